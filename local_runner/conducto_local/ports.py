@@ -1,0 +1,200 @@
+"""What the scheduler asks of the world.
+
+Three small ports: an engine that starts workers, a worker that runs commands, a builder that
+makes images. `conducto.testing` ships a fake for each; one contract suite holds real and fake.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from conducto.model.images import ImageSpec
+from conducto.model.records import ImageState
+from conducto.model.states import Cause
+
+Stream = Literal["stdout", "stderr"]
+#: Receives raw output as it comes. Must not block; called in the event loop's thread.
+Output = Callable[[Stream, bytes], None]
+
+
+class EngineError(Exception):
+    """The engine cannot be used; the message says why and what to do."""
+
+
+class WorkerStartError(Exception):
+    """A container could not be started; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineInfo:
+    """What the engine can give.
+
+    Attributes:
+        memory: GB (2**30 bytes).
+        gpus: Number of GPUs.
+    """
+
+    name: str
+    version: str
+    cpus: float
+    memory: float
+    gpus: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A host directory or file seen in the container."""
+
+    source: str
+    target: str
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSpec:
+    """A container to start.
+
+    Attributes:
+        name: Name of the container.
+        image: What the engine knows the image by.
+        shell: Path of the shell that runs commands inside.
+        cpu: CPUs it may use.
+        mem: GB it may use.
+        workdir: Working directory of commands; None is the image's own.
+        labels: ``{name: value}``; by these it is found again after a crash.
+    """
+
+    name: str
+    image: str
+    shell: str
+    cpu: float
+    mem: float
+    gpu: int = 0
+    requires_docker: bool = False
+    docker_run_args: tuple[str, ...] = ()
+    mounts: tuple[Mount, ...] = ()
+    network: str | None = None
+    workdir: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One command to run in a worker.
+
+    Attributes:
+        script: Text of the shell script, any size, no NUL.
+        env: ``{name: value}`` over the image's own environment.
+    """
+
+    script: str
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How a command ended.
+
+    Attributes:
+        code: Exit code; None when there is none because the worker was lost.
+        cause: ``out_of_memory`` or ``worker_lost`` where the engine saw that, else None (the
+            exit code decides).
+        message: A sentence for a person where ``cause`` is set.
+        peak_memory: Bytes, where known.
+    """
+
+    code: int | None
+    cause: Cause | None = None
+    message: str | None = None
+    peak_memory: int | None = None
+
+
+class Worker(Protocol):
+    """One running container; runs one command at a time."""
+
+    @property
+    def name(self) -> str:
+        """Name of the container."""
+
+    async def run(self, job: Job, output: Output) -> Exit:
+        """Run a command; stream its output; leave no process of it behind.
+
+        Returns also when the container dies (cause ``worker_lost`` or ``out_of_memory``).
+        """
+
+    async def stop(self) -> None:
+        """End the running command: TERM, then KILL after a short grace. `run` then returns."""
+
+    async def close(self) -> None:
+        """Remove the container; safe to call twice and when it is gone."""
+
+
+class Engine(Protocol):
+    """Something that runs containers."""
+
+    async def open(self) -> EngineInfo:
+        """Connect.
+
+        Raises:
+            EngineError: not installed, not started or not permitted, each with its remedy.
+        """
+
+    async def start_worker(self, spec: WorkerSpec) -> Worker:
+        """Start a container with the command server in it, ready for `Worker.run`.
+
+        Raises:
+            WorkerStartError: the container cannot start; says why.
+            EngineError: the engine is gone.
+        """
+
+    async def ensure_network(self, name: str, labels: Mapping[str, str]) -> None:
+        """Make the network unless it exists."""
+
+    async def remove_labelled(self, label: str, value: str | None = None) -> int:
+        """Remove containers and networks that carry the label; return how many."""
+
+    async def close(self) -> None:
+        """Disconnect; containers stay."""
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltImage:
+    """An image that is ready to start workers from.
+
+    Attributes:
+        reference: What the engine knows it by.
+        shell: Path of the shell that runs its commands.
+        workdir: Working directory of its commands.
+        path_map: ``{absolute host path: absolute path in the container}`` of code it holds.
+    """
+
+    reference: str
+    shell: str
+    workdir: str
+    path_map: Mapping[str, str] = field(default_factory=dict)
+
+
+class ImageError(Exception):
+    """An image cannot be had; the message ends with the last lines of the build."""
+
+
+class BuildLog(Protocol):
+    """Where a build says how far it is."""
+
+    def step(self, state: ImageState) -> None:
+        """The build has reached ``state``."""
+
+    def write(self, text: str) -> None:
+        """Lines that the build printed."""
+
+
+class ImageBuilder(Protocol):
+    """Something that makes images."""
+
+    async def build(self, spec: ImageSpec, log: BuildLog) -> BuiltImage:
+        """Return the image, built or found.
+
+        Raises:
+            ImageError: it cannot be built or pulled.
+            EngineError: the engine is gone.
+        """

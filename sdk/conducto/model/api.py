@@ -1,0 +1,187 @@
+"""Requests and answers of the API."""
+
+from enum import StrEnum
+from typing import Any, Literal
+
+from conducto.model.base import Record
+from conducto.model.records import (
+    AttemptRecord,
+    Counts,
+    ImageRecord,
+    NodeChange,
+    PipelineRecord,
+)
+from conducto.model.states import Cause, NodeType, State
+
+
+class LaunchRequest(Record):
+    """A tree to run.
+
+    Attributes:
+        tree: The launch form of the author API (`conducto.tree.launch_form`): JSON with
+            ``nodes``, ``edges`` and ``images``.
+        run: Arm it at once.
+        run_at: Arm it at this time (seconds since the epoch).
+        program: Host path of the script.
+    """
+
+    tree: dict[str, Any]
+    title: str | None = None
+    doc: str | None = None
+    tags: tuple[str, ...] = ()
+    run: bool = False
+    run_at: float | None = None
+    sleep_when_done: bool = False
+    retention: int = 7
+    engine: Literal["docker", "process"] = "docker"
+    program: str | None = None
+    owner: str = ""
+
+
+class PipelineSummary(Record):
+    """A pipeline in a list.
+
+    Attributes:
+        settled: Nothing runs, is queued or will start by itself.
+    """
+
+    pipeline: PipelineRecord
+    state: State
+    counts: Counts
+    settled: bool
+    seq: int
+    images: tuple[ImageRecord, ...] = ()
+    started: float | None = None
+    ended: float | None = None
+
+
+class NodeView(Record):
+    """A node for a reader: what it is, how it stands, and its attempts.
+
+    Attributes:
+        waits_for: Why a pending or queued node does not run, as a sentence.
+    """
+
+    path: str
+    type: NodeType
+    state: State
+    skipped: bool = False
+    cause: Cause | None = None
+    warning: bool = False
+    command: str | None = None
+    doc: str | None = None
+    file: str | None = None
+    line: int | None = None
+    image: str | None = None
+    cpu: float | None = None
+    mem: float | None = None
+    max_time: float | None = None
+    counts: Counts | None = None
+    waits_for: str | None = None
+    attempts: tuple[AttemptRecord, ...] = ()
+
+
+class TreePage(Record):
+    """Nodes of a subtree in definition order, parents before children.
+
+    Attributes:
+        seq: The pipeline's newest change included here: the cursor to subscribe from.
+        next: Path to continue ``after``; None at the end.
+    """
+
+    seq: int
+    nodes: tuple[NodeView, ...]
+    next: str | None = None
+
+
+class LogChunk(Record):
+    """A piece of one output stream.
+
+    Attributes:
+        data: Base64 of the raw bytes.
+        offset: Position of the first byte.
+        size: Bytes the stream has so far.
+        complete: The attempt has ended; no more will come.
+    """
+
+    data: str
+    offset: int
+    size: int
+    complete: bool
+
+
+class Action(StrEnum):
+    """What a person can order."""
+
+    RUN = "run"
+    PAUSE = "pause"
+    RESET = "reset"
+    SKIP = "skip"
+    UNSKIP = "unskip"
+    KILL = "kill"
+
+
+class ControlRequest(Record):
+    """An order; ``paths`` is ignored by ``run`` and ``pause``."""
+
+    action: Action
+    paths: tuple[str, ...] = ()
+
+
+class ControlResult(Record):
+    """What an order touched."""
+
+    affected: tuple[str, ...]
+
+
+class EventBatch(Record):
+    """Changes of one pipeline, in order, without gaps.
+
+    Attributes:
+        changes: State transitions after the cursor, of Execs and groups.
+        counts: ``{group path: counts}`` of every group below which something changed, as of the
+            last change; a group whose children are not listed in full needs no arithmetic.
+        images: Images whose build moved since the last batch.
+        pipeline: The pipeline's summary as of the last change.
+    """
+
+    changes: tuple[NodeChange, ...]
+    counts: dict[str, Counts] = {}
+    images: tuple[ImageRecord, ...] = ()
+    pipeline: PipelineSummary
+
+
+class AgentStatus(Record):
+    """The agent process.
+
+    Attributes:
+        url: Where it listens.
+        engine: The engine in use, e.g. ``docker 26.1``; None before one was needed.
+        memory: Bytes resident.
+    """
+
+    pid: int
+    url: str
+    version: str
+    started: float
+    engine: str | None = None
+    cpus: float | None = None
+    mem: float | None = None
+    pipelines: int = 0
+    memory: int | None = None
+
+
+class Problem(Record):
+    """An error answer (RFC 9457), as ``application/problem+json``.
+
+    Attributes:
+        path: The node it is about, if one.
+        remedy: What to do.
+    """
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    path: str | None = None
+    remedy: str | None = None

@@ -1,0 +1,184 @@
+"""What a value of a node parameter must be.
+
+One home for the rules on single values, used when a tree is printed (author API, inside any
+image) and when it is resolved for a launch. Standard library only, Python 3.8 and later.
+Every check raises `ValueError` with a sentence that begins with the parameter's name; the
+caller puts the node's path before it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Iterable, List, Mapping, Union
+
+# One table for units; the original's grammar (a month is 30 days there, a year 365).
+_SECONDS = {
+    "ns": 1e-9,
+    "us": 1e-6,
+    "ms": 1e-3,
+    "s": 1.0,
+    "m": 60.0,
+    "h": 3600.0,
+    "d": 86400.0,
+    "w": 7 * 86400.0,
+    "mm": 30 * 86400.0,
+    "y": 365 * 86400.0,
+}
+_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)([a-zA-Z]+)")
+_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+
+MAX_COMMAND_BYTES = 4 * 1024 * 1024
+DEFAULT_MAX_TIME = 4 * 3600.0
+DEFAULT_CPU = 1.0
+DEFAULT_MEM = 2.0
+NEW = "new"
+GLOBAL = "global"
+FORBIDDEN_DOCKER_ARGS = ("--cpus", "--memory", "--network")
+
+
+def parse_duration(value: Union[float, str]) -> float:
+    """Return the seconds that ``value`` stands for.
+
+    Numbers are seconds. A string is one or more ``<number><unit>`` without blanks; units are
+    ns us ms s m h d w mm (30 days) y. A leading "-" is ignored, as in the original.
+
+    Raises:
+        ValueError: the text is not a duration, or the duration is not above 0.
+
+    >>> parse_duration("1h30m"), parse_duration("1.5d"), parse_duration(90)
+    (5400.0, 129600.0, 90.0)
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        raise ValueError(f"max_time must be seconds or a text such as '1h30m', got {value!r}")
+    seconds = _parse_text(value) if isinstance(value, str) else float(value)
+    if not 0 < seconds < float("inf"):
+        raise ValueError(f"max_time must be above 0, got {value!r}")
+    return seconds
+
+
+def _parse_text(text: str) -> float:
+    body = text.removeprefix("-")
+    total, end = 0.0, 0
+    for part in _PART.finditer(body):
+        if part.start() != end:
+            break
+        number, unit = part.groups()
+        if unit not in _SECONDS:
+            raise ValueError(
+                "max_time has an unknown unit {!r} in {!r}; units are {}".format(
+                    unit, text, " ".join(_SECONDS)
+                )
+            )
+        total += float(number) * _SECONDS[unit]
+        end = part.end()
+    if not body or end != len(body):
+        raise ValueError(
+            f"max_time is an invalid duration: {text!r}; write seconds, or e.g. '90s' or '1h30m'"
+        )
+    return total
+
+
+def check_amount(name: str, value: Any) -> float:
+    """Return ``value`` as a float above 0 (``name`` is ``cpu`` or ``mem``).
+
+    Raises:
+        ValueError: not a number, not finite, or not above 0.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ValueError(f"{name} must be a number above 0, got {value!r}")
+    if not 0 < value < float("inf"):
+        raise ValueError(f"{name} must be above 0, got {value!r}")
+    return float(value)
+
+
+def check_gpu(value: Any) -> int:
+    """Return ``value`` as a number of GPUs.
+
+    Raises:
+        ValueError: not a whole number from 0 to 4.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 4:  # noqa: PLR2004
+        raise ValueError(f"gpu must be a whole number from 0 to 4, got {value!r}")
+    return value
+
+
+def check_max_concurrent(value: Any) -> int:
+    """Return ``value`` as a number of Execs that may run at once.
+
+    Raises:
+        ValueError: not a whole number above 0.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"max_concurrent must be a whole number of at least 1, got {value!r}")
+    return value
+
+
+def check_reuse_context(value: Any) -> str:
+    """Return ``value`` if it names a container reuse context.
+
+    Raises:
+        ValueError: neither ``"new"`` nor ``"global"``.
+    """
+    if value not in (NEW, GLOBAL):
+        raise ValueError(
+            f"container_reuse_context must be ContainerReuseContext.NEW or .GLOBAL, got {value!r}"
+        )
+    return str(value)
+
+
+def check_docker_run_args(value: Iterable[str]) -> List[str]:
+    """Return ``value`` as a list of arguments for the engine.
+
+    Raises:
+        ValueError: one of them is set by Conducto itself.
+    """
+    args = list(value)
+    bad = [a for a in args if a.split("=", 1)[0] in FORBIDDEN_DOCKER_ARGS]
+    if bad:
+        raise ValueError(
+            "docker_run_args cannot specify any of {}, got {}; use cpu= and mem= instead".format(
+                ", ".join(FORBIDDEN_DOCKER_ARGS), " ".join(bad)
+            )
+        )
+    return args
+
+
+def check_env(env: Mapping[Any, Any]) -> None:
+    """Accept ``env`` if a shell can export it.
+
+    Raises:
+        ValueError: a name is not an identifier, or a value holds a NUL.
+        TypeError: a name or a value is not a string.
+    """
+    for name, value in env.items():
+        if not isinstance(name, str):
+            raise TypeError(f"has {type(name).__name__} in env name {name!r} when str is required")
+        if not isinstance(value, str):
+            raise TypeError(
+                f"has {type(value).__name__} in env value for {name} when str is required"
+            )
+        if not _ENV_NAME.match(name):
+            raise ValueError(f"env name {name!r} is not an identifier a shell can export")
+        if "\0" in value:
+            raise ValueError(f"env value of {name} holds a NUL character")
+
+
+def check_command(command: Any) -> str:
+    """Return ``command`` if a shell can run it.
+
+    Raises:
+        ValueError: not text, empty, over `MAX_COMMAND_BYTES`, or holding a NUL.
+    """
+    if not isinstance(command, str):
+        raise ValueError(f"command must be text or a function, got {command!r}")
+    if not command.strip():
+        raise ValueError("command is empty; write what to run, or 'true' to run nothing")
+    if "\0" in command:
+        raise ValueError("command holds a NUL character, which no shell can read")
+    size = len(command.encode("utf-8", "surrogatepass"))
+    if size > MAX_COMMAND_BYTES:
+        raise ValueError(
+            "command is %d bytes long, at most %d are accepted; put it into a file of the image"
+            % (size, MAX_COMMAND_BYTES)
+        )
+    return command

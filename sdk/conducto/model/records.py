@@ -1,0 +1,163 @@
+"""What is kept of a pipeline, and what the API answers.
+
+Times are seconds since the epoch (float, UTC).
+"""
+
+from enum import StrEnum
+from typing import Literal
+
+from conducto.model.base import SCHEMA_VERSION, Record
+from conducto.model.states import Cause, NodeType, State
+
+
+class Lifecycle(StrEnum):
+    """Whether a pipeline is looked after."""
+
+    ACTIVE = "active"
+    SLEEPING = "sleeping"
+    ARCHIVED = "archived"
+
+
+class ImageState(StrEnum):
+    """How far an image is."""
+
+    PENDING = "pending"
+    QUEUED = "queued"
+    CLONING = "cloning"
+    PULLING = "pulling"
+    BUILDING = "building"
+    INSTALLING = "installing"
+    COPYING = "copying"
+    EXTENDING = "extending"
+    DONE = "done"
+    ERROR = "error"
+
+
+class ImageRecord(Record):
+    """One image of a pipeline and how its build stands.
+
+    Attributes:
+        reference: What the engine knows it by, once built.
+        error: Last lines of a failed build.
+    """
+
+    name: str
+    state: ImageState = ImageState.PENDING
+    reference: str | None = None
+    error: str | None = None
+    started: float | None = None
+    ended: float | None = None
+
+
+class PipelineRecord(Record):
+    """A pipeline as listed.
+
+    Attributes:
+        armed: "Run" is pressed: what can start, starts.
+        retention: Days it is kept after its last activity.
+        program: Host path of the script that made it, if known.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    id: str
+    title: str
+    doc: str | None = None
+    tags: tuple[str, ...] = ()
+    owner: str = ""
+    mode: Literal["local", "cloud"] = "local"
+    engine: Literal["docker", "process"] = "docker"
+    armed: bool = False
+    sleep_when_done: bool = False
+    run_at: float | None = None
+    lifecycle: Lifecycle = Lifecycle.ACTIVE
+    retention: int = 7
+    program: str | None = None
+    created: float = 0.0
+    touched: float = 0.0
+
+
+class NodeState(Record):
+    """How a node stands.
+
+    Attributes:
+        warning: Done although a failure below it was suppressed.
+        attempt: Number of the newest attempt; 0 when there was none.
+        tries: Attempts since the node was made or last reset by hand.
+        expired: A group whose ``max_time`` ran out.
+        mem: Memory in GB that a retry asked for, over the definition's.
+    """
+
+    path: str
+    state: State = State.PENDING
+    skipped: bool = False
+    cause: Cause | None = None
+    warning: bool = False
+    attempt: int = 0
+    tries: int = 0
+    expired: bool = False
+    mem: float | None = None
+
+
+class AttemptRecord(Record):
+    """One try of an Exec, counted from 1.
+
+    Attributes:
+        command: The script as it ran.
+        env: The environment as it ran, values of secrets left out.
+        image: What the engine knows the image by.
+        container: Name of the container it ran in.
+        position: How many commands that container had run before; 0 is a fresh one.
+        message: A sentence on a failure, e.g. the last lines of an image build.
+        peak_memory: Bytes, where the engine knows.
+    """
+
+    path: str
+    number: int
+    state: State
+    cause: Cause | None = None
+    message: str | None = None
+    exit_code: int | None = None
+    command: str = ""
+    env: dict[str, str] = {}
+    image: str | None = None
+    container: str | None = None
+    position: int | None = None
+    cpu: float | None = None
+    mem: float | None = None
+    queued: float | None = None
+    started: float | None = None
+    ended: float | None = None
+    peak_memory: int | None = None
+
+
+class Counts(Record):
+    """Execs of a subtree by state; ``skipped`` ones are counted apart as well."""
+
+    pending: int = 0
+    queued: int = 0
+    running: int = 0
+    done: int = 0
+    error: int = 0
+    killed: int = 0
+    skipped: int = 0
+
+
+class NodeChange(Record):
+    """One transition, as published.
+
+    Attributes:
+        seq: Number of the change in its pipeline, counted from 1 without gaps.
+        time: When it happened.
+        exit_code: The newest attempt's, once it has ended.
+    """
+
+    seq: int
+    time: float
+    path: str
+    type: NodeType
+    state: State
+    skipped: bool = False
+    cause: Cause | None = None
+    warning: bool = False
+    attempt: int = 0
+    exit_code: int | None = None

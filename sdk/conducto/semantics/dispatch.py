@@ -1,0 +1,166 @@
+"""Which queued Exec starts next: capacity groups and the machine's size.
+
+Tickets are taken in the order they were queued. One that a full capacity group holds up
+(``max_concurrent`` of a group above it, or the one container of a ``new`` context) steps aside
+until that group has room, so it delays nobody else. One that only the machine's size holds up
+stays at the head and nothing passes it: an Exec that needs the whole machine gets it as soon as
+what runs has ended, however many small ones are queued behind.
+"""
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A capacity group.
+
+    Attributes:
+        key: Its identity.
+        room: Execs that may run in it at once.
+        reason: The sentence to show to who waits for it.
+    """
+
+    key: Hashable
+    room: int
+    reason: str
+
+
+@dataclass(slots=True, eq=False)
+class Ticket:
+    """An attempt that waits to start, or runs.
+
+    Attributes:
+        key: The caller's name for it.
+        cpu: CPUs it takes.
+        mem: GB it takes.
+        gpu: GPUs it takes.
+        limits: Capacity groups it counts in.
+        waits_for: The full one it has stepped aside for.
+    """
+
+    key: Hashable
+    cpu: float = 0.0
+    mem: float = 0.0
+    gpu: int = 0
+    limits: tuple[Limit, ...] = ()
+    number: int = 0
+    withdrawn: bool = False
+    waits_for: Limit | None = None
+
+
+@dataclass(slots=True)
+class _Use:
+    used: int = 0
+    aside: list[tuple[int, Ticket]] = field(default_factory=list)
+
+
+class Dispatcher:
+    """The queue of one machine, over all its pipelines.
+
+    Attributes:
+        cpu: CPUs that are free.
+        mem: GB that are free.
+        gpu: GPUs that are free.
+    """
+
+    def __init__(self, *, cpu: float, mem: float, gpu: int = 0) -> None:
+        self.cpu, self.mem, self.gpu = cpu, mem, gpu
+        self.size = (cpu, mem, gpu)
+        self._queue: list[tuple[int, Ticket]] = []
+        self._uses: dict[Hashable, _Use] = {}
+        self._added = 0
+
+    def add(self, ticket: Ticket) -> None:
+        """Queue a ticket behind all others."""
+        self._added += 1
+        ticket.number = self._added
+        heappush(self._queue, (ticket.number, ticket))
+
+    def withdraw(self, ticket: Ticket) -> None:
+        """Take a queued ticket back."""
+        ticket.withdrawn = True
+        if ticket.waits_for is not None:
+            return  # forgotten when its turn would have come
+        self._let_next_in(ticket)
+
+    def take(self) -> Ticket | None:
+        """Return the ticket that starts now, with its room reserved, or None."""
+        while self._queue:
+            ticket = self._queue[0][1]
+            if ticket.withdrawn:
+                heappop(self._queue)
+                continue
+            full = next((x for x in ticket.limits if not self._has_room(x)), None)
+            if full is not None:
+                heappop(self._queue)
+                self._step_aside(ticket, full)
+                continue
+            if not self._fits(ticket):
+                return None
+            heappop(self._queue)
+            self._reserve(ticket)
+            return ticket
+        return None
+
+    def release(self, ticket: Ticket) -> None:
+        """Give back what a taken ticket had reserved."""
+        self.cpu += ticket.cpu
+        self.mem += ticket.mem
+        self.gpu += ticket.gpu
+        for limit in ticket.limits:
+            self._uses[limit.key].used -= 1
+        self._let_next_in(ticket)
+        for limit in ticket.limits:
+            use = self._uses[limit.key]
+            if not use.used and not use.aside:
+                del self._uses[limit.key]
+
+    def reason(self, ticket: Ticket) -> str:
+        """Return why a queued ticket does not run, as a sentence."""
+        if ticket.waits_for is not None:
+            return ticket.waits_for.reason
+        if not self._fits(ticket):
+            return (
+                f"needs {ticket.cpu:g} cpu and {ticket.mem:g} GB; "
+                f"{self.cpu:g} cpu and {self.mem:g} GB are free"
+            )
+        return "next in the queue"
+
+    def _has_room(self, limit: Limit) -> bool:
+        use = self._uses.get(limit.key)
+        return use is None or use.used < limit.room
+
+    def _fits(self, ticket: Ticket) -> bool:
+        slack = 1e-9  # sums of fractions such as 0.1
+        return (
+            ticket.cpu <= self.cpu + slack
+            and ticket.mem <= self.mem + slack
+            and ticket.gpu <= self.gpu
+        )
+
+    def _reserve(self, ticket: Ticket) -> None:
+        self.cpu -= ticket.cpu
+        self.mem -= ticket.mem
+        self.gpu -= ticket.gpu
+        for limit in ticket.limits:
+            self._uses.setdefault(limit.key, _Use()).used += 1
+
+    def _step_aside(self, ticket: Ticket, full: Limit) -> None:
+        ticket.waits_for = full
+        heappush(self._uses[full.key].aside, (ticket.number, ticket))
+        # It may have been let in by another group, which still has room for the next one.
+        self._let_next_in(ticket)
+
+    def _let_next_in(self, ticket: Ticket) -> None:
+        """Put one ticket per group with room, of those ``ticket`` counts in, back into the queue."""
+        for limit in ticket.limits:
+            use = self._uses.get(limit.key)
+            while use is not None and use.aside and use.used < limit.room:
+                _, waiting = heappop(use.aside)
+                if waiting.withdrawn:
+                    continue
+                waiting.waits_for = None
+                heappush(self._queue, (waiting.number, waiting))
+                break

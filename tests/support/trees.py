@@ -1,0 +1,230 @@
+"""Small trees for tests, and a driver that runs the machine with scripted outcomes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from conducto.model.nodes import NodeSpec, Pipeline
+from conducto.model.states import Cause, State
+from conducto.semantics import events as ev
+from conducto.semantics.live import LiveExec, LiveGroup, LiveNode, LiveTree
+from conducto.semantics.machine import advance
+from conducto.semantics.resolve import resolve
+from conducto.semantics.rules import Outcome
+
+IMAGES = {"i": {"image": "busybox"}}
+
+
+def serial(*children: Any, **params: Any) -> dict[str, Any]:
+    return {"type": "Serial", "children": _named(children), **params}
+
+
+def parallel(*children: Any, **params: Any) -> dict[str, Any]:
+    return {"type": "Parallel", "children": _named(children), **params}
+
+
+def leaf(name: str | None = None, **params: Any) -> dict[str, Any]:
+    return {"type": "Exec", "command": "true", "name": name, **params}
+
+
+def lazy(name: str | None = None, **params: Any) -> dict[str, Any]:
+    """What co.Lazy makes: a Serial of Generate and an empty Execute."""
+    callback = ["done", ["deserialize_into_node", {"target": "/any/Execute"}]]
+    return serial(
+        leaf("Generate", callbacks=[callback], **params), parallel(name="Execute"), name=name
+    )
+
+
+def _named(children: Iterable[Any]) -> list[tuple[str, dict[str, Any]]]:
+    named = []
+    for position, child in enumerate(children):
+        node = leaf(child) if isinstance(child, str) else child
+        named.append((node.get("name") or f"n{position}", node))
+    return named
+
+
+def form(root: dict[str, Any], images: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The launch form of a tree written with the helpers above."""
+    nodes: list[dict[str, Any]] = []
+    edges: list[list[str]] = []
+    queue = [(root, "0")]
+    while queue:
+        node, node_id = queue.pop(0)
+        written = {k: v for k, v in node.items() if k not in ("children", "name")}
+        nodes.append({"id": node_id, **written})
+        for i, (name, child) in enumerate(node.get("children", ())):
+            edges.append([node_id, f"{node_id}.{i}", name])
+            queue.append((child, f"{node_id}.{i}"))
+    if images is None:
+        images = IMAGES
+        nodes[0].setdefault("image_name", "i")
+    return {"nodes": nodes, "edges": edges, "images": images}
+
+
+def pipeline(root: dict[str, Any]) -> Pipeline:
+    return resolve(form(root))
+
+
+class Driver:
+    """Runs a tree by hand: the test says which attempt starts and how it ends."""
+
+    def __init__(self, root: dict[str, Any] | Pipeline, *, armed: bool = True) -> None:
+        self.pipeline = root if isinstance(root, Pipeline) else pipeline(root)
+        self.tree = LiveTree(self.pipeline)
+        self.queued: dict[str, int] = {}
+        self.running: dict[str, int] = {}
+        self.stopping: set[str] = set()
+        self.timers: dict[str, float] = {}
+        self.history: list[tuple[str, int, State, Cause | None]] = []
+        self.started: list[str] = []
+        self.commands: list[ev.Command] = []
+        if armed:
+            self.send(ev.Armed())
+
+    def send(self, event: ev.Event) -> list[ev.Command]:
+        commands = advance(self.tree, event)
+        for command in commands:
+            self._obey(command)
+        self.commands += commands
+        check(self)
+        return commands
+
+    def _obey(self, command: ev.Command) -> None:
+        match command:
+            case ev.Enqueue(path, attempt):
+                assert path not in self.queued
+                assert path not in self.running
+                self.queued[path] = attempt
+            case ev.Withdraw(path, attempt):
+                assert self.queued.pop(path) == attempt
+            case ev.Stop(path, attempt):
+                assert self.running[path] == attempt
+                self.stopping.add(path)
+            case ev.EndAttempt(path, attempt, state, cause):
+                assert self.queued.pop(path, None) == attempt or self.running.pop(path) == attempt
+                self.stopping.discard(path)
+                self.history.append((path, attempt, state, cause))
+            case ev.StartTimer(path, seconds):
+                self.timers[path] = seconds
+            case ev.CancelTimer(path):
+                del self.timers[path]
+
+    def start(self, path: str) -> None:
+        attempt = self.queued.pop(path)
+        self.running[path] = attempt
+        self.started.append(path)
+        self.send(ev.AttemptStarted(path, attempt))
+
+    def finish(self, path: str, cause: Cause | None = None, **kw: Any) -> None:
+        self.send(ev.AttemptFinished(path, self.running[path], cause, **kw))
+
+    def generate(self, path: str, nodes: dict[str, NodeSpec]) -> None:
+        self.send(ev.TreeGenerated(path, nodes))
+        self.finish(path)
+
+    def run(self, outcome: Callable[[str, int], Cause | None] = lambda _p, _n: None) -> None:
+        """Run everything that can run, one Exec at a time, in queue order."""
+        while self.queued or self.running:
+            if self.queued:
+                self.start(next(iter(self.queued)))
+            path, attempt = next(iter(self.running.items()))
+            self.finish(path, outcome(path, attempt))
+
+    def state(self, path: str = "/") -> State:
+        return self.tree.nodes[path].state
+
+    def states(self) -> dict[str, str]:
+        return {path: str(node.state) for path, node in self.tree.nodes.items()}
+
+
+FAILS = Cause.EXIT_CODE
+
+
+def check(driver: Driver) -> None:
+    """The laws that hold after every event, worked out here from the leaves alone."""
+    tree = driver.tree
+    assert not tree.notices
+    outcomes: dict[str, Outcome] = {}
+    startable: set[str] = set()
+    _expect(tree, tree.root, outcomes, startable, reachable=True)
+    flying = {n.path for n in tree.in_flight(tree.root)}
+    assert flying == set(driver.queued) | set(driver.running)
+    if tree.armed:
+        assert not startable, f"could run and does not: {startable}"
+    else:
+        assert not driver.queued
+
+
+def _expect(
+    tree: LiveTree,
+    node: LiveNode,
+    outcomes: dict[str, Outcome],
+    startable: set[str],
+    *,
+    reachable: bool,
+) -> tuple[Outcome, int]:
+    """What the parent must see of ``node``, and how many Execs below are in flight."""
+    reachable = reachable and not node.skipped
+    if isinstance(node, LiveExec):
+        flying = int(node.state in (State.QUEUED, State.RUNNING))
+        target = tree.nodes.get(node.spec.lazy_target or "")
+        busy = isinstance(target, LiveGroup) and target.discarding
+        if reachable and node.state is State.PENDING and not busy:
+            startable.add(node.path)
+        if flying:
+            return Outcome.UNFINISHED, 1
+        if node.skipped or node.state is State.DONE:
+            return Outcome.OK, 0
+        failed = node.state in (State.ERROR, State.KILLED)
+        return (Outcome.FAILED if failed else Outcome.UNFINISHED), 0
+    assert isinstance(node, LiveGroup)
+    shut = node.expired or node.discarding or node.spec.awaits_tree
+    reachable = reachable and not shut
+    serial = node.spec.type == "Serial"
+    seen: list[Outcome] = []
+    flying = 0
+    turn = True
+    for child in node.children:
+        outcome, below = _expect(tree, child, outcomes, startable, reachable=reachable and turn)
+        seen.append(outcome)
+        flying += below
+        stops = outcome is Outcome.UNFINISHED or (
+            outcome is Outcome.FAILED and node.spec.stop_on_error
+        )
+        if serial and stops:
+            turn = False
+    assert node.in_flight() == (flying > 0)
+    total = _total(seen, serial=serial, stop=node.spec.stop_on_error)
+    if node.spec.awaits_tree:
+        total = Outcome.UNFINISHED
+    expected = {
+        Outcome.UNFINISHED: State.PENDING,
+        Outcome.OK: State.DONE,
+        Outcome.FAILED: State.DONE if node.spec.suppress_errors else State.ERROR,
+    }[total]
+    if node.expired:
+        expected = State.DONE if node.spec.suppress_errors else State.KILLED
+    if flying:
+        expected = State.RUNNING
+    assert node.state is expected, f"{node.path}: {node.state}, expected {expected}"
+    result = {
+        State.RUNNING: Outcome.UNFINISHED,
+        State.PENDING: Outcome.UNFINISHED,
+        State.DONE: Outcome.OK,
+    }.get(expected, Outcome.FAILED)
+    if node.skipped and not flying:
+        result = Outcome.OK
+    return result, flying
+
+
+def _total(seen: list[Outcome], *, serial: bool, stop: bool) -> Outcome:
+    if serial:
+        for outcome in seen:
+            if outcome is Outcome.UNFINISHED:
+                return Outcome.UNFINISHED
+            if outcome is Outcome.FAILED and stop:
+                return Outcome.FAILED
+    elif Outcome.UNFINISHED in seen:
+        return Outcome.UNFINISHED
+    return Outcome.FAILED if Outcome.FAILED in seen else Outcome.OK
