@@ -191,6 +191,9 @@ class BuildLog(Protocol):
 class ImageBuilder(Protocol):
     """Something that makes images."""
 
+    def for_launch(self) -> "ImageBuilder":
+        """Return a builder that looks anew at code and repositories, for one pipeline."""
+
     async def build(self, spec: ImageSpec, log: BuildLog) -> BuiltImage:
         """Return the image, built or found.
 

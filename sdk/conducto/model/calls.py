@@ -8,6 +8,8 @@ anything but "/".
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
+from pydantic import Field
+
 from conducto.model.api import (
     AgentStatus,
     ControlRequest,
@@ -20,7 +22,6 @@ from conducto.model.api import (
 )
 from conducto.model.base import Record
 from conducto.model.records import AttemptRecord
-from pydantic import Field
 
 API_ROOT = "/api/v1"
 MAX_BODY = 1 << 20

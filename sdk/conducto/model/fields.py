@@ -57,7 +57,7 @@ def parse_duration(value: Union[float, str]) -> float:
 
 
 def _parse_text(text: str) -> float:
-    body = text.removeprefix("-")
+    body = text[1:] if text.startswith("-") else text  # removeprefix came with Python 3.9
     total, end = 0.0, 0
     for part in _PART.finditer(body):
         if part.start() != end:

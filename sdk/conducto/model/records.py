@@ -49,6 +49,34 @@ class ImageRecord(Record):
     ended: float | None = None
 
 
+class Counts(Record):
+    """Execs of a subtree by state; ``skipped`` ones are counted apart as well."""
+
+    pending: int = 0
+    queued: int = 0
+    running: int = 0
+    done: int = 0
+    error: int = 0
+    killed: int = 0
+    skipped: int = 0
+
+
+class Standing(Record):
+    """How a pipeline stood when it was last written down.
+
+    Attributes:
+        settled: Nothing ran, was queued or would have started by itself.
+        seq: Number of its newest change.
+    """
+
+    state: State = State.PENDING
+    counts: Counts = Counts()
+    settled: bool = True
+    seq: int = 0
+    started: float | None = None
+    ended: float | None = None
+
+
 class PipelineRecord(Record):
     """A pipeline as listed.
 
@@ -56,6 +84,7 @@ class PipelineRecord(Record):
         armed: "Run" is pressed: what can start, starts.
         retention: Days it is kept after its last activity.
         program: Host path of the script that made it, if known.
+        problem: Why it was paused by itself, e.g. because the engine is gone.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -72,6 +101,8 @@ class PipelineRecord(Record):
     lifecycle: Lifecycle = Lifecycle.ACTIVE
     retention: int = 7
     program: str | None = None
+    problem: str | None = None
+    standing: Standing = Standing()
     created: float = 0.0
     touched: float = 0.0
 
@@ -128,18 +159,6 @@ class AttemptRecord(Record):
     started: float | None = None
     ended: float | None = None
     peak_memory: int | None = None
-
-
-class Counts(Record):
-    """Execs of a subtree by state; ``skipped`` ones are counted apart as well."""
-
-    pending: int = 0
-    queued: int = 0
-    running: int = 0
-    done: int = 0
-    error: int = 0
-    killed: int = 0
-    skipped: int = 0
 
 
 class NodeChange(Record):

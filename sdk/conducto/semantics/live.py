@@ -35,14 +35,11 @@ class Notice(Enum):
 
     ``TURN``: it may be its turn to start. ``FAILED``: a group failed and its callbacks have not
     been asked. ``IDLE``: nothing of a target that is to be emptied is in flight any more.
-    ``TIMED``: a group with a time limit began or ceased to run.
     """
 
     TURN = auto()
     FAILED = auto()
-    CHANGED = auto()
     IDLE = auto()
-    TIMED = auto()
 
 
 class LiveNode:
@@ -107,6 +104,7 @@ class LiveGroup(LiveNode):
         held: It failed and its callbacks have not been asked; unfinished for its parent so far.
         given_up: Its callbacks were asked and let it fail.
         discarding: A Lazy's target whose Execs are being stopped before it is emptied.
+        told: How it stood when it was last recorded.
     """
 
     __slots__ = (
@@ -117,6 +115,7 @@ class LiveGroup(LiveNode):
         "given_up",
         "held",
         "tally",
+        "told",
         "total",
     )
 
@@ -130,6 +129,11 @@ class LiveGroup(LiveNode):
         self.given_up = False
         self.discarding = False
         self.tally = Tally([], serial=False, stop_on_error=False)
+        self.told = self.standing()
+
+    def standing(self) -> tuple[State, bool, bool, Cause | None]:
+        """What others are told of it."""
+        return self.state, self.warning, self.skipped, self.cause
 
     def in_flight(self) -> bool:
         """Whether an Exec below is queued or running."""
@@ -150,6 +154,7 @@ class LiveGroup(LiveNode):
             for index, number in enumerate(contribution(child)):
                 self.counts[index] += number
         self.settle_state()
+        self.told = self.standing()
 
     def settle_state(self) -> None:
         """Derive the state and the warning from tally, counts and flags."""
@@ -205,6 +210,7 @@ class LiveTree:
         armed: What can start, starts.
         changes: What happened since `take_changes`.
         notices: What the machine has to look at; it empties the list.
+        touched: ``{group: its state before}`` since `take_touched`.
         past: ``{path: attempts made}`` of nodes that were discarded, so that a node of the same
             path goes on counting where the other one stopped.
     """
@@ -216,6 +222,7 @@ class LiveTree:
         self.armed = armed
         self.changes: list[Change] = []
         self.notices: deque[tuple[Notice, LiveNode]] = deque()
+        self.touched: dict[LiveGroup, State] = {}
         self.past: dict[str, int] = {}
         self._graft(pipeline.nodes, None, 0)
         for state in states:
@@ -262,6 +269,23 @@ class LiveTree:
         taken, self.changes = self.changes, []
         return taken
 
+    def take_touched(self) -> list[tuple[LiveGroup, State]]:
+        """Return the groups that an event moved and where each stood before, and record them.
+
+        Once an event, when all is said: between two siblings of a Serial nothing is in flight
+        for a moment, and nobody should hear of that.
+        """
+        moved = [
+            (group, before)
+            for group, before in self.touched.items()
+            if self.nodes.get(group.path) is group and group.told != group.standing()
+        ]
+        self.touched.clear()
+        for group, _ in moved:
+            group.told = group.standing()
+            self.record(group)
+        return moved
+
     def counts(self, node: LiveNode) -> Counts:
         """Return the Execs of the subtree of ``node`` by state."""
         numbers = node.counts if isinstance(node, LiveGroup) else contribution(node)
@@ -288,7 +312,7 @@ class LiveTree:
         """Put an Exec into ``state`` and bring everything above it up to date."""
         before = INDEX[node.state]
         node.state, node.cause, node.warning = state, cause, warning
-        self._record(node)
+        self.record(node)
         after = INDEX[state]
         if before != after:
             group = node.parent
@@ -311,7 +335,10 @@ class LiveTree:
             if group.skipped:  # its parent counts all of it as skipped already
                 break
             group = group.parent
-        self._record(node)
+        if isinstance(node, LiveGroup):
+            self.touched.setdefault(node, node.state)
+        else:
+            self.record(node)
         self.refresh_above(node)
 
     def refresh(self, group: LiveGroup) -> None:
@@ -347,7 +374,7 @@ class LiveTree:
         if parent is not None:
             parent.children[position] = new
         self._adjust(new, 1)
-        self._record(new)
+        self.record(new)
         self.refresh_above(new)
 
     def _adjust(self, node: LiveNode, sign: int) -> None:
@@ -370,7 +397,7 @@ class LiveTree:
             self.notices.append((Notice.TURN, group.children[after]))
 
     def _settle(self, group: LiveGroup) -> None:
-        before = (group.state, group.warning, group.cause)
+        self.touched.setdefault(group, group.state)
         group.settle_state()
         if group.spec.callbacks and group.raw_state() in FAILED and not group.given_up:
             if not group.held:
@@ -381,15 +408,9 @@ class LiveTree:
             group.settle_state()
         if group.discarding and not group.in_flight():
             self.notices.append((Notice.IDLE, group))
-        if (group.state, group.warning, group.cause) == before:
-            return
-        self._record(group)
-        if group.spec.callbacks:
-            self.notices.append((Notice.CHANGED, group))
-        if group.spec.max_time is not None and State.RUNNING in (before[0], group.state):
-            self.notices.append((Notice.TIMED, group))
 
-    def _record(self, node: LiveNode) -> None:
+    def record(self, node: LiveNode) -> None:
+        """Write down how ``node`` stands among the changes."""
         self.changes.append(
             Change(
                 node.path,

@@ -100,12 +100,11 @@ class _Step:
                     self._group_failed(node)
                 case Notice.IDLE:
                     self._discard(node)
-                case Notice.TIMED:
-                    self._time(node)
-                case Notice.CHANGED:
-                    self._notify(node)
                 case _:
                     assert_never(notice)
+        for group, before in self.tree.take_touched():
+            self._time(group, before)
+            self._notify(group)
 
     # ---- starting ---------------------------------------------------------------------------
 
@@ -207,13 +206,14 @@ class _Step:
 
     # ---- time -------------------------------------------------------------------------------
 
-    def _time(self, node: LiveNode) -> None:
-        if node.spec.max_time is None:
+    def _time(self, group: LiveGroup, before: State) -> None:
+        limit = group.spec.max_time
+        if limit is None or before is group.state:
             return
-        if node.state is State.RUNNING:
-            self.commands.append(ev.StartTimer(node.path, node.spec.max_time))
-        else:
-            self.commands.append(ev.CancelTimer(node.path))
+        if group.state is State.RUNNING:
+            self.commands.append(ev.StartTimer(group.path, limit))
+        elif before is State.RUNNING:
+            self.commands.append(ev.CancelTimer(group.path))
 
     def _expire(self, node: LiveNode) -> None:
         """A limit on a group ends what runs below it; what is pending stays so."""

@@ -142,7 +142,6 @@ RETRIES = frozenset(
         "handle_memory_errors",
     }
 )
-_FAILURE_EVENTS = frozenset({"error", "killed"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,13 +168,14 @@ class Failure:
 def decide_failure(callbacks: Sequence[Callback], failure: Failure) -> Decision:
     """Return what happens to a node that failed; the first callback that acts decides.
 
-    Callbacks hear ``error`` and ``killed``; a kill by a person is final, and so is an image that
-    cannot be built, since the next attempt would use the same one.
+    A callback on ``error`` hears of every failure, one on ``killed`` of kills only: who asks for
+    retries means lost workers and time limits too. A kill by a person is final, and so is an
+    image that cannot be built, since the next attempt would use the same one.
     """
     if failure.cause in _FINAL_CAUSES:
         return FAIL
     for callback in callbacks:
-        if callback.event in _FAILURE_EVENTS and callback.event == failure.state.value:
+        if callback.event in ("error", failure.state.value):
             decision = _decide(callback, failure)
             if decision is not FAIL:
                 return decision

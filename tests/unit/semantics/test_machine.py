@@ -424,3 +424,15 @@ def test_counts_are_kept_for_every_group():
     assert counts.model_dump() == {
         "pending": 2, "queued": 0, "running": 0, "done": 1, "error": 1, "killed": 0, "skipped": 1
     }  # fmt: skip
+
+
+def test_a_group_is_heard_of_once_while_its_children_follow_each_other():
+    driver = Driver(serial("a", "b", max_time=5))
+
+    driver.run()
+
+    root = [change.state for change in driver.tree.changes if change.path == "/"]
+    assert root == [State.RUNNING, State.DONE]
+    assert [c for c in driver.commands if isinstance(c, ev.StartTimer) and c.path == "/"] == [
+        ev.StartTimer("/", 5.0)
+    ]

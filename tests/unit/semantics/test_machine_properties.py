@@ -20,6 +20,7 @@ CALLBACKS = st.sampled_from(
         [],
         [["error", ["retry", {"max_num_retries": 1}]]],
         [["error", ["retry_then_skip", {"max_num_retries": 1}]]],
+        [["error", ["handle_memory_errors", {"mem_limits": [4, 8]}]]],
         [["killed", ["retry", {"max_num_retries": 1}]]],
         [["error", ["skip_some_errors", {"max_num_errors": 1}]]],
     ]

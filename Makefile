@@ -1,0 +1,55 @@
+# The one way in, for people and for CI. Set-up goes into .venv and is quick when nothing changed.
+PYTHON ?= python3
+BENCH ?= local
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+PYTEST := $(BIN)/pytest -q
+
+.DEFAULT_GOAL := help
+
+help: ## This list
+	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 16
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Conducto needs Python 3.11 or later on the host; set PYTHON=/path/to/it" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) \
+	  || { echo "the venv module is missing: apt-get install python3-venv" >&2; exit 1; }
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+setup: $(READY) ## Set up .venv
+
+engine: ## Use a running container engine, or install and start one
+	@.ci/engine
+
+demo: $(READY) engine ## Set up, and run the demo pipeline in containers
+	$(BIN)/python tests/support/stand_ins.py --if-needed python:3.11-slim
+	$(BIN)/python examples/demo/pipeline.py --local --run
+
+test: $(READY) engine lint ## Set up, and run all tests
+	$(PYTEST) tests
+
+unit: $(READY) ## The quick loop: no engine, under a minute
+	$(PYTEST) tests/unit tests/contract -m 'not docker'
+
+lint: $(READY) ## Style, types, dependency rule
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+conformance: $(READY) ## Local machine and compiled state machine agree
+	$(PYTEST) tests/conformance
+
+test-docker: $(READY) engine ## What needs containers
+	$(PYTEST) tests -m docker
+
+bench: $(READY) engine ## Measure: BENCH=local
+	$(BIN)/python -m bench $(BENCH)
+
+clean: ## Remove what set-up and tests made in the checkout
+	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis bench/results
+
+.PHONY: help setup engine demo test unit lint conformance test-docker bench clean

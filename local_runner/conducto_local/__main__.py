@@ -1,0 +1,68 @@
+"""``python -m conducto_local agent run``: the agent as a process."""
+
+import argparse
+import functools
+import logging
+import sys
+from collections.abc import Sequence
+
+from conducto_local.agent import AgentRunsAlreadyError, OpenRunner, report_ready, run_agent
+from conducto_local.agent_files import AgentFiles
+from conducto_local.agent_log import log_to
+from conducto_local.home import Home, open_home
+
+logger = logging.getLogger("conducto_local")
+
+
+def main(argv: Sequence[str] | None = None, open_runner: OpenRunner | None = None) -> int:
+    """Run the agent; returns the exit code.
+
+    Args:
+        argv: Arguments; None takes those of the process.
+        open_runner: Opens what runs pipelines; None takes the local runner.
+    """
+    options = _parser().parse_args(argv)
+    home = open_home(options.profile)
+    return _run(home, _local_runner() if open_runner is None else open_runner, options)
+
+
+def _local_runner() -> OpenRunner:
+    from conducto_local.runner import open_runner  # noqa: PLC0415  tests bring their own
+
+    return open_runner
+
+
+def _run(home: Home, open_runner: OpenRunner, options: argparse.Namespace) -> int:
+    in_background = options.ready_fd is not None
+    files = AgentFiles(home.agent)
+    files.make_directory()
+    handler = log_to(files.log if in_background else None)
+    on_ready = functools.partial(report_ready, options.ready_fd) if in_background else None
+    try:
+        run_agent(home, open_runner, port=options.port, on_ready=on_ready)
+    except (AgentRunsAlreadyError, OSError) as error:
+        sys.stderr.write(f"conducto agent: {error}\n")
+        return 1
+    except Exception:
+        logger.exception("agent failed")
+        return 1
+    finally:
+        logging.getLogger().removeHandler(handler)
+        handler.close()
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m conducto_local")
+    commands = parser.add_subparsers(dest="command", required=True)
+    agent = commands.add_parser("agent", help="the process that runs pipelines")
+    actions = agent.add_subparsers(dest="action", required=True)
+    run = actions.add_parser("run", help="be the agent, in the foreground, until Ctrl-C")
+    run.add_argument("--profile", help="the profile to serve (default: the current one)")
+    run.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (default: any)")
+    run.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,123 @@
+"""The agent: one process per user and profile that runs pipelines and serves the API.
+
+What it is made of meets here: the lock that makes it the only one, the runner, the server, the
+signals that end it. What runs pipelines is given as a parameter.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+
+from conducto.service.dispatch import Service
+from conducto.service.port import Pipelines
+from conducto.service.problems import RULES, ProblemRule
+
+from conducto_local.agent_files import AgentFiles, AgentState
+from conducto_local.home import Home
+from conducto_local.ports import EngineError
+from conducto_local.server.agent_routes import local_routes
+from conducto_local.server.app import build_app
+from conducto_local.server.listener import LOOPBACK, bind, serve
+from conducto_local.store.errors import StoreFullError
+from conducto_local.version import package_version
+
+logger = logging.getLogger(__name__)
+
+OpenRunner = Callable[[Home], AbstractAsyncContextManager[Pipelines]]
+
+#: A client leaves with exit code 3 on the first one.
+LOCAL_RULES = (
+    *RULES,
+    ProblemRule(EngineError, 503, "no engine", "about:blank#engine"),
+    ProblemRule(StoreFullError, 507, "disk full", "about:blank#disk-full"),
+)
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+class AgentRunsAlreadyError(Exception):
+    """This profile has an agent; the message says which."""
+
+
+def run_agent(
+    home: Home,
+    open_runner: OpenRunner,
+    *,
+    port: int = 0,
+    on_ready: Callable[[], None] | None = None,
+) -> None:
+    """Be the profile's agent until a signal or the API says stop.
+
+    Args:
+        home: The profile.
+        open_runner: Opens what runs pipelines.
+        port: Port on the loopback; 0 lets the system choose.
+        on_ready: Called once the API answers.
+
+    Raises:
+        AgentRunsAlreadyError: there is one.
+        OSError: the port is taken.
+    """
+    files = AgentFiles(home.agent)
+    with files.held_by_agent() as is_only_one:
+        if not is_only_one:
+            state = files.read_state()
+            which = "" if state is None else f" (pid {state.pid}, {state.url})"
+            raise AgentRunsAlreadyError(
+                f"profile {home.profile!r} has an agent{which}; stop it with 'conducto agent stop'"
+            )
+        with bind(port) as sock:
+            asyncio.run(_run(home, files, open_runner, sock, on_ready))
+
+
+async def _run(
+    home: Home,
+    files: AgentFiles,
+    open_runner: OpenRunner,
+    sock: socket.socket,
+    on_ready: Callable[[], None] | None,
+) -> None:
+    port: int = sock.getsockname()[1]
+    state = AgentState(os.getpid(), f"http://{LOOPBACK}:{port}", package_version(), time.time())
+    stop = _stop_on_signals()
+
+    def announce() -> None:
+        files.write_state(state)
+        logger.info("agent listens", extra={"pid": state.pid, "url": state.url})
+        if on_ready is not None:
+            on_ready()
+
+    logger.info("agent starts", extra={"profile": home.profile, "version": state.version})
+    async with open_runner(home) as pipelines:
+        service = Service(pipelines, local_routes(state, stop.set), LOCAL_RULES)
+        app = build_app(service, token=files.token(), port=port)
+        try:
+            await serve(app, sock, stop, announce)
+        finally:
+            files.remove_state()
+            logger.info("agent stops serving", extra={"pid": state.pid})
+    logger.info("agent has stopped", extra={"pid": state.pid})
+
+
+def _stop_on_signals() -> asyncio.Event:
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    def note(name: str) -> None:
+        logger.info("signal received", extra={"signal": name})
+        stop.set()
+
+    for number in _STOP_SIGNALS:
+        loop.add_signal_handler(number, note, number.name)
+    return stop
+
+
+def report_ready(descriptor: int) -> None:
+    """Tell the process that waits at the other end of a pipe; it may have gone away."""
+    with contextlib.suppress(BrokenPipeError):
+        os.write(descriptor, b"ready")
+    os.close(descriptor)

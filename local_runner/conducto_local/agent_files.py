@@ -1,0 +1,163 @@
+"""The agent's directory: how an agent and those who look for it find each other.
+
+``agent.lock`` is locked as long as an agent lives, whatever way it dies, so nobody has to trust a
+pid that another process may bear by now, nor to send the token to a port that another program
+may have taken. ``start.lock`` is held by whoever starts one.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+PRIVATE_FILE = 0o600
+PRIVATE_DIRECTORY = 0o700
+TOKEN_BYTES = 32
+STEP = 0.01
+#: Looking whether the lock is held takes it for an instant.
+LOCK_PATIENCE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class AgentState:
+    """A running agent, as written in ``agent.json``.
+
+    Attributes:
+        started: Seconds since the epoch.
+    """
+
+    pid: int
+    url: str
+    version: str
+    started: float
+
+
+class AgentFiles:
+    """Files of one profile's agent; all are for their owner only."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.log = directory / "agent.log"
+        self._state = directory / "agent.json"
+        self._token = directory / "token"
+        self._lock = directory / "agent.lock"
+        self._start_lock = directory / "start.lock"
+
+    def make_directory(self) -> None:
+        """Make the directory unless it exists."""
+        self.directory.mkdir(mode=PRIVATE_DIRECTORY, parents=True, exist_ok=True)
+
+    def read_state(self) -> AgentState | None:
+        """Return what the newest agent wrote, whether it still lives or not."""
+        try:
+            found = json.loads(self._state.read_bytes())
+            return AgentState(found["pid"], found["url"], found["version"], found["started"])
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return None  # a newer version may write it differently
+
+    def write_state(self, state: AgentState) -> None:
+        """Tell others of this process's agent."""
+        self._write(self._state, json.dumps(asdict(state)))
+
+    def remove_state(self) -> None:
+        """Tell others that there is no agent any more."""
+        self._state.unlink(missing_ok=True)
+
+    def read_token(self) -> str | None:
+        """Return the token that an agent has written, or None."""
+        try:
+            return self._token.read_text() or None
+        except FileNotFoundError:
+            return None
+
+    def token(self) -> str:
+        """Return the token, a new one where there is none."""
+        found = self.read_token()
+        if found is None:
+            found = secrets.token_urlsafe(TOKEN_BYTES)
+            self._write(self._token, found)
+        return found
+
+    def is_running(self) -> bool:
+        """Say whether an agent lives."""
+        try:
+            descriptor = os.open(self._lock, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            return not _try_lock(descriptor, fcntl.LOCK_SH)
+        finally:
+            os.close(descriptor)
+
+    @contextlib.contextmanager
+    def held_by_agent(self) -> Iterator[bool]:
+        """Hold the lock of a living agent; yields False when another one has it."""
+        self.make_directory()
+        descriptor = _open_private(self._lock)
+        try:
+            is_ours = _lock_within(descriptor, LOCK_PATIENCE)
+            if is_ours:
+                os.ftruncate(descriptor, 0)
+                os.write(descriptor, str(os.getpid()).encode())
+            yield is_ours
+        finally:
+            os.close(descriptor)
+
+    def holder(self) -> int | None:
+        """Return the pid of the agent that lives, or lived last; None when unknown."""
+        try:
+            return int(self._lock.read_text())
+        except (FileNotFoundError, ValueError):
+            return None
+
+    @contextlib.contextmanager
+    def starting(self) -> Iterator[None]:
+        """Wait until nobody else starts an agent, and keep others from it."""
+        self.make_directory()
+        descriptor = _open_private(self._start_lock)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def open_log(self) -> int:
+        """Return a descriptor that appends to the log."""
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        return os.open(self.log, flags, PRIVATE_FILE)
+
+    def _write(self, path: Path, text: str) -> None:
+        # Renamed into place, so that a reader sees the old file or the whole new one.
+        new = path.with_name(f"{path.name}.{os.getpid()}")
+        descriptor = os.open(
+            new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, PRIVATE_FILE
+        )
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text)
+        new.replace(path)
+
+
+def _open_private(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE)
+
+
+def _lock_within(descriptor: int, patience: float) -> bool:
+    deadline = time.monotonic() + patience
+    while not _try_lock(descriptor, fcntl.LOCK_EX):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(STEP)
+    return True
+
+
+def _try_lock(descriptor: int, kind: int) -> bool:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

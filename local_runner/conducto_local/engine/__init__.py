@@ -1,0 +1,1 @@
+"""Engines: what starts containers (`docker`) or, without any, plain processes (`process`)."""

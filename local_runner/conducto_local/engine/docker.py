@@ -1,0 +1,260 @@
+"""Containers through the Engine API: Docker, or Podman's service that speaks the same."""
+
+import asyncio
+import errno
+import json
+import os
+from collections.abc import Mapping
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from conducto_local.engine.address import Address, candidates, unreachable
+from conducto_local.engine.attach import attach
+from conducto_local.engine.container import create_body
+from conducto_local.engine.http import ApiError, HttpClient
+from conducto_local.engine.run_args import RunArgsError
+from conducto_local.engine.worker import DockerWorker
+from conducto_local.ports import EngineError, EngineInfo, WorkerSpec, WorkerStartError
+
+_GB = 2**30
+#: The newest version of the API that this was written for.
+_API = (1, 45)
+_STREAMS = {"stream": True, "stdin": True, "stdout": True, "stderr": True}
+#: Exit code that the engine notes when a container's first program does not exist.
+_NO_PROGRAM = 127
+_OPEN_SECONDS = 20
+
+
+class DockerEngine:
+    """An engine that speaks the Docker Engine API; satisfies `conducto_local.ports.Engine`.
+
+    Args:
+        env: Where ``DOCKER_HOST``, ``HOME``, ``PATH`` … are looked up; None is the process's own.
+        grace: Seconds between TERM and KILL when a command is stopped.
+    """
+
+    def __init__(self, env: Mapping[str, str] | None = None, *, grace: float = 5.0) -> None:
+        self._env = os.environ if env is None else env
+        self._grace = grace
+        self._client: HttpClient | None = None
+
+    @property
+    def http(self) -> HttpClient:
+        """Requests to the engine, for what needs more than containers.
+
+        Raises:
+            EngineError: `open` was not called, or `close` was.
+        """
+        if self._client is None:
+            raise EngineError("the container engine is not open: call open() first")
+        return self._client
+
+    async def open(self) -> EngineInfo:
+        """Connect; anew if it was open.
+
+        Raises:
+            EngineError: not installed, not started or not permitted, each with its remedy.
+        """
+        tried: dict[Address, OSError] = {}
+        for address in candidates(self._env):
+            client = HttpClient(address)
+            try:
+                info = await asyncio.wait_for(_shake_hands(client), _OPEN_SECONDS)
+            except ApiError as error:
+                raise EngineError(f"the engine at {address} is in trouble: {error}") from error
+            except TimeoutError as error:
+                tried[address] = TimeoutError(errno.ETIMEDOUT, "it does not answer")
+                tried[address].__cause__ = error
+            except EngineError as error:
+                if not isinstance(error.__cause__, OSError):
+                    raise
+                tried[address] = error.__cause__
+            else:
+                await self.close()
+                self._client = client
+                return info
+        raise unreachable(tried, self._env.get("PATH"))
+
+    async def start_worker(self, spec: WorkerSpec) -> DockerWorker:
+        """Start a container with the command server in it.
+
+        A container of the same name that bears one of our labels is a leftover, and goes.
+
+        Raises:
+            WorkerStartError: the container cannot start; says why.
+            EngineError: the engine is gone.
+        """
+        client = self.http
+        try:
+            body = create_body(spec, client.address)
+        except RunArgsError as error:
+            raise WorkerStartError(str(error)) from error
+        identity = await self._create(spec, body)
+        worker = DockerWorker(client, spec, identity, self._grace)
+        try:
+            await self._start(worker, spec)
+        except BaseException:
+            await _remove_quietly(worker)
+            raise
+        return worker
+
+    async def ensure_network(self, name: str, labels: Mapping[str, str]) -> None:
+        """Make the network unless it exists.
+
+        Raises:
+            EngineError: the engine cannot make it.
+        """
+        body = {"Name": name, "Driver": "bridge", "CheckDuplicate": True, "Labels": dict(labels)}
+        try:
+            await self.http.call("POST", "/networks/create", json_body=body)
+        except ApiError as error:
+            if error.status != HTTPStatus.CONFLICT:
+                raise EngineError(
+                    f"network {name!r} cannot be made: {error.message}. Remove networks that "
+                    "nobody needs: conducto gc, or docker network prune"
+                ) from error
+
+    async def remove_labelled(self, label: str, value: str | None = None) -> int:
+        """Remove containers and networks that carry the label; return how many."""
+        wanted = label if value is None else f"{label}={value}"
+        filters = json.dumps({"label": [wanted]})
+        found = await self._list("/containers/json", {"all": True, "filters": filters})
+        params = {"force": True, "v": True}
+        gone = await asyncio.gather(
+            *(self._delete(f"/containers/{each['Id']}", params) for each in found)
+        )
+        # A network goes only when nothing is in it.
+        networks = await self._list("/networks", {"filters": filters})
+        gone += await asyncio.gather(*(self._delete(f"/networks/{n['Id']}", {}) for n in networks))
+        return sum(gone)
+
+    async def close(self) -> None:
+        """Disconnect; containers stay."""
+        if self._client is not None:
+            client, self._client = self._client, None
+            await client.close()
+
+    async def _create(self, spec: WorkerSpec, body: dict[str, Any]) -> str:
+        for _ in range(2):
+            try:
+                answer = await self.http.call(
+                    "POST", "/containers/create", params={"name": spec.name}, json_body=body
+                )
+                return str(answer["Id"])
+            except ApiError as error:
+                if error.status != HTTPStatus.CONFLICT or not await self._remove_leftover(spec):
+                    raise _cannot_create(spec, error) from error
+        raise WorkerStartError(
+            f"container {spec.name!r} is made again and again by somebody else. Stop that process"
+        )
+
+    async def _remove_leftover(self, spec: WorkerSpec) -> bool:
+        """Make the name free; False if its holder is not ours."""
+        try:
+            holder = await self.http.call("GET", f"/containers/{spec.name}/json")
+        except ApiError as error:
+            return error.status == HTTPStatus.NOT_FOUND
+        if not set(holder["Config"].get("Labels") or ()) & set(spec.labels):
+            return False
+        await self._delete(f"/containers/{holder['Id']}", {"force": True, "v": True})
+        return True
+
+    async def _start(self, worker: DockerWorker, spec: WorkerSpec) -> None:
+        ready, words = worker.prepare()
+        path = f"/containers/{worker.id}"
+        try:
+            attachment = await attach(self.http, f"{path}/attach", _STREAMS, worker)
+            worker.attached(attachment)
+            await self.http.call("POST", f"{path}/start")
+        except ApiError as error:
+            raise await self._cannot_start(worker, spec, error) from error
+        if await ready is None:
+            said = words.decode("utf-8", "replace").strip()
+            raise WorkerStartError(
+                f"image {spec.image!r}: the command server did not come up in container "
+                f"{spec.name}" + (f". It said: {said}" if said else "")
+            )
+        worker.started()
+
+    async def _cannot_start(
+        self, worker: DockerWorker, spec: WorkerSpec, error: ApiError
+    ) -> WorkerStartError:
+        try:
+            answer = await self.http.call("GET", f"/containers/{worker.id}/json")
+        except ApiError:
+            answer = {"State": {}}
+        if answer["State"].get("ExitCode") == _NO_PROGRAM and "/bin/sh" in error.message:
+            return WorkerStartError(
+                f"image {spec.image!r} has no /bin/sh, and commands need a shell. "
+                "Use an image that has one"
+            )
+        return WorkerStartError(
+            f"image {spec.image!r}: container {spec.name} cannot start: {error.message}"
+        )
+
+    async def _list(self, path: str, params: Mapping[str, str | bool]) -> list[dict[str, Any]]:
+        try:
+            return list(await self.http.call("GET", path, params=params) or ())
+        except ApiError as error:
+            raise EngineError(f"the container engine refuses {path}: {error}") from error
+
+    async def _delete(self, path: str, params: Mapping[str, str | bool]) -> bool:
+        """Return whether it was removed; False if somebody else was faster."""
+        try:
+            await self.http.call("DELETE", path, params=params)
+        except ApiError as error:
+            if error.status in {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT}:
+                return False
+            raise EngineError(f"{path} cannot be removed: {error}") from error
+        return True
+
+
+async def _shake_hands(client: HttpClient) -> EngineInfo:
+    version = await client.call("GET", "/version")
+    client.prefix = f"/v{_agree(version.get('ApiVersion', ''))}"
+    return _engine_info(version, await client.call("GET", "/info"), client.address)
+
+
+def _cannot_create(spec: WorkerSpec, error: ApiError) -> WorkerStartError:
+    if error.status == HTTPStatus.NOT_FOUND:
+        return WorkerStartError(
+            f"image {spec.image!r} is not on this machine: {error.message}. Reset the node to "
+            "have it pulled or built again"
+        )
+    if error.status == HTTPStatus.CONFLICT:
+        return WorkerStartError(
+            f"container {spec.name!r} exists and is not ours. Remove it: docker rm -f {spec.name}"
+        )
+    return WorkerStartError(
+        f"image {spec.image!r}: no container can be made from it: {error.message}"
+    )
+
+
+async def _remove_quietly(worker: DockerWorker) -> None:
+    """Remove a container whose start failed; that failure is what matters."""
+    try:
+        await asyncio.shield(worker.close())
+    except EngineError:
+        return
+
+
+def _agree(version: str) -> str:
+    """Return the API version that both sides know."""
+    major, _, minor = version.partition(".")
+    if not (major.isdigit() and minor.isdigit()):
+        raise EngineError(f"what answers is not a container engine: its API version is {version!r}")
+    return ".".join(str(part) for part in min(_API, (int(major), int(minor))))
+
+
+def _engine_info(
+    version: Mapping[str, Any], info: Mapping[str, Any], address: Address
+) -> EngineInfo:
+    has_gpus = "nvidia" in (info.get("Runtimes") or {}) and address.path is not None
+    return EngineInfo(
+        name="docker",
+        version=str(version.get("Version", "")),
+        cpus=float(info["NCPU"]),
+        memory=info["MemTotal"] / _GB,
+        gpus=len(list(Path("/dev").glob("nvidia[0-9]*"))) if has_gpus else 0,
+    )

@@ -1,0 +1,297 @@
+"""A small asyncio HTTP/1.1 client for the Engine API, on h11.
+
+Connections are kept and used again. A response streams; who reads it to its end gives its
+connection back. `HttpClient.call` is the short form for JSON in and out.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote, urlencode
+
+import h11
+
+from conducto_local.engine.address import Address
+from conducto_local.ports import EngineError
+
+Params = Mapping[str, str | int | bool]
+Body = bytes | AsyncIterator[bytes]
+
+_Event = h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]
+
+_CHUNK = 256 * 1024
+_CONNECT_SECONDS = 10
+_BAD_STATUS = 400
+
+
+class ApiError(Exception):
+    """The engine answered with an error.
+
+    Attributes:
+        status: The HTTP status.
+        message: What the engine says.
+    """
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(f"{message} (status {status})")
+        self.status = status
+        self.message = message
+
+
+class Response:
+    """An answer whose body has yet to be read; an async context manager that lets go of it."""
+
+    def __init__(self, client: "HttpClient", connection: "_Connection", head: h11.Response) -> None:
+        self.status: int = head.status_code
+        self.headers: dict[str, str] = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in head.headers
+        }
+        self._client = client
+        self._connection: _Connection | None = connection
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    async def stream(self) -> AsyncIterator[bytes]:
+        """Yield the body as it comes.
+
+        Raises:
+            EngineError: the engine went away before the end.
+        """
+        while self._connection is not None:
+            match await self._connection.next_event():
+                case h11.Data(data=data):
+                    yield bytes(data)
+                case h11.EndOfMessage():
+                    connection, self._connection = self._connection, None
+                    self._client.give_back(connection)
+                case _:
+                    raise EngineError("the container engine closed the connection in mid-answer")
+
+    async def read(self) -> bytes:
+        """Return the whole body."""
+        return b"".join([chunk async for chunk in self.stream()])
+
+    async def json(self) -> Any:
+        """Return the body decoded; None where it is empty."""
+        body = await self.read()
+        return json.loads(body) if body.strip() else None
+
+    async def raise_for_status(self) -> None:
+        """Raise what the engine says if it is an error.
+
+        Raises:
+            ApiError: the status is 400 or above.
+        """
+        if self.status >= _BAD_STATUS:
+            raise ApiError(self.status, error_message(await self.read()))
+
+    def close(self) -> None:
+        """Let go of what has not been read; closes the connection then."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def error_message(body: bytes) -> str:
+    """Return the sentence in the body of an error."""
+    try:
+        answer = json.loads(body)
+    except ValueError:
+        return body.decode("utf-8", "replace").strip()
+    return str(answer.get("message", answer)) if isinstance(answer, dict) else str(answer)
+
+
+class _Connection:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._h11 = h11.Connection(h11.CLIENT)
+
+    @property
+    def usable(self) -> bool:
+        return not self._reader.at_eof() and not self._writer.is_closing()
+
+    async def send(self, request: h11.Request, body: Body) -> None:
+        head = self._h11.send(request) or b""
+        if isinstance(body, bytes):
+            data = (self._h11.send(h11.Data(data=body)) or b"") if body else b""
+            self._writer.write(head + data + (self._h11.send(h11.EndOfMessage()) or b""))
+        else:
+            self._writer.write(head)
+            # Who refuses an upload may hang up in the middle of it; the answer says why.
+            with suppress(ConnectionError):
+                await self._upload(body)
+        with suppress(ConnectionError):
+            await self._writer.drain()
+
+    async def _upload(self, body: AsyncIterator[bytes]) -> None:
+        async for chunk in body:
+            self._writer.write(self._h11.send(h11.Data(data=chunk)) or b"")
+            await self._writer.drain()
+        self._writer.write(self._h11.send(h11.EndOfMessage()) or b"")
+
+    async def next_event(self) -> _Event:
+        try:
+            while True:
+                event = self._h11.next_event()
+                if event is not h11.NEED_DATA:
+                    return event
+                self._h11.receive_data(await self._reader.read(_CHUNK))
+        except (OSError, h11.RemoteProtocolError) as error:
+            raise EngineError(f"the container engine broke the connection: {error}") from error
+
+    async def head(self) -> h11.Response:
+        while True:
+            match await self.next_event():
+                case h11.Response() as response:
+                    return response
+                case h11.InformationalResponse():
+                    continue
+                case _:
+                    raise EngineError("the container engine closed the connection")
+
+    def recycle(self) -> bool:
+        """Make ready for the next request; False if the connection cannot serve one."""
+        try:
+            self._h11.start_next_cycle()
+        except h11.LocalProtocolError:
+            return False
+        return self.usable
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+    async def wait_closed(self) -> None:
+        self.close()
+        with suppress(OSError):
+            await self._writer.wait_closed()
+
+
+class HttpClient:
+    """Requests to one engine.
+
+    Attributes:
+        address: Where it listens.
+        prefix: What stands before each path, such as ``/v1.45``; "" until somebody sets it.
+    """
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+        self.prefix = ""
+        self._idle: list[_Connection] = []
+        self._closed = False
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Params | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: Body | None = None,
+    ) -> Response:
+        """Send a request and return the answer as soon as its head is there, whatever its status.
+
+        An async iterator as the body is sent in chunks.
+
+        Raises:
+            EngineError: the engine cannot be reached, or went away.
+        """
+        body = b"" if body is None else body
+        request = _head(method, self.target(path, params), headers, body)
+        if isinstance(body, bytes):
+            while self._idle:
+                connection = self._idle.pop()
+                # The engine may have hung up in the meantime: then nobody has seen the request.
+                with suppress(EngineError, OSError):
+                    if connection.usable:
+                        return await self._exchange(connection, request, body)
+                connection.close()
+        try:
+            connection = await self._connect()
+            return await self._exchange(connection, request, body)
+        except OSError as error:
+            raise EngineError(
+                f"the container engine at {self.address} does not answer: {error}"
+            ) from error
+
+    async def call(
+        self, method: str, path: str, *, params: Params | None = None, json_body: Any = None
+    ) -> Any:
+        """Return the decoded answer to a JSON request.
+
+        Raises:
+            ApiError: the engine answered with an error.
+            EngineError: the engine cannot be reached, or went away.
+        """
+        body, headers = b"", {}
+        if json_body is not None:
+            body, headers = json.dumps(json_body).encode(), {"Content-Type": "application/json"}
+        async with await self.request(
+            method, path, params=params, headers=headers, body=body
+        ) as response:
+            await response.raise_for_status()
+            return await response.json()
+
+    def target(self, path: str, params: Params | None) -> str:
+        """Return the path and query to ask for."""
+        words = {
+            name: str(value).lower() if isinstance(value, bool) else str(value)
+            for name, value in (params or {}).items()
+        }
+        query = f"?{urlencode(words, quote_via=quote)}" if words else ""
+        return f"{self.prefix}{path}{query}"
+
+    def give_back(self, connection: _Connection) -> None:
+        """Keep a connection whose answer has been read."""
+        if not self._closed and connection.recycle():
+            self._idle.append(connection)
+        else:
+            connection.close()
+
+    async def close(self) -> None:
+        """Close the connections that are not in use; the others follow when they are read."""
+        self._closed = True
+        while self._idle:
+            await self._idle.pop().wait_closed()
+
+    async def _exchange(
+        self, connection: _Connection, request: h11.Request, body: Body
+    ) -> Response:
+        try:
+            await connection.send(request, body)
+            return Response(self, connection, await connection.head())
+        except BaseException:
+            connection.close()
+            raise
+
+    async def _connect(self) -> _Connection:
+        address = self.address
+        opening = (
+            asyncio.open_connection(address.host, address.port, limit=_CHUNK)
+            if address.path is None
+            else asyncio.open_unix_connection(address.path, limit=_CHUNK)
+        )
+        return _Connection(*await asyncio.wait_for(opening, _CONNECT_SECONDS))
+
+
+def _head(method: str, target: str, headers: Mapping[str, str] | None, body: Body) -> h11.Request:
+    fields = {"Host": "engine", **(headers or {})}
+    if isinstance(body, bytes):
+        fields["Content-Length"] = str(len(body))
+    else:
+        fields["Transfer-Encoding"] = "chunked"
+    return h11.Request(method=method, target=target, headers=list(fields.items()))

@@ -1,0 +1,282 @@
+"""Plain processes in the place of containers: ``--engine process``.
+
+For a first look without an engine. There are no images, no isolation and no limits, and a
+process that leaves its command's process group outlives it. Everything else is as in a container.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import platform
+import shutil
+import signal
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from conducto.model.states import Cause
+
+from conducto_local.ports import (
+    EngineError,
+    EngineInfo,
+    Exit,
+    Job,
+    Output,
+    Stream,
+    WorkerSpec,
+    WorkerStartError,
+)
+
+_GB = 2**30
+_CHUNK = 256 * 1024
+#: ``{target of a mount: variable that tells commands where it is without the mount}``
+_DATA_VARIABLES = {
+    "/conducto/data/pipeline": "CONDUCTO_DATA_PIPELINE",
+    "/conducto/data/user": "CONDUCTO_DATA_USER",
+}
+
+
+class ProcessEngine:
+    """An engine without containers; satisfies `conducto_local.ports.Engine`.
+
+    Args:
+        grace: Seconds between TERM and KILL when a command is stopped.
+    """
+
+    def __init__(self, *, grace: float = 5.0) -> None:
+        self._grace = grace
+        self._workers: dict[str, ProcessWorker] = {}
+
+    async def open(self) -> EngineInfo:
+        """Return what this machine has."""
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / _GB
+        return EngineInfo("process", platform.release(), float(os.cpu_count() or 1), memory)
+
+    async def start_worker(self, spec: WorkerSpec) -> "ProcessWorker":
+        """Make a place to run commands in; image, limits, network and mounts are ignored.
+
+        Raises:
+            WorkerStartError: the shell, the working directory or a mount does not exist.
+        """
+        _check(spec)
+        worker = ProcessWorker(spec, self._grace)
+        self._workers[spec.name] = worker
+        return worker
+
+    async def ensure_network(self, name: str, labels: Mapping[str, str]) -> None:
+        """Do nothing: processes share the machine's network."""
+
+    async def remove_labelled(self, label: str, value: str | None = None) -> int:
+        """Close this engine's workers that carry the label; return how many."""
+        found = [
+            worker
+            for worker in self._workers.values()
+            if label in worker.spec.labels and value in {None, worker.spec.labels[label]}
+        ]
+        for worker in found:
+            await worker.close()
+            self._workers.pop(worker.name, None)
+        return len(found)
+
+    async def close(self) -> None:
+        """Do nothing: processes stay with their workers."""
+
+
+def _check(spec: WorkerSpec) -> None:
+    if shutil.which(spec.shell) is None:
+        raise WorkerStartError(
+            f"shell {spec.shell!r} does not exist on this machine. Name another with "
+            "Image(shell=...), or use an engine with containers"
+        )
+    if spec.workdir is not None and not Path(spec.workdir).is_dir():
+        raise WorkerStartError(
+            f"working directory {spec.workdir!r} does not exist on this machine. Make it, or use "
+            "an engine with containers"
+        )
+    for mount in spec.mounts:
+        if not Path(mount.source).exists():
+            raise WorkerStartError(
+                f"{mount.source!r}, to be seen at {mount.target}, does not exist. Make it"
+            )
+
+
+@dataclass(slots=True)
+class _Pipe:
+    """One stream of a running command, read as it comes.
+
+    Attributes:
+        failure: What the output callback raised; nothing is passed to it after that.
+    """
+
+    stream: Stream
+    output: Output
+    read_end: int
+    write_end: int
+    failure: Exception | None = None
+    open: bool = True
+
+    def start(self) -> None:
+        os.set_blocking(self.read_end, False)
+        asyncio.get_running_loop().add_reader(self.read_end, self.read)
+
+    def read(self) -> int:
+        """Pass on what is there, one chunk; return how many bytes."""
+        try:
+            data = os.read(self.read_end, _CHUNK)
+        except BlockingIOError:
+            return 0
+        if not data:
+            self.stop()
+            return 0
+        if self.failure is None:
+            try:
+                self.output(self.stream, data)
+            except Exception as error:  # noqa: BLE001  (the caller's; raised by `run`)
+                self.failure = error
+        return len(data)
+
+    def drain(self) -> None:
+        """Read what the pipe still holds; no more, for a daemon may write for ever."""
+        left = fcntl.fcntl(self.read_end, fcntl.F_GETPIPE_SZ) if self.open else 0
+        while left > 0 and self.open:
+            count = self.read()
+            left = left - count if count else 0
+        self.stop()
+
+    def stop(self) -> None:
+        if self.open:
+            self.open = False
+            asyncio.get_running_loop().remove_reader(self.read_end)
+            os.close(self.read_end)
+
+
+@dataclass(slots=True)
+class _Running:
+    process: asyncio.subprocess.Process
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Signal the command's whole process group, also when its leader is gone."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, number)
+
+
+class ProcessWorker:
+    """Runs commands as process groups; satisfies `conducto_local.ports.Worker`."""
+
+    def __init__(self, spec: WorkerSpec, grace: float) -> None:
+        self.spec = spec
+        self._grace = grace
+        self._folder = tempfile.TemporaryDirectory(prefix="conducto-process-")
+        self._running: _Running | None = None
+        self._closed = False
+
+    @property
+    def name(self) -> str:
+        """Name of the worker."""
+        return self.spec.name
+
+    async def run(self, job: Job, output: Output) -> Exit:
+        """Run a command; stream its output; leave no process of its group behind.
+
+        Raises:
+            ValueError: the job holds what a shell cannot take, such as a NUL.
+            EngineError: the machine cannot start a process.
+        """
+        if self._running is not None:
+            raise RuntimeError(f"worker {self.name} runs a command already")
+        if self._closed:
+            return Exit(None, Cause.WORKER_LOST, f"worker {self.name} was closed")
+        pipes = [_Pipe(stream, output, *os.pipe()) for stream in _STREAMS]
+        try:
+            running = self._running = _Running(await self._spawn(job, pipes))
+        except OSError as error:
+            _close(pipes)
+            raise EngineError(f"this machine cannot start a process: {error}") from error
+        except ValueError:
+            _close(pipes)
+            raise
+        try:
+            code = await self._follow(running, pipes)
+        finally:
+            self._running = None
+        failure = next((pipe.failure for pipe in pipes if pipe.failure is not None), None)
+        if failure is not None:
+            raise failure
+        if self._closed:
+            return Exit(None, Cause.WORKER_LOST, f"worker {self.name} was closed")
+        return Exit(code if code >= 0 else 128 - code)
+
+    async def stop(self) -> None:
+        """End the running command: TERM, then KILL after the grace. `run` then returns."""
+        running = self._running
+        if running is None:
+            return
+        running.signal(signal.SIGTERM)
+        try:
+            await asyncio.wait_for(running.ended.wait(), self._grace)
+        except TimeoutError:
+            running.signal(signal.SIGKILL)
+            await running.ended.wait()
+
+    async def close(self) -> None:
+        """End what runs; safe to call twice."""
+        self._closed = True
+        running = self._running
+        if running is not None:
+            running.signal(signal.SIGKILL)
+            await running.ended.wait()
+        self._folder.cleanup()
+
+    async def _spawn(self, job: Job, pipes: list[_Pipe]) -> asyncio.subprocess.Process:
+        script = self._write_script(job.script)
+        process = await asyncio.create_subprocess_exec(
+            self.spec.shell,
+            script,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=pipes[0].write_end,
+            stderr=pipes[1].write_end,
+            env={**os.environ, **self._data_variables(), **job.env},
+            cwd=self.spec.workdir,
+            start_new_session=True,
+        )
+        for pipe in pipes:
+            os.close(pipe.write_end)
+            pipe.start()
+        return process
+
+    def _write_script(self, command: str) -> str:
+        if "\0" in command:
+            raise ValueError("a command cannot hold a NUL character: a shell cannot read it")
+        script = Path(self._folder.name) / "cmd.sh"
+        text = f"#!{self.spec.shell}\n{command}\n"
+        script.write_bytes(text.encode("utf-8", "surrogateescape"))
+        script.chmod(0o755)
+        return str(script)
+
+    async def _follow(self, running: _Running, pipes: list[_Pipe]) -> int:
+        try:
+            return await running.process.wait()
+        finally:
+            running.signal(signal.SIGKILL)
+            for pipe in pipes:
+                pipe.drain()
+            running.ended.set()
+
+    def _data_variables(self) -> dict[str, str]:
+        return {
+            _DATA_VARIABLES[mount.target]: mount.source
+            for mount in self.spec.mounts
+            if mount.target in _DATA_VARIABLES
+        }
+
+
+_STREAMS: tuple[Stream, Stream] = ("stdout", "stderr")
+
+
+def _close(pipes: list[_Pipe]) -> None:
+    for pipe in pipes:
+        os.close(pipe.read_end)
+        os.close(pipe.write_end)

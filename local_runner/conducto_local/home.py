@@ -1,0 +1,173 @@
+"""Where the agent keeps its files.
+
+    <base>/<profile>/                     0700: nobody else gets below it
+        agent/                            state of the agent process, and the store
+        data/                             data of the user, across pipelines
+        pipelines/<id>/data/              data of one pipeline
+        pipelines/<id>/logs/              output of its commands (`conducto_local.logs`)
+
+Which directory and which profile that is, `conducto.api` decides, for the command line and the
+data tools as well. Data directories are open to every uid: a container's user is often one that
+the host does not know. It reaches them through a mount, which does not pass by the closed
+directory above, as other users of the host would have to.
+"""
+
+import os
+import shutil
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from conducto.api import paths
+from conducto.api.config import current_profile
+
+PRIVATE = 0o700
+OPEN = 0o777
+
+
+class HomeError(OSError):
+    """A directory cannot be made; the message says which, why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineHome:
+    """The directories of one pipeline.
+
+    Attributes:
+        root: Holds the others.
+    """
+
+    root: Path
+
+    @property
+    def data(self) -> Path:
+        """Mounted as the pipeline's data in its containers."""
+        return self.root / "data"
+
+    @property
+    def logs(self) -> Path:
+        """Root of a `conducto_local.logs.LogDirectory`."""
+        return self.root / "logs"
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The directories of one profile.
+
+    Attributes:
+        base: Absolute path of the directory that holds every profile.
+        profile: Name of the profile, a plain file name.
+    """
+
+    base: Path
+    profile: str
+
+    @property
+    def root(self) -> Path:
+        """Everything of the profile."""
+        return self.base / self.profile
+
+    @property
+    def agent(self) -> Path:
+        """State of the agent process."""
+        return self.root / "agent"
+
+    @property
+    def store(self) -> Path:
+        """The file of the `conducto_local.store.sqlite.SqliteStore`."""
+        return self.agent / "store.sqlite"
+
+    @property
+    def user_data(self) -> Path:
+        """Mounted as the user's data in every container."""
+        return self.root / "data"
+
+    @property
+    def pipelines(self) -> Path:
+        """Holds a directory for each pipeline."""
+        return self.root / "pipelines"
+
+    def pipeline(self, pipeline_id: str) -> PipelineHome:
+        """Return the directories of a pipeline, whether they are there or not.
+
+        Raises:
+            ValueError: ``pipeline_id`` is not a plain file name.
+        """
+        paths.pipeline_dir(self.profile, pipeline_id)  # for its check of the name
+        return PipelineHome(self.pipelines / pipeline_id)
+
+    def make(self) -> None:
+        """Make what the agent needs before it has a pipeline; safe to call again.
+
+        Raises:
+            HomeError: a directory cannot be made.
+        """
+        _make(self.base, PRIVATE)
+        _make(self.root, PRIVATE, repair=True)
+        _make(self.agent, PRIVATE, repair=True)
+        _make(self.pipelines, PRIVATE, repair=True)
+        _make(self.user_data, OPEN, repair=True)
+
+    def make_pipeline(self, pipeline_id: str) -> PipelineHome:
+        """Make a pipeline's directories and return them; safe to call again.
+
+        Raises:
+            ValueError: ``pipeline_id`` is not a plain file name.
+            HomeError: a directory cannot be made.
+        """
+        pipeline = self.pipeline(pipeline_id)
+        self.make()
+        _make(pipeline.root, PRIVATE, repair=True)
+        _make(pipeline.logs, PRIVATE, repair=True)
+        _make(pipeline.data, OPEN, repair=True)
+        return pipeline
+
+    def remove_pipeline(self, pipeline_id: str) -> bool:
+        """Delete a pipeline's directories, its data included.
+
+        Delete them before the store's rows: after a crash in between, whoever retries still
+        knows of the pipeline.
+
+        Returns:
+            Whether nothing is left. Files that a container's root made stay where the agent is
+            another user; a container can delete them.
+        """
+        root = self.pipeline(pipeline_id).root
+        shutil.rmtree(root, ignore_errors=True)
+        return not root.exists()
+
+
+def open_home(profile: str | None = None) -> Home:
+    """Return the home of a profile, its own directory made; None is the profile in use.
+
+    Raises:
+        ValueError: ``profile`` is not a plain file name.
+        HomeError: its directory cannot be made.
+    """
+    root = Path(paths.profile_dir(current_profile() if profile is None else profile))
+    home = Home(root.parent, root.name)
+    _make(home.base, PRIVATE)
+    _make(home.root, PRIVATE, repair=True)
+    return home
+
+
+def _make(directory: Path, mode: int, *, repair: bool = False) -> None:
+    """Make a directory; with ``repair``, give one that is there the mode as well."""
+    try:
+        made = _mkdir(directory, mode)
+        found = directory.stat()
+        differs = stat.S_IMODE(found.st_mode) != mode
+        if (made or repair) and differs and os.geteuid() in (found.st_uid, 0):
+            directory.chmod(mode)  # what mkdir takes is narrowed by the umask
+    except OSError as error:
+        raise HomeError(
+            f"{directory}: cannot be made a directory of ours ({error.strerror}). "
+            "Set CONDUCTO_BASE_DIR to a directory that you may write to."
+        ) from error
+
+
+def _mkdir(directory: Path, mode: int) -> bool:
+    if directory.is_dir():
+        return False
+    directory.mkdir(mode=mode, parents=True, exist_ok=True)
+    return True

@@ -1,0 +1,5 @@
+"""Images on this machine: pulled, built, filled with code, made ready for workers."""
+
+from conducto_local.images.builder import Builder
+
+__all__ = ["Builder"]

@@ -1,0 +1,263 @@
+"""Makes the images that definitions describe, each layer once.
+
+An image is a chain of layers, each named by the hash of all that goes into it: ``built`` (or a
+pulled image), ``installed``, ``copied``, ``extended``. A layer whose name the engine already
+has is used as it is, so changed code costs one copy, and equal definitions cost nothing.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from conducto.images import contexts, install, layers, wheel
+from conducto.images.contexts import ContextError
+from conducto.model.images import CODE_DIR, ImageSpec
+from conducto.model.records import ImageState
+
+from conducto_local.engine.http import HttpClient
+from conducto_local.images import bases
+from conducto_local.images.api import EngineImages, with_env
+from conducto_local.images.bases import Base, Shop
+from conducto_local.images.clones import Checkout, Clones, git_sha
+from conducto_local.images.flights import Flights
+from conducto_local.images.shells import Shells
+from conducto_local.images.transcript import Transcript
+from conducto_local.ports import BuildLog, BuiltImage, ImageError
+
+#: Builds and pulls at the same time; more would only share the same disk and network.
+PARALLEL = 4
+
+
+@dataclass(frozen=True, slots=True)
+class _Code:
+    """A directory that is copied into an image, and what its origin is."""
+
+    root: str
+    env: Mapping[str, str]
+
+
+class Builder:
+    """Makes images with a container engine; an `ImageBuilder`.
+
+    One serves one launch: it asks git for news once per repository and remembers what it has
+    made. `for_launch` gives the next one, which shares the work under way.
+    """
+
+    def __init__(
+        self,
+        http: HttpClient,
+        cache: Path,
+        *,
+        parallel: int = PARALLEL,
+        labels: Mapping[str, str] | None = None,
+    ) -> None:
+        """Make a builder.
+
+        Args:
+            http: The engine's HTTP client.
+            cache: Directory that keeps clones between launches.
+            parallel: How many builds and pulls may run at the same time.
+            labels: Labels of all images made, beside our own.
+        """
+        engine = EngineImages(http, {} if labels is None else labels)
+        self._shop = Shop(engine, asyncio.Semaphore(parallel))
+        self._shells = Shells(engine)
+        self._clones = Clones(cache / "clones")
+        self._definitions: Flights[BuiltImage] = Flights()
+        self._checkouts: dict[tuple[str, str], Checkout] = {}
+        self._done: dict[str, BuiltImage] = {}
+
+    def for_launch(self) -> "Builder":
+        """Return a builder that looks anew at code and repositories."""
+        other = object.__new__(Builder)
+        other._shop = self._shop
+        other._shells = self._shells
+        other._clones = self._clones
+        other._definitions = Flights()
+        other._checkouts = {}
+        other._done = {}
+        return other
+
+    async def build(self, spec: ImageSpec, log: BuildLog) -> BuiltImage:
+        """Return the image, built or found.
+
+        Raises:
+            ImageError: it cannot be built or pulled.
+            EngineError: the engine is gone.
+        """
+        key = layers.definition_hash(spec)
+        done = self._done.get(key)
+        if done is not None:
+            log.step(ImageState.DONE)
+            return done
+        return await self._definitions.join(key, log, lambda said: self._make(spec, key, said))
+
+    async def _make(self, spec: ImageSpec, key: str, log: Transcript) -> BuiltImage:
+        log.step(ImageState.QUEUED)
+        try:
+            image = await self._chain(spec, log)
+        except ContextError as error:
+            log.step(ImageState.ERROR)
+            raise ImageError(str(error)) from error
+        except ImageError:
+            log.step(ImageState.ERROR)
+            raise
+        log.step(ImageState.DONE)
+        self._done[key] = image
+        return image
+
+    async def _chain(self, spec: ImageSpec, log: Transcript) -> BuiltImage:
+        checkout = await self._checkout(spec, log)
+        base = await bases.base_of(self._shop, spec, log)
+        if layers.installs(spec):
+            base = await self._installed(spec, base, checkout, log)
+        filled = await self._with_code(spec, base, checkout, log)
+        return await self._extended(spec, filled, base, log)
+
+    async def _with_code(
+        self, spec: ImageSpec, base: Base, checkout: Checkout | None, log: Transcript
+    ) -> Base:
+        if spec.copy_dir is not None:
+            return await self._copied(spec, base, await _local_code(spec, spec.copy_dir), log)
+        if checkout is None:
+            return base
+        async with self._clones.lock(*checkout.key):
+            # Another launch may have refreshed the tree: the variables say what is copied.
+            sha = await git_sha(checkout.path)
+            env = checkout.env if sha is None else {**checkout.env, "CONDUCTO_GIT_SHA": sha}
+            return await self._copied(spec, base, _Code(str(checkout.path), env), log)
+
+    async def _checkout(self, spec: ImageSpec, log: Transcript) -> Checkout | None:
+        if spec.copy_url is None or spec.copy_branch is None:
+            return None
+        if spec.copy_url.startswith("s3://"):
+            raise ImageError(
+                f"copy_url {spec.copy_url!r}: only git repositories can be copied here; "
+                "fetch it yourself and use copy_dir"
+            )
+        key = (spec.copy_url, spec.copy_branch)
+        async with self._clones.lock(*key):
+            if key not in self._checkouts:
+                log.step(ImageState.CLONING)
+                self._checkouts[key] = await self._clones.refresh(*key, log)
+        return self._checkouts[key]
+
+    async def _installed(
+        self, spec: ImageSpec, base: Base, checkout: Checkout | None, log: Transcript
+    ) -> Base:
+        client = None
+        if install.wants_client(spec):
+            client = await asyncio.to_thread(wheel.client_wheel)
+        code = spec.copy_dir if checkout is None else str(checkout.path)
+        npm_files = _npm_files(code) if spec.install_npm is True else {}
+        plan = install.plan_install(spec, base.reference, base.info.user, client, npm_files)
+        tag = layers.layer_tag("installed", install.install_hash(base.info.id, plan))
+        found = await self._shop.found(tag)
+        if found is not None:
+            return found
+
+        async def build(said: Transcript) -> Base:
+            async with self._shop.slots:
+                said.step(ImageState.INSTALLING)
+                files = {"Dockerfile": plan.dockerfile.encode(), **plan.files}
+                tar = contexts.pack_files(files) + contexts.TAR_END
+                labels = {layers.LABEL_LAYER: "installed"}
+                error = await self._shop.engine.build(tag, tar, said, labels=labels)
+                if error is not None:
+                    raise said.failure(f"installing into {base.reference!r} failed: {error}")
+            return await self._shop.made(tag)
+
+        return await self._shop.layers.join(tag, log, build)
+
+    async def _copied(self, spec: ImageSpec, base: Base, code: _Code, log: Transcript) -> Base:
+        context = await asyncio.to_thread(_read_code, spec, code.root)
+        tree = await asyncio.to_thread(contexts.tree_hash, context, self._shop.digests)
+        workdir = CODE_DIR if spec.docker_auto_workdir else base.info.workdir
+        digest = layers.content_hash("copied", base.info.id, tree, workdir, dict(code.env))
+        tag = layers.layer_tag("copied", digest)
+        found = await self._shop.found(tag)
+        if found is not None:
+            return found
+
+        async def copy(said: Transcript) -> Base:
+            async with self._shop.slots:
+                said.step(ImageState.COPYING)
+                said.lines(bases.remarks(context))
+                settings = {"WorkingDir": workdir, "Env": with_env(base.info.config, code.env)}
+                await self._copy(base, context, settings, tag)
+            return await self._shop.made(tag)
+
+        return await self._shop.layers.join(tag, log, copy)
+
+    async def _copy(
+        self, base: Base, context: contexts.Context, settings: Mapping[str, object], tag: str
+    ) -> None:
+        engine = self._shop.engine
+        labels = {**base.info.labels, layers.LABEL_LAYER: "copied"}
+        config = {**base.info.config, **settings, "Labels": labels}
+        async with engine.container(base.info.id, ["/bin/sh"]) as container:
+            if context.entries:
+                tar = contexts.pack(context, layers.CODE_PREFIX)
+                await engine.put(container, bases.stream(b"", tar))
+            await engine.commit(container, tag, config)
+
+    async def _extended(
+        self, spec: ImageSpec, base: Base, before: Base, log: Transcript
+    ) -> BuiltImage:
+        # The shell is looked for in the layer before the code, which changes less often.
+        digest = layers.content_hash("extended", base.info.id, spec.shell)
+        tag = layers.layer_tag("extended", digest)
+
+        async def extend(said: Transcript) -> Base:
+            async with self._shop.slots:
+                said.step(ImageState.EXTENDING)
+                shell = await self._shells.find(before.info, spec.shell)
+                await self._extend(base, shell, tag)
+            return await self._shop.made(tag)
+
+        image = await self._shop.found(tag)
+        if image is None:
+            image = await self._shop.layers.join(tag, log, extend)
+        return BuiltImage(
+            reference=tag,
+            shell=image.info.labels[layers.LABEL_SHELL],
+            workdir=image.info.workdir,
+            path_map=layers.path_map(spec),
+        )
+
+    async def _extend(self, base: Base, shell: str, tag: str) -> None:
+        config = dict(base.info.config)
+        entrypoint = layers.saved_entrypoint(config.get("Entrypoint"))
+        if entrypoint is not None:
+            config["Env"] = with_env(config, {"ENTRYPOINT": entrypoint})
+        config["Entrypoint"] = []
+        labels = {layers.LABEL_LAYER: "extended", layers.LABEL_SHELL: shell}
+        config["Labels"] = {**base.info.labels, **labels}
+        async with self._shop.engine.container(base.info.id, ["/bin/sh"]) as container:
+            await self._shop.engine.commit(container, tag, config)
+
+
+async def _local_code(spec: ImageSpec, root: str) -> _Code:
+    sha = await git_sha(Path(root)) if spec.copies_git else None
+    return _Code(root, {} if sha is None else {"CONDUCTO_GIT_SHA": sha})
+
+
+def _read_code(spec: ImageSpec, root: str) -> contexts.Context:
+    ignore = contexts.read_ignore(root)
+    if spec.copies_git:
+        ignore = ignore.with_lines("!.git")
+    if spec.install_npm:
+        ignore = ignore.with_lines("node_modules")
+    return contexts.read_context(root, ignore)
+
+
+def _npm_files(code: str | None) -> dict[str, bytes]:
+    root = None if code is None else Path(code)
+    if root is None or not (root / "package.json").is_file():
+        raise ImageError(
+            "install_npm=True installs what package.json names, but the copied code "
+            f"({code!r}) has none; name the packages or copy the directory that has it"
+        )
+    names = (name for name in install.NPM_FILES if (root / name).is_file())
+    return {name: (root / name).read_bytes() for name in names}

@@ -1,0 +1,51 @@
+"""Work that many want and one does."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from conducto_local.images.transcript import Transcript
+from conducto_local.ports import BuildLog
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class _Flight(Generic[T]):
+    task: asyncio.Task[T]
+    transcript: Transcript
+    passengers: int = 0
+
+
+@dataclass(slots=True)
+class Flights(Generic[T]):
+    """Runs one piece of work per key at a time; who asks meanwhile waits for that one."""
+
+    _flying: dict[str, _Flight[T]] = field(default_factory=dict)
+
+    async def join(
+        self, key: str, log: BuildLog, work: Callable[[Transcript], Coroutine[None, None, T]]
+    ) -> T:
+        """Return the result of the work under way for ``key``, or start it.
+
+        The work is cancelled only when all who waited for it are.
+        """
+        flight = self._flying.get(key)
+        if flight is None:
+            transcript = Transcript()
+            flight = _Flight(asyncio.create_task(work(transcript)), transcript)
+            self._flying[key] = flight
+            flight.task.add_done_callback(lambda _task: self._flying.pop(key, None))
+        flight.transcript.join(log)
+        flight.passengers += 1
+        try:
+            return await asyncio.shield(flight.task)
+        except asyncio.CancelledError:
+            if flight.passengers == 1 and not flight.task.done():
+                self._flying.pop(key, None)
+                flight.task.cancel()
+            raise
+        finally:
+            flight.passengers -= 1
+            flight.transcript.leave(log)

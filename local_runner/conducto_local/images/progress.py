@@ -1,0 +1,160 @@
+"""What an engine says while it builds or pulls, as lines for people.
+
+Three forms arrive as a stream of JSON objects: the classic builder's ``stream`` texts, BuildKit's
+``moby.buildkit.trace`` (a base64 protobuf message, read here by hand because its five fields are
+all we need) and a pull's ``status`` objects.
+"""
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+_ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[@-Z\\^_]|\x1b\].*?(?:\x07|\x1b\\)")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+#: Steps of BuildKit's own that tell a person nothing.
+_INTERNAL = ("[internal]", "exporting", "resolve image config", "copy /context")
+#: Statuses of a pull that repeat many times a second.
+_NOISE = ("Downloading", "Extracting", "Waiting", "Verifying Checksum", "Pulling fs layer")
+
+
+def plain(text: str) -> str:
+    """Return text without colours, cursor movements and overwritten line parts."""
+    lines = _ANSI.sub("", text).replace("\r\n", "\n").split("\n")
+    # A carriage return draws over the line, as progress bars do: the last drawing stays.
+    return "\n".join(_CONTROL.sub("", line.rstrip("\r").rpartition("\r")[2]) for line in lines)
+
+
+@dataclass(slots=True)
+class Progress:
+    """Reads the stream of one build or pull.
+
+    Attributes:
+        image_id: The built image's id, once the engine has said it.
+        error: The engine's own message of failure, if it failed.
+    """
+
+    image_id: str | None = None
+    error: str | None = None
+    _rest: bytes = b""
+    _partial: dict[bytes, str] = field(default_factory=dict)
+    _named: set[bytes] = field(default_factory=set)
+
+    def feed(self, data: bytes) -> list[str]:
+        """Return the lines that more of the stream completes; pieces may end anywhere."""
+        *complete, self._rest = (self._rest + data).split(b"\n")
+        return [line for text in complete for line in self._object(text)]
+
+    def finish(self) -> list[str]:
+        """Return what was left without a line end."""
+        last, self._rest = self._rest, b""
+        lines = self._object(last)
+        lines += [plain(text) for text in self._partial.values() if text]
+        self._partial.clear()
+        return lines
+
+    def _object(self, text: bytes) -> list[str]:
+        if not text.strip():
+            return []
+        try:
+            said = json.loads(text)
+        except ValueError:
+            return [plain(text.decode(errors="replace"))]
+        if not isinstance(said, dict):
+            return []
+        if "error" in said or "errorDetail" in said:
+            detail = said.get("errorDetail")
+            message = detail.get("message") if isinstance(detail, dict) else None
+            self.error = plain(str(message if message is not None else said.get("error")))
+            return []
+        if said.get("id") == "moby.buildkit.trace":
+            return self._trace(str(said.get("aux", "")))
+        return self._said(said)
+
+    def _said(self, said: dict[str, Any]) -> list[str]:
+        if isinstance(said.get("aux"), dict):
+            self.image_id = said["aux"].get("ID", self.image_id)
+        if "stream" in said:
+            return self._output(b"", str(said["stream"]))
+        status = said.get("status")
+        if not isinstance(status, str) or status.startswith(_NOISE):
+            return []
+        identity = said.get("id")
+        return [plain(f"{identity}: {status}" if identity else status)]
+
+    def _trace(self, encoded: str) -> list[str]:
+        try:
+            message = base64.b64decode(encoded)
+            return [
+                line for number, value in _fields(message) for line in self._part(number, value)
+            ]
+        except (binascii.Error, IndexError, ValueError):
+            return []  # a newer engine's form; the build itself does not depend on it
+
+    def _part(self, number: int, value: bytes | int) -> list[str]:
+        if isinstance(value, int):
+            return []
+        fields = dict(_fields(value))
+        digest = fields.get(1, b"")
+        if not isinstance(digest, bytes):
+            return []
+        if number == 1:
+            return self._vertex(digest, fields)
+        if number == 3:  # noqa: PLR2004 - output of a step
+            output = fields.get(4, b"")
+            text = output.decode(errors="replace") if isinstance(output, bytes) else ""
+            return self._output(digest, text)
+        return []
+
+    def _vertex(self, digest: bytes, fields: dict[int, bytes | int]) -> list[str]:
+        raw = fields.get(3, b"")
+        name = raw.decode(errors="replace") if isinstance(raw, bytes) else ""
+        is_cached = bool(fields.get(4))
+        has_begun = 5 in fields or is_cached  # noqa: PLR2004
+        if not has_begun or digest in self._named or name.startswith(_INTERNAL):
+            return []
+        self._named.add(digest)
+        return [plain(f"{name} (cached)" if is_cached else name)]
+
+    def _output(self, source: bytes, text: str) -> list[str]:
+        *complete, rest = (self._partial.get(source, "") + text).split("\n")
+        self._partial[source] = rest
+        return [plain(line) for line in complete]
+
+
+def _fields(message: bytes) -> Iterator[tuple[int, bytes | int]]:
+    """Yield ``(field number, value)`` of a protobuf message: ints and byte strings only.
+
+    Source: Protocol Buffers, "Encoding".
+    """
+    position = 0
+    while position < len(message):
+        key, position = _varint(message, position)
+        match key & 7:
+            case 0:
+                value, position = _varint(message, position)
+                yield key >> 3, value
+            case 2:
+                length, position = _varint(message, position)
+                yield key >> 3, message[position : position + length]
+                position += length
+            case 1:
+                position += 8
+            case 5:
+                position += 4
+            case kind:
+                raise ValueError(f"wire type {kind}")
+
+
+def _varint(message: bytes, position: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = message[position]
+        position += 1
+        value |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:  # noqa: PLR2004
+            return value, position

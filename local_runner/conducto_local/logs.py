@@ -1,0 +1,272 @@
+"""Output of commands: a file for each attempt and stream, of the raw bytes.
+
+A byte that was written is in the kernel's hands at once, so it survives the death of the agent.
+A file appears with its first byte: a silent command costs none. File names say nothing of node
+names, which may hold anything.
+"""
+
+import errno
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from hashlib import blake2b
+from pathlib import Path
+from typing import NamedTuple
+
+from conducto_local.log_lines import LineIndex
+from conducto_local.ports import Stream
+
+#: Receives a sentence on why the rest of an attempt's output is lost.
+OnFull = Callable[[str], None]
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_CHUNK = 1 << 16
+#: Readers whose line indexes are kept for the next page.
+_READERS_KEPT = 16
+
+
+class Piece(NamedTuple):
+    """Some bytes of a stream.
+
+    Attributes:
+        offset: Position of the first byte, counted from 0.
+        size: Bytes the stream had when it was read.
+    """
+
+    offset: int
+    data: bytes
+    size: int
+
+
+class Lines(NamedTuple):
+    r"""Some lines of a stream.
+
+    Attributes:
+        first: Number of the first one, counted from 0.
+        lines: Raw lines, each with its ``\n``, which the last line of a stream may lack.
+        cut: The byte limit came first: the last one here is not whole, or others are missing.
+    """
+
+    first: int
+    lines: tuple[bytes, ...]
+    cut: bool
+
+
+class LogWriter:
+    """Appends to the two streams of one attempt, also after a restart.
+
+    When the disk is full it says so once, keeps what it has and drops the rest: the command
+    goes on, and no hole appears in what is kept.
+
+    Attributes:
+        failure: The sentence that ``on_full`` was given, or None.
+        dropped: Bytes that could not be kept.
+    """
+
+    def __init__(self, base: Path, on_full: OnFull | None = None) -> None:
+        """Write to the files that `LogDirectory` names with ``base``."""
+        self.failure: str | None = None
+        self.dropped = 0
+        self._base = base
+        self._on_full = on_full
+        self._fds: dict[Stream, int] = {}
+        self._closed = False
+
+    def write(self, stream: Stream, data: bytes) -> None:
+        """Append ``data``; an error of the disk is reported, never raised.
+
+        Raises:
+            ValueError: the writer is closed.
+        """
+        if self._closed:
+            raise ValueError(f"{self._base.name}: write to a closed log")
+        if self.failure is not None:
+            self.dropped += len(data)
+            return
+        rest = memoryview(data)
+        try:
+            while rest:
+                rest = rest[os.write(self._fd(stream), rest) :]
+        except OSError as error:
+            self._give_up(error, len(rest))
+
+    def close(self) -> None:
+        """Let go of the files; safe to call twice."""
+        self._closed = True
+        self._close_files()
+
+    def _fd(self, stream: Stream) -> int:
+        fd = self._fds.get(stream)
+        if fd is None:
+            fd = self._fds[stream] = _open_to_append(_file(self._base, stream))
+        return fd
+
+    def _give_up(self, error: OSError, lost: int) -> None:
+        self.dropped += lost
+        self._close_files()
+        if error.errno in _FULL:
+            why = f"the disk of {self._base.parent.parent} is full or over its quota; free some space"
+        else:
+            why = f"{self._base.parent.parent} cannot be written to ({error.strerror})"
+        self.failure = f"output from here on was not kept: {why}"
+        if self._on_full is not None:
+            self._on_full(self.failure)
+
+    def _close_files(self) -> None:
+        while self._fds:
+            os.close(self._fds.popitem()[1])
+
+
+class LogReader:
+    """Reads the two streams of one attempt, while it is written to or later.
+
+    Holds no file open, and of a stream it keeps only a small index of its lines. A stream that
+    nothing was written to reads as empty.
+    """
+
+    def __init__(self, base: Path) -> None:
+        """Read the files that `LogDirectory` names with ``base``."""
+        self._base = base
+        self._indexes: dict[Stream, LineIndex] = {}
+
+    def size(self, stream: Stream) -> int:
+        """Return how many bytes the stream has so far."""
+        try:
+            return _file(self._base, stream).stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def read(self, stream: Stream, offset: int = 0, limit: int = 1 << 20) -> Piece:
+        """Return at most ``limit`` bytes from ``offset`` on.
+
+        Args:
+            stream: Which one.
+            offset: Counted from 0; a negative one counts from the end. It is moved into the
+                stream where it lies outside.
+            limit: Bytes; fewer come only at the end of the stream.
+        """
+        with self._open(stream) as fd:
+            if fd is None:
+                return Piece(0, b"", 0)
+            size = os.fstat(fd).st_size
+            start = max(0, size + offset) if offset < 0 else min(offset, size)
+            return Piece(start, _pread(fd, start, min(limit, size - start)), size)
+
+    def lines(self, stream: Stream, first: int, count: int, limit: int = 1 << 20) -> Lines:
+        """Return at most ``count`` lines and ``limit`` bytes from line ``first`` on.
+
+        Args:
+            stream: Which one.
+            first: Counted from 0; a negative one counts from the end.
+            count: Lines; fewer come only at the end of the stream or where ``limit`` was met.
+            limit: Bytes, so that a line of any length can be asked for.
+        """
+        with self._open(stream) as fd:
+            if fd is None:
+                return Lines(0, (), cut=False)
+            index = self._index(stream)
+            if first < 0:
+                first = max(0, index.count(fd, os.fstat(fd).st_size) + first)
+            start = index.start_of(fd, first)
+            if start is None:
+                return Lines(first, (), cut=False)
+            return Lines(first, *_read_lines(fd, start, count, limit))
+
+    def line_count(self, stream: Stream) -> int:
+        """Return how many lines the stream has so far; a last one may be incomplete."""
+        with self._open(stream) as fd:
+            return 0 if fd is None else self._index(stream).count(fd, os.fstat(fd).st_size)
+
+    def _index(self, stream: Stream) -> LineIndex:
+        return self._indexes.setdefault(stream, LineIndex())
+
+    @contextmanager
+    def _open(self, stream: Stream) -> Iterator[int | None]:
+        try:
+            fd = os.open(_file(self._base, stream), os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            yield None
+            return
+        try:
+            yield fd
+        finally:
+            os.close(fd)
+
+
+class LogDirectory:
+    """The logs of one pipeline. Image builds may use it too, under names without a "/"."""
+
+    def __init__(self, root: Path) -> None:
+        """Use the directory ``root``, which is made when the first byte comes."""
+        self._root = root
+        self._readers: dict[tuple[str, int], LogReader] = {}
+
+    def writer(self, path: str, attempt: int, on_full: OnFull | None = None) -> LogWriter:
+        """Return a writer that appends to an attempt's log.
+
+        Args:
+            path: The node.
+            attempt: Counted from 1.
+            on_full: Told once if output is lost because the disk takes no more.
+        """
+        return LogWriter(self._base(path, attempt), on_full)
+
+    def reader(self, path: str, attempt: int) -> LogReader:
+        """Return a reader of an attempt's log, which need not have begun."""
+        key = (path, attempt)
+        reader = self._readers.pop(key, None)
+        if reader is None:
+            reader = LogReader(self._base(path, attempt))
+        self._readers[key] = reader  # the newest at the end
+        if len(self._readers) > _READERS_KEPT:
+            del self._readers[next(iter(self._readers))]
+        return reader
+
+    def file(self, path: str, attempt: int, stream: Stream) -> Path:
+        """Return where a stream is kept, whether it is there or not."""
+        return _file(self._base(path, attempt), stream)
+
+    def _base(self, path: str, attempt: int) -> Path:
+        name = blake2b(path.encode(errors="surrogatepass"), digest_size=16).hexdigest()
+        return self._root / name[:2] / f"{name[2:]}-{attempt}"
+
+
+def _file(base: Path, stream: Stream) -> Path:
+    return base.with_name(f"{base.name}.{stream}")
+
+
+def _open_to_append(file: Path) -> int:
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+    try:
+        return os.open(file, flags, 0o600)
+    except FileNotFoundError:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return os.open(file, flags, 0o600)
+
+
+def _pread(fd: int, start: int, count: int) -> bytes:
+    """Return ``count`` bytes; one system call may return fewer."""
+    parts = []
+    while count > 0 and (part := os.pread(fd, count, start)):
+        parts.append(part)
+        start += len(part)
+        count -= len(part)
+    return b"".join(parts)
+
+
+def _read_lines(fd: int, start: int, count: int, limit: int) -> tuple[tuple[bytes, ...], bool]:
+    data = bytearray()
+    ended = 0
+    while ended < count and len(data) < limit:
+        chunk = os.pread(fd, min(_CHUNK, limit - len(data)), start + len(data))
+        if not chunk:
+            break
+        ended += chunk.count(b"\n")
+        data += chunk
+    lines = bytes(data).split(b"\n", count)
+    behind = lines.pop()
+    whole = [line + b"\n" for line in lines]
+    if len(whole) < count and behind:
+        whole.append(behind)
+    more = ended < count and bool(os.pread(fd, 1, start + len(data)))
+    return tuple(whole), more

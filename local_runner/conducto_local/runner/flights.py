@@ -1,0 +1,225 @@
+"""One attempt's way: a container, the command in it, its output, and how it ended."""
+
+import asyncio
+import gzip
+import json
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from conducto.model.images import CODE_DIR
+from conducto.model.nodes import Pipeline, Placement
+from conducto.model.records import AttemptRecord
+from conducto.model.states import Cause, State
+from conducto.semantics.errors import DefinitionError
+from conducto.semantics.pools import PoolKind, kind_of
+from conducto.semantics.resolve import Limits, check_sizes, resolve_generated
+from conducto.semantics.rules import cause_of_exit
+from conducto.tree.launch_form import from_wire_document
+from conducto.tree.paths import expand
+
+from conducto_local.home import Home
+from conducto_local.logs import LogDirectory, LogWriter
+from conducto_local.ports import BuiltImage, Job, Mount, Stream, WorkerSpec
+from conducto_local.runner.environment import Surroundings, command_env
+from conducto_local.runner.live import Flight, LivePipeline
+from conducto_local.runner.printed_tree import PrintedTreeError, TreeCutter
+
+logger = logging.getLogger(__name__)
+
+DATA_PIPELINE = "/conducto/data/pipeline"
+DATA_USER = "/conducto/data/user"
+LABEL_PIPELINE = "com.conducto.pipeline"
+LABEL_PROFILE = "com.conducto.profile"
+
+
+class CommandError(Exception):
+    """A command cannot be prepared; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How an attempt ended.
+
+    Attributes:
+        tree: A Lazy's generated tree, resolved, and its definition as it is stored.
+    """
+
+    cause: Cause | None
+    exit_code: int | None = None
+    message: str | None = None
+    peak_memory: int | None = None
+    tree: tuple[Pipeline, bytes] | None = None
+
+
+def placement_of(flight: Flight) -> Placement:
+    """Return what the attempt's container must be like, a retry's memory included."""
+    placement = flight.spec.placement
+    return placement if placement.mem == flight.mem else replace(placement, mem=flight.mem)
+
+
+def pool_key(flight: Flight) -> tuple[object, ...]:
+    """Return the key of the pool of containers that serves the attempt."""
+    kind = kind_of(flight.spec.pool)
+    if kind is PoolKind.MANY:
+        return (flight.live.id, flight.spec.pool, placement_of(flight))
+    return (flight.live.id, flight.spec.pool)
+
+
+def worker_spec(
+    flight: Flight, image: BuiltImage, home: Home, name: str, network: str | None
+) -> WorkerSpec:
+    """Return the container that the attempt needs."""
+    live, placement = flight.live, placement_of(flight)
+    if kind_of(flight.spec.pool) is PoolKind.CONTEXT:
+        placement = _largest(live, flight.spec.pool, placement)
+    return WorkerSpec(
+        name=name,
+        image=image.reference,
+        shell=image.shell,
+        cpu=placement.cpu,
+        mem=placement.mem,
+        gpu=placement.gpu,
+        requires_docker=placement.requires_docker,
+        docker_run_args=placement.docker_run_args,
+        mounts=(
+            Mount(str(home.pipeline(live.id).data), DATA_PIPELINE),
+            Mount(str(home.user_data), DATA_USER),
+        ),
+        network=network,
+        workdir=image.workdir,
+        labels={LABEL_PIPELINE: live.id, LABEL_PROFILE: home.profile},
+    )
+
+
+def _largest(live: LivePipeline, pool: str, first: Placement) -> Placement:
+    """A context's one container is as large as its largest Exec asks for."""
+    members = [n.placement for n in live.pipeline.execs() if n.pool == pool]
+    return replace(
+        first,
+        cpu=max((p.cpu for p in members), default=first.cpu),
+        mem=max((p.mem for p in members), default=first.mem),
+    )
+
+
+def prepare(flight: Flight, image: BuiltImage, around: Surroundings) -> Job:
+    """Return the job of an attempt: its script and environment as they will run.
+
+    Raises:
+        CommandError: the command names a file that the image does not hold.
+    """
+    spec = flight.spec
+
+    def missing(path: str) -> str:
+        raise CommandError(
+            f"{spec.path}: the command uses {path}, but the image {spec.placement.image!r} does "
+            "not hold it; give the image copy_dir=, copy_repo= or path_map="
+        )
+
+    script = expand(
+        spec.command, image.path_map, shorten=image.workdir == CODE_DIR, missing=missing
+    )
+    env = command_env(
+        spec.env, around, path=spec.path, attempt=flight.number, path_map=image.path_map
+    )
+    return Job(script, env)
+
+
+def started_record(flight: Flight, job: Job | None, image: BuiltImage | None) -> AttemptRecord:
+    """Return the record of an attempt as it begins."""
+    container = flight.container
+    return AttemptRecord.model_construct(
+        path=flight.spec.path,
+        number=flight.number,
+        state=State.RUNNING,
+        command=flight.spec.command if job is None else job.script,
+        env=dict(flight.spec.env),
+        image=None if image is None else image.reference,
+        container=None if container is None else container.worker.name,
+        position=None if container is None else container.used,
+        cpu=flight.spec.placement.cpu,
+        mem=flight.mem,
+        queued=flight.queued,
+        started=flight.started,
+    )
+
+
+def ended_record(flight: Flight, state: State, cause: Cause | None) -> AttemptRecord:
+    """Return the record of an attempt that has ended."""
+    begun = flight.record if flight.record is not None else started_record(flight, None, None)
+    return begun.model_copy(
+        update={
+            "state": state,
+            "cause": cause,
+            "message": flight.message,
+            "exit_code": flight.exit_code,
+            "ended": time.time() if flight.ended is None else flight.ended,
+            "peak_memory": flight.peak_memory,
+        }
+    )
+
+
+async def run_command(flight: Flight, job: Job, limits: Limits, log: LogDirectory) -> Result:
+    """Run the attempt's command in its container and return how it ended."""
+    container = flight.container
+    if container is None:
+        raise RuntimeError(f"{flight.spec.path}: no container")
+    writer = log.writer(flight.spec.path, flight.number)
+    cutter = TreeCutter() if flight.spec.lazy_target is not None else None
+    try:
+        done = await container.worker.run(job, _output(writer, cutter))
+        if cutter is not None:
+            writer.write("stdout", cutter.finish())
+    finally:
+        writer.close()
+        container.used += 1
+    cause = done.cause if done.cause is not None else cause_of_exit(done.code)
+    message = done.message if done.message is not None else writer.failure
+    result = Result(cause, done.code, message, done.peak_memory)
+    if cutter is None or cause is not None or flight.stopping:
+        return result
+    return await asyncio.to_thread(_with_tree, result, cutter, flight, limits)
+
+
+def _output(writer: LogWriter, cutter: TreeCutter | None) -> Callable[[Stream, bytes], None]:
+    if cutter is None:
+        return writer.write
+
+    def write(stream: Stream, data: bytes) -> None:
+        seen = cutter.feed(data) if stream == "stdout" else data
+        if seen:
+            writer.write(stream, seen)
+
+    return write
+
+
+def _with_tree(result: Result, cutter: TreeCutter, flight: Flight, limits: Limits) -> Result:
+    """Add the printed tree to a result, or turn it into a failure that says what is wrong."""
+    target = flight.spec.lazy_target
+    if target is None:
+        return result
+    try:
+        form = from_wire_document(cutter.tree())
+        pipeline = resolve_generated(form, target, flight.live.pipeline)
+        check_sizes(pipeline.nodes, limits)
+    except (PrintedTreeError, DefinitionError, KeyError, TypeError) as error:
+        message = (
+            str(error)
+            if isinstance(error, (PrintedTreeError, DefinitionError))
+            else (f"printed a broken tree: {error!r}")
+        )
+        return Result(Cause.LAZY, result.exit_code, message, result.peak_memory)
+    definition = pack_form(form)
+    return replace(result, tree=(pipeline, definition))
+
+
+def pack_form(form: object) -> bytes:
+    """Return a launch form as it is stored."""
+    return gzip.compress(json.dumps(form).encode(), compresslevel=1, mtime=0)
+
+
+def unpack_form(data: bytes) -> dict[str, object]:
+    """Return the launch form that `pack_form` wrote."""
+    form: dict[str, object] = json.loads(gzip.decompress(data))
+    return form

@@ -1,0 +1,69 @@
+"""An engine with what belongs to it, opened when the first pipeline needs it."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from conducto.semantics.dispatch import Dispatcher
+from conducto.semantics.resolve import Limits
+
+from conducto_local.ports import Engine, EngineInfo, ImageBuilder
+
+
+@dataclass(slots=True)
+class Kit:
+    """One engine, the builder of its images, and the queue for its machine.
+
+    Attributes:
+        make_builder: Makes the builder, once the engine is open.
+        info: What the engine can give; None until `open`.
+        dispatcher: The queue; None until `open`.
+    """
+
+    engine: Engine
+    make_builder: Callable[[], ImageBuilder]
+    info: EngineInfo | None = None
+    dispatcher: Dispatcher | None = None
+    _builder: ImageBuilder | None = None
+    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def open(self) -> EngineInfo:
+        """Connect to the engine, again after it was lost.
+
+        Raises:
+            EngineError: it cannot be used.
+        """
+        async with self._lock:
+            if self.info is None:
+                info = await self.engine.open()
+                if self.dispatcher is None:
+                    self.dispatcher = Dispatcher(cpu=info.cpus, mem=info.memory, gpu=info.gpus)
+                self._builder = self.make_builder()
+                self.info = info
+            return self.info
+
+    def builder(self) -> ImageBuilder:
+        """Return a builder for one launch; `open` comes first."""
+        if self._builder is None:
+            raise RuntimeError("the engine was never opened")
+        return self._builder.for_launch()
+
+    def lost(self) -> None:
+        """The engine did not answer: connect anew before the next use."""
+        self.info = None
+
+    def limits(self) -> Limits:
+        """Return the sizes beyond which nothing can start; `open` comes first."""
+        if self.info is None:
+            raise RuntimeError("the engine is not open")
+        return Limits(self.info.cpus, self.info.memory, self.info.gpus)
+
+    def limits_or_none(self) -> Limits | None:
+        """Return the limits, or None before the engine was opened."""
+        return None if self.info is None else self.limits()
+
+    def queue(self) -> Dispatcher:
+        """Return the queue; `open` comes first."""
+        if self.dispatcher is None:
+            raise RuntimeError("the engine was never opened")
+        return self.dispatcher

@@ -1,0 +1,280 @@
+"""One loaded pipeline: its tree, what is on its way, and what has to be written down."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from conducto.model.nodes import NodeSpec, Pipeline, ancestors
+from conducto.model.records import (
+    AttemptRecord,
+    Counts,
+    ImageRecord,
+    NodeChange,
+    NodeState,
+    PipelineRecord,
+    Standing,
+)
+from conducto.model.states import NodeType, State
+from conducto.semantics import events as ev
+from conducto.semantics.dispatch import Limit, Ticket
+from conducto.semantics.live import Change, LiveTree
+from conducto.semantics.machine import advance, settled
+from conducto.semantics.pools import PoolKind, kind_of
+
+from conducto_local.ports import BuiltImage, ImageBuilder
+from conducto_local.runner.containers import Container
+from conducto_local.store.port import Turn
+
+#: How often the standing of a pipeline that is under way is written down, in seconds.
+STANDING_EVERY = 1.0
+
+
+@dataclass(slots=True, eq=False)
+class Flight:
+    """One attempt between being queued and having ended.
+
+    Attributes:
+        taken: Its turn has come and it has its share of the machine.
+        gone: It was withdrawn or ended from outside; whoever carries it must drop it.
+        stopping: It was ordered to stop.
+        ended: Seconds since the epoch, once its command has ended.
+    """
+
+    live: "LivePipeline"
+    spec: NodeSpec
+    number: int
+    mem: float
+    queued: float
+    ticket: Ticket | None = None
+    container: Container | None = None
+    running: bool = False
+    taken: bool = False
+    gone: bool = False
+    stopping: bool = False
+    started: float | None = None
+    ended: float | None = None
+    record: AttemptRecord | None = None
+    exit_code: int | None = None
+    message: str | None = None
+    peak_memory: int | None = None
+
+
+@dataclass(slots=True)
+class LiveImage:
+    """An image of a pipeline: its record, and the image itself once it is there.
+
+    Attributes:
+        waiting: Attempts that wait for it.
+        version: The pipeline's version at its last change.
+    """
+
+    record: ImageRecord
+    built: BuiltImage | None = None
+    task: asyncio.Task[None] | None = None
+    waiting: list[Flight] = field(default_factory=list)
+    version: int = 0
+
+
+class LivePipeline:
+    """A pipeline in memory.
+
+    Attributes:
+        flights: ``{path: attempt on its way}``.
+        version: Grows with everything a subscriber may want to know.
+        builder: Makes its images, once one was asked for; remembers what it has made and the
+            code that it has read.
+        kept: Pools of ``new`` contexts whose container waits for its group's next command.
+    """
+
+    def __init__(
+        self,
+        record: PipelineRecord,
+        pipeline: Pipeline,
+        tree: LiveTree,
+        images: Mapping[str, LiveImage],
+        *,
+        seq: int = 0,
+    ) -> None:
+        self.record = record
+        self.pipeline = pipeline
+        self.tree = tree
+        self.images = dict(images)
+        self.builder: ImageBuilder | None = None
+        self.seq = seq
+        self.kept: set[str] = set()
+        self.flights: dict[str, Flight] = {}
+        self.timers: dict[str, asyncio.TimerHandle] = {}
+        self.version = 1
+        self.subscribers = 0
+        self.has_network = False
+        self.started: float | None = record.standing.started
+        self.ended: float | None = record.standing.ended
+        self._news = asyncio.Event()
+        self._nodes: dict[str, NodeState] = {}
+        self._attempts: dict[tuple[str, int], AttemptRecord] = {}
+        self._changes: list[NodeChange] = []
+        self._generated: dict[str, bytes | None] = {}
+        self._images: dict[str, ImageRecord] = {}
+        self._record_changed = False
+        self._standing_written = 0.0
+        self._limits: dict[str, tuple[Limit, ...]] = {}
+
+    @property
+    def id(self) -> str:
+        """The pipeline's id."""
+        return self.record.id
+
+    def take_in(self, event: ev.Event) -> list[ev.Command]:
+        """Take an event in, note what it changed, and return what to do."""
+        commands = advance(self.tree, event)
+        now = time.time()
+        for change in self.tree.take_changes():
+            self._note(now, change)
+        self._changed()
+        return commands
+
+    def settled(self) -> bool:
+        """Whether nothing runs, is queued, or will start by itself."""
+        return settled(self.tree) and self.record.run_at is None
+
+    def counts(self, path: str = "/") -> Counts:
+        """Execs below ``path`` by state."""
+        return self.tree.counts(self.tree.nodes[path])
+
+    def set_record(self, **changes: object) -> None:
+        """Change fields of the pipeline's record."""
+        self.record = self.record.model_copy(update=changes)
+        self._record_changed = True
+        self._changed()
+
+    def set_attempt(self, record: AttemptRecord) -> None:
+        """Note how an attempt stands."""
+        self._attempts[(record.path, record.number)] = record
+
+    def graft(self, target: str, generated: Pipeline, definition: bytes) -> None:
+        """Take in a tree that was generated into ``target``."""
+        self._forget_below(target)
+        self._generated[target] = definition
+        self.pipeline.nodes.update(generated.nodes)
+        self.pipeline.images.update(generated.images)
+        for name in generated.images:
+            self.images.setdefault(name, LiveImage(ImageRecord(name=name)))
+
+    def discard(self, target: str) -> None:
+        """A generated tree is gone."""
+        self._forget_below(target)
+        self._generated[target] = None
+        self.pipeline.nodes[target] = self.tree.nodes[target].spec
+
+    def _forget_below(self, target: str) -> None:
+        below = "/" if target == "/" else target + "/"
+        for known in (self._nodes, self.pipeline.nodes):
+            for path in [p for p in known if p.startswith(below) and p != target]:
+                del known[path]
+        self._limits.clear()
+
+    def set_image(self, name: str, **changes: object) -> None:
+        """Change fields of an image's record."""
+        image = self.images[name]
+        image.record = image.record.model_copy(update=changes)
+        self._images[name] = image.record
+        self._changed()
+        image.version = self.version
+
+    def take_turn(self) -> Turn | None:
+        """Return what has to be written down, or None; it counts as written from now on."""
+        parts = (self._changes, self._attempts, self._generated, self._images)
+        if not any(parts) and not self._record_changed:
+            return None
+        record = self._record_to_write()
+        turn = Turn(
+            nodes=list(self._nodes.values()),
+            attempts=list(self._attempts.values()),
+            changes=self._changes,
+            generated=self._generated,
+            images=list(self._images.values()),
+            record=record,
+        )
+        self._nodes, self._attempts, self._changes = {}, {}, []
+        self._generated, self._images, self._record_changed = {}, {}, False
+        return turn
+
+    def standing(self) -> Standing:
+        """How it stands, for lists."""
+        return Standing(
+            state=self.tree.root.state,
+            counts=self.counts(),
+            settled=self.settled(),
+            seq=self.seq,
+            started=self.started,
+            ended=self.ended,
+        )
+
+    async def news(self, version: int) -> None:
+        """Return when the pipeline is beyond ``version``."""
+        while self.version <= version:
+            await self._news.wait()
+
+    def limits(self, spec: NodeSpec) -> tuple[Limit, ...]:
+        """Return the capacity groups an Exec counts in."""
+        parent = next(ancestors(spec.path), "")
+        if parent not in self._limits:
+            self._limits[parent] = tuple(
+                Limit(
+                    (self.id, path),
+                    room,
+                    f"max_concurrent={room} of {path} is reached",
+                )
+                for path in ancestors(spec.path)
+                if (room := self.pipeline.nodes[path].max_concurrent) is not None
+            )
+        above = self._limits[parent]
+        if kind_of(spec.pool) is PoolKind.CONTEXT:
+            owner = spec.pool.partition(":")[2]
+            reason = f"the container of {owner} runs one command at a time"
+            return (*above, Limit((self.id, spec.pool), 1, reason))
+        return above
+
+    def _changed(self) -> None:
+        self.version += 1
+        self._news.set()
+        self._news = asyncio.Event()
+
+    def _note(self, now: float, change: Change) -> None:
+        self.seq += 1
+        flight = self.flights.get(change.path)
+        if self.started is None and change.state is State.RUNNING:
+            self.started = now
+        self._changes.append(
+            NodeChange.model_construct(
+                seq=self.seq,
+                time=now,
+                exit_code=None if flight is None else flight.exit_code,
+                **change._asdict(),
+            )
+        )
+        node = self.tree.nodes.get(change.path)
+        if node is not None:
+            self._nodes[change.path] = _to_store(self.tree.state_of(node), node.spec.type)
+
+    def _record_to_write(self) -> PipelineRecord | None:
+        now = time.monotonic()
+        done = self.settled()
+        if done and self._changes:
+            self.ended = self._changes[-1].time
+        if not (done or self._record_changed or now - self._standing_written > STANDING_EVERY):
+            return None
+        self._standing_written = now
+        self.record = self.record.model_copy(
+            update={"standing": self.standing(), "touched": time.time()}
+        )
+        return self.record
+
+
+def _to_store(state: NodeState, kind: NodeType) -> NodeState:
+    """A queue lives in memory only: after a crash what was queued is queued anew."""
+    if kind is NodeType.EXEC and state.state is State.QUEUED:
+        fields = {"state": State.PENDING, "attempt": state.attempt - 1, "tries": state.tries - 1}
+        return state.model_copy(update=fields)
+    return state

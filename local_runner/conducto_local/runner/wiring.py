@@ -1,0 +1,19 @@
+"""Which engines there are, and the builders that go with them."""
+
+from conducto_local.engine.docker import DockerEngine
+from conducto_local.engine.process import ProcessEngine
+from conducto_local.home import Home
+from conducto_local.images.builder import Builder
+from conducto_local.runner.flights import LABEL_PROFILE
+from conducto_local.runner.kit import Kit
+from conducto_local.runner.no_images import NoImages
+
+
+def open_kits(home: Home) -> dict[str, Kit]:
+    """Return ``{engine name: kit}``; none is connected to yet."""
+    docker = DockerEngine()
+    labels = {LABEL_PROFILE: home.profile}
+    return {
+        "docker": Kit(docker, lambda: Builder(docker.http, home.agent / "cache", labels=labels)),
+        "process": Kit(ProcessEngine(), NoImages),
+    }

@@ -1,0 +1,70 @@
+"""Rows of the route table that only a local server has: the agent itself."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from conducto.model import calls
+from conducto.model.api import AgentStatus
+from conducto.model.calls import NoParams, StopParams, Stopping
+from conducto.service.handlers import Call
+from conducto.service.port import Pipelines, RefusedError
+from conducto.service.routes import ROUTES, AnyRoute, Permission, Route
+
+from conducto_local.agent_files import AgentState
+
+_SHOWN = 3
+
+
+def local_routes(agent: AgentState, stop: Callable[[], None]) -> tuple[AnyRoute, ...]:
+    """Return the API's rows with those of this agent.
+
+    Args:
+        agent: What this process says of itself.
+        stop: Lets the process stop, after the answer has gone out.
+    """
+
+    async def get_agent(pipelines: Pipelines, _call: Call[NoParams, None]) -> AgentStatus:
+        status = await pipelines.status()
+        memory = resident_bytes() if status.memory is None else status.memory
+        return status.model_copy(
+            update={
+                "pid": agent.pid,
+                "url": agent.url,
+                "version": agent.version,
+                "started": agent.started,
+                "memory": memory,
+            }
+        )
+
+    async def stop_agent(pipelines: Pipelines, call: Call[StopParams, None]) -> Stopping:
+        if call.params.if_idle:
+            await _refuse_if_busy(pipelines)
+        stop()
+        return Stopping(pid=agent.pid)
+
+    shared = [row for row in ROUTES if row.operation is not calls.AGENT_STATUS]
+    return (
+        *shared,
+        Route(calls.AGENT_STATUS, Permission.READ, get_agent),
+        Route(calls.STOP_AGENT, Permission.AGENT, stop_agent),
+    )
+
+
+async def _refuse_if_busy(pipelines: Pipelines) -> None:
+    busy = [p.pipeline.id for p in await pipelines.list() if not p.settled]
+    if busy:
+        more = f" and {len(busy) - _SHOWN} more" if len(busy) > _SHOWN else ""
+        raise RefusedError(
+            f"pipelines still run: {', '.join(busy[:_SHOWN])}{more}; wait for them, pause them "
+            "with 'conducto pause ID', or stop the agent all the same"
+        )
+
+
+def resident_bytes() -> int | None:
+    """Return this process's resident memory in bytes, or None where the system does not say."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except (OSError, IndexError, ValueError):
+        return None
+    return pages * os.sysconf("SC_PAGE_SIZE")

@@ -1,0 +1,81 @@
+"""A uvicorn server on a loopback socket, inside an event loop that is already running."""
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import Callable, Iterator
+
+import uvicorn
+from starlette.types import ASGIApp
+
+LOOPBACK = "127.0.0.1"
+#: Longer than a person thinks between two commands, so that connections stay warm.
+KEEP_ALIVE = 75
+GRACE = 2
+_BACKLOG = 128
+
+
+def bind(port: int = 0) -> socket.socket:
+    """Return a socket bound to the loopback; port 0 lets the system choose.
+
+    Raises:
+        OSError: the port is taken.
+    """
+    # Only for a socket that names its protocol asyncio sets TCP_NODELAY; without it, every answer
+    # on a connection that is kept open waits 40 ms for the client's delayed acknowledgement.
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((LOOPBACK, port))
+        sock.listen(_BACKLOG)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+async def serve(
+    app: ASGIApp, sock: socket.socket, stop: asyncio.Event, on_listening: Callable[[], None]
+) -> None:
+    """Serve ``app`` on ``sock`` until ``stop`` is set; closes the socket.
+
+    Requests that are being answered get `GRACE` seconds to end.
+    """
+    config = uvicorn.Config(
+        app,
+        loop="asyncio",
+        http="h11",
+        ws="websockets-sansio",
+        ws_per_message_deflate=False,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        date_header=False,
+        timeout_keep_alive=KEEP_ALIVE,
+        timeout_graceful_shutdown=GRACE,
+    )
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
+        logging.getLogger(name).setLevel(logging.WARNING)  # below that it would print the token
+    await _Server(config, stop, on_listening).serve(sockets=[sock])
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn's server without its own signal handlers and without its ten ticks a second."""
+
+    def __init__(
+        self, config: uvicorn.Config, stop: asyncio.Event, on_listening: Callable[[], None]
+    ) -> None:
+        super().__init__(config)
+        self._stop = stop
+        self._on_listening = on_listening
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield  # the agent has its own
+
+    async def main_loop(self) -> None:
+        self._on_listening()
+        await self._stop.wait()

@@ -1,0 +1,1 @@
+"""Where pipelines are kept: the port, and its SQLite adapter."""

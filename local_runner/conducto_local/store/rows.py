@@ -1,0 +1,189 @@
+"""Records to rows and back, and the statements that the columns belong to.
+
+Plain tuples: saving is on the path of every command that runs, so no record is dumped or
+validated here on its way in.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from conducto.model.records import AttemptRecord, NodeChange, NodeState
+from conducto.model.states import Cause, NodeType, State
+
+Row = tuple[Any, ...]
+
+PUT_NODE = """INSERT INTO nodes VALUES (?,?,?,?,?,?,?,?,?,?)
+    ON CONFLICT DO UPDATE SET state=excluded.state, skipped=excluded.skipped,
+    cause=excluded.cause, warning=excluded.warning, attempt=excluded.attempt,
+    tries=excluded.tries, expired=excluded.expired, mem=excluded.mem"""
+GET_NODES = """SELECT path, state, skipped, cause, warning, attempt, tries, expired, mem
+    FROM nodes WHERE pipeline=? AND path>? ORDER BY path LIMIT ?"""
+
+# The WHERE is `history.may_replace`; a row that it refuses is missing in the cursor's rowcount.
+PUT_ATTEMPT = """INSERT INTO attempts VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)
+    ON CONFLICT DO UPDATE SET state=excluded.state, cause=excluded.cause,
+    message=excluded.message, exit_code=excluded.exit_code, command=excluded.command,
+    env=excluded.env, image=excluded.image, container=excluded.container,
+    position=excluded.position, cpu=excluded.cpu, mem=excluded.mem, queued=excluded.queued,
+    started=excluded.started, ended=excluded.ended, peak_memory=excluded.peak_memory
+    WHERE state NOT IN ('done', 'error', 'killed')
+    OR (state = excluded.state AND ended IS excluded.ended)"""
+GET_ATTEMPTS = """SELECT a.path, a.number, a.state, a.cause, a.message, a.exit_code,
+    coalesce(c.body, a.command), coalesce(e.body, a.env), coalesce(i.body, a.image),
+    a.container, a.position, a.cpu, a.mem, a.queued, a.started, a.ended, a.peak_memory
+    FROM attempts a
+    LEFT JOIN texts c ON typeof(a.command)='integer' AND c.pipeline=a.pipeline
+        AND c.number=a.command
+    LEFT JOIN texts e ON typeof(a.env)='integer' AND e.pipeline=a.pipeline
+        AND e.number=a.env
+    LEFT JOIN texts i ON typeof(a.image)='integer' AND i.pipeline=a.pipeline
+        AND i.number=a.image
+    WHERE a.pipeline=? AND a.path <= ? AND (a.path, a.number) > (?, ?)
+    ORDER BY a.path, a.number LIMIT ?"""
+
+PUT_CHANGE = "INSERT INTO changes VALUES (?,?,?,?,?,?,?,?,?,?,?)"
+GET_CHANGES = """SELECT seq, time, path, type, state, skipped, cause, warning, attempt,
+    exit_code FROM changes WHERE pipeline=? AND seq>? ORDER BY seq LIMIT ?"""
+# Without typeof() a command that reads "7" would equal the number 7.
+PUT_TEXT = "INSERT INTO texts VALUES (?, ?, ?)"
+LAST_TEXT = "SELECT coalesce(max(number), 0) FROM texts WHERE pipeline=?"
+
+LAST_SEQ = "SELECT coalesce(max(seq), 0) FROM changes WHERE pipeline=?"
+
+_NODE_FIELDS = (
+    "path",
+    "state",
+    "skipped",
+    "cause",
+    "warning",
+    "attempt",
+    "tries",
+    "expired",
+    "mem",
+)
+
+# sqlite3 binds a plain str several times faster than a subclass such as a StrEnum.
+_STATES = {state: state.value for state in State}
+_CAUSES: dict[Cause | None, str | None] = {None: None, **{cause: cause.value for cause in Cause}}
+_TYPES = {kind: kind.value for kind in NodeType}
+
+
+def node_row(pipeline: int, node: NodeState) -> Row:
+    """Return the parameters of `PUT_NODE`."""
+    return (
+        pipeline,
+        node.path,
+        _STATES[node.state],
+        node.skipped,
+        _CAUSES[node.cause],
+        node.warning,
+        node.attempt,
+        node.tries,
+        node.expired,
+        node.mem,
+    )
+
+
+def node_of(row: Row) -> NodeState:
+    """Return the record of a row of `GET_NODES`."""
+    return NodeState.model_validate(dict(zip(_NODE_FIELDS, row, strict=True)))
+
+
+def attempt_row(
+    pipeline: int,
+    attempt: AttemptRecord,
+    command: str | int,
+    env: str | int | None,
+    image: str | int | None,
+) -> Row:
+    """Return the parameters of `PUT_ATTEMPT`; the texts are given as they are stored."""
+    return (
+        pipeline,
+        attempt.path,
+        attempt.number,
+        _STATES[attempt.state],
+        _CAUSES[attempt.cause],
+        attempt.message,
+        attempt.exit_code,
+        command,
+        env,
+        image,
+        attempt.container,
+        attempt.position,
+        attempt.cpu,
+        attempt.mem,
+        attempt.queued,
+        attempt.started,
+        attempt.ended,
+        attempt.peak_memory,
+    )
+
+
+def attempt_of(row: Row) -> AttemptRecord:
+    """Return the record of a row of `GET_ATTEMPTS`."""
+    return AttemptRecord(
+        path=row[0],
+        number=row[1],
+        state=row[2],
+        cause=row[3],
+        message=row[4],
+        exit_code=row[5],
+        command=row[6],
+        env=env_of(row[7]),
+        image=row[8],
+        container=row[9],
+        position=row[10],
+        cpu=row[11],
+        mem=row[12],
+        queued=row[13],
+        started=row[14],
+        ended=row[15],
+        peak_memory=row[16],
+    )
+
+
+def env_text(env: Mapping[str, str]) -> str:
+    """Return how an environment that is not empty is stored."""
+    return json.dumps(env, ensure_ascii=False, separators=(",", ":"))
+
+
+def env_of(text: str | None) -> dict[str, str]:
+    """Return the environment that `env_text` made ``text`` of, an empty one for None."""
+    if text is None:
+        return {}
+    env: dict[str, str] = json.loads(text)
+    return env
+
+
+def change_row(pipeline: int, change: NodeChange) -> Row:
+    """Return the parameters of `PUT_CHANGE`."""
+    return (
+        pipeline,
+        change.seq,
+        change.time,
+        change.path,
+        _TYPES[change.type],
+        _STATES[change.state],
+        change.skipped,
+        _CAUSES[change.cause],
+        change.warning,
+        change.attempt,
+        change.exit_code,
+    )
+
+
+def change_of(row: Row) -> NodeChange:
+    """Return the record of a row of `GET_CHANGES`."""
+    return NodeChange(
+        seq=row[0],
+        time=row[1],
+        path=row[2],
+        type=row[3],
+        state=row[4],
+        skipped=row[5],
+        cause=row[6],
+        warning=row[7],
+        attempt=row[8],
+        exit_code=row[9],
+    )

@@ -1,0 +1,382 @@
+"""The store in one SQLite file.
+
+One connection, one process, write-ahead log: a commit costs no wait for the disk, survives the
+death of the process, and after a power cut the file is that of some earlier turn, never half of
+one.
+"""
+
+import errno
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Self
+
+from conducto.model.records import (
+    AttemptRecord,
+    ImageRecord,
+    NodeChange,
+    NodeState,
+    PipelineRecord,
+)
+
+from conducto_local.store import rows
+from conducto_local.store.errors import (
+    DuplicatePipelineError,
+    StoreError,
+    StoreFullError,
+    UnknownPipelineError,
+)
+from conducto_local.store.history import check_changes, overwritten, prefix_of
+from conducto_local.store.lock import StoreLock
+from conducto_local.store.port import Turn
+from conducto_local.store.schema import MIGRATIONS, OWNED, Migration, migrate, schema_version
+from conducto_local.store.texts import Interner
+
+#: Rows that an iterator reads at a time.
+PAGE = 1000
+
+#: Sorts after every path: paths are text, and SQLite puts any BLOB after any text.
+_AFTER_ALL_PATHS = b""
+
+# A full disk, and what a quota or a limit on file sizes looks like.
+_FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE}
+_FULL_ERRNO = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_DAMAGED = {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}
+
+# 16 MB of page cache: the working set of a run of 100,000 Execs. A commit waits for the disk only
+# when it is its turn to fold the log into the file, each 4 MB (SQLite's default).
+_SETTINGS = (
+    "PRAGMA auto_vacuum = INCREMENTAL",
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = NORMAL",
+    "PRAGMA cache_size = -16000",
+    "PRAGMA journal_size_limit = 33554432",
+)
+
+
+class SqliteStore:
+    """A `conducto_local.store.port.Store` in a file."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection, lock: StoreLock) -> None:
+        """Wrap what `open` has opened."""
+        self._path = path
+        self._connection = connection
+        self._lock = lock
+        self._turns = threading.Lock()
+        self._texts = Interner(self._last_text)
+        self._numbers: dict[str, int] = {}
+
+    @classmethod
+    def open(cls, path: Path, migrations: Sequence[Migration] = MIGRATIONS) -> Self:
+        """Open the store at ``path``, made if it is missing; its directory must be there.
+
+        A store of an older schema is brought up to date, after a copy of it was made.
+
+        Raises:
+            StoreLockedError: another process has it open.
+            StoreVersionError: a newer Conducto wrote it, or it is no store.
+            StoreFullError: there is no room to make or migrate it.
+            StoreError: it cannot be read.
+        """
+        lock = _lock(path)
+        try:
+            with _translated(path):
+                connection = _connect(path, migrations)
+        except BaseException:
+            lock.release()
+            raise
+        return cls(path, connection, lock)
+
+    def create(self, record: PipelineRecord, definition: bytes) -> None:
+        """Add a pipeline; see `Store.create`."""
+        with self._transaction() as connection:
+            added = connection.execute(
+                "INSERT OR IGNORE INTO pipelines (id, record) VALUES (?, ?)",
+                (record.id, record.model_dump_json()),
+            )
+            if not added.rowcount:
+                raise DuplicatePipelineError(record.id)
+            number = self._number(record.id)
+            connection.execute("INSERT INTO definitions VALUES (?, '', ?)", (number, definition))
+
+    def definition(self, pipeline_id: str) -> bytes:
+        """Return the definition, as it was given to `create`."""
+        found = self._read(
+            "SELECT body FROM definitions WHERE pipeline=? AND target=''", pipeline_id
+        )
+        body: bytes = found[0][0]
+        return body
+
+    def put_record(self, record: PipelineRecord) -> None:
+        """Replace the record of the pipeline with this id."""
+        self.save(record.id, Turn(record=record))
+
+    def records(self) -> list[PipelineRecord]:
+        """Return every pipeline, in the order of `create`."""
+        with self._turns, _translated(self._path):
+            found = self._connection.execute(
+                "SELECT record FROM pipelines ORDER BY number"
+            ).fetchall()
+        return [PipelineRecord.model_validate_json(text) for (text,) in found]
+
+    def delete(self, pipeline_id: str) -> None:
+        """Forget a pipeline and everything that happened in it."""
+        with self._transaction() as connection:
+            number = self._number(pipeline_id)
+            for table in OWNED:
+                connection.execute(f"DELETE FROM {table} WHERE pipeline=?", (number,))  # noqa: S608
+            connection.execute("DELETE FROM pipelines WHERE number=?", (number,))
+            self._numbers.clear()
+            self._texts.forget()
+        self._give_space_back()
+
+    def save(self, pipeline_id: str, turn: Turn) -> None:
+        """Save one pipeline's turn; see `Store.save`."""
+        self.save_all({pipeline_id: turn})
+
+    def save_all(self, turns: Mapping[str, Turn]) -> None:
+        """Save ``{pipeline id: turn}`` in one transaction; see `Store.save_all`."""
+        with self._transaction() as connection:
+            for pipeline_id, turn in turns.items():
+                self._save(connection, pipeline_id, turn)
+
+    def nodes(self, pipeline_id: str) -> Iterator[NodeState]:
+        """Yield the nodes that a turn ever named, by path."""
+        page = self._read(rows.GET_NODES, pipeline_id, "", PAGE)
+        return map(rows.node_of, self._pages(page, rows.GET_NODES, pipeline_id, width=1))
+
+    def attempts(self, pipeline_id: str, path: str | None = None) -> Iterator[AttemptRecord]:
+        """Yield the attempts of one node or of all, by path, the first one of each first."""
+        first, last = ("", _AFTER_ALL_PATHS) if path is None else (path, path)
+        page = self._read(rows.GET_ATTEMPTS, pipeline_id, last, first, 0, PAGE)
+        pages = self._pages(page, rows.GET_ATTEMPTS, pipeline_id, last, width=2)
+        return map(rows.attempt_of, pages)
+
+    def newest_attempts(self, pipeline_id: str, below: str = "/") -> dict[str, int]:
+        """Return ``{path: number of its newest attempt}`` of a subtree."""
+        found = self._read(
+            "SELECT path, max(number) FROM attempts WHERE pipeline=? "
+            "AND (path=? OR (path>? AND path<?)) GROUP BY path",
+            pipeline_id,
+            below,
+            *_range_below(below),
+        )
+        return dict(found)
+
+    def changes(self, pipeline_id: str, after: int, limit: int) -> list[NodeChange]:
+        """Return at most ``limit`` changes with a ``seq`` above ``after``, in order."""
+        return list(map(rows.change_of, self._read(rows.GET_CHANGES, pipeline_id, after, limit)))
+
+    def last_seq(self, pipeline_id: str) -> int:
+        """Return the number of the newest change, 0 when there is none."""
+        newest: int = self._read(rows.LAST_SEQ, pipeline_id)[0][0]
+        return newest
+
+    def generated(self, pipeline_id: str) -> dict[str, bytes]:
+        """Return ``{target path: definition}`` of the trees in place, outer before inner."""
+        return dict(
+            self._read(
+                "SELECT target, body FROM definitions WHERE pipeline=? AND target>'' "
+                "ORDER BY target",
+                pipeline_id,
+            )
+        )
+
+    def images(self, pipeline_id: str) -> list[ImageRecord]:
+        """Return the images, in the order in which they were first saved."""
+        found = self._read(
+            "SELECT record FROM images WHERE pipeline=? ORDER BY position", pipeline_id
+        )
+        return [ImageRecord.model_validate_json(text) for (text,) in found]
+
+    def close(self) -> None:
+        """Fold the log into the file and let go of it; safe to call twice."""
+        with self._turns:
+            self._connection.close()
+            self._lock.release()
+
+    def _save(self, connection: sqlite3.Connection, pipeline_id: str, turn: Turn) -> None:
+        number = self._number(pipeline_id)
+        for target in sorted(turn.generated):  # an outer tree goes before those inside it
+            _put_generated(connection, number, target, turn.generated[target])
+        if turn.nodes:
+            connection.executemany(
+                rows.PUT_NODE, [rows.node_row(number, node) for node in turn.nodes]
+            )
+        if turn.attempts:
+            self._put_attempts(connection, pipeline_id, number, turn.attempts)
+        if turn.changes:
+            _put_changes(connection, pipeline_id, number, turn.changes)
+        for image in turn.images:
+            connection.execute(
+                "INSERT INTO images (pipeline, name, record) VALUES (?, ?, ?) "
+                "ON CONFLICT DO UPDATE SET record=excluded.record",
+                (number, image.name, image.model_dump_json()),
+            )
+        if turn.record is not None:
+            _put_record(connection, pipeline_id, number, turn.record)
+
+    def _put_attempts(
+        self,
+        connection: sqlite3.Connection,
+        pipeline_id: str,
+        number: int,
+        attempts: Sequence[AttemptRecord],
+    ) -> None:
+        texts = self._texts
+        new = [
+            rows.attempt_row(
+                number,
+                attempt,
+                texts.text(number, attempt.command),
+                texts.env(number, attempt.env),
+                texts.optional(number, attempt.image),
+            )
+            for attempt in attempts
+        ]
+        if texts.fresh:
+            connection.executemany(rows.PUT_TEXT, texts.fresh)
+            texts.fresh.clear()
+        if connection.executemany(rows.PUT_ATTEMPT, new).rowcount < len(new):
+            raise overwritten(pipeline_id, [attempt.path for attempt in attempts])
+
+    def _number(self, pipeline_id: str) -> int:
+        number = self._numbers.get(pipeline_id)
+        if number is None:
+            found = self._connection.execute(
+                "SELECT number FROM pipelines WHERE id=?", (pipeline_id,)
+            ).fetchone()
+            if found is None:
+                raise UnknownPipelineError(pipeline_id)
+            number = self._numbers[pipeline_id] = int(found[0])
+        return number
+
+    def _give_space_back(self) -> None:
+        # The rows are gone already, and the next deletion tries again. executescript(), because
+        # execute() stops after the first page.
+        with self._turns, suppress(sqlite3.Error):
+            self._connection.executescript("PRAGMA incremental_vacuum")
+
+    def _last_text(self, number: int) -> int:
+        (newest,) = self._connection.execute(rows.LAST_TEXT, (number,)).fetchone()
+        return int(newest)
+
+    def _read(self, query: str, pipeline_id: str, *parameters: object) -> list[rows.Row]:
+        """Return all rows of a query whose first parameter is the pipeline's number."""
+        with self._turns, _translated(self._path):
+            number = self._number(pipeline_id)
+            return self._connection.execute(query, (number, *parameters)).fetchall()
+
+    def _pages(
+        self, page: list[rows.Row], query: str, pipeline_id: str, *parameters: object, width: int
+    ) -> Iterator[rows.Row]:
+        """Yield a page and all after it; its rows begin with their key, ``width`` columns."""
+        while page:
+            yield from page
+            page = self._read(query, pipeline_id, *parameters, *page[-1][:width], PAGE)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._turns, _translated(self._path):
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except BaseException:
+                self._texts.forget()
+                self._numbers.clear()
+                if self._connection.in_transaction:  # a full disk may have ended it already
+                    self._connection.execute("ROLLBACK")
+                raise
+
+
+def _lock(path: Path) -> StoreLock:
+    """Return the lock of the store at ``path``, whose file is there afterwards."""
+    try:
+        lock = StoreLock(path.with_name(f"{path.name}.lock"))
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # its log takes over the mode
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be opened: {error.strerror}") from error
+    return lock
+
+
+def _connect(path: Path, migrations: Sequence[Migration]) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    try:
+        version = schema_version(connection, path, known=len(migrations))
+        for setting in _SETTINGS:
+            connection.execute(setting)
+        migrate(connection, path, version, migrations)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _put_generated(
+    connection: sqlite3.Connection, number: int, target: str, definition: bytes | None
+) -> None:
+    below = (number, *_range_below(target))
+    connection.execute("DELETE FROM nodes WHERE pipeline=? AND path>? AND path<?", below)
+    connection.execute("DELETE FROM definitions WHERE pipeline=? AND target>? AND target<?", below)
+    if definition is None:
+        connection.execute(
+            "DELETE FROM definitions WHERE pipeline=? AND target=?", (number, target)
+        )
+    else:
+        connection.execute(
+            "INSERT OR REPLACE INTO definitions VALUES (?, ?, ?)", (number, target, definition)
+        )
+
+
+def _put_changes(
+    connection: sqlite3.Connection, pipeline_id: str, number: int, changes: Sequence[NodeChange]
+) -> None:
+    (newest,) = connection.execute(rows.LAST_SEQ, (number,)).fetchone()
+    check_changes(pipeline_id, newest, changes)
+    connection.executemany(rows.PUT_CHANGE, [rows.change_row(number, each) for each in changes])
+
+
+def _put_record(
+    connection: sqlite3.Connection, pipeline_id: str, number: int, record: PipelineRecord
+) -> None:
+    if record.id != pipeline_id:
+        raise ValueError(f"the record of {record.id!r} is in a turn of {pipeline_id!r}")
+    connection.execute(
+        "UPDATE pipelines SET record=? WHERE number=?", (record.model_dump_json(), number)
+    )
+
+
+def _range_below(path: str) -> tuple[str, str]:
+    """Return the texts between which the paths of all descendants are, both exclusive."""
+    prefix = prefix_of(path)
+    return prefix, f"{prefix[:-1]}0"  # "0" comes right after "/"
+
+
+@contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise _store_error(path, error) from error
+
+
+def _store_error(path: Path, error: sqlite3.Error | OSError) -> StoreError:
+    if isinstance(error, OSError):
+        code, text, full = error.errno, error.strerror, _FULL_ERRNO
+    else:
+        # Absent where SQLite was not even asked, e.g. because the connection is closed.
+        code, text, full = getattr(error, "sqlite_errorcode", None), str(error), _FULL
+    if code in full:
+        return StoreFullError(
+            f"{path}: the disk is full or over its quota ({text}). Nothing was lost that was "
+            "saved before; free some space (conducto gc) and it goes on."
+        )
+    if code in _DAMAGED:
+        return StoreError(
+            f"{path}: the file is damaged ({text}). Move it away, or put a copy in its place."
+        )
+    return StoreError(f"{path}: {text}")

@@ -1,0 +1,162 @@
+"""Conducto: pipelines as trees of shell commands and Python functions in containers.
+
+>>> import conducto as co
+>>> with co.Serial() as root:
+...     build = co.Exec("make", name="build")
+>>> str(build)
+'/build'
+
+Every name is imported when it is first used: a native function in a warm container pays for
+each import every time.
+"""
+
+# ruff: noqa: PLC0415
+# imports wait until they are needed.
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from conducto import (
+        api,
+        callback,
+        data,
+        git,
+        glue,
+        integrations,
+        internal,
+        nb,
+        pipeline,
+        profile,
+        schedule,
+        shared,
+        slack,
+        util,
+    )
+    from conducto import image as image
+    from conducto.data import pipeline as temp_data
+    from conducto.data import user as perm_data
+    from conducto.image import Image, relpath
+    from conducto.main import main
+    from conducto.tree.errors import (
+        ConductoError,
+        DefinitionError,
+        DuplicateImageError,
+        InvalidCloudParams,
+        NodeMethodError,
+        TreeError,
+    )
+    from conducto.tree.lazy import Lazy, lazy_py, lazy_shell
+    from conducto.tree.node import Node
+    from conducto.tree.nodes import Exec, Notebook, Parallel, Serial
+    from conducto.tree.parameters import ContainerReuseContext, Params, SameContainer
+    from conducto.tree.paths import Path
+    from conducto.util import env_bool
+
+__version__ = "1.0.0.dev0"
+__sha1__ = "unknown"
+
+# {public name: module that defines it, and the name there where it is another}
+_HOMES = {
+    "ConductoError": "tree.errors",
+    "ContainerReuseContext": "tree.parameters",
+    "DefinitionError": "tree.errors",
+    "DuplicateImageError": "tree.errors",
+    "Exec": "tree.nodes",
+    "Image": "image",
+    "InvalidCloudParams": "tree.errors",
+    "Lazy": "tree.lazy",
+    "Node": "tree.node",
+    "NodeMethodError": "tree.errors",
+    "Notebook": "tree.nodes",
+    "Parallel": "tree.nodes",
+    "Params": "tree.parameters",
+    "Path": "tree.paths",
+    "SameContainer": "tree.parameters",
+    "Serial": "tree.nodes",
+    "TreeError": "tree.errors",
+    "env_bool": "util",
+    "lazy_py": "tree.lazy",
+    "lazy_shell": "tree.lazy",
+    "main": "main",
+    "perm_data": "data:user",
+    "relpath": "image",
+    "temp_data": "data:pipeline",
+}
+_MODULES = frozenset(
+    [
+        "api",
+        "callback",
+        "data",
+        "git",
+        "glue",
+        "image",
+        "integrations",
+        "internal",
+        "nb",
+        "pipeline",
+        "profile",
+        "schedule",
+        "shared",
+        "slack",
+        "util",
+    ]
+)
+
+__all__ = [
+    "ConductoError",
+    "ContainerReuseContext",
+    "DefinitionError",
+    "DuplicateImageError",
+    "Exec",
+    "Image",
+    "InvalidCloudParams",
+    "Lazy",
+    "Node",
+    "NodeMethodError",
+    "Notebook",
+    "Parallel",
+    "Params",
+    "Path",
+    "SameContainer",
+    "Serial",
+    "TreeError",
+    "api",
+    "callback",
+    "data",
+    "env_bool",
+    "git",
+    "glue",
+    "image",
+    "integrations",
+    "internal",
+    "lazy_py",
+    "lazy_shell",
+    "main",
+    "nb",
+    "perm_data",
+    "pipeline",
+    "profile",
+    "relpath",
+    "schedule",
+    "shared",
+    "slack",
+    "temp_data",
+    "util",
+]
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None and name not in _MODULES:
+        raise AttributeError(f"module 'conducto' has no attribute {name!r}")
+    from importlib import import_module
+
+    if home is None:
+        return import_module("conducto." + name)
+    module, _, inner = home.partition(":")
+    value = getattr(import_module("conducto." + module), inner or name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list:  # type: ignore[type-arg]
+    return sorted({*globals(), *__all__})

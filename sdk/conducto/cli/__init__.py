@@ -1,0 +1,1 @@
+"""The command lines. Each module imports what its command needs, and no more."""

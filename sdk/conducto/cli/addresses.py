@@ -1,0 +1,89 @@
+"""What a person types for a pipeline or a node, and what it means."""
+
+import difflib
+import re
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+
+_MAGIC = re.compile(r"[*?\[]")
+#: `difflib` is slow on more names than this.
+_NAMES_COMPARED = 3000
+
+
+class UsageError(Exception):
+    """What was asked for makes no sense; the message says why and what to do."""
+
+
+def node_path(text: str) -> str:
+    """Return the path that a person meant: ``tests/login`` and ``/tests/login/`` are the same."""
+    return "/" + text.strip("/")
+
+
+def has_wildcard(text: str) -> bool:
+    """Return whether a path is a pattern."""
+    return _MAGIC.search(text) is not None
+
+
+def expand(patterns: Sequence[str], paths: Sequence[str]) -> list[str]:
+    """Return the paths that the patterns mean, in the tree's order, each once.
+
+    ``*`` and ``?`` stand for characters of one name, ``**`` for any number of names. A path that
+    exists is itself, whatever characters it holds.
+
+    Raises:
+        UsageError: a pattern matches nothing; names the nearest path.
+    """
+    known = set(paths)
+    chosen: set[str] = set()
+    for pattern in map(node_path, patterns):
+        if pattern in known:
+            chosen.add(pattern)
+            continue
+        matching = [path for path in paths if _matches(pattern, path)]
+        if not matching:
+            raise UsageError(_no_node(pattern, paths))
+        chosen.update(matching)
+    return [path for path in paths if path in chosen]
+
+
+def _matches(pattern: str, path: str) -> bool:
+    return _compiled(pattern).fullmatch(path) is not None
+
+
+@lru_cache(maxsize=64)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    names = pattern.split("/")[1:]
+    # A name may hold anything but "/", so the wildcards of one name never cross it.
+    parts = ("(?:/[^/]+)*" if name == "**" else "/" + _one_name(name) for name in names)
+    return re.compile("".join(parts), re.DOTALL)
+
+
+def _one_name(pattern: str) -> str:
+    pieces = re.split(r"(\*|\?|\[[^\]]+\])", pattern)
+    return "".join(_piece(piece) for piece in pieces)
+
+
+def _piece(piece: str) -> str:
+    if piece == "*":
+        return "[^/]*"
+    if piece == "?":
+        return "[^/]"
+    if len(piece) > 2 and piece.startswith("[") and piece.endswith("]"):  # noqa: PLR2004 - "[a]"
+        inside = piece[1:-1].replace("\\", "\\\\").replace("[", "\\[")
+        return f"[^{inside[1:]}]" if inside.startswith("!") else f"[{inside}]"
+    return re.escape(piece)
+
+
+def _no_node(pattern: str, paths: Sequence[str]) -> str:
+    what = "matches no node" if has_wildcard(pattern) else "no such node"
+    return f"{pattern}: {what}{suggestion(pattern, paths)}"
+
+
+def suggestion(wrong: str, known: Iterable[str]) -> str:
+    """Return ``; did you mean '/tests/login'?``, or nothing when nothing is near."""
+    names = list(known)
+    if len(names) > _NAMES_COMPARED:
+        last = wrong.rpartition("/")[2]
+        names = [name for name in names if name.endswith(last)] or names
+    near = difflib.get_close_matches(wrong, names[:_NAMES_COMPARED], n=1, cutoff=0.5)
+    return f"; did you mean {near[0]!r}?" if near else ""

@@ -1,0 +1,121 @@
+"""The arguments of the small tools: every parameter positional or as an option.
+
+``tool command a b``, ``tool command --name a --file=b`` and mixtures mean the same;
+``_`` and ``-`` in an option's name are the same. A lone ``-`` or ``-x`` is a value, because
+names of data may begin with a dash; after ``--`` everything is.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Dict, Optional
+
+
+class UsageError(Exception):
+    """The command line cannot be understood; the message says why."""
+
+
+class Command:
+    """A sub-command's parameters.
+
+    Attributes:
+        required: Parameters that must be given, in positional order.
+        optional: Parameters that may be given after them.
+        flags: Options without a value, as ``--x`` and ``--no-x``.
+    """
+
+    def __init__(
+        self,
+        required: Sequence[str] = (),
+        optional: Sequence[str] = (),
+        flags: Sequence[str] = (),
+    ) -> None:
+        self.required = tuple(required)
+        self.optional = tuple(optional)
+        self.flags = tuple(flags)
+
+    def usage(self) -> str:
+        """Return the parameters as a line of help shows them."""
+        parts = [name.upper() for name in self.required]
+        parts += [f"[{name.upper()}]" for name in self.optional]
+        parts += [f"[--{flag}]" for flag in self.flags]
+        return " ".join(part.replace("_", "-") for part in parts)
+
+    def parse(self, words: Sequence[str], options: Sequence[str] = ()) -> Parsed:
+        """Return the values of a command line.
+
+        Args:
+            words: What follows the sub-command.
+            options: Parameters that every sub-command takes by name only.
+
+        Raises:
+            UsageError: An unknown, missing, doubled or superfluous argument.
+        """
+        parsed = Parsed()
+        waiting = list(words)
+        positional = []
+        while waiting:
+            word = waiting.pop(0)
+            if word == "--":
+                positional += waiting
+                break
+            if word.startswith("--"):
+                self._take_option(word, waiting, options, parsed)
+            else:
+                positional.append(word)
+        self._take_positional(positional, parsed)
+        return parsed
+
+    def _take_option(
+        self, word: str, waiting: list[str], options: Sequence[str], parsed: Parsed
+    ) -> None:
+        name, equals, value = word[2:].partition("=")
+        key = name.replace("-", "_")
+        flag = key[len("no_") :] if key.startswith("no_") else key  # noqa: FURB188 - Python 3.8
+        if flag in self.flags and key not in self.required + self.optional:
+            if equals:
+                raise UsageError(f"--{name} takes no value, got {value!r}")
+            parsed.flags[flag] = flag == key
+            return
+        if key not in (*self.required, *self.optional, *options):
+            raise UsageError(f"unknown option {word!r}")
+        if not equals:
+            if not waiting:
+                raise UsageError(f"{word} needs a value")
+            value = waiting.pop(0)
+        _set(parsed, key, value)
+
+    def _take_positional(self, values: Sequence[str], parsed: Parsed) -> None:
+        free = [name for name in self.required + self.optional if name not in parsed.values]
+        if len(values) > len(free):
+            raise UsageError(f"unexpected argument {values[len(free)]!r}")
+        for name, value in zip(free, values):  # noqa: B905 - Python 3.8; lengths checked above
+            _set(parsed, name, value)
+        missing = [name for name in self.required if name not in parsed.values]
+        if missing:
+            raise UsageError(f"missing argument {missing[0].replace('_', '-').upper()}")
+
+
+class Parsed:
+    """The values of a command line.
+
+    Attributes:
+        values: ``{parameter: text}`` of what was given.
+        flags: ``{flag: whether it was given as --x and not as --no-x}``.
+    """
+
+    def __init__(self) -> None:
+        self.values: Dict[str, str] = {}
+        self.flags: Dict[str, bool] = {}
+
+    def get(self, name: str) -> Optional[str]:
+        """Return a value, or ``None`` if it was not given."""
+        return self.values.get(name)
+
+
+def _set(parsed: Parsed, name: str, value: str) -> None:
+    if name in parsed.values:
+        raise UsageError(f"{name.replace('_', '-')} is given twice")
+    parsed.values[name] = value

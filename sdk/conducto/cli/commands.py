@@ -1,0 +1,183 @@
+"""The ``conducto`` command: what it takes. What each verb does is imported when it is called."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from conducto.cli.connection import OpenClient
+
+    _Verbs = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - it has no other name
+
+_DESCRIPTION = "Look at pipelines and act on them. A pipeline is launched by its own script."
+_EPILOG = """\
+launch:
+  python pipeline.py                 print the tree, run nothing
+  python pipeline.py --local --run   run it in containers on this machine, and watch
+  conducto pipeline.py --local       the same through this command; without --run it stays pending
+
+an ID may be shortened; a PATH may hold wildcards: '/tests/*', '/**/login' (quote them)
+
+examples:
+  conducto list
+  conducto show abc                  come back to a pipeline
+  conducto logs abc /tests/login     what a node printed
+  conducto reset abc --failed        run again what failed
+  conducto skip abc '/deploy/*'
+
+exit codes: 0 done, 1 error or killed, 2 wrong usage or definition, 3 no container engine
+"""
+
+
+def main(
+    argv: Sequence[str] | None = None, opener: Callable[[str | None], OpenClient] | None = None
+) -> int:
+    """Run one command of ``conducto``; return its exit code.
+
+    Args:
+        argv: The words after ``conducto``; None takes those of the process.
+        opener: Gives, for a profile, what makes clients of its agent; None is this machine's.
+    """
+    parser = build_parser()
+    try:
+        arguments = parser.parse_args(sys.argv[1:] if argv is None else argv)
+    except SystemExit as stop:  # argparse has printed the usage, an error or the version
+        return stop.code if isinstance(stop.code, int) else 2
+    if arguments.verb is None:
+        parser.print_help()
+        return 2
+    from conducto.cli import connection  # noqa: PLC0415 - not for --help
+
+    find = connection.client_opener if opener is None else opener
+    return connection.guarded(lambda: _run(arguments, find))
+
+
+def _run(arguments: argparse.Namespace, opener: Callable[[str | None], OpenClient]) -> int:
+    if arguments.verb in {"list", "show", "logs"}:
+        from conducto.cli import queries  # noqa: PLC0415
+
+        verbs = {"list": queries.list_, "show": queries.show, "logs": queries.logs}
+        return verbs[arguments.verb](arguments, opener(arguments.profile))
+    from conducto.cli import control  # noqa: PLC0415
+
+    if arguments.verb == "agent":
+        return control.agent(arguments)
+    verb = control.debug if arguments.verb == "debug" else control.order
+    return verb(arguments, opener(arguments.profile))
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command."""
+    parser = argparse.ArgumentParser(
+        prog="conducto",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action=_Version, help="print the version and exit")
+    parser.add_argument(
+        "--profile", metavar="P", help="the profile to use (default: $CONDUCTO_PROFILE)"
+    )
+    verbs = parser.add_subparsers(dest="verb", metavar="COMMAND", title="commands")
+    _add_queries(verbs)
+    _add_orders(verbs)
+    _add_agent(verbs)
+    return parser
+
+
+class _Version(argparse.Action):
+    """Reads the version only when asked for it."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, **kwargs: str | None) -> None:
+        super().__init__(option_strings, dest, nargs=0, help=kwargs.get("help"))
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415
+
+        try:
+            print(f"conducto {version('conducto')}")
+        except PackageNotFoundError:
+            print("conducto, not installed: run from its source")
+        parser.exit()
+
+
+def _add(verbs: _Verbs, name: str, summary: str, more: str = "") -> argparse.ArgumentParser:
+    return verbs.add_parser(
+        name,
+        help=summary,
+        description=f"{summary[0].upper()}{summary[1:]}. {more}".strip(),
+    )
+
+
+def _add_queries(verbs: _Verbs) -> None:
+    listing = _add(verbs, "list", "list pipelines, the newest first")
+    listing.add_argument("--json", action="store_true", help="machine-readable")
+
+    show = _add(
+        verbs,
+        "show",
+        "show a pipeline",
+        "On a terminal it stays until the pipeline settles, like --local --run, and ends with the "
+        "same exit code; elsewhere it prints the tree once.",
+    )
+    show.add_argument("id", metavar="ID")
+    show.add_argument("--json", action="store_true", help="the whole tree with all attempts")
+    show.add_argument("--failed", action="store_true", help="only list the nodes that failed")
+    show.add_argument("--once", action="store_true", help="print the tree once and return")
+    show.add_argument("--plain", action="store_true", help="stay, but print lines, no live picture")
+
+    logs = _add(verbs, "logs", "print what a node printed, byte for byte")
+    logs.add_argument("id", metavar="ID")
+    logs.add_argument("path", metavar="PATH", nargs="?")
+    logs.add_argument(
+        "--attempt", type=_positive, metavar="N", help="counted from 1 (default: the newest)"
+    )
+    logs.add_argument("--image", metavar="NAME", help="instead, what the build of an image printed")
+    logs.add_argument(
+        "-f", "--follow", action="store_true", help="stay until the attempt has ended"
+    )
+    stream = logs.add_mutually_exclusive_group()
+    stream.add_argument("--stdout", action="store_const", const="stdout", dest="stream")
+    stream.add_argument("--stderr", action="store_const", const="stderr", dest="stream")
+
+
+def _add_orders(verbs: _Verbs) -> None:
+    run = _add(verbs, "run", "start a pending or paused pipeline")
+    pause = _add(verbs, "pause", "start nothing more; what runs may end")
+    reset = _add(verbs, "reset", "run nodes again", "Other nodes keep their results.")
+    skip = _add(verbs, "skip", "leave nodes out, as if they were done")
+    unskip = _add(verbs, "unskip", "take skipped nodes in again")
+    kill = _add(verbs, "kill", "kill what runs", "Without a PATH: everything.")
+    for parser in (run, pause, reset, skip, unskip, kill):
+        parser.add_argument("id", metavar="ID")
+        parser.set_defaults(paths=[], failed=False, watch=False)
+    for parser, least in ((reset, "*"), (skip, "+"), (unskip, "+"), (kill, "*")):
+        parser.add_argument("paths", metavar="PATH", nargs=least)
+    reset.add_argument("--failed", action="store_true", help="every Exec that failed or was killed")
+    for parser in (run, reset):
+        parser.add_argument("--watch", action="store_true", help="stay until the pipeline settles")
+    debug = _add(verbs, "debug", "open a shell where a node ran")
+    debug.add_argument("id", metavar="ID")
+    debug.add_argument("path", metavar="PATH")
+
+
+def _add_agent(verbs: _Verbs) -> None:
+    agent = _add(
+        verbs,
+        "agent",
+        "start, stop or look at the process that runs pipelines on this machine",
+        "It starts by itself with the first launch and outlives the terminal.",
+    )
+    agent.add_argument("what", choices=("start", "stop", "status"))
+    agent.add_argument("--json", action="store_true", help="machine-readable (status)")
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"attempts are counted from 1, got {text}")
+    return number

@@ -1,0 +1,136 @@
+"""The verbs that act: orders to a pipeline, and the agent's start and stop."""
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+
+from conducto.cli.addresses import UsageError, expand, has_wildcard, node_path
+from conducto.cli.connection import DONE, FAILED, USAGE, LocalAgent, OpenClient, find_pipeline
+from conducto.cli.output import as_json
+from conducto.cli.queries import exec_path
+from conducto.cli.view.text import count_of, printable
+from conducto.client import ApiError, Client, HttpTransport
+from conducto.model.api import Action, AgentStatus, ControlRequest
+from conducto.model.states import FAILED as FAILED_STATES
+from conducto.model.states import NodeType
+
+_LISTED = 10
+_NOT_FOUND = 404
+_PAST = {
+    Action.RESET: "reset",
+    Action.SKIP: "skipped",
+    Action.UNSKIP: "unskipped",
+    Action.KILL: "killed",
+}
+
+
+def order(arguments: argparse.Namespace, open_client: OpenClient) -> int:
+    """Carry out ``run pause reset skip unskip kill``."""
+    action = Action(arguments.verb)
+    since = time.time()
+    with open_client() as client:
+        pipeline_id = find_pipeline(client, arguments.id).pipeline.id
+        paths = _paths(client, pipeline_id, action, arguments)
+        if paths is None:
+            print("nothing failed")
+            return DONE
+        affected = _send(client, pipeline_id, action, paths)
+    print(_said(action, pipeline_id, affected))
+    if not arguments.watch:
+        return DONE
+    from conducto.cli.session import stay  # noqa: PLC0415
+
+    return stay(open_client, pipeline_id, plain=False, since=since)
+
+
+def _paths(
+    client: Client, pipeline_id: str, action: Action, arguments: argparse.Namespace
+) -> list[str] | None:
+    """Return the nodes an order is about, or None for ``--failed`` when nothing failed."""
+    if action in {Action.RUN, Action.PAUSE}:
+        return []
+    if arguments.failed:
+        if arguments.paths:
+            raise UsageError("give either paths or --failed, not both")
+        return _failed(client, pipeline_id) or None
+    if not arguments.paths:
+        if action is Action.KILL:
+            return ["/"]
+        raise UsageError(
+            f"say which nodes: conducto {action.value} ID PATH ..., or --failed; '/' is all of them"
+        )
+    if any(map(has_wildcard, arguments.paths)):
+        return expand(arguments.paths, [view.path for view in client.tree(pipeline_id)])
+    return [node_path(path) for path in arguments.paths]
+
+
+def _failed(client: Client, pipeline_id: str) -> list[str]:
+    return [
+        view.path
+        for view in client.tree(pipeline_id)
+        if view.type is NodeType.EXEC and view.state in FAILED_STATES and not view.skipped
+    ]
+
+
+def _send(client: Client, pipeline_id: str, action: Action, paths: Sequence[str]) -> Sequence[str]:
+    request = ControlRequest(action=action, paths=tuple(paths))
+    try:
+        return client.control(pipeline_id, request).affected
+    except ApiError as error:
+        if error.status == _NOT_FOUND:  # names the nearest path, if that is what is wrong
+            expand(paths, [view.path for view in client.tree(pipeline_id)])
+        raise
+
+
+def _said(action: Action, pipeline_id: str, affected: Sequence[str]) -> str:
+    if action is Action.RUN:
+        return f"running; watch it: conducto show {pipeline_id}"
+    if action is Action.PAUSE:
+        return f"paused; go on: conducto run {pipeline_id}"
+    if not affected:
+        return f"nothing to {action.value}"
+    lines = [f"{_PAST[action]} {count_of(len(affected), 'node')}"]
+    lines += [f"  {printable(path)}" for path in affected[:_LISTED]]
+    if len(affected) > _LISTED:
+        lines.append(f"  and {len(affected) - _LISTED:,} more")
+    return "\n".join(lines)
+
+
+def debug(arguments: argparse.Namespace, open_client: OpenClient) -> int:
+    """Say what one can do until debug shells are there."""
+    with open_client() as client:
+        pipeline_id = find_pipeline(client, arguments.id).pipeline.id
+        path = exec_path(client, pipeline_id, arguments.path)
+        attempts = client.attempts(pipeline_id, path)
+    image = attempts[-1].image if attempts else None
+    shell = "" if not image else f"; a shell in its image: docker run --rm -it {image} sh"
+    print(f"conducto: {path}: debug shells are not available yet{shell}", file=sys.stderr)
+    return USAGE
+
+
+def agent(arguments: argparse.Namespace) -> int:
+    """Start, stop or describe the agent."""
+    local = LocalAgent(arguments.profile)
+    if arguments.what == "stop":
+        print("agent stopped" if local.stop() else "no agent is running")
+        return DONE
+    endpoint = local.ensure() if arguments.what == "start" else local.find()
+    if endpoint is None:
+        none = "no agent is running; the next launch starts it, or: conducto agent start"
+        print("null" if arguments.json else none)
+        return FAILED
+    with Client(HttpTransport(endpoint)) as client:
+        status = client.status()
+    print(as_json(status.model_dump(mode="json")) if arguments.json else _described(status))
+    return DONE
+
+
+def _described(status: AgentStatus) -> str:
+    memory = "" if status.memory is None else f", {status.memory / 2**20:.0f} MB"
+    engine = "not used yet" if status.engine is None else status.engine
+    return (
+        f"agent {status.version} at {status.url}, pid {status.pid}{memory}\n"
+        f"engine: {engine}\n"
+        f"pipelines: {status.pipelines}"
+    )

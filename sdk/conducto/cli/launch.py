@@ -1,0 +1,42 @@
+"""Where a definition becomes a pipeline: called by ``--local`` and ``--cloud``."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from conducto.tree.launch_options import LaunchOptions
+    from conducto.tree.node import Node
+
+_USAGE = 2
+_HOST_PYTHON = (3, 11)
+
+
+def launch_local(root: Node, options: LaunchOptions) -> int:
+    """Hand a tree to this machine's agent; stay until it settles if it is to run.
+
+    Returns:
+        The exit code: 0 done (or launched), 1 error or killed, 2 a wrong definition, 3 no
+        engine, 130 left with Ctrl-C.
+    """
+    if sys.version_info < _HOST_PYTHON:
+        print(
+            "conducto: launching needs Python 3.11 or newer on this machine; "
+            "an older one can only print the tree and run inside containers",
+            file=sys.stderr,
+        )
+        return _USAGE
+    from conducto.cli.local_launch import launch  # noqa: PLC0415 - needs Python 3.11
+
+    return launch(root, options)
+
+
+def launch_cloud(root: Node, options: LaunchOptions) -> int:
+    """Say that the cloud is not available yet."""
+    del root, options
+    print(
+        "conducto: cloud mode is not available yet; run the pipeline on this machine with --local",
+        file=sys.stderr,
+    )
+    return _USAGE

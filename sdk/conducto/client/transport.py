@@ -1,0 +1,41 @@
+"""What the client asks of the way to a server."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class StreamLostError(Exception):
+    """A stream of frames ended before its reader wanted it to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer as it came."""
+
+    status: int
+    body: bytes
+
+
+class Transport(Protocol):
+    """A way to a server. `conducto.testing.transport` ships one without a network."""
+
+    def request(
+        self, method: str, path: str, query: Mapping[str, str], body: bytes | None
+    ) -> Reply:
+        """Return the answer to a request; ``path`` is percent-encoded.
+
+        Raises:
+            AgentUnreachableError: nobody answers.
+        """
+
+    def stream(self, path: str, query: Mapping[str, str]) -> Iterator[bytes]:
+        """Yield the frames of a stream; closing the iterator closes the stream.
+
+        Raises:
+            StreamLostError: the stream broke off, or could not be opened now.
+            ApiError: the server refuses it.
+        """
+
+    def close(self) -> None:
+        """Drop the connections; a later request makes a new one."""

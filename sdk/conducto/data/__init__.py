@@ -1,0 +1,299 @@
+"""Data that outlives a container: ``co.data.pipeline`` and ``co.data.user``.
+
+``pipeline`` is shared by the nodes of one pipeline, ``user`` by all pipelines of one
+user. Both have the same methods; names are paths with ``/``, relative to the scope:
+
+>>> import conducto as co
+>>> co.data.user.puts("models/best.txt", b"tree 7")      # doctest: +SKIP
+>>> co.data.user.gets("models/best.txt")                 # doctest: +SKIP
+b'tree 7'
+
+In containers the scopes are the directories ``/conducto/data/pipeline`` and
+``/conducto/data/user``, which commands may use directly; see ``location`` for the rest.
+"""
+
+# pathlib is slow to import, and this runs at every call in a container.
+# ruff: noqa: PTH110, PTH112, PTH113, PTH116, PTH118, PTH119, PTH123, PTH208
+
+from __future__ import annotations
+
+import os
+
+from conducto.data import files
+from conducto.data.location import (
+    ContextError,
+    clean,
+    refuse_cloud,
+    resolve,
+    resolve_content,
+    root_of,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import IO, List, Optional
+
+__all__ = ["ContextError", "pipeline", "user"]
+
+
+class _Data:
+    """The methods of a scope.
+
+    Besides the errors that it names itself, every method raises ``ValueError`` for a name
+    that leads out of the scope, ``ContextError`` for pipeline data outside of a pipeline,
+    ``NotAvailableError`` in the cloud.
+    """
+
+    _scope: str
+
+    @classmethod
+    def get(cls, name: str, file: str, local: Optional[bool] = None) -> None:
+        """Copy the data called ``name`` to the local ``file``, or into it if a directory.
+
+        Args:
+            name: What to read.
+            file: Where to write; it appears at once, complete.
+            local: ``False`` asks for the copy in the cloud; the default takes what there is.
+
+        Raises:
+            FileNotFoundError: There is no such data.
+        """
+        if local is False:
+            refuse_cloud()
+        with cls._open(name) as source:
+            if os.path.exists(file) and not os.path.isfile(file) and not os.path.isdir(file):
+                # Such as /dev/stdout: replacing it would break it for everybody.
+                with open(file, "wb") as stream:
+                    files.copy_stream(source, stream)
+                return
+            target = os.path.realpath(file)  # a link is written through, as by cp
+            if os.path.isdir(target):
+                target = os.path.join(target, os.path.basename(clean(name)))
+            files.write_atomically(target, lambda stream: files.copy_stream(source, stream))
+
+    @classmethod
+    def gets(cls, name: str, *, byte_range: Optional[Sequence[Optional[int]]] = None) -> bytes:
+        """Return the content of the data called ``name``.
+
+        Args:
+            name: What to read.
+            byte_range: ``(begin, end)``, the end not included; ``None`` for either is the
+                beginning or the end of the data. Beyond the end there is nothing.
+
+        Raises:
+            FileNotFoundError: There is no such data.
+            ValueError: The range is not two numbers, or one is below 0.
+        """
+        with cls._open(name) as stream:
+            if byte_range is None:
+                return stream.read()
+            begin, end = _checked_range(byte_range)
+            stream.seek(begin)
+            return stream.read() if end is None else stream.read(max(0, end - begin))
+
+    @classmethod
+    def put(cls, name: str, file: str, skip_cleanup: bool = False) -> None:
+        """Store the content of the local ``file`` as ``name``, replacing what was there.
+
+        Args:
+            name: What to write; its parents are created.
+            file: What to read; also a pipe.
+            skip_cleanup: Accepted for old callers: there is nothing to clean up.
+
+        Raises:
+            FileNotFoundError: There is no such ``file``.
+        """
+        del skip_cleanup
+        with open(file, "rb") as source:
+            cls._put_stream(name, source)
+
+    @classmethod
+    def puts(cls, name: str, obj: bytes) -> None:
+        """Store ``obj`` as ``name``, replacing what was there.
+
+        Raises:
+            ValueError: ``obj`` is not of type bytes.
+        """
+        if not isinstance(obj, bytes):
+            raise ValueError(f"Expected object of type bytes, but got {obj!r:.200}")  # noqa: TRY004 - contract
+        cls._write(name, lambda stream: stream.write(obj))
+
+    @classmethod
+    def delete(cls, name: str, recursive: bool = False) -> None:
+        """Remove a file, or with ``recursive`` a directory and everything below it.
+
+        Raises:
+            FileNotFoundError: There is no such data.
+            IsADirectoryError: It is a directory and ``recursive`` is false.
+        """
+        path = resolve(cls._scope, name)
+        files.remove(path, recursive, lambda: cls._missing(name))
+
+    @classmethod
+    def list(cls, prefix: str) -> List[str]:
+        """Return the names directly below the directory ``prefix``, sorted, with the prefix.
+
+        Empty if there is no such directory. The prefix ``""`` is the whole scope.
+        """
+        path = resolve_content(cls._scope, prefix)
+        if not os.path.isdir(path):
+            return []
+        start = prefix.rstrip("/") + "/" if prefix.strip("/") else ""
+        names = [name for name in os.listdir(path) if not name.startswith(files.TEMPORARY_PREFIX)]
+        return sorted(start + name for name in names)
+
+    @classmethod
+    def exists(cls, name: str) -> bool:
+        """Return whether there is a file or directory of that name."""
+        return os.path.exists(resolve_content(cls._scope, name))
+
+    @classmethod
+    def size(cls, name: str) -> int:
+        """Return the bytes of a file.
+
+        Raises:
+            FileNotFoundError: There is no such data.
+            IsADirectoryError: It is a directory.
+        """
+        path = resolve_content(cls._scope, name)
+        if os.path.isdir(path):
+            raise IsADirectoryError(21, "Is a directory", name)
+        try:
+            return os.stat(path).st_size
+        except FileNotFoundError:
+            raise cls._missing(name) from None
+
+    @classmethod
+    def url(cls, name: str, path_only: bool = True) -> str:
+        """Return where the web app serves the data, for links and images in markdown.
+
+        Args:
+            name: The data; it need not exist yet.
+            path_only: ``False`` puts the server's address before it.
+
+        Raises:
+            ContextError: There is no pipeline, or its server's address is not known.
+        """
+        pipeline_id = os.environ.get("CONDUCTO_PIPELINE_ID")
+        if not pipeline_id:
+            raise ContextError(
+                "The url of data requires a pipeline: CONDUCTO_PIPELINE_ID is not set. "
+                "Try using it from a child node."
+            )
+        from urllib.parse import quote  # noqa: PLC0415 - slow to import, rarely needed
+
+        path = f"/gw/manager/data/{quote(pipeline_id)}/{cls._scope}/{quote(clean(name))}"
+        if path_only:
+            return path
+        base = os.environ.get("CONDUCTO_AUTO_URL")
+        if not base:
+            raise ContextError(
+                "The whole url of data requires the server's address: CONDUCTO_AUTO_URL is "
+                "not set. Use path_only=True for the path."
+            )
+        return base.rstrip("/") + path
+
+    @classmethod
+    def cache_exists(cls, name: str, checksum: str) -> bool:
+        """Return whether a directory was saved under that name and checksum."""
+        return cls.exists(_cache_name(name, checksum))
+
+    @classmethod
+    def clear_cache(cls, name: str, checksum: Optional[str] = None) -> None:
+        """Remove one saved directory, or without a checksum all of that name.
+
+        Raises:
+            FileNotFoundError: A checksum is given and nothing is saved under it.
+        """
+        if checksum is not None:
+            cls.delete(_cache_name(name, checksum))
+        elif cls.exists(_cache_directory(name)):
+            cls.delete(_cache_directory(name), recursive=True)
+
+    @classmethod
+    def save_cache(cls, name: str, checksum: str, save_dir: str) -> None:
+        """Save a directory, under its base name, for ``restore_cache``.
+
+        Args:
+            name: What the cache is for; may hold ``/``.
+            checksum: What its content depends on, such as a hash of a lock file.
+            save_dir: The directory.
+
+        Raises:
+            FileNotFoundError: There is no such directory.
+        """
+        from conducto.data import archive  # noqa: PLC0415 - tarfile is slow to import
+
+        cls._write(_cache_name(name, checksum), lambda stream: archive.pack(save_dir, stream))
+
+    @classmethod
+    def restore_cache(cls, name: str, checksum: str, restore_dir: str) -> None:
+        """Unpack a saved directory into ``restore_dir``: it appears there under its base name.
+
+        Raises:
+            FileNotFoundError: Nothing was saved under that name and checksum.
+            ValueError: The cache is damaged or unsafe to unpack.
+        """
+        from conducto.data import archive  # noqa: PLC0415 - tarfile is slow to import
+
+        path = resolve_content(cls._scope, _cache_name(name, checksum))
+        if not os.path.isfile(path):
+            raise FileNotFoundError("Cache not found")
+        archive.unpack(path, restore_dir)
+
+    @classmethod
+    def _open(cls, name: str) -> IO[bytes]:
+        try:
+            return open(resolve_content(cls._scope, name), "rb")
+        except FileNotFoundError:
+            raise cls._missing(name) from None
+
+    @classmethod
+    def _put_stream(cls, name: str, source: IO[bytes]) -> None:
+        cls._write(name, lambda stream: files.copy_stream(source, stream))
+
+    @classmethod
+    def _write(cls, name: str, write: Callable[[IO[bytes]], object]) -> None:
+        files.write_atomically(resolve(cls._scope, name), write, root=root_of(cls._scope))
+
+    @classmethod
+    def _missing(cls, name: str) -> FileNotFoundError:
+        return FileNotFoundError(2, f"No such {cls._scope} data", name)
+
+
+class pipeline(_Data):  # noqa: N801 - the name is part of the public API
+    """Data shared by the nodes of one pipeline; it stays when nodes are reset."""
+
+    _scope = "pipeline"
+
+
+class user(_Data):  # noqa: N801 - the name is part of the public API
+    """Data shared by every pipeline of one user."""
+
+    _scope = "user"
+
+
+def _checked_range(byte_range: Sequence[Optional[int]]) -> tuple[int, Optional[int]]:
+    try:
+        begin, end = byte_range
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"byte_range must be (begin, end), got {byte_range!r}") from error
+    first = 0 if begin is None else begin
+    if first < 0 or (end is not None and end < 0):
+        raise ValueError(f"byte_range must not be negative, got {byte_range!r}")
+    return first, end
+
+
+def _cache_directory(name: str) -> str:
+    cleaned = clean(name)
+    if not cleaned:
+        raise ValueError(f"{name!r} cannot be the name of a cache")
+    return f"conducto-cache/{cleaned}"
+
+
+def _cache_name(name: str, checksum: object) -> str:
+    if not isinstance(checksum, str) or not checksum or "/" in checksum:
+        raise ValueError(f"{checksum!r} cannot be the checksum of a cache: it must hold no '/'")
+    # ".tar.gz" although it is not compressed: caches of earlier versions are found again.
+    return f"{_cache_directory(name)}/{checksum}.tar.gz"

@@ -1,0 +1,121 @@
+"""Directories packed into uncompressed tar files, and unpacked without trusting them.
+
+A cache may have been written by any node, and is unpacked as the user who restores.
+So a member may neither lie outside the directory it is unpacked into, nor be
+written through a link that leads there, nor be a device; owners and set-id bits in the
+archive are ignored. A symbolic link may point anywhere, because directories worth
+caching (virtual environments) hold such links, and nothing here follows one.
+"""
+
+# pathlib is slow to import, and this runs at every call in a container.
+# ruff: noqa: PTH100, PTH101, PTH103, PTH108, PTH112, PTH114, PTH118, PTH119, PTH120
+
+from __future__ import annotations
+
+import os
+import tarfile
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import IO
+
+
+def pack(directory: str, stream: IO[bytes]) -> None:
+    """Write ``directory``, under its base name, as an uncompressed tar to ``stream``.
+
+    Sockets, pipes and devices are left out: they are nobody's result.
+
+    Raises:
+        FileNotFoundError: There is no such directory.
+        ValueError: The directory has no base name, as ``/`` has none.
+    """
+    base = os.path.basename(os.path.abspath(directory))
+    if not base:
+        raise ValueError(f"{directory!r} cannot be cached: it has no name of its own.")
+    with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        archive.add(directory, arcname=base, filter=_plain)
+
+
+def _plain(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    return member if member.isreg() or member.isdir() or _is_link(member) else None
+
+
+def _is_link(member: tarfile.TarInfo) -> bool:
+    return member.issym() or member.islnk()
+
+
+def unpack(path: str, directory: str) -> None:
+    """Unpack the tar at ``path`` into ``directory``, which is created if need be.
+
+    Names and kinds are checked before anything is written.
+
+    Raises:
+        ValueError: The file is damaged, or a member could do harm; its name is in the text.
+    """
+    os.makedirs(directory, exist_ok=True)
+    try:
+        with tarfile.open(path, mode="r:*") as archive:
+            members = archive.getmembers()
+            for member in members:
+                _check(member)
+            _extract_all(archive, members, os.path.realpath(directory))
+    except tarfile.TarError as error:
+        raise ValueError(f"{path} is not a complete tar file: {error}") from error
+
+
+def _check(member: tarfile.TarInfo) -> None:
+    if _plain(member) is None:
+        raise ValueError(f"unsafe member {member.name!r}: it is a device or a pipe")
+    _check_name(member, member.name)
+    if member.islnk():
+        _check_name(member, member.linkname)
+
+
+def _check_name(member: tarfile.TarInfo, name: str) -> None:
+    if name.startswith("/") or ".." in name.split("/"):
+        raise ValueError(f"unsafe member {member.name!r}: {name!r} leads out of the directory")
+
+
+def _extract_all(archive: tarfile.TarFile, members: list[tarfile.TarInfo], directory: str) -> None:
+    directories = []
+    for member in members:
+        member.uid, member.gid = os.geteuid(), os.getegid()
+        member.uname = member.gname = ""
+        member.mode &= 0o777
+        _check_way(member, directory, member.name)
+        if member.islnk():
+            _check_way(member, directory, member.linkname)
+        _clear_way(member, os.path.join(directory, member.name))
+        _extract(archive, member, directory, set_attrs=not member.isdir())
+        if member.isdir():
+            directories.append(member)
+    # Last, children first: a read-only directory could not be filled any more.
+    for member in reversed(directories):
+        path = os.path.join(directory, member.name)
+        os.chmod(path, member.mode)
+        os.utime(path, (member.mtime, member.mtime))
+
+
+def _check_way(member: tarfile.TarInfo, directory: str, name: str) -> None:
+    """Refuse a path whose directories, as they are on disk now, lead outside."""
+    parent = os.path.realpath(os.path.join(directory, os.path.dirname(name)))
+    if parent != directory and not parent.startswith(directory.rstrip("/") + "/"):
+        raise ValueError(f"unsafe member {member.name!r}: a link leads out of the directory")
+
+
+def _clear_way(member: tarfile.TarInfo, path: str) -> None:
+    """Remove what stands where the member goes, so that nothing is written through it."""
+    if member.isdir():
+        if os.path.islink(path):
+            os.unlink(path)
+    elif os.path.lexists(path) and (os.path.islink(path) or not os.path.isdir(path)):
+        os.unlink(path)
+
+
+def _extract(
+    archive: tarfile.TarFile, member: tarfile.TarInfo, directory: str, *, set_attrs: bool
+) -> None:
+    if hasattr(tarfile, "fully_trusted_filter"):  # newer patch releases want it said
+        archive.extract(member, directory, set_attrs=set_attrs, filter="fully_trusted")
+    else:
+        archive.extract(member, directory, set_attrs=set_attrs)

@@ -1,0 +1,122 @@
+"""Which directory backs a scope of data, and which file a name stands for in it.
+
+Rules for editors: every name that a person or a command gives passes through
+``resolve``; nothing else joins a name to a directory. This module is imported by each
+``conducto-data-*`` call in a container, so it imports nothing heavy at its top.
+"""
+
+# pathlib is slow to import, and this runs at every call in a container.
+# ruff: noqa: PTH118, PTH120
+
+from __future__ import annotations
+
+import os
+
+CONTAINER_ROOT = "/conducto/data"
+_NO_PIPELINE = (
+    "Pipeline-scoped data requires an initialized pipeline. "
+    "Try using conducto.data.pipeline from a child node."
+)
+
+
+class ContextError(Exception):
+    """The data asked for does not exist where this code runs; the message says why."""
+
+
+def root_of(scope: str) -> str:
+    """Return the directory that backs a scope; it need not exist.
+
+    In this order: the variable ``CONDUCTO_DATA_PIPELINE`` or ``CONDUCTO_DATA_USER``
+    (engines without containers set it), the mount of a node's container, the
+    profile's directory on a person's machine.
+
+    Args:
+        scope: ``"pipeline"`` or ``"user"``.
+
+    Raises:
+        ContextError: Pipeline data outside of a pipeline.
+        NotAvailableError: The code runs in the cloud.
+    """
+    given = os.environ.get(f"CONDUCTO_DATA_{scope.upper()}")
+    if given:
+        return given
+    environment = os.environ.get("CONDUCTO_EXECUTION_ENV", "")
+    if "cloud" in environment:
+        refuse_cloud()
+    if environment in {"worker_local", "debug_local"}:
+        return f"{CONTAINER_ROOT}/{scope}"
+    return _host_root(scope)
+
+
+def refuse_cloud() -> None:
+    """Raise ``NotAvailableError`` for the backing in S3."""
+    from conducto.api.errors import NotAvailableError  # noqa: PLC0415 - keeps the import light
+
+    raise NotAvailableError("Data storage in the cloud", "Run the pipeline with --local.")
+
+
+def _host_root(scope: str) -> str:
+    from conducto.api import config, paths  # noqa: PLC0415 - not needed in containers
+
+    profile = config.current_profile()
+    if scope == "user":
+        return os.path.join(paths.profile_dir(profile), "data")
+    pipeline_id = os.environ.get("CONDUCTO_PIPELINE_ID")
+    if not pipeline_id:
+        raise ContextError(_NO_PIPELINE)
+    return os.path.join(paths.pipeline_dir(profile, pipeline_id), "data")
+
+
+def clean(name: str) -> str:
+    """Return the name without empty and ``.`` parts and without a leading slash.
+
+    Raises:
+        ValueError: It is no text, holds NUL, or has a part ``..``.
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"the name of data must be text, got {name!r}")
+    if "\0" in name:
+        raise ValueError(f"{name!r} cannot be a name of data: it holds a NUL character.")
+    parts = [part for part in name.split("/") if part not in {"", "."}]
+    if ".." in parts:
+        raise ValueError(f"{name!r} cannot be a name of data: '..' would leave its directory.")
+    return "/".join(parts)
+
+
+def resolve(scope: str, name: str) -> str:
+    """Return the path of the file or directory that ``name`` stands for.
+
+    The last part may be a symbolic link (so that it can be deleted); the directories
+    before it may not lead outside.
+
+    Raises:
+        ValueError: The name is empty, or would lead out of the scope's directory.
+        ContextError, NotAvailableError: See ``root_of``.
+    """
+    cleaned = clean(name)
+    if not cleaned:
+        raise ValueError(f"{name!r} cannot be a name of data: it names no file.")
+    root = root_of(scope)
+    path = os.path.join(root, cleaned)
+    _check_inside(root, os.path.dirname(path), name)
+    return path
+
+
+def resolve_content(scope: str, name: str) -> str:
+    """Return the path for reading or listing; a link may not lead outside either.
+
+    An empty name stands for the scope's directory itself.
+    """
+    root = root_of(scope)
+    path = os.path.join(root, clean(name))
+    _check_inside(root, path, name)
+    return path
+
+
+def _check_inside(root: str, path: str, name: str) -> None:
+    real_root = os.path.realpath(root)
+    real = os.path.realpath(path)
+    if real != real_root and not real.startswith(real_root.rstrip("/") + "/"):
+        raise ValueError(
+            f"{name!r} cannot be a name of data: a symbolic link in it leads out of {root}."
+        )

@@ -1,0 +1,156 @@
+"""Conducto's own flags on the command line of a script."""
+
+# ruff: noqa: PLC0415
+# imports wait until they are needed.
+
+from __future__ import annotations
+
+from conducto.arguments import underscored
+from conducto.tree.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Optional
+
+    from conducto.arguments import Words
+
+SWITCHES = frozenset(
+    [
+        "local",
+        "cloud",
+        "k8s",
+        "run",
+        "shell",
+        "no_shell",
+        "app",
+        "no_app",
+        "sleep_when_done",
+        "public",
+        "detach",
+        "plain",
+    ]
+)
+VALUES = frozenset(
+    [
+        "run_at",
+        "title",
+        "doc",
+        "default_doc",
+        "pipeline_id",
+        "tags",
+        "retention",
+        "engine",
+        "profile",
+    ]
+)
+NAMES = tuple("--" + name.replace("_", "-") for name in sorted(SWITCHES | VALUES))
+ENGINES = ("docker", "process")
+
+
+class Flags:
+    """The flags that were given.
+
+    Attributes:
+        given: ``{flag with underscores: text, or True for a switch}``.
+    """
+
+    def __init__(self) -> None:
+        self.given: Dict[str, Any] = {}
+
+    def knows(self, name: str, *, pipeline: bool) -> bool:
+        """Return whether ``--name`` is a flag; of a method without a pipeline only --profile."""
+        plain = underscored(name)
+        return plain == "profile" or (pipeline and (plain in SWITCHES or plain in VALUES))
+
+    def take(self, name: str, value: Optional[str], words: Words) -> None:
+        """Take ``--name`` or ``--name=value``.
+
+        Raises:
+            UsageError: a switch with a value, or a flag without the value it needs.
+        """
+        plain = underscored(name)
+        if plain in VALUES:
+            self.given[plain] = words.value(name) if value is None else value
+        elif value is not None:
+            raise UsageError(f"--{name} accepts no arguments, but got: {value!r}")
+        else:
+            self.given[plain] = True
+
+    def get(self, name: str) -> Any:
+        """Return the text of a flag, True for a switch, or None."""
+        return self.given.get(name)
+
+    def mode(self) -> Optional[str]:
+        """Return where to launch: ``local``, ``k8s``, ``cloud``, or None for printing."""
+        return next((name for name in ("local", "k8s", "cloud") if name in self.given), None)
+
+    def fields(self) -> Dict[str, Any]:
+        """Return the fields of `LaunchOptions` that flags give.
+
+        Raises:
+            UsageError: a value that cannot be right.
+        """
+        return {
+            "run": self._on("run"),
+            "detach": self._on("detach"),
+            "run_at": _moment(self.get("run_at")),
+            "sleep_when_done": self._on("sleep_when_done"),
+            "tags": _tags(self.get("tags")),
+            "retention": _retention(self.get("retention")),
+            "engine": _engine(self.get("engine")),
+            "plain": self._on("plain"),
+            "shell": self._choice("shell"),
+            "app": self._choice("app"),
+            "public": self._on("public"),
+            "profile": self.get("profile"),
+            "k8s": self.mode() == "k8s",
+        }
+
+    def _on(self, name: str) -> bool:
+        return name in self.given
+
+    def _choice(self, name: str) -> Optional[bool]:
+        """Return what the last of ``--name`` and ``--no-name`` says, or None."""
+        last = [flag for flag in self.given if flag in (name, "no_" + name)]
+        return last[-1] == name if last else None
+
+
+def _tags(text: Optional[str]) -> Any:
+    return [] if text is None else [tag.strip() for tag in text.split(",") if tag.strip()]
+
+
+def _retention(text: Optional[str]) -> int:
+    if text is None:
+        return 7
+    if not text.isdigit() or int(text) == 0:
+        raise UsageError(f"--retention must be a number of days of at least 1, got {text!r}")
+    return int(text)
+
+
+def _engine(text: Optional[str]) -> Optional[str]:
+    if text is not None and text not in ENGINES:
+        raise UsageError("--engine must be one of {}, got {!r}".format(", ".join(ENGINES), text))
+    return text
+
+
+def _moment(text: Optional[str]) -> Optional[float]:
+    """Return seconds since the epoch for an ISO date and time, a time of day or a number."""
+    if text is None:
+        return None
+    import datetime as dt
+
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    now = dt.datetime.now().astimezone()
+    try:
+        if len(text) <= len("HH:MM:SS"):
+            clock = dt.time.fromisoformat(text)
+            moment = dt.datetime.combine(now.date(), clock).astimezone()
+            return (moment if moment > now else moment + dt.timedelta(days=1)).timestamp()
+        return dt.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()  # noqa: FURB162 (3.8 too)
+    except ValueError as error:
+        raise UsageError(
+            f"--run-at must be a time such as 18:30 or 2030-01-31T18:30, got {text!r}"
+        ) from error

@@ -1,0 +1,117 @@
+"""Our own package as a wheel for the inside of users' images.
+
+It holds what commands need there (the author API and the command-line tools), runs on Python
+3.8 and needs no other package, so that it installs without reaching an index. The same sources
+always give the same bytes: the layer that installs it is found again.
+"""
+
+import base64
+import hashlib
+import io
+import zipfile
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+
+import conducto
+
+#: Parts that stay on the host: they need other packages or a newer Python.
+HOST_ONLY = ("client", "images", "semantics", "service", "testing")
+#: The only modules of the contract that need nothing else.
+PLAIN_MODEL = ("__init__.py", "fields.py")
+
+ENTRY_POINTS = {
+    "conducto": "conducto.cli.entry:main",
+    "conducto-data-pipeline": "conducto.cli.data_tools:pipeline",
+    "conducto-data-user": "conducto.cli.data_tools:user",
+    "conducto-temp-data": "conducto.cli.data_tools:pipeline",
+    "conducto-perm-data": "conducto.cli.data_tools:user",
+    "conducto-notebook": "conducto.cli.notebook:main",
+    "conducto-slack": "conducto.cli.slack:main",
+}
+#: Version of a checkout that is run without being installed.
+UNINSTALLED_VERSION = "1.0.0.dev0"
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip file can say
+
+
+def client_wheel() -> tuple[str, bytes]:
+    """Return the file name and the bytes of the wheel, made from the package that runs."""
+    root = Path(next(iter(conducto.__path__)))
+    return build_wheel(client_files(root), client_version())
+
+
+def client_version() -> str:
+    """Return the version that the wheel bears."""
+    try:
+        return metadata.version("conducto")
+    except metadata.PackageNotFoundError:
+        return UNINSTALLED_VERSION
+
+
+def client_files(root: Path) -> dict[str, bytes]:
+    """Return ``{path in the wheel: content}`` of the part that runs inside images.
+
+    Args:
+        root: Directory of the package ``conducto``, in a checkout or installed.
+    """
+    paths = sorted(path.relative_to(root) for path in root.rglob("*") if path.is_file())
+    return {
+        f"conducto/{path.as_posix()}": (root / path).read_bytes()
+        for path in paths
+        if _belongs(path)
+    }
+
+
+def _belongs(path: Path) -> bool:
+    if path.suffix != ".py" and path.name != "py.typed":
+        return False
+    if path.parts[0] == "model":
+        return path.name in PLAIN_MODEL
+    return path.parts[0] not in HOST_ONLY
+
+
+def build_wheel(files: Mapping[str, bytes], version: str) -> tuple[str, bytes]:
+    """Return the file name and the bytes of a wheel that holds ``files``."""
+    info = f"conducto-{version}.dist-info"
+    contents = {
+        **files,
+        f"{info}/METADATA": _metadata(version).encode(),
+        f"{info}/WHEEL": _wheel_tags().encode(),
+        f"{info}/entry_points.txt": _entry_points().encode(),
+    }
+    record = "".join(_record_line(name, content) for name, content in contents.items())
+    contents[f"{info}/RECORD"] = f"{record}{info}/RECORD,,\n".encode()
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in contents.items():
+            entry = zipfile.ZipInfo(name, _EPOCH)
+            entry.external_attr = 0o100644 << 16
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.create_system = 3  # Unix, also where it is made on another system
+            archive.writestr(entry, content)
+    return f"conducto-{version}-py3-none-any.whl", buffer.getvalue()
+
+
+def _record_line(name: str, content: bytes) -> str:
+    digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
+    return f"{name},sha256={digest},{len(content)}\n"
+
+
+def _metadata(version: str) -> str:
+    return (
+        "Metadata-Version: 2.1\n"
+        "Name: conducto\n"
+        f"Version: {version}\n"
+        "Summary: The part of Conducto that runs inside the images of a pipeline.\n"
+        "License: Apache-2.0\n"
+        "Requires-Python: >=3.8\n"
+    )
+
+
+def _wheel_tags() -> str:
+    return "Wheel-Version: 1.0\nGenerator: conducto\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+
+
+def _entry_points() -> str:
+    lines = (f"{name} = {target}\n" for name, target in sorted(ENTRY_POINTS.items()))
+    return "[console_scripts]\n" + "".join(lines)

@@ -1,0 +1,267 @@
+"""``co.main``: a script's functions as commands; those that return nodes are pipelines.
+
+Imported by every native function in its container, so everything that only a printed or launched
+tree needs is imported where it is used.
+"""
+
+# ruff: noqa: PLC0415, PTH119, SLF001
+# Imports wait until they are needed; pathlib is heavy; modules of the tree share its slots.
+
+from __future__ import annotations
+
+import os
+import sys
+
+from conducto import methods
+from conducto.tree import source
+from conducto.tree.errors import DefinitionError, NodeMethodError, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Union
+
+    from conducto.arguments import Call
+    from conducto.flags import Flags
+    from conducto.image import Image
+    from conducto.tree.launch_options import LaunchOptions as LaunchOptions  # noqa: PLC0414 (exported)
+
+_ONE_LINE = 70  # characters of a text that pprint surely does not wrap
+
+
+def pretty_print(value: Any) -> None:
+    """Print ``value`` as `pprint.pprint` does, importing it only where it makes a difference."""
+    short = isinstance(value, str) and len(value) < _ONE_LINE
+    if short or isinstance(value, (bool, int, float)):
+        print(repr(value))  # noqa: T201
+        return
+    import pprint
+
+    pprint.pprint(value)  # noqa: T203
+
+
+def main(  # noqa: PLR0917 (the order is a contract)
+    variables: Optional[Mapping[str, Any]] = None,
+    default: Optional[Callable[..., Any]] = None,
+    argv: Optional[Sequence[str]] = None,
+    env: Optional[Dict[str, str]] = None,
+    cpu: Optional[float] = None,
+    gpu: Optional[int] = None,
+    mem: Optional[float] = None,
+    requires_docker: bool = False,
+    image: Union[str, Image, None] = None,
+    filename: Optional[str] = None,
+    printer: Callable[[Any], object] = pretty_print,
+) -> int:
+    """Call the function that the command line names.
+
+    A function annotated to return a node is a pipeline: without ``--local`` or ``--cloud`` its
+    tree is printed. The result of another function is printed with ``printer``, unless None.
+
+    Args:
+        variables: ``{name: object}`` to look for functions in; the caller's names by default.
+        default: Function for a command line that is empty or begins with ``--``.
+        argv: The command line without the program; that of the process by default.
+        env: For the root of the pipeline, besides its own.
+        cpu: For the root of the pipeline, which must not have its own; so are the next ones.
+        gpu: See ``cpu``.
+        mem: See ``cpu``.
+        requires_docker: See ``cpu``.
+        image: See ``cpu``.
+        filename: The program as messages call it; the script by default.
+        printer: Prints the result of a function that returns no pipeline.
+
+    Returns:
+        0.
+
+    Raises:
+        SystemExit: with the code of what went wrong: 2 a wrong definition or command line, 1
+            the function raised; with a launch, the launch's.
+    """
+    program = filename
+    if program is None:
+        program = os.path.basename(sys.argv[0]) if sys.argv else "conducto"
+    settings = {
+        "env": env,
+        "cpu": cpu,
+        "gpu": gpu,
+        "mem": mem,
+        "requires_docker": requires_docker or None,
+        "image": image,
+    }
+    names = _callers_names() if variables is None else variables
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        code = _Invocation(program, names, default, words).run(settings, printer)
+    except Exception as error:
+        from conducto import user_errors
+
+        if user_errors.debugging():
+            raise
+        code = user_errors.report(error, program)
+    if code:
+        sys.exit(code)
+    return code
+
+
+def _callers_names() -> Dict[str, Any]:
+    frame = sys._getframe(1)
+    while source.is_ours(frame.f_code.co_filename) and frame.f_back is not None:
+        frame = frame.f_back
+    return dict(frame.f_locals)
+
+
+class _Invocation:
+    """One command line being carried out."""
+
+    def __init__(
+        self,
+        program: str,
+        names: Mapping[str, Any],
+        default: Optional[Callable[..., Any]],
+        argv: List[str],
+    ) -> None:
+        self.program = program
+        self.methods = methods.discover(names)
+        self.default = default
+        self.argv = argv
+
+    def run(self, settings: Mapping[str, Any], printer: Callable[[Any], object]) -> int:
+        if "-h" in self.argv or "--help" in self.argv:
+            print(methods.usage(self.program, self.methods), file=sys.stderr)  # noqa: T201
+            return 0
+        if "-v" in self.argv or "--version" in self.argv:
+            import conducto
+
+            print(f"{conducto.__version__} (sha1={conducto.__sha1__})")  # noqa: T201
+            return 0
+        name, method, words = self._choose()
+        expected = methods.node_type_of(method)
+        call, flags = _parse(name, method, words, pipeline=expected is not None)
+        if flags is not None and flags.get("profile"):
+            os.environ["CONDUCTO_PROFILE"] = flags.get("profile")
+        args, kwargs = call.arguments()
+        result = _awaited(method(*args, **kwargs))
+        if expected is None:
+            _refuse_node(name, result)
+            if result is not None:
+                printer(result)
+            return 0
+        from conducto.pipelines import Definition
+
+        _check_node(name, result)
+        definition = Definition(result, method, self.program, self.argv)
+        definition.apply(settings)
+        return definition.carry_out(flags, default=name if self._by_default else None)
+
+    @property
+    def _by_default(self) -> bool:
+        return self.default is not None and (not self.argv or self.argv[0].startswith("--"))
+
+    def _choose(self) -> Tuple[str, Callable[..., Any], List[str]]:
+        if self._by_default:
+            assert self.default is not None  # noqa: S101 (our own invariant)
+            return str(getattr(self.default, "__name__", "main")), self.default, self.argv
+        if not self.argv:
+            print(methods.usage(self.program, self.methods), file=sys.stderr)  # noqa: T201
+            raise UsageError("error: must specify method")
+        name = self.argv[0]
+        method = self.methods.get(name) or self.methods.get(name.replace("-", "_"))
+        if method is None:
+            raise UsageError(f"error: {name} is not a valid method{self._hint(name)}")
+        return name, method, self.argv[1:]
+
+    def _hint(self, name: str) -> str:
+        from conducto.tree.text import suggestion
+
+        if name.startswith("_"):
+            return "; names that begin with an underscore cannot be called"
+        return suggestion(name, self.methods)
+
+
+def _parse(
+    name: str, method: Callable[..., Any], argv: Sequence[str], *, pipeline: bool
+) -> Tuple[Call, Optional[Flags]]:
+    """Split the command line between the method's parameters, which win, and our flags."""
+    from conducto.annotations import signature_of
+    from conducto.arguments import Call, Words
+
+    call = Call(name, signature_of(method))
+    flags: Optional[Flags] = None
+    if pipeline:
+        from conducto.flags import Flags
+
+        flags = Flags()
+    words = Words(argv)
+    while words:
+        word, value = words.next()
+        if word is None:
+            call.take_positional(str(value))
+        elif not call.owns(word) and _is_flag(word, flags):
+            if flags is None:
+                from conducto.flags import Flags
+
+                flags = Flags()
+            flags.take(word, value, words)
+        else:
+            call.take(word, value, words)
+    call.finish()
+    return call, flags
+
+
+def _is_flag(word: str, flags: Optional[Flags]) -> bool:
+    return word == "profile" or (flags is not None and flags.knows(word, pipeline=True))
+
+
+def _awaited(result: Any) -> Any:
+    if hasattr(result, "__await__"):
+        import asyncio
+
+        async def wait() -> Any:
+            return await result
+
+        return asyncio.run(wait())
+    return result
+
+
+def _is_node(value: Any) -> bool:
+    module = sys.modules.get("conducto.tree.node")
+    return module is not None and isinstance(value, module.Node)
+
+
+def _check_node(name: str, result: Any) -> None:
+    if not _is_node(result):
+        raise NodeMethodError(
+            f"Expected {name} to return a Node, but instead it returned {result!r}"
+        )
+    if result.parent is not None:
+        raise DefinitionError(
+            f"{result}: {name} returned a node inside a tree; return its root",
+            path=str(result),
+            file=result.file,
+            line=result.line,
+        )
+
+
+def _refuse_node(name: str, result: Any) -> None:
+    if _is_node(result):
+        raise NodeMethodError(
+            f"{name} returned a {type(result).__name__} but is not annotated to; "
+            f"write 'def {name}(...) -> co.{type(result).__name__}:'"
+        )
+
+
+class _CallableModule(type(sys)):  # type: ignore[misc]
+    """``co.main`` stays callable after ``import conducto.main`` put this module in its place."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> int:
+        return main(*args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "LaunchOptions":
+            from conducto.tree.launch_options import LaunchOptions
+
+            return LaunchOptions
+        raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+
+
+sys.modules[__name__].__class__ = _CallableModule

@@ -1,0 +1,116 @@
+"""Which functions of a script can be called from the command line, and what is said of them."""
+
+# ruff: noqa: PLC0415
+# imports wait until they are needed.
+
+from __future__ import annotations
+
+import sys
+
+from conducto.annotations import returns_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Dict, List, Mapping, Optional
+
+    Method = Callable[..., Any]
+
+
+def discover(variables: Mapping[str, Any]) -> Dict[str, Method]:
+    """Return the methods among a script's names: callable, no class, no leading underscore.
+
+    If there is ``__all__``, only what it names.
+    """
+    listed = variables.get("__all__")
+    return {
+        name: value
+        for name, value in variables.items()
+        if not name.startswith("_")
+        and (listed is None or name in listed)
+        and callable(value)
+        and not isinstance(value, type)
+    }
+
+
+def node_type_of(method: Method) -> Optional[type]:
+    """Return the kind of node that ``method`` is annotated to return, or None.
+
+    Raises:
+        ValueError: the annotation is a node instead of a class.
+    """
+    module = sys.modules.get("conducto.tree.node")
+    if module is None:
+        return None  # no annotation can be a node's class
+    node_class: Any = module.Node
+    annotation = returns_of(method)
+    if isinstance(annotation, node_class):
+        name = getattr(method, "__name__", method)
+        raise ValueError(  # noqa: TRY004 (the type is a contract)
+            f"{name} should return a Node type, e.g. '-> co.Serial', "
+            f"but is annotated with the node {annotation!r}"
+        )
+    if isinstance(annotation, type) and issubclass(annotation, node_class):
+        return annotation
+    return None
+
+
+def usage(program: str, methods: Mapping[str, Method]) -> str:
+    """Return the text of ``--help``: the methods, those that return pipelines first."""
+    indent = " " * len(f"usage: {program}")
+    lines = [
+        f"usage: {program}  [-h] <method> [method arguments]",
+        f"{indent}  [--local | --cloud | --k8s] [--run] [--detach] [--run-at TIME]",
+        f"{indent}  [--sleep-when-done] [--retention DAYS] [--engine docker|process]",
+        f"{indent}  [--title TEXT] [--doc TEXT] [--tags A,B] [--plain]",
+        f"{indent}  [--app | --no-app] [--shell | --no-shell]",
+    ]
+    pipelines = {name: m for name, m in methods.items() if node_type_of(m) is not None}
+    others = {name: m for name, m in methods.items() if name not in pipelines}
+    width = max((len(name) for name in methods), default=0)
+    for title, group in (
+        ("methods that return conducto pipelines:", pipelines),
+        ("other methods:", others),
+    ):
+        if group:
+            lines.append(title)
+            lines.extend(_line(name, group[name], width) for name in group)
+    return "\n".join(lines)
+
+
+def _line(name: str, method: Method, width: int) -> str:
+    from conducto.tree.text import colors_wanted, paint
+
+    colors = colors_wanted()
+    text = "    {}{}  {}".format(
+        paint(name, "blue", on=colors),
+        " " * (width - len(name)),
+        _signature(method),
+    )
+    doc = (getattr(method, "__doc__", None) or "").strip().split("\n")[0]
+    return text + ("    " + doc if doc else "")
+
+
+def _signature(method: Method) -> str:
+    import inspect
+
+    try:
+        signature = inspect.signature(method)
+    except (TypeError, ValueError):
+        return "(...)"
+    parts: List[str] = []
+    for parameter in signature.parameters.values():
+        text = str(parameter).partition(":")[0].partition("=")[0]
+        if parameter.annotation is not parameter.empty:
+            text += ":" + _type_name(parameter.annotation)
+        if parameter.default is not parameter.empty:
+            text += f"={parameter.default!r}"
+        parts.append(text)
+    returns = signature.return_annotation
+    tail = "" if returns is signature.empty else " -> " + _type_name(returns)
+    return "({}){}".format(", ".join(parts), tail)
+
+
+def _type_name(annotation: Any) -> str:
+    if isinstance(annotation, str):
+        return annotation
+    return str(getattr(annotation, "__name__", annotation))

@@ -1,0 +1,95 @@
+"""Rich output from a node: ``co.nb``.
+
+What a command prints between ``<ConductoMarkdown>`` and ``</ConductoMarkdown>``, on
+stdout or stderr, the web app shows as markdown:
+
+    import conducto as co
+
+    with co.nb.cell():
+        # ## The raw data
+        # One row per flight.
+        print(table.to_markdown())
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Optional, Type
+
+BEGIN = "<ConductoMarkdown>"
+END = "</ConductoMarkdown>"
+
+IN_MARKDOWN = False
+"""Whether output now is inside of a ``cell``: what it prints needs no tags of its own."""
+
+
+class _Cell:
+    def __enter__(self) -> None:
+        global IN_MARKDOWN  # noqa: PLW0603 - one output stream, so one state per process
+        self._outer = IN_MARKDOWN
+        frame = sys._getframe(1)  # noqa: SLF001 - the only way to the caller's own source
+        print(self._heading(frame.f_code.co_filename, frame.f_lineno), flush=True)  # noqa: T201
+        IN_MARKDOWN = True
+
+    def __exit__(
+        self,
+        kind: Optional[Type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        global IN_MARKDOWN  # noqa: PLW0603 - see above
+        IN_MARKDOWN = self._outer
+        if not self._outer:
+            print(f"\n{END}", flush=True)  # noqa: T201 - this is the output
+
+    def _heading(self, filename: str, line: int) -> str:
+        from conducto import _source  # noqa: PLC0415 - needs the parser, slow to import
+
+        body = _source.find_with(filename, line)
+        comment, code = _source.split_comment("" if body is None else body)
+        parts = [] if self._outer else [BEGIN]
+        parts += [f"{comment}\n"] if comment else []
+        parts += [f"{_source.fence(code)}\n"] if code.strip() else []
+        return "\n".join(parts)
+
+
+def cell() -> _Cell:
+    """Return a context manager that shows its own block, and what it prints, as markdown.
+
+    The comments that the block begins with come first, as prose, then its code, then
+    its output. The tag is closed whatever happens in the block. Where the source cannot be read
+    (a REPL) only the output is shown.
+    """
+    return _Cell()
+
+
+def show_markdown(text: str) -> None:
+    """Print ``text`` so that the web app shows it as markdown, also within a ``cell``."""
+    print(text if IN_MARKDOWN else f"{BEGIN}\n{text}\n{END}", flush=True)  # noqa: T201
+
+
+def matplotlib_inline() -> None:
+    """Make ``plt.show()`` save each new figure to the pipeline's data and show it as an image.
+
+    Raises:
+        EnvironmentError: Not in a node of a pipeline.
+        ImportError: matplotlib is not installed in this image.
+    """
+    if not os.environ.get("CONDUCTO_PIPELINE_ID"):
+        raise OSError(
+            "co.nb.matplotlib_inline() works in a node of a pipeline only: there is no "
+            "pipeline data here to save figures to. Use plt.savefig(...) instead."
+        )
+    try:
+        matplotlib = importlib.import_module("matplotlib")
+    except ImportError as error:
+        raise ImportError(
+            "matplotlib is not installed in this image; add install_pip=['matplotlib']"
+        ) from error
+    matplotlib.use("module://conducto.nb.matplotlib_backend")

@@ -1,0 +1,151 @@
+"""Profiles: which server and account a person uses (``co.profile``, ``conducto-profile``).
+
+Without any profile everything local works, under the name ``default``.
+"""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from configparser import ConfigParser
+    from typing import Optional
+
+
+def profile_list() -> None:
+    """Print every profile: its id, whether it is the default, address, organisation, e-mail."""
+    from conducto.api import Config  # noqa: PLC0415 - keeps the import light
+
+    config = Config()
+    profiles = list(config.profile_sections())
+    if not profiles:
+        _say("No profiles. Local pipelines need none; add one with `conducto-profile add --url U`.")
+    for profile in profiles:
+        general = config.get_profile_config(profile)
+        default = " default" if profile == config.default_profile else ""
+        _say(f"Profile {profile}{default}")
+        for label, option in (("URL", "url"), ("Organization", "org_id"), ("E-mail", "email")):
+            value = general.get("general", option, fallback="")
+            if value:
+                _say(f"    {label}: {value}")
+
+
+def profile_set_default(id: str) -> None:  # noqa: A002 - the name is part of the public API
+    """Make a profile the one that is used when nothing else is said.
+
+    Raises:
+        ValueError: There is no such profile.
+    """
+    from conducto.api import Config  # noqa: PLC0415 - keeps the import light
+
+    config = Config()
+    _check_known(config.is_valid_profile(id), id)
+    config.set("general", "default", id)
+
+
+def profile_add(url: str, default: bool = False, token: Optional[str] = None) -> str:
+    """Store a profile and return its id. Nobody asks the server: logging in comes later.
+
+    Args:
+        url: Address of the server, with ``https://`` or ``http://``.
+        default: Use it when nothing else is said; the first profile is used anyway.
+        token: Secret of the account; the default is the variable ``CONDUCTO_TOKEN``.
+
+    Raises:
+        ValueError: It is not such an address.
+    """
+    from conducto.api import Config  # noqa: PLC0415 - keeps the import light
+
+    address = url.rstrip("/")
+    if not address.startswith(("https://", "http://")) or address.endswith(":"):
+        raise ValueError(f"{url!r} is not the address of a server, such as 'https://host'")
+    chosen = os.environ.get("CONDUCTO_TOKEN") if token is None else token
+    email = os.environ.get("CONDUCTO_EMAIL", "")
+    return Config().write_profile(address, chosen, default, email=email)
+
+
+def profile_delete(
+    id: Optional[str] = None,  # noqa: A002 - the name is part of the public API
+    url: Optional[str] = None,
+    email: Optional[str] = None,
+    force: bool = False,
+) -> None:
+    """Delete the profiles that match all that is given, with the pipelines and data in them.
+
+    Args:
+        id: Only this profile.
+        url: Only those of this server.
+        email: Only those of this account.
+        force: Do not ask at the terminal first.
+
+    Raises:
+        ValueError: Nothing is given, nothing matches, or the answer was not yes.
+    """
+    from conducto.api import Config, paths  # noqa: PLC0415 - keeps the import light
+
+    if id is None and url is None and email is None:
+        raise ValueError("say which profile to delete: --id, --url or --email")
+    config = Config()
+    wanted = {"url": None if url is None else url.rstrip("/"), "email": email}
+    matching = [
+        profile
+        for profile in config.profile_sections()
+        if id in (None, profile) and _matches(config.get_profile_config(profile), wanted)
+    ]
+    if not matching:
+        raise ValueError("no profile matches; `conducto-profile list` shows them")
+    for profile in matching:
+        if not force:
+            _ask(f"Delete profile {profile} and all in {paths.profile_dir(profile)}?")
+        config.delete_profile(profile)
+
+
+def profile_start_agent(id: Optional[str] = None) -> int:  # noqa: A002 - part of the public API
+    """Start the agent of a profile and return its exit code."""
+    return _agent("start", id)
+
+
+def profile_stop_agent(id: Optional[str] = None) -> int:  # noqa: A002 - part of the public API
+    """Stop the agent of a profile and return its exit code."""
+    return _agent("stop", id)
+
+
+def main() -> int:
+    """Run the command ``conducto-profile``; return its exit code."""
+    from conducto.cli import profile  # noqa: PLC0415 - keeps the import light
+
+    return profile.main()
+
+
+def _agent(action: str, profile: Optional[str]) -> int:
+    from conducto.cli import commands  # noqa: PLC0415 - the host side, absent in containers
+
+    if profile is not None:
+        os.environ["CONDUCTO_PROFILE"] = profile
+    return commands.main(["agent", action])
+
+
+def _matches(config: ConfigParser, wanted: dict[str, Optional[str]]) -> bool:
+    return all(
+        value is None or config.get("general", option, fallback="").rstrip("/") == value
+        for option, value in wanted.items()
+    )
+
+
+def _check_known(known: bool, profile: str) -> None:
+    if not known:
+        raise ValueError(f"no profile {profile!r}; `conducto-profile list` shows them")
+
+
+def _ask(question: str) -> None:
+    try:
+        answer = input(f"{question} [y/N] ")
+    except EOFError:
+        answer = ""
+    if answer.strip().lower() not in {"y", "yes"}:
+        raise ValueError("nothing deleted; answer y, or give --force")
+
+
+def _say(text: str) -> None:
+    print(text)  # noqa: T201 - this is the command's output

@@ -1,0 +1,107 @@
+"""The API's OpenAPI 3.1 document, generated from the route table and the models.
+
+``python -m conducto.service.openapi`` prints it.
+"""
+
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic.json_schema import models_json_schema
+
+from conducto.model.api import Problem
+from conducto.model.calls import API_ROOT, AnyOperation
+from conducto.service.problems import MEDIA_TYPE
+from conducto.service.routes import ROUTES, AnyRoute, Route
+
+API_VERSION = "1"
+_REF = "#/components/schemas/{model}"
+_JSON = "application/json"
+
+#: ``{(model, mode): reference to its schema}``
+_Refs = Mapping[Any, dict[str, Any]]
+
+
+def openapi_document(routes: Iterable[AnyRoute] = ROUTES) -> dict[str, Any]:
+    """Return the document as JSON values.
+
+    Streams, which OpenAPI has no word for, stand under ``x-streams`` in the shape of paths.
+    """
+    table = tuple(routes)
+    refs, definitions = models_json_schema(_models(table), ref_template=_REF)
+    paths: dict[str, dict[str, Any]] = {}
+    streams: dict[str, dict[str, Any]] = {}
+    for route in table:
+        operation = route.operation
+        if isinstance(route, Route):
+            methods = paths.setdefault(operation.path, {})
+            methods[operation.method.lower()] = _operation(route, refs)
+        else:
+            streams[operation.path] = _operation(route, refs)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Conducto", "version": API_VERSION},
+        "servers": [{"url": API_ROOT}],
+        "security": [{"token": []}],
+        "paths": paths,
+        "components": {
+            "schemas": definitions["$defs"],
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+        "x-streams": streams,
+    }
+
+
+def _models(routes: Iterable[AnyRoute]) -> list[Any]:
+    found: dict[Any, None] = {(Problem, "serialization"): None}
+    for route in routes:
+        operation = route.operation
+        found[operation.response, "serialization"] = None
+        if operation.body is not None:
+            found[operation.body, "validation"] = None
+    return list(found)
+
+
+def _operation(route: AnyRoute, refs: _Refs) -> dict[str, Any]:
+    operation = route.operation
+    described: dict[str, Any] = {
+        "operationId": operation.name,
+        "summary": (route.handler.__doc__ or "").strip().partition("\n")[0],
+        "parameters": _parameters(operation),
+        "responses": {
+            "200": _content("the answer", _JSON, refs[operation.response, "serialization"]),
+            "default": _content("a problem", MEDIA_TYPE, refs[Problem, "serialization"]),
+        },
+        "x-permission": route.permission,
+    }
+    if operation.body is not None:
+        described["requestBody"] = {
+            "required": True,
+            "content": {_JSON: {"schema": refs[operation.body, "validation"]}},
+            "x-max-bytes": operation.max_body,
+        }
+    return described
+
+
+def _parameters(operation: AnyOperation) -> list[dict[str, Any]]:
+    schema = operation.params.model_json_schema()
+    required = schema.get("required", [])
+    return [
+        {
+            "name": name,
+            "in": "path" if f"{{{name}}}" in operation.path else "query",
+            "required": name in required,
+            "schema": field,
+        }
+        for name, field in schema["properties"].items()
+    ]
+
+
+def _content(description: str, media_type: str, schema: Any) -> dict[str, Any]:
+    return {"description": description, "content": {media_type: {"schema": schema}}}
+
+
+if __name__ == "__main__":
+    json.dump(openapi_document(), sys.stdout, indent=1)
+    sys.stdout.write("\n")

@@ -1,0 +1,118 @@
+"""The API as data: who may call what, and which handler answers.
+
+Whoever serves the API (the local server, later Chalice) mounts this table; nothing about a
+route is written anywhere else. Paths, models and limits are those of `conducto.model.calls`.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Generic, TypeVar
+from urllib.parse import unquote
+
+from conducto.model import calls
+from conducto.model.base import Record
+from conducto.model.calls import API_ROOT, Operation
+from conducto.service import handlers, problems
+from conducto.service.handlers import Call
+from conducto.service.port import Pipelines
+
+P = TypeVar("P", bound=Record)
+B = TypeVar("B")
+R = TypeVar("R", bound=Record)
+
+WEBSOCKET = "WEBSOCKET"
+
+
+class Permission(StrEnum):
+    """What a caller must be allowed to do."""
+
+    READ = "read"
+    LAUNCH = "launch"
+    CHANGE_STATE = "change_state"
+    AGENT = "agent"
+
+
+@dataclass(frozen=True, slots=True)
+class Route(Generic[P, B, R]):
+    """One row: an operation that is answered once."""
+
+    operation: Operation[P, B, R]
+    permission: Permission
+    handler: Callable[[Pipelines, Call[P, B]], Awaitable[R]]
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRoute(Generic[P, R]):
+    """One row: an operation that is answered by records without an end."""
+
+    operation: Operation[P, None, R]
+    permission: Permission
+    handler: Callable[[Pipelines, Call[P, None]], Awaitable[AsyncIterator[R]]]
+
+
+AnyRoute = Route[Any, Any, Any] | StreamRoute[Any, Any]
+
+ROUTES: tuple[AnyRoute, ...] = (
+    Route(calls.LIST, Permission.READ, handlers.list_pipelines),
+    Route(calls.LAUNCH, Permission.LAUNCH, handlers.launch),
+    Route(calls.GET, Permission.READ, handlers.get_pipeline),
+    Route(calls.TREE, Permission.READ, handlers.get_tree),
+    Route(calls.ATTEMPTS, Permission.READ, handlers.list_attempts),
+    Route(calls.LOG, Permission.READ, handlers.read_log),
+    Route(calls.IMAGE_LOG, Permission.READ, handlers.read_image_log),
+    Route(calls.CONTROL, Permission.CHANGE_STATE, handlers.control),
+    StreamRoute(calls.EVENTS, Permission.READ, handlers.events),
+    Route(calls.AGENT_STATUS, Permission.READ, handlers.get_agent),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A route and what stood in the braces of its path."""
+
+    route: AnyRoute
+    params: dict[str, str]
+
+
+class RouteTable:
+    """Routes, found by method and path."""
+
+    def __init__(self, routes: Iterable[AnyRoute]) -> None:
+        self.routes = tuple(routes)
+        self._rows = [
+            (f"{API_ROOT}{route.operation.path}".split("/"), route) for route in self.routes
+        ]
+
+    def find(self, method: str, raw_path: str) -> Match:
+        """Return the route for a request.
+
+        ``raw_path`` is percent-encoded, as it came: an encoded "/" is part of a value.
+
+        Raises:
+            ProblemError: 404 for an unknown path, 405 for a method that the path does not have.
+        """
+        segments = raw_path.split("/")
+        allowed = []
+        for template, route in self._rows:
+            params = _match(template, segments)
+            if params is None:
+                continue
+            if route.operation.method == method:
+                return Match(route, params)
+            allowed.append(route.operation.method)
+        if allowed:
+            raise problems.wrong_method(method, raw_path, allowed)
+        raise problems.unknown_route(method, raw_path)
+
+
+def _match(template: list[str], segments: list[str]) -> dict[str, str] | None:
+    if len(template) != len(segments):
+        return None
+    params = {}
+    for expected, segment in zip(template, segments, strict=True):
+        if expected.startswith("{"):
+            params[expected[1:-1]] = unquote(segment)
+        elif expected != segment:
+            return None
+    return params

@@ -1,0 +1,135 @@
+"""How a pipeline of `conducto.testing.pipelines` stands, and how one change makes the next."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from conducto.model.api import Action, NodeView, PipelineSummary
+from conducto.model.nodes import ancestors
+from conducto.model.records import AttemptRecord, Counts, ImageRecord, NodeChange, PipelineRecord
+from conducto.model.states import FAILED, IN_FLIGHT, Cause, NodeType, State
+
+
+@dataclass
+class PipelineState:
+    """One pipeline: nodes by path, parents first, and everything that happened to them."""
+
+    record: PipelineRecord
+    nodes: dict[str, NodeView]
+    images: dict[str, ImageRecord] = field(default_factory=dict)
+    image_logs: dict[str, str] = field(default_factory=dict)
+    changes: list[NodeChange] = field(default_factory=list)
+    output: dict[tuple[str, int, str], bytes] = field(default_factory=dict)
+    readers: set[Callable[[], None]] = field(default_factory=set)
+
+    def summary(self) -> PipelineSummary:
+        """Return what a list shows."""
+        root = self.nodes["/"]
+        counts = self.counts("/")
+        moving = counts.queued + counts.running
+        startable = counts.pending if self.record.armed else 0
+        return PipelineSummary(
+            pipeline=self.record,
+            state=root.state,
+            counts=counts,
+            settled=moving == 0 and (startable == 0 or root.state in FAILED),
+            seq=len(self.changes),
+            images=tuple(self.images.values()),
+        )
+
+    def below(self, root: str) -> list[NodeView]:
+        """Return a subtree, its root first."""
+        prefix = "/" if root == "/" else f"{root}/"
+        return [n for p, n in self.nodes.items() if p == root or p.startswith(prefix)]
+
+    def counts(self, root: str) -> Counts:
+        """Return the Execs of a subtree by state."""
+        numbers: dict[str, int] = {}
+        for node in self.below(root):
+            if node.type is NodeType.EXEC:
+                numbers[node.state] = numbers.get(node.state, 0) + 1
+                numbers["skipped"] = numbers.get("skipped", 0) + node.skipped
+        return Counts.model_validate(numbers)
+
+    def publish(self, node: NodeView) -> None:
+        """Let a node stand as ``node`` says, and write the change down."""
+        last = node.attempts[-1] if node.attempts else None
+        self.nodes[node.path] = node
+        self.changes.append(
+            NodeChange(
+                seq=len(self.changes) + 1,
+                time=time.time(),
+                path=node.path,
+                type=node.type,
+                state=node.state,
+                skipped=node.skipped,
+                cause=node.cause,
+                warning=node.warning,
+                attempt=last.number if last is not None else 0,
+                exit_code=last.exit_code if last is not None else None,
+            )
+        )
+
+    def roll_up(self, path: str) -> None:
+        """Let the groups above a node follow it."""
+        for above in ancestors(path):
+            children = self.below(above)[1:]
+            states = {n.state for n in children if n.type is NodeType.EXEC and not n.skipped}
+            before = self.nodes[above]
+            group = before.model_copy(
+                update={"state": _state_of_group(states), "counts": self.counts(above)}
+            )
+            self.nodes[above] = group
+            if group.state is not before.state:
+                self.publish(group)
+
+
+def _state_of_group(states: set[State]) -> State:
+    if states & IN_FLIGHT:
+        return State.RUNNING
+    if states & FAILED:
+        return State.ERROR
+    return State.PENDING if State.PENDING in states else State.DONE
+
+
+def next_attempts(
+    node: NodeView, state: State, fields: Mapping[str, Any]
+) -> tuple[AttemptRecord, ...]:
+    """Return a node's attempts once it is in ``state``; ``fields`` are those of the newest."""
+    if state in (State.PENDING, State.QUEUED) or node.type is not NodeType.EXEC:
+        return node.attempts
+    now = time.time()
+    given = {"state": state, **fields}
+    if state is State.RUNNING:
+        command = "" if node.command is None else node.command
+        begun = AttemptRecord.model_validate(
+            {
+                "path": node.path,
+                "number": len(node.attempts) + 1,
+                "command": command,
+                "queued": now,
+                "started": now,
+                **given,
+            }
+        )
+        return (*node.attempts, begun)
+    if not node.attempts:
+        return ()
+    return (*node.attempts[:-1], node.attempts[-1].model_copy(update={"ended": now, **given}))
+
+
+def ordered(node: NodeView, action: Action) -> NodeView:
+    """Return how a node stands after an order."""
+    match action:
+        case Action.SKIP | Action.UNSKIP:
+            return node.model_copy(update={"skipped": action is Action.SKIP})
+        case Action.RESET:
+            return node.model_copy(update={"state": State.PENDING, "cause": None})
+        case Action.KILL:
+            if node.state not in IN_FLIGHT:
+                return node
+            update = {"state": State.KILLED, "cause": Cause.KILLED_BY_USER}
+            return node.model_copy(update=update)
+        case Action.RUN | Action.PAUSE:
+            return node

@@ -1,0 +1,152 @@
+"""A store in memory that keeps every promise of the port, except that it outlives nothing."""
+
+from collections.abc import Iterator, Mapping
+
+from conducto_local.store.errors import DuplicatePipelineError, UnknownPipelineError
+from conducto_local.store.history import check_changes, may_replace, overwritten, prefix_of
+from conducto_local.store.port import Turn
+
+from conducto.model.records import (
+    AttemptRecord,
+    ImageRecord,
+    NodeChange,
+    NodeState,
+    PipelineRecord,
+)
+
+
+class _Kept:
+    """One pipeline. Attempts are ``{path: {number: attempt}}``."""
+
+    def __init__(self, record: PipelineRecord, definition: bytes) -> None:
+        self.record = record
+        self.definition = definition
+        self.nodes: dict[str, NodeState] = {}
+        self.attempts: dict[str, dict[int, AttemptRecord]] = {}
+        self.changes: list[NodeChange] = []
+        self.generated: dict[str, bytes] = {}
+        self.images: dict[str, ImageRecord] = {}
+
+    def check(self, turn: Turn) -> None:
+        check_changes(self.record.id, len(self.changes), turn.changes)
+        if turn.record is not None and turn.record.id != self.record.id:
+            raise ValueError(f"the record of {turn.record.id!r} is in a turn of {self.record.id!r}")
+        newest: dict[tuple[str, int], AttemptRecord] = {}
+        for attempt in turn.attempts:
+            key = (attempt.path, attempt.number)
+            before = newest.get(key, self.attempts.get(attempt.path, {}).get(attempt.number))
+            if before is not None and not may_replace(before, attempt):
+                raise overwritten(self.record.id, [each.path for each in turn.attempts])
+            newest[key] = attempt
+
+    def apply(self, turn: Turn) -> None:
+        for target in sorted(turn.generated):
+            self._put_generated(target, turn.generated[target])
+        self.nodes.update((node.path, node) for node in turn.nodes)
+        for attempt in turn.attempts:
+            self.attempts.setdefault(attempt.path, {})[attempt.number] = attempt
+        self.changes.extend(turn.changes)
+        self.images.update((image.name, image) for image in turn.images)
+        if turn.record is not None:
+            self.record = turn.record
+
+    def _put_generated(self, target: str, definition: bytes | None) -> None:
+        prefix = prefix_of(target)
+        for path in [path for path in self.nodes if _is_below(path, prefix)]:
+            del self.nodes[path]
+        for inner in [inner for inner in self.generated if _is_below(inner, prefix)]:
+            del self.generated[inner]
+        if definition is None:
+            self.generated.pop(target, None)
+        else:
+            self.generated[target] = definition
+
+
+class MemoryStore:
+    """A `conducto_local.store.port.Store` for tests."""
+
+    def __init__(self) -> None:
+        self._pipelines: dict[str, _Kept] = {}
+
+    def create(self, record: PipelineRecord, definition: bytes) -> None:
+        """Add a pipeline."""
+        if record.id in self._pipelines:
+            raise DuplicatePipelineError(record.id)
+        self._pipelines[record.id] = _Kept(record, definition)
+
+    def definition(self, pipeline_id: str) -> bytes:
+        """Return the definition, as it was given to `create`."""
+        return self._kept(pipeline_id).definition
+
+    def put_record(self, record: PipelineRecord) -> None:
+        """Replace the record of the pipeline with this id."""
+        self.save(record.id, Turn(record=record))
+
+    def records(self) -> list[PipelineRecord]:
+        """Return every pipeline, in the order of `create`."""
+        return [kept.record for kept in self._pipelines.values()]
+
+    def delete(self, pipeline_id: str) -> None:
+        """Forget a pipeline and everything that happened in it."""
+        self._kept(pipeline_id)
+        del self._pipelines[pipeline_id]
+
+    def save(self, pipeline_id: str, turn: Turn) -> None:
+        """Save one pipeline's turn."""
+        self.save_all({pipeline_id: turn})
+
+    def save_all(self, turns: Mapping[str, Turn]) -> None:
+        """Save ``{pipeline id: turn}``, all of it or nothing."""
+        for pipeline_id, turn in turns.items():
+            self._kept(pipeline_id).check(turn)
+        for pipeline_id, turn in turns.items():
+            self._kept(pipeline_id).apply(turn)
+
+    def nodes(self, pipeline_id: str) -> Iterator[NodeState]:
+        """Yield the nodes that a turn ever named, by path."""
+        nodes = self._kept(pipeline_id).nodes
+        return iter([nodes[path] for path in sorted(nodes)])
+
+    def attempts(self, pipeline_id: str, path: str | None = None) -> Iterator[AttemptRecord]:
+        """Yield the attempts of one node or of all, by path, the first one of each first."""
+        attempts = self._kept(pipeline_id).attempts
+        paths = sorted(attempts) if path is None else [path]
+        return iter([each for key in paths for _, each in sorted(attempts.get(key, {}).items())])
+
+    def newest_attempts(self, pipeline_id: str, below: str = "/") -> dict[str, int]:
+        """Return ``{path: number of its newest attempt}`` of a subtree."""
+        prefix = prefix_of(below)
+        return {
+            path: max(numbers)
+            for path, numbers in self._kept(pipeline_id).attempts.items()
+            if path == below or _is_below(path, prefix)
+        }
+
+    def changes(self, pipeline_id: str, after: int, limit: int) -> list[NodeChange]:
+        """Return at most ``limit`` changes with a ``seq`` above ``after``, in order."""
+        return self._kept(pipeline_id).changes[after : after + limit]
+
+    def last_seq(self, pipeline_id: str) -> int:
+        """Return the number of the newest change, 0 when there is none."""
+        return len(self._kept(pipeline_id).changes)
+
+    def generated(self, pipeline_id: str) -> dict[str, bytes]:
+        """Return ``{target path: definition}`` of the trees in place, outer before inner."""
+        return dict(sorted(self._kept(pipeline_id).generated.items()))
+
+    def images(self, pipeline_id: str) -> list[ImageRecord]:
+        """Return the images, in the order in which they were first saved."""
+        return list(self._kept(pipeline_id).images.values())
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+    def _kept(self, pipeline_id: str) -> _Kept:
+        kept = self._pipelines.get(pipeline_id)
+        if kept is None:
+            raise UnknownPipelineError(pipeline_id)
+        return kept
+
+
+def _is_below(path: str, prefix: str) -> bool:
+    return path.startswith(prefix) and path != prefix

@@ -1,0 +1,27 @@
+"""The author API: nodes, the tree they form, and how it is written down.
+
+Modules, in the order of who imports whom: `errors`, `text`, `source`, `paths`, `git_files`,
+`parameters`, `node`, `nodes`, `lazy`; and, loaded only when a tree is printed or launched,
+`records`, `simplify`, `serialise`, `pretty`, `validate`, `launch_form`. Standard library only,
+Python 3.8 and later, and nothing heavy at import: a native function in a warm container pays
+for it each time.
+"""
+
+# ruff: noqa: PLC0415
+# imports wait until they are needed.
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from conducto.tree.node import Node
+    from conducto.tree.nodes import Exec, Notebook, Parallel, Serial
+
+__all__ = ["Exec", "Node", "Notebook", "Parallel", "Serial"]
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module 'conducto.tree' has no attribute {name!r}")
+    from importlib import import_module
+
+    home = "conducto.tree.node" if name == "Node" else "conducto.tree.nodes"
+    return getattr(import_module(home), name)

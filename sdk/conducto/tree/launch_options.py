@@ -1,0 +1,50 @@
+"""What can be asked for at a launch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import List, Optional
+
+
+@dataclass
+class LaunchOptions:
+    """The options of one launch.
+
+    Attributes:
+        run: Begin at once instead of waiting for Run.
+        detach: Return as soon as the pipeline is launched.
+        run_at: Time to begin at, seconds since the epoch.
+        sleep_when_done: Put it to sleep when it is done.
+        title: Title of the pipeline.
+        doc: Doc of the pipeline, markdown.
+        tags: Labels besides those of the root.
+        retention: Days without activity after which it is deleted.
+        engine: ``docker``, ``process``, or None for what the configuration says.
+        plain: Plain lines instead of the live view.
+        shell: Stay attached with the text interface; None for what the configuration says.
+        app: Open the web app; None for what the configuration says.
+        public: Whoever has the link may look at it.
+        profile: Profile to launch with, or None for the default.
+        argv: The command line, program first.
+        k8s: The cloud is a Kubernetes cluster.
+    """
+
+    run: bool = False
+    detach: bool = False
+    run_at: Optional[float] = None
+    sleep_when_done: bool = False
+    title: Optional[str] = None
+    doc: Optional[str] = None
+    tags: List[str] = field(default_factory=list)
+    retention: int = 7
+    engine: Optional[str] = None
+    plain: bool = False
+    shell: Optional[bool] = None
+    app: Optional[bool] = None
+    public: bool = False
+    profile: Optional[str] = None
+    argv: List[str] = field(default_factory=list)
+    k8s: bool = False

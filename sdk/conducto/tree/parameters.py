@@ -1,0 +1,182 @@
+"""Node parameters: their names, and what their values become when they are set."""
+
+# ruff: noqa: PLC0415
+# imports wait until they are needed.
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Iterable, List, Optional, Union
+
+    Tags = Union[str, Iterable[str], None]
+    DockerRunArgs = Union[str, Iterable[str], None]
+
+# What the original calls user_set: in the records, and pulled up by `conducto.tree.simplify`.
+USER_SET = ("skip", "cpu", "gpu", "mem", "requires_docker", "docker_run_args", "image_name")
+INHERITED_DEFAULTS = {"cpu": 1, "mem": 2, "gpu": 0, "requires_docker": False, "max_time": "4h"}
+SETTABLE = [
+    "env",
+    "skip",
+    "cpu",
+    "gpu",
+    "mem",
+    "requires_docker",
+    "suppress_errors",
+    "max_time",
+    "max_concurrent",
+    "container_reuse_context",
+    "image",
+    "image_name",
+    "docker_run_args",
+    "doc",
+    "title",
+    "tags",
+    "callback_data",
+    "pipeline_reservation",
+]
+LONELY = (
+    "max_concurrent={!r} cannot be set on an Exec, which is a single command; "
+    "set it on the Serial or Parallel around it"
+)
+NAMES = frozenset(["name", "same_container", "file", "line", "stop_on_error", *SETTABLE])
+
+
+class ContainerReuseContext:
+    """Which container a node's Execs run in.
+
+    Attributes:
+        NEW: One container of their own for the node and its descendants, one at a time.
+        GLOBAL: Back to the shared containers, below a node with NEW.
+    """
+
+    NEW = "new"
+    GLOBAL = "global"
+
+
+class SameContainer:
+    """The older spelling of `ContainerReuseContext`."""
+
+    NEW = ContainerReuseContext.NEW
+    ESCAPE = ContainerReuseContext.GLOBAL
+    INHERIT = None
+
+
+def Params(**params: Any) -> Dict[str, Any]:  # noqa: N802 (as above)
+    """Return the node parameters for ``Exec(function, ..., params=co.Params(cpu=2))``."""
+    return params
+
+
+def unknown(names: Iterable[str]) -> TypeError:
+    """Return the error for keyword arguments that no node has."""
+    from conducto.tree.text import suggestion
+
+    first = min(names)
+    hint = suggestion(first, NAMES)
+    if first == "stop_on_error":
+        hint = "; only a Serial has it"
+    return TypeError(f"Node.__init__() got an unexpected keyword argument {first!r}{hint}")
+
+
+def to_tags(value: Tags) -> Optional[List[str]]:
+    """Return tags as a list; a text is one tag.
+
+    Raises:
+        TypeError: neither a text nor a list, tuple or set of texts.
+    """
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return [value]
+    if not isinstance(value, (list, tuple, set, frozenset)):
+        raise TypeError(f"Cannot convert {value!r} to list of strings.")
+    for tag in value:
+        if not isinstance(tag, str):
+            raise TypeError(f"Expected list of strings, but got {tag!r}")
+    ordered = value if isinstance(value, (list, tuple)) else sorted(value)
+    return list(ordered)
+
+
+def to_docker_run_args(value: DockerRunArgs) -> Optional[List[str]]:
+    """Return arguments for the engine as a list; a text is split as a shell would.
+
+    Raises:
+        ValueError: not text or a list of texts, or an argument Conducto itself sets.
+    """
+    if value is None:
+        return None
+    from conducto.model.fields import FORBIDDEN_DOCKER_ARGS
+
+    if isinstance(value, str):
+        import shlex
+
+        args = shlex.split(value)
+    elif isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
+        args = list(value)
+    else:
+        raise ValueError(f"Invalid value for docker_run_args, str or List[str] required: {value!r}")
+    if any(arg.split("=", 1)[0] in FORBIDDEN_DOCKER_ARGS for arg in args):
+        raise ValueError(
+            "Invalid value for docker_run_args, cannot specify any of {{{}}}: {!r}; "
+            "use cpu= and mem= instead".format(
+                ", ".join(repr(arg) for arg in FORBIDDEN_DOCKER_ARGS), value
+            )
+        )
+    return args
+
+
+def reuse_context(new: Optional[str], old: Optional[str]) -> Optional[str]:
+    """Return the one of two spellings of ``container_reuse_context`` that was given.
+
+    Raises:
+        ValueError: both were.
+    """
+    if old is None:
+        return new
+    if new is not None:
+        raise ValueError(
+            "same_container is deprecated in favor of container_reuse_context, "
+            "please don't use both."
+        )
+    return old
+
+
+def merge(direct: Dict[str, Any], params: Optional[Dict[str, Any]]) -> Dict[str, Any]:
+    """Return node parameters given as keywords and through ``params=`` in one dict.
+
+    Raises:
+        ValueError: one was given both ways.
+        TypeError: ``params`` is not a dict.
+    """
+    if params is None:
+        return direct
+    if not isinstance(params, dict):
+        raise TypeError(f"params must be a dict of node parameters, got {params!r}")
+    twice = sorted(set(direct) & set(params))
+    if twice:
+        raise ValueError(
+            "The following Conducto parameters were specified twice: {}".format(", ".join(twice))
+        )
+    return {**direct, **params}
+
+
+def to_set(node_type: type, params: Dict[str, Any]) -> Dict[str, Any]:
+    """Return the parameters to set on a node of ``node_type``; None means to leave one.
+
+    Raises:
+        TypeError: a node of that kind has no such parameter.
+    """
+    known = {*SETTABLE, "same_container"}
+    known.update(name for name in ("stop_on_error", "command") if hasattr(node_type, name))
+    for name in params:
+        if name not in known:
+            from conducto.tree.text import suggestion
+
+            raise TypeError(
+                f"set() got an unexpected keyword argument {name!r}{suggestion(name, known)}"
+            )
+    chosen = {name: value for name, value in params.items() if value is not None}
+    context = reuse_context(
+        chosen.get("container_reuse_context"), chosen.pop("same_container", None)
+    )
+    return chosen if context is None else {**chosen, "container_reuse_context": context}

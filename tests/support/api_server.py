@@ -1,0 +1,63 @@
+"""The local server on a real socket, in a thread, over pipelines that a test scripts."""
+
+import asyncio
+import contextlib
+import os
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from conducto.client import Endpoint
+from conducto.service.dispatch import Service
+from conducto.service.port import Pipelines
+from conducto_local.agent import LOCAL_RULES
+from conducto_local.agent_files import AgentState
+from conducto_local.server.agent_routes import local_routes
+from conducto_local.server.app import build_app
+from conducto_local.server.listener import LOOPBACK, bind, serve
+
+TOKEN = "a-token-of-the-tests"
+
+
+@dataclass
+class RunningServer:
+    """A server that answers.
+
+    Attributes:
+        stopped: Set once it has ended.
+    """
+
+    endpoint: Endpoint
+    stopped: threading.Event
+
+    @property
+    def port(self) -> int:
+        return int(self.endpoint.url.rpartition(":")[2])
+
+
+@contextlib.contextmanager
+def running_server(pipelines: Pipelines, port: int = 0) -> Iterator[RunningServer]:
+    """Serve ``pipelines`` while the block runs."""
+    sock = bind(port)
+    chosen = sock.getsockname()[1]
+    state = AgentState(os.getpid(), f"http://{LOOPBACK}:{chosen}", "1.2.3", 5.0)
+    listening, stopped = threading.Event(), threading.Event()
+    stop, loop = asyncio.Event(), asyncio.new_event_loop()
+    service = Service(pipelines, local_routes(state, stop.set), LOCAL_RULES)
+    app = build_app(service, token=TOKEN, port=chosen)
+
+    def run() -> None:
+        loop.run_until_complete(serve(app, sock, stop, listening.set))
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
+        stopped.set()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    listening.wait(10)
+    try:
+        yield RunningServer(Endpoint(state.url, TOKEN), stopped)
+    finally:
+        with contextlib.suppress(RuntimeError):  # it may have stopped by itself
+            loop.call_soon_threadsafe(stop.set)
+        thread.join(10)

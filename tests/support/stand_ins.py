@@ -1,0 +1,347 @@
+"""Base images made from Debian packages, for machines that cannot pull.
+
+Tests and the demo need names such as ``python:3.11-slim``. Where the engine neither has nor
+can pull one, this makes an image that serves in its place and gives it that tag. The product
+knows nothing of this: it finds a local tag and uses it.
+
+``python:X-slim`` are one image: Debian with its own Python under every name. It proves that
+things run, not that they run on that version.
+
+Run as ``python tests/support/stand_ins.py NAME…``; without names it makes all of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import http.client
+import io
+import json
+import os
+import shlex
+import shutil
+import socket
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlencode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import BinaryIO
+
+LABEL = "com.conducto.stand-in"
+PYTHON_TAGS = tuple(f"python:3.{minor}-slim" for minor in range(8, 14))
+DEBIAN_TAGS = (*PYTHON_TAGS, "conducto-test/debian:latest")
+BUSYBOX_TAGS = ("busybox:latest", "alpine:latest", "conducto-test/busybox:latest")
+BASH_TAGS = ("bash:latest",)
+ALL = (*DEBIAN_TAGS, *BUSYBOX_TAGS, *BASH_TAGS)
+#: No registry has these: they exist for our own tests.
+OURS = "conducto-test/"
+# Raise when a recipe below changes, so that cached tars and old tags are made anew.
+RECIPE = "3"
+PULL_SECONDS = 60
+PACKAGES = ("python3", "python3-pip", "python3-venv", "bash", "dash", "ca-certificates")
+HOST_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
+HOST_ANCHORS = Path("/usr/local/share/ca-certificates")
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+class StandInError(Exception):
+    """A stand-in cannot be made; the message says what to do."""
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: str, timeout: float) -> None:
+        super().__init__("engine", timeout=timeout)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+def call(
+    method: str,
+    path: str,
+    params: dict[str, object] | None = None,
+    *,
+    body: BinaryIO | bytes | None = None,
+    timeout: float = 300,
+    kind: str = "application/x-tar",
+) -> tuple[int, bytes]:
+    """Return the status and the body of one request to the engine.
+
+    Raises:
+        StandInError: nothing listens on the engine's socket.
+    """
+    host = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+    connection = _UnixConnection(host.removeprefix("unix://"), timeout)
+    query = "?" + urlencode(params, doseq=True) if params else ""
+    headers = {"Content-Type": kind} if body is not None else {}
+    try:
+        connection.request(
+            method, path + query, body, headers, encode_chunked=hasattr(body, "read")
+        )
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    except TimeoutError:
+        return 504, b'{"message": "timed out"}'
+    except OSError as error:
+        raise StandInError(f"{host}: {error}; start a container engine (.ci/engine)") from error
+    finally:
+        connection.close()
+
+
+def ensure(names: Iterable[str], say: Callable[[str], None] = lambda _line: None) -> None:
+    """Make every named image available: as it is, else pulled, else as a stand-in.
+
+    Args:
+        names: Image references out of `ALL`.
+        say: Receives a line for each thing that is done.
+
+    Raises:
+        StandInError: one cannot be had in any of the three ways.
+    """
+    can_pull = True
+    for name in names:
+        _recipe(name)
+        if _is_current(name):
+            continue
+        if can_pull and not name.startswith(OURS) and not _has(name):
+            # One failure is enough: the next name would wait for the same network.
+            can_pull = _pull(name, say)
+            if can_pull:
+                continue
+        _make(name, say)
+
+
+def _inspect(name: str) -> dict[str, object] | None:
+    status, body = call("GET", f"/images/{quote(name)}/json")
+    return json.loads(body) if status == http.client.OK else None
+
+
+def _has(name: str) -> bool:
+    return _inspect(name) is not None
+
+
+def _is_current(name: str) -> bool:
+    found = _inspect(name)
+    if found is None:
+        return False
+    config = found.get("Config")
+    labels = (config.get("Labels") if isinstance(config, dict) else None) or {}
+    return LABEL not in labels or labels[LABEL] == _version(name)
+
+
+def _pull(name: str, say: Callable[[str], None]) -> bool:
+    reference, _, tag = name.partition(":")
+    say(f"{name}: trying to pull")
+    call("POST", "/images/create", {"fromImage": reference, "tag": tag}, timeout=PULL_SECONDS)
+    return _has(name)
+
+
+def _recipe(name: str) -> tuple[Callable[[Path], None], tuple[str, ...], tuple[str, ...]]:
+    """Return how to write the tar, the tags it serves and the image's settings."""
+    if name in DEBIAN_TAGS:
+        settings = ("ENV PIP_BREAK_SYSTEM_PACKAGES=1", f"ENV PATH={PATH}", 'CMD ["python3"]')
+        return _write_python, DEBIAN_TAGS, settings
+    if name in BUSYBOX_TAGS:
+        return _write_busybox, BUSYBOX_TAGS, ('CMD ["sh"]',)
+    if name in BASH_TAGS:
+        return _write_bash, BASH_TAGS, ('CMD ["bash"]',)
+    raise StandInError(f"{name!r}: no stand-in for this image; there are {', '.join(ALL)}")
+
+
+def _version(name: str) -> str:
+    """Return what the label of a current stand-in says."""
+    digest = hashlib.sha256()
+    for part in (RECIPE, *_recipe(name)[1:], PACKAGES):
+        digest.update(repr(part).encode())
+    for path in _host_authorities():
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _make(name: str, say: Callable[[str], None]) -> None:
+    write, tags, settings = _recipe(name)
+    version = _version(name)
+    tar = cache_dir() / f"{_stem(tags)}-{version}.tar"
+    if not tar.exists():
+        say(f"{name}: making a stand-in from Debian packages")
+        _write_atomically(tar, write)
+        for stale in tar.parent.glob(f"{_stem(tags)}-*.tar"):
+            if stale != tar:
+                stale.unlink(missing_ok=True)
+    changes = [*settings, f"LABEL {LABEL}={version}"]
+    with tar.open("rb") as body:
+        status, answer = call(
+            "POST", "/images/create", {"fromSrc": "-", "changes": changes}, body=body
+        )
+    identity = _image_id(answer)
+    if status != http.client.OK or identity is None:
+        raise StandInError(f"{name}: the engine did not take {tar}: {answer.decode()[-300:]}")
+    replaced = set()
+    for tag in tags:
+        # A real image that only this machine has under one of the other names stays.
+        found = _inspect(tag)
+        if tag == name or found is None or not _is_current(tag):
+            replaced |= set() if found is None else {str(found["Id"])}
+            repository, _, suffix = tag.partition(":")
+            call("POST", f"/images/{identity}/tag", {"repo": repository, "tag": suffix})
+    for old in replaced - {identity}:
+        call("DELETE", f"/images/{old}")  # refused where something still needs it
+    say(f"{name}: stand-in ready")
+
+
+def _stem(tags: tuple[str, ...]) -> str:
+    return tags[0].replace(":", "_")
+
+
+def _image_id(answer: bytes) -> str | None:
+    for line in reversed(answer.decode().splitlines()):
+        status = str(json.loads(line).get("status", "")) if line.strip() else ""
+        if status.startswith("sha256:"):
+            return status
+    return None
+
+
+def cache_dir() -> Path:
+    """Return the directory that keeps finished tars between runs."""
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    path = base / "conducto-stand-ins"
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _write_atomically(tar: Path, write: Callable[[Path], None]) -> None:
+    # Two test processes may want the same tar: each writes its own, the last rename wins.
+    with tempfile.TemporaryDirectory(dir=tar.parent) as folder:
+        part = Path(folder) / "part.tar"
+        write(part)
+        part.replace(tar)
+
+
+def _need(program: str, package: str) -> str:
+    found = shutil.which(program)
+    if found is None and os.geteuid() == 0 and shutil.which("apt-get"):
+        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        command = ("apt-get", "install", "-y", "--no-install-recommends", package)
+        for step in (command, ("apt-get", "update"), command):
+            if subprocess.run(step, env=environment, capture_output=True, check=False).returncode:
+                continue
+            found = shutil.which(program)
+            if found is not None:
+                break
+    if found is None:
+        raise StandInError(f"{program!r} is missing; install the Debian package {package!r}")
+    return found
+
+
+def _host_authorities() -> list[Path]:
+    """Return the host's own certificate authorities, then its whole bundle.
+
+    Where a network re-signs TLS, the containers must trust what the host trusts.
+    """
+    anchors = sorted(HOST_ANCHORS.glob("*.crt")) if HOST_ANCHORS.is_dir() else []
+    return [*anchors, *([HOST_BUNDLE] if HOST_BUNDLE.exists() else [])]
+
+
+def _write_python(tar: Path) -> None:
+    mmdebstrap = _need("mmdebstrap", "mmdebstrap")
+    hooks = [
+        'for v in 8 9 10 11 12 13; do ln -sf /usr/bin/python3 "$1/usr/local/bin/python3.$v"; done',
+        'ln -sf /usr/bin/python3 "$1/usr/local/bin/python"',
+        'ln -sf /usr/bin/python3 "$1/usr/local/bin/python3"',
+    ]
+    for path in _host_authorities():
+        target = "usr/local/share/ca-certificates" if path != HOST_BUNDLE else "etc/ssl/certs"
+        hooks.append(f'cp {shlex.quote(str(path))} "$1/{target}/{path.name}"')
+    excluded = ("/usr/share/man/*", "/usr/share/doc/*", "/usr/share/locale/*", "/usr/share/info/*")
+    command = [mmdebstrap, "--quiet", "--variant=minbase", "--include=" + ",".join(PACKAGES)]
+    command += [f"--dpkgopt=path-exclude={pattern}" for pattern in excluded]
+    command += [f"--customize-hook={hook}" for hook in hooks]
+    command += [_suite(), str(tar), *_sources()]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise StandInError(f"mmdebstrap failed:\n{done.stderr[-1500:]}")
+
+
+def _suite() -> str:
+    release = Path("/etc/os-release")
+    lines = release.read_text(encoding="utf-8").splitlines() if release.exists() else []
+    values = dict(line.split("=", 1) for line in lines if "=" in line)
+    is_debian = values.get("ID") == "debian" and "VERSION_CODENAME" in values
+    return values["VERSION_CODENAME"].strip('"') if is_debian else "stable"
+
+
+def _sources() -> list[str]:
+    """Return the host's own package sources; without any, mmdebstrap has its default."""
+    candidates = (
+        Path("/etc/apt/sources.list.d/debian.sources"),
+        Path("/etc/apt/sources.list"),
+    )
+    if _suite() == "stable":
+        return []
+    return [str(path) for path in candidates if path.exists() and path.read_text().strip()][:1]
+
+
+def _add_file(tar: tarfile.TarFile, name: str, data: bytes, mode: int = 0o644) -> None:
+    info = tarfile.TarInfo(name)
+    info.size, info.mode = len(data), mode
+    tar.addfile(info, io.BytesIO(data))
+
+
+def _add_folder(tar: tarfile.TarFile, name: str, mode: int = 0o755) -> None:
+    info = tarfile.TarInfo(name)
+    info.type, info.mode = tarfile.DIRTYPE, mode
+    tar.addfile(info)
+
+
+def _write_busybox(tar: Path, extra: Sequence[tuple[str, bytes]] = ()) -> None:
+    busybox = _need("busybox", "busybox-static")
+    listed = subprocess.run([busybox, "--list"], capture_output=True, text=True, check=True)
+    with tarfile.open(tar, "w") as archive:
+        for folder in ("bin", "etc", "root", "usr", "usr/bin", "usr/local", "usr/local/bin"):
+            _add_folder(archive, folder)
+        for folder in ("tmp", "var", "var/tmp"):
+            _add_folder(archive, folder, 0o1777)
+        _add_file(archive, "bin/busybox", Path(busybox).read_bytes(), 0o755)
+        _add_file(archive, "etc/passwd", b"root:x:0:0:root:/root:/bin/sh\n")
+        _add_file(archive, "etc/group", b"root:x:0:\n")
+        for name, data in extra:
+            _add_file(archive, name, data, 0o755)
+        taken = {"busybox", *(Path(name).name for name, _data in extra)}
+        for applet in sorted({*listed.stdout.split(), "sh", "ash"} - taken):
+            link = tarfile.TarInfo(f"bin/{applet}")
+            link.type, link.linkname = tarfile.SYMTYPE, "busybox"
+            archive.addfile(link)
+
+
+def _write_bash(tar: Path) -> None:
+    bash = _need("bash-static", "bash-static")
+    _write_busybox(tar, [("usr/local/bin/bash", Path(bash).read_bytes())])
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Make the images named on the command line; return the exit code."""
+    parser = argparse.ArgumentParser(description="Make stand-ins for base images.")
+    parser.add_argument("names", nargs="*", default=[], metavar="NAME", help=", ".join(ALL))
+    names = parser.parse_args(arguments).names
+    started = time.monotonic()
+    try:
+        ensure(names or ALL, lambda line: print(line, flush=True))  # noqa: T201
+    except StandInError as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        return 1
+    print(f"base images ready ({time.monotonic() - started:.1f} s)")  # noqa: T201
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,299 @@
+"""Finding, starting and stopping the agent process: real processes, fake pipelines."""
+
+import contextlib
+import os
+import select
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from conducto.client import Client, Endpoint, HttpTransport
+from conducto_local.agent_files import AgentFiles, AgentState
+from conducto_local.home import Home, open_home
+from conducto_local.launcher import (
+    AgentStartError,
+    agent_command,
+    ensure_agent,
+    find_agent,
+    stop_agent,
+)
+
+FAKE_AGENT = Path(__file__).parents[2] / "support" / "fake_agent.py"
+COMMAND = [sys.executable, str(FAKE_AGENT), "agent", "run"]
+
+
+class Setting:
+    """A home of its own and the agents that were started in it."""
+
+    def __init__(self, home: Home, notes: Path) -> None:
+        self.home = home
+        self.files = AgentFiles(home.agent)
+        self._notes = notes
+        self.warnings: list[str] = []
+
+    def ensure(self) -> Endpoint:
+        return ensure_agent(self.home, command=COMMAND, warn=self.warnings.append)
+
+    def notes(self) -> list[str]:
+        return self._notes.read_text().splitlines() if self._notes.exists() else []
+
+    def opened(self) -> list[int]:
+        return [int(line.split()[1]) for line in self.notes() if line.startswith("opened")]
+
+    def state(self) -> AgentState:
+        state = self.files.read_state()
+        assert state is not None
+        return state
+
+    def pretend_version(self, version: str) -> None:
+        self.files.write_state(replace(self.state(), version=version))
+
+    def kill(self) -> int:
+        pid = self.state().pid
+        os.kill(pid, signal.SIGKILL)
+        while self.files.is_running():
+            time.sleep(0.005)
+        return pid
+
+
+@pytest.fixture
+def setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Setting]:
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    monkeypatch.setenv("CONDUCTO_BASE_DIR", str(tmp_path / "base"))
+    monkeypatch.setenv("FAKE_AGENT_NOTES", str(tmp_path / "notes"))
+    made = Setting(open_home("tests"), tmp_path / "notes")
+    yield made
+    stop_agent(made.home)
+    for pid in made.opened():
+        with contextlib.suppress(ChildProcessError):  # not all are children of this process
+            os.waitpid(pid, 0)
+
+
+def status_pid(endpoint: Endpoint) -> int:
+    with Client(HttpTransport(endpoint)) as client:
+        return client.status().pid
+
+
+def test_an_agent_is_started_and_answers(setting: Setting) -> None:
+    endpoint = setting.ensure()
+
+    assert status_pid(endpoint) == setting.state().pid
+    assert setting.opened() == [setting.state().pid]
+    assert setting.notes() == [f"opened {setting.state().pid} tests"]
+
+
+def test_a_living_agent_is_found_again(setting: Setting) -> None:
+    first = setting.ensure()
+
+    second = setting.ensure()
+
+    assert second == first == find_agent(setting.home)
+    assert len(setting.opened()) == 1
+
+
+def test_many_launches_at_once_start_one_agent(setting: Setting) -> None:
+    with ThreadPoolExecutor(6) as pool:
+        endpoints = list(pool.map(lambda _: setting.ensure(), range(6)))
+
+    assert len(set(endpoints)) == 1
+    assert len(setting.opened()) == 1
+
+
+def test_two_programs_at_once_start_one_agent(setting: Setting) -> None:
+    program = (
+        "import sys; from conducto_local.home import open_home; "
+        "from conducto_local.launcher import ensure_agent; "
+        "print(ensure_agent(open_home('tests'), command=sys.argv[1:]).url)"
+    )
+    launches = [
+        subprocess.Popen([sys.executable, "-c", program, *COMMAND], stdout=subprocess.PIPE)
+        for _ in range(2)
+    ]
+
+    urls = {launch.communicate(timeout=30)[0] for launch in launches}
+
+    assert urls == {f"{setting.state().url}\n".encode()}
+    assert len(setting.opened()) == 1
+
+
+def test_after_a_kill_a_new_agent_is_started(setting: Setting) -> None:
+    setting.ensure()
+    killed = setting.kill()
+
+    endpoint = setting.ensure()
+
+    assert find_agent(setting.home) == endpoint
+    assert setting.opened() == [killed, status_pid(endpoint)]
+
+
+def test_the_token_goes_to_no_program_that_took_the_port(setting: Setting) -> None:
+    port = int(setting.ensure().url.rpartition(":")[2])
+    setting.kill()
+
+    with socket.create_server(("127.0.0.1", port)) as stranger:
+        endpoint = setting.ensure()
+        visitors, _, _ = select.select([stranger], [], [], 0)
+
+    assert visitors == []
+    assert not endpoint.url.endswith(f":{port}")
+
+
+def test_a_stopped_agent_is_gone_in_good_order(setting: Setting) -> None:
+    setting.ensure()
+    pid = setting.state().pid
+
+    stopped = stop_agent(setting.home)
+
+    assert stopped
+    assert find_agent(setting.home) is None
+    assert setting.files.read_state() is None
+    assert setting.notes()[-1] == f"closed {pid}"
+
+
+def test_stopping_what_does_not_run_says_so(setting: Setting) -> None:
+    assert stop_agent(setting.home) is False
+
+
+def test_sigterm_is_an_orderly_stop(setting: Setting) -> None:
+    setting.ensure()
+    pid = setting.state().pid
+
+    os.kill(pid, signal.SIGTERM)
+    _, status = os.waitpid(pid, 0)
+
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert setting.notes()[-1] == f"closed {pid}"
+
+
+def test_an_agent_that_refuses_the_token_is_stopped_by_a_signal(setting: Setting) -> None:
+    setting.ensure()
+    pid = setting.state().pid
+    (setting.home.agent / "token").write_text("another")
+
+    with pytest.raises(AgentStartError, match="answers 401 to our token"):
+        setting.ensure()
+    stopped = stop_agent(setting.home)
+
+    assert stopped
+    assert setting.notes()[-1] == f"closed {pid}"
+
+
+def test_the_agent_depends_on_nothing_of_the_launch(setting: Setting) -> None:
+    setting.ensure()
+    process = Path("/proc") / str(setting.state().pid)
+
+    assert os.getsid(setting.state().pid) == setting.state().pid
+    assert (process / "cwd").readlink() == Path("/")
+    assert (process / "fd/0").readlink() == Path(os.devnull)
+    assert (process / "fd/1").readlink() == setting.files.log
+    assert (process / "fd/2").readlink() == setting.files.log
+
+
+def test_what_the_agent_keeps_is_for_its_owner_only(setting: Setting) -> None:
+    setting.ensure()
+
+    modes = {p.name: stat.S_IMODE(p.stat().st_mode) for p in setting.home.agent.iterdir()}
+
+    assert stat.S_IMODE(setting.home.agent.stat().st_mode) == 0o700
+    assert set(modes.values()) == {0o600}
+    assert {"agent.json", "agent.log", "token", "agent.lock", "start.lock"} <= set(modes)
+
+
+def test_the_token_is_not_among_the_process_arguments(setting: Setting) -> None:
+    endpoint = setting.ensure()
+    process = Path("/proc") / str(setting.state().pid)
+
+    seen = (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
+
+    assert endpoint.token.encode() not in seen
+    assert endpoint.token not in setting.files.log.read_text()
+    assert len(endpoint.token) >= 43
+
+
+def test_an_agent_that_dies_at_its_start_is_told_with_its_last_lines(setting: Setting) -> None:
+    dying = [sys.executable, "-c", "import sys; print('no luck'); sys.exit(3)"]
+
+    with pytest.raises(AgentStartError, match="ended with code 3") as caught:
+        ensure_agent(setting.home, command=dying)
+    assert str(setting.files.log) in str(caught.value)
+    assert str(caught.value).endswith("ends:\n  no luck")
+
+
+def test_a_runner_that_cannot_open_is_told(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_AGENT_BROKEN", "1")
+
+    with pytest.raises(AgentStartError, match="RuntimeError: the runner is broken"):
+        setting.ensure()
+    assert find_agent(setting.home) is None
+
+
+def test_a_second_agent_in_the_foreground_is_refused(setting: Setting) -> None:
+    setting.ensure()
+
+    second = subprocess.run(
+        [*COMMAND, "--profile", "tests"], capture_output=True, text=True, timeout=30, check=False
+    )
+
+    assert second.returncode == 1
+    assert f"profile 'tests' has an agent (pid {setting.state().pid}," in second.stderr
+    assert len(setting.opened()) == 1
+
+
+def test_an_idle_agent_of_another_version_is_replaced(setting: Setting) -> None:
+    setting.ensure()
+    setting.pretend_version("0.9")
+
+    setting.ensure()
+
+    assert len(setting.opened()) == 2
+    assert setting.state().version != "0.9"
+    assert setting.warnings == []
+
+
+def test_a_busy_agent_of_another_version_is_used_with_a_warning(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_AGENT_BUSY", "1")
+    first = setting.ensure()
+    setting.pretend_version("0.9")
+
+    second = setting.ensure()
+
+    assert second == first
+    assert len(setting.opened()) == 1
+    assert ["version 0.9" in text for text in setting.warnings] == [True]
+
+
+def test_our_own_agent_is_found_from_any_directory(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = agent_command(setting.home)
+    monkeypatch.delenv("PYTHONPATH")
+
+    helped = subprocess.run(
+        [*command, "--help"], cwd="/", capture_output=True, text=True, timeout=30, check=False
+    )
+
+    assert helped.returncode == 0
+    assert "the profile to serve" in helped.stdout
+
+
+def test_the_log_tells_what_was_decided(setting: Setting) -> None:
+    setting.ensure()
+    url = setting.state().url
+    stop_agent(setting.home)
+
+    lines = setting.files.log.read_text().splitlines()
+
+    assert [line for line in lines if 'event="agent listens"' in line and f"url={url}" in line]
+    assert lines[-1].split(" event=")[1].startswith('"agent has stopped"')

@@ -1,0 +1,118 @@
+import io
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+from conducto.cli.attach import PlainView, last_line, watch
+from conducto.cli.session import stay
+from conducto.client import ApiError, Client
+from conducto.model.records import ImageRecord, ImageState
+from conducto.model.states import Cause, State
+from unit.cli.trees import CountingPipelines, record, view
+
+OpenClient = Callable[[], Client]
+
+
+def play(*steps: Callable[[], None]) -> threading.Thread:
+    """Do the steps in another thread, each once the one before has been seen."""
+
+    def run() -> None:
+        for step in steps:
+            step()
+            time.sleep(0.01)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread
+
+
+def finish_all(fake: CountingPipelines, cause: Cause | None = None) -> list[Callable[[], None]]:
+    return [
+        lambda: fake.finish("abc-def", "/build"),
+        lambda: fake.finish("abc-def", "/tests/login", cause),
+        lambda: fake.finish("abc-def", "/tests/logout"),
+    ]
+
+
+def test_watching_ends_when_the_pipeline_settles(
+    fake: CountingPipelines, open_client: OpenClient
+) -> None:
+    player = play(*finish_all(fake))
+    out = io.StringIO()
+
+    model = watch(open_client, "abc-def", PlainView(out))
+
+    player.join()
+    said = {tuple(line.split()[:2]) for line in out.getvalue().splitlines()}
+    assert model.summary.state is State.DONE
+    assert said == {("done", "/build"), ("done", "/tests/login"), ("done", "/tests/logout")}
+
+
+def test_what_ended_before_the_first_look_is_told(
+    fake: CountingPipelines, open_client: OpenClient
+) -> None:
+    for step in finish_all(fake):
+        step()
+    out = io.StringIO()
+
+    watch(open_client, "abc-def", PlainView(out))
+
+    assert len(out.getvalue().splitlines()) == 3
+
+
+def test_a_settlement_without_an_event_is_seen(
+    fake: CountingPipelines, open_client: OpenClient
+) -> None:
+    fake.add("idle", [view("/", "Serial"), view("/a")], record("idle", armed=False))
+
+    model = watch(open_client, "idle", PlainView(io.StringIO()))
+
+    assert model.summary.state is State.PENDING
+
+
+def test_a_pipeline_that_is_not_there_is_an_error(open_client: OpenClient) -> None:
+    with pytest.raises(ApiError, match="nope"):
+        watch(open_client, "nope", PlainView(io.StringIO()))
+
+
+@pytest.mark.parametrize(("cause", "code"), [(None, 0), (Cause.EXIT_CODE, 1), (Cause.TIMEOUT, 1)])
+def test_the_exit_code_is_that_of_the_root(
+    cause: Cause | None,
+    code: int,
+    fake: CountingPipelines,
+    open_client: OpenClient,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for step in finish_all(fake, cause):
+        step()
+
+    assert stay(open_client, "abc-def", plain=True) == code
+    assert ("✘" in capsys.readouterr().out) is (code == 1)
+
+
+def test_an_image_that_moves_while_nothing_else_does_is_told(
+    fake: CountingPipelines, open_client: OpenClient
+) -> None:
+    building = ImageRecord(name="app", state=ImageState.BUILDING, started=1.0)
+    fake.set_image("abc-def", building, "Step 1/2\n")
+    out = io.StringIO()
+    player = play(
+        lambda: time.sleep(0.3),
+        lambda: fake.set_image("abc-def", building.model_copy(update={"state": ImageState.DONE})),
+        *finish_all(fake),
+    )
+
+    watch(open_client, "abc-def", PlainView(out))
+
+    player.join()
+    images = [line for line in out.getvalue().splitlines() if line.startswith("image")]
+    assert images == ["image   app  building", "image   app  done"]
+
+
+@pytest.mark.parametrize(
+    ("text", "last"),
+    [("", ""), ("a\nb\n", "b"), ("a\n\n \n", "a"), ("10%\r50%\r90%", "90%"), ("x\r\n", "x")],
+)
+def test_the_last_line_of_a_build(text: str, last: str) -> None:
+    assert last_line(text) == last

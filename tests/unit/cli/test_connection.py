@@ -1,0 +1,49 @@
+import pytest
+from conducto.cli.addresses import UsageError
+from conducto.cli.connection import ENGINE_PROBLEM, guarded
+from conducto.client import AgentUnreachableError, ApiError
+from conducto.model.api import Problem
+
+
+def refusal(status: int, kind: str = "about:blank") -> ApiError:
+    return ApiError(
+        Problem(type=kind, title="t", status=status, detail="what is wrong", remedy="what to do")
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (refusal(422), 2),
+        (refusal(404), 2),
+        (refusal(409), 2),
+        (refusal(500), 1),
+        (refusal(503, ENGINE_PROBLEM), 3),
+        (AgentUnreachableError("gone"), 1),
+        (UsageError("wrong"), 2),
+        (KeyboardInterrupt(), 130),
+    ],
+    ids=["definition", "not found", "refused", "bug", "engine", "agent", "usage", "Ctrl-C"],
+)
+def test_each_error_has_its_exit_code(error: BaseException, code: int) -> None:
+    def command() -> int:
+        raise error
+
+    assert guarded(command) == code
+
+
+def test_a_problem_is_told_with_its_remedy(capsys: pytest.CaptureFixture[str]) -> None:
+    def command() -> int:
+        raise refusal(503, ENGINE_PROBLEM)
+
+    guarded(command)
+
+    assert capsys.readouterr().err == "conducto: what is wrong\nwhat to do\n"
+
+
+def test_an_error_of_ours_is_not_hidden() -> None:
+    def command() -> int:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        guarded(command)

@@ -1,0 +1,71 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conducto.cli.launch import launch_cloud
+from conducto.cli.local_launch import program_of, request_of, submit
+from conducto.client import Client
+from conducto.tree.launch_options import LaunchOptions
+from unit.cli.trees import CountingPipelines
+
+OpenClient = Callable[[], Client]
+Output = pytest.CaptureFixture[str]
+FORM = {"nodes": [{"title": "T", "doc": "D", "tags": ["a"]}], "edges": [], "images": {}}
+
+
+def launch(open_client: OpenClient, **fields: object) -> int:
+    tree = {"nodes": {"/": {"type": "Serial"}, "/a": {"type": "Exec"}}}
+    options = LaunchOptions(**fields)
+    request = request_of(FORM, options).model_copy(update={"tree": tree})
+    return submit(open_client, request, options)
+
+
+def test_a_launch_without_run_is_pending_and_says_how_to_start(
+    open_client: OpenClient, capsys: Output
+) -> None:
+    code = launch(open_client)
+
+    assert code == 0
+    assert capsys.readouterr().out == "pipeline p2\npending; start it: conducto run p2\n"
+
+
+def test_a_detached_launch_says_how_to_come_back(
+    fake: CountingPipelines, open_client: OpenClient, capsys: Output
+) -> None:
+    code = launch(open_client, run=True, detach=True)
+
+    assert code == 0
+    assert fake.launches[0].run
+    assert capsys.readouterr().out == "pipeline p2\nrunning; watch it: conducto show p2\n"
+
+
+def test_a_launch_for_later_says_when(open_client: OpenClient, capsys: Output) -> None:
+    launch(open_client, run_at=0.0)
+
+    assert "start it now: conducto run p2" in capsys.readouterr().out
+
+
+def test_the_request_carries_what_the_tree_and_the_flags_say() -> None:
+    options = LaunchOptions(run=True, retention=3, engine="process", tags=["ignored: in the form"])
+
+    request = request_of(FORM, options)
+
+    assert (request.title, request.doc, request.tags) == ("T", "D", ("a",))
+    assert (request.run, request.retention, request.engine) == (True, 3, "process")
+
+
+def test_the_program_is_the_absolute_path_of_the_script(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pipeline.py").touch()
+    monkeypatch.chdir(tmp_path)
+
+    assert program_of(["pipeline.py", "--local"]) == str(tmp_path / "pipeline.py")
+    assert program_of(["-c"]) is None
+
+
+def test_the_cloud_is_not_available_yet(capsys: Output) -> None:
+    code = launch_cloud(None, LaunchOptions())
+
+    assert code == 2
+    assert "--local" in capsys.readouterr().err

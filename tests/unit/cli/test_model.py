@@ -1,0 +1,121 @@
+from conducto.cli.view.model import Interest, PipelineModel
+from conducto.model.records import Counts
+from conducto.model.states import Cause, State
+from unit.cli.trees import batch, change, ended, small_tree, summary, view, wide_tree
+
+
+def loaded(nodes: list) -> PipelineModel:
+    model = PipelineModel(summary())
+    model.add(nodes)
+    return model
+
+
+def test_children_keep_the_order_of_the_definition() -> None:
+    model = loaded(small_tree())
+
+    assert list(model.rows["/tests"].children) == ["/tests/login", "/tests/logout"]
+
+
+def test_a_change_moves_a_node_between_the_buckets_of_its_group() -> None:
+    model = loaded(small_tree())
+
+    model.apply(batch(change(1, "/tests/login", State.RUNNING)))
+
+    tests = model.rows["/tests"]
+    assert list(tests.among(Interest.RUNNING)) == ["/tests/login"]
+    assert list(tests.among(Interest.PENDING)) == ["/tests/logout"]
+
+
+def test_a_group_with_a_failure_below_is_failing_while_it_runs() -> None:
+    model = loaded(small_tree())
+
+    model.apply(
+        batch(
+            change(1, "/tests", State.RUNNING, "Parallel"),
+            counts={"/tests": Counts(error=1, running=1)},
+        )
+    )
+
+    assert model.rows["/tests"].interest is Interest.FAILING
+
+
+def test_a_skipped_failure_does_not_count() -> None:
+    model = loaded(small_tree())
+
+    model.apply(batch(change(1, "/build", State.ERROR, skipped=True, cause=Cause.EXIT_CODE)))
+
+    assert model.rows["/build"].interest is Interest.SKIPPED
+    assert list(model.failed_execs()) == []
+
+
+def test_times_of_a_group_span_those_of_its_execs() -> None:
+    first = ended("/tests/login", State.DONE, started=3.0, ended=5.0)
+    second = ended("/tests/logout", State.DONE, started=2.0, ended=4.0)
+    model = loaded([view("/", "Serial"), view("/tests", "Parallel"), first, second])
+
+    assert (model.rows["/tests"].started, model.rows["/tests"].ended) == (2.0, 5.0)
+
+
+def test_the_clock_of_an_exec_starts_anew_with_each_attempt() -> None:
+    model = loaded(small_tree())
+
+    model.apply(
+        batch(
+            change(1, "/build", State.RUNNING, attempt=1),
+            change(2, "/build", State.ERROR, attempt=1),
+            change(3, "/build", State.QUEUED, attempt=2),
+            change(4, "/build", State.RUNNING, attempt=2),
+        )
+    )
+
+    assert (model.rows["/build"].started, model.rows["/build"].ended) == (4.0, None)
+
+
+def test_the_clock_of_a_group_goes_on_between_two_children() -> None:
+    model = loaded(small_tree())
+
+    model.apply(
+        batch(
+            change(1, "/tests", State.RUNNING, "Parallel"),
+            change(2, "/tests", State.PENDING, "Parallel"),
+            change(3, "/tests", State.RUNNING, "Parallel"),
+        )
+    )
+
+    assert model.rows["/tests"].started == 1.0
+
+
+def test_a_node_that_nobody_listed_is_known_from_its_change() -> None:
+    model = loaded(small_tree())
+
+    model.apply(batch(change(1, "/tests/new/deep", State.RUNNING)))
+
+    assert model.rows["/tests/new/deep"].parent is model.rows["/tests/new"]
+
+
+def test_a_lazy_that_is_done_asks_for_its_tree() -> None:
+    lazy = [view("/", "Serial"), view("/Generate"), view("/Execute", "Serial")]
+    model = loaded(lazy)
+
+    model.apply(batch(change(1, "/Generate", State.DONE)))
+
+    assert model.grown == ["/Execute"]
+
+
+def test_a_lazy_that_generates_again_loses_its_tree() -> None:
+    lazy = [view("/", "Serial"), ended("/Generate", State.DONE), view("/Execute", "Serial")]
+    model = loaded([*lazy, view("/Execute/a", "Serial"), view("/Execute/a/b")])
+
+    model.apply(batch(change(1, "/Generate", State.QUEUED)))
+
+    assert list(model.rows) == ["/", "/Generate", "/Execute"]
+    assert model.rows["/Execute"].children == {}
+
+
+def test_settled_counts_only_once_the_last_change_is_known() -> None:
+    model = loaded(wide_tree(1))
+    model.seq = 5
+
+    model.summary = summary(State.DONE, seq=4, settled=True)
+
+    assert not model.is_settled

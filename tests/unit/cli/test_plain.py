@@ -1,0 +1,109 @@
+from conducto.cli.view.model import PipelineModel
+from conducto.cli.view.plain import FAILED, LOUD, PlainPrinter
+from conducto.model.records import Counts, ImageRecord, ImageState
+from conducto.model.states import Cause, State
+from unit.cli.trees import batch, change, ended, small_tree, summary, view, wide_tree
+
+
+def printed(nodes: list, *batches: object, since: float = 0.0) -> list[str]:
+    lines: list[str] = []
+    printer = PlainPrinter(lines.append, since)
+    model = PipelineModel(summary())
+    model.add(nodes)
+    printer.nodes(model, nodes)
+    for each in batches:
+        model.apply(each)
+        printer.show(model, each)
+    return lines
+
+
+def test_each_exec_that_ends_is_one_line() -> None:
+    lines = printed(
+        small_tree(),
+        batch(
+            change(1, "/build", State.RUNNING, attempt=1),
+            change(3, "/build", State.DONE, attempt=1, exit_code=0),
+        ),
+        batch(
+            change(4, "/tests", State.RUNNING, "Parallel"),
+            change(5, "/tests/login", State.RUNNING, attempt=1),
+            change(6, "/tests/login", State.ERROR, attempt=1, exit_code=2, cause=Cause.EXIT_CODE),
+        ),
+    )
+
+    assert lines == [
+        "done    /build  2.0s",
+        "error   /tests/login  exit 2  1.0s  pipeline.py:41",
+    ]
+
+
+def test_an_attempt_that_is_retried_in_the_same_batch_keeps_its_own_exit_code() -> None:
+    lines = printed(
+        small_tree(),
+        batch(
+            change(1, "/build", State.ERROR, attempt=1, exit_code=7, cause=Cause.EXIT_CODE),
+            change(2, "/build", State.RUNNING, attempt=2),
+            change(3, "/build", State.DONE, attempt=2, exit_code=0),
+        ),
+    )
+
+    assert lines == [
+        "error   /build  exit 7  pipeline.py:41",
+        "done    /build  1.0s  attempt 2",
+    ]
+
+
+def test_what_ended_before_the_tree_was_read_is_told_once() -> None:
+    nodes = [view("/", "Serial"), ended("/build", State.DONE)]
+
+    lines = printed(nodes, batch(change(1, "/build", State.DONE, attempt=1)))
+
+    assert lines == ["done    /build  1.0s"]
+
+
+def test_who_comes_back_is_not_told_what_was_over() -> None:
+    old = ended("/build", State.DONE, ended=2.0)
+    new = ended("/tests", State.DONE, ended=4.0)
+
+    lines = printed([view("/", "Serial"), old, new], since=3.0)
+
+    assert lines == ["done    /tests  3.0s"]
+
+
+def test_images_are_told_as_they_move() -> None:
+    building = ImageRecord(name="app", state=ImageState.BUILDING, started=1.0)
+    done = ImageRecord(name="app", state=ImageState.DONE, started=1.0, ended=3.5)
+
+    lines = printed(
+        small_tree(),
+        batch(now=summary(images=(building,))),
+        batch(now=summary(images=(building,))),
+        batch(now=summary(images=(done,))),
+    )
+
+    assert lines == ["image   app  building", "image   app  done  2.5s"]
+
+
+def test_ten_thousand_nodes_are_summarised() -> None:
+    batches = [
+        batch(
+            *(change(n, f"/all/n{n}", State.DONE) for n in range(start, start + 100)),
+            now=summary(State.RUNNING, done=start + 100, pending=10_000 - start - 100),
+        )
+        for start in range(0, 10_000, 100)
+    ]
+
+    lines = printed(wide_tree(10_000), *batches)
+
+    assert len(lines) == LOUD + 10
+    assert lines[-1] == "counts  P 0  Q 0  R 0  D 10,000  E 0  K 0"
+
+
+def test_failures_beyond_many_are_left_to_the_report() -> None:
+    failures = [change(n, f"/all/n{n}", State.ERROR) for n in range(1000)]
+
+    lines = printed(wide_tree(1000), batch(*failures, now=summary(State.ERROR, error=1000)))
+
+    assert sum(line.startswith("error") for line in lines) == FAILED
+    assert Counts(error=1000) == summary(error=1000).counts
+    assert lines[-1].startswith("counts")

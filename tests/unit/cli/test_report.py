@@ -1,0 +1,191 @@
+import base64
+from collections.abc import Callable
+
+from conducto.cli.report import Page, final_report
+from conducto.cli.view.model import PipelineModel
+from conducto.cli.view.text import UNICODE_MARKS, text_of
+from conducto.client import Client
+from conducto.model.records import ImageRecord, ImageState
+from conducto.model.states import Cause, State
+from unit.cli.trees import CountingPipelines, record, view, wide_tree
+
+OpenClient = Callable[[], Client]
+
+
+def fail(fake: CountingPipelines, path: str, output: bytes = b"", **fields: object) -> None:
+    given = {"exit_code": 1, "image": "app:3f2c", "container": "abc-1", "position": 3, **fields}
+    cause = given.pop("cause", Cause.EXIT_CODE)
+    fake.change("abc-def", path, State.RUNNING)
+    fake.write("abc-def", path, output, stream=str(given.pop("stream", "stdout")))
+    fake.change("abc-def", path, State.ERROR, cause=cause, **given)
+
+
+def report(open_client: OpenClient, **times: float) -> list[str]:
+    with open_client() as client:
+        model = PipelineModel(client.get("abc-def").model_copy(update=times))
+        model.add(client.tree("abc-def"))
+        return [text_of(line) for line in final_report(client, model, Page(UNICODE_MARKS, 90))]
+
+
+def test_one_failure_is_told_in_twelve_lines(
+    fake: CountingPipelines, open_client: OpenClient
+) -> None:
+    output = b"".join(b"line %d\n" % number for number in range(20)) + b"E  assert 302 == 200\n"
+    nodes = [
+        view("/", "Serial"),
+        view("/tests/it", command="set -e\n\ncd tests\npytest -q it"),
+    ]
+    fake.add("abc-def", [nodes[0], view("/tests", "Serial"), nodes[1], view("/z")], record())
+    fail(fake, "/tests/it", output)
+
+    lines = report(open_client, started=10.0, ended=19.4)
+
+    assert lines == [
+        "✘ 1 of 2 Execs failed in 9.4s; 1 not run",
+        "  /tests/it  exit 1  pipeline.py:41  image app:3f2c  in abc-1 (reused, command 4 in it)",
+        "    $ set -e",
+        "    $ cd tests …",
+        "    │ line 16",
+        "    │ line 17",
+        "    │ line 18",
+        "    │ line 19",
+        "    │ E  assert 302 == 200",
+        "    all of it: conducto logs abc-def /tests/it",
+        "  rerun: conducto reset abc-def --failed",
+        "  shell: conducto debug abc-def /tests/it",
+    ]
+
+
+def test_stderr_goes_before_stdout(fake: CountingPipelines, open_client: OpenClient) -> None:
+    fake.change("abc-def", "/build", State.RUNNING)
+    fake.write("abc-def", "/build", b"talk\n")
+    fake.write("abc-def", "/build", b"\x1b[31mthe reason\x1b[0m\n", stream="stderr")
+    fake.change("abc-def", "/build", State.ERROR, cause=Cause.EXIT_CODE, exit_code=1)
+
+    lines = report(open_client)
+
+    assert [line for line in lines if "│" in line] == ["    │ the reason"]
+
+
+def test_a_fresh_container_says_so(fake: CountingPipelines, open_client: OpenClient) -> None:
+    fail(fake, "/build", position=0)
+
+    assert "in abc-1 (fresh)" in report(open_client)[1]
+
+
+def test_a_path_is_quoted_for_a_shell(fake: CountingPipelines, open_client: OpenClient) -> None:
+    fake.add("abc-def", [view("/", "Serial"), view("/it's $HOME")], record())
+    fail(fake, "/it's $HOME")
+
+    assert report(open_client)[-1] == """  shell: conducto debug abc-def '/it'"'"'s $HOME'"""
+
+
+def test_failures_with_the_same_last_line_are_one(
+    fake: CountingPipelines, open_client: OpenClient
+) -> None:
+    fake.add("abc-def", wide_tree(90), record())
+    fail(fake, "/all/n0", b"something else\n")
+    for number in range(1, 88):
+        fail(fake, f"/all/n{number}", b"no module named foo\n")
+
+    lines = report(open_client)
+
+    assert lines[0] == "✘ 88 of 90 Execs failed; 2 not run"
+    assert lines[1].startswith("  87 Execs, first /all/n1  exit 1")
+    assert sum("no module named foo" in line for line in lines) == 1
+    assert sum("something else" in line for line in lines) == 1
+
+
+def test_beyond_three_kinds_the_rest_is_counted(
+    fake: CountingPipelines, open_client: OpenClient
+) -> None:
+    fake.add("abc-def", wide_tree(6), record())
+    for number in range(6):
+        fail(fake, f"/all/n{number}", b"reason %d\n" % number)
+
+    lines = report(open_client)
+
+    assert "  … 3 more: conducto show abc-def --failed" in lines
+    assert sum("reason" in line for line in lines) == 3
+
+
+def test_an_image_that_cannot_be_built_is_told_once(
+    fake: CountingPipelines, open_client: OpenClient
+) -> None:
+    image = ImageRecord(
+        name="app", state=ImageState.ERROR, error="Step 2/2 : RUN make\nmake: not found\n"
+    )
+    fake.set_image("abc-def", image)
+    for path in ("/tests/login", "/tests/logout"):
+        fake.change("abc-def", path, State.ERROR, cause=Cause.IMAGE)
+
+    assert report(open_client) == [
+        "✘ 2 of 3 Execs failed; 1 not run",
+        "  image app  could not be had; 2 Execs cannot run without it",
+        "    │ Step 2/2 : RUN make",
+        "    │ make: not found",
+        "  whole build: conducto logs abc-def --image app",
+        "  rerun: conducto reset abc-def --failed",
+    ]
+
+
+def test_causes_are_words(fake: CountingPipelines, open_client: OpenClient) -> None:
+    fail(fake, "/build", cause=Cause.OUT_OF_MEMORY, exit_code=137)
+
+    assert "/build  out of memory  " in report(open_client)[1]
+
+
+def test_a_command_that_the_image_lacks_says_what_to_do(
+    fake: CountingPipelines, open_client: OpenClient
+) -> None:
+    fail(fake, "/build", exit_code=127)
+
+    assert "exit 127: command not found: install it in the image" in report(open_client)[1]
+
+
+def test_why_there_is_no_image_is_told_to_its_end(
+    fake: CountingPipelines, open_client: OpenClient
+) -> None:
+    error = "image 'x': not on this machine. " + "Is it spelled right? " * 8 + "Then log in."
+    fake.set_image("abc-def", ImageRecord(name="x", state=ImageState.ERROR, error=error))
+    fake.change("abc-def", "/build", State.ERROR, cause=Cause.IMAGE)
+
+    lines = report(open_client)
+
+    assert any(line.endswith("Then log in.") for line in lines)
+    assert max(map(len, lines)) <= 90
+
+
+def test_success_is_one_line(fake: CountingPipelines, open_client: OpenClient) -> None:
+    for path in ("/build", "/tests/login", "/tests/logout"):
+        fake.finish("abc-def", path)
+
+    assert report(open_client, started=1.0, ended=5.1) == ["✔ done: 3 Execs in 4.1s"]
+
+
+def test_a_paused_pipeline_says_how_to_go_on(
+    fake: CountingPipelines, open_client: OpenClient
+) -> None:
+    assert report(open_client) == [
+        "○ pending: 3 Execs not run",
+        "  go on: conducto run abc-def",
+    ]
+
+
+def test_long_lines_are_clipped_but_commands_to_copy_are_not(
+    fake: CountingPipelines, open_client: OpenClient
+) -> None:
+    path = "/" + "n" * 200
+    fake.add("abc-def", [view("/", "Serial"), view(path, command="c" * 500)], record())
+    fail(fake, path, b"o" * 500)
+
+    lines = report(open_client)
+
+    assert max(len(line) for line in lines if line.lstrip().startswith(("$", "│"))) <= 90
+    assert lines[-1].endswith(f"conducto debug abc-def {path}")
+
+
+def test_binary_output_is_printable(fake: CountingPipelines, open_client: OpenClient) -> None:
+    fail(fake, "/build", base64.b64decode("/wD+G1tIAQo="))
+
+    assert all(line.isprintable() for line in report(open_client))

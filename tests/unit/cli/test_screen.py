@@ -1,0 +1,145 @@
+import pytest
+from conducto.cli.view.model import PipelineModel
+from conducto.cli.view.screen import Frame, render
+from conducto.cli.view.text import ASCII_MARKS, UNICODE_MARKS, text_of, width
+from conducto.model.api import NodeView
+from conducto.model.records import Counts, ImageRecord, ImageState
+from conducto.model.states import Cause, State
+from unit.cli.trees import batch, change, ended, running, small_tree, summary, view, wide_tree
+
+
+def shown(
+    model: PipelineModel, columns: int = 80, rows: int = 24, now: float = 10.0, footer: str = ""
+) -> list[str]:
+    frame = Frame(columns, rows, now, UNICODE_MARKS)
+    return [text_of(line).rstrip() for line in render(model, frame, footer)]
+
+
+def model_of(nodes: list[NodeView], state: State = State.RUNNING, **counts: int) -> PipelineModel:
+    model = PipelineModel(summary(state, started=1.0, **counts))
+    model.add(nodes)
+    return model
+
+
+def test_before_the_tree_is_read_the_pipeline_is_named() -> None:
+    model = PipelineModel(summary(pending=3))
+
+    assert shown(model) == [
+        "○ demo.py  abc-def  pending",
+        "P 3  Q 0  R 0  D 0  E 0  K 0",
+        "reading the tree",
+    ]
+
+
+def test_done_collapses_running_opens_and_failures_say_where() -> None:
+    nodes = [
+        view("/", "Serial", state=State.RUNNING),
+        view("/build", "Parallel", state=State.DONE, counts=Counts(done=2)),
+        ended("/build/a", State.DONE),
+        ended("/build/b", State.DONE, ended=5.1),
+        view("/tests", "Parallel", state=State.RUNNING, counts=Counts(error=1, running=1)),
+        ended("/tests/login", State.ERROR, cause=Cause.EXIT_CODE, started=2.0, ended=2.8),
+        running("/tests/logout", 7.5),
+        view("/deploy"),
+    ]
+
+    assert shown(model_of(nodes, done=2, error=1, running=1, pending=1)) == [
+        "● demo.py  abc-def  running 9.0s",
+        "P 1  Q 0  R 1  D 2  E 1  K 0",
+        "▸ build   ✔ 2/2  4.1s",
+        "▾ tests   ✔ 0/2  ✘ 1  ● 1  8.0s",
+        "  ✘ login   exit 1  0.8s  pipeline.py:41",
+        "  ● logout  2.5s",
+        "○ deploy  pending",
+    ]
+
+
+def test_a_wide_group_shows_failures_then_what_runs_and_counts_the_rest() -> None:
+    nodes = wide_tree(10_000)
+    model = model_of(nodes, running=2)
+    changes = [change(8400, "/all", State.RUNNING, "Parallel")]
+    changes += [change(n, f"/all/n{n}", State.DONE) for n in range(1, 8413)]
+    changes += [
+        change(8413, "/all/n9000", State.ERROR, cause=Cause.EXIT_CODE, exit_code=3),
+        change(8414, "/all/n9001", State.RUNNING),
+        change(8415, "/all/n9002", State.RUNNING),
+    ]
+    counts = Counts(done=8412, error=1, running=2, pending=1585)
+    model.apply(batch(*changes, counts={"/all": counts, "/": counts}))
+
+    assert shown(model, now=8416.0)[2:] == [
+        "▾ all  ✔ 8,412/10,000  ✘ 1  ● 2  16s",
+        "  ✘ n9000  exit 3  pipeline.py:41",
+        "  ● n9001  2.0s",
+        "  ● n9002  1.0s",
+        "  … 8,412 more done, 1,585 pending",
+    ]
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 4, 5, 8, 13, 24])
+@pytest.mark.parametrize("columns", [5, 20, 79])
+def test_the_screen_is_never_left(rows: int, columns: int) -> None:
+    nodes = [view("/", "Serial", state=State.RUNNING)]
+    for group in range(6):
+        name = f"/日本語のとても長い名前{group}"
+        nodes.append(view(name, "Parallel", state=State.RUNNING, counts=Counts(running=12)))
+        nodes += [running(f"{name}/x{n}", 1.0) for n in range(12)]
+    model = model_of(nodes, running=72)
+
+    lines = shown(model, columns, rows, footer="Ctrl-C detaches")
+
+    assert len(lines) <= rows
+    assert max(map(width, lines)) <= columns
+
+
+def test_every_open_group_gets_lines_before_one_gets_all() -> None:
+    nodes = [view("/", "Serial", state=State.RUNNING)]
+    for name in ("/a", "/b"):
+        nodes.append(view(name, "Parallel", state=State.RUNNING, counts=Counts(running=50)))
+        nodes += [running(f"{name}/x{n}", 1.0) for n in range(50)]
+
+    lines = shown(model_of(nodes), rows=10)
+
+    assert [line for line in lines if line.startswith("▾")] == [
+        "▾ a  ✔ 0/50  ● 50  9.0s",
+        "▾ b  ✔ 0/50  ● 50  9.0s",
+    ]
+    assert sum("● x" in line for line in lines) == 4
+
+
+def test_nesting_far_deeper_than_the_screen_is_cut() -> None:
+    nodes = [view("/", "Serial", state=State.RUNNING)]
+    path = ""
+    for _ in range(3000):
+        path += "/d"
+        nodes.append(view(path, "Serial", state=State.RUNNING, counts=Counts(running=1)))
+
+    assert len(shown(model_of(nodes), rows=24)) == 24
+
+
+def test_a_second_attempt_says_so() -> None:
+    nodes = [view("/", "Serial"), view("/a", state=State.RUNNING)]
+    model = model_of(nodes)
+    model.apply(batch(change(1, "/a", State.RUNNING, attempt=2)))
+
+    assert shown(model, now=3.5)[-1] == "● a  2.5s  attempt 2"
+
+
+def test_an_image_shows_how_far_its_build_is() -> None:
+    building = ImageRecord(name="app", state=ImageState.BUILDING, started=4.0)
+    model = PipelineModel(summary(images=(building,), pending=1))
+    model.build_lines["app"] = "Step 2/3 : RUN pip install numpy"
+
+    assert shown(model)[2] == "● image app  building  6.0s  Step 2/3 : RUN pip install numpy"
+
+
+def test_a_single_exec_is_its_own_tree() -> None:
+    assert shown(model_of([running("/", 8.0)], running=1))[2:] == ["● /  2.0s"]
+
+
+def test_a_terminal_without_unicode_gets_ascii() -> None:
+    model = model_of(small_tree(), State.PENDING)
+
+    lines = render(model, Frame(80, 24, 10.0, ASCII_MARKS))
+
+    assert "".join(map(text_of, lines)).isascii()

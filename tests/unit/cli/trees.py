@@ -1,0 +1,123 @@
+"""Small pipelines for the tests of the command line, and a fake that plays them."""
+
+from collections.abc import AsyncIterator
+
+from conducto.model.api import EventBatch, NodeView, PipelineSummary
+from conducto.model.nodes import ancestors
+from conducto.model.records import Counts, ImageRecord, NodeChange, PipelineRecord
+from conducto.model.states import NodeType, State
+from conducto.testing.pipelines import FakePipelines
+
+FILE = "/home/ada/pipeline.py"
+
+
+class CountingPipelines(FakePipelines):
+    """The fake, with the counts of the groups in its events."""
+
+    async def events(self, pipeline_id: str, cursor: int) -> AsyncIterator[EventBatch]:
+        pipeline = self._find(pipeline_id)
+        async for batch in super().events(pipeline_id, cursor):
+            above = {path for change in batch.changes for path in ancestors(change.path)}
+            counts = {path: pipeline.counts(path) for path in above}
+            yield batch.model_copy(update={"counts": counts})
+
+
+def view(path: str, kind: str = "Exec", **fields: object) -> NodeView:
+    given = {"type": kind, "state": "pending", "file": FILE, "line": 41, **fields}
+    return NodeView.model_validate({"path": path, **given})
+
+
+def small_tree() -> list[NodeView]:
+    return [
+        view("/", "Serial"),
+        view("/build", command="make"),
+        view("/tests", "Parallel"),
+        view("/tests/login", command="pytest -q login", image="app"),
+        view("/tests/logout", command="pytest -q logout", image="app"),
+    ]
+
+
+def wide_tree(width: int) -> list[NodeView]:
+    children = [view(f"/all/n{number}") for number in range(width)]
+    return [view("/", "Serial"), view("/all", "Parallel"), *children]
+
+
+def record(pipeline_id: str = "abc-def", **fields: object) -> PipelineRecord:
+    given = {"title": "demo.py", "armed": True, **fields}
+    return PipelineRecord.model_validate({"id": pipeline_id, **given})
+
+
+def summary(
+    state: State = State.PENDING,
+    *,
+    seq: int = 0,
+    settled: bool = False,
+    images: tuple[ImageRecord, ...] = (),
+    started: float | None = None,
+    ended: float | None = None,
+    **counts: int,
+) -> PipelineSummary:
+    return PipelineSummary(
+        pipeline=record(),
+        state=state,
+        counts=Counts(**counts),
+        settled=settled,
+        seq=seq,
+        images=images,
+        started=started,
+        ended=ended,
+    )
+
+
+def change(seq: int, path: str, state: State, kind: str = "Exec", **fields: object) -> NodeChange:
+    given = {"time": float(seq), "type": kind, "state": state, **fields}
+    return NodeChange.model_validate({"seq": seq, "path": path, **given})
+
+
+def batch(
+    *changes: NodeChange,
+    counts: dict[str, Counts] | None = None,
+    now: PipelineSummary | None = None,
+) -> EventBatch:
+    newest = changes[-1].seq if changes else 0
+    return EventBatch(
+        changes=changes,
+        counts={} if counts is None else counts,
+        pipeline=summary(State.RUNNING, seq=newest) if now is None else now,
+    )
+
+
+def ended(path: str, state: State, **attempt: object) -> NodeView:
+    """An Exec that ran once, from second 1 to second 2."""
+    given = {
+        "path": path,
+        "number": 1,
+        "state": state,
+        "started": 1.0,
+        "ended": 2.0,
+        "exit_code": 0 if state is State.DONE else 1,
+        **attempt,
+    }
+    cause = given.get("cause")
+    return view(path, state=state, cause=cause, attempts=[given])
+
+
+def running(path: str, since: float) -> NodeView:
+    attempt = {"path": path, "number": 1, "state": State.RUNNING, "started": since}
+    return view(path, state=State.RUNNING, attempts=[attempt])
+
+
+__all__ = [
+    "FILE",
+    "CountingPipelines",
+    "NodeType",
+    "batch",
+    "change",
+    "ended",
+    "record",
+    "running",
+    "small_tree",
+    "summary",
+    "view",
+    "wide_tree",
+]

@@ -1,0 +1,144 @@
+"""Flags of ``docker run`` as fields of the Engine API."""
+
+import shlex
+from typing import Any
+
+import pytest
+from conducto_local.engine.address import Address
+from conducto_local.engine.container import create_body
+from conducto_local.engine.run_args import RunArgsError, apply_run_args
+from conducto_local.ports import Mount, WorkerSpec
+
+HOST_FIELDS = {
+    "--privileged": {"Privileged": True},
+    "--privileged=false": {"Privileged": False},
+    "--cap-add SYS_PTRACE --cap-add=NET_ADMIN": {"CapAdd": ["SYS_PTRACE", "NET_ADMIN"]},
+    "--shm-size=1.5g": {"ShmSize": 3 * 2**29},
+    "--shm-size 64mb": {"ShmSize": 2**26},
+    "-v /a:/b:ro": {"Binds": ["/a:/b:ro"]},
+    "-v/a:/b": {"Binds": ["/a:/b"]},
+    "--add-host db:10.0.0.1": {"ExtraHosts": ["db:10.0.0.1"]},
+    "--device /dev/fuse": {
+        "Devices": [
+            {"PathOnHost": "/dev/fuse", "PathInContainer": "/dev/fuse", "CgroupPermissions": "rwm"}
+        ]
+    },
+    "--ulimit nofile=10:20": {"Ulimits": [{"Name": "nofile", "Soft": 10, "Hard": 20}]},
+    "--ulimit core=0": {"Ulimits": [{"Name": "core", "Soft": 0, "Hard": 0}]},
+    "--tmpfs /t:size=1m": {"Tmpfs": {"/t": "size=1m"}},
+    "--sysctl a.b=1": {"Sysctls": {"a.b": "1"}},
+    "--gpus all": {"DeviceRequests": [{"Count": -1, "Capabilities": [["gpu"]]}]},
+    "--mount type=bind,src=/a,dst=/b,readonly": {
+        "Mounts": [{"Type": "bind", "Source": "/a", "Target": "/b", "ReadOnly": True}]
+    },
+    "-p 127.0.0.1:80:8080": {
+        "PortBindings": {"8080/tcp": [{"HostIp": "127.0.0.1", "HostPort": "80"}]}
+    },
+    "-p 53:53/udp": {"PortBindings": {"53/udp": [{"HostIp": "", "HostPort": "53"}]}},
+    "--rm --init -i": {},
+}
+
+
+def _apply(text: str) -> dict[str, Any]:
+    body: dict[str, Any] = {"Env": [], "HostConfig": {}}
+    apply_run_args(body, shlex.split(text))
+    return body
+
+
+@pytest.mark.parametrize(("text", "expected"), HOST_FIELDS.items(), ids=HOST_FIELDS.keys())
+def test_a_flag_becomes_a_field_of_the_host_config(text: str, expected: dict[str, Any]) -> None:
+    assert _apply(text)["HostConfig"] == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "field", "expected"),
+    [
+        ("-u 7:8", "User", "7:8"),
+        ("-w /x", "WorkingDir", "/x"),
+        ("--hostname=box", "Hostname", "box"),
+        ("-e A=1 --env B=x=y", "Env", ["A=1", "B=x=y"]),
+        ("-v /data", "Volumes", {"/data": {}}),
+        ("--expose 80", "ExposedPorts", {"80/tcp": {}}),
+    ],
+)
+def test_a_flag_becomes_a_field_of_the_container(text: str, field: str, expected: object) -> None:
+    assert _apply(text)[field] == expected
+
+
+def test_a_variable_without_a_value_is_the_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONDUCTO_TEST_GIVEN", "7")
+
+    body = _apply("-e CONDUCTO_TEST_GIVEN -e CONDUCTO_TEST_ABSENT")
+
+    assert body["Env"] == ["CONDUCTO_TEST_GIVEN=7"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("--frobnicate", "'--frobnicate' is not known here"),
+        ("--cpus 2", "--cpus is refused: set cpu= on the node"),
+        ("-m 2g", "--memory is refused: set mem="),
+        ("--network=host", "--network is refused"),
+        ("--pid=host", "--pid is refused"),
+        ("--entrypoint x", "--entrypoint is refused"),
+        ("-t", "--tty is refused"),
+        ("--cap-add", "--cap-add has no value"),
+        ("debian", "'debian' is not a flag"),
+        ("--privileged=maybe", "true or false, not 'maybe'"),
+        ("--shm-size lots", "--shm-size 'lots'"),
+        ("--ulimit nofile=many", "--ulimit 'nofile=many'"),
+        ("-p 80-90:80-90", "ranges are not known"),
+        ("--mount type=bind,src=/a", "no target"),
+        ("--mount type=bind,src=/a,dst=/b,bind-propagation=shared", "is not known here"),
+    ],
+)
+def test_a_flag_that_cannot_be_granted_is_named(text: str, message: str) -> None:
+    with pytest.raises(RunArgsError, match=message):
+        _apply(text)
+
+
+def _spec(**changes: Any) -> WorkerSpec:
+    return WorkerSpec("w", "debian", "/bin/bash", **{"cpu": 0.5, "mem": 0.25, **changes})
+
+
+def test_a_worker_has_its_limits_and_no_swap() -> None:
+    config = create_body(_spec(), Address(path="/s"))["HostConfig"]
+
+    assert (config["NanoCpus"], config["Memory"]) == (500_000_000, 2**28)
+    assert config["MemorySwap"] == config["Memory"]
+
+
+def test_a_workers_own_mounts_stay_beside_those_of_run_args() -> None:
+    spec = _spec(
+        mounts=(Mount("/a", "/b", read_only=True),),
+        docker_run_args=("--mount", "type=bind,src=/c,dst=/d"),
+    )
+
+    mounts = create_body(spec, Address(path="/s"))["HostConfig"]["Mounts"]
+
+    assert [(m["Source"], m["Target"], m.get("ReadOnly")) for m in mounts] == [
+        ("/a", "/b", True),
+        ("/c", "/d", None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("address", "source"),
+    [
+        (Address(path="/run/user/1/docker.sock"), "/run/user/1/docker.sock"),
+        (Address(path="/home/ada/.docker/run/docker.sock"), "/var/run/docker.sock"),
+        (Address(host="box"), "/var/run/docker.sock"),
+    ],
+    ids=["own", "desktop", "tcp"],
+)
+def test_a_command_that_needs_docker_finds_the_engines_socket(
+    address: Address, source: str
+) -> None:
+    mounts = create_body(_spec(requires_docker=True), address)["HostConfig"]["Mounts"]
+
+    assert (mounts[0]["Source"], mounts[0]["Target"]) == (source, "/var/run/docker.sock")
+
+
+def test_the_images_own_working_directory_is_left_alone() -> None:
+    assert "WorkingDir" not in create_body(_spec(), Address(path="/s"))

@@ -1,0 +1,122 @@
+"""Work that several wait for."""
+
+import asyncio
+
+import pytest
+from conducto.model.records import ImageState
+from conducto_local.images.flights import Flights
+from conducto_local.images.transcript import Transcript
+from conducto_local.ports import ImageError
+
+
+class Log:
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def step(self, state: ImageState) -> None:
+        self.said.append(state)
+
+    def write(self, text: str) -> None:
+        self.said.append(text)
+
+
+class Work:
+    def __init__(self) -> None:
+        self.begun = 0
+        self.cancelled = 0
+        self.go_on = asyncio.Event()
+
+    async def __call__(self, log: Transcript) -> int:
+        self.begun += 1
+        log.step(ImageState.BUILDING)
+        log.write("begun\n")
+        try:
+            await self.go_on.wait()
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        log.write("ended\n")
+        return self.begun
+
+
+async def turns(count: int = 5) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def test_two_who_want_the_same_share_the_work_and_its_log() -> None:
+    flights: Flights[int] = Flights()
+    work, first, late = Work(), Log(), Log()
+    one = asyncio.create_task(flights.join("k", first, work))
+    await turns()
+    two = asyncio.create_task(flights.join("k", late, work))
+    await turns()
+    work.go_on.set()
+
+    assert await asyncio.gather(one, two) == [1, 1]
+    assert first.said == late.said == ["building", "begun\n", "ended\n"]
+
+
+async def test_work_that_is_over_is_done_again() -> None:
+    flights: Flights[int] = Flights()
+    work = Work()
+    work.go_on.set()
+
+    assert await flights.join("k", Log(), work) == 1
+    assert await flights.join("k", Log(), work) == 2
+
+
+async def test_others_go_on_when_one_gives_up() -> None:
+    flights: Flights[int] = Flights()
+    work = Work()
+    one = asyncio.create_task(flights.join("k", Log(), work))
+    two = asyncio.create_task(flights.join("k", Log(), work))
+    await turns()
+    one.cancel()
+    await turns()
+    work.go_on.set()
+
+    assert await two == 1
+    assert work.cancelled == 0
+
+
+async def test_work_ends_when_the_last_gives_up() -> None:
+    flights: Flights[int] = Flights()
+    work = Work()
+    tasks = [asyncio.create_task(flights.join("k", Log(), work)) for _ in range(2)]
+    await turns()
+    for task in tasks:
+        task.cancel()
+    await turns()
+
+    assert work.cancelled == 1
+
+
+async def test_all_are_told_of_a_failure() -> None:
+    flights: Flights[int] = Flights()
+
+    async def fail(_log: Transcript) -> int:
+        await asyncio.sleep(0)
+        raise ImageError("no")
+
+    results = await asyncio.gather(
+        flights.join("k", Log(), fail), flights.join("k", Log(), fail), return_exceptions=True
+    )
+
+    assert [str(result) for result in results] == ["no", "no"]
+
+
+def test_failure_ends_with_the_last_lines() -> None:
+    log = Transcript()
+    log.step(ImageState.BUILDING)
+    log.lines(f"line {number}" for number in range(100))
+
+    text = str(log.failure("did not build"))
+
+    assert text.splitlines()[0] == "did not build"
+    assert text.splitlines()[1:] == [f"line {number}" for number in range(85, 100)]
+
+
+def test_failure_without_output_is_one_line() -> None:
+    with pytest.raises(ImageError, match=r"^did not build$"):
+        raise Transcript().failure("did not build")

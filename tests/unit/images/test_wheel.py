@@ -1,0 +1,87 @@
+"""Our own wheel for the inside of images."""
+
+import io
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+from conducto.images import wheel
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    root = tmp_path / "conducto"
+    for path in (
+        "__init__.py", "py.typed", "tree/node.py", "cli/entry.py", "model/__init__.py",
+        "model/fields.py", "model/images.py", "semantics/rules.py", "client/http.py",
+        "service/port.py", "testing/fake.py", "images/layers.py", "notes.txt",
+        "tree/__pycache__/node.cpython-311.pyc",
+    ):  # fmt: skip
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(f"'{path}'\n")
+    return root
+
+
+def test_only_what_runs_inside_is_taken(package: Path) -> None:
+    assert sorted(wheel.client_files(package)) == [
+        "conducto/__init__.py",
+        "conducto/cli/entry.py",
+        "conducto/model/__init__.py",
+        "conducto/model/fields.py",
+        "conducto/py.typed",
+        "conducto/tree/node.py",
+    ]
+
+
+def test_same_sources_give_the_same_bytes(package: Path) -> None:
+    files = wheel.client_files(package)
+    first = wheel.build_wheel(files, "1.2")
+    (package / "__init__.py").touch()
+
+    assert wheel.build_wheel(wheel.client_files(package), "1.2") == first
+
+
+def test_metadata_asks_for_nothing_and_old_pythons_are_welcome(package: Path) -> None:
+    name, content = wheel.build_wheel(wheel.client_files(package), "1.2")
+    archive = zipfile.ZipFile(io.BytesIO(content))
+    text = archive.read("conducto-1.2.dist-info/METADATA").decode()
+
+    assert name == "conducto-1.2-py3-none-any.whl"
+    assert "Requires-Python: >=3.8" in text
+    assert "Requires-Dist" not in text
+
+
+def test_commands_are_those_of_the_distribution() -> None:
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+
+    assert wheel.ENTRY_POINTS.items() <= scripts.items()
+    assert set(scripts) - set(wheel.ENTRY_POINTS) == {"conducto-profile"}
+
+
+def test_pip_takes_the_wheel_offline(package: Path, tmp_path: Path) -> None:
+    name, content = wheel.build_wheel(wheel.client_files(package), "1.2")
+    (tmp_path / name).write_bytes(content)
+    target = tmp_path / "target"
+
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps",
+         "--target", str(target), str(tmp_path / name)],
+        check=True, capture_output=True,
+    )  # fmt: skip
+
+    assert (target / "conducto/tree/node.py").read_text() == "'tree/node.py'\n"
+    assert (target / "bin/conducto").exists()
+
+
+def test_real_wheel_leaves_the_host_side_out() -> None:
+    _name, content = wheel.client_wheel()
+    archive = zipfile.ZipFile(io.BytesIO(content))
+    modules = {name for name in archive.namelist() if name.endswith(".py")}
+
+    assert modules
+    assert not any(name.split("/")[1] in wheel.HOST_ONLY for name in modules)

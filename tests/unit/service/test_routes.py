@@ -1,0 +1,93 @@
+"""The route table is whole, and its document describes it."""
+
+import re
+
+import pytest
+from conducto.model import calls
+from conducto.model.calls import AGENT_STATUS, LOG, STOP_AGENT, Operation
+from conducto.service.openapi import openapi_document
+from conducto.service.port import NotFoundError
+from conducto.service.problems import ProblemError, ProblemRule, problem_of
+from conducto.service.routes import ROUTES, Route, RouteTable
+
+OPERATIONS = [value for value in vars(calls).values() if isinstance(value, Operation)]
+
+
+def test_every_call_has_one_route() -> None:
+    routed = [route.operation for route in ROUTES]
+
+    assert sorted(o.name for o in routed) == sorted(
+        o.name
+        for o in OPERATIONS
+        if o is not STOP_AGENT  # the local server's own
+    )
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda o: o.name)
+def test_what_stands_in_braces_is_a_parameter(operation: Operation) -> None:
+    in_braces = set(re.findall(r"{(\w+)}", operation.path))
+
+    assert in_braces <= set(operation.params.model_fields)
+
+
+def test_an_encoded_slash_is_part_of_a_value() -> None:
+    match = RouteTable(ROUTES).find("GET", "/api/v1/pipelines/a%2Fb%20c/log")
+
+    assert match.route.operation is LOG
+    assert match.params == {"id": "a/b c"}
+
+
+@pytest.mark.parametrize(
+    "path", ["", "/", "/api/v1", "/api/v1/pipelines/", "/api/v2/agent", "/api/v1/agent/"]
+)
+def test_a_path_that_is_nearly_a_route_is_none(path: str) -> None:
+    with pytest.raises(ProblemError) as caught:
+        RouteTable([r for r in ROUTES if r.operation is AGENT_STATUS]).find("GET", path)
+
+    assert caught.value.problem.status == 404
+
+
+def test_an_error_that_knows_its_node_and_remedy_says_them() -> None:
+    class LostError(NotFoundError):
+        path = "/a"
+        remedy = "look elsewhere"
+
+    problem = problem_of(LostError("/a: lost"))
+
+    assert (problem.path, problem.remedy, problem.detail) == ("/a", "look elsewhere", "/a: lost")
+
+
+def test_a_server_adds_rules_of_its_own() -> None:
+    problem = problem_of(OSError("full"), [ProblemRule(OSError, 507, "disk full")])
+
+    assert (problem.status, problem.title) == (507, "disk full")
+
+
+def test_the_document_describes_every_route() -> None:
+    document = openapi_document()
+
+    described = {
+        (method.upper(), path) for path, item in document["paths"].items() for method in item
+    }
+    plain = [route.operation for route in ROUTES if isinstance(route, Route)]
+    assert described == {(o.method, o.path) for o in plain}
+    assert list(document["x-streams"]) == ["/pipelines/{id}/events"]
+
+
+def test_the_document_says_where_each_parameter_goes() -> None:
+    log = openapi_document()["paths"]["/pipelines/{id}/log"]["get"]
+
+    where = {p["name"]: (p["in"], p["required"]) for p in log["parameters"]}
+
+    assert where["id"] == ("path", True)
+    assert where["path"] == ("query", True)
+    assert where["offset"] == ("query", False)
+
+
+def test_every_reference_in_the_document_leads_somewhere() -> None:
+    document = openapi_document()
+
+    references = set(re.findall(r"#/components/schemas/([\w-]+)", str(document)))
+
+    assert references
+    assert references <= set(document["components"]["schemas"])
