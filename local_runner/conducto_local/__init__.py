@@ -1,0 +1,1 @@
+"""The local runner: trees in containers on this machine, behind the same API as the cloud."""

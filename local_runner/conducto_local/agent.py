@@ -17,7 +17,6 @@ from contextlib import AbstractAsyncContextManager
 from conducto.service.dispatch import Service
 from conducto.service.port import Pipelines
 from conducto.service.problems import RULES, ProblemRule
-
 from conducto_local.agent_files import AgentFiles, AgentState
 from conducto_local.home import Home
 from conducto_local.ports import EngineError

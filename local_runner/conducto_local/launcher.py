@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import conducto
+import conducto_local
 from conducto.client import (
     AgentUnreachableError,
     ApiError,
@@ -23,8 +24,6 @@ from conducto.client import (
     HttpTransport,
 )
 from conducto.model.calls import AGENT_STATUS, API_ROOT
-
-import conducto_local
 from conducto_local.agent_files import STEP, AgentFiles
 from conducto_local.home import Home
 from conducto_local.version import package_version

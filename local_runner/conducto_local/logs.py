@@ -104,10 +104,11 @@ class LogWriter:
     def _give_up(self, error: OSError, lost: int) -> None:
         self.dropped += lost
         self._close_files()
+        root = self._base.parent.parent
         if error.errno in _FULL:
-            why = f"the disk of {self._base.parent.parent} is full or over its quota; free some space"
+            why = f"the disk of {root} is full or over its quota; free some space"
         else:
-            why = f"{self._base.parent.parent} cannot be written to ({error.strerror})"
+            why = f"{root} cannot be written to ({error.strerror})"
         self.failure = f"output from here on was not kept: {why}"
         if self._on_full is not None:
             self._on_full(self.failure)

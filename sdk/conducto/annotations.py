@@ -115,11 +115,13 @@ def evaluate(text: str, names: Dict[str, Any]) -> Any:
     string annotations.
     """
     try:
-        return eval(text, names)  # noqa: S307 (the author's own annotation, as typing does)
+        meaning = eval(text, names)  # noqa: S307 (the author's own annotation, as typing does)
     except TypeError:
         return _old_python(text, names)
     except (NameError, AttributeError, SyntaxError):
         return text
+    quoted = isinstance(meaning, str) and meaning != text  # under postponed evaluation
+    return evaluate(meaning, names) if quoted else meaning
 
 
 def _old_python(text: str, names: Dict[str, Any]) -> Any:

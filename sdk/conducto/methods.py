@@ -38,11 +38,11 @@ def node_type_of(method: Method) -> Optional[type]:
     Raises:
         ValueError: the annotation is a node instead of a class.
     """
+    annotation = returns_of(method)  # first: a string annotation may be what imports the nodes
     module = sys.modules.get("conducto.tree.node")
     if module is None:
-        return None  # no annotation can be a node's class
+        return None
     node_class: Any = module.Node
-    annotation = returns_of(method)
     if isinstance(annotation, node_class):
         name = getattr(method, "__name__", method)
         raise ValueError(  # noqa: TRY004 (the type is a contract)

@@ -78,13 +78,14 @@ def _file_of(func: Any) -> str:
 
 
 def _problem(func: Any, name: str, file: str) -> Optional[str]:
+    called = f"{name} cannot be called in a container: "
     qualified = str(getattr(func, "__qualname__", name))
     if qualified != name or not name.isidentifier():
-        return f"it is not defined at the top level of {file}"
+        return f"{called}it is not defined at the top level of {file}"
     if name.startswith("_"):
-        return "its name begins with an underscore"
+        return f"{called}its name begins with an underscore"
     if not file.endswith(".py"):
-        return "it is not in a Python file"
+        return f"{called}it is not in a Python file"
     return None
 
 

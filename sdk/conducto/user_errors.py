@@ -45,7 +45,8 @@ def report(error: Exception, program: str) -> int:
     if isinstance(error, ConductoError) or by_us:
         print(f"{_place(error, frames)}{_message(error)}", file=sys.stderr)  # noqa: T201
         return WRONG
-    sys.excepthook(type(error), error, _without_ours(error.__traceback__))
+    theirs = _without_ours(error.__traceback__)
+    sys.excepthook(type(error), error.with_traceback(theirs), theirs)
     return FAILED
 
 

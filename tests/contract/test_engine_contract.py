@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import pytest
+
 from conducto.model.states import Cause
 from conducto.testing.engine import FakeEngine, Outcome
 from conducto_local.engine.docker import DockerEngine

@@ -4,6 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from conducto.model.records import (
     AttemptRecord,
     ImageRecord,
@@ -22,8 +25,6 @@ from conducto_local.store.errors import (
 )
 from conducto_local.store.port import Store, Turn
 from conducto_local.store.sqlite import PAGE, SqliteStore
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 LONG = "echo " + "x" * 500
 

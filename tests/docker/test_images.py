@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import uuid
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from conducto.images.contexts import TAR_END, pack_files
 from conducto.model.images import ImageSpec
 from conducto_local.engine.address import Address
@@ -18,8 +21,7 @@ from conducto_local.ports import BuiltImage, ImageError
 from support.stand_ins import call, ensure
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
-    from pathlib import Path
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from conducto.model.records import ImageState
 
@@ -252,9 +254,8 @@ async def test_code_is_copied_and_mapped(builder: Builder, busybox_base: str, co
 
     assert image.workdir == "/mnt/conducto"
     assert image.path_map == {str(code): "/mnt/conducto"}
-    assert (
-        run(image, "pwd; ./run.sh; ls -A") == "/mnt/conducto\nran\n.dockerignore\nmain.py\nrun.sh\n"
-    )
+    listed = ".dockerignore\nmain.py\nrun.sh\n"
+    assert run(image, "pwd; ./run.sh; ls -1A") == f"/mnt/conducto\nran\n{listed}"
 
 
 async def test_workdir_stays_when_asked(builder: Builder, busybox_base: str, code: Path) -> None:
@@ -266,7 +267,7 @@ async def test_workdir_stays_when_asked(builder: Builder, busybox_base: str, cod
     )
 
     assert image.workdir == "/srv"
-    assert run(image, "pwd; ls /mnt/conducto") == "/srv\nmain.py\n"
+    assert run(image, "pwd; ls -1 /mnt/conducto") == "/srv\nmain.py\n"
 
 
 async def test_copied_repository_keeps_its_history(
@@ -280,7 +281,7 @@ async def test_copied_repository_keeps_its_history(
     image, _log = await build(builder, image=busybox_base, copy_dir=str(code), copies_git=True)
 
     sha = (await _git(code, "rev-parse", "HEAD")).strip()
-    assert run(image, "echo $CONDUCTO_GIT_SHA; ls -A") == f"{sha}\n.git\nmain.py\n"
+    assert run(image, "echo $CONDUCTO_GIT_SHA; ls -1A") == f"{sha}\n.git\nmain.py\n"
 
 
 async def test_repository_is_cloned_once_a_launch(
@@ -368,7 +369,7 @@ async def test_dockerfile_sees_its_folder_and_arguments(
     )
 
     assert log.steps[:2] == ["queued", "building"]
-    assert run(image, "cat /who; ls -A /app") == "me\n.dockerignore\ndocker\nmain.py\n"
+    assert run(image, "cat /who; ls -1A /app") == "me\n.dockerignore\ndocker\nmain.py\n"
 
 
 async def test_folder_of_the_dockerfile_is_the_context(
@@ -459,13 +460,14 @@ async def test_npm_installs_what_the_code_names(
 ) -> None:
     npm = r"""printf '#!/bin/sh\npwd; cat package.json; mkdir node_modules\n' > /bin/npm"""
     text = f"FROM {busybox_base}\nRUN {npm}; chmod +x /bin/npm\n"
-    (code / "package.json").write_text('{"dependencies": {}}\n')
+    package = json.dumps({"name": uuid.uuid4().hex})
+    (code / "package.json").write_text(f"{package}\n")
     (code / "node_modules/host").mkdir(parents=True)
 
     image, log = await build(builder, dockerfile_text=text, install_npm=True, copy_dir=str(code))
 
-    assert '/mnt/conducto\n{"dependencies": {}}\n' in log.text
-    assert run(image, "ls; ls node_modules") == "main.py\nnode_modules\npackage.json\n"
+    assert f"/mnt/conducto\n{package}\n" in log.text
+    assert run(image, "ls -1; ls -1 node_modules") == "main.py\nnode_modules\npackage.json\n"
 
 
 async def test_npm_without_package_json_says_so(
@@ -484,6 +486,48 @@ async def test_large_code_streams(builder: Builder, busybox_base: str, code: Pat
     image, _log = await build(builder, image=busybox_base, copy_dir=str(code))
 
     assert run(image, "wc -c < big").strip() == str(64 << 20)
+
+
+async def test_code_that_the_engine_refuses_is_no_lost_engine(
+    builder: Builder, busybox_base: str, code: Path
+) -> None:
+    with (code / "big").open("wb") as file:
+        file.truncate(16 << 20)
+    text = f"FROM {busybox_base}\nRUN echo > /mnt\n"
+
+    message, _log = await fail(builder, dockerfile_text=text, copy_dir=str(code))
+
+    assert "engine stopped taking the files" in message or "cannot be copied" in message
+
+
+async def test_build_that_nobody_waits_for_ends(builder: Builder, busybox_base: str) -> None:
+    command = f"sleep {1000 + uuid.uuid4().int % 100000}"
+    text = f"FROM {busybox_base}\nRUN {command}\n"
+    task = asyncio.create_task(builder.build(ImageSpec(name="a", dockerfile_text=text), Log()))
+    assert await _comes_true(lambda: _runs_here(command))
+    task.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await _comes_true(lambda: not _runs_here(command))
+
+
+async def _comes_true(condition: Callable[[], bool]) -> bool:
+    for _ in range(200):
+        if condition():
+            return True
+        await asyncio.sleep(0.1)
+    return False
+
+
+def _runs_here(command: str) -> bool:
+    """Return whether a process of this machine, in a container or not, runs a command."""
+    wanted = command.replace(" ", "\0").encode() + b"\0"
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):  # gone since it was listed
+            if path.read_bytes() == wanted:
+                return True
+    return False
 
 
 async def test_nothing_is_left_of_the_work(builder: Builder, busybox_base: str, code: Path) -> None:

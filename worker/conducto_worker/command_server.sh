@@ -68,7 +68,7 @@ _cs_write() { printf '#!%s\n%s\n' "$_cs_shell" "$_cs_script" >"$_cs_file"; }
 eval '_cs_job() {
     (
         trap - INT
-        cd "$_cs_cwd" || { printf "cannot enter the working directory %s\n" "$_cs_cwd" >&2; exit 126; }
+        cd "$_cs_cwd" 2>/dev/null || { printf "cannot enter the working directory %s\n" "$_cs_cwd" >&2; exit 126; }
         _cs_base
         _cs_env
         exec "$_cs_shell" "$_cs_file"

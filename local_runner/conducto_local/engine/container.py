@@ -2,11 +2,10 @@
 
 from typing import Any
 
-from conducto_worker.command_server import RUN_DIRECTORY, server_argv
-
 from conducto_local.engine.address import Address
 from conducto_local.engine.run_args import apply_run_args
 from conducto_local.ports import WorkerSpec
+from conducto_worker.command_server import RUN_DIRECTORY, server_argv
 
 SOCKET = "/var/run/docker.sock"
 _GB = 2**30

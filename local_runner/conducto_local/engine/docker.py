@@ -24,6 +24,7 @@ _STREAMS = {"stream": True, "stdin": True, "stdout": True, "stderr": True}
 #: Exit code that the engine notes when a container's first program does not exist.
 _NO_PROGRAM = 127
 _OPEN_SECONDS = 20
+_READY_SECONDS = 120
 
 
 class DockerEngine:
@@ -169,7 +170,11 @@ class DockerEngine:
             await self.http.call("POST", f"{path}/start")
         except ApiError as error:
             raise await self._cannot_start(worker, spec, error) from error
-        if await ready is None:
+        try:
+            first = await asyncio.wait_for(ready, _READY_SECONDS)
+        except TimeoutError:
+            first = None
+        if first is None:
             said = words.decode("utf-8", "replace").strip()
             raise WorkerStartError(
                 f"image {spec.image!r}: the command server did not come up in container "

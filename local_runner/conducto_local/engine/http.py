@@ -173,7 +173,6 @@ class _Connection:
     def close(self) -> None:
         self._writer.close()
 
-
     async def wait_closed(self) -> None:
         self.close()
         with suppress(OSError):

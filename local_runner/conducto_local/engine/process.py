@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from conducto.model.states import Cause
-
 from conducto_local.ports import (
     EngineError,
     EngineInfo,

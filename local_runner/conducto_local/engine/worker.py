@@ -7,11 +7,10 @@ from http import HTTPStatus
 from typing import Any
 
 from conducto.model.states import Cause
-from conducto_worker.command_server import READY, JobEncoder, OutputParser, ServerProtocolError
-
 from conducto_local.engine.attach import Attachment
 from conducto_local.engine.http import ApiError, HttpClient
 from conducto_local.ports import EngineError, Exit, Job, Output, Stream, WorkerSpec
+from conducto_worker.command_server import READY, JobEncoder, OutputParser, ServerProtocolError
 
 #: Processes of a namespace whose first process is not our server must not be signalled: an exec'd
 #: shell has parent 0 only if the container has a process namespace of its own.

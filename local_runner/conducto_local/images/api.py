@@ -13,7 +13,7 @@ from conducto_local.engine.http import HttpClient, Response, error_message
 from conducto_local.images.credentials import registry_header
 from conducto_local.images.progress import Progress, plain
 from conducto_local.images.transcript import Transcript
-from conducto_local.ports import ImageError
+from conducto_local.ports import EngineError, ImageError
 
 #: Label of containers that exist only while an image is made; the value in images is empty,
 #: because they would hand it on to every container.
@@ -120,10 +120,25 @@ class EngineImages:
         }
         if await self.has_buildkit():
             params["version"] = "2"
-        answer = await self.http.request(
-            "POST", "/build", params=params, headers=_TAR, body=context
-        )
+        answer = await self._send("POST", "/build", params, context)
         return (await _follow(answer, log)).error
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, str],
+        tar: bytes | AsyncIterator[bytes],
+    ) -> Response:
+        try:
+            return await self.http.request(method, path, params=params, headers=_TAR, body=tar)
+        except EngineError as error:
+            # The engine hangs up in the middle of what it refuses; is it there at all?
+            await (await self.http.request("GET", "/_ping")).read()
+            raise ImageError(
+                "the engine stopped taking the files; is its disk full, or has the image a file "
+                f"where a directory must be? ({error})"
+            ) from error
 
     async def has_buildkit(self) -> bool:
         """Return whether the engine builds with BuildKit inside itself."""
@@ -190,13 +205,8 @@ class EngineImages:
         Raises:
             ImageError: the engine refused it.
         """
-        answer = await self.http.request(
-            "PUT",
-            f"/containers/{container}/archive",
-            params={"path": "/"},
-            headers=_TAR,
-            body=tar,
-        )
+        path = f"/containers/{container}/archive"
+        answer = await self._send("PUT", path, {"path": "/"}, tar)
         await _expect(answer, "the code cannot be copied into the image")
 
     async def commit(self, container: str, reference: str, config: Mapping[str, Any]) -> None:

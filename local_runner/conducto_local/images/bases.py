@@ -10,7 +10,6 @@ from conducto.images import contexts, dockerfiles, layers
 from conducto.images.contexts import Context, Digests
 from conducto.model.images import ImageSpec
 from conducto.model.records import ImageState
-
 from conducto_local.images.api import EngineImages, ImageInfo
 from conducto_local.images.flights import Flights
 from conducto_local.images.transcript import Transcript

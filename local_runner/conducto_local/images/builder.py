@@ -14,7 +14,6 @@ from conducto.images import contexts, install, layers, wheel
 from conducto.images.contexts import ContextError
 from conducto.model.images import CODE_DIR, ImageSpec
 from conducto.model.records import ImageState
-
 from conducto_local.engine.http import HttpClient
 from conducto_local.images import bases
 from conducto_local.images.api import EngineImages, with_env

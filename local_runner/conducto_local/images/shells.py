@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 
 from conducto.images.layers import SHELLS
 from conducto.model.images import AUTO_SHELL
-
 from conducto_local.images.api import EngineImages, ImageInfo
 from conducto_local.ports import ImageError
 

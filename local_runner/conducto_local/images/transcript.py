@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from conducto.model.records import ImageState
-
 from conducto_local.ports import BuildLog, ImageError
 
 #: Lines of a failed build that its message ends with.

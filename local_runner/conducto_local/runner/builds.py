@@ -4,7 +4,6 @@ import asyncio
 import time
 
 from conducto.model.records import ImageState
-
 from conducto_local.logs import LogDirectory, LogWriter
 from conducto_local.ports import BuiltImage, ImageBuilder, ImageError
 from conducto_local.runner.live import LivePipeline

@@ -18,7 +18,6 @@ from conducto.semantics.resolve import Limits, check_sizes, resolve_generated
 from conducto.semantics.rules import cause_of_exit
 from conducto.tree.launch_form import from_wire_document
 from conducto.tree.paths import expand
-
 from conducto_local.home import Home
 from conducto_local.logs import LogDirectory, LogWriter
 from conducto_local.ports import BuiltImage, Job, Mount, Stream, WorkerSpec

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 from conducto.semantics.dispatch import Dispatcher
 from conducto.semantics.resolve import Limits
-
 from conducto_local.ports import Engine, EngineInfo, ImageBuilder
 
 

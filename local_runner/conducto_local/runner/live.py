@@ -21,7 +21,6 @@ from conducto.semantics.dispatch import Limit, Ticket
 from conducto.semantics.live import Change, LiveTree
 from conducto.semantics.machine import advance, settled
 from conducto.semantics.pools import PoolKind, kind_of
-
 from conducto_local.ports import BuiltImage, ImageBuilder
 from conducto_local.runner.containers import Container
 from conducto_local.store.port import Turn
@@ -108,6 +107,7 @@ class LivePipeline:
         self.version = 1
         self.subscribers = 0
         self.has_network = False
+        self.network_lock = asyncio.Lock()
         self.started: float | None = record.standing.started
         self.ended: float | None = record.standing.ended
         self._news = asyncio.Event()

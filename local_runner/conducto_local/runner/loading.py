@@ -10,7 +10,6 @@ from conducto.model.records import ImageRecord, PipelineRecord
 from conducto.model.states import State
 from conducto.semantics.live import LiveTree
 from conducto.semantics.resolve import resolve, resolve_generated
-
 from conducto_local.runner.flights import unpack_form
 from conducto_local.runner.live import LiveImage, LivePipeline
 from conducto_local.store.port import Store
@@ -60,9 +59,7 @@ def load(store: Store, record: PipelineRecord) -> LivePipeline:
         pipeline.nodes.update(generated.nodes)
         pipeline.images.update(generated.images)
     tree = LiveTree(pipeline, store.nodes(record.id), armed=record.armed)
-    for path, number in store.newest_attempts(record.id).items():
-        if path not in tree.nodes:
-            tree.past[path] = number
+    tree.count_on(store.newest_attempts(record.id))
     return LivePipeline(
         record,
         pipeline,

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from conducto.model.images import AUTO_SHELL, ImageSpec
 from conducto.model.records import ImageState
-
 from conducto_local.ports import BuildLog, BuiltImage, ImageError
 
 _SHELLS = ("bash", "ash", "zsh", "sh")

@@ -16,7 +16,6 @@ from conducto.model.states import Cause, State
 from conducto.semantics import events as ev
 from conducto.semantics.dispatch import Ticket
 from conducto.semantics.pools import PoolKind, kind_of, owner_of
-
 from conducto_local.home import Home
 from conducto_local.logs import LogDirectory
 from conducto_local.ports import BuiltImage, EngineError, ImageBuilder, ImageError, WorkerStartError
@@ -38,7 +37,7 @@ from conducto_local.runner.flights import (
 )
 from conducto_local.runner.kit import Kit
 from conducto_local.runner.live import Flight, LiveImage, LivePipeline
-from conducto_local.store.errors import StoreError
+from conducto_local.store.errors import StoreError, StoreFullError
 from conducto_local.store.port import Store, Turn
 
 logger = logging.getLogger(__name__)
@@ -380,11 +379,12 @@ class Scheduler:
         async def start() -> Any:
             await kit.open()
             network = f"conducto_network_{live.id}"
-            if not live.has_network:
-                live.has_network = True
-                await kit.engine.ensure_network(
-                    network, {LABEL_PIPELINE: live.id, LABEL_PROFILE: self._home.profile}
-                )
+            async with live.network_lock:  # the second container must wait for the network, too
+                if not live.has_network:
+                    await kit.engine.ensure_network(
+                        network, {LABEL_PIPELINE: live.id, LABEL_PROFILE: self._home.profile}
+                    )
+                    live.has_network = True
             name = f"conducto_worker_{live.id}_{next(self._numbers)}"
             return await kit.engine.start_worker(
                 worker_spec(flight, image, self._home, name, network)
@@ -445,14 +445,18 @@ class Scheduler:
                 now = {pipeline: turns[0] for pipeline, turns in self._unsaved.items()}
                 self._store.save_all(now)
                 self._unsaved = {p: t[1:] for p, t in self._unsaved.items() if len(t) > 1}
-        except StoreError as error:
+        except StoreFullError as error:
             self._store_is_full(error)
             return
+        except StoreError:
+            # A bug of ours. Trying again would keep every pipeline from being written down.
+            logger.exception("a turn was not written", extra={"pipelines": list(self._unsaved)})
+            self._unsaved.clear()
         saved, self._saved = self._saved, None
         if saved is not None:
             saved.set_result(None)
 
-    def _store_is_full(self, error: StoreError) -> None:
+    def _store_is_full(self, error: StoreFullError) -> None:
         """What was not written waits; nothing starts that is not written first."""
         logger.error("store does not take what happened", extra={"why": str(error)})
         for live in self.live.values():

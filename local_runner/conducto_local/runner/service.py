@@ -23,7 +23,6 @@ from conducto.model.states import FINISHED, State
 from conducto.semantics import events as ev
 from conducto.semantics.resolve import check_sizes, resolve
 from conducto.service.port import NotFoundError, RefusedError
-
 from conducto_local.home import Home
 from conducto_local.ports import Stream
 from conducto_local.runner import builds, loading, views

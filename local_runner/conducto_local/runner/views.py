@@ -8,7 +8,6 @@ from conducto.model.nodes import ancestors
 from conducto.model.records import AttemptRecord, NodeChange, PipelineRecord
 from conducto.model.states import NodeType, State
 from conducto.semantics.live import LiveGroup, LiveNode
-
 from conducto_local.runner.live import LivePipeline
 
 

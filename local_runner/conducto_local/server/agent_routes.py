@@ -10,7 +10,6 @@ from conducto.model.calls import NoParams, StopParams, Stopping
 from conducto.service.handlers import Call
 from conducto.service.port import Pipelines, RefusedError
 from conducto.service.routes import ROUTES, AnyRoute, Permission, Route
-
 from conducto_local.agent_files import AgentState
 
 _SHOWN = 3

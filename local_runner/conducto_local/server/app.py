@@ -5,11 +5,6 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator
 
-from conducto.model.base import Record
-from conducto.service import problems
-from conducto.service.dispatch import Answer, Service, encode
-from conducto.service.problems import ProblemError
-from conducto.service.routes import WEBSOCKET
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,6 +12,11 @@ from starlette.routing import Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from conducto.model.base import Record
+from conducto.service import problems
+from conducto.service.dispatch import Answer, Service, encode
+from conducto.service.problems import ProblemError
+from conducto.service.routes import WEBSOCKET
 from conducto_local.server.guard import SUBPROTOCOL, Guard, denier
 
 logger = logging.getLogger(__name__)

@@ -9,13 +9,14 @@ import hmac
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
-from conducto.model.api import Problem
-from conducto.service import problems
-from conducto.service.dispatch import encode
 from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
+
+from conducto.model.api import Problem
+from conducto.service import problems
+from conducto.service.dispatch import encode
 
 HOST_NAMES = ("127.0.0.1", "localhost", "[::1]")
 SUBPROTOCOL = "conducto.v1"

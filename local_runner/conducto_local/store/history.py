@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from conducto.model.records import AttemptRecord, NodeChange
 from conducto.model.states import FINISHED
-
 from conducto_local.store.errors import HistoryError
 
 

@@ -21,7 +21,6 @@ from conducto.model.records import (
     NodeState,
     PipelineRecord,
 )
-
 from conducto_local.store import rows
 from conducto_local.store.errors import (
     DuplicatePipelineError,

@@ -178,7 +178,7 @@ def check_command(command: Any) -> str:
     size = len(command.encode("utf-8", "surrogatepass"))
     if size > MAX_COMMAND_BYTES:
         raise ValueError(
-            "command is %d bytes long, at most %d are accepted; put it into a file of the image"
-            % (size, MAX_COMMAND_BYTES)
+            f"command is {size} bytes long, at most {MAX_COMMAND_BYTES} are accepted; "
+            "put it into a file of the image"
         )
     return command

@@ -154,7 +154,7 @@ class Dispatcher:
         self._let_next_in(ticket)
 
     def _let_next_in(self, ticket: Ticket) -> None:
-        """Put one ticket per group with room, of those ``ticket`` counts in, back into the queue."""
+        """Of each group that ``ticket`` counts in and that has room, put one ticket back."""
         for limit in ticket.limits:
             use = self._uses.get(limit.key)
             while use is not None and use.aside and use.used < limit.room:

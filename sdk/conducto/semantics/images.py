@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import ValidationError
+
 from conducto.model.images import AUTO_SHELL, ImageSpec
 from conducto.semantics.errors import DefinitionError
-from pydantic import ValidationError
 
 _OLD_NAMES = {
     "install_pip": "reqs_py",

@@ -286,6 +286,19 @@ class LiveTree:
             self.record(group)
         return moved
 
+    def count_on(self, newest: Mapping[str, int]) -> None:
+        """Number the next attempts behind those of the history, ``{path: newest attempt}``.
+
+        A node that was generated anew and never queued does not know of its namesake's attempts,
+        and one that is to be generated again is not there yet.
+        """
+        for path, number in newest.items():
+            node = self.nodes.get(path)
+            if node is None:
+                self.past[path] = number
+            else:
+                node.attempt = max(node.attempt, number)
+
     def counts(self, node: LiveNode) -> Counts:
         """Return the Execs of the subtree of ``node`` by state."""
         numbers = node.counts if isinstance(node, LiveGroup) else contribution(node)

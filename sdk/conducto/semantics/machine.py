@@ -57,7 +57,7 @@ class _Step:
         self.tree = tree
         self.commands: list[ev.Command] = []
 
-    def take_in(self, event: ev.Event) -> None:
+    def take_in(self, event: ev.Event) -> None:  # noqa: C901, PLR0912  one line an event
         tree = self.tree
         match event:
             case ev.Armed():

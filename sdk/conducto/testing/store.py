@@ -2,10 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 
-from conducto_local.store.errors import DuplicatePipelineError, UnknownPipelineError
-from conducto_local.store.history import check_changes, may_replace, overwritten, prefix_of
-from conducto_local.store.port import Turn
-
 from conducto.model.records import (
     AttemptRecord,
     ImageRecord,
@@ -13,6 +9,9 @@ from conducto.model.records import (
     NodeState,
     PipelineRecord,
 )
+from conducto_local.store.errors import DuplicatePipelineError, UnknownPipelineError
+from conducto_local.store.history import check_changes, may_replace, overwritten, prefix_of
+from conducto_local.store.port import Turn
 
 
 class _Kept:

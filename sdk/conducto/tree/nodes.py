@@ -95,7 +95,7 @@ class Exec(Node):
         command: A shell script. It is done if its last command exits with 0.
     """
 
-    __slots__ = ("command", "is_notebook")
+    __slots__ = ("_unfindable", "command", "is_notebook")
 
     def __init__(self, command: Union[str, Callable[..., Any]], *args: Any, **kwargs: Any) -> None:
         """Make a node of a shell command or of a Python function.
@@ -111,6 +111,7 @@ class Exec(Node):
             ValueError: positional arguments for a shell script, or a parameter given twice.
         """
         self.is_notebook = False
+        self._unfindable: Optional[str] = None  # why a container cannot find the function
         if isinstance(command, str):
             if args:
                 raise ValueError(
@@ -121,10 +122,11 @@ class Exec(Node):
                 kwargs = parameters.merge(kwargs, kwargs.pop("params"))
             self.command = unindent(command)
         elif callable(command):
-            from conducto.native import command_of
+            from conducto.native import command_of, problem_of
 
             params = parameters.merge({}, kwargs.pop("params", None))
             self.command = command_of(command, args, kwargs)
+            self._unfindable = problem_of(command)
             kwargs = {k: v() if callable(v) else v for k, v in params.items()}
         else:
             raise TypeError(

@@ -175,6 +175,8 @@ def _check_code(root: Node) -> None:
     expander = Expander(strict=True)
     for node in root.stream():
         if isinstance(node, Exec) and paths.END in node.command:
+            if node._unfindable is not None:
+                raise _error(node, node._unfindable)
             expander.command(node)
 
 

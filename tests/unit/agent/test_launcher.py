@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from conducto.client import Client, Endpoint, HttpTransport
 from conducto_local.agent_files import AgentFiles, AgentState
 from conducto_local.home import Home, open_home

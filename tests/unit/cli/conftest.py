@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 
 import pytest
+
 from conducto.cli.commands import main
 from conducto.client import Client
 from conducto.service.dispatch import Service

@@ -1,4 +1,5 @@
 import pytest
+
 from conducto.cli.addresses import UsageError, expand, node_path
 
 PATHS = ["/", "/tests", "/tests/auth", "/tests/auth/login", "/tests/unit", "/deploy", "/odd[1]*"]

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 
 import pytest
+
 from conducto.cli.attach import PlainView, last_line, watch
 from conducto.cli.session import stay
 from conducto.client import ApiError, Client

@@ -2,6 +2,7 @@ import json
 from collections.abc import Callable
 
 import pytest
+
 from conducto.model.api import Action
 from conducto.model.states import Cause, State
 from unit.cli.trees import CountingPipelines, record, view

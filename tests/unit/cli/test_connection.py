@@ -1,4 +1,5 @@
 import pytest
+
 from conducto.cli.addresses import UsageError
 from conducto.cli.connection import ENGINE_PROBLEM, guarded
 from conducto.client import AgentUnreachableError, ApiError

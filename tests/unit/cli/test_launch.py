@@ -2,6 +2,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from conducto.cli.launch import launch_cloud
 from conducto.cli.local_launch import program_of, request_of, submit
 from conducto.client import Client

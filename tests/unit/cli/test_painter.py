@@ -2,6 +2,7 @@ import io
 
 import pyte
 import pytest
+
 from conducto.cli.view.painter import Painter, coloured, is_live_terminal, wants_colour
 from conducto.cli.view.text import Line, Role, Span
 

@@ -1,4 +1,5 @@
 import pytest
+
 from conducto.cli.view.model import PipelineModel
 from conducto.cli.view.screen import Frame, render
 from conducto.cli.view.text import ASCII_MARKS, UNICODE_MARKS, text_of, width

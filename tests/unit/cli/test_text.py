@@ -1,4 +1,5 @@
 import pytest
+
 from conducto.cli.view.text import (
     ASCII_MARKS,
     UNICODE_MARKS,

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from conducto.model.api import EventBatch, NodeView, PipelineSummary
 from conducto.model.nodes import ancestors
 from conducto.model.records import Counts, ImageRecord, NodeChange, PipelineRecord
-from conducto.model.states import NodeType, State
+from conducto.model.states import State
 from conducto.testing.pipelines import FakePipelines
 
 FILE = "/home/ada/pipeline.py"
@@ -105,19 +105,3 @@ def ended(path: str, state: State, **attempt: object) -> NodeView:
 def running(path: str, since: float) -> NodeView:
     attempt = {"path": path, "number": 1, "state": State.RUNNING, "started": since}
     return view(path, state=State.RUNNING, attempts=[attempt])
-
-
-__all__ = [
-    "FILE",
-    "CountingPipelines",
-    "NodeType",
-    "batch",
-    "change",
-    "ended",
-    "record",
-    "running",
-    "small_tree",
-    "summary",
-    "view",
-    "wide_tree",
-]

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from conducto_local.engine.address import Address, candidates, unreachable
 from conducto_local.engine.docker import DockerEngine
 from conducto_local.ports import EngineError

@@ -1,9 +1,10 @@
 """How a container's streams are told apart."""
 
 import pytest
-from conducto_local.engine.attach import FrameDecoder
 from hypothesis import given
 from hypothesis import strategies as st
+
+from conducto_local.engine.attach import FrameDecoder
 
 FRAMES = st.lists(st.tuples(st.sampled_from(["stdout", "stderr"]), st.binary(max_size=40)))
 

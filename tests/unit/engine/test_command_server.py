@@ -5,6 +5,9 @@ import os
 import subprocess
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from conducto_worker.command_server import (
     READY,
     Finished,
@@ -14,8 +17,6 @@ from conducto_worker.command_server import (
     Stream,
     server_argv,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 NONCE = "0123456789abcdef"
 STDOUT_TRAILER = b"\x1e0123456789abcdef 3 1 4096\n"

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+
 from conducto_local.engine.address import Address
 from conducto_local.engine.attach import attach
 from conducto_local.engine.http import ApiError, HttpClient

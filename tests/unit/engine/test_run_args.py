@@ -4,6 +4,7 @@ import shlex
 from typing import Any
 
 import pytest
+
 from conducto_local.engine.address import Address
 from conducto_local.engine.container import create_body
 from conducto_local.engine.run_args import RunArgsError, apply_run_args

@@ -1,6 +1,7 @@
 """Small parts of the talk with the engine."""
 
 import pytest
+
 from conducto_local.images.api import split_reference, with_env
 
 

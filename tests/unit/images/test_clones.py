@@ -4,6 +4,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from conducto_local.images.clones import Checkout, Clones, git_sha, without_password
 from conducto_local.images.transcript import Transcript
 from conducto_local.ports import ImageError

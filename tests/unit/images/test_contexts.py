@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from conducto.images import contexts
 from conducto.images.contexts import ContextError, Digests, pack, read_context, tree_hash
 from conducto.images.ignore import Ignore

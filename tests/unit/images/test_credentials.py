@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from conducto_local.images.credentials import registry_header, registry_of
 
 

@@ -1,6 +1,7 @@
 """What is read out of users' Dockerfiles."""
 
 import pytest
+
 from conducto.images.dockerfiles import base_references, without_syntax
 
 

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+
 from conducto.model.records import ImageState
 from conducto_local.images.flights import Flights
 from conducto_local.images.transcript import Transcript

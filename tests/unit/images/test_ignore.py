@@ -1,6 +1,7 @@
 """The rules of .dockerignore."""
 
 import pytest
+
 from conducto.images.ignore import Ignore
 
 

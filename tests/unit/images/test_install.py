@@ -4,6 +4,7 @@ import shutil
 import subprocess
 
 import pytest
+
 from conducto.images import install, scripts
 from conducto.images.install import Install, plan_install, wants_client
 from conducto.model.images import ImageSpec

@@ -1,6 +1,7 @@
 """Names of layers and the order of steps."""
 
 import pytest
+
 from conducto.images import layers
 from conducto.model.images import ImageSpec
 from conducto.model.records import ImageState

@@ -8,6 +8,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
 from conducto.images import wheel
 
 ROOT = Path(__file__).parents[3]

@@ -1,12 +1,18 @@
 """The errors that pipelines written for the original may count on: type and text."""
 
+# ruff: noqa: UP006, UP007, UP035
+# The older spellings of annotations are what is tested.
+
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, Union
+from typing import TYPE_CHECKING, Any, Dict, List, Union
 
 import pytest
 
 import conducto as co
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def two_children() -> co.Serial:
@@ -95,7 +101,11 @@ CASES = [
     (something_else_as_child, TypeError, "only a node can be a child, got 3"),
     (lambda: co.Serial()["zz"], KeyError, "'zz'"),
     (lambda: list(co.Serial()), TypeError, "'Serial' object is not iterable"),  # type: ignore[call-overload]
-    (lambda: co.Exec("x", name="a"), ValueError, "Cannot assign name=a outside of a context manager."),
+    (
+        lambda: co.Exec("x", name="a"),
+        ValueError,
+        "Cannot assign name=a outside of a context manager.",
+    ),
     (slash_in_name, ValueError, "Disallowed character in name, may not use '/': a/b"),
     (inner_block_left_open, Exception, "Node context error: "),
     (lambda: co.Exec("x", image="a", image_name="b"), AssertionError, "can only specify one image"),
@@ -117,13 +127,21 @@ CASES = [
         ValueError,
         "The following Conducto parameters were specified twice: cpu",
     ),
-    (lambda: co.Exec("x", zz=1), TypeError, "Node.__init__() got an unexpected keyword argument 'zz'"),
+    (
+        lambda: co.Exec("x", zz=1),
+        TypeError,
+        "Node.__init__() got an unexpected keyword argument 'zz'",
+    ),
     (lambda: co.Exec("x", imge="a"), TypeError, "did you mean 'image'?"),
     (lambda: co.Parallel(stop_on_error=True), TypeError, "got an unexpected keyword argument"),
     (lambda: co.Exec("x", tags=["a", 1]), TypeError, "Expected list of strings, but got 1"),
     (lambda: co.Exec("x", tags={"a": 1}), TypeError, "Cannot convert {'a': 1} to list of strings."),
     (lambda: co.Serial(max_concurrent=0), Exception, "Cannot specify no concurrent nodes"),
-    (lambda: co.Exec("x", max_concurrent=2), ValueError, "max_concurrent=2 cannot be set on an Exec"),
+    (
+        lambda: co.Exec("x", max_concurrent=2),
+        ValueError,
+        "max_concurrent=2 cannot be set on an Exec",
+    ),
     (
         lambda: co.Serial(docker_run_args="--cpus 3"),
         ValueError,
@@ -149,27 +167,47 @@ CASES = [
     (
         lambda: co.Exec(several, 1),
         TypeError,
-        "Unsupported parameter types of several: [('a', 'VAR_POSITIONAL')] "
-        "- Only POSITIONAL_OR_KEYWORD is allowed.",
+        (
+            "Unsupported parameter types of several: [('a', 'VAR_POSITIONAL')] "
+            "- Only POSITIONAL_OR_KEYWORD is allowed."
+        ),
     ),
     (lambda: co.Exec(keyword, 1, b=2), TypeError, "[('b', 'KEYWORD_ONLY')]"),
     (
         lambda: co.Exec(integer, "1"),
         TypeError,
-        "Argument a='1' <class 'str'> for function integer is not compatible "
-        "with expected type: <class 'int'>",
+        (
+            "Argument a='1' <class 'str'> for function integer is not compatible "
+            "with expected type: <class 'int'>"
+        ),
     ),
-    (lambda: co.Exec(listed, ["a"]), TypeError, "not compatible with expected type: typing.List[int]"),
+    (
+        lambda: co.Exec(listed, ["a"]),
+        TypeError,
+        "not compatible with expected type: typing.List[int]",
+    ),
     (lambda: co.Exec(real, 1), TypeError, "not compatible with expected type: <class 'float'>"),
     (lambda: co.Exec(integer), TypeError, "integer() missing 1 required positional argument: 'a'"),
-    (lambda: co.Exec(integer, 1, "", 3), TypeError, "integer() takes from 1 to 2 positional arguments"),
-    (lambda: co.Exec(integer, 1, c=2), TypeError, "integer() got an unexpected keyword argument 'c'"),
+    (
+        lambda: co.Exec(integer, 1, "", 3),
+        TypeError,
+        "integer() takes from 1 to 2 positional arguments",
+    ),
+    (
+        lambda: co.Exec(integer, 1, c=2),
+        TypeError,
+        "integer() got an unexpected keyword argument 'c'",
+    ),
     (
         lambda: co.Exec(either, 1),
         TypeError,
         "Only Union[T, None] is allowed, i.e., Optional[T], got typing.Union[int, str]",
     ),
-    (lambda: co.Exec(mapped, {}), TypeError, "Only typing.List[T] is allowed, got typing.Dict[str, int]"),
+    (
+        lambda: co.Exec(mapped, {}),
+        TypeError,
+        "Only typing.List[T] is allowed, got typing.Dict[str, int]",
+    ),
     (
         lambda: co.Notebook("x.ipynb", a=[1]),
         Exception,
@@ -179,10 +217,12 @@ CASES = [
 
 
 @pytest.mark.parametrize(
-    ("act", "error", "text"), CASES, ids=[f"{index}-{case[2][:40]}" for index, case in enumerate(CASES)]
+    ("act", "error", "text"),
+    CASES,
+    ids=[f"{index}-{case[2][:40]}" for index, case in enumerate(CASES)],
 )
 def test_mistake_has_its_type_and_text(
-    act: Callable[[], Any], error: "type[Exception]", text: str
+    act: Callable[[], Any], error: type[Exception], text: str
 ) -> None:
     with pytest.raises(error) as raised:
         act()
@@ -208,9 +248,13 @@ def test_refused_attachment_changes_nothing() -> None:
 
 
 def test_failing_block_shows_its_own_error() -> None:
-    with pytest.raises(ZeroDivisionError), co.Serial():
-        co.Parallel().__enter__()
-        1 / 0  # noqa: B018
+    def fail_with_an_inner_block_open() -> None:
+        with co.Serial():
+            co.Parallel().__enter__()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail_with_an_inner_block_open()
 
 
 def test_block_after_a_failed_one_is_clean() -> None:

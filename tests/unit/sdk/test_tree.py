@@ -155,9 +155,13 @@ def test_user_set_holds_what_was_written_here() -> None:
 
 
 def test_file_and_line_are_those_of_the_call() -> None:
-    node = co.Parallel(); line = node.line  # noqa: E702
+    node = co.Parallel()
+    line = node.line
 
-    assert (node.file, line) == (__file__, test_file_and_line_are_those_of_the_call.__code__.co_firstlineno + 1)
+    assert (node.file, line) == (
+        __file__,
+        test_file_and_line_are_those_of_the_call.__code__.co_firstlineno + 1,
+    )
 
 
 def test_given_file_and_line_win() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-from typing import Any, Dict
+from typing import Any
 
 import pytest
 
@@ -62,11 +62,11 @@ def sample() -> co.Serial:
     return root
 
 
-def unpacked(text: str) -> Dict[str, Any]:
+def unpacked(text: str) -> dict[str, Any]:
     return json.loads(gzip.decompress(base64.b64decode(text)))  # type: ignore[no-any-return]
 
 
-def by_path(document: Dict[str, Any]) -> Dict[str, Dict[str, Any]]:
+def by_path(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
     paths = {document["nodes"][0]["id"]: ""}
     for parent, child, name in document["edges"]:
         paths[child] = f"{paths[parent]}/{name}"
@@ -262,7 +262,11 @@ def test_truthy_texts_go_out_as_true() -> None:
     root = co.Serial(stop_on_error="False", skip="no", suppress_errors=1)  # type: ignore[arg-type]
     record = unpacked(root.serialize())["nodes"][0]
 
-    assert (record["stop_on_error"], record["skip"], record["suppress_errors"]) == (True, True, True)
+    assert (record["stop_on_error"], record["skip"], record["suppress_errors"]) == (
+        True,
+        True,
+        True,
+    )
 
 
 def test_serialize_leaves_the_tree_as_it_is() -> None:

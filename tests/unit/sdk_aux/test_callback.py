@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+
 from conducto import callback
 
 SHOWN = {"inherited": False, "user_display": True}

@@ -7,6 +7,7 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
+
 from conducto.api import Config, NotAvailableError, UserInputValidation, get_auth_headers
 from conducto.api.config import current_profile
 

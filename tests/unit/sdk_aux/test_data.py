@@ -8,6 +8,7 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
+
 from conducto import data
 from conducto.api import NotAvailableError
 from conducto.data import location

@@ -7,6 +7,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
+
 from conducto import git
 from conducto.integrations import git as hosts
 from conducto.integrations.git import LogType

@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+
 from conducto.util import magic_doc
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ import importlib
 import inspect
 
 import pytest
+
 from conducto import api, schedule, slack
 from conducto.api import NotAvailableError
 from conducto.integrations.slack import AsyncSlack, Slack

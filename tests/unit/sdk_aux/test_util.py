@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 import pytest
+
 from conducto import util
 from conducto.tree.nodes import Exec, Parallel, Serial
 

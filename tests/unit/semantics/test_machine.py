@@ -1,7 +1,6 @@
 """The machine in small stories: events in, states and commands out."""
 
 import pytest
-from support.trees import FAILS, Driver, form, lazy, leaf, parallel, serial
 
 from conducto.model.nodes import Callback
 from conducto.model.states import Cause, State
@@ -10,6 +9,7 @@ from conducto.semantics.errors import TransitionError
 from conducto.semantics.live import LiveTree
 from conducto.semantics.machine import advance, settled
 from conducto.semantics.resolve import resolve_generated
+from support.trees import FAILS, Driver, form, lazy, leaf, parallel, serial
 
 
 def failing(*paths):
@@ -287,7 +287,9 @@ def test_retry_with_double_mem_asks_for_twice_the_memory():
 
 def test_a_group_is_retried_as_a_unit_before_its_sibling_starts():
     callback = on("error", "retry", max_num_retries=1)
-    driver = Driver(serial(parallel("x", "y", name="p", callbacks=[callback]), "b", stop_on_error=False))
+    driver = Driver(
+        serial(parallel("x", "y", name="p", callbacks=[callback]), "b", stop_on_error=False)
+    )
 
     driver.run(lambda path, n: FAILS if path == "/p/x" and n == 1 else None)
 
@@ -387,9 +389,7 @@ def test_nested_lazy():
     driver.generate("/Generate", generated(driver, "/Execute", serial(lazy("in"))))
     driver.pipeline.nodes.update({n.path: n.spec for n in driver.tree.nodes.values()})
     driver.start("/Execute/in/Generate")
-    driver.generate(
-        "/Execute/in/Generate", generated(driver, "/Execute/in/Execute", parallel("x"))
-    )
+    driver.generate("/Execute/in/Generate", generated(driver, "/Execute/in/Execute", parallel("x")))
 
     driver.run()
 

@@ -6,12 +6,12 @@ nothing of the machine's bookkeeping.
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.trees import Driver, form, lazy, leaf, parallel, serial
 
 from conducto.model.states import FINISHED, Cause, State
 from conducto.semantics import events as ev
 from conducto.semantics.live import LiveExec, LiveGroup, LiveTree
 from conducto.semantics.resolve import resolve_generated
+from support.trees import Driver, form, lazy, leaf, parallel, serial
 
 CALLBACKS = st.sampled_from(
     [

@@ -8,6 +8,10 @@ import time
 from collections.abc import Iterator, Mapping
 
 import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+from websockets.typing import Subprotocol
+
 from conducto.client import AgentUnreachableError, ApiError, Client, Endpoint, HttpTransport
 from conducto.model.api import NodeView
 from conducto.model.calls import MAX_BODY, MAX_LAUNCH_BODY
@@ -16,9 +20,6 @@ from conducto.service.port import RefusedError
 from conducto.testing.pipelines import FakePipelines
 from conducto_local.ports import EngineError
 from support.api_server import TOKEN, RunningServer, running_server
-from websockets.exceptions import InvalidStatus
-from websockets.sync.client import connect
-from websockets.typing import Subprotocol
 
 AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
 AGENT = "/api/v1/agent"

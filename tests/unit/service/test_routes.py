@@ -3,6 +3,7 @@
 import re
 
 import pytest
+
 from conducto.model import calls
 from conducto.model.calls import AGENT_STATUS, LOG, STOP_AGENT, Operation
 from conducto.service.openapi import openapi_document

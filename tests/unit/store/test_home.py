@@ -5,6 +5,7 @@ import stat
 from pathlib import Path
 
 import pytest
+
 from conducto_local.home import Home, HomeError, open_home
 
 

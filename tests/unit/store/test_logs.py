@@ -5,10 +5,11 @@ import stat
 from pathlib import Path
 
 import pytest
-from conducto_local.log_lines import LineIndex
-from conducto_local.logs import LogDirectory, LogWriter, Piece
 from hypothesis import given
 from hypothesis import strategies as st
+
+from conducto_local.log_lines import LineIndex
+from conducto_local.logs import LogDirectory, LogWriter, Piece
 from support.limits import files_no_larger_than
 
 

@@ -6,6 +6,7 @@ import stat
 from pathlib import Path
 
 import pytest
+
 from conducto.model.records import PipelineRecord
 from conducto_local.store.errors import StoreError, StoreFullError, StoreVersionError
 from conducto_local.store.schema import MIGRATIONS, OWNED, backup_path

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
 from conducto.model.records import AttemptRecord, NodeChange, NodeState, PipelineRecord
 from conducto.model.states import NodeType, State
 from conducto_local.store.errors import (

@@ -1,0 +1,325 @@
+"""Writes the pages of ``docs/reference`` from the code: ``python docs/generate.py``.
+
+What a page says about a parameter, a command or a callback comes from the code's own signatures,
+docstrings and help texts. What the code cannot say (how a value is inherited, what a script's flag
+does) is in `generate_texts`, in tables that must name everything the code has and nothing else.
+``--check`` writes nothing and fails where a page is not what the code says.
+"""
+
+import argparse
+import contextlib
+import inspect
+import io
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import generate_texts as texts
+
+import conducto as co
+from conducto import callback, flags
+from conducto.cli import commands, data_tools, notebook, profile, slack
+from conducto.image import UNRESOLVED
+from conducto.model import fields
+from conducto.semantics.rules import RETRIES
+from conducto.tree.node import Node
+from conducto.tree.parameters import INHERITED_DEFAULTS
+
+REFERENCE = Path(__file__).resolve().parent / "reference"
+_HEAD = "<!-- Written by docs/generate.py from the code. Do not edit it here. -->"
+
+#: As `conducto.model.fields.parse_duration` knows them.
+_UNITS = ("ns", "us", "ms", "s", "m", "h", "d", "w", "mm", "y")
+
+
+# ---- pieces -----------------------------------------------------------------------------------
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """Return a markdown table."""
+    names = list(head)
+    lines = [names, ["---"] * len(names), *([*row] for row in rows)]
+    return "\n".join("| {} |".format(" | ".join(line)) for line in lines)
+
+
+def prose(text: str) -> str:
+    """Return a docstring's words on one line, as markdown that a table can hold."""
+    return " ".join(text.replace("``", "`").split()).replace("|", "\\|")
+
+
+def described_attributes(kind: type) -> dict[str, str]:
+    """Return ``{attribute: meaning}`` from the ``Attributes:`` section of a class's docstring."""
+    lines = inspect.cleandoc(str(kind.__doc__)).splitlines()
+    found: dict[str, str] = {}
+    name = ""
+    for line in lines[lines.index("Attributes:") + 1 :]:
+        if line and not line.startswith(" "):
+            break
+        entry = re.match(r" {4}(\w+): (.*)", line)
+        if entry is not None:
+            name, found[entry[1]] = entry[1], entry[2]
+        elif name:
+            found[name] += f" {line}"
+    return {key: prose(value) for key, value in found.items()}
+
+
+def captured(call: Callable[[], object]) -> str:
+    """Return what ``call`` prints."""
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output):
+        call()
+    return output.getvalue().strip()
+
+
+def exactly(written: Mapping[str, Any], needed: Iterable[str], what: str) -> None:
+    """Accept a table of this file if it names what the code has and nothing else.
+
+    Raises:
+        SystemExit: it does not.
+    """
+    missing, extra = set(needed) - set(written), set(written) - set(needed)
+    if missing or extra:
+        sys.exit(
+            f"docs/generate_texts.py: {what}: missing {sorted(missing)}, unknown {sorted(extra)}"
+        )
+
+
+def keywords(function: Callable[..., object]) -> dict[str, inspect.Parameter]:
+    """Return the parameters of a constructor but for ``self`` and catch-alls."""
+    kinds = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+    found = inspect.signature(function).parameters
+    return {n: p for n, p in found.items() if n != "self" and p.kind not in kinds}
+
+
+# ---- node parameters --------------------------------------------------------------------------
+
+
+def node_parameters() -> str:
+    """Return the page of the parameters of nodes and images."""
+    shared, serial = keywords(Node.__init__), keywords(co.Serial.__init__)
+    exactly(texts.INHERITANCE, {*shared, *serial}, "INHERITANCE")
+    rows = [_node_row(name, shared, serial) for name in sorted(texts.INHERITANCE)]
+    head = ("Parameter", "Default", "On", "Inherited", "Meaning")
+    return "\n\n".join(
+        [texts.NODE_INTRODUCTION, table(head, rows), _DETAILS, _durations(), _images()]
+    )
+
+
+def _node_row(
+    name: str, shared: Mapping[str, inspect.Parameter], serial: Mapping[str, inspect.Parameter]
+) -> list[str]:
+    parameter = shared[name] if name in shared else serial[name]
+    return [
+        f"`{name}`",
+        _default(name, parameter),
+        _kinds(name, shared, serial),
+        texts.INHERITANCE[name],
+        _meaning(name),
+    ]
+
+
+def _default(name: str, parameter: inspect.Parameter) -> str:
+    value = INHERITED_DEFAULTS.get(name, parameter.default)
+    return f"`{value!r}`"
+
+
+def _kinds(name: str, shared: Mapping[str, object], serial: Mapping[str, object]) -> str:
+    if name == "max_concurrent":
+        return "Serial, Parallel"
+    if name not in shared:
+        return "Serial"
+    return "all" if name in serial else "Exec, Parallel"
+
+
+def _meaning(name: str) -> str:
+    attributes = {**described_attributes(Node), **described_attributes(co.Serial), **texts.MEANINGS}
+    if name in attributes:
+        return attributes[name]
+    return prose(str(getattr(Node, name).__doc__).split("\n\n", maxsplit=1)[0])
+
+
+_DETAILS = f"""Values are checked when the tree is printed or launched, and errors name the node:
+
+- `cpu` and `mem` are numbers above 0; fractions are fine. `mem` is in GB (2**30 bytes). What is
+  larger than the machine is refused at launch.
+- `gpu` is a whole number from 0 to 4.
+- `env` holds texts: `{{"NAME": "value"}}`. Numbers must be written as texts.
+- `max_concurrent` is a whole number of at least 1.
+- `docker_run_args` are flags of `docker run`, as a list or one text. {", ".join(f"`{a}`" for a in fields.FORBIDDEN_DOCKER_ARGS)}
+  are refused: use `cpu` and `mem`; nodes of a pipeline share a network of their own.
+- A command may have up to {fields.MAX_COMMAND_BYTES // 2**20} MB and no NUL character.
+- `container_reuse_context` is `co.ContainerReuseContext.NEW` (`{fields.NEW!r}`), `.GLOBAL`
+  (`{fields.GLOBAL!r}`) or `None`. The older `co.SameContainer.NEW` and `.ESCAPE` mean the same."""  # noqa: E501
+
+
+def _durations() -> str:
+    rows = [[f"`{unit}`", f"{fields.parse_duration('1' + unit):.10g}"] for unit in _UNITS]
+    return f"""## Durations
+
+`max_time` is a number of seconds, or a text of numbers and units without blanks: `"90s"`,
+`"1h30m"`, `"1.5d"`. The default is {fields.DEFAULT_MAX_TIME / 3600:g} hours for each Exec.
+
+{table(("Unit", "Seconds"), rows)}"""
+
+
+def _images() -> str:
+    meanings = described_attributes(co.Image)
+    meanings["name"] = "Name for `image_name=`; made from the definition by default."
+    older = [name for name in UNRESOLVED if name.startswith("reqs_")]
+    parameters = {n: p for n, p in keywords(co.Image.__init__).items() if n not in older}
+    exactly(meanings, parameters, "attributes of Image")
+    rows = [[f"`{n}`", f"`{p.default!r}`", meanings[n]] for n, p in parameters.items()]
+    names = ", ".join(f"`{name}`" for name in older)
+    return f"""## Images
+
+`co.Image(image=None, *, ...)`. What it becomes is told in [images](../concepts/images.md).
+
+{table(("Parameter", "Default", "Meaning"), rows)}
+
+{names} are the older names of the
+`install_*` parameters. `co.Image.AUTO` is `{co.Image.AUTO!r}`: bash if the image has it, else ash,
+zsh, sh."""
+
+
+# ---- callbacks --------------------------------------------------------------------------------
+
+
+def callbacks() -> str:
+    """Return the page of the callbacks."""
+    made = {
+        name: value
+        for name, value in vars(callback).items()
+        if inspect.isfunction(value) and not name.startswith("_")
+    }
+    del made["deserialize_into_node"]
+    decide = [_callback(n, f) for n, f in made.items() if n in RETRIES]
+    tell = [_callback(n, f) for n, f in made.items() if n not in RETRIES]
+    return "\n\n".join([texts.CALLBACKS_HEAD, *decide, texts.CALLBACKS_TELL, *tell])
+
+
+def _callback(name: str, function: Callable[..., object]) -> str:
+    signature = ", ".join(
+        str(p).partition(":")[0] + ("" if p.default is p.empty else f"={p.default!r}")
+        for p in inspect.signature(function).parameters.values()
+        if p.name not in {"inherited", "user_display"}
+    )
+    text = inspect.cleandoc(str(function.__doc__)).replace("Return a callback", "A callback", 1)
+    return f"### co.callback.{name}\n\n`co.callback.{name}({signature})`\n\n{_sections(text)}"
+
+
+def _sections(text: str) -> str:
+    """Return a docstring as markdown: its arguments become a list."""
+    words, _, arguments = text.partition("\nArgs:\n")
+    lines = [
+        f"- `{name}`: {prose(meaning)}"
+        for name, meaning in re.findall(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", arguments, re.MULTILINE)
+        if name not in {"inherited", "user_display"}
+    ]
+    paragraphs = [prose(paragraph) for paragraph in words.split("\n\n")]
+    return "\n\n".join([*paragraphs, *(["\n".join(lines)] if lines else [])])
+
+
+# ---- the command line -------------------------------------------------------------------------
+
+
+def command_line() -> str:
+    """Return the page of the commands and of a script's own flags."""
+    exactly(texts.SCRIPT_FLAGS, flags.SWITCHES | flags.VALUES, "SCRIPT_FLAGS")
+    parser = commands.build_parser()
+    verbs = next(a for a in parser._actions if isinstance(a, argparse._SubParsersAction))  # noqa: SLF001
+    summaries = {choice.dest: str(choice.help) for choice in verbs._choices_actions}  # noqa: SLF001
+    rows = [[f"[`conducto {name}`](#conducto-{name})", summaries[name]] for name in verbs.choices]
+    parts = [
+        texts.CLI_HEAD,
+        _script_flags(),
+        "## The conducto command",
+        table(("Command", "What it does"), rows),
+        texts.CLI_NOTES,
+        "\n".join(_options(parser)),
+        *(_verb(name, verb) for name, verb in verbs.choices.items()),
+        _tools(),
+    ]
+    return "\n\n".join(parts)
+
+
+def _script_flags() -> str:
+    rows = [
+        [f"`--{name.replace('_', '-')}{' ' if value else ''}{value}`", meaning]
+        for name, (value, meaning) in texts.SCRIPT_FLAGS.items()
+    ]
+    return table(("Flag", "Meaning"), rows)
+
+
+def _verb(name: str, parser: argparse.ArgumentParser) -> str:
+    positional = [a for a in parser._actions if not a.option_strings]  # noqa: SLF001
+    words = ["conducto", name, *map(_usage_word, positional)]
+    options = list(_options(parser))
+    lines = [f"### conducto {name}", f"`{' '.join(words)}`", prose(str(parser.description))]
+    return "\n\n".join([*lines, *(["\n".join(options)] if options else [])])
+
+
+def _usage_word(action: argparse.Action) -> str:
+    shown = str(action.metavar) if action.choices is None else "|".join(action.choices)
+    forms = {None: shown, "?": f"[{shown}]", "*": f"[{shown} ...]", "+": f"{shown} [{shown} ...]"}
+    return forms[action.nargs if isinstance(action.nargs, str) else None]
+
+
+def _options(parser: argparse.ArgumentParser) -> Iterator[str]:
+    for action in parser._actions:  # noqa: SLF001
+        if not action.option_strings or action.dest == "help":
+            continue
+        value = f" {action.metavar}" if action.metavar is not None else ""
+        names = ", ".join(f"`{name}{value}`" for name in action.option_strings)
+        yield f"- {names}: {prose(action.help)}" if action.help is not None else f"- {names}"
+
+
+def _tools() -> str:
+    usages = {
+        "conducto-data-pipeline": captured(lambda: data_tools.pipeline(["--help"])),
+        "conducto-data-user": captured(lambda: data_tools.user(["--help"])),
+        "conducto-notebook": captured(lambda: notebook.main(["--help"])),
+        "conducto-profile": captured(lambda: profile.main(["--help"])),
+        "conducto-slack": captured(lambda: slack.main(["--help"])),
+    }
+    blocks = [
+        f"### {name}\n\n{texts.TOOLS[name]}\n\n```\n{text}\n```" for name, text in usages.items()
+    ]
+    return "\n\n".join(["## The small tools", *blocks])
+
+
+# ---- writing ----------------------------------------------------------------------------------
+
+PAGES: dict[str, Callable[[], str]] = {
+    "callbacks.md": callbacks,
+    "cli.md": command_line,
+    "node-parameters.md": node_parameters,
+}
+
+
+def text_of(name: str) -> str:
+    """Return a page as it must be on disk."""
+    head, _, rest = PAGES[name]().partition("\n")
+    return f"{head}\n\n{_HEAD}\n{rest}\n"
+
+
+def main(arguments: list[str]) -> int:
+    """Write all pages, or check them; return the exit code."""
+    stale = [name for name in PAGES if on_disk(name) != text_of(name)]
+    for name in stale:
+        if "--check" in arguments:
+            sys.stderr.write(f"docs/reference/{name} is out of date: python docs/generate.py\n")
+        else:
+            (REFERENCE / name).write_text(text_of(name), encoding="utf-8")
+    return int(bool(stale) and "--check" in arguments)
+
+
+def on_disk(name: str) -> str | None:
+    """Return a page as it is, or None where it is not."""
+    page = REFERENCE / name
+    return page.read_text(encoding="utf-8") if page.is_file() else None
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,138 @@
+"""What `generate` writes into the pages of the reference that the code does not say."""
+
+_NEAREST = "nearest"
+_HERE = "no"
+#: ``{node parameter: how nodes below get it}``
+INHERITANCE = {
+    "callback_data": _HERE,
+    "container_reuse_context": "[reachable nodes](../concepts/container-reuse.md)",
+    "cpu": _NEAREST,
+    "doc": _HERE,
+    "docker_run_args": _NEAREST,
+    "env": "merged, nearest wins",
+    "file": _HERE,
+    "gpu": _NEAREST,
+    "image": _NEAREST,
+    "image_name": _NEAREST,
+    "line": _HERE,
+    "max_concurrent": _HERE,
+    "max_time": "nearest; also bounds the group it stands on",
+    "mem": _NEAREST,
+    "name": _HERE,
+    "pipeline_reservation": _HERE,
+    "requires_docker": _NEAREST,
+    "same_container": "as `container_reuse_context`",
+    "skip": "skips everything below",
+    "stop_on_error": _HERE,
+    "suppress_errors": _HERE,
+    "tags": _HERE,
+    "title": _HERE,
+}
+#: Parameters that are no attributes, and so have no description in the code.
+MEANINGS = {
+    "name": "Name below the innermost open `with` block, to which the node is attached.",
+    "same_container": "The older spelling of `container_reuse_context`; give one of the two.",
+}
+#: ``{flag of a script, with underscores: (value, meaning)}``
+SCRIPT_FLAGS = {
+    "local": ("", "Launch on this machine."),
+    "run": ("", "Start at once and stay until the pipeline settles. Needs `--local`."),
+    "detach": ("", "With `--run`: return at once."),
+    "plain": ("", "Print lines instead of the live picture, on a terminal too."),
+    "run_at": ("TIME", "Start by itself at a time: `18:30`, `2030-01-31T18:30` or epoch seconds."),
+    "engine": ("docker\\|process", "`process` runs plain processes: no images, no isolation."),
+    "title": ("TEXT", "Title of the pipeline; the command line by default."),
+    "doc": ("TEXT", "Description of the pipeline, markdown."),
+    "default_doc": ("TEXT", "Description where the root has none."),
+    "tags": ("A,B", "Tags of the pipeline."),
+    "profile": ("NAME", "The profile to use."),
+    "retention": ("DAYS", "Days the pipeline is kept; written down, not acted on yet."),
+    "sleep_when_done": ("", "Put it to sleep when done; written down, not acted on yet."),
+    "cloud": ("", "Launch in the cloud; not available yet."),
+    "k8s": ("", "Launch in Kubernetes; not available yet."),
+    "app": ("", "Open the web app; there is none yet, so it has no effect."),
+    "no_app": ("", "Do not open the web app."),
+    "shell": ("", "Accepted for older scripts, no effect."),
+    "no_shell": ("", "Accepted for older scripts, no effect."),
+    "public": ("", "Show it to whoever has the link; no effect on this machine."),
+    "pipeline_id": ("ID", "Replace a pipeline's definition; not available yet."),
+}
+
+NODE_INTRODUCTION = """# Parameters of nodes and images
+
+Every parameter is a keyword of `co.Serial(...)`, `co.Parallel(...)` and
+`co.Exec("command", ...)`, and an attribute that can be set later; `node.set(cpu=2, mem=4)` sets
+several. The keywords of `co.Exec(function, ...)` belong to the function: give its parameters as
+`params=co.Params(cpu=2)`, or set them afterwards. An unknown parameter is an error.
+
+"Inherited" says what a node below gets that sets nothing itself: *nearest* is the value of the
+nearest node above that has one. For the rules see
+[the tree](../concepts/tree.md#parameters-and-inheritance)."""
+
+CALLBACKS_HEAD = """# Callbacks
+
+A callback is given to one of a node's events:
+
+```python
+import conducto as co
+
+node = co.Exec("sh flaky.sh")
+node.on_error(co.callback.retry(3))
+```
+
+| Method | When |
+| --- | --- |
+| `node.on_queued(callback)` | it waits for room to start |
+| `node.on_running(callback)` | it starts |
+| `node.on_done(callback)` | it is done |
+| `node.on_error(callback)` | it failed; callbacks that retry hear of kills here too |
+| `node.on_killed(callback)` | it was killed |
+| `node.on_state_change(callback)` | each of these |
+
+All callbacks also take two keywords: `inherited=True` makes it hold for every node below
+(callbacks that retry are inherited by Execs only), `user_display=False` leaves it out of lists
+for people.
+
+## Callbacks that decide about a failure
+
+They are asked before the parent sees the failure. The first that acts decides, a node's own
+before inherited ones. No callback retries what a person killed, or an image that cannot be built.
+See [time limits and retries](../concepts/time-limits-and-retries.md)."""
+
+CALLBACKS_TELL = """## Callbacks that tell somebody
+
+**Not available yet.** They can be written into a tree today; when one is due, the agent notes in
+its log that nobody was told, and the pipeline goes on."""
+
+TOOLS = {
+    "conducto-data-pipeline": "The pipeline's [data](../concepts/data.md), on the host and inside "
+    "containers. Results are JSON, but `gets` prints the data itself and `puts` reads it from "
+    "stdin. `conducto-temp-data` is an older name.",
+    "conducto-data-user": "The same for the user's data. `conducto-perm-data` is an older name.",
+    "conducto-notebook": "Runs a notebook in a node; what `co.Notebook` calls. The image needs "
+    "papermill.",
+    "conducto-profile": "Profiles: separate homes with an agent each.",
+    "conducto-slack": "Messages to Slack. Not available yet: it says so.",
+}
+
+CLI_HEAD = """# Command line
+
+## A pipeline's own script
+
+A script that ends in `co.main(...)` is a command line: `python pipeline.py [METHOD] [ARGUMENTS]
+[FLAGS]`. A method that returns a node prints the tree; these flags launch it. Arguments of the
+method are given by position or by name: `python pipeline.py build 3.8 --fast --name=x`.
+`conducto pipeline.py ...` does the same."""
+
+CLI_NOTES = """An ID may be shortened as long as it is unambiguous. A PATH may hold wildcards: `*`
+and `?` within a name, `**` for any number of names; quote them. Exit codes:
+
+| Code | Meaning |
+| --- | --- |
+| 0 | done, or the order was carried out |
+| 1 | the pipeline ended in error or was killed, or the agent cannot be reached |
+| 2 | wrong usage, or a wrong definition |
+| 3 | no container engine, not started, or no permission |
+| 130 | left with Ctrl-C; the pipeline goes on |
+
+Options before the command:"""

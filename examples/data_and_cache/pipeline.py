@@ -1,0 +1,72 @@
+"""Data that nodes share, and a cache that pipelines share.
+
+An index of the licence texts that every Debian image holds is built once and kept in the user's
+data. Later pipelines find it there, until the texts change.
+"""
+
+import hashlib
+import json
+import re
+from pathlib import Path
+
+import conducto as co
+
+TEXTS = Path("/usr/share/common-licenses")
+CACHE = "licence-index"
+PLACE = Path("/tmp/licence-index")
+WORDS = ["warranty", "trademark", "patent", "lawyer"]
+
+
+def search(words: list[str] = WORDS) -> co.Serial:
+    """Look up words in the licence texts, all at once."""
+    image = co.Image("python:3.11-slim", copy_dir=".", install_pip=["conducto"])
+    root = co.Serial(image=image)
+    root["Index"] = co.Exec(index)
+    root["Words"] = co.Parallel(cpu=0.5, mem=0.5)
+    for word in words:
+        root["Words"][word] = co.Exec(look_up, word)
+    # The same data for programs in any language: a tool, or the directory itself.
+    root["Summary"] = co.Exec(
+        """
+        conducto-data-pipeline list found
+        conducto-data-pipeline exists checksum
+        cat /conducto/data/pipeline/found/*
+        """
+    )
+    # Skipped unless somebody unskips it.
+    root["Forget the index"] = co.Exec(f"conducto-data-user clear-cache {CACHE}", skip=True)
+    return root
+
+
+def index() -> None:
+    """Make sure that the index of these texts is in the user's data."""
+    checksum = hashlib.sha256(b"".join(path.read_bytes() for path in licences())).hexdigest()[:16]
+    co.data.pipeline.puts("checksum", checksum.encode())
+    if co.data.user.cache_exists(CACHE, checksum):
+        print(f"index {checksum} is there already")
+        return
+    PLACE.mkdir(parents=True, exist_ok=True)
+    for path in licences():
+        words = sorted(set(re.findall("[a-z]+", path.read_text(encoding="utf-8").lower())))
+        PLACE.joinpath(path.name).write_text("\n".join(words), encoding="utf-8")
+    co.data.user.save_cache(CACHE, checksum, str(PLACE))
+    print(f"index {checksum} built from {len(licences())} texts")
+
+
+def look_up(word: str) -> None:
+    """Note down which licences use a word."""
+    checksum = co.data.pipeline.gets("checksum").decode()
+    co.data.user.restore_cache(CACHE, checksum, str(PLACE.parent))
+    found = [path.name for path in sorted(PLACE.iterdir()) if word in path.read_text().split("\n")]
+    print(f"{word}: {len(found)} of {len(licences())}")
+    result = json.dumps({"word": word, "licences": found}) + "\n"
+    co.data.pipeline.puts(f"found/{word}.json", result.encode())
+
+
+def licences() -> list:
+    """Return the texts, without the links that give some of them a second name."""
+    return sorted(path for path in TEXTS.iterdir() if not path.is_symlink())
+
+
+if __name__ == "__main__":
+    co.main(default=search)

@@ -1,0 +1,53 @@
+"""The map that the demo ends with."""
+
+# ruff: noqa: PLC0415
+# What only the image has is imported where it is needed: the host reads this file, too.
+
+import json
+
+import airports
+
+import conducto as co
+
+PLOT = "plots/airports.png"
+
+
+def draw() -> None:
+    """Draw every airport as a dot, and a ring around the loneliest of each region."""
+    import matplotlib as mpl
+
+    mpl.use("agg")
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(11, 6), layout="constrained")
+    for region in airports.region_names():
+        places = airports.read(region)
+        axes.scatter([p["lon"] for p in places], [p["lat"] for p in places], s=2, label=region)
+    lonely = found()
+    rings = {"facecolors": "none", "edgecolors": "black", "s": 70}
+    axes.scatter([one["lon"] for one in lonely], [one["lat"] for one in lonely], **rings)
+    for one in lonely:
+        axes.annotate(one["code"], (one["lon"], one["lat"]), (5, 5), textcoords="offset points")
+    axes.set(xlim=(-180, 180), ylim=(-90, 90), xlabel="longitude", ylabel="latitude")
+    figure.legend(loc="outside lower center", ncols=6, markerscale=4)
+    axes.set_title("Airports of the world; ringed: the loneliest of each region")
+    figure.savefig("/tmp/airports.png", dpi=110)
+    co.data.pipeline.put(PLOT, "/tmp/airports.png")
+    print(f"<ConductoMarkdown>\n{table(lonely)}\n\n![map]({co.data.pipeline.url(PLOT)})")
+    print("</ConductoMarkdown>")
+
+
+def found() -> list:
+    """Return the loneliest airport of each region, the loneliest first."""
+    names = co.data.pipeline.list("loneliest")
+    return sorted(
+        (json.loads(co.data.pipeline.gets(name)) for name in names),
+        key=lambda one: -one["distance"],
+    )
+
+
+def table(lonely: list) -> str:
+    """Return them as a markdown table."""
+    row = "| {region} | {airports} | {name} ({code}) | {distance} |"
+    head = ["| region | airports | loneliest | km to the next |", "|---|---|---|---|"]
+    return "\n".join([*head, *(row.format(**one) for one in lonely)])

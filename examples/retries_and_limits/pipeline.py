@@ -1,0 +1,48 @@
+"""What may go wrong while the pipeline ends well: retries, limits, failures that are allowed."""
+
+import conducto as co
+
+# Each attempt adds a line; the number of lines is the number of attempts.
+FLAKY = """
+echo attempt >> /conducto/data/pipeline/attempts
+count=$(wc -l < /conducto/data/pipeline/attempts)
+echo "this is attempt $count"
+test "$count" -ge 3
+"""
+
+# Says how many of its kind run while it does.
+BUSY = """
+mkdir -p /conducto/data/pipeline/busy
+touch "/conducto/data/pipeline/busy/$WHO"
+sleep 0.5
+ls /conducto/data/pipeline/busy | wc -l | tee -a /conducto/data/pipeline/at-once
+rm "/conducto/data/pipeline/busy/$WHO"
+"""
+
+
+def rough() -> co.Serial:
+    """Get through a rough day."""
+    root = co.Serial(image="python:3.11-slim", cpu=0.25, mem=0.25)
+
+    # Tried three times in all, and the third one passes.
+    root["Flaky service"] = co.Exec(FLAKY)
+    root["Flaky service"].on_error(co.callback.retry(2))
+
+    # Tried twice, then passed over: nice to have.
+    root["Nice to have"] = co.Exec("echo 'not today' >&2; exit 1")
+    root["Nice to have"].on_error(co.callback.retry_then_skip(1))
+
+    # A child that takes too long is killed. The group is done all the same.
+    root["Best effort"] = co.Parallel(suppress_errors=True)
+    root["Best effort/Quick"] = co.Exec("echo quick")
+    root["Best effort/Never ends"] = co.Exec("echo waiting; sleep 600", max_time="1s")
+
+    # Four want to, two may.
+    root["Narrow bridge"] = co.Parallel(max_concurrent=2)
+    for who in ("Ann", "Bob", "Cleo", "Dan"):
+        root["Narrow bridge"][who] = co.Exec(BUSY, env={"WHO": who})
+    return root
+
+
+if __name__ == "__main__":
+    co.main(default=rough)

@@ -1,0 +1,123 @@
+"""The local runner in the test's own process, on real engines, with what a test asks of it."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from conducto.model.api import (
+    Action,
+    ControlRequest,
+    LaunchRequest,
+    NodeView,
+    PipelineSummary,
+)
+from conducto.model.records import AttemptRecord
+from conducto.tree.launch_form import to_launch_form
+from conducto_local.home import Home
+from conducto_local.runner import open_runner
+from conducto_local.runner.service import LocalPipelines
+
+PATIENCE = 60.0
+
+
+class Run:
+    """One launched pipeline."""
+
+    def __init__(self, local: Local, launched: PipelineSummary) -> None:
+        self.local = local
+        self.id = launched.pipeline.id
+
+    async def summary(self) -> PipelineSummary:
+        return await self.local.pipelines.get(self.id)
+
+    async def settled(self, patience: float = PATIENCE) -> PipelineSummary:
+        """Wait until nothing runs or will start by itself; from events, without polling."""
+        async with asyncio.timeout(patience):
+            async for batch in self.local.pipelines.events(self.id, 0):
+                if batch.pipeline.settled:
+                    return batch.pipeline
+        raise AssertionError("the events ended")
+
+    async def until(self, path: str, state: str, patience: float = PATIENCE) -> None:
+        """Wait until a node reaches a state that it is in now or comes to later."""
+        async with asyncio.timeout(patience):
+            async for _ in self.local.pipelines.events(self.id, 0):
+                if (await self.node(path)).state == state:
+                    return
+
+    async def nodes(self) -> dict[str, NodeView]:
+        found: dict[str, NodeView] = {}
+        after = None
+        while True:
+            page = await self.local.pipelines.tree(self.id, after=after)
+            found.update({node.path: node for node in page.nodes})
+            after = page.next
+            if after is None:
+                return found
+
+    async def node(self, path: str) -> NodeView:
+        page = await self.local.pipelines.tree(self.id, root=path, limit=1)
+        return page.nodes[0]
+
+    async def states(self) -> dict[str, str]:
+        return {path: str(node.state) for path, node in (await self.nodes()).items()}
+
+    async def attempts(self, path: str) -> list[AttemptRecord]:
+        return list(await self.local.pipelines.attempts(self.id, path))
+
+    async def output(self, path: str, stream: str = "stdout", attempt: int | None = None) -> bytes:
+        data = b""
+        while True:
+            chunk = await self.local.pipelines.log(
+                self.id, path, attempt=attempt, stream=stream, offset=len(data)
+            )
+            data += base64.b64decode(chunk.data)
+            if len(data) >= chunk.size:
+                return data
+
+    async def control(self, action: Action, *paths: str) -> None:
+        await self.local.pipelines.control(self.id, ControlRequest(action=action, paths=paths))
+
+    @property
+    def data(self) -> Path:
+        return self.local.home.pipeline(self.id).data
+
+
+class Local:
+    """A runner; pipelines are launched on ``engine``."""
+
+    def __init__(self, pipelines: LocalPipelines, home: Home, engine: str) -> None:
+        self.pipelines = pipelines
+        self.home = home
+        self.engine = engine
+
+    async def launch(self, root: Any, *, run: bool = True, **options: Any) -> Run:
+        form = root if isinstance(root, dict) else to_launch_form(root)
+        request = LaunchRequest(tree=form, run=run, engine=self.engine, **options)
+        return Run(self, await self.pipelines.launch(request))
+
+    async def run(self, root: Any, **options: Any) -> Run:
+        launched = await self.launch(root, **options)
+        await launched.settled()
+        return launched
+
+
+@asynccontextmanager
+async def local_runner(base: Path, engine: str = "docker") -> AsyncIterator[Local]:
+    home = Home(base, "test")
+    async with open_runner(home) as pipelines:
+        yield Local(pipelines, home, engine)
+
+
+def wait_for(condition: Callable[[], bool], patience: float = 10.0) -> None:
+    """Poll something outside of our processes, such as the engine's list of containers."""
+    end = time.monotonic() + patience
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)

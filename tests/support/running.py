@@ -1,0 +1,160 @@
+"""A person at a machine: runs a pipeline script, then asks ``conducto`` how it went.
+
+Everything goes through the command line, in processes of its own, with a directory of its own
+for what Conducto keeps. Only the answers that are promised to stay are read: exit codes,
+``--json`` and the raw output of ``conducto logs``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from support.stand_ins import call
+
+PATIENCE = 240.0
+# As the console script does, whether it is installed or not.
+_CONDUCTO = "import sys; from conducto.cli.entry import main; sys.exit(main())"
+_OURS = ("CONDUCTO_", "__RUN_BY_WORKER__")
+
+
+@dataclass
+class Run:
+    """A launch that has ended.
+
+    Attributes:
+        code: Exit code of the script.
+        stdout: What the script printed, as are ``stderr``.
+    """
+
+    person: Person
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def id(self) -> str:
+        """The pipeline's id, from the first line."""
+        word, _, pipeline_id = self.stdout.partition("\n")[0].partition(" ")
+        assert word == "pipeline", f"no pipeline was launched:\n{self.stdout}{self.stderr}"
+        return pipeline_id
+
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        """What ``conducto show ID --json`` says after the end."""
+        document: dict[str, Any] = json.loads(self.person.ask("show", self.id, "--json"))
+        return document
+
+    @cached_property
+    def nodes(self) -> dict[str, dict[str, Any]]:
+        """``{path: node}`` in the order of definition."""
+        return {node["path"]: node for node in self.document["nodes"]}
+
+    @property
+    def states(self) -> dict[str, str]:
+        """``{path: state}``."""
+        return {path: node["state"] for path, node in self.nodes.items()}
+
+    def children(self, path: str) -> list[str]:
+        """Return the names of a node's children, in the order of definition."""
+        start = path.rstrip("/") + "/"
+        names = [one.removeprefix(start) for one in self.nodes if one.startswith(start)]
+        return [name for name in names if name and "/" not in name]
+
+    def attempts(self, path: str) -> list[dict[str, Any]]:
+        """Return what is kept of a node's attempts, the oldest first."""
+        attempts: list[dict[str, Any]] = self.nodes[path]["attempts"]
+        return attempts
+
+    def container(self, path: str) -> str:
+        """Return the container of a node's only attempt."""
+        (attempt,) = self.attempts(path)
+        return str(attempt["container"])
+
+    def output(self, path: str, stream: str = "stdout", attempt: int | None = None) -> str:
+        """Return what a node printed, in its newest attempt unless another is asked for."""
+        number = [] if attempt is None else ["--attempt", str(attempt)]
+        return self.person.ask("logs", self.id, path, f"--{stream}", *number)
+
+    @property
+    def data(self) -> Path:
+        """The pipeline's data directory."""
+        return self.person.base / self.person.profile / "pipelines" / self.id / "data"
+
+
+class Person:
+    """Someone with an agent and data of their own.
+
+    Args:
+        base: The directory for them.
+    """
+
+    profile = "examples"
+
+    def __init__(self, base: Path) -> None:
+        self.base = base
+
+    def run(self, script: Path, *arguments: str) -> Run:
+        """Run a script with ``--local --run`` besides its own arguments, and wait for the end."""
+        done = self._start([str(script), *arguments, "--local", "--run"])
+        return Run(self, done.returncode, done.stdout, done.stderr)
+
+    def print_tree(self, script: Path) -> subprocess.CompletedProcess[str]:
+        """Run a script without arguments."""
+        return self._start([str(script)])
+
+    def ask(self, *words: str) -> str:
+        """Return what a ``conducto`` command prints to stdout; it must succeed."""
+        done = self._start(["-c", _CONDUCTO, *words])
+        assert done.returncode == 0, f"conducto {' '.join(words)}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def _start(self, words: list[str]) -> subprocess.CompletedProcess[str]:
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(_OURS)}
+        own = {"CONDUCTO_BASE_DIR": str(self.base), "CONDUCTO_PROFILE": self.profile}
+        return subprocess.run(
+            [sys.executable, *words],
+            env={**inherited, **own},
+            cwd=self.base,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+
+
+@contextmanager
+def person_at(base: Path) -> Iterator[Person]:
+    """Yield a person; at the end stop the agent and see that it left no container.
+
+    Raises:
+        AssertionError: containers of a pipeline are still there.
+    """
+    person = Person(base)
+    try:
+        yield person
+    finally:
+        known = [one["id"] for one in json.loads(person.ask("list", "--json"))]
+        person.ask("agent", "stop")
+        left = [name for one in known for name in _left_behind(one)]
+    assert not left, f"left behind by the agent: {left}"
+
+
+def _left_behind(pipeline_id: str) -> list[str]:
+    """Return the names of a pipeline's containers; remove them and its networks."""
+    query = {"filters": json.dumps({"label": [f"com.conducto.pipeline={pipeline_id}"]})}
+    containers = json.loads(call("GET", "/containers/json", {**query, "all": "1"})[1])
+    for each in containers:
+        call("DELETE", f"/containers/{each['Id']}", {"force": "1", "v": "1"})
+    for each in json.loads(call("GET", "/networks", dict(query))[1]):
+        call("DELETE", f"/networks/{each['Id']}")
+    return [each["Names"][0] for each in containers]

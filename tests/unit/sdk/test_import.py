@@ -1,0 +1,140 @@
+"""What importing costs, and which Pythons can."""
+
+from __future__ import annotations
+
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+import conducto as co
+
+SDK = pathlib.Path(co.__file__).parent.parent
+HEAVY = ("re", "json", "typing", "inspect", "dataclasses", "asyncio", "pathlib", "shlex", "gzip")
+MODULES = (
+    "conducto.annotations",
+    "conducto.arguments",
+    "conducto.cli.entry",
+    "conducto.flags",
+    "conducto.glue",
+    "conducto.image",
+    "conducto.internal",
+    "conducto.main",
+    "conducto.methods",
+    "conducto.native",
+    "conducto.pipeline",
+    "conducto.pipelines",
+    "conducto.shared.log",
+    "conducto.tree.images",
+    "conducto.tree.launch_form",
+    "conducto.tree.launch_options",
+    "conducto.tree.lazy",
+    "conducto.tree.pretty",
+    "conducto.tree.serialise",
+    "conducto.tree.validate",
+    "conducto.user_errors",
+)
+SCRIPT = """
+import os
+import conducto as co
+
+def f(a: int, b: "int | None" = None, c: "list[int]" = ()) -> str:
+    return f"{a} {b} {c}"
+
+def g() -> co.Serial:
+    with co.Serial(image=co.Image(copy_dir=".")) as root:
+        co.Exec("echo hi", name="a", max_time="1h")
+        root["f"] = co.Exec(f, 1, b=None, c=[1, 2])
+        root["lz"] = co.Lazy(f, 2)
+    assert co.Node.deserialize(root.serialize()).pretty()
+    return root
+
+if __name__ == "__main__":
+    co.main()
+"""
+
+
+@pytest.fixture(scope="session")
+def old_python() -> str:
+    pyenv = pathlib.Path.home() / ".pyenv" / "versions"
+    for place in (*pyenv.glob("3.8*/bin/python"), shutil.which("python3.8")):
+        if place is not None:
+            version = subprocess.run([place, "-V"], capture_output=True, text=True, check=False)
+            if version.stdout.startswith("Python 3.8"):
+                return str(place)
+    pytest.skip("no Python 3.8 here")
+
+
+def python(program: str, *words: str, cwd: pathlib.Path | None = None) -> str:
+    done = subprocess.run(
+        [program, *words],
+        env={"PYTHONPATH": str(SDK), "PATH": "/usr/bin:/bin"},
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_every_public_name_is_there() -> None:
+    missing = [name for name in co.__all__ if not hasattr(co, name)]
+
+    assert missing == []
+    assert set(co.__all__) <= set(dir(co))
+
+
+def test_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="has no attribute 'Exce'"):
+        co.Exce  # noqa: B018
+
+
+def test_native_function_imports_nothing_heavy(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "s.py").write_text(SCRIPT)
+    code = (
+        "import sys; from conducto.cli.entry import main; before = set(sys.modules); "
+        "main(['s.py', 'f', '--a=3']); print(sorted(set(sys.modules) - before))"
+    )
+    loaded = python(sys.executable, "-S", "-c", code, cwd=tmp_path)
+
+    assert "3 None ()" in loaded
+    assert [name for name in HEAVY if f"'{name}'" in loaded] == []
+
+
+def test_oldest_python_imports_everything_that_runs_in_containers(old_python: str) -> None:
+    python(old_python, "-c", "import " + ", ".join(MODULES))
+
+
+def test_oldest_python_prints_a_tree(old_python: str, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "s.py").write_text(SCRIPT)
+    out = python(old_python, "s.py", "g", cwd=tmp_path)
+
+    assert "conducto s.py f --a=1 --c=1,2" in out
+    assert out.endswith("6 nodes, 1 image\n")
+
+
+def test_oldest_python_calls_a_native_function(old_python: str, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "s.py").write_text(SCRIPT)
+    out = python(old_python, "s.py", "f", "--a=1", "--b=2", "--c=1,2", cwd=tmp_path)
+
+    assert out == "'1 2 [1, 2]'\n"
+
+
+def test_oldest_python_says_what_it_cannot_do(old_python: str) -> None:
+    done = subprocess.run(
+        [
+            old_python,
+            "-c",
+            "import sys; from conducto.cli.entry import main; sys.exit(main(['list']))",
+        ],
+        env={"PYTHONPATH": str(SDK)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 2
+    assert "need Python 3.11 or later" in done.stderr

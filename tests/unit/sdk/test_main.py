@@ -1,0 +1,417 @@
+"""co.main: which functions are methods, how a command line is read, what is printed."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import re
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import conducto as co
+from conducto import main as main_module
+
+if TYPE_CHECKING:
+    import pathlib
+
+
+def hello() -> co.Serial:
+    """
+    Say hello.
+    """
+    root = co.Serial()
+    root["hi"] = co.Exec("echo hi")
+    return root
+
+
+def add(a: int, b: int = 2, *, flag: bool = False):
+    return (a, b, flag)
+
+
+def names(parts: list, title: str = "none"):
+    return parts, title
+
+
+def entitled(title: str) -> co.Serial:
+    return co.Serial(doc=title)
+
+
+def nothing() -> None:
+    return None
+
+
+def wrong() -> co.Serial:
+    return 3  # type: ignore[return-value]
+
+
+def unannotated():
+    return co.Serial()
+
+
+def inner() -> co.Serial:
+    root = hello()
+    return root["hi"]  # type: ignore[return-value]
+
+
+async def later(n: int = 1):
+    return n + 1
+
+
+def stringly() -> co.Parallel:
+    return co.Parallel()
+
+
+def optional(n: int | None = None, xs: list[int] = ()):  # type: ignore[assignment]
+    return n, xs
+
+
+def misbuilt() -> co.Serial:
+    return co.Serial(cpuu=2)
+
+
+def misvalued() -> co.Serial:
+    root = co.Serial()
+    root["a"] = co.Exec("true", max_time="banana")
+    return root
+
+
+def broken() -> co.Serial:
+    raise ZeroDivisionError("mine")
+
+
+def needing_a_child() -> co.Serial:
+    co.Serial()["zz"]
+    return co.Serial()
+
+
+METHODS = {name: value for name, value in list(globals().items()) if callable(value)}
+
+
+def call(*argv: str, **more: Any) -> Any:
+    results: list[Any] = []
+    main_module(variables=METHODS, argv=list(argv), filename="p.py", printer=results.append, **more)
+    return results[0] if results else None
+
+
+def refused(capsys: pytest.CaptureFixture[str], *argv: str, **more: Any) -> tuple[Any, str]:
+    with pytest.raises(SystemExit) as raised:
+        call(*argv, **more)
+    return raised.value.code, capsys.readouterr().err
+
+
+@pytest.fixture(autouse=True)
+def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    for name in ("__RUN_BY_WORKER__", "CONDUCTO_EXECUTION_ENV", "CONDUCTO_GLUE_DEBUG"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.parametrize(
+    ("line", "result"),
+    [
+        ("add 1", (1, 2, False)),
+        ("add 1 3", (1, 3, False)),
+        ("add --a=1 --b 3", (1, 3, False)),
+        ("add --b=3 1 --flag", (1, 3, True)),
+        ("add 1 --no-flag", (1, 2, False)),
+        ("add -1", (-1, 2, False)),
+        ("names a,b\\,c", (["a", "b,c"], "none")),
+        ("names --parts=", ([], "none")),
+        ("names a --title=T", (["a"], "T")),
+        ("later", 2),
+        ("later --n 4", 5),
+        ("optional", (None, ())),
+        ("optional --n=3 --xs=1,2", (3, [1, 2])),
+        ("optional --n None", (None, ())),
+        ("nothing", None),
+    ],
+)
+def test_arguments_are_converted(line: str, result: Any) -> None:
+    assert call(*line.split(" ")) == result
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ("foo", "p.py : error: foo is not a valid method"),
+        ("ad 1", "did you mean 'add'?"),
+        ("_x", "underscore"),
+        ("", "p.py : error: must specify method"),
+        ("add", "p.py : wrong parameters for add()"),
+        ("add 1 2 3", "p.py : wrong parameters for add()"),
+        ("add 1 --a=2", "p.py : wrong parameters for add()"),
+        ("add 1 --zz=1", "Unknown argument: --zz=1"),
+        ("add 1 --flag=true", "--flag accepts no arguments, but got: 'true'"),
+        ("add x", "parameter 'a': invalid literal for int() with base 10: 'x'"),
+        ("add --a", "--a needs a value"),
+        ("hello --retention=x", "--retention must be a number of days"),
+        ("hello --engine=lxc", "--engine must be one of docker, process, got 'lxc'"),
+        ("hello --run=1", "--run accepts no arguments"),
+        ("hello --run-at=never", "--run-at must be a time"),
+        ("hello --pipeline_id=a", "--pipeline_id is not available yet"),
+        ("add 1 --local", "Unknown argument: --local"),
+        ("wrong", "Expected wrong to return a Node, but instead it returned 3"),
+        ("unannotated", "unannotated returned a Serial but is not annotated to"),
+        ("inner", "/hi: inner returned a node inside a tree"),
+        ("misbuilt", "unexpected keyword argument 'cpuu'; did you mean 'cpu'?"),
+        ("misvalued", "/a: max_time is an invalid duration: 'banana'"),
+        ("needing_a_child", "no node or image is called 'zz'"),
+    ],
+)
+def test_mistake_is_told_in_its_words_with_code_2(
+    line: str, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, err = refused(capsys, *line.split())
+
+    assert code == 2
+    assert text in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("method", ["misbuilt", "misvalued", "needing_a_child"])
+def test_mistake_names_the_line_of_the_script(
+    method: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, err = refused(capsys, method)
+
+    assert re.match(r"\S*test_main\.py:\d+: ", err)
+
+
+def test_error_of_the_script_itself_has_its_traceback_without_ours(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    code, err = refused(capsys, "broken")
+
+    assert code == 1
+    assert "ZeroDivisionError: mine" in err
+    assert "sdk/conducto" not in err
+
+
+def test_debugging_shows_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONDUCTO_GLUE_DEBUG", "1")
+
+    with pytest.raises(TypeError, match="cpuu"):
+        call("misbuilt")
+
+
+def test_pipeline_is_printed_and_not_launched(capsys: pytest.CaptureFixture[str]) -> None:
+    call("hello", "--run")
+
+    assert capsys.readouterr().out == "/\n└─0 hi   echo hi\n\n2 nodes, 1 image\n"
+
+
+def test_default_is_used_without_a_method(capsys: pytest.CaptureFixture[str]) -> None:
+    call("--title", "T", default=hello)
+
+    assert "echo hi" in capsys.readouterr().out
+
+
+def test_string_annotation_makes_a_pipeline(capsys: pytest.CaptureFixture[str]) -> None:
+    call("stringly")
+
+    assert capsys.readouterr().out == "/\n\n1 node, 0 images\n"
+
+
+def test_parameter_of_the_method_wins_over_a_flag(capsys: pytest.CaptureFixture[str]) -> None:
+    call("entitled", "--title=mine")
+
+    assert "1 node" in capsys.readouterr().out
+
+
+def test_help_lists_pipelines_first(capsys: pytest.CaptureFixture[str]) -> None:
+    call("--help")
+    err = capsys.readouterr().err
+
+    assert err.startswith("usage: p.py  [-h] <method> [method arguments]")
+    assert err.index("hello") < err.index("other methods:") < err.index("add")
+    assert "Say hello." in err
+
+
+def test_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    call("hello", "--version")
+
+    assert capsys.readouterr().out == f"{co.__version__} (sha1={co.__sha1__})\n"
+
+
+def test_only_what_all_names_is_a_method(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main_module(variables={**METHODS, "__all__": ["hello"]}, argv=["add", "1"])
+
+    assert "add is not a valid method" in capsys.readouterr().err
+
+
+def test_callers_names_are_the_methods(capsys: pytest.CaptureFixture[str]) -> None:
+    def local_one(n: int) -> int:
+        return n + 1
+
+    co.main(argv=["local_one", "3"])
+
+    assert local_one(3) == 4
+    assert capsys.readouterr().out == "4\n"
+
+
+def printed_block(capsys: pytest.CaptureFixture[str]) -> tuple[dict[str, Any], str]:
+    out = capsys.readouterr().out
+    found = re.search(
+        r"\n<__conducto_serialization>(.*)</__conducto_serialization>\n\n(.*)", out, re.DOTALL
+    )
+    assert found
+    return json.loads(gzip.decompress(base64.b64decode(found.group(1)))), found.group(2)
+
+
+def test_node_hands_out_its_tree(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("__RUN_BY_WORKER__", "1")
+    call("hello", env={"A": "1"}, cpu=2, requires_docker=True)
+    document, tree = printed_block(capsys)
+
+    root = document["nodes"][0]
+    assert (root["title"], root["doc"]) == ("p.py hello", "Say hello.")
+    assert (root["cpu"], root["__env__A"], root["requires_docker"]) == (2, "1", True)
+    assert "image_name" not in root
+    assert tree == "/\n└─0 hi   echo hi\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "title", "doc"),
+    [
+        ("hello --run --tags a,b", "p.py hello", "Say hello."),
+        ("hello --title=T --doc D", "T", "D"),
+        ("hello --default-doc D", "p.py hello", "D"),
+        ("entitled a --sleep-when-done", "p.py entitled a", "a"),
+        ("--run", "p.py hello", "Say hello."),
+    ],
+)
+def test_title_and_doc_are_found(
+    line: str,
+    title: str,
+    doc: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("__RUN_BY_WORKER__", "1")
+    call(*line.split(), default=hello)
+    document, _ = printed_block(capsys)
+
+    assert (document["nodes"][0]["title"], document["nodes"][0]["doc"]) == (title, doc)
+
+
+def test_launch_inside_a_node_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CONDUCTO_EXECUTION_ENV", "worker_local")
+    _, err = refused(capsys, "hello", "--local")
+
+    assert "It is not supported to launch pipelines from with-in other pipelines." in err
+
+
+def test_parameter_that_the_root_has_is_not_overwritten(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def sized() -> co.Serial:
+        return co.Serial(cpu=3)
+
+    with pytest.raises(SystemExit):
+        main_module(variables={"sized": sized}, argv=["sized"], cpu=2)
+
+    assert "Trying to overwrite `cpu`=3 that is already set." in capsys.readouterr().err
+
+
+def test_main_stays_callable_after_its_module_was_imported() -> None:
+    code = "import conducto.main, conducto as co; co.main(variables={'f': lambda: 3}, argv=['f'])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "3\n"
+
+
+SCRIPT = """
+import dataclasses, sys
+import conducto as co
+
+@dataclasses.dataclass
+class Thing:
+    x: int = 1
+
+def show(n: int) -> int:
+    print(__name__, sys.modules[__name__].show is show)
+    return n + Thing().x
+
+def run() -> co.Serial:
+    with co.Serial() as root:
+        co.Exec("true", name="a")
+        co.Exec("true", name="a")
+    return root
+
+if __name__ == "__main__":
+    print("main block")
+    co.main()
+"""
+
+
+def run(tmp_path: pathlib.Path, *words: str) -> subprocess.CompletedProcess[str]:
+    (tmp_path / "script.py").write_text(SCRIPT)
+    return subprocess.run(
+        [sys.executable, *words], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+
+
+ENTRY = ("-c", "import sys; from conducto.cli.entry import main; sys.exit(main())")
+
+
+def test_file_is_loaded_under_its_own_name(tmp_path: pathlib.Path) -> None:
+    done = run(tmp_path, *ENTRY, "script.py", "show", "--n=3")
+
+    assert (done.stdout, done.returncode) == ("script True\n4\n", 0)
+
+
+def test_script_runs_its_own_main(tmp_path: pathlib.Path) -> None:
+    done = run(tmp_path, "script.py", "show", "3")
+
+    assert (done.stdout, done.returncode) == ("main block\n__main__ True\n4\n", 0)
+
+
+def test_script_with_a_mistake_ends_with_its_line(tmp_path: pathlib.Path) -> None:
+    done = run(tmp_path, "script.py", "run")
+
+    assert done.returncode == 2
+    assert done.stderr == (
+        "script.py:16: Adding node a violates the integrity of the pipeline: "
+        f"/ already has a child 'a' (defined at {tmp_path}/script.py:15)\n"
+    )
+
+
+def test_string_annotation_counts_before_any_node_was_made(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "a.py").write_text(
+        "from __future__ import annotations\nimport conducto as co\n"
+        "def f() -> co.Serial:\n return co.Serial()\nco.main()\n"
+    )
+    done = run(tmp_path, "a.py", "f")
+
+    assert (done.stdout.split("\n")[-2], done.returncode) == ("1 node, 0 images", 0)
+
+
+def test_missing_file_is_told(tmp_path: pathlib.Path) -> None:
+    done = run(tmp_path, *ENTRY, "nope.py", "show")
+
+    assert (done.stderr, done.returncode) == ("No such file or directory: 'nope.py'\n", 2)
+
+
+def test_terminal_without_unicode_gets_the_tree(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "a.py").write_text(
+        "import conducto as co\ndef f() -> co.Serial:\n r = co.Serial()\n r['a'] = co.Exec('x')\n"
+        " return r\nco.main(default=f)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(tmp_path / "a.py")],
+        env={"PYTHONIOENCODING": "ascii", "PYTHONPATH": ":".join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert "2 nodes, 1 image" in done.stdout

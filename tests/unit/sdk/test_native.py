@@ -1,0 +1,287 @@
+"""Native functions: the command that is written, and the arguments that come back from it."""
+
+# ruff: noqa: RUF013, UP006, UP035, UP045
+# The older spellings of annotations are what is tested.
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+import pathlib
+import re
+import shlex
+from typing import TYPE_CHECKING, Any, List, NewType, Optional, TypeVar
+
+import pytest
+
+import conducto as co
+from conducto.main import main
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+Count = NewType("Count", int)
+
+
+class Point:
+    def __init__(self, x: int, y: int) -> None:
+        self.x, self.y = x, y
+
+    def to_str(self) -> str:
+        return f"{self.x}:{self.y}"
+
+    @staticmethod
+    def from_str(text: str) -> Point:
+        x, y = text.split(":")
+        return Point(int(x), int(y))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Point) and (self.x, self.y) == (other.x, other.y)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def integer(x: int):
+    return x
+
+
+def real(x: float):
+    return x
+
+
+def text(x: str):
+    return x
+
+
+def flag(x: bool):
+    return x
+
+
+def raw(x: bytes):
+    return x
+
+
+def texts(x: list):
+    return x
+
+
+def integers(x: List[int]):
+    return x
+
+
+def integers_585(x: list[int]):
+    return x
+
+
+def maybe(x: Optional[int] = None):
+    return x
+
+
+def maybe_604(x: int | None = None):
+    return x
+
+
+def maybe_required(x: Optional[int]):
+    return x
+
+
+def maybe_texts(x: Optional[List[str]] = None):
+    return x
+
+
+def implicit(x: int = None):
+    return x
+
+
+def day(x: dt.date):
+    return x
+
+
+def moment(x: dt.datetime):
+    return x
+
+
+def place(x: pathlib.Path):
+    return x
+
+
+def point(x: Point):
+    return x
+
+
+def points(x: list[Point]):
+    return x
+
+
+def counted(x: Count):
+    return x
+
+
+def anything(x: Any):
+    return x
+
+
+def variable(x: T):
+    return x
+
+
+def bare(x):
+    return x
+
+
+def by_default(x=2.5):
+    return x
+
+
+def by_text_default(x="a"):
+    return x
+
+
+def without_default(x=None):
+    return x
+
+
+def dashed(long_name: int):
+    return long_name
+
+
+@functools.wraps(integer)
+def wrapped(*args, **kwargs):
+    return integer(*args, **kwargs)
+
+
+def words_of(node: co.Exec) -> list[str]:
+    command = re.sub(r"__conducto_intermediate_path:(.*?):endpath__", r"\1", node.command)
+    return shlex.split(command)
+
+
+def called(node: co.Exec) -> Any:
+    """Return what the function is given in the container."""
+    results: list[Any] = []
+    words = words_of(node)
+    assert words[0] == "conducto"
+    assert main(variables=globals(), argv=words[2:], printer=results.append) == 0
+    return results[0] if results else None
+
+
+ROUND_TRIPS: list[tuple[Callable[..., Any], Any]] = [
+    (integer, 3),
+    (integer, -1),
+    (integer, True),
+    (real, 2.5),
+    (text, "DDR4-2933 (quad channel)"),
+    (text, ""),
+    (text, "None"),
+    (text, "--x=3 'y' \"z\" $HOME `w`\nnext, line\\"),
+    (text, "ünï 🦆"),
+    (flag, True),
+    (flag, False),
+    (raw, b"abc"),
+    (texts, ["a,b", "c"]),
+    (texts, []),
+    (integers, [1, 2]),
+    (integers, []),
+    (integers_585, [1, 2]),
+    (maybe, 3),
+    (maybe, None),
+    (maybe_604, 4),
+    (maybe_required, None),
+    (maybe_texts, ["a", "b"]),
+    (implicit, 5),
+    (implicit, None),
+    (day, dt.date(2020, 1, 2)),
+    (moment, dt.datetime(2020, 1, 2, 3, 4, 5)),  # noqa: DTZ001
+    (place, pathlib.Path("/a b/c")),
+    (point, Point(1, 2)),
+    (points, [Point(1, 2), Point(3, 4)]),
+    (counted, 3),
+    (bare, "a"),
+    (bare, True),
+    (bare, False),
+    (by_default, 3.5),
+    (by_text_default, "b"),
+    (without_default, "b"),
+    (wrapped, 3),
+]
+
+
+@pytest.mark.parametrize(
+    ("function", "value"), ROUND_TRIPS, ids=[f"{f.__name__}-{v!r}" for f, v in ROUND_TRIPS]
+)
+def test_argument_comes_back_as_it_was_given(function: Callable[..., Any], value: Any) -> None:
+    node = co.Exec(function, value)
+
+    assert called(node) == value
+
+
+@pytest.mark.parametrize(
+    ("node", "tail"),
+    [
+        (lambda: co.Exec(dashed, long_name=2950), ["--long_name=2950"]),
+        (lambda: co.Exec(maybe), []),
+        (lambda: co.Exec(flag, True), ["--x"]),
+        (lambda: co.Exec(flag, False), ["--no-x"]),
+        (lambda: co.Exec(texts, ["a,b", "c"]), ["--x=a\\,b,c"]),
+        (lambda: co.Exec(anything, {"a": 1}), ["--x=a"]),
+        (lambda: co.Exec(maybe_required, None), ["--x=None"]),
+        (lambda: co.Exec(variable, 3), ["--x=3"]),
+    ],
+    ids=["name", "default", "true", "false", "list", "dict", "none", "typevar"],
+)
+def test_command_names_file_function_and_bound_arguments(node: Any, tail: list[str]) -> None:
+    words = words_of(node())
+
+    assert words[:2] == ["conducto", str(pathlib.Path(__file__).resolve())]
+    assert words[3:] == tail
+
+
+def test_node_parameters_come_through_params() -> None:
+    node = co.Exec(bare, "a", params=co.Params(cpu=2, doc=lambda: "made"))
+
+    assert (node.cpu, node.doc) == (2, "made")
+    assert words_of(node)[3:] == ["--x=a"]
+
+
+def test_keyword_of_a_function_is_not_a_node_parameter() -> None:
+    def sized(cpu: int) -> int:
+        return cpu
+
+    assert co.Exec(sized, cpu=2950).cpu is None
+
+
+def code_image(tmp_path: pathlib.Path) -> co.Image:
+    here = pathlib.Path(__file__).resolve().parent
+    return co.Image("a", copy_dir=str(here))
+
+
+def test_path_is_shortened_below_the_copied_code(tmp_path: pathlib.Path) -> None:
+    node = co.Exec(integer, 3, params=co.Params(image=code_image(tmp_path)))
+
+    assert node.pretty().endswith(f"conducto {pathlib.Path(__file__).name} integer --x=3")
+
+
+def test_path_is_absolute_where_commands_start_elsewhere(tmp_path: pathlib.Path) -> None:
+    image = code_image(tmp_path)
+    image.docker_auto_workdir = False
+
+    node = co.Exec(integer, 3, params=co.Params(image=image))
+
+    assert f"conducto /mnt/conducto/{pathlib.Path(__file__).name} integer" in node.pretty()
+
+
+def test_image_without_the_code_is_told_when_strict() -> None:
+    root = co.Serial(image="a")
+    root["x"] = co.Exec(integer, 3)
+
+    with pytest.raises(ValueError, match="Node references local code") as raised:
+        root.pretty()
+    assert "Node: /x" in str(raised.value)
+    assert "integer --x=3" in root.pretty(strict=False)
+
+
+def test_string_annotation_of_an_unknown_name_accepts_text() -> None:
+    def odd(x: Nowhere):  # noqa: F821 (on purpose)
+        return x
+
+    assert words_of(co.Exec(odd, "a"))[3:] == ["--x=a"]

@@ -1,0 +1,125 @@
+"""Checks of a tree before it is printed or launched."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import conducto as co
+from conducto.tree.validate import validate
+
+EXEC: list[tuple[dict[str, Any], str]] = [
+    ({"cpu": 0}, "cpu must be above 0, got 0"),
+    ({"cpu": "abc"}, "cpu must be a number above 0, got 'abc'"),
+    ({"mem": -1}, "mem must be above 0, got -1"),
+    ({"gpu": 5}, "gpu must be a whole number from 0 to 4, got 5"),
+    ({"max_time": "banana"}, "max_time is an invalid duration: 'banana'"),
+    ({"max_time": 0}, "max_time must be above 0, got 0"),
+    ({"container_reuse_context": "old"}, "container_reuse_context must be"),
+    ({"doc": 3}, "doc must be text, got 3"),
+    ({"env": {"A B": "x"}}, "env name 'A B' is not an identifier"),
+    ({"env": {"A": "\0"}}, "env value of A holds a NUL"),
+    ({"image_name": "n"}, "no image is called 'n'"),
+]
+
+
+@pytest.mark.parametrize(("params", "text"), EXEC, ids=[text[:40] for _, text in EXEC])
+def test_wrong_value_is_told_with_its_node(params: dict[str, Any], text: str) -> None:
+    root = co.Serial()
+    root["x"] = co.Exec("true", **params)
+
+    with pytest.raises(co.DefinitionError) as raised:
+        validate(root)
+    assert str(raised.value).startswith(f"/x: {text}")
+    assert (raised.value.path, raised.value.file) == ("/x", __file__)
+
+
+@pytest.mark.parametrize(
+    ("env", "text"),
+    [
+        ({"A": 1}, "/x has int in env value for A when str is required"),
+        ({1: "a"}, "/x has int in env name 1 when str is required"),
+    ],
+)
+def test_env_of_another_type_is_a_type_error(env: dict[Any, Any], text: str) -> None:
+    root = co.Serial()
+    root["x"] = co.Exec("true", env=env)
+
+    with pytest.raises(TypeError) as raised:
+        root.pretty()
+    assert str(raised.value) == text
+
+
+@pytest.mark.parametrize("command", ["", "  \n ", "a\0b"])
+def test_command_that_no_shell_can_run_is_told(command: str) -> None:
+    with pytest.raises(co.DefinitionError, match=r"^/: command "):
+        validate(co.Exec(command))
+
+
+def test_max_concurrent_set_later_on_an_exec_is_told() -> None:
+    node = co.Exec("true")
+    node.max_concurrent = 2
+
+    with pytest.raises(co.DefinitionError, match="cannot be set on an Exec"):
+        validate(node)
+
+
+def test_unknown_image_is_a_key_error_too() -> None:
+    with pytest.raises(KeyError, match="no image is called 'n'"):
+        validate(co.Serial(image_name="n"))
+
+
+def test_fractions_and_large_sizes_are_fine_locally() -> None:
+    root = co.Serial(cpu=0.25, mem=1.5)
+    root["x"] = co.Exec("true", cpu=64, mem=512, max_time="1.5d")
+
+    validate(root)
+    assert root.pretty(strict=False).endswith("x   true") or "true" in root.pretty(strict=False)
+
+
+@pytest.mark.parametrize(
+    ("params", "text"),
+    [
+        (
+            {"docker_run_args": "-v a:b"},
+            "Node /x uses docker_run_args, which is not supported for cloud mode.",
+        ),
+        (
+            {"cpu": 5},
+            (
+                "Node /x will not fit in the cloud. "
+                "Limits: cpu<=4 (requested: 5) mem<=32 (requested: None)"
+            ),
+        ),
+    ],
+)
+def test_cloud_has_limits(params: dict[str, Any], text: str) -> None:
+    root = co.Serial()
+    root["x"] = co.Exec("true", **params)
+
+    with pytest.raises(co.InvalidCloudParams) as raised:
+        validate(root, cloud=True)
+    assert str(raised.value) == text
+
+
+def test_native_code_must_be_in_the_image_at_a_launch() -> None:
+    root = co.Serial(image="a")
+    root["x"] = co.Exec(test_unknown_image_is_a_key_error_too)
+
+    validate(root)
+    with pytest.raises(co.DefinitionError, match="Node references local code"):
+        validate(root, check_code=True)
+
+
+def test_function_that_no_container_can_find_is_told_at_a_launch() -> None:
+    def nested(x: int) -> None: ...
+
+    root = co.Serial(image=co.Image("a", copy_dir="."))
+    root["x"] = co.Exec(nested, 1)
+
+    validate(root)
+    with pytest.raises(
+        co.DefinitionError, match=r"^/x: nested cannot be called in a container: it is"
+    ):
+        validate(root, check_code=True)
