@@ -202,6 +202,18 @@ async def test_conducto_is_a_command_in_the_image(
     assert run(image, "python -m pip show conducto").startswith("Name: conducto\n")
 
 
+async def test_native_function_runs_in_the_image(
+    builder: Builder, python_base: str, code: Path
+) -> None:
+    (code / "main.py").write_text("def greet(name: str) -> None:\n    print('hello', name)\n")
+
+    image, _log = await build(
+        builder, image=python_base, install_pip=("conducto",), copy_dir=str(code)
+    )
+
+    assert run(image, "conducto main.py greet --name=you") == "hello you\n"
+
+
 async def test_our_own_package_needs_no_registry(builder: Builder, python_base: str) -> None:
     text = f"FROM {python_base}\nENV PIP_INDEX_URL=http://127.0.0.1:9/ PIP_RETRIES=0\n"
 

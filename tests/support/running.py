@@ -11,14 +11,16 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from support.stand_ins import call
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 PATIENCE = 240.0
 # As the console script does, whether it is installed or not.
@@ -50,7 +52,7 @@ class Run:
     @cached_property
     def document(self) -> dict[str, Any]:
         """What ``conducto show ID --json`` says after the end."""
-        document: dict[str, Any] = json.loads(self.person.ask("show", self.id, "--json"))
+        document: dict[str, Any] = self.person.read("show", self.id)
         return document
 
     @cached_property
@@ -82,7 +84,8 @@ class Run:
     def output(self, path: str, stream: str = "stdout", attempt: int | None = None) -> str:
         """Return what a node printed, in its newest attempt unless another is asked for."""
         number = [] if attempt is None else ["--attempt", str(attempt)]
-        return self.person.ask("logs", self.id, path, f"--{stream}", *number)
+        done = self.person.ask("logs", self.id, path, f"--{stream}", *number)
+        return done.stderr if stream == "stderr" else done.stdout
 
     @property
     def data(self) -> Path:
@@ -111,11 +114,15 @@ class Person:
         """Run a script without arguments."""
         return self._start([str(script)])
 
-    def ask(self, *words: str) -> str:
-        """Return what a ``conducto`` command prints to stdout; it must succeed."""
+    def ask(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Return how a ``conducto`` command ended; it must succeed."""
         done = self._start(["-c", _CONDUCTO, *words])
         assert done.returncode == 0, f"conducto {' '.join(words)}: {done.stdout}{done.stderr}"
-        return done.stdout
+        return done
+
+    def read(self, *words: str) -> Any:
+        """Return what a ``conducto`` command prints as JSON."""
+        return json.loads(self.ask(*words, "--json").stdout)
 
     def _start(self, words: list[str]) -> subprocess.CompletedProcess[str]:
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(_OURS)}
@@ -143,7 +150,7 @@ def person_at(base: Path) -> Iterator[Person]:
     try:
         yield person
     finally:
-        known = [one["id"] for one in json.loads(person.ask("list", "--json"))]
+        known = [one["id"] for one in person.read("list")]
         person.ask("agent", "stop")
         left = [name for one in known for name in _left_behind(one)]
     assert not left, f"left behind by the agent: {left}"

@@ -111,7 +111,11 @@ class LogChunk(Record):
 
 
 class Action(StrEnum):
-    """What a person can order."""
+    """What a person can order.
+
+    ``rebuild`` builds the images of the nodes anew and resets the nodes. ``sleep`` ends what runs
+    and lets go of containers; ``wake`` takes it back. ``archive`` takes a pipeline off the list.
+    """
 
     RUN = "run"
     PAUSE = "pause"
@@ -119,19 +123,79 @@ class Action(StrEnum):
     SKIP = "skip"
     UNSKIP = "unskip"
     KILL = "kill"
+    MODIFY = "modify"
+    REBUILD = "rebuild"
+    SLEEP = "sleep"
+    WAKE = "wake"
+    ARCHIVE = "archive"
+
+
+#: Orders to the pipeline as a whole.
+WHOLE = frozenset({Action.RUN, Action.PAUSE, Action.SLEEP, Action.WAKE, Action.ARCHIVE})
+
+
+class Changes(Record):
+    """New values of node parameters; only fields that are given change anything.
+
+    None takes away what is written on the node, so that the inherited value or the default
+    holds again.
+
+    Attributes:
+        env: ``{name: value}``; a None value removes the variable, also an inherited one.
+        image: Name of an image of the pipeline.
+    """
+
+    command: str | None = None
+    env: dict[str, str | None] | None = None
+    cpu: float | None = None
+    mem: float | None = None
+    gpu: int | None = None
+    image: str | None = None
+    requires_docker: bool | None = None
+    docker_run_args: tuple[str, ...] | None = None
+    max_time: float | str | None = None
+    max_concurrent: int | None = None
+    stop_on_error: bool | None = None
+    suppress_errors: bool | None = None
+    container_reuse_context: str | None = None
+    doc: str | None = None
 
 
 class ControlRequest(Record):
-    """An order; ``paths`` is ignored by ``run`` and ``pause``."""
+    """An order.
+
+    Attributes:
+        paths: Nodes, each with its subtree; orders to the whole pipeline (`WHOLE`) have none.
+        changes: For ``modify``.
+        preview: Only say what would happen.
+    """
 
     action: Action
     paths: tuple[str, ...] = ()
+    changes: Changes | None = None
+    preview: bool = False
 
 
 class ControlResult(Record):
-    """What an order touched."""
+    """What an order touches.
 
-    affected: tuple[str, ...]
+    Attributes:
+        affected: How many Execs it changes.
+        paths: The first of them, at most `MAX_NAMED`.
+        stopped: How many of them run now and are ended by it.
+        notes: Sentences that a person should read, e.g. on a container whose state is gone.
+        preview: It was only asked for; nothing was done.
+    """
+
+    affected: int = 0
+    paths: tuple[str, ...] = ()
+    stopped: int = 0
+    notes: tuple[str, ...] = ()
+    preview: bool = False
+
+
+#: Paths that a `ControlResult` names.
+MAX_NAMED = 100
 
 
 class EventBatch(Record):

@@ -154,7 +154,6 @@ class LiveGroup(LiveNode):
             for index, number in enumerate(contribution(child)):
                 self.counts[index] += number
         self.settle_state()
-        self.told = self.standing()
 
     def settle_state(self) -> None:
         """Derive the state and the warning from tally, counts and flags."""
@@ -230,6 +229,7 @@ class LiveTree:
         for node in reversed(self.nodes.values()):
             if isinstance(node, LiveGroup):
                 node.rebuild()
+                node.told = node.standing()
         self._give_up_on_failed()
 
     @property
@@ -384,6 +384,7 @@ class LiveTree:
         for node in reversed(list(self.subtree(new))):
             if isinstance(node, LiveGroup):
                 node.rebuild()
+                node.told = node.standing()
         if parent is not None:
             parent.children[position] = new
         self._adjust(new, 1)

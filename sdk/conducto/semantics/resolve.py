@@ -32,6 +32,9 @@ SINGLE: Final = "exec"
 _EVENTS = {"worker_error": "killed"}
 
 Form = Mapping[str, Any]
+#: What a person changed since: ``{path: {key of the wire form: value}}``. None takes the written
+#: value away, so that the inherited one holds; for an environment variable, also that one.
+Edits = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +62,12 @@ class _Inherited:
     callbacks: tuple[Callback, ...]
 
 
-def resolve(form: Form) -> Pipeline:
+def resolve(form: Form, edits: Edits | None = None) -> Pipeline:
     """Return the tree with everything inherited resolved.
+
+    Args:
+        form: The launch form.
+        edits: Changes laid over what the form says.
 
     Raises:
         DefinitionError: something is wrong; the message begins with the node's path.
@@ -73,14 +80,16 @@ def resolve(form: Form) -> Pipeline:
         SHARED,
         (),
     )
-    nodes = _Resolver(form, images).nodes("/", top)
+    nodes = _Resolver(form, images, edits).nodes("/", top)
     pipeline = Pipeline(nodes, images)
     _check_lazy_targets(pipeline.nodes)
     _check_contexts(pipeline.nodes)
     return pipeline
 
 
-def resolve_generated(form: Form, target: str, pipeline: Pipeline) -> Pipeline:
+def resolve_generated(
+    form: Form, target: str, pipeline: Pipeline, edits: Edits | None = None
+) -> Pipeline:
     """Return the nodes of a generated tree as they stand in the place of ``target``.
 
     The first node is ``target`` with the generated root's type and parameters. ``images`` of the
@@ -91,12 +100,13 @@ def resolve_generated(form: Form, target: str, pipeline: Pipeline) -> Pipeline:
     """
     images, names = _merge_images(form, target, pipeline.images)
     renamed = _rename_images(form, names)
-    resolver = _Resolver(renamed, {**pipeline.images, **images})
+    resolver = _Resolver(renamed, {**pipeline.images, **images}, edits)
     old = pipeline.nodes[target]
     nodes = resolver.nodes(target, _inherited_at(old, pipeline.nodes))
     nodes[target] = replace(nodes[target], skip=nodes[target].skip or old.skip)
     _check_lazy_targets(nodes)
-    _check_contexts({**pipeline.nodes, **nodes})
+    in_context = kind_of(old.pool) is PoolKind.CONTEXT
+    _check_contexts({**pipeline.nodes, **nodes} if in_context else nodes)
     return Pipeline(nodes, images)
 
 
@@ -126,8 +136,11 @@ def check_sizes(nodes: Mapping[str, NodeSpec], limits: Limits) -> None:
 class _Resolver:
     """One walk over a launch form."""
 
-    def __init__(self, form: Form, images: Mapping[str, ImageSpec]) -> None:
+    def __init__(
+        self, form: Form, images: Mapping[str, ImageSpec], edits: Edits | None = None
+    ) -> None:
         self._images = images
+        self._edits: Edits = {} if edits is None else edits
         try:
             self._written = {node["id"]: node for node in form["nodes"]}
             self._root = form["nodes"][0]["id"]
@@ -161,6 +174,7 @@ class _Resolver:
         written = self._written.get(node_id)
         if written is None:
             raise DefinitionError(path, f"the serialised tree has no node {node_id!r}")
+        written = _edited(written, self._edits.get(path))
         kind = _type(written)
         children = self._children.get(node_id, [])
         names = tuple(name for _, name in children)
@@ -252,6 +266,13 @@ def _check_children(kind: NodeType, names: tuple[str, ...]) -> None:
             raise ValueError(f"a child's name may not be empty or hold '/' or NUL, got {name!r}")
 
 
+def _edited(written: Form, edit: Mapping[str, Any] | None) -> Form:
+    if edit is None:
+        return written
+    laid_over = {**written, **edit}
+    return {k: v for k, v in laid_over.items() if v is not None or k.startswith(ENV_PREFIX)}
+
+
 def _env(written: Form, above: Mapping[str, str]) -> Mapping[str, str]:
     own = {
         key[len(ENV_PREFIX) :]: value
@@ -260,8 +281,9 @@ def _env(written: Form, above: Mapping[str, str]) -> Mapping[str, str]:
     }
     if not own:
         return above
-    fields.check_env(own)
-    return {**above, **own}
+    given = {name: value for name, value in own.items() if value is not None}
+    fields.check_env(given)
+    return {name: value for name, value in {**above, **own}.items() if value is not None}
 
 
 def _max_concurrent(written: Form, *, is_exec: bool) -> int | None:

@@ -1,0 +1,222 @@
+"""A residual tree as the compiler works on it, cut into parts of the size of one machine.
+
+Step Functions takes 1 MB of definition and 25,000 events of history per execution. A tree beyond
+that becomes several machines: what is too large for one is packed, neighbours together, into
+machines of their own, and the one above runs these.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from conducto.model.nodes import NodeSpec
+from conducto.model.states import NodeType
+from conducto.semantics.errors import DefinitionError
+from conducto.semantics.residual import Residual
+
+
+class Weight(NamedTuple):
+    """What a part adds to its machine; upper bounds.
+
+    Attributes:
+        tasks: Execs and nested machines.
+        size: Bytes of definition.
+        events: Events of history, with every retry and every failure.
+        height: Levels of groups.
+    """
+
+    tasks: int = 0
+    size: int = 0
+    events: int = 0
+    height: int = 0
+
+    def fits(self, most: "Weight") -> bool:
+        """Return whether no number is above that of ``most``."""
+        return all(mine <= limit for mine, limit in zip(self, most, strict=True))
+
+
+#: Per machine. AWS: 1,048,576 bytes and 25,000 events; the margin is for what comes when.
+MOST = Weight(tasks=1_500, size=900_000, events=24_000, height=40)
+_EXEC = Weight(1, 560, 13, 0)
+_GENERATE = Weight(1, 1_000, 13, 0)
+_SUB = Weight(1, 900, 26 + 2, 0)
+_BLOCKED = Weight(0, 200, 2, 0)
+_PARALLEL = Weight(0, 500, 6, 1)
+_SERIAL = Weight(0, 300, 2, 1)
+
+
+@dataclass(slots=True, eq=False)
+class Part:
+    """A node of the residual tree, or a bundle of children that runs in its own machine.
+
+    Attributes:
+        id: Unique among the states.
+        spec: The node; of a bundle, its group.
+        children: What is left of the children.
+        failed: See `Residual`.
+        awaited: See `Residual`.
+        generates: A Lazy's Generate: the part that takes its tree.
+        generated: A Lazy's target whose Generate is left to run before it.
+        body: What runs in another machine; None for a node.
+        machine: ARN of that machine, once it is compiled.
+    """
+
+    id: str
+    spec: NodeSpec
+    children: list["Part"] = field(default_factory=list)
+    failed: bool = False
+    awaited: tuple[NodeSpec, ...] = ()
+    generates: "Part | None" = None
+    generated: bool = False
+    body: "Part | None" = None
+    machine: str | None = None
+    weight: Weight = Weight()
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing is left but a failure."""
+        return self.failed and not self.awaited
+
+
+def parts_of(rest: Residual, ids: Callable[[str], str]) -> Part:
+    """Return the parts of a residual tree, not cut yet."""
+    top = _part(rest, ids)
+    stack = [(top, rest)]
+    while stack:
+        part, left = stack.pop()
+        part.children = [_part(child, ids) for child in left.children]
+        _pair_lazy(part.children)
+        stack.extend(zip(part.children, left.children, strict=True))
+    return top
+
+
+def _part(rest: Residual, ids: Callable[[str], str]) -> Part:
+    return Part(ids(rest.spec.path), rest.spec, failed=rest.failed, awaited=rest.awaited)
+
+
+def _pair_lazy(children: list[Part]) -> None:
+    """Tell each Generate its target and each target that it has one; order counts."""
+    waiting: dict[str, Part] = {}
+    for child in children:
+        if child.spec.lazy_target is not None and not child.failed:
+            waiting[child.spec.lazy_target] = child
+        generate = waiting.get(child.spec.path) if child.spec.awaits_tree else None
+        if generate is not None:
+            generate.generates, child.generated = child, True
+
+
+def units_of(children: list[Part]) -> Iterator[list[Part]]:
+    """Yield runs of children that must share a machine: from a Generate to its target."""
+    unit: list[Part] = []
+    waiting: set[int] = set()
+    for child in children:
+        unit.append(child)
+        waiting.discard(id(child))
+        if child.generates is not None:
+            waiting.add(id(child.generates))
+        if not waiting:
+            yield unit
+            unit = []
+
+
+def cut(top: Part, most: Weight = MOST) -> list[Part]:
+    """Cut what is too large out of ``top``, in place.
+
+    Returns:
+        The parts that get a machine each, nested ones before those that run them, ``top`` last.
+
+    Raises:
+        DefinitionError: something that cannot be cut is too large.
+    """
+    bodies: list[Part] = []
+    order = [top]
+    for part in order:
+        order.extend(part.children)
+    for part in reversed(order):
+        _cut_one(part, most, bodies)
+    return [*bodies, top]
+
+
+def _cut_one(part: Part, most: Weight, bodies: list[Part]) -> None:
+    for i, child in enumerate(part.children):
+        if child.weight.height >= most.height:
+            part.children[i] = _outsource(part, [child], i, bodies)
+    part.weight = _weigh(part)
+    number = len(part.children)
+    while not part.weight.fits(most):
+        bundled: list[Part] = []
+        for bundle in _bundles(part, most):
+            bundled.append(_outsource(part, bundle, number, bodies))
+            number += 1
+        part.children = bundled
+        part.weight = _weigh(part)
+
+
+def _bundles(part: Part, most: Weight) -> Iterator[list[Part]]:
+    """Yield the children in runs of neighbours, each as long as fits into one machine."""
+    own = _own(part)
+    bundle: list[Part] = []
+    weight = own
+    for unit in units_of(part.children):
+        more = _sum([child.weight for child in unit])
+        if bundle and not _add(weight, more).fits(most):
+            yield bundle
+            bundle, weight = [], own
+        bundle += unit
+        weight = _add(weight, more)
+        if len(unit) > 1 and not weight.fits(most):
+            raise DefinitionError(
+                unit[0].spec.path,
+                f"the {len(unit)} nodes from here to {unit[-1].spec.path} must run in one state "
+                "machine and do not fit; put those between a Lazy's two parts into a group",
+            )
+    yield bundle
+
+
+def _outsource(part: Part, bundle: list[Part], number: int, bodies: list[Part]) -> Part:
+    """Return the part that stands for ``bundle``, which gets a machine."""
+    # A bundle passes its failures on: what the group does about them is done once, above.
+    spec = replace(part.spec, suppress_errors=False, awaits_tree=False)
+    name = f"{part.id}_{number}"
+    body = bundle[0] if len(bundle) == 1 else Part(name, spec, bundle)
+    body.weight = _weigh(body)
+    bodies.append(body)
+    return Part(name, spec, body=body, weight=_SUB)
+
+
+def _weigh(part: Part) -> Weight:
+    return _add(_own(part), _sum([child.weight for child in part.children]))
+
+
+def _own(part: Part) -> Weight:
+    """Return the weight of a part without its children, its awaited Execs included."""
+    if part.body is not None:
+        own = _SUB
+    elif part.spec.awaits_tree:
+        own = _add(_SUB, _BLOCKED)
+    elif part.spec.type is NodeType.EXEC:
+        own = _EXEC if part.generates is None else _GENERATE
+    else:
+        own = _SERIAL if part.spec.type is NodeType.SERIAL else _PARALLEL
+    awaited = len(part.awaited)
+    if not awaited:
+        return own
+    waits = Weight(_EXEC.tasks * awaited, _EXEC.size * awaited, _EXEC.events * awaited)
+    return _add(own, _add(waits, _PARALLEL))
+
+
+def _add(one: Weight, other: Weight) -> Weight:
+    return Weight(
+        one.tasks + other.tasks,
+        one.size + other.size,
+        one.events + other.events,
+        one.height + other.height,
+    )
+
+
+def _sum(weights: list[Weight]) -> Weight:
+    """Return the weight of neighbours: everything adds up but the height."""
+    if not weights:
+        return Weight()
+    tasks, sizes, events, heights = zip(*weights, strict=True)
+    return Weight(sum(tasks), sum(sizes), sum(events), max(heights))

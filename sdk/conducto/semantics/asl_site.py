@@ -1,0 +1,81 @@
+"""Names: of nodes inside a state machine, of pools, of state machines and of what is at AWS."""
+
+from base64 import b32encode
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import blake2b, sha256
+
+from conducto.model.nodes import NodeSpec
+from conducto.semantics.pools import PoolKind, kind_of
+
+#: The user's own prefix would have to be in every IAM policy; this one is.
+PREFIX = "conducto-"
+
+
+def node_id(path: str) -> str:
+    """Return the id of the node at ``path``: 13 letters and digits, a letter first.
+
+    A function of the path alone, so that two launches of the same tree give the same
+    definitions, and so that a generated tree needs no counter to go on from. 56 bits: among
+    100,000 nodes two are alike with a probability of 1 in 10 million.
+    """
+    digest = blake2b(path.encode(), digest_size=7).digest()
+    return "n" + b32encode(digest).decode().rstrip("=").lower()
+
+
+def pool_name(spec: NodeSpec) -> str:
+    """Return the name of the pool whose workers run an Exec."""
+    place = spec.placement
+    # One container serves a context, whatever its members ask for.
+    fields = () if kind_of(spec.pool) is PoolKind.CONTEXT else _fields(spec)
+    text = repr((spec.pool, place.image, *fields))
+    return PREFIX + blake2b(text.encode(), digest_size=10).hexdigest()
+
+
+def _fields(spec: NodeSpec) -> tuple[object, ...]:
+    place = spec.placement
+    return place.cpu, place.mem, place.gpu, place.requires_docker, place.docker_run_args
+
+
+def machine_name(definition: str) -> str:
+    """Return the name of the state machine with this definition; a function of nothing else."""
+    return PREFIX + sha256(definition.encode()).hexdigest()[:40]
+
+
+def execution_input(run_id: str) -> Mapping[str, object]:
+    """Return the input that every execution of a compiled machine must be started with.
+
+    ``r`` names the run; ``e``, ``p`` and ``g`` are where the machine notes failed children, the
+    outcome of the last Parallel, and the machines that were generated.
+    """
+    return {"r": run_id, "e": {}, "p": {}, "g": {}}
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where state machines and activities are.
+
+    Attributes:
+        region: AWS region.
+        account: AWS account, twelve digits.
+        partition: ``aws``, or that of China or of a government.
+    """
+
+    region: str
+    account: str
+    partition: str = "aws"
+
+    def activity(self, spec: NodeSpec) -> str:
+        """Return the ARN of the activity that the workers of an Exec's pool wait for."""
+        return self._arn(f"activity:{pool_name(spec)}")
+
+    def machine(self, name: str) -> str:
+        """Return the ARN of a state machine."""
+        return self._arn(f"stateMachine:{name}")
+
+    def run_machine(self) -> str:
+        """Return the resource of a state that runs another machine and waits for its end."""
+        return f"arn:{self.partition}:states:::states:startExecution.sync:2"
+
+    def _arn(self, name: str) -> str:
+        return f"arn:{self.partition}:states:{self.region}:{self.account}:{name}"

@@ -1,0 +1,116 @@
+"""What an order of a person would do, before it is done, and how edits of nodes are written."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from conducto.model.api import MAX_NAMED, Action, Changes, ControlResult
+from conducto.model.states import FINISHED, IN_FLIGHT, NodeType, State
+from conducto.semantics.errors import DefinitionError
+from conducto.semantics.live import LiveExec, LiveGroup, LiveNode, LiveTree
+from conducto.semantics.pools import PoolKind, kind_of, owner_of
+from conducto.semantics.resolve import ENV_PREFIX
+
+#: Parameters that only an Exec has, and such that only a group has.
+_EXEC_ONLY = {"command"}
+_GROUP_ONLY = {"max_concurrent", "stop_on_error"}
+
+
+def preview(tree: LiveTree, action: Action, paths: Iterable[str]) -> ControlResult:
+    """Return what the order would do to the Execs of these subtrees.
+
+    Raises:
+        KeyError: a path is not in the tree.
+    """
+    touched = [node for node in _execs(tree, paths) if _touches(action, node)]
+    stops = [n for n in touched if n.state is State.RUNNING and action in _STOPPING]
+    return ControlResult(
+        affected=len(touched),
+        paths=tuple(node.path for node in touched[:MAX_NAMED]),
+        stopped=len(stops),
+        notes=tuple(_notes(action, touched)),
+        preview=True,
+    )
+
+
+_STOPPING = frozenset({Action.RESET, Action.REBUILD, Action.KILL})
+
+
+def _touches(action: Action, node: LiveExec) -> bool:
+    match action:
+        case Action.RESET | Action.REBUILD:
+            return node.state in FINISHED or node.state is State.RUNNING
+        case Action.KILL:
+            return node.state in IN_FLIGHT
+        case _:
+            return True
+
+
+def _execs(tree: LiveTree, paths: Iterable[str]) -> Iterator[LiveExec]:
+    seen: set[str] = set()
+    for path in paths:
+        for node in tree.subtree(tree.nodes[path]):
+            if isinstance(node, LiveExec) and node.path not in seen:
+                seen.add(node.path)
+                yield node
+
+
+def _notes(action: Action, touched: list[LiveExec]) -> Iterator[str]:
+    """Say what a reset of a part of a ``new`` context means for the part's surroundings."""
+    if action not in (Action.RESET, Action.REBUILD):
+        return
+    paths = {node.path for node in touched}
+    told: set[str] = set()
+    for node in touched:
+        pool = node.spec.pool
+        owner = owner_of(pool)
+        if kind_of(pool) is not PoolKind.CONTEXT or owner is None or owner in told:
+            continue
+        group = _above(node, owner)
+        left = sum(n.path not in paths for n in _members(group, pool))
+        if left and not (isinstance(group, LiveGroup) and group.in_flight()):
+            told.add(owner)
+            yield (
+                f"{owner}: its container and the state in it may be gone; {left} other Execs of "
+                f"this context do not run again. To restore the state, reset {owner}"
+            )
+
+
+def _above(node: LiveNode, path: str) -> LiveNode | None:
+    above: LiveNode | None = node
+    while above is not None and above.path != path:
+        above = above.parent
+    return above
+
+
+def _members(group: LiveNode | None, pool: str) -> Iterator[LiveExec]:
+    stack = [] if group is None else [group]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, LiveGroup):
+            stack.extend(node.children)
+        elif isinstance(node, LiveExec) and node.spec.pool == pool:
+            yield node
+
+
+def lay_over(edit: Mapping[str, Any], changes: Changes, node: LiveNode) -> dict[str, Any]:
+    """Return the edits of a node (`conducto.semantics.resolve.Edits`) with ``changes`` on top.
+
+    Raises:
+        DefinitionError: a parameter that this kind of node does not have.
+    """
+    given = {name: getattr(changes, name) for name in changes.model_fields_set}
+    wrong = _GROUP_ONLY if node.spec.type is NodeType.EXEC else _EXEC_ONLY
+    for name in given:
+        if name in wrong:
+            raise DefinitionError(
+                node.path, f"{name} cannot be set on a node of type {node.spec.type.value}"
+            )
+    if "command" in given and given["command"] is None:
+        raise DefinitionError(node.path, "command cannot be taken away from an Exec")
+    if "stop_on_error" in given and node.spec.type is NodeType.PARALLEL:
+        raise DefinitionError(node.path, "stop_on_error is for a Serial, not for a Parallel")
+    env = given.pop("env", None)
+    if "image" in given:
+        given["image_name"] = given.pop("image")
+    variables = {} if env is None else {ENV_PREFIX + name: value for name, value in env.items()}
+    return {**edit, **given, **variables}
