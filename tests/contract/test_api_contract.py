@@ -231,7 +231,7 @@ def test_an_order_says_what_it_touched(api: Api) -> None:
 
     result = api.client.control(pipeline, order)
 
-    assert result.affected == ("/a", "/g/x")
+    assert (result.affected, result.paths) == (2, ("/a", "/g/x"))
     assert api.fake.orders == [(pipeline, order)]
     assert next(api.client.tree(pipeline, root="/a")).skipped
 

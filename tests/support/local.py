@@ -21,6 +21,7 @@ from conducto.model.records import AttemptRecord
 from conducto.tree.launch_form import to_launch_form
 from conducto_local.home import Home
 from conducto_local.runner import open_runner
+from conducto_local.runner.containers import IDLE_SECONDS
 from conducto_local.runner.service import LocalPipelines
 
 PATIENCE = 60.0
@@ -109,9 +110,11 @@ class Local:
 
 
 @asynccontextmanager
-async def local_runner(base: Path, engine: str = "docker") -> AsyncIterator[Local]:
+async def local_runner(
+    base: Path, engine: str = "docker", *, idle_seconds: float = IDLE_SECONDS
+) -> AsyncIterator[Local]:
     home = Home(base, "test")
-    async with open_runner(home) as pipelines:
+    async with open_runner(home, idle_seconds=idle_seconds) as pipelines:
         yield Local(pipelines, home, engine)
 
 

@@ -200,7 +200,7 @@ def _with_tree(result: Result, cutter: TreeCutter, flight: Flight, limits: Limit
         return result
     try:
         form = from_wire_document(cutter.tree())
-        pipeline = resolve_generated(form, target, flight.live.pipeline)
+        pipeline = resolve_generated(form, target, flight.live.pipeline, flight.live.edits)
         check_sizes(pipeline.nodes, limits)
     except (PrintedTreeError, DefinitionError, KeyError, TypeError) as error:
         message = (

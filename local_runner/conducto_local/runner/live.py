@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from conducto.model.nodes import NodeSpec, Pipeline, ancestors
 from conducto.model.records import (
@@ -115,6 +116,8 @@ class LivePipeline:
         self._attempts: dict[tuple[str, int], AttemptRecord] = {}
         self._changes: list[NodeChange] = []
         self._generated: dict[str, bytes | None] = {}
+        self.edits: dict[str, dict[str, Any]] = {}
+        self._edited: set[str] = set()
         self._images: dict[str, ImageRecord] = {}
         self._record_changed = False
         self._standing_written = 0.0
@@ -174,6 +177,19 @@ class LivePipeline:
                 del known[path]
         self._limits.clear()
 
+    def edit(self, edits: Mapping[str, dict[str, Any]], pipeline: Pipeline) -> dict[str, NodeSpec]:
+        """Take in edits and the tree as they make it; return the nodes that differ now."""
+        self.edits.update(edits)
+        self._edited.update(edits)
+        differing = {
+            path: spec
+            for path, spec in pipeline.nodes.items()
+            if path in self.tree.nodes and self.tree.nodes[path].spec != spec
+        }
+        self.pipeline.nodes.update(pipeline.nodes)
+        self._limits.clear()
+        return differing
+
     def set_image(self, name: str, **changes: object) -> None:
         """Change fields of an image's record."""
         image = self.images[name]
@@ -184,7 +200,7 @@ class LivePipeline:
 
     def take_turn(self) -> Turn | None:
         """Return what has to be written down, or None; it counts as written from now on."""
-        parts = (self._changes, self._attempts, self._generated, self._images)
+        parts = (self._changes, self._attempts, self._generated, self._edited, self._images)
         if not any(parts) and not self._record_changed:
             return None
         record = self._record_to_write()
@@ -193,11 +209,13 @@ class LivePipeline:
             attempts=list(self._attempts.values()),
             changes=self._changes,
             generated=self._generated,
+            edits={path: self.edits[path] for path in self._edited},
             images=list(self._images.values()),
             record=record,
         )
         self._nodes, self._attempts, self._changes = {}, {}, []
-        self._generated, self._images, self._record_changed = {}, {}, False
+        self._generated, self._edited = {}, set()
+        self._images, self._record_changed = {}, False
         return turn
 
     def standing(self) -> Standing:

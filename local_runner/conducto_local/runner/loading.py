@@ -9,7 +9,7 @@ from conducto.model.nodes import Pipeline
 from conducto.model.records import ImageRecord, PipelineRecord
 from conducto.model.states import State
 from conducto.semantics.live import LiveTree
-from conducto.semantics.resolve import resolve, resolve_generated
+from conducto.semantics.resolve import Edits, resolve, resolve_generated
 from conducto_local.runner.flights import unpack_form
 from conducto_local.runner.live import LiveImage, LivePipeline
 from conducto_local.store.port import Store
@@ -53,20 +53,33 @@ def begin(record: PipelineRecord, pipeline: Pipeline) -> LivePipeline:
 
 def load(store: Store, record: PipelineRecord) -> LivePipeline:
     """Return a pipeline as the store has it; what ran when it was written still counts so."""
-    pipeline = resolve(unpack_form(store.definition(record.id)))
-    for target, definition in store.generated(record.id).items():
-        generated = resolve_generated(unpack_form(definition), target, pipeline)
-        pipeline.nodes.update(generated.nodes)
-        pipeline.images.update(generated.images)
+    edits = store.edits(record.id)
+    pipeline = resolve_stored(store, record.id, edits)
     tree = LiveTree(pipeline, store.nodes(record.id), armed=record.armed)
     tree.count_on(store.newest_attempts(record.id))
-    return LivePipeline(
+    live = LivePipeline(
         record,
         pipeline,
         tree,
         _images(pipeline),
         seq=store.last_seq(record.id),
     )
+    live.edits = edits
+    return live
+
+
+def resolve_stored(store: Store, pipeline_id: str, edits: Edits) -> Pipeline:
+    """Return the tree as it is stored, generated trees in place, with ``edits`` laid over it.
+
+    Raises:
+        DefinitionError: an edit makes it wrong.
+    """
+    pipeline = resolve(unpack_form(store.definition(pipeline_id)), edits)
+    for target, definition in store.generated(pipeline_id).items():
+        generated = resolve_generated(unpack_form(definition), target, pipeline, edits)
+        pipeline.nodes.update(generated.nodes)
+        pipeline.images.update(generated.images)
+    return pipeline
 
 
 def interrupted(live: LivePipeline) -> list[tuple[str, int]]:

@@ -7,7 +7,7 @@ transaction at its end; a command starts only after the attempt that says so has
 import asyncio
 import logging
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Iterable, Mapping
 from itertools import count
 from typing import Any, assert_never
 
@@ -137,6 +137,23 @@ class Scheduler:
         """Begin to build every image that an Exec of the pipeline uses."""
         for name in dict.fromkeys(node.placement.image for node in live.pipeline.execs()):
             self._need_image(live, name)
+
+    def forget_images(self, live: LivePipeline, paths: Iterable[str]) -> None:
+        """Build the images of these subtrees anew when they are next needed."""
+        names = {
+            node.spec.placement.image
+            for path in paths
+            for node in live.tree.subtree(live.tree.nodes[path])
+        }
+        live.builder = None  # a new one reads code and repositories again
+        for name in names & live.images.keys():
+            live.images[name].built = None
+            live.images[name].task = None
+
+    async def landed(self, live: LivePipeline) -> None:
+        """Return when nothing of a pipeline is on its way any more."""
+        while live.flights:
+            await live.news(live.version)
 
     async def cool_down(self, live: LivePipeline) -> None:
         """Remove the containers and the network of a pipeline of which nothing runs."""

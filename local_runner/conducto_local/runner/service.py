@@ -5,7 +5,7 @@ import base64
 import os
 import resource
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 from conducto.model.api import (
     Action,
@@ -26,6 +26,7 @@ from conducto.service.port import NotFoundError, RefusedError
 from conducto_local.home import Home
 from conducto_local.ports import Stream
 from conducto_local.runner import builds, loading, views
+from conducto_local.runner.control import Control
 from conducto_local.runner.flights import pack_form
 from conducto_local.runner.kit import Kit
 from conducto_local.runner.live import LivePipeline
@@ -40,13 +41,6 @@ BATCH_SIZE = 5000
 KEPT_LOADED = 8
 _RESTARTED = "the agent was stopped while this ran"
 
-_EVENTS: dict[Action, Callable[[tuple[str, ...]], ev.Event]] = {
-    Action.RESET: ev.NodesReset,
-    Action.SKIP: ev.NodesSkipped,
-    Action.UNSKIP: ev.NodesUnskipped,
-    Action.KILL: ev.NodesKilled,
-}
-
 
 class LocalPipelines:
     """Every pipeline of one profile."""
@@ -58,6 +52,7 @@ class LocalPipelines:
         self._store = store
         self._kits = kits
         self._scheduler = scheduler
+        self._control = Control(scheduler, store)
         self._started = time.time()
         self._run_at: dict[str, asyncio.TimerHandle] = {}
 
@@ -108,13 +103,13 @@ class LocalPipelines:
 
     async def get(self, pipeline_id: str) -> PipelineSummary:
         """One pipeline. An unambiguous beginning of its id is enough."""
-        return views.summary(self._live(pipeline_id))
+        return views.summary(self.live(pipeline_id))
 
     async def tree(
         self, pipeline_id: str, *, root: str = "/", after: str | None = None, limit: int = 1000
     ) -> TreePage:
         """Nodes of a subtree with all their attempts."""
-        live = self._live(pipeline_id)
+        live = self.live(pipeline_id)
         await self._scheduler.saved()
         try:
             nodes, more = views.page(live, root, after, limit)
@@ -140,7 +135,7 @@ class LocalPipelines:
 
     async def attempts(self, pipeline_id: str, path: str) -> tuple[AttemptRecord, ...]:
         """Every attempt of a node, the first one first."""
-        live = self._live(pipeline_id)
+        live = self.live(pipeline_id)
         await self._scheduler.saved()
         found = tuple(self._store.attempts(live.id, path))
         if not found and path not in live.tree.nodes:
@@ -158,7 +153,7 @@ class LocalPipelines:
         limit: int = 1 << 20,
     ) -> LogChunk:
         """A piece of an output stream; a negative ``offset`` counts from the end."""
-        live = self._live(pipeline_id)
+        live = self.live(pipeline_id)
         attempts = await self.attempts(pipeline_id, path)
         numbers = [a.number for a in attempts]
         number = attempt if attempt is not None else max(numbers, default=None)
@@ -180,7 +175,7 @@ class LocalPipelines:
 
     async def image_log(self, pipeline_id: str, image: str) -> str:
         """What the build of an image printed so far."""
-        live = self._live(pipeline_id)
+        live = self.live(pipeline_id)
         if image not in live.images:
             known = ", ".join(sorted(live.images)) or "none"
             raise NotFoundError(f"{live.id}: no image {image!r} (there are: {known})")
@@ -189,33 +184,16 @@ class LocalPipelines:
 
     async def control(self, pipeline_id: str, request: ControlRequest) -> ControlResult:
         """Carry out an order on a set of nodes, all or nothing."""
-        live = self._live(pipeline_id)
-        match request.action:
-            case Action.RUN:
-                await self.run(live)
-            case Action.PAUSE:
-                self._cancel_run_at(live)
-                self._scheduler.apply(live, ev.Disarmed())
-            case order:
-                for path in request.paths:
-                    if path not in live.tree.nodes:
-                        raise self._no_node(live, path)
-                if not request.paths:
-                    raise RefusedError(f"{live.id}: {order.value} needs the paths of nodes")
-                self._scheduler.apply(live, _EVENTS[order](request.paths))
+        live = self.live(pipeline_id)
+        if request.action in (Action.RUN, Action.PAUSE) and not request.preview:
+            self._cancel_run_at(live)
+        result = await self._control.carry_out(live, request)
         await self._scheduler.saved()
-        return ControlResult(affected=request.paths)
-
-    async def run(self, live: LivePipeline) -> None:
-        """Arm a pipeline."""
-        await self._scheduler.kit(live).open()
-        self._cancel_run_at(live)
-        live.set_record(problem=None)
-        self._scheduler.apply(live, ev.Armed())
+        return result
 
     async def events(self, pipeline_id: str, cursor: int) -> AsyncIterator[EventBatch]:
         """Changes after ``cursor``, then live ones."""
-        live = self._live(pipeline_id)
+        live = self.live(pipeline_id)
         if cursor > live.seq:
             raise RefusedError(
                 f"{live.id}: cursor {cursor} is beyond the newest change {live.seq}; read the tree"
@@ -258,7 +236,12 @@ class LocalPipelines:
         live = self._scheduler.live.get(record.id)
         return views.stored_summary(record) if live is None else views.summary(live)
 
-    def _live(self, pipeline_id: str) -> LivePipeline:
+    def live(self, pipeline_id: str) -> LivePipeline:
+        """Return a pipeline, loaded; an unambiguous beginning of its id is enough.
+
+        Raises:
+            NotFoundError: there is none, or there are several.
+        """
         found = self._scheduler.live.get(pipeline_id)
         if found is not None:
             return found

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from conducto.model.records import (
     AttemptRecord,
@@ -18,7 +18,7 @@ class Turn:
     """Everything that one turn of the event loop changed in one pipeline.
 
     A row that appears twice counts as it appears last. The parts are applied in this order:
-    generated trees, nodes, attempts, changes, images, record.
+    generated trees, edits, nodes, attempts, changes, images, record.
 
     Attributes:
         nodes: Nodes as they stand now.
@@ -28,6 +28,7 @@ class Turn:
             was discarded. Either way the states of the nodes *below* the target, and the trees
             generated below it, are forgotten: they belonged to the tree that is gone. Their
             attempts and changes stay.
+        edits: ``{path: edits of the node}`` (`conducto.semantics.resolve.Edits`), in JSON values.
         images: Images as they stand now.
         record: The pipeline itself, where it changed.
     """
@@ -36,6 +37,7 @@ class Turn:
     attempts: Sequence[AttemptRecord] = ()
     changes: Sequence[NodeChange] = ()
     generated: Mapping[str, bytes | None] = field(default_factory=dict)
+    edits: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     images: Sequence[ImageRecord] = ()
     record: PipelineRecord | None = None
 
@@ -101,6 +103,9 @@ class Store(Protocol):
 
     def generated(self, pipeline_id: str) -> dict[str, bytes]:
         """Return ``{target path: definition}`` of the trees in place, outer before inner."""
+
+    def edits(self, pipeline_id: str) -> dict[str, dict[str, Any]]:
+        """Return ``{path: edits}`` of the nodes that were modified."""
 
     def images(self, pipeline_id: str) -> list[ImageRecord]:
         """Return the images, in the order in which they were first saved."""

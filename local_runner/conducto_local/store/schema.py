@@ -28,6 +28,9 @@ MIGRATIONS: tuple[Migration, ...] = (
         """CREATE TABLE definitions (
             pipeline INTEGER NOT NULL, target TEXT NOT NULL, body BLOB NOT NULL,
             PRIMARY KEY (pipeline, target))""",
+        """CREATE TABLE edits (
+            pipeline INTEGER NOT NULL, path TEXT NOT NULL, body TEXT NOT NULL,
+            PRIMARY KEY (pipeline, path)) WITHOUT ROWID""",
         """CREATE TABLE nodes (
             pipeline INTEGER NOT NULL, path TEXT NOT NULL, state TEXT NOT NULL,
             skipped INTEGER NOT NULL, cause TEXT, warning INTEGER NOT NULL,
@@ -56,7 +59,7 @@ MIGRATIONS: tuple[Migration, ...] = (
 )
 
 #: Tables whose rows belong to one pipeline, named by their column ``pipeline``.
-OWNED = ("definitions", "nodes", "attempts", "texts", "changes", "images")
+OWNED = ("definitions", "edits", "nodes", "attempts", "texts", "changes", "images")
 
 
 def schema_version(connection: sqlite3.Connection, path: Path, *, known: int) -> int:

@@ -6,13 +6,14 @@ one.
 """
 
 import errno
+import json
 import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from conducto.model.records import (
     AttemptRecord,
@@ -184,6 +185,11 @@ class SqliteStore:
             )
         )
 
+    def edits(self, pipeline_id: str) -> dict[str, dict[str, Any]]:
+        """Return ``{path: edits}`` of the nodes that were modified."""
+        found = self._read("SELECT path, body FROM edits WHERE pipeline=?", pipeline_id)
+        return {path: json.loads(body) for path, body in found}
+
     def images(self, pipeline_id: str) -> list[ImageRecord]:
         """Return the images, in the order in which they were first saved."""
         found = self._read(
@@ -201,6 +207,11 @@ class SqliteStore:
         number = self._number(pipeline_id)
         for target in sorted(turn.generated):  # an outer tree goes before those inside it
             _put_generated(connection, number, target, turn.generated[target])
+        for path, edit in turn.edits.items():
+            connection.execute(
+                "INSERT OR REPLACE INTO edits (pipeline, path, body) VALUES (?, ?, ?)",
+                (number, path, json.dumps(edit)),
+            )
         if turn.nodes:
             connection.executemany(
                 rows.PUT_NODE, [rows.node_row(number, node) for node in turn.nodes]

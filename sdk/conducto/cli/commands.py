@@ -152,17 +152,50 @@ def _add_orders(verbs: _Verbs) -> None:
     skip = _add(verbs, "skip", "leave nodes out, as if they were done")
     unskip = _add(verbs, "unskip", "take skipped nodes in again")
     kill = _add(verbs, "kill", "kill what runs", "Without a PATH: everything.")
-    for parser in (run, pause, reset, skip, unskip, kill):
+    rebuild = _add(
+        verbs,
+        "rebuild",
+        "build the images of nodes anew, with the code as it is now, and run the nodes again",
+    )
+    modify = _add(
+        verbs,
+        "modify",
+        "change parameters of nodes in this pipeline, not in its script",
+        "What runs keeps what it began with; reset it to use the new values. An empty value takes "
+        "a parameter back to what is inherited.",
+    )
+    rest = (
+        _add(verbs, "sleep", "end what runs and let go of containers, keep all else"),
+        _add(verbs, "wake", "take a pipeline out of sleep or the archive; it does not run yet"),
+        _add(verbs, "archive", "end what runs and take the pipeline off the list"),
+    )
+    for parser in (run, pause, reset, skip, unskip, kill, rebuild, modify, *rest):
         parser.add_argument("id", metavar="ID")
-        parser.set_defaults(paths=[], failed=False, watch=False)
-    for parser, least in ((reset, "*"), (skip, "+"), (unskip, "+"), (kill, "*")):
+        parser.set_defaults(paths=[], failed=False, watch=False, dry_run=False)
+    nodes = ((reset, "*"), (skip, "+"), (unskip, "+"), (kill, "*"), (rebuild, "+"), (modify, "+"))
+    for parser, least in nodes:
         parser.add_argument("paths", metavar="PATH", nargs=least)
+        parser.add_argument(
+            "--dry-run", action="store_true", help="only say what it would do to which Execs"
+        )
+    _add_changes(modify)
     reset.add_argument("--failed", action="store_true", help="every Exec that failed or was killed")
     for parser in (run, reset):
         parser.add_argument("--watch", action="store_true", help="stay until the pipeline settles")
     debug = _add(verbs, "debug", "open a shell where a node ran")
     debug.add_argument("id", metavar="ID")
     debug.add_argument("path", metavar="PATH")
+
+
+def _add_changes(modify: argparse.ArgumentParser) -> None:
+    """Add an option for each parameter that can be modified (`conducto.model.api.Changes`)."""
+    modify.add_argument("--command", metavar="TEXT", help="the script of an Exec")
+    modify.add_argument("--env", metavar="NAME=VALUE", action="append", help="may be repeated")
+    modify.add_argument("--unset-env", metavar="NAME", action="append", help="may be repeated")
+    for name in ("cpu", "mem", "gpu", "image", "max-time", "max-concurrent", "doc"):
+        modify.add_argument(f"--{name}", metavar="VALUE")
+    for name in ("stop-on-error", "suppress-errors", "requires-docker"):
+        modify.add_argument(f"--{name}", choices=("yes", "no", ""))
 
 
 def _add_agent(verbs: _Verbs) -> None:

@@ -3,15 +3,15 @@
 import argparse
 import sys
 import time
-from collections.abc import Sequence
 
 from conducto.cli.addresses import UsageError, expand, has_wildcard, node_path
+from conducto.cli.changes import changes_of
 from conducto.cli.connection import DONE, FAILED, USAGE, LocalAgent, OpenClient, find_pipeline
 from conducto.cli.output import as_json
 from conducto.cli.queries import exec_path
 from conducto.cli.view.text import count_of, printable
 from conducto.client import ApiError, Client, HttpTransport
-from conducto.model.api import Action, AgentStatus, ControlRequest
+from conducto.model.api import WHOLE, Action, AgentStatus, ControlRequest, ControlResult
 from conducto.model.states import FAILED as FAILED_STATES
 from conducto.model.states import NodeType
 
@@ -22,11 +22,21 @@ _PAST = {
     Action.SKIP: "skipped",
     Action.UNSKIP: "unskipped",
     Action.KILL: "killed",
+    Action.REBUILD: "reset, to run with images built anew,",
+    Action.MODIFY: "modified",
+}
+_WOULD = {
+    Action.RESET: "would reset",
+    Action.SKIP: "would skip",
+    Action.UNSKIP: "would unskip",
+    Action.KILL: "would kill",
+    Action.REBUILD: "would build images anew for and reset",
+    Action.MODIFY: "would modify",
 }
 
 
 def order(arguments: argparse.Namespace, open_client: OpenClient) -> int:
-    """Carry out ``run pause reset skip unskip kill``."""
+    """Carry out the verbs of `conducto.model.api.Action`."""
     action = Action(arguments.verb)
     since = time.time()
     with open_client() as client:
@@ -35,8 +45,14 @@ def order(arguments: argparse.Namespace, open_client: OpenClient) -> int:
         if paths is None:
             print("nothing failed")
             return DONE
-        affected = _send(client, pipeline_id, action, paths)
-    print(_said(action, pipeline_id, affected))
+        request = ControlRequest(
+            action=action,
+            paths=tuple(paths),
+            changes=changes_of(arguments) if action is Action.MODIFY else None,
+            preview=arguments.dry_run,
+        )
+        result = _send(client, pipeline_id, request)
+    print(_said(action, pipeline_id, result))
     if not arguments.watch:
         return DONE
     from conducto.cli.session import stay  # noqa: PLC0415
@@ -48,7 +64,7 @@ def _paths(
     client: Client, pipeline_id: str, action: Action, arguments: argparse.Namespace
 ) -> list[str] | None:
     """Return the nodes an order is about, or None for ``--failed`` when nothing failed."""
-    if action in {Action.RUN, Action.PAUSE}:
+    if action in WHOLE:
         return []
     if arguments.failed:
         if arguments.paths:
@@ -73,27 +89,42 @@ def _failed(client: Client, pipeline_id: str) -> list[str]:
     ]
 
 
-def _send(client: Client, pipeline_id: str, action: Action, paths: Sequence[str]) -> Sequence[str]:
-    request = ControlRequest(action=action, paths=tuple(paths))
+def _send(client: Client, pipeline_id: str, request: ControlRequest) -> ControlResult:
     try:
-        return client.control(pipeline_id, request).affected
+        return client.control(pipeline_id, request)
     except ApiError as error:
         if error.status == _NOT_FOUND:  # names the nearest path, if that is what is wrong
-            expand(paths, [view.path for view in client.tree(pipeline_id)])
+            expand(request.paths, [view.path for view in client.tree(pipeline_id)])
         raise
 
 
-def _said(action: Action, pipeline_id: str, affected: Sequence[str]) -> str:
-    if action is Action.RUN:
-        return f"running; watch it: conducto show {pipeline_id}"
-    if action is Action.PAUSE:
-        return f"paused; go on: conducto run {pipeline_id}"
-    if not affected:
+def _said(action: Action, pipeline_id: str, result: ControlResult) -> str:
+    ended = f"; ended {count_of(result.stopped, 'Exec')}" if result.stopped else ""
+    match action:
+        case Action.RUN:
+            return f"running; watch it: conducto show {pipeline_id}"
+        case Action.PAUSE:
+            return f"paused; go on: conducto run {pipeline_id}"
+        case Action.SLEEP:
+            return f"asleep{ended}; go on: conducto run {pipeline_id}"
+        case Action.WAKE:
+            return f"awake; go on: conducto run {pipeline_id}"
+        case Action.ARCHIVE:
+            return f"archived{ended}; take it back: conducto wake {pipeline_id}"
+        case _:
+            return _touched(action, result)
+
+
+def _touched(action: Action, result: ControlResult) -> str:
+    if not result.affected:
         return f"nothing to {action.value}"
-    lines = [f"{_PAST[action]} {count_of(len(affected), 'node')}"]
-    lines += [f"  {printable(path)}" for path in affected[:_LISTED]]
-    if len(affected) > _LISTED:
-        lines.append(f"  and {len(affected) - _LISTED:,} more")
+    said = _WOULD[action] if result.preview else _PAST[action]
+    stops = f", {result.stopped:,} of them running" if result.stopped else ""
+    lines = [f"{said} {count_of(result.affected, 'Exec')}{stops}"]
+    lines += [f"  {printable(path)}" for path in result.paths[:_LISTED]]
+    if result.affected > _LISTED:
+        lines.append(f"  and {result.affected - _LISTED:,} more")
+    lines += [f"note: {note}" for note in result.notes]
     return "\n".join(lines)
 
 

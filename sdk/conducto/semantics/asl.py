@@ -10,15 +10,20 @@ no new definition; what the graph decides is the order, and what a failure leads
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from conducto.model.nodes import NodeSpec
-from conducto.semantics import asl_states
-from conducto.semantics.asl_graph import Loom, Scope, End
+from conducto.semantics.asl_graph import End, Loom, Scope
+from conducto.semantics.asl_lint import MOST_BYTES
 from conducto.semantics.asl_parts import MOST, Part, Weight, cut, parts_of
 from conducto.semantics.asl_site import Site, machine_name, node_id
+from conducto.semantics.asl_states import State
+from conducto.semantics.errors import DefinitionError
 from conducto.semantics.residual import Residual
+
+#: Events of an execution that no node makes: its own two, and those of the states that end it.
+_ENDS = 2 + 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +87,28 @@ def compile_residual(
         DefinitionError: a part that cannot be divided is too large for a machine.
     """
     if rest is None:
-        return Compiled((_machine(site, _nothing(), "/", Weight(events=4)),))
+        nothing = Scope()
+        return Compiled((_machine(site, "/", nothing.finish(End.OK), Weight()),))
     loom = Loom(site.activity if resource is None else resource, site.run_machine(), ids)
-    standing_for = {}
     machines = []
-    for body, stand_in in cut(parts_of(rest, ids), most):
-        definition = _text(loom.machine(body))
-    return Compiled(tuple(machines))
+    top = parts_of(rest, ids)
+    for stand_in in cut(top, most):
+        machines.append(_machine_of(stand_in.body, loom, site))
+        stand_in.machine = machines[-1].arn
+    return Compiled((*machines, _machine_of(top, loom, site)))
+
+
+def _machine_of(body: Part, loom: Loom, site: Site) -> Machine:
+    return _machine(site, body.spec.path, loom.machine(body), body.weight)
+
+
+def _machine(site: Site, path: str, definition: State, weight: Weight) -> Machine:
+    text = json.dumps(definition, separators=(",", ":"))
+    if len(text) > MOST_BYTES:
+        raise DefinitionError(
+            path,
+            f"its state machine would have {len(text):,} bytes, more than the {MOST_BYTES:,} that "
+            "Step Functions takes; divide the node into smaller groups",
+        )
+    name = machine_name(text)
+    return Machine(name, site.machine(name), text, path, weight.tasks, weight.events + _ENDS)

@@ -64,14 +64,14 @@ class Scope:
         """Return the name of the state that ``go`` is, made when it is first needed."""
         if isinstance(go, str):
             return go
-        name = self._prefix + ("ok" if go is End.OK else "failed")
+        name = self._prefix + ("ok" if go is End.OK else "f")
         if name not in self.states:
             self.states[name] = self._last_state(go)
         return name
 
     def exit_to(self, go: Go) -> states.Exit:
         """Return the fields of a state that say where it leads."""
-        return states.end() if go is End.OK else {"Next": self.name_of(go)}
+        return states.end() if go is End.OK else states.go_on(self.name_of(go))
 
     def _last_state(self, go: End) -> states.State:
         if self.is_branch:
@@ -173,7 +173,7 @@ class Loom:
         name = f"{node}.w.{part.id}"
         branch = Scope(name)
         ended = branch.name_of(End.OK)
-        state = states.exec_task(node, spec, self._resource(spec), ended, branch.exit_to(End.OK))
+        state = states.wait_task(node, spec, self._resource(spec), ended)
         return branch.finish(branch.add(name, state))
 
     def _beside(self, scope: Scope, part: Part, ok: Go, failed: Go) -> Go:
@@ -201,7 +201,7 @@ class Loom:
             noted: Go = entry
             if ok != after_failure:
                 state = states.note(f"$.e.{part.id}", scope.name_of(entry))
-                noted = scope.add(f"{child.id}.e", state)
+                noted = scope.add(f"{child.id}.n", state)
             entry = self._enter(scope, child, entry, noted, sure=False)
         return entry
 

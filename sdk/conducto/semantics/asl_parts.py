@@ -57,7 +57,7 @@ class Part:
         awaited: See `Residual`.
         generates: A Lazy's Generate: the part that takes its tree.
         generated: A Lazy's target whose Generate is left to run before it.
-        body: What runs in another machine; None for a node.
+        body: What runs in another machine, of which this one is the stand-in.
         machine: ARN of that machine, once it is compiled.
     """
 
@@ -123,32 +123,36 @@ def cut(top: Part, most: Weight = MOST) -> list[Part]:
     """Cut what is too large out of ``top``, in place.
 
     Returns:
-        The parts that get a machine each, nested ones before those that run them, ``top`` last.
+        The parts that stand for what was cut out (`Part.body`), nested ones first; each body
+        gets a machine, and so does what remains of ``top``.
 
     Raises:
         DefinitionError: something that cannot be cut is too large.
     """
-    bodies: list[Part] = []
+    stand_ins: list[Part] = []
     order = [top]
     for part in order:
         order.extend(part.children)
     for part in reversed(order):
-        _cut_one(part, most, bodies)
-    return [*bodies, top]
+        _cut_one(part, most, stand_ins)
+    return stand_ins
 
 
-def _cut_one(part: Part, most: Weight, bodies: list[Part]) -> None:
+def _cut_one(part: Part, most: Weight, stand_ins: list[Part]) -> None:
     for i, child in enumerate(part.children):
         if child.weight.height >= most.height:
-            part.children[i] = _outsource(part, [child], i, bodies)
+            part.children[i] = _outsource(part, [child], i, stand_ins)
     part.weight = _weigh(part)
     number = len(part.children)
     while not part.weight.fits(most):
-        bundled: list[Part] = []
-        for bundle in _bundles(part, most):
-            bundled.append(_outsource(part, bundle, number, bodies))
-            number += 1
-        part.children = bundled
+        bundles = list(_bundles(part, most))
+        if len(bundles) == len(part.children) and all(child.body is not None for child in part.children):
+            return  # what is awaited is too much by itself; the size is checked once more later
+        first = number
+        number += len(bundles)
+        part.children = [
+            _outsource(part, bundle, first + i, stand_ins) for i, bundle in enumerate(bundles)
+        ]
         part.weight = _weigh(part)
 
 
@@ -156,15 +160,15 @@ def _bundles(part: Part, most: Weight) -> Iterator[list[Part]]:
     """Yield the children in runs of neighbours, each as long as fits into one machine."""
     own = _own(part)
     bundle: list[Part] = []
-    weight = own
+    weight = Weight()
     for unit in units_of(part.children):
         more = _sum([child.weight for child in unit])
-        if bundle and not _add(weight, more).fits(most):
+        if bundle and not _add(own, _sum([weight, more])).fits(most):
             yield bundle
-            bundle, weight = [], own
+            bundle, weight = [], Weight()
         bundle += unit
-        weight = _add(weight, more)
-        if len(unit) > 1 and not weight.fits(most):
+        weight = _sum([weight, more])
+        if len(unit) > 1 and not _add(own, weight).fits(most):
             raise DefinitionError(
                 unit[0].spec.path,
                 f"the {len(unit)} nodes from here to {unit[-1].spec.path} must run in one state "
@@ -173,15 +177,16 @@ def _bundles(part: Part, most: Weight) -> Iterator[list[Part]]:
     yield bundle
 
 
-def _outsource(part: Part, bundle: list[Part], number: int, bodies: list[Part]) -> Part:
+def _outsource(part: Part, bundle: list[Part], number: int, stand_ins: list[Part]) -> Part:
     """Return the part that stands for ``bundle``, which gets a machine."""
     # A bundle passes its failures on: what the group does about them is done once, above.
     spec = replace(part.spec, suppress_errors=False, awaits_tree=False)
     name = f"{part.id}_{number}"
     body = bundle[0] if len(bundle) == 1 else Part(name, spec, bundle)
     body.weight = _weigh(body)
-    bodies.append(body)
-    return Part(name, spec, body=body, weight=_SUB)
+    stand_in = Part(name, spec, body=body, weight=_SUB)
+    stand_ins.append(stand_in)
+    return stand_in
 
 
 def _weigh(part: Part) -> Weight:

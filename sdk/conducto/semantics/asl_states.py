@@ -16,18 +16,18 @@ from conducto.model.states import Cause
 from conducto.semantics.rules import Failure, Verdict, decide_failure, state_of
 
 State = dict[str, Any]
-#: Where a state leads: ``{"Next": name}``, or the end of its scope.
+#: The fields that say where a state leads and what becomes of its result.
 Exit = Mapping[str, Any]
 
 HEARTBEAT_SECONDS: Final = 60
 #: A year: as long as an execution may last.
 FOREVER_SECONDS: Final = 31_536_000
 #: What a worker fails a task with when it, not the command, is at fault.
-WORKER_LOST: Final = "Conducto.WorkerLost"
+WORKER_LOST: Final = "WorkerLost"
 #: What the task of a Lazy's Generate fails with when its parent sees no failure, but no tree either.
-NO_TREE: Final = "Conducto.NoTree"
+NO_TREE: Final = "NoTree"
 #: How an execution fails whose top node failed.
-NODE_FAILED: Final = "Conducto.NodeFailed"
+NODE_FAILED: Final = "NodeFailed"
 
 _MARGIN_SECONDS = 300
 _MOST_TRIES = 100
@@ -53,8 +53,13 @@ _ANY_FAILED = {"e.$": "States.ArrayContains($[*].e, true)"}
 
 
 def end() -> Exit:
-    """Return the exit of a state that ends its scope without an error."""
+    """Return the exit of a state that ends its scope without an error, and without data."""
     return {"OutputPath": None, "End": True}
+
+
+def go_on(next_: str) -> Exit:
+    """Return the exit of a state that leads to ``next_``, and passes its input on."""
+    return {"ResultPath": None, "Next": next_}
 
 
 def exec_task(
@@ -78,7 +83,6 @@ def exec_task(
         "HeartbeatSeconds": HEARTBEAT_SECONDS,
         "Retry": _RETRY_EXEC,
         "Catch": [_catch_all(caught)],
-        "ResultPath": None,
         **exit_,
         **extra,
     }
@@ -110,6 +114,16 @@ def generate_task(
     return exec_task(node, spec, resource, caught, exit_, Catch=catch, **result)
 
 
+def wait_task(node: str, spec: NodeSpec, resource: str, ended: str) -> State:
+    """Return the state, last of its branch, that waits for an Exec which is in flight already.
+
+    ``w`` tells who claims it that the order of the tree is not why it is here: an Exec that is
+    no longer in flight is not to be started for its sake.
+    """
+    asked = {"n": node, "r.$": "$.r", "w": True}
+    return exec_task(node, spec, resource, ended, end(), Parameters=asked)
+
+
 def machine_task(
     resource: str, machine: Mapping[str, str], run_id: str, caught: str, exit_: Exit
 ) -> State:
@@ -135,7 +149,6 @@ def machine_task(
         "Parameters": {**machine, "Input": data},
         "Retry": _RETRY_MACHINE,
         "Catch": [_catch_all(caught)],
-        "ResultPath": None,
         **exit_,
     }
 
@@ -147,7 +160,7 @@ def generated_machine(target: str) -> Mapping[str, str]:
 
 def parallel(branches: list[State], exit_: Exit) -> State:
     """Return a Parallel whose outcome is known beforehand."""
-    return {"Type": "Parallel", "Branches": branches, "ResultPath": None, **exit_}
+    return {"Type": "Parallel", "Branches": branches, **exit_}
 
 
 def parallel_noting(branches: list[State], choice: str) -> State:
@@ -174,8 +187,8 @@ def choice_present(path: str, present: str, otherwise: str) -> State:
 
 
 def note(path: str, next_: str) -> State:
-    """Return a Pass that puts ``true`` at ``path`` of the state data."""
-    return {"Type": "Pass", "Result": True, "ResultPath": path, "Next": next_}
+    """Return a Pass that puts something at ``path`` of the state data."""
+    return {"Type": "Pass", "Result": {}, "ResultPath": path, "Next": next_}
 
 
 def wait_for_ever(next_: str) -> State:

@@ -319,6 +319,8 @@ class _Step:
             node.order = order
 
     def _modify(self, node: LiveNode, spec: NodeSpec) -> None:
+        if isinstance(node, LiveGroup) and node.spec.awaits_tree:
+            spec = _emptied(spec)  # what a Lazy's target is like was never its own to say
         node.spec = spec
         if isinstance(node, LiveGroup):
             node.rebuild()

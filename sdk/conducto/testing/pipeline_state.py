@@ -124,12 +124,12 @@ def ordered(node: NodeView, action: Action) -> NodeView:
     match action:
         case Action.SKIP | Action.UNSKIP:
             return node.model_copy(update={"skipped": action is Action.SKIP})
-        case Action.RESET:
+        case Action.RESET | Action.REBUILD:
             return node.model_copy(update={"state": State.PENDING, "cause": None})
         case Action.KILL:
             if node.state not in IN_FLIGHT:
                 return node
             update = {"state": State.KILLED, "cause": Cause.KILLED_BY_USER}
             return node.model_copy(update=update)
-        case Action.RUN | Action.PAUSE:
+        case _:
             return node

@@ -226,7 +226,8 @@ class FakePipelines:
                 pipeline.roll_up(node.path)
             self.orders.append((pipeline.record.id, request))
         self._ring(pipeline)
-        return ControlResult(affected=tuple(node.path for node in nodes))
+        paths = tuple(node.path for node in nodes)
+        return ControlResult(affected=len(paths), paths=paths)
 
     async def events(self, pipeline_id: str, cursor: int) -> AsyncIterator[EventBatch]:
         """Changes after ``cursor``, then live ones, each batch as soon as there is one."""

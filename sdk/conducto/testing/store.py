@@ -1,6 +1,7 @@
 """A store in memory that keeps every promise of the port, except that it outlives nothing."""
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from conducto.model.records import (
     AttemptRecord,
@@ -24,6 +25,7 @@ class _Kept:
         self.attempts: dict[str, dict[int, AttemptRecord]] = {}
         self.changes: list[NodeChange] = []
         self.generated: dict[str, bytes] = {}
+        self.edits: dict[str, dict[str, Any]] = {}
         self.images: dict[str, ImageRecord] = {}
 
     def check(self, turn: Turn) -> None:
@@ -41,6 +43,7 @@ class _Kept:
     def apply(self, turn: Turn) -> None:
         for target in sorted(turn.generated):
             self._put_generated(target, turn.generated[target])
+        self.edits.update((path, dict(edit)) for path, edit in turn.edits.items())
         self.nodes.update((node.path, node) for node in turn.nodes)
         for attempt in turn.attempts:
             self.attempts.setdefault(attempt.path, {})[attempt.number] = attempt
@@ -132,6 +135,10 @@ class MemoryStore:
     def generated(self, pipeline_id: str) -> dict[str, bytes]:
         """Return ``{target path: definition}`` of the trees in place, outer before inner."""
         return dict(sorted(self._kept(pipeline_id).generated.items()))
+
+    def edits(self, pipeline_id: str) -> dict[str, dict[str, Any]]:
+        """Return ``{path: edits}`` of the nodes that were modified."""
+        return dict(self._kept(pipeline_id).edits)
 
     def images(self, pipeline_id: str) -> list[ImageRecord]:
         """Return the images, in the order in which they were first saved."""

@@ -185,7 +185,7 @@ def test_reset_expands_wildcards(
     (_, order) = fake.orders[0]
     assert code == 0
     assert (order.action, order.paths) == (Action.RESET, ("/tests/login", "/tests/logout"))
-    assert capsys.readouterr().out.startswith("reset 2 nodes\n")
+    assert capsys.readouterr().out.startswith("reset 2 Execs\n")
 
 
 def test_reset_failed_takes_the_execs_that_failed(

@@ -36,6 +36,9 @@ class Point:
         x, y = text.split(":")
         return Point(int(x), int(y))
 
+    def __repr__(self) -> str:  # stable, for the ids of cases
+        return f"Point({self.x}, {self.y})"
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Point) and (self.x, self.y) == (other.x, other.y)
 

@@ -1,0 +1,82 @@
+"""What a command costs: many of them that do nothing, in warm and in fresh containers."""
+
+import conducto as co
+from bench.local.agents import Times
+from bench.local.lab import IMAGE, LocalLab
+from bench.local.nothing import HERE, nothing
+
+Found = dict[str, float]
+
+
+def flat(count: int) -> co.Parallel:
+    """Return a Parallel of so many Execs."""
+    root = co.Parallel()
+    for i in range(count):
+        root[f"n{i:06}"] = co.Exec("true")
+    return root
+
+
+def chain(count: int) -> co.Serial:
+    """Return a Serial of so many Execs."""
+    root = co.Serial()
+    for i in range(count):
+        root[f"n{i:06}"] = co.Exec("true")
+    return root
+
+
+def two_level(groups: int, each: int) -> co.Parallel:
+    """Return a Parallel of Parallels."""
+    root = co.Parallel()
+    for g in range(groups):
+        root[f"g{g:04}"] = flat(each)
+    return root
+
+
+def serial_100(lab: LocalLab) -> Found:
+    return _found(lab.agent.run(chain(100)), 100)
+
+
+def parallel_1000(lab: LocalLab) -> Found:
+    return _found(lab.agent.run(flat(1000)), 1000)
+
+
+def two_level_1000(lab: LocalLab) -> Found:
+    return _found(lab.agent.run(two_level(10, 100)), 1000)
+
+
+def parallel_10000(lab: LocalLab) -> Found:
+    return _found(lab.agent.run(flat(10_000)), 10_000)
+
+
+def parallel_100000(lab: LocalLab) -> Found:
+    return _found(lab.agent.run(flat(100_000)), 100_000)
+
+
+def process_1000(lab: LocalLab) -> Found:
+    """Plain processes instead of containers: what is ours alone."""
+    return _found(lab.agent.run(flat(1000), engine="process"), 1000)
+
+
+def fresh_30(lab: LocalLab) -> Found:
+    """A container for each Exec; the pipeline's network is in the time of the wall only."""
+    root = co.Parallel()
+    for i in range(30):
+        root[f"n{i:02}"] = co.Exec("true", container_reuse_context=co.ContainerReuseContext.NEW)
+    return _found(lab.agent.run(root), 30)
+
+
+def native_50(lab: LocalLab) -> Found:
+    """A chain of Python functions, whose image holds their code and Conducto."""
+    image = co.Image(IMAGE, copy_dir=HERE, install_pip=["conducto"])
+    root = co.Serial(image=image)
+    for i in range(50):
+        root[f"n{i:03}"] = co.Exec(nothing)
+    return _found(lab.agent.run(root), 50)
+
+
+def _found(times: Times, count: int) -> Found:
+    return {
+        "ms_per_exec": 1000 * times.wall / count,
+        "warm_ms_per_exec": 1000 * times.warm / count,
+        "agent_cpu_ms_per_exec": 1000 * times.agent_cpu / count,
+    }

@@ -1,0 +1,182 @@
+"""The Engine API with as little as possible around it: what the floors are made with.
+
+Not the product's client, so that what that one costs is not in the floor.
+"""
+
+import http.client
+import json
+import os
+import socket
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from bench.registry import BenchError
+
+#: Marks what the floors make, so that it can be found and removed.
+LABEL = "com.conducto.test"
+AREA = "bench"
+_PREFIX = "unix://"
+_CREATED = {200, 201, 204, 304}
+_FRAME = 8
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: str) -> None:
+        super().__init__("engine")
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = connected(self._path)
+
+
+def connected(path: str) -> socket.socket:
+    """Return a connection to the engine's socket."""
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock.connect(path)
+    return sock
+
+
+def socket_path() -> str:
+    """Return the path of the engine's socket.
+
+    Raises:
+        BenchError: the engine is not on this machine.
+    """
+    host = os.environ.get("DOCKER_HOST", f"{_PREFIX}/var/run/docker.sock")
+    if not host.startswith(_PREFIX):
+        raise BenchError(f"DOCKER_HOST is {host!r}: the floors need an engine on a unix socket")
+    return host.removeprefix(_PREFIX)
+
+
+class EngineApi:
+    """One connection, kept open; for one thread."""
+
+    def __init__(self) -> None:
+        self.path = socket_path()
+        self._connection = _UnixConnection(self.path)
+
+    def call(
+        self,
+        method: str,
+        target: str,
+        body: Mapping[str, Any] | None = None,
+        **params: str | int | bool,
+    ) -> Any:
+        """Send a request and return the answer's JSON, or its bytes if it is none.
+
+        Raises:
+            BenchError: the engine refuses.
+        """
+        query = f"?{urlencode(params)}" if params else ""
+        data = None if body is None else json.dumps(body)
+        headers = {} if data is None else {"Content-Type": "application/json"}
+        self._connection.request(method, target + query, data, headers)
+        answer = self._connection.getresponse()
+        content = answer.read()
+        if answer.status not in _CREATED:
+            raise BenchError(f"{method} {target}: the engine answers {answer.status}: {content!r}")
+        if answer.getheader("Content-Type") == "application/json":
+            return json.loads(content)
+        return content
+
+    def close(self) -> None:
+        """Hang up."""
+        self._connection.close()
+
+    def create(self, image: str, command: list[str], **host_config: Any) -> str:
+        """Create a container and return its id."""
+        body = {
+            "Image": image,
+            "Entrypoint": command,
+            "Cmd": [],
+            "Labels": {LABEL: AREA},
+            "HostConfig": host_config,
+            "OpenStdin": True,
+        }
+        return str(self.call("POST", "/containers/create", body)["Id"])
+
+    def remove(self, container: str) -> None:
+        """Remove a container, running or not."""
+        self.call("DELETE", f"/containers/{container}", force=True, v=True)
+
+    def remove_labelled(self, label: str) -> None:
+        """Remove containers, networks and images that carry ``name=value``."""
+        filters = json.dumps({"label": [label]})
+        for found in self.call("GET", "/containers/json", all=True, filters=filters):
+            self.remove(found["Id"])
+        for found in self.call("GET", "/networks", filters=filters):
+            self.call("DELETE", f"/networks/{found['Id']}")
+        for found in self.call("GET", "/images/json", filters=filters):
+            self._remove_image(found["Id"])
+
+    def _remove_image(self, image: str) -> None:
+        """An image that somebody's container uses stays: it is theirs as well."""
+        try:
+            self.call("DELETE", f"/images/{image}", force=True)
+        except BenchError as error:
+            if "409" not in str(error) and "404" not in str(error):
+                raise
+
+
+class ResidentShell:
+    """A container with a shell that runs a command for each line it reads."""
+
+    def __init__(self, api: EngineApi, image: str, command: str = "sh -c true") -> None:
+        loop = f"while read -r line; do {command}; echo; done"
+        self._api = api
+        self._id = api.create(image, ["/bin/sh", "-c", loop], NetworkMode="none")
+        self._socket = connected(api.path)
+        request = f"POST /containers/{self._id}/attach?stream=1&stdin=1&stdout=1 HTTP/1.1\r\n"
+        self._socket.sendall(
+            f"{request}Host: engine\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n".encode()
+        )
+        self._read_head()
+        api.call("POST", f"/containers/{self._id}/start")
+
+    def _read_head(self) -> None:
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            byte = self._socket.recv(1)
+            if not byte:
+                raise BenchError(f"the engine does not attach: {head!r}")
+            head += byte
+
+    def run(self) -> None:
+        """Run the command once and wait for it."""
+        self._socket.sendall(b"\n")
+        expected = _FRAME + 1
+        while expected > 0:
+            answer = self._socket.recv(expected)
+            if not answer:
+                raise BenchError("the resident shell has ended")
+            expected -= len(answer)
+
+    def close(self) -> None:
+        """Remove the container."""
+        self._socket.close()
+        self._api.remove(self._id)
+
+
+def in_threads(work: Callable[[int], None], threads: int) -> None:
+    """Call ``work(number)`` in so many threads at once and wait for all.
+
+    Raises:
+        BenchError: one of them failed.
+    """
+    errors: list[Exception] = []
+
+    def guarded(number: int) -> None:
+        try:
+            work(number)
+        except (BenchError, OSError, http.client.HTTPException) as error:
+            errors.append(error)
+
+    started = [threading.Thread(target=guarded, args=(number,)) for number in range(threads)]
+    for thread in started:
+        thread.start()
+    for thread in started:
+        thread.join()
+    if errors:
+        raise BenchError(str(errors[0])) from errors[0]

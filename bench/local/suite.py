@@ -1,0 +1,300 @@
+"""The measurements of the local runner, their floors and budgets.
+
+Budgets are those of the architecture's table; a ratio's floor was measured in the same run, and
+where it matters in turns with what it is compared to. Those who add a measurement: one function
+that does it once, one entry here, and a budget only where one was agreed on.
+"""
+
+from bench.local import commands, definition, floors, install, latency, memory
+from bench.local.lab import open_local_lab
+from bench.local.machine_events import event_cost
+from bench.registry import Measurement, Metric, Ratio, Suite
+
+_PER_EXEC = Metric("ms_per_exec", "ms")
+_WARM = Metric("warm_ms_per_exec", "ms")
+_CPU = Metric("agent_cpu_ms_per_exec", "ms")
+_COMMANDS = (_PER_EXEC, _WARM, _CPU)
+
+_MAKE = "local.floor.make_1000.ms_per_exec"
+_MAKE_CHAIN = "local.floor.make_chain_100.ms_per_exec"
+_DOCKER_EXEC = "local.floor.docker_exec.ms_per_exec"
+_SHELL = "local.floor.resident_shell_1000.ms_per_exec"
+_SHELL_CHAIN = "local.floor.resident_shell_100.ms_per_exec"
+_FRESH = "local.floor.fresh_container.ms_per_exec"
+_FRESH_LIKE_OURS = "local.floor.fresh_like_ours.ms_per_exec"
+_PYTHON = "local.floor.python_50.ms_per_exec"
+_FLAT = "local.parallel_1000.ms_per_exec"
+_FLAT_WARM = "local.parallel_1000.warm_ms_per_exec"
+_SMALL_EVENT = "local.machine_event_100.us_per_event"
+
+_MANY = (
+    Measurement(
+        "local.floor.make_1000",
+        "floor: make -j of 1,000 processes `sh -c true`",
+        floors.make_parallel,
+        (_PER_EXEC,),
+        group="many",
+        repeats=5,
+    ),
+    Measurement(
+        "local.floor.resident_shell_1000",
+        "floor: 1,000 `sh -c true` in resident shells",
+        floors.resident_parallel,
+        (_PER_EXEC,),
+        group="many",
+    ),
+    Measurement(
+        "local.floor.docker_exec",
+        "floor: an exec of the Engine API for each command",
+        floors.docker_exec,
+        (_PER_EXEC,),
+        group="many",
+    ),
+    Measurement(
+        "local.parallel_1000",
+        "1,000 Execs at once, from the request to a client that knows the end",
+        commands.parallel_1000,
+        _COMMANDS,
+        ratios=(
+            Ratio("ratio_to_make", "ms_per_exec", _MAKE, 5, 2.5),
+            Ratio("warm_ratio_to_make", "warm_ms_per_exec", _MAKE, 5, 2.5),
+            Ratio("ratio_to_docker_exec", "ms_per_exec", _DOCKER_EXEC, 0.1),
+            Ratio("ratio_to_resident_shell", "ms_per_exec", _SHELL, 5, 2.5),
+        ),
+        group="many",
+        repeats=5,
+    ),
+    Measurement(
+        "local.two_level_1000",
+        "10 groups of 100 Execs",
+        commands.two_level_1000,
+        _COMMANDS,
+        ratios=(Ratio("ratio_to_flat", "ms_per_exec", _FLAT, 1.1, 1.0),),
+        group="many",
+        repeats=5,
+    ),
+    Measurement(
+        "local.parallel_10000",
+        "10,000 Execs",
+        commands.parallel_10000,
+        _COMMANDS,
+        ratios=(Ratio("ratio_to_1000", "warm_ms_per_exec", _FLAT_WARM, 1.2, 1.1),),
+        group="many",
+        repeats=1,
+    ),
+    Measurement(
+        "local.parallel_100000",
+        "100,000 Execs",
+        commands.parallel_100000,
+        _COMMANDS,
+        ratios=(Ratio("ratio_to_1000", "warm_ms_per_exec", _FLAT_WARM, 1.5, 1.1),),
+        group="many",
+        repeats=1,
+        full=True,
+    ),
+)
+
+_CHAINS = (
+    Measurement(
+        "local.floor.make_chain_100",
+        "floor: make of 100 processes, one after another",
+        floors.make_chain,
+        (_PER_EXEC,),
+        group="chain",
+        repeats=5,
+    ),
+    Measurement(
+        "local.floor.resident_shell_100",
+        "floor: 100 `sh -c true` in one resident shell",
+        floors.resident_chain,
+        (_PER_EXEC,),
+        group="chain",
+        repeats=5,
+    ),
+    Measurement(
+        "local.serial_100",
+        "a Serial of 100 Execs; warm: the latency of a hop",
+        commands.serial_100,
+        (_PER_EXEC, Metric("warm_ms_per_exec", "ms", 3, 2), _CPU),
+        ratios=(
+            Ratio("warm_ratio_to_make", "warm_ms_per_exec", _MAKE_CHAIN),
+            Ratio("warm_ratio_to_resident_shell", "warm_ms_per_exec", _SHELL_CHAIN),
+        ),
+        group="chain",
+        repeats=5,
+    ),
+    Measurement(
+        "local.floor.python_50",
+        "floor: 50 interpreters that do nothing, in one resident shell",
+        floors.resident_python,
+        (_PER_EXEC,),
+        group="python",
+    ),
+    Measurement(
+        "local.native_50",
+        "a Serial of 50 Python functions in a warm container",
+        commands.native_50,
+        (_PER_EXEC, Metric("warm_ms_per_exec", "ms", 20, 3), _CPU),
+        ratios=(Ratio("warm_ratio_to_python", "warm_ms_per_exec", _PYTHON),),
+        group="python",
+    ),
+    Measurement(
+        "local.process_1000",
+        "1,000 Execs as plain processes, which leaves our own cost",
+        commands.process_1000,
+        (_PER_EXEC, _WARM, Metric("agent_cpu_ms_per_exec", "ms", 3, 2)),
+        ratios=(Ratio("ratio_to_make", "ms_per_exec", _MAKE, 4, 2.5),),
+        group="process",
+    ),
+)
+
+_FRESH_CONTAINERS = (
+    Measurement(
+        "local.floor.fresh_container",
+        "floor: create, start, wait, remove of the Engine API",
+        floors.fresh_container,
+        (_PER_EXEC,),
+        group="fresh",
+    ),
+    Measurement(
+        "local.floor.fresh_like_ours",
+        "the same with our mounts and limits",
+        floors.fresh_like_ours,
+        (_PER_EXEC,),
+        group="fresh",
+    ),
+    Measurement(
+        "local.fresh_30",
+        "30 Execs, each in a container of its own",
+        commands.fresh_30,
+        _COMMANDS,
+        ratios=(
+            Ratio("ratio_to_engine", "ms_per_exec", _FRESH, 1.1, 1.03),
+            Ratio("ratio_to_engine_like_ours", "ms_per_exec", _FRESH_LIKE_OURS),
+        ),
+        group="fresh",
+    ),
+)
+
+_LATENCY = (
+    Measurement(
+        "local.launch",
+        "command line to first command, in a container",
+        latency.launch_container,
+        (Metric("seconds", "s", 1.0, 0.7), Metric("whole_seconds", "s")),
+        group="latency",
+        repeats=5,
+    ),
+    Measurement(
+        "local.launch_process",
+        "command line to first command, as a process",
+        latency.launch_process,
+        (Metric("seconds", "s", 0.6, 0.4), Metric("whole_seconds", "s")),
+        group="latency",
+        repeats=5,
+    ),
+    Measurement(
+        "local.reset",
+        "reset to first command, warm container",
+        latency.reset,
+        (Metric("seconds", "s", 0.3, 0.1),),
+        group="latency",
+        repeats=5,
+    ),
+    Measurement(
+        "local.import",
+        "import conducto",
+        latency.import_conducto,
+        (Metric("ms", "ms", 100),),
+        repeats=9,
+    ),
+    Measurement(
+        "local.print_tree_1000",
+        "print a tree of 1,000 nodes, the whole command",
+        latency.print_tree_1000,
+        (Metric("seconds", "s", 0.25, 0.1),),
+        repeats=5,
+    ),
+)
+
+_LARGE = (
+    Measurement(
+        "local.build_100000",
+        "a tree of 100,000 Execs built and serialised; the process's memory",
+        definition.build_100000,
+        (
+            Metric("seconds", "s", 3, 1.5),
+            Metric("build_seconds", "s"),
+            Metric("serialize_seconds", "s"),
+            Metric("megabytes", "MB", 150),
+            Metric("bytes_per_node", "B", 11),
+        ),
+    ),
+    Measurement(
+        "local.resolve_100000",
+        "the same tree resolved; memory with tree and launch form",
+        definition.resolve_100000,
+        (Metric("seconds", "s", 5), Metric("megabytes", "MB")),
+    ),
+    *(
+        Measurement(
+            f"local.machine_event_{size}",
+            f"one event of the machine in a tree of {size:,} Execs",
+            event_cost(size),
+            (Metric("us_per_event", "µs"),),
+            ratios=()
+            if size == 100
+            else (Ratio("ratio_to_100", "us_per_event", _SMALL_EVENT, 1.5, 1.1),),
+            group="machine",
+        )
+        for size in (100, 1000, 10_000, 100_000)
+    ),
+    Measurement(
+        "local.memory_idle",
+        "agent with nothing to do",
+        memory.idle,
+        (Metric("megabytes", "MB"), Metric("peak_megabytes", "MB")),
+        repeats=1,
+    ),
+    Measurement(
+        "local.memory_1000",
+        "agent that ran 1,000 Execs",
+        memory.run_1000,
+        (Metric("megabytes", "MB"), Metric("peak_megabytes", "MB", 80, 60)),
+        repeats=2,
+    ),
+    Measurement(
+        "local.loaded_100000",
+        "agent that was given 100,000 Execs and runs none",
+        memory.loaded_100000,
+        (
+            Metric("launch_seconds", "s"),
+            Metric("page_p95_ms", "ms", 200, 50),
+            Metric("megabytes", "MB"),
+            Metric("peak_megabytes", "MB", 300, 200),
+        ),
+        repeats=1,
+    ),
+    Measurement(
+        "local.memory_100000",
+        "agent that ran 100,000 Execs",
+        memory.run_100000,
+        (Metric("megabytes", "MB"), Metric("peak_megabytes", "MB", 300, 200)),
+        repeats=1,
+        full=True,
+    ),
+    Measurement(
+        "local.install",
+        "pip install into a clean environment",
+        install.install,
+        (Metric("megabytes", "MB", 40, 30), Metric("packages", "", 12)),
+        repeats=1,
+        full=True,
+    ),
+)
+
+LOCAL = Suite(
+    name="local",
+    measurements=(*_MANY, *_CHAINS, *_FRESH_CONTAINERS, *_LATENCY, *_LARGE),
+    open_lab=open_local_lab,
+)

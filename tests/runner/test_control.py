@@ -1,0 +1,243 @@
+"""Orders to live pipelines on real engines."""
+
+import asyncio
+
+import pytest
+from support.local import local_runner
+from support.stand_ins import ensure
+
+import conducto as co
+from conducto.model.api import Action, Changes, ControlRequest
+from conducto.model.records import Lifecycle
+from conducto.model.states import Cause, State
+from conducto.semantics.errors import DefinitionError
+from conducto.service.port import NotFoundError, RefusedError
+
+IMAGE = "busybox"
+
+
+@pytest.fixture(params=["process", pytest.param("docker", marks=pytest.mark.docker)])
+async def local(request, tmp_path):
+    if request.param == "docker":
+        ensure(["busybox:latest"])
+    async with local_runner(tmp_path / "home", request.param) as runner:
+        yield runner
+
+
+def serial(**children):
+    root = co.Serial(image=IMAGE)
+    for name, child in children.items():
+        root[name] = co.Exec(child) if isinstance(child, str) else child
+    return root
+
+
+async def order(run, action, *paths, preview=False, **changes):
+    request = ControlRequest(
+        action=action,
+        paths=paths,
+        changes=Changes(**changes) if changes else None,
+        preview=preview,
+    )
+    return await run.local.pipelines.control(run.id, request)
+
+
+async def test_modify_a_failed_node_and_reset_it(local):
+    run = await local.run(serial(a="exit 3", b="echo after"))
+
+    await order(run, Action.MODIFY, "/a", command="echo mended; exit 0")
+    await order(run, Action.RESET, "/a")
+    await run.until("/b", "done")
+
+    first, second = await run.attempts("/a")
+    assert (first.command, second.command) == ("exit 3", "echo mended; exit 0")
+    assert await run.output("/a") == b"mended\n"
+
+
+async def test_modify_a_group_changes_what_its_children_inherit(local):
+    run = await local.launch(serial(a='echo "$X"', b='echo "$X $Y"'), run=False)
+
+    await order(run, Action.MODIFY, "/", env={"X": "1", "Y": "2"})
+    await order(run, Action.MODIFY, "/b", env={"X": None})
+    await order(run, Action.RUN)
+    await run.until("/", "done")
+
+    assert await run.output("/a") == b"1\n"
+    assert await run.output("/b") == b" 2\n"
+
+
+async def test_modify_of_a_running_node_holds_for_its_next_attempt(local):
+    run = await local.launch(serial(a="echo old; sleep 60"))
+    await run.until("/a", "running")
+
+    await order(run, Action.MODIFY, "/a", command="echo new")
+    await order(run, Action.RESET, "/a")
+    await run.until("/a", "done")
+
+    assert await run.output("/a", attempt=1) == b"old\n"
+    assert await run.output("/a", attempt=2) == b"new\n"
+
+
+async def test_a_modification_outlives_the_runner(tmp_path):
+    async with local_runner(tmp_path / "home", "process") as first:
+        run = await first.launch(serial(a="exit 1"), run=False)
+        await order(run, Action.MODIFY, "/a", command="echo kept")
+
+    async with local_runner(tmp_path / "home", "process") as second:
+        again = type(run)(second, await second.pipelines.get(run.id))
+        await order(again, Action.RUN)
+        await again.until("/a", "done")
+        output = await again.output("/a")
+
+    assert output == b"kept\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "changes", "message"),
+    [
+        ("/a", {"cpu": 0}, "/a: cpu must be above 0, got 0"),
+        ("/a", {"cpu": 4096}, "/a: cpu=4096 can never fit"),
+        ("/a", {"max_time": "1x"}, "/a: max_time has an unknown unit 'x'"),
+        ("/a", {"max_concurrent": 1}, "/a: max_concurrent cannot be set on a node of type Exec"),
+        ("/", {"command": "true"}, "/: command cannot be set on a node of type Serial"),
+        ("/a", {"image": "none"}, "/a: image='none' names no image of this pipeline"),
+        ("/a", {"env": {"1": "x"}}, "/a: env name '1' is not an identifier"),
+    ],
+)
+async def test_a_wrong_modification_is_refused_and_changes_nothing(local, path, changes, message):
+    run = await local.launch(serial(a="true"), run=False)
+
+    with pytest.raises(DefinitionError, match=message.replace("(", r"\(")):
+        await order(run, Action.MODIFY, path, **changes)
+
+    assert run.local.pipelines.live(run.id).edits == {}
+
+
+async def test_an_order_with_one_unknown_path_does_nothing(local):
+    run = await local.run(serial(a="exit 1"))
+
+    with pytest.raises(NotFoundError, match="/zz: no such node"):
+        await order(run, Action.RESET, "/a", "/zz")
+
+    assert (await run.node("/a")).state is State.ERROR
+
+
+async def test_a_preview_says_what_would_happen_and_does_nothing(local):
+    run = await local.launch(serial(a="true", b="sleep 60", c="true"))
+    await run.until("/b", "running")
+
+    result = await order(run, Action.RESET, "/", preview=True)
+
+    assert (result.affected, result.stopped, result.preview) == (2, 1, True)
+    assert result.paths == ("/a", "/b")
+    assert (await run.node("/b")).state is State.RUNNING
+    await order(run, Action.KILL, "/")
+
+
+async def test_reset_of_one_member_of_a_new_group_tells_of_the_lost_state(local):
+    root = serial(a="true", b="true")
+    root.container_reuse_context = co.ContainerReuseContext.NEW
+    run = await local.run(root)
+
+    result = await order(run, Action.RESET, "/b")
+    await run.settled()
+
+    assert "to restore the state, reset /" in result.notes[0].lower()
+    assert len(await run.attempts("/a")) == 1
+    assert len(await run.attempts("/b")) == 2
+
+
+async def test_sleep_ends_what_runs_and_run_wakes(local):
+    run = await local.launch(serial(a="test $CONDUCTO_ATTEMPT -gt 1 || sleep 60"))
+    await run.until("/a", "running")
+
+    result = await order(run, Action.SLEEP)
+
+    assert result.stopped == 1
+    asleep = await run.summary()
+    assert asleep.pipeline.lifecycle is Lifecycle.SLEEPING
+    assert not asleep.pipeline.armed
+    assert (await run.attempts("/a"))[0].cause is Cause.KILLED_BY_USER
+    await order(run, Action.RESET, "/a")
+    await order(run, Action.RUN)
+    await run.until("/a", "done")
+    assert (await run.summary()).pipeline.lifecycle is Lifecycle.ACTIVE
+
+
+async def test_an_archived_pipeline_leaves_the_list_and_can_be_taken_back(local):
+    run = await local.run(serial(a="true"))
+
+    await order(run, Action.ARCHIVE)
+
+    assert run.id not in [s.pipeline.id for s in await local.pipelines.list()]
+    with pytest.raises(RefusedError, match="is archived; wake it first"):
+        await order(run, Action.RESET, "/a")
+    await order(run, Action.WAKE)
+    assert run.id in [s.pipeline.id for s in await local.pipelines.list()]
+
+
+async def test_kill_of_a_queued_node(local):
+    root = co.Parallel(image=IMAGE, max_concurrent=1)
+    root["a"] = co.Exec("sleep 60")
+    root["b"] = co.Exec("true")
+    run = await local.launch(root)
+    await run.until("/a", "running")
+
+    await order(run, Action.KILL, "/b")
+
+    assert (await run.node("/b")).state is State.KILLED
+    (attempt,) = await run.attempts("/b")
+    assert (attempt.cause, attempt.started) == (Cause.KILLED_BY_USER, None)
+    await order(run, Action.KILL, "/")
+
+
+async def test_why_things_wait_is_said(local):
+    root = co.Serial(image=IMAGE)
+    root["p"] = co.Parallel(max_concurrent=1)
+    root["p"]["a"] = co.Exec("sleep 60")
+    root["p"]["b"] = co.Exec("true")
+    root["c"] = co.Exec("true")
+    run = await local.launch(root)
+    await run.until("/p/a", "running")
+
+    nodes = await run.nodes()
+
+    assert nodes["/p/b"].waits_for == "max_concurrent=1 of /p is reached"
+    assert nodes["/c"].waits_for == "waits for /p: it is running"
+    await order(run, Action.KILL, "/")
+
+
+@pytest.mark.docker
+async def test_rebuild_reads_the_code_again(tmp_path):
+    ensure(["busybox:latest"])
+    code = tmp_path / "code"
+    code.mkdir()
+    (code / "say.sh").write_text("echo one; exit 1")
+    async with local_runner(tmp_path / "home", "docker") as local:
+        root = co.Serial(image=co.Image(IMAGE, copy_dir=str(code)))
+        root["a"] = co.Exec("sh say.sh")
+        run = await local.run(root)
+        (code / "say.sh").write_text("echo two")
+
+        await order(run, Action.RESET, "/a")
+        await run.settled()
+        await order(run, Action.REBUILD, "/a")
+        await run.until("/a", "done")
+
+        said = [await run.output("/a", attempt=n) for n in (1, 2, 3)]
+
+    assert said == [b"one\n", b"one\n", b"two\n"]
+
+
+async def test_orders_while_many_things_run_leave_a_right_state(local):
+    root = co.Parallel(image=IMAGE, cpu=0.5, mem=0.2)
+    for i in range(12):
+        root[f"n{i}"] = co.Exec("sleep 0.05")
+    run = await local.launch(root)
+
+    for _ in range(4):
+        await order(run, Action.RESET, "/")
+        await asyncio.sleep(0.07)
+    final = await run.settled()
+
+    assert final.state is State.DONE
+    assert final.counts.done == 12

@@ -1,0 +1,1 @@
+"""The cloud's half of the conformance suite: interpreters, a small API, scripted workers."""

@@ -1,0 +1,205 @@
+"""The same story told to both sides: what one can do the other can, and they end up the same.
+
+A game is a seed: it gives the tree, the limits of a machine, the outcomes and the actions. Both
+sides are compared after every move.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from conducto.model.nodes import Pipeline
+from conducto.model.states import IN_FLIGHT, State
+from conducto.semantics import events as ev
+from conducto.semantics.asl_parts import MOST, Weight
+from conducto.semantics.machine import settled
+from conducto.semantics.resolve import resolve_generated
+from support.asl.cloud import Cloud
+from support.asl.random_trees import random_cause, random_tree
+from support.trees import Driver, form, pipeline
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from conducto.model.states import Cause
+    from support.asl.port import Engine
+
+#: Machines so small that nearly every tree is split.
+SMALL = (Weight(3, 10**6, 10**6, 2), Weight(4, 10**6, 10**6, 1), Weight(6, 10**6, 10**6, 3))
+
+
+@dataclass
+class Game:
+    """One tree, run by both sides.
+
+    Attributes:
+        moves: What was done, for the message of a failure.
+        patience: Seconds that the cloud's interpreter may take to catch up.
+    """
+
+    local: Driver
+    cloud: Any
+    rng: Random
+    patience: float = 0.0
+    generates: bool = True
+    moves: list[str] = field(default_factory=list)
+
+    def send(self, event: ev.Event) -> None:
+        """Tell both sides an event."""
+        self.moves.append(repr(event))
+        self.local.send(event)
+        self.cloud.order(event)
+        self.compare()
+
+    def start(self, path: str) -> None:
+        """Start a queued Exec on both sides."""
+        self.moves.append(f"start {path}")
+        self.local.start(path)
+        self.cloud.start(path)
+        self.compare()
+
+    def finish(self, path: str, cause: Cause | None) -> None:
+        """End a running Exec on both sides; a Lazy's prints a random tree."""
+        self.moves.append(f"finish {path} {cause}")
+        node = self.local.tree.nodes[path]
+        prints = node.spec.lazy_target is not None and path not in self.local.stopping
+        if prints and cause is None and self.rng.random() < 0.9:
+            nodes = self._generated(str(node.spec.lazy_target))
+            self.local.send(ev.TreeGenerated(path, nodes))
+            self.cloud.generate(path, nodes)
+        self.local.finish(path, cause, mem=2.0)
+        self.cloud.finish(path, cause, mem=2.0)
+        self.compare()
+
+    def _generated(self, target: str) -> dict[str, Any]:
+        specs = {n.path: n.spec for n in self.local.tree.nodes.values()}
+        here = Pipeline(specs, self.local.pipeline.images)
+        tree = random_tree(self.rng, leaves=4, plain=True, lazies=self.rng.random() < 0.2)
+        return resolve_generated(form(tree), target, here).nodes
+
+    def run_out(self, cause: Callable[[Random], Cause | None] = random_cause) -> None:
+        """Run everything that can still run."""
+        for _ in range(1000):
+            if self.local.queued and (not self.local.running or self.rng.random() < 0.5):
+                self.start(self.rng.choice(sorted(self.local.queued)))
+            elif self.local.running:
+                self.finish(self.rng.choice(sorted(self.local.running)), cause(self.rng))
+            else:
+                return
+        raise AssertionError("it does not come to an end")
+
+    # ---- the comparison ------------------------------------------------------------------------
+
+    def compare(self) -> None:
+        """Check that both sides stand alike, and that the graph offers what can run."""
+        self._catch_up()
+        story = "\n".join(self.moves)
+        assert self.cloud.refused == [], f"offered out of turn: {self.cloud.refused}\n{story}"
+        offered, queued = self.cloud.startable(), set(self.local.queued)
+        assert offered == queued, f"offered {offered}, could run: {queued}\n{story}"
+        here, there = _standing(self.local.tree), _standing(self.cloud.tree)
+        assert here == there, f"{_differences(here, there)}\n{story}"
+        assert self.local.history == self.cloud.history, story
+        if settled(self.local.tree):
+            outcome, expected = self.cloud.outcome(), self.cloud.expected_outcome()
+            assert outcome == expected, f"execution {outcome}, expected {expected}\n{story}"
+
+    def _catch_up(self) -> None:
+        """Let the cloud's workers fetch tasks until what can run is there, or time is up."""
+        end = time.monotonic() + self.patience
+        while True:
+            self.cloud.serve()
+            if self._is_caught_up() or time.monotonic() > end:
+                return
+            time.sleep(0.005)
+
+    def _is_caught_up(self) -> bool:
+        if settled(self.local.tree):
+            return bool(self.cloud.outcome() == self.cloud.expected_outcome())
+        return bool(self.cloud.startable() == set(self.local.queued))
+
+
+def _standing(tree: Any) -> dict[str, Any]:
+    return {path: tree.state_of(node) for path, node in tree.nodes.items()}
+
+
+def _differences(here: dict[str, Any], there: dict[str, Any]) -> str:
+    return "\n".join(
+        f"{path}: here {here.get(path)}, in the cloud {there.get(path)}"
+        for path in here.keys() | there.keys()
+        if here.get(path) != there.get(path)
+    )
+
+
+def new_game(
+    seed: int, engine: Engine, *, cloud: type = Cloud, plain: bool = False, patience: float = 0.0
+) -> Game:
+    """Return the game of a seed, not begun."""
+    rng = Random(seed)
+    tree = pipeline(random_tree(rng, leaves=rng.choice([3, 6, 10, 14]), plain=plain))
+    most = MOST if rng.random() < 0.5 else rng.choice(SMALL)
+    return Game(Driver(tree, armed=False), cloud(tree, engine, most), rng, patience)
+
+
+def play(game: Game, *, orders: int = 12) -> None:
+    """Run a game to its end, with up to so many orders of a person or a clock on the way."""
+    game.send(ev.Armed())
+    for _ in range(game.rng.randint(0, orders * 3)):
+        _move(game)
+    game.send(ev.Armed())
+    game.run_out()
+
+
+def _move(game: Game) -> None:
+    local, rng = game.local, game.rng
+    choices = ["order"]
+    choices += ["start"] * 3 if local.queued else []
+    choices += ["finish"] * 4 if local.running else []
+    match rng.choice(choices):
+        case "start":
+            game.start(rng.choice(sorted(local.queued)))
+        case "finish":
+            game.finish(rng.choice(sorted(local.running)), random_cause(rng))
+        case _:
+            game.send(_order(game))
+
+
+def _order(game: Game) -> ev.Event:
+    local, rng = game.local, game.rng
+    if local.timers and rng.random() < 0.2:
+        return ev.TimeLimitReached(rng.choice(sorted(local.timers)))
+    if rng.random() < 0.1:
+        return rng.choice([ev.Armed(), ev.Disarmed()])
+    if rng.random() < 0.1:
+        return _edit(game)
+    kind = rng.choice(
+        [ev.NodesReset, ev.NodesReset, ev.NodesSkipped, ev.NodesUnskipped, ev.NodesKilled]
+    )
+    paths = rng.sample(sorted(local.tree.nodes), k=min(len(local.tree.nodes), rng.randint(1, 2)))
+    return kind(tuple(paths))
+
+
+def _edit(game: Game) -> ev.NodesModified:
+    from dataclasses import replace
+
+    rng = game.rng
+    path = rng.choice(sorted(game.local.tree.nodes))
+    spec = game.local.tree.nodes[path].spec
+    edited = replace(
+        spec,
+        command=spec.command and "false",
+        stop_on_error=rng.random() < 0.5,
+        suppress_errors=rng.random() < 0.3,
+    )
+    return ev.NodesModified({path: edited})
+
+
+def in_flight(game: Game) -> set[str]:
+    """Return the Execs that are queued or running."""
+    return {p for p, n in game.local.tree.nodes.items() if n.state in IN_FLIGHT}
+
+
+__all__ = ["SMALL", "Game", "State", "in_flight", "new_game", "play"]

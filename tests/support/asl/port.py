@@ -1,0 +1,53 @@
+"""What a scripted cloud needs of a thing that executes state machines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from conducto.semantics.asl import Machine
+
+
+class TaskGone(Exception):
+    """The execution that waited for this task does not any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A task that a worker was handed.
+
+    Attributes:
+        token: Names it when it is answered.
+        data: Its input.
+    """
+
+    token: str
+    data: Mapping[str, Any]
+
+
+class Engine(Protocol):
+    """Executes state machines; the same for moto and for `support.asl.interpreter`."""
+
+    def create(self, machine: Machine) -> None:
+        """Make a machine known; one that is known already is left alone."""
+
+    def start(self, arn: str, data: Mapping[str, Any]) -> str:
+        """Start an execution and return its id."""
+
+    def stop(self, execution: str) -> None:
+        """Abort an execution and those it started."""
+
+    def status(self, execution: str) -> str:
+        """Return ``RUNNING``, ``SUCCEEDED``, ``FAILED`` or ``ABORTED``."""
+
+    def offers(self) -> list[Offer]:
+        """Return the tasks that were scheduled since the last call."""
+
+    def succeed(self, token: str, output: Mapping[str, Any]) -> None:
+        """Answer a task; raises `TaskGone`."""
+
+    def fail(self, token: str, error: str) -> None:
+        """Fail a task; raises `TaskGone`."""

@@ -1,0 +1,80 @@
+"""Random trees and scripts from a seed; the same seed gives the same ones for ever."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from conducto.model.states import Cause
+from support.trees import lazy, leaf, parallel, serial
+
+if TYPE_CHECKING:
+    from random import Random
+
+_CALLBACKS: tuple[list[Any], ...] = (
+    [["error", ["retry", {"max_num_retries": 1}]]],
+    [["error", ["retry_then_skip", {"max_num_retries": 1}]]],
+    [["error", ["handle_memory_errors", {"mem_limits": [4, 8]}]]],
+    [["killed", ["retry", {"max_num_retries": 1}]]],
+    [["error", ["skip_some_errors", {"max_num_errors": 1}]]],
+)
+_CAUSES = (None, None, None, Cause.EXIT_CODE, Cause.OUT_OF_MEMORY)
+
+
+def random_tree(
+    rng: Random, *, leaves: int = 14, plain: bool = False, lazies: bool = True
+) -> dict[str, Any]:
+    """Return a tree.
+
+    Args:
+        rng: Where its shape comes from.
+        leaves: How many Execs it has at most, nearly.
+        plain: Without callbacks and time limits: what happens is settled by outcomes alone.
+        lazies: It may hold Lazy nodes.
+    """
+    if leaves <= 1 or rng.random() < 0.05:
+        small = lazies and rng.random() < 0.15
+        return (_random_lazy if small else leaf)(**_common(rng, plain=plain))
+    children = [
+        random_tree(rng, leaves=share, plain=plain, lazies=lazies) for share in _shares(rng, leaves)
+    ]
+    params = _common(rng, plain=plain)
+    if not plain and rng.random() < 0.25:
+        params["max_time"] = 5
+    kind = rng.choice([serial, serial, parallel])
+    return kind(*children, stop_on_error=rng.random() < 0.6, **params)
+
+
+def _shares(rng: Random, leaves: int) -> list[int]:
+    """Return ``leaves`` divided among one to six children."""
+    wide = rng.random() < 0.5
+    shares = []
+    while leaves > 0 and len(shares) < 6:
+        shares.append(rng.randint(1, 2 if wide and leaves > 2 else leaves))
+        leaves -= shares[-1]
+    if rng.random() < 0.05:
+        shares.append(0)  # an Exec more than was asked for, or nothing
+    return shares
+
+
+def _random_lazy(callbacks: list[Any] | None = None, **params: Any) -> dict[str, Any]:
+    node = lazy(**params)
+    node["stop_on_error"] = params["skip"] is params["suppress_errors"]
+    if callbacks is not None:
+        generate = node["children"][0][1]
+        generate["callbacks"] = [*generate["callbacks"], *callbacks]
+    return node
+
+
+def _common(rng: Random, *, plain: bool) -> dict[str, Any]:
+    params: dict[str, Any] = {
+        "skip": rng.random() < 0.1,
+        "suppress_errors": rng.random() < 0.15,
+    }
+    if not plain and rng.random() < 0.3:
+        params["callbacks"] = rng.choice(_CALLBACKS)
+    return params
+
+
+def random_cause(rng: Random) -> Cause | None:
+    """Return how an Exec ends."""
+    return rng.choice(_CAUSES)

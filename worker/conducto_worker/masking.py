@@ -1,0 +1,246 @@
+"""Hides the values of secrets in a stream of output. No I/O, no knowledge of where it runs.
+
+`Mask` knows what to look for; `Mask.stream` gives the masker of one stream. Besides a value itself,
+its usual disguises are found: base64 at each of the three alignments, also with the line breaks
+that ``base64`` and ``openssl`` put in, URL-quoted, and escaped as in JSON, in a Python text or in
+a shell's trace. The lines of a value are found one by one where they are long enough.
+
+A long text is looked for in pieces, so what is held back at the end of a chunk is never more than
+one piece, and the work on a byte is bounded however long the values are. One regular expression
+finds places where a piece may begin, by its first bytes, or where a chunk ends in the middle of
+them; what stands there is then compared with the pieces that begin so. Where a piece ends, the
+next one of its text is looked for first, and belongs to the same mask.
+"""
+
+import base64
+import json
+import re
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+from urllib.parse import quote, quote_plus
+
+MASK = b"********"
+#: Characters below which a value is not masked: too much else would be hidden with it.
+MIN_CHARACTERS = 4
+#: Bytes below which a line or a disguise of a value is not looked for.
+MIN_PART = 8
+#: Bytes of a piece; the last one of a text may be a little longer.
+PIECE = 128
+
+_HEAD = 8
+#: Columns after which ``base64`` and ``openssl base64`` break a line.
+_WRAPS = (76, 64)
+#: End of the data, in an expression.
+_END = r"\Z"
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
+
+_Trie = dict[int, "_Trie"]
+
+
+class Mask:
+    """What to hide.
+
+    Args:
+        values: The secrets; those that are too short are left out (see `can_be_masked`).
+    """
+
+    def __init__(self, values: Iterable[str]) -> None:
+        firsts: set[bytes] = set()
+        pairs: set[tuple[bytes, bytes]] = set()
+        for value in {value.strip() for value in values if can_be_masked(value)}:
+            for text in _shown_as(value):
+                pieces = _cut(text)
+                firsts.update(pieces)  # so that a part of a long value is hidden, too
+                pairs.update(pairwise(pieces))
+            for text in _disguises(value):
+                pieces = _cut(text)
+                firsts.add(pieces[0])
+                pairs.update(pairwise(pieces))
+        self._firsts = _longest_first(firsts)
+        self._starts = _expression({piece[:_HEAD] for piece in firsts}) if firsts else None
+        self._beginning: dict[bytes, tuple[bytes, ...]] = {}
+        self._next = _successors(pairs)
+
+    def __repr__(self) -> str:
+        return f"<Mask of {len(self._firsts)} texts>"
+
+    def __bool__(self) -> bool:
+        return bool(self._firsts)
+
+    def stream(self) -> "StreamMasker":
+        """Return the masker of one stream that begins now."""
+        return StreamMasker(self)
+
+    def text(self, text: str) -> str:
+        """Return a whole text with the secrets in it hidden."""
+        if not self._firsts:
+            return text
+        masker = self.stream()
+        data = text.encode(errors="surrogatepass")
+        return (masker.feed(data) + masker.finish()).decode(errors="surrogatepass")
+
+    def find(self, data: bytes, begin: int) -> tuple[int, bytes]:
+        """Return where a piece may begin, from ``begin`` on, and the bytes by which it was seen.
+
+        Where there is none, that is the end of ``data``.
+        """
+        found = None if self._starts is None else self._starts.search(data, begin)
+        return (len(data), b"") if found is None else (found.start(), found.group())
+
+    def beginning(self, seen: bytes) -> tuple[bytes, ...]:
+        """Return the pieces that may stand where ``seen`` was found, the longest first."""
+        known = self._beginning.get(seen)
+        if known is None:
+            known = tuple(p for p in self._firsts if p.startswith(seen) or seen.startswith(p))
+            self._beginning[seen] = known
+        return known
+
+    def after(self, piece: bytes) -> tuple[bytes, ...]:
+        """Return the pieces that go on where ``piece`` ends, the longest first."""
+        return self._next.get(piece, ())
+
+
+class StreamMasker:
+    """Masks one stream, chunk by chunk.
+
+    What may be the beginning of a secret at the end of a chunk is held back until the next one.
+    """
+
+    def __init__(self, mask: Mask) -> None:
+        self._mask = mask
+        self._held = b""
+        self._last = b""
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Return what can be shown of ``chunk`` and of what was held back before."""
+        return self._masked(chunk, final=False) if self._mask else chunk
+
+    def finish(self) -> bytes:
+        """Return the rest, when the stream has ended."""
+        return self._masked(b"", final=True) if self._held else b""
+
+    def _masked(self, chunk: bytes, *, final: bool) -> bytes:
+        data = self._held + chunk
+        shown = bytearray()
+        done = at = 0  # before `done` all is shown or hidden, before `at` nothing begins
+        while at < len(data):
+            piece = _piece_at(data, at, self._mask.after(self._last), final=final)
+            if piece == b"":
+                at, seen = self._mask.find(data, at)
+                if at > done:
+                    shown += memoryview(data)[done:at]
+                    self._last, done = b"", at
+                piece = _piece_at(data, at, self._mask.beginning(seen), final=final)
+                shown += MASK if piece else b""
+            if piece is None:
+                break
+            self._last = piece
+            at += len(piece) if piece else 1
+            done = at if piece else done
+        else:
+            shown += memoryview(data)[done:]
+            done = len(data)
+        self._held = data[done:]
+        return bytes(shown)
+
+
+def _piece_at(data: bytes, at: int, candidates: Iterable[bytes], *, final: bool) -> bytes | None:
+    """Return the first candidate that stands at ``at``, else nothing; None: wait for more."""
+    left = len(data) - at
+    for piece in candidates:
+        if data.startswith(piece, at):
+            return piece
+        if not final and left < len(piece) and piece.startswith(data[at:]):
+            return None
+    return b""
+
+
+def can_be_masked(value: str) -> bool:
+    """Say whether a value is long enough to be masked."""
+    return len(value.strip()) >= MIN_CHARACTERS
+
+
+def _shown_as(value: str) -> Iterator[bytes]:
+    """Yield the value, and those of its lines that are long enough."""
+    data = value.encode(errors="surrogatepass")
+    yield data
+    yield from (line.strip() for line in data.splitlines() if len(line.strip()) >= MIN_PART)
+
+
+def _disguises(value: str) -> Iterator[bytes]:
+    """Yield other texts from which the value can be read."""
+    for escaped in _escaped(value):
+        yield escaped.encode(errors="surrogatepass")
+    data = value.encode(errors="surrogatepass")
+    yield from _base64_of(data)
+    yield from _base64_of(data + b"\n")
+
+
+def _escaped(value: str) -> Iterator[str]:
+    for quoted in (quote(value, errors="replace"), quote(value, "", errors="replace")):
+        yield quoted
+        yield re.sub("%[0-9A-F]{2}", lambda code: code.group().lower(), quoted)
+    yield quote_plus(value, errors="replace")
+    yield json.dumps(value)[1:-1]
+    yield json.dumps(value, ensure_ascii=False)[1:-1]
+    yield repr(value)[1:-1]
+    yield value.replace("'", "'\\''")
+    yield value.replace("'", "'\"'\"'")
+
+
+def _base64_of(data: bytes) -> Iterator[bytes]:
+    """Yield what of an encoding is the same whatever stands before and behind ``data``.
+
+    For each alignment that is the middle of it; and the whole of it, where nothing is behind.
+    """
+    for before in range(3):
+        encoded = base64.b64encode(b"\0" * before + data)
+        whole = encoded[(8 * before + 5) // 6 :]
+        middle = encoded[(8 * before + 5) // 6 : 8 * (before + len(data)) // 6]
+        for text in (whole, middle):
+            if len(text) >= MIN_PART:
+                yield text
+                yield text.translate(_URL_SAFE)
+    encoded = base64.b64encode(data)
+    for width in _WRAPS:
+        if len(encoded) > width:
+            yield b"\n".join(encoded[i : i + width] for i in range(0, len(encoded), width))
+
+
+def _cut(text: bytes) -> list[bytes]:
+    """Return a text in pieces; the last one takes in what is too short for one of its own."""
+    count = max(1, (len(text) + PIECE - MIN_PART) // PIECE)
+    bounds = [*range(0, count * PIECE, PIECE), len(text)]
+    return [text[begin:end] for begin, end in pairwise(bounds)]
+
+
+def _longest_first(pieces: Iterable[bytes]) -> tuple[bytes, ...]:
+    return tuple(sorted(pieces, key=lambda piece: (-len(piece), piece)))
+
+
+def _successors(pairs: Iterable[tuple[bytes, bytes]]) -> dict[bytes, tuple[bytes, ...]]:
+    found: dict[bytes, set[bytes]] = {}
+    for before, behind in pairs:
+        found.setdefault(before, set()).add(behind)
+    return {before: _longest_first(behind) for before, behind in found.items()}
+
+
+def _expression(heads: Iterable[bytes]) -> re.Pattern[bytes]:
+    """Return what finds any of ``heads``, or the beginning of one at the end of the data."""
+    root: _Trie = {}
+    ends: set[int] = set()
+    for head in heads:
+        node = root
+        for byte in head:
+            node = node.setdefault(byte, {})
+        ends.add(id(node))
+    return re.compile(_branches(root, ends).encode("latin-1"), re.DOTALL)
+
+
+def _branches(node: _Trie, ends: set[int]) -> str:
+    """Return the expression for what may follow; the deepest is tried first."""
+    ways = []
+    for byte, below in sorted(node.items()):
+        rest = f"(?:{_branches(below, ends)}|{'' if id(below) in ends else _END})" if below else ""
+        ways.append(f"\\x{byte:02x}{rest}")
+    return "|".join(ways)
