@@ -33,7 +33,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"no measurement has {options.only!r} in its name; see --list", file=sys.stderr)
         return 2
     machine = describe()
+    if machine["busy"]:
+        print("  the machine has other work: expect noise", file=sys.stderr)
     with suite.open_lab() as lab:
+        machine |= lab.describe()
         results = run(chosen, lab, lambda line: print(f"  {line}", file=sys.stderr, flush=True))
     print(table(results))
     write(options.output, document(results, machine))

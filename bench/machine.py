@@ -8,15 +8,20 @@ from pathlib import Path
 
 
 def describe() -> dict[str, object]:
-    """Return facts about this machine and checkout, JSON-able; memory is in GB (2**30 bytes)."""
+    """Return facts about this machine and checkout, JSON-able; memory is in GB (2**30 bytes).
+
+    ``busy`` says that it had other work to do.
+    """
+    load, cpus = os.getloadavg()[0], os.cpu_count() or 1
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return {
-        "cpus": os.cpu_count(),
+        "cpus": cpus,
         "cpu": _cpu_name(),
         "memory_gb": round(pages / 2**30, 1),
         "kernel": platform.release(),
         "python": platform.python_version(),
-        "load": round(os.getloadavg()[0], 2),
+        "load": round(load, 2),
+        "busy": load > cpus / 4,
         "commit": _commit(),
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }

@@ -47,6 +47,9 @@ class Ratio:
 class Lab(Protocol):
     """What the measurements of a suite share."""
 
+    def describe(self) -> Mapping[str, object]:
+        """Return what the numbers depend on besides the machine, JSON-able."""
+
     def settle(self) -> None:
         """Called between groups: let go of what would go on costing time."""
 

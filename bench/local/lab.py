@@ -48,6 +48,11 @@ class LocalLab:
         self._agents += 1
         return Agent(Home(self.scratch / f"home-{self._agents}", self.profile))
 
+    def describe(self) -> dict[str, object]:
+        """Return what the numbers depend on besides the machine."""
+        engine = self.api.call("GET", "/version")["Version"]
+        return {"engine": engine, "image": IMAGE, "slots": SLOTS}
+
     def settle(self) -> None:
         """Stop the agent: idle containers that leave later would cost other groups time."""
         if self._agent is not None:

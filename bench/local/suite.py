@@ -80,7 +80,7 @@ _MANY = (
         _COMMANDS,
         ratios=(Ratio("ratio_to_1000", "warm_ms_per_exec", _FLAT_WARM, 1.2, 1.1),),
         group="many",
-        repeats=1,
+        repeats=2,
     ),
     Measurement(
         "local.parallel_100000",
@@ -203,7 +203,7 @@ _LATENCY = (
     ),
     Measurement(
         "local.import",
-        "import conducto",
+        "import conducto and the names that a pipeline uses",
         latency.import_conducto,
         (Metric("ms", "ms", 100),),
         repeats=9,

@@ -23,7 +23,10 @@ def build() -> co.Serial:
 def build_edition(edition, parts) -> co.Serial:
     """Return the steps of one edition, which hand on their work in the file system."""
     steps = co.Serial(env={"EDITION": edition}, container_reuse_context=NEW)
-    steps["Clear the bench"] = co.Exec("mkdir /bench && cp -v units/main.py /bench/__main__.py")
+    # A reset soon after the end may find the container, and with it the bench, still there.
+    steps["Clear the bench"] = co.Exec(
+        "rm -rf /bench && mkdir /bench && cp -v units/main.py /bench/__main__.py"
+    )
     # In a container of their own even the children of a Parallel take turns.
     steps["Parts"] = co.Parallel()
     for part in parts:

@@ -21,6 +21,10 @@ class EngineError(Exception):
     """The engine cannot be used; the message says why and what to do."""
 
 
+class SnapshotError(Exception):
+    """A worker's state cannot be kept; the message says why."""
+
+
 class WorkerStartError(Exception):
     """A container could not be started; the message says why and what to do."""
 
@@ -116,6 +120,10 @@ class Worker(Protocol):
     def name(self) -> str:
         """Name of the container."""
 
+    @property
+    def lost(self) -> bool:
+        """Whether it is known that no command can run in it any more."""
+
     async def run(self, job: Job, output: Output) -> Exit:
         """Run a command; stream its output; leave no process of it behind.
 
@@ -124,6 +132,24 @@ class Worker(Protocol):
 
     async def stop(self) -> None:
         """End the running command: TERM, then KILL after a short grace. `run` then returns."""
+
+    async def snapshot(
+        self, reference: str, labels: Mapping[str, str], *, max_bytes: int | None = None
+    ) -> int:
+        """Keep the container's files as an image; between two commands.
+
+        Args:
+            reference: Name of the image.
+            labels: Labels of the image, ``{name: value}``.
+            max_bytes: Most bytes that may differ from the image the container was made of.
+
+        Returns:
+            How many bytes differ.
+
+        Raises:
+            SnapshotError: it is too large, or the engine cannot; nothing is kept.
+            EngineError: the engine is gone.
+        """
 
     async def close(self) -> None:
         """Remove the container; safe to call twice and when it is gone."""
@@ -152,6 +178,9 @@ class Engine(Protocol):
 
     async def remove_labelled(self, label: str, value: str | None = None) -> int:
         """Remove containers and networks that carry the label; return how many."""
+
+    async def remove_image(self, reference: str) -> bool:
+        """Remove an image by its name; return whether there was one."""
 
     async def close(self) -> None:
         """Disconnect; containers stay."""
@@ -193,6 +222,13 @@ class ImageBuilder(Protocol):
 
     def for_launch(self) -> "ImageBuilder":
         """Return a builder that looks anew at code and repositories, for one pipeline."""
+
+    async def find(self, reference: str) -> BuiltImage | None:
+        """Return an image that was made earlier, without its ``path_map``; None if it is gone.
+
+        Raises:
+            EngineError: the engine is gone.
+        """
 
     async def build(self, spec: ImageSpec, log: BuildLog) -> BuiltImage:
         """Return the image, built or found.

@@ -28,6 +28,7 @@ SWITCHES = frozenset(
         "public",
         "detach",
         "plain",
+        "snapshot_on_error",
     ]
 )
 VALUES = frozenset(
@@ -102,6 +103,7 @@ class Flags:
             "shell": self._choice("shell"),
             "app": self._choice("app"),
             "public": self._on("public"),
+            "snapshot_on_error": self._on("snapshot_on_error"),
             "profile": self.get("profile"),
             "k8s": self.mode() == "k8s",
         }

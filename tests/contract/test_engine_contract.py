@@ -241,6 +241,15 @@ async def test_a_command_is_lost_with_its_worker(any_engine: Bench) -> None:
     assert (await run).cause is Cause.WORKER_LOST
 
 
+async def test_a_worker_knows_that_it_is_lost(any_engine: Bench) -> None:
+    worker = await any_engine.started()
+    before = worker.lost
+
+    await worker.close()
+
+    assert (before, worker.lost) == (False, True)
+
+
 async def test_a_closed_worker_says_so(any_engine: Bench) -> None:
     worker = await any_engine.started()
     await worker.close()

@@ -243,6 +243,15 @@ def test_nodes_of_a_group_take_turns_even_in_a_parallel(built: Run) -> None:
     assert all(a["ended"] <= b["started"] for a, b in itertools.pairwise(attempts))
 
 
+def test_a_group_can_be_built_again(person: Person) -> None:
+    run = done(person.run(EXAMPLES["container_state"]))
+
+    person.ask("reset", run.id, "/Editions/full", "--watch")
+
+    assert [attempt["state"] for attempt in run.attempts("/Editions/full/Pack")] == ["done"] * 2
+    assert len(run.attempts("/Editions/small/Pack")) == 1
+
+
 def test_each_edition_has_its_own_parts_only(built: Run) -> None:
     length = "100 miles are 160.9 kilometres\n"
 

@@ -7,7 +7,7 @@ import pytest
 import conducto as co
 from conducto.model.api import Action
 from conducto.model.states import State
-from support.containers import clean_runner, networks, of_pipeline, remove
+from support.containers import clean_runner, details, networks, of_pipeline, remove
 from support.containers import BUSYBOX as IMAGE
 
 pytestmark = pytest.mark.docker
@@ -119,12 +119,16 @@ async def test_contexts_nest(local):
 
 
 async def test_the_container_of_a_group_is_as_large_as_its_largest_node(local):
-    cgroup = "cat /sys/fs/cgroup/memory.max"
-    root = group(co.Serial, NEW, a=co.Exec(cgroup), b=co.Exec(cgroup, mem=0.25))
+    sizes = {"a": co.Exec("sleep 0.3"), "b": co.Exec("true", mem=0.25, cpu=0.3)}
+    run = await local.launch(group(co.Serial, NEW, **sizes))
+    await run.until("/a", "running")
+    (name,) = of_pipeline(run)
 
-    run = await local.run(root)
+    limits = details(name)["HostConfig"]
+    await run.settled()
 
-    assert await run.output("/a") == await run.output("/b") == b"%d\n" % (2**30 // 4)
+    assert (limits["Memory"], limits["NanoCpus"]) == (2**30 // 4, 300_000_000)
+    assert await containers(run, "/a", "/b") == [name, name]
 
 
 async def test_the_container_of_a_group_waits_for_its_next_node_however_long(tmp_path):
@@ -182,6 +186,7 @@ async def test_an_idle_container_that_somebody_removed_is_not_used(local):
     (name,) = await containers(run, "/a")
 
     remove(name)
+    await asyncio.sleep(0.2)  # as long as no person takes
     (run.data / "go").touch()
     await run.control(Action.RESET, "/b")
     await run.settled()

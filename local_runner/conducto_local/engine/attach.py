@@ -5,8 +5,9 @@ of 8 bytes (stream, three zeros, length in network order) and their payload.
 """
 
 import asyncio
+import json
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 import h11
 
@@ -50,6 +51,14 @@ class FrameDecoder:
         return min(end, len(data))
 
 
+class PlainDecoder:
+    """What a terminal's attach carries: one stream, without frames."""
+
+    def feed(self, data: bytes) -> Iterator[tuple[Stream, bytes]]:
+        """Yield the bytes as they are."""
+        yield "stdout", data
+
+
 class Listener(Protocol):
     """Who hears what a container writes. Called in the event loop; must not block."""
 
@@ -63,11 +72,13 @@ class Listener(Protocol):
 class Attachment(asyncio.Protocol):
     """The hijacked connection to one container's streams."""
 
-    def __init__(self, request: bytes, connection: h11.Connection, listener: Listener) -> None:
+    def __init__(
+        self, request: bytes, connection: h11.Connection, listener: Listener, *, tty: bool = False
+    ) -> None:
         self._request = request
         self._h11 = connection
         self._listener = listener
-        self._decoder = FrameDecoder()
+        self._decoder: FrameDecoder | PlainDecoder = PlainDecoder() if tty else FrameDecoder()
         self._transport: asyncio.Transport | None = None
         self._raw = False
         self._ended = False
@@ -78,6 +89,11 @@ class Attachment(asyncio.Protocol):
         """Send to the container's stdin; lost if the connection is."""
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(data)
+
+    def write_eof(self) -> None:
+        """Tell the container that its stdin has ended; output goes on."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write_eof()
 
     def close(self) -> None:
         """Hang up."""
@@ -147,22 +163,33 @@ class Attachment(asyncio.Protocol):
             self._pass_on(rest)
 
 
-async def attach(client: HttpClient, path: str, params: Params, listener: Listener) -> Attachment:
-    """Open the streams of a container; return once the engine has agreed.
+async def attach(
+    client: HttpClient,
+    path: str,
+    params: Params,
+    listener: Listener,
+    *,
+    json_body: Any = None,
+    tty: bool = False,
+) -> Attachment:
+    """Open the streams of a container or of an exec; return once the engine has agreed.
+
+    Args:
+        client: The engine.
+        path: What to post to.
+        params: Its query.
+        listener: Hears what is written.
+        json_body: What to post; None is nothing.
+        tty: The other side is a terminal, whose output comes without frames.
 
     Raises:
         ApiError: the engine refuses.
         EngineError: the engine cannot be reached.
     """
     connection = h11.Connection(h11.CLIENT)
-    headers = [("Host", "engine"), ("Connection", "Upgrade"), ("Upgrade", "tcp")]
-    target = client.target(path, params)
-    request = connection.send(
-        h11.Request(method="POST", target=target, headers=[*headers, ("Content-Length", "0")])
-    )
-    end = connection.send(h11.EndOfMessage())
+    request = _upgrade(connection, client.target(path, params), json_body)
     make: Callable[[], Attachment] = lambda: Attachment(  # noqa: E731
-        (request or b"") + (end or b""), connection, listener
+        request, connection, listener, tty=tty
     )
     loop = asyncio.get_running_loop()
     address = client.address
@@ -175,3 +202,16 @@ async def attach(client: HttpClient, path: str, params: Params, listener: Listen
         raise EngineError(f"the container engine at {address} does not answer: {error}") from error
     await attachment.opened
     return attachment
+
+
+def _upgrade(connection: h11.Connection, target: str, json_body: Any) -> bytes:
+    """Return a request that asks for the raw connection."""
+    body = b"" if json_body is None else json.dumps(json_body).encode()
+    headers = [("Host", "engine"), ("Connection", "Upgrade"), ("Upgrade", "tcp")]
+    if body:
+        headers.append(("Content-Type", "application/json"))
+    headers.append(("Content-Length", str(len(body))))
+    events = [h11.Request(method="POST", target=target, headers=headers), h11.EndOfMessage()]
+    if body:
+        events.insert(1, h11.Data(data=body))
+    return b"".join(connection.send(event) or b"" for event in events)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from conducto_local.engine.address import Address, candidates, unreachable
 from conducto_local.engine.attach import attach
@@ -23,6 +24,8 @@ _API = (1, 45)
 _STREAMS = {"stream": True, "stdin": True, "stdout": True, "stderr": True}
 #: Exit code that the engine notes when a container's first program does not exist.
 _NO_PROGRAM = 127
+#: The last is what a network answers that a container of somebody else is in.
+_GONE_OR_IN_USE = {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.FORBIDDEN}
 _OPEN_SECONDS = 20
 _READY_SECONDS = 120
 
@@ -130,6 +133,14 @@ class DockerEngine:
         gone += await asyncio.gather(*(self._delete(f"/networks/{n['Id']}", {}) for n in networks))
         return sum(gone)
 
+    async def remove_image(self, reference: str) -> bool:
+        """Remove an image by its name; return whether there was one.
+
+        Raises:
+            EngineError: the engine cannot be reached, or refuses.
+        """
+        return await self._delete(f"/images/{quote(reference)}", {})
+
     async def close(self) -> None:
         """Disconnect; containers stay."""
         if self._client is not None:
@@ -205,11 +216,11 @@ class DockerEngine:
             raise EngineError(f"the container engine refuses {path}: {error}") from error
 
     async def _delete(self, path: str, params: Mapping[str, str | bool]) -> bool:
-        """Return whether it was removed; False if somebody else was faster."""
+        """Return whether it was removed; False if somebody else was faster or is in it."""
         try:
             await self.http.call("DELETE", path, params=params)
         except ApiError as error:
-            if error.status in {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT}:
+            if error.status in _GONE_OR_IN_USE:
                 return False
             raise EngineError(f"{path} cannot be removed: {error}") from error
         return True

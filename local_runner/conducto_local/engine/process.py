@@ -23,6 +23,7 @@ from conducto_local.ports import (
     Exit,
     Job,
     Output,
+    SnapshotError,
     Stream,
     WorkerSpec,
     WorkerStartError,
@@ -78,6 +79,11 @@ class ProcessEngine:
             await worker.close()
             self._workers.pop(worker.name, None)
         return len(found)
+
+    async def remove_image(self, reference: str) -> bool:
+        """Do nothing: there are no images."""
+        del reference
+        return False
 
     async def close(self) -> None:
         """Do nothing: processes stay with their workers."""
@@ -177,6 +183,11 @@ class ProcessWorker:
         """Name of the worker."""
         return self.spec.name
 
+    @property
+    def lost(self) -> bool:
+        """Whether `close` was called."""
+        return self._closed
+
     async def run(self, job: Job, output: Output) -> Exit:
         """Run a command; stream its output; leave no process of its group behind.
 
@@ -219,6 +230,20 @@ class ProcessWorker:
         except TimeoutError:
             running.signal(signal.SIGKILL)
             await running.ended.wait()
+
+    async def snapshot(
+        self, reference: str, labels: Mapping[str, str], *, max_bytes: int | None = None
+    ) -> int:
+        """Refuse: what a process changed, it changed in the machine itself.
+
+        Raises:
+            SnapshotError: always.
+        """
+        del reference, labels, max_bytes
+        raise SnapshotError(
+            "no snapshot: plain processes (--engine process) have no container whose state could "
+            "be kept; what the command changed is on this machine"
+        )
 
     async def close(self) -> None:
         """End what runs; safe to call twice."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -9,13 +10,22 @@ from typing import Any
 from conducto.model.states import Cause
 from conducto_local.engine.attach import Attachment
 from conducto_local.engine.http import ApiError, HttpClient
-from conducto_local.ports import EngineError, Exit, Job, Output, Stream, WorkerSpec
+from conducto_local.ports import (
+    EngineError,
+    Exit,
+    Job,
+    Output,
+    SnapshotError,
+    Stream,
+    WorkerSpec,
+)
 from conducto_worker.command_server import READY, JobEncoder, OutputParser, ServerProtocolError
 
 #: Processes of a namespace whose first process is not our server must not be signalled: an exec'd
 #: shell has parent 0 only if the container has a process namespace of its own.
 _SIGNAL_ALL = '[ "$PPID" = 0 ] && kill -{signal} -1'
 _AFTER_KILL_SECONDS = 5.0
+_GB = 2**30
 _KILLED = 137
 
 
@@ -57,6 +67,11 @@ class DockerWorker:
     def name(self) -> str:
         """Name of the container."""
         return self._spec.name
+
+    @property
+    def lost(self) -> bool:
+        """Whether the container, the engine or the connection to it is gone."""
+        return self._lost or self._closed
 
     @property
     def id(self) -> str:
@@ -122,6 +137,32 @@ class DockerWorker:
         if self._stopping is None or self._stopping.done():
             self._stopping = asyncio.create_task(self._stop(self._run))
         await asyncio.shield(self._stopping)
+
+    async def snapshot(
+        self, reference: str, labels: Mapping[str, str], *, max_bytes: int | None = None
+    ) -> int:
+        """Keep the container's files as an image; return how many bytes differ from its own.
+
+        Raises:
+            SnapshotError: it is too large, or the engine cannot.
+            EngineError: the engine is gone.
+        """
+        name, _, tag = reference.partition(":")
+        params = {"container": self._id, "repo": name, "tag": tag, "pause": True}
+        # A container made of the image must not pass for one of this container's owner.
+        own = dict.fromkeys(self._spec.labels, "")
+        try:
+            size = await self._changed_bytes()
+            if max_bytes is not None and size > max_bytes:
+                raise SnapshotError(
+                    f"no snapshot: {size / _GB:.1f} GB were changed in container {self.name}, "
+                    f"more than the {max_bytes / _GB:g} GB that are kept"
+                )
+            body = {"Labels": {**own, **labels}}
+            await self._client.call("POST", "/commit", params=params, json_body=body)
+        except ApiError as error:
+            raise SnapshotError(f"no snapshot of container {self.name}: {error.message}") from error
+        return size
 
     async def close(self) -> None:
         """Remove the container; safe to call twice and when it is gone.
@@ -214,6 +255,10 @@ class DockerWorker:
             await self._client.call("POST", f"/containers/{self._id}/kill")
         await asyncio.wait([run.result], timeout=_AFTER_KILL_SECONDS)
         self.ended()
+
+    async def _changed_bytes(self) -> int:
+        path = f"/containers/{self._id}/json"
+        return int((await self._client.call("GET", path, params={"size": True})).get("SizeRw") or 0)
 
     async def _signal_all(self, signal: str) -> None:
         command = ["/bin/sh", "-c", _SIGNAL_ALL.format(signal=signal)]

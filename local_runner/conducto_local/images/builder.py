@@ -78,6 +78,18 @@ class Builder:
         other._done = {}
         return other
 
+    async def find(self, reference: str) -> BuiltImage | None:
+        """Return an image that was made here, without its ``path_map``; None if it is gone.
+
+        Raises:
+            EngineError: the engine is gone.
+        """
+        found = await self._shop.found(reference)
+        if found is None or layers.LABEL_SHELL not in found.info.labels:
+            return None
+        shell = found.info.labels[layers.LABEL_SHELL]
+        return BuiltImage(reference=reference, shell=shell, workdir=found.info.workdir)
+
     async def build(self, spec: ImageSpec, log: BuildLog) -> BuiltImage:
         """Return the image, built or found.
 

@@ -8,11 +8,16 @@ started at once, since no start is ever delayed in order to reuse. An idle one l
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from conducto_local.ports import Worker
 
 logger = logging.getLogger(__name__)
+
+#: Pipeline, pool of the tree (`conducto.semantics.pools`), then whatever else a container must
+#: agree in to be used again: placement, image as it was built, attempt.
+PoolKey = tuple[Hashable, ...]
+Owner = tuple[str, str]
 
 IDLE_SECONDS = 60.0
 MAX_IDLE = 16
@@ -28,32 +33,35 @@ class Container:
     """
 
     worker: Worker
-    pool: Hashable
+    pool: PoolKey
     used: int = 0
     idle_since: float = 0.0
 
 
-@dataclass(slots=True)
-class _Pool:
-    idle: list[Container] = field(default_factory=list)
-    kept: bool = False
-
-
 class Containers:
-    """Every container of one agent."""
+    """Every container of one agent.
+
+    Attributes:
+        idle_seconds: How long a container idles before it leaves.
+    """
 
     def __init__(self, *, idle_seconds: float = IDLE_SECONDS, max_idle: int = MAX_IDLE) -> None:
-        self._idle_seconds = idle_seconds
+        self.idle_seconds = idle_seconds
         self._max_idle = max_idle
-        self._pools: dict[Hashable, _Pool] = {}
+        self._idle: dict[PoolKey, list[Container]] = {}
+        self._kept: set[Owner] = set()
         self._closing: set[asyncio.Task[None]] = set()
         self._sweeper: asyncio.TimerHandle | None = None
 
-    async def get(self, pool: Hashable, start: Callable[[], Awaitable[Worker]]) -> Container:
+    async def get(self, pool: PoolKey, start: Callable[[], Awaitable[Worker]]) -> Container:
         """Return a free container of the pool, or a new one."""
-        waiting = self._pools.get(pool)
-        if waiting is not None and waiting.idle:
-            return waiting.idle.pop()
+        while idle := self._idle.get(pool):
+            container = idle.pop()
+            if not idle:
+                del self._idle[pool]
+            if not container.worker.lost:  # died or was removed by somebody while it idled
+                return container
+            self._leave(container)
         return Container(await start(), pool)
 
     def put(self, container: Container, *, reuse: bool) -> None:
@@ -62,26 +70,29 @@ class Containers:
             self._leave(container)
             return
         container.idle_since = asyncio.get_running_loop().time()
-        self._pools.setdefault(container.pool, _Pool()).idle.append(container)
+        self._idle.setdefault(container.pool, []).append(container)
         self._make_room()
         self._sweep_later()
 
-    def keep(self, pool: Hashable, kept: bool) -> None:
-        """Keep a pool's idle containers however long they idle, or no longer."""
-        if kept or pool in self._pools:
-            entry = self._pools.setdefault(pool, _Pool())
-            if entry.kept and not kept:
-                now = asyncio.get_running_loop().time()
-                for container in entry.idle:
-                    container.idle_since = now
-            entry.kept = kept
+    def keep(self, owner: Owner, *, kept: bool) -> None:
+        """Keep the idle containers of a pool however long they idle, or no longer."""
+        if kept:
+            self._kept.add(owner)
+        elif owner in self._kept:
+            self._kept.discard(owner)
+            now = asyncio.get_running_loop().time()
+            for container in self._all(lambda pool: pool[:2] == owner):
+                container.idle_since = now
             self._sweep_later()
 
-    def drop(self, belongs: Callable[[Hashable], bool]) -> None:
+    def drop_of(self, owner: Owner) -> None:
+        """Send the idle containers of one pool away."""
+        self.drop(lambda pool: pool[:2] == owner)
+
+    def drop(self, belongs: Callable[[PoolKey], bool]) -> None:
         """Send the idle containers of these pools away."""
-        for pool in [p for p in self._pools if belongs(p)]:
-            for container in self._pools.pop(pool).idle:
-                self._leave(container)
+        for container in self._all(belongs):
+            self._remove(container)
 
     async def closed(self) -> None:
         """Return when all that were sent away are gone."""
@@ -94,31 +105,36 @@ class Containers:
             self._sweeper.cancel()
         await self.closed()
 
+    def _all(self, belongs: Callable[[PoolKey], bool]) -> list[Container]:
+        return [c for pool, idle in self._idle.items() if belongs(pool) for c in idle]
+
+    def _may_leave(self, pool: PoolKey) -> bool:
+        return pool[:2] not in self._kept
+
     def _make_room(self) -> None:
-        idle = [c for p in self._pools.values() if not p.kept for c in p.idle]
+        idle = self._all(self._may_leave)
         if len(idle) > self._max_idle:
             self._remove(min(idle, key=lambda c: c.idle_since))
 
     def _sweep_later(self) -> None:
         if self._sweeper is None:
             loop = asyncio.get_running_loop()
-            self._sweeper = loop.call_later(self._idle_seconds, self._sweep)
+            self._sweeper = loop.call_later(self.idle_seconds, self._sweep)
 
     def _sweep(self) -> None:
         self._sweeper = None
         now = asyncio.get_running_loop().time()
-        waiting = [c for p in self._pools.values() if not p.kept for c in p.idle]
-        for container in waiting:
-            if now - container.idle_since >= self._idle_seconds:
+        for container in self._all(self._may_leave):
+            if now - container.idle_since >= self.idle_seconds:
                 self._remove(container)
-        if any(p.idle for p in self._pools.values() if not p.kept):
+        if self._all(self._may_leave):
             self._sweep_later()
 
     def _remove(self, container: Container) -> None:
-        pool = self._pools[container.pool]
-        pool.idle.remove(container)
-        if not pool.idle and not pool.kept:
-            del self._pools[container.pool]
+        idle = self._idle[container.pool]
+        idle.remove(container)
+        if not idle:
+            del self._idle[container.pool]
         self._leave(container)
 
     def _leave(self, container: Container) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import hashlib
 import json
 import logging
 import time
@@ -9,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from conducto.model.images import CODE_DIR
-from conducto.model.nodes import Pipeline, Placement
+from conducto.model.nodes import NodeSpec, Pipeline, Placement
 from conducto.model.records import AttemptRecord
 from conducto.model.states import Cause, State
 from conducto.semantics.errors import DefinitionError
@@ -21,6 +22,7 @@ from conducto.tree.paths import expand
 from conducto_local.home import Home
 from conducto_local.logs import LogDirectory, LogWriter
 from conducto_local.ports import BuiltImage, Job, Mount, Stream, WorkerSpec
+from conducto_local.runner.containers import Owner, PoolKey
 from conducto_local.runner.environment import Surroundings, command_env
 from conducto_local.runner.live import Flight, LivePipeline
 from conducto_local.runner.printed_tree import PrintedTreeError, TreeCutter
@@ -31,6 +33,7 @@ DATA_PIPELINE = "/conducto/data/pipeline"
 DATA_USER = "/conducto/data/user"
 LABEL_PIPELINE = "com.conducto.pipeline"
 LABEL_PROFILE = "com.conducto.profile"
+LABEL_HOME = "com.conducto.home"
 
 
 class CommandError(Exception):
@@ -58,11 +61,23 @@ def placement_of(flight: Flight) -> Placement:
     return placement if placement.mem == flight.mem else replace(placement, mem=flight.mem)
 
 
-def pool_key(flight: Flight) -> tuple[object, ...]:
-    """Return the key of the pool of containers that serves the attempt."""
-    kind = kind_of(flight.spec.pool)
-    if kind is PoolKind.MANY:
-        return (flight.live.id, flight.spec.pool, placement_of(flight))
+def pool_key(flight: Flight, image: BuiltImage) -> PoolKey:
+    """Return the key of the pool of containers that serves the attempt.
+
+    The image counts as it was built: after a rebuild no container of the old one is used.
+    """
+    owner = pool_owner(flight)
+    match kind_of(flight.spec.pool):
+        case PoolKind.MANY:
+            return (*owner, image.reference, placement_of(flight))
+        case PoolKind.CONTEXT:
+            return (*owner, image.reference)
+        case PoolKind.ONCE:
+            return (*owner, image.reference, flight.number)
+
+
+def pool_owner(flight: Flight) -> Owner:
+    """Return what all keys of the attempt's pool begin with."""
     return (flight.live.id, flight.spec.pool)
 
 
@@ -88,8 +103,22 @@ def worker_spec(
         ),
         network=network,
         workdir=image.workdir,
-        labels={LABEL_PIPELINE: live.id, LABEL_PROFILE: home.profile},
+        labels=labels_of(live.id, home),
     )
+
+
+def labels_of(pipeline_id: str, home: Home) -> dict[str, str]:
+    """Return the labels of everything that is started for a pipeline."""
+    return {
+        LABEL_PIPELINE: pipeline_id,
+        LABEL_PROFILE: home.profile,
+        LABEL_HOME: home_mark(home),
+    }
+
+
+def home_mark(home: Home) -> str:
+    """Return what tells this home's containers from those of another base directory."""
+    return hashlib.sha256(str(home.root).encode()).hexdigest()[:16]
 
 
 def _largest(live: LivePipeline, pool: str, first: Placement) -> Placement:
@@ -132,7 +161,7 @@ def started_record(flight: Flight, job: Job | None, image: BuiltImage | None) ->
         path=flight.spec.path,
         number=flight.number,
         state=State.RUNNING,
-        command=flight.spec.command if job is None else job.script,
+        command=_as_written(flight.spec) if job is None else job.script,
         env=dict(flight.spec.env),
         image=None if image is None else image.reference,
         container=None if container is None else container.worker.name,
@@ -142,6 +171,11 @@ def started_record(flight: Flight, job: Job | None, image: BuiltImage | None) ->
         queued=flight.queued,
         started=flight.started,
     )
+
+
+def _as_written(spec: NodeSpec) -> str:
+    """Return the command for a reader who has no image: files have their paths on the host."""
+    return expand(spec.command, {}, shorten=False, missing=lambda path: path)
 
 
 def ended_record(flight: Flight, state: State, cause: Cause | None) -> AttemptRecord:

@@ -38,6 +38,7 @@ class Flight:
         taken: Its turn has come and it has its share of the machine.
         gone: It was withdrawn or ended from outside; whoever carries it must drop it.
         stopping: It was ordered to stop.
+        leaves: Its container goes away with it.
         ended: Seconds since the epoch, once its command has ended.
     """
 
@@ -52,6 +53,7 @@ class Flight:
     taken: bool = False
     gone: bool = False
     stopping: bool = False
+    leaves: bool = False
     started: float | None = None
     ended: float | None = None
     record: AttemptRecord | None = None
@@ -84,6 +86,7 @@ class LivePipeline:
         version: Grows with everything a subscriber may want to know.
         builder: Makes its images, once one was asked for; remembers what it has made and the
             code that it has read.
+        cooling: Ends the idling of its containers and network, while it is settled.
         kept: Pools of ``new`` contexts whose container waits for its group's next command.
     """
 
@@ -104,6 +107,7 @@ class LivePipeline:
         self.seq = seq
         self.kept: set[str] = set()
         self.flights: dict[str, Flight] = {}
+        self.cooling: asyncio.TimerHandle | None = None
         self.timers: dict[str, asyncio.TimerHandle] = {}
         self.version = 1
         self.subscribers = 0

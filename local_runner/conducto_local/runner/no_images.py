@@ -17,6 +17,11 @@ class NoImages:
         """Return itself: there is nothing to remember."""
         return self
 
+    async def find(self, reference: str) -> BuiltImage | None:
+        """Return None: there are no images."""
+        del reference
+        return None
+
     async def build(self, spec: ImageSpec, log: BuildLog) -> BuiltImage:
         """Return where commands of the image run on this host.
 

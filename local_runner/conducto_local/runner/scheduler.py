@@ -11,11 +11,13 @@ from collections.abc import Coroutine, Iterable, Mapping
 from itertools import count
 from typing import Any, assert_never
 
+from conducto.model.nodes import ancestors
 from conducto.model.records import ImageRecord
 from conducto.model.states import Cause, State
 from conducto.semantics import events as ev
 from conducto.semantics.dispatch import Ticket
 from conducto.semantics.pools import PoolKind, kind_of, owner_of
+from conducto.semantics.residual import residual
 from conducto_local.home import Home
 from conducto_local.logs import LogDirectory
 from conducto_local.ports import BuiltImage, EngineError, ImageBuilder, ImageError, WorkerStartError
@@ -24,12 +26,13 @@ from conducto_local.runner.containers import Container, Containers
 from conducto_local.runner.environment import Surroundings
 from conducto_local.runner.flights import (
     LABEL_PIPELINE,
-    LABEL_PROFILE,
     CommandError,
     Result,
     ended_record,
+    labels_of,
     placement_of,
     pool_key,
+    pool_owner,
     prepare,
     run_command,
     started_record,
@@ -84,11 +87,15 @@ class Scheduler:
 
     def apply(self, live: LivePipeline, event: ev.Event) -> None:
         """Take an event in and do what follows from it."""
-        if isinstance(event, (ev.Armed, ev.Disarmed)):
-            live.set_record(armed=isinstance(event, ev.Armed))
+        if isinstance(event, ev.Armed):
+            live.set_record(armed=True)
+            self.build_images(live)
+        elif isinstance(event, ev.Disarmed):
+            live.set_record(armed=False)
         for command in live.take_in(event):
             self._obey(live, command)
         self._let_contexts_go(live)
+        self._cool_later(live)
         self._wake()
 
     def lose(self, live: LivePipeline, path: str, attempt: int, why: str) -> None:
@@ -134,9 +141,26 @@ class Scheduler:
         await asyncio.shield(self._saved)
 
     def build_images(self, live: LivePipeline) -> None:
-        """Begin to build every image that an Exec of the pipeline uses."""
-        for name in dict.fromkeys(node.placement.image for node in live.pipeline.execs()):
+        """Begin to build every image that an Exec uses which is left to run."""
+        left = residual(live.tree)
+        specs = () if left is None else left.execs()
+        for name in dict.fromkeys(spec.placement.image for spec in specs):
             self._need_image(live, name)
+
+    def forget_contexts(self, live: LivePipeline, paths: Iterable[str]) -> None:
+        """Let go of the containers of ``new`` contexts that lie whole in these subtrees.
+
+        All that ran in them runs again, so it begins with a fresh container.
+        """
+        tops = tuple(paths)
+
+        def is_inside(pool: str) -> bool:
+            owner = owner_of(pool)
+            return owner is not None and any(top in (owner, *ancestors(owner)) for top in tops)
+
+        self.containers.drop(lambda key: key[0] == live.id and is_inside(str(key[1])))
+        for flight in live.flights.values():
+            flight.leaves = is_inside(flight.spec.pool)
 
     def forget_images(self, live: LivePipeline, paths: Iterable[str]) -> None:
         """Build the images of these subtrees anew when they are next needed."""
@@ -155,13 +179,25 @@ class Scheduler:
         while live.flights:
             await live.news(live.version)
 
+    def _cool_later(self, live: LivePipeline) -> None:
+        """Let go of a settled pipeline's network and containers once they have idled."""
+        if live.cooling is not None:
+            live.cooling.cancel()
+            live.cooling = None
+        if live.has_network and not live.flights:
+            loop = asyncio.get_running_loop()
+            delay = self.containers.idle_seconds
+            live.cooling = loop.call_later(delay, lambda: self._spawn(self.cool_down(live)))
+
     async def cool_down(self, live: LivePipeline) -> None:
         """Remove the containers and the network of a pipeline of which nothing runs."""
         if live.flights:
             return
-        self.containers.drop(lambda pool: isinstance(pool, tuple) and pool[0] == live.id)
+        self.containers.drop(lambda pool: pool[0] == live.id)
         await self.containers.closed()
-        if live.has_network and not live.flights:
+        async with live.network_lock:  # who starts a container meanwhile makes the network anew
+            if live.flights or not live.has_network:
+                return
             live.has_network = False
             try:
                 await self.kit(live).engine.remove_labelled(LABEL_PIPELINE, live.id)
@@ -173,8 +209,9 @@ class Scheduler:
         self._closing = True
         builds_under_way = [task for live in self.live.values() for task in builds.cancel(live)]
         for live in self.live.values():
-            for timer in live.timers.values():
-                timer.cancel()
+            for timer in (*live.timers.values(), live.cooling):
+                if timer is not None:
+                    timer.cancel()
         stopping = [
             flight.container.worker.close()
             for live in self.live.values()
@@ -231,7 +268,7 @@ class Scheduler:
         live.flights[command.path] = flight
         if kind_of(spec.pool) is PoolKind.CONTEXT:
             live.kept.add(spec.pool)
-            self.containers.keep(pool_key(flight), kept=True)
+            self.containers.keep(pool_owner(flight), kept=True)
         image = self._need_image(live, spec.placement.image)
         if image.built is None:
             image.waiting.append(flight)
@@ -245,6 +282,8 @@ class Scheduler:
             if owner is None or owner.state is not State.RUNNING:
                 live.kept.discard(pool)
                 self.containers.keep((live.id, pool), kept=False)
+                if owner is None or owner.state is State.DONE:  # its state is lost by definition
+                    self.containers.drop_of((live.id, pool))
 
     def _queue(self, flight: Flight) -> None:
         placement = placement_of(flight)
@@ -372,7 +411,7 @@ class Scheduler:
         finally:
             lost = result.cause is Cause.WORKER_LOST
             once = kind_of(spec.pool) is PoolKind.ONCE
-            self.containers.put(container, reuse=not lost and not once)
+            self.containers.put(container, reuse=not (lost or once or flight.leaves))
         self._finish(flight, result)
 
     async def _command(self, flight: Flight, image: BuiltImage, kit: Kit) -> Result:
@@ -390,24 +429,20 @@ class Scheduler:
 
     async def _container(self, flight: Flight, image: BuiltImage, kit: Kit) -> Container:
         live = flight.live
-        once = kind_of(flight.spec.pool) is PoolKind.ONCE
-        pool = (*pool_key(flight), flight.number) if once else pool_key(flight)
 
         async def start() -> Any:
             await kit.open()
             network = f"conducto_network_{live.id}"
             async with live.network_lock:  # the second container must wait for the network, too
                 if not live.has_network:
-                    await kit.engine.ensure_network(
-                        network, {LABEL_PIPELINE: live.id, LABEL_PROFILE: self._home.profile}
-                    )
+                    await kit.engine.ensure_network(network, labels_of(live.id, self._home))
                     live.has_network = True
             name = f"conducto_worker_{live.id}_{next(self._numbers)}"
             return await kit.engine.start_worker(
                 worker_spec(flight, image, self._home, name, network)
             )
 
-        return await self.containers.get(pool, start)
+        return await self.containers.get(pool_key(flight, image), start)
 
     def _finish(self, flight: Flight, result: Result) -> None:
         """Tell the machine how an attempt ended, unless it was ended from outside."""

@@ -86,7 +86,7 @@ class LocalPipelines:
         self._store.create(record, definition)
         live = loading.begin(record, pipeline)
         self._scheduler.add(live)
-        self._unload()
+        await self._unload()
         if request.run:
             self._scheduler.apply(live, ev.Armed())
         elif request.run_at is not None:
@@ -263,7 +263,7 @@ class LocalPipelines:
         self._scheduler.add(live)
         return live
 
-    def _unload(self) -> None:
+    async def _unload(self) -> None:
         """Let go of settled pipelines that nobody looks at, the longest settled first."""
         idle = [
             live
@@ -272,6 +272,7 @@ class LocalPipelines:
         ]
         idle.sort(key=lambda live: live.ended or live.record.created)
         for live in idle[: max(0, len(idle) - KEPT_LOADED)]:
+            await self._scheduler.cool_down(live)
             self._scheduler.unload(live)
 
     def _waits_for(self, live: LivePipeline, path: str) -> str | None:

@@ -4,7 +4,7 @@ from conducto_local.engine.docker import DockerEngine
 from conducto_local.engine.process import ProcessEngine
 from conducto_local.home import Home
 from conducto_local.images.builder import Builder
-from conducto_local.runner.flights import LABEL_PROFILE
+from conducto_local.runner.flights import LABEL_HOME, LABEL_PROFILE, home_mark
 from conducto_local.runner.kit import Kit
 from conducto_local.runner.no_images import NoImages
 
@@ -13,7 +13,10 @@ def open_kits(home: Home) -> dict[str, Kit]:
     """Return ``{engine name: kit}``; none is connected to yet."""
     docker = DockerEngine()
     labels = {LABEL_PROFILE: home.profile}
+    label = (LABEL_HOME, home_mark(home))
     return {
-        "docker": Kit(docker, lambda: Builder(docker.http, home.agent / "cache", labels=labels)),
-        "process": Kit(ProcessEngine(), NoImages),
+        "docker": Kit(
+            docker, label, lambda: Builder(docker.http, home.agent / "cache", labels=labels)
+        ),
+        "process": Kit(ProcessEngine(), label, NoImages),
     }

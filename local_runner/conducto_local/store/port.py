@@ -88,6 +88,9 @@ class Store(Protocol):
     def attempts(self, pipeline_id: str, path: str | None = None) -> Iterator[AttemptRecord]:
         """Yield the attempts of one node or of all, by path, the first one of each first."""
 
+    def snapshots(self, pipeline_id: str) -> list[AttemptRecord]:
+        """Return the attempts that have a snapshot, the one that ended first first."""
+
     def newest_attempts(self, pipeline_id: str, below: str = "/") -> dict[str, int]:
         """Return ``{path: number of its newest attempt}`` for ``below`` and its descendants.
 

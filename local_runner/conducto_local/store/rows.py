@@ -21,17 +21,19 @@ GET_NODES = """SELECT path, state, skipped, cause, warning, attempt, tries, expi
     FROM nodes WHERE pipeline=? AND path>? ORDER BY path LIMIT ?"""
 
 # The WHERE is `history.may_replace`; a row that it refuses is missing in the cursor's rowcount.
-PUT_ATTEMPT = """INSERT INTO attempts VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)
+PUT_ATTEMPT = """INSERT INTO attempts VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)
     ON CONFLICT DO UPDATE SET state=excluded.state, cause=excluded.cause,
     message=excluded.message, exit_code=excluded.exit_code, command=excluded.command,
     env=excluded.env, image=excluded.image, container=excluded.container,
     position=excluded.position, cpu=excluded.cpu, mem=excluded.mem, queued=excluded.queued,
-    started=excluded.started, ended=excluded.ended, peak_memory=excluded.peak_memory
+    started=excluded.started, ended=excluded.ended, peak_memory=excluded.peak_memory,
+    snapshot=excluded.snapshot
     WHERE state NOT IN ('done', 'error', 'killed')
     OR (state = excluded.state AND ended IS excluded.ended)"""
-GET_ATTEMPTS = """SELECT a.path, a.number, a.state, a.cause, a.message, a.exit_code,
+_ATTEMPTS = """SELECT a.path, a.number, a.state, a.cause, a.message, a.exit_code,
     coalesce(c.body, a.command), coalesce(e.body, a.env), coalesce(i.body, a.image),
-    a.container, a.position, a.cpu, a.mem, a.queued, a.started, a.ended, a.peak_memory
+    a.container, a.position, a.cpu, a.mem, a.queued, a.started, a.ended, a.peak_memory,
+    a.snapshot
     FROM attempts a
     LEFT JOIN texts c ON typeof(a.command)='integer' AND c.pipeline=a.pipeline
         AND c.number=a.command
@@ -39,8 +41,11 @@ GET_ATTEMPTS = """SELECT a.path, a.number, a.state, a.cause, a.message, a.exit_c
         AND e.number=a.env
     LEFT JOIN texts i ON typeof(a.image)='integer' AND i.pipeline=a.pipeline
         AND i.number=a.image
-    WHERE a.pipeline=? AND a.path <= ? AND (a.path, a.number) > (?, ?)
+    """
+GET_ATTEMPTS = f"""{_ATTEMPTS} WHERE a.pipeline=? AND a.path <= ? AND (a.path, a.number) > (?, ?)
     ORDER BY a.path, a.number LIMIT ?"""
+GET_SNAPSHOTS = f"""{_ATTEMPTS} WHERE a.pipeline=? AND a.snapshot IS NOT NULL
+    ORDER BY a.ended, a.path, a.number"""
 
 PUT_CHANGE = "INSERT INTO changes VALUES (?,?,?,?,?,?,?,?,?,?,?)"
 GET_CHANGES = """SELECT seq, time, path, type, state, skipped, cause, warning, attempt,
@@ -117,6 +122,7 @@ def attempt_row(
         attempt.started,
         attempt.ended,
         attempt.peak_memory,
+        attempt.snapshot,
     )
 
 
@@ -140,6 +146,7 @@ def attempt_of(row: Row) -> AttemptRecord:
         started=row[14],
         ended=row[15],
         peak_memory=row[16],
+        snapshot=row[17],
     )
 
 

@@ -155,6 +155,10 @@ class SqliteStore:
         pages = self._pages(page, rows.GET_ATTEMPTS, pipeline_id, last, width=2)
         return map(rows.attempt_of, pages)
 
+    def snapshots(self, pipeline_id: str) -> list[AttemptRecord]:
+        """Return the attempts that have a snapshot, the one that ended first first."""
+        return list(map(rows.attempt_of, self._read(rows.GET_SNAPSHOTS, pipeline_id)))
+
     def newest_attempts(self, pipeline_id: str, below: str = "/") -> dict[str, int]:
         """Return ``{path: number of its newest attempt}`` of a subtree."""
         found = self._read(

@@ -19,6 +19,8 @@ def launch(root: "Node", options: "LaunchOptions") -> int:
     from conducto.tree.launch_form import to_launch_form  # noqa: PLC0415 - heavy, host side only
 
     form = to_launch_form(root, title=options.title, doc=options.doc, tags=options.tags)
+    if options.snapshot_on_error:
+        form["nodes"][0]["snapshot_on_error"] = True
     request = request_of(form, options)
     return guarded(lambda: submit(client_opener(options.profile), request, options))
 

@@ -5,7 +5,7 @@ import base64
 import sys
 import time
 from collections.abc import Iterator
-from typing import Literal
+from typing import BinaryIO, Literal
 
 from conducto.cli.addresses import UsageError, expand, has_wildcard, node_path
 from conducto.cli.connection import DONE, OpenClient, find_pipeline
@@ -131,7 +131,18 @@ def logs(arguments: argparse.Namespace, open_client: OpenClient) -> int:
         attempt = _attempt_number(client, pipeline_id, path, arguments.attempt)
         streams = _STREAMS if arguments.stream is None else (arguments.stream,)
         for stream in streams:
-            _copy(client, pipeline_id, path, attempt, stream, follow=arguments.follow)
+            # Both streams go each to its own; one that was asked for goes where a pipe reads it.
+            both = arguments.stream is None and stream == "stderr"
+            target = sys.stderr.buffer if both else sys.stdout.buffer
+            _copy(
+                client,
+                pipeline_id,
+                path,
+                attempt,
+                stream,
+                follow=arguments.follow,
+                target=target,
+            )
     return DONE
 
 
@@ -175,9 +186,9 @@ def _copy(
     stream: Literal["stdout", "stderr"],
     *,
     follow: bool,
+    target: BinaryIO,
 ) -> None:
-    """Write a stream's bytes to ours, each to its own."""
-    target = sys.stderr.buffer if stream == "stderr" else sys.stdout.buffer
+    """Write a stream's bytes to ``target``."""
     offset = 0
     while True:
         chunk = client.log(

@@ -69,7 +69,9 @@ class NodeSpec:
         skip: Skipped from the start.
         stop_on_error: A Serial's; True elsewhere and meaningless there.
         suppress_errors: A failure counts as done, with a warning.
+        snapshot_on_error: After a failure an Exec's container is kept as an image; inherited.
         callbacks: Own ones and those inherited.
+        handed_down: Callbacks that the nodes below inherit.
         lazy_target: Path of the node that takes the tree this Exec prints, or None.
         awaits_tree: The node is such a target and its tree has not been generated.
     """
@@ -87,7 +89,9 @@ class NodeSpec:
     skip: bool = False
     stop_on_error: bool = True
     suppress_errors: bool = False
+    snapshot_on_error: bool = False
     callbacks: tuple[Callback, ...] = ()
+    handed_down: tuple[Callback, ...] = ()
     lazy_target: str | None = None
     awaits_tree: bool = False
     doc: str | None = None

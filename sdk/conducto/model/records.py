@@ -140,6 +140,8 @@ class AttemptRecord(Record):
         position: How many commands that container had run before; 0 is a fresh one.
         message: A sentence on a failure, e.g. the last lines of an image build.
         peak_memory: Bytes, where the engine knows.
+        snapshot: What the engine knows the image by that holds the container's files as they were
+            after a failure; None where none is kept.
     """
 
     path: str
@@ -159,6 +161,7 @@ class AttemptRecord(Record):
     started: float | None = None
     ended: float | None = None
     peak_memory: int | None = None
+    snapshot: str | None = None
 
 
 class NodeChange(Record):

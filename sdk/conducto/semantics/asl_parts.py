@@ -140,13 +140,16 @@ def cut(top: Part, most: Weight = MOST) -> list[Part]:
 
 def _cut_one(part: Part, most: Weight, stand_ins: list[Part]) -> None:
     for i, child in enumerate(part.children):
-        if child.weight.height >= most.height:
+        lazy = child.generates is not None or child.generated
+        if child.weight.height >= most.height and not lazy:
             part.children[i] = _outsource(part, [child], i, stand_ins)
     part.weight = _weigh(part)
     number = len(part.children)
     while not part.weight.fits(most):
         bundles = list(_bundles(part, most))
-        if len(bundles) == len(part.children) and all(child.body is not None for child in part.children):
+        if len(bundles) == len(part.children) and all(
+            child.body is not None for child in part.children
+        ):
             return  # what is awaited is too much by itself; the size is checked once more later
         first = number
         number += len(bundles)

@@ -60,6 +60,7 @@ class _Inherited:
     max_time: float
     pool: str
     callbacks: tuple[Callback, ...]
+    snapshot_on_error: bool = False
 
 
 def resolve(form: Form, edits: Edits | None = None) -> Pipeline:
@@ -192,6 +193,7 @@ class _Resolver:
         pool = where(path, context, above.pool)
         max_time = above.max_time if own_time is None else own_time
         inherited = above.callbacks if is_exec else _telling(above.callbacks)
+        snapshot = bool(written.get("snapshot_on_error", above.snapshot_on_error))
         spec = NodeSpec(
             path=path,
             type=kind,
@@ -206,7 +208,9 @@ class _Resolver:
             skip=bool(written.get("skip")),
             stop_on_error=bool(written.get("stop_on_error", True)),
             suppress_errors=bool(written.get("suppress_errors")),
-            callbacks=own + inherited,
+            snapshot_on_error=snapshot,
+            callbacks=(own if is_exec else _for_group(own)) + inherited,
+            handed_down=above.callbacks if is_exec else handed_down + above.callbacks,
             lazy_target=_lazy_target(written, path),
             doc=written.get("doc"),
             title=written.get("title"),
@@ -216,7 +220,8 @@ class _Resolver:
         )
         if is_exec:
             self._check_image(placement)
-        return spec, _Inherited(placement, env, max_time, pool, handed_down + above.callbacks)
+        callbacks = handed_down + above.callbacks
+        return spec, _Inherited(placement, env, max_time, pool, callbacks, snapshot)
 
     def _placement(self, written: Form, above: Placement) -> Placement:
         changes: dict[str, Any] = {}
@@ -307,6 +312,14 @@ def _callbacks(written: Form) -> tuple[tuple[Callback, ...], tuple[Callback, ...
     return tuple(own), tuple(c for c in own if c.inherited)
 
 
+def _for_group(own: tuple[Callback, ...]) -> tuple[Callback, ...]:
+    """Return the callbacks of a group that are about itself.
+
+    One that retries and is handed down is about the Execs below.
+    """
+    return tuple(c for c in own if not (c.inherited and c.name in RETRIES))
+
+
 def _telling(callbacks: tuple[Callback, ...]) -> tuple[Callback, ...]:
     """Return the callbacks that a group inherits.
 
@@ -387,10 +400,10 @@ def _inherited_at(old: NodeSpec, nodes: Mapping[str, NodeSpec]) -> _Inherited:
     """Return what the place of a Lazy's target inherits."""
     above = [nodes[path] for path in ancestors(old.path)]
     times = [node.max_time for node in (old, *above) if node.max_time is not None]
-    callbacks = [c for node in (old, *above) for c in node.callbacks if c.inherited]
-    unique = tuple({id(c): c for c in callbacks}.values())
     max_time = times[0] if times else fields.DEFAULT_MAX_TIME
-    return _Inherited(old.placement, old.env, max_time, old.pool, unique)
+    return _Inherited(
+        old.placement, old.env, max_time, old.pool, old.handed_down, old.snapshot_on_error
+    )
 
 
 def _merge_images(

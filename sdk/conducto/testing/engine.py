@@ -69,6 +69,8 @@ class FakeEngine:
         ran: All commands, in the order they were started.
         workers: ``{name: worker}`` of the containers that exist.
         networks: ``{name: labels}`` of the networks that exist.
+        images: ``{reference: labels}`` of the snapshots that exist.
+        changed_bytes: What every snapshot holds.
     """
 
     outcomes: Script = field(default_factory=dict)
@@ -81,6 +83,8 @@ class FakeEngine:
     ran: list[Ran] = field(default_factory=list)
     workers: dict[str, "FakeWorker"] = field(default_factory=dict)
     networks: dict[str, dict[str, str]] = field(default_factory=dict)
+    images: dict[str, dict[str, str]] = field(default_factory=dict)
+    changed_bytes: int = 0
 
     async def open(self) -> "EngineInfo":
         """Return the size the test gave."""
@@ -117,6 +121,11 @@ class FakeEngine:
         for name in networks:
             del self.networks[name]
         return len(workers) + len(networks)
+
+    async def remove_image(self, reference: str) -> bool:
+        """Remove a snapshot."""
+        self._check()
+        return self.images.pop(reference, None) is not None
 
     async def close(self) -> None:
         """Do nothing: workers stay."""
@@ -175,6 +184,11 @@ class FakeWorker:
         """Name of the worker."""
         return self.spec.name
 
+    @property
+    def lost(self) -> bool:
+        """Whether the worker was lost or closed."""
+        return self._lost is not None
+
     async def run(self, job: "Job", output: "Output") -> "Exit":
         """Let the command end as the engine's outcomes say."""
         if self.job is not None:
@@ -204,6 +218,16 @@ class FakeWorker:
         """End the running command with its `Outcome.stopped_code`."""
         self.end(Outcome(self._outcome.stopped_code))
         await asyncio.sleep(0)
+
+    async def snapshot(
+        self, reference: str, labels: Mapping[str, str], *, max_bytes: int | None = None
+    ) -> int:
+        """Note the snapshot, unless it is too large."""
+        size = self._engine.changed_bytes
+        if max_bytes is not None and size > max_bytes:
+            raise _ports().SnapshotError(f"no snapshot: {size} bytes, more than {max_bytes}")
+        self._engine.images[reference] = dict(labels)
+        return size
 
     async def close(self) -> None:
         """Remove the worker; what runs in it is lost."""

@@ -115,6 +115,11 @@ class MemoryStore:
         paths = sorted(attempts) if path is None else [path]
         return iter([each for key in paths for _, each in sorted(attempts.get(key, {}).items())])
 
+    def snapshots(self, pipeline_id: str) -> list[AttemptRecord]:
+        """Return the attempts that have a snapshot, the one that ended first first."""
+        kept = [each for each in self.attempts(pipeline_id) if each.snapshot is not None]
+        return sorted(kept, key=lambda each: each.ended if each.ended is not None else 0.0)
+
     def newest_attempts(self, pipeline_id: str, below: str = "/") -> dict[str, int]:
         """Return ``{path: number of its newest attempt}`` of a subtree."""
         prefix = prefix_of(below)

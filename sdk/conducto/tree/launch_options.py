@@ -29,6 +29,7 @@ class LaunchOptions:
         public: Whoever has the link may look at it.
         profile: Profile to launch with, or None for the default.
         argv: The command line, program first.
+        snapshot_on_error: Keep the containers of commands that fail, as the parameter of nodes does.
         k8s: The cloud is a Kubernetes cluster.
     """
 
@@ -47,4 +48,5 @@ class LaunchOptions:
     public: bool = False
     profile: Optional[str] = None
     argv: List[str] = field(default_factory=list)
+    snapshot_on_error: bool = False
     k8s: bool = False

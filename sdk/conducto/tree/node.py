@@ -39,6 +39,8 @@ class Node:
         requires_docker: The command may use the engine's socket; inherited.
         skip: The node is passed over, as if it were done.
         suppress_errors: The node ends done even if a child failed.
+        snapshot_on_error: Keep an Exec's container as it was when its command failed, for
+            ``conducto debug --snapshot``; inherited.
         max_time: Seconds, or a text such as ``"1h30m"``; inherited, 4 hours by default.
         container_reuse_context: A value of `ContainerReuseContext`, or None to inherit.
         doc: Markdown shown with the node.
@@ -75,6 +77,7 @@ class Node:
         "pipeline_reservation",
         "requires_docker",
         "skip",
+        "snapshot_on_error",
         "suppress_errors",
         "title",
     )
@@ -90,6 +93,7 @@ class Node:
         mem: Optional[float] = None,
         requires_docker: Optional[bool] = None,
         suppress_errors: bool = False,
+        snapshot_on_error: Optional[bool] = None,
         max_time: Union[float, str, None] = None,
         max_concurrent: Optional[int] = None,
         container_reuse_context: Optional[str] = None,
@@ -133,6 +137,7 @@ class Node:
         self.mem = mem
         self.requires_docker = requires_docker
         self.suppress_errors = suppress_errors
+        self.snapshot_on_error = snapshot_on_error
         self.max_time = max_time
         self.doc = doc
         self.title = title

@@ -23,6 +23,7 @@ SETTABLE = [
     "mem",
     "requires_docker",
     "suppress_errors",
+    "snapshot_on_error",
     "max_time",
     "max_concurrent",
     "container_reuse_context",

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     Edge = List[str]
 
 ENV = "__env__"
-_FLAGS = ("skip", "suppress_errors", "requires_docker")  # any value that is true in Python
+_FLAGS = ("skip", "suppress_errors", "requires_docker", "snapshot_on_error")  # any value that is true in Python
 _PLAIN = ("doc", "title", "tags", "container_reuse_context")
-_LATER = ("max_time", "max_concurrent", "callback_data")
+_LATER = ("max_time", "max_concurrent", "callback_data", "snapshot_on_error")
 
 
 def kind(node: Node) -> str:
@@ -148,6 +148,7 @@ _ATTRIBUTES = [
     "tags",
     "container_reuse_context",
     "suppress_errors",
+    "snapshot_on_error",
     "max_time",
     "max_concurrent",
     "callback_data",

@@ -59,7 +59,7 @@ class Cloud:
         self.refused: list[str] = []
         self._open: str | None = None
         self._run = ""
-        self._held: dict[str, list[str]] = {}
+        self._held: dict[str, list[Offer]] = {}
         self._planned: set[str] = set()
         self._met: set[str] = set()
         self._skipped = {n.path for n in self.tree.nodes.values() if n.skipped}
@@ -69,8 +69,8 @@ class Cloud:
     def order(self, event: ev.Event) -> None:
         """Carry out what a person ordered, or a time limit."""
         outdated = self._changes_the_past(event)
-        self._take_in(event, None)
-        if outdated:
+        skipped = event.paths if isinstance(event, ev.NodesSkipped) else ()
+        if self._take_in(event, *skipped) or outdated:
             self._plan_anew()
         self._answer_held()
 
@@ -123,27 +123,32 @@ class Cloud:
             self._fail(offer.token, CANCELLED)
             return
         self._met.add(path)
-        self._held.setdefault(path, []).append(offer.token)
+        self._held.setdefault(path, []).append(offer)
         if self.tree.nodes[path].state not in IN_FLIGHT:
-            self._answer(path, awaited=offer.data.get("w", False))
+            self._answer(path)
 
     def _path_of(self, node: str) -> str | None:
         return next((path for path in self.tree.nodes if node_id(path) == node), None)
 
     # ---- the tree ------------------------------------------------------------------------------
 
-    def _take_in(self, event: ev.Event, about: str | None) -> bool:
-        """Advance the tree; return whether it changed what the graph takes for decided."""
+    def _take_in(self, event: ev.Event, *about: str) -> bool:
+        """Advance the tree; return whether it changed what the graph takes for decided.
+
+        Args:
+            event: What happened.
+            about: Nodes whose own retry or skip is no news to the graph.
+        """
         outdated = False
         for command in advance(self.tree, event):
             if isinstance(command, ev.EndAttempt):
                 self.history.append(
                     (command.path, command.attempt, command.state, command.cause)
                 )
-            elif isinstance(command, ev.Enqueue) and command.path != about:
+            elif isinstance(command, ev.Enqueue) and command.path not in about:
                 outdated |= command.path in self._met or command.path not in self._planned
         skipped = {n.path for n in self.tree.nodes.values() if n.skipped}
-        outdated |= not skipped <= self._skipped | {about}
+        outdated |= not skipped <= self._skipped.union(about)
         self._skipped = skipped
         return outdated
 
@@ -151,37 +156,34 @@ class Cloud:
         for path in list(self._held):
             node = self.tree.nodes.get(path)
             if node is None:
-                for token in self._held.pop(path):
-                    self._fail(token, CANCELLED)
+                for offer in self._held.pop(path):
+                    self._fail(offer.token, CANCELLED)
             elif node.state not in IN_FLIGHT:
-                self._answer(path, awaited=False)
+                self._answer(path)
 
-    def _answer(self, path: str, *, awaited: bool) -> None:
+    def _answer(self, path: str) -> None:
         node = self.tree.nodes[path]
-        tokens = self._held.pop(path)
-        match node.seen():
-            case Outcome.OK:
-                output = self._output(node)
-                for token in tokens:
-                    if output is None:
-                        self._fail(token, NO_TREE)
-                    else:
-                        self._succeed(token, output)
-            case Outcome.FAILED:
-                for token in tokens:
-                    self._fail(token, FAILED)
-            case Outcome.UNFINISHED:
-                if not awaited and self.tree.armed:
-                    self.refused.append(path)
-                for token in tokens:
-                    self._fail(token, CANCELLED)
+        seen = node.seen()
+        output = self._output(node) if seen is Outcome.OK else None
+        for offer in self._held.pop(path):
+            match seen:
+                case Outcome.OK if output is None:
+                    self._fail(offer.token, NO_TREE)
+                case Outcome.OK:
+                    self._succeed(offer.token, output)
+                case Outcome.FAILED:
+                    self._fail(offer.token, FAILED)
+                case Outcome.UNFINISHED:
+                    if self.tree.armed and not offer.data.get("w"):
+                        self.refused.append(path)
+                    self._fail(offer.token, CANCELLED)
 
     def _output(self, node: LiveNode) -> Mapping[str, Any] | None:
         target = self.tree.nodes.get(node.spec.lazy_target or "")
         if target is None:
             return {}
-        if target.spec.awaits_tree:
-            return None
+        if target.spec.awaits_tree:  # nobody waits for the tree when its place is skipped
+            return {} if target.seen() is Outcome.OK else None
         return {"sm": self._compile(target)}
 
     # ---- executions ----------------------------------------------------------------------------

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from support.asl.port import Engine
 
 #: Machines so small that nearly every tree is split.
-SMALL = (Weight(3, 10**6, 10**6, 2), Weight(4, 10**6, 10**6, 1), Weight(6, 10**6, 10**6, 3))
+SMALL = (Weight(3, 10**6, 10**6, 2), Weight(4, 10**6, 10**6, 2), Weight(6, 10**6, 10**6, 3))
 
 
 @dataclass
@@ -37,6 +37,7 @@ class Game:
 
     Attributes:
         moves: What was done, for the message of a failure.
+        nested: Generated trees may hold Lazy nodes.
         patience: Seconds that the cloud's interpreter may take to catch up.
     """
 
@@ -44,7 +45,7 @@ class Game:
     cloud: Any
     rng: Random
     patience: float = 0.0
-    generates: bool = True
+    nested: bool = False
     moves: list[str] = field(default_factory=list)
 
     def send(self, event: ev.Event) -> None:
@@ -77,7 +78,7 @@ class Game:
     def _generated(self, target: str) -> dict[str, Any]:
         specs = {n.path: n.spec for n in self.local.tree.nodes.values()}
         here = Pipeline(specs, self.local.pipeline.images)
-        tree = random_tree(self.rng, leaves=4, plain=True, lazies=self.rng.random() < 0.2)
+        tree = random_tree(self.rng, leaves=4, plain=True, lazies=self.nested)
         return resolve_generated(form(tree), target, here).nodes
 
     def run_out(self, cause: Callable[[Random], Cause | None] = random_cause) -> None:
@@ -141,7 +142,7 @@ def new_game(
     rng = Random(seed)
     tree = pipeline(random_tree(rng, leaves=rng.choice([3, 6, 10, 14]), plain=plain))
     most = MOST if rng.random() < 0.5 else rng.choice(SMALL)
-    return Game(Driver(tree, armed=False), cloud(tree, engine, most), rng, patience)
+    return Game(Driver(tree, armed=False), cloud(tree, engine, most), rng, patience, nested=plain)
 
 
 def play(game: Game, *, orders: int = 12) -> None:

@@ -4,98 +4,19 @@ The laws are in `support.trees.check`, which works them out from the leaves alon
 nothing of the machine's bookkeeping.
 """
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from conducto.model.states import FINISHED, Cause, State
+from conducto.model.nodes import Pipeline
+from conducto.model.states import FAILED, FINISHED, State
 from conducto.semantics import events as ev
 from conducto.semantics.live import LiveExec, LiveGroup, LiveTree
-from conducto.semantics.resolve import resolve_generated
-from support.trees import Driver, form, lazy, leaf, parallel, serial
-
-CALLBACKS = st.sampled_from(
-    [
-        [],
-        [],
-        [],
-        [["error", ["retry", {"max_num_retries": 1}]]],
-        [["error", ["retry_then_skip", {"max_num_retries": 1}]]],
-        [["error", ["handle_memory_errors", {"mem_limits": [4, 8]}]]],
-        [["killed", ["retry", {"max_num_retries": 1}]]],
-        [["error", ["skip_some_errors", {"max_num_errors": 1}]]],
-    ]
-)
+from support.laws import law
+from support.random_trees import TREES, act, finish, ordered
+from support.trees import Driver
 
 
-@st.composite
-def leaves(draw):
-    return leaf(
-        skip=draw(st.sampled_from([False, False, False, True])),
-        suppress_errors=draw(st.sampled_from([False, False, True])),
-        callbacks=draw(CALLBACKS),
-    )
-
-
-@st.composite
-def groups(draw, children):
-    kind = draw(st.sampled_from([serial, parallel]))
-    return kind(
-        *draw(st.lists(children, max_size=4)),
-        stop_on_error=draw(st.booleans()),
-        suppress_errors=draw(st.sampled_from([False, False, True])),
-        skip=draw(st.sampled_from([False, False, False, True])),
-        max_time=draw(st.sampled_from([None, None, 5])),
-        callbacks=draw(CALLBACKS),
-    )
-
-
-TREES = st.recursive(st.one_of(leaves(), st.builds(lazy)), groups, max_leaves=14)
-PLAIN_TREES = st.recursive(leaves(), groups, max_leaves=5)
-
-
-def act(data, driver):
-    """Do one random thing that could happen now."""
-    tree = driver.tree
-    paths = sorted(tree.nodes)
-    choices = ["reset", "skip", "unskip", "kill", "pause", "run"]
-    choices += ["start"] * 4 if driver.queued else []
-    choices += ["finish"] * 6 if driver.running else []
-    choices += ["expire"] if driver.timers else []
-    match data.draw(st.sampled_from(choices)):
-        case "start":
-            driver.start(data.draw(st.sampled_from(sorted(driver.queued))))
-        case "finish":
-            finish(data, driver, data.draw(st.sampled_from(sorted(driver.running))))
-        case "expire":
-            driver.send(ev.TimeLimitReached(data.draw(st.sampled_from(sorted(driver.timers)))))
-        case "pause":
-            driver.send(ev.Disarmed())
-        case "run":
-            driver.send(ev.Armed())
-        case order:
-            some = data.draw(st.lists(st.sampled_from(paths), min_size=1, max_size=2, unique=True))
-            event = {
-                "reset": ev.NodesReset,
-                "skip": ev.NodesSkipped,
-                "unskip": ev.NodesUnskipped,
-                "kill": ev.NodesKilled,
-            }[order]
-            driver.send(event(tuple(some)))
-
-
-def finish(data, driver, path):
-    node = driver.tree.nodes[path]
-    cause = data.draw(st.sampled_from([None, None, Cause.EXIT_CODE, Cause.OUT_OF_MEMORY]))
-    if node.spec.lazy_target is not None and cause is None and path not in driver.stopping:
-        specs = {n.path: n.spec for n in driver.tree.nodes.values()}
-        here = type(driver.pipeline)(specs, driver.pipeline.images)
-        tree = data.draw(PLAIN_TREES)
-        nodes = resolve_generated(form(tree), node.spec.lazy_target, here).nodes
-        driver.send(ev.TreeGenerated(path, nodes))
-    driver.finish(path, cause, mem=2.0)
-
-
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@law(200)
 @given(st.data(), TREES, st.integers(0, 40))
 def test_the_laws_hold_after_every_event(data, tree, steps):
     driver = Driver(tree)
@@ -104,7 +25,7 @@ def test_the_laws_hold_after_every_event(data, tree, steps):
         act(data, driver)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@law(80)
 @given(st.data(), TREES, st.integers(0, 30))
 def test_bookkeeping_equals_a_tree_built_from_the_records(data, tree, steps):
     driver = Driver(tree)
@@ -113,7 +34,7 @@ def test_bookkeeping_equals_a_tree_built_from_the_records(data, tree, steps):
     specs = {n.path: n.spec for n in ordered(driver.tree)}
     records = [driver.tree.state_of(n) for n in driver.tree.nodes.values()]
 
-    rebuilt = LiveTree(type(driver.pipeline)(specs, {}), records, armed=driver.tree.armed)
+    rebuilt = LiveTree(Pipeline(specs, {}), records, armed=driver.tree.armed)
 
     for path, node in driver.tree.nodes.items():
         other = rebuilt.nodes[path]
@@ -125,7 +46,79 @@ def test_bookkeeping_equals_a_tree_built_from_the_records(data, tree, steps):
         assert (node.state, node.warning) == (other.state, other.warning), path
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@law(80)
+@given(st.data(), TREES, st.integers(0, 30))
+def test_counts_and_warnings_are_what_one_counts_by_walking_the_tree(data, tree, steps):
+    driver = Driver(tree)
+
+    for _ in range(steps):
+        act(data, driver)
+
+    for node in ordered(driver.tree):
+        if isinstance(node, LiveGroup):
+            assert driver.tree.counts(node).model_dump() == counted(node), node.path
+            assert node.warning == warned(node), node.path
+
+
+def counted(group):
+    numbers = {**{str(state): 0 for state in State}, "skipped": 0}
+    stack = [(child, False) for child in group.children]
+    while stack:
+        node, skipped = stack.pop()
+        skipped = skipped or node.skipped
+        if isinstance(node, LiveGroup):
+            stack += [(child, skipped) for child in node.children]
+        else:
+            numbers[str(node.state)] += 1
+            numbers["skipped"] += skipped
+    return numbers
+
+
+def warned(group):
+    if group.state is not State.DONE:
+        return False
+    own = group.spec.suppress_errors and group.raw_state() in FAILED
+    return own or any(child.warning for child in group.children)
+
+
+@law(80)
+@given(st.data(), TREES, st.integers(0, 30))
+def test_changes_tell_how_every_node_stands(data, tree, steps):
+    driver = Driver(tree, armed=False)
+    told = {node.path: driver.tree.state_of(node) for node in ordered(driver.tree)}
+
+    for _ in range(steps):
+        act(data, driver)
+        for change in driver.tree.take_changes():
+            told[change.path] = change
+
+    for node in ordered(driver.tree):
+        change = told.get(node.path)
+        if change is not None:  # nothing has happened to what was just generated
+            assert (change.state, change.skipped, change.cause, change.warning) == (
+                node.state,
+                node.skipped,
+                node.cause,
+                node.warning,
+            ), node.path
+
+
+@law(80)
+@given(st.data(), TREES, st.integers(0, 30))
+def test_exactly_what_runs_under_a_time_limit_has_a_timer(data, tree, steps):
+    driver = Driver(tree)
+
+    for _ in range(steps):
+        act(data, driver)
+        nodes = driver.tree.nodes.values()
+        assert driver.timers == {
+            node.path: node.spec.max_time
+            for node in nodes
+            if node.state is State.RUNNING and node.spec.max_time is not None
+        }
+
+
+@law(80)
 @given(st.data(), TREES, st.integers(0, 25))
 def test_every_run_settles_and_every_attempt_is_accounted_for(data, tree, steps):
     driver = Driver(tree)
@@ -151,7 +144,3 @@ def test_every_run_settles_and_every_attempt_is_accounted_for(data, tree, steps)
         if isinstance(node, LiveExec):
             assert node.attempt == numbers.get(node.path, 0)
             assert node.state is not State.RUNNING
-
-
-def ordered(tree):
-    return tree.subtree(tree.root)

@@ -18,7 +18,7 @@ ROLE_OF_STATE = {
 _CAUSES = {
     Cause.TIMEOUT: "timed out",
     Cause.OUT_OF_MEMORY: "out of memory",
-    Cause.IMAGE: "no image",
+    Cause.IMAGE: "not started",
     Cause.WORKER_LOST: "container lost",
     Cause.KILLED_BY_USER: "killed",
     Cause.LAZY: "printed no valid tree",

@@ -1,0 +1,83 @@
+"""The files of a profile's secrets: private, replaced as a whole, changed by one at a time."""
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from conducto_local.secrets.port import SecretStoreError
+
+DIRECTORY_MODE = 0o700
+FILE_MODE = 0o600
+
+#: Tells one state of a file from another; None where there is no file.
+Fingerprint = tuple[int, int, int] | None
+
+
+class PrivateDirectory:
+    """A directory that only its owner can enter, made when something is first written.
+
+    Every method raises `SecretStoreError` where the file system says no.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def fingerprint(self, name: str) -> Fingerprint:
+        """Return what changes whenever the file is replaced."""
+        try:
+            found = (self.path / name).stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise self._failure("read", error) from error
+        return (found.st_ino, found.st_mtime_ns, found.st_size)
+
+    def read(self, name: str) -> bytes | None:
+        """Return a file, or None where there is none."""
+        try:
+            return (self.path / name).read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise self._failure("read", error) from error
+
+    def write(self, name: str, data: bytes) -> None:
+        """Replace a file so that a reader, or a crash, finds the old one or the new one."""
+        target, new = self.path / name, self.path / f"{name}.new"
+        try:
+            descriptor = os.open(
+                new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, FILE_MODE
+            )
+            with os.fdopen(descriptor, "wb") as file:
+                os.fchmod(descriptor, FILE_MODE)
+                file.write(data)
+                file.flush()
+                os.fsync(descriptor)
+            new.replace(target)
+        except OSError as error:
+            raise self._failure("written to", error) from error
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes from changing anything meanwhile."""
+        try:
+            self.path.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+            self.path.chmod(DIRECTORY_MODE)
+            descriptor = os.open(
+                self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE
+            )
+        except OSError as error:
+            raise self._failure("written to", error) from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _failure(self, what: str, error: OSError) -> SecretStoreError:
+        return SecretStoreError(
+            f"the secrets in {self.path} cannot be {what} ({error.strerror}); "
+            "make it a directory of your own"
+        )

@@ -1,0 +1,79 @@
+"""A profile's secrets: in the operating system's keyring where there is one, else in a file.
+
+Where the first secret was stored, the others follow, so that none is out of sight when a keyring
+appears or goes. The variable ``CONDUCTO_SECRET_STORE`` (``keyring`` or ``file``) decides instead
+of what there is, when that first one is stored.
+"""
+
+import os
+from collections.abc import Callable, Hashable, Iterable
+
+from conducto_local.home import Home
+from conducto_local.secrets.encrypted_file import EncryptedFile
+from conducto_local.secrets.keyring_store import KeyringBackend, KeyringStore, usable_keyring
+from conducto_local.secrets.port import SecretName, SecretStore, SecretStoreError, StoredSecret
+
+CHOICE = "CONDUCTO_SECRET_STORE"
+
+
+class LocalSecrets:
+    """The `SecretStore` of a profile.
+
+    Args:
+        home: The profile.
+        find_keyring: Finds the keyring; only asked when it matters, for that takes time.
+    """
+
+    def __init__(
+        self, home: Home, find_keyring: Callable[[], KeyringBackend | None] = usable_keyring
+    ) -> None:
+        self._directory = home.root / "secrets"
+        self._file = EncryptedFile(self._directory)
+        self._names_only = KeyringStore(self._directory, None)
+        self._find_keyring = find_keyring
+        self._keyring: KeyringStore | None = None
+
+    def version(self) -> Hashable:
+        """Return something that differs when another process has changed the store."""
+        return (self._names_only.version(), self._file.version())
+
+    def read(self) -> dict[SecretName, StoredSecret]:
+        """Return every secret."""
+        return self._store().read() if self._is_begun() else {}
+
+    def put(self, secrets: Iterable[StoredSecret]) -> None:
+        """Store secrets over those of the same name, all or nothing."""
+        self._store().put(secrets)
+
+    def delete(self, names: Iterable[SecretName]) -> tuple[SecretName, ...]:
+        """Delete secrets; return those that were there."""
+        return self._store().delete(names) if self._is_begun() else ()
+
+    def where(self) -> str:
+        """Return where the values are kept."""
+        return self._store().where()
+
+    def _is_begun(self) -> bool:
+        return self._names_only.exists() or self._file.exists()
+
+    def _store(self) -> SecretStore:
+        if self._names_only.exists():
+            return self._in_keyring() or self._names_only
+        if self._file.exists():
+            return self._file
+        chosen = os.environ.get(CHOICE, "")
+        if chosen not in {"", "file", "keyring"}:
+            raise SecretStoreError(f"{CHOICE} must be 'file' or 'keyring', got {chosen!r}")
+        if chosen == "file":
+            return self._file
+        keyring = self._in_keyring()
+        if keyring is None:
+            return self._names_only if chosen else self._file
+        return keyring
+
+    def _in_keyring(self) -> KeyringStore | None:
+        if self._keyring is None:
+            backend = self._find_keyring()
+            if backend is not None:
+                self._keyring = KeyringStore(self._directory, backend)
+        return self._keyring

@@ -1,0 +1,27 @@
+"""How much a property test tries, and how it tries less where it runs many times over."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, settings
+
+#: Names a part of the examples, such as ``0.1``: for `support.mutations`, which runs the laws
+#: once a mutation, and wants the same examples every time and no search for the smallest one.
+EFFORT = "CONDUCTO_TEST_EFFORT"
+
+
+def law(examples: int) -> Callable[[Any], Any]:
+    """Return the decorator of a property test that tries so many examples."""
+    effort = os.environ.get(EFFORT)
+    quick: dict[str, Any] = {}
+    if effort is not None:
+        quick = {"phases": [Phase.generate], "database": None, "derandomize": True}
+    return settings(
+        max_examples=max(1, round(examples * float(effort or 1))),
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        **quick,
+    )

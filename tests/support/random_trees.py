@@ -1,0 +1,122 @@
+"""Random trees, and a hand that does at random what could happen to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from hypothesis import strategies as st
+
+from conducto.model.nodes import NodeSpec
+from conducto.model.states import Cause
+from conducto.semantics import events as ev
+from conducto.semantics.live import LiveNode, LiveTree
+from conducto.semantics.resolve import resolve_generated
+from support.trees import Driver, form, lazy, leaf, parallel, serial
+
+RARELY = st.sampled_from([False, False, False, True])
+
+CALLBACKS = st.sampled_from(
+    [
+        [],
+        [],
+        [],
+        [["error", ["retry", {"max_num_retries": 1}]]],
+        [["error", ["retry_then_skip", {"max_num_retries": 1}]]],
+        [["error", ["handle_memory_errors", {"mem_limits": [4, 8]}]]],
+        [["killed", ["retry", {"max_num_retries": 1}]]],
+        [["error", ["skip_some_errors", {"max_num_errors": 1}]]],
+    ]
+)
+
+
+@st.composite
+def leaves(draw: Any, callbacks: Any = CALLBACKS) -> dict[str, Any]:
+    return leaf(
+        skip=draw(RARELY),
+        suppress_errors=draw(st.sampled_from([False, False, True])),
+        callbacks=draw(callbacks),
+    )
+
+
+@st.composite
+def groups(draw: Any, children: Any, callbacks: Any = CALLBACKS) -> dict[str, Any]:
+    kind = draw(st.sampled_from([serial, parallel]))
+    return kind(
+        *draw(st.lists(children, max_size=4)),
+        stop_on_error=draw(st.booleans()),
+        suppress_errors=draw(st.sampled_from([False, False, True])),
+        skip=draw(RARELY),
+        max_time=draw(st.sampled_from([None, None, 5])),
+        callbacks=draw(callbacks),
+    )
+
+
+NO_CALLBACKS = st.just([])
+TREES = st.recursive(st.one_of(leaves(), st.builds(lazy)), groups, max_leaves=14)
+PLAIN_TREES = st.recursive(leaves(), groups, max_leaves=5)
+#: Without callbacks and Lazy nodes: how these stand follows from their leaves alone.
+SILENT_TREES = st.recursive(
+    leaves(NO_CALLBACKS), lambda children: groups(children, NO_CALLBACKS), max_leaves=12
+)
+
+
+def act(data: Any, driver: Driver) -> None:
+    """Do one random thing that could happen now."""
+    tree = driver.tree
+    paths = sorted(tree.nodes)
+    choices = ["reset", "skip", "unskip", "kill", "pause", "run", "modify"]
+    choices += ["start"] * 4 if driver.queued else []
+    choices += ["finish"] * 6 if driver.running else []
+    choices += ["expire"] if driver.timers else []
+    match data.draw(st.sampled_from(choices)):
+        case "start":
+            driver.start(data.draw(st.sampled_from(sorted(driver.queued))))
+        case "finish":
+            finish(data, driver, data.draw(st.sampled_from(sorted(driver.running))))
+        case "expire":
+            driver.send(ev.TimeLimitReached(data.draw(st.sampled_from(sorted(driver.timers)))))
+        case "pause":
+            driver.send(ev.Disarmed())
+        case "run":
+            driver.send(ev.Armed())
+        case "modify":
+            path = data.draw(st.sampled_from(paths))
+            driver.send(ev.NodesModified({path: edited(data, tree.nodes[path])}))
+        case order:
+            some = data.draw(st.lists(st.sampled_from(paths), min_size=1, max_size=2, unique=True))
+            event = {
+                "reset": ev.NodesReset,
+                "skip": ev.NodesSkipped,
+                "unskip": ev.NodesUnskipped,
+                "kill": ev.NodesKilled,
+            }[order]
+            driver.send(event(tuple(some)))
+
+
+def edited(data: Any, node: LiveNode) -> NodeSpec:
+    """Return a node's definition with policies of its own changed."""
+    return replace(
+        node.spec,
+        stop_on_error=data.draw(st.booleans()),
+        suppress_errors=data.draw(st.booleans()),
+    )
+
+
+def finish(data: Any, driver: Driver, path: str) -> None:
+    """Let a running Exec end somehow; the Exec of a Lazy prints a tree before."""
+    node = driver.tree.nodes[path]
+    cause = data.draw(st.sampled_from([None, None, Cause.EXIT_CODE, Cause.OUT_OF_MEMORY]))
+    if node.spec.lazy_target is not None and cause is None and path not in driver.stopping:
+        specs = {n.path: n.spec for n in driver.tree.nodes.values()}
+        here = type(driver.pipeline)(specs, driver.pipeline.images)
+        tree = data.draw(PLAIN_TREES)
+        nodes = resolve_generated(form(tree), node.spec.lazy_target, here).nodes
+        driver.send(ev.TreeGenerated(path, nodes))
+    driver.finish(path, cause, mem=2.0)
+
+
+def ordered(tree: LiveTree) -> Iterator[LiveNode]:
+    """Yield all nodes in definition order, parents first."""
+    return tree.subtree(tree.root)

@@ -1,0 +1,46 @@
+"""Secrets for tests, and a keyring that no operating system has."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from conducto_local.secrets.port import SecretName, StoredSecret
+
+
+def secret(key: str, value: str, scope: Any = "user", *, mask: bool = True) -> StoredSecret:
+    return StoredSecret(SecretName(scope, key), value, mask)
+
+
+class LockedError(Exception):
+    """What this keyring raises while it is locked."""
+
+
+class MemoryKeyring:
+    """A keyring in memory.
+
+    Attributes:
+        locked: Refuse everything.
+    """
+
+    priority = 5.0
+
+    def __init__(self) -> None:
+        self.entries: dict[tuple[str, str], str] = {}
+        self.locked = False
+
+    def get_password(self, service: str, username: str) -> str | None:
+        self._check()
+        return self.entries.get((service, username))
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        if self.locked:
+            raise LockedError(f"cannot store {password}")
+        self.entries[service, username] = password
+
+    def delete_password(self, service: str, username: str) -> None:
+        self._check()
+        del self.entries[service, username]
+
+    def _check(self) -> None:
+        if self.locked:
+            raise LockedError("locked")
