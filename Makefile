@@ -12,10 +12,7 @@ help: ## This list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 16
 
 $(READY): pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-	  || { echo "Conducto needs Python 3.11 or later on the host; set PYTHON=/path/to/it" >&2; exit 1; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) \
-	  || { echo "the venv module is missing: apt-get install python3-venv" >&2; exit 1; }
+	@.ci/venv $(PYTHON) $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
@@ -25,7 +22,7 @@ engine: ## Use a running container engine, or install and start one
 	@.ci/engine
 
 demo: $(READY) engine ## Set up, and run the demo pipeline in containers
-	$(BIN)/python tests/support/stand_ins.py --if-needed python:3.11-slim
+	$(BIN)/python tests/support/stand_ins.py python:3.11-slim
 	$(BIN)/python examples/demo/pipeline.py --local --run
 
 test: $(READY) engine lint ## Set up, and run all tests

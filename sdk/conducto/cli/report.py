@@ -177,9 +177,15 @@ def _node_blocks(
             f"{page.marks.more} {len(failed) - shown:,} more:",
             f"conducto show {pipeline_id} --failed",
         )
-    first = shlex.quote(groups[0].first.view.path)
     yield _hint("rerun:", f"conducto reset {pipeline_id} --failed")
-    yield _hint("shell:", f"conducto debug {pipeline_id} {first}")
+    if model.summary.pipeline.engine == "docker":
+        yield _hint("shell:", _shell_command(pipeline_id, groups[0].first))
+
+
+def _shell_command(pipeline_id: str, failure: Failure) -> str:
+    kept = failure.attempt is not None and failure.attempt.snapshot is not None
+    path = shlex.quote(failure.view.path)
+    return f"conducto debug {pipeline_id} {path}{' --snapshot' if kept else ''}"
 
 
 def _read(client: Client, pipeline_id: str, failed: Iterable[Row]) -> Iterator[Failure]:
@@ -239,8 +245,9 @@ def _circumstances(view: NodeView, attempt: AttemptRecord | None) -> Iterator[st
     where = place(view.file, view.line)
     if where:
         yield where
-    image = view.image if attempt is None or attempt.image is None else attempt.image
-    if image:  # plain processes have none, which is recorded as an empty name
+    used = None if attempt is None else attempt.image
+    image = view.image if view.image is not None else used
+    if image and used != "":  # plain processes have none, which is recorded as an empty name
         yield f"image {printable(image)}"
     if attempt is not None and attempt.container is not None:
         yield f"in {attempt.container}{_use(attempt.position)}"
