@@ -254,15 +254,18 @@ def _script_flags() -> str:
 
 def _verb(name: str, parser: argparse.ArgumentParser) -> str:
     positional = [a for a in parser._actions if not a.option_strings]  # noqa: SLF001
+    inner = [a for a in positional if isinstance(a, argparse._SubParsersAction)]  # noqa: SLF001
     words = ["conducto", name, *map(_usage_word, positional)]
     options = list(_options(parser))
     lines = [f"### conducto {name}", f"`{' '.join(words)}`", prose(str(parser.description))]
-    return "\n\n".join([*lines, *(["\n".join(options)] if options else [])])
+    below = (_verb(f"{name} {each}", p) for one in inner for each, p in one.choices.items())
+    return "\n\n".join([*lines, *(["\n".join(options)] if options else []), *below])
 
 
 def _usage_word(action: argparse.Action) -> str:
     shown = str(action.metavar) if action.choices is None else "|".join(action.choices)
     forms = {None: shown, "?": f"[{shown}]", "*": f"[{shown} ...]", "+": f"{shown} [{shown} ...]"}
+    forms[argparse.PARSER] = f"{shown} ..."
     return forms[action.nargs if isinstance(action.nargs, str) else None]
 
 

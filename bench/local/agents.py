@@ -1,6 +1,7 @@
 """An agent of our own, used as a user's program uses it: over the API, with store and logs."""
 
 import base64
+import os
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -8,14 +9,15 @@ from typing import NamedTuple
 import conducto as co
 from bench.registry import BenchError
 from conducto.client import Client, ClientError, HttpTransport
-from conducto.model.api import Action, ControlRequest, LaunchRequest, PipelineSummary
-from conducto.model.states import State
+from conducto.model.api import Action, ControlRequest, LaunchRequest
+from conducto.model.records import NodeChange
+from conducto.model.states import NodeType, State
 from conducto.tree.launch_form import to_launch_form
 from conducto_local.home import Home
 from conducto_local.launcher import ensure_agent, stop_agent
 
 _MB = 2**20
-_TICKS_PER_SECOND = 100
+_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 class Times(NamedTuple):
@@ -50,29 +52,33 @@ class Agent:
         """Hand in a tree and return the pipeline's id."""
         return self._submit(_request(root, run=run, engine=engine))
 
-    def settled(self, pipeline_id: str, cursor: int = 0) -> PipelineSummary:
+    def settled(self, pipeline_id: str, cursor: int = 0) -> float:
         """Follow the events after ``cursor`` as a live view does, until the pipeline settles.
 
+        Returns:
+            Seconds from the start of the first command to the last change.
+
         Raises:
-            BenchError: it ended in another state than done.
+            BenchError: it ended in another state than done, or nothing ran.
         """
+        first = None
         for batch in self.client.events(pipeline_id, cursor):
-            summary = batch.pipeline
-            if batch.changes and summary.settled:
-                if summary.state is not State.DONE:
-                    raise BenchError(f"pipeline {pipeline_id} is {summary.state.value}, not done")
-                return summary
+            # A group counts as running as soon as something in it is queued.
+            runs = (c.time for c in batch.changes if _is_running_exec(c))
+            first = next(runs, None) if first is None else first
+            if batch.changes and batch.pipeline.settled:
+                state = batch.pipeline.state
+                if state is not State.DONE or first is None:
+                    raise BenchError(f"pipeline {pipeline_id} ran nothing or is {state.value}")
+                return batch.changes[-1].time - first
         raise BenchError(f"the events of {pipeline_id} ended")
 
     def run(self, root: co.Node, *, engine: str = "docker") -> Times:
         """Run a tree and return how long it took; to build it and write it down is not counted."""
         request = _request(root, run=True, engine=engine)
         cpu, begun = self.cpu(), time.perf_counter()
-        summary = self.settled(self._submit(request))
-        wall = time.perf_counter() - begun
-        if summary.started is None or summary.ended is None:
-            raise BenchError(f"pipeline {summary.pipeline.id} has no times")
-        return Times(wall, summary.ended - summary.started, self.cpu() - cpu)
+        warm = self.settled(self._submit(request))
+        return Times(time.perf_counter() - begun, warm, self.cpu() - cpu)
 
     def warm_up(self, engine: str = "docker") -> None:
         """Let it open the engine and find the default image."""
@@ -91,8 +97,19 @@ class Agent:
 
     def cpu(self) -> float:
         """Return the CPU seconds of its process so far."""
+        return self._cpu_fields(11)
+
+    def children_cpu(self) -> float:
+        """Return the CPU seconds of the processes that it has waited for so far."""
+        return self._cpu_fields(13)
+
+    def _cpu_fields(self, first: int) -> float:
+        """Return the sum of a user and a system time of ``/proc/<pid>/stat``, in seconds.
+
+        Source: proc_pid_stat(5); the fields are counted from the state, which follows the name.
+        """
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS_PER_SECOND
+        return (int(fields[first]) + int(fields[first + 1])) / _TICKS_PER_SECOND
 
     def memory(self) -> tuple[float, float]:
         """Return the MB that it holds now, and the most it ever held."""
@@ -106,6 +123,10 @@ class Agent:
             return self.client.launch(request).pipeline.id
         except ClientError as error:
             raise BenchError(f"the agent does not take the tree: {error}") from error
+
+
+def _is_running_exec(change: NodeChange) -> bool:
+    return change.type is NodeType.EXEC and change.state is State.RUNNING
 
 
 def _request(root: co.Node, *, run: bool, engine: str) -> LaunchRequest:

@@ -1,8 +1,4 @@
-"""A function for native Execs. It is imported in containers: the standard library only."""
-
-from pathlib import Path
-
-HERE = str(Path(__file__).parent)
+"""A function for native Execs. It is imported in containers, so it imports nothing itself."""
 
 
 def nothing() -> None:

@@ -20,6 +20,7 @@ from conducto.service.problems import RULES, ProblemRule
 from conducto_local.agent_files import AgentFiles, AgentState
 from conducto_local.home import Home
 from conducto_local.ports import EngineError
+from conducto_local.secrets.port import SecretStoreError
 from conducto_local.server.agent_routes import local_routes
 from conducto_local.server.app import build_app
 from conducto_local.server.listener import LOOPBACK, bind, serve
@@ -35,6 +36,7 @@ LOCAL_RULES = (
     *RULES,
     ProblemRule(EngineError, 503, "no engine", "about:blank#engine"),
     ProblemRule(StoreFullError, 507, "disk full", "about:blank#disk-full"),
+    ProblemRule(SecretStoreError, 503, "secrets not available"),
 )
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 

@@ -92,7 +92,7 @@ class Job:
     """
 
     script: str
-    env: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)  # it holds secrets
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +105,14 @@ class Exit:
             exit code decides).
         message: A sentence for a person where ``cause`` is set.
         peak_memory: Bytes, where known.
+        engine_gone: The worker was lost because the engine does not answer.
     """
 
     code: int | None
     cause: Cause | None = None
     message: str | None = None
     peak_memory: int | None = None
+    engine_gone: bool = False
 
 
 class Worker(Protocol):

@@ -10,6 +10,7 @@ from conducto.model.states import Cause, State
 from conducto.semantics.errors import DefinitionError
 from support.containers import BUSYBOX as IMAGE
 from support.containers import clean_runner, details, remove
+from support.local import eventually
 
 pytestmark = pytest.mark.docker
 
@@ -101,12 +102,22 @@ async def test_two_pipelines_share_one_machine(local):
     second = await local.launch(sized(b=co.Exec("true", cpu=1)))
     await second.until("/b", "queued")
 
-    waits_for = (await second.node("/b")).waits_for
+    waits_for = await reason(second, "/b")
     await first.control(Action.KILL, "/a")
     await second.settled()
 
     assert waits_for == f"needs 1 cpu and 0.1 GB; 0 cpu and {await free(local)} GB are free"
     assert (await second.node("/b")).state is State.DONE
+
+
+async def reason(run, path):
+    """Return why a node waits, once it is not for its image."""
+
+    async def has_its_image():
+        return not (await run.node(path)).waits_for.startswith("image ")
+
+    await eventually(has_its_image)
+    return (await run.node(path)).waits_for
 
 
 async def free(local):
@@ -152,7 +163,7 @@ async def test_a_queued_node_gets_its_room_when_what_ran_was_lost(local):
     cpus = (await machine(local)).cpus
     lost = co.Exec("echo up; sleep 60", cpu=cpus)
     run = await local.launch(sized(a=lost, b=co.Exec("true", cpu=cpus)))
-    await run.until("/a", "running")
+    await run.printed("/a", b"up\n")
     (attempt,) = await run.attempts("/a")
 
     await asyncio.to_thread(remove, attempt.container)

@@ -7,8 +7,9 @@ import pytest
 import conducto as co
 from conducto.model.api import Action
 from conducto.model.states import State
-from support.containers import clean_runner, details, networks, of_pipeline, remove
 from support.containers import BUSYBOX as IMAGE
+from support.containers import clean_runner, details, networks, of_pipeline, remove
+from support.local import eventually
 
 pytestmark = pytest.mark.docker
 
@@ -36,10 +37,11 @@ async def containers(run, *paths):
     return [(await run.attempts(path))[-1].container for path in paths]
 
 
-async def gone(run, patience=10.0):
-    async with asyncio.timeout(patience):
-        while of_pipeline(run):
-            await asyncio.sleep(0.05)
+async def gone(run):
+    async def none_is_left():
+        return not of_pipeline(run)
+
+    await eventually(none_is_left)
 
 
 async def test_a_later_node_of_the_same_size_finds_what_an_earlier_one_left(local):
@@ -105,7 +107,9 @@ async def test_a_new_node_has_a_container_that_nobody_used_or_will_use(local):
 async def test_contexts_nest(local):
     inner = group(co.Serial, NEW, x=LOOK)
     out = group(co.Serial, GLOBAL, y=LOOK)
-    root = group(top=MARK, own=group(co.Serial, NEW, a=f"{LOOK}; {MARK}", inner=inner, out=out, z=LOOK))
+    root = group(
+        top=MARK, own=group(co.Serial, NEW, a=f"{LOOK}; {MARK}", inner=inner, out=out, z=LOOK)
+    )
 
     run = await local.run(root)
 
@@ -148,10 +152,20 @@ async def test_containers_and_the_network_leave_after_the_run(tmp_path):
 
         await gone(run)
 
+        async def network_is_gone():
+            return not networks(run)
+
+        await eventually(network_is_gone)
         assert during == [f"conducto_network_{run.id}"]
-        async with asyncio.timeout(10):
-            while networks(run):
-                await asyncio.sleep(0.05)
+
+
+async def test_a_runner_that_closes_in_the_middle_leaves_nothing(tmp_path):
+    async with clean_runner(tmp_path / "home") as local:  # looks for what is left
+        run = await local.launch(group(co.Parallel, **{f"n{i}": "sleep 60" for i in range(20)}))
+        await run.until("/n0", "running")
+
+        counts = (await run.summary()).counts
+        assert counts.queued > 0
 
 
 async def test_a_pipeline_that_idled_away_runs_again(tmp_path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -35,15 +35,29 @@ def remove(container: str) -> None:
     call("DELETE", f"/containers/{container}", {"force": "1", "v": "1"})
 
 
+def remove_images(profile: str) -> None:
+    """Remove the images that were made for a profile; what is in use stays."""
+    labels = json.dumps({"label": [f"com.conducto.profile={profile}"]})
+    for each in json.loads(call("GET", "/images/json", {"filters": labels})[1]):
+        for name in each.get("RepoTags") or [each["Id"]]:
+            call("DELETE", f"/images/{name}")
+
+
 @asynccontextmanager
-async def clean_runner(base: Path, *, idle_seconds: float = 60.0) -> AsyncIterator[Local]:
+async def clean_runner(
+    base: Path,
+    *,
+    idle_seconds: float = 60.0,
+    profile: str = "test",
+    env: Mapping[str, str] | None = None,
+) -> AsyncIterator[Local]:
     """Yield a runner on containers; once it is closed, nothing may be left of its pipelines.
 
     Raises:
         AssertionError: a container or a network is left.
     """
     ensure(["busybox:latest"])
-    async with local_runner(base, idle_seconds=idle_seconds) as local:
+    async with local_runner(base, idle_seconds=idle_seconds, profile=profile, env=env) as local:
         yield local
         known = [each.pipeline.id for each in await local.pipelines.list()]
     left = [each for one in known for each in _left_behind(one)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,14 @@ class Run:
             async for _ in self.local.pipelines.events(self.id, 0):
                 if (await self.node(path)).state == state:
                     return
+
+    async def printed(self, path: str, text: bytes, patience: float = 20.0) -> None:
+        """Wait until a node's output holds ``text``."""
+
+        async def there() -> bool:
+            return bool(await self.attempts(path)) and text in await self.output(path)
+
+        await eventually(there, patience)
 
     async def nodes(self) -> dict[str, NodeView]:
         found: dict[str, NodeView] = {}
@@ -111,11 +119,23 @@ class Local:
 
 @asynccontextmanager
 async def local_runner(
-    base: Path, engine: str = "docker", *, idle_seconds: float = IDLE_SECONDS
+    base: Path,
+    engine: str = "docker",
+    *,
+    idle_seconds: float = IDLE_SECONDS,
+    profile: str = "test",
+    env: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Local]:
-    home = Home(base, "test")
-    async with open_runner(home, idle_seconds=idle_seconds) as pipelines:
+    home = Home(base, profile)
+    async with open_runner(home, idle_seconds=idle_seconds, env=env) as pipelines:
         yield Local(pipelines, home, engine)
+
+
+async def eventually(condition: Callable[[], Awaitable[bool]], patience: float = 20.0) -> None:
+    """Poll what nobody tells of."""
+    async with asyncio.timeout(patience):
+        while not await condition():
+            await asyncio.sleep(0.05)
 
 
 def wait_for(condition: Callable[[], bool], patience: float = 10.0) -> None:

@@ -72,9 +72,7 @@ def unreachable(tried: Mapping[Address, OSError], search_path: str | None) -> En
         if isinstance(error, PermissionError):
             return EngineError(_not_permitted(address))
     present = [address for address, error in tried.items() if not _is_missing(address, error)]
-    installed = any(
-        shutil.which(name, path=search_path) for name in ("docker", "dockerd", "podman")
-    )
+    installed = any(shutil.which(name, path=search_path) for name in _PROGRAMS)
     if not present and not installed:
         return EngineError(
             "no container engine is installed (neither docker nor podman was found). Install one "

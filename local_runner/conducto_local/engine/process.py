@@ -6,6 +6,7 @@ process that leaves its command's process group outlives it. Everything else is 
 
 import asyncio
 import contextlib
+import errno
 import fcntl
 import os
 import platform
@@ -17,6 +18,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from conducto.model.states import Cause
+from conducto_local.engine.process_leftovers import (
+    FOLDER_PREFIX,
+    SCRIPT,
+    bears,
+    mark,
+    remove_leftovers,
+)
 from conducto_local.ports import (
     EngineError,
     EngineInfo,
@@ -31,6 +39,8 @@ from conducto_local.ports import (
 
 _GB = 2**30
 _CHUNK = 256 * 1024
+#: Exit code of a shell that cannot execute a command.
+_CANNOT_EXECUTE = 126
 #: ``{target of a mount: variable that tells commands where it is without the mount}``
 _DATA_VARIABLES = {
     "/conducto/data/pipeline": "CONDUCTO_DATA_PIPELINE",
@@ -69,16 +79,17 @@ class ProcessEngine:
         """Do nothing: processes share the machine's network."""
 
     async def remove_labelled(self, label: str, value: str | None = None) -> int:
-        """Close this engine's workers that carry the label; return how many."""
-        found = [
-            worker
-            for worker in self._workers.values()
-            if label in worker.spec.labels and value in {None, worker.spec.labels[label]}
-        ]
+        """Close the workers that carry the label, those of a dead process included.
+
+        Returns:
+            How many they were.
+        """
+        found = [w for w in self._workers.values() if bears(w.spec.labels, label, value)]
         for worker in found:
             await worker.close()
             self._workers.pop(worker.name, None)
-        return len(found)
+        ours = {worker.folder for worker in self._workers.values()}
+        return len(found) + await asyncio.to_thread(remove_leftovers, label, value, ours)
 
     async def remove_image(self, reference: str) -> bool:
         """Do nothing: there are no images."""
@@ -174,7 +185,8 @@ class ProcessWorker:
     def __init__(self, spec: WorkerSpec, grace: float) -> None:
         self.spec = spec
         self._grace = grace
-        self._folder = tempfile.TemporaryDirectory(prefix="conducto-process-")
+        self._folder = tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX)
+        mark(self.folder, spec.labels)
         self._running: _Running | None = None
         self._closed = False
 
@@ -182,6 +194,11 @@ class ProcessWorker:
     def name(self) -> str:
         """Name of the worker."""
         return self.spec.name
+
+    @property
+    def folder(self) -> Path:
+        """Where its scripts are."""
+        return Path(self._folder.name)
 
     @property
     def lost(self) -> bool:
@@ -204,6 +221,9 @@ class ProcessWorker:
             running = self._running = _Running(await self._spawn(job, pipes))
         except OSError as error:
             _close(pipes)
+            if error.errno == errno.E2BIG:  # its environment: the command's own fault
+                output("stderr", f"{self.spec.shell}: {error.strerror}\n".encode())
+                return Exit(_CANNOT_EXECUTE)
             raise EngineError(f"this machine cannot start a process: {error}") from error
         except ValueError:
             _close(pipes)
@@ -274,7 +294,7 @@ class ProcessWorker:
     def _write_script(self, command: str) -> str:
         if "\0" in command:
             raise ValueError("a command cannot hold a NUL character: a shell cannot read it")
-        script = Path(self._folder.name) / "cmd.sh"
+        script = self.folder / SCRIPT
         text = f"#!{self.spec.shell}\n{command}\n"
         script.write_bytes(text.encode("utf-8", "surrogateescape"))
         script.chmod(0o755)

@@ -1,15 +1,15 @@
 """A container with the command server in it."""
 
 import asyncio
-from contextlib import suppress
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
 from conducto.model.states import Cause
 from conducto_local.engine.attach import Attachment
-from conducto_local.engine.http import ApiError, HttpClient
+from conducto_local.engine.http import ApiError, HttpClient, Params
 from conducto_local.ports import (
     EngineError,
     Exit,
@@ -148,14 +148,14 @@ class DockerWorker:
             EngineError: the engine is gone.
         """
         name, _, tag = reference.partition(":")
-        params = {"container": self._id, "repo": name, "tag": tag, "pause": True}
+        params: Params = {"container": self._id, "repo": name, "tag": tag, "pause": True}
         # A container made of the image must not pass for one of this container's owner.
         own = dict.fromkeys(self._spec.labels, "")
         try:
             size = await self._changed_bytes()
             if max_bytes is not None and size > max_bytes:
                 raise SnapshotError(
-                    f"no snapshot: {size / _GB:.1f} GB were changed in container {self.name}, "
+                    f"no snapshot: {size / _GB:.2g} GB were changed in container {self.name}, "
                     f"more than the {max_bytes / _GB:g} GB that are kept"
                 )
             body = {"Labels": {**own, **labels}}
@@ -230,7 +230,8 @@ class DockerWorker:
         except ApiError:
             return Exit(None, Cause.WORKER_LOST, f"container {self.name} was removed by someone")
         except EngineError as error:
-            return Exit(None, Cause.WORKER_LOST, f"container {self.name} was lost: {error}")
+            message = f"container {self.name} was lost: {error}"
+            return Exit(None, Cause.WORKER_LOST, message, engine_gone=True)
         return self._explain_state(state)
 
     def _explain_state(self, state: dict[str, Any]) -> Exit:

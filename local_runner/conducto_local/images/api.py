@@ -1,5 +1,6 @@
 """The engine's requests that have to do with images."""
 
+import asyncio
 import json
 import uuid
 from collections.abc import AsyncIterator, Mapping
@@ -80,7 +81,7 @@ class EngineImages:
             "POST",
             "/images/create",
             params={"fromImage": name, "tag": tag},
-            headers=registry_header(reference),
+            headers=await asyncio.to_thread(registry_header, reference),  # it may ask a helper
         )
         progress = await _follow(answer, log)
         if progress.error is not None:

@@ -36,16 +36,21 @@ class Flights(Generic[T]):
             transcript = Transcript()
             flight = _Flight(asyncio.create_task(work(transcript)), transcript)
             self._flying[key] = flight
-            flight.task.add_done_callback(lambda _task: self._flying.pop(key, None))
+            flight.task.add_done_callback(lambda _task: self._land(key, flight))
         flight.transcript.join(log)
         flight.passengers += 1
         try:
             return await asyncio.shield(flight.task)
         except asyncio.CancelledError:
             if flight.passengers == 1 and not flight.task.done():
-                self._flying.pop(key, None)
+                self._land(key, flight)
                 flight.task.cancel()
             raise
         finally:
             flight.passengers -= 1
             flight.transcript.leave(log)
+
+    def _land(self, key: str, flight: _Flight[T]) -> None:
+        # After a cancelled flight the next one of the same key may be in the air already.
+        if self._flying.get(key) is flight:
+            del self._flying[key]

@@ -1,6 +1,6 @@
 """The local runner: everything between the machine's commands and the world."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from conducto_local.home import Home
@@ -8,12 +8,17 @@ from conducto_local.runner.containers import IDLE_SECONDS, Containers
 from conducto_local.runner.scheduler import Scheduler
 from conducto_local.runner.service import LocalPipelines
 from conducto_local.runner.wiring import open_kits
+from conducto_local.secrets.delivery import SecretKeeper
+from conducto_local.secrets.local import LocalSecrets
 from conducto_local.store.sqlite import SqliteStore
 
 
 @asynccontextmanager
 async def open_runner(
-    home: Home, *, idle_seconds: float = IDLE_SECONDS
+    home: Home,
+    *,
+    idle_seconds: float = IDLE_SECONDS,
+    env: Mapping[str, str] | None = None,
 ) -> AsyncIterator[LocalPipelines]:
     """Open the store and the engines of a profile, go on with what was under way, and yield.
 
@@ -22,12 +27,19 @@ async def open_runner(
     Args:
         home: The profile's directories.
         idle_seconds: How long a container waits for its next command before it leaves.
+        env: Where ``DOCKER_HOST`` is looked up; None is the process's own environment.
     """
     home.make()
     store = SqliteStore.open(home.store)
-    kits = open_kits(home)
+    kits = open_kits(home, env)
     containers = Containers(idle_seconds=idle_seconds)
-    scheduler = Scheduler(home=home, store=store, kits=kits, containers=containers)
+    scheduler = Scheduler(
+        home=home,
+        store=store,
+        kits=kits,
+        containers=containers,
+        secrets=SecretKeeper(LocalSecrets(home)),
+    )
     pipelines = LocalPipelines(home=home, store=store, kits=kits, scheduler=scheduler)
     try:
         await pipelines.recover()

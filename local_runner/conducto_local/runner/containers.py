@@ -51,6 +51,7 @@ class Containers:
         self._idle: dict[PoolKey, list[Container]] = {}
         self._kept: set[Owner] = set()
         self._closing: set[asyncio.Task[None]] = set()
+        self._stuck: list[Container] = []
         self._sweeper: asyncio.TimerHandle | None = None
 
     async def get(self, pool: PoolKey, start: Callable[[], Awaitable[Worker]]) -> Container:
@@ -62,7 +63,9 @@ class Containers:
             if not container.worker.lost:  # died or was removed by somebody while it idled
                 return container
             self._leave(container)
-        return Container(await start(), pool)
+        container = Container(await start(), pool)
+        self._close_stuck()
+        return container
 
     def put(self, container: Container, *, reuse: bool) -> None:
         """Take a container back; one that is not to be used again goes away."""
@@ -101,6 +104,7 @@ class Containers:
     async def close(self) -> None:
         """Send all idle containers away and wait until they are gone."""
         self.drop(lambda _pool: True)
+        self._close_stuck()
         if self._sweeper is not None:
             self._sweeper.cancel()
         await self.closed()
@@ -137,6 +141,11 @@ class Containers:
             del self._idle[container.pool]
         self._leave(container)
 
+    def _close_stuck(self) -> None:
+        stuck, self._stuck = self._stuck, []
+        for container in stuck:
+            self._leave(container)
+
     def _leave(self, container: Container) -> None:
         task = asyncio.get_running_loop().create_task(self._close_one(container))
         self._closing.add(task)
@@ -146,5 +155,7 @@ class Containers:
         try:
             await container.worker.close()
         except Exception:
-            # Whatever is wrong with one container must not end the agent; gc finds it later.
+            # Whatever is wrong with one container must not end the agent. Often the engine is
+            # away; the next container that starts shows that it is back.
+            self._stuck.append(container)
             logger.exception("container did not close", extra={"container": container.worker.name})

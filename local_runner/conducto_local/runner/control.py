@@ -96,6 +96,8 @@ class Control:
         self._scheduler.apply(live, ev.NodesKilled(("/",)))
         await self._scheduler.landed(live)
         await self._scheduler.cool_down(live)
+        if lifecycle is Lifecycle.ARCHIVED:
+            await self._scheduler.snapshots.forget(live, self._scheduler.kit(live))
         live.set_record(lifecycle=lifecycle)
 
     async def _modify(self, live: LivePipeline, request: ControlRequest) -> None:

@@ -4,9 +4,11 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 #: Old clients inside an image look for the profile's directory at import unless told this.
 NO_PROFILE = "DUMMY_PROFILE"
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +31,12 @@ def command_env(
     path: str,
     attempt: int,
     path_map: Mapping[str, str],
+    secrets: Mapping[str, str] = NOTHING,
 ) -> dict[str, str]:
-    """Return the environment of one attempt; ours wins over the node's."""
+    """Return the environment of one attempt: secrets win over the node's, ours over both."""
     return {
         **node_env,
+        **secrets,
         "CONDUCTO_PIPELINE_ID": around.pipeline_id,
         "CONDUCTO_NODE": path,
         "CONDUCTO_ATTEMPT": str(attempt),

@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from conducto.model.images import CODE_DIR
@@ -20,12 +20,14 @@ from conducto.semantics.rules import cause_of_exit
 from conducto.tree.launch_form import from_wire_document
 from conducto.tree.paths import expand
 from conducto_local.home import Home
-from conducto_local.logs import LogDirectory, LogWriter
-from conducto_local.ports import BuiltImage, Job, Mount, Stream, WorkerSpec
+from conducto_local.logs import LogDirectory
+from conducto_local.ports import BuiltImage, EngineError, Job, Mount, WorkerSpec
 from conducto_local.runner.containers import Owner, PoolKey
-from conducto_local.runner.environment import Surroundings, command_env
+from conducto_local.runner.environment import NOTHING, Surroundings, command_env
 from conducto_local.runner.live import Flight, LivePipeline
+from conducto_local.runner.output import AttemptOutput
 from conducto_local.runner.printed_tree import PrintedTreeError, TreeCutter
+from conducto_worker.masking import Mask
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +55,12 @@ class Result:
     message: str | None = None
     peak_memory: int | None = None
     tree: tuple[Pipeline, bytes] | None = None
+
+    def with_note(self, note: str | None) -> "Result":
+        """Return the same with one more line to its message; None adds nothing."""
+        if note is None:
+            return self
+        return replace(self, message=note if self.message is None else f"{self.message}\n{note}")
 
 
 def placement_of(flight: Flight) -> Placement:
@@ -131,7 +139,12 @@ def _largest(live: LivePipeline, pool: str, first: Placement) -> Placement:
     )
 
 
-def prepare(flight: Flight, image: BuiltImage, around: Surroundings) -> Job:
+def prepare(
+    flight: Flight,
+    image: BuiltImage,
+    around: Surroundings,
+    secrets: Mapping[str, str] = NOTHING,
+) -> Job:
     """Return the job of an attempt: its script and environment as they will run.
 
     Raises:
@@ -149,20 +162,27 @@ def prepare(flight: Flight, image: BuiltImage, around: Surroundings) -> Job:
         spec.command, image.path_map, shorten=image.workdir == CODE_DIR, missing=missing
     )
     env = command_env(
-        spec.env, around, path=spec.path, attempt=flight.number, path_map=image.path_map
+        spec.env,
+        around,
+        path=spec.path,
+        attempt=flight.number,
+        path_map=image.path_map,
+        secrets=secrets,
     )
     return Job(script, env)
 
 
-def started_record(flight: Flight, job: Job | None, image: BuiltImage | None) -> AttemptRecord:
-    """Return the record of an attempt as it begins."""
+def started_record(
+    flight: Flight, job: Job | None, image: BuiltImage | None, mask: Mask
+) -> AttemptRecord:
+    """Return the record of an attempt as it begins, with secrets hidden."""
     container = flight.container
     return AttemptRecord.model_construct(
         path=flight.spec.path,
         number=flight.number,
         state=State.RUNNING,
-        command=_as_written(flight.spec) if job is None else job.script,
-        env=dict(flight.spec.env),
+        command=mask.text(_as_written(flight.spec) if job is None else job.script),
+        env={name: mask.text(value) for name, value in flight.spec.env.items()},
         image=None if image is None else image.reference,
         container=None if container is None else container.worker.name,
         position=None if container is None else container.used,
@@ -178,9 +198,9 @@ def _as_written(spec: NodeSpec) -> str:
     return expand(spec.command, {}, shorten=False, missing=lambda path: path)
 
 
-def ended_record(flight: Flight, state: State, cause: Cause | None) -> AttemptRecord:
+def ended_record(flight: Flight, state: State, cause: Cause | None, mask: Mask) -> AttemptRecord:
     """Return the record of an attempt that has ended."""
-    begun = flight.record if flight.record is not None else started_record(flight, None, None)
+    begun = flight.record if flight.record is not None else started_record(flight, None, None, mask)
     return begun.model_copy(
         update={
             "state": state,
@@ -193,38 +213,35 @@ def ended_record(flight: Flight, state: State, cause: Cause | None) -> AttemptRe
     )
 
 
-async def run_command(flight: Flight, job: Job, limits: Limits, log: LogDirectory) -> Result:
-    """Run the attempt's command in its container and return how it ended."""
+async def run_command(
+    flight: Flight, job: Job, limits: Limits, log: LogDirectory, mask: Mask
+) -> Result:
+    """Run the attempt's command in its container and return how it ended.
+
+    Raises:
+        EngineError: the engine went away, and the container with it.
+    """
     container = flight.container
     if container is None:
         raise RuntimeError(f"{flight.spec.path}: no container")
     writer = log.writer(flight.spec.path, flight.number)
     cutter = TreeCutter() if flight.spec.lazy_target is not None else None
+    output = AttemptOutput(writer, cutter, mask)
     try:
-        done = await container.worker.run(job, _output(writer, cutter))
-        if cutter is not None:
-            writer.write("stdout", cutter.finish())
+        done = await container.worker.run(job, output.write)
     finally:
+        output.finish()
         writer.close()
         container.used += 1
+    if done.engine_gone:
+        raise EngineError(done.message)
     cause = done.cause if done.cause is not None else cause_of_exit(done.code)
     message = done.message if done.message is not None else writer.failure
     result = Result(cause, done.code, message, done.peak_memory)
-    if cutter is None or cause is not None or flight.stopping:
-        return result
-    return await asyncio.to_thread(_with_tree, result, cutter, flight, limits)
-
-
-def _output(writer: LogWriter, cutter: TreeCutter | None) -> Callable[[Stream, bytes], None]:
-    if cutter is None:
-        return writer.write
-
-    def write(stream: Stream, data: bytes) -> None:
-        seen = cutter.feed(data) if stream == "stdout" else data
-        if seen:
-            writer.write(stream, seen)
-
-    return write
+    if cutter is not None and cause is None and not flight.stopping:
+        result = await asyncio.to_thread(_with_tree, result, cutter, flight, limits)
+    said = result.message
+    return result if said is None else replace(result, message=mask.text(said))
 
 
 def _with_tree(result: Result, cutter: TreeCutter, flight: Flight, limits: Limits) -> Result:

@@ -87,6 +87,8 @@ class LivePipeline:
         builder: Makes its images, once one was asked for; remembers what it has made and the
             code that it has read.
         cooling: Ends the idling of its containers and network, while it is settled.
+        has_network: A network was made for it, and not removed since.
+        network_is_sure: ... and nothing has happened since that might have removed it.
         kept: Pools of ``new`` contexts whose container waits for its group's next command.
     """
 
@@ -112,6 +114,7 @@ class LivePipeline:
         self.version = 1
         self.subscribers = 0
         self.has_network = False
+        self.network_is_sure = False
         self.network_lock = asyncio.Lock()
         self.started: float | None = record.standing.started
         self.ended: float | None = record.standing.ended
@@ -285,7 +288,8 @@ class LivePipeline:
         done = self.settled()
         if done and self._changes:
             self.ended = self._changes[-1].time
-        if not (done or self._record_changed or now - self._standing_written > STANDING_EVERY):
+        due = done or self._record_changed or now - self._standing_written > STANDING_EVERY
+        if not due and not self.record.standing.settled:  # else the next agent would leave it be
             return None
         self._standing_written = now
         self.record = self.record.model_copy(

@@ -16,6 +16,7 @@ from conducto.model.records import ImageRecord
 from conducto.model.states import Cause, State
 from conducto.semantics import events as ev
 from conducto.semantics.dispatch import Ticket
+from conducto.semantics.live import LiveExec, Order
 from conducto.semantics.pools import PoolKind, kind_of, owner_of
 from conducto.semantics.residual import residual
 from conducto_local.home import Home
@@ -40,7 +41,10 @@ from conducto_local.runner.flights import (
 )
 from conducto_local.runner.kit import Kit
 from conducto_local.runner.live import Flight, LiveImage, LivePipeline
-from conducto_local.store.errors import StoreError, StoreFullError
+from conducto_local.runner.snapshots import Snapshots, limits_from
+from conducto_local.secrets.delivery import SecretKeeper
+from conducto_local.secrets.port import SecretStoreError
+from conducto_local.store.errors import StoreFullError
 from conducto_local.store.port import Store, Turn
 
 logger = logging.getLogger(__name__)
@@ -55,6 +59,8 @@ class Scheduler:
     Attributes:
         live: ``{pipeline id: loaded pipeline}``.
         containers: The containers of all pipelines.
+        secrets: What commands get besides their nodes' environment.
+        snapshots: Containers that are kept after a failure.
     """
 
     def __init__(
@@ -64,10 +70,13 @@ class Scheduler:
         store: Store,
         kits: Mapping[str, Kit],
         containers: Containers,
+        secrets: SecretKeeper,
         url: str = "",
     ) -> None:
         self.live: dict[str, LivePipeline] = {}
         self.containers = containers
+        self.secrets = secrets
+        self.snapshots = Snapshots(store, self.saved, limits_from())
         self._home = home
         self._store = store
         self._kits = kits
@@ -75,6 +84,8 @@ class Scheduler:
         self._turn_is_due = False
         self._unsaved: dict[str, list[Turn]] = {}
         self._saved: asyncio.Future[None] | None = None
+        self._full: str | None = None  # why the store takes nothing
+        self._retry: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._numbers = count(1)
         self._closing = False
@@ -95,7 +106,7 @@ class Scheduler:
         for command in live.take_in(event):
             self._obey(live, command)
         self._let_contexts_go(live)
-        self._cool_later(live)
+        self.cool_later(live)
         self._wake()
 
     def lose(self, live: LivePipeline, path: str, attempt: int, why: str) -> None:
@@ -107,6 +118,26 @@ class Scheduler:
         flight.record = known[-1] if known else None
         live.flights[path] = flight
         self.apply(live, ev.AttemptFinished(path, attempt, Cause.WORKER_LOST))
+
+    def restart_timers(self, live: LivePipeline) -> None:
+        """Give each group that went on after a restart its time limit, whole, anew.
+
+        One that was under way all along never began in the eyes of the machine.
+        """
+        for path, node in live.tree.nodes.items():
+            limit = node.spec.max_time
+            if limit is not None and node.state is State.RUNNING and path not in live.timers:
+                self._start_timer(live, path, limit)
+
+    def tidy(self, kit: Kit) -> None:
+        """Open an engine soon, which removes what an agent that died has left there."""
+        self._spawn(self._tidy(kit))
+
+    async def _tidy(self, kit: Kit) -> None:
+        try:
+            await kit.open()
+        except EngineError as error:
+            logger.warning("leftovers may stay for now", extra={"why": str(error)})
 
     def unload(self, live: LivePipeline) -> None:
         """Let go of a pipeline; the store has it."""
@@ -145,7 +176,7 @@ class Scheduler:
         left = residual(live.tree)
         specs = () if left is None else left.execs()
         for name in dict.fromkeys(spec.placement.image for spec in specs):
-            self._need_image(live, name)
+            self.need_image(live, name)
 
     def forget_contexts(self, live: LivePipeline, paths: Iterable[str]) -> None:
         """Let go of the containers of ``new`` contexts that lie whole in these subtrees.
@@ -179,14 +210,14 @@ class Scheduler:
         while live.flights:
             await live.news(live.version)
 
-    def _cool_later(self, live: LivePipeline) -> None:
+    def cool_later(self, live: LivePipeline, seconds: float | None = None) -> None:
         """Let go of a settled pipeline's network and containers once they have idled."""
         if live.cooling is not None:
             live.cooling.cancel()
             live.cooling = None
         if live.has_network and not live.flights:
             loop = asyncio.get_running_loop()
-            delay = self.containers.idle_seconds
+            delay = self.containers.idle_seconds if seconds is None else seconds
             live.cooling = loop.call_later(delay, lambda: self._spawn(self.cool_down(live)))
 
     async def cool_down(self, live: LivePipeline) -> None:
@@ -196,13 +227,18 @@ class Scheduler:
         self.containers.drop(lambda pool: pool[0] == live.id)
         await self.containers.closed()
         async with live.network_lock:  # who starts a container meanwhile makes the network anew
-            if live.flights or not live.has_network:
-                return
-            live.has_network = False
-            try:
-                await self.kit(live).engine.remove_labelled(LABEL_PIPELINE, live.id)
-            except EngineError as error:
-                logger.warning("network stays", extra={"pipeline": live.id, "why": str(error)})
+            if not live.flights:
+                await self._remove_network(live)
+
+    async def _remove_network(self, live: LivePipeline) -> None:
+        """Remove a pipeline's network, with whatever is left in it."""
+        if not live.has_network:
+            return
+        live.has_network = live.network_is_sure = False
+        try:
+            await self.kit(live).engine.remove_labelled(LABEL_PIPELINE, live.id)
+        except EngineError as error:
+            logger.warning("network stays", extra={"pipeline": live.id, "why": str(error)})
 
     async def close(self) -> None:
         """Stop what runs and write down how it stands; the pipelines stay armed."""
@@ -224,7 +260,9 @@ class Scheduler:
         await self.containers.close()
         self._flush()
         for live in self.live.values():
-            await self.cool_down(live)
+            await self._remove_network(live)  # also of one that goes on with the next agent
+        if self._retry is not None:
+            self._retry.cancel()
 
     # ---- commands of the machine ------------------------------------------------------------
 
@@ -269,7 +307,7 @@ class Scheduler:
         if kind_of(spec.pool) is PoolKind.CONTEXT:
             live.kept.add(spec.pool)
             self.containers.keep(pool_owner(flight), kept=True)
-        image = self._need_image(live, spec.placement.image)
+        image = self.need_image(live, spec.placement.image)
         if image.built is None:
             image.waiting.append(flight)
         else:
@@ -312,7 +350,7 @@ class Scheduler:
         flight = live.flights.pop(command.path)
         if not flight.running:
             self._drop(flight)
-        live.set_attempt(ended_record(flight, command.state, command.cause))
+        live.set_attempt(ended_record(flight, command.state, command.cause, self.secrets.mask))
 
     def _start_timer(self, live: LivePipeline, path: str, seconds: float) -> None:
         def reached() -> None:
@@ -323,7 +361,8 @@ class Scheduler:
 
     # ---- images -----------------------------------------------------------------------------
 
-    def _need_image(self, live: LivePipeline, name: str) -> LiveImage:
+    def need_image(self, live: LivePipeline, name: str) -> LiveImage:
+        """Return an image of a pipeline; begin to build it if it is not there."""
         image = live.images.get(name)
         if image is None:
             image = live.images[name] = LiveImage(ImageRecord(name=name))
@@ -333,7 +372,7 @@ class Scheduler:
 
     async def _build(self, live: LivePipeline, name: str, image: LiveImage) -> None:
         try:
-            builder = await self._builder(live)
+            builder = await self.builder(live)
             image.built = await builds.build(live, name, builder, self.logs(live.id))
         except ImageError as error:
             self._image_failed(live, image, str(error))
@@ -346,7 +385,8 @@ class Scheduler:
                     self._queue(flight)
         self._wake()
 
-    async def _builder(self, live: LivePipeline) -> ImageBuilder:
+    async def builder(self, live: LivePipeline) -> ImageBuilder:
+        """Return what makes the images of a pipeline; the engine is open then."""
         await self.kit(live).open()
         if live.builder is None:
             live.builder = self.kit(live).builder()
@@ -398,7 +438,7 @@ class Scheduler:
         if image is None:
             raise RuntimeError(f"{spec.path}: image {spec.placement.image!r} is not built")
         container = await self._container(flight, image, kit)
-        if flight.gone:
+        if flight.gone or self._closing:  # with the next agent it is queued anew
             self.containers.put(container, reuse=kind_of(spec.pool) is not PoolKind.ONCE)
             return
         flight.container = container
@@ -408,6 +448,10 @@ class Scheduler:
         result = Result(Cause.WORKER_LOST)
         try:
             result = await self._command(flight, image, kit)
+            if spec.snapshot_on_error and _has_failed(flight, result):
+                flight.ended = time.time()
+                refusal = await self.snapshots.keep(flight, container.worker, kit.engine)
+                result = result.with_note(refusal)
         finally:
             lost = result.cause is Cause.WORKER_LOST
             once = kind_of(spec.pool) is PoolKind.ONCE
@@ -415,28 +459,25 @@ class Scheduler:
         self._finish(flight, result)
 
     async def _command(self, flight: Flight, image: BuiltImage, kit: Kit) -> Result:
-        around = Surroundings(flight.live.id, self._url)
+        around = self.surroundings(flight.live)
         try:
-            job = prepare(flight, image, around)
-        except CommandError as error:
+            secrets = await self.secrets.delivery()
+            job = prepare(flight, image, around, secrets.env)
+        except (CommandError, SecretStoreError) as error:
             return Result(Cause.IMAGE, message=str(error))
-        flight.record = started_record(flight, job, image)
+        flight.record = started_record(flight, job, image, secrets.mask)
         flight.live.set_attempt(flight.record)
         await self.saved()
         if flight.stopping:
             return Result(None)
-        return await run_command(flight, job, kit.limits(), self.logs(flight.live.id))
+        return await run_command(flight, job, kit.limits(), self.logs(flight.live.id), secrets.mask)
 
     async def _container(self, flight: Flight, image: BuiltImage, kit: Kit) -> Container:
         live = flight.live
 
         async def start() -> Any:
             await kit.open()
-            network = f"conducto_network_{live.id}"
-            async with live.network_lock:  # the second container must wait for the network, too
-                if not live.has_network:
-                    await kit.engine.ensure_network(network, labels_of(live.id, self._home))
-                    live.has_network = True
+            network = await self.network(live)
             name = f"conducto_worker_{live.id}_{next(self._numbers)}"
             return await kit.engine.start_worker(
                 worker_spec(flight, image, self._home, name, network)
@@ -444,12 +485,26 @@ class Scheduler:
 
         return await self.containers.get(pool_key(flight, image), start)
 
+    def surroundings(self, live: LivePipeline) -> Surroundings:
+        """Return what is the same for every command of a pipeline."""
+        return Surroundings(live.id, self._url)
+
+    async def network(self, live: LivePipeline) -> str:
+        """Return the name of a pipeline's network, made if need be."""
+        name = f"conducto_network_{live.id}"
+        async with live.network_lock:  # the second container must wait for the network, too
+            if not live.network_is_sure:
+                labels = labels_of(live.id, self._home)
+                await self.kit(live).engine.ensure_network(name, labels)
+                live.has_network = live.network_is_sure = True
+        return name
+
     def _finish(self, flight: Flight, result: Result) -> None:
         """Tell the machine how an attempt ended, unless it was ended from outside."""
         live, spec = flight.live, flight.spec
         if flight.gone or live.flights.get(spec.path) is not flight:
             return
-        flight.ended = time.time()
+        flight.ended = time.time() if flight.ended is None else flight.ended
         flight.exit_code = result.exit_code
         flight.message = result.message
         flight.peak_memory = result.peak_memory
@@ -469,7 +524,7 @@ class Scheduler:
         for other in list(self.live.values()):
             if other.record.engine == live.record.engine and other.record.armed:
                 other.set_record(problem=str(error))
-                other.has_network = False
+                other.network_is_sure = False
                 other.builder = None
                 self.apply(other, ev.Disarmed())
         self.containers.drop(lambda _pool: True)
@@ -500,21 +555,55 @@ class Scheduler:
         except StoreFullError as error:
             self._store_is_full(error)
             return
-        except StoreError:
+        except Exception:
             # A bug of ours. Trying again would keep every pipeline from being written down.
             logger.exception("a turn was not written", extra={"pipelines": list(self._unsaved)})
-            self._unsaved.clear()
+            self._save_apart()
+        self._store_has_room()
         saved, self._saved = self._saved, None
         if saved is not None:
             saved.set_result(None)
 
+    def _save_apart(self) -> None:
+        """Write down each pipeline's turns by themselves, and pause those of which it fails."""
+        unsaved, self._unsaved = self._unsaved, {}
+        for pipeline, turns in unsaved.items():
+            try:
+                while turns:
+                    self._store.save(pipeline, turns[0])
+                    del turns[0]
+            except StoreFullError:
+                self._unsaved[pipeline] = turns
+            except Exception as error:
+                logger.exception("pipeline is not written", extra={"pipeline": pipeline})
+                live = self.live.get(pipeline)
+                if live is not None and live.record.armed:
+                    live.set_record(problem=f"it cannot be written down, see agent.log: {error!r}")
+                    self.apply(live, ev.Disarmed())
+
     def _store_is_full(self, error: StoreFullError) -> None:
         """What was not written waits; nothing starts that is not written first."""
-        logger.error("store does not take what happened", extra={"why": str(error)})
+        if self._full is None:
+            self._full = str(error)
+            logger.error("store does not take what happened", extra={"why": self._full})
         for live in self.live.values():
-            if live.record.problem != str(error):
-                live.set_record(problem=str(error))
-        asyncio.get_running_loop().call_later(STORE_PAUSE, self._wake)
+            if live.record.problem is None:
+                live.set_record(problem=self._full)
+        if self._retry is None and not self._closing:
+            self._retry = asyncio.get_running_loop().call_later(STORE_PAUSE, self._try_again)
+
+    def _try_again(self) -> None:
+        self._retry = None
+        self._wake()
+
+    def _store_has_room(self) -> None:
+        if self._full is None:
+            return
+        for live in self.live.values():
+            if live.record.problem == self._full:
+                live.set_record(problem=None)
+        self._full = None
+        self._wake()
 
     def _spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         task = asyncio.get_running_loop().create_task(work)
@@ -526,3 +615,11 @@ class Scheduler:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             logger.error("a task of the scheduler failed", exc_info=task.exception())
+
+
+def _has_failed(flight: Flight, result: Result) -> bool:
+    """Whether a command ran and failed; one that a person stopped has not."""
+    if flight.gone or result.cause in {None, Cause.IMAGE, Cause.WORKER_LOST}:
+        return False
+    node = flight.live.tree.nodes.get(flight.spec.path)
+    return isinstance(node, LiveExec) and node.order in {None, Order.EXPIRE}

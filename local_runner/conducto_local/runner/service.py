@@ -18,7 +18,9 @@ from conducto.model.api import (
     PipelineSummary,
     TreePage,
 )
+from conducto.model.debug import DebugPlan, DebugRequest
 from conducto.model.records import AttemptRecord, Lifecycle, PipelineRecord
+from conducto.model.secret_calls import DeleteSecrets, PutSecrets, SecretList
 from conducto.model.states import FINISHED, State
 from conducto.semantics import events as ev
 from conducto.semantics.resolve import check_sizes, resolve
@@ -27,10 +29,12 @@ from conducto_local.home import Home
 from conducto_local.ports import Stream
 from conducto_local.runner import builds, loading, views
 from conducto_local.runner.control import Control
+from conducto_local.runner.debug_plans import DebugPlans
 from conducto_local.runner.flights import pack_form
 from conducto_local.runner.kit import Kit
 from conducto_local.runner.live import LivePipeline
 from conducto_local.runner.scheduler import Scheduler
+from conducto_local.secrets import answers
 from conducto_local.store.port import Store
 from conducto_local.version import package_version
 
@@ -53,6 +57,7 @@ class LocalPipelines:
         self._kits = kits
         self._scheduler = scheduler
         self._control = Control(scheduler, store)
+        self._debug = DebugPlans(home, store, scheduler)
         self._started = time.time()
         self._run_at: dict[str, asyncio.TimerHandle] = {}
 
@@ -61,8 +66,11 @@ class LocalPipelines:
 
         What ran then is gone with its container: it is marked so, never run again in silence.
         """
-        for record in self._store.records():
-            if record.lifecycle is not Lifecycle.ACTIVE or record.standing.settled:
+        active = [r for r in self._store.records() if r.lifecycle is Lifecycle.ACTIVE]
+        for engine in dict.fromkeys(record.engine for record in active):
+            self._scheduler.tidy(self._kits[engine])
+        for record in active:
+            if record.standing.settled:
                 continue
             live = self._load(record)
             for path, attempt in loading.interrupted(live):
@@ -71,6 +79,7 @@ class LocalPipelines:
                 self._scheduler.apply(live, ev.Armed())
             elif record.run_at is not None:
                 self._arm_at(live, record.run_at)
+            self._scheduler.restart_timers(live)
 
     async def launch(self, request: LaunchRequest) -> PipelineSummary:
         """Validate, resolve, store and (if asked) arm a pipeline."""
@@ -91,6 +100,7 @@ class LocalPipelines:
             self._scheduler.apply(live, ev.Armed())
         elif request.run_at is not None:
             self._arm_at(live, request.run_at)
+        await self._scheduler.saved()  # what was answered is not forgotten
         return views.summary(live)
 
     async def list(self) -> tuple[PipelineSummary, ...]:
@@ -191,6 +201,10 @@ class LocalPipelines:
         await self._scheduler.saved()
         return result
 
+    async def debug(self, pipeline_id: str, request: DebugRequest) -> DebugPlan:
+        """The container of a debug shell."""
+        return await self._debug.plan(self.live(pipeline_id), request)
+
     async def events(self, pipeline_id: str, cursor: int) -> AsyncIterator[EventBatch]:
         """Changes after ``cursor``, then live ones."""
         live = self.live(pipeline_id)
@@ -213,6 +227,18 @@ class LocalPipelines:
                     await asyncio.sleep(BATCH_EVERY)
         finally:
             live.subscribers -= 1
+
+    async def secrets(self) -> SecretList:
+        """Every secret, without values."""
+        return await asyncio.to_thread(answers.listing, self._scheduler.secrets.store)
+
+    async def put_secrets(self, request: PutSecrets) -> SecretList:
+        """Store secrets; commands that start from now on see them."""
+        return await asyncio.to_thread(answers.put, self._scheduler.secrets.store, request)
+
+    async def delete_secrets(self, request: DeleteSecrets) -> SecretList:
+        """Delete secrets; commands that start from now on do not see them."""
+        return await asyncio.to_thread(answers.delete, self._scheduler.secrets.store, request)
 
     async def status(self) -> AgentStatus:
         """The process itself."""

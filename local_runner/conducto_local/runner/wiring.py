@@ -1,5 +1,7 @@
 """Which engines there are, and the builders that go with them."""
 
+from collections.abc import Mapping
+
 from conducto_local.engine.docker import DockerEngine
 from conducto_local.engine.process import ProcessEngine
 from conducto_local.home import Home
@@ -9,9 +11,14 @@ from conducto_local.runner.kit import Kit
 from conducto_local.runner.no_images import NoImages
 
 
-def open_kits(home: Home) -> dict[str, Kit]:
-    """Return ``{engine name: kit}``; none is connected to yet."""
-    docker = DockerEngine()
+def open_kits(home: Home, env: Mapping[str, str] | None = None) -> dict[str, Kit]:
+    """Return ``{engine name: kit}``; none is connected to yet.
+
+    Args:
+        home: The profile's directories.
+        env: Where ``DOCKER_HOST`` is looked up; None is the process's own environment.
+    """
+    docker = DockerEngine(env)
     labels = {LABEL_PROFILE: home.profile}
     label = (LABEL_HOME, home_mark(home))
     return {

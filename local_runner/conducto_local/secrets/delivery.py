@@ -45,6 +45,11 @@ class SecretKeeper:
         self._delivery = NOTHING
         self._lock = asyncio.Lock()
 
+    @property
+    def mask(self) -> Mask:
+        """What the newest command's output is masked with."""
+        return self._delivery.mask
+
     async def delivery(self) -> Delivery:
         """Return what a command that starts now gets.
 

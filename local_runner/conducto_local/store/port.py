@@ -89,7 +89,10 @@ class Store(Protocol):
         """Yield the attempts of one node or of all, by path, the first one of each first."""
 
     def snapshots(self, pipeline_id: str) -> list[AttemptRecord]:
-        """Return the attempts that have a snapshot, the one that ended first first."""
+        """Return the attempts that have a snapshot, the one that ended first first.
+
+        One that has not ended comes last.
+        """
 
     def newest_attempts(self, pipeline_id: str, below: str = "/") -> dict[str, int]:
         """Return ``{path: number of its newest attempt}`` for ``below`` and its descendants.

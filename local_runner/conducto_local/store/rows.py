@@ -45,7 +45,7 @@ _ATTEMPTS = """SELECT a.path, a.number, a.state, a.cause, a.message, a.exit_code
 GET_ATTEMPTS = f"""{_ATTEMPTS} WHERE a.pipeline=? AND a.path <= ? AND (a.path, a.number) > (?, ?)
     ORDER BY a.path, a.number LIMIT ?"""
 GET_SNAPSHOTS = f"""{_ATTEMPTS} WHERE a.pipeline=? AND a.snapshot IS NOT NULL
-    ORDER BY a.ended, a.path, a.number"""
+    ORDER BY a.ended IS NULL, a.ended, a.path, a.number"""
 
 PUT_CHANGE = "INSERT INTO changes VALUES (?,?,?,?,?,?,?,?,?,?,?)"
 GET_CHANGES = """SELECT seq, time, path, type, state, skipped, cause, warning, attempt,

@@ -1,21 +1,27 @@
 """Secrets: values that become environment variables of commands, and are masked in output.
 
-The store for them comes with the server. Until then declaring a secret is not an
-error, because scripts do it on their way to printing a tree; reading one is.
+On a person's machine they are kept by the local runner. A script may declare them each time it
+is run or merely printed: that says nothing, and whatever goes wrong does not stop the script.
+Inside a node declaring them does nothing, for the node has them as variables already.
 """
 
 from __future__ import annotations
 
+import importlib
+import os
 import sys
+import time
 
-from conducto.api.remote import not_yet
+from conducto.api.errors import NotAvailableError
+from conducto.model import secret_rules
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from typing import Any
 
-_SCOPES = ("user", "org")
-_REMEDY = "Until then pass values with env=."
+_HIDDEN = "********"
+_OLDEST_HOST = (3, 11)
 
 
 class SecretKey:
@@ -26,14 +32,14 @@ class SecretKey:
         scope: ``"user"`` or ``"org"``.
 
     Raises:
-        ValueError: The scope is another word, or the key is empty or holds ``=``.
+        ValueError: The scope is another word, or the key is no name of a variable, or of one that
+            Conducto or the shell sets.
         TypeError: The key is no text.
     """
 
     def __init__(self, key: str, scope: str = "user") -> None:
-        _check_key(key)
-        if scope not in _SCOPES:
-            raise ValueError(f"secret {key}: scope must be 'user' or 'org', got {scope!r}")
+        secret_rules.check_key(key)
+        secret_rules.check_scope(key, scope)
         self.key = key
         self.scope = scope
 
@@ -46,13 +52,13 @@ class Secret(SecretKey):
     """A secret and its value.
 
     Attributes:
-        value: The text itself.
+        value: The text itself, at most 64 KB.
         mask: Hide the value wherever commands print it.
     """
 
     def __init__(self, key: str, value: str, scope: str = "user", mask: bool = True) -> None:
         super().__init__(key, scope)
-        _check_value(key, value)
+        secret_rules.check_value(key, value)
         self.value = value
         self.mask = mask
 
@@ -65,61 +71,142 @@ class Secret(SecretKey):
 
 
 class Secrets:
-    """The store of secrets; the ``put`` methods check, say that it comes later, and return."""
+    """The secrets of the profile in use. ``token`` is for servers; this machine needs none."""
 
     def put(self, secrets: Iterable[Secret], token: str | None = None) -> None:
-        """Declare secrets of any scope.
+        """Store secrets of any scope over those of the same name, all or nothing.
+
+        Inside a node this does nothing. Where they cannot be stored, one line on stderr says why.
 
         Raises:
             TypeError: One of them is not a ``Secret``.
         """
         del token
-        for secret in secrets:
+        given = list(secrets)
+        for secret in given:
             if not isinstance(secret, Secret):
                 raise TypeError(f"expected co.api.Secret, got {type(secret).__name__}")
-        _say_later()
+        if not _in_node():
+            _put(given)
 
     def put_user_secrets(self, secrets: Mapping[str, str], token: str | None = None) -> None:
-        """Declare secrets of this user: ``{name: value}``.
+        """Store secrets of this user: ``{name: value}``; see ``put``.
 
         Raises:
             TypeError: A name or a value is no text. The value is not in the message.
+            ValueError: A name or a value cannot be a variable's.
         """
         self.put([Secret(key, value, "user") for key, value in secrets.items()], token)
 
     def put_org_secrets(self, secrets: Mapping[str, str], token: str | None = None) -> None:
-        """Declare secrets of the organisation: ``{name: value}``."""
+        """Store secrets of the organisation: ``{name: value}``; see ``put_user_secrets``."""
         self.put([Secret(key, value, "org") for key, value in secrets.items()], token)
 
-    get = not_yet("Reading secrets", _REMEDY)
-    get_user_secrets = not_yet("Reading secrets", _REMEDY)
-    get_org_secrets = not_yet("Reading secrets", _REMEDY)
-    delete = not_yet("Deleting secrets", _REMEDY)
-    delete_user_secrets = not_yet("Deleting secrets", _REMEDY)
-    delete_org_secrets = not_yet("Deleting secrets", _REMEDY)
+    def get(self, token: str | None = None) -> list[Secret]:
+        """Return every secret with its value, those of the organisation first.
+
+        Raises:
+            NotAvailableError: This runs inside a node, or on a Python without the local runner.
+            Exception: They cannot be read; the message says why and what to do.
+        """
+        del token
+        found = sorted(_runner("Reading secrets").read().items())
+        return [Secret(name.key, kept.value, name.scope, kept.mask) for name, kept in found]
+
+    def get_user_secrets(
+        self,
+        token: str | None = None,
+        obfuscate: bool = False,
+        include_org_secrets: bool = False,
+    ) -> dict[str, str]:
+        """Return ``{name: value}`` of this user.
+
+        Args:
+            token: For servers.
+            obfuscate: Return ``********`` for those that are masked.
+            include_org_secrets: Return those of the organisation, too, where the user has none of
+                that name: together they are what a command gets.
+
+        Raises:
+            NotAvailableError: As ``get`` does.
+        """
+        scopes = ("org", "user") if include_org_secrets else ("user",)
+        return _values(self.get(token), scopes, obfuscate)
+
+    def get_org_secrets(self, token: str | None = None, obfuscate: bool = False) -> dict[str, str]:
+        """Return ``{name: value}`` of the organisation; see ``get_user_secrets``."""
+        return _values(self.get(token), ("org",), obfuscate)
+
+    def delete(self, secret_keys: Iterable[SecretKey], token: str | None = None) -> None:
+        """Delete secrets of any scope; one that is not there is no error.
+
+        Raises:
+            NotAvailableError: As ``get`` does.
+            TypeError: One of them is not a ``SecretKey``.
+            Exception: They cannot be deleted; the message says why and what to do.
+        """
+        del token
+        keys = list(secret_keys)
+        for key in keys:
+            if not isinstance(key, SecretKey):
+                raise TypeError(f"expected co.api.SecretKey, got {type(key).__name__}")
+        runner = _runner("Deleting secrets")
+        runner.delete([runner.SecretName(key.scope, key.key) for key in keys])
+
+    def delete_user_secrets(self, secret_names: Iterable[str], token: str | None = None) -> None:
+        """Delete secrets of this user by name; see ``delete``."""
+        self.delete([SecretKey(name, "user") for name in secret_names], token)
+
+    def delete_org_secrets(self, secret_names: Iterable[str], token: str | None = None) -> None:
+        """Delete secrets of the organisation by name; see ``delete``."""
+        self.delete([SecretKey(name, "org") for name in secret_names], token)
+
+
+def _values(secrets: list[Secret], scopes: tuple[str, ...], obfuscate: bool) -> dict[str, str]:
+    return {
+        secret.key: _HIDDEN if obfuscate and secret.mask else secret.value
+        for secret in secrets
+        if secret.scope in scopes
+    }
+
+
+def _put(secrets: list[Secret]) -> None:
+    try:
+        runner = _runner("Storing secrets")
+        runner.put(
+            [
+                runner.StoredSecret(
+                    runner.SecretName(each.scope, each.key), each.value, each.mask, time.time()
+                )
+                for each in secrets
+            ]
+        )
+    except Exception as error:  # noqa: BLE001 - whatever it is, the script is here to give a tree
+        _say(f"secrets were not stored: {error}")
+
+
+def _in_node() -> bool:
+    return bool(os.environ.get("__RUN_BY_WORKER__") or os.environ.get("CONDUCTO_EXECUTION_ENV"))
+
+
+def _runner(what: str) -> Any:
+    """Return the local runner's part for scripts, which is not there inside nodes.
+
+    Raises:
+        NotAvailableError: This is no place for it.
+    """
+    if _in_node():
+        raise NotAvailableError(f"{what} inside a node", "A node finds them in its environment.")
+    if sys.version_info < _OLDEST_HOST:
+        raise NotAvailableError(f"{what} with Python before 3.11", "Use `conducto secrets`.")
+    return importlib.import_module("conducto_local.secrets.script")
 
 
 _said: set[str] = set()
 
 
-def _say_later() -> None:
+def _say(text: str) -> None:
     """Tell once per process: a script may declare many secrets."""
-    if "later" not in _said:
-        _said.add("later")
-        print(  # noqa: T201 - a notice for the person at the terminal
-            "conducto: secrets are not stored yet in this version; commands will not see them. "
-            + _REMEDY,
-            file=sys.stderr,
-        )
-
-
-def _check_key(key: object) -> None:
-    if not isinstance(key, str):
-        raise TypeError(f"the name of a secret must be text, got {type(key).__name__}")
-    if not key or "=" in key or "\0" in key:
-        raise ValueError(f"{key!r} cannot be the name of a secret: it becomes a variable's name")
-
-
-def _check_value(key: str, value: object) -> None:
-    if not isinstance(value, str):
-        raise TypeError(f"secret {key}: the value must be text, got {type(value).__name__}")
+    if text not in _said:
+        _said.add(text)
+        print(f"conducto: {text}", file=sys.stderr)  # noqa: T201 - for the person at the terminal

@@ -62,12 +62,19 @@ def _run(arguments: argparse.Namespace, opener: Callable[[str | None], OpenClien
 
         verbs = {"list": queries.list_, "show": queries.show, "logs": queries.logs}
         return verbs[arguments.verb](arguments, opener(arguments.profile))
+    if arguments.verb in {"debug", "livedebug"}:
+        from conducto.cli import debug  # noqa: PLC0415
+
+        return debug.debug(arguments, opener(arguments.profile))
+    if arguments.verb == "secrets":
+        from conducto.cli import secrets  # noqa: PLC0415
+
+        return secrets.secrets(arguments, opener(arguments.profile))
     from conducto.cli import control  # noqa: PLC0415
 
     if arguments.verb == "agent":
         return control.agent(arguments)
-    verb = control.debug if arguments.verb == "debug" else control.order
-    return verb(arguments, opener(arguments.profile))
+    return control.order(arguments, opener(arguments.profile))
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -85,6 +92,8 @@ def build_parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", metavar="COMMAND", title="commands")
     _add_queries(verbs)
     _add_orders(verbs)
+    _add_shells(verbs)
+    _add_secrets(verbs)
     _add_agent(verbs)
     return parser
 
@@ -182,9 +191,43 @@ def _add_orders(verbs: _Verbs) -> None:
     reset.add_argument("--failed", action="store_true", help="every Exec that failed or was killed")
     for parser in (run, reset):
         parser.add_argument("--watch", action="store_true", help="stay until the pipeline settles")
-    debug = _add(verbs, "debug", "open a shell where a node ran")
-    debug.add_argument("id", metavar="ID")
-    debug.add_argument("path", metavar="PATH")
+
+
+def _add_shells(verbs: _Verbs) -> None:
+    debug = _add(
+        verbs,
+        "debug",
+        "open a shell in a fresh container like the one a node ran in",
+        "Same image, environment, secrets, data, directory and limits; the node's command is "
+        "/conducto/cmd.sh there. Ends with the shell's exit code.",
+    )
+    live = _add(
+        verbs,
+        "livedebug",
+        "the same with your code mounted over its copy in the image",
+        "What you change on this machine is there in the container at once, and the other way.",
+    )
+    for parser in (debug, live):
+        parser.add_argument("id", metavar="ID")
+        parser.add_argument("path", metavar="PATH")
+        parser.add_argument(
+            "--attempt", type=_positive, metavar="N", help="counted from 1 (default: the newest)"
+        )
+        parser.add_argument(
+            "--snapshot",
+            action="store_true",
+            help="with the files as the failed command left them, if that was asked for "
+            "(snapshot_on_error)",
+        )
+        instead = parser.add_mutually_exclusive_group()
+        instead.add_argument(
+            "--print", action="store_true", help="open nothing, print a docker run line that does"
+        )
+        instead.add_argument(
+            "--no-shell",
+            action="store_true",
+            help="start a container that stays, for an editor to attach to; print its name",
+        )
 
 
 def _add_changes(modify: argparse.ArgumentParser) -> None:
@@ -196,6 +239,28 @@ def _add_changes(modify: argparse.ArgumentParser) -> None:
         modify.add_argument(f"--{name}", metavar="VALUE")
     for name in ("stop-on-error", "suppress-errors", "requires-docker"):
         modify.add_argument(f"--{name}", choices=("yes", "no", ""))
+
+
+def _add_secrets(verbs: _Verbs) -> None:
+    about = (
+        "They become variables of every command; their values are masked in what commands print. "
+        "Values are read from a prompt, from stdin or from a variable, never from the command line."
+    )
+    secrets = _add(verbs, "secrets", "list, set or delete secrets", about)
+    whats = secrets.add_subparsers(dest="what", metavar="list|set|delete", required=True)
+    listing = _add(whats, "list", "list secrets, without values")
+    setting = _add(whats, "set", "store a secret over one of the same name", about)
+    setting.add_argument("name", metavar="NAME", help="name of the variable")
+    setting.add_argument("--from-env", metavar="VARIABLE", help="take the value of this variable")
+    setting.add_argument("--no-mask", action="store_true", help="let commands print it")
+    deleting = _add(whats, "delete", "delete secrets")
+    deleting.add_argument("names", metavar="NAME", nargs="+")
+    for parser in (setting, deleting):
+        parser.add_argument(
+            "--org", action="store_true", help="of the organisation (default: of the user)"
+        )
+    for parser in (listing, setting, deleting):
+        parser.add_argument("--json", action="store_true", help="machine-readable")
 
 
 def _add_agent(verbs: _Verbs) -> None:

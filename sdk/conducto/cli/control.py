@@ -1,14 +1,12 @@
 """The verbs that act: orders to a pipeline, and the agent's start and stop."""
 
 import argparse
-import sys
 import time
 
 from conducto.cli.addresses import UsageError, expand, has_wildcard, node_path
 from conducto.cli.changes import changes_of
-from conducto.cli.connection import DONE, FAILED, USAGE, LocalAgent, OpenClient, find_pipeline
+from conducto.cli.connection import DONE, FAILED, LocalAgent, OpenClient, find_pipeline
 from conducto.cli.output import as_json
-from conducto.cli.queries import exec_path
 from conducto.cli.view.text import count_of, printable
 from conducto.client import ApiError, Client, HttpTransport
 from conducto.model.api import WHOLE, Action, AgentStatus, ControlRequest, ControlResult
@@ -126,18 +124,6 @@ def _touched(action: Action, result: ControlResult) -> str:
         lines.append(f"  and {result.affected - _LISTED:,} more")
     lines += [f"note: {note}" for note in result.notes]
     return "\n".join(lines)
-
-
-def debug(arguments: argparse.Namespace, open_client: OpenClient) -> int:
-    """Say what one can do until debug shells are there."""
-    with open_client() as client:
-        pipeline_id = find_pipeline(client, arguments.id).pipeline.id
-        path = exec_path(client, pipeline_id, arguments.path)
-        attempts = client.attempts(pipeline_id, path)
-    image = attempts[-1].image if attempts else None
-    shell = "" if not image else f"; a shell in its image: docker run --rm -it {image} sh"
-    print(f"conducto: {path}: debug shells are not available yet{shell}", file=sys.stderr)
-    return USAGE
 
 
 def agent(arguments: argparse.Namespace) -> int:

@@ -25,7 +25,9 @@ from conducto.model.api import (
 )
 from conducto.model.base import Record
 from conducto.model.calls import API_ROOT, AnyOperation, Operation
+from conducto.model.debug import DebugPlan, DebugRequest
 from conducto.model.records import AttemptRecord
+from conducto.model.secret_calls import DeleteSecrets, PutSecrets, SecretList
 
 P = TypeVar("P", bound=Record)
 B = TypeVar("B")
@@ -125,6 +127,22 @@ class Client:
         """Order something on a set of nodes, all or nothing."""
         return self.call(calls.CONTROL, calls.PipelineParams(id=pipeline_id), request)
 
+    def secrets(self) -> SecretList:
+        """Every secret, without values."""
+        return self.call(calls.SECRETS, calls.NoParams())
+
+    def put_secrets(self, request: PutSecrets) -> SecretList:
+        """Store secrets over those of the same name, all or nothing."""
+        return self.call(calls.PUT_SECRETS, calls.NoParams(), request)
+
+    def delete_secrets(self, request: DeleteSecrets) -> SecretList:
+        """Delete secrets; the answer's ``changed`` are those that were there."""
+        return self.call(calls.DELETE_SECRETS, calls.NoParams(), request)
+
+    def debug(self, pipeline_id: str, request: DebugRequest) -> DebugPlan:
+        """What a debug shell for an attempt needs, secrets included."""
+        return self.call(calls.DEBUG, calls.PipelineParams(id=pipeline_id), request)
+
     def status(self) -> AgentStatus:
         """The process that answers."""
         return self.call(calls.AGENT_STATUS, calls.NoParams())
@@ -164,7 +182,8 @@ class Client:
     def call(self, operation: Operation[P, B, R], params: P, body: Record | None = None) -> R:
         """Carry out any operation of `conducto.model.calls`; the other methods are made of it."""
         path, query = _address(operation, params)
-        data = None if body is None else body.model_dump_json().encode()
+        # What was not given stays out: of `Changes`, only fields that are given change anything.
+        data = None if body is None else body.model_dump_json(exclude_unset=True).encode()
         if data is not None and len(data) > operation.max_body:
             raise ApiError(_too_large(operation, len(data)))
         reply = self._transport.request(operation.method, path, query, data)

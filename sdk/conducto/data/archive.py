@@ -8,7 +8,7 @@ caching (virtual environments) hold such links, and nothing here follows one.
 """
 
 # pathlib is slow to import, and this runs at every call in a container.
-# ruff: noqa: PTH100, PTH101, PTH103, PTH108, PTH112, PTH114, PTH118, PTH119, PTH120
+# ruff: noqa: PTH100, PTH101, PTH103, PTH108, PTH112, PTH113, PTH114, PTH118, PTH119, PTH120
 
 from __future__ import annotations
 
@@ -85,12 +85,15 @@ def _extract_all(archive: tarfile.TarFile, members: list[tarfile.TarInfo], direc
         _check_way(member, directory, member.name)
         if member.islnk():
             _check_way(member, directory, member.linkname)
+            _check_file(member, os.path.join(directory, member.linkname))
         _clear_way(member, os.path.join(directory, member.name))
         _extract(archive, member, directory, set_attrs=not member.isdir())
         if member.isdir():
             directories.append(member)
     # Last, children first: a read-only directory could not be filled any more.
     for member in reversed(directories):
+        # Again, and the directory itself: a later member may have put a link on the way to it.
+        _check_way(member, directory, os.path.join(member.name, ""))
         path = os.path.join(directory, member.name)
         os.chmod(path, member.mode)
         os.utime(path, (member.mtime, member.mtime))
@@ -101,6 +104,12 @@ def _check_way(member: tarfile.TarInfo, directory: str, name: str) -> None:
     parent = os.path.realpath(os.path.join(directory, os.path.dirname(name)))
     if parent != directory and not parent.startswith(directory.rstrip("/") + "/"):
         raise ValueError(f"unsafe member {member.name!r}: a link leads out of the directory")
+
+
+def _check_file(member: tarfile.TarInfo, target: str) -> None:
+    """Refuse a hard link to what is no file: permissions set by its name would pass a link on."""
+    if os.path.islink(target) or not os.path.isfile(target):
+        raise ValueError(f"unsafe member {member.name!r}: a hard link to what is no file")
 
 
 def _clear_way(member: tarfile.TarInfo, path: str) -> None:

@@ -18,7 +18,7 @@ import conducto
 #: Parts that stay on the host: they need other packages or a newer Python.
 HOST_ONLY = ("client", "images", "semantics", "service", "testing")
 #: The only modules of the contract that need nothing else.
-PLAIN_MODEL = ("__init__.py", "fields.py")
+PLAIN_MODEL = ("__init__.py", "fields.py", "secret_rules.py")
 
 ENTRY_POINTS = {
     "conducto": "conducto.cli.entry:main",

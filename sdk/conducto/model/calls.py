@@ -21,11 +21,15 @@ from conducto.model.api import (
     TreePage,
 )
 from conducto.model.base import Record
+from conducto.model.debug import DebugPlan, DebugRequest
 from conducto.model.records import AttemptRecord
+from conducto.model.secret_calls import DeleteSecrets, PutSecrets, SecretList
 
 API_ROOT = "/api/v1"
 MAX_BODY = 1 << 20
 MAX_LAUNCH_BODY = 256 << 20
+#: A megabyte of values, each of its bytes up to six in JSON, and names.
+MAX_SECRETS_BODY = 8 << 20
 #: Most nodes in a `TreePage`, and most bytes in a `LogChunk`.
 MAX_TREE_PAGE = 10_000
 MAX_LOG_CHUNK = 4 << 20
@@ -145,6 +149,7 @@ class Operation(Generic[P, B, R]):
         body: Model of the JSON body, or None.
         response: Model of the JSON answer, or of one frame.
         max_body: Bytes a body may have.
+        private: The body holds what no error message may quote.
     """
 
     name: str
@@ -154,6 +159,7 @@ class Operation(Generic[P, B, R]):
     body: type[B] | None
     response: type[R]
     max_body: int = MAX_BODY
+    private: bool = False
 
 
 AnyOperation = Operation[Any, Any, Any]
@@ -188,11 +194,30 @@ IMAGE_LOG = Operation[ImageParams, None, ImageLog](
 CONTROL = Operation[PipelineParams, ControlRequest, ControlResult](
     "control", "POST", "/pipelines/{id}/control", PipelineParams, ControlRequest, ControlResult
 )
+SECRETS = Operation[NoParams, None, SecretList](
+    "list_secrets", "GET", "/secrets", NoParams, None, SecretList
+)
+PUT_SECRETS = Operation[NoParams, PutSecrets, SecretList](
+    "put_secrets",
+    "POST",
+    "/secrets",
+    NoParams,
+    PutSecrets,
+    SecretList,
+    max_body=MAX_SECRETS_BODY,
+    private=True,
+)
+DELETE_SECRETS = Operation[NoParams, DeleteSecrets, SecretList](
+    "delete_secrets", "POST", "/secrets/delete", NoParams, DeleteSecrets, SecretList
+)
 AGENT_STATUS = Operation[NoParams, None, AgentStatus](
     "get_agent", "GET", "/agent", NoParams, None, AgentStatus
 )
 STOP_AGENT = Operation[StopParams, None, Stopping](
     "stop_agent", "POST", "/agent/stop", StopParams, None, Stopping
+)
+DEBUG = Operation[PipelineParams, DebugRequest, DebugPlan](
+    "debug", "POST", "/pipelines/{id}/debug", PipelineParams, DebugRequest, DebugPlan
 )
 EVENTS = Operation[EventParams, None, EventBatch](
     "events", "WEBSOCKET", "/pipelines/{id}/events", EventParams, None, EventBatch

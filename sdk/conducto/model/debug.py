@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from conducto.model.base import Record
+from conducto.model.secret_calls import Hidden
 
 
 class DebugRequest(Record):
@@ -42,10 +43,10 @@ class DebugPlan(Record):
         workdir: Working directory; None is the image's own.
         cpu: CPUs it may use.
         mem: GB it may use.
-        mounts: The data directories, and host code of a live shell; the outer before the inner.
-        live: The ones among ``mounts`` that are host code.
+        data: The data directories.
+        code: Host code of a live shell.
         network: Name of a network that exists.
-        labels: Labels for a container that stays when nobody looks after it.
+        labels: Labels for the container.
         folder: Host directory for script files of this pipeline's debug shells.
         notes: Sentences that a person should read first.
     """
@@ -57,15 +58,15 @@ class DebugPlan(Record):
     shell: str
     script: str
     env: dict[str, str] = {}
-    secrets: dict[str, str] = {}
+    secrets: dict[str, Hidden] = {}
     workdir: str | None = None
     cpu: float
     mem: float
     gpu: int = 0
     requires_docker: bool = False
     docker_run_args: tuple[str, ...] = ()
-    mounts: tuple[DebugMount, ...] = ()
-    live: tuple[DebugMount, ...] = ()
+    data: tuple[DebugMount, ...] = ()
+    code: tuple[DebugMount, ...] = ()
     network: str | None = None
     labels: dict[str, str] = {}
     folder: str

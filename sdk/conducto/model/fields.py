@@ -9,6 +9,7 @@ caller puts the node's path before it.
 from __future__ import annotations
 
 import re
+import sys
 from typing import Any, Iterable, List, Mapping, Union
 
 # One table for units; the original's grammar (a month is 30 days there, a year 365).
@@ -24,7 +25,11 @@ _SECONDS = {
     "mm": 30 * 86400.0,
     "y": 365 * 86400.0,
 }
-_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)([a-zA-Z]+)")
+#: The micro sign, and the Greek letter that looks the same: ways to write the "u" of "us".
+_MICRO = str.maketrans("\u00b5\u03bc", "uu")
+_PART = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)([a-zA-Z]+)")
+# Compared before anything is converted: an int of JSON may be too large for a float.
+_LARGEST = sys.float_info.max
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 MAX_COMMAND_BYTES = 4 * 1024 * 1024
@@ -40,7 +45,8 @@ def parse_duration(value: Union[float, str]) -> float:
     """Return the seconds that ``value`` stands for.
 
     Numbers are seconds. A string is one or more ``<number><unit>`` without blanks; units are
-    ns us ms s m h d w mm (30 days) y. A leading "-" is ignored, as in the original.
+    ns us ms s m h d w mm (30 days) y, and a Greek mu for the u. A leading "-" is ignored, as in
+    the original.
 
     Raises:
         ValueError: the text is not a duration, or the duration is not above 0.
@@ -50,14 +56,13 @@ def parse_duration(value: Union[float, str]) -> float:
     """
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         raise ValueError(f"max_time must be seconds or a text such as '1h30m', got {value!r}")
-    seconds = _parse_text(value) if isinstance(value, str) else float(value)
-    if not 0 < seconds < float("inf"):
-        raise ValueError(f"max_time must be above 0, got {value!r}")
-    return seconds
+    seconds = _parse_text(value) if isinstance(value, str) else value
+    return _positive("max_time", seconds, value)
 
 
 def _parse_text(text: str) -> float:
     body = text[1:] if text.startswith("-") else text  # removeprefix came with Python 3.9
+    body = body.translate(_MICRO)
     total, end = 0.0, 0
     for part in _PART.finditer(body):
         if part.start() != end:
@@ -86,8 +91,14 @@ def check_amount(name: str, value: Any) -> float:
     """
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise ValueError(f"{name} must be a number above 0, got {value!r}")
-    if not 0 < value < float("inf"):
-        raise ValueError(f"{name} must be above 0, got {value!r}")
+    return _positive(name, value, value)
+
+
+def _positive(name: str, value: float, written: Any) -> float:
+    if value <= 0:
+        raise ValueError(f"{name} must be above 0, got {written!r}")
+    if not value <= _LARGEST:  # true of NaN as well
+        raise ValueError(f"{name} must be a finite number, got {written!r}")
     return float(value)
 
 
@@ -130,9 +141,11 @@ def check_docker_run_args(value: Iterable[str]) -> List[str]:
     """Return ``value`` as a list of arguments for the engine.
 
     Raises:
-        ValueError: one of them is set by Conducto itself.
+        ValueError: not a list of texts, or one of them is set by Conducto itself.
     """
-    args = list(value)
+    args = [] if isinstance(value, str) else list(value)
+    if isinstance(value, str) or not all(isinstance(a, str) for a in args):
+        raise ValueError(f"docker_run_args must be a list of texts, got {value!r}")
     bad = [a for a in args if a.split("=", 1)[0] in FORBIDDEN_DOCKER_ARGS]
     if bad:
         raise ValueError(
@@ -161,6 +174,26 @@ def check_env(env: Mapping[Any, Any]) -> None:
             raise ValueError(f"env name {name!r} is not an identifier a shell can export")
         if "\0" in value:
             raise ValueError(f"env value of {name} holds a NUL character")
+        check_text(f"env value of {name}", value)
+
+
+def check_text(name: str, value: Any) -> str:
+    """Return ``value`` if it is text that can be written down.
+
+    Raises:
+        ValueError: not text, or it holds half a character (a surrogate, as in the names of
+            files that are not UTF-8).
+    """
+    if not isinstance(value, str):
+        raise ValueError(f"{name} must be text, got {value!r}")
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise ValueError(
+                f"{name} holds {value[error.start]!r}, which is not a character; remove it"
+            ) from error
+    return value
 
 
 def check_command(command: Any) -> str:
@@ -175,7 +208,7 @@ def check_command(command: Any) -> str:
         raise ValueError("command is empty; write what to run, or 'true' to run nothing")
     if "\0" in command:
         raise ValueError("command holds a NUL character, which no shell can read")
-    size = len(command.encode("utf-8", "surrogatepass"))
+    size = len(check_text("command", command).encode())
     if size > MAX_COMMAND_BYTES:
         raise ValueError(
             f"command is {size} bytes long, at most {MAX_COMMAND_BYTES} are accepted; "

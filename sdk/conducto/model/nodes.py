@@ -74,6 +74,7 @@ class NodeSpec:
         handed_down: Callbacks that the nodes below inherit.
         lazy_target: Path of the node that takes the tree this Exec prints, or None.
         awaits_tree: The node is such a target and its tree has not been generated.
+        place: Of a target with a tree: the target as it was written, which takes the next tree.
     """
 
     path: str
@@ -94,6 +95,7 @@ class NodeSpec:
     handed_down: tuple[Callback, ...] = ()
     lazy_target: str | None = None
     awaits_tree: bool = False
+    place: "NodeSpec | None" = None
     doc: str | None = None
     title: str | None = None
     tags: tuple[str, ...] = ()

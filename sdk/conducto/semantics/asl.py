@@ -84,7 +84,7 @@ def compile_residual(
         most: What one machine may hold.
 
     Raises:
-        DefinitionError: a part that cannot be divided is too large for a machine.
+        DefinitionError: a part that cannot be divided is too large for AWS.
     """
     if rest is None:
         nothing = Scope()
@@ -92,8 +92,8 @@ def compile_residual(
     loom = Loom(site.activity if resource is None else resource, site.run_machine(), ids)
     machines = []
     top = parts_of(rest, ids)
-    for stand_in in cut(top, most):
-        machines.append(_machine_of(stand_in.body, loom, site))
+    for stand_in, body in cut(top, most):
+        machines.append(_machine_of(body, loom, site))
         stand_in.machine = machines[-1].arn
     return Compiled((*machines, _machine_of(top, loom, site)))
 

@@ -125,18 +125,21 @@ class Loom:
         if part.machine is not None:
             arn = {"StateMachineArn": part.machine}
             return scope.add(part.id, self._nested(scope, arn, ok, failed))
-        failed = _after_failure(part.spec, ok, failed)
+        if part.over:  # its failure is what its parent sees: a suppression has been applied
+            return failed
+        return self._node(scope, part, ok, _after_failure(part.spec, ok, failed))
+
+    def _node(self, scope: Scope, part: Part, ok: Go, failed: Go) -> Go:
         if part.failed:
             return self._wait(scope, part, failed)
         if part.spec.awaits_tree:
             return _block(scope, part, failed)
         if part.spec.type is NodeType.EXEC:
             return self._wait(scope, part, self._exec(scope, part, ok, failed))
-        if not part.children:
+        if not part.children:  # skipped, and something of it runs
             return self._wait(scope, part, ok)
-        if part.awaited:
-            return self._beside(scope, part, ok, failed)
-        return self._group(scope, part, ok, failed)
+        lay = self._beside if part.awaited else self._group
+        return lay(scope, part, ok, failed)
 
     def _group(self, scope: Scope, part: Part, ok: Go, failed: Go) -> Go:
         serial = part.spec.type is NodeType.SERIAL
@@ -189,7 +192,7 @@ class Loom:
         if holds_back_siblings(Outcome.FAILED, stop_on_error=part.spec.stop_on_error):
             return self._chain(scope, part.children, ok, failed)
         after_failure = _after_any_failure(ok, failed)
-        if any(child.failed for child in part.children):
+        if any(_will_fail(child) for child in part.children):
             ok = failed = after_failure
         entry: Go = ok
         if len(part.children) > 1 and ok != after_failure:
@@ -224,7 +227,7 @@ class Loom:
         """
         if not child.generated:
             return self.lay(scope, child, ok, failed)
-        failed = _after_failure(child.spec, ok, failed)
+        # A suppression is the generated root's, which is not known yet: its machine applies it.
         arn = states.generated_machine(child.id)
         entry = scope.add(f"{child.id}.go", self._nested(scope, arn, ok, failed))
         if sure:
@@ -235,10 +238,12 @@ class Loom:
 
     def _parallel(self, scope: Scope, part: Part, ok: Go, failed: Go) -> Go:
         after_failure = _after_any_failure(ok, failed)
-        if any(child.failed for child in part.children):
+        if any(_will_fail(child) for child in part.children):
             ok = after_failure
         units = [[child for child in unit if not child.over] for unit in units_of(part.children)]
         units = [unit for unit in units if unit]
+        if not units:
+            return ok
         if len(units) == 1:
             return self._unit(scope, units[0], ok, after_failure)
         branches = [self._branch(unit) for unit in units]
@@ -284,6 +289,13 @@ def _after_failure(spec: NodeSpec, ok: Go, failed: Go) -> Go:
     """Return where to go on after a node failed."""
     state, _ = suppress(State.ERROR, suppress_errors=spec.suppress_errors)
     return ok if seen_by_parent(state, skipped=False) is Outcome.OK else failed
+
+
+def _will_fail(part: Part) -> bool:
+    """Return whether its parent is bound to see a failure."""
+    return part.failed and (
+        part.over or _after_failure(part.spec, End.OK, End.FAILED) is End.FAILED
+    )
 
 
 def _after_any_failure(ok: Go, failed: Go) -> Go:

@@ -76,7 +76,7 @@ def _events(state: State) -> int:
         case "Task":
             submitted = ":activity:" not in state["Resource"]
             each = 4 if submitted else 3
-            retries = sum(retry.get("MaxAttempts", 3) for retry in state.get("Retry", ()))
+            retries = sum(int(retry.get("MaxAttempts", 3)) for retry in state.get("Retry", ()))
             return 2 + each * (1 + retries)
         case "Parallel":
             return 4

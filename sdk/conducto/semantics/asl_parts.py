@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 from conducto.model.nodes import NodeSpec
 from conducto.model.states import NodeType
-from conducto.semantics.errors import DefinitionError
 from conducto.semantics.residual import Residual
 
 
@@ -35,6 +34,7 @@ class Weight(NamedTuple):
         return all(mine <= limit for mine, limit in zip(self, most, strict=True))
 
 
+NOTHING = Weight()
 #: Per machine. AWS: 1,048,576 bytes and 25,000 events; the margin is for what comes when.
 MOST = Weight(tasks=1_500, size=900_000, events=24_000, height=40)
 _EXEC = Weight(1, 560, 13, 0)
@@ -57,7 +57,7 @@ class Part:
         awaited: See `Residual`.
         generates: A Lazy's Generate: the part that takes its tree.
         generated: A Lazy's target whose Generate is left to run before it.
-        body: What runs in another machine, of which this one is the stand-in.
+        stands_in: It stands for what runs in another machine.
         machine: ARN of that machine, once it is compiled.
     """
 
@@ -68,9 +68,9 @@ class Part:
     awaited: tuple[NodeSpec, ...] = ()
     generates: "Part | None" = None
     generated: bool = False
-    body: "Part | None" = None
+    stands_in: bool = False
     machine: str | None = None
-    weight: Weight = Weight()
+    weight: Weight = NOTHING
 
     @property
     def over(self) -> bool:
@@ -119,76 +119,79 @@ def units_of(children: list[Part]) -> Iterator[list[Part]]:
             unit = []
 
 
-def cut(top: Part, most: Weight = MOST) -> list[Part]:
+class Cut(NamedTuple):
+    """What was cut out of a tree.
+
+    Attributes:
+        stand_in: The part in its place, whose `Part.machine` is to be set.
+        body: What gets a machine of its own.
+    """
+
+    stand_in: Part
+    body: Part
+
+
+def cut(top: Part, most: Weight = MOST) -> list[Cut]:
     """Cut what is too large out of ``top``, in place.
 
     Returns:
-        The parts that stand for what was cut out (`Part.body`), nested ones first; each body
-        gets a machine, and so does what remains of ``top``.
-
-    Raises:
-        DefinitionError: something that cannot be cut is too large.
+        What was cut out, nested pieces first; what remains of ``top`` is in none of them.
     """
-    stand_ins: list[Part] = []
+    cuts: list[Cut] = []
     order = [top]
     for part in order:
         order.extend(part.children)
     for part in reversed(order):
-        _cut_one(part, most, stand_ins)
-    return stand_ins
+        _cut_one(part, most, cuts)
+    return cuts
 
 
-def _cut_one(part: Part, most: Weight, stand_ins: list[Part]) -> None:
+def _cut_one(part: Part, most: Weight, cuts: list[Cut]) -> None:
     for i, child in enumerate(part.children):
         lazy = child.generates is not None or child.generated
         if child.weight.height >= most.height and not lazy:
-            part.children[i] = _outsource(part, [child], i, stand_ins)
+            part.children[i] = _outsource(part, [child], i, cuts)
     part.weight = _weigh(part)
     number = len(part.children)
     while not part.weight.fits(most):
         bundles = list(_bundles(part, most))
-        if len(bundles) == len(part.children) and all(
-            child.body is not None for child in part.children
-        ):
+        if len(bundles) == len(part.children) and all(child.stands_in for child in part.children):
             return  # what is awaited is too much by itself; the size is checked once more later
         first = number
         number += len(bundles)
         part.children = [
-            _outsource(part, bundle, first + i, stand_ins) for i, bundle in enumerate(bundles)
+            _outsource(part, bundle, first + i, cuts) for i, bundle in enumerate(bundles)
         ]
         part.weight = _weigh(part)
 
 
 def _bundles(part: Part, most: Weight) -> Iterator[list[Part]]:
-    """Yield the children in runs of neighbours, each as long as fits into one machine."""
+    """Yield the children in runs of neighbours, each as long as fits into one machine.
+
+    A unit that does not fit by itself is a run of its own; whether AWS takes it shows later.
+    """
     own = _own(part)
     bundle: list[Part] = []
-    weight = Weight()
+    weight = NOTHING
     for unit in units_of(part.children):
         more = _sum([child.weight for child in unit])
         if bundle and not _add(own, _sum([weight, more])).fits(most):
             yield bundle
-            bundle, weight = [], Weight()
+            bundle, weight = [], NOTHING
         bundle += unit
         weight = _sum([weight, more])
-        if len(unit) > 1 and not _add(own, weight).fits(most):
-            raise DefinitionError(
-                unit[0].spec.path,
-                f"the {len(unit)} nodes from here to {unit[-1].spec.path} must run in one state "
-                "machine and do not fit; put those between a Lazy's two parts into a group",
-            )
     yield bundle
 
 
-def _outsource(part: Part, bundle: list[Part], number: int, stand_ins: list[Part]) -> Part:
+def _outsource(part: Part, bundle: list[Part], number: int, cuts: list[Cut]) -> Part:
     """Return the part that stands for ``bundle``, which gets a machine."""
     # A bundle passes its failures on: what the group does about them is done once, above.
     spec = replace(part.spec, suppress_errors=False, awaits_tree=False)
     name = f"{part.id}_{number}"
     body = bundle[0] if len(bundle) == 1 else Part(name, spec, bundle)
     body.weight = _weigh(body)
-    stand_in = Part(name, spec, body=body, weight=_SUB)
-    stand_ins.append(stand_in)
+    stand_in = Part(name, spec, stands_in=True, weight=_SUB)
+    cuts.append(Cut(stand_in, body))
     return stand_in
 
 
@@ -198,7 +201,7 @@ def _weigh(part: Part) -> Weight:
 
 def _own(part: Part) -> Weight:
     """Return the weight of a part without its children, its awaited Execs included."""
-    if part.body is not None:
+    if part.stands_in:
         own = _SUB
     elif part.spec.awaits_tree:
         own = _add(_SUB, _BLOCKED)
@@ -225,6 +228,6 @@ def _add(one: Weight, other: Weight) -> Weight:
 def _sum(weights: list[Weight]) -> Weight:
     """Return the weight of neighbours: everything adds up but the height."""
     if not weights:
-        return Weight()
+        return NOTHING
     tasks, sizes, events, heights = zip(*weights, strict=True)
     return Weight(sum(tasks), sum(sizes), sum(events), max(heights))

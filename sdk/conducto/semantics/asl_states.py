@@ -24,7 +24,7 @@ HEARTBEAT_SECONDS: Final = 60
 FOREVER_SECONDS: Final = 31_536_000
 #: What a worker fails a task with when it, not the command, is at fault.
 WORKER_LOST: Final = "WorkerLost"
-#: What the task of a Lazy's Generate fails with when its parent sees no failure, but no tree either.
+#: What a Lazy's Generate fails with whose parent sees no failure, but no tree either.
 NO_TREE: Final = "NoTree"
 #: How an execution fails whose top node failed.
 NODE_FAILED: Final = "NodeFailed"

@@ -157,10 +157,14 @@ class Dispatcher:
         """Of each group that ``ticket`` counts in and that has room, put one ticket back."""
         for limit in ticket.limits:
             use = self._uses.get(limit.key)
-            while use is not None and use.aside and use.used < limit.room:
-                _, waiting = heappop(use.aside)
+            while use is not None and use.aside:
+                number, waiting = use.aside[0]
+                # By the room that the waiting one knows of: it may have been raised since.
+                if waiting.waits_for is None or not self._has_room(waiting.waits_for):
+                    break
+                heappop(use.aside)
                 if waiting.withdrawn:
                     continue
                 waiting.waits_for = None
-                heappush(self._queue, (waiting.number, waiting))
+                heappush(self._queue, (number, waiting))
                 break

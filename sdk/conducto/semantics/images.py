@@ -1,6 +1,7 @@
 """From an image as written to an image as it is built."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import count
 from typing import Any
 
 from pydantic import ValidationError
@@ -22,10 +23,15 @@ def resolve_images(written: Mapping[str, Any]) -> dict[str, ImageSpec]:
     Raises:
         DefinitionError: an image is wrong; the message names it.
     """
+    if not isinstance(written, Mapping):
+        raise DefinitionError(None, f"images must be {{name: definition}}, got {written!r}")
     return {name: _resolve_image(name, image) for name, image in written.items()}
 
 
 def _resolve_image(name: str, written: Mapping[str, Any]) -> ImageSpec:
+    if not isinstance(written, Mapping):
+        raise DefinitionError(None, f"image {name!r}: a definition is needed, got {written!r}")
+
     def either(new: str) -> Any:
         return written.get(new) or written.get(_OLD_NAMES[new])
 
@@ -45,9 +51,9 @@ def _resolve_image(name: str, written: Mapping[str, Any]) -> ImageSpec:
             copy_branch=written.get("copy_branch"),
             copies_git=bool(written.get("copy_repo") or written.get("copy_url")),
             docker_auto_workdir=written.get("docker_auto_workdir", True),
-            install_pip=tuple(either("install_pip") or ()),
-            install_npm=npm if isinstance(npm, bool) else tuple(npm),
-            install_packages=tuple(either("install_packages") or ()),
+            install_pip=_names("install_pip", either("install_pip")),
+            install_npm=npm if isinstance(npm, bool) else _names("install_npm", npm),
+            install_packages=_names("install_packages", either("install_packages")),
             install_docker=bool(either("install_docker")),
             path_map=written.get("path_map") or {},
             shell=written.get("shell") or AUTO_SHELL,
@@ -56,6 +62,12 @@ def _resolve_image(name: str, written: Mapping[str, Any]) -> ImageSpec:
         raise DefinitionError(None, f"image {name!r}: {error}") from error
     _check(image)
     return image
+
+
+def _names(field: str, given: Any) -> tuple[str, ...]:
+    if isinstance(given, str):  # each letter would be a package
+        raise TypeError(f"{field} must be a list of package names, got {given!r}")
+    return tuple(given or ())
 
 
 def _check(image: ImageSpec) -> None:
@@ -70,3 +82,40 @@ def _check(image: ImageSpec) -> None:
         raise DefinitionError(
             None, f"image {image.name!r}: must not specify copy_dir and copy_url together"
         )
+
+
+def merge_images(
+    images: Mapping[str, ImageSpec], target: str, known: Mapping[str, ImageSpec]
+) -> tuple[dict[str, ImageSpec], dict[str, str]]:
+    """Return the images that are new, and ``{name as written: name in the pipeline}``.
+
+    Args:
+        images: Those of a tree that was generated into ``target``.
+        target: Path of the node that takes the tree.
+        known: Those that the pipeline has.
+    """
+    fresh: dict[str, ImageSpec] = {}
+    names: dict[str, str] = {}
+    for name, image in images.items():
+        chosen = next(n for n in _names_for(name, target) if _suits(known.get(n), image))
+        names[name] = chosen
+        if chosen not in known:
+            fresh[chosen] = _named(image, chosen)
+    return fresh, names
+
+
+def _names_for(name: str, target: str) -> Iterator[str]:
+    """Yield names an image may get: an earlier tree of the same target may have taken some."""
+    yield name
+    yield f"{name}@{target}"
+    for number in count(2):
+        yield f"{name}@{target}@{number}"
+
+
+def _suits(taken: ImageSpec | None, image: ImageSpec) -> bool:
+    """Return whether a name is free, or taken by the same definition."""
+    return taken is None or _named(taken, image.name) == image
+
+
+def _named(image: ImageSpec, name: str) -> ImageSpec:
+    return image.model_copy(update={"name": name})

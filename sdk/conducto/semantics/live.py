@@ -131,9 +131,9 @@ class LiveGroup(LiveNode):
         self.tally = Tally([], serial=False, stop_on_error=False)
         self.told = self.standing()
 
-    def standing(self) -> tuple[State, bool, bool, Cause | None]:
-        """What others are told of it."""
-        return self.state, self.warning, self.skipped, self.cause
+    def standing(self) -> tuple[State, bool, bool, Cause | None, int]:
+        """What others are told of it; a new try counts although nothing else may differ."""
+        return self.state, self.warning, self.skipped, self.cause, self.tries
 
     def in_flight(self) -> bool:
         """Whether an Exec below is queued or running."""
@@ -380,7 +380,9 @@ class LiveTree:
             self._forget(node)
         self._graft(specs, parent, position)
         new = self.nodes[target]
-        new.skipped = old.skipped or new.skipped
+        # A person's skip or unskip of the place outlasts its trees; a tree's own skip does not.
+        if new.spec.skip == old.spec.skip:
+            new.skipped = old.skipped
         for node in reversed(list(self.subtree(new))):
             if isinstance(node, LiveGroup):
                 node.rebuild()

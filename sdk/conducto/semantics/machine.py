@@ -213,6 +213,10 @@ class _Step:
         if group.state is State.RUNNING:
             self.commands.append(ev.StartTimer(group.path, limit))
         elif before is State.RUNNING:
+            self._stop_clock(group)
+
+    def _stop_clock(self, group: LiveGroup) -> None:
+        if group.spec.max_time is not None:
             self.commands.append(ev.CancelTimer(group.path))
 
     def _expire(self, node: LiveNode) -> None:
@@ -280,8 +284,12 @@ class _Step:
         self.tree.refresh(target)
 
     def _discard(self, target: LiveNode) -> None:
-        if not isinstance(target, LiveGroup) or not target.discarding:
-            return
+        if not isinstance(target, LiveGroup) or self.tree.nodes.get(target.path) is not target:
+            return  # an earlier notice of the same event did it
+        for node in self.tree.subtree(target):
+            # What others know of it is what a timer was started for.
+            if isinstance(node, LiveGroup) and node.told[0] is State.RUNNING:
+                self._stop_clock(node)
         self.commands.append(ev.Discard(target.path))
         self.tree.replace(target.path, {target.path: _emptied(target.spec)})
         generate = next(
@@ -321,6 +329,8 @@ class _Step:
     def _modify(self, node: LiveNode, spec: NodeSpec) -> None:
         if isinstance(node, LiveGroup) and node.spec.awaits_tree:
             spec = _emptied(spec)  # what a Lazy's target is like was never its own to say
+        if spec.max_concurrent != node.spec.max_concurrent:
+            self._withdraw_below(node)  # what waits for room does so by the old number
         node.spec = spec
         if isinstance(node, LiveGroup):
             node.rebuild()
@@ -371,7 +381,8 @@ def _failed_exec(node: LiveNode) -> bool:
 
 
 def _emptied(target: NodeSpec) -> NodeSpec:
-    return replace(target, type=NodeType.PARALLEL, children=(), awaits_tree=True)
+    written = target if target.place is None else target.place
+    return replace(written, type=NodeType.PARALLEL, children=(), awaits_tree=True)
 
 
 def _skips_below(group: LiveGroup) -> bool:

@@ -94,7 +94,7 @@ def _kept(node: LiveGroup, left: dict[str, Residual | None]) -> list[Residual]:
         rest = left[child.path]
         if rest is not None:
             kept.append(rest)
-        if stops and rest is not None and rest.failed:
+        if stops and child.seen() is Outcome.FAILED:
             break
     return kept
 

@@ -5,7 +5,7 @@ every value, and hands down what is inherited. Whatever is wrong is said with th
 before anything runs.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -20,16 +20,14 @@ from conducto.model.nodes import (
     child_path,
 )
 from conducto.model.states import NodeType
+from conducto.semantics import callbacks as cb
 from conducto.semantics.errors import DefinitionError
-from conducto.semantics.images import resolve_images
+from conducto.semantics.images import merge_images, resolve_images
 from conducto.semantics.pools import SHARED, PoolKind, kind_of, owner_of, pool_below, pool_of_exec
-from conducto.semantics.rules import RETRIES
 
 ENV_PREFIX: Final = "__env__"
-LAZY_CALLBACK: Final = "deserialize_into_node"
 #: Name of the one child that a Lazy's target gets when the generated root is an Exec.
 SINGLE: Final = "exec"
-_EVENTS = {"worker_error": "killed"}
 
 Form = Mapping[str, Any]
 #: What a person changed since: ``{path: {key of the wire form: value}}``. None takes the written
@@ -73,7 +71,7 @@ def resolve(form: Form, edits: Edits | None = None) -> Pipeline:
     Raises:
         DefinitionError: something is wrong; the message begins with the node's path.
     """
-    images = resolve_images(form.get("images", {}))
+    images = _images_of(form)
     top = _Inherited(
         Placement("", fields.DEFAULT_CPU, fields.DEFAULT_MEM),
         {},
@@ -99,12 +97,13 @@ def resolve_generated(
     Raises:
         DefinitionError: the generated tree is wrong.
     """
-    images, names = _merge_images(form, target, pipeline.images)
-    renamed = _rename_images(form, names)
-    resolver = _Resolver(renamed, {**pipeline.images, **images}, edits)
+    images, names = merge_images(_images_of(form), target, pipeline.images)
+    resolver = _Resolver(form, {**pipeline.images, **images}, edits, names)
     old = pipeline.nodes[target]
+    if old.place is not None:  # an earlier tree's parameters are gone with that tree
+        old = old.place
     nodes = resolver.nodes(target, _inherited_at(old, pipeline.nodes))
-    nodes[target] = replace(nodes[target], skip=nodes[target].skip or old.skip)
+    nodes[target] = replace(nodes[target], skip=nodes[target].skip or old.skip, place=old)
     _check_lazy_targets(nodes)
     in_context = kind_of(old.pool) is PoolKind.CONTEXT
     _check_contexts({**pipeline.nodes, **nodes} if in_context else nodes)
@@ -138,37 +137,50 @@ class _Resolver:
     """One walk over a launch form."""
 
     def __init__(
-        self, form: Form, images: Mapping[str, ImageSpec], edits: Edits | None = None
+        self,
+        form: Form,
+        images: Mapping[str, ImageSpec],
+        edits: Edits | None = None,
+        image_names: Mapping[str, str] | None = None,
     ) -> None:
         self._images = images
+        names = {} if image_names is None else image_names
         self._edits: Edits = {} if edits is None else edits
         try:
-            self._written = {node["id"]: node for node in form["nodes"]}
+            self._written = {node["id"]: _renamed(node, names) for node in form["nodes"]}
             self._root = form["nodes"][0]["id"]
             self._children: dict[str, list[tuple[str, str]]] = {}
             for parent, child, name in form["edges"]:
                 self._children.setdefault(parent, []).append((child, name))
         except (KeyError, IndexError, TypeError, ValueError) as error:
             raise DefinitionError(None, f"not a serialised tree: {error!r}") from error
+        if len(self._written) < len(form["nodes"]):
+            raise DefinitionError(None, "not a serialised tree: two nodes have the same id")
         self._placements: dict[Placement, Placement] = {}
 
     def nodes(self, top: str, inherited: _Inherited) -> dict[str, NodeSpec]:
         """Return ``{path: node}`` in definition order, the root at ``top``."""
         resolved: dict[str, NodeSpec] = {}
         stack = [(self._root, top, inherited)]
-        seen = 0
+        seen: set[str] = set()
         while stack:
             node_id, path, above = stack.pop()
-            seen += 1
-            if seen > len(self._written):
-                raise DefinitionError(path, "the tree has a cycle, or a node with two parents")
             try:
+                if node_id in seen:
+                    raise DefinitionError(path, "the tree has a cycle, or a node with two parents")
+                seen.add(node_id)
                 spec, below = self._node(node_id, path, above)
             except (ValueError, TypeError) as error:
                 raise DefinitionError(path, str(error)) from error
+            except (AttributeError, LookupError) as error:
+                raise DefinitionError(path, f"not a serialised node: {error!r}") from error
             resolved[path] = spec
             for child, name in reversed(self._children.get(node_id, [])):
                 stack.append((child, child_path(path, name), below))
+        if len(seen) < len(self._written):
+            raise DefinitionError(
+                None, "the tree has nodes that its root does not reach; give each one parent"
+            )
         return resolved if top == "/" else _as_target(resolved, top)
 
     def _node(self, node_id: str, path: str, above: _Inherited) -> tuple[NodeSpec, _Inherited]:
@@ -185,14 +197,17 @@ class _Resolver:
         context = written.get("container_reuse_context")
         if context is not None:
             fields.check_reuse_context(context)
-        own, handed_down = _callbacks(written)
+        own = cb.own_callbacks(written)
+        handed_down = cb.handed_down(own) + above.callbacks
         placement = self._placement(written, above.placement)
         env = _env(written, above.env)
         is_exec = kind is NodeType.EXEC
         where = pool_of_exec if is_exec else pool_below
         pool = where(path, context, above.pool)
         max_time = above.max_time if own_time is None else own_time
-        inherited = above.callbacks if is_exec else _telling(above.callbacks)
+        about = (
+            own + above.callbacks if is_exec else cb.about_group(own) + cb.telling(above.callbacks)
+        )
         snapshot = bool(written.get("snapshot_on_error", above.snapshot_on_error))
         spec = NodeSpec(
             path=path,
@@ -209,19 +224,18 @@ class _Resolver:
             stop_on_error=bool(written.get("stop_on_error", True)),
             suppress_errors=bool(written.get("suppress_errors")),
             snapshot_on_error=snapshot,
-            callbacks=(own if is_exec else _for_group(own)) + inherited,
-            handed_down=above.callbacks if is_exec else handed_down + above.callbacks,
-            lazy_target=_lazy_target(written, path),
-            doc=written.get("doc"),
-            title=written.get("title"),
-            tags=tuple(written.get("tags") or ()),
-            file=written.get("file"),
+            callbacks=about,
+            handed_down=above.callbacks if is_exec else handed_down,
+            lazy_target=cb.lazy_target(written, path),
+            doc=_text(written, "doc"),
+            title=_text(written, "title"),
+            tags=tuple(fields.check_text("tag", tag) for tag in written.get("tags") or ()),
+            file=_text(written, "file"),
             line=written.get("line"),
         )
         if is_exec:
             self._check_image(placement)
-        callbacks = handed_down + above.callbacks
-        return spec, _Inherited(placement, env, max_time, pool, callbacks, snapshot)
+        return spec, _Inherited(placement, env, max_time, pool, handed_down, snapshot)
 
     def _placement(self, written: Form, above: Placement) -> Placement:
         changes: dict[str, Any] = {}
@@ -253,6 +267,12 @@ class _Resolver:
             )
 
 
+def _images_of(form: Form) -> dict[str, ImageSpec]:
+    if not isinstance(form, Mapping):
+        raise DefinitionError(None, f"not a serialised tree: {type(form).__name__}")
+    return resolve_images(form.get("images") or {})
+
+
 def _type(written: Form) -> NodeType:
     try:
         return NodeType(str(written.get("type")))
@@ -269,6 +289,12 @@ def _check_children(kind: NodeType, names: tuple[str, ...]) -> None:
     for name in names:
         if not name or "/" in name or "\0" in name:
             raise ValueError(f"a child's name may not be empty or hold '/' or NUL, got {name!r}")
+        fields.check_text("a child's name", name)
+
+
+def _text(written: Form, name: str) -> str | None:
+    value = written.get(name)
+    return None if value is None else fields.check_text(name, value)
 
 
 def _edited(written: Form, edit: Mapping[str, Any] | None) -> Form:
@@ -300,51 +326,24 @@ def _max_concurrent(written: Form, *, is_exec: bool) -> int | None:
     return fields.check_max_concurrent(value)
 
 
-def _callbacks(written: Form) -> tuple[tuple[Callback, ...], tuple[Callback, ...]]:
-    """Return a node's own callbacks, and those of them that it hands down."""
-    own: list[Callback] = []
-    for event, (name, arguments, *_) in written.get("callbacks") or ():
-        if name == LAZY_CALLBACK:
-            continue
-        kept = {k: v for k, v in arguments.items() if k not in ("inherited", "user_display")}
-        inherited = bool(arguments.get("inherited"))
-        own.append(Callback(_EVENTS.get(event, event), name, kept, inherited))
-    return tuple(own), tuple(c for c in own if c.inherited)
-
-
-def _for_group(own: tuple[Callback, ...]) -> tuple[Callback, ...]:
-    """Return the callbacks of a group that are about itself.
-
-    One that retries and is handed down is about the Execs below.
-    """
-    return tuple(c for c in own if not (c.inherited and c.name in RETRIES))
-
-
-def _telling(callbacks: tuple[Callback, ...]) -> tuple[Callback, ...]:
-    """Return the callbacks that a group inherits.
-
-    One that retries is inherited by Execs only: on every group of the way it would multiply.
-    """
-    return tuple(c for c in callbacks if c.name not in RETRIES)
-
-
-def _lazy_target(written: Form, path: str) -> str | None:
-    for event, (name, arguments, *_) in written.get("callbacks") or ():
-        if name == LAZY_CALLBACK and event == "done":
-            target = str(arguments["target"])
-            return child_path(path.rpartition("/")[0] or "/", target.rpartition("/")[2])
-    return None
-
-
 def _check_lazy_targets(nodes: dict[str, NodeSpec]) -> None:
     """Mark the targets of Lazy nodes as awaiting their trees."""
+    generates: dict[str, str] = {}
     for node in list(nodes.values()):
         if node.lazy_target is None:
             continue
         target = nodes.get(node.lazy_target)
-        if target is None or target.type is NodeType.EXEC:
+        if target is None or target.type is NodeType.EXEC or target.path in ancestors(node.path):
             raise DefinitionError(
-                node.path, f"the target of Lazy, {node.lazy_target}, is not there"
+                node.path,
+                f"no group {node.lazy_target} is beside it to take the tree it prints; "
+                "use co.Lazy, which makes both",
+            )
+        other = generates.setdefault(target.path, node.path)
+        if other != node.path:
+            raise DefinitionError(
+                node.path,
+                f"prints a tree for {target.path}, and so does {other}; give each its own co.Lazy",
             )
         nodes[target.path] = replace(target, awaits_tree=True)
 
@@ -389,7 +388,7 @@ def _as_target(resolved: dict[str, NodeSpec], top: str) -> dict[str, NodeSpec]:
         children=(SINGLE,),
         command="",
         max_time=None,
-        callbacks=(),
+        callbacks=cb.telling(root.handed_down),
         lazy_target=None,
         reuse_context=None,
     )
@@ -406,30 +405,8 @@ def _inherited_at(old: NodeSpec, nodes: Mapping[str, NodeSpec]) -> _Inherited:
     )
 
 
-def _merge_images(
-    form: Form, target: str, known: Mapping[str, ImageSpec]
-) -> tuple[dict[str, ImageSpec], dict[str, str]]:
-    """Return the images that are new, and ``{name in the form: name in the pipeline}``."""
-    fresh: dict[str, ImageSpec] = {}
-    names: dict[str, str] = {}
-    for name, image in resolve_images(form.get("images", {})).items():
-        taken = known.get(name)
-        same = taken is not None and replace_name(taken, name) == image
-        names[name] = name if taken is None or same else f"{name}@{target}"
-        if not same:
-            fresh[names[name]] = replace_name(image, names[name])
-    return fresh, names
-
-
-def replace_name(image: ImageSpec, name: str) -> ImageSpec:
-    """Return the same image under another name."""
-    return image.model_copy(update={"name": name})
-
-
-def _rename_images(form: Form, names: Mapping[str, str]) -> Form:
-    def renamed() -> Iterator[Form]:
-        for node in form.get("nodes", ()):
-            name = node.get("image_name")
-            yield {**node, "image_name": names.get(name, name)} if name is not None else node
-
-    return {**form, "nodes": list(renamed())}
+def _renamed(node: Form, names: Mapping[str, str]) -> Form:
+    name = node.get("image_name")
+    if name is None or names.get(name, name) == name:
+        return node
+    return {**node, "image_name": names[name]}

@@ -129,4 +129,5 @@ def _parse_body(operation: AnyOperation, body: bytes, media_type: str | None) ->
     try:
         return operation.body.model_validate_json(body)
     except ValidationError as error:
-        raise problems.invalid_request(error, "body") from error
+        quoting = not operation.private
+        raise problems.invalid_request(error, "body", quoting=quoting) from error

@@ -31,6 +31,8 @@ from conducto.model.calls import (
     PipelineParams,
     TreeParams,
 )
+from conducto.model.debug import DebugPlan, DebugRequest
+from conducto.model.secret_calls import DeleteSecrets, PutSecrets, SecretList
 from conducto.service.port import Pipelines
 
 P = TypeVar("P", bound=Record)
@@ -94,6 +96,26 @@ async def control(
 ) -> ControlResult:
     """Carry out an order."""
     return await pipelines.control(call.params.id, call.body)
+
+
+async def list_secrets(pipelines: Pipelines, _call: Call[NoParams, None]) -> SecretList:
+    """Every secret, without values."""
+    return await pipelines.secrets()
+
+
+async def put_secrets(pipelines: Pipelines, call: Call[NoParams, PutSecrets]) -> SecretList:
+    """Store secrets."""
+    return await pipelines.put_secrets(call.body)
+
+
+async def delete_secrets(pipelines: Pipelines, call: Call[NoParams, DeleteSecrets]) -> SecretList:
+    """Delete secrets."""
+    return await pipelines.delete_secrets(call.body)
+
+
+async def debug(pipelines: Pipelines, call: Call[PipelineParams, DebugRequest]) -> DebugPlan:
+    """What a debug shell for an attempt needs, secrets included."""
+    return await pipelines.debug(call.params.id, call.body)
 
 
 async def get_agent(pipelines: Pipelines, _call: Call[NoParams, None]) -> AgentStatus:

@@ -13,7 +13,9 @@ from conducto.model.api import (
     PipelineSummary,
     TreePage,
 )
+from conducto.model.debug import DebugPlan, DebugRequest
 from conducto.model.records import AttemptRecord
+from conducto.model.secret_calls import DeleteSecrets, PutSecrets, SecretList
 
 
 class NotFoundError(Exception):
@@ -62,8 +64,20 @@ class Pipelines(Protocol):
     async def control(self, pipeline_id: str, request: ControlRequest) -> ControlResult:
         """Carry out an order on a set of nodes, all or nothing."""
 
+    async def debug(self, pipeline_id: str, request: DebugRequest) -> DebugPlan:
+        """The container of a debug shell for an attempt; its image and network are there."""
+
     def events(self, pipeline_id: str, cursor: int) -> AsyncIterator[EventBatch]:
         """Changes after ``cursor``, then live ones; at most four batches a second."""
+
+    async def secrets(self) -> SecretList:
+        """Every secret, without values."""
+
+    async def put_secrets(self, request: PutSecrets) -> SecretList:
+        """Store secrets over those of the same name, all or nothing."""
+
+    async def delete_secrets(self, request: DeleteSecrets) -> SecretList:
+        """Delete secrets; one that is not there is no error."""
 
     async def status(self) -> AgentStatus:
         """The process itself."""

@@ -88,12 +88,13 @@ def _internal_problem(error: Exception) -> Problem:
     )
 
 
-def invalid_request(error: ValidationError, where: str) -> ProblemError:
+def invalid_request(error: ValidationError, where: str, *, quoting: bool = True) -> ProblemError:
     """Return the problem of a request that does not fit its model.
 
     Args:
         error: What pydantic found.
         where: ``query`` or ``body``.
+        quoting: Say what was given instead.
     """
     found = error.errors(include_url=False, include_context=False)
     if found[0]["type"] == "json_invalid":
@@ -103,7 +104,8 @@ def invalid_request(error: ValidationError, where: str) -> ProblemError:
     sentences = []
     for item in found:
         field = ".".join([where, *map(str, item["loc"])])
-        value = "" if item["type"] == "missing" else f", got {_clip(item['input'])}"
+        unsaid = not quoting or item["type"] == "missing"
+        value = "" if unsaid else f", got {_clip(item['input'])}"
         sentences.append(f"{field}: {item['msg'][:1].lower()}{item['msg'][1:]}{value}")
     return ProblemError(
         Problem(title="invalid request", status=422, detail="; ".join(sentences[:5]))

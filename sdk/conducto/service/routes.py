@@ -25,12 +25,14 @@ WEBSOCKET = "WEBSOCKET"
 
 
 class Permission(StrEnum):
-    """What a caller must be allowed to do."""
+    """What a caller must be allowed to do; ``debug`` is ``change_state`` and ``secrets`` in one."""
 
     READ = "read"
     LAUNCH = "launch"
     CHANGE_STATE = "change_state"
     AGENT = "agent"
+    SECRETS = "secrets"
+    DEBUG = "debug"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,11 @@ ROUTES: tuple[AnyRoute, ...] = (
     Route(calls.LOG, Permission.READ, handlers.read_log),
     Route(calls.IMAGE_LOG, Permission.READ, handlers.read_image_log),
     Route(calls.CONTROL, Permission.CHANGE_STATE, handlers.control),
+    Route(calls.DEBUG, Permission.DEBUG, handlers.debug),
     StreamRoute(calls.EVENTS, Permission.READ, handlers.events),
+    Route(calls.SECRETS, Permission.SECRETS, handlers.list_secrets),
+    Route(calls.PUT_SECRETS, Permission.SECRETS, handlers.put_secrets),
+    Route(calls.DELETE_SECRETS, Permission.SECRETS, handlers.delete_secrets),
     Route(calls.AGENT_STATUS, Permission.READ, handlers.get_agent),
 )
 

@@ -196,7 +196,7 @@ class FakeWorker:
         if "\0" in job.script:
             raise ValueError("a command cannot hold a NUL character: a shell cannot read it")
         if self._lost is not None:
-            return _exit(Outcome(None, cause=Cause.WORKER_LOST, message=self._lost))
+            return self._exit(Outcome(None, cause=Cause.WORKER_LOST, message=self._lost))
         self._engine.ran.append(Ran(self.name, job))
         outcome = self._outcome = self._engine.outcome(self.spec, job)
         self._ended = asyncio.get_running_loop().create_future()
@@ -212,7 +212,7 @@ class FakeWorker:
             end = await self._ended
         finally:
             self.job = self._ended = None
-        return _exit(outcome if end is None else end)
+        return self._exit(outcome if end is None else end)
 
     async def stop(self) -> None:
         """End the running command with its `Outcome.stopped_code`."""
@@ -246,10 +246,15 @@ class FakeWorker:
         self._lost = message
         self.end(Outcome(None, cause=Cause.WORKER_LOST, message=message))
 
-
-def _exit(outcome: Outcome) -> "Exit":
-    result: Exit = _ports().Exit(outcome.code, outcome.cause, outcome.message, outcome.peak_memory)
-    return result
+    def _exit(self, outcome: Outcome) -> "Exit":
+        result: Exit = _ports().Exit(
+            outcome.code,
+            outcome.cause,
+            outcome.message,
+            outcome.peak_memory,
+            engine_gone=outcome.cause is Cause.WORKER_LOST and self._engine.gone is not None,
+        )
+        return result
 
 
 def _ports() -> ModuleType:

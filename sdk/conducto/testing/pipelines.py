@@ -23,11 +23,15 @@ from conducto.model.api import (
     PipelineSummary,
     TreePage,
 )
+from conducto.model.debug import DebugPlan, DebugRequest
 from conducto.model.records import AttemptRecord, ImageRecord, PipelineRecord
+from conducto.model.secret_calls import DeleteSecrets, PutSecrets, SecretList
 from conducto.model.states import IN_FLIGHT, STATE_OF_CAUSE, Cause, NodeType, State
 from conducto.semantics.errors import DefinitionError
 from conducto.service.port import NotFoundError, RefusedError
 from conducto.testing.pipeline_state import PipelineState, next_attempts, ordered
+from conducto.testing.secrets import MemorySecrets
+from conducto_local.secrets import answers
 
 _IN_FLIGHT_OR_PENDING = IN_FLIGHT | {State.PENDING}
 
@@ -42,6 +46,8 @@ class FakePipelines:
     Attributes:
         orders: ``(pipeline id, request)`` of every control call that was accepted.
         launches: Every launch that was accepted.
+        shells: ``(pipeline id, request)`` of every debug shell that was planned.
+        secret_store: What `put_secrets` stored.
     """
 
     def __init__(
@@ -49,6 +55,8 @@ class FakePipelines:
     ) -> None:
         self.orders: list[tuple[str, ControlRequest]] = []
         self.launches: list[LaunchRequest] = []
+        self.shells: list[tuple[str, DebugRequest]] = []
+        self.secret_store = MemorySecrets()
         self._nodes_of = _plain_nodes if nodes_of is None else nodes_of
         self._pipelines: dict[str, PipelineState] = {}
         self._lock = threading.RLock()
@@ -229,6 +237,27 @@ class FakePipelines:
         paths = tuple(node.path for node in nodes)
         return ControlResult(affected=len(paths), paths=paths)
 
+    async def debug(self, pipeline_id: str, request: DebugRequest) -> DebugPlan:
+        """A plan of which only the node and its command are true."""
+        with self._lock:
+            pipeline = self._find(pipeline_id)
+            node = _node(pipeline, request.path)
+            if request.attempt is not None:
+                _attempt(node, request.attempt)
+            number = node.attempts[-1].number if node.attempts else None
+            self.shells.append((pipeline.record.id, request))
+        return DebugPlan(  # noqa: S604 (a shell's path)
+            pipeline=pipeline.record.id,
+            path=node.path,
+            attempt=number if request.attempt is None else request.attempt,
+            image="debian",
+            shell="/bin/sh",
+            script=f"#!/bin/sh\n{node.command}\n",
+            cpu=1,
+            mem=1,
+            folder="/nowhere",
+        )
+
     async def events(self, pipeline_id: str, cursor: int) -> AsyncIterator[EventBatch]:
         """Changes after ``cursor``, then live ones, each batch as soon as there is one."""
         with self._lock:
@@ -253,6 +282,18 @@ class FakePipelines:
                 news.clear()
         finally:
             pipeline.readers.discard(ring)
+
+    async def secrets(self) -> SecretList:
+        """Every secret, without values."""
+        return answers.listing(self.secret_store)
+
+    async def put_secrets(self, request: PutSecrets) -> SecretList:
+        """Store secrets in memory."""
+        return answers.put(self.secret_store, request)
+
+    async def delete_secrets(self, request: DeleteSecrets) -> SecretList:
+        """Delete secrets."""
+        return answers.delete(self.secret_store, request)
 
     async def status(self) -> AgentStatus:
         """A process that does not exist."""

@@ -118,7 +118,7 @@ class MemoryStore:
     def snapshots(self, pipeline_id: str) -> list[AttemptRecord]:
         """Return the attempts that have a snapshot, the one that ended first first."""
         kept = [each for each in self.attempts(pipeline_id) if each.snapshot is not None]
-        return sorted(kept, key=lambda each: each.ended if each.ended is not None else 0.0)
+        return sorted(kept, key=lambda each: (each.ended is None, each.ended or 0.0))
 
     def newest_attempts(self, pipeline_id: str, below: str = "/") -> dict[str, int]:
         """Return ``{path: number of its newest attempt}`` of a subtree."""

@@ -29,7 +29,7 @@ class LaunchOptions:
         public: Whoever has the link may look at it.
         profile: Profile to launch with, or None for the default.
         argv: The command line, program first.
-        snapshot_on_error: Keep the containers of commands that fail, as the parameter of nodes does.
+        snapshot_on_error: What the parameter of nodes says, for the whole tree.
         k8s: The cloud is a Kubernetes cluster.
     """
 

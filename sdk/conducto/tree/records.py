@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     Edge = List[str]
 
 ENV = "__env__"
-_FLAGS = ("skip", "suppress_errors", "requires_docker", "snapshot_on_error")  # any value that is true in Python
+# Any value that is true in Python.
+_FLAGS = ("skip", "suppress_errors", "requires_docker", "snapshot_on_error")
 _PLAIN = ("doc", "title", "tags", "container_reuse_context")
 _LATER = ("max_time", "max_concurrent", "callback_data", "snapshot_on_error")
 

@@ -83,14 +83,10 @@ _RULES: Tuple[Tuple[str, Callable[[Any], object]], ...] = (
     ("_max_concurrent", fields.check_max_concurrent),
     ("container_reuse_context", fields.check_reuse_context),
     ("_docker_run_args", fields.check_docker_run_args),
-    ("doc", lambda value: _check_text("doc", value)),
-    ("title", lambda value: _check_text("title", value)),
+    ("doc", lambda value: fields.check_text("doc", value)),
+    ("title", lambda value: fields.check_text("title", value)),
+    ("name", lambda value: fields.check_text("name", value)),
 )
-
-
-def _check_text(name: str, value: Any) -> None:
-    if not isinstance(value, str):
-        raise ValueError(f"{name} must be text, got {value!r}")  # noqa: TRY004 (one type for all)
 
 
 def _check_values(node: Node) -> None:

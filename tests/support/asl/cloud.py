@@ -11,12 +11,14 @@ and started, and Execs that run are joined by the new graph when it comes to the
 
 from __future__ import annotations
 
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from conducto.model.nodes import Pipeline
-from conducto.model.states import IN_FLIGHT, State
+from conducto.model.states import IN_FLIGHT, NodeType, State
 from conducto.semantics import events as ev
 from conducto.semantics.asl import compile_residual
+from conducto.semantics.asl_lint import problems
 from conducto.semantics.asl_parts import MOST
 from conducto.semantics.asl_site import Site, execution_input, node_id
 from conducto.semantics.asl_states import NO_TREE
@@ -24,10 +26,10 @@ from conducto.semantics.live import LiveGroup, LiveTree
 from conducto.semantics.machine import advance, settled
 from conducto.semantics.residual import residual
 from conducto.semantics.rules import Outcome
-from support.asl.port import TaskGone
+from support.asl.port import TaskGoneError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from conducto.model.nodes import NodeSpec
     from conducto.model.states import Cause
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from support.asl.port import Engine, Offer
 
 SITE = Site("us-east-1", "123456789012")
+_RUNS = count(1)  # no two pipelines of a process share a run
 CANCELLED = "Cancelled"
 FAILED = "ExitCode"
 
@@ -107,6 +110,7 @@ class Cloud:
     def generate(self, path: str, nodes: Mapping[str, NodeSpec]) -> None:
         """A worker posts the tree that a Lazy printed."""
         self._planned |= set(nodes)
+        self._met -= set(nodes)  # the tree before had nodes of the same paths, perhaps
         self._take_in(ev.TreeGenerated(path, nodes), path)
 
     def finish(self, path: str, cause: Cause | None, **measured: float) -> None:
@@ -140,17 +144,29 @@ class Cloud:
             about: Nodes whose own retry or skip is no news to the graph.
         """
         outdated = False
+        expired = self._expired()
         for command in advance(self.tree, event):
             if isinstance(command, ev.EndAttempt):
-                self.history.append(
-                    (command.path, command.attempt, command.state, command.cause)
-                )
-            elif isinstance(command, ev.Enqueue) and command.path not in about:
-                outdated |= command.path in self._met or command.path not in self._planned
+                self.history.append((command.path, command.attempt, command.state, command.cause))
+            elif isinstance(command, ev.Enqueue):
+                outdated |= not self._leads_to(command.path, about)
+        for change in self.tree.take_changes():
+            taken_back = change.type is NodeType.EXEC and change.state is State.PENDING
+            outdated |= taken_back and change.path in self._met.difference(about)
         skipped = {n.path for n in self.tree.nodes.values() if n.skipped}
         outdated |= not skipped <= self._skipped.union(about)
         self._skipped = skipped
-        return outdated
+        return outdated or not expired <= self._expired()
+
+    def _expired(self) -> set[str]:
+        groups = (n for n in self.tree.nodes.values() if isinstance(n, LiveGroup))
+        return {group.path for group in groups if group.expired}
+
+    def _leads_to(self, path: str, about: tuple[str, ...]) -> bool:
+        """Return whether the graph that runs waits for an Exec, or will come to it."""
+        if path in about:
+            return any(not offer.data.get("w") for offer in self._held.get(path, ()))
+        return path in self._planned and path not in self._met
 
     def _answer_held(self) -> None:
         for path in list(self._held):
@@ -196,7 +212,7 @@ class Cloud:
         self._met = set()
         if not self.tree.armed or settled(self.tree):
             return
-        self._run = f"run-{len(self.executions) + 1}"
+        self._run = f"run-{next(_RUNS)}"
         rest = residual(self.tree)
         self._planned = set() if rest is None else {spec.path for spec in rest.execs()}
         self._open = self.engine.start(self._compile(self.tree.root), execution_input(self._run))
@@ -205,6 +221,7 @@ class Cloud:
     def _compile(self, top: LiveNode) -> str:
         compiled = compile_residual(residual(self.tree, top), SITE, most=self.most)
         for machine in compiled.machines:
+            assert problems(machine.definition, machine.name) == []
             self.engine.create(machine)
         return compiled.top.arn
 
@@ -228,16 +245,11 @@ class Cloud:
     def _succeed(self, token: str, output: Mapping[str, Any]) -> None:
         try:
             self.engine.succeed(token, output)
-        except TaskGone:
+        except TaskGoneError:
             return  # its execution was stopped; the report has been taken in all the same
 
     def _fail(self, token: str, error: str) -> None:
         try:
             self.engine.fail(token, error)
-        except TaskGone:
+        except TaskGoneError:
             return
-
-
-def states_of(tree: LiveTree) -> Iterable[Any]:
-    """Return the records of all nodes, in definition order."""
-    return [tree.state_of(node) for node in tree.nodes.values()]

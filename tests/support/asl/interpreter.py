@@ -15,7 +15,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from support.asl.paths import PathError, evaluate, look_up, put
-from support.asl.port import Offer, TaskGone
+from support.asl.port import Offer, TaskGoneError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -266,7 +266,7 @@ class Interpreter:
     def _take(self, token: str) -> _Visit:
         visit = self._tasks.pop(token, None)
         if visit is None or not visit.scope.open:
-            raise TaskGone(token)
+            raise TaskGoneError(token)
         return visit
 
     def _returned(self, visit: _Visit, result: Any) -> None:

@@ -7,12 +7,11 @@ sides are compared after every move.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import TYPE_CHECKING, Any
 
 from conducto.model.nodes import Pipeline
-from conducto.model.states import IN_FLIGHT, State
 from conducto.semantics import events as ev
 from conducto.semantics.asl_parts import MOST, Weight
 from conducto.semantics.machine import settled
@@ -37,7 +36,6 @@ class Game:
 
     Attributes:
         moves: What was done, for the message of a failure.
-        nested: Generated trees may hold Lazy nodes.
         patience: Seconds that the cloud's interpreter may take to catch up.
     """
 
@@ -45,7 +43,6 @@ class Game:
     cloud: Any
     rng: Random
     patience: float = 0.0
-    nested: bool = False
     moves: list[str] = field(default_factory=list)
 
     def send(self, event: ev.Event) -> None:
@@ -78,7 +75,7 @@ class Game:
     def _generated(self, target: str) -> dict[str, Any]:
         specs = {n.path: n.spec for n in self.local.tree.nodes.values()}
         here = Pipeline(specs, self.local.pipeline.images)
-        tree = random_tree(self.rng, leaves=4, plain=True, lazies=self.nested)
+        tree = random_tree(self.rng, leaves=4, plain=True, lazies=self.rng.random() < 0.3)
         return resolve_generated(form(tree), target, here).nodes
 
     def run_out(self, cause: Callable[[Random], Cause | None] = random_cause) -> None:
@@ -135,14 +132,20 @@ def _differences(here: dict[str, Any], there: dict[str, Any]) -> str:
     )
 
 
+def game_of(tree: dict[str, Any], engine: Engine, most: Weight = MOST, seed: int = 0) -> Game:
+    """Return a game on a tree that a test wrote, not begun."""
+    resolved = pipeline(tree)
+    return Game(Driver(resolved, armed=False), Cloud(resolved, engine, most), Random(seed))
+
+
 def new_game(
     seed: int, engine: Engine, *, cloud: type = Cloud, plain: bool = False, patience: float = 0.0
 ) -> Game:
     """Return the game of a seed, not begun."""
-    rng = Random(seed)
+    rng = Random(seed)  # a game, not a secret
     tree = pipeline(random_tree(rng, leaves=rng.choice([3, 6, 10, 14]), plain=plain))
     most = MOST if rng.random() < 0.5 else rng.choice(SMALL)
-    return Game(Driver(tree, armed=False), cloud(tree, engine, most), rng, patience, nested=plain)
+    return Game(Driver(tree, armed=False), cloud(tree, engine, most), rng, patience)
 
 
 def play(game: Game, *, orders: int = 12) -> None:
@@ -184,8 +187,6 @@ def _order(game: Game) -> ev.Event:
 
 
 def _edit(game: Game) -> ev.NodesModified:
-    from dataclasses import replace
-
     rng = game.rng
     path = rng.choice(sorted(game.local.tree.nodes))
     spec = game.local.tree.nodes[path].spec
@@ -196,11 +197,3 @@ def _edit(game: Game) -> ev.NodesModified:
         suppress_errors=rng.random() < 0.3,
     )
     return ev.NodesModified({path: edited})
-
-
-def in_flight(game: Game) -> set[str]:
-    """Return the Execs that are queued or running."""
-    return {p for p, n in game.local.tree.nodes.items() if n.state in IN_FLIGHT}
-
-
-__all__ = ["SMALL", "Game", "State", "in_flight", "new_game", "play"]

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from conducto.semantics.asl import Machine
 
 
-class TaskGone(Exception):
+class TaskGoneError(Exception):
     """The execution that waited for this task does not any more."""
 
 
@@ -47,7 +47,7 @@ class Engine(Protocol):
         """Return the tasks that were scheduled since the last call."""
 
     def succeed(self, token: str, output: Mapping[str, Any]) -> None:
-        """Answer a task; raises `TaskGone`."""
+        """Answer a task; raises `TaskGoneError`."""
 
     def fail(self, token: str, error: str) -> None:
-        """Fail a task; raises `TaskGone`."""
+        """Fail a task; raises `TaskGoneError`."""

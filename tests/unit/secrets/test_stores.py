@@ -13,7 +13,7 @@ from conducto_local.secrets.encrypted_file import KEY, VALUES, EncryptedFile
 from conducto_local.secrets.keyring_store import INDEX, KeyringStore, usable_keyring
 from conducto_local.secrets.local import CHOICE, LocalSecrets
 from conducto_local.secrets.port import SecretName, SecretStoreError
-from support.secrets import MemoryKeyring, secret
+from support.secret_parts import MemoryKeyring, secret
 
 VALUE = "a-very-secret-value"
 
@@ -228,7 +228,8 @@ def install(text: str, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None
     """Let ``import keyring`` run a module with this text."""
     (directory / "keyring.py").write_text(text)
     monkeypatch.syspath_prepend(directory)
-    monkeypatch.delitem(sys.modules, "keyring", raising=False)
+    monkeypatch.setitem(sys.modules, "keyring", None)  # so that it is forgotten afterwards
+    del sys.modules["keyring"]
 
 
 @pytest.mark.parametrize(

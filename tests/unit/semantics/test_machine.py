@@ -1,5 +1,7 @@
 """The machine in small stories: events in, states and commands out."""
 
+from dataclasses import replace
+
 import pytest
 
 from conducto.model.nodes import Callback
@@ -436,3 +438,80 @@ def test_a_group_is_heard_of_once_while_its_children_follow_each_other():
     assert [c for c in driver.commands if isinstance(c, ev.StartTimer) and c.path == "/"] == [
         ev.StartTimer("/", 5.0)
     ]
+
+
+def test_the_timer_of_a_group_goes_with_the_tree_that_is_discarded():
+    driver = Driver(serial(lazy("L")))
+    driver.start("/L/Generate")
+    tree = parallel(parallel("p", name="inner", max_time=5))
+    driver.generate("/L/Generate", generated(driver, "/L/Execute", tree))
+    assert driver.timers == {"/L/Execute/inner": 5.0}
+
+    driver.send(ev.NodesReset(("/L/Generate",)))
+
+    assert driver.timers == {}
+
+
+def regenerated(first, second):
+    driver = Driver(serial(lazy("L")))
+    driver.start("/L/Generate")
+    driver.generate("/L/Generate", generated(driver, "/L/Execute", first))
+    driver.run()
+    driver.send(ev.NodesReset(("/L/Generate",)))
+    driver.pipeline.nodes["/L/Execute"] = driver.tree.nodes["/L/Execute"].spec
+    driver.start("/L/Generate")
+    driver.generate("/L/Generate", generated(driver, "/L/Execute", second))
+    return driver
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        pytest.param(parallel("p", cpu=3.0, __env__A="1", max_time=9), id="what is inherited"),
+        pytest.param(serial("p", stop_on_error=False, suppress_errors=True), id="policies"),
+        pytest.param(parallel("p", skip=True), id="skip"),
+        pytest.param(parallel("p", max_concurrent=1, doc="old"), id="what is written on it"),
+        pytest.param(leaf(cpu=3.0), id="a single Exec"),
+    ],
+)
+def test_nothing_of_a_tree_outlives_it_in_the_next_one(first):
+    driver = regenerated(first, parallel("p"))
+
+    fresh = regenerated(parallel("p"), parallel("p"))
+    for path in ("/L/Execute", "/L/Execute/p"):
+        assert driver.tree.nodes[path].spec == fresh.tree.nodes[path].spec
+        assert driver.tree.nodes[path].skipped is False
+    assert list(driver.queued) == ["/L/Execute/p"]
+
+
+def test_a_persons_skip_of_a_lazys_target_outlasts_its_trees():
+    driver = Driver(serial(lazy("L")))
+    driver.send(ev.NodesSkipped(("/L/Execute",)))
+
+    driver.start("/L/Generate")
+    driver.generate("/L/Generate", generated(driver, "/L/Execute", parallel("p")))
+
+    assert driver.state() is State.DONE
+    assert driver.tree.nodes["/L/Execute"].skipped
+
+
+def test_queued_execs_queue_anew_when_the_room_of_a_group_above_changes():
+    driver = Driver(serial(parallel("x", "y", name="p", max_concurrent=1)))
+    driver.start("/p/x")
+    spec = driver.tree.nodes["/p"].spec
+
+    commands = driver.send(ev.NodesModified({"/p": replace(spec, max_concurrent=2)}))
+
+    assert commands == [ev.Withdraw("/p/y", 1), ev.Enqueue("/p/y", 1)]
+
+
+def test_a_tree_is_discarded_once_although_a_retry_resets_it_in_the_same_event():
+    callback = on("error", "retry", max_num_retries=1)
+    driver = Driver(serial(lazy("L"), callbacks=[callback]))
+    driver.start("/L/Generate")
+    driver.generate("/L/Generate", generated(driver, "/L/Execute", serial("p", "q")))
+
+    commands = driver.send(ev.NodesKilled(("/",)))
+
+    assert [c for c in commands if isinstance(c, ev.Discard)] == [ev.Discard("/L/Execute")]
+    assert driver.queued == {"/L/Generate": 2}

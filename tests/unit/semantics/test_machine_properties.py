@@ -91,6 +91,9 @@ def test_changes_tell_how_every_node_stands(data, tree, steps):
         act(data, driver)
         for change in driver.tree.take_changes():
             told[change.path] = change
+        for discard in [c for c in driver.commands if isinstance(c, ev.Discard)]:
+            told = {p: how for p, how in told.items() if not p.startswith(discard.path + "/")}
+        driver.commands.clear()
 
     for node in ordered(driver.tree):
         change = told.get(node.path)

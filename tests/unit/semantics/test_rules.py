@@ -44,7 +44,7 @@ def table(names, rows):
         return f"{asked} is {word(answer)}"
 
     return pytest.mark.parametrize(
-        [*names, "answer"],
+        (*names, "answer"),
         [pytest.param(*case, answer, id=name(case, answer)) for case, answer in rows.items()],
     )
 

@@ -1,0 +1,63 @@
+"""A debug shell as one line of ``docker run`` that anybody can paste."""
+
+import csv
+import io
+import shlex
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from conducto.model.debug import DebugPlan
+from conducto_local.debug.container import shell_argv
+from conducto_local.engine.address import Address
+from conducto_local.engine.container import create_body
+from conducto_local.ports import WorkerSpec
+
+_MB = 2**20
+
+
+def docker_run_line(plan: DebugPlan, spec: WorkerSpec, engine: Address) -> str:
+    """Return the line, quoted for a POSIX shell. No secret stands in it.
+
+    ``-e NAME`` without a value passes a secret on from the environment of who pastes it.
+
+    Args:
+        plan: The shell.
+        spec: Its container (`conducto_local.debug.container.container_spec`).
+        engine: Where the engine listens.
+    """
+    ours = create_body(replace(spec, docker_run_args=()), engine)["HostConfig"]
+    shell, *rest = shell_argv(plan.shell)
+    words = ["docker", "run", "--rm", "-it"]
+    words += [f"--label={name}={value}" for name, value in plan.labels.items()]
+    words += _limits(plan, ours)
+    words += [] if plan.network is None else [f"--network={plan.network}"]
+    words += [] if plan.workdir is None else [f"--workdir={plan.workdir}"]
+    words += ["--no-healthcheck", *plan.docker_run_args]
+    for mount in ours["Mounts"]:
+        words += ["--mount", _mount(mount)]
+    for target, options in ours["Tmpfs"].items():
+        words += ["--tmpfs", f"{target}:{options}"]
+    for name, value in plan.env.items():
+        words += ["-e", f"{name}={value}"]
+    for name in plan.secrets:
+        words += ["-e", name]
+    return shlex.join([*words, "--entrypoint", shell, plan.image, *rest])
+
+
+def _limits(plan: DebugPlan, config: Mapping[str, Any]) -> list[str]:
+    memory = _size(config["Memory"])
+    words = [f"--cpus={plan.cpu:g}", f"--memory={memory}", f"--memory-swap={memory}"]
+    return [*words, f"--gpus={plan.gpu}"] if plan.gpu else words
+
+
+def _size(count: int) -> str:
+    return f"{count // _MB}m" if count % _MB == 0 else f"{count}b"
+
+
+def _mount(mount: Mapping[str, Any]) -> str:
+    """Return a mount as the flag takes it: a line of CSV, for a path may hold a comma."""
+    line = io.StringIO()
+    fields = ("type=bind", f"source={mount['Source']}", f"target={mount['Target']}")
+    csv.writer(line, lineterminator="").writerow(fields)
+    return line.getvalue()

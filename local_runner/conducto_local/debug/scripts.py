@@ -1,0 +1,51 @@
+"""The host's files that a debug container sees as its command's script."""
+
+import contextlib
+import hashlib
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+from conducto.model.debug import DebugPlan
+
+_FOLDER_MODE = 0o700
+#: Any user of a container may read, run and change it; nobody else on the host gets at it.
+_MODE = 0o777
+
+
+def lasting_script(plan: DebugPlan) -> Path:
+    """Write the script to a file that stays as long as the pipeline does, and return its path.
+
+    The same command has the same file, however often it is asked for.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    digest = hashlib.sha256(plan.script.encode()).hexdigest()[:16]
+    return _write(plan, f"cmd-{digest}.sh")
+
+
+@contextlib.contextmanager
+def passing_script(plan: DebugPlan) -> Iterator[Path]:
+    """Yield the path of a file with the script that is for one shell alone.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    path = _write(plan, f"shell-{secrets.token_hex(8)}.sh")
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _write(plan: DebugPlan, name: str) -> Path:
+    folder = Path(plan.folder)
+    folder.mkdir(mode=_FOLDER_MODE, exist_ok=True)
+    path = folder / name
+    partial = folder / f".{name}.{os.getpid()}"
+    partial.write_bytes(plan.script.encode("utf-8", "surrogateescape"))
+    partial.chmod(_MODE)
+    partial.replace(path)
+    return path

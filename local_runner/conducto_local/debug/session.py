@@ -1,0 +1,270 @@
+"""A debug shell from its container to its exit code, over the Engine API.
+
+This process holds the container by an attached stdin: when it is gone, killed or disconnected,
+the container ends and the engine removes it. The shell itself is an exec in it.
+"""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from conducto.model.debug import DebugPlan
+from conducto_local.debug.container import (
+    container_name,
+    container_spec,
+    debug_body,
+    env_list,
+    secrets_of,
+    shell_argv,
+)
+from conducto_local.debug.errors import DebugError
+from conducto_local.debug.scripts import lasting_script, passing_script
+from conducto_local.debug.terminal import Terminal
+from conducto_local.engine.attach import Attachment, attach
+from conducto_local.engine.docker import DockerEngine
+from conducto_local.engine.http import ApiError, HttpClient
+from conducto_local.engine.run_args import RunArgsError
+from conducto_local.ports import EngineError, Stream
+
+_HELD = {"stream": True, "stdin": True}
+_END_SECONDS = 5.0
+_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+
+
+async def run_shell(plan: DebugPlan, terminal: Terminal, *, term: str = "") -> int:
+    """Open a shell, be its terminal until it ends, and remove its container.
+
+    Args:
+        plan: What to open.
+        terminal: Where a person types and reads.
+        term: The kind of terminal (``$TERM``).
+
+    Returns:
+        The shell's exit code; 128 + signal when a signal ended this process.
+
+    Raises:
+        DebugError: the container does not start, or somebody removed it.
+        EngineError: the engine cannot be used.
+    """
+    engine = DockerEngine()
+    await engine.open()
+    try:
+        with passing_script(plan) as script, _ended_by_signals() as ended_by:
+            try:
+                async with _container(engine.http, plan, script) as identity:
+                    return await _Shell(engine.http, identity, plan, terminal, term).run()
+            except asyncio.CancelledError:
+                if not ended_by:
+                    raise
+                return 128 + ended_by[0]
+    finally:
+        await engine.close()
+
+
+async def start_container(plan: DebugPlan) -> str:
+    """Start a container that stays; return its name.
+
+    Raises:
+        DebugError: it does not start.
+        EngineError: the engine cannot be used.
+    """
+    engine = DockerEngine()
+    await engine.open()
+    try:
+        name = container_name(plan)
+        identity = await _create(engine.http, plan, name, lasting_script(plan), stays=True)
+        await _start(engine.http, plan, identity)
+        return name
+    finally:
+        await engine.close()
+
+
+@contextlib.contextmanager
+def _ended_by_signals() -> Iterator[list[int]]:
+    """Cancel this task on a signal; yield the list that then has the signal's number."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    received: list[int] = []
+
+    def end(number: int) -> None:
+        received.append(number)
+        if task is not None:
+            task.cancel()
+
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, end, number)
+    try:
+        yield received
+    finally:
+        for number in _SIGNALS:
+            loop.remove_signal_handler(number)
+
+
+@contextlib.asynccontextmanager
+async def _container(http: HttpClient, plan: DebugPlan, script: Path) -> AsyncIterator[str]:
+    """Yield the id of a running container that lives as long as the block."""
+    identity = await _create(http, plan, container_name(plan), script, stays=False)
+    holder: Attachment | None = None
+    try:
+        holder = await attach(http, f"/containers/{identity}/attach", _HELD, _Nobody())
+        await _start(http, plan, identity)
+        yield identity
+    finally:
+        await asyncio.shield(_remove(http, identity))
+        if holder is not None:
+            holder.close()
+
+
+async def _remove(http: HttpClient, identity: str) -> None:
+    """Remove a container and return when it is gone; it may be on its way out by itself."""
+    params = {"force": True, "v": True}
+    try:
+        await http.call("DELETE", f"/containers/{identity}", params=params)
+    except ApiError as error:
+        if error.status == HTTPStatus.CONFLICT:
+            with contextlib.suppress(ApiError):
+                path = f"/containers/{identity}/wait"
+                await http.call("POST", path, params={"condition": "removed"})
+
+
+async def _create(
+    http: HttpClient, plan: DebugPlan, name: str, script: Path, *, stays: bool
+) -> str:
+    spec = container_spec(plan, name, str(script))
+    try:
+        body = debug_body(plan, spec, http.address, stays=stays)
+        answer = await http.call(
+            "POST", "/containers/create", params={"name": name}, json_body=body
+        )
+    except (RunArgsError, ApiError) as error:
+        raise DebugError(f"{plan.path}: no container can be made: {error}") from error
+    return str(answer["Id"])
+
+
+async def _start(http: HttpClient, plan: DebugPlan, identity: str) -> None:
+    try:
+        await http.call("POST", f"/containers/{identity}/start")
+    except ApiError as error:
+        raise DebugError(f"{plan.path}: the container does not start: {error.message}") from error
+
+
+class _Nobody:
+    """Hears the holder, which says nothing."""
+
+    def received(self, stream: Stream, data: bytes) -> None:
+        """Nothing is expected."""
+
+    def ended(self) -> None:
+        """Whoever is in the container notices by itself."""
+
+
+class _Shell:
+    """One exec with our terminal at its other side; hears what it writes."""
+
+    def __init__(
+        self, http: HttpClient, container: str, plan: DebugPlan, terminal: Terminal, term: str
+    ) -> None:
+        self._http = http
+        self._container = container
+        self._plan = plan
+        self._terminal = terminal
+        self._term = term
+        self._id = ""
+        self._over = asyncio.Event()
+        self._unread = False
+        self._resizing: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> int:
+        """Return the exit code, once the shell has ended."""
+        tty = self._terminal.is_terminal
+        try:
+            self._id = await self._create(tty=tty)
+            with self._terminal.raw():
+                stream = await self._attach(tty=tty)
+                with self._terminal.resizes(self._resize):
+                    self._terminal.read(_typing_into(stream))
+                    await self._over.wait()
+                stream.close()
+        except ApiError as error:
+            raise DebugError(f"{self._plan.path}: no shell opens: {error.message}") from error
+        return await self._exit_code()
+
+    def received(self, stream: Stream, data: bytes) -> None:
+        """Show what the shell writes."""
+        try:
+            self._terminal.write(stream, data)
+        except OSError:  # who read it has left
+            self._unread = True
+            self._over.set()
+
+    def ended(self) -> None:
+        """The shell has ended, or its container."""
+        self._over.set()
+
+    async def _create(self, *, tty: bool) -> str:
+        env = secrets_of(self._plan)
+        if tty and self._term:
+            env["TERM"] = self._term
+        argv = shell_argv(self._plan.shell) if tty else [self._plan.shell]
+        body: dict[str, Any] = {
+            "AttachStdin": True,
+            "AttachStdout": True,
+            "AttachStderr": True,
+            "Tty": tty,
+            "Cmd": argv,
+            "Env": env_list(env),
+        }
+        path = f"/containers/{self._container}/exec"
+        return str((await self._http.call("POST", path, json_body=body))["Id"])
+
+    async def _attach(self, *, tty: bool) -> Attachment:
+        body: dict[str, Any] = {"Detach": False, "Tty": tty}
+        if tty:
+            body["ConsoleSize"] = list(self._terminal.size)
+        stream = await attach(
+            self._http, f"/exec/{self._id}/start", {}, self, json_body=body, tty=tty
+        )
+        if tty:
+            self._resize()  # an older engine knows no ConsoleSize
+        return stream
+
+    def _resize(self) -> None:
+        task = asyncio.get_running_loop().create_task(self._send_size())
+        self._resizing.add(task)
+        task.add_done_callback(self._resizing.discard)
+
+    async def _send_size(self) -> None:
+        lines, columns = self._terminal.size
+        with contextlib.suppress(ApiError, EngineError):  # the shell has just ended
+            params = {"h": lines, "w": columns}
+            await self._http.call("POST", f"/exec/{self._id}/resize", params=params)
+
+    async def _exit_code(self) -> int:
+        """Return the exit code; the engine may note it a moment after the last output."""
+        if self._unread:
+            return 128 + signal.SIGPIPE
+        end = asyncio.get_running_loop().time() + _END_SECONDS
+        while asyncio.get_running_loop().time() < end:
+            try:
+                state = await self._http.call("GET", f"/exec/{self._id}/json")
+            except ApiError as error:
+                raise DebugError(
+                    f"{self._plan.path}: the shell's container was removed by somebody"
+                ) from error
+            if not state["Running"]:
+                return int(state["ExitCode"])
+            await asyncio.sleep(0.02)
+        return 0
+
+
+def _typing_into(stream: Attachment) -> Callable[[bytes], None]:
+    def typed(data: bytes) -> None:
+        if data:
+            stream.write(data)
+        else:
+            stream.write_eof()
+
+    return typed

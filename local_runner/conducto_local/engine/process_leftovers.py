@@ -1,0 +1,95 @@
+"""What workers of the process engine leave behind when their agent is killed.
+
+Each worker has a folder for its scripts, with its labels in it. A command is found by the script
+that its shell was started with, so no other process is ever taken for one. That needs ``/proc``:
+on a system without it the commands of a dead agent run on until they end by themselves.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+
+FOLDER_PREFIX = "conducto-process-"
+SCRIPT = "cmd.sh"
+_LABELS = "labels.json"
+_PROCESSES = Path("/proc")
+#: Seconds for a killed process to be gone; it may be deep in the kernel.
+_PATIENCE = 2.0
+_STEP = 0.01
+
+
+def mark(folder: Path, labels: Mapping[str, str]) -> None:
+    """Write down in a worker's folder whose it is."""
+    (folder / _LABELS).write_text(json.dumps(dict(labels)))
+
+
+def bears(labels: Mapping[str, str], label: str, value: str | None) -> bool:
+    """Return whether ``labels`` have one with this value, or with any for None."""
+    return label in labels and value in {None, labels[label]}
+
+
+def remove_leftovers(label: str, value: str | None, ours: Collection[Path]) -> int:
+    """Kill the commands and remove the folders of dead workers that bear a label.
+
+    Args:
+        label: Name of the label.
+        value: Its value; None is any.
+        ours: Folders of workers that live.
+
+    Returns:
+        How many workers there were.
+    """
+    found = [
+        folder
+        for folder in Path(tempfile.gettempdir()).glob(f"{FOLDER_PREFIX}*")
+        if folder not in ours and _is_own(folder) and bears(_labels(folder), label, value)
+    ]
+    if found:
+        _kill({str(folder / SCRIPT) for folder in found})
+    for folder in found:
+        shutil.rmtree(folder, ignore_errors=True)
+    return len(found)
+
+
+def _is_own(folder: Path) -> bool:
+    """Return whether we made it: anybody may make folders beside it."""
+    try:
+        status = folder.lstat()
+    except FileNotFoundError:
+        return False
+    return status.st_uid == os.geteuid() and folder.is_dir() and not folder.is_symlink()
+
+
+def _labels(folder: Path) -> dict[str, str]:
+    try:
+        found: dict[str, str] = json.loads((folder / _LABELS).read_text())
+    except (OSError, ValueError):
+        return {}
+    return found
+
+
+def _kill(scripts: Collection[str]) -> None:
+    """Kill the process groups of the shells that run ``scripts``; return when they are gone."""
+    end = time.monotonic() + _PATIENCE
+    while groups := list(_shells(scripts)):
+        for group in groups:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(group, signal.SIGKILL)
+        if time.monotonic() > end:
+            return
+        time.sleep(_STEP)
+
+
+def _shells(scripts: Collection[str]) -> Iterator[int]:
+    for directory in _PROCESSES.glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has ended, or is another user's
+            words = (directory / "cmdline").read_bytes().split(b"\0")
+            pid = int(directory.name)
+            if len(words) > 1 and os.fsdecode(words[1]) in scripts and os.getpgid(pid) == pid:
+                yield pid

@@ -1,0 +1,296 @@
+"""What container a debug shell needs: that of an attempt, or of a definition that never ran."""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+from conducto.images.layers import path_map
+from conducto.model.debug import DebugMount, DebugPlan, DebugRequest
+from conducto.model.images import ImageSpec
+from conducto.model.nodes import NodeSpec, Placement
+from conducto.model.records import AttemptRecord
+from conducto.model.states import NodeType
+from conducto.service.port import NotFoundError, RefusedError
+from conducto_local.debug.container import LABEL_DEBUG, script_text
+from conducto_local.home import Home
+from conducto_local.ports import BuiltImage, WorkerSpec
+from conducto_local.runner.environment import Surroundings, command_env
+from conducto_local.runner.flights import LABEL_PROFILE, CommandError, prepare, worker_spec
+from conducto_local.runner.live import Flight, LivePipeline
+from conducto_local.runner.scheduler import Scheduler
+from conducto_local.store.port import Store
+from conducto_worker.masking import MASK
+
+WHERE = "debug_local"
+#: Seconds that a request for a shell waits for an image that is being built.
+BUILD_PATIENCE = 40.0
+#: Seconds that a settled pipeline's network is kept for a shell.
+NETWORK_KEPT = 3600.0
+_HIDDEN = MASK.decode()
+
+
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    """What a shell is asked for.
+
+    Attributes:
+        spec: The Exec as it is defined, or what is left of one that is gone from the tree.
+        record: The attempt; None when the definition is meant.
+        notes: What a person should know.
+    """
+
+    live: LivePipeline
+    spec: NodeSpec
+    record: AttemptRecord | None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def number(self) -> int:
+        """The attempt's number; of a node that never ran, the one that it would have."""
+        return 1 if self.record is None else self.record.number
+
+    def flight(self) -> Flight:
+        """Return the attempt as one that could run."""
+        return Flight(self.live, self.spec, self.number, self.spec.placement.mem, time.time())
+
+    @property
+    def image_name(self) -> str:
+        """Name of the image of the pipeline that the attempt ran in, as far as it is known."""
+        reference = None if self.record is None else self.record.image
+        for name, image in self.live.images.items():
+            if reference is not None and image.record.reference == reference:
+                return name
+        return self.spec.placement.image
+
+    @property
+    def image(self) -> ImageSpec | None:
+        """Its definition."""
+        return self.live.pipeline.images.get(self.image_name)
+
+
+class DebugPlans:
+    """Answers the API's question for a debug shell."""
+
+    def __init__(self, home: Home, store: Store, scheduler: Scheduler) -> None:
+        self._home = home
+        self._store = store
+        self._scheduler = scheduler
+
+    async def plan(self, live: LivePipeline, request: DebugRequest) -> DebugPlan:
+        """Return the container that the shell needs; its image and network exist.
+
+        Raises:
+            NotFoundError: no such node or attempt.
+            RefusedError: there can be no such shell; says why and what to do.
+            EngineError: the engine is gone.
+        """
+        if live.record.engine != "docker":
+            raise RefusedError(
+                f"{live.id}: runs as plain processes (--engine process), so there is no container "
+                "to open; its commands run in a shell of this machine"
+            )
+        await self._scheduler.saved()
+        subject = self._subject(live, request)
+        code = _code(subject) if request.live else ()
+        subject, image = await self._image(subject, request)
+        secrets = (await self._scheduler.secrets.delivery()).env
+        script, env = _command(subject, image, self._surroundings(live))
+        secrets = {name: value for name, value in secrets.items() if not _is_ours(name)}
+        container = worker_spec(subject.flight(), image, self._home, "", await self._network(live))
+        return DebugPlan(
+            pipeline=live.id,
+            path=subject.spec.path,
+            attempt=None if subject.record is None else subject.record.number,
+            script=script_text(image.shell, script),
+            env={name: value for name, value in env.items() if name not in secrets},
+            secrets={name: SecretStr(value) for name, value in secrets.items()},
+            code=code,
+            labels={LABEL_DEBUG: live.id, LABEL_PROFILE: self._home.profile},
+            folder=str(self._home.pipeline(live.id).root / "debug"),
+            notes=subject.notes,
+            **_fields(container),
+        )
+
+    def _surroundings(self, live: LivePipeline) -> Surroundings:
+        return replace(self._scheduler.surroundings(live), where=WHERE)
+
+    async def _network(self, live: LivePipeline) -> str:
+        await self._scheduler.kit(live).open()
+        name = await self._scheduler.network(live)
+        self._scheduler.cool_later(live, NETWORK_KEPT)
+        return name
+
+    async def _find(self, live: LivePipeline, reference: str) -> BuiltImage | None:
+        return await (await self._scheduler.builder(live)).find(reference)
+
+    async def _defined(self, live: LivePipeline, name: str) -> BuiltImage:
+        """Return an image as it is defined now, built if need be."""
+        image = self._scheduler.need_image(live, name)
+        if image.built is None and image.task is not None:
+            await asyncio.wait([image.task], timeout=BUILD_PATIENCE)
+        if image.built is not None:
+            return image.built
+        if image.record.error is not None:
+            raise RefusedError(f"image {name}: {image.record.error}")
+        raise RefusedError(
+            f"image {name} is {image.record.state.value}; try again when it is there. Watch it: "
+            f"conducto logs {live.id} --image {name}"
+        )
+
+    def _subject(self, live: LivePipeline, request: DebugRequest) -> _Subject:
+        node = live.tree.nodes.get(request.path)
+        records = list(self._store.attempts(live.id, request.path))
+        if node is None and not records:
+            raise NotFoundError(
+                f"{request.path}: no such node in {live.id}; 'conducto show {live.id}' lists them"
+            )
+        if node is not None and node.spec.type is not NodeType.EXEC:
+            raise RefusedError(
+                f"{request.path}: is a {node.spec.type.value}, which runs no command of its own; "
+                "name one of the Execs below it"
+            )
+        record = _chosen(request, records)
+        if node is None:
+            gone = f"{request.path} is not in the tree any more: docker_run_args are not known"
+            return _Subject(live, _remains(records[-1]), record, (gone,))
+        return _Subject(live, _as_it_ran(node.spec, record), record)
+
+    async def _image(self, subject: _Subject, request: DebugRequest) -> tuple[_Subject, BuiltImage]:
+        """Return the image of the shell, and the subject: an old image may be gone."""
+        record = subject.record
+        reference = None if record is None else record.image
+        mapped = {} if subject.image is None else path_map(subject.image)
+        if request.snapshot:
+            found = await self._snapshot(subject)
+            return subject, replace(found, path_map=mapped)
+        if record is not None and reference is not None:
+            kept = await self._find(subject.live, reference)
+            if kept is not None:
+                return subject, replace(kept, path_map=mapped)
+            if request.attempt is not None:
+                raise RefusedError(
+                    f"{subject.spec.path}: the image of attempt {record.number}, {reference}, is "
+                    "not on this machine any more; leave out --attempt to have the image as it is "
+                    "defined now"
+                )
+            gone = f"the image of attempt {record.number} is gone; this is the one defined now"
+            subject = replace(subject, notes=(*subject.notes, gone))
+        if subject.spec.placement.image not in subject.live.pipeline.images:
+            raise RefusedError(
+                f"{subject.spec.path}: is not in the tree any more, and neither is its image"
+            )
+        return subject, await self._defined(subject.live, subject.spec.placement.image)
+
+    async def _snapshot(self, subject: _Subject) -> BuiltImage:
+        path, record = subject.spec.path, subject.record
+        if record is None or record.snapshot is None:
+            which = "it has not run" if record is None else f"attempt {record.number} has none"
+            raise RefusedError(
+                f"{path}: no snapshot: {which}. Snapshots are made after a failure, when the node "
+                "has snapshot_on_error=True or the launch --snapshot-on-error; the newest are kept"
+            )
+        found = await self._find(subject.live, record.snapshot)
+        if found is None:
+            raise RefusedError(
+                f"{path}: the snapshot of attempt {record.number} was removed from the engine; "
+                "leave out --snapshot, or reset the node to let it fail again"
+            )
+        return found
+
+
+def _chosen(request: DebugRequest, records: Sequence[AttemptRecord]) -> AttemptRecord | None:
+    if request.attempt is None:
+        return records[-1] if records else None
+    for record in records:
+        if record.number == request.attempt:
+            return record
+    known = ", ".join(str(record.number) for record in records) or "none"
+    raise NotFoundError(f"{request.path}: no attempt {request.attempt} (there are: {known})")
+
+
+def _remains(record: AttemptRecord) -> NodeSpec:
+    """Return what an attempt tells of an Exec that is gone from the tree."""
+    spec = NodeSpec(record.path, NodeType.EXEC, command=record.command, env=record.env)
+    return _as_it_ran(replace(spec, placement=Placement("")), record)
+
+
+def _as_it_ran(spec: NodeSpec, record: AttemptRecord | None) -> NodeSpec:
+    """Return an Exec with the sizes that an attempt had."""
+    if record is None:
+        return spec
+    cpu = spec.placement.cpu if record.cpu is None else record.cpu
+    mem = spec.placement.mem if record.mem is None else record.mem
+    return replace(spec, placement=replace(spec.placement, cpu=cpu, mem=mem))
+
+
+def _command(
+    subject: _Subject, image: BuiltImage, around: Surroundings
+) -> tuple[str, dict[str, str]]:
+    """Return the script and the environment, secrets left out."""
+    spec, record = subject.spec, subject.record
+    if record is None or record.image is None or _HIDDEN in record.command:
+        # It never began; or a secret stands in the command itself, and is not kept with it.
+        try:
+            job = prepare(subject.flight(), image, around, {})
+        except CommandError as error:
+            raise RefusedError(str(error)) from error
+        return job.script, dict(job.env)
+    hidden = {name for name, value in record.env.items() if _HIDDEN in value}
+    known = {name: spec.env[name] for name in hidden if name in spec.env}
+    env = command_env(
+        {**record.env, **known},
+        around,
+        path=record.path,
+        attempt=record.number,
+        path_map=image.path_map,
+    )
+    return record.command, env
+
+
+def _code(subject: _Subject) -> tuple[DebugMount, ...]:
+    """Return the mounts of host code.
+
+    Raises:
+        RefusedError: the image holds none, or it is not on this machine.
+    """
+    path, image = subject.spec.path, subject.image
+    mapped: Mapping[str, str] = {} if image is None else path_map(image)
+    if not mapped:
+        name = subject.image_name
+        raise RefusedError(
+            f"{path}: no live shell: image {name!r} has no copy_dir= or path_map=, so no directory "
+            f"of this machine belongs to its code; use: conducto debug {subject.live.id} {path}"
+        )
+    for source in mapped:
+        if not Path(source).exists():
+            raise RefusedError(
+                f"{path}: no live shell: {source!r}, the code of image {subject.image_name!r}, is "
+                "not on this machine"
+            )
+    inner_last = sorted(mapped.items(), key=lambda item: item[1])
+    return tuple(DebugMount(source=source, target=target) for source, target in inner_last)
+
+
+def _fields(container: WorkerSpec) -> dict[str, Any]:
+    """Return what a plan and a worker's container have in common."""
+    return {
+        "image": container.image,
+        "shell": container.shell,
+        "workdir": container.workdir,
+        "cpu": container.cpu,
+        "mem": container.mem,
+        "gpu": container.gpu,
+        "requires_docker": container.requires_docker,
+        "docker_run_args": container.docker_run_args,
+        "network": container.network,
+        "data": tuple(DebugMount(source=m.source, target=m.target) for m in container.mounts),
+    }
+
+
+def _is_ours(name: str) -> bool:
+    return name.startswith("CONDUCTO_") or name == "__RUN_BY_WORKER__"

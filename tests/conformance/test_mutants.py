@@ -1,0 +1,128 @@
+"""Can the suite fail? Bugs are put into the cloud's half; every one must be caught."""
+
+from __future__ import annotations
+
+import pytest
+
+from support.asl.interpreter import Interpreter
+from support.asl.mutants import Mutant, mutated_cloud
+from support.asl.play import new_game, play
+
+#: Games within which a bug must show; the suite plays twice as many.
+ENOUGH = 300
+
+MUTANTS = [
+    Mutant(
+        "a Serial that should stop goes on, and the other way round",
+        "rules",
+        "            return stop_on_error\n",
+        "            return not stop_on_error\n",
+    ),
+    Mutant(
+        "a kill is not suppressed",
+        "rules",
+        "if suppress_errors and state in FAILED:",
+        "if suppress_errors and state is State.ERROR:",
+    ),
+    Mutant(
+        "a failed child does not fail its group",
+        "rules",
+        "return Outcome.FAILED if any_failed else Outcome.OK",
+        "return Outcome.OK",
+    ),
+    Mutant(
+        "one retry too few",
+        "rules",
+        'failure.tries <= _number(callback, "max_num_retries")',
+        'failure.tries < _number(callback, "max_num_retries")',
+    ),
+    Mutant(
+        "a reset loses what was done",
+        "machine",
+        "elif node.state in FINISHED:",
+        "elif node.state in FAILED:",
+    ),
+    Mutant(
+        "an Exec without a Catch",
+        "asl_states",
+        '        "Catch": [_catch_all(caught)],\n        **exit_,\n        **extra,',
+        "        **exit_,\n        **extra,",
+    ),
+    Mutant(
+        "a branch that fails aborts its siblings",
+        "asl_states",
+        '{"Type": "Pass", "Result": {"e": True}, "End": True}',
+        '{"Type": "Fail", "Error": "NodeFailed"}',
+    ),
+    Mutant(
+        "nobody waits when a Lazy gets no tree",
+        "asl_graph",
+        "blocked = scope.name_of(_block(scope, part.generates, failed))",
+        "blocked = scope.name_of(failed)",
+    ),
+    Mutant(
+        "the outcome of a Parallel is read the wrong way round",
+        "asl_graph",
+        "states.choice_any_failed(scope.name_of(failed), scope.name_of(ok))",
+        "states.choice_any_failed(scope.name_of(ok), scope.name_of(failed))",
+    ),
+    Mutant(
+        "a failure in a Serial that goes on leads past the rest",
+        "asl_graph",
+        "entry = self._enter(scope, child, entry, noted, sure=False)",
+        "entry = self._enter(scope, child, entry, after_failure, sure=False)",
+    ),
+    Mutant(
+        "a chain is laid in the wrong order",
+        "asl_graph",
+        "for child in reversed(children):",
+        "for child in children:",
+    ),
+    Mutant(
+        "what runs out of turn is not waited for",
+        "residual",
+        "    return _flying(tree, [n for n in later if",
+        "    return () and _flying(tree, [n for n in later if",
+    ),
+    Mutant(
+        "a skipped group in flight counts as failed",
+        "residual",
+        "failed=not node.skipped,",
+        "failed=True,",
+    ),
+    Mutant(
+        "a Lazy generates while its old tree runs",
+        "residual",
+        "        return _flying(tree, [target])\n",
+        "        return ()\n",
+    ),
+    Mutant(
+        "a bundle of children suppresses errors as its group does",
+        "asl_parts",
+        "spec = replace(part.spec, suppress_errors=False, awaits_tree=False)",
+        "spec = replace(part.spec, awaits_tree=False)",
+    ),
+]
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_a_bug_on_one_side_is_caught(mutant: Mutant) -> None:
+    cloud = mutated_cloud(mutant)
+
+    assert games_until_caught(cloud) is not None
+
+
+def test_without_a_bug_nothing_is_caught() -> None:
+    harmless = Mutant("none", "rules", "class Outcome(Enum):", "class Outcome(Enum):  # same")
+
+    assert games_until_caught(mutated_cloud(harmless)) is None
+
+
+def games_until_caught(cloud: type) -> int | None:
+    """Return the seed of the first game in which the sides part; None when none does."""
+    for seed in range(ENOUGH):
+        try:
+            play(new_game(seed, Interpreter(), cloud=cloud))
+        except (AssertionError, KeyError, ValueError, LookupError):
+            return seed
+    return None

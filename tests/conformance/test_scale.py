@@ -1,0 +1,49 @@
+"""Sizes that AWS limits and people wait for, and what another linter says."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+
+from conducto.semantics.asl import Machine, compile_residual
+from conducto.semantics.asl_lint import problems
+from conducto.semantics.live import LiveTree
+from conducto.semantics.residual import residual
+from support.asl.cloud import SITE
+from support.asl.interpreter import Interpreter
+from support.asl.play import new_game, play
+from support.trees import leaf, parallel, pipeline
+
+BUDGET_SECONDS = 10.0
+
+
+def test_100_000_execs_compile_within_the_budget() -> None:
+    tree = LiveTree(pipeline(parallel(*[leaf() for _ in range(100_000)])))
+
+    began = time.perf_counter()
+    machines = compile_residual(residual(tree), SITE).machines
+    seconds = time.perf_counter() - began
+
+    assert seconds < BUDGET_SECONDS
+    assert len(machines) == 68
+    assert sum(len(m.definition) for m in machines) < 520 * 100_000
+    assert max(m.events for m in machines) < 25_000
+    assert problems(machines[0].definition, machines[0].name) == []
+
+
+@pytest.mark.parametrize("first", range(0, 200, 50))
+def test_statelint_finds_nothing_in_what_games_compile(first: int) -> None:
+    linter = pytest.importorskip("statelint.linter", reason="pip install conducto[cloud-test]")
+    found: list[str] = []
+
+    class Linted(Interpreter):
+        def create(self, machine: Machine) -> None:
+            found.extend(linter.Linter.validate(json.loads(machine.definition)))
+            super().create(machine)
+
+    for seed in range(first, first + 50):
+        play(new_game(seed, Linted()))
+
+    assert found == []

@@ -1,0 +1,139 @@
+"""Moments at which an agent's death once lost something."""
+
+import contextlib
+import json
+import os
+import signal
+import sqlite3
+import time
+
+import pytest
+
+from conducto.client import Client, HttpTransport
+from conducto.model.api import Action, ControlRequest, LaunchRequest
+from conducto.model.states import Cause, State
+from conducto_local.agent_files import AgentFiles
+from conducto_local.home import Home
+from conducto_local.launcher import ensure_agent, stop_agent
+from support.local import local_runner, wait_for
+from support.trees import form, leaf, parallel, serial
+
+
+class Machine:
+    """A home and its agents."""
+
+    def __init__(self, home):
+        self.home = home
+
+    @contextlib.contextmanager
+    def client(self):
+        with Client(HttpTransport(ensure_agent(self.home))) as client:
+            yield client
+
+    def kill_agent(self):
+        pid = AgentFiles(self.home.agent).holder()
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+
+@pytest.fixture
+def machine(tmp_path, monkeypatch):
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    machine = Machine(Home(tmp_path / "home", "moments"))
+    yield machine
+    stop_agent(machine.home)
+
+
+def launch(client, root):
+    request = LaunchRequest(tree=form(root), run=True, engine="process")
+    return client.launch(request).pipeline.id
+
+
+def states(client, pipeline):
+    return {node.path: str(node.state) for node in client.tree(pipeline)}
+
+
+def attempts(client, pipeline, path):
+    return [(a.number, a.state, a.cause) for a in client.attempts(pipeline, path)]
+
+
+async def test_a_launch_is_written_down_before_it_is_answered(tmp_path):
+    async with local_runner(tmp_path / "home", "process") as local:
+        await local.launch(form(serial(leaf("a", command="true"))))
+        with contextlib.closing(sqlite3.connect(local.home.store)) as store:
+            (record,) = store.execute("SELECT record FROM pipelines").fetchone()
+
+    assert json.loads(record)["armed"]
+
+
+def test_what_was_reset_right_after_the_end_goes_on_after_a_death(machine):
+    with machine.client() as client:
+        pipeline = launch(client, serial(leaf("a", command="sleep 0.3")))
+        wait_for(lambda: client.get(pipeline).state is State.DONE)
+        client.control(pipeline, ControlRequest(action=Action.RESET, paths=("/a",)))
+        wait_for(lambda: states(client, pipeline)["/a"] == "running")
+        machine.kill_agent()
+
+    with machine.client() as client:
+        again = attempts(client, pipeline, "/a")[1]
+    assert again == (2, State.KILLED, Cause.WORKER_LOST)
+
+
+def test_the_time_limit_of_a_group_holds_after_a_death(machine):
+    group = serial(
+        leaf("a", command="sleep 30", max_time=60),
+        leaf("b", command="sleep 30", max_time=60),
+        stop_on_error=False,
+        max_time=1,
+    )
+    with machine.client() as client:
+        pipeline = launch(client, group)
+        wait_for(lambda: states(client, pipeline)["/a"] == "running")
+        machine.kill_agent()
+
+    with machine.client() as client:
+        wait_for(lambda: client.get(pipeline).settled)
+        last = attempts(client, pipeline, "/b")
+    assert last == [(1, State.KILLED, Cause.TIMEOUT)]
+
+
+def test_a_silent_command_does_not_outlive_its_agent_and_the_next_one(machine, tmp_path):
+    with machine.client() as client:
+        command = f"echo $$ > {tmp_path}/pid; sleep 30; true"
+        pipeline = launch(client, parallel(leaf("a", command=command)))
+        wait_for(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text() != "")
+        pid = int((tmp_path / "pid").read_text())
+        machine.kill_agent()
+    assert is_alive(pid)
+
+    with machine.client() as client:
+        wait_for(lambda: not is_alive(pid))
+
+        assert attempts(client, pipeline, "/a") == [(1, State.KILLED, Cause.WORKER_LOST)]
+    assert not list((tmp_path / "tmp").glob("conducto-process-*"))
+
+
+def is_alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+RETRY_ONCE = [["error", ["retry", {"max_num_retries": 1}]]]
+
+
+def test_a_group_is_not_tried_again_more_often_because_of_a_death(machine):
+    command = 'test "$CONDUCTO_ATTEMPT" -gt 1 && sleep 30; exit 1'
+    with machine.client() as client:
+        pipeline = launch(client, serial(leaf("a", command=command), callbacks=RETRY_ONCE))
+        wait_for(lambda: len(client.attempts(pipeline, "/a")) == 2)
+        machine.kill_agent()
+
+    with machine.client() as client:
+        time.sleep(1)
+
+        assert len(client.attempts(pipeline, "/a")) == 2
+        assert client.get(pipeline).state is State.ERROR

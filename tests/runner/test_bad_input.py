@@ -1,0 +1,513 @@
+"""What people and programs do wrong, and what the machine does to them, on real engines.
+
+Each ends in a clear error or a right state: nothing hangs, nothing is lost, nothing is left.
+Mistakes in a script before it is launched are in ``tests/unit/sdk``; trees that a Lazy should
+not print are in ``test_running.py``.
+"""
+
+import asyncio
+import os
+import uuid
+
+import pytest
+
+import conducto as co
+from conducto.model.api import Action
+from conducto.model.records import ImageState
+from conducto.model.states import Cause, State
+from conducto.semantics.errors import DefinitionError
+from conducto.tree.launch_form import to_launch_form
+from conducto_local.ports import EngineError
+from conducto_local.store.errors import StoreFullError
+from support.containers import BUSYBOX as IMAGE
+from support.containers import clean_runner, networks, of_pipeline
+from support.disks import fill, small_disk
+from support.engine_proxy import engine_proxy
+from support.local import eventually, local_runner
+
+ENGINES = ["process", pytest.param("docker", marks=pytest.mark.docker)]
+
+
+@pytest.fixture(params=ENGINES)
+async def local(request, tmp_path):
+    if request.param == "docker":
+        async with clean_runner(tmp_path / "home") as runner:
+            yield runner
+    else:
+        async with local_runner(tmp_path / "home", "process") as runner:
+            yield runner
+
+
+@pytest.fixture
+async def processes(tmp_path):
+    async with local_runner(tmp_path / "home", "process") as runner:
+        yield runner
+
+
+def nodes(kind=co.Serial, **children):
+    root = kind(image=IMAGE, cpu=0.2, mem=0.1)
+    for name, child in children.items():
+        root[name] = co.Exec(child) if isinstance(child, str) else child
+    return root
+
+
+# Trees from programs that do not use the author API: the same errors, and nothing is kept.
+
+
+def form(**changes):
+    """A launch form whose child ``/a`` has these values, as any program could send it."""
+    made = to_launch_form(nodes(a="true", b="true"))
+    made["nodes"][1].update(changes)
+    return made
+
+
+def form_with(edit):
+    made = form()
+    edit(made)
+    return made
+
+
+def twice_named(made):
+    made["edges"][1][2] = "a"
+
+
+def slash_named(made):
+    made["edges"][0][2] = "a/b"
+
+
+def half_named(made):
+    made["edges"][0][2] = "a\ud800b"
+
+
+def with_two_parents(made):
+    root, child, _ = made["edges"][0]
+    made["nodes"].append({"id": "new", "type": "Serial"})
+    made["edges"] += [[root, "new", "c"], ["new", child, "again"]]
+
+
+def in_a_circle(made):
+    first, second = ({"id": name, "type": "Serial"} for name in ("one", "two"))
+    made["nodes"] += [first, second]
+    made["edges"] += [["one", "two", "x"], ["two", "one", "y"]]
+
+
+def below_an_exec(made):
+    made["nodes"].append({"id": "new", "type": "Exec", "command": "true"})
+    made["edges"].append([made["edges"][0][1], "new", "x"])
+
+
+WRONG_TREES = [
+    (form(cpu=0), r"^/a: cpu must be above 0, got 0"),
+    (form(cpu=-1), r"^/a: cpu must be above 0, got -1"),
+    (form(mem=-0.5), r"^/a: mem must be above 0, got -0.5"),
+    (form(mem="lots"), r"^/a: mem must be a number above 0, got 'lots'"),
+    (form(max_time=0), r"^/a: max_time must be above 0, got 0"),
+    (form(max_time=-3), r"^/a: max_time must be above 0, got -3"),
+    (form(max_time="soon"), r"^/a: max_time is an invalid duration: 'soon'"),
+    (form(gpu=9), r"^/a: gpu must be"),
+    (form(image_name="none"), r"^/a: image_name='none' names no image of this tree"),
+    (form(command="a\0b"), r"^/a: command holds a NUL"),
+    (form(command="echo \ud800"), r"^/a: command holds '\\ud800', which is not a character"),
+    (form(__env__A="\udcff"), r"^/a: env value of A holds '\\udcff'"),
+    (form(doc="\ud800"), r"^/a: doc holds '\\ud800'"),
+    (form(tags=["\ud800"]), r"^/a: tag holds '\\ud800'"),
+    (form_with(half_named), r"^/: a child's name holds '\\ud800'"),
+    (form(command=3), r"^/a: command"),
+    (form(type="Loop"), r"unknown node type 'Loop'"),
+    (form(docker_run_args=["--memory=1g"]), r"^/a: .*--memory"),
+    (form(__env__A="\0"), r"^/a: env value of A holds a NUL"),
+    (form(container_reuse_context="old"), r"^/a: container_reuse_context"),
+    (form_with(twice_named), r"^/: two children are called 'a'"),
+    (form_with(slash_named), r"^/: a child's name may not be empty or hold '/'"),
+    (form_with(with_two_parents), r"parent"),
+    (form_with(in_a_circle), r"^the tree has nodes that its root does not reach"),
+    (form_with(below_an_exec), r"^/a: an Exec cannot have children"),
+    (form(callbacks=[["error", ["retry", 3]]]), r"^/a: a callback must be"),
+    ({"nodes": [], "edges": [], "images": {}}, r"^not a serialised tree"),
+    ({}, r"^not a serialised tree: KeyError\('nodes'\)"),
+    ({"nodes": "x", "edges": 3}, r"^not a serialised tree"),
+    ({"nodes": [], "edges": [], "images": [3]}, r"^images must be {name: definition}, got \[3\]"),
+]
+
+
+@pytest.mark.parametrize(("tree", "message"), WRONG_TREES, ids=[m[:40] for _, m in WRONG_TREES])
+async def test_a_wrong_tree_is_refused_with_its_node_and_nothing_is_kept(processes, tree, message):
+    with pytest.raises(DefinitionError, match=message):
+        await processes.launch(tree)
+    assert await processes.pipelines.list() == ()
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        3,
+        None,
+        {},
+        {"image": 3},
+        {"image": "a", "dockerfile": "b"},
+        {"image": "a", "copy_dir": 3},
+        {"image": "a", "install_pip": "numpy"},
+        {"image": "a", "path_map": [1]},
+    ],
+    ids=str,
+)
+async def test_an_image_of_the_wrong_type_is_refused_with_its_name(processes, image):
+    tree = form()
+    (name,) = tree["images"]
+    tree["images"][name] = image
+
+    with pytest.raises(DefinitionError, match=name):
+        await processes.launch(tree)
+    assert await processes.pipelines.list() == ()
+
+
+async def test_what_a_newer_client_says_of_a_node_does_no_harm(processes):
+    run = await processes.run(form(from_the_future=[1]))
+
+    assert (await run.summary()).state is State.DONE
+
+
+# Commands that behave badly.
+
+COMMANDS = {
+    "closes its stdout": ("echo a; exec >&- 2>&-; sleep 0.1; exit 5", 5, b"a\n"),
+    "forks into the background": ("sleep 60 & (sleep 60; echo late) & echo a; exit 6", 6, b"a\n"),
+    "ends itself": ("echo a; kill -KILL $$; sleep 60", 137, b"a\n"),
+    "has no end of line": ("printf '%s' abc; exit 3", 3, b"abc"),
+    "reads its stdin": ("cat; echo end; exit 4", 4, b"end\n"),
+    "is not text": (r"printf '\000\001\376\377'; exit 2", 2, b"\0\1\xfe\xff"),
+}
+
+
+@pytest.mark.parametrize("case", COMMANDS.values(), ids=COMMANDS.keys())
+async def test_a_command_ends_with_its_code_and_the_next_one_runs(local, case):
+    command, code, output = case
+    root = nodes(a=command, b="echo next")
+    root.stop_on_error = False
+
+    run = await local.run(root)
+
+    (attempt,) = await run.attempts("/a")
+    assert (attempt.exit_code, await run.output("/a")) == (code, output)
+    assert await run.output("/b") == b"next\n"
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize("signal", ["KILL", "TERM", "HUP"])
+async def test_a_command_that_kills_its_parent_is_not_lost(tmp_path, signal):
+    async with clean_runner(tmp_path / "home") as local:
+        run = await local.run(nodes(a=f"kill -{signal} $PPID; echo on; exit 4", b="true"))
+
+        (attempt,) = await run.attempts("/a")
+        assert (attempt.cause, attempt.exit_code) == (Cause.EXIT_CODE, 4)
+        assert await run.output("/a") == b"on\n"
+
+
+@pytest.mark.docker
+async def test_a_command_that_ignores_term_is_killed_at_its_time(tmp_path):
+    ignoring = co.Exec("trap '' TERM; while :; do sleep 1; done", max_time=0.3)
+    async with clean_runner(tmp_path / "home") as local:
+        run = await local.run(nodes(a=ignoring))
+
+        (attempt,) = await run.attempts("/a")
+        assert (attempt.state, attempt.cause) == (State.KILLED, Cause.TIMEOUT)
+        assert attempt.exit_code == 137
+
+
+async def test_a_command_that_cleans_up_on_term_gets_the_time_for_it(local):
+    polite = "trap 'echo cleaned; exit 9' TERM; echo up; while :; do sleep 0.1; done"
+    run = await local.launch(nodes(a=polite))
+    await run.printed("/a", b"up\n")
+
+    await run.control(Action.KILL, "/a")
+    await run.settled()
+
+    (attempt,) = await run.attempts("/a")
+    assert (attempt.state, attempt.cause) == (State.KILLED, Cause.KILLED_BY_USER)
+    assert await run.output("/a") == b"up\ncleaned\n"
+
+
+@pytest.mark.docker
+async def test_a_hundred_megabytes_are_kept_to_the_last_byte(tmp_path):
+    async with clean_runner(tmp_path / "home") as local:
+        run = await local.run(nodes(a="yes 0123456 | head -c 100000000; echo; echo end"))
+
+        log = await local.pipelines.log(run.id, "/a", offset=-9)
+        assert log.size == 100_000_005
+        assert (await run.attempts("/a"))[0].state is State.DONE
+        assert log.complete
+
+
+async def test_many_bytes_of_two_nodes_do_not_mix(local):
+    root = nodes(
+        co.Parallel,
+        a="yes a | head -c 3000000; echo x >&2",
+        b="yes b | head -c 3000000; echo y >&2",
+    )
+
+    run = await local.run(root)
+
+    assert await run.output("/a") == b"a\n" * 1_500_000
+    assert await run.output("/b") == b"b\n" * 1_500_000
+    assert [await run.output(p, "stderr") for p in ("/a", "/b")] == [b"x\n", b"y\n"]
+
+
+async def test_an_environment_beyond_what_the_system_takes_fails_that_node_alone(local):
+    root = nodes(co.Parallel, a=co.Exec("true", env={"A": "x" * 300_000}), b="echo fine")
+
+    run = await local.run(root)
+
+    (attempt,) = await run.attempts("/a")
+    assert (attempt.cause, attempt.exit_code) == (Cause.EXIT_CODE, 126)
+    assert b"Argument list too long" in await run.output("/a", "stderr")
+    assert await run.states() == {"/": "error", "/a": "error", "/b": "done"}
+
+
+ODD_NAMES = ["a\nb", "..", ".", " ", "ü/"[:1], "'\"$x`", "x" * 50_000, "-rf", "%2f", "*"]
+
+
+async def test_odd_names_are_names(local):
+    run = await local.run(nodes(co.Parallel, **dict.fromkeys(ODD_NAMES, "echo $CONDUCTO_NODE")))
+
+    assert (await run.summary()).counts.done == len(ODD_NAMES)
+    assert await run.output("/..") == b"/..\n"
+
+
+HUGE = "head -c 70000000 /dev/zero | tr '\\0' A"
+LAZY = {
+    "huge": (f"echo '<__conducto_serialization>'; {HUGE}", Cause.LAZY, "does not end"),
+    "huge and closed": (
+        f"echo '<__conducto_serialization>'; {HUGE}; echo '</__conducto_serialization>'",
+        Cause.LAZY,
+        "a tree of over 64 MB",
+    ),
+    "failing": ("echo '<__conducto_serialization>'; exit 9", Cause.EXIT_CODE, None),
+}
+
+
+@pytest.mark.parametrize("case", LAZY.values(), ids=LAZY.keys())
+async def test_a_lazy_without_a_good_tree_fails_and_nothing_of_it_runs(processes, case):
+    command, cause, message = case
+    root = co.Serial(image=IMAGE)
+    root["lazy"] = co.lazy_shell(command)
+
+    run = await processes.run(root)
+
+    (attempt,) = await run.attempts("/lazy/Generate")
+    assert attempt.cause is cause
+    assert message is None or message in attempt.message
+    assert (await run.states())["/lazy/Execute"] == "pending"
+
+
+# The engine goes away and comes back.
+
+
+@pytest.fixture
+async def cut(tmp_path):
+    """A runner, and the proxy through which it sees the engine."""
+    async with engine_proxy() as proxy:
+        async with clean_runner(tmp_path / "home", env={"DOCKER_HOST": proxy.url}) as runner:
+            yield runner, proxy
+            await proxy.start()
+
+
+async def paused(run, patience=20.0):
+    """Return the reason for which a pipeline paused by itself."""
+    async with asyncio.timeout(patience):
+        async for batch in run.local.pipelines.events(run.id, 0):
+            record = batch.pipeline.pipeline
+            if record.problem is not None and not record.armed and batch.pipeline.settled:
+                return record.problem
+    raise AssertionError("the events ended")
+
+
+@pytest.mark.docker
+async def test_an_engine_that_stops_pauses_the_run_and_loses_nothing(cut):
+    local, proxy = cut
+    flag = "test -e /conducto/data/pipeline/again || sleep 60"
+    root = nodes(co.Parallel, a=f"echo begun; {flag}", b=co.Exec("echo later", cpu=2), c="echo too")
+    root.max_concurrent = 1
+    run = await local.launch(root)
+    await run.printed("/a", b"begun\n")
+
+    await proxy.stop()
+    reason = await paused(run)
+
+    assert proxy.path in reason
+    assert await run.states() == {"/": "pending", "/a": "killed", "/b": "pending", "/c": "pending"}
+    (attempt,) = await run.attempts("/a")
+    assert attempt.cause is Cause.WORKER_LOST
+    assert "engine" in attempt.message
+    assert (await run.node("/b")).waits_for == f"paused: {reason}"
+    assert await run.output("/a") == b"begun\n"
+
+
+@pytest.mark.docker
+async def test_a_run_goes_on_when_the_engine_is_back(cut):
+    local, proxy = cut
+    flag = "test -e /conducto/data/pipeline/again || sleep 60"
+    run = await local.launch(nodes(a=f"echo begun; {flag}", b="echo later"))
+    await run.printed("/a", b"begun\n")
+    await proxy.stop()
+    await paused(run)
+
+    await proxy.start()
+    (run.data / "again").touch()
+    await run.control(Action.RESET, "/a")
+    await run.control(Action.RUN)
+    await run.until("/b", "done")
+
+    assert (await run.summary()).pipeline.problem is None
+    assert [a.cause for a in await run.attempts("/a")] == [Cause.WORKER_LOST, None]
+    assert await run.output("/b") == b"later\n"
+
+
+@pytest.mark.docker
+async def test_no_container_of_before_the_loss_stays(cut):
+    local, proxy = cut
+    run = await local.launch(nodes(co.Parallel, a="echo begun; sleep 60", b="true"))
+    await run.printed("/a", b"begun\n")
+    await run.until("/b", "done")
+    before = of_pipeline(run)
+    await proxy.stop()
+    await paused(run)
+
+    await proxy.start()
+    await run.control(Action.RESET, "/b")
+    await run.control(Action.RUN)
+    await run.until("/b", "done")
+
+    async def gone():
+        return not set(before) & set(of_pipeline(run))
+
+    await eventually(gone)
+    assert networks(run) == [f"conducto_network_{run.id}"]
+
+
+@pytest.mark.docker
+async def test_orders_without_an_engine_say_so_and_change_nothing(cut):
+    local, proxy = cut
+    run = await local.run(nodes(a="true"))
+    await proxy.stop()
+    await run.control(Action.RESET, "/a")
+    await paused(run)
+
+    with pytest.raises(EngineError, match="is not running"):
+        await run.control(Action.RUN)
+    with pytest.raises(EngineError, match="is not running"):
+        await local.launch(nodes(a="true"))
+    assert await run.states() == {"/": "pending", "/a": "pending"}
+    await proxy.start()
+
+
+@pytest.mark.docker
+async def test_an_engine_that_stops_during_a_build_pauses_and_builds_again(cut):
+    local, proxy = cut
+    text = f"FROM {IMAGE}\nRUN echo {uuid.uuid4().hex}; sleep 1\n"
+    run = await local.launch(nodes(a=co.Exec("echo on", image=co.Image(dockerfile_text=text))))
+    await building(run)
+
+    await proxy.stop()
+    await paused(run)
+    before = await run.states(), await run.attempts("/a")
+    await proxy.start()
+    await run.control(Action.RUN)
+    await run.until("/a", "done")
+
+    assert before == ({"/": "pending", "/a": "pending"}, [])
+    assert await run.output("/a") == b"on\n"
+
+
+async def building(run):
+    async def begun():
+        return ImageState.BUILDING in {i.state for i in (await run.summary()).images}
+
+    await eventually(begun)
+    await asyncio.sleep(0.3)  # the engine has begun, too
+
+
+@pytest.mark.docker
+async def test_what_an_agent_had_to_leave_behind_the_next_one_removes(tmp_path):
+    async with engine_proxy() as proxy:
+        async with local_runner(tmp_path / "home", env={"DOCKER_HOST": proxy.url}) as local:
+            run = await local.launch(nodes(a="echo begun; sleep 60"))
+            await run.printed("/a", b"begun\n")
+            await proxy.stop()
+            await paused(run)
+    left = of_pipeline(run), networks(run)
+
+    async with clean_runner(tmp_path / "home") as local:
+        await local.launch(nodes(a="true"), run=False)
+
+        assert left == ([f"conducto_worker_{run.id}_1"], [f"conducto_network_{run.id}"])
+        assert (of_pipeline(run), networks(run)) == ([], [])
+
+
+# The disk is full.
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_a_disk_that_fills_up_with_output_ends_no_command(tmp_path, engine):
+    much = "echo first; head -c 30000000 /dev/zero; exit 3"
+    with small_disk(tmp_path / "disk", 8) as disk:
+        async with runner_on(engine, disk) as local:
+            run = await local.launch(nodes(a=much))
+            await full(disk)
+            log = largest(disk)
+            with log.open("r+b") as file:
+                file.truncate(1000)
+            await run.settled()
+
+            (attempt,) = await run.attempts("/a")
+            assert (attempt.state, attempt.exit_code) == (State.ERROR, 3)
+            assert "output from here on was not kept" in attempt.message
+            assert (await run.output("/a")).startswith(b"first\n")
+
+
+def runner_on(engine, base):
+    return clean_runner(base) if engine == "docker" else local_runner(base, engine)
+
+
+async def full(disk):
+    async def is_full():
+        return os.statvfs(disk).f_bavail == 0
+
+    await eventually(is_full)
+    await asyncio.sleep(0.3)  # what wants to be written meets it
+
+
+def largest(disk):
+    return max((f for f in disk.rglob("*.stdout")), key=lambda f: f.stat().st_size)
+
+
+async def test_a_store_without_room_starts_nothing_and_goes_on_with_room(tmp_path):
+    with small_disk(tmp_path / "disk", 16) as disk:
+        async with local_runner(disk, "process") as local:
+            root = nodes(co.Parallel, **{f"n{i}": "echo x" for i in range(300)})
+            run = await local.launch(root, run=False)
+            filler = fill(disk)
+
+            order = asyncio.create_task(run.control(Action.RUN))
+            await asyncio.sleep(0.5)
+            waiting = not order.done()
+            filler.unlink()
+            await order
+            await run.settled()
+
+            assert waiting
+            summary = await run.summary()
+            assert (summary.state, summary.counts.done) == (State.DONE, 300)
+            assert summary.pipeline.problem is None
+
+
+async def test_a_launch_on_a_full_disk_is_refused(tmp_path):
+    with small_disk(tmp_path / "disk", 16) as disk:
+        async with local_runner(disk, "process") as local:
+            await local.launch(nodes(a="true"))
+            filler = fill(disk)
+
+            with pytest.raises(StoreFullError, match="free some space"):
+                await local.launch(nodes(co.Parallel, **{f"n{i}": "x" * 9999 for i in range(30)}))
+            filler.unlink()
+            assert len(await local.pipelines.list()) == 1
+            await local.run(nodes(a="true"))

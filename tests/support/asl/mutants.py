@@ -1,0 +1,118 @@
+"""A second set of our modules with one line changed: bugs that the suite has to catch.
+
+Only the cloud's half gets the changed set; the local half keeps the real one. So a bug in a rule
+is one in a rule that only one side uses.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from contextlib import contextmanager
+from importlib.abc import MetaPathFinder
+from importlib.machinery import PathFinder, SourceFileLoader
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import ModuleType
+
+_SEMANTICS = "conducto.semantics."
+#: What decides, and what imports it. `events` and what is data stays shared.
+_FAMILY = (
+    *(
+        _SEMANTICS + name
+        for name in (
+            "rules",
+            "roll_up",
+            "live",
+            "ready",
+            "machine",
+            "residual",
+            "asl_states",
+            "asl_parts",
+            "asl_graph",
+            "asl",
+        )
+    ),
+    "support.asl.cloud",
+)
+
+
+class Mutant(NamedTuple):
+    """A bug.
+
+    Attributes:
+        name: What is wrong, as a sentence.
+        module: Where, below `conducto.semantics`.
+        old: The text that is replaced; it must be there exactly once.
+        new: What is there instead.
+    """
+
+    name: str
+    module: str
+    old: str
+    new: str
+
+
+class _Loader(SourceFileLoader):
+    def __init__(self, fullname: str, path: str, mutant: Mutant) -> None:
+        super().__init__(fullname, path)
+        self._mutant = mutant
+
+    def get_code(self, fullname: str) -> Any:
+        """Compile from source, never from a cache."""
+        text = self.get_data(self.path).decode()
+        if fullname == _SEMANTICS + self._mutant.module:
+            found = text.count(self._mutant.old)
+            assert found == 1, f"{self._mutant.name}: its text is there {found} times"
+            text = text.replace(self._mutant.old, self._mutant.new)
+        return compile(text, self.path, "exec")
+
+
+class _Finder(MetaPathFinder):
+    def __init__(self, mutant: Mutant) -> None:
+        self._mutant = mutant
+
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> Any:
+        if fullname not in _FAMILY:
+            return None
+        spec = PathFinder.find_spec(fullname, path, target)
+        assert spec is not None
+        assert spec.origin is not None
+        spec.loader = _Loader(fullname, spec.origin, self._mutant)
+        return spec
+
+
+def mutated_cloud(mutant: Mutant) -> type:
+    """Return a `support.asl.cloud.Cloud` whose semantics have this bug."""
+    with _set_aside():
+        finder = _Finder(mutant)
+        sys.meta_path.insert(0, finder)
+        try:
+            return importlib.import_module("support.asl.cloud").Cloud  # type: ignore[no-any-return]
+        finally:
+            sys.meta_path.remove(finder)
+
+
+@contextmanager
+def _set_aside() -> Iterator[None]:
+    """Let the family be imported anew, and put the real one back afterwards."""
+    for name in _FAMILY:
+        importlib.import_module(name)
+    kept = {name: sys.modules.pop(name) for name in _FAMILY}
+    for name in _FAMILY:
+        parent, child = _place(name)
+        delattr(parent, child)
+    try:
+        yield
+    finally:
+        for name, module in kept.items():
+            sys.modules[name] = module
+            parent, child = _place(name)
+            setattr(parent, child, module)
+
+
+def _place(name: str) -> tuple[ModuleType, str]:
+    parent, _, child = name.rpartition(".")
+    return sys.modules[parent], child

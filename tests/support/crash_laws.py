@@ -1,0 +1,194 @@
+"""What must hold after agents have died and the pipeline has settled all the same."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import defaultdict
+from typing import NamedTuple
+
+from conducto.model.nodes import NodeSpec, ancestors
+from conducto.model.records import AttemptRecord, NodeChange
+from conducto.model.states import FINISHED, Cause, State
+from conducto.semantics.live import LiveGroup, LiveTree
+from conducto.semantics.rules import Failure, Verdict, decide_failure, suppress
+from conducto_local.logs import LogDirectory
+from conducto_local.runner import loading
+from conducto_local.store.sqlite import SqliteStore
+from support.crash_plans import NOTES
+from support.crash_rounds import Round
+from support.trees import Driver, check
+
+_UNTOUCHED = 10_000
+
+
+class Aftermath(NamedTuple):
+    """What the store holds once every agent is gone."""
+
+    tree: LiveTree
+    attempts: dict[str, list[AttemptRecord]]
+    changes: list[NodeChange]
+
+
+def check_all(played: Round, states: dict[str, State]) -> None:
+    """Check every law of this module; ``states`` are what the last agent said of the nodes."""
+    after = read_store(played)
+    assert states == {path: node.state for path, node in after.tree.nodes.items()}
+    check_states(after)
+    check_events(played, after)
+    check_history(played, after)
+    check_attempts(played, after)
+    check_orders(played, after)
+    check_runs(played, after)
+    check_output(played, after)
+    check_agent_log(played)
+
+
+def read_store(played: Round) -> Aftermath:
+    """Open the store as the next agent would, and see that the file is whole."""
+    store = SqliteStore.open(played.home.store)
+    try:
+        (record,) = [r for r in store.records() if r.id == played.id]
+        live = loading.load(store, record)
+        attempts = defaultdict(list)
+        for attempt in store.attempts(played.id):
+            attempts[attempt.path].append(attempt)
+        changes = store.changes(played.id, 0, _UNTOUCHED)
+    finally:
+        store.close()
+    with sqlite3.connect(played.home.store) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    connection.close()
+    return Aftermath(live.tree, attempts, changes)
+
+
+def check_states(after: Aftermath) -> None:
+    """Groups are what their leaves make of them, and nothing that could run waits."""
+    assert after.tree.armed
+    told = {change.path: change for change in after.changes}
+    for path, node in after.tree.nodes.items():
+        if path in told:
+            assert (told[path].state, told[path].skipped) == (node.state, node.skipped), path
+    driver = Driver.__new__(Driver)
+    driver.tree, driver.queued, driver.running = after.tree, {}, {}
+    check(driver)
+
+
+def check_events(played: Round, after: Aftermath) -> None:
+    """The sequence has no gap, and what a client was told before is still there."""
+    assert [c.seq for c in after.changes] == list(range(1, len(after.changes) + 1))
+    assert after.changes[: len(played.seen.changes)] == played.seen.changes
+
+
+def check_history(played: Round, after: Aftermath) -> None:
+    """What had ended before a death stands unchanged; what was done is not done again."""
+    for (path, number), attempt in played.seen.ended.items():
+        assert after.attempts[path][number - 1] == attempt
+        again = path in played.orders or _tried_again_by_a_group(after, path)
+        if attempt.state is State.DONE and not again:
+            assert len(after.attempts[path]) == number, f"{path}: done, and ran again"
+
+
+def check_attempts(played: Round, after: Aftermath) -> None:
+    """Every attempt has ended for a reason that there was, and was followed as rules say."""
+    for path, attempts in after.attempts.items():
+        assert [a.number for a in attempts] == list(range(1, len(attempts) + 1)), path
+        assert all(a.state in FINISHED for a in attempts), path
+        lost = [a for a in attempts if a.cause is Cause.WORKER_LOST]
+        assert len(lost) <= played.deaths, path
+        for attempt in attempts:
+            _check_end(played, after, attempt)
+        if path not in played.orders and not _tried_again_by_a_group(after, path):
+            _check_tries(after, path, attempts)
+
+
+def _check_end(played: Round, after: Aftermath, attempt: AttemptRecord) -> None:
+    path, script = attempt.path, played.plan.scripts[attempt.path]
+    limited = any(_spec(after, p).max_time is not None for p in (path, *ancestors(path)))
+    match attempt.cause:
+        case None:
+            assert attempt.state is State.DONE
+            assert script.succeeds(attempt.number), path
+        case Cause.EXIT_CODE:
+            assert (attempt.state, attempt.exit_code) == (State.ERROR, 1)
+            assert not script.succeeds(attempt.number), path
+        case Cause.TIMEOUT:
+            assert limited, path
+        case Cause.KILLED_BY_USER:
+            assert path in played.orders, path
+        case Cause.WORKER_LOST:
+            assert attempt.message == "the agent was stopped while this ran", attempt.message
+        case other:
+            raise AssertionError(f"{path}: {other}: {attempt.message}")
+
+
+def _check_tries(after: Aftermath, path: str, attempts: list[AttemptRecord]) -> None:
+    callbacks = _spec(after, path).callbacks
+    for attempt in attempts[:-1]:
+        failure = Failure(attempt.state, attempt.cause, attempt.number, mem=2.0, seconds=1.0)
+        verdict = decide_failure(callbacks, failure).verdict
+        assert verdict is Verdict.RETRY, f"{path}: attempt {attempt.number + 1} has no reason"
+    node, last = after.tree.nodes[path], attempts[-1]
+    if node.state is not State.PENDING:
+        shown, _ = suppress(last.state, suppress_errors=node.spec.suppress_errors)
+        assert node.state is shown, path
+
+
+def check_orders(played: Round, after: Aftermath) -> None:
+    """An order that was answered is not forgotten."""
+    for path, (order, ended) in played.orders.items():
+        node = after.tree.nodes.get(path)
+        if order == "skip":
+            assert node is None or node.skipped, f"{path}: not skipped"
+        elif order == "reset" and ended and node is not None:
+            ran = len(after.attempts[path]) > ended
+            assert ran or node.state is State.PENDING, f"{path}: the reset is lost"
+
+
+def check_runs(played: Round, after: Aftermath) -> None:
+    """Each command ran once for each attempt, and none beside another one of its node."""
+    notes = played.notes / NOTES
+    lines = notes.read_text().splitlines() if notes.exists() else []
+    assert len(lines) == len(set(lines)), "a command ran twice as one attempt"
+    newest: dict[str, int] = defaultdict(int)
+    for line in lines:
+        what, path, word = line.split()
+        number = int(word)
+        assert number <= len(after.attempts[path]), f"{line}: there is no such attempt"
+        if what == "begin":
+            newest[path] = number
+        assert number == newest[path], f"{line}, while attempt {newest[path]} ran"
+    for path, attempts in after.attempts.items():
+        for attempt in attempts:
+            if attempt.cause in (None, Cause.EXIT_CODE):
+                me = f"{path} {attempt.number}"
+                assert {f"begin {me}", f"end {me}"} <= set(lines), f"{me}: did not run"
+
+
+def check_output(played: Round, after: Aftermath) -> None:
+    """No byte that anybody has read is gone, and what is there is what was printed."""
+    logs = LogDirectory(played.home.pipeline(played.id).logs)
+    for path, attempts in after.attempts.items():
+        for attempt in attempts:
+            kept = logs.reader(path, attempt.number).read("stdout").data
+            whole = played.plan.scripts[path].output(path, attempt.number)
+            assert whole.startswith(kept), f"{path} {attempt.number}: {kept!r}"
+            if attempt.cause in (None, Cause.EXIT_CODE):
+                assert kept == whole, f"{path} {attempt.number}"
+            read = played.seen.output.get((path, attempt.number), b"")
+            assert kept.startswith(read), f"{path} {attempt.number}: {read!r} was read"
+
+
+def check_agent_log(played: Round) -> None:
+    """The agents met nothing that they did not expect."""
+    lines = played.files.log.read_text().splitlines()
+    wrong = [line for line in lines if "level=error" in line or line.startswith("Traceback")]
+    assert not wrong, wrong
+
+
+def _spec(after: Aftermath, path: str) -> NodeSpec:
+    return after.tree.nodes[path].spec
+
+
+def _tried_again_by_a_group(after: Aftermath, path: str) -> bool:
+    above = [after.tree.nodes[p] for p in ancestors(path) if p in after.tree.nodes]
+    return any(isinstance(group, LiveGroup) and group.spec.callbacks for group in above)

@@ -1,0 +1,36 @@
+"""Small disks, to fill them."""
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+
+@contextmanager
+def small_disk(at: Path, megabytes: int) -> Iterator[Path]:
+    """Mount a disk in memory at ``at`` while the block runs; skip where that is not allowed."""
+    at.mkdir(parents=True, exist_ok=True)
+    options = f"size={megabytes}m,mode=755"
+    mount = ["mount", "-t", "tmpfs", "-o", options, "conducto-test", str(at)]
+    done = subprocess.run(mount, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        pytest.skip(f"may not mount a file system: {done.stderr.strip()}")
+    try:
+        yield at
+    finally:
+        subprocess.run(["umount", "--lazy", str(at)], check=True)
+
+
+def fill(disk: Path) -> Path:
+    """Take all the room that is left on a disk; return the file to remove to give it back."""
+    filler = disk / "filler"
+    with filler.open("wb", buffering=0) as file:
+        for size in (1 << 20, 1 << 12, 1):
+            try:
+                while True:
+                    file.write(bytes(size))
+            except OSError:
+                continue
+    return filler

@@ -1,0 +1,54 @@
+"""Files that say what must not change by accident; made anew by ``python -m support.golden``.
+
+Run it in ``tests/``. Without arguments it writes all of them, with names only these. The tests
+compare what it would write with what is there: whoever changes the contract or the roll-up of
+states does so knowingly, and the readers of these files (the web app, other clients) with it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from support.roll_up_cases import roll_up_cases
+from support.wire_schemas import wire_schemas
+
+FOLDER = Path(__file__).parent.parent / "golden"
+REMEDY = "if this is meant, run `python -m support.golden` in tests/ and say so in the commit"
+
+
+def _document(value: Any) -> str:
+    return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _lines(cases: Iterable[Any]) -> str:
+    """One case a line, so that a diff shows the cases that changed."""
+    text = ",\n".join(json.dumps(case, ensure_ascii=False) for case in cases)
+    return f"[\n{text}\n]\n"
+
+
+FILES: dict[str, Callable[[], str]] = {
+    "schemas.json": lambda: _document(wire_schemas()),
+    "roll_up.json": lambda: _lines(roll_up_cases()),
+}
+
+
+def read(name: str) -> str:
+    """Return what the file says."""
+    return (FOLDER / name).read_text(encoding="utf-8")
+
+
+def main() -> None:
+    """Write the files named on the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("names", nargs="*", choices=[[], *FILES], help="default: all")
+    for name in parser.parse_args().names or FILES:
+        FOLDER.mkdir(exist_ok=True)
+        (FOLDER / name).write_text(FILES[name](), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,21 @@
+"""Run by `test_secrets`: ``conducto`` over the fake; then writes the stored values to a file.
+
+Arguments: the file, then the words after ``conducto``.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+from conducto.cli.commands import main
+from conducto.client import Client
+from conducto.service.dispatch import Service
+from conducto.testing.pipelines import FakePipelines
+from conducto.testing.transport import InProcessTransport
+
+fake = FakePipelines()
+with InProcessTransport(Service(fake)) as transport:
+    code = main(sys.argv[2:], lambda _profile: lambda: Client(transport))
+values = {name.key: secret.value for name, secret in fake.secret_store.read().items()}
+Path(sys.argv[1]).write_text(json.dumps(values))
+sys.exit(code)

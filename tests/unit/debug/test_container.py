@@ -1,0 +1,48 @@
+from typing import Any
+
+from conducto.model.debug import DebugMount
+from conducto_local.debug.container import container_name, container_spec, debug_body
+from conducto_local.engine.address import Address
+from unit.debug.plans import SECRET, plan
+
+ENGINE = Address(path="/var/run/docker.sock")
+
+
+def body(*, stays: bool = False, **changes: Any) -> dict[str, Any]:
+    given = plan(**changes)
+    return debug_body(given, container_spec(given, "n", "/host/cmd.sh"), ENGINE, stays=stays)
+
+
+def test_it_ends_with_whoever_holds_its_stdin() -> None:
+    made = body()
+
+    assert made["StdinOnce"] is True
+    assert made["HostConfig"]["AutoRemove"] is True
+    assert made["Entrypoint"][:2] == ["/bin/sh", "-c"]
+
+
+def test_one_that_stays_is_held_by_nobody() -> None:
+    assert body(stays=True)["StdinOnce"] is False
+
+
+def test_only_one_that_stays_holds_secrets_itself() -> None:
+    assert SECRET not in str(body())
+    assert f"TOKEN={SECRET}" in body(stays=True)["Env"]
+
+
+def test_the_nodes_environment_wins_over_that_of_its_arguments() -> None:
+    made = body(docker_run_args=("-e", "A=other", "-e", "B=2"))
+
+    assert made["Env"] == ["A=1", "B=2"]
+
+
+def test_host_code_is_mounted_for_writing() -> None:
+    made = body(code=(DebugMount(source="/me/code", target="/mnt/conducto"),))
+
+    mounts = {mount["Target"]: mount for mount in made["HostConfig"]["Mounts"]}
+    assert mounts["/mnt/conducto"]["Source"] == "/me/code"
+    assert mounts["/mnt/conducto"]["ReadOnly"] is False
+
+
+def test_two_shells_of_one_node_have_two_names() -> None:
+    assert container_name(plan()) != container_name(plan())

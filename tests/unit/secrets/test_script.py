@@ -1,0 +1,156 @@
+"""A script declares secrets: through a running agent, or straight into the store."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from conducto.api import NotAvailableError, Secret, SecretKey, Secrets
+from conducto.client import Endpoint
+from conducto.service.port import Pipelines
+from conducto.testing.pipelines import FakePipelines
+from conducto_local.agent_files import AgentFiles, AgentState
+from conducto_local.home import Home
+from conducto_local.secrets.local import CHOICE, LocalSecrets
+from conducto_local.secrets.port import SecretName
+from support.api_server import TOKEN, running_server
+
+VALUE = "a-very-secret-value"
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    for name in list(os.environ):
+        if name.startswith(("CONDUCTO_", "__RUN_BY")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("CONDUCTO_BASE_DIR", str(tmp_path / "base"))
+    monkeypatch.setenv(CHOICE, "file")
+    return Home(tmp_path / "base", "default")
+
+
+def kept(home: Home) -> dict[str, str]:
+    return {f"{n.scope}:{n.key}": s.value for n, s in LocalSecrets(home).read().items()}
+
+
+class AgentOf:
+    """Lets an agent seem to run whose address is ``endpoint``."""
+
+    def __init__(self, home: Home, endpoint: Endpoint, token: str = TOKEN) -> None:
+        self.files = AgentFiles(home.agent)
+        self.held = self.files.held_by_agent()
+        self.state = AgentState(os.getpid(), endpoint.url, "1.2.3", 0.0)
+        self.token = token
+
+    def __enter__(self) -> None:
+        self.held.__enter__()
+        self.files.write_state(self.state)
+        (self.files.directory / "token").write_text(self.token)
+
+    def __exit__(self, *error: object) -> None:
+        self.held.__exit__(None, None, None)
+
+
+def test_secrets_are_stored_without_an_agent(home: Home, capfd: pytest.CaptureFixture[str]) -> None:
+    Secrets().put_user_secrets({"A": VALUE})
+    Secrets().put_org_secrets({"A": "of the org"})
+    Secrets().put([Secret("B", "x", mask=False)])
+
+    assert kept(home) == {"user:A": VALUE, "org:A": "of the org", "user:B": "x"}
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_running_agent_stores_them(home: Home) -> None:
+    fake = FakePipelines()
+    with running_server(fake) as server, AgentOf(home, server.endpoint):
+        Secrets().put_user_secrets({"A": VALUE, "B": VALUE})
+        Secrets().delete_user_secrets(["B"])
+
+    assert fake.secret_store.read()[SecretName("user", "A")].value == VALUE
+    assert list(fake.secret_store.read()) == [SecretName("user", "A")]
+    assert kept(home) == {}
+
+
+@pytest.mark.parametrize("token", [TOKEN, "of another agent"])
+def test_an_agent_that_cannot_do_it_is_passed_by(home: Home, token: str) -> None:
+    pipelines: Pipelines = FakePipelines()
+    with running_server(pipelines) as server:
+        endpoint = server.endpoint if token != TOKEN else Endpoint("http://127.0.0.1:1", TOKEN)
+        with AgentOf(home, endpoint, token):
+            Secrets().put_user_secrets({"A": VALUE})
+
+    assert kept(home) == {"user:A": VALUE}
+
+
+def test_what_an_agent_refuses_is_said_and_the_script_goes_on(
+    home: Home, capfd: pytest.CaptureFixture[str]
+) -> None:
+    fake = FakePipelines()
+    many = {f"A{i}": "x" * (64 << 10) for i in range(17)}
+    with running_server(fake) as server, AgentOf(home, server.endpoint):
+        Secrets().put_user_secrets(many)
+
+    assert "secrets were not stored: all secrets together would have" in capfd.readouterr().err
+    assert fake.secret_store.read() == kept(home) == {}
+
+
+def test_a_store_that_cannot_be_written_is_said_once(
+    home: Home, capfd: pytest.CaptureFixture[str]
+) -> None:
+    home.base.write_text("in the way")
+
+    Secrets().put_user_secrets({"A": VALUE})
+    Secrets().put_user_secrets({"B": VALUE})
+
+    said = capfd.readouterr().err
+    assert said.count("conducto: secrets were not stored: ") == 1
+    assert VALUE not in said
+
+
+def test_values_are_read_with_their_scopes(home: Home) -> None:
+    Secrets().put_user_secrets({"A": VALUE})
+    Secrets().put_org_secrets({"A": "of the org", "B": "too"})
+    Secrets().put([Secret("OPEN", "x", mask=False)])
+
+    secrets = Secrets()
+
+    assert secrets.get_user_secrets() == {"A": VALUE, "OPEN": "x"}
+    assert secrets.get_org_secrets() == {"A": "of the org", "B": "too"}
+    assert secrets.get_user_secrets(obfuscate=True) == {"A": "********", "OPEN": "x"}
+    assert secrets.get_user_secrets(include_org_secrets=True) == {
+        "A": VALUE,
+        "B": "too",
+        "OPEN": "x",
+    }
+    assert [(s.scope, s.key, s.mask) for s in secrets.get()] == [
+        ("org", "A", True),
+        ("org", "B", True),
+        ("user", "A", True),
+        ("user", "OPEN", False),
+    ]
+
+
+def test_secrets_are_deleted_by_scope(home: Home) -> None:
+    Secrets().put_user_secrets({"A": VALUE, "B": VALUE})
+    Secrets().put_org_secrets({"A": VALUE, "B": VALUE})
+
+    Secrets().delete_user_secrets(["A", "NOT_THERE"])
+    Secrets().delete_org_secrets(["A"])
+    Secrets().delete([SecretKey("B", "org")])
+
+    assert kept(home) == {"user:B": VALUE}
+
+
+@pytest.mark.parametrize("variable", ["__RUN_BY_WORKER__", "CONDUCTO_EXECUTION_ENV"])
+def test_inside_a_node_nothing_is_stored_and_nothing_said(
+    home: Home, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], variable: str
+) -> None:
+    monkeypatch.setenv(variable, "1")
+
+    Secrets().put_user_secrets({"A": VALUE})
+
+    assert kept(home) == {}
+    assert capfd.readouterr().err == ""
+    with pytest.raises(NotAvailableError, match="A node finds them in its environment"):
+        Secrets().get()
