@@ -1,6 +1,7 @@
 # The one way in, for people and for CI. Set-up goes into .venv and is quick when nothing changed.
 PYTHON ?= python3
 BENCH ?= local
+ROUNDS ?= 20
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -13,7 +14,7 @@ help: ## This list
 
 $(READY): pyproject.toml
 	@.ci/venv $(PYTHON) $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev,cloud-test]'
 	@touch $@
 
 setup: $(READY) ## Set up .venv
@@ -40,6 +41,9 @@ lint: $(READY) ## Style, types, dependency rule
 conformance: $(READY) ## Local machine and compiled state machine agree
 	$(PYTEST) tests/conformance
 
+test-crash: $(READY) engine ## Kill the agent at random moments: ROUNDS=20
+	ROUNDS=$(ROUNDS) $(PYTEST) tests/crash
+
 test-docker: $(READY) engine ## What needs containers
 	$(PYTEST) tests -m docker
 
@@ -49,4 +53,4 @@ bench: $(READY) engine ## Measure: BENCH=local
 clean: ## Remove what set-up and tests made in the checkout
 	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis bench/results
 
-.PHONY: help setup engine demo test unit lint conformance test-docker bench clean
+.PHONY: help setup engine demo test unit lint conformance test-crash test-docker bench clean

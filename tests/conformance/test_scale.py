@@ -22,9 +22,9 @@ BUDGET_SECONDS = 10.0
 def test_100_000_execs_compile_within_the_budget() -> None:
     tree = LiveTree(pipeline(parallel(*[leaf() for _ in range(100_000)])))
 
-    began = time.perf_counter()
+    began = time.process_time()  # others may use the machine as well
     machines = compile_residual(residual(tree), SITE).machines
-    seconds = time.perf_counter() - began
+    seconds = time.process_time() - began
 
     assert seconds < BUDGET_SECONDS
     assert len(machines) == 68

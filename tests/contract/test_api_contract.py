@@ -16,8 +16,16 @@ from conducto.client import (
     StreamLostError,
     Transport,
 )
-from conducto.model.api import Action, AgentStatus, ControlRequest, LaunchRequest, NodeView
+from conducto.model.api import (
+    Action,
+    AgentStatus,
+    Changes,
+    ControlRequest,
+    LaunchRequest,
+    NodeView,
+)
 from conducto.model.calls import NoParams, Operation
+from conducto.model.debug import DebugRequest
 from conducto.model.records import AttemptRecord, ImageRecord, ImageState
 from conducto.model.states import Cause, NodeType, State
 from conducto.service.dispatch import Service
@@ -234,6 +242,27 @@ def test_an_order_says_what_it_touched(api: Api) -> None:
     assert (result.affected, result.paths) == (2, ("/a", "/g/x"))
     assert api.fake.orders == [(pipeline, order)]
     assert next(api.client.tree(pipeline, root="/a")).skipped
+
+
+def test_only_what_a_modification_gives_is_given(api: Api) -> None:
+    pipeline = api.launched()
+    changes = Changes(command="other", cpu=None)
+
+    request = ControlRequest(action=Action.MODIFY, paths=("/a",), changes=changes)
+    api.client.control(pipeline, request)
+
+    arrived = api.fake.orders[-1][1].changes
+    assert arrived is not None
+    assert arrived.model_fields_set == {"command", "cpu"}
+
+
+def test_a_debug_shell_is_planned(api: Api) -> None:
+    pipeline = api.launched()
+
+    plan = api.client.debug(pipeline, DebugRequest(path="/a", live=True))
+
+    assert (plan.pipeline, plan.path, plan.attempt) == (pipeline, "/a", None)
+    assert api.fake.shells == [(pipeline, DebugRequest(path="/a", live=True))]
 
 
 def test_a_refused_order_says_why(api: Api) -> None:

@@ -201,6 +201,7 @@ def test_an_attempt_comes_back_as_it_was_given(store: Store) -> None:
         started=2.2,
         ended=3.3,
         peak_memory=1 << 40,
+        snapshot="conducto_snapshot:abc-0-2",
     )
 
     store.save("abc", Turn(attempts=[given]))
@@ -285,6 +286,26 @@ def test_an_ended_attempt_may_learn_more_about_itself(store: Store) -> None:
     store.save("abc", Turn(attempts=[richer]))
 
     assert list(store.attempts("abc")) == [richer]
+
+
+def test_snapshots_come_by_their_age_and_those_that_have_not_ended_last(store: Store) -> None:
+    kept = [("/a", 1, 5.0), ("/b", 1, None), ("/c", 1, 4.0)]
+    given = [
+        AttemptRecord(path=path, number=n, state=State.RUNNING, ended=end, snapshot=path)
+        for path, n, end in kept
+    ]
+
+    store.save("abc", Turn(attempts=[*given, ended("/none")]))
+
+    assert [each.path for each in store.snapshots("abc")] == ["/c", "/a", "/b"]
+
+
+def test_an_ended_attempt_may_lose_its_snapshot(store: Store) -> None:
+    store.save("abc", Turn(attempts=[ended().model_copy(update={"snapshot": "s"})]))
+
+    store.save("abc", Turn(attempts=[ended()]))
+
+    assert store.snapshots("abc") == []
 
 
 def test_newest_attempts_tell_the_last_number_of_each_node_of_a_subtree(store: Store) -> None:

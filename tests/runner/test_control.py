@@ -3,8 +3,6 @@
 import asyncio
 
 import pytest
-from support.local import local_runner
-from support.stand_ins import ensure
 
 import conducto as co
 from conducto.model.api import Action, Changes, ControlRequest
@@ -12,6 +10,8 @@ from conducto.model.records import Lifecycle
 from conducto.model.states import Cause, State
 from conducto.semantics.errors import DefinitionError
 from conducto.service.port import NotFoundError, RefusedError
+from support.local import local_runner
+from support.stand_ins import ensure
 
 IMAGE = "busybox"
 

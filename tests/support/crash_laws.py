@@ -95,6 +95,8 @@ def check_attempts(played: Round, after: Aftermath) -> None:
         assert all(a.state in FINISHED for a in attempts), path
         lost = [a for a in attempts if a.cause is Cause.WORKER_LOST]
         assert len(lost) <= played.deaths, path
+        if path not in after.tree.nodes:  # of a tree that was to be generated anew
+            continue
         for attempt in attempts:
             _check_end(played, after, attempt)
         if path not in played.orders and not _tried_again_by_a_group(after, path):

@@ -134,7 +134,7 @@ async def local_runner(
 async def eventually(condition: Callable[[], Awaitable[bool]], patience: float = 20.0) -> None:
     """Poll what nobody tells of."""
     async with asyncio.timeout(patience):
-        while not await condition():
+        while not await condition():  # noqa: ASYNC110 (there is no event)
             await asyncio.sleep(0.05)
 
 

@@ -189,3 +189,21 @@ def test_binary_output_is_printable(fake: CountingPipelines, open_client: OpenCl
     fail(fake, "/build", base64.b64decode("/wD+G1tIAQo="))
 
     assert all(line.isprintable() for line in report(open_client))
+
+
+def test_a_kept_state_is_what_the_shell_opens(
+    fake: CountingPipelines, open_client: OpenClient
+) -> None:
+    fail(fake, "/build", snapshot="conducto_snapshot:abc")
+
+    assert report(open_client)[-1] == "  shell: conducto debug abc-def /build --snapshot"
+
+
+def test_plain_processes_have_no_shell_to_offer(
+    fake: CountingPipelines, open_client: OpenClient
+) -> None:
+    plain = record().model_copy(update={"engine": "process"})
+    fake.add("abc-def", [view("/", "Serial"), view("/build")], plain)
+    fail(fake, "/build")
+
+    assert report(open_client)[-1] == "  rerun: conducto reset abc-def --failed"

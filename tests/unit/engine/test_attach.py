@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conducto_local.engine.attach import FrameDecoder
+from conducto_local.engine.attach import FrameDecoder, PlainDecoder
 
 FRAMES = st.lists(st.tuples(st.sampled_from(["stdout", "stderr"]), st.binary(max_size=40)))
 
@@ -37,3 +37,9 @@ def test_frames_of_other_streams_are_dropped(number: int) -> None:
     wire = bytes([number, 0, 0, 0, 0, 0, 0, 2]) + b"no" + _encode([("stdout", b"yes")])
 
     assert list(FrameDecoder().feed(wire)) == [("stdout", b"yes")]
+
+
+def test_a_terminal_has_no_frames() -> None:
+    wire = _encode([("stderr", b"as it is")])
+
+    assert list(PlainDecoder().feed(wire)) == [("stdout", wire)]

@@ -1,0 +1,246 @@
+"""The engine goes away in the middle of a run, the disk gets full: nothing is lost or hangs."""
+
+import asyncio
+import os
+import uuid
+
+import pytest
+
+import conducto as co
+from conducto.model.api import Action
+from conducto.model.records import ImageState
+from conducto.model.states import Cause, State
+from conducto_local.ports import EngineError
+from conducto_local.store.errors import StoreFullError
+from support.containers import BUSYBOX as IMAGE
+from support.containers import clean_runner, networks, of_pipeline
+from support.disks import fill, small_disk
+from support.engine_proxy import engine_proxy
+from support.local import eventually, local_runner
+
+ENGINES = ["process", pytest.param("docker", marks=pytest.mark.docker)]
+
+
+def nodes(kind=co.Serial, **children):
+    root = kind(image=IMAGE, cpu=0.2, mem=0.1)
+    for name, child in children.items():
+        root[name] = co.Exec(child) if isinstance(child, str) else child
+    return root
+
+
+# The engine goes away and comes back.
+
+
+@pytest.fixture
+async def cut(tmp_path):
+    """A runner, and the proxy through which it sees the engine."""
+    async with (
+        engine_proxy() as proxy,
+        clean_runner(tmp_path / "home", env={"DOCKER_HOST": proxy.url}) as runner,
+    ):
+        yield runner, proxy
+        await proxy.start()
+
+
+async def paused(run, patience=20.0):
+    """Return the reason for which a pipeline paused by itself."""
+    async with asyncio.timeout(patience):
+        async for batch in run.local.pipelines.events(run.id, 0):
+            record = batch.pipeline.pipeline
+            if record.problem is not None and not record.armed and batch.pipeline.settled:
+                return record.problem
+    raise AssertionError("the events ended")
+
+
+@pytest.mark.docker
+async def test_an_engine_that_stops_pauses_the_run_and_loses_nothing(cut):
+    local, proxy = cut
+    flag = "test -e /conducto/data/pipeline/again || sleep 60"
+    root = nodes(co.Parallel, a=f"echo begun; {flag}", b=co.Exec("echo later", cpu=2), c="echo too")
+    root.max_concurrent = 1
+    run = await local.launch(root)
+    await run.printed("/a", b"begun\n")
+
+    await proxy.stop()
+    reason = await paused(run)
+
+    assert proxy.path in reason
+    assert await run.states() == {"/": "pending", "/a": "killed", "/b": "pending", "/c": "pending"}
+    (attempt,) = await run.attempts("/a")
+    assert attempt.cause is Cause.WORKER_LOST
+    assert "engine" in attempt.message
+    assert (await run.node("/b")).waits_for == f"paused: {reason}"
+    assert await run.output("/a") == b"begun\n"
+
+
+@pytest.mark.docker
+async def test_a_run_goes_on_when_the_engine_is_back(cut):
+    local, proxy = cut
+    flag = "test -e /conducto/data/pipeline/again || sleep 60"
+    run = await local.launch(nodes(a=f"echo begun; {flag}", b="echo later"))
+    await run.printed("/a", b"begun\n")
+    await proxy.stop()
+    await paused(run)
+
+    await proxy.start()
+    (run.data / "again").touch()
+    await run.control(Action.RESET, "/a")
+    await run.control(Action.RUN)
+    await run.until("/b", "done")
+
+    assert (await run.summary()).pipeline.problem is None
+    assert [a.cause for a in await run.attempts("/a")] == [Cause.WORKER_LOST, None]
+    assert await run.output("/b") == b"later\n"
+
+
+@pytest.mark.docker
+async def test_no_container_of_before_the_loss_stays(cut):
+    local, proxy = cut
+    run = await local.launch(nodes(co.Parallel, a="echo begun; sleep 60", b="true"))
+    await run.printed("/a", b"begun\n")
+    await run.until("/b", "done")
+    before = of_pipeline(run)
+    await proxy.stop()
+    await paused(run)
+
+    await proxy.start()
+    await run.control(Action.RESET, "/b")
+    await run.control(Action.RUN)
+    await run.until("/b", "done")
+
+    async def gone():
+        return not set(before) & set(of_pipeline(run))
+
+    await eventually(gone)
+    assert networks(run) == [f"conducto_network_{run.id}"]
+
+
+@pytest.mark.docker
+async def test_orders_without_an_engine_say_so_and_change_nothing(cut):
+    local, proxy = cut
+    run = await local.run(nodes(a="true"))
+    await proxy.stop()
+    await run.control(Action.RESET, "/a")
+    await paused(run)
+
+    with pytest.raises(EngineError, match="is not running"):
+        await run.control(Action.RUN)
+    with pytest.raises(EngineError, match="is not running"):
+        await local.launch(nodes(a="true"))
+    assert await run.states() == {"/": "pending", "/a": "pending"}
+    await proxy.start()
+
+
+@pytest.mark.docker
+async def test_an_engine_that_stops_during_a_build_pauses_and_builds_again(cut):
+    local, proxy = cut
+    text = f"FROM {IMAGE}\nRUN echo {uuid.uuid4().hex}; sleep 1\n"
+    run = await local.launch(nodes(a=co.Exec("echo on", image=co.Image(dockerfile_text=text))))
+    await building(run)
+
+    await proxy.stop()
+    await paused(run)
+    before = await run.states(), await run.attempts("/a")
+    await proxy.start()
+    await run.control(Action.RUN)
+    await run.until("/a", "done")
+
+    assert before == ({"/": "pending", "/a": "pending"}, [])
+    assert await run.output("/a") == b"on\n"
+
+
+async def building(run):
+    async def begun():
+        return ImageState.BUILDING in {i.state for i in (await run.summary()).images}
+
+    await eventually(begun)
+    await asyncio.sleep(0.3)  # the engine has begun, too
+
+
+@pytest.mark.docker
+async def test_what_an_agent_had_to_leave_behind_the_next_one_removes(tmp_path):
+    async with (
+        engine_proxy() as proxy,
+        local_runner(tmp_path / "home", env={"DOCKER_HOST": proxy.url}) as local,
+    ):
+        run = await local.launch(nodes(a="echo begun; sleep 60"))
+        await run.printed("/a", b"begun\n")
+        await proxy.stop()
+        await paused(run)
+    left = of_pipeline(run), networks(run)
+
+    async with clean_runner(tmp_path / "home") as local:
+        await local.launch(nodes(a="true"), run=False)
+
+        assert left == ([f"conducto_worker_{run.id}_1"], [f"conducto_network_{run.id}"])
+        assert (of_pipeline(run), networks(run)) == ([], [])
+
+
+# The disk is full.
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_a_disk_that_fills_up_with_output_ends_no_command(tmp_path, engine):
+    much = "echo first; head -c 30000000 /dev/zero; exit 3"
+    with small_disk(tmp_path / "disk", 8) as disk:
+        async with runner_on(engine, disk) as local:
+            run = await local.launch(nodes(a=much))
+            await full(disk)
+            log = largest(disk)
+            with log.open("r+b") as file:
+                file.truncate(1000)
+            await run.settled()
+
+            (attempt,) = await run.attempts("/a")
+            assert (attempt.state, attempt.exit_code) == (State.ERROR, 3)
+            assert "output from here on was not kept" in attempt.message
+            assert (await run.output("/a")).startswith(b"first\n")
+
+
+def runner_on(engine, base):
+    return clean_runner(base) if engine == "docker" else local_runner(base, engine)
+
+
+async def full(disk):
+    async def is_full():
+        return os.statvfs(disk).f_bavail == 0
+
+    await eventually(is_full)
+    await asyncio.sleep(0.3)  # what wants to be written meets it
+
+
+def largest(disk):
+    return max((f for f in disk.rglob("*.stdout")), key=lambda f: f.stat().st_size)
+
+
+async def test_a_store_without_room_starts_nothing_and_goes_on_with_room(tmp_path):
+    with small_disk(tmp_path / "disk", 16) as disk:
+        async with local_runner(disk, "process") as local:
+            root = nodes(co.Parallel, **{f"n{i}": "echo x" for i in range(300)})
+            run = await local.launch(root, run=False)
+            filler = fill(disk)
+
+            order = asyncio.create_task(run.control(Action.RUN))
+            await asyncio.sleep(0.5)
+            waiting = not order.done()
+            filler.unlink()
+            await order
+            await run.settled()
+
+            assert waiting
+            summary = await run.summary()
+            assert (summary.state, summary.counts.done) == (State.DONE, 300)
+            assert summary.pipeline.problem is None
+
+
+async def test_a_launch_on_a_full_disk_is_refused(tmp_path):
+    with small_disk(tmp_path / "disk", 16) as disk:
+        async with local_runner(disk, "process") as local:
+            await local.launch(nodes(a="true"))
+            filler = fill(disk)
+
+            with pytest.raises(StoreFullError, match="free some space"):
+                await local.launch(nodes(co.Parallel, **{f"n{i}": "x" * 9999 for i in range(30)}))
+            filler.unlink()
+            assert len(await local.pipelines.list()) == 1
+            await local.run(nodes(a="true"))
