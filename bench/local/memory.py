@@ -21,11 +21,6 @@ def run_1000(lab: LocalLab) -> Found:
     return _in_new_agent(lab, flat(1000))
 
 
-def run_100000(lab: LocalLab) -> Found:
-    """An agent during and after a run of 100,000 Execs."""
-    return _in_new_agent(lab, two_level(100, 1000))
-
-
 def loaded_100000(lab: LocalLab) -> Found:
     """An agent that was given 100,000 Execs and has started none, and its tree in pages."""
     agent = lab.new_agent()

@@ -87,9 +87,9 @@ _MANY = (
     ),
     Measurement(
         "local.parallel_100000",
-        "100,000 Execs",
+        "100,000 Execs, and the agent's memory",
         commands.parallel_100000,
-        _COMMANDS,
+        (*_COMMANDS, Metric("megabytes", "MB"), Metric("peak_megabytes", "MB", 300, 200)),
         ratios=(Ratio("ratio_to_1000", "warm_ms_per_exec", _FLAT_WARM, 1.5, 1.1),),
         group="many",
         repeats=1,
@@ -280,14 +280,6 @@ _LARGE = (
             Metric("peak_megabytes", "MB", 300, 200),
         ),
         repeats=1,
-    ),
-    Measurement(
-        "local.memory_100000",
-        "agent that ran 100,000 Execs",
-        memory.run_100000,
-        (Metric("megabytes", "MB"), Metric("peak_megabytes", "MB", 300, 200)),
-        repeats=1,
-        full=True,
     ),
     Measurement(
         "local.install",

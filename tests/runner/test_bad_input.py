@@ -254,7 +254,7 @@ async def test_an_environment_beyond_what_the_system_takes_fails_that_node_alone
     assert await run.states() == {"/": "error", "/a": "error", "/b": "done"}
 
 
-ODD_NAMES = ["a\nb", "..", ".", " ", "ü/"[:1], "'\"$x`", "x" * 50_000, "-rf", "%2f", "*"]
+ODD_NAMES = ["a\nb", "..", ".", " ", "ü", "'\"$x`", "x" * 50_000, "-rf", "%2f", "*"]
 
 
 async def test_odd_names_are_names(local):

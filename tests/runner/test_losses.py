@@ -8,10 +8,11 @@ import pytest
 
 import conducto as co
 from conducto.model.api import Action
-from conducto.model.records import ImageState
-from conducto.model.states import Cause, State
+from conducto.model.records import ImageState, NodeChange
+from conducto.model.states import Cause, NodeType, State
 from conducto_local.ports import EngineError
 from conducto_local.store.errors import StoreFullError
+from conducto_local.store.port import Turn
 from support.containers import BUSYBOX as IMAGE
 from support.containers import clean_runner, networks, of_pipeline
 from support.disks import fill, small_disk
@@ -244,3 +245,25 @@ async def test_a_launch_on_a_full_disk_is_refused(tmp_path):
             filler.unlink()
             assert len(await local.pipelines.list()) == 1
             await local.run(nodes(a="true"))
+
+
+async def test_a_pipeline_that_cannot_be_written_down_pauses_and_stops_no_other(tmp_path):
+    async with local_runner(tmp_path / "home", "process") as local:
+        spoilt = await local.launch(nodes(a="true"), run=False)
+        other = await local.launch(nodes(a="true"), run=False)
+        spoil(local, spoilt)
+
+        await spoilt.control(Action.RUN)
+        await other.control(Action.RUN)
+        await other.settled()
+
+        record = (await spoilt.summary()).pipeline
+        assert (await other.summary()).state is State.DONE
+        assert not record.armed
+        assert record.problem.startswith("it cannot be written down, see agent.log: ")
+
+
+def spoil(local, run):
+    """Take the number of the next change in the store, as only a bug of ours could."""
+    change = NodeChange(seq=1, time=0.0, path="/a", type=NodeType.EXEC, state=State.DONE)
+    local.pipelines._store.save(run.id, Turn(changes=[change]))

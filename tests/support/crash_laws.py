@@ -83,7 +83,7 @@ def check_history(played: Round, after: Aftermath) -> None:
     """What had ended before a death stands unchanged; what was done is not done again."""
     for (path, number), attempt in played.seen.ended.items():
         assert after.attempts[path][number - 1] == attempt
-        again = path in played.orders or _tried_again_by_a_group(after, path)
+        again = _is_ordered(played, path) or _tried_again_by_a_group(after, path)
         if attempt.state is State.DONE and not again:
             assert len(after.attempts[path]) == number, f"{path}: done, and ran again"
 
@@ -99,7 +99,7 @@ def check_attempts(played: Round, after: Aftermath) -> None:
             continue
         for attempt in attempts:
             _check_end(played, after, attempt)
-        if path not in played.orders and not _tried_again_by_a_group(after, path):
+        if not _is_ordered(played, path) and not _tried_again_by_a_group(after, path):
             _check_tries(after, path, attempts)
 
 
@@ -116,7 +116,7 @@ def _check_end(played: Round, after: Aftermath, attempt: AttemptRecord) -> None:
         case Cause.TIMEOUT:
             assert limited, path
         case Cause.KILLED_BY_USER:
-            assert path in played.orders, path
+            assert _is_ordered(played, path), path
         case Cause.WORKER_LOST:
             assert attempt.message == "the agent was stopped while this ran", attempt.message
         case other:
@@ -189,6 +189,12 @@ def check_agent_log(played: Round) -> None:
 
 def _spec(after: Aftermath, path: str) -> NodeSpec:
     return after.tree.nodes[path].spec
+
+
+def _is_ordered(played: Round, path: str) -> bool:
+    """Return whether an order was about a node, or about the Generate that its tree is from."""
+    makers = {f"{p.removesuffix('/Execute')}/Generate" for p in ancestors(path)}
+    return not played.orders.keys().isdisjoint({path, *makers})
 
 
 def _tried_again_by_a_group(after: Aftermath, path: str) -> bool:

@@ -84,8 +84,7 @@ class Run:
     def output(self, path: str, stream: str = "stdout", attempt: int | None = None) -> str:
         """Return what a node printed, in its newest attempt unless another is asked for."""
         number = [] if attempt is None else ["--attempt", str(attempt)]
-        done = self.person.ask("logs", self.id, path, f"--{stream}", *number)
-        return done.stderr if stream == "stderr" else done.stdout
+        return self.person.ask("logs", self.id, path, f"--{stream}", *number).stdout
 
     @property
     def data(self) -> Path:

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
+from conducto_local.agent_files import AgentFiles
 from conducto_local.home import Home
 from conducto_local.runner.containers import IDLE_SECONDS, Containers
 from conducto_local.runner.scheduler import Scheduler
@@ -39,6 +40,7 @@ async def open_runner(
         kits=kits,
         containers=containers,
         secrets=SecretKeeper(LocalSecrets(home)),
+        url=lambda: _agent_url(home),
     )
     pipelines = LocalPipelines(home=home, store=store, kits=kits, scheduler=scheduler)
     try:
@@ -49,3 +51,9 @@ async def open_runner(
         for kit in kits.values():
             await kit.engine.close()
         store.close()
+
+
+def _agent_url(home: Home) -> str:
+    """Return where this profile's agent answers; nothing when no agent runs this."""
+    state = AgentFiles(home.agent).read_state()
+    return "" if state is None else state.url

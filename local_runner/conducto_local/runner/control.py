@@ -45,7 +45,9 @@ class Control:
         self._check(live, request)
         result = preview(live.tree, request.action, request.paths)
         if request.action is Action.MODIFY:
-            await self._modify(live, request)
+            async with live.modifying:
+                self._check(live, request)  # the tree may be another one by now
+                await self._modify(live, request)
         elif not request.preview:
             if request.action in (Action.RESET, Action.REBUILD):
                 self._scheduler.forget_contexts(live, request.paths)

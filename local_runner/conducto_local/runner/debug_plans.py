@@ -128,8 +128,12 @@ class DebugPlans:
     async def _find(self, live: LivePipeline, reference: str) -> BuiltImage | None:
         return await (await self._scheduler.builder(live)).find(reference)
 
-    async def _defined(self, live: LivePipeline, name: str) -> BuiltImage:
-        """Return an image as it is defined now, built if need be."""
+    async def _defined(self, live: LivePipeline, spec: NodeSpec) -> BuiltImage:
+        """Return the image of a node as it is defined now, built if need be."""
+        name = spec.placement.image
+        built = self._scheduler.need_image(live, name).built
+        if built is not None and await self._find(live, built.reference) is None:
+            self._scheduler.forget_images(live, (spec.path,))  # somebody has removed it
         image = self._scheduler.need_image(live, name)
         if image.built is None and image.task is not None:
             await asyncio.wait([image.task], timeout=BUILD_PATIENCE)
@@ -184,7 +188,7 @@ class DebugPlans:
             raise RefusedError(
                 f"{subject.spec.path}: is not in the tree any more, and neither is its image"
             )
-        return subject, await self._defined(subject.live, subject.spec.placement.image)
+        return subject, await self._defined(subject.live, subject.spec)
 
     async def _snapshot(self, subject: _Subject) -> BuiltImage:
         path, record = subject.spec.path, subject.record

@@ -79,7 +79,8 @@ def pool_key(flight: Flight, image: BuiltImage) -> PoolKey:
         case PoolKind.MANY:
             return (*owner, image.reference, placement_of(flight))
         case PoolKind.CONTEXT:
-            return (*owner, image.reference)
+            more = flight.mem if flight.mem > flight.spec.placement.mem else None  # for a retry
+            return (*owner, image.reference, more)
         case PoolKind.ONCE:
             return (*owner, image.reference, flight.number)
 
@@ -135,7 +136,7 @@ def _largest(live: LivePipeline, pool: str, first: Placement) -> Placement:
     return replace(
         first,
         cpu=max((p.cpu for p in members), default=first.cpu),
-        mem=max((p.mem for p in members), default=first.mem),
+        mem=max((p.mem for p in (first, *members)), default=first.mem),
     )
 
 
@@ -239,19 +240,23 @@ async def run_command(
     message = done.message if done.message is not None else writer.failure
     result = Result(cause, done.code, message, done.peak_memory)
     if cutter is not None and cause is None and not flight.stopping:
-        result = await asyncio.to_thread(_with_tree, result, cutter, flight, limits)
+        # A copy, since the loop goes on changing the tree while the thread reads it.
+        tree = Pipeline(dict(flight.live.pipeline.nodes), dict(flight.live.pipeline.images))
+        result = await asyncio.to_thread(_with_tree, result, cutter, flight, tree, limits)
     said = result.message
     return result if said is None else replace(result, message=mask.text(said))
 
 
-def _with_tree(result: Result, cutter: TreeCutter, flight: Flight, limits: Limits) -> Result:
+def _with_tree(
+    result: Result, cutter: TreeCutter, flight: Flight, tree: Pipeline, limits: Limits
+) -> Result:
     """Add the printed tree to a result, or turn it into a failure that says what is wrong."""
     target = flight.spec.lazy_target
     if target is None:
         return result
     try:
         form = from_wire_document(cutter.tree())
-        pipeline = resolve_generated(form, target, flight.live.pipeline, flight.live.edits)
+        pipeline = resolve_generated(form, target, tree, flight.live.edits)
         check_sizes(pipeline.nodes, limits)
     except (PrintedTreeError, DefinitionError, KeyError, TypeError) as error:
         message = (

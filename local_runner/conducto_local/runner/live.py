@@ -89,6 +89,7 @@ class LivePipeline:
         cooling: Ends the idling of its containers and network, while it is settled.
         has_network: A network was made for it, and not removed since.
         network_is_sure: ... and nothing has happened since that might have removed it.
+        modifying: Held by one modification after the other.
         kept: Pools of ``new`` contexts whose container waits for its group's next command.
     """
 
@@ -107,6 +108,7 @@ class LivePipeline:
         self.images = dict(images)
         self.builder: ImageBuilder | None = None
         self.seq = seq
+        self.modifying = asyncio.Lock()
         self.kept: set[str] = set()
         self.flights: dict[str, Flight] = {}
         self.cooling: asyncio.TimerHandle | None = None
@@ -193,7 +195,9 @@ class LivePipeline:
             for path, spec in pipeline.nodes.items()
             if path in self.tree.nodes and self.tree.nodes[path].spec != spec
         }
-        self.pipeline.nodes.update(pipeline.nodes)
+        self.pipeline.nodes.update(
+            {path: spec for path, spec in pipeline.nodes.items() if path in self.tree.nodes}
+        )
         self._limits.clear()
         return differing
 

@@ -7,12 +7,12 @@ transaction at its end; a command starts only after the attempt that says so has
 import asyncio
 import logging
 import time
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from itertools import count
 from typing import Any, assert_never
 
 from conducto.model.nodes import ancestors
-from conducto.model.records import ImageRecord
+from conducto.model.records import ImageRecord, ImageState
 from conducto.model.states import Cause, State
 from conducto.semantics import events as ev
 from conducto.semantics.dispatch import Ticket
@@ -71,7 +71,7 @@ class Scheduler:
         kits: Mapping[str, Kit],
         containers: Containers,
         secrets: SecretKeeper,
-        url: str = "",
+        url: Callable[[], str] = str,
     ) -> None:
         self.live: dict[str, LivePipeline] = {}
         self.containers = containers
@@ -191,7 +191,7 @@ class Scheduler:
 
         self.containers.drop(lambda key: key[0] == live.id and is_inside(str(key[1])))
         for flight in live.flights.values():
-            flight.leaves = is_inside(flight.spec.pool)
+            flight.leaves = flight.leaves or is_inside(flight.spec.pool)
 
     def forget_images(self, live: LivePipeline, paths: Iterable[str]) -> None:
         """Build the images of these subtrees anew when they are next needed."""
@@ -202,8 +202,13 @@ class Scheduler:
         }
         live.builder = None  # a new one reads code and repositories again
         for name in names & live.images.keys():
-            live.images[name].built = None
-            live.images[name].task = None
+            image = live.images[name]
+            image.built = None
+            if image.task is not None:
+                image.task.cancel()  # or its older result would count
+                image.task = None
+            if image.waiting:
+                self.need_image(live, name)
 
     async def landed(self, live: LivePipeline) -> None:
         """Return when nothing of a pipeline is on its way any more."""
@@ -378,6 +383,12 @@ class Scheduler:
             self._image_failed(live, image, str(error))
         except EngineError as error:
             self._engine_lost(live, error)
+        except Exception as error:
+            # A bug of ours must fail the nodes that wait, not leave them waiting for ever.
+            logger.exception("build failed in the runner", extra={"pipeline": live.id})
+            message = f"the runner failed, see agent.log: {error!r}"
+            live.set_image(name, state=ImageState.ERROR, error=message, ended=time.time())
+            self._image_failed(live, image, message)
         else:
             waiting, image.waiting = image.waiting, []
             for flight in waiting:
@@ -435,8 +446,11 @@ class Scheduler:
     async def _run(self, flight: Flight, kit: Kit) -> None:
         live, spec = flight.live, flight.spec
         image = live.images[spec.placement.image].built
-        if image is None:
-            raise RuntimeError(f"{spec.path}: image {spec.placement.image!r} is not built")
+        if image is None:  # it is built anew since this was queued
+            flight.taken = False
+            flight.ticket = None
+            self.need_image(live, spec.placement.image).waiting.append(flight)
+            return
         container = await self._container(flight, image, kit)
         if flight.gone or self._closing:  # with the next agent it is queued anew
             self.containers.put(container, reuse=kind_of(spec.pool) is not PoolKind.ONCE)
@@ -467,10 +481,11 @@ class Scheduler:
             return Result(Cause.IMAGE, message=str(error))
         flight.record = started_record(flight, job, image, secrets.mask)
         flight.live.set_attempt(flight.record)
+        limits = kit.limits()
         await self.saved()
         if flight.stopping:
             return Result(None)
-        return await run_command(flight, job, kit.limits(), self.logs(flight.live.id), secrets.mask)
+        return await run_command(flight, job, limits, self.logs(flight.live.id), secrets.mask)
 
     async def _container(self, flight: Flight, image: BuiltImage, kit: Kit) -> Container:
         live = flight.live
@@ -487,7 +502,7 @@ class Scheduler:
 
     def surroundings(self, live: LivePipeline) -> Surroundings:
         """Return what is the same for every command of a pipeline."""
-        return Surroundings(live.id, self._url)
+        return Surroundings(live.id, self._url())
 
     async def network(self, live: LivePipeline) -> str:
         """Return the name of a pipeline's network, made if need be."""

@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator
 
 from conducto.model.api import (
-    Action,
+    WHOLE,
     AgentStatus,
     ControlRequest,
     ControlResult,
@@ -95,11 +95,11 @@ class LocalPipelines:
         self._store.create(record, definition)
         live = loading.begin(record, pipeline)
         self._scheduler.add(live)
-        await self._unload()
         if request.run:
             self._scheduler.apply(live, ev.Armed())
         elif request.run_at is not None:
             self._arm_at(live, request.run_at)
+        await self._unload(but=live)
         await self._scheduler.saved()  # what was answered is not forgotten
         return views.summary(live)
 
@@ -195,7 +195,7 @@ class LocalPipelines:
     async def control(self, pipeline_id: str, request: ControlRequest) -> ControlResult:
         """Carry out an order on a set of nodes, all or nothing."""
         live = self.live(pipeline_id)
-        if request.action in (Action.RUN, Action.PAUSE) and not request.preview:
+        if request.action in WHOLE and not request.preview:
             self._cancel_run_at(live)
         result = await self._control.carry_out(live, request)
         await self._scheduler.saved()
@@ -289,17 +289,14 @@ class LocalPipelines:
         self._scheduler.add(live)
         return live
 
-    async def _unload(self) -> None:
+    async def _unload(self, but: LivePipeline) -> None:
         """Let go of settled pipelines that nobody looks at, the longest settled first."""
-        idle = [
-            live
-            for live in self._scheduler.live.values()
-            if live.settled() and not live.subscribers and not live.flights
-        ]
+        idle = [live for live in self._scheduler.live.values() if _may_be_unloaded(live, but)]
         idle.sort(key=lambda live: live.ended or live.record.created)
         for live in idle[: max(0, len(idle) - KEPT_LOADED)]:
             await self._scheduler.cool_down(live)
-            self._scheduler.unload(live)
+            if _may_be_unloaded(live, but):  # somebody may have come while its network went
+                self._scheduler.unload(live)
 
     def _waits_for(self, live: LivePipeline, path: str) -> str | None:
         flight = live.flights.get(path)
@@ -336,3 +333,8 @@ def _stream(name: str) -> Stream:
     if name == "stderr":
         return "stderr"
     raise RefusedError(f"stream must be stdout or stderr, got {name!r}")
+
+
+def _may_be_unloaded(live: LivePipeline, but: LivePipeline) -> bool:
+    busy = live.subscribers or live.flights or not live.settled()
+    return live is not but and not busy

@@ -42,9 +42,14 @@ def main(
         argv: The words after ``conducto``; None takes those of the process.
         opener: Gives, for a profile, what makes clients of its agent; None is this machine's.
     """
+    words = sys.argv[1:] if argv is None else list(argv)
+    if words[:1] == ["compile"]:  # what comes behind its FILE belongs to the script
+        from conducto.cli.compile import compile_command  # noqa: PLC0415
+
+        return compile_command(words[1:])
     parser = build_parser()
     try:
-        arguments = parser.parse_args(sys.argv[1:] if argv is None else argv)
+        arguments = parser.parse_args(words)
     except SystemExit as stop:  # argparse has printed the usage, an error or the version
         return stop.code if isinstance(stop.code, int) else 2
     if arguments.verb is None:
@@ -95,6 +100,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_shells(verbs)
     _add_secrets(verbs)
     _add_agent(verbs)
+    _add(verbs, "compile", "print the AWS state machines of a script's pipeline; runs nothing")
     return parser
 
 

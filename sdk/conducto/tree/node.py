@@ -310,7 +310,8 @@ class Node:
         """Return the value of the nearest node from this one upwards that has one, or the default.
 
         Args:
-            attr: ``cpu mem gpu requires_docker docker_run_args image image_name max_time``.
+            attr: ``cpu mem gpu requires_docker docker_run_args image image_name max_time
+                snapshot_on_error``.
         """
         if attr in ("image", "image_name"):
             return getattr(self, attr)

@@ -14,7 +14,14 @@ if TYPE_CHECKING:
 
 # What the original calls user_set: in the records, and pulled up by `conducto.tree.simplify`.
 USER_SET = ("skip", "cpu", "gpu", "mem", "requires_docker", "docker_run_args", "image_name")
-INHERITED_DEFAULTS = {"cpu": 1, "mem": 2, "gpu": 0, "requires_docker": False, "max_time": "4h"}
+INHERITED_DEFAULTS = {
+    "cpu": 1,
+    "mem": 2,
+    "gpu": 0,
+    "requires_docker": False,
+    "snapshot_on_error": False,
+    "max_time": "4h",
+}
 SETTABLE = [
     "env",
     "skip",

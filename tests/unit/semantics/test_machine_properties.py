@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conducto.model.nodes import Pipeline
-from conducto.model.states import FAILED, FINISHED, State
+from conducto.model.states import FAILED, FINISHED, NodeType, State
 from conducto.semantics import events as ev
 from conducto.semantics.live import LiveExec, LiveGroup, LiveTree
 from support.laws import law
@@ -119,6 +119,53 @@ def test_exactly_what_runs_under_a_time_limit_has_a_timer(data, tree, steps):
             for node in nodes
             if node.state is State.RUNNING and node.spec.max_time is not None
         }
+
+
+@law(80)
+@given(st.data(), TREES, st.integers(0, 30))
+def test_nothing_is_queued_before_its_turn(data, tree, steps):
+    driver = Driver(tree)
+
+    for _ in range(steps):
+        driver.commands.clear()
+        act(data, driver)
+        for command in driver.commands:
+            if isinstance(command, ev.Enqueue) and command.path in driver.queued:
+                assert held_up_by(driver.tree.nodes[command.path]) == [], command
+
+
+def held_up_by(node):
+    """The earlier siblings, at any level, that must come first."""
+    found = []
+    while node.parent is not None:
+        group = node.parent
+        if group.spec.type is NodeType.SERIAL:
+            earlier = group.children[: node.position]
+            found += [n.path for n in earlier if comes_first(n, stops=group.spec.stop_on_error)]
+        node = group
+    return found
+
+
+def comes_first(node, *, stops):
+    """Said without asking the rules, so that a wrong rule shows."""
+    if node.state in (State.QUEUED, State.RUNNING):
+        return True
+    return not node.skipped and (node.state is State.PENDING or (stops and node.state in FAILED))
+
+
+@law(80)
+@given(st.data(), TREES, st.integers(0, 30))
+def test_nothing_is_queued_that_is_skipped_or_out_of_time(data, tree, steps):
+    driver = Driver(tree)
+
+    for _ in range(steps):
+        act(data, driver)
+        for path in driver.queued:
+            node = driver.tree.nodes[path]
+            while node is not None:
+                assert not node.skipped, (path, node.path)
+                assert not (isinstance(node, LiveGroup) and node.expired), (path, node.path)
+                node = node.parent
 
 
 @law(80)

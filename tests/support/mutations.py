@@ -1,0 +1,421 @@
+"""Bugs that are put into the semantics on purpose, to see that the tests can fail.
+
+``python -m support.mutations [NAME…]``, run in ``tests/``, tries them and prints a line of JSON
+for each net that was to catch one: ``{"mutation", "net", "caught_by", "seconds"}``. A net is a
+file of tests; ``caught_by`` is the first test of it that failed, or null. The mutation ``none``
+changes nothing, and nothing may catch it.
+
+Everything runs in children of one process that has loaded what is not mutated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+TESTS = Path(__file__).parent.parent
+PACKAGE = "conducto.semantics"
+TABLES, STORIES, LAWS = "test_rules", "test_machine", "test_machine_properties"
+TALLY, QUEUE, LEFT = "test_roll_up", "test_dispatch", "test_residual"
+ALL = (TABLES, STORIES, LAWS, TALLY, QUEUE, LEFT)
+EFFORT = "0.4"
+_PARAM = type(pytest.param())
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """One bug.
+
+    Attributes:
+        name: What the program does wrong.
+        module: The module of `conducto.semantics` it is put into.
+        old: Text that occurs once in its source.
+        new: What is put in its place.
+        nets: Each of these files of tests must catch it.
+    """
+
+    name: str
+    module: str
+    old: str
+    new: str
+    nets: tuple[str, ...]
+
+
+NONE = Mutation("none", "rules", "", "", ALL)
+
+MUTATIONS = [
+    Mutation(
+        "a skipped failure counts",
+        "rules",
+        "if skipped or state is State.DONE:",
+        "if state is State.DONE:",
+        (TABLES, LAWS),
+    ),
+    Mutation(
+        "a skipped Exec that runs is not waited for",
+        "rules",
+        "if state in IN_FLIGHT:\n        return Outcome.UNFINISHED",
+        "if state in IN_FLIGHT and not skipped:\n        return Outcome.UNFINISHED",
+        (TABLES, LAWS),
+    ),
+    Mutation(
+        "a Serial always stops on an error",
+        "rules",
+        "return stop_on_error",
+        "return True",
+        (TABLES, LAWS),
+    ),
+    Mutation(
+        "a group is killed while something runs in it",
+        "rules",
+        "if in_flight:",
+        "if in_flight and not expired:",
+        (TABLES, LAWS),
+    ),
+    Mutation(
+        "a kill is not suppressed",
+        "rules",
+        "if suppress_errors and state in FAILED:",
+        "if suppress_errors and state is State.ERROR:",
+        (TABLES, LAWS),
+    ),
+    Mutation(
+        "a warning does not go up",
+        "rules",
+        "(own or any_child_warns)",
+        "own",
+        (TABLES, LAWS),
+    ),
+    Mutation(
+        "one retry too many",
+        "rules",
+        "if failure.tries <= _number",
+        "if failure.tries - 1 <= _number",
+        (TABLES, STORIES),
+    ),
+    Mutation(
+        "a kill by a person is retried",
+        "rules",
+        "frozenset({Cause.KILLED_BY_USER, Cause.IMAGE})",
+        "frozenset({Cause.IMAGE})",
+        (TABLES, STORIES),
+    ),
+    Mutation(
+        "a callback on killed hears of errors",
+        "rules",
+        'in ("error", failure.state.value)',
+        'in ("error", "killed")',
+        (TABLES,),
+    ),
+    Mutation(
+        "a retry for memory gets no more than it had",
+        "rules",
+        "if m > failure.mem",
+        "if m >= failure.mem",
+        (TABLES,),
+    ),
+    Mutation(
+        "attempts have the same number",
+        "machine",
+        "node.attempt += 1",
+        "node.attempt = 1",
+        (LAWS, STORIES),
+    ),
+    Mutation(
+        "a retry is not queued",
+        "machine",
+        "self.tree.set_exec(node, State.PENDING)\n        self.tree.notices.append",
+        "self.tree.set_exec(node, State.PENDING)\n        [].append",
+        (LAWS, STORIES),
+    ),
+    Mutation(
+        "an unskipped node does not start",
+        "machine",
+        "self.tree.set_skipped(node, False)\n        self.tree.notices.append",
+        "self.tree.set_skipped(node, False)\n        [].append",
+        (LAWS, STORIES),
+    ),
+    Mutation(
+        "a pause leaves the queue",
+        "machine",
+        "tree.armed = False\n                self._withdraw_below(tree.root)",
+        "tree.armed = False",
+        (LAWS, STORIES),
+    ),
+    Mutation(
+        "a time limit leaves the queue of its group",
+        "machine",
+        "node.expired = True\n            self._withdraw_below(node)",
+        "node.expired = True",
+        (LAWS, STORIES),
+    ),
+    Mutation(
+        "a stop at a time limit counts as success",
+        "machine",
+        "return Cause.TIMEOUT",
+        "return reported",
+        (STORIES,),
+    ),
+    Mutation(
+        "a reset below an expired group starts nothing",
+        "machine",
+        "group.expired = False\n                self.tree.refresh(group)",
+        "pass",
+        (STORIES,),
+    ),
+    Mutation(
+        "a timer outlives its group",
+        "machine",
+        "if isinstance(node, LiveGroup) and node.told[0] is State.RUNNING:",
+        "if False:",
+        (STORIES,),
+    ),
+    Mutation(
+        "a count goes astray",
+        "live",
+        "group.counts[after] += 1",
+        "group.counts[after] += group.parent is None",
+        (LAWS, STORIES),
+    ),
+    Mutation(
+        "a skip is counted twice",
+        "live",
+        "if group.skipped:  # its parent counts all of it as skipped already\n                break",
+        "pass",
+        (LAWS,),
+    ),
+    Mutation(
+        "a group lets its sibling start before it is tried again",
+        "live",
+        "self.notices.appendleft((Notice.FAILED, group))",
+        "self.notices.append((Notice.FAILED, group))",
+        (STORIES,),
+    ),
+    Mutation(
+        "a group remembers a failure that was reset",
+        "roll_up",
+        "self.failed += (seen is Outcome.FAILED) - (before is Outcome.FAILED)",
+        "self.failed += seen is Outcome.FAILED",
+        (TALLY, LAWS),
+    ),
+    Mutation(
+        "a Serial goes on behind a child that was reset",
+        "roll_up",
+        "heappush(self._holding, position)",
+        "self._holding.append(position)",
+        (TALLY, LAWS),
+    ),
+    Mutation(
+        "something starts in a group whose time is out",
+        "ready",
+        "group.skipped or group.expired or group.discarding",
+        "group.skipped or group.discarding",
+        (LAWS,),
+    ),
+    Mutation(
+        "something starts out of its turn",
+        "ready",
+        "if not _open(group) or not group.tally.may_run(node.position):",
+        "if not _open(group):",
+        (LAWS,),
+    ),
+    Mutation(
+        "a group takes one too many",
+        "dispatch",
+        "use.used < limit.room",
+        "use.used <= limit.room",
+        (QUEUE,),
+    ),
+    Mutation(
+        "memory is promised twice",
+        "dispatch",
+        "and ticket.mem <= self.mem + slack",
+        "and ticket.mem <= self.size[1]",
+        (QUEUE,),
+    ),
+    Mutation(
+        "the last one comes first",
+        "dispatch",
+        "ticket.number = self._added",
+        "ticket.number = -self._added",
+        (QUEUE,),
+    ),
+    Mutation(
+        "a large one is passed by small ones",
+        "dispatch",
+        "if not self._fits(ticket):\n                return None",
+        "if not self._fits(ticket):\n                ticket.number += 1000\n"
+        "                heappop(self._queue)\n"
+        "                heappush(self._queue, (ticket.number, ticket))\n"
+        "                if ticket.number > 9000:\n                    return None\n"
+        "                continue",
+        (QUEUE,),
+    ),
+    Mutation(
+        "nobody is let in for one that is withdrawn",
+        "dispatch",
+        "return  # forgotten when its turn would have come\n        self._let_next_in(ticket)",
+        "return",
+        (QUEUE,),
+    ),
+    Mutation(
+        "nobody is let in for one that steps aside",
+        "dispatch",
+        "which still has room for the next one.\n        self._let_next_in(ticket)",
+        "which still has room for the next one.",
+        (QUEUE,),
+    ),
+    Mutation(
+        "what comes after a failure is left to run",
+        "residual",
+        "if stops and child.seen() is Outcome.FAILED:\n            break",
+        "pass",
+        (LEFT,),
+    ),
+    Mutation(
+        "nobody waits for what runs out of turn",
+        "residual",
+        "if node.spec.type is not NodeType.SERIAL or first is None or not node.in_flight():",
+        "if True:",
+        (LEFT,),
+    ),
+]
+
+
+def source_of(module: str) -> str:
+    """Return the source of a module of the semantics, without loading it."""
+    import conducto  # noqa: PLC0415 - the mutant's own import must come later
+
+    return (Path(conducto.__path__[0]) / "semantics" / f"{module}.py").read_text(encoding="utf-8")
+
+
+class _Mutating(MetaPathFinder, SourceFileLoader):
+    """Loads the mutated module, and leaves all others to the ordinary way."""
+
+    def __init__(self, mutation: Mutation) -> None:
+        self._mutation = mutation
+        self._name = f"{PACKAGE}.{mutation.module}"
+
+    def find_spec(self, fullname: str, path: Any, target: Any = None) -> ModuleSpec | None:
+        if fullname != self._name:
+            return None
+        spec = PathFinder.find_spec(fullname, path, target)
+        assert spec is not None
+        assert spec.origin is not None
+        SourceFileLoader.__init__(self, fullname, spec.origin)
+        spec.loader = self
+        return spec
+
+    def get_code(self, fullname: str) -> Any:
+        source = self.get_data(self.path).decode()
+        mutated = source.replace(self._mutation.old, self._mutation.new)
+        return compile(mutated, self.path, "exec")
+
+
+def _tests_of(net: str) -> Iterator[tuple[str, Any, dict[str, Any]]]:
+    """Yield ``(name, function, arguments)`` of every test of a net."""
+    file, _, only = net.partition("::")
+    path = TESTS / "unit" / "semantics" / f"{file}.py"
+    spec = importlib.util.spec_from_file_location(f"mutated_{file}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    for name, function in vars(module).items():
+        if name == only or (name.startswith("test_") and not only):
+            for label, arguments in _cases(function):
+                yield f"{name}{label}", function, arguments
+
+
+def _cases(function: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield ``(label, arguments)``; a test has at most one ``parametrize``."""
+    marks = [m for m in getattr(function, "pytestmark", []) if m.name == "parametrize"]
+    if not marks:
+        yield "", {}
+        return
+    (mark,) = marks
+    names, rows = mark.args[:2]
+    for number, row in enumerate(rows):
+        values, label = row, str(number)
+        if isinstance(row, _PARAM):
+            label = str(number) if row.id is None else str(row.id)
+            values = row.values[0] if isinstance(names, str) else row.values
+        pairs = [(names, values)] if isinstance(names, str) else zip(names, values, strict=True)
+        yield f"[{label}]", dict(pairs)
+
+
+def _caught_by(mutation: Mutation, net: str) -> str | None:
+    """Return the first test of ``net`` that the mutant fails."""
+    sys.meta_path.insert(0, _Mutating(mutation))
+    for name, function, arguments in _tests_of(net):
+        try:
+            function(**arguments)
+        except Exception:  # noqa: BLE001 - a mutant may raise anything anywhere
+            return name
+    return None
+
+
+def _in_child(mutation: Mutation, net: str) -> str | None:
+    """Run one mutant in a child process, which loads the semantics anew."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            answer = json.dumps(_caught_by(mutation, net))
+            os.write(writing, answer.encode())
+            code = 0
+        finally:
+            os._exit(code)
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        answer = pipe.read()
+    os.waitpid(child, 0)
+    if not answer:
+        raise RuntimeError(f"{mutation.name}: the tests of {net} did not come to an end")
+    caught: str | None = json.loads(answer)
+    return caught
+
+
+def _preload() -> None:
+    """Load what is slow to load and not mutated."""
+    for name in ("hypothesis.strategies", "conducto.model.api", "conducto.model.nodes"):
+        importlib.import_module(name)
+    loaded = [name for name in sys.modules if name.startswith(PACKAGE)]
+    assert not loaded, f"the unmutated modules are loaded already: {loaded}"
+
+
+def main() -> None:
+    """Try the mutations named on the command line, or all of them."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", help="default: all, and none at all")
+    names = set(parser.parse_args().names)
+    os.environ.setdefault("CONDUCTO_TEST_EFFORT", EFFORT)
+    _preload()
+    for mutation in (*MUTATIONS, NONE):
+        if names and mutation.name not in names:
+            continue
+        for net in mutation.nets:
+            began = time.monotonic()
+            caught = _in_child(mutation, net)
+            seconds = round(time.monotonic() - began, 3)
+            line = {
+                "mutation": mutation.name, "net": net, "caught_by": caught, "seconds": seconds
+            }  # fmt: skip
+            print(json.dumps(line), flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()
