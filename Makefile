@@ -33,8 +33,8 @@ unit: $(READY) ## The quick loop: no engine, under a minute
 	$(PYTEST) tests/unit tests/contract -m 'not docker'
 
 lint: $(READY) ## Style, types, dependency rule
-	$(BIN)/ruff format --check --quiet .
-	$(BIN)/ruff check --quiet .
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check --output-format concise .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 

@@ -192,7 +192,8 @@ MUTATIONS = [
     Mutation(
         "a skip is counted twice",
         "live",
-        "if group.skipped:  # its parent counts all of it as skipped already\n                break",
+        "if group.skipped:  # its parent counts all of it as skipped already\n"
+        "                break",
         "pass",
         (LAWS,),
     ),
