@@ -35,42 +35,57 @@ CALLBACKS = st.sampled_from(
 def leaves(draw: Any, callbacks: Any = CALLBACKS) -> dict[str, Any]:
     return leaf(
         skip=draw(RARELY),
-        suppress_errors=draw(st.sampled_from([False, False, True])),
+        suppress_errors=draw(RARELY),
         callbacks=draw(callbacks),
     )
 
 
 @st.composite
-def groups(draw: Any, children: Any, callbacks: Any = CALLBACKS) -> dict[str, Any]:
+def trees(
+    draw: Any,
+    callbacks: Any = CALLBACKS,
+    lazies: Any = st.just(0),
+    levels: int = 2,
+    least: int = 2,
+) -> dict[str, Any]:
+    """A group with ``least`` to 4 children, and groups in it down to so many levels."""
     kind = draw(st.sampled_from([serial, parallel]))
+    below = trees(callbacks, lazies, levels - 1, least=0)
+    one = leaves(callbacks)
+    choices = [one, one, one, below, below] if levels else [one]
+    children = [draw(draw(st.sampled_from(choices))) for _ in range(draw(st.integers(least, 4)))]
+    children += [lazy() for _ in range(draw(lazies))]
     return kind(
-        *draw(st.lists(children, max_size=4)),
+        *draw(st.permutations(children)),
         stop_on_error=draw(st.booleans()),
-        suppress_errors=draw(st.sampled_from([False, False, True])),
-        skip=draw(RARELY),
+        suppress_errors=draw(RARELY),
+        skip=draw(RARELY) and draw(RARELY),
         max_time=draw(st.sampled_from([None, None, 5])),
         callbacks=draw(callbacks),
     )
 
 
-NO_CALLBACKS = st.just([])
-TREES = st.recursive(st.one_of(leaves(), st.builds(lazy)), groups, max_leaves=14)
-PLAIN_TREES = st.recursive(leaves(), groups, max_leaves=5)
+TREES = trees(lazies=st.sampled_from([0, 0, 0, 1]))
+#: What a Lazy prints.
+PLAIN_TREES = st.one_of(trees(levels=1, least=0), leaves())
 #: Without callbacks and Lazy nodes: how these stand follows from their leaves alone.
-SILENT_TREES = st.recursive(
-    leaves(NO_CALLBACKS), lambda children: groups(children, NO_CALLBACKS), max_leaves=12
-)
+SILENT_TREES = trees(callbacks=st.just([]))
+
+#: What may happen, and how often; the first one is what a failing example is reduced to.
+ORDERS = ("nothing", "reset", "skip", "unskip", "kill", "pause", "run", "run", "modify")
 
 
 def act(data: Any, driver: Driver) -> None:
     """Do one random thing that could happen now."""
     tree = driver.tree
     paths = sorted(tree.nodes)
-    choices = ["reset", "skip", "unskip", "kill", "pause", "run", "modify"]
-    choices += ["start"] * 4 if driver.queued else []
-    choices += ["finish"] * 6 if driver.running else []
+    choices = [*ORDERS]
+    choices += ["start"] * 6 if driver.queued else []
+    choices += ["finish"] * 8 if driver.running else []
     choices += ["expire"] if driver.timers else []
     match data.draw(st.sampled_from(choices)):
+        case "nothing":
+            pass
         case "start":
             driver.start(data.draw(st.sampled_from(sorted(driver.queued))))
         case "finish":
