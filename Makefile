@@ -26,8 +26,11 @@ demo: $(READY) engine ## Set up, and run the demo pipeline in containers
 	$(BIN)/python tests/support/stand_ins.py python:3.11-slim
 	$(BIN)/python examples/demo/pipeline.py --local --run
 
-test: $(READY) engine lint ## Set up, and run all tests
-	$(PYTEST) tests
+test: $(READY) engine ## Set up, and run all checks and tests
+	@$(MAKE) --no-print-directory --keep-going lint test-quick test-docker
+
+test-quick: $(READY) ## All tests that need no containers
+	$(PYTEST) tests -m 'not docker'
 
 unit: $(READY) ## The quick loop: no engine, under a minute
 	$(PYTEST) tests/unit tests/contract -m 'not docker'
@@ -44,8 +47,8 @@ conformance: $(READY) ## Local machine and compiled state machine agree
 test-crash: $(READY) engine ## Kill the agent at random moments: ROUNDS=20
 	ROUNDS=$(ROUNDS) $(PYTEST) tests/crash
 
-test-docker: $(READY) engine ## What needs containers
-	$(PYTEST) tests -m docker
+test-docker: $(READY) engine ## All tests that need containers, one at a time
+	$(BIN)/pytest -q tests -m docker --durations=15
 
 bench: $(READY) engine ## Measure: BENCH=local
 	$(BIN)/python -m bench $(BENCH)
@@ -53,4 +56,4 @@ bench: $(READY) engine ## Measure: BENCH=local
 clean: ## Remove what set-up and tests made in the checkout
 	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis bench/results
 
-.PHONY: help setup engine demo test unit lint conformance test-crash test-docker bench clean
+.PHONY: help setup engine demo test test-quick unit lint conformance test-crash test-docker bench clean

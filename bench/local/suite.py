@@ -28,6 +28,7 @@ _FRESH_LIKE_OURS = "local.floor.fresh_like_ours.ms_per_exec"
 _PYTHON = "local.floor.python_50.ms_per_exec"
 _FLAT = "local.parallel_1000.ms_per_exec"
 _FLAT_WARM = "local.parallel_1000.warm_ms_per_exec"
+_FLAT_CPU = "local.parallel_1000.agent_cpu_ms_per_exec"
 _SMALL_EVENT = "local.machine_event_100.us_per_event"
 
 _MANY = (
@@ -81,7 +82,10 @@ _MANY = (
         "10,000 Execs",
         commands.parallel_10000,
         _COMMANDS,
-        ratios=(Ratio("ratio_to_1000", "warm_ms_per_exec", _FLAT_WARM, 1.2, 1.1),),
+        ratios=(
+            Ratio("ratio_to_1000", "warm_ms_per_exec", _FLAT_WARM, 1.2, 1.1),
+            Ratio("cpu_ratio_to_1000", "agent_cpu_ms_per_exec", _FLAT_CPU),
+        ),
         group="many",
         repeats=2,
     ),
@@ -90,7 +94,10 @@ _MANY = (
         "100,000 Execs, and the agent's memory",
         commands.parallel_100000,
         (*_COMMANDS, Metric("megabytes", "MB"), Metric("peak_megabytes", "MB", 300, 200)),
-        ratios=(Ratio("ratio_to_1000", "warm_ms_per_exec", _FLAT_WARM, 1.5, 1.1),),
+        ratios=(
+            Ratio("ratio_to_1000", "warm_ms_per_exec", _FLAT_WARM, 1.5, 1.1),
+            Ratio("cpu_ratio_to_1000", "agent_cpu_ms_per_exec", _FLAT_CPU),
+        ),
         group="many",
         repeats=1,
         full=True,

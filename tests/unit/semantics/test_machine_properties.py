@@ -129,6 +129,7 @@ def test_the_laws_hold_after_every_event(data, tree):
     driver = Driver(tree, armed=False)
     watch = Watch(driver)
     driver.send(ev.Armed())
+    watch.look()
 
     for _ in range(STEPS):
         act(data, driver)
