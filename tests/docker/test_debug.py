@@ -21,6 +21,7 @@ import pytest
 from conducto_local.home import Home
 from conducto_local.secrets.local import LocalSecrets
 from conducto_local.secrets.port import SecretName, StoredSecret
+from support.containers import remove
 from support.local import wait_for
 from support.running import Person, Run, person_at
 from support.stand_ins import call, ensure
@@ -116,10 +117,10 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
         try:
             yield desk
         finally:
-            person.ask("archive", desk.id)
-            left = [each["Name"] for each in desk.containers()]
+            left = [str(each["Name"]).lstrip("/") for each in desk.containers()]
             for name in left:
-                call("DELETE", f"/containers/{name.lstrip('/')}", {"force": "1"})
+                remove(name)
+            person.ask("archive", desk.id)
     assert not left
 
 
@@ -154,6 +155,20 @@ class Shell:
         self.child.expect(pexpect.EOF)
         self.child.close()
         return int(self.child.exitstatus)
+
+
+@pytest.fixture
+def pasted(desk: Desk) -> Iterator[Any]:
+    """Pastes lines into terminals; removes what a test leaves running."""
+
+    def paste(line: str, **env: str) -> Shell:
+        shell = Shell(desk, ["/bin/sh", "-c", line], **env)
+        shell.prompt()
+        return shell
+
+    yield paste
+    for each in desk.containers():  # `docker run` does not end with its terminal
+        remove(str(each["Name"]).lstrip("/"))
 
 
 @pytest.fixture
@@ -283,10 +298,9 @@ def test_a_path_with_a_blank(desk: Desk) -> None:
     assert done.stdout == "blank\n"
 
 
-def test_the_printed_line_works_when_it_is_pasted(desk: Desk) -> None:
+def test_the_printed_line_works_when_it_is_pasted(desk: Desk, pasted: Any) -> None:
     line = desk.printed("debug", desk.id, "/bad")
-    shell = Shell(desk, ["/bin/sh", "-c", line])
-    shell.prompt()
+    shell = pasted(line)
 
     assert line.count("\n") == 1
     assert shell.says("/conducto/cmd.sh") == desk.run.output("/bad")
@@ -304,7 +318,7 @@ def test_a_container_that_stays_has_everything_for_an_editor(desk: Desk) -> None
         )
         assert (inside.returncode, inside.stdout) == (3, desk.run.output("/bad"))
     finally:
-        call("DELETE", f"/containers/{name}", {"force": "1"})
+        remove(name)
 
 
 def test_a_live_shell_sees_the_hosts_code_and_writes_to_it(desk: Desk) -> None:
@@ -355,15 +369,14 @@ def test_secrets_are_in_the_shell_and_nowhere_else(desk: Desk, opened: Any) -> N
         store.delete([SecretName("user", "TOKEN")])
 
 
-def test_a_pasted_line_takes_secrets_from_the_environment(desk: Desk) -> None:
+def test_a_pasted_line_takes_secrets_from_the_environment(desk: Desk, pasted: Any) -> None:
     store = LocalSecrets(Home(desk.person.base, desk.person.profile), lambda: None)
     store.put([StoredSecret(SecretName("user", "TOKEN"), TOKEN)])
     try:
         line = desk.printed("debug", desk.id, "/bad")
     finally:
         store.delete([SecretName("user", "TOKEN")])
-    shell = Shell(desk, ["/bin/sh", "-c", line], TOKEN="of my own")
-    shell.prompt()
+    shell = pasted(line, TOKEN="of my own")
 
     assert shell.says("echo $TOKEN") == "of my own\n"
     shell.leave()

@@ -31,6 +31,10 @@ CALLBACKS = st.sampled_from(
 )
 
 
+NO_CALLBACKS = st.just([])
+NO_LAZIES = st.just(0)
+
+
 @st.composite
 def leaves(draw: Any, callbacks: Any = CALLBACKS) -> dict[str, Any]:
     return leaf(
@@ -44,7 +48,7 @@ def leaves(draw: Any, callbacks: Any = CALLBACKS) -> dict[str, Any]:
 def trees(
     draw: Any,
     callbacks: Any = CALLBACKS,
-    lazies: Any = st.just(0),
+    lazies: Any = NO_LAZIES,
     levels: int = 2,
     least: int = 2,
 ) -> dict[str, Any]:
@@ -69,7 +73,7 @@ TREES = trees(lazies=st.sampled_from([0, 0, 0, 1]))
 #: What a Lazy prints.
 PLAIN_TREES = st.one_of(trees(levels=1, least=0), leaves())
 #: Without callbacks and Lazy nodes: how these stand follows from their leaves alone.
-SILENT_TREES = trees(callbacks=st.just([]))
+SILENT_TREES = trees(callbacks=NO_CALLBACKS)
 
 #: What may happen, and how often; the first one is what a failing example is reduced to.
 ORDERS = ("nothing", "reset", "skip", "unskip", "kill", "pause", "run", "run", "modify")

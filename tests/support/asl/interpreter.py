@@ -81,9 +81,14 @@ class _Scope:
 
     def abort(self) -> None:
         """Let nothing more happen in it."""
-        self.open = False
-        for inner in self.inner:
-            inner.abort()
+        open_ones: list[_Scope | Execution] = [self]
+        while open_ones:  # no recursion: a tree may be deep
+            inner = open_ones.pop()
+            if isinstance(inner, Execution):
+                inner.abort()
+            else:
+                inner.open = False
+                open_ones += inner.inner
 
 
 @dataclass(slots=True, eq=False)

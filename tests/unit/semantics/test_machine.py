@@ -154,6 +154,14 @@ def test_unskip_makes_a_node_run():
     assert driver.started == ["/b", "/a"]
 
 
+def test_unskip_makes_a_node_of_a_parallel_run():
+    driver = Driver(parallel(leaf("a", skip=True), "b"))
+
+    driver.send(ev.NodesUnskipped(("/a",)))
+
+    assert list(driver.queued) == ["/b", "/a"]
+
+
 def test_skip_of_a_running_node_waits_for_it():
     driver = Driver(serial("a", "b"))
     driver.start("/a")
@@ -297,6 +305,16 @@ def test_a_group_is_retried_as_a_unit_before_its_sibling_starts():
 
     assert driver.state() is State.DONE
     assert driver.started == ["/p/x", "/p/y", "/p/x", "/p/y", "/b"]
+
+
+def test_an_outer_group_hears_of_a_failure_when_the_inner_one_has_given_up():
+    inner = parallel("x", "y", name="p", callbacks=[on("error", "retry", max_num_retries=1)])
+    driver = Driver(serial(inner, callbacks=[on("error", "retry_then_skip", max_num_retries=0)]))
+
+    driver.run(lambda path, n: FAILS if path == "/p/x" and n == 1 else None)
+
+    assert driver.state() is State.DONE
+    assert not driver.tree.root.skipped
 
 
 def test_skip_some_errors_skips_a_few_failures_only():
