@@ -9,6 +9,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
 
@@ -20,6 +21,18 @@ AREA = "bench"
 _PREFIX = "unix://"
 _CREATED = {200, 201, 204, 304}
 _FRAME = 8
+
+
+class RefusedError(BenchError):
+    """The engine refuses.
+
+    Attributes:
+        status: The HTTP status.
+    """
+
+    def __init__(self, method: str, target: str, status: int, content: bytes) -> None:
+        super().__init__(f"{method} {target}: the engine answers {status}: {content!r}")
+        self.status = status
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -67,7 +80,7 @@ class EngineApi:
         """Send a request and return the answer's JSON, or its bytes if it is none.
 
         Raises:
-            BenchError: the engine refuses.
+            RefusedError: the engine refuses.
         """
         query = f"?{urlencode(params)}" if params else ""
         data = None if body is None else json.dumps(body)
@@ -76,7 +89,7 @@ class EngineApi:
         answer = self._connection.getresponse()
         content = answer.read()
         if answer.status not in _CREATED:
-            raise BenchError(f"{method} {target}: the engine answers {answer.status}: {content!r}")
+            raise RefusedError(method, target, answer.status, content)
         if answer.getheader("Content-Type") == "application/json":
             return json.loads(content)
         return content
@@ -108,16 +121,21 @@ class EngineApi:
             self.remove(found["Id"])
         for found in self.call("GET", "/networks", filters=filters):
             self.call("DELETE", f"/networks/{found['Id']}")
-        for found in self.call("GET", "/images/json", filters=filters):
-            self._remove_image(found["Id"])
+        while any(self._removed(image["Id"]) for image in self._images(filters)):
+            pass  # those below become free once those above are gone
 
-    def _remove_image(self, image: str) -> None:
-        """An image that somebody's container uses stays: it is theirs as well."""
+    def _images(self, filters: str) -> list[dict[str, Any]]:
+        return list(self.call("GET", "/images/json", filters=filters))
+
+    def _removed(self, image: str) -> bool:
+        """Remove an image, unless others have built or started something on it meanwhile."""
         try:
-            self.call("DELETE", f"/images/{image}", force=True)
-        except BenchError as error:
-            if "409" not in str(error) and "404" not in str(error):
+            self.call("DELETE", f"/images/{image}")
+        except RefusedError as error:
+            if error.status not in {HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND}:
                 raise
+            return False
+        return True
 
 
 class ResidentShell:

@@ -420,7 +420,8 @@ async def test_new_base_is_built_upon(builder: Builder) -> None:
 
 
 async def test_failed_build_ends_with_its_last_lines(builder: Builder, busybox_base: str) -> None:
-    text = f"FROM {busybox_base}\nRUN seq 100; printf '\\033[31mred\\033[0m' >&2; exit 3\n"
+    # One stream: between two the builder keeps no order.
+    text = f"FROM {busybox_base}\nRUN (seq 100; printf '\\033[31mred\\033[0m') >&2; exit 3\n"
 
     message, log = await fail(builder, dockerfile_text=text)
 

@@ -2,7 +2,7 @@
 
 ``python -m support.mutations [NAME…]``, run in ``tests/``, tries them and prints a line of JSON
 for each net that was to catch one: ``{"mutation", "net", "caught_by", "seconds"}``. A net is a
-file of tests; ``caught_by`` is the first test of it that failed, or null. The mutation ``none``
+file of tests, or one test; ``caught_by`` is the first test of it that failed, or null. The mutation ``none``
 changes nothing, and nothing may catch it.
 
 Everything runs in children of one process that has loaded what is not mutated.
@@ -44,7 +44,7 @@ class Mutation:
         module: The module of `conducto.semantics` it is put into.
         old: Text that occurs once in its source.
         new: What is put in its place.
-        nets: Each of these files of tests must catch it.
+        nets: Each of these files of tests (or ``file::test``) must catch it.
     """
 
     name: str
@@ -133,7 +133,7 @@ MUTATIONS = [
         "machine",
         "node.attempt += 1",
         "node.attempt = 1",
-        (LAWS, STORIES),
+        (f"{LAWS}::test_every_run_settles_and_every_attempt_is_accounted_for", STORIES),
     ),
     Mutation(
         "a retry is not queued",
