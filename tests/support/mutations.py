@@ -2,8 +2,8 @@
 
 ``python -m support.mutations [NAME…]``, run in ``tests/``, tries them and prints a line of JSON
 for each net that was to catch one: ``{"mutation", "net", "caught_by", "seconds"}``. A net is a
-file of tests, or one test; ``caught_by`` is the first test of it that failed, or null. The mutation ``none``
-changes nothing, and nothing may catch it.
+file of tests, or one test of it; ``caught_by`` is the first test that failed, or null. The
+mutation ``none`` changes nothing, and nothing may catch it.
 
 Everything runs in children of one process that has loaded what is not mutated.
 """
