@@ -68,6 +68,7 @@ async def test_modify_a_group_changes_what_its_children_inherit(local):
 async def test_modify_of_a_running_node_holds_for_its_next_attempt(local):
     run = await local.launch(serial(a="echo old; sleep 60"))
     await run.until("/a", "running")
+    await run.printed("/a", b"old\n")
 
     await order(run, Action.MODIFY, "/a", command="echo new")
     await order(run, Action.RESET, "/a")
