@@ -39,7 +39,7 @@ lint: $(READY) ## Style, types, dependency rule
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check --output-format concise .
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	PYTHONPATH=functions:emulator $(BIN)/lint-imports
 
 conformance: $(READY) ## Local machine and compiled state machine agree
 	$(PYTEST) tests/conformance

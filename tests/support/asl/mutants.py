@@ -33,6 +33,7 @@ _FAMILY = (
             "asl_parts",
             "asl_graph",
             "asl",
+            "course",
         )
     ),
     "support.asl.cloud",

@@ -1,0 +1,1 @@
+"""The cloud side: the API's `Pipelines` over DynamoDB, S3, Step Functions and ECS."""

@@ -1,0 +1,333 @@
+"""What the cloud side asks of AWS, in small ports; `chalicelib.testing` has a fake for each.
+
+Everything a pipeline does is one list of `Entry`, its journal: entry number *n* can be written
+once. Who loses that race reads on and decides anew, so any number of Lambdas may serve one
+pipeline at the same time. What a pipeline is like follows from its definition and its journal
+(`chalicelib.pipeline.CloudPipeline`); the other things in the store are there to be read quickly.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple, Protocol
+
+from conducto.model.records import AttemptRecord, NodeChange, PipelineRecord
+from conducto.semantics.asl import Machine
+
+Stream = Literal["stdout", "stderr"]
+
+
+class ConflictError(Exception):
+    """Another one wrote first: read again, decide again."""
+
+
+class ThrottledError(Exception):
+    """The service asks to come back later; nothing was done."""
+
+
+class PlanLimitError(Exception):
+    """The organisation's plan does not allow it; the message says what to do."""
+
+
+class CapacityError(Exception):
+    """AWS has no room for another task now; the message is its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class CloudRecord:
+    """A pipeline as listed, and to whom it belongs."""
+
+    org: str
+    record: PipelineRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing that happened to a pipeline.
+
+    Attributes:
+        number: Counted from 1, without gaps.
+        input: What happened, as JSON (`chalicelib.inputs`). No secrets; task tokens are in it.
+        changes: The transitions that it led to, for who follows.
+        attempts: Attempts that began or ended, as they are now.
+        record: The pipeline's record afterwards, where it differs.
+        workers: Workers that this entry adds to, or takes from, those the org has now.
+    """
+
+    number: int
+    input: Mapping[str, Any]
+    changes: Sequence[NodeChange] = ()
+    attempts: Sequence[AttemptRecord] = ()
+    record: PipelineRecord | None = None
+    workers: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A pipeline's state after an entry, so that its journal need not be read from the start."""
+
+    number: int
+    state: Mapping[str, Any]
+
+
+class Store(Protocol):
+    """Pipelines and their journals (DynamoDB; what is large in S3)."""
+
+    def create(self, record: CloudRecord, definition: bytes) -> None:
+        """Keep a new pipeline. Raises `ConflictError` when the id is taken."""
+
+    def record(self, org: str, pipeline_id: str) -> PipelineRecord | None:
+        """Return a pipeline's record, as it is now (a consistent read)."""
+
+    def records(
+        self, org: str, *, after: str | None = None, limit: int = 100
+    ) -> tuple[tuple[PipelineRecord, ...], str | None]:
+        """Return pipelines of an org, the newest first, and where to go on ``after``."""
+
+    def open_pipelines(self) -> Iterator[tuple[str, str]]:
+        """Yield ``(org, pipeline id)`` of everything that is not settled, over all orgs."""
+
+    def definition(self, pipeline_id: str) -> bytes:
+        """Return what `create` was given."""
+
+    def keep_tree(self, pipeline_id: str, data: bytes) -> str:
+        """Keep a generated tree and return its key; the same bytes give the same key."""
+
+    def tree(self, pipeline_id: str, key: str) -> bytes:
+        """Return a generated tree."""
+
+    def commit(self, org: str, pipeline_id: str, entry: Entry) -> None:
+        """Write an entry and all that goes with it, or nothing.
+
+        Raises:
+            ConflictError: there is an entry of that number.
+            PlanLimitError: ``entry.workers`` is more than the org may add.
+            ThrottledError: try again later.
+        """
+
+    def entries(self, pipeline_id: str, after: int) -> Iterator[Entry]:
+        """Yield the entries beyond number ``after``, in order (consistent reads).
+
+        Only ``number`` and ``input`` need be filled.
+        """
+
+    def snapshot(self, pipeline_id: str) -> Snapshot | None:
+        """Return the newest snapshot."""
+
+    def put_snapshot(self, pipeline_id: str, snapshot: Snapshot) -> None:
+        """Keep a snapshot; an older one than is there is ignored."""
+
+    def attempts(self, pipeline_id: str, path: str | None = None) -> Iterator[AttemptRecord]:
+        """Yield attempts of a node, or of all nodes, by path and number."""
+
+    def changes(self, pipeline_id: str, after: int, limit: int) -> Sequence[NodeChange]:
+        """Return the transitions numbered beyond ``after``, in order."""
+
+
+class LogKey(NamedTuple):
+    """One output stream of one attempt."""
+
+    pipeline_id: str
+    path: str
+    attempt: int
+    stream: Stream
+
+
+class LogStore(Protocol):
+    """What commands print (S3, with an index in DynamoDB)."""
+
+    def append(self, key: LogKey, offset: int, data: bytes) -> None:
+        """Add bytes at ``offset``; what is there already is left, a gap is refused.
+
+        Raises:
+            ConflictError: ``offset`` is beyond the end.
+        """
+
+    def size(self, key: LogKey) -> int:
+        """Return how many bytes there are."""
+
+    def read(self, key: LogKey, offset: int, limit: int) -> bytes:
+        """Return at most ``limit`` bytes from ``offset`` on."""
+
+
+class Blobs(Protocol):
+    """Large things that clients and workers send and fetch by themselves (S3)."""
+
+    def upload_url(self, key: str, *, size: int | None = None) -> str:
+        """Return a URL that takes one PUT, for some minutes."""
+
+    def download_url(self, key: str, *, filename: str) -> str:
+        """Return a URL that answers one GET, for some minutes."""
+
+    def get(self, key: str) -> bytes | None:
+        """Return what is there."""
+
+    def put(self, key: str, data: bytes) -> None:
+        """Keep it."""
+
+    def delete(self, key: str) -> None:
+        """Forget it; what is not there is no error."""
+
+
+class TaskGoneError(Exception):
+    """The execution that waited for this task does not any more."""
+
+
+class StateMachines(Protocol):
+    """Step Functions. Every call may be repeated."""
+
+    def ensure_activity(self, name: str) -> None:
+        """Make an activity known."""
+
+    def create(self, machine: Machine) -> None:
+        """Make a machine known; one that is known already is left alone."""
+
+    def start(self, machine_arn: str, run: str, data: Mapping[str, object]) -> str:
+        """Start an execution named after ``run``, unless there is one; return its ARN."""
+
+    def stop(self, execution_arn: str, reason: str) -> None:
+        """Abort an execution and those it started; one that has ended is no error."""
+
+    def status(self, execution_arn: str) -> str:
+        """Return ``RUNNING SUCCEEDED FAILED TIMED_OUT ABORTED``."""
+
+    def succeed(self, token: str, output: Mapping[str, object]) -> None:
+        """Answer a task; raises `TaskGoneError`."""
+
+    def fail(self, token: str, error: str, cause: str = "") -> None:
+        """Fail a task; raises `TaskGoneError`."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerTask:
+    """A worker to start.
+
+    Attributes:
+        worker_id: Ours; starting it twice starts it once.
+        pool: Name of the pool (`conducto.semantics.asl_site.pool_name`).
+        image: What the registry knows the user's image by.
+        cpu: vCPUs of the user's container, as the definition asks; rounded up here.
+        mem: GB.
+        token: The worker's own token, for the agent container only.
+        user: Whose data is mounted at /conducto/data/user.
+    """
+
+    worker_id: str
+    org: str
+    pipeline_id: str
+    pool: str
+    image: str
+    cpu: float
+    mem: float
+    token: str = field(repr=False)
+    user: str = ""
+    spot: bool = False
+
+
+class Fleet(Protocol):
+    """ECS on Fargate: the only caller of RunTask."""
+
+    def start(self, task: WorkerTask) -> str:
+        """Start a worker and return its task's ARN.
+
+        Raises:
+            CapacityError: no room now.
+            ThrottledError: try again later.
+        """
+
+    def stop(self, task_arn: str, reason: str) -> None:
+        """Stop a worker; one that is gone is no error."""
+
+    def running(self, pipeline_id: str) -> Mapping[str, str]:
+        """Return ``{worker id: task ARN}`` of the tasks that are not stopped."""
+
+
+class SecretVault(Protocol):
+    """Values of secrets by scope (Secrets Manager): one JSON object a scope."""
+
+    def read(self, scope: str) -> Mapping[str, Mapping[str, Any]]:
+        """Return ``{key: {"value": …, "mask": …, "updated": …}}``; empty when there is none."""
+
+    def write(self, scope: str, secrets: Mapping[str, Mapping[str, Any]]) -> None:
+        """Replace a scope's secrets."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who calls.
+
+    Attributes:
+        permissions: Of `conducto.service.routes.Permission`, or ``worker``.
+        worker: Of a worker's token: ``(pipeline id, pool, worker id)``.
+    """
+
+    org: str
+    user: str
+    permissions: frozenset[str]
+    worker: tuple[str, str, str] | None = None
+
+
+class Tokens(Protocol):
+    """Opaque tokens; only their SHA-256 is kept."""
+
+    def put(self, digest: str, identity: Identity, *, expires: float | None) -> None:
+        """Make a token known."""
+
+    def find(self, digest: str) -> Identity | None:
+        """Return whose token it is, unless it has expired or was taken back."""
+
+    def delete(self, digest: str) -> None:
+        """Take a token back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What an organisation may do at once.
+
+    Attributes:
+        name: ``free`` or ``scale``.
+        max_workers: Workers at once.
+        max_pipelines: Active pipelines.
+        max_cpu: vCPUs of one worker.
+        exec_minutes: Minutes of commands a month; None: any number.
+    """
+
+    name: str = "free"
+    max_workers: int = 2
+    max_pipelines: int = 5
+    max_cpu: float = 4.0
+    exec_minutes: float | None = 1000.0
+
+
+class Orgs(Protocol):
+    """Organisations and their plans."""
+
+    def plan(self, org: str) -> Plan:
+        """Return an org's plan; the free one when nothing else is known."""
+
+    def set_plan(self, org: str, plan: Plan) -> None:
+        """Change it."""
+
+    def workers(self, org: str) -> int:
+        """Return how many workers the org has now."""
+
+    def add_usage(self, org: str, month: str, key: str, seconds: float, cpu: float) -> None:
+        """Count a worker's or an Exec's seconds once: ``key`` names what was metered."""
+
+    def usage(self, org: str, month: str) -> Mapping[str, float]:
+        """Return ``{"exec_seconds": …, "cpu_seconds": …}`` of a month, e.g. ``2026-11``."""
+
+
+class Connections(Protocol):
+    """Open WebSockets, and what each follows."""
+
+    def put(self, connection: str, org: str, pipeline_id: str, cursor: int) -> None:
+        """Note what a connection follows and how far it is told."""
+
+    def followers(self, pipeline_id: str) -> Sequence[tuple[str, int]]:
+        """Return ``(connection, cursor)`` of who follows a pipeline."""
+
+    def delete(self, connection: str) -> None:
+        """Forget it."""
+
+    def send(self, connection: str, data: bytes) -> bool:
+        """Send a frame; False when the connection is gone."""

@@ -1,0 +1,207 @@
+"""What a cloud worker and the API say to each other.
+
+A worker is one Fargate task: our agent and the user's image. The agent fetches tasks of its pool
+from Step Functions, asks the API what to do with each (`Claim`), runs the command, and tells the
+API how it went (`Report`). The API answers the task to Step Functions; the worker only keeps it
+alive by heartbeats. Who calls is known by the worker's own token, which is good for one pipeline
+and one pool.
+"""
+
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import Field
+
+from conducto.model.base import Record
+from conducto.model.states import Cause
+
+#: Most bytes of output in one `LogPiece`, before base64.
+MAX_PIECE = 1 << 20
+#: Most bytes of a tree that a Lazy prints, before compression.
+MAX_TREE = 64 << 20
+
+
+class WorkerStart(Record):
+    """A worker is up.
+
+    Attributes:
+        task: What ECS calls it (its ARN).
+    """
+
+    task: str
+
+
+class Credentials(Record):
+    """AWS credentials of a worker: they allow to poll one activity and to send heartbeats."""
+
+    access_key: str = Field(repr=False)
+    secret_key: str = Field(repr=False)
+    session_token: str | None = Field(default=None, repr=False)
+    expires: float | None = None
+
+
+class WorkerOrders(Record):
+    """How a worker is to work.
+
+    Attributes:
+        activity: ARN of the activity to poll.
+        credentials: None where the task's own role is to be used.
+        policy: ``many`` commands one after the other; ``once``: leave after the first;
+            ``context``: as ``many``, and never leave because of age.
+        shell: Path of the shell in the user's image; None: the best there is.
+        workdir: Working directory of commands; None is the image's own.
+        idle: Seconds without a command before it leaves.
+        age: Seconds after which it takes no new command.
+        heartbeat: Seconds between two heartbeats.
+    """
+
+    activity: str
+    region: str
+    credentials: Credentials | None = None
+    policy: Literal["many", "once", "context"] = "many"
+    shell: str | None = None
+    workdir: str | None = None
+    idle: float = 60.0
+    age: float = 43_200.0
+    heartbeat: float = 10.0
+
+
+class Claim(Record):
+    """A task that the worker was handed.
+
+    Attributes:
+        token: Step Functions' name for it.
+        run: ``r`` of its input.
+        node: ``n`` of its input: the id of the Exec.
+        waits: ``w`` of its input: it only waits for an Exec that is in flight already.
+    """
+
+    token: str = Field(repr=False, max_length=2048)
+    run: str
+    node: str
+    waits: bool = False
+
+
+class Verdict(StrEnum):
+    """What to do with a claimed task.
+
+    ``run``: run the command. ``hold``: keep it alive by heartbeats and ask again, with the same
+    claim, after `ClaimAnswer.again` seconds and whenever a command of this worker ends; do other
+    work meanwhile. ``drop``: forget it, the API has answered it or will.
+    """
+
+    RUN = "run"
+    HOLD = "hold"
+    DROP = "drop"
+
+
+class ClaimAnswer(Record):
+    """What to do with it.
+
+    Attributes:
+        path: The Exec.
+        attempt: Counted from 1.
+        script: The command as it is to run.
+        env: The whole environment over the image's own, secrets included.
+        masked: Values to hide in the output.
+        max_time: Seconds it may run.
+        prints_tree: It is a Lazy's Generate: the tree it prints goes into the report.
+        again: Seconds.
+    """
+
+    verdict: Verdict
+    path: str = ""
+    attempt: int = 0
+    script: str = ""
+    env: dict[str, str] = Field(default={}, repr=False)
+    masked: tuple[str, ...] = Field(default=(), repr=False)
+    max_time: float | None = None
+    prints_tree: bool = False
+    again: float = 2.0
+
+
+class Pulse(Record):
+    """A command runs still."""
+
+    path: str
+    attempt: int
+
+
+class PulseAnswer(Record):
+    """Whether to go on.
+
+    Attributes:
+        stop: End the command now, then report how it ended; the API knows why.
+    """
+
+    stop: bool = False
+
+
+class LogPiece(Record):
+    """Output of a command, masked.
+
+    Attributes:
+        offset: Bytes of the stream before it; a piece that came already is no error.
+        data: Base64.
+    """
+
+    path: str
+    attempt: int
+    stream: Literal["stdout", "stderr"]
+    offset: int = Field(ge=0)
+    data: str = Field(max_length=2 * MAX_PIECE)
+
+
+class Report(Record):
+    """How a command ended.
+
+    Attributes:
+        cause: Why it failed; None is success. ``worker_lost``: the worker itself is going.
+        message: A sentence for a person.
+        seconds: How long it ran.
+        peak_memory: Bytes, where known.
+        tree: The tree a Lazy printed: base64 of gzip of its JSON. Too large a one is put where
+            `UploadAnswer` says.
+        tree_key: ... and named here.
+        last: The worker takes no further command.
+    """
+
+    path: str
+    attempt: int
+    cause: Cause | None = None
+    exit_code: int | None = None
+    message: str | None = None
+    seconds: float = 0.0
+    peak_memory: int | None = None
+    tree: str | None = None
+    tree_key: str | None = None
+    last: bool = False
+
+
+class UploadAnswer(Record):
+    """Where to PUT something large.
+
+    Attributes:
+        url: Signed; good for some minutes.
+        key: What to call it afterwards.
+    """
+
+    url: str = Field(repr=False)
+    key: str
+
+
+class WorkerEnd(Record):
+    """The worker leaves.
+
+    Attributes:
+        reason: ``idle``, ``age``, ``once``, ``stopping`` or a sentence on what is wrong, e.g. that
+            the image has no shell.
+        broken: The user's container cannot run commands at all.
+    """
+
+    reason: str
+    broken: bool = False
+
+
+class Nothing(Record):
+    """Taken in."""
