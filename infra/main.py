@@ -1,0 +1,35 @@
+"""The CDK app: ``cdk synth`` and ``cdk deploy`` run this file (cdk.json says so).
+
+It is never called ``app``: Chalice imports ``functions/app.py`` under that name in this process.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "sdk")]
+# Chalice wants a region to write its template; what is deployed takes the one it is deployed to.
+os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
+# `conducto deploy` says which versions of Node do; the box it prints at each start says no more.
+os.environ.setdefault("JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION", "18,20")
+
+import aws_cdk as cdk  # noqa: E402  the path comes first
+
+from infra.installation import Installation  # noqa: E402
+from infra.settings import SettingsError, settings_from  # noqa: E402
+
+
+def main() -> None:
+    """Synthesise the installation that the context describes."""
+    app = cdk.App()
+    try:
+        settings = settings_from(app.node.try_get_context)
+    except SettingsError as error:
+        sys.exit(f"conducto: {error}")
+    Installation(app, settings)
+    app.synth()
+
+
+if __name__ == "__main__":
+    main()

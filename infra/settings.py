@@ -1,0 +1,172 @@
+"""What a deployment may choose, read from CDK's context and checked before anything is built."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+#: Days that CloudWatch Logs can keep; other numbers are refused by AWS after minutes of deploying.
+LOG_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557)
+_STAGE = re.compile(r"[a-z][a-z0-9-]{0,15}")
+_DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,}")
+_VPC = re.compile(r"vpc-[0-9a-f]{8,17}")
+_SUBNET = re.compile(r"subnet-[0-9a-f]{8,17}")
+
+
+class SettingsError(Exception):
+    """A value cannot be used; the message names it and says what would do."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExistingVpc:
+    """A network that is there already.
+
+    Attributes:
+        vpc_id: Its id.
+        zones: Availability zones of the subnets, in their order.
+        subnets: Public subnets with a way out: workers get public addresses in them.
+    """
+
+    vpc_id: str
+    zones: tuple[str, ...]
+    subnets: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One installation.
+
+    Attributes:
+        stage: Tells installations of one account and region apart; part of every name.
+        domain: Name under which the web app is served; None is CloudFront's own.
+        certificate: ARN of its certificate (in us-east-1), needed with ``domain``.
+        vpc: None makes a network.
+        zones: Availability zones of the network that is made: 1 halves the price of files, 2 go on
+            when a zone fails.
+        spot_share: Of ten workers, how many may be Spot, 0 to 10.
+        billing: People pay for plans; off, an administrator sets them.
+        log_days: Days that logs of functions and workers are kept.
+        tracing: X-Ray is on.
+        alarm_email: Who hears of alarms; None: nobody.
+        monthly_budget: Dollars a month above which the alarm for spending goes off; None: none.
+    """
+
+    stage: str = "main"
+    domain: str | None = None
+    certificate: str | None = None
+    vpc: ExistingVpc | None = None
+    zones: int = 1
+    spot_share: int = 0
+    billing: bool = False
+    log_days: int = 30
+    tracing: bool = False
+    alarm_email: str | None = None
+    monthly_budget: float | None = None
+
+    @property
+    def prefix(self) -> str:
+        """What every name begins with."""
+        return f"conducto-{self.stage}"
+
+
+DEFAULTS = Settings()
+
+
+def settings_from(lookup: Callable[[str], Any]) -> Settings:
+    """Return the settings that ``cdk -c name=value`` and cdk.json give.
+
+    Args:
+        lookup: Returns a context value or None, such as ``app.node.try_get_context``.
+
+    Raises:
+        SettingsError: a value cannot be used.
+    """
+    domain = _text(lookup, "domain", _DOMAIN, "a host name such as pipelines.example.org")
+    certificate = lookup("certificate") or None
+    if (domain is None) != (certificate is None):
+        raise SettingsError("domain and certificate (its ARN in us-east-1) go together: give both")
+    return Settings(
+        stage=_text(lookup, "stage", _STAGE, "lower-case letters, digits and '-', at most 16")
+        or DEFAULTS.stage,
+        domain=domain,
+        certificate=certificate,
+        vpc=_vpc(lookup),
+        zones=_number(lookup, "zones", 1, 1, 2),
+        spot_share=_number(lookup, "spot_share", 0, 0, 10),
+        billing=_flag(lookup, "billing"),
+        log_days=_log_days(lookup),
+        tracing=_flag(lookup, "tracing"),
+        alarm_email=lookup("alarm_email") or None,
+        monthly_budget=_budget(lookup),
+    )
+
+
+def from_mapping(values: Mapping[str, Any]) -> Settings:
+    """Return the settings that a plain mapping gives, for tests."""
+    return settings_from(values.get)
+
+
+def _text(
+    lookup: Callable[[str], Any], name: str, pattern: re.Pattern[str], wanted: str
+) -> str | None:
+    value = lookup(name)
+    if value in (None, ""):
+        return None
+    if not isinstance(value, str) or pattern.fullmatch(value) is None:
+        raise SettingsError(f"{name}={value!r}: {wanted} is needed")
+    return value
+
+
+def _number(lookup: Callable[[str], Any], name: str, default: int, low: int, high: int) -> int:
+    value = lookup(name)
+    if value in (None, ""):
+        return default
+    text = str(value)
+    if not text.isdigit() or not low <= int(text) <= high:
+        raise SettingsError(f"{name}={value!r}: a whole number from {low} to {high} is needed")
+    return int(text)
+
+
+def _log_days(lookup: Callable[[str], Any]) -> int:
+    days = _number(lookup, "log_days", DEFAULTS.log_days, 1, LOG_DAYS[-1])
+    if days not in LOG_DAYS:
+        raise SettingsError(f"log_days={days}: AWS keeps logs {', '.join(map(str, LOG_DAYS))} days")
+    return days
+
+
+def _budget(lookup: Callable[[str], Any]) -> float | None:
+    value = lookup("monthly_budget")
+    if value in (None, ""):
+        return None
+    try:
+        dollars = float(value)
+    except (TypeError, ValueError):
+        dollars = 0.0
+    if not dollars > 0:
+        raise SettingsError(f"monthly_budget={value!r}: a number of dollars above 0 is needed")
+    return dollars
+
+
+def _flag(lookup: Callable[[str], Any], name: str) -> bool:
+    value = lookup(name)
+    known = {None: False, "": False, False: False, "false": False, True: True, "true": True}
+    if value not in known:
+        raise SettingsError(f"{name}={value!r}: true or false is needed")
+    return known[value]
+
+
+def _vpc(lookup: Callable[[str], Any]) -> ExistingVpc | None:
+    vpc_id = _text(lookup, "vpc_id", _VPC, "an id such as vpc-0a1b2c3d4e5f60718")
+    if vpc_id is None:
+        return None
+    subnets = tuple(s for s in str(lookup("vpc_subnets") or "").split(",") if s)
+    zones = tuple(z for z in str(lookup("vpc_zones") or "").split(",") if z)
+    if not subnets or len(subnets) != len(zones):
+        raise SettingsError(
+            "vpc_id needs vpc_subnets (public ones) and vpc_zones of the same number, e.g. "
+            "-c vpc_subnets=subnet-0a…,subnet-0b… -c vpc_zones=us-east-1a,us-east-1b"
+        )
+    for subnet in subnets:
+        if _SUBNET.fullmatch(subnet) is None:
+            raise SettingsError(f"vpc_subnets: {subnet!r} is no id of a subnet")
+    return ExistingVpc(vpc_id, zones, subnets)

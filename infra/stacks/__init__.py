@@ -1,0 +1,1 @@
+"""One stack per concern: network, data (kept), compute, api."""

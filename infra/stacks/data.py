@@ -1,0 +1,119 @@
+"""What must outlive everything else: records, logs, files, secrets. Nothing here is deleted.
+
+``cdk destroy`` leaves these things in the account; `conducto destroy` says so, and how to remove
+them by hand.
+"""
+
+from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_efs as efs
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+from conducto.model import deployment
+from infra.settings import Settings
+from infra.stacks.network import NetworkStack
+
+
+class DataStack(Stack):
+    """Table, bucket and file system.
+
+    Attributes:
+        table: Every record (`functions/chalicelib/adapters`).
+        bucket: Trees, contexts, output of commands.
+        files: ``/conducto/data`` of pipelines and users.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        name: str,
+        settings: Settings,
+        network: NetworkStack,
+        **options: object,
+    ) -> None:
+        super().__init__(scope, name, termination_protection=True, **options)  # type: ignore[arg-type]
+        self.table = self._table(settings)
+        self.bucket = self._bucket()
+        self.files = self._files(settings, network)
+
+    def _table(self, settings: Settings) -> dynamodb.TableV2:
+        return dynamodb.TableV2(
+            self,
+            "Table",
+            table_name=deployment.table_name(settings.stage),
+            partition_key=_text(deployment.PARTITION_KEY),
+            sort_key=_text(deployment.SORT_KEY),
+            billing=dynamodb.Billing.on_demand(),
+            encryption=dynamodb.TableEncryptionV2.aws_managed_key(),
+            point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
+                point_in_time_recovery_enabled=True
+            ),
+            deletion_protection=True,
+            removal_policy=RemovalPolicy.RETAIN,
+            time_to_live_attribute=deployment.TTL_ATTRIBUTE,
+            global_secondary_indexes=[
+                dynamodb.GlobalSecondaryIndexPropsV2(
+                    index_name=index.name,
+                    partition_key=_text(index.partition_key),
+                    sort_key=_text(index.sort_key),
+                )
+                for index in deployment.INDEXES
+            ],
+        )
+
+    def _bucket(self) -> s3.Bucket:
+        return s3.Bucket(
+            self,
+            "Bucket",
+            encryption=s3.BucketEncryption.S3_MANAGED,
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            enforce_ssl=True,
+            minimum_tls_version=1.2,
+            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+            removal_policy=RemovalPolicy.RETAIN,
+            lifecycle_rules=[
+                s3.LifecycleRule(
+                    id="uploads that were never finished",
+                    abort_incomplete_multipart_upload_after=Duration.days(2),
+                ),
+                s3.LifecycleRule(
+                    id="what was handed over",
+                    prefix=deployment.UPLOAD_PREFIX,
+                    expiration=Duration.days(2),
+                ),
+            ],
+        )
+
+    def _files(self, settings: Settings, network: NetworkStack) -> efs.FileSystem:
+        one_zone = len(network.subnets) == 1
+        files = efs.FileSystem(
+            self,
+            "Files",
+            file_system_name=settings.prefix,
+            vpc=network.vpc,
+            vpc_subnets=None if one_zone else ec2.SubnetSelection(subnets=network.subnets),
+            security_group=network.files,
+            encrypted=True,
+            one_zone=one_zone,
+            throughput_mode=efs.ThroughputMode.ELASTIC,
+            lifecycle_policy=efs.LifecyclePolicy.AFTER_30_DAYS,
+            enable_automatic_backups=True,
+            removal_policy=RemovalPolicy.RETAIN,
+        )
+        files.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="OnlyEncrypted",
+                effect=iam.Effect.DENY,
+                principals=[iam.AnyPrincipal()],
+                actions=["*"],
+                conditions={"Bool": {"aws:SecureTransport": "false"}},
+            )
+        )
+        return files
+
+
+def _text(name: str) -> dynamodb.Attribute:
+    return dynamodb.Attribute(name=name, type=dynamodb.AttributeType.STRING)

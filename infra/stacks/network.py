@@ -1,0 +1,79 @@
+"""Where workers run: public subnets and no NAT, so that nothing idles at a cost."""
+
+from aws_cdk import Stack
+from aws_cdk import aws_ec2 as ec2
+from constructs import Construct
+
+from infra.settings import ExistingVpc, Settings
+
+NFS = 2049
+
+
+class NetworkStack(Stack):
+    """A VPC, and who may talk to whom in it.
+
+    Attributes:
+        vpc: The network.
+        subnets: Where workers are started.
+        workers: Security group of workers: out to anywhere, in from nowhere.
+        files: Security group of the file system and of the function that reads it.
+    """
+
+    def __init__(self, scope: Construct, name: str, settings: Settings, **options: object) -> None:
+        super().__init__(scope, name, **options)  # type: ignore[arg-type]
+        self.vpc = self._made(settings) if settings.vpc is None else self._existing(settings.vpc)
+        self.subnets = self.vpc.public_subnets
+        self.workers = ec2.SecurityGroup(
+            self,
+            "Workers",
+            vpc=self.vpc,
+            description="Conducto workers: out to anywhere, in from nowhere",
+            allow_all_outbound=True,
+        )
+        self.files = ec2.SecurityGroup(
+            self,
+            "Files",
+            vpc=self.vpc,
+            description="Conducto file system: NFS from workers and from its own function",
+            allow_all_outbound=False,
+        )
+        self.files.add_ingress_rule(self.workers, ec2.Port.tcp(NFS), "workers mount data")
+        self.files.add_ingress_rule(self.files, ec2.Port.tcp(NFS), "the data function mounts data")
+        self.files.add_egress_rule(self.files, ec2.Port.tcp(NFS), "the data function mounts data")
+        # The data function hands large files over by S3, through the gateway endpoint.
+        self.files.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(443), "S3")
+
+    def _made(self, settings: Settings) -> ec2.IVpc:
+        return ec2.Vpc(
+            self,
+            "Vpc",
+            vpc_name=settings.prefix,
+            ip_addresses=ec2.IpAddresses.cidr("10.71.0.0/16"),
+            max_azs=settings.zones,
+            nat_gateways=0,
+            # A worker has an address of this network; /20 has room for 4,000 in each zone.
+            subnet_configuration=[
+                ec2.SubnetConfiguration(
+                    name="public",
+                    subnet_type=ec2.SubnetType.PUBLIC,
+                    cidr_mask=20,
+                    map_public_ip_on_launch=False,
+                )
+            ],
+            restrict_default_security_group=False,  # that would need a function of its own
+            gateway_endpoints={  # free, and they keep that traffic off the internet
+                "S3": ec2.GatewayVpcEndpointOptions(service=ec2.GatewayVpcEndpointAwsService.S3),
+                "DynamoDb": ec2.GatewayVpcEndpointOptions(
+                    service=ec2.GatewayVpcEndpointAwsService.DYNAMODB
+                ),
+            },
+        )
+
+    def _existing(self, vpc: ExistingVpc) -> ec2.IVpc:
+        return ec2.Vpc.from_vpc_attributes(
+            self,
+            "Vpc",
+            vpc_id=vpc.vpc_id,
+            availability_zones=list(vpc.zones),
+            public_subnet_ids=list(vpc.subnets),
+        )

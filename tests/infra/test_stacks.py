@@ -1,0 +1,116 @@
+"""What must hold of every installation, whatever its settings."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from infra.settings import SettingsError, from_mapping
+
+from support.installation import EXISTING, resources, templates
+
+pytestmark = pytest.mark.xdist_group("cdk")
+
+
+def _all(installation: dict[str, dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+    return [r for template in installation.values() for r in resources(template, kind)]
+
+
+def test_nothing_idles_at_a_cost(installation: dict[str, dict[str, Any]]) -> None:
+    kinds = {r["Type"] for t in installation.values() for r in t.get("Resources", {}).values()}
+
+    assert "AWS::EC2::NatGateway" not in kinds
+    assert "AWS::ECS::Service" not in kinds
+    assert "AWS::EC2::EIP" not in kinds
+    for endpoint in _all(installation, "AWS::EC2::VPCEndpoint"):
+        assert endpoint["Properties"]["VpcEndpointType"] == "Gateway"
+    for table in _all(installation, "AWS::DynamoDB::GlobalTable"):
+        assert table["Properties"]["BillingMode"] == "PAY_PER_REQUEST"
+
+
+def test_what_holds_data_is_kept_and_encrypted(installation: dict[str, dict[str, Any]]) -> None:
+    data = installation["data"]
+    kept = ("AWS::DynamoDB::GlobalTable", "AWS::S3::Bucket", "AWS::EFS::FileSystem")
+
+    for kind in kept:
+        (resource,) = resources(data, kind)
+        assert resource["DeletionPolicy"] == "Retain"
+        assert resource["UpdateReplacePolicy"] == "Retain"
+    (files,) = resources(data, "AWS::EFS::FileSystem")
+    assert files["Properties"]["Encrypted"] is True
+    (bucket,) = resources(data, "AWS::S3::Bucket")
+    assert bucket["Properties"]["BucketEncryption"]
+    assert set(bucket["Properties"]["PublicAccessBlockConfiguration"].values()) == {True}
+    (table,) = resources(data, "AWS::DynamoDB::GlobalTable")
+    assert table["Properties"]["SSESpecification"]["SSEEnabled"] is True
+    (replica,) = table["Properties"]["Replicas"]
+    assert replica["DeletionProtectionEnabled"] is True
+    assert replica["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True
+
+
+def test_nothing_from_outside_reaches_a_worker(installation: dict[str, dict[str, Any]]) -> None:
+    network = installation["network"]
+    rules = resources(network, "AWS::EC2::SecurityGroupIngress")
+
+    assert [rule["Properties"]["FromPort"] for rule in rules] == [2049, 2049]
+    for group in resources(network, "AWS::EC2::SecurityGroup"):
+        assert "SecurityGroupIngress" not in group["Properties"]
+    targets = {json.dumps(rule["Properties"]["GroupId"]) for rule in rules}
+    assert all("Files" in target for target in targets)
+
+
+def test_a_bucket_and_its_files_refuse_what_is_not_encrypted_on_the_way(
+    installation: dict[str, dict[str, Any]],
+) -> None:
+    (files,) = resources(installation["data"], "AWS::EFS::FileSystem")
+    (policy,) = resources(installation["data"], "AWS::S3::BucketPolicy")
+
+    for document in (
+        files["Properties"]["FileSystemPolicy"],
+        policy["Properties"]["PolicyDocument"],
+    ):
+        denials = [s for s in document["Statement"] if s["Effect"] == "Deny"]
+        assert any(s["Condition"]["Bool"]["aws:SecureTransport"] == "false" for s in denials)
+
+
+def test_one_zone_is_the_default_and_two_can_be_had() -> None:
+    one = resources(templates("default")["network"], "AWS::EC2::Subnet")
+    two = resources(templates("two zones")["network"], "AWS::EC2::Subnet")
+
+    assert (len(one), len(two)) == (1, 2)
+    (cheap,) = resources(templates("default")["data"], "AWS::EFS::FileSystem")
+    (dear,) = resources(templates("two zones")["data"], "AWS::EFS::FileSystem")
+    assert "AvailabilityZoneName" in cheap["Properties"]
+    assert "AvailabilityZoneName" not in dear["Properties"]
+
+
+def test_an_existing_network_is_left_as_it_is() -> None:
+    network = templates("existing network")["network"]
+
+    assert not resources(network, "AWS::EC2::VPC")
+    assert not resources(network, "AWS::EC2::Subnet")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"stage": "Prod!"}, "stage='Prod!': lower-case letters"),
+        ({"spot_share": "11"}, "spot_share='11': a whole number from 0 to 10"),
+        ({"log_days": "8"}, "log_days=8: AWS keeps logs 1, 3, 5"),
+        ({"billing": "yes"}, "billing='yes': true or false"),
+        ({"domain": "a.example.org"}, "domain and certificate"),
+        ({"domain": "nonsense", "certificate": "arn:x"}, "domain='nonsense'"),
+        ({"vpc_id": EXISTING["vpc_id"]}, "vpc_id needs vpc_subnets"),
+        ({**EXISTING, "vpc_subnets": "a,b"}, "'a' is no id of a subnet"),
+        ({"monthly_budget": "-3"}, "monthly_budget='-3'"),
+        ({"zones": "3"}, "zones='3'"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_refused_before_anything_is_built(
+    values: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(SettingsError) as error:
+        from_mapping(values)
+
+    assert message in str(error.value)

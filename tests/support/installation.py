@@ -1,0 +1,41 @@
+"""Templates of the stacks; CDK is slow to start, so each installation is made once."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from typing import Any
+
+os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
+os.environ.setdefault("JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION", "18,20")
+
+EXISTING = {
+    "vpc_id": "vpc-0a1b2c3d4e5f60718",
+    "vpc_subnets": "subnet-0a1b2c3d4e5f60718,subnet-0a1b2c3d4e5f60719",
+    "vpc_zones": "us-east-1a,us-east-1b",
+}
+VARIANTS: dict[str, dict[str, Any]] = {
+    "default": {},
+    "two zones": {"zones": 2, "stage": "prod", "spot_share": 5},
+    "existing network": {"stage": "ours", **EXISTING},
+}
+
+
+@cache
+def templates(variant: str) -> dict[str, dict[str, Any]]:
+    """Return ``{stack, without the prefix: its template}``."""
+    import aws_cdk as cdk
+    from infra.installation import Installation
+    from infra.settings import from_mapping
+
+    app = cdk.App(outdir=f"build/cdk-test-{variant.replace(' ', '-')}-{os.getpid()}")
+    settings = from_mapping(VARIANTS[variant])
+    Installation(app, settings)
+    stacks = app.synth().stacks
+    return {s.stack_name.removeprefix(settings.prefix + "-"): s.template for s in stacks}
+
+
+def resources(template: dict[str, Any], kind: str) -> list[dict[str, Any]]:
+    """Return the resources of a type."""
+    found = template.get("Resources", {}).values()
+    return [resource for resource in found if resource["Type"] == kind]
