@@ -1,0 +1,71 @@
+"""What a launch is said to cost."""
+
+from __future__ import annotations
+
+import pytest
+
+from conducto.semantics.errors import DefinitionError
+from conducto.semantics.estimate import ASSUMED_SECONDS, IDLE_SECONDS, START_SECONDS, estimate
+from conducto.semantics.fargate import AGENT_MEM, PRICES, SIZES, Size, rounding_note, size_for
+from conducto.semantics.resolve import resolve
+from support.trees import form, leaf, parallel, serial
+
+
+@pytest.mark.parametrize(
+    ("cpu", "mem", "size"),
+    [
+        pytest.param(0.25, 0.25, Size(0.25, 0.5), id="the smallest"),
+        pytest.param(0.25, 0.5, Size(0.25, 1.0), id="the agent is on top"),
+        pytest.param(1.0, 2.0, Size(1.0, 3.0), id="the default node"),
+        pytest.param(0.25, 3.0, Size(0.5, 4.0), id="more memory than its vCPUs can have"),
+        pytest.param(3.0, 1.0, Size(4.0, 8.0), id="vCPUs rounded up"),
+        pytest.param(16.0, 119.0, Size(16.0, 120.0), id="the largest"),
+    ],
+)
+def test_a_node_gets_the_cheapest_worker_that_holds_it(cpu: float, mem: float, size: Size) -> None:
+    assert size_for("/a", cpu, mem) == size
+
+
+def test_every_size_is_large_enough_for_what_it_is_chosen_for() -> None:
+    for cpu, choices in SIZES.items():
+        for mem in choices:
+            chosen = size_for("/a", cpu, mem - AGENT_MEM)
+
+            assert chosen.cpu >= cpu
+            assert chosen.mem >= mem
+            assert PRICES.worker_hour(chosen) <= PRICES.worker_hour(Size(cpu, mem))
+
+
+def test_more_than_the_largest_is_refused_with_the_node() -> None:
+    with pytest.raises(DefinitionError, match="/train: cpu=17 and mem=2 are more than Fargate has"):
+        size_for("/train", 17, 2)
+
+
+def test_a_size_that_changes_is_told() -> None:
+    assert rounding_note("/a", 1.0, 2.0) is None
+    assert rounding_note("/a", 3.0, 1.0) == "/a: cpu=3 mem=1 runs in a worker of 4 vCPU and 8 GB"
+
+
+def test_a_parallel_of_ten_takes_as_many_workers_as_the_plan_allows() -> None:
+    found = estimate(resolve(form(parallel(*[leaf() for _ in range(10)]))), max_workers=4)
+
+    (pool,) = found.pools
+    assert (pool.execs, pool.workers) == (10, 4)
+    assert pool.worker_seconds == 10 * ASSUMED_SECONDS + 4 * (START_SECONDS + IDLE_SECONDS)
+    assert found.dollars == pytest.approx(
+        pool.worker_seconds / 3600 * PRICES.worker_hour(Size(1.0, 3.0))
+        + found.transitions * PRICES.transition
+    )
+
+
+def test_history_is_better_than_the_assumption() -> None:
+    found = estimate(resolve(form(parallel(leaf(), leaf()))), history={"/n0": 5.0}, max_workers=1)
+
+    assert found.known == 1
+    assert found.pools[0].seconds == 5.0 + ASSUMED_SECONDS
+
+
+def test_a_serial_takes_one_worker_after_the_other_things() -> None:
+    found = estimate(resolve(form(serial(*[leaf() for _ in range(5)]))), max_workers=4)
+
+    assert found.pools[0].workers == 1
