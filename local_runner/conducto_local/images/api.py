@@ -19,6 +19,9 @@ from conducto_local.ports import EngineError, ImageError
 #: Label of containers that exist only while an image is made; the value in images is empty,
 #: because they would hand it on to every container.
 LABEL_WORK = "com.conducto.image.work"
+#: On every image that is made, snapshots too: the mark of the home for whose pipelines it was.
+#: Containers take it over from their image, so it says nothing about a container.
+LABEL_IMAGE_HOME = "com.conducto.image.home"
 _TAR = {"Content-Type": "application/x-tar"}
 _JSON = {"Content-Type": "application/json"}
 
@@ -53,10 +56,16 @@ class ImageInfo:
 
 @dataclass(slots=True)
 class EngineImages:
-    """Images of one engine."""
+    """Images of one engine.
+
+    Attributes:
+        labels: Labels of all images that are made.
+        work_labels: Labels of containers that exist only while an image is made.
+    """
 
     http: HttpClient
     labels: Mapping[str, str] = field(default_factory=dict)
+    work_labels: Mapping[str, str] = field(default_factory=dict)
     _has_buildkit: bool | None = None
 
     async def inspect(self, reference: str) -> ImageInfo | None:
@@ -167,7 +176,7 @@ class EngineImages:
             "User": "0",
             "Tty": True,  # its log is then plain text
             "WorkingDir": "/",
-            "Labels": {**self.labels, LABEL_WORK: "1"},
+            "Labels": {**self.labels, **self.work_labels, LABEL_WORK: "1"},
             "HostConfig": {"NetworkMode": "none", "LogConfig": {"Type": "json-file"}},
         }
         answer = await self.http.request(
@@ -213,7 +222,8 @@ class EngineImages:
     async def commit(self, container: str, reference: str, config: Mapping[str, Any]) -> None:
         """Make an image of a container's files with exactly these settings."""
         name, tag = split_reference(reference)
-        labels = {**(config.get("Labels") or {}), **self.labels, LABEL_WORK: ""}
+        empty = dict.fromkeys((*self.work_labels, LABEL_WORK), "")  # else it takes the container's
+        labels = {**(config.get("Labels") or {}), **self.labels, **empty}
         answer = await self.http.request(
             "POST",
             "/commit",

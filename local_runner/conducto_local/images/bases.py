@@ -4,10 +4,10 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from conducto.images import contexts, dockerfiles, layers
 from conducto.images.contexts import Context, Digests
+from conducto.images.sources import DockerfileSource, read_dockerfile
 from conducto.model.images import ImageSpec
 from conducto.model.records import ImageState
 from conducto_local.images.api import EngineImages, ImageInfo
@@ -17,8 +17,6 @@ from conducto_local.ports import ImageError
 
 #: Bytes from which a context is worth a remark.
 LARGE = 200 * 1000 * 1000
-#: Name of a Dockerfile that is not in its context.
-_FOREIGN = ".conducto.dockerfile"
 _NEEDS_CLIENT = re.compile(r"--mount=\S*type=(secret|ssh)")
 
 
@@ -99,25 +97,8 @@ async def base_of(shop: Shop, spec: ImageSpec, log: Transcript) -> Base:
     return replace(base, reference=reference)
 
 
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """A Dockerfile with its context.
-
-    Attributes:
-        shown: What messages call it.
-        name: Its path in the context.
-        syntax: A ``syntax`` line that was left out.
-    """
-
-    shown: str
-    text: str
-    name: str
-    context: Context
-    syntax: str | None
-
-
 async def _built(shop: Shop, spec: ImageSpec, log: Transcript) -> Base:
-    source = await asyncio.to_thread(_read_source, spec)
+    source = await asyncio.to_thread(read_dockerfile, spec)
     args = spec.docker_build_args
     bases = [
         (reference, await _base_id(shop, reference, log))
@@ -148,7 +129,9 @@ async def _base_id(shop: Shop, reference: str, log: Transcript) -> str | None:
         return None
 
 
-async def _build(shop: Shop, spec: ImageSpec, source: _Source, tag: str, log: Transcript) -> None:
+async def _build(
+    shop: Shop, spec: ImageSpec, source: DockerfileSource, tag: str, log: Transcript
+) -> None:
     if source.syntax is not None:
         log.write(f"syntax {source.syntax}: the engine's own is used\n")
     log.lines(remarks(source.context))
@@ -169,45 +152,6 @@ def _hint(text: str) -> str:
     if _NEEDS_CLIENT.search(text) is None:
         return ""
     return " (RUN --mount=type=secret and type=ssh are not available in image builds here)"
-
-
-def _read_source(spec: ImageSpec) -> _Source:
-    """Raises ImageError or ContextError."""
-    if spec.dockerfile is not None:
-        shown = f"dockerfile {spec.dockerfile!r}"
-        text = _read_dockerfile(spec.dockerfile)
-    elif spec.dockerfile_text is not None:
-        shown, text = "dockerfile_text", spec.dockerfile_text
-    else:
-        raise ImageError("no image, dockerfile or dockerfile_text; give Image() one of them")
-    text, syntax = dockerfiles.without_syntax(text)
-    root = spec.context
-    if root is None and spec.dockerfile is not None:
-        root = str(Path(spec.dockerfile).parent)
-    if root is None:
-        return _Source(shown, text, "Dockerfile", Context("", ()), syntax)
-    ignore = contexts.read_ignore(root, spec.dockerfile)
-    context = contexts.read_context(root, ignore)
-    name = _name_in(context, spec.dockerfile)
-    others = tuple(entry for entry in context.entries if entry.path != name)
-    return _Source(shown, text, name, replace(context, entries=others), syntax)
-
-
-def _name_in(context: Context, dockerfile: str | None) -> str:
-    if dockerfile is not None:
-        path = Path(dockerfile).resolve()
-        if path.is_relative_to(context.root):
-            return path.relative_to(context.root).as_posix()
-    return _FOREIGN
-
-
-def _read_dockerfile(path: str) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise ImageError(f"dockerfile {path!r} does not exist; check the path") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise ImageError(f"dockerfile {path!r} cannot be read: {error}") from error
 
 
 def remarks(context: Context) -> Iterator[str]:

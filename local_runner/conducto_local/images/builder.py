@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from conducto.images import contexts, install, layers, wheel
+from conducto.images import contexts, install, layers, sources, wheel
 from conducto.images.contexts import ContextError
 from conducto.model.images import CODE_DIR, ImageSpec
 from conducto.model.records import ImageState
@@ -50,6 +50,7 @@ class Builder:
         *,
         parallel: int = PARALLEL,
         labels: Mapping[str, str] | None = None,
+        work_labels: Mapping[str, str] | None = None,
     ) -> None:
         """Make a builder.
 
@@ -58,8 +59,9 @@ class Builder:
             cache: Directory that keeps clones between launches.
             parallel: How many builds and pulls may run at the same time.
             labels: Labels of all images made, beside our own.
+            work_labels: Labels of containers that exist only while an image is made.
         """
-        engine = EngineImages(http, {} if labels is None else labels)
+        engine = EngineImages(http, labels or {}, work_labels or {})
         self._shop = Shop(engine, asyncio.Semaphore(parallel))
         self._shells = Shells(engine)
         self._clones = Clones(cache / "clones")
@@ -161,7 +163,7 @@ class Builder:
         if install.wants_client(spec):
             client = await asyncio.to_thread(wheel.client_wheel)
         code = spec.copy_dir if checkout is None else str(checkout.path)
-        npm_files = _npm_files(code) if spec.install_npm is True else {}
+        npm_files = sources.read_npm_files(code) if spec.install_npm is True else {}
         plan = install.plan_install(spec, base.reference, base.info.user, client, npm_files)
         tag = layers.layer_tag("installed", install.install_hash(base.info.id, plan))
         found = await self._shop.found(tag)
@@ -182,7 +184,7 @@ class Builder:
         return await self._shop.layers.join(tag, log, build)
 
     async def _copied(self, spec: ImageSpec, base: Base, code: _Code, log: Transcript) -> Base:
-        context = await asyncio.to_thread(_read_code, spec, code.root)
+        context = await asyncio.to_thread(sources.read_code, spec, code.root)
         tree = await asyncio.to_thread(contexts.tree_hash, context, self._shop.digests)
         workdir = CODE_DIR if spec.docker_auto_workdir else base.info.workdir
         digest = layers.content_hash("copied", base.info.id, tree, workdir, dict(code.env))
@@ -252,23 +254,3 @@ class Builder:
 async def _local_code(spec: ImageSpec, root: str) -> _Code:
     sha = await git_sha(Path(root)) if spec.copies_git else None
     return _Code(root, {} if sha is None else {"CONDUCTO_GIT_SHA": sha})
-
-
-def _read_code(spec: ImageSpec, root: str) -> contexts.Context:
-    ignore = contexts.read_ignore(root)
-    if spec.copies_git:
-        ignore = ignore.with_lines("!.git")
-    if spec.install_npm:
-        ignore = ignore.with_lines("node_modules")
-    return contexts.read_context(root, ignore)
-
-
-def _npm_files(code: str | None) -> dict[str, bytes]:
-    root = None if code is None else Path(code)
-    if root is None or not (root / "package.json").is_file():
-        raise ImageError(
-            "install_npm=True installs what package.json names, but the copied code "
-            f"({code!r}) has none; name the packages or copy the directory that has it"
-        )
-    names = (name for name in install.NPM_FILES if (root / name).is_file())
-    return {name: (root / name).read_bytes() for name in names}

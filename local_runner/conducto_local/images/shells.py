@@ -2,26 +2,10 @@
 
 from dataclasses import dataclass, field
 
-from conducto.images.layers import SHELLS
+from conducto.images import layers
 from conducto.model.images import AUTO_SHELL
 from conducto_local.images.api import EngineImages, ImageInfo
 from conducto_local.ports import ImageError
-
-# Looks into PATH by itself: `command -v` of a busybox may answer without a path.
-_FIND = """
-IFS=:
-# Only what comes from a variable is split at the colons.
-folders=${PATH:-}:/usr/local/bin:/usr/bin:/bin
-for name in "$@"; do
-    case "$name" in
-        /*) [ -x "$name" ] && [ ! -d "$name" ] && echo "$name" && exit 0; continue ;;
-    esac
-    for folder in $folders; do
-        [ -x "$folder/$name" ] && [ ! -d "$folder/$name" ] && echo "$folder/$name" && exit 0
-    done
-done
-exit 1
-"""
 
 
 @dataclass(slots=True)
@@ -47,8 +31,8 @@ class Shells:
         return self._known[key]
 
     async def _look(self, image: str, wanted: str) -> str:
-        names = SHELLS if wanted == AUTO_SHELL else (wanted,)
-        command = ["/bin/sh", "-c", _FIND, "find-shell", *names]
+        names = layers.SHELLS if wanted == AUTO_SHELL else (wanted,)
+        command = ["/bin/sh", "-c", layers.find_shell_script(), "find-shell", *names]
         async with self.engine.container(image, command) as container:
             code, output = await self.engine.run(container)
         path = output.strip().splitlines()[-1] if output.strip() else ""
@@ -62,5 +46,6 @@ class Shells:
         raise ImageError(
             f"the image has no shell {wanted!r}; correct shell= or leave it out"
             if wanted != AUTO_SHELL
-            else f"Could not auto-determine correct shell to use: none of {', '.join(SHELLS)} found"
+            else "Could not auto-determine correct shell to use: none of "
+            f"{', '.join(layers.SHELLS)} found"
         )

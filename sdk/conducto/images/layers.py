@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from importlib import resources
 from typing import Literal
 
 from conducto.model.images import CODE_DIR, ImageSpec
@@ -22,6 +23,11 @@ SHELLS = ("bash", "ash", "zsh", "sh")
 
 #: ``CODE_DIR`` as a directory inside a tar that is unpacked at the root.
 CODE_PREFIX = CODE_DIR.lstrip("/") + "/"
+
+
+def find_shell_script() -> str:
+    """Return the script that finds an image's shell when ``/bin/sh`` in it runs it."""
+    return resources.files(__package__).joinpath("find_shell.sh").read_text("utf-8")
 
 
 def content_hash(*parts: object) -> str:

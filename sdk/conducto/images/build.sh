@@ -1,0 +1,144 @@
+# Makes the image of a recipe (conducto/images/recipe.py) with a docker client. POSIX sh.
+#
+#   IMAGE=registry/name:tag CONTEXT_<hash>=URL… RESULT_URL=URL PUSH=yes sh build.sh
+#
+# It runs where the recipe's archive was unpacked. A context is fetched from the URL in the variable
+# of its hash, or read from the file of that name in $CONTEXTS. The result goes to $RESULT_URL by PUT,
+# or into the file $RESULT. Lines that begin with "==> " say which state the build has reached.
+set -eu
+
+fail() {
+    printf 'conducto: %s\n' "$1" >&2
+    exit 1
+}
+
+say() { printf '==> %s\n' "$1"; }
+
+# One line per word of a JSON list that docker prints, or nothing.
+inspect() { docker image inspect --format "$1" "$2"; }
+
+fetch() { # fetch HASH DIRECTORY
+    mkdir -p "$2"
+    if [ -n "${CONTEXTS:-}" ]; then
+        tar -xzf "$CONTEXTS/$1.tar.gz" -C "$2" || fail "context $1 cannot be unpacked"
+        return
+    fi
+    eval "fetch_url=\${CONTEXT_$1:-}"
+    [ -n "$fetch_url" ] || fail "no URL for context $1"
+    curl -fsS --retry 5 -o "$2.tar.gz" "$fetch_url" || fail "context $1 cannot be fetched"
+    tar -xzf "$2.tar.gz" -C "$2" || fail "context $1 cannot be unpacked"
+    rm -f "$2.tar.gz"
+}
+
+# step NUMBER: make conducto_step:NUMBER.
+step() {
+    folder=steps/$1
+    here=work/$1
+    layer=$(cat "$folder/layer")
+    context=$(cat "$folder/context")
+    if [ -s "$folder/clone" ]; then
+        say cloning
+        . "./$folder/clone"
+        git clone --quiet --branch "$CLONE_BRANCH" "$CLONE_URL" "$here" ||
+            fail "$CLONE_URL cannot be cloned"
+        git -C "$here" checkout --quiet "$CLONE_COMMIT" ||
+            fail "$CLONE_URL has no commit $CLONE_COMMIT any more; launch again"
+    elif [ -n "$context" ]; then
+        fetch "$context" "$here"
+    else
+        mkdir -p "$here"
+    fi
+    if [ -d "$folder/files" ]; then
+        cp -R "$folder/files/." "$here/"
+    fi
+    dockerfile=$here/$(cat "$folder/name")
+    case $layer in
+        built) say building ;;
+        installed) say installing ;;
+        copied)
+            say copying
+            # Outside the context: it is not part of what is copied, and leaves nothing out.
+            dockerfile=work/$1.dockerfile
+            printf '!*\n' >"$dockerfile.dockerignore"
+            ;;
+    esac
+    mkdir -p "${dockerfile%/*}"
+    cp "$folder/dockerfile" "$dockerfile"
+    top=conducto_step:$1
+    user=$(user_of "$1")
+    . "./$folder/args"
+    case $layer in
+        installed) set -- "$@" --build-arg "CONDUCTO_USER=$user" ;;
+    esac
+    docker build --progress=plain --tag "$top" --file "$dockerfile" "$@" "$here" 2>&1
+    rm -rf "$here"
+}
+
+# The user of the image below a step, which an installing Dockerfile restores.
+user_of() {
+    if [ "$1" -gt 0 ]; then
+        below=conducto_step:$(($1 - 1))
+    else
+        below=$BASE
+    fi
+    user=
+    [ -z "$below" ] || user=$(inspect '{{.Config.User}}' "$below" 2>/dev/null) || user=
+    printf '%s' "${user:-root}"
+}
+
+find_shell() {
+    case $WANTED_SHELL in
+        __auto__) names='bash ash zsh sh' ;;
+        *) names=$WANTED_SHELL ;;
+    esac
+    # shellcheck disable=SC2086
+    docker run --rm --network none --entrypoint /bin/sh "$top" -c "$(cat find_shell.sh)" find-shell $names
+}
+
+# A worker's first process is ours: an image's own entry point must not run, but stays readable.
+extend() {
+    say extending
+    shell=$(find_shell) || fail "the image has no shell to run commands with (looked for: $WANTED_SHELL); build on an image that has /bin/sh"
+    mkdir -p work/last
+    {
+        printf 'FROM %s\nENTRYPOINT []\n' "$top"
+        entrypoint=$(inspect '{{json .Config.Entrypoint}}' "$top")
+        case $entrypoint in
+            null | '[]') ;;
+            *) printf 'ENV ENTRYPOINT="%s"\n' "$(printf '%s' "$entrypoint" | sed 's/[\\"$]/\\&/g')" ;;
+        esac
+        printf 'LABEL com.conducto.image.layer=extended com.conducto.image.shell="%s"\n' "$shell"
+    } >work/last/Dockerfile
+    docker build --progress=plain --tag "$IMAGE" work/last 2>&1
+}
+
+report() {
+    workdir=$(inspect '{{json .Config.WorkingDir}}' "$IMAGE")
+    printf '{"reference": "%s", "shell": "%s", "workdir": %s}\n' "$IMAGE" "$shell" "$workdir" >work/result.json
+    if [ -n "${RESULT:-}" ]; then
+        cp work/result.json "$RESULT"
+    else
+        curl -fsS --retry 5 -X PUT --data-binary @work/result.json "$RESULT_URL" || fail "the result cannot be delivered"
+    fi
+}
+
+[ -n "${IMAGE:-}" ] || fail "IMAGE is not set"
+. ./recipe.env
+mkdir -p work
+top=$BASE
+if [ -n "$BASE" ] && ! docker image inspect "$BASE" >/dev/null 2>&1; then
+    say pulling
+    docker pull "$BASE"
+fi
+number=0
+while [ "$number" -lt "$STEPS" ]; do
+    step "$number"
+    number=$((number + 1))
+done
+extend
+if [ "${PUSH:-}" = yes ]; then
+    say pushing
+    docker push "$IMAGE"
+fi
+report
+say done

@@ -1,0 +1,14 @@
+# Prints the path of the first shell that the image has: sh -c THIS find-shell NAME...
+# Looks into PATH by itself: `command -v` of a busybox may answer without a path.
+IFS=:
+# Only what comes from a variable is split at the colons.
+folders=${PATH:-}:/usr/local/bin:/usr/bin:/bin
+for name in "$@"; do
+    case "$name" in
+        /*) [ -x "$name" ] && [ ! -d "$name" ] && echo "$name" && exit 0; continue ;;
+    esac
+    for folder in $folders; do
+        [ -x "$folder/$name" ] && [ ! -d "$folder/$name" ] && echo "$folder/$name" && exit 0
+    done
+done
+exit 1

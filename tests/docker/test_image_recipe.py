@@ -1,0 +1,192 @@
+"""A recipe, carried out by its own script with the docker client, gives the image it describes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import tarfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from conducto.images import contexts, install, recipe, sources, wheel
+from conducto.model.images import ImageSpec
+from support.stand_ins import ensure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = [
+    pytest.mark.docker,
+    pytest.mark.skipif(shutil.which("docker") is None, reason="needs the docker client"),
+]
+TAG = "conducto-test-recipe:1"
+BASE = "busybox:latest"
+PYTHON = "python:3.11-slim"
+
+
+def carry_out(spec: ImageSpec, home: Path, *, tag: str = TAG) -> tuple[recipe.Built, str]:
+    """Make an image as a builder elsewhere would; return it and what the script printed."""
+    gathered = sources.gather(spec, contexts.Digests(), _head_of)
+    client = wheel.client_wheel() if install.wants_client(spec) else None
+    plan = recipe.plan(spec, gathered.sources, client)
+    unpacked = home / "recipe"
+    unpacked.mkdir()
+    (home / "recipe.tar.gz").write_bytes(recipe.archive(plan))
+    with tarfile.open(home / "recipe.tar.gz") as tar:
+        tar.extractall(unpacked, filter="data")
+    store = home / "contexts"
+    store.mkdir()
+    for digest in plan.contexts():
+        plain = store / f"{digest}.tar"
+        with plain.open("wb") as file:
+            file.writelines(contexts.pack(gathered.contexts[digest]))
+        subprocess.run(["gzip", str(plain)], check=True)
+    env = {
+        **os.environ,
+        "IMAGE": tag,
+        "CONTEXTS": str(store),
+        "RESULT": str(home / "result.json"),
+    }
+    done = subprocess.run(
+        ["sh", "build.sh"], cwd=unpacked, env=env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return recipe.read_result((home / "result.json").read_text()), done.stdout
+
+
+def _head_of(url: str, branch: str) -> str:
+    heads = subprocess.run(
+        ["git", "ls-remote", url, branch], capture_output=True, text=True, check=True
+    )
+    return heads.stdout.split()[0]
+
+
+def config_of(tag: str) -> dict[str, object]:
+    said = subprocess.run(
+        ["docker", "image", "inspect", tag], capture_output=True, text=True, check=True
+    )
+    return dict(json.loads(said.stdout)[0]["Config"])
+
+
+def output_of(tag: str, command: str) -> str:
+    run = ["docker", "run", "--rm", "--label", "com.conducto.test=recipe", tag]
+    done = subprocess.run(
+        [*run, "/bin/sh", "-c", command], capture_output=True, text=True, check=True
+    )
+    return done.stdout
+
+
+@pytest.fixture(autouse=True)
+def bases() -> Iterator[None]:
+    ensure([BASE, PYTHON])
+    yield
+    subprocess.run(["docker", "image", "rm", "-f", TAG], capture_output=True, check=False)
+
+
+def test_code_is_copied_and_the_entry_point_is_kept_but_does_not_run(tmp_path: Path) -> None:
+    code = tmp_path / "code"
+    (code / "deep").mkdir(parents=True)
+    (code / "deep" / "a.txt").write_text("from the code")
+    (code / ".dockerignore").write_text("left-out\n")
+    (code / "left-out").write_text("no")
+    spec = ImageSpec(
+        name="i",
+        dockerfile_text=f'FROM {BASE}\nENTRYPOINT ["/bin/echo", "it\'s"]\nUSER 1000\n',
+        copy_dir=str(code),
+    )
+
+    built, said = carry_out(spec, tmp_path)
+
+    assert built == recipe.Built(TAG, "/bin/ash", "/mnt/conducto")
+    config = config_of(TAG)
+    assert config["Entrypoint"] is None or config["Entrypoint"] == []
+    assert config["User"] == "1000"
+    assert 'ENTRYPOINT=["/bin/echo","it\'s"]' in config["Env"]  # type: ignore[operator]
+    assert output_of(TAG, "cat deep/a.txt; ls -A; pwd") == (
+        "from the code.dockerignore\ndeep\n/mnt/conducto\n"
+    )
+    assert [line for line in said.splitlines() if line.startswith("==> ")] == [
+        "==> building",
+        "==> copying",
+        "==> extending",
+        "==> done",
+    ]
+
+
+def test_a_context_comes_from_where_it_was_uploaded(tmp_path: Path) -> None:
+    context = tmp_path / "context"
+    context.mkdir()
+    (context / "data.txt").write_text("in the context")
+    (context / "Dockerfile").write_text(
+        f"# syntax=docker/dockerfile:1\nFROM {BASE}\nARG WHO=nobody\nCOPY data.txt /data.txt\n"
+        "RUN echo $WHO >/who\n"
+    )
+    spec = ImageSpec(
+        name="i",
+        dockerfile=str(context / "Dockerfile"),
+        context=str(context),
+        docker_build_args={"WHO": "a b 'c'"},
+    )
+
+    built, _ = carry_out(spec, tmp_path)
+
+    assert built.workdir is None
+    assert output_of(TAG, "cat /data.txt /who") == "in the contexta b 'c'\n"
+
+
+def test_a_repository_is_cloned_at_the_commit_that_was_looked_up(tmp_path: Path) -> None:
+    origin = tmp_path / "origin"
+    origin.mkdir()
+    git = ["git", "-c", "user.name=t", "-c", "user.email=t@localhost", "-C", str(origin)]
+    subprocess.run([*git, "init", "-q", "-b", "main"], check=True)
+    (origin / "f.txt").write_text("committed")
+    subprocess.run([*git, "add", "."], check=True)
+    subprocess.run([*git, "commit", "-qm", "one"], check=True)
+    spec = ImageSpec(
+        name="i", image=BASE, copy_url=str(origin), copy_branch="main", copies_git=True
+    )
+
+    carry_out(spec, tmp_path)
+
+    head = _head_of(str(origin), "main")
+    assert output_of(TAG, "cat f.txt; echo; echo $CONDUCTO_GIT_SHA") == f"committed\n{head}\n"
+
+
+def test_what_is_installed_leaves_the_user_of_the_image_as_it_was(tmp_path: Path) -> None:
+    spec = ImageSpec(
+        name="i",
+        dockerfile_text=f"FROM {PYTHON}\nUSER nobody\n",
+        install_pip=("conducto",),
+    )
+
+    carry_out(spec, tmp_path)
+
+    assert config_of(TAG)["User"] == "nobody"
+    assert output_of(TAG, "python3 -c 'import conducto; print(conducto.__name__)'") == "conducto\n"
+
+
+def test_an_image_without_a_shell_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    spec = ImageSpec(name="i", dockerfile_text="FROM scratch\nCOPY x /x\n", context=str(tmp_path))
+    (tmp_path / "x").write_text("x")
+
+    with pytest.raises(AssertionError, match="no shell to run commands with"):
+        carry_out(spec, tmp_path)
+
+
+def test_equal_definitions_have_one_name_and_a_changed_file_another(tmp_path: Path) -> None:
+    code = tmp_path / "code"
+    code.mkdir()
+    (code / "a").write_text("1")
+    spec = ImageSpec(name="i", image=BASE, copy_dir=str(code))
+
+    def digest(one: ImageSpec) -> str:
+        return recipe.plan(one, sources.gather(one, contexts.Digests(), _head_of).sources).digest
+
+    first = digest(spec)
+    assert digest(spec.model_copy(update={"name": "other"})) == first
+    (code / "a").write_text("2")
+    assert digest(spec) != first
