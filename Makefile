@@ -14,7 +14,7 @@ help: ## This list
 
 $(READY): pyproject.toml
 	@.ci/venv $(PYTHON) $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev,cloud-test]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev,cloud-test,deploy,infra-test]'
 	@touch $@
 
 setup: $(READY) ## Set up .venv
@@ -30,10 +30,11 @@ test: $(READY) engine ## Set up, and run all checks and tests
 	@$(MAKE) --no-print-directory --keep-going lint test-quick test-docker
 
 test-quick: $(READY) ## All tests that need no containers
-	$(PYTEST) tests -m 'not docker'
+	$(PYTEST) tests -m 'not docker and not web'
 
+# By file: fixtures of a file are made once, and the two processes pass fewer messages.
 unit: $(READY) ## The quick loop: no engine, under a minute
-	$(PYTEST) tests/unit tests/contract -m 'not docker'
+	$(BIN)/pytest -q -n 2 --dist loadfile tests/unit tests/contract -m 'not docker'
 
 lint: $(READY) ## Style, types, dependency rule
 	$(BIN)/ruff format --check .
@@ -48,7 +49,22 @@ test-crash: $(READY) engine ## Kill the agent at random moments: ROUNDS=20
 	ROUNDS=$(ROUNDS) $(PYTEST) tests/crash
 
 test-docker: $(READY) engine ## All tests that need containers, one at a time
-	$(BIN)/pytest -q tests -m docker --durations=15
+	$(BIN)/pytest -q tests -m 'docker and not web' --durations=15
+
+web: ## Build the web app; needs Node 20 or later
+	npm --prefix web ci --no-audit --no-fund --prefer-offline
+	npm --prefix web run build
+
+web-types: $(READY) ## Types of the web app's API client, from the OpenAPI document
+	npm --prefix web run types
+
+lint-web: ## Types and style of the web app
+	npm --prefix web run check
+
+test-web: $(READY) engine web lint-web ## The web app in Chromium against a real agent
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[web-test]'
+	npm --prefix web test
+	$(BIN)/pytest -q tests/web -m web --durations=10
 
 bench: $(READY) engine ## Measure: BENCH=local
 	$(BIN)/python -m bench $(BENCH)
@@ -56,4 +72,4 @@ bench: $(READY) engine ## Measure: BENCH=local
 clean: ## Remove what set-up and tests made in the checkout
 	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis bench/results
 
-.PHONY: help setup engine demo test test-quick unit lint conformance test-crash test-docker bench clean
+.PHONY: help setup engine demo test test-quick unit lint conformance test-crash test-docker web web-types lint-web test-web bench clean

@@ -20,7 +20,9 @@ import generate_texts as texts
 
 import conducto as co
 from conducto import callback, flags
-from conducto.cli import commands, data_tools, notebook, profile, slack
+from conducto.cli import data_tools, notebook, profile, slack
+from conducto.cli.host import commands
+from conducto.cli.host.exit_codes import MEANINGS
 from conducto.image import UNRESOLVED
 from conducto.model import fields
 from conducto.semantics.rules import RETRIES
@@ -237,9 +239,12 @@ def command_line() -> str:
         "## The conducto command",
         table(("Command", "What it does"), rows),
         texts.CLI_NOTES,
+        texts.CLI_OPTIONS,
         "\n".join(_options(parser)),
         *(_verb(name, verb) for name, verb in verbs.choices.items()),
         _tools(),
+        texts.EXIT_CODES,
+        table(("Code", "Meaning"), [[str(code), said] for code, said in MEANINGS.items()]),
     ]
     return "\n\n".join(parts)
 
@@ -273,9 +278,15 @@ def _options(parser: argparse.ArgumentParser) -> Iterator[str]:
     for action in parser._actions:  # noqa: SLF001
         if not action.option_strings or action.dest == "help":
             continue
-        value = f" {action.metavar}" if action.metavar is not None else ""
+        value = f" {_value_of(action)}".rstrip()
         names = ", ".join(f"`{name}{value}`" for name in action.option_strings)
         yield f"- {names}: {prose(action.help)}" if action.help is not None else f"- {names}"
+
+
+def _value_of(action: argparse.Action) -> str:
+    if action.metavar is not None:
+        return str(action.metavar)
+    return "|".join(filter(None, action.choices)) if action.choices is not None else ""
 
 
 def _tools() -> str:

@@ -47,12 +47,18 @@ SCRIPT_FLAGS = {
     "default_doc": ("TEXT", "Description where the root has none."),
     "tags": ("A,B", "Tags of the pipeline."),
     "profile": ("NAME", "The profile to use."),
-    "retention": ("DAYS", "Days the pipeline is kept; written down, not acted on yet."),
-    "sleep_when_done": ("", "Put it to sleep when done; written down, not acted on yet."),
+    "retention": (
+        "DAYS",
+        "Days without activity after which it is archived, and after as many more deleted; 0 is never.",
+    ),
+    "sleep_when_done": ("", "Put it to sleep once its root is done."),
     "cloud": ("", "Launch in the cloud; not available yet."),
     "k8s": ("", "Launch in Kubernetes; not available yet."),
     "snapshot_on_error": ("", "Keep what a failed command left behind, for `conducto debug`."),
-    "app": ("", "Open the web app; there is none yet, so it has no effect."),
+    "app": (
+        "",
+        "Open the pipeline's page in a browser; so does `show_app` in the configuration.",
+    ),
     "no_app": ("", "Do not open the web app."),
     "shell": ("", "Accepted for older scripts, no effect."),
     "no_shell": ("", "Accepted for older scripts, no effect."),
@@ -103,8 +109,8 @@ See [time limits and retries](../concepts/time-limits-and-retries.md)."""
 
 CALLBACKS_TELL = """## Callbacks that tell somebody
 
-**Not available yet.** They can be written into a tree today; when one is due, the agent notes in
-its log that nobody was told, and the pipeline goes on."""
+Sent by the agent, tried again until they arrive, never in a command's way. Which addresses and
+tokens they need: [notifications](../concepts/notifications.md)."""
 
 TOOLS = {
     "conducto-data-pipeline": "The pipeline's [data](../concepts/data.md), on the host and inside "
@@ -114,7 +120,7 @@ TOOLS = {
     "conducto-notebook": "Runs a notebook in a node; what `co.Notebook` calls. The image needs "
     "papermill.",
     "conducto-profile": "Profiles: separate homes with an agent each.",
-    "conducto-slack": "Messages to Slack. Not available yet: it says so.",
+    "conducto-slack": "Messages to Slack, by the bot whose token is in `SLACK_TOKEN`.",
 }
 
 CLI_HEAD = """# Command line
@@ -127,14 +133,11 @@ method are given by position or by name: `python pipeline.py build 3.8 --fast --
 `conducto pipeline.py ...` does the same."""
 
 CLI_NOTES = """An ID may be shortened as long as it is unambiguous. A PATH may hold wildcards: `*`
-and `?` within a name, `**` for any number of names; quote them. Exit codes:
+and `?` within a name, `**` for any number of names; quote them. Where a command takes `--json`, a
+key may be added later, but none changes or goes."""
+EXIT_CODES = """## Exit codes
 
-| Code | Meaning |
-| --- | --- |
-| 0 | done, or the order was carried out |
-| 1 | the pipeline ended in error or was killed, or the agent cannot be reached |
-| 2 | wrong usage, or a wrong definition |
-| 3 | no container engine, not started, or no permission |
-| 130 | left with Ctrl-C; the pipeline goes on |
-
-Options before the command:"""
+They are the same for every command, but for three: `debug` and `livedebug` end with the exit code
+of the shell, and `logs --search` with 1 when no line holds the text. `show`, and whatever has
+`--watch`, ends as the pipeline does when it has been watched to its end."""
+CLI_OPTIONS = """Options before the command:"""

@@ -4,6 +4,7 @@ import aws_cdk as cdk
 from constructs import Construct
 
 from infra.settings import Settings
+from infra.stacks.api import ApiStack
 from infra.stacks.compute import ComputeStack
 from infra.stacks.data import DataStack
 from infra.stacks.network import NetworkStack
@@ -16,6 +17,7 @@ class Installation:
         network: Where workers run.
         data: What outlives the rest.
         compute: What runs commands and builds images.
+        api: What answers.
     """
 
     def __init__(self, scope: Construct, settings: Settings) -> None:
@@ -36,5 +38,14 @@ class Installation:
             settings,
             self.data,
             description="Conducto: what runs commands and builds images",
+        )
+        self.api = ApiStack(
+            scope,
+            f"{title}-api",
+            settings,
+            network=self.network,
+            data=self.data,
+            compute=self.compute,
+            description="Conducto: the functions and their APIs",
         )
         cdk.Tags.of(scope).add("conducto:stage", settings.stage)

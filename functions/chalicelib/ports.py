@@ -51,6 +51,7 @@ class Entry:
         attempts: Attempts that began or ended, as they are now.
         record: The pipeline's record afterwards, where it differs.
         workers: Workers that this entry adds to, or takes from, those the org has now.
+        open: `Store.open_pipelines` is to name the pipeline: it is not settled, or has workers.
     """
 
     number: int
@@ -59,6 +60,7 @@ class Entry:
     attempts: Sequence[AttemptRecord] = ()
     record: PipelineRecord | None = None
     workers: int = 0
+    open: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,10 @@ class Store(Protocol):
         """Return pipelines of an org, the newest first, and where to go on ``after``."""
 
     def open_pipelines(self) -> Iterator[tuple[str, str]]:
-        """Yield ``(org, pipeline id)`` of everything that is not settled, over all orgs."""
+        """Yield ``(org, pipeline id)`` of those whose newest entry is ``open``, over all orgs."""
+
+    def org_of(self, pipeline_id: str) -> str | None:
+        """Return whose a pipeline is: for news from AWS, which name no org."""
 
     def definition(self, pipeline_id: str) -> bytes:
         """Return what `create` was given."""
@@ -121,6 +126,12 @@ class Store(Protocol):
 
     def changes(self, pipeline_id: str, after: int, limit: int) -> Sequence[NodeChange]:
         """Return the transitions numbered beyond ``after``, in order."""
+
+    def note_worker(self, pipeline_id: str, worker_id: str, time: float) -> None:
+        """Note that a worker was heard of; no entry of the journal."""
+
+    def workers_seen(self, pipeline_id: str) -> Mapping[str, float]:
+        """Return ``{worker id: when it was last heard of}``."""
 
 
 class LogKey(NamedTuple):
@@ -266,6 +277,21 @@ class Identity:
     worker: tuple[str, str, str] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class KnownToken:
+    """A token as listed; the token itself is kept nowhere.
+
+    Attributes:
+        created: When it was made.
+        expires: When it ends; None: never.
+    """
+
+    digest: str
+    identity: Identity
+    created: float
+    expires: float | None
+
+
 class Tokens(Protocol):
     """Opaque tokens; only their SHA-256 is kept."""
 
@@ -277,6 +303,9 @@ class Tokens(Protocol):
 
     def delete(self, digest: str) -> None:
         """Take a token back."""
+
+    def known(self, org: str) -> Sequence[KnownToken]:
+        """Return an org's tokens, the newest first, without those of workers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,7 +347,13 @@ class Orgs(Protocol):
 
 
 class Connections(Protocol):
-    """Open WebSockets, and what each follows."""
+    """Open WebSockets, whose each is, and what it follows."""
+
+    def opened(self, connection: str, org: str) -> None:
+        """Note whose a connection is."""
+
+    def org_of(self, connection: str) -> str | None:
+        """Return whose a connection is; None: nobody has said so far."""
 
     def put(self, connection: str, org: str, pipeline_id: str, cursor: int) -> None:
         """Note what a connection follows and how far it is told."""

@@ -26,6 +26,7 @@ class ComputeStack(Stack):
         cluster: Where workers run.
         images: Images of pipelines, tagged by their content.
         builder: Builds them from contexts in the bucket.
+        build_logs: Output of builds of images.
         worker_logs: Diagnostics of workers; the output of commands is in the bucket.
         execution_role: ECS's own, to start a worker.
         task_role: What both containers of a worker may do, the user's included: mount its data.
@@ -49,11 +50,12 @@ class ComputeStack(Stack):
         )
         self.images = self._registry()
         self.worker_logs = self._log_group("WorkerLogs", "workers")
+        self.build_logs = self._log_group("BuildLogs", "builds")
         self.execution_role = self._execution_role()
         self.task_role = self._task_role(data)
         self.poll_role = self._poll_role()
         self.machine_role = self._machine_role()
-        self.builder = self._builder(data)
+        self.builder = self._builder()
 
     def _registry(self) -> ecr.Repository:
         return ecr.Repository(
@@ -174,7 +176,7 @@ class ComputeStack(Stack):
         )
         return role
 
-    def _builder(self, data: DataStack) -> codebuild.Project:
+    def _builder(self) -> codebuild.Project:
         project = codebuild.Project(
             self,
             "Builder",
@@ -192,14 +194,11 @@ class ComputeStack(Stack):
             timeout=Duration.minutes(deployment.BUILD_MINUTES),
             queued_timeout=Duration.minutes(deployment.BUILD_MINUTES),
             logging=codebuild.LoggingOptions(
-                cloud_watch=codebuild.CloudWatchLoggingOptions(
-                    log_group=self._log_group("BuildLogs", "builds")
-                )
+                cloud_watch=codebuild.CloudWatchLoggingOptions(log_group=self.build_logs)
             ),
             grant_report_group_permissions=False,
         )
         self.images.grant_pull_push(project)
-        data.bucket.grant_read(project, f"{deployment.CONTEXT_PREFIX}*")
         return project
 
     def _role(self, name: str, service: str, what: str) -> iam.Role:

@@ -59,6 +59,7 @@ class DataStack(Stack):
                     index_name=index.name,
                     partition_key=_text(index.partition_key),
                     sort_key=_text(index.sort_key),
+                    projection_type=dynamodb.ProjectionType[index.projection],
                 )
                 for index in deployment.INDEXES
             ],

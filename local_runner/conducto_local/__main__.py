@@ -10,6 +10,7 @@ from conducto_local.agent import AgentRunsAlreadyError, OpenRunner, report_ready
 from conducto_local.agent_files import AgentFiles
 from conducto_local.agent_log import log_to
 from conducto_local.home import Home, open_home
+from conducto_local.server.attendance import AgentSettingError
 
 logger = logging.getLogger("conducto_local")
 
@@ -40,7 +41,7 @@ def _run(home: Home, open_runner: OpenRunner, options: argparse.Namespace) -> in
     on_ready = functools.partial(report_ready, options.ready_fd) if in_background else None
     try:
         run_agent(home, open_runner, port=options.port, on_ready=on_ready)
-    except (AgentRunsAlreadyError, OSError) as error:
+    except (AgentRunsAlreadyError, AgentSettingError, OSError) as error:
         sys.stderr.write(f"conducto agent: {error}\n")
         return 1
     except Exception:

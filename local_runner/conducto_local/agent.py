@@ -13,21 +13,36 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from typing import Protocol, runtime_checkable
 
+from conducto.model.gc_calls import GcReport, GcRequest
 from conducto.service.dispatch import Service
+from conducto.service.once import Once
 from conducto.service.port import Pipelines
 from conducto.service.problems import RULES, ProblemRule
 from conducto_local.agent_files import AgentFiles, AgentState
+from conducto_local.answers_file import remembered
 from conducto_local.home import Home
 from conducto_local.ports import EngineError
 from conducto_local.secrets.port import SecretStoreError
 from conducto_local.server.agent_routes import local_routes
 from conducto_local.server.app import build_app
+from conducto_local.server.attendance import Attendance, idle_seconds, leave_when_idle
 from conducto_local.server.listener import LOOPBACK, bind, serve
+from conducto_local.server.sessions import Sessions
 from conducto_local.store.errors import StoreFullError
 from conducto_local.version import package_version
 
 logger = logging.getLogger(__name__)
+
+
+@runtime_checkable
+class Collecting(Protocol):
+    """What runs pipelines and can free what none of them needs."""
+
+    async def gc(self, request: GcRequest) -> GcReport:
+        """Free it, or say what it would be."""
+
 
 OpenRunner = Callable[[Home], AbstractAsyncContextManager[Pipelines]]
 
@@ -72,8 +87,17 @@ def run_agent(
             raise AgentRunsAlreadyError(
                 f"profile {home.profile!r} has an agent{which}; stop it with 'conducto agent stop'"
             )
-        with bind(port) as sock:
+        with _listen(files, port) as sock:
             asyncio.run(_run(home, files, open_runner, sock, on_ready))
+
+
+def _listen(files: AgentFiles, port: int) -> socket.socket:
+    """Return a bound socket, on the last agent's port if that is free: open pages know it."""
+    last = files.read_port() if port == 0 else None
+    if last is not None:
+        with contextlib.suppress(OSError):
+            return bind(last)
+    return bind(port)
 
 
 async def _run(
@@ -86,22 +110,32 @@ async def _run(
     port: int = sock.getsockname()[1]
     state = AgentState(os.getpid(), f"http://{LOOPBACK}:{port}", package_version(), time.time())
     stop = _stop_on_signals()
+    idle = idle_seconds()
 
     def announce() -> None:
         files.write_state(state)
+        files.write_port(port)
         logger.info("agent listens", extra={"pid": state.pid, "url": state.url})
         if on_ready is not None:
             on_ready()
 
     logger.info("agent starts", extra={"profile": home.profile, "version": state.version})
     async with open_runner(home) as pipelines:
-        service = Service(pipelines, local_routes(state, stop.set), LOCAL_RULES)
-        app = build_app(service, token=files.token(), port=port)
-        try:
-            await serve(app, sock, stop, announce)
-        finally:
-            files.remove_state()
-            logger.info("agent stops serving", extra={"pid": state.pid})
+        token = files.token()
+        sessions = Sessions(token, port)
+        collect = pipelines.gc if isinstance(pipelines, Collecting) else None
+        routes = local_routes(state, stop.set, sessions, collect)
+        with remembered(home.agent / "answers.sqlite") as answers:
+            service = Service(pipelines, routes, LOCAL_RULES, Once(answers))
+            app = build_app(service, token=token, port=port, sessions=sessions)
+            attendance = Attendance(app)
+            leaving = asyncio.create_task(leave_when_idle(pipelines, attendance, idle, stop))
+            try:
+                await serve(attendance, sock, stop, announce)
+            finally:
+                leaving.cancel()
+                files.remove_state()
+                logger.info("agent stops serving", extra={"pid": state.pid})
     logger.info("agent has stopped", extra={"pid": state.pid})
 
 

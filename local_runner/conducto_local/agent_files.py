@@ -45,6 +45,7 @@ class AgentFiles:
         self.log = directory / "agent.log"
         self._state = directory / "agent.json"
         self._token = directory / "token"
+        self._port = directory / "port"
         self._lock = directory / "agent.lock"
         self._start_lock = directory / "start.lock"
 
@@ -67,6 +68,17 @@ class AgentFiles:
     def remove_state(self) -> None:
         """Tell others that there is no agent any more."""
         self._state.unlink(missing_ok=True)
+
+    def read_port(self) -> int | None:
+        """Return the port that the last agent listened on, None when unknown."""
+        try:
+            return int(self._port.read_text())
+        except (FileNotFoundError, ValueError):
+            return None
+
+    def write_port(self, port: int) -> None:
+        """Remember where this process's agent listens, for the next one."""
+        self._write(self._port, str(port))
 
     def read_token(self) -> str | None:
         """Return the token that an agent has written, or None."""

@@ -13,6 +13,7 @@ directory above, as other users of the host would have to.
 """
 
 import os
+import secrets
 import shutil
 import stat
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ from conducto.api.config import current_profile
 
 PRIVATE = 0o700
 OPEN = 0o777
+#: What directories of deleted pipelines are called; no pipeline's id begins with a dot.
+_DISCARDED = ".discarded-"
 
 
 class HomeError(OSError):
@@ -122,19 +125,39 @@ class Home:
         _make(pipeline.data, OPEN, repair=True)
         return pipeline
 
-    def remove_pipeline(self, pipeline_id: str) -> bool:
-        """Delete a pipeline's directories, its data included.
+    def discard_pipeline(self, pipeline_id: str) -> Path | None:
+        """Take a pipeline's directories, its data included, out of the way at once.
 
-        Delete them before the store's rows: after a crash in between, whoever retries still
-        knows of the pipeline.
+        Returns where they are then, None when there were none.
 
-        Returns:
-            Whether nothing is left. Files that a container's root made stay where the agent is
-            another user; a container can delete them.
+        Do it before the store's rows go: after a crash in between, whoever retries still knows of
+        the pipeline. `erase` removes what is `discarded`.
+
+        Raises:
+            HomeError: they stay where they are.
         """
         root = self.pipeline(pipeline_id).root
-        shutil.rmtree(root, ignore_errors=True)
-        return not root.exists()
+        target = self.pipelines / f"{_DISCARDED}{pipeline_id}-{secrets.token_hex(4)}"
+        try:
+            root.rename(target)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise HomeError(f"{root}: cannot be moved away ({error.strerror})") from error
+        return target
+
+    def discarded(self) -> list[Path]:
+        """Return the directories of pipelines that were deleted and not yet erased."""
+        return sorted(self.pipelines.glob(f"{_DISCARDED}*"))
+
+    @staticmethod
+    def erase(path: Path) -> bool:
+        """Remove a directory; return whether nothing is left.
+
+        Files that a container's root made stay where the agent is another user.
+        """
+        shutil.rmtree(path, ignore_errors=True)
+        return not path.exists()
 
 
 def open_home(profile: str | None = None) -> Home:

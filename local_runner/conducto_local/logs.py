@@ -7,7 +7,8 @@ names, which may hold anything.
 
 import errno
 import os
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
@@ -15,9 +16,6 @@ from typing import NamedTuple
 
 from conducto_local.log_lines import LineIndex
 from conducto_local.ports import Stream
-
-#: Receives a sentence on why the rest of an attempt's output is lost.
-OnFull = Callable[[str], None]
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _CHUNK = 1 << 16
@@ -45,11 +43,17 @@ class Lines(NamedTuple):
         first: Number of the first one, counted from 0.
         lines: Raw lines, each with its ``\n``, which the last line of a stream may lack.
         cut: The byte limit came first: the last one here is not whole, or others are missing.
+        offset: Position of the first one's first byte; None where there are no such lines yet.
+        total: Lines so far; None where they are too many to have been counted yet.
+        size: Bytes the stream had when it was read.
     """
 
     first: int
     lines: tuple[bytes, ...]
     cut: bool
+    offset: int | None = None
+    total: int | None = 0
+    size: int = 0
 
 
 class LogWriter:
@@ -59,16 +63,15 @@ class LogWriter:
     goes on, and no hole appears in what is kept.
 
     Attributes:
-        failure: The sentence that ``on_full`` was given, or None.
+        failure: A sentence on why the rest is lost, or None.
         dropped: Bytes that could not be kept.
     """
 
-    def __init__(self, base: Path, on_full: OnFull | None = None) -> None:
+    def __init__(self, base: Path) -> None:
         """Write to the files that `LogDirectory` names with ``base``."""
         self.failure: str | None = None
         self.dropped = 0
         self._base = base
-        self._on_full = on_full
         self._fds: dict[Stream, int] = {}
         self._closed = False
 
@@ -110,8 +113,6 @@ class LogWriter:
         else:
             why = f"{root} cannot be written to ({error.strerror})"
         self.failure = f"output from here on was not kept: {why}"
-        if self._on_full is not None:
-            self._on_full(self.failure)
 
     def _close_files(self) -> None:
         while self._fds:
@@ -122,13 +123,14 @@ class LogReader:
     """Reads the two streams of one attempt, while it is written to or later.
 
     Holds no file open, and of a stream it keeps only a small index of its lines. A stream that
-    nothing was written to reads as empty.
+    nothing was written to reads as empty. Safe to use from several threads.
     """
 
     def __init__(self, base: Path) -> None:
         """Read the files that `LogDirectory` names with ``base``."""
         self._base = base
         self._indexes: dict[Stream, LineIndex] = {}
+        self._counting = threading.Lock()
 
     def size(self, stream: Stream) -> int:
         """Return how many bytes the stream has so far."""
@@ -162,21 +164,40 @@ class LogReader:
             count: Lines; fewer come only at the end of the stream or where ``limit`` was met.
             limit: Bytes, so that a line of any length can be asked for.
         """
-        with self._open(stream) as fd:
+        with self._counting, self._open(stream) as fd:
             if fd is None:
                 return Lines(0, (), cut=False)
-            index = self._index(stream)
+            index, size = self._index(stream), os.fstat(fd).st_size
+            total = index.count(fd, size)
             if first < 0:
-                first = max(0, index.count(fd, os.fstat(fd).st_size) + first)
+                if total is None:
+                    return Lines(first, (), cut=False, total=None, size=size)
+                first = max(0, total + first)
             start = index.start_of(fd, first)
             if start is None:
-                return Lines(first, (), cut=False)
-            return Lines(first, *_read_lines(fd, start, count, limit))
+                return Lines(first, (), cut=False, total=total, size=size)
+            lines, cut = _read_lines(fd, start, count, limit)
+            return Lines(first, lines, cut, start, total, size)
 
-    def line_count(self, stream: Stream) -> int:
-        """Return how many lines the stream has so far; a last one may be incomplete."""
-        with self._open(stream) as fd:
+    def line_count(self, stream: Stream) -> int | None:
+        """Return how many lines the stream has so far; a last one may be incomplete.
+
+        Returns:
+            None where they are too many to have been counted yet; each call counts a part.
+        """
+        with self._counting, self._open(stream) as fd:
             return 0 if fd is None else self._index(stream).count(fd, os.fstat(fd).st_size)
+
+    def line_at(self, stream: Stream, offset: int) -> int | None:
+        """Return how many lines end before a byte; None where they are not counted yet."""
+        with self._counting, self._open(stream) as fd:
+            if fd is None:
+                return 0
+            return self._index(stream).ended(fd, min(offset, os.fstat(fd).st_size))
+
+    def file(self, stream: Stream) -> Path:
+        """Return where a stream is kept, whether it is there or not."""
+        return _file(self._base, stream)
 
     def _index(self, stream: Stream) -> LineIndex:
         return self._indexes.setdefault(stream, LineIndex())
@@ -202,15 +223,14 @@ class LogDirectory:
         self._root = root
         self._readers: dict[tuple[str, int], LogReader] = {}
 
-    def writer(self, path: str, attempt: int, on_full: OnFull | None = None) -> LogWriter:
+    def writer(self, path: str, attempt: int) -> LogWriter:
         """Return a writer that appends to an attempt's log.
 
         Args:
             path: The node.
             attempt: Counted from 1.
-            on_full: Told once if output is lost because the disk takes no more.
         """
-        return LogWriter(self._base(path, attempt), on_full)
+        return LogWriter(self._base(path, attempt))
 
     def reader(self, path: str, attempt: int) -> LogReader:
         """Return a reader of an attempt's log, which need not have begun."""

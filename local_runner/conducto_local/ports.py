@@ -184,8 +184,35 @@ class Engine(Protocol):
     async def remove_image(self, reference: str) -> bool:
         """Remove an image by its name; return whether there was one."""
 
+    async def find(self, label: str, value: str) -> "list[Belonging]":
+        """Return every container, network and image that bears the label with this value."""
+
+    async def discard(self, belonging: "Belonging") -> bool:
+        """Remove one of these, a container also while it runs; False where others need it."""
+
     async def close(self) -> None:
         """Disconnect; containers stay."""
+
+
+@dataclass(frozen=True, slots=True)
+class Belonging:
+    """Something on the engine that bears a label.
+
+    Attributes:
+        name: What a person knows it by: a name, an image's reference, else its id.
+        labels: ``{name: value}``.
+        size: Bytes that would be free without it, as far as the engine knows.
+        running: A container whose process runs.
+        layers: An image's layers, the lowest first.
+    """
+
+    kind: Literal["container", "network", "image"]
+    id: str
+    name: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    size: int = 0
+    running: bool = False
+    layers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

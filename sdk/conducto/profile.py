@@ -119,7 +119,7 @@ def main() -> int:
 
 
 def _agent(action: str, profile: Optional[str]) -> int:
-    from conducto.cli import commands  # noqa: PLC0415 - the host side, absent in containers
+    from conducto.cli.host import commands  # noqa: PLC0415 - the host side, absent in containers
 
     if profile is not None:
         os.environ["CONDUCTO_PROFILE"] = profile

@@ -1,4 +1,4 @@
-"""Messages to Slack: ``co.slack``. Sending comes with the server; a call says so."""
+"""Messages to Slack: ``co.slack``. The bot's token is the secret ``SLACK_TOKEN``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ def text(recipient: str, text: str) -> None:
     """Send a text to a channel or a user.
 
     Raises:
-        NotAvailableError: Always, in this version.
+        ValueError: There is no recipient.
+        DeliveryError: There is no token, or Slack did not accept the message.
     """
     from conducto.integrations.slack import Slack  # noqa: PLC0415 - rarely needed
 
@@ -25,8 +26,8 @@ def block(recipient: str, json: Union[str, Sequence[Any]]) -> None:
     """Send Slack's layout blocks, as a list or as JSON text, to a channel or a user.
 
     Raises:
-        ValueError: ``json`` is a text that is not JSON.
-        NotAvailableError: Always else, in this version.
+        ValueError: ``json`` is a text that is not JSON, or there is no recipient.
+        DeliveryError: There is no token, or Slack did not accept the message.
     """
     from conducto.integrations.slack import Slack  # noqa: PLC0415 - rarely needed
 

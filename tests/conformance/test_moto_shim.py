@@ -11,6 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from conducto.semantics.asl import Machine
+from conducto_emulator import moto_shim
 from support.asl.port import Offer, TaskGoneError
 
 ACTIVITY = "arn:aws:states:us-east-1:123456789012:activity:shim"
@@ -195,6 +196,23 @@ def test_a_history_comes_in_pages_and_backwards(moto: Any) -> None:
     assert len(first["events"]) == 3
     assert "nextToken" in first
     assert last["events"][0]["type"] == "ExecutionSucceeded"
+
+
+def test_the_end_of_an_execution_is_told(moto: Any) -> None:
+    told: list[tuple[str, str]] = []
+
+    def note(execution: Any) -> None:
+        told.append((execution.exec_arn, str(execution.status)))
+
+    moto_shim.ON_EXECUTION_ENDED.append(note)
+    try:
+        execution = started(moto, "told", {"a": TASK})
+        moto.succeed(next_offer(moto).token, {})
+        ended(moto, execution)
+    finally:
+        moto_shim.ON_EXECUTION_ENDED.remove(note)
+
+    assert told == [(execution, "SUCCEEDED")]
 
 
 def test_an_exec_makes_five_events(moto: Any) -> None:

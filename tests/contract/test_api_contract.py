@@ -10,6 +10,7 @@ import pytest
 
 from conducto.client import (
     ApiError,
+    Body,
     Client,
     HttpTransport,
     Reply,
@@ -24,8 +25,9 @@ from conducto.model.api import (
     LaunchRequest,
     NodeView,
 )
-from conducto.model.calls import NoParams, Operation
+from conducto.model.calls import Operation
 from conducto.model.debug import DebugRequest
+from conducto.model.params import LogFileParams, NoParams
 from conducto.model.records import AttemptRecord, ImageRecord, ImageState
 from conducto.model.states import Cause, NodeType, State
 from conducto.service.dispatch import Service
@@ -223,6 +225,38 @@ def test_the_output_of_one_attempt_is_its_own(api: Api) -> None:
     assert base64.b64decode(newest.data) == b"second"
 
 
+def test_a_log_is_downloaded_in_pieces(api: Api) -> None:
+    pipeline, data = api.launched(), bytes(range(256)) * 20_000
+    api.fake.finish(pipeline, "/a")
+    api.fake.write(pipeline, "/a", data)
+
+    pieces = list(api.client.download_log(LogFileParams(id=pipeline, path="/a")))
+
+    assert b"".join(pieces) == data
+    assert len(pieces) == 2
+
+
+def test_a_data_file_goes_in_and_comes_out(api: Api) -> None:
+    pipeline = api.launched()
+
+    api.client.write_data(pipeline, "a/b", iter([b"one", b"two"]))
+
+    assert b"".join(api.client.read_data(pipeline, "a/b")) == b"onetwo"
+    assert [entry.name for entry in api.client.data(pipeline, "a")] == ["a/b"]
+
+
+def test_a_file_that_changes_while_it_is_read_is_no_mixture(api: Api) -> None:
+    pipeline = api.launched()
+    api.client.write_data(pipeline, "f", b"a" * (5 << 20))
+    pieces = api.client.read_data(pipeline, "f")
+    next(pieces)
+
+    api.client.write_data(pipeline, "f", b"b" * (5 << 20))
+
+    with pytest.raises(ApiError, match="became another one"):
+        next(pieces)
+
+
 def test_the_log_of_an_image_is_text(api: Api) -> None:
     pipeline = api.launched()
     image = ImageRecord(name="repo/img:1", state=ImageState.ERROR)
@@ -328,9 +362,14 @@ class BreakingTransport:
         self.streams = 0
 
     def request(
-        self, method: str, path: str, query: Mapping[str, str], body: bytes | None
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: Body | None,
+        headers: Mapping[str, str] | None = None,
     ) -> Reply:
-        return self._inner.request(method, path, query, body)
+        return self._inner.request(method, path, query, body, headers)
 
     def stream(self, path: str, query: Mapping[str, str]) -> Iterator[bytes]:
         self.streams += 1

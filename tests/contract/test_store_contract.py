@@ -16,7 +16,7 @@ from conducto.model.records import (
     NodeState,
     PipelineRecord,
 )
-from conducto.model.states import Cause, NodeType, State
+from conducto.model.states import Cause, NodeType, Order, State
 from conducto.testing.store import MemoryStore
 from conducto_local.store.errors import (
     DuplicatePipelineError,
@@ -160,6 +160,7 @@ def test_a_node_comes_back_as_it_was_given(store: Store) -> None:
         tries=3,
         expired=True,
         mem=0.5,
+        order=Order.KILL,
     )
 
     store.save("abc", Turn(nodes=[node]))

@@ -16,6 +16,7 @@ from conducto_local.agent_files import AgentFiles
 from conducto_local.home import Home
 from conducto_local.launcher import ensure_agent, stop_agent
 from support.local import local_runner, wait_for
+from support.stand_ins import call, ensure
 from support.trees import form, leaf, parallel, serial
 
 
@@ -137,3 +138,118 @@ def test_a_group_is_not_tried_again_more_often_because_of_a_death(machine):
 
         assert len(client.attempts(pipeline, "/a")) == 2
         assert client.get(pipeline).state is State.ERROR
+
+
+RETRY_OFTEN = [["killed", ["retry", {"max_num_retries": 5}]]]
+#: Does not end when it is asked to.
+STUBBORN = "trap '' TERM; echo begun; while true; do sleep 0.1; done"
+
+
+@pytest.mark.parametrize(
+    ("action", "ends"),
+    [
+        (Action.KILL, [(1, State.KILLED, Cause.KILLED_BY_USER)]),
+        (Action.RESET, [(1, State.KILLED, Cause.KILLED_BY_USER), (2, State.RUNNING, None)]),
+    ],
+)
+def test_an_order_to_stop_outlives_the_agent(machine, action, ends):
+    with machine.client() as client:
+        root = serial(leaf("a", command=STUBBORN, callbacks=RETRY_OFTEN))
+        pipeline = launch(client, root)
+        wait_for(lambda: client.log(pipeline, "/a").size > 0)
+        client.control(pipeline, ControlRequest(action=action, paths=("/a",)))
+        machine.kill_agent()
+
+    with machine.client() as client:
+        wait_for(lambda: len(attempts(client, pipeline, "/a")) == len(ends))
+        wait_for(lambda: attempts(client, pipeline, "/a") == ends)
+        client.control(pipeline, ControlRequest(action=Action.KILL, paths=("/",)))
+
+
+def test_what_a_reset_takes_back_of_a_pending_node_is_written_down(machine):
+    with machine.client() as client:
+        command = "echo begun; sleep 1; exit 1"
+        callbacks = [["error", ["retry_with_double_mem", {"max_num_retries": 3}]]]
+        pipeline = launch(client, serial(leaf("a", command=command, mem=1, callbacks=callbacks)))
+        wait_for(lambda: client.log(pipeline, "/a").size > 0)
+        client.control(pipeline, ControlRequest(action=Action.PAUSE))
+        wait_for(lambda: states(client, pipeline)["/a"] == "pending")
+        before = stored(machine, "/a")
+        client.control(pipeline, ControlRequest(action=Action.RESET, paths=("/a",)))
+        machine.kill_agent()
+
+    assert before == (1, 2.0)
+    assert stored(machine, "/a") == (0, None)
+
+
+def stored(machine, path):
+    with contextlib.closing(sqlite3.connect(machine.home.store)) as store:
+        return store.execute("SELECT tries, mem FROM nodes WHERE path=?", (path,)).fetchone()
+
+
+def test_no_name_of_a_container_comes_twice(machine):
+    names = []
+    for _ in range(2):
+        names.append(name_of_a_container(machine))
+        machine.kill_agent()
+
+    assert len(set(names)) == 2
+
+
+def name_of_a_container(machine):
+    with machine.client() as client:
+        pipeline = launch(client, serial(leaf("a", command="true")))
+        wait_for(lambda: client.get(pipeline).settled)
+        (attempt,) = client.attempts(pipeline, "/a")
+        return attempt.container.replace(pipeline, "ID")
+
+
+def test_a_launch_that_is_due_while_no_agent_runs_is_made_up_for(machine):
+    with machine.client() as client:
+        request = LaunchRequest(
+            tree=form(serial(leaf("a", command="true"))),
+            run_at=time.time() + 0.5,
+            engine="process",
+        )
+        pipeline = client.launch(request).pipeline.id
+        machine.kill_agent()
+    time.sleep(0.5)
+
+    with machine.client() as client:
+        wait_for(lambda: client.get(pipeline).state is State.DONE)
+
+
+@pytest.mark.docker
+def test_a_machine_that_was_switched_off_goes_on(machine):
+    """Engine and agent are gone, and with them every container and network."""
+    ensure(["busybox:latest"])
+    root = serial(
+        leaf("a", command="echo begun; sleep 60"),
+        leaf("b", command="echo on"),
+        cpu=0.2,
+        mem=0.1,
+    )
+    with machine.client() as client:
+        request = LaunchRequest(tree=form(root), run=True)
+        pipeline = client.launch(request).pipeline.id
+        wait_for(lambda: client.log(pipeline, "/a").size > 0, 60)
+        machine.kill_agent()
+    switch_off(pipeline)
+
+    with machine.client() as client:
+        wait_for(lambda: client.get(pipeline).settled, 60)
+        lost = attempts(client, pipeline, "/a")
+        kept = client.log(pipeline, "/a", attempt=1)
+        client.control(pipeline, ControlRequest(action=Action.SKIP, paths=("/a",)))
+        wait_for(lambda: client.get(pipeline).state is State.DONE, 60)
+
+    assert lost == [(1, State.KILLED, Cause.WORKER_LOST)]
+    assert kept.size == len(b"begun\n")
+
+
+def switch_off(pipeline):
+    query = {"filters": json.dumps({"label": [f"com.conducto.pipeline={pipeline}"]}), "all": "1"}
+    for each in json.loads(call("GET", "/containers/json", dict(query))[1]):
+        call("DELETE", f"/containers/{each['Id']}", {"force": "1", "v": "1"})
+    for each in json.loads(call("GET", "/networks", dict(query))[1]):
+        call("DELETE", f"/networks/{each['Id']}")

@@ -3,7 +3,6 @@
 import asyncio
 import io
 import tarfile
-import tempfile
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -17,6 +16,7 @@ from conducto_local.engine.docker import DockerEngine
 from conducto_local.engine.http import HttpClient
 from conducto_local.engine.worker import DockerWorker
 from conducto_local.ports import Exit, Job, Mount, Stream, WorkerSpec, WorkerStartError
+from support.engine_proxy import engine_proxy
 from support.stand_ins import ensure
 
 pytestmark = pytest.mark.docker
@@ -254,45 +254,9 @@ async def test_a_container_that_somebody_removed_is_a_lost_worker(lab: Lab) -> N
     await worker.close()
 
 
-class Proxy:
-    """Stands before the engine's socket, so that the engine can go away for us alone."""
-
-    def __init__(self, folder: Path) -> None:
-        self.path = str(folder / "engine.sock")
-        self._server: asyncio.Server | None = None
-        self._writers: list[asyncio.StreamWriter] = []
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    async def start(self) -> None:
-        self._server = await asyncio.start_unix_server(self._serve, self.path)
-
-    async def stop(self) -> None:
-        assert self._server is not None
-        self._server.close()
-        for writer in self._writers:
-            writer.close()
-        Path(self.path).unlink(missing_ok=True)  # noqa: ASYNC240
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        inner_reader, inner_writer = await asyncio.open_unix_connection("/var/run/docker.sock")
-        self._writers += [writer, inner_writer]
-        for source, sink in ((reader, inner_writer), (inner_reader, writer)):
-            task = asyncio.create_task(self._copy(source, sink))
-            self._tasks.add(task)
-
-    @staticmethod
-    async def _copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-        while data := await source.read(65536):
-            sink.write(data)
-        sink.close()
-
-
 async def test_an_engine_that_stops_in_the_middle_loses_the_worker_at_once(lab: Lab) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        proxy = Proxy(Path(folder))
-        await proxy.start()
-        engine = DockerEngine({"DOCKER_HOST": f"unix://{proxy.path}"})
+    async with engine_proxy() as proxy:
+        engine = DockerEngine({"DOCKER_HOST": proxy.url})
         await engine.open()
         worker = await engine.start_worker(lab.spec())
         run = await _running(worker, "echo up; sleep 60")
@@ -306,10 +270,8 @@ async def test_an_engine_that_stops_in_the_middle_loses_the_worker_at_once(lab: 
 
 
 async def test_a_container_ends_by_itself_when_we_vanish(lab: Lab) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        proxy = Proxy(Path(folder))
-        await proxy.start()
-        engine = DockerEngine({"DOCKER_HOST": f"unix://{proxy.path}"})
+    async with engine_proxy() as proxy:
+        engine = DockerEngine({"DOCKER_HOST": proxy.url})
         await engine.open()
         worker = await engine.start_worker(lab.spec())
         await proxy.stop()
@@ -318,6 +280,17 @@ async def test_a_container_ends_by_itself_when_we_vanish(lab: Lab) -> None:
     answer = await asyncio.wait_for(lab.http.call("POST", f"/containers/{worker.id}/wait"), 10)
 
     assert answer["StatusCode"] is not None
+
+
+@pytest.mark.parametrize(("image", "shell"), SHELLS.values(), ids=SHELLS.keys())
+async def test_a_command_finds_its_shell_by_name(lab: Lab, image: str, shell: str) -> None:
+    worker = await lab.worker(image, shell)
+    seen = Seen()
+
+    await worker.run(Job("env | grep ^SHELL="), seen.write)
+    await worker.run(Job("env | grep ^SHELL=", {"SHELL": "/bin/own"}), seen.write)
+
+    assert bytes(seen.stdout) == f"SHELL={shell}\nSHELL=/bin/own\n".encode()
 
 
 # Starts that fail.

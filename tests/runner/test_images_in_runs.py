@@ -10,6 +10,7 @@ from conducto.data import pipeline as pipeline_data
 from conducto.model.api import Action
 from conducto.model.records import ImageState
 from conducto.model.states import Cause, State
+from conducto.semantics.errors import DefinitionError
 from support.containers import BUSYBOX as IMAGE
 from support.containers import clean_runner, remove_images
 from support.stand_ins import call, ensure
@@ -64,7 +65,7 @@ async def test_the_whole_build_is_in_the_log_of_its_image(local):
     run = await local.run(root)
 
     (image,) = [i for i in (await run.summary()).images if i.state is ImageState.ERROR]
-    log = await local.pipelines.image_log(run.id, image.name)
+    log = (await local.pipelines.image_log(run.id, image.name)).text
     assert "\n1000\n1001\n" in log
     assert image.error == (await run.attempts("/a"))[0].message
 
@@ -313,10 +314,28 @@ async def test_run_args_reach_the_container(local):
     assert await run.output("/a") == b"somewhere\nyes\n1\n"
 
 
+@pytest.mark.parametrize("given", ["--frobnicate=1", "--pid=host", "--env NAME"])
+async def test_a_run_arg_that_is_never_granted_is_refused_at_launch(local, given):
+    with pytest.raises(DefinitionError, match=rf"^/a: docker_run_args: .*{given[:5]}"):
+        await local.launch(nodes(a=co.Exec("true", docker_run_args=given)))
+
+    assert await local.pipelines.list() == ()
+
+
+async def test_a_volume_beside_the_script_is_found_wherever_the_agent_is(local, tmp_path):
+    (tmp_path / "beside").mkdir()
+    (tmp_path / "beside/text").write_text("there")
+    node = co.Exec("cat /seen/text", docker_run_args="-v ./beside:/seen:ro")
+    node.file = str(tmp_path / "pipeline.py")
+
+    run = await local.run(nodes(a=node))
+
+    assert await run.output("/a") == b"there"
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ("--frobnicate=1", "--frobnicate"),
         ("--cap-add=NONE_SUCH", "NONE_SUCH"),
         ("--user=nobody-here", "nobody-here"),
         ("--volume=relative/path:/x:zz", "zz"),

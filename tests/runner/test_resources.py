@@ -110,6 +110,23 @@ async def test_two_pipelines_share_one_machine(local):
     assert (await second.node("/b")).state is State.DONE
 
 
+async def test_a_group_with_one_container_takes_the_room_of_all_of_it(local):
+    cpus = (await machine(local)).cpus
+    own = sized(co.Serial, small=co.Exec("echo up; sleep 60", cpu=0.1), b=co.Exec("true", cpu=cpus))
+    own.container_reuse_context = co.ContainerReuseContext.NEW
+    first = await local.launch(own)
+    await first.printed("/small", b"up\n")
+    second = await local.launch(sized(a=co.Exec("true", cpu=0.5)))
+    await second.until("/a", "queued")
+
+    waits_for = await reason(second, "/a")
+    await first.control(Action.KILL, "/")
+    await second.settled()
+
+    assert waits_for.startswith("needs 0.5 cpu and 0.1 GB; 0 cpu and ")
+    assert await second.states() == {"/": "done", "/a": "done"}
+
+
 async def reason(run, path):
     """Return why a node waits, once it is not for its image."""
 

@@ -13,9 +13,9 @@ from conducto.model.api import Action
 from conducto.model.secret_calls import DeleteSecrets, PutSecrets, SecretKey, SecretValue
 from conducto.model.states import Cause, State
 from conducto.service.port import RefusedError
-from conducto_local.runner.printed_tree import CLOSE, OPEN
 from conducto_local.secrets.encrypted_file import VALUES
 from conducto_local.secrets.local import CHOICE
+from conducto_worker.printed_tree import CLOSE, OPEN
 from support.local import local_runner
 from support.stand_ins import ensure
 

@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from conducto.client import Endpoint
 from conducto.service.dispatch import Service
@@ -15,6 +16,7 @@ from conducto_local.agent_files import AgentState
 from conducto_local.server.agent_routes import local_routes
 from conducto_local.server.app import build_app
 from conducto_local.server.listener import LOOPBACK, bind, serve
+from conducto_local.server.sessions import Sessions
 
 TOKEN = "a-token-of-the-tests"
 
@@ -36,15 +38,18 @@ class RunningServer:
 
 
 @contextlib.contextmanager
-def running_server(pipelines: Pipelines, port: int = 0) -> Iterator[RunningServer]:
+def running_server(
+    pipelines: Pipelines, port: int = 0, web_root: Path = Path("/nowhere")
+) -> Iterator[RunningServer]:
     """Serve ``pipelines`` while the block runs."""
     sock = bind(port)
     chosen = sock.getsockname()[1]
     state = AgentState(os.getpid(), f"http://{LOOPBACK}:{chosen}", "1.2.3", 5.0)
     listening, stopped = threading.Event(), threading.Event()
     stop, loop = asyncio.Event(), asyncio.new_event_loop()
-    service = Service(pipelines, local_routes(state, stop.set), LOCAL_RULES)
-    app = build_app(service, token=TOKEN, port=chosen)
+    sessions = Sessions(TOKEN, chosen)
+    service = Service(pipelines, local_routes(state, stop.set, sessions), LOCAL_RULES)
+    app = build_app(service, token=TOKEN, port=chosen, sessions=sessions, web_root=web_root)
 
     def run() -> None:
         loop.run_until_complete(serve(app, sock, stop, listening.set))

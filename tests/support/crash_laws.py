@@ -7,6 +7,7 @@ from collections import defaultdict
 from typing import NamedTuple
 
 from conducto.model.nodes import NodeSpec, ancestors
+from conducto.model.notifications import NotificationRecord
 from conducto.model.records import AttemptRecord, NodeChange
 from conducto.model.states import FINISHED, Cause, State
 from conducto.semantics.live import LiveGroup, LiveTree
@@ -27,6 +28,7 @@ class Aftermath(NamedTuple):
     tree: LiveTree
     attempts: dict[str, list[AttemptRecord]]
     changes: list[NodeChange]
+    notifications: list[NotificationRecord]
 
 
 def check_all(played: Round, states: dict[str, State]) -> None:
@@ -40,6 +42,7 @@ def check_all(played: Round, states: dict[str, State]) -> None:
     check_orders(played, after)
     check_runs(played, after)
     check_output(played, after)
+    check_notifications(after)
     check_agent_log(played)
 
 
@@ -53,12 +56,13 @@ def read_store(played: Round) -> Aftermath:
         for attempt in store.attempts(played.id):
             attempts[attempt.path].append(attempt)
         changes = store.changes(played.id, 0, _UNTOUCHED)
+        notifications = store.notifications(played.id)
     finally:
         store.close()
     with sqlite3.connect(played.home.store) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     connection.close()
-    return Aftermath(live.tree, attempts, changes)
+    return Aftermath(live.tree, attempts, changes, notifications)
 
 
 def check_states(after: Aftermath) -> None:
@@ -140,7 +144,9 @@ def check_orders(played: Round, after: Aftermath) -> None:
     for path, (order, ended) in played.orders.items():
         node = after.tree.nodes.get(path)
         if order == "skip":
-            assert node is None or node.skipped, f"{path}: not skipped"
+            # A tree that is generated anew begins as it is printed.
+            again = any(len(after.attempts[maker]) > 1 for maker in _makers(path))
+            assert node is None or node.skipped or again, f"{path}: not skipped"
         elif order == "reset" and ended and node is not None:
             ran = len(after.attempts[path]) > ended
             assert ran or node.state is State.PENDING, f"{path}: the reset is lost"
@@ -180,6 +186,17 @@ def check_output(played: Round, after: Aftermath) -> None:
             assert kept.startswith(read), f"{path} {attempt.number}: {read!r} was read"
 
 
+def check_notifications(after: Aftermath) -> None:
+    """Who asked to be told of a start is told of each, once."""
+    told = [(each.path, each.attempt) for each in after.notifications]
+    assert len(told) == len(set(told)), "somebody is told twice"
+    begun = {(c.path, c.attempt) for c in after.changes if c.state is State.RUNNING}
+    for path, node in after.tree.nodes.items():
+        if any(callback.name == "email" for callback in node.spec.callbacks):
+            mine = {attempt for p, attempt in begun if p == path}
+            assert mine == {attempt for p, attempt in told if p == path}, path
+
+
 def check_agent_log(played: Round) -> None:
     """The agents met nothing that they did not expect."""
     lines = played.files.log.read_text().splitlines()
@@ -193,8 +210,12 @@ def _spec(after: Aftermath, path: str) -> NodeSpec:
 
 def _is_ordered(played: Round, path: str) -> bool:
     """Return whether an order was about a node, or about the Generate that its tree is from."""
-    makers = {f"{p.removesuffix('/Execute')}/Generate" for p in ancestors(path)}
-    return not played.orders.keys().isdisjoint({path, *makers})
+    return not played.orders.keys().isdisjoint({path, *_makers(path)})
+
+
+def _makers(path: str) -> set[str]:
+    """Return the paths of the Generates that a node's tree may be from."""
+    return {f"{p.removesuffix('/Execute')}/Generate" for p in ancestors(path)}
 
 
 def _tried_again_by_a_group(after: Aftermath, path: str) -> bool:

@@ -26,6 +26,8 @@ echo "end $me" >> "$notes"
 printf %s '{tree}'
 test "$CONDUCTO_ATTEMPT" -ge {good_from}
 """
+#: Nobody is told, for no mail server is known; but it is written down, tried, and given up.
+_TELL = [["running", ["email", {"to": "a@b.c"}]]]
 _RETRY = [["error", ["retry", {"max_num_retries": 1}]]]
 _LAZY = "<__conducto_serialization>{}</__conducto_serialization>"
 
@@ -113,7 +115,7 @@ class Plan:
             max_time=0.5 if endless else None,
             skip=random.random() < 0.05,
             suppress_errors=random.random() < 0.2,
-            callbacks=_RETRY if random.random() < 0.3 else [],
+            callbacks=[*_TELL, *(_RETRY if random.random() < 0.3 else [])],
         )
 
     def _lazy(self, path: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from conducto.service.openapi import openapi_document
 from support.roll_up_cases import roll_up_cases
 from support.wire_schemas import wire_schemas
 
@@ -32,6 +33,7 @@ def _lines(cases: Iterable[Any]) -> str:
 
 FILES: dict[str, Callable[[], str]] = {
     "schemas.json": lambda: _document(wire_schemas()),
+    "openapi.json": lambda: _document(openapi_document()),
     "roll_up.json": lambda: _lines(roll_up_cases()),
 }
 

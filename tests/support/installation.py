@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
@@ -39,3 +41,12 @@ def resources(template: dict[str, Any], kind: str) -> list[dict[str, Any]]:
     """Return the resources of a type."""
     found = template.get("Resources", {}).values()
     return [resource for resource in found if resource["Type"] == kind]
+
+
+def write_templates(variant: str) -> Path:
+    """Return a directory with the templates of a variant as files."""
+    folder = Path(f"build/cdk-templates-{os.getpid()}") / variant.replace(" ", "-")
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, template in templates(variant).items():
+        (folder / f"{name}.template.json").write_text(json.dumps(template))
+    return folder

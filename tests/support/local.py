@@ -17,6 +17,7 @@ from conducto.model.api import (
     NodeView,
     PipelineSummary,
 )
+from conducto.model.params import TreeParams
 from conducto.model.records import AttemptRecord
 from conducto.tree.launch_form import to_launch_form
 from conducto_local.home import Home
@@ -64,14 +65,15 @@ class Run:
         found: dict[str, NodeView] = {}
         after = None
         while True:
-            page = await self.local.pipelines.tree(self.id, after=after)
+            query = TreeParams(id=self.id, after=after)
+            page = await self.local.pipelines.nodes(query)
             found.update({node.path: node for node in page.nodes})
             after = page.next
             if after is None:
                 return found
 
     async def node(self, path: str) -> NodeView:
-        page = await self.local.pipelines.tree(self.id, root=path, limit=1)
+        page = await self.local.pipelines.nodes(TreeParams(id=self.id, root=path, limit=1))
         return page.nodes[0]
 
     async def states(self) -> dict[str, str]:

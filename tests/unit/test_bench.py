@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
-# The benchmarks are no part of the distribution: they are run from the checkout's root.
-sys.path.append(str(Path(__file__).parents[2]))
-
 from bench.local.suite import LOCAL
 from bench.registry import BenchError, Measurement, Metric, Ratio, Suite, groups_of
 from bench.report import document, table, write

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from conducto import flags
-from conducto.cli.commands import build_parser
+from conducto.cli.host.commands import build_parser
 from conducto.model.states import Cause, State
+from conducto.running.environment import Surroundings, command_env
 from conducto.semantics.rules import RETRIES
 from conducto.tree.parameters import NAMES
-from conducto_local.runner.environment import Surroundings, command_env
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"

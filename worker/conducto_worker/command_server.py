@@ -50,6 +50,13 @@ def server_argv(shell: str, run_directory: str = RUN_DIRECTORY) -> list[str]:
     return ["/bin/sh", "-c", code, "conducto-command-server", run_directory, shell]
 
 
+def settings_line(shell: str | None, workdir: str | None) -> bytes:
+    """Return what tells a running server to use another shell or directory than its own."""
+    code = "" if shell is None else f"_cs_shell={_quote(shell)};"
+    code += "" if workdir is None else f"_cs_cwd={_quote(workdir)};"
+    return f"{code}:\n".encode("utf-8", "surrogateescape")
+
+
 @dataclass(frozen=True, slots=True)
 class EncodedJob:
     """What to write to the server's stdin.

@@ -1,6 +1,6 @@
 # The command server: one resident shell that runs commands in a container, one after another.
 #
-#   /bin/sh -c "$THIS_TEXT" conducto-command-server RUN_DIRECTORY SHELL
+#   /bin/sh -c "$THIS_TEXT" conducto-command-server RUN_DIRECTORY SHELL [KILL_FIFO]
 #
 # It needs /bin/sh (bash, dash or busybox ash) and /proc; every command here is a builtin, but for
 # one chmod, which may be missing. The host side is command_server.py: it sends a line of shell
@@ -15,8 +15,11 @@
 
 _cs_dir=$1
 _cs_shell=$2
+_cs_kill=${3-}
 _cs_file=$_cs_dir/cmd.sh
 _cs_cwd=$PWD
+# Without it every bash looks up its user as it starts, a tenth of its time.
+export SHELL="${SHELL:-$_cs_shell}"
 _n='
 '
 
@@ -85,6 +88,16 @@ _cs_clean() {
     done
 }
 
+# Where nobody can enter the container, a line "SIGNAL NONCE" in the FIFO ends a command. One watch
+# for each command: it is killed along with what the command left. What is meant for another
+# command, or cut in two by that kill, is passed over.
+_cs_watch() {
+    trap '' HUP INT QUIT USR1 USR2 PIPE ALRM TERM
+    while read -r _cs_k _cs_v; do
+        [ "$_cs_v" != "$1" ] || kill "-$_cs_k" -1
+    done <"$_cs_kill"
+}
+
 # _cs_run NONCE: run $_cs_script.
 _cs_run() {
     if ! _cs_write; then
@@ -92,6 +105,8 @@ _cs_run() {
         _cs_file=$_cs_dir/cmd.$1.sh
         _cs_write || printf 'cannot write the command to %s\n' "$_cs_file" >&9
     fi
+    # Not "[ ... ] || _cs_watch &": that would fork a process in any case.
+    if [ -n "$_cs_kill" ]; then _cs_watch "$1" & fi
     _cs_job
     _cs_code=$?
     kill -KILL -1 && _cs_clean

@@ -12,6 +12,8 @@ from conducto_local.ports import Mount, WorkerSpec
 
 #: On every debug container; the value is the pipeline's id.
 LABEL_DEBUG = "com.conducto.debug"
+#: The mark of the home that the shell's pipeline is of.
+LABEL_DEBUG_HOME = "com.conducto.debug.home"
 #: Where the command's script is.
 SCRIPTS = ("/conducto/cmd.sh", "/cmd.conducto")
 

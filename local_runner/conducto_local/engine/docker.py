@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from conducto_local.engine import belongings
 from conducto_local.engine.address import Address, candidates, unreachable
 from conducto_local.engine.attach import attach
 from conducto_local.engine.container import create_body
 from conducto_local.engine.http import ApiError, HttpClient
 from conducto_local.engine.run_args import RunArgsError
 from conducto_local.engine.worker import DockerWorker
-from conducto_local.ports import EngineError, EngineInfo, WorkerSpec, WorkerStartError
+from conducto_local.ports import Belonging, EngineError, EngineInfo, WorkerSpec, WorkerStartError
 
 _GB = 2**30
 #: The newest version of the API that this was written for.
@@ -140,6 +141,20 @@ class DockerEngine:
             EngineError: the engine cannot be reached, or refuses.
         """
         return await self._delete(f"/images/{quote(reference)}", {})
+
+    async def find(self, label: str, value: str) -> list[Belonging]:
+        """Return every container, network and image that bears the label with this value.
+
+        Raises:
+            EngineError: the engine cannot be asked.
+        """
+        return await belongings.find(self.http, label, value)
+
+    async def discard(self, belonging: Belonging) -> bool:
+        """Remove one of these, a container also while it runs; False where others need it."""
+        params = {"force": True, "v": True} if belonging.kind == "container" else {}
+        name = belonging.name if belonging.kind == "image" else belonging.id
+        return await self._delete(f"/{belonging.kind}s/{quote(name)}", params)
 
     async def close(self) -> None:
         """Disconnect; containers stay."""

@@ -26,7 +26,7 @@ from conducto_local.engine.process_leftovers import (
     remove_leftovers,
 )
 from conducto_local.ports import (
-    EngineError,
+    Belonging,
     EngineInfo,
     Exit,
     Job,
@@ -77,6 +77,16 @@ class ProcessEngine:
 
     async def ensure_network(self, name: str, labels: Mapping[str, str]) -> None:
         """Do nothing: processes share the machine's network."""
+
+    async def find(self, label: str, value: str) -> list[Belonging]:
+        """Return nothing: what belongs to a dead process goes when the engine is opened."""
+        del label, value
+        return []
+
+    async def discard(self, belonging: Belonging) -> bool:
+        """Remove nothing, for nothing is ever found."""
+        del belonging
+        return False
 
     async def remove_labelled(self, label: str, value: str | None = None) -> int:
         """Close the workers that carry the label, those of a dead process included.
@@ -210,21 +220,24 @@ class ProcessWorker:
 
         Raises:
             ValueError: the job holds what a shell cannot take, such as a NUL.
-            EngineError: the machine cannot start a process.
         """
         if self._running is not None:
             raise RuntimeError(f"worker {self.name} runs a command already")
         if self._closed:
             return Exit(None, Cause.WORKER_LOST, f"worker {self.name} was closed")
-        pipes = [_Pipe(stream, output, *os.pipe()) for stream in _STREAMS]
+        pipes: list[_Pipe] = []
         try:
+            for stream in _STREAMS:
+                pipes.append(_Pipe(stream, output, *os.pipe()))  # noqa: PERF401 (closed, if one fails)
             running = self._running = _Running(await self._spawn(job, pipes))
         except OSError as error:
             _close(pipes)
             if error.errno == errno.E2BIG:  # its environment: the command's own fault
                 output("stderr", f"{self.spec.shell}: {error.strerror}\n".encode())
                 return Exit(_CANNOT_EXECUTE)
-            raise EngineError(f"this machine cannot start a process: {error}") from error
+            # Of this moment, as of too many open files: the engine is there for the next one.
+            message = f"this machine could not start a process: {error.strerror}; reset the node"
+            return Exit(None, Cause.WORKER_LOST, message)
         except ValueError:
             _close(pipes)
             raise

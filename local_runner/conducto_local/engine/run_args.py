@@ -4,7 +4,6 @@ Only what is written here is understood. A flag that we would have to guess abou
 its name, because a container that silently lacks it would be worse.
 """
 
-import os
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -40,6 +39,15 @@ def apply_run_args(body: Body, args: Sequence[str]) -> None:
                 f"docker_run_args: {flag!r} is not known here. Remove it; known are: "
                 + " ".join(sorted(_VALUES | _SWITCHES.keys()))
             )
+
+
+def check_run_args(args: Sequence[str]) -> None:
+    """Accept what a container could be created with, as far as that can be known without one.
+
+    Raises:
+        RunArgsError: as `apply_run_args`.
+    """
+    apply_run_args({"Env": [], "HostConfig": {}}, args)
 
 
 def _next_flag(words: list[str]) -> tuple[str, str | None]:
@@ -97,10 +105,12 @@ def _set_config(field: str) -> Callable[[Body, str], None]:
 
 def _env(body: Body, value: str) -> None:
     name, equals, _ = value.partition("=")
-    if equals:
-        body["Env"].append(value)
-    elif name in os.environ:
-        body["Env"].append(f"{name}={os.environ[name]}")
+    if not equals:
+        raise ValueError(
+            f"it has no value, and the agent's own environment is nobody's; write {name}=VALUE, "
+            "set env= on the node, or make it a secret"
+        )
+    body["Env"].append(value)
 
 
 def _label(body: Body, value: str) -> None:
@@ -113,8 +123,8 @@ def _volume(body: Body, value: str) -> None:
     if not colon:
         body.setdefault("Volumes", {})[source] = {}
         return
-    if source.startswith((".", "~")):
-        source = os.path.abspath(os.path.expanduser(source))  # noqa: PTH100, PTH111  (keeps links)
+    if source.startswith((".", "~")):  # the launch makes those absolute that it can
+        raise ValueError("the host's path must be absolute")
     body["HostConfig"].setdefault("Binds", []).append(f"{source}:{rest}")
 
 

@@ -2,16 +2,33 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from conducto_local.agent_files import AgentFiles
 from conducto_local.home import Home
 from conducto_local.runner.containers import IDLE_SECONDS, Containers
+from conducto_local.runner.idle import Clock
+from conducto_local.runner.notify.outbox import Ways
+from conducto_local.runner.notify.settings import settings_of
+from conducto_local.runner.retention import Keeper
 from conducto_local.runner.scheduler import Scheduler
 from conducto_local.runner.service import LocalPipelines
 from conducto_local.runner.wiring import open_kits
 from conducto_local.secrets.delivery import SecretKeeper
 from conducto_local.secrets.local import LocalSecrets
 from conducto_local.store.sqlite import SqliteStore
+
+
+@dataclass(frozen=True, slots=True)
+class Runner:
+    """What is open while an agent runs.
+
+    Attributes:
+        keeper: Archives and deletes what is due.
+    """
+
+    pipelines: LocalPipelines
+    keeper: Keeper
 
 
 @asynccontextmanager
@@ -21,6 +38,20 @@ async def open_runner(
     idle_seconds: float = IDLE_SECONDS,
     env: Mapping[str, str] | None = None,
 ) -> AsyncIterator[LocalPipelines]:
+    """Open all that runs pipelines, as `open_parts` does, and yield what the API asks."""
+    async with open_parts(home, idle_seconds=idle_seconds, env=env) as runner:
+        yield runner.pipelines
+
+
+@asynccontextmanager
+async def open_parts(
+    home: Home,
+    *,
+    idle_seconds: float = IDLE_SECONDS,
+    env: Mapping[str, str] | None = None,
+    ways: Ways | None = None,
+    clock: Clock | None = None,
+) -> AsyncIterator[Runner]:
     """Open the store and the engines of a profile, go on with what was under way, and yield.
 
     At the end what runs is stopped and its containers are removed; the pipelines stay armed.
@@ -29,6 +60,8 @@ async def open_runner(
         home: The profile's directories.
         idle_seconds: How long a container waits for its next command before it leaves.
         env: Where ``DOCKER_HOST`` is looked up; None is the process's own environment.
+        ways: How notifications are sent; None is to where the profile says.
+        clock: By what the idling of pipelines is measured; None is the machine's.
     """
     home.make()
     store = SqliteStore.open(home.store)
@@ -41,12 +74,17 @@ async def open_runner(
         containers=containers,
         secrets=SecretKeeper(LocalSecrets(home)),
         url=lambda: _agent_url(home),
+        ways=Ways(settings=lambda: settings_of(home)) if ways is None else ways,
     )
     pipelines = LocalPipelines(home=home, store=store, kits=kits, scheduler=scheduler)
+    keeper = Keeper(home, store, scheduler, pipelines, clock)
     try:
         await pipelines.recover()
-        yield pipelines
+        scheduler.outbox.recover()
+        keeper.begin()
+        yield Runner(pipelines, keeper)
     finally:
+        await keeper.close()
         await scheduler.close()
         for kit in kits.values():
             await kit.engine.close()

@@ -8,9 +8,9 @@ from conducto.model.records import Lifecycle
 from conducto.semantics import events as ev
 from conducto.semantics.errors import DefinitionError
 from conducto.semantics.orders import lay_over, preview
-from conducto.semantics.resolve import check_sizes
 from conducto.service.port import NotFoundError, RefusedError
 from conducto_local.runner import loading
+from conducto_local.runner.admission import check_nodes
 from conducto_local.runner.live import LivePipeline
 from conducto_local.runner.scheduler import Scheduler
 from conducto_local.store.port import Store
@@ -65,8 +65,7 @@ class Control:
                 )
         if not request.paths:
             raise RefusedError(f"{live.id}: {order} needs the paths of nodes; '/' is all of them")
-        if live.record.lifecycle is Lifecycle.ARCHIVED:
-            raise RefusedError(f"{live.id}: is archived; wake it first: conducto wake {live.id}")
+        _refuse_archived(live)
 
     async def _whole(self, live: LivePipeline, request: ControlRequest) -> ControlResult:
         ends = request.action in (Action.SLEEP, Action.ARCHIVE)
@@ -77,10 +76,12 @@ class Control:
             case Action.RUN:
                 await self.run(live)
             case Action.PAUSE:
+                _refuse_archived(live)
                 self._scheduler.apply(live, ev.Disarmed())
             case Action.WAKE:
                 live.set_record(lifecycle=Lifecycle.ACTIVE)
             case Action.SLEEP:
+                _refuse_archived(live)
                 await self._rest(live, Lifecycle.SLEEPING)
             case _:
                 await self._rest(live, Lifecycle.ARCHIVED)
@@ -114,9 +115,7 @@ class Control:
         await self._scheduler.saved()
         laid_over = {**live.edits, **edits}
         pipeline = await asyncio.to_thread(loading.resolve_stored, self._store, live.id, laid_over)
-        limits = self._scheduler.kit(live).limits_or_none()
-        if limits is not None:
-            check_sizes(pipeline.nodes, limits)
+        check_nodes(pipeline.nodes, self._scheduler.kit(live).limits_or_none())
         if not request.preview:
             self._scheduler.apply(live, ev.NodesModified(live.edit(edits, pipeline)))
 
@@ -128,3 +127,8 @@ class Control:
                 request.paths[0],
                 f"image={name!r} names no image of this pipeline; there are {known}",
             )
+
+
+def _refuse_archived(live: LivePipeline) -> None:
+    if live.record.lifecycle is Lifecycle.ARCHIVED:
+        raise RefusedError(f"{live.id}: is archived; wake it first: conducto wake {live.id}")

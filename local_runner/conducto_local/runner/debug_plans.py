@@ -15,12 +15,20 @@ from conducto.model.images import ImageSpec
 from conducto.model.nodes import NodeSpec, Placement
 from conducto.model.records import AttemptRecord
 from conducto.model.states import NodeType
+from conducto.running.commands import CommandError
+from conducto.running.environment import Surroundings, command_env
 from conducto.service.port import NotFoundError, RefusedError
-from conducto_local.debug.container import LABEL_DEBUG, script_text
+from conducto_local.debug.container import LABEL_DEBUG, LABEL_DEBUG_HOME, script_text
 from conducto_local.home import Home
 from conducto_local.ports import BuiltImage, WorkerSpec
-from conducto_local.runner.environment import Surroundings, command_env
-from conducto_local.runner.flights import LABEL_PROFILE, CommandError, prepare, worker_spec
+from conducto_local.runner.flights import (
+    LABEL_HOME,
+    LABEL_PIPELINE,
+    LABEL_PROFILE,
+    home_mark,
+    prepare,
+    worker_spec,
+)
 from conducto_local.runner.live import Flight, LivePipeline
 from conducto_local.runner.scheduler import Scheduler
 from conducto_local.store.port import Store
@@ -110,11 +118,21 @@ class DebugPlans:
             env={name: value for name, value in env.items() if name not in secrets},
             secrets={name: SecretStr(value) for name, value in secrets.items()},
             code=code,
-            labels={LABEL_DEBUG: live.id, LABEL_PROFILE: self._home.profile},
+            labels=self._labels(live),
             folder=str(self._home.pipeline(live.id).root / "debug"),
             notes=subject.notes,
             **_fields(container),
         )
+
+    def _labels(self, live: LivePipeline) -> dict[str, str]:
+        # Empty ones over those of the image: by these the agent would take it for its own.
+        return {
+            LABEL_DEBUG: live.id,
+            LABEL_DEBUG_HOME: home_mark(self._home),
+            LABEL_PROFILE: self._home.profile,
+            LABEL_HOME: "",
+            LABEL_PIPELINE: "",
+        }
 
     def _surroundings(self, live: LivePipeline) -> Surroundings:
         return replace(self._scheduler.surroundings(live), where=WHERE)

@@ -1,33 +1,32 @@
 """One attempt's way: a container, the command in it, its output, and how it ended."""
 
 import asyncio
-import gzip
 import hashlib
-import json
 import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from conducto.model.images import CODE_DIR
-from conducto.model.nodes import NodeSpec, Pipeline, Placement
+from conducto.model.nodes import Pipeline, Placement
 from conducto.model.records import AttemptRecord
 from conducto.model.states import Cause, State
+from conducto.running.commands import as_written, script_of
+from conducto.running.environment import NOTHING, Surroundings, command_env
+from conducto.running.forms import pack_form
 from conducto.semantics.errors import DefinitionError
 from conducto.semantics.pools import PoolKind, kind_of
-from conducto.semantics.resolve import Limits, check_sizes, resolve_generated
+from conducto.semantics.resolve import Limits, resolve_generated
 from conducto.semantics.rules import cause_of_exit
 from conducto.tree.launch_form import from_wire_document
-from conducto.tree.paths import expand
 from conducto_local.home import Home
 from conducto_local.logs import LogDirectory
 from conducto_local.ports import BuiltImage, EngineError, Job, Mount, WorkerSpec
+from conducto_local.runner.admission import check_nodes
 from conducto_local.runner.containers import Owner, PoolKey
-from conducto_local.runner.environment import NOTHING, Surroundings, command_env
-from conducto_local.runner.live import Flight, LivePipeline
+from conducto_local.runner.live import Flight
 from conducto_local.runner.output import AttemptOutput
-from conducto_local.runner.printed_tree import PrintedTreeError, TreeCutter
 from conducto_worker.masking import Mask
+from conducto_worker.printed_tree import PrintedTreeError, TreeCutter
 
 logger = logging.getLogger(__name__)
 
@@ -36,10 +35,8 @@ DATA_USER = "/conducto/data/user"
 LABEL_PIPELINE = "com.conducto.pipeline"
 LABEL_PROFILE = "com.conducto.profile"
 LABEL_HOME = "com.conducto.home"
-
-
-class CommandError(Exception):
-    """A command cannot be prepared; the message says why and what to do."""
+#: One set for all: killing 100,000 queued nodes makes as many records at once.
+_FIELDS = set(AttemptRecord.model_fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +61,18 @@ class Result:
 
 
 def placement_of(flight: Flight) -> Placement:
-    """Return what the attempt's container must be like, a retry's memory included."""
-    placement = flight.spec.placement
-    return placement if placement.mem == flight.mem else replace(placement, mem=flight.mem)
+    """Return what the attempt's container must be like, a retry's memory included.
+
+    A context's one container is as large as its largest Exec asks for.
+    """
+    spec = flight.spec
+    placement = spec.placement
+    if placement.mem != flight.mem:
+        placement = replace(placement, mem=flight.mem)
+    if kind_of(spec.pool) is PoolKind.CONTEXT:
+        cpu, mem = flight.live.size_of_context(spec.pool)
+        placement = replace(placement, cpu=max(cpu, placement.cpu), mem=max(mem, placement.mem))
+    return placement
 
 
 def pool_key(flight: Flight, image: BuiltImage) -> PoolKey:
@@ -95,8 +101,6 @@ def worker_spec(
 ) -> WorkerSpec:
     """Return the container that the attempt needs."""
     live, placement = flight.live, placement_of(flight)
-    if kind_of(flight.spec.pool) is PoolKind.CONTEXT:
-        placement = _largest(live, flight.spec.pool, placement)
     return WorkerSpec(
         name=name,
         image=image.reference,
@@ -130,16 +134,6 @@ def home_mark(home: Home) -> str:
     return hashlib.sha256(str(home.root).encode()).hexdigest()[:16]
 
 
-def _largest(live: LivePipeline, pool: str, first: Placement) -> Placement:
-    """A context's one container is as large as its largest Exec asks for."""
-    members = [n.placement for n in live.pipeline.execs() if n.pool == pool]
-    return replace(
-        first,
-        cpu=max((p.cpu for p in members), default=first.cpu),
-        mem=max((p.mem for p in (first, *members)), default=first.mem),
-    )
-
-
 def prepare(
     flight: Flight,
     image: BuiltImage,
@@ -153,15 +147,7 @@ def prepare(
     """
     spec = flight.spec
 
-    def missing(path: str) -> str:
-        raise CommandError(
-            f"{spec.path}: the command uses {path}, but the image {spec.placement.image!r} does "
-            "not hold it; give the image copy_dir=, copy_repo= or path_map="
-        )
-
-    script = expand(
-        spec.command, image.path_map, shorten=image.workdir == CODE_DIR, missing=missing
-    )
+    script = script_of(spec, image.path_map, image.workdir)
     env = command_env(
         spec.env,
         around,
@@ -179,10 +165,11 @@ def started_record(
     """Return the record of an attempt as it begins, with secrets hidden."""
     container = flight.container
     return AttemptRecord.model_construct(
+        _fields_set=_FIELDS,
         path=flight.spec.path,
         number=flight.number,
         state=State.RUNNING,
-        command=mask.text(_as_written(flight.spec) if job is None else job.script),
+        command=mask.text(as_written(flight.spec) if job is None else job.script),
         env={name: mask.text(value) for name, value in flight.spec.env.items()},
         image=None if image is None else image.reference,
         container=None if container is None else container.worker.name,
@@ -194,24 +181,18 @@ def started_record(
     )
 
 
-def _as_written(spec: NodeSpec) -> str:
-    """Return the command for a reader who has no image: files have their paths on the host."""
-    return expand(spec.command, {}, shorten=False, missing=lambda path: path)
-
-
 def ended_record(flight: Flight, state: State, cause: Cause | None, mask: Mask) -> AttemptRecord:
     """Return the record of an attempt that has ended."""
     begun = flight.record if flight.record is not None else started_record(flight, None, None, mask)
-    return begun.model_copy(
-        update={
-            "state": state,
-            "cause": cause,
-            "message": flight.message,
-            "exit_code": flight.exit_code,
-            "ended": time.time() if flight.ended is None else flight.ended,
-            "peak_memory": flight.peak_memory,
-        }
-    )
+    more = {
+        "state": state,
+        "cause": cause,
+        "message": flight.message,
+        "exit_code": flight.exit_code,
+        "ended": time.time() if flight.ended is None else flight.ended,
+        "peak_memory": flight.peak_memory,
+    }
+    return AttemptRecord.model_construct(_fields_set=_FIELDS, **{**dict(begun), **more})
 
 
 async def run_command(
@@ -257,7 +238,7 @@ def _with_tree(
     try:
         form = from_wire_document(cutter.tree())
         pipeline = resolve_generated(form, target, tree, flight.live.edits)
-        check_sizes(pipeline.nodes, limits)
+        check_nodes(pipeline.nodes, limits)
     except (PrintedTreeError, DefinitionError, KeyError, TypeError) as error:
         message = (
             str(error)
@@ -267,14 +248,3 @@ def _with_tree(
         return Result(Cause.LAZY, result.exit_code, message, result.peak_memory)
     definition = pack_form(form)
     return replace(result, tree=(pipeline, definition))
-
-
-def pack_form(form: object) -> bytes:
-    """Return a launch form as it is stored."""
-    return gzip.compress(json.dumps(form).encode(), compresslevel=1, mtime=0)
-
-
-def unpack_form(data: bytes) -> dict[str, object]:
-    """Return the launch form that `pack_form` wrote."""
-    form: dict[str, object] = json.loads(gzip.decompress(data))
-    return form

@@ -7,24 +7,23 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from conducto.model.nodes import NodeSpec, Pipeline, ancestors
+from conducto.model.notifications import NotificationRecord
 from conducto.model.records import (
     AttemptRecord,
     Counts,
     ImageRecord,
-    NodeChange,
-    NodeState,
     PipelineRecord,
     Standing,
 )
-from conducto.model.states import NodeType, State
+from conducto.model.states import State
 from conducto.semantics import events as ev
 from conducto.semantics.dispatch import Limit, Ticket
-from conducto.semantics.live import Change, LiveTree
+from conducto.semantics.live import Change, LiveExec, LiveGroup, LiveNode, LiveTree
 from conducto.semantics.machine import advance, settled
 from conducto.semantics.pools import PoolKind, kind_of
 from conducto_local.ports import BuiltImage, ImageBuilder
 from conducto_local.runner.containers import Container
-from conducto_local.store.port import Turn
+from conducto_local.store.port import ChangeRow, NodeRow, Turn
 
 #: How often the standing of a pipeline that is under way is written down, in seconds.
 STANDING_EVERY = 1.0
@@ -90,6 +89,7 @@ class LivePipeline:
         has_network: A network was made for it, and not removed since.
         network_is_sure: ... and nothing has happened since that might have removed it.
         modifying: Held by one modification after the other.
+        notified: Number of the newest notification.
         kept: Pools of ``new`` contexts whose container waits for its group's next command.
     """
 
@@ -110,6 +110,7 @@ class LivePipeline:
         self.seq = seq
         self.modifying = asyncio.Lock()
         self.kept: set[str] = set()
+        self.notified = 0
         self.flights: dict[str, Flight] = {}
         self.cooling: asyncio.TimerHandle | None = None
         self.timers: dict[str, asyncio.TimerHandle] = {}
@@ -121,16 +122,18 @@ class LivePipeline:
         self.started: float | None = record.standing.started
         self.ended: float | None = record.standing.ended
         self._news = asyncio.Event()
-        self._nodes: dict[str, NodeState] = {}
+        self._nodes: dict[str, LiveNode] = {}
         self._attempts: dict[tuple[str, int], AttemptRecord] = {}
-        self._changes: list[NodeChange] = []
+        self._changes: list[ChangeRow] = []
         self._generated: dict[str, bytes | None] = {}
         self.edits: dict[str, dict[str, Any]] = {}
         self._edited: set[str] = set()
         self._images: dict[str, ImageRecord] = {}
+        self._notifications: list[NotificationRecord] = []
         self._record_changed = False
         self._standing_written = 0.0
         self._limits: dict[str, tuple[Limit, ...]] = {}
+        self._sizes: dict[str, tuple[float, float]] = {}
 
     @property
     def id(self) -> str:
@@ -143,6 +146,9 @@ class LivePipeline:
         now = time.time()
         for change in self.tree.take_changes():
             self._note(now, change)
+        for node in self.tree.take_remembered():
+            if self.tree.nodes.get(node.path) is node:
+                self._nodes[node.path] = node
         self._changed()
         return commands
 
@@ -163,6 +169,11 @@ class LivePipeline:
     def set_attempt(self, record: AttemptRecord) -> None:
         """Note how an attempt stands."""
         self._attempts[(record.path, record.number)] = record
+
+    def notify(self, notification: NotificationRecord) -> None:
+        """Note that somebody is to be told, together with what they are told of."""
+        self.notified = notification.number
+        self._notifications.append(notification)
 
     def graft(self, target: str, generated: Pipeline, definition: bytes) -> None:
         """Take in a tree that was generated into ``target``."""
@@ -185,6 +196,7 @@ class LivePipeline:
             for path in [p for p in known if p.startswith(below) and p != target]:
                 del known[path]
         self._limits.clear()
+        self._sizes.clear()
 
     def edit(self, edits: Mapping[str, dict[str, Any]], pipeline: Pipeline) -> dict[str, NodeSpec]:
         """Take in edits and the tree as they make it; return the nodes that differ now."""
@@ -199,6 +211,7 @@ class LivePipeline:
             {path: spec for path, spec in pipeline.nodes.items() if path in self.tree.nodes}
         )
         self._limits.clear()
+        self._sizes.clear()
         return differing
 
     def set_image(self, name: str, **changes: object) -> None:
@@ -211,22 +224,32 @@ class LivePipeline:
 
     def take_turn(self) -> Turn | None:
         """Return what has to be written down, or None; it counts as written from now on."""
-        parts = (self._changes, self._attempts, self._generated, self._edited, self._images)
+        parts = (
+            self._nodes,
+            self._changes,
+            self._attempts,
+            self._generated,
+            self._edited,
+            self._images,
+            self._notifications,
+        )
         if not any(parts) and not self._record_changed:
             return None
         record = self._record_to_write()
         turn = Turn(
-            nodes=list(self._nodes.values()),
+            nodes=[_to_store(node) for node in self._nodes.values()],
             attempts=list(self._attempts.values()),
             changes=self._changes,
             generated=self._generated,
             edits={path: self.edits[path] for path in self._edited},
             images=list(self._images.values()),
+            notifications=self._notifications,
             record=record,
         )
         self._nodes, self._attempts, self._changes = {}, {}, []
         self._generated, self._edited = {}, set()
         self._images, self._record_changed = {}, False
+        self._notifications = []
         return turn
 
     def standing(self) -> Standing:
@@ -265,6 +288,20 @@ class LivePipeline:
             return (*above, Limit((self.id, spec.pool), 1, reason))
         return above
 
+    def size_of_context(self, pool: str) -> tuple[float, float]:
+        """Return the most CPUs and the most GB that an Exec of a ``new`` context asks for.
+
+        Of a pool that has left the tree, 0.
+        """
+        size = self._sizes.get(pool)
+        if size is None:
+            members = [node.placement for node in self.pipeline.execs() if node.pool == pool]
+            size = self._sizes[pool] = (
+                max((place.cpu for place in members), default=0.0),
+                max((place.mem for place in members), default=0.0),
+            )
+        return size
+
     def _changed(self) -> None:
         self.version += 1
         self._news.set()
@@ -275,17 +312,11 @@ class LivePipeline:
         flight = self.flights.get(change.path)
         if self.started is None and change.state is State.RUNNING:
             self.started = now
-        self._changes.append(
-            NodeChange.model_construct(
-                seq=self.seq,
-                time=now,
-                exit_code=None if flight is None else flight.exit_code,
-                **change._asdict(),
-            )
-        )
+        exit_code = None if flight is None else flight.exit_code
+        self._changes.append(ChangeRow(self.seq, now, *change, exit_code))
         node = self.tree.nodes.get(change.path)
         if node is not None:
-            self._nodes[change.path] = _to_store(self.tree.state_of(node), node.spec.type)
+            self._nodes[change.path] = node
 
     def _record_to_write(self) -> PipelineRecord | None:
         now = time.monotonic()
@@ -302,9 +333,18 @@ class LivePipeline:
         return self.record
 
 
-def _to_store(state: NodeState, kind: NodeType) -> NodeState:
+def _to_store(node: LiveNode) -> NodeRow:
     """A queue lives in memory only: after a crash what was queued is queued anew."""
-    if kind is NodeType.EXEC and state.state is State.QUEUED:
-        fields = {"state": State.PENDING, "attempt": state.attempt - 1, "tries": state.tries - 1}
-        return state.model_copy(update=fields)
-    return state
+    queued = int(isinstance(node, LiveExec) and node.state is State.QUEUED)
+    return NodeRow(
+        path=node.path,
+        state=State.PENDING if queued else node.state,
+        skipped=node.skipped,
+        cause=node.cause,
+        warning=node.warning,
+        attempt=node.attempt - queued,
+        tries=node.tries - queued,
+        expired=isinstance(node, LiveGroup) and node.expired,
+        mem=node.mem,
+        order=node.order if isinstance(node, LiveExec) else None,
+    )

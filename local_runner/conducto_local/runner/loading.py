@@ -1,49 +1,13 @@
 """Pipelines in and out of the store."""
 
-import secrets
-import time
-from collections.abc import Container as Holder
-
-from conducto.model.api import LaunchRequest
 from conducto.model.nodes import Pipeline
 from conducto.model.records import ImageRecord, PipelineRecord
 from conducto.model.states import State
+from conducto.running.forms import unpack_form
 from conducto.semantics.live import LiveTree
 from conducto.semantics.resolve import Edits, resolve, resolve_generated
-from conducto_local.runner.flights import unpack_form
 from conducto_local.runner.live import LiveImage, LivePipeline
 from conducto_local.store.port import Store
-
-_LETTERS = "abcdefghijklmnopqrstuvwxyz"
-
-
-def new_id(taken: Holder[str]) -> str:
-    """Return an id that is short to type, such as ``qdx-ruf``, and not taken."""
-    while True:
-        letters = [secrets.choice(_LETTERS) for _ in range(6)]
-        made = "".join(letters[:3]) + "-" + "".join(letters[3:])
-        if made not in taken:
-            return made
-
-
-def new_record(pipeline_id: str, request: LaunchRequest, pipeline: Pipeline) -> PipelineRecord:
-    """Return the record of a pipeline that is launched now."""
-    root = pipeline.root
-    now = time.time()
-    return PipelineRecord(
-        id=pipeline_id,
-        title=request.title or root.title or pipeline_id,
-        doc=request.doc if request.doc is not None else root.doc,
-        tags=tuple(dict.fromkeys((*root.tags, *request.tags))),
-        owner=request.owner,
-        engine=request.engine,
-        run_at=request.run_at,
-        sleep_when_done=request.sleep_when_done,
-        retention=request.retention,
-        program=request.program,
-        created=now,
-        touched=now,
-    )
 
 
 def begin(record: PipelineRecord, pipeline: Pipeline) -> LivePipeline:
@@ -65,6 +29,7 @@ def load(store: Store, record: PipelineRecord) -> LivePipeline:
         seq=store.last_seq(record.id),
     )
     live.edits = edits
+    live.notified = store.last_notification(record.id)
     return live
 
 

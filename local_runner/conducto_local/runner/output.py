@@ -2,8 +2,8 @@
 
 from conducto_local.logs import LogWriter
 from conducto_local.ports import Stream
-from conducto_local.runner.printed_tree import TreeCutter
 from conducto_worker.masking import Mask
+from conducto_worker.printed_tree import TreeCutter
 
 
 class AttemptOutput:

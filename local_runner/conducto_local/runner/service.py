@@ -1,12 +1,15 @@
 """What the API asks of the local runner: the `Pipelines` port over the scheduler."""
 
 import asyncio
-import base64
 import os
 import resource
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+from conducto.model.answers import DataEntry, DataList, Deleted, ImageLog, LogLines, LogMatches
 from conducto.model.api import (
     WHOLE,
     AgentStatus,
@@ -19,30 +22,58 @@ from conducto.model.api import (
     TreePage,
 )
 from conducto.model.debug import DebugPlan, DebugRequest
+from conducto.model.gc_calls import GcReport, GcRequest
+from conducto.model.node_detail import NodeDetail
+from conducto.model.nodes import Pipeline, ancestors
+from conducto.model.params import (
+    MAX_LOG_CHUNK,
+    ListParams,
+    ListUserDataParams,
+    LogFileParams,
+    LogLinesParams,
+    LogParams,
+    LogSearchParams,
+    TreeParams,
+)
 from conducto.model.records import AttemptRecord, Lifecycle, PipelineRecord
 from conducto.model.secret_calls import DeleteSecrets, PutSecrets, SecretList
-from conducto.model.states import FINISHED, State
+from conducto.model.states import State
+from conducto.running import listing, node_details, tree_pages, views
+from conducto.running.forms import pack_form, unpack_form
+from conducto.running.launching import new_id, new_record
+from conducto.running.relaunching import launch_of
 from conducto.semantics import events as ev
-from conducto.semantics.resolve import check_sizes, resolve
+from conducto.semantics.resolve import resolve
+from conducto.service.downloads import Download, Span
 from conducto.service.port import NotFoundError, RefusedError
+from conducto_local.data_files import DataDirectory
+from conducto_local.file_downloads import download
 from conducto_local.home import Home
-from conducto_local.ports import Stream
-from conducto_local.runner import builds, loading, views
+from conducto_local.runner import loading
+from conducto_local.runner.admission import check_nodes
 from conducto_local.runner.control import Control
 from conducto_local.runner.debug_plans import DebugPlans
-from conducto_local.runner.flights import pack_form
+from conducto_local.runner.gc import Collector
 from conducto_local.runner.kit import Kit
 from conducto_local.runner.live import LivePipeline
+from conducto_local.runner.outputs import Outputs
 from conducto_local.runner.scheduler import Scheduler
 from conducto_local.secrets import answers
 from conducto_local.store.port import Store
 from conducto_local.version import package_version
+
+if TYPE_CHECKING:
+    from conducto.model.notifications import NotificationRecord
 
 #: Seconds between two batches to one subscriber, and changes in one of them.
 BATCH_EVERY = 0.1
 BATCH_SIZE = 5000
 #: Settled pipelines that stay in memory.
 KEPT_LOADED = 8
+#: Seconds between two looks whether it is time to run a pipeline: clocks are set now and then.
+RUN_AT_LOOK = 60.0
+#: Seconds that a reader waits for the store: one that takes nothing has to be looked at, too.
+READ_PATIENCE = 1.0
 _RESTARTED = "the agent was stopped while this ran"
 
 
@@ -58,6 +89,8 @@ class LocalPipelines:
         self._scheduler = scheduler
         self._control = Control(scheduler, store)
         self._debug = DebugPlans(home, store, scheduler)
+        self._collector = Collector(home, store, kits, scheduler)
+        self._outputs = Outputs(scheduler.logs)
         self._started = time.time()
         self._run_at: dict[str, asyncio.TimerHandle] = {}
 
@@ -70,7 +103,7 @@ class LocalPipelines:
         for engine in dict.fromkeys(record.engine for record in active):
             self._scheduler.tidy(self._kits[engine])
         for record in active:
-            if record.standing.settled:
+            if record.standing.settled and record.run_at is None:
                 continue
             live = self._load(record)
             for path, attempt in loading.interrupted(live):
@@ -82,15 +115,13 @@ class LocalPipelines:
             self._scheduler.restart_timers(live)
 
     async def launch(self, request: LaunchRequest) -> PipelineSummary:
-        """Validate, resolve, store and (if asked) arm a pipeline."""
+        """Validate, resolve, store and (if asked) arm a pipeline. Takes the request's tree away."""
         kit = self._kits[request.engine]
         await kit.open()
-        pipeline, definition = await asyncio.to_thread(
-            lambda: (resolve(request.tree), pack_form(request.tree))
-        )
-        check_sizes(pipeline.nodes, kit.limits())
+        pipeline, definition = await asyncio.to_thread(_take_tree, request)
+        check_nodes(pipeline.nodes, kit.limits())
         taken = {record.id for record in self._store.records()}
-        record = loading.new_record(loading.new_id(taken), request, pipeline)
+        record = new_record(new_id(taken), request, pipeline)
         self._home.make_pipeline(record.id)
         self._store.create(record, definition)
         live = loading.begin(record, pipeline)
@@ -103,50 +134,60 @@ class LocalPipelines:
         await self._scheduler.saved()  # what was answered is not forgotten
         return views.summary(live)
 
-    async def list(self) -> tuple[PipelineSummary, ...]:
-        """Every pipeline that is not archived, the newest first."""
-        return tuple(
-            self._summary(record)
-            for record in sorted(self._store.records(), key=lambda r: -r.created)
-            if record.lifecycle is not Lifecycle.ARCHIVED
-        )
+    async def list(self, query: ListParams | None = None) -> tuple[PipelineSummary, ...]:
+        """The newest first, at most ``query.limit``; None is all that are not archived."""
+        summaries = map(self._summary, reversed(self._store.records()))
+        return listing.matching(summaries, query)
 
     async def get(self, pipeline_id: str) -> PipelineSummary:
         """One pipeline. An unambiguous beginning of its id is enough."""
         return views.summary(self.live(pipeline_id))
 
-    async def tree(
-        self, pipeline_id: str, *, root: str = "/", after: str | None = None, limit: int = 1000
-    ) -> TreePage:
-        """Nodes of a subtree with all their attempts."""
-        live = self.live(pipeline_id)
-        await self._scheduler.saved()
+    async def definition(self, pipeline_id: str) -> LaunchRequest:
+        """The pipeline as it was launched."""
+        record = self._record(pipeline_id)
+        packed = self._store.definition(record.id)
+        return launch_of(record, await asyncio.to_thread(unpack_form, packed))
+
+    async def nodes(self, query: TreeParams) -> TreePage:
+        """Nodes of a subtree, down to a depth, or those that a search finds."""
+        live = self.live(query.id)
+        await self._caught_up()
         try:
-            nodes, more = views.page(live, root, after, limit)
+            nodes, more = tree_pages.page(live.tree, query)
         except KeyError as error:
             raise self._no_node(live, str(error.args[0])) from error
-        whole = len(nodes) == len(live.tree.nodes)
-        found: dict[str, list[AttemptRecord]] = {}
-        if whole:
-            for attempt in self._store.attempts(live.id):
-                found.setdefault(attempt.path, []).append(attempt)
-        else:
-            for node in nodes:
-                if node.attempt:
-                    found[node.path] = [*self._store.attempts(live.id, node.path)]
+        tried = [node.path for node in nodes if node.attempt]
+        found = _attempts(self._store, live, tried, query)
+        told: dict[str, list[NotificationRecord]] = {}
+        for notification in self._store.notifications(live.id) if live.notified else ():
+            told.setdefault(notification.path, []).append(notification)
         return TreePage.model_construct(
             seq=live.seq,
             next=more,
             nodes=tuple(
-                views.node_view(live, n, found.get(n.path, ()), self._waits_for(live, n.path))
+                views.node_view(
+                    live,
+                    n,
+                    found.get(n.path, ()),
+                    self._waits_for(live, n.path),
+                    told.get(n.path, ()),
+                )
                 for n in nodes
             ),
         )
 
+    async def node(self, pipeline_id: str, path: str) -> NodeDetail:
+        """Everything about one node."""
+        page = await self.nodes(TreeParams(id=pipeline_id, root=path, depth=0))
+        live = self.live(pipeline_id)
+        chain = [live.tree.nodes[one].spec for one in (path, *ancestors(path))]
+        return node_details.detail(live.record, chain, page.nodes[0], live.edits.get(path, {}))
+
     async def attempts(self, pipeline_id: str, path: str) -> tuple[AttemptRecord, ...]:
         """Every attempt of a node, the first one first."""
         live = self.live(pipeline_id)
-        await self._scheduler.saved()
+        await self._caught_up()
         found = tuple(self._store.attempts(live.id, path))
         if not found and path not in live.tree.nodes:
             raise self._no_node(live, path)
@@ -161,36 +202,82 @@ class LocalPipelines:
         stream: str = "stdout",
         offset: int = 0,
         limit: int = 1 << 20,
+        wait: float = 0.0,
     ) -> LogChunk:
-        """A piece of an output stream; a negative ``offset`` counts from the end."""
+        """A piece of an output stream, once there is one or ``wait`` seconds are over."""
+        query = LogParams.model_validate(
+            {
+                "id": pipeline_id,
+                "path": path,
+                "attempt": attempt,
+                "stream": stream,
+                "offset": offset,
+                "limit": limit,
+                "wait": wait,
+            }
+        )
         live = self.live(pipeline_id)
-        attempts = await self.attempts(pipeline_id, path)
-        numbers = [a.number for a in attempts]
-        number = attempt if attempt is not None else max(numbers, default=None)
-        if number is not None and number not in numbers:
-            known = ", ".join(map(str, numbers)) or "none"
-            raise NotFoundError(f"{path}: no attempt {number} (there are: {known})")
-        if number is None:
-            return LogChunk(data="", offset=0, size=0, complete=False)
-        record = next(a for a in attempts if a.number == number)
-        reader = self._scheduler.logs(live.id).reader(path, number)
-        complete = record.state in FINISHED  # asked before the bytes: none can come after it
-        piece = reader.read(_stream(stream), offset, limit)
-        return LogChunk(
-            data=base64.b64encode(piece.data).decode(),
-            offset=piece.offset,
-            size=piece.size,
-            complete=complete,
+        return await self._outputs.chunk(live, query, lambda: self.attempts(live.id, path))
+
+    async def log_lines(self, query: LogLinesParams) -> LogLines:
+        """Some lines of an output stream."""
+        return await self._outputs.lines(
+            self.live(query.id), query, await self.attempts(query.id, query.path)
         )
 
-    async def image_log(self, pipeline_id: str, image: str) -> str:
-        """What the build of an image printed so far."""
+    async def search_log(self, query: LogSearchParams) -> LogMatches:
+        """Lines of an output stream that hold what is looked for."""
+        return await self._outputs.search(
+            self.live(query.id), query, await self.attempts(query.id, query.path)
+        )
+
+    async def log_file(self, query: LogFileParams, span: Span | None = None) -> Download:
+        """An output stream as it is now."""
+        attempts = await self.attempts(query.id, query.path)
+        return self._outputs.file(self.live(query.id), query, attempts, span)
+
+    async def image_log(
+        self,
+        pipeline_id: str,
+        image: str,
+        *,
+        offset: int = 0,
+        limit: int = MAX_LOG_CHUNK,
+        wait: float = 0.0,
+    ) -> ImageLog:
+        """A piece of what the build of an image printed."""
         live = self.live(pipeline_id)
-        if image not in live.images:
-            known = ", ".join(sorted(live.images)) or "none"
-            raise NotFoundError(f"{live.id}: no image {image!r} (there are: {known})")
-        reader = self._scheduler.logs(live.id).reader(builds.log_name(image), builds.BUILD_ATTEMPT)
-        return reader.read("stdout", 0, 64 << 20).data.decode(errors="replace")
+        return await self._outputs.build(live, image, offset=offset, limit=limit, wait=wait)
+
+    async def data(self, pipeline_id: str | None, query: ListUserDataParams) -> DataList:
+        """Entries of a directory of data."""
+        directory = self._data(pipeline_id)
+        return await asyncio.to_thread(directory.entries, query.name, query.after, query.limit)
+
+    async def read_data(
+        self, pipeline_id: str | None, name: str, span: Span | None = None
+    ) -> Download:
+        """A data file, or a part of it."""
+        file = self._data(pipeline_id).open(name)
+        return download(file, name.rpartition("/")[2], span)
+
+    async def write_data(
+        self, pipeline_id: str | None, name: str, content: AsyncIterator[bytes]
+    ) -> DataEntry:
+        """Put a data file."""
+        return await self._data(pipeline_id).write(name, content)
+
+    async def delete_data(self, pipeline_id: str | None, name: str) -> Deleted:
+        """Delete data."""
+        return await asyncio.to_thread(self._data(pipeline_id).delete, name)
+
+    def _data(self, pipeline_id: str | None) -> DataDirectory:
+        return DataDirectory(self._data_root(pipeline_id))
+
+    def _data_root(self, pipeline_id: str | None) -> Path:
+        if pipeline_id is None:
+            return self._home.user_data
+        return self._home.pipeline(self._record(pipeline_id).id).data
 
     async def control(self, pipeline_id: str, request: ControlRequest) -> ControlResult:
         """Carry out an order on a set of nodes, all or nothing."""
@@ -217,7 +304,7 @@ class LocalPipelines:
         try:
             while True:
                 await live.news(seen)
-                await self._scheduler.saved()
+                await self._caught_up()
                 version = live.version
                 changes = self._store.changes(live.id, cursor, BATCH_SIZE)
                 yield views.batch(live, changes, seen)
@@ -239,6 +326,10 @@ class LocalPipelines:
     async def delete_secrets(self, request: DeleteSecrets) -> SecretList:
         """Delete secrets; commands that start from now on do not see them."""
         return await asyncio.to_thread(answers.delete, self._scheduler.secrets.store, request)
+
+    async def gc(self, request: GcRequest) -> GcReport:
+        """Free what no live pipeline needs."""
+        return await self._collector.collect(request)
 
     async def status(self) -> AgentStatus:
         """The process itself."""
@@ -271,6 +362,15 @@ class LocalPipelines:
         found = self._scheduler.live.get(pipeline_id)
         if found is not None:
             return found
+        record = self._record(pipeline_id)
+        found = self._scheduler.live.get(record.id)
+        return found if found is not None else self._load(record)
+
+    def _record(self, pipeline_id: str) -> PipelineRecord:
+        """Return a pipeline's record. Raises like `live`."""
+        found = self._scheduler.live.get(pipeline_id)
+        if found is not None:
+            return found.record
         records = {record.id: record for record in self._store.records()}
         matching = [i for i in records if i == pipeline_id or i.startswith(pipeline_id)]
         if pipeline_id in records:
@@ -281,8 +381,12 @@ class LocalPipelines:
             )
         if len(matching) > 1:
             raise NotFoundError(f"{pipeline_id!r} could be any of {', '.join(sorted(matching))}")
-        found = self._scheduler.live.get(matching[0])
-        return found if found is not None else self._load(records[matching[0]])
+        return records[matching[0]]
+
+    async def _caught_up(self) -> None:
+        """Return when everything that happened has been written down, or after a while."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._scheduler.saved(), READ_PATIENCE)
 
     def _load(self, record: PipelineRecord) -> LivePipeline:
         live = loading.load(self._store, record)
@@ -311,9 +415,12 @@ class LocalPipelines:
         )
 
     def _arm_at(self, live: LivePipeline, when: float) -> None:
-        delay = max(0.0, when - time.time())
+        delay = min(max(0.0, when - time.time()), RUN_AT_LOOK)
 
         def arm() -> None:
+            if time.time() < when:  # or the clock was set meanwhile
+                self._arm_at(live, when)
+                return
             self._run_at.pop(live.id, None)
             live.set_record(run_at=None)
             self._scheduler.apply(live, ev.Armed())
@@ -327,12 +434,32 @@ class LocalPipelines:
             live.set_record(run_at=None)
 
 
-def _stream(name: str) -> Stream:
-    if name == "stdout":
-        return "stdout"
-    if name == "stderr":
-        return "stderr"
-    raise RefusedError(f"stream must be stdout or stderr, got {name!r}")
+def _take_tree(request: LaunchRequest) -> tuple[Pipeline, bytes]:
+    """Return the tree of a request, resolved, and its definition as it is stored.
+
+    The form is let go of: of 100,000 nodes it takes more memory than all that follows, and the
+    request lives on in the hands of those who called.
+    """
+    taken = resolve(request.tree), pack_form(request.tree)
+    request.tree.clear()
+    return taken
+
+
+def _attempts(
+    store: Store, live: LivePipeline, paths: Sequence[str], query: TreeParams
+) -> dict[str, list[AttemptRecord]]:
+    """Return ``{path: attempts}``, as many of each as are asked for."""
+    if query.attempts == "none":
+        return {}
+    found: dict[str, list[AttemptRecord]] = {}
+    if len(paths) * 2 > len(live.tree.nodes):
+        for attempt in store.attempts(live.id):
+            found.setdefault(attempt.path, []).append(attempt)
+    else:
+        found = {path: [*store.attempts(live.id, path)] for path in paths}
+    if query.attempts == "newest":
+        return {path: attempts[-1:] for path, attempts in found.items()}
+    return found
 
 
 def _may_be_unloaded(live: LivePipeline, but: LivePipeline) -> bool:

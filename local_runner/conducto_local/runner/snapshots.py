@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from conducto.model.records import AttemptRecord
 from conducto_local.ports import Engine, EngineError, SnapshotError, Worker
@@ -70,6 +71,7 @@ class Snapshots:
         store: Knows which attempts have one.
         saved: Returns when everything that happened has been written to it.
         limits: How much is kept.
+        labels: Further labels of every snapshot.
     """
 
     def __init__(
@@ -77,9 +79,11 @@ class Snapshots:
         store: Store,
         saved: Callable[[], Awaitable[None]],
         limits: SnapshotLimits | None = None,
+        labels: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self._store = store
         self._saved = saved
+        self._labels = labels
         self._limits = SnapshotLimits() if limits is None else limits
 
     async def keep(self, flight: Flight, worker: Worker, engine: Engine) -> str | None:
@@ -90,6 +94,7 @@ class Snapshots:
         live, path = flight.live, flight.spec.path
         reference = _reference(live.id, path, flight.number)
         labels = {
+            **self._labels,
             LABEL_SNAPSHOT: live.id,
             LABEL_NODE: path,
             LABEL_ATTEMPT: str(flight.number),

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from conducto_local.engine.docker import DockerEngine
 from conducto_local.engine.process import ProcessEngine
 from conducto_local.home import Home
+from conducto_local.images.api import LABEL_IMAGE_HOME
 from conducto_local.images.builder import Builder
 from conducto_local.runner.flights import LABEL_HOME, LABEL_PROFILE, home_mark
 from conducto_local.runner.kit import Kit
@@ -19,11 +20,15 @@ def open_kits(home: Home, env: Mapping[str, str] | None = None) -> dict[str, Kit
         env: Where ``DOCKER_HOST`` is looked up; None is the process's own environment.
     """
     docker = DockerEngine(env)
-    labels = {LABEL_PROFILE: home.profile}
+    labels = {LABEL_PROFILE: home.profile, LABEL_IMAGE_HOME: home_mark(home)}
     label = (LABEL_HOME, home_mark(home))
     return {
         "docker": Kit(
-            docker, label, lambda: Builder(docker.http, home.agent / "cache", labels=labels)
+            docker,
+            label,
+            lambda: Builder(
+                docker.http, home.agent / "cache", labels=labels, work_labels=dict([label])
+            ),
         ),
         "process": Kit(ProcessEngine(), label, NoImages),
     }

@@ -1,29 +1,42 @@
 """Rows of the route table that only a local server has: the agent itself."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from conducto.model import calls
+from conducto.model.answers import Login, Stopping
 from conducto.model.api import AgentStatus
-from conducto.model.calls import NoParams, StopParams, Stopping
+from conducto.model.gc_calls import GcReport, GcRequest
+from conducto.model.params import NoParams, StopParams
 from conducto.service.handlers import Call
 from conducto.service.port import Pipelines, RefusedError
 from conducto.service.routes import ROUTES, AnyRoute, Permission, Route
 from conducto_local.agent_files import AgentState
+from conducto_local.server.sessions import CODE_SECONDS, Sessions
 
 _SHOWN = 3
 
+Collect = Callable[[GcRequest], Awaitable[GcReport]]
 
-def local_routes(agent: AgentState, stop: Callable[[], None]) -> tuple[AnyRoute, ...]:
+
+def local_routes(
+    agent: AgentState,
+    stop: Callable[[], None],
+    sessions: Sessions | None = None,
+    collect: Collect | None = None,
+) -> tuple[AnyRoute, ...]:
     """Return the API's rows with those of this agent.
 
     Args:
         agent: What this process says of itself.
         stop: Lets the process stop, after the answer has gone out.
+        sessions: Lets people into the web app; None has none.
+        collect: Frees what no pipeline needs; None frees nothing.
     """
 
     async def get_agent(pipelines: Pipelines, _call: Call[NoParams, None]) -> AgentStatus:
+        """The process that runs pipelines."""
         status = await pipelines.status()
         memory = resident_bytes() if status.memory is None else status.memory
         return status.model_copy(
@@ -37,16 +50,31 @@ def local_routes(agent: AgentState, stop: Callable[[], None]) -> tuple[AnyRoute,
         )
 
     async def stop_agent(pipelines: Pipelines, call: Call[StopParams, None]) -> Stopping:
+        """Stop the process; pipelines that are armed go on with the next one."""
         if call.params.if_idle:
             await _refuse_if_busy(pipelines)
         stop()
         return Stopping(pid=agent.pid)
+
+    async def make_login(_pipelines: Pipelines, _call: Call[NoParams, None]) -> Login:
+        """Make an address that opens the web app once."""
+        if sessions is None:
+            raise RefusedError("this server has no web app")
+        return Login(url=f"{agent.url}/?code={sessions.new_code()}", seconds=CODE_SECONDS)
+
+    async def collect_garbage(_pipelines: Pipelines, call: Call[NoParams, GcRequest]) -> GcReport:
+        """Free what no live pipeline needs."""
+        if collect is None:
+            return GcReport(dry_run=call.body.dry_run)
+        return await collect(call.body)
 
     shared = [row for row in ROUTES if row.operation is not calls.AGENT_STATUS]
     return (
         *shared,
         Route(calls.AGENT_STATUS, Permission.READ, get_agent),
         Route(calls.STOP_AGENT, Permission.AGENT, stop_agent),
+        Route(calls.GC, Permission.AGENT, collect_garbage),
+        Route(calls.LOGIN, Permission.AGENT, make_login),
     )
 
 

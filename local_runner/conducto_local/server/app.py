@@ -4,20 +4,25 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator
+from pathlib import Path
 
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Mount
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response, StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from conducto.model.base import Record
+from conducto.model.calls import IDEMPOTENCY_KEY
 from conducto.service import problems
-from conducto.service.dispatch import Answer, Service, encode
+from conducto.service.dispatch import Answer, Headers, Service, encode, takes_bytes
+from conducto.service.downloads import OCTETS, Download
 from conducto.service.problems import ProblemError
 from conducto.service.routes import WEBSOCKET
-from conducto_local.server.guard import SUBPROTOCOL, Guard, denier
+from conducto_local.server.bodies import pieces, read_body
+from conducto_local.server.guard import SUBPROTOCOL, Guard, Owner, denier, is_guarded
+from conducto_local.server.headers import StrictHeaders
+from conducto_local.server.sessions import Sessions
+from conducto_local.server.web import WEB_ROOT, WebApp
 
 logger = logging.getLogger(__name__)
 
@@ -25,16 +30,63 @@ GOING_AWAY = 1001
 INTERNAL_ERROR = 1011
 
 
-def build_app(service: Service, *, token: str, port: int) -> ASGIApp:
-    """Return the guarded application that serves ``service`` to the owner of ``token``."""
+def build_app(
+    service: Service,
+    *,
+    token: str,
+    port: int,
+    sessions: Sessions | None = None,
+    web_root: Path = WEB_ROOT,
+) -> ASGIApp:
+    """Return the guarded application that serves ``service`` to the owner of ``token``.
 
-    async def unknown(request: Request, _error: Exception) -> Response:
-        return _response(service.refusal(problems.unknown_route(request.method, request.url.path)))
+    Args:
+        service: The API.
+        token: What a client must carry.
+        port: Where we listen.
+        sessions: Those of the web app's users.
+        web_root: Directory of the built web app.
+    """
+    sessions = Sessions(token, port) if sessions is None else sessions
+    owner = Owner(token, sessions)
+    site = Site(ApiEndpoint(service), WebApp(web_root, owner, sessions), service)
+    return StrictHeaders(Guard(site, owner, port))
 
-    app = Starlette(
-        routes=[Mount("/api", app=ApiEndpoint(service))], exception_handlers={404: unknown}
-    )
-    return Guard(app, token, port)
+
+class Site:
+    """Everything behind the guard: the API, sessions, and the web app's files.
+
+    Not a table of Starlette's: to its patterns a path may not hold a line end.
+    """
+
+    def __init__(self, api: ASGIApp, web: WebApp, service: Service) -> None:
+        self._api = api
+        self._web = web
+        self._service = service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on to whom it is for."""
+        if is_guarded(scope):
+            await self._api(scope, receive, send)
+        elif scope["type"] == "websocket":
+            refusal = problems.unknown_route(WEBSOCKET, scope["path"])
+            await denier(scope, receive, send)(_response(self._service.refusal(refusal)))
+        else:
+            response = await self._outside(Request(scope, receive))
+            await response(scope, receive, send)
+
+    async def _outside(self, request: Request) -> Response:
+        match request.scope["path"], request.method:
+            case "/session", "POST":
+                return await self._web.start_session(request)
+            case "/session", "DELETE":
+                return self._web.end_session()
+            case path, "GET":
+                return await self._web.page(request, path)
+            case path, method:
+                allowed = ["POST", "DELETE"] if path == "/session" else ["GET"]
+                refusal = problems.wrong_method(method, path, allowed)
+                return _response(self._service.refusal(refusal))
 
 
 class ApiEndpoint:
@@ -51,14 +103,19 @@ class ApiEndpoint:
         answer = await self._answer(Request(scope, receive))
         await _response(answer)(scope, receive, send)
 
-    async def _answer(self, request: Request) -> Answer:
+    async def _answer(self, request: Request) -> Answer | Download:
         try:
             match = self._service.find(request.method, _raw_path(request.scope))
-            body = await _read_body(request, match.route.operation.max_body)
-        except ProblemError as error:
+            limit = match.route.operation.max_body
+            body = pieces(request, limit) if takes_bytes(match) else await read_body(request, limit)
+        except (ProblemError, ClientDisconnect) as error:
             return self._service.refusal(error)
-        media_type = request.headers.get("content-type")
-        return await self._service.answer(match, request.url.query, body, media_type)
+        headers = Headers(
+            media_type=request.headers.get("content-type"),
+            range=request.headers.get("range"),
+            idempotency_key=request.headers.get(IDEMPOTENCY_KEY),
+        )
+        return await self._service.answer(match, request.url.query, body, headers)
 
     async def _stream(self, websocket: WebSocket) -> None:
         try:
@@ -108,22 +165,14 @@ async def _wait_until_left(websocket: WebSocket) -> None:
         pass  # a client has nothing to say on a stream
 
 
-async def _read_body(request: Request, limit: int) -> bytes:
-    declared = request.headers.get("content-length", "0")
-    if declared.isdecimal() and int(declared) > limit:
-        raise problems.too_large(limit)
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            raise problems.too_large(limit)
-    return bytes(body)
-
-
 def _raw_path(scope: Scope) -> str:
     path: bytes = scope["raw_path"]
     return path.decode("ascii", errors="replace")
 
 
-def _response(answer: Answer) -> Response:
+def _response(answer: Answer | Download) -> Response:
+    if isinstance(answer, Download):
+        return StreamingResponse(
+            answer.chunks, answer.status, dict(answer.headers()), media_type=OCTETS
+        )
     return Response(answer.body, answer.status, dict(answer.headers), answer.media_type)

@@ -1,8 +1,11 @@
 """Who may talk to the local server.
 
 It listens on the loopback only, but every program and every web page on this machine can reach
-that. So a request must carry the token of its owner (a file with mode 0600), must name us as its
-Host (against DNS rebinding), and must not come from a page of another origin.
+that. So a request must name us as its Host (against DNS rebinding) and must not come from a page of
+another origin; and one to the API must carry the token of its owner (a file with mode 0600) or the
+cookie of a session that the owner began. A browser sends a cookie by itself, also when a page on
+another port of this machine asks for it, so with a cookie more is asked: that the browser says the
+page is ours, and for whatever changes something a header that pages of others cannot set.
 """
 
 import hmac
@@ -10,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
 from starlette.datastructures import Headers
+from starlette.requests import cookie_parser
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
@@ -17,12 +21,54 @@ from starlette.websockets import WebSocket
 from conducto.model.api import Problem
 from conducto.service import problems
 from conducto.service.dispatch import encode
+from conducto_local.server.sessions import Sessions
 
 HOST_NAMES = ("127.0.0.1", "localhost", "[::1]")
 SUBPROTOCOL = "conducto.v1"
 #: A browser cannot set a WebSocket's headers; it offers this and the token as a subprotocol.
 TOKEN_SUBPROTOCOL = "conducto.token."  # noqa: S105  a prefix, not a token
 _BEARER = "bearer"
+#: Below this nothing is answered without a token or a session.
+_GUARDED = "/api"
+#: What a page of ours sets, to any value, where a request with a cookie changes something.
+SCRIPT_HEADER = "x-conducto"
+_SAFE = frozenset({"GET", "HEAD"})
+#: What a browser says of who asks: a page of ours, or the person by the address bar.
+_OURS = frozenset({"same-origin", "none"})
+
+
+class Owner:
+    """Knows by a request whether it comes from who owns this server.
+
+    Args:
+        token: The secret that a request may carry.
+        sessions: Knows the cookies of sessions.
+    """
+
+    def __init__(self, token: str, sessions: Sessions) -> None:
+        self._token = token.encode()
+        self._sessions = sessions
+
+    def has_token(self, scope: Scope) -> bool:
+        """Return whether a request carries the token."""
+        scheme, _, given = Headers(scope=scope).get("authorization", "").partition(" ")
+        if scheme.lower() != _BEARER:
+            offered = scope.get("subprotocols", ())
+            tokens = [p for p in offered if p.startswith(TOKEN_SUBPROTOCOL)]
+            given = tokens[0].removeprefix(TOKEN_SUBPROTOCOL) if tokens else ""
+        return hmac.compare_digest(given.strip().encode(), self._token)
+
+    def has_session(self, scope: Scope) -> bool:
+        """Return whether a request carries the cookie of a session, in a way that is safe."""
+        headers = Headers(scope=scope)
+        value = cookie_parser(headers.get("cookie", "")).get(self._sessions.cookie_name)
+        if value is None or not self._sessions.is_session(value):
+            return False
+        if headers.get("sec-fetch-site", "none") not in _OURS:
+            return False
+        if scope["type"] == "websocket":
+            return "origin" in headers
+        return scope["method"] in _SAFE or ("origin" in headers and SCRIPT_HEADER in headers)
 
 
 class Guard:
@@ -30,13 +76,13 @@ class Guard:
 
     Args:
         app: What is guarded.
-        token: The secret that a request must carry.
+        owner: Knows whose requests are answered.
         port: The port that we listen on.
     """
 
-    def __init__(self, app: ASGIApp, token: str, port: int) -> None:
+    def __init__(self, app: ASGIApp, owner: Owner, port: int) -> None:
         self._app = app
-        self._token = token.encode()
+        self._owner = owner
         self._hosts = frozenset(f"{name}:{port}" for name in HOST_NAMES)
         self._origins = frozenset(f"http://{host}" for host in self._hosts)
 
@@ -61,19 +107,21 @@ class Guard:
             return _problem(
                 HTTPStatus.FORBIDDEN, "wrong origin", f"pages of {origin!r} may not use this server"
             )
-        if not self._has_token(headers, scope):
+        if is_guarded(scope) and not (
+            self._owner.has_token(scope) or self._owner.has_session(scope)
+        ):
             return _problem(
-                HTTPStatus.UNAUTHORIZED, "wrong token", "the request carries no valid token"
+                HTTPStatus.UNAUTHORIZED,
+                "wrong token",
+                "the request carries no valid token, nor a session in a way that is safe",
             )
         return None
 
-    def _has_token(self, headers: Headers, scope: Scope) -> bool:
-        scheme, _, given = headers.get("authorization", "").partition(" ")
-        if scheme.lower() != _BEARER:
-            offered = scope.get("subprotocols", ())
-            tokens = [p for p in offered if p.startswith(TOKEN_SUBPROTOCOL)]
-            given = tokens[0].removeprefix(TOKEN_SUBPROTOCOL) if tokens else ""
-        return hmac.compare_digest(given.strip().encode(), self._token)
+
+def is_guarded(scope: Scope) -> bool:
+    """Return whether a request is to the API, where nothing is answered to strangers."""
+    path: str = scope["path"]
+    return path == _GUARDED or path.startswith(f"{_GUARDED}/")
 
 
 def _problem(status: HTTPStatus, title: str, detail: str) -> Problem:

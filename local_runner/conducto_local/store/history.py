@@ -5,9 +5,12 @@ from collections.abc import Sequence
 from conducto.model.records import AttemptRecord, NodeChange
 from conducto.model.states import FINISHED
 from conducto_local.store.errors import HistoryError
+from conducto_local.store.port import ChangeRow
 
 
-def check_changes(pipeline_id: str, last_seq: int, changes: Sequence[NodeChange]) -> None:
+def check_changes(
+    pipeline_id: str, last_seq: int, changes: Sequence[NodeChange | ChangeRow]
+) -> None:
     """Raise `HistoryError` unless ``changes`` go on from ``last_seq`` without a gap."""
     for expected, change in enumerate(changes, last_seq + 1):
         if change.seq != expected:

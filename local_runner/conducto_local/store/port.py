@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
+from conducto.model.notifications import NotificationRecord
 from conducto.model.records import (
     AttemptRecord,
     ImageRecord,
@@ -11,6 +12,41 @@ from conducto.model.records import (
     NodeState,
     PipelineRecord,
 )
+from conducto.model.states import Cause, NodeType, Order, State
+
+
+class NodeRow(NamedTuple):
+    """A `NodeState` on its way into a store.
+
+    A tuple, since arming a pipeline makes one for each of its nodes: as records, those of 100,000
+    nodes would take 90 MB. Fields as there.
+    """
+
+    path: str
+    state: State
+    skipped: bool
+    cause: Cause | None
+    warning: bool
+    attempt: int
+    tries: int
+    expired: bool
+    mem: float | None
+    order: Order | None
+
+
+class ChangeRow(NamedTuple):
+    """A `NodeChange` on its way into a store, a tuple for the same reason. Fields as there."""
+
+    seq: int
+    time: float
+    path: str
+    type: NodeType
+    state: State
+    skipped: bool
+    cause: Cause | None
+    warning: bool
+    attempt: int
+    exit_code: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +54,7 @@ class Turn:
     """Everything that one turn of the event loop changed in one pipeline.
 
     A row that appears twice counts as it appears last. The parts are applied in this order:
-    generated trees, edits, nodes, attempts, changes, images, record.
+    generated trees, edits, nodes, attempts, changes, images, notifications, record.
 
     Attributes:
         nodes: Nodes as they stand now.
@@ -30,15 +66,17 @@ class Turn:
             attempts and changes stay.
         edits: ``{path: edits of the node}`` (`conducto.semantics.resolve.Edits`), in JSON values.
         images: Images as they stand now.
+        notifications: What somebody is told, as it stands now.
         record: The pipeline itself, where it changed.
     """
 
-    nodes: Sequence[NodeState] = ()
+    nodes: Sequence[NodeState | NodeRow] = ()
     attempts: Sequence[AttemptRecord] = ()
-    changes: Sequence[NodeChange] = ()
+    changes: Sequence[NodeChange | ChangeRow] = ()
     generated: Mapping[str, bytes | None] = field(default_factory=dict)
     edits: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     images: Sequence[ImageRecord] = ()
+    notifications: Sequence[NotificationRecord] = ()
     record: PipelineRecord | None = None
 
 
@@ -115,6 +153,15 @@ class Store(Protocol):
 
     def images(self, pipeline_id: str) -> list[ImageRecord]:
         """Return the images, in the order in which they were first saved."""
+
+    def notifications(self, pipeline_id: str, path: str | None = None) -> list[NotificationRecord]:
+        """Return what was to be told about one node or about all, in the order it happened."""
+
+    def last_notification(self, pipeline_id: str) -> int:
+        """Return the number of the newest notification, 0 when there is none."""
+
+    def undelivered(self) -> list[tuple[str, NotificationRecord]]:
+        """Return ``(pipeline id, notification)`` of all that are still to be sent, in order."""
 
     def close(self) -> None:
         """Let go of the store; safe to call twice."""

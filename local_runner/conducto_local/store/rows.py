@@ -8,16 +8,18 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from conducto.model.notifications import DeliveryState, NotificationRecord
 from conducto.model.records import AttemptRecord, NodeChange, NodeState
 from conducto.model.states import Cause, NodeType, State
+from conducto_local.store.port import ChangeRow, NodeRow
 
 Row = tuple[Any, ...]
 
-PUT_NODE = """INSERT INTO nodes VALUES (?,?,?,?,?,?,?,?,?,?)
+PUT_NODE = """INSERT INTO nodes VALUES (?,?,?,?,?,?,?,?,?,?,?)
     ON CONFLICT DO UPDATE SET state=excluded.state, skipped=excluded.skipped,
     cause=excluded.cause, warning=excluded.warning, attempt=excluded.attempt,
-    tries=excluded.tries, expired=excluded.expired, mem=excluded.mem"""
-GET_NODES = """SELECT path, state, skipped, cause, warning, attempt, tries, expired, mem
+    tries=excluded.tries, expired=excluded.expired, mem=excluded.mem, stop=excluded.stop"""
+GET_NODES = """SELECT path, state, skipped, cause, warning, attempt, tries, expired, mem, stop
     FROM nodes WHERE pipeline=? AND path>? ORDER BY path LIMIT ?"""
 
 # The WHERE is `history.may_replace`; a row that it refuses is missing in the cursor's rowcount.
@@ -54,6 +56,14 @@ GET_CHANGES = """SELECT seq, time, path, type, state, skipped, cause, warning, a
 PUT_TEXT = "INSERT INTO texts VALUES (?, ?, ?)"
 LAST_TEXT = "SELECT coalesce(max(number), 0) FROM texts WHERE pipeline=?"
 
+PUT_NOTIFICATION = """INSERT INTO notifications VALUES (?,?,?,?,?)
+    ON CONFLICT DO UPDATE SET pending=excluded.pending, record=excluded.record"""
+GET_NOTIFICATIONS = """SELECT record FROM notifications WHERE pipeline=?
+    AND (? IS NULL OR path=?) ORDER BY number"""
+GET_UNDELIVERED = """SELECT p.id, n.record FROM notifications n
+    JOIN pipelines p ON p.number=n.pipeline WHERE n.pending ORDER BY n.pipeline, n.number"""
+LAST_NOTIFICATION = "SELECT coalesce(max(number), 0) FROM notifications WHERE pipeline=?"
+
 LAST_SEQ = "SELECT coalesce(max(seq), 0) FROM changes WHERE pipeline=?"
 
 _NODE_FIELDS = (
@@ -66,6 +76,7 @@ _NODE_FIELDS = (
     "tries",
     "expired",
     "mem",
+    "order",
 )
 
 # sqlite3 binds a plain str several times faster than a subclass such as a StrEnum.
@@ -74,7 +85,7 @@ _CAUSES: dict[Cause | None, str | None] = {None: None, **{cause: cause.value for
 _TYPES = {kind: kind.value for kind in NodeType}
 
 
-def node_row(pipeline: int, node: NodeState) -> Row:
+def node_row(pipeline: int, node: NodeState | NodeRow) -> Row:
     """Return the parameters of `PUT_NODE`."""
     return (
         pipeline,
@@ -87,6 +98,7 @@ def node_row(pipeline: int, node: NodeState) -> Row:
         node.tries,
         node.expired,
         node.mem,
+        None if node.order is None else node.order.value,
     )
 
 
@@ -163,7 +175,18 @@ def env_of(text: str | None) -> dict[str, str]:
     return env
 
 
-def change_row(pipeline: int, change: NodeChange) -> Row:
+def notification_row(pipeline: int, notification: NotificationRecord) -> Row:
+    """Return the parameters of `PUT_NOTIFICATION`."""
+    return (
+        pipeline,
+        notification.number,
+        notification.path,
+        notification.delivery is DeliveryState.PENDING,
+        notification.model_dump_json(),
+    )
+
+
+def change_row(pipeline: int, change: NodeChange | ChangeRow) -> Row:
     """Return the parameters of `PUT_CHANGE`."""
     return (
         pipeline,

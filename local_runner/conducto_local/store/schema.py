@@ -57,10 +57,18 @@ MIGRATIONS: tuple[Migration, ...] = (
             position INTEGER PRIMARY KEY, pipeline INTEGER NOT NULL, name TEXT NOT NULL,
             record TEXT NOT NULL, UNIQUE (pipeline, name))""",
     ),
+    (
+        "ALTER TABLE nodes ADD COLUMN stop TEXT",
+        """CREATE TABLE notifications (
+            pipeline INTEGER NOT NULL, number INTEGER NOT NULL, path TEXT NOT NULL,
+            pending INTEGER NOT NULL, record TEXT NOT NULL,
+            PRIMARY KEY (pipeline, number)) WITHOUT ROWID""",
+        "CREATE INDEX undelivered ON notifications (pipeline, number) WHERE pending",
+    ),
 )
 
 #: Tables whose rows belong to one pipeline, named by their column ``pipeline``.
-OWNED = ("definitions", "edits", "nodes", "attempts", "texts", "changes", "images")
+OWNED = ("definitions", "edits", "nodes", "attempts", "texts", "changes", "images", "notifications")
 
 
 def schema_version(connection: sqlite3.Connection, path: Path, *, known: int) -> int:

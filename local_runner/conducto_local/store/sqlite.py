@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
+from conducto.model.notifications import NotificationRecord
 from conducto.model.records import (
     AttemptRecord,
     ImageRecord,
@@ -31,7 +32,7 @@ from conducto_local.store.errors import (
 )
 from conducto_local.store.history import check_changes, overwritten, prefix_of
 from conducto_local.store.lock import StoreLock
-from conducto_local.store.port import Turn
+from conducto_local.store.port import ChangeRow, Turn
 from conducto_local.store.schema import MIGRATIONS, OWNED, Migration, migrate, schema_version
 from conducto_local.store.texts import Interner
 
@@ -201,6 +202,22 @@ class SqliteStore:
         )
         return [ImageRecord.model_validate_json(text) for (text,) in found]
 
+    def notifications(self, pipeline_id: str, path: str | None = None) -> list[NotificationRecord]:
+        """Return what was to be told about one node or about all, in the order it happened."""
+        found = self._read(rows.GET_NOTIFICATIONS, pipeline_id, path, path)
+        return [NotificationRecord.model_validate_json(text) for (text,) in found]
+
+    def last_notification(self, pipeline_id: str) -> int:
+        """Return the number of the newest notification, 0 when there is none."""
+        newest: int = self._read(rows.LAST_NOTIFICATION, pipeline_id)[0][0]
+        return newest
+
+    def undelivered(self) -> list[tuple[str, NotificationRecord]]:
+        """Return ``(pipeline id, notification)`` of all that are still to be sent, in order."""
+        with self._turns, _translated(self._path):
+            found = self._connection.execute(rows.GET_UNDELIVERED).fetchall()
+        return [(one, NotificationRecord.model_validate_json(text)) for one, text in found]
+
     def close(self) -> None:
         """Fold the log into the file and let go of it; safe to call twice."""
         with self._turns:
@@ -218,7 +235,7 @@ class SqliteStore:
             )
         if turn.nodes:
             connection.executemany(
-                rows.PUT_NODE, [rows.node_row(number, node) for node in turn.nodes]
+                rows.PUT_NODE, (rows.node_row(number, node) for node in turn.nodes)
             )
         if turn.attempts:
             self._put_attempts(connection, pipeline_id, number, turn.attempts)
@@ -229,6 +246,11 @@ class SqliteStore:
                 "INSERT INTO images (pipeline, name, record) VALUES (?, ?, ?) "
                 "ON CONFLICT DO UPDATE SET record=excluded.record",
                 (number, image.name, image.model_dump_json()),
+            )
+        if turn.notifications:
+            connection.executemany(
+                rows.PUT_NOTIFICATION,
+                [rows.notification_row(number, each) for each in turn.notifications],
             )
         if turn.record is not None:
             _put_record(connection, pipeline_id, number, turn.record)
@@ -347,11 +369,14 @@ def _put_generated(
 
 
 def _put_changes(
-    connection: sqlite3.Connection, pipeline_id: str, number: int, changes: Sequence[NodeChange]
+    connection: sqlite3.Connection,
+    pipeline_id: str,
+    number: int,
+    changes: Sequence[NodeChange | ChangeRow],
 ) -> None:
     (newest,) = connection.execute(rows.LAST_SEQ, (number,)).fetchone()
     check_changes(pipeline_id, newest, changes)
-    connection.executemany(rows.PUT_CHANGE, [rows.change_row(number, each) for each in changes])
+    connection.executemany(rows.PUT_CHANGE, (rows.change_row(number, each) for each in changes))
 
 
 def _put_record(

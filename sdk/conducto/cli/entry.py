@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 _WRONG = 2
 _NOT_FOUND = 127
 _OLDEST_HOST = (3, 11)
+#: What the wheel for images leaves out (`conducto.images.wheel.HOST_ONLY`).
+_HOST_MODULES = ("conducto.cli.host", "conducto.cli.host.commands")
+#: `conducto.cli.serialised.COMMANDS`, which run inside containers as well.
+_OF_TREES = ("build", "validate-serialization")
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
@@ -40,6 +44,10 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         return _run_node(words)
     if first and not first.startswith("-") and os.path.isfile(first):
         return run_file(first, words[1:])
+    if first in _OF_TREES:
+        from conducto.cli import serialised
+
+        return serialised.run(first, words[1:])
     return _host(words)
 
 
@@ -108,6 +116,15 @@ def _host(words: List[str]) -> int:
             file=sys.stderr,
         )
         return _WRONG
-    from conducto.cli.commands import main as commands
-
+    try:
+        from conducto.cli.host.commands import main as commands
+    except ModuleNotFoundError as error:
+        if error.name not in _HOST_MODULES:
+            raise
+        print(
+            "conducto: the commands for the host are not part of what is installed in images; "
+            "here 'conducto FILE.py [METHOD ...]' works",
+            file=sys.stderr,
+        )
+        return _WRONG
     return int(commands(words))

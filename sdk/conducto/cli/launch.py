@@ -27,7 +27,7 @@ def launch_local(root: Node, options: LaunchOptions) -> int:
             file=sys.stderr,
         )
         return _USAGE
-    from conducto.cli.local_launch import launch  # noqa: PLC0415 - needs Python 3.11
+    from conducto.cli.host.local_launch import launch  # noqa: PLC0415 - needs Python 3.11
 
     return launch(root, options)
 

@@ -7,11 +7,12 @@
 from conducto.client.client import Client
 from conducto.client.errors import AgentUnreachableError, ApiError, ClientError
 from conducto.client.http import Endpoint, HttpTransport
-from conducto.client.transport import Reply, StreamLostError, Transport
+from conducto.client.transport import Body, Reply, StreamLostError, Transport
 
 __all__ = [
     "AgentUnreachableError",
     "ApiError",
+    "Body",
     "Client",
     "ClientError",
     "Endpoint",

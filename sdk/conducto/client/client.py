@@ -3,14 +3,25 @@
 import time
 from collections.abc import Iterator, Sequence
 from types import TracebackType
-from typing import Literal, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 from urllib.parse import quote
+from uuid import uuid4
 
 from pydantic import ValidationError
 
 from conducto.client.errors import AgentUnreachableError, ApiError
-from conducto.client.transport import Reply, StreamLostError, Transport
-from conducto.model import calls
+from conducto.client.transport import Body, Reply, StreamLostError, Transport
+from conducto.model import calls, params
+from conducto.model.answers import (
+    DataEntry,
+    DataList,
+    Deleted,
+    ImageLog,
+    Login,
+    LogLines,
+    LogMatches,
+    PipelineList,
+)
 from conducto.model.api import (
     AgentStatus,
     ControlRequest,
@@ -26,7 +37,9 @@ from conducto.model.api import (
 from conducto.model.base import Record
 from conducto.model.calls import API_ROOT, AnyOperation, Operation
 from conducto.model.debug import DebugPlan, DebugRequest
-from conducto.model.records import AttemptRecord
+from conducto.model.gc_calls import GcReport, GcRequest
+from conducto.model.node_detail import NodeDetail
+from conducto.model.records import AttemptRecord, ImageRecord
 from conducto.model.secret_calls import DeleteSecrets, PutSecrets, SecretList
 
 P = TypeVar("P", bound=Record)
@@ -35,6 +48,11 @@ R = TypeVar("R", bound=Record)
 
 RESUME_DELAYS = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0)
 _OK = 200
+_PARTIAL = 206
+_RANGE_NOT_SATISFIABLE = 416
+#: Bytes of a download that are held in memory.
+PIECE = 4 << 20
+_OCTETS = {"Content-Type": "application/octet-stream"}
 
 
 class Client:
@@ -72,36 +90,68 @@ class Client:
 
     def launch(self, request: LaunchRequest) -> PipelineSummary:
         """Hand in a tree; returns the new pipeline."""
-        return self.call(calls.LAUNCH, calls.NoParams(), request)
+        return self.call(calls.LAUNCH, params.NoParams(), request)
 
-    def list(self) -> tuple[PipelineSummary, ...]:
-        """Every pipeline that is not archived, the newest first."""
-        return self.call(calls.LIST, calls.NoParams()).pipelines
+    def list(self, **filters: Any) -> tuple[PipelineSummary, ...]:
+        """Every pipeline that matches, the newest first; without filters, all but archived ones.
+
+        Args:
+            filters: Fields of `conducto.model.params.ListParams`.
+        """
+        found: list[PipelineSummary] = []
+        query = params.ListParams(**filters)
+        while True:
+            page = self.list_page(query)
+            found += page.pipelines
+            if page.next is None:
+                return tuple(found)
+            query = query.model_copy(update={"after": page.next})
+
+    def list_page(self, query: params.ListParams) -> PipelineList:
+        """One page of the pipelines that match."""
+        return self.call(calls.LIST, query)
 
     def get(self, pipeline_id: str) -> PipelineSummary:
         """One pipeline; an unambiguous beginning of its id is enough."""
-        return self.call(calls.GET, calls.PipelineParams(id=pipeline_id))
+        return self.call(calls.GET, params.PipelineParams(id=pipeline_id))
 
-    def tree(self, pipeline_id: str, *, root: str = "/") -> Iterator[NodeView]:
-        """Yield the nodes of a subtree, parents before children, page by page."""
-        after = None
+    def definition(self, pipeline_id: str) -> LaunchRequest:
+        """A pipeline as it was launched; `launch` makes another one of it."""
+        return self.call(calls.DEFINITION, params.PipelineParams(id=pipeline_id))
+
+    def tree(self, pipeline_id: str, *, root: str = "/", **options: Any) -> Iterator[NodeView]:
+        """Yield the nodes of a subtree, parents before children, page by page.
+
+        Args:
+            pipeline_id: Which pipeline.
+            root: Path of the subtree's root.
+            options: Further fields of `conducto.model.params.TreeParams`.
+        """
+        query = params.TreeParams(id=pipeline_id, root=root, **options)
         while True:
-            page = self.tree_page(pipeline_id, root=root, after=after)
+            page = self.nodes(query)
             yield from page.nodes
             if page.next is None:
                 return
-            after = page.next
+            query = query.model_copy(update={"after": page.next})
 
     def tree_page(
         self, pipeline_id: str, *, root: str = "/", after: str | None = None, limit: int = 1000
     ) -> TreePage:
         """One page of a subtree; its ``seq`` is the cursor to go on with in `events`."""
-        params = calls.TreeParams(id=pipeline_id, root=root, after=after, limit=limit)
-        return self.call(calls.TREE, params)
+        return self.nodes(params.TreeParams(id=pipeline_id, root=root, after=after, limit=limit))
+
+    def nodes(self, query: params.TreeParams) -> TreePage:
+        """One page of a subtree, or of what a search in it finds."""
+        return self.call(calls.TREE, query)
+
+    def node(self, pipeline_id: str, path: str) -> NodeDetail:
+        """Everything about one node."""
+        return self.call(calls.NODE, params.NodeParams(id=pipeline_id, path=path))
 
     def attempts(self, pipeline_id: str, path: str) -> tuple[AttemptRecord, ...]:
         """Every attempt of a node, the first one first."""
-        return self.call(calls.ATTEMPTS, calls.NodeParams(id=pipeline_id, path=path)).attempts
+        return self.call(calls.ATTEMPTS, params.NodeParams(id=pipeline_id, path=path)).attempts
 
     def log(
         self,
@@ -112,44 +162,126 @@ class Client:
         stream: Literal["stdout", "stderr"] = "stdout",
         offset: int = 0,
         limit: int = 1 << 20,
+        wait: float = 0.0,
     ) -> LogChunk:
-        """A piece of an output stream; a negative ``offset`` counts from the end."""
-        params = calls.LogParams(
-            id=pipeline_id, path=path, attempt=attempt, stream=stream, offset=offset, limit=limit
+        """A piece of an output stream; a negative ``offset`` counts from the end.
+
+        To follow it, ask with ``wait`` from the end of the last piece until ``complete``.
+        """
+        query = params.LogParams(
+            id=pipeline_id,
+            path=path,
+            attempt=attempt,
+            stream=stream,
+            offset=offset,
+            limit=limit,
+            wait=wait,
         )
-        return self.call(calls.LOG, params)
+        return self.call(calls.LOG, query)
+
+    def log_lines(self, query: params.LogLinesParams) -> LogLines:
+        """Some lines of an output stream."""
+        return self.call(calls.LOG_LINES, query)
+
+    def search_log(self, query: params.LogSearchParams) -> LogMatches:
+        """Lines of an output stream that hold what is looked for."""
+        return self.call(calls.LOG_SEARCH, query)
+
+    def download_log(self, query: params.LogFileParams) -> Iterator[bytes]:
+        """Yield an output stream as it is now, piece by piece."""
+        return self._download(calls.LOG_FILE, query)
+
+    def images(self, pipeline_id: str) -> tuple[ImageRecord, ...]:
+        """The images of a pipeline and how their builds stand."""
+        return self.call(calls.IMAGES, params.PipelineParams(id=pipeline_id)).images
 
     def image_log(self, pipeline_id: str, image: str) -> str:
         """What the build of an image printed so far."""
-        return self.call(calls.IMAGE_LOG, calls.ImageParams(id=pipeline_id, image=image)).text
+        query, text = params.ImageLogParams(id=pipeline_id, image=image), ""
+        while True:
+            piece = self.image_log_page(query)
+            text += piece.text
+            if piece.next >= piece.size or piece.next == piece.offset:
+                return text
+            query = query.model_copy(update={"offset": piece.next})
+
+    def image_log_page(self, query: params.ImageLogParams) -> ImageLog:
+        """A piece of what the build of an image printed; like `log`."""
+        return self.call(calls.IMAGE_LOG, query)
+
+    def data(
+        self, pipeline_id: str | None, name: str = "", *, limit: int = params.MAX_DATA_PAGE
+    ) -> Iterator[DataEntry]:
+        """Yield the entries of a directory of a pipeline's data; None is the user's data."""
+        query = params.ListUserDataParams(name=name, limit=limit)
+        while True:
+            page = self.data_page(pipeline_id, query)
+            yield from page.entries
+            if page.next is None:
+                return
+            query = query.model_copy(update={"after": page.next})
+
+    def data_page(self, pipeline_id: str | None, query: params.ListUserDataParams) -> DataList:
+        """One page of a directory of data."""
+        if pipeline_id is None:
+            return self.call(calls.USER_DATA, query)
+        return self.call(calls.DATA, params.ListDataParams(id=pipeline_id, **dict(query)))
+
+    def read_data(self, pipeline_id: str | None, name: str) -> Iterator[bytes]:
+        """Yield the content of a data file, piece by piece; None is the user's data."""
+        if pipeline_id is None:
+            return self._download(calls.USER_DATA_FILE, params.UserDataParams(name=name))
+        return self._download(calls.DATA_FILE, params.DataParams(id=pipeline_id, name=name))
+
+    def write_data(self, pipeline_id: str | None, name: str, content: Body) -> DataEntry:
+        """Put a data file; it appears once it is whole. None is the user's data."""
+        if pipeline_id is None:
+            query = params.UserDataParams(name=name)
+            return self._answer(calls.PUT_USER_DATA, query, content, _OCTETS)
+        pipeline_query = params.DataParams(id=pipeline_id, name=name)
+        return self._answer(calls.PUT_DATA, pipeline_query, content, _OCTETS)
+
+    def delete_data(self, pipeline_id: str | None, name: str) -> Deleted:
+        """Delete a data file, or a directory with what is in it; None is the user's data."""
+        if pipeline_id is None:
+            return self.call(calls.DELETE_USER_DATA, params.UserDataParams(name=name))
+        return self.call(calls.DELETE_DATA, params.DataParams(id=pipeline_id, name=name))
 
     def control(self, pipeline_id: str, request: ControlRequest) -> ControlResult:
         """Order something on a set of nodes, all or nothing."""
-        return self.call(calls.CONTROL, calls.PipelineParams(id=pipeline_id), request)
+        return self.call(calls.CONTROL, params.PipelineParams(id=pipeline_id), request)
 
     def secrets(self) -> SecretList:
         """Every secret, without values."""
-        return self.call(calls.SECRETS, calls.NoParams())
+        return self.call(calls.SECRETS, params.NoParams())
 
     def put_secrets(self, request: PutSecrets) -> SecretList:
         """Store secrets over those of the same name, all or nothing."""
-        return self.call(calls.PUT_SECRETS, calls.NoParams(), request)
+        return self.call(calls.PUT_SECRETS, params.NoParams(), request)
 
     def delete_secrets(self, request: DeleteSecrets) -> SecretList:
         """Delete secrets; the answer's ``changed`` are those that were there."""
-        return self.call(calls.DELETE_SECRETS, calls.NoParams(), request)
+        return self.call(calls.DELETE_SECRETS, params.NoParams(), request)
 
     def debug(self, pipeline_id: str, request: DebugRequest) -> DebugPlan:
         """What a debug shell for an attempt needs, secrets included."""
-        return self.call(calls.DEBUG, calls.PipelineParams(id=pipeline_id), request)
+        return self.call(calls.DEBUG, params.PipelineParams(id=pipeline_id), request)
 
     def status(self) -> AgentStatus:
         """The process that answers."""
-        return self.call(calls.AGENT_STATUS, calls.NoParams())
+        return self.call(calls.AGENT_STATUS, params.NoParams())
 
     def stop_agent(self, *, if_idle: bool = False) -> int:
         """Ask the agent to stop; returns its pid, which is gone a little later."""
-        return self.call(calls.STOP_AGENT, calls.StopParams(if_idle=if_idle)).pid
+        return self.call(calls.STOP_AGENT, params.StopParams(if_idle=if_idle)).pid
+
+    def gc(self, *, dry_run: bool = False) -> GcReport:
+        """Free what no live pipeline of this machine needs, or say what that would be."""
+        return self.call(calls.GC, params.NoParams(), GcRequest(dry_run=dry_run))
+
+    def login(self) -> Login:
+        """Make an address that opens the web app once, with the rights of this client."""
+        return self.call(calls.LOGIN, params.NoParams())
 
     def events(self, pipeline_id: str, cursor: int = 0) -> Iterator[EventBatch]:
         """Yield the changes after ``cursor``, then live ones, without loss or repetition.
@@ -162,9 +294,9 @@ class Client:
         """
         failures = 0
         while True:
-            params = calls.EventParams(id=pipeline_id, cursor=cursor)
+            query = params.EventParams(id=pipeline_id, cursor=cursor)
             try:
-                for frame in self._transport.stream(*_address(calls.EVENTS, params)):
+                for frame in self._transport.stream(*_address(calls.EVENTS, query)):
                     batch = EventBatch.model_validate_json(frame)
                     failures = 0
                     if batch.changes:
@@ -179,20 +311,48 @@ class Client:
                 time.sleep(self._resume_delays[failures])
                 failures += 1
 
-    def call(self, operation: Operation[P, B, R], params: P, body: Record | None = None) -> R:
+    def call(self, operation: Operation[P, B, R], query: P, body: Record | None = None) -> R:
         """Carry out any operation of `conducto.model.calls`; the other methods are made of it."""
-        path, query = _address(operation, params)
         # What was not given stays out: of `Changes`, only fields that are given change anything.
         data = None if body is None else body.model_dump_json(exclude_unset=True).encode()
         if data is not None and len(data) > operation.max_body:
             raise ApiError(_too_large(operation, len(data)))
-        reply = self._transport.request(operation.method, path, query, data)
+        key = {calls.IDEMPOTENCY_KEY: uuid4().hex} if operation.remembered else None
+        return self._answer(operation, query, data, key)
+
+    def _answer(
+        self,
+        operation: Operation[P, B, R],
+        query: P,
+        body: Body | None,
+        headers: dict[str, str] | None,
+    ) -> R:
+        path, values = _address(operation, query)
+        reply = self._transport.request(operation.method, path, values, body, headers)
         if reply.status != _OK:
             raise ApiError(problem_in(reply))
         try:
             return operation.response.model_validate_json(reply.body)
         except ValidationError as error:
             raise ApiError(_foreign_answer(operation.name, reply)) from error
+
+    def _download(self, operation: AnyOperation, query: Record) -> Iterator[bytes]:
+        path, values = _address(operation, query)
+        offset, version = 0, None
+        while True:
+            headers = {"Range": f"bytes={offset}-{offset + PIECE - 1}"}
+            reply = self._transport.request(operation.method, path, values, None, headers)
+            if reply.status == _RANGE_NOT_SATISFIABLE and offset == _size_in(reply):
+                return  # it is empty
+            if reply.status not in (_OK, _PARTIAL):
+                raise ApiError(problem_in(reply))
+            if version not in (None, reply.headers.get("etag")):
+                raise ApiError(_changed(operation))
+            version = reply.headers.get("etag")
+            yield reply.body
+            offset += len(reply.body)
+            if reply.status == _OK or offset >= _size_in(reply):
+                return
 
 
 def problem_in(reply: Reply) -> Problem:
@@ -201,6 +361,21 @@ def problem_in(reply: Reply) -> Problem:
         return Problem.model_validate_json(reply.body)
     except ValidationError:
         return _foreign_answer("the request", reply)
+
+
+def _size_in(reply: Reply) -> int:
+    """Return the size of the whole content, -1 where the answer does not say."""
+    size = reply.headers.get("content-range", "").rpartition("/")[2]
+    return int(size) if size.isdecimal() else -1
+
+
+def _changed(operation: AnyOperation) -> Problem:
+    return Problem(
+        title="changed",
+        status=409,
+        detail=f"{operation.name}: the file became another one while it was read",
+        remedy="read it again",
+    )
 
 
 def _too_large(operation: AnyOperation, size: int) -> Problem:
@@ -221,12 +396,12 @@ def _foreign_answer(what: str, reply: Reply) -> Problem:
     )
 
 
-def _address(operation: AnyOperation, params: Record) -> tuple[str, dict[str, str]]:
+def _address(operation: AnyOperation, query: Record) -> tuple[str, dict[str, str]]:
     """Return the path and the query; defaults are left out of the query."""
-    in_path, query = {}, {}
-    for name, value in params.model_dump(mode="json", exclude_defaults=True).items():
+    in_path, values = {}, {}
+    for name, value in query.model_dump(mode="json", exclude_defaults=True).items():
         if f"{{{name}}}" in operation.path:
             in_path[name] = quote(value, safe="")
         else:
-            query[name] = value if isinstance(value, str) else str(value).lower()
-    return f"{API_ROOT}{operation.path.format_map(in_path)}", query
+            values[name] = value if isinstance(value, str) else str(value).lower()
+    return f"{API_ROOT}{operation.path.format_map(in_path)}", values

@@ -8,10 +8,13 @@ from dataclasses import dataclass, field
 from urllib.parse import urlencode, urlsplit
 
 from conducto.client.errors import AgentUnreachableError
-from conducto.client.transport import Reply, StreamLostError
+from conducto.client.transport import Body, Reply, StreamLostError
+from conducto.model.calls import IDEMPOTENCY_KEY
 
 TIMEOUT = 60.0
 _SAFE_METHODS = frozenset({"GET"})
+#: One that was lost, one to where the server no longer is, one to where it is now.
+_TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,14 @@ class Endpoint:
 
     url: str
     token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Message:
+    method: str
+    target: str
+    body: Body | None
+    headers: Mapping[str, str]
 
 
 class HttpTransport:
@@ -49,38 +60,48 @@ class HttpTransport:
         self._connection: http.client.HTTPConnection | None = None
 
     def request(
-        self, method: str, path: str, query: Mapping[str, str], body: bytes | None
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: Body | None,
+        headers: Mapping[str, str] | None = None,
     ) -> Reply:
         """Send one request and return the answer.
 
-        A connection that the server has closed meanwhile is noticed before anything is sent, so
-        that no order goes out twice; only a GET is sent again after a failure in between.
+        A connection that the server has closed meanwhile is noticed before anything is sent. After
+        a failure in between nobody knows what was done: what changes nothing is sent again, and
+        so is what carries an idempotency key, under which the server does it once.
         """
         target = f"{path}?{urlencode(query)}" if query else path
+        message = _Message(method, target, body, {} if headers is None else headers)
+        for _ in range(_TRIES - 1):
+            try:
+                return self._exchange(message)
+            except (OSError, http.client.HTTPException) as error:
+                self.close()
+                if not self._may_go_again(message, error):
+                    raise self._unreachable(error) from error
         try:
-            return self._exchange(method, target, body)
+            return self._exchange(message)
         except (OSError, http.client.HTTPException) as error:
             self.close()
-            refused = isinstance(error, ConnectionRefusedError)
-            if (refused and self._refresh()) or (not refused and method in _SAFE_METHODS):
-                return self._last_try(method, target, body)
             raise self._unreachable(error) from error
 
-    def _last_try(self, method: str, target: str, body: bytes | None) -> Reply:
-        try:
-            return self._exchange(method, target, body)
-        except (OSError, http.client.HTTPException) as error:
-            self.close()
-            raise self._unreachable(error) from error
+    def _may_go_again(self, message: "_Message", error: Exception) -> bool:
+        if isinstance(error, ConnectionRefusedError):
+            return self._refresh()
+        return message.method in _SAFE_METHODS or IDEMPOTENCY_KEY in message.headers
 
-    def _exchange(self, method: str, target: str, body: bytes | None) -> Reply:
+    def _exchange(self, message: "_Message") -> Reply:
         connection = self._connected()
-        headers = {"Authorization": f"Bearer {self._endpoint.token}"}
-        if body is not None:
-            headers["Content-Type"] = "application/json"
-        connection.request(method, target, body, headers)
+        headers = {"Authorization": f"Bearer {self._endpoint.token}", **message.headers}
+        if message.body is not None:
+            headers.setdefault("Content-Type", "application/json")
+        connection.request(message.method, message.target, message.body, headers)
         response = connection.getresponse()
-        return Reply(response.status, response.read())
+        received = {name.lower(): value for name, value in response.getheaders()}
+        return Reply(response.status, response.read(), received)
 
     def _connected(self) -> http.client.HTTPConnection:
         if self._connection is not None and self._connection.sock is not None:

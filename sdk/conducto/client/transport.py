@@ -1,8 +1,11 @@
 """What the client asks of the way to a server."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
+
+#: A body as a whole, or in pieces that are sent as they come.
+Body = bytes | Iterable[bytes]
 
 
 class StreamLostError(Exception):
@@ -11,17 +14,27 @@ class StreamLostError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer as it came."""
+    """An answer as it came.
+
+    Attributes:
+        headers: Names in lower case.
+    """
 
     status: int
     body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class Transport(Protocol):
     """A way to a server. `conducto.testing.transport` ships one without a network."""
 
     def request(
-        self, method: str, path: str, query: Mapping[str, str], body: bytes | None
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: Body | None,
+        headers: Mapping[str, str] | None = None,
     ) -> Reply:
         """Return the answer to a request; ``path`` is percent-encoded.
 

@@ -16,11 +16,13 @@ from pathlib import Path
 import conducto
 
 #: Parts that stay on the host: they need other packages or a newer Python.
-HOST_ONLY = ("client", "images", "semantics", "service", "testing")
+HOST_ONLY = ("cli/host", "client", "images", "semantics", "service", "testing")
 #: The only modules of the contract that need nothing else.
 PLAIN_MODEL = ("__init__.py", "fields.py", "secret_rules.py")
 
-ENTRY_POINTS = {
+#: ``{command: its function}``. Shipped as plain scripts: what pip would write for an entry point
+#: imports `re`, which is a fifth of the time that a small native function takes.
+SCRIPTS = {
     "conducto": "conducto.cli.entry:main",
     "conducto-data-pipeline": "conducto.cli.data_tools:pipeline",
     "conducto-data-user": "conducto.cli.data_tools:user",
@@ -67,7 +69,7 @@ def _belongs(path: Path) -> bool:
         return False
     if path.parts[0] == "model":
         return path.name in PLAIN_MODEL
-    return path.parts[0] not in HOST_ONLY
+    return not any(path.is_relative_to(part) for part in HOST_ONLY)
 
 
 def build_wheel(files: Mapping[str, bytes], version: str) -> tuple[str, bytes]:
@@ -77,7 +79,10 @@ def build_wheel(files: Mapping[str, bytes], version: str) -> tuple[str, bytes]:
         **files,
         f"{info}/METADATA": _metadata(version).encode(),
         f"{info}/WHEEL": _wheel_tags().encode(),
-        f"{info}/entry_points.txt": _entry_points().encode(),
+        **{
+            f"conducto-{version}.data/scripts/{name}": _script(target).encode()
+            for name, target in sorted(SCRIPTS.items())
+        },
     }
     record = "".join(_record_line(name, content) for name, content in contents.items())
     contents[f"{info}/RECORD"] = f"{record}{info}/RECORD,,\n".encode()
@@ -85,7 +90,8 @@ def build_wheel(files: Mapping[str, bytes], version: str) -> tuple[str, bytes]:
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in contents.items():
             entry = zipfile.ZipInfo(name, _EPOCH)
-            entry.external_attr = 0o100644 << 16
+            mode = 0o100755 if ".data/scripts/" in name else 0o100644
+            entry.external_attr = mode << 16
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.create_system = 3  # Unix, also where it is made on another system
             archive.writestr(entry, content)
@@ -112,6 +118,7 @@ def _wheel_tags() -> str:
     return "Wheel-Version: 1.0\nGenerator: conducto\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 
 
-def _entry_points() -> str:
-    lines = (f"{name} = {target}\n" for name, target in sorted(ENTRY_POINTS.items()))
-    return "[console_scripts]\n" + "".join(lines)
+def _script(target: str) -> str:
+    """Return a script that calls ``module:function``; installers write the interpreter's path."""
+    module, _, function = target.partition(":")
+    return f"#!python\nimport sys\nfrom {module} import {function}\n\nsys.exit({function}())\n"

@@ -1,18 +1,40 @@
-"""Slack, through a server that holds the workspace's permission."""
+"""Slack: messages by a bot whose token is the secret ``SLACK_TOKEN``."""
 
 from __future__ import annotations
 
-from conducto.api.errors import NotAvailableError
+import os
+from urllib.parse import urlencode
+
 from conducto.api.remote import threaded
+from conducto.integrations.web import DeliveryError, get_json, post_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
+#: Where Slack's Web API is, unless ``CONDUCTO_SLACK_URL`` says otherwise.
+URL = "https://slack.com/api"
+TOKEN = "SLACK_TOKEN"  # noqa: S105 (the name of the secret)
+#: Errors after which the same message may well go through.
+_LATER = {"ratelimited", "internal_error", "fatal_error", "service_unavailable", "request_timeout"}
+_REMEDIES = {
+    "not_in_channel": "invite the bot to the channel",
+    "channel_not_found": "check the name, and invite the bot to the channel if it is private",
+    "invalid_auth": f"set the secret {TOKEN} anew: conducto secrets set {TOKEN}",
+    "missing_scope": "give the bot the scope chat:write (and users:read.email for addresses)",
+}
+
 
 class Slack:
-    """Sends messages."""
+    """Sends messages.
+
+    Args:
+        url: Where Slack's Web API is; None looks at ``CONDUCTO_SLACK_URL``.
+    """
+
+    def __init__(self, url: str | None = None) -> None:
+        self._url = (url or os.environ.get("CONDUCTO_SLACK_URL") or URL).rstrip("/")
 
     def message(
         self,
@@ -25,25 +47,57 @@ class Slack:
         """Send a message and return what identifies it, for ``thread_info`` of an answer.
 
         Args:
-            recipient: Channel (``#name``) or user (``@name`` or an e-mail address).
+            recipient: Channel (``#name`` or its id) or user (``@name`` or an e-mail address).
             text: Plain text; also what a notification shows if there are blocks.
             blocks: Slack's layout blocks.
-            thread_info: The message that this one answers.
-            token: Account at the server; the default is the profile's.
+            thread_info: The message that this one answers, as this method returned it.
+            token: The bot's token; the default is the variable ``SLACK_TOKEN``, which a node has
+                when there is a secret of that name.
+
+        Returns:
+            ``{"channel": id, "ts": its time}``.
 
         Raises:
             ValueError: There is no recipient, or neither text nor blocks.
-            NotAvailableError: Always else, in this version.
+            DeliveryError: There is no token, or Slack did not accept the message.
         """
-        del thread_info, token
         if not _is_text(recipient):
             raise ValueError(f"a Slack message needs a recipient, got {recipient!r}")
         if text is None and blocks is None:
             raise ValueError(f"the Slack message for {recipient} has neither text nor blocks")
-        raise NotAvailableError(
-            "Sending to Slack",
-            "Until then post to one of Slack's incoming web hooks from an Exec.",
-        )
+        chosen = token or os.environ.get(TOKEN)
+        if not chosen:
+            raise DeliveryError(
+                f"no Slack token is known; store the bot's: conducto secrets set {TOKEN}"
+            )
+        body: dict[str, Any] = {"channel": self._channel(recipient, chosen), "text": text or ""}
+        if blocks is not None:
+            body["blocks"] = list(blocks)
+        if thread_info is not None and thread_info.get("ts"):
+            body["thread_ts"] = thread_info["ts"]
+        answer = _accepted(recipient, post_json(f"{self._url}/chat.postMessage", body, chosen))
+        return {"channel": answer.get("channel"), "ts": answer.get("ts")}
+
+    def _channel(self, recipient: str, token: str) -> str:
+        """Return what a message is posted to; a person's address is looked up."""
+        if "@" not in recipient[1:]:
+            return recipient
+        query = urlencode({"email": recipient})
+        url = f"{self._url}/users.lookupByEmail?{query}"
+        found = _accepted(recipient, get_json(url, token)).get("user")
+        identity = found.get("id") if isinstance(found, dict) else None
+        if not isinstance(identity, str):
+            raise DeliveryError(f"Slack knows no user {recipient!r}")
+        return identity
+
+
+def _accepted(recipient: str, answer: dict[str, Any]) -> dict[str, Any]:
+    if answer.get("ok") is True:
+        return answer
+    said = str(answer.get("error", "no answer of Slack's"))
+    remedy = _REMEDIES.get(said)
+    text = f"Slack refuses the message for {recipient}: {said}" + (f"; {remedy}" if remedy else "")
+    raise DeliveryError(text, temporary=said in _LATER)
 
 
 def _is_text(value: object) -> bool:

@@ -4,6 +4,7 @@ from enum import StrEnum
 from typing import Any, Literal
 
 from conducto.model.base import Record
+from conducto.model.notifications import NotificationRecord
 from conducto.model.records import (
     AttemptRecord,
     Counts,
@@ -59,7 +60,10 @@ class NodeView(Record):
     """A node for a reader: what it is, how it stands, and its attempts.
 
     Attributes:
+        children: How many it has directly below it.
         waits_for: Why a pending or queued node does not run, as a sentence.
+        attempts: All of them, or those that were asked for.
+        notifications: What its callbacks told others, and whether it has reached them.
     """
 
     path: str
@@ -77,8 +81,10 @@ class NodeView(Record):
     mem: float | None = None
     max_time: float | None = None
     counts: Counts | None = None
+    children: int = 0
     waits_for: str | None = None
     attempts: tuple[AttemptRecord, ...] = ()
+    notifications: tuple[NotificationRecord, ...] = ()
 
 
 class TreePage(Record):

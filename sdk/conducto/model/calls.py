@@ -1,15 +1,26 @@
 """The calls of the API: where each one lives, what it takes and what it answers.
 
 The client and the service both read this table, so that neither repeats a path, a parameter or
-a limit of the other. Node paths travel in the query string, because a node's name may hold
-anything but "/".
+a limit of the other. What the calls take is in `conducto.model.params`.
 """
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Any, Generic, TypeVar
 
-from pydantic import Field
-
+from conducto.model import params as p
+from conducto.model.answers import (
+    AttemptList,
+    DataEntry,
+    DataList,
+    Deleted,
+    ImageList,
+    ImageLog,
+    Login,
+    LogLines,
+    LogMatches,
+    PipelineList,
+    Stopping,
+)
 from conducto.model.api import (
     AgentStatus,
     ControlRequest,
@@ -22,7 +33,8 @@ from conducto.model.api import (
 )
 from conducto.model.base import Record
 from conducto.model.debug import DebugPlan, DebugRequest
-from conducto.model.records import AttemptRecord
+from conducto.model.gc_calls import GcReport, GcRequest
+from conducto.model.node_detail import NodeDetail
 from conducto.model.secret_calls import DeleteSecrets, PutSecrets, SecretList
 
 API_ROOT = "/api/v1"
@@ -30,112 +42,24 @@ MAX_BODY = 1 << 20
 MAX_LAUNCH_BODY = 256 << 20
 #: A megabyte of values, each of its bytes up to six in JSON, and names.
 MAX_SECRETS_BODY = 8 << 20
-#: Most nodes in a `TreePage`, and most bytes in a `LogChunk`.
-MAX_TREE_PAGE = 10_000
-MAX_LOG_CHUNK = 4 << 20
+#: Bytes of a data file that comes in through the API; commands may write larger ones.
+MAX_DATA_FILE = 4 << 30
+#: Levels of arrays and objects in a JSON body.
+MAX_JSON_DEPTH = 200
+#: What a mutation is known by, and how long a key may be; the same one is carried out once.
+IDEMPOTENCY_KEY = "Idempotency-Key"
+MAX_IDEMPOTENCY_KEY = 200
+#: Seconds for which an answer is remembered, and answers that are.
+REMEMBERED_SECONDS = 24 * 3600.0
+REMEMBERED_ANSWERS = 1000
 
 P = TypeVar("P", bound=Record)
 B = TypeVar("B")
 R = TypeVar("R", bound=Record)
 
-PipelineId = Annotated[str, Field(min_length=1, max_length=64)]
 
-
-class NoParams(Record):
-    """Nothing to say."""
-
-
-class PipelineParams(Record):
-    """Which pipeline."""
-
-    id: PipelineId
-
-
-class TreeParams(Record):
-    """Which part of a tree.
-
-    Attributes:
-        root: Path of the subtree's root.
-        after: Path to continue after, from `TreePage.next`.
-        limit: Most nodes to answer.
-    """
-
-    id: PipelineId
-    root: str = "/"
-    after: str | None = None
-    limit: int = Field(default=1000, ge=1, le=MAX_TREE_PAGE)
-
-
-class NodeParams(Record):
-    """Which node."""
-
-    id: PipelineId
-    path: str
-
-
-class LogParams(Record):
-    """Which piece of which output.
-
-    Attributes:
-        attempt: Counted from 1; None is the newest.
-        offset: Bytes from the start; a negative one counts from the end.
-        limit: Most bytes to answer.
-    """
-
-    id: PipelineId
-    path: str
-    attempt: int | None = Field(default=None, ge=1)
-    stream: Literal["stdout", "stderr"] = "stdout"
-    offset: int = 0
-    limit: int = Field(default=1 << 20, ge=1, le=MAX_LOG_CHUNK)
-
-
-class ImageParams(Record):
-    """Which image of a pipeline, by its name."""
-
-    id: PipelineId
-    image: str
-
-
-class EventParams(Record):
-    """Where to go on from: the number of the last change that the reader has."""
-
-    id: PipelineId
-    cursor: int = Field(default=0, ge=0)
-
-
-class StopParams(Record):
-    """How to stop the agent.
-
-    Attributes:
-        if_idle: Refuse when a pipeline runs, or will start by itself.
-    """
-
-    if_idle: bool = False
-
-
-class PipelineList(Record):
-    """Pipelines, the newest first."""
-
-    pipelines: tuple[PipelineSummary, ...]
-
-
-class AttemptList(Record):
-    """Attempts of one node, the first one first."""
-
-    attempts: tuple[AttemptRecord, ...]
-
-
-class ImageLog(Record):
-    """What the build of an image printed so far."""
-
-    text: str
-
-
-class Stopping(Record):
-    """The agent stops; ``pid`` is gone when it has stopped."""
-
-    pid: int
+class Bytes(Record):
+    """Stands for bytes instead of JSON, in an `Operation`."""
 
 
 @dataclass(frozen=True)
@@ -146,10 +70,11 @@ class Operation(Generic[P, B, R]):
         method: The HTTP method; ``WEBSOCKET`` for a stream of JSON frames.
         path: Path template below `API_ROOT`; a field of ``params`` stands in braces, the other
             fields go in the query string.
-        body: Model of the JSON body, or None.
-        response: Model of the JSON answer, or of one frame.
+        body: Model of the JSON body, `Bytes`, or None.
+        response: Model of the JSON answer or of one frame, or `Bytes`.
         max_body: Bytes a body may have.
-        private: The body holds what no error message may quote.
+        private: The body holds what no error message may quote and no file may remember.
+        kept: The answer may be remembered under the caller's idempotency key.
     """
 
     name: str
@@ -160,65 +85,145 @@ class Operation(Generic[P, B, R]):
     response: type[R]
     max_body: int = MAX_BODY
     private: bool = False
+    kept: bool = True
+
+    @property
+    def safe(self) -> bool:
+        """Whether the call changes nothing."""
+        return self.method in ("GET", "WEBSOCKET")
+
+    @property
+    def remembered(self) -> bool:
+        """Whether the call is carried out once for each idempotency key.
+
+        One that is not comes to the same when it is repeated.
+        """
+        return not self.safe and self.kept and self.body is not Bytes
 
 
 AnyOperation = Operation[Any, Any, Any]
 
-LIST = Operation[NoParams, None, PipelineList](
-    "list_pipelines", "GET", "/pipelines", NoParams, None, PipelineList
+LIST = Operation[p.ListParams, None, PipelineList](
+    "list_pipelines", "GET", "/pipelines", p.ListParams, None, PipelineList
 )
-LAUNCH = Operation[NoParams, LaunchRequest, PipelineSummary](
+LAUNCH = Operation[p.NoParams, LaunchRequest, PipelineSummary](
     "launch",
     "POST",
     "/pipelines",
-    NoParams,
+    p.NoParams,
     LaunchRequest,
     PipelineSummary,
     max_body=MAX_LAUNCH_BODY,
 )
-GET = Operation[PipelineParams, None, PipelineSummary](
-    "get_pipeline", "GET", "/pipelines/{id}", PipelineParams, None, PipelineSummary
+GET = Operation[p.PipelineParams, None, PipelineSummary](
+    "get_pipeline", "GET", "/pipelines/{id}", p.PipelineParams, None, PipelineSummary
 )
-TREE = Operation[TreeParams, None, TreePage](
-    "get_tree", "GET", "/pipelines/{id}/tree", TreeParams, None, TreePage
+DEFINITION = Operation[p.PipelineParams, None, LaunchRequest](
+    "get_definition", "GET", "/pipelines/{id}/definition", p.PipelineParams, None, LaunchRequest
 )
-ATTEMPTS = Operation[NodeParams, None, AttemptList](
-    "list_attempts", "GET", "/pipelines/{id}/attempts", NodeParams, None, AttemptList
+TREE = Operation[p.TreeParams, None, TreePage](
+    "get_tree", "GET", "/pipelines/{id}/tree", p.TreeParams, None, TreePage
 )
-LOG = Operation[LogParams, None, LogChunk](
-    "read_log", "GET", "/pipelines/{id}/log", LogParams, None, LogChunk
+NODE = Operation[p.NodeParams, None, NodeDetail](
+    "get_node", "GET", "/pipelines/{id}/node", p.NodeParams, None, NodeDetail
 )
-IMAGE_LOG = Operation[ImageParams, None, ImageLog](
-    "read_image_log", "GET", "/pipelines/{id}/image-log", ImageParams, None, ImageLog
+ATTEMPTS = Operation[p.NodeParams, None, AttemptList](
+    "list_attempts", "GET", "/pipelines/{id}/attempts", p.NodeParams, None, AttemptList
 )
-CONTROL = Operation[PipelineParams, ControlRequest, ControlResult](
-    "control", "POST", "/pipelines/{id}/control", PipelineParams, ControlRequest, ControlResult
+LOG = Operation[p.LogParams, None, LogChunk](
+    "read_log", "GET", "/pipelines/{id}/log", p.LogParams, None, LogChunk
 )
-SECRETS = Operation[NoParams, None, SecretList](
-    "list_secrets", "GET", "/secrets", NoParams, None, SecretList
+LOG_LINES = Operation[p.LogLinesParams, None, LogLines](
+    "read_log_lines", "GET", "/pipelines/{id}/log/lines", p.LogLinesParams, None, LogLines
 )
-PUT_SECRETS = Operation[NoParams, PutSecrets, SecretList](
+LOG_SEARCH = Operation[p.LogSearchParams, None, LogMatches](
+    "search_log", "GET", "/pipelines/{id}/log/search", p.LogSearchParams, None, LogMatches
+)
+LOG_FILE = Operation[p.LogFileParams, None, Bytes](
+    "download_log", "GET", "/pipelines/{id}/log/file", p.LogFileParams, None, Bytes
+)
+IMAGES = Operation[p.PipelineParams, None, ImageList](
+    "list_images", "GET", "/pipelines/{id}/images", p.PipelineParams, None, ImageList
+)
+IMAGE_LOG = Operation[p.ImageLogParams, None, ImageLog](
+    "read_image_log", "GET", "/pipelines/{id}/image-log", p.ImageLogParams, None, ImageLog
+)
+DATA = Operation[p.ListDataParams, None, DataList](
+    "list_data", "GET", "/pipelines/{id}/data", p.ListDataParams, None, DataList
+)
+DATA_FILE = Operation[p.DataParams, None, Bytes](
+    "read_data", "GET", "/pipelines/{id}/data/file", p.DataParams, None, Bytes
+)
+PUT_DATA = Operation[p.DataParams, Bytes, DataEntry](
+    "write_data",
+    "PUT",
+    "/pipelines/{id}/data/file",
+    p.DataParams,
+    Bytes,
+    DataEntry,
+    max_body=MAX_DATA_FILE,
+)
+DELETE_DATA = Operation[p.DataParams, None, Deleted](
+    "delete_data", "DELETE", "/pipelines/{id}/data/file", p.DataParams, None, Deleted
+)
+USER_DATA = Operation[p.ListUserDataParams, None, DataList](
+    "list_user_data", "GET", "/data", p.ListUserDataParams, None, DataList
+)
+USER_DATA_FILE = Operation[p.UserDataParams, None, Bytes](
+    "read_user_data", "GET", "/data/file", p.UserDataParams, None, Bytes
+)
+PUT_USER_DATA = Operation[p.UserDataParams, Bytes, DataEntry](
+    "write_user_data",
+    "PUT",
+    "/data/file",
+    p.UserDataParams,
+    Bytes,
+    DataEntry,
+    max_body=MAX_DATA_FILE,
+)
+DELETE_USER_DATA = Operation[p.UserDataParams, None, Deleted](
+    "delete_user_data", "DELETE", "/data/file", p.UserDataParams, None, Deleted
+)
+CONTROL = Operation[p.PipelineParams, ControlRequest, ControlResult](
+    "control", "POST", "/pipelines/{id}/control", p.PipelineParams, ControlRequest, ControlResult
+)
+SECRETS = Operation[p.NoParams, None, SecretList](
+    "list_secrets", "GET", "/secrets", p.NoParams, None, SecretList
+)
+PUT_SECRETS = Operation[p.NoParams, PutSecrets, SecretList](
     "put_secrets",
     "POST",
     "/secrets",
-    NoParams,
+    p.NoParams,
     PutSecrets,
     SecretList,
     max_body=MAX_SECRETS_BODY,
     private=True,
 )
-DELETE_SECRETS = Operation[NoParams, DeleteSecrets, SecretList](
-    "delete_secrets", "POST", "/secrets/delete", NoParams, DeleteSecrets, SecretList
+DELETE_SECRETS = Operation[p.NoParams, DeleteSecrets, SecretList](
+    "delete_secrets", "POST", "/secrets/delete", p.NoParams, DeleteSecrets, SecretList
 )
-AGENT_STATUS = Operation[NoParams, None, AgentStatus](
-    "get_agent", "GET", "/agent", NoParams, None, AgentStatus
+AGENT_STATUS = Operation[p.NoParams, None, AgentStatus](
+    "get_agent", "GET", "/agent", p.NoParams, None, AgentStatus
 )
-STOP_AGENT = Operation[StopParams, None, Stopping](
-    "stop_agent", "POST", "/agent/stop", StopParams, None, Stopping
+STOP_AGENT = Operation[p.StopParams, None, Stopping](
+    "stop_agent", "POST", "/agent/stop", p.StopParams, None, Stopping
 )
-DEBUG = Operation[PipelineParams, DebugRequest, DebugPlan](
-    "debug", "POST", "/pipelines/{id}/debug", PipelineParams, DebugRequest, DebugPlan
+GC = Operation[p.NoParams, GcRequest, GcReport](
+    "collect_garbage", "POST", "/agent/gc", p.NoParams, GcRequest, GcReport
 )
-EVENTS = Operation[EventParams, None, EventBatch](
-    "events", "WEBSOCKET", "/pipelines/{id}/events", EventParams, None, EventBatch
+LOGIN = Operation[p.NoParams, None, Login](
+    "make_login", "POST", "/agent/login", p.NoParams, None, Login, kept=False
+)
+DEBUG = Operation[p.PipelineParams, DebugRequest, DebugPlan](
+    "debug",
+    "POST",
+    "/pipelines/{id}/debug",
+    p.PipelineParams,
+    DebugRequest,
+    DebugPlan,
+    kept=False,  # it holds secrets, and changes nothing
+)
+EVENTS = Operation[p.EventParams, None, EventBatch](
+    "events", "WEBSOCKET", "/pipelines/{id}/events", p.EventParams, None, EventBatch
 )

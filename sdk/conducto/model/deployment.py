@@ -1,6 +1,7 @@
 """Names of what is deployed, shared by the functions and the infrastructure. Pure."""
 
-from typing import NamedTuple
+from hashlib import sha256
+from typing import Literal, NamedTuple
 
 #: Every activity and state machine begins with it: policies allow ``conducto-*`` and nothing else.
 NAME_PREFIX = "conducto-"
@@ -12,24 +13,36 @@ TTL_ATTRIBUTE = "expires"
 
 
 class Index(NamedTuple):
-    """A secondary index of the table; an item without its keys is not in it."""
+    """A secondary index of the table; an item without its keys is not in it.
+
+    Attributes:
+        projection: What of an item is in it. An index of keys alone costs nothing while the rest
+            of its items changes.
+    """
 
     name: str
     partition_key: str
     sort_key: str
+    projection: Literal["ALL", "KEYS_ONLY"] = "ALL"
 
 
-#: Pipelines of an org, the newest first; pipelines that are not settled, over all orgs.
+#: Pipelines, and tokens, of an org, the newest first.
 BY_ORG = Index("by-org", "org_key", "created_key")
-OPEN = Index("open", "open_key", "open_sort")
+#: Pipelines that must be looked after, over all orgs.
+OPEN = Index("open", "open_key", "open_sort", "KEYS_ONLY")
 INDEXES = (BY_ORG, OPEN)
 
 #: Beginnings of keys in the bucket.
 TREE_PREFIX = "trees/"
 LOG_PREFIX = "logs/"
+#: What belongs into the table and is too large for it.
+STATE_PREFIX = "state/"
 CONTEXT_PREFIX = "contexts/"
 #: What is handed over once, deleted after two days.
 UPLOAD_PREFIX = "uploads/"
+
+#: How keys of tokens begin in the table.
+TOKEN_KEY = "T#"  # noqa: S105  not a secret
 
 #: Minutes a build of an image may take.
 BUILD_MINUTES = 60
@@ -38,6 +51,29 @@ BUILD_MINUTES = 60
 def table_name(stage: str) -> str:
     """Return the name of the table."""
     return f"{NAME_PREFIX}{stage}"
+
+
+def secret_prefix(stage: str) -> str:
+    """Return how the names of an installation's secrets begin."""
+    return f"conducto/{stage}/"
+
+
+def addresses_name(stage: str) -> str:
+    """Return the name of the SSM parameter with the addresses of the APIs."""
+    return f"/conducto/{stage}/addresses"
+
+
+def pipeline_directory(pipeline_id: str) -> str:
+    """Return the directory of the file system that holds a pipeline's data."""
+    return f"/pipelines/{pipeline_id}"
+
+
+def user_directory(org: str, user: str) -> str:
+    """Return the directory of the file system that holds a user's data.
+
+    A hash: names of people are no names of directories, and EFS takes 100 characters.
+    """
+    return f"/users/{sha256(f'{org}/{user}'.encode()).hexdigest()[:40]}"
 
 
 class Variables:
@@ -61,9 +97,12 @@ class Variables:
     #: Registry and repository of pipelines' images.
     IMAGE_REPOSITORY = "CONDUCTO_IMAGE_REPOSITORY"
     BUILD_PROJECT = "CONDUCTO_BUILD_PROJECT"
-    #: URL under which workers reach the API.
+    #: Name of the SSM parameter with the addresses of the APIs, as JSON (`Addresses`): a function
+    #: cannot have them in its environment, since its API is made after it.
+    ADDRESSES = "CONDUCTO_ADDRESSES"
+    #: The emulator's way of saying the same: the URL under which workers reach the API, and the
+    #: endpoint to send frames of WebSockets to.
     API_URL = "CONDUCTO_API_URL"
-    #: Endpoint to send frames of WebSockets to.
     SOCKET_ENDPOINT = "CONDUCTO_SOCKET_ENDPOINT"
     #: Of ten workers, how many may be Spot.
     SPOT_SHARE = "CONDUCTO_SPOT_SHARE"

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Literal
 
 from conducto.model.base import SCHEMA_VERSION, Record
-from conducto.model.states import Cause, NodeType, State
+from conducto.model.states import Cause, NodeType, Order, State
 
 
 class Lifecycle(StrEnum):
@@ -116,6 +116,7 @@ class NodeState(Record):
         tries: Attempts since the node was made or last reset by hand.
         expired: A group whose ``max_time`` ran out.
         mem: Memory in GB that a retry asked for, over the definition's.
+        order: Why a running Exec is being stopped, while it is; who takes over ends it so.
     """
 
     path: str
@@ -127,6 +128,7 @@ class NodeState(Record):
     tries: int = 0
     expired: bool = False
     mem: float | None = None
+    order: Order | None = None
 
 
 class AttemptRecord(Record):

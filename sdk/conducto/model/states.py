@@ -34,6 +34,14 @@ class Cause(StrEnum):
     LAZY = "lazy"
 
 
+class Order(StrEnum):
+    """Why a running Exec is being stopped, while it is."""
+
+    KILL = "kill"
+    EXPIRE = "expire"
+    RESET = "reset"
+
+
 IN_FLIGHT = frozenset({State.QUEUED, State.RUNNING})
 FAILED = frozenset({State.ERROR, State.KILLED})
 FINISHED = FAILED | {State.DONE}

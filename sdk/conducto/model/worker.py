@@ -107,6 +107,8 @@ class ClaimAnswer(Record):
         max_time: Seconds it may run.
         prints_tree: It is a Lazy's Generate: the tree it prints goes into the report.
         again: Seconds.
+        blocked: Nothing of this pool may start now, because a capacity group is full: polling
+            meanwhile is of no use.
     """
 
     verdict: Verdict
@@ -118,6 +120,7 @@ class ClaimAnswer(Record):
     max_time: float | None = None
     prints_tree: bool = False
     again: float = 2.0
+    blocked: bool = False
 
 
 class Pulse(Record):
@@ -176,6 +179,17 @@ class Report(Record):
     tree: str | None = None
     tree_key: str | None = None
     last: bool = False
+
+
+class ReportAnswer(Record):
+    """What to do with the task of a command that ended.
+
+    Attributes:
+        again: It has no answer, because the command is tried again: keep it alive and ask about
+            it anew, with the same claim. Else forget it.
+    """
+
+    again: bool = False
 
 
 class UploadAnswer(Record):

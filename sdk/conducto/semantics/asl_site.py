@@ -1,6 +1,6 @@
 """Names: of nodes inside a state machine, of pools, of state machines and of what is at AWS."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b, sha256
 from string import ascii_letters, digits
@@ -31,12 +31,19 @@ def node_id(path: str) -> str:
     return text
 
 
-def pool_name(spec: NodeSpec) -> str:
-    """Return the name of the pool whose workers run an Exec."""
+def pool_name(spec: NodeSpec, pipeline_id: str = "", groups: Sequence[str] = ()) -> str:
+    """Return the name of the pool whose workers run an Exec, and of its activity.
+
+    Args:
+        spec: The Exec, with the memory that it is to get.
+        pipeline_id: Workers, and the data they see, belong to one pipeline.
+        groups: Paths of the groups above whose ``max_concurrent`` it counts in: a worker that
+            waits for room in one must not keep others of its pool waiting.
+    """
     place = spec.placement
     # One container serves a context, whatever its members ask for.
     fields = () if kind_of(spec.pool) is PoolKind.CONTEXT else _fields(spec)
-    text = repr((spec.pool, place.image, *fields))
+    text = repr((spec.pool, place.image, *fields, pipeline_id, *groups))
     return PREFIX + blake2b(text.encode(), digest_size=6).hexdigest()
 
 
@@ -75,7 +82,11 @@ class Site:
 
     def activity(self, spec: NodeSpec) -> str:
         """Return the ARN of the activity that the workers of an Exec's pool wait for."""
-        return self._arn(f"activity:{pool_name(spec)}")
+        return self.activity_of(pool_name(spec))
+
+    def activity_of(self, pool: str) -> str:
+        """Return the ARN of the activity of a pool."""
+        return self._arn(f"activity:{pool}")
 
     def machine(self, name: str) -> str:
         """Return the ARN of a state machine."""

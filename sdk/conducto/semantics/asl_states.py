@@ -31,11 +31,13 @@ NODE_FAILED: Final = "NodeFailed"
 
 _MARGIN_SECONDS = 300
 _MOST_TRIES = 100
+#: How often Step Functions offers one task whose workers are lost.
+MOST_OFFERS: Final = 3
 # The language's own interpreters differ in what a missed heartbeat is called.
 _RETRY_EXEC = [
     {
         "ErrorEquals": ["States.Timeout", "States.HeartbeatTimeout", WORKER_LOST],
-        "MaxAttempts": 2,
+        "MaxAttempts": MOST_OFFERS - 1,
     }
 ]
 _RETRY_MACHINE = [

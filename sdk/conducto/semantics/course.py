@@ -14,14 +14,14 @@ Nothing here is lost with a reply that never arrives: a task that nobody keeps a
 again, and a claim for what is over is answered at once.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from conducto.model.nodes import NodeSpec
 from conducto.model.states import IN_FLIGHT, Cause, NodeType, State
 from conducto.semantics import events as ev
 from conducto.semantics.asl_site import node_id
-from conducto.semantics.asl_states import NO_TREE
+from conducto.semantics.asl_states import MOST_OFFERS, NO_TREE, WORKER_LOST
 from conducto.semantics.live import Change, LiveGroup, LiveNode, LiveTree
 from conducto.semantics.machine import advance, settled
 from conducto.semantics.residual import Residual, residual
@@ -93,6 +93,9 @@ class Standing:
         held: ``{path: {token: it only waits}}`` of claimed tasks that have no reply.
         planned: Execs that the run's graph comes to, or will be asked for by a generated part.
         met: Those of them that were claimed.
+        joined: Execs that ran already when the run was planned: its graph waits for them.
+        sizes: ``{path: GB}`` of Execs that the run's graph gives more memory than was defined.
+        offers: ``{path: tasks claimed in this run}``; Step Functions gives up after some.
         refused: Nodes that the graph offered although it was not their turn: a bug, if ever.
     """
 
@@ -101,6 +104,9 @@ class Standing:
     held: dict[str, dict[str, bool]] = field(default_factory=dict)
     planned: set[str] = field(default_factory=set)
     met: set[str] = field(default_factory=set)
+    joined: set[str] = field(default_factory=set)
+    sizes: dict[str, float] = field(default_factory=dict)
+    offers: dict[str, int] = field(default_factory=dict)
     refused: list[str] = field(default_factory=list)
 
 
@@ -169,7 +175,11 @@ class Course:
             self._taken.orders.append(Reply(token, CANCELLED))
             return self._take()
         self.standing.met.add(path)
-        self.standing.held.setdefault(path, {})[token] = waits
+        self.standing.joined.discard(path)
+        held = self.standing.held.setdefault(path, {})
+        if not waits and token not in held:
+            self.standing.offers[path] = self.standing.offers.get(path, 0) + 1
+        held[token] = waits
         if self.tree.nodes[path].state not in IN_FLIGHT:
             self._answer(path)
         return self._take()
@@ -184,10 +194,32 @@ class Course:
         self._take_in(ev.AttemptStarted(path, self.tree.nodes[path].attempt), path)
         return self._take()
 
+    def lose(self, tokens: Collection[str]) -> Taken:
+        """The worker that kept these tasks alive is gone: they are offered to others.
+
+        Step Functions does that some times only; after that, what is left is planned anew.
+        """
+        exhausted = False
+        for path, held in list(self.standing.held.items()):
+            for token in [token for token in held if token in tokens]:
+                waits = held.pop(token)
+                self._taken.orders.append(Reply(token, WORKER_LOST))
+                exhausted |= not waits and self.standing.offers.get(path, 0) >= MOST_OFFERS
+            if not held:
+                del self.standing.held[path]
+                self.standing.met.discard(path)
+        if exhausted:
+            self._plan_anew()
+        return self._take()
+
     def generate(self, path: str, nodes: Mapping[str, NodeSpec]) -> Taken:
         """A Lazy's command printed a tree; `finish` follows."""
         self.standing.planned |= set(nodes)
-        self.standing.met -= set(nodes)  # the tree before had nodes of the same paths, perhaps
+        for known in (self.standing.met, self.standing.joined):
+            known -= set(nodes)  # the tree before had nodes of the same paths, perhaps
+        for path_below in nodes:
+            self.standing.offers.pop(path_below, None)
+            self.standing.sizes.pop(path_below, None)
         self._paths.update({node_id(path): path for path in nodes})
         self._take_in(ev.TreeGenerated(path, nodes), path)
         return self._take()
@@ -234,7 +266,7 @@ class Course:
         for command in commands:
             match command:
                 case ev.Enqueue():
-                    outdated |= not self._leads_to(command.path, about)
+                    outdated |= not self._leads_to(command, about)
                 case ev.EndAttempt():
                     # Its task waits for a worker, and none will be started for it.
                     outdated |= self.standing.open and not self._is_in_hand(command.path)
@@ -270,11 +302,17 @@ class Course:
         node = self.tree.nodes.get(path)
         return isinstance(node, LiveGroup) and node.expired
 
-    def _leads_to(self, path: str, about: tuple[str, ...]) -> bool:
-        """Return whether the graph that runs waits for an Exec, or will come to it."""
+    def _leads_to(self, command: ev.Enqueue, about: tuple[str, ...]) -> bool:
+        """Return whether the graph that runs waits for an Exec, or will come to it.
+
+        A task is for workers of one size: an Exec that is to get more memory needs another.
+        """
+        path, standing = command.path, self.standing
+        if command.mem != standing.sizes.get(path):
+            return False
         if path in about:
-            return any(not waits for waits in self.standing.held.get(path, {}).values())
-        return path in self.standing.planned and path not in self.standing.met
+            return any(not waits for waits in standing.held.get(path, {}).values())
+        return path in standing.planned and path not in standing.met
 
     # ---- tasks --------------------------------------------------------------------------------
 
@@ -320,12 +358,16 @@ class Course:
         standing.open = False
         standing.held = {}
         standing.met = set()
+        standing.offers = {}
+        standing.joined = set(self._running)
         if not self.tree.armed or settled(self.tree):
             return
         standing.number += 1
         standing.open = True
         rest = residual(self.tree)
         standing.planned = set() if rest is None else {spec.path for spec in rest.execs()}
+        mems = {path: self.tree.nodes[path].mem for path in standing.planned}
+        standing.sizes = {path: mem for path, mem in mems.items() if mem is not None}
         self._taken.orders.append(Begin(self.run, rest))
 
     def _take(self) -> Taken:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from conducto.model.nodes import NodeSpec, Pipeline, child_path
 from conducto.model.records import Counts, NodeState
-from conducto.model.states import FAILED, Cause, NodeType, State
+from conducto.model.states import FAILED, Cause, NodeType, Order, State
 from conducto.semantics.roll_up import INDEX, QUEUED, RUNNING, SKIPPED, Tally
 from conducto.semantics.rules import (
     Outcome,
@@ -20,14 +20,6 @@ from conducto.semantics.rules import (
     seen_by_parent,
     suppress,
 )
-
-
-class Order(Enum):
-    """Why a running Exec is being stopped."""
-
-    KILL = auto()
-    EXPIRE = auto()
-    RESET = auto()
 
 
 class Notice(Enum):
@@ -210,8 +202,11 @@ class LiveTree:
         changes: What happened since `take_changes`.
         notices: What the machine has to look at; it empties the list.
         touched: ``{group: its state before}`` since `take_touched`.
+        remembered: Nodes of which only what a next agent must know has changed, since
+            `take_remembered`.
         past: ``{path: attempts made}`` of nodes that were discarded, so that a node of the same
             path goes on counting where the other one stopped.
+        lost_retries: See `conducto.semantics.rules.decide_failure`.
     """
 
     def __init__(
@@ -222,7 +217,9 @@ class LiveTree:
         self.changes: list[Change] = []
         self.notices: deque[tuple[Notice, LiveNode]] = deque()
         self.touched: dict[LiveGroup, State] = {}
+        self.remembered: list[LiveNode] = []
         self.past: dict[str, int] = {}
+        self.lost_retries = 0
         self._graft(pipeline.nodes, None, 0)
         for state in states:
             self._load(state)
@@ -267,6 +264,11 @@ class LiveTree:
     def take_changes(self) -> list[Change]:
         """Return what happened since the last call."""
         taken, self.changes = self.changes, []
+        return taken
+
+    def take_remembered(self) -> list[LiveNode]:
+        """Return the nodes of which something changed that nobody is told, since the last call."""
+        taken, self.remembered = self.remembered, []
         return taken
 
     def take_touched(self) -> list[tuple[LiveGroup, State]]:
@@ -317,6 +319,7 @@ class LiveTree:
             tries=node.tries,
             expired=isinstance(node, LiveGroup) and node.expired,
             mem=node.mem,
+            order=node.order if isinstance(node, LiveExec) else None,
         )
 
     def set_exec(
@@ -474,6 +477,8 @@ class LiveTree:
         if isinstance(node, LiveGroup):
             node.expired = state.expired
         else:
+            if isinstance(node, LiveExec):
+                node.order = state.order
             node.state = state.state
             node.cause = state.cause
             node.warning = state.warning

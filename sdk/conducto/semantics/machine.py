@@ -13,10 +13,10 @@ from dataclasses import replace
 from typing import assert_never
 
 from conducto.model.nodes import NodeSpec
-from conducto.model.states import FAILED, FINISHED, IN_FLIGHT, Cause, NodeType, State
+from conducto.model.states import FAILED, FINISHED, IN_FLIGHT, Cause, NodeType, Order, State
 from conducto.semantics import events as ev
 from conducto.semantics.errors import TransitionError
-from conducto.semantics.live import LiveExec, LiveGroup, LiveNode, LiveTree, Notice, Order
+from conducto.semantics.live import LiveExec, LiveGroup, LiveNode, LiveTree, Notice
 from conducto.semantics.ready import ready_below
 from conducto.semantics.rules import (
     FAIL,
@@ -159,7 +159,8 @@ class _Step:
         decision = FAIL
         if state is not State.DONE and not node.skipped:
             failure = Failure(state, cause, node.tries, event.mem, event.seconds)
-            decision = decide_failure(node.spec.callbacks, failure)
+            lost = self.tree.lost_retries
+            decision = decide_failure(node.spec.callbacks, failure, lost_retries=lost)
         if decision.verdict is Verdict.RETRY:
             node.mem = node.mem if decision.mem is None else decision.mem
             self._to_pending(node)
@@ -215,6 +216,14 @@ class _Step:
         elif before is State.RUNNING:
             self._stop_clock(group)
 
+    def _set_clock(self, group: LiveGroup, limit: float | None) -> None:
+        """A limit that a group is given while it runs counts from now, whole."""
+        if group.state is not State.RUNNING or limit == group.spec.max_time:
+            return
+        self._stop_clock(group)
+        if limit is not None:
+            self.commands.append(ev.StartTimer(group.path, limit))
+
     def _stop_clock(self, group: LiveGroup) -> None:
         if group.spec.max_time is not None:
             self.commands.append(ev.CancelTimer(group.path))
@@ -241,7 +250,9 @@ class _Step:
     def _reset(self, top: LiveNode) -> None:
         self._clear_expired(top)
         for node in list(self.tree.subtree(top)):
-            node.tries = 0
+            if node.tries or node.mem is not None:
+                self.tree.remembered.append(node)
+            node.tries = int(node.state is State.QUEUED)  # that one is the first of the new count
             if isinstance(node, LiveGroup):
                 self._reset_group(node)
             elif isinstance(node, LiveExec):
@@ -325,12 +336,15 @@ class _Step:
         # The strongest wish wins: an Exec that is to run again does so however it was stopped.
         if node.order is not Order.RESET:
             node.order = order
+            self.tree.remembered.append(node)
 
     def _modify(self, node: LiveNode, spec: NodeSpec) -> None:
         if isinstance(node, LiveGroup) and node.spec.awaits_tree:
             spec = _emptied(spec)  # what a Lazy's target is like was never its own to say
         if spec.max_concurrent != node.spec.max_concurrent:
             self._withdraw_below(node)  # what waits for room does so by the old number
+        if isinstance(node, LiveGroup):
+            self._set_clock(node, spec.max_time)
         node.spec = spec
         if isinstance(node, LiveGroup):
             node.rebuild()

@@ -40,6 +40,16 @@ class Residual:
                 yield node.spec
             stack.extend(reversed(node.children))
 
+    def tasks(self) -> Iterator[NodeSpec]:
+        """Yield the Execs left to run, and those in flight that are only waited for."""
+        stack = [self]
+        while stack:
+            node = stack.pop()
+            yield from node.awaited
+            if node.spec.type is NodeType.EXEC and not node.failed:
+                yield node.spec
+            stack.extend(node.children)
+
 
 def residual(tree: LiveTree, top: LiveNode | None = None) -> Residual | None:
     """Return what is left to run at or below ``top``, the root by default; None when nothing is.
@@ -66,7 +76,7 @@ def _left_of_exec(tree: LiveTree, node: LiveNode) -> Residual | None:
         case Outcome.FAILED:
             return Residual(node.spec, failed=True)
         case Outcome.UNFINISHED:
-            return Residual(_sized(node), awaited=_old_tree_of(tree, node))
+            return Residual(sized(node), awaited=_old_tree_of(tree, node))
 
 
 def _left_of_group(
@@ -117,10 +127,10 @@ def _old_tree_of(tree: LiveTree, node: LiveNode) -> tuple[NodeSpec, ...]:
 
 
 def _flying(tree: LiveTree, nodes: Iterable[LiveNode]) -> tuple[NodeSpec, ...]:
-    return tuple(_sized(flying) for node in nodes for flying in tree.in_flight(node))
+    return tuple(sized(flying) for node in nodes for flying in tree.in_flight(node))
 
 
-def _sized(node: LiveNode) -> NodeSpec:
+def sized(node: LiveNode) -> NodeSpec:
     """Return the definition with the memory that a retry asked for."""
     if node.mem is None or node.mem == node.spec.placement.mem:
         return node.spec

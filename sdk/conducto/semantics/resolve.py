@@ -229,7 +229,7 @@ class _Resolver:
             lazy_target=cb.lazy_target(written, path),
             doc=_text(written, "doc"),
             title=_text(written, "title"),
-            tags=tuple(fields.check_text("tag", tag) for tag in written.get("tags") or ()),
+            tags=_tags(written),
             file=_text(written, "file"),
             line=written.get("line"),
         )
@@ -297,6 +297,13 @@ def _text(written: Form, name: str) -> str | None:
     return None if value is None else fields.check_text(name, value)
 
 
+def _tags(written: Form) -> tuple[str, ...]:
+    value = written.get("tags") or ()
+    if isinstance(value, str):  # one tag, not one for each letter
+        value = (value,)
+    return tuple(fields.check_text("tag", tag) for tag in value)
+
+
 def _edited(written: Form, edit: Mapping[str, Any] | None) -> Form:
     if edit is None:
         return written
@@ -345,7 +352,20 @@ def _check_lazy_targets(nodes: dict[str, NodeSpec]) -> None:
                 node.path,
                 f"prints a tree for {target.path}, and so does {other}; give each its own co.Lazy",
             )
+        _check_order(node, target, nodes)
         nodes[target.path] = replace(target, awaits_tree=True)
+
+
+def _check_order(node: NodeSpec, target: NodeSpec, nodes: Mapping[str, NodeSpec]) -> None:
+    """Refuse a Serial in which a target comes before what prints its tree: neither would start."""
+    above = nodes[next(ancestors(target.path))]
+    places = [child_path(above.path, name) for name in above.children]
+    if above.type is NodeType.SERIAL and places.index(target.path) < places.index(node.path):
+        raise DefinitionError(
+            node.path,
+            f"comes after {target.path} in a Serial, which waits for the tree it prints; "
+            "put it before",
+        )
 
 
 def _check_contexts(nodes: Mapping[str, NodeSpec]) -> None:

@@ -165,8 +165,17 @@ class Failure:
     failed_below: int = 1
 
 
-def decide_failure(callbacks: Sequence[Callback], failure: Failure) -> Decision:
+#: How often a command is run again in the cloud because its worker was lost: Fargate retires
+#: tasks, and takes Spot ones back, at any time. On one's own machine nobody else takes them.
+CLOUD_LOST_RETRIES = 2
+
+
+def decide_failure(
+    callbacks: Sequence[Callback], failure: Failure, *, lost_retries: int = 0
+) -> Decision:
     """Return what happens to a node that failed; the first callback that acts decides.
+
+    Where none does, a lost worker is made good so many times, counted in tries.
 
     A callback on ``error`` hears of every failure, one on ``killed`` of kills only: who asks for
     retries means lost workers and time limits too. A kill by a person is final, and so is an
@@ -179,6 +188,8 @@ def decide_failure(callbacks: Sequence[Callback], failure: Failure) -> Decision:
             decision = _decide(callback, failure)
             if decision is not FAIL:
                 return decision
+    if failure.cause is Cause.WORKER_LOST and failure.tries <= lost_retries:
+        return Decision(Verdict.RETRY)
     return FAIL
 
 

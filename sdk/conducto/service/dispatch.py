@@ -10,14 +10,25 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from pydantic import ValidationError
+from pydantic_core import from_json
 
 from conducto.model.base import Record
-from conducto.model.calls import AnyOperation
+from conducto.model.calls import AnyOperation, Bytes
 from conducto.service import problems
+from conducto.service.downloads import Download, RangeError, parse_range
 from conducto.service.handlers import Call
+from conducto.service.once import MemoryAnswers, Once
 from conducto.service.port import Pipelines
 from conducto.service.problems import ProblemError, ProblemRule
-from conducto.service.routes import ROUTES, AnyRoute, Match, Route, RouteTable, StreamRoute
+from conducto.service.routes import (
+    ROUTES,
+    AnyRoute,
+    DownloadRoute,
+    Match,
+    Route,
+    RouteTable,
+    StreamRoute,
+)
 
 JSON = "application/json"
 
@@ -32,6 +43,21 @@ class Answer:
     headers: tuple[tuple[str, str], ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Headers:
+    """The headers of a request that mean something to the API.
+
+    Attributes:
+        media_type: What the body says it is; None where it says nothing.
+        range: The part of the content that is asked for.
+        idempotency_key: Under which the request is carried out once.
+    """
+
+    media_type: str | None = JSON
+    range: str | None = None
+    idempotency_key: str | None = None
+
+
 class Service:
     """The API over one port.
 
@@ -39,6 +65,7 @@ class Service:
         pipelines: Whoever runs pipelines.
         routes: The table; a server may add rows of its own.
         rules: What exceptions of the port's implementation mean to a client.
+        once: Remembers what was carried out; the default forgets with the process.
     """
 
     def __init__(
@@ -46,39 +73,63 @@ class Service:
         pipelines: Pipelines,
         routes: Iterable[AnyRoute] = ROUTES,
         rules: Iterable[ProblemRule] = problems.RULES,
+        once: Once | None = None,
     ) -> None:
         self._pipelines = pipelines
         self._table = RouteTable(routes)
         self._rules = tuple(rules)
+        self._once = Once(MemoryAnswers()) if once is None else once
 
     def find(self, method: str, raw_path: str) -> Match:
         """Return the route for a request, or raise `ProblemError`."""
         return self._table.find(method, raw_path)
 
     async def answer(
-        self, match: Match, query: str, body: bytes, media_type: str | None = JSON
-    ) -> Answer:
-        """Carry out a request that was matched to a `Route`.
+        self, match: Match, query: str, body: bytes | AsyncIterator[bytes], headers: Headers
+    ) -> Answer | Download:
+        """Carry out a request that was matched to a `Route` or a `DownloadRoute`.
 
-        ``query`` comes without its "?"; ``media_type`` is what the request says its body is.
+        Args:
+            match: From `find`.
+            query: Comes without its "?".
+            body: An iterator where `takes_bytes`.
+            headers: Those that matter.
         """
         try:
-            return await self._carry_out(match, query, body, media_type)
+            return await self._carry_out(match, query, body, headers)
         except Exception as error:  # noqa: BLE001  the edge: every error becomes an answer
             return self.refusal(error)
 
     async def _carry_out(
-        self, match: Match, query: str, body: bytes, media_type: str | None
-    ) -> Answer:
+        self, match: Match, query: str, body: bytes | AsyncIterator[bytes], headers: Headers
+    ) -> Answer | Download:
         route = match.route
+        params = _parse_params(route.operation, match.params, query)
+        if isinstance(route, DownloadRoute):
+            call = Call(params=params, body=None, span=parse_range(headers.range))
+            return await self._download(route, call)
         if not isinstance(route, Route):
             raise problems.wrong_method("GET", route.operation.path, [route.operation.method])
-        call = Call(
-            params=_parse_params(route.operation, match.params, query),
-            body=_parse_body(route.operation, body, media_type),
-        )
-        response = await route.handler(self._pipelines, call)
-        return Answer(200, JSON, encode(response))
+        parsed = body
+        if isinstance(body, bytes):
+            parsed = _parse_body(route.operation, body, headers.media_type)
+
+        async def work() -> bytes:
+            return encode(await route.handler(self._pipelines, Call(params=params, body=parsed)))
+
+        key = headers.idempotency_key
+        if key is None or not isinstance(body, bytes) or not route.operation.remembered:
+            return Answer(200, JSON, await work())
+        operation = route.operation
+        request = (operation.name.encode(), encode(params), body)
+        answer = await self._once.answer(key, request, work, private=operation.private)
+        return Answer(200, JSON, answer)
+
+    async def _download(self, route: DownloadRoute[Any], call: Call[Any, None]) -> Download:
+        try:
+            return await route.handler(self._pipelines, call)
+        except RangeError as error:
+            raise problems.wrong_range(error) from error
 
     async def subscribe(self, match: Match, query: str) -> AsyncIterator[Record]:
         """Open the stream of a request that was matched to a `StreamRoute`.
@@ -100,6 +151,11 @@ class Service:
         problem = problems.problem_of(error, self._rules)
         headers = error.headers if isinstance(error, ProblemError) else ()
         return Answer(problem.status, problems.MEDIA_TYPE, encode(problem), headers)
+
+
+def takes_bytes(match: Match) -> bool:
+    """Whether the body of a request is passed on as it comes, and not parsed."""
+    return match.route.operation.body is Bytes
 
 
 def encode(record: Record) -> bytes:
@@ -127,7 +183,19 @@ def _parse_body(operation: AnyOperation, body: bytes, media_type: str | None) ->
     if media_type is not None and media_type.partition(";")[0].strip().lower() != JSON:
         raise problems.wrong_media_type(media_type)
     try:
-        return operation.body.model_validate_json(body)
+        return _read(operation.body, body)
     except ValidationError as error:
         quoting = not operation.private
         raise problems.invalid_request(error, "body", quoting=quoting) from error
+
+
+def _read(model: type[Record], body: bytes) -> Record:
+    """Return the record that ``body`` holds.
+
+    In two steps: `model_validate_json` needs twice the memory for a large tree, and more time.
+    """
+    try:
+        value = from_json(body)
+    except ValueError:
+        return model.model_validate_json(body)  # raises, and says where it is broken
+    return model.model_validate(value)

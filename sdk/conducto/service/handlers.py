@@ -8,6 +8,14 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from conducto.model.answers import (
+    AttemptList,
+    ImageList,
+    ImageLog,
+    LogLines,
+    LogMatches,
+    PipelineList,
+)
 from conducto.model.api import (
     AgentStatus,
     ControlRequest,
@@ -19,21 +27,24 @@ from conducto.model.api import (
     TreePage,
 )
 from conducto.model.base import Record
-from conducto.model.calls import (
-    AttemptList,
+from conducto.model.debug import DebugPlan, DebugRequest
+from conducto.model.node_detail import NodeDetail
+from conducto.model.params import (
     EventParams,
-    ImageLog,
-    ImageParams,
+    ImageLogParams,
+    ListParams,
+    LogFileParams,
+    LogLinesParams,
     LogParams,
+    LogSearchParams,
     NodeParams,
     NoParams,
-    PipelineList,
     PipelineParams,
     TreeParams,
 )
-from conducto.model.debug import DebugPlan, DebugRequest
 from conducto.model.secret_calls import DeleteSecrets, PutSecrets, SecretList
-from conducto.service.port import Pipelines
+from conducto.service.downloads import Download, Span
+from conducto.service.port import Pipelines, RefusedError
 
 P = TypeVar("P", bound=Record)
 B = TypeVar("B")
@@ -41,15 +52,22 @@ B = TypeVar("B")
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[P, B]):
-    """A request, parsed: parameters of path and query, and the body (None without one)."""
+    """A request, parsed: parameters of path and query, and the body (None without one).
+
+    Attributes:
+        span: The part of the content that is asked for, of a call that is answered by bytes.
+    """
 
     params: P
     body: B
+    span: Span | None = None
 
 
-async def list_pipelines(pipelines: Pipelines, _call: Call[NoParams, None]) -> PipelineList:
-    """Every pipeline that is not archived."""
-    return PipelineList(pipelines=await pipelines.list())
+async def list_pipelines(pipelines: Pipelines, call: Call[ListParams, None]) -> PipelineList:
+    """Pipelines that match, the newest first."""
+    found = await pipelines.list(call.params)
+    full = len(found) == call.params.limit
+    return PipelineList(pipelines=found, next=found[-1].pipeline.id if full else None)
 
 
 async def launch(pipelines: Pipelines, call: Call[NoParams, LaunchRequest]) -> PipelineSummary:
@@ -62,14 +80,23 @@ async def get_pipeline(pipelines: Pipelines, call: Call[PipelineParams, None]) -
     return await pipelines.get(call.params.id)
 
 
+async def get_definition(pipelines: Pipelines, call: Call[PipelineParams, None]) -> LaunchRequest:
+    """A pipeline as it was launched, so that it can be launched again."""
+    return await pipelines.definition(call.params.id)
+
+
 async def get_tree(pipelines: Pipelines, call: Call[TreeParams, None]) -> TreePage:
-    """One page of a subtree."""
-    params = call.params
-    return await pipelines.tree(params.id, root=params.root, after=params.after, limit=params.limit)
+    """One page of a subtree, or of what a search in it finds."""
+    return await pipelines.nodes(call.params)
+
+
+async def get_node(pipelines: Pipelines, call: Call[NodeParams, None]) -> NodeDetail:
+    """Everything about one node."""
+    return await pipelines.node(call.params.id, call.params.path)
 
 
 async def list_attempts(pipelines: Pipelines, call: Call[NodeParams, None]) -> AttemptList:
-    """Every attempt of a node."""
+    """Every attempt of a node, also of one that a Lazy discarded."""
     return AttemptList(attempts=await pipelines.attempts(call.params.id, call.params.path))
 
 
@@ -83,12 +110,36 @@ async def read_log(pipelines: Pipelines, call: Call[LogParams, None]) -> LogChun
         stream=params.stream,
         offset=params.offset,
         limit=params.limit,
+        wait=params.wait,
     )
 
 
-async def read_image_log(pipelines: Pipelines, call: Call[ImageParams, None]) -> ImageLog:
-    """The log of an image's build."""
-    return ImageLog(text=await pipelines.image_log(call.params.id, call.params.image))
+async def read_log_lines(pipelines: Pipelines, call: Call[LogLinesParams, None]) -> LogLines:
+    """Some lines of an output stream."""
+    return await pipelines.log_lines(call.params)
+
+
+async def search_log(pipelines: Pipelines, call: Call[LogSearchParams, None]) -> LogMatches:
+    """Lines of an output stream that hold a text or match a pattern."""
+    return await pipelines.search_log(call.params)
+
+
+async def download_log(pipelines: Pipelines, call: Call[LogFileParams, None]) -> Download:
+    """An output stream as bytes."""
+    return await pipelines.log_file(call.params, call.span)
+
+
+async def list_images(pipelines: Pipelines, call: Call[PipelineParams, None]) -> ImageList:
+    """Images of a pipeline and how their builds stand."""
+    return ImageList(images=(await pipelines.get(call.params.id)).images)
+
+
+async def read_image_log(pipelines: Pipelines, call: Call[ImageLogParams, None]) -> ImageLog:
+    """A piece of the log of an image's build."""
+    params = call.params
+    return await pipelines.image_log(
+        params.id, params.image, offset=params.offset, limit=params.limit, wait=params.wait
+    )
 
 
 async def control(
@@ -126,7 +177,12 @@ async def get_agent(pipelines: Pipelines, _call: Call[NoParams, None]) -> AgentS
 async def events(pipelines: Pipelines, call: Call[EventParams, None]) -> AsyncIterator[EventBatch]:
     """Changes after the cursor, then live ones, without an end.
 
-    An unknown pipeline is refused here, before the stream opens.
+    An unknown pipeline and a cursor from the future are refused here, before the stream opens.
     """
-    pipeline = (await pipelines.get(call.params.id)).pipeline
-    return pipelines.events(pipeline.id, call.params.cursor)
+    known = await pipelines.get(call.params.id)
+    if call.params.cursor > known.seq:
+        raise RefusedError(
+            f"{known.pipeline.id}: cursor {call.params.cursor} is beyond the newest change "
+            f"{known.seq}; read the tree again and go on from its seq"
+        )
+    return pipelines.events(known.pipeline.id, call.params.cursor)

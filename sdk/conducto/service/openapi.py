@@ -11,13 +11,21 @@ from typing import Any
 from pydantic.json_schema import models_json_schema
 
 from conducto.model.api import Problem
-from conducto.model.calls import API_ROOT, AnyOperation
+from conducto.model.calls import (
+    API_ROOT,
+    IDEMPOTENCY_KEY,
+    MAX_IDEMPOTENCY_KEY,
+    AnyOperation,
+    Bytes,
+)
+from conducto.service.downloads import OCTETS
 from conducto.service.problems import MEDIA_TYPE
-from conducto.service.routes import ROUTES, AnyRoute, Route
+from conducto.service.routes import ROUTES, AnyRoute, StreamRoute
 
 API_VERSION = "1"
 _REF = "#/components/schemas/{model}"
 _JSON = "application/json"
+_BYTES = {"type": "string", "format": "binary"}
 
 #: ``{(model, mode): reference to its schema}``
 _Refs = Mapping[Any, dict[str, Any]]
@@ -34,11 +42,11 @@ def openapi_document(routes: Iterable[AnyRoute] = ROUTES) -> dict[str, Any]:
     streams: dict[str, dict[str, Any]] = {}
     for route in table:
         operation = route.operation
-        if isinstance(route, Route):
+        if isinstance(route, StreamRoute):
+            streams[operation.path] = _operation(route, refs)
+        else:
             methods = paths.setdefault(operation.path, {})
             methods[operation.method.lower()] = _operation(route, refs)
-        else:
-            streams[operation.path] = _operation(route, refs)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Conducto", "version": API_VERSION},
@@ -57,8 +65,9 @@ def _models(routes: Iterable[AnyRoute]) -> list[Any]:
     found: dict[Any, None] = {(Problem, "serialization"): None}
     for route in routes:
         operation = route.operation
-        found[operation.response, "serialization"] = None
-        if operation.body is not None:
+        if operation.response is not Bytes:
+            found[operation.response, "serialization"] = None
+        if operation.body not in (None, Bytes):
             found[operation.body, "validation"] = None
     return list(found)
 
@@ -68,9 +77,9 @@ def _operation(route: AnyRoute, refs: _Refs) -> dict[str, Any]:
     described: dict[str, Any] = {
         "operationId": operation.name,
         "summary": (route.handler.__doc__ or "").strip().partition("\n")[0],
-        "parameters": _parameters(operation),
+        "parameters": [*_parameters(operation), *_headers(operation)],
         "responses": {
-            "200": _content("the answer", _JSON, refs[operation.response, "serialization"]),
+            **_answers(operation, refs),
             "default": _content("a problem", MEDIA_TYPE, refs[Problem, "serialization"]),
         },
         "x-permission": route.permission,
@@ -78,24 +87,66 @@ def _operation(route: AnyRoute, refs: _Refs) -> dict[str, Any]:
     if operation.body is not None:
         described["requestBody"] = {
             "required": True,
-            "content": {_JSON: {"schema": refs[operation.body, "validation"]}},
+            "content": _body(operation, refs),
             "x-max-bytes": operation.max_body,
         }
     return described
 
 
+def _answers(operation: AnyOperation, refs: _Refs) -> dict[str, Any]:
+    if operation.response is not Bytes:
+        schema = refs[operation.response, "serialization"]
+        return {"200": _content("the answer", _JSON, schema)}
+    return {
+        "200": _content("the content", OCTETS, _BYTES),
+        "206": _content("the part that the Range header asks for", OCTETS, _BYTES),
+    }
+
+
+def _body(operation: AnyOperation, refs: _Refs) -> dict[str, Any]:
+    if operation.body is Bytes:
+        return {OCTETS: {"schema": _BYTES}}
+    return {_JSON: {"schema": refs[operation.body, "validation"]}}
+
+
 def _parameters(operation: AnyOperation) -> list[dict[str, Any]]:
-    schema = operation.params.model_json_schema()
+    schema = operation.params.model_json_schema(ref_template=_REF)
     required = schema.get("required", [])
     return [
         {
             "name": name,
             "in": "path" if f"{{{name}}}" in operation.path else "query",
             "required": name in required,
-            "schema": field,
+            "schema": _inlined(field, schema.get("$defs", {})),
         }
-        for name, field in schema["properties"].items()
+        for name, field in schema.get("properties", {}).items()
     ]
+
+
+def _inlined(field: Any, definitions: Mapping[str, Any]) -> Any:
+    """Return the schema of a parameter as text in a URL: without references, without null."""
+    if "$ref" in field:
+        rest = {key: value for key, value in field.items() if key != "$ref"}
+        return {**definitions[field["$ref"].rpartition("/")[2]], **rest}
+    if "anyOf" in field:
+        (one,) = [part for part in field["anyOf"] if part != {"type": "null"}]
+        rest = {k: v for k, v in field.items() if k not in ("anyOf", "default")}
+        return {**_inlined(one, definitions), **rest}
+    return field
+
+
+def _headers(operation: AnyOperation) -> list[dict[str, Any]]:
+    if operation.remembered:
+        schema: dict[str, Any] = {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": MAX_IDEMPOTENCY_KEY,
+            "pattern": "^[ -~]*$",
+        }
+        return [{"name": IDEMPOTENCY_KEY, "in": "header", "required": False, "schema": schema}]
+    if operation.response is Bytes:
+        return [{"name": "Range", "in": "header", "required": False, "schema": {"type": "string"}}]
+    return []
 
 
 def _content(description: str, media_type: str, schema: Any) -> dict[str, Any]:

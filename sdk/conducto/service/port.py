@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from typing import Protocol
 
+from conducto.model.answers import DataEntry, DataList, Deleted, ImageLog, LogLines, LogMatches
 from conducto.model.api import (
     AgentStatus,
     ControlRequest,
@@ -14,12 +15,23 @@ from conducto.model.api import (
     TreePage,
 )
 from conducto.model.debug import DebugPlan, DebugRequest
+from conducto.model.node_detail import NodeDetail
+from conducto.model.params import (
+    MAX_LOG_CHUNK,
+    ListParams,
+    ListUserDataParams,
+    LogFileParams,
+    LogLinesParams,
+    LogSearchParams,
+    TreeParams,
+)
 from conducto.model.records import AttemptRecord
 from conducto.model.secret_calls import DeleteSecrets, PutSecrets, SecretList
+from conducto.service.downloads import Download, Span
 
 
 class NotFoundError(Exception):
-    """No such pipeline, node, attempt or image."""
+    """No such pipeline, node, attempt, image or data."""
 
 
 class RefusedError(Exception):
@@ -27,24 +39,35 @@ class RefusedError(Exception):
 
 
 class Pipelines(Protocol):
-    """Everything a client can do. Raises `NotFoundError`, `RefusedError`, `DefinitionError`."""
+    """Everything a client can do. Raises `NotFoundError`, `RefusedError`, `DefinitionError`.
+
+    What reads answers also while nothing can be written, e.g. because the disk is full.
+    """
 
     async def launch(self, request: LaunchRequest) -> PipelineSummary:
         """Validate, resolve, store and (if asked) arm a pipeline."""
 
-    async def list(self) -> tuple[PipelineSummary, ...]:
-        """Every pipeline that is not archived, the newest first."""
+    async def list(self, query: ListParams | None = None) -> tuple[PipelineSummary, ...]:
+        """The newest first, at most ``query.limit``; None is all that are not archived."""
 
     async def get(self, pipeline_id: str) -> PipelineSummary:
         """One pipeline. An unambiguous beginning of its id is enough."""
 
-    async def tree(
-        self, pipeline_id: str, *, root: str = "/", after: str | None = None, limit: int = 1000
-    ) -> TreePage:
-        """Nodes of a subtree with all their attempts."""
+    async def definition(self, pipeline_id: str) -> LaunchRequest:
+        """The pipeline as it was launched, so that it can be launched again; not armed."""
+
+    async def nodes(self, query: TreeParams) -> TreePage:
+        """Nodes of a subtree, down to a depth, or those that a search finds.
+
+        Its cost is proportional to the page (for a search, to `MAX_TREE_SCAN` at most), not to
+        the tree.
+        """
+
+    async def node(self, pipeline_id: str, path: str) -> NodeDetail:
+        """Everything about one node."""
 
     async def attempts(self, pipeline_id: str, path: str) -> tuple[AttemptRecord, ...]:
-        """Every attempt of a node, the first one first."""
+        """Every attempt of a node, the first one first; also of one that a Lazy discarded."""
 
     async def log(
         self,
@@ -55,11 +78,49 @@ class Pipelines(Protocol):
         stream: str = "stdout",
         offset: int = 0,
         limit: int = 1 << 20,
+        wait: float = 0.0,
     ) -> LogChunk:
-        """A piece of an output stream; a negative ``offset`` counts from the end."""
+        """A piece of an output stream; a negative ``offset`` counts from the end.
 
-    async def image_log(self, pipeline_id: str, image: str) -> str:
-        """What the build of an image printed so far."""
+        Where it would be empty and more may come, it comes when there is something, or after
+        ``wait`` seconds.
+        """
+
+    async def log_lines(self, query: LogLinesParams) -> LogLines:
+        """Some lines of an output stream."""
+
+    async def search_log(self, query: LogSearchParams) -> LogMatches:
+        """Lines of an output stream that hold what is looked for; bounded in time and size."""
+
+    async def log_file(self, query: LogFileParams, span: Span | None = None) -> Download:
+        """An output stream as it is now, or a part of it."""
+
+    async def image_log(
+        self,
+        pipeline_id: str,
+        image: str,
+        *,
+        offset: int = 0,
+        limit: int = MAX_LOG_CHUNK,
+        wait: float = 0.0,
+    ) -> ImageLog:
+        """A piece of what the build of an image printed; like `log`."""
+
+    async def data(self, pipeline_id: str | None, query: ListUserDataParams) -> DataList:
+        """Entries of a directory of a pipeline's data; None is the user's data."""
+
+    async def read_data(
+        self, pipeline_id: str | None, name: str, span: Span | None = None
+    ) -> Download:
+        """A data file, or a part of it. Nothing outside of the data is ever read."""
+
+    async def write_data(
+        self, pipeline_id: str | None, name: str, content: AsyncIterator[bytes]
+    ) -> DataEntry:
+        """Put a data file in place of one that may be there, once ``content`` has come whole."""
+
+    async def delete_data(self, pipeline_id: str | None, name: str) -> Deleted:
+        """Delete a data file, or a directory with what is in it."""
 
     async def control(self, pipeline_id: str, request: ControlRequest) -> ControlResult:
         """Carry out an order on a set of nodes, all or nothing."""

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from conducto.model.api import Problem
 from conducto.semantics.errors import DefinitionError
+from conducto.service.downloads import RangeError
 from conducto.service.port import NotFoundError, RefusedError
 
 logger = logging.getLogger(__name__)
@@ -144,12 +145,13 @@ def too_large(limit: int) -> ProblemError:
             title="body too large",
             status=413,
             detail=f"the body of this request may have {limit} bytes",
-        )
+        ),
+        headers=[("connection", "close")],  # what is left of the body is not read
     )
 
 
 def wrong_media_type(media_type: str) -> ProblemError:
-    """Return the problem of a body that does not call itself JSON."""
+    """Return the problem of a JSON body that does not call itself JSON."""
     return ProblemError(
         Problem(
             title="wrong media type",
@@ -167,6 +169,32 @@ def repeated_parameter(name: str) -> ProblemError:
             status=422,
             detail=f"query.{name}: given twice, or in the path as well",
         )
+    )
+
+
+def wrong_header(name: str, what: str) -> ProblemError:
+    """Return the problem of a header; ``what`` goes on from its name."""
+    return ProblemError(
+        Problem(title="invalid request", status=422, detail=f"header {name}: {what}")
+    )
+
+
+def cut_off() -> Problem:
+    """Return the problem of a request that may have been carried out before a server died."""
+    return Problem(
+        type="about:blank#cut-off",
+        title="outcome unknown",
+        status=409,
+        detail="the first request with this Idempotency-Key was cut off; it may have been done",
+        remedy="look whether it was, and if not send it again with a new key",
+    )
+
+
+def wrong_range(error: RangeError) -> ProblemError:
+    """Return the problem of a range outside of the content."""
+    return ProblemError(
+        Problem(title="wrong range", status=416, detail=str(error)),
+        headers=[("content-range", f"bytes */{error.size}")],
     )
 
 

@@ -12,8 +12,9 @@ from urllib.parse import unquote
 
 from conducto.model import calls
 from conducto.model.base import Record
-from conducto.model.calls import API_ROOT, Operation
-from conducto.service import handlers, problems
+from conducto.model.calls import API_ROOT, Bytes, Operation
+from conducto.service import data_handlers, handlers, problems
+from conducto.service.downloads import Download
 from conducto.service.handlers import Call
 from conducto.service.port import Pipelines
 
@@ -28,6 +29,7 @@ class Permission(StrEnum):
     """What a caller must be allowed to do; ``debug`` is ``change_state`` and ``secrets`` in one."""
 
     READ = "read"
+    WRITE_DATA = "write_data"
     LAUNCH = "launch"
     CHANGE_STATE = "change_state"
     AGENT = "agent"
@@ -53,16 +55,42 @@ class StreamRoute(Generic[P, R]):
     handler: Callable[[Pipelines, Call[P, None]], Awaitable[AsyncIterator[R]]]
 
 
-AnyRoute = Route[Any, Any, Any] | StreamRoute[Any, Any]
+@dataclass(frozen=True, slots=True)
+class DownloadRoute(Generic[P]):
+    """One row: an operation that is answered by bytes.
+
+    A server streams them, or sends the client to where they are.
+    """
+
+    operation: Operation[P, None, Bytes]
+    permission: Permission
+    handler: Callable[[Pipelines, Call[P, None]], Awaitable[Download]]
+
+
+AnyRoute = Route[Any, Any, Any] | StreamRoute[Any, Any] | DownloadRoute[Any]
 
 ROUTES: tuple[AnyRoute, ...] = (
     Route(calls.LIST, Permission.READ, handlers.list_pipelines),
     Route(calls.LAUNCH, Permission.LAUNCH, handlers.launch),
     Route(calls.GET, Permission.READ, handlers.get_pipeline),
+    Route(calls.DEFINITION, Permission.READ, handlers.get_definition),
     Route(calls.TREE, Permission.READ, handlers.get_tree),
+    Route(calls.NODE, Permission.READ, handlers.get_node),
     Route(calls.ATTEMPTS, Permission.READ, handlers.list_attempts),
     Route(calls.LOG, Permission.READ, handlers.read_log),
+    Route(calls.LOG_LINES, Permission.READ, handlers.read_log_lines),
+    Route(calls.LOG_SEARCH, Permission.READ, handlers.search_log),
+    DownloadRoute(calls.LOG_FILE, Permission.READ, handlers.download_log),
+    Route(calls.IMAGES, Permission.READ, handlers.list_images),
     Route(calls.IMAGE_LOG, Permission.READ, handlers.read_image_log),
+    Route(calls.DATA, Permission.READ, data_handlers.list_data),
+    DownloadRoute(calls.DATA_FILE, Permission.READ, data_handlers.read_data),
+    Route(calls.PUT_DATA, Permission.WRITE_DATA, data_handlers.write_data),
+    Route(calls.DELETE_DATA, Permission.WRITE_DATA, data_handlers.delete_data),
+    Route(calls.USER_DATA, Permission.READ, data_handlers.list_user_data),
+    DownloadRoute(calls.USER_DATA_FILE, Permission.READ, data_handlers.read_user_data),
+    Route(calls.PUT_USER_DATA, Permission.WRITE_DATA, data_handlers.write_user_data),
+    Route(calls.DELETE_USER_DATA, Permission.WRITE_DATA, data_handlers.delete_user_data),
     Route(calls.CONTROL, Permission.CHANGE_STATE, handlers.control),
     Route(calls.DEBUG, Permission.DEBUG, handlers.debug),
     StreamRoute(calls.EVENTS, Permission.READ, handlers.events),

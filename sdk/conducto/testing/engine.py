@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from conducto.model.states import Cause
 
 if TYPE_CHECKING:
-    from conducto_local.ports import EngineInfo, Exit, Job, Output, WorkerSpec
+    from conducto_local.ports import Belonging, EngineInfo, Exit, Job, Output, WorkerSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +121,35 @@ class FakeEngine:
         for name in networks:
             del self.networks[name]
         return len(workers) + len(networks)
+
+    async def find(self, label: str, value: str) -> "list[Belonging]":
+        """Return what bears the label with this value."""
+        self._check()
+        belonging = _ports().Belonging
+        found = [
+            *(
+                ("container", name, worker.spec.labels, worker.job is not None)
+                for name, worker in self.workers.items()
+            ),
+            *(("network", name, labels, False) for name, labels in self.networks.items()),
+            *(("image", name, labels, False) for name, labels in self.images.items()),
+        ]
+        return [
+            belonging(kind, name, name, labels, size=1, running=running)
+            for kind, name, labels, running in found
+            if labels.get(label) == value
+        ]
+
+    async def discard(self, belonging: "Belonging") -> bool:
+        """Remove one of these."""
+        self._check()
+        if belonging.kind == "container":
+            worker = self.workers.get(belonging.name)
+            if worker is not None:
+                await worker.close()
+            return worker is not None
+        things = self.networks if belonging.kind == "network" else self.images
+        return things.pop(belonging.name, None) is not None
 
     async def remove_image(self, reference: str) -> bool:
         """Remove a snapshot."""

@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from conducto.model.api import Action, NodeView, PipelineSummary
-from conducto.model.nodes import ancestors
+from conducto.model.nodes import ancestors, parent_of
+from conducto.model.params import TreeParams
 from conducto.model.records import AttemptRecord, Counts, ImageRecord, NodeChange, PipelineRecord
 from conducto.model.states import FAILED, IN_FLIGHT, Cause, NodeType, State
+from conducto.testing.data import MemoryData
 
 
 @dataclass
@@ -22,6 +24,7 @@ class PipelineState:
     changes: list[NodeChange] = field(default_factory=list)
     output: dict[tuple[str, int, str], bytes] = field(default_factory=dict)
     readers: set[Callable[[], None]] = field(default_factory=set)
+    data: MemoryData = field(default_factory=MemoryData)
 
     def summary(self) -> PipelineSummary:
         """Return what a list shows."""
@@ -42,6 +45,11 @@ class PipelineState:
         """Return a subtree, its root first."""
         prefix = "/" if root == "/" else f"{root}/"
         return [n for p, n in self.nodes.items() if p == root or p.startswith(prefix)]
+
+    def numbered(self, node: NodeView) -> NodeView:
+        """Return a node that knows how many children it has."""
+        children = sum(parent_of(path) == node.path for path in self.nodes)
+        return node.model_copy(update={"children": children})
 
     def counts(self, root: str) -> Counts:
         """Return the Execs of a subtree by state."""
@@ -91,6 +99,28 @@ def _state_of_group(states: set[State]) -> State:
     if states & FAILED:
         return State.ERROR
     return State.PENDING if State.PENDING in states else State.DONE
+
+
+def is_asked_for(node: NodeView, query: TreeParams) -> bool:
+    """Return whether a node of the subtree is one that ``query`` asks for."""
+    level = sum(1 for _ in ancestors(node.path)) - sum(1 for _ in ancestors(query.root))
+    if query.depth is not None and level > query.depth:
+        return False
+    if query.state is not None and (node.type, node.state) != (NodeType.EXEC, query.state):
+        return False
+    text = (query.text or "").lower()
+    return text in node.path.lower() or text in (node.command or "").lower()
+
+
+def with_attempts(node: NodeView, query: TreeParams) -> NodeView:
+    """Return a node with as many attempts as ``query`` asks for."""
+    match query.attempts:
+        case "all":
+            return node
+        case "newest":
+            return node.model_copy(update={"attempts": node.attempts[-1:]})
+        case "none":
+            return node.model_copy(update={"attempts": ()})
 
 
 def next_attempts(

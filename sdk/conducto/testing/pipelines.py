@@ -11,7 +11,9 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from typing import Any
 
+from conducto.model.answers import DataEntry, DataList, Deleted, ImageLog, LogLines, LogMatches
 from conducto.model.api import (
+    WHOLE,
     Action,
     AgentStatus,
     ControlRequest,
@@ -24,16 +26,49 @@ from conducto.model.api import (
     TreePage,
 )
 from conducto.model.debug import DebugPlan, DebugRequest
-from conducto.model.records import AttemptRecord, ImageRecord, PipelineRecord
+from conducto.model.node_detail import NodeDetail
+from conducto.model.params import (
+    MAX_LOG_CHUNK,
+    ListParams,
+    ListUserDataParams,
+    LogFileParams,
+    LogLinesParams,
+    LogSearchParams,
+    TreeParams,
+)
+from conducto.model.records import AttemptRecord, ImageRecord, Lifecycle, PipelineRecord
 from conducto.model.secret_calls import DeleteSecrets, PutSecrets, SecretList
 from conducto.model.states import IN_FLIGHT, STATE_OF_CAUSE, Cause, NodeType, State
+from conducto.running.listing import matching
+from conducto.running.relaunching import launch_of
 from conducto.semantics.errors import DefinitionError
+from conducto.service.downloads import Download, Span
 from conducto.service.port import NotFoundError, RefusedError
-from conducto.testing.pipeline_state import PipelineState, next_attempts, ordered
+from conducto.testing.data import MemoryData, download_of
+from conducto.testing.output import lines_of, matches_in
+from conducto.testing.pipeline_state import (
+    PipelineState,
+    is_asked_for,
+    next_attempts,
+    ordered,
+    with_attempts,
+)
 from conducto.testing.secrets import MemorySecrets
 from conducto_local.secrets import answers
 
+#: Seconds between two looks at an output that somebody follows.
+_LOOK_EVERY = 0.01
 _IN_FLIGHT_OR_PENDING = IN_FLIGHT | {State.PENDING}
+
+
+#: What an order to a pipeline as a whole changes of its record.
+_WHOLE_PIPELINE: Mapping[Action, Mapping[str, object]] = {
+    Action.RUN: {"armed": True, "lifecycle": Lifecycle.ACTIVE},
+    Action.PAUSE: {"armed": False},
+    Action.SLEEP: {"armed": False, "lifecycle": Lifecycle.SLEEPING},
+    Action.WAKE: {"lifecycle": Lifecycle.ACTIVE},
+    Action.ARCHIVE: {"armed": False, "lifecycle": Lifecycle.ARCHIVED},
+}
 
 
 class FakePipelines:
@@ -59,6 +94,7 @@ class FakePipelines:
         self.secret_store = MemorySecrets()
         self._nodes_of = _plain_nodes if nodes_of is None else nodes_of
         self._pipelines: dict[str, PipelineState] = {}
+        self._user_data = MemoryData()
         self._lock = threading.RLock()
 
     def add(
@@ -149,6 +185,8 @@ class FakePipelines:
             title="" if request.title is None else request.title,
             doc=request.doc,
             tags=request.tags,
+            owner=request.owner,
+            retention=request.retention,
             engine=request.engine,
             armed=request.run,
             run_at=request.run_at,
@@ -157,30 +195,43 @@ class FakePipelines:
         )
         return self.add(record.id, nodes, record)
 
-    async def list(self) -> tuple[PipelineSummary, ...]:
-        """Every pipeline, the newest first."""
+    async def list(self, query: ListParams | None = None) -> tuple[PipelineSummary, ...]:
+        """The newest first, at most ``query.limit``; None is all that are not archived."""
         with self._lock:
-            return tuple(p.summary() for p in reversed(self._pipelines.values()))
+            return matching((p.summary() for p in reversed(self._pipelines.values())), query)
 
     async def get(self, pipeline_id: str) -> PipelineSummary:
         """One pipeline."""
         with self._lock:
             return self._find(pipeline_id).summary()
 
-    async def tree(
-        self, pipeline_id: str, *, root: str = "/", after: str | None = None, limit: int = 1000
-    ) -> TreePage:
-        """Nodes of a subtree."""
+    async def definition(self, pipeline_id: str) -> LaunchRequest:
+        """The request that launched it, without an order to run."""
+        with self._lock:
+            record = self._find(pipeline_id).record
+        made = int(record.id.removeprefix("p")) - 1
+        return launch_of(record, self.launches[made].tree)
+
+    async def nodes(self, query: TreeParams) -> TreePage:
+        """Nodes of a subtree, down to a depth, or those that a search finds."""
+        with self._lock:
+            pipeline = self._find(query.id)
+            _node(pipeline, query.root)
+            nodes = pipeline.below(query.root)
+            if query.after is not None:
+                paths = [node.path for node in nodes]
+                nodes = nodes[paths.index(_node(pipeline, query.after).path) + 1 :]
+            asked_for = [node for node in nodes if is_asked_for(node, query)]
+            page = asked_for[: query.limit]
+            following = page[-1].path if len(asked_for) > len(page) else None
+            shown = tuple(with_attempts(pipeline.numbered(node), query) for node in page)
+            return TreePage(seq=len(pipeline.changes), nodes=shown, next=following)
+
+    async def node(self, pipeline_id: str, path: str) -> NodeDetail:
+        """A node without its parameters, which `NodeView` does not tell."""
         with self._lock:
             pipeline = self._find(pipeline_id)
-            _node(pipeline, root)
-            nodes = pipeline.below(root)
-            paths = [node.path for node in nodes]
-            start = 0 if after is None else paths.index(_node(pipeline, after).path) + 1
-            page = nodes[start : start + limit]
-            more = start + limit < len(nodes)
-            following = page[-1].path if more else None
-            return TreePage(seq=len(pipeline.changes), nodes=tuple(page), next=following)
+            return NodeDetail(node=pipeline.numbered(_node(pipeline, path)))
 
     async def attempts(self, pipeline_id: str, path: str) -> tuple[AttemptRecord, ...]:
         """Every attempt of a node."""
@@ -196,36 +247,106 @@ class FakePipelines:
         stream: str = "stdout",
         offset: int = 0,
         limit: int = 1 << 20,
+        wait: float = 0.0,
     ) -> LogChunk:
         """A piece of an output stream."""
-        with self._lock:
-            pipeline = self._find(pipeline_id)
-            record = _attempt(_node(pipeline, path), attempt)
-            data = pipeline.output.get((path, record.number, stream), b"")
-        start = max(0, len(data) + offset) if offset < 0 else min(offset, len(data))
-        return LogChunk(
-            data=base64.b64encode(data[start : start + limit]).decode(),
-            offset=start,
-            size=len(data),
-            complete=record.state not in _IN_FLIGHT_OR_PENDING,
-        )
+        deadline = time.monotonic() + wait
+        while True:
+            query = LogFileParams.model_validate(
+                {"id": pipeline_id, "path": path, "attempt": attempt, "stream": stream}
+            )
+            data, complete = self._output(query)
+            start = max(0, len(data) + offset) if offset < 0 else min(offset, len(data))
+            piece = data[start : start + limit]
+            if piece or complete or time.monotonic() >= deadline:
+                return LogChunk(
+                    data=base64.b64encode(piece).decode(),
+                    offset=start,
+                    size=len(data),
+                    complete=complete,
+                )
+            await asyncio.sleep(_LOOK_EVERY)
 
-    async def image_log(self, pipeline_id: str, image: str) -> str:
-        """What `set_image` was given."""
+    async def log_lines(self, query: LogLinesParams) -> LogLines:
+        """Some lines; the byte limit is not kept."""
+        data, complete = self._output(query)
+        return lines_of(data, query, complete=complete)
+
+    async def search_log(self, query: LogSearchParams) -> LogMatches:
+        """Lines that match; the limits but for the number of matches are not kept."""
+        data, complete = self._output(query)
+        return matches_in(data, query, complete=complete)
+
+    async def log_file(self, query: LogFileParams, span: Span | None = None) -> Download:
+        """An output stream as it is now."""
+        name = query.path.rpartition("/")[2] or "root"
+        return download_of(self._output(query)[0], f"{name}.{query.stream}.txt", span)
+
+    def _output(self, query: LogFileParams) -> tuple[bytes, bool]:
+        """Return an output stream, and whether it is complete."""
+        with self._lock:
+            pipeline = self._find(query.id)
+            record = _attempt(_node(pipeline, query.path), query.attempt)
+            data = pipeline.output.get((query.path, record.number, query.stream), b"")
+        return data, record.state not in _IN_FLIGHT_OR_PENDING
+
+    async def image_log(
+        self,
+        pipeline_id: str,
+        image: str,
+        *,
+        offset: int = 0,
+        limit: int = MAX_LOG_CHUNK,
+        wait: float = 0.0,  # noqa: ARG002  nothing more comes
+    ) -> ImageLog:
+        """A piece of what `set_image` was given, cut where a character may be."""
         with self._lock:
             logs = self._find(pipeline_id).image_logs
             if image not in logs:
                 raise NotFoundError(f"pipeline {pipeline_id} has no image {image!r}")
-            return logs[image]
+            data = logs[image].encode()
+        start = max(0, len(data) + offset) if offset < 0 else min(offset, len(data))
+        piece = data[start : start + limit]
+        return ImageLog(
+            text=piece.decode(errors="replace"),
+            offset=start,
+            next=start + len(piece),
+            size=len(data),
+            complete=True,
+        )
+
+    async def data(self, pipeline_id: str | None, query: ListUserDataParams) -> DataList:
+        """Entries of a directory of data."""
+        return self._data(pipeline_id).entries(query.name, query.after, query.limit)
+
+    async def read_data(
+        self, pipeline_id: str | None, name: str, span: Span | None = None
+    ) -> Download:
+        """A data file, or a part of it."""
+        return self._data(pipeline_id).read(name, span)
+
+    async def write_data(
+        self, pipeline_id: str | None, name: str, content: AsyncIterator[bytes]
+    ) -> DataEntry:
+        """Put a data file."""
+        whole = b"".join([piece async for piece in content])
+        return self._data(pipeline_id).write(name, whole)
+
+    async def delete_data(self, pipeline_id: str | None, name: str) -> Deleted:
+        """Delete data."""
+        return self._data(pipeline_id).delete(name)
+
+    def _data(self, pipeline_id: str | None) -> MemoryData:
+        return self._user_data if pipeline_id is None else self._find(pipeline_id).data
 
     async def control(self, pipeline_id: str, request: ControlRequest) -> ControlResult:
         """Carry out an order in the simplest way that can be seen."""
         with self._lock:
             pipeline = self._find(pipeline_id)
             nodes = [_node(pipeline, path) for path in request.paths]
-            if request.action in (Action.RUN, Action.PAUSE):
-                armed = request.action is Action.RUN
-                pipeline.record = pipeline.record.model_copy(update={"armed": armed})
+            if request.action in WHOLE:
+                changes = _WHOLE_PIPELINE[request.action]
+                pipeline.record = pipeline.record.model_copy(update=changes)
                 nodes = []
             elif not nodes:
                 raise RefusedError(f"{request.action} needs at least one path")

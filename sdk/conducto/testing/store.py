@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from conducto.model.notifications import DeliveryState, NotificationRecord
 from conducto.model.records import (
     AttemptRecord,
     ImageRecord,
@@ -12,7 +13,7 @@ from conducto.model.records import (
 )
 from conducto_local.store.errors import DuplicatePipelineError, UnknownPipelineError
 from conducto_local.store.history import check_changes, may_replace, overwritten, prefix_of
-from conducto_local.store.port import Turn
+from conducto_local.store.port import ChangeRow, NodeRow, Turn
 
 
 class _Kept:
@@ -27,6 +28,7 @@ class _Kept:
         self.generated: dict[str, bytes] = {}
         self.edits: dict[str, dict[str, Any]] = {}
         self.images: dict[str, ImageRecord] = {}
+        self.notifications: dict[int, NotificationRecord] = {}
 
     def check(self, turn: Turn) -> None:
         check_changes(self.record.id, len(self.changes), turn.changes)
@@ -44,11 +46,12 @@ class _Kept:
         for target in sorted(turn.generated):
             self._put_generated(target, turn.generated[target])
         self.edits.update((path, dict(edit)) for path, edit in turn.edits.items())
-        self.nodes.update((node.path, node) for node in turn.nodes)
+        self.nodes.update((node.path, _node(node)) for node in turn.nodes)
         for attempt in turn.attempts:
             self.attempts.setdefault(attempt.path, {})[attempt.number] = attempt
-        self.changes.extend(turn.changes)
+        self.changes.extend(map(_change, turn.changes))
         self.images.update((image.name, image) for image in turn.images)
+        self.notifications.update((each.number, each) for each in turn.notifications)
         if turn.record is not None:
             self.record = turn.record
 
@@ -149,6 +152,24 @@ class MemoryStore:
         """Return the images, in the order in which they were first saved."""
         return list(self._kept(pipeline_id).images.values())
 
+    def notifications(self, pipeline_id: str, path: str | None = None) -> list[NotificationRecord]:
+        """Return what was to be told about one node or about all, in the order it happened."""
+        kept = self._kept(pipeline_id).notifications
+        return [kept[number] for number in sorted(kept) if path in {None, kept[number].path}]
+
+    def last_notification(self, pipeline_id: str) -> int:
+        """Return the number of the newest notification, 0 when there is none."""
+        return max(self._kept(pipeline_id).notifications, default=0)
+
+    def undelivered(self) -> list[tuple[str, NotificationRecord]]:
+        """Return ``(pipeline id, notification)`` of all that are still to be sent, in order."""
+        return [
+            (pipeline_id, each)
+            for pipeline_id in self._pipelines
+            for each in self.notifications(pipeline_id)
+            if each.delivery is DeliveryState.PENDING
+        ]
+
     def close(self) -> None:
         """Nothing to let go of."""
 
@@ -157,6 +178,14 @@ class MemoryStore:
         if kept is None:
             raise UnknownPipelineError(pipeline_id)
         return kept
+
+
+def _node(given: NodeState | NodeRow) -> NodeState:
+    return given if isinstance(given, NodeState) else NodeState(**given._asdict())
+
+
+def _change(given: NodeChange | ChangeRow) -> NodeChange:
+    return given if isinstance(given, NodeChange) else NodeChange(**given._asdict())
 
 
 def _is_below(path: str, prefix: str) -> bool:

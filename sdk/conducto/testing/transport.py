@@ -8,13 +8,16 @@ from typing import Any, Self, TypeVar
 from urllib.parse import urlencode
 
 from conducto.client.errors import ApiError
-from conducto.client.transport import Reply, StreamLostError
+from conducto.client.transport import Body, Reply, StreamLostError
 from conducto.model.base import Record
-from conducto.service.dispatch import Answer, Service, encode
+from conducto.model.calls import IDEMPOTENCY_KEY
+from conducto.service.dispatch import Answer, Headers, Service, encode, takes_bytes
 from conducto.service.problems import ProblemError
 from conducto.service.routes import WEBSOCKET
 
 T = TypeVar("T")
+
+_KEY = IDEMPOTENCY_KEY.lower()
 
 
 class InProcessTransport:
@@ -55,18 +58,32 @@ class InProcessTransport:
         self._loop.close()
 
     def request(
-        self, method: str, path: str, query: Mapping[str, str], body: bytes | None
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: Body | None,
+        headers: Mapping[str, str] | None = None,
     ) -> Reply:
         """Return the service's answer."""
-        answer = self._run(self._answer(method, path, urlencode(query), body))
-        return Reply(answer.status, answer.body)
+        given = {name.lower(): value for name, value in (headers or {}).items()}
+        content = b"" if body is None else body if isinstance(body, bytes) else b"".join(body)
+        meaning = Headers(range=given.get("range"), idempotency_key=given.get(_KEY))
+        return self._run(self._answer(method, path, urlencode(query), content, meaning))
 
-    async def _answer(self, method: str, path: str, query: str, body: bytes | None) -> Answer:
+    async def _answer(
+        self, method: str, path: str, query: str, body: bytes, headers: Headers
+    ) -> Reply:
         try:
             match = self._service.find(method, path)
         except ProblemError as error:
-            return self._service.refusal(error)
-        return await self._service.answer(match, query, b"" if body is None else body)
+            return _reply(self._service.refusal(error))
+        content = _pieces(body) if takes_bytes(match) else body
+        answer = await self._service.answer(match, query, content, headers)
+        if isinstance(answer, Answer):
+            return _reply(answer)
+        body = b"".join([chunk async for chunk in answer.chunks])
+        return Reply(answer.status, body, dict(answer.headers()))
 
     def stream(self, path: str, query: Mapping[str, str]) -> Iterator[bytes]:
         """Yield what the service's stream yields."""
@@ -86,6 +103,14 @@ class InProcessTransport:
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+
+def _reply(answer: Answer) -> Reply:
+    return Reply(answer.status, answer.body, dict(answer.headers))
+
+
+async def _pieces(body: bytes) -> AsyncIterator[bytes]:
+    yield body
 
 
 async def _next(records: AsyncIterator[Record]) -> Record:

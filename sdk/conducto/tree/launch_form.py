@@ -5,17 +5,33 @@ of the launching host; path tokens in commands are left for the runner, which kn
 is once the image is built (`conducto.tree.paths.expand`).
 """
 
+# ruff: noqa: PTH109, PTH118, PTH120
+# pathlib is a heavy import.
+
 from __future__ import annotations
 
+import os
+
 from conducto.tree import images as image_rules
+from conducto.tree import volumes
+from conducto.tree.parameters import to_tags
 from conducto.tree.records import tables
 from conducto.tree.simplify import simplify
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Mapping, Optional
+    from typing import Any, Dict, List, Mapping, Optional, Tuple
 
     from conducto.tree.node import Node
+    from conducto.tree.parameters import Tags
+    from conducto.tree.records import Record
+
+#: What the absence of a key means. ``skip`` is not inherited.
+_DEFAULTS: Tuple[Tuple[str, Any], ...] = (
+    ("skip", False),
+    ("callbacks", []),
+    ("is_notebook", False),
+)
 
 
 def to_launch_form(
@@ -23,7 +39,7 @@ def to_launch_form(
     *,
     title: Optional[str] = None,
     doc: Optional[str] = None,
-    tags: Optional[List[str]] = None,
+    tags: Tags = None,
 ) -> Dict[str, Any]:
     """Return the tree as JSON-able data for a launch; the tree itself stays as it is.
 
@@ -36,7 +52,8 @@ def to_launch_form(
     Returns:
         ``{"nodes": [record, ...], "edges": [[parent id, child id, name], ...],
         "images": {name: definition}, "pipeline_reservation": ...}``; nodes breadth-first, the
-        root first, with an image in any case.
+        root first, with an image in any case. What a node says that its absence says too is left
+        out: whoever reads 100,000 nodes holds them in memory for a while.
     """
     records, edges = tables(root)
     images = {name: image_rules.host_form(i) for name, i in image_rules.by_name(root).items()}
@@ -45,19 +62,37 @@ def to_launch_form(
         default = image_rules.default_image()
         images.setdefault(default.name, image_rules.host_form(default))
         head["image_name"] = default.name
+    _place_volumes(records)
     simplify(records, edges)
+    for record in records:
+        _leave_out_defaults(record)
     if title is not None:
         head["title"] = title
     if doc is not None:
         head["doc"] = doc
-    if tags:
-        head["tags"] = list(dict.fromkeys([*head.get("tags", ()), *tags]))
+    more = to_tags(tags)
+    if more:
+        head["tags"] = list(dict.fromkeys([*head.get("tags", ()), *more]))
     return {
         "nodes": records,
         "edges": edges,
         "images": images,
         "pipeline_reservation": root.pipeline_reservation,
     }
+
+
+def _leave_out_defaults(record: Record) -> None:
+    for name, default in _DEFAULTS:
+        if record.get(name) == default:
+            del record[name]
+
+
+def _place_volumes(records: List[Record]) -> None:
+    for record in records:
+        args = record.get("docker_run_args")
+        if args:
+            beside = os.path.dirname(record.get("file") or os.path.join(os.getcwd(), ""))
+            record["docker_run_args"] = volumes.absolute(args, beside)
 
 
 def from_wire_document(document: Mapping[str, Any]) -> Dict[str, Any]:
@@ -69,8 +104,10 @@ def from_wire_document(document: Mapping[str, Any]) -> Dict[str, Any]:
     Returns:
         As `to_launch_form`, but the root has an image only if it was given one.
     """
+    records = [dict(record) for record in document["nodes"]]
+    _place_volumes(records)
     return {
-        "nodes": list(document["nodes"]),
+        "nodes": records,
         "edges": list(document.get("edges") or ()),
         "images": {
             name: image_rules.decoded(form) for name, form in (document.get("images") or {}).items()

@@ -217,7 +217,7 @@ class Interpreter:
             scope.execution.events += 1
             token = f"t{next(self._numbers)}"
             self._tasks[token] = visit
-            self._new.append(Offer(token, asked))
+            self._new.append(Offer(token, asked, state["Resource"]))
             return
         scope.execution.events += 3
         self._nest(visit, asked)

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from moto.core.config import default_user_config
 from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 
-from support.asl import moto_shim
+from conducto_emulator import moto_shim
 from support.asl.port import Offer, TaskGoneError
 
 if TYPE_CHECKING:

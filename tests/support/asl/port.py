@@ -22,10 +22,12 @@ class Offer:
     Attributes:
         token: Names it when it is answered.
         data: Its input.
+        activity: ARN of what it was scheduled on, where the engine tells.
     """
 
     token: str
     data: Mapping[str, Any]
+    activity: str = ""
 
 
 class Engine(Protocol):

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from conducto.cli.commands import main
+from conducto.cli.host.commands import main
 from conducto.client import Client
 from conducto.service.dispatch import Service
 from conducto.testing.transport import InProcessTransport

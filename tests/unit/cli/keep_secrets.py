@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from conducto.cli.commands import main
+from conducto.cli.host.commands import main
 from conducto.client import Client
 from conducto.service.dispatch import Service
 from conducto.testing.pipelines import FakePipelines

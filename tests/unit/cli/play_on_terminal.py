@@ -4,7 +4,7 @@ import sys
 import threading
 import time
 
-from conducto.cli.session import stay
+from conducto.cli.host.session import stay
 from conducto.client import Client
 from conducto.service.dispatch import Service
 from conducto.testing.transport import InProcessTransport

@@ -5,12 +5,13 @@ from collections.abc import Callable
 
 import pytest
 
-from conducto.cli.attach import PlainView, last_line, watch
-from conducto.cli.session import stay
+from conducto.cli.host.attach import PlainView, last_line, watch
+from conducto.cli.host.exit_codes import LEFT
+from conducto.cli.host.session import stay
 from conducto.client import ApiError, Client
 from conducto.model.records import ImageRecord, ImageState
 from conducto.model.states import Cause, State
-from unit.cli.trees import CountingPipelines, record, view
+from unit.cli.trees import CountingPipelines, record, small_tree, view
 
 OpenClient = Callable[[], Client]
 
@@ -117,3 +118,11 @@ def test_an_image_that_moves_while_nothing_else_does_is_told(
 )
 def test_the_last_line_of_a_build(text: str, last: str) -> None:
     assert last_line(text) == last
+
+
+def test_a_pipeline_that_was_never_started_has_no_end_to_tell_of(
+    fake: CountingPipelines, open_client: Callable[[], Client]
+) -> None:
+    fake.add("idle", small_tree(), record("idle", armed=False))
+
+    assert stay(open_client, "idle", plain=True) == LEFT

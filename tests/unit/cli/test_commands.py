@@ -1,8 +1,14 @@
 import json
+import re
 from collections.abc import Callable
 
 import pytest
 
+from conducto.cli.host.commands import ALONE, VERBS, function, main
+from conducto.cli.host.exit_codes import MEANINGS
+from conducto.cli.host.grammar import build_parser
+from conducto.cli.serialised import COMMANDS
+from conducto.client import Client
 from conducto.model.api import Action
 from conducto.model.states import Cause, State
 from unit.cli.trees import CountingPipelines, record, view
@@ -61,7 +67,13 @@ def test_show_json_has_the_stable_shape(
         "state": "error",
         "skipped": False,
         "cause": "exit_code",
+        "command": "make",
+        "file": "/home/ada/pipeline.py",
+        "line": 41,
+        "waits_for": None,
+        "counts": None,
     }
+    assert document["nodes"][2]["counts"] == {**document["counts"], "error": 0}
     assert set(attempt) == {
         "number",
         "state",
@@ -84,10 +96,10 @@ def test_show_without_a_terminal_prints_the_tree_with_states(
     lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
     assert code == 0
     assert lines[-4:] == [
-        "pending   ○ build  pending",
-        "pending   ▾ tests  ✔ 0/2  pending",
-        "pending     ○ login  pending",
-        "pending     ○ logout  pending",
+        "pending   ○ build",
+        "pending   ▾ tests  ✔ 0/2",
+        "pending     ○ login",
+        "pending     ○ logout",
     ]
 
 
@@ -245,8 +257,9 @@ def test_run_says_how_to_watch(fake: CountingPipelines, conducto: Conducto, caps
         ["show"],
         ["logs", "abc", "/a", "--attempt", "0"],
         ["logs", "abc", "/a", "--stdout", "--stderr"],
-        ["skip", "abc"],
         ["agent", "restart"],
+        ["logs", "abc", "/a", "--lines", "3:1"],
+        ["diff", "abc"],
     ],
 )
 def test_wrong_usage_is_two(words: list[str], conducto: Conducto, capsys: Output) -> None:
@@ -262,3 +275,120 @@ def test_each_verb_has_help(verb: str, conducto: Conducto, capsys: Output) -> No
 
     assert code == 0
     assert f"usage: conducto {verb}" in capsys.readouterr().out
+
+
+def test_orders_answer_in_json(fake: CountingPipelines, conducto: Conducto, capsys: Output) -> None:
+    fake.finish("abc-def", "/build", Cause.EXIT_CODE)
+
+    conducto("reset", "abc-def", "/build", "--dry-run", "--json")
+    would = json.loads(capsys.readouterr().out)
+    conducto("pause", "abc", "--json")
+    paused = json.loads(capsys.readouterr().out)
+
+    assert (would["affected"], would["paths"], would["preview"]) == (1, ["/build"], True)
+    assert (paused["id"], paused["action"], paused["affected"]) == ("abc-def", "pause", 0)
+
+
+def test_failed_of_nothing_is_an_empty_answer_in_json(conducto: Conducto, capsys: Output) -> None:
+    code = conducto("skip", "abc-def", "--failed", "--json")
+
+    assert code == 0
+    assert json.loads(capsys.readouterr().out)["affected"] == 0
+
+
+@pytest.mark.parametrize("verb", ["skip", "rebuild", "modify"])
+def test_other_orders_take_what_failed_as_well(
+    verb: str, fake: CountingPipelines, conducto: Conducto
+) -> None:
+    fake.finish("abc-def", "/tests/login", Cause.EXIT_CODE)
+    change = ["--cpu", "2"] if verb == "modify" else []
+
+    conducto(verb, "abc-def", "--failed", *change)
+
+    assert fake.orders[0][1].paths == ("/tests/login",)
+
+
+@pytest.mark.parametrize(
+    ("words", "name", "value"),
+    [
+        (["--command", "yes"], "command", "yes"),
+        (["--command", "no"], "command", "no"),
+        (["--cpu", "0.5"], "cpu", 0.5),
+        (["--mem", "4"], "mem", 4.0),
+        (["--gpu", "1"], "gpu", 1),
+        (["--image", "app"], "image", "app"),
+        (["--max-time", "1h30m"], "max_time", "1h30m"),
+        (["--max-time", ""], "max_time", None),
+        (["--max-concurrent", "3"], "max_concurrent", 3),
+        (["--stop-on-error", "no"], "stop_on_error", False),
+        (["--suppress-errors", "yes"], "suppress_errors", True),
+        (["--requires-docker", ""], "requires_docker", None),
+        (["--docker-run-args", "--env 'A=b c'"], "docker_run_args", ("--env", "A=b c")),
+        (["--docker-run-args", ""], "docker_run_args", None),
+        (["--container-reuse-context", "new"], "container_reuse_context", "new"),
+        (["--doc", "yes"], "doc", "yes"),
+        (["--env", "A=b=c", "--env", "D="], "env", {"A": "b=c", "D": ""}),
+        (["--unset-env", "A"], "env", {"A": None}),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_modify_changes_one_parameter(
+    fake: CountingPipelines, words: list[str], name: str, value: object, conducto: Conducto
+) -> None:
+    code = conducto("modify", "abc-def", "/build", *words)
+
+    changes = fake.orders[0][1].changes
+    assert code == 0
+    assert changes is not None
+    assert changes.model_dump(exclude_unset=True) == {name: value}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "say what to change"),
+        (["--cpu", "many"], "--cpu: "),
+        (["--env", "A"], "--env: write NAME=VALUE, got 'A'"),
+        (["--docker-run-args", "'open"], "--docker-run-args: No closing quotation"),
+    ],
+)
+def test_a_wrong_change_is_told(
+    words: list[str], message: str, fake: CountingPipelines, conducto: Conducto, capsys: Output
+) -> None:
+    code = conducto("modify", "abc-def", "/build", *words)
+
+    assert (code, fake.orders) == (2, [])
+    assert message in capsys.readouterr().err
+
+
+def test_paths_and_failed_do_not_go_together(conducto: Conducto, capsys: Output) -> None:
+    code = conducto("reset", "abc-def", "/build", "--failed")
+
+    assert (code, capsys.readouterr().err) == (
+        2,
+        "conducto: give either paths or --failed, not both\n",
+    )
+
+
+@pytest.mark.parametrize("verb", ["skip", "unskip", "rebuild", "modify", "reset"])
+def test_an_order_without_a_node_is_refused_before_an_agent_is_started(verb: str) -> None:
+    def no_agent() -> Client:
+        raise AssertionError("it was asked for")
+
+    assert main([verb, "abc"], lambda _profile: no_agent) == 2
+
+
+def test_every_verb_has_a_function() -> None:
+    parser = build_parser()
+    verbs = next(a.choices for a in parser._actions if a.dest == "verb")
+    assert verbs is not None
+
+    for verb in set(verbs) - {"compile", *COMMANDS}:
+        assert callable(function({**VERBS, **ALONE}[verb]))
+
+
+def test_every_exit_code_is_in_the_help(conducto: Conducto, capsys: Output) -> None:
+    conducto("--help")
+
+    brief = capsys.readouterr().out.partition("exit codes: ")[2]
+    assert [int(code) for code in re.findall(r"\b\d+\b", brief)] == list(MEANINGS)

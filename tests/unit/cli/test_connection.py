@@ -1,7 +1,7 @@
 import pytest
 
-from conducto.cli.addresses import UsageError
-from conducto.cli.connection import ENGINE_PROBLEM, guarded
+from conducto.cli.host.addresses import UsageError
+from conducto.cli.host.connection import ENGINE_PROBLEM, guarded
 from conducto.client import AgentUnreachableError, ApiError
 from conducto.model.api import Problem
 

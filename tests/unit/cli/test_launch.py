@@ -3,10 +3,12 @@ from pathlib import Path
 
 import pytest
 
+from conducto.api import Config
+from conducto.cli.host.local_launch import program_of, request_of, submit
 from conducto.cli.launch import launch_cloud
-from conducto.cli.local_launch import program_of, request_of, submit
-from conducto.client import Client
+from conducto.client import Client, HttpTransport
 from conducto.tree.launch_options import LaunchOptions
+from support.api_server import running_server
 from unit.cli.trees import CountingPipelines
 
 OpenClient = Callable[[], Client]
@@ -70,3 +72,28 @@ def test_the_cloud_is_not_available_yet(capsys: Output) -> None:
 
     assert code == 2
     assert "--local" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("configured", "flag", "opened"),
+    [(False, True, True), (True, None, True), (True, False, False), (False, None, False)],
+)
+def test_the_page_is_opened_by_the_flag_or_the_configuration(
+    fake: CountingPipelines,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Output,
+    *,
+    configured: bool,
+    flag: bool | None,
+    opened: bool,
+) -> None:
+    monkeypatch.setenv("CONDUCTO_BASE_DIR", str(tmp_path))
+    for name in ("BROWSER", "DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    Config().set("general", "show_app", configured)
+
+    with running_server(fake) as server:
+        launch(lambda: Client(HttpTransport(server.endpoint)), app=flag)
+
+    assert ("/p/p2?code=" in capsys.readouterr().out) == opened

@@ -1,4 +1,4 @@
-from conducto.cli.view.model import Interest, PipelineModel
+from conducto.cli.host.view.model import Interest, PipelineModel
 from conducto.model.records import Counts
 from conducto.model.states import Cause, State
 from unit.cli.trees import batch, change, ended, small_tree, summary, view, wide_tree

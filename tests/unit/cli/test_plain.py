@@ -1,5 +1,5 @@
-from conducto.cli.view.model import PipelineModel
-from conducto.cli.view.plain import FAILED, LOUD, PlainPrinter
+from conducto.cli.host.view.model import PipelineModel
+from conducto.cli.host.view.plain import FAILED, LOUD, PlainPrinter
 from conducto.model.records import Counts, ImageRecord, ImageState
 from conducto.model.states import Cause, State
 from unit.cli.trees import batch, change, ended, small_tree, summary, view, wide_tree

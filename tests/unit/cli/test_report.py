@@ -1,9 +1,9 @@
 import base64
 from collections.abc import Callable
 
-from conducto.cli.report import Page, final_report
-from conducto.cli.view.model import PipelineModel
-from conducto.cli.view.text import UNICODE_MARKS, text_of
+from conducto.cli.host.report import Page, final_report
+from conducto.cli.host.view.model import PipelineModel
+from conducto.cli.host.view.text import UNICODE_MARKS, text_of
 from conducto.client import Client
 from conducto.model.records import ImageRecord, ImageState
 from conducto.model.states import Cause, State

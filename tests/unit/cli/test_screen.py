@@ -1,8 +1,8 @@
 import pytest
 
-from conducto.cli.view.model import PipelineModel
-from conducto.cli.view.screen import Frame, render
-from conducto.cli.view.text import ASCII_MARKS, UNICODE_MARKS, text_of, width
+from conducto.cli.host.view.model import PipelineModel
+from conducto.cli.host.view.screen import Frame, render
+from conducto.cli.host.view.text import ASCII_MARKS, UNICODE_MARKS, text_of, width
 from conducto.model.api import NodeView
 from conducto.model.records import Counts, ImageRecord, ImageState
 from conducto.model.states import Cause, State

@@ -1,49 +1,17 @@
 """The live view in a real pseudo terminal."""
 
-import os
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
-import pexpect
-import pyte
 import pytest
 
-PLAYER = Path(__file__).with_name("play_on_terminal.py")
-TESTS = Path(__file__).parents[2]
+from unit.cli import terminal
 
 
-class Session:
-    """A program in a terminal of 60 x 12."""
+class Session(terminal.Session):
+    """A pipeline of which some nodes end."""
 
     def __init__(self, ending_nodes: int, **environ: str) -> None:
-        self.screen = pyte.Screen(60, 12)
-        self._stream = pyte.ByteStream(self.screen)
-        path = os.pathsep.join([str(TESTS), *filter(None, sys.path)])
-        self.child = pexpect.spawn(
-            sys.executable,
-            [str(PLAYER), str(ending_nodes)],
-            env={**os.environ, "TERM": "xterm-256color", "PYTHONPATH": path, **environ},
-            dimensions=(12, 60),
-            timeout=20,
-        )
-
-    def wait_for(self, text: str) -> None:
-        while text not in "\n".join(self.screen.display):
-            self._stream.feed(self.child.read_nonblocking(65536))
-
-    def end(self) -> int:
-        """Read to the end; return the exit code."""
-        while self.child.isalive() or not self.child.flag_eof:
-            try:
-                self._stream.feed(self.child.read_nonblocking(65536))
-            except pexpect.EOF:
-                break
-        self.child.close()
-        return int(self.child.exitstatus)
-
-    def lines(self) -> list[str]:
-        return [line.rstrip() for line in self.screen.display if line.strip()]
+        super().__init__("play_on_terminal.py", str(ending_nodes), **environ)
 
 
 @pytest.fixture

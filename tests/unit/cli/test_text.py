@@ -1,6 +1,6 @@
 import pytest
 
-from conducto.cli.view.text import (
+from conducto.cli.host.view.text import (
     ASCII_MARKS,
     UNICODE_MARKS,
     Role,

@@ -2,10 +2,17 @@
 
 from collections.abc import AsyncIterator
 
-from conducto.model.api import EventBatch, NodeView, PipelineSummary
+from conducto.model.api import (
+    Action,
+    ControlRequest,
+    ControlResult,
+    EventBatch,
+    NodeView,
+    PipelineSummary,
+)
 from conducto.model.nodes import ancestors
 from conducto.model.records import Counts, ImageRecord, NodeChange, PipelineRecord
-from conducto.model.states import State
+from conducto.model.states import FINISHED, NodeType, State
 from conducto.testing.pipelines import FakePipelines
 
 FILE = "/home/ada/pipeline.py"
@@ -20,6 +27,25 @@ class CountingPipelines(FakePipelines):
             above = {path for change in batch.changes for path in ancestors(change.path)}
             counts = {path: pipeline.counts(path) for path in above}
             yield batch.model_copy(update={"counts": counts})
+
+    async def control(self, pipeline_id: str, request: ControlRequest) -> ControlResult:
+        """Do it, or for a preview say what it would touch: Execs that have run, for a reset."""
+        if not request.preview:
+            return await super().control(pipeline_id, request)
+        pipeline = self._find(pipeline_id)
+        below = [node for path in request.paths for node in pipeline.below(path)]
+        execs = [node for node in below if node.type is NodeType.EXEC]
+        running = [node for node in execs if node.state is State.RUNNING]
+        touched = {
+            Action.KILL: running,
+            Action.RESET: [node for node in execs if node.state in FINISHED] + running,
+        }.get(request.action, execs)
+        return ControlResult(
+            affected=len(touched),
+            paths=tuple(node.path for node in touched),
+            stopped=0 if request.action in {Action.SKIP, Action.UNSKIP} else len(running),
+            preview=True,
+        )
 
 
 def view(path: str, kind: str = "Exec", **fields: object) -> NodeView:

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from conducto.cli import connection
-from conducto.cli.commands import build_parser
-from conducto.cli.debug import debug
+from conducto.cli.host import connection
+from conducto.cli.host.commands import build_parser
+from conducto.cli.host.debug import debug
 from conducto.client import Client
 from conducto.model.debug import DebugMount, DebugPlan, DebugRequest
 from conducto.model.states import Cause

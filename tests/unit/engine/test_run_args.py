@@ -66,14 +66,6 @@ def test_a_flag_becomes_a_field_of_the_container(text: str, field: str, expected
     assert _apply(text)[field] == expected
 
 
-def test_a_variable_without_a_value_is_the_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CONDUCTO_TEST_GIVEN", "7")
-
-    body = _apply("-e CONDUCTO_TEST_GIVEN -e CONDUCTO_TEST_ABSENT")
-
-    assert body["Env"] == ["CONDUCTO_TEST_GIVEN=7"]
-
-
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -86,6 +78,9 @@ def test_a_variable_without_a_value_is_the_hosts(monkeypatch: pytest.MonkeyPatch
         ("-t", "--tty is refused"),
         ("--cap-add", "--cap-add has no value"),
         ("debian", "'debian' is not a flag"),
+        ("-e TOKEN", "--env 'TOKEN': it has no value.*write TOKEN=VALUE"),
+        ("-v ./x:/x", "must be absolute"),
+        ("-v ~/x:/x", "must be absolute"),
         ("--privileged=maybe", "true or false, not 'maybe'"),
         ("--shm-size lots", "--shm-size 'lots'"),
         ("--ulimit nofile=many", "--ulimit 'nofile=many'"),

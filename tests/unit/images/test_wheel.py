@@ -20,11 +20,14 @@ def package(tmp_path: Path) -> Path:
     for path in (
         "__init__.py", "py.typed", "tree/node.py", "cli/entry.py", "model/__init__.py",
         "model/fields.py", "model/images.py", "semantics/rules.py", "client/http.py",
-        "service/port.py", "testing/fake.py", "images/layers.py", "notes.txt",
-        "tree/__pycache__/node.cpython-311.pyc",
+        "service/port.py", "testing/fake.py", "cli/host/commands.py", "images/layers.py",
+        "notes.txt", "tree/__pycache__/node.cpython-311.pyc",
     ):  # fmt: skip
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(f"'{path}'\n")
+    (root / "cli/entry.py").write_text(
+        "import sys\n\ndef main():\n    print(sys.argv[1:])\n    return 7\n"
+    )
     return root
 
 
@@ -60,8 +63,8 @@ def test_metadata_asks_for_nothing_and_old_pythons_are_welcome(package: Path) ->
 def test_commands_are_those_of_the_distribution() -> None:
     scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
 
-    assert wheel.ENTRY_POINTS.items() <= scripts.items()
-    assert set(scripts) - set(wheel.ENTRY_POINTS) == {"conducto-profile"}
+    assert wheel.SCRIPTS.items() <= scripts.items()
+    assert set(scripts) - set(wheel.SCRIPTS) == {"conducto-profile"}
 
 
 def test_pip_takes_the_wheel_offline(package: Path, tmp_path: Path) -> None:
@@ -76,7 +79,20 @@ def test_pip_takes_the_wheel_offline(package: Path, tmp_path: Path) -> None:
     )  # fmt: skip
 
     assert (target / "conducto/tree/node.py").read_text() == "'tree/node.py'\n"
-    assert (target / "bin/conducto").exists()
+    ran = subprocess.run(
+        [str(target / "bin/conducto"), "a", "b"],
+        env={"PYTHONPATH": str(target)}, capture_output=True, check=False,
+    )  # fmt: skip
+    assert (ran.returncode, ran.stdout) == (7, b"['a', 'b']\n")
+
+
+def test_commands_do_not_import_what_pip_would(package: Path) -> None:
+    _name, content = wheel.build_wheel(wheel.client_files(package), "1.2")
+    archive = zipfile.ZipFile(io.BytesIO(content))
+    script = archive.read("conducto-1.2.data/scripts/conducto").decode()
+
+    assert script.startswith("#!python\n")
+    assert "import re" not in script
 
 
 def test_real_wheel_leaves_the_host_side_out() -> None:
@@ -86,3 +102,26 @@ def test_real_wheel_leaves_the_host_side_out() -> None:
 
     assert modules
     assert not any(name.split("/")[1] in wheel.HOST_ONLY for name in modules)
+
+
+def test_what_is_installed_in_images_knows_its_own_commands_only(tmp_path: Path) -> None:
+    _, content = wheel.client_wheel()
+    zipfile.ZipFile(io.BytesIO(content)).extractall(tmp_path)
+    entry = "import sys; from conducto.cli.entry import main; sys.exit(main())"
+
+    def run(*words: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [sys.executable, "-S", "-c", entry, *words],
+            input="nothing",
+            capture_output=True,
+            text=True,
+            env={"PYTHONPATH": str(tmp_path)},
+            check=False,
+        )
+
+    listing, checking = run("list"), run("validate-serialization")
+
+    assert not (tmp_path / "conducto" / "cli" / "host").exists()
+    assert listing.returncode == 2
+    assert "'conducto FILE.py [METHOD ...]' works" in listing.stderr
+    assert (checking.returncode, "not a serialized tree" in checking.stderr) == (2, True)

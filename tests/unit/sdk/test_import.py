@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pathlib
-import shutil
 import subprocess
 import sys
 
 import pytest
 
 import conducto as co
+from support.old_python import find_python38
 
 SDK = pathlib.Path(co.__file__).parent.parent
 HEAVY = ("re", "json", "typing", "inspect", "dataclasses", "asyncio", "pathlib", "shlex", "gzip")
@@ -58,13 +58,10 @@ if __name__ == "__main__":
 
 @pytest.fixture(scope="session")
 def old_python() -> str:
-    pyenv = pathlib.Path.home() / ".pyenv" / "versions"
-    for place in (*pyenv.glob("3.8*/bin/python"), shutil.which("python3.8")):
-        if place is not None:
-            version = subprocess.run([place, "-V"], capture_output=True, text=True, check=False)
-            if version.stdout.startswith("Python 3.8"):
-                return str(place)
-    pytest.skip("no Python 3.8 here")
+    program = find_python38()
+    if program is None:
+        pytest.skip("no Python 3.8 on this machine")
+    return program
 
 
 def python(program: str, *words: str, cwd: pathlib.Path | None = None) -> str:

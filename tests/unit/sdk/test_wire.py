@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import shlex
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -296,6 +298,39 @@ def test_shared_image_of_children_does_not_hide_the_default_one() -> None:
 
     assert records["/"]["image_name"] == "conducto-default"
     assert records["/x"]["image_name"] == "n"
+
+
+def test_launch_form_leaves_out_what_its_absence_says() -> None:
+    with co.Serial(skip=False) as root:
+        co.Exec("x", name="x", skip=False)
+        co.Exec("y", name="y", skip=True)
+    records = by_path(to_launch_form(root))
+
+    assert {"skip", "callbacks", "is_notebook"}.isdisjoint({*records["/"], *records["/x"]})
+    assert records["/y"]["skip"] is True
+
+
+@pytest.mark.parametrize(
+    ("written", "launched"),
+    [
+        ("-v ./x:/x", ["-v", "/scripts/x:/x"]),
+        ("-v../x:/x:ro", ["-v/x:/x:ro"]),
+        ("--volume=.:/x", ["--volume=/scripts:/x"]),
+        ("-v ~/x:/x", ["-v", f"{Path.home()}/x:/x"]),
+        ("-v named:/x -v /a:/b -v /c", ["-v", "named:/x", "-v", "/a:/b", "-v", "/c"]),
+        ("--hostname ./x:/x", ["--hostname", "./x:/x"]),
+    ],
+)
+def test_volumes_are_relative_to_the_script(written: str, launched: list[str]) -> None:
+    node = co.Exec("x", docker_run_args=written)
+    node.file = "/scripts/pipeline.py"
+
+    assert to_launch_form(node)["nodes"][0]["docker_run_args"] == launched
+    assert node.docker_run_args == shlex.split(written)
+
+
+def test_one_tag_as_text_stays_one_tag() -> None:
+    assert to_launch_form(co.Exec("x"), tags="nightly")["nodes"][0]["tags"] == ["nightly"]
 
 
 def test_launch_form_is_plain_json() -> None:

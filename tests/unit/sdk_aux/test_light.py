@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 
 import pytest
 
-PYTHON38 = Path("/root/.pyenv/versions/3.8.18/bin/python")
+from support.old_python import find_python38
+
 MODULES = [
     "conducto.api",
     "conducto.api.config",
@@ -25,6 +25,7 @@ MODULES = [
     "conducto.git",
     "conducto.integrations.git",
     "conducto.integrations.slack",
+    "conducto.integrations.web",
     "conducto.nb",
     "conducto.profile",
     "conducto.schedule",
@@ -49,13 +50,9 @@ Config().set("general", "a", "b")
 """
 
 
-def _python38() -> str | None:
-    return str(PYTHON38) if PYTHON38.is_file() else shutil.which("python3.8")
-
-
 @pytest.fixture
 def python38(python):
-    version = _python38()
+    version = find_python38()
     if version is None:
         pytest.skip("no Python 3.8 on this machine")
     return lambda *arguments: python(*arguments, version=version)

@@ -523,6 +523,23 @@ def test_queued_execs_queue_anew_when_the_room_of_a_group_above_changes():
     assert commands == [ev.Withdraw("/p/y", 1), ev.Enqueue("/p/y", 1)]
 
 
+@pytest.mark.parametrize(
+    ("written", "now", "timers"),
+    [(None, 7.0, {"/p": 7.0}), (5.0, 7.0, {"/p": 7.0}), (5.0, None, {}), (5.0, 5.0, {"/p": 5.0})],
+)
+def test_a_new_limit_of_a_running_group_holds_from_now_on(written, now, timers):
+    driver = Driver(serial(parallel("x", name="p", max_time=written)))
+    driver.start("/p/x")
+    of_x = driver.timers["/p/x"]
+    spec = driver.tree.nodes["/p"].spec
+
+    driver.send(ev.NodesModified({"/p": replace(spec, max_time=now)}))
+
+    assert driver.timers == {**timers, "/p/x": of_x}
+    driver.finish("/p/x")
+    assert driver.timers == {}
+
+
 def test_a_tree_is_discarded_once_although_a_retry_resets_it_in_the_same_event():
     callback = on("error", "retry", max_num_retries=1)
     driver = Driver(serial(lazy("L"), callbacks=[callback]))

@@ -339,3 +339,7 @@ def test_what_fits_the_whole_machine_is_accepted():
 
 def test_the_size_of_a_group_without_execs_of_that_size_does_not_matter():
     check_sizes(resolved(serial(leaf("a", cpu=1), cpu=64)), MACHINE)
+
+
+def test_a_tag_written_as_text_is_one_tag() -> None:
+    assert resolved(leaf("a", tags="nightly")).pop("/").tags == ("nightly",)

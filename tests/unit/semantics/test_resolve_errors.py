@@ -281,6 +281,12 @@ LAZIES = [
         "/L/Again: prints a tree for /L/Execute, and so does /L/Generate; give each its own",
         id="one target for two",
     ),
+    pytest.param(
+        serial(parallel(name="Execute"), lazy()["children"][0][1], name="L"),
+        "/L/Generate: comes after /L/Execute in a Serial, which waits for the tree it prints; "
+        "put it before",
+        id="a target that comes first",
+    ),
 ]
 
 

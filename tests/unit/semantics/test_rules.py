@@ -344,6 +344,24 @@ def test_no_callbacks_let_a_failure_be():
     assert decide_failure([], failure()) == FAIL
 
 
+@pytest.mark.parametrize(("tries", "decision"), [(1, RETRY), (2, RETRY), (3, FAIL)])
+def test_a_lost_worker_is_made_good_as_often_as_a_driver_says(
+    tries: int, decision: Decision
+) -> None:
+    lost = failure(Cause.WORKER_LOST, tries=tries)
+    assert decide_failure([], lost, lost_retries=2) == decision
+    assert decide_failure([], lost) == FAIL
+
+
+def test_a_callback_decides_about_a_lost_worker_before_the_driver_does() -> None:
+    lost = failure(Cause.WORKER_LOST, tries=1)
+    assert decide_failure([FORGIVE_2], lost, lost_retries=2) != RETRY
+
+
+def test_nothing_but_a_lost_worker_is_made_good() -> None:
+    assert decide_failure([], failure(OOM), lost_retries=2) == FAIL
+
+
 @pytest.mark.parametrize(
     ("callbacks", "tries", "decision"),
     [

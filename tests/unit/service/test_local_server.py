@@ -1,5 +1,6 @@
 """What the local server lets through, and how it refuses, over raw sockets."""
 
+import contextlib
 import http.client
 import json
 import socket
@@ -13,8 +14,9 @@ from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
 from conducto.client import AgentUnreachableError, ApiError, Client, Endpoint, HttpTransport
-from conducto.model.api import NodeView
+from conducto.model.api import Action, ControlRequest, NodeView
 from conducto.model.calls import MAX_BODY, MAX_LAUNCH_BODY
+from conducto.model.debug import DebugRequest
 from conducto.model.states import NodeType, State
 from conducto.service.port import RefusedError
 from conducto.testing.pipelines import FakePipelines
@@ -325,26 +327,83 @@ def test_an_order_on_a_connection_that_was_closed_meanwhile_arrives_once(
         client.close()
 
 
-def test_an_order_is_not_sent_twice_when_its_answer_is_lost() -> None:
-    connections = []
+def whole_message(sock: socket.socket) -> bytes:
+    with sock.makefile("rb") as stream:
+        head = b"".join(iter(stream.readline, b"\r\n")) + b"\r\n"
+        length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
+        return head + stream.read(int(length or b"0"))
+
+
+@contextlib.contextmanager
+def losing_answers(port: int, lost: int) -> Iterator[tuple[Endpoint, list[bytes]]]:
+    """Pass requests on to ``port``, and lose the first answers; yields requests as they came."""
+    requests: list[bytes] = []
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
-        def hang_up() -> None:
-            for _ in range(2):
-                sock, _ = listener.accept()
-                connections.append(sock.recv(65536))
-                sock.close()
+        def pass_on() -> None:
+            with contextlib.suppress(OSError):  # the listener is shut down in the end
+                while True:
+                    client, _ = listener.accept()
+                    with client, socket.create_connection(("127.0.0.1", port)) as server:
+                        requests.append(whole_message(client))
+                        server.sendall(requests[-1])
+                        answer = whole_message(server)
+                        if len(requests) > lost:
+                            client.sendall(answer)
 
-        thread = threading.Thread(target=hang_up, daemon=True)
+        thread = threading.Thread(target=pass_on, daemon=True)
         thread.start()
-        client = Client(
-            HttpTransport(Endpoint(f"http://127.0.0.1:{listener.getsockname()[1]}", "t"))
-        )
+        # The host that requests name is the server's, wherever they are sent.
+        yield Endpoint(f"http://127.0.0.1:{listener.getsockname()[1]}", TOKEN), requests
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join(10)
 
-        with pytest.raises(AgentUnreachableError, match="does not answer"):
-            client.stop_agent()
 
-    assert len(connections) == 1
+class HostOf(HttpTransport):
+    """Names another host than the one it talks to."""
+
+    def __init__(self, endpoint: Endpoint, host: str) -> None:
+        super().__init__(endpoint)
+        self._host = host
+
+    def request(self, method, path, query, body, headers=None):
+        return super().request(method, path, query, body, {**(headers or {}), "Host": self._host})
+
+
+def key_of(request: bytes) -> bytes:
+    return request.lower().partition(b"idempotency-key: ")[2].partition(b"\r\n")[0]
+
+
+def test_an_order_whose_answer_is_lost_is_sent_again_and_done_once(
+    server: RunningServer, pipelines: FakePipelines
+) -> None:
+    host = f"127.0.0.1:{server.port}"
+    with (
+        losing_answers(server.port, lost=1) as (endpoint, requests),
+        Client(HostOf(endpoint, host)) as client,
+    ):
+        result = client.control("p", ControlRequest(action=Action.SKIP, paths=("/",)))
+
+    assert result.paths == ("/",)
+    assert len(pipelines.orders) == 1
+    assert len(requests) == 2
+    assert len({key_of(request) for request in requests}) == 1
+    assert key_of(requests[0])
+
+
+def test_what_cannot_be_remembered_is_not_sent_twice(
+    server: RunningServer, pipelines: FakePipelines
+) -> None:
+    host = f"127.0.0.1:{server.port}"
+    with (
+        losing_answers(server.port, lost=9) as (endpoint, requests),
+        Client(HostOf(endpoint, host)) as client,
+        pytest.raises(AgentUnreachableError, match="does not answer"),
+    ):
+        client.debug("p", DebugRequest(path="/"))
+
+    assert len(requests) == 1
+    assert len(pipelines.shells) == 1
 
 
 def test_answers_on_a_warm_connection_wait_for_no_acknowledgement(server: RunningServer) -> None:

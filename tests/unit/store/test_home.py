@@ -134,15 +134,30 @@ def test_a_directory_that_cannot_be_made_is_named_with_the_remedy(base: Path) ->
         open_home("p")
 
 
+def remove(home: Home, pipeline_id: str) -> bool:
+    home.discard_pipeline(pipeline_id)
+    return all(home.erase(path) for path in home.discarded())
+
+
 def test_a_removed_pipeline_leaves_its_neighbours(base: Path) -> None:
     home = open_home("p")
     home.make_pipeline("abc")
     home.make_pipeline("other")
 
-    removed = home.remove_pipeline("abc")
+    removed = remove(home, "abc")
 
     assert removed
     assert [each.name for each in home.pipelines.iterdir()] == ["other"]
+
+
+def test_a_discarded_pipeline_is_out_of_the_way_before_it_is_erased(base: Path) -> None:
+    home = open_home("p")
+    home.make_pipeline("abc")
+
+    home.discard_pipeline("abc")
+
+    assert not home.pipeline("abc").root.exists()
+    assert len(home.discarded()) == 1
 
 
 def test_removing_follows_no_link_out_of_the_pipeline(base: Path, tmp_path: Path) -> None:
@@ -150,10 +165,10 @@ def test_removing_follows_no_link_out_of_the_pipeline(base: Path, tmp_path: Path
     home = open_home("p")
     (home.make_pipeline("abc").data / "link").symlink_to(tmp_path / "precious")
 
-    home.remove_pipeline("abc")
+    remove(home, "abc")
 
     assert (tmp_path / "precious").is_dir()
 
 
 def test_removing_what_is_gone_is_no_error(base: Path) -> None:
-    assert open_home("p").remove_pipeline("never")
+    assert remove(open_home("p"), "never")

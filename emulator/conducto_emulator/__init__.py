@@ -1,0 +1,1 @@
+"""The whole cloud side on one machine: AWS by moto, tasks of ECS as containers, events, the app."""

@@ -1,0 +1,70 @@
+"""``python -m conducto_emulator FOLDER``: an emulator until SIGTERM; `conducto cloud-emulator`."""
+
+import argparse
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from conducto_emulator.agent_image import AgentImageError
+from conducto_emulator.app import AppError
+from conducto_emulator.emulator import Emulator, Options
+from conducto_emulator.moto_server import AddressError
+
+ORG, USER = "local", "me"
+#: What the folder holds: where the emulator is, and what it failed with.
+STATE, FAILURE = "emulator.json", "failure.txt"
+
+
+def main(words: Sequence[str]) -> int:
+    """Emulate until told to stop; return the exit code."""
+    parser = argparse.ArgumentParser(prog="conducto_emulator")
+    parser.add_argument("folder", type=Path, help="where its files are")
+    parser.add_argument(
+        "--port", type=int, default=0, help="port of the API; a free one by default"
+    )
+    parser.add_argument("--base", help="image on which the agent's is built")
+    arguments = parser.parse_args(words)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("botocore").setLevel(logging.WARNING)
+    try:
+        return _emulate(arguments.folder, arguments.port, arguments.base)
+    except (AddressError, AgentImageError, AppError, OSError) as error:
+        (arguments.folder / FAILURE).write_text(f"{error}\n", "utf-8")
+        return 1
+
+
+def _emulate(folder: Path, port: int, base: str | None) -> int:
+    told = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: told.set())
+    emulator = Emulator(Options(folder / "files", port=port, base=base))
+    try:
+        emulator.start()
+        _write_state(folder / STATE, emulator)
+        told.wait()
+    finally:
+        (folder / STATE).unlink(missing_ok=True)
+        emulator.close()
+    return 0
+
+
+def _write_state(path: Path, emulator: Emulator) -> None:
+    state = {
+        "pid": os.getpid(),
+        "url": emulator.url,
+        "aws": emulator.moto.endpoint,
+        "token": emulator.token(ORG, USER),
+    }
+    part = path.with_suffix(".part")
+    part.touch(mode=0o600)
+    part.write_text(json.dumps(state), "utf-8")
+    part.replace(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,116 @@
+"""The Chalice app in this process: what API Gateway and Lambda do for it."""
+
+import base64
+import importlib.util
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from chalice.app import Chalice, CloudWatchEventConfig, Rate, ScheduledEventConfig
+from chalice.config import Config
+from chalice.local import CustomLocalChalice, LocalChalice, LocalGateway, LocalGatewayException
+
+from conducto_emulator.events import Function, Rules
+
+_UNIT_SECONDS = {"minute": 60.0, "hour": 3600.0, "day": 86_400.0}
+
+
+class AppError(Exception):
+    """The app cannot be loaded."""
+
+
+def load(functions: Path) -> Chalice:
+    """Return the app in a directory of functions.
+
+    Raises:
+        AppError: there is none.
+    """
+    path = functions / "app.py"
+    if not path.is_file():
+        raise AppError(f"{path} is missing: the emulator runs from a checkout of Conducto")
+    if str(functions) not in sys.path:
+        sys.path.insert(0, str(functions))
+    spec = importlib.util.spec_from_file_location("conducto_emulated_app", path)
+    if spec is None or spec.loader is None:
+        raise AppError(f"{path} cannot be loaded")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    app: Chalice = module.app
+    # Chalice keeps the current request on the app; here many are served at the same time.
+    CustomLocalChalice.__bases__ = (LocalChalice, app.__class__)
+    app.__class__ = CustomLocalChalice
+    return app
+
+
+class Functions:
+    """The app's functions.
+
+    Args:
+        app: As `load` returns it.
+    """
+
+    def __init__(self, app: Chalice) -> None:
+        self._app = app
+        self._gateway = LocalGateway(app, Config.create(chalice_app=app, lambda_timeout=60))
+
+    def request(
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes
+    ) -> tuple[int, list[tuple[str, str]], bytes]:
+        """Answer a request as API Gateway would: status, headers, body."""
+        try:
+            answer = self._gateway.handle_request(method, target, dict(headers), body)
+        except LocalGatewayException as error:
+            return error.CODE, list(error.headers.items()), error.body or b""
+        return answer["statusCode"], list(_headers(answer)), _body(answer)
+
+    def call(self, name: str, event: Mapping[str, Any]) -> Any:
+        """Invoke a function by its name, as its account may."""
+        return self._app.handler_map[name](dict(event), None)
+
+    def socket(self, route: str, event: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Call the function behind a route of the WebSocket API; return what it answers."""
+        found = self._app.websocket_handlers.get(route)
+        if found is None:
+            return {"statusCode": 403}
+        answer = self._app.handler_map[found.name](dict(event), None)
+        return answer if isinstance(answer, Mapping) else {"statusCode": 200}
+
+    def rules(self) -> Rules:
+        """Return which events the functions want."""
+        return Rules(
+            (source.event_pattern, self._app.handler_map[source.name])
+            for source in self._app.event_sources
+            if isinstance(source, CloudWatchEventConfig)
+        )
+
+    def schedules(self) -> Iterator[tuple[float, Function]]:
+        """Yield the functions that are called again and again, and every how many seconds."""
+        for source in self._app.event_sources:
+            if isinstance(source, ScheduledEventConfig):
+                yield _seconds(source.schedule_expression), self._app.handler_map[source.name]
+
+
+def _seconds(expression: object) -> float:
+    """Return the seconds of a rate; a cron expression counts as once a day."""
+    text = expression.to_string() if isinstance(expression, Rate) else str(expression)
+    words = text.removeprefix("rate(").removesuffix(")").split()
+    if text.startswith("rate(") and len(words) == 2:  # noqa: PLR2004  (number and unit)
+        return float(words[0]) * _UNIT_SECONDS[words[1].lower().removesuffix("s")]
+    return _UNIT_SECONDS["day"]
+
+
+def _headers(answer: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for name, value in (answer.get("headers") or {}).items():
+        yield str(name), str(value)
+    for name, values in (answer.get("multiValueHeaders") or {}).items():
+        for value in values:
+            yield str(name), str(value)
+
+
+def _body(answer: Mapping[str, Any]) -> bytes:
+    body = answer.get("body") or b""
+    if answer.get("isBase64Encoded"):
+        return base64.b64decode(body)
+    return body.encode() if isinstance(body, str) else bytes(body)

@@ -1,0 +1,171 @@
+"""Containers of a task, in the machine's own engine."""
+
+import contextlib
+import logging
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from docker.errors import DockerException, NotFound  # type: ignore[import-untyped]
+
+import docker  # type: ignore[import-untyped]
+from conducto_emulator.tasks import Task
+
+#: On every container: its task, and which emulator it is of.
+LABEL = "com.conducto.emulator"
+TASK_LABEL = "com.conducto.emulator.task"
+_OUT_OF_MEMORY = "OutOfMemoryError: Container killed due to memory usage"
+_UNITS = 1024
+_LOG_LINES = 200
+
+logger = logging.getLogger(__name__)
+
+
+class DockerContainers:
+    """Satisfies `conducto_emulator.tasks.Containers`.
+
+    A volume of a task is a directory, and so is what an access point of EFS shows. Containers have
+    a network address each, where those of a real task share one.
+
+    Args:
+        folder: Where the directories are.
+        mark: Value of `LABEL`, by which all of one emulator can be found.
+        root_of: Returns the path that an access point shows, by its id.
+        agent_env: What the container ``agent`` finds instead of a role's credentials.
+        metadata: Where containers ask what their task is.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        mark: str,
+        *,
+        root_of: Callable[[str], str],
+        agent_env: Mapping[str, str],
+        metadata: str,
+    ) -> None:
+        self._engine: Any = docker.from_env()
+        self.folder = folder
+        self._mark = mark
+        self._root_of = root_of
+        self._agent_env = agent_env
+        self._metadata = metadata
+        self._ids: dict[tuple[str, str], str] = {}
+
+    def start(self, task: Task) -> None:
+        """Start all containers of a task."""
+        volumes = {each["name"]: self._volume(task, each) for each in task.definition["volumes"]}
+        for each in task.definition["containerDefinitions"]:
+            self._start(task, each, volumes)
+
+    def ended(self, task: Task, name: str) -> tuple[int, str | None] | None:
+        """Return a container's exit code and ECS's reason; None while it runs."""
+        try:
+            found = self._engine.api.inspect_container(self._ids[task.arn, name])["State"]
+        except NotFound:  # somebody removed it: as if the host had died
+            return 137, "the container was removed"
+        if found["Status"] in {"created", "running", "paused"}:
+            return None
+        return int(found["ExitCode"]), _OUT_OF_MEMORY if found.get("OOMKilled") else None
+
+    def signal(self, task: Task, name: str, signal: str) -> None:
+        """Send a signal to a container's first process."""
+        with contextlib.suppress(DockerException):  # it has ended
+            self._engine.api.kill(self._ids[task.arn, name], signal)
+
+    def remove(self, task: Task) -> None:
+        """Remove all containers of a task, and its volumes."""
+        for key in [key for key in self._ids if key[0] == task.arn]:
+            with contextlib.suppress(DockerException):
+                self._log(task, key[1])
+                self._engine.api.remove_container(self._ids[key], force=True, v=True)
+            del self._ids[key]
+        shutil.rmtree(self._of_task(task), ignore_errors=True)
+
+    def container_of(self, task_arn: str, name: str) -> str:
+        """Return what the engine calls a container; for tests that do it harm."""
+        return self._ids[task_arn, name]
+
+    def remove_all(self) -> None:
+        """Remove every container of this emulator."""
+        for each in self._engine.containers.list(
+            all=True, filters={"label": f"{LABEL}={self._mark}"}
+        ):
+            with contextlib.suppress(DockerException):
+                each.remove(force=True, v=True)
+
+    def _log(self, task: Task, name: str) -> None:
+        """Keep what a container itself said, as the driver ``awslogs`` would."""
+        said = self._engine.api.logs(self._ids[task.arn, name], tail=_LOG_LINES)
+        for line in said.decode(errors="replace").splitlines():
+            logger.info("task %s, %s: %s", task.id[:8], name, line)
+
+    def _start(
+        self, task: Task, definition: Mapping[str, Any], volumes: Mapping[str, Path]
+    ) -> None:
+        name = definition["name"]
+        binds = [
+            f"{volumes[mount['sourceVolume']]}:{mount['containerPath']}"
+            for mount in definition.get("mountPoints", ())
+        ]
+        api = self._engine.api
+        made = api.create_container(
+            definition["image"],
+            command=definition.get("command") or [],
+            entrypoint=definition.get("entryPoint"),
+            environment=self._env(task, definition),
+            labels={LABEL: self._mark, TASK_LABEL: task.id},
+            host_config=api.create_host_config(
+                binds=binds,
+                init=bool((definition.get("linuxParameters") or {}).get("initProcessEnabled")),
+                **_limits(task, name),
+            ),
+        )
+        self._ids[task.arn, name] = made["Id"]
+        api.start(made["Id"])
+
+    def _env(self, task: Task, definition: Mapping[str, Any]) -> dict[str, str]:
+        name = definition["name"]
+        overrides = (task.order.get("overrides") or {}).get("containerOverrides", ())
+        given = [each for each in overrides if each["name"] == name]
+        pairs = [
+            pair for source in (definition, *given) for pair in source.get("environment") or ()
+        ]
+        return {
+            "AWS_REGION": task.arn.split(":")[3],
+            "ECS_CONTAINER_METADATA_URI_V4": f"{self._metadata}/{task.id}",
+            **(self._agent_env if name == "agent" else {}),
+            **{pair["name"]: pair["value"] for pair in pairs},
+        }
+
+    def _volume(self, task: Task, volume: Mapping[str, Any]) -> Path:
+        efs = volume.get("efsVolumeConfiguration")
+        if efs is None:
+            path = self._of_task(task) / str(volume["name"])
+        else:
+            point = (efs.get("authorizationConfig") or {}).get("accessPointId")
+            inside = self._root_of(point) if point else str(efs.get("rootDirectory", "/"))
+            path = self.folder / "efs" / str(efs["fileSystemId"]) / inside.lstrip("/")
+        path.mkdir(parents=True, exist_ok=True)
+        path.chmod(0o777)  # an access point squashes every user to its owner
+        return path
+
+    def _of_task(self, task: Task) -> Path:
+        return self.folder / "tasks" / task.id
+
+
+def _limits(task: Task, name: str) -> dict[str, Any]:
+    """Return the limits of a container.
+
+    Those of a task are shared on Fargate; here the user's container has them alone.
+    """
+    if name == "agent":
+        return {}
+    limits: dict[str, Any] = {}
+    if task.definition.get("memory"):
+        memory = int(task.definition["memory"]) << 20
+        limits |= {"mem_limit": memory, "memswap_limit": memory}
+    if task.definition.get("cpu"):
+        limits["nano_cpus"] = int(task.definition["cpu"]) * 10**9 // _UNITS
+    return limits

@@ -1,0 +1,73 @@
+"""ECS's calls about tasks, answered from a `TaskBoard`; task definitions stay with moto."""
+
+from typing import Any
+
+from moto.core.exceptions import AWSError
+from moto.core.responses import ActionResult
+from moto.ecs.responses import EC2ContainerServiceResponse
+from moto.efs.models import efs_backends
+
+from conducto_emulator.tasks import Task, TaskBoard
+
+_FIELDS = ("startedBy", "group", "clientToken", "overrides", "capacityProviderStrategy")
+
+
+def install(board: TaskBoard) -> None:
+    """Have moto's server in this process ask this board."""
+
+    def run_task(self: Any) -> ActionResult:
+        cluster = self._get_param("cluster", "default").rpartition("/")[2]
+        where = f"arn:aws:ecs:{self.region}:{self.current_account}"
+        order = {name: self._get_param(name) for name in _FIELDS}
+        order["clusterArn"] = f"{where}:cluster/{cluster}"
+        found: Any = self.ecs_backend.describe_task_definition(self._get_param("taskDefinition"))
+        tasks, failures = board.run(f"{where}:task/{cluster}", _definition(found), order)
+        return ActionResult({"tasks": [each.describe() for each in tasks], "failures": failures})
+
+    def stop_task(self: Any) -> ActionResult:
+        found = board.stop(self._get_param("task"), self._get_param("reason"))
+        return ActionResult({"task": _must_be(found).describe()})
+
+    def describe_tasks(self: Any) -> ActionResult:
+        wanted = self._get_param("tasks", [])
+        found = [board.find(each) for each in wanted]
+        missing = [
+            {"arn": arn, "reason": "MISSING"}
+            for arn, task in zip(wanted, found, strict=True)
+            if task is None
+        ]
+        known = [each.describe() for each in found if each is not None]
+        return ActionResult({"tasks": known, "failures": missing})
+
+    def list_tasks(self: Any) -> ActionResult:
+        stopped = self._get_param("desiredStatus") == "STOPPED"
+        tasks = board.list(started_by=self._get_param("startedBy"), stopped=stopped)
+        return ActionResult({"taskArns": [each.arn for each in tasks]})
+
+    for route in (run_task, stop_task, describe_tasks, list_tasks):
+        setattr(EC2ContainerServiceResponse, route.__name__, route)
+
+
+def root_of_access_point(point: str) -> str:
+    """Return the path that an access point of EFS shows."""
+    for account in efs_backends.values():
+        for backend in account.values():
+            if point in backend.access_points:
+                return str(backend.access_points[point].root_directory["Path"])
+    raise LookupError(f"there is no access point {point}")
+
+
+def _must_be(task: Task | None) -> Task:
+    if task is None:
+        raise AWSError("The referenced task was not found.", "InvalidParameterException")
+    return task
+
+
+def _definition(found: Any) -> dict[str, Any]:
+    return {
+        "taskDefinitionArn": found.arn,
+        "containerDefinitions": found.container_definitions,
+        "volumes": found.volumes,
+        "cpu": found.cpu,
+        "memory": found.memory,
+    }

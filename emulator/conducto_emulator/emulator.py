@@ -1,0 +1,123 @@
+"""All parts of the emulator, in one process."""
+
+import os
+import shutil
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from conducto.model.admin import ADMIN_FUNCTION, MintToken
+from conducto_emulator import agent_image, app, ecs, moto_shim, resources
+from conducto_emulator.containers import DockerContainers
+from conducto_emulator.events import EventBus
+from conducto_emulator.gateway import METADATA_PATH, SOCKET_PATH, Gateway
+from conducto_emulator.moto_server import MotoServer, free_port, shared_address
+from conducto_emulator.tasks import TaskBoard
+
+#: Where the functions are in a checkout.
+FUNCTIONS = Path(__file__).resolve().parents[2] / "functions"
+_STOP_SECONDS = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to emulate.
+
+    Attributes:
+        folder: Where files of tasks and of EFS are; nothing in it outlives the emulator.
+        port: Of the API; 0 takes a free one.
+        base: Image to build the agent's on.
+        functions: Directory of the app.
+        minute: Seconds of the emulator's minute: how often what is called every minute is.
+        poll: Seconds that a poll without a task stays open; AWS: 60.
+    """
+
+    folder: Path
+    port: int = 0
+    base: str | None = None
+    functions: Path = FUNCTIONS
+    minute: float = 60.0
+    poll: float = 1.0
+
+
+class Emulator:
+    """The cloud on this machine; one a process, since moto keeps its state in the process.
+
+    Attributes:
+        board: The tasks of ECS.
+        bus: What is delivered.
+        functions: The app's.
+        gateway: The app's address.
+        containers: Of the tasks.
+    """
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self.mark = uuid.uuid4().hex[:12]
+        host = shared_address()
+        self.moto = MotoServer(host, free_port(host))
+        port = options.port or free_port(host)
+        self.url = f"http://{host}:{port}"
+        self._host, self._port = host, port
+        self.containers = DockerContainers(
+            options.folder,
+            self.mark,
+            root_of=ecs.root_of_access_point,
+            agent_env=resources.aws_env(self.moto.endpoint),
+            metadata=self.url + METADATA_PATH,
+        )
+        self.board = TaskBoard(self.containers, self._task_changed)
+        self.functions: app.Functions
+        self.bus: EventBus
+        self.gateway: Gateway
+        self._open = False
+
+    def start(self) -> None:
+        """Start everything; return when the API answers."""
+        moto_shim.DESK.poll_seconds = self._options.poll
+        self.moto.start()
+        os.environ.update(resources.aws_env(self.moto.endpoint))
+        ecs.install(self.board)
+        agent = agent_image.ensure(self._options.base)
+        os.environ.update(resources.create(self.url, self.url + SOCKET_PATH, agent))
+        functions = self.functions = app.Functions(app.load(self._options.functions))
+        self.bus = EventBus(functions.rules(), resources.REGION, resources.ACCOUNT)
+        self.gateway = Gateway(functions, self.board, self._host, self._port)
+        self.gateway.start()
+        self._open = True
+        moto_shim.ON_EXECUTION_ENDED.append(self._execution_ended)
+        for seconds, function in functions.schedules():
+            self.bus.every(seconds / 60.0 * self._options.minute, function)
+
+    def token(self, org: str, user: str) -> str:
+        """Return a new token of a user, good for everything that the user's organisation has."""
+        request = MintToken(org=org, user=user).model_dump(mode="json")
+        return str(self.functions.call(ADMIN_FUNCTION, request)["token"])
+
+    def close(self) -> None:
+        """Stop everything; no container and no file is left."""
+        if self._open:
+            self._open = False
+            moto_shim.ON_EXECUTION_ENDED.remove(self._execution_ended)
+            self.board.stop_all("the emulator ends", seconds=_STOP_SECONDS)
+            self.bus.close()
+            self.gateway.close()
+        self.containers.remove_all()
+        self.moto.close()
+        shutil.rmtree(self._options.folder, ignore_errors=True)
+
+    def _task_changed(self, task: dict[str, Any]) -> None:
+        if self._open:
+            self.bus.publish("aws.ecs", "ECS Task State Change", task)
+
+    def _execution_ended(self, execution: Any) -> None:
+        if not self._open:
+            return
+        detail = {
+            "executionArn": execution.exec_arn,
+            "stateMachineArn": execution.state_machine.arn,
+            "name": execution.name,
+            "status": str(execution.status),
+        }
+        self.bus.publish("aws.states", "Step Functions Execution Status Change", detail)

@@ -1,0 +1,185 @@
+"""One address for everything a client or a worker needs: API, WebSocket, metadata of tasks.
+
+API Gateway gives the two APIs addresses of their own; here the WebSocket is below ``/socket``.
+"""
+
+import asyncio
+import threading
+import time
+import uuid
+from typing import Any
+
+import uvicorn
+from anyio.to_thread import current_default_thread_limiter
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from conducto_emulator.app import Functions
+from conducto_emulator.tasks import TaskBoard
+
+SOCKET_PATH = "/socket"
+METADATA_PATH = "/metadata"
+_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
+#: API Gateway's limits: bytes of a request, and of a frame.
+_MAX_BODY = 10 << 20
+_MAX_FRAME = 128 << 10
+_THREADS = 200
+_START_SECONDS = 20.0
+
+
+class Gateway:
+    """Serves one app; `start` returns when it answers.
+
+    Attributes:
+        away: Every request to the API is answered 503.
+    """
+
+    def __init__(self, functions: Functions, board: TaskBoard, host: str, port: int) -> None:
+        self.away = False
+        self._functions = functions
+        self._board = board
+        self._host = host
+        self._port = port
+        self._sockets: dict[str, WebSocket] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._server: uvicorn.Server | None = None
+        self._thread: threading.Thread | None = None
+
+    @property
+    def url(self) -> str:
+        """Where the API is."""
+        return f"http://{self._host}:{self._port}"
+
+    def start(self) -> None:
+        """Serve, in a thread.
+
+        Raises:
+            RuntimeError: it does not come up.
+        """
+        config = uvicorn.Config(
+            self._app(),
+            self._host,
+            self._port,
+            log_level="warning",
+            ws="websockets-sansio",
+            lifespan="off",
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, daemon=True, name="gateway")
+        self._thread.start()
+        end = time.monotonic() + _START_SECONDS
+        while not self._server.started:
+            if time.monotonic() > end or not self._thread.is_alive():
+                raise RuntimeError(f"nothing answers at {self.url}; is the port taken?")
+            time.sleep(0.01)
+
+    def close(self) -> None:
+        """Serve no more."""
+        if self._server is not None and self._thread is not None:
+            self._server.should_exit = True
+            self._server.force_exit = True
+            self._thread.join()
+
+    def _app(self) -> ASGIApp:
+        app = Starlette(
+            routes=[
+                Route(f"{METADATA_PATH}/{{task}}/task", self._metadata),
+                Route(f"{SOCKET_PATH}/@connections/{{name}}", self._post, methods=["POST"]),
+                WebSocketRoute(SOCKET_PATH, self._socket),
+                Route("/{path:path}", self._request, methods=_METHODS),
+            ]
+        )
+
+        async def with_threads(scope: Scope, receive: Receive, send: Send) -> None:
+            if self._loop is None:
+                self._loop = asyncio.get_running_loop()
+                current_default_thread_limiter().total_tokens = _THREADS
+            await app(scope, receive, send)
+
+        return with_threads
+
+    async def _request(self, request: Request) -> Response:
+        if self.away:
+            return Response(b'{"message": "Service Unavailable"}', 503)
+        body = await request.body()
+        if len(body) > _MAX_BODY:
+            return Response(b'{"message": "Request Too Long"}', 413)
+        target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        status, headers, data = await run_in_threadpool(
+            self._functions.request, request.method, target, dict(request.headers), body
+        )
+        answer = Response(data, status)
+        for name, value in headers:
+            if name.lower() not in {"content-length", "content-type"}:
+                answer.headers.append(name, value)
+            elif name.lower() == "content-type":
+                answer.headers[name] = value
+        return answer
+
+    async def _metadata(self, request: Request) -> Response:
+        task = self._board.find(request.path_params["task"])
+        if task is None:
+            return Response(status_code=404)
+        return JSONResponse({"TaskARN": task.arn, "KnownStatus": task.status})
+
+    async def _post(self, request: Request) -> Response:
+        """PostToConnection."""
+        socket = self._sockets.get(request.path_params["name"])
+        data = await request.body()
+        if socket is None:
+            headers = {"x-amzn-ErrorType": "GoneException"}
+            return Response(b'{"message": null}', 410, headers)
+        if len(data) > _MAX_FRAME:
+            headers = {"x-amzn-ErrorType": "PayloadTooLargeException"}
+            return Response(b'{"message": "Message too long"}', 413, headers)
+        try:
+            await socket.send_text(data.decode())
+        except (RuntimeError, WebSocketDisconnect):
+            self._sockets.pop(request.path_params["name"], None)
+            return Response(b"{}", 410, {"x-amzn-ErrorType": "GoneException"})
+        return Response(b"{}")
+
+    async def _socket(self, socket: WebSocket) -> None:
+        name = uuid.uuid4().hex
+        answer = await self._call("$connect", name, socket)
+        if answer.get("statusCode", 200) >= 300:  # noqa: PLR2004
+            await socket.close()
+            return
+        chosen = (answer.get("headers") or {}).get("Sec-WebSocket-Protocol")
+        self._sockets[name] = socket
+        await socket.accept(subprotocol=chosen)
+        try:
+            while True:
+                text = await socket.receive_text()
+                answer = await self._call("$default", name, socket, text)
+                if answer.get("body"):
+                    await socket.send_text(str(answer["body"]))
+        except WebSocketDisconnect:
+            pass
+        finally:
+            self._sockets.pop(name, None)
+            await self._call("$disconnect", name, socket)
+
+    async def _call(self, route: str, name: str, socket: WebSocket, body: str | None = None) -> Any:
+        event = {
+            "requestContext": {
+                "routeKey": route,
+                "eventType": {"$connect": "CONNECT", "$disconnect": "DISCONNECT"}.get(
+                    route, "MESSAGE"
+                ),
+                "connectionId": name,
+                "domainName": f"{self._host}:{self._port}",
+                "stage": SOCKET_PATH.strip("/"),
+                "apiId": "emulated",
+            },
+            "headers": dict(socket.headers) if route == "$connect" else {},
+            "queryStringParameters": dict(socket.query_params) or None,
+            "body": body,
+            "isBase64Encoded": False,
+        }
+        return await run_in_threadpool(self._functions.socket, route, event)

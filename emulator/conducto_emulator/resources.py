@@ -1,0 +1,99 @@
+"""What the stacks of ``infra/`` make in a real account, made in moto."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import boto3  # type: ignore[import-untyped]
+
+from conducto.model.deployment import (
+    INDEXES,
+    PARTITION_KEY,
+    SORT_KEY,
+    TTL_ATTRIBUTE,
+    Variables,
+    table_name,
+)
+
+STAGE = "emulator"
+REGION = "us-east-1"
+#: moto's.
+ACCOUNT = "123456789012"
+LOG_GROUP = "/conducto/workers"
+#: The keys that moto takes as it takes any.
+KEYS = {"AWS_ACCESS_KEY_ID": "emulator", "AWS_SECRET_ACCESS_KEY": "emulator"}
+
+
+def aws_env(endpoint: str) -> dict[str, str]:
+    """Return the environment in which boto3 speaks to moto."""
+    return {
+        **KEYS,
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_REGION": REGION,
+    }
+
+
+def create(url: str, socket: str, agent_image: str) -> Mapping[str, str]:
+    """Make everything; return the environment of the functions."""
+    bucket = f"conducto-{STAGE}-{ACCOUNT}"
+    boto3.client("s3").create_bucket(Bucket=bucket)
+    _create_table(boto3.client("dynamodb"))
+    boto3.client("ecs").create_cluster(clusterName=f"conducto-{STAGE}")
+    boto3.client("logs").create_log_group(logGroupName=LOG_GROUP)
+    files = boto3.client("efs").create_file_system(CreationToken=STAGE)
+    subnets = boto3.client("ec2").describe_subnets()["Subnets"]
+    groups = boto3.client("ec2").describe_security_groups()["SecurityGroups"]
+    return {
+        Variables.STAGE: STAGE,
+        Variables.TABLE: table_name(STAGE),
+        Variables.BUCKET: bucket,
+        Variables.CLUSTER: f"conducto-{STAGE}",
+        Variables.SUBNETS: ",".join(each["SubnetId"] for each in subnets[:2]),
+        Variables.SECURITY_GROUP: groups[0]["GroupId"],
+        Variables.FILE_SYSTEM: files["FileSystemId"],
+        Variables.EXECUTION_ROLE: _role("execution"),
+        Variables.TASK_ROLE: _role("task"),
+        Variables.POLL_ROLE: _role("poll"),
+        Variables.MACHINE_ROLE: _role("machine"),
+        Variables.AGENT_IMAGE: agent_image,
+        Variables.WORKER_LOG_GROUP: LOG_GROUP,
+        Variables.API_URL: url,
+        Variables.SOCKET_ENDPOINT: socket,
+        Variables.SPOT_SHARE: "0",
+        Variables.SECRET_PREFIX: f"conducto/{STAGE}/",
+    }
+
+
+def _role(name: str) -> str:
+    return f"arn:aws:iam::{ACCOUNT}:role/conducto-{STAGE}-{name}"
+
+
+def _create_table(client: Any) -> None:
+    keys = {PARTITION_KEY, SORT_KEY}
+    for index in INDEXES:
+        keys |= {index.partition_key, index.sort_key}
+    client.create_table(
+        TableName=table_name(STAGE),
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in sorted(keys)],
+        KeySchema=_schema(PARTITION_KEY, SORT_KEY),
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": index.name,
+                "KeySchema": _schema(index.partition_key, index.sort_key),
+                "Projection": {"ProjectionType": index.projection},
+            }
+            for index in INDEXES
+        ],
+    )
+    client.update_time_to_live(
+        TableName=table_name(STAGE),
+        TimeToLiveSpecification={"Enabled": True, "AttributeName": TTL_ATTRIBUTE},
+    )
+
+
+def _schema(partition: str, sort: str) -> list[dict[str, str]]:
+    return [
+        {"AttributeName": partition, "KeyType": "HASH"},
+        {"AttributeName": sort, "KeyType": "RANGE"},
+    ]

@@ -1,0 +1,280 @@
+"""Tasks of ECS: what one is, and its way from PROVISIONING to STOPPED. No containers here."""
+
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+_STOPPED = "STOPPED"
+#: Seconds after which it is looked whether a task was told to stop.
+_TICK = 0.2
+
+
+@dataclass(slots=True)
+class ContainerState:
+    """A container of a task, as ECS describes it."""
+
+    name: str
+    image: str
+    essential: bool
+    stop_timeout: int
+    status: str = "PENDING"
+    exit_code: int | None = None
+    reason: str | None = None
+
+
+@dataclass(slots=True)
+class Task:
+    """A task.
+
+    Attributes:
+        definition: As it was registered.
+        order: RunTask's own fields.
+        wanted_stop: Why it was told to stop, if it was.
+    """
+
+    arn: str
+    definition: Mapping[str, Any]
+    order: Mapping[str, Any]
+    containers: list[ContainerState]
+    status: str = "PROVISIONING"
+    created: float = field(default_factory=time.time)
+    started: float | None = None
+    ended: float | None = None
+    stop_code: str | None = None
+    stopped_reason: str | None = None
+    wanted_stop: str | None = None
+
+    @property
+    def id(self) -> str:
+        """The last part of its ARN."""
+        return self.arn.rpartition("/")[2]
+
+    def describe(self) -> dict[str, Any]:
+        """Return what DescribeTasks and the events say."""
+        return {
+            "taskArn": self.arn,
+            "taskDefinitionArn": self.definition["taskDefinitionArn"],
+            "clusterArn": self.order["clusterArn"],
+            "lastStatus": self.status,
+            "desiredStatus": _STOPPED if self.wanted_stop or self.ended else "RUNNING",
+            "startedBy": self.order.get("startedBy"),
+            "group": self.order.get("group"),
+            "cpu": self.definition.get("cpu"),
+            "memory": self.definition.get("memory"),
+            "launchType": "FARGATE",
+            "overrides": self.order.get("overrides") or {},
+            "createdAt": self.created,
+            "startedAt": self.started,
+            "stoppedAt": self.ended,
+            "stopCode": self.stop_code,
+            "stoppedReason": self.stopped_reason,
+            "containers": [self._container(each) for each in self.containers],
+        }
+
+    def _container(self, state: ContainerState) -> dict[str, Any]:
+        told = {"name": state.name, "image": state.image, "lastStatus": state.status}
+        if state.exit_code is not None:
+            told["exitCode"] = state.exit_code  # type: ignore[assignment]
+        if state.reason is not None:
+            told["reason"] = state.reason
+        return {**told, "taskArn": self.arn}
+
+
+class Containers(Protocol):
+    """What runs the containers of a task."""
+
+    def start(self, task: Task) -> None:
+        """Start all of them; raises an exception that says why one cannot be."""
+
+    def ended(self, task: Task, name: str) -> tuple[int, str | None] | None:
+        """Return a container's exit code and ECS's reason; None while it runs."""
+
+    def signal(self, task: Task, name: str, signal: str) -> None:
+        """Send a signal to a container's first process."""
+
+    def remove(self, task: Task) -> None:
+        """Remove all of them, and the volumes of the task."""
+
+
+@dataclass(slots=True)
+class Knobs:
+    """What can go wrong at will.
+
+    Attributes:
+        delay: Seconds until a task's containers start.
+        refusal: Reason of a failure with which RunTask answers, e.g. ``Capacity is unavailable``.
+        start_failure: What a task ends with instead of starting.
+    """
+
+    delay: float = 0.0
+    refusal: str | None = None
+    start_failure: str | None = None
+
+
+class TaskBoard:
+    """All tasks of one cluster.
+
+    Args:
+        containers: What runs them.
+        changed: Told every time that a task's status has changed, in the task's thread.
+    """
+
+    def __init__(self, containers: Containers, changed: Callable[[dict[str, Any]], None]) -> None:
+        self.knobs = Knobs()
+        self._containers = containers
+        self._changed = changed
+        self._tasks: dict[str, Task] = {}
+        self._by_client_token: dict[str, Task] = {}
+        self._threads: list[threading.Thread] = []
+        self._lock = threading.RLock()
+        self._wake = threading.Condition(self._lock)
+
+    def run(
+        self, arn_prefix: str, definition: Mapping[str, Any], order: Mapping[str, Any]
+    ) -> tuple[list[Task], list[dict[str, str]]]:
+        """Start a task, unless one was started with the same client token.
+
+        Returns:
+            The task, and failures as RunTask has them; one of both is empty.
+        """
+        with self._lock:
+            token = order.get("clientToken")
+            known = self._by_client_token.get(token) if token else None
+            if known is not None:
+                return [known], []
+            if self.knobs.refusal is not None:
+                return [], [{"arn": arn_prefix, "reason": self.knobs.refusal}]
+            task = Task(
+                f"{arn_prefix}/{uuid.uuid4().hex}", definition, order, _containers_of(definition)
+            )
+            self._tasks[task.arn] = task
+            if token:
+                self._by_client_token[token] = task
+        thread = threading.Thread(target=self._live, args=(task,), daemon=True, name=task.id)
+        self._threads.append(thread)
+        thread.start()
+        return [task], []
+
+    def stop(self, arn: str, reason: str) -> Task | None:
+        """Have a task stop; None where there is no such task."""
+        with self._wake:
+            task = self.find(arn)
+            if task is not None and task.wanted_stop is None:
+                task.wanted_stop = reason or "Task stopped by user"
+                self._wake.notify_all()
+            return task
+
+    def find(self, arn: str) -> Task | None:
+        """Return a task by its ARN or id."""
+        with self._lock:
+            end = arn.rpartition("/")[2]
+            return next((each for each in self._tasks.values() if each.id == end), None)
+
+    def list(self, *, started_by: str | None, stopped: bool) -> Sequence[Task]:
+        """Return tasks that are, or are to be, stopped or not."""
+        with self._lock:
+            return [
+                each
+                for each in self._tasks.values()
+                if (started_by is None or each.order.get("startedBy") == started_by)
+                and (each.wanted_stop is not None or each.ended is not None) == stopped
+            ]
+
+    def stop_all(self, reason: str, *, seconds: float) -> None:
+        """Stop everything and wait for it, but not for ever."""
+        for each in list(self._tasks.values()):
+            self.stop(each.arn, reason)
+        end = time.monotonic() + seconds
+        for thread in self._threads:
+            thread.join(max(0.0, end - time.monotonic()))
+        self._threads = [each for each in self._threads if each.is_alive()]
+
+    def _live(self, task: Task) -> None:
+        self._changed(task.describe())
+        try:
+            self._wait(self.knobs.delay, task)
+            if task.wanted_stop is None:
+                self._start(task)
+                self._follow(task)
+            self._end(task)
+        except Exception as error:  # noqa: BLE001  (any of them is how a task fails to start)
+            task.stop_code = "TaskFailedToStart"
+            task.stopped_reason = str(error)[:1024]
+        finally:
+            self._containers.remove(task)
+        task.ended = time.time()
+        for each in task.containers:
+            each.status = _STOPPED
+        self._become(task, _STOPPED)
+
+    def _start(self, task: Task) -> None:
+        self._become(task, "PENDING")
+        if self.knobs.start_failure is not None:
+            raise RuntimeError(self.knobs.start_failure)
+        self._containers.start(task)
+        for each in task.containers:
+            each.status = "RUNNING"
+        task.started = time.time()
+        self._become(task, "RUNNING")
+
+    def _follow(self, task: Task) -> None:
+        """Wait until an essential container ends or the task is told to stop."""
+        while task.wanted_stop is None:
+            self._look(task)
+            if any(each.essential and each.status == _STOPPED for each in task.containers):
+                return
+            self._wait(_TICK, task)
+
+    def _end(self, task: Task) -> None:
+        """Stop what still runs: TERM to all, KILL after each one's time."""
+        if task.wanted_stop is not None:
+            task.stop_code = "UserInitiated"
+            task.stopped_reason = task.wanted_stop
+        else:
+            task.stop_code = "EssentialContainerExited"
+            task.stopped_reason = "Essential container in task exited"
+        if task.started is None:
+            return
+        self._become(task, "DEACTIVATING")
+        self._signal(task, "SIGTERM")
+        began = time.monotonic()
+        while any(each.status != _STOPPED for each in task.containers):
+            self._look(task)
+            for each in task.containers:
+                if each.status != _STOPPED and time.monotonic() - began > each.stop_timeout:
+                    self._containers.signal(task, each.name, "SIGKILL")
+            time.sleep(_TICK / 4)
+
+    def _signal(self, task: Task, signal: str) -> None:
+        for each in task.containers:
+            if each.status != _STOPPED:
+                self._containers.signal(task, each.name, signal)
+
+    def _look(self, task: Task) -> None:
+        for each in task.containers:
+            if each.status == _STOPPED:
+                continue
+            found = self._containers.ended(task, each.name)
+            if found is not None:
+                each.exit_code, each.reason = found
+                each.status = _STOPPED
+
+    def _wait(self, seconds: float, task: Task) -> None:
+        with self._wake:
+            self._wake.wait_for(lambda: task.wanted_stop is not None, seconds)
+
+    def _become(self, task: Task, status: str) -> None:
+        task.status = status
+        self._changed(task.describe())
+
+
+def _containers_of(definition: Mapping[str, Any]) -> list[ContainerState]:
+    return [
+        ContainerState(
+            each["name"], each["image"], each.get("essential", True), each.get("stopTimeout", 30)
+        )
+        for each in definition["containerDefinitions"]
+    ]

@@ -1,0 +1,158 @@
+"""The functions: what API Gateway, EventBridge and an administrator call.
+
+Chalice finds every function here by its decorator. Each one only translates; what is done is in
+`chalicelib`, and what each is made of in `chalicelib.bootstrap`.
+"""
+
+from typing import Any
+
+from chalice import AuthResponse, Chalice, Response
+from chalice.app import AuthRequest, CloudWatchEvent, WebsocketEvent
+
+from chalicelib import authorizer
+from chalicelib.adapters.fleet import task_owner
+from chalicelib.bootstrap import from_environment
+from chalicelib.serving import CLIENT_ROUTES, WORKER_OPERATIONS, Request
+from conducto.model.calls import API_ROOT, AnyOperation
+from conducto.model.deployment import NAME_PREFIX
+from conducto.service.dispatch import Answer
+from conducto.service.routes import AnyRoute
+
+app = Chalice(app_name="conducto")
+app.experimental_feature_flags.update(["WEBSOCKETS"])
+#: A test puts another one in its place before its first call.
+conducto = from_environment()
+
+_ANY_TYPE = ["*/*"]  # what is no JSON is refused by the service, in its own words
+_OOM = "outofmemory"
+
+
+@app.authorizer(ttl_seconds=authorizer.TTL)
+def authorize(request: AuthRequest) -> AuthResponse:
+    """Let in whoever has a token; what they may do is checked at each route."""
+    identity = authorizer.identify(conducto.tokens, authorizer.bearer(request.token))
+    if identity is None:
+        return AuthResponse(routes=[], principal_id="nobody")
+    context = authorizer.to_context(identity)
+    return AuthResponse(routes=["*"], principal_id=identity.user, context=context)
+
+
+def _mount_client(route: AnyRoute) -> None:
+    def view(**params: str) -> Response:
+        return _response(conducto.api.client_call(route, _caller(), _request(params)))
+
+    _mount(route.operation, view)
+
+
+def _mount_worker(operation: AnyOperation) -> None:
+    def view() -> Response:
+        return _response(conducto.api.worker_call(operation, _caller(), _request({})))
+
+    _mount(operation, view)
+
+
+def _mount(operation: AnyOperation, view: Any) -> None:
+    app.route(
+        f"{API_ROOT}{operation.path}",
+        methods=[operation.method],
+        name=operation.name,
+        authorizer=authorize,
+        content_types=_ANY_TYPE,
+    )(view)
+
+
+for _route in CLIENT_ROUTES:
+    _mount_client(_route)
+for _operation in WORKER_OPERATIONS:
+    _mount_worker(_operation)
+
+
+@app.on_ws_connect(name="socket_connect")
+def socket_connect(event: WebsocketEvent) -> dict[str, Any]:
+    """A client connects."""
+    headers = {name.lower(): value for name, value in event.to_dict().get("headers", {}).items()}
+    protocols = headers.get("sec-websocket-protocol", "")
+    return conducto.sockets.connect(event.connection_id, protocols)
+
+
+@app.on_ws_message(name="socket_message")
+def socket_message(event: WebsocketEvent) -> dict[str, Any]:
+    """A client says what it follows."""
+    return conducto.sockets.message(event.connection_id, event.body)
+
+
+@app.on_ws_disconnect(name="socket_disconnect")
+def socket_disconnect(event: WebsocketEvent) -> dict[str, Any]:
+    """A client is gone."""
+    return conducto.sockets.disconnect(event.connection_id)
+
+
+@app.on_cw_event(
+    {
+        "source": ["aws.ecs"],
+        "detail-type": ["ECS Task State Change"],
+        "detail": {"lastStatus": ["STOPPED"]},
+    },
+    name="task_stopped",
+)
+def task_stopped(event: CloudWatchEvent) -> None:
+    """A worker's task stopped."""
+    owner = task_owner(event.detail)
+    if owner is None:
+        return
+    user = next((c for c in event.detail.get("containers", ()) if c.get("name") == "user"), {})
+    conducto.reconciler.task_stopped(
+        owner.pipeline_id,
+        owner.worker_id,
+        str(event.detail.get("stoppedReason") or "its task stopped"),
+        exit_code=user.get("exitCode"),
+        oom=_OOM in str(user.get("reason", "")).lower(),
+    )
+
+
+@app.on_cw_event(
+    {
+        "source": ["aws.states"],
+        "detail-type": ["Step Functions Execution Status Change"],
+        "detail": {"status": ["SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"]},
+    },
+    name="execution_ended",
+)
+def execution_ended(event: CloudWatchEvent) -> None:
+    """An execution is over."""
+    machine = str(event.detail["stateMachineArn"]).rpartition(":")[2]
+    if machine.startswith(NAME_PREFIX):
+        conducto.reconciler.execution_ended(event.detail["name"], event.detail["status"])
+
+
+@app.schedule("rate(1 minute)", name="every_minute")
+def every_minute(_event: CloudWatchEvent) -> None:
+    """Look after all pipelines that are open."""
+    conducto.reconciler.run()
+
+
+@app.lambda_function(name="admin")
+def admin(event: Any, _context: Any) -> dict[str, Any]:
+    """Mint tokens and set plans; whoever may invoke functions of the account may do so."""
+    return conducto.administration.answer(event)
+
+
+def _caller() -> Any:
+    context = app.current_request.context.get("authorizer") or {}
+    return authorizer.from_context(context) if "org" in context else None
+
+
+def _request(params: dict[str, str]) -> Request:
+    event = app.current_request.to_original_event()
+    query = event.get("multiValueQueryStringParameters") or {}
+    return Request(
+        params=params,
+        query=tuple((name, value) for name, values in query.items() for value in values),
+        headers={name.lower(): value for name, value in app.current_request.headers.items()},
+        body=app.current_request.raw_body or b"",
+    )
+
+
+def _response(answer: Answer) -> Response:
+    headers = {"Content-Type": answer.media_type, **dict(answer.headers)}
+    return Response(answer.body.decode(), headers, answer.status)

@@ -1,0 +1,85 @@
+"""The one S3 bucket, and the large things in it that clients send and fetch by themselves."""
+
+from urllib.parse import quote
+
+from chalicelib.adapters.clients import Clients
+from chalicelib.adapters.failures import code_of, throttling
+
+#: Seconds for which a signed URL is good.
+URL_SECONDS = 900
+_MISSING = frozenset({"NoSuchKey", "404"})
+
+
+class Bucket:
+    """S3; a `chalicelib.ports.Blobs`."""
+
+    def __init__(self, clients: Clients, name: str) -> None:
+        self._clients = clients
+        self._name = name
+
+    def upload_url(self, key: str, *, size: int | None = None) -> str:
+        """Return a URL that takes one PUT; of exactly ``size`` bytes, where that is given."""
+        wanted: dict[str, object] = {"Bucket": self._name, "Key": key}
+        if size is not None:
+            wanted["ContentLength"] = size
+        return self._signed("put_object", wanted)
+
+    def download_url(self, key: str, *, filename: str) -> str:
+        """Return a URL that answers a GET; a browser saves what comes and never shows it."""
+        disposition = f"attachment; filename*=UTF-8''{quote(filename, safe='', errors='replace')}"
+        wanted = {
+            "Bucket": self._name,
+            "Key": key,
+            "ResponseContentDisposition": disposition,
+            "ResponseContentType": "application/octet-stream",
+        }
+        return self._signed("get_object", wanted)
+
+    def get(self, key: str) -> bytes | None:
+        """Return what is there."""
+        return self._get(Key=key)
+
+    def get_range(self, key: str, first: int, count: int) -> bytes:
+        """Return ``count`` bytes from ``first`` on.
+
+        Raises:
+            LookupError: there is no such object.
+        """
+        data = self._get(Key=key, Range=f"bytes={first}-{first + count - 1}")
+        if data is None:
+            raise LookupError(f"{key} is not in the bucket any more")
+        return data
+
+    def _get(self, **wanted: object) -> bytes | None:
+        client = self._clients.get("s3")
+        try:
+            with throttling():
+                return bytes(client.get_object(Bucket=self._name, **wanted)["Body"].read())
+        except Exception as error:
+            if code_of(error) in _MISSING:
+                return None
+            raise
+
+    def put(self, key: str, data: bytes) -> None:
+        """Keep it."""
+        with throttling():
+            self._clients.get("s3").put_object(Bucket=self._name, Key=key, Body=data)
+
+    def delete(self, key: str) -> None:
+        """Forget it; what is not there is no error."""
+        with throttling():
+            self._clients.get("s3").delete_object(Bucket=self._name, Key=key)
+
+    def delete_below(self, prefix: str) -> None:
+        """Forget everything whose key begins so."""
+        client = self._clients.get("s3")
+        pages = client.get_paginator("list_objects_v2").paginate(Bucket=self._name, Prefix=prefix)
+        for page in pages:
+            keys = [{"Key": item["Key"]} for item in page.get("Contents", ())]
+            if keys:
+                with throttling():
+                    client.delete_objects(Bucket=self._name, Delete={"Objects": keys})
+
+    def _signed(self, operation: str, wanted: dict[str, object]) -> str:
+        client = self._clients.get("s3")
+        return str(client.generate_presigned_url(operation, Params=wanted, ExpiresIn=URL_SECONDS))

@@ -1,0 +1,53 @@
+"""boto3's clients: made when first needed, then shared by everything in the process.
+
+Making one takes some 100 ms, most of it reading the description of the service. Endpoints, regions
+and credentials are boto3's own matter: its environment variables point the emulator's app at the
+emulator.
+"""
+
+from threading import Lock
+from typing import Any
+
+#: A client of boto3, which has no types.
+Client = Any
+
+_TIMEOUT = 10.0
+
+
+class Clients:
+    """One client a service.
+
+    Args:
+        region: AWS region; None takes what the environment says.
+        options: Further arguments of each client, e.g. credentials in tests.
+    """
+
+    def __init__(self, region: str | None = None, **options: Any) -> None:
+        self._region = region
+        self._options = options
+        self._made: dict[tuple[str, str | None], Client] = {}
+        self._lock = Lock()
+
+    def get(self, service: str, endpoint: str | None = None) -> Client:
+        """Return the client of a service such as ``dynamodb``."""
+        with self._lock:
+            key = service, endpoint
+            if key not in self._made:
+                self._made[key] = self._make(service, endpoint)
+            return self._made[key]
+
+    def _make(self, service: str, endpoint: str | None) -> Client:
+        import boto3  # type: ignore[import-untyped]  # noqa: PLC0415  most requests need few
+        from botocore.config import Config  # type: ignore[import-untyped]  # noqa: PLC0415
+
+        config = Config(
+            # A throttled call is tried twice more at once; after that whoever called decides.
+            retries={"mode": "standard", "total_max_attempts": 3},
+            connect_timeout=_TIMEOUT,
+            read_timeout=_TIMEOUT,
+            signature_version="s3v4" if service == "s3" else None,
+        )
+        options = dict(self._options)
+        if endpoint is not None:
+            options["endpoint_url"] = endpoint
+        return boto3.client(service, region_name=self._region, config=config, **options)

@@ -1,0 +1,87 @@
+"""Open WebSockets: whose each is and what it follows, and how it is sent something."""
+
+from collections.abc import Callable, Sequence
+
+from chalicelib.adapters import keys
+from chalicelib.adapters.clients import Clients
+from chalicelib.adapters.failures import code_of, throttling
+from chalicelib.adapters.table import Item, Table
+
+#: Seconds after which a connection is forgotten; API Gateway ends it after two hours.
+CONNECTION_SECONDS = 3 * 3600
+_GONE = frozenset({"GoneException", "BadRequestException"})
+
+
+class TableConnections:
+    """A `chalicelib.ports.Connections`.
+
+    Args:
+        table: Where it is known what each follows.
+        clients: boto3's.
+        endpoint: Returns where frames are sent to; asked only when there is one to send.
+        clock: Seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        table: Table,
+        clients: Clients,
+        endpoint: Callable[[], str],
+        clock: Callable[[], float],
+    ) -> None:
+        self._table = table
+        self._clients = clients
+        self._endpoint = endpoint
+        self._clock = clock
+
+    def opened(self, connection: str, org: str) -> None:
+        """Note whose a connection is."""
+        item = {"org": org, "pipeline": "", "expires": self._expires()}
+        self._table.put(keys.connection(connection), item)
+
+    def org_of(self, connection: str) -> str | None:
+        """Return whose a connection is; None: nobody has said so far."""
+        known = self._table.get(keys.connection(connection))
+        return None if known is None else str(known["org"])
+
+    def put(self, connection: str, org: str, pipeline_id: str, cursor: int) -> None:
+        """Note what a connection follows and how far it is told."""
+        known = self._table.get(keys.connection(connection))
+        before = "" if known is None else str(known["pipeline"])
+        if before != pipeline_id:
+            if before:
+                self._table.delete(keys.follower(before, connection))
+            item = {"org": org, "pipeline": pipeline_id, "expires": self._expires()}
+            self._table.put(keys.connection(connection), item)
+        follower: Item = {"org": org, "cursor": cursor, "expires": self._expires()}
+        self._table.put(keys.follower(pipeline_id, connection), follower)
+
+    def _expires(self) -> int:
+        return int(self._clock()) + CONNECTION_SECONDS
+
+    def followers(self, pipeline_id: str) -> Sequence[tuple[str, int]]:
+        """Return ``(connection, cursor)`` of who follows a pipeline."""
+        partition = keys.follower(pipeline_id, "").partition
+        rows = self._table.range(partition, "\x01", keys.LAST)
+        return [(connection, int(item["cursor"])) for connection, item in rows]
+
+    def delete(self, connection: str) -> None:
+        """Forget it."""
+        known = self._table.get(keys.connection(connection))
+        if known is None:
+            return
+        if known["pipeline"]:
+            self._table.delete(keys.follower(str(known["pipeline"]), connection))
+        self._table.delete(keys.connection(connection))
+
+    def send(self, connection: str, data: bytes) -> bool:
+        """Send a frame; False when the connection is gone."""
+        client = self._clients.get("apigatewaymanagementapi", self._endpoint())
+        try:
+            with throttling():
+                client.post_to_connection(ConnectionId=connection, Data=data)
+        except Exception as error:
+            if code_of(error) not in _GONE:
+                raise
+            return False
+        return True

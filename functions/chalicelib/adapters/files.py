@@ -1,0 +1,76 @@
+"""Access points: what a worker sees of the file system, and as whom.
+
+Each pipeline and each user has one of its own, made when first needed. The file system takes
+10,000 of them, so a pipeline's goes when the pipeline does.
+"""
+
+from hashlib import sha256
+from typing import Any
+
+from chalicelib.adapters import keys
+from chalicelib.adapters.clients import Clients
+from chalicelib.adapters.failures import code_of, ignoring, throttling
+from chalicelib.adapters.table import Table
+from conducto.model.deployment import pipeline_directory, user_directory
+
+_EXISTS = "AccessPointAlreadyExists"
+
+
+class AccessPoints:
+    """Access points of one file system of EFS."""
+
+    def __init__(self, clients: Clients, table: Table, file_system: str) -> None:
+        self._clients = clients
+        self._table = table
+        self.file_system = file_system
+
+    def of_pipeline(self, pipeline_id: str) -> str:
+        """Return the id of the access point of a pipeline's data."""
+        return self._ensure(f"pipeline/{pipeline_id}", pipeline_directory(pipeline_id))
+
+    def of_user(self, org: str, user: str) -> str:
+        """Return the id of the access point of a user's data."""
+        return self._ensure(f"user/{org}/{user}", user_directory(org, user))
+
+    def forget_pipeline(self, pipeline_id: str) -> None:
+        """Delete a pipeline's access point; its files stay until they are deleted."""
+        key = keys.files(f"pipeline/{pipeline_id}")
+        known = self._table.get(key)
+        if known is None:
+            return
+        with throttling(), ignoring("AccessPointNotFound"):
+            self._client.delete_access_point(AccessPointId=str(known["id"]))
+        self._table.delete(key)
+
+    def _ensure(self, name: str, directory: str) -> str:
+        key = keys.files(name)
+        known = self._table.get(key)
+        if known is None:
+            found = self._make(name, directory)
+            self._table.put(key, {"id": found})
+            return found
+        return str(known["id"])
+
+    def _make(self, name: str, directory: str) -> str:
+        token = sha256(f"{self.file_system}/{name}".encode()).hexdigest()
+        try:
+            with throttling():
+                answer = self._client.create_access_point(
+                    ClientToken=token,
+                    FileSystemId=self.file_system,
+                    # Whatever user an image has: its commands may read and write everything.
+                    PosixUser={"Uid": 0, "Gid": 0},
+                    RootDirectory={
+                        "Path": directory,
+                        "CreationInfo": {"OwnerUid": 0, "OwnerGid": 0, "Permissions": "0755"},
+                    },
+                )
+        except Exception as error:
+            if code_of(error) != _EXISTS:
+                raise
+            return str(getattr(error, "response", {})["AccessPointId"])  # another process was first
+        return str(answer["AccessPointId"])
+
+    @property
+    def _client(self) -> Any:
+        return self._clients.get("efs")

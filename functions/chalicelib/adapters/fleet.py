@@ -1,0 +1,152 @@
+"""Workers as tasks of ECS on Fargate.
+
+A task says by itself whose it is, in every answer and event of ECS: ``startedBy`` is its pipeline
+and ``group`` its org and worker id (`task_owner` reads them).
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from chalicelib.adapters.clients import Clients
+from chalicelib.adapters.failures import code_of, message_of, throttling
+from chalicelib.adapters.task_definitions import TaskDefinitions
+from chalicelib.ports import CapacityError, WorkerTask
+from conducto_worker.layout import AGENT, AgentVariables
+
+#: Tasks that ECS describes at once.
+_PAGE = 100
+_GROUP = "conducto"
+#: What RunTask says when an account or a zone has no room; in `failures` as in errors.
+_NO_ROOM = ("capacity", "limit on the number", "vcpu", "resource:", "quota")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where workers run."""
+
+    cluster: str
+    subnets: Sequence[str]
+    security_group: str
+
+
+class Owner(NamedTuple):
+    """Whose a task is."""
+
+    org: str
+    pipeline_id: str
+    worker_id: str
+
+
+class Ecs:
+    """A `chalicelib.ports.Fleet`.
+
+    Args:
+        clients: boto3's.
+        definitions: Of tasks.
+        place: Where workers run.
+        api_url: Returns under which URL workers reach the API.
+    """
+
+    def __init__(
+        self,
+        clients: Clients,
+        definitions: TaskDefinitions,
+        place: Place,
+        api_url: Callable[[], str],
+    ) -> None:
+        self._clients = clients
+        self._definitions = definitions
+        self._place = place
+        self._api_url = api_url
+
+    def start(self, task: WorkerTask) -> str:
+        """Start a worker and return its task's ARN."""
+        definition = self._definitions.ensure(task)
+        try:
+            with throttling():
+                answer = self._client.run_task(**self._order(task, definition))
+        except Exception as error:
+            if code_of(error) and _is_no_room(message_of(error)):
+                raise CapacityError(message_of(error)) from error
+            raise
+        if not answer["tasks"]:
+            raise _failure(answer["failures"])
+        return str(answer["tasks"][0]["taskArn"])
+
+    def _order(self, task: WorkerTask, definition: str) -> dict[str, Any]:
+        variables = {AgentVariables.API_URL: self._api_url(), AgentVariables.TOKEN: task.token}
+        environment = [{"name": name, "value": value} for name, value in variables.items()]
+        provider = "FARGATE_SPOT" if task.spot else "FARGATE"
+        return {
+            "cluster": self._place.cluster,
+            "taskDefinition": definition,
+            "count": 1,
+            "clientToken": task.worker_id,
+            "startedBy": task.pipeline_id,
+            "group": f"{_GROUP}:{task.org}:{task.worker_id}",
+            "capacityProviderStrategy": [{"capacityProvider": provider, "weight": 1}],
+            "overrides": {"containerOverrides": [{"name": AGENT, "environment": environment}]},
+            "networkConfiguration": {
+                "awsvpcConfiguration": {
+                    "subnets": list(self._place.subnets),
+                    "securityGroups": [self._place.security_group],
+                    "assignPublicIp": "ENABLED",
+                }
+            },
+        }
+
+    def stop(self, task_arn: str, reason: str) -> None:
+        """Stop a worker; one that is gone is no error."""
+        with throttling():
+            try:
+                self._client.stop_task(cluster=self._place.cluster, task=task_arn, reason=reason)
+            except Exception as error:
+                if code_of(error) != "InvalidParameterException":  # "task was not found"
+                    raise
+
+    def running(self, pipeline_id: str) -> Mapping[str, str]:
+        """Return ``{worker id: task ARN}`` of the tasks that are not stopped."""
+        found = {}
+        for task in self._tasks(pipeline_id):
+            owner = task_owner(task)
+            if owner is not None and task["lastStatus"] != "STOPPED":
+                found[owner.worker_id] = str(task["taskArn"])
+        return found
+
+    def _tasks(self, pipeline_id: str) -> Iterator[Mapping[str, Any]]:
+        pages = self._client.get_paginator("list_tasks").paginate(
+            cluster=self._place.cluster,
+            startedBy=pipeline_id,
+            PaginationConfig={"PageSize": _PAGE},
+        )
+        with throttling():
+            for page in pages:
+                if page["taskArns"]:
+                    answer = self._client.describe_tasks(
+                        cluster=self._place.cluster, tasks=page["taskArns"]
+                    )
+                    yield from answer["tasks"]
+
+    @property
+    def _client(self) -> Any:
+        return self._clients.get("ecs")
+
+
+def task_owner(task: Mapping[str, Any]) -> Owner | None:
+    """Return whose a task is, as ECS or one of its events describes it; None is not ours."""
+    kind, _, rest = str(task.get("group", "")).partition(":")
+    org, _, worker_id = rest.rpartition(":")
+    pipeline_id = str(task.get("startedBy", ""))
+    if kind != _GROUP or not (org and worker_id and pipeline_id):
+        return None
+    return Owner(org, pipeline_id, worker_id)
+
+
+def _failure(failures: Sequence[Mapping[str, Any]]) -> Exception:
+    reason = "; ".join(str(f.get("reason", f)) for f in failures) or "ECS started nothing"
+    return CapacityError(reason) if _is_no_room(reason) else RuntimeError(f"RunTask: {reason}")
+
+
+def _is_no_room(message: str) -> bool:
+    return any(words in message.lower() for words in _NO_ROOM)

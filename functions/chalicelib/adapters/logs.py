@@ -1,0 +1,81 @@
+"""Output of commands: chunks in S3, and in the table where each begins.
+
+A chunk is listed at the offset at which it begins, and only where the one before it ends; the
+first to list it there wins. So chunks have neither gaps nor overlaps, whoever writes.
+"""
+
+from hashlib import sha256
+
+from chalicelib.adapters import keys
+from chalicelib.adapters.bucket import Bucket
+from chalicelib.adapters.table import Key, Table, Value
+from chalicelib.ports import ConflictError, LogKey
+from conducto.model.deployment import LOG_PREFIX, PARTITION_KEY
+
+_DIGITS = 16
+
+
+class ChunkedLogs:
+    """A `chalicelib.ports.LogStore`."""
+
+    def __init__(self, table: Table, bucket: Bucket) -> None:
+        self._table = table
+        self._bucket = bucket
+
+    def append(self, key: LogKey, offset: int, data: bytes) -> None:
+        """Add bytes at ``offset``; what is there already is left, a gap is refused."""
+        while True:
+            end = self.size(key)
+            if offset > end:
+                raise ConflictError(f"{key}: {offset} is beyond the end, {end}")
+            fresh = data[end - offset :]
+            if not fresh:
+                return
+            try:
+                self._add(key, end, fresh)
+            except ConflictError:
+                continue  # somebody else listed a chunk there; see how much it has
+            return
+
+    def _add(self, key: LogKey, offset: int, data: bytes) -> None:
+        place = f"{_folder(key)}/{offset:0{_DIGITS}}-{sha256(data).hexdigest()[:16]}"
+        self._bucket.put(place, data)
+        item = {"size": len(data), "object": place}
+        self._table.put_where(_chunk(key, offset), item, f"attribute_not_exists({PARTITION_KEY})")
+
+    def size(self, key: LogKey) -> int:
+        """Return how many bytes there are."""
+        return _end(self._last(key, keys.LAST))
+
+    def read(self, key: LogKey, offset: int, limit: int) -> bytes:
+        """Return at most ``limit`` bytes from ``offset`` on."""
+        first = self._last(key, _chunk(key, offset).sort)
+        if first is None or limit <= 0:
+            return b""
+        found = bytearray()
+        for sort, item in self._table.range(_chunk(key, 0).partition, first[0], keys.LAST):
+            skipped = offset + len(found) - int(sort)
+            count = min(int(item["size"]) - skipped, limit - len(found))
+            if count > 0:
+                found += self._bucket.get_range(str(item["object"]), skipped, count)
+            if len(found) >= limit:
+                break
+        return bytes(found)
+
+    def _last(self, key: LogKey, upto: str) -> tuple[str, dict[str, Value]] | None:
+        """Return the last chunk that begins at or before a sort key."""
+        partition = _chunk(key, 0).partition
+        return next(self._table.range(partition, "0", upto, reverse=True, limit=1), None)
+
+
+def _end(chunk: tuple[str, dict[str, Value]] | None) -> int:
+    return 0 if chunk is None else int(chunk[0]) + int(chunk[1]["size"])
+
+
+def _folder(key: LogKey) -> str:
+    node = sha256(key.path.encode()).hexdigest()[:32]
+    return f"{LOG_PREFIX}{key.pipeline_id}/{node}/{key.attempt}/{key.stream}"
+
+
+def _chunk(key: LogKey, offset: int) -> Key:
+    return Key(f"L#{_folder(key)}", f"{offset:0{_DIGITS}}")

@@ -1,0 +1,145 @@
+"""Step Functions."""
+
+import json
+import random
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from chalicelib.adapters.clients import Clients
+from chalicelib.adapters.failures import code_of, ignoring, throttling
+from chalicelib.ports import TaskGoneError, ThrottledError
+from conducto.semantics.asl import Machine
+
+#: AWS lets an account make one machine or activity a second, after a burst of a hundred; so long a
+#: request waits for its turn. API Gateway gives it 29 s in all.
+PATIENCE = 15.0
+_PAUSE = 1.0
+#: Names of what is known to be there, per process.
+_MOST_KNOWN = 10_000
+#: Characters that Step Functions takes of an error and of its cause.
+_MOST_ERROR = 256
+_MOST_CAUSE = 32_768
+_GONE = frozenset({"InvalidToken", "TaskDoesNotExist", "TaskTimedOut"})
+
+
+class StepFunctions:
+    """A `chalicelib.ports.StateMachines`.
+
+    Args:
+        clients: boto3's.
+        role: ARN of the role of every machine.
+        sleep: Waits some seconds for AWS to be ready again.
+    """
+
+    def __init__(
+        self, clients: Clients, role: str, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        self._clients = clients
+        self._role = role
+        self._sleep = sleep
+        self._known: dict[str, None] = {}
+
+    def ensure_activity(self, name: str) -> None:
+        """Make an activity known; it is no error that it is known already."""
+        self._once(name, lambda: self._client.create_activity(name=name))
+
+    def create(self, machine: Machine) -> None:
+        """Make a machine known; its name is a function of its definition."""
+
+        def make() -> None:
+            with ignoring("StateMachineAlreadyExists"):  # e.g. with another role
+                self._client.create_state_machine(
+                    name=machine.name,
+                    definition=machine.definition,
+                    roleArn=self._role,
+                    type="STANDARD",
+                )
+
+        self._once(machine.arn, make)
+
+    def _once(self, name: str, make: Callable[[], object]) -> None:
+        if name in self._known:
+            return
+        self._patiently(make)
+        while len(self._known) >= _MOST_KNOWN:
+            del self._known[next(iter(self._known))]
+        self._known[name] = None
+
+    def _patiently(self, make: Callable[[], object]) -> None:
+        left = PATIENCE
+        while True:
+            try:
+                with throttling():
+                    make()
+            except ThrottledError:
+                pause = _PAUSE * random.uniform(0.5, 1.5)  # noqa: S311  only spreads the callers
+                left -= pause
+                if left < 0:
+                    raise
+                self._sleep(pause)
+            else:
+                return
+
+    def start(self, machine_arn: str, run: str, data: Mapping[str, object]) -> str:
+        """Start an execution named after ``run``, unless there is one; return its ARN."""
+        try:
+            with throttling():
+                answer = self._client.start_execution(
+                    stateMachineArn=machine_arn, name=run, input=json.dumps(data)
+                )
+        except Exception as error:
+            if code_of(error) != "ExecutionAlreadyExists":
+                raise
+            return execution_arn(machine_arn, run)
+        return str(answer["executionArn"])
+
+    def stop(self, execution_arn: str, reason: str) -> None:
+        """Abort an execution; Step Functions aborts those that it started.
+
+        One that escapes does no harm: every task it hands out is of a run that is over, and is
+        answered so at its claim.
+        """
+        with throttling(), ignoring("ExecutionDoesNotExist"):
+            self._client.stop_execution(
+                executionArn=execution_arn,
+                error="Conducto.Stopped",
+                cause=reason[:_MOST_CAUSE],
+            )
+
+    def status(self, execution_arn: str) -> str:
+        """Return ``RUNNING SUCCEEDED FAILED TIMED_OUT ABORTED``."""
+        with throttling():
+            return str(self._client.describe_execution(executionArn=execution_arn)["status"])
+
+    def succeed(self, token: str, output: Mapping[str, object]) -> None:
+        """Answer a task."""
+        self._reply("send_task_success", taskToken=token, output=json.dumps(output))
+
+    def fail(self, token: str, error: str, cause: str = "") -> None:
+        """Fail a task."""
+        self._reply(
+            "send_task_failure",
+            taskToken=token,
+            error=error[:_MOST_ERROR],
+            cause=cause[:_MOST_CAUSE],
+        )
+
+    def _reply(self, operation: str, **arguments: str) -> None:
+        try:
+            with throttling():
+                getattr(self._client, operation)(**arguments)
+        except Exception as error:
+            if code_of(error) in _GONE:
+                raise TaskGoneError(code_of(error)) from error
+            raise
+
+    @property
+    def _client(self) -> Any:
+        return self._clients.get("stepfunctions")
+
+
+def execution_arn(machine_arn: str, name: str) -> str:
+    """Return the ARN of an execution by its name."""
+    head, _, machine = machine_arn.rpartition(":")
+    return f"{head.removesuffix(':stateMachine')}:execution:{machine}:{name}"

@@ -1,0 +1,264 @@
+"""The one DynamoDB table: items of strings, numbers and bytes, by partition and sort key.
+
+Which kinds of items there are is in `chalicelib.adapters.keys`.
+"""
+
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from chalicelib.adapters.clients import Clients
+from chalicelib.adapters.failures import code_of, throttling
+from chalicelib.ports import ConflictError
+from conducto.model.deployment import PARTITION_KEY, SORT_KEY, Index
+
+Value = str | int | float | bytes
+Item = Mapping[str, Value]
+
+#: Items of one transaction; DynamoDB's own limit.
+MAX_TRANSACTION = 100
+#: Bytes of one attribute that stays in the table; DynamoDB's limit for a whole item is 400 KB.
+MAX_INLINE = 256 * 1024
+_BATCH = 25
+_FAILED = "ConditionalCheckFailedException"
+
+
+class Key(NamedTuple):
+    """Of an item."""
+
+    partition: str
+    sort: str
+
+
+class Update(NamedTuple):
+    """A change of an item, which is made where there is none.
+
+    Attributes:
+        set: Attributes to set.
+        add: Numbers to add.
+        remove: Attributes to remove.
+        where: Condition, e.g. ``attribute_not_exists(x) OR x <= :room``.
+        values: What stands for ``:room``.
+    """
+
+    key: Key
+    set: Item = {}
+    add: Mapping[str, float] = {}
+    remove: Sequence[str] = ()
+    where: str = ""
+    values: Item = {}
+
+
+class Table:
+    """A table of DynamoDB.
+
+    Every method raises `ThrottledError` where DynamoDB asks to come back later.
+    """
+
+    def __init__(self, clients: Clients, name: str) -> None:
+        self._clients = clients
+        self._name = name
+
+    def get(self, key: Key) -> dict[str, Value] | None:
+        """Return an item as it is now."""
+        answer = self._call("get_item", Key=_packed_key(key), ConsistentRead=True)
+        return _unpacked(answer["Item"]) if "Item" in answer else None
+
+    def put(self, key: Key, item: Item) -> None:
+        """Write an item over what may be there."""
+        self._call("put_item", Item=_packed_key(key) | _packed(item))
+
+    def put_where(
+        self,
+        key: Key,
+        item: Item,
+        where: str,
+        values: Item | None = None,
+        names: Mapping[str, str] | None = None,
+    ) -> None:
+        """Write an item if what is there fulfils a condition; raises `ConflictError`.
+
+        ``names`` says which attributes stand behind ``#name``: DynamoDB reserves many words.
+        """
+        options: dict[str, Any] = {}
+        if values:
+            options["ExpressionAttributeValues"] = _packed(values)
+        if names:
+            options["ExpressionAttributeNames"] = names
+        try:
+            self._call(
+                "put_item",
+                Item=_packed_key(key) | _packed(item),
+                ConditionExpression=where,
+                **options,
+            )
+        except Exception as error:
+            if code_of(error) == _FAILED:
+                raise ConflictError(f"{key.partition} {key.sort}: {where}") from error
+            raise
+
+    def update(self, update: Update) -> None:
+        """Change an item; raises `ConflictError` when it does not fulfil ``where``."""
+        try:
+            self._call("update_item", **_update(update))
+        except Exception as error:
+            if code_of(error) == _FAILED:
+                raise ConflictError(f"{update.key}: {update.where}") from error
+            raise
+
+    def delete(self, key: Key) -> None:
+        """Delete an item that may be there."""
+        self._call("delete_item", Key=_packed_key(key))
+
+    def delete_all(self, keys: Sequence[Key]) -> None:
+        """Delete many items."""
+        for start in range(0, len(keys), _BATCH):
+            asked = [
+                {"DeleteRequest": {"Key": _packed_key(key)}} for key in keys[start : start + _BATCH]
+            ]
+            while asked:
+                answer = self._call_plain("batch_write_item", RequestItems={self._name: asked})
+                asked = answer.get("UnprocessedItems", {}).get(self._name, [])
+
+    def transact(self, operations: Sequence[Mapping[str, Any]]) -> None:
+        """Carry out all operations (`put_operation`, `update_operation`) or none.
+
+        Raises:
+            Exception: AWS's own, with the reasons (`chalicelib.adapters.failures.reasons_of`).
+        """
+        self._call_plain("transact_write_items", TransactItems=list(operations))
+
+    def put_operation(self, key: Key, item: Item, *, new: bool = False) -> Mapping[str, Any]:
+        """Return an operation that writes an item; ``new``: only where there is none."""
+        put: dict[str, Any] = {"TableName": self._name, "Item": _packed_key(key) | _packed(item)}
+        if new:
+            put["ConditionExpression"] = f"attribute_not_exists({PARTITION_KEY})"
+        return {"Put": put}
+
+    def update_operation(self, update: Update) -> Mapping[str, Any]:
+        """Return an operation that changes an item."""
+        return {"Update": {"TableName": self._name, **_update(update)}}
+
+    def range(
+        self,
+        partition: str,
+        low: str,
+        high: str,
+        *,
+        reverse: bool = False,
+        limit: int | None = None,
+    ) -> Iterator[tuple[str, dict[str, Value]]]:
+        """Yield ``(sort key, item)`` from ``low`` to ``high``, both included, as they are now."""
+        asked: dict[str, Any] = {
+            "KeyConditionExpression": "#p = :p AND #s BETWEEN :low AND :high",
+            "ExpressionAttributeNames": {"#p": PARTITION_KEY, "#s": SORT_KEY},
+            "ExpressionAttributeValues": _packed({":p": partition, ":low": low, ":high": high}),
+            "ScanIndexForward": not reverse,
+            "ConsistentRead": True,
+        }
+        if limit is not None:
+            asked["Limit"] = limit
+        count = 0
+        for item in self._pages(asked):
+            yield str(item[SORT_KEY]), item
+            count += 1
+            if count == limit:
+                return
+
+    def index(
+        self, index: Index, partition: str, *, after: Mapping[str, Any] | None = None
+    ) -> Iterator[tuple[Key, dict[str, Value]]]:
+        """Yield ``(key, item)`` of an index, the last first, beyond the key ``after``."""
+        asked: dict[str, Any] = {
+            "IndexName": index.name,
+            "KeyConditionExpression": "#p = :p",
+            "ExpressionAttributeNames": {"#p": index.partition_key},
+            "ExpressionAttributeValues": _packed({":p": partition}),
+            "ScanIndexForward": False,
+        }
+        if after is not None:
+            asked["ExclusiveStartKey"] = _packed(after)
+        for item in self._pages(asked):
+            yield Key(str(item[PARTITION_KEY]), str(item[SORT_KEY])), item
+
+    def _pages(self, asked: dict[str, Any]) -> Iterator[dict[str, Value]]:
+        while True:
+            answer = self._call("query", **asked)
+            yield from map(_unpacked, answer["Items"])
+            if "LastEvaluatedKey" not in answer:
+                return
+            asked = asked | {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+
+    def _call(self, operation: str, **arguments: Any) -> Any:
+        return self._call_plain(operation, TableName=self._name, **arguments)
+
+    def _call_plain(self, operation: str, **arguments: Any) -> Any:
+        with throttling():
+            return getattr(self._clients.get("dynamodb"), operation)(**arguments)
+
+
+def squeezed(data: bytes) -> bytes:
+    """Return ``data`` as it is kept: deflated."""
+    return zlib.compress(data)
+
+
+def unsqueezed(data: Value) -> bytes:
+    """Return what `squeezed` was given."""
+    if not isinstance(data, bytes):
+        raise TypeError(f"bytes were expected, not {type(data).__name__}")
+    return zlib.decompress(data)
+
+
+def _update(update: Update) -> dict[str, Any]:
+    names: dict[str, str] = {}
+    values: dict[str, Value] = dict(update.values)
+    clauses = []
+    for word, sign, changes in (("SET", " = ", update.set), ("ADD", " ", update.add)):
+        parts = []
+        for name, value in changes.items():
+            names[f"#{name}"] = name
+            values[f":{name}"] = value
+            parts.append(f"#{name}{sign}:{name}")
+        if parts:
+            clauses.append(f"{word} {', '.join(parts)}")
+    if update.remove:
+        names |= {f"#{name}": name for name in update.remove}
+        clauses.append("REMOVE " + ", ".join(f"#{name}" for name in update.remove))
+    asked: dict[str, Any] = {
+        "Key": _packed_key(update.key),
+        "UpdateExpression": " ".join(clauses),
+        "ExpressionAttributeNames": names,
+        "ExpressionAttributeValues": _packed(values),
+    }
+    if update.where:
+        asked["ConditionExpression"] = update.where
+    return asked
+
+
+def _packed_key(key: Key) -> dict[str, Any]:
+    return _packed({PARTITION_KEY: key.partition, SORT_KEY: key.sort})
+
+
+def _packed(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _pack(value) for name, value in item.items()}
+
+
+def _pack(value: Value) -> dict[str, Any]:
+    if isinstance(value, str):
+        return {"S": value}
+    if isinstance(value, bytes):
+        return {"B": value}
+    return {"N": repr(value)}
+
+
+def _unpacked(item: Mapping[str, Any]) -> dict[str, Value]:
+    return {name: _unpack(value) for name, value in item.items()}
+
+
+def _unpack(value: Mapping[str, Any]) -> Value:
+    kind, content = next(iter(value.items()))
+    if kind == "N":
+        return float(content) if set(content) & set(".eE") else int(content)
+    if kind == "B":
+        return bytes(content)
+    return str(content)

@@ -1,0 +1,104 @@
+"""What an administrator of the AWS account asks: first tokens, and plans."""
+
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from chalicelib.credentials import new_token
+from chalicelib.ports import Identity, KnownToken, Orgs, Tokens
+from conducto.model.admin import (
+    AdminAnswer,
+    AdminRequest,
+    ListTokens,
+    MintToken,
+    PlanInfo,
+    RevokeToken,
+    SetPlan,
+    ShowPlan,
+    TokenInfo,
+)
+
+_REQUEST: TypeAdapter[AdminRequest] = TypeAdapter(AdminRequest)
+_DAY = 86_400
+#: Characters of a digest by which a token is named.
+ID_LENGTH = 16
+
+
+class Administration:
+    """Tokens and plans.
+
+    Args:
+        tokens: Of all organisations.
+        orgs: All of them.
+        clock: Seconds since the epoch.
+    """
+
+    def __init__(self, tokens: Tokens, orgs: Orgs, clock: Callable[[], float]) -> None:
+        self._tokens = tokens
+        self._orgs = orgs
+        self._clock = clock
+
+    def answer(self, asked: object) -> dict[str, Any]:
+        """Carry out a request and return an `AdminAnswer`, as JSON."""
+        try:
+            request = _REQUEST.validate_python(asked)
+        except ValidationError as error:
+            fields = {".".join(map(str, e["loc"])): e["msg"] for e in error.errors()}
+            text = "; ".join(f"{name}: {message}" for name, message in fields.items())
+            return AdminAnswer(error=text).model_dump(mode="json")
+        return self._carry_out(request).model_dump(mode="json")
+
+    def _carry_out(self, request: AdminRequest) -> AdminAnswer:
+        match request:
+            case MintToken():
+                return self._mint(request)
+            case ListTokens():
+                return AdminAnswer(tokens=tuple(map(_info, self._tokens.known(request.org))))
+            case RevokeToken():
+                return self._revoke(request)
+            case SetPlan():
+                return self._set_plan(request)
+            case ShowPlan():
+                return AdminAnswer(plan=self._plan(request.org))
+
+    def _mint(self, request: MintToken) -> AdminAnswer:
+        token, digest = new_token()
+        identity = Identity(request.org, request.user, frozenset(request.permissions))
+        expires = None if request.days is None else self._clock() + request.days * _DAY
+        self._tokens.put(digest, identity, expires=expires)
+        return AdminAnswer(
+            token=token, tokens=(_info(KnownToken(digest, identity, self._clock(), expires)),)
+        )
+
+    def _revoke(self, request: RevokeToken) -> AdminAnswer:
+        known = self._tokens.known(request.org)
+        found = [token for token in known if token.digest.startswith(request.token)]
+        if len(found) != 1:
+            return AdminAnswer(
+                error=f"{request.org} has {len(found) or 'no'} tokens {request.token!r}; "
+                "'conducto admin token list' names them"
+            )
+        self._tokens.delete(found[0].digest)
+        return AdminAnswer(tokens=(_info(found[0]),))
+
+    def _set_plan(self, request: SetPlan) -> AdminAnswer:
+        fields = request.model_dump(exclude_none=True, exclude={"kind", "org", "unlimited_minutes"})
+        if request.unlimited_minutes:
+            fields["exec_minutes"] = None
+        self._orgs.set_plan(request.org, replace(self._orgs.plan(request.org), **fields))
+        return AdminAnswer(plan=self._plan(request.org))
+
+    def _plan(self, org: str) -> PlanInfo:
+        return PlanInfo(org=org, workers=self._orgs.workers(org), **asdict(self._orgs.plan(org)))
+
+
+def _info(token: KnownToken) -> TokenInfo:
+    return TokenInfo(
+        id=token.digest[:ID_LENGTH],
+        user=token.identity.user,
+        permissions=tuple(sorted(token.identity.permissions)),
+        created=token.created,
+        expires=token.expires,
+    )

@@ -1,0 +1,179 @@
+"""Builds the app's ports over AWS. The only place that reads environment variables.
+
+Everything is built when it is first needed and then kept for the life of the process: a Lambda
+serves many requests, one after the other.
+"""
+
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from chalicelib.adapters.answers import TableAnswers
+from chalicelib.adapters.bucket import Bucket
+from chalicelib.adapters.clients import Clients
+from chalicelib.adapters.connections import TableConnections
+from chalicelib.adapters.files import AccessPoints
+from chalicelib.adapters.fleet import Ecs, Place
+from chalicelib.adapters.logs import ChunkedLogs
+from chalicelib.adapters.machines import StepFunctions
+from chalicelib.adapters.orgs import TableOrgs
+from chalicelib.adapters.store import TableStore
+from chalicelib.adapters.table import Table
+from chalicelib.adapters.task_definitions import Roles, TaskDefinitions
+from chalicelib.adapters.tokens import TableTokens
+from chalicelib.adapters.vault import SecretsManager
+from chalicelib.admin import Administration
+from chalicelib.cloud import Cloud
+from chalicelib.engine import Engine
+from chalicelib.reconcile import Reconciler
+from chalicelib.serving import Api
+from chalicelib.websocket import Sockets
+from conducto.model.deployment import Variables
+from conducto.semantics.asl_site import Site
+
+
+class ConfigurationError(Exception):
+    """The environment lacks something; the message names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where the APIs are.
+
+    Attributes:
+        api: URL under which workers and clients reach the API.
+        socket: Endpoint to send frames of WebSockets to.
+    """
+
+    api: str
+    socket: str
+
+
+class App:
+    """What the handlers of `app` call.
+
+    Args:
+        environment: Environment variables.
+        clients: boto3's.
+        clock: Seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        clients: Clients,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._environment = environment
+        self._clients = clients
+        self._clock = clock
+
+    @cached_property
+    def engine(self) -> Engine:
+        """Reads and changes pipelines."""
+        return Engine(self.cloud)
+
+    @cached_property
+    def api(self) -> Api:
+        """Answers requests."""
+        return Api(self.engine, lambda caller: TableAnswers(self._table, caller))
+
+    @cached_property
+    def sockets(self) -> Sockets:
+        """Serves who follows."""
+        return Sockets(self.engine)
+
+    @cached_property
+    def reconciler(self) -> Reconciler:
+        """Looks after pipelines."""
+        return Reconciler(self.engine)
+
+    @cached_property
+    def administration(self) -> Administration:
+        """Carries out what an administrator asks."""
+        return Administration(self.tokens, self._orgs, self._clock)
+
+    @cached_property
+    def tokens(self) -> TableTokens:
+        """Knows who calls."""
+        return TableTokens(self._table, self._clock)
+
+    @cached_property
+    def cloud(self) -> Cloud:
+        """All ports."""
+        return Cloud(
+            store=TableStore(self._table, self._bucket, self._orgs),
+            logs=ChunkedLogs(self._table, self._bucket),
+            blobs=self._bucket,
+            machines=StepFunctions(self._clients, self._read(Variables.MACHINE_ROLE)),
+            fleet=self._fleet,
+            vault=SecretsManager(self._clients, self._read(Variables.SECRET_PREFIX)),
+            tokens=self.tokens,
+            orgs=self._orgs,
+            connections=TableConnections(
+                self._table, self._clients, lambda: self.addresses.socket, self._clock
+            ),
+            site=self.site,
+            url=lambda: self.addresses.api,
+            clock=self._clock,
+        )
+
+    @cached_property
+    def site(self) -> Site:
+        """Where state machines are: in the account of their role, in the functions' own region."""
+        _, partition, _, _, account, _ = self._read(Variables.MACHINE_ROLE).split(":", 5)
+        return Site(self._read("AWS_REGION"), account, partition)
+
+    @cached_property
+    def addresses(self) -> Addresses:
+        """Where the APIs are; asked of SSM, but in the emulator."""
+        name = self._environment.get(Variables.ADDRESSES)
+        if name is None:
+            return Addresses(self._read(Variables.API_URL), self._read(Variables.SOCKET_ENDPOINT))
+        answer = self._clients.get("ssm").get_parameter(Name=name)
+        known = json.loads(answer["Parameter"]["Value"])
+        return Addresses(known["api"], known["socket"])
+
+    @cached_property
+    def _fleet(self) -> Ecs:
+        files = AccessPoints(self._clients, self._table, self._read(Variables.FILE_SYSTEM))
+        roles = Roles(
+            execution=self._read(Variables.EXECUTION_ROLE),
+            task=self._read(Variables.TASK_ROLE),
+            agent_image=self._read(Variables.AGENT_IMAGE),
+            log_group=self._read(Variables.WORKER_LOG_GROUP),
+            region=self.site.region,
+        )
+        place = Place(
+            cluster=self._read(Variables.CLUSTER),
+            subnets=tuple(self._read(Variables.SUBNETS).split(",")),
+            security_group=self._read(Variables.SECURITY_GROUP),
+        )
+        definitions = TaskDefinitions(self._clients, files, roles)
+        return Ecs(self._clients, definitions, place, lambda: self.addresses.api)
+
+    @cached_property
+    def _table(self) -> Table:
+        return Table(self._clients, self._read(Variables.TABLE))
+
+    @cached_property
+    def _bucket(self) -> Bucket:
+        return Bucket(self._clients, self._read(Variables.BUCKET))
+
+    @cached_property
+    def _orgs(self) -> TableOrgs:
+        return TableOrgs(self._table, self._clock)
+
+    def _read(self, name: str) -> str:
+        value = self._environment.get(name)
+        if not value:
+            raise ConfigurationError(f"the environment variable {name} is not set; deploy again")
+        return value
+
+
+def from_environment() -> App:
+    """Return the app of this process."""
+    return App(os.environ, Clients())

@@ -1,0 +1,210 @@
+"""What is ordered of AWS after a commit. Each errand may be lost, or run twice.
+
+| lost | heals because |
+| --- | --- |
+| an answer to a task | the task is offered again, and answered when it is claimed |
+| the begin of an execution | `Begun` is missing: it is planned anew |
+| the stop of an execution | its tasks are of an old run: they fail when they are claimed |
+| the start of a worker | it is no task of ECS after a minute: it counts as gone |
+| the stop of a worker | it leaves by itself when it has been idle long enough |
+| a frame to who follows | the next one has what was in it, too |
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+
+from chalicelib.cloud import Cloud
+from chalicelib.credentials import new_token
+from chalicelib.inputs import Begun, CapacityMissing, Hire, Input, Ordered
+from chalicelib.metering import month_of
+from chalicelib.pipeline import CloudPipeline, Effects, Usage
+from chalicelib.ports import CapacityError, Identity, TaskGoneError, WorkerTask
+from chalicelib.publish import publish
+from conducto.model.api import Action
+from conducto.semantics.asl import compile_residual
+from conducto.semantics.asl_site import execution_input
+from conducto.semantics.asl_states import NO_TREE
+from conducto.semantics.course import Begin, Halt, Order, Reply
+from conducto.semantics.errors import DefinitionError
+from conducto.semantics.fleet import Pool
+from conducto.semantics.residual import Residual
+
+logger = logging.getLogger(__name__)
+
+#: Seconds after which ECS is asked again when it had no room.
+CAPACITY_PAUSE = 60.0
+#: Seconds for which a worker's token is good: longer than any worker lives.
+TOKEN_SECONDS = 3 * 86_400.0
+#: The one permission of a worker.
+WORKER = "worker"
+
+Submit = Callable[[str, str, Callable[[CloudPipeline], Input | None]], bool]
+Reading = Callable[[str, str], AbstractContextManager[CloudPipeline]]
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """What is to be carried out after one entry.
+
+    Attributes:
+        pools: ``{path: pool}`` of the tasks in the orders.
+        executions: ``{run: ARN}`` of executions, as far as known.
+        tasks: Workers to start, without their tokens.
+    """
+
+    org: str
+    pipeline_id: str
+    orders: list[Order] = field(default_factory=list)
+    pools: Mapping[str, Pool] = field(default_factory=dict)
+    executions: Mapping[str, str] = field(default_factory=dict)
+    tasks: list[WorkerTask] = field(default_factory=list)
+    stops: list[tuple[str, str | None]] = field(default_factory=list)
+    usage: list[Usage] = field(default_factory=list)
+    published: bool = False
+
+
+def errand_of(live: CloudPipeline, effects: Effects, hires: tuple[Hire, ...]) -> Errand:
+    """Return what is to be carried out, so that the pipeline need not be looked at again."""
+    return Errand(
+        live.org,
+        live.id,
+        orders=effects.orders,
+        pools=effects.pools,
+        executions=dict(live.runs),
+        tasks=[_task(live, hire) for hire in hires],
+        stops=effects.stops,
+        usage=effects.usage,
+        published=bool(effects.changes),
+    )
+
+
+def _task(live: CloudPipeline, hire: Hire) -> WorkerTask:
+    pool = live.pools[hire.pool]
+    return WorkerTask(
+        worker_id=hire.worker,
+        org=live.org,
+        pipeline_id=live.id,
+        pool=pool.name,
+        image=live.images[pool.image].record.reference or "",
+        cpu=pool.cpu,
+        mem=pool.mem,
+        token="",  # made when it is started: a token is in no journal
+        user=live.record.owner,
+    )
+
+
+class Errands:
+    """Carries out what follows from entries."""
+
+    def __init__(self, cloud: Cloud, submit: Submit, reading: Reading) -> None:
+        self._cloud = cloud
+        self._submit = submit
+        self._reading = reading
+
+    def carry_out(self, errand: Errand) -> None:
+        """Carry everything out; what goes wrong is logged, and the rest goes on."""
+        steps: list[Callable[[], object]] = [
+            *(lambda order=order: self._obey(errand, order) for order in errand.orders),
+            *(lambda task=task: self._start_worker(task) for task in errand.tasks),
+            *(lambda stop=stop: self._stop_worker(errand, *stop) for stop in errand.stops),
+            *(lambda usage=usage: self._meter(errand, usage) for usage in errand.usage),
+        ]
+        if errand.published:
+            steps.append(lambda: self._publish(errand))
+        for step in steps:
+            try:
+                step()
+            except Exception:
+                # One that fails must not take the others with it; all of them heal.
+                logger.exception("an errand failed", extra={"pipeline": errand.pipeline_id})
+
+    def _obey(self, errand: Errand, order: Order) -> None:
+        match order:
+            case Begin():
+                self._begin(errand, order)
+            case Halt():
+                arn = errand.executions.get(order.run)
+                if arn is not None:
+                    self._cloud.machines.stop(arn, "planned anew")
+            case Reply():
+                self._reply(errand, order)
+
+    def _begin(self, errand: Errand, begin: Begin) -> None:
+        try:
+            arn = self._compile(begin.rest, errand.pools)
+        except DefinitionError as error:
+            self._pause(errand, str(error))
+            return
+        execution = self._cloud.machines.start(arn, begin.run, execution_input(begin.run))
+        now = self._cloud.clock()
+        begun = Begun(time=now, run=begin.run, arn=execution)
+        self._submit(errand.org, errand.pipeline_id, lambda _: begun)
+
+    def _pause(self, errand: Errand, problem: str) -> None:
+        pause = Ordered(time=self._cloud.clock(), action=Action.PAUSE, problem=problem)
+        self._submit(errand.org, errand.pipeline_id, lambda _: pause)
+
+    def _compile(self, rest: Residual | None, pools: Mapping[str, Pool]) -> str:
+        """Make machines and activities known; return the ARN of the machine to start."""
+        site, machines = self._cloud.site, self._cloud.machines
+        compiled = compile_residual(
+            rest,
+            site,
+            resource=lambda spec: site.activity_of(pools[spec.path].name),
+            most=self._cloud.most,
+        )
+        needed = [] if rest is None else [pools[spec.path].name for spec in rest.tasks()]
+        for pool in dict.fromkeys(needed):
+            machines.ensure_activity(pool)
+        for machine in compiled.machines:
+            machines.create(machine)
+        return compiled.top.arn
+
+    def _reply(self, errand: Errand, reply: Reply) -> None:
+        machines = self._cloud.machines
+        try:
+            if reply.error is not None:
+                machines.fail(reply.token, reply.error)
+            elif reply.generates:
+                machine = self._compile(reply.generated, errand.pools)
+                machines.succeed(reply.token, {"sm": machine})
+            else:
+                machines.succeed(reply.token, {})
+        except TaskGoneError:
+            return  # its execution was stopped; what the task was about is written down
+        except DefinitionError as error:
+            machines.fail(reply.token, NO_TREE)
+            self._pause(errand, str(error))
+
+    def _start_worker(self, task: WorkerTask) -> None:
+        cloud = self._cloud
+        token, digest = new_token()
+        who = (task.pipeline_id, task.pool, task.worker_id)
+        identity = Identity(task.org, task.user, frozenset({WORKER}), who)
+        now = cloud.clock()
+        cloud.tokens.put(digest, identity, expires=now + TOKEN_SECONDS)
+        try:
+            cloud.fleet.start(replace(task, token=token))
+        except CapacityError as error:
+            missing = CapacityMissing(
+                time=now, worker=task.worker_id, message=str(error), until=now + CAPACITY_PAUSE
+            )
+            self._submit(task.org, task.pipeline_id, lambda _: missing)
+
+    def _stop_worker(self, errand: Errand, worker: str, task: str | None) -> None:
+        fleet = self._cloud.fleet
+        arn = task if task is not None else fleet.running(errand.pipeline_id).get(worker)
+        if arn is not None:
+            fleet.stop(arn, "not needed any more")
+
+    def _publish(self, errand: Errand) -> None:
+        if self._cloud.connections.followers(errand.pipeline_id):
+            with self._reading(errand.org, errand.pipeline_id) as live:
+                publish(self._cloud, live)
+
+    def _meter(self, errand: Errand, usage: Usage) -> None:
+        month = month_of(self._cloud.clock())
+        key = f"{errand.pipeline_id}{usage.key}"
+        self._cloud.orgs.add_usage(errand.org, month, key, usage.seconds, usage.cpu)

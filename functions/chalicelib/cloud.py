@@ -1,0 +1,50 @@
+"""Everything the cloud side needs from outside, in one place; `chalicelib.bootstrap` makes it."""
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from chalicelib.ports import (
+    Blobs,
+    Connections,
+    Fleet,
+    LogStore,
+    Orgs,
+    SecretVault,
+    StateMachines,
+    Store,
+    Tokens,
+)
+from conducto.semantics.asl_parts import MOST, Weight
+from conducto.semantics.asl_site import Site
+
+
+@dataclass(frozen=True, slots=True)
+class Cloud:
+    """The ports, and what is known of the place.
+
+    Attributes:
+        site: Where state machines and activities are.
+        url: Returns where commands find the API; asked when one starts.
+        clock: Seconds since the epoch.
+        sleep: Waits so many seconds.
+        jitter: A number from 0 to 1, so that who lost a race does not meet again at once.
+        most: What one state machine may hold.
+    """
+
+    store: Store
+    logs: LogStore
+    blobs: Blobs
+    machines: StateMachines
+    fleet: Fleet
+    vault: SecretVault
+    tokens: Tokens
+    orgs: Orgs
+    connections: Connections
+    site: Site
+    url: Callable[[], str] = lambda: ""
+    clock: Callable[[], float] = time.time
+    sleep: Callable[[float], None] = time.sleep
+    jitter: Callable[[], float] = random.random
+    most: Weight = MOST

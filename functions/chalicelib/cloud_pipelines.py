@@ -1,0 +1,398 @@
+"""What the API asks of the cloud: the `Pipelines` port for one caller.
+
+Every call is about pipelines of the caller's organisation; another one's does not exist for it.
+"""
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any, TypeVar
+
+from chalicelib.checks import check_nodes, ready_images, used_images
+from chalicelib.engine import Decide, Engine
+from chalicelib.inputs import BuiltImage, ImagesMoved, Input, Ordered
+from chalicelib.metering import month_of
+from chalicelib.not_yet import NotYet
+from chalicelib.pipeline import CloudPipeline, define
+from chalicelib.ports import CloudRecord, ConflictError, Identity, LogKey, Plan, Stream
+from chalicelib.publish import batch_after
+from chalicelib.waiting import why_waiting
+from conducto import __version__
+from conducto.model.api import (
+    WHOLE,
+    Action,
+    AgentStatus,
+    ControlRequest,
+    ControlResult,
+    EventBatch,
+    LaunchRequest,
+    LogChunk,
+    PipelineSummary,
+    TreePage,
+)
+from conducto.model.node_detail import NodeDetail
+from conducto.model.nodes import Pipeline, ancestors
+from conducto.model.params import (
+    MAX_LOG_CHUNK,
+    ListParams,
+    TreeParams,
+)
+from conducto.model.records import AttemptRecord, Lifecycle, PipelineRecord
+from conducto.model.states import FINISHED
+from conducto.running import listing, node_details, tree_pages, views
+from conducto.running.launching import new_id, new_record
+from conducto.running.relaunching import launch_of
+from conducto.semantics.errors import DefinitionError
+from conducto.semantics.orders import lay_over, preview
+from conducto.semantics.resolve import resolve
+from conducto.service.port import NotFoundError, RefusedError
+
+#: Seconds between two looks for news, where somebody waits for some.
+LOOK_EVERY = 0.5
+_PAGE = 200
+R = TypeVar("R")
+#: The class has a method of this name.
+builtins_list = list
+
+
+class CloudPipelines(NotYet):
+    """The pipelines of one organisation, as one caller may see and change them."""
+
+    def __init__(self, engine: Engine, identity: Identity) -> None:
+        self._engine = engine
+        self._cloud = engine.cloud
+        self._me = identity
+
+    # ---- launch -------------------------------------------------------------------------------
+
+    async def launch(self, request: LaunchRequest) -> PipelineSummary:
+        """Validate, resolve, store and (if asked) arm a pipeline."""
+        return await asyncio.to_thread(self._launch, request)
+
+    def _launch(self, request: LaunchRequest) -> PipelineSummary:
+        if request.engine != "docker":
+            raise RefusedError(f"engine={request.engine!r} runs locally only; leave it out")
+        pipeline = resolve(request.tree)
+        plan = self._cloud.orgs.plan(self._me.org)
+        check_nodes(pipeline.nodes, plan)
+        images = ready_images(pipeline, used_images(pipeline))
+        self._check_plan(plan)
+        now = self._cloud.clock()
+        mine = request.model_copy(update={"owner": self._me.user})
+        pipeline_id = self._create(mine, pipeline, now)
+        moved = ImagesMoved(time=now, images=images)
+        self._submit(pipeline_id, lambda _: moved)
+        if request.run:
+            run = Ordered(time=now, action=Action.RUN, by=self._me.user)
+            self._submit(pipeline_id, lambda _: run)
+        with self._engine.reading(self._me.org, pipeline_id) as live:
+            return views.summary(live)
+
+    def _create(self, request: LaunchRequest, pipeline: Pipeline, now: float) -> str:
+        while True:
+            record = new_record(new_id(()), request, pipeline, mode="cloud", now=now)
+            try:
+                definition = define(record, request.tree)
+                self._cloud.store.create(CloudRecord(self._me.org, record), definition)
+            except ConflictError:
+                continue  # the id is taken, perhaps by another org
+            return record.id
+
+    def _check_plan(self, plan: Plan) -> None:
+        active = sum(1 for record in self._records() if not record.standing.settled)
+        if active >= plan.max_pipelines:
+            raise RefusedError(
+                f"the plan {plan.name!r} allows {plan.max_pipelines} pipelines under way at once, "
+                f"there are {active}; wait for one to end, pause one, or choose a larger plan"
+            )
+
+    # ---- reading ------------------------------------------------------------------------------
+
+    async def list(self, query: ListParams | None = None) -> tuple[PipelineSummary, ...]:
+        """The newest first, at most ``query.limit``; None is all that are not archived."""
+        return await asyncio.to_thread(self._list, query)
+
+    def _list(self, query: ListParams | None) -> tuple[PipelineSummary, ...]:
+        return listing.matching(map(views.stored_summary, self._records()), query)
+
+    async def get(self, pipeline_id: str) -> PipelineSummary:
+        """One pipeline. An unambiguous beginning of its id is enough."""
+        return await self._read(pipeline_id, views.summary)
+
+    async def definition(self, pipeline_id: str) -> LaunchRequest:
+        """The pipeline as it was launched."""
+        return await self._read(pipeline_id, lambda live: launch_of(live.record, live.form))
+
+    async def nodes(self, query: TreeParams) -> TreePage:
+        """Nodes of a subtree, down to a depth, or those that a search finds."""
+        return await self._read(query.id, lambda live: self._nodes(live, query))
+
+    def _nodes(self, live: CloudPipeline, query: TreeParams) -> TreePage:
+        try:
+            nodes, more = tree_pages.page(live.tree, query)
+        except KeyError as error:
+            raise _no_node(live.id, str(error.args[0])) from error
+        attempts = self._attempts_of(live, [n.path for n in nodes if n.attempt], query)
+        return TreePage(
+            seq=live.seq,
+            next=more,
+            nodes=tuple(
+                views.node_view(live, n, attempts.get(n.path, ()), why_waiting(live, n))
+                for n in nodes
+            ),
+        )
+
+    def _attempts_of(
+        self, live: CloudPipeline, paths: builtins_list[str], query: TreeParams
+    ) -> dict[str, tuple[AttemptRecord, ...]]:
+        if query.attempts == "none" or not paths:
+            return {}
+        found: dict[str, list[AttemptRecord]] = {path: [] for path in paths}
+        for attempt in self._stored_attempts(live, paths):
+            if attempt.path in found:
+                found[attempt.path].append(attempt)
+        newest = query.attempts == "newest"
+        return {p: tuple(a[-1:] if newest else a) for p, a in found.items()}
+
+    def _stored_attempts(
+        self, live: CloudPipeline, paths: builtins_list[str]
+    ) -> Iterator[AttemptRecord]:
+        if len(paths) == 1:
+            return self._cloud.store.attempts(live.id, paths[0])
+        return self._cloud.store.attempts(live.id)
+
+    async def node(self, pipeline_id: str, path: str) -> NodeDetail:
+        """Everything about one node."""
+        query = TreeParams(id=pipeline_id, root=path, depth=0)
+
+        def look(live: CloudPipeline) -> NodeDetail:
+            page = self._nodes(live, query)
+            chain = [live.tree.nodes[one].spec for one in (path, *ancestors(path))]
+            edits = live.edits.get(path, {})
+            return node_details.detail(live.record, chain, page.nodes[0], edits)
+
+        return await self._read(pipeline_id, look)
+
+    async def attempts(self, pipeline_id: str, path: str) -> tuple[AttemptRecord, ...]:
+        """Every attempt of a node, the first one first."""
+
+        def look(live: CloudPipeline) -> tuple[AttemptRecord, ...]:
+            found = tuple(self._cloud.store.attempts(live.id, path))
+            if not found and path not in live.tree.nodes:
+                raise _no_node(live.id, path)
+            return found
+
+        return await self._read(pipeline_id, look)
+
+    async def log(
+        self,
+        pipeline_id: str,
+        path: str,
+        *,
+        attempt: int | None = None,
+        stream: str = "stdout",
+        offset: int = 0,
+        limit: int = 1 << 20,
+        wait: float = 0.0,
+    ) -> LogChunk:
+        """A piece of an output stream, once there is one or ``wait`` seconds are over."""
+        id_ = await asyncio.to_thread(self._id, pipeline_id)
+        end = self._cloud.clock() + wait
+        while True:
+            chosen = _chosen(path, await self.attempts(id_, path), attempt)
+            if chosen is None:
+                chunk = LogChunk(data="", offset=0, size=0, complete=False)
+            else:  # its state was read before the bytes: none can come after its end
+                key = LogKey(id_, path, chosen.number, _stream(stream))
+                ended = chosen.state in FINISHED
+                chunk = await asyncio.to_thread(self._piece, key, offset, limit, ended)
+            if chunk.data or chunk.complete or self._cloud.clock() >= end:
+                return chunk
+            await asyncio.sleep(LOOK_EVERY)
+
+    def _piece(self, key: LogKey, offset: int, limit: int, complete: bool) -> LogChunk:
+        size = self._cloud.logs.size(key)
+        first = max(0, size + offset) if offset < 0 else min(offset, size)
+        data = self._cloud.logs.read(key, first, min(limit, MAX_LOG_CHUNK))
+        text = base64.b64encode(data).decode()
+        return LogChunk(data=text, offset=first, size=size, complete=complete)
+
+    async def events(self, pipeline_id: str, cursor: int) -> AsyncIterator[EventBatch]:
+        """Changes after ``cursor``, then live ones."""
+        id_ = await asyncio.to_thread(self._id, pipeline_id)
+        first = await self.get(id_)
+        if cursor > first.seq:
+            raise RefusedError(
+                f"{id_}: cursor {cursor} is beyond the newest change {first.seq}; read the tree"
+            )
+        seen = -1
+        while True:
+            batch, seen = await asyncio.to_thread(self._batch, id_, cursor, seen)
+            if batch is not None:
+                yield batch
+                cursor = batch.changes[-1].seq if batch.changes else cursor
+            else:
+                await asyncio.sleep(LOOK_EVERY)
+
+    def _batch(self, pipeline_id: str, cursor: int, seen: int) -> tuple[EventBatch | None, int]:
+        with self._engine.reading(self._me.org, pipeline_id) as live:
+            return batch_after(self._cloud, live, cursor, seen), live.number
+
+    # ---- orders -------------------------------------------------------------------------------
+
+    async def control(self, pipeline_id: str, request: ControlRequest) -> ControlResult:
+        """Carry out an order on a set of nodes, all or nothing."""
+        return await asyncio.to_thread(self._control, pipeline_id, request)
+
+    def _control(self, pipeline_id: str, request: ControlRequest) -> ControlResult:
+        results: list[ControlResult] = []
+
+        def decide(live: CloudPipeline) -> Input | None:
+            whole = request.action in WHOLE
+            results.append(_result_of_whole(live, request) if whole else _result(live, request))
+            order = self._order(live, request)
+            return None if request.preview else order
+
+        self._submit(self._id(pipeline_id), decide)
+        return results[-1].model_copy(update={"preview": request.preview})
+
+    def _order(self, live: CloudPipeline, request: ControlRequest) -> Ordered:
+        """Return the order as it goes into the journal; raises where it makes no sense."""
+        if request.action is Action.REBUILD:
+            raise RefusedError(
+                f"{live.id}: the cloud cannot build images yet; push the new image to a registry "
+                "and launch again, or reset the nodes"
+            )
+        if request.action is Action.RUN:
+            self._check_usage()
+        edits: dict[str, dict[str, Any]] = {}
+        images: tuple[BuiltImage, ...] = ()
+        if request.action is Action.MODIFY:
+            edits, images = self._edits(live, request)
+        return Ordered(
+            time=self._cloud.clock(),
+            action=request.action,
+            paths=request.paths,
+            edits=edits,
+            images=images,
+            by=self._me.user,
+        )
+
+    def _check_usage(self) -> None:
+        plan = self._cloud.orgs.plan(self._me.org)
+        if plan.exec_minutes is None:
+            return
+        month = month_of(self._cloud.clock())
+        used = self._cloud.orgs.usage(self._me.org, month).get("exec_seconds", 0.0) / 60
+        if used >= plan.exec_minutes:
+            raise RefusedError(
+                f"the plan {plan.name!r} has {plan.exec_minutes:g} minutes of commands a month, "
+                f"{used:.0f} are used; wait for the next month, or choose a larger plan"
+            )
+
+    def _edits(
+        self, live: CloudPipeline, request: ControlRequest
+    ) -> tuple[dict[str, dict[str, Any]], tuple[BuiltImage, ...]]:
+        """Return the edits of each node, whole, and images that nothing has used before."""
+        changes = request.changes
+        if changes is None or not changes.model_fields_set:
+            raise RefusedError(f"{live.id}: modify needs changes, e.g. command or env")
+        if changes.image is not None and changes.image not in live.pipeline.images:
+            known = ", ".join(sorted(live.pipeline.images))
+            raise DefinitionError(
+                request.paths[0],
+                f"image={changes.image!r} names no image of this pipeline; there are {known}",
+            )
+        edits = {
+            path: lay_over(live.edits.get(path, {}), changes, live.tree.nodes[path])
+            for path in request.paths
+        }
+        pipeline = live.resolved({**live.edits, **edits})
+        check_nodes(pipeline.nodes, self._cloud.orgs.plan(live.org))
+        fresh = [name for name in used_images(pipeline) if name not in live.images]
+        return edits, ready_images(pipeline, fresh)
+
+    # ---- helpers ------------------------------------------------------------------------------
+
+    async def status(self) -> AgentStatus:
+        """The service: it has no process."""
+        records = await asyncio.to_thread(lambda: sum(1 for _ in self._records()))
+        return AgentStatus(
+            pid=0, url=self._cloud.url(), version=__version__, started=0.0, pipelines=records
+        )
+
+    async def _read(self, pipeline_id: str, look: Callable[[CloudPipeline], R]) -> R:
+        def read() -> R:
+            with self._engine.reading(self._me.org, self._id(pipeline_id)) as live:
+                return look(live)
+
+        return await asyncio.to_thread(read)
+
+    def _submit(self, pipeline_id: str, decide: Decide) -> None:
+        self._engine.submit(self._me.org, pipeline_id, decide)
+
+    def _records(self) -> Iterator[PipelineRecord]:
+        after: str | None = None
+        while True:
+            page, after = self._cloud.store.records(self._me.org, after=after, limit=_PAGE)
+            yield from page
+            if after is None:
+                return
+
+    def _id(self, given: str) -> str:
+        """Return the whole id of a pipeline; an unambiguous beginning is enough.
+
+        Raises:
+            NotFoundError: there is none, or there are several.
+        """
+        if self._cloud.store.record(self._me.org, given) is not None:
+            return given
+        found = [r.id for r in self._records() if given and r.id.startswith(given)]
+        if not found:
+            raise NotFoundError(f"no pipeline {given!r}; 'conducto list' shows those there are")
+        if len(found) > 1:
+            raise NotFoundError(f"{given!r} could be any of {', '.join(sorted(found))}")
+        return found[0]
+
+
+def _result(live: CloudPipeline, request: ControlRequest) -> ControlResult:
+    order = request.action.value
+    for path in request.paths:
+        if path not in live.tree.nodes:
+            raise _no_node(live.id, path)
+    if not request.paths:
+        raise RefusedError(f"{live.id}: {order} needs the paths of nodes; '/' is all of them")
+    if live.record.lifecycle is Lifecycle.ARCHIVED:
+        raise RefusedError(f"{live.id}: is archived; wake it first: conducto wake {live.id}")
+    return preview(live.tree, request.action, request.paths)
+
+
+def _result_of_whole(live: CloudPipeline, request: ControlRequest) -> ControlResult:
+    ends = request.action in (Action.SLEEP, Action.ARCHIVE)
+    running = live.counts().running if ends else 0
+    return ControlResult(affected=running, stopped=running)
+
+
+def _no_node(pipeline_id: str, path: str) -> NotFoundError:
+    return NotFoundError(
+        f"{path}: no such node in {pipeline_id}; 'conducto show {pipeline_id}' lists them"
+    )
+
+
+def _chosen(
+    path: str, attempts: tuple[AttemptRecord, ...], number: int | None
+) -> AttemptRecord | None:
+    """Return the attempt that is asked for, the newest by default; None: there is none yet."""
+    known = {attempt.number: attempt for attempt in attempts}
+    if number is not None and number not in known:
+        names = ", ".join(map(str, known)) or "none"
+        raise NotFoundError(f"{path}: no attempt {number} (there are: {names})")
+    return known[max(known) if number is None else number] if known else None
+
+
+def _stream(name: str) -> Stream:
+    if name == "stdout":
+        return "stdout"
+    if name == "stderr":
+        return "stderr"
+    raise RefusedError(f"stream must be stdout or stderr, got {name!r}")

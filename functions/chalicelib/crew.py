@@ -1,0 +1,73 @@
+"""The workers of one pipeline, as its journal knows them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from conducto.semantics.fleet import Staff
+
+
+class Status(StrEnum):
+    """What a worker does. ``leaving``: it takes no further command."""
+
+    STARTING = "starting"
+    IDLE = "idle"
+    BUSY = "busy"
+    LEAVING = "leaving"
+
+
+@dataclass(slots=True)
+class Worker:
+    """A worker that is not gone.
+
+    Attributes:
+        pool: Name of its pool.
+        since: When it was last heard of in the journal, in seconds since the epoch.
+        task: ARN of its task, once it is up.
+        path: Exec it runs, or ran last.
+        attempt: ... and the attempt.
+        busy: It runs it still.
+        commands: Commands it has begun.
+        token: The task that made it begin the last one.
+    """
+
+    id: str
+    pool: str
+    since: float
+    status: Status = Status.STARTING
+    task: str | None = None
+    path: str = ""
+    attempt: int = 0
+    busy: bool = False
+    commands: int = 0
+    token: str = ""
+
+    def runs(self, path: str, attempt: int) -> bool:
+        """Return whether it runs this attempt now."""
+        return self.busy and self.has_had(path, attempt)
+
+    def has_had(self, path: str, attempt: int) -> bool:
+        """Return whether this attempt is the last that it was given."""
+        return self.path == path and self.attempt == attempt
+
+
+@dataclass(slots=True)
+class Crew:
+    """All of them: ``{id: worker}``."""
+
+    workers: dict[str, Worker] = field(default_factory=dict)
+
+    def staff(self) -> dict[str, Staff]:
+        """Return ``{pool name: how many do what}``; who leaves counts for nothing."""
+        numbers: dict[str, dict[Status, int]] = {}
+        for worker in self.workers.values():
+            pool = numbers.setdefault(worker.pool, dict.fromkeys(Status, 0))
+            pool[worker.status] += 1
+        return {
+            name: Staff(of[Status.STARTING], of[Status.IDLE], of[Status.BUSY])
+            for name, of in numbers.items()
+        }
+
+    def in_pool(self, pool: str, *statuses: Status) -> Iterable[Worker]:
+        """Yield a pool's workers of these statuses."""
+        return (w for w in self.workers.values() if w.pool == pool and w.status in statuses)

@@ -1,0 +1,210 @@
+"""Decide, write down, carry out: how anything happens to a cloud pipeline.
+
+::
+
+    read on ──► decide ──► commit entry n + 1 ──► carry out
+       ▲                        │ somebody was faster
+       └────────────────────────┘
+
+What is committed is what happened. Carrying out may be cut off at any point and then heals by
+itself (`chalicelib.reconcile`), so that nothing here needs a transaction over two services.
+"""
+
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from secrets import token_hex
+from threading import Lock, RLock
+
+from chalicelib import snapshots
+from chalicelib.carry_out import Errand, Errands, errand_of
+from chalicelib.cloud import Cloud
+from chalicelib.inputs import Hire, Input, Journalled
+from chalicelib.pipeline import CloudPipeline, Effects
+from chalicelib.ports import ConflictError, Entry, PlanLimitError, Snapshot, ThrottledError
+from conducto.semantics.course import Reply
+from conducto.semantics.fleet import clip
+from conducto.service.port import NotFoundError
+
+logger = logging.getLogger(__name__)
+
+#: Pipelines that stay in memory.
+KEPT = 32
+#: How often a decision is made anew because others were faster.
+MOST_TRIES = 12
+#: Entries after which a snapshot is written.
+SNAPSHOT_EVERY = 200
+#: A large tree's are rarer: one costs as much as so many nodes' worth of entries.
+NODES_AN_ENTRY = 10
+
+#: Looks at a pipeline as it is now and says what happened, or that nothing has.
+Decide = Callable[[CloudPipeline], Input | None]
+
+
+class BusyError(Exception):
+    """Too many want to change one pipeline; nothing was done, come back later."""
+
+
+class Engine:
+    """Reads and changes pipelines. Any number of engines may work on the same ones."""
+
+    def __init__(self, cloud: Cloud, *, snapshot_every: int = SNAPSHOT_EVERY) -> None:
+        self.cloud = cloud
+        self._snapshot_every = snapshot_every
+        self._errands = Errands(cloud, self.submit, self.reading)
+        self._kept: OrderedDict[str, CloudPipeline] = OrderedDict()
+        self._locks: dict[str, RLock] = {}
+        self._lock = Lock()
+
+    @contextmanager
+    def reading(self, org: str, pipeline_id: str) -> Iterator[CloudPipeline]:
+        """Give a pipeline as it is now, to be looked at and not changed.
+
+        Raises:
+            NotFoundError: the org has none of that id.
+        """
+        with self._lock_of(pipeline_id):
+            yield self._current(org, pipeline_id)
+
+    def submit(self, org: str, pipeline_id: str, decide: Decide) -> bool:
+        """Let something happen; return whether it did.
+
+        Args:
+            org: Whose pipeline it is.
+            pipeline_id: Which.
+            decide: Called again, with what there is then, whenever somebody else was faster.
+
+        Raises:
+            NotFoundError: the org has none of that id.
+            BusyError: somebody else was faster every time.
+        """
+        for attempt in range(MOST_TRIES):
+            try:
+                with self._lock_of(pipeline_id):
+                    live = self._current(org, pipeline_id)
+                    happened = decide(live)
+                    if happened is None:
+                        return False
+                    errand = self._commit(live, happened)
+            except (ConflictError, ThrottledError):
+                self.cloud.sleep(self.cloud.jitter() * 0.02 * 2 ** min(attempt, 6))
+                continue
+            self._errands.carry_out(errand)
+            return True
+        raise BusyError(f"{pipeline_id}: too many changes at the same time; try again")
+
+    def refuse_task(self, org: str, pipeline_id: str, token: str, error: str) -> None:
+        """Fail a task that changes nothing for its pipeline, such as one of an old run."""
+        self._errands.carry_out(Errand(org, pipeline_id, orders=[Reply(token, error)]))
+
+    # ---- one entry ----------------------------------------------------------------------------
+
+    def _commit(self, live: CloudPipeline, happened: Input) -> Errand:
+        self._kept.pop(live.id, None)  # until it is sure, what is in memory is only a guess
+        effects = live.take_in(happened)
+        hires, limited = self._hires(live)
+        try:
+            self._write(live, happened, effects, hires, limited)
+        except PlanLimitError as error:
+            hires, limited = (), str(error)
+            self._write(live, happened, effects, hires, limited)
+        live.hire(hires, limited)
+        self._keep(live)
+        every = max(self._snapshot_every, len(live.tree.nodes) // NODES_AN_ENTRY)
+        if live.number % every == 0 and snapshots.can_be_taken(live):
+            self._put_snapshot(live.id, snapshots.take(live))
+        return errand_of(live, effects, hires)
+
+    def _hires(self, live: CloudPipeline) -> tuple[tuple[Hire, ...], str | None]:
+        """Return the workers to start now, and why not more."""
+        wanted = live.wanted()
+        if not wanted:
+            return (), None
+        plan = self.cloud.orgs.plan(live.org)
+        headroom = plan.max_workers - self.cloud.orgs.workers(live.org)
+        allowed = clip(wanted, headroom)
+        hires = [Hire(worker=_new_id(), pool=p) for p, n in allowed.items() for _ in range(n)]
+        if sum(allowed.values()) == sum(wanted.values()):
+            return tuple(hires), None
+        return tuple(hires), (
+            f"the plan {plan.name!r} allows {plan.max_workers} workers at once; "
+            "more commands run when one of them is free, or on a larger plan"
+        )
+
+    def _write(
+        self,
+        live: CloudPipeline,
+        happened: Input,
+        effects: Effects,
+        hires: tuple[Hire, ...],
+        limited: str | None,
+    ) -> None:
+        entry = Entry(
+            number=live.number,
+            input=Journalled(input=happened, hires=hires, limited=limited).written(),
+            changes=tuple(effects.changes),
+            attempts=tuple(effects.attempts),
+            record=live.record,
+            workers=len(hires) - effects.gone,
+            open=live.open() or bool(hires),
+        )
+        self.cloud.store.commit(live.org, live.id, entry)
+
+    def _put_snapshot(self, pipeline_id: str, snapshot: Snapshot) -> None:
+        try:
+            self.cloud.store.put_snapshot(pipeline_id, snapshot)
+        except ThrottledError:
+            logger.info("a snapshot was not written", extra={"pipeline": pipeline_id})
+
+    # ---- what is in memory --------------------------------------------------------------------
+
+    def _current(self, org: str, pipeline_id: str) -> CloudPipeline:
+        """Return a pipeline with everything that was committed so far in it."""
+        live = self._kept.get(pipeline_id)
+        if live is None:
+            live = self._load(org, pipeline_id)
+        elif live.org != org:
+            raise _unknown(pipeline_id)
+        self._kept.pop(pipeline_id, None)
+        read_on(live, self.cloud)
+        self._keep(live)
+        return live
+
+    def _load(self, org: str, pipeline_id: str) -> CloudPipeline:
+        store = self.cloud.store
+        if store.record(org, pipeline_id) is None:
+            raise _unknown(pipeline_id)
+        return snapshots.restore(
+            org,
+            store.definition(pipeline_id),
+            store.snapshot(pipeline_id),
+            lambda key: store.tree(pipeline_id, key),
+        )
+
+    def _keep(self, live: CloudPipeline) -> None:
+        with self._lock:
+            self._kept[live.id] = live
+            self._kept.move_to_end(live.id)
+            while len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
+
+    def _lock_of(self, pipeline_id: str) -> RLock:
+        with self._lock:
+            return self._locks.setdefault(pipeline_id, RLock())
+
+
+def read_on(live: CloudPipeline, cloud: Cloud) -> None:
+    """Take in what others have committed."""
+    for entry in cloud.store.entries(live.id, live.number):
+        written = Journalled.model_validate(entry.input)
+        live.take_in(written.input)
+        live.hire(written.hires, written.limited)
+
+
+def _new_id() -> str:
+    return "w" + token_hex(8)
+
+
+def _unknown(pipeline_id: str) -> NotFoundError:
+    return NotFoundError(f"no pipeline {pipeline_id!r}; 'conducto list' shows those there are")

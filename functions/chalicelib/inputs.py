@@ -1,0 +1,224 @@
+"""What can happen to a cloud pipeline: the entries of its journal. No secrets are in them.
+
+Rules for editors: an input says what happened, never what follows from it; what cannot be known
+again when the journal is read (the time, random ids, what a secret hid) is in the input. A field
+is never taken away or renamed: journals that were written with it are still read.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from conducto.model.api import Action
+from conducto.model.base import Record
+from conducto.model.records import AttemptRecord, ImageState
+from conducto.model.states import Cause
+
+
+class BuiltImage(Record):
+    """An image as it is now.
+
+    Attributes:
+        reference: What ECS knows it by.
+        shell: Path of the shell in it; None: the worker looks for the best.
+    """
+
+    name: str
+    state: ImageState
+    reference: str | None = None
+    shell: str | None = None
+    workdir: str | None = None
+    path_map: dict[str, str] = Field(default={})
+    error: str | None = None
+
+
+class Happened(Record):
+    """The base of all inputs.
+
+    Attributes:
+        time: When, in seconds since the epoch.
+    """
+
+    time: float
+
+
+class Ordered(Happened):
+    """A person, or a schedule, ordered something.
+
+    Attributes:
+        edits: For ``modify``: the edits of each node, whole (`conducto.semantics.resolve.Edits`).
+        images: Such as nodes use from now on.
+        by: Who.
+        problem: Why the pipeline is paused, where nobody asked for it.
+    """
+
+    kind: Literal["ordered"] = "ordered"
+    action: Action
+    paths: tuple[str, ...] = ()
+    edits: dict[str, dict[str, Any]] = Field(default={})
+    images: tuple[BuiltImage, ...] = ()
+    by: str = ""
+    problem: str | None = None
+
+
+class Claimed(Happened):
+    """A worker was handed a task.
+
+    Attributes:
+        attempt: It runs its command; the record is that of the attempt as it begins.
+        refusal: ... or would, but its command cannot be prepared: why.
+    """
+
+    kind: Literal["claimed"] = "claimed"
+    worker: str
+    token: str = Field(repr=False)
+    run: str
+    node: str
+    waits: bool = False
+    attempt: AttemptRecord | None = None
+    refusal: str | None = None
+
+
+class Reported(Happened):
+    """A command ended.
+
+    Attributes:
+        tree_key: Where the tree is that a Lazy printed.
+        images: Those that it brought.
+        last: The worker takes no further command.
+    """
+
+    kind: Literal["reported"] = "reported"
+    worker: str
+    path: str
+    attempt: int
+    cause: Cause | None = None
+    exit_code: int | None = None
+    message: str | None = None
+    seconds: float = 0.0
+    peak_memory: int | None = None
+    tree_key: str | None = None
+    images: tuple[BuiltImage, ...] = ()
+    last: bool = False
+
+
+class WorkerUp(Happened):
+    """A worker runs; ``task`` is its ARN."""
+
+    kind: Literal["worker_up"] = "worker_up"
+    worker: str
+    task: str
+
+
+class WorkerGone(Happened):
+    """A worker is gone, or leaves.
+
+    Attributes:
+        cause: How a command ends that it still had.
+        strikes: How much it speaks against the pool's image: at two its Execs fail.
+    """
+
+    kind: Literal["worker_gone"] = "worker_gone"
+    worker: str
+    reason: str
+    cause: Cause = Cause.WORKER_LOST
+    strikes: int = 0
+
+
+class Begun(Happened):
+    """An execution was started."""
+
+    kind: Literal["begun"] = "begun"
+    run: str
+    arn: str
+
+
+class ExecutionEnded(Happened):
+    """An execution is over; ``status`` is what Step Functions calls it."""
+
+    kind: Literal["execution_ended"] = "execution_ended"
+    run: str
+    status: str
+
+
+class ImagesMoved(Happened):
+    """Builds of images went on."""
+
+    kind: Literal["images_moved"] = "images_moved"
+    images: tuple[BuiltImage, ...]
+
+
+class DeadlinesPassed(Happened):
+    """The time limits of these nodes ran out."""
+
+    kind: Literal["deadlines_passed"] = "deadlines_passed"
+    paths: tuple[str, ...]
+
+
+class CapacityMissing(Happened):
+    """AWS would not start a worker; none of its pool is tried before ``until``."""
+
+    kind: Literal["capacity_missing"] = "capacity_missing"
+    worker: str
+    message: str
+    until: float
+
+
+class RunLost(Happened):
+    """An execution was not begun, or waits for what nobody will do."""
+
+    kind: Literal["run_lost"] = "run_lost"
+    run: str
+
+
+class Looked(Happened):
+    """Nothing happened but time; perhaps workers can be started now that could not before."""
+
+    kind: Literal["looked"] = "looked"
+
+
+Input = Annotated[
+    Ordered
+    | Claimed
+    | Reported
+    | WorkerUp
+    | WorkerGone
+    | Begun
+    | ExecutionEnded
+    | ImagesMoved
+    | DeadlinesPassed
+    | CapacityMissing
+    | RunLost
+    | Looked,
+    Field(discriminator="kind"),
+]
+
+
+class Hire(Record):
+    """A worker that is started.
+
+    Attributes:
+        pool: Name of its pool.
+    """
+
+    worker: str
+    pool: str
+
+
+class Journalled(Record):
+    """What an entry of the journal holds.
+
+    Attributes:
+        hires: Workers that are started because of it.
+        limited: Why more would have been wanted but were not allowed.
+    """
+
+    input: Input
+    hires: tuple[Hire, ...] = ()
+    limited: str | None = None
+
+    def written(self) -> dict[str, Any]:
+        """Return it as JSON, without what is as always."""
+        written = self.model_dump(mode="json", exclude_defaults=True)
+        written["input"]["kind"] = self.input.kind
+        return written

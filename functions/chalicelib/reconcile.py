@@ -1,0 +1,169 @@
+"""What the clock and AWS say: the minute rule, workers that stopped, executions that ended.
+
+Everything here may come twice, late, out of order or not at all: each says what it found, and
+the pipeline decides whether that is news. The minute rule alone is enough to get on; the others
+are there to be quick.
+"""
+
+import logging
+from functools import partial
+
+from chalicelib.crew import Status, Worker
+from chalicelib.engine import Decide, Engine
+from chalicelib.inputs import (
+    DeadlinesPassed,
+    ExecutionEnded,
+    Input,
+    Looked,
+    Ordered,
+    RunLost,
+    WorkerGone,
+)
+from chalicelib.pipeline import CloudPipeline
+from conducto.model.api import Action
+from conducto.model.states import Cause
+
+logger = logging.getLogger(__name__)
+
+#: Seconds a command's worker may be silent, and a started worker may be no task of ECS.
+SILENCE = 60.0
+#: Seconds within which an execution must have begun, and more for each so many Execs of it.
+BEGIN_SECONDS = 30.0
+EXECS_A_SECOND = 50.0
+#: How a pull of an image that fails is told in the reason of a stopped task.
+_NO_IMAGE = ("CannotPullContainerError", "CannotPullImageManifestError", "CannotCreateContainer")
+
+
+class Reconciler:
+    """Takes in what comes from the clock and from AWS."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._cloud = engine.cloud
+
+    def run(self) -> int:
+        """Look at every open pipeline, once; return how many there were."""
+        number = 0
+        for org, pipeline_id in self._cloud.store.open_pipelines():
+            number += 1
+            try:
+                self.look_at(org, pipeline_id)
+            except Exception:
+                # One pipeline that cannot be looked at must not keep the others waiting.
+                logger.exception("a pipeline was not reconciled", extra={"pipeline": pipeline_id})
+        return number
+
+    def look_at(self, org: str, pipeline_id: str) -> None:
+        """See to it that one pipeline goes on: workers, executions, time limits."""
+        running = self._cloud.fleet.running(pipeline_id)
+        seen = self._cloud.store.workers_seen(pipeline_id)
+        with self._engine.reading(org, pipeline_id) as live:
+            missing = [
+                worker.id
+                for worker in live.crew.workers.values()
+                if not _is_there(worker, worker.id in running, seen.get(worker.id, 0.0), self._now)
+            ]
+            known = set(live.crew.workers)
+        for worker in missing:
+            self._engine.submit(org, pipeline_id, partial(self._gone, worker))
+        for worker, task in running.items():
+            if worker not in known and not self._knows(org, pipeline_id, worker):
+                self._cloud.fleet.stop(task, "no worker of its pipeline any more")
+        for step in (self._run_at, self._expire, self._begin_again, self._look):
+            self._engine.submit(org, pipeline_id, step)
+
+    def task_stopped(
+        self,
+        pipeline_id: str,
+        worker_id: str,
+        reason: str,
+        *,
+        exit_code: int | None = None,
+        oom: bool = False,
+    ) -> None:
+        """A worker's task stopped.
+
+        Args:
+            pipeline_id: For which it worked.
+            worker_id: Which.
+            reason: What ECS says.
+            exit_code: Of the user's container.
+            oom: The user's container ran out of memory.
+        """
+        said = reason if exit_code is None else f"{reason} (exit code {exit_code})"
+
+        def decide(live: CloudPipeline) -> Input | None:
+            if worker_id not in live.crew.workers:
+                return None
+            return WorkerGone(
+                time=self._now,
+                worker=worker_id,
+                reason=said,
+                cause=Cause.OUT_OF_MEMORY if oom else Cause.WORKER_LOST,
+                strikes=1 if any(word in reason for word in _NO_IMAGE) else 0,
+            )
+
+        self._submit_if_there(pipeline_id, decide)
+
+    def execution_ended(self, run: str, status: str) -> None:
+        """An execution is over; one that no pipeline calls its own is none of our business."""
+
+        def decide(live: CloudPipeline) -> Input | None:
+            if run != live.course.run or not live.course.standing.open or live.settled():
+                return None
+            return ExecutionEnded(time=self._now, run=run, status=status)
+
+        self._submit_if_there(run.rpartition("-")[0], decide)
+
+    # ---- what one look finds ------------------------------------------------------------------
+
+    @property
+    def _now(self) -> float:
+        return self._cloud.clock()
+
+    def _submit_if_there(self, pipeline_id: str, decide: Decide) -> None:
+        org = self._cloud.store.org_of(pipeline_id)
+        if org is None:
+            logger.info("news of an unknown pipeline", extra={"pipeline": pipeline_id})
+            return
+        self._engine.submit(org, pipeline_id, decide)
+
+    def _knows(self, org: str, pipeline_id: str, worker: str) -> bool:
+        with self._engine.reading(org, pipeline_id) as live:
+            return worker in live.crew.workers
+
+    def _gone(self, worker: str, live: CloudPipeline) -> Input | None:
+        if worker not in live.crew.workers:
+            return None
+        return WorkerGone(time=self._now, worker=worker, reason="it went silent")
+
+    def _run_at(self, live: CloudPipeline) -> Input | None:
+        due = live.record.run_at is not None and live.record.run_at <= self._now
+        return Ordered(time=self._now, action=Action.RUN, by="schedule") if due else None
+
+    def _expire(self, live: CloudPipeline) -> Input | None:
+        due = live.due(self._now)
+        return DeadlinesPassed(time=self._now, paths=due) if due else None
+
+    def _begin_again(self, live: CloudPipeline) -> Input | None:
+        standing = live.course.standing
+        if not standing.open or live.course.run in live.runs:
+            return None
+        patience = BEGIN_SECONDS + len(standing.planned) / EXECS_A_SECOND
+        if self._now - live.planned_at < patience:
+            return None
+        return RunLost(time=self._now, run=live.course.run)
+
+    def _look(self, live: CloudPipeline) -> Input | None:
+        """Start workers that could not be started before."""
+        if live.is_stuck(self._now):
+            return RunLost(time=self._now, run=live.course.run)
+        over = any(short.until <= self._now for short in live.shortages.values())
+        return Looked(time=self._now) if over or live.wanted() else None
+
+
+def _is_there(worker: Worker, running: bool, seen: float, now: float) -> bool:
+    """Return whether a worker need not be given up yet."""
+    if now - max(worker.since, seen) < SILENCE:
+        return True
+    return running and worker.status is not Status.BUSY

@@ -1,0 +1,42 @@
+"""Secrets on their way into a command: read when it starts, kept nowhere."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from chalicelib.ports import SecretVault
+from conducto_worker.masking import Mask, can_be_masked
+
+
+def org_scope(org: str) -> str:
+    """Return the scope of what all pipelines of an organisation get."""
+    return f"org/{org}"
+
+
+def user_scope(org: str, user: str) -> str:
+    """Return the scope of what the pipelines of one person get; it wins over the org's."""
+    return f"user/{org}/{user}"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What one command gets.
+
+    Attributes:
+        env: ``{name: value}``.
+        masked: Values to hide in what it prints.
+    """
+
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    masked: tuple[str, ...] = field(default=(), repr=False)
+
+    def mask(self) -> Mask:
+        """Return what hides them."""
+        return Mask(self.masked)
+
+
+def deliver(vault: SecretVault, org: str, user: str) -> Delivery:
+    """Return what a command of this user's pipeline gets now."""
+    secrets = {**vault.read(org_scope(org)), **vault.read(user_scope(org, user))}
+    values = {key: str(secret["value"]) for key, secret in secrets.items()}
+    hidden = {values[key] for key, secret in secrets.items() if secret.get("mask", True)}
+    return Delivery(values, tuple(sorted(filter(can_be_masked, hidden))))

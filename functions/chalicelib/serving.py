@@ -1,0 +1,222 @@
+"""From a request that API Gateway has let in to its answer; knows nothing of Chalice.
+
+Routes and handlers are those of the local server. What differs: who calls is an `Identity`, a
+large body comes by way of the bucket, and so does a large answer.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from secrets import token_hex
+from typing import Any
+from urllib.parse import urlencode
+
+from chalicelib.cloud_pipelines import CloudPipelines
+from chalicelib.engine import BusyError, Engine
+from chalicelib.ports import Identity, PlanLimitError, ThrottledError
+from chalicelib.workers import WorkerDesk, WorkerGoneError
+from conducto.model.api import Problem
+from conducto.model.calls import IDEMPOTENCY_KEY, Operation
+from conducto.model.cloud_calls import BODY_KEY, MAX_DIRECT, UPLOAD_BODY
+from conducto.model.deployment import UPLOAD_PREFIX
+from conducto.model.params import NoParams
+from conducto.model.worker import UploadAnswer
+from conducto.model.worker_calls import WORKER_CALLS
+from conducto.service import problems
+from conducto.service.dispatch import Answer, Headers, Service, takes_bytes
+from conducto.service.downloads import Download
+from conducto.service.handlers import Call
+from conducto.service.once import AnswerStore, Once
+from conducto.service.port import Pipelines
+from conducto.service.problems import ProblemError, ProblemRule
+from conducto.service.routes import ROUTES, AnyRoute, Match, Permission, Route, StreamRoute
+
+#: What a worker's token may do, and nothing else.
+WORKER = "worker"
+RULES = (
+    *problems.RULES,
+    ProblemRule(WorkerGoneError, 410, "worker gone"),
+    ProblemRule(PlanLimitError, 409, "plan limit"),
+    ProblemRule(BusyError, 503, "busy"),
+    ProblemRule(ThrottledError, 503, "busy"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request.
+
+    Attributes:
+        params: What stood in the braces of the path.
+        query: Every value of every parameter.
+        headers: By lower-case name.
+    """
+
+    params: Mapping[str, str]
+    query: tuple[tuple[str, str], ...]
+    headers: Mapping[str, str]
+    body: bytes
+
+
+async def _upload(pipelines: Pipelines, _call: Call[NoParams, None]) -> UploadAnswer:
+    """Stands in the table; `Api` binds it to who calls."""
+    raise NotImplementedError(type(pipelines).__name__)
+
+
+#: Rows for clients that are answered over HTTP, and calls of workers.
+CLIENT_ROUTES: tuple[AnyRoute, ...] = (
+    *(route for route in ROUTES if not isinstance(route, StreamRoute)),
+    Route(UPLOAD_BODY, Permission.LAUNCH, _upload),
+)
+WORKER_OPERATIONS: tuple[Operation[Any, Any, Any], ...] = WORKER_CALLS
+
+
+class Api:
+    """Answers requests.
+
+    Args:
+        engine: Reads and changes pipelines.
+        answers: Gives the memory of requests that ``(org, user)`` sent with an idempotency key.
+    """
+
+    def __init__(self, engine: Engine, answers: Callable[[tuple[str, str]], AnswerStore]) -> None:
+        self._engine = engine
+        self._cloud = engine.cloud
+        self._answers = answers
+
+    def client_call(self, route: AnyRoute, identity: Identity | None, request: Request) -> Answer:
+        """Answer a client."""
+        if route.operation is UPLOAD_BODY:
+            route = Route(UPLOAD_BODY, Permission.LAUNCH, self._uploader(identity))
+        return self._answer(route, identity, request, set(_needed(route.permission)))
+
+    def worker_call(
+        self, operation: Operation[Any, Any, Any], identity: Identity | None, request: Request
+    ) -> Answer:
+        """Answer a worker."""
+        handler = _worker_handler(WorkerDesk(self._engine), operation, identity)
+        return self._answer(
+            Route(operation, Permission.AGENT, handler), identity, request, {WORKER}
+        )
+
+    def _answer(
+        self, route: AnyRoute, identity: Identity | None, request: Request, needed: set[str]
+    ) -> Answer:
+        try:
+            caller = _admitted(identity, needed)
+            service = self._service(caller)
+            body = self._body(route, caller, request)
+        except ProblemError as error:
+            return Answer(error.problem.status, problems.MEDIA_TYPE, _json(error.problem))
+        answer = asyncio.run(self._carried_out(service, route, request, body))
+        if isinstance(answer, Answer) and len(answer.body) <= MAX_DIRECT:
+            return answer
+        return self._handed_over(caller, answer)
+
+    async def _carried_out(
+        self, service: Service, route: AnyRoute, request: Request, body: bytes
+    ) -> Answer | tuple[str, bytes]:
+        match = Match(route, dict(request.params))
+        content: bytes | AsyncIterator[bytes] = _whole(body) if takes_bytes(match) else body
+        headers = Headers(
+            media_type=request.headers.get("content-type"),
+            range=request.headers.get("range"),
+            idempotency_key=request.headers.get(IDEMPOTENCY_KEY.lower()),
+        )
+        answer = await service.answer(match, urlencode(request.query), content, headers)
+        if isinstance(answer, Download):
+            return answer.name, b"".join([chunk async for chunk in answer.chunks])
+        return answer
+
+    def _service(self, caller: Identity) -> Service:
+        once = Once(self._answers((caller.org, caller.user)), self._cloud.clock)
+        return Service(CloudPipelines(self._engine, caller), rules=RULES, once=once)
+
+    def _body(self, route: AnyRoute, caller: Identity, request: Request) -> bytes:
+        key = request.headers.get(BODY_KEY.lower())
+        body = request.body
+        if key is not None:
+            if not key.startswith(_uploads(caller)):
+                raise problems.wrong_header(BODY_KEY, "it is no key that this caller was given")
+            found = self._cloud.blobs.get(key)
+            if found is None:
+                raise problems.wrong_header(BODY_KEY, "nothing was put there, or too long ago")
+            body = found
+        if len(body) > route.operation.max_body:
+            raise problems.too_large(route.operation.max_body)
+        return body
+
+    def _uploader(self, identity: Identity | None) -> Callable[..., Awaitable[UploadAnswer]]:
+        async def upload(_pipelines: Pipelines, _call: Call[NoParams, None]) -> UploadAnswer:
+            caller = _admitted(identity, set())
+            key = _uploads(caller) + token_hex(16)
+            return UploadAnswer(url=self._cloud.blobs.upload_url(key), key=key)
+
+        return upload
+
+    def _handed_over(self, caller: Identity, answer: Answer | tuple[str, bytes]) -> Answer:
+        """Put what is too large for a Lambda, or is no JSON, where the client can fetch it."""
+        name, content = ("answer.json", answer.body) if isinstance(answer, Answer) else answer
+        key = _uploads(caller) + token_hex(16)
+        self._cloud.blobs.put(key, content)
+        url = self._cloud.blobs.download_url(key, filename=name)
+        return Answer(303, "text/plain", b"", (("location", url), ("cache-control", "no-store")))
+
+
+def _needed(permission: Permission) -> tuple[str, ...]:
+    if permission is Permission.DEBUG:
+        return (Permission.CHANGE_STATE, Permission.SECRETS)
+    return (permission,)
+
+
+def _admitted(identity: Identity | None, needed: set[str]) -> Identity:
+    """Return who calls, if they may.
+
+    Raises:
+        ProblemError: nobody is known (401), or they may not (403).
+    """
+    if identity is None:
+        raise ProblemError(
+            Problem(
+                title="wrong token",
+                status=401,
+                detail="the request carries no valid token",
+                remedy="log in with 'conducto login'",
+            )
+        )
+    lacking = sorted(needed - identity.permissions)
+    if lacking or (WORKER in identity.permissions and needed != {WORKER}):
+        what = ", ".join(lacking) or "to be no worker"
+        raise ProblemError(
+            Problem(
+                title="not allowed",
+                status=403,
+                detail=f"this token lacks the permission: {what}",
+                remedy="ask an administrator for a token with it",
+            )
+        )
+    return identity
+
+
+def _worker_handler(
+    desk: WorkerDesk, operation: Operation[Any, Any, Any], identity: Identity | None
+) -> Callable[..., Awaitable[Any]]:
+    method = getattr(desk, operation.name.removeprefix("worker_"))
+
+    async def handler(_pipelines: Pipelines, call: Call[NoParams, Any]) -> Any:
+        given = () if operation.body is None else (call.body,)
+        return method(identity, *given)
+
+    return handler
+
+
+def _uploads(caller: Identity) -> str:
+    return f"{UPLOAD_PREFIX}{caller.org}/{caller.user}/"
+
+
+def _json(problem: Problem) -> bytes:
+    return problem.model_dump_json().encode()
+
+
+async def _whole(body: bytes) -> AsyncIterator[bytes]:
+    yield body

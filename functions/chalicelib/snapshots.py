@@ -1,0 +1,144 @@
+"""A pipeline's state as JSON and back, so that a journal need not be read from its start.
+
+What follows from a snapshot and the entries after it is what follows from all entries; a test
+holds this against random journals.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from chalicelib.crew import Status, Worker
+from chalicelib.inputs import BuiltImage
+from chalicelib.pipeline import CloudImage, CloudPipeline, Shortage
+from chalicelib.ports import Snapshot
+from conducto.model.images import ImageSpec
+from conducto.model.records import AttemptRecord, ImageRecord, NodeState, PipelineRecord
+from conducto.model.states import State
+from conducto.semantics.course import Course, Standing
+from conducto.semantics.fleet import Pool
+from conducto.semantics.live import LiveGroup, LiveNode, LiveTree
+
+#: Snapshots of another version are not read: the journal is, from its start.
+VERSION = 1
+_PLAIN = (
+    "number",
+    "seq",
+    "now",
+    "edits",
+    "generated",
+    "queue",
+    "holders",
+    "runs",
+    "planned_at",
+    "deadlines",
+    "strikes",
+    "limited",
+    "fruitless",
+    "started",
+    "ended",
+)
+_SETS = ("planned", "met", "joined")
+
+
+def can_be_taken(live: CloudPipeline) -> bool:
+    """Return whether all of a pipeline's state can be written down now.
+
+    A Lazy's target that is being emptied is remembered by the tree alone.
+    """
+    groups = (n for n in live.tree.nodes.values() if isinstance(n, LiveGroup))
+    return not any(group.discarding for group in groups)
+
+
+def take(live: CloudPipeline) -> Snapshot:
+    """Return a pipeline's state."""
+    standing = asdict(live.course.standing)
+    standing.update({name: sorted(standing[name]) for name in _SETS})
+    tree = live.tree
+    nodes = sorted(tree.nodes.items())
+    state: dict[str, Any] = {
+        "version": VERSION,
+        **{name: getattr(live, name) for name in _PLAIN},
+        "record": live.record.model_dump(mode="json"),
+        "armed": tree.armed,
+        "nodes": [
+            tree.state_of(node).model_dump(mode="json") for _, node in nodes if _was_touched(node)
+        ],
+        "given_up": [p for p, n in nodes if isinstance(n, LiveGroup) and n.given_up],
+        "past": dict(tree.past),
+        "standing": standing,
+        "specs": {n: i.model_dump(mode="json") for n, i in live.pipeline.images.items()},
+        "images": {
+            name: {
+                "record": image.record.model_dump(mode="json"),
+                "built": None if image.built is None else image.built.model_dump(mode="json"),
+                "version": image.version,
+            }
+            for name, image in live.images.items()
+        },
+        "in_flight": {p: a.model_dump(mode="json") for p, a in live.in_flight.items()},
+        "workers": [asdict(worker) for worker in live.crew.workers.values()],
+        "shortages": {name: asdict(short) for name, short in live.shortages.items()},
+        "pools": {name: asdict(pool) for name, pool in live.pools.items()},
+    }
+    return Snapshot(live.number, state)
+
+
+def _was_touched(node: LiveNode) -> bool:
+    """Return whether a node differs from one to which nothing has happened."""
+    if isinstance(node, LiveGroup):  # its state follows from its children
+        return bool(node.expired or node.tries or node.attempt or node.skipped != node.spec.skip)
+    begun = node.state is not State.PENDING or node.attempt or node.tries
+    return bool(begun or node.mem is not None or node.skipped != node.spec.skip)
+
+
+def restore(
+    org: str, definition: bytes, snapshot: Snapshot | None, tree_of: Callable[[str], bytes]
+) -> CloudPipeline:
+    """Return a pipeline as of a snapshot; as of its launch where there is none to be used."""
+    live = CloudPipeline(org, definition, tree_of)
+    if snapshot is None or snapshot.state.get("version") != VERSION:
+        return live
+    state = snapshot.state
+    for name in _PLAIN:
+        setattr(live, name, state[name])
+    live.queue = {pool: dict.fromkeys(paths) for pool, paths in live.queue.items()}
+    live.record = PipelineRecord.model_validate(state["record"])
+    live.pipeline.images.update(
+        {name: ImageSpec.model_validate(spec) for name, spec in state["specs"].items()}
+    )
+    pipeline = live.resolved(live.edits)
+    tree = LiveTree(pipeline, map(NodeState.model_validate, state["nodes"]), armed=state["armed"])
+    for path, node in tree.nodes.items():
+        if isinstance(node, LiveGroup):
+            node.given_up = path in state["given_up"]
+    tree.past.update(state["past"])
+    live.adopt(pipeline, Course(live.id, tree, _standing(state["standing"])))
+    live.images = {name: _image(image) for name, image in state["images"].items()}
+    live.in_flight = {
+        path: AttemptRecord.model_validate(record) for path, record in state["in_flight"].items()
+    }
+    for fields in state["workers"]:
+        worker = Worker(**{**fields, "status": Status(fields["status"])})
+        live.crew.workers[worker.id] = worker
+    live.shortages = {name: Shortage(**short) for name, short in state["shortages"].items()}
+    live.pools = {name: _pool(fields) for name, fields in state["pools"].items()}
+    live.know_places()
+    return live
+
+
+def _standing(written: Mapping[str, Any]) -> Standing:
+    return Standing(**{**written, **{name: set(written[name]) for name in _SETS}})
+
+
+def _pool(written: Mapping[str, Any]) -> Pool:
+    return Pool(**{**written, "groups": tuple(written["groups"])})
+
+
+def _image(written: Mapping[str, Any]) -> CloudImage:
+    built = written["built"]
+    return CloudImage(
+        ImageRecord.model_validate(written["record"]),
+        None if built is None else BuiltImage.model_validate(built),
+        written["version"],
+    )

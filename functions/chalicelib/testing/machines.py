@@ -1,0 +1,85 @@
+"""Step Functions in memory, over anything that interprets state machines."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from chalicelib.ports import TaskGoneError
+from conducto.semantics.asl import Machine
+
+
+class Interpreter(Protocol):
+    """What runs the machines; ``TaskGoneError`` of its own is turned into the port's."""
+
+    def create(self, machine: Machine) -> None:
+        """Make a machine known."""
+
+    def start(self, arn: str, data: Mapping[str, Any]) -> str:
+        """Start an execution and return its id."""
+
+    def stop(self, execution: str) -> None:
+        """Abort an execution."""
+
+    def status(self, execution: str) -> str:
+        """Return how it stands."""
+
+    def succeed(self, token: str, output: Mapping[str, Any]) -> None:
+        """Answer a task."""
+
+    def fail(self, token: str, error: str) -> None:
+        """Fail a task."""
+
+
+class FakeMachines:
+    """A `StateMachines`.
+
+    Attributes:
+        activities: Those made known.
+        machines: ``{ARN: machine}``.
+        executions: ``{run: ARN of the execution}``, each started once.
+    """
+
+    def __init__(self, interpreter: Interpreter, gone: type[Exception]) -> None:
+        self.activities: list[str] = []
+        self.machines: dict[str, Machine] = {}
+        self.executions: dict[str, str] = {}
+        self._interpreter = interpreter
+        self._gone = gone
+
+    def ensure_activity(self, name: str) -> None:
+        """Make an activity known."""
+        if name not in self.activities:
+            self.activities.append(name)
+
+    def create(self, machine: Machine) -> None:
+        """Make a machine known."""
+        if machine.arn not in self.machines:
+            self.machines[machine.arn] = machine
+            self._interpreter.create(machine)
+
+    def start(self, machine_arn: str, run: str, data: Mapping[str, object]) -> str:
+        """Start an execution, unless there is one of that name."""
+        if run not in self.executions:
+            self.executions[run] = self._interpreter.start(machine_arn, data)
+        return self.executions[run]
+
+    def stop(self, execution_arn: str, reason: str) -> None:  # noqa: ARG002  as the port has it
+        """Abort an execution."""
+        self._interpreter.stop(execution_arn)
+
+    def status(self, execution_arn: str) -> str:
+        """Return how it stands."""
+        return self._interpreter.status(execution_arn)
+
+    def succeed(self, token: str, output: Mapping[str, object]) -> None:
+        """Answer a task."""
+        try:
+            self._interpreter.succeed(token, output)
+        except self._gone as error:
+            raise TaskGoneError(token) from error
+
+    def fail(self, token: str, error: str, cause: str = "") -> None:  # noqa: ARG002  as the port has it
+        """Fail a task."""
+        try:
+            self._interpreter.fail(token, error)
+        except self._gone as problem:
+            raise TaskGoneError(token) from problem

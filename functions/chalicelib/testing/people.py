@@ -1,0 +1,122 @@
+"""Organisations, tokens and connections in memory."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from chalicelib.ports import Identity, KnownToken, Plan
+
+
+class FakeOrgs:
+    """Organisations.
+
+    Attributes:
+        plans: ``{org: plan}`` of those that are not on the free one.
+    """
+
+    def __init__(self) -> None:
+        self.plans: dict[str, Plan] = {}
+        self._workers: dict[str, int] = {}
+        self._usage: dict[tuple[str, str], dict[str, tuple[float, float]]] = {}
+
+    def plan(self, org: str) -> Plan:
+        """Return an org's plan."""
+        return self.plans.get(org, Plan())
+
+    def set_plan(self, org: str, plan: Plan) -> None:
+        """Change it."""
+        self.plans[org] = plan
+
+    def workers(self, org: str) -> int:
+        """Return how many workers the org has now."""
+        return self._workers.get(org, 0)
+
+    def count(self, org: str, more: int) -> None:
+        """Count workers in or out; the store does so with an entry."""
+        self._workers[org] = self.workers(org) + more
+
+    def add_usage(self, org: str, month: str, key: str, seconds: float, cpu: float) -> None:
+        """Count seconds once."""
+        self._usage.setdefault((org, month), {}).setdefault(key, (seconds, seconds * cpu))
+
+    def usage(self, org: str, month: str) -> Mapping[str, float]:
+        """Return the sums of a month."""
+        all_of_it = self._usage.get((org, month), {}).values()
+        return {
+            "exec_seconds": sum(seconds for seconds, _ in all_of_it),
+            "cpu_seconds": sum(cpu for _, cpu in all_of_it),
+        }
+
+
+class FakeTokens:
+    """Tokens by digest."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._kept: dict[str, KnownToken] = {}
+
+    def put(self, digest: str, identity: Identity, *, expires: float | None) -> None:
+        """Make a token known."""
+        self._kept[digest] = KnownToken(digest, identity, self._clock(), expires)
+
+    def find(self, digest: str) -> Identity | None:
+        """Return whose token it is."""
+        token = self._kept.get(digest)
+        if token is None or (token.expires is not None and token.expires <= self._clock()):
+            return None
+        return token.identity
+
+    def delete(self, digest: str) -> None:
+        """Take a token back."""
+        self._kept.pop(digest, None)
+
+    def known(self, org: str) -> Sequence[KnownToken]:
+        """Return an org's tokens, the newest first."""
+        mine = [t for t in self._kept.values() if t.identity.org == org and not t.identity.worker]
+        return sorted(mine, key=lambda token: token.created, reverse=True)
+
+
+class FakeConnections:
+    """WebSockets.
+
+    Attributes:
+        sent: ``{connection: frames}``.
+        gone: Connections that do not answer any more.
+    """
+
+    def __init__(self) -> None:
+        self.sent: dict[str, list[bytes]] = {}
+        self.gone: set[str] = set()
+        self._org: dict[str, str] = {}
+        self._follow: dict[str, tuple[str, str, int]] = {}
+
+    def opened(self, connection: str, org: str) -> None:
+        """Note whose a connection is."""
+        self._org[connection] = org
+
+    def org_of(self, connection: str) -> str | None:
+        """Return whose a connection is."""
+        return self._org.get(connection)
+
+    def put(self, connection: str, org: str, pipeline_id: str, cursor: int) -> None:
+        """Note what a connection follows."""
+        self._org[connection] = org
+        self._follow[connection] = (org, pipeline_id, cursor)
+
+    def followers(self, pipeline_id: str) -> Sequence[tuple[str, int]]:
+        """Return who follows a pipeline."""
+        return [
+            (connection, cursor)
+            for connection, (_, followed, cursor) in self._follow.items()
+            if followed == pipeline_id
+        ]
+
+    def delete(self, connection: str) -> None:
+        """Forget it."""
+        self._org.pop(connection, None)
+        self._follow.pop(connection, None)
+
+    def send(self, connection: str, data: bytes) -> bool:
+        """Send a frame."""
+        if connection in self.gone:
+            return False
+        self.sent.setdefault(connection, []).append(data)
+        return True

@@ -1,0 +1,70 @@
+"""Logs, blobs and secrets in memory."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from chalicelib.ports import ConflictError, LogKey
+
+
+class FakeLogs:
+    """A `LogStore`."""
+
+    def __init__(self) -> None:
+        self._kept: dict[LogKey, bytes] = {}
+
+    def append(self, key: LogKey, offset: int, data: bytes) -> None:
+        """Add bytes at ``offset``."""
+        there = self._kept.get(key, b"")
+        if offset > len(there):
+            raise ConflictError(f"{key.path}: {offset} is beyond the end, {len(there)}")
+        self._kept[key] = there + data[len(there) - offset :]
+
+    def size(self, key: LogKey) -> int:
+        """Return how many bytes there are."""
+        return len(self._kept.get(key, b""))
+
+    def read(self, key: LogKey, offset: int, limit: int) -> bytes:
+        """Return at most ``limit`` bytes from ``offset`` on."""
+        return self._kept.get(key, b"")[offset : offset + limit]
+
+
+class FakeBlobs:
+    """A `Blobs`; its URLs lead nowhere, a test puts things itself."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, bytes] = {}
+
+    def upload_url(self, key: str, *, size: int | None = None) -> str:
+        """Return a URL that takes one PUT."""
+        return f"https://blobs.invalid/{key}?put={size or ''}"
+
+    def download_url(self, key: str, *, filename: str) -> str:
+        """Return a URL that answers one GET."""
+        return f"https://blobs.invalid/{key}?as={filename}"
+
+    def get(self, key: str) -> bytes | None:
+        """Return what is there."""
+        return self._kept.get(key)
+
+    def put(self, key: str, data: bytes) -> None:
+        """Keep it."""
+        self._kept[key] = data
+
+    def delete(self, key: str) -> None:
+        """Forget it."""
+        self._kept.pop(key, None)
+
+
+class FakeVault:
+    """A `SecretVault`."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, dict[str, Mapping[str, Any]]] = {}
+
+    def read(self, scope: str) -> Mapping[str, Mapping[str, Any]]:
+        """Return the secrets of a scope."""
+        return dict(self._kept.get(scope, {}))
+
+    def write(self, scope: str, secrets: Mapping[str, Mapping[str, Any]]) -> None:
+        """Replace a scope's secrets."""
+        self._kept[scope] = dict(secrets)

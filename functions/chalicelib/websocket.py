@@ -1,0 +1,93 @@
+"""Clients that follow pipelines over a WebSocket.
+
+A client says once who it is, by a subprotocol when it connects or by ``token`` in its first
+message, and then what it follows: ``{"subscribe": pipeline, "cursor": number of the last change
+that it has}``. Frames are those of the local server's `conducto.model.calls.EVENTS`.
+"""
+
+from typing import Any
+
+from pydantic import Field, ValidationError
+
+from chalicelib import authorizer, publish
+from chalicelib.engine import Engine
+from chalicelib.ports import Identity
+from conducto.model.base import Record
+from conducto.service import problems
+from conducto.service.port import NotFoundError
+from conducto.service.routes import Permission
+
+OK: dict[str, Any] = {"statusCode": 200}
+FORBIDDEN: dict[str, Any] = {"statusCode": 403}
+
+
+class Subscribe(Record):
+    """What a client says.
+
+    Attributes:
+        subscribe: Id of a pipeline, whole.
+        cursor: Number of the last change that it has.
+        token: Where it could not be offered as a subprotocol.
+    """
+
+    subscribe: str = Field(min_length=1, max_length=64)
+    cursor: int = Field(default=0, ge=0)
+    token: str | None = Field(default=None, repr=False, max_length=200)
+
+
+class Sockets:
+    """What API Gateway tells of WebSockets."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._cloud = engine.cloud
+
+    def connect(self, connection: str, protocols: str) -> dict[str, Any]:
+        """A client connects, offering subprotocols; return API Gateway's answer."""
+        token = authorizer.offered(protocols)
+        if token and not self._opened(connection, token):
+            return FORBIDDEN
+        if authorizer.SUBPROTOCOL in protocols:  # a browser hangs up where none is chosen
+            return {**OK, "headers": {"Sec-WebSocket-Protocol": authorizer.SUBPROTOCOL}}
+        return OK
+
+    def message(self, connection: str, text: str) -> dict[str, Any]:
+        """A client says something."""
+        try:
+            asked = Subscribe.model_validate_json(text)
+        except ValidationError as error:
+            problem = problems.invalid_request(error, "message", quoting=False).problem
+            self._cloud.connections.send(connection, problem.model_dump_json().encode())
+            return OK
+        if asked.token is not None and not self._opened(connection, asked.token):
+            return FORBIDDEN
+        org = self._cloud.connections.org_of(connection)
+        if org is None:
+            return FORBIDDEN
+        self._follow(connection, org, asked)
+        return OK
+
+    def disconnect(self, connection: str) -> dict[str, Any]:
+        """A client is gone."""
+        self._cloud.connections.delete(connection)
+        return OK
+
+    def _follow(self, connection: str, org: str, asked: Subscribe) -> None:
+        try:
+            with self._engine.reading(org, asked.subscribe) as live:
+                self._cloud.connections.put(connection, org, live.id, asked.cursor)
+                publish.publish(self._cloud, live)
+        except NotFoundError as error:
+            problem = problems.problem_of(error)
+            self._cloud.connections.send(connection, problem.model_dump_json().encode())
+
+    def _opened(self, connection: str, token: str) -> bool:
+        identity = authorizer.identify(self._cloud.tokens, token)
+        if identity is None or not _may_read(identity):
+            return False
+        self._cloud.connections.opened(connection, identity.org)
+        return True
+
+
+def _may_read(identity: Identity) -> bool:
+    return Permission.READ in identity.permissions and identity.worker is None

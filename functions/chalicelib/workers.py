@@ -1,0 +1,394 @@
+"""What a worker asks of the API (`conducto.model.worker_calls`), one method a call.
+
+A worker is known by its token alone. What it says counts only as long as its pipeline's journal
+knows it: one that was given up, rightly or not, is sent away, and what it reports is not heard.
+"""
+
+import base64
+import binascii
+from collections.abc import Iterator
+from contextlib import contextmanager
+from secrets import token_hex
+from typing import Literal, NamedTuple
+
+from chalicelib import generated
+from chalicelib.checks import check_nodes, ready_images, used_images
+from chalicelib.crew import Worker
+from chalicelib.engine import Engine
+from chalicelib.inputs import (
+    BuiltImage,
+    Claimed,
+    DeadlinesPassed,
+    Input,
+    Reported,
+    WorkerGone,
+    WorkerUp,
+)
+from chalicelib.pipeline import CloudPipeline
+from chalicelib.ports import ConflictError, Identity, LogKey
+from chalicelib.secret_delivery import Delivery, deliver
+from conducto.model.nodes import Pipeline
+from conducto.model.records import AttemptRecord
+from conducto.model.states import Cause, State
+from conducto.model.worker import (
+    MAX_PIECE,
+    Claim,
+    ClaimAnswer,
+    LogPiece,
+    Nothing,
+    Pulse,
+    PulseAnswer,
+    Report,
+    ReportAnswer,
+    UploadAnswer,
+    Verdict,
+    WorkerEnd,
+    WorkerOrders,
+    WorkerStart,
+)
+from conducto.running.commands import CommandError, as_written, script_of
+from conducto.running.environment import Surroundings, command_env
+from conducto.semantics.errors import DefinitionError
+from conducto.semantics.live import LiveExec
+from conducto.semantics.pools import PoolKind
+from conducto.semantics.resolve import resolve_generated
+from conducto.semantics.rules import cause_of_exit
+from conducto.service.port import RefusedError
+
+#: Seconds that a worker of a ``new`` context waits for its group's next command: what is in its
+#: container is lost with it. Once the group is done it is stopped, however long it has waited.
+CONTEXT_IDLE = 900.0
+IDLE = 60.0
+#: Strikes against an image in which no command can run at all.
+BROKEN = 2
+_POLICIES: dict[PoolKind, Literal["many", "once", "context"]] = {
+    PoolKind.MANY: "many",
+    PoolKind.ONCE: "once",
+    PoolKind.CONTEXT: "context",
+}
+
+
+class WorkerGoneError(Exception):
+    """The pipeline does not know the worker any more: it must leave (410)."""
+
+
+class Prepared(NamedTuple):
+    """A command as it is to run, with the secrets of now."""
+
+    script: str
+    env: dict[str, str]
+    secrets: Delivery
+
+
+class WorkerDesk:
+    """Answers workers."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._cloud = engine.cloud
+
+    # ---- its life -----------------------------------------------------------------------------
+
+    def start(self, identity: Identity, call: WorkerStart) -> WorkerOrders:
+        """A worker is up: tell it how to work."""
+        org, pipeline_id, worker_id = _who(identity)
+
+        def decide(live: CloudPipeline) -> Input | None:
+            worker = _known(live, worker_id)
+            if worker.task == call.task:
+                return None
+            return WorkerUp(time=self._now(), worker=worker_id, task=call.task)
+
+        self._engine.submit(org, pipeline_id, decide)
+        with self._attending(identity) as (live, worker):
+            pool = live.pools[worker.pool]
+            built = live.images[pool.image].built
+            return WorkerOrders(
+                region=self._cloud.site.region,
+                activity=self._cloud.site.activity_of(pool.name),
+                policy=_POLICIES[pool.kind],
+                shell=None if built is None else built.shell,
+                workdir=None if built is None else built.workdir,
+                idle=CONTEXT_IDLE if pool.kind is PoolKind.CONTEXT else IDLE,
+            )
+
+    def end(self, identity: Identity, call: WorkerEnd) -> Nothing:
+        """A worker leaves."""
+        org, pipeline_id, worker_id = _who(identity)
+
+        def decide(live: CloudPipeline) -> Input | None:
+            if worker_id not in live.crew.workers:
+                return None
+            return WorkerGone(
+                time=self._now(),
+                worker=worker_id,
+                reason=call.reason,
+                strikes=BROKEN if call.broken else 0,
+            )
+
+        self._engine.submit(org, pipeline_id, decide)
+        return Nothing()
+
+    # ---- tasks --------------------------------------------------------------------------------
+
+    def claim(self, identity: Identity, call: Claim) -> ClaimAnswer:
+        """A worker was handed a task: it runs it, keeps it, or forgets it."""
+        org, pipeline_id, worker_id = _who(identity)
+        strays: list[str] = []
+
+        def decide(live: CloudPipeline) -> Input | None:
+            claimed = Claimed(
+                time=self._now(),
+                worker=worker_id,
+                token=call.token,
+                run=call.run,
+                node=call.node,
+                waits=call.waits,
+            )
+            strays.clear()
+            if worker_id not in live.crew.workers or live.is_stray(claimed):
+                strays.append(live.reply_to_stray(claimed))
+                return None
+            return self._begin(live, claimed)
+
+        self._engine.submit(org, pipeline_id, decide)
+        for error in strays:
+            self._engine.refuse_task(org, pipeline_id, call.token, error)
+        with self._attending(identity) as (live, worker):
+            return self._verdict(live, worker, call)
+
+    def _begin(self, live: CloudPipeline, claimed: Claimed) -> Input | None:
+        """Return the claim with the attempt that begins by it; None where nothing is new."""
+        node = live.may_run(claimed)
+        if node is None:
+            return None if claimed.token in live.holders else claimed
+        secrets = self._secrets(live)
+        record = self._record(live, node, claimed.worker, secrets)
+        try:
+            self._prepare(live, node, secrets)
+        except CommandError as error:
+            return claimed.model_copy(update={"attempt": record, "refusal": str(error)})
+        return claimed.model_copy(update={"attempt": record})
+
+    def _verdict(self, live: CloudPipeline, worker: Worker, call: Claim) -> ClaimAnswer:
+        path = live.course.path_of(call.node)
+        node = None if path is None else live.tree.nodes[path]
+        if not isinstance(node, LiveExec):
+            return ClaimAnswer(verdict=Verdict.DROP)
+        runs = node.state is State.RUNNING and worker.runs(node.path, node.attempt)
+        if runs and worker.token == call.token:
+            return self._to_run(live, node)
+        if call.token not in live.holders:
+            return ClaimAnswer(verdict=Verdict.DROP, path=node.path)
+        blocked = node.state is State.QUEUED and live.full_group(live.pool_at(node)) is not None
+        return ClaimAnswer(verdict=Verdict.HOLD, path=node.path, blocked=blocked)
+
+    def _to_run(self, live: CloudPipeline, node: LiveExec) -> ClaimAnswer:
+        job = self._prepare(live, node, self._secrets(live))
+        return ClaimAnswer(
+            verdict=Verdict.RUN,
+            path=node.path,
+            attempt=node.attempt,
+            script=job.script,
+            env=job.env,
+            masked=job.secrets.masked,
+            max_time=node.spec.max_time,
+            prints_tree=node.spec.lazy_target is not None,
+        )
+
+    def _secrets(self, live: CloudPipeline) -> Delivery:
+        return deliver(self._cloud.vault, live.org, live.record.owner)
+
+    def _prepare(self, live: CloudPipeline, node: LiveExec, secrets: Delivery) -> Prepared:
+        built = live.images[node.spec.placement.image].built
+        path_map = {} if built is None else built.path_map
+        script = script_of(node.spec, path_map, None if built is None else built.workdir)
+        env = command_env(
+            node.spec.env,
+            Surroundings(live.id, self._cloud.url(), where="worker_cloud", owner=None),
+            path=node.path,
+            attempt=node.attempt,
+            path_map=path_map,
+            secrets=secrets.env,
+        )
+        return Prepared(script, env, secrets)
+
+    def _record(
+        self, live: CloudPipeline, node: LiveExec, worker_id: str, secrets: Delivery
+    ) -> AttemptRecord:
+        """Return the record of an attempt as it begins, with secrets hidden."""
+        mask = secrets.mask()
+        queued = live.in_flight[node.path]
+        try:
+            command = self._prepare(live, node, secrets).script
+        except CommandError:
+            command = as_written(node.spec)
+        return queued.model_copy(
+            update={
+                "state": State.RUNNING,
+                "command": mask.text(command),
+                "env": {name: mask.text(value) for name, value in node.spec.env.items()},
+                "image": live.images[node.spec.placement.image].record.reference,
+                "container": worker_id,
+                "position": live.crew.workers[worker_id].commands,
+                "started": self._now(),
+            }
+        )
+
+    # ---- a command ----------------------------------------------------------------------------
+
+    def pulse(self, identity: Identity, call: Pulse) -> PulseAnswer:
+        """A command runs still: tell whether it may go on."""
+        org, pipeline_id, _ = _who(identity)
+        with self._attending(identity) as (live, worker):
+            due = live.due(self._now())
+            self._cloud.store.note_worker(pipeline_id, worker.id, self._now())
+        if due:
+            self._engine.submit(org, pipeline_id, self._expire)
+        with self._attending(identity) as (live, worker):
+            node = live.exec_in(call.path, call.attempt, State.RUNNING)
+            mine = node is not None and worker.runs(call.path, call.attempt)
+            return PulseAnswer(stop=not mine or (node is not None and node.order is not None))
+
+    def _expire(self, live: CloudPipeline) -> Input | None:
+        due = live.due(self._now())
+        return DeadlinesPassed(time=self._now(), paths=due) if due else None
+
+    def log(self, identity: Identity, call: LogPiece) -> Nothing:
+        """Keep a piece of output."""
+        with self._attending(identity) as (live, worker):
+            pipeline_id = live.id
+            if not worker.has_had(call.path, call.attempt):
+                raise RefusedError(
+                    f"{call.path}: attempt {call.attempt} does not run on this worker"
+                )
+        try:
+            data = base64.b64decode(call.data, validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise RefusedError(f"{call.path}: the piece of output is no base64: {error}") from error
+        if len(data) > MAX_PIECE:
+            raise RefusedError(
+                f"{call.path}: a piece of output may have {MAX_PIECE} bytes, got {len(data)}; "
+                "send it in parts"
+            )
+        key = LogKey(pipeline_id, call.path, call.attempt, call.stream)
+        try:
+            self._cloud.logs.append(key, call.offset, data)
+        except ConflictError as error:
+            raise RefusedError(
+                f"{call.path}: output before byte {call.offset} is missing; "
+                f"go on from byte {self._cloud.logs.size(key)}"
+            ) from error
+        return Nothing()
+
+    def report(self, identity: Identity, call: Report) -> ReportAnswer:
+        """A command ended: take that in, and tell whether it is tried again."""
+        org, pipeline_id, worker_id = _who(identity)
+
+        def decide(live: CloudPipeline) -> Input | None:
+            worker = _known(live, worker_id)
+            if not worker.has_had(call.path, call.attempt):
+                raise RefusedError(
+                    f"{call.path}: attempt {call.attempt} does not run on this worker"
+                )
+            if not worker.busy:
+                return None  # it came already
+            return self._reported(live, worker_id, call)
+
+        self._engine.submit(org, pipeline_id, decide)
+        if call.tree_key is not None:
+            self._cloud.blobs.delete(call.tree_key)
+        with self._engine.reading(org, pipeline_id) as live:
+            worker = live.crew.workers.get(worker_id)
+            return ReportAnswer(again=worker is not None and worker.token in live.holders)
+
+    def _reported(self, live: CloudPipeline, worker_id: str, call: Report) -> Reported:
+        node = live.exec_in(call.path, call.attempt, State.RUNNING)
+        cause, message, key = call.cause, call.message, None
+        images: tuple[BuiltImage, ...] = ()
+        if cause is None and call.exit_code is not None:
+            cause = cause_of_exit(call.exit_code)
+        lazy = node is not None and node.spec.lazy_target is not None and node.order is None
+        if node is not None and lazy and cause is None:
+            try:
+                key, images = self._generated(live, node, worker_id, call)
+            except (generated.GeneratedTreeError, DefinitionError) as error:
+                cause, message = Cause.LAZY, str(error)
+        return Reported(
+            time=self._now(),
+            worker=worker_id,
+            path=call.path,
+            attempt=call.attempt,
+            cause=cause,
+            exit_code=call.exit_code,
+            message=message,
+            seconds=max(0.0, call.seconds),
+            peak_memory=call.peak_memory,
+            tree_key=key,
+            images=images,
+            last=call.last,
+        )
+
+    def _generated(
+        self, live: CloudPipeline, node: LiveExec, worker_id: str, call: Report
+    ) -> tuple[str, tuple[BuiltImage, ...]]:
+        """Keep the tree that a Lazy printed, if it can take its place.
+
+        Returns:
+            Its key, and the images that it brought.
+        """
+        packed = None if call.tree is None else generated.unpack(call.tree)
+        if call.tree_key is not None:
+            if not call.tree_key.startswith(_uploads(live.id, worker_id)):
+                raise RefusedError(
+                    f"{call.path}: {call.tree_key!r} was not uploaded by this worker"
+                )
+            packed = self._cloud.blobs.get(call.tree_key)
+        if packed is None:
+            raise generated.GeneratedTreeError(
+                "printed no tree; a Lazy's function must return a node and say so "
+                "(-> co.Serial), a Lazy's command must print a serialised tree"
+            )
+        definition = generated.form_of(packed)
+        form = generated.unpack_form(definition)
+        here = Pipeline(live.pipeline.nodes, live.pipeline.images)
+        tree = resolve_generated(form, node.spec.lazy_target or "", here, live.edits)
+        check_nodes(tree.nodes, self._cloud.orgs.plan(live.org))
+        images = ready_images(tree, [name for name in used_images(tree) if name in tree.images])
+        return self._cloud.store.keep_tree(live.id, definition), images
+
+    def upload(self, identity: Identity) -> UploadAnswer:
+        """Tell where to put a tree that is too large for a report."""
+        with self._attending(identity) as (live, worker):
+            key = _uploads(live.id, worker.id) + token_hex(8)
+        return UploadAnswer(url=self._cloud.blobs.upload_url(key), key=key)
+
+    # ---- helpers ------------------------------------------------------------------------------
+
+    @contextmanager
+    def _attending(self, identity: Identity) -> Iterator[tuple[CloudPipeline, Worker]]:
+        org, pipeline_id, worker_id = _who(identity)
+        with self._engine.reading(org, pipeline_id) as live:
+            yield live, _known(live, worker_id)
+
+    def _now(self) -> float:
+        return self._cloud.clock()
+
+
+def _who(identity: Identity) -> tuple[str, str, str]:
+    """Return org, pipeline and id of the worker that calls."""
+    if identity.worker is None:
+        raise WorkerGoneError("this call is for workers")
+    pipeline_id, _, worker_id = identity.worker
+    return identity.org, pipeline_id, worker_id
+
+
+def _known(live: CloudPipeline, worker_id: str) -> Worker:
+    worker = live.crew.workers.get(worker_id)
+    if worker is None:
+        raise WorkerGoneError(f"{live.id}: worker {worker_id} counts as gone; stop and leave")
+    return worker
+
+
+def _uploads(pipeline_id: str, worker_id: str) -> str:
+    return f"uploads/{pipeline_id}/{worker_id}/"

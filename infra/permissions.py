@@ -1,0 +1,201 @@
+"""What each function may do, as statements of IAM policies, one function here per concern.
+
+A resource is ``*`` only where AWS has no narrower one; a test holds the whole list of those with a
+reason for each (`tests/infra/test_policies.py`).
+"""
+
+from collections.abc import Sequence
+
+from aws_cdk import ArnFormat, Stack
+from aws_cdk import aws_iam as iam
+
+from conducto.model import deployment
+from infra.settings import Settings
+from infra.stacks.compute import ComputeStack
+from infra.stacks.data import DataStack
+
+_ITEMS_READ = ("dynamodb:GetItem", "dynamodb:Query", "dynamodb:BatchGetItem")
+_ITEMS_WRITTEN = (
+    "dynamodb:PutItem",
+    "dynamodb:UpdateItem",
+    "dynamodb:DeleteItem",
+    "dynamodb:BatchWriteItem",
+    "dynamodb:ConditionCheckItem",
+)
+
+
+class Permissions:
+    """Statements for the functions of one installation."""
+
+    def __init__(
+        self, stack: Stack, settings: Settings, data: DataStack, compute: ComputeStack
+    ) -> None:
+        self._stack = stack
+        self._settings = settings
+        self._data = data
+        self._compute = compute
+
+    def look_up_tokens(self) -> list[iam.PolicyStatement]:
+        """Read items whose key is that of a token, no others."""
+        statement = _allow("LookUpTokens", ["dynamodb:GetItem"], [self._data.table.table_arn])
+        statement.add_condition(
+            "ForAllValues:StringLike", {"dynamodb:LeadingKeys": [f"{deployment.TOKEN_KEY}*"]}
+        )
+        return [statement]
+
+    def keep_records(self) -> list[iam.PolicyStatement]:
+        """Read and write the table."""
+        table = self._data.table.table_arn
+        return [
+            _allow("ReadRecords", _ITEMS_READ, [table, f"{table}/index/*"]),
+            _allow("WriteRecords", _ITEMS_WRITTEN, [table]),
+        ]
+
+    def keep_blobs(self) -> list[iam.PolicyStatement]:
+        """Read and write trees, output, contexts and what is handed over; list nothing else."""
+        prefixes = (
+            deployment.TREE_PREFIX,
+            deployment.LOG_PREFIX,
+            deployment.STATE_PREFIX,
+            deployment.CONTEXT_PREFIX,
+            deployment.UPLOAD_PREFIX,
+        )
+        bucket = self._data.bucket.bucket_arn
+        objects = [f"{bucket}/{prefix}*" for prefix in prefixes]
+        return [
+            _allow("KeepBlobs", ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], objects),
+            _allow("KnowWhatIsMissing", ["s3:ListBucket"], [bucket]),
+        ]
+
+    def drive_machines(self) -> list[iam.PolicyStatement]:
+        """Create state machines and activities of ours, run and stop them, answer their tasks."""
+        prefix = f"{deployment.NAME_PREFIX}*"
+        make = ["states:CreateStateMachine", "states:CreateActivity", "states:StartExecution"]
+        return [
+            _allow(
+                "MakeMachines",
+                [*make, "states:TagResource"],
+                [self._states("stateMachine", prefix), self._states("activity", prefix)],
+            ),
+            _allow(
+                "StopExecutions",
+                ["states:StopExecution", "states:DescribeExecution"],
+                [self._states("execution", f"{prefix}:*")],
+            ),
+            # These have no resource level; the token of the task is the key.
+            _allow(
+                "AnswerTasks",
+                ["states:SendTaskSuccess", "states:SendTaskFailure"],
+                ["*"],
+            ),
+            self._pass_role("PassMachineRole", [self._compute.machine_role], "states"),
+        ]
+
+    def run_workers(self) -> list[iam.PolicyStatement]:
+        """Start and stop workers in our cluster, and make what they mount."""
+        stack = self._stack
+        cluster = self._compute.cluster.attr_arn
+        definitions = stack.format_arn(
+            service="ecs", resource="task-definition", resource_name=f"{deployment.NAME_PREFIX}*:*"
+        )
+        tasks = stack.format_arn(
+            service="ecs", resource="task", resource_name=f"{self._settings.prefix}/*"
+        )
+        in_cluster = {"ArnEquals": {"ecs:cluster": cluster}}
+        run = _allow("RunWorkers", ["ecs:RunTask"], [definitions])
+        run.add_condition("ArnEquals", in_cluster["ArnEquals"])
+        watch = _allow("WatchWorkers", ["ecs:StopTask", "ecs:DescribeTasks"], [tasks])
+        listing = _allow("ListWorkers", ["ecs:ListTasks"], ["*"])
+        listing.add_condition("ArnEquals", in_cluster["ArnEquals"])
+        return [
+            run,
+            watch,
+            listing,
+            # These two have no resource level.
+            _allow(
+                "DefineWorkers", ["ecs:RegisterTaskDefinition", "ecs:DescribeTaskDefinition"], ["*"]
+            ),
+            _allow(
+                "MakeAccessPoints",
+                ["elasticfilesystem:CreateAccessPoint", "elasticfilesystem:TagResource"],
+                [self._data.files.file_system_arn],
+            ),
+            _allow(
+                "ForgetAccessPoints",
+                ["elasticfilesystem:DeleteAccessPoint"],
+                [
+                    stack.format_arn(
+                        service="elasticfilesystem", resource="access-point", resource_name="*"
+                    )
+                ],
+            ),
+            self._pass_role(
+                "PassWorkerRoles",
+                [self._compute.execution_role, self._compute.task_role],
+                "ecs-tasks",
+            ),
+        ]
+
+    def lend_credentials(self) -> list[iam.PolicyStatement]:
+        """Lend a worker's agent the right to poll its own activity."""
+        return [_allow("LendPolling", ["sts:AssumeRole"], [self._compute.poll_role.role_arn])]
+
+    def keep_secrets(self) -> list[iam.PolicyStatement]:
+        """Read and write the secrets of this installation."""
+        name = f"{deployment.secret_prefix(self._settings.stage)}*"
+        arn = self._stack.format_arn(
+            service="secretsmanager",
+            resource="secret",
+            resource_name=name,
+            arn_format=ArnFormat.COLON_RESOURCE_NAME,
+        )
+        actions = ["GetSecretValue", "PutSecretValue", "CreateSecret", "TagResource"]
+        return [_allow("KeepSecrets", [f"secretsmanager:{action}" for action in actions], [arn])]
+
+    def build_images(self) -> list[iam.PolicyStatement]:
+        """Start builds, and see how they and the images in the registry are."""
+        project = self._compute.builder.project_arn
+        group = self._compute.build_logs.log_group_arn
+        return [
+            _allow(
+                "BuildImages",
+                ["codebuild:StartBuild", "codebuild:BatchGetBuilds", "codebuild:StopBuild"],
+                [project],
+            ),
+            _allow("KnowImages", ["ecr:DescribeImages"], [self._compute.images.repository_arn]),
+            _allow("ReadBuildLogs", ["logs:GetLogEvents"], [group]),
+        ]
+
+    def read_addresses(self) -> list[iam.PolicyStatement]:
+        """Read where the APIs are."""
+        name = deployment.addresses_name(self._settings.stage)
+        parameter = self._stack.format_arn(
+            service="ssm", resource="parameter", resource_name=name.lstrip("/")
+        )
+        return [_allow("ReadAddresses", ["ssm:GetParameter"], [parameter])]
+
+    def log(self, *names: str) -> list[iam.PolicyStatement]:
+        """Write logs of functions with these names."""
+        groups = [
+            self._stack.format_arn(
+                service="logs",
+                resource="log-group",
+                resource_name=f"/aws/lambda/{name}:*",
+                arn_format=ArnFormat.COLON_RESOURCE_NAME,
+            )
+            for name in names
+        ]
+        return [_allow("Log", ["logs:CreateLogStream", "logs:PutLogEvents"], groups)]
+
+    def _pass_role(self, sid: str, roles: Sequence[iam.Role], service: str) -> iam.PolicyStatement:
+        statement = _allow(sid, ["iam:PassRole"], [role.role_arn for role in roles])
+        statement.add_condition("StringEquals", {"iam:PassedToService": f"{service}.amazonaws.com"})
+        return statement
+
+    def _states(self, kind: str, name: str) -> str:
+        stack = self._stack
+        return f"arn:{stack.partition}:states:{stack.region}:{stack.account}:{kind}:{name}"
+
+
+def _allow(sid: str, actions: Sequence[str], resources: Sequence[str]) -> iam.PolicyStatement:
+    return iam.PolicyStatement(sid=sid, actions=list(actions), resources=list(resources))

@@ -1,0 +1,254 @@
+"""What answers: the functions of `functions/`, their APIs and rules, and what they may do.
+
+Chalice packages the app and writes its template, which is included here; each function has a role
+of its own, so that what checks tokens cannot start workers, and what hears of the world cannot mint
+tokens.
+"""
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from aws_cdk import CfnOutput, CfnResource, Fn, RemovalPolicy, Stack
+from aws_cdk import aws_ecr_assets as ecr_assets
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_ssm as ssm
+from chalice.cdk import Chalice
+from constructs import Construct
+
+from conducto.model import deployment
+from conducto.model.deployment import Variables
+from infra.permissions import Permissions
+from infra.settings import Settings
+from infra.stacks.compute import ComputeStack
+from infra.stacks.data import DataStack
+from infra.stacks.network import NetworkStack
+
+ROOT = Path(__file__).resolve().parents[2]
+FUNCTIONS = ROOT / "functions"
+MEMORY_MB = 1024
+#: API Gateway waits no longer.
+TIMEOUT_SECONDS = 29
+#: What looks after all pipelines may take longer.
+LONG_SECONDS = 300
+
+#: ``{name in Chalice: (its resource in the template, seconds it may take)}``.
+_FUNCTIONS = {
+    "api_handler": ("APIHandler", TIMEOUT_SECONDS),
+    "authorize": ("Authorize", TIMEOUT_SECONDS),
+    "socket_connect": ("WebsocketConnect", TIMEOUT_SECONDS),
+    "socket_message": ("WebsocketMessage", TIMEOUT_SECONDS),
+    "socket_disconnect": ("WebsocketDisconnect", TIMEOUT_SECONDS),
+    "task_stopped": ("TaskStopped", LONG_SECONDS),
+    "execution_ended": ("ExecutionEnded", LONG_SECONDS),
+    "every_minute": ("EveryMinute", LONG_SECONDS),
+    "admin": ("Admin", TIMEOUT_SECONDS),
+}
+_SOCKETS = ("socket_connect", "socket_message", "socket_disconnect")
+_DRIVERS = ("api_handler", "task_stopped", "execution_ended", "every_minute")
+
+
+class ApiStack(Stack):
+    """Functions and their APIs.
+
+    Attributes:
+        roles: ``{function: its role}``.
+        app: The app as Chalice describes it.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        name: str,
+        settings: Settings,
+        *,
+        network: NetworkStack,
+        data: DataStack,
+        compute: ComputeStack,
+        **options: object,
+    ) -> None:
+        super().__init__(scope, name, **options)  # type: ignore[arg-type]
+        self._settings = settings
+        self._permissions = Permissions(self, settings, data, compute)
+        self.agent = ecr_assets.DockerImageAsset(
+            self,
+            "Agent",
+            directory=str(_agent_context()),
+            platform=ecr_assets.Platform.LINUX_AMD64,
+        )
+        self.agent.repository.grant_pull(compute.execution_role)
+        self.roles = self._roles()
+        variables = self._variables(network, data, compute)
+        self.app = Chalice(
+            self, "App", source_dir=str(FUNCTIONS), stage_config=self._stage_config(variables)
+        )
+        self._shape_functions()
+        self._addresses()
+
+    # ---- roles --------------------------------------------------------------------------------
+
+    def _roles(self) -> dict[str, iam.Role]:
+        """Return a role for each function; those of the WebSocket share one."""
+        socket = self._role("Sockets", "follows pipelines for clients")
+        grants = self._permissions
+        self._grant(socket, grants.keep_records(), grants.keep_blobs(), grants.read_addresses())
+        authorizer = self._role("Authorizer", "checks tokens")
+        self._grant(authorizer, grants.look_up_tokens())
+        admin = self._role("Administrator", "mints tokens and sets plans")
+        self._grant(admin, grants.keep_records())
+        roles = dict.fromkeys(_SOCKETS, socket)
+        roles.update(authorize=authorizer, admin=admin)
+        for name in _DRIVERS:
+            roles[name] = self._driver(name)
+        return roles
+
+    def _driver(self, name: str) -> iam.Role:
+        """Return the role of a function that moves pipelines on."""
+        grants = self._permissions
+        title = "".join(word.capitalize() for word in name.split("_"))
+        role = self._role(title, "moves pipelines on")
+        self._grant(
+            role,
+            grants.keep_records(),
+            grants.keep_blobs(),
+            grants.drive_machines(),
+            grants.run_workers(),
+            grants.build_images(),
+            grants.read_addresses(),
+        )
+        if name == "api_handler":  # workers ask it for their commands, and these for secrets
+            self._grant(role, grants.keep_secrets(), grants.lend_credentials())
+        return role
+
+    def _role(self, name: str, what: str) -> iam.Role:
+        return iam.Role(
+            self,
+            f"{name}Role",
+            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
+            description=f"Conducto: {what}",
+        )
+
+    def _grant(self, role: iam.Role, *statements: list[iam.PolicyStatement]) -> None:
+        for group in statements:
+            for statement in group:
+                role.add_to_policy(statement)
+
+    # ---- functions ----------------------------------------------------------------------------
+
+    def _variables(
+        self, network: NetworkStack, data: DataStack, compute: ComputeStack
+    ) -> dict[str, str]:
+        settings = self._settings
+        return {
+            Variables.STAGE: settings.stage,
+            Variables.TABLE: data.table.table_name,
+            Variables.BUCKET: data.bucket.bucket_name,
+            Variables.CLUSTER: compute.cluster.ref,
+            Variables.SUBNETS: Fn.join(",", [s.subnet_id for s in network.subnets]),
+            Variables.SECURITY_GROUP: network.workers.security_group_id,
+            Variables.FILE_SYSTEM: data.files.file_system_id,
+            Variables.EXECUTION_ROLE: compute.execution_role.role_arn,
+            Variables.TASK_ROLE: compute.task_role.role_arn,
+            Variables.POLL_ROLE: compute.poll_role.role_arn,
+            Variables.MACHINE_ROLE: compute.machine_role.role_arn,
+            Variables.AGENT_IMAGE: self.agent.image_uri,
+            Variables.WORKER_LOG_GROUP: compute.worker_logs.log_group_name,
+            Variables.IMAGE_REPOSITORY: compute.images.repository_uri,
+            Variables.BUILD_PROJECT: compute.builder.project_name,
+            Variables.ADDRESSES: deployment.addresses_name(settings.stage),
+            Variables.SECRET_PREFIX: deployment.secret_prefix(settings.stage),
+            Variables.SPOT_SHARE: str(settings.spot_share),
+            Variables.BILLING: "on" if settings.billing else "off",
+        }
+
+    def _stage_config(self, variables: Mapping[str, str]) -> dict[str, Any]:
+        """Return Chalice's stage; the names of its own configuration file do not count here."""
+        return {
+            "api_gateway_endpoint_type": "REGIONAL",
+            "api_gateway_stage": "api",
+            "autogen_policy": False,
+            "manage_iam_role": False,
+            "iam_role_arn": self.roles["api_handler"].role_arn,
+            "environment_variables": dict(variables),
+            "lambda_memory_size": MEMORY_MB,
+            "lambda_timeout": TIMEOUT_SECONDS,
+            "xray": self._settings.tracing,
+            "lambda_functions": {
+                name: {
+                    "manage_iam_role": False,
+                    "iam_role_arn": self.roles[name].role_arn,
+                    "lambda_timeout": seconds,
+                }
+                for name, (_, seconds) in _FUNCTIONS.items()
+            },
+        }
+
+    def _shape_functions(self) -> None:
+        """Give each function a name and a log group that forgets, and let it write there."""
+        for name, (resource, _) in _FUNCTIONS.items():
+            function = f"{self._settings.prefix}-{name.replace('_', '-')}"
+            found = self.app.get_resource(resource)
+            found.add_property_override("FunctionName", function)
+            group = logs.CfnLogGroup(
+                self,
+                f"{resource}Logs",
+                log_group_name=f"/aws/lambda/{function}",
+                retention_in_days=self._settings.log_days,
+            )
+            group.apply_removal_policy(RemovalPolicy.DESTROY)
+            found.add_resource_dependency(group)
+        for role in dict.fromkeys(self.roles.values()):
+            names = [
+                f"{self._settings.prefix}-{name.replace('_', '-')}"
+                for name, owner in self.roles.items()
+                if owner is role
+            ]
+            self._grant(role, self._permissions.log(*names))
+
+    # ---- addresses ----------------------------------------------------------------------------
+
+    def _addresses(self) -> None:
+        rest: CfnResource = self.app.get_resource("RestAPI")
+        socket: CfnResource = self.app.get_resource("WebsocketAPI")
+        api = self._url("https", rest)
+        frames = self._url("https", socket)
+        ssm.CfnParameter(
+            self,
+            "Addresses",
+            type="String",
+            name=deployment.addresses_name(self._settings.stage),
+            description="Where Conducto's APIs are",
+            value=Fn.join("", ['{"api":"', api, '","socket":"', frames, '"}']),
+        )
+        for name in (*_DRIVERS, *_SOCKETS):
+            self.roles[name].add_to_policy(
+                iam.PolicyStatement(
+                    sid="TellFollowers",
+                    actions=["execute-api:ManageConnections"],
+                    resources=[
+                        self.format_arn(
+                            service="execute-api",
+                            resource=socket.ref,
+                            resource_name="api/POST/@connections/*",
+                        )
+                    ],
+                )
+            )
+        CfnOutput(self, "ApiUrl", value=api, description="conducto login --url")
+        CfnOutput(self, "SocketUrl", value=self._url("wss", socket))
+
+    def _url(self, scheme: str, api: CfnResource) -> str:
+        return f"{scheme}://{api.ref}.execute-api.{self.region}.{self.url_suffix}/api"
+
+
+def _agent_context() -> Path:
+    """Return a directory with what the image of the workers' agent is made of."""
+    from conducto_worker.image import write_context  # noqa: PLC0415  not every synth needs it
+
+    target = ROOT / "build" / f"agent-image-{os.getpid()}"
+    shutil.rmtree(target, ignore_errors=True)
+    write_context(target)
+    return target

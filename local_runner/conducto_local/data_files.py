@@ -1,0 +1,252 @@
+"""Data files of a pipeline or of the user, for readers outside of containers.
+
+Commands write what they like into a data directory, symbolic links too, and an agent often may
+read more than they may. So nothing here ever follows a link out of the directory: a name is
+resolved to a way without links, and every step of that way is opened without following one, so
+that a link which appears in between is met with a refusal.
+"""
+
+# pathlib has no word for a name below an open directory.
+# ruff: noqa: PTH116, PTH118, PTH208
+
+import errno
+import os
+import secrets
+import shutil
+import stat
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from conducto.data.files import TEMPORARY_PREFIX
+from conducto.data.location import clean
+from conducto.model.answers import DataEntry, DataList, Deleted
+from conducto.service.port import NotFoundError, RefusedError
+from conducto_local.store.errors import StoreFullError
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# Without O_NONBLOCK, opening a pipe would wait for somebody to write to it.
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_MISSING = {errno.ENOENT}
+_KINDS = {errno.EISDIR, errno.ENOTEMPTY, errno.EEXIST}
+_CLOSED = {errno.EACCES, errno.EPERM}
+_LINKS = {errno.ELOOP, errno.ENOTDIR}
+
+
+class DataDirectory:
+    """One data directory.
+
+    Every method raises `NotFoundError` for what is not there, and `RefusedError` for a name that
+    leads out of the directory or is of the wrong kind.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def entries(self, name: str, after: str | None, limit: int) -> DataList:
+        """Return a page of the entries of a directory, by name."""
+        parts = self._way(_cleaned(name), last_too=True)
+        with self._directory(parts, name) as fd:
+            names = sorted(one for one in os.listdir(fd) if not one.startswith(TEMPORARY_PREFIX))
+            start = "/".join(parts) + "/" if parts else ""
+            wanted = [one for one in names if after is None or start + one > after]
+            page = [found for one in wanted[:limit] if (found := self._entry(fd, start, one))]
+        more = len(wanted) > limit
+        following = _shown(start + wanted[limit - 1]) if more else None
+        return DataList(entries=tuple(page), next=following)
+
+    def open(self, name: str) -> BinaryIO:
+        """Return a regular file, open for reading."""
+        parts = self._way(_named(name), last_too=True)
+        with self._directory(parts[:-1], name) as above, _explained(name):
+            fd = os.open(parts[-1], _FILE, dir_fd=above)
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            os.close(fd)
+            raise RefusedError(f"{name}: is no file; list it to see what is in it")
+        return os.fdopen(fd, "rb")
+
+    async def write(self, name: str, content: AsyncIterator[bytes]) -> DataEntry:
+        """Put a file there once ``content`` has come whole; make the directories on its way.
+
+        Raises:
+            StoreFullError: the disk is full.
+        """
+        parts = self._way(_named(name), last_too=False)
+        with self._directory(parts[:-1], name, make=True) as above:
+            temporary = TEMPORARY_PREFIX + secrets.token_hex(8)
+            try:
+                await _fill(above, temporary, name, content)
+                with _explained(name):
+                    os.rename(temporary, parts[-1], src_dir_fd=above, dst_dir_fd=above)
+            except BaseException:
+                _remove_quietly(above, temporary)
+                raise
+            start = "/".join((*parts[:-1], "")) if parts[:-1] else ""
+            entry = self._entry(above, start, parts[-1])
+        if entry is None:
+            raise NotFoundError(f"{name}: was deleted while it was written")
+        return entry
+
+    def delete(self, name: str) -> Deleted:
+        """Delete a file or a link, or a directory with what is in it."""
+        parts = self._way(_named(name), last_too=False)
+        with self._directory(parts[:-1], name) as above, _explained(name):
+            found = os.stat(parts[-1], dir_fd=above, follow_symlinks=False)
+            if stat.S_ISDIR(found.st_mode):
+                shutil.rmtree(parts[-1], dir_fd=above)
+            else:
+                os.unlink(parts[-1], dir_fd=above)
+        return Deleted(name="/".join(parts))
+
+    def _way(self, cleaned: str, *, last_too: bool) -> list[str]:
+        """Return the parts of a name, links on the way resolved.
+
+        Args:
+            cleaned: The name.
+            last_too: The last part may be a link as well; else it stands for itself.
+        """
+        parts = [part for part in cleaned.split("/") if part]
+        resolved, own = (parts, []) if last_too else (parts[:-1], parts[-1:])
+        with _explained(cleaned):  # a link may go away while it is read
+            root = os.path.realpath(self._root)
+            real = os.path.realpath(os.path.join(root, *resolved))
+        if real != root and not real.startswith(root + "/"):
+            raise RefusedError(f"{cleaned}: leads out of the data directory through a link")
+        return [part for part in real[len(root) :].split("/") if part] + own
+
+    @contextmanager
+    def _directory(self, parts: list[str], name: str, *, make: bool = False) -> Iterator[int]:
+        with _explained(name):
+            fd = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            for part in parts:
+                with _explained(name):
+                    below = _open_below(fd, part, make=make)
+                os.close(fd)
+                fd = below
+            yield fd
+        finally:
+            os.close(fd)
+
+    def _entry(self, fd: int, start: str, name: str) -> DataEntry | None:
+        """Return what is known of an entry, None where it has gone meanwhile."""
+        try:
+            found = os.stat(name, dir_fd=fd, follow_symlinks=False)
+            if stat.S_ISLNK(found.st_mode):
+                found = self._behind(start + name) or found
+        except OSError:
+            return None
+        shown = _shown(start + name)
+        is_file = stat.S_ISREG(found.st_mode) and shown == start + name
+        is_directory = stat.S_ISDIR(found.st_mode) and shown == start + name
+        return DataEntry(
+            name=shown,
+            kind="file" if is_file else "directory" if is_directory else "other",
+            size=found.st_size if is_file else 0,
+            modified=found.st_mtime,
+        )
+
+    def _behind(self, name: str) -> os.stat_result | None:
+        """Return what a link leads to, None where that is outside or nothing."""
+        try:
+            root = os.path.realpath(self._root)
+            real = os.path.realpath(os.path.join(root, name))
+            is_inside = real.startswith(root + "/")
+            return os.stat(real, follow_symlinks=False) if is_inside else None
+        except OSError:
+            return None
+
+
+def _shown(name: str) -> str:
+    """Return a name as JSON can hold it; one that is no UTF-8 can only be looked at."""
+    return name.encode(errors="surrogateescape").decode(errors="replace")
+
+
+def _cleaned(name: str) -> str:
+    try:
+        return clean(name)
+    except ValueError as error:
+        raise RefusedError(str(error)) from error
+
+
+def _named(name: str) -> str:
+    cleaned = _cleaned(name)
+    if not cleaned:
+        raise RefusedError(f"{name!r} names no file; give the name of one")
+    return cleaned
+
+
+def _open_below(fd: int, part: str, *, make: bool) -> int:
+    try:
+        return os.open(part, _DIRECTORY, dir_fd=fd)
+    except FileNotFoundError:
+        if not make:
+            raise
+        return _made(fd, part)
+
+
+def _made(fd: int, part: str) -> int:
+    """Make a directory with the permissions of the one above, and open it."""
+    try:
+        os.mkdir(part, dir_fd=fd)
+    except FileExistsError:
+        return os.open(part, _DIRECTORY, dir_fd=fd)
+    below = os.open(part, _DIRECTORY, dir_fd=fd)
+    os.fchmod(below, stat.S_IMODE(os.fstat(fd).st_mode) & 0o777)
+    return below
+
+
+async def _fill(above: int, temporary: str, name: str, content: AsyncIterator[bytes]) -> None:
+    with _explained(name):
+        fd = os.open(temporary, _NEW, 0o600, dir_fd=above)
+    try:
+        async for chunk in content:
+            rest = memoryview(chunk)
+            with _explained(name):
+                while rest:
+                    rest = rest[os.write(fd, rest) :]
+        # As `conducto.data` does: whoever shares the directory shares the file.
+        os.fchmod(fd, 0o600 | (stat.S_IMODE(os.fstat(above).st_mode) & 0o666))
+    finally:
+        os.close(fd)
+
+
+def _remove_quietly(above: int, name: str) -> None:
+    try:
+        os.unlink(name, dir_fd=above)
+    except OSError:
+        return
+
+
+@contextmanager
+def _explained(name: str) -> Iterator[None]:
+    """Turn an error of the system into one that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise _explanation(name, error) from error
+
+
+def _explanation(name: str, error: OSError) -> Exception:
+    known: dict[int, Callable[[], Exception]] = {
+        **dict.fromkeys(_MISSING, lambda: NotFoundError(f"{name or '/'}: no such data")),
+        **dict.fromkeys(
+            _LINKS, lambda: RefusedError(f"{name}: a part of it is no directory, or a link")
+        ),
+        **dict.fromkeys(
+            _KINDS, lambda: RefusedError(f"{name}: is a directory; delete it, or take another name")
+        ),
+        **dict.fromkeys(
+            _CLOSED,
+            lambda: RefusedError(f"{name}: {error.strerror}; a command of the pipeline made it so"),
+        ),
+        **dict.fromkeys(
+            _FULL, lambda: StoreFullError(f"{name}: the disk is full; free some space")
+        ),
+    }
+    if error.errno in known:
+        return known[error.errno]()
+    return RefusedError(f"{name}: {error.strerror}")

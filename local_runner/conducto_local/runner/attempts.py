@@ -1,0 +1,240 @@
+"""One attempt's flight: its turn, its container, its command, and what the machine is told."""
+
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from itertools import count
+from secrets import token_hex
+
+from conducto.model.states import Cause, Order
+from conducto.running.commands import CommandError
+from conducto.running.environment import Surroundings
+from conducto.semantics import events as ev
+from conducto.semantics.dispatch import Ticket
+from conducto.semantics.live import LiveExec
+from conducto.semantics.pools import PoolKind, kind_of
+from conducto.semantics.resolve import Limits
+from conducto_local.ports import BuiltImage, EngineError, Job, Worker, WorkerStartError
+from conducto_local.runner.common import Common
+from conducto_local.runner.containers import Container, Containers
+from conducto_local.runner.engines import Engines
+from conducto_local.runner.flights import (
+    Result,
+    placement_of,
+    pool_key,
+    prepare,
+    run_command,
+    started_record,
+    worker_spec,
+)
+from conducto_local.runner.images import Images
+from conducto_local.runner.kit import Kit
+from conducto_local.runner.live import Flight, LivePipeline
+from conducto_local.runner.snapshots import Snapshots
+from conducto_local.secrets.delivery import SecretKeeper
+from conducto_local.secrets.port import SecretStoreError
+from conducto_worker.masking import Mask
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What an attempt needs of the others.
+
+    Attributes:
+        saved: Returns when everything that happened so far has been written down.
+        url: Where the API is.
+    """
+
+    containers: Containers
+    engines: Engines
+    secrets: SecretKeeper
+    snapshots: Snapshots
+    saved: Callable[[], Awaitable[None]]
+    url: Callable[[], str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """What is to run, and what is hidden in its output."""
+
+    job: Job
+    mask: Mask
+
+
+class Attempts:
+    """The attempts that are on their way."""
+
+    def __init__(self, common: Common, means: Means) -> None:
+        self._common = common
+        self._means = means
+        self._containers = means.containers
+        self._images = Images(common, means.engines, self.queue)
+        self._numbers = count(1)
+        self._mark = token_hex(2)  # names of containers are not used again by the next agent
+
+    @property
+    def images(self) -> Images:
+        """The images that attempts wait for."""
+        return self._images
+
+    def queue(self, flight: Flight) -> None:
+        """Queue an attempt whose image is there for its share of the machine."""
+        placement = placement_of(flight)
+        flight.ticket = Ticket(
+            flight,
+            placement.cpu,
+            placement.mem,
+            placement.gpu,
+            flight.live.limits(flight.spec),
+        )
+        self._common.kit(flight.live).queue().add(flight.ticket)
+        self._common.wake()
+
+    def drop(self, flight: Flight) -> None:
+        """Forget an attempt that never ran; whoever carries it sees that it is gone."""
+        flight.gone = True
+        if flight.ticket is not None and not flight.taken:
+            self._common.kit(flight.live).queue().withdraw(flight.ticket)
+
+    def stop(self, flight: Flight) -> None:
+        """End an attempt's command."""
+        flight.stopping = True
+        if flight.container is not None:
+            self._common.tasks.spawn(flight.container.worker.stop())
+
+    def start(self) -> bool:
+        """Start what has room; return whether there was something."""
+        started = False
+        for kit in self._common.kits.values():
+            if kit.dispatcher is None or self._common.closing:
+                continue
+            while (ticket := kit.dispatcher.take()) is not None:
+                flight = ticket.key
+                if not isinstance(flight, Flight):
+                    raise TypeError(f"not an attempt: {flight!r}")
+                flight.taken = started = True
+                self._common.tasks.spawn(self._fly(flight, ticket, kit))
+        return started
+
+    def surroundings(self, live: LivePipeline) -> Surroundings:
+        """Return what is the same for every command of a pipeline."""
+        return Surroundings(live.id, self._means.url())
+
+    async def _fly(self, flight: Flight, ticket: Ticket, kit: Kit) -> None:
+        """Carry one attempt from its turn to its end."""
+        try:
+            await self._run(flight, kit)
+        except WorkerStartError as error:
+            self._finish(flight, Result(Cause.IMAGE, message=str(error)))
+        except EngineError as error:
+            self._means.engines.lost(flight.live, error)
+            self._finish(flight, Result(Cause.WORKER_LOST, message=str(error)))
+        except Exception as error:
+            # A bug of ours must end this attempt, not the agent and not in silence.
+            logger.exception("attempt failed in the runner", extra={"path": flight.spec.path})
+            message = f"the runner failed, see agent.log: {error!r}"
+            self._finish(flight, Result(Cause.WORKER_LOST, message=message))
+        finally:
+            kit.queue().release(ticket)
+            self._common.wake()
+
+    async def _run(self, flight: Flight, kit: Kit) -> None:
+        live, spec = flight.live, flight.spec
+        image = live.images[spec.placement.image].built
+        if image is None:  # it is built anew since this was queued
+            flight.taken = False
+            flight.ticket = None
+            self._images.need(live, spec.placement.image).waiting.append(flight)
+            return
+        container = await self._container(flight, image, kit)
+        lost, result = True, None
+        try:
+            result = await self._run_in(container, flight, image, kit)
+            lost = result is not None and result.cause is Cause.WORKER_LOST
+        finally:
+            once = kind_of(spec.pool) is PoolKind.ONCE
+            self._containers.put(container, reuse=not (lost or once or flight.leaves))
+        if result is not None:
+            self._finish(flight, result)
+
+    async def _run_in(
+        self, container: Container, flight: Flight, image: BuiltImage, kit: Kit
+    ) -> Result | None:
+        """Run an attempt's command in a container; None when it is not wanted any more."""
+        live, spec = flight.live, flight.spec
+        prepared = await self._prepared(flight, image)
+        if flight.gone or self._common.closing:  # with the next agent it is queued anew
+            return None
+        flight.container = container
+        flight.running = True
+        flight.started = time.time()
+        if not isinstance(prepared, Result):
+            flight.record = started_record(flight, prepared.job, image, prepared.mask)
+            live.set_attempt(flight.record)
+        # After its record is there: nobody sees a node run without its attempt.
+        self._common.apply(live, ev.AttemptStarted(spec.path, flight.number))
+        if isinstance(prepared, Result):
+            return prepared
+        result = await self._command(flight, prepared, kit.limits())
+        if spec.snapshot_on_error and _has_failed(flight, result):
+            flight.ended = time.time()
+            refusal = await self._means.snapshots.keep(flight, container.worker, kit.engine)
+            result = result.with_note(refusal)
+        return result
+
+    async def _prepared(self, flight: Flight, image: BuiltImage) -> _Prepared | Result:
+        """Return what is to run, or the attempt's end if it cannot."""
+        try:
+            secrets = await self._means.secrets.delivery()
+            job = prepare(flight, image, self.surroundings(flight.live), secrets.env)
+        except (CommandError, SecretStoreError) as error:
+            return Result(Cause.IMAGE, message=str(error))
+        return _Prepared(job, secrets.mask)
+
+    async def _command(self, flight: Flight, prepared: _Prepared, limits: Limits) -> Result:
+        await self._means.saved()
+        if flight.stopping:
+            return Result(None)
+        logs = self._common.logs(flight.live.id)
+        return await run_command(flight, prepared.job, limits, logs, prepared.mask)
+
+    async def _container(self, flight: Flight, image: BuiltImage, kit: Kit) -> Container:
+        live = flight.live
+
+        async def start() -> Worker:
+            await kit.open()
+            network = await self._means.engines.network(live)
+            name = f"conducto_worker_{live.id}_{self._mark}_{next(self._numbers)}"
+            return await kit.engine.start_worker(
+                worker_spec(flight, image, self._common.home, name, network)
+            )
+
+        return await self._containers.get(pool_key(flight, image), start)
+
+    def _finish(self, flight: Flight, result: Result) -> None:
+        """Tell the machine how an attempt ended, unless it was ended from outside."""
+        live, spec = flight.live, flight.spec
+        if flight.gone or live.flights.get(spec.path) is not flight:
+            return
+        flight.ended = time.time() if flight.ended is None else flight.ended
+        flight.exit_code = result.exit_code
+        flight.message = result.message
+        flight.peak_memory = result.peak_memory
+        if result.tree is not None and not flight.stopping:
+            generated, definition = result.tree
+            live.graft(spec.lazy_target or "", generated, definition)
+            self._common.apply(live, ev.TreeGenerated(spec.path, generated.nodes))
+        seconds = 0.0 if flight.started is None else flight.ended - flight.started
+        event = ev.AttemptFinished(spec.path, flight.number, result.cause, seconds, flight.mem)
+        self._common.apply(live, event)
+
+
+def _has_failed(flight: Flight, result: Result) -> bool:
+    """Whether a command ran and failed; one that a person stopped has not."""
+    if flight.gone or result.cause in {None, Cause.IMAGE, Cause.WORKER_LOST}:
+        return False
+    node = flight.live.tree.nodes.get(flight.spec.path)
+    return isinstance(node, LiveExec) and node.order in {None, Order.EXPIRE}

@@ -1,0 +1,108 @@
+"""The images that attempts wait for: begun when they are needed, by those who need them."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable
+
+from conducto.model.records import ImageRecord, ImageState
+from conducto.model.states import Cause
+from conducto.semantics import events as ev
+from conducto.semantics.residual import residual
+from conducto_local.ports import EngineError, ImageBuilder, ImageError
+from conducto_local.runner import builds
+from conducto_local.runner.common import Common
+from conducto_local.runner.engines import Engines
+from conducto_local.runner.live import Flight, LiveImage, LivePipeline
+
+logger = logging.getLogger(__name__)
+
+
+class Images:
+    """The images of all loaded pipelines.
+
+    Args:
+        common: What all parts share.
+        engines: Hears that an engine is gone.
+        queue: Queues an attempt whose image is there.
+    """
+
+    def __init__(self, common: Common, engines: Engines, queue: Callable[[Flight], None]) -> None:
+        self._common = common
+        self._engines = engines
+        self._queue = queue
+
+    def need(self, live: LivePipeline, name: str) -> LiveImage:
+        """Return an image of a pipeline; begin to build it if it is not there."""
+        image = live.images.get(name)
+        if image is None:
+            image = live.images[name] = LiveImage(ImageRecord(name=name))
+        if image.built is None and (image.task is None or image.task.done()):
+            image.task = self._common.tasks.spawn(self._build(live, name, image))
+        return image
+
+    def need_all(self, live: LivePipeline) -> None:
+        """Begin to build every image that an Exec uses which is left to run."""
+        left = residual(live.tree)
+        specs = () if left is None else left.execs()
+        for name in dict.fromkeys(spec.placement.image for spec in specs):
+            self.need(live, name)
+
+    def forget(self, live: LivePipeline, paths: Iterable[str]) -> None:
+        """Build the images of these subtrees anew when they are next needed."""
+        names = {
+            node.spec.placement.image
+            for path in paths
+            for node in live.tree.subtree(live.tree.nodes[path])
+        }
+        live.builder = None  # a new one reads code and repositories again
+        for name in names & live.images.keys():
+            image = live.images[name]
+            image.built = None
+            if image.task is not None:
+                image.task.cancel()  # or its older result would count
+                image.task = None
+            if image.waiting:
+                self.need(live, name)
+
+    async def builder(self, live: LivePipeline) -> ImageBuilder:
+        """Return what makes the images of a pipeline; the engine is open then."""
+        kit = self._common.kit(live)
+        await kit.open()
+        if live.builder is None:
+            live.builder = kit.builder()
+        return live.builder
+
+    def cancel(self) -> list[asyncio.Task[None]]:
+        """Stop all builds; return the tasks to wait for."""
+        return [task for live in self._common.live.values() for task in builds.cancel(live)]
+
+    async def _build(self, live: LivePipeline, name: str, image: LiveImage) -> None:
+        try:
+            builder = await self.builder(live)
+            image.built = await builds.build(live, name, builder, self._common.logs(live.id))
+        except ImageError as error:
+            self._failed(live, image, str(error))
+        except EngineError as error:
+            self._engines.lost(live, error)
+        except Exception as error:
+            # A bug of ours must fail the nodes that wait, not leave them waiting for ever.
+            logger.exception("build failed in the runner", extra={"pipeline": live.id})
+            message = f"the runner failed, see agent.log: {error!r}"
+            live.set_image(name, state=ImageState.ERROR, error=message, ended=time.time())
+            self._failed(live, image, message)
+        else:
+            waiting, image.waiting = image.waiting, []
+            for flight in waiting:
+                if not flight.gone:
+                    self._queue(flight)
+        self._common.wake()
+
+    def _failed(self, live: LivePipeline, image: LiveImage, message: str) -> None:
+        waiting, image.waiting = image.waiting, []
+        image.task = None
+        for flight in waiting:
+            if not flight.gone:
+                flight.message = message
+                failed = ev.AttemptFinished(flight.spec.path, flight.number, Cause.IMAGE)
+                self._common.apply(live, failed)

@@ -1,0 +1,58 @@
+"""Where notifications go: addresses of services, from the environment or the profile's file.
+
+    [notifications]                      in ~/.conducto/<profile>/config
+    slack_url = https://slack.com/api    or CONDUCTO_SLACK_URL
+    github_url = https://api.github.com  or CONDUCTO_GITHUB_URL
+    smtp_url = smtp://user@host:587      or CONDUCTO_SMTP_URL
+    email_from = ci@example.com          or CONDUCTO_EMAIL_FROM
+
+The tokens are secrets: ``SLACK_TOKEN``, ``GITHUB_TOKEN``, ``SMTP_PASSWORD``.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from conducto.api.config import Config
+from conducto.integrations import slack
+from conducto_local.home import Home
+
+SECTION = "notifications"
+GITHUB_URL = "https://api.github.com"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Addresses of services.
+
+    Attributes:
+        smtp: ``smtp://[user@]host[:port]`` or ``smtps://…``; None where none is known.
+        sender: Address that mail comes from.
+        owner: Address of the profile's person, who gets mail without ``to``.
+    """
+
+    slack: str = slack.URL
+    github: str = GITHUB_URL
+    smtp: str | None = None
+    sender: str | None = None
+    owner: str | None = None
+
+
+def settings_of(home: Home, env: Mapping[str, str] = os.environ) -> Settings:
+    """Return the addresses that hold now: the environment's over the profile's over our own."""
+    file = Config.get_profile_config(home.profile)
+
+    def find(option: str, variable: str) -> str | None:
+        return env.get(variable) or file.get(SECTION, option, fallback=None) or None
+
+    owner = env.get("CONDUCTO_EMAIL") or file.get("general", "email", fallback=None) or None
+    return Settings(
+        slack=(find("slack_url", "CONDUCTO_SLACK_URL") or slack.URL).rstrip("/"),
+        github=(find("github_url", "CONDUCTO_GITHUB_URL") or GITHUB_URL).rstrip("/"),
+        smtp=find("smtp_url", "CONDUCTO_SMTP_URL"),
+        sender=find("email_from", "CONDUCTO_EMAIL_FROM") or owner,
+        owner=owner,
+    )
+
+
+FindSettings = Callable[[], Settings]

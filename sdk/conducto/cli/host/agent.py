@@ -1,0 +1,36 @@
+"""``conducto agent``: the process that runs pipelines on this machine."""
+
+import argparse
+
+from conducto.cli.host.connection import LocalAgent
+from conducto.cli.host.exit_codes import DONE, FAILED
+from conducto.cli.host.output import as_json
+from conducto.client import Client, HttpTransport
+from conducto.model.api import AgentStatus
+
+
+def agent(arguments: argparse.Namespace) -> int:
+    """Start, stop or describe the agent."""
+    local = LocalAgent(arguments.profile)
+    if arguments.what == "stop":
+        print("agent stopped" if local.stop() else "no agent is running")
+        return DONE
+    endpoint = local.ensure() if arguments.what == "start" else local.find()
+    if endpoint is None:
+        none = "no agent is running; the next launch starts it, or: conducto agent start"
+        print("null" if arguments.json else none)
+        return FAILED
+    with Client(HttpTransport(endpoint)) as client:
+        status = client.status()
+    print(as_json(status.model_dump(mode="json")) if arguments.json else _described(status))
+    return DONE
+
+
+def _described(status: AgentStatus) -> str:
+    memory = "" if status.memory is None else f", {status.memory / 2**20:.0f} MB"
+    engine = "not used yet" if status.engine is None else status.engine
+    return (
+        f"agent {status.version} at {status.url}, pid {status.pid}{memory}\n"
+        f"engine: {engine}\n"
+        f"pipelines: {status.pipelines}"
+    )

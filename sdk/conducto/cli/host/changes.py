@@ -1,0 +1,72 @@
+"""What ``conducto modify`` changes, from its options."""
+
+import argparse
+import shlex
+from typing import Any
+
+from pydantic import ValidationError
+
+from conducto.cli.host.addresses import UsageError
+from conducto.model.api import Changes
+
+_YES_NO = {"yes": True, "no": False}
+_TEXTS = (
+    "command",
+    "cpu",
+    "mem",
+    "gpu",
+    "image",
+    "max_time",
+    "max_concurrent",
+    "container_reuse_context",
+    "doc",
+)
+_SWITCHES = ("stop_on_error", "suppress_errors", "requires_docker")
+
+
+def changes_of(arguments: argparse.Namespace) -> Changes:
+    """Return the changes that were asked for; an empty value takes a parameter back.
+
+    Raises:
+        UsageError: nothing was asked for, or a value does not fit its parameter.
+    """
+    given: dict[str, Any] = {}
+    for name in _TEXTS:
+        text = getattr(arguments, name)
+        if text is not None:
+            given[name] = None if text == "" else text
+    for name in _SWITCHES:
+        choice = getattr(arguments, name)
+        if choice is not None:
+            given[name] = None if choice == "" else _YES_NO[choice]
+    if arguments.docker_run_args is not None:
+        given["docker_run_args"] = _words("--docker-run-args", arguments.docker_run_args)
+    env = _env(arguments)
+    if env:
+        given["env"] = env
+    if not given:
+        raise UsageError("say what to change, e.g. --command 'make test' or --env DEBUG=1")
+    try:
+        return Changes.model_validate(given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        option = "--" + str(first["loc"][0]).replace("_", "-")
+        raise UsageError(f"{option}: {first['msg']}, got {first['input']!r}") from error
+
+
+def _words(option: str, text: str) -> tuple[str, ...] | None:
+    try:
+        return tuple(shlex.split(text)) or None
+    except ValueError as error:
+        raise UsageError(f"{option}: {error}, in {text!r}") from error
+
+
+def _env(arguments: argparse.Namespace) -> dict[str, str | None]:
+    env: dict[str, str | None] = {}
+    for setting in arguments.env or ():
+        name, equals, value = setting.partition("=")
+        if not equals or not name:
+            raise UsageError(f"--env: write NAME=VALUE, got {setting!r}")
+        env[name] = value
+    env.update(dict.fromkeys(arguments.unset_env or ()))
+    return env

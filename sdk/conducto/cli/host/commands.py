@@ -1,0 +1,100 @@
+"""The ``conducto`` command: which function carries out which verb, imported when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import TYPE_CHECKING
+
+from conducto.cli.host.exit_codes import USAGE
+from conducto.cli.host.grammar import build_parser
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Sequence
+
+    from conducto.cli.host.connection import OpenClient
+
+    Opener = Callable[[str | None], OpenClient]
+
+_ORDERS = "control:order"
+#: ``{verb: module of this package : function}``; the function takes the arguments and what makes
+#: clients of the agent. The first client starts it, so wrong usage is told before.
+VERBS = {
+    "list": "queries:list_",
+    "show": "queries:show",
+    "tree": "tree:tree",
+    "logs": "logs:logs",
+    "diff": "diff:diff",
+    "images": "images:images",
+    "data": "data:data",
+    "run": _ORDERS,
+    "pause": _ORDERS,
+    "reset": _ORDERS,
+    "skip": _ORDERS,
+    "unskip": _ORDERS,
+    "kill": _ORDERS,
+    "rebuild": _ORDERS,
+    "modify": _ORDERS,
+    "sleep": _ORDERS,
+    "wake": _ORDERS,
+    "archive": _ORDERS,
+    "debug": "debug:debug",
+    "livedebug": "debug:debug",
+    "secrets": "secrets:secrets",
+    "dump-serialization": "sharing:dump_serialization",
+    "gc": "gc:gc",
+}
+#: Those that need no agent: the function takes the arguments only.
+ALONE = {
+    "agent": "agent:agent",
+    "cloud-emulator": "cloud_emulator:cloud_emulator",
+    "discover": "discover:discover",
+    "completion": "completion:completion",
+    "share-directory": "sharing:share_directory",
+}
+
+
+def main(argv: Sequence[str] | None = None, opener: Opener | None = None) -> int:
+    """Run one command of ``conducto``; return its exit code.
+
+    Args:
+        argv: The words after ``conducto``; None takes those of the process.
+        opener: Gives, for a profile, what makes clients of its agent; None is this machine's.
+    """
+    words = sys.argv[1:] if argv is None else list(argv)
+    if words[:1] == ["compile"]:  # what comes behind its FILE belongs to the script
+        from conducto.cli.host.compile import compile_command  # noqa: PLC0415
+
+        return compile_command(words[1:])
+    if words[:1] == ["complete-words"]:  # asked by the shell; no command for people
+        from conducto.cli.host.completing import complete_words  # noqa: PLC0415
+
+        return complete_words(words[1:])
+    parser = build_parser()
+    try:
+        arguments = parser.parse_args(words)
+    except SystemExit as stop:  # argparse has printed the usage, an error or the version
+        return stop.code if isinstance(stop.code, int) else USAGE
+    if arguments.verb is None:
+        parser.print_help()
+        return USAGE
+    from conducto.cli.host import connection  # noqa: PLC0415 - not for --help
+
+    find = connection.client_opener if opener is None else opener
+    return connection.guarded(lambda: _run(arguments, find))
+
+
+def _run(arguments: argparse.Namespace, opener: Opener) -> int:
+    if arguments.verb in ALONE:
+        return int(function(ALONE[arguments.verb])(arguments))
+    return int(function(VERBS[arguments.verb])(arguments, opener(arguments.profile)))
+
+
+def function(where: str) -> Callable[..., int]:
+    """Return the function that ``module:function`` names."""
+    module, _, name = where.partition(":")
+    found: Callable[..., int] = getattr(
+        importlib.import_module(f"conducto.cli.host.{module}"), name
+    )
+    return found

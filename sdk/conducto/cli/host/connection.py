@@ -1,0 +1,132 @@
+"""The way from a command to the agent, and from its errors to an exit code."""
+
+import importlib
+import os
+import sys
+from collections.abc import Callable
+from functools import cache
+from typing import cast
+
+from conducto.cli.host.addresses import UsageError, suggestion
+from conducto.cli.host.exit_codes import FAILED, LEFT, NO_ENGINE, USAGE
+from conducto.client import AgentUnreachableError, ApiError, Client, ClientError
+from conducto.client.http import Endpoint, HttpTransport
+from conducto.model.api import PipelineSummary, Problem
+
+#: `Problem.type` of an engine that is not there, not started or not permitted.
+ENGINE_PROBLEM = "about:blank#engine"
+_USAGE_STATUSES = {400, 404, 409, 413, 422}
+_NOT_FOUND = 404
+
+
+class LocalAgent:
+    """The process that runs a profile's pipelines on this machine.
+
+    The local runner is looked up by name: the command line knows it only as something that
+    answers the API, and the runner's modules may import the command line's.
+
+    Args:
+        profile: None is the profile in use.
+
+    Raises:
+        UsageError: there cannot be such a profile, or its directory cannot be made.
+    """
+
+    def __init__(self, profile: str | None = None) -> None:
+        self._launcher = importlib.import_module("conducto_local.launcher")
+        try:
+            self._home = importlib.import_module("conducto_local.home").open_home(profile)
+        except (ValueError, OSError) as error:
+            raise UsageError(str(error)) from error
+
+    def find(self) -> Endpoint | None:
+        """Return its address, or None when none is running."""
+        return cast("Endpoint | None", self._launcher.find_agent(self._home))
+
+    def ensure(self) -> Endpoint:
+        """Return its address; start it if none is running.
+
+        Raises:
+            AgentUnreachableError: it cannot be started.
+        """
+        try:
+            return cast("Endpoint", self._launcher.ensure_agent(self._home))
+        except self._launcher.AgentStartError as error:
+            raise AgentUnreachableError(str(error)) from error
+
+    def stop(self) -> bool:
+        """Stop it; return whether there was one.
+
+        Raises:
+            AgentUnreachableError: it lives on.
+        """
+        try:
+            return bool(self._launcher.stop_agent(self._home))
+        except self._launcher.AgentStopError as error:
+            raise AgentUnreachableError(str(error)) from error
+
+
+OpenClient = Callable[[], Client]
+
+
+def client_opener(profile: str | None = None) -> OpenClient:
+    """Return what makes a client of the agent; the first call starts the agent if need be."""
+    local = LocalAgent(profile)
+    ensure = cache(local.ensure)
+    return lambda: Client(HttpTransport(ensure(), find=local.find))
+
+
+def find_pipeline(client: Client, pipeline_id: str) -> PipelineSummary:
+    """Return a pipeline by its id or the beginning of it.
+
+    Raises:
+        UsageError: there is none; names the nearest.
+    """
+    try:
+        return client.get(pipeline_id)
+    except ApiError as error:
+        if error.status != _NOT_FOUND:
+            raise
+        known = [summary.pipeline.id for summary in client.list()]
+        hint = suggestion(pipeline_id, known)
+        listed = "see 'conducto list'" if known else "there is no pipeline yet"
+        raise UsageError(f"{error.problem.detail}{hint or '; ' + listed}") from error
+
+
+def exit_code_of(error: ClientError | UsageError) -> int:
+    """Return the exit code that an error means."""
+    match error:
+        case UsageError():
+            return USAGE
+        case ApiError():
+            if error.problem.type == ENGINE_PROBLEM:
+                return NO_ENGINE
+            return USAGE if error.status in _USAGE_STATUSES else FAILED
+        case _:
+            return FAILED
+
+
+def guarded(command: Callable[[], int]) -> int:
+    """Run a command; turn what it may raise into a message on stderr and an exit code."""
+    try:
+        code = command()
+        sys.stdout.flush()
+    except (AgentUnreachableError, ApiError, UsageError) as error:
+        print(f"conducto: {message_of(error)}", file=sys.stderr)
+        return exit_code_of(error)
+    except BrokenPipeError:
+        # The reader has seen enough; Python must not complain about it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except KeyboardInterrupt:
+        return LEFT
+    return code
+
+
+def message_of(error: ClientError | UsageError) -> str:
+    """Return what to tell a person."""
+    return _problem_text(error.problem) if isinstance(error, ApiError) else str(error)
+
+
+def _problem_text(problem: Problem) -> str:
+    return problem.detail if problem.remedy is None else f"{problem.detail}\n{problem.remedy}"

@@ -1,0 +1,128 @@
+"""The verbs that act: orders to a pipeline."""
+
+import argparse
+import time
+
+from conducto.cli.host import selection
+from conducto.cli.host.addresses import UsageError, expand
+from conducto.cli.host.changes import changes_of
+from conducto.cli.host.connection import OpenClient, find_pipeline
+from conducto.cli.host.exit_codes import DONE
+from conducto.cli.host.output import as_json, order_document
+from conducto.cli.host.view.text import count_of, printable
+from conducto.client import ApiError, Client
+from conducto.model.api import WHOLE, Action, ControlRequest, ControlResult
+
+_LISTED = 10
+_NOT_FOUND = 404
+_PAST = {
+    Action.RESET: "reset",
+    Action.SKIP: "skipped",
+    Action.UNSKIP: "unskipped",
+    Action.KILL: "killed",
+    Action.REBUILD: "reset, to run with images built anew,",
+    Action.MODIFY: "modified",
+}
+_WOULD = {
+    Action.RESET: "would reset",
+    Action.SKIP: "would skip",
+    Action.UNSKIP: "would unskip",
+    Action.KILL: "would kill",
+    Action.REBUILD: "would build images anew for and reset",
+    Action.MODIFY: "would modify",
+}
+
+
+def order(arguments: argparse.Namespace, open_client: OpenClient) -> int:
+    """Carry out the verbs of `conducto.model.api.Action`."""
+    action = Action(arguments.verb)
+    _check(action, arguments)
+    changes = changes_of(arguments) if action is Action.MODIFY else None
+    since = time.time()
+    with open_client() as client:
+        pipeline_id = find_pipeline(client, arguments.id).pipeline.id
+        paths = _paths(client, pipeline_id, action, arguments)
+        if paths is None:
+            result = ControlResult(preview=arguments.dry_run)
+        else:
+            request = ControlRequest(
+                action=action,
+                paths=tuple(paths),
+                changes=changes,
+                preview=arguments.dry_run,
+            )
+            result = _send(client, pipeline_id, request)
+    if arguments.json:
+        print(as_json(order_document(action, pipeline_id, result)))
+    else:
+        print("nothing failed" if paths is None else said(action, pipeline_id, result))
+    if paths is None:
+        return DONE
+    if not arguments.watch:
+        return DONE
+    from conducto.cli.host.session import stay  # noqa: PLC0415
+
+    return stay(open_client, pipeline_id, plain=False, since=since)
+
+
+def _check(action: Action, arguments: argparse.Namespace) -> None:
+    """Refuse an order that does not say what it is about."""
+    if arguments.failed and arguments.paths:
+        raise UsageError("give either paths or --failed, not both")
+    if action in WHOLE or action is Action.KILL or arguments.failed or arguments.paths:
+        return
+    failed = "" if action is Action.UNSKIP else ", or --failed"
+    raise UsageError(
+        f"say which nodes: conducto {action.value} ID PATH ...{failed}; '/' is all of them"
+    )
+
+
+def _paths(
+    client: Client, pipeline_id: str, action: Action, arguments: argparse.Namespace
+) -> list[str] | None:
+    """Return the nodes an order is about, or None for ``--failed`` when nothing failed."""
+    if action in WHOLE:
+        return []
+    if arguments.failed:
+        return selection.failed(client, pipeline_id) or None
+    return selection.several(client, pipeline_id, arguments.paths or ["/"])
+
+
+def _send(client: Client, pipeline_id: str, request: ControlRequest) -> ControlResult:
+    try:
+        return client.control(pipeline_id, request)
+    except ApiError as error:
+        if error.status == _NOT_FOUND:  # names the nearest path, if that is what is wrong
+            expand(request.paths, selection.all_paths(client, pipeline_id))
+        raise
+
+
+def said(action: Action, pipeline_id: str, result: ControlResult) -> str:
+    """Return what a person reads of an order that was carried out."""
+    ended = f"; ended {count_of(result.stopped, 'Exec')}" if result.stopped else ""
+    match action:
+        case Action.RUN:
+            return f"running; watch it: conducto show {pipeline_id}"
+        case Action.PAUSE:
+            return f"paused; go on: conducto run {pipeline_id}"
+        case Action.SLEEP:
+            return f"asleep{ended}; go on: conducto run {pipeline_id}"
+        case Action.WAKE:
+            return f"awake; go on: conducto run {pipeline_id}"
+        case Action.ARCHIVE:
+            return f"archived{ended}; take it back: conducto wake {pipeline_id}"
+        case _:
+            return _touched(action, result)
+
+
+def _touched(action: Action, result: ControlResult) -> str:
+    if not result.affected:
+        return f"nothing to {action.value}"
+    said = _WOULD[action] if result.preview else _PAST[action]
+    stops = f", {result.stopped:,} of them running" if result.stopped else ""
+    lines = [f"{said} {count_of(result.affected, 'Exec')}{stops}"]
+    lines += [f"  {printable(path)}" for path in result.paths[:_LISTED]]
+    if result.affected > _LISTED:
+        lines.append(f"  and {result.affected - _LISTED:,} more")
+    lines += [f"note: {note}" for note in result.notes]
+    return "\n".join(lines)

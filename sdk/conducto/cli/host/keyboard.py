@@ -1,0 +1,125 @@
+"""Keys of a terminal, one by one, read in a thread."""
+
+import os
+import select
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+#: Seconds after which a lone Escape is the key and not the start of a sequence.
+ESCAPE_SECONDS = 0.05
+_ESCAPE = b"\x1b"
+#: What terminals send for keys that are no character (ECMA-48, and xterm's keypad variants).
+_SEQUENCES = {
+    b"\x1b[A": "up",
+    b"\x1bOA": "up",
+    b"\x1b[B": "down",
+    b"\x1bOB": "down",
+    b"\x1b[C": "right",
+    b"\x1bOC": "right",
+    b"\x1b[D": "left",
+    b"\x1bOD": "left",
+    b"\x1b[H": "home",
+    b"\x1bOH": "home",
+    b"\x1b[1~": "home",
+    b"\x1b[F": "end",
+    b"\x1bOF": "end",
+    b"\x1b[4~": "end",
+    b"\x1b[5~": "page up",
+    b"\x1b[6~": "page down",
+}
+_NAMED = {"\r": "enter", "\n": "enter", " ": "space", "\x04": "q"}
+
+
+class Decoder:
+    """Turns bytes of a terminal into names of keys; a sequence may come in pieces."""
+
+    def __init__(self) -> None:
+        self._open = b""
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether what came may be the beginning of a sequence."""
+        return bool(self._open)
+
+    def feed(self, data: bytes) -> Iterator[str]:
+        """Yield the keys that are complete now: ``up``, ``enter``, ``j``."""
+        self._open += data
+        while self._open:
+            if not self._open.startswith(_ESCAPE):
+                yield from self._character()
+                continue
+            size = _sequence_size(self._open)
+            if size is None:
+                return
+            sequence, self._open = self._open[:size], self._open[size:]
+            if sequence in _SEQUENCES:
+                yield _SEQUENCES[sequence]
+
+    def flush(self) -> Iterator[str]:
+        """Yield what was taken for the beginning of a sequence and is none: Escape."""
+        if self._open.startswith(_ESCAPE):
+            yield "escape"
+        self._open = b""
+
+    def _character(self) -> Iterator[str]:
+        byte, self._open = self._open[:1], self._open[1:]
+        char = byte.decode("ascii", "ignore")
+        if char in _NAMED:
+            yield _NAMED[char]
+        elif char.isprintable() and char:
+            yield char
+
+
+def _sequence_size(data: bytes) -> int | None:
+    """Return the length of the sequence at the start; None while its end is not there."""
+    if len(data) == 1:
+        return None
+    if data[1:2] == b"O":
+        return None if len(data) < 3 else 3  # noqa: PLR2004 - ESC O and one letter
+    if data[1:2] != b"[":
+        return 1  # Alt and a key: the Escape is dropped, the key counts
+    for place, byte in enumerate(data[2:], 2):
+        if 0x40 <= byte <= 0x7E:  # noqa: PLR2004 - the final byte of ECMA-48
+            return place + 1
+    return None
+
+
+@contextmanager
+def keys_of(descriptor: int, pressed: Callable[[str], None]) -> Iterator[None]:
+    """Call ``pressed`` for each key, from a thread of its own, until the block is left."""
+    stop_reading, stop_writing = os.pipe()
+    thread = threading.Thread(
+        target=_read, args=(descriptor, stop_reading, pressed), name="keys", daemon=True
+    )
+    thread.start()
+    try:
+        yield
+    finally:
+        os.close(stop_writing)
+        thread.join()
+        os.close(stop_reading)
+
+
+def _read(descriptor: int, stop: int, pressed: Callable[[str], None]) -> None:
+    decoder = Decoder()
+    while True:
+        timeout = ESCAPE_SECONDS if decoder.is_waiting else None
+        ready, _, _ = select.select([descriptor, stop], [], [], timeout)
+        if stop in ready:
+            return
+        if not ready:
+            _tell(decoder.flush(), pressed)
+            continue
+        try:
+            data = os.read(descriptor, 1024)
+        except OSError:  # the terminal is gone
+            return
+        if not data:
+            return
+        _tell(decoder.feed(data), pressed)
+
+
+def _tell(keys: Iterator[str], pressed: Callable[[str], None]) -> None:
+    for key in keys:
+        pressed(key)

@@ -1,0 +1,85 @@
+"""A launch on this machine, from the tree to the exit code."""
+
+import getpass
+import os
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from conducto.cli.host.connection import OpenClient, client_opener, guarded
+from conducto.cli.host.exit_codes import DONE
+from conducto.client import Client
+from conducto.model.api import LaunchRequest, PipelineSummary
+
+if TYPE_CHECKING:
+    from conducto.tree.launch_options import LaunchOptions
+    from conducto.tree.node import Node
+
+
+def launch(root: "Node", options: "LaunchOptions") -> int:
+    """Launch a tree; see `conducto.cli.launch.launch_local`."""
+    from conducto.tree.launch_form import to_launch_form  # noqa: PLC0415 - heavy, host side only
+
+    form = to_launch_form(root, title=options.title, doc=options.doc, tags=options.tags)
+    if options.snapshot_on_error:
+        form["nodes"][0]["snapshot_on_error"] = True
+    request = request_of(form, options)
+    return guarded(lambda: submit(client_opener(options.profile), request, options))
+
+
+def request_of(form: "dict[str, Any]", options: "LaunchOptions") -> LaunchRequest:
+    """Return the request that launches a tree in launch form."""
+    head = form["nodes"][0]
+    return LaunchRequest(
+        tree=form,
+        title=head.get("title"),
+        doc=head.get("doc"),
+        tags=tuple(head.get("tags", ())),
+        run=options.run,
+        run_at=None if options.run_at is None else float(options.run_at),
+        sleep_when_done=options.sleep_when_done,
+        retention=options.retention,
+        engine="process" if options.engine == "process" else "docker",
+        program=program_of(options.argv),
+        owner=getpass.getuser(),
+    )
+
+
+def program_of(argv: "list[str] | tuple[str, ...]") -> str | None:
+    """Return the absolute path of the script that was started, if it is one."""
+    script = argv[0] if argv else sys.argv[0]
+    return os.path.abspath(script) if os.path.isfile(script) else None  # noqa: PTH100, PTH113
+
+
+def submit(open_client: OpenClient, request: LaunchRequest, options: "LaunchOptions") -> int:
+    """Hand in a request, then stay or say how to go on; return the exit code."""
+    with open_client() as client:
+        summary = client.launch(request)
+        address = _page(client, summary, options)
+    if options.plain or not sys.stdout.isatty():
+        print(f"pipeline {summary.pipeline.id}", flush=True)
+    if address is not None:
+        print(f"web page: {address}", flush=True)
+    if not options.run or options.detach:
+        print(_next_steps(summary, options), flush=True)
+        return DONE
+    from conducto.cli.host.session import stay  # noqa: PLC0415 - not for --detach
+
+    return stay(open_client, summary.pipeline.id, plain=options.plain)
+
+
+def _page(client: Client, summary: PipelineSummary, options: "LaunchOptions") -> str | None:
+    """Open the pipeline's page if that is wanted; return its address."""
+    from conducto.cli.host.web_page import is_wanted, open_page  # noqa: PLC0415
+
+    return open_page(client, summary.pipeline.id) if is_wanted(options.app) else None
+
+
+def _next_steps(summary: PipelineSummary, options: "LaunchOptions") -> str:
+    pipeline_id = summary.pipeline.id
+    if options.run:
+        return f"running; watch it: conducto show {pipeline_id}"
+    if options.run_at is not None:
+        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(float(options.run_at)))
+        return f"starts at {when}; start it now: conducto run {pipeline_id}"
+    return f"pending; start it: conducto run {pipeline_id}"

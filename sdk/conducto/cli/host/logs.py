@@ -1,0 +1,223 @@
+"""``conducto logs``: what a node, or the build of an image, printed."""
+
+import argparse
+import base64
+import queue
+import sys
+import threading
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from conducto.cli.host import selection
+from conducto.cli.host.addresses import UsageError
+from conducto.cli.host.connection import OpenClient, find_pipeline
+from conducto.cli.host.exit_codes import DONE, FAILED
+from conducto.cli.host.images import copy_build_log
+from conducto.client import Client
+from conducto.model.params import (
+    MAX_LOG_LINES,
+    LogFileParams,
+    LogLinesParams,
+    LogSearchParams,
+    Stream,
+)
+
+#: Seconds that one question for more output waits.
+FOLLOW_SECONDS = 20.0
+_CHUNK = 1 << 20
+_STREAMS: tuple[Stream, Stream] = ("stdout", "stderr")
+
+
+def logs(arguments: argparse.Namespace, open_client: OpenClient) -> int:
+    """Print the raw output of an attempt, or of an image's build."""
+    _check(arguments)
+    with open_client() as client:
+        pipeline_id = find_pipeline(client, arguments.id).pipeline.id
+        if arguments.image is not None:
+            copy_build_log(client, pipeline_id, arguments.image, follow=arguments.follow)
+            return DONE
+        if arguments.path is None:
+            raise UsageError("say which node: conducto logs ID PATH (or --image NAME)")
+        path = selection.one(client, pipeline_id, arguments.path)
+        attempt = _attempt_number(client, pipeline_id, path, arguments.attempt)
+        output = _Output(client, {"id": pipeline_id, "path": path, "attempt": attempt})
+        streams = _STREAMS if arguments.stream is None else (arguments.stream,)
+        if arguments.search is not None:
+            return _search(output, arguments, streams)
+        if arguments.download is not None:
+            return _download(output, arguments.download, streams)
+        if not arguments.follow:
+            for stream in streams:
+                _print(output, arguments, stream)
+            return DONE
+    _follow(open_client, output.which, arguments, streams)
+    return DONE
+
+
+def _follow(
+    open_client: OpenClient,
+    which: dict[str, Any],
+    arguments: argparse.Namespace,
+    streams: tuple[Stream, ...],
+) -> None:
+    """Print streams as they grow, all at the same time, each with a client of its own."""
+    ended: queue.SimpleQueue[Exception | None] = queue.SimpleQueue()
+
+    def follow(stream: Stream) -> None:
+        try:
+            with open_client() as client:
+                _print(_Output(client, which), arguments, stream)
+        except Exception as error:  # noqa: BLE001 - raised again below, in the main thread
+            ended.put(error)
+        else:
+            ended.put(None)
+
+    for stream in streams:
+        threading.Thread(target=follow, args=(stream,), name=stream, daemon=True).start()
+    for _ in streams:
+        error = ended.get()
+        if error is not None:
+            raise error
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    parts = [f"--{name}" for name in ("lines", "search", "download") if _given(arguments, name)]
+    if arguments.follow and parts:
+        raise UsageError(f"--follow: not together with {parts[0]}")
+    if arguments.search is None and (arguments.regex or arguments.ignore_case):
+        raise UsageError("--regex and --ignore-case are for --search TEXT")
+    if arguments.image is not None and (parts or arguments.tail is not None):
+        raise UsageError(f"--image: not together with {(parts or ['--tail'])[0]}")
+
+
+def _given(arguments: argparse.Namespace, name: str) -> bool:
+    return getattr(arguments, name) is not None
+
+
+class _Output:
+    """What one attempt printed."""
+
+    def __init__(self, client: Client, which: dict[str, Any]) -> None:
+        self.client = client
+        self.which = which
+
+    def chunks(self, stream: Stream, offset: int, *, follow: bool) -> Iterator[bytes]:
+        """Yield the bytes from ``offset`` on."""
+        which = self.which
+        while True:
+            chunk = self.client.log(
+                which["id"],
+                which["path"],
+                attempt=which["attempt"],
+                stream=stream,
+                offset=offset,
+                limit=_CHUNK,
+                wait=FOLLOW_SECONDS if follow else 0.0,
+            )
+            data = base64.b64decode(chunk.data)
+            if data:
+                yield data
+            offset = chunk.offset + len(data)
+            if not data and (chunk.complete or not follow):
+                return
+
+
+def _print(output: _Output, arguments: argparse.Namespace, stream: Stream) -> None:
+    # Both streams go each to its own; one that was asked for goes where a pipe reads it.
+    both = arguments.stream is None and stream == "stderr"
+    target = sys.stderr.buffer if both else sys.stdout.buffer
+    if arguments.lines is not None:
+        for data in _lines(output, stream, *arguments.lines):
+            target.write(data)
+        target.flush()
+        return
+    offset = 0
+    if arguments.tail is not None:
+        offset = _tail(output, stream, arguments.tail)
+    for data in output.chunks(stream, offset, follow=arguments.follow):
+        _write(target, data)
+
+
+def _write(target: BinaryIO, data: bytes) -> None:
+    target.write(data)
+    target.flush()
+
+
+def _tail(output: _Output, stream: Stream, count: int) -> int:
+    """Return where the last ``count`` lines begin."""
+    last = output.client.log_lines(
+        LogLinesParams(**output.which, stream=stream, first=-count, count=1)
+    )
+    return 0 if last.offset is None else last.offset
+
+
+def _lines(output: _Output, stream: Stream, first: int, last: int | None) -> Iterator[bytes]:
+    """Yield the lines from ``first`` to ``last``, counted from 1, with their ends."""
+    at = first - 1
+    while last is None or at < last:
+        count = MAX_LOG_LINES if last is None else min(MAX_LOG_LINES, last - at)
+        page = output.client.log_lines(
+            LogLinesParams(**output.which, stream=stream, first=at, count=count)
+        )
+        if not page.lines:
+            return
+        yield "".join(f"{line}\n" for line in page.lines).encode()
+        at = page.first + len(page.lines)
+
+
+def _search(output: _Output, arguments: argparse.Namespace, streams: tuple[Stream, ...]) -> int:
+    """Print the lines that match, as ``grep -n`` does; return 1 when there are none."""
+    found = 0
+    for stream in streams:
+        query = LogSearchParams(
+            **output.which,
+            stream=stream,
+            text=arguments.search,
+            regex=arguments.regex,
+            ignore_case=arguments.ignore_case,
+        )
+        while True:
+            page = output.client.search_log(query)
+            for match in page.matches:
+                number = "?" if match.line is None else match.line + 1
+                where = f"{number}:" if len(streams) == 1 else f"{stream}:{number}:"
+                print(f"{where}{match.text}")
+            found += len(page.matches)
+            if page.next is None:
+                break
+            query = query.model_copy(update={"offset": page.next})
+    return DONE if found else FAILED
+
+
+def _download(output: _Output, name: str, streams: tuple[Stream, ...]) -> int:
+    """Write streams to files; an empty stderr makes none when both were wanted."""
+    for stream in streams:
+        beside = len(streams) > 1 and stream == "stderr"
+        file = Path(f"{name}.stderr" if beside else name)
+        pieces = output.client.download_log(LogFileParams(**output.which, stream=stream))
+        first = next(pieces, b"")
+        if beside and not first:
+            continue
+        size = 0
+        try:
+            with file.open("wb") as target:
+                for piece in chain([first], pieces):
+                    size += target.write(piece)
+        except OSError as error:
+            raise UsageError(f"{file}: {error.strerror}") from error
+        print(f"{file}: {size:,} bytes")
+    return DONE
+
+
+def _attempt_number(client: Client, pipeline_id: str, path: str, wanted: int | None) -> int:
+    numbers = [attempt.number for attempt in client.attempts(pipeline_id, path)]
+    if not numbers:
+        raise UsageError(f"{path}: has not run, so it printed nothing")
+    if wanted is None:
+        return numbers[-1]
+    if wanted not in numbers:
+        there = ", ".join(map(str, numbers))
+        raise UsageError(f"{path}: no attempt {wanted}; there are: {there}")
+    return wanted

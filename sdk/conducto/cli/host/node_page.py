@@ -1,0 +1,122 @@
+"""``conducto show ID PATH``: all about one node, and where each of its parameters comes from."""
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+
+from conducto.cli.host import selection
+from conducto.cli.host.comparison import ending
+from conducto.cli.host.exit_codes import DONE
+from conducto.cli.host.output import as_json
+from conducto.cli.host.view.rows import ROLE_OF_STATE, place, progress
+from conducto.cli.host.view.table import table
+from conducto.cli.host.view.text import Line, Marks, Role, Span, printable
+from conducto.client import Client
+from conducto.model.api import NodeView
+from conducto.model.node_detail import NodeDetail, Parameter
+from conducto.model.notifications import NotificationRecord
+from conducto.model.records import AttemptRecord
+
+_MOST_ATTEMPTS = 20
+_UNITS = {"mem": " GB", "max_time": " s"}
+
+
+def show_node(client: Client, pipeline_id: str, text: str, *, json: bool) -> int:
+    """Print a node."""
+    from conducto.cli.host.session import page, write_lines  # noqa: PLC0415
+
+    path = selection.one(client, pipeline_id, text)
+    detail = client.node(pipeline_id, path)
+    if json:
+        print(as_json(detail.model_dump(mode="json")))
+    else:
+        write_lines(_lines(detail, page().marks))
+    return DONE
+
+
+def _lines(detail: NodeDetail, marks: Marks) -> Iterator[Line]:
+    node = detail.node
+    yield from _head(node, marks)
+    for text in (node.doc, node.waits_for):
+        if text is not None:
+            yield from ((Span(printable(line), Role.FAINT),) for line in text.splitlines())
+    if node.command is not None:
+        yield from _section("command", node.command.splitlines())
+    yield from _section("parameters", _rows([_parameter(p) for p in detail.parameters]))
+    yield from _section("environment", _env(detail))
+    yield from _section(
+        "callbacks", (f"{c.event}: {c.name}  ({_from(c.source)})" for c in detail.callbacks)
+    )
+    yield from _section("attempts", _attempts(node.attempts))
+    yield from _section("notifications", _told(node.notifications))
+
+
+def _head(node: NodeView, marks: Marks) -> Iterator[Line]:
+    state = "skipped" if node.skipped else node.state.value
+    spans = [
+        Span(printable(node.path), Role.STRONG),
+        Span(f"  {node.type.value}  ", Role.FAINT),
+        Span(state, ROLE_OF_STATE[node.state]),
+        *progress(node.counts, marks),
+    ]
+    where = place(node.file, node.line)
+    yield (*spans, Span(f"  {where}" if where else "", Role.FAINT))
+
+
+def _section(title: str, lines: Iterable[str]) -> Iterator[Line]:
+    first = True
+    for line in lines:
+        if first:
+            yield (Span(title, Role.STRONG),)
+        first = False
+        yield (Span(f"  {printable(line)}".rstrip()),)
+
+
+def _parameter(parameter: Parameter) -> tuple[str, str, str]:
+    value = "" if parameter.value is None else _value(parameter.value)
+    unit = _UNITS.get(parameter.name, "") if value else ""
+    changed = ", modified" if parameter.modified else ""
+    return (parameter.name, f"{value}{unit}" or "-", f"({_from(parameter.source)}{changed})")
+
+
+def _value(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:g}"
+    return " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def _from(source: str | None) -> str:
+    return "default" if source is None else source
+
+
+def _env(detail: NodeDetail) -> Iterator[str]:
+    return _rows([(f"{v.name}={v.value}", f"({_from(v.source)})") for v in detail.env])
+
+
+def _rows(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    return table(rows) if rows else iter(())
+
+
+def _told(notifications: tuple[NotificationRecord, ...]) -> Iterator[str]:
+    """Say of the newest ones what was told and whether it has arrived."""
+    return _rows(
+        [
+            (each.state.value, each.callback, each.delivery.value, each.error or "")
+            for each in notifications[-_MOST_ATTEMPTS:]
+        ]
+    )
+
+
+def _attempts(attempts: tuple[AttemptRecord, ...]) -> Iterator[str]:
+    rows = []
+    for attempt in attempts[-_MOST_ATTEMPTS:]:
+        began = attempt.started if attempt.started is not None else attempt.queued
+        when = "" if began is None else time.strftime("%m-%d %H:%M:%S", time.localtime(began))
+        where = "" if attempt.container is None else f"in {attempt.container}"
+        rows.append((f"{attempt.number}", when, ending(attempt), where))
+    hidden = len(attempts) - len(rows)
+    if hidden:
+        yield f"{hidden:,} earlier ones"
+    if rows:
+        yield from table(rows)

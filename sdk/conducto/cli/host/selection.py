@@ -1,0 +1,55 @@
+"""Which nodes of a pipeline a person means."""
+
+from collections.abc import Sequence
+
+from conducto.cli.host.addresses import UsageError, expand, has_wildcard, node_path
+from conducto.cli.host.view.text import count_of
+from conducto.client import ApiError, Client
+from conducto.model.states import FAILED, NodeType
+
+_NOT_FOUND = 404
+
+
+def all_paths(client: Client, pipeline_id: str) -> list[str]:
+    """Return the path of every node, in definition order."""
+    return [view.path for view in client.tree(pipeline_id, attempts="none")]
+
+
+def several(client: Client, pipeline_id: str, patterns: Sequence[str]) -> list[str]:
+    """Return the paths that patterns mean; whether a plain one exists is left to the agent.
+
+    Raises:
+        UsageError: a pattern matches nothing; names the nearest path.
+    """
+    if any(map(has_wildcard, patterns)):
+        return expand(patterns, all_paths(client, pipeline_id))
+    return [node_path(pattern) for pattern in patterns]
+
+
+def one(client: Client, pipeline_id: str, text: str) -> str:
+    """Return the one node that a person means.
+
+    Raises:
+        UsageError: there is none, or several.
+    """
+    path = node_path(text)
+    try:
+        next(iter(client.tree(pipeline_id, root=path, depth=0, attempts="none")))
+    except ApiError as error:
+        if error.status != _NOT_FOUND:
+            raise
+    else:
+        return path
+    found = expand([text], all_paths(client, pipeline_id))
+    if len(found) > 1 and has_wildcard(text):
+        raise UsageError(f"{path}: matches {count_of(len(found), 'node')}; name one of them")
+    return found[0]
+
+
+def failed(client: Client, pipeline_id: str) -> list[str]:
+    """Return the Execs that failed or were killed and are not skipped."""
+    found: list[str] = []
+    for state in sorted(FAILED):
+        views = client.tree(pipeline_id, state=state, attempts="none")
+        found += [view.path for view in views if view.type is NodeType.EXEC and not view.skipped]
+    return found

@@ -1,0 +1,122 @@
+"""One line for each thing worth knowing, for logs, pipes and dumb terminals.
+
+Quiet enough for 10,000 nodes: after `LOUD` lines on nodes that are done, only the counts are
+printed, each time another tenth of the tree is done; after `FAILED` failures likewise, since the
+report at the end groups them.
+"""
+
+from collections.abc import Callable, Iterable
+
+from conducto.cli.host.view.model import PipelineModel, Row, total
+from conducto.cli.host.view.rows import cause_text, counts_line, elapsed, place
+from conducto.cli.host.view.text import duration, printable, text_of
+from conducto.model.api import EventBatch, NodeView
+from conducto.model.records import ImageRecord, ImageState, NodeChange
+from conducto.model.states import FINISHED, NodeType, State
+
+LOUD = 100
+FAILED = 100
+_WORD_COLUMNS = 7
+_UNSAID = {ImageState.PENDING, ImageState.QUEUED}
+
+
+class PlainPrinter:
+    """Turns events into lines.
+
+    Args:
+        write: Takes a line without its end.
+        since: What ended before (seconds since the epoch) is not told.
+    """
+
+    def __init__(self, write: Callable[[str], None], since: float = 0.0) -> None:
+        self._write = write
+        self._since = since
+        self._done = 0
+        self._failed = 0
+        self._tenths = 0
+        self._said: set[tuple[str, int]] = set()
+        self._images: dict[str, ImageState] = {}
+
+    def nodes(self, model: PipelineModel, views: Iterable[NodeView]) -> None:
+        """Print the Execs that had ended when the tree was read."""
+        for view in views:
+            row = model.rows[view.path]
+            is_over = row.is_exec and row.state in FINISHED
+            if is_over and (row.ended is None or row.ended >= self._since):
+                self._ended(row, _as_change(view))
+        self._summarise(model)
+
+    def show(self, model: PipelineModel, batch: EventBatch) -> None:
+        """Print what a batch, already applied to the model, brought: first what may explain."""
+        self.images(model)
+        for change in batch.changes:
+            row = model.rows.get(change.path)  # None: a later change of the batch removed it
+            if row is not None and change.type is NodeType.EXEC and change.state in FINISHED:
+                self._ended(row, change)
+        self._summarise(model)
+
+    def images(self, model: PipelineModel) -> None:
+        """Print the images whose build moved."""
+        for image in model.summary.images:
+            if self._images.get(image.name) is image.state or image.state in _UNSAID:
+                continue
+            self._images[image.name] = image.state
+            if image.ended is None or image.ended >= self._since:
+                self._write(_image_text(image))
+
+    def _ended(self, row: Row, change: NodeChange) -> None:
+        if (change.path, change.attempt) in self._said:
+            return
+        self._said.add((change.path, change.attempt))
+        if change.state is State.DONE:
+            self._done += 1
+            loud = self._done <= LOUD
+        else:
+            self._failed += 1
+            loud = self._failed <= FAILED
+        if loud:
+            self._write(_node_text(row, change))
+
+    def _summarise(self, model: PipelineModel) -> None:
+        if self._done <= LOUD and self._failed <= FAILED:
+            return
+        counts = model.summary.counts
+        finished = counts.done + counts.error + counts.killed
+        tenths = 10 * finished // max(1, total(counts))
+        if tenths > self._tenths:
+            self._write(f"{'counts':{_WORD_COLUMNS}} {text_of(counts_line(counts)).rstrip()}")
+        self._tenths = tenths
+
+
+def _as_change(view: NodeView) -> NodeChange:
+    last = view.attempts[-1] if view.attempts else None
+    return NodeChange(
+        seq=0,
+        time=0.0,
+        path=view.path,
+        type=view.type,
+        state=view.state,
+        cause=view.cause,
+        attempt=0 if last is None else last.number,
+        exit_code=None if last is None else last.exit_code,
+    )
+
+
+def _node_text(row: Row, change: NodeChange) -> str:
+    # A later change of the same batch may be a new attempt: then the row's times are its own.
+    current = row.attempt == change.attempt and row.ended is not None
+    facts = [elapsed(row, row.ended) if current and row.ended is not None else ""]
+    if change.state is not State.DONE:
+        facts.insert(0, cause_text(change.cause, change.exit_code))
+        facts.append(place(row.file, row.line))
+    if change.attempt > 1:
+        facts.append(f"attempt {change.attempt}")
+    said = "  ".join(fact for fact in facts if fact)
+    return f"{change.state.value:{_WORD_COLUMNS}} {printable(row.path)}  {said}".rstrip()
+
+
+def _image_text(image: ImageRecord) -> str:
+    took = ""
+    if image.started is not None and image.ended is not None:
+        took = f"  {duration(image.ended - image.started)}"
+    return f"{'image':{_WORD_COLUMNS}} {printable(image.name)}  {image.state.value}{took}"

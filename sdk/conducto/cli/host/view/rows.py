@@ -1,0 +1,174 @@
+"""One line of text for a node, an image, the whole pipeline."""
+
+import os.path
+
+from conducto.cli.host.view.model import PipelineModel, Row, failures, total
+from conducto.cli.host.view.text import Line, Marks, Role, Span, duration, pad, printable
+from conducto.model.records import Counts, ImageRecord, ImageState
+from conducto.model.states import FINISHED, Cause, State
+
+ROLE_OF_STATE = {
+    State.PENDING: Role.FAINT,
+    State.QUEUED: Role.WAITING,
+    State.RUNNING: Role.BUSY,
+    State.DONE: Role.GOOD,
+    State.ERROR: Role.BAD,
+    State.KILLED: Role.BAD,
+}
+_CAUSES = {
+    Cause.TIMEOUT: "timed out",
+    Cause.OUT_OF_MEMORY: "out of memory",
+    Cause.IMAGE: "not started",
+    Cause.WORKER_LOST: "container lost",
+    Cause.KILLED_BY_USER: "killed",
+    Cause.LAZY: "printed no valid tree",
+}
+
+
+def mark(state: State, marks: Marks) -> Span:
+    """Return the sign of a state."""
+    signs = {
+        State.PENDING: marks.pending,
+        State.QUEUED: marks.queued,
+        State.RUNNING: marks.running,
+        State.DONE: marks.done,
+        State.ERROR: marks.failed,
+        State.KILLED: marks.failed,
+    }
+    return Span(signs[state], ROLE_OF_STATE[state])
+
+
+def cause_text(cause: Cause | None, exit_code: int | None) -> str:
+    """Return why a node failed, in a few words: ``exit 1``, ``out of memory``."""
+    if cause is None or cause is Cause.EXIT_CODE:
+        return "failed" if exit_code is None else f"exit {exit_code}"
+    return _CAUSES[cause]
+
+
+def place(file: str | None, line: int | None) -> str:
+    """Return where a node was defined, e.g. ``pipeline.py:41``; empty if unknown."""
+    if file is None:
+        return ""
+    name = printable(os.path.basename(file))  # noqa: PTH119 - a path of another machine, maybe
+    return name if line is None else f"{name}:{line}"
+
+
+def elapsed(row: Row, now: float) -> str:
+    """Return how long a node ran or has been running; empty if it never began."""
+    if row.started is None:
+        return ""
+    over = row.state in FINISHED and row.ended is not None
+    return duration((row.ended if over and row.ended is not None else now) - row.started)
+
+
+def name_of(row: Row, columns: int = 0) -> str:
+    """Return a node's name as it is shown, with blanks up to ``columns``."""
+    return pad(printable(row.name) if row.name else "/", columns)
+
+
+def exec_line(row: Row, name: str, now: float, marks: Marks, *, stated: bool = False) -> Line:
+    """Return the line of an Exec; without the word for its state where that is ``stated``."""
+    if row.skipped:
+        return (Span(f"{marks.skipped} {name}{'' if stated else '  skipped'}", Role.FAINT),)
+    facts = [elapsed(row, now)]
+    if row.failed:
+        facts.insert(0, cause_text(row.cause, row.exit_code))
+        facts.append(place(row.file, row.line))
+    elif row.state in {State.QUEUED, State.PENDING}:
+        facts = [] if stated else [row.state.value]
+    if row.attempt > 1:
+        facts.insert(len(facts) - row.failed, f"attempt {row.attempt}")
+    tail = "  ".join(fact for fact in facts if fact)
+    role = Role.BAD if row.failed else Role.FAINT
+    return (mark(row.state, marks), Span(f" {name}"), Span(f"  {tail}" if tail else "", role))
+
+
+def group_line(
+    row: Row, name: str, now: float, marks: Marks, *, opened: bool, stated: bool = False
+) -> Line:
+    """Return the line of a group: how far it is, and what is wrong below."""
+    fold = Span(marks.opened if opened else marks.closed, Role.FAINT)
+    if row.skipped:
+        word = "" if stated else " skipped"
+        return (fold, Span(f" {name}  {marks.skipped}{word}", Role.FAINT))
+    spans = [fold, Span(f" {name}", Role.PLAIN if row.state is State.PENDING else Role.STRONG)]
+    spans += progress(row.counts, marks)
+    took = elapsed(row, now)
+    if row.state is State.PENDING:
+        spans += [] if stated else [Span("  pending", Role.FAINT)]
+    elif took:
+        spans.append(Span(f"  {took}", Role.FAINT))
+    if row.warning:
+        spans.append(Span("  with suppressed errors", Role.WAITING))
+    return tuple(spans)
+
+
+def progress(counts: Counts | None, marks: Marks) -> list[Span]:
+    """Return ``✔ 88/100  ✘ 2  ● 10``."""
+    if counts is None:
+        return []
+    done = Role.GOOD if counts.done else Role.FAINT
+    spans = [Span(f"  {marks.done} {counts.done:,}/{total(counts):,}", done)]
+    if failures(counts):
+        spans.append(Span(f"  {marks.failed} {failures(counts):,}", Role.BAD))
+    if counts.running:
+        spans.append(Span(f"  {marks.running} {counts.running:,}", Role.BUSY))
+    if counts.queued:
+        spans.append(Span(f"  {marks.queued} {counts.queued:,}", Role.WAITING))
+    return spans
+
+
+def image_line(image: ImageRecord, last: str, now: float, marks: Marks) -> Line:
+    """Return how far an image is, with the last line its build printed."""
+    failed = image.state is ImageState.ERROR
+    sign = Span(marks.failed, Role.BAD) if failed else Span(marks.running, Role.BUSY)
+    since = "" if image.started is None else duration((image.ended or now) - image.started)
+    words = f" image {printable(image.name)}  {'failed' if failed else image.state.value}  {since}"
+    return (sign, Span(words.rstrip()), Span(f"  {printable(last)}" if last else "", Role.FAINT))
+
+
+def header_line(model: PipelineModel, now: float, marks: Marks) -> Line:
+    """Return what pipeline it is and how it stands."""
+    summary = model.summary
+    record = summary.pipeline
+    state = state_word(model)
+    took = ""
+    if summary.started is not None:
+        end = summary.ended if summary.settled and summary.ended is not None else now
+        took = f" {duration(end - summary.started)}"
+    return (
+        mark(summary.state, marks),
+        Span(f" {printable(record.title)}", Role.STRONG),
+        Span(f"  {record.id}  ", Role.FAINT),
+        Span(f"{state}{took}", ROLE_OF_STATE[summary.state]),
+    )
+
+
+def state_word(model: PipelineModel) -> str:
+    """Return the pipeline's state, or ``paused`` when nothing goes on by itself."""
+    summary = model.summary
+    if summary.settled and summary.state not in FINISHED and not summary.pipeline.armed:
+        return "pending" if summary.started is None else "paused"
+    return summary.state.value
+
+
+def counts_line(counts: Counts) -> Line:
+    """Return the line of the six counts, those that are not zero in colour."""
+    letters = [
+        ("P", counts.pending, State.PENDING),
+        ("Q", counts.queued, State.QUEUED),
+        ("R", counts.running, State.RUNNING),
+        ("D", counts.done, State.DONE),
+        ("E", counts.error, State.ERROR),
+        ("K", counts.killed, State.KILLED),
+    ]
+    spans = [
+        Span(
+            f"{'  ' if place else ''}{letter} {number:,}",
+            ROLE_OF_STATE[state] if number else Role.FAINT,
+        )
+        for place, (letter, number, state) in enumerate(letters)
+    ]
+    if counts.skipped:
+        spans.append(Span(f"  skipped {counts.skipped:,}", Role.FAINT))
+    return tuple(spans)

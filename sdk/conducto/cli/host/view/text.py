@@ -1,0 +1,140 @@
+"""Text as a terminal shows it: widths in columns, clipping, numbers, durations, styles."""
+
+import unicodedata
+from dataclasses import astuple, dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class Role(StrEnum):
+    """What a piece of text means; the painter gives it a colour."""
+
+    PLAIN = "plain"
+    STRONG = "strong"
+    FAINT = "faint"
+    GOOD = "good"
+    BAD = "bad"
+    BUSY = "busy"
+    WAITING = "waiting"
+
+
+class Span(NamedTuple):
+    """A piece of a line."""
+
+    text: str
+    role: Role = Role.PLAIN
+
+
+Line = tuple[Span, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """The signs in front of a node; each state has a shape of its own, not only a colour."""
+
+    done: str
+    failed: str
+    running: str
+    queued: str
+    pending: str
+    skipped: str
+    opened: str
+    closed: str
+    more: str
+    output: str
+    cursor: str
+
+
+UNICODE_MARKS = Marks("✔", "✘", "●", "◌", "○", "⊘", "▾", "▸", "…", "│", "→")
+ASCII_MARKS = Marks("+", "x", "*", "~", ".", "-", "v", ">", "...", "|", ">")
+
+
+def marks_for(encoding: str | None) -> Marks:
+    """Return the signs that a stream of this encoding can carry."""
+    try:
+        "".join(astuple(UNICODE_MARKS)).encode("ascii" if encoding is None else encoding)
+    except (UnicodeEncodeError, LookupError):
+        return ASCII_MARKS
+    return UNICODE_MARKS
+
+
+def printable(text: str) -> str:
+    """Return ``text`` with every control or direction-changing character made visible.
+
+    A node's name comes from a program: it must not be able to move the cursor.
+    """
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else _escape(char) for char in text)
+
+
+def _escape(char: str) -> str:
+    return char.encode("unicode_escape").decode("ascii") if char != "\xa0" else " "
+
+
+def width(text: str) -> int:
+    """Return the columns that ``text`` takes; wide characters take two, combining ones none."""
+    return len(text) if text.isascii() else sum(map(_columns, text))
+
+
+def _columns(char: str) -> int:
+    if unicodedata.combining(char) or unicodedata.category(char) in {"Mn", "Me", "Cf"}:
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in {"W", "F"} else 1
+
+
+def clip(text: str, columns: int, more: str = "…") -> str:
+    """Return ``text``, shortened at its end to fit into ``columns``."""
+    if width(text) <= columns:
+        return text
+    room = columns - width(more)
+    if room < 0:
+        return ""
+    kept = 0
+    for index, char in enumerate(text):
+        kept += _columns(char)
+        if kept > room:
+            return text[:index] + more
+    return text
+
+
+def pad(text: str, columns: int) -> str:
+    """Return ``text`` with blanks up to ``columns``."""
+    return text + " " * max(0, columns - width(text))
+
+
+def fit(line: Line, columns: int, more: str = "…") -> Line:
+    """Return ``line``, shortened at its end to fit into ``columns``."""
+    fitted: list[Span] = []
+    left = columns
+    for span in line:
+        size = width(span.text)
+        if size > left:
+            fitted.append(Span(clip(span.text, left, more), span.role))
+            break
+        fitted.append(span)
+        left -= size
+    return tuple(fitted)
+
+
+def text_of(line: Line) -> str:
+    """Return a line without its roles."""
+    return "".join(span.text for span in line)
+
+
+def duration(seconds: float) -> str:
+    """Return a time as people read it: ``0.8s``, ``42s``, ``3m 05s``, ``2h 03m``."""
+    seconds = max(0.0, seconds)
+    if seconds < 9.95:  # noqa: PLR2004 - below it a tenth still tells something
+        return f"{seconds:.1f}s"
+    whole = round(seconds)
+    minutes, rest = divmod(whole, 60)
+    if minutes == 0:
+        return f"{rest}s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h {minutes:02d}m" if hours else f"{minutes}m {rest:02d}s"
+
+
+def count_of(number: int, noun: str) -> str:
+    """Return ``1 node`` or ``8,412 nodes``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -1,0 +1,120 @@
+"""Test files as a tree: what ``conducto discover`` runs.
+
+A directory becomes a Parallel, a file an Exec that runs it with pytest, or with unittest where it
+uses nothing else. Names and order are those of the files, so that a tree of the same files is the
+same tree.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import shlex
+from pathlib import Path
+
+from conducto.image import Image
+from conducto.tree.nodes import Exec, Parallel
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from conducto.tree.node import Node
+
+#: What pytest looks for by itself; unittest's own pattern is within.
+PATTERNS = ("test_*.py", "*_test.py", "test*.py")
+#: Directories that hold no tests of the project.
+_NOT_OURS = {"node_modules", "venv", "env", "build", "dist", "site-packages", "__pycache__"}
+_PYTHON = "python:3.11-slim"
+
+
+class NothingFoundError(ValueError):
+    """There is no test file; the message says where was looked."""
+
+
+def find_tests(directory: str = ".", image: str | Image | None = None) -> Parallel:
+    """Return the tree of the test files in a directory and below it.
+
+    Args:
+        directory: The project: it is copied into the image, and commands run in it.
+        image: Image of all nodes; by default a Python with pytest and what the project's
+            ``requirements.txt`` names.
+
+    Raises:
+        NothingFoundError: there are no test files.
+    """
+    root = Path(directory).resolve()
+    files = list(_test_files(root))
+    if not files:
+        raise NothingFoundError(
+            f"{root}: no test files here or below; they are called {' or '.join(PATTERNS)}"
+        )
+    chosen = image if isinstance(image, Image) else _image(root, image, files)
+    tree = Parallel(image=chosen, doc=f"The tests of {root.name}.")
+    for path in files:
+        _group(tree, path.relative_to(root).parent)[path.name] = Exec(command_for(root, path))
+    return tree
+
+
+def command_for(root: Path, path: Path) -> str:
+    """Return the command that runs one test file, in the project's directory."""
+    name = path.relative_to(root).as_posix()
+    if uses_unittest_only(path):
+        return f"python -m unittest -v {shlex.quote(name)}"
+    return f"python -m pytest -v {shlex.quote(name)}"
+
+
+def uses_unittest_only(path: Path) -> bool:
+    """Return whether a file has test cases of unittest and nothing that only pytest would run."""
+    try:
+        module = ast.parse(path.read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return False  # pytest says what is wrong with it
+    names = {name for node in ast.walk(module) for name in _imported(node)}
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    plain = [n for n in module.body if isinstance(n, functions) and n.name.startswith("test")]
+    return "unittest" in names and "pytest" not in names and not plain
+
+
+def _imported(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.Import):
+        yield from (alias.name.partition(".")[0] for alias in node.names)
+    elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+        yield node.module.partition(".")[0]
+
+
+def _test_files(root: Path) -> Iterator[Path]:
+    for folder, below, names in os.walk(root):
+        below[:] = sorted(d for d in below if d not in _NOT_OURS and not d.startswith("."))
+        here = Path(folder)
+        yield from (here / name for name in sorted(names) if _is_test(name))
+
+
+def _is_test(name: str) -> bool:
+    return any(Path(name).match(pattern) for pattern in PATTERNS)
+
+
+def _group(tree: Node, folder: Path) -> Node:
+    """Return the Parallel of a directory, made with those above it where it is not there."""
+    node = tree
+    for name in folder.parts:
+        if name not in node.children:
+            node[name] = Parallel()
+        node = node.children[name]
+    return node
+
+
+def _image(root: Path, name: str | None, files: list[Path]) -> Image:
+    needed = [] if all(map(uses_unittest_only, files)) else ["pytest"]
+    needed += _requirements(root / "requirements.txt")
+    if name is not None:  # it is for its owner to say what is in it
+        return Image(name, copy_dir=str(root))
+    return Image(_PYTHON, copy_dir=str(root), install_pip=needed or None)
+
+
+def _requirements(path: Path) -> list[str]:
+    """Return what a requirements file names; options and files that it refers to are left out."""
+    if not path.is_file():
+        return []
+    lines = (line.partition("#")[0].strip() for line in path.read_text().splitlines())
+    return [line for line in lines if line and not line.startswith("-")]

@@ -1,0 +1,131 @@
+"""One request to another service, and whether it is worth another try when it fails.
+
+The standard library only, for nodes use it inside users' images. Redirects are not followed: the
+token that goes with a request is for the host that was asked.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import socket
+import urllib.error
+import urllib.request
+from http.client import HTTPException
+from urllib.parse import urlsplit
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+#: Seconds for one try.
+TIMEOUT = 15.0
+_MAX_ANSWER = 1 << 20
+#: Answers that say "later", besides those of 500 and above.
+_LATER = {408, 425, 429}
+_SERVER_ERROR = 500
+
+
+class DeliveryError(Exception):
+    """A message has not been delivered; the message says why and, where it can, what to do.
+
+    Attributes:
+        temporary: Another try may succeed.
+        after: Seconds that the service asks to wait before it.
+    """
+
+    def __init__(self, text: str, *, temporary: bool = False, after: float | None = None) -> None:
+        super().__init__(text)
+        self.temporary = temporary
+        self.after = after
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_args: Any, **_kwargs: Any) -> None:
+        return None
+
+
+def post_json(url: str, body: object, token: str | None) -> dict[str, Any]:
+    """Post ``body`` as JSON and return the answer, an empty one where it is no JSON object.
+
+    Args:
+        url: ``https``, or ``http`` on this machine.
+        body: What is sent.
+        token: Goes along as a bearer token.
+
+    Raises:
+        DeliveryError: it was not accepted.
+    """
+    check_url(url)
+    headers = {"Content-Type": "application/json; charset=utf-8", "User-Agent": "conducto"}
+    if token is not None:
+        headers["Authorization"] = f"Bearer {token}"
+    data = json.dumps(body).encode()
+    request = urllib.request.Request(url, data, headers, method="POST")  # noqa: S310 (checked)
+    return _read(request)
+
+
+def get_json(url: str, token: str) -> dict[str, Any]:
+    """Return the JSON object at ``url``. Takes and raises like `post_json`."""
+    check_url(url)
+    headers = {"Authorization": f"Bearer {token}", "User-Agent": "conducto"}
+    return _read(urllib.request.Request(url, None, headers))  # noqa: S310 (checked)
+
+
+def check_url(url: str) -> None:
+    """Refuse an address to which no token may go.
+
+    Raises:
+        DeliveryError: it is not https, and not on this machine.
+    """
+    parts = urlsplit(url)
+    if parts.scheme == "https" and parts.hostname:
+        return
+    if parts.scheme == "http" and is_this_machine(parts.hostname or ""):
+        return
+    raise DeliveryError(f"{url}: the address must begin with https:// (or be on this machine)")
+
+
+def is_this_machine(host: str) -> bool:
+    """Return whether a host is the loopback, by its name or number."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _read(request: urllib.request.Request) -> dict[str, Any]:
+    host = urlsplit(request.full_url).netloc
+    handlers: list[Any] = [_NoRedirect()]
+    if is_this_machine(urlsplit(request.full_url).hostname or ""):
+        handlers.append(urllib.request.ProxyHandler({}))
+    opener = urllib.request.build_opener(*handlers)
+    try:
+        with opener.open(request, timeout=TIMEOUT) as answer:
+            text = answer.read(_MAX_ANSWER)
+    except urllib.error.HTTPError as error:
+        with error:
+            raise _refused(host, error) from error
+    except (urllib.error.URLError, HTTPException, socket.timeout, OSError) as error:  # noqa: UP041
+        reason = getattr(error, "reason", error)
+        raise DeliveryError(f"{host} cannot be reached: {reason}", temporary=True) from error
+    return _object(text)
+
+
+def _refused(host: str, error: urllib.error.HTTPError) -> DeliveryError:
+    said = _object(error.read(_MAX_ANSWER)).get("message")
+    text = f"{host} answered {error.code}" + (f": {said}" if isinstance(said, str) else "")
+    later = error.code in _LATER or error.code >= _SERVER_ERROR
+    return DeliveryError(text, temporary=later, after=_seconds(error.headers.get("Retry-After")))
+
+
+def _seconds(text: str | None) -> float | None:
+    return float(text) if text is not None and text.isdigit() else None
+
+
+def _object(text: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,158 @@
+"""Answers of the API that are not about one pipeline or node as a whole: lists, logs, files."""
+
+from typing import Literal
+
+from conducto.model.api import PipelineSummary
+from conducto.model.base import Record
+from conducto.model.records import AttemptRecord, ImageRecord
+
+
+class PipelineList(Record):
+    """Pipelines, the newest first.
+
+    Attributes:
+        next: Id to continue ``after``; None at the end.
+    """
+
+    pipelines: tuple[PipelineSummary, ...]
+    next: str | None = None
+
+
+class AttemptList(Record):
+    """Attempts of one node, the first one first."""
+
+    attempts: tuple[AttemptRecord, ...]
+
+
+class ImageList(Record):
+    """Images of one pipeline, in the order of their first use."""
+
+    images: tuple[ImageRecord, ...]
+
+
+class ImageLog(Record):
+    """What the build of an image printed.
+
+    Attributes:
+        text: Bytes that are no UTF-8 are replaced.
+        offset: Position of the first byte.
+        next: Position behind the last byte; no character is cut there.
+        size: Bytes the log has so far.
+        complete: The build has ended; no more will come from it.
+    """
+
+    text: str
+    offset: int = 0
+    next: int = 0
+    size: int = 0
+    complete: bool = False
+
+
+class LogLines(Record):
+    r"""Some lines of one output stream.
+
+    Attributes:
+        first: Number of the first one, counted from 0.
+        lines: Their text without ``\n``; bytes that are no UTF-8 are replaced.
+        offset: Position of the first one's first byte; None where there are no such lines.
+        total: Lines so far, a last one that is open included. None while a long stream is being
+            counted: ask again, each call counts a part.
+        cut: The byte limit came first: the last line here is not whole, or others are missing.
+        size: Bytes the stream has so far.
+        complete: The attempt has ended; no more will come.
+    """
+
+    first: int
+    lines: tuple[str, ...]
+    offset: int | None = None
+    total: int | None = None
+    cut: bool = False
+    size: int = 0
+    complete: bool = False
+
+
+class LogMatch(Record):
+    """A line that holds what was looked for.
+
+    Attributes:
+        line: Its number, counted from 0; None where the lines before it were too many to count.
+        offset: Position of its first byte.
+        text: The line, or the part around the match of a long one.
+        start: Where in ``text`` the first match begins, in characters, and
+        end: where it ends.
+    """
+
+    line: int | None
+    offset: int
+    text: str
+    start: int
+    end: int
+
+
+class LogMatches(Record):
+    """Lines that hold what was looked for, in order.
+
+    Attributes:
+        next: Byte to look further from; None where everything was looked at.
+        size: Bytes the stream has so far.
+        complete: The attempt has ended; no more will come.
+    """
+
+    matches: tuple[LogMatch, ...]
+    next: int | None = None
+    size: int = 0
+    complete: bool = False
+
+
+class DataEntry(Record):
+    """One entry of a data directory.
+
+    Attributes:
+        name: Path below the data.
+        kind: ``other`` is what can only be deleted, such as a link that leads out.
+        size: Bytes of a file, else 0.
+        modified: Seconds since the epoch.
+    """
+
+    name: str
+    kind: Literal["file", "directory", "other"]
+    size: int = 0
+    modified: float = 0.0
+
+
+class DataList(Record):
+    """Entries of a data directory, by name; those below its directories are not listed.
+
+    Attributes:
+        next: Name to continue ``after``; None at the end.
+    """
+
+    entries: tuple[DataEntry, ...]
+    next: str | None = None
+
+
+class Deleted(Record):
+    """What was deleted.
+
+    Attributes:
+        name: Path below the data.
+    """
+
+    name: str
+
+
+class Stopping(Record):
+    """The agent stops; ``pid`` is gone when it has stopped."""
+
+    pid: int
+
+
+class Login(Record):
+    """A way into the web app.
+
+    Attributes:
+        url: Opens it once, within ``seconds``.
+    """
+
+    url: str
+    seconds: int

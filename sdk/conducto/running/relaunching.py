@@ -1,0 +1,28 @@
+"""From a pipeline back to what launches another one like it."""
+
+from typing import Any
+
+from conducto.model.api import LaunchRequest
+from conducto.model.records import PipelineRecord
+
+
+def launch_of(record: PipelineRecord, tree: dict[str, Any]) -> LaunchRequest:
+    """Return the request; it does not arm the new pipeline.
+
+    Args:
+        record: The pipeline as listed.
+        tree: Its launch form, as it was stored.
+    """
+    return LaunchRequest.model_construct(
+        tree=tree,
+        title=record.title,
+        doc=record.doc,
+        tags=record.tags,
+        run=False,
+        run_at=None,
+        sleep_when_done=record.sleep_when_done,
+        retention=record.retention,
+        engine=record.engine,
+        program=record.program,
+        owner=record.owner,
+    )

@@ -1,0 +1,98 @@
+"""Pages of a tree: found from where the last one ended, at the cost of the page."""
+
+from collections.abc import Iterator
+
+from conducto.model.nodes import ancestors
+from conducto.model.params import MAX_TREE_SCAN, TreeParams
+from conducto.model.states import NodeType
+from conducto.semantics.live import LiveGroup, LiveNode, LiveTree
+from conducto.semantics.roll_up import INDEX
+
+#: Groups on the way to the current node, each with the number of the child that comes next.
+_Way = list[tuple[LiveGroup, int]]
+
+
+def page(tree: LiveTree, query: TreeParams) -> tuple[list[LiveNode], str | None]:
+    """Return the nodes of one page, and the path to go on after when there may be more.
+
+    Raises:
+        KeyError: ``root`` is not in the tree, or ``after`` is not in the subtree.
+    """
+    found: list[LiveNode] = []
+    looked_at = 0
+    for node in _walk(tree, query):
+        if looked_at == MAX_TREE_SCAN and _is_search(query):
+            return found, _before(node)
+        looked_at += 1
+        if not _matches(node, query):
+            continue
+        if len(found) == query.limit:
+            return found, found[-1].path
+        found.append(node)
+    return found, None
+
+
+def _is_search(query: TreeParams) -> bool:
+    return query.state is not None or bool(query.text)
+
+
+def _matches(node: LiveNode, query: TreeParams) -> bool:
+    is_exec = node.spec.type is NodeType.EXEC
+    if query.state is not None and not (is_exec and node.state is query.state):
+        return False
+    if not query.text:
+        return True
+    text = query.text.lower()
+    return text in node.path.lower() or text in node.spec.command.lower()
+
+
+def _walk(tree: LiveTree, query: TreeParams) -> Iterator[LiveNode]:
+    """Yield the nodes after ``query.after``, parents first, without groups that hold no match."""
+    root = tree.nodes[query.root]
+    if query.after is None:
+        yield root
+        way = _way_below(root, 0, query)
+    else:
+        way = _way_to(tree, root, query.after, query)
+    while way:
+        group, index = way.pop()
+        if index == len(group.children):
+            continue
+        child = group.children[index]
+        way.append((group, index + 1))
+        yield child
+        way += _way_below(child, len(way), query)
+
+
+def _way_below(node: LiveNode, level: int, query: TreeParams) -> _Way:
+    """Return the way on into ``node``, ``level`` below the root, or nothing."""
+    if not isinstance(node, LiveGroup) or (query.depth is not None and level >= query.depth):
+        return []
+    if query.state is not None and not node.counts[INDEX[query.state]]:
+        return []
+    return [(node, 0)]
+
+
+def _way_to(tree: LiveTree, root: LiveNode, after: str, query: TreeParams) -> _Way:
+    node = tree.nodes[after]
+    way: _Way = []
+    inside = node
+    while inside is not root:
+        if inside.parent is None:
+            raise KeyError(after)
+        way.append((inside.parent, inside.position + 1))
+        inside = inside.parent
+    way.reverse()
+    way += _way_below(node, len(way), query)
+    return way if query.depth is None else way[: query.depth]
+
+
+def _before(node: LiveNode) -> str:
+    """Return the path of the node that comes right before ``node``, which has a parent."""
+    above = node.parent
+    if above is None or node.position == 0:
+        return next(ancestors(node.path))
+    last: LiveNode = above.children[node.position - 1]
+    while isinstance(last, LiveGroup) and last.children:
+        last = last.children[-1]
+    return last.path

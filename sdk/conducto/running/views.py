@@ -1,0 +1,161 @@
+"""A pipeline as readers of the API see it."""
+
+from collections.abc import Iterable, Mapping
+from typing import Protocol
+
+from conducto.model.api import EventBatch, NodeView, PipelineSummary
+from conducto.model.nodes import ancestors
+from conducto.model.notifications import NotificationRecord
+from conducto.model.records import (
+    AttemptRecord,
+    Counts,
+    ImageRecord,
+    NodeChange,
+    PipelineRecord,
+    Standing,
+)
+from conducto.model.states import NodeType, State
+from conducto.semantics.live import LiveGroup, LiveNode, LiveTree
+
+
+class ViewedImage(Protocol):
+    """An image of a pipeline, and the pipeline's version at its last change."""
+
+    @property
+    def record(self) -> ImageRecord:
+        """How it stands."""
+
+    @property
+    def version(self) -> int:
+        """When it moved last."""
+
+
+class Viewed(Protocol):
+    """What is looked at: a pipeline in memory, wherever it runs."""
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+
+    @property
+    def record(self) -> PipelineRecord:
+        """Its record."""
+
+    @property
+    def tree(self) -> LiveTree:
+        """How its nodes stand."""
+
+    @property
+    def images(self) -> Mapping[str, ViewedImage]:
+        """Its images by name."""
+
+    def standing(self) -> Standing:
+        """How it stands, for lists."""
+
+    def counts(self, path: str = "/") -> Counts:
+        """Execs below a node by state."""
+
+
+def summary(live: Viewed) -> PipelineSummary:
+    """Return a loaded pipeline as it is listed."""
+    return PipelineSummary.model_construct(
+        pipeline=live.record,
+        **dict(live.standing()),
+        images=tuple(image.record for image in live.images.values()),
+    )
+
+
+def stored_summary(record: PipelineRecord) -> PipelineSummary:
+    """Return a pipeline that is not loaded as it is listed."""
+    return PipelineSummary.model_construct(pipeline=record, **dict(record.standing), images=())
+
+
+def batch(live: Viewed, changes: list[NodeChange], seen: int) -> EventBatch:
+    """Return what a subscriber is told.
+
+    Args:
+        live: The pipeline.
+        changes: Those after its cursor.
+        seen: The version of the pipeline it knew before; images that moved since are told.
+    """
+    groups = _groups_above(changes)
+    groups.update(change.path for change in changes if change.type is not NodeType.EXEC)
+    return EventBatch.model_construct(
+        changes=tuple(changes),
+        counts={path: live.counts(path) for path in sorted(groups) if path in live.tree.nodes},
+        images=tuple(i.record for i in live.images.values() if i.version > seen),
+        pipeline=summary(live),
+    )
+
+
+def _groups_above(changes: Iterable[NodeChange]) -> set[str]:
+    """Return the paths above the changed nodes; in a deep tree most of the way is known soon."""
+    found: set[str] = set()
+    for change in changes:
+        for above in ancestors(change.path):
+            if above in found:
+                break  # and so is all above it
+            found.add(above)
+    return found
+
+
+def node_view(
+    live: Viewed,
+    node: LiveNode,
+    attempts: Iterable[AttemptRecord],
+    waits_for: str | None,
+    notifications: Iterable[NotificationRecord] = (),
+) -> NodeView:
+    """Return one node for a reader."""
+    spec = node.spec
+    is_exec = spec.type is NodeType.EXEC
+    return NodeView.model_construct(
+        path=node.path,
+        type=spec.type,
+        state=node.state,
+        skipped=node.skipped,
+        cause=node.cause,
+        warning=node.warning,
+        command=spec.command if is_exec else None,
+        doc=spec.doc,
+        file=spec.file,
+        line=spec.line,
+        image=spec.placement.image if is_exec else None,
+        cpu=spec.placement.cpu if is_exec else None,
+        mem=spec.placement.mem if is_exec else None,
+        max_time=spec.max_time,
+        counts=live.tree.counts(node) if isinstance(node, LiveGroup) else None,
+        children=len(node.children) if isinstance(node, LiveGroup) else 0,
+        waits_for=waits_for,
+        attempts=tuple(attempts),
+        notifications=tuple(notifications),
+    )
+
+
+def why_pending(live: Viewed, node: LiveNode) -> str | None:
+    """Return why a pending node does not run, as a sentence; None when nobody would ask."""
+    if node.state is not State.PENDING:
+        return None
+    if node.skipped or any(live.tree.nodes[path].skipped for path in ancestors(node.path)):
+        return "skipped"
+    if live.record.problem is not None and not live.record.armed:
+        return f"paused: {live.record.problem}"
+    if not live.record.armed:
+        return f"not running; start it with: conducto run {live.id}"
+    return _held_by(node)
+
+
+def _held_by(node: LiveNode) -> str | None:
+    """Return the sibling further up that a Serial lets run first."""
+    group = node.parent
+    while group is not None:
+        first = group.tally.first_holding()
+        if first is not None and first < node.position:
+            holding = group.children[first]
+            failed = holding.state in (State.ERROR, State.KILLED)
+            rest = "reset or skip it" if failed else f"it is {holding.state.value}"
+            return f"waits for {holding.path}: {rest}"
+        if group.expired:
+            return f"max_time of {group.path} ran out; reset it"
+        node, group = group, group.parent
+    return None

@@ -1,0 +1,123 @@
+"""How many cloud workers to start. No I/O; see `workers_wanted`."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from conducto.model.nodes import NodeSpec
+from conducto.semantics.asl_site import pool_name
+from conducto.semantics.pools import PoolKind, kind_of
+
+#: Workers of one pool at once, whatever the plan allows.
+MOST_PER_POOL = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Execs that the same workers can run.
+
+    Attributes:
+        name: Also of its activity.
+        key: `NodeSpec.pool` of its Execs.
+        image: Name of their image.
+        cpu: vCPUs of one worker.
+        mem: GB of one worker.
+        groups: Paths of the groups whose ``max_concurrent`` they count in, the innermost first.
+    """
+
+    name: str
+    key: str
+    image: str
+    cpu: float
+    mem: float
+    groups: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> PoolKind:
+        """How its workers are used."""
+        return kind_of(self.key)
+
+    @property
+    def most(self) -> int:
+        """Workers at once."""
+        return 1 if self.kind is PoolKind.CONTEXT else MOST_PER_POOL
+
+
+def pool_of(spec: NodeSpec, pipeline_id: str, groups: tuple[str, ...]) -> Pool:
+    """Return the pool of an Exec.
+
+    Args:
+        spec: The Exec, with the memory that it is to get.
+        pipeline_id: Whose it is.
+        groups: Paths of groups above it that have ``max_concurrent``, the innermost first.
+    """
+    place = spec.placement
+    name = pool_name(spec, pipeline_id, groups)
+    return Pool(name, spec.pool, place.image, place.cpu, place.mem, groups)
+
+
+@dataclass(frozen=True, slots=True)
+class Staff:
+    """Workers that a pool has.
+
+    Attributes:
+        starting: Not up yet.
+        idle: Up, and without a command.
+        busy: With a command; they are idle afterwards.
+    """
+
+    starting: int = 0
+    idle: int = 0
+    busy: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Execs of a pool that are queued.
+
+    Attributes:
+        ready: Their image is there, and AWS has room as far as is known.
+    """
+
+    pool: Pool
+    queued: int
+    ready: bool = True
+
+
+def workers_wanted(
+    needs: Iterable[Need], staff: Mapping[str, Staff], room: Mapping[str, int]
+) -> dict[str, int]:
+    """Return ``{pool name: workers to start}``; pools that need none are left out.
+
+    A worker is started for every queued Exec that could run at once and for which none is idle or
+    starting: an idle one costs a minute, a missing one costs the user's time.
+
+    Args:
+        needs: In the order in which they are to get room and workers.
+        staff: ``{pool name: workers it has}``.
+        room: ``{group: Execs that may still start in it}``.
+    """
+    left = dict(room)
+    wanted: dict[str, int] = {}
+    for need in needs:
+        pool = need.pool
+        could_run = min([need.queued, *(max(0, left[group]) for group in pool.groups)])
+        for group in pool.groups:
+            left[group] -= could_run
+        there = staff.get(pool.name, Staff())
+        more = could_run - there.starting - there.idle
+        most = pool.most - there.starting - there.idle - there.busy
+        if need.ready and min(more, most) > 0:
+            wanted[pool.name] = min(more, most)
+    return wanted
+
+
+def clip(wanted: Mapping[str, int], headroom: int) -> dict[str, int]:
+    """Return what of ``wanted`` an organisation may start now, fairly: pool by pool, one each."""
+    clipped: dict[str, int] = {}
+    left = max(0, headroom)
+    while left and any(clipped.get(name, 0) < number for name, number in wanted.items()):
+        for name, number in wanted.items():
+            if left and clipped.get(name, 0) < number:
+                clipped[name] = clipped.get(name, 0) + 1
+                left -= 1
+    return clipped

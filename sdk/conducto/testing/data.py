@@ -1,0 +1,95 @@
+"""Data files in memory, named and refused as the real ones are."""
+
+import hashlib
+from collections.abc import AsyncIterator
+
+from conducto.data.location import clean
+from conducto.model.answers import DataEntry, DataList, Deleted
+from conducto.service.downloads import Download, Span
+from conducto.service.port import NotFoundError, RefusedError
+
+
+class MemoryData:
+    """One data directory; a directory is there as long as something is in it.
+
+    Attributes:
+        files: ``{name: content}``.
+    """
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+
+    def entries(self, name: str, after: str | None, limit: int) -> DataList:
+        """Return a page of the entries of a directory, by name."""
+        folder = _cleaned(name)
+        start = f"{folder}/" if folder else ""
+        if folder and not any(one.startswith(start) for one in self.files):
+            raise NotFoundError(f"{name}: no such data")
+        names = {
+            start + one[len(start) :].partition("/")[0]
+            for one in self.files
+            if one.startswith(start)
+        }
+        wanted = sorted(one for one in names if after is None or one > after)
+        page = tuple(self._entry(one) for one in wanted[:limit])
+        return DataList(entries=page, next=page[-1].name if len(wanted) > limit else None)
+
+    def read(self, name: str, span: Span | None) -> Download:
+        """Return a file, or a part of it."""
+        cleaned = _named(name)
+        if self._is_directory(cleaned):
+            raise RefusedError(f"{name}: is no file; list it to see what is in it")
+        if cleaned not in self.files:
+            raise NotFoundError(f"{name}: no such data")
+        return download_of(self.files[cleaned], cleaned.rpartition("/")[2], span)
+
+    def write(self, name: str, content: bytes) -> DataEntry:
+        """Put a file."""
+        cleaned = _named(name)
+        if self._is_directory(cleaned):
+            raise RefusedError(f"{name}: is a directory; delete it, or take another name")
+        self.files[cleaned] = content
+        return self._entry(cleaned)
+
+    def delete(self, name: str) -> Deleted:
+        """Delete a file, or a directory with what is in it."""
+        cleaned = _named(name)
+        gone = [one for one in self.files if one == cleaned or one.startswith(f"{cleaned}/")]
+        if not gone:
+            raise NotFoundError(f"{name}: no such data")
+        for one in gone:
+            del self.files[one]
+        return Deleted(name=cleaned)
+
+    def _is_directory(self, name: str) -> bool:
+        return any(one.startswith(f"{name}/") for one in self.files)
+
+    def _entry(self, name: str) -> DataEntry:
+        if name in self.files:
+            return DataEntry(name=name, kind="file", size=len(self.files[name]))
+        return DataEntry(name=name, kind="directory")
+
+
+def download_of(content: bytes, name: str, span: Span | None) -> Download:
+    """Return bytes as a download."""
+    first, count = (0, len(content)) if span is None else span.within(len(content))
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield content[first : first + count]
+
+    version = hashlib.blake2b(content, digest_size=8).hexdigest()
+    return Download(name, len(content), first, count, version, chunks())
+
+
+def _cleaned(name: str) -> str:
+    try:
+        return clean(name)
+    except ValueError as error:
+        raise RefusedError(str(error)) from error
+
+
+def _named(name: str) -> str:
+    cleaned = _cleaned(name)
+    if not cleaned:
+        raise RefusedError(f"{name!r} names no file; give the name of one")
+    return cleaned

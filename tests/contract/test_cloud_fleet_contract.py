@@ -1,0 +1,260 @@
+"""Workers: on paper, and as tasks of ECS."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.stub import Stubber
+
+from chalicelib.adapters.files import AccessPoints
+from chalicelib.adapters.fleet import Ecs, Place, task_owner
+from chalicelib.adapters.table import Table
+from chalicelib.adapters.task_definitions import Roles, TaskDefinitions
+from chalicelib.ports import CapacityError, Fleet, ThrottledError, WorkerTask
+from chalicelib.testing import FakeFleet
+from conducto.semantics.errors import DefinitionError
+from conducto_worker.layout import user_entry
+from support.cloud.aws import CLUSTER, REGION, TABLE, aws, file_system, role, subnet_and_group
+from support.cloud.throttle import throttled
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from chalicelib.adapters.clients import Clients
+
+TASK = WorkerTask("w1", "acme", "abc", "conducto-1", "python:3.11", 1.0, 2.0, "cdo_secret", "ann")
+
+
+@pytest.fixture
+def clients() -> Iterator[Clients]:
+    with aws() as made:
+        yield made
+
+
+@pytest.fixture
+def ecs(clients: Clients) -> Ecs:
+    subnet, group = subnet_and_group(clients)
+    files = AccessPoints(clients, Table(clients, TABLE), file_system(clients))
+    roles = Roles(role("execution"), role("task"), "agent:1", "/workers", REGION)
+    return Ecs(
+        clients,
+        TaskDefinitions(clients, files, roles),
+        Place(CLUSTER, (subnet,), group),
+        lambda: "https://api.invalid/api",
+    )
+
+
+@pytest.fixture(params=["fake", "aws"])
+def fleet(request: pytest.FixtureRequest) -> Fleet:
+    if request.param == "fake":
+        return FakeFleet()
+    made: Fleet = request.getfixturevalue("ecs")
+    return made
+
+
+def test_a_worker_that_was_started_runs_until_it_is_stopped(fleet: Fleet) -> None:
+    assert fleet.running("abc") == {}
+
+    first = fleet.start(TASK)
+    second = fleet.start(replace(TASK, worker_id="w2"))
+    fleet.start(replace(TASK, worker_id="w3", pipeline_id="xyz"))
+    assert fleet.running("abc") == {"w1": first, "w2": second}
+
+    fleet.stop(first, "the pipeline sleeps")
+    fleet.stop(first, "the pipeline sleeps")
+    assert fleet.running("abc") == {"w2": second}
+
+
+def test_stopping_what_ecs_forgot_is_no_error(ecs: Ecs, clients: Clients) -> None:
+    with Stubber(clients.get("ecs")) as stub:
+        sentence = "The referenced task was not found."
+        stub.add_client_error("stop_task", "InvalidParameterException", sentence)
+        ecs.stop(f"arn:aws:ecs:{REGION}:123456789012:task/{CLUSTER}/nope", "x")
+
+
+def definition_of(clients: Clients, arn: str) -> dict[str, Any]:
+    task = clients.get("ecs").describe_tasks(cluster=CLUSTER, tasks=[arn])["tasks"][0]
+    known = clients.get("ecs").describe_task_definition(taskDefinition=task["taskDefinitionArn"])
+    found: dict[str, Any] = known["taskDefinition"]
+    return found
+
+
+def test_a_task_has_an_agent_and_the_users_image_over_a_shared_volume(
+    ecs: Ecs, clients: Clients
+) -> None:
+    definition = definition_of(clients, ecs.start(TASK))
+    agent, user = definition["containerDefinitions"]
+
+    assert (definition["cpu"], definition["memory"]) == ("1024", "3072")
+    assert (definition["taskRoleArn"], definition["executionRoleArn"]) == (
+        role("task"),
+        role("execution"),
+    )
+    assert [(c["name"], c["image"]) for c in (agent, user)] == [
+        ("agent", "agent:1"),
+        ("user", "python:3.11"),
+    ]
+    assert (user["entryPoint"], user["command"]) == (user_entry(), [])
+    assert agent["essential"]
+    assert user["essential"]
+    assert not agent.get("dependsOn")
+    assert not user.get("dependsOn")
+    assert [m["containerPath"] for m in agent["mountPoints"]] == ["/ctl"]
+    assert {m["containerPath"] for m in user["mountPoints"]} == {
+        "/ctl",
+        "/conducto/data/pipeline",
+        "/conducto/data/user",
+    }
+
+
+def test_a_pipelines_data_is_mounted_by_its_own_access_point(ecs: Ecs, clients: Clients) -> None:
+    def points(**changes: Any) -> dict[str, str]:
+        volumes = definition_of(clients, ecs.start(replace(TASK, **changes)))["volumes"]
+        found = {}
+        for volume in volumes:
+            settings = volume.get("efsVolumeConfiguration")
+            if settings is not None:
+                assert settings["transitEncryption"] == "ENABLED"
+                assert settings["authorizationConfig"]["iam"] == "ENABLED"
+                found[volume["name"]] = settings["authorizationConfig"]["accessPointId"]
+        return found
+
+    first = points()
+    other_pipeline = points(worker_id="w2", pipeline_id="xyz")
+    other_user = points(worker_id="w3", user="bob")
+    other_org = points(worker_id="w4", org="other")
+
+    assert other_pipeline["pipeline"] != first["pipeline"]
+    assert other_pipeline["user"] == first["user"]
+    assert other_user["pipeline"] == first["pipeline"]
+    assert len({first["user"], other_user["user"], other_org["user"]}) == 3
+
+
+def test_a_definition_is_registered_once_for_the_same_workers(ecs: Ecs, clients: Clients) -> None:
+    with throttled(clients.get("ecs"), "RegisterTaskDefinition", after=2):
+        for number, image in enumerate(["a", "b", "a", "b"]):
+            ecs.start(replace(TASK, worker_id=f"w{number}", image=image))
+        # Another process finds it as well.
+        fresh = Ecs(
+            clients,
+            TaskDefinitions(clients, ecs._definitions._files, ecs._definitions._roles),
+            ecs._place,
+            ecs._api_url,
+        )
+        fresh.start(replace(TASK, worker_id="w9", image="a"))
+
+
+def test_the_workers_token_is_seen_by_the_agent_alone(ecs: Ecs, clients: Clients) -> None:
+    arn = ecs.start(TASK)
+
+    task = clients.get("ecs").describe_tasks(cluster=CLUSTER, tasks=[arn])["tasks"][0]
+    overrides = task["overrides"]["containerOverrides"]
+    assert [o["name"] for o in overrides] == ["agent"]
+    assert {e["name"]: e["value"] for e in overrides[0]["environment"]} == {
+        "CONDUCTO_API_URL": "https://api.invalid/api",
+        "CONDUCTO_WORKER_TOKEN": "cdo_secret",
+    }
+    assert "cdo_secret" not in str(definition_of(clients, arn))
+    assert "cdo_secret" not in repr(TASK)
+
+
+def test_ecs_says_whose_a_task_is(ecs: Ecs, clients: Clients) -> None:
+    arn = ecs.start(TASK)
+
+    task = clients.get("ecs").describe_tasks(cluster=CLUSTER, tasks=[arn])["tasks"][0]
+    assert task_owner(task) == ("acme", "abc", "w1")
+
+
+@pytest.mark.parametrize(
+    "task",
+    [{}, {"group": "family:x", "startedBy": "abc"}, {"group": "conducto:acme:w1"}, {"group": "x"}],
+)
+def test_a_task_of_somebody_else_has_no_owner(task: dict[str, str]) -> None:
+    assert task_owner(task) is None
+
+
+def test_starting_a_worker_again_is_the_same_request_to_ecs(ecs: Ecs, clients: Clients) -> None:
+    """ECS carries one token out once; moto does not, so the requests themselves are compared."""
+    sent: list[dict[str, Any]] = []
+
+    def look(params: dict[str, Any], **_more: Any) -> None:
+        sent.append(params)
+
+    clients.get("ecs").meta.events.register("provide-client-params.ecs.RunTask", look)
+    ecs.start(TASK)
+    ecs.start(TASK)
+
+    assert sent[0] == sent[1]
+    assert sent[0]["clientToken"] == "w1"
+    assert sent[0]["networkConfiguration"]["awsvpcConfiguration"]["assignPublicIp"] == "ENABLED"
+    assert [p["capacityProvider"] for p in sent[0]["capacityProviderStrategy"]] == ["FARGATE"]
+
+
+@pytest.mark.parametrize(
+    "reason",
+    ["Capacity is unavailable at this time. Please try again later", "RESOURCE:CPU"],
+)
+def test_no_room_is_said_in_awss_own_words(ecs: Ecs, clients: Clients, reason: str) -> None:
+    ecs._definitions.ensure(TASK)
+    with Stubber(clients.get("ecs")) as stub:
+        stub.add_response("run_task", {"tasks": [], "failures": [{"reason": reason}]})
+        with pytest.raises(CapacityError, match=reason):
+            ecs.start(TASK)
+
+
+def test_an_account_at_its_quota_has_no_room(ecs: Ecs, clients: Clients) -> None:
+    ecs._definitions.ensure(TASK)
+    sentence = "You've reached the limit on the number of vCPUs you can run concurrently"
+    with Stubber(clients.get("ecs")) as stub:
+        stub.add_client_error("run_task", "ClientException", sentence)
+        with pytest.raises(CapacityError, match="limit on the number of vCPUs"):
+            ecs.start(TASK)
+
+
+@pytest.mark.parametrize("operation", ["RunTask", "RegisterTaskDefinition"])
+def test_a_throttled_fleet_says_so(ecs: Ecs, clients: Clients, operation: str) -> None:
+    with throttled(clients.get("ecs"), operation, code="ThrottlingException"):
+        with pytest.raises(ThrottledError):
+            ecs.start(TASK)
+
+
+def test_what_ecs_refuses_for_another_reason_is_an_error_of_its_own(
+    ecs: Ecs, clients: Clients
+) -> None:
+    ecs._definitions.ensure(TASK)
+    with Stubber(clients.get("ecs")) as stub:
+        stub.add_response("run_task", {"tasks": [], "failures": [{"reason": "MISSING"}]})
+        with pytest.raises(RuntimeError, match="MISSING"):
+            ecs.start(TASK)
+
+
+def test_a_size_that_fargate_has_not_is_refused(ecs: Ecs) -> None:
+    with pytest.raises(DefinitionError, match="more than Fargate has"):
+        ecs.start(replace(TASK, cpu=64.0))
+
+
+def test_an_access_point_that_another_process_made_is_used(clients: Clients) -> None:
+    files = AccessPoints(clients, Table(clients, TABLE), file_system(clients))
+    with Stubber(clients.get("efs")) as stub:
+        stub.add_client_error(
+            "create_access_point",
+            "AccessPointAlreadyExists",
+            "there is one",
+            modeled_fields={"AccessPointId": "fsap-1", "ErrorCode": "AccessPointAlreadyExists"},
+        )
+        assert files.of_pipeline("abc") == "fsap-1"
+    assert files.of_pipeline("abc") == "fsap-1"
+
+
+def test_the_access_point_of_a_pipeline_that_goes_is_deleted(clients: Clients) -> None:
+    files = AccessPoints(clients, Table(clients, TABLE), file_system(clients))
+    point = files.of_pipeline("abc")
+
+    files.forget_pipeline("abc")
+    files.forget_pipeline("abc")
+
+    known = clients.get("efs").describe_access_points(FileSystemId=files.file_system)
+    assert [p["AccessPointId"] for p in known["AccessPoints"]] == []
+    assert files.of_pipeline("abc") != point

@@ -1,0 +1,211 @@
+"""State machines: interpreted in memory, and at Step Functions."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from botocore.stub import Stubber
+
+from chalicelib.adapters.machines import PATIENCE, StepFunctions, execution_arn
+from chalicelib.ports import StateMachines, TaskGoneError, ThrottledError
+from chalicelib.testing import FakeMachines
+from conducto.semantics.asl import Machine
+from conducto.semantics.asl_site import Site
+from support.asl.interpreter import Interpreter
+from support.asl.port import TaskGoneError as InterpreterGoneError
+from support.cloud.aws import ACCOUNT, REGION, aws, role
+from support.cloud.throttle import throttled
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from chalicelib.adapters.clients import Clients
+
+SITE = Site(REGION, ACCOUNT)
+DEFINITION = json.dumps(
+    {
+        "StartAt": "wait",
+        "States": {
+            "wait": {
+                "Type": "Task",
+                "Resource": "x",
+                "Parameters": {"n": "a", "r.$": "$.r"},
+                "End": True,
+            }
+        },
+    }
+)
+
+
+def machine(name: str = "conducto-1") -> Machine:
+    resource = f"arn:aws:states:{REGION}:{ACCOUNT}:activity:conducto-pool"
+    definition = DEFINITION.replace('"x"', json.dumps(resource))
+    return Machine(name, SITE.machine(name), definition, "/", 1, 7)
+
+
+@pytest.fixture
+def clients() -> Iterator[Clients]:
+    with aws() as made:
+        yield made
+
+
+class Sleeper:
+    def __init__(self) -> None:
+        self.slept: list[float] = []
+
+    def __call__(self, seconds: float) -> None:
+        self.slept.append(seconds)
+
+
+@pytest.fixture
+def sleeper() -> Sleeper:
+    return Sleeper()
+
+
+@pytest.fixture
+def real(clients: Clients, sleeper: Sleeper) -> StepFunctions:
+    return StepFunctions(clients, role("machine"), sleeper)
+
+
+@pytest.fixture(params=["fake", "aws"])
+def machines(request: pytest.FixtureRequest) -> StateMachines:
+    if request.param == "fake":
+        return FakeMachines(Interpreter(), InterpreterGoneError)
+    made: StateMachines = request.getfixturevalue("real")
+    return made
+
+
+def test_everything_may_be_made_again(machines: StateMachines) -> None:
+    for _ in range(2):
+        machines.ensure_activity("conducto-pool")
+        machines.create(machine())
+
+
+def test_an_execution_is_started_once_under_its_name(machines: StateMachines) -> None:
+    machines.ensure_activity("conducto-pool")
+    machines.create(machine())
+
+    first = machines.start(machine().arn, "abc-1", {"r": "abc-1"})
+    again = machines.start(machine().arn, "abc-1", {"r": "abc-1"})
+    other = machines.start(machine().arn, "abc-2", {"r": "abc-2"})
+
+    assert first == again
+    assert other != first
+    assert machines.status(first) == "RUNNING"
+
+
+def test_an_execution_that_was_stopped_is_aborted(machines: StateMachines) -> None:
+    machines.ensure_activity("conducto-pool")
+    machines.create(machine())
+    arn = machines.start(machine().arn, "abc-1", {"r": "abc-1"})
+
+    machines.stop(arn, "reset")
+    machines.stop(arn, "reset")
+
+    assert machines.status(arn) == "ABORTED"
+
+
+def test_an_answer_to_a_task_that_nobody_waits_for_says_so() -> None:
+    """For Step Functions see below: moto knows tokens only while it interprets a machine."""
+    machines = FakeMachines(Interpreter(), InterpreterGoneError)
+    with pytest.raises(TaskGoneError):
+        machines.succeed("no such token", {})
+    with pytest.raises(TaskGoneError):
+        machines.fail("no such token", "Conducto.NodeError", "exit code 1")
+
+
+def test_an_execution_that_ended_is_not_started_again(
+    real: StepFunctions, clients: Clients
+) -> None:
+    with Stubber(clients.get("stepfunctions")) as stub:
+        stub.add_client_error("start_execution", "ExecutionAlreadyExists")
+        arn = real.start(machine().arn, "abc-1", {"r": "abc-1"})
+
+    assert arn == f"arn:aws:states:{REGION}:{ACCOUNT}:execution:conducto-1:abc-1"
+
+
+def test_the_name_of_an_execution_is_that_which_aws_gives(
+    real: StepFunctions,
+) -> None:
+    real.create(machine())
+
+    assert real.start(machine().arn, "abc-1", {}) == execution_arn(machine().arn, "abc-1")
+
+
+def test_a_machine_that_is_there_with_another_role_is_left_alone(
+    real: StepFunctions, clients: Clients
+) -> None:
+    with Stubber(clients.get("stepfunctions")) as stub:
+        stub.add_client_error("create_state_machine", "StateMachineAlreadyExists")
+        real.create(machine())
+
+
+def test_stopping_an_execution_that_aws_forgot_is_no_error(
+    real: StepFunctions, clients: Clients
+) -> None:
+    with Stubber(clients.get("stepfunctions")) as stub:
+        stub.add_client_error("stop_execution", "ExecutionDoesNotExist")
+        real.stop(execution_arn(machine().arn, "abc-1"), "x")
+
+
+@pytest.mark.parametrize("code", ["InvalidToken", "TaskDoesNotExist", "TaskTimedOut"])
+def test_every_word_for_a_task_that_is_gone_is_known(
+    real: StepFunctions, clients: Clients, code: str
+) -> None:
+    with Stubber(clients.get("stepfunctions")) as stub:
+        stub.add_client_error("send_task_success", code)
+        stub.add_client_error("send_task_failure", code)
+        with pytest.raises(TaskGoneError):
+            real.succeed("token", {})
+        with pytest.raises(TaskGoneError):
+            real.fail("token", "Conducto.NodeError")
+
+
+def test_what_aws_makes_one_a_second_of_waits_for_its_turn(
+    real: StepFunctions, clients: Clients, sleeper: Sleeper
+) -> None:
+    client = clients.get("stepfunctions")
+    with throttled(client, "CreateStateMachine", code="ThrottlingException", count=5) as refused:
+        real.create(machine())
+
+    assert len(refused) == 5
+    assert len(sleeper.slept) >= 1
+    assert real.status(real.start(machine().arn, "abc-1", {})) == "RUNNING"
+
+
+def test_nobody_waits_longer_than_a_request_may_take(
+    real: StepFunctions, clients: Clients, sleeper: Sleeper
+) -> None:
+    client = clients.get("stepfunctions")
+    with throttled(client, "CreateActivity", code="ThrottlingException"):
+        with pytest.raises(ThrottledError):
+            real.ensure_activity("conducto-pool")
+
+    assert 0 < sum(sleeper.slept) <= PATIENCE
+
+
+def test_what_is_known_to_be_there_is_not_asked_for_again(
+    real: StepFunctions, clients: Clients
+) -> None:
+    real.ensure_activity("conducto-pool")
+    real.create(machine())
+
+    client = clients.get("stepfunctions")
+    with throttled(client, "CreateActivity"), throttled(client, "CreateStateMachine"):
+        real.ensure_activity("conducto-pool")
+        real.create(machine())
+
+
+def test_long_words_are_cut_to_what_aws_takes(real: StepFunctions, clients: Clients) -> None:
+    sent: list[dict[str, str]] = []
+
+    def look(params: dict[str, str], **_more: object) -> None:
+        sent.append(params)
+
+    events = clients.get("stepfunctions").meta.events
+    events.register("provide-client-params.stepfunctions.SendTaskFailure", look)
+    real.fail("token", "e" * 1000, "c" * 100_000)
+
+    assert (len(sent[0]["error"]), len(sent[0]["cause"])) == (256, 32_768)

@@ -1,0 +1,366 @@
+"""Logs, blobs, secrets, tokens, organisations and connections: in memory and at AWS."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from chalicelib.adapters.bucket import Bucket
+from chalicelib.adapters.connections import TableConnections
+from chalicelib.adapters.logs import ChunkedLogs
+from chalicelib.adapters.orgs import TableOrgs
+from chalicelib.adapters.table import Table
+from chalicelib.adapters.tokens import TableTokens
+from chalicelib.adapters.vault import SecretsManager
+from chalicelib.ports import (
+    Blobs,
+    ConflictError,
+    Connections,
+    Identity,
+    LogKey,
+    LogStore,
+    Orgs,
+    Plan,
+    SecretVault,
+    ThrottledError,
+    Tokens,
+)
+from chalicelib.testing import FakeBlobs, FakeConnections, FakeLogs, FakeOrgs, FakeTokens, FakeVault
+from conducto.service.port import RefusedError
+from support.cloud.aws import BUCKET, TABLE, aws
+from support.cloud.throttle import throttled
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from chalicelib.adapters.clients import Clients
+
+KEY = LogKey("abc", "/a b/ü", 1, "stdout")
+ANN = Identity("acme", "ann", frozenset({"read", "launch"}))
+WORKER = Identity("acme", "ann", frozenset({"worker"}), ("abc", "conducto-1", "w1"))
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def clients() -> Iterator[Clients]:
+    with aws() as made:
+        yield made
+
+
+@pytest.fixture
+def table(clients: Clients) -> Table:
+    return Table(clients, TABLE)
+
+
+def either(request: pytest.FixtureRequest, fake: Any, real: Any) -> Any:
+    """Return the fake, or what ``real`` makes of clients and a table."""
+    if request.param == "fake":
+        return fake
+    return real(request.getfixturevalue("clients"), request.getfixturevalue("table"))
+
+
+@pytest.fixture(params=["fake", "aws"])
+def logs(request: pytest.FixtureRequest) -> LogStore:
+    made: LogStore = either(request, FakeLogs(), lambda c, t: ChunkedLogs(t, Bucket(c, BUCKET)))
+    return made
+
+
+@pytest.fixture(params=["fake", "aws"])
+def blobs(request: pytest.FixtureRequest) -> Blobs:
+    made: Blobs = either(request, FakeBlobs(), lambda c, _t: Bucket(c, BUCKET))
+    return made
+
+
+@pytest.fixture(params=["fake", "aws"])
+def vault(request: pytest.FixtureRequest) -> SecretVault:
+    made: SecretVault = either(request, FakeVault(), lambda c, _t: SecretsManager(c, "conducto/t/"))
+    return made
+
+
+@pytest.fixture(params=["fake", "aws"])
+def tokens(request: pytest.FixtureRequest, clock: Clock) -> Tokens:
+    made: Tokens = either(request, FakeTokens(clock), lambda _c, t: TableTokens(t, clock))
+    return made
+
+
+@pytest.fixture(params=["fake", "aws"])
+def orgs(request: pytest.FixtureRequest, clock: Clock) -> Orgs:
+    made: Orgs = either(request, FakeOrgs(), lambda _c, t: TableOrgs(t, clock))
+    return made
+
+
+@pytest.fixture(params=["fake", "aws"])
+def connections(request: pytest.FixtureRequest, clock: Clock) -> Connections:
+    made: Connections = either(
+        request,
+        FakeConnections(),
+        lambda c, t: TableConnections(t, c, lambda: "https://socket.invalid/api", clock),
+    )
+    return made
+
+
+# ---- logs -------------------------------------------------------------------------------------
+
+
+def test_output_that_nobody_wrote_is_empty(logs: LogStore) -> None:
+    assert logs.size(KEY) == 0
+    assert logs.read(KEY, 0, 100) == b""
+
+
+def test_pieces_of_output_make_one_stream(logs: LogStore) -> None:
+    logs.append(KEY, 0, b"hello ")
+    logs.append(KEY, 6, b"world")
+    logs.append(KEY, 11, b"!\n")
+
+    assert logs.size(KEY) == 13
+    assert logs.read(KEY, 0, 100) == b"hello world!\n"
+    assert logs.read(KEY, 4, 5) == b"o wor"
+    assert logs.read(KEY, 6, 5) == b"world"
+    assert logs.read(KEY, 12, 5) == b"\n"
+    assert logs.read(KEY, 13, 5) == b""
+    assert logs.read(KEY, 99, 5) == b""
+    assert logs.read(KEY, 0, 0) == b""
+
+
+def test_a_piece_that_comes_again_changes_nothing(logs: LogStore) -> None:
+    for _ in range(2):
+        logs.append(KEY, 0, b"abc")
+        logs.append(KEY, 3, b"def")
+
+    assert logs.read(KEY, 0, 100) == b"abcdef"
+
+
+def test_of_a_piece_that_overlaps_only_what_is_new_is_added(logs: LogStore) -> None:
+    logs.append(KEY, 0, b"abcd")
+    logs.append(KEY, 2, b"cdef")
+    logs.append(KEY, 0, b"ab")
+
+    assert logs.read(KEY, 0, 100) == b"abcdef"
+
+
+def test_a_gap_in_output_is_refused(logs: LogStore) -> None:
+    logs.append(KEY, 0, b"abc")
+
+    with pytest.raises(ConflictError):
+        logs.append(KEY, 4, b"x")
+
+    assert logs.size(KEY) == 3
+
+
+def test_streams_attempts_and_nodes_have_output_of_their_own(logs: LogStore) -> None:
+    others = [
+        KEY._replace(stream="stderr"),
+        KEY._replace(attempt=2),
+        KEY._replace(path="/a b"),
+        KEY._replace(pipeline_id="abd"),
+    ]
+    logs.append(KEY, 0, b"mine")
+
+    assert [logs.size(other) for other in others] == [0, 0, 0, 0]
+
+
+def test_writers_at_the_same_time_make_neither_gap_nor_overlap(logs: LogStore) -> None:
+    whole = bytes(range(65, 91)) * 2
+    logs.append(KEY, 0, whole[:4])
+
+    def write(length: int) -> None:
+        logs.append(KEY, 4, whole[4 : 4 + length])
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(write, [3, 20, 7, 11, 20, 48, 1]))
+
+    assert logs.read(KEY, 0, 1000) == whole[: logs.size(KEY)]
+    assert logs.size(KEY) == 52
+
+
+# ---- blobs ------------------------------------------------------------------------------------
+
+
+def test_a_blob_is_there_until_it_is_deleted(blobs: Blobs) -> None:
+    assert blobs.get("uploads/a") is None
+
+    blobs.put("uploads/a", b"\0x")
+    assert blobs.get("uploads/a") == b"\0x"
+
+    blobs.delete("uploads/a")
+    blobs.delete("uploads/a")
+    assert blobs.get("uploads/a") is None
+
+
+def test_a_signed_url_names_the_object_and_no_secret_key(blobs: Blobs) -> None:
+    put = blobs.upload_url("uploads/a b", size=7)
+    get = blobs.download_url("uploads/a b", filename='x"ü.log')
+
+    for url in (put, get):
+        assert urlsplit(url).path.endswith(("uploads/a%20b", "uploads/a b"))
+        assert "aws_secret" not in url
+
+
+def test_a_signed_download_is_saved_and_expires(clients: Clients) -> None:
+    url = Bucket(clients, BUCKET).download_url("uploads/a", filename='x"ü.log')
+
+    query = parse_qs(urlsplit(url).query)
+    assert query["response-content-disposition"] == ["attachment; filename*=UTF-8''x%22%C3%BC.log"]
+    assert query["response-content-type"] == ["application/octet-stream"]
+    assert query["X-Amz-Expires"] == ["900"]
+
+
+def test_an_upload_is_signed_for_its_size(clients: Clients) -> None:
+    url = Bucket(clients, BUCKET).upload_url("uploads/a", size=7)
+
+    signed = parse_qs(urlsplit(url).query)["X-Amz-SignedHeaders"]
+    assert signed == ["content-length;host"]
+
+
+# ---- secrets ----------------------------------------------------------------------------------
+
+
+def test_a_scope_has_the_secrets_that_were_written_last(vault: SecretVault) -> None:
+    assert vault.read("org/acme") == {}
+
+    vault.write("org/acme", {"A": {"value": "ü\n", "mask": True, "updated": 1.5}})
+    vault.write("org/acme", {"B": {"value": "", "mask": False, "updated": 2.0}})
+
+    assert vault.read("org/acme") == {"B": {"value": "", "mask": False, "updated": 2.0}}
+    assert vault.read("org/other") == {}
+
+
+def test_more_secrets_than_one_scope_takes_are_refused(clients: Clients) -> None:
+    vault = SecretsManager(clients, "conducto/t/")
+    vault.write("org/acme", {"A": {"value": "kept"}})
+
+    with pytest.raises(RefusedError, match="org/acme would have .* takes 65536") as caught:
+        vault.write("org/acme", {"A": {"value": "very-secret" * 10_000}})
+
+    assert vault.read("org/acme") == {"A": {"value": "kept"}}
+    assert "very-secret" not in str(caught.value)
+
+
+# ---- tokens -----------------------------------------------------------------------------------
+
+
+def test_a_token_is_whose_it_was_made_for(tokens: Tokens) -> None:
+    tokens.put("d1", ANN, expires=None)
+    tokens.put("d2", WORKER, expires=None)
+
+    assert tokens.find("d1") == ANN
+    assert tokens.find("d2") == WORKER
+    assert tokens.find("d3") is None
+
+
+def test_a_token_ends_when_it_was_to_end(tokens: Tokens, clock: Clock) -> None:
+    tokens.put("d1", ANN, expires=1010.5)
+
+    clock.now = 1010.0
+    assert tokens.find("d1") == ANN
+    clock.now = 1010.5
+    assert tokens.find("d1") is None
+
+
+def test_a_token_that_was_taken_back_is_gone(tokens: Tokens) -> None:
+    tokens.put("d1", ANN, expires=None)
+
+    tokens.delete("d1")
+    tokens.delete("d1")
+
+    assert tokens.find("d1") is None
+    assert tokens.known("acme") == []
+
+
+def test_an_orgs_tokens_are_listed_the_newest_first_without_those_of_workers(
+    tokens: Tokens, clock: Clock
+) -> None:
+    tokens.put("d1", ANN, expires=None)
+    clock.now += 1
+    tokens.put("d2", ANN, expires=5000.0)
+    tokens.put("d3", WORKER, expires=None)
+    tokens.put("d4", Identity("other", "bob", frozenset({"read"})), expires=None)
+
+    found = [(t.digest, t.identity, t.created, t.expires) for t in tokens.known("acme")]
+
+    assert found == [("d2", ANN, 1001.0, 5000.0), ("d1", ANN, 1000.0, None)]
+
+
+# ---- organisations ----------------------------------------------------------------------------
+
+
+def test_an_org_is_on_the_free_plan_until_it_is_on_another(orgs: Orgs) -> None:
+    assert orgs.plan("acme") == Plan()
+
+    orgs.set_plan("acme", Plan("scale", max_workers=50, max_cpu=16.0, exec_minutes=None))
+
+    assert orgs.plan("acme") == Plan("scale", max_workers=50, max_cpu=16.0, exec_minutes=None)
+    assert orgs.plan("other") == Plan()
+    assert orgs.workers("acme") == 0
+
+
+def test_what_is_used_is_counted_once(orgs: Orgs) -> None:
+    for _ in range(3):
+        orgs.add_usage("acme", "2026-11", "abc /a 1", 10.5, 2.0)
+    orgs.add_usage("acme", "2026-11", "abc /a 2", 1.0, 0.25)
+    orgs.add_usage("acme", "2026-12", "abc /a 1", 7.0, 1.0)
+
+    assert orgs.usage("acme", "2026-11") == {"exec_seconds": 11.5, "cpu_seconds": 21.25}
+    assert orgs.usage("acme", "2026-12") == {"exec_seconds": 7.0, "cpu_seconds": 7.0}
+    assert orgs.usage("other", "2026-11") == {"exec_seconds": 0, "cpu_seconds": 0}
+
+
+# ---- connections ------------------------------------------------------------------------------
+
+
+def test_a_connection_follows_one_pipeline_at_a_time(connections: Connections) -> None:
+    connections.put("c1", "acme", "abc", 3)
+    connections.put("c2", "acme", "abc", 0)
+    connections.put("c1", "acme", "abc", 5)
+    assert sorted(connections.followers("abc")) == [("c1", 5), ("c2", 0)]
+
+    connections.put("c1", "acme", "xyz", 1)
+    assert connections.followers("abc") == [("c2", 0)]
+    assert connections.followers("xyz") == [("c1", 1)]
+
+
+def test_it_is_known_whose_a_connection_is(connections: Connections) -> None:
+    assert connections.org_of("c1") is None
+
+    connections.opened("c1", "acme")
+
+    assert connections.org_of("c1") == "acme"
+    assert connections.followers("abc") == []
+
+
+def test_a_connection_that_is_gone_follows_nothing(connections: Connections) -> None:
+    connections.put("c1", "acme", "abc", 3)
+
+    connections.delete("c1")
+    connections.delete("c1")
+
+    assert connections.followers("abc") == []
+    assert connections.org_of("c1") is None
+
+
+def test_a_frame_to_a_connection_that_is_gone_is_no_error(
+    clients: Clients, table: Table, clock: Clock
+) -> None:
+    connections = TableConnections(table, clients, lambda: "https://socket.invalid/api", clock)
+    client = clients.get("apigatewaymanagementapi", "https://socket.invalid/api")
+
+    with throttled(client, "PostToConnection", code="GoneException"):
+        assert not connections.send("c1", b"{}")
+    with throttled(client, "PostToConnection", code="LimitExceededException"):
+        with pytest.raises(ThrottledError):
+            connections.send("c1", b"{}")

@@ -1,0 +1,364 @@
+"""The cloud's store keeps its promises: in memory, and in DynamoDB and S3."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from chalicelib.adapters.bucket import Bucket
+from chalicelib.adapters.orgs import TableOrgs
+from chalicelib.adapters.store import MOST_ATTEMPTS, TableStore
+from chalicelib.adapters.table import MAX_INLINE, Table
+from chalicelib.ports import (
+    CloudRecord,
+    ConflictError,
+    Entry,
+    Plan,
+    PlanLimitError,
+    Snapshot,
+    ThrottledError,
+)
+from chalicelib.testing import FakeOrgs, FakeStore
+from conducto.model.records import AttemptRecord, NodeChange, PipelineRecord, Standing
+from conducto.model.states import NodeType, State
+from support.cloud.aws import BUCKET, TABLE, aws
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from chalicelib.adapters.clients import Clients
+    from chalicelib.ports import Orgs, Store
+
+
+class Over:
+    """A store, and the orgs that it counts workers of."""
+
+    def __init__(self, store: Store, orgs: Orgs) -> None:
+        self.store = store
+        self.orgs = orgs
+
+
+@pytest.fixture
+def clients() -> Iterator[Clients]:
+    with aws() as made:
+        yield made
+
+
+@pytest.fixture
+def real(clients: Clients) -> Over:
+    table = Table(clients, TABLE)
+    orgs = TableOrgs(table, lambda: 1000.0)
+    return Over(TableStore(table, Bucket(clients, BUCKET), orgs), orgs)
+
+
+@pytest.fixture(params=["fake", "aws"])
+def over(request: pytest.FixtureRequest) -> Over:
+    if request.param == "fake":
+        orgs = FakeOrgs()
+        return Over(FakeStore(orgs), orgs)
+    real: Over = request.getfixturevalue("real")
+    return real
+
+
+@pytest.fixture
+def store(over: Over) -> Store:
+    over.store.create(cloud_record("abc"), b"the definition")
+    return over.store
+
+
+def cloud_record(pipeline_id: str, org: str = "acme", created: float = 5.0) -> CloudRecord:
+    return CloudRecord(org, PipelineRecord(id=pipeline_id, title="Train", created=created))
+
+
+def entry(number: int, **more: Any) -> Entry:
+    return Entry(number, {"kind": "x", "number": number}, **more)
+
+
+def change(seq: int, path: str = "/a") -> NodeChange:
+    return NodeChange(seq=seq, time=seq / 8, path=path, type=NodeType.EXEC, state=State.QUEUED)
+
+
+def attempt(path: str, number: int = 1, state: State = State.RUNNING) -> AttemptRecord:
+    return AttemptRecord(path=path, number=number, state=state)
+
+
+def test_a_pipeline_comes_back_as_it_was_given(over: Over) -> None:
+    record = PipelineRecord(id="abc", title="Zürich 🚆", tags=("a b",), created=1764547200.123456)
+
+    over.store.create(CloudRecord("acme", record), b"\0definition")
+
+    assert over.store.record("acme", "abc") == record
+    assert over.store.definition("abc") == b"\0definition"
+    assert over.store.org_of("abc") == "acme"
+
+
+def test_a_taken_id_is_refused_and_the_first_pipeline_is_left_alone(store: Store) -> None:
+    with pytest.raises(ConflictError):
+        store.create(cloud_record("abc", "other"), b"another definition")
+
+    assert store.definition("abc") == b"the definition"
+    assert store.org_of("abc") == "acme"
+
+
+def test_another_org_does_not_see_a_pipeline(store: Store) -> None:
+    assert store.record("other", "abc") is None
+    assert store.records("other") == ((), None)
+    assert store.org_of("xyz") is None
+
+
+def test_pipelines_are_listed_by_pages_the_newest_first(over: Over) -> None:
+    for i in range(7):
+        over.store.create(cloud_record(f"p{i}", created=float(i)), b"")
+    over.store.create(cloud_record("theirs", "other"), b"")
+
+    first, after = over.store.records("acme", limit=4)
+    second, end = over.store.records("acme", after=after, limit=4)
+
+    assert [record.id for record in first + second] == ["p6", "p5", "p4", "p3", "p2", "p1", "p0"]
+    assert end is None
+
+
+def test_a_page_that_ends_with_the_last_pipeline_leads_nowhere(over: Over) -> None:
+    for i in range(3):
+        over.store.create(cloud_record(f"p{i}"), b"")
+
+    assert over.store.records("acme", limit=3)[1] is None
+
+
+def test_an_entry_is_written_once(store: Store) -> None:
+    store.commit("acme", "abc", entry(1))
+
+    with pytest.raises(ConflictError):
+        store.commit("acme", "abc", entry(1, changes=[change(1)], attempts=[attempt("/a")]))
+
+    assert [e.number for e in store.entries("abc", 0)] == [1]
+    assert list(store.changes("abc", 0, 10)) == []
+    assert list(store.attempts("abc")) == []
+
+
+def test_of_writers_at_the_same_time_one_wins_each_entry(store: Store) -> None:
+    def write(number: int) -> bool:
+        try:
+            store.commit("acme", "abc", entry(number % 4 + 1))
+        except ConflictError:
+            return False
+        return True
+
+    for _ in range(4):  # the fake wants entries in their order
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(write, range(16)))
+
+    assert [e.number for e in store.entries("abc", 0)] == [1, 2, 3, 4]
+
+
+def test_entries_are_read_on_from_a_number_in_order(store: Store) -> None:
+    for number in range(1, 13):
+        store.commit("acme", "abc", entry(number))
+
+    assert [e.number for e in store.entries("abc", 9)] == [10, 11, 12]
+    assert [dict(e.input) for e in store.entries("abc", 11)] == [{"kind": "x", "number": 12}]
+    assert list(store.entries("abc", 12)) == []
+
+
+def test_an_entry_of_another_orgs_pipeline_is_refused(store: Store) -> None:
+    with pytest.raises((ConflictError, LookupError)):
+        store.commit("other", "abc", entry(1))
+
+    assert list(store.entries("abc", 0)) == []
+
+
+def test_the_record_of_an_entry_replaces_the_one_before(store: Store) -> None:
+    standing = Standing(state=State.RUNNING, settled=False, seq=3)
+    record = PipelineRecord(id="abc", title="Train", armed=True, standing=standing, created=5.0)
+
+    store.commit("acme", "abc", entry(1, record=record))
+    store.commit("acme", "abc", entry(2))
+
+    assert store.record("acme", "abc") == record
+    assert store.records("acme")[0] == (record,)
+
+
+def test_what_is_open_is_what_the_newest_entry_says(store: Store) -> None:
+    assert list(store.open_pipelines()) == []
+
+    store.commit("acme", "abc", entry(1))
+    assert list(store.open_pipelines()) == [("acme", "abc")]
+
+    store.commit("acme", "abc", entry(2, open=False))
+    assert list(store.open_pipelines()) == []
+
+    store.commit("acme", "abc", entry(3, open=True))
+    assert list(store.open_pipelines()) == [("acme", "abc")]
+
+
+def test_changes_are_read_on_from_a_number_across_entries(store: Store) -> None:
+    store.commit("acme", "abc", entry(1, changes=[change(1), change(2), change(3)]))
+    store.commit("acme", "abc", entry(2))
+    store.commit("acme", "abc", entry(3, changes=[change(4), change(5)]))
+
+    def seqs(after: int, limit: int = 10) -> list[int]:
+        return [c.seq for c in store.changes("abc", after, limit)]
+
+    assert seqs(0) == [1, 2, 3, 4, 5]
+    assert seqs(2) == [3, 4, 5]
+    assert seqs(3, 1) == [4]
+    assert seqs(1, 2) == [2, 3]
+    assert seqs(5) == []
+    assert seqs(99) == []
+
+
+def test_attempts_come_by_path_and_number_and_the_newest_state_counts(store: Store) -> None:
+    begun = [attempt("/a b"), attempt("/a"), attempt("/a/b"), attempt("/b")]
+    store.commit("acme", "abc", entry(1, attempts=begun))
+    ended = [attempt("/a", 1, State.ERROR), attempt("/a", 2)]
+    store.commit("acme", "abc", entry(2, attempts=ended))
+
+    found = [(a.path, a.number, a.state) for a in store.attempts("abc")]
+
+    assert found == [
+        ("/a", 1, State.ERROR),
+        ("/a", 2, State.RUNNING),
+        ("/a b", 1, State.RUNNING),
+        ("/a/b", 1, State.RUNNING),
+        ("/b", 1, State.RUNNING),
+    ]
+    assert [a.number for a in store.attempts("abc", "/a")] == [1, 2]
+    assert list(store.attempts("abc", "/c")) == []
+
+
+def test_long_paths_are_told_apart(store: Store) -> None:
+    head = "/" + "ü" * 900
+    store.commit("acme", "abc", entry(1, attempts=[attempt(head + "a"), attempt(head + "b")]))
+
+    assert [a.path for a in store.attempts("abc", head + "b")] == [head + "b"]
+    assert len(list(store.attempts("abc"))) == 2
+
+
+def test_an_entry_may_end_any_number_of_attempts(store: Store) -> None:
+    many = [attempt(f"/{i:04}") for i in range(MOST_ATTEMPTS + 40)]
+
+    store.commit("acme", "abc", entry(1, attempts=many))
+
+    assert [a.path for a in store.attempts("abc")] == [a.path for a in many]
+
+
+def test_an_entry_may_be_larger_than_an_item(store: Store) -> None:
+    # What does not compress, so that it is large in the table as well.
+    noise = "".join(chr(33 + (i * i * 7919 + i // 3) % 90) for i in range(4 * MAX_INLINE))
+    large = AttemptRecord(path="/a", number=1, state=State.RUNNING, command=noise)
+    changes = [change(i, f"/{noise[i * 40 : i * 40 + 40]}") for i in range(1, 20_000)]
+
+    store.commit("acme", "abc", Entry(1, {"noise": noise}, changes=changes, attempts=[large]))
+
+    assert next(store.entries("abc", 0)).input == {"noise": noise}
+    assert list(store.attempts("abc", "/a")) == [large]
+    assert list(store.changes("abc", 19_990, 100)) == changes[19_990:]
+
+
+def test_the_newest_snapshot_stays(store: Store) -> None:
+    assert store.snapshot("abc") is None
+
+    store.put_snapshot("abc", Snapshot(5, {"a": [1, "x"]}))
+    store.put_snapshot("abc", Snapshot(3, {"a": "older"}))
+    assert store.snapshot("abc") == Snapshot(5, {"a": [1, "x"]})
+
+    store.put_snapshot("abc", Snapshot(6, {"a": "newer"}))
+    assert store.snapshot("abc") == Snapshot(6, {"a": "newer"})
+
+
+def test_a_generated_tree_is_kept_under_its_content(store: Store) -> None:
+    key = store.keep_tree("abc", b"tree")
+
+    assert store.keep_tree("abc", b"tree") == key
+    assert store.keep_tree("abc", b"another") != key
+    assert store.tree("abc", key) == b"tree"
+    with pytest.raises(LookupError):
+        store.tree("abc", "0" * 64)
+
+
+def test_workers_are_counted_up_to_what_the_plan_allows(over: Over) -> None:
+    over.store.create(cloud_record("abc"), b"")
+    over.store.commit("acme", "abc", entry(1, workers=2))
+
+    with pytest.raises(PlanLimitError, match="2 workers at once"):
+        over.store.commit("acme", "abc", entry(2, workers=1))
+    assert over.orgs.workers("acme") == 2
+    assert [e.number for e in over.store.entries("abc", 0)] == [1]
+
+    over.store.commit("acme", "abc", entry(2, workers=-1))
+    over.store.commit("acme", "abc", entry(3, workers=1))
+    assert over.orgs.workers("acme") == 2
+
+
+def test_more_workers_than_a_plan_ever_allows_are_refused_at_once(over: Over) -> None:
+    over.store.create(cloud_record("abc"), b"")
+
+    with pytest.raises(PlanLimitError):
+        over.store.commit("acme", "abc", entry(1, workers=3))
+
+    over.orgs.set_plan("acme", Plan("scale", max_workers=100))
+    over.store.commit("acme", "abc", entry(1, workers=100))
+    assert over.orgs.workers("acme") == 100
+
+
+def test_two_pipelines_of_an_org_share_its_workers(over: Over) -> None:
+    for name in ("abc", "xyz"):
+        over.store.create(cloud_record(name), b"")
+    over.store.create(cloud_record("theirs", "other"), b"")
+    over.store.commit("acme", "abc", entry(1, workers=2))
+
+    with pytest.raises(PlanLimitError):
+        over.store.commit("acme", "xyz", entry(1, workers=1))
+    over.store.commit("other", "theirs", entry(1, workers=2))
+
+
+def test_a_lost_race_is_no_matter_of_the_plan(over: Over) -> None:
+    over.store.create(cloud_record("abc"), b"")
+    over.store.commit("acme", "abc", entry(1, workers=2))
+
+    with pytest.raises(ConflictError):
+        over.store.commit("acme", "abc", entry(1, workers=1))
+
+
+def test_it_is_known_when_each_worker_was_heard_of_last(store: Store) -> None:
+    assert store.workers_seen("abc") == {}
+
+    store.note_worker("abc", "w1", 10.5)
+    store.note_worker("abc", "w2", 11.0)
+    store.note_worker("abc", "w1", 12.5)
+
+    assert store.workers_seen("abc") == {"w1": 12.5, "w2": 11.0}
+
+
+def test_attempts_that_were_cut_off_while_they_were_spread_are_all_read(
+    real: Over, clients: Clients
+) -> None:
+    """The process that committed an entry died before it wrote its attempts one by one."""
+    real.store.create(cloud_record("abc"), b"")
+    many = [attempt(f"/{i:04}") for i in range(MOST_ATTEMPTS + 1)]
+    with refusing(clients, "PutItem", after=3), pytest.raises(ThrottledError):
+        real.store.commit("acme", "abc", entry(1, attempts=many))
+    real.store.commit("acme", "abc", entry(2, attempts=[attempt("/0050", 1, State.DONE)]))
+
+    found = {a.path: a.state for a in real.store.attempts("abc")}
+
+    assert len(found) == len(many)
+    assert found["/0050"] is State.DONE  # what is older did not overwrite it
+
+
+@pytest.mark.parametrize("operation", ["TransactWriteItems", "Query", "GetItem"])
+def test_a_throttled_table_says_so(real: Over, clients: Clients, operation: str) -> None:
+    real.store.create(cloud_record("abc"), b"")
+
+    with refusing(clients, operation), pytest.raises(ThrottledError):
+        real.store.commit("acme", "abc", entry(1))
+        list(real.store.entries("abc", 0))
+        real.store.record("acme", "abc")
+
+
+def refusing(clients: Clients, operation: str, after: int = 0) -> Any:
+    from support.cloud.throttle import throttled
+
+    return throttled(clients.get("dynamodb"), operation, after)

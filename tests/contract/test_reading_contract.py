@@ -1,0 +1,442 @@
+"""What reads and keeps files answers the same over the shipped fake and over the local runner."""
+
+import asyncio
+import base64
+import http.client
+import json
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conducto.client import ApiError
+from conducto.model.api import Action, ControlRequest
+from conducto.model.params import (
+    ImageLogParams,
+    ListParams,
+    ListUserDataParams,
+    LogFileParams,
+    LogLinesParams,
+    LogSearchParams,
+    TreeParams,
+)
+from conducto.model.states import State
+from support.api_server import TOKEN
+from support.scenes import FAILURE, OUTPUT, Scene, real, scripted
+
+WHOLE = f"{OUTPUT}\n".encode()
+
+
+@pytest.fixture(params=[scripted, real], ids=["fake", "local runner"])
+async def scene(request: pytest.FixtureRequest, tmp_path: Path):
+    opened: AbstractAsyncContextManager[Scene] = request.param(tmp_path)
+    async with opened as scene:
+        yield scene
+
+
+# ---- lists ------------------------------------------------------------------------------------
+
+
+async def test_a_list_comes_in_pages_with_the_newest_first(scene: Scene) -> None:
+    ids = [await scene.launched() for _ in range(5)]
+
+    first = await scene.ask(lambda c: c.list_page(ListParams(limit=2)))
+    second = await scene.ask(lambda c: c.list_page(ListParams(limit=2, after=first.next)))
+    everything = await scene.ask(lambda c: c.list(limit=2))
+
+    assert [p.pipeline.id for p in (*first.pipelines, *second.pipelines)] == ids[:0:-1]
+    assert [p.pipeline.id for p in everything] == ids[::-1]
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        {"tag": "nightly"},
+        {"text": "OF THE NIGHT"},
+        {"text": "/build/night.py"},
+        {"text": "nightly"},
+        {"owner": "ada"},
+        {"state": State.ERROR},
+    ],
+    ids=str,
+)
+async def test_a_filter_leaves_the_others_out(scene: Scene, filters: dict[str, Any]) -> None:
+    wanted = await scene.played(
+        title="Build of the night", tags=("nightly",), owner="ada", program="/build/night.py"
+    )
+    await scene.launched(title="Build of the day", tags=("daily",), owner="bob")
+
+    found = await scene.ask(lambda c: c.list(**filters))
+
+    assert [p.pipeline.id for p in found] == [wanted]
+
+
+async def test_archived_pipelines_are_listed_on_demand(scene: Scene) -> None:
+    archived, kept = await scene.launched(), await scene.launched()
+    await scene.ask(lambda c: c.control(archived, ControlRequest(action=Action.ARCHIVE)))
+
+    listed = await scene.ask(lambda c: c.list())
+    only_archived = await scene.ask(lambda c: c.list(lifecycle="archived"))
+    everything = await scene.ask(lambda c: c.list(lifecycle="all"))
+
+    assert [p.pipeline.id for p in listed] == [kept]
+    assert [p.pipeline.id for p in only_archived] == [archived]
+    assert [p.pipeline.id for p in everything] == [kept, archived]
+
+
+async def test_a_list_that_goes_on_after_a_pipeline_that_is_gone_says_so(scene: Scene) -> None:
+    with pytest.raises(ApiError, match="'gone'") as caught:
+        await scene.ask(lambda c: c.list_page(ListParams(after="gone")))
+
+    assert caught.value.status == 404
+
+
+async def test_a_pipeline_can_be_launched_again_from_its_definition(scene: Scene) -> None:
+    first = await scene.launched(title="twice", tags=("a",), retention=3)
+
+    definition = await scene.ask(lambda c: c.definition(first))
+    second = (await scene.ask(lambda c: c.launch(definition))).pipeline
+
+    assert (second.title, second.tags, second.armed) == ("twice", ("a",), False)
+    paths = [
+        [node.path for node in await scene.ask(lambda c, one=one: list(c.tree(one)))]
+        for one in (first, second.id)
+    ]
+    assert paths[0] == paths[1]
+
+
+# ---- trees ------------------------------------------------------------------------------------
+
+PATHS = ["/", "/talk", "/group", "/group/bad", "/group/good", "/group/deep", "/group/deep/leaf"]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, PATHS),
+        ({"depth": 0}, ["/"]),
+        ({"depth": 1}, ["/", "/talk", "/group"]),
+        ({"root": "/group", "depth": 1}, ["/group", "/group/bad", "/group/good", "/group/deep"]),
+        ({"state": State.ERROR}, ["/group/bad"]),
+        ({"state": State.DONE}, ["/talk", "/group/good", "/group/deep/leaf"]),
+        ({"state": State.DONE, "text": "GOOD"}, ["/group/good"]),
+        ({"text": "echo bad"}, ["/group/bad"]),
+        ({"text": "deep"}, ["/group/deep", "/group/deep/leaf"]),
+        ({"text": "nowhere"}, []),
+        ({"state": State.RUNNING}, []),
+    ],
+    ids=str,
+)
+async def test_a_tree_is_asked_for_in_part(
+    scene: Scene, options: dict[str, Any], expected: list[str]
+) -> None:
+    pipeline = await scene.played()
+
+    whole = await scene.ask(lambda c: [n.path for n in c.tree(pipeline, **options)])
+    one_by_one = await scene.ask(lambda c: [n.path for n in c.tree(pipeline, limit=1, **options)])
+
+    assert whole == expected
+    assert one_by_one == expected
+
+
+async def test_the_next_error_is_looked_for_behind_a_node(scene: Scene) -> None:
+    pipeline = await scene.played()
+
+    def after(path: str) -> TreeParams:
+        return TreeParams(id=pipeline, state=State.ERROR, after=path, limit=1)
+
+    found = await scene.ask(lambda c: c.nodes(after("/talk")))
+    nothing = await scene.ask(lambda c: c.nodes(after("/group/bad")))
+
+    assert [node.path for node in found.nodes] == ["/group/bad"]
+    assert nothing.nodes == ()
+
+
+async def test_a_group_says_what_is_below_it_without_listing_it(scene: Scene) -> None:
+    pipeline = await scene.played()
+
+    page = await scene.ask(lambda c: c.nodes(TreeParams(id=pipeline, root="/group", depth=0)))
+
+    (group,) = page.nodes
+    assert group.children == 3
+    assert group.counts is not None
+    assert (group.counts.done, group.counts.error) == (2, 1)
+
+
+async def test_a_page_brings_as_many_attempts_as_are_asked_for(scene: Scene) -> None:
+    pipeline = await scene.played()
+
+    def attempts(client: Any, which: str) -> list[int]:
+        (node,) = client.tree(pipeline, root="/talk", attempts=which)
+        return [attempt.number for attempt in node.attempts]
+
+    counts = [await scene.ask(lambda c, w=w: attempts(c, w)) for w in ("all", "newest", "none")]
+
+    assert counts == [[1], [1], []]
+
+
+async def test_a_page_after_a_node_of_elsewhere_is_refused(scene: Scene) -> None:
+    pipeline = await scene.launched()
+    query = TreeParams(id=pipeline, root="/group", after="/nowhere")
+
+    with pytest.raises(ApiError, match="/nowhere: no such node") as caught:
+        await scene.ask(lambda c: c.nodes(query))
+
+    assert caught.value.status == 404
+
+
+async def test_a_node_is_told_in_full(scene: Scene) -> None:
+    pipeline = await scene.played()
+
+    detail = await scene.ask(lambda c: c.node(pipeline, "/group/bad"))
+
+    assert (detail.node.path, detail.node.state) == ("/group/bad", State.ERROR)
+    assert [a.exit_code for a in detail.node.attempts] != [0]
+
+
+async def test_a_node_that_is_not_there_cannot_be_told(scene: Scene) -> None:
+    pipeline = await scene.launched()
+
+    with pytest.raises(ApiError, match="/x: no such node") as caught:
+        await scene.ask(lambda c: c.node(pipeline, "/x"))
+
+    assert caught.value.status == 404
+
+
+# ---- logs -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("first", "count", "expected", "number"),
+    [
+        (0, 2, ["line 0 of ä", "line 1 of ä"], 0),
+        (9, 5, ["line 9 of ä", "the end"], 9),
+        (-1, 5, ["the end"], 10),
+        (50, 5, [], 50),
+    ],
+)
+async def test_lines_come_by_number(
+    scene: Scene, first: int, count: int, expected: list[str], number: int
+) -> None:
+    pipeline = await scene.played()
+    query = LogLinesParams(id=pipeline, path="/talk", first=first, count=count)
+
+    found = await scene.ask(lambda c: c.log_lines(query))
+
+    assert list(found.lines) == expected
+    assert (found.first, found.total, found.size) == (number, 11, len(WHOLE))
+    assert found.complete
+    if expected:
+        assert found.offset == WHOLE.index(expected[0].encode())
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"text": "line 3"}, [3]),
+        ({"text": "LINE 3"}, []),
+        ({"text": "LINE 3", "ignore_case": True}, [3]),
+        ({"text": "ne [27] of"}, []),
+        ({"text": "ne [27] of", "regex": True}, [2, 7]),
+        ({"text": "end$", "regex": True}, [10]),
+        ({"text": "of ä"}, list(range(10))),
+    ],
+    ids=str,
+)
+async def test_a_log_is_searched(
+    scene: Scene, options: dict[str, Any], expected: list[int]
+) -> None:
+    pipeline = await scene.played()
+    query = LogSearchParams(id=pipeline, path="/talk", **options)
+
+    found = await scene.ask(lambda c: c.search_log(query))
+
+    assert [match.line for match in found.matches] == expected
+    assert found.next is None
+    starts = [i for i in range(len(WHOLE)) if i == 0 or WHOLE[i - 1 : i] == b"\n"]
+    assert [match.offset for match in found.matches] == [starts[line] for line in expected]
+
+
+async def test_a_match_says_where_in_its_line_it_is(scene: Scene) -> None:
+    pipeline = await scene.played()
+    query = LogSearchParams(id=pipeline, path="/talk", text="ä")
+
+    found = await scene.ask(lambda c: c.search_log(query))
+
+    match = found.matches[0]
+    assert match.text[match.start : match.end] == "ä"
+
+
+async def test_a_search_goes_on_where_it_ended(scene: Scene) -> None:
+    pipeline = await scene.played()
+    lines: list[int | None] = []
+    query = LogSearchParams(id=pipeline, path="/talk", text="line", limit=4)
+
+    while True:
+        found = await scene.ask(lambda c, q=query: c.search_log(q))
+        lines += [match.line for match in found.matches]
+        if found.next is None:
+            break
+        query = query.model_copy(update={"offset": found.next})
+
+    assert lines == list(range(10))
+
+
+async def test_a_wrong_pattern_is_refused(scene: Scene) -> None:
+    pipeline = await scene.played()
+    query = LogSearchParams(id=pipeline, path="/talk", text="(", regex=True)
+
+    with pytest.raises(ApiError, match="no regular expression") as caught:
+        await scene.ask(lambda c: c.search_log(query))
+
+    assert caught.value.status == 409
+
+
+async def test_a_log_is_downloaded_whole(scene: Scene) -> None:
+    pipeline = await scene.played()
+
+    pieces = await scene.ask(
+        lambda c: list(c.download_log(LogFileParams(id=pipeline, path="/talk")))
+    )
+
+    assert b"".join(pieces) == WHOLE
+
+
+async def test_a_log_that_has_ended_is_not_waited_for(scene: Scene) -> None:
+    pipeline = await scene.played()
+
+    chunk = await scene.ask(lambda c: c.log(pipeline, "/talk", offset=len(WHOLE), wait=30))
+
+    assert (chunk.data, chunk.complete) == ("", True)
+
+
+async def test_what_is_there_comes_without_waiting(scene: Scene) -> None:
+    pipeline = await scene.played()
+
+    chunk = await scene.ask(lambda c: c.log(pipeline, "/group/bad", wait=30))
+
+    assert base64.b64decode(chunk.data) == FAILURE.encode()
+
+
+# ---- images -----------------------------------------------------------------------------------
+
+
+async def test_a_log_of_an_image_that_is_none_is_not_there(scene: Scene) -> None:
+    pipeline = await scene.launched()
+
+    with pytest.raises(ApiError, match="'nope'") as caught:
+        await scene.ask(lambda c: c.image_log_page(ImageLogParams(id=pipeline, image="nope")))
+
+    assert caught.value.status == 404
+
+
+# ---- data -------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["pipeline", "user"])
+async def owner(request: pytest.FixtureRequest, scene: Scene) -> str | None:
+    """Whose data: a pipeline's, or the user's."""
+    return await scene.launched() if request.param == "pipeline" else None
+
+
+async def test_a_file_comes_back_as_it_was_put(scene: Scene, owner: str | None) -> None:
+    content = bytes(range(256)) * 100
+
+    entry = await scene.ask(lambda c: c.write_data(owner, "a/b c/ä?&#.bin", content))
+    back = await scene.ask(lambda c: b"".join(c.read_data(owner, "a/b c/ä?&#.bin")))
+
+    assert (entry.name, entry.kind, entry.size) == ("a/b c/ä?&#.bin", "file", len(content))
+    assert back == content
+
+
+async def test_an_empty_file_comes_back_empty(scene: Scene, owner: str | None) -> None:
+    await scene.ask(lambda c: c.write_data(owner, "empty", b""))
+
+    assert await scene.ask(lambda c: b"".join(c.read_data(owner, "empty"))) == b""
+
+
+async def test_a_file_is_sent_in_pieces(scene: Scene, owner: str | None) -> None:
+    pieces = [b"one ", b"two ", b"three"]
+
+    await scene.ask(lambda c: c.write_data(owner, "pieces", iter(pieces)))
+
+    assert await scene.ask(lambda c: b"".join(c.read_data(owner, "pieces"))) == b"one two three"
+
+
+async def test_a_directory_is_listed_by_name_in_pages(scene: Scene, owner: str | None) -> None:
+    for name in ("b", "a/x", "a/y", "c"):
+        await scene.ask(lambda c, n=name: c.write_data(owner, n, b"1"))
+
+    top = await scene.ask(lambda c: list(c.data(owner, limit=1)))
+    below = await scene.ask(lambda c: c.data_page(owner, ListUserDataParams(name="a")))
+
+    assert [(one.name, one.kind) for one in top] == [
+        ("a", "directory"),
+        ("b", "file"),
+        ("c", "file"),
+    ]
+    assert [one.name for one in below.entries] == ["a/x", "a/y"]
+
+
+async def test_data_is_deleted_with_what_is_below(scene: Scene, owner: str | None) -> None:
+    await scene.ask(lambda c: c.write_data(owner, "a/b/c", b"1"))
+
+    deleted = await scene.ask(lambda c: c.delete_data(owner, "a/b"))
+
+    assert deleted.name == "a/b"
+    with pytest.raises(ApiError, match="a/b/c: no such data") as caught:
+        await scene.ask(lambda c: list(c.read_data(owner, "a/b/c")))
+    assert caught.value.status == 404
+
+
+@pytest.mark.parametrize("name", ["../x", "a/../../x", "..", "a/.."])
+async def test_a_name_that_leads_up_is_refused(scene: Scene, owner: str | None, name: str) -> None:
+    for call in (
+        lambda c: list(c.read_data(owner, name)),
+        lambda c: c.write_data(owner, name, b""),
+        lambda c: c.delete_data(owner, name),
+        lambda c: list(c.data(owner, name)),
+    ):
+        with pytest.raises(ApiError, match=r"'\.\.' would leave") as caught:
+            await scene.ask(call)
+        assert caught.value.status == 409
+
+
+async def test_a_directory_is_no_file(scene: Scene, owner: str | None) -> None:
+    await scene.ask(lambda c: c.write_data(owner, "a/b", b"1"))
+
+    with pytest.raises(ApiError, match="a: is no file"):
+        await scene.ask(lambda c: list(c.read_data(owner, "a")))
+    with pytest.raises(ApiError, match="a: is a directory"):
+        await scene.ask(lambda c: c.write_data(owner, "a", b"1"))
+
+
+async def test_a_part_of_a_file_is_answered_as_one(scene: Scene, owner: str | None) -> None:
+    await scene.ask(lambda c: c.write_data(owner, "digits", b"0123456789"))
+    place = "/api/v1/data/file" if owner is None else f"/api/v1/pipelines/{owner}/data/file"
+
+    def part(span: str) -> tuple[int, bytes, str | None]:
+        connection = http.client.HTTPConnection(scene.endpoint.url.removeprefix("http://"))
+        headers = {"Authorization": f"Bearer {TOKEN}", "Range": span}
+        connection.request("GET", f"{place}?name=digits", headers=headers)
+        answer = connection.getresponse()
+        found = answer.status, answer.read(), answer.getheader("content-range")
+        connection.close()
+        return found
+
+    parts = [
+        await asyncio.to_thread(part, span)
+        for span in ("bytes=2-4", "bytes=-3", "bytes=8-", "bytes=0-99", "lines=1-2")
+    ]
+    outside = await asyncio.to_thread(part, "bytes=10-")
+
+    assert parts == [
+        (206, b"234", "bytes 2-4/10"),
+        (206, b"789", "bytes 7-9/10"),
+        (206, b"89", "bytes 8-9/10"),
+        (200, b"0123456789", None),
+        (200, b"0123456789", None),
+    ]
+    assert (outside[0], outside[2]) == (416, "bytes */10")
+    assert json.loads(outside[1])["title"] == "wrong range"

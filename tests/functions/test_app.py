@@ -1,0 +1,445 @@
+"""The functions as API Gateway, EventBridge and an administrator call them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from chalicelib.adapters.connections import TableConnections
+from chalicelib.serving import CLIENT_ROUTES, WORKER_OPERATIONS
+from conducto.model import calls
+from conducto.model.calls import API_ROOT
+from conducto.model.cloud_calls import BODY_KEY, MAX_DIRECT
+from conducto.service.routes import ROUTES, Permission, StreamRoute
+from support.cloud.throttle import taking_frames, throttled
+from support.trees import form, leaf, serial
+
+if TYPE_CHECKING:
+    from tests.functions.conftest import Front
+
+    from conducto.service.routes import AnyRoute
+
+EVERYTHING = frozenset({"read", "write_data", "launch", "change_state", "secrets", "debug"})
+WORKER = frozenset({"worker"})
+LAUNCH = {"tree": form(serial(leaf("a")))}
+
+
+def launched(front: Front, token: str, **more: Any) -> str:
+    status, answer = front.call("POST", "/pipelines", token, {**LAUNCH, **more})
+    assert status == 200, answer
+    return str(answer["pipeline"]["id"])
+
+
+def worker_token(front: Front, org: str = "acme", pipeline_id: str = "abc") -> str:
+    return front.token(org, WORKER, worker=(pipeline_id, "conducto-1", "w1"))
+
+
+# ---- what is mounted --------------------------------------------------------------------------
+
+
+def test_every_route_and_every_workers_call_is_mounted_behind_the_authorizer(front: Front) -> None:
+    entries = [e for methods in front.module.app.routes.values() for e in methods.values()]
+
+    mounted = {(entry.method, entry.uri_pattern) for entry in entries}
+    wanted = {r.operation for r in ROUTES if not isinstance(r, StreamRoute)}
+    assert mounted > {(o.method, API_ROOT + o.path) for o in (*wanted, *WORKER_OPERATIONS)}
+    assert len(mounted) == len(CLIENT_ROUTES) + len(WORKER_OPERATIONS)
+    assert {entry.authorizer for entry in entries} == {front.module.authorize}
+
+
+def test_every_function_has_a_plain_name(front: Front) -> None:
+    app = front.module.app
+    views = {e.view_name for methods in app.routes.values() for e in methods.values()}
+
+    assert set(app.handler_map) - views == {
+        "admin",
+        "authorize",
+        "every_minute",
+        "execution_ended",
+        "socket_connect",
+        "socket_disconnect",
+        "socket_message",
+        "task_stopped",
+    }
+
+
+# ---- who may do what: the whole table ---------------------------------------------------------
+
+
+def sent(route: AnyRoute, pipeline_id: str) -> tuple[str, str, Any]:
+    """Return a request for a route that names a pipeline and is otherwise as good as any."""
+    operation = route.operation
+    query = "?path=/a&name=x&image=i&text=x&count=1&first=1"
+    wanted = {f for f in operation.params.model_fields if f != "id"}
+    kept = "&".join(p for p in query[1:].split("&") if p.partition("=")[0] in wanted)
+    path = operation.path.replace("{id}", pipeline_id) + (f"?{kept}" if kept else "")
+    return operation.method, path, BODIES.get(operation.name)
+
+
+BODIES: dict[str, Any] = {
+    "launch": LAUNCH,
+    "control": {"action": "run", "paths": ["/"]},
+    "debug": {"path": "/a"},
+    "put_secrets": {"secrets": []},
+    "delete_secrets": {"keys": []},
+    "write_data": "x",
+    "write_user_data": "x",
+}
+#: What names no pipeline; it answers from the caller's own org.
+OF_THE_ORG = [route for route in CLIENT_ROUTES if "{id}" not in route.operation.path]
+OF_A_PIPELINE = [route for route in CLIENT_ROUTES if "{id}" in route.operation.path]
+
+
+def name(route: AnyRoute) -> str:
+    return route.operation.name
+
+
+def test_no_route_answers_without_a_valid_token(front: Front) -> None:
+    mine = launched(front, front.token())
+    operations = [*(r.operation for r in CLIENT_ROUTES), *WORKER_OPERATIONS]
+    for operation in operations:
+        path = operation.path.replace("{id}", mine)
+        for token in (None, "", "cdo_wrong", "x" * 5000):
+            status, _ = front.call(operation.method, path, token, {})
+            assert status in (401, 403), (operation.name, token)
+
+
+def test_no_route_gives_away_a_pipeline_of_another_org(front: Front) -> None:
+    mine = launched(front, front.token())
+    stranger = front.token("other")
+    for route in OF_A_PIPELINE:
+        status, answer = front.call(*_with(stranger, sent(route, mine)))
+        assert status in (404, 409), (name(route), status, answer)
+        assert "Train" not in json.dumps(answer), name(route)
+    assert front.call("GET", "/pipelines", stranger)[1]["pipelines"] == []
+    record = front.app.cloud.store.record("acme", mine)
+    assert record is not None
+    assert not record.armed
+
+
+def test_routes_of_a_pipeline_that_the_cloud_answers_say_404_to_a_stranger(front: Front) -> None:
+    mine = launched(front, front.token())
+    for operation in (calls.GET, calls.DEFINITION, calls.TREE, calls.NODE, calls.CONTROL):
+        route = next(r for r in CLIENT_ROUTES if r.operation is operation)
+        own = front.call(*_with(front.token(), sent(route, mine)))
+        theirs = front.call(*_with(front.token("other"), sent(route, mine)))
+        assert own[0] == 200, (operation.name, own)
+        assert theirs[0] == 404, (operation.name, theirs)
+
+
+def test_every_route_refuses_a_token_without_its_permission(front: Front) -> None:
+    mine = launched(front, front.token())
+    for route in CLIENT_ROUTES:
+        lacking = {Permission.CHANGE_STATE} if name(route) == "debug" else {route.permission}
+        token = front.token(permissions=EVERYTHING - lacking)
+        status, answer = front.call(*_with(token, sent(route, mine)))
+        assert status == 403, (name(route), status)
+        assert answer["title"] == "not allowed", name(route)
+
+
+def test_a_workers_token_opens_no_route_of_people(front: Front) -> None:
+    mine = launched(front, front.token())
+    for route in CLIENT_ROUTES:
+        status, _ = front.call(*_with(worker_token(front, pipeline_id=mine), sent(route, mine)))
+        assert status == 403, name(route)
+
+
+def test_a_token_with_all_permissions_and_a_workers_is_no_persons(front: Front) -> None:
+    both = front.token(permissions=EVERYTHING | WORKER)
+
+    assert front.call("GET", "/pipelines", both)[0] == 403
+
+
+def test_a_persons_token_opens_no_call_of_workers(front: Front) -> None:
+    for operation in WORKER_OPERATIONS:
+        status, _ = front.call(operation.method, operation.path, front.token(), {})
+        assert status == 403, operation.name
+
+
+def test_a_worker_that_nobody_knows_is_sent_away(front: Front) -> None:
+    mine = launched(front, front.token())
+    start = {"task": "arn:aws:ecs:us-east-1:123456789012:task/x/1"}
+
+    own = front.call("POST", "/worker/start", worker_token(front, pipeline_id=mine), start)
+    forged = front.call("POST", "/worker/start", worker_token(front, "other", mine), start)
+
+    assert (own[0], own[1]["title"]) == (410, "worker gone")
+    assert forged[0] == 404
+
+
+def _with(token: str, request: tuple[str, str, Any]) -> tuple[str, str, str, Any]:
+    method, path, body = request
+    return method, path, token, body
+
+
+# ---- requests ---------------------------------------------------------------------------------
+
+
+def test_a_pipeline_is_launched_read_and_listed(front: Front) -> None:
+    token = front.token()
+
+    mine = launched(front, token)
+
+    assert front.call("GET", f"/pipelines/{mine}", token)[1]["pipeline"]["id"] == mine
+    tree = front.call("GET", f"/pipelines/{mine}/tree?depth=5", token)[1]
+    assert [node["path"] for node in tree["nodes"]] == ["/", "/a"]
+    assert [
+        p["pipeline"]["id"] for p in front.call("GET", "/pipelines", token)[1]["pipelines"]
+    ] == [mine]
+
+
+def test_a_request_that_comes_twice_under_one_key_is_carried_out_once(front: Front) -> None:
+    token = front.token()
+    key = {"Idempotency-Key": "k1"}
+
+    first = front.call("POST", "/pipelines", token, LAUNCH, key)[1]["pipeline"]["id"]
+    again = front.call("POST", "/pipelines", token, LAUNCH, key)[1]["pipeline"]["id"]
+    theirs = front.call("POST", "/pipelines", front.token("other"), LAUNCH, key)[1]
+
+    assert first == again
+    assert theirs["pipeline"]["id"] != first
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "headers", "status"),
+    [
+        ("/pipelines?limit=1&limit=2", None, {}, 422),
+        ("/pipelines?limit=x", None, {}, 422),
+        ("/pipelines", {"tree": 5}, {}, 422),
+        ("/pipelines", LAUNCH, {"Content-Type": "text/plain"}, 415),
+    ],
+)
+def test_a_wrong_request_is_a_problem(
+    front: Front, path: str, body: Any, headers: dict[str, str], status: int
+) -> None:
+    method = "GET" if body is None else "POST"
+
+    found, answer = front.call(method, path, front.token(), body, headers)
+
+    assert found == status
+    assert answer["status"] == status
+    assert answer["detail"]
+
+
+def test_a_large_body_comes_by_way_of_the_bucket(front: Front) -> None:
+    token = front.token()
+    upload = front.call("POST", "/uploads", token)[1]
+    assert upload["url"].startswith("https://")
+    front.app.cloud.blobs.put(upload["key"], json.dumps(LAUNCH).encode())
+
+    status, answer = front.call("POST", "/pipelines", token, None, {BODY_KEY: upload["key"]})
+
+    assert status == 200, answer
+
+
+def test_a_body_that_another_put_there_is_not_read(front: Front) -> None:
+    key = front.call("POST", "/uploads", front.token())[1]["key"]
+    front.app.cloud.blobs.put(key, json.dumps(LAUNCH).encode())
+
+    for wrong in (key, "trees/abc/x", "uploads/other/ann/../../acme/ann/x"):
+        status, answer = front.call(
+            "POST", "/pipelines", front.token("other"), None, {BODY_KEY: wrong}
+        )
+        assert status == 422, answer
+        assert BODY_KEY in answer["detail"]
+
+
+def test_an_answer_that_a_lambda_cannot_give_is_fetched_elsewhere(front: Front) -> None:
+    token = front.token()
+    tree = form(serial(leaf("a", doc="x" * (MAX_DIRECT + 1))))
+    key = front.call("POST", "/uploads", token)[1]["key"]
+    front.app.cloud.blobs.put(key, json.dumps({"tree": tree}).encode())
+    status, answer = front.call("POST", "/pipelines", token, None, {BODY_KEY: key})
+    assert status == 200, answer
+    mine = answer["pipeline"]["id"]
+
+    status, answer = front.call("GET", f"/pipelines/{mine}/definition", token)
+
+    assert status == 303
+    assert answer.headers["location"].startswith("https://")
+
+
+def test_a_throttled_table_asks_the_client_to_come_back(front: Front) -> None:
+    token = front.token()
+    mine = launched(front, token)
+    client = front.app.cloud.store._table._clients.get("dynamodb")
+
+    with throttled(client, "TransactWriteItems"):
+        status, answer = front.call(
+            "POST", f"/pipelines/{mine}/control", token, {"action": "run", "paths": ["/"]}
+        )
+
+    assert (status, answer["title"]) == (503, "busy")
+
+
+# ---- events -----------------------------------------------------------------------------------
+
+
+def test_events_that_are_not_ours_or_come_late_are_taken_quietly(front: Front) -> None:
+    module, client = front.module, front.client
+    stopped = {"group": "conducto:acme:w1", "startedBy": "nope", "stoppedReason": "gone"}
+    for detail in (stopped, {"group": "family:other"}, {}):
+        event = client.events.generate_cw_event("aws.ecs", "ECS Task State Change", detail, [])
+        client.lambda_.invoke("task_stopped", event)
+    for machine in ("conducto-x", "other"):
+        detail = {
+            "stateMachineArn": f"arn:aws:states:us-east-1:1:stateMachine:{machine}",
+            "name": "nope-1",
+            "status": "SUCCEEDED",
+        }
+        event = client.events.generate_cw_event("aws.states", "x", detail, [])
+        client.lambda_.invoke("execution_ended", event)
+    assert list(front.app.cloud.store.open_pipelines()) == []
+    assert module.app is not None
+
+
+def test_the_minute_rule_looks_after_open_pipelines(front: Front) -> None:
+    event = front.client.events.generate_cw_event("aws.events", "Scheduled Event", {}, [])
+
+    assert front.client.lambda_.invoke("every_minute", event).payload is None
+
+
+# ---- WebSockets -------------------------------------------------------------------------------
+
+
+def socket(front: Front, kind: str, body: Any = None, **headers: str) -> Any:
+    """Let API Gateway tell of a WebSocket; return what it is answered."""
+    event = {
+        "requestContext": {
+            "apiId": "a",
+            "stage": "api",
+            "domainName": "socket.invalid",
+            "connectionId": "c1",
+        },
+        "headers": headers,
+        "body": None if body is None else json.dumps(body),
+    }
+    return front.client.lambda_.invoke(f"socket_{kind}", event).payload
+
+
+def gateway(front: Front) -> Any:
+    """Return the client that frames are sent with."""
+    connections = front.app.cloud.connections
+    assert isinstance(connections, TableConnections)
+    return connections._clients.get("apigatewaymanagementapi", front.app.addresses.socket)
+
+
+def test_a_browser_says_who_it_is_by_a_subprotocol(front: Front) -> None:
+    token = front.token()
+    mine = launched(front, token)
+    offered = {"Sec-WebSocket-Protocol": f"conducto.v1, conducto.token.{token}"}
+
+    answer = socket(front, "connect", **offered)
+    with taking_frames(gateway(front)):
+        followed = socket(front, "message", {"subscribe": mine, "cursor": 0})
+
+    assert answer == {"statusCode": 200, "headers": {"Sec-WebSocket-Protocol": "conducto.v1"}}
+    assert followed["statusCode"] == 200
+    assert front.app.cloud.connections.followers(mine) == [("c1", 0)]
+
+
+def test_a_client_says_who_it_is_in_its_first_message(front: Front) -> None:
+    token = front.token()
+    mine = launched(front, token)
+
+    assert socket(front, "connect")["statusCode"] == 200
+    assert socket(front, "message", {"subscribe": mine})["statusCode"] == 403
+    with taking_frames(gateway(front)) as frames:
+        told = socket(front, "message", {"subscribe": mine, "token": token})
+        status, answer = front.call(
+            "POST", f"/pipelines/{mine}/control", token, {"action": "skip", "paths": ["/a"]}
+        )
+    assert (told["statusCode"], status) == (200, 200), answer
+    changes = [change for frame in frames for change in json.loads(frame)["changes"]]
+    assert ("/a", True) in [(change["path"], change["skipped"]) for change in changes]
+    assert len(front.app.cloud.connections.followers(mine)) == 1
+
+    socket(front, "disconnect")
+    assert front.app.cloud.connections.followers(mine) == []
+
+
+def test_nobody_follows_a_pipeline_of_another_org(front: Front) -> None:
+    mine = launched(front, front.token())
+    with taking_frames(gateway(front)) as frames:
+        socket(front, "message", {"subscribe": mine, "token": front.token("other")})
+
+    assert front.app.cloud.connections.followers(mine) == []
+    assert [json.loads(frame)["status"] for frame in frames] == [404]
+
+
+def test_a_message_that_makes_no_sense_is_answered_so(front: Front) -> None:
+    token = front.token()
+    with taking_frames(gateway(front)) as frames:
+        socket(front, "message", {"subscribe": 5, "token": token})
+
+    assert json.loads(frames[0])["status"] == 422
+    assert token not in frames[0].decode()
+
+
+@pytest.mark.parametrize("permissions", [frozenset({"launch"}), WORKER])
+def test_a_token_that_may_not_read_follows_nothing(
+    front: Front, permissions: frozenset[str]
+) -> None:
+    mine = launched(front, front.token())
+    token = front.token(permissions=permissions)
+    offered = {"Sec-WebSocket-Protocol": f"conducto.v1, conducto.token.{token}"}
+
+    assert socket(front, "connect", **offered)["statusCode"] == 403
+    assert socket(front, "message", {"subscribe": mine, "token": token})["statusCode"] == 403
+    assert front.app.cloud.connections.followers(mine) == []
+
+
+# ---- administration ---------------------------------------------------------------------------
+
+
+def admin(front: Front, kind: str, **more: Any) -> Any:
+    return front.client.lambda_.invoke("admin", {"kind": kind, "org": "acme", **more}).payload
+
+
+def test_the_first_token_is_minted_by_an_administrator(front: Front) -> None:
+    token = admin(front, "mint_token", user="ann", days=30)["token"]
+
+    assert front.call("GET", "/pipelines", token)[0] == 200
+
+
+def test_a_token_that_was_revoked_opens_nothing(front: Front) -> None:
+    token = admin(front, "mint_token", user="ann")["token"]
+    listed = admin(front, "list_tokens")["tokens"]
+
+    assert admin(front, "revoke_token", token=listed[0]["id"])["error"] is None
+
+    assert front.call("GET", "/pipelines", token)[0] == 403
+    assert admin(front, "list_tokens")["tokens"] == []
+    assert "has no tokens" in admin(front, "revoke_token", token=listed[0]["id"])["error"]
+
+
+def test_a_listed_token_does_not_say_what_it_is(front: Front) -> None:
+    token = admin(front, "mint_token", user="ann")["token"]
+
+    assert token.removeprefix("cdo_")[:12] not in json.dumps(admin(front, "list_tokens"))
+
+
+def test_an_administrator_sets_a_plan_and_what_is_not_said_stays(front: Front) -> None:
+    admin(front, "set_plan", name="scale", max_workers=50, unlimited_minutes=True)
+
+    plan = admin(front, "set_plan", max_pipelines=9)["plan"]
+
+    assert (plan["name"], plan["max_workers"], plan["max_pipelines"]) == ("scale", 50, 9)
+    assert plan["exec_minutes"] is None
+    assert admin(front, "show_plan")["plan"] == plan
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"kind": "x"},
+        {"kind": "mint_token", "org": "a/b", "user": "ann"},
+        {"kind": "mint_token", "org": "a", "user": "ann", "permissions": ["worker"]},
+        {"kind": "set_plan", "org": "a", "max_workers": -1},
+        "text",
+    ],
+)
+def test_an_administrator_is_told_what_is_wrong(front: Front, wrong: Any) -> None:
+    assert front.client.lambda_.invoke("admin", wrong).payload["error"]

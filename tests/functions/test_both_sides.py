@@ -1,0 +1,41 @@
+"""Random trees, outcomes, orders and faults: the cloud side stands as the local machine does.
+
+Replay a game with ``CLOUD_SEED=N pytest tests/functions/test_both_sides.py``.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from support.cloud.play import new_game
+
+_SEED = os.environ.get("CLOUD_SEED")
+_GAMES = int(os.environ.get("CLOUD_GAMES", "60"))
+SEEDS = [int(_SEED)] if _SEED is not None else range(_GAMES)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_both_sides_stand_alike_after_every_move(seed: int) -> None:
+    new_game(seed).play()
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_what_is_lost_on_the_way_to_aws_heals(seed: int) -> None:
+    new_game(seed, lossy=0.2).play()
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_several_engines_over_one_store_lose_no_update(seed: int) -> None:
+    new_game(seed, conflicts=0.3).play()
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_groups_and_containers_are_never_too_full(seed: int) -> None:
+    new_game(seed, confined=True).play()
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_everything_at_once(seed: int) -> None:
+    new_game(seed, confined=True, lossy=0.1, conflicts=0.2).play()

@@ -1,0 +1,471 @@
+"""Pipelines in the cloud: workers and their pools, what AWS does to them, what people order."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from chalicelib.inputs import BuiltImage, ImagesMoved
+from chalicelib.ports import Plan
+from conducto.model.api import Action, Changes, ControlRequest, LaunchRequest
+from conducto.model.records import ImageState, Lifecycle
+from conducto.model.states import Cause, State
+from conducto.semantics.errors import DefinitionError
+from conducto.service.port import NotFoundError, RefusedError
+from support.cloud.world import ME, STRANGER, World
+from support.trees import leaf, parallel, serial
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+# ---- what is refused before anything starts ------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("params", "said"),
+    [
+        ({"docker_run_args": ["--privileged"]}, "/a: docker_run_args is not available"),
+        ({"requires_docker": True}, "/a: requires_docker is not available"),
+        ({"gpu": 1}, "/a: gpu=1 is not available"),
+        ({"cpu": 64}, "/a: cpu=64 and mem=2 are more than Fargate has"),
+        ({"cpu": 8}, "/a: cpu=8 is more than the plan 'free' allows"),
+    ],
+)
+def test_what_fargate_cannot_run_is_refused_with_the_nodes_path(
+    world: World, params: dict[str, Any], said: str
+) -> None:
+    world.orgs.set_plan(ME.org, Plan())
+    with pytest.raises(DefinitionError, match=said):
+        world.launch(serial(leaf("a", **params)))
+    assert world.store.records(ME.org) == ((), None)
+    assert world.fleet.tasks == {}
+
+
+def test_an_image_that_must_be_built_is_refused(world: World) -> None:
+    images = {"i": {"image": "busybox", "copy_dir": "/code"}}
+    with pytest.raises(DefinitionError, match="cannot build images yet"):
+        world.launch(leaf(image_name="i"), images=images)
+
+
+def test_an_edit_that_fargate_cannot_run_is_refused_and_changes_nothing(world: World) -> None:
+    pipeline = world.launch(serial(leaf("a")), run=False)
+    with pytest.raises(DefinitionError, match="/a: gpu=2 is not available"):
+        world.control(pipeline, "modify", "/a", changes=Changes(gpu=2))
+    assert world.states(pipeline) == {"/": "pending", "/a": "pending"}
+
+
+def test_the_plan_limits_pipelines_under_way_at_once(world: World) -> None:
+    world.orgs.set_plan(ME.org, Plan(max_pipelines=1))
+    world.launch(leaf())
+    with pytest.raises(RefusedError, match="allows 1 pipelines under way at once"):
+        world.launch(leaf())
+
+
+def test_the_plan_limits_minutes_of_commands_a_month(world: World) -> None:
+    world.orgs.set_plan(ME.org, Plan(exec_minutes=1))
+    pipeline = world.launch(leaf())
+    world.serve()
+    world.running()["/"].finish(seconds=61.0)
+    world.control(pipeline, "reset", "/")
+    with pytest.raises(RefusedError, match="1 minutes of commands a month"):
+        world.control(pipeline, "run")
+
+
+# ---- whose it is ---------------------------------------------------------------------------------
+
+
+def test_another_orgs_pipeline_does_not_exist(world: World) -> None:
+    pipeline = world.launch(leaf())
+    theirs = world.pipelines(STRANGER)
+    for call in (
+        lambda: theirs.get(pipeline),
+        lambda: theirs.attempts(pipeline, "/"),
+        lambda: theirs.log(pipeline, "/"),
+        lambda: theirs.definition(pipeline),
+        lambda: theirs.control(pipeline, ControlRequest(action=Action.KILL, paths=("/",))),
+        lambda: theirs.node(pipeline, "/"),
+    ):
+        with pytest.raises(NotFoundError, match=f"no pipeline {pipeline!r}"):
+            asyncio.run(call())
+    assert asyncio.run(theirs.list()) == ()
+
+
+def test_a_pipeline_is_owned_by_who_launches_it_whatever_the_request_says(world: World) -> None:
+    pipeline = world.launch(leaf(), owner="root")
+    assert world.get(pipeline).pipeline.owner == ME.user
+
+
+def test_a_pipeline_is_found_by_the_beginning_of_its_id_and_launched_again(world: World) -> None:
+    pipeline = world.launch(serial(leaf("a")), title="mine", run=False)
+    again = asyncio.run(world.pipelines().definition(pipeline[:5]))
+    assert isinstance(again, LaunchRequest)
+    assert again.title == "mine"
+    other = asyncio.run(world.pipelines().launch(again)).pipeline.id
+    assert set(world.states(other)) == {"/", "/a"}
+    assert len(asyncio.run(world.pipelines().list())) == 2
+
+
+# ---- pools ---------------------------------------------------------------------------------------
+
+
+def test_a_full_group_keeps_only_its_own_commands_waiting(world: World) -> None:
+    narrow = parallel("a", "b", "c", max_concurrent=1)
+    pipeline = world.launch(parallel(leaf("x"), leaf("y"), narrow))
+    world.serve()
+    running = set(world.running())
+    assert {"/x", "/y"} <= running
+    assert len(running) == 3
+    waiting = next(n for n in world.nodes(pipeline).values() if n.state is State.QUEUED)
+    assert waiting.waits_for == "max_concurrent=1 of /n2 is reached"
+    assert len(world.fleet.tasks) == 3
+    most = 0
+    while world.running():
+        most = max(most, sum(path.startswith("/n2") for path in world.running()))
+        min(world.running().items())[1].finish()
+        world.serve()
+    assert (most, world.get(pipeline).state) == (1, State.DONE)
+
+
+def test_no_two_pipelines_share_workers(world: World) -> None:
+    world.launch(leaf())
+    world.launch(leaf())
+    pools = {task.pool for task in world.fleet.tasks.values()}
+    assert len(pools) == 2
+
+
+def test_a_context_has_one_worker_which_is_stopped_when_its_group_is_done(world: World) -> None:
+    group = parallel("a", "b", "c", container_reuse_context="new")
+    pipeline = world.launch(serial(group, leaf("last")))
+    world.serve()
+    (hand,) = world.running().values()
+    assert (hand.orders.policy, hand.orders.idle) == ("context", 900.0)
+    for _ in range(3):
+        next(h for h in world.running().values() if h is hand).finish()
+        world.serve()
+    assert hand.arn in world.fleet.stopped
+    world.run_out()
+    assert world.get(pipeline).state is State.DONE
+
+
+def test_a_command_that_wants_a_fresh_container_gets_one_for_each_attempt(world: World) -> None:
+    fresh = leaf(
+        "a",
+        container_reuse_context="new",
+        callbacks=[["error", ["retry", {"max_num_retries": 1}]]],
+    )
+    pipeline = world.launch(serial(fresh))
+    world.serve()
+    first = world.running()["/a"]
+    assert first.orders.policy == "once"
+    first.finish(Cause.EXIT_CODE)
+    first.leave("once")
+    world.serve()
+    second = world.running()["/a"]
+    assert second is not first
+    second.finish()
+    second.leave("once")
+    world.serve()
+    assert world.get(pipeline).state is State.DONE
+
+
+# ---- what AWS does -------------------------------------------------------------------------------
+
+
+def test_a_lost_workers_command_runs_again_on_another_and_the_attempt_says_why(
+    world: World,
+) -> None:
+    pipeline = world.launch(serial(leaf("a"), leaf("b")))
+    world.serve()
+    hand = world.running()["/a"]
+    hand.vanish()
+    world.reconciler().task_stopped(pipeline, hand.id, "Your Spot Task was interrupted.")
+    world.serve()
+    other = world.running()["/a"]
+    assert other is not hand
+    first, second = world.attempts(pipeline, "/a")
+    assert (first.state, first.cause) == (State.KILLED, Cause.WORKER_LOST)
+    assert first.message == "the worker was lost: Your Spot Task was interrupted."
+    assert second.container == other.id
+    world.run_out()
+    assert world.get(pipeline).state is State.DONE
+
+
+def test_a_worker_that_is_silent_for_a_minute_counts_as_gone(world: World) -> None:
+    pipeline = world.launch(leaf())
+    world.serve()
+    hand = world.running()["/"]
+    hand.alive = False  # it hangs: ECS takes it for running
+    world.minute(61)
+    world.serve()
+    assert world.running()["/"] is not hand
+    assert hand.arn in world.fleet.stopped
+    assert [a.cause for a in world.attempts(pipeline, "/")] == [Cause.WORKER_LOST, None]
+
+
+def test_a_worker_that_says_something_every_minute_is_left_alone(world: World) -> None:
+    pipeline = world.launch(leaf())
+    world.serve()
+    for _ in range(5):
+        world.minute(55)
+    world.run_out()
+    assert [a.cause for a in world.attempts(pipeline, "/")] == [None]
+
+
+def test_a_worker_lost_three_times_fails_the_node(world: World) -> None:
+    pipeline = world.launch(leaf())
+    for _ in range(3):
+        world.serve()
+        hand = world.running()["/"]
+        hand.vanish()
+        world.reconciler().task_stopped(pipeline, hand.id, "gone")
+    world.serve()
+    assert world.states(pipeline) == {"/": "killed"}
+    assert world.running() == {}
+
+
+def test_memory_that_ran_out_is_the_cause_not_the_worker(world: World) -> None:
+    pipeline = world.launch(leaf())
+    world.serve()
+    hand = world.running()["/"]
+    hand.vanish()
+    world.reconciler().task_stopped(
+        pipeline, hand.id, "OutOfMemoryError: Container killed", exit_code=137, oom=True
+    )
+    assert world.attempts(pipeline, "/")[0].cause is Cause.OUT_OF_MEMORY
+
+
+def test_news_that_come_twice_and_out_of_order_change_nothing(world: World) -> None:
+    pipeline = world.launch(serial(leaf("a"), leaf("b")))
+    world.serve()
+    hand = world.running()["/a"]
+    hand.leave("stopping")
+    number = len(list(world.store.entries(pipeline, 0)))
+    for _ in range(2):
+        world.reconciler().task_stopped(pipeline, hand.id, "stopped by itself")
+        world.reconciler().execution_ended(f"{pipeline}-0", "ABORTED")
+        world.reconciler().execution_ended("abc-def-1", "SUCCEEDED")
+        world.reconciler().task_stopped("abc-def", "w1", "of nobody")
+    assert len(list(world.store.entries(pipeline, 0))) == number
+    assert world.orgs.workers(ME.org) == 1
+
+
+def test_an_execution_that_is_stopped_from_outside_is_begun_again(world: World) -> None:
+    pipeline = world.launch(serial(leaf("a"), leaf("b")))
+    world.serve()
+    (execution,) = world.machines.executions.values()
+    world.machines.stop(execution, "by somebody in the console")
+    world.deliver()
+    world.run_out()
+    assert world.get(pipeline).state is State.DONE
+    assert len(world.attempts(pipeline, "/a")) == 1  # what ran went on running
+
+
+def test_executions_that_end_at_once_again_and_again_pause_the_pipeline(world: World) -> None:
+    pipeline = world.launch(leaf())
+    for _ in range(10):
+        for arn in list(world.machines.executions.values()):
+            world.machines.stop(arn, "again")
+        world.deliver()
+    record = world.get(pipeline).pipeline
+    assert not record.armed
+    assert "bug of Conducto" in (record.problem or "")
+    assert len(world.machines.executions) < 10
+
+
+def test_capacity_refused_for_ten_minutes_only_delays(world: World) -> None:
+    world.fleet.full = True
+    pipeline = world.launch(leaf())
+    for _ in range(10):
+        world.minute()
+        assert world.fleet.tasks == {}
+        assert world.orgs.workers(ME.org) == 0
+        node = world.nodes(pipeline)["/"]
+        assert (node.state, "waits for capacity" in str(node.waits_for)) == (State.QUEUED, True)
+    world.fleet.full = False
+    world.minute(61)
+    world.run_out()
+    assert world.get(pipeline).state is State.DONE
+
+
+def test_a_start_of_a_worker_that_is_lost_is_made_good_after_a_minute(world: World) -> None:
+    world.fleet.deaf = True
+    pipeline = world.launch(leaf())
+    world.fleet.deaf = False
+    world.minute(61)
+    world.run_out()
+    assert world.get(pipeline).state is State.DONE
+
+
+def test_an_image_that_cannot_be_pulled_fails_what_needs_it(world: World) -> None:
+    pipeline = world.launch(parallel("a", "b"))
+    for arn, task in list(world.fleet.tasks.items()):
+        world.fleet.stopped.append(arn)
+        said = "CannotPullContainerError: pull access denied for busybox"
+        world.reconciler().task_stopped(pipeline, task.worker_id, said)
+    assert set(world.states(pipeline).values()) == {"error"}
+    (attempt,) = world.attempts(pipeline, "/a")
+    assert attempt.cause is Cause.IMAGE
+    assert "pull access denied" in (attempt.message or "")
+
+
+def test_an_image_without_a_shell_fails_what_needs_it(world: World) -> None:
+    pipeline = world.launch(leaf())
+    (hand,) = world.start_workers()
+    hand.leave("the image has no shell: /bin/sh is not there", broken=True)
+    assert world.states(pipeline) == {"/": "error"}
+    (attempt,) = world.attempts(pipeline, "/")
+    assert attempt.cause is Cause.IMAGE
+    assert "no shell" in (attempt.message or "")
+    assert list(world.store.open_pipelines()) == []
+
+
+def _image(world: World, pipeline: str, state: ImageState, **more: Any) -> None:
+    moved = ImagesMoved(time=world.now, images=(BuiltImage(name="i", state=state, **more),))
+    world.engine.submit(ME.org, pipeline, lambda _: moved)
+
+
+def test_no_worker_is_started_before_its_image_is_there(world: World) -> None:
+    pipeline = world.launch(leaf(), run=False)
+    _image(world, pipeline, ImageState.BUILDING)
+    world.control(pipeline, "run")
+    assert world.fleet.tasks == {}
+    assert world.nodes(pipeline)["/"].waits_for == "the image 'i' is building"
+    _image(world, pipeline, ImageState.DONE, reference="registry/i:1")
+    (task,) = world.fleet.tasks.values()
+    assert task.image == "registry/i:1"
+
+
+def test_an_image_that_fails_to_build_fails_its_commands_with_the_log(world: World) -> None:
+    pipeline = world.launch(parallel("a", "b"), run=False)
+    _image(world, pipeline, ImageState.BUILDING)
+    world.control(pipeline, "run")
+    _image(world, pipeline, ImageState.ERROR, error="no such file: setup.py")
+    assert set(world.states(pipeline).values()) == {"error"}
+    (attempt,) = world.attempts(pipeline, "/b")
+    assert (attempt.cause, attempt.message) == (Cause.IMAGE, "no such file: setup.py")
+
+
+# ---- what people order ---------------------------------------------------------------------------
+
+
+def test_a_preview_says_what_would_happen_and_does_nothing(world: World) -> None:
+    pipeline = world.launch(parallel("a", "b"))
+    world.serve()
+    number = len(list(world.store.entries(pipeline, 0)))
+    result = world.control(pipeline, "kill", "/", preview=True)
+    assert (result.affected, result.stopped, result.preview) == (2, 2, True)
+    assert len(list(world.store.entries(pipeline, 0))) == number
+
+
+def test_an_order_for_a_node_that_is_not_there_changes_nothing(world: World) -> None:
+    pipeline = world.launch(leaf())
+    with pytest.raises(NotFoundError, match="/x: no such node"):
+        world.control(pipeline, "kill", "/", "/x")
+    assert world.states(pipeline) == {"/": "queued"}
+
+
+def test_a_pipeline_that_sleeps_lets_go_of_its_workers_and_wakes(world: World) -> None:
+    pipeline = world.launch(parallel("a", "b"))
+    world.serve()
+    world.running()["/a"].finish()
+    idle = next(h for h in world.living() if h.job is None)
+    busy = world.running()["/b"]
+    world.control(pipeline, "sleep")
+    assert world.get(pipeline).pipeline.lifecycle is Lifecycle.SLEEPING
+    assert idle.arn in world.fleet.stopped
+    assert busy.pulse()
+    busy.finish(Cause.EXIT_CODE)
+    assert busy.arn in world.fleet.stopped
+    assert world.get(pipeline).settled
+    world.retire()
+    world.control(pipeline, "run")
+    world.control(pipeline, "reset", "/")
+    world.minute(61)
+    world.run_out()
+    assert world.get(pipeline).state is State.DONE
+
+
+def test_an_archived_pipeline_is_off_the_list_and_takes_no_orders(world: World) -> None:
+    pipeline = world.launch(leaf(), run=False)
+    world.control(pipeline, "archive")
+    assert asyncio.run(world.pipelines().list()) == ()
+    with pytest.raises(RefusedError, match="is archived"):
+        world.control(pipeline, "reset", "/")
+
+
+def test_a_pipeline_starts_at_the_time_it_was_told(world: World) -> None:
+    pipeline = world.launch(leaf(), run=False, run_at=world.now + 100)
+    world.minute(60)
+    assert world.states(pipeline) == {"/": "pending"}
+    world.minute(60)
+    world.run_out()
+    assert world.get(pipeline).state is State.DONE
+
+
+def test_a_skipped_pending_node_is_passed_over(world: World) -> None:
+    pipeline = world.launch(serial(leaf("a"), leaf("b"), leaf("c")))
+    world.serve()
+    world.control(pipeline, "skip", "/b")
+    world.run_out()
+    assert world.attempts(pipeline, "/b") == ()
+    assert world.get(pipeline).state is State.DONE
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda p, i: p.secrets(),
+        lambda p, i: p.image_log(i, "i"),
+        lambda p, i: p.data(i, None),
+        lambda p, i: p.read_data(None, "x"),
+    ],
+)
+def test_what_the_cloud_cannot_do_yet_is_refused_clearly(
+    world: World, call: Callable[[Any, str], Any]
+) -> None:
+    pipeline = world.launch(leaf(), run=False)
+    with pytest.raises(RefusedError, match="not available in the cloud yet"):
+        asyncio.run(call(world.pipelines(), pipeline))
+
+
+# ---- who follows ---------------------------------------------------------------------------------
+
+
+def test_events_come_in_order_and_without_gaps_from_any_cursor(world: World) -> None:
+    pipeline = world.launch(serial(leaf("a"), leaf("b")))
+    world.run_out()
+
+    async def collect(cursor: int) -> list[int]:
+        seqs: list[int] = []
+        async for batch in world.pipelines().events(pipeline, cursor):
+            seqs += [change.seq for change in batch.changes]
+            if batch.pipeline.seq == seqs[-1]:
+                break
+        return seqs
+
+    last = world.get(pipeline).seq
+    assert asyncio.run(collect(0)) == list(range(1, last + 1))
+    assert asyncio.run(collect(3)) == list(range(4, last + 1))
+
+
+def test_who_follows_over_a_websocket_hears_of_every_change(world: World) -> None:
+    pipeline = world.launch(leaf(), run=False)
+    world.connections.put("c1", ME.org, pipeline, 0)
+    world.connections.put("c2", ME.org, pipeline, 0)
+    world.connections.gone.add("c2")
+    world.control(pipeline, "run")
+    world.run_out()
+    frames = [json.loads(frame) for frame in world.connections.sent["c1"]]
+    seqs = [change["seq"] for frame in frames for change in frame["changes"]]
+    assert seqs == list(range(1, world.get(pipeline).seq + 1))
+    assert frames[-1]["pipeline"]["state"] == "done"
+    assert world.connections.followers(pipeline) == [("c1", seqs[-1])]

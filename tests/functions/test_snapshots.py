@@ -1,0 +1,57 @@
+"""What follows from a journal follows from a snapshot and the rest of it."""
+
+from __future__ import annotations
+
+import json
+from random import Random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from chalicelib import snapshots
+from chalicelib.inputs import Journalled
+from chalicelib.ports import Snapshot
+from support.cloud.play import new_game
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from chalicelib.pipeline import CloudPipeline
+    from chalicelib.ports import Entry
+
+
+def _replay(live: CloudPipeline, entries: Iterable[Entry]) -> None:
+    for entry in entries:
+        written = Journalled.model_validate(json.loads(json.dumps(entry.input)))
+        live.take_in(written.input)
+        live.hire(written.hires, written.limited)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_pipeline_is_the_same_from_a_snapshot_as_from_its_start(seed: int) -> None:
+    game = new_game(seed)
+    game.play()
+    store = game.world.store
+    entries = list(store.entries(game.id, 0))
+    tree_of = lambda key: store.tree(game.id, key)  # noqa: E731
+    whole = snapshots.restore("acme", store.definition(game.id), None, tree_of)
+    at = Random(seed).randrange(len(entries))
+    _replay(whole, entries[:at])
+    if not snapshots.can_be_taken(whole):
+        return
+    taken = snapshots.take(whole)
+    written = Snapshot(taken.number, json.loads(json.dumps(taken.state)))
+    again = snapshots.restore("acme", store.definition(game.id), written, tree_of)
+    assert snapshots.take(again).state == taken.state
+
+    _replay(whole, entries[at:])
+    _replay(again, entries[at:])
+    assert snapshots.take(again).state == snapshots.take(whole).state
+
+
+def test_a_snapshot_of_another_version_is_not_read() -> None:
+    game = new_game(1)
+    store = game.world.store
+    old = Snapshot(99, {"version": 0})
+    live = snapshots.restore("acme", store.definition(game.id), old, lambda _: b"")
+    assert live.number == 0

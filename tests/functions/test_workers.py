@@ -1,0 +1,367 @@
+"""What workers say, also what they must not: wrong, late, twice, out of order, too much."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from chalicelib.credentials import PREFIX, digest_of, new_token
+from chalicelib.ports import Identity
+from chalicelib.workers import WorkerDesk, WorkerGoneError
+from conducto.model.api import Changes
+from conducto.model.states import Cause, State
+from conducto.model.worker import (
+    MAX_PIECE,
+    LogPiece,
+    Pulse,
+    Report,
+    Verdict,
+    WorkerEnd,
+    WorkerStart,
+)
+from conducto.service.port import NotFoundError, RefusedError
+from support.asl.port import Offer
+from support.cloud.world import ME, World
+from support.trees import form, lazy, leaf, parallel, serial
+
+if TYPE_CHECKING:
+    from support.cloud.world import Hand
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def _piece(hand: Hand, data: bytes, **more: Any) -> LogPiece:
+    assert hand.job is not None
+    fields = {
+        "path": hand.job.path,
+        "attempt": hand.job.attempt,
+        "stream": "stdout",
+        "offset": 0,
+        "data": base64.b64encode(data).decode(),
+    }
+    return LogPiece.model_validate({**fields, **more})
+
+
+def _one(world: World, tree: dict[str, Any] | None = None) -> tuple[str, Hand]:
+    """Launch a tree and return it with the worker that runs its first command."""
+    pipeline = world.launch(leaf() if tree is None else tree)
+    world.serve()
+    return pipeline, min(world.running().items())[1]
+
+
+# ---- who calls ---------------------------------------------------------------------------------
+
+
+def test_a_token_is_256_bits_and_only_its_digest_is_kept(world: World) -> None:
+    token, digest = new_token()
+    assert token.startswith(PREFIX)
+    assert len(base64.urlsafe_b64decode(token.removeprefix(PREFIX) + "=")) == 32
+    assert digest_of(token) == digest
+    assert token not in repr(vars(world.tokens))
+
+
+def test_a_persons_token_is_none_of_a_worker(world: World) -> None:
+    with pytest.raises(WorkerGoneError):
+        WorkerDesk(world.engine).start(ME, WorkerStart(task="arn"))
+
+
+def test_a_worker_of_another_org_does_not_find_the_pipeline(world: World) -> None:
+    pipeline, hand = _one(world)
+    forged = Identity("other", "eve", frozenset({"worker"}), (pipeline, hand.task.pool, hand.id))
+    with pytest.raises(NotFoundError):
+        hand.desk.pulse(forged, Pulse(path="/", attempt=1))
+
+
+def test_a_worker_that_was_never_started_is_sent_away(world: World) -> None:
+    pipeline, hand = _one(world)
+    made_up = Identity(ME.org, ME.user, frozenset({"worker"}), (pipeline, hand.task.pool, "w0"))
+    with pytest.raises(WorkerGoneError):
+        hand.desk.report(made_up, Report(path="/", attempt=1))
+    assert world.states(pipeline) == {"/": "running"}
+
+
+def test_a_worker_that_left_is_sent_away_and_what_it_says_is_not_heard(world: World) -> None:
+    pipeline, hand = _one(world, serial(leaf("a"), leaf("b")))
+    identity = hand.identity
+    job = hand.job
+    assert job is not None
+    hand.desk.end(identity, WorkerEnd(reason="stopping"))
+    with pytest.raises(WorkerGoneError):
+        hand.desk.report(identity, Report(path=job.path, attempt=job.attempt))
+    with pytest.raises(WorkerGoneError):
+        hand.desk.log(identity, _piece(hand, b"late"))
+    assert world.attempts(pipeline, "/a")[0].cause is Cause.WORKER_LOST
+
+
+def test_a_worker_of_one_pipeline_cannot_report_for_another(world: World) -> None:
+    mine, _ = _one(world)
+    other = world.launch(leaf())
+    world.serve()
+    (stranger,) = [h for h in world.living() if h.task.pipeline_id == other]
+    stranger.finish()
+    assert world.states(mine) == {"/": "running"}
+
+
+# ---- claims ------------------------------------------------------------------------------------
+
+
+def test_a_claim_whose_answer_was_lost_is_answered_the_same_again(world: World) -> None:
+    _, hand = _one(world)
+    first = hand.job
+    assert hand.claim(hand.offer) == first
+    entries = len(list(world.store.entries(hand.task.pipeline_id, 0)))
+    assert hand.claim(hand.offer) == first
+    assert len(list(world.store.entries(hand.task.pipeline_id, 0))) == entries
+
+
+def test_two_workers_claim_one_node_and_one_of_them_runs_it(world: World) -> None:
+    pipeline, hand = _one(world, parallel("a", "b"))
+    assert hand.job is not None
+    other = next(h for h in world.living() if h is not hand)
+    other.finish()
+    answer = other.claim(hand.offer)
+    assert answer.verdict is not Verdict.RUN
+    assert len(world.attempts(pipeline, hand.job.path)) == 1
+
+
+def test_a_claim_after_a_pause_is_cancelled(world: World) -> None:
+    pipeline = world.launch(leaf())
+    world.start_workers()
+    (hand,) = world.living()
+    offer = world.poll(hand.orders.activity)
+    assert offer is not None
+    world.control(pipeline, "pause")
+    assert hand.claim(offer).verdict is Verdict.DROP
+    assert world.states(pipeline) == {"/": "pending"}
+    world.control(pipeline, "run")
+    world.run_out()
+    assert world.states(pipeline) == {"/": "done"}
+
+
+def test_a_claim_for_an_unknown_node_or_run_is_dropped(world: World) -> None:
+    _, hand = _one(world, parallel("a", "b"))
+    other = next(h for h in world.living() if h is not hand)
+    other.finish()
+    for data in ({"r": "nonsense-1", "n": "abc"}, {"r": hand.offer.data["r"], "n": "abc"}):
+        assert other.claim(Offer("no-token", data)).verdict is Verdict.DROP
+
+
+def test_a_worker_of_a_small_pool_cannot_run_a_large_command(world: World) -> None:
+    world.launch(parallel(leaf("small"), leaf("large", mem=8)))
+    world.start_workers()
+    small, large = sorted(world.living(), key=lambda h: h.task.mem)
+    offer = world.poll(large.orders.activity)
+    assert offer is not None
+    assert small.claim(offer).verdict is Verdict.DROP
+    world.serve()
+    assert world.running()["/large"].task.mem == 8
+
+
+# ---- output ------------------------------------------------------------------------------------
+
+
+def test_output_that_comes_twice_is_kept_once_and_a_gap_is_refused(world: World) -> None:
+    _, hand = _one(world)
+    hand.print("one\n")
+    hand.print("one\n")
+    hand.print("two\n", offset=4)
+    with pytest.raises(RefusedError, match="go on from byte 8"):
+        hand.print("four\n", offset=100)
+
+
+def test_an_oversized_piece_of_output_and_one_that_is_no_base64_are_refused(world: World) -> None:
+    _, hand = _one(world)
+    with pytest.raises(RefusedError, match="send it in parts"):
+        hand.desk.log(hand.identity, _piece(hand, b"x" * (MAX_PIECE + 1)))
+    with pytest.raises(RefusedError, match="no base64"):
+        hand.desk.log(hand.identity, _piece(hand, b"").model_copy(update={"data": "%"}))
+
+
+def test_output_of_an_attempt_that_runs_elsewhere_is_refused(world: World) -> None:
+    _, hand = _one(world)
+    with pytest.raises(RefusedError, match="does not run on this worker"):
+        hand.desk.log(hand.identity, _piece(hand, b"x", attempt=7))
+
+
+# ---- reports -----------------------------------------------------------------------------------
+
+
+def test_a_report_that_comes_twice_counts_once(world: World) -> None:
+    pipeline, hand = _one(world)
+    report = Report(path="/", attempt=1, exit_code=0)
+    hand.desk.report(hand.identity, report)
+    hand.desk.report(hand.identity, report)
+    assert world.states(pipeline) == {"/": "done"}
+    assert len(world.attempts(pipeline, "/")) == 1
+
+
+def test_a_report_for_an_attempt_that_is_not_running_is_refused(world: World) -> None:
+    pipeline, hand = _one(world)
+    with pytest.raises(RefusedError, match="attempt 2 does not run"):
+        hand.desk.report(hand.identity, Report(path="/", attempt=2))
+    with pytest.raises(RefusedError):
+        hand.desk.report(hand.identity, Report(path="/nowhere", attempt=1))
+    assert world.states(pipeline) == {"/": "running"}
+
+
+def test_an_exit_code_without_a_cause_is_a_failure(world: World) -> None:
+    pipeline, hand = _one(world)
+    hand.finish(exit_code=1)
+    assert world.attempts(pipeline, "/")[0].cause is Cause.EXIT_CODE
+
+
+def test_a_retried_command_is_claimed_again_in_the_same_task(world: World) -> None:
+    again = [["error", ["retry", {"max_num_retries": 1}]]]
+    pipeline, hand = _one(world, leaf(callbacks=again))
+    token = hand.token
+    hand.finish(Cause.EXIT_CODE)
+    world.serve()
+    assert hand.job is not None
+    assert (hand.job.attempt, hand.token) == (2, token)
+    hand.finish()
+    assert world.states(pipeline) == {"/": "done"}
+
+
+def test_a_retry_with_more_memory_gets_a_larger_worker(world: World) -> None:
+    more = [["error", ["handle_memory_errors", {"mem_limits": [8]}]]]
+    _, hand = _one(world, leaf(callbacks=more))
+    hand.finish(Cause.OUT_OF_MEMORY)
+    world.serve()
+    assert world.running()["/"].task.mem == 8
+
+
+# ---- a Lazy's tree -----------------------------------------------------------------------------
+
+
+def test_a_lazy_with_a_nested_lazy_runs_to_its_end(world: World) -> None:
+    pipeline, hand = _one(world, lazy())
+    hand.finish(tree=form(serial(leaf("x"), lazy("inner"))))
+    world.serve()
+    world.running()["/Execute/x"].finish()
+    world.serve()
+    world.running()["/Execute/inner/Generate"].finish(tree=form(leaf()))
+    world.run_out()
+    assert set(world.states(pipeline).values()) == {"done"}
+
+
+def test_a_lazy_that_prints_no_tree_or_a_broken_one_fails_and_says_why(world: World) -> None:
+    pipeline, hand = _one(world, lazy())
+    hand.finish()
+    assert world.attempts(pipeline, "/Generate")[0].cause is Cause.LAZY
+    world.control(pipeline, "reset", "/Generate")
+    world.serve()
+    hand = world.running()["/Generate"]
+    wrong = base64.b64encode(gzip.compress(b'{"nodes": 3}')).decode()
+    hand.desk.report(hand.identity, Report(path="/Generate", attempt=2, tree=wrong))
+    last = world.attempts(pipeline, "/Generate")[-1]
+    assert last.cause is Cause.LAZY
+    assert last.message is not None
+    assert "broken tree" in last.message
+
+
+def test_a_generated_node_that_fargate_cannot_run_fails_the_lazy(world: World) -> None:
+    pipeline, hand = _one(world, lazy())
+    hand.finish(tree=form(leaf(gpu=1)))
+    last = world.attempts(pipeline, "/Generate")[-1]
+    assert last.cause is Cause.LAZY
+    assert "gpu=1" in (last.message or "")
+
+
+def test_a_large_tree_is_uploaded_first_and_only_by_the_worker_itself(world: World) -> None:
+    pipeline, hand = _one(world, lazy())
+    with pytest.raises(RefusedError, match="was not uploaded by this worker"):
+        hand.desk.report(
+            hand.identity, Report(path="/Generate", attempt=1, tree_key="uploads/other/w1/x")
+        )
+    answer = hand.desk.upload(hand.identity)
+    world.blobs.put(answer.key, gzip.compress(json.dumps(form(leaf())).encode()))
+    hand.finish(tree_key=answer.key)
+    world.run_out()
+    assert world.get(pipeline).state is State.DONE
+    assert world.blobs.get(answer.key) is None
+
+
+# ---- what is not to be seen --------------------------------------------------------------------
+
+
+def test_secrets_reach_the_command_and_nothing_else(world: World) -> None:
+    world.vault.write("org/acme", {"KEY": {"value": "org-value-1", "mask": True}})
+    world.vault.write("user/acme/ann", {"KEY": {"value": "hunter2-mine", "mask": True}})
+    pipeline, hand = _one(world, leaf(command="echo hunter2-mine"))
+    assert hand.job is not None
+    assert hand.job.env["KEY"] == "hunter2-mine"
+    assert hand.job.masked == ("hunter2-mine",)
+    hand.finish()
+    (attempt,) = world.attempts(pipeline, "/")
+    assert attempt.command == "echo ********"
+    journal = json.dumps([e.input for e in world.store.entries(pipeline, 0)])
+    machines = "".join(machine.definition for machine in world.machines.machines.values())
+    for place in (journal, machines, repr(hand.job), str(world.store.snapshot(pipeline))):
+        assert "hunter2" not in place
+        assert "org-value-1" not in place
+
+
+def test_a_secret_that_changes_is_seen_by_the_next_command(world: World) -> None:
+    _, hand = _one(world, serial(leaf("a"), leaf("b")))
+    world.vault.write("user/acme/ann", {"KEY": {"value": "new-value", "mask": False}})
+    hand.finish()
+    world.serve()
+    assert hand.job is not None
+    assert hand.job.env["KEY"] == "new-value"
+    assert hand.job.masked == ()
+
+
+def test_an_edit_of_a_pending_node_is_what_runs(world: World) -> None:
+    pipeline, hand = _one(world, serial(leaf("a"), leaf("b")))
+    changes = Changes(command="echo edited", env={"X": "1"})
+    world.control(pipeline, "modify", "/b", changes=changes)
+    hand.finish()
+    world.serve()
+    job = world.running()["/b"].job
+    assert job is not None
+    assert (job.script, job.env["X"]) == ("echo edited", "1")
+
+
+# ---- stopping ----------------------------------------------------------------------------------
+
+
+def test_a_kill_reaches_the_command_with_its_next_pulse(world: World) -> None:
+    pipeline, hand = _one(world)
+    assert not hand.pulse()
+    world.control(pipeline, "kill", "/")
+    assert hand.pulse()
+    hand.finish(Cause.EXIT_CODE, exit_code=143)
+    assert world.attempts(pipeline, "/")[0].cause is Cause.KILLED_BY_USER
+
+
+def test_a_reset_of_what_runs_stops_it_and_runs_it_again(world: World) -> None:
+    pipeline, hand = _one(world)
+    world.control(pipeline, "reset", "/")
+    assert hand.pulse()
+    hand.finish(Cause.EXIT_CODE)
+    world.serve()
+    assert [h.job.attempt for h in world.running().values() if h.job] == [2]
+    world.run_out()
+    assert world.states(pipeline) == {"/": "done"}
+
+
+def test_a_groups_time_limit_is_seen_by_a_pulse(world: World) -> None:
+    pipeline, hand = _one(world, serial(leaf("a"), max_time=100))
+    world.now += 99
+    assert not hand.pulse()
+    world.now += 2
+    assert hand.pulse()
+    hand.finish(Cause.EXIT_CODE)
+    assert world.states(pipeline) == {"/": "killed", "/a": "killed"}
+
+
+def test_a_pulse_for_what_does_not_run_here_says_stop(world: World) -> None:
+    _, hand = _one(world)
+    assert hand.desk.pulse(hand.identity, Pulse(path="/", attempt=9)).stop

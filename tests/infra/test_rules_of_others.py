@@ -1,0 +1,145 @@
+"""What AWS's own rules say of the templates: nothing that has not been argued."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.installation import VARIANTS, write_templates
+
+pytestmark = pytest.mark.xdist_group("cdk")
+
+#: ``(finding of cdk-nag, why it stays)``: each pattern is for a whole ``rule[detail] construct``.
+ARGUED = (
+    (
+        r"AwsSolutions-VPC7 .*/network/Vpc/Resource",
+        (
+            "a flow log costs by the gigabyte, and workers take no connections; turn it on in the "
+            "account where rules ask for it"
+        ),
+    ),
+    (
+        r"AwsSolutions-S1 .*/data/Bucket/Resource",
+        (
+            "access logs would need a second bucket; every access comes from our functions, "
+            "which log, or by an address that one of them signed"
+        ),
+    ),
+    (
+        r"AwsSolutions-ECS4 .*/compute/Cluster",
+        "Container Insights is paid for by the metric; the state of workers is in our own records",
+    ),
+    (
+        r"AwsSolutions-CB4 .*/compute/Builder/Resource",
+        "a build's only product goes to the registry, which encrypts by itself",
+    ),
+    (
+        r"AwsSolutions-APIG4 .*/App/ChaliceApp/Websocket\w+Route",
+        (
+            "the function that takes a connection checks its token, which travels in a header that "
+            "authorizers of WebSocket APIs cannot read"
+        ),
+    ),
+    (
+        r"AwsSolutions-APIG1 .*/App/ChaliceApp/WebsocketAPIStage",
+        "access logs of API Gateway need a role for the whole account, which is not ours to set",
+    ),
+    (
+        r"AwsSolutions-IAM5\[Resource::\*\] .*",
+        "actions without a resource level; `test_policies.py` argues each of them",
+    ),
+    (
+        r"AwsSolutions-IAM5\[Resource::arn:<AWS::Partition>:states:.*conducto-.*\] .*",
+        (
+            "activities, state machines and executions are made while pipelines run; all are "
+            "called conducto-…"
+        ),
+    ),
+    (
+        r"AwsSolutions-IAM5\[Resource::.*:task(-definition)?/conducto-.*\] .*",
+        "workers and their definitions are made while pipelines run; all are called conducto-…",
+    ),
+    (
+        r"AwsSolutions-IAM5\[Resource::.*:access-point/\*\] .*",
+        "nobody knows the ids of access points beforehand; the condition or the action bounds it",
+    ),
+    (
+        r"AwsSolutions-IAM5\[Resource::.*/(contexts|trees|logs|state|uploads)/\*\] .*",
+        "objects below one beginning of a key in our own bucket",
+    ),
+    (r"AwsSolutions-IAM5\[Resource::.*/index/\*\] .*", "the indexes of our own table"),
+    (r"AwsSolutions-IAM5\[Resource::.*:secret:conducto/.*/\*\] .*", "secrets of this installation"),
+    (
+        r"AwsSolutions-IAM5\[Resource::.*:log-group:/aws/lambda/conducto-.*:\*\] .*",
+        "streams of the function's own log group",
+    ),
+    (
+        r"AwsSolutions-IAM5\[Resource::.*:log-group:/aws/codebuild/.*:\*\] .*",
+        "the project's own log group, as CDK grants it",
+    ),
+    (
+        r"AwsSolutions-IAM5\[Resource::.*@connections/\*\] .*",
+        "connections of our own WebSocket API",
+    ),
+)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_cfn_lint_finds_nothing(variant: str) -> None:
+    folder = write_templates(variant)
+    found = subprocess.run(
+        [
+            str(Path(sys.executable).with_name("cfn-lint")),
+            *map(str, folder.glob("*.template.json")),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert found.stdout + found.stderr == ""
+
+
+def test_cdk_nag_finds_what_is_argued_and_no_more(tmp_path: Path) -> None:
+    findings = _findings(tmp_path)
+    unargued = [f for f in findings if not any(re.fullmatch(p, f) for p, _ in ARGUED)]
+    unused = [p for p, _ in ARGUED if not any(re.fullmatch(p, f) for f in findings)]
+
+    assert findings
+    assert unargued == []
+    assert unused == []
+
+
+def _findings(folder: Path) -> list[str]:
+    # In a process of its own: with findings, CDK ends by an exception after its report.
+    code = (
+        "import sys, aws_cdk as cdk\n"
+        "from cdk_nag import AwsSolutionsChecks\n"
+        "from infra.installation import Installation\n"
+        "from infra.settings import from_mapping\n"
+        "app = cdk.App(outdir=sys.argv[1])\n"
+        "Installation(app, from_mapping({}))\n"
+        "cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))\n"
+        "app.synth()\n"
+    )
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([".", "sdk", "worker"])}
+    run = [sys.executable, "-c", code, str(folder)]
+    subprocess.run(run, env=env, capture_output=True, check=False)
+    report = json.loads((folder / "validation-report.json").read_text())
+    return sorted(_of_report(report))
+
+
+def _of_report(report: dict[str, Any]) -> set[str]:
+    return {
+        f"{violation['ruleName']} {construct['constructPath'].replace('conducto-main-', '/', 1)}"
+        for plugin in report["pluginReports"]
+        for violation in plugin.get("violations", ())
+        for construct in violation["violatingConstructs"]
+    }

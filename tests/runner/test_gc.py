@@ -1,0 +1,178 @@
+"""`conducto gc` with real containers: what is needed stays and works on, the rest goes."""
+
+import json
+import os
+import uuid
+
+import pytest
+
+import conducto as co
+from conducto.model.api import Action
+from conducto.model.gc_calls import GcRequest
+from conducto_local.home import Home
+from conducto_local.images.api import LABEL_IMAGE_HOME
+from conducto_local.runner.flights import LABEL_HOME, home_mark
+from support.containers import BUSYBOX as IMAGE
+from support.containers import of_pipeline
+from support.local import local_runner
+from support.stand_ins import call, ensure
+
+pytestmark = pytest.mark.docker
+
+
+@pytest.fixture
+def home(tmp_path):
+    ensure(["busybox:latest"])
+    return Home(tmp_path / "home", f"gc-{os.getpid()}")
+
+
+def runner(home):
+    return local_runner(home.base, profile=home.profile)
+
+
+def tree(text=None, command="true"):
+    image = IMAGE if text is None else co.Image(dockerfile_text=text)
+    root = co.Serial(image=image, cpu=0.2, mem=0.1)
+    root["a"] = co.Exec(command)
+    return root
+
+
+def some_text():
+    """Return a Dockerfile whose image is nobody else's and has a megabyte of its own."""
+    made = f"head -c 1000000 /dev/urandom > /made; echo {uuid.uuid4().hex}"
+    return f"FROM {IMAGE}\nRUN {made}\n"
+
+
+async def image_of(run):
+    (attempt,) = await run.attempts("/a")
+    return attempt.image
+
+
+def exists(reference):
+    return call("GET", f"/images/{reference}/json")[0] == 200
+
+
+async def gc(local, *, dry_run=False):
+    return await local.pipelines.gc(GcRequest(dry_run=dry_run))
+
+
+def names(report, kind):
+    return [item.name for item in report.items if item.kind == kind]
+
+
+async def test_images_of_archived_pipelines_go_and_those_of_live_ones_stay(home):
+    async with runner(home) as local:
+        kept, old = await local.run(tree(some_text())), await local.run(tree(some_text()))
+        needed, unneeded = await image_of(kept), await image_of(old)
+        await old.control(Action.ARCHIVE)
+
+        planned = await gc(local, dry_run=True)
+        still = exists(unneeded)
+        done = await gc(local)
+
+        assert unneeded in names(planned, "image")
+        assert 1_000_000 <= planned.bytes < 3_000_000
+        assert done.bytes == planned.bytes
+        assert still
+        assert (exists(needed), exists(unneeded)) == (True, False)
+        assert all(item.freed for item in done.items if item.kind == "image")
+        await kept.control(Action.RESET, "/a")
+        await kept.settled()
+        assert await image_of_last(kept) == needed
+
+
+async def image_of_last(run):
+    return (await run.attempts("/a"))[-1].image
+
+
+async def test_an_image_that_was_freed_is_built_again(home):
+    async with runner(home) as local:
+        run = await local.run(tree(some_text()))
+        await run.control(Action.ARCHIVE)
+        await gc(local)
+        await run.control(Action.WAKE)
+
+        await run.control(Action.RESET, "/a")
+        await run.control(Action.RUN)
+        await run.settled()
+
+        assert [a.cause for a in await run.attempts("/a")] == [None, None]
+
+
+async def test_what_runs_is_left_alone(home):
+    async with runner(home) as local:
+        run = await local.launch(tree(command="echo here; test -e /go || sleep 60; echo on"))
+        await run.printed("/a", b"here\n")
+        before = of_pipeline(run)
+
+        report = await gc(local)
+
+        assert of_pipeline(run) == before
+        assert names(report, "container") == []
+        await run.control(Action.KILL, "/")
+
+
+async def test_containers_of_pipelines_that_nobody_looks_after_go(home):
+    labels = {LABEL_HOME: home_mark(home), "com.conducto.pipeline": "zzz-zzz"}
+    async with runner(home) as local:
+        await local.run(tree())
+        orphan, foreign = make(labels), make({**labels, LABEL_HOME: "somebody else"})
+        try:
+            report = await gc(local)
+
+            assert len(names(report, "container")) == 1
+            assert call("GET", f"/containers/{orphan}/json")[0] == 404
+            assert call("GET", f"/containers/{foreign}/json")[0] == 200
+        finally:
+            call("DELETE", f"/containers/{foreign}", {"force": "1"})
+
+
+def make(labels):
+    body = json.dumps({"Image": IMAGE, "Cmd": ["true"], "Labels": labels}).encode()
+    status, answer = call("POST", "/containers/create", body=body, kind="application/json")
+    assert status == 201, answer
+    return json.loads(answer)["Id"]
+
+
+async def test_a_container_of_our_image_is_not_taken_for_ours(home):
+    async with runner(home) as local:
+        run = await local.run(tree(some_text()))
+        image = await image_of(run)
+
+    config = call("GET", f"/images/{image}/json")[1].decode()
+    assert f'"{LABEL_IMAGE_HOME}":"{home_mark(home)}"' in config.replace(" ", "")
+    assert f'"{LABEL_HOME}":"{home_mark(home)}"' not in config.replace(" ", "")
+
+
+async def test_a_snapshot_without_its_attempt_goes_and_is_not_taken_for_a_container(home):
+    async with runner(home) as local:
+        root = tree(command="exit 1")
+        root.snapshot_on_error = True
+        run = await local.run(root)
+        (attempt,) = await run.attempts("/a")
+        with_it = await gc(local)
+        here = exists(attempt.snapshot)
+        local.home.discard_pipeline(run.id)
+        local.pipelines._scheduler.unload(local.pipelines.live(run.id))
+        local.pipelines._store.delete(run.id)
+
+        report = await gc(local)
+
+        assert names(with_it, "snapshot") == []
+        assert here
+        assert names(report, "snapshot") == [attempt.snapshot]
+        assert not exists(attempt.snapshot)
+        assert local.home.discarded() == []
+
+
+async def test_directories_that_no_pipeline_owns_go(home):
+    async with runner(home) as local:
+        run = await local.run(tree())
+        orphan = home.make_pipeline("abc-abc").data
+        (orphan / "big").write_bytes(b"x" * 100_000)
+
+        report = await gc(local)
+
+        assert names(report, "files") == [str(orphan.parent)]
+        assert report.bytes >= 100_000
+        assert run.data.exists()

@@ -1,0 +1,147 @@
+"""A person who looks at pipelines in a real browser, against an agent of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+import urllib.request
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from playwright.sync_api import sync_playwright
+
+from support.running import Person, person_at
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from playwright.sync_api import Browser, Page
+
+ROOT = Path(__file__).parents[2]
+WEB = ROOT / "local_runner" / "conducto_local" / "web"
+AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
+#: Nothing of the browser's own goes out to a network that is closed.
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+PATIENCE_MS = 15_000
+
+
+def chromium() -> str:
+    """Return Debian's Chromium.
+
+    Raises:
+        AssertionError: it is not installed, or the web app is not built.
+    """
+    found = shutil.which("chromium")
+    assert found, "Chromium is missing; apt-get install chromium"
+    assert (WEB / "index.html").exists(), "the web app is not built; run: make web"
+    return found
+
+
+@contextmanager
+def running_browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=list(FLAGS))
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Viewer:
+    """A browser page that is signed in to a person's agent.
+
+    Attributes:
+        said: What the page printed to the console, and errors of its scripts.
+    """
+
+    person: Person
+    page: Page
+    url: str
+    said: list[str] = field(default_factory=list)
+
+    def open(self, path: str = "/") -> Page:
+        self.page.goto(self.url + path)
+        return self.page
+
+    def node(self, run_id: str, path: str) -> Page:
+        from urllib.parse import quote
+
+        return self.open(f"/p/{run_id}?node={quote(path, safe='/')}")
+
+    def axe(self) -> list[str]:
+        """Return what axe finds serious or critical on the page as it is now."""
+        self.page.evaluate(AXE.read_text())  # through the debugger: the page's policy holds
+        found = self.page.evaluate("async () => (await axe.run()).violations")
+        return [
+            f"{one['id']}: {node['target']} {node['failureSummary']}"
+            for one in found
+            if one["impact"] in ("serious", "critical")
+            for node in one["nodes"]
+        ]
+
+
+def agent_api(person: Person, path: str, method: str = "GET", body: Any = None) -> Any:
+    """Ask a person's agent, as the command line does."""
+    directory = person.base / person.profile / "agent"
+    url = json.loads((directory / "agent.json").read_text())["url"]
+    request = urllib.request.Request(
+        f"{url}/api/v1{path}",
+        method=method,
+        data=None if body is None else json.dumps(body).encode(),
+        headers={
+            "Authorization": f"Bearer {(directory / 'token').read_text()}",
+            "Content-Type": "application/json",
+        },
+    )
+    with urllib.request.urlopen(request) as answer:
+        return json.load(answer)
+
+
+@contextmanager
+def viewer_of(person: Person, browser: Browser, **options: Any) -> Iterator[Viewer]:
+    """Yield a page that came in by a one-time address."""
+    login = agent_api(person, "/agent/login", "POST")["url"]
+    context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    viewer = Viewer(person, page, login.partition("/?")[0])
+    page.on("console", lambda message: viewer.said.append(message.text))
+    page.on("pageerror", lambda error: viewer.said.append(str(error)))
+    page.goto(login)
+    yield viewer
+    context.close()
+
+
+@contextmanager
+def launched_person(base: Path) -> Iterator[Person]:
+    with person_at(base) as person:
+        person.ask("agent", "start")
+        yield person
+
+
+def eventually(condition: Callable[[], bool], patience: float = 15.0) -> None:
+    """Poll what no event tells of, such as the engine's containers."""
+    end = time.monotonic() + patience
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+
+
+def environment_of(person: Person) -> dict[str, str]:
+    """Return the environment in which a person's terminal runs ``conducto``."""
+    return {
+        **os.environ,
+        "CONDUCTO_BASE_DIR": str(person.base),
+        "CONDUCTO_PROFILE": person.profile,
+    }

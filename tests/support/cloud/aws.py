@@ -1,0 +1,100 @@
+"""AWS in this process: moto, with what infra/ deploys, and the adapters over it."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from moto import mock_aws
+
+from chalicelib.adapters.clients import Clients
+from conducto.model.deployment import INDEXES, PARTITION_KEY, SORT_KEY, Variables, table_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+REGION = "us-east-1"
+ACCOUNT = "123456789012"
+TABLE = table_name("test")
+BUCKET = "conducto-test-bucket"
+CLUSTER = "conducto-test"
+
+
+def role(name: str) -> str:
+    """Return the ARN of a role."""
+    return f"arn:aws:iam::{ACCOUNT}:role/{name}"
+
+
+@contextmanager
+def aws() -> Iterator[Clients]:
+    """Give clients of an AWS that holds the table, the bucket and the cluster."""
+    with mock_aws():
+        clients = Clients(REGION, aws_access_key_id="test", aws_secret_access_key="test")
+        make_table(clients)
+        clients.get("s3").create_bucket(Bucket=BUCKET)
+        clients.get("ecs").create_cluster(clusterName=CLUSTER)
+        yield clients
+
+
+def make_table(clients: Clients) -> None:
+    """Make the table as infra/stacks/data.py does."""
+    names = {PARTITION_KEY, SORT_KEY}
+    names |= {name for index in INDEXES for name in (index.partition_key, index.sort_key)}
+    clients.get("dynamodb").create_table(
+        TableName=TABLE,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": n, "AttributeType": "S"} for n in sorted(names)],
+        KeySchema=_schema(PARTITION_KEY, SORT_KEY),
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": index.name,
+                "KeySchema": _schema(index.partition_key, index.sort_key),
+                "Projection": {"ProjectionType": index.projection},
+            }
+            for index in INDEXES
+        ],
+    )
+
+
+def _schema(partition: str, sort: str) -> list[dict[str, str]]:
+    return [
+        {"AttributeName": partition, "KeyType": "HASH"},
+        {"AttributeName": sort, "KeyType": "RANGE"},
+    ]
+
+
+def file_system(clients: Clients) -> str:
+    """Make a file system and return its id."""
+    answer = clients.get("efs").create_file_system(CreationToken="data", Encrypted=True)
+    return str(answer["FileSystemId"])
+
+
+def subnet_and_group(clients: Clients) -> tuple[str, str]:
+    """Return the ids of a subnet and of a security group; moto has a network from the start."""
+    ec2 = clients.get("ec2")
+    subnet = ec2.describe_subnets()["Subnets"][0]["SubnetId"]
+    group = ec2.describe_security_groups()["SecurityGroups"][0]["GroupId"]
+    return str(subnet), str(group)
+
+
+def environment(**more: str) -> dict[str, str]:
+    """Return the environment variables that infra/ gives the functions; no worker can start."""
+    return {
+        "AWS_REGION": REGION,
+        Variables.STAGE: "test",
+        Variables.TABLE: TABLE,
+        Variables.BUCKET: BUCKET,
+        Variables.CLUSTER: CLUSTER,
+        Variables.SUBNETS: "subnet-1,subnet-2",
+        Variables.SECURITY_GROUP: "sg-1",
+        Variables.FILE_SYSTEM: "fs-1",
+        Variables.EXECUTION_ROLE: role("execution"),
+        Variables.TASK_ROLE: role("task"),
+        Variables.MACHINE_ROLE: role("machine"),
+        Variables.AGENT_IMAGE: "agent:1",
+        Variables.WORKER_LOG_GROUP: "/conducto-test/workers",
+        Variables.SECRET_PREFIX: "conducto/test/",
+        Variables.API_URL: "https://api.invalid/api",
+        Variables.SOCKET_ENDPOINT: "https://socket.invalid/api",
+        **more,
+    }

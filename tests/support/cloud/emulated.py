@@ -1,0 +1,90 @@
+"""The whole cloud on this machine, as a client sees it."""
+
+from __future__ import annotations
+
+import base64
+import time
+from typing import TYPE_CHECKING, Any
+
+from conducto.client.client import Client
+from conducto.client.http import Endpoint, HttpTransport
+from conducto.model.api import Action, ControlRequest, LaunchRequest, NodeView
+from conducto.tree.launch_form import to_launch_form
+
+if TYPE_CHECKING:
+    from conducto.model.records import AttemptRecord
+    from conducto_emulator.emulator import Emulator
+
+PATIENCE = 90.0
+
+
+class Cloud:
+    """One user of one organisation in an emulator."""
+
+    def __init__(self, emulator: Emulator, org: str, user: str = "me") -> None:
+        self.emulator = emulator
+        self.org = org
+        self.token = emulator.token(org, user)
+        self.client = Client(HttpTransport(Endpoint(emulator.url, self.token)))
+
+    def close(self) -> None:
+        self.client.close()
+
+    def admin(self, **request: Any) -> Any:
+        """Ask what an administrator may."""
+        return self.emulator.functions.call("admin", {"org": self.org, **request})
+
+    def launch(self, root: Any, *, run: bool = True, **options: Any) -> Run:
+        form = root if isinstance(root, dict) else to_launch_form(root)
+        return Run(self, self.client.launch(LaunchRequest(tree=form, run=run, **options)).pipeline.id)
+
+    def run(self, root: Any, **options: Any) -> Run:
+        launched = self.launch(root, **options)
+        launched.settled()
+        return launched
+
+
+class Run:
+    """A pipeline in the emulated cloud."""
+
+    def __init__(self, cloud: Cloud, pipeline_id: str) -> None:
+        self.cloud = cloud
+        self.client = cloud.client
+        self.id = pipeline_id
+
+    def settled(self, seconds: float = PATIENCE) -> Run:
+        return self.until(
+            lambda: self.client.get(self.id).pipeline.standing.settled, "settled", seconds
+        )
+
+    def until(self, condition: Any, what: str = "it", seconds: float = PATIENCE) -> Run:
+        """Ask until it is so."""
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end, f"{what} in time; {self.states()}"
+            time.sleep(0.2)
+        return self
+
+    def state(self, path: str) -> str:
+        return str(self.node(path).state)
+
+    def node(self, path: str) -> NodeView:
+        return next(iter(self.client.tree(self.id, root=path)))
+
+    def states(self) -> dict[str, str]:
+        return {node.path: str(node.state) for node in self.client.tree(self.id)}
+
+    def attempts(self, path: str) -> tuple[AttemptRecord, ...]:
+        return self.client.attempts(self.id, path)
+
+    def output(self, path: str, stream: str = "stdout", attempt: int | None = None) -> bytes:
+        data = b""
+        while True:
+            chunk = self.client.log(self.id, path, attempt=attempt, stream=stream, offset=len(data))
+            piece = base64.b64decode(chunk.data) if isinstance(chunk.data, str) else chunk.data
+            data += piece
+            if not piece or len(data) >= chunk.size:
+                return data
+
+    def control(self, action: Action, *paths: str, **more: Any) -> None:
+        self.client.control(self.id, ControlRequest(action=action, paths=paths, **more))

@@ -1,0 +1,350 @@
+"""The same game on both sides: the local machine, and the whole cloud side on fakes.
+
+A game is a seed: it gives the tree, the outcomes, what a person does, and which parts of the
+cloud fail. The cloud leads, since its workers start what they can; the local machine is told the
+same, and after every move both stand alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from chalicelib.engine import Engine
+from chalicelib.inputs import DeadlinesPassed
+from chalicelib.ports import ConflictError, Plan
+from conducto.model.api import Changes
+from conducto.model.nodes import Pipeline
+from conducto.model.states import Cause
+from conducto.semantics import events as ev
+from conducto.semantics.machine import settled
+from conducto.semantics.pools import PoolKind, kind_of
+from conducto.semantics.resolve import resolve_generated
+from conducto.semantics.rules import CLOUD_LOST_RETRIES
+from conducto.tree.launch_form import from_wire_document
+from support.asl.play import SMALL
+from support.asl.random_trees import random_cause, random_tree
+from support.cloud.world import ME, World
+from support.trees import Driver, form, pipeline
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_EVENTS: dict[str, Callable[[tuple[str, ...]], ev.Event]] = {
+    "reset": ev.NodesReset,
+    "skip": ev.NodesSkipped,
+    "unskip": ev.NodesUnskipped,
+    "kill": ev.NodesKilled,
+}
+
+
+class LostError(Exception):
+    """A call to AWS did not arrive, or its answer did not."""
+
+
+class Lossy:
+    """A port whose calls are lost at random, before they arrive or after."""
+
+    def __init__(self, port: Any, rng: Random, calls: tuple[str, ...], share: float) -> None:
+        self._port, self._rng, self._calls, self._share = port, rng, calls, share
+
+    def __getattr__(self, name: str) -> Any:
+        call = getattr(self._port, name)
+        if name not in self._calls:
+            return call
+
+        def perhaps(*args: Any, **kwargs: Any) -> Any:
+            chance = self._rng.random()
+            if chance < self._share / 2:
+                raise LostError(name)
+            answer = call(*args, **kwargs)
+            if chance < self._share:
+                raise LostError(name)
+            return answer
+
+        return perhaps
+
+
+class Busy:
+    """A store that others write to at the same time: now and then somebody else was faster."""
+
+    def __init__(self, store: Any, rng: Random, share: float) -> None:
+        self._store, self._rng, self._share = store, rng, share
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def commit(self, org: str, pipeline_id: str, entry: Any) -> None:
+        if self._rng.random() < self._share:
+            raise ConflictError(pipeline_id)
+        self._store.commit(org, pipeline_id, entry)
+
+
+class Lambdas:
+    """Several engines over one store: each call goes to one of them, as at AWS."""
+
+    def __init__(self, engines: list[Engine], rng: Random) -> None:
+        self._engines, self._rng = engines, rng
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._rng.choice(self._engines), name)
+
+
+@dataclass
+class CloudGame:
+    """One tree, run by both sides.
+
+    Attributes:
+        moves: What was done, for the message of a failure.
+        whole: Nothing of AWS is lost: what can run runs at once.
+    """
+
+    seed: int
+    world: World
+    local: Driver
+    id: str
+    rng: Random
+    whole: bool = True
+    moves: list[str] = field(default_factory=list)
+
+    # ---- moves ---------------------------------------------------------------------------------
+
+    def order(self, kind: str, *paths: str) -> None:
+        self.moves.append(f"{kind} {paths}")
+        self.world.control(self.id, kind, *paths)
+        self.local.send(_EVENTS[kind](paths))
+        self.settle()
+
+    def arm(self, *, armed: bool) -> None:
+        self.moves.append("run" if armed else "pause")
+        self.world.control(self.id, "run" if armed else "pause")
+        self.local.send(ev.Armed() if armed else ev.Disarmed())
+        self.settle()
+
+    def expire(self, path: str) -> None:
+        self.moves.append(f"time of {path} is up")
+        passed = DeadlinesPassed(time=self.world.now, paths=(path,))
+        self.world.engine.submit(ME.org, self.id, lambda _: passed)
+        self.local.send(ev.TimeLimitReached(path))
+        self.settle()
+
+    def modify(self, path: str) -> None:
+        self.moves.append(f"modify {path}")
+        given: dict[str, Any] = {"suppress_errors": self.rng.random() < 0.3}
+        kind = str(self.local.tree.nodes[path].spec.type)
+        if kind == "Exec":
+            given["command"] = self.rng.choice(["false", "true", "sleep 1"])
+        if kind == "Serial":
+            given["stop_on_error"] = self.rng.random() < 0.5
+        self.world.control(self.id, "modify", path, changes=Changes(**given))
+        nodes = self.local.tree.nodes
+        with self.world.engine.reading(ME.org, self.id) as live:
+            edited = {
+                p: spec
+                for p, spec in live.pipeline.nodes.items()
+                if p in nodes and spec != nodes[p].spec
+            }
+        self.local.send(ev.NodesModified(edited))
+        self.settle()
+
+    def finish(self, path: str, cause: Cause | None) -> None:
+        """End a running Exec on both sides; a Lazy's prints a random tree."""
+        hand = self.world.running()[path]
+        stopping = path in self.local.stopping
+        assert hand.pulse() == stopping, f"{path}: told to stop: {not stopping}\n{self.story()}"
+        node = self.local.tree.nodes[path]
+        mem = node.spec.placement.mem if node.mem is None else node.mem
+        prints = node.spec.lazy_target is not None and not stopping and cause is None
+        document = None
+        if prints:
+            document = self._tree() if self.rng.random() < 0.9 else None
+            if document is None:
+                cause = Cause.LAZY
+            else:
+                nodes = self._resolved(str(node.spec.lazy_target), document)
+                self.local.send(ev.TreeGenerated(path, nodes))
+        self.moves.append(f"finish {path} {cause} {'prints' if document else ''}")
+        self.local.finish(path, cause, mem=mem)
+        hand.finish(None if cause is Cause.LAZY else cause, tree=document)
+        self.settle()
+
+    def lose(self, path: str) -> None:
+        """The worker that runs an Exec goes without a word; ECS tells of it."""
+        self.moves.append(f"lose the worker of {path}")
+        hand = self.world.running()[path]
+        hand.vanish()
+        self.world.reconciler().task_stopped(self.id, hand.id, "Host EC2 terminated")
+        node = self.local.tree.nodes[path]
+        mem = node.spec.placement.mem if node.mem is None else node.mem
+        self.local.finish(path, Cause.WORKER_LOST, mem=mem)
+        self.settle()
+
+    def _tree(self) -> dict[str, Any]:
+        tree = random_tree(self.rng, leaves=4, plain=True, lazies=self.rng.random() < 0.3)
+        return form(tree)
+
+    def _resolved(self, target: str, document: dict[str, Any]) -> dict[str, Any]:
+        with self.world.engine.reading(ME.org, self.id) as live:
+            edits = dict(live.edits)
+        specs = {n.path: n.spec for n in self.local.tree.nodes.values()}
+        here = Pipeline(specs, self.local.pipeline.images)
+        return resolve_generated(from_wire_document(document), target, here, edits).nodes
+
+    # ---- the comparison ------------------------------------------------------------------------
+
+    def settle(self) -> None:
+        """Let the cloud's workers fetch what they can, and compare."""
+        self.world.serve()
+        self.mirror()
+        self.compare()
+
+    def mirror(self) -> None:
+        """Start on the local side what the cloud's workers have started."""
+        for path in sorted(self.world.running()):
+            if path not in self.local.running:
+                assert path in self.local.queued, f"started {path} out of turn\n{self.story()}"
+                self.local.start(path)
+
+    def compare(self) -> None:
+        with self.world.engine.reading(ME.org, self.id) as live:
+            there = {path: live.tree.state_of(node) for path, node in live.tree.nodes.items()}
+            assert live.course.standing.refused == [], self.story()
+            workers = len(live.crew.workers)
+        here = {path: self.local.tree.state_of(n) for path, n in self.local.tree.nodes.items()}
+        differing = [p for p in here.keys() | there.keys() if here.get(p) != there.get(p)]
+        said = "\n".join(f"{p}: here {here.get(p)}\n   there {there.get(p)}" for p in differing)
+        assert not differing, f"{said}\n{self.story()}"
+        self._check_confined()
+        if self.whole and not self.world.running():
+            assert not self.local.queued, f"nobody runs {set(self.local.queued)}\n{self.story()}"
+        assert self.world.orgs.workers(ME.org) == workers, self.story()
+        ended = [
+            (a.path, a.number, a.state, a.cause)
+            for a in self.world.store.attempts(self.id)
+            if a.ended is not None
+        ]
+        assert sorted(ended, key=repr) == sorted(self.local.history, key=repr), self.story()
+
+    def _check_confined(self) -> None:
+        """No group runs more than it may, no dedicated container two commands."""
+        running = self.world.running()
+        for node in self.local.tree.nodes.values():
+            most = node.spec.max_concurrent
+            below = [p for p in running if p.startswith(node.path.rstrip("/") + "/")]
+            # An edit or a reset may lower what was let in before; nothing of these games does.
+            assert most is None or len(below) <= most, f"{node.path}: {below}\n{self.story()}"
+        pools = [self.local.tree.nodes[p].spec.pool for p in running]
+        contexts = [pool for pool in pools if kind_of(pool) is PoolKind.CONTEXT]
+        assert len(contexts) == len(set(contexts)), f"{contexts}\n{self.story()}"
+
+    def story(self) -> str:
+        return f"seed {self.seed}\n" + "\n".join(self.moves)
+
+    # ---- the game ------------------------------------------------------------------------------
+
+    def play(self, *, orders: int = 10) -> None:
+        self.arm(armed=True)
+        for _ in range(self.rng.randint(0, orders * 3)):
+            self._move()
+        self.arm(armed=True)
+        self.run_out()
+
+    def run_out(self) -> None:
+        """Run everything that can still run, minute by minute."""
+        for _ in range(600):
+            running = sorted(self.world.running())
+            if running:
+                self.finish(self.rng.choice(running), random_cause(self.rng))
+            elif settled(self.local.tree):
+                return
+            else:
+                self.moves.append("a minute")
+                self.world.minute(70)
+                self.settle()
+        raise AssertionError(f"it does not come to an end\n{self.story()}")
+
+    def _move(self) -> None:
+        rng, running = self.rng, sorted(self.world.running())
+        kind = rng.choice(["order"] + ["finish"] * 4 * bool(running))
+        if kind == "finish":
+            path = rng.choice(running)
+            if rng.random() < 0.1:
+                self.lose(path)
+            else:
+                self.finish(path, random_cause(rng))
+            return
+        self._order()
+
+    def _order(self) -> None:
+        rng = self.rng
+        chance = rng.random()
+        groups = [p for p in sorted(self.local.timers) if p not in self.local.running]
+        if chance < 0.1 and groups:
+            self.expire(rng.choice(groups))
+        elif chance < 0.2:
+            self.arm(armed=rng.random() < 0.5)
+        elif chance < 0.3:
+            self.modify(rng.choice(sorted(self.local.tree.nodes)))
+        elif chance < 0.4:
+            self.moves.append("a minute")
+            self.world.minute(70)
+            self.settle()
+        else:
+            paths = sorted(self.local.tree.nodes)
+            chosen = rng.sample(paths, k=min(len(paths), rng.randint(1, 2)))
+            self.order(rng.choice(["reset", "reset", "skip", "unskip", "kill"]), *chosen)
+
+
+def _stretch(node: dict[str, Any]) -> None:
+    """Make time limits so long that only `CloudGame.expire` reaches them."""
+    if "max_time" in node:
+        node["max_time"] = 10**7
+    for _, child in node.get("children", ()):
+        _stretch(child)
+
+
+def _confine(node: dict[str, Any], rng: Random) -> None:
+    """Give some groups a limit, and some nodes containers of their own."""
+    if "children" in node and rng.random() < 0.3:
+        node["max_concurrent"] = rng.randint(1, 2)
+    if rng.random() < 0.15:
+        node["container_reuse_context"] = "new"
+    for _, child in node.get("children", ()):
+        _confine(child, rng)
+
+
+def new_game(
+    seed: int, *, lossy: float = 0.0, conflicts: float = 0.0, confined: bool = False
+) -> CloudGame:
+    """Return the game of a seed, not begun.
+
+    Args:
+        seed: Where everything comes from.
+        confined: There are capacity groups and dedicated containers.
+        lossy: Share of the calls to AWS that are lost.
+        conflicts: Share of commits that come too late; there are three engines then.
+    """
+    rng = Random(seed)
+    tree = random_tree(rng, leaves=rng.choice([3, 6, 10, 14]))
+    _stretch(tree)
+    if confined:
+        _confine(tree, rng)
+    world = World(Plan("scale", max_workers=rng.choice([1, 2, 3, 100]), exec_minutes=None))
+    most = {} if rng.random() < 0.5 else {"most": rng.choice(SMALL)}
+    faults = Random(seed + 1)
+    ports: dict[str, Any] = dict(most)
+    if lossy:
+        calls = ("start", "stop", "succeed", "fail", "create")
+        ports["machines"] = Lossy(world.machines, faults, calls, lossy)
+        ports["fleet"] = Lossy(world.fleet, faults, ("start", "stop"), lossy)
+    if conflicts:
+        ports["store"] = Busy(world.store, faults, conflicts)
+    every = 5 if conflicts else 1000
+    lambdas = range(3 if conflicts else 1)
+    engines = [Engine(world.over(**ports), snapshot_every=every) for _ in lambdas]
+    world.engine = Lambdas(engines, faults) if conflicts else engines[0]  # type: ignore[assignment]
+    local = Driver(pipeline(tree), armed=False)
+    local.tree.lost_retries = CLOUD_LOST_RETRIES
+    whole = not lossy and not confined and world.orgs.plan(ME.org).max_workers == 100
+    return CloudGame(seed, world, local, world.launch(tree, run=False), rng, whole=whole)

@@ -1,0 +1,65 @@
+"""Makes AWS ask to come back later, or take frames, through the hooks that botocore has for that."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+THROTTLED = "ProvisionedThroughputExceededException"
+
+
+@contextmanager
+def throttled(
+    client: Any, operation: str, after: int = 0, code: str = THROTTLED, count: int | None = None
+) -> Iterator[list[str]]:
+    """Refuse calls of an operation.
+
+    Args:
+        client: Of boto3.
+        operation: E.g. ``PutItem``.
+        after: Calls that go through before.
+        code: Of the error.
+        count: Calls that are refused; None is all.
+
+    Yields:
+        One entry for each call that was refused.
+    """
+    refused: list[str] = []
+    calls: list[str] = []
+
+    def refuse(**_more: Any) -> None:
+        calls.append(operation)
+        if len(calls) > after and (count is None or len(refused) < count):
+            refused.append(operation)
+            error = {"Error": {"Code": code, "Message": "slow down"}}
+            raise ClientError(error, operation)
+
+    name = f"before-call.{client.meta.service_model.service_id.hyphenize()}.{operation}"
+    client.meta.events.register_first(name, refuse)
+    try:
+        yield refused
+    finally:
+        client.meta.events.unregister(name, refuse)
+
+
+@contextmanager
+def taking_frames(client: Any) -> Iterator[list[bytes]]:
+    """Take what is sent to WebSockets, and yield it."""
+    frames: list[bytes] = []
+
+    def take(params: Any, **_more: Any) -> Any:
+        frames.append(params["body"])
+        return SimpleNamespace(status_code=200), {}
+
+    name = "before-call.apigatewaymanagementapi.PostToConnection"
+    client.meta.events.register_first(name, take)
+    try:
+        yield frames
+    finally:
+        client.meta.events.unregister(name, take)

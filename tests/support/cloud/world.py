@@ -1,0 +1,387 @@
+"""Everything of the cloud in memory, with a clock that a test moves.
+
+`World` has the ports' fakes and any number of engines (Lambdas) over them; `Hand` is a worker that
+speaks `conducto.model.worker` and runs its commands when the test says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import gzip
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from chalicelib.cloud import Cloud
+from chalicelib.cloud_pipelines import CloudPipelines
+from chalicelib.credentials import digest_of
+from chalicelib.engine import Engine
+from chalicelib.ports import Identity, Plan
+from chalicelib.reconcile import Reconciler
+from chalicelib.testing import (
+    FakeBlobs,
+    FakeConnections,
+    FakeFleet,
+    FakeLogs,
+    FakeMachines,
+    FakeOrgs,
+    FakeStore,
+    FakeTokens,
+    FakeVault,
+)
+from chalicelib.workers import WorkerDesk, WorkerGoneError
+from conducto.model.api import Action, ControlRequest, LaunchRequest
+from conducto.model.params import TreeParams
+from conducto.model.worker import (
+    Claim,
+    ClaimAnswer,
+    LogPiece,
+    Pulse,
+    Report,
+    Verdict,
+    WorkerEnd,
+    WorkerStart,
+)
+from conducto.semantics.asl_parts import MOST
+from conducto.semantics.asl_site import Site
+from support.asl.interpreter import Interpreter
+from support.asl.port import Offer, TaskGoneError
+from support.trees import form
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from chalicelib.ports import WorkerTask
+    from conducto.model.api import ControlResult, NodeView, PipelineSummary
+    from conducto.model.records import AttemptRecord
+    from conducto.model.states import Cause
+
+SITE = Site("us-east-1", "123456789012")
+EVERYTHING = frozenset({"read", "launch", "change_state", "secrets", "debug", "agent"})
+ME = Identity("acme", "ann", EVERYTHING)
+STRANGER = Identity("other", "bob", EVERYTHING)
+LARGE = Plan("scale", max_workers=1000, max_pipelines=1000, max_cpu=16, exec_minutes=None)
+
+
+class World:
+    """The cloud.
+
+    Attributes:
+        now: Seconds since the epoch, as everybody sees it.
+    """
+
+    def __init__(self, plan: Plan = LARGE, **overrides: Any) -> None:
+        self.now = 1_000_000.0
+        self.interpreter = Interpreter()
+        self.orgs = FakeOrgs()
+        self.orgs.set_plan(ME.org, plan)
+        self.store = FakeStore(self.orgs)
+        self.fleet = FakeFleet()
+        self.machines = FakeMachines(self.interpreter, TaskGoneError)
+        self.connections = FakeConnections()
+        self.vault = FakeVault()
+        self.tokens = FakeTokens(lambda: self.now)
+        self.logs = FakeLogs()
+        self.blobs = FakeBlobs()
+        self.offers: list[Offer] = []
+        self.hands: dict[str, Hand] = {}
+        self.handed_out: set[str] = set()
+        self.reported_executions: set[str] = set()
+        self.cloud = self.over(**overrides)
+        self.engine = Engine(self.cloud)
+
+    def over(self, **overrides: Any) -> Cloud:
+        """Return the ports, some of them replaced."""
+        ports = {
+            "store": self.store,
+            "logs": self.logs,
+            "blobs": self.blobs,
+            "machines": self.machines,
+            "fleet": self.fleet,
+            "vault": self.vault,
+            "tokens": self.tokens,
+            "orgs": self.orgs,
+            "connections": self.connections,
+            "most": MOST,
+        }
+        return Cloud(
+            site=SITE,
+            url=lambda: "https://api.invalid",
+            clock=lambda: self.now,
+            sleep=lambda _: None,
+            jitter=lambda: 0.5,
+            **{**ports, **overrides},
+        )
+
+    # ---- a person ------------------------------------------------------------------------------
+
+    def pipelines(self, identity: Identity = ME) -> CloudPipelines:
+        return CloudPipelines(self.engine, identity)
+
+    def launch(self, tree: dict[str, Any], *, run: bool = True, **more: Any) -> str:
+        """Launch a tree and return the pipeline's id."""
+        images = more.pop("images", None)
+        request = LaunchRequest(tree=form(tree, images), run=run, **more)
+        return asyncio.run(self.pipelines().launch(request)).pipeline.id
+
+    def control(
+        self, pipeline_id: str, action: Action | str, *paths: str, **more: Any
+    ) -> ControlResult:
+        request = ControlRequest(action=Action(action), paths=paths, **more)
+        return asyncio.run(self.pipelines().control(pipeline_id, request))
+
+    def reconciler(self) -> Reconciler:
+        return Reconciler(self.engine)
+
+    def get(self, pipeline_id: str) -> PipelineSummary:
+        return asyncio.run(self.pipelines().get(pipeline_id))
+
+    def nodes(self, pipeline_id: str) -> dict[str, NodeView]:
+        page = asyncio.run(self.pipelines().nodes(TreeParams(id=pipeline_id)))
+        return {node.path: node for node in page.nodes}
+
+    def states(self, pipeline_id: str) -> dict[str, str]:
+        return {path: str(node.state) for path, node in self.nodes(pipeline_id).items()}
+
+    def attempts(self, pipeline_id: str, path: str) -> tuple[AttemptRecord, ...]:
+        return asyncio.run(self.pipelines().attempts(pipeline_id, path))
+
+    # ---- AWS -----------------------------------------------------------------------------------
+
+    def minute(self, seconds: float = 60.0) -> None:
+        """A minute goes by, and the minute rule runs."""
+        self.now += seconds
+        self.beat()
+        self.time_out()
+        for hand in self.living():
+            if hand.job is None and not hand.held:
+                hand.leave()
+        self.reconciler().run()
+        self.deliver()
+
+    def time_out(self) -> None:
+        """Tasks that were handed out and that nobody keeps alive are offered to others."""
+        kept = {token for hand in self.living() for token in (*hand.held, hand.token)}
+        for token in sorted(self.handed_out - kept):
+            self.handed_out.discard(token)
+            with contextlib.suppress(TaskGoneError):
+                self.interpreter.fail(token, "States.HeartbeatTimeout")
+
+    def beat(self) -> None:
+        """Every worker that runs a command says so."""
+        for hand in list(self.hands.values()):
+            if hand.alive and hand.job is not None:
+                hand.pulse()
+
+    def deliver(self) -> None:
+        """Tell of executions that ended, as EventBridge does."""
+        for run, arn in list(self.machines.executions.items()):
+            status = self.machines.status(arn)
+            if status != "RUNNING" and run not in self.reported_executions:
+                self.reported_executions.add(run)
+                self.reconciler().execution_ended(run, status)
+
+    def poll(self, activity: str) -> Offer | None:
+        """Return a task of an activity, as GetActivityTask does."""
+        self.offers += self.interpreter.offers()
+        for offer in self.offers:
+            if offer.activity == activity:
+                self.offers.remove(offer)
+                self.handed_out.add(offer.token)
+                return offer
+        return None
+
+    # ---- workers -------------------------------------------------------------------------------
+
+    def start_workers(self) -> list[Hand]:
+        """Let every task of ECS that is not up yet come up."""
+        new = [
+            Hand(self, arn, task)
+            for arn, task in self.fleet.tasks.items()
+            if arn not in self.hands and arn not in self.fleet.stopped
+        ]
+        for hand in new:
+            self.hands[hand.arn] = hand
+            hand.start()
+        return new
+
+    def living(self) -> list[Hand]:
+        return [hand for hand in self.hands.values() if hand.alive]
+
+    def serve(self) -> None:
+        """Let workers come up and fetch what there is, until nothing happens any more."""
+        for _ in range(10_000):
+            self.start_workers()
+            self.retire()
+            looks = [hand.look() for hand in self.living()]  # each of them, whatever one finds
+            if not any(looks):
+                self.deliver()
+                if not self.interpreter_moved() and not self._new_tasks():
+                    return
+        raise AssertionError("workers do not come to rest")
+
+    def _new_tasks(self) -> bool:
+        return any(a not in self.hands and a not in self.fleet.stopped for a in self.fleet.tasks)
+
+    def interpreter_moved(self) -> bool:
+        new = self.interpreter.offers()
+        self.offers += new
+        return bool(new)
+
+    def retire(self) -> None:
+        """Workers whose task was stopped are gone."""
+        for hand in self.living():
+            if hand.arn in self.fleet.stopped:
+                hand.vanish()
+
+    def running(self) -> dict[str, Hand]:
+        """Return ``{path: worker}`` of commands that run."""
+        return {h.job.path: h for h in self.living() if h.job is not None}
+
+    def run_out(self, cause: Any = lambda _path: None) -> None:
+        """Run everything that can run, one command at a time."""
+        for _ in range(1000):
+            self.serve()
+            running = self.running()
+            if not running:
+                return
+            path = min(running)
+            running[path].finish(cause(path))
+        raise AssertionError("it does not come to an end")
+
+
+@dataclass
+class Hand:
+    """A worker.
+
+    Attributes:
+        job: What it runs.
+        token: The task of that.
+        held: Tasks that it keeps alive, by token.
+        alive: It is not gone.
+    """
+
+    world: World
+    arn: str
+    task: WorkerTask
+    orders: Any = None
+    job: ClaimAnswer | None = None
+    held: dict[str, Offer] = field(default_factory=dict)
+    token: str = ""
+    offer: Any = None
+    alive: bool = True
+    leaving: bool = False
+
+    @property
+    def id(self) -> str:
+        return self.task.worker_id
+
+    @property
+    def identity(self) -> Identity:
+        found = self.world.tokens.find(digest_of(self.task.token))
+        assert found is not None
+        return found
+
+    @property
+    def desk(self) -> WorkerDesk:
+        return WorkerDesk(self.world.engine)
+
+    def start(self) -> None:
+        try:
+            self.orders = self.desk.start(self.identity, WorkerStart(task=self.arn))
+        except WorkerGoneError:
+            self.vanish()
+
+    def look(self) -> bool:
+        """Ask again for what it holds, then poll; return whether it found something to do."""
+        if self.job is not None or self.leaving:
+            return False
+        for offer in list(self.held.values()):
+            if self._claim(offer).verdict is not Verdict.HOLD:
+                return True
+        offer = self.world.poll(self.orders.activity)
+        if offer is None:
+            return False
+        self._claim(offer)
+        return True
+
+    def claim(self, offer: Offer) -> ClaimAnswer:
+        """Ask what to do with a task, and do nothing about it."""
+        claim = Claim(
+            token=offer.token,
+            run=offer.data["r"],
+            node=offer.data["n"],
+            waits=bool(offer.data.get("w")),
+        )
+        return self.desk.claim(self.identity, claim)
+
+    def _claim(self, offer: Offer) -> ClaimAnswer:
+        try:
+            answer = self.claim(offer)
+        except WorkerGoneError:
+            self.vanish()
+            return ClaimAnswer(verdict=Verdict.DROP)
+        self.held.pop(offer.token, None)
+        if answer.verdict is Verdict.HOLD:
+            self.held[offer.token] = offer
+        if answer.verdict is Verdict.RUN:
+            self.job, self.token, self.offer = answer, offer.token, offer
+        return answer
+
+    def pulse(self) -> bool:
+        """Return whether the command is to stop."""
+        assert self.job is not None
+        return self.desk.pulse(
+            self.identity, Pulse(path=self.job.path, attempt=self.job.attempt)
+        ).stop
+
+    def print(self, text: str, *, offset: int = 0) -> None:
+        assert self.job is not None
+        piece = LogPiece(
+            path=self.job.path,
+            attempt=self.job.attempt,
+            stream="stdout",
+            offset=offset,
+            data=base64.b64encode(text.encode()).decode(),
+        )
+        self.desk.log(self.identity, piece)
+
+    def finish(self, cause: Cause | None = None, **more: Any) -> None:
+        """The command ends, and is reported."""
+        assert self.job is not None
+        job, self.job = self.job, None
+        tree = more.pop("tree", None)
+        if tree is not None:
+            more["tree"] = base64.b64encode(gzip.compress(json.dumps(tree).encode())).decode()
+        report = Report(path=job.path, attempt=job.attempt, cause=cause, **more)
+        if self.orders.policy == "once" or more.get("last"):
+            self.leaving = True
+        answer = self.desk.report(self.identity, report)
+        if answer.again:
+            self.held[self.token] = self.offer
+        self.token = ""
+
+    def leave(self, reason: str = "idle", *, broken: bool = False) -> None:
+        """It leaves in good order."""
+        self.alive = False
+        self.held.clear()
+        self.desk.end(self.identity, WorkerEnd(reason=reason, broken=broken))
+        self._stop()
+
+    def vanish(self) -> None:
+        """It is gone without a word."""
+        self.alive, self.job = False, None
+        self.held.clear()
+        self._stop()
+
+    def _stop(self) -> None:
+        if self.arn not in self.world.fleet.stopped:
+            self.world.fleet.stopped.append(self.arn)
+
+
+def offers_of(world: World) -> Iterator[Offer]:
+    """Yield what is offered and was not taken."""
+    world.interpreter_moved()
+    yield from world.offers

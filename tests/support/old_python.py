@@ -1,0 +1,22 @@
+"""The oldest Python that the in-container part must run on, where this machine has one."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from functools import cache
+from pathlib import Path
+
+
+@cache
+def find_python38() -> str | None:
+    """Return the path of a Python 3.8, or None: of pyenv's, or one on the path."""
+    installed = (Path.home() / ".pyenv" / "versions").glob("3.8*/bin/python")
+    for program in (*map(str, installed), shutil.which("python3.8")):
+        if program is not None and _version(program).startswith("Python 3.8"):
+            return program
+    return None
+
+
+def _version(program: str) -> str:
+    return subprocess.run([program, "-V"], capture_output=True, text=True, check=False).stdout

@@ -1,0 +1,142 @@
+"""The same pipelines behind the API, once scripted and once really run, over a real socket."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import conducto as co
+from conducto.client import Client, Endpoint, HttpTransport
+from conducto.model.api import LaunchRequest, NodeView
+from conducto.model.states import Cause, NodeType
+from conducto.semantics.resolve import resolve
+from conducto.service.dispatch import Service
+from conducto.service.once import Once
+from conducto.service.port import Pipelines
+from conducto.testing.pipelines import FakePipelines
+from conducto.tree.launch_form import to_launch_form
+from conducto_local.agent import LOCAL_RULES
+from conducto_local.agent_files import AgentState
+from conducto_local.answers_file import remembered
+from conducto_local.server.agent_routes import local_routes
+from conducto_local.server.app import build_app
+from conducto_local.server.listener import LOOPBACK, bind, serve
+from conducto_local.server.sessions import Sessions
+from support.api_server import TOKEN
+from support.local import local_runner
+
+T = TypeVar("T")
+
+OUTPUT = "".join(f"line {n} of ä\n" for n in range(10)) + "the end"
+FAILURE = "bad\n"
+
+
+def tree() -> co.Serial:
+    """What every scene runs: an Exec that prints, a group of which one Exec fails."""
+    with co.Serial(image="debian", stop_on_error=False, env={"COLOUR": "red"}) as root:
+        co.Exec(f"cat <<'END'\n{OUTPUT}\nEND", name="talk")
+        with co.Parallel(name="group", cpu=0.5):
+            co.Exec("echo bad; exit 3", name="bad")
+            co.Exec("true", name="good")
+            with co.Serial(name="deep"):
+                co.Exec("true", name="leaf")
+    return root
+
+
+class Scene:
+    """An API that answers, and pipelines behind it."""
+
+    def __init__(self, endpoint: Endpoint, play: Callable[[str], Any], home: Path | None) -> None:
+        self.client = Client(HttpTransport(endpoint))
+        self.endpoint = endpoint
+        self.home = home
+        self._play = play
+
+    async def ask(self, call: Callable[[Client], T]) -> T:
+        """Carry out what a client does, in a thread of its own."""
+        return await asyncio.to_thread(call, self.client)
+
+    async def launched(self, **fields: Any) -> str:
+        """Launch the tree; returns the pipeline's id."""
+        request = LaunchRequest(tree=to_launch_form(tree()), engine="process", **fields)
+        return (await self.ask(lambda client: client.launch(request))).pipeline.id
+
+    async def played(self, **fields: Any) -> str:
+        """Launch the tree and let it run to its end."""
+        pipeline = await self.launched(run=True, **fields)
+        await self._play(pipeline)
+        return pipeline
+
+
+@asynccontextmanager
+async def serving(pipelines: Pipelines, folder: Path) -> AsyncIterator[Endpoint]:
+    """Serve ``pipelines`` in this event loop, with answers remembered in ``folder``."""
+    sock = bind()
+    port = sock.getsockname()[1]
+    state = AgentState(os.getpid(), f"http://{LOOPBACK}:{port}", "1.2.3", 5.0)
+    sessions, stop, listening = Sessions(TOKEN, port), asyncio.Event(), asyncio.Event()
+    with remembered(folder / "answers.sqlite") as answers:
+        routes = local_routes(state, stop.set, sessions)
+        service = Service(pipelines, routes, LOCAL_RULES, Once(answers))
+        app = build_app(service, token=TOKEN, port=port, sessions=sessions, web_root=folder / "web")
+        task = asyncio.create_task(serve(app, sock, stop, listening.set))
+        await listening.wait()
+        try:
+            yield Endpoint(state.url, TOKEN)
+        finally:
+            stop.set()
+            await task
+
+
+@asynccontextmanager
+async def scripted(folder: Path) -> AsyncIterator[Scene]:
+    """A scene of the shipped fake."""
+    fake = FakePipelines(_views)
+
+    async def play(pipeline: str) -> None:
+        fake.finish(pipeline, "/talk")
+        fake.write(pipeline, "/talk", f"{OUTPUT}\n".encode())
+        fake.finish(pipeline, "/group/bad", Cause.EXIT_CODE)
+        fake.write(pipeline, "/group/bad", FAILURE.encode())
+        fake.finish(pipeline, "/group/good")
+        fake.finish(pipeline, "/group/deep/leaf")
+
+    async with serving(fake, folder) as endpoint:
+        scene = Scene(endpoint, play, None)
+        with scene.client:
+            yield scene
+
+
+@asynccontextmanager
+async def real(folder: Path) -> AsyncIterator[Scene]:
+    """A scene of the local runner, on plain processes."""
+    async with local_runner(folder / "home", "process") as local:
+
+        async def play(pipeline: str) -> None:
+            async with asyncio.timeout(60):
+                async for batch in local.pipelines.events(pipeline, 0):
+                    if batch.pipeline.settled:
+                        return
+
+        async with serving(local.pipelines, folder) as endpoint:
+            scene = Scene(endpoint, play, local.home.root)
+            with scene.client:
+                yield scene
+
+
+def _views(form: Any) -> list[NodeView]:
+    """Read a launch form just as far as the tree above needs it."""
+
+    return [
+        NodeView(
+            path=spec.path,
+            type=spec.type,
+            state="pending",
+            command=spec.command if spec.type is NodeType.EXEC else None,
+        )
+        for spec in resolve(form).nodes.values()
+    ]

@@ -1,0 +1,113 @@
+"""An agent that nobody needs ends by itself, if it was told to."""
+
+import asyncio
+
+import pytest
+
+from conducto_local.server.attendance import Attendance, idle_seconds, leave_when_idle
+
+HTTP = {"type": "http"}
+
+
+class Summary:
+    def __init__(self, *, settled):
+        self.settled = settled
+
+
+class Machine:
+    """What runs pipelines."""
+
+    def __init__(self, *settled):
+        self.summaries = [Summary(settled=each) for each in settled]
+        self.asked = asyncio.Event()
+
+    async def list(self):
+        self.asked.set()
+        return self.summaries
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+async def visit(scope, receive, send):
+    """An answer that takes until it is told to end."""
+    await receive()
+
+
+async def at_once(_scope, _receive, _send):
+    """An answer that takes no time."""
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("", None), ("0", None), ("2", 7200.0), ("0.5", 1800.0)]
+)
+def test_hours_become_seconds_and_none_is_never(text, seconds):
+    assert idle_seconds({"CONDUCTO_AGENT_IDLE_HOURS": text}) == seconds
+
+
+@pytest.mark.parametrize("text", ["soon", "-1", "inf", "nan"])
+def test_what_is_no_number_of_hours_is_refused(text):
+    with pytest.raises(ValueError, match="must be a number of hours"):
+        idle_seconds({"CONDUCTO_AGENT_IDLE_HOURS": text})
+
+
+async def test_time_counts_from_when_the_last_one_left():
+    clock = Clock()
+    attendance = Attendance(visit, clock)
+    leave = asyncio.Event()
+    inside = asyncio.create_task(attendance(HTTP, leave.wait, None))
+    await asyncio.sleep(0)
+    clock.now = 100.0
+    while_inside = attendance.empty_for()
+    leave.set()
+    await inside
+    clock.now = 130.0
+
+    assert (while_inside, attendance.empty_for()) == (0.0, 30.0)
+
+
+async def test_the_server_itself_is_no_visitor():
+    clock = Clock()
+    attendance = Attendance(at_once, clock)
+    clock.now = 10.0
+
+    await attendance({"type": "lifespan"}, None, None)
+
+    assert attendance.empty_for() == 10.0
+
+
+async def test_an_agent_that_nobody_needs_stops():
+    clock, stop = Clock(), asyncio.Event()
+    attendance = Attendance(at_once, clock)
+    clock.now = 1.0
+
+    async with asyncio.timeout(10):
+        await leave_when_idle(Machine(True), attendance, 0.01, stop)
+
+    assert stop.is_set()
+
+
+async def test_an_agent_with_a_pipeline_under_way_stays():
+    clock, stop, machine = Clock(), asyncio.Event(), Machine(True, False)
+    attendance = Attendance(at_once, clock)
+    clock.now = 1.0
+    leaving = asyncio.create_task(leave_when_idle(machine, attendance, 0.01, stop))
+
+    async with asyncio.timeout(10):
+        await machine.asked.wait()
+    stays = not stop.is_set()
+    leaving.cancel()
+
+    assert stays
+
+
+async def test_without_a_limit_an_agent_stays():
+    stop = asyncio.Event()
+
+    await leave_when_idle(Machine(), Attendance(at_once), None, stop)
+
+    assert not stop.is_set()

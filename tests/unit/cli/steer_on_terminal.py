@@ -1,0 +1,27 @@
+"""Run by `test_keys_on_terminal`: shows a pipeline of the fake, then tells what was ordered.
+
+Argument: ``error`` for a pipeline in which /build failed, ``running`` for one that goes on.
+"""
+
+import sys
+
+from conducto.cli.host.session import stay
+from conducto.client import Client
+from conducto.model.states import Cause, State
+from conducto.service.dispatch import Service
+from conducto.testing.transport import InProcessTransport
+from unit.cli.trees import CountingPipelines, record, small_tree
+
+fake = CountingPipelines()
+fake.add("abc-def", small_tree(), record())
+fake.change("abc-def", "/build", State.RUNNING)
+fake.write("abc-def", "/build", b"compiling\n")
+fake.write("abc-def", "/build", b"no such file\n", stream="stderr")
+if sys.argv[1] == "error":
+    fake.change("abc-def", "/build", State.ERROR, cause=Cause.EXIT_CODE, exit_code=2)
+
+transport = InProcessTransport(Service(fake))
+code = stay(lambda: Client(transport), "abc-def", plain=False, linger=True)
+for _, order in fake.orders:
+    sys.stdout.write(" ".join(["ordered", order.action.value, *order.paths]) + "\n")
+sys.exit(code)

@@ -1,0 +1,71 @@
+"""A cursor over a large tree."""
+
+from conducto.cli.host.view.browser import Browser
+from conducto.cli.host.view.model import PipelineModel
+from conducto.model.states import State
+from unit.cli.trees import small_tree, summary, view, wide_tree
+
+
+def model_of(nodes: list) -> PipelineModel:
+    model = PipelineModel(summary())
+    model.add(nodes)
+    return model
+
+
+def at(model: PipelineModel, path: str) -> Browser:
+    browser = Browser()
+    browser.go(model.rows[path])
+    return browser
+
+
+def test_without_a_cursor_nothing_is_shown() -> None:
+    assert Browser().window(model_of(small_tree()), 10) == []
+
+
+def test_the_window_is_around_the_cursor() -> None:
+    model = model_of(wide_tree(10_000))
+
+    rows = at(model, "/all/n5000").window(model, 5)
+
+    assert [row.path for row in rows] == [f"/all/n{n}" for n in (4998, 4999, 5000, 5001, 5002)]
+
+
+def test_at_the_ends_the_window_is_full() -> None:
+    model = model_of(wide_tree(100))
+
+    last = at(model, "/all/n99").window(model, 4)
+    first = at(model, "/").window(model, 4)
+
+    assert [row.path for row in last] == ["/all/n96", "/all/n97", "/all/n98", "/all/n99"]
+    assert [row.path for row in first] == ["/", "/all"]
+
+
+def test_what_is_above_the_cursor_is_open() -> None:
+    model = model_of(small_tree())
+
+    browser = at(model, "/tests/login")
+
+    assert browser.is_open(model.rows["/tests"])
+
+
+def test_a_folded_group_hides_what_is_below() -> None:
+    group = view("/g", "Parallel", state=State.RUNNING)
+    model = model_of([view("/", "Serial"), group, view("/g/a"), view("/z")])
+    browser = at(model, "/g")
+    before = [row.path for row in browser.window(model, 9)]
+
+    browser.fold(model.rows["/g"], opened=False)
+
+    assert before == ["/", "/g", "/g/a", "/z"]
+    assert [row.path for row in browser.window(model, 9)] == ["/", "/g", "/z"]
+
+
+def test_a_node_that_is_gone_leaves_the_cursor_on_what_was_above() -> None:
+    model = model_of(small_tree())
+    browser = at(model, "/tests/login")
+
+    del model.rows["/tests/login"]
+
+    row = browser.row(model)
+    assert row is not None
+    assert row.path == "/tests"

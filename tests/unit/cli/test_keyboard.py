@@ -1,0 +1,66 @@
+"""Bytes of a terminal as keys."""
+
+import os
+import queue
+
+import pytest
+
+from conducto.cli.host.keyboard import Decoder, keys_of
+
+
+@pytest.mark.parametrize(
+    ("data", "keys"),
+    [
+        (b"j", ["j"]),
+        (b"jk?", ["j", "k", "?"]),
+        (b"\x1b[A\x1bOB", ["up", "down"]),
+        (b"\x1b[5~\x1b[6~", ["page up", "page down"]),
+        (b"\r \n", ["enter", "space", "enter"]),
+        (b"\x1b[1;5Cq", ["q"]),
+        (b"\x1bq", ["q"]),
+        (b"\x00\xffq", ["q"]),
+        (b"\x04", ["q"]),
+    ],
+)
+def test_keys_have_names(data: bytes, keys: list[str]) -> None:
+    assert list(Decoder().feed(data)) == keys
+
+
+def test_a_sequence_may_come_in_pieces() -> None:
+    decoder = Decoder()
+
+    found = [key for byte in b"\x1b[5~j" for key in decoder.feed(bytes([byte]))]
+
+    assert found == ["page up", "j"]
+
+
+def test_a_lone_escape_is_the_key_when_nothing_follows() -> None:
+    decoder = Decoder()
+    before = list(decoder.feed(b"\x1b"))
+
+    assert (before, decoder.is_waiting) == ([], True)
+    assert list(decoder.flush()) == ["escape"]
+
+
+def test_keys_are_told_from_a_thread_until_the_block_is_left() -> None:
+    reading, writing = os.pipe()
+    pressed: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+    with keys_of(reading, pressed.put):
+        os.write(writing, b"j\x1b")
+        told = [pressed.get(timeout=5), pressed.get(timeout=5)]
+    os.write(writing, b"k")
+
+    assert told == ["j", "escape"]
+    assert pressed.empty()
+    os.close(reading)
+    os.close(writing)
+
+
+def test_a_terminal_that_is_gone_ends_the_reading() -> None:
+    reading, writing = os.pipe()
+
+    with keys_of(reading, lambda _key: None):
+        os.close(writing)
+
+    os.close(reading)

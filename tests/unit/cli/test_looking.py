@@ -1,0 +1,445 @@
+"""The verbs that only look: trees, nodes, differences, output, images."""
+
+import contextlib
+import io
+import json
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from conducto.cli.host.commands import main
+from conducto.client import Client, HttpTransport
+from conducto.model.records import ImageRecord, ImageState
+from conducto.model.states import Cause, State
+from conducto.service.dispatch import Service
+from conducto.testing.transport import InProcessTransport
+from support.api_server import TOKEN, running_server
+from unit.cli.trees import CountingPipelines, record, view
+
+Conducto = Callable[..., int]
+Output = pytest.CaptureFixture[str]
+
+
+def lines_of(capsys: Output) -> list[str]:
+    return [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+
+
+# ---- list
+
+
+@pytest.fixture
+def three(fake: CountingPipelines) -> CountingPipelines:
+    fake.add(
+        "one", [view("/", "Serial"), view("/a")], record("one", tags=("nightly",), owner="ada")
+    )
+    fake.add("two", [view("/", "Serial"), view("/a")], record("two", title="Deploy", owner="bob"))
+    fake.finish("two", "/a")
+    return fake
+
+
+@pytest.mark.parametrize(
+    ("filters", "found"),
+    [
+        ([], ["two", "one", "abc-def"]),
+        (["--state", "done"], ["two"]),
+        (["--tag", "nightly"], ["one"]),
+        (["--owner", "bob"], ["two"]),
+        (["--text", "deploy"], ["two"]),
+        (["--limit", "1"], ["two"]),
+        (["--state", "pending", "-n", "1"], ["one"]),
+    ],
+)
+def test_list_filters(
+    three: CountingPipelines, filters: list[str], found: list[str], conducto: Conducto,
+    capsys: Output,
+) -> None:  # fmt: skip
+    conducto("list", "--json", *filters)
+
+    assert [entry["id"] for entry in json.loads(capsys.readouterr().out)] == found
+
+
+def test_list_says_when_nothing_matches(conducto: Conducto, capsys: Output) -> None:
+    code = conducto("list", "--tag", "none")
+
+    assert (code, capsys.readouterr().out) == (0, "no such pipelines\n")
+
+
+# ---- tree
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        (["--depth", "0"], ["pending ▸ /  ✔ 0/3"]),
+        (["--depth", "1"], ["pending ▾ /  ✔ 0/3", "pending   ○ build", "pending   ▸ tests  ✔ 0/2"]),
+        (["/tests"], ["pending ▾ /tests  ✔ 0/2", "pending   ○ login", "pending   ○ logout"]),
+        (["/tests/log*"], ["pending ○ /tests/login", "pending ○ /tests/logout"]),
+        (["tests/login", "/build"], ["pending ○ /tests/login", "pending ○ /build"]),
+        (
+            ["/tests", "/tests/login", "--depth", "0"],
+            ["pending ▾ /tests  ✔ 0/2", "pending   ○ login"],
+        ),
+    ],
+    ids=" ".join,
+)
+def test_tree_prints_parts(
+    words: list[str], found: list[str], conducto: Conducto, capsys: Output
+) -> None:
+    code = conducto("tree", "abc-def", *words)
+
+    assert (code, lines_of(capsys)) == (0, found)
+
+
+@pytest.mark.parametrize(
+    ("state", "found"),
+    [
+        ("failed", ["/tests/login", "/tests/logout"]),
+        ("error", ["/tests/login"]),
+        ("killed", ["/tests/logout"]),
+        ("done", ["/build"]),
+        ("running", []),
+    ],
+)
+def test_tree_by_state_lists_paths(
+    fake: CountingPipelines, state: str, found: list[str], conducto: Conducto, capsys: Output
+) -> None:
+    fake.finish("abc-def", "/build")
+    fake.finish("abc-def", "/tests/login", Cause.EXIT_CODE)
+    fake.finish("abc-def", "/tests/logout", Cause.TIMEOUT)
+
+    conducto("tree", "abc-def", "--state", state)
+
+    assert [line.split()[2] for line in lines_of(capsys)] == found
+
+
+def test_tree_of_skipped_ones(fake: CountingPipelines, conducto: Conducto, capsys: Output) -> None:
+    conducto("skip", "abc-def", "/build")
+    capsys.readouterr()
+
+    conducto("tree", "abc-def", "--state", "skipped", "--json")
+
+    document = json.loads(capsys.readouterr().out)
+    assert [node["path"] for node in document["nodes"]] == ["/build"]
+
+
+def test_tree_of_an_unknown_path_names_the_nearest(conducto: Conducto, capsys: Output) -> None:
+    code = conducto("tree", "abc-def", "/test")
+
+    assert (code, capsys.readouterr().err) == (
+        2,
+        "conducto: /test: no such node; did you mean '/tests'?\n",
+    )
+
+
+# ---- show ID PATH
+
+
+def test_a_node_is_shown_with_its_attempts(
+    fake: CountingPipelines, conducto: Conducto, capsys: Output
+) -> None:
+    fake.finish("abc-def", "/build", Cause.EXIT_CODE)
+
+    code = conducto("show", "abc-def", "/build")
+
+    lines = lines_of(capsys)
+    assert code == 0
+    assert lines[0] == "/build  Exec  error  pipeline.py:41"
+    assert lines[1:3] == ["command", "  make"]
+    assert lines[3] == "attempts"
+    assert "error, exit 1" in lines[4]
+
+
+def test_a_node_as_json(conducto: Conducto, capsys: Output) -> None:
+    conducto("show", "abc-def", "build", "--json")
+
+    document = json.loads(capsys.readouterr().out)
+    assert document["node"]["path"] == "/build"
+    assert {"parameters", "env", "callbacks"} <= set(document)
+
+
+# ---- diff
+
+
+@pytest.fixture
+def twice(fake: CountingPipelines) -> CountingPipelines:
+    """/build failed, then worked with another command and environment."""
+    fake.change(
+        "abc-def", "/build", State.RUNNING, command="make\nexit 1", env={"A": "1", "B": "2"},
+        image="one",
+    )  # fmt: skip
+    fake.write("abc-def", "/build", b"start\nbad\n", attempt=1)
+    fake.change("abc-def", "/build", State.ERROR, cause=Cause.EXIT_CODE, exit_code=1)
+    fake.change(
+        "abc-def", "/build", State.RUNNING, command="make\nexit 0", env={"A": "1", "C": "3"},
+        image="two",
+    )  # fmt: skip
+    fake.write("abc-def", "/build", b"start\ngood\n", attempt=2)
+    fake.change("abc-def", "/build", State.DONE, exit_code=0)
+    return fake
+
+
+def test_diff_tells_everything_that_changed(
+    twice: CountingPipelines, conducto: Conducto, capsys: Output
+) -> None:
+    code = conducto("diff", "abc-def", "/build")
+
+    lines = lines_of(capsys)
+    assert code == 0
+    assert lines[0].startswith("--- /build attempt 1: error, exit 1, ")
+    assert lines[1].startswith("+++ /build attempt 2: done, ")
+    assert lines[2:] == [
+        "command", "   make", "  -exit 1", "  +exit 0",
+        "env", "  -B=2", "  +C=3",
+        "image", "  -one", "  +two",
+        "stdout", "   start", "  -bad", "  +good",
+    ]  # fmt: skip
+
+
+def test_diff_can_go_the_other_way(
+    twice: CountingPipelines, conducto: Conducto, capsys: Output
+) -> None:
+    conducto("diff", "abc-def", "/build", "2", "1", "--json")
+
+    document = json.loads(capsys.readouterr().out)
+    assert [attempt["number"] for attempt in document["attempts"]] == [2, 1]
+    assert document["differences"]["image"] == ["-two", "+one"]
+
+
+def test_diff_of_what_is_the_same_says_so(
+    fake: CountingPipelines, conducto: Conducto, capsys: Output
+) -> None:
+    fake.finish("abc-def", "/build", Cause.EXIT_CODE)
+    fake.finish("abc-def", "/build", Cause.EXIT_CODE)
+
+    conducto("diff", "abc-def", "/build")
+
+    assert lines_of(capsys)[2:] == ["the same command, environment, image and output"]
+
+
+def test_a_long_difference_is_cut(
+    fake: CountingPipelines, conducto: Conducto, capsys: Output
+) -> None:
+    for number in (1, 2):
+        fake.finish("abc-def", "/build")
+        text = "".join(f"{number} {line}\n" for line in range(5000))
+        fake.write("abc-def", "/build", text.encode(), attempt=number)
+
+    conducto("diff", "abc-def", "/build")
+
+    lines = lines_of(capsys)
+    assert len(lines) < 220
+    assert lines[-1].endswith("more lines; see both with conducto logs")
+
+
+@pytest.mark.parametrize(
+    ("runs", "word", "message"),
+    [
+        (0, "", "/build: has not run; there are no two attempts to compare"),
+        (1, "", "/build: has run once; there are no two attempts to compare"),
+        (2, "7", "/build: no attempt 7; there are: 1, 2"),
+        (2, "2", "/build: attempt 2 against itself; name another one"),
+    ],
+)
+def test_diff_of_nothing_says_why(
+    fake: CountingPipelines, capsys: Output, runs: int, word: str, message: str
+) -> None:
+    for _ in range(runs):
+        fake.finish("abc-def", "/build")
+
+    with InProcessTransport(Service(fake)) as transport:
+        words = ["diff", "abc-def", "/build", *filter(None, [word])]
+        code = main(words, lambda _profile: lambda: Client(transport))
+
+    assert (code, capsys.readouterr().err) == (2, f"conducto: {message}\n")
+
+
+# ---- logs
+
+
+@pytest.fixture
+def printed(fake: CountingPipelines) -> CountingPipelines:
+    fake.finish("abc-def", "/build")
+    fake.write("abc-def", "/build", b"".join(b"line %d\n" % n for n in range(1, 101)))
+    fake.write("abc-def", "/build", b"Warning: line 7\n", stream="stderr")
+    return fake
+
+
+@pytest.mark.parametrize(
+    ("words", "out"),
+    [
+        (["--stdout", "--tail", "2"], "line 99\nline 100\n"),
+        (["--stdout", "--tail", "1000"], "".join(f"line {n}\n" for n in range(1, 101))),
+        (["--stdout", "--lines", "7"], "line 7\n"),
+        (["--stdout", "--lines", "3:5"], "line 3\nline 4\nline 5\n"),
+        (["--stdout", "--lines", "99:"], "line 99\nline 100\n"),
+        (["--stdout", "--lines", "200:300"], ""),
+        (["--stderr", "--search", "warning", "-i"], "1:Warning: line 7\n"),
+        (["--search", "line 7$", "--regex"], "stdout:7:line 7\nstderr:1:Warning: line 7\n"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_part_of_an_output(
+    printed: CountingPipelines,
+    words: list[str],
+    out: str,
+    conducto: Conducto,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    code = conducto("logs", "abc-def", "/build", *words)
+
+    assert (code, capfd.readouterr().out) == (0, out)
+
+
+def test_a_search_without_a_match_is_one(
+    printed: CountingPipelines, conducto: Conducto, capsys: Output
+) -> None:
+    code = conducto("logs", "abc-def", "/build", "--search", "nothing of the kind")
+
+    assert (code, capsys.readouterr().out) == (1, "")
+
+
+def test_logs_are_downloaded_into_files(
+    printed: CountingPipelines, tmp_path: Path, conducto: Conducto, capsys: Output
+) -> None:
+    code = conducto("logs", "abc-def", "/build", "--download", str(tmp_path / "build.log"))
+
+    assert code == 0
+    assert (tmp_path / "build.log").read_text().endswith("line 100\n")
+    assert (tmp_path / "build.log.stderr").read_text() == "Warning: line 7\n"
+    assert "build.log: 792 bytes" in capsys.readouterr().out
+
+
+def test_a_download_into_a_folder_that_is_not_there(
+    printed: CountingPipelines, tmp_path: Path, conducto: Conducto, capsys: Output
+) -> None:
+    code = conducto("logs", "abc-def", "/build", "--download", str(tmp_path / "no" / "file"))
+
+    assert code == 2
+    assert "No such file or directory" in capsys.readouterr().err
+
+
+class Telling(io.BytesIO):
+    """Sets an event once something was written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = threading.Event()
+
+    def write(self, data: Any) -> int:
+        count = super().write(data)
+        self.written.set()
+        return count
+
+
+def test_both_streams_are_followed_at_the_same_time(
+    fake: CountingPipelines, conducto: Conducto
+) -> None:
+    fake.change("abc-def", "/build", State.RUNNING)
+    out, err = Telling(), Telling()
+
+    def play() -> None:
+        fake.write("abc-def", "/build", b"err", stream="stderr")
+        assert err.written.wait(10)
+        fake.write("abc-def", "/build", b"out")
+        assert out.written.wait(10)
+        fake.change("abc-def", "/build", State.DONE, exit_code=0)
+
+    player = threading.Thread(target=play, daemon=True)
+    player.start()
+    texts = [io.TextIOWrapper(stream, write_through=True) for stream in (out, err)]
+    with contextlib.redirect_stdout(texts[0]), contextlib.redirect_stderr(texts[1]):
+        code = conducto("logs", "abc-def", "/build", "--follow")
+    player.join(10)
+
+    assert (code, out.getvalue(), err.getvalue()) == (0, b"out", b"err")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--follow", "--search", "x"], "--follow: not together with --search"),
+        (["--regex"], "--regex and --ignore-case are for --search TEXT"),
+        (["--image", "app", "--tail", "1"], "--image: not together with --tail"),
+    ],
+)
+def test_options_of_logs_that_do_not_fit(
+    words: list[str], message: str, conducto: Conducto, capsys: Output
+) -> None:
+    code = conducto("logs", "abc-def", "/build", *words)
+
+    assert (code, capsys.readouterr().err) == (2, f"conducto: {message}\n")
+
+
+# ---- images
+
+
+def test_images_are_listed_with_their_state(
+    fake: CountingPipelines, conducto: Conducto, capsys: Output
+) -> None:
+    done = ImageRecord(
+        name="app", state=ImageState.DONE, reference="app:1", started=10.0, ended=14.0
+    )
+    fake.set_image("abc-def", done, "step 1\nstep 2\n")
+
+    conducto("images", "abc-def")
+    table = lines_of(capsys)
+    conducto("images", "abc-def", "--log", "app")
+    log = capsys.readouterr().out
+
+    assert [line.split() for line in table] == [
+        ["NAME", "STATE", "TIME", "REFERENCE"],
+        ["app", "done", "4.0s", "app:1"],
+    ]
+    assert log == "step 1\nstep 2\n"
+
+
+@pytest.mark.parametrize("words", [["images", "--log", "app"], ["logs", "--image", "app"]])
+def test_a_build_is_followed_until_it_ends(
+    fake: CountingPipelines, words: list[str], conducto: Conducto, capsys: Output
+) -> None:
+    fake.set_image("abc-def", ImageRecord(name="app", state=ImageState.BUILDING), "step 1\n")
+    done = ImageRecord(name="app", state=ImageState.DONE)
+    player = threading.Timer(0.0, fake.set_image, ("abc-def", done, "step 1\nstep 2\n"))
+    player.start()
+
+    code = conducto(words[0], "abc-def", *words[1:], "--follow")
+    player.join()
+
+    assert (code, capsys.readouterr().out) == (0, "step 1\nstep 2\n")
+
+
+def test_an_unknown_image_names_the_nearest(
+    fake: CountingPipelines, conducto: Conducto, capsys: Output
+) -> None:
+    fake.set_image("abc-def", ImageRecord(name="web-app"), "")
+
+    code = conducto("images", "abc-def", "--log", "webapp")
+
+    assert (code, capsys.readouterr().err) == (
+        2,
+        "conducto: no image 'webapp' in this pipeline; did you mean 'web-app'?\n",
+    )
+
+
+# ---- the web app
+
+
+def test_show_app_prints_an_address_of_the_pipelines_page_that_is_good_once(
+    fake: CountingPipelines, capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("BROWSER", raising=False)
+    monkeypatch.delenv("DISPLAY", raising=False)
+    with running_server(fake) as server:
+        code = main(
+            ["show", "abc", "--app"],
+            lambda _profile: lambda: Client(HttpTransport(server.endpoint)),
+        )
+
+    url = urlsplit(capsys.readouterr().out.strip())
+    assert (code, url.path) == (0, "/p/abc-def")
+    assert url.query.startswith("code=")
+    assert TOKEN not in url.geturl()

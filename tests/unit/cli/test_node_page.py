@@ -1,0 +1,39 @@
+"""What `conducto show ID PATH` says of what a node's callbacks told others."""
+
+from conducto.cli.host.node_page import _lines
+from conducto.cli.host.view.text import marks_for, text_of
+from conducto.model.api import NodeView
+from conducto.model.node_detail import NodeDetail
+from conducto.model.notifications import DeliveryState, NotificationRecord
+from conducto.model.states import NodeType, State
+
+
+def told(delivery: DeliveryState, error: str | None = None) -> NotificationRecord:
+    return NotificationRecord(
+        number=1,
+        path="/a",
+        about="/a",
+        state=State.DONE,
+        callback="email",
+        delivery=delivery,
+        error=error,
+    )
+
+
+def lines(*notifications: NotificationRecord) -> list[str]:
+    node = NodeView(path="/a", type=NodeType.EXEC, state=State.DONE, notifications=notifications)
+    return [text_of(line) for line in _lines(NodeDetail(node=node), marks_for("utf-8"))]
+
+
+def test_a_node_says_what_was_told_and_why_not() -> None:
+    failed = told(DeliveryState.FAILED, "no mail server is known")
+
+    assert lines(told(DeliveryState.SENT), failed)[-3:] == [
+        "notifications",
+        "  done  email  sent",
+        "  done  email  failed  no mail server is known",
+    ]
+
+
+def test_a_node_that_told_nobody_says_nothing_of_it() -> None:
+    assert "notifications" not in lines()

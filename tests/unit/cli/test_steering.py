@@ -1,0 +1,192 @@
+"""What keys do in the live view, without a terminal."""
+
+from collections.abc import Callable
+
+import pytest
+
+from conducto.cli.host.steering import Steering
+from conducto.cli.host.view.model import PipelineModel
+from conducto.client import Client
+from conducto.model.api import Action
+from conducto.model.states import Cause, State
+from unit.cli.trees import CountingPipelines
+
+
+class Person:
+    """Presses keys on the newest picture of the fake's pipeline."""
+
+    def __init__(self, fake: CountingPipelines, client: Client) -> None:
+        self.fake = fake
+        self.client = client
+        self.steering = Steering(client, "abc-def")
+
+    def press(self, *keys: str) -> str:
+        """Press keys; return what is said then."""
+        for key in keys:
+            model = PipelineModel(self.client.get("abc-def"))
+            model.add(self.client.tree("abc-def"))
+            self.steering.press(model, key)
+        return self.steering.note
+
+    @property
+    def orders(self) -> list[tuple[Action, tuple[str, ...]]]:
+        return [(request.action, request.paths) for _, request in self.fake.orders]
+
+    @property
+    def path(self) -> str | None:
+        return self.steering.browser.path
+
+
+@pytest.fixture
+def person(fake: CountingPipelines, open_client: Callable[[], Client]) -> Person:
+    return Person(fake, open_client())
+
+
+def test_the_first_key_only_puts_the_cursor_somewhere(person: Person) -> None:
+    note = person.press("r")
+
+    assert (person.path, person.orders) == ("/", [])
+    assert note == "r again is for /"
+
+
+def test_the_cursor_starts_at_the_first_failure(person: Person) -> None:
+    person.fake.finish("abc-def", "/tests/logout", Cause.EXIT_CODE)
+
+    person.press("down")
+
+    assert person.path == "/tests/logout"
+
+
+@pytest.mark.parametrize(
+    ("keys", "path"),
+    [
+        (("j",), "/"),
+        (("j", "j"), "/build"),
+        (("j", "j", "j"), "/tests"),
+        (("j", "j", "j", "right", "right"), "/tests/login"),
+        (("j", "j", "j", "right", "right", "left"), "/tests"),
+        (("j", "j", "k", "k"), "/"),
+        (("j", "G", "right", "G"), "/tests/logout"),
+        (("j", "G", "right", "G", "g"), "/"),
+        (("j", "page down"), "/tests"),
+        (("j", "j", "escape"), None),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
+)
+def test_keys_move_over_what_is_shown(
+    person: Person, keys: tuple[str, ...], path: str | None
+) -> None:
+    person.press(*keys)
+
+    assert person.path == path
+
+
+def test_n_goes_from_failure_to_failure_and_begins_again(person: Person) -> None:
+    person.fake.finish("abc-def", "/build", Cause.EXIT_CODE)
+    person.fake.finish("abc-def", "/tests/logout", Cause.EXIT_CODE)
+
+    paths = []
+    for _ in range(3):
+        person.press("n")
+        paths.append(person.path)
+
+    assert paths == ["/build", "/tests/logout", "/build"]
+
+
+def test_one_exec_is_reset_at_once(person: Person) -> None:
+    person.fake.finish("abc-def", "/build", Cause.EXIT_CODE)
+
+    note = person.press("n", "r")
+
+    assert person.orders == [(Action.RESET, ("/build",))]
+    assert note == "reset 1 Exec"
+
+
+@pytest.mark.parametrize(("answer", "count"), [("y", 1), ("n", 0), ("escape", 0), ("r", 0)])
+def test_several_are_reset_only_after_a_yes(person: Person, answer: str, count: int) -> None:
+    person.fake.finish("abc-def", "/build", Cause.EXIT_CODE)
+    person.fake.finish("abc-def", "/tests/logout", Cause.EXIT_CODE)
+
+    question = person.press("n", "g", "r")
+    person.press(answer)
+
+    assert question == "reset 2 Execs? y or n"
+    assert len(person.orders) == count
+
+
+def test_everything_that_failed_is_reset_with_one_key(person: Person) -> None:
+    person.fake.finish("abc-def", "/tests/login", Cause.EXIT_CODE)
+    person.fake.finish("abc-def", "/tests/logout", Cause.TIMEOUT)
+
+    person.press("R", "y")
+
+    assert person.orders == [(Action.RESET, ("/tests/login", "/tests/logout"))]
+
+
+def test_nothing_failed_is_said(person: Person) -> None:
+    assert person.press("R") == "nothing failed"
+    assert person.press("n") == "nothing failed"
+
+
+def test_s_skips_and_takes_in_again(person: Person) -> None:
+    person.press("j", "j", "s", "s")
+
+    assert person.orders == [(Action.SKIP, ("/build",)), (Action.UNSKIP, ("/build",))]
+
+
+def test_what_runs_is_asked_about(person: Person) -> None:
+    person.fake.change("abc-def", "/build", State.RUNNING)
+
+    question = person.press("j", "j", "x")
+
+    assert question == "kill /build, which runs? y or n"
+    assert person.orders == []
+
+
+def test_space_pauses_and_runs(person: Person) -> None:
+    person.press("space", "space")
+
+    assert person.orders == [(Action.PAUSE, ()), (Action.RUN, ())]
+
+
+def test_a_refused_order_is_said_and_the_view_goes_on(person: Person) -> None:
+    person.press("j", "j")
+    person.steering.browser.path = "/"
+    note = person.press("x")
+
+    assert note == "nothing to kill"
+    assert not person.steering.left
+
+
+def test_output_is_read_again_and_again(person: Person) -> None:
+    person.fake.change("abc-def", "/build", State.RUNNING)
+    person.fake.write("abc-def", "/build", b"one\n")
+    person.press("j", "j", "l")
+    reading = person.steering.reading
+    assert reading is not None
+    first = dict(reading.lines)
+
+    person.fake.write("abc-def", "/build", b"two\n")
+    person.steering.look()
+
+    assert (first["stdout"], reading.lines["stdout"]) == (["one"], ["one", "two"])
+    person.press("escape")
+    assert (person.steering.reading, person.path) == (None, "/build")
+
+
+def test_a_group_and_what_has_not_run_have_no_output(person: Person) -> None:
+    assert person.press("j", "l") == "/ is a group; its Execs print"
+    assert person.press("j", "enter") == "/build has not run"
+
+
+def test_q_leaves_a_page_first_and_then_the_view(person: Person) -> None:
+    person.press("?", "q")
+    after_page = person.steering.left
+
+    person.press("q")
+
+    assert (after_page, person.steering.left) == (False, True)
+
+
+def test_d_names_the_command_that_opens_a_shell(person: Person) -> None:
+    assert person.press("j", "j", "d") == "leave, then: conducto debug abc-def /build"

@@ -1,0 +1,153 @@
+"""The scheduler over fakes: what is written, when, and what a reader can see of it."""
+
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+
+import pytest
+
+import conducto as co
+from conducto.model.api import LaunchRequest
+from conducto.model.images import ImageSpec
+from conducto.model.records import ImageState
+from conducto.model.states import Cause, State
+from conducto.testing.engine import FakeEngine, Outcome
+from conducto.testing.secrets import MemorySecrets
+from conducto.testing.store import MemoryStore
+from conducto.tree.launch_form import to_launch_form
+from conducto_local.home import Home
+from conducto_local.ports import BuildLog, BuiltImage
+from conducto_local.runner.containers import Containers
+from conducto_local.runner.kit import Kit
+from conducto_local.runner.no_images import NoImages
+from conducto_local.runner.scheduler import Scheduler
+from conducto_local.runner.service import LocalPipelines
+from conducto_local.secrets.delivery import SecretKeeper
+from conducto_local.store.port import Turn
+
+
+class WatchedStore(MemoryStore):
+    """Notes every transaction."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.turns: list[Turn] = []
+
+    def save_all(self, turns: Mapping[str, Turn]) -> None:
+        super().save_all(turns)
+        self.turns.extend(turns.values())
+
+
+class BareImages(NoImages):
+    """Makes images that hold none of the launching host's files."""
+
+    async def build(self, spec: ImageSpec, log: BuildLog) -> BuiltImage:
+        log.step(ImageState.DONE)
+        return BuiltImage(reference=spec.name, shell="/bin/sh", workdir="/")
+
+
+class Bench:
+    """A runner in memory."""
+
+    def __init__(self, home: Home) -> None:
+        self.store = WatchedStore()
+        self.engine = FakeEngine()
+        kits = {"docker": Kit(self.engine, ("label", "value"), BareImages)}
+        self.scheduler = Scheduler(
+            home=home,
+            store=self.store,
+            kits=kits,
+            containers=Containers(),
+            secrets=SecretKeeper(MemorySecrets()),
+        )
+        self.pipelines = LocalPipelines(
+            home=home, store=self.store, kits=kits, scheduler=self.scheduler
+        )
+
+    async def run(self, root: co.Node) -> str:
+        request = LaunchRequest(tree=to_launch_form(root), run=True)
+        launched = await self.pipelines.launch(request)
+        async for batch in self.pipelines.events(launched.pipeline.id, 0):
+            if batch.pipeline.settled:
+                break
+        return launched.pipeline.id
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+    home = Home(tmp_path, "test")
+    home.make()
+    bench = Bench(home)
+    yield bench
+    await bench.scheduler.close()
+
+
+def chain(*commands: str) -> co.Serial:
+    root = co.Serial(image="x")
+    for number, command in enumerate(commands):
+        root[f"n{number}"] = co.Exec(command)
+    return root
+
+
+async def test_the_next_start_is_written_with_the_end_before_it(bench: Bench) -> None:
+    await bench.run(chain(*["true"] * 20))
+
+    of_attempts = [turn for turn in bench.store.turns if turn.attempts]
+    assert len(of_attempts) == 21
+    assert {len(turn.attempts) for turn in of_attempts[1:-1]} == {2}
+
+
+async def test_a_command_starts_only_after_its_attempt_is_written(bench: Bench) -> None:
+    written: list[int] = []
+
+    def outcome(_spec: object, _job: object) -> Outcome:
+        started = [a for turn in bench.store.turns for a in turn.attempts if a.state == "running"]
+        written.append(len(started))
+        return Outcome()
+
+    bench.engine.outcomes = outcome
+    await bench.run(chain("a", "b", "c"))
+
+    assert written == [1, 2, 3]
+
+
+@pytest.mark.parametrize("command", ["true", "false", "ruined"])
+async def test_no_node_is_seen_to_run_before_its_attempt(bench: Bench, command: str) -> None:
+    bench.engine.outcomes = {
+        "false": Outcome(code=1),
+        "ruined": Outcome(code=None, cause=Cause.WORKER_LOST),
+    }
+
+    await bench.run(chain(command))
+
+    seen: set[tuple[str, int]] = set()
+    for turn in bench.store.turns:
+        seen.update((attempt.path, attempt.number) for attempt in turn.attempts)
+        running = {(n.path, n.attempt) for n in turn.nodes if n.state is State.RUNNING}
+        assert {node for node in running if node[1]} <= seen
+
+
+async def test_the_form_of_a_tree_is_let_go_of(bench: Bench) -> None:
+    request = LaunchRequest(tree=to_launch_form(chain("true")))
+
+    await bench.pipelines.launch(request)
+
+    assert request.tree == {}
+
+
+def weigh(grams: int) -> None:
+    """A native function, in a file that no image here holds."""
+
+
+async def test_a_function_whose_file_the_image_does_not_hold_fails_its_node(bench: Bench) -> None:
+    root = co.Parallel(image="x")
+    root["a"] = co.Exec(weigh, 3)
+    root["b"] = co.Exec("true")
+
+    pipeline = await bench.run(root)
+
+    (attempt,) = await bench.pipelines.attempts(pipeline, "/a")
+    assert (attempt.state, attempt.cause) == (State.ERROR, Cause.IMAGE)
+    assert attempt.message is not None
+    assert attempt.message.startswith(f"/a: the command uses {__file__}, but the image ")
+    assert "copy_dir=" in attempt.message
+    assert [ran.job.script for ran in bench.engine.ran] == ["true"]

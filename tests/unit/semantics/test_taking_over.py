@@ -1,0 +1,102 @@
+"""What one machine had ordered, the next one that loads its states carries out."""
+
+import pytest
+
+from conducto.model.states import Cause, Order, State
+from conducto.semantics import events as ev
+from conducto.semantics.live import LiveTree
+from conducto.semantics.machine import advance
+from support.trees import FAILS, Driver, leaf, serial
+
+RETRY_OFTEN = [["killed", ["retry", {"max_num_retries": 9}]]]
+ORDERS = {
+    Order.KILL: ev.NodesKilled(("/a",)),
+    Order.EXPIRE: ev.TimeLimitReached("/a"),
+    Order.RESET: ev.NodesReset(("/a",)),
+}
+
+
+def running() -> Driver:
+    driver = Driver(serial(leaf("a", max_time=9, callbacks=RETRY_OFTEN), "b"))
+    driver.start("/a")
+    driver.tree.take_remembered()
+    return driver
+
+
+def taken_over(driver: Driver) -> LiveTree:
+    states = [driver.tree.state_of(node) for node in driver.tree.nodes.values()]
+    return LiveTree(driver.pipeline, states, armed=True)
+
+
+def lost(tree: LiveTree) -> list[ev.Command]:
+    return advance(tree, ev.AttemptFinished("/a", 1, Cause.WORKER_LOST))
+
+
+@pytest.mark.parametrize("order", Order)
+def test_an_order_to_stop_is_to_be_remembered(order: Order) -> None:
+    driver = running()
+
+    driver.send(ORDERS[order])
+
+    (node,) = {*driver.tree.take_remembered()}
+    assert (node.path, driver.tree.state_of(node).order) == ("/a", order)
+
+
+def test_what_a_person_killed_does_not_run_again() -> None:
+    driver = running()
+    driver.send(ORDERS[Order.KILL])
+    tree = taken_over(driver)
+
+    commands = lost(tree)
+
+    assert ev.EndAttempt("/a", 1, State.KILLED, Cause.KILLED_BY_USER) in commands
+    assert not any(isinstance(command, ev.Enqueue) for command in commands)
+    assert tree.nodes["/a"].state is State.KILLED
+
+
+def test_what_ran_out_of_time_did_so_for_the_next_machine_too() -> None:
+    driver = running()
+    driver.send(ORDERS[Order.EXPIRE])
+
+    commands = lost(taken_over(driver))
+
+    assert ev.EndAttempt("/a", 1, State.KILLED, Cause.TIMEOUT) in commands
+
+
+def test_what_was_reset_runs_again() -> None:
+    driver = running()
+    driver.send(ORDERS[Order.RESET])
+    tree = taken_over(driver)
+
+    assert ev.Enqueue("/a", 2) in lost(tree)
+    assert tree.nodes["/a"].tries == 1
+
+
+def test_an_order_ends_with_its_attempt() -> None:
+    driver = running()
+    driver.send(ORDERS[Order.KILL])
+    driver.finish("/a", FAILS)
+
+    assert driver.tree.state_of(driver.tree.nodes["/a"]).order is None
+
+
+def test_a_reset_of_a_pending_node_is_to_be_remembered() -> None:
+    driver = Driver(serial(leaf("a", callbacks=[["error", ["retry", {"max_num_retries": 9}]]])))
+    driver.start("/a")
+    driver.send(ev.Disarmed())
+    driver.finish("/a", FAILS)
+    before = driver.tree.nodes["/a"].tries
+    driver.tree.take_remembered()
+
+    driver.send(ev.NodesReset(("/a",)))
+
+    assert before == 1
+    assert [(n.path, n.tries) for n in driver.tree.take_remembered()] == [("/a", 0)]
+
+
+def test_a_reset_of_a_queued_node_counts_what_is_queued() -> None:
+    driver = Driver(serial("a"))
+
+    driver.send(ev.NodesReset(("/a",)))
+
+    assert driver.tree.nodes["/a"].tries == 1

@@ -1,0 +1,252 @@
+"""A request under an idempotency key is carried out once."""
+
+import asyncio
+import http.client
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from conducto.model import calls
+from conducto.service.once import AnswerStore, MemoryAnswers, Once
+from conducto.service.problems import ProblemError
+from conducto.testing.pipelines import FakePipelines
+from conducto_local.answers_file import FileAnswers, remembered
+from support.api_server import TOKEN, running_server
+from support.disks import fill, small_disk
+
+Make = Callable[..., AnswerStore]
+
+
+@pytest.fixture(params=["memory", "file"])
+def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
+    opened: list[FileAnswers] = []
+
+    def in_file(**limits: float) -> AnswerStore:
+        opened.append(FileAnswers(tmp_path / "answers.sqlite", **limits))
+        return opened[-1]
+
+    yield MemoryAnswers if request.param == "memory" else in_file
+    for answers in opened:
+        answers.close()
+
+
+class Work:
+    """Counts how often it is carried out."""
+
+    def __init__(self) -> None:
+        self.times = 0
+        self.error: Exception | None = None
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def __call__(self) -> bytes:
+        self.times += 1
+        await self.gate.wait()
+        if self.error is not None:
+            raise self.error
+        return b"answer %d" % self.times
+
+
+@pytest.fixture
+def work() -> Work:
+    return Work()
+
+
+async def test_the_same_request_gets_the_same_answer(make: Make, work: Work) -> None:
+    once = Once(make())
+
+    answers = [await once.answer("k", (b"launch", b"body"), work) for _ in range(3)]
+
+    assert answers == [b"answer 1"] * 3
+    assert work.times == 1
+
+
+async def test_another_request_under_the_key_is_refused(make: Make, work: Work) -> None:
+    once = Once(make())
+    await once.answer("k", (b"launch", b"body"), work)
+
+    for other in ((b"launch", b"other"), (b"control", b"body"), (b"launchb", b"ody")):
+        with pytest.raises(ProblemError, match="was used for another request") as caught:
+            await once.answer("k", other, work)
+        assert caught.value.problem.status == 422
+    assert work.times == 1
+
+
+async def test_another_key_is_another_request(make: Make, work: Work) -> None:
+    once = Once(make())
+
+    assert await once.answer("a", (b"x",), work) != await once.answer("b", (b"x",), work)
+
+
+async def test_what_failed_may_be_tried_again(make: Make, work: Work) -> None:
+    once = Once(make())
+    work.error = ValueError("no")
+    with pytest.raises(ValueError, match="no"):
+        await once.answer("k", (b"x",), work)
+
+    work.error = None
+
+    assert await once.answer("k", (b"x",), work) == b"answer 2"
+
+
+async def test_two_at_once_are_one(make: Make, work: Work) -> None:
+    once = Once(make())
+    work.gate.clear()
+    both = [asyncio.create_task(once.answer("k", (b"x",), work)) for _ in range(2)]
+    await asyncio.sleep(0)
+
+    work.gate.set()
+
+    assert await asyncio.gather(*both) == [b"answer 1"] * 2
+    assert work.times == 1
+
+
+async def test_one_that_was_cut_off_is_not_done_again_in_silence(make: Make, work: Work) -> None:
+    store = make()
+    work.gate.clear()
+    cut = asyncio.create_task(Once(store).answer("k", (b"x",), work))
+    await asyncio.sleep(0)
+    cut.cancel()
+    await asyncio.gather(cut, return_exceptions=True)
+
+    with pytest.raises(ProblemError, match="cut off") as caught:
+        await Once(store).answer("k", (b"x",), work)
+
+    assert caught.value.problem.status == 409
+    assert caught.value.problem.remedy is not None
+
+
+async def test_a_key_is_forgotten_after_its_time(make: Make, work: Work) -> None:
+    now = [1000.0]
+    once = Once(make(seconds=60), lambda: now[0])
+    await once.answer("k", (b"x",), work)
+
+    now[0] += 60
+
+    assert await once.answer("k", (b"x",), work) == b"answer 2"
+
+
+async def test_a_clock_that_is_set_back_keeps_no_key_for_ever(make: Make, work: Work) -> None:
+    now = [1000.0]
+    once = Once(make(seconds=60), lambda: now[0])
+    await once.answer("k", (b"x",), work)
+
+    now[0] -= 61
+
+    assert await once.answer("k", (b"x",), work) == b"answer 2"
+
+
+async def test_only_so_many_are_remembered(make: Make, work: Work) -> None:
+    now = [1000.0]
+    once = Once(make(most=2), lambda: now[0])
+    for key in ("a", "b", "c"):
+        now[0] += 1
+        await once.answer(key, (b"x",), work)
+
+    assert await once.answer("c", (b"x",), work) == b"answer 3"
+    assert await once.answer("a", (b"x",), work) == b"answer 4"
+
+
+@pytest.mark.parametrize("key", ["", "x" * 201, "ä", "a\nb"])
+async def test_a_key_that_is_none_is_refused(make: Make, work: Work, key: str) -> None:
+    with pytest.raises(ProblemError, match="1 to 200 printable"):
+        await Once(make()).answer(key, (b"x",), work)
+
+    assert work.times == 0
+
+
+async def test_answers_outlive_the_process(tmp_path: Path, work: Work) -> None:
+    with remembered(tmp_path / "a.sqlite") as first:
+        await Once(first).answer("k", (b"x",), work)
+    with remembered(tmp_path / "a.sqlite") as second:
+        answer = await Once(second).answer("k", (b"x",), work)
+
+    assert answer == b"answer 1"
+    assert (tmp_path / "a.sqlite").stat().st_mode & 0o777 == 0o600
+
+
+async def test_a_private_request_leaves_nothing_in_the_file(tmp_path: Path, work: Work) -> None:
+    with remembered(tmp_path / "a.sqlite") as answers:
+        once = Once(answers)
+        repeated = [await once.answer("k", (b"secret",), work, private=True) for _ in range(2)]
+
+    connection = sqlite3.connect(tmp_path / "a.sqlite")
+    rows = connection.execute("SELECT count(*) FROM answers").fetchone()
+    connection.close()
+    assert repeated == [b"answer 1"] * 2
+    assert rows == (0,)
+
+
+async def test_a_damaged_file_is_made_anew(tmp_path: Path, work: Work) -> None:
+    (tmp_path / "a.sqlite").write_bytes(b"no database " * 100)
+
+    with remembered(tmp_path / "a.sqlite") as answers:
+        assert await Once(answers).answer("k", (b"x",), work) == b"answer 1"
+
+
+async def test_what_cannot_be_written_down_is_remembered_by_the_process(
+    tmp_path: Path, work: Work
+) -> None:
+    with remembered(tmp_path / "a.sqlite") as answers:
+        pass  # closed: nothing can be written any more
+    once = Once(answers)
+
+    repeated = [await once.answer("k", (b"x",), work) for _ in range(2)]
+
+    assert repeated == [b"answer 1"] * 2
+
+
+async def test_a_disk_that_is_full_keeps_nobody_from_giving_orders(
+    tmp_path: Path, work: Work
+) -> None:
+    with small_disk(tmp_path / "disk", 4) as disk, remembered(disk / "a.sqlite") as answers:
+        fill(disk)
+        once = Once(answers)
+        repeated = [await once.answer(f"k{n % 50}", (b"x",), work) for n in range(100)]
+
+    assert work.times == 50
+    assert repeated[:50] == repeated[50:]
+
+
+async def test_a_file_that_cannot_be_had_is_no_reason_not_to_start(
+    tmp_path: Path, work: Work
+) -> None:
+    with remembered(tmp_path / "nowhere" / "a.sqlite") as answers:
+        once = Once(answers)
+        repeated = [await once.answer("k", (b"x",), work) for _ in range(2)]
+
+    assert repeated == [b"answer 1"] * 2
+
+
+def test_a_launch_that_arrives_twice_makes_one_pipeline() -> None:
+    fake = FakePipelines()
+    tree = b'{"tree": {"nodes": {"/": {"type": "Serial"}}}}'
+    headers = {
+        "Authorization": f"Bearer {TOKEN}",
+        "Content-Type": "application/json",
+        "Idempotency-Key": "one",
+    }
+    with running_server(fake) as server:
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
+        answers = []
+        for body in (tree, tree, tree.replace(b"Serial", b"Parallel")):
+            connection.request("POST", "/api/v1/pipelines", body, headers)
+            response = connection.getresponse()
+            answers.append((response.status, response.read()))
+        connection.close()
+
+    assert answers[0] == answers[1]
+    assert [status for status, _ in answers] == [200, 200, 422]
+    assert len(fake.launches) == 1
+
+
+@pytest.mark.parametrize("operation", [calls.DEBUG, calls.LOGIN, calls.GET, calls.PUT_DATA])
+def test_answers_that_are_secret_or_harmless_are_not_remembered(operation) -> None:
+    assert not operation.remembered
+
+
+@pytest.mark.parametrize("operation", [calls.LAUNCH, calls.CONTROL, calls.DELETE_SECRETS])
+def test_orders_are_remembered(operation) -> None:
+    assert operation.remembered

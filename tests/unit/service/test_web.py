@@ -1,0 +1,386 @@
+"""What a browser gets from the local server: files, sessions, and no way around either."""
+
+import http.client
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+
+from conducto.client import Client, HttpTransport
+from conducto.model.api import NodeView
+from conducto.model.states import NodeType, State
+from conducto.testing.pipelines import FakePipelines
+from conducto_local.server.sessions import CODE_SECONDS, SESSION_SECONDS, Sessions
+from support.api_server import TOKEN, RunningServer, running_server
+
+AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
+SECRET = "not for the web"
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[RunningServer]:
+    root = tmp_path / "web"
+    (root / "assets").mkdir(parents=True)
+    (root / "index.html").write_text("<title>Conducto</title>")
+    (root / "assets" / "app-1a2b.js").write_text("0")
+    (tmp_path / "secret.txt").write_text(SECRET)
+    (root / "link.txt").symlink_to(tmp_path / "secret.txt")
+    pipelines = FakePipelines()
+    pipelines.add("p", [NodeView(path="/", type=NodeType.EXEC, state=State.PENDING)])
+    with running_server(pipelines, web_root=root) as running:
+        yield running
+
+
+def ask(
+    server: RunningServer,
+    target: str,
+    headers: Mapping[str, str] | None = None,
+    method: str = "GET",
+    body: bytes | None = None,
+) -> tuple[int, dict[str, str], bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
+    try:
+        connection.request(method, target, body, dict(headers or {}))
+        response = connection.getresponse()
+        return response.status, dict(response.headers), response.read()
+    finally:
+        connection.close()
+
+
+def login(server: RunningServer) -> str:
+    with Client(HttpTransport(server.endpoint)) as client:
+        return client.login().url
+
+
+def cookie_of(headers: Mapping[str, str]) -> dict[str, str]:
+    return {"Cookie": headers["set-cookie"].partition(";")[0]}
+
+
+@pytest.fixture
+def session(server: RunningServer) -> dict[str, str]:
+    """The cookie of a session, as a browser sends it."""
+    _, headers, _ = ask(server, login(server).removeprefix(server.endpoint.url))
+    return cookie_of(headers)
+
+
+def ours(server: RunningServer) -> dict[str, str]:
+    """What a page of ours sends with whatever changes something."""
+    return {"Origin": server.endpoint.url, "X-Conducto": "1", "Content-Type": "application/json"}
+
+
+# ---- files ------------------------------------------------------------------------------------
+
+
+def test_the_app_is_served_without_a_token_and_under_a_strict_policy(
+    server: RunningServer,
+) -> None:
+    status, headers, body = ask(server, "/")
+
+    assert (status, body) == (200, b"<title>Conducto</title>")
+    policy = headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["cross-origin-resource-policy"] == "same-origin"
+
+
+@pytest.mark.parametrize("path", ["/pipelines/abc", "/pipelines/abc/build.py"])
+def test_a_path_of_the_app_is_answered_with_the_app(server: RunningServer, path: str) -> None:
+    status, _, body = ask(server, path)
+
+    assert (status, body) == (200, b"<title>Conducto</title>")
+
+
+def test_built_files_may_be_kept_and_the_page_may_not(server: RunningServer) -> None:
+    _, page, _ = ask(server, "/")
+    status, asset, _ = ask(server, "/assets/app-1a2b.js")
+
+    assert status == 200
+    assert asset["content-type"].startswith("text/javascript")
+    assert "immutable" in asset["cache-control"]
+    assert page["cache-control"] == "no-cache"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/../secret.txt",
+        "/%2e%2e/secret.txt",
+        "/..%2fsecret.txt",
+        "/assets/../../secret.txt",
+        "/assets/..%2f..%2fsecret.txt",
+        "//etc/passwd",
+        "/%2fetc%2fpasswd",
+        "/link.txt",
+        "/assets/%00",
+        "/assets/" + "a" * 5000,
+        "/..\\secret.txt",
+        "/%0a",
+    ],
+)
+def test_nothing_outside_of_the_app_is_served(server: RunningServer, path: str) -> None:
+    _, _, body = ask(server, path)
+
+    assert SECRET.encode() not in body
+    assert b"root:" not in body
+
+
+def test_without_the_app_the_page_says_how_to_build_it(tmp_path: Path) -> None:
+    with running_server(FakePipelines(), web_root=tmp_path / "nothing") as server:
+        status, _, body = ask(server, "/")
+
+    assert status == 200
+    assert b"make web" in body
+
+
+def test_files_can_only_be_read(server: RunningServer) -> None:
+    status, headers, _ = ask(server, "/", AUTHORIZED, "POST", b"")
+
+    assert status == 405
+    assert headers["allow"] == "GET"
+
+
+# ---- sessions ---------------------------------------------------------------------------------
+
+
+def test_an_address_opens_a_session_and_leaves_no_code_behind(server: RunningServer) -> None:
+    url = login(server)
+
+    status, headers, _ = ask(server, url.removeprefix(server.endpoint.url))
+
+    assert (status, headers["location"]) == (303, "/")
+    cookie = headers["set-cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=Strict" in cookie
+    assert TOKEN not in url + cookie
+
+
+@pytest.mark.parametrize(
+    ("path", "page"),
+    [
+        ("/p/abc-def", "/p/abc-def"),
+        ("//elsewhere.test/x", "/elsewhere.test/x"),
+        ("/p/é", "/p/%C3%A9"),
+    ],
+)
+def test_an_address_opens_any_page_of_ours_and_none_of_others(
+    server: RunningServer, path: str, page: str
+) -> None:
+    code = login(server).partition("?")[2]
+
+    status, headers, _ = ask(server, f"{quote(path)}?{code}")
+
+    assert (status, headers["location"]) == (303, page)
+
+
+def test_an_address_opens_only_once(server: RunningServer) -> None:
+    target = login(server).removeprefix(server.endpoint.url)
+    ask(server, target)
+
+    status, headers, body = ask(server, target)
+
+    assert status == 403
+    assert "set-cookie" not in headers
+    assert b"conducto show" in body
+
+
+def test_only_the_owner_makes_an_address(server: RunningServer) -> None:
+    status, _, _ = ask(server, "/api/v1/agent/login", method="POST")
+
+    assert status == 401
+
+
+def test_the_token_itself_opens_a_session(server: RunningServer) -> None:
+    status, headers, _ = ask(server, "/session", AUTHORIZED, "POST", b"")
+
+    assert status == 204
+    assert ask(server, "/api/v1/pipelines", cookie_of(headers))[0] == 200
+
+
+def test_a_code_in_a_body_opens_a_session(server: RunningServer) -> None:
+    code = login(server).partition("code=")[2]
+
+    status, headers, _ = ask(server, "/session", {}, "POST", json.dumps({"code": code}).encode())
+
+    assert status == 204
+    assert ask(server, "/api/v1/pipelines", cookie_of(headers))[0] == 200
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b'{"code": "x"}', b'{"code": 7}', b"[", b"x" * 9999])
+def test_without_a_good_code_there_is_no_session(server: RunningServer, body: bytes) -> None:
+    status, headers, _ = ask(server, "/session", {}, "POST", body)
+
+    assert status == 401
+    assert "set-cookie" not in headers
+
+
+def test_a_session_ends(server: RunningServer, session: dict[str, str]) -> None:
+    status, headers, _ = ask(server, "/session", {**session, **ours(server)}, "DELETE")
+
+    assert status == 204
+    assert "Max-Age=0" in headers["set-cookie"]
+
+
+def test_a_session_reads_and_changes_from_a_page_of_ours(
+    server: RunningServer, session: dict[str, str]
+) -> None:
+    order = b'{"action": "run"}'
+    target = "/api/v1/pipelines/p/control"
+
+    read, _, _ = ask(server, "/api/v1/pipelines", {**session, "Sec-Fetch-Site": "same-origin"})
+    changed, _, _ = ask(server, target, {**session, **ours(server)}, "POST", order)
+
+    assert (read, changed) == (200, 200)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Origin": "{ours}"},
+        {"X-Conducto": "1"},
+        {"Origin": "{ours}", "X-Conducto": "1", "Sec-Fetch-Site": "same-site"},
+        {"Origin": "{ours}", "X-Conducto": "1", "Sec-Fetch-Site": "cross-site"},
+        {"Origin": "http://127.0.0.1:1", "X-Conducto": "1"},
+        {"Origin": "null", "X-Conducto": "1"},
+    ],
+    ids=str,
+)
+def test_a_cookie_alone_changes_nothing(
+    server: RunningServer, session: dict[str, str], headers: dict[str, str]
+) -> None:
+    sent = {name: value.format(ours=server.endpoint.url) for name, value in headers.items()}
+    sent |= {**session, "Content-Type": "application/json"}
+
+    status, _, _ = ask(server, "/api/v1/pipelines/p/control", sent, "POST", b'{"action": "run"}')
+
+    assert status in (401, 403)
+
+
+@pytest.mark.parametrize("site", ["same-site", "cross-site"])
+def test_a_page_of_another_port_reads_nothing_with_our_cookie(
+    server: RunningServer, session: dict[str, str], site: str
+) -> None:
+    status, headers, _ = ask(server, "/api/v1/pipelines", {**session, "Sec-Fetch-Site": site})
+
+    assert status == 401
+    assert not any(name.lower().startswith("access-control") for name in headers)
+
+
+def test_a_preflight_of_another_origin_is_refused(server: RunningServer) -> None:
+    asked = {
+        "Origin": "http://evil.example",
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "x-conducto",
+    }
+
+    status, headers, _ = ask(server, "/api/v1/pipelines", asked, "OPTIONS")
+
+    assert status == 403
+    assert not any(name.lower().startswith("access-control") for name in headers)
+
+
+def test_a_stream_opens_with_a_session_for_pages_of_ours_only(
+    server: RunningServer, session: dict[str, str]
+) -> None:
+    url = f"ws://127.0.0.1:{server.port}/api/v1/pipelines/p/events"
+
+    with connect(
+        url, additional_headers={**session, "Origin": server.endpoint.url}, proxy=None
+    ) as websocket:
+        assert websocket.response is not None
+    for origin in ({}, {"Origin": "http://127.0.0.1:1"}, {"Origin": "http://evil.example"}):
+        with pytest.raises(InvalidStatus) as caught:
+            connect(url, additional_headers={**session, **origin}, proxy=None)
+        assert caught.value.response.status_code in (401, 403)
+
+
+def test_a_stream_outside_of_the_api_is_refused(server: RunningServer) -> None:
+    with pytest.raises(InvalidStatus) as caught:
+        connect(f"ws://127.0.0.1:{server.port}/", additional_headers=AUTHORIZED, proxy=None)
+
+    assert caught.value.response.status_code == 404
+
+
+@pytest.mark.parametrize("host", ["evil.example:{port}", "evil.example", "127.0.0.1"])
+def test_a_name_that_was_bound_anew_reads_nothing(server: RunningServer, host: str) -> None:
+    """DNS rebinding: the page's own name leads here, so its requests are of its own origin."""
+    sent = {"Host": host.format(port=server.port)}
+
+    for target in ("/", "/api/v1/pipelines", "/assets/app-1a2b.js"):
+        status, _, _ = ask(server, target, sent)
+        assert status == 421
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/%61pi/v1/pipelines",
+        "/api%2fv1/pipelines",
+        "//api/v1/pipelines",
+        "/api/../api/v1/pipelines",
+    ],
+)
+def test_another_spelling_of_a_path_goes_around_nothing(server: RunningServer, target: str) -> None:
+    _, _, body = ask(server, target)
+
+    assert b'"pipelines"' not in body
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def test_a_code_is_good_for_a_minute(clock: Clock) -> None:
+    sessions = Sessions("t", 1, clock)
+    early, late = sessions.new_code(), sessions.new_code()
+
+    clock.now += CODE_SECONDS - 1
+    assert sessions.use_code(early)
+    clock.now += 1
+    assert not sessions.use_code(late)
+
+
+def test_a_session_outlives_the_server_but_not_its_time_or_its_token(clock: Clock) -> None:
+    value = Sessions("t", 1, clock).new_session()
+
+    assert Sessions("t", 1, clock).is_session(value)
+    assert not Sessions("other", 1, clock).is_session(value)
+    clock.now += SESSION_SECONDS
+    assert not Sessions("t", 1, clock).is_session(value)
+
+
+@pytest.mark.parametrize("change", ["", "x", ".", "..", "a.b", "é.9999999999.0"])
+def test_a_made_up_cookie_is_no_session(clock: Clock, change: str) -> None:
+    assert not Sessions("t", 1, clock).is_session(change)
+
+
+def test_a_session_cannot_be_made_longer(clock: Clock) -> None:
+    sessions = Sessions("t", 1, clock)
+    nonce, until, signature = sessions.new_session().split(".")
+
+    assert not sessions.is_session(f"{nonce}.{int(until) + 1}.{signature}")
+
+
+def test_only_so_many_codes_wait(clock: Clock) -> None:
+    sessions = Sessions("t", 1, clock)
+    first = sessions.new_code()
+    for _ in range(100):
+        last = sessions.new_code()
+
+    assert not sessions.use_code(first)
+    assert sessions.use_code(last)

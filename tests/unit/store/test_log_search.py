@@ -1,0 +1,135 @@
+"""Searching a log: right, and bounded whatever is asked for."""
+
+import asyncio
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from conducto.service.port import RefusedError
+from conducto_local.log_search import Found, Order, search
+from conducto_local.runner.outputs import _search_apart
+
+
+def order(file: Path, text: str, **changes) -> Order:
+    plain = Order(str(file), text, False, False, 0, 1000, 1 << 30)
+    return plain._replace(**changes)
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    file = tmp_path / "log"
+    file.write_bytes(b"first\nsecond \xff\r\nthird \xc3\xa4\n\nlast first")
+    return file
+
+
+def test_a_stream_that_is_not_there_holds_nothing(tmp_path: Path) -> None:
+    assert search(order(tmp_path / "none", "x")) == Found((), None, 0)
+
+
+def test_hits_come_with_number_position_and_text(log: Path) -> None:
+    found = search(order(log, "first"))
+
+    assert [(h.line, h.offset, h.text, h.start, h.end) for h in found.hits] == [
+        (0, 0, "first", 0, 5),
+        (4, 26, "last first", 5, 10),
+    ]
+
+
+def test_bytes_that_are_no_text_and_line_ends_are_no_part_of_a_line(log: Path) -> None:
+    (hit,) = search(order(log, r"^second .$", regex=True)).hits
+
+    assert hit.text == "second \N{REPLACEMENT CHARACTER}"
+
+
+def test_a_search_ends_at_its_bound_and_goes_on_there(tmp_path: Path) -> None:
+    file = tmp_path / "log"
+    file.write_bytes(b"match\n" * 100)
+
+    first = search(order(file, "match", scan=60))
+    rest = search(order(file, "match", offset=first.next))
+
+    assert (len(first.hits), first.next) == (10, 60)
+    assert (len(rest.hits), rest.next) == (90, None)
+
+
+def test_of_a_long_line_the_part_around_the_match_is_shown(tmp_path: Path) -> None:
+    file = tmp_path / "log"
+    file.write_bytes(b"a" * 50_000 + b"needle" + b"b" * 50_000 + b"\n")
+
+    (hit,) = search(order(file, "needle")).hits
+
+    assert len(hit.text) == 1000
+    assert hit.text[hit.start : hit.end] == "needle"
+
+
+def test_a_line_without_an_end_is_looked_through_in_pieces(tmp_path: Path) -> None:
+    file = tmp_path / "log"
+    file.write_bytes(b"a" * (3 << 20) + b"needle")
+
+    found = search(order(file, "needle"))
+
+    assert len(found.hits) == 1
+
+
+@given(
+    lines=st.lists(st.text(alphabet="ab ä\r", max_size=5), max_size=30),
+    needle=st.text(alphabet="abä", min_size=1, max_size=2),
+    limit=st.integers(1, 4),
+)
+def test_any_search_finds_what_a_plain_one_finds(
+    lines: list[str], needle: str, limit: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    file = tmp_path_factory.mktemp("log") / "log"
+    file.write_bytes("\n".join(lines).encode())
+    numbers, offset, before = [], 0, 0
+
+    while True:
+        found = search(order(file, needle, offset=offset, limit=limit))
+        numbers += [before + hit.line for hit in found.hits]
+        if found.next is None:
+            break
+        offset = found.next
+        before = file.read_bytes()[:offset].count(b"\n")
+
+    assert numbers == [number for number, line in enumerate(lines) if needle in line]
+
+
+async def test_a_pattern_that_takes_for_ever_is_ended(tmp_path: Path) -> None:
+    file = tmp_path / "log"
+    file.write_bytes(b"a" * 60 + b"!\n")
+    beats = 0
+
+    async def beat() -> None:
+        nonlocal beats
+        while True:
+            await asyncio.sleep(0.01)
+            beats += 1
+
+    heart = asyncio.create_task(beat())
+    with pytest.raises(RefusedError, match="takes too long"):
+        await _search_apart(order(file, "(a+)+$", regex=True, seconds=1))
+    heart.cancel()
+
+    assert beats > 10  # the agent went on meanwhile
+
+
+async def test_a_pattern_is_looked_for_apart(log: Path) -> None:
+    found = await _search_apart(order(log, "^(first|third)", regex=True))
+
+    assert [hit.text for hit in found.hits] == ["first", "third ä"]
+
+
+async def test_what_is_no_pattern_is_refused(log: Path) -> None:
+    with pytest.raises(RefusedError, match="no regular expression: missing"):
+        await _search_apart(order(log, "(", regex=True))
+
+
+def test_a_text_is_no_pattern(tmp_path: Path) -> None:
+    file = tmp_path / "log"
+    file.write_text("a.c\nabc\n")
+
+    assert [hit.text for hit in search(order(file, "a.c")).hits] == ["a.c"]
+    assert re.escape("a.c") != "a.c"

@@ -1,0 +1,436 @@
+"""The agent's life against a world without time: what it asks, runs, says, and why it leaves."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import logging
+from hashlib import sha256
+from typing import Any
+
+import pytest
+
+from conducto.model.states import Cause
+from conducto.model.worker import ClaimAnswer, Verdict, WorkerOrders
+from conducto_worker.agent import running
+from conducto_worker.agent.keeper import Keeper
+from conducto_worker.agent.ports import ApiError, Offer, RefusedError, WorkerGoneError
+from conducto_worker.agent.shipping import PIECE_BYTES, Shipper
+from conducto_worker.agent.worker import MAX_TREE_IN_REPORT, Reason, Worker
+from conducto_worker.printed_tree import CLOSE, OPEN
+from conducto_worker.testing import FakeApi, FakeClock, FakeCommand, FakeCommands, FakeTasks
+
+HOLD = ClaimAnswer(verdict=Verdict.HOLD, again=2.0)
+FULL = ClaimAnswer(verdict=Verdict.HOLD, again=2.0, blocked=True)
+DROP = ClaimAnswer(verdict=Verdict.DROP)
+
+
+def go(script: str, path: str = "/a", **more: Any) -> ClaimAnswer:
+    return ClaimAnswer(verdict=Verdict.RUN, path=path, attempt=1, script=script, **more)
+
+
+def offer(node: str, *, waits: bool = False) -> Offer:
+    return Offer(f"token-{node}", "run-1", node, waits)
+
+
+class World:
+    def __init__(self, *offers: Offer, scripts: Any = None, **orders: Any) -> None:
+        self.clock = FakeClock()
+        given = {"activity": "arn:activity", "region": "us-east-1", **orders}
+        self.api = FakeApi(WorkerOrders(**given))
+        self.tasks = FakeTasks(self.clock, offers)
+        self.commands = FakeCommands(self.clock, scripts)
+        self.keeper = Keeper(self.api, self.tasks)
+        self.shipper = Shipper(self.api, self.clock)
+        self.clock.meanwhile = [self.keeper.beat, self.shipper.step]
+        self.worker = Worker(
+            self.api,
+            self.tasks,
+            self.commands,
+            keeper=self.keeper,
+            shipper=self.shipper,
+            clock=self.clock,
+            orders=self.api.orders,
+        )
+
+    def say(self, **verdicts: Any) -> World:
+        for node, answers in verdicts.items():
+            given = answers if isinstance(answers, list) else [answers, DROP]
+            self.api.verdicts[node] = given
+        return self
+
+    def run(self) -> Reason:
+        return self.worker.run()
+
+    def log(self, stream: str = "stdout") -> bytes:
+        pieces = [each for each in self.api.pieces if each.stream == stream]
+        return b"".join(base64.b64decode(each.data) for each in pieces)
+
+
+def test_a_task_is_claimed_run_and_reported() -> None:
+    command = FakeCommand([("stdout", b"hi\n"), ("stderr", b"err\n")], seconds=3, peak=99)
+    world = World(offer("a"), scripts={"echo hi": command}).say(a=go("echo hi"))
+
+    reason = world.run()
+
+    (report,) = world.api.reports
+    assert (report.path, report.attempt, report.cause, report.exit_code) == ("/a", 1, None, 0)
+    assert report.peak_memory == 99
+    assert report.seconds == pytest.approx(3, abs=0.5)
+    assert (world.log(), world.log("stderr")) == (b"hi\n", b"err\n")
+    assert str(reason) == "idle"
+    assert world.api.ends[0].reason == "idle"
+
+
+def test_a_command_that_fails_is_reported_as_such() -> None:
+    world = World(offer("a"), scripts={"false": FakeCommand(code=3)}).say(a=go("false"))
+
+    world.run()
+
+    assert world.api.reports[0].cause is Cause.EXIT_CODE
+    assert world.api.reports[0].exit_code == 3
+
+
+def test_a_task_whose_command_is_tried_again_is_claimed_anew() -> None:
+    world = World(offer("a"), scripts={"x": FakeCommand(code=1)})
+    world.say(a=[go("x"), go("y"), DROP])
+    world.api.again = [True]
+
+    world.run()
+
+    assert world.commands.began == ["x", "y"]
+    assert world.tasks.polls < 5
+    assert not world.keeper.holds("token-a")
+
+
+def test_a_task_of_an_old_run_is_dropped() -> None:
+    world = World(offer("a")).say(a=DROP)
+
+    world.run()
+
+    assert world.commands.began == []
+    assert not world.keeper.holds("token-a")
+
+
+def test_while_a_group_is_full_nothing_is_fetched() -> None:
+    world = World(offer("a"), offer("b"), scripts={"x": FakeCommand()})
+    world.say(a=[FULL, FULL, FULL, go("x"), DROP], b=DROP)
+
+    world.run()
+
+    assert [claim.node for claim in world.api.claims] == ["a", "a", "a", "a", "b"]
+    assert world.commands.began == ["x"]
+
+
+def test_other_work_is_done_while_an_exec_runs_elsewhere() -> None:
+    world = World(offer("a"), offer("b")).say(a=[HOLD, HOLD, DROP], b=go("x", "/b"))
+
+    world.run()
+
+    assert [claim.node for claim in world.api.claims[:2]] == ["a", "b"]
+    assert world.api.claims[2].node == "a"  # asked again as soon as the command has ended
+
+
+def test_a_held_task_is_kept_alive_until_nobody_waits_for_it() -> None:
+    world = World(offer("a")).say(a=[HOLD])
+    world.clock.meanwhile.append(
+        lambda: len(world.tasks.beats) > 100 and world.tasks.gone.add("token-a")
+    )
+
+    reason = world.run()
+
+    assert str(reason) == "idle"
+    assert world.tasks.beats.count("token-a") > 100
+
+
+def test_a_command_goes_on_when_its_task_is_gone() -> None:
+    world = World(offer("a"), scripts={"x": FakeCommand(seconds=50)}).say(a=go("x"))
+    world.tasks.gone.add("token-a")
+
+    world.run()
+
+    assert world.api.reports[0].cause is None
+    assert world.commands.signals == []
+
+
+def test_a_command_is_stopped_when_the_api_says_so() -> None:
+    world = World(offer("a"), scripts={"x": FakeCommand(seconds=500)}).say(a=go("x"))
+    world.api.stop = True
+
+    world.run()
+
+    assert world.commands.signals == ["TERM"]
+    assert world.api.reports[0].exit_code == 143
+
+
+def test_max_time_ends_a_command_that_ignores_term() -> None:
+    command = FakeCommand([("stdout", b"so far\n")], seconds=500, heeds=["KILL"])
+    world = World(offer("a"), scripts={"x": command}).say(a=go("x", max_time=10))
+
+    world.run()
+
+    (report,) = world.api.reports
+    assert world.commands.signals == ["TERM", "KILL"]
+    assert (report.cause, report.exit_code) == (Cause.TIMEOUT, 137)
+    assert world.log() == b"so far\n"
+
+
+def test_a_worker_whose_command_cannot_be_ended_leaves_with_it() -> None:
+    command = FakeCommand(seconds=5000, heeds=[])
+    world = World(offer("a"), offer("b"), scripts={"x": command}).say(a=go("x", max_time=10))
+
+    reason = world.run()
+
+    assert world.api.reports[0].last
+    assert "could not be ended" in str(reason)
+    assert [claim.node for claim in world.api.claims] == ["a"]
+
+
+def test_out_of_memory_says_what_to_raise() -> None:
+    world = World(offer("a"), scripts={"x": FakeCommand(code=137, oom_kills=1)}).say(a=go("x"))
+
+    world.run()
+
+    assert world.api.reports[0].cause is Cause.OUT_OF_MEMORY
+    assert "raise mem=" in (world.api.reports[0].message or "")
+
+
+def test_a_container_that_ends_is_left_to_the_event_of_ecs() -> None:
+    world = World(offer("a"), scripts={"x": FakeCommand(seconds=1, dies=True)}).say(a=go("x"))
+
+    reason = world.run()
+
+    assert (world.api.reports, world.api.ends) == ([], [])
+    assert not reason.told
+
+
+def test_a_container_that_never_comes_up_is_told() -> None:
+    world = World(offer("a"))
+    world.commands.broken = "the container of the image did not start"
+
+    world.run()
+
+    assert world.api.ends[0].broken
+    assert world.tasks.polls == 0
+
+
+def test_secrets_are_hidden_in_output_and_in_messages() -> None:
+    command = FakeCommand([("stdout", b"it is s3cret-"), ("stdout", b"value!")])
+    world = World(offer("a"), scripts={"x": command})
+    world.say(a=go("x", masked=("s3cret-value",), env={"K": "s3cret-value"}))
+
+    world.run()
+
+    assert world.log() == b"it is ********!"
+
+
+def test_nothing_secret_is_in_the_agents_own_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    world = World(offer("a"), scripts={"echo s3cret-value": FakeCommand(code=1)})
+    world.say(a=go("echo s3cret-value", masked=("s3cret-value",), env={"K": "s3cret-value"}))
+
+    world.run()
+
+    assert "/a" in caplog.text
+    assert "s3cret" not in caplog.text
+    assert "token-a" not in caplog.text
+
+
+def test_a_command_with_a_nul_is_refused_and_the_worker_goes_on() -> None:
+    world = World(offer("a"), offer("b")).say(a=go("a\0b"), b=go("x", "/b"))
+
+    world.run()
+
+    assert [report.cause for report in world.api.reports] == [Cause.IMAGE, None]
+
+
+def printed(tree: object) -> bytes:
+    return OPEN + base64.b64encode(gzip.compress(json.dumps(tree).encode())) + CLOSE
+
+
+def test_the_tree_of_a_lazy_is_in_the_report_and_not_in_the_log() -> None:
+    command = FakeCommand([("stdout", b"before\n" + printed({"x": 1}) + b"after\n")])
+    world = World(offer("a"), scripts={"x": command}).say(a=go("x", prints_tree=True))
+
+    world.run()
+
+    tree = gzip.decompress(base64.b64decode(world.api.reports[0].tree or ""))
+    assert json.loads(tree) == {"x": 1}
+    assert world.log() == b"before\nafter\n"
+
+
+def test_a_large_tree_is_uploaded() -> None:
+    noise = [base64.b64encode(bytes((i * j) % 251 for j in range(97))).decode() for i in range(60)]
+    large = {"x": [hash_of(each, n) for n in range(1200) for each in noise]}
+    command = FakeCommand([("stdout", printed(large))])
+    world = World(offer("a"), scripts={"x": command}).say(a=go("x", prints_tree=True))
+
+    world.run()
+
+    assert len(world.api.uploads[0]) > MAX_TREE_IN_REPORT
+    assert world.api.reports[0].tree is None
+    assert world.api.reports[0].tree_key == "uploads/1"
+
+
+def hash_of(text: str, number: int) -> str:
+    return sha256(f"{text}{number}".encode()).hexdigest()
+
+
+def test_a_lazy_that_prints_no_tree_says_so() -> None:
+    world = World(offer("a"), scripts={"x": FakeCommand()}).say(a=go("x", prints_tree=True))
+
+    world.run()
+
+    assert world.api.reports[0].cause is Cause.LAZY
+    assert "printed no tree" in (world.api.reports[0].message or "")
+
+
+def test_output_waits_while_the_api_is_away_and_comes_once_in_order() -> None:
+    output = [("stdout", b"x" * PIECE_BYTES), ("stdout", b"y" * 10)]
+    world = World(offer("a"), scripts={"x": FakeCommand(output, seconds=60)}).say(a=go("x"))
+    begins = world.clock.now()
+
+    def away() -> None:
+        gone = 5 < world.clock.now() - begins < 35
+        world.api.away = ApiError("503") if gone else None
+
+    world.clock.meanwhile.insert(0, away)
+
+    world.run()
+
+    assert world.log() == b"x" * PIECE_BYTES + b"y" * 10
+    offsets = [piece.offset for piece in world.api.pieces]
+    assert offsets == sorted(offsets)
+    assert world.api.reports[0].cause is None
+
+
+def test_output_that_the_api_refuses_does_not_hold_up_the_report() -> None:
+    world = World(offer("a"), scripts={"x": FakeCommand([("stdout", b"hi")])}).say(a=go("x"))
+    log = world.api.log
+
+    def refuse(piece: Any) -> None:
+        log(piece)
+        raise RefusedError("413: too large")
+
+    world.api.log = refuse  # type: ignore[method-assign]
+
+    world.run()
+
+    assert len(world.api.pieces) == 1
+    assert world.api.reports[0].cause is None
+
+
+def test_a_refused_report_does_not_stop_the_worker() -> None:
+    world = World(offer("a"), offer("b")).say(a=go("x"), b=go("y", "/b"))
+    report = world.api.report
+
+    def refuse(given: Any) -> None:
+        report(given)
+        raise RefusedError("409: not running")
+
+    world.api.report = refuse  # type: ignore[method-assign]
+
+    world.run()
+
+    assert [each.path for each in world.api.reports] == ["/a", "/b"]
+
+
+def test_a_worker_that_is_not_known_any_more_ends_its_command_and_leaves() -> None:
+    world = World(offer("a"), offer("b"), scripts={"x": FakeCommand(seconds=500)})
+    world.say(a=go("x"))
+
+    def gone(*_: Any) -> Any:
+        raise WorkerGoneError("410: gone")
+
+    world.api.pulse = world.api.report = gone  # type: ignore[method-assign]
+
+    reason = world.run()
+
+    assert world.commands.signals == ["TERM"]
+    assert not reason.told
+    assert len(world.api.claims) == 1
+
+
+def test_a_worker_for_one_command_leaves_after_it() -> None:
+    world = World(offer("a"), offer("b"), policy="once").say(a=go("x"), b=go("y"))
+
+    reason = world.run()
+
+    assert str(reason) == "once"
+    assert world.commands.began == ["x"]
+    assert world.api.reports[0].last
+
+
+def test_an_old_worker_takes_no_new_command() -> None:
+    world = World(offer("a"), offer("b"), scripts={"x": FakeCommand(seconds=40)}, age=30.0).say(
+        a=go("x"), b=go("y")
+    )
+
+    assert str(world.run()) == "age"
+    assert world.commands.began == ["x"]
+
+
+def test_a_worker_of_a_context_does_not_leave_because_of_age() -> None:
+    world = World(
+        offer("a"), offer("b"), scripts={"x": FakeCommand(seconds=40)}, age=30.0, policy="context"
+    ).say(a=go("x"), b=go("y"))
+
+    assert str(world.run()) == "idle"
+    assert world.commands.began == ["x", "y"]
+
+
+def test_a_task_that_comes_when_the_worker_is_told_to_stop_is_left_to_others() -> None:
+    world = World().say(a=go("x"))
+    world.tasks.poll_seconds = 5.0
+    world.clock.stop_at = world.clock.now() + 2
+
+    def come() -> None:
+        if world.clock.stopped_at is not None and not world.tasks.offers:
+            world.tasks.offers.append(offer("a"))
+
+    world.clock.meanwhile.append(come)
+
+    reason = world.run()
+
+    assert str(reason) == "stopping"
+    assert (world.tasks.polls, len(world.tasks.offers)) == (1, 0)
+    assert (world.api.claims, world.tasks.beats) == ([], [])
+
+
+def test_a_command_may_finish_after_the_worker_is_told_to_stop() -> None:
+    world = World(offer("a"), offer("b"), scripts={"x": FakeCommand(seconds=60)})
+    world.say(a=go("x"), b=go("y"))
+    world.clock.stop_at = world.clock.now() + 10
+
+    reason = world.run()
+
+    assert (world.api.reports[0].cause, world.api.reports[0].last) == (None, True)
+    assert world.commands.began == ["x"]
+    assert str(reason) == "stopping"
+
+
+def test_a_command_that_is_too_long_for_a_stop_is_a_lost_workers() -> None:
+    world = World(offer("a"), scripts={"x": FakeCommand(seconds=600)}).say(a=go("x"))
+    world.clock.stop_at = world.clock.now() + 10
+
+    world.run()
+
+    (report,) = world.api.reports
+    assert (report.cause, report.last) == (Cause.WORKER_LOST, True)
+    assert report.seconds < 10 + running.LAST_SECONDS + 2
+
+
+def test_heartbeats_go_on_when_step_functions_was_away() -> None:
+    world = World(offer("a"), scripts={"x": FakeCommand(seconds=60)}).say(a=go("x"))
+    begins = world.clock.now()
+
+    def away() -> None:
+        world.tasks.away = world.clock.now() - begins < 30
+
+    world.clock.meanwhile.insert(0, away)
+
+    world.run()
+
+    assert len(world.tasks.beats) > 10
+    assert world.api.reports[0].cause is None

@@ -1,0 +1,115 @@
+"""The agent's calls over HTTP: what is tried again, for how long, and what is not."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+
+from conducto.model.worker import Claim, LogPiece, Pulse, Report, Verdict, WorkerEnd
+from conducto_worker.agent.api import LAST_PATIENCE, PATIENCE, HttpApi
+from conducto_worker.agent.ports import ApiError, RefusedError, WorkerGoneError
+from conducto_worker.testing import FakeClock
+
+DROP = json.dumps({"verdict": "drop"}).encode()
+CLAIM = Claim(token="secret-token", run="r", node="n")
+REPORT = Report(path="/a", attempt=1)
+
+
+class Line:
+    """Answers in turn; the last one stays."""
+
+    def __init__(self, *answers: Any) -> None:
+        self.answers = list(answers)
+        self.sent: list[tuple[str, str, Any]] = []
+
+    def __call__(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
+        self.sent.append((method, path, json.loads(body) if body else None))
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [ConnectionRefusedError("no"), (503, b""), (429, b"{}"), (500, b"oops"), (200, b"not json")],
+    ids=["away", "503", "429", "500", "unreadable"],
+)
+def test_a_claim_is_tried_again_until_the_api_is_back(clock: FakeClock, trouble: Any) -> None:
+    line = Line(trouble, trouble, (200, DROP))
+
+    answer = HttpApi(line, clock).claim(CLAIM)
+
+    assert answer.verdict is Verdict.DROP
+    assert len(line.sent) == 3
+    assert line.sent[0] == (
+        "POST",
+        "/api/v1/worker/claim",
+        {"token": "secret-token", "run": "r", "node": "n", "waits": False},
+    )
+
+
+def test_patience_ends(clock: FakeClock) -> None:
+    begins = clock.now()
+
+    with pytest.raises(ApiError, match="does not answer"):
+        HttpApi(Line(ConnectionRefusedError("no")), clock).report(REPORT)
+
+    assert PATIENCE <= clock.now() - begins < PATIENCE + 20
+
+
+def test_a_worker_that_leaves_has_less_patience(clock: FakeClock) -> None:
+    begins = clock.now()
+
+    with pytest.raises(ApiError):
+        HttpApi(Line((503, b"")), clock).end(WorkerEnd(reason="idle"))
+
+    assert clock.now() - begins < LAST_PATIENCE + 20
+
+
+def test_what_is_refused_is_not_tried_again(clock: FakeClock) -> None:
+    line = Line((409, b'{"detail": "the attempt is not running"}'))
+
+    with pytest.raises(RefusedError, match="409: the attempt is not running"):
+        HttpApi(line, clock).report(REPORT)
+
+    assert len(line.sent) == 1
+
+
+def test_gone_means_leave(clock: FakeClock) -> None:
+    with pytest.raises(WorkerGoneError):
+        HttpApi(Line((410, b"{}")), clock).claim(CLAIM)
+
+
+@pytest.mark.parametrize("call", ["pulse", "log"])
+def test_a_pulse_and_output_are_tried_once(clock: FakeClock, call: str) -> None:
+    line = Line((503, b""))
+    data = base64.b64encode(b"x").decode()
+    given = {
+        "pulse": Pulse(path="/a", attempt=1),
+        "log": LogPiece(path="/a", attempt=1, stream="stdout", offset=0, data=data),
+    }
+
+    with pytest.raises(ApiError):
+        getattr(HttpApi(line, clock), call)(given[call])
+
+    assert len(line.sent) == 1
+
+
+def test_an_unreadable_answer_does_not_show_what_is_in_it(clock: FakeClock) -> None:
+    clock.stop_at = clock.now()
+    line = Line((200, b'{"verdict": "what", "env": {"K": "s3cret"}}'))
+
+    with pytest.raises(ApiError) as caught:
+        HttpApi(line, clock).claim(CLAIM)
+
+    assert "s3cret" not in str(caught.value)
+    assert caught.value.__suppress_context__

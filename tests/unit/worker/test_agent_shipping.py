@@ -1,0 +1,86 @@
+"""When output is sent."""
+
+from __future__ import annotations
+
+import base64
+
+from conducto_worker.agent.ports import ApiError
+from conducto_worker.agent.shipping import LINGER_SECONDS, MAX_WAITING, PIECE_BYTES, Shipper
+from conducto_worker.testing import FakeApi, FakeClock
+
+
+def shipper() -> tuple[Shipper, FakeApi, FakeClock]:
+    api, clock = FakeApi(), FakeClock()
+    made = Shipper(api, clock)
+    made.begin("/a", 1)
+    return made, api, clock
+
+
+def test_a_little_output_lingers_for_a_second() -> None:
+    made, api, clock = shipper()
+    made.add("stdout", b"a")
+
+    delay = made.step()
+    clock.pass_time(delay)
+    made.add("stdout", b"b")
+    made.step()
+
+    assert delay == LINGER_SECONDS
+    assert [base64.b64decode(piece.data) for piece in api.pieces] == [b"ab"]
+
+
+def test_much_output_goes_at_once_in_pieces() -> None:
+    made, api, _ = shipper()
+    made.add("stderr", b"x" * (2 * PIECE_BYTES + 5))
+
+    delays = [made.step() for _ in range(3)]
+
+    assert [piece.offset for piece in api.pieces] == [0, PIECE_BYTES]
+    assert delays[:2] == [0.0, 0.0]
+    assert delays[2] > 0
+
+
+def test_the_rest_of_an_attempt_does_not_linger() -> None:
+    made, api, _ = shipper()
+    made.add("stdout", b"a")
+    made.add("stderr", b"b")
+    made.finish()
+    made.begin("/b", 1)
+    made.add("stdout", b"c")
+
+    assert made.step() == made.step() == 0.0
+    assert [piece.path for piece in api.pieces] == ["/a", "/a"]
+
+
+def test_waits_grow_while_the_api_is_away() -> None:
+    made, api, _ = shipper()
+    made.add("stdout", b"x" * PIECE_BYTES)
+    api.away = ApiError("503")
+
+    delays = [made.step() for _ in range(6)]
+
+    assert delays == sorted(delays)
+    assert delays[0] < delays[-1]
+
+
+def test_it_is_full_when_too_much_waits() -> None:
+    made, api, _ = shipper()
+    api.away = ApiError("503")
+    made.add("stdout", b"x" * (MAX_WAITING + 1))
+    full = made.full
+    api.away = None
+    made.finish()
+
+    assert made.drain(10)
+    assert full
+    assert not made.full
+
+
+def test_draining_gives_up_in_time() -> None:
+    made, api, clock = shipper()
+    api.away = ApiError("503")
+    made.add("stdout", b"x")
+    begins = clock.now()
+
+    assert not made.drain(10)
+    assert clock.now() - begins < 20

@@ -1,0 +1,105 @@
+"""The queue in Step Functions: tasks, heartbeats, and credentials that end."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from conducto.model.worker import Credentials, WorkerOrders
+from conducto_worker.agent.ports import ApiError, Offer
+from conducto_worker.agent.tasks import ActivityTasks
+from conducto_worker.testing import FakeClock
+
+TASK = {"taskToken": "t", "input": json.dumps({"r": "run-1", "n": "abc", "w": True})}
+
+
+class NamedError(Exception):
+    """An error as botocore raises it."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} for token t")
+        self.response = {"Error": {"Code": name}}
+
+
+class Client:
+    def __init__(self, task: Any = None, trouble: str | None = None) -> None:
+        self.task = task or {}
+        self.trouble = trouble
+        self.calls: list[dict[str, str]] = []
+
+    def get_activity_task(self, **fields: str) -> dict[str, Any]:
+        return self._answer(fields, self.task)
+
+    def send_task_heartbeat(self, **fields: str) -> dict[str, Any]:
+        return self._answer(fields, {})
+
+    def _answer(self, fields: dict[str, str], answer: dict[str, Any]) -> dict[str, Any]:
+        self.calls.append(fields)
+        if self.trouble is not None:
+            raise NamedError(self.trouble)
+        return answer
+
+
+def orders(expires: float | None = None) -> WorkerOrders:
+    return WorkerOrders(
+        activity="arn:a",
+        region="us-east-1",
+        credentials=Credentials(access_key="k", secret_key="s", expires=expires),
+    )
+
+
+def tasks(client: Client, **more: Any) -> ActivityTasks:
+    given: dict[str, Any] = {"clock": FakeClock(), "wall": lambda: 1000.0, **more}
+    return ActivityTasks(
+        given.pop("orders", orders()),
+        given.pop("renew", orders),
+        connect=lambda _orders: client,
+        **given,
+    )
+
+
+def test_a_poll_returns_a_task() -> None:
+    client = Client(TASK)
+
+    assert tasks(client).poll() == Offer("t", "run-1", "abc", waits=True)
+    assert client.calls == [{"activityArn": "arn:a"}]
+
+
+def test_a_poll_without_a_task_returns_nothing() -> None:
+    assert tasks(Client({"taskToken": None})).poll() is None
+
+
+def test_a_poll_that_fails_is_none_and_takes_time() -> None:
+    clock = FakeClock()
+    begins = clock.now()
+
+    assert tasks(Client(trouble="ThrottlingException"), clock=clock).poll() is None
+    assert clock.now() > begins + 1
+
+
+@pytest.mark.parametrize("name", ["TaskTimedOut", "TaskDoesNotExist", "InvalidToken"])
+def test_a_heartbeat_says_that_nobody_waits(name: str) -> None:
+    assert not tasks(Client(trouble=name)).heartbeat("t")
+
+
+def test_a_heartbeat_that_fails_otherwise_says_so_without_the_token() -> None:
+    with pytest.raises(ApiError, match="ThrottlingException") as caught:
+        tasks(Client(trouble="ThrottlingException")).heartbeat("t0ken")
+
+    assert "token" not in str(caught.value)
+
+
+def test_credentials_are_renewed_before_they_end() -> None:
+    renewed: list[int] = []
+
+    def renew() -> WorkerOrders:
+        renewed.append(1)
+        return orders(9000.0)
+
+    queue = tasks(Client(TASK), orders=orders(1100.0), renew=renew)
+    queue.poll()
+    queue.heartbeat("t")
+
+    assert len(renewed) == 1

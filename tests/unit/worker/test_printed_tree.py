@@ -1,0 +1,31 @@
+"""A tree cut out of a command's output: the limits of what is unpacked."""
+
+import base64
+import gzip
+
+import pytest
+
+from conducto_worker.printed_tree import CLOSE, MAX_UNPACKED, OPEN, PrintedTreeError, TreeCutter
+
+
+def block(text: bytes) -> bytes:
+    return OPEN + base64.b64encode(gzip.compress(text, compresslevel=1)) + CLOSE
+
+
+def test_a_small_block_that_unpacks_to_much_is_refused_before_it_is_unpacked() -> None:
+    cutter = TreeCutter()
+    bomb = block(b'{"x": "' + bytes(MAX_UNPACKED) + b'"}')
+    cutter.feed(bomb)
+
+    assert len(bomb) < MAX_UNPACKED // 100
+    with pytest.raises(PrintedTreeError, match="over 64 MB unpacked"):
+        cutter.tree()
+
+
+def test_a_block_is_cut_out_and_read() -> None:
+    cutter = TreeCutter()
+
+    shown = cutter.feed(b"before " + block(b'{"nodes": []}') + b" after")
+
+    assert shown + cutter.finish() == b"before  after"
+    assert cutter.tree() == {"nodes": []}

@@ -1,0 +1,69 @@
+"""axe finds nothing serious on any page, in both themes; it works on a phone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import expect
+
+from support.browser import viewer_of
+from web.scripts import QUICK, SLOW, launch
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+    from support.running import Person
+
+pytestmark = pytest.mark.web
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_no_page_has_anything_serious(person: Person, browser: Browser, theme: str) -> None:
+    run, waiting = launch(person, QUICK), launch(person, SLOW, run=False)
+    with viewer_of(person, browser, color_scheme=theme) as viewer:
+        page = viewer.page
+        found = {"list": viewer.axe()}
+
+        viewer.node(run, "/bad")
+        expect(page.locator(".log-lines")).to_contain_text("boom")
+        found["output"] = viewer.axe()
+        page.get_by_role("tab", name="Attempts").click()
+        found["attempts"] = viewer.axe()
+        page.get_by_role("tab", name="Details").click()
+        expect(page.get_by_text("Parameters")).to_be_visible()
+        found["details"] = viewer.axe()
+        page.get_by_role("button", name="Modify").click()
+        expect(page.get_by_role("dialog").get_by_label("Command")).to_be_visible()
+        found["modify"] = viewer.axe()
+
+        viewer.open(f"/p/{run}")
+        expect(page.get_by_text("1 failure")).to_be_visible()
+        found["overview"] = viewer.axe()
+        page.get_by_label("Search paths and commands").fill("echo")
+        expect(
+            page.get_by_role("listbox", name="Nodes that match").get_by_role("option").first
+        ).to_be_visible()
+        found["search"] = viewer.axe()
+        viewer.node(waiting, "/slow")
+        expect(page.get_by_text("It has not run yet")).to_be_visible()
+        found["waiting"] = viewer.axe()
+        viewer.open("/nowhere/at/all")
+        found["unknown"] = viewer.axe()
+    assert {name: ones for name, ones in found.items() if ones} == {}
+
+
+def test_a_phone_shows_the_tree_then_the_node(person: Person, browser: Browser) -> None:
+    run = launch(person, QUICK)
+    with viewer_of(person, browser, viewport={"width": 360, "height": 740}) as viewer:
+        page = viewer.open(f"/p/{run}")
+        page.get_by_role("treeitem").filter(has_text="bad").click()
+        expect(page.locator(".log-lines")).to_contain_text("boom")
+        expect(page.get_by_role("tree")).to_be_hidden()
+        fits = "document.documentElement.scrollWidth <= innerWidth"
+        assert page.evaluate(fits)
+        page.get_by_role("button", name="Back to the tree").click()
+        expect(page.get_by_role("tree")).to_be_visible()
+        viewer.open("/")
+        expect(page.get_by_text(run)).to_be_visible()
+        assert page.evaluate(fits)

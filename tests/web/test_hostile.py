@@ -1,0 +1,62 @@
+"""What programs and people write is shown, never executed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import expect
+
+from web.scripts import launch
+
+if TYPE_CHECKING:
+    from support.browser import Viewer
+
+pytestmark = pytest.mark.web
+
+EVIL = "<img src=x onerror=document.documentElement.dataset.owned=1>"
+MARKDOWN = (
+    f"{EVIL} <script>document.documentElement.dataset.owned=1</script> [go](javascript:alert(1))"
+)
+
+COMMAND = f"printf '%s' '{EVIL}'; printf '\\033]0;title\\007\\033[1;31mend\\n'; exit 1"
+
+HOSTILE = f"""
+    with co.Serial(doc={MARKDOWN!r}) as root:
+        co.Exec({COMMAND!r},
+                name="<b onmouseover=alert(1)>", doc={MARKDOWN!r}, title={EVIL!r})
+"""
+
+
+def test_a_script_in_output_name_title_or_doc_does_not_run(viewer: Viewer) -> None:
+    run = launch(viewer.person, HOSTILE)
+    page = viewer.node(run, "/<b onmouseover=alert(1)>")
+    expect(page.locator(".log-lines")).to_contain_text(EVIL)
+    expect(page.locator(".markdown")).to_contain_text("go")
+    page.get_by_role("tab", name="Details").click()
+    expect(page.locator(".details")).to_contain_text(EVIL)
+    page.get_by_role("tab", name="Attempts").click()
+    viewer.open(f"/p/{run}")
+    expect(page.locator(".markdown")).to_contain_text("go")
+    page.get_by_role("treeitem").filter(has_text="onmouseover").first.hover()
+    assert page.evaluate("document.documentElement.dataset.owned") is None
+    assert page.locator("a[href^=javascript]").count() == 0
+    assert page.locator(".markdown script").count() == 0
+    viewer.said.clear()  # the picture that is not there
+
+
+def test_the_page_may_not_run_scripts_of_others_at_all(viewer: Viewer) -> None:
+    policies = []
+    viewer.page.on(
+        "response", lambda answer: policies.append(answer.headers.get("content-security-policy"))
+    )
+    page = viewer.open("/")
+    assert all(policies), "an answer without a policy"
+    assert "script-src 'self'" in policies[0]
+    assert "unsafe" not in " ".join(policies)
+    page.evaluate(
+        "document.body.append(Object.assign(document.createElement('script'),"
+        " {textContent: 'document.documentElement.dataset.owned = 1'}))"
+    )
+    assert page.evaluate("document.documentElement.dataset.owned") is None
+    viewer.said.clear()  # the browser says that it refused

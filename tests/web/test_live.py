@@ -1,0 +1,109 @@
+"""What is shown follows what happens: in bursts, without a connection, after a restart."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import expect
+
+from support.browser import agent_api, viewer_of
+from web.scripts import QUICK, SLOW, launch, wide
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+    from support.browser import Viewer
+    from support.running import Person
+
+pytestmark = pytest.mark.web
+MOST_ELEMENTS = 2000
+
+
+def elements(viewer: Viewer) -> int:
+    return viewer.page.evaluate("document.querySelectorAll('*').length")
+
+
+def test_a_burst_of_changes_arrives_whole_and_the_page_stays_small(viewer: Viewer) -> None:
+    run = launch(viewer.person, wide(400, 3), run=False)
+    page = viewer.open(f"/p/{run}")
+    expect(page.locator(".phead-facts")).to_contain_text("1,200 pending")
+    page.get_by_role("button", name="Run", exact=True).click()
+    expect(page.locator(".phead-facts")).to_contain_text("1,197 done", timeout=120_000)
+    expect(page.locator(".phead-facts")).to_contain_text("3 error")
+    counts = agent_api(viewer.person, f"/pipelines/{run}")["counts"]
+    assert (counts["done"], counts["error"]) == (1197, 3)
+    # Errors stand open by themselves, although they are beyond the first page of children.
+    expect(page.get_by_role("treeitem").filter(has_text="n398").first).to_be_attached()
+    assert elements(viewer) <= MOST_ELEMENTS
+
+
+def test_failures_far_apart_are_walked_through(viewer: Viewer) -> None:
+    run = launch(viewer.person, wide(300, 2))
+    page = viewer.open(f"/p/{run}")
+    expect(page.locator(".tree-errors")).to_contain_text("2 failed", timeout=60_000)
+    seen = []
+    for _ in range(3):
+        before = page.url
+        page.keyboard.press("n")
+        page.wait_for_function("before => location.href !== before", arg=before)
+        seen.append(page.evaluate("new URLSearchParams(location.search).get('node')"))
+    assert seen == ["/g0/n298", "/g1/n298", "/g0/n298"]
+    page.get_by_label("Search paths and commands").fill("n29")
+    expect(
+        page.get_by_role("listbox", name="Nodes that match").get_by_role("option").first
+    ).to_contain_text("n29")
+    page.get_by_label("Only Execs in state").select_option("error")
+    expect(
+        page.get_by_role("listbox", name="Nodes that match").get_by_role("option")
+    ).to_have_count(2)
+
+
+def test_two_tabs_see_the_same(viewer: Viewer, browser: Browser) -> None:
+    run = launch(viewer.person, SLOW)
+    viewer.node(run, "/slow")
+    with viewer_of(viewer.person, browser) as other:
+        other.node(run, "/slow")
+        words = ".nhead-line [role=status]"
+        expect(other.page.locator(words)).to_contain_text("running")
+        viewer.page.get_by_role("button", name="Kill").click()
+        expect(viewer.page.locator(words)).to_contain_text("killed")
+        expect(other.page.locator(words)).to_contain_text("killed")
+
+
+def test_the_page_says_when_the_agent_is_gone_and_goes_on_when_it_is_back(viewer: Viewer) -> None:
+    run = launch(viewer.person, QUICK)
+    page = viewer.node(run, "/bad")
+    expect(page.locator(".nhead-line [role=status]")).to_contain_text("error")
+    viewer.person.ask("agent", "stop")
+    expect(page.locator(".banner")).to_contain_text("Offline")
+    viewer.person.ask("agent", "start")
+    expect(page.locator(".banner")).to_have_count(0)
+    page.get_by_role("button", name="Skip", exact=True).click()
+    expect(page.get_by_role("treeitem").filter(has_text="after")).to_contain_text("done")
+    viewer.said.clear()  # the browser notes every connection that it could not make
+
+
+def test_the_list_is_filtered_by_its_address_and_archives_in_bulk(viewer: Viewer) -> None:
+    run = launch(viewer.person, QUICK)
+    other = launch(viewer.person, QUICK)
+    page = viewer.open(f"/?text={run}")
+    expect(page.get_by_role("row")).to_have_count(2)
+    page.get_by_label("Search pipelines").fill("web_pipeline")
+    expect(page.get_by_text(other)).to_be_visible()
+    page.get_by_label(f"Select web_pipeline.py web {run}").check()
+    page.get_by_role("button", name="Archive").click()
+    expect(page.get_by_text(run)).to_have_count(0)
+    page.get_by_label("Which pipelines").select_option("archived")
+    expect(page.get_by_text(run)).to_be_visible()
+
+
+def test_a_browser_without_a_session_is_told_how_to_come_in(
+    person: Person, browser: Browser
+) -> None:
+    with viewer_of(person, browser) as viewer:
+        viewer.page.context.clear_cookies()
+        page = viewer.open("/")
+        expect(page.get_by_text("This browser is not signed in")).to_be_visible()
+        page.goto(f"{viewer.url}/p/abc-def")
+        expect(page.get_by_text("This browser is not signed in")).to_be_visible()

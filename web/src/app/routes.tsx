@@ -1,0 +1,49 @@
+/** The pages of the app, and where they live. A new page is one more row here. */
+
+import { lazy, type ComponentType } from "react";
+
+import { PipelinesPage } from "@/pages/pipelines/PipelinesPage";
+
+export interface PageProps {
+  /** Parts of the path that stand in braces in `path`. */
+  params: Readonly<Record<string, string>>;
+}
+
+export interface PageRoute {
+  path: string;
+  /** Its word in the top bar; pages without one are reached from others. */
+  nav?: string;
+  page: ComponentType<PageProps>;
+}
+
+const PipelinePage = lazy(async () => ({
+  default: (await import("@/pages/pipeline/PipelinePage")).PipelinePage,
+}));
+
+export const ROUTES: readonly PageRoute[] = [
+  { path: "/", nav: "Pipelines", page: PipelinesPage },
+  { path: "/p/{id}", page: PipelinePage },
+];
+
+/** The route of a path of the address, with the values of its braces. */
+export function findRoute(
+  path: string,
+): { route: PageRoute; params: Record<string, string> } | null {
+  const segments = path.split("/");
+  for (const route of ROUTES) {
+    const params = match(route.path.split("/"), segments);
+    if (params !== null) return { route, params };
+  }
+  return null;
+}
+
+function match(template: string[], segments: string[]): Record<string, string> | null {
+  if (template.length !== segments.length) return null;
+  const params: Record<string, string> = {};
+  for (const [index, expected] of template.entries()) {
+    const given = segments[index] ?? "";
+    if (expected.startsWith("{")) params[expected.slice(1, -1)] = decodeURIComponent(given);
+    else if (expected !== given) return null;
+  }
+  return params;
+}

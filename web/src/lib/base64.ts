@@ -1,0 +1,7 @@
+/** Base64 to the bytes it stands for. */
+export function decodeBase64(text: string): Uint8Array {
+  const letters = atob(text);
+  const found = new Uint8Array(letters.length);
+  for (let index = 0; index < letters.length; index += 1) found[index] = letters.charCodeAt(index);
+  return found;
+}

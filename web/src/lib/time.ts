@@ -1,0 +1,70 @@
+/** Times and durations for people. Seconds in, text out. */
+
+/** `0.4s`, `12s`, `3m 05s`, `2h 10m`, `3d 4h`. */
+export function duration(seconds: number): string {
+  const whole = Math.max(0, seconds);
+  if (whole < 10) return `${whole.toFixed(1)}s`;
+  const rounded = Math.round(whole);
+  if (rounded < 60) return `${rounded}s`;
+  if (rounded < 3600) return `${Math.floor(rounded / 60)}m ${two(rounded % 60)}s`;
+  const minutes = Math.floor(rounded / 60);
+  if (minutes < 1440) return `${Math.floor(minutes / 60)}h ${two(minutes % 60)}m`;
+  const hours = Math.floor(minutes / 60);
+  return `${Math.floor(hours / 24)}d ${hours % 24}h`;
+}
+
+/** How long something took, or has taken until `now`. Null when it has not begun. */
+export function elapsed(started: number | null, ended: number | null, now: number): number | null {
+  if (started === null) return null;
+  return Math.max(0, (ended ?? now) - started);
+}
+
+/** `14:02:11` today, `24 Nov 14:02` within the year, else with the year. */
+export function moment(seconds: number, now: Date = new Date()): string {
+  const then = new Date(seconds * 1000);
+  if (then.toDateString() === now.toDateString()) {
+    return then.toLocaleTimeString(undefined, { hour12: false });
+  }
+  const sameYear = then.getFullYear() === now.getFullYear();
+  return then.toLocaleString(undefined, {
+    day: "numeric",
+    month: "short",
+    ...(sameYear ? {} : { year: "numeric" }),
+    hour: "2-digit",
+    minute: "2-digit",
+    hour12: false,
+  });
+}
+
+/** `just now`, `4 min ago`, `3 h ago`, `2 days ago`. */
+export function ago(seconds: number, now: number): string {
+  const past = Math.max(0, now - seconds);
+  if (past < 60) return "just now";
+  if (past < 3600) return `${Math.floor(past / 60)} min ago`;
+  if (past < 86_400) return `${Math.floor(past / 3600)} h ago`;
+  const days = Math.floor(past / 86_400);
+  return days === 1 ? "yesterday" : `${days} days ago`;
+}
+
+/** Bytes as `512 B`, `1.5 kB`, `12 MB`. */
+export function bytes(count: number): string {
+  if (count < 1000) return `${count} B`;
+  const units = ["kB", "MB", "GB", "TB"];
+  let value = count;
+  let unit = "";
+  for (const next of units) {
+    if (value < 1000) break;
+    value /= 1000;
+    unit = next;
+  }
+  return `${value < 10 ? value.toFixed(1) : Math.round(value)} ${unit}`;
+}
+
+/** `1 Exec`, `1,200 Execs`. */
+export function plural(count: number, word: string): string {
+  return `${count.toLocaleString("en")} ${word}${count === 1 ? "" : "s"}`;
+}
+
+function two(value: number): string {
+  return String(value).padStart(2, "0");
+}

@@ -1,0 +1,320 @@
+/**
+ * An opened pipeline: its tree, kept up to date by the event stream, and what the reader opened.
+ *
+ * Batches are gathered and shown once a frame, however fast they come.
+ */
+
+import { api, ApiError, messageOf } from "@/api/client";
+import { EventStream, type LinkState } from "@/api/events";
+import type { Counts, EventBatch, NodeView, State, TreePage } from "@/api/schema";
+import { ancestorsOf, parentOf, ROOT } from "@/model/paths";
+import { flatten, type Row } from "@/model/rows";
+import { failures, total } from "@/model/states";
+import { TreeModel } from "@/model/tree";
+
+/** Children of a group that are asked for at once. */
+const PAGE = 200;
+/** A pipeline of at most this many Execs is read whole, in one request. */
+const WHOLE = 400;
+/** Failures that are looked for in a group whose children are many. */
+const SOUGHT = 50;
+/** A page that is not shown gets no frames; its state is kept up this often, in ms. */
+const HIDDEN_EVERY = 500;
+
+export type Loading = { kind: "loading" } | { kind: "ready" } | { kind: "failed"; error: unknown };
+
+export class PipelineSession {
+  model: TreeModel | null = null;
+  loading: Loading = { kind: "loading" };
+  link: LinkState = { kind: "connecting" };
+  /** Moves with everything a page shows. */
+  version = 0;
+
+  private choices = new Map<string, boolean>();
+  private choiceVersion = 0;
+  private stream: EventStream | null = null;
+  private waiting: EventBatch[] = [];
+  private scheduled = false;
+  private closed = false;
+  /** Failures of a group that were looked for, by path. */
+  private readonly sought = new Map<string, number>();
+  private seeking = false;
+  private readonly inFlight = new Set<string>();
+  private readonly listeners = new Set<() => void>();
+  private flat: { model: number; choices: number; rows: Row[] } | null = null;
+
+  constructor(readonly id: string) {
+    void this.start();
+  }
+
+  readonly subscribe = (listener: () => void): (() => void) => {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  };
+
+  readonly getVersion = (): number => this.version;
+
+  close(): void {
+    this.closed = true;
+    this.stream?.close();
+  }
+
+  retry(): void {
+    if (this.loading.kind === "failed") void this.start();
+    else this.stream?.retryNow();
+  }
+
+  /** The rows of the tree as it is shown now. */
+  rows(): Row[] {
+    if (this.model === null) return [];
+    const { version } = this.model;
+    if (this.flat?.model !== version || this.flat.choices !== this.choiceVersion) {
+      const rows = flatten(this.model, this.choices);
+      this.flat = { model: version, choices: this.choiceVersion, rows };
+    }
+    return this.flat.rows;
+  }
+
+  // What the reader chooses
+
+  setOpen(path: string, open: boolean): void {
+    this.choices.set(path, open);
+    this.chose();
+  }
+
+  /** Let every group follow its state again. */
+  forgetChoices(): void {
+    this.choices = new Map();
+    this.chose();
+  }
+
+  /** Close every known group but the root. */
+  collapseAll(): void {
+    for (const node of this.model?.nodes.values() ?? []) {
+      if (node.type !== "Exec" && node.path !== ROOT) this.choices.set(node.path, false);
+    }
+    this.chose();
+  }
+
+  /** Make a node and what is above it known and shown. Returns whether there is such a node. */
+  async reveal(path: string): Promise<boolean> {
+    const model = this.model;
+    if (model === null) return false;
+    for (const above of ancestorsOf(path)) this.choices.set(above, true);
+    this.chose();
+    if (model.nodes.get(path)?.seq !== -1 && model.nodes.has(path)) return true;
+    try {
+      await this.fetchNodes(model, [path, ...this.strangersAbove(model, path)]);
+      return true;
+    } catch (error) {
+      if (error instanceof ApiError) return false;
+      throw error;
+    }
+  }
+
+  // What is fetched
+
+  /** Fetch the next children of a group, the first ones or those after what is known. */
+  async loadMore(path: string): Promise<void> {
+    const model = this.model;
+    const group = model?.nodes.get(path);
+    if (model === null || group === undefined || this.inFlight.has(path)) return;
+    const { loaded, next } = group.children;
+    if (loaded && next === null) return;
+    await this.loadChildren(model, path, next);
+  }
+
+  private async start(): Promise<void> {
+    this.stream?.close();
+    this.loading = { kind: "loading" };
+    try {
+      const summary = await api.pipeline(this.id);
+      const model = new TreeModel(summary);
+      const whole = total(summary.counts) <= WHOLE;
+      const page = await api.tree(this.id, {
+        attempts: "newest",
+        ...(whole ? { limit: 4 * WHOLE } : { depth: 1, limit: PAGE + 1 }),
+      });
+      if (this.closed) return;
+      model.seq = page.seq;
+      takeFirstPage(model, page, whole);
+      this.model = model;
+      this.loading = { kind: "ready" };
+      this.openStream();
+    } catch (error) {
+      this.loading = { kind: "failed", error };
+    }
+    this.show();
+  }
+
+  private openStream(): void {
+    this.stream = new EventStream(this.id, {
+      cursor: () => this.cursor(),
+      onBatch: (batch) => this.gather(batch),
+      onState: (state) => {
+        this.link = state;
+        this.show();
+      },
+      onReset: () => void this.start(),
+    });
+  }
+
+  /** Batches that wait for the next frame count as known. */
+  private cursor(): number {
+    return this.waiting.at(-1)?.pipeline.seq ?? this.model?.seq ?? 0;
+  }
+
+  private gather(batch: EventBatch): void {
+    this.waiting.push(batch);
+    if (this.scheduled) return;
+    this.scheduled = true;
+    if (document.hidden) window.setTimeout(this.flush, HIDDEN_EVERY);
+    else requestAnimationFrame(this.flush);
+  }
+
+  private readonly flush = (): void => {
+    this.scheduled = false;
+    const model = this.model;
+    const batches = this.waiting;
+    this.waiting = [];
+    if (model === null || this.closed) return;
+    for (const batch of batches) model.apply(batch);
+    for (const path of model.stale) void this.loadChildren(model, path, null);
+    this.show();
+  };
+
+  /** Bring the failures of groups that are open and not listed in full to the reader. */
+  private bringFailures(model: TreeModel): void {
+    for (const row of this.rows()) {
+      if (row.kind !== "more") continue;
+      const { path, counts } = row.group;
+      const failed = counts === null ? 0 : failures(counts);
+      if (failed <= (this.sought.get(path) ?? 0) || this.seeking) continue;
+      this.sought.set(path, failed);
+      this.seeking = true;
+      void this.seekFailures(model, path).finally(() => {
+        this.seeking = false;
+        this.show();
+      });
+    }
+  }
+
+  private async loadChildren(model: TreeModel, path: string, after: string | null): Promise<void> {
+    if (this.inFlight.has(path)) return;
+    this.inFlight.add(path);
+    model.beginLoad();
+    try {
+      const known = model.nodes.get(path)?.children.first.length ?? 0;
+      const page = await api.tree(this.id, {
+        root: path,
+        depth: 1,
+        attempts: "newest",
+        limit: after === null ? Math.max(PAGE, known) + 1 : PAGE,
+        ...(after === null ? {} : { after }),
+      });
+      const [first] = page.nodes;
+      if (first?.path === path) model.addFound([first], page.seq);
+      const nodes = page.nodes.filter((view) => view.path !== path);
+      model.addChildren(path, { seq: page.seq, nodes, next: page.next }, after === null);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      model.stale.delete(path); // it is gone; its parent's list tells
+    } finally {
+      model.endLoad();
+      this.inFlight.delete(path);
+      this.show();
+    }
+  }
+
+  /** In a group of many children, bring those that failed to the reader. */
+  private async seekFailures(model: TreeModel, root: string): Promise<void> {
+    try {
+      const page = await api.tree(this.id, {
+        root,
+        state: "error",
+        limit: SOUGHT,
+        attempts: "newest",
+      });
+      await this.addFound(model, page.nodes, page.seq);
+    } catch {
+      this.sought.delete(root); // the next change tries again
+    }
+  }
+
+  private async addFound(model: TreeModel, views: readonly NodeView[], seq: number): Promise<void> {
+    model.addFound(views, seq);
+    const strangers = new Set(views.flatMap((view) => this.strangersAbove(model, view.path)));
+    await this.fetchNodes(model, [...strangers]);
+  }
+
+  /** Groups above a node of which nothing but their name is known. */
+  private strangersAbove(model: TreeModel, path: string): string[] {
+    return ancestorsOf(path).filter((above) => (model.nodes.get(above)?.seq ?? -1) < 0);
+  }
+
+  private async fetchNodes(model: TreeModel, paths: readonly string[]): Promise<void> {
+    model.beginLoad();
+    try {
+      const pages = await Promise.all(
+        paths.map((path) => api.tree(this.id, { root: path, depth: 0, attempts: "newest" })),
+      );
+      for (const page of pages) model.addFound(page.nodes, page.seq);
+    } finally {
+      model.endLoad();
+      this.show();
+    }
+  }
+
+  private chose(): void {
+    this.choiceVersion += 1;
+    this.show();
+  }
+
+  private show(): void {
+    if (this.model !== null && !this.closed) this.bringFailures(this.model);
+    this.version += 1;
+    for (const listener of this.listeners) listener();
+  }
+}
+
+/**
+ * Every failed Exec, the first `limit` of each state, in definition order within a state.
+ * `counts`, where they are known, spare asking for a state that no Exec is in.
+ */
+export async function findFailures(
+  id: string,
+  root: string,
+  limit: number,
+  counts: Counts | null = null,
+): Promise<NodeView[]> {
+  const failed = ["error", "killed"] as const satisfies State[];
+  const states = failed.filter((state) => counts === null || counts[state] > 0);
+  const pages = await Promise.all(
+    states.map((state) => api.tree(id, { root, state, limit, attempts: "newest" })),
+  );
+  return pages.flatMap((page) => page.nodes).filter((view) => !view.skipped);
+}
+
+function takeFirstPage(model: TreeModel, page: TreePage, whole: boolean): void {
+  const { seq } = page;
+  const [root] = page.nodes;
+  if (root !== undefined) model.addFound([root], seq);
+  if (!whole || page.next !== null) {
+    const nodes = page.nodes.filter((view) => parentOf(view.path) === ROOT);
+    const last = nodes.at(-1)?.path ?? null;
+    model.addChildren(ROOT, { seq, nodes, next: page.next === null ? null : last }, true);
+    return;
+  }
+  const children = new Map<string, NodeView[]>();
+  for (const view of page.nodes) {
+    if (view.type !== "Exec") children.set(view.path, []);
+    children.get(parentOf(view.path) ?? "")?.push(view);
+  }
+  for (const [path, nodes] of children) model.addChildren(path, { seq, nodes, next: null }, true);
+}
+
+/** What a failed load says. */
+export function failureMessage(error: unknown, id: string): string {
+  if (error instanceof ApiError && error.status === 404) return `There is no pipeline ${id} here.`;
+  return messageOf(error);
+}

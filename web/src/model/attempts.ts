@@ -1,0 +1,32 @@
+/** What differs between two tries of an Exec. */
+
+import type { AttemptRecord } from "@/api/schema";
+
+export interface Difference {
+  what: string;
+  before: string | null;
+  after: string | null;
+}
+
+/** Inputs that differ, in a fixed order; what came of an attempt is no input. */
+export function differences(first: AttemptRecord, second: AttemptRecord): Difference[] {
+  const pairs: Difference[] = [
+    { what: "command", before: first.command, after: second.command },
+    { what: "image", before: first.image, after: second.image },
+    { what: "cpu", before: written(first.cpu), after: written(second.cpu) },
+    { what: "mem", before: written(first.mem), after: written(second.mem) },
+  ];
+  const names = new Set([...Object.keys(first.env), ...Object.keys(second.env)]);
+  for (const name of [...names].toSorted()) {
+    pairs.push({
+      what: `env ${name}`,
+      before: first.env[name] ?? null,
+      after: second.env[name] ?? null,
+    });
+  }
+  return pairs.filter((pair) => pair.before !== pair.after);
+}
+
+function written(amount: number | null): string | null {
+  return amount === null ? null : String(amount);
+}

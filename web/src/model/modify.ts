@@ -1,0 +1,68 @@
+/** The form of new parameters, and what of it is a change. The server judges the values. */
+
+import type { Changes, NodeDetail } from "@/api/schema";
+
+export interface EnvLine {
+  name: string;
+  value: string;
+}
+
+/** Texts as they stand in the fields; an empty one is "not written here". */
+export interface ModifyForm {
+  values: Record<TextField | NumberField, string>;
+  env: EnvLine[];
+}
+
+const TEXTS = ["command", "image", "max_time", "doc"] as const;
+const NUMBERS = ["cpu", "mem", "gpu", "max_concurrent"] as const;
+export type TextField = (typeof TEXTS)[number];
+export type NumberField = (typeof NUMBERS)[number];
+
+/** The form of a node as it is now. */
+export function formOf(detail: NodeDetail): ModifyForm {
+  const known = new Map(detail.parameters.map((one) => [one.name, one.value]));
+  const values = Object.fromEntries(
+    [...TEXTS, ...NUMBERS].map((name) => [name, written(known.get(name))]),
+  ) as ModifyForm["values"];
+  values.command = detail.node.command ?? "";
+  values.doc = detail.node.doc ?? "";
+  return { values, env: detail.env.map(({ name, value }) => ({ name, value })) };
+}
+
+function written(value: unknown): string {
+  if (typeof value === "string") return value;
+  return typeof value === "number" ? String(value) : "";
+}
+
+/** The fields that differ, as the API takes them; null takes away what is written. */
+export function changesOf(before: ModifyForm, after: ModifyForm): Partial<Changes> {
+  const changes: Record<string, unknown> = {};
+  for (const name of TEXTS) {
+    const value = after.values[name];
+    if (value !== before.values[name]) changes[name] = value === "" ? null : value;
+  }
+  for (const name of NUMBERS) {
+    const value = after.values[name].trim();
+    // What is no number goes to the server as it is, which says what is wrong with it.
+    if (value !== before.values[name]) changes[name] = value === "" ? null : numberOr(value);
+  }
+  const env = envChanges(before.env, after.env);
+  if (Object.keys(env).length > 0) changes.env = env;
+  return changes;
+}
+
+function numberOr(value: string): number | string {
+  const parsed = Number(value);
+  return Number.isFinite(parsed) ? parsed : value;
+}
+
+function envChanges(before: readonly EnvLine[], after: readonly EnvLine[]) {
+  const old = new Map(before.map(({ name, value }) => [name, value]));
+  const now = new Map(
+    after.filter(({ name }) => name !== "").map(({ name, value }) => [name, value]),
+  );
+  const changes: Record<string, string | null> = {};
+  for (const [name, value] of now) if (old.get(name) !== value) changes[name] = value;
+  for (const name of old.keys()) if (!now.has(name)) changes[name] = null;
+  return changes;
+}

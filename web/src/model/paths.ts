@@ -1,0 +1,35 @@
+/** Paths of nodes: `/` is the root, `/a/b` a node two levels down. */
+
+export const ROOT = "/";
+
+/** The path of the group that holds a node; null for the root. */
+export function parentOf(path: string): string | null {
+  if (path === ROOT) return null;
+  const slash = path.lastIndexOf("/");
+  return slash === 0 ? ROOT : path.slice(0, slash);
+}
+
+/** The last part of a path; `/` for the root. */
+export function nameOf(path: string): string {
+  return path === ROOT ? ROOT : path.slice(path.lastIndexOf("/") + 1);
+}
+
+/** How many groups stand above a node. */
+export function depthOf(path: string): number {
+  if (path === ROOT) return 0;
+  let depth = 0;
+  for (const letter of path) if (letter === "/") depth += 1;
+  return depth;
+}
+
+/** Groups above a node, from the root down, without the node. */
+export function ancestorsOf(path: string): string[] {
+  const found: string[] = [];
+  for (let above = parentOf(path); above !== null; above = parentOf(above)) found.unshift(above);
+  return found;
+}
+
+/** Whether `path` is `root` or lies below it. */
+export function isWithin(path: string, root: string): boolean {
+  return root === ROOT || path === root || path.startsWith(`${root}/`);
+}

@@ -1,0 +1,313 @@
+import { describe, expect, it } from "vitest";
+
+import type { Counts, EventBatch, NodeChange, NodeView, PipelineSummary } from "@/api/schema";
+import { ancestorsOf, isWithin, ROOT } from "@/model/paths";
+import { flatten } from "@/model/rows";
+import { NO_COUNTS } from "@/model/states";
+import { TreeModel } from "@/model/tree";
+
+import cases from "../../../tests/golden/roll_up.json";
+
+export function summary(seq = 0, counts: Partial<Counts> = {}): PipelineSummary {
+  return {
+    pipeline: {
+      schema_version: 1,
+      id: "abc-def",
+      title: "t",
+      doc: null,
+      tags: [],
+      owner: "me",
+      mode: "local",
+      engine: "docker",
+      armed: true,
+      sleep_when_done: false,
+      run_at: null,
+      lifecycle: "active",
+      retention: 7,
+      program: null,
+      problem: null,
+      standing: {
+        state: "pending",
+        counts: NO_COUNTS,
+        settled: true,
+        seq: 0,
+        started: null,
+        ended: null,
+      },
+      created: 0,
+      touched: 0,
+    },
+    state: "running",
+    counts: { ...NO_COUNTS, ...counts },
+    settled: false,
+    seq,
+    images: [],
+    started: null,
+    ended: null,
+  };
+}
+
+function view(path: string, more: Partial<NodeView> = {}): NodeView {
+  return {
+    path,
+    type: "Exec",
+    state: "pending",
+    skipped: false,
+    cause: null,
+    warning: false,
+    command: "true",
+    doc: null,
+    file: null,
+    line: null,
+    image: null,
+    cpu: null,
+    mem: null,
+    max_time: null,
+    counts: null,
+    waits_for: null,
+    children: 0,
+    attempts: [],
+    notifications: [],
+    ...more,
+  };
+}
+
+function group(path: string, counts: Partial<Counts>, more: Partial<NodeView> = {}): NodeView {
+  return view(path, {
+    type: "Parallel",
+    command: null,
+    counts: { ...NO_COUNTS, ...counts },
+    ...more,
+  });
+}
+
+function change(seq: number, path: string, more: Partial<NodeChange> = {}): NodeChange {
+  return {
+    seq,
+    time: seq,
+    path,
+    type: "Exec",
+    state: "running",
+    skipped: false,
+    cause: null,
+    warning: false,
+    attempt: 1,
+    exit_code: null,
+    ...more,
+  };
+}
+
+function batch(
+  seq: number,
+  changes: NodeChange[],
+  counts: Record<string, Counts> = {},
+): EventBatch {
+  return { changes, counts, images: [], pipeline: summary(seq) };
+}
+
+function loaded(): TreeModel {
+  const model = new TreeModel(summary(0, { pending: 100 }));
+  model.addFound([group("/", { pending: 3 }, { type: "Serial" })], 0);
+  model.addChildren(
+    ROOT,
+    { seq: 0, nodes: [group("/a", { pending: 2 }), view("/b")], next: null },
+    true,
+  );
+  return model;
+}
+
+const paths = (model: TreeModel, choices = new Map<string, boolean>()) =>
+  flatten(model, choices).map((row) =>
+    row.kind === "node" ? row.node.path : `${row.group.path}…`,
+  );
+
+describe("the truth table of the semantics", () => {
+  for (const one of cases as unknown as TruthCase[]) {
+    it(one.name, () => {
+      const model = new TreeModel(summary());
+      for (const node of one.nodes) {
+        const blank =
+          node.type === "Exec" ? view(node.path) : group(node.path, {}, { type: node.type });
+        model.addFound([blank], 0);
+      }
+      let seq = 0;
+      const changes = one.nodes.map((node) => {
+        seq += 1;
+        const told = one.groups[node.path] ?? node;
+        return change(seq, node.path, {
+          type: node.type,
+          state: told.state ?? "pending",
+          skipped: node.skipped ?? false,
+          warning: told.warning ?? false,
+          cause: told.cause ?? null,
+        });
+      });
+      const counts = Object.fromEntries(
+        Object.entries(one.groups).map(([path, g]) => [path, g.counts]),
+      );
+      model.apply(batch(seq, changes, counts));
+
+      for (const [path, expected] of Object.entries(one.groups)) {
+        const node = model.nodes.get(path);
+        expect(node).toMatchObject({
+          state: expected.state,
+          warning: expected.warning,
+          cause: expected.cause,
+          counts: expected.counts,
+        });
+        expect(expected.counts).toEqual(countBelow(one, path));
+      }
+    });
+  }
+});
+
+interface TruthNode {
+  path: string;
+  type: NodeView["type"];
+  state?: NodeView["state"];
+  skipped?: boolean;
+  warning?: boolean;
+  cause?: NodeView["cause"];
+}
+
+interface TruthCase {
+  name: string;
+  nodes: TruthNode[];
+  groups: Record<
+    string,
+    { state: NodeView["state"]; warning: boolean; cause: NodeView["cause"]; counts: Counts }
+  >;
+}
+
+/** What the counts of a group must be: a second way to the same numbers. */
+function countBelow(one: TruthCase, path: string): Counts {
+  const counts = { ...NO_COUNTS };
+  const skipped = new Set(one.nodes.filter((n) => n.skipped).map((n) => n.path));
+  for (const node of one.nodes) {
+    if (node.type !== "Exec" || !ancestorsOf(node.path).includes(path)) continue;
+    counts[node.state ?? "pending"] += 1;
+    const between = [...ancestorsOf(node.path), node.path].filter(
+      (above) => above !== path && isWithin(above, path),
+    );
+    if (between.some((above) => skipped.has(above))) counts.skipped += 1;
+  }
+  return counts;
+}
+
+describe("events", () => {
+  it("change what is known and pass over what is not", () => {
+    const model = loaded();
+    model.apply(batch(2, [change(1, "/b"), change(2, "/a/unseen")]));
+    expect(model.nodes.get("/b")).toMatchObject({ state: "running", started: 1 });
+    expect(model.nodes.has("/a/unseen")).toBe(false);
+    expect(model.seq).toBe(2);
+  });
+
+  it("that a page holds already are not taken twice", () => {
+    const model = loaded();
+    model.addFound([view("/b", { state: "done" })], 5);
+    model.apply(batch(4, [change(4, "/b")]));
+    expect(model.nodes.get("/b")?.state).toBe("done");
+  });
+
+  it("that overtake a page are not lost", () => {
+    const model = loaded();
+    model.beginLoad();
+    model.apply(
+      batch(7, [change(7, "/a/x", { state: "error" })], { "/a/g": { ...NO_COUNTS, error: 1 } }),
+    );
+    model.addChildren(
+      "/a",
+      { seq: 3, nodes: [view("/a/x"), group("/a/g", { pending: 1 })], next: null },
+      true,
+    );
+    model.endLoad();
+    expect(model.nodes.get("/a/x")?.state).toBe("error");
+    expect(model.nodes.get("/a/g")?.counts?.error).toBe(1);
+  });
+
+  it("older than a group's counts do not set them back", () => {
+    const model = loaded();
+    model.addFound([group("/a", { done: 2 })], 9);
+    model.apply(batch(8, [], { "/a": { ...NO_COUNTS, running: 2 } }));
+    expect(model.nodes.get("/a")?.counts?.done).toBe(2);
+  });
+
+  it("of a node that a whole list does not have make the list stale", () => {
+    const model = loaded();
+    model.apply(batch(1, [change(1, "/new")]));
+    expect([...model.stale]).toEqual([ROOT]);
+  });
+
+  it("of a Lazy's Generate make the children of its Execute stale", () => {
+    const model = loaded();
+    model.addChildren(
+      "/a",
+      { seq: 0, nodes: [view("/a/Generate"), group("/a/Execute", {})], next: null },
+      true,
+    );
+    model.apply(batch(1, [change(1, "/a/Generate", { state: "done" })]));
+    expect([...model.stale]).toEqual(["/a/Execute"]);
+  });
+
+  it("keep the clock of a group going between two children", () => {
+    const model = loaded();
+    const parallel = { type: "Parallel" as const };
+    model.apply(batch(1, [change(1, "/a", parallel)]));
+    model.apply(batch(2, [change(2, "/a", { ...parallel, state: "pending" })]));
+    model.apply(batch(3, [change(3, "/a", parallel)]));
+    expect(model.nodes.get("/a")).toMatchObject({ started: 1, ended: null });
+  });
+});
+
+describe("rows", () => {
+  it("show a group's children where it is open", () => {
+    const model = loaded();
+    expect(paths(model)).toEqual(["/", "/a", "/b"]);
+    expect(paths(model, new Map([["/a", true]]))).toEqual(["/", "/a", "/a…", "/b"]);
+  });
+
+  it("open at errors and close when done, unless the reader chose", () => {
+    const model = loaded();
+    model.addChildren("/a", { seq: 0, nodes: [view("/a/x")], next: null }, true);
+    expect(paths(model)).not.toContain("/a/x");
+    model.apply(batch(1, [], { "/a": { ...NO_COUNTS, error: 1, done: 1 } }));
+    expect(paths(model)).toContain("/a/x");
+    expect(paths(model, new Map([["/a", false]]))).not.toContain("/a/x");
+    model.apply(
+      batch(2, [change(2, "/a", { type: "Parallel", state: "done" })], {
+        "/a": { ...NO_COUNTS, done: 2 },
+      }),
+    );
+    expect(paths(model)).not.toContain("/a/x");
+    expect(paths(model, new Map([["/a", true]]))).toContain("/a/x");
+  });
+
+  it("put what was found beyond the loaded stretch after it, until the stretch reaches it", () => {
+    const model = loaded();
+    model.addChildren("/a", { seq: 0, nodes: [view("/a/0")], next: "/a/0" }, true);
+    model.addFound([view("/a/7")], 0);
+    const open = new Map([["/a", true]]);
+    expect(paths(model, open)).toEqual(["/", "/a", "/a/0", "/a…", "/a/7", "/b"]);
+    model.addChildren("/a", { seq: 0, nodes: [view("/a/6"), view("/a/7")], next: null }, false);
+    expect(paths(model, open)).toEqual(["/", "/a", "/a/0", "/a/6", "/a/7", "/b"]);
+  });
+
+  it("put failures first where there are many children", () => {
+    const model = loaded();
+    model.addFound([group("/a", { error: 1 }, { children: 5000 })], 0);
+    const nodes = [view("/a/0"), view("/a/1")];
+    model.addChildren("/a", { seq: 0, nodes, next: "/a/1" }, true);
+    model.addFound([view("/a/4998", { state: "error" })], 0);
+    expect(paths(model)).toEqual(["/", "/a", "/a/4998", "/a/0", "/a/1", "/a…", "/b"]);
+  });
+
+  it("forget what a reset of a Lazy took away", () => {
+    const model = loaded();
+    model.addChildren("/a", { seq: 0, nodes: [group("/a/g", {})], next: null }, true);
+    model.addChildren("/a/g", { seq: 0, nodes: [view("/a/g/x")], next: null }, true);
+    model.addChildren("/a", { seq: 1, nodes: [], next: null }, true);
+    expect(model.nodes.has("/a/g/x")).toBe(false);
+    expect(paths(model, new Map([["/a", true]]))).toEqual(["/", "/a", "/b"]);
+  });
+});

@@ -1,0 +1,114 @@
+import type { PipelineSummary } from "@/api/schema";
+import { duration, elapsed } from "@/lib/time";
+import type { PipelineSession } from "@/live/session";
+import { failures } from "@/model/states";
+import type { Orders } from "@/pages/pipeline/orders/useOrders";
+import { Button } from "@/ui/Button";
+import { CountsBar, CountsText } from "@/ui/Counts";
+import { Menu } from "@/ui/Menu";
+import { StateLabel } from "@/ui/StateMark";
+import { useNow } from "@/ui/useNow";
+
+interface Props {
+  session: PipelineSession;
+  orders: Orders;
+  onHelp: () => void;
+}
+
+export function PipelineHeader({ session, orders, onHelp }: Props) {
+  const summary = session.model?.summary;
+  if (summary === undefined) return null;
+  const { pipeline, counts } = summary;
+  return (
+    <header className="phead">
+      <div className="phead-line">
+        <h1 className="clip" title={pipeline.title}>
+          {pipeline.title}
+        </h1>
+        <code className="muted">{pipeline.id}</code>
+        {pipeline.tags.map((tag) => (
+          <span key={tag} className="tag">
+            {tag}
+          </span>
+        ))}
+        <span className="phead-grow" />
+        <RunButton summary={summary} orders={orders} />
+        <Menu
+          label="More"
+          entries={[
+            {
+              label: "Reset what failed",
+              disabled: failures(counts) === 0,
+              onSelect: () => void orders.resetFailed(),
+            },
+            pipeline.lifecycle === "sleeping"
+              ? { label: "Wake", onSelect: () => void orders.whole("wake") }
+              : { label: "Sleep", onSelect: () => void orders.whole("sleep") },
+            { label: "Archive", onSelect: () => void orders.whole("archive") },
+            { label: "Keys", shortcut: "?", onSelect: onHelp },
+          ]}
+        />
+      </div>
+      <div className="phead-line phead-facts">
+        <StateLabel mark={summary.state} />
+        <Elapsed summary={summary} />
+        <CountsText counts={counts} />
+        <Facts summary={summary} />
+      </div>
+      <CountsBar counts={counts} />
+    </header>
+  );
+}
+
+function RunButton({ summary, orders }: { summary: PipelineSummary; orders: Orders }) {
+  const { armed } = summary.pipeline;
+  return armed ? (
+    <Button shortcut="g" disabled={orders.busy} onClick={() => void orders.whole("pause")}>
+      Pause
+    </Button>
+  ) : (
+    <Button
+      look="main"
+      shortcut="g"
+      disabled={orders.busy}
+      onClick={() => void orders.whole("run")}
+    >
+      Run
+    </Button>
+  );
+}
+
+function Elapsed({ summary }: { summary: PipelineSummary }) {
+  const now = useNow(!summary.settled);
+  const took = elapsed(summary.started, summary.settled ? summary.ended : null, now);
+  return took === null ? null : <span className="number">{duration(took)}</span>;
+}
+
+/** Whether it goes on, why it does not, and what it waits for. */
+function Facts({ summary }: { summary: PipelineSummary }) {
+  const { pipeline, settled, images } = summary;
+  const underWay = images.filter((image) => !["pending", "done", "error"].includes(image.state));
+  const broken = images.filter((image) => image.state === "error");
+  return (
+    <>
+      {pipeline.lifecycle === "active" ? null : <span>{pipeline.lifecycle}</span>}
+      {pipeline.problem === null ? null : (
+        <span className="state-error">paused: {pipeline.problem}</span>
+      )}
+      {pipeline.armed || pipeline.problem !== null ? null : (
+        <span className="muted">not running; press Run to start what is pending</span>
+      )}
+      {pipeline.armed && settled ? <span className="muted">nothing left to run</span> : null}
+      {underWay.map((image) => (
+        <span key={image.name} className="state-running">
+          image {image.name}: {image.state}
+        </span>
+      ))}
+      {broken.map((image) => (
+        <span key={image.name} className="state-error">
+          image {image.name}: not built
+        </span>
+      ))}
+    </>
+  );
+}

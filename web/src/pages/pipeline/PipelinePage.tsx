@@ -1,0 +1,106 @@
+import "@/pages/pipeline/ansi.css";
+import "@/pages/pipeline/pipeline.css";
+
+import { useQueryClient } from "@tanstack/react-query";
+import { useEffect, useState } from "react";
+
+import { ApiError } from "@/api/client";
+import type { PageProps } from "@/app/routes";
+import { SignedOut } from "@/app/SignedOut";
+import { followLink, setQuery, useLocation } from "@/app/location";
+import { failureMessage, type PipelineSession } from "@/live/session";
+import { useSession, useSessionVersion } from "@/live/useSession";
+import { ROOT } from "@/model/paths";
+import { HelpDialog } from "@/pages/pipeline/HelpDialog";
+import { LinkBanner } from "@/pages/pipeline/LinkBanner";
+import { NodePane } from "@/pages/pipeline/node/NodePane";
+import { OrderDialogs } from "@/pages/pipeline/orders/OrderDialogs";
+import { useOrders } from "@/pages/pipeline/orders/useOrders";
+import { PipelineHeader } from "@/pages/pipeline/PipelineHeader";
+import { TreePane } from "@/pages/pipeline/tree/TreePane";
+import { usePageKeys } from "@/pages/pipeline/usePageKeys";
+import { Empty, Failure } from "@/ui/Empty";
+
+export function PipelinePage({ params }: PageProps) {
+  const id = params.id ?? "";
+  const session = useSession(id);
+  return session === null ? null : <OpenedPipeline key={id} session={session} />;
+}
+
+function OpenedPipeline({ session }: { session: PipelineSession }) {
+  useSessionVersion(session);
+  const { model, loading, link } = session;
+  useEffect(() => {
+    const summary = model?.summary;
+    const title = summary === undefined ? session.id : `${summary.pipeline.title} ${session.id}`;
+    document.title = `${title} · Conducto`;
+  }, [model, session.id]);
+
+  if (link.kind === "refused" && link.status === 401) return <SignedOut />;
+  if (model !== null) return <Workbench session={session} />;
+  if (loading.kind !== "failed") return <PageSkeleton />;
+  if (loading.error instanceof ApiError && loading.error.status === 401) return <SignedOut />;
+  if (loading.error instanceof ApiError && loading.error.status === 404) {
+    return (
+      <Empty title={failureMessage(loading.error, session.id)}>
+        <a href="/" onClick={followLink}>
+          All pipelines
+        </a>
+      </Empty>
+    );
+  }
+  return (
+    <Failure message={failureMessage(loading.error, session.id)} onRetry={() => session.retry()} />
+  );
+}
+
+function Workbench({ session }: { session: PipelineSession }) {
+  const { query } = useLocation();
+  const node = query.get("node");
+  const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
+  const [help, setHelp] = useState(false);
+  const targets = selected.size > 0 ? [...selected] : [node ?? ROOT];
+  const orders = useOrders(session);
+  usePageKeys({ session, current: node, targets, orders, onHelp: () => setHelp(true) });
+
+  // What was asked for while the agent was away is asked for again when it is back.
+  const live = session.link.kind === "live";
+  const client = useQueryClient();
+  useEffect(() => {
+    if (live) void client.invalidateQueries({ refetchType: "active" });
+  }, [live, client]);
+
+  // A link leads to a node wherever it is in the tree.
+  useEffect(() => {
+    if (node !== null) void session.reveal(node);
+  }, [session, node]);
+
+  return (
+    <>
+      <LinkBanner session={session} />
+      <PipelineHeader session={session} orders={orders} onHelp={() => setHelp(true)} />
+      <div className={node === null ? "work" : "work work-node"}>
+        <TreePane
+          session={session}
+          current={node}
+          selected={selected}
+          onSelect={setSelected}
+          orders={orders}
+          targets={targets}
+        />
+        <NodePane
+          session={session}
+          path={node ?? ROOT}
+          orders={orders}
+          onClose={() => setQuery({ node: null, attempt: null })}
+        />
+      </div>
+      <OrderDialogs session={session} orders={orders} />
+      {help ? <HelpDialog onClose={() => setHelp(false)} /> : null}
+    </>
+  );
+}
+
+function PageSkeleton() {
+  return <p className="skeleton muted">Loading…</p>;
+}

@@ -1,0 +1,128 @@
+import { useState } from "react";
+
+import type { AttemptRecord, NodeDetail } from "@/api/schema";
+import { setQuery } from "@/app/location";
+import { debugCommand } from "@/lib/commands";
+import { duration, moment } from "@/lib/time";
+import type { PipelineSession } from "@/live/session";
+import { differences, type Difference } from "@/model/attempts";
+import { failureText } from "@/model/states";
+import { Button } from "@/ui/Button";
+import { CopyButton } from "@/ui/CopyButton";
+import { Empty } from "@/ui/Empty";
+import { StateLabel } from "@/ui/StateMark";
+
+/** Every try of an Exec, the newest first, and what differed between two of them. */
+export function AttemptsTab({ session, detail }: { session: PipelineSession; detail: NodeDetail }) {
+  const { attempts } = detail.node;
+  const [compared, setCompared] = useState<readonly number[]>([]);
+  if (attempts.length === 0) return <Empty title="It has not run yet" />;
+  const pair = compared.flatMap((number) => attempts.filter((one) => one.number === number));
+  const toggle = (number: number) =>
+    setCompared(
+      compared.includes(number)
+        ? compared.filter((one) => one !== number)
+        : [...compared.slice(-1), number].toSorted((a, b) => a - b),
+    );
+  const [first, second] = pair;
+  return (
+    <div className="attempts">
+      {attempts.length > 1 ? (
+        <p className="muted">Tick two attempts to see what differed.</p>
+      ) : null}
+      {first !== undefined && second !== undefined ? (
+        <Comparison first={first} second={second} />
+      ) : null}
+      <ol>
+        {attempts.toReversed().map((attempt) => (
+          <li key={attempt.number} className="attempt">
+            <div className="attempt-line">
+              {attempts.length > 1 ? (
+                <input
+                  type="checkbox"
+                  aria-label={`Compare attempt ${attempt.number}`}
+                  checked={compared.includes(attempt.number)}
+                  onChange={() => toggle(attempt.number)}
+                />
+              ) : null}
+              <strong>Attempt {attempt.number}</strong>
+              <StateLabel mark={attempt.state} />
+              <span className="state-error">{failureText(attempt.cause, attempt.exit_code)}</span>
+              <span className="phead-grow" />
+              <Button
+                look="quiet"
+                onClick={() => setQuery({ attempt: String(attempt.number), tab: null })}
+              >
+                Output
+              </Button>
+            </div>
+            <AttemptFacts attempt={attempt} />
+            {attempt.message === null ? null : (
+              <pre className="output-message">{attempt.message}</pre>
+            )}
+            {attempt.snapshot === null ? null : (
+              <p className="attempt-line">
+                <span className="muted">Its files were kept:</span>
+                <code className="clip">
+                  {debugCommand(session.id, attempt.path, { attempt: attempt.number })}
+                </code>
+                <CopyButton
+                  text={debugCommand(session.id, attempt.path, { attempt: attempt.number })}
+                  label={`Copy the debug command of attempt ${attempt.number}`}
+                />
+              </p>
+            )}
+          </li>
+        ))}
+      </ol>
+    </div>
+  );
+}
+
+/** When, how long it waited and ran, and in what. */
+function AttemptFacts({ attempt }: { attempt: AttemptRecord }) {
+  const { queued, started, ended } = attempt;
+  const facts: string[] = [];
+  if (started !== null) facts.push(`started ${moment(started)}`);
+  if (queued !== null && started !== null) facts.push(`waited ${duration(started - queued)}`);
+  if (started !== null && ended !== null) facts.push(`ran ${duration(ended - started)}`);
+  if (attempt.container !== null) facts.push(inContainer(attempt));
+  if (attempt.peak_memory !== null) {
+    facts.push(`peak ${Math.round(attempt.peak_memory / 1e6)} MB`);
+  }
+  return <p className="muted number attempt-facts">{facts.join(" · ")}</p>;
+}
+
+function inContainer({ container, position }: AttemptRecord): string {
+  if (position === null) return `in ${container ?? ""}`;
+  const before = position === 0 ? "fresh" : `after ${position} other commands`;
+  return `in ${container ?? ""} (${before})`;
+}
+
+function Comparison({ first, second }: { first: AttemptRecord; second: AttemptRecord }) {
+  const found = differences(first, second);
+  return (
+    <section className="compare" aria-label="Differences">
+      <h2>
+        Attempt {first.number} and {second.number}
+      </h2>
+      {found.length === 0 ? (
+        <p className="muted">Command, environment, image and size were the same.</p>
+      ) : (
+        <table className="facts">
+          <tbody>
+            {found.map((one: Difference) => (
+              <tr key={one.what}>
+                <th scope="row">{one.what}</th>
+                <td>
+                  <pre className="compare-old">{one.before ?? "not set"}</pre>
+                  <pre className="compare-new">{one.after ?? "not set"}</pre>
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      )}
+    </section>
+  );
+}

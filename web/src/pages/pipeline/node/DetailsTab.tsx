@@ -1,0 +1,128 @@
+import type { NodeDetail, Parameter } from "@/api/schema";
+import { moment } from "@/lib/time";
+import { CopyButton } from "@/ui/CopyButton";
+
+/** What the node is: command, parameters and environment, and where each comes from. */
+export function DetailsTab({ detail }: { detail: NodeDetail }) {
+  const { node } = detail;
+  return (
+    <div className="details">
+      {node.command === null ? null : (
+        <section>
+          <h2>
+            Command <CopyButton text={node.command} label="Copy the command" />
+          </h2>
+          <pre className="command">{node.command}</pre>
+        </section>
+      )}
+      <section>
+        <h2>Parameters</h2>
+        <table className="facts">
+          <thead>
+            <tr>
+              <th>Name</th>
+              <th>Value</th>
+              <th>From</th>
+            </tr>
+          </thead>
+          <tbody>
+            {detail.parameters.map((one) => (
+              <tr key={one.name}>
+                <th scope="row">{one.name}</th>
+                <td className="mono">{valueText(one.value)}</td>
+                <td className="muted">{sourceText(one, node.path)}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </section>
+      <section>
+        <h2>Environment</h2>
+        {detail.env.length === 0 ? (
+          <p className="muted">Nothing but what Conducto sets. Secrets are not shown.</p>
+        ) : (
+          <table className="facts">
+            <tbody>
+              {detail.env.map((one) => (
+                <tr key={one.name}>
+                  <th scope="row" className="mono">
+                    {one.name}
+                  </th>
+                  <td className="mono">{one.value}</td>
+                  <td className="muted">{one.source === node.path ? "this node" : one.source}</td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        )}
+      </section>
+      {detail.callbacks.length === 0 ? null : <Callbacks detail={detail} />}
+      <section>
+        <h2>Origin</h2>
+        <table className="facts">
+          <tbody>
+            {node.file === null ? null : (
+              <tr>
+                <th scope="row">Written in</th>
+                <td className="mono">
+                  {node.file}
+                  {node.line === null ? "" : `:${node.line}`}
+                </td>
+              </tr>
+            )}
+            {detail.lazy_target === null ? null : (
+              <tr>
+                <th scope="row">Prints the tree of</th>
+                <td className="mono">{detail.lazy_target}</td>
+              </tr>
+            )}
+            {detail.pool === null ? null : (
+              <tr>
+                <th scope="row">Shares containers</th>
+                <td className="mono">{detail.pool}</td>
+              </tr>
+            )}
+            {detail.logs_until === null ? null : (
+              <tr>
+                <th scope="row">Logs kept until</th>
+                <td>{moment(detail.logs_until)}, or later</td>
+              </tr>
+            )}
+          </tbody>
+        </table>
+      </section>
+    </div>
+  );
+}
+
+function Callbacks({ detail }: { detail: NodeDetail }) {
+  return (
+    <section>
+      <h2>Callbacks</h2>
+      <table className="facts">
+        <tbody>
+          {detail.callbacks.map((one) => (
+            <tr key={`${one.event} ${one.name} ${one.source}`}>
+              <th scope="row">on {one.event}</th>
+              <td className="mono">{one.name}</td>
+              <td className="muted">
+                {one.source === detail.node.path ? "this node" : one.source}
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </section>
+  );
+}
+
+function valueText(value: unknown): string {
+  if (value === null || value === undefined) return "–";
+  return typeof value === "string" ? value : JSON.stringify(value);
+}
+
+function sourceText(parameter: Parameter, path: string): string {
+  const source = parameter.source ?? "default";
+  const where = source === path ? "this node" : source;
+  return parameter.modified ? `${where}, modified` : where;
+}

@@ -1,0 +1,142 @@
+import { useVirtualizer } from "@tanstack/react-virtual";
+import { useEffect, useRef, useState, useSyncExternalStore } from "react";
+
+import { api } from "@/api/client";
+import { LogReader, type LogPlace } from "@/live/log";
+import { LogLine } from "@/pages/pipeline/node/LogLine";
+import { LogSearch, type Found } from "@/pages/pipeline/node/LogSearch";
+import { Button } from "@/ui/Button";
+import { Failure } from "@/ui/Empty";
+
+const LINE_HEIGHT = 18;
+/** A page cannot be scrolled over more than some 33 million pixels: the newest lines are shown. */
+const MOST_LINES = 1_000_000;
+/** Within this of the end, in px, a reader counts as being there. */
+const NEAR_END = 24;
+
+interface Props extends LogPlace {
+  running: boolean;
+}
+
+/** The reader of an output, for as long as it is shown. */
+function useReader({ id, path, attempt, stream, running }: Props): LogReader | null {
+  const [reader, setReader] = useState<LogReader | null>(null);
+  const first = useRef(running);
+  useEffect(() => {
+    const opened = new LogReader({ id, path, attempt, stream }, first.current);
+    setReader(opened);
+    return () => opened.close();
+  }, [id, path, attempt, stream]);
+  useEffect(() => {
+    first.current = running;
+    reader?.setRunning(running);
+  }, [reader, running]);
+  return reader;
+}
+
+export function LogView(props: Props) {
+  const reader = useReader(props);
+  return reader === null ? null : <Lines reader={reader} {...props} />;
+}
+
+function Lines({ reader, ...props }: Props & { reader: LogReader }) {
+  useSyncExternalStore(reader.subscribe, reader.getVersion);
+  const [wrap, setWrap] = useState(false);
+  const [follow, setFollow] = useState(true);
+  const [found, setFound] = useState<Found | null>(null);
+  const scroll = useRef<HTMLDivElement>(null);
+  const total = reader.total ?? 0;
+  const base = Math.max(0, total - MOST_LINES);
+  const virtual = useVirtualizer({
+    count: total - base,
+    getScrollElement: () => scroll.current,
+    estimateSize: () => LINE_HEIGHT,
+    overscan: 20,
+  });
+  const items = virtual.getVirtualItems();
+  const from = base + (items[0]?.index ?? 0);
+  const to = base + (items.at(-1)?.index ?? 0);
+  useEffect(() => {
+    if (total > 0) reader.need(from, Math.min(to, total - 1));
+  }, [reader, reader.version, from, to, total]);
+  useEffect(() => {
+    if (follow && total > 0) virtual.scrollToIndex(total - base - 1, { align: "end" });
+  }, [follow, total, base, virtual, wrap]);
+
+  const goTo = (place: Found | null) => {
+    setFound(place);
+    if (place === null) return;
+    setFollow(false);
+    virtual.scrollToIndex(Math.max(0, place.line - base), { align: "center" });
+  };
+  const onScroll = () => {
+    const box = scroll.current;
+    if (box === null || !follow) return;
+    // Lines that come move the end away; only a reader who scrolls up leaves it.
+    if (box.scrollHeight - box.scrollTop - box.clientHeight > 10 * NEAR_END) setFollow(false);
+  };
+  const { id, path, attempt, stream } = props;
+  return (
+    <div className="log">
+      <div className="log-bar" role="toolbar" aria-label="Output">
+        <LogSearch place={{ id, path, attempt, stream }} found={found} onFound={goTo} />
+        <span className="phead-grow" />
+        <Button
+          aria-pressed={follow}
+          title="Stay at the end while lines come"
+          onClick={() => setFollow(!follow)}
+        >
+          Follow
+        </Button>
+        <Button aria-pressed={wrap} onClick={() => setWrap(!wrap)}>
+          Wrap
+        </Button>
+        <a
+          className="button button-plain"
+          href={api.logFile(id, { path, attempt, stream })}
+          download
+        >
+          Download
+        </a>
+      </div>
+      {reader.error === null ? null : (
+        <Failure message={reader.error} onRetry={() => reader.retry()} />
+      )}
+      <div
+        ref={scroll}
+        className={wrap ? "log-lines log-wrap" : "log-lines"}
+        role="log"
+        aria-label={stream}
+        aria-live="off"
+        tabIndex={0}
+        onScroll={onScroll}
+      >
+        {base > 0 ? (
+          <p className="muted">
+            The last {MOST_LINES.toLocaleString("en")} of {total.toLocaleString("en")} lines;
+            download it to see all.
+          </p>
+        ) : null}
+        <div className="log-body" style={{ height: virtual.getTotalSize() }}>
+          {items.map((item) => {
+            const line = base + item.index;
+            return (
+              <LogLine
+                key={item.key}
+                number={line}
+                top={item.start}
+                spans={reader.spans(line)}
+                marked={found?.line === line ? found.text : null}
+                {...(wrap ? { measure: virtual.measureElement, index: item.index } : {})}
+              />
+            );
+          })}
+        </div>
+      </div>
+      <p className="log-foot muted number">
+        {reader.total === null ? "counting lines…" : `${total.toLocaleString("en")} lines`}
+        {props.running ? " so far" : ""}
+      </p>
+    </div>
+  );
+}

@@ -1,0 +1,106 @@
+import * as Tabs from "@radix-ui/react-tabs";
+import { useQuery } from "@tanstack/react-query";
+
+import { api, ApiError, messageOf } from "@/api/client";
+import type { NodeDetail } from "@/api/schema";
+import { setQuery, useLocation } from "@/app/location";
+import type { PipelineSession } from "@/live/session";
+import { isFinished } from "@/model/states";
+import { AttemptsTab } from "@/pages/pipeline/node/AttemptsTab";
+import { DetailsTab } from "@/pages/pipeline/node/DetailsTab";
+import { NodeHeader } from "@/pages/pipeline/node/NodeHeader";
+import { OutputTab } from "@/pages/pipeline/node/OutputTab";
+import { OverviewTab } from "@/pages/pipeline/node/OverviewTab";
+import type { Orders } from "@/pages/pipeline/orders/useOrders";
+import { Empty, Failure } from "@/ui/Empty";
+
+export interface NodePaneProps {
+  session: PipelineSession;
+  path: string;
+  orders: Orders;
+  onClose: () => void;
+}
+
+const REFRESH_MS = 3000;
+
+/** A node's detail, asked for again when the node changes. */
+export function useNodeDetail(session: PipelineSession, path: string) {
+  const seq = session.model?.nodes.get(path)?.seq ?? 0;
+  const settled = session.model?.summary.settled !== false;
+  return useQuery<NodeDetail>({
+    queryKey: ["node", session.id, path, seq],
+    queryFn: ({ signal }) => api.node(session.id, path, signal),
+    // What a waiting node waits for changes without a change of its own.
+    refetchInterval: ({ state: { data } }) =>
+      settled || data === undefined || isFinished(data.node.state) ? false : REFRESH_MS,
+    placeholderData: (before) => (before?.node.path === path ? before : undefined),
+  });
+}
+
+export function NodePane({ session, path, orders, onClose }: NodePaneProps) {
+  const detail = useNodeDetail(session, path);
+  return (
+    <section className="node-pane" aria-label={`Node ${path}`} tabIndex={-1}>
+      {detail.data === undefined ? (
+        <Missing error={detail.error} path={path} onRetry={() => void detail.refetch()} />
+      ) : (
+        <>
+          <NodeHeader session={session} detail={detail.data} orders={orders} onClose={onClose} />
+          <NodeTabs session={session} detail={detail.data} />
+        </>
+      )}
+    </section>
+  );
+}
+
+function Missing(props: { error: Error | null; path: string; onRetry: () => void }) {
+  const { error, path, onRetry } = props;
+  if (error === null) return <p className="skeleton muted">Loading…</p>;
+  if (error instanceof ApiError && error.status === 404) {
+    return (
+      <Empty title={`There is no node ${path}`}>
+        <p className="muted">It may come once a Lazy above it has printed its tree.</p>
+      </Empty>
+    );
+  }
+  return <Failure message={messageOf(error)} onRetry={onRetry} />;
+}
+
+const WORDS = {
+  output: "Output",
+  attempts: "Attempts",
+  overview: "Overview",
+  details: "Details",
+} as const;
+type Tab = keyof typeof WORDS;
+
+function NodeTabs({ session, detail }: { session: PipelineSession; detail: NodeDetail }) {
+  const { query } = useLocation();
+  const isExec = detail.node.type === "Exec";
+  const offered: readonly Tab[] = isExec
+    ? ["output", "attempts", "details"]
+    : ["overview", "details"];
+  const tab = offered.find((one) => one === query.get("tab")) ?? offered[0] ?? "details";
+  return (
+    <Tabs.Root
+      className="node-tabs"
+      value={tab}
+      onValueChange={(value) => setQuery({ tab: value === offered[0] ? null : value }, true)}
+    >
+      <Tabs.List className="tabs-list" aria-label="About this node">
+        {offered.map((one) => (
+          <Tabs.Trigger key={one} value={one} className="tabs-tab">
+            {WORDS[one]}
+            {one === "attempts" ? ` ${detail.node.attempts.length}` : ""}
+          </Tabs.Trigger>
+        ))}
+      </Tabs.List>
+      <Tabs.Content value={tab} className={`node-content node-content-${tab}`} tabIndex={-1}>
+        {tab === "output" ? <OutputTab session={session} detail={detail} /> : null}
+        {tab === "attempts" ? <AttemptsTab session={session} detail={detail} /> : null}
+        {tab === "overview" ? <OverviewTab session={session} detail={detail} /> : null}
+        {tab === "details" ? <DetailsTab detail={detail} /> : null}
+      </Tabs.Content>
+    </Tabs.Root>
+  );
+}

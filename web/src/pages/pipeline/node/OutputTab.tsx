@@ -1,0 +1,139 @@
+import { useQuery } from "@tanstack/react-query";
+
+import { api, type LogLinesQuery } from "@/api/client";
+import type { AttemptRecord, NodeDetail } from "@/api/schema";
+import { setQuery, useLocation } from "@/app/location";
+import { bytes, moment } from "@/lib/time";
+import type { PipelineSession } from "@/live/session";
+import { failureText, isFinished } from "@/model/states";
+import { LogView } from "@/pages/pipeline/node/LogView";
+import { Empty } from "@/ui/Empty";
+
+type Stream = NonNullable<LogLinesQuery["stream"]>;
+const STREAMS: readonly Stream[] = ["stdout", "stderr"];
+const REFRESH_MS = 1000;
+
+/** What an attempt printed. */
+export function OutputTab({ session, detail }: { session: PipelineSession; detail: NodeDetail }) {
+  const { query } = useLocation();
+  const { node } = detail;
+  const asked = Number(query.get("attempt"));
+  const attempt = node.attempts.find((one) => one.number === asked) ?? node.attempts.at(-1);
+  if (attempt === undefined) return <NeverRan detail={detail} />;
+  const stream = STREAMS.find((one) => one === query.get("stream")) ?? null;
+  return (
+    <AttemptOutput
+      key={`${node.path} ${attempt.number}`}
+      session={session}
+      attempts={node.attempts}
+      attempt={attempt}
+      asked={stream}
+    />
+  );
+}
+
+function NeverRan({ detail }: { detail: NodeDetail }) {
+  const { command } = detail.node;
+  return (
+    <div className="never">
+      <p className="muted">It has not run yet. It will run:</p>
+      {command === null ? null : <pre className="command">{command}</pre>}
+    </div>
+  );
+}
+
+interface Props {
+  session: PipelineSession;
+  attempts: readonly AttemptRecord[];
+  attempt: AttemptRecord;
+  /** The stream in the address; null lets what there is decide. */
+  asked: Stream | null;
+}
+
+function AttemptOutput({ session, attempts, attempt, asked }: Props) {
+  const running = !isFinished(attempt.state);
+  const sizes = useQuery({
+    queryKey: ["log-sizes", session.id, attempt.path, attempt.number, attempt.state],
+    queryFn: async ({ signal }) => {
+      const chunks = await Promise.all(
+        STREAMS.map((stream) =>
+          api.log(
+            session.id,
+            { path: attempt.path, attempt: attempt.number, stream, limit: 1, offset: 0 },
+            signal,
+          ),
+        ),
+      );
+      return { stdout: chunks[0]?.size ?? 0, stderr: chunks[1]?.size ?? 0 };
+    },
+    refetchInterval: running ? REFRESH_MS : false,
+  });
+  const stream = asked ?? (sizes.data?.stdout === 0 && sizes.data.stderr > 0 ? "stderr" : "stdout");
+  return (
+    <div className="output">
+      <div className="output-bar">
+        <AttemptChoice attempts={attempts} chosen={attempt.number} />
+        <div role="group" aria-label="Stream" className="output-streams">
+          {STREAMS.map((one) => (
+            <button
+              key={one}
+              type="button"
+              className="button button-plain"
+              aria-pressed={one === stream}
+              onClick={() => setQuery({ stream: one }, true)}
+            >
+              {one}
+              <span className="muted number">
+                {sizes.data === undefined ? "" : bytes(sizes.data[one])}
+              </span>
+            </button>
+          ))}
+        </div>
+      </div>
+      {attempt.message === null ? null : <pre className="output-message">{attempt.message}</pre>}
+      <details className="output-command">
+        <summary>
+          <code className="clip">$ {attempt.command.split("\n")[0]}</code>
+        </summary>
+        <pre className="command">{attempt.command}</pre>
+      </details>
+      {sizes.data === undefined ? null : sizes.data[stream] === 0 && !running ? (
+        <Empty title={`Nothing on ${stream}`} />
+      ) : (
+        <LogView
+          key={stream}
+          id={session.id}
+          path={attempt.path}
+          attempt={attempt.number}
+          stream={stream}
+          running={running}
+        />
+      )}
+    </div>
+  );
+}
+
+function AttemptChoice(props: { attempts: readonly AttemptRecord[]; chosen: number }) {
+  const { attempts, chosen } = props;
+  const newest = attempts.at(-1)?.number;
+  if (attempts.length < 2) return null;
+  return (
+    <select
+      className="field"
+      aria-label="Attempt"
+      value={chosen}
+      onChange={(event) =>
+        setQuery({
+          attempt: Number(event.target.value) === newest ? null : event.target.value,
+        })
+      }
+    >
+      {attempts.toReversed().map((one) => (
+        <option key={one.number} value={one.number}>
+          attempt {one.number}: {failureText(one.cause, one.exit_code) ?? one.state}
+          {one.started === null ? "" : `, ${moment(one.started)}`}
+        </option>
+      ))}
+    </select>
+  );
+}

@@ -1,0 +1,66 @@
+import { useQuery } from "@tanstack/react-query";
+
+import { messageOf } from "@/api/client";
+import type { NodeDetail, NodeView } from "@/api/schema";
+import { followLink, pipelineUrl } from "@/app/location";
+import { plural } from "@/lib/time";
+import { findFailures, type PipelineSession } from "@/live/session";
+import { groupFailures } from "@/model/failures";
+import { failures } from "@/model/states";
+import { FailureTail } from "@/pages/pipeline/node/FailureTail";
+import { Failure } from "@/ui/Empty";
+import { StateMark } from "@/ui/StateMark";
+
+const MOST = 500;
+const SHOWN = 12;
+/** Groups of failures whose last lines are shown. */
+const TAILS = 5;
+
+/** Of a group: what failed below it, alike failures together. */
+export function OverviewTab({ session, detail }: { session: PipelineSession; detail: NodeDetail }) {
+  const { path } = detail.node;
+  const counts = session.model?.nodes.get(path)?.counts ?? detail.node.counts;
+  const failed = counts === null ? 0 : failures(counts);
+  const found = useQuery({
+    queryKey: ["failures", session.id, path, failed],
+    queryFn: () => findFailures(session.id, path, MOST, counts),
+    enabled: failed > 0,
+    placeholderData: (before: NodeView[] | undefined) => before,
+  });
+  if (failed === 0) return <p className="overview muted">Nothing below it has failed.</p>;
+  if (found.isError) return <Failure message={messageOf(found.error)} />;
+  return (
+    <div className="overview">
+      <h2>{plural(failed, "failure")}</h2>
+      {groupFailures(found.data ?? []).map((group, place) => (
+        <section key={group.reason} className="failure-group">
+          <h3>
+            <StateMark mark={group.nodes[0]?.state ?? "error"} label /> {group.reason}
+            <span className="muted"> · {plural(group.nodes.length, "node")}</span>
+          </h3>
+          <ul>
+            {group.nodes.slice(0, SHOWN).map((node) => (
+              <li key={node.path}>
+                <a href={pipelineUrl(session.id, node.path)} onClick={followLink} className="mono">
+                  {node.path}
+                </a>
+                {node.file === null ? null : (
+                  <span className="muted">
+                    {" "}
+                    {node.file.split("/").at(-1)}:{node.line}
+                  </span>
+                )}
+              </li>
+            ))}
+          </ul>
+          {group.nodes[0] === undefined || place >= TAILS ? null : (
+            <FailureTail id={session.id} node={group.nodes[0]} />
+          )}
+          {group.nodes.length > SHOWN ? (
+            <p className="muted">and {group.nodes.length - SHOWN} more</p>
+          ) : null}
+        </section>
+      ))}
+    </div>
+  );
+}

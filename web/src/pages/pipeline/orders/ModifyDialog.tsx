@@ -1,0 +1,169 @@
+import { useMutation, useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+
+import { api, ApiError, messageOf } from "@/api/client";
+import type { Changes, ControlResult, NodeDetail } from "@/api/schema";
+import { plural } from "@/lib/time";
+import type { PipelineSession } from "@/live/session";
+import { changesOf, formOf, type ModifyForm } from "@/model/modify";
+import { ModifyFields } from "@/pages/pipeline/orders/ModifyFields";
+import { Button } from "@/ui/Button";
+import { Dialog } from "@/ui/Dialog";
+import { Failure } from "@/ui/Empty";
+import { toast } from "@/ui/toasts";
+
+interface Props {
+  session: PipelineSession;
+  paths: readonly string[];
+  onClose: () => void;
+}
+
+/** New values of parameters: the server checks them and says what they touch before they hold. */
+export function ModifyDialog({ session, paths, onClose }: Props) {
+  const [path = "/"] = paths;
+  const detail = useQuery({
+    queryKey: ["modify", session.id, path],
+    queryFn: ({ signal }) => api.node(session.id, path, signal),
+    gcTime: 0,
+    staleTime: Infinity,
+  });
+  const title = paths.length === 1 ? `Modify ${path}` : `Modify ${plural(paths.length, "node")}`;
+  if (detail.data === undefined) {
+    return (
+      <Dialog title={title} onClose={onClose}>
+        {detail.error === null ? (
+          <p className="muted">Loading…</p>
+        ) : (
+          <Failure message={messageOf(detail.error)} />
+        )}
+      </Dialog>
+    );
+  }
+  return (
+    <Editor title={title} session={session} detail={detail.data} paths={paths} onClose={onClose} />
+  );
+}
+
+interface EditorProps extends Props {
+  title: string;
+  detail: NodeDetail;
+}
+
+function Editor({ title, session, detail, paths, onClose }: EditorProps) {
+  const before = formOf(detail);
+  const [form, setForm] = useState<ModifyForm>(before);
+  const changes = changesOf(before, form);
+  const count = Object.keys(changes).length;
+  const order = { action: "modify" as const, paths: [...paths], changes: changes as Changes };
+  const preview = useMutation({
+    mutationFn: () => api.control(session.id, { ...order, preview: true }),
+  });
+  const apply = useMutation({
+    mutationFn: async (thenReset: boolean) => {
+      const result = await api.control(session.id, order);
+      if (thenReset) await api.control(session.id, { action: "reset", paths: [...paths] });
+      return { result, thenReset };
+    },
+    onSuccess: ({ result, thenReset }) => {
+      const what = thenReset ? "Modified and reset" : "Modified";
+      toast(`${what} ${plural(result.affected, "Exec")}`);
+      for (const note of result.notes) toast(note);
+      onClose();
+    },
+  });
+  const error = apply.error ?? preview.error;
+  const change = (next: ModifyForm) => {
+    setForm(next);
+    preview.reset();
+    apply.reset();
+  };
+  const busy = preview.isPending || apply.isPending;
+  return (
+    <Dialog
+      wide
+      title={title}
+      onClose={onClose}
+      footer={
+        <>
+          <Button onClick={onClose}>Cancel</Button>
+          <Button disabled={count === 0 || busy} onClick={() => preview.mutate()}>
+            Check
+          </Button>
+          <Button disabled={count === 0 || busy} onClick={() => apply.mutate(false)}>
+            Modify
+          </Button>
+          <Button look="main" disabled={count === 0 || busy} onClick={() => apply.mutate(true)}>
+            Modify and reset
+          </Button>
+        </>
+      }
+    >
+      <p className="muted">
+        It holds for this pipeline from the next start of a command on; your script stays as it is.
+      </p>
+      <ModifyFields
+        form={form}
+        isExec={detail.node.type === "Exec"}
+        images={(session.model?.summary.images ?? []).map((image) => image.name)}
+        onChange={change}
+      />
+      {count === 0 ? null : <Diff before={before} changes={changes} />}
+      {preview.data === undefined ? null : <Verdict preview={preview.data} />}
+      {error === null ? null : (
+        <p className="modify-error state-error" role="alert">
+          {error instanceof ApiError ? error.message : messageOf(error)}
+        </p>
+      )}
+    </Dialog>
+  );
+}
+
+/** What would change, line by line. */
+function Diff({ before, changes }: { before: ModifyForm; changes: Partial<Changes> }) {
+  const env = changes.env ?? {};
+  const lines: [string, string | undefined, string][] = [];
+  for (const [name, value] of Object.entries(changes)) {
+    if (name === "env") continue;
+    lines.push([name, before.values[name as keyof ModifyForm["values"]], text(value)]);
+  }
+  for (const [name, value] of Object.entries(env)) {
+    const old = before.env.find((one) => one.name === name)?.value;
+    lines.push([`env ${name}`, old, value ?? "removed"]);
+  }
+  return (
+    <table className="facts modify-diff" aria-label="Changes">
+      <tbody>
+        {lines.map(([name, old, now]) => (
+          <tr key={name}>
+            <th scope="row">{name}</th>
+            <td>
+              <pre className="compare-old">{old === undefined || old === "" ? "not set" : old}</pre>
+              <pre className="compare-new">{now}</pre>
+            </td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}
+
+function text(value: unknown): string {
+  if (value === null) return "inherited or default";
+  return typeof value === "string" ? value : JSON.stringify(value);
+}
+
+function Verdict({ preview }: { preview: ControlResult }) {
+  return (
+    <div role="status" className="modify-verdict">
+      <p>It can be done; it holds for {plural(preview.affected, "Exec")}.</p>
+      {preview.stopped > 0 ? (
+        <p className="state-killed">
+          {plural(preview.stopped, "Exec")} run now and would be ended.
+        </p>
+      ) : null}
+      {preview.notes.map((note) => (
+        <p key={note}>{note}</p>
+      ))}
+    </div>
+  );
+}

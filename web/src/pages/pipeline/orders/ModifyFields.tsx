@@ -1,0 +1,120 @@
+import { useId } from "react";
+
+import type { EnvLine, ModifyForm, NumberField, TextField } from "@/model/modify";
+import { Button } from "@/ui/Button";
+
+interface Props {
+  form: ModifyForm;
+  isExec: boolean;
+  images: readonly string[];
+  onChange: (form: ModifyForm) => void;
+}
+
+const MOST_ROWS = 12;
+
+export function ModifyFields({ form, isExec, images, onChange }: Props) {
+  const set = (name: TextField | NumberField, value: string) =>
+    onChange({ ...form, values: { ...form.values, [name]: value } });
+  const text = (name: TextField | NumberField, label: string, hint: string) => (
+    <Field key={name} label={label}>
+      {(id) => (
+        <input
+          id={id}
+          className="field"
+          value={form.values[name]}
+          placeholder={hint}
+          onChange={(event) => set(name, event.target.value)}
+        />
+      )}
+    </Field>
+  );
+  const { command, image } = form.values;
+  return (
+    <div className="modify">
+      {isExec ? (
+        <Field label="Command">
+          {(id) => (
+            <textarea
+              id={id}
+              className="field"
+              spellCheck={false}
+              rows={Math.min(MOST_ROWS, Math.max(3, command.split("\n").length))}
+              value={command}
+              onChange={(event) => set("command", event.target.value)}
+            />
+          )}
+        </Field>
+      ) : null}
+      <div className="modify-row">
+        {text("cpu", "CPU", "cores")}
+        {text("mem", "Memory", "GB")}
+        {text("gpu", "GPU", "0 to 4")}
+        {text("max_time", "Time limit", "e.g. 90s, 1h30m")}
+        {isExec ? null : text("max_concurrent", "At once", "no limit")}
+        <Field label="Image">
+          {(id) => (
+            <select
+              id={id}
+              className="field"
+              value={image}
+              onChange={(event) => set("image", event.target.value)}
+            >
+              {[...new Set(["", image, ...images])].map((name) => (
+                <option key={name} value={name}>
+                  {name === "" ? "inherited or default" : name}
+                </option>
+              ))}
+            </select>
+          )}
+        </Field>
+      </div>
+      <EnvFields env={form.env} onChange={(env) => onChange({ ...form, env })} />
+    </div>
+  );
+}
+
+function Field({ label, children }: { label: string; children: (id: string) => React.ReactNode }) {
+  const id = useId();
+  return (
+    <div className="modify-field">
+      <label htmlFor={id}>{label}</label>
+      {children(id)}
+    </div>
+  );
+}
+
+function EnvFields({ env, onChange }: { env: EnvLine[]; onChange: (env: EnvLine[]) => void }) {
+  const change = (index: number, line: Partial<EnvLine>) =>
+    onChange(env.map((one, place) => (place === index ? { ...one, ...line } : one)));
+  return (
+    <fieldset className="modify-env">
+      <legend>Environment</legend>
+      {env.map((line, index) => (
+        <div key={index} className="modify-env-line">
+          <input
+            className="field mono"
+            aria-label={`Name of variable ${index + 1}`}
+            value={line.name}
+            onChange={(event) => change(index, { name: event.target.value })}
+          />
+          <input
+            className="field mono"
+            aria-label={`Value of ${line.name === "" ? `variable ${index + 1}` : line.name}`}
+            value={line.value}
+            onChange={(event) => change(index, { value: event.target.value })}
+          />
+          <Button
+            look="quiet"
+            aria-label={`Remove ${line.name}`}
+            onClick={() => onChange(env.filter((_, place) => place !== index))}
+          >
+            ×
+          </Button>
+        </div>
+      ))}
+      <Button look="quiet" onClick={() => onChange([...env, { name: "", value: "" }])}>
+        + Variable
+      </Button>
+    </fieldset>
+  );
+}

@@ -1,0 +1,133 @@
+import { useMemo, useState } from "react";
+
+import { api, messageOf, type Order } from "@/api/client";
+import type { Action, ControlResult } from "@/api/schema";
+import { plural } from "@/lib/time";
+import { findFailures, type PipelineSession } from "@/live/session";
+import { toast } from "@/ui/toasts";
+
+/** An order that touches more than one would expect, shown before it is given. */
+export interface Question {
+  order: Order;
+  preview: ControlResult;
+}
+
+/** What a person can order on this page. */
+export interface Orders {
+  busy: boolean;
+  question: Question | null;
+  modifying: readonly string[] | null;
+  /** Orders to the whole pipeline. */
+  whole: (action: Action) => Promise<void>;
+  /** An order to nodes; asks first when it ends or touches much. */
+  nodes: (action: Action, paths: readonly string[]) => Promise<void>;
+  resetFailed: () => Promise<void>;
+  /** Skip, or unskip when all of them are skipped. */
+  toggleSkip: (paths: readonly string[]) => Promise<void>;
+  modify: (paths: readonly string[]) => void;
+  confirm: () => Promise<void>;
+  dismiss: () => void;
+}
+
+const PAST: Record<Action, string> = {
+  run: "Running",
+  pause: "Paused: what runs goes on to its end, nothing new starts",
+  reset: "Reset",
+  skip: "Skipped",
+  unskip: "Unskipped",
+  kill: "Killed",
+  modify: "Modified",
+  rebuild: "Rebuilding the images of",
+  sleep: "Asleep: its containers are gone",
+  wake: "Awake",
+  archive: "Archived",
+};
+const WHOLE: ReadonlySet<Action> = new Set(["run", "pause", "sleep", "wake", "archive"]);
+/** Orders to more Execs than this are asked about first. */
+const UNASKED = 1;
+/** Failed nodes that are reset at once. */
+const MOST_FAILED = 1000;
+
+export function useOrders(session: PipelineSession): Orders {
+  const [busy, setBusy] = useState(false);
+  const [question, setQuestion] = useState<Question | null>(null);
+  const [modifying, setModifying] = useState<readonly string[] | null>(null);
+
+  return useMemo(() => {
+    /** Do something, show that it is under way, and say what went wrong. */
+    const doing = async (work: () => Promise<void>) => {
+      setBusy(true);
+      try {
+        await work();
+      } catch (error) {
+        toast(messageOf(error), "error");
+      } finally {
+        setBusy(false);
+      }
+    };
+    const carryOut = async (order: Order) => {
+      const result = await api.control(session.id, order);
+      toast(saying(order.action, result));
+      for (const note of result.notes) toast(note);
+    };
+    const nodes = (action: Action, paths: readonly string[]) =>
+      doing(async () => {
+        const order: Order = { action, paths: [...paths] };
+        const preview = await api.control(session.id, { ...order, preview: true });
+        if (needsConsent(action, preview)) setQuestion({ order, preview });
+        else await carryOut(order);
+      });
+    return {
+      busy,
+      question,
+      modifying,
+      nodes,
+      whole: (action) =>
+        doing(async () => {
+          if (action !== "sleep" && action !== "archive") {
+            await carryOut({ action });
+            return;
+          }
+          const preview = await api.control(session.id, { action, preview: true });
+          if (preview.stopped > 0) setQuestion({ order: { action }, preview });
+          else await carryOut({ action });
+        }),
+      resetFailed: () =>
+        doing(async () => {
+          const failed = await findFailures(session.id, "/", MOST_FAILED);
+          const order: Order = { action: "reset", paths: failed.map((one) => one.path) };
+          const preview = await api.control(session.id, { ...order, preview: true });
+          setQuestion({ order, preview });
+        }),
+      toggleSkip: (paths) => {
+        const skipped = paths.every((path) => session.model?.nodes.get(path)?.skipped === true);
+        return nodes(skipped ? "unskip" : "skip", paths);
+      },
+      modify: setModifying,
+      confirm: () =>
+        doing(async () => {
+          if (question === null) return;
+          setQuestion(null);
+          await carryOut(question.order);
+        }),
+      dismiss: () => {
+        setQuestion(null);
+        setModifying(null);
+      },
+    };
+  }, [session, busy, question, modifying]);
+}
+
+function needsConsent(action: Action, preview: ControlResult): boolean {
+  return (
+    preview.affected > UNASKED ||
+    preview.notes.length > 0 ||
+    (preview.stopped > 0 && action !== "kill")
+  );
+}
+
+function saying(action: Action, result: ControlResult): string {
+  if (WHOLE.has(action)) return PAST[action];
+  if (result.affected === 0) return "Nothing to do: no Exec there would change";
+  return `${PAST[action]} ${plural(result.affected, "Exec")}`;
+}

@@ -1,0 +1,171 @@
+import { keepPreviousData, useInfiniteQuery } from "@tanstack/react-query";
+import { useVirtualizer } from "@tanstack/react-virtual";
+import { useEffect, useRef, type KeyboardEvent } from "react";
+
+import { api, messageOf } from "@/api/client";
+import type { NodeView, State } from "@/api/schema";
+import { setQuery } from "@/app/location";
+import type { PipelineSession } from "@/live/session";
+import { nameOf, parentOf } from "@/model/paths";
+import { failureText, markOf } from "@/model/states";
+import { ROW_HEIGHT } from "@/pages/pipeline/tree/Tree";
+import { rowId } from "@/pages/pipeline/tree/NodeRow";
+import { Empty, Failure } from "@/ui/Empty";
+import { StateMark } from "@/ui/StateMark";
+import { TypeIcon } from "@/ui/TypeIcon";
+
+const PAGE = 200;
+/** While the pipeline runs, what is found changes. */
+const REFRESH_MS = 2000;
+
+interface Props {
+  session: PipelineSession;
+  text: string;
+  state: State | null;
+  current: string | null;
+  selected: ReadonlySet<string>;
+  onSelect: (selected: ReadonlySet<string>) => void;
+}
+
+/** Nodes that were looked for, as a flat list; the server searches all of the tree. */
+export function SearchResults({ session, text, state, current, selected, onSelect }: Props) {
+  const settled = session.model?.summary.settled !== false;
+  const found = useInfiniteQuery({
+    queryKey: ["search", session.id, text, state],
+    queryFn: ({ pageParam, signal }) =>
+      api.tree(
+        session.id,
+        {
+          limit: PAGE,
+          attempts: "newest",
+          ...(text === "" ? {} : { text }),
+          ...(state === null ? {} : { state }),
+          ...(pageParam === null ? {} : { after: pageParam }),
+        },
+        signal,
+      ),
+    initialPageParam: null as string | null,
+    getNextPageParam: (page) => page.next,
+    placeholderData: keepPreviousData,
+    refetchInterval: settled ? false : REFRESH_MS,
+  });
+  const nodes = found.data?.pages.flatMap((page) => page.nodes) ?? [];
+  const scroll = useRef<HTMLDivElement>(null);
+  const virtual = useVirtualizer({
+    count: nodes.length,
+    getScrollElement: () => scroll.current,
+    estimateSize: () => ROW_HEIGHT,
+    overscan: 12,
+  });
+  const items = virtual.getVirtualItems();
+  const last = items.at(-1)?.index ?? 0;
+  const { hasNextPage, isFetchingNextPage, fetchNextPage } = found;
+  useEffect(() => {
+    if (hasNextPage && !isFetchingNextPage && last >= nodes.length - 20) void fetchNextPage();
+  }, [hasNextPage, isFetchingNextPage, fetchNextPage, last, nodes.length]);
+
+  if (found.isError) {
+    return <Failure message={messageOf(found.error)} onRetry={() => void found.refetch()} />;
+  }
+  if (nodes.length === 0) {
+    return found.isPending || hasNextPage ? (
+      <p className="tree-note muted">Searching…</p>
+    ) : (
+      <Empty title="No node matches" />
+    );
+  }
+  const onKeyDown = (event: KeyboardEvent) => {
+    const step = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
+    if (event.key === "Escape") setQuery({ q: null, state: null }, true);
+    if (event.key === " " && current !== null) {
+      event.preventDefault();
+      const next = new Set(selected);
+      if (!next.delete(current)) next.add(current);
+      onSelect(next);
+    }
+    if (step === 0) return;
+    event.preventDefault();
+    const place = nodes.findIndex((node) => node.path === current);
+    const next = nodes[Math.min(nodes.length - 1, Math.max(0, place + step))];
+    if (next === undefined) return;
+    setQuery({ node: next.path, attempt: null }, true);
+    virtual.scrollToIndex(nodes.indexOf(next));
+  };
+  return (
+    <div className="tree">
+      <p className="tree-note muted" role="status">
+        {nodes.length.toLocaleString("en")}
+        {hasNextPage ? "+" : ""} found
+        <button
+          type="button"
+          className="button button-quiet"
+          onClick={() => onSelect(new Set(nodes.map((node) => node.path)))}
+        >
+          Select {hasNextPage ? "these" : "all"}
+        </button>
+      </p>
+      <div
+        ref={scroll}
+        className="tree-scroll"
+        role="listbox"
+        aria-label="Nodes that match"
+        aria-multiselectable
+        tabIndex={0}
+        onKeyDown={onKeyDown}
+        {...(current === null ? {} : { "aria-activedescendant": rowId(current) })}
+      >
+        <div className="tree-rows" role="presentation" style={{ height: virtual.getTotalSize() }}>
+          {items.map((item) => {
+            const node = nodes[item.index];
+            return node === undefined ? null : (
+              <ResultRow
+                key={node.path}
+                node={node}
+                top={item.start}
+                current={node.path === current}
+                selected={selected.has(node.path)}
+              />
+            );
+          })}
+        </div>
+      </div>
+    </div>
+  );
+}
+
+interface RowProps {
+  node: NodeView;
+  top: number;
+  current: boolean;
+  selected: boolean;
+}
+
+function ResultRow({ node, top, current, selected }: RowProps) {
+  const mark = markOf(node);
+  const exitCode = node.attempts.at(-1)?.exit_code ?? null;
+  const classes = ["trow"];
+  if (current) classes.push("trow-current");
+  if (selected) classes.push("trow-selected");
+  return (
+    <div
+      id={rowId(node.path)}
+      className={classes.join(" ")}
+      role="option"
+      aria-selected={selected || current}
+      style={{ transform: `translateY(${top}px)`, paddingLeft: 10 }}
+      onClick={() => setQuery({ node: node.path, attempt: null })}
+    >
+      <span className="tree-name">
+        <StateMark mark={mark} label />
+        <TypeIcon type={node.type} />
+        <span className="trow-name clip" title={node.path}>
+          {nameOf(node.path)}
+        </span>
+        <span className="muted clip">{parentOf(node.path)}</span>
+      </span>
+      <span className={`tree-word clip state-${mark}`}>
+        {failureText(node.cause, exitCode) ?? mark}
+      </span>
+    </div>
+  );
+}

@@ -1,0 +1,186 @@
+import { useVirtualizer } from "@tanstack/react-virtual";
+import { useEffect, useRef, type KeyboardEvent, type MouseEvent } from "react";
+
+import { setQuery } from "@/app/location";
+import type { PipelineSession } from "@/live/session";
+import { parentOf, ROOT } from "@/model/paths";
+import type { Row } from "@/model/rows";
+import { MoreRow, NodeRow, rowId } from "@/pages/pipeline/tree/NodeRow";
+import { LETTERS } from "@/ui/Counts";
+import { STATES } from "@/model/states";
+import { useNow } from "@/ui/useNow";
+
+export const ROW_HEIGHT = 28;
+const OVERSCAN = 12;
+
+interface Props {
+  session: PipelineSession;
+  current: string | null;
+  selected: ReadonlySet<string>;
+  onSelect: (selected: ReadonlySet<string>) => void;
+}
+
+export function Tree({ session, current, selected, onSelect }: Props) {
+  const rows = session.rows();
+  const scroll = useRef<HTMLDivElement>(null);
+  const anchor = useRef<string | null>(null);
+  const now = useNow(session.model?.summary.settled === false);
+  const virtual = useVirtualizer({
+    count: rows.length,
+    getScrollElement: () => scroll.current,
+    estimateSize: () => ROW_HEIGHT,
+    overscan: OVERSCAN,
+    getItemKey: (index) => rows[index]?.key ?? index,
+  });
+  const items = virtual.getVirtualItems();
+  const focused = current ?? ROOT;
+  const place = rows.findIndex((row) => row.key === focused);
+
+  // Rows of children that are not loaded yet ask for them when they come into view.
+  const wanted = items.flatMap((item) => {
+    const row = rows[item.index];
+    return row?.kind === "more" ? [row.group.path] : [];
+  });
+  const wantedKey = wanted.join("\n");
+  useEffect(() => {
+    for (const path of wantedKey === "" ? [] : wantedKey.split("\n")) void session.loadMore(path);
+  }, [session, wantedKey, rows]);
+
+  // The current node is brought into view when it becomes so, not whenever rows move.
+  const shown = useRef<string | null>(null);
+  useEffect(() => {
+    if (place < 0 || shown.current === focused) return;
+    shown.current = focused;
+    virtual.scrollToIndex(place, { align: "auto" });
+  }, [place, focused, virtual]);
+
+  const go = (row: Row | undefined) => {
+    if (row?.kind === "node") setQuery({ node: row.key, attempt: null }, true);
+  };
+  const toggleSelected = (path: string) => {
+    const next = new Set(selected);
+    if (!next.delete(path)) next.add(path);
+    anchor.current = path;
+    onSelect(next);
+  };
+  const onClick = (event: MouseEvent, row: Row) => {
+    if (row.kind !== "node") return;
+    if (event.shiftKey) onSelect(new Set(between(rows, anchor.current ?? focused, row.key)));
+    else if (event.ctrlKey || event.metaKey) toggleSelected(row.key);
+    else {
+      anchor.current = row.key;
+      setQuery({ node: row.key, attempt: null });
+    }
+  };
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const row = rows[place];
+    const page = Math.max(1, Math.floor((scroll.current?.clientHeight ?? 0) / ROW_HEIGHT) - 1);
+    const moves: Record<string, () => void> = {
+      ArrowDown: () => go(nodeFrom(rows, place + 1, 1)),
+      ArrowUp: () => go(nodeFrom(rows, place - 1, -1)),
+      PageDown: () => go(nodeFrom(rows, Math.min(rows.length - 1, place + page), -1)),
+      PageUp: () => go(nodeFrom(rows, Math.max(0, place - page), 1)),
+      Home: () => go(rows[0]),
+      End: () => go(nodeFrom(rows, rows.length - 1, -1)),
+      ArrowRight: () => openOrEnter(session, row, () => go(nodeFrom(rows, place + 1, 1))),
+      ArrowLeft: () => closeOrLeave(session, row, (path) => setQuery({ node: path }, true)),
+      Enter: () => document.querySelector<HTMLElement>(".node-pane")?.focus(),
+      " ": () => {
+        if (row?.kind === "node") toggleSelected(row.key);
+      },
+      Escape: () => onSelect(new Set()),
+    };
+    const move = moves[event.key];
+    if (move === undefined) return;
+    event.preventDefault();
+    move();
+  };
+
+  return (
+    <div className="tree">
+      <div className="tree-head" aria-hidden>
+        <span className="tree-name">Node</span>
+        <span className="tree-cells">
+          {STATES.map((state) => (
+            <span key={state} className="tree-cell" title={state}>
+              {LETTERS[state]}
+            </span>
+          ))}
+        </span>
+        <span className="tree-time">Time</span>
+      </div>
+      <div
+        ref={scroll}
+        className="tree-scroll"
+        role="tree"
+        aria-label="Nodes of the pipeline"
+        aria-multiselectable
+        tabIndex={0}
+        onKeyDown={onKeyDown}
+        {...(place >= 0 ? { "aria-activedescendant": rowId(focused) } : {})}
+      >
+        <div className="tree-rows" role="presentation" style={{ height: virtual.getTotalSize() }}>
+          {items.map((item) => {
+            const row = rows[item.index];
+            if (row === undefined) return null;
+            const top = item.start;
+            return row.kind === "more" ? (
+              <MoreRow key={row.key} row={row} top={top} />
+            ) : (
+              <NodeRow
+                key={row.key}
+                node={row.node}
+                open={row.open}
+                top={top}
+                now={now}
+                version={session.version}
+                current={row.key === focused}
+                selected={selected.has(row.key)}
+                onClick={(event) => onClick(event, row)}
+                onToggle={() => session.setOpen(row.key, row.open !== true)}
+              />
+            );
+          })}
+        </div>
+      </div>
+    </div>
+  );
+}
+
+/** The first row of a node from `index` on, in the direction of `step`. */
+function nodeFrom(rows: readonly Row[], index: number, step: 1 | -1): Row | undefined {
+  for (let at = index; at >= 0 && at < rows.length; at += step) {
+    if (rows[at]?.kind === "node") return rows[at];
+  }
+  return undefined;
+}
+
+/** Paths of the rows from one to another, both included. */
+function between(rows: readonly Row[], one: string, other: string): string[] {
+  const ends = [one, other].map((path) => rows.findIndex((row) => row.key === path));
+  const [from = 0, to = 0] = ends.toSorted((a, b) => a - b);
+  return rows
+    .slice(Math.max(0, from), to + 1)
+    .flatMap((row) => (row.kind === "node" ? [row.key] : []));
+}
+
+function openOrEnter(session: PipelineSession, row: Row | undefined, enter: () => void): void {
+  if (row?.kind !== "node" || row.open === null) return;
+  if (row.open) enter();
+  else session.setOpen(row.key, true);
+}
+
+function closeOrLeave(
+  session: PipelineSession,
+  row: Row | undefined,
+  leave: (path: string) => void,
+): void {
+  if (row?.kind !== "node") return;
+  if (row.open === true && row.key !== ROOT) {
+    session.setOpen(row.key, false);
+    return;
+  }
+  const parent = parentOf(row.key);
+  if (parent !== null) leave(parent);
+}

@@ -1,0 +1,142 @@
+import { useDeferredValue } from "react";
+
+import { setQuery, useLocation } from "@/app/location";
+import type { State } from "@/api/schema";
+import type { PipelineSession } from "@/live/session";
+import { failures, NO_COUNTS, STATES } from "@/model/states";
+import type { Orders } from "@/pages/pipeline/orders/useOrders";
+import { SearchResults } from "@/pages/pipeline/tree/SearchResults";
+import { Tree } from "@/pages/pipeline/tree/Tree";
+import { goToFailure } from "@/pages/pipeline/usePageKeys";
+import { Button } from "@/ui/Button";
+import { Menu } from "@/ui/Menu";
+
+export interface TreePaneProps {
+  session: PipelineSession;
+  current: string | null;
+  selected: ReadonlySet<string>;
+  onSelect: (selected: ReadonlySet<string>) => void;
+  orders: Orders;
+  targets: readonly string[];
+}
+
+export function TreePane(props: TreePaneProps) {
+  const { session, selected, onSelect } = props;
+  const { query } = useLocation();
+  const text = useDeferredValue(query.get("q") ?? "");
+  const state = STATES.find((one) => one === query.get("state")) ?? null;
+  const searching = text !== "" || state !== null;
+  return (
+    <section className="tree-pane" aria-label="Nodes">
+      <TreeTools {...props} state={state} />
+      {selected.size > 0 ? <SelectionBar {...props} /> : null}
+      {searching ? (
+        <SearchResults
+          session={session}
+          text={text}
+          state={state}
+          current={props.current}
+          selected={selected}
+          onSelect={onSelect}
+        />
+      ) : (
+        <Tree session={session} current={props.current} selected={selected} onSelect={onSelect} />
+      )}
+    </section>
+  );
+}
+
+function TreeTools({ session, current, state }: TreePaneProps & { state: State | null }) {
+  const { query } = useLocation();
+  const failed = failures(session.model?.summary.counts ?? NO_COUNTS);
+  return (
+    <div className="tree-tools" role="search">
+      <input
+        id="tree-search"
+        className="field tree-search"
+        type="search"
+        placeholder="Search paths and commands"
+        aria-label="Search paths and commands"
+        aria-keyshortcuts="/"
+        value={query.get("q") ?? ""}
+        onChange={(event) => setQuery({ q: event.target.value }, true)}
+        onKeyDown={(event) => {
+          if (event.key === "Escape") {
+            setQuery({ q: null, state: null }, true);
+            event.currentTarget.blur();
+          }
+          if (event.key === "ArrowDown" || event.key === "Enter") {
+            event.preventDefault();
+            document.querySelector<HTMLElement>(".tree-scroll")?.focus();
+          }
+        }}
+      />
+      <select
+        className="field"
+        aria-label="Only Execs in state"
+        value={state ?? ""}
+        onChange={(event) => setQuery({ state: event.target.value }, true)}
+      >
+        <option value="">all</option>
+        {STATES.map((one) => (
+          <option key={one} value={one}>
+            {one}
+          </option>
+        ))}
+      </select>
+      <span className="tree-errors">
+        <Button
+          look="quiet"
+          aria-label="Previous failure"
+          shortcut="p"
+          disabled={failed === 0}
+          onClick={() => void goToFailure(session, current, -1)}
+        >
+          ‹
+        </Button>
+        <span className={failed > 0 ? "state-error number" : "muted"}>
+          {failed === 0 ? "no failures" : `${failed.toLocaleString("en")} failed`}
+        </span>
+        <Button
+          look="quiet"
+          aria-label="Next failure"
+          shortcut="n"
+          disabled={failed === 0}
+          onClick={() => void goToFailure(session, current, 1)}
+        >
+          ›
+        </Button>
+      </span>
+      <Menu
+        label="View"
+        entries={[
+          { label: "Open failures, close what is done", onSelect: () => session.forgetChoices() },
+          { label: "Close all groups", onSelect: () => session.collapseAll() },
+        ]}
+      />
+    </div>
+  );
+}
+
+function SelectionBar({ selected, onSelect, orders, targets }: TreePaneProps) {
+  return (
+    <div className="bulk tree-bulk" role="toolbar" aria-label="Selected nodes">
+      <strong>{selected.size.toLocaleString("en")} selected</strong>
+      <Button shortcut="r" onClick={() => void orders.nodes("reset", targets)}>
+        Reset
+      </Button>
+      <Button shortcut="s" onClick={() => void orders.toggleSkip(targets)}>
+        Skip
+      </Button>
+      <Button shortcut="k" look="danger" onClick={() => void orders.nodes("kill", targets)}>
+        Kill
+      </Button>
+      <Button shortcut="m" onClick={() => orders.modify(targets)}>
+        Modify
+      </Button>
+      <Button look="quiet" shortcut="Esc" onClick={() => onSelect(new Set())}>
+        Clear
+      </Button>
+    </div>
+  );
+}

@@ -1,0 +1,191 @@
+import "@/pages/pipelines/pipelines.css";
+
+import { keepPreviousData, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useEffect, useState } from "react";
+
+import { api, ApiError, messageOf, OfflineError, type ListQuery } from "@/api/client";
+import type { PipelineSummary, State } from "@/api/schema";
+import { setQuery, useLocation } from "@/app/location";
+import { SignedOut } from "@/app/SignedOut";
+import { plural } from "@/lib/time";
+import { STATES } from "@/model/states";
+import { BulkBar } from "@/pages/pipelines/BulkBar";
+import { FirstSteps } from "@/pages/pipelines/FirstSteps";
+import { PipelineTable } from "@/pages/pipelines/PipelineTable";
+import { Empty, Failure } from "@/ui/Empty";
+
+/** Nobody tells of changes of the whole list; it is asked for while somebody looks. */
+const REFRESH_MS = 2000;
+const PAGE = 200;
+
+export function PipelinesPage() {
+  const { query } = useLocation();
+  const filter = filterOf(query);
+  const client = useQueryClient();
+  const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
+  const list = useQuery({
+    queryKey: ["pipelines", filter],
+    queryFn: ({ signal }) => api.pipelines({ ...filter, limit: PAGE }, signal),
+    refetchInterval: REFRESH_MS,
+    placeholderData: keepPreviousData,
+  });
+  useEffect(() => {
+    document.title = "Pipelines · Conducto";
+  }, []);
+
+  if (list.error instanceof ApiError && list.error.status === 401) return <SignedOut />;
+  const filtered = query.toString() !== "";
+  const pipelines = list.data?.pipelines;
+  if (pipelines?.length === 0 && !filtered) return <FirstSteps />;
+  const picked = (pipelines ?? []).filter((one) => chosen.has(one.pipeline.id));
+  return (
+    <>
+      {list.error instanceof OfflineError ? (
+        <div className="banner" role="status">
+          The agent does not answer; this is what it said last. <code>conducto list</code> starts
+          it.
+        </div>
+      ) : null}
+      <div className="pipelines">
+        <h1 className="sr-only">Pipelines</h1>
+        <Filters filter={filter} />
+        {picked.length > 0 ? (
+          <BulkBar
+            pipelines={picked}
+            onDone={() => {
+              setChosen(new Set());
+              void client.invalidateQueries({ queryKey: ["pipelines"] });
+            }}
+          />
+        ) : null}
+        <ListBody
+          pipelines={pipelines}
+          error={list.error}
+          filtered={filtered}
+          chosen={chosen}
+          onChoose={setChosen}
+          onRetry={() => void list.refetch()}
+        />
+        {list.data?.next == null ? null : (
+          <p className="muted pipelines-more">
+            The newest {plural(PAGE, "pipeline")}; filter to see older ones.
+          </p>
+        )}
+      </div>
+    </>
+  );
+}
+
+interface BodyProps {
+  pipelines: readonly PipelineSummary[] | undefined;
+  error: Error | null;
+  filtered: boolean;
+  chosen: ReadonlySet<string>;
+  onChoose: (chosen: ReadonlySet<string>) => void;
+  onRetry: () => void;
+}
+
+function ListBody({ pipelines, error, filtered, chosen, onChoose, onRetry }: BodyProps) {
+  if (pipelines === undefined) {
+    return error === null ? (
+      <p className="muted pipelines-more">Loading…</p>
+    ) : (
+      <Failure message={messageOf(error)} onRetry={onRetry} />
+    );
+  }
+  if (pipelines.length === 0 && filtered) {
+    return (
+      <Empty title="No pipeline matches">
+        <button
+          type="button"
+          className="button button-plain"
+          onClick={() => setQuery({ text: null, state: null, tag: null, lifecycle: null })}
+        >
+          Clear the filter
+        </button>
+      </Empty>
+    );
+  }
+  return <PipelineTable pipelines={pipelines} chosen={chosen} onChoose={onChoose} />;
+}
+
+type Lifecycle = NonNullable<ListQuery["lifecycle"]>;
+const LIFECYCLES: readonly Lifecycle[] = ["listed", "active", "sleeping", "archived", "all"];
+
+interface Filter {
+  text?: string;
+  state?: State;
+  tag?: string;
+  lifecycle?: Lifecycle;
+}
+
+function filterOf(query: URLSearchParams): Filter {
+  const text = query.get("text");
+  const tag = query.get("tag");
+  const state = STATES.find((one) => one === query.get("state"));
+  const lifecycle = LIFECYCLES.find((one) => one === query.get("lifecycle"));
+  return {
+    ...(text === null ? {} : { text }),
+    ...(tag === null ? {} : { tag }),
+    ...(state === undefined ? {} : { state }),
+    ...(lifecycle === undefined ? {} : { lifecycle }),
+  };
+}
+
+const LIFECYCLE_WORDS: Record<Lifecycle, string> = {
+  listed: "not archived",
+  active: "active",
+  sleeping: "sleeping",
+  archived: "archived",
+  all: "all",
+};
+
+function Filters({ filter }: { filter: Filter }) {
+  return (
+    <form className="pipelines-filters" role="search" onSubmit={(event) => event.preventDefault()}>
+      <input
+        className="field pipelines-search"
+        type="search"
+        placeholder="Title, id, tag or program"
+        aria-label="Search pipelines"
+        value={filter.text ?? ""}
+        onChange={(event) => setQuery({ text: event.target.value }, true)}
+      />
+      <select
+        className="field"
+        aria-label="State"
+        value={filter.state ?? ""}
+        onChange={(event) => setQuery({ state: event.target.value })}
+      >
+        <option value="">any state</option>
+        {STATES.map((state) => (
+          <option key={state}>{state}</option>
+        ))}
+      </select>
+      <select
+        className="field"
+        aria-label="Which pipelines"
+        value={filter.lifecycle ?? "listed"}
+        onChange={(event) =>
+          setQuery({ lifecycle: event.target.value === "listed" ? null : event.target.value })
+        }
+      >
+        {LIFECYCLES.map((one) => (
+          <option key={one} value={one}>
+            {LIFECYCLE_WORDS[one]}
+          </option>
+        ))}
+      </select>
+      {filter.tag === undefined ? null : (
+        <button
+          type="button"
+          className="button button-plain"
+          aria-label={`Remove the filter on tag ${filter.tag}`}
+          onClick={() => setQuery({ tag: null })}
+        >
+          tag {filter.tag} ×
+        </button>
+      )}
+    </form>
+  );
+}

@@ -1,0 +1,34 @@
+import { useState } from "react";
+
+import { copy } from "@/lib/clipboard";
+import { Button } from "@/ui/Button";
+import { toast } from "@/ui/toasts";
+
+interface Props {
+  text: string;
+  label: string;
+  shortcut?: string;
+}
+
+/** Copies a text and says so. */
+export function CopyButton({ text, label, shortcut }: Props) {
+  const [copied, setCopied] = useState(false);
+  const onClick = async () => {
+    if (await copy(text)) {
+      setCopied(true);
+      window.setTimeout(() => setCopied(false), 2000);
+    } else {
+      toast("The browser does not let this page copy; select the text instead", "error");
+    }
+  };
+  return (
+    <Button
+      look="quiet"
+      onClick={onClick}
+      aria-label={label}
+      {...(shortcut === undefined ? {} : { shortcut })}
+    >
+      {copied ? "Copied" : "Copy"}
+    </Button>
+  );
+}

@@ -1,0 +1,52 @@
+import { Fragment } from "react";
+
+import type { Counts, State } from "@/api/schema";
+import { STATES, total } from "@/model/states";
+
+/** The letters of the columns: P Q R D E K. */
+export const LETTERS: Record<State, string> = {
+  pending: "P",
+  queued: "Q",
+  running: "R",
+  done: "D",
+  error: "E",
+  killed: "K",
+};
+
+/** Execs by state, as a bar: the widths are shares, done first. */
+export function CountsBar({ counts }: { counts: Counts }) {
+  const all = total(counts);
+  const order: State[] = ["done", "error", "killed", "running", "queued", "pending"];
+  return (
+    <svg className="bar" viewBox="0 0 100 4" preserveAspectRatio="none" aria-hidden>
+      {order.map((state, index) => {
+        const before = order.slice(0, index).reduce((sum, one) => sum + counts[one], 0);
+        const share = all === 0 ? 0 : (counts[state] / all) * 100;
+        const x = all === 0 ? 0 : (before / all) * 100;
+        return share === 0 ? null : (
+          <rect key={state} className={`bar-${state}`} x={x} y="0" width={share} height="4" />
+        );
+      })}
+    </svg>
+  );
+}
+
+/** Execs by state in words; states that none is in are left out. */
+export function CountsText({ counts }: { counts: Counts }) {
+  const present = STATES.filter((state) => counts[state] > 0);
+  if (present.length === 0) return <span className="muted">no Execs</span>;
+  return (
+    <span className="counts-text number">
+      {present.map((state) => (
+        <Fragment key={state}>
+          <span className={`state-${state}`}>
+            {counts[state].toLocaleString("en")} {state}
+          </span>{" "}
+        </Fragment>
+      ))}
+      {counts.skipped > 0 ? (
+        <span className="muted">({counts.skipped.toLocaleString("en")} skipped)</span>
+      ) : null}
+    </span>
+  );
+}

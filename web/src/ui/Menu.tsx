@@ -1,0 +1,38 @@
+import * as Radix from "@radix-ui/react-dropdown-menu";
+
+import { Button } from "@/ui/Button";
+
+export interface MenuEntry {
+  label: string;
+  onSelect: () => void;
+  shortcut?: string;
+  disabled?: boolean;
+}
+
+/** A button that opens a list of orders. */
+export function Menu({ label, entries }: { label: string; entries: readonly MenuEntry[] }) {
+  return (
+    <Radix.Root modal={false}>
+      <Radix.Trigger asChild>
+        <Button aria-label={label} title={label}>
+          ⋯
+        </Button>
+      </Radix.Trigger>
+      <Radix.Portal>
+        <Radix.Content className="menu" align="end" sideOffset={4}>
+          {entries.map((entry) => (
+            <Radix.Item
+              key={entry.label}
+              className="menu-item"
+              onSelect={entry.onSelect}
+              disabled={entry.disabled ?? false}
+            >
+              {entry.label}
+              {entry.shortcut === undefined ? null : <kbd>{entry.shortcut}</kbd>}
+            </Radix.Item>
+          ))}
+        </Radix.Content>
+      </Radix.Portal>
+    </Radix.Root>
+  );
+}

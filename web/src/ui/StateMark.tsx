@@ -1,0 +1,90 @@
+import type { ReactElement } from "react";
+
+import type { Mark } from "@/model/states";
+
+/** Shapes differ, so that a state is told without its colour. */
+const SHAPES: Record<Mark, ReactElement> = {
+  pending: <circle cx="8" cy="8" r="4.5" fill="none" strokeWidth="1.6" strokeDasharray="2 2.2" />,
+  queued: (
+    <>
+      <circle cx="8" cy="8" r="5.2" fill="none" strokeWidth="1.6" />
+      <path d="M8 5.2V8l2 1.4" fill="none" strokeWidth="1.6" strokeLinecap="round" />
+    </>
+  ),
+  running: (
+    <>
+      <circle cx="8" cy="8" r="5.2" fill="none" strokeWidth="1.8" opacity="0.3" />
+      <path d="M8 2.8a5.2 5.2 0 0 1 5.2 5.2" fill="none" strokeWidth="1.8" strokeLinecap="round" />
+    </>
+  ),
+  done: (
+    <path
+      d="M3.4 8.4l3 3 6.2-6.6"
+      fill="none"
+      strokeWidth="2"
+      strokeLinecap="round"
+      strokeLinejoin="round"
+    />
+  ),
+  warning: (
+    <>
+      <path d="M8 2.6l6 10.6H2z" fill="none" strokeWidth="1.5" strokeLinejoin="round" />
+      <path d="M8 6.6v3.2M8 11.4v.2" fill="none" strokeWidth="1.5" strokeLinecap="round" />
+    </>
+  ),
+  error: (
+    <>
+      <circle cx="8" cy="8" r="6.4" stroke="none" className="mark-fill" />
+      <path
+        d="M5.7 5.7l4.6 4.6M10.3 5.7l-4.6 4.6"
+        className="mark-cut"
+        fill="none"
+        strokeWidth="1.7"
+        strokeLinecap="round"
+      />
+    </>
+  ),
+  killed: (
+    <>
+      <rect x="2.4" y="2.4" width="11.2" height="11.2" rx="2" stroke="none" className="mark-fill" />
+      <path d="M5.4 8h5.2" className="mark-cut" fill="none" strokeWidth="1.8" />
+    </>
+  ),
+  skipped: (
+    <>
+      <path
+        d="M3 4.4L7.4 8 3 11.6zM8.2 4.4L12.6 8l-4.4 3.6z"
+        fill="none"
+        strokeWidth="1.4"
+        strokeLinejoin="round"
+      />
+    </>
+  ),
+};
+
+/** The picture of a state; `label` is read out where no word stands beside it. */
+export function StateMark({ mark, label = false }: { mark: Mark; label?: boolean }) {
+  return (
+    <svg
+      className={`mark mark-${mark}`}
+      viewBox="0 0 16 16"
+      width="14"
+      height="14"
+      stroke="currentColor"
+      {...(label ? { role: "img", "aria-label": mark } : { "aria-hidden": true })}
+    >
+      {label ? <title>{mark}</title> : null}
+      {SHAPES[mark]}
+    </svg>
+  );
+}
+
+/** Picture and word. */
+export function StateLabel({ mark }: { mark: Mark }) {
+  return (
+    <span className={`state state-${mark}`}>
+      <StateMark mark={mark} />
+      {mark}
+    </span>
+  );
+}

@@ -1,0 +1,52 @@
+import { useSyncExternalStore } from "react";
+
+/** Short messages about what was just done, read out by screen readers. */
+export interface Toast {
+  id: number;
+  kind: "info" | "error";
+  text: string;
+}
+
+const SHOWN_MS = 6000;
+let toasts: readonly Toast[] = [];
+let nextId = 1;
+const listeners = new Set<() => void>();
+
+function change(next: readonly Toast[]): void {
+  toasts = next;
+  for (const listener of listeners) listener();
+}
+
+export function dismiss(id: number): void {
+  change(toasts.filter((toast) => toast.id !== id));
+}
+
+/** Show a message; errors stay until they are closed. */
+export function toast(text: string, kind: Toast["kind"] = "info"): void {
+  const id = nextId;
+  nextId += 1;
+  change([...toasts.slice(-3), { id, kind, text }]);
+  if (kind === "info") window.setTimeout(() => dismiss(id), SHOWN_MS);
+}
+
+export function Toasts() {
+  const shown = useSyncExternalStore(
+    (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    () => toasts,
+  );
+  return (
+    <div className="toasts" role="status" aria-live="polite">
+      {shown.map((one) => (
+        <div key={one.id} className={`toast toast-${one.kind}`}>
+          <span>{one.text}</span>
+          <button type="button" aria-label="Close message" onClick={() => dismiss(one.id)}>
+            ×
+          </button>
+        </div>
+      ))}
+    </div>
+  );
+}

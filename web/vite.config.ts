@@ -1,0 +1,26 @@
+import { fileURLToPath } from "node:url";
+
+import react from "@vitejs/plugin-react";
+import { defineConfig } from "vitest/config";
+
+const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+
+/** Where the agent listens while somebody works on the app with `npm run dev`. */
+const AGENT = process.env["CONDUCTO_AGENT"] ?? "http://127.0.0.1:8990";
+
+export default defineConfig({
+  plugins: [react()],
+  resolve: { alias: { "@": here("./src") } },
+  build: {
+    outDir: here("../local_runner/conducto_local/web"),
+    emptyOutDir: true,
+    target: "es2022",
+    // The content security policy allows files of our own only: no data: addresses.
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    // Few small style sheets: one request is cheaper than two.
+    cssCodeSplit: false,
+  },
+  server: { proxy: { "/api": { target: AGENT, ws: true }, "/session": AGENT } },
+  test: { include: ["src/**/*.test.ts"], environment: "node" },
+});

@@ -1,0 +1,93 @@
+"""``python -m conducto_worker.agent``: the command of the container ``agent``."""
+
+import json
+import logging
+import os
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+
+from conducto.model.worker import WorkerOrders, WorkerStart
+from conducto_worker.agent.api import HttpApi, HttpTransport
+from conducto_worker.agent.channel import FifoCommands
+from conducto_worker.agent.clock import SignalClock
+from conducto_worker.agent.keeper import Keeper
+from conducto_worker.agent.ports import ApiError
+from conducto_worker.agent.shipping import Shipper
+from conducto_worker.agent.tasks import ActivityTasks, connect
+from conducto_worker.agent.worker import Worker
+from conducto_worker.layout import CTL, AgentVariables
+
+logger = logging.getLogger("conducto_worker")
+
+#: Seconds to get the last of a log through.
+_LAST_FLUSH_SECONDS = 15.0
+
+
+def main(env: Mapping[str, str]) -> int:
+    """Be a worker until there is a reason to leave; return the exit code."""
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr
+    )
+    clock = SignalClock()
+    clock.listen()
+    api = HttpApi(HttpTransport(env[AgentVariables.API_URL], env[AgentVariables.TOKEN]), clock)
+    start = WorkerStart(task=task_arn(env))
+    try:
+        orders = api.start(start)
+    except ApiError as error:
+        logger.error("cannot start: %s", error)  # noqa: TRY400  (a sentence says it all)
+        return 1
+    commands = FifoCommands(Path(CTL), shell=orders.shell, workdir=orders.workdir)
+    commands.open()
+    try:
+        return _work(api, orders, start, commands, clock)
+    finally:
+        commands.close()
+
+
+def _work(
+    api: HttpApi,
+    orders: WorkerOrders,
+    start: WorkerStart,
+    commands: FifoCommands,
+    clock: SignalClock,
+) -> int:
+    tasks = ActivityTasks(
+        orders, lambda: api.start(start), connect=connect, clock=clock, wall=time.time
+    )
+    keeper, shipper = Keeper(api, tasks), Shipper(api, clock)
+    leaving = threading.Event()
+    threads = [
+        threading.Thread(target=keeper.run, args=(leaving, orders.heartbeat), daemon=True),
+        threading.Thread(target=shipper.run, args=(leaving,), daemon=True),
+    ]
+    for each in threads:
+        each.start()
+    worker = Worker(
+        api, tasks, commands, keeper=keeper, shipper=shipper, clock=clock, orders=orders
+    )
+    reason = worker.run()
+    shipper.drain(_LAST_FLUSH_SECONDS)
+    leaving.set()
+    shipper.wake()
+    return 1 if reason.broken else 0
+
+
+def task_arn(env: Mapping[str, str]) -> str:
+    """Return what ECS calls this task; empty where it does not say."""
+    base = env.get("ECS_CONTAINER_METADATA_URI_V4")
+    if base is None:
+        return ""
+    try:
+        with urllib.request.urlopen(f"{base}/task", timeout=5) as answer:  # noqa: S310 (ECS's own)
+            return str(json.load(answer)["TaskARN"])
+    except (OSError, ValueError, KeyError):
+        return ""
+
+
+if __name__ == "__main__":
+    sys.exit(main(os.environ))

@@ -1,0 +1,195 @@
+"""The API over HTTP."""
+
+import http.client
+import json
+import logging
+import ssl
+import threading
+import urllib.request
+from collections.abc import Callable
+from contextlib import suppress
+from http import HTTPStatus
+from random import SystemRandom
+from typing import Any, Protocol, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import ValidationError
+
+from conducto.model.base import Record
+from conducto.model.calls import API_ROOT, Operation
+from conducto.model.worker import (
+    Claim,
+    ClaimAnswer,
+    LogPiece,
+    Pulse,
+    PulseAnswer,
+    Report,
+    ReportAnswer,
+    WorkerEnd,
+    WorkerOrders,
+    WorkerStart,
+)
+from conducto.model.worker_calls import CLAIM, END, LOG, PULSE, REPORT, START, UPLOAD
+from conducto_worker.agent.ports import ApiError, Clock, RefusedError, WorkerGoneError
+
+logger = logging.getLogger(__name__)
+
+#: Seconds for which a call is tried again while the API is away.
+PATIENCE = 900.0
+#: ... and when the worker is about to leave, or is told to.
+LAST_PATIENCE = 20.0
+_TIMEOUT = 35.0  # API Gateway gives up after 29 s
+_FIRST_PAUSE = 0.25
+_LONGEST_PAUSE = 8.0
+_DETAIL = 500
+_AGAIN = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
+
+B = TypeVar("B")
+R = TypeVar("R", bound=Record)
+
+
+class Transport(Protocol):
+    """One request, one answer; raises OSError or `http.client.HTTPException`."""
+
+    def __call__(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
+        """Return the status and the body of the answer."""
+
+
+class HttpTransport:
+    """Requests to one server; each thread keeps a connection of its own.
+
+    Args:
+        url: Of the API, with or without a path.
+        token: The worker's own.
+    """
+
+    def __init__(self, url: str, token: str) -> None:
+        self._parts = urlsplit(url)
+        self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        self._own = threading.local()
+
+    def __call__(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
+        """Send a request; where the connection kept was closed meanwhile, over a new one."""
+        kept: http.client.HTTPConnection | None = getattr(self._own, "connection", None)
+        if kept is not None:
+            with suppress(OSError, http.client.HTTPException):
+                return self._exchange(kept, method, path, body)
+            kept.close()
+        self._own.connection = None
+        connection = self._connect()
+        answer = self._exchange(connection, method, path, body)
+        self._own.connection = connection
+        return answer
+
+    def _exchange(
+        self, connection: http.client.HTTPConnection, method: str, path: str, body: bytes
+    ) -> tuple[int, bytes]:
+        target = self._parts.path.rstrip("/") + path
+        connection.request(method, target, body, self._headers)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+
+    def _connect(self) -> http.client.HTTPConnection:
+        host, port = self._parts.hostname or "", self._parts.port
+        if self._parts.scheme == "https":
+            context = ssl.create_default_context()
+            return http.client.HTTPSConnection(host, port, timeout=_TIMEOUT, context=context)
+        return http.client.HTTPConnection(host, port, timeout=_TIMEOUT)
+
+
+class HttpApi:
+    """Satisfies `conducto_worker.agent.ports.Api`.
+
+    Every call may reach the API twice; what it says twice means no more than once.
+    """
+
+    def __init__(self, transport: Transport, clock: Clock) -> None:
+        self._transport = transport
+        self._clock = clock
+        self._jitter = SystemRandom()
+
+    def start(self, start: WorkerStart) -> WorkerOrders:
+        """Say that the worker is up."""
+        return self._try(START, start, self._patience)
+
+    def claim(self, claim: Claim) -> ClaimAnswer:
+        """Ask what to do with a task."""
+        return self._try(CLAIM, claim, self._patience)
+
+    def pulse(self, pulse: Pulse) -> PulseAnswer:
+        """Say that a command runs still."""
+        return self._once(PULSE, pulse)
+
+    def log(self, piece: LogPiece) -> None:
+        """Hand over output."""
+        self._once(LOG, piece)
+
+    def report(self, report: Report) -> ReportAnswer:
+        """Say how a command ended."""
+        return self._try(REPORT, report, lambda: PATIENCE)
+
+    def upload(self, data: bytes) -> str:
+        """Hand over something large."""
+        answer = self._try(UPLOAD, None, self._patience)
+        request = urllib.request.Request(answer.url, data, method="PUT")  # noqa: S310 (the API's)
+        try:
+            with urllib.request.urlopen(request, timeout=300):  # noqa: S310 (the same)
+                return answer.key
+        except OSError as error:
+            raise RefusedError(f"{type(error).__name__} while it was uploaded") from error
+
+    def end(self, end: WorkerEnd) -> None:
+        """Say that the worker leaves."""
+        self._try(END, end, lambda: LAST_PATIENCE)
+
+    def _patience(self) -> float:
+        return PATIENCE if self._clock.stopped_at is None else LAST_PATIENCE
+
+    def _try(
+        self, call: Operation[Any, B, R], body: Record | None, patience: Callable[[], float]
+    ) -> R:
+        began = self._clock.now()
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                return self._once(call, body)
+            except RefusedError:
+                raise
+            except ApiError as error:
+                if self._clock.now() - began >= patience():
+                    raise
+                logger.warning("%s: %s; trying again", call.name, error)
+            # Many workers must not come back all at once.
+            self._clock.wait(pause * self._jitter.uniform(0.5, 1.0))
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+    def _once(self, call: Operation[Any, B, R], body: Record | None) -> R:
+        data = b"" if body is None else body.model_dump_json().encode()
+        try:
+            status, answer = self._transport(call.method, API_ROOT + call.path, data)
+        except (OSError, http.client.HTTPException) as error:
+            raise ApiError(f"the API does not answer: {error}") from error
+        if status >= HTTPStatus.BAD_REQUEST:
+            raise _error(status, answer)
+        try:
+            return call.response.model_validate_json(answer)
+        except ValidationError:
+            # Its text would show what was sent, secrets included.
+            raise ApiError(f"the answer to {call.name} cannot be read") from None
+
+
+def _error(status: int, answer: bytes) -> ApiError:
+    said = f"{status}: {_detail(answer)}"
+    if status == HTTPStatus.GONE:
+        return WorkerGoneError(said)
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _AGAIN:
+        return ApiError(said)
+    return RefusedError(said)
+
+
+def _detail(answer: bytes) -> str:
+    try:
+        problem = json.loads(answer)
+        return str(problem["detail"])[:_DETAIL]
+    except (ValueError, KeyError, TypeError):
+        return "no reason was given"

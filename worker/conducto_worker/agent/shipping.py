@@ -1,0 +1,182 @@
+"""Output on its way to the API: collected, sent every second or when there is much, sent again."""
+
+import base64
+import logging
+import threading
+from collections import deque
+from dataclasses import dataclass, field
+
+from conducto.model.worker import LogPiece
+from conducto_worker.agent.ports import Api, ApiError, Clock, RefusedError
+from conducto_worker.command_server import Stream
+
+logger = logging.getLogger(__name__)
+
+#: Seconds after which output is sent however little it is, and bytes after which it is at once.
+LINGER_SECONDS = 1.0
+PIECE_BYTES = 256 << 10
+#: Bytes that may wait; beyond, the command has to.
+MAX_WAITING = 8 << 20
+_RETRY_SECONDS = (0.5, 1.0, 2.0, 4.0)
+
+
+@dataclass(slots=True)
+class _Stream:
+    """What waits of one output stream.
+
+    Attributes:
+        offset: Bytes that were sent.
+        since: When the first of the bytes that wait came.
+        closing: No more comes: it need not linger.
+    """
+
+    path: str
+    attempt: int
+    stream: Stream
+    offset: int = 0
+    data: bytearray = field(default_factory=bytearray)
+    since: float = 0.0
+    closing: bool = False
+
+    def due(self, now: float) -> float:
+        """Return in how many seconds it is to be sent."""
+        if self.closing or len(self.data) >= PIECE_BYTES:
+            return 0.0
+        return max(0.0, self.since + LINGER_SECONDS - now)
+
+    def piece(self) -> LogPiece:
+        """Return what is to be sent next."""
+        data = base64.b64encode(self.data[:PIECE_BYTES]).decode("ascii")
+        return LogPiece(
+            path=self.path,
+            attempt=self.attempt,
+            stream=self.stream,
+            offset=self.offset,
+            data=data,
+        )
+
+
+class Shipper:
+    """Sends output of one attempt after the other; safe to use from two threads.
+
+    A piece is sent until the API has it: it says where in the stream it belongs, so that one that
+    came twice does no harm. What the API refuses is dropped, and the log says so.
+    """
+
+    def __init__(self, api: Api, clock: Clock) -> None:
+        self._api = api
+        self._clock = clock
+        self._streams: dict[Stream, _Stream] = {}
+        self._finished: deque[_Stream] = deque()
+        self._changed = threading.Condition()
+        self._sending = threading.Lock()
+        self._failures = 0
+        self._waiting = 0
+
+    def begin(self, path: str, attempt: int) -> None:
+        """Expect the output of an attempt."""
+        with self._changed:
+            self._streams = {
+                "stdout": _Stream(path, attempt, "stdout"),
+                "stderr": _Stream(path, attempt, "stderr"),
+            }
+
+    def add(self, stream: Stream, data: bytes) -> None:
+        """Take in output, masked."""
+        if not data:
+            return
+        with self._changed:
+            found = self._streams[stream]
+            if not found.data:
+                found.since = self._clock.now()
+            found.data += data
+            self._waiting += len(data)
+            self._changed.notify_all()
+
+    def finish(self) -> None:
+        """No more comes of this attempt."""
+        with self._changed:
+            for each in self._streams.values():
+                each.closing = True
+                if each.data:
+                    self._finished.append(each)
+            self._streams = {}
+            self._changed.notify_all()
+
+    @property
+    def full(self) -> bool:
+        """Whether so much waits that the command has to."""
+        return self._waiting > MAX_WAITING
+
+    @property
+    def empty(self) -> bool:
+        """Whether everything was sent."""
+        return self._waiting == 0
+
+    def step(self) -> float:
+        """Send what is due; return in how many seconds to call again."""
+        with self._sending:
+            return self._step()
+
+    def _step(self) -> float:
+        with self._changed:
+            ready, delay = self._next()
+        if ready is None:
+            return delay
+        piece = ready.piece()
+        size = min(len(ready.data), PIECE_BYTES)
+        try:
+            self._api.log(piece)
+        except RefusedError:
+            logger.exception("output of %s was refused; %s bytes are lost", ready.path, size)
+        except ApiError as error:
+            logger.warning("output of %s waits: %s", ready.path, error)
+            self._failures += 1
+            return _RETRY_SECONDS[min(self._failures, len(_RETRY_SECONDS)) - 1]
+        self._failures = 0
+        self._sent(ready, size)
+        return 0.0
+
+    def run(self, leaving: threading.Event) -> None:
+        """Send until told to leave."""
+        while not leaving.is_set():
+            delay = self.step()
+            with self._changed:
+                if delay > 0 and not leaving.is_set():
+                    self._changed.wait(delay)
+
+    def wake(self) -> None:
+        """Have `run` look whether it is to leave."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def drain(self, seconds: float) -> bool:
+        """Send all there is; False when that took too long."""
+        end = self._clock.now() + seconds
+        while not self.empty:
+            delay = self.step()
+            if self._clock.now() >= end:
+                break
+            if delay > 0:
+                self._clock.wait(delay)
+        return self.empty
+
+    def _next(self) -> tuple[_Stream | None, float]:
+        if self._finished:
+            return self._finished[0], 0.0
+        waiting = [each for each in self._streams.values() if each.data]
+        if not waiting:
+            return None, LINGER_SECONDS
+        first = min(waiting, key=lambda each: each.due(self._clock.now()))
+        delay = first.due(self._clock.now())
+        return (first, 0.0) if delay <= 0 else (None, delay)
+
+    def _sent(self, stream: _Stream, size: int) -> None:
+        with self._changed:
+            del stream.data[:size]
+            stream.offset += size
+            stream.since = self._clock.now()
+            self._waiting -= size
+            if not stream.data and self._finished and self._finished[0] is stream:
+                self._finished.popleft()
+            self._changed.notify_all()

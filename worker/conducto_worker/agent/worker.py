@@ -1,0 +1,217 @@
+"""The life of a worker: take a task, ask what to do with it, run it, tell; then the next."""
+
+import logging
+from dataclasses import dataclass
+
+from conducto.model.states import Cause
+from conducto.model.worker import Claim, Report, Verdict, WorkerEnd, WorkerOrders
+from conducto_worker.agent.keeper import Keeper
+from conducto_worker.agent.ports import (
+    Api,
+    ApiError,
+    BrokenError,
+    Clock,
+    Commands,
+    LostError,
+    Offer,
+    RefusedError,
+    Tasks,
+    WorkerGoneError,
+)
+from conducto_worker.agent.running import Ended, Execution, in_report
+from conducto_worker.agent.shipping import Shipper
+
+logger = logging.getLogger(__name__)
+
+#: Seconds that the user's container may take to come up: its image is pulled meanwhile.
+READY_SECONDS = 900.0
+#: Seconds to get the rest of a log through before its attempt is reported.
+FLUSH_SECONDS = 60.0
+#: Bytes of a tree in a report; base64 makes a third more of them.
+MAX_TREE_IN_REPORT = 2 << 20
+
+
+class Reason(RuntimeError):  # noqa: N818  (not an error: how a loop is left)
+    """The worker leaves.
+
+    Attributes:
+        broken: The user's container cannot run commands at all.
+        told: Whether the API is to be told.
+    """
+
+    def __init__(self, text: str, *, broken: bool = False, told: bool = True) -> None:
+        super().__init__(text)
+        self.broken = broken
+        self.told = told
+
+
+@dataclass(slots=True)
+class _Held:
+    """A task that the API said to hold.
+
+    Attributes:
+        due: When to ask again.
+        blocked: The whole pool has to wait.
+    """
+
+    claim: Claim
+    due: float
+    blocked: bool
+
+
+class Worker:
+    """Works until there is a reason to leave.
+
+    While a full group blocks the whole pool, nothing is fetched. A task that is held because its
+    Exec is in flight elsewhere blocks nothing; it is asked about between polls, so that no answer
+    finds this worker with two commands to run.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        tasks: Tasks,
+        commands: Commands,
+        *,
+        keeper: Keeper,
+        shipper: Shipper,
+        clock: Clock,
+        orders: WorkerOrders,
+    ) -> None:
+        self._api = api
+        self._tasks = tasks
+        self._commands = commands
+        self._keeper = keeper
+        self._shipper = shipper
+        self._clock = clock
+        self._orders = orders
+        self._held: list[_Held] = []
+        self._peak = 0
+        self._ran = 0
+        self._born = self._idle_since = clock.now()
+
+    def run(self) -> Reason:
+        """Work; return why it leaves, after the API was told where it can be."""
+        reason = self._work()
+        logger.info("leaving: %s", reason)
+        if reason.told:
+            try:
+                self._api.end(WorkerEnd(reason=str(reason), broken=reason.broken))
+            except ApiError as error:
+                logger.warning("could not say so: %s", error)
+        return reason
+
+    def _work(self) -> Reason:
+        try:
+            self._commands.wait_ready(READY_SECONDS, lambda: self._clock.stopped_at is not None)
+            self._idle_since = self._clock.now()
+            while True:
+                self._turn()
+        except Reason as reason:
+            return reason
+        except BrokenError as error:
+            stopped = self._clock.stopped_at is not None
+            return Reason("stopping") if stopped else Reason(str(error), broken=True)
+        except (LostError, ApiError) as error:
+            # ECS knows why its container ended, out of memory perhaps: the API hears it from
+            # there. An API that is away cannot be told, and one that refuses need not be.
+            return Reason(str(error), told=False)
+
+    def _turn(self) -> None:
+        """Ask about what is held, or fetch one task."""
+        self._held = [each for each in self._held if self._keeper.holds(each.claim.token)]
+        self._check_leaving()
+        for each in [each for each in self._held if each.due <= self._clock.now()]:
+            self._held.remove(each)
+            if self._decide(each.claim):
+                return
+        blocking = [each.due for each in self._held if each.blocked]
+        if blocking:
+            self._clock.wait(max(0.0, min(blocking) - self._clock.now()))
+            return
+        offer = self._tasks.poll()
+        if offer is None:
+            return
+        if self._clock.stopped_at is not None:
+            # Its heartbeat will be missed, and the task be offered to another.
+            raise Reason("stopping")
+        self._keeper.hold(offer.token)
+        self._decide(_claim_of(offer))
+
+    def _check_leaving(self) -> None:
+        orders, now = self._orders, self._clock.now()
+        if self._clock.stopped_at is not None:
+            raise Reason("stopping")
+        if self._keeper.gone:
+            raise Reason("the API has no use for it", told=False)
+        if orders.policy == "once" and self._ran:
+            raise Reason("once")
+        if orders.policy != "context" and now - self._born >= orders.age:
+            raise Reason("age")
+        if not self._held and now - self._idle_since >= orders.idle:
+            raise Reason("idle")
+
+    def _decide(self, claim: Claim) -> bool:
+        """Do what the API says with a task; return whether a command ran."""
+        answer = self._api.claim(claim)
+        if answer.verdict is Verdict.HOLD:
+            self._held.append(_Held(claim, self._clock.now() + answer.again, answer.blocked))
+            return False
+        if answer.verdict is Verdict.DROP:
+            self._keeper.drop(claim.token)
+            return False
+        logger.info("%s: attempt %s", answer.path, answer.attempt)
+        execution = Execution(
+            answer,
+            commands=self._commands,
+            shipper=self._shipper,
+            keeper=self._keeper,
+            clock=self._clock,
+            peak=self._peak,
+        )
+        ended = execution.run()
+        logger.info("%s: attempt %s ended", answer.path, answer.attempt)
+        if self._tell(ended):
+            self._held.append(_Held(claim, 0.0, blocked=False))
+        else:
+            self._keeper.drop(claim.token)
+        self._ran += 1
+        self._idle_since = self._clock.now()
+        for each in self._held:
+            each.due = 0.0
+        return True
+
+    def _tell(self, ended: Ended) -> bool:
+        """Report how a command ended, its log first; return whether its task is still open."""
+        if not self._shipper.drain(FLUSH_SECONDS):
+            logger.warning("%s: its log is not complete yet", ended.report.path)
+        self._peak = max(self._peak, ended.report.peak_memory or 0)
+        once = self._orders.policy == "once"
+        leaving = self._clock.stopped_at is not None or once or not ended.usable
+        again = False
+        try:
+            report = self._with_tree(ended).model_copy(update={"last": leaving})
+            again = self._api.report(report).again
+        except WorkerGoneError:
+            raise
+        except RefusedError as error:
+            # The attempt is not ours any more: it was ended from outside, or is reported already.
+            logger.warning("%s: the report was refused: %s", ended.report.path, error)
+        if not ended.usable:
+            raise Reason("a command could not be ended: its container ends with the worker")
+        return again
+
+    def _with_tree(self, ended: Ended) -> Report:
+        if ended.tree is None:
+            return ended.report
+        if len(ended.tree) <= MAX_TREE_IN_REPORT:
+            return ended.report.model_copy(update={"tree": in_report(ended.tree)})
+        try:
+            return ended.report.model_copy(update={"tree_key": self._api.upload(ended.tree)})
+        except RefusedError as error:
+            message = f"the tree it printed could not be handed over: {error}"
+            return ended.report.model_copy(update={"cause": Cause.LAZY, "message": message})
+
+
+def _claim_of(offer: Offer) -> Claim:
+    return Claim(token=offer.token, run=offer.run, node=offer.node, waits=offer.waits)

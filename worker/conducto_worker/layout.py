@@ -1,0 +1,46 @@
+"""How a cloud worker's task is laid out: two containers and the volume that they share. Pure.
+
+The container ``user`` has the user's image and runs the command server as its process 1; the
+container ``agent`` has ours. Both are essential and neither waits for the other: `user_entry`
+waits for the agent by itself, since ECS stops containers in the reverse of the order in which
+they depend on each other, and the agent must hear of a stop first.
+"""
+
+from importlib import resources
+
+from conducto.images.layers import SHELLS
+
+AGENT = "agent"
+USER = "user"
+
+#: The shared volume, by name and by where both containers have it.
+VOLUME = "ctl"
+CTL = "/ctl"
+
+#: Where the containers of a pipeline find what it and its user keep.
+DATA_MOUNTS = {"pipeline": "/conducto/data/pipeline", "user": "/conducto/data/user"}
+
+#: Seconds that both containers may take to stop; the most that Fargate grants. The server, being
+#: process 1, does not feel TERM, and ends when the agent does.
+STOP_TIMEOUT = 120
+
+
+class AgentVariables:
+    """Environment variables of the container ``agent``, and of that one only."""
+
+    API_URL = "CONDUCTO_API_URL"
+    TOKEN = "CONDUCTO_WORKER_TOKEN"  # noqa: S105  (a name)
+
+
+def user_entry() -> list[str]:
+    """Return the entry point of the user's container; its command must be empty.
+
+    It must be process 1: ``initProcessEnabled`` has to be off.
+    """
+    text = _code("task_entry.sh") + "\n" + _code("command_server.sh")
+    return ["/bin/sh", "-c", text, "conducto-worker", CTL, *SHELLS]
+
+
+def _code(name: str) -> str:
+    text = resources.files("conducto_worker").joinpath(name).read_text("utf-8")
+    return "\n".join(line for line in text.splitlines() if line and not line.startswith("#"))

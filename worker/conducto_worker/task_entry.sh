@@ -1,0 +1,32 @@
+# What the user's container of a cloud worker runs before the command server, in the same shell.
+#
+#   /bin/sh -c "$THIS_TEXT$COMMAND_SERVER" conducto-worker CTL SHELL...
+#
+# The agent's container makes the FIFOs in CTL, the volume that both share, and then the file "up".
+# Nothing orders the two containers: ECS would stop them in reverse order, the agent last.
+# SHELL...: names of shells, the best first; the first that the image has is used.
+
+_cs_ctl=$1
+shift
+
+_cs_find() {
+    IFS=:
+    for _cs_name in "$@"; do
+        for _cs_folder in ${PATH-} /usr/local/bin /usr/bin /bin; do
+            [ -x "$_cs_folder/$_cs_name" ] && [ ! -d "$_cs_folder/$_cs_name" ] || continue
+            _cs_best=$_cs_folder/$_cs_name
+            return
+        done
+    done
+}
+_cs_best=/bin/sh
+_cs_ifs=$IFS
+_cs_find "$@"
+IFS=$_cs_ifs
+
+# An image may have no sleep; then this shell is busy for the second or two that it takes.
+until [ -e "$_cs_ctl/up" ]; do
+    sleep 0.05 || sleep 1 || :
+done 2>/dev/null
+exec <"$_cs_ctl/in" >"$_cs_ctl/out" 2>"$_cs_ctl/err"
+set -- "$_cs_ctl/run" "$_cs_best" "$_cs_ctl/kill"
