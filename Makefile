@@ -14,7 +14,7 @@ help: ## This list
 
 $(READY): pyproject.toml
 	@.ci/venv $(PYTHON) $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev,cloud-test,deploy,infra-test]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev,cloud-test,deploy,infra-test,web-test]'
 	@touch $@
 
 setup: $(READY) ## Set up .venv
@@ -26,8 +26,11 @@ demo: $(READY) engine ## Set up, and run the demo pipeline in containers
 	$(BIN)/python tests/support/stand_ins.py python:3.11-slim
 	$(BIN)/python examples/demo/pipeline.py --local --run
 
-test: $(READY) engine ## Set up, and run all checks and tests
-	@$(MAKE) --no-print-directory --keep-going lint test-quick test-docker
+tools: ## Programs that only tests need, where they are missing
+	@.ci/tools
+
+test: $(READY) engine tools ## Set up, and run all checks and tests
+	@$(MAKE) --no-print-directory --keep-going lint test-quick test-docker test-cloud test-web
 
 test-quick: $(READY) ## All tests that need no containers
 	$(PYTEST) tests -m 'not docker and not web'
@@ -49,20 +52,28 @@ test-crash: $(READY) engine ## Kill the agent at random moments: ROUNDS=20
 	ROUNDS=$(ROUNDS) $(PYTEST) tests/crash
 
 test-docker: $(READY) engine ## All tests that need containers, one at a time
-	$(BIN)/pytest -q tests -m 'docker and not web' --durations=15
+	$(BIN)/pytest -q tests -m 'docker and not web and not cloud' --durations=15
 
-web: ## Build the web app; needs Node 20 or later
+test-cloud: $(READY) engine ## The whole cloud side in the emulator, one at a time
+	$(BIN)/pytest -q tests/cloud -n0 --durations=15
+
+WEB_READY := web/node_modules/.package-lock.json
+
+$(WEB_READY): web/package-lock.json
+	@command -v npm > /dev/null || { echo "the web app needs Node 20 or later and npm; install them" >&2; exit 1; }
 	npm --prefix web ci --no-audit --no-fund --prefer-offline
+	@touch $@
+
+web: $(WEB_READY) ## Build the web app; needs Node 20 or later
 	npm --prefix web run build
 
-web-types: $(READY) ## Types of the web app's API client, from the OpenAPI document
+web-types: $(WEB_READY) ## Types of the web app's API client, from the OpenAPI document
 	npm --prefix web run types
 
-lint-web: ## Types and style of the web app
+lint-web: $(WEB_READY) ## Types and style of the web app
 	npm --prefix web run check
 
-test-web: $(READY) engine web lint-web ## The web app in Chromium against a real agent
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[web-test]'
+test-web: $(READY) engine tools web lint-web ## The web app in Chromium against a real agent
 	npm --prefix web test
 	$(BIN)/pytest -q tests/web -m web --durations=10
 
@@ -72,4 +83,4 @@ bench: $(READY) engine ## Measure: BENCH=local
 clean: ## Remove what set-up and tests made in the checkout
 	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis bench/results
 
-.PHONY: help setup engine demo test test-quick unit lint conformance test-crash test-docker web web-types lint-web test-web bench clean
+.PHONY: help setup engine tools demo test test-quick unit lint conformance test-crash test-docker test-cloud web web-types lint-web test-web bench clean

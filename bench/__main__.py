@@ -11,8 +11,9 @@ from bench.machine import describe
 from bench.registry import Suite
 from bench.report import document, table, write
 from bench.running import run
+from bench.web.suite import WEB
 
-SUITES: dict[str, Suite[Any]] = {suite.name: suite for suite in (LOCAL,)}
+SUITES: dict[str, Suite[Any]] = {suite.name: suite for suite in (LOCAL, WEB)}
 RESULTS = Path(__file__).parent / "results" / "latest.json"
 
 

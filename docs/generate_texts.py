@@ -49,7 +49,7 @@ SCRIPT_FLAGS = {
     "profile": ("NAME", "The profile to use."),
     "retention": (
         "DAYS",
-        "Days without activity after which it is archived, and after as many more deleted; 0 is never.",
+        "Days without activity until it is archived; after as many more it is deleted. 0 is never.",
     ),
     "sleep_when_done": ("", "Put it to sleep once its root is done."),
     "cloud": ("", "Launch in the cloud; not available yet."),

@@ -6,17 +6,28 @@ Chalice finds every function here by its decorator. Each one only translates; wh
 
 from typing import Any
 
-from chalice import AuthResponse, Chalice, Response
-from chalice.app import AuthRequest, CloudWatchEvent, WebsocketEvent
+from chalice.app import (
+    AuthRequest,
+    AuthResponse,
+    Chalice,
+    CloudWatchEvent,
+    Response,
+    WebsocketEvent,
+)
+from chalice.app import Request as ChaliceRequest
 
 from chalicelib import authorizer
+from chalicelib.adapters.codebuild import pipeline_of
 from chalicelib.adapters.fleet import task_owner
 from chalicelib.bootstrap import from_environment
+from chalicelib.data_files import serve
+from chalicelib.ports import Identity
 from chalicelib.serving import CLIENT_ROUTES, WORKER_OPERATIONS, Request
 from conducto.model.calls import API_ROOT, AnyOperation
 from conducto.model.deployment import NAME_PREFIX
 from conducto.service.dispatch import Answer
 from conducto.service.routes import AnyRoute
+from conducto_worker.layout import USER
 
 app = Chalice(app_name="conducto")
 app.experimental_feature_flags.update(["WEBSOCKETS"])
@@ -100,7 +111,8 @@ def task_stopped(event: CloudWatchEvent) -> None:
     owner = task_owner(event.detail)
     if owner is None:
         return
-    user = next((c for c in event.detail.get("containers", ()) if c.get("name") == "user"), {})
+    containers: list[dict[str, Any]] = event.detail.get("containers", [])
+    user = next((c for c in containers if c.get("name") == USER), {})
     conducto.reconciler.task_stopped(
         owner.pipeline_id,
         owner.worker_id,
@@ -125,6 +137,21 @@ def execution_ended(event: CloudWatchEvent) -> None:
         conducto.reconciler.execution_ended(event.detail["name"], event.detail["status"])
 
 
+@app.on_cw_event(
+    {
+        "source": ["aws.codebuild"],
+        "detail-type": ["CodeBuild Build State Change"],
+        "detail": {"build-status": ["SUCCEEDED", "FAILED", "STOPPED"]},
+    },
+    name="build_ended",
+)
+def build_ended(event: CloudWatchEvent) -> None:
+    """The build of an image is over."""
+    pipeline_id = pipeline_of(event.detail)
+    if pipeline_id is not None:
+        conducto.reconciler.build_changed(pipeline_id)
+
+
 @app.schedule("rate(1 minute)", name="every_minute")
 def every_minute(_event: CloudWatchEvent) -> None:
     """Look after all pipelines that are open."""
@@ -137,22 +164,43 @@ def admin(event: Any, _context: Any) -> dict[str, Any]:
     return conducto.administration.answer(event)
 
 
-def _caller() -> Any:
-    context = app.current_request.context.get("authorizer") or {}
+@app.lambda_function(name="data")
+def data(event: Any, _context: Any) -> dict[str, Any]:
+    """Carry out what the API asks of data files; this function has the file system mounted."""
+    return serve(conducto.data_files, event)
+
+
+def _current() -> ChaliceRequest:
+    if app.current_request is None:
+        raise LookupError("no request is being answered")
+    return app.current_request
+
+
+def _caller() -> Identity | None:
+    context = _current().context.get("authorizer") or {}
     return authorizer.from_context(context) if "org" in context else None
 
 
 def _request(params: dict[str, str]) -> Request:
-    event = app.current_request.to_original_event()
+    current = _current()
+    event = current.to_original_event()
     query = event.get("multiValueQueryStringParameters") or {}
     return Request(
         params=params,
         query=tuple((name, value) for name, values in query.items() for value in values),
-        headers={name.lower(): value for name, value in app.current_request.headers.items()},
-        body=app.current_request.raw_body or b"",
+        headers={name.lower(): value for name, value in current.headers.items()},
+        body=_body(current),
     )
 
 
+def _body(request: ChaliceRequest) -> bytes:
+    body = request.raw_body or b""
+    return body.encode() if isinstance(body, str) else body
+
+
 def _response(answer: Answer) -> Response:
-    headers = {"Content-Type": answer.media_type, **dict(answer.headers)}
+    headers: dict[str, str | list[str]] = {
+        "Content-Type": answer.media_type,
+        **dict(answer.headers),
+    }
     return Response(answer.body.decode(), headers, answer.status)

@@ -58,6 +58,7 @@ class Permissions:
             deployment.LOG_PREFIX,
             deployment.STATE_PREFIX,
             deployment.CONTEXT_PREFIX,
+            deployment.BUILD_PREFIX,
             deployment.UPLOAD_PREFIX,
         )
         bucket = self._data.bucket.bucket_arn

@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,11 @@ class DockerContainers:
         self._ids: dict[tuple[str, str], str] = {}
 
     def start(self, task: Task) -> None:
-        """Start all containers of a task."""
+        """Start all containers of a task.
+
+        Raises:
+            RuntimeError: one cannot be; the message begins with ECS's own word for it.
+        """
         volumes = {each["name"]: self._volume(task, each) for each in task.definition["volumes"]}
         for each in task.definition["containerDefinitions"]:
             self._start(task, each, volumes)
@@ -87,6 +91,10 @@ class DockerContainers:
         """Return what the engine calls a container; for tests that do it harm."""
         return self._ids[task_arn, name]
 
+    def file_system(self, name: str) -> Path:
+        """Return the directory that a file system of EFS is here."""
+        return self.folder / "efs" / name
+
     def remove_all(self) -> None:
         """Remove every container of this emulator."""
         for each in self._engine.containers.list(
@@ -110,6 +118,8 @@ class DockerContainers:
             for mount in definition.get("mountPoints", ())
         ]
         api = self._engine.api
+        with _named("CannotPullContainerError"):
+            self._engine.images.get(definition["image"])
         made = api.create_container(
             definition["image"],
             command=definition.get("command") or [],
@@ -123,7 +133,8 @@ class DockerContainers:
             ),
         )
         self._ids[task.arn, name] = made["Id"]
-        api.start(made["Id"])
+        with _named("CannotStartContainerError"):
+            api.start(made["Id"])
 
     def _env(self, task: Task, definition: Mapping[str, Any]) -> dict[str, str]:
         name = definition["name"]
@@ -146,13 +157,21 @@ class DockerContainers:
         else:
             point = (efs.get("authorizationConfig") or {}).get("accessPointId")
             inside = self._root_of(point) if point else str(efs.get("rootDirectory", "/"))
-            path = self.folder / "efs" / str(efs["fileSystemId"]) / inside.lstrip("/")
+            path = self.file_system(efs["fileSystemId"]) / inside.lstrip("/")
         path.mkdir(parents=True, exist_ok=True)
         path.chmod(0o777)  # an access point squashes every user to its owner
         return path
 
     def _of_task(self, task: Task) -> Path:
         return self.folder / "tasks" / task.id
+
+
+@contextlib.contextmanager
+def _named(name: str) -> Iterator[None]:
+    try:
+        yield
+    except DockerException as error:
+        raise RuntimeError(f"{name}: {error}") from error
 
 
 def _limits(task: Task, name: str) -> dict[str, Any]:

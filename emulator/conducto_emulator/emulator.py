@@ -3,12 +3,14 @@
 import os
 import shutil
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from conducto.model.admin import ADMIN_FUNCTION, MintToken
-from conducto_emulator import agent_image, app, ecs, moto_shim, resources
+from conducto.model.admin import MintToken
+from conducto.model.deployment import Variables
+from conducto_emulator import agent_image, app, builds, ecs, moto_shim, resources
 from conducto_emulator.containers import DockerContainers
 from conducto_emulator.events import EventBus
 from conducto_emulator.gateway import METADATA_PATH, SOCKET_PATH, Gateway
@@ -46,6 +48,7 @@ class Emulator:
 
     Attributes:
         board: The tasks of ECS.
+        builds: Of images.
         bus: What is delivered.
         functions: The app's.
         gateway: The app's address.
@@ -68,6 +71,7 @@ class Emulator:
             metadata=self.url + METADATA_PATH,
         )
         self.board = TaskBoard(self.containers, self._task_changed)
+        self.builds = builds.BuildService(options.folder / "builds", self._build_ended)
         self.functions: app.Functions
         self.bus: EventBus
         self.gateway: Gateway
@@ -79,8 +83,12 @@ class Emulator:
         self.moto.start()
         os.environ.update(resources.aws_env(self.moto.endpoint))
         ecs.install(self.board)
+        builds.install(self.builds)
         agent = agent_image.ensure(self._options.base)
-        os.environ.update(resources.create(self.url, self.url + SOCKET_PATH, agent))
+        made = resources.create(self.url, self.url + SOCKET_PATH, agent)
+        os.environ.update(made)
+        root = self.containers.file_system(made[Variables.FILE_SYSTEM])
+        os.environ[Variables.DATA_ROOT] = str(root)
         functions = self.functions = app.Functions(app.load(self._options.functions))
         self.bus = EventBus(functions.rules(), resources.REGION, resources.ACCOUNT)
         self.gateway = Gateway(functions, self.board, self._host, self._port)
@@ -93,7 +101,7 @@ class Emulator:
     def token(self, org: str, user: str) -> str:
         """Return a new token of a user, good for everything that the user's organisation has."""
         request = MintToken(org=org, user=user).model_dump(mode="json")
-        return str(self.functions.call(ADMIN_FUNCTION, request)["token"])
+        return str(self.functions.call("admin", request)["token"])
 
     def close(self) -> None:
         """Stop everything; no container and no file is left."""
@@ -101,6 +109,7 @@ class Emulator:
             self._open = False
             moto_shim.ON_EXECUTION_ENDED.remove(self._execution_ended)
             self.board.stop_all("the emulator ends", seconds=_STOP_SECONDS)
+            self.builds.close()
             self.bus.close()
             self.gateway.close()
         self.containers.remove_all()
@@ -110,6 +119,10 @@ class Emulator:
     def _task_changed(self, task: dict[str, Any]) -> None:
         if self._open:
             self.bus.publish("aws.ecs", "ECS Task State Change", task)
+
+    def _build_ended(self, detail: Mapping[str, Any]) -> None:
+        if self._open:
+            self.bus.publish("aws.codebuild", "CodeBuild Build State Change", detail)
 
     def _execution_ended(self, execution: Any) -> None:
         if not self._open:

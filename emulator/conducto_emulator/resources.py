@@ -13,6 +13,7 @@ from conducto.model.deployment import (
     Variables,
     table_name,
 )
+from conducto_emulator import builds
 
 STAGE = "emulator"
 REGION = "us-east-1"
@@ -57,8 +58,13 @@ def create(url: str, socket: str, agent_image: str) -> Mapping[str, str]:
         Variables.MACHINE_ROLE: _role("machine"),
         Variables.AGENT_IMAGE: agent_image,
         Variables.WORKER_LOG_GROUP: LOG_GROUP,
+        Variables.BUILD_PROJECT: builds.PROJECT,
+        Variables.IMAGE_REPOSITORY: builds.REPOSITORY,
         Variables.API_URL: url,
         Variables.SOCKET_ENDPOINT: socket,
+        # No project of that name builds here yet: images have to be there already.
+        Variables.BUILD_PROJECT: f"conducto-{STAGE}-images",
+        Variables.IMAGE_REPOSITORY: f"{ACCOUNT}.dkr.ecr.{REGION}.invalid/conducto-{STAGE}",
         Variables.SPOT_SHARE: "0",
         Variables.SECRET_PREFIX: f"conducto/{STAGE}/",
     }

@@ -10,13 +10,17 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from chalicelib.adapters.answers import TableAnswers
 from chalicelib.adapters.bucket import Bucket
 from chalicelib.adapters.clients import Clients
+from chalicelib.adapters.codebuild import CodeBuild
 from chalicelib.adapters.connections import TableConnections
+from chalicelib.adapters.data import DataFunction
 from chalicelib.adapters.files import AccessPoints
 from chalicelib.adapters.fleet import Ecs, Place
+from chalicelib.adapters.lending import PollRole
 from chalicelib.adapters.logs import ChunkedLogs
 from chalicelib.adapters.machines import StepFunctions
 from chalicelib.adapters.orgs import TableOrgs
@@ -27,11 +31,14 @@ from chalicelib.adapters.tokens import TableTokens
 from chalicelib.adapters.vault import SecretsManager
 from chalicelib.admin import Administration
 from chalicelib.cloud import Cloud
+from chalicelib.data_files import LocalDataFiles
 from chalicelib.engine import Engine
+from chalicelib.ports import DataFiles
 from chalicelib.reconcile import Reconciler
 from chalicelib.serving import Api
 from chalicelib.websocket import Sockets
 from conducto.model.deployment import Variables
+from conducto.model.worker import Credentials
 from conducto.semantics.asl_site import Site
 
 
@@ -108,6 +115,7 @@ class App:
             store=TableStore(self._table, self._bucket, self._orgs),
             logs=ChunkedLogs(self._table, self._bucket),
             blobs=self._bucket,
+            data=self._data,
             machines=StepFunctions(self._clients, self._read(Variables.MACHINE_ROLE)),
             fleet=self._fleet,
             vault=SecretsManager(self._clients, self._read(Variables.SECRET_PREFIX)),
@@ -116,8 +124,15 @@ class App:
             connections=TableConnections(
                 self._table, self._clients, lambda: self.addresses.socket, self._clock
             ),
+            builder=CodeBuild(
+                self._clients,
+                self._read(Variables.BUILD_PROJECT),
+                self._read(Variables.IMAGE_REPOSITORY),
+            ),
             site=self.site,
+            socket=lambda: "ws" + self.addresses.socket.removeprefix("http"),
             url=lambda: self.addresses.api,
+            lend=self._lend,
             clock=self._clock,
         )
 
@@ -137,6 +152,12 @@ class App:
         known = json.loads(answer["Parameter"]["Value"])
         return Addresses(known["api"], known["socket"])
 
+    def _lend(self, activity: str, worker_id: str) -> Credentials | None:
+        role = self._environment.get(Variables.POLL_ROLE)
+        if not role:
+            return None  # the emulator's workers have the emulator's credentials
+        return PollRole(self._clients, role).lend(activity, worker_id)
+
     @cached_property
     def _fleet(self) -> Ecs:
         files = AccessPoints(self._clients, self._table, self._read(Variables.FILE_SYSTEM))
@@ -154,6 +175,17 @@ class App:
         )
         definitions = TaskDefinitions(self._clients, files, roles)
         return Ecs(self._clients, definitions, place, lambda: self.addresses.api)
+
+    @cached_property
+    def data_files(self) -> LocalDataFiles:
+        """Serves the function that has the file system mounted, and the emulator."""
+        return LocalDataFiles(Path(self._read(Variables.DATA_ROOT)), self._bucket)
+
+    @property
+    def _data(self) -> DataFiles:
+        if Variables.DATA_ROOT in self._environment:
+            return self.data_files
+        return DataFunction(self._clients, self._read(Variables.DATA_FUNCTION))
 
     @cached_property
     def _table(self) -> Table:

@@ -7,6 +7,7 @@
 | the stop of an execution | its tasks are of an old run: they fail when they are claimed |
 | the start of a worker | it is no task of ECS after a minute: it counts as gone |
 | the stop of a worker | it leaves by itself when it has been idle long enough |
+| the start of a build | an image that moves and has no build gets one when it is looked at |
 | a frame to who follows | the next one has what was in it, too |
 """
 
@@ -15,9 +16,11 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 
+from chalicelib.builds import ImageBuilds
 from chalicelib.cloud import Cloud
 from chalicelib.credentials import new_token
-from chalicelib.inputs import Begun, CapacityMissing, Hire, Input, Ordered
+from chalicelib.image_watch import news_of_image
+from chalicelib.inputs import Begun, BuiltImage, CapacityMissing, Hire, Input, Ordered
 from chalicelib.metering import month_of
 from chalicelib.pipeline import CloudPipeline, Effects, Usage
 from chalicelib.ports import CapacityError, Identity, TaskGoneError, WorkerTask
@@ -62,6 +65,7 @@ class Errand:
     tasks: list[WorkerTask] = field(default_factory=list)
     stops: list[tuple[str, str | None]] = field(default_factory=list)
     usage: list[Usage] = field(default_factory=list)
+    builds: list[BuiltImage] = field(default_factory=list)
     published: bool = False
 
 
@@ -76,6 +80,7 @@ def errand_of(live: CloudPipeline, effects: Effects, hires: tuple[Hire, ...]) ->
         tasks=[_task(live, hire) for hire in hires],
         stops=effects.stops,
         usage=effects.usage,
+        builds=effects.builds,
         published=bool(effects.changes),
     )
 
@@ -102,6 +107,7 @@ class Errands:
         self._cloud = cloud
         self._submit = submit
         self._reading = reading
+        self._builds = ImageBuilds(cloud)
 
     def carry_out(self, errand: Errand) -> None:
         """Carry everything out; what goes wrong is logged, and the rest goes on."""
@@ -110,6 +116,7 @@ class Errands:
             *(lambda task=task: self._start_worker(task) for task in errand.tasks),
             *(lambda stop=stop: self._stop_worker(errand, *stop) for stop in errand.stops),
             *(lambda usage=usage: self._meter(errand, usage) for usage in errand.usage),
+            *(lambda image=image: self._build(errand, image) for image in errand.builds),
         ]
         if errand.published:
             steps.append(lambda: self._publish(errand))
@@ -198,6 +205,11 @@ class Errands:
         arn = task if task is not None else fleet.running(errand.pipeline_id).get(worker)
         if arn is not None:
             fleet.stop(arn, "not needed any more")
+
+    def _build(self, errand: Errand, image: BuiltImage) -> None:
+        moved = self._builds.begin(errand.org, errand.pipeline_id, image)
+        now = self._cloud.clock()
+        self._submit(errand.org, errand.pipeline_id, lambda live: news_of_image(live, moved, now))
 
     def _publish(self, errand: Errand) -> None:
         if self._cloud.connections.followers(errand.pipeline_id):

@@ -1,9 +1,10 @@
 """What cannot run in the cloud is refused before anything starts, with what to do instead."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from chalicelib.inputs import BuiltImage
 from chalicelib.ports import Plan
+from conducto.images import layers
 from conducto.model.images import AUTO_SHELL, ImageSpec
 from conducto.model.nodes import NodeSpec, Pipeline
 from conducto.model.records import ImageState
@@ -57,26 +58,13 @@ def used_images(pipeline: Pipeline) -> dict[str, None]:
     return dict.fromkeys(node.placement.image for node in pipeline.execs())
 
 
-def ready_images(pipeline: Pipeline, names: Iterable[str]) -> tuple[BuiltImage, ...]:
-    """Return images that need no build: a reference to pull, used as it is.
-
-    Raises:
-        DefinitionError: an image must be built, which the cloud cannot do yet.
-    """
-    return tuple(_ready(pipeline.images[name]) for name in names)
+def is_plain(image: ImageSpec) -> bool:
+    """Return whether an image needs no build: a reference to pull, used as it is."""
+    return image.image is not None and not layers.installs(image) and not layers.copies_code(image)
 
 
-def _ready(image: ImageSpec) -> BuiltImage:
-    plain = ImageSpec(
-        name=image.name, image=image.image, path_map=image.path_map, shell=image.shell
-    )
-    same = plain.model_copy(update={"docker_auto_workdir": image.docker_auto_workdir})
-    if image.image is None or same.model_copy(update={"copies_git": image.copies_git}) != image:
-        raise DefinitionError(
-            None,
-            f"image {image.name!r}: the cloud cannot build images yet; push it to a registry and "
-            "name it with image=, without copy_dir, copy_repo, dockerfile or install_…",
-        )
+def ready_image(image: ImageSpec) -> BuiltImage:
+    """Return a plain image (`is_plain`) as workers use it."""
     return BuiltImage(
         name=image.name,
         state=ImageState.DONE,

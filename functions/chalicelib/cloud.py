@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from chalicelib.ports import (
     Blobs,
+    Builder,
     Connections,
+    DataFiles,
     Fleet,
     LogStore,
     Orgs,
@@ -16,6 +18,7 @@ from chalicelib.ports import (
     Store,
     Tokens,
 )
+from conducto.model.worker import Credentials
 from conducto.semantics.asl_parts import MOST, Weight
 from conducto.semantics.asl_site import Site
 
@@ -27,6 +30,8 @@ class Cloud:
     Attributes:
         site: Where state machines and activities are.
         url: Returns where commands find the API; asked when one starts.
+        socket: Returns the URL of the WebSocket that clients follow.
+        lend: Returns credentials with which a worker polls an activity; None: it uses its task's.
         clock: Seconds since the epoch.
         sleep: Waits so many seconds.
         jitter: A number from 0 to 1, so that who lost a race does not meet again at once.
@@ -36,14 +41,18 @@ class Cloud:
     store: Store
     logs: LogStore
     blobs: Blobs
+    data: DataFiles
     machines: StateMachines
     fleet: Fleet
     vault: SecretVault
     tokens: Tokens
     orgs: Orgs
     connections: Connections
+    builder: Builder
     site: Site
     url: Callable[[], str] = lambda: ""
+    socket: Callable[[], str] = lambda: ""
+    lend: Callable[[str, str], Credentials | None] = lambda _activity, _worker: None
     clock: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
     jitter: Callable[[], float] = random.random

@@ -5,10 +5,13 @@ Every call is about pipelines of the caller's organisation; another one's does n
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from secrets import token_hex
 from typing import Any, TypeVar
 
-from chalicelib.checks import check_nodes, ready_images, used_images
+from chalicelib.builds import ImageBuilds, known_sources, piece_of
+from chalicelib.checks import check_nodes, used_images
+from chalicelib.cloud_data import CloudData
 from chalicelib.engine import Decide, Engine
 from chalicelib.inputs import BuiltImage, ImagesMoved, Input, Ordered
 from chalicelib.metering import month_of
@@ -16,8 +19,10 @@ from chalicelib.not_yet import NotYet
 from chalicelib.pipeline import CloudPipeline, define
 from chalicelib.ports import CloudRecord, ConflictError, Identity, LogKey, Plan, Stream
 from chalicelib.publish import batch_after
+from chalicelib.vault_secrets import VaultSecrets
 from chalicelib.waiting import why_waiting
 from conducto import __version__
+from conducto.model.answers import ImageLog
 from conducto.model.api import (
     WHOLE,
     Action,
@@ -30,21 +35,25 @@ from conducto.model.api import (
     PipelineSummary,
     TreePage,
 )
+from conducto.model.image_sources import ImageSources
 from conducto.model.node_detail import NodeDetail
 from conducto.model.nodes import Pipeline, ancestors
 from conducto.model.params import (
     MAX_LOG_CHUNK,
     ListParams,
+    LogFileParams,
     TreeParams,
 )
-from conducto.model.records import AttemptRecord, Lifecycle, PipelineRecord
-from conducto.model.states import FINISHED
-from conducto.running import listing, node_details, tree_pages, views
+from conducto.model.records import AttemptRecord, ImageState, Lifecycle, PipelineRecord
+from conducto.model.secret_calls import DeleteSecrets, PutSecrets, SecretList
+from conducto.model.states import FINISHED, NodeType
+from conducto.running import listing, node_details, secret_answers, tree_pages, views
 from conducto.running.launching import new_id, new_record
 from conducto.running.relaunching import launch_of
 from conducto.semantics.errors import DefinitionError
 from conducto.semantics.orders import lay_over, preview
 from conducto.semantics.resolve import resolve
+from conducto.service.downloads import Download, Span
 from conducto.service.port import NotFoundError, RefusedError
 
 #: Seconds between two looks for news, where somebody waits for some.
@@ -55,13 +64,14 @@ R = TypeVar("R")
 builtins_list = list
 
 
-class CloudPipelines(NotYet):
+class CloudPipelines(CloudData, NotYet):
     """The pipelines of one organisation, as one caller may see and change them."""
 
     def __init__(self, engine: Engine, identity: Identity) -> None:
         self._engine = engine
         self._cloud = engine.cloud
         self._me = identity
+        self._builds = ImageBuilds(engine.cloud)
 
     # ---- launch -------------------------------------------------------------------------------
 
@@ -75,8 +85,9 @@ class CloudPipelines(NotYet):
         pipeline = resolve(request.tree)
         plan = self._cloud.orgs.plan(self._me.org)
         check_nodes(pipeline.nodes, plan)
-        images = ready_images(pipeline, used_images(pipeline))
         self._check_plan(plan)
+        used = [pipeline.images[name] for name in used_images(pipeline)]
+        images = self._builds.prepare(self._me.org, used, request.sources)
         now = self._cloud.clock()
         mine = request.model_copy(update={"owner": self._me.user})
         pipeline_id = self._create(mine, pipeline, now)
@@ -92,7 +103,7 @@ class CloudPipelines(NotYet):
         while True:
             record = new_record(new_id(()), request, pipeline, mode="cloud", now=now)
             try:
-                definition = define(record, request.tree)
+                definition = define(record, request.tree, request.sources)
                 self._cloud.store.create(CloudRecord(self._me.org, record), definition)
             except ConflictError:
                 continue  # the id is taken, perhaps by another org
@@ -117,11 +128,23 @@ class CloudPipelines(NotYet):
 
     async def get(self, pipeline_id: str) -> PipelineSummary:
         """One pipeline. An unambiguous beginning of its id is enough."""
-        return await self._read(pipeline_id, views.summary)
+        id_ = await asyncio.to_thread(self._looked_at, pipeline_id)
+        return await self._read(id_, views.summary)
 
     async def definition(self, pipeline_id: str) -> LaunchRequest:
         """The pipeline as it was launched."""
-        return await self._read(pipeline_id, lambda live: launch_of(live.record, live.form))
+
+        def look(live: CloudPipeline) -> LaunchRequest:
+            launch = launch_of(live.record, live.form)
+            return launch.model_copy(update={"sources": live.sources})
+
+        return await self._read(pipeline_id, look)
+
+    def _looked_at(self, pipeline_id: str) -> str:
+        """Take in how its images are; return the pipeline's whole id."""
+        id_ = self._id(pipeline_id)
+        self._engine.watch.look(self._me.org, id_)
+        return id_
 
     async def nodes(self, query: TreeParams) -> TreePage:
         """Nodes of a subtree, down to a depth, or those that a search finds."""
@@ -217,6 +240,66 @@ class CloudPipelines(NotYet):
         text = base64.b64encode(data).decode()
         return LogChunk(data=text, offset=first, size=size, complete=complete)
 
+    async def log_file(self, query: LogFileParams, span: Span | None = None) -> Download:
+        """A whole output stream as it is now, or a part of it."""
+        id_ = await asyncio.to_thread(self._id, query.id)
+        chosen = _chosen(query.path, await self.attempts(id_, query.path), query.attempt)
+        if chosen is None:
+            raise NotFoundError(f"{query.path}: never ran")
+        key = LogKey(id_, query.path, chosen.number, _stream(query.stream))
+        size = await asyncio.to_thread(self._cloud.logs.size, key)
+        if not size:
+            raise NotFoundError(f"{query.path}: printed nothing on {query.stream}")
+        first, count = (0, size) if span is None else span.within(size)
+        name = query.path.rpartition("/")[2] or id_
+        return Download(
+            name=f"{name}-{chosen.number}.{query.stream}.txt",
+            size=size,
+            offset=first,
+            count=count,
+            version=f"{id_}-{chosen.number}",  # a log that grows is the same one
+            chunks=self._log_pieces(key, first, count),
+        )
+
+    async def _log_pieces(self, key: LogKey, first: int, count: int) -> AsyncIterator[bytes]:
+        while count > 0:
+            piece = await asyncio.to_thread(
+                self._cloud.logs.read, key, first, min(count, MAX_LOG_CHUNK)
+            )
+            if not piece:
+                return
+            yield piece
+            first += len(piece)
+            count -= len(piece)
+
+    async def image_log(
+        self,
+        pipeline_id: str,
+        image: str,
+        *,
+        offset: int = 0,
+        limit: int = MAX_LOG_CHUNK,
+        wait: float = 0.0,
+    ) -> ImageLog:
+        """A piece of what the newest build of an image printed."""
+        end = self._cloud.clock() + wait
+        while True:
+            piece = await asyncio.to_thread(self._image_log, pipeline_id, image, offset, limit)
+            if piece.text or piece.complete or self._cloud.clock() >= end:
+                return piece
+            await asyncio.sleep(LOOK_EVERY)
+
+    def _image_log(self, pipeline_id: str, image: str, offset: int, limit: int) -> ImageLog:
+        id_ = self._looked_at(pipeline_id)
+        with self._engine.reading(self._me.org, id_) as live:
+            known = live.images.get(image)
+            if known is None:
+                names = ", ".join(sorted(live.images))
+                raise NotFoundError(f"{id_}: no image {image!r}; there are: {names}")
+            built, state = known.built, known.record.state
+        log = b"" if built is None or built.tag is None else self._builds.log(self._me.org, built)
+        return piece_of(log, offset, limit, complete=state in (ImageState.DONE, ImageState.ERROR))
+
     async def events(self, pipeline_id: str, cursor: int) -> AsyncIterator[EventBatch]:
         """Changes after ``cursor``, then live ones."""
         id_ = await asyncio.to_thread(self._id, pipeline_id)
@@ -258,17 +341,14 @@ class CloudPipelines(NotYet):
 
     def _order(self, live: CloudPipeline, request: ControlRequest) -> Ordered:
         """Return the order as it goes into the journal; raises where it makes no sense."""
-        if request.action is Action.REBUILD:
-            raise RefusedError(
-                f"{live.id}: the cloud cannot build images yet; push the new image to a registry "
-                "and launch again, or reset the nodes"
-            )
         if request.action is Action.RUN:
             self._check_usage()
         edits: dict[str, dict[str, Any]] = {}
         images: tuple[BuiltImage, ...] = ()
         if request.action is Action.MODIFY:
             edits, images = self._edits(live, request)
+        if request.action is Action.REBUILD:
+            images = self._rebuilt(live, request)
         return Ordered(
             time=self._cloud.clock(),
             action=request.action,
@@ -309,8 +389,54 @@ class CloudPipelines(NotYet):
         }
         pipeline = live.resolved({**live.edits, **edits})
         check_nodes(pipeline.nodes, self._cloud.orgs.plan(live.org))
-        fresh = [name for name in used_images(pipeline) if name not in live.images]
-        return edits, ready_images(pipeline, fresh)
+        names = [name for name in used_images(pipeline) if not live.has_image(name)]
+        return edits, self._prepared(live, names, live.sources)
+
+    def _rebuilt(self, live: CloudPipeline, request: ControlRequest) -> tuple[BuiltImage, ...]:
+        """Return the images of the nodes as they are to be built anew."""
+        below = [live.tree.nodes[path] for path in request.paths]
+        names = dict.fromkeys(
+            node.spec.placement.image
+            for each in below
+            for node in live.tree.subtree(each)
+            if node.spec.type is NodeType.EXEC
+        )
+        return self._prepared(live, names, {**live.sources, **request.sources}, salt=token_hex(8))
+
+    def _prepared(
+        self,
+        live: CloudPipeline,
+        names: Iterable[str],
+        sources: Mapping[str, ImageSources],
+        *,
+        salt: str = "",
+    ) -> tuple[BuiltImage, ...]:
+        images = [live.pipeline.images[name] for name in names]
+        known = known_sources(images, live.pipeline.images, sources)
+        return self._builds.prepare(live.org, images, known, salt=salt)
+
+    # ---- secrets ------------------------------------------------------------------------------
+
+    async def secrets(self) -> SecretList:
+        """Every secret of the caller and of the organisation, without values."""
+        return await asyncio.to_thread(secret_answers.listing, self._secrets())
+
+    async def put_secrets(self, request: PutSecrets) -> SecretList:
+        """Store secrets; commands that start from now on see them."""
+        return await asyncio.to_thread(self._put_secrets, request)
+
+    def _put_secrets(self, request: PutSecrets) -> SecretList:
+        return secret_answers.put(self._secrets(), request, local=False)
+
+    async def delete_secrets(self, request: DeleteSecrets) -> SecretList:
+        """Delete secrets; commands that start from now on do not see them."""
+        return await asyncio.to_thread(secret_answers.delete, self._secrets(), request)
+
+    def _secrets(self) -> VaultSecrets:
+        return VaultSecrets(self._cloud.vault, self._me.org, self._me.user)
+
+    def _owned(self, pipeline_id: str) -> str:
+        return self._id(pipeline_id)
 
     # ---- helpers ------------------------------------------------------------------------------
 
@@ -318,7 +444,12 @@ class CloudPipelines(NotYet):
         """The service: it has no process."""
         records = await asyncio.to_thread(lambda: sum(1 for _ in self._records()))
         return AgentStatus(
-            pid=0, url=self._cloud.url(), version=__version__, started=0.0, pipelines=records
+            pid=0,
+            url=self._cloud.url(),
+            version=__version__,
+            started=0.0,
+            pipelines=records,
+            socket=self._cloud.socket() or None,
         )
 
     async def _read(self, pipeline_id: str, look: Callable[[CloudPipeline], R]) -> R:

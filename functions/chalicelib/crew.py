@@ -29,6 +29,7 @@ class Worker:
         busy: It runs it still.
         commands: Commands it has begun.
         token: The task that made it begin the last one.
+        reference: The image that it runs.
     """
 
     id: str
@@ -41,6 +42,7 @@ class Worker:
     busy: bool = False
     commands: int = 0
     token: str = ""
+    reference: str | None = None
 
     def runs(self, path: str, attempt: int) -> bool:
         """Return whether it runs this attempt now."""

@@ -20,6 +20,7 @@ from threading import Lock, RLock
 from chalicelib import snapshots
 from chalicelib.carry_out import Errand, Errands, errand_of
 from chalicelib.cloud import Cloud
+from chalicelib.image_watch import ImageWatch
 from chalicelib.inputs import Hire, Input, Journalled
 from chalicelib.pipeline import CloudPipeline, Effects
 from chalicelib.ports import ConflictError, Entry, PlanLimitError, Snapshot, ThrottledError
@@ -47,12 +48,17 @@ class BusyError(Exception):
 
 
 class Engine:
-    """Reads and changes pipelines. Any number of engines may work on the same ones."""
+    """Reads and changes pipelines. Any number of engines may work on the same ones.
+
+    Attributes:
+        watch: Looks at images that are being built.
+    """
 
     def __init__(self, cloud: Cloud, *, snapshot_every: int = SNAPSHOT_EVERY) -> None:
         self.cloud = cloud
         self._snapshot_every = snapshot_every
         self._errands = Errands(cloud, self.submit, self.reading)
+        self.watch = ImageWatch(cloud, self.submit, self.reading)
         self._kept: OrderedDict[str, CloudPipeline] = OrderedDict()
         self._locks: dict[str, RLock] = {}
         self._lock = Lock()

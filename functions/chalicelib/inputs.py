@@ -21,6 +21,9 @@ class BuiltImage(Record):
     Attributes:
         reference: What ECS knows it by.
         shell: Path of the shell in it; None: the worker looks for the best.
+        tag: What the registry knows it by, where it is built here.
+        contexts: Content hashes of uploaded directories that its build needs.
+        build: Id of its build, once that was started.
     """
 
     name: str
@@ -30,6 +33,9 @@ class BuiltImage(Record):
     workdir: str | None = None
     path_map: dict[str, str] = Field(default={})
     error: str | None = None
+    tag: str | None = None
+    contexts: tuple[str, ...] = ()
+    build: str | None = None
 
 
 class Happened(Record):
@@ -47,7 +53,7 @@ class Ordered(Happened):
 
     Attributes:
         edits: For ``modify``: the edits of each node, whole (`conducto.semantics.resolve.Edits`).
-        images: Such as nodes use from now on.
+        images: Such as nodes use from now on; for ``rebuild``, as they are to be built.
         by: Who.
         problem: Why the pipeline is paused, where nobody asked for it.
     """

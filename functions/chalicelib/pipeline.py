@@ -31,6 +31,7 @@ from chalicelib.inputs import (
     WorkerUp,
 )
 from conducto.model.api import Action
+from conducto.model.image_sources import ImageSources
 from conducto.model.nodes import NodeSpec, Pipeline, ancestors
 from conducto.model.records import (
     AttemptRecord,
@@ -97,6 +98,7 @@ class Effects:
         stops: ``(worker, its task)`` that are to be stopped.
         usage: To be metered.
         told: Callbacks that tell somebody.
+        builds: Images whose build is to be started.
     """
 
     changes: list[NodeChange] = field(default_factory=list)
@@ -107,6 +109,7 @@ class Effects:
     stops: list[tuple[str, str | None]] = field(default_factory=list)
     usage: list[Usage] = field(default_factory=list)
     told: list[ev.Notify] = field(default_factory=list)
+    builds: list[BuiltImage] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -134,9 +137,20 @@ class Shortage:
     message: str
 
 
-def define(record: PipelineRecord, form: Mapping[str, Any]) -> bytes:
-    """Return what is kept of a launch, for ever: the record as it begins, and the launch form."""
-    return pack_form({"record": record.model_dump(mode="json"), "form": form})
+def define(
+    record: PipelineRecord,
+    form: Mapping[str, Any],
+    sources: Mapping[str, ImageSources] | None = None,
+) -> bytes:
+    """Return what is kept of a launch, for ever.
+
+    Args:
+        record: The record as it begins.
+        form: The launch form.
+        sources: ``{image name: what was read of its files}``.
+    """
+    read = {name: given.model_dump(mode="json") for name, given in (sources or {}).items()}
+    return pack_form({"record": record.model_dump(mode="json"), "form": form, "sources": read})
 
 
 class CloudPipeline:
@@ -226,6 +240,12 @@ class CloudPipeline:
         return form
 
     @property
+    def sources(self) -> dict[str, ImageSources]:
+        """What was read at the launch of the files that images are made of, by image."""
+        read = self.definition.get("sources", {})
+        return {name: ImageSources.model_validate(given) for name, given in read.items()}
+
+    @property
     def tree(self) -> LiveTree:
         """How its nodes stand."""
         return self.course.tree
@@ -277,6 +297,11 @@ class CloudPipeline:
     def is_ready(self, image: str) -> bool:
         """Whether an image is there."""
         return self.images[image].record.state is ImageState.DONE
+
+    def has_image(self, image: str) -> bool:
+        """Whether it is known where an image is, or how it is built."""
+        found = self.images.get(image)
+        return found is not None and found.built is not None
 
     def may_run(self, claim: Claimed) -> LiveExec | None:
         """Return the Exec that the worker is to run now because of its claim, if it may."""
@@ -362,6 +387,7 @@ class CloudPipeline:
         if len(self.course.standing.refused) > refused:
             self._replan()
         self._fail_without_image()
+        self._want_builds()
         self._let_joined_go()
         self._note_standing()
         self._let_workers_go()
@@ -370,7 +396,10 @@ class CloudPipeline:
     def hire(self, hires: Iterable[Hire], limited: str | None) -> None:
         """Count workers in that are started because of the newest input."""
         for hire in hires:
-            self.crew.workers[hire.worker] = Worker(hire.worker, hire.pool, self.now)
+            image = self.images[self.pools[hire.pool].image].record.reference
+            self.crew.workers[hire.worker] = Worker(
+                hire.worker, hire.pool, self.now, reference=image
+            )
         self.limited = limited
 
     def _dispatch(self, happened: Input) -> None:  # noqa: C901, PLR0912  one line an input
@@ -429,6 +458,9 @@ class CloudPipeline:
                 self._images_moved(order.images)
                 self._modify(order.edits)
             case _:
+                if order.action in (Action.RESET, Action.REBUILD):
+                    self._try_failed_images_again()
+                self._images_moved(order.images)
                 self._follow(self.course.order(_ORDERS[order.action](order.paths)))
 
     def _pause(self, problem: str | None) -> None:
@@ -589,9 +621,14 @@ class CloudPipeline:
         for worker in self.crew.workers.values():
             if worker.busy or worker.status is Status.LEAVING:
                 continue
-            if asleep or self._context_is_over(self.pools[worker.pool]):
+            pool = self.pools[worker.pool]
+            if asleep or self._context_is_over(pool) or self._is_outdated(worker, pool):
                 worker.status = Status.LEAVING
                 self._effects.stops.append((worker.id, worker.task))
+
+    def _is_outdated(self, worker: Worker, pool: Pool) -> bool:
+        """Whether the image of a worker's pool is another one by now."""
+        return worker.reference not in (None, self.images[pool.image].record.reference)
 
     def _context_is_over(self, pool: Pool) -> bool:
         if pool.kind is not PoolKind.CONTEXT:
@@ -646,18 +683,26 @@ class CloudPipeline:
     def _images_moved(self, images: Iterable[BuiltImage]) -> None:
         for built in images:
             image = self.images.setdefault(built.name, CloudImage(ImageRecord(name=built.name)))
-            done = built.state in (ImageState.DONE, ImageState.ERROR)
             image.built = built
             image.version = self.number
-            image.record = image.record.model_copy(
-                update={
-                    "state": built.state,
-                    "reference": built.reference,
-                    "error": built.error,
-                    "started": image.record.started or self.now,
-                    "ended": self.now if done else None,
-                }
-            )
+            image.record = _record_of(image.record, built, self.now)
+
+    def _want_builds(self) -> None:
+        """Have images built that queued Execs need and that nobody builds yet."""
+        for name in dict.fromkeys(self.pools[pool].image for pool in self.queue):
+            image = self.images[name]
+            pending = image.record.state is ImageState.PENDING
+            if pending and image.built is not None and image.built.tag is not None:
+                queued = image.built.model_copy(update={"state": ImageState.QUEUED})
+                self._images_moved([queued])
+                self._effects.builds.append(queued)
+
+    def _try_failed_images_again(self) -> None:
+        """Forget builds that failed: what is reset has them built again."""
+        for image in list(self.images.values()):
+            if image.record.state is ImageState.ERROR and image.built is not None:
+                again = {"state": ImageState.PENDING, "error": None, "build": None}
+                self._images_moved([image.built.model_copy(update=again)])
 
     def _fail_without_image(self) -> None:
         """End queued Execs whose image cannot be built."""
@@ -841,3 +886,21 @@ class CloudPipeline:
             if self.record.sleep_when_done and finished and self.record.armed:
                 self._set(lifecycle=Lifecycle.SLEEPING)
         self._set(standing=self.standing(), touched=self.now)
+
+
+def _record_of(record: ImageRecord, built: BuiltImage, now: float) -> ImageRecord:
+    """Return the record of an image that has moved."""
+    begins = built.state in (ImageState.PENDING, ImageState.QUEUED)
+    started = None if begins and record.ended is not None else record.started
+    if built.state is not ImageState.PENDING:
+        started = started or now
+    ended = built.state in (ImageState.DONE, ImageState.ERROR)
+    return record.model_copy(
+        update={
+            "state": built.state,
+            "reference": built.reference,
+            "error": built.error,
+            "started": started,
+            "ended": now if ended else None,
+        }
+    )

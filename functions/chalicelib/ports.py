@@ -8,8 +8,9 @@ pipeline at the same time. What a pipeline is like follows from its definition a
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, BinaryIO, Literal, NamedTuple, Protocol
 
+from conducto.model.answers import DataEntry, DataList, Deleted
 from conducto.model.records import AttemptRecord, NodeChange, PipelineRecord
 from conducto.semantics.asl import Machine
 
@@ -163,11 +164,14 @@ class LogStore(Protocol):
 class Blobs(Protocol):
     """Large things that clients and workers send and fetch by themselves (S3)."""
 
-    def upload_url(self, key: str, *, size: int | None = None) -> str:
-        """Return a URL that takes one PUT, for some minutes."""
+    def upload_url(self, key: str, *, size: int | None = None, seconds: int | None = None) -> str:
+        """Return a URL that takes PUTs, for some minutes or ``seconds``."""
 
-    def download_url(self, key: str, *, filename: str) -> str:
-        """Return a URL that answers one GET, for some minutes."""
+    def download_url(self, key: str, *, filename: str, seconds: int | None = None) -> str:
+        """Return a URL that answers GETs, for some minutes or ``seconds``."""
+
+    def exists(self, key: str) -> bool:
+        """Return whether something is there."""
 
     def get(self, key: str) -> bytes | None:
         """Return what is there."""
@@ -175,8 +179,50 @@ class Blobs(Protocol):
     def put(self, key: str, data: bytes) -> None:
         """Keep it."""
 
+    def put_file(self, key: str, file: BinaryIO) -> None:
+        """Keep what is in an open file, however large."""
+
+    def pieces(self, key: str) -> Iterator[bytes] | None:
+        """Return what is there in pieces of some MB, or None."""
+
     def delete(self, key: str) -> None:
         """Forget it; what is not there is no error."""
+
+
+class FileFacts(NamedTuple):
+    """What is known of a data file without reading it; ``version`` differs when it changes."""
+
+    size: int
+    version: str
+
+
+class DataFiles(Protocol):
+    """Data files, where the file system is; a ``directory`` is one of `model.deployment`'s.
+
+    Every method raises `conducto.service.port.NotFoundError` for what is not there, and
+    `RefusedError` for a name that leads out of the directory or is of the wrong kind.
+    """
+
+    def entries(self, directory: str, name: str, after: str | None, limit: int) -> DataList:
+        """Return a page of the entries of a directory, by name."""
+
+    def look(self, directory: str, name: str) -> FileFacts:
+        """Return how many bytes a file has, and which version of it is there."""
+
+    def read(self, directory: str, name: str, offset: int, limit: int) -> bytes:
+        """Return at most ``limit`` bytes of a file, and at most 4 MB, from ``offset`` on."""
+
+    def stage(self, directory: str, name: str, key: str) -> None:
+        """Copy a file to a key of the bucket."""
+
+    def write(self, directory: str, name: str, data: bytes) -> DataEntry:
+        """Put a file of at most 4 MB there."""
+
+    def fetch(self, directory: str, name: str, key: str) -> DataEntry:
+        """Put a file there that is at a key of the bucket."""
+
+    def delete(self, directory: str, name: str) -> Deleted:
+        """Delete a file, or a directory with what is in it."""
 
 
 class TaskGoneError(Exception):
@@ -366,3 +412,45 @@ class Connections(Protocol):
 
     def send(self, connection: str, data: bytes) -> bool:
         """Send a frame; False when the connection is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class BuildOrder:
+    """The build of an image.
+
+    Attributes:
+        org: Whose.
+        pipeline_id: Who is told first of its end.
+        tag: In the registry.
+        again: Number of the try: the same order within some minutes is one build.
+        urls: ``{environment variable: URL}`` of what the build fetches and delivers.
+    """
+
+    org: str
+    pipeline_id: str
+    tag: str
+    again: str
+    urls: Mapping[str, str] = field(repr=False)
+
+
+BuildStatus = Literal["queued", "running", "succeeded", "failed", "timed_out", "stopped", "gone"]
+
+
+class Builder(Protocol):
+    """What builds images from recipes (CodeBuild), and the registry that they go to (ECR)."""
+
+    def reference(self, tag: str) -> str:
+        """Return what workers know an image by."""
+
+    def exists(self, tag: str) -> bool:
+        """Return whether the registry has an image."""
+
+    def start(self, order: BuildOrder) -> str:
+        """Start a build, once for equal orders; return its id.
+
+        Raises:
+            ThrottledError: try again later.
+        """
+
+    def status(self, build_id: str) -> BuildStatus:
+        """Return how a build is; ``gone`` where nobody knows it any more."""

@@ -31,7 +31,12 @@ SILENCE = 60.0
 BEGIN_SECONDS = 30.0
 EXECS_A_SECOND = 50.0
 #: How a pull of an image that fails is told in the reason of a stopped task.
-_NO_IMAGE = ("CannotPullContainerError", "CannotPullImageManifestError", "CannotCreateContainer")
+_NO_IMAGE = (
+    "CannotPullContainerError",
+    "CannotPullImageManifestError",
+    "CannotCreateContainer",
+    "CannotStartContainer",  # e.g. there is no /bin/sh
+)
 
 
 class Reconciler:
@@ -69,6 +74,7 @@ class Reconciler:
         for worker, task in running.items():
             if worker not in known and not self._knows(org, pipeline_id, worker):
                 self._cloud.fleet.stop(task, "no worker of its pipeline any more")
+        self._engine.watch.look(org, pipeline_id, at_once=True)
         for step in (self._run_at, self._expire, self._begin_again, self._look):
             self._engine.submit(org, pipeline_id, step)
 
@@ -114,6 +120,12 @@ class Reconciler:
             return ExecutionEnded(time=self._now, run=run, status=status)
 
         self._submit_if_there(run.rpartition("-")[0], decide)
+
+    def build_changed(self, pipeline_id: str) -> None:
+        """A build that a pipeline started went on."""
+        org = self._cloud.store.org_of(pipeline_id)
+        if org is not None:
+            self._engine.watch.look(org, pipeline_id, at_once=True)
 
     # ---- what one look finds ------------------------------------------------------------------
 

@@ -8,17 +8,18 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from secrets import token_hex
-from typing import Any
+from tempfile import SpooledTemporaryFile
+from typing import Any, BinaryIO, cast
 from urllib.parse import urlencode
 
 from chalicelib.cloud_pipelines import CloudPipelines
 from chalicelib.engine import BusyError, Engine
+from chalicelib.handover import Staged, Uploaded, handover_key, uploads
 from chalicelib.ports import Identity, PlanLimitError, ThrottledError
 from chalicelib.workers import WorkerDesk, WorkerGoneError
 from conducto.model.api import Problem
 from conducto.model.calls import IDEMPOTENCY_KEY, Operation
 from conducto.model.cloud_calls import BODY_KEY, MAX_DIRECT, UPLOAD_BODY
-from conducto.model.deployment import UPLOAD_PREFIX
 from conducto.model.params import NoParams
 from conducto.model.worker import UploadAnswer
 from conducto.model.worker_calls import WORKER_CALLS
@@ -108,40 +109,65 @@ class Api:
             body = self._body(route, caller, request)
         except ProblemError as error:
             return Answer(error.problem.status, problems.MEDIA_TYPE, _json(error.problem))
-        answer = asyncio.run(self._carried_out(service, route, request, body))
-        if isinstance(answer, Answer) and len(answer.body) <= MAX_DIRECT:
+        answer = asyncio.run(self._carried_out(service, caller, route, request, body))
+        if len(answer.body) <= MAX_DIRECT:
             return answer
-        return self._handed_over(caller, answer)
+        key = uploads(caller) + token_hex(16)
+        self._cloud.blobs.put(key, answer.body)
+        return self._redirect(key, "answer.json")
 
     async def _carried_out(
-        self, service: Service, route: AnyRoute, request: Request, body: bytes
-    ) -> Answer | tuple[str, bytes]:
+        self,
+        service: Service,
+        caller: Identity,
+        route: AnyRoute,
+        request: Request,
+        body: bytes | AsyncIterator[bytes],
+    ) -> Answer:
         match = Match(route, dict(request.params))
-        content: bytes | AsyncIterator[bytes] = _whole(body) if takes_bytes(match) else body
+        content = _whole(body) if takes_bytes(match) and isinstance(body, bytes) else body
+        # No range: the client asks the bucket for it, which has the whole content.
         headers = Headers(
             media_type=request.headers.get("content-type"),
-            range=request.headers.get("range"),
             idempotency_key=request.headers.get(IDEMPOTENCY_KEY.lower()),
         )
         answer = await service.answer(match, urlencode(request.query), content, headers)
-        if isinstance(answer, Download):
-            return answer.name, b"".join([chunk async for chunk in answer.chunks])
-        return answer
+        if isinstance(answer, Answer):
+            return answer
+        try:
+            return self._redirect(await self._placed(caller, request, answer), answer.name)
+        except Exception as error:  # noqa: BLE001  as in the service: every error is an answer
+            return service.refusal(error)
+
+    async def _placed(self, caller: Identity, request: Request, download: Download) -> str:
+        """Return where in the bucket some content is; the same content is put there once."""
+        if isinstance(download, Staged):
+            return download.key
+        what = (sorted(request.params.items()), sorted(request.query))
+        key = handover_key(caller, what, download.version, download.size)
+        if not self._cloud.blobs.exists(key):
+            with SpooledTemporaryFile(max_size=MAX_DIRECT) as file:
+                async for chunk in download.chunks:
+                    file.write(chunk)
+                file.seek(0)
+                self._cloud.blobs.put_file(key, cast("BinaryIO", file))
+        return key
 
     def _service(self, caller: Identity) -> Service:
         once = Once(self._answers((caller.org, caller.user)), self._cloud.clock)
         return Service(CloudPipelines(self._engine, caller), rules=RULES, once=once)
 
-    def _body(self, route: AnyRoute, caller: Identity, request: Request) -> bytes:
+    def _body(self, route: AnyRoute, caller: Identity, request: Request) -> bytes | Uploaded:
         key = request.headers.get(BODY_KEY.lower())
         body = request.body
         if key is not None:
-            if not key.startswith(_uploads(caller)):
+            if not key.startswith(uploads(caller)):
                 raise problems.wrong_header(BODY_KEY, "it is no key that this caller was given")
-            found = self._cloud.blobs.get(key)
-            if found is None:
+            if not self._cloud.blobs.exists(key):
                 raise problems.wrong_header(BODY_KEY, "nothing was put there, or too long ago")
-            body = found
+            if takes_bytes(Match(route, {})):  # a file, which never has to be in memory
+                return Uploaded(key, lambda: self._cloud.blobs.pieces(key) or iter(()))
+            body = self._cloud.blobs.get(key) or b""
         if len(body) > route.operation.max_body:
             raise problems.too_large(route.operation.max_body)
         return body
@@ -149,16 +175,13 @@ class Api:
     def _uploader(self, identity: Identity | None) -> Callable[..., Awaitable[UploadAnswer]]:
         async def upload(_pipelines: Pipelines, _call: Call[NoParams, None]) -> UploadAnswer:
             caller = _admitted(identity, set())
-            key = _uploads(caller) + token_hex(16)
+            key = uploads(caller) + token_hex(16)
             return UploadAnswer(url=self._cloud.blobs.upload_url(key), key=key)
 
         return upload
 
-    def _handed_over(self, caller: Identity, answer: Answer | tuple[str, bytes]) -> Answer:
-        """Put what is too large for a Lambda, or is no JSON, where the client can fetch it."""
-        name, content = ("answer.json", answer.body) if isinstance(answer, Answer) else answer
-        key = _uploads(caller) + token_hex(16)
-        self._cloud.blobs.put(key, content)
+    def _redirect(self, key: str, name: str) -> Answer:
+        """Send the client to where the bucket has what it asked for."""
         url = self._cloud.blobs.download_url(key, filename=name)
         return Answer(303, "text/plain", b"", (("location", url), ("cache-control", "no-store")))
 
@@ -208,10 +231,6 @@ def _worker_handler(
         return method(identity, *given)
 
     return handler
-
-
-def _uploads(caller: Identity) -> str:
-    return f"{UPLOAD_PREFIX}{caller.org}/{caller.user}/"
 
 
 def _json(problem: Problem) -> bytes:

@@ -12,7 +12,8 @@ from secrets import token_hex
 from typing import Literal, NamedTuple
 
 from chalicelib import generated
-from chalicelib.checks import check_nodes, ready_images, used_images
+from chalicelib.builds import ImageBuilds, known_sources
+from chalicelib.checks import check_nodes, used_images
 from chalicelib.crew import Worker
 from chalicelib.engine import Engine
 from chalicelib.inputs import (
@@ -106,6 +107,7 @@ class WorkerDesk:
             return WorkerOrders(
                 region=self._cloud.site.region,
                 activity=self._cloud.site.activity_of(pool.name),
+                credentials=self._cloud.lend(self._cloud.site.activity_of(pool.name), worker_id),
                 policy=_POLICIES[pool.kind],
                 shell=None if built is None else built.shell,
                 workdir=None if built is None else built.workdir,
@@ -354,8 +356,18 @@ class WorkerDesk:
         here = Pipeline(live.pipeline.nodes, live.pipeline.images)
         tree = resolve_generated(form, node.spec.lazy_target or "", here, live.edits)
         check_nodes(tree.nodes, self._cloud.orgs.plan(live.org))
-        images = ready_images(tree, [name for name in used_images(tree) if name in tree.images])
+        images = self._prepared_images(live, tree)
         return self._cloud.store.keep_tree(live.id, definition), images
+
+    def _prepared_images(self, live: CloudPipeline, tree: Pipeline) -> tuple[BuiltImage, ...]:
+        """Return the images of a generated tree that no node has used so far."""
+        known = {**live.pipeline.images, **tree.images}
+        fresh = [known[n] for n in used_images(tree) if not live.has_image(n)]
+        sources = known_sources(fresh, live.pipeline.images, live.sources)
+        try:
+            return ImageBuilds(self._cloud).prepare(live.org, fresh, sources)
+        except RefusedError as error:
+            raise generated.GeneratedTreeError(str(error)) from error
 
     def upload(self, identity: Identity) -> UploadAnswer:
         """Tell where to put a tree that is too large for a report."""

@@ -21,6 +21,7 @@ from constructs import Construct
 
 from conducto.model import deployment
 from conducto.model.deployment import Variables
+from infra.function_source import stage
 from infra.permissions import Permissions
 from infra.settings import Settings
 from infra.stacks.compute import ComputeStack
@@ -28,7 +29,8 @@ from infra.stacks.data import DataStack
 from infra.stacks.network import NetworkStack
 
 ROOT = Path(__file__).resolve().parents[2]
-FUNCTIONS = ROOT / "functions"
+#: Where Chalice finds what it packages.
+PROJECT = ROOT / "build" / "functions"
 MEMORY_MB = 1024
 #: API Gateway waits no longer.
 TIMEOUT_SECONDS = 29
@@ -44,11 +46,12 @@ _FUNCTIONS = {
     "socket_disconnect": ("WebsocketDisconnect", TIMEOUT_SECONDS),
     "task_stopped": ("TaskStopped", LONG_SECONDS),
     "execution_ended": ("ExecutionEnded", LONG_SECONDS),
+    "build_ended": ("BuildEnded", LONG_SECONDS),
     "every_minute": ("EveryMinute", LONG_SECONDS),
     "admin": ("Admin", TIMEOUT_SECONDS),
 }
 _SOCKETS = ("socket_connect", "socket_message", "socket_disconnect")
-_DRIVERS = ("api_handler", "task_stopped", "execution_ended", "every_minute")
+_DRIVERS = ("api_handler", "task_stopped", "execution_ended", "build_ended", "every_minute")
 
 
 class ApiStack(Stack):
@@ -83,7 +86,7 @@ class ApiStack(Stack):
         self.roles = self._roles()
         variables = self._variables(network, data, compute)
         self.app = Chalice(
-            self, "App", source_dir=str(FUNCTIONS), stage_config=self._stage_config(variables)
+            self, "App", source_dir=str(stage(PROJECT)), stage_config=self._stage_config(variables)
         )
         self._shape_functions()
         self._addresses()

@@ -16,6 +16,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol, runtime_checkable
 
 from conducto.model.gc_calls import GcReport, GcRequest
+from conducto.running.secret_store import SecretStoreError
 from conducto.service.dispatch import Service
 from conducto.service.once import Once
 from conducto.service.port import Pipelines
@@ -24,7 +25,6 @@ from conducto_local.agent_files import AgentFiles, AgentState
 from conducto_local.answers_file import remembered
 from conducto_local.home import Home
 from conducto_local.ports import EngineError
-from conducto_local.secrets.port import SecretStoreError
 from conducto_local.server.agent_routes import local_routes
 from conducto_local.server.app import build_app
 from conducto_local.server.attendance import Attendance, idle_seconds, leave_when_idle

@@ -258,8 +258,10 @@ def test_sleep_ends_workers_and_wake_goes_on(me: Cloud) -> None:
 
     run.control(Action.SLEEP)
     run.until(lambda: not me.emulator.board.list(started_by=run.id, stopped=False), "workers left")
-    run.control(Action.MODIFY, "/b", changes=Changes(command="echo b"))
     run.control(Action.WAKE)
+    run.control(Action.MODIFY, "/b", changes=Changes(command="echo b"))
+    run.control(Action.RESET, "/b")
+    run.control(Action.RUN)
     run.until(lambda: run.state("/c") == "done", "it went on").settled()
 
     assert len(run.attempts("/a")) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from botocore.stub import Stubber
 
 from chalicelib.adapters.files import AccessPoints
 from chalicelib.adapters.fleet import Ecs, Place, task_owner
+from chalicelib.adapters.lending import PollRole
 from chalicelib.adapters.table import Table
 from chalicelib.adapters.task_definitions import Roles, TaskDefinitions
 from chalicelib.ports import CapacityError, Fleet, ThrottledError, WorkerTask
@@ -215,9 +217,11 @@ def test_an_account_at_its_quota_has_no_room(ecs: Ecs, clients: Clients) -> None
 
 @pytest.mark.parametrize("operation", ["RunTask", "RegisterTaskDefinition"])
 def test_a_throttled_fleet_says_so(ecs: Ecs, clients: Clients, operation: str) -> None:
-    with throttled(clients.get("ecs"), operation, code="ThrottlingException"):
-        with pytest.raises(ThrottledError):
-            ecs.start(TASK)
+    with (
+        throttled(clients.get("ecs"), operation, code="ThrottlingException"),
+        pytest.raises(ThrottledError),
+    ):
+        ecs.start(TASK)
 
 
 def test_what_ecs_refuses_for_another_reason_is_an_error_of_its_own(
@@ -233,6 +237,28 @@ def test_what_ecs_refuses_for_another_reason_is_an_error_of_its_own(
 def test_a_size_that_fargate_has_not_is_refused(ecs: Ecs) -> None:
     with pytest.raises(DefinitionError, match="more than Fargate has"):
         ecs.start(replace(TASK, cpu=64.0))
+
+
+def test_an_agent_is_lent_a_role_for_its_own_activity(clients: Clients) -> None:
+    asked: list[dict[str, Any]] = []
+
+    def look(params: dict[str, Any], **_more: Any) -> None:
+        asked.append(params)
+
+    clients.get("sts").meta.events.register("provide-client-params.sts.AssumeRole", look)
+    activity = f"arn:aws:states:{REGION}:123456789012:activity:conducto-1"
+
+    lent = PollRole(clients, role("poll")).lend(activity, "w1")
+
+    statements = json.loads(asked[0]["Policy"])["Statement"]
+    assert {s["Action"]: s["Resource"] for s in statements} == {
+        "states:GetActivityTask": activity,
+        "states:SendTaskHeartbeat": "*",
+    }
+    assert asked[0]["RoleSessionName"] == "w1"
+    assert lent.expires is not None
+    assert lent.session_token is not None
+    assert lent.session_token not in repr(lent)
 
 
 def test_an_access_point_that_another_process_made_is_used(clients: Clients) -> None:

@@ -179,9 +179,9 @@ def test_nobody_waits_longer_than_a_request_may_take(
     real: StepFunctions, clients: Clients, sleeper: Sleeper
 ) -> None:
     client = clients.get("stepfunctions")
-    with throttled(client, "CreateActivity", code="ThrottlingException"):
-        with pytest.raises(ThrottledError):
-            real.ensure_activity("conducto-pool")
+    refused = throttled(client, "CreateActivity", code="ThrottlingException")
+    with refused, pytest.raises(ThrottledError):
+        real.ensure_activity("conducto-pool")
 
     assert 0 < sum(sleeper.slept) <= PATIENCE
 

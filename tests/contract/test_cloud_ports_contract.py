@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
@@ -202,6 +203,18 @@ def test_a_blob_is_there_until_it_is_deleted(blobs: Blobs) -> None:
     assert blobs.get("uploads/a") is None
 
 
+def test_a_large_blob_goes_in_from_a_file_and_comes_out_in_pieces(blobs: Blobs) -> None:
+    assert blobs.pieces("uploads/a") is None
+    assert not blobs.exists("uploads/a")
+
+    blobs.put_file("uploads/a", io.BytesIO(b"x" * 9_000_000 + b"end"))
+
+    assert blobs.exists("uploads/a")
+    pieces = blobs.pieces("uploads/a")
+    assert pieces is not None
+    assert b"".join(pieces) == b"x" * 9_000_000 + b"end"
+
+
 def test_a_signed_url_names_the_object_and_no_secret_key(blobs: Blobs) -> None:
     put = blobs.upload_url("uploads/a b", size=7)
     get = blobs.download_url("uploads/a b", filename='x"ü.log')
@@ -244,7 +257,7 @@ def test_more_secrets_than_one_scope_takes_are_refused(clients: Clients) -> None
     vault = SecretsManager(clients, "conducto/t/")
     vault.write("org/acme", {"A": {"value": "kept"}})
 
-    with pytest.raises(RefusedError, match="org/acme would have .* takes 65536") as caught:
+    with pytest.raises(RefusedError, match=r"org/acme would have .* takes 65536") as caught:
         vault.write("org/acme", {"A": {"value": "very-secret" * 10_000}})
 
     assert vault.read("org/acme") == {"A": {"value": "kept"}}
@@ -361,6 +374,6 @@ def test_a_frame_to_a_connection_that_is_gone_is_no_error(
 
     with throttled(client, "PostToConnection", code="GoneException"):
         assert not connections.send("c1", b"{}")
-    with throttled(client, "PostToConnection", code="LimitExceededException"):
-        with pytest.raises(ThrottledError):
-            connections.send("c1", b"{}")
+    limited = throttled(client, "PostToConnection", code="LimitExceededException")
+    with limited, pytest.raises(ThrottledError):
+        connections.send("c1", b"{}")

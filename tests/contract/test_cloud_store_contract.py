@@ -348,14 +348,19 @@ def test_attempts_that_were_cut_off_while_they_were_spread_are_all_read(
     assert found["/0050"] is State.DONE  # what is older did not overwrite it
 
 
-@pytest.mark.parametrize("operation", ["TransactWriteItems", "Query", "GetItem"])
+THROTTLED = {
+    "TransactWriteItems": lambda store: store.commit("acme", "abc", entry(1)),
+    "Query": lambda store: list(store.entries("abc", 0)),
+    "GetItem": lambda store: store.record("acme", "abc"),
+}
+
+
+@pytest.mark.parametrize("operation", THROTTLED)
 def test_a_throttled_table_says_so(real: Over, clients: Clients, operation: str) -> None:
     real.store.create(cloud_record("abc"), b"")
 
     with refusing(clients, operation), pytest.raises(ThrottledError):
-        real.store.commit("acme", "abc", entry(1))
-        list(real.store.entries("abc", 0))
-        real.store.record("acme", "abc")
+        THROTTLED[operation](real.store)
 
 
 def refusing(clients: Clients, operation: str, after: int = 0) -> Any:

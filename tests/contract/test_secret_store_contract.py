@@ -14,7 +14,7 @@ from conducto_local.home import Home
 from conducto_local.secrets.encrypted_file import EncryptedFile
 from conducto_local.secrets.keyring_store import KeyringStore
 from conducto_local.secrets.local import LocalSecrets
-from conducto_local.secrets.port import SecretName, SecretRefusedError, SecretStore, StoredSecret
+from conducto.running.secret_store import SecretName, SecretRefusedError, SecretStore, StoredSecret
 from support.secret_parts import MemoryKeyring, secret
 
 STORES = {

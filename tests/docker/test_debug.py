@@ -20,7 +20,7 @@ import pytest
 
 from conducto_local.home import Home
 from conducto_local.secrets.local import LocalSecrets
-from conducto_local.secrets.port import SecretName, StoredSecret
+from conducto.running.secret_store import SecretName, StoredSecret
 from support.containers import remove
 from support.local import wait_for
 from support.running import Person, Run, person_at

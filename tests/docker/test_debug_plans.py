@@ -12,7 +12,7 @@ from conducto.model.api import Action, Changes, ControlRequest
 from conducto.model.debug import DebugPlan, DebugRequest
 from conducto.service.port import NotFoundError, RefusedError
 from conducto_local.secrets.local import LocalSecrets
-from conducto_local.secrets.port import SecretName, StoredSecret
+from conducto.running.secret_store import SecretName, StoredSecret
 from support.local import Local, Run, local_runner
 from support.stand_ins import call, ensure
 

@@ -13,10 +13,12 @@ from chalicelib.bootstrap import App
 from chalicelib.credentials import new_token
 from chalicelib.ports import Identity
 from conducto.model.calls import API_ROOT
+from conducto.model.deployment import Variables
 from support.cloud.aws import REGION, aws, environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 ALL = frozenset({"read", "write_data", "launch", "change_state", "secrets", "debug", "agent"})
 
@@ -62,11 +64,11 @@ class Front:
 
 
 @pytest.fixture
-def front(monkeypatch: pytest.MonkeyPatch) -> Iterator[Front]:
+def front(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Front]:
     monkeypatch.setenv("AWS_REGION", REGION)  # Chalice looks for it before a WebSocket's function
     module = importlib.import_module("app")
     with aws() as clients:
-        made = App(environment(), clients)
+        made = App(environment(**{Variables.DATA_ROOT: str(tmp_path)}), clients)
         before, module.conducto = module.conducto, made
         with Client(module.app) as client:
             yield Front(made, client, module)

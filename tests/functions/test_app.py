@@ -56,6 +56,8 @@ def test_every_function_has_a_plain_name(front: Front) -> None:
     assert set(app.handler_map) - views == {
         "admin",
         "authorize",
+        "build_ended",
+        "data",
         "every_minute",
         "execution_ended",
         "socket_connect",

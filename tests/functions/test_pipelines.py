@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chalicelib.inputs import BuiltImage, ImagesMoved
-from chalicelib.ports import Plan
+from chalicelib.ports import Identity, Plan
 from conducto.model.api import Action, Changes, ControlRequest, LaunchRequest
+from conducto.model.debug import DebugRequest
 from conducto.model.records import ImageState, Lifecycle
+from conducto.model.secret_calls import DeleteSecrets, PutSecrets
 from conducto.model.states import Cause, State
 from conducto.semantics.errors import DefinitionError
 from conducto.service.port import NotFoundError, RefusedError
-from support.cloud.world import ME, STRANGER, World
+from support.cloud.world import EVERYTHING, ME, STRANGER, World
 from support.trees import leaf, parallel, serial
 
 if TYPE_CHECKING:
@@ -50,9 +52,9 @@ def test_what_fargate_cannot_run_is_refused_with_the_nodes_path(
     assert world.fleet.tasks == {}
 
 
-def test_an_image_that_must_be_built_is_refused(world: World) -> None:
+def test_an_image_whose_files_were_not_sent_along_is_refused(world: World) -> None:
     images = {"i": {"image": "busybox", "copy_dir": "/code"}}
-    with pytest.raises(DefinitionError, match="cannot build images yet"):
+    with pytest.raises(DefinitionError, match="files were not sent along"):
         world.launch(leaf(image_name="i"), images=images)
 
 
@@ -175,6 +177,34 @@ def test_a_command_that_wants_a_fresh_container_gets_one_for_each_attempt(world:
     second.leave("once")
     world.serve()
     assert world.get(pipeline).state is State.DONE
+
+
+def test_the_end_of_what_ran_when_a_run_was_planned_is_no_secret_to_its_graph(
+    world: World,
+) -> None:
+    once = leaf("a", container_reuse_context="new")
+    pipeline = world.launch(serial(parallel(once, leaf("b")), leaf("c")))
+    world.serve()
+    world.control(pipeline, "reset", "/n0/b")  # a new run is planned, /n0/a goes on
+    world.running()["/n0/b"].finish(Cause.EXIT_CODE)
+    world.running()["/n0/a"].finish()  # its worker leaves: nobody will claim its new task
+    world.serve()
+    world.running()["/n0/b"].finish()
+    world.serve()
+    assert set(world.running()) == {"/c"}
+
+
+def test_a_task_that_got_lost_is_offered_again_though_a_worker_waits_for_it(world: World) -> None:
+    pipeline = world.launch(parallel("a", container_reuse_context="new"))
+    (hand,) = world.start_workers()
+    assert world.poll(hand.orders.activity) is not None  # and it forgets it, and AWS does, too
+    world.handed_out.clear()
+    for _ in range(4):
+        world.minute(61)
+        world.serve()
+    assert set(world.running()) == {"/a"}
+    assert len(world.machines.executions) == 2
+    assert world.get(pipeline).pipeline.armed
 
 
 # ---- what AWS does -------------------------------------------------------------------------------
@@ -423,10 +453,7 @@ def test_a_skipped_pending_node_is_passed_over(world: World) -> None:
 @pytest.mark.parametrize(
     "call",
     [
-        lambda p, i: p.secrets(),
-        lambda p, i: p.image_log(i, "i"),
-        lambda p, i: p.data(i, None),
-        lambda p, i: p.read_data(None, "x"),
+        lambda p, i: p.debug(i, DebugRequest(path="/")),
     ],
 )
 def test_what_the_cloud_cannot_do_yet_is_refused_clearly(
@@ -435,6 +462,41 @@ def test_what_the_cloud_cannot_do_yet_is_refused_clearly(
     pipeline = world.launch(leaf(), run=False)
     with pytest.raises(RefusedError, match="not available in the cloud yet"):
         asyncio.run(call(world.pipelines(), pipeline))
+
+
+def test_secrets_are_stored_listed_without_values_and_reach_the_next_command(
+    world: World,
+) -> None:
+    mine = world.pipelines()
+    request = PutSecrets.model_validate(
+        {
+            "secrets": [
+                {"key": "A", "value": "of-ann"},
+                {"key": "B", "value": "of-acme", "scope": "org"},
+            ]
+        }
+    )
+    listed = asyncio.run(mine.put_secrets(request))
+    assert [(s.scope, s.key) for s in listed.secrets] == [("org", "B"), ("user", "A")]
+    assert listed.kept == "AWS Secrets Manager"
+    assert "of-ann" not in listed.model_dump_json()
+    world.launch(leaf())
+    world.serve()
+    job = world.running()["/"].job
+    assert job is not None
+    assert (job.env["A"], job.env["B"]) == ("of-ann", "of-acme")
+    theirs = world.pipelines(Identity(ME.org, "bea", EVERYTHING))
+    assert [s.key for s in asyncio.run(theirs.secrets()).secrets] == ["B"]
+    assert asyncio.run(world.pipelines(STRANGER).secrets()).secrets == ()
+    gone = DeleteSecrets.model_validate({"keys": [{"key": "A"}, {"key": "nowhere"}]})
+    assert [s.key for s in asyncio.run(mine.delete_secrets(gone)).secrets] == ["B"]
+
+
+def test_a_secret_with_a_name_that_no_variable_has_is_refused(world: World) -> None:
+    request = PutSecrets.model_validate({"secrets": [{"key": "1=2", "value": "x"}]})
+    with pytest.raises(RefusedError):
+        asyncio.run(world.pipelines().put_secrets(request))
+    assert asyncio.run(world.pipelines().secrets()).secrets == ()
 
 
 # ---- who follows ---------------------------------------------------------------------------------

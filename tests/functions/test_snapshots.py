@@ -12,6 +12,8 @@ from chalicelib import snapshots
 from chalicelib.inputs import Journalled
 from chalicelib.ports import Snapshot
 from support.cloud.play import new_game
+from support.cloud.world import World
+from support.trees import form, lazy, leaf, serial
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -47,6 +49,26 @@ def test_a_pipeline_is_the_same_from_a_snapshot_as_from_its_start(seed: int) -> 
     _replay(whole, entries[at:])
     _replay(again, entries[at:])
     assert snapshots.take(again).state == snapshots.take(whole).state
+
+
+def test_the_names_of_images_that_trees_brought_outlast_a_snapshot() -> None:
+    world = World()
+    pipeline = world.launch(lazy())
+    for number in (1, 2):
+        world.control(pipeline, "reset", "/Generate")
+        world.serve()
+        images = {"i": {"image": f"other:{number}"}}
+        tree = form(serial(leaf("x", image_name="i")), images)
+        world.running()["/Generate"].finish(tree=tree)
+        world.run_out()
+    with world.engine.reading("acme", pipeline) as live:
+        assert set(live.pipeline.images) == {"i", "i@/Execute", "i@/Execute@2"}
+        taken = snapshots.take(live)
+    tree_of = lambda key: world.store.tree(pipeline, key)  # noqa: E731
+    again = snapshots.restore("acme", world.store.definition(pipeline), taken, tree_of)
+    place = again.pipeline.nodes["/Execute/x"].placement
+    assert again.images[place.image].record.reference == "other:2"
+    assert set(again.resolved({}).images) == {"i", "i@/Execute", "i@/Execute@2"}
 
 
 def test_a_snapshot_of_another_version_is_not_read() -> None:

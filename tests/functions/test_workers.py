@@ -235,6 +235,7 @@ def test_a_retry_with_more_memory_gets_a_larger_worker(world: World) -> None:
     hand.finish(Cause.OUT_OF_MEMORY)
     world.serve()
     assert world.running()["/"].task.mem == 8
+    assert len(world.machines.executions) == 2  # planned anew at once, not by trial and error
 
 
 # ---- a Lazy's tree -----------------------------------------------------------------------------

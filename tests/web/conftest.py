@@ -11,8 +11,12 @@ import pytest
 if find_spec("playwright") is None:
     collect_ignore_glob = ["test_*.py"]
 else:
-    from support.browser import Viewer, launched_person, running_browser, viewer_of
+    from playwright.sync_api import expect
+
+    from support.browser import PATIENCE_MS, Viewer, launched_person, running_browser, viewer_of
     from support.stand_ins import ensure
+
+    expect.set_options(timeout=PATIENCE_MS)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,7 +1,7 @@
 """Answers of requests that came with an idempotency key, for all processes of the app."""
 
 from chalicelib.adapters import keys
-from chalicelib.adapters.table import MAX_INLINE, Table
+from chalicelib.adapters.table import MAX_INLINE, Item, Table
 from chalicelib.ports import ConflictError
 from conducto.model.calls import REMEMBERED_SECONDS
 from conducto.model.deployment import PARTITION_KEY
@@ -37,7 +37,7 @@ class TableAnswers:
             ProblemError: the same request began in another process at the same time.
         """
         until = now + REMEMBERED_SECONDS
-        item = {"fingerprint": fingerprint, "until": until, "expires": int(until) + 1}
+        item: Item = {"fingerprint": fingerprint, "until": until, "expires": int(until) + 1}
         where = f"attribute_not_exists({PARTITION_KEY}) OR #u <= :now"
         try:
             self._table.put_where(

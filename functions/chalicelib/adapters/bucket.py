@@ -1,5 +1,7 @@
 """The one S3 bucket, and the large things in it that clients send and fetch by themselves."""
 
+from collections.abc import Iterator
+from typing import BinaryIO
 from urllib.parse import quote
 
 from chalicelib.adapters.clients import Clients
@@ -7,6 +9,7 @@ from chalicelib.adapters.failures import code_of, throttling
 
 #: Seconds for which a signed URL is good.
 URL_SECONDS = 900
+_PIECE = 4 << 20
 _MISSING = frozenset({"NoSuchKey", "404"})
 
 
@@ -17,23 +20,35 @@ class Bucket:
         self._clients = clients
         self._name = name
 
-    def upload_url(self, key: str, *, size: int | None = None) -> str:
-        """Return a URL that takes one PUT; of exactly ``size`` bytes, where that is given."""
+    def upload_url(self, key: str, *, size: int | None = None, seconds: int | None = None) -> str:
+        """Return a URL that takes PUTs; of exactly ``size`` bytes, where that is given."""
         wanted: dict[str, object] = {"Bucket": self._name, "Key": key}
         if size is not None:
             wanted["ContentLength"] = size
-        return self._signed("put_object", wanted)
+        return self._signed("put_object", wanted, seconds)
 
-    def download_url(self, key: str, *, filename: str) -> str:
+    def download_url(self, key: str, *, filename: str, seconds: int | None = None) -> str:
         """Return a URL that answers a GET; a browser saves what comes and never shows it."""
         disposition = f"attachment; filename*=UTF-8''{quote(filename, safe='', errors='replace')}"
-        wanted = {
+        wanted: dict[str, object] = {
             "Bucket": self._name,
             "Key": key,
             "ResponseContentDisposition": disposition,
             "ResponseContentType": "application/octet-stream",
         }
-        return self._signed("get_object", wanted)
+        return self._signed("get_object", wanted, seconds)
+
+    def exists(self, key: str) -> bool:
+        """Return whether something is there."""
+        client = self._clients.get("s3")
+        try:
+            with throttling():
+                client.head_object(Bucket=self._name, Key=key)
+        except Exception as error:
+            if code_of(error) in _MISSING:
+                return False
+            raise
+        return True
 
     def get(self, key: str) -> bytes | None:
         """Return what is there."""
@@ -65,6 +80,24 @@ class Bucket:
         with throttling():
             self._clients.get("s3").put_object(Bucket=self._name, Key=key, Body=data)
 
+    def put_file(self, key: str, file: BinaryIO) -> None:
+        """Keep what is in an open file, however large."""
+        with throttling():
+            self._clients.get("s3").upload_fileobj(file, self._name, key)
+
+    def pieces(self, key: str) -> Iterator[bytes] | None:
+        """Return what is there in pieces of some MB, or None."""
+        client = self._clients.get("s3")
+        try:
+            with throttling():
+                body = client.get_object(Bucket=self._name, Key=key)["Body"]
+        except Exception as error:
+            if code_of(error) in _MISSING:
+                return None
+            raise
+        found: Iterator[bytes] = body.iter_chunks(_PIECE)
+        return found
+
     def delete(self, key: str) -> None:
         """Forget it; what is not there is no error."""
         with throttling():
@@ -80,6 +113,7 @@ class Bucket:
                 with throttling():
                     client.delete_objects(Bucket=self._name, Delete={"Objects": keys})
 
-    def _signed(self, operation: str, wanted: dict[str, object]) -> str:
+    def _signed(self, operation: str, wanted: dict[str, object], seconds: int | None) -> str:
         client = self._clients.get("s3")
-        return str(client.generate_presigned_url(operation, Params=wanted, ExpiresIn=URL_SECONDS))
+        good_for = URL_SECONDS if seconds is None else seconds
+        return str(client.generate_presigned_url(operation, Params=wanted, ExpiresIn=good_for))

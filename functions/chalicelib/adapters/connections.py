@@ -36,7 +36,7 @@ class TableConnections:
 
     def opened(self, connection: str, org: str) -> None:
         """Note whose a connection is."""
-        item = {"org": org, "pipeline": "", "expires": self._expires()}
+        item: Item = {"org": org, "pipeline": "", "expires": self._expires()}
         self._table.put(keys.connection(connection), item)
 
     def org_of(self, connection: str) -> str | None:
@@ -51,7 +51,7 @@ class TableConnections:
         if before != pipeline_id:
             if before:
                 self._table.delete(keys.follower(before, connection))
-            item = {"org": org, "pipeline": pipeline_id, "expires": self._expires()}
+            item: Item = {"org": org, "pipeline": pipeline_id, "expires": self._expires()}
             self._table.put(keys.connection(connection), item)
         follower: Item = {"org": org, "cursor": cursor, "expires": self._expires()}
         self._table.put(keys.follower(pipeline_id, connection), follower)

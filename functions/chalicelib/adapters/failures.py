@@ -33,7 +33,7 @@ def message_of(error: Exception) -> str:
 
 
 def reasons_of(error: Exception) -> list[str]:
-    """Return why each item of a transaction was not written; ``None`` stands where it was not it."""
+    """Return why each item of a transaction was refused; ``None`` where it was not the cause."""
     return [str(r.get("Code", "None")) for r in _answer(error).get("CancellationReasons", [])]
 
 

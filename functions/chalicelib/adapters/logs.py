@@ -8,7 +8,7 @@ from hashlib import sha256
 
 from chalicelib.adapters import keys
 from chalicelib.adapters.bucket import Bucket
-from chalicelib.adapters.table import Key, Table, Value
+from chalicelib.adapters.table import Item, Key, Table, Value
 from chalicelib.ports import ConflictError, LogKey
 from conducto.model.deployment import LOG_PREFIX, PARTITION_KEY
 
@@ -40,7 +40,7 @@ class ChunkedLogs:
     def _add(self, key: LogKey, offset: int, data: bytes) -> None:
         place = f"{_folder(key)}/{offset:0{_DIGITS}}-{sha256(data).hexdigest()[:16]}"
         self._bucket.put(place, data)
-        item = {"size": len(data), "object": place}
+        item: Item = {"size": len(data), "object": place}
         self._table.put_where(_chunk(key, offset), item, f"attribute_not_exists({PARTITION_KEY})")
 
     def size(self, key: LogKey) -> int:

@@ -5,6 +5,8 @@ Which kinds of items there are is in `chalicelib.adapters.keys`.
 
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from chalicelib.adapters.clients import Clients
@@ -21,6 +23,9 @@ MAX_TRANSACTION = 100
 MAX_INLINE = 256 * 1024
 _BATCH = 25
 _FAILED = "ConditionalCheckFailedException"
+
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class Key(NamedTuple):
@@ -42,11 +47,11 @@ class Update(NamedTuple):
     """
 
     key: Key
-    set: Item = {}
-    add: Mapping[str, float] = {}
+    set: Item = _NOTHING
+    add: Mapping[str, float] = _NOTHING
     remove: Sequence[str] = ()
     where: str = ""
-    values: Item = {}
+    values: Item = _NOTHING
 
 
 class Table:
@@ -158,12 +163,8 @@ class Table:
         }
         if limit is not None:
             asked["Limit"] = limit
-        count = 0
-        for item in self._pages(asked):
+        for item in islice(self._pages(asked), limit):
             yield str(item[SORT_KEY]), item
-            count += 1
-            if count == limit:
-                return
 
     def index(
         self, index: Index, partition: str, *, after: Mapping[str, Any] | None = None

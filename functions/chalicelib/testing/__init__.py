@@ -1,5 +1,6 @@
 """Fakes of all ports, in memory and honest: the contract suites hold them beside the real ones."""
 
+from chalicelib.testing.builder import FakeBuilder
 from chalicelib.testing.fleet import FakeFleet
 from chalicelib.testing.machines import FakeMachines
 from chalicelib.testing.people import FakeConnections, FakeOrgs, FakeTokens
@@ -8,6 +9,7 @@ from chalicelib.testing.store import FakeStore
 
 __all__ = [
     "FakeBlobs",
+    "FakeBuilder",
     "FakeConnections",
     "FakeFleet",
     "FakeLogs",

@@ -1,7 +1,7 @@
 """Logs, blobs and secrets in memory."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, BinaryIO
 
 from chalicelib.ports import ConflictError, LogKey
 
@@ -34,21 +34,36 @@ class FakeBlobs:
     def __init__(self) -> None:
         self._kept: dict[str, bytes] = {}
 
-    def upload_url(self, key: str, *, size: int | None = None) -> str:
-        """Return a URL that takes one PUT."""
+    def upload_url(self, key: str, *, size: int | None = None, seconds: int | None = None) -> str:  # noqa: ARG002  as the port has it
+        """Return a URL that takes PUTs."""
         return f"https://blobs.invalid/{key}?put={size or ''}"
 
-    def download_url(self, key: str, *, filename: str) -> str:
-        """Return a URL that answers one GET."""
+    def download_url(self, key: str, *, filename: str, seconds: int | None = None) -> str:  # noqa: ARG002  as the port has it
+        """Return a URL that answers GETs."""
         return f"https://blobs.invalid/{key}?as={filename}"
 
     def get(self, key: str) -> bytes | None:
         """Return what is there."""
         return self._kept.get(key)
 
+    def exists(self, key: str) -> bool:
+        """Return whether something is there."""
+        return key in self._kept
+
     def put(self, key: str, data: bytes) -> None:
         """Keep it."""
         self._kept[key] = data
+
+    def put_file(self, key: str, file: BinaryIO) -> None:
+        """See the port."""
+        self.put(key, file.read())
+
+    def pieces(self, key: str) -> Iterator[bytes] | None:
+        """See the port."""
+        data = self.get(key)
+        if data is None:
+            return None
+        return (data[i : i + (1 << 20)] for i in range(0, len(data), 1 << 20))
 
     def delete(self, key: str) -> None:
         """Forget it."""

@@ -10,6 +10,7 @@ from secrets import token_hex
 from conducto.model.states import Cause, Order
 from conducto.running.commands import CommandError
 from conducto.running.environment import Surroundings
+from conducto.running.secret_store import SecretStoreError
 from conducto.semantics import events as ev
 from conducto.semantics.dispatch import Ticket
 from conducto.semantics.live import LiveExec
@@ -33,7 +34,6 @@ from conducto_local.runner.kit import Kit
 from conducto_local.runner.live import Flight, LivePipeline
 from conducto_local.runner.snapshots import Snapshots
 from conducto_local.secrets.delivery import SecretKeeper
-from conducto_local.secrets.port import SecretStoreError
 from conducto_worker.masking import Mask
 
 logger = logging.getLogger(__name__)

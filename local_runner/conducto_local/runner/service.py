@@ -39,6 +39,8 @@ from conducto.model.records import AttemptRecord, Lifecycle, PipelineRecord
 from conducto.model.secret_calls import DeleteSecrets, PutSecrets, SecretList
 from conducto.model.states import State
 from conducto.running import listing, node_details, tree_pages, views
+from conducto.running import secret_answers as answers
+from conducto.running.data_files import DataDirectory
 from conducto.running.forms import pack_form, unpack_form
 from conducto.running.launching import new_id, new_record
 from conducto.running.relaunching import launch_of
@@ -46,7 +48,6 @@ from conducto.semantics import events as ev
 from conducto.semantics.resolve import resolve
 from conducto.service.downloads import Download, Span
 from conducto.service.port import NotFoundError, RefusedError
-from conducto_local.data_files import DataDirectory
 from conducto_local.file_downloads import download
 from conducto_local.home import Home
 from conducto_local.runner import loading
@@ -58,7 +59,7 @@ from conducto_local.runner.kit import Kit
 from conducto_local.runner.live import LivePipeline
 from conducto_local.runner.outputs import Outputs
 from conducto_local.runner.scheduler import Scheduler
-from conducto_local.secrets import answers
+from conducto_local.store.errors import StoreFullError
 from conducto_local.store.port import Store
 from conducto_local.version import package_version
 
@@ -272,7 +273,7 @@ class LocalPipelines:
         return await asyncio.to_thread(self._data(pipeline_id).delete, name)
 
     def _data(self, pipeline_id: str | None) -> DataDirectory:
-        return DataDirectory(self._data_root(pipeline_id))
+        return DataDirectory(self._data_root(pipeline_id), StoreFullError)
 
     def _data_root(self, pipeline_id: str | None) -> Path:
         if pipeline_id is None:

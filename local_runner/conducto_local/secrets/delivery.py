@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from conducto_local.secrets.port import SecretStore, StoredSecret
+from conducto.running.secret_store import SecretStore, StoredSecret
 from conducto_worker.masking import Mask
 
 

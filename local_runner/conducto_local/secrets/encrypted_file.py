@@ -11,14 +11,14 @@ from collections.abc import Hashable, Iterable
 from pathlib import Path
 from typing import Any
 
-from conducto_local.secrets.files import PrivateDirectory
-from conducto_local.secrets.port import (
+from conducto.running.secret_store import (
     SecretName,
     SecretStoreError,
     StoredSecret,
     check,
     check_total,
 )
+from conducto_local.secrets.files import PrivateDirectory
 
 VALUES = "secrets.encrypted"
 KEY = "secrets.key"

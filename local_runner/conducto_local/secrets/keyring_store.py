@@ -9,14 +9,14 @@ from collections.abc import Hashable, Iterable
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from conducto_local.secrets.files import PrivateDirectory
-from conducto_local.secrets.port import (
+from conducto.running.secret_store import (
     SecretName,
     SecretStoreError,
     StoredSecret,
     check,
     check_total,
 )
+from conducto_local.secrets.files import PrivateDirectory
 
 INDEX = "keyring.json"
 #: Backends below this rating keep nothing, or keep it in plain text.

@@ -8,10 +8,10 @@ of what there is, when that first one is stored.
 import os
 from collections.abc import Callable, Hashable, Iterable
 
+from conducto.running.secret_store import SecretName, SecretStore, SecretStoreError, StoredSecret
 from conducto_local.home import Home
 from conducto_local.secrets.encrypted_file import EncryptedFile
 from conducto_local.secrets.keyring_store import KeyringBackend, KeyringStore, usable_keyring
-from conducto_local.secrets.port import SecretName, SecretStore, SecretStoreError, StoredSecret
 
 CHOICE = "CONDUCTO_SECRET_STORE"
 

@@ -8,10 +8,10 @@ import json
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
+from conducto.running.secret_store import SecretName, SecretRefusedError, StoredSecret
 from conducto_local.agent_files import AgentFiles
 from conducto_local.home import Home, open_home
 from conducto_local.secrets.local import LocalSecrets
-from conducto_local.secrets.port import SecretName, SecretRefusedError, StoredSecret
 
 #: Seconds to wait for the agent.
 PATIENCE = 10.0

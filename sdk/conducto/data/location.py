@@ -35,16 +35,16 @@ def root_of(scope: str) -> str:
 
     Raises:
         ContextError: Pipeline data outside of a pipeline.
-        NotAvailableError: The code runs in the cloud.
+        NotAvailableError: The code runs in the cloud, and not in a worker.
     """
     given = os.environ.get(f"CONDUCTO_DATA_{scope.upper()}")
     if given:
         return given
     environment = os.environ.get("CONDUCTO_EXECUTION_ENV", "")
+    if environment in {"worker_local", "debug_local", "worker_cloud"}:
+        return f"{CONTAINER_ROOT}/{scope}"
     if "cloud" in environment:
         refuse_cloud()
-    if environment in {"worker_local", "debug_local"}:
-        return f"{CONTAINER_ROOT}/{scope}"
     return _host_root(scope)
 
 

@@ -1,6 +1,9 @@
 # Makes the image of a recipe (conducto/images/recipe.py) with a docker client. POSIX sh.
 #
-#   IMAGE=registry/name:tag CONTEXT_<hash>=URL… RESULT_URL=URL PUSH=yes sh build.sh
+#   IMAGE=registry/name:tag CONTEXT_<hash>=URL… RESULT_URL=URL PUSH=ecr sh build.sh
+#
+# PUSH says whether the image goes to its registry: ecr logs in there as the machine's own role,
+# yes is logged in already, empty keeps it here.
 #
 # It runs where the recipe's archive was unpacked. A context is fetched from the URL in the variable
 # of its hash, or read from the file of that name in $CONTEXTS. The result goes to $RESULT_URL by PUT,
@@ -136,8 +139,12 @@ while [ "$number" -lt "$STEPS" ]; do
     number=$((number + 1))
 done
 extend
-if [ "${PUSH:-}" = yes ]; then
+if [ -n "${PUSH:-}" ]; then
     say pushing
+    if [ "$PUSH" = ecr ]; then
+        aws ecr get-login-password |
+            docker login --username AWS --password-stdin "${IMAGE%%/*}"
+    fi
     docker push "$IMAGE"
 fi
 report

@@ -189,15 +189,18 @@ def _said(step: Step) -> object:
 
 
 def archive(recipe: Recipe) -> bytes:
-    """Return the recipe as a tar.gz, for `build.sh` in it; equal recipes give equal bytes.
+    """Return the recipe as a tar.gz; equal recipes give equal bytes.
+
+    It is for `build.sh` in it, or for `deliver.sh` around that.
 
     ::
 
-        build.sh  find_shell.sh  recipe.env
+        build.sh  deliver.sh  find_shell.sh  recipe.env
         steps/0/{dockerfile,name,layer,args,context,clone}  steps/0/files/…
     """
     files = {
-        "build.sh": _script(),
+        "build.sh": _script("build.sh"),
+        "deliver.sh": _script("deliver.sh"),
         "find_shell.sh": layers.find_shell_script().encode(),
         "recipe.env": _settings(recipe).encode(),
     }
@@ -213,8 +216,8 @@ def archive(recipe: Recipe) -> bytes:
     return _pack(sorted(files.items()))
 
 
-def _script() -> bytes:
-    return resources.files(__package__).joinpath("build.sh").read_bytes()
+def _script(name: str) -> bytes:
+    return resources.files(__package__).joinpath(name).read_bytes()
 
 
 def _settings(recipe: Recipe) -> str:

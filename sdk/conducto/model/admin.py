@@ -5,12 +5,10 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from conducto.model.base import Record
+from conducto.model.deployment import PERMISSIONS, PermissionName
 
-#: Name of the function after the installation's own prefix.
-ADMIN_FUNCTION = "admin"
 #: Names of organisations and users are parts of keys and of what ECS shows.
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
-PERMISSIONS = ("read", "write_data", "launch", "change_state", "secrets", "debug")
 
 
 class MintToken(Record):
@@ -24,7 +22,7 @@ class MintToken(Record):
     kind: Literal["mint_token"] = "mint_token"
     org: Name
     user: Name
-    permissions: tuple[Literal[PERMISSIONS], ...] = PERMISSIONS  # type: ignore[valid-type]
+    permissions: tuple[PermissionName, ...] = PERMISSIONS
     days: float | None = Field(default=None, gt=0)
 
 

@@ -4,6 +4,7 @@ from enum import StrEnum
 from typing import Any, Literal
 
 from conducto.model.base import Record
+from conducto.model.image_sources import ImageSources
 from conducto.model.notifications import NotificationRecord
 from conducto.model.records import (
     AttemptRecord,
@@ -24,6 +25,7 @@ class LaunchRequest(Record):
         run: Arm it at once.
         run_at: Arm it at this time (seconds since the epoch).
         program: Host path of the script.
+        sources: ``{image name: what was read of its files}``; only the cloud needs it.
     """
 
     tree: dict[str, Any]
@@ -37,6 +39,7 @@ class LaunchRequest(Record):
     engine: Literal["docker", "process"] = "docker"
     program: str | None = None
     owner: str = ""
+    sources: dict[str, ImageSources] = {}
 
 
 class PipelineSummary(Record):
@@ -174,12 +177,14 @@ class ControlRequest(Record):
         paths: Nodes, each with its subtree; orders to the whole pipeline (`WHOLE`) have none.
         changes: For ``modify``.
         preview: Only say what would happen.
+        sources: For ``rebuild`` in the cloud: what was read anew of the images' files.
     """
 
     action: Action
     paths: tuple[str, ...] = ()
     changes: Changes | None = None
     preview: bool = False
+    sources: dict[str, ImageSources] = {}
 
 
 class ControlResult(Record):
@@ -228,6 +233,7 @@ class AgentStatus(Record):
         url: Where it listens.
         engine: The engine in use, e.g. ``docker 26.1``; None before one was needed.
         memory: Bytes resident.
+        socket: Of the cloud: URL of the WebSocket that tells of changes.
     """
 
     pid: int
@@ -239,6 +245,7 @@ class AgentStatus(Record):
     mem: float | None = None
     pipelines: int = 0
     memory: int | None = None
+    socket: str | None = None
 
 
 class Problem(Record):

@@ -38,6 +38,8 @@ LOG_PREFIX = "logs/"
 #: What belongs into the table and is too large for it.
 STATE_PREFIX = "state/"
 CONTEXT_PREFIX = "contexts/"
+#: Recipes of images, how their builds went, and what these printed.
+BUILD_PREFIX = "builds/"
 #: What is handed over once, deleted after two days.
 UPLOAD_PREFIX = "uploads/"
 
@@ -46,6 +48,20 @@ TOKEN_KEY = "T#"  # noqa: S105  not a secret
 
 #: Minutes a build of an image may take.
 BUILD_MINUTES = 60
+#: Variable of a build that says which pipeline started it.
+BUILD_PIPELINE = "CONDUCTO_PIPELINE"
+
+
+PermissionName = Literal["read", "write_data", "launch", "change_state", "secrets", "debug"]
+#: What a person's token may allow (`conducto.service.routes.Permission`).
+PERMISSIONS: tuple[PermissionName, ...] = (
+    "read",
+    "write_data",
+    "launch",
+    "change_state",
+    "secrets",
+    "debug",
+)
 
 
 def table_name(stage: str) -> str:
@@ -63,6 +79,47 @@ def addresses_name(stage: str) -> str:
     return f"/conducto/{stage}/addresses"
 
 
+#: Stacks of an installation, each after what it needs.
+STACKS = ("network", "data", "compute", "api", "site", "watch")
+#: What a deployment may choose besides its stage (`infra.settings`).
+SETTINGS = (
+    "alarm_email",
+    "billing",
+    "certificate",
+    "domain",
+    "log_days",
+    "monthly_budget",
+    "spot_share",
+    "tracing",
+    "vpc_id",
+    "vpc_subnets",
+    "vpc_zones",
+    "zones",
+)
+#: Those that hold for the life of an installation: with others its data would stay behind.
+FIXED_SETTINGS = ("vpc_id", "vpc_subnets", "vpc_zones", "zones")
+
+
+def stack_name(stage: str, name: str) -> str:
+    """Return the name of a stack of `STACKS` at AWS."""
+    return f"{NAME_PREFIX}{stage}-{name}"
+
+
+def cluster_name(stage: str) -> str:
+    """Return the name of the cluster that workers run in."""
+    return f"{NAME_PREFIX}{stage}"
+
+
+def settings_name(stage: str) -> str:
+    """Return the name of the SSM parameter with the settings of the last deployment, as JSON."""
+    return f"/conducto/{stage}/settings"
+
+
+def function_name(stage: str, name: str) -> str:
+    """Return the name at AWS of a function that the app calls ``name``."""
+    return f"{NAME_PREFIX}{stage}-{name.replace('_', '-')}"
+
+
 def pipeline_directory(pipeline_id: str) -> str:
     """Return the directory of the file system that holds a pipeline's data."""
     return f"/pipelines/{pipeline_id}"
@@ -77,7 +134,7 @@ def user_directory(org: str, user: str) -> str:
 
 
 class Variables:
-    """Environment variables of the functions; `chalicelib.bootstrap` reads them, infra sets them."""
+    """Environment variables of the functions: infra sets, `chalicelib.bootstrap` reads them."""
 
     STAGE = "CONDUCTO_STAGE"
     TABLE = "CONDUCTO_TABLE"
@@ -107,5 +164,8 @@ class Variables:
     #: Of ten workers, how many may be Spot.
     SPOT_SHARE = "CONDUCTO_SPOT_SHARE"
     BILLING = "CONDUCTO_BILLING"
+    #: Where the file system is mounted, in the function beside it and in the emulator.
+    DATA_ROOT = "CONDUCTO_DATA_ROOT"
+    #: Name of that function.
     DATA_FUNCTION = "CONDUCTO_DATA_FUNCTION"
     SECRET_PREFIX = "CONDUCTO_SECRET_PREFIX"  # noqa: S105  a name of names

@@ -54,7 +54,7 @@ from conducto.testing.pipeline_state import (
     with_attempts,
 )
 from conducto.testing.secrets import MemorySecrets
-from conducto_local.secrets import answers
+from conducto.running import secret_answers as answers
 
 #: Seconds between two looks at an output that somebody follows.
 _LOOK_EVERY = 0.01

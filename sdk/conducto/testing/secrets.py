@@ -2,11 +2,11 @@
 
 from collections.abc import Hashable, Iterable
 
-from conducto_local.secrets.port import SecretName, StoredSecret, check, check_total
+from conducto.running.secret_store import SecretName, StoredSecret, check, check_total
 
 
 class MemorySecrets:
-    """A `conducto_local.secrets.port.SecretStore` for tests."""
+    """A `conducto.running.secret_store.SecretStore` for tests."""
 
     def __init__(self) -> None:
         self._secrets: dict[SecretName, StoredSecret] = {}

@@ -94,6 +94,8 @@ def environment(**more: str) -> dict[str, str]:
         Variables.AGENT_IMAGE: "agent:1",
         Variables.WORKER_LOG_GROUP: "/conducto-test/workers",
         Variables.SECRET_PREFIX: "conducto/test/",
+        Variables.BUILD_PROJECT: "conducto-test-images",
+        Variables.IMAGE_REPOSITORY: f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/{CLUSTER}/images",
         Variables.API_URL: "https://api.invalid/api",
         Variables.SOCKET_ENDPOINT: "https://socket.invalid/api",
         **more,

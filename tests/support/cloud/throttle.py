@@ -1,4 +1,4 @@
-"""Makes AWS ask to come back later, or take frames, through the hooks that botocore has for that."""
+"""Lets AWS ask to come back later, or take frames, through botocore's own hooks."""
 
 from __future__ import annotations
 

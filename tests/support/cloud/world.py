@@ -12,16 +12,19 @@ import contextlib
 import gzip
 import json
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.cloud import Cloud
 from chalicelib.cloud_pipelines import CloudPipelines
 from chalicelib.credentials import digest_of
+from chalicelib.data_files import LocalDataFiles
 from chalicelib.engine import Engine
 from chalicelib.ports import Identity, Plan
 from chalicelib.reconcile import Reconciler
 from chalicelib.testing import (
     FakeBlobs,
+    FakeBuilder,
     FakeConnections,
     FakeFleet,
     FakeLogs,
@@ -62,6 +65,8 @@ SITE = Site("us-east-1", "123456789012")
 EVERYTHING = frozenset({"read", "launch", "change_state", "secrets", "debug", "agent"})
 ME = Identity("acme", "ann", EVERYTHING)
 STRANGER = Identity("other", "bob", EVERYTHING)
+#: No directory can be made there.
+NOWHERE = Path("/dev/null/data")
 LARGE = Plan("scale", max_workers=1000, max_pipelines=1000, max_cpu=16, exec_minutes=None)
 
 
@@ -72,7 +77,8 @@ class World:
         now: Seconds since the epoch, as everybody sees it.
     """
 
-    def __init__(self, plan: Plan = LARGE, **overrides: Any) -> None:
+    def __init__(self, plan: Plan = LARGE, *, folder: Path = NOWHERE, **overrides: Any) -> None:
+        """Make one; ``folder`` is its file system, without which no data can be written."""
         self.now = 1_000_000.0
         self.interpreter = Interpreter()
         self.orgs = FakeOrgs()
@@ -85,6 +91,8 @@ class World:
         self.tokens = FakeTokens(lambda: self.now)
         self.logs = FakeLogs()
         self.blobs = FakeBlobs()
+        self.data = LocalDataFiles(folder, self.blobs)
+        self.builder = FakeBuilder()
         self.offers: list[Offer] = []
         self.hands: dict[str, Hand] = {}
         self.handed_out: set[str] = set()
@@ -98,12 +106,14 @@ class World:
             "store": self.store,
             "logs": self.logs,
             "blobs": self.blobs,
+            "data": self.data,
             "machines": self.machines,
             "fleet": self.fleet,
             "vault": self.vault,
             "tokens": self.tokens,
             "orgs": self.orgs,
             "connections": self.connections,
+            "builder": self.builder,
             "most": MOST,
         }
         return Cloud(
@@ -156,7 +166,7 @@ class World:
         self.beat()
         self.time_out()
         for hand in self.living():
-            if hand.job is None and not hand.held:
+            if hand.job is None and not hand.held and self.now - hand.since >= hand.orders.idle:
                 hand.leave()
         self.reconciler().run()
         self.deliver()
@@ -259,6 +269,7 @@ class Hand:
     Attributes:
         job: What it runs.
         token: The task of that.
+        since: When it began to be idle.
         held: Tasks that it keeps alive, by token.
         alive: It is not gone.
     """
@@ -271,6 +282,7 @@ class Hand:
     held: dict[str, Offer] = field(default_factory=dict)
     token: str = ""
     offer: Any = None
+    since: float = 0.0
     alive: bool = True
     leaving: bool = False
 
@@ -289,6 +301,7 @@ class Hand:
         return WorkerDesk(self.world.engine)
 
     def start(self) -> None:
+        self.since = self.world.now
         try:
             self.orders = self.desk.start(self.identity, WorkerStart(task=self.arn))
         except WorkerGoneError:
@@ -352,6 +365,7 @@ class Hand:
         """The command ends, and is reported."""
         assert self.job is not None
         job, self.job = self.job, None
+        self.since = self.world.now
         tree = more.pop("tree", None)
         if tree is not None:
             more["tree"] = base64.b64encode(gzip.compress(json.dumps(tree).encode())).decode()

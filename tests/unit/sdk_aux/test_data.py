@@ -271,15 +271,16 @@ def test_pipeline_data_without_a_pipeline_says_so() -> None:
     )
 
 
-def test_a_node_uses_the_mounted_directory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CONDUCTO_EXECUTION_ENV", "worker_local")
+@pytest.mark.parametrize("where", ["worker_local", "worker_cloud"])
+def test_a_node_uses_the_mounted_directory(monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    monkeypatch.setenv("CONDUCTO_EXECUTION_ENV", where)
 
     assert location.root_of("pipeline") == "/conducto/data/pipeline"
     assert location.root_of("user") == "/conducto/data/user"
 
 
 def test_the_cloud_is_not_available_yet(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CONDUCTO_EXECUTION_ENV", "worker_cloud")
+    monkeypatch.setenv("CONDUCTO_EXECUTION_ENV", "debug_cloud")
 
     with pytest.raises(NotAvailableError, match="Data storage in the cloud is not available yet"):
         data.user.exists("name")

@@ -11,11 +11,11 @@ import pytest
 from conducto.client import ApiError, Client, HttpTransport, Transport
 from conducto.model.secret_calls import DeleteSecrets, PutSecrets, SecretKey, SecretValue
 from conducto.model.secret_rules import MAX_VALUE
+from conducto.running.secret_store import SecretName
 from conducto.service.dispatch import Service
 from conducto.service.routes import ROUTES, Permission
 from conducto.testing.pipelines import FakePipelines
 from conducto.testing.transport import InProcessTransport
-from conducto_local.secrets.port import SecretName
 from support.api_server import running_server
 
 VALUE = "very-secret-\u00fc"

@@ -9,12 +9,12 @@ import pytest
 
 from conducto.api import NotAvailableError, Secret, SecretKey, Secrets
 from conducto.client import Endpoint
+from conducto.running.secret_store import SecretName
 from conducto.service.port import Pipelines
 from conducto.testing.pipelines import FakePipelines
 from conducto_local.agent_files import AgentFiles, AgentState
 from conducto_local.home import Home
 from conducto_local.secrets.local import CHOICE, LocalSecrets
-from conducto_local.secrets.port import SecretName
 from support.api_server import TOKEN, running_server
 
 VALUE = "a-very-secret-value"

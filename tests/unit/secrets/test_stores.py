@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from conducto.running.secret_store import SecretName, SecretStoreError
 from conducto_local.home import Home
 from conducto_local.secrets.encrypted_file import KEY, VALUES, EncryptedFile
 from conducto_local.secrets.keyring_store import INDEX, KeyringStore, usable_keyring
 from conducto_local.secrets.local import CHOICE, LocalSecrets
-from conducto_local.secrets.port import SecretName, SecretStoreError
 from support.secret_parts import MemoryKeyring, secret
 
 VALUE = "a-very-secret-value"

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from conducto.running.data_files import DataDirectory
 from conducto.service.port import NotFoundError, RefusedError
 from conducto.service.problems import ProblemError, too_large
-from conducto_local.data_files import DataDirectory
 from conducto_local.store.errors import StoreFullError
 
 SECRET = b"of somebody else"
@@ -42,7 +42,7 @@ def root(tmp_path: Path, outside: Path) -> Path:
 
 @pytest.fixture
 def data(root: Path) -> DataDirectory:
-    return DataDirectory(root)
+    return DataDirectory(root, StoreFullError)
 
 
 async def content(*pieces: bytes) -> AsyncIterator[bytes]:
@@ -144,7 +144,7 @@ def test_a_link_that_is_put_there_in_between_is_met_with_a_refusal(
     root: Path, outside: Path
 ) -> None:
     """Another process swaps a directory for a link and back, as fast as it can."""
-    data, stop = DataDirectory(root), threading.Event()
+    data, stop = DataDirectory(root, StoreFullError), threading.Event()
     (root / "flip").mkdir()
     (root / "flip" / "secret").write_bytes(b"ours")
 

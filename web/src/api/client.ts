@@ -24,7 +24,7 @@ import type {
 const ROOT = "/api/v1";
 
 /** A request made with the browser's session must say that it comes from a script of ours. */
-const FROM_APP = { "X-Conducto": "1" };
+export const FROM_APP = { "X-Conducto": "1" };
 
 type QueryOf<Name extends keyof operations> = NonNullable<operations[Name]["parameters"]["query"]>;
 
@@ -64,7 +64,7 @@ export function addressOf(path: string, query: Values = {}): string {
   return `${ROOT}${path}${queryText(query)}`;
 }
 
-async function send(address: string, init: RequestInit): Promise<Response> {
+export async function send(address: string, init: RequestInit): Promise<Response> {
   let response: Response;
   try {
     response = await fetch(address, { credentials: "same-origin", ...init });
@@ -91,7 +91,7 @@ async function problemIn(response: Response): Promise<Problem> {
   }
 }
 
-async function get<Answer>(
+export async function get<Answer>(
   path: string,
   query: Values = {},
   signal?: AbortSignal,
@@ -101,7 +101,7 @@ async function get<Answer>(
   return (await response.json()) as Answer;
 }
 
-async function post<Answer>(path: string, body: unknown): Promise<Answer> {
+export async function post<Answer>(path: string, body: unknown): Promise<Answer> {
   const response = await send(addressOf(path), {
     method: "POST",
     headers: {
@@ -114,7 +114,7 @@ async function post<Answer>(path: string, body: unknown): Promise<Answer> {
   return (await response.json()) as Answer;
 }
 
-function at(id: string, rest = ""): string {
+export function at(id: string, rest = ""): string {
   return `/pipelines/${encodeURIComponent(id)}${rest}`;
 }
 

@@ -3,8 +3,8 @@ import { expect, it } from "vitest";
 import { ago, bytes, duration, elapsed, plural } from "@/lib/time";
 
 it("writes durations as people read them", () => {
-  const written = [0.44, 9.96, 59.4, 65, 3661, 90_000].map(duration);
-  expect(written).toEqual(["0.4s", "10.0s", "59s", "1m 05s", "1h 01m", "1d 1h"]);
+  const written = [0.04, 0.44, 9.96, 59.4, 65, 3661, 90_000].map(duration);
+  expect(written).toEqual(["40ms", "0.4s", "10.0s", "59s", "1m 05s", "1h 01m", "1d 1h"]);
 });
 
 it("counts from the start to the end, or until now", () => {

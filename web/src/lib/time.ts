@@ -1,8 +1,9 @@
 /** Times and durations for people. Seconds in, text out. */
 
-/** `0.4s`, `12s`, `3m 05s`, `2h 10m`, `3d 4h`. */
+/** `40ms`, `0.4s`, `12s`, `3m 05s`, `2h 10m`, `3d 4h`. */
 export function duration(seconds: number): string {
   const whole = Math.max(0, seconds);
+  if (whole < 0.0995) return `${Math.round(whole * 1000)}ms`;
   if (whole < 10) return `${whole.toFixed(1)}s`;
   const rounded = Math.round(whole);
   if (rounded < 60) return `${rounded}s`;

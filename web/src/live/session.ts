@@ -228,16 +228,15 @@ export class PipelineSession {
 
   /** In a group of many children, bring those that failed to the reader. */
   private async seekFailures(model: TreeModel, root: string): Promise<void> {
+    model.beginLoad();
     try {
-      const page = await api.tree(this.id, {
-        root,
-        state: "error",
-        limit: SOUGHT,
-        attempts: "newest",
-      });
-      await this.addFound(model, page.nodes, page.seq);
+      const { seq } = model; // at most as new as what is answered
+      const counts = model.nodes.get(root)?.counts ?? null;
+      await this.addFound(model, await findFailures(this.id, root, SOUGHT, counts), seq);
     } catch {
       this.sought.delete(root); // the next change tries again
+    } finally {
+      model.endLoad();
     }
   }
 

@@ -8,17 +8,20 @@ export interface FailureGroup {
   nodes: NodeView[];
 }
 
+/** Names of containers, addresses and the like: words with digits that differ where all else is alike. */
+const VARYING = /(?<![\w-])(?=[\w-]*\d)[\w-]{6,}/g;
+
 /** Failed nodes by what went wrong, the most common first. */
 export function groupFailures(nodes: readonly NodeView[]): FailureGroup[] {
   const groups = new Map<string, NodeView[]>();
   for (const node of nodes) {
-    const reason = reasonOf(node);
-    const group = groups.get(reason);
-    if (group === undefined) groups.set(reason, [node]);
+    const kind = reasonOf(node).replaceAll(VARYING, "…");
+    const group = groups.get(kind);
+    if (group === undefined) groups.set(kind, [node]);
     else group.push(node);
   }
-  return [...groups]
-    .map(([reason, alike]) => ({ reason, nodes: alike }))
+  return [...groups.values()]
+    .map((alike) => ({ reason: alike[0] === undefined ? "" : reasonOf(alike[0]), nodes: alike }))
     .toSorted((one, other) => other.nodes.length - one.nodes.length);
 }
 

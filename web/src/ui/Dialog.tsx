@@ -9,7 +9,10 @@ interface Props {
   wide?: boolean;
 }
 
-/** A modal dialog: the browser's own, which keeps the focus inside and closes with Escape. */
+/**
+ * A modal dialog: the browser's own, which keeps the focus inside and closes with Escape.
+ * The focus goes to what is marked with `data-first`, else to the first control.
+ */
 export function Dialog({ title, onClose, children, footer, wide = false }: Props) {
   const ref = useRef<HTMLDialogElement>(null);
   const heading = useId();
@@ -17,6 +20,7 @@ export function Dialog({ title, onClose, children, footer, wide = false }: Props
     const dialog = ref.current;
     const before = document.activeElement;
     dialog?.showModal();
+    dialog?.querySelector<HTMLElement>("[data-first]")?.focus();
     return () => {
       dialog?.close();
       if (before instanceof HTMLElement) before.focus();

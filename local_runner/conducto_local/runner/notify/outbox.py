@@ -17,13 +17,13 @@ from weakref import WeakValueDictionary
 
 from conducto.integrations.web import DeliveryError
 from conducto.model.notifications import DeliveryState, NotificationRecord
+from conducto.running.secret_store import SecretStoreError
 from conducto.semantics import events as ev
 from conducto_local.runner.live import LivePipeline
 from conducto_local.runner.notify.channels import Send, deliver
 from conducto_local.runner.notify.settings import FindSettings, Settings
 from conducto_local.runner.notify.texts import compose
 from conducto_local.secrets.delivery import SecretKeeper
-from conducto_local.secrets.port import SecretStoreError
 from conducto_local.store.errors import StoreFullError, UnknownPipelineError
 from conducto_local.store.port import Store, Turn
 from conducto_worker.masking import Mask

@@ -48,6 +48,7 @@ VERBS = {
 #: Those that need no agent: the function takes the arguments only.
 ALONE = {
     "agent": "agent:agent",
+    "admin": "admin:admin",
     "cloud-emulator": "cloud_emulator:cloud_emulator",
     "discover": "discover:discover",
     "completion": "completion:completion",

@@ -6,6 +6,7 @@ import argparse
 import re
 from typing import TYPE_CHECKING
 
+from conducto.cli.host.admin_words import add_arguments as add_admin_words
 from conducto.cli.host.exit_codes import BRIEF
 from conducto.cli.serialised import COMMANDS
 from conducto.model.states import State
@@ -421,6 +422,15 @@ def _add_agent(verbs: _Verbs) -> None:
     )
     agent.add_argument("what", choices=("start", "stop", "status"))
     _add_json(agent)
+
+    add_admin_words(
+        _add(
+            verbs,
+            "admin",
+            "make tokens and set plans of an installation at AWS",
+            "It uses your AWS credentials, and needs: pip install 'conducto[aws]'.",
+        )
+    )
 
     emulator = _add(
         verbs,

@@ -24,7 +24,8 @@ export function FailureTail({ id, node }: Props) {
     enabled: attempt !== undefined,
   });
   const lastLines = async (stream: "stdout" | "stderr", signal: AbortSignal) => {
-    const query = { path: node.path, attempt: attempt ?? null, stream, limit: BYTES };
+    const which = attempt === undefined ? {} : { attempt };
+    const query = { path: node.path, ...which, stream, limit: BYTES };
     const chunk = await api.log(id, { ...query, offset: -BYTES }, signal);
     const text = new TextDecoder().decode(decodeBase64(chunk.data)).trimEnd();
     return text.split("\n").slice(-LINES).map(plainText).join("\n");

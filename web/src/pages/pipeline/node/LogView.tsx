@@ -2,6 +2,7 @@ import { useVirtualizer } from "@tanstack/react-virtual";
 import { useEffect, useRef, useState, useSyncExternalStore } from "react";
 
 import { api } from "@/api/client";
+import { plural } from "@/lib/time";
 import { LogReader, type LogPlace } from "@/live/log";
 import { LogLine } from "@/pages/pipeline/node/LogLine";
 import { LogSearch, type Found } from "@/pages/pipeline/node/LogSearch";
@@ -134,7 +135,7 @@ function Lines({ reader, ...props }: Props & { reader: LogReader }) {
         </div>
       </div>
       <p className="log-foot muted number">
-        {reader.total === null ? "counting lines…" : `${total.toLocaleString("en")} lines`}
+        {reader.total === null ? "counting lines…" : plural(total, "line")}
         {props.running ? " so far" : ""}
       </p>
     </div>

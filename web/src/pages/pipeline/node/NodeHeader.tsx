@@ -55,10 +55,11 @@ export function NodeHeader({ session, detail, orders, onClose }: Props) {
           <CountsBar counts={counts} />
         </div>
       )}
+      <Actions session={session} detail={detail} orders={orders} />
+      {/* Below the buttons: what comes and goes must not move them from under a hand. */}
       {node.waits_for === null || isFinished(node.state) ? null : (
         <p className="nhead-waits">{node.waits_for}</p>
       )}
-      <Actions session={session} detail={detail} orders={orders} />
       {node.doc === null ? null : (
         <Suspense fallback={null}>
           <Markdown text={node.doc} />

@@ -31,7 +31,7 @@ function Consent({ question, orders }: { question: Question; orders: Orders }) {
       footer={
         <>
           <Button onClick={orders.dismiss}>Cancel</Button>
-          <Button look="main" autoFocus onClick={() => void orders.confirm()}>
+          <Button look="main" data-first onClick={() => void orders.confirm()}>
             {verb} {subject}
           </Button>
         </>

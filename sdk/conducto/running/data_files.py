@@ -23,7 +23,6 @@ from conducto.data.files import TEMPORARY_PREFIX
 from conducto.data.location import clean
 from conducto.model.answers import DataEntry, DataList, Deleted
 from conducto.service.port import NotFoundError, RefusedError
-from conducto_local.store.errors import StoreFullError
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # Without O_NONBLOCK, opening a pipe would wait for somebody to write to it.
@@ -41,10 +40,15 @@ class DataDirectory:
 
     Every method raises `NotFoundError` for what is not there, and `RefusedError` for a name that
     leads out of the directory or is of the wrong kind.
+
+    Args:
+        root: The directory.
+        full: Makes the error to raise when the disk is full.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, full: Callable[[str], Exception] = RefusedError) -> None:
         self._root = root
+        self._full = full
 
     def entries(self, name: str, after: str | None, limit: int) -> DataList:
         """Return a page of the entries of a directory, by name."""
@@ -61,7 +65,7 @@ class DataDirectory:
     def open(self, name: str) -> BinaryIO:
         """Return a regular file, open for reading."""
         parts = self._way(_named(name), last_too=True)
-        with self._directory(parts[:-1], name) as above, _explained(name):
+        with self._directory(parts[:-1], name) as above, self._explained(name):
             fd = os.open(parts[-1], _FILE, dir_fd=above)
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             os.close(fd)
@@ -72,14 +76,14 @@ class DataDirectory:
         """Put a file there once ``content`` has come whole; make the directories on its way.
 
         Raises:
-            StoreFullError: the disk is full.
+            Exception: what ``full`` makes, when the disk is full.
         """
         parts = self._way(_named(name), last_too=False)
         with self._directory(parts[:-1], name, make=True) as above:
             temporary = TEMPORARY_PREFIX + secrets.token_hex(8)
             try:
-                await _fill(above, temporary, name, content)
-                with _explained(name):
+                await self._fill(above, temporary, name, content)
+                with self._explained(name):
                     os.rename(temporary, parts[-1], src_dir_fd=above, dst_dir_fd=above)
             except BaseException:
                 _remove_quietly(above, temporary)
@@ -93,7 +97,7 @@ class DataDirectory:
     def delete(self, name: str) -> Deleted:
         """Delete a file or a link, or a directory with what is in it."""
         parts = self._way(_named(name), last_too=False)
-        with self._directory(parts[:-1], name) as above, _explained(name):
+        with self._directory(parts[:-1], name) as above, self._explained(name):
             found = os.stat(parts[-1], dir_fd=above, follow_symlinks=False)
             if stat.S_ISDIR(found.st_mode):
                 shutil.rmtree(parts[-1], dir_fd=above)
@@ -110,7 +114,7 @@ class DataDirectory:
         """
         parts = [part for part in cleaned.split("/") if part]
         resolved, own = (parts, []) if last_too else (parts[:-1], parts[-1:])
-        with _explained(cleaned):  # a link may go away while it is read
+        with self._explained(cleaned):  # a link may go away while it is read
             root = os.path.realpath(self._root)
             real = os.path.realpath(os.path.join(root, *resolved))
         if real != root and not real.startswith(root + "/"):
@@ -119,15 +123,41 @@ class DataDirectory:
 
     @contextmanager
     def _directory(self, parts: list[str], name: str, *, make: bool = False) -> Iterator[int]:
-        with _explained(name):
+        with self._explained(name):
             fd = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             for part in parts:
-                with _explained(name):
+                with self._explained(name):
                     below = _open_below(fd, part, make=make)
                 os.close(fd)
                 fd = below
             yield fd
+        finally:
+            os.close(fd)
+
+    @contextmanager
+    def _explained(self, name: str) -> Iterator[None]:
+        """Turn an error of the system into one that says what to do."""
+        try:
+            yield
+        except OSError as error:
+            if error.errno in _FULL:
+                raise self._full(f"{name}: the disk is full; free some space") from error
+            raise _explanation(name, error) from error
+
+    async def _fill(
+        self, above: int, temporary: str, name: str, content: AsyncIterator[bytes]
+    ) -> None:
+        with self._explained(name):
+            fd = os.open(temporary, _NEW, 0o600, dir_fd=above)
+        try:
+            async for chunk in content:
+                rest = memoryview(chunk)
+                with self._explained(name):
+                    while rest:
+                        rest = rest[os.write(fd, rest) :]
+            # As `conducto.data` does: whoever shares the directory shares the file.
+            os.fchmod(fd, 0o600 | (stat.S_IMODE(os.fstat(above).st_mode) & 0o666))
         finally:
             os.close(fd)
 
@@ -199,35 +229,11 @@ def _made(fd: int, part: str) -> int:
     return below
 
 
-async def _fill(above: int, temporary: str, name: str, content: AsyncIterator[bytes]) -> None:
-    with _explained(name):
-        fd = os.open(temporary, _NEW, 0o600, dir_fd=above)
-    try:
-        async for chunk in content:
-            rest = memoryview(chunk)
-            with _explained(name):
-                while rest:
-                    rest = rest[os.write(fd, rest) :]
-        # As `conducto.data` does: whoever shares the directory shares the file.
-        os.fchmod(fd, 0o600 | (stat.S_IMODE(os.fstat(above).st_mode) & 0o666))
-    finally:
-        os.close(fd)
-
-
 def _remove_quietly(above: int, name: str) -> None:
     try:
         os.unlink(name, dir_fd=above)
     except OSError:
         return
-
-
-@contextmanager
-def _explained(name: str) -> Iterator[None]:
-    """Turn an error of the system into one that says what to do."""
-    try:
-        yield
-    except OSError as error:
-        raise _explanation(name, error) from error
 
 
 def _explanation(name: str, error: OSError) -> Exception:
@@ -242,9 +248,6 @@ def _explanation(name: str, error: OSError) -> Exception:
         **dict.fromkeys(
             _CLOSED,
             lambda: RefusedError(f"{name}: {error.strerror}; a command of the pipeline made it so"),
-        ),
-        **dict.fromkeys(
-            _FULL, lambda: StoreFullError(f"{name}: the disk is full; free some space")
         ),
     }
     if error.errno in known:

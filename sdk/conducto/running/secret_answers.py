@@ -10,8 +10,8 @@ from conducto.model.secret_calls import (
     SecretKey,
     SecretList,
 )
+from conducto.running.secret_store import SecretName, SecretRefusedError, SecretStore, StoredSecret
 from conducto.service.port import RefusedError
-from conducto_local.secrets.port import SecretName, SecretRefusedError, SecretStore, StoredSecret
 from conducto_worker.masking import MIN_CHARACTERS, can_be_masked
 
 
@@ -24,7 +24,7 @@ def listing(store: SecretStore) -> SecretList:
     return _answer(store)
 
 
-def put(store: SecretStore, request: PutSecrets) -> SecretList:
+def put(store: SecretStore, request: PutSecrets, *, local: bool = True) -> SecretList:
     """Store secrets.
 
     Raises:
@@ -37,7 +37,7 @@ def put(store: SecretStore, request: PutSecrets) -> SecretList:
         store.put(new)
     except SecretRefusedError as error:
         raise RefusedError(str(error)) from error
-    return _answer(store, changed=map(_name, request.secrets), notes=notes_on(new))
+    return _answer(store, changed=map(_name, request.secrets), notes=notes_on(new, local=local))
 
 
 def delete(store: SecretStore, request: DeleteSecrets) -> SecretList:
@@ -49,7 +49,7 @@ def delete(store: SecretStore, request: DeleteSecrets) -> SecretList:
     return _answer(store, changed=store.delete(map(_name, request.keys)))
 
 
-def notes_on(secrets: Sequence[StoredSecret]) -> list[str]:
+def notes_on(secrets: Sequence[StoredSecret], *, local: bool = True) -> list[str]:
     """Return what a person should know of secrets that were stored."""
     notes = [
         f"{secret.name.key} is shorter than {MIN_CHARACTERS} characters: it is not masked in what "
@@ -57,7 +57,7 @@ def notes_on(secrets: Sequence[StoredSecret]) -> list[str]:
         for secret in secrets
         if secret.mask and not can_be_masked(secret.value)
     ]
-    if any(secret.name.scope == "org" for secret in secrets):
+    if local and any(secret.name.scope == "org" for secret in secrets):
         notes.append(
             "secrets of the organisation are kept on this machine only, for your pipelines"
         )

@@ -1,0 +1,1 @@
+"""Measurements of the web app in Chromium, against an agent of their own."""

@@ -1,0 +1,96 @@
+"""What the measurements of the web app share: an agent with pipelines, and a browser."""
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import conducto as co
+from bench.local.agents import Agent
+from bench.registry import BenchError
+from conducto_local.home import Home
+from conducto_local.server.web import WEB_ROOT
+
+#: Nothing of the browser's own goes out to a network that may be closed.
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--js-flags=--expose-gc",
+    "--enable-precise-memory-info",
+)
+VIEW = {"width": 1400, "height": 860}
+
+
+class WebLab:
+    """An agent and a browser.
+
+    Attributes:
+        agent: Runs plain processes: what is measured is the app.
+        browser: Debian's Chromium, driven by Playwright.
+    """
+
+    def __init__(self, agent: Agent, browser: Any) -> None:
+        self.agent = agent
+        self.browser = browser
+        self._launched: dict[str, str] = {}
+
+    def pipeline(self, name: str, tree: Callable[[], co.Node], *, run: bool) -> str:
+        """Return the id of a pipeline that is launched once for all repeats."""
+        if name not in self._launched:
+            found = self.agent.launch(tree(), run=run, engine="process")
+            if run:
+                self.agent.settled(found)
+            self._launched[name] = found
+        return self._launched[name]
+
+    @contextlib.contextmanager
+    def page(self) -> Iterator[tuple[Any, str]]:
+        """Yield a new page that is signed in, with an empty cache, and the app's address."""
+        address = urlsplit(self.agent.client.login().url)
+        context = self.browser.new_context(viewport=VIEW)
+        page = context.new_page()
+        page.goto(address.geturl())
+        page.goto("about:blank")
+        yield page, f"{address.scheme}://{address.netloc}"
+        context.close()
+
+    def describe(self) -> dict[str, object]:
+        """Return what the numbers depend on besides the machine."""
+        return {"browser": self.browser.version}
+
+    def settle(self) -> None:
+        """Nothing goes on between measurements."""
+
+
+@contextlib.contextmanager
+def open_web_lab() -> Iterator[WebLab]:
+    """Open the lab; at the end no process and no file of it is left.
+
+    Raises:
+        BenchError: the app is not built, or there is no browser to drive.
+    """
+    chromium = shutil.which("chromium")
+    if chromium is None or not (WEB_ROOT / "index.html").exists():
+        raise BenchError("needs Chromium (apt-get install chromium) and the built app (make web)")
+    try:
+        from playwright.sync_api import sync_playwright  # noqa: PLC0415  only this suite needs it
+    except ImportError as error:
+        raise BenchError("needs Playwright: pip install -e '.[web-test]'") from error
+    with tempfile.TemporaryDirectory(prefix="conducto-bench-") as scratch:
+        agent = Agent(Home(Path(scratch), f"bench-web-{os.getpid()}"))
+        try:
+            with sync_playwright() as playwright:
+                browser = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
+                yield WebLab(agent, browser)
+                browser.close()
+        finally:
+            agent.stop()

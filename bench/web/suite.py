@@ -1,0 +1,48 @@
+"""The measurements of the web app and their budgets (the web app's order, issue 6)."""
+
+from bench.registry import Measurement, Metric, Suite
+from bench.web import pages
+from bench.web.lab import open_web_lab
+
+_FRAME = Metric("scroll_frame_ms", "ms", budget=20)
+_COSTS = (
+    Metric("requests", "", budget=12, stretch=8),
+    Metric("script_kb", "kB", budget=300),
+    Metric("elements", "", budget=2000, stretch=1200),
+    Metric("heap_mb", "MB", budget=40, stretch=25),
+    _FRAME,
+)
+
+WEB = Suite(
+    "web",
+    (
+        Measurement(
+            "web.cold_load_1000",
+            "the page of a pipeline of 1,000 Execs, with an empty cache",
+            pages.cold_load_1000,
+            (Metric("usable_s", "s", budget=1.0, stretch=0.6), *_COSTS),
+        ),
+        Measurement(
+            "web.cold_load_100000",
+            "the page of a pipeline of 100,000 Execs, with an empty cache",
+            pages.cold_load_100000,
+            (Metric("usable_s", "s", budget=1.5, stretch=1.0), *_COSTS),
+        ),
+        Measurement(
+            "web.burst",
+            "5,000 changes a second for three seconds, a group in view",
+            pages.burst,
+            (
+                Metric("longest_frame_ms", "ms", budget=200),
+                Metric("visible_ms", "ms", budget=500, stretch=200),
+            ),
+        ),
+        Measurement(
+            "web.large_log",
+            "an output of 100 MB, opened at its end",
+            pages.large_log,
+            (Metric("open_s", "s", budget=1.5), _FRAME),
+        ),
+    ),
+    open_web_lab,
+)

@@ -1,0 +1,213 @@
+"""CodeBuild's and ECR's calls, answered by real builds with this machine's docker client.
+
+The registry is the local engine: an image is "pushed" once it is there. Builds run one at a time,
+since on one engine the images between their steps would have the same names.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import threading
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from docker.errors import ImageNotFound  # type: ignore[import-untyped]
+from moto.codebuild.responses import CodeBuildResponse
+from moto.core.exceptions import AWSError
+from moto.core.responses import ActionResult
+from moto.ecr.responses import ECRResponse
+
+import docker  # type: ignore[import-untyped]
+
+PROJECT = "conducto-emulator-images"
+REPOSITORY = "conducto-emulator/images"
+_NO_CLIENT = (
+    "conducto: images are built with the docker client, which is not installed on this machine; "
+    "install it (Debian: apt-get install docker.io) and reset the nodes\n"
+)
+#: Variables of this process that a build sees: nothing of the emulator's own.
+_PASSED_ON = ("PATH", "HOME", "DOCKER_HOST", "DOCKER_CONFIG", "TMPDIR", "LANG")
+
+Ended = Callable[[Mapping[str, Any]], None]
+
+
+class Build:
+    """One build, as CodeBuild tells of it."""
+
+    def __init__(self, order: Mapping[str, Any]) -> None:
+        self.id = f"{PROJECT}:{uuid.uuid4()}"
+        self.order = order
+        self.status = "IN_PROGRESS"
+        self.phase = "QUEUED"
+        variables = order["environmentVariablesOverride"] or ()
+        self.env = {each["name"]: each["value"] for each in variables}
+
+    def describe(self) -> dict[str, Any]:
+        """Return it as BatchGetBuilds does."""
+        return {
+            "id": self.id,
+            "projectName": PROJECT,
+            "buildStatus": self.status,
+            "currentPhase": self.phase,
+        }
+
+    def event(self) -> dict[str, Any]:
+        """Return the detail of EventBridge's news of it."""
+        variables = [{"name": name, "value": value} for name, value in self.env.items()]
+        return {
+            "build-id": self.id,
+            "build-status": self.status,
+            "project-name": PROJECT,
+            "additional-information": {"environment": {"environment-variables": variables}},
+        }
+
+
+class BuildService:
+    """Runs builds.
+
+    Args:
+        folder: Where they run.
+        ended: Called at the end of each, with the event's detail.
+        minute: Seconds of the emulator's minute, for time limits.
+
+    Attributes:
+        client: Name of the docker client.
+    """
+
+    def __init__(self, folder: Path, ended: Ended, *, minute: float = 60.0) -> None:
+        self.client = "docker"
+        self._folder = folder
+        self._ended = ended
+        self._minute = minute
+        self._builds: dict[str, Build] = {}
+        self._tokens: dict[str, Build] = {}
+        self._lock = threading.Lock()
+        self._one = ThreadPoolExecutor(max_workers=1, thread_name_prefix="build")
+        self._process: subprocess.Popen[bytes] | None = None
+        self._closed = False
+
+    def start(self, order: Mapping[str, Any]) -> Build:
+        """Take an order on; one with a token that is known already is the same build."""
+        token = order.get("idempotencyToken")
+        with self._lock:
+            known = self._tokens.get(str(token)) if token else None
+            if known is not None:
+                return known
+            build = Build(order)
+            self._builds[build.id] = build
+            if token:
+                self._tokens[str(token)] = build
+        self._one.submit(self._run, build)
+        return build
+
+    def find(self, ids: Sequence[str]) -> list[Build]:
+        """Return those that are known."""
+        return [self._builds[each] for each in ids if each in self._builds]
+
+    def close(self) -> None:
+        """End everything."""
+        with self._lock:
+            self._closed = True
+            self._kill()
+        self._one.shutdown(wait=True, cancel_futures=True)
+
+    def _run(self, build: Build) -> None:
+        build.phase = "BUILD"
+        folder = self._folder / build.id.rpartition(":")[2]
+        try:
+            build.status = self._outcome(build, folder)
+        except Exception as error:
+            build.status = "FAULT"
+            _deliver(build, f"conducto: the emulator could not run the build: {error}\n")
+            raise
+        finally:
+            build.phase = "COMPLETED"
+            shutil.rmtree(folder, ignore_errors=True)
+            if not self._closed:
+                self._ended(build.event())
+
+    def _outcome(self, build: Build, folder: Path) -> str:
+        if shutil.which(self.client) is None:
+            _deliver(build, _NO_CLIENT)
+            return "FAILED"
+        folder.mkdir(parents=True)
+        commands = json.loads(build.order["buildspecOverride"])["phases"]["build"]["commands"]
+        own = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+        with self._lock:
+            if self._closed:
+                return "STOPPED"
+            process = self._process = subprocess.Popen(
+                ["/bin/sh", "-ec", "\n".join(commands)],
+                cwd=folder,
+                env={**own, **build.env, "PUSH": ""},  # the engine is the registry
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        minutes = float(build.order.get("timeoutInMinutesOverride") or 60)
+        try:
+            code = process.wait(minutes * self._minute)
+        except subprocess.TimeoutExpired:
+            self._kill()
+            process.wait()
+            return "TIMED_OUT"
+        return "SUCCEEDED" if code == 0 else "FAILED"
+
+    def _kill(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+
+
+def install(service: BuildService) -> None:
+    """Have moto's server in this process ask this service, and the local engine."""
+
+    def start_build(self: Any) -> ActionResult:
+        names = (
+            "projectName",
+            "buildspecOverride",
+            "environmentVariablesOverride",
+            "timeoutInMinutesOverride",
+            "idempotencyToken",
+        )
+        order = {name: self._get_param(name) for name in names}
+        if order["projectName"] != PROJECT:
+            raise AWSError("Project cannot be found", "ResourceNotFoundException")
+        return ActionResult({"build": service.start(order).describe()})
+
+    def batch_get_builds(self: Any) -> ActionResult:
+        found = service.find(self._get_param("ids"))
+        return ActionResult({"builds": [build.describe() for build in found]})
+
+    def describe_images(self: Any) -> ActionResult:
+        repository = self._get_param("repositoryName")
+        engine: Any = docker.from_env()
+        details = []
+        for image in self._get_param("imageIds"):
+            try:
+                found = engine.images.get(f"{repository}:{image['imageTag']}")
+            except ImageNotFound:
+                raise AWSError(
+                    f"The image {image['imageTag']} does not exist", "ImageNotFoundException"
+                ) from None
+            details.append({"repositoryName": repository, "imageDigest": found.id})
+        return ActionResult({"imageDetails": details})
+
+    CodeBuildResponse.start_build = start_build  # type: ignore[method-assign]
+    CodeBuildResponse.batch_get_builds = batch_get_builds  # type: ignore[method-assign]
+    ECRResponse.describe_images = describe_images  # type: ignore[method-assign]
+
+
+def _deliver(build: Build, text: str) -> None:
+    request = urllib.request.Request(build.env["LOG_URL"], text.encode(), method="PUT")  # noqa: S310  ours
+    with contextlib.suppress(urllib.error.URLError):
+        urllib.request.urlopen(request).close()  # noqa: S310  ours

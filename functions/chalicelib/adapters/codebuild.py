@@ -1,0 +1,119 @@
+"""CodeBuild, which builds images from recipes, and ECR, which keeps them."""
+
+import json
+from collections.abc import Mapping
+
+from chalicelib.adapters.clients import Clients
+from chalicelib.adapters.failures import code_of, throttling
+from chalicelib.ports import BuildOrder, BuildStatus
+from conducto.model.deployment import BUILD_MINUTES, BUILD_PIPELINE
+
+#: CodeBuild reads JSON as the YAML that it is.
+BUILDSPEC = json.dumps(
+    {
+        "version": "0.2",
+        "phases": {
+            "build": {
+                "commands": [
+                    'curl -fsS --retry 5 -o recipe.tar.gz "$RECIPE_URL"',
+                    "mkdir recipe",
+                    "tar -xzf recipe.tar.gz -C recipe",
+                    "cd recipe && sh deliver.sh",
+                ]
+            }
+        },
+    }
+)
+_STATUSES: Mapping[str, BuildStatus] = {
+    "SUCCEEDED": "succeeded",
+    "FAILED": "failed",
+    "FAULT": "failed",
+    "TIMED_OUT": "timed_out",
+    "STOPPED": "stopped",
+}
+_WAITING = frozenset({"SUBMITTED", "QUEUED", "PROVISIONING"})
+_NO_IMAGE = frozenset({"ImageNotFoundException"})
+_NO_BUILD = frozenset({"InvalidInputException", "ResourceNotFoundException"})
+
+
+class CodeBuild:
+    """A `chalicelib.ports.Builder`.
+
+    Args:
+        clients: boto3's.
+        project: Name of the project, which says where and as whom builds run.
+        repository: URI of the registry's repository.
+    """
+
+    def __init__(self, clients: Clients, project: str, repository: str) -> None:
+        self._clients = clients
+        self._project = project
+        self._repository = repository
+
+    def reference(self, tag: str) -> str:
+        """Return what workers know an image by."""
+        return f"{self._repository}:{tag}"
+
+    def exists(self, tag: str) -> bool:
+        """Return whether the registry has an image."""
+        host, _, name = self._repository.partition("/")
+        wanted = {
+            "repositoryName": name if "." in host else self._repository,
+            "imageIds": [{"imageTag": tag}],
+        }
+        try:
+            with throttling():
+                found = self._clients.get("ecr").describe_images(**wanted)
+        except Exception as error:
+            if code_of(error) in _NO_IMAGE:
+                return False
+            raise
+        return bool(found["imageDetails"])
+
+    def start(self, order: BuildOrder) -> str:
+        """Start a build, once for equal orders; return its id."""
+        variables = {
+            **order.urls,
+            "IMAGE": self.reference(order.tag),
+            "PUSH": "ecr",
+            BUILD_PIPELINE: order.pipeline_id,
+        }
+        with throttling():
+            answer = self._clients.get("codebuild").start_build(
+                projectName=self._project,
+                buildspecOverride=BUILDSPEC,
+                environmentVariablesOverride=[
+                    {"name": name, "value": value, "type": "PLAINTEXT"}
+                    for name, value in sorted(variables.items())
+                ],
+                timeoutInMinutesOverride=BUILD_MINUTES,
+                idempotencyToken=order.again,
+            )
+        return str(answer["build"]["id"])
+
+    def status(self, build_id: str) -> BuildStatus:
+        """Return how a build is."""
+        try:
+            with throttling():
+                answer = self._clients.get("codebuild").batch_get_builds(ids=[build_id])
+        except Exception as error:
+            if code_of(error) in _NO_BUILD:
+                return "gone"
+            raise
+        if not answer["builds"]:
+            return "gone"
+        build = answer["builds"][0]
+        if build["buildStatus"] == "IN_PROGRESS":
+            return "queued" if build.get("currentPhase") in _WAITING else "running"
+        return _STATUSES.get(build["buildStatus"], "failed")
+
+
+def pipeline_of(detail: Mapping[str, object]) -> str | None:
+    """Return which pipeline started a build, from EventBridge's news of it; None: none of ours."""
+    known = detail.get("additional-information")
+    environment = known.get("environment") if isinstance(known, Mapping) else None
+    variables = environment.get("environment-variables") if isinstance(environment, Mapping) else ()
+    for variable in variables or ():
+        if variable.get("name") == BUILD_PIPELINE:
+            return str(variable.get("value"))
+    return None

@@ -1,0 +1,332 @@
+"""Images of pipelines: what they are made of, their builds, and how these stand.
+
+An image's tag in the registry is a function of everything that goes into it but the images it is
+built on, and of whose it is: organisations share neither images nor uploaded directories. What
+belongs to a tag is in the bucket, below ``builds/<org>/<tag>/``::
+
+    recipe.tar.gz   what the build service carries out (`conducto.images.recipe`)
+    build.json      the newest build, and the how-manieth it is
+    log             what that printed, put there by the build itself every few seconds
+    result.json     what the build says of the image it has made
+
+Nothing here is written down in a journal: whoever looks finds out how an image is, and a build
+that was lost on the way is started again.
+"""
+
+import base64
+import binascii
+import codecs
+import json
+import logging
+from collections.abc import Iterable, Mapping
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+
+from chalicelib.checks import is_plain, ready_image
+from chalicelib.cloud import Cloud
+from chalicelib.inputs import BuiltImage
+from chalicelib.ports import BuildOrder, BuildStatus
+from conducto.images import install, layers, recipe, wheel
+from conducto.model.answers import ImageLog
+from conducto.model.deployment import BUILD_MINUTES, BUILD_PREFIX, CONTEXT_PREFIX
+from conducto.model.image_sources import ImageSources
+from conducto.model.images import ImageSpec
+from conducto.model.records import ImageState
+from conducto.semantics.errors import DefinitionError
+from conducto.service.port import RefusedError
+
+logger = logging.getLogger(__name__)
+
+#: Seconds for which a build may fetch and deliver: it may wait and run as long as it may.
+URL_SECONDS = 2 * 60 * BUILD_MINUTES
+#: Lines of a failed build that its nodes tell.
+LAST_LINES = 20
+_LINE = 300
+_STATE = "==> "
+_BUILDING = frozenset(ImageState) - {ImageState.PENDING, ImageState.DONE, ImageState.ERROR}
+#: ``{what a build says: the state that it means}``.
+_STATES = {state.value: state for state in _BUILDING} | {
+    "pushing": ImageState.EXTENDING,
+    "done": ImageState.EXTENDING,
+}
+_FAILURES: Mapping[BuildStatus, str] = {
+    "failed": "its build failed",
+    "timed_out": f"its build took more than {BUILD_MINUTES} minutes; make it smaller",
+    "stopped": "its build was stopped; reset the nodes to build it again",
+    "succeeded": "its build ended without an image; reset the nodes to build it again",
+}
+
+
+def context_key(org: str, digest: str) -> str:
+    """Return where an organisation's uploaded directory is."""
+    return f"{CONTEXT_PREFIX}{org}/{digest}.tar.gz"
+
+
+def is_building(image: BuiltImage | None, state: ImageState) -> bool:
+    """Return whether news of an image can come."""
+    return image is not None and image.tag is not None and state in _BUILDING
+
+
+class ImageBuilds:
+    """Prepares, starts and watches builds."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+        self._blobs = cloud.blobs
+
+    # ---- before a build -----------------------------------------------------------------------
+
+    def prepare(
+        self,
+        org: str,
+        images: Iterable[ImageSpec],
+        sources: Mapping[str, ImageSources],
+        *,
+        salt: str = "",
+    ) -> tuple[BuiltImage, ...]:
+        """Return images as they are before anything is built: there, or yet to be built.
+
+        Args:
+            org: Whose.
+            images: Definitions.
+            sources: ``{image name: what was read of its files}``.
+            salt: Makes another image of the same content, to be built in any case.
+
+        Raises:
+            DefinitionError: an image cannot be built here.
+            RefusedError: a directory that it needs was not uploaded.
+        """
+        return tuple(
+            ready_image(image)
+            if is_plain(image)
+            else self._prepared(org, image, sources.get(image.name), salt)
+            for image in images
+        )
+
+    def _prepared(
+        self, org: str, image: ImageSpec, given: ImageSources | None, salt: str
+    ) -> BuiltImage:
+        client = _client_wheel() if install.wants_client(image) else None
+        try:
+            plan = recipe.plan(image, _sources(image, given), client)
+        except recipe.RecipeError as error:
+            raise DefinitionError(None, str(error)) from error
+        self._check_uploaded(org, image, plan.contexts())
+        tag = sha256(f"{org}\0{plan.digest}\0{salt}".encode()).hexdigest()[:40]
+        key = _key(org, tag, "recipe.tar.gz")
+        if not self._blobs.exists(key):
+            self._blobs.put(key, recipe.archive(plan))
+        pending = BuiltImage(
+            name=image.name,
+            state=ImageState.PENDING,
+            path_map=layers.path_map(image),
+            tag=tag,
+            contexts=plan.contexts(),
+        )
+        return self._found(org, pending) or pending
+
+    def _check_uploaded(self, org: str, image: ImageSpec, contexts: Iterable[str]) -> None:
+        for digest in contexts:
+            if not self._blobs.exists(context_key(org, digest)):
+                raise RefusedError(
+                    f"image {image.name!r}: a directory that it is made of was not uploaded "
+                    f"({digest[:12]}…); launch again, from the machine that has it"
+                )
+
+    # ---- a build ------------------------------------------------------------------------------
+
+    def begin(self, org: str, pipeline_id: str, image: BuiltImage) -> BuiltImage:
+        """Start the build of an image, or join one that is under way; return the image then."""
+        found = self._found(org, image)
+        if found is not None:
+            return found
+        tag = str(image.tag)
+        known = self._newest(org, tag)
+        if known is not None and self._cloud.builder.status(known[0]) in ("queued", "running"):
+            return _moved(image, ImageState.QUEUED, build=known[0])
+        number = 1 if known is None else known[1] + 1
+        for name in ("log", "result.json"):
+            self._blobs.delete(_key(org, tag, name))
+        order = BuildOrder(org, pipeline_id, tag, f"{tag}-{number}", self._urls(org, image))
+        build = self._cloud.builder.start(order)
+        written = json.dumps({"id": build, "number": number})
+        self._blobs.put(_key(org, tag, "build.json"), written.encode())
+        return _moved(image, ImageState.QUEUED, build=build)
+
+    def look(self, org: str, pipeline_id: str, image: BuiltImage) -> BuiltImage:
+        """Return an image that is being built as it is now."""
+        found = self._found(org, image)
+        if found is not None:
+            return found
+        status = "gone" if image.build is None else self._cloud.builder.status(image.build)
+        if status == "gone":
+            return self.begin(org, pipeline_id, image)
+        if status == "queued":
+            return _moved(image, ImageState.QUEUED)
+        log = self.log(org, image)
+        if status == "running":
+            return _moved(image, _state_in(log))
+        error = _failure(image.name, status, log)
+        # It may have ended well since we looked.
+        return self._found(org, image) or _moved(image, ImageState.ERROR, error=error)
+
+    def log(self, org: str, image: BuiltImage) -> bytes:
+        """Return what the newest build of an image printed so far; it is bounded there."""
+        return self._blobs.get(_key(org, str(image.tag), "log")) or b""
+
+    def _urls(self, org: str, image: BuiltImage) -> dict[str, str]:
+        def fetch(key: str) -> str:
+            return self._blobs.download_url(key, filename="x", seconds=URL_SECONDS)
+
+        def deliver(name: str) -> str:
+            return self._blobs.upload_url(_key(org, tag, name), seconds=URL_SECONDS)
+
+        tag = str(image.tag)
+        return {
+            "RECIPE_URL": fetch(_key(org, tag, "recipe.tar.gz")),
+            "LOG_URL": deliver("log"),
+            "RESULT_URL": deliver("result.json"),
+            **{f"CONTEXT_{digest}": fetch(context_key(org, digest)) for digest in image.contexts},
+        }
+
+    def _newest(self, org: str, tag: str) -> tuple[str, int] | None:
+        written = self._blobs.get(_key(org, tag, "build.json"))
+        if written is None:
+            return None
+        known = json.loads(written)
+        return str(known["id"]), int(known["number"])
+
+    def _found(self, org: str, image: BuiltImage) -> BuiltImage | None:
+        """Return an image as it is in the registry, if it is there and we know what it is like."""
+        tag = str(image.tag)
+        written = self._blobs.get(_key(org, tag, "result.json"))
+        if written is None or not self._cloud.builder.exists(tag):
+            return None
+        try:
+            built = recipe.read_result(written.decode())
+        except ValueError:
+            logger.warning("the result of a build cannot be read", extra={"tag": tag})
+            return None
+        # What the build calls it is not believed: its commands are a user's.
+        return image.model_copy(
+            update={
+                "state": ImageState.DONE,
+                "reference": self._cloud.builder.reference(tag),
+                "shell": built.shell,
+                "workdir": built.workdir,
+                "error": None,
+            }
+        )
+
+
+def piece_of(log: bytes, offset: int, limit: int, *, complete: bool) -> ImageLog:
+    """Return a piece of a log; a character that is not whole is left for the next one."""
+    start = min(offset, len(log))
+    data = log[start : start + limit]
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    text = decoder.decode(data, final=complete and start + len(data) == len(log))
+    left = len(decoder.getstate()[0])
+    if not text:  # so small a piece must not be asked for again and again
+        text, left = data.decode(errors="replace"), 0
+    end = start + len(data) - left
+    return ImageLog(text=text, offset=start, next=end, size=len(log), complete=complete)
+
+
+def known_sources(
+    images: Iterable[ImageSpec],
+    known: Mapping[str, ImageSpec],
+    sources: Mapping[str, ImageSources],
+) -> dict[str, ImageSources]:
+    """Return sources for images that a generated tree brought.
+
+    Nobody can read files of the launching machine when a command prints a tree: an image is made
+    of files that one of the launch was made of, or of none.
+
+    Args:
+        images: The new ones.
+        known: Those of the launch.
+        sources: What was read of their files.
+    """
+    by_files = {_files(known[name]): given for name, given in sources.items() if name in known}
+    found = {}
+    for image in images:
+        files = _files(image)
+        given = sources.get(image.name) or by_files.get(files)
+        if given is None and not any(files):
+            given = ImageSources(dockerfile=image.dockerfile_text)
+        if given is not None:
+            found[image.name] = given
+    return found
+
+
+def _files(image: ImageSpec) -> tuple[object, ...]:
+    """Return the fields that name files."""
+    reads_npm = image.install_npm is True
+    text = image.dockerfile_text if image.context is not None else None
+    return (
+        image.dockerfile,
+        text,
+        image.context,
+        image.copy_dir,
+        image.copy_url,
+        image.copy_branch,
+        reads_npm,
+    )
+
+
+def _sources(image: ImageSpec, given: ImageSources | None) -> recipe.Sources:
+    if given is None:
+        raise DefinitionError(
+            None,
+            f"image {image.name!r}: its files were not sent along with the launch; give the image "
+            "to a node of the tree that you launch, or launch with a newer client",
+        )
+    clone = given.clone
+    try:
+        npm = {
+            name: base64.b64decode(text, validate=True) for name, text in given.npm_files.items()
+        }
+    except binascii.Error as error:
+        raise DefinitionError(
+            None, f"image {image.name!r}: npm_files is no base64: {error}"
+        ) from error
+    return recipe.Sources(
+        dockerfile=given.dockerfile,
+        dockerfile_name=given.dockerfile_name or recipe.FOREIGN,
+        context=given.context,
+        code=given.code,
+        clone=None if clone is None else recipe.Clone(clone.url, clone.branch, clone.commit),
+        code_env=given.code_env,
+        npm_files=npm,
+    )
+
+
+@cache
+def _client_wheel() -> tuple[str, bytes]:
+    """Return our package for images: as it was packaged along, else made of what runs here."""
+    packaged = sorted(Path(__file__).parent.glob("client/*.whl"))
+    return (packaged[0].name, packaged[0].read_bytes()) if packaged else wheel.client_wheel()
+
+
+def _key(org: str, tag: str, name: str) -> str:
+    return f"{BUILD_PREFIX}{org}/{tag}/{name}"
+
+
+def _moved(image: BuiltImage, state: ImageState, **changes: str | None) -> BuiltImage:
+    return image.model_copy(update={"state": state, "error": None, **changes})
+
+
+def _state_in(log: bytes) -> ImageState:
+    """Return the state that a build's output says it has reached."""
+    for line in reversed(log.decode(errors="replace").splitlines()):
+        word = line.removeprefix(_STATE).strip()
+        if line.startswith(_STATE) and word in _STATES:
+            return _STATES[word]
+    return ImageState.QUEUED
+
+
+def _failure(name: str, status: BuildStatus, log: bytes) -> str:
+    lines = [line[:_LINE] for line in log.decode(errors="replace").splitlines() if line.strip()]
+    first = f"image {name!r}: {_FAILURES.get(status, _FAILURES['failed'])}"
+    return "\n".join([first, *(f"  {line}" for line in lines[-LAST_LINES:])])

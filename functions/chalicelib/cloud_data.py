@@ -1,0 +1,70 @@
+"""The part of `CloudPipelines` that is about data files."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from secrets import token_hex
+
+from chalicelib.cloud import Cloud
+from chalicelib.data_files import MAX_INLINE
+from chalicelib.handover import Staged, Uploaded, handover_key, nothing, uploads
+from chalicelib.ports import Identity
+from conducto.model.answers import DataEntry, DataList, Deleted
+from conducto.model.deployment import pipeline_directory, user_directory
+from conducto.model.params import ListUserDataParams
+from conducto.service.downloads import Download, Span
+
+
+class CloudData:
+    """Data files, through the function beside the file system."""
+
+    _cloud: Cloud
+    _me: Identity
+
+    def _owned(self, pipeline_id: str) -> str:
+        """Return the whole id of a pipeline that the caller may see; raises `NotFoundError`."""
+        raise NotImplementedError
+
+    def _data_directory(self, pipeline_id: str | None) -> str:
+        if pipeline_id is None:
+            return user_directory(self._me.org, self._me.user)
+        return pipeline_directory(self._owned(pipeline_id))
+
+    async def data(self, pipeline_id: str | None, query: ListUserDataParams) -> DataList:
+        """Entries of a directory of a pipeline's data; None is the user's data."""
+        where = self._data_directory(pipeline_id)
+        return await asyncio.to_thread(
+            self._cloud.data.entries, where, query.name, query.after, query.limit
+        )
+
+    async def read_data(
+        self, pipeline_id: str | None, name: str, span: Span | None = None
+    ) -> Download:
+        """A data file; the bucket has it, whole, and answers whoever wants a part."""
+        del span
+        where = self._data_directory(pipeline_id)
+        facts = await asyncio.to_thread(self._cloud.data.look, where, name)
+        key = handover_key(self._me, where, name, facts.version)
+        if not await asyncio.to_thread(self._cloud.blobs.exists, key):
+            await asyncio.to_thread(self._cloud.data.stage, where, name, key)
+        return Staged(
+            name.rpartition("/")[2], facts.size, 0, facts.size, facts.version, nothing(), key=key
+        )
+
+    async def write_data(
+        self, pipeline_id: str | None, name: str, content: AsyncIterator[bytes]
+    ) -> DataEntry:
+        """Put a data file in place of one that may be there."""
+        where = self._data_directory(pipeline_id)
+        if isinstance(content, Uploaded):
+            return await asyncio.to_thread(self._cloud.data.fetch, where, name, content.key)
+        data = b"".join([piece async for piece in content])
+        if len(data) <= MAX_INLINE:
+            return await asyncio.to_thread(self._cloud.data.write, where, name, data)
+        key = uploads(self._me) + token_hex(16)
+        self._cloud.blobs.put(key, data)
+        return await asyncio.to_thread(self._cloud.data.fetch, where, name, key)
+
+    async def delete_data(self, pipeline_id: str | None, name: str) -> Deleted:
+        """Delete a data file, or a directory with what is in it."""
+        where = self._data_directory(pipeline_id)
+        return await asyncio.to_thread(self._cloud.data.delete, where, name)

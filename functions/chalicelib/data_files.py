@@ -1,0 +1,130 @@
+"""Data files of pipelines and users, where the file system is mounted: the function ``data``.
+
+It runs beside the file system, without a way to the internet; what is large comes and goes by the
+bucket. `serve` takes a request as JSON and answers JSON, so that the same code serves behind Lambda
+(`chalicelib.adapters.data`) and in this process (`LocalDataFiles`).
+"""
+
+import asyncio
+import base64
+import os
+import re
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+from chalicelib.ports import Blobs, FileFacts
+from conducto.model.answers import DataEntry, DataList, Deleted
+from conducto.running.data_files import DataDirectory
+from conducto.service.port import NotFoundError, RefusedError
+
+#: Bytes that come or go in a request itself; a Lambda takes 6 MB, and base64 adds a third.
+MAX_INLINE = 4 << 20
+#: Those of `conducto.model.deployment`; who asks for another one is refused, whoever it is.
+_DIRECTORY = re.compile(r"/(?:pipelines|users)/[A-Za-z0-9_-]+")
+_ERRORS = {"not_found": NotFoundError, "refused": RefusedError}
+
+
+class LocalDataFiles:
+    """A `chalicelib.ports.DataFiles` over a directory of this machine.
+
+    Args:
+        root: Where the file system is mounted.
+        blobs: Where large files are handed over.
+    """
+
+    def __init__(self, root: Path, blobs: Blobs) -> None:
+        self._root = root
+        self._blobs = blobs
+
+    def entries(self, directory: str, name: str, after: str | None, limit: int) -> DataList:
+        """Return a page of the entries of a directory, by name."""
+        if not self._path(directory).is_dir():  # nothing has been mounted for it yet
+            return DataList(entries=(), next=None)
+        return self._directory(directory).entries(name, after, limit)
+
+    def look(self, directory: str, name: str) -> FileFacts:
+        """Return how many bytes a file has, and which version of it is there."""
+        with self._directory(directory).open(name) as file:
+            found = os.fstat(file.fileno())
+        return FileFacts(found.st_size, f"{found.st_ino:x}-{found.st_mtime_ns:x}-{found.st_size:x}")
+
+    def read(self, directory: str, name: str, offset: int, limit: int) -> bytes:
+        """Return at most ``limit`` bytes of a file, from ``offset`` on."""
+        with self._directory(directory).open(name) as file:
+            file.seek(offset)
+            return file.read(min(limit, MAX_INLINE))
+
+    def stage(self, directory: str, name: str, key: str) -> None:
+        """Copy a file to a key of the bucket."""
+        with self._directory(directory).open(name) as file:
+            self._blobs.put_file(key, file)
+
+    def write(self, directory: str, name: str, data: bytes) -> DataEntry:
+        """Put a file there."""
+        return asyncio.run(self._writable(directory).write(name, _pieces([data])))
+
+    def fetch(self, directory: str, name: str, key: str) -> DataEntry:
+        """Put a file there that is at a key of the bucket."""
+        content = self._blobs.pieces(key)
+        if content is None:
+            raise NotFoundError(f"{name}: its content was not uploaded, or too long ago")
+        return asyncio.run(self._writable(directory).write(name, _pieces(content)))
+
+    def delete(self, directory: str, name: str) -> Deleted:
+        """Delete a file, or a directory with what is in it."""
+        return self._directory(directory).delete(name)
+
+    def _path(self, directory: str) -> Path:
+        if _DIRECTORY.fullmatch(directory) is None:
+            raise RefusedError(f"{directory!r} is no directory of data")
+        return self._root / directory.lstrip("/")
+
+    def _directory(self, directory: str) -> DataDirectory:
+        path = self._path(directory)
+        if not path.is_dir():
+            raise NotFoundError("no such data: nothing has been written here yet")
+        return DataDirectory(path)
+
+    def _writable(self, directory: str) -> DataDirectory:
+        path = self._path(directory)
+        path.mkdir(mode=0o777, parents=True, exist_ok=True)
+        path.chmod(0o777)  # as its access point makes it: commands run as any user
+        return DataDirectory(path)
+
+
+async def _pieces(content: Any) -> AsyncIterator[bytes]:
+    for piece in content:
+        yield piece
+
+
+def serve(files: LocalDataFiles, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Carry out a request of `chalicelib.adapters.data`, and return what to answer."""
+    try:
+        return {"answer": _carry_out(files, dict(request))}
+    except NotFoundError as error:
+        return {"error": "not_found", "message": str(error)}
+    except RefusedError as error:
+        return {"error": "refused", "message": str(error)}
+
+
+def _carry_out(files: LocalDataFiles, request: dict[str, Any]) -> Any:
+    match request.pop("do"):
+        case "read":
+            return base64.b64encode(files.read(**request)).decode()
+        case "write":
+            data = base64.b64decode(request.pop("data"))
+            return files.write(**request, data=data).model_dump(mode="json")
+        case "look":
+            return list(files.look(**request))
+        case "stage":
+            return files.stage(**request)
+        case "entries" | "fetch" | "delete" as what:
+            return getattr(files, what)(**request).model_dump(mode="json")
+        case unknown:
+            raise RefusedError(f"the data function does not know {unknown!r}; deploy again")
+
+
+def raise_error(answer: Mapping[str, Any]) -> NoReturn:
+    """Raise the error that `serve` answered."""
+    raise _ERRORS[answer["error"]](answer["message"])

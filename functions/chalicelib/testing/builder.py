@@ -1,0 +1,49 @@
+"""A build service and a registry in memory."""
+
+from itertools import count
+
+from chalicelib.ports import BuildOrder, BuildStatus
+
+REPOSITORY = "registry.invalid/images"
+
+
+class FakeBuilder:
+    """A `Builder`; a test says how its builds go on.
+
+    Attributes:
+        orders: ``{build id: order}`` of all builds.
+        statuses: ``{build id: how it is}``; a test changes them.
+        images: Tags that the registry has.
+        deaf: Starts are lost on the way.
+    """
+
+    def __init__(self) -> None:
+        self.orders: dict[str, BuildOrder] = {}
+        self.statuses: dict[str, BuildStatus] = {}
+        self.images: set[str] = set()
+        self.deaf = False
+        self._numbers = count(1)
+
+    def reference(self, tag: str) -> str:
+        """Return what workers know an image by."""
+        return f"{REPOSITORY}:{tag}"
+
+    def exists(self, tag: str) -> bool:
+        """Return whether the registry has an image."""
+        return tag in self.images
+
+    def start(self, order: BuildOrder) -> str:
+        """Start a build, once."""
+        for build_id, known in self.orders.items():
+            if (known.tag, known.again) == (order.tag, order.again):
+                return build_id
+        if self.deaf:
+            raise ConnectionError("the build service does not answer")
+        build_id = f"images:{next(self._numbers)}"
+        self.orders[build_id] = order
+        self.statuses[build_id] = "queued"
+        return build_id
+
+    def status(self, build_id: str) -> BuildStatus:
+        """Return how a build is."""
+        return self.statuses.get(build_id, "gone")

@@ -1,0 +1,147 @@
+"""``conducto admin``: tokens and plans of an installation at AWS.
+
+It calls the installation's function ``admin`` with the AWS credentials of whoever runs it: who may
+invoke functions of the account is an administrator.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable
+
+from conducto.cli.host.exit_codes import DONE, FAILED
+from conducto.cli.host.output import as_json
+from conducto.model.admin import (
+    AdminAnswer,
+    ListTokens,
+    MintToken,
+    PlanInfo,
+    RevokeToken,
+    SetPlan,
+    ShowPlan,
+    TokenInfo,
+)
+from conducto.model.base import Record
+from conducto.model.deployment import PERMISSIONS, function_name
+
+#: Carries a payload to a function of this name and returns what it answers.
+Invoke = Callable[[str, bytes], bytes]
+
+
+class AwsError(Exception):
+    """AWS cannot be asked; the message says why and what to do."""
+
+
+def admin(arguments: argparse.Namespace, invoke: Invoke | None = None) -> int:
+    """Carry out ``token mint``, ``token list``, ``token revoke``, ``plan set`` or ``plan show``."""
+    request = _REQUESTS[arguments.what](arguments)
+    send = _invoker(arguments.region) if invoke is None else invoke
+    try:
+        answer = _ask(send, function_name(arguments.stage, "admin"), request)
+    except AwsError as error:
+        print(f"conducto: {error}", file=sys.stderr)
+        return FAILED
+    if answer.error is not None:
+        print(f"conducto: {answer.error}", file=sys.stderr)
+        return FAILED
+    if arguments.json:
+        print(as_json(answer.model_dump(mode="json", exclude_none=True)))
+    else:
+        _print(arguments.what, answer)
+    return DONE
+
+
+def _mint(arguments: argparse.Namespace) -> Record:
+    permissions = tuple(arguments.permission or PERMISSIONS)
+    return MintToken(
+        org=arguments.org, user=arguments.user, permissions=permissions, days=arguments.days
+    )
+
+
+def _set_plan(arguments: argparse.Namespace) -> Record:
+    return SetPlan(
+        org=arguments.org,
+        name=arguments.name,
+        max_workers=arguments.max_workers,
+        max_pipelines=arguments.max_pipelines,
+        max_cpu=arguments.max_cpu,
+        exec_minutes=arguments.exec_minutes,
+        unlimited_minutes=arguments.unlimited_minutes,
+    )
+
+
+_REQUESTS: dict[str, Callable[[argparse.Namespace], Record]] = {
+    "mint-token": _mint,
+    "tokens": lambda arguments: ListTokens(org=arguments.org),
+    "revoke-token": lambda arguments: RevokeToken(org=arguments.org, token=arguments.token),
+    "set-plan": _set_plan,
+    "plan": lambda arguments: ShowPlan(org=arguments.org),
+}
+
+
+def _ask(invoke: Invoke, function: str, request: Record) -> AdminAnswer:
+    return AdminAnswer.model_validate(
+        json.loads(invoke(function, request.model_dump_json().encode()))
+    )
+
+
+def _invoker(region: str | None) -> Invoke:
+    """Return what calls functions at AWS."""
+    try:
+        import boto3  # type: ignore[import-untyped]  # noqa: PLC0415  an extra
+        from botocore.exceptions import (  # type: ignore[import-untyped]  # noqa: PLC0415
+            BotoCoreError,
+            ClientError,
+        )
+    except ImportError as error:
+        message = "this needs boto3: pip install 'conducto[aws]'"
+        raise SystemExit(f"conducto: {message}") from error
+
+    def invoke(function: str, payload: bytes) -> bytes:
+        try:
+            client = boto3.client("lambda", region_name=region)
+            answer = client.invoke(FunctionName=function, Payload=payload)
+        except (BotoCoreError, ClientError) as error:
+            raise AwsError(
+                f"{function}: {error}; check the AWS credentials, the region, and --stage"
+            ) from error
+        body = bytes(answer["Payload"].read())
+        if "FunctionError" in answer:
+            raise AwsError(f"{function} failed; its log at CloudWatch says why")
+        return body
+
+    return invoke
+
+
+def _print(what: str, answer: AdminAnswer) -> None:
+    if answer.plan is not None:
+        _print_plan(answer.plan)
+    elif answer.token is not None:
+        print(answer.token)
+        print("This is the only time that it is shown; 'conducto login' asks for it.")
+    elif what == "revoke-token":
+        print(f"{answer.tokens[0].id} opens nothing any more, in five minutes at the latest")
+    elif not answer.tokens:
+        print("no tokens yet; make one: conducto admin mint-token --org ORG --user USER")
+    for token in answer.tokens if what == "tokens" else ():
+        print(_line(token))
+
+
+def _line(token: TokenInfo) -> str:
+    ends = "never ends" if token.expires is None else f"ends {_day(token.expires)}"
+    made = f"made {_day(token.created)}"
+    return f"{token.id}  {token.user}  {made}, {ends}  {', '.join(token.permissions)}"
+
+
+def _print_plan(plan: PlanInfo) -> None:
+    minutes = "any number" if plan.exec_minutes is None else f"{plan.exec_minutes:g}"
+    print(f"{plan.org} is on the plan {plan.name}")
+    print(f"  workers at once    {plan.max_workers}, {plan.workers} now")
+    print(f"  active pipelines   {plan.max_pipelines}")
+    print(f"  vCPUs of a worker  {plan.max_cpu:g}")
+    print(f"  minutes a month    {minutes}")
+
+
+def _day(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d", time.gmtime(seconds))

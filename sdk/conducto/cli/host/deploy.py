@@ -1,0 +1,122 @@
+"""``conducto deploy`` and ``conducto destroy``: an installation in an AWS account."""
+
+import argparse
+import getpass
+import re
+import sys
+
+from conducto.cli.host.addresses import UsageError, suggestion
+from conducto.cli.host.deploying.aws import BotoAccount
+from conducto.cli.host.deploying.deployment import Ask, Deployed, DeployError, Deployment, Wish
+from conducto.cli.host.deploying.machine import ThisMachine
+from conducto.cli.host.deploying.ports import Account, AccountError, Machine
+from conducto.cli.host.deploying.project import NoStacksError
+from conducto.cli.host.deploying.removal import Removal
+from conducto.cli.host.exit_codes import DONE, FAILED
+from conducto.model.deployment import SETTINGS
+
+_NAME = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+def deploy(
+    arguments: argparse.Namespace, account: Account | None = None, machine: Machine | None = None
+) -> int:
+    """Deploy, and say how to log in; return the exit code.
+
+    Args:
+        arguments: The words.
+        account: None takes that of the AWS configuration.
+        machine: None is this one.
+    """
+    wish = Wish(
+        stage=arguments.stage,
+        settings=settings_of(arguments.setting),
+        org=arguments.org,
+        user=arguments.user or _user(),
+    )
+    try:
+        there = BotoAccount(arguments.region) if account is None else account
+        here = ThisMachine() if machine is None else machine
+        deployed = Deployment(there, here, asker(yes=arguments.yes), say).deploy(wish)
+    except (AccountError, DeployError, NoStacksError) as error:
+        return _failed(error)
+    _tell(deployed, wish, arguments)
+    return DONE
+
+
+def destroy(arguments: argparse.Namespace, account: Account | None = None) -> int:
+    """Remove what holds no data, and say what stays; return the exit code."""
+    try:
+        there = BotoAccount(arguments.region) if account is None else account
+        removal = Removal(there, asker(yes=arguments.yes), say)
+        removal.remove(arguments.stage, stop_workers=arguments.stop_workers)
+    except (AccountError, DeployError) as error:
+        return _failed(error)
+    return DONE
+
+
+def settings_of(words: list[str]) -> dict[str, str]:
+    """Return ``{name: value}`` of ``-c name=value``; an empty value takes a setting back.
+
+    Raises:
+        UsageError: a word of another form, or a setting that is not there.
+    """
+    found: dict[str, str] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals:
+            raise UsageError(f"-c {word}: a setting is written NAME=VALUE")
+        if name not in SETTINGS:
+            hint = suggestion(name, SETTINGS) or f"; they are {', '.join(SETTINGS)}"
+            raise UsageError(f"-c {word}: there is no setting {name!r}{hint}")
+        found[name] = value
+    return found
+
+
+def asker(*, yes: bool) -> Ask:
+    """Return what asks a person: without a terminal the answer is no, with ``yes`` it is yes."""
+
+    def ask(question: str) -> bool:
+        if yes:
+            return True
+        if not sys.stdin.isatty():
+            print(f"{question} Say --yes to do so.", file=sys.stderr)
+            return False
+        try:
+            return input(f"{question} [y/N] ").strip().lower() in {"y", "yes"}
+        except EOFError:
+            return False
+
+    return ask
+
+
+def say(line: str) -> None:
+    """Print a line at once: CDK prints between them."""
+    print(line, flush=True)
+
+
+def _failed(error: Exception) -> int:
+    remedy = f"; {error.remedy}" if isinstance(error, AccountError) else ""
+    print(f"conducto: {error}{remedy}", file=sys.stderr)
+    return FAILED
+
+
+def _tell(deployed: Deployed, wish: Wish, arguments: argparse.Namespace) -> None:
+    say("")
+    say(f"stage {wish.stage!r} is deployed at {deployed.url}")
+    line = f"conducto login --url {deployed.url} --token -"
+    if deployed.token is None:
+        say(f"log in with a token that you have:  {line}")
+        more = f"conducto admin mint-token --stage {wish.stage} --org {wish.org} --user NAME"
+        say(f"or make another:  {more}")
+        return
+    say(f"The first token, of {wish.user} in the organisation {wish.org}, is shown this once:")
+    say(f"  {deployed.token}")
+    say("log in with it; the command asks for it, so that it is in no history:")
+    say(f"  {line}")
+    del arguments
+
+
+def _user() -> str:
+    """Return a name for the person, as far as names go there."""
+    return _NAME.sub("-", getpass.getuser()).strip("-._")[:63] or "me"

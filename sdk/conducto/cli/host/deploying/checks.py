@@ -1,0 +1,181 @@
+"""What must be there before anything is deployed: each check says what to do when it is not."""
+
+from collections.abc import Callable, Iterator
+
+from conducto.cli.host.deploying.findings import Finding, Status
+from conducto.cli.host.deploying.ports import Account, AccountError, Machine
+from conducto.model.deployment import STACKS, stack_name
+
+#: CDK's command line runs with older ones, and says at each start that it will not for long.
+NODE_LEAST = 22
+#: Lambda has these; the functions run on the version that packages them.
+PYTHON_LEAST, PYTHON_MOST = (3, 11), (3, 14)
+#: Where ``cdk bootstrap`` writes down that it was here.
+BOOTSTRAP_PARAMETER = "/cdk-bootstrap/hnb659fds/version"
+BOOTSTRAP_LEAST = 21
+BOOTSTRAP = "bootstrap"
+#: vCPUs below which a launch soon waits for others.
+QUOTA_MODEST = 6.0
+_QUOTA_CODE = "L-3032A538"
+
+
+def machine_findings(machine: Machine) -> Iterator[Finding]:
+    """Yield what this machine has of what deploying needs."""
+    yield _python(machine.python())
+    yield _packages(machine)
+    yield _node(machine.node())
+    yield _cdk(machine)
+    yield _docker(machine.docker())
+
+
+def account_findings(account: Account, stage: str) -> Iterator[Finding]:
+    """Yield how the account stands; what needs credentials is skipped without any."""
+    region = account.region
+    yield _region(region)
+    credentials = _guarded("credentials", lambda: _credentials(account))
+    yield credentials
+    others: dict[str, Callable[[], Finding]] = {
+        BOOTSTRAP: lambda: _bootstrap(account),
+        "fargate quota": lambda: _quota(account),
+        "stacks": lambda: _stacks(account, stage),
+    }
+    for name, check in others.items():
+        if region is None or credentials.status is not Status.OK:
+            yield Finding(name, Status.SKIPPED, "cannot be asked for without the above")
+        else:
+            yield _guarded(name, check)
+
+
+def _guarded(name: str, check: Callable[[], Finding]) -> Finding:
+    try:
+        return check()
+    except AccountError as error:
+        return Finding(name, Status.FAILED, str(error), error.remedy)
+
+
+# ---- this machine -----------------------------------------------------------------------------
+
+
+def _python(version: tuple[int, int]) -> Finding:
+    text = "{}.{}".format(*version)
+    if PYTHON_LEAST <= version <= PYTHON_MOST:
+        return Finding("python", Status.OK, f"{text}; the functions will run on it too")
+    remedy = "install Conducto with Python {}.{} to {}.{}".format(*PYTHON_LEAST, *PYTHON_MOST)
+    return Finding("python", Status.FAILED, f"{text}, which Lambda does not have", remedy)
+
+
+def _packages(machine: Machine) -> Finding:
+    missing = machine.missing_packages()
+    if not missing:
+        return Finding("packages", Status.OK, "CDK and Chalice are installed")
+    text = f"not installed: {', '.join(missing)}"
+    return Finding("packages", Status.FAILED, text, "pip install 'conducto[deploy]'")
+
+
+def _node(version: str | None) -> Finding:
+    remedy = f"install Node {NODE_LEAST} or later; CDK runs on it"
+    if version is None:
+        return Finding("node", Status.FAILED, "Node is not installed", remedy)
+    major = version.partition(".")[0]
+    if major.isdigit() and int(major) >= NODE_LEAST:
+        return Finding("node", Status.OK, version)
+    return Finding("node", Status.FAILED, f"{version} is too old", remedy)
+
+
+def _cdk(machine: Machine) -> Finding:
+    cdk = machine.cdk()
+    if cdk is None:
+        text = "neither cdk nor npx is installed"
+        return Finding("cdk", Status.FAILED, text, "install npm, or: npm install --global aws-cdk")
+    return Finding("cdk", Status.OK, cdk.how)
+
+
+def _docker(version: str | None) -> Finding:
+    if version is not None:
+        return Finding("docker", Status.OK, f"{version}; it builds the image of the workers' agent")
+    text = "no container engine answers; the image of the workers' agent is built with one"
+    return Finding("docker", Status.FAILED, text, "install Docker and start it")
+
+
+# ---- the account ------------------------------------------------------------------------------
+
+
+def _region(region: str | None) -> Finding:
+    if region is not None:
+        return Finding("region", Status.OK, region)
+    remedy = "say --region, or set AWS_REGION, or run: aws configure"
+    return Finding("region", Status.FAILED, "no AWS region is configured", remedy)
+
+
+def _credentials(account: Account) -> Finding:
+    caller = account.caller()
+    return Finding("credentials", Status.OK, f"account {caller.account}, as {caller.arn}")
+
+
+def _bootstrap(account: Account) -> Finding:
+    version = account.parameter(BOOTSTRAP_PARAMETER)
+    if version is not None and version.isdigit() and int(version) >= BOOTSTRAP_LEAST:
+        return Finding(BOOTSTRAP, Status.OK, f"version {version}")
+    have = "CDK was never here" if version is None else f"CDK's own stack is of version {version}"
+    remedy = "'conducto deploy' offers to do it; or: cdk bootstrap"
+    return Finding(BOOTSTRAP, Status.WARNING, f"{have} in this account and region", remedy)
+
+
+def _quota(account: Account) -> Finding:
+    name = "fargate quota"
+    cpus = account.fargate_quota()
+    remedy = (
+        "ask for more, which takes hours to days: aws service-quotas "
+        "request-service-quota-increase --service-code fargate "
+        f"--quota-code {_QUOTA_CODE} --desired-value 64"
+    )
+    if cpus < 1:
+        text = f"{cpus:g} vCPUs may run in {account.region}: no worker could start"
+        return Finding(name, Status.FAILED, text, f"{remedy}\nor choose another --region")
+    if cpus < QUOTA_MODEST:
+        text = f"only {cpus:g} vCPUs may run at once; nodes above that wait"
+        return Finding(name, Status.WARNING, text, remedy)
+    return Finding(name, Status.OK, f"{cpus:g} vCPUs at once")
+
+
+def _stacks(account: Account, stage: str) -> Finding:
+    known = {name: account.stack_status(stack_name(stage, name)) for name in STACKS}
+    for name, status in known.items():
+        problem = _trouble(stack_name(stage, name), status)
+        if problem is not None:
+            return problem
+    present = [name for name, status in known.items() if status is not None]
+    text = f"{', '.join(present)} are there" if present else f"stage {stage!r} is not deployed"
+    return Finding("stacks", Status.OK, text)
+
+
+def _trouble(stack: str, status: str | None) -> Finding | None:
+    """Return what is wrong with a stack, if something is."""
+    text = f"{stack} is {status}"
+    if status is None or status in _FINE:
+        return None
+    if status in FAILED_FIRST:
+        remedy = "'conducto deploy' removes what is left of it and deploys it anew"
+        return Finding("stacks", Status.WARNING, f"{text}: its first deployment failed", remedy)
+    if status.endswith("_IN_PROGRESS"):
+        remedy = "wait until the other deployment has ended"
+        return Finding("stacks", Status.FAILED, f"{text}: it is being changed", remedy)
+    remedy = f"aws cloudformation continue-update-rollback --stack-name {stack}"
+    if status == "DELETE_FAILED":
+        remedy = f"see why: aws cloudformation describe-stack-events --stack-name {stack}"
+    return Finding("stacks", Status.FAILED, text, remedy)
+
+
+_FINE = frozenset(
+    {
+        "CREATE_COMPLETE",
+        "UPDATE_COMPLETE",
+        "UPDATE_ROLLBACK_COMPLETE",
+        "IMPORT_COMPLETE",
+        "IMPORT_ROLLBACK_COMPLETE",
+        "REVIEW_IN_PROGRESS",  # a change set that nobody carried out
+        "DELETE_COMPLETE",
+    }
+)
+#: How a stack stands whose first deployment failed; nothing of it was ever used.
+FAILED_FIRST = frozenset({"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED"})

@@ -1,0 +1,220 @@
+"""The course of a deployment: checks, what a failed one left, CDK, the first token."""
+
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from conducto.cli.host.deploying import checks, findings
+from conducto.cli.host.deploying.findings import Finding, Status
+from conducto.cli.host.deploying.ports import Account, AccountError, Cdk, Machine
+from conducto.cli.host.deploying.project import write_project
+from conducto.model.admin import AdminAnswer, ListTokens, MintToken
+from conducto.model.base import Record
+from conducto.model.deployment import (
+    FIXED_SETTINGS,
+    STACKS,
+    addresses_name,
+    function_name,
+    settings_name,
+    stack_name,
+    table_name,
+)
+
+#: Asks a person something that is answered by yes or no.
+Ask = Callable[[str], bool]
+
+
+class DeployError(Exception):
+    """Nothing more is done; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is to be deployed.
+
+    Attributes:
+        stage: Which installation.
+        settings: What was given; the rest stays as it is.
+        org: Of the first token.
+        user: Of the first token.
+    """
+
+    stage: str
+    settings: Mapping[str, str]
+    org: str
+    user: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """What came of it.
+
+    Attributes:
+        url: Of the API.
+        token: The first token; None: there are tokens already.
+    """
+
+    url: str
+    token: str | None = field(repr=False)
+
+
+class Deployment:
+    """Deploys to an account.
+
+    Args:
+        account: Where to.
+        machine: What is deployed from.
+        ask: Asks the person.
+        say: Tells the person a line.
+    """
+
+    def __init__(
+        self, account: Account, machine: Machine, ask: Ask, say: Callable[[str], None]
+    ) -> None:
+        self._account = account
+        self._machine = machine
+        self._ask = ask
+        self._say = say
+
+    def deploy(self, wish: Wish) -> Deployed:
+        """Bring an installation up, or up to date.
+
+        Raises:
+            DeployError: it cannot be.
+            AccountError: AWS refuses something.
+            NoStacksError: the stacks are not part of this installation of Conducto.
+        """
+        found = self._checked(wish.stage)
+        settings = self._settings(wish)
+        folder = write_project(wish.stage, settings, self._account.region)
+        cdk = self._machine.cdk()
+        assert cdk is not None  # noqa: S101 (a check has seen it)
+        if any(f.name == checks.BOOTSTRAP and f.status is not Status.OK for f in found):
+            self._bootstrap(cdk, folder)
+        self._clear(wish.stage)
+        self._run(cdk, folder, ["deploy", "--all", "--require-approval", "never"], wish.stage)
+        return self._first_log_in(wish)
+
+    # ---- before -------------------------------------------------------------------------------
+
+    def _checked(self, stage: str) -> list[Finding]:
+        found = [
+            *checks.machine_findings(self._machine),
+            *checks.account_findings(self._account, stage),
+        ]
+        for line in findings.lines(found):
+            self._say(line)
+        if findings.is_failed(found):
+            raise DeployError("nothing was deployed; what to do stands above")
+        return found
+
+    def _settings(self, wish: Wish) -> dict[str, str]:
+        """Return what is given and, for the rest, what the last deployment chose.
+
+        Raises:
+            DeployError: a setting would change that an installation keeps for life.
+        """
+        text = self._account.parameter(settings_name(wish.stage))
+        if text is None:
+            return dict(wish.settings)
+        before: dict[str, str] = json.loads(text)
+        for name in FIXED_SETTINGS:
+            old = before.get(name, "")
+            new = wish.settings.get(name, old)
+            if new != old:
+                raise DeployError(
+                    f"{name} was {old or 'not set'} when stage {wish.stage!r} was made, and holds "
+                    f"for its life: with {new or 'none'} its files would stay behind; deploy "
+                    "another --stage with it"
+                )
+        kept = {name: value for name, value in before.items() if name not in wish.settings}
+        if kept:
+            told = ", ".join(f"{name}={value}" for name, value in sorted(kept.items()))
+            self._say(f"kept from the last deployment: {told}")
+        return {**kept, **wish.settings}
+
+    def _bootstrap(self, cdk: Cdk, folder: Path) -> None:
+        caller, region = self._account.caller(), self._account.region
+        place = f"aws://{caller.account}/{region}"
+        question = (
+            f"CDK needs a stack of its own in {place} (a bucket, a registry and roles; next to no "
+            "cost). Make it now?"
+        )
+        if not self._ask(question):
+            raise DeployError(f"nothing was deployed; first: {' '.join(cdk.words)} bootstrap {place}")
+        self._run(cdk, folder, ["bootstrap", place], None)
+
+    def _clear(self, stage: str) -> None:
+        """Remove what a first deployment that failed left behind; it was never in use."""
+        for name in reversed(STACKS):
+            stack = stack_name(stage, name)
+            if self._account.stack_status(stack) in checks.FAILED_FIRST:
+                self._say(f"removing {stack}, whose first deployment failed")
+                self._account.delete_stack(stack)
+        table = table_name(stage)
+        if self._account.stack_status(stack_name(stage, "data")) is not None:
+            return
+        match self._account.table_is_empty(table):
+            case True:  # a protected table outlives its stack, and would be in the way of the next
+                self._say(f"removing the empty table {table}, which no stack owns")
+                self._account.delete_table(table)
+            case False:
+                raise DeployError(
+                    f"the table {table} holds records, and no stack owns it; deploy another "
+                    "--stage, or remove the table if nobody needs it: see 'Removing' in docs/cloud.md"
+                )
+            case None:
+                pass
+
+    # ---- CDK ----------------------------------------------------------------------------------
+
+    def _run(self, cdk: Cdk, folder: Path, words: Sequence[str], stage: str | None) -> None:
+        region = self._account.region or ""
+        environment = {
+            "AWS_REGION": region,
+            "AWS_DEFAULT_REGION": region,
+            # The stacks are packaged by this Python, whatever the shell has activated.
+            "PYTHONUNBUFFERED": "1",
+        }
+        self._say(f"{' '.join([*cdk.words, *words])}  (in {folder})")
+        sys.stdout.flush()
+        code = self._machine.run([*cdk.words, *words], folder, environment)
+        if code == 0:
+            return
+        failures = [] if stage is None else self._failures(stage)
+        told = "".join(f"\n  {failure}" for failure in failures)
+        raise DeployError(
+            f"'cdk {words[0]}' failed with exit code {code}{told}\n"
+            "when the cause is gone, run the same command again: it goes on from where it is"
+        )
+
+    def _failures(self, stage: str) -> list[str]:
+        try:
+            found = [self._account.first_failure(stack_name(stage, name)) for name in STACKS]
+        except AccountError:
+            return []  # what CDK printed must do
+        return [failure for failure in found if failure is not None]
+
+    # ---- after --------------------------------------------------------------------------------
+
+    def _first_log_in(self, wish: Wish) -> Deployed:
+        addresses = self._account.parameter(addresses_name(wish.stage))
+        if addresses is None:
+            raise DeployError("deployed, but its addresses are nowhere; run the same command again")
+        url = str(json.loads(addresses)["api"])
+        known = self._admin(wish.stage, ListTokens(org=wish.org))
+        if known.tokens:
+            return Deployed(url, None)
+        answer = self._admin(wish.stage, MintToken(org=wish.org, user=wish.user))
+        return Deployed(url, answer.token)
+
+    def _admin(self, stage: str, request: Record) -> AdminAnswer:
+        payload = self._account.invoke(
+            function_name(stage, "admin"), request.model_dump_json().encode()
+        )
+        answer = AdminAnswer.model_validate_json(payload)
+        if answer.error is not None:
+            raise DeployError(f"deployed, but no token could be made: {answer.error}")
+        return answer

@@ -1,0 +1,77 @@
+"""``conducto cloud-emulator``, as a person starts it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from typing import TYPE_CHECKING
+
+import pytest
+
+from conducto_emulator.containers import LABEL
+from support.stand_ins import call, ensure
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = [pytest.mark.docker, pytest.mark.cloud, pytest.mark.xdist_group("emulator")]
+
+
+_ENTRY = "import sys; from conducto.cli.entry import main; sys.exit(main())"
+
+
+def conducto(base: Path, *words: str) -> tuple[int, str]:
+    done = subprocess.run(
+        [sys.executable, "-c", _ENTRY, *words],
+        env={**os.environ, "CONDUCTO_BASE_DIR": str(base)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=200,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_up_and_down(tmp_path: Path) -> None:
+    ensure(["python:3.13-slim"])
+    try:
+        code, said = conducto(tmp_path, "cloud-emulator", "up")
+        assert code == 0, said
+        url, token = said.split("--url ")[1].split()[0], said.split("--token ")[1].split()[0]
+
+        again = conducto(tmp_path, "cloud-emulator", "up")
+        status = conducto(tmp_path, "cloud-emulator", "status")
+        told = conducto(tmp_path, "cloud-emulator", "token")
+        request = urllib.request.Request(
+            f"{url}/api/v1/pipelines", headers={"Authorization": f"Bearer {token}"}
+        )
+        with urllib.request.urlopen(request) as answer:
+            listed = json.load(answer)
+        request.headers["Authorization"] = "Bearer cdo_wrong"
+        with pytest.raises(urllib.error.HTTPError) as refused, urllib.request.urlopen(request):
+            pass
+        refused.value.close()
+        mode = (tmp_path / "cloud-emulator" / "emulator.json").stat().st_mode
+    finally:
+        code, said = conducto(tmp_path, "cloud-emulator", "down")
+
+    assert (code, said) == (0, "emulator stopped\n")
+    assert "already" in again[1]
+    assert (status[0], url in status[1]) == (0, True)
+    assert told[1].strip() == token
+    assert listed["pipelines"] == []
+    assert refused.value.code in {401, 403}
+    assert mode & 0o077 == 0
+    assert not (tmp_path / "cloud-emulator").exists()
+    filters = json.dumps({"label": [LABEL]})
+    assert json.loads(call("GET", "/containers/json", {"filters": filters})[1]) == []
+
+
+def test_down_and_status_without_one(tmp_path: Path) -> None:
+    assert conducto(tmp_path, "cloud-emulator", "down") == (0, "no emulator is running\n")
+    assert conducto(tmp_path, "cloud-emulator", "status")[0] == 1
+    assert conducto(tmp_path, "cloud-emulator", "token")[0] == 1

@@ -1,0 +1,160 @@
+"""The whole cloud when things go wrong around it."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+import conducto as co
+from conducto.model.api import Action
+from conducto.model.states import Cause
+from conducto.model.worker import Claim, Report, Verdict, WorkerStart
+from conducto_emulator.tasks import Knobs
+from conducto_worker.agent.api import HttpApi, HttpTransport
+from conducto_worker.agent.clock import SignalClock
+from conducto_worker.agent.ports import RefusedError
+from conducto_worker.agent.tasks import ActivityTasks, connect
+from conducto_worker.layout import AgentVariables
+from support.cloud.emulated import Cloud
+from support.stand_ins import call
+
+pytestmark = [pytest.mark.docker, pytest.mark.cloud, pytest.mark.xdist_group("emulator")]
+
+
+@pytest.fixture(autouse=True)
+def _as_before(whole: Any) -> Iterator[None]:
+    yield
+    whole.board.knobs = Knobs()
+    whole.bus.copies = 1
+    whole.gateway.away = False
+
+
+def serial(image: str = "busybox:latest", **commands: str) -> Any:
+    root = co.Serial(image=image, cpu=0.25, mem=0.25)
+    for name, command in commands.items():
+        root[name] = co.Exec(command)
+    return root
+
+
+def test_events_may_come_three_times(me: Cloud) -> None:
+    me.emulator.bus.copies = 3
+
+    run = me.run(serial(a="true", b="exit 1", c="true"))
+
+    assert run.states() == {"/": "error", "/a": "done", "/b": "error", "/c": "pending"}
+    assert len(run.attempts("/a")) == len(run.attempts("/b")) == 1
+
+
+def test_an_image_that_cannot_be_pulled_fails_the_node(me: Cloud) -> None:
+    run = me.run(serial("conducto-test/there-is-none:latest", a="true"))
+
+    (attempt,) = run.attempts("/a")
+    assert run.state("/a") == "error"
+    assert str(attempt.cause) == "image"
+    assert "there-is-none" in (attempt.message or "")
+
+
+def test_an_image_without_a_shell_fails_the_node(me: Cloud) -> None:
+    tar = io.BytesIO()
+    with tarfile.open(fileobj=tar, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo("nothing"))
+    where: dict[str, object] = {"fromSrc": "-", "repo": "conducto-test/no-shell", "tag": "latest"}
+    call("POST", "/images/create", where, body=tar.getvalue())
+
+    run = me.run(serial("conducto-test/no-shell:latest", a="true"))
+    call("DELETE", "/images/conducto-test/no-shell:latest")
+
+    (attempt,) = run.attempts("/a")
+    assert str(attempt.cause) == "image"
+    assert "/bin/sh" in (attempt.message or "")
+
+
+def test_capacity_that_is_refused_is_said_and_tried_again(me: Cloud) -> None:
+    me.emulator.board.knobs.refusal = "Capacity is unavailable at this time"
+    run = me.launch(serial(a="echo a"))
+    run.until(lambda: "apacity" in (run.node("/a").waits_for or ""), "the queue said why")
+
+    me.emulator.board.knobs.refusal = None
+    run.settled(150)
+
+    assert run.output("/a") == b"a\n"
+    assert len(run.attempts("/a")) == 1
+
+
+def test_no_worker_is_left_when_a_pipeline_is_killed_while_they_start(me: Cloud) -> None:
+    me.emulator.board.knobs.delay = 3600
+    run = me.launch(serial(a="true"))
+    run.until(lambda: bool(me.emulator.board.list(started_by=run.id, stopped=False)), "one started")
+
+    run.control(Action.KILL, "/")
+    run.settled()
+
+    run.until(lambda: not me.emulator.board.list(started_by=run.id, stopped=False), "it went")
+
+
+class ByHand:
+    """A worker that a test drives, with the token of one that never starts."""
+
+    def __init__(self, me: Cloud, task: Any) -> None:
+        (agent,) = task.order["overrides"]["containerOverrides"]
+        env = {each["name"]: each["value"] for each in agent["environment"]}
+        transport = HttpTransport(me.emulator.url, env[AgentVariables.TOKEN])
+        self.api = HttpApi(transport, SignalClock())
+        self.orders = self.api.start(WorkerStart(task=task.arn))
+
+
+def test_two_workers_claim_one_task_and_one_wins(me: Cloud) -> None:
+    me.emulator.board.knobs.delay = 3600
+    root = co.Parallel(image="busybox:latest", cpu=0.25, mem=0.25)
+    root["a"] = co.Exec("true")
+    root["b"] = co.Exec("true")
+    run = me.launch(root)
+    run.until(lambda: len(me.emulator.board.list(started_by=run.id, stopped=False)) == 2, "two")
+    workers = [
+        ByHand(me, task) for task in me.emulator.board.list(started_by=run.id, stopped=False)
+    ]
+    offer = ActivityTasks(
+        workers[0].orders,
+        lambda: workers[0].orders,
+        connect=connect,
+        clock=SignalClock(),
+        wall=lambda: 0.0,
+    ).poll()
+    assert offer is not None
+    claim = Claim(token=offer.token, run=offer.run, node=offer.node)
+
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(pool.map(lambda worker: worker.api.claim(claim), workers))
+
+    verdicts = [answer.verdict for answer in answers]
+    assert verdicts.count(Verdict.RUN) == 1, verdicts
+    winner = verdicts.index(Verdict.RUN)
+    path = answers[winner].path
+    assert len(run.attempts(path)) == 1
+    with pytest.raises(RefusedError):
+        workers[1 - winner].api.report(Report(path=path, attempt=1))
+    assert run.state(path) == "running"
+    workers[winner].api.report(Report(path=path, attempt=1, exit_code=0))
+    run.until(lambda: run.state(path) == "done", "it was done", 10)
+    with pytest.raises(RefusedError):
+        workers[winner].api.report(Report(path=path, attempt=1, cause=Cause.EXIT_CODE, exit_code=1))
+    assert run.state(path) == "done"
+    run.control(Action.KILL, "/")
+
+
+def test_another_org_sees_nothing_of_it(me: Cloud) -> None:
+    run = me.run(serial(a="true"))
+    other = Cloud(me.emulator, me.org + "-other")
+
+    listed = [each.pipeline.id for each in other.client.list()]
+    with pytest.raises(Exception, match=run.id) as caught:
+        other.client.get(run.id)
+    other.close()
+
+    assert run.id not in listed
+    assert "no pipeline" in str(caught.value)

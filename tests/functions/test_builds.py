@@ -1,0 +1,303 @@
+"""Images in the cloud: what is built when, how it goes on, and what that means for nodes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from chalicelib.builds import context_key, known_sources
+from chalicelib.ports import Identity, Plan
+from conducto.model.image_sources import CloneSource, ImageSources
+from conducto.model.images import ImageSpec
+from conducto.model.records import ImageRecord, ImageState
+from conducto.semantics.errors import DefinitionError
+from conducto.service.port import RefusedError
+from support.cloud.world import LARGE, ME, World
+from support.trees import serial
+
+if TYPE_CHECKING:
+    from chalicelib.ports import BuildOrder
+
+CODE = "c" * 64
+OWN: dict[str, dict[str, Any]] = {"own": {"image": "base:1", "copy_dir": "/home/me/code"}}
+SOURCES = {"own": ImageSources(code=CODE)}
+TREE = serial("a", image_name="own")
+
+
+class Builds:
+    """A world, one pipeline with an image that is to be built, and its builds."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        world.blobs.put(context_key(ME.org, CODE), b"packed")
+
+    def launch(self, *, run: bool = True, sources: Any = None) -> str:
+        given = SOURCES if sources is None else sources
+        return self.world.launch(TREE, images=OWN, run=run, sources=given)
+
+    def image(self, pipeline_id: str) -> ImageRecord:
+        (image,) = self.world.get(pipeline_id).images
+        return image
+
+    def order(self, number: int = 1) -> BuildOrder:
+        return self.world.builder.orders[f"images:{number}"]
+
+    def says(self, text: str, number: int = 1) -> None:
+        """The build prints, and runs."""
+        tag = self.order(number).tag
+        self.world.builder.statuses[f"images:{number}"] = "running"
+        self.world.blobs.put(f"builds/{ME.org}/{tag}/log", text.encode())
+        self.world.now += 3
+
+    def succeeds(self, number: int = 1) -> None:
+        tag = self.order(number).tag
+        said = {"reference": "evil:1", "shell": "/bin/ash", "workdir": "/mnt/conducto"}
+        self.world.blobs.put(f"builds/{ME.org}/{tag}/result.json", json.dumps(said).encode())
+        self.world.builder.images.add(tag)
+        self.world.builder.statuses[f"images:{number}"] = "succeeded"
+        self.world.now += 3
+
+    def fails(self, text: str = "", status: Any = "failed", number: int = 1) -> None:
+        self.says(text, number)
+        self.world.builder.statuses[f"images:{number}"] = status
+
+    def states(self, pipeline_id: str) -> str:
+        return self.world.states(pipeline_id)["/a"]
+
+
+@pytest.fixture
+def builds() -> Builds:
+    return Builds(World())
+
+
+def test_an_image_is_built_when_an_exec_needs_it_and_not_before(builds: Builds) -> None:
+    pipeline_id = builds.launch(run=False)
+    assert builds.world.builder.orders == {}
+    assert builds.image(pipeline_id).state is ImageState.PENDING
+
+    builds.world.control(pipeline_id, "run")
+
+    order = builds.order()
+    assert order.pipeline_id == pipeline_id
+    assert set(order.urls) == {"RECIPE_URL", "LOG_URL", "RESULT_URL", f"CONTEXT_{CODE}"}
+    assert builds.image(pipeline_id).state is ImageState.QUEUED
+    assert builds.world.fleet.tasks == {}
+
+
+def test_a_worker_starts_with_the_image_once_it_is_there(builds: Builds) -> None:
+    pipeline_id = builds.launch()
+
+    builds.says("==> pulling\n==> copying\nStep 1\n")
+    assert builds.image(pipeline_id).state is ImageState.COPYING
+    builds.succeeds()
+    image = builds.image(pipeline_id)
+    builds.world.run_out()
+
+    assert image.state is ImageState.DONE
+    assert image.reference == f"registry.invalid/images:{builds.order().tag}"
+    (task,) = builds.world.fleet.tasks.values()
+    assert task.image == image.reference
+    (hand,) = builds.world.hands.values()
+    assert (hand.orders.shell, hand.orders.workdir) == ("/bin/ash", "/mnt/conducto")
+    assert builds.states(pipeline_id) == "done"
+
+
+def test_nobody_needs_to_look_for_a_build_to_get_on(builds: Builds) -> None:
+    pipeline_id = builds.launch()
+    builds.succeeds()
+
+    builds.world.minute()
+    builds.world.run_out()
+
+    assert builds.states(pipeline_id) == "done"
+
+
+def test_news_of_the_end_of_a_build_may_come_twice(builds: Builds) -> None:
+    pipeline_id = builds.launch()
+    builds.succeeds()
+
+    for _ in range(2):
+        builds.world.reconciler().build_changed(pipeline_id)
+    builds.world.reconciler().build_changed("nobody")
+
+    assert builds.image(pipeline_id).state is ImageState.DONE
+
+
+def test_a_second_launch_of_the_same_builds_nothing(builds: Builds) -> None:
+    first = builds.launch()
+    second = builds.launch()  # while it is being built: joins
+    builds.succeeds()
+    third = builds.launch()
+
+    assert len(builds.world.builder.orders) == 1
+    assert [builds.image(each).state for each in (first, second, third)] == [ImageState.DONE] * 3
+
+
+def test_an_image_that_the_registry_forgot_is_built_again(builds: Builds) -> None:
+    builds.launch()
+    builds.succeeds()
+    builds.world.builder.images.clear()
+
+    builds.launch()
+
+    assert len(builds.world.builder.orders) == 2
+
+
+def test_a_failed_build_fails_its_nodes_with_the_last_lines(builds: Builds) -> None:
+    pipeline_id = builds.launch()
+    builds.fails("==> building\n" + "".join(f"line {n}\n" for n in range(100)))
+
+    image = builds.image(pipeline_id)
+
+    (attempt,) = builds.world.attempts(pipeline_id, "/a")
+    assert (str(attempt.state), str(attempt.cause)) == ("error", "image")
+    assert image.error == attempt.message
+    assert attempt.message is not None
+    lines = attempt.message.splitlines()
+    assert lines[0] == "image 'own': its build failed"
+    assert lines[1:] == [f"  line {n}" for n in range(80, 100)]
+
+
+@pytest.mark.parametrize(
+    ("status", "words"), [("timed_out", "more than 60 minutes"), ("stopped", "was stopped")]
+)
+def test_a_build_that_does_not_end_by_itself_says_so(
+    builds: Builds, status: str, words: str
+) -> None:
+    pipeline_id = builds.launch()
+    builds.fails(status=status)
+
+    assert words in str(builds.image(pipeline_id).error)
+
+
+def test_what_is_reset_after_a_failed_build_has_it_built_again(builds: Builds) -> None:
+    pipeline_id = builds.launch()
+    builds.fails("no space\n")
+    builds.image(pipeline_id)
+
+    builds.world.control(pipeline_id, "reset", "/a")
+    assert builds.image(pipeline_id).error is None
+    builds.succeeds(2)
+    builds.image(pipeline_id)
+    builds.world.run_out()
+
+    assert builds.states(pipeline_id) == "done"
+
+
+def test_a_build_whose_start_was_lost_is_started_by_the_minute_rule(builds: Builds) -> None:
+    builds.world.builder.deaf = True
+    pipeline_id = builds.launch()
+    assert builds.image(pipeline_id).state is ImageState.QUEUED
+    builds.world.builder.deaf = False
+
+    builds.world.minute()
+
+    assert builds.order().pipeline_id == pipeline_id
+
+
+def test_a_rebuild_makes_another_image_and_new_workers(builds: Builds) -> None:
+    pipeline_id = builds.launch()
+    builds.succeeds()
+    builds.image(pipeline_id)
+    builds.world.run_out()
+
+    builds.world.control(pipeline_id, "rebuild", "/a")
+    builds.world.serve()
+    assert builds.states(pipeline_id) == "queued"
+    builds.succeeds(2)
+    image = builds.image(pipeline_id)
+    builds.world.run_out()
+
+    first, second = builds.world.fleet.tasks.values()
+    assert first.image != second.image == image.reference
+    assert builds.states(pipeline_id) == "done"
+
+
+def test_a_rebuild_takes_the_files_that_were_read_anew(builds: Builds) -> None:
+    pipeline_id = builds.launch()
+    builds.succeeds()
+    builds.image(pipeline_id)
+    builds.world.run_out()
+    newer = "d" * 64
+    builds.world.blobs.put(context_key(ME.org, newer), b"packed")
+
+    sources = {"own": ImageSources(code=newer)}
+    builds.world.control(pipeline_id, "rebuild", "/a", sources=sources)
+
+    assert f"CONTEXT_{newer}" in builds.order(2).urls
+
+
+def test_organisations_share_neither_images_nor_directories() -> None:
+    world = World()
+    builds = Builds(world)
+    world.orgs.set_plan("other", LARGE)
+    builds.launch()
+    builds.succeeds()
+    stranger = Identity("other", "bob", ME.permissions)
+    request = asyncio.run(
+        world.pipelines().definition(next(iter(world.store.records(ME.org)[0])).id)
+    )
+
+    with pytest.raises(RefusedError, match="was not uploaded"):
+        asyncio.run(world.pipelines(stranger).launch(request))
+    world.blobs.put(context_key("other", CODE), b"packed")
+    asyncio.run(world.pipelines(stranger).launch(request.model_copy(update={"run": True})))
+
+    assert builds.order(1).tag != builds.order(2).tag
+
+
+def test_a_launch_without_what_an_image_is_made_of_is_refused(builds: Builds) -> None:
+    with pytest.raises(DefinitionError, match="'own': its files were not sent along"):
+        builds.launch(sources={})
+    with pytest.raises(RefusedError, match="'own': a directory that it is made of was not"):
+        builds.launch(sources={"own": ImageSources(code="e" * 64)})
+
+
+def test_a_relaunch_needs_nothing_of_the_launching_machine(builds: Builds) -> None:
+    pipeline_id = builds.launch()
+
+    request = asyncio.run(builds.world.pipelines().definition(pipeline_id))
+
+    assert request.sources == SOURCES
+    asyncio.run(builds.world.pipelines().launch(request))
+
+
+def test_output_of_a_build_is_read_piece_by_piece(builds: Builds) -> None:
+    pipeline_id = builds.launch()
+    builds.says("ä1\nü2\n")
+    pipelines = builds.world.pipelines()
+
+    first = asyncio.run(pipelines.image_log(pipeline_id, "own", limit=6))
+    second = asyncio.run(pipelines.image_log(pipeline_id, "own", offset=first.next))
+
+    assert first.text + second.text == "ä1\nü2\n"
+    assert (second.size, second.complete) == (8, False)
+    builds.succeeds()
+    assert asyncio.run(pipelines.image_log(pipeline_id, "own", offset=8)).complete
+
+
+def test_a_password_in_the_url_of_a_clone_is_in_no_repr() -> None:
+    source = CloneSource(url="https://me:pa55word@git.invalid/x", branch="main", commit="a" * 40)
+
+    assert "pa55word" not in repr(ImageSources(clone=source))
+
+
+def test_an_image_of_a_generated_tree_is_made_of_files_of_the_launch() -> None:
+    own = ImageSpec(name="own", image="base:1", copy_dir="/home/me/code")
+    same_files = ImageSpec(name="new", image="base:2", copy_dir="/home/me/code")
+    none = ImageSpec(name="plain", image="base:2", install_pip=("numpy",))
+    other = ImageSpec(name="other", image="base:2", copy_dir="/elsewhere")
+
+    found = known_sources([same_files, none, other], {"own": own}, SOURCES)
+
+    assert found == {"new": SOURCES["own"], "plain": ImageSources()}
+
+
+def test_a_plan_without_room_is_told_before_images_are(builds: Builds) -> None:
+    builds.world.orgs.set_plan(ME.org, Plan(max_pipelines=0))
+
+    with pytest.raises(RefusedError, match="pipelines under way"):
+        builds.launch(sources={})

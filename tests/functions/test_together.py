@@ -1,0 +1,90 @@
+"""Several Lambdas serve one pipeline at the very same time."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from typing import TYPE_CHECKING, Any
+
+from chalicelib.engine import Engine
+from chalicelib.ports import ConflictError
+from chalicelib.reconcile import Reconciler
+from chalicelib.workers import WorkerDesk
+from conducto.model.states import State
+from conducto.model.worker import Report
+from support.cloud.world import ME, World
+from support.trees import leaf, parallel
+
+if TYPE_CHECKING:
+    from chalicelib.ports import Entry
+
+WIDE = 16
+
+
+class Meeting:
+    """A store in which two that commit for the first time do so with the same number."""
+
+    def __init__(self, store: Any, barrier: Barrier) -> None:
+        self._store, self._barrier, self._met = store, barrier, False
+        self.conflicts = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def commit(self, org: str, pipeline_id: str, entry: Entry) -> None:
+        if not self._met:
+            self._met = True
+            self._barrier.wait(timeout=20)
+        try:
+            self._store.commit(org, pipeline_id, entry)
+        except ConflictError:
+            self.conflicts += 1
+            raise
+
+
+def test_two_reports_at_the_same_moment_are_both_taken_in() -> None:
+    world = World()
+    pipeline = world.launch(parallel("a", "b"))
+    world.serve()
+    hands = list(world.running().values())
+    barrier = Barrier(2)
+    stores = [Meeting(world.store, barrier) for _ in hands]
+    desks = [WorkerDesk(Engine(world.over(store=store))) for store in stores]
+
+    def report(number: int) -> None:
+        job = hands[number].job
+        assert job is not None
+        done = Report(path=job.path, attempt=job.attempt, exit_code=0)
+        desks[number].report(hands[number].identity, done)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(report, range(2)))
+    assert sum(store.conflicts for store in stores) == 1
+    assert world.get(pipeline).state is State.DONE
+    assert [len(world.attempts(pipeline, path)) for path in ("/a", "/b")] == [1, 1]
+
+
+def test_many_workers_and_the_minute_rule_at_once_lose_nothing() -> None:
+    world = World()
+    pipeline = world.launch(parallel(*[leaf(f"e{number}") for number in range(WIDE)]))
+    world.serve()
+    hands = list(world.running().values())
+    assert len(hands) == WIDE
+    engines = [Engine(world.cloud) for _ in range(4)]
+
+    def report(number: int) -> None:
+        job, engine = hands[number].job, engines[number % 4]
+        assert job is not None
+        done = Report(path=job.path, attempt=job.attempt, exit_code=0)
+        for _ in range(2):  # and each of them comes twice
+            WorkerDesk(engine).report(hands[number].identity, done)
+        Reconciler(engine).run()
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(report, range(WIDE)))
+    assert world.get(pipeline).state is State.DONE
+    attempts = list(world.store.attempts(pipeline))
+    assert [(a.number, a.state) for a in attempts] == [(1, State.DONE)] * WIDE
+    assert world.orgs.workers(ME.org) == WIDE
+    changes = world.store.changes(pipeline, 0, 10_000)
+    assert [change.seq for change in changes] == list(range(1, len(changes) + 1))

@@ -1,0 +1,57 @@
+"""How many workers are started for what is queued."""
+
+from __future__ import annotations
+
+import pytest
+
+from conducto.semantics.fleet import Need, Pool, Staff, clip, workers_wanted
+
+SHARED = Pool("p", "shared", "i", 1, 2)
+NARROW = Pool("n", "shared", "i", 1, 2, ("/g", "/"))
+CONTEXT = Pool("c", "context:/g", "i", 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("queued", "staff", "wanted"),
+    [
+        (3, Staff(), 3),
+        (3, Staff(starting=1, idle=1), 1),
+        (3, Staff(busy=5), 3),
+        (3, Staff(idle=9), 0),
+        (0, Staff(), 0),
+        (5000, Staff(), 1000),
+        (5000, Staff(busy=990, starting=5), 5),
+    ],
+)
+def test_a_worker_for_every_command_that_has_none(queued: int, staff: Staff, wanted: int) -> None:
+    assert workers_wanted([Need(SHARED, queued)], {"p": staff}, {}).get("p", 0) == wanted
+
+
+def test_no_worker_for_what_a_full_group_keeps_waiting() -> None:
+    need = Need(NARROW, 10)
+    assert workers_wanted([need], {}, {"/g": 2, "/": 5}) == {"n": 2}
+    assert workers_wanted([need], {}, {"/g": 2, "/": 1}) == {"n": 1}
+    assert workers_wanted([need], {}, {"/g": 0, "/": 5}) == {}
+    assert workers_wanted([need], {}, {"/g": -1, "/": 5}) == {}
+
+
+def test_pools_of_one_group_share_its_room_and_the_first_gets_it() -> None:
+    other = Pool("o", "shared", "j", 1, 2, ("/",))
+    both = [Need(NARROW, 2), Need(other, 2)]
+    assert workers_wanted(both, {}, {"/g": 9, "/": 3}) == {"n": 2, "o": 1}
+
+
+def test_a_context_has_one_worker() -> None:
+    assert workers_wanted([Need(CONTEXT, 3)], {}, {}) == {"c": 1}
+    assert workers_wanted([Need(CONTEXT, 3)], {"c": Staff(busy=1)}, {}) == {}
+
+
+def test_no_worker_before_the_image_is_there() -> None:
+    assert workers_wanted([Need(SHARED, 3, ready=False)], {}, {}) == {}
+
+
+def test_what_a_plan_allows_is_shared_out_pool_by_pool() -> None:
+    assert clip({"a": 10, "b": 1, "c": 10}, 5) == {"a": 2, "b": 1, "c": 2}
+    assert clip({"a": 1}, 5) == {"a": 1}
+    assert clip({"a": 3}, 0) == {}
+    assert clip({"a": 3}, -2) == {}

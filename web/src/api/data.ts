@@ -1,0 +1,58 @@
+/** Data files of a pipeline, or of the user: `id` is null for the latter. */
+
+import { addressOf, ApiError, at, FROM_APP, get, send } from "@/api/client";
+import type { DataEntry, DataList } from "@/api/schema";
+
+/** Most entries in one answer. */
+export const DATA_PAGE = 1000;
+
+function place(id: string | null, rest: string): string {
+  return id === null ? `/data${rest}` : at(id, `/data${rest}`);
+}
+
+/** The address of a file; a browser that follows it saves the file, and never shows it. */
+export function dataFile(id: string | null, name: string): string {
+  return addressOf(place(id, "/file"), { name });
+}
+
+export const dataApi = {
+  list: (id: string | null, name: string, after: string | null, signal?: AbortSignal) =>
+    get<DataList>(place(id, ""), { name, after, limit: DATA_PAGE }, signal),
+
+  /** The first bytes of a file, at most `most` of them. */
+  async read(
+    id: string | null,
+    name: string,
+    most: number,
+    signal?: AbortSignal,
+  ): Promise<ArrayBuffer> {
+    try {
+      const response = await send(dataFile(id, name), {
+        headers: { ...FROM_APP, Range: `bytes=0-${most - 1}` },
+        ...(signal === undefined ? {} : { signal }),
+      });
+      return await response.arrayBuffer();
+    } catch (error) {
+      // An empty file has no first bytes.
+      if (error instanceof ApiError && error.status === 416) return new ArrayBuffer(0);
+      throw error;
+    }
+  },
+
+  async write(id: string | null, name: string, content: Blob): Promise<DataEntry> {
+    const response = await send(dataFile(id, name), {
+      method: "PUT",
+      headers: { ...FROM_APP, "Content-Type": "application/octet-stream" },
+      body: content,
+    });
+    return (await response.json()) as DataEntry;
+  },
+
+  /** Delete a file, or a directory with what is in it. */
+  async remove(id: string | null, name: string): Promise<void> {
+    await send(dataFile(id, name), {
+      method: "DELETE",
+      headers: { ...FROM_APP, "Idempotency-Key": crypto.randomUUID() },
+    });
+  },
+};

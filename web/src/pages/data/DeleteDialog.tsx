@@ -1,0 +1,59 @@
+import { useMutation } from "@tanstack/react-query";
+
+import { messageOf } from "@/api/client";
+import { dataApi } from "@/api/data";
+import type { DataEntry } from "@/api/schema";
+import { baseName } from "@/model/dataFiles";
+import { Button } from "@/ui/Button";
+import { Dialog } from "@/ui/Dialog";
+import { toast } from "@/ui/toasts";
+
+interface Props {
+  id: string | null;
+  entry: DataEntry;
+  /** `done`: it was deleted. */
+  onClose: (done: boolean) => void;
+}
+
+export function DeleteDialog({ id, entry, onClose }: Props) {
+  const label = baseName(entry.name);
+  const remove = useMutation({
+    mutationFn: () => dataApi.remove(id, entry.name),
+    onSuccess: () => {
+      toast(`Deleted ${label}`);
+      onClose(true);
+    },
+  });
+  return (
+    <Dialog
+      title={`Delete ${label}?`}
+      onClose={() => onClose(false)}
+      footer={
+        <>
+          <Button autoFocus onClick={() => onClose(false)}>
+            Cancel
+          </Button>
+          <Button
+            look="danger"
+            disabled={remove.isPending}
+            onClick={() => remove.mutate()}
+          >
+            Delete
+          </Button>
+        </>
+      }
+    >
+      <p>
+        {entry.kind === "directory"
+          ? "The directory and everything in it will be gone. This cannot be taken back."
+          : "This cannot be taken back."}{" "}
+        Commands that read it will no longer find it.
+      </p>
+      {remove.error === null ? null : (
+        <p className="form-error" role="alert">
+          {messageOf(remove.error)}
+        </p>
+      )}
+    </Dialog>
+  );
+}

@@ -1,0 +1,112 @@
+import { useVirtualizer } from "@tanstack/react-virtual";
+import { useRef } from "react";
+
+import type { DataEntry } from "@/api/schema";
+import { setQuery } from "@/app/location";
+import { bytes, moment } from "@/lib/time";
+import { baseName } from "@/model/dataFiles";
+import { Button } from "@/ui/Button";
+
+const ROW = 34;
+
+interface Props {
+  entries: readonly DataEntry[];
+  /** Name of the file that is shown. */
+  opened: string | null;
+  /** Where a file can be downloaded. */
+  address: (name: string) => string;
+  onDelete: (entry: DataEntry) => void;
+}
+
+/** A directory; only the rows in view exist. */
+export function EntryTable({ entries, opened, address, onDelete }: Props) {
+  const scroll = useRef<HTMLDivElement>(null);
+  const virtual = useVirtualizer({
+    count: entries.length,
+    getScrollElement: () => scroll.current,
+    estimateSize: () => ROW,
+    overscan: 12,
+  });
+  return (
+    <div ref={scroll} className="data-scroll" tabIndex={-1}>
+      <div
+        className="data-rows"
+        role="list"
+        aria-label="Entries"
+        style={{ height: virtual.getTotalSize() }}
+      >
+        {virtual.getVirtualItems().map((item) => {
+          const entry = entries[item.index];
+          return entry === undefined ? null : (
+            <div
+              key={entry.name}
+              role="listitem"
+              className={entry.name === opened ? "data-row data-row-open" : "data-row"}
+              style={{ transform: `translateY(${item.start}px)` }}
+            >
+              <Name entry={entry} />
+              <span className="data-size muted number">
+                {entry.kind === "file" ? bytes(entry.size) : ""}
+              </span>
+              <span className="data-time muted number">{moment(entry.modified)}</span>
+              <span className="data-orders">
+                {entry.kind === "file" ? (
+                  <a
+                    className="button button-quiet"
+                    href={address(entry.name)}
+                    download
+                    aria-label={`Download ${entry.name}`}
+                  >
+                    Download
+                  </a>
+                ) : null}
+                <Button
+                  look="quiet"
+                  className="button-danger"
+                  aria-label={`Delete ${entry.name}`}
+                  onClick={() => onDelete(entry)}
+                >
+                  Delete
+                </Button>
+              </span>
+            </div>
+          );
+        })}
+      </div>
+    </div>
+  );
+}
+
+function Name({ entry }: { entry: DataEntry }) {
+  const label = baseName(entry.name);
+  if (entry.kind === "other") {
+    return (
+      <span className="data-name clip muted" title={`${label}: it can only be deleted`}>
+        {label} <span className="tag">link</span>
+      </span>
+    );
+  }
+  const isFile = entry.kind === "file";
+  return (
+    <button
+      type="button"
+      className="data-name clip"
+      title={label}
+      onClick={() =>
+        setQuery(isFile ? { file: entry.name } : { dir: entry.name, file: null })
+      }
+    >
+      <svg viewBox="0 0 16 16" width="14" height="14" aria-hidden className="data-icon">
+        <path
+          d={isFile ? "M4 1.8h5l3 3v9.4H4zM9 1.8v3h3" : "M1.8 3.5h4.4l1.5 1.8h6.5v7.2H1.8z"}
+          fill="none"
+          stroke="currentColor"
+          strokeWidth="1.3"
+          strokeLinejoin="round"
+        />
+      </svg>
+      {label}
+      {isFile ? "" : "/"}
+    </button>
+  );
+}

@@ -1,0 +1,198 @@
+import { useQuery } from "@tanstack/react-query";
+import { lazy, Suspense, useEffect, useMemo, useState } from "react";
+
+import { ApiError, messageOf } from "@/api/client";
+import { dataApi, dataFile } from "@/api/data";
+import type { DataEntry } from "@/api/schema";
+import { parseTable } from "@/lib/csv";
+import { bytes, moment } from "@/lib/time";
+import { baseName, imageType, previewKind } from "@/model/dataFiles";
+import { Button } from "@/ui/Button";
+import { Empty, Failure } from "@/ui/Empty";
+
+const Markdown = lazy(async () => ({ default: (await import("@/ui/Markdown")).Markdown }));
+
+/** Bytes of a file that are fetched to be shown, and of a picture. */
+const TEXT_BYTES = 256 << 10;
+const IMAGE_BYTES = 16 << 20;
+const TABLE_ROWS = 200;
+const TABLE_COLUMNS = 50;
+
+interface Props {
+  id: string | null;
+  name: string;
+  /** What the list says of it; null where it is not listed (yet). */
+  entry: DataEntry | null;
+  onClose: () => void;
+}
+
+/** A file's content, as far as it can be shown. Nothing in it is ever executed. */
+export function Preview({ id, name, entry, onClose }: Props) {
+  const most = imageType(name) === null ? TEXT_BYTES : IMAGE_BYTES;
+  const content = useQuery({
+    queryKey: ["data-preview", id, name, entry?.modified, entry?.size],
+    queryFn: ({ signal }) => dataApi.read(id, name, most, signal),
+    placeholderData: (before) => before,
+  });
+  return (
+    <section className="data-preview" aria-label={`File ${name}`}>
+      <div className="data-bar">
+        <h2 className="clip" title={name}>
+          {baseName(name)}
+        </h2>
+        <span className="muted number">
+          {entry === null ? "" : `${bytes(entry.size)}, ${moment(entry.modified)}`}
+        </span>
+        <span className="page-grow" />
+        <a className="button button-plain" href={dataFile(id, name)} download>
+          Download
+        </a>
+        <Button look="quiet" aria-label="Close the file" onClick={onClose}>
+          ×
+        </Button>
+      </div>
+      {content.data === undefined ? (
+        <NotShown error={content.error} onRetry={() => void content.refetch()} />
+      ) : (
+        <Content
+          name={name}
+          content={content.data}
+          whole={entry === null ? content.data.byteLength < most : entry.size <= most}
+        />
+      )}
+    </section>
+  );
+}
+
+function NotShown({ error, onRetry }: { error: Error | null; onRetry: () => void }) {
+  if (error === null) return <p className="muted page-note">Loading…</p>;
+  if (error instanceof ApiError && error.status === 404) {
+    return <Empty title="This file is gone" />;
+  }
+  return <Failure message={messageOf(error)} onRetry={onRetry} />;
+}
+
+interface ContentProps {
+  name: string;
+  content: ArrayBuffer;
+  /** All of the file is here. */
+  whole: boolean;
+}
+
+function Content({ name, content, whole }: ContentProps) {
+  const kind = previewKind(name, new Uint8Array(content));
+  const text = useMemo(() => new TextDecoder().decode(content), [content]);
+  if (content.byteLength === 0) return <Empty title="This file is empty" />;
+  const cut = whole ? null : (
+    <p className="muted page-note">
+      The first {bytes(content.byteLength)}; download it to see all.
+    </p>
+  );
+  switch (kind) {
+    case "image":
+      return whole ? <Picture name={name} content={content} /> : <TooBig />;
+    case "none":
+      return (
+        <Empty title="This is no text">
+          <p className="muted">Download it to open it with another program.</p>
+        </Empty>
+      );
+    case "table":
+      return (
+        <>
+          {cut}
+          <Table text={text} separator={name.toLowerCase().endsWith(".tsv") ? "\t" : ","} />
+        </>
+      );
+    case "markdown":
+      return (
+        <div className="data-content data-doc" tabIndex={0} role="region" aria-label="Content">
+          {cut}
+          <Suspense fallback={<p className="muted">Loading…</p>}>
+            <Markdown text={text} />
+          </Suspense>
+        </div>
+      );
+    case "text":
+      return (
+        <>
+          {cut}
+          <pre className="data-content" tabIndex={0} role="region" aria-label="Content">
+            {text}
+          </pre>
+        </>
+      );
+  }
+}
+
+function TooBig() {
+  return (
+    <Empty title="This picture is too big to show here">
+      <p className="muted">Download it to see it.</p>
+    </Empty>
+  );
+}
+
+function Picture({ name, content }: { name: string; content: ArrayBuffer }) {
+  const [address, setAddress] = useState<string | null>(null);
+  const [broken, setBroken] = useState(false);
+  useEffect(() => {
+    const made = URL.createObjectURL(new Blob([content], { type: imageType(name) ?? "" }));
+    setAddress(made);
+    setBroken(false);
+    return () => URL.revokeObjectURL(made);
+  }, [name, content]);
+  if (broken) return <Empty title="This is no picture that the browser knows" />;
+  return address === null ? null : (
+    <div className="data-picture">
+      <img src={address} alt={baseName(name)} onError={() => setBroken(true)} />
+    </div>
+  );
+}
+
+function Table({ text, separator }: { text: string; separator: "," | "\t" }) {
+  const rows = useMemo(() => parseTable(text, separator, TABLE_ROWS + 2), [text, separator]);
+  const [head = [], ...body] = rows;
+  const shown = body.slice(0, TABLE_ROWS);
+  const wide = head.length > TABLE_COLUMNS;
+  return (
+    <div className="data-content" tabIndex={0} role="region" aria-label="Content">
+      <table className="data-table">
+        <thead>
+          <tr>
+            <th scope="col" aria-label="Row" />
+            {head.slice(0, TABLE_COLUMNS).map((cell, index) => (
+              <th key={index} scope="col">
+                {cell}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {shown.map((row, number) => (
+            <tr key={number}>
+              <th scope="row" className="muted number">
+                {number + 1}
+              </th>
+              {row.slice(0, TABLE_COLUMNS).map((cell, index) => (
+                <td key={index} className={isNumber(cell) ? "number data-number" : ""}>
+                  {cell}
+                </td>
+              ))}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      {body.length > TABLE_ROWS || wide ? (
+        <p className="muted page-note">
+          The first {TABLE_ROWS} rows{wide ? ` and ${TABLE_COLUMNS} columns` : ""}; download it to
+          see all.
+        </p>
+      ) : null}
+    </div>
+  );
+}
+
+function isNumber(cell: string): boolean {
+  return cell !== "" && Number.isFinite(Number(cell));
+}

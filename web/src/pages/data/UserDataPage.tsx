@@ -1,0 +1,16 @@
+import { useEffect } from "react";
+
+import { DataBrowser } from "@/pages/data/DataBrowser";
+
+/** The user's own data, which all of their pipelines share. */
+export function UserDataPage() {
+  useEffect(() => {
+    document.title = "Data · Conducto";
+  }, []);
+  return (
+    <>
+      <h1 className="sr-only">Your data</h1>
+      <DataBrowser id={null} />
+    </>
+  );
+}

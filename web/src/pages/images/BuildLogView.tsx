@@ -1,0 +1,116 @@
+import "@/pages/pipeline/ansi.css";
+import "@/pages/pipeline/pipeline.css";
+
+import { useVirtualizer } from "@tanstack/react-virtual";
+import { useEffect, useRef, useState, useSyncExternalStore } from "react";
+
+import { useSetting } from "@/app/settings";
+import { bytes, plural } from "@/lib/time";
+import { BuildLog } from "@/live/buildLog";
+import { LogLine } from "@/pages/pipeline/node/LogLine";
+import { Button } from "@/ui/Button";
+import { Empty, Failure } from "@/ui/Empty";
+
+const LINE_HEIGHT = 18;
+/** Within this of the end, in px, a reader counts as being there. */
+const NEAR_END = 240;
+
+interface Props {
+  id: string;
+  image: string;
+  /** The build has not begun. */
+  waiting: boolean;
+}
+
+export function BuildLogView({ id, image, waiting }: Props) {
+  const [log, setLog] = useState<BuildLog | null>(null);
+  useEffect(() => {
+    const opened = new BuildLog(id, image);
+    setLog(opened);
+    return () => opened.close();
+  }, [id, image]);
+  return log === null ? null : <Lines log={log} waiting={waiting} />;
+}
+
+function Lines({ log, waiting }: { log: BuildLog; waiting: boolean }) {
+  useSyncExternalStore(log.subscribe, log.getVersion);
+  const [wrap, setWrap] = useSetting("wrap");
+  const [follow, setFollow] = useState(true);
+  const scroll = useRef<HTMLDivElement>(null);
+  const { lines } = log;
+  const virtual = useVirtualizer({
+    count: lines.length,
+    getScrollElement: () => scroll.current,
+    estimateSize: () => LINE_HEIGHT,
+    overscan: 20,
+  });
+  useEffect(() => {
+    if (follow && lines.length > 0) virtual.scrollToIndex(lines.length - 1, { align: "end" });
+  }, [follow, lines, virtual, wrap]);
+  const onScroll = () => {
+    const box = scroll.current;
+    if (box === null || !follow) return;
+    if (box.scrollHeight - box.scrollTop - box.clientHeight > NEAR_END) setFollow(false);
+  };
+  if (log.error !== null) return <Failure message={log.error} />;
+  if (log.complete === null) return <p className="muted page-note">Loading…</p>;
+  if (lines.length === 0) return <NothingYet waiting={waiting} complete={log.complete} />;
+  return (
+    <div className="log">
+      <div className="log-bar" role="toolbar" aria-label="Build log">
+        <h3>Build log</h3>
+        <span className="phead-grow" />
+        <Button aria-pressed={follow} onClick={() => setFollow(!follow)}>
+          Follow
+        </Button>
+        <Button aria-pressed={wrap} onClick={() => setWrap(!wrap)}>
+          Wrap
+        </Button>
+      </div>
+      <div
+        ref={scroll}
+        className={wrap ? "log-lines log-wrap" : "log-lines"}
+        role="log"
+        aria-label="Build log"
+        aria-live="off"
+        tabIndex={0}
+        onScroll={onScroll}
+      >
+        <div className="log-body" style={{ height: virtual.getTotalSize() }}>
+          {virtual.getVirtualItems().map((item) => (
+            <LogLine
+              key={item.key}
+              number={item.index}
+              top={item.start}
+              spans={lines[item.index]}
+              marked={null}
+              {...(wrap ? { measure: virtual.measureElement, index: item.index } : {})}
+            />
+          ))}
+        </div>
+      </div>
+      <p className="log-foot muted number">
+        {plural(lines.length, "line")}
+        {log.complete ? "" : " so far"}
+        {log.skipped > 0 ? `; ${bytes(log.skipped)} before them are not shown` : ""}
+      </p>
+    </div>
+  );
+}
+
+function NothingYet({ waiting, complete }: { waiting: boolean; complete: boolean }) {
+  if (waiting) {
+    return (
+      <Empty title="Not built yet">
+        <p className="muted">It is built when the first Exec that uses it is about to run.</p>
+      </Empty>
+    );
+  }
+  return complete ? (
+    <Empty title="Nothing was printed">
+      <p className="muted">The image was there already, so that nothing had to be built.</p>
+    </Empty>
+  ) : (
+    <p className="muted page-note">Nothing printed yet…</p>
+  );
+}

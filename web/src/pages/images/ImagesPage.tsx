@@ -1,0 +1,186 @@
+import "@/pages/images/images.css";
+
+import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+
+import { api, messageOf } from "@/api/client";
+import type { ImageRecord, PipelineSummary } from "@/api/schema";
+import { setQuery, useLocation } from "@/app/location";
+import type { PageProps } from "@/app/routes";
+import { duration, elapsed, moment } from "@/lib/time";
+import { BuildLogView } from "@/pages/images/BuildLogView";
+import { RebuildDialog } from "@/pages/images/RebuildDialog";
+import { PipelineFrame } from "@/pages/parts/PipelineFrame";
+import { Button } from "@/ui/Button";
+import { CopyButton } from "@/ui/CopyButton";
+import { Empty, Failure } from "@/ui/Empty";
+import { StateMark } from "@/ui/StateMark";
+import { useNow } from "@/ui/useNow";
+
+const REFRESH_MS = 1500;
+
+export function ImagesPage({ params }: PageProps) {
+  const id = params.id ?? "";
+  return (
+    <PipelineFrame id={id} page="images" title="Images">
+      {(summary) => <Images summary={summary} />}
+    </PipelineFrame>
+  );
+}
+
+function Images({ summary }: { summary: PipelineSummary }) {
+  const { id } = summary.pipeline;
+  const { query } = useLocation();
+  const [rebuilding, setRebuilding] = useState<string | null>(null);
+  const list = useQuery({
+    queryKey: ["images", id],
+    queryFn: ({ signal }) => api.images(id, signal),
+    refetchInterval: REFRESH_MS,
+  });
+  if (list.data === undefined) {
+    return list.error === null ? (
+      <p className="muted page-note">Loading…</p>
+    ) : (
+      <Failure message={messageOf(list.error)} onRetry={() => void list.refetch()} />
+    );
+  }
+  const { images } = list.data;
+  if (images.length === 0) {
+    return (
+      <Empty title="This pipeline has no images">
+        <p className="muted">
+          {summary.pipeline.engine === "process"
+            ? "Its commands run as plain processes on this machine."
+            : "None of its Execs names one."}
+        </p>
+      </Empty>
+    );
+  }
+  const opened = images.find((one) => one.name === query.get("image")) ?? foremost(images);
+  return (
+    <div className="images">
+      <ul className="images-list" aria-label="Images">
+        {images.map((image) => (
+          <ImageRow key={image.name} image={image} opened={image === opened} />
+        ))}
+      </ul>
+      {opened === undefined ? null : (
+        <ImagePane
+          key={opened.name}
+          id={id}
+          image={opened}
+          onRebuild={() => setRebuilding(opened.name)}
+        />
+      )}
+      {rebuilding === null ? null : (
+        <RebuildDialog id={id} image={rebuilding} onClose={() => setRebuilding(null)} />
+      )}
+    </div>
+  );
+}
+
+/** The one to look at first: a broken one, else one that is being built, else the first. */
+function foremost(images: readonly ImageRecord[]): ImageRecord | undefined {
+  return (
+    images.find((one) => one.state === "error") ??
+    images.find((one) => isUnderWay(one)) ??
+    images[0]
+  );
+}
+
+function isUnderWay({ state }: ImageRecord): boolean {
+  return state !== "pending" && state !== "done" && state !== "error";
+}
+
+function ImageRow({ image, opened }: { image: ImageRecord; opened: boolean }) {
+  return (
+    <li>
+      <button
+        type="button"
+        className="images-row"
+        {...(opened ? { "aria-current": true } : {})}
+        onClick={() => setQuery({ image: image.name }, true)}
+      >
+        <ImageState image={image} />
+        <span className="images-name clip" title={image.name}>
+          {image.name}
+        </span>
+        <Took image={image} />
+      </button>
+    </li>
+  );
+}
+
+/** A mark and the step that the build is at. */
+function ImageState({ image }: { image: ImageRecord }) {
+  const { state } = image;
+  const mark = isUnderWay(image) ? (state === "queued" ? "queued" : "running") : state;
+  if (mark !== "pending" && mark !== "queued" && mark !== "done" && mark !== "error") {
+    return (
+      <span className="state state-running">
+        <StateMark mark="running" />
+        {state}
+      </span>
+    );
+  }
+  return (
+    <span className={`state state-${mark}`}>
+      <StateMark mark={mark} />
+      {mark === "error" ? "not built" : mark === "done" ? "built" : mark}
+    </span>
+  );
+}
+
+function Took({ image }: { image: ImageRecord }) {
+  const now = useNow(isUnderWay(image));
+  const took = elapsed(image.started, image.ended, now);
+  return took === null ? null : <span className="muted number">{duration(took)}</span>;
+}
+
+interface PaneProps {
+  id: string;
+  image: ImageRecord;
+  onRebuild: () => void;
+}
+
+function ImagePane({ id, image, onRebuild }: PaneProps) {
+  return (
+    <section className="images-pane" aria-label={`Image ${image.name}`}>
+      <div className="images-head">
+        <h2 className="clip" title={image.name}>
+          {image.name}
+        </h2>
+        <ImageState image={image} />
+        <span className="page-grow" />
+        <Button onClick={onRebuild}>Rebuild</Button>
+      </div>
+      <dl className="images-facts">
+        {image.reference === null ? null : (
+          <div>
+            <dt>Known as</dt>
+            <dd className="mono">
+              {image.reference} <CopyButton text={image.reference} label="Copy the image's name" />
+            </dd>
+          </div>
+        )}
+        {image.started === null ? null : (
+          <div>
+            <dt>Begun</dt>
+            <dd className="number">
+              {moment(image.started)}
+              {image.ended === null
+                ? ""
+                : `, took ${duration(Math.max(0, image.ended - image.started))}`}
+            </dd>
+          </div>
+        )}
+      </dl>
+      {image.error === null ? null : (
+        <pre className="output-message" role="alert">
+          {image.error}
+        </pre>
+      )}
+      <BuildLogView id={id} image={image.name} waiting={image.state === "pending"} />
+    </section>
+  );
+}

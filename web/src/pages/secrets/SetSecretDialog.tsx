@@ -1,0 +1,138 @@
+import { useMutation } from "@tanstack/react-query";
+import { useId, useState } from "react";
+
+import { messageOf } from "@/api/client";
+import type { SecretInfo, SecretList, SecretValue } from "@/api/schema";
+import { secretsApi } from "@/api/secrets";
+import { Button } from "@/ui/Button";
+import { Dialog } from "@/ui/Dialog";
+
+interface Props {
+  known: readonly SecretInfo[];
+  /** The one whose value is replaced; null for a new one. */
+  secret: SecretInfo | null;
+  onDone: (answer: SecretList, key: string) => void;
+  onClose: () => void;
+}
+
+/** A form for one secret. Its value leaves this page with the order, and is kept nowhere in it. */
+export function SetSecretDialog({ known, secret, onDone, onClose }: Props) {
+  const form = useId();
+  const [key, setKey] = useState(secret?.key ?? "");
+  const [value, setValue] = useState("");
+  const [mask, setMask] = useState(secret?.mask ?? true);
+  const [scope, setScope] = useState<SecretValue["scope"]>(secret?.scope ?? "user");
+  const [lines, setLines] = useState(false);
+  const put = useMutation({
+    mutationFn: () => secretsApi.put({ key, value, mask, scope }),
+    onSuccess: (answer) => onDone(answer, key),
+    gcTime: 0,
+  });
+  const replaces =
+    secret === null && known.some((one) => one.key === key && one.scope === scope);
+  return (
+    <Dialog
+      title={secret === null ? "Add a secret" : `Replace ${secret.key}`}
+      onClose={onClose}
+      footer={
+        <>
+          <Button onClick={onClose}>Cancel</Button>
+          <Button
+            look="main"
+            type="submit"
+            form={form}
+            disabled={key === "" || value === "" || put.isPending}
+          >
+            {secret === null && !replaces ? "Store" : "Replace"}
+          </Button>
+        </>
+      }
+    >
+      <form
+        id={form}
+        className="form"
+        autoComplete="off"
+        onSubmit={(event) => {
+          event.preventDefault();
+          put.mutate();
+        }}
+      >
+        {secret === null ? (
+          <label>
+            Name of the environment variable
+            <input
+              className="field mono"
+              value={key}
+              autoFocus
+              spellCheck={false}
+              autoCapitalize="off"
+              autoComplete="off"
+              onChange={(event) => setKey(event.target.value)}
+            />
+          </label>
+        ) : null}
+        <label>
+          {secret === null ? "Value" : "New value"}
+          {lines ? (
+            <textarea
+              className="field"
+              rows={6}
+              value={value}
+              spellCheck={false}
+              autoComplete="off"
+              onChange={(event) => setValue(event.target.value)}
+            />
+          ) : (
+            <input
+              className="field mono"
+              type="password"
+              value={value}
+              autoFocus={secret !== null}
+              autoComplete="new-password"
+              onChange={(event) => setValue(event.target.value)}
+            />
+          )}
+        </label>
+        <label className="form-check">
+          <input
+            type="checkbox"
+            checked={lines}
+            onChange={(event) => {
+              setLines(event.target.checked);
+              // A field of one line would drop the line ends without a word.
+              if (!event.target.checked && value.includes("\n")) setValue("");
+            }}
+          />
+          Show it while I type, with several lines
+        </label>
+        <label className="form-check">
+          <input
+            type="checkbox"
+            checked={mask}
+            onChange={(event) => setMask(event.target.checked)}
+          />
+          Hide it in what commands print
+        </label>
+        {secret === null ? (
+          <label>
+            For
+            <select
+              className="field"
+              value={scope}
+              onChange={(event) => setScope(event.target.value === "org" ? "org" : "user")}
+            >
+              <option value="user">you</option>
+              <option value="org">the organisation</option>
+            </select>
+          </label>
+        ) : null}
+        {replaces ? <p>{key} is there already; its value will be replaced.</p> : null}
+        {put.error === null ? null : (
+          <p className="form-error" role="alert">
+            {messageOf(put.error)}
+          </p>
+        )}
+      </form>
+    </Dialog>
+  );
+}
