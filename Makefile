@@ -17,16 +17,32 @@ $(READY): pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev,cloud-test,deploy,infra-test,web-test]'
 	@touch $@
 
+# What a user installs is enough for the demo; where everything is set up already, that is used.
+USABLE := $(VENV)/.usable
+
+$(USABLE): pyproject.toml
+	@.ci/venv $(PYTHON) $(VENV)
+	@test -e $(READY) || $(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
 setup: $(READY) ## Set up .venv
 
 engine: ## Use a running container engine, or install and start one
 	@.ci/engine
 
-demo: $(READY) engine ## Set up, and run the demo pipeline in containers
+demo: $(USABLE) engine ## Set up, and run the demo pipeline in containers
 	$(BIN)/python tests/support/stand_ins.py python:3.11-slim
 	$(BIN)/python examples/demo/pipeline.py --local --run
 
-tools: ## Programs that only tests need, where they are missing
+# Without npm the tests that need it are left out, and say so.
+ASL_VALIDATOR := tests/tools/node_modules/.package-lock.json
+
+$(ASL_VALIDATOR): tests/tools/package-lock.json
+	@if command -v npm > /dev/null; \
+	then npm --prefix tests/tools ci --no-audit --no-fund --prefer-offline && touch $@; \
+	else echo "asl-validator is left out; it needs Node 20 or later and npm" >&2; fi
+
+tools: $(ASL_VALIDATOR) ## Programs that only tests need, where they are missing
 	@.ci/tools
 
 test: $(READY) engine tools ## Set up, and run all checks and tests
@@ -45,7 +61,7 @@ lint: $(READY) ## Style, types, dependency rule
 	$(BIN)/mypy
 	PYTHONPATH=functions:emulator $(BIN)/lint-imports
 
-conformance: $(READY) ## Local machine and compiled state machine agree
+conformance: $(READY) $(ASL_VALIDATOR) ## Local machine and compiled state machine agree
 	$(PYTEST) tests/conformance
 
 test-crash: $(READY) engine ## Kill the agent at random moments: ROUNDS=20

@@ -63,6 +63,7 @@ SCRIPT_FLAGS = {
     "shell": ("", "Accepted for older scripts, no effect."),
     "no_shell": ("", "Accepted for older scripts, no effect."),
     "public": ("", "Show it to whoever has the link; no effect on this machine."),
+    "plan": ("", "Print what it would take and cost in the cloud; launch nothing."),
     "pipeline_id": ("ID", "Replace a pipeline's definition; not available yet."),
 }
 

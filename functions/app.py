@@ -154,8 +154,9 @@ def build_ended(event: CloudWatchEvent) -> None:
 
 @app.schedule("rate(1 minute)", name="every_minute")
 def every_minute(_event: CloudWatchEvent) -> None:
-    """Look after all pipelines that are open."""
+    """Look after all pipelines that are open, then send what people are to be told."""
     conducto.reconciler.run()
+    conducto.messenger.run()
 
 
 @app.lambda_function(name="admin")

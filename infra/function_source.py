@@ -15,7 +15,6 @@ LEFT_OUT = frozenset(
     {
         "conducto/cli",
         "conducto/client",
-        "conducto/integrations",
         "conducto/nb",
         "conducto/testing",
         "conducto_worker/agent",

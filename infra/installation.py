@@ -8,6 +8,8 @@ from infra.stacks.api import ApiStack
 from infra.stacks.compute import ComputeStack
 from infra.stacks.data import DataStack
 from infra.stacks.network import NetworkStack
+from infra.stacks.site import SiteStack
+from infra.stacks.watch import WatchStack
 
 
 class Installation:
@@ -18,6 +20,8 @@ class Installation:
         data: What outlives the rest.
         compute: What runs commands and builds images.
         api: What answers.
+        site: The web app.
+        watch: What says that something is wrong.
     """
 
     def __init__(self, scope: Construct, settings: Settings) -> None:
@@ -47,5 +51,20 @@ class Installation:
             data=self.data,
             compute=self.compute,
             description="Conducto: the functions and their APIs",
+        )
+        self.site = SiteStack(
+            scope,
+            f"{title}-site",
+            settings,
+            data=self.data,
+            api=self.api,
+            description="Conducto: the web app",
+        )
+        self.watch = WatchStack(
+            scope,
+            f"{title}-watch",
+            settings,
+            api=self.api,
+            description="Conducto: alarms and a dashboard",
         )
         cdk.Tags.of(scope).add("conducto:stage", settings.stage)

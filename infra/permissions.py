@@ -22,6 +22,20 @@ _ITEMS_WRITTEN = (
     "dynamodb:BatchWriteItem",
     "dynamodb:ConditionCheckItem",
 )
+#: Root's too: access points make root of everybody, and EFS believes it of whoever may be root.
+FILE_ACCESS = (
+    "elasticfilesystem:ClientMount",
+    "elasticfilesystem:ClientWrite",
+    "elasticfilesystem:ClientRootAccess",
+)
+_NETWORK_INTERFACES = (
+    "ec2:CreateNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:DeleteNetworkInterface",
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:UnassignPrivateIpAddresses",
+)
 
 
 class Permissions:
@@ -165,6 +179,35 @@ class Permissions:
             ),
             _allow("KnowImages", ["ecr:DescribeImages"], [self._compute.images.repository_arn]),
             _allow("ReadBuildLogs", ["logs:GetLogEvents"], [group]),
+        ]
+
+    def ask_data_function(self) -> list[iam.PolicyStatement]:
+        """Invoke the function that has the file system, and no other one."""
+        function = self._stack.format_arn(
+            service="lambda",
+            resource="function",
+            resource_name=deployment.function_name(self._settings.stage, "data"),
+            arn_format=ArnFormat.COLON_RESOURCE_NAME,
+        )
+        return [_allow("AskDataFunction", ["lambda:InvokeFunction"], [function])]
+
+    def keep_data(self, access_point: str) -> list[iam.PolicyStatement]:
+        """Mount the whole file system, hand files over, and have an address in the network."""
+        mount = _allow("MountFiles", FILE_ACCESS, [self._data.files.file_system_arn])
+        mount.add_condition("StringEquals", {"elasticfilesystem:AccessPointArn": access_point})
+        bucket = self._data.bucket.bucket_arn
+        listing = _allow("KnowWhatIsMissing", ["s3:ListBucket"], [bucket])
+        listing.add_condition("StringLike", {"s3:prefix": [f"{deployment.UPLOAD_PREFIX}*"]})
+        return [
+            mount,
+            _allow(
+                "HandOver",
+                ["s3:GetObject", "s3:PutObject"],
+                [f"{bucket}/{deployment.UPLOAD_PREFIX}*"],
+            ),
+            listing,
+            # Lambda wants these on everything before it takes the function; it uses them itself.
+            _allow("BeInTheNetwork", _NETWORK_INTERFACES, ["*"]),
         ]
 
     def read_addresses(self) -> list[iam.PolicyStatement]:

@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from conducto.model.deployment import SETTINGS
+
 #: Days that CloudWatch Logs can keep; other numbers are refused by AWS after minutes of deploying.
 LOG_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557)
 _STAGE = re.compile(r"[a-z][a-z0-9-]{0,15}")
@@ -70,6 +72,29 @@ class Settings:
 
 
 DEFAULTS = Settings()
+
+
+def as_context(settings: Settings) -> dict[str, str]:
+    """Return the context values that make these settings, without the stage and the defaults."""
+    vpc = settings.vpc
+    values: dict[str, object] = {
+        name: getattr(settings, name)
+        for name in SETTINGS
+        if not name.startswith("vpc_") and getattr(settings, name) != getattr(DEFAULTS, name)
+    }
+    if vpc is not None:
+        values |= {
+            "vpc_id": vpc.vpc_id,
+            "vpc_subnets": ",".join(vpc.subnets),
+            "vpc_zones": ",".join(vpc.zones),
+        }
+    return {name: _written(value) for name, value in sorted(values.items())}
+
+
+def _written(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def settings_from(lookup: Callable[[str], Any]) -> Settings:

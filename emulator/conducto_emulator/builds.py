@@ -144,7 +144,7 @@ class BuildService:
         with self._lock:
             if self._closed:
                 return "STOPPED"
-            process = self._process = subprocess.Popen(
+            process = self._process = subprocess.Popen(  # noqa: S603  our own commands
                 ["/bin/sh", "-ec", "\n".join(commands)],
                 cwd=folder,
                 env={**own, **build.env, "PUSH": ""},  # the engine is the registry
@@ -202,9 +202,9 @@ def install(service: BuildService) -> None:
             details.append({"repositoryName": repository, "imageDigest": found.id})
         return ActionResult({"imageDetails": details})
 
-    CodeBuildResponse.start_build = start_build  # type: ignore[method-assign]
-    CodeBuildResponse.batch_get_builds = batch_get_builds  # type: ignore[method-assign]
-    ECRResponse.describe_images = describe_images  # type: ignore[method-assign]
+    CodeBuildResponse.start_build = start_build
+    CodeBuildResponse.batch_get_builds = batch_get_builds
+    ECRResponse.describe_images = describe_images
 
 
 def _deliver(build: Build, text: str) -> None:

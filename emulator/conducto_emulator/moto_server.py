@@ -3,14 +3,19 @@
 import logging
 import os
 import socket
+import urllib.request
+from functools import partial
 from typing import Any
 
 from docker.errors import DockerException  # type: ignore[import-untyped]
+from moto import backends
 from moto.core.config import default_user_config
 from moto.moto_server.threaded_moto_server import ThreadedMotoServer
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
 import docker  # type: ignore[import-untyped]
-from conducto_emulator import moto_shim
+from conducto_emulator import moto_shim, moto_table
+from conducto_emulator.short_way import ShortWay
 
 _LOOPBACK = "127.0.0.1"
 
@@ -62,17 +67,27 @@ class MotoServer:
         self._servers = [
             ThreadedMotoServer(each, port, verbose=False) for each in (host, _LOOPBACK)
         ]
+        application = DomainDispatcherApplication(create_backend_app)
+        self._short_way = ShortWay(self.endpoint, application)
         os.environ["MOTO_PORT"] = str(port)
 
     def start(self) -> None:
-        """Serve."""
+        """Serve an account in which nothing is yet."""
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
         moto_shim.install()
+        moto_table.install()
+        # The list of its modules is read from the disk for every request.
+        backends.list_of_moto_modules = partial(tuple, tuple(backends.list_of_moto_modules()))
         default_user_config["stepfunctions"] = {"execute_state_machine": True}
         for each in self._servers:
             each.start()
+        # What an emulator before this one left in the process.
+        request = urllib.request.Request(f"{self.endpoint}/moto-api/reset", method="POST")  # noqa: S310
+        urllib.request.urlopen(request, timeout=30).close()  # noqa: S310 (our own server)
+        self._short_way.open()
 
     def close(self) -> None:
         """Serve no more."""
+        self._short_way.close()
         for each in self._servers:
             each.stop()

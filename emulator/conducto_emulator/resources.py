@@ -62,9 +62,6 @@ def create(url: str, socket: str, agent_image: str) -> Mapping[str, str]:
         Variables.IMAGE_REPOSITORY: builds.REPOSITORY,
         Variables.API_URL: url,
         Variables.SOCKET_ENDPOINT: socket,
-        # No project of that name builds here yet: images have to be there already.
-        Variables.BUILD_PROJECT: f"conducto-{STAGE}-images",
-        Variables.IMAGE_REPOSITORY: f"{ACCOUNT}.dkr.ecr.{REGION}.invalid/conducto-{STAGE}",
         Variables.SPOT_SHARE: "0",
         Variables.SECRET_PREFIX: f"conducto/{STAGE}/",
     }

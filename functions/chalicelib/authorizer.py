@@ -6,15 +6,13 @@ from typing import Any
 
 from chalicelib.credentials import digest_of
 from chalicelib.ports import Identity, Tokens
+from conducto.model.cloud_calls import TOKEN_SUBPROTOCOL
 
 #: Seconds for which API Gateway remembers whose a token is: so long one that was taken back works.
 TTL = 300
 _SCHEME = "bearer"
 #: Longer than any token of ours; what is longer is not looked up.
 _MOST = 200
-#: A browser cannot set headers of a WebSocket: it offers these as subprotocols.
-SUBPROTOCOL = "conducto.v1"
-TOKEN_SUBPROTOCOL = "conducto.token."  # noqa: S105  a prefix, not a token
 
 
 def identify(tokens: Tokens, token: str) -> Identity | None:

@@ -33,12 +33,15 @@ from chalicelib.admin import Administration
 from chalicelib.cloud import Cloud
 from chalicelib.data_files import LocalDataFiles
 from chalicelib.engine import Engine
+from chalicelib.notifying import Messenger
 from chalicelib.ports import DataFiles
 from chalicelib.reconcile import Reconciler
 from chalicelib.serving import Api
 from chalicelib.websocket import Sockets
+from conducto.integrations import slack
 from conducto.model.deployment import Variables
 from conducto.model.worker import Credentials
+from conducto.running.notify.settings import GITHUB_URL, Settings
 from conducto.semantics.asl_site import Site
 
 
@@ -99,6 +102,20 @@ class App:
         return Reconciler(self.engine)
 
     @cached_property
+    def messenger(self) -> Messenger:
+        """Sends notifications."""
+        read = self._environment.get
+        return Messenger(
+            self.cloud,
+            Settings(
+                slack=(read(Variables.SLACK_URL) or slack.URL).rstrip("/"),
+                github=(read(Variables.GITHUB_URL) or GITHUB_URL).rstrip("/"),
+                smtp=read(Variables.SMTP_URL) or None,
+                sender=read(Variables.EMAIL_FROM) or None,
+            ),
+        )
+
+    @cached_property
     def administration(self) -> Administration:
         """Carries out what an administrator asks."""
         return Administration(self.tokens, self._orgs, self._clock)
@@ -133,6 +150,7 @@ class App:
             socket=lambda: "ws" + self.addresses.socket.removeprefix("http"),
             url=lambda: self.addresses.api,
             lend=self._lend,
+            spot_share=int(self._environment.get(Variables.SPOT_SHARE) or 0),
             clock=self._clock,
         )
 

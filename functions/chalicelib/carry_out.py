@@ -31,7 +31,7 @@ from conducto.semantics.asl_site import execution_input
 from conducto.semantics.asl_states import NO_TREE
 from conducto.semantics.course import Begin, Halt, Order, Reply
 from conducto.semantics.errors import DefinitionError
-from conducto.semantics.fleet import Pool
+from conducto.semantics.fleet import Pool, on_spot
 from conducto.semantics.residual import Residual
 
 logger = logging.getLogger(__name__)
@@ -69,7 +69,9 @@ class Errand:
     published: bool = False
 
 
-def errand_of(live: CloudPipeline, effects: Effects, hires: tuple[Hire, ...]) -> Errand:
+def errand_of(
+    live: CloudPipeline, effects: Effects, hires: tuple[Hire, ...], spot_share: int
+) -> Errand:
     """Return what is to be carried out, so that the pipeline need not be looked at again."""
     return Errand(
         live.org,
@@ -77,7 +79,7 @@ def errand_of(live: CloudPipeline, effects: Effects, hires: tuple[Hire, ...]) ->
         orders=effects.orders,
         pools=effects.pools,
         executions=dict(live.runs),
-        tasks=[_task(live, hire) for hire in hires],
+        tasks=[_task(live, hire, spot_share) for hire in hires],
         stops=effects.stops,
         usage=effects.usage,
         builds=effects.builds,
@@ -85,7 +87,7 @@ def errand_of(live: CloudPipeline, effects: Effects, hires: tuple[Hire, ...]) ->
     )
 
 
-def _task(live: CloudPipeline, hire: Hire) -> WorkerTask:
+def _task(live: CloudPipeline, hire: Hire, spot_share: int) -> WorkerTask:
     pool = live.pools[hire.pool]
     return WorkerTask(
         worker_id=hire.worker,
@@ -97,6 +99,7 @@ def _task(live: CloudPipeline, hire: Hire) -> WorkerTask:
         mem=pool.mem,
         token="",  # made when it is started: a token is in no journal
         user=live.record.owner,
+        spot=on_spot(hire.worker, pool.kind, spot_share),
     )
 
 

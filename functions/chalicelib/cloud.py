@@ -36,6 +36,7 @@ class Cloud:
         sleep: Waits so many seconds.
         jitter: A number from 0 to 1, so that who lost a race does not meet again at once.
         most: What one state machine may hold.
+        spot_share: Of ten workers, how many may be Spot.
     """
 
     store: Store
@@ -57,3 +58,4 @@ class Cloud:
     sleep: Callable[[float], None] = time.sleep
     jitter: Callable[[], float] = random.random
     most: Weight = MOST
+    spot_share: int = 0

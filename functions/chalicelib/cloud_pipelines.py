@@ -4,21 +4,22 @@ Every call is about pipelines of the caller's organisation; another one's does n
 """
 
 import asyncio
-import base64
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from secrets import token_hex
 from typing import Any, TypeVar
 
-from chalicelib.builds import ImageBuilds, known_sources, piece_of
+from chalicelib.builds import ImageBuilds, context_key, known_sources, piece_of
 from chalicelib.checks import check_nodes, used_images
 from chalicelib.cloud_data import CloudData
 from chalicelib.engine import Decide, Engine
 from chalicelib.inputs import BuiltImage, ImagesMoved, Input, Ordered
 from chalicelib.metering import month_of
 from chalicelib.not_yet import NotYet
+from chalicelib.notifying import notifications_by_path
 from chalicelib.pipeline import CloudPipeline, define
-from chalicelib.ports import CloudRecord, ConflictError, Identity, LogKey, Plan, Stream
+from chalicelib.ports import CloudRecord, ConflictError, Identity, Plan
 from chalicelib.publish import batch_after
+from chalicelib.reading_logs import LOOK_EVERY, CloudLogs
 from chalicelib.vault_secrets import VaultSecrets
 from chalicelib.waiting import why_waiting
 from conducto import __version__
@@ -31,40 +32,38 @@ from conducto.model.api import (
     ControlResult,
     EventBatch,
     LaunchRequest,
-    LogChunk,
     PipelineSummary,
     TreePage,
 )
+from conducto.model.cloud_calls import ContextsMissing, ContextsWanted, WhoAmI
 from conducto.model.image_sources import ImageSources
 from conducto.model.node_detail import NodeDetail
 from conducto.model.nodes import Pipeline, ancestors
 from conducto.model.params import (
     MAX_LOG_CHUNK,
     ListParams,
-    LogFileParams,
     TreeParams,
 )
 from conducto.model.records import AttemptRecord, ImageState, Lifecycle, PipelineRecord
 from conducto.model.secret_calls import DeleteSecrets, PutSecrets, SecretList
-from conducto.model.states import FINISHED, NodeType
+from conducto.model.states import NodeType
 from conducto.running import listing, node_details, secret_answers, tree_pages, views
 from conducto.running.launching import new_id, new_record
 from conducto.running.relaunching import launch_of
 from conducto.semantics.errors import DefinitionError
 from conducto.semantics.orders import lay_over, preview
 from conducto.semantics.resolve import resolve
-from conducto.service.downloads import Download, Span
 from conducto.service.port import NotFoundError, RefusedError
 
-#: Seconds between two looks for news, where somebody waits for some.
-LOOK_EVERY = 0.5
 _PAGE = 200
+#: Seconds for which directories may be uploaded: they are packed one after the other.
+UPLOAD_SECONDS = 3600
 R = TypeVar("R")
 #: The class has a method of this name.
 builtins_list = list
 
 
-class CloudPipelines(CloudData, NotYet):
+class CloudPipelines(CloudData, CloudLogs, NotYet):
     """The pipelines of one organisation, as one caller may see and change them."""
 
     def __init__(self, engine: Engine, identity: Identity) -> None:
@@ -72,6 +71,28 @@ class CloudPipelines(CloudData, NotYet):
         self._cloud = engine.cloud
         self._me = identity
         self._builds = ImageBuilds(engine.cloud)
+
+    def who_am_i(self) -> WhoAmI:
+        """Whose the caller's token is."""
+        return WhoAmI(
+            org=self._me.org,
+            user=self._me.user,
+            permissions=tuple(sorted(self._me.permissions)),
+            plan=self._cloud.orgs.plan(self._me.org).name,
+            version=__version__,
+        )
+
+    def missing_contexts(self, wanted: ContextsWanted) -> ContextsMissing:
+        """Directories that were not uploaded yet, and where to put them."""
+        blobs = self._cloud.blobs
+        keys = {digest: context_key(self._me.org, digest) for digest in wanted.contexts}
+        return ContextsMissing(
+            missing={
+                digest: blobs.upload_url(key, seconds=UPLOAD_SECONDS)
+                for digest, key in keys.items()
+                if not blobs.exists(key)
+            }
+        )
 
     # ---- launch -------------------------------------------------------------------------------
 
@@ -156,11 +177,18 @@ class CloudPipelines(CloudData, NotYet):
         except KeyError as error:
             raise _no_node(live.id, str(error.args[0])) from error
         attempts = self._attempts_of(live, [n.path for n in nodes if n.attempt], query)
+        told = notifications_by_path(self._engine.cloud.store, live.id) if live.notified else {}
         return TreePage(
             seq=live.seq,
             next=more,
             nodes=tuple(
-                views.node_view(live, n, attempts.get(n.path, ()), why_waiting(live, n))
+                views.node_view(
+                    live,
+                    n,
+                    attempts.get(n.path, ()),
+                    why_waiting(live, n),
+                    told.get(n.path, ()),
+                )
                 for n in nodes
             ),
         )
@@ -206,71 +234,6 @@ class CloudPipelines(CloudData, NotYet):
             return found
 
         return await self._read(pipeline_id, look)
-
-    async def log(
-        self,
-        pipeline_id: str,
-        path: str,
-        *,
-        attempt: int | None = None,
-        stream: str = "stdout",
-        offset: int = 0,
-        limit: int = 1 << 20,
-        wait: float = 0.0,
-    ) -> LogChunk:
-        """A piece of an output stream, once there is one or ``wait`` seconds are over."""
-        id_ = await asyncio.to_thread(self._id, pipeline_id)
-        end = self._cloud.clock() + wait
-        while True:
-            chosen = _chosen(path, await self.attempts(id_, path), attempt)
-            if chosen is None:
-                chunk = LogChunk(data="", offset=0, size=0, complete=False)
-            else:  # its state was read before the bytes: none can come after its end
-                key = LogKey(id_, path, chosen.number, _stream(stream))
-                ended = chosen.state in FINISHED
-                chunk = await asyncio.to_thread(self._piece, key, offset, limit, ended)
-            if chunk.data or chunk.complete or self._cloud.clock() >= end:
-                return chunk
-            await asyncio.sleep(LOOK_EVERY)
-
-    def _piece(self, key: LogKey, offset: int, limit: int, complete: bool) -> LogChunk:
-        size = self._cloud.logs.size(key)
-        first = max(0, size + offset) if offset < 0 else min(offset, size)
-        data = self._cloud.logs.read(key, first, min(limit, MAX_LOG_CHUNK))
-        text = base64.b64encode(data).decode()
-        return LogChunk(data=text, offset=first, size=size, complete=complete)
-
-    async def log_file(self, query: LogFileParams, span: Span | None = None) -> Download:
-        """A whole output stream as it is now, or a part of it."""
-        id_ = await asyncio.to_thread(self._id, query.id)
-        chosen = _chosen(query.path, await self.attempts(id_, query.path), query.attempt)
-        if chosen is None:
-            raise NotFoundError(f"{query.path}: never ran")
-        key = LogKey(id_, query.path, chosen.number, _stream(query.stream))
-        size = await asyncio.to_thread(self._cloud.logs.size, key)
-        if not size:
-            raise NotFoundError(f"{query.path}: printed nothing on {query.stream}")
-        first, count = (0, size) if span is None else span.within(size)
-        name = query.path.rpartition("/")[2] or id_
-        return Download(
-            name=f"{name}-{chosen.number}.{query.stream}.txt",
-            size=size,
-            offset=first,
-            count=count,
-            version=f"{id_}-{chosen.number}",  # a log that grows is the same one
-            chunks=self._log_pieces(key, first, count),
-        )
-
-    async def _log_pieces(self, key: LogKey, first: int, count: int) -> AsyncIterator[bytes]:
-        while count > 0:
-            piece = await asyncio.to_thread(
-                self._cloud.logs.read, key, first, min(count, MAX_LOG_CHUNK)
-            )
-            if not piece:
-                return
-            yield piece
-            first += len(piece)
-            count -= len(piece)
 
     async def image_log(
         self,
@@ -508,22 +471,3 @@ def _no_node(pipeline_id: str, path: str) -> NotFoundError:
     return NotFoundError(
         f"{path}: no such node in {pipeline_id}; 'conducto show {pipeline_id}' lists them"
     )
-
-
-def _chosen(
-    path: str, attempts: tuple[AttemptRecord, ...], number: int | None
-) -> AttemptRecord | None:
-    """Return the attempt that is asked for, the newest by default; None: there is none yet."""
-    known = {attempt.number: attempt for attempt in attempts}
-    if number is not None and number not in known:
-        names = ", ".join(map(str, known)) or "none"
-        raise NotFoundError(f"{path}: no attempt {number} (there are: {names})")
-    return known[max(known) if number is None else number] if known else None
-
-
-def _stream(name: str) -> Stream:
-    if name == "stdout":
-        return "stdout"
-    if name == "stderr":
-        return "stderr"
-    raise RefusedError(f"stream must be stdout or stderr, got {name!r}")

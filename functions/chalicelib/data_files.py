@@ -49,12 +49,6 @@ class LocalDataFiles:
             found = os.fstat(file.fileno())
         return FileFacts(found.st_size, f"{found.st_ino:x}-{found.st_mtime_ns:x}-{found.st_size:x}")
 
-    def read(self, directory: str, name: str, offset: int, limit: int) -> bytes:
-        """Return at most ``limit`` bytes of a file, from ``offset`` on."""
-        with self._directory(directory).open(name) as file:
-            file.seek(offset)
-            return file.read(min(limit, MAX_INLINE))
-
     def stage(self, directory: str, name: str, key: str) -> None:
         """Copy a file to a key of the bucket."""
         with self._directory(directory).open(name) as file:
@@ -110,8 +104,6 @@ def serve(files: LocalDataFiles, request: Mapping[str, Any]) -> dict[str, Any]:
 
 def _carry_out(files: LocalDataFiles, request: dict[str, Any]) -> Any:
     match request.pop("do"):
-        case "read":
-            return base64.b64encode(files.read(**request)).decode()
         case "write":
             data = base64.b64decode(request.pop("data"))
             return files.write(**request, data=data).model_dump(mode="json")

@@ -24,6 +24,9 @@ from chalicelib.image_watch import ImageWatch
 from chalicelib.inputs import Hire, Input, Journalled
 from chalicelib.pipeline import CloudPipeline, Effects
 from chalicelib.ports import ConflictError, Entry, PlanLimitError, Snapshot, ThrottledError
+from chalicelib.secret_delivery import deliver
+from conducto.model.notifications import NotificationRecord
+from conducto.running.notify.texts import masked
 from conducto.semantics.course import Reply
 from conducto.semantics.fleet import clip
 from conducto.service.port import NotFoundError
@@ -109,6 +112,7 @@ class Engine:
     def _commit(self, live: CloudPipeline, happened: Input) -> Errand:
         self._kept.pop(live.id, None)  # until it is sure, what is in memory is only a guess
         effects = live.take_in(happened)
+        effects.told = self._masked(live, effects.told)
         hires, limited = self._hires(live)
         try:
             self._write(live, happened, effects, hires, limited)
@@ -120,7 +124,16 @@ class Engine:
         every = max(self._snapshot_every, len(live.tree.nodes) // NODES_AN_ENTRY)
         if live.number % every == 0 and snapshots.can_be_taken(live):
             self._put_snapshot(live.id, snapshots.take(live))
-        return errand_of(live, effects, hires)
+        return errand_of(live, effects, hires, self.cloud.spot_share)
+
+    def _masked(
+        self, live: CloudPipeline, told: list[NotificationRecord]
+    ) -> list[NotificationRecord]:
+        """Return what is told with the values of secrets hidden: so it is written down."""
+        if not told:
+            return told
+        mask = deliver(self.cloud.vault, live.org, live.record.owner).mask()
+        return [masked(each, mask) for each in told]
 
     def _hires(self, live: CloudPipeline) -> tuple[tuple[Hire, ...], str | None]:
         """Return the workers to start now, and why not more."""
@@ -153,6 +166,7 @@ class Engine:
             attempts=tuple(effects.attempts),
             record=live.record,
             workers=len(hires) - effects.gone,
+            notifications=tuple(effects.told),
             open=live.open() or bool(hires),
         )
         self.cloud.store.commit(live.org, live.id, entry)

@@ -34,7 +34,8 @@ class Staged(Download):
 
 async def nothing() -> AsyncIterator[bytes]:
     """Yield no bytes: the content is elsewhere."""
-    for piece in ():
+    no_pieces: tuple[bytes, ...] = ()
+    for piece in no_pieces:
         yield piece
 
 

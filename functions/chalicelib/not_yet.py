@@ -2,25 +2,12 @@
 
 from typing import NoReturn
 
-from conducto.model.answers import LogLines, LogMatches
 from conducto.model.debug import DebugPlan, DebugRequest
-from conducto.model.params import (
-    LogLinesParams,
-    LogSearchParams,
-)
 from conducto.service.port import RefusedError
 
 
 class NotYet:
     """The part of `conducto.service.port.Pipelines` that is refused."""
-
-    async def log_lines(self, query: LogLinesParams) -> LogLines:
-        """Refused for now."""
-        _refuse(f"{query.path}: lines of output", "read it whole with 'conducto logs'")
-
-    async def search_log(self, query: LogSearchParams) -> LogMatches:
-        """Refused for now."""
-        _refuse(f"{query.path}: search in output", "read it with 'conducto logs' and search there")
 
     async def debug(self, pipeline_id: str, request: DebugRequest) -> DebugPlan:
         """Refused for now."""

@@ -33,6 +33,7 @@ from chalicelib.inputs import (
 from conducto.model.api import Action
 from conducto.model.image_sources import ImageSources
 from conducto.model.nodes import NodeSpec, Pipeline, ancestors
+from conducto.model.notifications import NotificationRecord
 from conducto.model.records import (
     AttemptRecord,
     Counts,
@@ -46,6 +47,7 @@ from conducto.model.records import (
 from conducto.model.states import IN_FLIGHT, Cause, NodeType, State
 from conducto.running.commands import as_written
 from conducto.running.forms import pack_form, unpack_form
+from conducto.running.notify.texts import compose
 from conducto.semantics import events as ev
 from conducto.semantics.asl_states import WORKER_LOST
 from conducto.semantics.course import CANCELLED, Begin, Course, Halt, Order, Reply, Taken
@@ -97,7 +99,7 @@ class Effects:
         pools: ``{path: pool}`` of the tasks in `orders`.
         stops: ``(worker, its task)`` that are to be stopped.
         usage: To be metered.
-        told: Callbacks that tell somebody.
+        told: What somebody is to be told, secrets not hidden yet.
         builds: Images whose build is to be started.
     """
 
@@ -108,7 +110,7 @@ class Effects:
     pools: dict[str, Pool] = field(default_factory=dict)
     stops: list[tuple[str, str | None]] = field(default_factory=list)
     usage: list[Usage] = field(default_factory=list)
-    told: list[ev.Notify] = field(default_factory=list)
+    told: list[NotificationRecord] = field(default_factory=list)
     builds: list[BuiltImage] = field(default_factory=list)
 
 
@@ -174,6 +176,7 @@ class CloudPipeline:
         strikes: ``{pool name: strikes}`` against its image.
         limited: Why the org may not have more workers now, where it would want them.
         fruitless: Plans in a row of which nothing came.
+        notified: Number of the newest notification.
     """
 
     def __init__(self, org: str, definition: bytes, tree_of: Callable[[str], bytes]) -> None:
@@ -206,6 +209,7 @@ class CloudPipeline:
         self.strikes: dict[str, int] = {}
         self.limited: str | None = None
         self.fruitless = 0
+        self.notified = 0
         self.started: float | None = None
         self.ended: float | None = None
         self._groups: dict[str, tuple[str, ...]] = {}
@@ -774,11 +778,18 @@ class CloudPipeline:
                 if emptied is not None:
                     self.pipeline.nodes[command.path] = emptied.spec
             case ev.Notify():
-                self._effects.told.append(command)
+                self._tell(command)
             case ev.Stop():
                 pass  # the worker hears of it with its next pulse
             case _:
                 assert_never(command)
+
+    def _tell(self, command: ev.Notify) -> None:
+        if command.path not in self.tree.nodes:  # its tree went by the same event
+            return
+        told = compose(self, command.path, command.state, command.callback, self.now)
+        self.notified = told.number
+        self._effects.told.append(told)
 
     def _enqueue(self, command: ev.Enqueue) -> None:
         node = self.tree.nodes.get(command.path)

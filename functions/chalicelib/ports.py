@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Literal, NamedTuple, Protocol
 
 from conducto.model.answers import DataEntry, DataList, Deleted
+from conducto.model.notifications import NotificationRecord
 from conducto.model.records import AttemptRecord, NodeChange, PipelineRecord
 from conducto.semantics.asl import Machine
 
@@ -52,6 +53,7 @@ class Entry:
         attempts: Attempts that began or ended, as they are now.
         record: The pipeline's record afterwards, where it differs.
         workers: Workers that this entry adds to, or takes from, those the org has now.
+        notifications: What somebody is to be told, secrets hidden: on its way from now on.
         open: `Store.open_pipelines` is to name the pipeline: it is not settled, or has workers.
     """
 
@@ -61,6 +63,7 @@ class Entry:
     attempts: Sequence[AttemptRecord] = ()
     record: PipelineRecord | None = None
     workers: int = 0
+    notifications: Sequence[NotificationRecord] = ()
     open: bool = True
 
 
@@ -70,6 +73,23 @@ class Snapshot:
 
     number: int
     state: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """The notifications of one entry, on their way or arrived.
+
+    Attributes:
+        entry: Number of the entry.
+        version: Counted up by each write, from 1.
+        due: When somebody is to look after them, in seconds since the epoch; None: they have all
+            arrived or been given up.
+    """
+
+    entry: int
+    version: int
+    due: float | None
+    notifications: tuple[NotificationRecord, ...]
 
 
 class Store(Protocol):
@@ -127,6 +147,22 @@ class Store(Protocol):
 
     def changes(self, pipeline_id: str, after: int, limit: int) -> Sequence[NodeChange]:
         """Return the transitions numbered beyond ``after``, in order."""
+
+    def outgoing(self, pipeline_id: str) -> Iterator[Outgoing]:
+        """Yield what was to be told, sent or not, by entry (consistent reads)."""
+
+    def put_outgoing(self, org: str, pipeline_id: str, outgoing: Outgoing) -> None:
+        """Write how notifications stand.
+
+        Raises:
+            ConflictError: another one has written since: it is not the version after that one.
+        """
+
+    def outgoing_due(self, now: float) -> Iterator[tuple[str, str]]:
+        """Yield ``(org, pipeline id)``, once each, of those with notifications that are due.
+
+        What was written in the last seconds may be missing.
+        """
 
     def note_worker(self, pipeline_id: str, worker_id: str, time: float) -> None:
         """Note that a worker was heard of; no entry of the journal."""
@@ -208,9 +244,6 @@ class DataFiles(Protocol):
 
     def look(self, directory: str, name: str) -> FileFacts:
         """Return how many bytes a file has, and which version of it is there."""
-
-    def read(self, directory: str, name: str, offset: int, limit: int) -> bytes:
-        """Return at most ``limit`` bytes of a file, and at most 4 MB, from ``offset`` on."""
 
     def stage(self, directory: str, name: str, key: str) -> None:
         """Copy a file to a key of the bucket."""

@@ -19,7 +19,16 @@ from chalicelib.ports import Identity, PlanLimitError, ThrottledError
 from chalicelib.workers import WorkerDesk, WorkerGoneError
 from conducto.model.api import Problem
 from conducto.model.calls import IDEMPOTENCY_KEY, Operation
-from conducto.model.cloud_calls import BODY_KEY, MAX_DIRECT, UPLOAD_BODY
+from conducto.model.cloud_calls import (
+    BODY_KEY,
+    CONTEXTS,
+    MAX_DIRECT,
+    UPLOAD_BODY,
+    WHO_AM_I,
+    ContextsMissing,
+    ContextsWanted,
+    WhoAmI,
+)
 from conducto.model.params import NoParams
 from conducto.model.worker import UploadAnswer
 from conducto.model.worker_calls import WORKER_CALLS
@@ -64,10 +73,22 @@ async def _upload(pipelines: Pipelines, _call: Call[NoParams, None]) -> UploadAn
     raise NotImplementedError(type(pipelines).__name__)
 
 
+async def _contexts(pipelines: Pipelines, call: Call[NoParams, ContextsWanted]) -> ContextsMissing:
+    assert isinstance(pipelines, CloudPipelines)  # noqa: S101  `Api` serves no others
+    return pipelines.missing_contexts(call.body)
+
+
+async def _who_am_i(pipelines: Pipelines, _call: Call[NoParams, None]) -> WhoAmI:
+    assert isinstance(pipelines, CloudPipelines)  # noqa: S101  `Api` serves no others
+    return pipelines.who_am_i()
+
+
 #: Rows for clients that are answered over HTTP, and calls of workers.
 CLIENT_ROUTES: tuple[AnyRoute, ...] = (
     *(route for route in ROUTES if not isinstance(route, StreamRoute)),
     Route(UPLOAD_BODY, Permission.LAUNCH, _upload),
+    Route(CONTEXTS, Permission.LAUNCH, _contexts),
+    Route(WHO_AM_I, Permission.READ, _who_am_i),
 )
 WORKER_OPERATIONS: tuple[Operation[Any, Any, Any], ...] = WORKER_CALLS
 
@@ -122,10 +143,14 @@ class Api:
         caller: Identity,
         route: AnyRoute,
         request: Request,
-        body: bytes | AsyncIterator[bytes],
+        body: bytes | Uploaded,
     ) -> Answer:
         match = Match(route, dict(request.params))
-        content = _whole(body) if takes_bytes(match) and isinstance(body, bytes) else body
+        content: bytes | AsyncIterator[bytes]
+        if isinstance(body, Uploaded):
+            content = cast("AsyncIterator[bytes]", body)
+        else:
+            content = _whole(body) if takes_bytes(match) else body
         # No range: the client asks the bucket for it, which has the whole content.
         headers = Headers(
             media_type=request.headers.get("content-type"),

@@ -20,7 +20,7 @@ from conducto.semantics.fleet import Pool
 from conducto.semantics.live import LiveGroup, LiveNode, LiveTree
 
 #: Snapshots of another version are not read: the journal is, from its start.
-VERSION = 1
+VERSION = 2
 _PLAIN = (
     "number",
     "seq",
@@ -35,6 +35,7 @@ _PLAIN = (
     "strikes",
     "limited",
     "fruitless",
+    "notified",
     "started",
     "ended",
 )

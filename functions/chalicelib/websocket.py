@@ -13,6 +13,7 @@ from chalicelib import authorizer, publish
 from chalicelib.engine import Engine
 from chalicelib.ports import Identity
 from conducto.model.base import Record
+from conducto.model.cloud_calls import SUBPROTOCOL
 from conducto.service import problems
 from conducto.service.port import NotFoundError
 from conducto.service.routes import Permission
@@ -47,8 +48,8 @@ class Sockets:
         token = authorizer.offered(protocols)
         if token and not self._opened(connection, token):
             return FORBIDDEN
-        if authorizer.SUBPROTOCOL in protocols:  # a browser hangs up where none is chosen
-            return {**OK, "headers": {"Sec-WebSocket-Protocol": authorizer.SUBPROTOCOL}}
+        if SUBPROTOCOL in protocols:  # a browser hangs up where none is chosen
+            return {**OK, "headers": {"Sec-WebSocket-Protocol": SUBPROTOCOL}}
         return OK
 
     def message(self, connection: str, text: str) -> dict[str, Any]:

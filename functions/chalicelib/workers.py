@@ -6,8 +6,9 @@ knows it: one that was given up, rightly or not, is sent away, and what it repor
 
 import base64
 import binascii
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from secrets import token_hex
 from typing import Literal, NamedTuple
 
@@ -67,6 +68,10 @@ _POLICIES: dict[PoolKind, Literal["many", "once", "context"]] = {
     PoolKind.ONCE: "once",
     PoolKind.CONTEXT: "context",
 }
+
+
+#: Returns what the pipelines of a user get.
+Secrets = Callable[[str], Delivery]
 
 
 class WorkerGoneError(Exception):
@@ -138,6 +143,10 @@ class WorkerDesk:
         org, pipeline_id, worker_id = _who(identity)
         strays: list[str] = []
 
+        @cache  # asked once, however often it is decided
+        def secrets(owner: str) -> Delivery:
+            return deliver(self._cloud.vault, org, owner)
+
         def decide(live: CloudPipeline) -> Input | None:
             claimed = Claimed(
                 time=self._now(),
@@ -151,20 +160,20 @@ class WorkerDesk:
             if worker_id not in live.crew.workers or live.is_stray(claimed):
                 strays.append(live.reply_to_stray(claimed))
                 return None
-            return self._begin(live, claimed)
+            return self._begin(live, claimed, secrets)
 
         self._engine.submit(org, pipeline_id, decide)
         for error in strays:
             self._engine.refuse_task(org, pipeline_id, call.token, error)
         with self._attending(identity) as (live, worker):
-            return self._verdict(live, worker, call)
+            return self._verdict(live, worker, call, secrets)
 
-    def _begin(self, live: CloudPipeline, claimed: Claimed) -> Input | None:
+    def _begin(self, live: CloudPipeline, claimed: Claimed, given: Secrets) -> Input | None:
         """Return the claim with the attempt that begins by it; None where nothing is new."""
         node = live.may_run(claimed)
         if node is None:
             return None if claimed.token in live.holders else claimed
-        secrets = self._secrets(live)
+        secrets = given(live.record.owner)
         record = self._record(live, node, claimed.worker, secrets)
         try:
             self._prepare(live, node, secrets)
@@ -172,21 +181,23 @@ class WorkerDesk:
             return claimed.model_copy(update={"attempt": record, "refusal": str(error)})
         return claimed.model_copy(update={"attempt": record})
 
-    def _verdict(self, live: CloudPipeline, worker: Worker, call: Claim) -> ClaimAnswer:
+    def _verdict(
+        self, live: CloudPipeline, worker: Worker, call: Claim, given: Secrets
+    ) -> ClaimAnswer:
         path = live.course.path_of(call.node)
         node = None if path is None else live.tree.nodes[path]
         if not isinstance(node, LiveExec):
             return ClaimAnswer(verdict=Verdict.DROP)
         runs = node.state is State.RUNNING and worker.runs(node.path, node.attempt)
         if runs and worker.token == call.token:
-            return self._to_run(live, node)
+            return self._to_run(live, node, given(live.record.owner))
         if call.token not in live.holders:
             return ClaimAnswer(verdict=Verdict.DROP, path=node.path)
         blocked = node.state is State.QUEUED and live.full_group(live.pool_at(node)) is not None
         return ClaimAnswer(verdict=Verdict.HOLD, path=node.path, blocked=blocked)
 
-    def _to_run(self, live: CloudPipeline, node: LiveExec) -> ClaimAnswer:
-        job = self._prepare(live, node, self._secrets(live))
+    def _to_run(self, live: CloudPipeline, node: LiveExec, secrets: Delivery) -> ClaimAnswer:
+        job = self._prepare(live, node, secrets)
         return ClaimAnswer(
             verdict=Verdict.RUN,
             path=node.path,
@@ -197,9 +208,6 @@ class WorkerDesk:
             max_time=node.spec.max_time,
             prints_tree=node.spec.lazy_target is not None,
         )
-
-    def _secrets(self, live: CloudPipeline) -> Delivery:
-        return deliver(self._cloud.vault, live.org, live.record.owner)
 
     def _prepare(self, live: CloudPipeline, node: LiveExec, secrets: Delivery) -> Prepared:
         built = live.images[node.spec.placement.image].built

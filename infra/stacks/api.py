@@ -13,6 +13,7 @@ from typing import Any
 
 from aws_cdk import CfnOutput, CfnResource, Fn, RemovalPolicy, Stack
 from aws_cdk import aws_ecr_assets as ecr_assets
+from aws_cdk import aws_efs as efs
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_ssm as ssm
@@ -36,6 +37,10 @@ MEMORY_MB = 1024
 TIMEOUT_SECONDS = 29
 #: What looks after all pipelines may take longer.
 LONG_SECONDS = 300
+#: What copies a large file between file system and bucket may take as long as there is.
+COPY_SECONDS = 900
+#: Where the function ``data`` has the file system.
+DATA_ROOT = "/mnt/data"
 
 #: ``{name in Chalice: (its resource in the template, seconds it may take)}``.
 _FUNCTIONS = {
@@ -49,6 +54,7 @@ _FUNCTIONS = {
     "build_ended": ("BuildEnded", LONG_SECONDS),
     "every_minute": ("EveryMinute", LONG_SECONDS),
     "admin": ("Admin", TIMEOUT_SECONDS),
+    "data": ("Data", COPY_SECONDS),
 }
 _SOCKETS = ("socket_connect", "socket_message", "socket_disconnect")
 _DRIVERS = ("api_handler", "task_stopped", "execution_ended", "build_ended", "every_minute")
@@ -75,7 +81,15 @@ class ApiStack(Stack):
     ) -> None:
         super().__init__(scope, name, **options)  # type: ignore[arg-type]
         self._settings = settings
+        self._network = network
         self._permissions = Permissions(self, settings, data, compute)
+        self._data_root = efs.AccessPoint(
+            self,
+            "DataRoot",
+            file_system=data.files,
+            path="/",
+            posix_user=efs.PosixUser(uid="0", gid="0"),
+        )
         self.agent = ecr_assets.DockerImageAsset(
             self,
             "Agent",
@@ -89,6 +103,7 @@ class ApiStack(Stack):
             self, "App", source_dir=str(stage(PROJECT)), stage_config=self._stage_config(variables)
         )
         self._shape_functions()
+        self._mount_data()
         self._addresses()
 
     # ---- roles --------------------------------------------------------------------------------
@@ -102,8 +117,10 @@ class ApiStack(Stack):
         self._grant(authorizer, grants.look_up_tokens())
         admin = self._role("Administrator", "mints tokens and sets plans")
         self._grant(admin, grants.keep_records())
+        files = self._role("Data", "reads and writes data files")
+        self._grant(files, grants.keep_data(self._data_root.access_point_arn))
         roles = dict.fromkeys(_SOCKETS, socket)
-        roles.update(authorize=authorizer, admin=admin)
+        roles.update(authorize=authorizer, admin=admin, data=files)
         for name in _DRIVERS:
             roles[name] = self._driver(name)
         return roles
@@ -124,6 +141,7 @@ class ApiStack(Stack):
         )
         if name == "api_handler":  # workers ask it for their commands, and these for secrets
             self._grant(role, grants.keep_secrets(), grants.lend_credentials())
+            self._grant(role, grants.ask_data_function())
         return role
 
     def _role(self, name: str, what: str) -> iam.Role:
@@ -161,6 +179,7 @@ class ApiStack(Stack):
             Variables.WORKER_LOG_GROUP: compute.worker_logs.log_group_name,
             Variables.IMAGE_REPOSITORY: compute.images.repository_uri,
             Variables.BUILD_PROJECT: compute.builder.project_name,
+            Variables.DATA_FUNCTION: deployment.function_name(settings.stage, "data"),
             Variables.ADDRESSES: deployment.addresses_name(settings.stage),
             Variables.SECRET_PREFIX: deployment.secret_prefix(settings.stage),
             Variables.SPOT_SHARE: str(settings.spot_share),
@@ -168,7 +187,11 @@ class ApiStack(Stack):
         }
 
     def _stage_config(self, variables: Mapping[str, str]) -> dict[str, Any]:
-        """Return Chalice's stage; the names of its own configuration file do not count here."""
+        """Return Chalice's stage.
+
+        What differs from function to function is none of it: Chalice reads that from a file only
+        (`_shape_functions` sets it).
+        """
         return {
             "api_gateway_endpoint_type": "REGIONAL",
             "api_gateway_stage": "api",
@@ -179,22 +202,16 @@ class ApiStack(Stack):
             "lambda_memory_size": MEMORY_MB,
             "lambda_timeout": TIMEOUT_SECONDS,
             "xray": self._settings.tracing,
-            "lambda_functions": {
-                name: {
-                    "manage_iam_role": False,
-                    "iam_role_arn": self.roles[name].role_arn,
-                    "lambda_timeout": seconds,
-                }
-                for name, (_, seconds) in _FUNCTIONS.items()
-            },
         }
 
     def _shape_functions(self) -> None:
-        """Give each function a name and a log group that forgets, and let it write there."""
-        for name, (resource, _) in _FUNCTIONS.items():
+        """Give each function its name, role and time, and a log group that forgets."""
+        for name, (resource, seconds) in _FUNCTIONS.items():
             function = f"{self._settings.prefix}-{name.replace('_', '-')}"
             found = self.app.get_resource(resource)
             found.add_property_override("FunctionName", function)
+            found.add_property_override("Role", self.roles[name].role_arn)
+            found.add_property_override("Timeout", seconds)
             group = logs.CfnLogGroup(
                 self,
                 f"{resource}Logs",
@@ -210,6 +227,28 @@ class ApiStack(Stack):
                 if owner is role
             ]
             self._grant(role, self._permissions.log(*names))
+
+    def _mount_data(self) -> None:
+        """Put the function ``data`` beside the file system.
+
+        It has no way to the internet; the bucket is reached by the network's endpoint.
+        """
+        function = self.app.get_resource(_FUNCTIONS["data"][0])
+        for name, value in (
+            (
+                "VpcConfig",
+                {
+                    "SubnetIds": [subnet.subnet_id for subnet in self._network.subnets],
+                    "SecurityGroupIds": [self._network.files.security_group_id],
+                },
+            ),
+            (
+                "FileSystemConfigs",
+                [{"Arn": self._data_root.access_point_arn, "LocalMountPath": DATA_ROOT}],
+            ),
+            (f"Environment.Variables.{Variables.DATA_ROOT}", DATA_ROOT),
+        ):
+            function.add_property_override(name, value)
 
     # ---- addresses ----------------------------------------------------------------------------
 

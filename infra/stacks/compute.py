@@ -65,7 +65,9 @@ class ComputeStack(Stack):
             encryption=ecr.RepositoryEncryption.AES_256,
             image_scan_on_push=True,
             image_tag_mutability=ecr.TagMutability.IMMUTABLE,  # a tag is the hash of its content
-            removal_policy=RemovalPolicy.RETAIN,
+            # Whatever is in it can be built again; kept, its name would hinder the next deployment.
+            removal_policy=RemovalPolicy.DESTROY,
+            empty_on_delete=True,
             lifecycle_rules=[
                 ecr.LifecycleRule(
                     description="images that no launch has built anew for long",
@@ -98,7 +100,12 @@ class ComputeStack(Stack):
         role.add_to_policy(
             iam.PolicyStatement(
                 sid="MountByAccessPoint",
-                actions=["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"],
+                # Root's access too: access points make root of everybody.
+                actions=[
+                    "elasticfilesystem:ClientMount",
+                    "elasticfilesystem:ClientWrite",
+                    "elasticfilesystem:ClientRootAccess",
+                ],
                 resources=[data.files.file_system_arn],
                 conditions={
                     "StringLike": {

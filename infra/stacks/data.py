@@ -4,16 +4,19 @@
 them by hand.
 """
 
+import json
+
 from aws_cdk import Duration, RemovalPolicy, Stack
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_efs as efs
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from conducto.model import deployment
-from infra.settings import Settings
+from infra.settings import Settings, as_context
 from infra.stacks.network import NetworkStack
 
 
@@ -38,6 +41,14 @@ class DataStack(Stack):
         self.table = self._table(settings)
         self.bucket = self._bucket()
         self.files = self._files(settings, network)
+        ssm.CfnParameter(
+            self,
+            "Settings",
+            type="String",
+            name=deployment.settings_name(settings.stage),
+            description="What the last deployment of Conducto chose",
+            value=json.dumps(as_context(settings)),
+        )
 
     def _table(self, settings: Settings) -> dynamodb.TableV2:
         return dynamodb.TableV2(
@@ -75,6 +86,16 @@ class DataStack(Stack):
             minimum_tls_version=1.2,
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
             removal_policy=RemovalPolicy.RETAIN,
+            # Pages fetch large answers and hand over files by signed addresses, from whatever
+            # name the web app has; the signature is the key.
+            cors=[
+                s3.CorsRule(
+                    allowed_methods=[s3.HttpMethods.GET, s3.HttpMethods.PUT],
+                    allowed_origins=["*"],
+                    allowed_headers=["*"],
+                    max_age=3600,
+                )
+            ],
             lifecycle_rules=[
                 s3.LifecycleRule(
                     id="uploads that were never finished",

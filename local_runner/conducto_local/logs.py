@@ -14,11 +14,10 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
 
-from conducto_local.log_lines import LineIndex
+from conducto.running.log_lines import FileStream, LineIndex, Lines
 from conducto_local.ports import Stream
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_CHUNK = 1 << 16
 #: Readers whose line indexes are kept for the next page.
 _READERS_KEPT = 16
 
@@ -34,26 +33,6 @@ class Piece(NamedTuple):
     offset: int
     data: bytes
     size: int
-
-
-class Lines(NamedTuple):
-    r"""Some lines of a stream.
-
-    Attributes:
-        first: Number of the first one, counted from 0.
-        lines: Raw lines, each with its ``\n``, which the last line of a stream may lack.
-        cut: The byte limit came first: the last one here is not whole, or others are missing.
-        offset: Position of the first one's first byte; None where there are no such lines yet.
-        total: Lines so far; None where they are too many to have been counted yet.
-        size: Bytes the stream had when it was read.
-    """
-
-    first: int
-    lines: tuple[bytes, ...]
-    cut: bool
-    offset: int | None = None
-    total: int | None = 0
-    size: int = 0
 
 
 class LogWriter:
@@ -167,17 +146,7 @@ class LogReader:
         with self._counting, self._open(stream) as fd:
             if fd is None:
                 return Lines(0, (), cut=False)
-            index, size = self._index(stream), os.fstat(fd).st_size
-            total = index.count(fd, size)
-            if first < 0:
-                if total is None:
-                    return Lines(first, (), cut=False, total=None, size=size)
-                first = max(0, total + first)
-            start = index.start_of(fd, first)
-            if start is None:
-                return Lines(first, (), cut=False, total=total, size=size)
-            lines, cut = _read_lines(fd, start, count, limit)
-            return Lines(first, lines, cut, start, total, size)
+            return self._index(stream).lines(FileStream(fd), first, count, limit)
 
     def line_count(self, stream: Stream) -> int | None:
         """Return how many lines the stream has so far; a last one may be incomplete.
@@ -186,14 +155,17 @@ class LogReader:
             None where they are too many to have been counted yet; each call counts a part.
         """
         with self._counting, self._open(stream) as fd:
-            return 0 if fd is None else self._index(stream).count(fd, os.fstat(fd).st_size)
+            if fd is None:
+                return 0
+            return self._index(stream).count(FileStream(fd), os.fstat(fd).st_size)
 
     def line_at(self, stream: Stream, offset: int) -> int | None:
         """Return how many lines end before a byte; None where they are not counted yet."""
         with self._counting, self._open(stream) as fd:
             if fd is None:
                 return 0
-            return self._index(stream).ended(fd, min(offset, os.fstat(fd).st_size))
+            end = min(offset, os.fstat(fd).st_size)
+            return self._index(stream).ended(FileStream(fd), end)
 
     def file(self, stream: Stream) -> Path:
         """Return where a stream is kept, whether it is there or not."""
@@ -273,21 +245,3 @@ def _pread(fd: int, start: int, count: int) -> bytes:
         start += len(part)
         count -= len(part)
     return b"".join(parts)
-
-
-def _read_lines(fd: int, start: int, count: int, limit: int) -> tuple[tuple[bytes, ...], bool]:
-    data = bytearray()
-    ended = 0
-    while ended < count and len(data) < limit:
-        chunk = os.pread(fd, min(_CHUNK, limit - len(data)), start + len(data))
-        if not chunk:
-            break
-        ended += chunk.count(b"\n")
-        data += chunk
-    lines = bytes(data).split(b"\n", count)
-    behind = lines.pop()
-    whole = [line + b"\n" for line in lines]
-    if len(whole) < count and behind:
-        whole.append(behind)
-    more = ended < count and bool(os.pread(fd, 1, start + len(data)))
-    return tuple(whole), more

@@ -29,6 +29,7 @@ SWITCHES = frozenset(
         "detach",
         "plain",
         "snapshot_on_error",
+        "plan",
     ]
 )
 VALUES = frozenset(

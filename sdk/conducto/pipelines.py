@@ -73,6 +73,10 @@ class Definition:
                 "error: --pipeline_id is not available yet; launch the pipeline again instead"
             )
         self._entitle(flags, default)
+        if flags.get("plan"):
+            from conducto.cli.launch import plan
+
+            return plan(self._root)
         fields = flags.fields()  # a wrong value is an error even if nothing is launched
         if mode is not None:
             from conducto.tree.launch_options import LaunchOptions

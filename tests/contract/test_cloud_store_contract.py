@@ -15,12 +15,14 @@ from chalicelib.ports import (
     CloudRecord,
     ConflictError,
     Entry,
+    Outgoing,
     Plan,
     PlanLimitError,
     Snapshot,
     ThrottledError,
 )
 from chalicelib.testing import FakeOrgs, FakeStore
+from conducto.model.notifications import DeliveryState, NotificationRecord
 from conducto.model.records import AttemptRecord, NodeChange, PipelineRecord, Standing
 from conducto.model.states import NodeType, State
 from support.cloud.aws import BUCKET, TABLE, aws
@@ -367,3 +369,84 @@ def refusing(clients: Clients, operation: str, after: int = 0) -> Any:
     from support.cloud.throttle import throttled
 
     return throttled(clients.get("dynamodb"), operation, after)
+
+
+def told(number: int, text: str = "it is done") -> NotificationRecord:
+    return NotificationRecord(
+        number=number,
+        path="/a",
+        about="/a",
+        state=State.DONE,
+        callback="slack_status",
+        arguments={"recipient": "#ops"},
+        text=text,
+        created=1000.0 + number,
+    )
+
+
+def test_notifications_come_back_by_entry_and_are_due_from_when_they_were_made(
+    store: Store,
+) -> None:
+    store.commit("acme", "abc", entry(1, notifications=[told(1), told(2)]))
+    store.commit("acme", "abc", entry(2))
+    store.commit("acme", "abc", entry(3, notifications=[told(3)]))
+
+    assert list(store.outgoing("abc")) == [
+        Outgoing(1, 1, 1001.0, (told(1), told(2))),
+        Outgoing(3, 1, 1003.0, (told(3),)),
+    ]
+    assert list(store.outgoing_due(1000.0)) == []
+    assert list(store.outgoing_due(1003.0)) == [("acme", "abc")]
+
+
+def test_what_was_sent_is_kept_and_is_due_no_more(store: Store) -> None:
+    store.commit("acme", "abc", entry(1, notifications=[told(1)]))
+    sent = told(1).model_copy(update={"delivery": DeliveryState.SENT, "tries": 1})
+
+    store.put_outgoing("acme", "abc", Outgoing(1, 2, 2000.0, (told(1),)))
+    assert list(store.outgoing_due(1999.0)) == []
+    assert list(store.outgoing_due(2000.0)) == [("acme", "abc")]
+    store.put_outgoing("acme", "abc", Outgoing(1, 3, None, (sent,)))
+
+    assert list(store.outgoing("abc")) == [Outgoing(1, 3, None, (sent,))]
+    assert list(store.outgoing_due(9e9)) == []
+
+
+@pytest.mark.parametrize("version", [1, 3])
+def test_of_two_who_write_how_notifications_stand_one_wins(store: Store, version: int) -> None:
+    store.commit("acme", "abc", entry(1, notifications=[told(1)]))
+
+    with pytest.raises(ConflictError):
+        store.put_outgoing("acme", "abc", Outgoing(1, version, None, (told(1),)))
+
+    assert list(store.outgoing("abc")) == [Outgoing(1, 1, 1001.0, (told(1),))]
+
+
+def test_notifications_of_an_entry_that_is_not_there_are_refused(store: Store) -> None:
+    with pytest.raises(ConflictError):
+        store.put_outgoing("acme", "abc", Outgoing(7, 2, None, (told(1),)))
+
+
+def test_an_entry_that_loses_the_race_has_nobody_told(store: Store) -> None:
+    store.commit("acme", "abc", entry(1))
+
+    with pytest.raises(ConflictError):
+        store.commit("acme", "abc", entry(1, notifications=[told(1)]))
+
+    assert list(store.outgoing("abc")) == []
+    assert list(store.outgoing_due(9e9)) == []
+
+
+def test_very_many_notifications_of_one_entry_are_kept(store: Store) -> None:
+    many = tuple(told(n, text="".join(map(str, range(n, n + 500)))) for n in range(1, 1001))
+
+    store.commit("acme", "abc", entry(1, notifications=many, attempts=[attempt("/a")]))
+
+    (outgoing,) = store.outgoing("abc")
+    assert outgoing.notifications == many
+
+
+def test_notifications_on_their_way_make_no_pipeline_open(store: Store) -> None:
+    store.commit("acme", "abc", entry(1, notifications=[told(1)], open=False))
+
+    assert list(store.open_pipelines()) == []

@@ -222,6 +222,18 @@ async def test_a_worker_serves_on_after_a_stop(any_engine: Bench) -> None:
     assert (await any_engine.run("exit 0")).code == 0
 
 
+async def test_a_stop_reaches_a_command_that_is_only_starting(any_engine: Bench) -> None:
+    worker = await any_engine.started()
+    script = "sleep 30"
+    any_engine.outcomes[script] = Outcome(held=True, stopped_code=143)
+    run, _ = _start(any_engine, script)
+    await asyncio.sleep(0)  # it has begun, and gone no further than its first wait
+
+    await worker.stop()
+
+    assert (await asyncio.wait_for(run, 20)).code == 143
+
+
 async def test_a_stop_without_a_command_changes_nothing(any_engine: Bench) -> None:
     worker = await any_engine.started()
 

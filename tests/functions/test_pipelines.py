@@ -531,3 +531,15 @@ def test_who_follows_over_a_websocket_hears_of_every_change(world: World) -> Non
     assert seqs == list(range(1, world.get(pipeline).seq + 1))
     assert frames[-1]["pipeline"]["state"] == "done"
     assert world.connections.followers(pipeline) == [("c1", seqs[-1])]
+
+
+def test_the_installation_says_how_many_workers_are_spot() -> None:
+    group = serial("a", container_reuse_context="new")
+
+    def started(share: int) -> list[bool]:
+        world = World(spot_share=share)
+        world.launch(parallel("b", "c", group))
+        return sorted(task.spot for task in world.fleet.tasks.values())
+
+    assert started(0) == [False, False, False]
+    assert started(10) == [False, True, True]  # what is in the container of a group stays there

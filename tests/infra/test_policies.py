@@ -14,6 +14,17 @@ pytestmark = pytest.mark.xdist_group("cdk")
 
 #: ``{action that is allowed on every resource: why}``. AWS has no resource level for these.
 ARGUED = {
+    **dict.fromkeys(
+        (
+            "ec2:AssignPrivateIpAddresses",
+            "ec2:CreateNetworkInterface",
+            "ec2:DeleteNetworkInterface",
+            "ec2:DescribeNetworkInterfaces",
+            "ec2:DescribeSubnets",
+            "ec2:UnassignPrivateIpAddresses",
+        ),
+        "Lambda refuses a function in a network whose role lacks it on everything",
+    ),
     "ecr:GetAuthorizationToken": "a log-in to the registry; it gives no right to an image",
     "ecs:DescribeTaskDefinition": "no resource level; definitions hold no secrets",
     "ecs:ListTasks": "no resource level but the cluster, which is a condition",
@@ -119,8 +130,24 @@ def test_the_users_container_may_mount_its_data_and_nothing_else() -> None:
 
     assert {action for s in task for action in listed(s["Action"])} == {
         "elasticfilesystem:ClientMount",
+        "elasticfilesystem:ClientRootAccess",
         "elasticfilesystem:ClientWrite",
     }
+
+
+def test_only_the_function_beside_the_files_reaches_all_of_them() -> None:
+    api = templates("default")["api"]
+    mounting = [
+        (name, statement)
+        for name, statement in statements(api)
+        if any(a.startswith("elasticfilesystem:Client") for a in listed(statement["Action"]))
+    ]
+    asking = {name for name, s in statements(api) if "lambda:InvokeFunction" in listed(s["Action"])}
+
+    ((role, mount),) = mounting
+    assert role.startswith("DataRole")
+    assert "elasticfilesystem:AccessPointArn" in mount["Condition"]["StringEquals"]
+    assert [name.startswith("ApiHandlerRole") for name in asking] == [True]
 
 
 def test_only_who_serves_commands_reads_secrets(installation: dict[str, dict[str, Any]]) -> None:

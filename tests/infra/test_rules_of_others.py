@@ -71,7 +71,7 @@ ARGUED = (
         "nobody knows the ids of access points beforehand; the condition or the action bounds it",
     ),
     (
-        r"AwsSolutions-IAM5\[Resource::.*/(contexts|trees|logs|state|uploads)/\*\] .*",
+        r"AwsSolutions-IAM5\[Resource::.*/(contexts|trees|logs|state|builds|uploads)/\*\] .*",
         "objects below one beginning of a key in our own bucket",
     ),
     (r"AwsSolutions-IAM5\[Resource::.*/index/\*\] .*", "the indexes of our own table"),
@@ -83,6 +83,40 @@ ARGUED = (
     (
         r"AwsSolutions-IAM5\[Resource::.*:log-group:/aws/codebuild/.*:\*\] .*",
         "the project's own log group, as CDK grants it",
+    ),
+    (
+        r"AwsSolutions-CFR1 .*",
+        "pipelines are looked at from anywhere; who may is a matter of tokens",
+    ),
+    (
+        r"AwsSolutions-CFR2 .*",
+        (
+            "a firewall costs $5 a month and more while nobody comes; the pages are public, and "
+            "the API behind them checks each request"
+        ),
+    ),
+    (
+        r"AwsSolutions-CFR3 .*",
+        "access logs would need a bucket; what matters goes to the API, which logs",
+    ),
+    (
+        r"AwsSolutions-CFR4 .*",
+        "TLS 1.2 is asked for; CloudFront heeds it with a certificate of one's own (`domain`)",
+    ),
+    (
+        r"AwsSolutions-S1 .*/site/Site/Resource",
+        "only CloudFront reads it, and it holds what every release holds",
+    ),
+    (
+        r"AwsSolutions-(IAM4|IAM5|L1)\S*( <AWS::Region>/\*\])? .*/site/Custom::CDKBucketDeployment.*",
+        (
+            "CDK's own function, which copies the web app into its bucket while deploying; what it "
+            "may do is bounded to that bucket and to CDK's"
+        ),
+    ),
+    (
+        r"AwsSolutions-SQS3 .*/watch/Lost/Resource",
+        "it is the queue for what others could not take in; nothing takes from it by itself",
     ),
     (
         r"AwsSolutions-IAM5\[Resource::.*@connections/\*\] .*",

@@ -74,6 +74,45 @@ def test_a_bucket_and_its_files_refuse_what_is_not_encrypted_on_the_way(
         assert any(s["Condition"]["Bool"]["aws:SecureTransport"] == "false" for s in denials)
 
 
+def test_every_function_has_its_own_role_and_the_time_it_needs(
+    installation: dict[str, dict[str, Any]],
+) -> None:
+    functions = {
+        f["Properties"]["FunctionName"].split("-", 2)[2]: f["Properties"]
+        for f in resources(installation["api"], "AWS::Serverless::Function")
+    }
+    roles = {name: f["Role"]["Fn::GetAtt"][0] for name, f in functions.items()}
+    shared = [n for n, role in roles.items() if list(roles.values()).count(role) > 1]
+
+    assert sorted(shared) == ["socket-connect", "socket-disconnect", "socket-message"]
+    assert roles["authorize"].startswith("AuthorizerRole")
+    assert functions["api-handler"]["Timeout"] == 29
+    assert functions["every-minute"]["Timeout"] == 300
+
+
+def test_one_function_has_the_files_and_a_place_beside_them(
+    installation: dict[str, dict[str, Any]],
+) -> None:
+    functions = resources(installation["api"], "AWS::Serverless::Function")
+    mounted = [f["Properties"] for f in functions if "FileSystemConfigs" in f["Properties"]]
+
+    (data,) = mounted
+    assert data["FunctionName"].endswith("-data")
+    assert data["Timeout"] == 900
+    (mount,) = data["FileSystemConfigs"]
+    assert mount["LocalMountPath"] == "/mnt/data"
+    assert data["Environment"]["Variables"]["CONDUCTO_DATA_ROOT"] == "/mnt/data"
+    assert data["VpcConfig"]["SubnetIds"]
+    others = [f["Properties"] for f in functions if f["Properties"] is not data]
+    assert all("VpcConfig" not in other for other in others)
+    assert all(
+        "CONDUCTO_DATA_ROOT" not in other.get("Environment", {}).get("Variables", {})
+        and other["Environment"]["Variables"]["CONDUCTO_DATA_FUNCTION"] == data["FunctionName"]
+        for other in others
+        if "CONDUCTO_TABLE" in other.get("Environment", {}).get("Variables", {})
+    )
+
+
 def test_one_zone_is_the_default_and_two_can_be_had() -> None:
     one = resources(templates("default")["network"], "AWS::EC2::Subnet")
     two = resources(templates("two zones")["network"], "AWS::EC2::Subnet")

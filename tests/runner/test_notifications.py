@@ -11,11 +11,12 @@ from conducto.integrations.web import DeliveryError
 from conducto.model.notifications import DeliveryState
 from conducto.model.secret_calls import PutSecrets, SecretValue
 from conducto.model.states import State
+from conducto.running.notify.channels import deliver
+from conducto.running.notify.settings import Settings
+from conducto.running.notify.trying import TRIES
 from conducto_local.home import Home
 from conducto_local.runner import open_parts
-from conducto_local.runner.notify.channels import deliver
-from conducto_local.runner.notify.outbox import TRIES, Ways
-from conducto_local.runner.notify.settings import Settings
+from conducto_local.runner.notify.outbox import Ways
 from support.containers import BUSYBOX as IMAGE
 from support.disks import fill, small_disk
 from support.local import Local, eventually

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from conducto.service.openapi import openapi_document
+from support.asl.named_trees import machines_of_named_trees
 from support.roll_up_cases import roll_up_cases
 from support.wire_schemas import wire_schemas
 
@@ -34,6 +35,7 @@ def _lines(cases: Iterable[Any]) -> str:
 FILES: dict[str, Callable[[], str]] = {
     "schemas.json": lambda: _document(wire_schemas()),
     "openapi.json": lambda: _document(openapi_document()),
+    "state_machines.json": lambda: _document(machines_of_named_trees()),
     "roll_up.json": lambda: _lines(roll_up_cases()),
 }
 

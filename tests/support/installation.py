@@ -20,6 +20,16 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "default": {},
     "two zones": {"zones": 2, "stage": "prod", "spot_share": 5},
     "existing network": {"stage": "ours", **EXISTING},
+    "everything set": {
+        "stage": "full",
+        "domain": "pipelines.example.org",
+        "certificate": "arn:aws:acm:us-east-1:123456789012:certificate/0a1b2c3d",
+        "tracing": True,
+        "billing": True,
+        "log_days": 7,
+        "alarm_email": "ops@example.org",
+        "monthly_budget": 50,
+    },
 }
 
 

@@ -104,18 +104,22 @@ class Person:
     def __init__(self, base: Path) -> None:
         self.base = base
 
-    def run(self, script: Path, *arguments: str) -> Run:
+    def run(self, script: Path, *arguments: str, side: str = "local") -> Run:
         """Run a script with ``--local --run`` besides its own arguments, and wait for the end."""
-        done = self._start([str(script), *arguments, "--local", "--run"])
+        done = self._start([str(script), *arguments, f"--{side}", "--run"])
         return Run(self, done.returncode, done.stdout, done.stderr)
 
     def print_tree(self, script: Path) -> subprocess.CompletedProcess[str]:
         """Run a script without arguments."""
         return self._start([str(script)])
 
+    def conducto(self, *words: str, given: str = "") -> subprocess.CompletedProcess[str]:
+        """Return how a ``conducto`` command ended, however that was."""
+        return self._start(["-c", _CONDUCTO, *words], given)
+
     def ask(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Return how a ``conducto`` command ended; it must succeed."""
-        done = self._start(["-c", _CONDUCTO, *words])
+        done = self.conducto(*words)
         assert done.returncode == 0, f"conducto {' '.join(words)}: {done.stdout}{done.stderr}"
         return done
 
@@ -123,14 +127,14 @@ class Person:
         """Return what a ``conducto`` command prints as JSON."""
         return json.loads(self.ask(*words, "--json").stdout)
 
-    def _start(self, words: list[str]) -> subprocess.CompletedProcess[str]:
+    def _start(self, words: list[str], given: str = "") -> subprocess.CompletedProcess[str]:
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(_OURS)}
         own = {"CONDUCTO_BASE_DIR": str(self.base), "CONDUCTO_PROFILE": self.profile}
         return subprocess.run(
             [sys.executable, *words],
             env={**inherited, **own},
             cwd=self.base,
-            stdin=subprocess.DEVNULL,
+            input=given,
             capture_output=True,
             text=True,
             timeout=PATIENCE,

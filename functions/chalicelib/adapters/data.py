@@ -32,11 +32,6 @@ class DataFunction:
         """Return how many bytes a file has, and which version of it is there."""
         return FileFacts(*self._ask("look", directory=directory, name=name))
 
-    def read(self, directory: str, name: str, offset: int, limit: int) -> bytes:
-        """Return at most ``limit`` bytes of a file, from ``offset`` on."""
-        found = self._ask("read", directory=directory, name=name, offset=offset, limit=limit)
-        return base64.b64decode(found)
-
     def stage(self, directory: str, name: str, key: str) -> None:
         """Copy a file to a key of the bucket."""
         self._ask("stage", directory=directory, name=name, key=key)

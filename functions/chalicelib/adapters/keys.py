@@ -8,6 +8,7 @@ partition                       sort                  what it is
 ``P#<pipeline>``                ``C#<first seq>``     the transitions of an entry
 ``P#<pipeline>``                ``A#<path>#<n>``      an attempt
 ``P#<pipeline>``                ``X#<number>``        attempts of an entry, still to be written
+``P#<pipeline>``                ``M#<number>``        what an entry has somebody told
 ``P#<pipeline>``                ``S``                 the newest snapshot
 ``P#<pipeline>``                ``W#<worker>``        when a worker was heard of last
 ``F#<pipeline or user>``        ``F``                 access point of its data
@@ -72,6 +73,11 @@ def attempt(pipeline_id: str, path: str, number: int) -> Key:
 def spilled(pipeline_id: str, number: int) -> Key:
     """Return the key of attempts that wait to be written one by one."""
     return Key(pipeline(pipeline_id), f"X#{number:0{_DIGITS}}")
+
+
+def outgoing(pipeline_id: str, number: int) -> Key:
+    """Return the key of the notifications of an entry."""
+    return Key(pipeline(pipeline_id), f"M#{number:0{_DIGITS}}")
 
 
 def snapshot(pipeline_id: str) -> Key:

@@ -31,6 +31,7 @@ from chalicelib.ports import (
     CloudRecord,
     ConflictError,
     Entry,
+    Outgoing,
     PlanLimitError,
     Snapshot,
     ThrottledError,
@@ -43,16 +44,19 @@ from conducto.model.deployment import (
     STATE_PREFIX,
     TREE_PREFIX,
 )
+from conducto.model.notifications import NotificationRecord
 from conducto.model.records import AttemptRecord, NodeChange, PipelineRecord
 
 #: Attempts that an entry writes in its own transaction; beside them there are the entry, its
-#: transitions, the record, the org and the waiting attempts.
-MOST_ATTEMPTS = MAX_TRANSACTION - 5
+#: transitions, the record, the org, notifications and the waiting attempts.
+MOST_ATTEMPTS = MAX_TRANSACTION - 6
 #: Bytes of attempts in a transaction, which may have 4 MB in all.
 MOST_BYTES = 2 << 20
 #: Seconds after which a worker's sign of life is of no interest.
 WORKER_SECONDS = 7 * 86_400
 _OPEN = "open"
+#: Partition of the same index that has the notifications which are not sent, by when they are due.
+_DUE = "due"
 _CANCELLED = "TransactionCanceledException"
 _LATER = frozenset({"ThrottlingError", "ProvisionedThroughputExceeded"})
 
@@ -140,6 +144,8 @@ class TableStore:
             parts.append(self._workers_part(org, entry.workers))
         if entry.changes:
             parts.append(self._changes_part(pipeline_id, entry.changes))
+        if entry.notifications:
+            parts.append(self._outgoing_part(org, pipeline_id, entry))
         written = [self._attempt_part(pipeline_id, a, entry.number) for a in entry.attempts]
         many = len(written) > MOST_ATTEMPTS or sum(size for size, _ in written) > MOST_BYTES
         if many:
@@ -194,6 +200,22 @@ class TableStore:
         )
         refusal = LookupError(f"org {org} has no pipeline {pipeline_id}")
         return _Part(self._table.update_operation(update), refusal)
+
+    def _outgoing_part(self, org: str, pipeline_id: str, entry: Entry) -> _Part:
+        told = tuple(entry.notifications)
+        outgoing = Outgoing(entry.number, 1, told[0].created, told)
+        item = self._outgoing_item(org, pipeline_id, outgoing)
+        return self._put(keys.outgoing(pipeline_id, entry.number), item)
+
+    def _outgoing_item(self, org: str, pipeline_id: str, outgoing: Outgoing) -> Item:
+        text = "\n".join(told.model_dump_json() for told in outgoing.notifications)
+        name = f"M{outgoing.entry}"
+        item: dict[str, Value] = self._kept(pipeline_id, name, squeezed(text.encode()))
+        item |= {"version": outgoing.version}
+        if outgoing.due is not None:
+            place = f"{_moment(outgoing.due)}#{org}#{pipeline_id}#{outgoing.entry}"
+            item |= {"due": outgoing.due, OPEN.partition_key: _DUE, OPEN.sort_key: place}
+        return item
 
     def _workers_part(self, org: str, count: int) -> _Part:
         update, sentence = self._orgs.reservation(org, count)
@@ -284,6 +306,36 @@ class TableStore:
                 break
         return found[:limit]
 
+    def outgoing(self, pipeline_id: str) -> Iterator[Outgoing]:
+        """Yield what was to be told, sent or not, by entry."""
+        for sort, item in self._below(pipeline_id, "M#"):
+            lines = unsqueezed(self._data(item)).splitlines()
+            yield Outgoing(
+                entry=int(sort.removeprefix("M#")),
+                version=int(item["version"]),
+                due=float(item["due"]) if "due" in item else None,
+                notifications=tuple(map(NotificationRecord.model_validate_json, lines)),
+            )
+
+    def put_outgoing(self, org: str, pipeline_id: str, outgoing: Outgoing) -> None:
+        """Write how notifications stand."""
+        self._table.put_where(
+            keys.outgoing(pipeline_id, outgoing.entry),
+            self._outgoing_item(org, pipeline_id, outgoing),
+            "version = :before",
+            {":before": outgoing.version - 1},
+        )
+
+    def outgoing_due(self, now: float) -> Iterator[tuple[str, str]]:
+        """Yield ``(org, pipeline id)``, once each, of those with notifications that are due."""
+        latest = _moment(now)
+        found: dict[tuple[str, str], None] = {}
+        for _, item in self._table.index(OPEN, _DUE):
+            moment, org, pipeline_id, _ = str(item[OPEN.sort_key]).split("#")
+            if moment <= latest:
+                found.setdefault((org, pipeline_id))
+        yield from found
+
     def note_worker(self, pipeline_id: str, worker_id: str, time: float) -> None:
         """Note that a worker was heard of."""
         item: Item = {"time": time, "expires": int(time) + WORKER_SECONDS}
@@ -352,7 +404,12 @@ def _org_key(org: str) -> str:
 
 
 def _created_key(record: PipelineRecord) -> str:
-    return f"{record.created:020.6f}#{record.id}"
+    return f"{_moment(record.created)}#{record.id}"
+
+
+def _moment(time: float) -> str:
+    """Return a time so that texts sort as times do."""
+    return f"{time:020.6f}"
 
 
 def _place(partition: str, after: str) -> Item:

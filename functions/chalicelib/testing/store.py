@@ -6,7 +6,14 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from threading import RLock
 
-from chalicelib.ports import CloudRecord, ConflictError, Entry, PlanLimitError, Snapshot
+from chalicelib.ports import (
+    CloudRecord,
+    ConflictError,
+    Entry,
+    Outgoing,
+    PlanLimitError,
+    Snapshot,
+)
 from chalicelib.testing.people import FakeOrgs
 from conducto.model.records import AttemptRecord, NodeChange, PipelineRecord
 
@@ -23,6 +30,7 @@ class _Kept:
     changes: list[NodeChange] = field(default_factory=list)
     snapshot: tuple[int, str] | None = None
     seen: dict[str, float] = field(default_factory=dict)
+    outgoing: dict[int, Outgoing] = field(default_factory=dict)
 
 
 class FakeStore:
@@ -95,6 +103,9 @@ class FakeStore:
             kept.changes += entry.changes
             kept.open = entry.open
             kept.attempts.update({(a.path, a.number): a for a in entry.attempts})
+            if entry.notifications:
+                told = tuple(entry.notifications)
+                kept.outgoing[entry.number] = Outgoing(entry.number, 1, told[0].created, told)
             if entry.record is not None:
                 kept.record = entry.record
 
@@ -121,6 +132,27 @@ class FakeStore:
     def changes(self, pipeline_id: str, after: int, limit: int) -> Sequence[NodeChange]:
         """Return the transitions numbered beyond ``after``."""
         return self._kept[pipeline_id].changes[after : after + limit]
+
+    def outgoing(self, pipeline_id: str) -> Iterator[Outgoing]:
+        """Yield what was to be told, sent or not, by entry."""
+        yield from list(self._kept[pipeline_id].outgoing.values())
+
+    def put_outgoing(self, org: str, pipeline_id: str, outgoing: Outgoing) -> None:
+        """Write how notifications stand."""
+        with self._lock:
+            kept = self._kept[pipeline_id]
+            before = kept.outgoing.get(outgoing.entry)
+            if kept.org != org or before is None or before.version != outgoing.version - 1:
+                raise ConflictError(f"{pipeline_id}: notifications of entry {outgoing.entry}")
+            kept.outgoing[outgoing.entry] = outgoing
+
+    def outgoing_due(self, now: float) -> Iterator[tuple[str, str]]:
+        """Yield ``(org, pipeline id)``, once each, of those with notifications that are due."""
+        yield from [
+            (kept.org, pipeline_id)
+            for pipeline_id, kept in list(self._kept.items())
+            if any(one.due is not None and one.due <= now for one in kept.outgoing.values())
+        ]
 
     def note_worker(self, pipeline_id: str, worker_id: str, time: float) -> None:
         """Note that a worker was heard of."""

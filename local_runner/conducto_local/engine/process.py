@@ -198,6 +198,7 @@ class ProcessWorker:
         self._folder = tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX)
         mark(self.folder, spec.labels)
         self._running: _Running | None = None
+        self._starting: asyncio.Event | None = None  # set when the process is there, or cannot be
         self._closed = False
 
     @property
@@ -221,11 +222,12 @@ class ProcessWorker:
         Raises:
             ValueError: the job holds what a shell cannot take, such as a NUL.
         """
-        if self._running is not None:
+        if self._running is not None or self._starting is not None:
             raise RuntimeError(f"worker {self.name} runs a command already")
         if self._closed:
             return Exit(None, Cause.WORKER_LOST, f"worker {self.name} was closed")
         pipes: list[_Pipe] = []
+        starting = self._starting = asyncio.Event()
         try:
             for stream in _STREAMS:
                 pipes.append(_Pipe(stream, output, *os.pipe()))  # noqa: PERF401 (closed, if one fails)
@@ -241,6 +243,9 @@ class ProcessWorker:
         except ValueError:
             _close(pipes)
             raise
+        finally:
+            self._starting = None
+            starting.set()
         try:
             code = await self._follow(running, pipes)
         finally:
@@ -254,7 +259,7 @@ class ProcessWorker:
 
     async def stop(self) -> None:
         """End the running command: TERM, then KILL after the grace. `run` then returns."""
-        running = self._running
+        running = await self._begun()
         if running is None:
             return
         running.signal(signal.SIGTERM)
@@ -281,11 +286,17 @@ class ProcessWorker:
     async def close(self) -> None:
         """End what runs; safe to call twice."""
         self._closed = True
-        running = self._running
+        running = await self._begun()
         if running is not None:
             running.signal(signal.SIGKILL)
             await running.ended.wait()
         self._folder.cleanup()
+
+    async def _begun(self) -> _Running | None:
+        """Return the running command; one that is only starting is waited for."""
+        if self._starting is not None:
+            await self._starting.wait()
+        return self._running
 
     async def _spawn(self, job: Job, pipes: list[_Pipe]) -> asyncio.subprocess.Process:
         script = self._write_script(job.script)

@@ -6,8 +6,8 @@ import os
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
+from conducto.images.urls import without_password
 from conducto_local.images.progress import plain
 from conducto_local.images.transcript import Transcript
 from conducto_local.ports import ImageError
@@ -37,14 +37,6 @@ class Checkout:
             "CONDUCTO_GIT_BRANCH": self.branch,
             "CONDUCTO_GIT_SHA": self.sha,
         }
-
-
-def without_password(url: str) -> str:
-    """Return the URL without user name and password, except for ssh, which needs the name."""
-    parts = urlsplit(url)
-    if "@" not in parts.netloc or parts.scheme in ("", "ssh", "git+ssh"):
-        return url
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 @dataclass(slots=True)

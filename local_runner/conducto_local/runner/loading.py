@@ -11,8 +11,11 @@ from conducto_local.store.port import Store
 
 
 def begin(record: PipelineRecord, pipeline: Pipeline) -> LivePipeline:
-    """Return a pipeline that has just been launched."""
-    return LivePipeline(record, pipeline, LiveTree(pipeline), _images(pipeline))
+    """Return a pipeline that has just been launched, its standing in its record."""
+    live = LivePipeline(record, pipeline, LiveTree(pipeline), _images(pipeline))
+    # One that is never run changes nothing that would write it down later.
+    live.record = record.model_copy(update={"standing": live.standing()})
+    return live
 
 
 def load(store: Store, record: PipelineRecord) -> LivePipeline:

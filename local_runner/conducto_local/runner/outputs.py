@@ -4,13 +4,11 @@ import asyncio
 import base64
 import codecs
 import contextlib
-import json
-import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
-from conducto.model.answers import ImageLog, LogLines, LogMatch, LogMatches
+from conducto.model.answers import ImageLog, LogLines, LogMatches
 from conducto.model.api import LogChunk
 from conducto.model.params import (
     MAX_LOG_SCAN,
@@ -21,19 +19,17 @@ from conducto.model.params import (
 )
 from conducto.model.records import AttemptRecord, ImageState
 from conducto.model.states import FINISHED
+from conducto.running.log_answers import lines_answer, matches_answer, search
+from conducto.running.log_search import Order
 from conducto.service.downloads import Download, Span
-from conducto.service.port import NotFoundError, RefusedError
-from conducto_local import log_search
+from conducto.service.port import NotFoundError
 from conducto_local.file_downloads import download
-from conducto_local.log_search import Found, Hit, Order
 from conducto_local.logs import LogDirectory, LogReader, Piece
 from conducto_local.runner import builds
 from conducto_local.runner.live import LivePipeline
 
 #: Seconds between two looks at an output that somebody follows.
 LOOK_EVERY = 0.1
-#: Seconds that a search for a pattern may take.
-SEARCH_SECONDS = 10.0
 
 Attempts = Callable[[], Awaitable[Sequence[AttemptRecord]]]
 
@@ -83,15 +79,7 @@ class Outputs:
         found = await asyncio.to_thread(
             output.reader.lines, query.stream, query.first, query.count, query.limit
         )
-        return LogLines(
-            first=found.first,
-            lines=tuple(line.removesuffix(b"\n").decode(errors="replace") for line in found.lines),
-            offset=found.offset,
-            total=found.total,
-            cut=found.cut,
-            size=found.size,
-            complete=output.complete,
-        )
+        return lines_answer(found, complete=output.complete)
 
     async def search(
         self, live: LivePipeline, query: LogSearchParams, attempts: Sequence[AttemptRecord]
@@ -113,14 +101,9 @@ class Outputs:
             query.limit,
             MAX_LOG_SCAN,
         )
-        found = await (_search_apart(order) if query.regex else _search_here(order))
+        found = await search(order)
         before = await asyncio.to_thread(output.reader.line_at, query.stream, query.offset)
-        return LogMatches(
-            matches=tuple(_match(hit, before) for hit in found.hits),
-            next=found.next,
-            size=found.size,
-            complete=output.complete,
-        )
+        return matches_answer(found, before, complete=output.complete)
 
     def file(
         self,
@@ -203,45 +186,3 @@ def _image_log(piece: Piece, *, complete: bool) -> ImageLog:
         size=piece.size,
         complete=complete,
     )
-
-
-def _match(hit: Hit, before: int | None) -> LogMatch:
-    return LogMatch(
-        line=None if before is None else before + hit.line,
-        offset=hit.offset,
-        text=hit.text,
-        start=hit.start,
-        end=hit.end,
-    )
-
-
-async def _search_here(order: Order) -> Found:
-    return await asyncio.to_thread(log_search.search, order)
-
-
-async def _search_apart(order: Order) -> Found:
-    """Look for a pattern in a process that can be ended."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-I",
-        log_search.__file__,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    try:
-        async with asyncio.timeout(SEARCH_SECONDS):
-            answer, _ = await process.communicate(json.dumps(order._asdict()).encode())
-    except TimeoutError:
-        answer = b""
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    if not answer:
-        raise RefusedError("the pattern takes too long; look for a simpler one")
-    found = json.loads(answer)
-    if "error" in found:
-        raise RefusedError(f"text={order.text!r} is no regular expression: {found['error']}")
-    hits = tuple(Hit(*hit) for hit in found["hits"])
-    return Found(hits, found["next"], found["size"])

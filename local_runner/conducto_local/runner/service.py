@@ -124,8 +124,8 @@ class LocalPipelines:
         taken = {record.id for record in self._store.records()}
         record = new_record(new_id(taken), request, pipeline)
         self._home.make_pipeline(record.id)
-        self._store.create(record, definition)
         live = loading.begin(record, pipeline)
+        self._store.create(live.record, definition)
         self._scheduler.add(live)
         if request.run:
             self._scheduler.apply(live, ev.Armed())

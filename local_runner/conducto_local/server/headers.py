@@ -3,14 +3,10 @@
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-#: For pages: only what comes from this server, no inline code or style, in no frame.
-PAGE_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
-    "font-src 'self'; connect-src 'self'; manifest-src 'self'; worker-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-#: For everything else: shown by itself, it can do nothing.
-DATA_POLICY = "default-src 'none'; frame-ancestors 'none'; sandbox"
+from conducto.service.browser import DATA_POLICY, page_policy
+
+#: For pages of this server.
+PAGE_POLICY = page_policy()
 
 _ALWAYS = {
     "x-content-type-options": "nosniff",

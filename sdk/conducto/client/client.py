@@ -392,7 +392,8 @@ def _foreign_answer(what: str, reply: Reply) -> Problem:
         title="not an answer of Conducto",
         status=reply.status,
         detail=f"{what}: the server answered {reply.status} with something else than expected",
-        remedy="client and agent may differ in version: stop the agent with 'conducto agent stop'",
+        remedy="client and server may differ in version: stop a local agent with 'conducto agent "
+        "stop', or install the version of your cloud installation",
     )
 
 

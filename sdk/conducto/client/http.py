@@ -1,4 +1,4 @@
-"""The transport over HTTP/1.1 and WebSocket to a server on this machine."""
+"""The transport over HTTP/1.1 and WebSocket; by itself, to a server on this machine."""
 
 import http.client
 import select
@@ -22,7 +22,7 @@ class Endpoint:
     """Where a server listens, and the token it wants.
 
     Attributes:
-        url: ``http://host:port``.
+        url: ``http://host:port``, or with ``https`` and a path under which the API is.
     """
 
     url: str
@@ -98,7 +98,8 @@ class HttpTransport:
         headers = {"Authorization": f"Bearer {self._endpoint.token}", **message.headers}
         if message.body is not None:
             headers.setdefault("Content-Type", "application/json")
-        connection.request(message.method, message.target, message.body, headers)
+        prefix = urlsplit(self._endpoint.url).path.rstrip("/")
+        connection.request(message.method, prefix + message.target, message.body, headers)
         response = connection.getresponse()
         received = {name.lower(): value for name, value in response.getheaders()}
         return Reply(response.status, response.read(), received)
@@ -109,9 +110,9 @@ class HttpTransport:
                 return self._connection
             self._connection.close()
         parts = urlsplit(self._endpoint.url)
-        self._connection = http.client.HTTPConnection(
-            parts.hostname or "127.0.0.1", parts.port, timeout=self._timeout
-        )
+        secure = parts.scheme == "https"
+        kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
+        self._connection = kind(parts.hostname or "127.0.0.1", parts.port, timeout=self._timeout)
         return self._connection
 
     def stream(self, path: str, query: Mapping[str, str]) -> Iterator[bytes]:

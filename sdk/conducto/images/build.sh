@@ -42,10 +42,12 @@ step() {
     if [ -s "$folder/clone" ]; then
         say cloning
         . "./$folder/clone"
-        git clone --quiet --branch "$CLONE_BRANCH" "$CLONE_URL" "$here" ||
-            fail "$CLONE_URL cannot be cloned"
+        GIT_TERMINAL_PROMPT=0 git clone --quiet --branch "$CLONE_BRANCH" "$CLONE_URL" "$here" ||
+            fail "$CLONE_SHOWN cannot be cloned"
         git -C "$here" checkout --quiet "$CLONE_COMMIT" ||
-            fail "$CLONE_URL has no commit $CLONE_COMMIT any more; launch again"
+            fail "$CLONE_SHOWN has no commit $CLONE_COMMIT any more; launch again"
+        # What is copied must not carry a password that the URL may hold.
+        git -C "$here" remote set-url origin "$CLONE_SHOWN"
     elif [ -n "$context" ]; then
         fetch "$context" "$here"
     else
@@ -121,7 +123,7 @@ report() {
     if [ -n "${RESULT:-}" ]; then
         cp work/result.json "$RESULT"
     else
-        curl -fsS --retry 5 -X PUT --data-binary @work/result.json "$RESULT_URL" || fail "the result cannot be delivered"
+        curl -fsS --retry 5 -T work/result.json "$RESULT_URL" || fail "the result cannot be delivered"
     fi
 }
 

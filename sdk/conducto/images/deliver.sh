@@ -5,7 +5,7 @@ set -u
 
 MOST=1048576
 
-send() { curl -fsS --retry 3 -X PUT --data-binary "@$1" "$LOG_URL" >/dev/null || return 0; }
+send() { curl -fsS --retry 3 -T "$1" "$LOG_URL" >/dev/null || return 0; }
 
 size_of() { wc -c <"$1" | tr -d ' '; }
 

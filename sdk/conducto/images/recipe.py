@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from importlib import resources
 
 from conducto.images import dockerfiles, install, layers
+from conducto.images.urls import without_password
 from conducto.model.images import ImageSpec
 
 #: Name of a Dockerfile that is not in its context.
@@ -184,7 +185,9 @@ def _copied(spec: ImageSpec, sources: Sources, below: str) -> Step:
 
 def _said(step: Step) -> object:
     files = {name: layers.bytes_hash(content) for name, content in step.files.items()}
-    cloned = None if step.clone is None else [step.clone.url, step.clone.commit]
+    clone = step.clone
+    # A changed password is no changed content.
+    cloned = None if clone is None else [without_password(clone.url), clone.commit]
     return [step.layer, step.dockerfile, step.name, files, step.context, cloned, dict(step.args)]
 
 
@@ -236,7 +239,12 @@ def _clone(clone: Clone | None) -> str:
     """Return shell code that sets where to clone from; empty without a repository."""
     if clone is None:
         return ""
-    words = {"URL": clone.url, "BRANCH": clone.branch, "COMMIT": clone.commit}
+    words = {
+        "URL": clone.url,
+        "SHOWN": without_password(clone.url),
+        "BRANCH": clone.branch,
+        "COMMIT": clone.commit,
+    }
     return "".join(f"CLONE_{name}={shlex.quote(value)}\n" for name, value in words.items())
 
 

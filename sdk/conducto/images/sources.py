@@ -8,6 +8,7 @@ from typing import Any
 from conducto.images import contexts, dockerfiles, install
 from conducto.images.contexts import Context, ContextError, Digests
 from conducto.images.recipe import FOREIGN, Clone, Sources
+from conducto.images.urls import without_password
 from conducto.model.images import ImageSpec
 
 
@@ -84,13 +85,19 @@ class Gathered:
     contexts: Mapping[str, Context]
 
 
-def gather(spec: ImageSpec, digests: Digests, heads: Callable[[str, str], str]) -> Gathered:
+def gather(
+    spec: ImageSpec,
+    digests: Digests,
+    heads: Callable[[str, str], str],
+    commit_of: Callable[[str], str | None] = lambda _directory: None,
+) -> Gathered:
     """Return everything that a definition names here.
 
     Args:
         spec: The definition.
         digests: Remembers hashes of files.
         heads: Returns the commit that a branch of a repository is at.
+        commit_of: Returns the commit that is checked out in a directory, if one is.
 
     Raises:
         ContextError: something is missing or cannot be read.
@@ -104,10 +111,17 @@ def gather(spec: ImageSpec, digests: Digests, heads: Callable[[str, str], str]) 
             told["context"] = _note(found, source.context, digests)
     if spec.copy_dir is not None:
         told["code"] = _note(found, read_code(spec, spec.copy_dir), digests)
+        checked_out = commit_of(spec.copy_dir) if spec.copies_git else None
+        if checked_out is not None:
+            told["code_env"] = {"CONDUCTO_GIT_SHA": checked_out}
     if spec.copy_url is not None and spec.copy_branch is not None:
         commit = heads(spec.copy_url, spec.copy_branch)
         told["clone"] = Clone(spec.copy_url, spec.copy_branch, commit)
-        told["code_env"] = {"CONDUCTO_GIT_SHA": commit}
+        told["code_env"] = {
+            "CONDUCTO_GIT_URL": without_password(spec.copy_url),
+            "CONDUCTO_GIT_BRANCH": spec.copy_branch,
+            "CONDUCTO_GIT_SHA": commit,
+        }
     if spec.install_npm is True:
         told["npm_files"] = read_npm_files(spec.copy_dir)
     return Gathered(Sources(**told), found)

@@ -12,6 +12,9 @@ from conducto.model.worker import UploadAnswer
 BODY_KEY = "Conducto-Body"
 #: Bytes of a body, or of an answer, that go through the API; a Lambda takes 6 MB.
 MAX_DIRECT = 4 << 20
+#: What a client of the WebSocket offers as subprotocols, and its token behind the second.
+SUBPROTOCOL = "conducto.v1"
+TOKEN_SUBPROTOCOL = "conducto.token."  # noqa: S105  a prefix, not a token
 #: Bytes of a directory as it is uploaded, packed: what one PUT to S3 takes.
 MAX_CONTEXT = 5 << 30
 #: Directories of one request.

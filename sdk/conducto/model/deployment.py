@@ -164,6 +164,12 @@ class Variables:
     #: Of ten workers, how many may be Spot.
     SPOT_SHARE = "CONDUCTO_SPOT_SHARE"
     BILLING = "CONDUCTO_BILLING"
+    #: Where notifications go; services of one's own take the place of Slack's and GitHub's. There
+    #: is no mail without a server and an address that it comes from.
+    SLACK_URL = "CONDUCTO_SLACK_URL"
+    GITHUB_URL = "CONDUCTO_GITHUB_URL"
+    SMTP_URL = "CONDUCTO_SMTP_URL"
+    EMAIL_FROM = "CONDUCTO_EMAIL_FROM"
     #: Where the file system is mounted, in the function beside it and in the emulator.
     DATA_ROOT = "CONDUCTO_DATA_ROOT"
     #: Name of that function.

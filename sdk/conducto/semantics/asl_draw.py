@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from conducto.semantics.asl import Compiled, Machine
+from conducto.semantics.asl_words import Words, edges_of
 
 _SHAPES = {
     "Task": ("[", "]"),
@@ -23,8 +24,7 @@ def flowchart(compiled: Compiled, paths: Mapping[str, str]) -> str:
         compiled: The machines.
         paths: ``{id: path}`` of the nodes, for the labels.
     """
-    numbers = {machine.arn: i for i, machine in enumerate(reversed(compiled.machines))}
-    drawing = _Drawing(paths, numbers)
+    drawing = _Drawing(Words(compiled.machines, paths))
     for machine in reversed(compiled.machines):
         drawing.machine(machine)
     return "\n".join(["flowchart TD", *drawing.lines]) + "\n"
@@ -33,16 +33,15 @@ def flowchart(compiled: Compiled, paths: Mapping[str, str]) -> str:
 class _Drawing:
     """The lines of a flowchart, written scope by scope."""
 
-    def __init__(self, paths: Mapping[str, str], numbers: Mapping[str, int]) -> None:
+    def __init__(self, words: Words) -> None:
         self.lines: list[str] = []
-        self._paths = paths
-        self._numbers = numbers
+        self._words = words
         self._nodes = 0
 
     def machine(self, machine: Machine) -> None:
         """Draw a machine in a box."""
-        number = self._numbers[machine.arn]
-        self._write(1, f"subgraph m{number}[{_quoted(f'machine {number}: {machine.path}')}]")
+        number = self._words.numbers[machine.arn]
+        self._write(1, f"subgraph m{number}[{_quoted(self._words.machine(machine))}]")
         self._scope(json.loads(machine.definition), 2)
         self._write(1, "end")
 
@@ -50,7 +49,7 @@ class _Drawing:
         """Draw the states of a machine or a branch; return the node where it begins."""
         nodes = {name: self._node(name, state, depth) for name, state in scope["States"].items()}
         for name, state in scope["States"].items():
-            for label, target in _edges(state):
+            for label, target in edges_of(state):
                 arrow = f"-- {label} -->" if label else "-->"
                 self._write(depth, f"{nodes[name]} {arrow} {nodes[target]}")
         return nodes[scope["StartAt"]]
@@ -59,40 +58,17 @@ class _Drawing:
         self._nodes += 1
         node = f"s{self._nodes}"
         if state["Type"] == "Parallel":
-            self._write(depth, f"subgraph {node}[{_quoted(self._label(name, state))}]")
+            self._write(depth, f"subgraph {node}[{_quoted(self._words.state(name, state))}]")
             for branch in state["Branches"]:
                 self._scope(branch, depth + 1)
             self._write(depth, "end")
             return node
         left, right = _SHAPES.get(state["Type"], _ROUND)
-        self._write(depth, f"{node}{left}{_quoted(self._label(name, state))}{right}")
+        self._write(depth, f"{node}{left}{_quoted(self._words.state(name, state))}{right}")
         return node
-
-    def _label(self, name: str, state: Mapping[str, Any]) -> str:
-        machine = state.get("Parameters", {}).get("StateMachineArn")
-        if machine is not None:
-            return f"run machine {self._numbers[machine]}"
-        node, _, role = name.partition(".")
-        path = self._paths.get(node)
-        if state["Type"] == "Task":
-            return f"{path} (its tree)" if role == "go" else path or name
-        if state["Type"] == "Parallel":
-            return f"{path or name}, all at once"
-        return {"Choice": "failed?", "Fail": "error", "Wait": "no tree: stays pending"}.get(
-            state["Type"], "failed" if role in {"f", "n"} else "done"
-        )
 
     def _write(self, depth: int, line: str) -> None:
         self.lines.append("  " * depth + line)
-
-
-def _edges(state: Mapping[str, Any]) -> list[tuple[str, str]]:
-    edges = [("", state["Next"])] if "Next" in state else []
-    edges += [("failed", rule["Next"]) for rule in state.get("Catch", ())]
-    edges += [("yes", rule["Next"]) for rule in state.get("Choices", ())]
-    if "Default" in state:
-        edges.append(("no", state["Default"]))
-    return edges
 
 
 def _quoted(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 
 from conducto.model.nodes import NodeSpec
 from conducto.semantics.asl_site import pool_name
@@ -9,6 +10,8 @@ from conducto.semantics.pools import PoolKind, kind_of
 
 #: Workers of one pool at once, whatever the plan allows.
 MOST_PER_POOL = 1000
+#: What `on_spot` counts shares of.
+_ALL = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,3 +124,19 @@ def clip(wanted: Mapping[str, int], headroom: int) -> dict[str, int]:
                 clipped[name] = clipped.get(name, 0) + 1
                 left -= 1
     return clipped
+
+
+def on_spot(worker_id: str, kind: PoolKind, share: int) -> bool:
+    """Return whether a worker is a Spot task: cheaper, and gone when AWS wants it back.
+
+    The answer is the same every time it is asked, so that a start that is repeated is the same
+    start. What a worker of a context has in its container would be lost with it: never.
+
+    Args:
+        worker_id: Which worker.
+        kind: Of its pool.
+        share: Of ten workers, how many may be Spot.
+    """
+    if kind is PoolKind.CONTEXT:
+        return False
+    return int(sha256(worker_id.encode()).hexdigest(), 16) % _ALL < share

@@ -79,6 +79,27 @@ def test_a_large_tree_is_drawn_with_the_machines_it_runs(
     assert 'subgraph m1["machine 1: /all"]' in out
 
 
+def test_a_picture_is_written_beside_what_is_printed(
+    script: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = compile_command(["--svg", str(tmp_path / "machines.svg"), script])
+
+    picture = (tmp_path / "machines.svg").read_text(encoding="utf-8")
+    assert code == 0
+    assert picture.startswith("<svg ")
+    assert "/first" in picture
+    assert json.loads(capsys.readouterr().out)["machines"]
+
+
+def test_a_picture_that_cannot_be_written_is_2_and_names_the_file(
+    script: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "missing" / "machines.svg"
+
+    assert compile_command(["--svg", str(file), script]) == 2
+    assert f"cannot write the picture to {file}: No such file" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -5,7 +5,6 @@ import pytest
 
 from conducto.api import Config
 from conducto.cli.host.local_launch import program_of, request_of, submit
-from conducto.cli.launch import launch_cloud
 from conducto.client import Client, HttpTransport
 from conducto.tree.launch_options import LaunchOptions
 from support.api_server import running_server
@@ -65,13 +64,6 @@ def test_the_program_is_the_absolute_path_of_the_script(
 
     assert program_of(["pipeline.py", "--local"]) == str(tmp_path / "pipeline.py")
     assert program_of(["-c"]) is None
-
-
-def test_the_cloud_is_not_available_yet(capsys: Output) -> None:
-    code = launch_cloud(None, LaunchOptions())
-
-    assert code == 2
-    assert "--local" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

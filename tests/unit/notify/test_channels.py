@@ -10,10 +10,11 @@ from conducto.integrations.slack import Slack
 from conducto.integrations.web import DeliveryError, check_url
 from conducto.model.notifications import NotificationRecord
 from conducto.model.states import State
+from conducto.running.notify.channels import _log_in, deliver
+from conducto.running.notify.settings import Settings
+from conducto.running.notify.trying import LONGEST_DELAY, delay_after
 from conducto_local.home import Home
-from conducto_local.runner.notify.channels import _log_in, deliver
-from conducto_local.runner.notify.outbox import LONGEST_DELAY, delay_after
-from conducto_local.runner.notify.settings import Settings, settings_of
+from conducto_local.runner.notify.settings import settings_of
 from support.services import mail_server, web_service
 
 SECRETS = {"SLACK_TOKEN": "xoxb-slack", "GITHUB_TOKEN": "ghp-github", "SMTP_PASSWORD": "geheim"}

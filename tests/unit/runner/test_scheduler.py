@@ -151,3 +151,16 @@ async def test_a_function_whose_file_the_image_does_not_hold_fails_its_node(benc
     assert attempt.message.startswith(f"/a: the command uses {__file__}, but the image ")
     assert "copy_dir=" in attempt.message
     assert [ran.job.script for ran in bench.engine.ran] == ["true"]
+
+
+async def test_a_pipeline_that_was_never_run_is_listed_with_its_counts_by_the_next_agent(
+    bench: Bench,
+) -> None:
+    request = LaunchRequest(tree=to_launch_form(chain("true", "true")))
+    launched = await bench.pipelines.launch(request)
+
+    bench.scheduler.unload(bench.pipelines.live(launched.pipeline.id))
+    (listed,) = await bench.pipelines.list()
+
+    assert listed.counts == launched.counts
+    assert listed.counts.pending == 2

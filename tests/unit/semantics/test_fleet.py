@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from conducto.semantics.fleet import Need, Pool, Staff, clip, workers_wanted
+from conducto.semantics.fleet import Need, Pool, Staff, clip, on_spot, workers_wanted
+from conducto.semantics.pools import PoolKind
 
 SHARED = Pool("p", "shared", "i", 1, 2)
 NARROW = Pool("n", "shared", "i", 1, 2, ("/g", "/"))
@@ -55,3 +56,16 @@ def test_what_a_plan_allows_is_shared_out_pool_by_pool() -> None:
     assert clip({"a": 1}, 5) == {"a": 1}
     assert clip({"a": 3}, 0) == {}
     assert clip({"a": 3}, -2) == {}
+
+
+def test_of_ten_workers_as_many_are_spot_as_there_may_be() -> None:
+    workers = [f"w{number:016x}" for number in range(1000)]
+
+    for share in (0, 3, 10):
+        spot = sum(on_spot(worker, PoolKind.MANY, share) for worker in workers)
+        assert abs(spot - share * 100) < (1 if share in (0, 10) else 60)
+
+
+def test_no_worker_of_a_context_is_spot_but_one_for_a_single_command_may_be() -> None:
+    assert not on_spot("w1", PoolKind.CONTEXT, 10)
+    assert on_spot("w1", PoolKind.ONCE, 10)

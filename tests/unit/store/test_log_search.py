@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conducto.running import log_answers
+from conducto.running.log_search import Found, Order, piece_to_search, search
 from conducto.service.port import RefusedError
-from conducto_local.log_search import Found, Order, search
-from conducto_local.runner.outputs import _search_apart
 
 
 def order(file: Path, text: str, **changes) -> Order:
@@ -110,21 +110,21 @@ async def test_a_pattern_that_takes_for_ever_is_ended(tmp_path: Path) -> None:
 
     heart = asyncio.create_task(beat())
     with pytest.raises(RefusedError, match="takes too long"):
-        await _search_apart(order(file, "(a+)+$", regex=True, seconds=1))
+        await log_answers.search(order(file, "(a+)+$", regex=True, seconds=1))
     heart.cancel()
 
     assert beats > 10  # the agent went on meanwhile
 
 
 async def test_a_pattern_is_looked_for_apart(log: Path) -> None:
-    found = await _search_apart(order(log, "^(first|third)", regex=True))
+    found = await log_answers.search(order(log, "^(first|third)", regex=True))
 
     assert [hit.text for hit in found.hits] == ["first", "third ä"]
 
 
 async def test_what_is_no_pattern_is_refused(log: Path) -> None:
     with pytest.raises(RefusedError, match="no regular expression: missing"):
-        await _search_apart(order(log, "(", regex=True))
+        await log_answers.search(order(log, "(", regex=True))
 
 
 def test_a_text_is_no_pattern(tmp_path: Path) -> None:
@@ -133,3 +133,27 @@ def test_a_text_is_no_pattern(tmp_path: Path) -> None:
 
     assert [hit.text for hit in search(order(file, "a.c")).hits] == ["a.c"]
     assert re.escape("a.c") != "a.c"
+
+
+@pytest.mark.parametrize("offset", [0, 7 * 1000])
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b"needle\n" * 700_000, id="short lines"),
+        pytest.param(b"needle\n" * 1100 + b"x" * (9 << 20), id="a long one"),
+    ],
+)
+def test_a_piece_of_a_stream_gives_what_the_stream_does(
+    content: bytes, offset: int, tmp_path: Path
+) -> None:
+    whole, piece = tmp_path / "whole", tmp_path / "piece"
+    whole.write_bytes(content)
+    count = piece_to_search(offset, 1000, len(content))
+    piece.write_bytes(content[offset : offset + count])
+    wanted = order(whole, "needle", offset=offset, scan=1000)
+
+    found = search(wanted._replace(file=str(piece), start=offset, size=len(content)))
+
+    assert count < len(content) - offset
+    assert found == search(wanted)
+    assert found.hits

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conducto_local.log_lines import LineIndex
+from conducto.running.log_lines import FileStream, LineIndex
 from conducto_local.logs import LogDirectory, LogWriter, Piece
 from support.limits import files_no_larger_than
 
@@ -237,8 +237,8 @@ def test_a_log_too_large_for_its_index_is_still_paged_rightly(tmp_path: Path) ->
     index = LineIndex(stride=8, max_points=16)
     descriptor = os.open(file, os.O_RDONLY)
 
-    starts = [index.start_of(descriptor, number) for number in (4999, 17, 2500, 1)]
-    count = index.count(descriptor, file.stat().st_size)
+    starts = [index.start_of(FileStream(descriptor), number) for number in (4999, 17, 2500, 1)]
+    count = index.count(FileStream(descriptor), file.stat().st_size)
 
     os.close(descriptor)
     expected = [sum(map(len, lines[:number])) for number in (4999, 17, 2500, 1)]
@@ -263,9 +263,9 @@ def test_any_line_of_any_growing_log_is_found(
             ends = [i + 1 for i, byte in enumerate(content) if byte == ord("\n")]
             for line in asked:
                 expected = ([0, *ends][line]) if line <= len(ends) else None
-                assert index.start_of(descriptor, line) == expected
+                assert index.start_of(FileStream(descriptor), line) == expected
             open_line = bool(content) and not content.endswith(b"\n")
-            assert index.count(descriptor, len(content)) == len(ends) + open_line
+            assert index.count(FileStream(descriptor), len(content)) == len(ends) + open_line
     finally:
         os.close(descriptor)
 
@@ -283,8 +283,8 @@ def test_a_long_log_is_counted_a_part_at_a_time(tmp_path: Path) -> None:
     file.write_bytes(b"a\n" * 100)
     index = LineIndex(stride=10, budget=50)
     with file.open("rb") as stream:
-        counts = [index.count(stream.fileno(), 200) for _ in range(4)]
-        start = index.start_of(stream.fileno(), 90)
+        counts = [index.count(FileStream(stream.fileno()), 200) for _ in range(4)]
+        start = index.start_of(FileStream(stream.fileno()), 90)
 
     assert counts == [None, None, None, 100]
     assert start == 180
@@ -295,7 +295,7 @@ def test_a_line_that_is_not_counted_yet_is_not_there_yet(tmp_path: Path) -> None
     file.write_bytes(b"a\n" * 100)
     index = LineIndex(stride=10, budget=50)
     with file.open("rb") as stream:
-        starts = [index.start_of(stream.fileno(), 75) for _ in range(3)]
+        starts = [index.start_of(FileStream(stream.fileno()), 75) for _ in range(3)]
 
     assert starts == [None, None, 150]
 

@@ -388,6 +388,7 @@ export interface components {
          *         url: Where it listens.
          *         engine: The engine in use, e.g. ``docker 26.1``; None before one was needed.
          *         memory: Bytes resident.
+         *         socket: Of the cloud: URL of the WebSocket that tells of changes.
          */
         AgentStatus: {
             /**
@@ -417,6 +418,11 @@ export interface components {
              * @default 0
              */
             pipelines: number;
+            /**
+             * Socket
+             * @default null
+             */
+            socket: string | null;
             /** Started */
             started: number;
             /** Url */
@@ -642,6 +648,18 @@ export interface components {
             suppress_errors: boolean | null;
         };
         /**
+         * CloneSource
+         * @description A commit of a git repository; ``url`` may hold a password, which nothing shows.
+         */
+        CloneSource: {
+            /** Branch */
+            branch: string;
+            /** Commit */
+            commit: string;
+            /** Url */
+            url: string;
+        };
+        /**
          * ControlRequest
          * @description An order.
          *
@@ -649,6 +667,7 @@ export interface components {
          *         paths: Nodes, each with its subtree; orders to the whole pipeline (`WHOLE`) have none.
          *         changes: For ``modify``.
          *         preview: Only say what would happen.
+         *         sources: For ``rebuild`` in the cloud: what was read anew of the images' files.
          */
         ControlRequest: {
             action: components["schemas"]["Action"];
@@ -664,6 +683,13 @@ export interface components {
              * @default false
              */
             preview: boolean;
+            /**
+             * Sources
+             * @default {}
+             */
+            sources: {
+                [key: string]: components["schemas"]["ImageSources"];
+            };
         };
         /**
          * ControlResult
@@ -1065,6 +1091,51 @@ export interface components {
             state: components["schemas"]["ImageState"];
         };
         /**
+         * ImageSources
+         * @description `conducto.images.recipe.Sources` as it is sent.
+         *
+         *     Attributes:
+         *         npm_files: ``{name: content in base64}``.
+         */
+        ImageSources: {
+            /** @default null */
+            clone: components["schemas"]["CloneSource"] | null;
+            /**
+             * Code
+             * @default null
+             */
+            code: string | null;
+            /**
+             * Code Env
+             * @default {}
+             */
+            code_env: {
+                [key: string]: string;
+            };
+            /**
+             * Context
+             * @default null
+             */
+            context: string | null;
+            /**
+             * Dockerfile
+             * @default null
+             */
+            dockerfile: string | null;
+            /**
+             * Dockerfile Name
+             * @default null
+             */
+            dockerfile_name: string | null;
+            /**
+             * Npm Files
+             * @default {}
+             */
+            npm_files: {
+                [key: string]: string;
+            };
+        };
+        /**
          * ImageState
          * @description How far an image is.
          * @enum {string}
@@ -1080,6 +1151,7 @@ export interface components {
          *         run: Arm it at once.
          *         run_at: Arm it at this time (seconds since the epoch).
          *         program: Host path of the script.
+         *         sources: ``{image name: what was read of its files}``; only the cloud needs it.
          */
         LaunchRequest: {
             /**
@@ -1123,6 +1195,13 @@ export interface components {
              * @default false
              */
             sleep_when_done: boolean;
+            /**
+             * Sources
+             * @default {}
+             */
+            sources: {
+                [key: string]: components["schemas"]["ImageSources"];
+            };
             /**
              * Tags
              * @default []
@@ -1976,6 +2055,7 @@ export type AttemptRecord = components['schemas']['AttemptRecord'];
 export type CallbackView = components['schemas']['CallbackView'];
 export type Cause = components['schemas']['Cause'];
 export type Changes = components['schemas']['Changes'];
+export type CloneSource = components['schemas']['CloneSource'];
 export type ControlRequest = components['schemas']['ControlRequest'];
 export type ControlResult = components['schemas']['ControlResult'];
 export type Counts = components['schemas']['Counts'];
@@ -1991,6 +2071,7 @@ export type EventBatch = components['schemas']['EventBatch'];
 export type ImageList = components['schemas']['ImageList'];
 export type ImageLog = components['schemas']['ImageLog'];
 export type ImageRecord = components['schemas']['ImageRecord'];
+export type ImageSources = components['schemas']['ImageSources'];
 export type ImageState = components['schemas']['ImageState'];
 export type LaunchRequest = components['schemas']['LaunchRequest'];
 export type Lifecycle = components['schemas']['Lifecycle'];

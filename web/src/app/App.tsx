@@ -28,7 +28,7 @@ function TopBar({ path }: { path: string }) {
     <header className="topbar">
       <a className="topbar-name" href="/" onClick={followLink}>
         <img src="/icon.svg" alt="" width="18" height="18" />
-        Conducto
+        <span className="topbar-word">Conducto</span>
       </a>
       <nav aria-label="Pages" className="topbar-nav">
         {ROUTES.filter((route) => route.nav !== undefined).map((route) => (
@@ -42,7 +42,7 @@ function TopBar({ path }: { path: string }) {
           </a>
         ))}
       </nav>
-      <button type="button" className="button button-quiet" onClick={nextTheme}>
+      <button type="button" className="button button-quiet topbar-theme" onClick={nextTheme}>
         Theme: {theme}
       </button>
     </header>

@@ -20,9 +20,38 @@ const PipelinePage = lazy(async () => ({
   default: (await import("@/pages/pipeline/PipelinePage")).PipelinePage,
 }));
 
+const ImagesPage = lazy(async () => ({
+  default: (await import("@/pages/images/ImagesPage")).ImagesPage,
+}));
+const DataPage = lazy(async () => ({
+  default: (await import("@/pages/data/DataPage")).DataPage,
+}));
+const UserDataPage = lazy(async () => ({
+  default: (await import("@/pages/data/UserDataPage")).UserDataPage,
+}));
+const TimelinePage = lazy(async () => ({
+  default: (await import("@/pages/timeline/TimelinePage")).TimelinePage,
+}));
+const SecretsPage = lazy(async () => ({
+  default: (await import("@/pages/secrets/SecretsPage")).SecretsPage,
+}));
+const AgentPage = lazy(async () => ({
+  default: (await import("@/pages/agent/AgentPage")).AgentPage,
+}));
+const SettingsPage = lazy(async () => ({
+  default: (await import("@/pages/settings/SettingsPage")).SettingsPage,
+}));
+
 export const ROUTES: readonly PageRoute[] = [
   { path: "/", nav: "Pipelines", page: PipelinesPage },
   { path: "/p/{id}", page: PipelinePage },
+  { path: "/p/{id}/timeline", page: TimelinePage },
+  { path: "/p/{id}/images", page: ImagesPage },
+  { path: "/p/{id}/data", page: DataPage },
+  { path: "/data", nav: "Data", page: UserDataPage },
+  { path: "/secrets", nav: "Secrets", page: SecretsPage },
+  { path: "/agent", nav: "Agent", page: AgentPage },
+  { path: "/settings", nav: "Settings", page: SettingsPage },
 ];
 
 /** The route of a path of the address, with the values of its braces. */

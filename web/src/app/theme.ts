@@ -1,10 +1,10 @@
-import { useState } from "react";
+import { useSyncExternalStore } from "react";
 
 /** Light, dark, or as the system has it. `public/theme.js` applies it before the first paint. */
 export type Theme = "system" | "light" | "dark";
 
 const KEY = "conducto.theme";
-const ORDER: readonly Theme[] = ["system", "light", "dark"];
+export const THEMES: readonly Theme[] = ["system", "light", "dark"];
 
 function stored(): Theme {
   try {
@@ -25,13 +25,27 @@ function apply(theme: Theme): void {
   }
 }
 
+let current = stored();
+const listeners = new Set<() => void>();
+
+function subscribe(listener: () => void): () => void {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
+
+function choose(theme: Theme): void {
+  apply(theme);
+  current = theme;
+  for (const listener of listeners) listener();
+}
+
+/** The theme, and what changes it. */
+export function useThemeChoice(): [Theme, (theme: Theme) => void] {
+  return [useSyncExternalStore(subscribe, () => current), choose];
+}
+
 /** The theme, and what switches to the next one. */
 export function useTheme(): [Theme, () => void] {
-  const [theme, setTheme] = useState(stored);
-  const next = () => {
-    const following = ORDER[(ORDER.indexOf(theme) + 1) % ORDER.length] ?? "system";
-    apply(following);
-    setTheme(following);
-  };
-  return [theme, next];
+  const [theme] = useThemeChoice();
+  return [theme, () => choose(THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length] ?? "system")];
 }

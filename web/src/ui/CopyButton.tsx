@@ -8,10 +8,13 @@ interface Props {
   text: string;
   label: string;
   shortcut?: string;
+  title?: string;
+  /** What stands on the button. */
+  words?: string;
 }
 
 /** Copies a text and says so. */
-export function CopyButton({ text, label, shortcut }: Props) {
+export function CopyButton({ text, label, shortcut, title, words = "Copy" }: Props) {
   const [copied, setCopied] = useState(false);
   const onClick = async () => {
     if (await copy(text)) {
@@ -27,8 +30,9 @@ export function CopyButton({ text, label, shortcut }: Props) {
       onClick={onClick}
       aria-label={label}
       {...(shortcut === undefined ? {} : { shortcut })}
+      {...(title === undefined ? {} : { title })}
     >
-      {copied ? "Copied" : "Copy"}
+      {copied ? "Copied" : words}
     </Button>
   );
 }

@@ -5,9 +5,13 @@ export interface Toast {
   id: number;
   kind: "info" | "error";
   text: string;
+  /** What takes back what was done. */
+  undo: (() => void) | null;
 }
 
 const SHOWN_MS = 6000;
+/** Time to read it and think again. */
+const UNDO_MS = 12_000;
 let toasts: readonly Toast[] = [];
 let nextId = 1;
 const listeners = new Set<() => void>();
@@ -22,11 +26,16 @@ export function dismiss(id: number): void {
 }
 
 /** Show a message; errors stay until they are closed. */
-export function toast(text: string, kind: Toast["kind"] = "info"): void {
+export function toast(
+  text: string,
+  kind: Toast["kind"] = "info",
+  undo: Toast["undo"] = null,
+): void {
   const id = nextId;
   nextId += 1;
-  change([...toasts.slice(-3), { id, kind, text }]);
-  if (kind === "info") window.setTimeout(() => dismiss(id), SHOWN_MS);
+  change([...toasts.slice(-3), { id, kind, text, undo }]);
+  if (kind !== "info") return;
+  window.setTimeout(() => dismiss(id), undo === null ? SHOWN_MS : UNDO_MS);
 }
 
 export function Toasts() {
@@ -42,11 +51,29 @@ export function Toasts() {
       {shown.map((one) => (
         <div key={one.id} className={`toast toast-${one.kind}`}>
           <span>{one.text}</span>
-          <button type="button" aria-label="Close message" onClick={() => dismiss(one.id)}>
+          {one.undo === null ? null : <Undo toast={one} undo={one.undo} />}
+          <button
+            type="button"
+            className="toast-close"
+            aria-label="Close message"
+            onClick={() => dismiss(one.id)}
+          >
             ×
           </button>
         </div>
       ))}
     </div>
+  );
+}
+
+function Undo({ toast: { id }, undo }: { toast: Toast; undo: () => void }) {
+  const onClick = () => {
+    dismiss(id);
+    undo();
+  };
+  return (
+    <button type="button" className="toast-undo" onClick={onClick}>
+      Undo
+    </button>
   );
 }

@@ -1,4 +1,4 @@
-"""Telling people and services outside how nodes stand: Slack, mail, statuses on GitHub.
+"""The local runner's part of telling people and services outside (`conducto.running.notify`).
 
-`texts` says what they are told, `channels` sends it, `outbox` sees to it that it is sent once.
+`outbox` sees to it that each notification is sent once, `settings` where to.
 """

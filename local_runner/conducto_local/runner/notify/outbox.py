@@ -17,12 +17,14 @@ from weakref import WeakValueDictionary
 
 from conducto.integrations.web import DeliveryError
 from conducto.model.notifications import DeliveryState, NotificationRecord
+from conducto.running.notify.channels import Send, deliver
+from conducto.running.notify.settings import Settings
+from conducto.running.notify.texts import compose, masked
+from conducto.running.notify.trying import FIRST_DELAY, Tried, after_try
 from conducto.running.secret_store import SecretStoreError
 from conducto.semantics import events as ev
 from conducto_local.runner.live import LivePipeline
-from conducto_local.runner.notify.channels import Send, deliver
-from conducto_local.runner.notify.settings import FindSettings, Settings
-from conducto_local.runner.notify.texts import compose
+from conducto_local.runner.notify.settings import FindSettings
 from conducto_local.secrets.delivery import SecretKeeper
 from conducto_local.store.errors import StoreFullError, UnknownPipelineError
 from conducto_local.store.port import Store, Turn
@@ -30,25 +32,10 @@ from conducto_worker.masking import Mask
 
 logger = logging.getLogger(__name__)
 
-#: Tries, and seconds between them: doubled each time up to the longest one. About three hours.
-TRIES = 20
-FIRST_DELAY = 1.0
-LONGEST_DELAY = 900.0
 #: Sent at the same time.
 THREADS = 4
 #: Seconds that an agent which stops waits for those that it is just sending.
 PATIENCE = 16.0
-
-
-def delay_after(tries: int, asked: float | None) -> float:
-    """Return the seconds before the next try.
-
-    Args:
-        tries: How many there were.
-        asked: What the service asks for, None where it does not.
-    """
-    own = min(FIRST_DELAY * 2.0 ** (tries - 1), LONGEST_DELAY)
-    return own if asked is None else min(max(own, asked), LONGEST_DELAY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +84,8 @@ class Outbox:
         """Note a notification down with what happened, and send it soon; returns at once."""
         if command.path not in live.tree.nodes:  # its tree went by the same event
             return
-        notification = compose(
-            live, command.path, command.state, command.callback, self._secrets.mask
-        )
+        told = compose(live, command.path, command.state, command.callback, time.time())
+        notification = masked(told, self._secrets.mask)
         live.notify(notification)
         if not self._closing:  # else the next agent sends it
             self._carry_on(live.id, notification)
@@ -139,31 +125,19 @@ class Outbox:
                 if delay is not None and not self._closing:
                     await self._ways.sleep(delay)
 
-    async def _try(
-        self, pipeline_id: str, notification: NotificationRecord
-    ) -> tuple[NotificationRecord, float | None]:
+    async def _try(self, pipeline_id: str, notification: NotificationRecord) -> Tried:
         """Try once and write down how it went; with seconds to wait if it is tried again."""
         me = asyncio.current_task()
         if me is not None:
             self._sending.add(me)  # from here to what is written down nobody must interrupt
         try:
             error = await self._send(pipeline_id, notification)
-            tries = notification.tries + 1
-            again = error is not None and error.temporary and tries < TRIES
-            changes: dict[str, Any] = {
-                "tries": tries,
-                "error": None if error is None else str(error),
-            }
-            if not again:
-                state = DeliveryState.SENT if error is None else DeliveryState.FAILED
-                changes.update(delivery=state, ended=time.time())
-            notification = notification.model_copy(update=changes)
-            _log(pipeline_id, notification)
-            await self._write(pipeline_id, notification)
+            tried = after_try(pipeline_id, notification, error, time.time())
+            await self._write(pipeline_id, tried.notification)
         finally:
             if me is not None:
                 self._sending.discard(me)
-        return notification, delay_after(tries, error.after) if again and error else None
+        return tried
 
     async def _send(
         self, pipeline_id: str, notification: NotificationRecord
@@ -202,16 +176,3 @@ class Outbox:
                 return  # it was deleted meanwhile
             else:
                 return
-
-
-def _log(pipeline_id: str, notification: NotificationRecord) -> None:
-    about = {
-        "pipeline": pipeline_id,
-        "path": notification.path,
-        "callback": notification.callback,
-        "tries": notification.tries,
-    }
-    if notification.error is None:
-        logger.info("notification sent", extra=about)
-    else:
-        logger.warning("notification not sent", extra={**about, "why": notification.error})

@@ -11,31 +11,13 @@ The tokens are secrets: ``SLACK_TOKEN``, ``GITHUB_TOKEN``, ``SMTP_PASSWORD``.
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from conducto.api.config import Config
 from conducto.integrations import slack
+from conducto.running.notify.settings import GITHUB_URL, Settings
 from conducto_local.home import Home
 
 SECTION = "notifications"
-GITHUB_URL = "https://api.github.com"
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """Addresses of services.
-
-    Attributes:
-        smtp: ``smtp://[user@]host[:port]`` or ``smtps://…``; None where none is known.
-        sender: Address that mail comes from.
-        owner: Address of the profile's person, who gets mail without ``to``.
-    """
-
-    slack: str = slack.URL
-    github: str = GITHUB_URL
-    smtp: str | None = None
-    sender: str | None = None
-    owner: str | None = None
 
 
 def settings_of(home: Home, env: Mapping[str, str] = os.environ) -> Settings:

@@ -44,12 +44,19 @@ VERBS = {
     "secrets": "secrets:secrets",
     "dump-serialization": "sharing:dump_serialization",
     "gc": "gc:gc",
+    "usage": "usage:usage",
 }
 #: Those that need no agent: the function takes the arguments only.
 ALONE = {
     "agent": "agent:agent",
     "admin": "admin:admin",
     "cloud-emulator": "cloud_emulator:cloud_emulator",
+    "deploy": "deploy:deploy",
+    "destroy": "deploy:destroy",
+    "doctor": "doctor:doctor",
+    "login": "cloud_login:login",
+    "logout": "cloud_login:logout",
+    "whoami": "cloud_login:whoami",
     "discover": "discover:discover",
     "completion": "completion:completion",
     "share-directory": "sharing:share_directory",
@@ -68,6 +75,10 @@ def main(argv: Sequence[str] | None = None, opener: Opener | None = None) -> int
         from conducto.cli.host.compile import compile_command  # noqa: PLC0415
 
         return compile_command(words[1:])
+    if words[:1] == ["plan"]:
+        from conducto.cli.host.plan import plan_command  # noqa: PLC0415
+
+        return plan_command(words[1:])
     if words[:1] == ["complete-words"]:  # asked by the shell; no command for people
         from conducto.cli.host.completing import complete_words  # noqa: PLC0415
 
@@ -82,14 +93,19 @@ def main(argv: Sequence[str] | None = None, opener: Opener | None = None) -> int
         return USAGE
     from conducto.cli.host import connection  # noqa: PLC0415 - not for --help
 
-    find = connection.client_opener if opener is None else opener
-    return connection.guarded(lambda: _run(arguments, find))
+    return connection.guarded(lambda: _run(arguments, opener))
 
 
-def _run(arguments: argparse.Namespace, opener: Opener) -> int:
+def _run(arguments: argparse.Namespace, opener: Opener | None) -> int:
     if arguments.verb in ALONE:
         return int(function(ALONE[arguments.verb])(arguments))
-    return int(function(VERBS[arguments.verb])(arguments, opener(arguments.profile)))
+    if opener is not None:
+        clients = opener(arguments.profile)
+    else:
+        from conducto.cli.host.sides import opener_for  # noqa: PLC0415 - not for --help
+
+        clients = opener_for(arguments)
+    return int(function(VERBS[arguments.verb])(arguments, clients))
 
 
 def function(where: str) -> Callable[..., int]:

@@ -38,7 +38,7 @@ def compile_command(argv: Sequence[str]) -> int:
     from conducto.semantics.errors import DefinitionError  # noqa: PLC0415
 
     try:
-        pipeline = _resolved(_root_of(options.file, words))
+        pipeline = _resolved(root_of(options.file, words))
         compiled = _compiled(pipeline, options.region, options.account)
     except DefinitionError as error:
         print(error, file=sys.stderr)
@@ -47,25 +47,28 @@ def compile_command(argv: Sequence[str]) -> int:
         if user_errors.debugging():
             raise
         return user_errors.report(error, Path(options.file).name)
+    if options.svg is not None and not _drawn(compiled, pipeline, Path(options.svg)):
+        return _WRONG
     return _show(compiled, pipeline, graph=options.graph)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="conducto compile",
-        usage="%(prog)s [--graph] [--region R] [--account A] FILE [METHOD [ARGUMENT ...]]",
+        usage="%(prog)s [--graph] [--svg FILE] [--region R] [--account A] FILE [METHOD [ARG ...]]",
         description="Print the AWS Step Functions state machines of a pipeline.",
         epilog="METHOD returns the tree; it may be left out when only one does.",
         allow_abbrev=False,
     )
     parser.add_argument("--graph", action="store_true", help="draw them as a Mermaid flowchart")
+    parser.add_argument("--svg", metavar="FILE", help="draw them as a picture")
     parser.add_argument("--region", default=_REGION, help=f"AWS region (default: {_REGION})")
     parser.add_argument("--account", default=_ACCOUNT, help="AWS account, 12 digits")
     parser.add_argument("file", metavar="FILE", help="the script of the pipeline")
     return parser
 
 
-def _root_of(file: str, words: Sequence[str]) -> Node:
+def root_of(file: str, words: Sequence[str]) -> Node:
     """Return the tree that a script's method returns.
 
     Raises:
@@ -127,6 +130,20 @@ def _compiled(pipeline: Pipeline, region: str, account: str) -> Compiled:
     from conducto.semantics.residual import residual  # noqa: PLC0415
 
     return compile_residual(residual(LiveTree(pipeline)), Site(region, account))
+
+
+def _drawn(compiled: Compiled, pipeline: Pipeline, file: Path) -> bool:
+    """Write the picture; return whether that worked, told on stderr where it did not."""
+    from conducto.semantics.asl_site import node_id  # noqa: PLC0415
+    from conducto.semantics.asl_svg import svg  # noqa: PLC0415
+
+    picture = svg(compiled, {node_id(path): path for path in pipeline.nodes})
+    try:
+        file.write_text(picture, encoding="utf-8")
+    except OSError as error:
+        print(f"error: cannot write the picture to {file}: {error.strerror}", file=sys.stderr)
+        return False
+    return True
 
 
 def _show(compiled: Compiled, pipeline: Pipeline, *, graph: bool) -> int:

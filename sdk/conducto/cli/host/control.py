@@ -51,6 +51,10 @@ def order(arguments: argparse.Namespace, open_client: OpenClient) -> int:
                 changes=changes,
                 preview=arguments.dry_run,
             )
+            if action is Action.REBUILD:
+                from conducto.cli.host.cloud_rebuild import with_sources  # noqa: PLC0415
+
+                request = with_sources(client, pipeline_id, request)
             result = _send(client, pipeline_id, request)
     if arguments.json:
         print(as_json(order_document(action, pipeline_id, result)))

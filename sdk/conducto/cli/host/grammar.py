@@ -7,6 +7,8 @@ import re
 from typing import TYPE_CHECKING
 
 from conducto.cli.host.admin_words import add_arguments as add_admin_words
+from conducto.cli.host.cloud_words import add_login, add_side
+from conducto.cli.host.deploy_words import add_deploy, add_destroy, add_doctor, add_usage
 from conducto.cli.host.exit_codes import BRIEF
 from conducto.cli.serialised import COMMANDS
 from conducto.model.states import State
@@ -22,6 +24,7 @@ launch:
   python pipeline.py                 print the tree, run nothing
   python pipeline.py --local --run   run it in containers on this machine, and watch
   conducto pipeline.py --local       the same through this command; without --run it stays pending
+  python pipeline.py --cloud --run   run it in the cloud (first: conducto login --url URL)
 
 an ID may be shortened; a PATH may hold wildcards: '/tests/*', '/**/login' (quote them)
 
@@ -38,6 +41,12 @@ exit codes: {BRIEF}
 _ID_HELP = "the pipeline; the beginning of its id is enough"
 _PATHS_HELP = "nodes, each with all below it; wildcards *, ? and ** are allowed"
 _STATES = tuple(state.value for state in State)
+#: Verbs about pipelines, which are on this machine or in the cloud.
+OF_PIPELINES = (
+    "list", "show", "tree", "logs", "diff", "images", "data", "run", "pause", "reset", "skip",
+    "unskip", "kill", "rebuild", "modify", "sleep", "wake", "archive", "debug", "livedebug",
+    "secrets", "dump-serialization",
+)  # fmt: skip
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -62,8 +71,18 @@ def build_parser() -> argparse.ArgumentParser:
     _add_agent(verbs)
     _add_gc(verbs)
     _add_discover(verbs)
+    _add_installation(verbs)
     _add_serialised(verbs)
+    _add(verbs, "plan", "print what a script's pipeline would take and cost in the cloud")
     _add(verbs, "compile", "print the AWS state machines of a script's pipeline; runs nothing")
+    add_login(
+        _add(verbs, "login", "log in to a cloud installation: check a token and keep it"),
+        _add(verbs, "logout", "forget the token of the cloud installation"),
+        _add(verbs, "whoami", "print whose the token is, as the cloud installation says"),
+    )
+    for name in OF_PIPELINES:
+        add_side(verbs.choices[name])
+    parser.set_defaults(side=None)
     return parser
 
 
@@ -450,6 +469,35 @@ def _add_agent(verbs: _Verbs) -> None:
         "into ~/.zshrc; fish: 'conducto completion fish | source' into config.fish.",
     )
     completion.add_argument("shell", choices=("bash", "zsh", "fish"))
+
+
+def _add_installation(verbs: _Verbs) -> None:
+    add_deploy(
+        _add(
+            verbs,
+            "deploy",
+            "deploy Conducto to your AWS account, or bring what is there up to date",
+            "It checks first what it needs and uses your AWS credentials, Node, Docker, and: "
+            "pip install 'conducto[deploy]'.",
+        )
+    )
+    add_destroy(
+        _add(
+            verbs,
+            "destroy",
+            "remove an installation at AWS, without its data",
+            "Records, output, files and secrets stay; it says where, and how to remove them.",
+        )
+    )
+    add_usage(
+        _add(
+            verbs,
+            "usage",
+            "print what was spent in the cloud, by month and pipeline",
+            "Reckoned from attempts and a table of prices; AWS is not asked.",
+        )
+    )
+    add_doctor(_add(verbs, "doctor", "check what works on this machine, and what to do if not"))
 
 
 def _add_serialised(verbs: _Verbs) -> None:

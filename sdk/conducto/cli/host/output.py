@@ -50,6 +50,15 @@ def as_json(document: object) -> str:
     return json.dumps(document, indent=1)
 
 
+def dollars(amount: float) -> str:
+    """Return an amount for people: with cents, and what is below them where it is under a dollar.
+
+    >>> dollars(12.3), dollars(0.00123)
+    ('$12.30', '$0.0012')
+    """
+    return f"${amount:,.2f}" if amount >= 1 or amount == 0 else f"${amount:.4f}"
+
+
 def _pipeline(summary: PipelineSummary) -> dict[str, Any]:
     return {
         "id": summary.pipeline.id,

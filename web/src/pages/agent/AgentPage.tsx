@@ -123,9 +123,9 @@ function AtWork({ pipelines }: { pipelines: readonly PipelineSummary[] }) {
 
 const COMMANDS: readonly [string, string][] = [
   ["conducto agent status", "the same, in a terminal"],
-  ["conducto agent stop", "stop it; what runs is left as it is and taken up again later"],
   ["conducto agent start", "start it"],
-  ["conducto doctor", "look for what is wrong with this machine's setup"],
+  ["conducto agent stop", "stop it"],
+  ["conducto gc", "free what no live pipeline needs: containers, images, files"],
 ];
 
 function Commands() {

@@ -33,11 +33,7 @@ export function DeleteDialog({ id, entry, onClose }: Props) {
           <Button autoFocus onClick={() => onClose(false)}>
             Cancel
           </Button>
-          <Button
-            look="danger"
-            disabled={remove.isPending}
-            onClick={() => remove.mutate()}
-          >
+          <Button look="danger" disabled={remove.isPending} onClick={() => remove.mutate()}>
             Delete
           </Button>
         </>

@@ -92,9 +92,7 @@ function Name({ entry }: { entry: DataEntry }) {
       type="button"
       className="data-name clip"
       title={label}
-      onClick={() =>
-        setQuery(isFile ? { file: entry.name } : { dir: entry.name, file: null })
-      }
+      onClick={() => setQuery(isFile ? { file: entry.name } : { dir: entry.name, file: null })}
     >
       <svg viewBox="0 0 16 16" width="14" height="14" aria-hidden className="data-icon">
         <path

@@ -4,6 +4,7 @@ import "@/pages/pipeline/pipeline.css";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { useEffect, useRef, useState, useSyncExternalStore } from "react";
 
+import type { ImageState } from "@/api/schema";
 import { useSetting } from "@/app/settings";
 import { bytes, plural } from "@/lib/time";
 import { BuildLog } from "@/live/buildLog";
@@ -18,21 +19,20 @@ const NEAR_END = 240;
 interface Props {
   id: string;
   image: string;
-  /** The build has not begun. */
-  waiting: boolean;
+  state: ImageState;
 }
 
-export function BuildLogView({ id, image, waiting }: Props) {
+export function BuildLogView({ id, image, state }: Props) {
   const [log, setLog] = useState<BuildLog | null>(null);
   useEffect(() => {
     const opened = new BuildLog(id, image);
     setLog(opened);
     return () => opened.close();
   }, [id, image]);
-  return log === null ? null : <Lines log={log} waiting={waiting} />;
+  return log === null ? null : <Lines log={log} state={state} />;
 }
 
-function Lines({ log, waiting }: { log: BuildLog; waiting: boolean }) {
+function Lines({ log, state }: { log: BuildLog; state: ImageState }) {
   useSyncExternalStore(log.subscribe, log.getVersion);
   const [wrap, setWrap] = useSetting("wrap");
   const [follow, setFollow] = useState(true);
@@ -54,7 +54,7 @@ function Lines({ log, waiting }: { log: BuildLog; waiting: boolean }) {
   };
   if (log.error !== null) return <Failure message={log.error} />;
   if (log.complete === null) return <p className="muted page-note">Loading…</p>;
-  if (lines.length === 0) return <NothingYet waiting={waiting} complete={log.complete} />;
+  if (lines.length === 0) return <NothingPrinted state={state} />;
   return (
     <div className="log">
       <div className="log-bar" role="toolbar" aria-label="Build log">
@@ -98,15 +98,16 @@ function Lines({ log, waiting }: { log: BuildLog; waiting: boolean }) {
   );
 }
 
-function NothingYet({ waiting, complete }: { waiting: boolean; complete: boolean }) {
-  if (waiting) {
+function NothingPrinted({ state }: { state: ImageState }) {
+  if (state === "pending") {
     return (
       <Empty title="Not built yet">
         <p className="muted">It is built when the first Exec that uses it is about to run.</p>
       </Empty>
     );
   }
-  return complete ? (
+  if (state === "error") return null; // why is said above
+  return state === "done" ? (
     <Empty title="Nothing was printed">
       <p className="muted">The image was there already, so that nothing had to be built.</p>
     </Empty>

@@ -180,7 +180,7 @@ function ImagePane({ id, image, onRebuild }: PaneProps) {
           {image.error}
         </pre>
       )}
-      <BuildLogView id={id} image={image.name} waiting={image.state === "pending"} />
+      <BuildLogView id={id} image={image.name} state={image.state} />
     </section>
   );
 }

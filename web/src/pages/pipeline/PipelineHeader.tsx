@@ -1,13 +1,13 @@
 import type { PipelineSummary } from "@/api/schema";
-import { duration, elapsed } from "@/lib/time";
 import type { PipelineSession } from "@/live/session";
 import { failures } from "@/model/states";
+import { PipelineNav } from "@/pages/parts/PipelineNav";
+import { Elapsed, Waiting } from "@/pages/pipeline/HeaderFacts";
 import type { Orders } from "@/pages/pipeline/orders/useOrders";
 import { Button } from "@/ui/Button";
 import { CountsBar, CountsText } from "@/ui/Counts";
 import { Menu } from "@/ui/Menu";
 import { StateLabel } from "@/ui/StateMark";
-import { useNow } from "@/ui/useNow";
 
 interface Props {
   session: PipelineSession;
@@ -55,6 +55,7 @@ export function PipelineHeader({ session, orders, onHelp }: Props) {
         <CountsText counts={counts} />
         <Facts summary={summary} />
       </div>
+      <PipelineNav id={pipeline.id} current="tree" />
       <CountsBar counts={counts} />
     </header>
   );
@@ -78,15 +79,9 @@ function RunButton({ summary, orders }: { summary: PipelineSummary; orders: Orde
   );
 }
 
-function Elapsed({ summary }: { summary: PipelineSummary }) {
-  const now = useNow(!summary.settled);
-  const took = elapsed(summary.started, summary.settled ? summary.ended : null, now);
-  return took === null ? null : <span className="number">{duration(took)}</span>;
-}
-
 /** Whether it goes on, why it does not, and what it waits for. */
 function Facts({ summary }: { summary: PipelineSummary }) {
-  const { pipeline, settled, images } = summary;
+  const { pipeline, images } = summary;
   const underWay = images.filter((image) => !["pending", "done", "error"].includes(image.state));
   const broken = images.filter((image) => image.state === "error");
   return (
@@ -98,7 +93,7 @@ function Facts({ summary }: { summary: PipelineSummary }) {
       {pipeline.armed || pipeline.problem !== null ? null : (
         <span className="muted">not running; press Run to start what is pending</span>
       )}
-      {pipeline.armed && settled ? <span className="muted">nothing left to run</span> : null}
+      <Waiting summary={summary} />
       {underWay.map((image) => (
         <span key={image.name} className="state-running">
           image {image.name}: {image.state}

@@ -3,6 +3,7 @@ import { useEffect, useRef } from "react";
 import { messageOf } from "@/api/client";
 import type { NodeView } from "@/api/schema";
 import { setQuery } from "@/app/location";
+import { currentSettings } from "@/app/settings";
 import { copy } from "@/lib/clipboard";
 import { debugCommand } from "@/lib/commands";
 import { findFailures, type PipelineSession } from "@/live/session";
@@ -35,7 +36,7 @@ export function usePageKeys(context: Context): void {
     let queue = Promise.resolve();
     const onKey = (event: KeyboardEvent) => {
       if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
-      if (isTyping(event.target)) return;
+      if (isTyping(event.target) || !currentSettings().keys) return;
       const work = KEYS[event.key];
       if (work === undefined) return;
       event.preventDefault();

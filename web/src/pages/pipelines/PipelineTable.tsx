@@ -1,3 +1,6 @@
+import { useVirtualizer } from "@tanstack/react-virtual";
+import { useEffect, useLayoutEffect, useRef, useState, type Ref } from "react";
+
 import type { PipelineSummary } from "@/api/schema";
 import { followLink, pipelineUrl, setQuery } from "@/app/location";
 import { ago, duration, elapsed, moment } from "@/lib/time";
@@ -9,9 +12,44 @@ interface Props {
   pipelines: readonly PipelineSummary[];
   chosen: ReadonlySet<string>;
   onChoose: (chosen: ReadonlySet<string>) => void;
+  /** Called when the end comes into view; absent when the list is complete. */
+  onEnd?: () => void;
 }
 
-export function PipelineTable({ pipelines, chosen, onChoose }: Props) {
+/** What a row is high before it was measured, in px. */
+const ROW = 55;
+/** Rows that are kept ready above and below what is in view. */
+const OVERSCAN = 8;
+
+export function PipelineTable({ pipelines, chosen, onChoose, onEnd }: Props) {
+  const body = useRef<HTMLTableSectionElement>(null);
+  const [scroller, setScroller] = useState<HTMLElement | null>(null);
+  const [margin, setMargin] = useState(0);
+  const rows = useVirtualizer({
+    count: pipelines.length,
+    getScrollElement: () => scroller,
+    getItemKey: (index) => pipelines[index]?.pipeline.id ?? index,
+    estimateSize: () => ROW,
+    overscan: OVERSCAN,
+    scrollMargin: margin,
+    initialRect: { width: 0, height: window.innerHeight },
+  });
+  useLayoutEffect(() => {
+    const found = body.current?.closest<HTMLElement>(".app-main") ?? null;
+    if (body.current === null || found === null) return;
+    const top = body.current.getBoundingClientRect().top - found.getBoundingClientRect().top;
+    setScroller(found);
+    setMargin(top + found.scrollTop);
+  }, [chosen.size]); // the bar of orders moves the table down
+  const shown = rows.getVirtualItems();
+  const first = shown[0];
+  const last = shown.at(-1);
+  const above = first === undefined ? 0 : first.start - margin;
+  const below = last === undefined ? 0 : rows.getTotalSize() - (last.end - margin);
+  const atEnd = last !== undefined && last.index >= pipelines.length - 1;
+  useEffect(() => {
+    if (atEnd) onEnd?.();
+  }, [atEnd, onEnd]);
   const all = pipelines.length > 0 && pipelines.every((one) => chosen.has(one.pipeline.id));
   const toggleAll = () =>
     onChoose(all ? new Set() : new Set(pipelines.map((one) => one.pipeline.id)));
@@ -21,7 +59,7 @@ export function PipelineTable({ pipelines, chosen, onChoose }: Props) {
     onChoose(next);
   };
   return (
-    <table className="ptable">
+    <table className="ptable" aria-rowcount={onEnd === undefined ? pipelines.length + 1 : -1}>
       <thead>
         <tr>
           <th className="ptable-check">
@@ -35,32 +73,60 @@ export function PipelineTable({ pipelines, chosen, onChoose }: Props) {
           <th className="ptable-time">Time</th>
         </tr>
       </thead>
-      <tbody>
-        {pipelines.map((one) => (
-          <PipelineRow
-            key={one.pipeline.id}
-            summary={one}
-            chosen={chosen.has(one.pipeline.id)}
-            onToggle={() => toggle(one.pipeline.id)}
-          />
-        ))}
+      <tbody ref={body}>
+        <Gap height={above} />
+        {shown.map(({ index, key }) => {
+          const one = pipelines[index];
+          return one === undefined ? null : (
+            <PipelineRow
+              key={key}
+              index={index}
+              measure={rows.measureElement}
+              summary={one}
+              chosen={chosen.has(one.pipeline.id)}
+              onToggle={() => toggle(one.pipeline.id)}
+            />
+          );
+        })}
+        <Gap height={below} />
+        {onEnd === undefined ? null : (
+          <tr>
+            <td colSpan={COLUMNS} className="muted">
+              Loading older ones…
+            </td>
+          </tr>
+        )}
       </tbody>
     </table>
   );
 }
 
+const COLUMNS = 7;
+
+/** The room of the rows that are not in view. */
+function Gap({ height }: { height: number }) {
+  return height <= 0 ? null : <tr aria-hidden className="ptable-gap" style={{ height }} />;
+}
+
 interface RowProps {
+  index: number;
+  measure: Ref<HTMLTableRowElement>;
   summary: PipelineSummary;
   chosen: boolean;
   onToggle: () => void;
 }
 
-function PipelineRow({ summary, chosen, onToggle }: RowProps) {
+function PipelineRow({ index, measure, summary, chosen, onToggle }: RowProps) {
   const { pipeline, counts, state, settled, started, ended } = summary;
   const now = useNow(true);
   const took = elapsed(started, settled ? ended : null, now);
   return (
-    <tr className={chosen ? "chosen" : ""}>
+    <tr
+      ref={measure}
+      data-index={index}
+      aria-rowindex={index + 2}
+      className={chosen ? "chosen" : ""}
+    >
       <td className="ptable-check">
         <input
           type="checkbox"

@@ -1,41 +1,32 @@
 import "@/pages/pipelines/pipelines.css";
 
-import { keepPreviousData, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQueryClient } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 
-import { api, ApiError, messageOf, OfflineError, type ListQuery } from "@/api/client";
-import type { PipelineSummary, State } from "@/api/schema";
+import { ApiError, messageOf, OfflineError, type ListQuery } from "@/api/client";
+import type { State } from "@/api/schema";
 import { setQuery, useLocation } from "@/app/location";
 import { SignedOut } from "@/app/SignedOut";
-import { plural } from "@/lib/time";
 import { STATES } from "@/model/states";
 import { BulkBar } from "@/pages/pipelines/BulkBar";
 import { FirstSteps } from "@/pages/pipelines/FirstSteps";
 import { PipelineTable } from "@/pages/pipelines/PipelineTable";
+import { usePipelineList, type PipelineList } from "@/pages/pipelines/usePipelineList";
 import { Empty, Failure } from "@/ui/Empty";
-
-/** Nobody tells of changes of the whole list; it is asked for while somebody looks. */
-const REFRESH_MS = 2000;
-const PAGE = 200;
 
 export function PipelinesPage() {
   const { query } = useLocation();
   const filter = filterOf(query);
   const client = useQueryClient();
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
-  const list = useQuery({
-    queryKey: ["pipelines", filter],
-    queryFn: ({ signal }) => api.pipelines({ ...filter, limit: PAGE }, signal),
-    refetchInterval: REFRESH_MS,
-    placeholderData: keepPreviousData,
-  });
+  const list = usePipelineList(filter);
   useEffect(() => {
     document.title = "Pipelines · Conducto";
   }, []);
 
   if (list.error instanceof ApiError && list.error.status === 401) return <SignedOut />;
   const filtered = query.toString() !== "";
-  const pipelines = list.data?.pipelines;
+  const { pipelines } = list;
   if (pipelines?.length === 0 && !filtered) return <FirstSteps />;
   const picked = (pipelines ?? []).filter((one) => chosen.has(one.pipeline.id));
   return (
@@ -58,39 +49,26 @@ export function PipelinesPage() {
             }}
           />
         ) : null}
-        <ListBody
-          pipelines={pipelines}
-          error={list.error}
-          filtered={filtered}
-          chosen={chosen}
-          onChoose={setChosen}
-          onRetry={() => void list.refetch()}
-        />
-        {list.data?.next == null ? null : (
-          <p className="muted pipelines-more">
-            The newest {plural(PAGE, "pipeline")}; filter to see older ones.
-          </p>
-        )}
+        <ListBody list={list} filtered={filtered} chosen={chosen} onChoose={setChosen} />
       </div>
     </>
   );
 }
 
 interface BodyProps {
-  pipelines: readonly PipelineSummary[] | undefined;
-  error: Error | null;
+  list: PipelineList;
   filtered: boolean;
   chosen: ReadonlySet<string>;
   onChoose: (chosen: ReadonlySet<string>) => void;
-  onRetry: () => void;
 }
 
-function ListBody({ pipelines, error, filtered, chosen, onChoose, onRetry }: BodyProps) {
+function ListBody({ list, filtered, chosen, onChoose }: BodyProps) {
+  const { pipelines, error } = list;
   if (pipelines === undefined) {
     return error === null ? (
       <p className="muted pipelines-more">Loading…</p>
     ) : (
-      <Failure message={messageOf(error)} onRetry={onRetry} />
+      <Failure message={messageOf(error)} onRetry={list.retry} />
     );
   }
   if (pipelines.length === 0 && filtered) {
@@ -106,7 +84,14 @@ function ListBody({ pipelines, error, filtered, chosen, onChoose, onRetry }: Bod
       </Empty>
     );
   }
-  return <PipelineTable pipelines={pipelines} chosen={chosen} onChoose={onChoose} />;
+  return (
+    <PipelineTable
+      pipelines={pipelines}
+      chosen={chosen}
+      onChoose={onChoose}
+      {...(list.hasMore ? { onEnd: list.loadMore } : {})}
+    />
+  );
 }
 
 type Lifecycle = NonNullable<ListQuery["lifecycle"]>;

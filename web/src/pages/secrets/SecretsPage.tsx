@@ -69,7 +69,7 @@ export function SecretsPage() {
           <Table secrets={secrets} onOpen={setOpened} />
         )}
         {list.data === undefined || list.data.kept === "" ? null : (
-          <p className="muted">Values are kept in {list.data.kept}.</p>
+          <p className="muted secrets-kept">Where values are kept: {list.data.kept}.</p>
         )}
       </div>
       {opened?.kind === "set" ? (
@@ -103,7 +103,9 @@ function Table(props: { secrets: readonly SecretInfo[]; onOpen: (opened: Opened)
             <th scope="col">Name</th>
             <th scope="col">For</th>
             <th scope="col">In output</th>
-            <th scope="col">Stored</th>
+            <th scope="col" className="secrets-extra">
+              Stored
+            </th>
             <th scope="col">
               <span className="sr-only">Orders</span>
             </th>
@@ -117,7 +119,7 @@ function Table(props: { secrets: readonly SecretInfo[]; onOpen: (opened: Opened)
               </th>
               <td>{SCOPES[secret.scope]}</td>
               <td>{maskWords(secret)}</td>
-              <td className="muted" title={moment(secret.updated)}>
+              <td className="muted secrets-extra" title={moment(secret.updated)}>
                 {ago(secret.updated, now)}
               </td>
               <td className="list-number">

@@ -28,8 +28,7 @@ export function SetSecretDialog({ known, secret, onDone, onClose }: Props) {
     onSuccess: (answer) => onDone(answer, key),
     gcTime: 0,
   });
-  const replaces =
-    secret === null && known.some((one) => one.key === key && one.scope === scope);
+  const replaces = secret === null && known.some((one) => one.key === key && one.scope === scope);
   return (
     <Dialog
       title={secret === null ? "Add a secret" : `Replace ${secret.key}`}

@@ -46,12 +46,7 @@ function ThemeChoice() {
       <legend>Theme</legend>
       {THEMES.map((one) => (
         <label key={one}>
-          <input
-            type="radio"
-            name="theme"
-            checked={one === theme}
-            onChange={() => setTheme(one)}
-          />
+          <input type="radio" name="theme" checked={one === theme} onChange={() => setTheme(one)} />
           {WORDS[one]}
         </label>
       ))}

@@ -1,6 +1,7 @@
 """An AWS account as boto3 knows it."""
 
 import importlib
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -48,7 +49,8 @@ class BotoAccount:
                     "boto3 is not installed", "pip install 'conducto[deploy]'"
                 ) from error
             with _sentences("the AWS configuration"):
-                session = boto3.Session(region_name=region)
+                # botocore itself reads AWS_DEFAULT_REGION only; AWS's other tools read this too.
+                session = boto3.Session(region_name=region or os.environ.get("AWS_REGION"))
         self._session = session
         self._clients: dict[str, Any] = {}
 
@@ -195,5 +197,3 @@ def _told(action: str, code: str, error: Exception) -> AccountError:
     if code in {"EndpointConnectionError", "ConnectTimeoutError", "ReadTimeoutError"}:
         return AccountError(f"{action}: AWS cannot be reached: {error}", "is the network up?")
     return AccountError(f"{action}: {error}", "see the message of AWS")
-
-

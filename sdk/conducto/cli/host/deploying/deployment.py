@@ -25,6 +25,9 @@ from conducto.model.deployment import (
 #: Asks a person something that is answered by yes or no.
 Ask = Callable[[str], bool]
 
+#: What a fixed setting is when nothing was said (`infra.settings`).
+_UNSAID = {"zones": "1"}
+
 
 class DeployError(Exception):
     """Nothing more is done; the message says why and what to do."""
@@ -121,8 +124,8 @@ class Deployment:
             return dict(wish.settings)
         before: dict[str, str] = json.loads(text)
         for name in FIXED_SETTINGS:
-            old = before.get(name, "")
-            new = wish.settings.get(name, old)
+            old = before.get(name, "") or _UNSAID.get(name, "")
+            new = wish.settings.get(name, old) or _UNSAID.get(name, "")
             if new != old:
                 raise DeployError(
                     f"{name} was {old or 'not set'} when stage {wish.stage!r} was made, and holds "
@@ -143,7 +146,9 @@ class Deployment:
             "cost). Make it now?"
         )
         if not self._ask(question):
-            raise DeployError(f"nothing was deployed; first: {' '.join(cdk.words)} bootstrap {place}")
+            raise DeployError(
+                f"nothing was deployed; first: {' '.join(cdk.words)} bootstrap {place}"
+            )
         self._run(cdk, folder, ["bootstrap", place], None)
 
     def _clear(self, stage: str) -> None:
@@ -163,7 +168,7 @@ class Deployment:
             case False:
                 raise DeployError(
                     f"the table {table} holds records, and no stack owns it; deploy another "
-                    "--stage, or remove the table if nobody needs it: see 'Removing' in docs/cloud.md"
+                    "--stage, or remove the table if nobody needs it: 'Removing' in docs/cloud.md"
                 )
             case None:
                 pass

@@ -1,4 +1,4 @@
-"""What deploying needs of an AWS account and of this machine; fakes: `conducto.testing.deployment`."""
+"""What deploying needs of an AWS account and of a machine; fakes: `conducto.testing.deployment`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

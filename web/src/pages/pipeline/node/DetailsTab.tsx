@@ -1,5 +1,6 @@
 import type { NodeDetail, Parameter } from "@/api/schema";
 import { moment } from "@/lib/time";
+import { Command } from "@/ui/Command";
 import { CopyButton } from "@/ui/CopyButton";
 
 /** What the node is: command, parameters and environment, and where each comes from. */
@@ -12,7 +13,7 @@ export function DetailsTab({ detail }: { detail: NodeDetail }) {
           <h2>
             Command <CopyButton text={node.command} label="Copy the command" />
           </h2>
-          <pre className="command">{node.command}</pre>
+          <Command text={node.command} />
         </section>
       )}
       <section>

@@ -2,6 +2,7 @@ import { useVirtualizer } from "@tanstack/react-virtual";
 import { useEffect, useRef, useState, useSyncExternalStore } from "react";
 
 import { api } from "@/api/client";
+import { useSetting } from "@/app/settings";
 import { plural } from "@/lib/time";
 import { LogReader, type LogPlace } from "@/live/log";
 import { LogLine } from "@/pages/pipeline/node/LogLine";
@@ -42,7 +43,7 @@ export function LogView(props: Props) {
 
 function Lines({ reader, ...props }: Props & { reader: LogReader }) {
   useSyncExternalStore(reader.subscribe, reader.getVersion);
-  const [wrap, setWrap] = useState(false);
+  const [wrap, setWrap] = useSetting("wrap");
   const [follow, setFollow] = useState(true);
   const [found, setFound] = useState<Found | null>(null);
   const scroll = useRef<HTMLDivElement>(null);

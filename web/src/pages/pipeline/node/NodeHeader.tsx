@@ -136,13 +136,14 @@ function Actions({ session, detail, orders }: Omit<Props, "onClose">) {
       >
         Rebuild and reset
       </Button>
-      {isExec ? <Debug command={debugCommand(session.id, node.path)} /> : null}
+      {isExec ? <Debug id={session.id} path={node.path} /> : null}
     </div>
   );
 }
 
-/** The command that opens a shell where the node ran, to take to a terminal. */
-function Debug({ command }: { command: string }) {
+/** The commands that open a shell where the node ran, to take to a terminal. */
+function Debug({ id, path }: { id: string; path: string }) {
+  const command = debugCommand(id, path);
   return (
     <span className="debug">
       <span className="debug-label">Debug</span>
@@ -150,6 +151,12 @@ function Debug({ command }: { command: string }) {
         {command}
       </code>
       <CopyButton text={command} label="Copy the debug command" shortcut="d" />
+      <CopyButton
+        text={debugCommand(id, path, { live: true })}
+        label="Copy the livedebug command"
+        title="livedebug: the same shell, with the code of your own directory in place"
+        words="live"
+      />
     </span>
   );
 }

@@ -2,8 +2,10 @@ import { useMemo, useState } from "react";
 
 import { api, messageOf, type Order } from "@/api/client";
 import type { Action, ControlResult } from "@/api/schema";
+import { currentSettings } from "@/app/settings";
 import { plural } from "@/lib/time";
 import { findFailures, type PipelineSession } from "@/live/session";
+import { undoOf } from "@/model/undo";
 import { toast } from "@/ui/toasts";
 
 /** An order that touches more than one would expect, shown before it is given. */
@@ -65,9 +67,12 @@ export function useOrders(session: PipelineSession): Orders {
         setBusy(false);
       }
     };
-    const carryOut = async (order: Order) => {
+    const carryOut = async (order: Order): Promise<void> => {
+      const wasSkipped = (path: string) => session.model?.nodes.get(path)?.skipped === true;
+      const undo = undoOf(order, wasSkipped); // by what is known before it is given
       const result = await api.control(session.id, order);
-      toast(saying(order.action, result));
+      const takeBack = undo === null ? null : () => void doing(() => carryOut(undo));
+      toast(saying(order.action, result), "info", takeBack);
       for (const note of result.notes) toast(note);
     };
     const nodes = (action: Action, paths: readonly string[]) =>
@@ -120,6 +125,7 @@ export function useOrders(session: PipelineSession): Orders {
 
 function needsConsent(action: Action, preview: ControlResult): boolean {
   return (
+    (currentSettings().askAlways && preview.affected > 0) ||
     preview.affected > UNASKED ||
     preview.notes.length > 0 ||
     (preview.stopped > 0 && action !== "kill")

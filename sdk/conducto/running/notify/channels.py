@@ -14,7 +14,7 @@ from conducto.integrations.slack import Slack
 from conducto.integrations.web import TIMEOUT, DeliveryError, is_this_machine, post_json
 from conducto.model.notifications import NotificationRecord
 from conducto.model.states import State
-from conducto_local.runner.notify.settings import GITHUB_URL, Settings
+from conducto.running.notify.settings import GITHUB_URL, Settings
 
 GITHUB_TOKEN = "GITHUB_TOKEN"  # noqa: S105 (the names of the secrets)
 SMTP_PASSWORD = "SMTP_PASSWORD"  # noqa: S105

@@ -32,6 +32,8 @@ class Order(NamedTuple):
         limit: Most matches.
         scan: Most bytes to look at.
         seconds: Of the processor, that a process which looks for a pattern may take.
+        start: Position in the stream of the file's first byte: it may hold a piece only.
+        size: Bytes of the stream; None: as many as the file has.
     """
 
     file: str
@@ -42,6 +44,8 @@ class Order(NamedTuple):
     limit: int
     scan: int
     seconds: int = CPU_SECONDS
+    start: int = 0
+    size: int | None = None
 
 
 class Hit(NamedTuple):
@@ -75,6 +79,15 @@ class Found(NamedTuple):
     size: int
 
 
+def piece_to_search(offset: int, scan: int, size: int) -> int:
+    """Return how many bytes from ``offset`` on a search may look at, in a stream of ``size``.
+
+    A file with so many is enough: lines that begin in the first ``scan`` bytes are whole in it, or
+    as long as a line may be.
+    """
+    return max(0, min(size - offset, scan + _LONGEST + 2 * _CHUNK))
+
+
 def search(order: Order) -> Found:
     """Return the lines that match.
 
@@ -95,10 +108,11 @@ def search(order: Order) -> Found:
 
 
 def _search(fd: int, order: Order, pattern: "re.Pattern[str]", literal: bytes | None) -> Found:
-    size = os.fstat(fd).st_size
+    end = order.start + os.fstat(fd).st_size
+    size = end if order.size is None else order.size
     hits: list[Hit] = []
     number, position = 0, order.offset
-    for line in _lines(fd, order.offset, size):
+    for line in _lines(fd, order.offset - order.start, end - order.start):
         if len(hits) == order.limit or position - order.offset >= order.scan:
             return Found(tuple(hits), position, size)
         if literal is None or literal in line:

@@ -1,0 +1,123 @@
+"""What moto 5.2.5's DynamoDB lacks to be written to by many threads, and often.
+
+As in `conducto_emulator.moto_shim`, each ``_patch_…`` mends one thing in place and has a test of
+its own in ``tests/conformance/test_moto_table.py``.
+"""
+
+import copy
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
+from typing import Any
+
+from moto.dynamodb.models import DynamoDBBackend
+from moto.dynamodb.models.table import Table
+
+#: Everything that reads or writes items, by name.
+_CALLS = ("put_item", "update_item", "delete_item", "get_item", "query", "scan")
+#: Place of the index's name among a query's arguments, behind those that are looked at here.
+_INDEX_NAME = 4
+_lock = threading.RLock()
+_MISSING = object()
+_SWITCH = "_conducto_mended"
+
+
+def install() -> None:
+    """Mend moto in this process; doing it twice changes nothing."""
+    if getattr(DynamoDBBackend, _SWITCH, False):
+        return
+    setattr(DynamoDBBackend, _SWITCH, True)
+    _patch_races()
+    _patch_transactions()
+    _patch_queries()
+
+
+def _patch_races() -> None:
+    """Between a condition and the write that it allows, others write."""
+    for name in _CALLS:
+        setattr(DynamoDBBackend, name, _alone(getattr(DynamoDBBackend, name)))
+
+
+def _alone(call: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(call)
+    def alone(*given: Any, **named: Any) -> Any:
+        with _lock:
+            return call(*given, **named)
+
+    return alone
+
+
+def _patch_transactions() -> None:
+    """A table is copied for each item of a transaction.
+
+    That takes ever longer; and going back to a copy takes what others wrote meanwhile with it.
+    """
+    transact = DynamoDBBackend.transact_write_items
+
+    def transact_write_items(self: Any, transact_items: Sequence[Mapping[str, Any]]) -> None:
+        with _lock:
+            before = _as_they_are(self, transact_items)
+            try:
+                transact(self, transact_items)
+            except Exception:
+                for (table, partition, sort), item in before.items():
+                    _put_back(self.tables[table], partition, sort, item)
+                raise
+
+    DynamoDBBackend.transact_write_items = transact_write_items
+    Table.__deepcopy__ = lambda self, _memo: self
+
+
+def _as_they_are(
+    backend: Any, operations: Sequence[Mapping[str, Any]]
+) -> dict[tuple[str, Any, Any], Any]:
+    found: dict[tuple[str, Any, Any], Any] = {}
+    for operation in operations:
+        (given,) = operation.values()
+        name = given["TableName"]
+        if name not in backend.tables:
+            continue
+        table = backend.tables[name]
+        partition, sort = backend.get_keys_value(table, given.get("Key") or given["Item"])
+        item = table.items.get(partition, {}).get(sort, _MISSING)
+        # An update changes the item itself.
+        found[name, partition, sort] = copy.deepcopy(item) if item is not _MISSING else item
+    return found
+
+
+def _put_back(table: Any, partition: Any, sort: Any, item: Any) -> None:
+    if item is _MISSING:
+        table.items.get(partition, {}).pop(sort, None)
+    else:
+        table.items[partition][sort] = item
+
+
+def _patch_queries() -> None:
+    """A query looks at every item of the table."""
+    query = Table.query
+
+    @wraps(query)
+    def narrowed(
+        self: Any,
+        partition: Any,
+        comparison: str | None,
+        bounds: Sequence[Any],
+        *more: Any,
+        **named: Any,
+    ) -> Any:
+        index = named.get("index_name") or next(iter(more[_INDEX_NAME:]), None)
+        table = self
+        if index is None and self.has_range_key:
+            table = copy.copy(self)
+            table.items = {partition: _between(self, partition, comparison, bounds)}
+        return query(table, partition, comparison, bounds, *more, **named)
+
+    Table.query = narrowed
+
+
+def _between(table: Any, partition: Any, comparison: str | None, bounds: Sequence[Any]) -> Any:
+    items = table.items.get(partition, {})
+    if comparison != "BETWEEN":
+        return items
+    low, high = (bound.value for bound in bounds)
+    return {sort: item for sort, item in items.items() if low <= sort.value <= high}

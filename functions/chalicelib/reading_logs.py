@@ -1,0 +1,239 @@
+"""The part of `CloudPipelines` that is about what commands print."""
+
+import asyncio
+import base64
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from tempfile import NamedTemporaryFile
+
+from chalicelib.cloud import Cloud
+from chalicelib.ports import LogKey, LogStore, Stream
+from conducto.model.answers import LogLines, LogMatches
+from conducto.model.api import LogChunk
+from conducto.model.params import (
+    MAX_LOG_CHUNK,
+    MAX_LOG_SCAN,
+    LogFileParams,
+    LogLinesParams,
+    LogSearchParams,
+)
+from conducto.model.records import AttemptRecord
+from conducto.model.states import FINISHED
+from conducto.running.log_answers import lines_answer, matches_answer, search
+from conducto.running.log_lines import LineIndex
+from conducto.running.log_search import Order, piece_to_search
+from conducto.service.downloads import Download, Span
+from conducto.service.port import NotFoundError, RefusedError
+
+#: Seconds between two looks for news, where somebody waits for some.
+LOOK_EVERY = 0.5
+#: Bytes that are read at once, and those that one question makes an index read on.
+_BLOCK = 1 << 20
+_BUDGET = 64 << 20
+#: Streams whose line indexes a process keeps; each takes 32 kB at most.
+_INDEXES = 64
+
+
+class LineIndexes:
+    """Indexes of the streams that were read last, for the next page.
+
+    A stream only grows, so an index never becomes wrong; a process that has none counts again.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[LogStore, LogKey], LineIndex] = {}
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def using(self, logs: LogStore, key: LogKey) -> Iterator[LineIndex]:
+        """Give the index of a stream, to one at a time."""
+        with self._lock:
+            index = self._kept.pop((logs, key), None) or LineIndex(budget=_BUDGET)
+            self._kept[logs, key] = index  # the newest at the end
+            if len(self._kept) > _INDEXES:
+                del self._kept[next(iter(self._kept))]
+            yield index
+
+
+_LINE_INDEXES = LineIndexes()
+
+
+class BlockStream:
+    """A `conducto.running.log_lines.Stream` over a log store: its size stays what it was."""
+
+    def __init__(self, logs: LogStore, key: LogKey) -> None:
+        self._logs = logs
+        self._key = key
+        self._size = logs.size(key)
+        self._block = b""
+        self._start = 0
+
+    def pread(self, count: int, offset: int) -> bytes:
+        """Return at most ``count`` bytes from ``offset`` on."""
+        if not self._start <= offset < self._start + len(self._block):
+            most = min(max(count, _BLOCK), self._size - offset)
+            self._block = self._logs.read(self._key, offset, most) if most > 0 else b""
+            self._start = offset
+        first = offset - self._start
+        return self._block[first : first + count]
+
+    def size(self) -> int:
+        """Return how many bytes there are."""
+        return self._size
+
+
+class CloudLogs:
+    """Output of commands, over a `LogStore`."""
+
+    _cloud: Cloud
+
+    def _owned(self, pipeline_id: str) -> str:
+        """Return the whole id of a pipeline that the caller may see; raises `NotFoundError`."""
+        raise NotImplementedError
+
+    async def attempts(self, pipeline_id: str, path: str) -> tuple[AttemptRecord, ...]:
+        """Every attempt of a node, the first one first."""
+        raise NotImplementedError
+
+    async def log(
+        self,
+        pipeline_id: str,
+        path: str,
+        *,
+        attempt: int | None = None,
+        stream: str = "stdout",
+        offset: int = 0,
+        limit: int = 1 << 20,
+        wait: float = 0.0,
+    ) -> LogChunk:
+        """A piece of an output stream, once there is one or ``wait`` seconds are over."""
+        query = LogFileParams(id=pipeline_id, path=path, attempt=attempt, stream=_stream(stream))
+        end = self._cloud.clock() + wait
+        while True:
+            key, complete = await self._output(query)
+            if key is None:
+                chunk = LogChunk(data="", offset=0, size=0, complete=False)
+            else:
+                chunk = await asyncio.to_thread(self._piece, key, offset, limit, complete)
+            if chunk.data or chunk.complete or self._cloud.clock() >= end:
+                return chunk
+            await asyncio.sleep(LOOK_EVERY)
+
+    async def _output(self, query: LogFileParams) -> tuple[LogKey | None, bool]:
+        """Return whose output is asked for, None where there was no attempt, and if it has ended.
+
+        The end is asked for before the bytes are: none can come after it.
+        """
+        id_ = await asyncio.to_thread(self._owned, query.id)
+        chosen = chosen_attempt(query.path, await self.attempts(id_, query.path), query.attempt)
+        if chosen is None:
+            return None, False
+        key = LogKey(id_, query.path, chosen.number, _stream(query.stream))
+        return key, chosen.state in FINISHED
+
+    def _piece(self, key: LogKey, offset: int, limit: int, complete: bool) -> LogChunk:
+        size = self._cloud.logs.size(key)
+        first = max(0, size + offset) if offset < 0 else min(offset, size)
+        data = self._cloud.logs.read(key, first, min(limit, MAX_LOG_CHUNK))
+        text = base64.b64encode(data).decode()
+        return LogChunk(data=text, offset=first, size=size, complete=complete)
+
+    async def log_lines(self, query: LogLinesParams) -> LogLines:
+        """Some lines of an output stream."""
+        key, complete = await self._output(query)
+        if key is None:
+            return LogLines(first=0, lines=(), total=0)
+
+        def read() -> LogLines:
+            stream = BlockStream(self._cloud.logs, key)
+            with _LINE_INDEXES.using(self._cloud.logs, key) as index:
+                found = index.lines(stream, query.first, query.count, query.limit)
+            return lines_answer(found, complete=complete)
+
+        return await asyncio.to_thread(read)
+
+    async def search_log(self, query: LogSearchParams) -> LogMatches:
+        """Lines of an output stream that hold what is looked for; bounded in time and size."""
+        key, complete = await self._output(query)
+        if key is None:
+            return LogMatches(matches=())
+        size = await asyncio.to_thread(self._cloud.logs.size, key)
+        with NamedTemporaryFile(prefix="conducto-log-") as file:
+            count = piece_to_search(query.offset, MAX_LOG_SCAN, size)
+            async for piece in self._pieces(key, query.offset, count):
+                file.write(piece)
+            file.flush()
+            order = Order(
+                file.name,
+                query.text,
+                query.regex,
+                query.ignore_case,
+                query.offset,
+                query.limit,
+                MAX_LOG_SCAN,
+                start=query.offset,
+                size=size,
+            )
+            found = await search(order)
+        before = await asyncio.to_thread(self._line_at, key, query.offset)
+        return matches_answer(found, before, complete=complete)
+
+    def _line_at(self, key: LogKey, offset: int) -> int | None:
+        """Return how many lines end before a byte; None where they are not counted yet."""
+        stream = BlockStream(self._cloud.logs, key)
+        with _LINE_INDEXES.using(self._cloud.logs, key) as index:
+            return index.ended(stream, min(offset, stream.size()))
+
+    async def log_file(self, query: LogFileParams, span: Span | None = None) -> Download:
+        """A whole output stream as it is now, or a part of it."""
+        key, _ = await self._output(query)
+        if key is None:
+            raise NotFoundError(f"{query.path}: never ran")
+        size = await asyncio.to_thread(self._cloud.logs.size, key)
+        if not size:
+            raise NotFoundError(f"{query.path}: printed nothing on {query.stream}")
+        first, count = (0, size) if span is None else span.within(size)
+        name = query.path.rpartition("/")[2] or key.pipeline_id
+        return Download(
+            name=f"{name}-{key.attempt}.{query.stream}.txt",
+            size=size,
+            offset=first,
+            count=count,
+            version=f"{key.pipeline_id}-{key.attempt}",  # a log that grows is the same one
+            chunks=self._pieces(key, first, count),
+        )
+
+    async def _pieces(self, key: LogKey, first: int, count: int) -> AsyncIterator[bytes]:
+        while count > 0:
+            piece = await asyncio.to_thread(
+                self._cloud.logs.read, key, first, min(count, MAX_LOG_CHUNK)
+            )
+            if not piece:
+                return
+            yield piece
+            first += len(piece)
+            count -= len(piece)
+
+
+def chosen_attempt(
+    path: str, attempts: tuple[AttemptRecord, ...], number: int | None
+) -> AttemptRecord | None:
+    """Return the attempt that is asked for, the newest by default; None: there is none yet.
+
+    Raises:
+        NotFoundError: there is no attempt of that number.
+    """
+    known = {attempt.number: attempt for attempt in attempts}
+    if number is not None and number not in known:
+        names = ", ".join(map(str, known)) or "none"
+        raise NotFoundError(f"{path}: no attempt {number} (there are: {names})")
+    return known[max(known) if number is None else number] if known else None
+
+
+def _stream(name: str) -> Stream:
+    if name == "stdout":
+        return "stdout"
+    if name == "stderr":
+        return "stderr"
+    raise RefusedError(f"stream must be stdout or stderr, got {name!r}")

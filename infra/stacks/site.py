@@ -1,0 +1,213 @@
+"""The web app: files in a bucket, and one address for them and the API, by CloudFront."""
+
+from pathlib import Path
+
+from aws_cdk import CfnOutput, CfnResource, Duration, RemovalPolicy, Stack
+from aws_cdk import aws_certificatemanager as acm
+from aws_cdk import aws_cloudfront as cloudfront
+from aws_cdk import aws_cloudfront_origins as origins
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_s3_deployment as s3_deployment
+from constructs import Construct
+
+from conducto.service.browser import DATA_POLICY, page_policy
+from infra.settings import Settings
+from infra.stacks.api import ApiStack
+from infra.stacks.data import DataStack
+
+#: A path is the app's own, but below ``/assets/`` and at the top where it names a file. As the
+#: local server has it (`conducto_local.server.web`).
+_PAGES = """\
+function handler(event) {
+  var request = event.request;
+  var path = request.uri.slice(1);
+  var file = path.startsWith("assets/") || (path.includes(".") && !path.includes("/"));
+  if (!file) request.uri = "/index.html";
+  return request;
+}
+"""
+_NOT_BUILT = (
+    "<!doctype html><title>Conducto</title>"
+    "<p>The web app was not built when this was deployed; the command line works.\n"
+)
+_YEAR = 31_536_000
+
+
+class SiteStack(Stack):
+    """Bucket and distribution.
+
+    Attributes:
+        distribution: CloudFront's.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        name: str,
+        settings: Settings,
+        *,
+        data: DataStack,
+        api: ApiStack,
+        **options: object,
+    ) -> None:
+        super().__init__(scope, name, **options)  # type: ignore[arg-type]
+        self._settings = settings
+        self._api = api
+        bucket = self._bucket()
+        files = origins.S3BucketOrigin.with_origin_access_control(bucket)
+        socket: CfnResource = api.app.get_resource("WebsocketAPI")
+        follow = f"wss://{socket.ref}.execute-api.{self.region}.{self.url_suffix}"
+        pages = page_policy(follow, f"https://{data.bucket.bucket_regional_domain_name}")
+        self.distribution = self._distribution(files, pages)
+        s3_deployment.BucketDeployment(
+            self,
+            "Files",
+            sources=[s3_deployment.Source.asset(str(web_app()))],
+            destination_bucket=bucket,
+            distribution=self.distribution,
+            distribution_paths=["/index.html"],
+            prune=False,  # pages that are open go on with the files they began with
+            retain_on_delete=False,
+        )
+        for part in self.node.find_all():  # CDK's own function says twice what it waits for
+            if CfnResource.is_cfn_resource(part) and isinstance(part, lambda_.CfnFunction):
+                part.add_metadata("cfn-lint", {"config": {"ignore_checks": ["W3005"]}})
+        CfnOutput(self, "SiteUrl", value=f"https://{self._domain()}", description="The web app")
+        if settings.domain is not None:
+            CfnOutput(
+                self,
+                "SiteTarget",
+                value=self.distribution.distribution_domain_name,
+                description=f"What the CNAME record of {settings.domain} points to",
+            )
+
+    def _domain(self) -> str:
+        return self._settings.domain or self.distribution.distribution_domain_name
+
+    def _bucket(self) -> s3.Bucket:
+        return s3.Bucket(
+            self,
+            "Site",
+            encryption=s3.BucketEncryption.S3_MANAGED,
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            enforce_ssl=True,
+            minimum_tls_version=1.2,
+            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+            removal_policy=RemovalPolicy.DESTROY,  # it holds copies of what is deployed
+        )
+
+    def _distribution(self, files: cloudfront.IOrigin, pages: str) -> cloudfront.Distribution:
+        settings = self._settings
+        keep = f"public, max-age={_YEAR}, immutable"
+        certificate = (
+            None
+            if settings.certificate is None
+            else acm.Certificate.from_certificate_arn(self, "Certificate", settings.certificate)
+        )
+        return cloudfront.Distribution(
+            self,
+            "Distribution",
+            comment=f"Conducto, stage {settings.stage}",
+            domain_names=None if settings.domain is None else [settings.domain],
+            certificate=certificate,
+            minimum_protocol_version=cloudfront.SecurityPolicyProtocol.TLS_V1_2_2021,
+            http_version=cloudfront.HttpVersion.HTTP2_AND_3,
+            price_class=cloudfront.PriceClass.PRICE_CLASS_100,
+            default_root_object="index.html",
+            default_behavior=cloudfront.BehaviorOptions(
+                origin=files,
+                viewer_protocol_policy=cloudfront.ViewerProtocolPolicy.REDIRECT_TO_HTTPS,
+                response_headers_policy=self._headers("Pages", pages, "no-cache"),
+                function_associations=[
+                    cloudfront.FunctionAssociation(
+                        event_type=cloudfront.FunctionEventType.VIEWER_REQUEST,
+                        function=self._pages(),
+                    )
+                ],
+            ),
+            additional_behaviors={
+                # Their names hold a digest of their content.
+                "/assets/*": cloudfront.BehaviorOptions(
+                    origin=files,
+                    viewer_protocol_policy=cloudfront.ViewerProtocolPolicy.REDIRECT_TO_HTTPS,
+                    response_headers_policy=self._headers("Assets", pages, keep),
+                ),
+                "/api/*": cloudfront.BehaviorOptions(
+                    origin=self._api_origin(),
+                    allowed_methods=cloudfront.AllowedMethods.ALLOW_ALL,
+                    cache_policy=cloudfront.CachePolicy.CACHING_DISABLED,
+                    origin_request_policy=(
+                        cloudfront.OriginRequestPolicy.ALL_VIEWER_EXCEPT_HOST_HEADER
+                    ),
+                    viewer_protocol_policy=cloudfront.ViewerProtocolPolicy.HTTPS_ONLY,
+                    response_headers_policy=self._headers("Answers", DATA_POLICY, "no-store"),
+                ),
+            },
+        )
+
+    def _api_origin(self) -> origins.HttpOrigin:
+        rest: CfnResource = self._api.app.get_resource("RestAPI")
+        return origins.HttpOrigin(
+            f"{rest.ref}.execute-api.{self.region}.{self.url_suffix}",
+            origin_path="/api",  # the API's stage
+            protocol_policy=cloudfront.OriginProtocolPolicy.HTTPS_ONLY,
+            origin_ssl_protocols=[cloudfront.OriginSslPolicy.TLS_V1_2],
+        )
+
+    def _pages(self) -> cloudfront.Function:
+        return cloudfront.Function(
+            self,
+            "AppPaths",
+            code=cloudfront.FunctionCode.from_inline(_PAGES),
+            runtime=cloudfront.FunctionRuntime.JS_2_0,
+            comment="Paths of the web app are answered by its page",
+        )
+
+    def _headers(self, name: str, policy: str, cache: str) -> cloudfront.ResponseHeadersPolicy:
+        """Return the headers that the local server sends too (`conducto_local.server.headers`)."""
+        return cloudfront.ResponseHeadersPolicy(
+            self,
+            name,
+            response_headers_policy_name=f"{self._settings.prefix}-{self.region}-{name.lower()}",
+            security_headers_behavior=cloudfront.ResponseSecurityHeadersBehavior(
+                content_security_policy=cloudfront.ResponseHeadersContentSecurityPolicy(
+                    content_security_policy=policy, override=True
+                ),
+                content_type_options=cloudfront.ResponseHeadersContentTypeOptions(override=True),
+                frame_options=cloudfront.ResponseHeadersFrameOptions(
+                    frame_option=cloudfront.HeadersFrameOption.DENY, override=True
+                ),
+                referrer_policy=cloudfront.ResponseHeadersReferrerPolicy(
+                    referrer_policy=cloudfront.HeadersReferrerPolicy.NO_REFERRER, override=True
+                ),
+                strict_transport_security=cloudfront.ResponseHeadersStrictTransportSecurity(
+                    access_control_max_age=Duration.days(365),
+                    include_subdomains=False,
+                    override=True,
+                ),
+            ),
+            custom_headers_behavior=cloudfront.ResponseCustomHeadersBehavior(
+                custom_headers=[
+                    cloudfront.ResponseCustomHeader(header=header, value=value, override=True)
+                    for header, value in (
+                        ("cache-control", cache),
+                        ("cross-origin-opener-policy", "same-origin"),
+                        ("cross-origin-resource-policy", "same-origin"),
+                    )
+                ]
+            ),
+        )
+
+
+def web_app() -> Path:
+    """Return the directory of the built web app, or of a page that says that there is none."""
+    import conducto_local  # noqa: PLC0415  its package holds the files
+
+    built = Path(next(iter(conducto_local.__path__))) / "web"
+    if (built / "index.html").is_file():
+        return built
+    instead = Path("build", "no-web-app").resolve()
+    instead.mkdir(parents=True, exist_ok=True)
+    (instead / "index.html").write_text(_NOT_BUILT, "utf-8")
+    return instead

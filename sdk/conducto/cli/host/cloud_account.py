@@ -1,0 +1,101 @@
+"""Which cloud installation a profile is logged in to, kept in the profile's file (mode 0600)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from conducto.api.config import Config, current_profile
+from conducto.cli.host.addresses import UsageError
+from conducto.client.cloud import CloudClient, CloudTransport
+from conducto.client.http import Endpoint
+
+NOT_LOGGED_IN = (
+    "not logged in to a cloud installation; log in: conducto login --url URL "
+    "(or run the pipeline on this machine with --local)"
+)
+#: Options of a profile's ``[general]``.
+_FIELDS = ("url", "token", "org_id", "email")
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account at an installation.
+
+    Attributes:
+        url: Of the API.
+        org: Organisation.
+        user: Name in it.
+    """
+
+    url: str
+    token: str = field(repr=False)
+    org: str = ""
+    user: str = ""
+
+    def client(self) -> CloudClient:
+        """Return a client for it."""
+        return CloudClient(CloudTransport(Endpoint(self.url, self.token)))
+
+
+OpenCloud = Callable[[], CloudClient]
+
+
+def profile_named(profile: str | None) -> str:
+    """Return the profile that is meant; None is the one in use."""
+    return current_profile() if profile is None else profile
+
+
+def account_of(profile: str | None = None) -> Account | None:
+    """Return the account that a profile is logged in to; the environment goes before.
+
+    ``CONDUCTO_URL`` and ``CONDUCTO_TOKEN`` are meant for machines, e.g. of CI.
+    """
+    import os  # noqa: PLC0415 - most commands never come here
+
+    general = Config.get_profile_config(profile_named(profile))
+    url, token, org, user = (general.get("general", name, fallback="") for name in _FIELDS)
+    url, token = os.environ.get("CONDUCTO_URL") or url, os.environ.get("CONDUCTO_TOKEN") or token
+    return Account(url.rstrip("/"), token, org, user) if url and token else None
+
+
+def needed_account(profile: str | None = None) -> Account:
+    """Return the account that a profile is logged in to.
+
+    Raises:
+        UsageError: it is not.
+    """
+    found = account_of(profile)
+    if found is None:
+        raise UsageError(NOT_LOGGED_IN)
+    return found
+
+
+def keep(account: Account, profile: str | None = None) -> str:
+    """Log a profile in; return its name.
+
+    The profile in use keeps its local pipelines, so it is the one that is logged in, too. One that
+    is another account's already is left alone: that account gets a profile of its own, which
+    becomes the default.
+    """
+    config = Config()
+    name = profile_named(profile)
+    there = Config.get_profile_config(name)
+    known = tuple(there.get("general", option, fallback="") for option in ("url", "org_id"))
+    if profile is None and any(known) and known != (account.url, account.org):
+        return config.write_profile(
+            account.url, account.token, org_id=account.org, email=account.user
+        )
+    values = (account.url, account.token, account.org, account.user)
+    for option, value in zip(_FIELDS, values, strict=True):
+        config.set_profile_general(name, option, value)
+    return name
+
+
+def forget(profile: str | None = None) -> bool:
+    """Log a profile out; return whether it was logged in."""
+    name = profile_named(profile)
+    parser = Config.get_profile_config(name)
+    if not parser.has_option("general", "token"):
+        return False
+    parser.remove_option("general", "token")
+    Config.write_profile_config(name, parser)
+    return True

@@ -1,0 +1,99 @@
+"""``conducto login``, ``logout`` and ``whoami``: who one is at a cloud installation."""
+
+import argparse
+import getpass
+import sys
+from dataclasses import replace
+
+from conducto import __version__
+from conducto.cli.host import cloud_account
+from conducto.cli.host.addresses import UsageError
+from conducto.cli.host.cloud_account import Account
+from conducto.cli.host.exit_codes import DONE, FAILED
+from conducto.cli.host.output import as_json
+from conducto.model.cloud_calls import WhoAmI
+
+_SCHEMES = ("https://", "http://")
+
+
+def login(arguments: argparse.Namespace) -> int:
+    """Check a token at an installation and keep it in the profile."""
+    url = _checked_url(arguments.url, arguments.profile)
+    account = Account(url, _token(arguments.token))
+    with account.client() as client:
+        who = client.who_am_i()
+    _warn_of_version(who)
+    name = cloud_account.keep(replace(account, org=who.org, user=who.user), arguments.profile)
+    print(f"logged in at {url} as {who.user} of {who.org} (profile {name})")
+    return DONE
+
+
+def logout(arguments: argparse.Namespace) -> int:
+    """Forget the profile's token."""
+    if not cloud_account.forget(arguments.profile):
+        print("not logged in")
+        return DONE
+    print(
+        "logged out; the token itself stays good until it expires: an administrator can take it "
+        "back with 'conducto admin token revoke'"
+    )
+    return DONE
+
+
+def whoami(arguments: argparse.Namespace) -> int:
+    """Print whose the profile's token is, as the installation says."""
+    account = cloud_account.account_of(arguments.profile)
+    if account is None:
+        print("null" if arguments.json else cloud_account.NOT_LOGGED_IN)
+        return FAILED
+    with account.client() as client:
+        who = client.who_am_i()
+    _warn_of_version(who)
+    if arguments.json:
+        print(as_json({"url": account.url, **who.model_dump(mode="json")}))
+        return DONE
+    print(
+        f"{who.user} of {who.org} at {account.url}\n"
+        f"plan: {who.plan}\n"
+        f"may: {', '.join(who.permissions)}"
+    )
+    return DONE
+
+
+def _checked_url(given: str | None, profile: str | None) -> str:
+    known = cloud_account.account_of(profile)
+    url = (given or (known.url if known is not None else "")).rstrip("/")
+    if not url:
+        raise UsageError("say where: conducto login --url URL ('conducto deploy' printed it)")
+    if not url.startswith(_SCHEMES) or url in ("https:/", "http:/"):
+        raise UsageError(f"--url: {url!r} is no address such as https://host/api")
+    return url
+
+
+def _token(given: str | None) -> str:
+    """Return the token: asked for, or the first line of standard input for ``-``."""
+    if given not in (None, "-"):
+        # Others on the machine see command lines, and shells remember them.
+        raise UsageError(
+            "--token takes '-' only, and then reads the token from standard input: "
+            "conducto login --url URL --token - <file; without it you are asked"
+        )
+    if given == "-":
+        token = sys.stdin.readline()
+    elif not sys.stdin.isatty():
+        raise UsageError("there is no terminal to ask on; give the token with --token - <file")
+    else:
+        token = getpass.getpass("token: ")
+    token = token.strip()
+    if not token or not token.isascii() or any(letter.isspace() for letter in token):
+        raise UsageError("this is no token: one line such as cdo_…, without spaces")
+    return token
+
+
+def _warn_of_version(who: WhoAmI) -> None:
+    if who.version.split(".")[0] != __version__.split(".")[0]:
+        print(
+            f"conducto: the installation has version {who.version}, this client {__version__}; "
+            "install the same one, or deploy anew",
+            file=sys.stderr,
+        )

@@ -1,0 +1,183 @@
+"""``conducto doctor``: what works here and what does not, each with what to do about it."""
+
+import argparse
+import asyncio
+import importlib
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+from conducto.api import paths
+from conducto.cli.host.connection import LocalAgent
+from conducto.cli.host.deploying import checks, findings
+from conducto.cli.host.deploying.aws import BotoAccount
+from conducto.cli.host.deploying.findings import Finding, Status
+from conducto.cli.host.deploying.machine import ThisMachine
+from conducto.cli.host.deploying.ports import Account, AccountError, Machine
+from conducto.cli.host.exit_codes import DONE, FAILED
+from conducto.cli.host.output import as_json
+from conducto.client import Client, ClientError, HttpTransport
+
+#: Bytes of free disk below which images soon do not fit.
+DISK_MODEST = 5 << 30
+DISK_LEAST = 1 << 30
+
+
+class Host(Protocol):
+    """What running pipelines on this machine needs."""
+
+    def python(self) -> str:
+        """Return the version of this Python."""
+
+    def engine(self) -> str:
+        """Return the container engine and its version.
+
+        Raises:
+            RuntimeError: none can be used; the message says why and what to do.
+        """
+
+    def free_bytes(self) -> int:
+        """Return how much room is where Conducto keeps its files."""
+
+    def agent(self) -> tuple[str, str] | None:
+        """Return the version of the running agent and where it listens; None: none runs.
+
+        Raises:
+            RuntimeError: one runs and does not answer.
+        """
+
+    def version(self) -> str:
+        """Return the version of Conducto that is asked."""
+
+
+class ThisHost:
+    """A `Host`.
+
+    Args:
+        profile: None is the profile in use.
+    """
+
+    def __init__(self, profile: str | None = None) -> None:
+        self._profile = profile
+
+    def python(self) -> str:
+        """Return the version of this Python."""
+        return sys.version.split()[0]
+
+    def engine(self) -> str:
+        """Return the container engine and its version."""
+        ports = importlib.import_module("conducto_local.ports")
+        docker = importlib.import_module("conducto_local.engine.docker")
+
+        async def ask() -> str:
+            engine = docker.DockerEngine()
+            try:
+                info = await engine.open()
+            finally:
+                await engine.close()
+            return f"{info.name} {info.version}, {info.cpus:g} CPUs, {info.memory:.1f} GB"
+
+        try:
+            return asyncio.run(ask())
+        except ports.EngineError as error:
+            raise RuntimeError(str(error)) from error
+
+    def free_bytes(self) -> int:
+        """Return how much room is where Conducto keeps its files."""
+        place = Path(paths.base_dir())
+        while not place.exists():
+            place = place.parent
+        return shutil.disk_usage(place).free
+
+    def agent(self) -> tuple[str, str] | None:
+        """Return the version of the running agent and where it listens; None: none runs."""
+        endpoint = LocalAgent(self._profile).find()
+        if endpoint is None:
+            return None
+        try:
+            with Client(HttpTransport(endpoint)) as client:
+                return client.status().version, endpoint.url
+        except ClientError as error:
+            raise RuntimeError(str(error)) from error
+
+    def version(self) -> str:
+        """Return the version of Conducto that is asked."""
+        found: str = importlib.import_module("conducto_local.version").package_version()
+        return found
+
+
+def doctor(
+    arguments: argparse.Namespace,
+    host: Host | None = None,
+    machine: Machine | None = None,
+    account: Account | None = None,
+) -> int:
+    """Print what was found; return 0 when nothing is in the way.
+
+    Args:
+        arguments: The words.
+        host: None is this machine; so is the next.
+        machine: See ``host``.
+        account: None is that of the AWS configuration.
+    """
+    found = list(host_findings(ThisHost(arguments.profile) if host is None else host))
+    if arguments.cloud:
+        found += checks.machine_findings(ThisMachine() if machine is None else machine)
+        found += _account_findings(arguments, account)
+    if arguments.json:
+        print(as_json([finding.as_document() for finding in found]))
+    else:
+        print("\n".join(findings.lines(found)))
+    return FAILED if findings.is_failed(found) else DONE
+
+
+def host_findings(host: Host) -> Iterator[Finding]:
+    """Yield how this machine stands."""
+    yield Finding("conducto", Status.OK, f"{host.version()}, on Python {host.python()}")
+    yield _tried("engine", lambda: Finding("engine", Status.OK, host.engine()))
+    yield _disk(host.free_bytes())
+    yield _tried("agent", lambda: _agent(host))
+
+
+def _tried(name: str, check: Callable[[], Finding]) -> Finding:
+    try:
+        return check()
+    except RuntimeError as error:
+        return Finding(name, Status.FAILED, str(error))
+
+
+def _disk(free: int) -> Finding:
+    text = f"{free / 2**30:.1f} GB free in {paths.base_dir()}"
+    remedy = "free some: conducto gc, then docker system prune"
+    if free < DISK_LEAST:
+        return Finding("disk", Status.FAILED, text, remedy)
+    if free < DISK_MODEST:
+        return Finding("disk", Status.WARNING, text, remedy)
+    return Finding("disk", Status.OK, text)
+
+
+def _agent(host: Host) -> Finding:
+    found = host.agent()
+    if found is None:
+        return Finding("agent", Status.OK, "none is running; the next launch starts it")
+    version, url = found
+    if version != host.version():
+        remedy = "when nothing runs: conducto agent stop; the next launch starts the new one"
+        text = f"version {version} at {url}, which is not the one installed"
+        return Finding("agent", Status.WARNING, text, remedy)
+    return Finding("agent", Status.OK, f"version {version} at {url}")
+
+
+def _account_findings(arguments: argparse.Namespace, account: Account | None) -> Iterator[Finding]:
+    try:
+        there = BotoAccount(arguments.region) if account is None else account
+    except AccountError as error:
+        yield Finding("credentials", Status.FAILED, str(error), error.remedy)
+        return
+    profile = os.environ.get("AWS_PROFILE")
+    if profile:
+        yield Finding("aws profile", Status.OK, profile)
+    yield from checks.account_findings(there, arguments.stage)

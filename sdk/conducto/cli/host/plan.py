@@ -1,0 +1,192 @@
+"""``--plan`` and ``conducto plan``: what a launch in the cloud would take, without asking AWS."""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from conducto.cli.host.exit_codes import DONE, USAGE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from conducto.client import Client
+    from conducto.semantics.estimate import Estimate, PoolEstimate
+    from conducto.tree.node import Node
+
+#: Workers at once that are reckoned with; the plan of an organisation may allow fewer or more.
+WORKERS = 10
+#: Earlier launches whose durations are looked at, the newest.
+LAUNCHES = 5
+
+
+def plan_command(argv: Sequence[str]) -> int:
+    """Print what a script's pipeline would take in the cloud; nothing is sent anywhere.
+
+    Args:
+        argv: The words after ``conducto plan``.
+
+    Returns:
+        The exit code: 0; 2 for a wrong definition or command line.
+    """
+    try:
+        options, words = _parser().parse_known_args(argv)
+    except SystemExit as stop:  # argparse has printed the usage or an error
+        return stop.code if isinstance(stop.code, int) else USAGE
+    from conducto import user_errors  # noqa: PLC0415 - not for --help
+    from conducto.cli.host.compile import root_of  # noqa: PLC0415
+
+    try:
+        root = root_of(options.file, words)
+        return print_plan(root, program=options.file, workers=options.workers, spot=options.spot)
+    except Exception as error:
+        if user_errors.debugging():
+            raise
+        return user_errors.report(error, Path(options.file).name)
+
+
+def print_plan(
+    root: Node, *, program: str | None, workers: int = WORKERS, spot: bool = False
+) -> int:
+    """Print what running a tree in the cloud would take; return the exit code.
+
+    Args:
+        root: The tree.
+        program: Path of its script, to find earlier launches by; None looks for none.
+        workers: At once, at most.
+        spot: On Spot.
+    """
+    from conducto.semantics.errors import DefinitionError  # noqa: PLC0415
+    from conducto.semantics.estimate import estimate  # noqa: PLC0415
+    from conducto.semantics.resolve import resolve  # noqa: PLC0415
+    from conducto.tree.launch_form import to_launch_form  # noqa: PLC0415
+    from conducto.tree.validate import validate  # noqa: PLC0415
+
+    try:
+        validate(root)
+        pipeline = resolve(to_launch_form(root))
+        history = {} if program is None else _history(program)
+        found = estimate(pipeline, history=history, max_workers=workers, spot=spot)
+    except DefinitionError as error:
+        print(error, file=sys.stderr)
+        return USAGE
+    for line in plan_lines(found, workers=workers, spot=spot):
+        print(line)
+    return DONE
+
+
+def durations(client: Client, program: str) -> dict[str, float]:
+    """Return ``{path: median seconds}`` of what succeeded in a script's newest launches."""
+    summaries = [s for s in client.list(text=program) if s.pipeline.program == program]
+    known: dict[str, list[float]] = {}
+    for summary in summaries[:LAUNCHES]:
+        for view in client.tree(summary.pipeline.id, attempts="newest"):
+            for attempt in view.attempts:
+                succeeded = attempt.state.value == "done"
+                if succeeded and attempt.started is not None and attempt.ended is not None:
+                    known.setdefault(view.path, []).append(attempt.ended - attempt.started)
+    return {path: statistics.median(seconds) for path, seconds in known.items()}
+
+
+def plan_lines(found: Estimate, *, workers: int, spot: bool) -> Iterator[str]:
+    """Yield the lines that tell an estimate."""
+    from conducto.cli.host.view.table import table  # noqa: PLC0415
+    from conducto.cli.host.view.text import count_of, printable  # noqa: PLC0415
+    from conducto.semantics.fargate import PRICES  # noqa: PLC0415
+
+    head = ("IMAGE", "CONTAINERS", "WORKER", "AT ONCE", "EXECS", "TIME", "DOLLARS")
+    yield from table([head, *map(_cells, found.pools)])
+    yield ""
+    how = "on Spot" if spot else "on demand"
+    yield (
+        f"{count_of(found.execs, 'Exec')}, {count_of(len(found.pools), 'pool')} of workers, at "
+        f"most {count_of(workers, 'worker')} each, {how}"
+    )
+    yield (
+        f"{count_of(found.machines, 'state machine')}, "
+        f"{count_of(found.transitions, 'state transition')}"
+    )
+    yield (
+        f"{found.cpu_hours:.2f} vCPU-hours: {_dollars(found.worker_dollars)} for workers, "
+        f"{_dollars(found.transition_dollars)} for transitions, together {_dollars(found.dollars)}"
+    )
+    yield _assumption(found)
+    yield f"prices of {PRICES.date} in {PRICES.region}, before tax; AWS was not asked"
+    if found.notes:
+        yield ""
+        yield from (printable(note) for note in found.notes)
+
+
+_KINDS = {"many": "shared", "context": "one for its group", "once": "one each"}
+
+
+def _cells(pool: PoolEstimate) -> tuple[str, ...]:
+    from conducto.cli.host.view.text import duration, printable  # noqa: PLC0415
+
+    return (
+        printable(pool.image),
+        _KINDS[pool.kind.value],
+        f"{pool.size.cpu:g} vCPU, {pool.size.mem:g} GB",
+        str(pool.workers),
+        f"{pool.execs:,}",
+        duration(pool.seconds),
+        _dollars(pool.dollars),
+    )
+
+
+def _assumption(found: Estimate) -> str:
+    assumed = found.execs - found.known
+    if found.known == 0:
+        return f"no earlier run is known here: each Exec is taken to run {found.assumed:g} s"
+    if assumed == 0:
+        return "durations are those of earlier runs"
+    return (
+        f"durations of {found.known:,} of {found.execs:,} Execs are those of earlier runs; the "
+        f"others are taken to run {found.assumed:g} s"
+    )
+
+
+def _dollars(amount: float) -> str:
+    from conducto.cli.host.output import dollars  # noqa: PLC0415
+
+    return dollars(amount)
+
+
+def _history(program: str) -> Mapping[str, float]:
+    """Return durations that this machine's agent knows, if one runs; it is not started for this."""
+    from conducto.cli.host.addresses import UsageError  # noqa: PLC0415
+    from conducto.cli.host.connection import LocalAgent  # noqa: PLC0415
+    from conducto.client import Client, ClientError, HttpTransport  # noqa: PLC0415
+
+    try:
+        endpoint = LocalAgent().find()
+        if endpoint is None:
+            return {}
+        with Client(HttpTransport(endpoint)) as client:
+            return durations(client, str(Path(program).resolve()))
+    except (ClientError, UsageError):
+        return {}  # an estimate does without
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="conducto plan",
+        usage="%(prog)s [--workers N] [--spot] FILE [METHOD [ARGUMENT ...]]",
+        description="Print what a script's pipeline would take and cost in the cloud.",
+        epilog="METHOD returns the tree; it may be left out when only one does.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--workers",
+        type=int,
+        choices=range(1, 1001),
+        metavar="N",
+        default=WORKERS,
+        help=f"workers of one kind at once, at most (default: {WORKERS})",
+    )
+    parser.add_argument("--spot", action="store_true", help="on Spot, which may be interrupted")
+    parser.add_argument("file", metavar="FILE", help="the script of the pipeline")
+    return parser

@@ -1,0 +1,188 @@
+"""Finding lines in output that only grows, without reading it from the start each time."""
+
+import os
+from array import array
+from bisect import bisect_left
+from typing import NamedTuple, Protocol
+
+#: Bytes read at a time.
+_CHUNK = 1 << 16
+#: Numbers an index may hold: 32 kB of memory, whatever the size of the file.
+_MAX_POINTS = 4096
+#: Bytes that one question makes an index read on: a fraction of a second.
+BUDGET = 256 << 20
+
+
+class Stream(Protocol):
+    """Some output; bytes are added at its end."""
+
+    def pread(self, count: int, offset: int) -> bytes:
+        """Return at most ``count`` bytes from ``offset`` on; none only at the end."""
+
+    def size(self) -> int:
+        """Return how many bytes there are now."""
+
+
+class FileStream:
+    """A `Stream` that is an open file; whoever opened it closes it."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def pread(self, count: int, offset: int) -> bytes:
+        """Return at most ``count`` bytes from ``offset`` on."""
+        return os.pread(self._fd, count, offset)
+
+    def size(self) -> int:
+        """Return how many bytes there are now."""
+        return os.fstat(self._fd).st_size
+
+
+class Lines(NamedTuple):
+    r"""Some lines of a stream.
+
+    Attributes:
+        first: Number of the first one, counted from 0.
+        lines: Raw lines, each with its ``\n``, which the last line of a stream may lack.
+        cut: The byte limit came first: the last one here is not whole, or others are missing.
+        offset: Position of the first one's first byte; None where there are no such lines yet.
+        total: Lines so far; None where they are too many to have been counted yet.
+        size: Bytes the stream had when it was read.
+    """
+
+    first: int
+    lines: tuple[bytes, ...]
+    cut: bool
+    offset: int | None = None
+    total: int | None = 0
+    size: int = 0
+
+
+class LineIndex:
+    """How many lines end before every ``stride`` bytes; read as far as somebody asked.
+
+    When it has grown too long, every second number is dropped and the stride doubles: one of a
+    huge file is coarser, not larger. One question reads `BUDGET` bytes at most: where that is
+    not enough the answer is None, and the next question goes on from there.
+    """
+
+    def __init__(
+        self, stride: int = _CHUNK, max_points: int = _MAX_POINTS, budget: int = BUDGET
+    ) -> None:
+        self._stride = stride
+        self._max_points = max_points
+        self._budget = budget
+        self._ended = array("q", [0])
+
+    def start_of(self, stream: Stream, line: int) -> int | None:
+        """Return the offset of the first byte of a line, counted from 0.
+
+        Returns:
+            None where fewer than ``line`` lines have ended, or not so many were counted yet; the
+            file's size where exactly so many have and nothing follows.
+        """
+        if line == 0:
+            return 0
+        end = self._covered() + self._budget
+        while self._ended[-1] < line and self._covered() < end and self._read_on(stream):
+            pass
+        point = bisect_left(self._ended, line) - 1
+        last = point == len(self._ended) - 1
+        stop = (point + (2 if last else 1)) * self._stride
+        return _after_line_end(stream, point * self._stride, stop, line - self._ended[point])
+
+    def ended(self, stream: Stream, size: int) -> int | None:
+        """Return the number of lines that end in the first ``size`` bytes, None if unknown yet."""
+        end = self._covered() + self._budget
+        while self._covered() + self._stride <= size and self._covered() < end:
+            if not self._read_on(stream):
+                break
+        point = min(len(self._ended) - 1, size // self._stride)
+        if size - point * self._stride >= 2 * self._stride:
+            return None
+        return self._ended[point] + _line_ends(stream, point * self._stride, size)
+
+    def count(self, stream: Stream, size: int) -> int | None:
+        """Return the number of lines in the first ``size`` bytes; a last one may be open.
+
+        Returns:
+            None where they are too many to have been counted yet.
+        """
+        if size == 0:
+            return 0
+        ended = self.ended(stream, size)
+        return None if ended is None else ended + (stream.pread(1, size - 1) != b"\n")
+
+    def lines(self, stream: Stream, first: int, count: int, limit: int) -> Lines:
+        """Return at most ``count`` lines and ``limit`` bytes from line ``first`` on.
+
+        Args:
+            stream: What this is the index of.
+            first: Counted from 0; a negative one counts from the end.
+            count: Lines; fewer come only at the end of the stream or where ``limit`` was met.
+            limit: Bytes, so that a line of any length can be asked for.
+        """
+        size = stream.size()
+        total = self.count(stream, size)
+        if first < 0:
+            if total is None:
+                return Lines(first, (), cut=False, total=None, size=size)
+            first = max(0, total + first)
+        start = self.start_of(stream, first)
+        if start is None:
+            return Lines(first, (), cut=False, total=total, size=size)
+        lines, cut = _read_lines(stream, start, count, limit)
+        return Lines(first, lines, cut, start, total, size)
+
+    def _covered(self) -> int:
+        return (len(self._ended) - 1) * self._stride
+
+    def _read_on(self, stream: Stream) -> bool:
+        """Index one more stride; return False where the file does not have it yet."""
+        start = self._covered()
+        if stream.size() < start + self._stride:
+            return False
+        self._ended.append(self._ended[-1] + _line_ends(stream, start, start + self._stride))
+        if len(self._ended) > self._max_points:
+            self._ended = self._ended[::2]
+            self._stride *= 2
+        return True
+
+
+def _line_ends(stream: Stream, start: int, end: int) -> int:
+    found = 0
+    while start < end and (chunk := stream.pread(min(_CHUNK, end - start), start)):
+        found += chunk.count(b"\n")
+        start += len(chunk)
+    return found
+
+
+def _after_line_end(stream: Stream, start: int, stop: int, number: int) -> int | None:
+    """Return the offset behind the ``number``-th line end from ``start`` on, up to ``stop``."""
+    while start < stop and (chunk := stream.pread(min(_CHUNK, stop - start), start)):
+        here = chunk.count(b"\n")
+        if here >= number:
+            return start + len(chunk) - len(chunk.split(b"\n", number)[number])
+        number -= here
+        start += len(chunk)
+    return None
+
+
+def _read_lines(
+    stream: Stream, start: int, count: int, limit: int
+) -> tuple[tuple[bytes, ...], bool]:
+    data = bytearray()
+    ended = 0
+    while ended < count and len(data) < limit:
+        chunk = stream.pread(min(_CHUNK, limit - len(data)), start + len(data))
+        if not chunk:
+            break
+        ended += chunk.count(b"\n")
+        data += chunk
+    lines = bytes(data).split(b"\n", count)
+    behind = lines.pop()
+    whole = [line + b"\n" for line in lines]
+    if len(whole) < count and behind:
+        whole.append(behind)
+    more = ended < count and bool(stream.pread(1, start + len(data)))
+    return tuple(whole), more

@@ -1,0 +1,146 @@
+"""An AWS account and a machine to deploy from, without either."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from conducto.cli.host.deploying.ports import AccountError, Caller, Cdk
+from conducto.model.admin import AdminAnswer, TokenInfo
+
+
+class FakeAccount:
+    """A `conducto.cli.host.deploying.ports.Account` that is what a test says.
+
+    Attributes:
+        region: None: none is configured.
+        refusals: ``{method: error it raises}``.
+        quota: vCPUs of Fargate.
+        parameters: ``{name: value}`` of SSM.
+        stacks: ``{name: status}``.
+        failures: ``{stack: what failed first}``.
+        tables: ``{name: whether it is empty}``.
+        tasks: ARNs of running tasks.
+        tokens: Those that the function ``admin`` knows.
+        done: What was changed, in order.
+        requests: What ``admin`` was asked.
+    """
+
+    def __init__(self, *, region: str | None = "eu-west-1", quota: float = 64.0) -> None:
+        self.region = region
+        self.quota = quota
+        self.refusals: dict[str, AccountError] = {}
+        self.parameters: dict[str, str] = {"/cdk-bootstrap/hnb659fds/version": "30"}
+        self.stacks: dict[str, str] = {}
+        self.failures: dict[str, str] = {}
+        self.tables: dict[str, bool] = {}
+        self.tasks: list[str] = []
+        self.tokens: list[TokenInfo] = []
+        self.done: list[str] = []
+        self.requests: list[dict[str, object]] = []
+
+    def caller(self) -> Caller:
+        """Return whose credentials are used."""
+        self._refuse("caller")
+        return Caller("123456789012", "arn:aws:iam::123456789012:user/me")
+
+    def fargate_quota(self) -> float:
+        """Return how many vCPUs may run on Fargate at once."""
+        self._refuse("fargate_quota")
+        return self.quota
+
+    def parameter(self, name: str) -> str | None:
+        """Return a parameter of SSM."""
+        self._refuse("parameter")
+        return self.parameters.get(name)
+
+    def stack_status(self, name: str) -> str | None:
+        """Return a stack's status."""
+        return self.stacks.get(name)
+
+    def first_failure(self, name: str) -> str | None:
+        """Return what failed first."""
+        self._refuse("first_failure")
+        return self.failures.get(name)
+
+    def delete_stack(self, name: str) -> None:
+        """Delete a stack."""
+        self.done.append(f"delete stack {name}")
+        del self.stacks[name]
+
+    def table_is_empty(self, name: str) -> bool | None:
+        """Return whether a table holds nothing."""
+        return self.tables.get(name)
+
+    def delete_table(self, name: str) -> None:
+        """Delete a table."""
+        self.done.append(f"delete table {name}")
+        del self.tables[name]
+
+    def running_tasks(self, cluster: str) -> Sequence[str]:
+        """Return running tasks."""
+        del cluster
+        return list(self.tasks)
+
+    def stop_task(self, cluster: str, task: str) -> None:
+        """Stop a task."""
+        self.done.append(f"stop {task} of {cluster}")
+        self.tasks.remove(task)
+
+    def invoke(self, function: str, payload: bytes) -> bytes:
+        """Answer as the function ``admin`` does."""
+        request = json.loads(payload)
+        self.requests.append({"function": function, **request})
+        if request["kind"] == "list_tokens":
+            return AdminAnswer(tokens=tuple(self.tokens)).model_dump_json().encode()
+        self.tokens.append(TokenInfo(id="0" * 16, user=request["user"], permissions=(), created=0))
+        return json.dumps({"token": "cdo_first"}).encode()
+
+    def _refuse(self, method: str) -> None:
+        if method in self.refusals:
+            raise self.refusals[method]
+
+
+class FakeMachine:
+    """A `conducto.cli.host.deploying.ports.Machine` that is what a test says.
+
+    Args:
+        on_run: Called with the words of each program instead of it; returns its exit code.
+    """
+
+    def __init__(self, on_run: Callable[[Sequence[str]], int] = lambda _: 0) -> None:
+        self._on_run = on_run
+        self.node_version: str | None = "22.9.0"
+        self.docker_version: str | None = "29.1.0"
+        self.cdk_words: Cdk | None = Cdk(("cdk",), "2.1148.0, installed")
+        self.missing: list[str] = []
+        self.python_version = (3, 12)
+        self.runs: list[list[str]] = []
+        self.environments: list[Mapping[str, str]] = []
+        self.projects: list[dict[str, object]] = []
+
+    def node(self) -> str | None:
+        """Return the version of Node."""
+        return self.node_version
+
+    def cdk(self) -> Cdk | None:
+        """Return how to run CDK."""
+        return self.cdk_words
+
+    def docker(self) -> str | None:
+        """Return the version of the engine."""
+        return self.docker_version
+
+    def missing_packages(self) -> Sequence[str]:
+        """Return what is not installed."""
+        return self.missing
+
+    def python(self) -> tuple[int, int]:
+        """Return the version of this Python."""
+        return self.python_version
+
+    def run(self, words: Sequence[str], folder: Path, environment: Mapping[str, str]) -> int:
+        """Note what would be run, and what CDK would read."""
+        self.runs.append(list(words))
+        self.environments.append(environment)
+        self.projects.append(json.loads((folder / "cdk.json").read_text("utf-8")))
+        return self._on_run(words)

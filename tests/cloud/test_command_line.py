@@ -1,0 +1,129 @@
+"""The cloud from the user's side: log in, launch a script, look, order; as on this machine."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from support.running import Person, Run, person_at
+from support.stand_ins import ensure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from support.cloud.emulated import Cloud
+
+pytestmark = [pytest.mark.docker, pytest.mark.cloud, pytest.mark.xdist_group("emulator")]
+
+ROOT = Path(__file__).resolve().parents[2]
+HELLO = ROOT / "examples" / "hello" / "pipeline.py"
+BUILT = """
+import os
+import conducto as co
+
+def greet(name: str):
+    here = os.path.dirname(os.path.abspath(__file__))
+    print("hello", name, open(os.path.join(here, "words.txt")).read())
+
+def pipeline() -> co.Serial:
+    image = co.Image(dockerfile="Dockerfile", context=".", copy_dir=".", install_pip=["conducto"])
+    with co.Serial(image=image, stop_on_error=False) as root:
+        root["native"] = co.Exec(greet, "world")
+        root["shell"] = co.Exec("cat words.txt; pwd; echo oops >&2; exit 3")
+    return root
+
+if __name__ == "__main__":
+    co.main(default=pipeline)
+"""
+
+
+@pytest.fixture
+def person(me: Cloud, tmp_path: Path) -> Iterator[Person]:
+    """Somebody at a terminal who has logged in."""
+    ensure(["python:3.11-slim", f"python:{sys.version_info.major}.{sys.version_info.minor}-slim"])
+    home = tmp_path / "home"
+    home.mkdir()
+    with person_at(home) as made:
+        logged_in = made.conducto(
+            "login", "--url", me.emulator.url, "--token", "-", given=me.token + "\n"
+        )
+        assert logged_in.returncode == 0, logged_in.stderr
+        yield made
+
+
+def told(run: Run) -> dict[str, Any]:
+    """Return what must be equal on both sides: exit code, states, attempts, output."""
+    return {"code": run.code, **{path: told_of(run, path) for path in run.nodes}}
+
+
+def told_of(run: Run, path: str) -> tuple[Any, ...]:
+    node = run.nodes[path]
+    attempts = [(a["number"], a["state"], a["exit_code"], a["command"]) for a in node["attempts"]]
+    printed = [run.output(path, stream) for stream in ("stdout", "stderr") if attempts]
+    return node["state"], attempts, printed
+
+
+def test_hello_runs_in_the_cloud_as_on_this_machine(person: Person) -> None:
+    there = person.run(HELLO, side="cloud")
+    here = person.run(HELLO)
+
+    assert there.code == 0, there.stdout + there.stderr
+    assert told(there) == told(here)
+
+
+def test_an_image_with_code_is_the_same_in_the_cloud(person: Person, tmp_path: Path) -> None:
+    code = tmp_path / "code"
+    code.mkdir()
+    script = code / "pipeline.py"
+    script.write_text(BUILT)
+    (code / "words.txt").write_text("from the code")
+    (code / ".env").write_text("PASSWORD=x")
+    (code / "Dockerfile").write_text("FROM python:3.11-slim\n")
+
+    there = person.run(script, side="cloud")
+    here = person.run(script)
+
+    assert there.code == 1, there.stdout + there.stderr
+    assert told(there) == told(here)
+    assert there.output("/native") == "hello world from the code\n"
+    assert (there.output("/shell"), there.output("/shell", "stderr")) == (
+        "from the code/mnt/conducto\n",
+        "oops\n",
+    )
+    (image,) = person.read("images", there.id)
+    assert "==> copying" in person.ask("logs", there.id, "--image", image["name"]).stdout
+    assert "warning: image" in there.stderr
+    assert "'.env'" in there.stderr
+
+
+def test_orders_reach_a_pipeline_wherever_it_is(person: Person) -> None:
+    run = person.run(HELLO, side="cloud")
+
+    reset = person.conducto("reset", run.id, "/", "--watch")
+    archived = person.ask("archive", run.id)
+
+    assert reset.returncode == 0, reset.stdout + reset.stderr
+    assert "archived" in archived.stdout
+    assert run.id not in person.ask("list", "--cloud").stdout
+    assert run.id in person.ask("list", "--cloud", "--all").stdout
+    debug = person.conducto("debug", run.id, "/hello", "--cloud")
+    assert debug.returncode == 2
+    assert "not available in the cloud yet" in debug.stderr
+
+
+def test_who_is_not_let_in_is_told_what_to_do(person: Person, me: Cloud, tmp_path: Path) -> None:
+    assert f"me of {me.org}" in person.ask("whoami").stdout
+    (known,) = me.admin(kind="list_tokens")["tokens"]
+    me.admin(kind="revoke_token", token=known["id"])
+
+    revoked = person.conducto("list", "--cloud")
+    person.ask("logout")
+    logged_out = person.conducto("list", "--cloud")
+
+    assert (revoked.returncode, logged_out.returncode) == (1, 2)
+    assert "has expired or was taken back" in revoked.stderr
+    assert f"conducto login --url {me.emulator.url}" in revoked.stderr
+    assert "not logged in to a cloud installation; log in: conducto login" in logged_out.stderr

@@ -1,0 +1,195 @@
+"""What commands printed, as it is read from the cloud: lines, and what is looked for in them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from chalicelib.ports import LogKey
+from chalicelib.reading_logs import BlockStream
+from chalicelib.testing import FakeLogs
+from conducto.model.params import LogFileParams, LogLinesParams, LogSearchParams
+from conducto.running.log_lines import LineIndex
+from conducto.service.port import NotFoundError, RefusedError
+from support.cloud.world import STRANGER, World
+from support.trees import leaf
+
+if TYPE_CHECKING:
+    from conducto.model.answers import LogLines, LogMatches
+
+KEY = LogKey("abc", "/a", 1, "stdout")
+COUNTED = "".join(f"line {number}\n" for number in range(200_000))
+
+
+class CountingLogs(FakeLogs):
+    """Counts what is read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bytes_read = 0
+
+    def read(self, key: LogKey, offset: int, limit: int) -> bytes:
+        data = super().read(key, offset, limit)
+        self.bytes_read += len(data)
+        return data
+
+
+@pytest.fixture
+def logs() -> CountingLogs:
+    return CountingLogs()
+
+
+@pytest.fixture
+def world(logs: CountingLogs) -> World:
+    return World(logs=logs)
+
+
+def printed(world: World, text: str) -> str:
+    """Launch a command that prints a text and still runs; return the pipeline's id."""
+    pipeline_id = world.launch(leaf("a"))
+    world.serve()
+    (worker,) = world.living()
+    assert worker.job is not None
+    world.cloud.logs.append(LogKey(pipeline_id, worker.job.path, 1, "stdout"), 0, text.encode())
+    return pipeline_id
+
+
+def lines(world: World, pipeline_id: str, **query: int) -> LogLines:
+    wanted = LogLinesParams(id=pipeline_id, path="/", **query)
+    return asyncio.run(world.pipelines().log_lines(wanted))
+
+
+def search(world: World, pipeline_id: str, text: str, **more: object) -> LogMatches:
+    wanted = LogSearchParams(id=pipeline_id, path="/", text=text, **more)
+    return asyncio.run(world.pipelines().search_log(wanted))
+
+
+# ---- lines ------------------------------------------------------------------------------------
+
+
+def test_lines_are_found_from_both_ends(world: World) -> None:
+    pipeline_id = printed(world, COUNTED)
+
+    middle = lines(world, pipeline_id, first=150_000, count=2)
+    last = lines(world, pipeline_id, first=-1, count=5)
+
+    assert middle.lines == ("line 150000", "line 150001")
+    assert (middle.total, middle.complete, middle.size) == (200_000, False, len(COUNTED))
+    assert (last.first, last.lines) == (199_999, ("line 199999",))
+
+
+def test_a_second_page_does_not_read_from_the_start_again(world: World, logs: CountingLogs) -> None:
+    pipeline_id = printed(world, COUNTED)
+    lines(world, pipeline_id, first=100_000, count=10)
+    logs.bytes_read = 0
+
+    page = lines(world, pipeline_id, first=190_000, count=10)
+
+    assert page.lines[0] == "line 190000"
+    assert logs.bytes_read < len(COUNTED) / 2
+
+
+def test_lines_that_came_meanwhile_are_counted(world: World) -> None:
+    pipeline_id = printed(world, "one\ntwo\n")
+    before = lines(world, pipeline_id)
+    key = LogKey(pipeline_id, "/", 1, "stdout")
+    world.cloud.logs.append(key, before.size, b"three\nfo")
+
+    after = lines(world, pipeline_id, first=2)
+
+    assert (before.total, after.total) == (2, 4)
+    assert after.lines == ("three", "fo")
+
+
+def test_a_node_that_never_ran_has_no_lines(world: World) -> None:
+    pipeline_id = world.launch(leaf("a"), run=False)
+
+    assert lines(world, pipeline_id).total == 0
+    assert search(world, pipeline_id, "x").matches == ()
+
+
+def test_the_end_is_known_when_the_command_has_ended(world: World) -> None:
+    pipeline_id = printed(world, "one\n")
+    (worker,) = world.living()
+    worker.finish(exit_code=0)
+
+    assert lines(world, pipeline_id).complete
+    assert search(world, pipeline_id, "one").complete
+
+
+def test_a_stream_of_blocks_reads_what_a_log_holds() -> None:
+    logs = FakeLogs()
+    content = bytes(range(256)) * 9000
+    logs.append(KEY, 0, content)
+    stream = BlockStream(logs, KEY)
+
+    asked = [(10, 5), (1 << 16, (1 << 20) - 3), (3, 0), (7, len(content) - 3), (7, len(content))]
+    read = [stream.pread(count, offset) for count, offset in asked]
+
+    for (count, offset), found in zip(asked, read, strict=True):
+        assert content[offset : offset + count].startswith(found)
+        assert bool(found) == (offset < len(content))
+    assert LineIndex().count(stream, len(content)) == 9000 + 1
+
+
+# ---- search -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("regex", [False, True])
+def test_what_is_looked_for_comes_with_its_line(world: World, regex: bool) -> None:
+    pipeline_id = printed(world, COUNTED)
+
+    found = search(world, pipeline_id, "line 15000[1]" if regex else "line 150001", regex=regex)
+
+    (match,) = found.matches
+    assert (match.line, match.text) == (150_001, "line 150001")
+    assert COUNTED[match.offset :].startswith("line 150001\n")
+    assert found.next is None
+
+
+def test_a_search_goes_on_where_it_ended(world: World) -> None:
+    pipeline_id = printed(world, COUNTED)
+    first = search(world, pipeline_id, "9", limit=2)
+    assert first.next is not None
+
+    rest = search(world, pipeline_id, "9", limit=2, offset=first.next)
+
+    assert [match.line for match in (*first.matches, *rest.matches)] == [9, 19, 29, 39]
+
+
+def test_a_pattern_that_takes_for_ever_is_ended(world: World) -> None:
+    pipeline_id = printed(world, "a" * 60 + "!\n")
+
+    with pytest.raises(RefusedError, match="takes too long"):
+        search(world, pipeline_id, "(a+)+$", regex=True)
+
+
+def test_a_pattern_that_is_none_is_refused(world: World) -> None:
+    pipeline_id = printed(world, "a\n")
+
+    with pytest.raises(RefusedError, match="no regular expression"):
+        search(world, pipeline_id, "(", regex=True)
+
+
+# ---- whose ------------------------------------------------------------------------------------
+
+
+def test_another_organisation_reads_nothing(world: World) -> None:
+    pipeline_id = printed(world, "secret\n")
+    theirs = world.pipelines(STRANGER)
+
+    with pytest.raises(NotFoundError):
+        asyncio.run(theirs.log_lines(LogLinesParams(id=pipeline_id, path="/")))
+    with pytest.raises(NotFoundError):
+        asyncio.run(theirs.search_log(LogSearchParams(id=pipeline_id, path="/", text="secret")))
+    with pytest.raises(NotFoundError):
+        asyncio.run(theirs.log_file(LogFileParams(id=pipeline_id, path="/")))
+
+
+def test_an_attempt_that_is_not_there_is_named(world: World) -> None:
+    pipeline_id = printed(world, "a\n")
+
+    with pytest.raises(NotFoundError, match=r"no attempt 7 \(there are: 1\)"):
+        lines(world, pipeline_id, attempt=7)

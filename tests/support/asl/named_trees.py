@@ -1,0 +1,79 @@
+"""Five trees that together use every kind of state that the compiler knows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from conducto.semantics.asl import Compiled, compile_residual
+from conducto.semantics.asl_parts import MOST, Weight
+from conducto.semantics.asl_site import Site
+from conducto.semantics.live import LiveTree
+from conducto.semantics.residual import residual
+from support.trees import lazy, leaf, parallel, pipeline, serial
+
+SITE = Site("us-east-1", "123456789012")
+Tree = Callable[[], dict[str, Any]]
+
+
+def chain() -> dict[str, Any]:
+    """The first failure ends it."""
+    return serial(leaf("a"), leaf("b"), leaf("c"))
+
+
+def all_children_run() -> dict[str, Any]:
+    """A Serial that goes on after failures, in one that asks afterwards whether there was any."""
+    return serial(serial(leaf("a"), leaf("b"), stop_on_error=False, name="tests"), leaf("after"))
+
+
+def side_by_side() -> dict[str, Any]:
+    """Branches, one of which nobody minds and one of which does not run."""
+    return parallel(
+        leaf("a"),
+        serial(leaf("x"), leaf("y"), name="may fail", suppress_errors=True),
+        leaf("c", skip=True),
+        serial(leaf("x"), parallel(leaf("p"), leaf("q"), name="inner"), name="d"),
+    )
+
+
+def generated() -> dict[str, Any]:
+    """A tree that is not known beforehand, between two Execs."""
+    return serial(leaf("before"), lazy("made"), leaf("after"))
+
+
+def divided() -> dict[str, Any]:
+    """More than one machine holds."""
+    return parallel(*(serial(leaf("a"), leaf("b"), name=f"g{n}") for n in range(4)))
+
+
+#: ``{name: (tree, what one machine may hold)}``
+NAMED_TREES: dict[str, tuple[Tree, Weight]] = {
+    "chain": (chain, MOST),
+    "all_children_run": (all_children_run, MOST),
+    "side_by_side": (side_by_side, MOST),
+    "generated": (generated, MOST),
+    "divided": (divided, Weight(3, 10**6, 10**6, 2)),
+}
+
+
+def compiled(name: str) -> Compiled:
+    """Return the machines of a named tree."""
+    tree, most = NAMED_TREES[name]
+    return compile_residual(residual(LiveTree(pipeline(tree()))), SITE, most=most)
+
+
+def machines_of_named_trees() -> dict[str, Any]:
+    """Return ``{tree: [machine]}``, JSON-able, in the order in which machines are created."""
+    return {
+        name: [
+            {
+                "name": machine.name,
+                "path": machine.path,
+                "events": machine.events,
+                "definition": json.loads(machine.definition),
+            }
+            for machine in compiled(name).machines
+        ]
+        for name in NAMED_TREES
+    }

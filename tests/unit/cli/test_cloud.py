@@ -1,0 +1,264 @@
+"""Logging in to a cloud installation, finding the side of a pipeline, reading images' files."""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+import tarfile
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from conducto.api.config import Config
+from conducto.cli.host import cloud_account, cloud_images, sides
+from conducto.cli.host.addresses import UsageError
+from conducto.cli.host.cloud_account import Account
+from conducto.cli.host.commands import main
+from conducto.cli.host.grammar import build_parser
+from conducto.cli.launch import launch_cloud
+from conducto.client import AgentUnreachableError, Client
+from conducto.images import contexts
+from conducto.images.ignore import Ignore
+from conducto.service.dispatch import Service
+from conducto.testing.pipelines import FakePipelines
+from conducto.testing.transport import InProcessTransport
+from conducto.tree.launch_options import LaunchOptions
+from unit.cli.trees import record, small_tree
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+Output = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in ("CONDUCTO_URL", "CONDUCTO_TOKEN", "CONDUCTO_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("CONDUCTO_BASE_DIR", str(tmp_path / "conducto"))
+    return tmp_path / "conducto"
+
+
+# ---- accounts ------------------------------------------------------------------------------------
+
+
+def test_a_login_is_kept_in_the_profile_in_use_for_nobody_else_to_read(home: Path) -> None:
+    name = cloud_account.keep(Account("https://a.invalid/api", "cdo_x", "acme", "ann"))
+
+    assert name == "default"
+    assert stat.S_IMODE((home / "default" / "config").stat().st_mode) == 0o600
+    assert cloud_account.account_of() == Account("https://a.invalid/api", "cdo_x", "acme", "ann")
+
+
+def test_another_account_gets_a_profile_of_its_own() -> None:
+    first = cloud_account.keep(Account("https://a.invalid", "cdo_x", "acme", "ann"))
+    again = cloud_account.keep(Account("https://a.invalid", "cdo_y", "acme", "ann"))
+    other = cloud_account.keep(Account("https://b.invalid", "cdo_z", "acme", "ann"))
+
+    assert (first, again) == ("default", "default")
+    assert other == Config.get_profile_id("https://b.invalid", "acme", "ann")
+    assert Config().default_profile == other
+    assert cloud_account.account_of("default") is not None
+
+
+def test_a_token_is_in_no_repr() -> None:
+    assert "cdo_x" not in repr(Account("https://a.invalid", "cdo_x"))
+
+
+def test_the_environment_goes_before_the_profile(monkeypatch: pytest.MonkeyPatch) -> None:
+    cloud_account.keep(Account("https://a.invalid", "cdo_x", "acme", "ann"))
+    monkeypatch.setenv("CONDUCTO_TOKEN", "cdo_ci")
+
+    found = cloud_account.account_of()
+
+    assert found is not None
+    assert (found.url, found.token) == ("https://a.invalid", "cdo_ci")
+
+
+def test_logout_forgets_the_token_and_nothing_else(capsys: Output) -> None:
+    cloud_account.keep(Account("https://a.invalid", "cdo_x", "acme", "ann"))
+
+    assert main(["logout"]) == 0
+    assert "stays good until it expires" in capsys.readouterr().out
+    assert cloud_account.account_of() is None
+    assert Config().get_profile_general("default", "url") == "https://a.invalid"
+    assert main(["logout"]) == 0
+    assert capsys.readouterr().out == "not logged in\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--url", "https://a.invalid", "--token", "cdo_secret"], "--token takes '-' only"),
+        (["--url", "ftp://a.invalid", "--token", "-"], "is no address"),
+        (["--token", "-"], "say where"),
+        (["--url", "https://a.invalid"], "no terminal to ask on"),
+        (["--url", "https://a.invalid", "--token", "-"], "this is no token"),
+    ],
+)
+def test_a_wrong_login_says_what_is_right(
+    words: list[str], said: str, capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n"))
+
+    assert main(["login", *words]) == 2
+    told = capsys.readouterr().err
+    assert said in told
+    assert "cdo_secret" not in told
+
+
+def test_an_installation_that_does_not_answer_is_not_logged_in_to(
+    capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("cdo_secret\n"))
+
+    assert main(["login", "--url", "http://127.0.0.1:9", "--token", "-"]) == 1
+    assert "does not answer" in capsys.readouterr().err
+    assert cloud_account.account_of() is None
+
+
+def test_a_launch_in_the_cloud_needs_a_login(capsys: Output) -> None:
+    code = launch_cloud(None, LaunchOptions())
+
+    assert code == 2
+    said = capsys.readouterr().err
+    assert "conducto login --url URL" in said
+    assert "--local" in said
+
+
+def test_the_process_engine_is_of_this_machine(capsys: Output) -> None:
+    assert launch_cloud(None, LaunchOptions(engine="process")) == 2
+    assert "--engine process runs on this machine only" in capsys.readouterr().err
+
+
+# ---- sides ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def two_sides() -> Iterator[tuple[Callable[[], Client], Callable[[], Client], str, str]]:
+    """Two services with a pipeline each."""
+    with ExitStack() as stack:
+        clients = []
+        for name in ("abc-def", "uvw-xyz"):
+            pipelines = FakePipelines()
+            pipelines.add(name, small_tree(), record().model_copy(update={"id": name}))
+            transport = stack.enter_context(InProcessTransport(Service(pipelines)))
+            clients.append(Client(transport))
+        local, cloud = clients
+        yield (lambda: local), (lambda: cloud), "abc-def", "uvw-xyz"
+
+
+def test_a_pipeline_is_looked_for_here_first_and_then_in_the_cloud(two_sides: Any) -> None:
+    local, cloud, here, there = two_sides
+
+    assert sides._where_known(here, local, cloud) is local
+    assert sides._where_known(there, local, cloud) is cloud
+    assert sides._where_known("nowhere", local, cloud) is local
+
+
+def test_a_pipeline_of_the_cloud_is_found_without_an_agent(two_sides: Any) -> None:
+    _, cloud, _, there = two_sides
+
+    def no_agent() -> Client:
+        raise AgentUnreachableError("no agent")
+
+    assert sides._where_known(there, no_agent, cloud) is cloud
+
+
+def test_the_side_may_stand_before_and_behind_the_verb() -> None:
+    parse = build_parser().parse_args
+
+    assert parse(["list", "--cloud"]).side == "cloud"
+    assert parse(["data", "list", "abc", "--cloud"]).side == "cloud"
+    assert parse(["show", "abc", "--local"]).side == "local"
+    assert parse(["show", "abc"]).side is None
+
+
+def test_the_cloud_is_refused_to_who_is_not_logged_in(capsys: Output) -> None:
+    assert main(["list", "--cloud"]) == 2
+    assert "not logged in" in capsys.readouterr().err
+
+
+def test_a_profile_may_say_the_side() -> None:
+    Config().set_profile_general("default", "side", "cloud")
+    arguments = build_parser().parse_args(["show", "abc"])
+
+    with pytest.raises(UsageError, match="not logged in"):
+        sides.opener_for(arguments)
+    Config().set_profile_general("default", "side", "moon")
+    with pytest.raises(UsageError, match="'moon'; it can be local or cloud"):
+        sides.opener_for(arguments)
+
+
+# ---- files of images -----------------------------------------------------------------------------
+
+
+def context_of(root: Path) -> contexts.Context:
+    return contexts.read_context(str(root), Ignore())
+
+
+def test_files_that_look_like_secrets_are_named(tmp_path: Path) -> None:
+    root = tmp_path / "code"
+    (root / "deep").mkdir(parents=True)
+    for name in (".env", "deep/id_rsa", "server.pem", ".env.example", "id_rsa.pub", "app.py"):
+        (root / name).touch()
+
+    (line,) = cloud_images.remarks("app", context_of(root))
+
+    assert line.startswith("warning: image 'app' takes along '.env', 'deep/id_rsa', 'server.pem',")
+    assert ".dockerignore" in line
+    assert "example" not in line
+
+
+def test_links_that_lead_out_are_copied_as_links_and_named(tmp_path: Path) -> None:
+    root = tmp_path / "code"
+    (root / "deep").mkdir(parents=True)
+    (root / "deep" / "out").symlink_to("../../elsewhere")
+    (root / "deep" / "in").symlink_to("../app.py")
+    (root / "absolute").symlink_to("/etc/passwd")
+    context = context_of(root)
+
+    (line,) = cloud_images.remarks("app", context)
+
+    assert "'absolute', 'deep/out' is copied as a link" in line
+    packed = b"".join(contexts.pack(context))
+    with tarfile.open(fileobj=io.BytesIO(packed)) as tar:
+        assert tar.getmember("absolute").issym()
+
+
+def form_of(images: dict[str, Any], image: str) -> dict[str, Any]:
+    node = {"id": "0", "type": "Exec", "command": "x", "image_name": image}
+    return {"nodes": [node], "edges": [], "images": images}
+
+
+def test_only_images_that_are_built_are_read(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("a")
+    images = {
+        "plain": {"image": "busybox"},
+        "own": {"image": "busybox", "copy_dir": str(tmp_path)},
+        "unused": {"image": "busybox", "copy_dir": str(tmp_path / "gone")},
+    }
+
+    found = cloud_images.read(form_of(images, "own"), print)
+
+    assert list(found.sources) == ["own"]
+    assert found.sources["own"].code in found.contexts
+
+
+def test_files_that_a_node_needs_and_that_are_gone_are_an_error(tmp_path: Path) -> None:
+    images = {"own": {"image": "busybox", "copy_dir": str(tmp_path / "gone")}}
+
+    with pytest.raises(UsageError, match=r"image 'own': .*gone' does not exist"):
+        cloud_images.read(form_of(images, "own"), print)
+
+
+def test_a_branch_that_cannot_be_looked_up_names_no_password() -> None:
+    url = f"file://{os.devnull}/nowhere"
+    with pytest.raises(contexts.ContextError, match="branch 'main': cannot be looked up"):
+        cloud_images.head_of(url, "main")
+    with pytest.raises(contexts.ContextError) as caught:
+        cloud_images.head_of("http://me:pa55word@127.0.0.1:9/x", "main")
+    assert "pa55word" not in str(caught.value)

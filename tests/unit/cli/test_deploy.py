@@ -1,0 +1,370 @@
+"""`conducto deploy` and `destroy` on a simulated account and machine."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from conducto.cli.host.commands import build_parser
+from conducto.cli.host.deploy import deploy, destroy
+from conducto.cli.host.deploying.ports import AccountError, Cdk
+from conducto.model.admin import TokenInfo
+from conducto.model.deployment import STACKS
+from conducto.testing.deployment import FakeAccount, FakeMachine
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+ADDRESSES = '{"api": "https://a.example/api", "socket": "https://s.example/api"}'
+DEPLOY = ["cdk", "deploy", "--all", "--require-approval", "never"]
+
+
+@pytest.fixture(autouse=True)
+def _base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONDUCTO_BASE_DIR", str(tmp_path))
+
+
+class Place:
+    """An account, a machine, and what was printed."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self.account = FakeAccount()
+        self.machine = FakeMachine(self._cdk)
+        self.exit_code = 0
+        self._capsys = capsys
+
+    def deploy(self, *words: str) -> int:
+        arguments = build_parser().parse_args(["deploy", "--user", "ann", *words])
+        return self._told(deploy(arguments, self.account, self.machine))
+
+    def destroy(self, *words: str) -> int:
+        arguments = build_parser().parse_args(["destroy", *words])
+        return self._told(destroy(arguments, self.account))
+
+    def _told(self, code: int) -> int:
+        printed = self._capsys.readouterr()
+        self.out, self.err = printed.out, printed.err
+        return code
+
+    def _cdk(self, words: Sequence[str]) -> int:
+        if "deploy" in words and self.exit_code == 0:
+            context = self.machine.projects[-1]["context"]
+            stage = context["stage"]
+            kept = {k: v for k, v in context.items() if "@" not in k and k != "stage"}
+            self.account.parameters[f"/conducto/{stage}/addresses"] = ADDRESSES
+            self.account.parameters[f"/conducto/{stage}/settings"] = json.dumps(kept)
+            for name in STACKS:
+                self.account.stacks[f"conducto-{stage}-{name}"] = "CREATE_COMPLETE"
+        return self.exit_code
+
+
+@pytest.fixture
+def place(capsys: pytest.CaptureFixture[str]) -> Place:
+    return Place(capsys)
+
+
+def test_a_first_deployment_ends_with_a_token_shown_once_and_in_no_command_line(
+    place: Place,
+) -> None:
+    assert place.deploy() == 0
+
+    assert place.machine.runs == [DEPLOY]
+    assert "  cdo_first\n" in place.out
+    assert "conducto login --url https://a.example/api --token -\n" in place.out
+    assert place.account.requests[-1] == {
+        "function": "conducto-main-admin",
+        "kind": "mint_token",
+        "org": "main",
+        "user": "ann",
+        "permissions": place.account.requests[-1]["permissions"],
+        "days": None,
+    }
+
+
+def test_a_second_deployment_makes_no_token(place: Place) -> None:
+    place.deploy()
+
+    assert place.deploy() == 0
+
+    assert "cdo_first" not in place.out
+    assert "log in with a token that you have" in place.out
+    assert [r["kind"] for r in place.account.requests].count("mint_token") == 1
+
+
+def test_cdk_runs_the_stacks_with_this_python_in_the_chosen_region(place: Place) -> None:
+    place.deploy("--stage", "prod", "-c", "spot_share=5")
+
+    (project,) = place.machine.projects
+    assert "infra/main.py" in project["app"]
+    assert project["context"]["stage"] == "prod"
+    assert project["context"]["spot_share"] == "5"
+    assert "@aws-cdk/aws-iam:minimizePolicies" in project["context"]
+    assert place.machine.environments[0]["AWS_REGION"] == "eu-west-1"
+
+
+def test_what_was_chosen_once_is_kept_and_told(place: Place) -> None:
+    place.deploy("-c", "alarm_email=a@example.org", "-c", "log_days=7")
+
+    place.deploy("-c", "log_days=14")
+
+    context = place.machine.projects[-1]["context"]
+    assert (context["alarm_email"], context["log_days"]) == ("a@example.org", "14")
+    assert "kept from the last deployment: alarm_email=a@example.org\n" in place.out
+
+
+@pytest.mark.parametrize(("word", "old"), [("zones=2", "1"), ("vpc_id=vpc-1", "not set")])
+def test_a_setting_that_would_leave_data_behind_is_refused(
+    place: Place, word: str, old: str
+) -> None:
+    place.deploy()
+
+    assert place.deploy("-c", word) == 1
+
+    assert f"{word.partition('=')[0]} was {old} when stage 'main' was made" in place.err
+    assert place.machine.runs == [DEPLOY]
+
+
+def test_a_setting_that_is_said_as_it_is_changes_nothing(place: Place) -> None:
+    place.deploy()
+
+    assert place.deploy("-c", "zones=1", "-c", "vpc_id=") == 0
+
+
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [
+        ("spot-share=3", "-c spot-share=3: there is no setting 'spot-share'"),
+        ("zones", "-c zones: a setting is written NAME=VALUE"),
+    ],
+)
+def test_a_setting_that_is_not_there_is_wrong_usage(
+    word: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from conducto.cli.host.commands import main
+
+    assert main(["deploy", "-c", word]) == 2
+    assert told in capsys.readouterr().err
+
+
+# ---- what is in the way -----------------------------------------------------------------------
+
+
+def test_without_credentials_nothing_is_done_and_the_rest_is_not_asked(place: Place) -> None:
+    place.account.refusals["caller"] = AccountError("no AWS credentials that hold", "log in")
+
+    assert place.deploy() == 1
+
+    assert "fail  credentials    no AWS credentials that hold\n" in place.out
+    assert "skip  fargate quota" in place.out
+    assert place.machine.runs == []
+
+
+def test_without_a_region_nothing_is_done(place: Place) -> None:
+    place.account.region = None
+
+    assert place.deploy() == 1
+
+    assert "say --region, or set AWS_REGION" in place.out
+
+
+@pytest.mark.parametrize("version", ["20.20.2", None])
+def test_a_node_that_is_too_old_or_not_there_is_told(place: Place, version: str | None) -> None:
+    place.machine.node_version = version
+
+    assert place.deploy() == 1
+
+    assert "install Node 22 or later" in place.out
+    assert place.machine.runs == []
+
+
+def test_what_is_not_installed_is_named_with_how_to_install_it(place: Place) -> None:
+    place.machine.missing = ["aws-cdk-lib", "chalice"]
+    place.machine.cdk_words = None
+    place.machine.docker_version = None
+    place.machine.python_version = (3, 99)
+
+    assert place.deploy() == 1
+
+    for told in (
+        "not installed: aws-cdk-lib, chalice",
+        "pip install 'conducto[deploy]'",
+        "npm install --global aws-cdk",
+        "install Docker and start it",
+        "3.99, which Lambda does not have",
+    ):
+        assert told in place.out
+
+
+def test_a_region_without_quota_is_refused_and_says_how_to_get_more(place: Place) -> None:
+    place.account.quota = 0
+
+    assert place.deploy() == 1
+
+    assert "0 vCPUs may run in eu-west-1: no worker could start" in place.out
+    assert "--quota-code L-3032A538" in place.out
+
+
+def test_a_small_quota_is_told_and_does_not_hinder(place: Place) -> None:
+    place.account.quota = 2
+
+    assert place.deploy() == 0
+
+    assert "only 2 vCPUs may run at once" in place.out
+
+
+def test_a_quota_that_may_not_be_read_is_in_the_way_with_a_reason(place: Place) -> None:
+    place.account.refusals["fargate_quota"] = AccountError("not allowed", "use another role")
+
+    assert place.deploy() == 1
+
+    assert "fail  fargate quota  not allowed\n" in place.out
+    assert "use another role" in place.out
+
+
+def test_without_bootstrap_it_is_offered_and_without_a_yes_nothing_is_done(place: Place) -> None:
+    place.account.parameters.clear()
+
+    assert place.deploy() == 1
+
+    assert "first: cdk bootstrap aws://123456789012/eu-west-1" in place.err
+    assert place.machine.runs == []
+
+
+def test_with_a_yes_bootstrap_comes_first(place: Place) -> None:
+    place.account.parameters.clear()
+    place.machine.cdk_words = Cdk(("npx", "--yes", "aws-cdk@2"), "by npx")
+
+    assert place.deploy("--yes") == 0
+
+    npx = ["npx", "--yes", "aws-cdk@2"]
+    assert place.machine.runs == [
+        [*npx, "bootstrap", "aws://123456789012/eu-west-1"],
+        [*npx, *DEPLOY[1:]],
+    ]
+
+
+# ---- half-failed ------------------------------------------------------------------------------
+
+
+def test_a_deployment_that_fails_names_what_failed_first(place: Place) -> None:
+    place.exit_code = 1
+    place.account.failures["conducto-main-data"] = "conducto-main-data: Files (AWS::EFS): no"
+
+    assert place.deploy() == 1
+
+    assert "'cdk deploy' failed with exit code 1\n  conducto-main-data: Files" in place.err
+    assert "run the same command again" in place.err
+    assert place.account.requests == []
+
+
+def test_a_second_deployment_clears_away_what_the_first_left(place: Place) -> None:
+    place.account.stacks = {
+        "conducto-main-network": "CREATE_COMPLETE",
+        "conducto-main-data": "ROLLBACK_COMPLETE",
+    }
+    place.account.tables = {"conducto-main": True}
+
+    assert place.deploy() == 0
+
+    assert place.account.done == ["delete stack conducto-main-data", "delete table conducto-main"]
+    assert place.machine.runs == [DEPLOY]
+
+
+def test_a_table_with_records_that_no_stack_owns_is_never_deleted(place: Place) -> None:
+    place.account.tables = {"conducto-main": False}
+
+    assert place.deploy() == 1
+
+    assert "the table conducto-main holds records, and no stack owns it" in place.err
+    assert place.account.done == []
+    assert place.machine.runs == []
+
+
+def test_the_table_of_a_running_installation_is_left_alone(place: Place) -> None:
+    place.deploy()
+    place.account.tables = {"conducto-main": True}
+
+    assert place.deploy() == 0
+
+    assert place.account.done == []
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        ("UPDATE_IN_PROGRESS", "wait until the other deployment has ended"),
+        ("UPDATE_ROLLBACK_FAILED", "continue-update-rollback --stack-name conducto-main-api"),
+        ("DELETE_FAILED", "describe-stack-events --stack-name conducto-main-api"),
+    ],
+)
+def test_a_stack_that_cannot_be_changed_now_is_told(place: Place, status: str, told: str) -> None:
+    place.account.stacks = {"conducto-main-api": status}
+
+    assert place.deploy() == 1
+
+    assert told in place.out
+    assert place.machine.runs == []
+
+
+def test_an_admin_function_that_refuses_is_told(place: Place) -> None:
+    place.account.tokens = [TokenInfo(id="0" * 16, user="bob", permissions=(), created=0)]
+
+    assert place.deploy() == 0
+
+    assert "conducto admin mint-token --stage main --org main --user NAME" in place.out
+
+
+# ---- destroy ----------------------------------------------------------------------------------
+
+
+def test_destroy_keeps_what_holds_data_and_says_so(place: Place) -> None:
+    place.deploy()
+
+    assert place.destroy("--yes") == 0
+
+    assert place.account.done == [
+        f"delete stack conducto-main-{name}" for name in ("watch", "site", "api", "compute")
+    ]
+    assert "table conducto-main, a bucket, a file system" in place.out
+    assert "conducto/main/*" in place.out
+
+
+def test_destroy_asks_first(place: Place) -> None:
+    place.deploy()
+
+    assert place.destroy() == 1
+
+    assert place.account.done == []
+    assert "nothing was removed" in place.err
+
+
+def test_destroy_does_not_stop_commands_unless_told_to(place: Place) -> None:
+    place.deploy()
+    place.account.tasks = ["task/1"]
+
+    assert place.destroy("--yes") == 1
+    assert "1 workers run in conducto-main" in place.err
+    assert place.account.done == []
+
+    assert place.destroy("--yes", "--stop-workers") == 0
+    assert place.account.done[0] == "stop task/1 of conducto-main"
+
+
+def test_destroy_of_what_is_not_there_says_so(place: Place) -> None:
+    assert place.destroy("--stage", "other", "--yes") == 1
+
+    assert "stage 'other' is not deployed in eu-west-1" in place.err
+
+
+def test_deploying_again_after_destroy_finds_the_data(place: Place) -> None:
+    place.deploy()
+    place.account.tables = {"conducto-main": False}
+    place.destroy("--yes")
+    place.account.done.clear()
+
+    assert place.deploy() == 0
+
+    assert place.account.done == []

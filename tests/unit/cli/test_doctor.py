@@ -1,0 +1,116 @@
+"""`conducto doctor`: what it says of a machine and of an account."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from conducto.cli.host.commands import build_parser
+from conducto.cli.host.deploying.ports import AccountError
+from conducto.cli.host.doctor import doctor
+from conducto.testing.deployment import FakeAccount, FakeMachine
+
+Output = pytest.CaptureFixture[str]
+
+
+class FakeHost:
+    def __init__(self) -> None:
+        self.free = 50 << 30
+        self.agent_version = "1.0"
+        self.no_engine = ""
+
+    def python(self) -> str:
+        return "3.12.1"
+
+    def engine(self) -> str:
+        if self.no_engine:
+            raise RuntimeError(self.no_engine)
+        return "docker 29.1, 2 CPUs, 8.0 GB"
+
+    def free_bytes(self) -> int:
+        return self.free
+
+    def agent(self) -> tuple[str, str] | None:
+        return (self.agent_version, "http://127.0.0.1:1") if self.agent_version else None
+
+    def version(self) -> str:
+        return "1.0"
+
+
+def run(host: FakeHost, *words: str, account: FakeAccount | None = None) -> int:
+    arguments = build_parser().parse_args(["doctor", *words])
+    return doctor(arguments, host, FakeMachine(), account or FakeAccount())
+
+
+def test_a_machine_that_is_well_is_told_line_by_line(capsys: Output) -> None:
+    assert run(FakeHost()) == 0
+
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[:2] for line in lines] == [
+        ["ok", "conducto"],
+        ["ok", "engine"],
+        ["ok", "disk"],
+        ["ok", "agent"],
+    ]
+
+
+def test_without_an_engine_its_own_words_say_what_to_do(capsys: Output) -> None:
+    host = FakeHost()
+    host.no_engine = "no container engine is installed. Install one"
+
+    assert run(host) == 1
+
+    assert "fail  engine    no container engine is installed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("free", "code", "status"), [(1 << 32, 0, "warn"), (1 << 29, 1, "fail")])
+def test_a_full_disk_is_told_with_how_to_free_some(
+    free: int, code: int, status: str, capsys: Output
+) -> None:
+    host = FakeHost()
+    host.free = free
+
+    assert run(host) == code
+
+    out = capsys.readouterr().out
+    assert f"{status}  disk" in out
+    assert "conducto gc" in out
+
+
+def test_an_agent_of_another_version_is_told(capsys: Output) -> None:
+    host = FakeHost()
+    host.agent_version = "0.9"
+
+    assert run(host) == 0
+
+    assert "conducto agent stop" in capsys.readouterr().out
+
+
+def test_no_agent_is_well(capsys: Output) -> None:
+    host = FakeHost()
+    host.agent_version = ""
+
+    assert run(host) == 0
+
+    assert "the next launch starts it" in capsys.readouterr().out
+
+
+def test_the_cloud_is_looked_at_when_asked_for(capsys: Output) -> None:
+    account = FakeAccount()
+    account.refusals["caller"] = AccountError("no credentials", "log in")
+
+    assert run(FakeHost(), "--cloud", account=account) == 1
+
+    out = capsys.readouterr().out
+    assert "ok    node" in out
+    assert "fail  credentials    no credentials\n" in out
+    assert "skip  stacks" in out
+
+
+def test_programs_get_json(capsys: Output) -> None:
+    run(FakeHost(), "--cloud", "--json")
+
+    found = json.loads(capsys.readouterr().out)
+    assert {"name", "status", "text", "remedy"} == set(found[0])
+    assert {f["status"] for f in found} == {"ok"}

@@ -1,0 +1,150 @@
+"""`--plan` and `conducto plan`: what a launch would take, printed without AWS."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from conducto.cli.host.commands import main
+from conducto.cli.host.plan import durations, plan_lines
+from conducto.model.records import AttemptRecord, PipelineRecord
+from conducto.model.states import State
+from conducto.semantics.estimate import estimate
+from conducto.semantics.resolve import resolve
+from conducto.service.dispatch import Service
+from conducto.testing.pipelines import FakePipelines
+from conducto.testing.transport import InProcessTransport
+from support.trees import form, leaf, parallel, serial
+from unit.cli.trees import view
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SCRIPT = """\
+import conducto as co
+
+def build() -> co.Serial:
+    root = co.Serial(image="busybox")
+    root["small"] = co.Exec("true")
+    root["odd"] = co.Exec("true", cpu=3, mem=1)
+    return root
+
+if __name__ == "__main__":
+    co.main(default=build)
+"""
+
+
+@pytest.fixture
+def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("CONDUCTO_BASE_DIR", str(tmp_path / "base"))
+    path = tmp_path / "planned_pipeline.py"
+    path.write_text(SCRIPT)
+    return path
+
+
+def test_pools_sizes_machines_and_dollars_are_printed_with_the_assumption(
+    script: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["plan", str(script)]) == 0
+
+    out = capsys.readouterr().out
+    assert "  shared      4 vCPU, 8 GB" in out
+    assert "2 Execs, 2 pools of workers, at most 10 workers each, on demand" in out
+    assert "1 state machine, " in out
+    assert "vCPU-hours: $" in out
+    assert "no earlier run is known here: each Exec is taken to run 60 s" in out
+    assert "/odd: cpu=3 mem=1 runs in a worker of 4 vCPU and 8 GB" in out
+    assert "AWS was not asked" in out
+
+
+def test_a_script_has_the_flag_as_well(script: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, str(script), "--plan"], capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "2 Execs, 2 pools of workers" in done.stdout
+
+
+def test_spot_is_cheaper(script: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def price(*words: str) -> float:
+        assert main(["plan", *words, str(script)]) == 0
+        return float(capsys.readouterr().out.partition("together $")[2].split()[0])
+
+    assert price("--spot") < price()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["plan", "none.py"], "no such file"),
+        (["plan", "--workers", "0", "x.py"], "--workers"),
+        (["plan"], "FILE"),
+    ],
+)
+def test_wrong_usage_is_told(
+    words: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 2
+
+    assert told in capsys.readouterr().err
+
+
+def test_a_node_that_is_too_large_for_the_cloud_is_named(
+    script: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script.write_text(SCRIPT.replace("cpu=3", "cpu=300"))
+
+    assert main(["plan", str(script)]) == 2
+
+    assert "/odd: cpu=300" in capsys.readouterr().err
+
+
+def test_durations_are_the_medians_of_what_succeeded_in_launches_of_the_same_script() -> None:
+    pipelines = FakePipelines()
+    for number, (program, seconds, state) in enumerate(
+        [
+            ("/a.py", 10.0, State.DONE),
+            ("/a.py", 30.0, State.DONE),
+            ("/a.py", 20.0, State.DONE),
+            ("/a.py", 900.0, State.ERROR),
+            ("/b.py", 900.0, State.DONE),
+        ]
+    ):
+        attempt = AttemptRecord(path="/x", number=1, state=state, started=5.0, ended=5.0 + seconds)
+        record = PipelineRecord(id=f"aaa-aa{number}", title="t", program=program)
+        nodes = [view("/", "Serial"), view("/x", attempts=(attempt,), state=state)]
+        pipelines.add(record.id, nodes, record)
+
+    with InProcessTransport(Service(pipelines)) as transport:
+        from conducto.client import Client
+
+        assert durations(Client(transport), "/a.py") == {"/x": 20.0}
+
+
+@pytest.mark.parametrize(
+    ("history", "told"),
+    [
+        ({"/n0": 5.0}, "durations of 1 of 2 Execs are those of earlier runs; the others"),
+        ({"/n0": 5.0, "/n1": 5.0}, "durations are those of earlier runs"),
+    ],
+)
+def test_it_is_told_how_much_is_known(history: dict[str, float], told: str) -> None:
+    pipeline = resolve(form(parallel(leaf(), leaf())))
+    names = [path for path, node in pipeline.nodes.items() if node.type.value == "Exec"]
+    known = {names[int(key[-1])]: value for key, value in history.items()}
+
+    lines = "\n".join(
+        plan_lines(estimate(pipeline, history=known, max_workers=2), workers=2, spot=False)
+    )
+
+    assert told in lines
+
+
+def test_a_pipeline_without_commands_costs_next_to_nothing() -> None:
+    found = estimate(resolve(form(serial())), max_workers=2)
+
+    assert "0 Execs, 0 pools" in "\n".join(plan_lines(found, workers=2, spot=False))

@@ -1,0 +1,127 @@
+"""`conducto usage`: what was spent, from attempts and the table of prices."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from conducto.cli.host.commands import main
+from conducto.client import Client
+from conducto.model.records import AttemptRecord, PipelineRecord
+from conducto.model.states import State
+from conducto.semantics.fargate import PRICES, Size
+from conducto.semantics.spending import use_of
+from conducto.service.dispatch import Service
+from conducto.testing.pipelines import FakePipelines
+from conducto.testing.transport import InProcessTransport
+from unit.cli.trees import view
+
+NOVEMBER = 1_794_000_000.0  # 2026-11-06
+OCTOBER = NOVEMBER - 20 * 86_400
+
+
+def attempt(path: str, started: float, seconds: float, *, cpu: float = 1.0) -> AttemptRecord:
+    return AttemptRecord(
+        path=path,
+        number=1,
+        state=State.DONE,
+        cpu=cpu,
+        mem=2.0,
+        started=started,
+        ended=started + seconds,
+    )
+
+
+@pytest.fixture
+def pipelines() -> FakePipelines:
+    return FakePipelines()
+
+
+@pytest.fixture
+def conducto(pipelines: FakePipelines) -> Iterator[Callable[..., int]]:
+    with InProcessTransport(Service(pipelines)) as transport:
+        yield lambda *words: main(words, lambda _profile: lambda: Client(transport))
+
+
+def add(pipelines: FakePipelines, pipeline_id: str, mode: str, *attempts: AttemptRecord) -> None:
+    nodes = [view("/", "Serial")]
+    for path in dict.fromkeys(a.path for a in attempts):
+        nodes.append(view(path, attempts=tuple(a for a in attempts if a.path == path)))
+    record = PipelineRecord(id=pipeline_id, title=f"title of {pipeline_id}", mode=mode)
+    pipelines.add(pipeline_id, nodes, record)
+
+
+def test_an_hour_of_a_default_node_costs_an_hour_of_its_worker() -> None:
+    use = use_of(attempt("/x", 0.0, 3600.0))
+
+    assert use.dollars == pytest.approx(PRICES.worker_hour(Size(1.0, 3.0)))
+    assert use.cpu_seconds == 3600.0
+
+
+def test_what_never_started_costs_nothing() -> None:
+    assert use_of(AttemptRecord(path="/x", number=1, state=State.KILLED, ended=3.0)).attempts == 0
+
+
+def test_months_and_pipelines_are_listed_the_newest_and_dearest_first(
+    pipelines: FakePipelines, conducto: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    add(pipelines, "aaa-aaa", "cloud", attempt("/x", OCTOBER, 60), attempt("/x", NOVEMBER, 60))
+    add(pipelines, "bbb-bbb", "cloud", attempt("/y", NOVEMBER, 7200))
+    add(pipelines, "ccc-ccc", "local", attempt("/z", NOVEMBER, 9999))
+
+    assert conducto("usage") == 0
+
+    out = capsys.readouterr().out
+    rows = [line.split()[:2] for line in out.splitlines() if line[:4].isdigit()]
+    assert rows == [
+        ["2026-11", "2"],
+        ["2026-10", "1"],
+        ["2026-11", "bbb-bbb"],
+        ["2026-11", "aaa-aaa"],
+        ["2026-10", "aaa-aaa"],
+    ]
+    assert f"prices of {PRICES.date} in {PRICES.region}" in out
+    assert "ccc-ccc" not in out
+
+
+def test_a_month_names_the_dearest_nodes(
+    pipelines: FakePipelines, conducto: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    attempts = [attempt(f"/n{n}", NOVEMBER, 60.0 * (n + 1)) for n in range(7)]
+    add(pipelines, "aaa-aaa", "cloud", attempt("/old", OCTOBER, 9999), *attempts)
+
+    assert conducto("usage", "--month", "2026-11") == 0
+
+    out = capsys.readouterr().out
+    named = [line.split()[0] for line in out.splitlines() if line.startswith("  /")]
+    assert named == ["/n6", "/n5", "/n4", "/n3", "/n2"]
+    assert "  and 2 more nodes, $0.0" in out
+    assert "/old" not in out
+
+
+def test_programs_get_everything(
+    pipelines: FakePipelines, conducto: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    add(pipelines, "aaa-aaa", "cloud", attempt("/x", NOVEMBER, 60))
+
+    assert conducto("usage", "--json") == 0
+
+    document = json.loads(capsys.readouterr().out)
+    assert document["months"]["2026-11"]["seconds"] == 60.0
+    assert document["pipelines"][0]["nodes"]["/x"]["attempts"] == 1
+    assert document["prices"] == {"date": PRICES.date, "region": PRICES.region}
+
+
+def test_nothing_yet_is_told(
+    conducto: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert conducto("usage") == 0
+    assert capsys.readouterr().out == "nothing ran in the cloud yet\n"
+    assert conducto("usage", "--month", "2026-01") == 0
+    assert capsys.readouterr().out == "nothing ran in the cloud in 2026-01\n"
+
+
+def test_a_month_that_is_none_is_wrong_usage(conducto: Callable[..., int]) -> None:
+    assert conducto("usage", "--month", "2026-13") == 2

@@ -1,0 +1,178 @@
+"""The way to a cloud installation: addresses, large bodies and answers, API Gateway's own words."""
+
+from __future__ import annotations
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from conducto.client import AgentUnreachableError, ApiError
+from conducto.client.cloud import CloudClient, CloudTransport
+from conducto.client.http import Endpoint
+from conducto.model import cloud_calls
+from conducto.model.api import LaunchRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+WHO = {"org": "acme", "user": "ann", "permissions": ["read"], "plan": "free", "version": "1.0"}
+
+
+class Installation:
+    """API Gateway and a bucket, as far as a test says.
+
+    Attributes:
+        answers: ``{(method, path): (status, headers, body)}``.
+        requests: ``(method, path, headers, body)`` of all that came.
+    """
+
+    def __init__(self) -> None:
+        self.answers: dict[tuple[str, str], tuple[int, dict[str, str], bytes]] = {}
+        self.requests: list[tuple[str, str, dict[str, str], bytes]] = []
+        installation = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def answer(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                installation.requests.append((self.command, self.path, headers, body))
+                key = (self.command, self.path.partition("?")[0])
+                missing = (403, {}, b'{"message": "Missing Authentication Token"}')
+                status, given, data = installation.answers.get(key, missing)
+                self.send_response(status)
+                for name, value in {**given, "Content-Length": str(len(data))}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(data)
+
+            do_GET = do_POST = do_PUT = answer  # noqa: N815  http.server's names
+
+            def log_message(self, *_: object) -> None:
+                """Say nothing."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = False  # closing waits for them
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+        self._thread.start()
+        self.url = f"http://127.0.0.1:{self._server.server_port}/stage"
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    def says(self, method: str, path: str, answer: Any, status: int = 200, **headers: str) -> None:
+        data = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+        self.answers[method, path] = (status, headers, data)
+
+
+@pytest.fixture
+def there() -> Iterator[Installation]:
+    made = Installation()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def client(there: Installation) -> Iterator[CloudClient]:
+    with CloudClient(CloudTransport(Endpoint(there.url, "cdo_secret"))) as made:
+        yield made
+
+
+def test_the_path_of_the_address_stands_before_every_call(
+    there: Installation, client: CloudClient
+) -> None:
+    there.says("GET", "/stage/api/v1/whoami", WHO)
+
+    assert client.who_am_i().user == "ann"
+    assert there.requests[0][2]["authorization"] == "Bearer cdo_secret"
+
+
+def test_a_large_body_goes_by_way_of_the_bucket(there: Installation, client: CloudClient) -> None:
+    upload = {"url": there.url + "/bucket/k?signature=x", "key": "uploads/acme/ann/k"}
+    there.says("POST", "/stage/api/v1/uploads", upload)
+    there.says("PUT", "/stage/bucket/k", b"")
+    refused = {"title": "t", "status": 409, "detail": "no more"}
+    kind = {"Content-Type": "application/problem+json"}
+    there.says("POST", "/stage/api/v1/pipelines", refused, 409, **kind)
+
+    with pytest.raises(ApiError, match="no more"):
+        client.launch(LaunchRequest(tree={"nodes": ["x" * cloud_calls.MAX_DIRECT]}))
+
+    _, put, launch = there.requests
+    assert len(put[3]) > cloud_calls.MAX_DIRECT
+    assert "authorization" not in put[2]
+    assert (launch[3], launch[2]["conducto-body"]) == (b"", "uploads/acme/ann/k")
+    assert json.loads(put[3])["tree"]["nodes"][0].startswith("xx")
+
+
+def test_a_large_answer_is_fetched_from_where_it_is(
+    there: Installation, client: CloudClient
+) -> None:
+    there.says("GET", "/stage/api/v1/whoami", b"", 303, Location=there.url + "/bucket/answer")
+    there.says("GET", "/stage/bucket/answer", WHO)
+
+    assert client.who_am_i().org == "acme"
+    assert "authorization" not in there.requests[1][2]
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (401, "has expired or was taken back\nlog in again: conducto login --url"),
+        (403, "has expired or was taken back"),
+        (429, "too many requests now\ntry again in a minute"),
+        (503, "is busy or being deployed"),
+        (504, "took too long to answer"),
+    ],
+)
+def test_what_api_gateway_refuses_is_said_in_our_words(
+    there: Installation, client: CloudClient, status: int, words: str
+) -> None:
+    there.says("GET", "/stage/api/v1/whoami", {"message": "Unauthorized"}, status)
+
+    with pytest.raises(ApiError) as caught:
+        client.who_am_i()
+
+    assert words in str(caught.value)
+    assert there.url in str(caught.value)
+
+
+def test_what_the_service_refuses_is_said_in_its_own(
+    there: Installation, client: CloudClient
+) -> None:
+    problem = {"title": "plan limit", "status": 403, "detail": "lacks the permission: launch"}
+    kind = {"Content-Type": "application/problem+json"}
+    there.says("GET", "/stage/api/v1/whoami", problem, 403, **kind)
+
+    with pytest.raises(ApiError, match="lacks the permission: launch"):
+        client.who_am_i()
+
+
+def test_a_lost_upload_names_no_signed_address(there: Installation, client: CloudClient) -> None:
+    upload = {"url": there.url + "/bucket/k?X-Amz-Signature=s3cret", "key": "k"}
+    there.says("POST", "/stage/api/v1/uploads", upload)
+    there.says("PUT", "/stage/bucket/k", b"<Error/>", 403)
+
+    with pytest.raises(AgentUnreachableError) as caught:
+        client.launch(LaunchRequest(tree={"nodes": ["x" * cloud_calls.MAX_DIRECT]}))
+
+    assert "s3cret" not in str(caught.value)
+    assert "upload at 127.0.0.1" in str(caught.value)
+
+
+def test_an_installation_that_is_not_there_is_named() -> None:
+    transport = CloudTransport(Endpoint("http://127.0.0.1:9/api", "cdo_secret"))
+
+    with (
+        CloudClient(transport) as client,
+        pytest.raises(AgentUnreachableError, match=r"127\.0\.0\.1:9/api does not answer") as caught,
+    ):
+        client.who_am_i()
+
+    assert "cdo_secret" not in str(caught.value)

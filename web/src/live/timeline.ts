@@ -1,0 +1,173 @@
+/** The attempts of a pipeline, kept up to date by the event stream. */
+
+import { api, messageOf, type TreeQuery } from "@/api/client";
+import { EventStream, type LinkState } from "@/api/events";
+import type { EventBatch } from "@/api/schema";
+import { Timeline } from "@/model/timeline";
+
+const PAGE = 2000;
+/** Attempts that are shown at most; a part of the tree shows the rest. */
+export const MOST_ATTEMPTS = 50_000;
+/** Changes are shown, and containers asked for, this often, in ms. */
+const SHOW_EVERY = 300;
+const ASK_EVERY = 2000;
+/** Nodes whose containers are asked for one by one; of more, all is read again. */
+const ASK_SINGLY = 20;
+
+export class TimelineSession {
+  timeline = new Timeline();
+  loading = true;
+  /** There are more attempts than are shown. */
+  cut = false;
+  error: string | null = null;
+  link: LinkState = { kind: "connecting" };
+  version = 0;
+
+  private seq = 0;
+  private stream: EventStream | null = null;
+  private readonly waiting: EventBatch[] = [];
+  /** Nodes that run in a container which only the server knows. */
+  private readonly unknown = new Set<string>();
+  private readonly aborter = new AbortController();
+  private readonly listeners = new Set<() => void>();
+  private showTimer: number | undefined;
+  private askTimer: number | undefined;
+
+  constructor(
+    private readonly id: string,
+    private readonly root: string,
+  ) {
+    void this.start();
+  }
+
+  readonly subscribe = (listener: () => void): (() => void) => {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  };
+
+  readonly getVersion = (): number => this.version;
+
+  close(): void {
+    this.aborter.abort();
+    this.stream?.close();
+    window.clearTimeout(this.showTimer);
+    window.clearTimeout(this.askTimer);
+  }
+
+  readonly retry = (): void => {
+    if (this.error === null) this.stream?.retryNow();
+    else void this.start();
+  };
+
+  private async start(): Promise<void> {
+    this.stream?.close();
+    this.stream = null;
+    this.waiting.length = 0;
+    this.loading = true;
+    this.error = null;
+    this.show();
+    try {
+      await this.load();
+    } catch (error) {
+      if (this.aborter.signal.aborted) return;
+      this.error = messageOf(error);
+    }
+    this.loading = false;
+    this.show();
+    if (this.error === null && !this.aborter.signal.aborted) this.openStream();
+  }
+
+  private async load(): Promise<void> {
+    const timeline = new Timeline();
+    let after: string | null = null;
+    let seq: number | null = null;
+    this.cut = false;
+    do {
+      const query: TreeQuery = {
+        root: this.root,
+        attempts: "all",
+        limit: PAGE,
+        ...(after === null ? {} : { after }),
+      };
+      const page = await api.tree(this.id, query, this.aborter.signal);
+      // Later pages may hold later changes; to take one in twice does no harm.
+      seq ??= page.seq;
+      for (const node of page.nodes) {
+        if (node.type === "Exec") timeline.add(node.path, node.attempts);
+      }
+      after = page.next;
+      this.cut = after !== null && timeline.size >= MOST_ATTEMPTS;
+      if (this.timeline.size <= timeline.size) {
+        this.timeline = timeline;
+        this.show();
+      }
+    } while (after !== null && !this.cut);
+    this.timeline = timeline;
+    this.seq = seq;
+  }
+
+  private openStream(): void {
+    this.stream = new EventStream(this.id, {
+      cursor: () => this.waiting.at(-1)?.pipeline.seq ?? this.seq,
+      onBatch: (batch) => {
+        this.waiting.push(batch);
+        this.showTimer ??= window.setTimeout(this.take, SHOW_EVERY);
+      },
+      onState: (state) => {
+        this.link = state;
+        this.show();
+      },
+      onReset: () => void this.start(),
+    });
+  }
+
+  private readonly take = (): void => {
+    this.showTimer = undefined;
+    for (const batch of this.waiting.splice(0)) {
+      this.seq = batch.pipeline.seq;
+      const isDocker = batch.pipeline.pipeline.engine === "docker";
+      for (const change of batch.changes) {
+        if (!this.isWithin(change.path)) continue;
+        const bar = this.timeline.apply(change);
+        if (bar !== null && isDocker && bar.started !== null && bar.container === null) {
+          this.unknown.add(bar.path);
+        }
+      }
+    }
+    if (this.unknown.size > 0) {
+      this.askTimer ??= window.setTimeout(() => void this.ask(), ASK_EVERY);
+    }
+    this.show();
+  };
+
+  private isWithin(path: string): boolean {
+    if (this.cut && this.timeline.barsOf(path).length === 0) return false;
+    return this.root === "/" || path === this.root || path.startsWith(`${this.root}/`);
+  }
+
+  /** Ask for the containers of what began. */
+  private async ask(): Promise<void> {
+    const paths = [...this.unknown];
+    this.unknown.clear();
+    try {
+      if (paths.length > ASK_SINGLY) {
+        await this.load();
+      } else {
+        for (const path of paths) {
+          const { attempts } = await api.attempts(this.id, path, this.aborter.signal);
+          this.timeline.add(path, attempts);
+        }
+      }
+    } catch {
+      // It stands among the processes until the next change or visit tells more.
+    }
+    this.askTimer = undefined;
+    this.show();
+  }
+
+  private show(): void {
+    if (this.aborter.signal.aborted) return;
+    this.version += 1;
+    for (const listener of this.listeners) listener();
+  }
+}

@@ -1,0 +1,269 @@
+/** When commands waited and ran: bars in lanes, and the chain of them that took the longest. */
+
+import type { AttemptRecord, NodeChange, State } from "@/api/schema";
+import { isFinished } from "@/model/states";
+
+/** One attempt of an Exec. Times are seconds since the epoch. */
+export interface Bar {
+  readonly path: string;
+  readonly number: number;
+  state: State;
+  queued: number | null;
+  started: number | null;
+  ended: number | null;
+  /** Where it ran; null where it is not known, or was a plain process. */
+  container: string | null;
+  exitCode: number | null;
+}
+
+/** A row: all attempts of a node, or all commands of a container, in order of time. */
+export interface Lane {
+  readonly key: string;
+  readonly label: string;
+  readonly bars: Bar[];
+}
+
+export interface Range {
+  from: number;
+  to: number;
+}
+
+export function barOf(attempt: AttemptRecord): Bar {
+  const { path, number, state, queued, started, ended, container } = attempt;
+  return { path, number, state, queued, started, ended, container, exitCode: attempt.exit_code };
+}
+
+/** All attempts of a pipeline, in the order of definition; attempts of a node follow each other. */
+export class Timeline {
+  private readonly nodes = new Map<string, Bar[]>();
+  private count = 0;
+
+  get size(): number {
+    return this.count;
+  }
+
+  *bars(): Generator<Bar> {
+    for (const bars of this.nodes.values()) yield* bars;
+  }
+
+  barsOf(path: string): readonly Bar[] {
+    return this.nodes.get(path) ?? [];
+  }
+
+  /** Take what the server says of an attempt. A node that never ran is named all the same. */
+  add(path: string, attempts: readonly AttemptRecord[]): void {
+    const before = this.nodes.get(path)?.length ?? 0;
+    this.nodes.set(path, attempts.map(barOf));
+    this.count += attempts.length - before;
+  }
+
+  /** Take a transition. Returns the bar that it began or moved. */
+  apply(change: NodeChange): Bar | null {
+    if (change.type !== "Exec" || change.attempt === 0 || change.state === "pending") return null;
+    const bar = this.barFor(change);
+    if (bar === null) return null;
+    bar.state = change.state;
+    // Of a skip, too, a change is told: what has happened once keeps its time.
+    if (change.state === "queued") bar.queued ??= change.time;
+    if (change.state === "running") bar.started ??= change.time;
+    if (isFinished(change.state)) {
+      bar.ended ??= change.time;
+      bar.exitCode = change.exit_code;
+    }
+    return bar;
+  }
+
+  private barFor({ path, attempt }: NodeChange): Bar | null {
+    let bars = this.nodes.get(path);
+    if (bars === undefined) {
+      bars = [];
+      this.nodes.set(path, bars);
+    }
+    const known = bars.find((one) => one.number === attempt);
+    if (known !== undefined) return known;
+    const last = bars.at(-1);
+    if (last !== undefined && last.number > attempt) return null;
+    const bar: Bar = {
+      path,
+      number: attempt,
+      state: "queued",
+      queued: null,
+      started: null,
+      ended: null,
+      container: null,
+      exitCode: null,
+    };
+    bars.push(bar);
+    this.count += 1;
+    return bar;
+  }
+}
+
+/** When a bar begins to be seen: when it was queued. Null for one without any time. */
+export function beginOf(bar: Bar): number | null {
+  return bar.queued ?? bar.started;
+}
+
+/** From the first time to the last one; `now` where something goes on. Null without any times. */
+export function extentOf(bars: Iterable<Bar>, now: number): Range | null {
+  let from = Infinity;
+  let to = -Infinity;
+  for (const bar of bars) {
+    const begin = beginOf(bar);
+    if (begin === null) continue;
+    from = Math.min(from, begin);
+    to = Math.max(to, endOf(bar, now));
+  }
+  return from === Infinity ? null : { from, to: Math.max(to, from) };
+}
+
+/** When a bar ends: `now` while its command waits or runs. */
+export function endOf(bar: Bar, now: number): number {
+  if (bar.ended !== null) return bar.ended;
+  return isFinished(bar.state) ? (bar.started ?? bar.queued ?? now) : now;
+}
+
+/** A row for each node that was tried. */
+export function lanesByNode(bars: Iterable<Bar>): Lane[] {
+  const lanes = new Map<string, Lane>();
+  for (const bar of bars) {
+    if (beginOf(bar) === null) continue;
+    const lane = lanes.get(bar.path);
+    if (lane === undefined) lanes.set(bar.path, { key: bar.path, label: bar.path, bars: [bar] });
+    else lane.bars.push(bar);
+  }
+  return [...lanes.values()];
+}
+
+/** A row for each container, in the order in which they began to work; processes side by side. */
+export function lanesByWorker(bars: Iterable<Bar>, now: number): Lane[] {
+  const ran = [...bars].filter((bar) => bar.started !== null);
+  ran.sort((a, b) => (a.started ?? 0) - (b.started ?? 0));
+  const lanes: Lane[] = [];
+  const containers = new Map<string, Lane>();
+  const processes: { lane: Lane; free: number }[] = [];
+  for (const bar of ran) {
+    if (bar.container === null) {
+      laneOfProcess(processes, lanes, bar, now).bars.push(bar);
+      continue;
+    }
+    let lane = containers.get(bar.container);
+    if (lane === undefined) {
+      lane = { key: bar.container, label: bar.container, bars: [] };
+      containers.set(bar.container, lane);
+      lanes.push(lane);
+    }
+    lane.bars.push(bar);
+  }
+  return lanes;
+}
+
+/** The first row in which no other process runs at that time. */
+function laneOfProcess(
+  processes: { lane: Lane; free: number }[],
+  lanes: Lane[],
+  bar: Bar,
+  now: number,
+): Lane {
+  const started = bar.started ?? now;
+  const end = endOf(bar, now);
+  for (const one of processes) {
+    if (one.free > started) continue;
+    one.free = end;
+    return one.lane;
+  }
+  const number = processes.length + 1;
+  const lane: Lane = { key: `process ${number}`, label: `process ${number}`, bars: [] };
+  processes.push({ lane, free: end });
+  lanes.push(lane);
+  return lane;
+}
+
+/** Within these seconds before it was queued, the end of another counts as what let it begin. */
+const CLOSE_BEFORE = 1;
+const CLOSE_AFTER = 0.05;
+
+/**
+ * The chain that ends with what ended last: each was queued when the one before it ended.
+ *
+ * This is read off the times alone. Where several ended at that moment, it is the one closest in
+ * the tree, and of those the last one. Oldest first.
+ */
+export function criticalPath(bars: Iterable<Bar>, now: number): Bar[] {
+  const known = [...bars].filter((bar) => bar.started !== null);
+  const ended = known.filter((bar) => bar.ended !== null);
+  ended.sort((a, b) => (a.ended ?? 0) - (b.ended ?? 0));
+  let current = latest(known, now);
+  const chain = new Set<Bar>();
+  while (current !== null && !chain.has(current)) {
+    chain.add(current);
+    current = predecessor(ended, current, chain);
+  }
+  return [...chain].reverse();
+}
+
+function latest(bars: readonly Bar[], now: number): Bar | null {
+  let found: Bar | null = null;
+  for (const bar of bars) {
+    if (found === null || isLater(bar, found, now)) found = bar;
+  }
+  return found;
+}
+
+/** Of two that go on, the one that began first holds up the rest. */
+function isLater(bar: Bar, than: Bar, now: number): boolean {
+  const difference = endOf(bar, now) - endOf(than, now);
+  return difference > 0 || (difference === 0 && (bar.started ?? 0) < (than.started ?? 0));
+}
+
+function predecessor(ended: readonly Bar[], bar: Bar, used: ReadonlySet<Bar>): Bar | null {
+  const at = beginOf(bar) ?? 0;
+  let best: Bar | null = null;
+  let nearness = -1;
+  for (let index = firstAfter(ended, at + CLOSE_AFTER) - 1; index >= 0; index -= 1) {
+    const one = ended[index];
+    if (one === undefined || (one.ended ?? 0) < at - CLOSE_BEFORE) break;
+    if (used.has(one) || (beginOf(one) ?? 0) > at) continue;
+    const near = sharedLength(one.path, bar.path);
+    if (near > nearness) {
+      best = one;
+      nearness = near;
+    }
+  }
+  return best;
+}
+
+/** Index of the first bar that ended after a time. */
+function firstAfter(ended: readonly Bar[], time: number): number {
+  let low = 0;
+  let high = ended.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((ended[middle]?.ended ?? 0) <= time) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** How many groups two nodes have in common. */
+function sharedLength(one: string, other: string): number {
+  const [a, b] = [one.split("/"), other.split("/")];
+  let shared = 0;
+  while (shared < a.length && a[shared] === b[shared]) shared += 1;
+  return shared;
+}
+
+/** The bar of a lane at a time, or the nearest one within `slack` seconds. */
+export function barAt(lane: Lane, time: number, slack: number, now: number): Bar | null {
+  let best: Bar | null = null;
+  let distance = slack;
+  for (const bar of lane.bars) {
+    const begin = beginOf(bar);
+    if (begin === null) continue;
+    const off = Math.max(begin - time, time - endOf(bar, now), 0);
+    if (off > distance || (best !== null && off === distance)) continue;
+    best = bar;
+    distance = off;
+  }
+  return best;
+}

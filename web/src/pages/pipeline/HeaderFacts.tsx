@@ -1,0 +1,82 @@
+import { useQuery } from "@tanstack/react-query";
+
+import { api } from "@/api/client";
+import type { PipelineSummary } from "@/api/schema";
+import { duration, elapsed } from "@/lib/time";
+import { earlierDurations, estimate } from "@/model/estimate";
+import { mainReason } from "@/model/waiting";
+import { useNow } from "@/ui/useNow";
+
+/** Reasons change with what ends; this often they are asked for while something is queued, in ms. */
+const REASONS_MS = 3000;
+/** Nodes that are asked why they wait; the others wait for much the same. */
+const ASKED = 50;
+/** Earlier pipelines that are looked at for how long they took. */
+const EARLIER = 100;
+
+/** How long it has run, and how long it may still take where it ran before. */
+export function Elapsed({ summary }: { summary: PipelineSummary }) {
+  const now = useNow(!summary.settled);
+  const took = elapsed(summary.started, summary.settled ? summary.ended : null, now);
+  if (took === null) return null;
+  return (
+    <>
+      <span className="number">{duration(took)}</span>
+      {summary.settled || summary.state !== "running" ? null : (
+        <Rest summary={summary} took={took} />
+      )}
+    </>
+  );
+}
+
+function Rest({ summary, took }: { summary: PipelineSummary; took: number }) {
+  const { id, title } = summary.pipeline;
+  const earlier = useQuery({
+    queryKey: ["earlier", id, title],
+    queryFn: ({ signal }) =>
+      api.pipelines({ text: title, state: "done", lifecycle: "all", limit: EARLIER }, signal),
+    staleTime: Infinity,
+    retry: false,
+  });
+  const found = estimate(took, earlierDurations(summary, earlier.data?.pipelines ?? []));
+  if (found === null) return null;
+  const usual = `it usually takes ${duration(found.usual)}`;
+  return (
+    <span className="muted number" title={usual}>
+      {found.rest === null
+        ? `longer than usual (${duration(found.usual)})`
+        : `about ${duration(found.rest)} left`}
+    </span>
+  );
+}
+
+/** Why what is queued does not start; or, when nothing goes on, why what is pending does not. */
+export function Waiting({ summary }: { summary: PipelineSummary }) {
+  const { pipeline, counts, settled, seq } = summary;
+  const stuck = settled && pipeline.armed;
+  const state = counts.queued > 0 ? "queued" : stuck && counts.pending > 0 ? "pending" : null;
+  const waiting = useQuery({
+    queryKey: ["waiting", pipeline.id, state, stuck ? seq : null],
+    queryFn: ({ signal }) =>
+      api.tree(
+        pipeline.id,
+        { root: "/", state: state ?? "queued", limit: ASKED, attempts: "none" },
+        signal,
+      ),
+    enabled: state !== null,
+    refetchInterval: stuck ? false : REASONS_MS,
+    retry: false,
+  });
+  const reason = state === null ? null : mainReason(waiting.data?.nodes ?? []);
+  if (reason === null) {
+    return stuck && counts.pending === 0 ? (
+      <span className="muted">nothing left to run</span>
+    ) : null;
+  }
+  const count = (state === "queued" ? counts.queued : counts.pending).toLocaleString("en");
+  return (
+    <span className="phead-waiting clip" title={reason.text}>
+      {count} {state}: {reason.text}
+    </span>
+  );
+}

@@ -1,0 +1,56 @@
+import { followLink, pipelineUrl, setQuery } from "@/app/location";
+import { duration, moment } from "@/lib/time";
+import { parentOf, ROOT } from "@/model/paths";
+import { endOf, type Bar } from "@/model/timeline";
+import { Button } from "@/ui/Button";
+import { StateLabel } from "@/ui/StateMark";
+
+interface Props {
+  id: string;
+  /** The bar under the pointer, or the chosen one. */
+  bar: Bar | null;
+  critical: boolean;
+  now: number;
+}
+
+/** One attempt in words. */
+export function BarFacts({ id, bar, critical, now }: Props) {
+  if (bar === null) {
+    return (
+      <div className="tl-facts muted">
+        Choose a bar to read about it; draw a window with the mouse to zoom in.
+      </div>
+    );
+  }
+  const address = `${pipelineUrl(id, bar.path)}&${new URLSearchParams({ attempt: String(bar.number) }).toString()}`;
+  const parent = parentOf(bar.path) ?? ROOT;
+  return (
+    <div className="tl-facts" role="status">
+      <a href={address} onClick={followLink} className="mono tl-facts-path">
+        {bar.path}
+      </a>
+      <StateLabel mark={bar.state} />
+      <span className="number">{factsOf(bar, now).join(" · ")}</span>
+      {critical ? <span className="tag">critical path</span> : null}
+      {parent === ROOT ? null : (
+        <Button look="quiet" onClick={() => setQuery({ root: parent })}>
+          Only its group
+        </Button>
+      )}
+    </div>
+  );
+}
+
+function factsOf(bar: Bar, now: number): string[] {
+  const { queued, started } = bar;
+  const end = endOf(bar, now);
+  const facts = [`attempt ${bar.number}`];
+  if (bar.state === "error" && bar.exitCode !== null) facts.push(`exit ${bar.exitCode}`);
+  if (started !== null) facts.push(`started ${moment(started)}`);
+  if (queued !== null) facts.push(`waited ${duration((started ?? end) - queued)}`);
+  if (started !== null) {
+    facts.push(`${bar.ended === null ? "runs for" : "ran"} ${duration(end - started)}`);
+  }
+  if (bar.container !== null) facts.push(`in ${bar.container}`);
+  return facts;
+}

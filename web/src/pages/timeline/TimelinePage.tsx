@@ -1,0 +1,100 @@
+import "@/pages/timeline/timeline.css";
+
+import { useEffect, useMemo, useState, useSyncExternalStore } from "react";
+
+import type { PipelineSummary } from "@/api/schema";
+import { setQuery, useLocation } from "@/app/location";
+import type { PageProps } from "@/app/routes";
+import { MOST_ATTEMPTS, TimelineSession } from "@/live/timeline";
+import { ROOT } from "@/model/paths";
+import { criticalPath, extentOf, lanesByNode, lanesByWorker } from "@/model/timeline";
+import { PipelineFrame } from "@/pages/parts/PipelineFrame";
+import { Chart, type ChartData } from "@/pages/timeline/Chart";
+import { Button } from "@/ui/Button";
+import { Empty, Failure } from "@/ui/Empty";
+import { useNow } from "@/ui/useNow";
+
+export function TimelinePage({ params }: PageProps) {
+  const id = params.id ?? "";
+  return (
+    <PipelineFrame id={id} page="timeline" title="Timeline">
+      {(summary) => <Opened summary={summary} />}
+    </PipelineFrame>
+  );
+}
+
+function Opened({ summary }: { summary: PipelineSummary }) {
+  const { id } = summary.pipeline;
+  const root = useLocation().query.get("root") ?? ROOT;
+  const [session, setSession] = useState<TimelineSession | null>(null);
+  useEffect(() => {
+    const opened = new TimelineSession(id, root);
+    setSession(opened);
+    return () => opened.close();
+  }, [id, root]);
+  return session === null ? null : <Body session={session} summary={summary} root={root} />;
+}
+
+interface BodyProps {
+  session: TimelineSession;
+  summary: PipelineSummary;
+  root: string;
+}
+
+function Body({ session, summary, root }: BodyProps) {
+  const version = useSyncExternalStore(session.subscribe, session.getVersion);
+  const byWorker = useLocation().query.get("by") === "worker";
+  const now = useNow(!summary.settled);
+  const data = useMemo<ChartData | null>(() => {
+    const bars = [...session.timeline.bars()];
+    const extent = extentOf(bars, now);
+    if (extent === null) return null;
+    const chain = criticalPath(bars, now);
+    return {
+      lanes: byWorker ? lanesByWorker(bars, now) : lanesByNode(bars),
+      extent,
+      chain,
+      attempts: bars.length,
+      now,
+    };
+    // The timeline itself is changed in place; its version tells.
+    // eslint-disable-next-line react-hooks/exhaustive-deps
+  }, [session, version, byWorker, now]);
+
+  if (session.error !== null && data === null) {
+    return <Failure message={session.error} onRetry={session.retry} />;
+  }
+  if (data === null) {
+    return session.loading ? (
+      <p className="muted page-note">Loading…</p>
+    ) : (
+      <Empty title="Nothing has run yet">
+        <p className="muted">A bar appears here for each command that waits or runs.</p>
+      </Empty>
+    );
+  }
+  return (
+    <div className="tl">
+      {session.link.kind === "offline" ? (
+        <div className="banner" role="status">
+          Offline: this is what was known last. It goes on by itself when the agent is back.
+        </div>
+      ) : null}
+      <Chart id={summary.pipeline.id} data={data} byWorker={byWorker} />
+      <p className="tl-notes muted">
+        {session.loading ? `Loading, ${session.timeline.size.toLocaleString("en")} so far… ` : ""}
+        {session.cut
+          ? `Only the first ${MOST_ATTEMPTS.toLocaleString("en")} attempts are shown; choose one and press “Only its group”. `
+          : ""}
+        {root === ROOT ? null : (
+          <>
+            Only what is below <code>{root}</code>.{" "}
+            <Button look="quiet" onClick={() => setQuery({ root: null })}>
+              Show all
+            </Button>
+          </>
+        )}
+      </p>
+    </div>
+  );
+}

@@ -1,0 +1,255 @@
+/** Draws the bars that are in view. All colours are those of the style sheet. */
+
+import { tickText, ticks } from "@/model/timescale";
+import { beginOf, endOf, type Bar, type Lane, type Range } from "@/model/timeline";
+
+export const ROW = 24;
+const BAR_TOP = 5;
+const BAR_HEIGHT = 14;
+/** A wait is drawn thin, so that it is told from work without its colour. */
+const WAIT_TOP = 10;
+const WAIT_HEIGHT = 4;
+/** The shortest bar, in px, and the shortest one with a text in it. */
+const LEAST = 2;
+const TEXT_LEAST = 34;
+/** Px between two lines of time. */
+const TICK_ROOM = 110;
+
+export type Palette = Record<
+  | "ground"
+  | "surface"
+  | "line"
+  | "text"
+  | "muted"
+  | "accent"
+  | "chosen"
+  | "pending"
+  | "queued"
+  | "running"
+  | "done"
+  | "error"
+  | "killed",
+  string
+>;
+
+export function paletteOf(element: Element): Palette {
+  const style = getComputedStyle(element);
+  const value = (name: string) => style.getPropertyValue(`--${name}`).trim();
+  return {
+    ground: value("ground"),
+    surface: value("surface"),
+    line: value("line"),
+    text: value("text"),
+    muted: value("muted"),
+    accent: value("accent"),
+    chosen: value("chosen"),
+    pending: value("pending"),
+    queued: value("queued"),
+    running: value("running"),
+    done: value("done"),
+    error: value("error"),
+    killed: value("killed"),
+  };
+}
+
+export interface Scene {
+  lanes: readonly Lane[];
+  view: Range;
+  origin: number;
+  now: number;
+  /** Px that are scrolled away above. */
+  scrollTop: number;
+  byWorker: boolean;
+  critical: ReadonlySet<Bar>;
+  /** Bars that are not critical stand back. */
+  onlyCritical: boolean;
+  chosen: Bar | null;
+  chosenLane: number | null;
+  /** Times between which the reader is drawing a window, if so. */
+  drag: Range | null;
+}
+
+/** A canvas made as large as it is shown, ready to draw in px. Null where it has no size. */
+export function prepared(canvas: HTMLCanvasElement): CanvasRenderingContext2D | null {
+  const { clientWidth: width, clientHeight: height } = canvas;
+  const ratio = window.devicePixelRatio;
+  if (width === 0 || height === 0) return null;
+  canvas.width = Math.round(width * ratio);
+  canvas.height = Math.round(height * ratio);
+  const context = canvas.getContext("2d");
+  context?.scale(ratio, ratio);
+  return context;
+}
+
+export function xOf(time: number, view: Range, width: number): number {
+  return ((time - view.from) / (view.to - view.from)) * width;
+}
+
+export function paintAxis(canvas: HTMLCanvasElement, scene: Scene, colours: Palette): void {
+  const context = prepared(canvas);
+  if (context === null) return;
+  const width = canvas.clientWidth;
+  const { step, at } = ticks(scene.view, scene.origin, Math.max(2, width / TICK_ROOM));
+  context.font = `11px ${getComputedStyle(canvas).fontFamily}`;
+  context.textBaseline = "middle";
+  for (const distance of at) {
+    const x = Math.round(xOf(scene.origin + distance, scene.view, width)) + 0.5;
+    context.fillStyle = colours.line;
+    context.fillRect(x - 0.5, 0, 1, canvas.clientHeight);
+    context.fillStyle = colours.muted;
+    context.fillText(tickText(distance, step), x + 4, canvas.clientHeight / 2);
+  }
+}
+
+export function paintBars(canvas: HTMLCanvasElement, scene: Scene, colours: Palette): void {
+  const context = prepared(canvas);
+  if (context === null) return;
+  const { clientWidth: width, clientHeight: height } = canvas;
+  const { lanes, view, scrollTop, drag } = scene;
+  context.font = `11px ${getComputedStyle(canvas).fontFamily}`;
+  context.textBaseline = "middle";
+  context.fillStyle = colours.line;
+  const { at } = ticks(view, scene.origin, Math.max(2, width / TICK_ROOM));
+  for (const distance of at) {
+    context.fillRect(Math.round(xOf(scene.origin + distance, view, width)), 0, 1, height);
+  }
+  const first = Math.floor(scrollTop / ROW);
+  const last = Math.min(lanes.length - 1, Math.ceil((scrollTop + height) / ROW));
+  for (let index = first; index <= last; index += 1) {
+    const lane = lanes[index];
+    if (lane === undefined) continue;
+    const top = index * ROW - scrollTop;
+    if (index === scene.chosenLane) {
+      context.globalAlpha = 0.6;
+      context.fillStyle = colours.chosen;
+      context.fillRect(0, top, width, ROW);
+      context.globalAlpha = 1;
+    }
+    paintLane(context, lane, top, width, scene, colours);
+  }
+  if (drag !== null) {
+    const [from, to] = [xOf(drag.from, view, width), xOf(drag.to, view, width)];
+    context.globalAlpha = 0.18;
+    context.fillStyle = colours.accent;
+    context.fillRect(from, 0, to - from, height);
+    context.globalAlpha = 1;
+  }
+}
+
+function paintLane(
+  context: CanvasRenderingContext2D,
+  lane: Lane,
+  top: number,
+  width: number,
+  scene: Scene,
+  colours: Palette,
+): void {
+  for (const bar of lane.bars) {
+    const begin = beginOf(bar);
+    if (begin === null) continue;
+    const end = xOf(endOf(bar, scene.now), scene.view, width);
+    const from = xOf(begin, scene.view, width);
+    if (end < -LEAST || from > width) continue;
+    context.globalAlpha = scene.onlyCritical && !scene.critical.has(bar) ? 0.3 : 1;
+    const start = bar.started === null ? end : xOf(bar.started, scene.view, width);
+    if (!scene.byWorker) {
+      context.fillStyle = colours.queued;
+      context.fillRect(from, top + WAIT_TOP, Math.max(0, start - from), WAIT_HEIGHT);
+    }
+    paintWork(context, bar, { x: start, top, end, width }, scene, colours);
+    context.globalAlpha = 1;
+  }
+}
+
+interface Place {
+  x: number;
+  top: number;
+  end: number;
+  width: number;
+}
+
+function paintWork(
+  context: CanvasRenderingContext2D,
+  bar: Bar,
+  { x, top, end, width }: Place,
+  scene: Scene,
+  colours: Palette,
+): void {
+  // What never started and failed still has a mark at its end.
+  if (bar.started === null && bar.state === "queued") return;
+  const left = Math.max(-4, x);
+  // Bars that follow each other closely stay apart.
+  const gap = end - x > 4 ? 1 : 0;
+  const right = Math.min(width + 4, Math.max(end - gap, x + LEAST));
+  const y = top + BAR_TOP;
+  context.fillStyle = colours[bar.state];
+  context.fillRect(left, y, right - left, BAR_HEIGHT);
+  if (bar.state === "running") openEnd(context, right, y, colours);
+  if (bar.state === "error" || bar.state === "killed")
+    failureMark(context, bar, left, right, y, colours);
+  else if (right - left >= TEXT_LEAST) writeIn(context, bar, left, right, y, scene, colours);
+  if (scene.critical.has(bar)) {
+    context.fillStyle = colours.text;
+    context.fillRect(left, y + BAR_HEIGHT + 1, right - left, 2);
+  }
+  if (bar === scene.chosen) {
+    context.strokeStyle = colours.text;
+    context.lineWidth = 1.5;
+    context.strokeRect(left - 1.5, y - 1.5, right - left + 3, BAR_HEIGHT + 3);
+  }
+}
+
+/** What goes on ends in steps rather than in an edge. */
+function openEnd(
+  context: CanvasRenderingContext2D,
+  right: number,
+  y: number,
+  colours: Palette,
+): void {
+  context.fillStyle = colours.surface;
+  for (const back of [3, 7, 11]) context.fillRect(right - back, y, 1.5, BAR_HEIGHT);
+}
+
+/** A cross for an error, a bar for what was killed, as in the tree. */
+function failureMark(
+  context: CanvasRenderingContext2D,
+  bar: Bar,
+  left: number,
+  right: number,
+  y: number,
+  colours: Palette,
+): void {
+  if (right - left < 12) {
+    // Too short to hold a mark: it reaches over the row instead.
+    context.fillRect(left, y - 4, Math.max(LEAST + 1, right - left), BAR_HEIGHT + 8);
+    return;
+  }
+  const [x, middle] = [left + 7, y + BAR_HEIGHT / 2];
+  context.strokeStyle = colours.surface;
+  context.lineWidth = 1.6;
+  context.beginPath();
+  context.moveTo(x - 3, bar.state === "error" ? middle - 3 : middle);
+  context.lineTo(x + 3, bar.state === "error" ? middle + 3 : middle);
+  if (bar.state === "error") {
+    context.moveTo(x + 3, middle - 3);
+    context.lineTo(x - 3, middle + 3);
+  }
+  context.stroke();
+}
+
+function writeIn(
+  context: CanvasRenderingContext2D,
+  bar: Bar,
+  left: number,
+  right: number,
+  y: number,
+  { byWorker }: Scene,
+  colours: Palette,
+): void {
+  const name = bar.path.slice(bar.path.lastIndexOf("/") + 1);
+  const text = byWorker ? name : bar.number > 1 ? `attempt ${bar.number}` : "";
+  const room = right - Math.max(0, left) - 10;
+  if (text === "" || context.measureText(text).width > room) return;
+  context.fillStyle = colours.surface;
+  context.fillText(text, Math.max(0, left) + 5, y + BAR_HEIGHT / 2 + 0.5);
+}

@@ -1,0 +1,18 @@
+import { tokens } from "@/lib/highlight";
+
+/** A command with its strings, words and comments told apart. */
+export function Command({ text }: { text: string }) {
+  return (
+    <pre className="command">
+      {tokens(text).map(({ kind, text: piece }, index) =>
+        kind === "plain" ? (
+          piece
+        ) : (
+          <span key={index} className={`code-${kind}`}>
+            {piece}
+          </span>
+        ),
+      )}
+    </pre>
+  );
+}
