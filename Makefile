@@ -93,10 +93,16 @@ test-web: $(READY) engine tools web lint-web ## The web app in Chromium against 
 	npm --prefix web test
 	$(BIN)/pytest -q tests/web -m web --durations=10
 
-bench: $(READY) engine ## Measure: BENCH=local
+screenshots: $(READY) web ## The pictures of the docs, anew
+	$(BIN)/python -m docs.screenshots
+
+synth: $(READY) ## The templates of the AWS installation, into build/cdk.out; needs Node
+	npx --yes aws-cdk@2 synth --quiet
+
+bench: $(READY) engine ## Measure: BENCH=local, web or cloud
 	$(BIN)/python -m bench $(BENCH)
 
 clean: ## Remove what set-up and tests made in the checkout
 	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis bench/results
 
-.PHONY: help setup engine tools demo test test-quick unit lint conformance test-crash test-docker test-cloud web web-types lint-web test-web bench clean
+.PHONY: help setup engine tools demo test test-quick unit lint conformance test-crash test-docker test-cloud web web-types lint-web test-web screenshots bench clean

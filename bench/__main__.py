@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from bench.cloud.suite import CLOUD
 from bench.local.suite import LOCAL
 from bench.machine import describe
 from bench.registry import Suite
@@ -13,7 +14,7 @@ from bench.report import document, table, write
 from bench.running import run
 from bench.web.suite import WEB
 
-SUITES: dict[str, Suite[Any]] = {suite.name: suite for suite in (LOCAL, WEB)}
+SUITES: dict[str, Suite[Any]] = {suite.name: suite for suite in (LOCAL, WEB, CLOUD)}
 RESULTS = Path(__file__).parent / "results" / "latest.json"
 
 

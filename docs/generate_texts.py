@@ -52,7 +52,7 @@ SCRIPT_FLAGS = {
         "Days without activity until it is archived; after as many more it is deleted. 0 is never.",
     ),
     "sleep_when_done": ("", "Put it to sleep once its root is done."),
-    "cloud": ("", "Launch in the cloud; not available yet."),
+    "cloud": ("", "Launch in the cloud installation that you are logged in to."),
     "k8s": ("", "Launch in Kubernetes; not available yet."),
     "snapshot_on_error": ("", "Keep what a failed command left behind, for `conducto debug`."),
     "app": (

@@ -5,6 +5,7 @@ holds no command line, no tests' fakes and no byte code.
 """
 
 import shutil
+from importlib import resources
 from pathlib import Path
 
 from conducto.images.wheel import client_wheel
@@ -21,7 +22,7 @@ LEFT_OUT = frozenset(
         "chalicelib/testing",
     }
 )
-_PACKAGES = {"conducto": "sdk/conducto", "conducto_worker": "worker/conducto_worker"}
+_PACKAGES = ("conducto", "conducto_worker")
 _FILES = ("app.py", "requirements.txt", ".chalice/config.json", ".chalice/policy-dev.json")
 
 
@@ -37,8 +38,8 @@ def stage(target: Path) -> Path:
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / "functions" / name, place)
     _copy(ROOT / "functions/chalicelib", target / "chalicelib", "chalicelib")
-    for name, source in _PACKAGES.items():
-        _copy(ROOT / source, target / "vendor" / name, name)
+    for name in _PACKAGES:  # from a checkout or an installation
+        _copy(Path(str(resources.files(name))), target / "vendor" / name, name)
     # What images get of us holds parts that no function imports (`chalicelib.builds`).
     file, content = client_wheel()
     (target / "chalicelib/client").mkdir()

@@ -12,6 +12,9 @@ LOG_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096,
 _STAGE = re.compile(r"[a-z][a-z0-9-]{0,15}")
 _DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,}")
 _VPC = re.compile(r"vpc-[0-9a-f]{8,17}")
+_HTTPS = re.compile(r"https://[A-Za-z0-9.-]+(?::\d+)?(?:/[!-~]*)?")
+_SMTP = re.compile(r"smtps?://(?:[^@:/\s]+@)?[A-Za-z0-9.-]+(?::\d+)?")
+_ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
 _SUBNET = re.compile(r"subnet-[0-9a-f]{8,17}")
 
 
@@ -51,6 +54,11 @@ class Settings:
         tracing: X-Ray is on.
         alarm_email: Who hears of alarms; None: nobody.
         monthly_budget: Dollars a month above which the alarm for spending goes off; None: none.
+        smtp_url: Mail server of notifications, ``smtp://user@host:587``, whose password is a
+            secret of who uses it; None: there is no mail.
+        email_from: Address that such mail comes from, needed with ``smtp_url``.
+        slack_url: Takes the place of Slack's API; None: Slack's own.
+        github_url: Takes the place of GitHub's API; None: GitHub's own.
     """
 
     stage: str = "main"
@@ -64,6 +72,10 @@ class Settings:
     tracing: bool = False
     alarm_email: str | None = None
     monthly_budget: float | None = None
+    smtp_url: str | None = None
+    email_from: str | None = None
+    slack_url: str | None = None
+    github_url: str | None = None
 
     @property
     def prefix(self) -> str:
@@ -110,6 +122,10 @@ def settings_from(lookup: Callable[[str], Any]) -> Settings:
     certificate = lookup("certificate") or None
     if (domain is None) != (certificate is None):
         raise SettingsError("domain and certificate (its ARN in us-east-1) go together: give both")
+    smtp_url = _text(lookup, "smtp_url", _SMTP, "smtp://[user@]host[:port] or smtps://…")
+    email_from = _text(lookup, "email_from", _ADDRESS, "an address such as ci@example.org")
+    if (smtp_url is None) != (email_from is None):
+        raise SettingsError("smtp_url and email_from go together: give both")
     return Settings(
         stage=_text(lookup, "stage", _STAGE, "lower-case letters, digits and '-', at most 16")
         or DEFAULTS.stage,
@@ -123,6 +139,10 @@ def settings_from(lookup: Callable[[str], Any]) -> Settings:
         tracing=_flag(lookup, "tracing"),
         alarm_email=lookup("alarm_email") or None,
         monthly_budget=_budget(lookup),
+        smtp_url=smtp_url,
+        email_from=email_from,
+        slack_url=_text(lookup, "slack_url", _HTTPS, "the https:// address of an API"),
+        github_url=_text(lookup, "github_url", _HTTPS, "the https:// address of an API"),
     )
 
 

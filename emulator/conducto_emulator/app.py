@@ -9,10 +9,19 @@ from typing import Any
 
 from chalice.app import Chalice, CloudWatchEventConfig, Rate, ScheduledEventConfig
 from chalice.config import Config
-from chalice.local import CustomLocalChalice, LocalChalice, LocalGateway, LocalGatewayException
+from chalice.local import (
+    CustomLocalChalice,
+    LocalChalice,
+    LocalGateway,
+    LocalGatewayException,
+    NotAuthorizedError,
+)
 
+from conducto.model.gateway import GATEWAY_PROBLEMS, PROBLEM_TYPE
 from conducto_emulator.events import Function, Rules
 
+#: What the app's module is called in this process.
+MODULE = "conducto_emulated_app"
 _UNIT_SECONDS = {"minute": 60.0, "hour": 3600.0, "day": 86_400.0}
 
 
@@ -31,7 +40,7 @@ def load(functions: Path) -> Chalice:
         raise AppError(f"{path} is missing: the emulator runs from a checkout of Conducto")
     if str(functions) not in sys.path:
         sys.path.insert(0, str(functions))
-    spec = importlib.util.spec_from_file_location("conducto_emulated_app", path)
+    spec = importlib.util.spec_from_file_location(MODULE, path)
     if spec is None or spec.loader is None:
         raise AppError(f"{path} cannot be loaded")
     module = importlib.util.module_from_spec(spec)
@@ -62,7 +71,9 @@ class Functions:
         try:
             answer = self._gateway.handle_request(method, target, dict(headers), body)
         except LocalGatewayException as error:
-            return error.CODE, list(error.headers.items()), error.body or b""
+            problem = GATEWAY_PROBLEMS[_response_type(error)]
+            said = problem.model_dump_json(exclude_none=True).encode()
+            return problem.status, [("Content-Type", PROBLEM_TYPE)], said
         return answer["statusCode"], list(_headers(answer)), _body(answer)
 
     def call(self, name: str, event: Mapping[str, Any]) -> Any:
@@ -90,6 +101,14 @@ class Functions:
         for source in self._app.event_sources:
             if isinstance(source, ScheduledEventConfig):
                 yield _seconds(source.schedule_expression), self._app.handler_map[source.name]
+
+
+def _response_type(error: LocalGatewayException) -> str:
+    """Return what API Gateway calls its own answer that Chalice's stands for."""
+    if isinstance(error, NotAuthorizedError):
+        return "UNAUTHORIZED"
+    denied = error.headers.get("x-amzn-ErrorType") == "AccessDeniedException"
+    return "ACCESS_DENIED" if denied else "MISSING_AUTHENTICATION_TOKEN"
 
 
 def _seconds(expression: object) -> float:

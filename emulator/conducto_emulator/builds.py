@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from docker.errors import ImageNotFound  # type: ignore[import-untyped]
+from docker.errors import DockerException, ImageNotFound  # type: ignore[import-untyped]
 from moto.codebuild.responses import CodeBuildResponse
 from moto.core.exceptions import AWSError
 from moto.core.responses import ActionResult
@@ -113,11 +113,22 @@ class BuildService:
         return [self._builds[each] for each in ids if each in self._builds]
 
     def close(self) -> None:
-        """End everything."""
+        """End everything; no image of the builds is left."""
         with self._lock:
             self._closed = True
             self._kill()
         self._one.shutdown(wait=True, cancel_futures=True)
+        self._forget_images()
+
+    def _forget_images(self) -> None:
+        """Empty the registry: what is known of its images goes with the emulator."""
+        pushed = [b.env["IMAGE"] for b in self._builds.values() if "IMAGE" in b.env]
+        if not pushed:
+            return
+        engine: Any = docker.from_env()
+        for image in dict.fromkeys(pushed):
+            with contextlib.suppress(DockerException):  # it was never built
+                engine.images.remove(image, force=True)
 
     def _run(self, build: Build) -> None:
         build.phase = "BUILD"

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from chalicelib import log_lines
 from chalicelib.adapters.answers import TableAnswers
 from chalicelib.adapters.bucket import Bucket
 from chalicelib.adapters.clients import Clients
@@ -69,6 +70,9 @@ class App:
         environment: Environment variables.
         clients: boto3's.
         clock: Seconds since the epoch.
+
+    Attributes:
+        clients: boto3's.
     """
 
     def __init__(
@@ -78,7 +82,7 @@ class App:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._environment = environment
-        self._clients = clients
+        self.clients = clients
         self._clock = clock
 
     @cached_property
@@ -133,16 +137,16 @@ class App:
             logs=ChunkedLogs(self._table, self._bucket),
             blobs=self._bucket,
             data=self._data,
-            machines=StepFunctions(self._clients, self._read(Variables.MACHINE_ROLE)),
+            machines=StepFunctions(self.clients, self._read(Variables.MACHINE_ROLE)),
             fleet=self._fleet,
-            vault=SecretsManager(self._clients, self._read(Variables.SECRET_PREFIX)),
+            vault=SecretsManager(self.clients, self._read(Variables.SECRET_PREFIX)),
             tokens=self.tokens,
             orgs=self._orgs,
             connections=TableConnections(
-                self._table, self._clients, lambda: self.addresses.socket, self._clock
+                self._table, self.clients, lambda: self.addresses.socket, self._clock
             ),
             builder=CodeBuild(
-                self._clients,
+                self.clients,
                 self._read(Variables.BUILD_PROJECT),
                 self._read(Variables.IMAGE_REPOSITORY),
             ),
@@ -166,7 +170,7 @@ class App:
         name = self._environment.get(Variables.ADDRESSES)
         if name is None:
             return Addresses(self._read(Variables.API_URL), self._read(Variables.SOCKET_ENDPOINT))
-        answer = self._clients.get("ssm").get_parameter(Name=name)
+        answer = self.clients.get("ssm").get_parameter(Name=name)
         known = json.loads(answer["Parameter"]["Value"])
         return Addresses(known["api"], known["socket"])
 
@@ -174,11 +178,11 @@ class App:
         role = self._environment.get(Variables.POLL_ROLE)
         if not role:
             return None  # the emulator's workers have the emulator's credentials
-        return PollRole(self._clients, role).lend(activity, worker_id)
+        return PollRole(self.clients, role).lend(activity, worker_id)
 
     @cached_property
     def _fleet(self) -> Ecs:
-        files = AccessPoints(self._clients, self._table, self._read(Variables.FILE_SYSTEM))
+        files = AccessPoints(self.clients, self._table, self._read(Variables.FILE_SYSTEM))
         roles = Roles(
             execution=self._read(Variables.EXECUTION_ROLE),
             task=self._read(Variables.TASK_ROLE),
@@ -191,8 +195,8 @@ class App:
             subnets=tuple(self._read(Variables.SUBNETS).split(",")),
             security_group=self._read(Variables.SECURITY_GROUP),
         )
-        definitions = TaskDefinitions(self._clients, files, roles)
-        return Ecs(self._clients, definitions, place, lambda: self.addresses.api)
+        definitions = TaskDefinitions(self.clients, files, roles)
+        return Ecs(self.clients, definitions, place, lambda: self.addresses.api)
 
     @cached_property
     def data_files(self) -> LocalDataFiles:
@@ -203,15 +207,15 @@ class App:
     def _data(self) -> DataFiles:
         if Variables.DATA_ROOT in self._environment:
             return self.data_files
-        return DataFunction(self._clients, self._read(Variables.DATA_FUNCTION))
+        return DataFunction(self.clients, self._read(Variables.DATA_FUNCTION))
 
     @cached_property
     def _table(self) -> Table:
-        return Table(self._clients, self._read(Variables.TABLE))
+        return Table(self.clients, self._read(Variables.TABLE))
 
     @cached_property
     def _bucket(self) -> Bucket:
-        return Bucket(self._clients, self._read(Variables.BUCKET))
+        return Bucket(self.clients, self._read(Variables.BUCKET))
 
     @cached_property
     def _orgs(self) -> TableOrgs:
@@ -225,5 +229,7 @@ class App:
 
 
 def from_environment() -> App:
-    """Return the app of this process."""
+    """Return the app of this process; in Lambda its logs become lines of JSON."""
+    if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
+        log_lines.set_up()
     return App(os.environ, Clients())

@@ -7,6 +7,7 @@
 | the stop of an execution | its tasks are of an old run: they fail when they are claimed |
 | the start of a worker | it is no task of ECS after a minute: it counts as gone |
 | the stop of a worker | it leaves by itself when it has been idle long enough |
+| the release of files | every later entry of an archived pipeline releases them again |
 | the start of a build | an image that moves and has no build gets one when it is looked at |
 | a frame to who follows | the next one has what was in it, too |
 """
@@ -26,6 +27,7 @@ from chalicelib.pipeline import CloudPipeline, Effects, Usage
 from chalicelib.ports import CapacityError, Identity, TaskGoneError, WorkerTask
 from chalicelib.publish import publish
 from conducto.model.api import Action
+from conducto.model.records import Lifecycle
 from conducto.semantics.asl import compile_residual
 from conducto.semantics.asl_site import execution_input
 from conducto.semantics.asl_states import NO_TREE
@@ -55,6 +57,7 @@ class Errand:
         pools: ``{path: pool}`` of the tasks in the orders.
         executions: ``{run: ARN}`` of executions, as far as known.
         tasks: Workers to start, without their tokens.
+        released: Nothing needs the way to its files any more.
     """
 
     org: str
@@ -67,6 +70,7 @@ class Errand:
     usage: list[Usage] = field(default_factory=list)
     builds: list[BuiltImage] = field(default_factory=list)
     published: bool = False
+    released: bool = False
 
 
 def errand_of(
@@ -84,6 +88,7 @@ def errand_of(
         usage=effects.usage,
         builds=effects.builds,
         published=bool(effects.changes),
+        released=live.record.lifecycle is Lifecycle.ARCHIVED and not live.open() and not hires,
     )
 
 
@@ -121,6 +126,8 @@ class Errands:
             *(lambda usage=usage: self._meter(errand, usage) for usage in errand.usage),
             *(lambda image=image: self._build(errand, image) for image in errand.builds),
         ]
+        if errand.released:
+            steps.append(lambda: self._cloud.fleet.release(errand.pipeline_id))
         if errand.published:
             steps.append(lambda: self._publish(errand))
         for step in steps:

@@ -9,8 +9,8 @@ from conducto.model.images import AUTO_SHELL, ImageSpec
 from conducto.model.nodes import NodeSpec, Pipeline
 from conducto.model.records import ImageState
 from conducto.model.states import NodeType
+from conducto.semantics.cloud_limits import check_exec
 from conducto.semantics.errors import DefinitionError
-from conducto.semantics.fargate import size_for
 
 
 def check_nodes(nodes: Mapping[str, NodeSpec], plan: Plan) -> None:
@@ -25,26 +25,8 @@ def check_nodes(nodes: Mapping[str, NodeSpec], plan: Plan) -> None:
 
 
 def _check_exec(node: NodeSpec, plan: Plan) -> None:
+    check_exec(node)
     place, path = node.placement, node.path
-    if place.docker_run_args:
-        raise DefinitionError(
-            path,
-            "docker_run_args is not available in the cloud; put what the command needs into the "
-            "image, or run the pipeline locally",
-        )
-    if place.requires_docker:
-        raise DefinitionError(
-            path,
-            "requires_docker is not available in the cloud, workers have no Docker engine; build "
-            "images with co.Image, or run the pipeline locally",
-        )
-    if place.gpu:
-        raise DefinitionError(
-            path,
-            f"gpu={place.gpu} is not available in the cloud, Fargate has no GPUs; leave gpu out, "
-            "or run the pipeline locally",
-        )
-    size_for(path, place.cpu, place.mem)
     if place.cpu > plan.max_cpu:
         raise DefinitionError(
             path,

@@ -44,7 +44,7 @@ class CloudData:
         where = self._data_directory(pipeline_id)
         facts = await asyncio.to_thread(self._cloud.data.look, where, name)
         key = handover_key(self._me, where, name, facts.version)
-        if not await asyncio.to_thread(self._cloud.blobs.exists, key):
+        if facts.size and not await asyncio.to_thread(self._cloud.blobs.exists, key):
             await asyncio.to_thread(self._cloud.data.stage, where, name, key)
         return Staged(
             name.rpartition("/")[2], facts.size, 0, facts.size, facts.version, nothing(), key=key

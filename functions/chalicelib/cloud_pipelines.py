@@ -11,10 +11,10 @@ from typing import Any, TypeVar
 from chalicelib.builds import ImageBuilds, context_key, known_sources, piece_of
 from chalicelib.checks import check_nodes, used_images
 from chalicelib.cloud_data import CloudData
+from chalicelib.cloud_debug import CloudDebug
 from chalicelib.engine import Decide, Engine
 from chalicelib.inputs import BuiltImage, ImagesMoved, Input, Ordered
 from chalicelib.metering import month_of
-from chalicelib.not_yet import NotYet
 from chalicelib.notifying import notifications_by_path
 from chalicelib.pipeline import CloudPipeline, define
 from chalicelib.ports import CloudRecord, ConflictError, Identity, Plan
@@ -51,7 +51,7 @@ from conducto.running import listing, node_details, secret_answers, tree_pages, 
 from conducto.running.launching import new_id, new_record
 from conducto.running.relaunching import launch_of
 from conducto.semantics.errors import DefinitionError
-from conducto.semantics.orders import lay_over, preview
+from conducto.semantics.orders import lay_over, named, preview
 from conducto.semantics.resolve import resolve
 from conducto.service.port import NotFoundError, RefusedError
 
@@ -63,7 +63,7 @@ R = TypeVar("R")
 builtins_list = list
 
 
-class CloudPipelines(CloudData, CloudLogs, NotYet):
+class CloudPipelines(CloudData, CloudDebug, CloudLogs):
     """The pipelines of one organisation, as one caller may see and change them."""
 
     def __init__(self, engine: Engine, identity: Identity) -> None:
@@ -294,9 +294,16 @@ class CloudPipelines(CloudData, CloudLogs, NotYet):
         results: list[ControlResult] = []
 
         def decide(live: CloudPipeline) -> Input | None:
-            whole = request.action in WHOLE
-            results.append(_result_of_whole(live, request) if whole else _result(live, request))
-            order = self._order(live, request)
+            if request.action in WHOLE:
+                asked = request
+                results.append(_result_of_whole(live, asked))
+            else:
+                _check(live, request)
+                asked = named(live.tree, request)
+                results.append(preview(live.tree, asked.action, asked.paths))
+                if not asked.paths:  # nothing failed
+                    return None
+            order = self._order(live, asked)
             return None if request.preview else order
 
         self._submit(self._id(pipeline_id), decide)
@@ -449,16 +456,16 @@ class CloudPipelines(CloudData, CloudLogs, NotYet):
         return found[0]
 
 
-def _result(live: CloudPipeline, request: ControlRequest) -> ControlResult:
+def _check(live: CloudPipeline, request: ControlRequest) -> None:
+    """Raise where an order on nodes makes no sense."""
     order = request.action.value
     for path in request.paths:
         if path not in live.tree.nodes:
             raise _no_node(live.id, path)
-    if not request.paths:
+    if not request.paths and not request.failed:
         raise RefusedError(f"{live.id}: {order} needs the paths of nodes; '/' is all of them")
     if live.record.lifecycle is Lifecycle.ARCHIVED:
         raise RefusedError(f"{live.id}: is archived; wake it first: conducto wake {live.id}")
-    return preview(live.tree, request.action, request.paths)
 
 
 def _result_of_whole(live: CloudPipeline, request: ControlRequest) -> ControlResult:

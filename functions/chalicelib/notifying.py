@@ -1,10 +1,11 @@
 """What pipelines' callbacks have somebody told: sent by the minute rule until it has arrived.
 
 A notification is written down by the same transaction as the state that it tells of, so it cannot
-be lost. Before each try its entry's notifications are leased for a while, so that nobody else
-sends them; who dies in the middle leaves a lease that lapses, and then it may arrive twice, since
-nobody can know whether it did (a mail bears the same Message-ID, GitHub keeps one status of a
-name). Of one node and callback, a later one waits for the earlier: the last one holds.
+be lost. Before they are tried, an entry's notifications are leased for a while, so that nobody
+else sends them; who dies in the middle leaves a lease that lapses, and then those of the last
+seconds may arrive twice, since nobody can know whether they did (a mail bears the same Message-ID,
+GitHub keeps one status of a name). Of one node and callback, a later one waits for the earlier:
+the last one holds.
 """
 
 import logging
@@ -25,6 +26,9 @@ logger = logging.getLogger(__name__)
 
 #: Seconds for which nobody else tries: longer than the slowest service takes to fail.
 LEASE = 120.0
+#: Seconds of tries after which it is written down how they went, and the lease begins anew: for
+#: each one of a thousand would be a thousand times all of them.
+NOTED_EVERY = 15.0
 #: Seconds after which a run begins no further try: the next minute's goes on.
 RUN_SECONDS = 45.0
 
@@ -105,6 +109,7 @@ class Messenger:
         found = outgoing
         waiting = set(round_.waiting)
         delays = [0.0]
+        noted = float("-inf")
         try:
             for told in _pending(found):
                 if _kind(told) in waiting:
@@ -112,7 +117,9 @@ class Messenger:
                 if self._now >= round_.until:
                     delays = [0.0]  # so that the next run goes on
                     break
-                outgoing = self._write(round_, outgoing, self._now + LEASE)
+                if self._now - noted >= NOTED_EVERY:
+                    outgoing = self._write(round_, outgoing, self._now + LEASE)
+                    noted = self._now
                 tried = self._try(round_, told)
                 outgoing = _with(outgoing, tried.notification)
                 if tried.delay is not None:

@@ -622,11 +622,19 @@ class CloudPipeline:
     def _let_workers_go(self) -> None:
         """Stop workers that have nothing more to do here, rather than pay for their patience."""
         asleep = self.record.lifecycle is not Lifecycle.ACTIVE
+        done = self.settled()
         for worker in self.crew.workers.values():
             if worker.busy or worker.status is Status.LEAVING:
                 continue
             pool = self.pools[worker.pool]
-            if asleep or self._context_is_over(pool) or self._is_outdated(worker, pool):
+            # One that is up already may still be wanted: people reset what they see fail.
+            too_late = done and worker.status is Status.STARTING
+            if (
+                asleep
+                or too_late
+                or self._context_is_over(pool)
+                or self._is_outdated(worker, pool)
+            ):
                 worker.status = Status.LEAVING
                 self._effects.stops.append((worker.id, worker.task))
 

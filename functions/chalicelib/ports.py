@@ -330,6 +330,12 @@ class Fleet(Protocol):
     def running(self, pipeline_id: str) -> Mapping[str, str]:
         """Return ``{worker id: task ARN}`` of the tasks that are not stopped."""
 
+    def release(self, pipeline_id: str) -> None:
+        """Give back what a pipeline without workers does not need; its next worker makes it anew.
+
+        Its files stay. AWS has room for so many pipelines' ways to their files, not for all.
+        """
+
 
 class SecretVault(Protocol):
     """Values of secrets by scope (Secrets Manager): one JSON object a scope."""

@@ -23,15 +23,16 @@ from constructs import Construct
 from conducto.model import deployment
 from conducto.model.deployment import Variables
 from infra.function_source import stage
+from infra.gateway_answers import PROPERTY, gateway_answers
 from infra.permissions import Permissions
 from infra.settings import Settings
 from infra.stacks.compute import ComputeStack
 from infra.stacks.data import DataStack
 from infra.stacks.network import NetworkStack
 
-ROOT = Path(__file__).resolve().parents[2]
-#: Where Chalice finds what it packages.
-PROJECT = ROOT / "build" / "functions"
+#: Where things are put together, below the directory that CDK runs in: an installation's own
+#: directories are not ours to write to.
+BUILD = Path("build")
 MEMORY_MB = 1024
 #: API Gateway waits no longer.
 TIMEOUT_SECONDS = 29
@@ -100,10 +101,14 @@ class ApiStack(Stack):
         self.roles = self._roles()
         variables = self._variables(network, data, compute)
         self.app = Chalice(
-            self, "App", source_dir=str(stage(PROJECT)), stage_config=self._stage_config(variables)
+            self,
+            "App",
+            source_dir=str(stage(BUILD.resolve() / "functions")),
+            stage_config=self._stage_config(variables),
         )
         self._shape_functions()
         self._mount_data()
+        self.app.get_resource("RestAPI").add_property_override(PROPERTY, gateway_answers())
         self._addresses()
 
     # ---- roles --------------------------------------------------------------------------------
@@ -184,6 +189,7 @@ class ApiStack(Stack):
             Variables.SECRET_PREFIX: deployment.secret_prefix(settings.stage),
             Variables.SPOT_SHARE: str(settings.spot_share),
             Variables.BILLING: "on" if settings.billing else "off",
+            **_services(settings),
         }
 
     def _stage_config(self, variables: Mapping[str, str]) -> dict[str, Any]:
@@ -290,7 +296,18 @@ def _agent_context() -> Path:
     """Return a directory with what the image of the workers' agent is made of."""
     from conducto_worker.image import write_context  # noqa: PLC0415  not every synth needs it
 
-    target = ROOT / "build" / f"agent-image-{os.getpid()}"
+    target = BUILD.resolve() / f"agent-image-{os.getpid()}"
     shutil.rmtree(target, ignore_errors=True)
     write_context(target)
     return target
+
+
+def _services(settings: Settings) -> dict[str, str]:
+    """Return the variables that say where notifications go, where they are not to go as always."""
+    chosen = {
+        Variables.SMTP_URL: settings.smtp_url,
+        Variables.EMAIL_FROM: settings.email_from,
+        Variables.SLACK_URL: settings.slack_url,
+        Variables.GITHUB_URL: settings.github_url,
+    }
+    return {name: value for name, value in chosen.items() if value is not None}

@@ -86,6 +86,7 @@ class DataStack(Stack):
             minimum_tls_version=1.2,
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
             removal_policy=RemovalPolicy.RETAIN,
+            versioned=True,  # what is deleted or overwritten can be had back for a while
             # Pages fetch large answers and hand over files by signed addresses, from whatever
             # name the web app has; the signature is the key.
             cors=[
@@ -100,6 +101,11 @@ class DataStack(Stack):
                 s3.LifecycleRule(
                     id="uploads that were never finished",
                     abort_incomplete_multipart_upload_after=Duration.days(2),
+                ),
+                s3.LifecycleRule(
+                    id="what was deleted",
+                    noncurrent_version_expiration=Duration.days(14),
+                    expired_object_delete_marker=True,
                 ),
                 s3.LifecycleRule(
                     id="what was handed over",

@@ -65,8 +65,6 @@ class SiteStack(Stack):
             "Files",
             sources=[s3_deployment.Source.asset(str(web_app()))],
             destination_bucket=bucket,
-            distribution=self.distribution,
-            distribution_paths=["/index.html"],
             prune=False,  # pages that are open go on with the files they began with
             retain_on_delete=False,
         )
@@ -117,6 +115,8 @@ class SiteStack(Stack):
             default_root_object="index.html",
             default_behavior=cloudfront.BehaviorOptions(
                 origin=files,
+                # The page is small, and a new one must be seen at once.
+                cache_policy=cloudfront.CachePolicy.CACHING_DISABLED,
                 viewer_protocol_policy=cloudfront.ViewerProtocolPolicy.REDIRECT_TO_HTTPS,
                 response_headers_policy=self._headers("Pages", pages, "no-cache"),
                 function_associations=[

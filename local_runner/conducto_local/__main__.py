@@ -10,7 +10,7 @@ from conducto_local.agent import AgentRunsAlreadyError, OpenRunner, report_ready
 from conducto_local.agent_files import AgentFiles
 from conducto_local.agent_log import log_to
 from conducto_local.home import Home, open_home
-from conducto_local.server.attendance import AgentSettingError
+from conducto_local.settings import AgentSettingError
 
 logger = logging.getLogger("conducto_local")
 

@@ -39,6 +39,37 @@ if __name__ == "__main__":
     co.main(default=pipeline)
 """
 
+LAZY = """
+import conducto as co
+
+def made() -> co.Serial:
+    root = co.Serial()
+    root["same"] = co.Exec("echo same image")
+    image = co.Image("python:3.11-slim", install_pip=["conducto"], name="own")
+    root["own"] = co.Exec("echo own image", image=image)
+    return root
+
+def pipeline() -> co.Serial:
+    image = co.Image("python:3.11-slim", copy_dir=".", install_pip=["conducto"])
+    root = co.Serial(image=image)
+    root["lazy"] = co.Lazy(made)
+    return root
+
+if __name__ == "__main__":
+    co.main(default=pipeline)
+"""
+MENDED = """
+import conducto as co
+
+def pipeline() -> co.Serial:
+    with co.Serial(image=co.Image(dockerfile="Dockerfile", context=".")) as root:
+        root["a"] = co.Exec("cat /made")
+    return root
+
+if __name__ == "__main__":
+    co.main(default=pipeline)
+"""
+
 
 @pytest.fixture
 def person(me: Cloud, tmp_path: Path) -> Iterator[Person]:
@@ -97,6 +128,40 @@ def test_an_image_with_code_is_the_same_in_the_cloud(person: Person, tmp_path: P
     assert "==> copying" in person.ask("logs", there.id, "--image", image["name"]).stdout
     assert "warning: image" in there.stderr
     assert "'.env'" in there.stderr
+
+
+def test_a_generated_tree_has_images_of_the_launch_and_its_own(
+    person: Person, tmp_path: Path
+) -> None:
+    code = tmp_path / "code"
+    code.mkdir()
+    (code / "pipeline.py").write_text(LAZY)
+
+    there = person.run(code / "pipeline.py", side="cloud")
+    here = person.run(code / "pipeline.py")
+
+    assert there.code == 0, there.stdout + there.stderr
+    assert told(there) == told(here)
+    assert there.output("/lazy/Execute/same") == "same image\n"
+    assert there.output("/lazy/Execute/own") == "own image\n"
+
+
+def test_a_build_that_fails_is_mended_by_a_rebuild(person: Person, tmp_path: Path) -> None:
+    code = tmp_path / "code"
+    code.mkdir()
+    script = code / "pipeline.py"
+    script.write_text(MENDED)
+    (code / "Dockerfile").write_text("FROM python:3.11-slim\nRUN echo no such thing; exit 9\n")
+
+    run = person.run(script, side="cloud")
+    (code / "Dockerfile").write_text("FROM python:3.11-slim\nRUN echo made anew >/made\n")
+    rebuilt = person.conducto("rebuild", run.id, "/", "--watch")
+
+    assert run.code == 1, run.stdout + run.stderr
+    assert run.attempts("/a")[0]["cause"] == "image"
+    assert "no such thing" in run.stdout
+    assert rebuilt.returncode == 0, rebuilt.stdout + rebuilt.stderr
+    assert person.ask("logs", run.id, "/a").stdout == "made anew\n"
 
 
 def test_orders_reach_a_pipeline_wherever_it_is(person: Person) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import json
 import os
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -11,9 +10,13 @@ from urllib.parse import urlsplit
 import pytest
 
 import conducto as co
+from conducto.client import Client
+from conducto.client.client import PIECE
+from conducto.client.cloud import CloudTransport
+from conducto.client.http import Endpoint
 from conducto.model.api import Action
 from conducto.model.calls import API_ROOT
-from conducto.model.cloud_calls import BODY_KEY
+from conducto.model.params import LogFileParams, LogLinesParams, LogSearchParams
 
 if TYPE_CHECKING:
     from support.cloud.emulated import Cloud, Run
@@ -21,7 +24,6 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.docker, pytest.mark.cloud, pytest.mark.xdist_group("emulator")]
 
 HERE = "/conducto/data/pipeline"
-LARGE = 9 << 20
 
 
 def tree(command: str) -> co.Serial:
@@ -49,7 +51,7 @@ def file_url(me: Cloud, run: Run, name: str) -> str:
 
 
 def fetched(me: Cloud, run: Run, name: str, part: str | None = None) -> tuple[int, bytes]:
-    """Fetch a file as a client does: the bucket, to which it is sent, answers for parts."""
+    """Fetch a file as a browser does: the bucket, to which it is sent, answers for parts."""
     given = {} if part is None else {"Range": part}
     mine = {"Authorization": f"Bearer {me.token}", **given}
     status, _, place = asked(file_url(me, run, name), "GET", mine)
@@ -70,20 +72,33 @@ def test_a_client_sees_what_commands_wrote_and_the_other_way_round(me: Cloud) ->
     assert run.output("/a") == b"from outside\n"
     assert [entry.name for entry in me.client.data(run.id)] == ["given", "result"]
     assert fetched(me, run, "result") == (200, b"made\n")
+    assert fetched(me, run, "result", "bytes=1-2") == (206, b"ad")
 
 
-def test_a_large_file_comes_and_goes_by_the_bucket(me: Cloud) -> None:
-    run = me.launch(tree("true"), run=False)
-    content = os.urandom(LARGE)
-    headers = {"Authorization": f"Bearer {me.token}"}
-    _, upload, _ = asked(f"{me.emulator.url}{API_ROOT}/uploads", "POST", headers)
-    place = json.loads(upload)
-    assert asked(place["url"], "PUT", {}, content)[0] == 200
+@pytest.mark.parametrize("size", [0, 5, PIECE, 2 * PIECE + 7])
+def test_a_client_gets_back_what_it_put_whatever_its_size(me: Cloud, size: int) -> None:
+    content = os.urandom(size)
+    with Client(CloudTransport(Endpoint(me.emulator.url, me.token))) as client:
+        for whose in (me.launch(tree("true"), run=False).id, None):
+            entry = client.write_data(whose, "a/file", content)
 
-    status, answer, _ = asked(
-        file_url(me, run, "large"), "PUT", {**headers, BODY_KEY: place["key"]}
-    )
+            assert entry.size == size
+            assert b"".join(client.read_data(whose, "a/file")) == content
 
-    assert status == 200, answer
-    assert fetched(me, run, "large") == (200, content)
-    assert fetched(me, run, "large", "bytes=10-19") == (206, content[10:20])
+            client.delete_data(whose, "a")
+            assert list(client.data(whose)) == []
+
+
+def test_a_log_comes_whole_and_by_lines(me: Cloud) -> None:
+    run = me.run(tree("seq 1 200000"))
+    expected = "".join(f"{number}\n" for number in range(1, 200_001))
+    with Client(CloudTransport(Endpoint(me.emulator.url, me.token))) as client:
+        whole = b"".join(client.download_log(LogFileParams(id=run.id, path="/a")))
+        page = client.log_lines(LogLinesParams(id=run.id, path="/a", first=199_998))
+        found = client.search_log(
+            LogSearchParams(id=run.id, path="/a", text="^1999.9$", regex=True)
+        )
+
+    assert whole.decode() == expected
+    assert (page.lines, page.total) == (("199999", "200000"), 200_000)
+    assert [match.line for match in found.matches] == [199_908 + 10 * n for n in range(10)]

@@ -283,4 +283,21 @@ def test_the_access_point_of_a_pipeline_that_goes_is_deleted(clients: Clients) -
 
     known = clients.get("efs").describe_access_points(FileSystemId=files.file_system)
     assert [p["AccessPointId"] for p in known["AccessPoints"]] == []
-    assert files.of_pipeline("abc") != point
+    again = files.of_pipeline("abc")
+    assert again != point
+    assert files.of_pipeline("abc") == again
+
+
+def test_a_new_access_point_is_asked_for_by_another_token(clients: Clients) -> None:
+    files = AccessPoints(clients, Table(clients, TABLE), file_system(clients))
+    tokens = []
+    efs = clients.get("efs")
+    efs.meta.events.register(
+        "provide-client-params.efs.CreateAccessPoint",
+        lambda params, **_: tokens.append(params["ClientToken"]),
+    )
+    for _ in range(3):
+        files.of_pipeline("abc")
+        files.forget_pipeline("abc")
+
+    assert len(set(tokens)) == 3

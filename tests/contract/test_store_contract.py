@@ -125,6 +125,7 @@ def test_the_definition_stays_when_the_record_is_replaced(store: Store) -> None:
         lambda store: store.nodes("nope"),
         lambda store: store.attempts("nope"),
         lambda store: store.newest_attempts("nope"),
+        lambda store: store.period("nope", "/"),
         lambda store: store.changes("nope", 0, 10),
         lambda store: store.last_seq("nope"),
         lambda store: store.generated("nope"),
@@ -138,6 +139,7 @@ def test_the_definition_stays_when_the_record_is_replaced(store: Store) -> None:
         "nodes",
         "attempts",
         "newest_attempts",
+        "period",
         "changes",
         "last_seq",
         "generated",
@@ -315,6 +317,19 @@ def test_newest_attempts_tell_the_last_number_of_each_node_of_a_subtree(store: S
     store.save("abc", Turn(attempts=given))
 
     assert store.newest_attempts("abc", "/x") == {"/x": 3, "/x/y": 1}
+
+
+def test_the_period_of_a_group_is_that_of_the_newest_attempts_below_it(store: Store) -> None:
+    def ran(path: str, number: int, started: float, end: float) -> AttemptRecord:
+        times = {"started": started, "ended": end}
+        return ended(path, number).model_copy(update=times)
+
+    given = [ran("/x/a", 1, 1, 2), ran("/x/a", 2, 20, 30), ran("/x/b/c", 1, 10, 25)]
+    store.save("abc", Turn(attempts=[*given, ran("/x", 1, 0, 99), ran("/x0", 1, 0, 99)]))
+
+    assert store.period("abc", "/x") == (10, 30)
+    assert store.period("abc", "/x/b") == (10, 25)
+    assert store.period("abc", "/nothing") == (None, None)
 
 
 def test_newest_attempts_of_the_root_are_those_of_all_nodes(store: Store) -> None:

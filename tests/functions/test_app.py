@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chalicelib.adapters.connections import TableConnections
+from chalicelib.notifying import Messenger
+from chalicelib.secret_delivery import org_scope
 from chalicelib.serving import CLIENT_ROUTES, WORKER_OPERATIONS
 from conducto.model import calls
 from conducto.model.calls import API_ROOT
 from conducto.model.cloud_calls import BODY_KEY, MAX_DIRECT
+from conducto.running.notify.settings import Settings
 from conducto.service.routes import ROUTES, Permission, StreamRoute
 from support.cloud.throttle import taking_frames, throttled
+from support.services import web_service
 from support.trees import form, leaf, serial
 
 if TYPE_CHECKING:
@@ -301,6 +305,27 @@ def test_the_minute_rule_looks_after_open_pipelines(front: Front) -> None:
     event = front.client.events.generate_cw_event("aws.events", "Scheduled Event", {}, [])
 
     assert front.client.lambda_.invoke("every_minute", event).payload is None
+
+
+def test_every_minute_what_callbacks_tell_is_sent(front: Front) -> None:
+    token = front.token()
+    front.app.cloud.vault.write(org_scope("acme"), {"SLACK_TOKEN": {"value": "xoxb-1"}})
+    callback = ["queued", ["slack_status", {"recipient": "#ops", "message": "off it goes"}]]
+    tree = form(serial(leaf("a", callbacks=[callback])))
+    event = front.client.events.generate_cw_event("aws.events", "Scheduled Event", {}, [])
+
+    with web_service() as service:
+        settings = Settings(slack=service.url)
+        vars(front.app)["messenger"] = Messenger(front.app.cloud, settings)
+        pipeline = launched(front, token, tree=tree, run=True)
+        front.client.lambda_.invoke("every_minute", event)
+        front.client.lambda_.invoke("every_minute", event)
+
+    (asked,) = service.asked
+    assert (asked.token, asked.body["channel"]) == ("xoxb-1", "#ops")
+    _, page = front.call("GET", f"/pipelines/{pipeline}/tree", token)
+    (node,) = [node for node in page["nodes"] if node["path"] == "/a"]
+    assert [told["delivery"] for told in node["notifications"]] == ["sent"]
 
 
 # ---- WebSockets -------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from conducto.running.notify.settings import Settings
 from conducto.running.notify.trying import TRIES
 from support.cloud.world import ME, World
 from support.services import mail_server, web_service
-from support.trees import form, leaf, serial
+from support.trees import form, leaf, parallel, serial
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -309,6 +309,31 @@ def test_a_run_ends_in_time_and_the_next_goes_on(
     assert messenger.run(seconds=30) == 2
     assert messenger.run(seconds=30) == 1
     assert all(told(world, each)[0].delivery is DeliveryState.SENT for each in pipelines)
+
+
+def test_what_was_sent_before_a_kill_is_not_all_sent_again(
+    world: World, messenger: Messenger, channel: Channel
+) -> None:
+    # One order has five nodes told of; each try takes six seconds, and the last one is deadly.
+    callbacks = [["queued", ["slack_status", {"recipient": "#ops"}]]]
+    world.launch(parallel(*(leaf(callbacks=callbacks) for _ in range(5))))
+    tries: list[int] = []
+
+    def slowly() -> None:
+        tries.append(1)
+        world.now += 6
+        if len(tries) == 5:
+            raise _Dies
+
+    channel.before = slowly
+    with pytest.raises(_Dies):
+        messenger.run()
+    channel.before = lambda: None
+    world.now += LEASE
+    messenger.run()
+
+    assert sorted(set(channel.taken)) == [(f"/n{n}", "queued") for n in range(5)]
+    assert 5 < len(channel.taken) + 1 < 9
 
 
 class _Throttled(FakeStore):

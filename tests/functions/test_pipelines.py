@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from chalicelib.inputs import BuiltImage, ImagesMoved
 from chalicelib.ports import Identity, Plan
-from conducto.model.api import Action, Changes, ControlRequest, LaunchRequest
-from conducto.model.debug import DebugRequest
+from conducto.model.api import Action, Changes, ControlRequest, ControlResult, LaunchRequest
 from conducto.model.records import ImageState, Lifecycle
 from conducto.model.secret_calls import DeleteSecrets, PutSecrets
 from conducto.model.states import Cause, State
@@ -19,9 +18,6 @@ from conducto.semantics.errors import DefinitionError
 from conducto.service.port import NotFoundError, RefusedError
 from support.cloud.world import EVERYTHING, ME, STRANGER, World
 from support.trees import leaf, parallel, serial
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 @pytest.fixture
@@ -403,6 +399,21 @@ def test_an_order_for_a_node_that_is_not_there_changes_nothing(world: World) -> 
     assert world.states(pipeline) == {"/": "queued"}
 
 
+def test_an_order_on_what_failed_names_no_node(world: World) -> None:
+    pipeline = world.launch(parallel("a", "b", "c"))
+    world.serve()
+    world.running()["/a"].finish(Cause.EXIT_CODE)
+    world.running()["/b"].finish(Cause.EXIT_CODE)
+    world.control(pipeline, "skip", "/b")
+    would = world.control(pipeline, "reset", failed=True, preview=True)
+    assert (would.paths, would.preview) == (("/a",), True)
+    world.control(pipeline, "reset", failed=True)
+    assert world.states(pipeline)["/a"] == "queued"
+    assert world.control(pipeline, "reset", failed=True) == ControlResult()
+    with pytest.raises(NotFoundError, match="/x: no such node"):
+        world.control(pipeline, "reset", "/x", failed=True)
+
+
 def test_a_pipeline_that_sleeps_lets_go_of_its_workers_and_wakes(world: World) -> None:
     pipeline = world.launch(parallel("a", "b"))
     world.serve()
@@ -422,6 +433,21 @@ def test_a_pipeline_that_sleeps_lets_go_of_its_workers_and_wakes(world: World) -
     world.minute(61)
     world.run_out()
     assert world.get(pipeline).state is State.DONE
+
+
+def test_an_archived_pipeline_lets_go_of_its_files_once_no_worker_has_them(world: World) -> None:
+    pipeline = world.launch(serial(leaf("a"), leaf("b")))
+    world.serve()
+    (hand,) = world.living()
+    assert world.fleet.released == []
+
+    world.control(pipeline, "archive")
+    while_it_ends = list(world.fleet.released)
+    world.serve()
+    world.reconciler().task_stopped(pipeline, hand.id, "told to stop")
+
+    assert while_it_ends == []
+    assert set(world.fleet.released) == {pipeline}
 
 
 def test_an_archived_pipeline_is_off_the_list_and_takes_no_orders(world: World) -> None:
@@ -448,20 +474,6 @@ def test_a_skipped_pending_node_is_passed_over(world: World) -> None:
     world.run_out()
     assert world.attempts(pipeline, "/b") == ()
     assert world.get(pipeline).state is State.DONE
-
-
-@pytest.mark.parametrize(
-    "call",
-    [
-        lambda p, i: p.debug(i, DebugRequest(path="/")),
-    ],
-)
-def test_what_the_cloud_cannot_do_yet_is_refused_clearly(
-    world: World, call: Callable[[Any, str], Any]
-) -> None:
-    pipeline = world.launch(leaf(), run=False)
-    with pytest.raises(RefusedError, match="not available in the cloud yet"):
-        asyncio.run(call(world.pipelines(), pipeline))
 
 
 def test_secrets_are_stored_listed_without_values_and_reach_the_next_command(
@@ -543,3 +555,18 @@ def test_the_installation_says_how_many_workers_are_spot() -> None:
 
     assert started(0) == [False, False, False]
     assert started(10) == [False, True, True]  # what is in the container of a group stays there
+
+
+def test_a_worker_that_is_still_starting_when_nothing_is_left_to_do_is_stopped(
+    world: World,
+) -> None:
+    pipeline = world.launch(parallel("a", "b"))
+    (first, *_) = world.start_workers()[:1]
+    world.control(pipeline, "kill", "/")
+    late = world.launch(parallel("a"))
+
+    world.control(late, "kill", "/")
+
+    started = {task.pipeline_id: arn for arn, task in world.fleet.tasks.items()}
+    assert world.fleet.stopped == [started[late]]
+    assert first.arn not in world.fleet.stopped  # it is up: it may be wanted yet

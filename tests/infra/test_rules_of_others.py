@@ -108,7 +108,7 @@ ARGUED = (
         "only CloudFront reads it, and it holds what every release holds",
     ),
     (
-        r"AwsSolutions-(IAM4|IAM5|L1)\S*( <AWS::Region>/\*\])? .*/site/Custom::CDKBucketDeployment.*",
+        r"AwsSolutions-(IAM4|IAM5|L1)\S* .*/site/Custom::CDKBucketDeployment.*",
         (
             "CDK's own function, which copies the web app into its bucket while deploying; what it "
             "may do is bounded to that bucket and to CDK's"

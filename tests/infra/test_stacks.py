@@ -124,6 +124,18 @@ def test_one_zone_is_the_default_and_two_can_be_had() -> None:
     assert "AvailabilityZoneName" not in dear["Properties"]
 
 
+def test_the_function_that_sends_notifications_knows_where_to() -> None:
+    (sender,) = (
+        function["Properties"]["Environment"]["Variables"]
+        for function in resources(templates("everything set")["api"], "AWS::Serverless::Function")
+        if function["Properties"]["FunctionName"].endswith("-every-minute")
+    )
+
+    assert sender["CONDUCTO_SMTP_URL"] == "smtps://ci@mail.example.org"
+    assert sender["CONDUCTO_EMAIL_FROM"] == "ci@example.org"
+    assert "CONDUCTO_SLACK_URL" not in sender
+
+
 def test_an_existing_network_is_left_as_it_is() -> None:
     network = templates("existing network")["network"]
 
@@ -144,6 +156,11 @@ def test_an_existing_network_is_left_as_it_is() -> None:
         ({**EXISTING, "vpc_subnets": "a,b"}, "'a' is no id of a subnet"),
         ({"monthly_budget": "-3"}, "monthly_budget='-3'"),
         ({"zones": "3"}, "zones='3'"),
+        ({"smtp_url": "smtp://mail.example.org"}, "smtp_url and email_from"),
+        ({"smtp_url": "smtp://me:secret@mail.example.org"}, "smtp_url="),
+        ({"email_from": "nobody"}, "email_from='nobody'"),
+        ({"slack_url": "http://slack.example.org"}, "slack_url="),
+        ({"github_url": "file:///etc/passwd"}, "github_url="),
     ],
 )
 def test_a_setting_that_cannot_be_used_is_refused_before_anything_is_built(

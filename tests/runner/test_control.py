@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 import conducto as co
-from conducto.model.api import Action, Changes, ControlRequest
+from conducto.model.api import Action, Changes, ControlRequest, ControlResult
 from conducto.model.records import Lifecycle
 from conducto.model.states import Cause, State
 from conducto.semantics.errors import DefinitionError
@@ -31,10 +31,11 @@ def serial(**children):
     return root
 
 
-async def order(run, action, *paths, preview=False, **changes):
+async def order(run, action, *paths, preview=False, failed=False, **changes):
     request = ControlRequest(
         action=action,
         paths=paths,
+        failed=failed,
         changes=Changes(**changes) if changes else None,
         preview=preview,
     )
@@ -242,3 +243,22 @@ async def test_orders_while_many_things_run_leave_a_right_state(local):
 
     assert final.state is State.DONE
     assert final.counts.done == 12
+
+
+async def test_an_order_on_what_failed_names_no_node(local):
+    root = co.Parallel(image=IMAGE)
+    root["good"], root["bad"], root["worse"] = co.Exec("true"), co.Exec("exit 1"), co.Exec("exit 2")
+    root["passed over"] = co.Exec("exit 3")
+    run = await local.run(root)
+    await order(run, Action.SKIP, "/passed over")
+
+    would = await order(run, Action.RESET, failed=True, preview=True)
+    below = await order(run, Action.RESET, "/bad", failed=True, preview=True)
+    did = await order(run, Action.SKIP, failed=True)
+
+    assert would.paths == ("/bad", "/worse")
+    assert below.paths == ("/bad",)
+    assert (did.affected, did.preview) == (2, False)
+    assert await order(run, Action.RESET, failed=True) == ControlResult()
+    with pytest.raises(NotFoundError, match="/zz"):
+        await order(run, Action.RESET, "/zz", failed=True)

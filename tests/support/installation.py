@@ -29,6 +29,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "log_days": 7,
         "alarm_email": "ops@example.org",
         "monthly_budget": 50,
+        "smtp_url": "smtps://ci@mail.example.org",
+        "email_from": "ci@example.org",
     },
 }
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from bench.cloud.suite import CLOUD
 from bench.local.suite import LOCAL
 from bench.registry import BenchError, Measurement, Metric, Ratio, Suite, groups_of
 from bench.report import document, table, write
@@ -176,6 +177,22 @@ def test_local_measurements_divide_by_what_is_measured(
     assert measurement.name.startswith("local.")
     assert measurement.floors() <= measured
     assert {ratio.of for ratio in measurement.ratios} <= {m.key for m in measurement.metrics}
+
+
+@pytest.mark.parametrize("measurement", CLOUD.measurements, ids=lambda m: m.name)
+def test_cloud_measurements_have_names_of_their_side(measurement: Measurement[Lab]) -> None:
+    assert measurement.name.startswith("cloud.")
+    assert measurement.metrics
+
+
+@pytest.mark.parametrize("name", ["compile_1000", "ensure_workers_1000", "claim_and_report_300"])
+def test_a_cloud_measurement_without_the_emulator_yields_all_its_metrics(name: str) -> None:
+    with CLOUD.open_lab() as lab:
+        (measurement,) = (m for m in CLOUD.measurements if m.name == f"cloud.{name}")
+        found = measurement.measure(lab)
+
+    assert set(found) == {metric.key for metric in measurement.metrics}
+    assert all(value > 0 for value in found.values())
 
 
 def test_local_names_are_unique() -> None:

@@ -4,6 +4,7 @@ Each pipeline and each user has one of its own, made when first needed. The file
 10,000 of them, so a pipeline's goes when the pipeline does.
 """
 
+from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 
@@ -14,6 +15,8 @@ from chalicelib.adapters.table import Table
 from conducto.model.deployment import pipeline_directory, user_directory
 
 _EXISTS = "AccessPointAlreadyExists"
+#: Attribute: how many access points of a name there were before.
+_GENERATION = "generation"
 
 
 class AccessPoints:
@@ -33,21 +36,23 @@ class AccessPoints:
         return self._ensure(f"user/{org}/{user}", user_directory(org, user))
 
     def forget_pipeline(self, pipeline_id: str) -> None:
-        """Delete a pipeline's access point; its files stay until they are deleted."""
+        """Delete a pipeline's access point; its files stay, and the next one shows them."""
         key = keys.files(f"pipeline/{pipeline_id}")
         known = self._table.get(key)
-        if known is None:
+        if known is None or "id" not in known:
             return
         with throttling(), ignoring("AccessPointNotFound"):
             self._client.delete_access_point(AccessPointId=str(known["id"]))
-        self._table.delete(key)
+        # The next one is asked for by another token: by this one, EFS would give the old one.
+        self._table.put(key, {_GENERATION: _generation(known) + 1})
 
     def _ensure(self, name: str, directory: str) -> str:
         key = keys.files(name)
-        known = self._table.get(key)
-        if known is None:
-            found = self._make(name, directory)
-            self._table.put(key, {"id": found})
+        known = self._table.get(key) or {}
+        if "id" not in known:
+            generation = _generation(known)
+            found = self._make(f"{name}/{generation}" if generation else name, directory)
+            self._table.put(key, {"id": found, _GENERATION: generation})
             return found
         return str(known["id"])
 
@@ -74,3 +79,7 @@ class AccessPoints:
     @property
     def _client(self) -> Any:
         return self._clients.get("efs")
+
+
+def _generation(known: Mapping[str, Any]) -> int:
+    return int(known.get(_GENERATION, 0))

@@ -114,6 +114,10 @@ class Ecs:
                 found[owner.worker_id] = str(task["taskArn"])
         return found
 
+    def release(self, pipeline_id: str) -> None:
+        """Give back the access point of a pipeline's data; its files stay."""
+        self._definitions.release(pipeline_id)
+
     def _tasks(self, pipeline_id: str) -> Iterator[Mapping[str, Any]]:
         pages = self._client.get_paginator("list_tasks").paginate(
             cluster=self._place.cluster,

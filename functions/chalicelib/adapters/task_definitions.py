@@ -48,20 +48,21 @@ class TaskDefinitions:
         self._clients = clients
         self._files = files
         self._roles = roles
-        self._known: dict[tuple[object, ...], str] = {}
+        self._known: dict[str, str] = {}
 
     def ensure(self, task: WorkerTask) -> str:
         """Return the ARN of the definition for a worker."""
-        key = (task.org, task.pipeline_id, task.image, task.cpu, task.mem, task.user)
-        if key not in self._known:
-            self._known[key] = self._found_or_made(self._definition(task))
-        return self._known[key]
-
-    def _found_or_made(self, definition: Mapping[str, Any]) -> str:
+        definition = self._definition(task)
         text = json.dumps(definition, sort_keys=True)
         family = f"{NAME_PREFIX}{sha256(text.encode()).hexdigest()[:40]}"
-        with throttling():
-            return self._find(family) or self._register(family, definition)
+        if family not in self._known:
+            with throttling():
+                self._known[family] = self._find(family) or self._register(family, definition)
+        return self._known[family]
+
+    def release(self, pipeline_id: str) -> None:
+        """Give back the access point of a pipeline's data."""
+        self._files.forget_pipeline(pipeline_id)
 
     def _find(self, family: str) -> str | None:
         try:

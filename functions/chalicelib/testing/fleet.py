@@ -14,6 +14,7 @@ class FakeFleet:
         stopped: ARNs of those that were stopped.
         full: AWS has no room.
         deaf: Starts are lost on the way.
+        released: Pipelines that need no files for now.
     """
 
     def __init__(self) -> None:
@@ -21,6 +22,7 @@ class FakeFleet:
         self.stopped: list[str] = []
         self.full = False
         self.deaf = False
+        self.released: list[str] = []
         self._numbers = count(1)
 
     def start(self, task: WorkerTask) -> str:
@@ -47,3 +49,7 @@ class FakeFleet:
             for arn, task in self.tasks.items()
             if task.pipeline_id == pipeline_id and arn not in self.stopped
         }
+
+    def release(self, pipeline_id: str) -> None:
+        """See the port."""
+        self.released.append(pipeline_id)

@@ -24,11 +24,6 @@ _HOLDER = "while read -r _; do :; done"
 _PLAIN: Mapping[str, Sequence[str]] = {"bash": ("--norc",), "zsh": ("-f",)}
 
 
-def script_text(shell: str, command: str) -> str:
-    """Return a script file as the command server writes it."""
-    return f"#!{shell}\n{command}\n"
-
-
 def shell_argv(shell: str) -> list[str]:
     """Return the command line of an interactive shell with the environment of a pipeline's."""
     return [shell, *_PLAIN.get(os.path.basename(shell), ())]  # noqa: PTH119 (the container's path)
@@ -60,7 +55,7 @@ def container_spec(plan: DebugPlan, name: str, script: str) -> WorkerSpec:
         mounts=(*mounts, *(Mount(script, target) for target in SCRIPTS)),
         network=plan.network,
         workdir=plan.workdir,
-        labels=plan.labels,
+        labels={LABEL_DEBUG: plan.pipeline, **plan.labels},
     )
 
 

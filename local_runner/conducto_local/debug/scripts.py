@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import os
 import secrets
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,8 +41,21 @@ def passing_script(plan: DebugPlan) -> Iterator[Path]:
         path.unlink(missing_ok=True)
 
 
+def own_folder(pipeline_id: str) -> Path:
+    """Return a directory of this user for the scripts of a pipeline that runs elsewhere.
+
+    Raises:
+        OSError: it cannot be made, or somebody else made it.
+    """
+    folder = Path(tempfile.gettempdir()) / f"conducto-debug-{os.getuid()}"
+    folder.mkdir(mode=_FOLDER_MODE, exist_ok=True)
+    if folder.is_symlink() or folder.stat().st_uid != os.getuid():
+        raise PermissionError(f"{folder} belongs to somebody else; remove it, or set TMPDIR")
+    return folder / pipeline_id
+
+
 def _write(plan: DebugPlan, name: str) -> Path:
-    folder = Path(plan.folder)
+    folder = own_folder(plan.pipeline) if plan.folder is None else Path(plan.folder)
     folder.mkdir(mode=_FOLDER_MODE, exist_ok=True)
     path = folder / name
     partial = folder / f".{name}.{os.getpid()}"

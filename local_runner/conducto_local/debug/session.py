@@ -22,6 +22,7 @@ from conducto_local.debug.container import (
     shell_argv,
 )
 from conducto_local.debug.errors import DebugError
+from conducto_local.debug.pulling import ensure_image
 from conducto_local.debug.scripts import lasting_script, passing_script
 from conducto_local.debug.terminal import Terminal
 from conducto_local.engine.attach import Attachment, attach
@@ -53,6 +54,7 @@ async def run_shell(plan: DebugPlan, terminal: Terminal, *, term: str = "") -> i
     engine = DockerEngine()
     await engine.open()
     try:
+        await ensure_image(engine.http, plan)
         with passing_script(plan) as script, _ended_by_signals() as ended_by:
             try:
                 async with _container(engine.http, plan, script) as identity:
@@ -75,6 +77,7 @@ async def start_container(plan: DebugPlan) -> str:
     engine = DockerEngine()
     await engine.open()
     try:
+        await ensure_image(engine.http, plan)
         name = container_name(plan)
         identity = await _create(engine.http, plan, name, lasting_script(plan), stays=True)
         await _start(engine.http, plan, identity)

@@ -240,7 +240,7 @@ class ProcessWorker:
             # Of this moment, as of too many open files: the engine is there for the next one.
             message = f"this machine could not start a process: {error.strerror}; reset the node"
             return Exit(None, Cause.WORKER_LOST, message)
-        except ValueError:
+        except (ValueError, asyncio.CancelledError):
             _close(pipes)
             raise
         finally:

@@ -7,7 +7,7 @@ from conducto.model.api import WHOLE, Action, ControlRequest, ControlResult
 from conducto.model.records import Lifecycle
 from conducto.semantics import events as ev
 from conducto.semantics.errors import DefinitionError
-from conducto.semantics.orders import lay_over, preview
+from conducto.semantics.orders import lay_over, named, preview
 from conducto.service.port import NotFoundError, RefusedError
 from conducto_local.runner import loading
 from conducto_local.runner.admission import check_nodes
@@ -43,6 +43,9 @@ class Control:
         if request.action in WHOLE:
             return await self._whole(live, request)
         self._check(live, request)
+        request = named(live.tree, request)
+        if not request.paths:  # nothing failed
+            return ControlResult(preview=request.preview)
         result = preview(live.tree, request.action, request.paths)
         if request.action is Action.MODIFY:
             async with live.modifying:
@@ -63,7 +66,7 @@ class Control:
                 raise NotFoundError(
                     f"{path}: no such node in {live.id}; 'conducto show {live.id}' lists them"
                 )
-        if not request.paths:
+        if not request.paths and not request.failed:
             raise RefusedError(f"{live.id}: {order} needs the paths of nodes; '/' is all of them")
         _refuse_archived(live)
 

@@ -12,13 +12,21 @@ from pydantic import SecretStr
 from conducto.images.layers import path_map
 from conducto.model.debug import DebugMount, DebugPlan, DebugRequest
 from conducto.model.images import ImageSpec
-from conducto.model.nodes import NodeSpec, Placement
+from conducto.model.nodes import NodeSpec
 from conducto.model.records import AttemptRecord
-from conducto.model.states import NodeType
 from conducto.running.commands import CommandError
-from conducto.running.environment import Surroundings, command_env
+from conducto.running.debugging import (
+    as_it_ran,
+    check_subject,
+    env_as_it_ran,
+    is_ours,
+    remains,
+    script_text,
+    tells_its_command,
+)
+from conducto.running.environment import Surroundings
 from conducto.service.port import NotFoundError, RefusedError
-from conducto_local.debug.container import LABEL_DEBUG, LABEL_DEBUG_HOME, script_text
+from conducto_local.debug.container import LABEL_DEBUG, LABEL_DEBUG_HOME
 from conducto_local.home import Home
 from conducto_local.ports import BuiltImage, WorkerSpec
 from conducto_local.runner.flights import (
@@ -32,14 +40,12 @@ from conducto_local.runner.flights import (
 from conducto_local.runner.live import Flight, LivePipeline
 from conducto_local.runner.scheduler import Scheduler
 from conducto_local.store.port import Store
-from conducto_worker.masking import MASK
 
 WHERE = "debug_local"
 #: Seconds that a request for a shell waits for an image that is being built.
 BUILD_PATIENCE = 40.0
 #: Seconds that a settled pipeline's network is kept for a shell.
 NETWORK_KEPT = 3600.0
-_HIDDEN = MASK.decode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +114,7 @@ class DebugPlans:
         subject, image = await self._image(subject, request)
         secrets = (await self._scheduler.secrets.delivery()).env
         script, env = _command(subject, image, self._surroundings(live))
-        secrets = {name: value for name, value in secrets.items() if not _is_ours(name)}
+        secrets = {name: value for name, value in secrets.items() if not is_ours(name)}
         container = worker_spec(subject.flight(), image, self._home, "", await self._network(live))
         return DebugPlan(
             pipeline=live.id,
@@ -167,20 +173,13 @@ class DebugPlans:
     def _subject(self, live: LivePipeline, request: DebugRequest) -> _Subject:
         node = live.tree.nodes.get(request.path)
         records = list(self._store.attempts(live.id, request.path))
-        if node is None and not records:
-            raise NotFoundError(
-                f"{request.path}: no such node in {live.id}; 'conducto show {live.id}' lists them"
-            )
-        if node is not None and node.spec.type is not NodeType.EXEC:
-            raise RefusedError(
-                f"{request.path}: is a {node.spec.type.value}, which runs no command of its own; "
-                "name one of the Execs below it"
-            )
+        spec = None if node is None else node.spec
+        check_subject(live.id, request.path, spec, tuple(records))
         record = _chosen(request, records)
         if node is None:
             gone = f"{request.path} is not in the tree any more: docker_run_args are not known"
-            return _Subject(live, _remains(records[-1]), record, (gone,))
-        return _Subject(live, _as_it_ran(node.spec, record), record)
+            return _Subject(live, remains(records[-1]), record, (gone,))
+        return _Subject(live, as_it_ran(node.spec, record), record)
 
     async def _image(self, subject: _Subject, request: DebugRequest) -> tuple[_Subject, BuiltImage]:
         """Return the image of the shell, and the subject: an old image may be gone."""
@@ -235,43 +234,18 @@ def _chosen(request: DebugRequest, records: Sequence[AttemptRecord]) -> AttemptR
     raise NotFoundError(f"{request.path}: no attempt {request.attempt} (there are: {known})")
 
 
-def _remains(record: AttemptRecord) -> NodeSpec:
-    """Return what an attempt tells of an Exec that is gone from the tree."""
-    spec = NodeSpec(record.path, NodeType.EXEC, command=record.command, env=record.env)
-    return _as_it_ran(replace(spec, placement=Placement("")), record)
-
-
-def _as_it_ran(spec: NodeSpec, record: AttemptRecord | None) -> NodeSpec:
-    """Return an Exec with the sizes that an attempt had."""
-    if record is None:
-        return spec
-    cpu = spec.placement.cpu if record.cpu is None else record.cpu
-    mem = spec.placement.mem if record.mem is None else record.mem
-    return replace(spec, placement=replace(spec.placement, cpu=cpu, mem=mem))
-
-
 def _command(
     subject: _Subject, image: BuiltImage, around: Surroundings
 ) -> tuple[str, dict[str, str]]:
     """Return the script and the environment, secrets left out."""
     spec, record = subject.spec, subject.record
-    if record is None or record.image is None or _HIDDEN in record.command:
-        # It never began; or a secret stands in the command itself, and is not kept with it.
+    if record is None or not tells_its_command(record):
         try:
             job = prepare(subject.flight(), image, around, {})
         except CommandError as error:
             raise RefusedError(str(error)) from error
         return job.script, dict(job.env)
-    hidden = {name for name, value in record.env.items() if _HIDDEN in value}
-    known = {name: spec.env[name] for name in hidden if name in spec.env}
-    env = command_env(
-        {**record.env, **known},
-        around,
-        path=record.path,
-        attempt=record.number,
-        path_map=image.path_map,
-    )
-    return record.command, env
+    return record.command, env_as_it_ran(spec, record, around, dict(image.path_map))
 
 
 def _code(subject: _Subject) -> tuple[DebugMount, ...]:
@@ -312,7 +286,3 @@ def _fields(container: WorkerSpec) -> dict[str, Any]:
         "network": container.network,
         "data": tuple(DebugMount(source=m.source, target=m.target) for m in container.mounts),
     }
-
-
-def _is_ours(name: str) -> bool:
-    return name.startswith("CONDUCTO_") or name == "__RUN_BY_WORKER__"

@@ -35,7 +35,7 @@ from conducto.model.params import (
     LogSearchParams,
     TreeParams,
 )
-from conducto.model.records import AttemptRecord, Lifecycle, PipelineRecord
+from conducto.model.records import AttemptRecord, Lifecycle, Period, PipelineRecord
 from conducto.model.secret_calls import DeleteSecrets, PutSecrets, SecretList
 from conducto.model.states import State
 from conducto.running import listing, node_details, tree_pages, views
@@ -45,6 +45,7 @@ from conducto.running.forms import pack_form, unpack_form
 from conducto.running.launching import new_id, new_record
 from conducto.running.relaunching import launch_of
 from conducto.semantics import events as ev
+from conducto.semantics.live import LiveGroup, LiveNode
 from conducto.semantics.resolve import resolve
 from conducto.service.downloads import Download, Span
 from conducto.service.port import NotFoundError, RefusedError
@@ -59,6 +60,8 @@ from conducto_local.runner.kit import Kit
 from conducto_local.runner.live import LivePipeline
 from conducto_local.runner.outputs import Outputs
 from conducto_local.runner.scheduler import Scheduler
+from conducto_local.runner.shelf import Shelf
+from conducto_local.runner.start_times import StartTimes
 from conducto_local.store.errors import StoreFullError
 from conducto_local.store.port import Store
 from conducto_local.version import package_version
@@ -69,10 +72,6 @@ if TYPE_CHECKING:
 #: Seconds between two batches to one subscriber, and changes in one of them.
 BATCH_EVERY = 0.1
 BATCH_SIZE = 5000
-#: Settled pipelines that stay in memory.
-KEPT_LOADED = 8
-#: Seconds between two looks whether it is time to run a pipeline: clocks are set now and then.
-RUN_AT_LOOK = 60.0
 #: Seconds that a reader waits for the store: one that takes nothing has to be looked at, too.
 READ_PATIENCE = 1.0
 _RESTARTED = "the agent was stopped while this ran"
@@ -93,7 +92,8 @@ class LocalPipelines:
         self._collector = Collector(home, store, kits, scheduler)
         self._outputs = Outputs(scheduler.logs)
         self._started = time.time()
-        self._run_at: dict[str, asyncio.TimerHandle] = {}
+        self._shelf = Shelf(store, scheduler)
+        self._start_times = StartTimes(scheduler)
 
     async def recover(self) -> None:
         """Load what was under way when the last agent ended, and go on with it.
@@ -106,13 +106,13 @@ class LocalPipelines:
         for record in active:
             if record.standing.settled and record.run_at is None:
                 continue
-            live = self._load(record)
+            live = self._shelf.load(record)
             for path, attempt in loading.interrupted(live):
                 self._scheduler.lose(live, path, attempt, _RESTARTED)
             if record.armed:
                 self._scheduler.apply(live, ev.Armed())
             elif record.run_at is not None:
-                self._arm_at(live, record.run_at)
+                self._start_times.set(live, record.run_at)
             self._scheduler.restart_timers(live)
 
     async def launch(self, request: LaunchRequest) -> PipelineSummary:
@@ -130,8 +130,8 @@ class LocalPipelines:
         if request.run:
             self._scheduler.apply(live, ev.Armed())
         elif request.run_at is not None:
-            self._arm_at(live, request.run_at)
-        await self._unload(but=live)
+            self._start_times.set(live, request.run_at)
+        await self._shelf.make_room(but=live)
         await self._scheduler.saved()  # what was answered is not forgotten
         return views.summary(live)
 
@@ -146,7 +146,7 @@ class LocalPipelines:
 
     async def definition(self, pipeline_id: str) -> LaunchRequest:
         """The pipeline as it was launched."""
-        record = self._record(pipeline_id)
+        record = self._shelf.record(pipeline_id)
         packed = self._store.definition(record.id)
         return launch_of(record, await asyncio.to_thread(unpack_form, packed))
 
@@ -173,6 +173,7 @@ class LocalPipelines:
                     found.get(n.path, ()),
                     self._waits_for(live, n.path),
                     told.get(n.path, ()),
+                    period=_period(self._store, live, n, query),
                 )
                 for n in nodes
             ),
@@ -278,13 +279,13 @@ class LocalPipelines:
     def _data_root(self, pipeline_id: str | None) -> Path:
         if pipeline_id is None:
             return self._home.user_data
-        return self._home.pipeline(self._record(pipeline_id).id).data
+        return self._home.pipeline(self._shelf.record(pipeline_id).id).data
 
     async def control(self, pipeline_id: str, request: ControlRequest) -> ControlResult:
         """Carry out an order on a set of nodes, all or nothing."""
         live = self.live(pipeline_id)
         if request.action in WHOLE and not request.preview:
-            self._cancel_run_at(live)
+            self._start_times.cancel(live)
         result = await self._control.carry_out(live, request)
         await self._scheduler.saved()
         return result
@@ -355,53 +356,13 @@ class LocalPipelines:
         return views.stored_summary(record) if live is None else views.summary(live)
 
     def live(self, pipeline_id: str) -> LivePipeline:
-        """Return a pipeline, loaded; an unambiguous beginning of its id is enough.
-
-        Raises:
-            NotFoundError: there is none, or there are several.
-        """
-        found = self._scheduler.live.get(pipeline_id)
-        if found is not None:
-            return found
-        record = self._record(pipeline_id)
-        found = self._scheduler.live.get(record.id)
-        return found if found is not None else self._load(record)
-
-    def _record(self, pipeline_id: str) -> PipelineRecord:
-        """Return a pipeline's record. Raises like `live`."""
-        found = self._scheduler.live.get(pipeline_id)
-        if found is not None:
-            return found.record
-        records = {record.id: record for record in self._store.records()}
-        matching = [i for i in records if i == pipeline_id or i.startswith(pipeline_id)]
-        if pipeline_id in records:
-            matching = [pipeline_id]
-        if not matching or not pipeline_id:
-            raise NotFoundError(
-                f"no pipeline {pipeline_id!r}; 'conducto list' shows those there are"
-            )
-        if len(matching) > 1:
-            raise NotFoundError(f"{pipeline_id!r} could be any of {', '.join(sorted(matching))}")
-        return records[matching[0]]
+        """Return a pipeline, loaded, as `Shelf.find` does."""
+        return self._shelf.find(pipeline_id)
 
     async def _caught_up(self) -> None:
         """Return when everything that happened has been written down, or after a while."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self._scheduler.saved(), READ_PATIENCE)
-
-    def _load(self, record: PipelineRecord) -> LivePipeline:
-        live = loading.load(self._store, record)
-        self._scheduler.add(live)
-        return live
-
-    async def _unload(self, but: LivePipeline) -> None:
-        """Let go of settled pipelines that nobody looks at, the longest settled first."""
-        idle = [live for live in self._scheduler.live.values() if _may_be_unloaded(live, but)]
-        idle.sort(key=lambda live: live.ended or live.record.created)
-        for live in idle[: max(0, len(idle) - KEPT_LOADED)]:
-            await self._scheduler.cool_down(live)
-            if _may_be_unloaded(live, but):  # somebody may have come while its network went
-                self._scheduler.unload(live)
 
     def _waits_for(self, live: LivePipeline, path: str) -> str | None:
         flight = live.flights.get(path)
@@ -414,25 +375,6 @@ class LocalPipelines:
         return NotFoundError(
             f"{path}: no such node in {live.id}; 'conducto show {live.id}' lists them"
         )
-
-    def _arm_at(self, live: LivePipeline, when: float) -> None:
-        delay = min(max(0.0, when - time.time()), RUN_AT_LOOK)
-
-        def arm() -> None:
-            if time.time() < when:  # or the clock was set meanwhile
-                self._arm_at(live, when)
-                return
-            self._run_at.pop(live.id, None)
-            live.set_record(run_at=None)
-            self._scheduler.apply(live, ev.Armed())
-
-        self._run_at[live.id] = asyncio.get_running_loop().call_later(delay, arm)
-
-    def _cancel_run_at(self, live: LivePipeline) -> None:
-        timer = self._run_at.pop(live.id, None)
-        if timer is not None:
-            timer.cancel()
-            live.set_record(run_at=None)
 
 
 def _take_tree(request: LaunchRequest) -> tuple[Pipeline, bytes]:
@@ -463,6 +405,12 @@ def _attempts(
     return found
 
 
-def _may_be_unloaded(live: LivePipeline, but: LivePipeline) -> bool:
-    busy = live.subscribers or live.flights or not live.settled()
-    return live is not but and not busy
+def _period(store: Store, live: LivePipeline, node: LiveNode, query: TreeParams) -> Period | None:
+    """Return from when to when a group ran, where its attempts are asked for."""
+    if not isinstance(node, LiveGroup) or query.attempts == "none":
+        return None
+    if node.state in (State.PENDING, State.QUEUED):
+        return None
+    if node is live.tree.root:  # known without a look at every attempt
+        return Period(live.started, live.ended)
+    return store.period(live.id, node.path)

@@ -12,6 +12,7 @@ from conducto.model.records import AttemptRecord
 from conducto_local.ports import Engine, EngineError, SnapshotError, Worker
 from conducto_local.runner.kit import Kit
 from conducto_local.runner.live import Flight, LivePipeline
+from conducto_local.settings import number_in
 from conducto_local.store.port import Store
 
 logger = logging.getLogger(__name__)
@@ -43,25 +44,13 @@ def limits_from(env: Mapping[str, str] = os.environ) -> SnapshotLimits:
     """Return the limits that the environment names, else the defaults.
 
     Raises:
-        ValueError: a value is not a number above 0.
+        AgentSettingError: a value is not a number above 0.
     """
-    default = SnapshotLimits()
-    count = _number(env, _COUNT, default.count)
-    gigabytes = _number(env, _SIZE, default.max_bytes / _GB)
+    standard = SnapshotLimits()
+    meaning = "a number above 0"
+    count = number_in(env, _COUNT, default=standard.count, meaning=meaning)
+    gigabytes = number_in(env, _SIZE, default=standard.max_bytes / _GB, meaning=meaning)
     return SnapshotLimits(max(1, int(count)), int(gigabytes * _GB))
-
-
-def _number(env: Mapping[str, str], name: str, default: float) -> float:
-    text = env.get(name, "")
-    if not text:
-        return default
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise ValueError(f"{name} must be a number above 0, got {text!r}; correct it or unset it")
-    return value
 
 
 class Snapshots:

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from conducto.service.port import Pipelines
+from conducto_local.settings import number_in
 
 logger = logging.getLogger(__name__)
 
@@ -21,10 +22,6 @@ _HOUR = 3600.0
 _LOOK = 60.0
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
-
-
-class AgentSettingError(ValueError):
-    """A variable that the agent reads holds nonsense; the message says which and what to do."""
 
 
 class Attendance:
@@ -63,17 +60,7 @@ def idle_seconds(env: Mapping[str, str] = os.environ) -> float | None:
     Raises:
         AgentSettingError: the variable holds no number from 0 up.
     """
-    text = env.get(VARIABLE, "")
-    if not text:
-        return None
-    try:
-        hours = float(text)
-    except ValueError:
-        hours = -1.0
-    if not 0 <= hours < float("inf"):
-        raise AgentSettingError(
-            f"{VARIABLE} must be a number of hours, got {text!r}; correct it or unset it"
-        )
+    hours = number_in(env, VARIABLE, default=0.0, meaning="a number of hours", or_zero=True)
     return hours * _HOUR or None
 
 

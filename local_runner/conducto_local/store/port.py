@@ -10,6 +10,7 @@ from conducto.model.records import (
     ImageRecord,
     NodeChange,
     NodeState,
+    Period,
     PipelineRecord,
 )
 from conducto.model.states import Cause, NodeType, Order, State
@@ -138,6 +139,9 @@ class Store(Protocol):
         Nodes of discarded trees are included: a tree that a Lazy generates anew goes on
         counting from here, so that the old attempts and their logs stay.
         """
+
+    def period(self, pipeline_id: str, below: str) -> Period:
+        """Return from when to when the newest attempts of a group's descendants ran."""
 
     def changes(self, pipeline_id: str, after: int, limit: int) -> list[NodeChange]:
         """Return at most ``limit`` changes with a ``seq`` above ``after``, in order."""

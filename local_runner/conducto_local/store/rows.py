@@ -49,6 +49,11 @@ GET_ATTEMPTS = f"""{_ATTEMPTS} WHERE a.pipeline=? AND a.path <= ? AND (a.path, a
 GET_SNAPSHOTS = f"""{_ATTEMPTS} WHERE a.pipeline=? AND a.snapshot IS NOT NULL
     ORDER BY a.ended IS NULL, a.ended, a.path, a.number"""
 
+# Beside max(), SQLite takes the other columns from the row that has it.
+GET_PERIOD = """SELECT min(started), max(ended) FROM (
+    SELECT started, ended, max(number) FROM attempts
+    WHERE pipeline=? AND path>? AND path<? GROUP BY path)"""
+
 PUT_CHANGE = "INSERT INTO changes VALUES (?,?,?,?,?,?,?,?,?,?,?)"
 GET_CHANGES = """SELECT seq, time, path, type, state, skipped, cause, warning, attempt,
     exit_code FROM changes WHERE pipeline=? AND seq>? ORDER BY seq LIMIT ?"""

@@ -21,6 +21,7 @@ from conducto.model.records import (
     ImageRecord,
     NodeChange,
     NodeState,
+    Period,
     PipelineRecord,
 )
 from conducto_local.store import rows
@@ -170,6 +171,11 @@ class SqliteStore:
             *_range_below(below),
         )
         return dict(found)
+
+    def period(self, pipeline_id: str, below: str) -> Period:
+        """Return from when to when the newest attempts of a group's descendants ran."""
+        found = self._read(rows.GET_PERIOD, pipeline_id, *_range_below(below))
+        return Period(*found[0])
 
     def changes(self, pipeline_id: str, after: int, limit: int) -> list[NodeChange]:
         """Return at most ``limit`` changes with a ``seq`` above ``after``, in order."""

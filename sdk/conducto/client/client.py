@@ -47,6 +47,8 @@ B = TypeVar("B")
 R = TypeVar("R", bound=Record)
 
 RESUME_DELAYS = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0)
+#: Seconds after which a stream that is lost counts as one that could be opened.
+LASTED = 30.0
 _OK = 200
 _PARTIAL = 206
 _RANGE_NOT_SATISFIABLE = 416
@@ -295,6 +297,7 @@ class Client:
         failures = 0
         while True:
             query = params.EventParams(id=pipeline_id, cursor=cursor)
+            begun = time.monotonic()
             try:
                 for frame in self._transport.stream(*_address(calls.EVENTS, query)):
                     batch = EventBatch.model_validate_json(frame)
@@ -303,6 +306,8 @@ class Client:
                         cursor = batch.changes[-1].seq
                     yield batch
             except StreamLostError as error:
+                if time.monotonic() - begun > LASTED:
+                    failures = 0  # it was quiet for so long that somebody hung up
                 if failures == len(self._resume_delays):
                     raise AgentUnreachableError(
                         f"the live events of pipeline {pipeline_id} broke off: {error}; "

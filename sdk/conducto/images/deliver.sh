@@ -7,13 +7,18 @@ MOST=1048576
 
 send() { curl -fsS --retry 3 -T "$1" "$LOG_URL" >/dev/null || return 0; }
 
+# A program's output as it comes, not kilobytes later, where the machine knows how.
+at_once() {
+    if command -v stdbuf >/dev/null 2>&1; then stdbuf -o0 "$@"; else "$@"; fi
+}
+
 size_of() { wc -c <"$1" | tr -d ' '; }
 
 mkdir -p work
 : >work/first.log
 {
     { sh build.sh 2>&1; echo "$?" >work/status; } |
-        { head -c "$MOST" >work/first.log; tail -c "$MOST" >work/last.log; }
+        { at_once head -c "$MOST" >work/first.log; tail -c "$MOST" >work/last.log; }
     : >work/over
 } &
 sent=0

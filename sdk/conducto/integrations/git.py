@@ -11,16 +11,16 @@ from __future__ import annotations
 
 import enum
 import os
-import re
 import subprocess
 from urllib.parse import quote, urlsplit
+
+from conducto.integrations.addresses import host_and_path, page_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from conducto.tree.node import Node
 
 _HOSTS = {"github.com": "GITHUB", "bitbucket.org": "BITBUCKET"}
-_SCP_FORM = re.compile(r"(?:[^@/:]+@)?(?P<host>[^/:]+):(?!//)(?P<path>.+)")
 
 
 class LogType(enum.Enum):
@@ -46,7 +46,7 @@ def clone_url(url: str, token: str | None = None) -> str:
         ValueError: The variables with the credentials are not set.
     """
     del token
-    host, path = _host_and_path(url)
+    host, path = host_and_path(url)
     prefix = _HOSTS.get(host)
     if prefix is None or not _uses_secrets(prefix):
         return url
@@ -65,8 +65,7 @@ def clone_url(url: str, token: str | None = None) -> str:
 def url(url: str, token: str | None = None) -> str:
     """Return the address of the repository's page: https, without credentials or ``.git``."""
     del token
-    host, path = _host_and_path(url)
-    return f"https://{host}/{re.sub(r'[.]git$', '', path)}" if host else url
+    return page_of(url)
 
 
 def add_status_callback(
@@ -141,15 +140,6 @@ def _uses_secrets(prefix: str) -> bool:
     from conducto.util import env_bool  # noqa: PLC0415 - rarely needed
 
     return env_bool(f"CONDUCTO_{prefix}_USE_SECRETS")
-
-
-def _host_and_path(url: str) -> tuple[str, str]:
-    """Return host and path of a repository's address; both empty for a local path."""
-    if "://" in url:
-        parts = urlsplit(url)
-        return (parts.hostname or "").lower(), parts.path.lstrip("/")
-    match = _SCP_FORM.fullmatch(url)
-    return (match["host"].lower(), match["path"].lstrip("/")) if match else ("", "")
 
 
 def _range(base_branch: str, current_branch: str | None, git_dir: str | None) -> str:

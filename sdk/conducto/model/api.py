@@ -65,6 +65,10 @@ class NodeView(Record):
     Attributes:
         children: How many it has directly below it.
         waits_for: Why a pending or queued node does not run, as a sentence.
+        started: When the first of the newest attempts below a group started, in seconds since the
+            epoch. None for an Exec, for a group that is pending, and where attempts were not asked
+            for.
+        ended: When the last of them ended; None while the group runs.
         attempts: All of them, or those that were asked for.
         notifications: What its callbacks told others, and whether it has reached them.
     """
@@ -86,6 +90,8 @@ class NodeView(Record):
     counts: Counts | None = None
     children: int = 0
     waits_for: str | None = None
+    started: float | None = None
+    ended: float | None = None
     attempts: tuple[AttemptRecord, ...] = ()
     notifications: tuple[NotificationRecord, ...] = ()
 
@@ -175,6 +181,8 @@ class ControlRequest(Record):
 
     Attributes:
         paths: Nodes, each with its subtree; orders to the whole pipeline (`WHOLE`) have none.
+        failed: Not the nodes themselves, but every Exec of their subtrees that failed or was
+            killed and is not skipped; without paths, of the whole tree. There may be none.
         changes: For ``modify``.
         preview: Only say what would happen.
         sources: For ``rebuild`` in the cloud: what was read anew of the images' files.
@@ -182,6 +190,7 @@ class ControlRequest(Record):
 
     action: Action
     paths: tuple[str, ...] = ()
+    failed: bool = False
     changes: Changes | None = None
     preview: bool = False
     sources: dict[str, ImageSources] = {}

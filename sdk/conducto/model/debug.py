@@ -36,6 +36,7 @@ class DebugPlan(Record):
         pipeline: Id of the pipeline.
         attempt: The attempt that it is like; None for a node that never ran.
         image: What the engine knows the image by.
+        pull: The engine may not have it yet: it is pulled before the shell opens.
         shell: Path of the shell inside.
         script: What the command is, as a script file holds it, its first line included.
         env: The environment without secrets.
@@ -47,7 +48,8 @@ class DebugPlan(Record):
         code: Host code of a live shell.
         network: Name of a network that exists.
         labels: Labels for the container.
-        folder: Host directory for script files of this pipeline's debug shells.
+        folder: Host directory for script files of this pipeline's debug shells; None: whoever
+            opens the shell has one.
         notes: Sentences that a person should read first.
     """
 
@@ -55,6 +57,7 @@ class DebugPlan(Record):
     path: str
     attempt: int | None = None
     image: str
+    pull: bool = False
     shell: str
     script: str
     env: dict[str, str] = {}
@@ -69,5 +72,5 @@ class DebugPlan(Record):
     code: tuple[DebugMount, ...] = ()
     network: str | None = None
     labels: dict[str, str] = {}
-    folder: str
+    folder: str | None = None
     notes: tuple[str, ...] = ()

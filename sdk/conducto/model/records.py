@@ -4,7 +4,7 @@ Times are seconds since the epoch (float, UTC).
 """
 
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from conducto.model.base import SCHEMA_VERSION, Record
 from conducto.model.states import Cause, NodeType, Order, State
@@ -59,6 +59,13 @@ class Counts(Record):
     error: int = 0
     killed: int = 0
     skipped: int = 0
+
+
+class Period(NamedTuple):
+    """From when to when something ran, in seconds since the epoch; None where that is not known."""
+
+    started: float | None = None
+    ended: float | None = None
 
 
 class Standing(Record):

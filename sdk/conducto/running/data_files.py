@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from conducto.data.files import TEMPORARY_PREFIX
-from conducto.data.location import clean
 from conducto.model.answers import DataEntry, DataList, Deleted
+from conducto.running import data_names
 from conducto.service.port import NotFoundError, RefusedError
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -52,7 +52,7 @@ class DataDirectory:
 
     def entries(self, name: str, after: str | None, limit: int) -> DataList:
         """Return a page of the entries of a directory, by name."""
-        parts = self._way(_cleaned(name), last_too=True)
+        parts = self._way(data_names.cleaned(name), last_too=True)
         with self._directory(parts, name) as fd:
             names = sorted(one for one in os.listdir(fd) if not one.startswith(TEMPORARY_PREFIX))
             start = "/".join(parts) + "/" if parts else ""
@@ -64,7 +64,7 @@ class DataDirectory:
 
     def open(self, name: str) -> BinaryIO:
         """Return a regular file, open for reading."""
-        parts = self._way(_named(name), last_too=True)
+        parts = self._way(data_names.of_file(name), last_too=True)
         with self._directory(parts[:-1], name) as above, self._explained(name):
             fd = os.open(parts[-1], _FILE, dir_fd=above)
         if not stat.S_ISREG(os.fstat(fd).st_mode):
@@ -78,7 +78,7 @@ class DataDirectory:
         Raises:
             Exception: what ``full`` makes, when the disk is full.
         """
-        parts = self._way(_named(name), last_too=False)
+        parts = self._way(data_names.of_file(name), last_too=False)
         with self._directory(parts[:-1], name, make=True) as above:
             temporary = TEMPORARY_PREFIX + secrets.token_hex(8)
             try:
@@ -96,7 +96,7 @@ class DataDirectory:
 
     def delete(self, name: str) -> Deleted:
         """Delete a file or a link, or a directory with what is in it."""
-        parts = self._way(_named(name), last_too=False)
+        parts = self._way(data_names.of_file(name), last_too=False)
         with self._directory(parts[:-1], name) as above, self._explained(name):
             found = os.stat(parts[-1], dir_fd=above, follow_symlinks=False)
             if stat.S_ISDIR(found.st_mode):
@@ -193,20 +193,6 @@ class DataDirectory:
 def _shown(name: str) -> str:
     """Return a name as JSON can hold it; one that is no UTF-8 can only be looked at."""
     return name.encode(errors="surrogateescape").decode(errors="replace")
-
-
-def _cleaned(name: str) -> str:
-    try:
-        return clean(name)
-    except ValueError as error:
-        raise RefusedError(str(error)) from error
-
-
-def _named(name: str) -> str:
-    cleaned = _cleaned(name)
-    if not cleaned:
-        raise RefusedError(f"{name!r} names no file; give the name of one")
-    return cleaned
 
 
 def _open_below(fd: int, part: str, *, make: bool) -> int:

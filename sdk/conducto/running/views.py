@@ -11,10 +11,11 @@ from conducto.model.records import (
     Counts,
     ImageRecord,
     NodeChange,
+    Period,
     PipelineRecord,
     Standing,
 )
-from conducto.model.states import NodeType, State
+from conducto.model.states import FINISHED, NodeType, State
 from conducto.semantics.live import LiveGroup, LiveNode, LiveTree
 
 
@@ -105,8 +106,10 @@ def node_view(
     attempts: Iterable[AttemptRecord],
     waits_for: str | None,
     notifications: Iterable[NotificationRecord] = (),
+    *,
+    period: Period | None = None,
 ) -> NodeView:
-    """Return one node for a reader."""
+    """Return one node for a reader; ``period`` is of a group's newest attempts, where known."""
     spec = node.spec
     is_exec = spec.type is NodeType.EXEC
     return NodeView.model_construct(
@@ -127,6 +130,8 @@ def node_view(
         counts=live.tree.counts(node) if isinstance(node, LiveGroup) else None,
         children=len(node.children) if isinstance(node, LiveGroup) else 0,
         waits_for=waits_for,
+        started=None if period is None else period.started,
+        ended=None if period is None or node.state not in FINISHED else period.ended,
         attempts=tuple(attempts),
         notifications=tuple(notifications),
     )

@@ -273,6 +273,7 @@ class Course:
                     self._running.discard(command.path)
                 case _:
                     pass
+        self.tree.take_remembered()  # who writes a course down writes the whole tree
         changes = self.tree.take_changes()
         for change in changes:
             taken_back = change.type is NodeType.EXEC and change.state is State.PENDING

@@ -7,6 +7,7 @@ stays at the head and nothing passes it: an Exec that needs the whole machine ge
 what runs has ended, however many small ones are queued behind.
 """
 
+import math
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
@@ -124,7 +125,7 @@ class Dispatcher:
         if not self._fits(ticket):
             return (
                 f"needs {ticket.cpu:g} cpu and {ticket.mem:g} GB; "
-                f"{self.cpu:g} cpu and {self.mem:g} GB are free"
+                f"{_few_digits(self.cpu)} cpu and {_few_digits(self.mem)} GB are free"
             )
         return "next in the queue"
 
@@ -168,3 +169,8 @@ class Dispatcher:
                 waiting.waits_for = None
                 heappush(self._queue, (number, waiting))
                 break
+
+
+def _few_digits(free: float) -> str:
+    """Return an amount that is free with two decimals, never more than there is."""
+    return f"{math.floor(round(free * 100, 6)) / 100:g}"

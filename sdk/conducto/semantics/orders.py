@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from conducto.model.api import MAX_NAMED, Action, Changes, ControlResult
-from conducto.model.states import FINISHED, IN_FLIGHT, NodeType, State
+from conducto.model.api import MAX_NAMED, Action, Changes, ControlRequest, ControlResult
+from conducto.model.states import FAILED, FINISHED, IN_FLIGHT, NodeType, State
 from conducto.semantics.errors import DefinitionError
 from conducto.semantics.live import LiveExec, LiveGroup, LiveNode, LiveTree
 from conducto.semantics.pools import PoolKind, kind_of, owner_of
@@ -13,6 +13,19 @@ from conducto.semantics.resolve import ENV_PREFIX
 #: Parameters that only an Exec has, and such that only a group has.
 _EXEC_ONLY = {"command"}
 _GROUP_ONLY = {"max_concurrent", "stop_on_error"}
+
+
+def named(tree: LiveTree, request: ControlRequest) -> ControlRequest:
+    """Return the order with every node that it is about in its paths.
+
+    Raises:
+        KeyError: a path is not in the tree.
+    """
+    if not request.failed:
+        return request
+    execs = _execs(tree, request.paths or ("/",))
+    paths = tuple(node.path for node in execs if node.state in FAILED and not node.skipped)
+    return request.model_copy(update={"paths": paths, "failed": False})
 
 
 def preview(tree: LiveTree, action: Action, paths: Iterable[str]) -> ControlResult:

@@ -3,8 +3,8 @@
 import hashlib
 from collections.abc import AsyncIterator
 
-from conducto.data.location import clean
 from conducto.model.answers import DataEntry, DataList, Deleted
+from conducto.running import data_names
 from conducto.service.downloads import Download, Span
 from conducto.service.port import NotFoundError, RefusedError
 
@@ -21,7 +21,7 @@ class MemoryData:
 
     def entries(self, name: str, after: str | None, limit: int) -> DataList:
         """Return a page of the entries of a directory, by name."""
-        folder = _cleaned(name)
+        folder = data_names.cleaned(name)
         start = f"{folder}/" if folder else ""
         if folder and not any(one.startswith(start) for one in self.files):
             raise NotFoundError(f"{name}: no such data")
@@ -36,7 +36,7 @@ class MemoryData:
 
     def read(self, name: str, span: Span | None) -> Download:
         """Return a file, or a part of it."""
-        cleaned = _named(name)
+        cleaned = data_names.of_file(name)
         if self._is_directory(cleaned):
             raise RefusedError(f"{name}: is no file; list it to see what is in it")
         if cleaned not in self.files:
@@ -45,7 +45,7 @@ class MemoryData:
 
     def write(self, name: str, content: bytes) -> DataEntry:
         """Put a file."""
-        cleaned = _named(name)
+        cleaned = data_names.of_file(name)
         if self._is_directory(cleaned):
             raise RefusedError(f"{name}: is a directory; delete it, or take another name")
         self.files[cleaned] = content
@@ -53,7 +53,7 @@ class MemoryData:
 
     def delete(self, name: str) -> Deleted:
         """Delete a file, or a directory with what is in it."""
-        cleaned = _named(name)
+        cleaned = data_names.of_file(name)
         gone = [one for one in self.files if one == cleaned or one.startswith(f"{cleaned}/")]
         if not gone:
             raise NotFoundError(f"{name}: no such data")
@@ -79,17 +79,3 @@ def download_of(content: bytes, name: str, span: Span | None) -> Download:
 
     version = hashlib.blake2b(content, digest_size=8).hexdigest()
     return Download(name, len(content), first, count, version, chunks())
-
-
-def _cleaned(name: str) -> str:
-    try:
-        return clean(name)
-    except ValueError as error:
-        raise RefusedError(str(error)) from error
-
-
-def _named(name: str) -> str:
-    cleaned = _cleaned(name)
-    if not cleaned:
-        raise RefusedError(f"{name!r} names no file; give the name of one")
-    return cleaned

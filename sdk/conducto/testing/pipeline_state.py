@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from conducto.model.api import Action, NodeView, PipelineSummary
+from conducto.model.api import Action, ControlRequest, NodeView, PipelineSummary
 from conducto.model.nodes import ancestors, parent_of
 from conducto.model.params import TreeParams
 from conducto.model.records import AttemptRecord, Counts, ImageRecord, NodeChange, PipelineRecord
@@ -45,6 +45,13 @@ class PipelineState:
         """Return a subtree, its root first."""
         prefix = "/" if root == "/" else f"{root}/"
         return [n for p, n in self.nodes.items() if p == root or p.startswith(prefix)]
+
+    def named(self, request: ControlRequest) -> ControlRequest:
+        """Return an order on what failed with those Execs in its paths."""
+        below = [node for top in request.paths or ("/",) for node in self.below(top)]
+        execs = {node.path: node for node in below if node.type is NodeType.EXEC}
+        paths = tuple(p for p, n in execs.items() if n.state in FAILED and not n.skipped)
+        return request.model_copy(update={"paths": paths, "failed": False})
 
     def numbered(self, node: NodeView) -> NodeView:
         """Return a node that knows how many children it has."""

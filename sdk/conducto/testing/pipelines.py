@@ -39,6 +39,7 @@ from conducto.model.params import (
 from conducto.model.records import AttemptRecord, ImageRecord, Lifecycle, PipelineRecord
 from conducto.model.secret_calls import DeleteSecrets, PutSecrets, SecretList
 from conducto.model.states import IN_FLIGHT, STATE_OF_CAUSE, Cause, NodeType, State
+from conducto.running import secret_answers as answers
 from conducto.running.listing import matching
 from conducto.running.relaunching import launch_of
 from conducto.semantics.errors import DefinitionError
@@ -54,7 +55,6 @@ from conducto.testing.pipeline_state import (
     with_attempts,
 )
 from conducto.testing.secrets import MemorySecrets
-from conducto.running import secret_answers as answers
 
 #: Seconds between two looks at an output that somebody follows.
 _LOOK_EVERY = 0.01
@@ -343,6 +343,10 @@ class FakePipelines:
         """Carry out an order in the simplest way that can be seen."""
         with self._lock:
             pipeline = self._find(pipeline_id)
+            if request.failed:
+                request = pipeline.named(request)
+                if not request.paths:
+                    return ControlResult()
             nodes = [_node(pipeline, path) for path in request.paths]
             if request.action in WHOLE:
                 changes = _WHOLE_PIPELINE[request.action]

@@ -9,6 +9,7 @@ from conducto.model.records import (
     ImageRecord,
     NodeChange,
     NodeState,
+    Period,
     PipelineRecord,
 )
 from conducto_local.store.errors import DuplicatePipelineError, UnknownPipelineError
@@ -131,6 +132,15 @@ class MemoryStore:
             for path, numbers in self._kept(pipeline_id).attempts.items()
             if path == below or _is_below(path, prefix)
         }
+
+    def period(self, pipeline_id: str, below: str) -> Period:
+        """Return from when to when the newest attempts of a group's descendants ran."""
+        prefix = prefix_of(below)
+        known = self._kept(pipeline_id).attempts
+        newest = [known[path][max(known[path])] for path in known if _is_below(path, prefix)]
+        started = [one.started for one in newest if one.started is not None]
+        ended = [one.ended for one in newest if one.ended is not None]
+        return Period(min(started, default=None), max(ended, default=None))
 
     def changes(self, pipeline_id: str, after: int, limit: int) -> list[NodeChange]:
         """Return at most ``limit`` changes with a ``seq`` above ``after``, in order."""

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import base64
+import http.client
+import sys
 import time
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from conducto.client.client import Client
 from conducto.client.http import Endpoint, HttpTransport
 from conducto.model.api import Action, ControlRequest, LaunchRequest, NodeView
+from conducto.model.worker import Claim, WorkerStart
 from conducto.tree.launch_form import to_launch_form
+from conducto_emulator.app import MODULE as APP_MODULE
+from conducto_worker.agent.api import HttpApi
+from conducto_worker.agent.clock import SignalClock
+from conducto_worker.agent.tasks import ActivityTasks, connect
+from conducto_worker.layout import AgentVariables
 
 if TYPE_CHECKING:
     from conducto.model.records import AttemptRecord
+    from conducto.model.worker import ClaimAnswer
     from conducto_emulator.emulator import Emulator
+    from conducto_worker.agent.ports import Offer
 
 PATIENCE = 90.0
 
@@ -30,13 +41,19 @@ class Cloud:
     def close(self) -> None:
         self.client.close()
 
+    def aws(self, service: str) -> Any:
+        """Return the client of an AWS service that the functions have."""
+        return sys.modules[APP_MODULE].conducto.clients.get(service)
+
     def admin(self, **request: Any) -> Any:
         """Ask what an administrator may."""
         return self.emulator.functions.call("admin", {"org": self.org, **request})
 
     def launch(self, root: Any, *, run: bool = True, **options: Any) -> Run:
         form = root if isinstance(root, dict) else to_launch_form(root)
-        return Run(self, self.client.launch(LaunchRequest(tree=form, run=run, **options)).pipeline.id)
+        return Run(
+            self, self.client.launch(LaunchRequest(tree=form, run=run, **options)).pipeline.id
+        )
 
     def run(self, root: Any, **options: Any) -> Run:
         launched = self.launch(root, **options)
@@ -88,3 +105,46 @@ class Run:
 
     def control(self, action: Action, *paths: str, **more: Any) -> None:
         self.client.control(self.id, ControlRequest(action=action, paths=paths, **more))
+
+
+class ByHand:
+    """A worker that a test drives, with the token of one that never starts.
+
+    Attributes:
+        token: The worker's.
+    """
+
+    def __init__(self, me: Cloud, task: Any) -> None:
+        (agent,) = task.order["overrides"]["containerOverrides"]
+        env = {each["name"]: each["value"] for each in agent["environment"]}
+        self.token = env[AgentVariables.TOKEN]
+        self._address = urlsplit(me.emulator.url).netloc
+        self.api = HttpApi(self._exchange, SignalClock())
+        self.orders = self.api.start(WorkerStart(task=task.arn))
+
+    def _exchange(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
+        """Send a request; unlike a worker's, its connection is not kept."""
+        connection = http.client.HTTPConnection(self._address, timeout=60)
+        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
+        try:
+            connection.request(method, path, body, headers)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        finally:
+            connection.close()
+
+    def offer(self) -> Offer:
+        """Return the next task of its pool."""
+        tasks = ActivityTasks(
+            self.orders,
+            lambda: self.orders,
+            connect=connect,
+            clock=SignalClock(),
+            wall=lambda: 0.0,
+        )
+        found = tasks.poll()
+        assert found is not None
+        return found
+
+    def claim(self, offer: Offer) -> ClaimAnswer:
+        return self.api.claim(Claim(token=offer.token, run=offer.run, node=offer.node))

@@ -238,6 +238,17 @@ def test_a_runner_that_cannot_open_is_told(
     assert find_agent(setting.home) is None
 
 
+@pytest.mark.parametrize("name", ["CONDUCTO_MAX_SNAPSHOTS", "CONDUCTO_AGENT_IDLE_HOURS"])
+def test_a_setting_that_is_no_number_is_told_in_a_line(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, "many")
+
+    with pytest.raises(AgentStartError, match=f"{name} must be a number .*, got 'many'") as caught:
+        ensure_agent(setting.home, command=agent_command(setting.home))
+    assert "Traceback" not in str(caught.value)
+
+
 def test_a_second_agent_in_the_foreground_is_refused(setting: Setting) -> None:
     setting.ensure()
 

@@ -21,6 +21,7 @@ from conducto.cli.launch import launch_cloud
 from conducto.client import AgentUnreachableError, Client
 from conducto.images import contexts
 from conducto.images.ignore import Ignore
+from conducto.semantics.errors import DefinitionError
 from conducto.service.dispatch import Service
 from conducto.testing.pipelines import FakePipelines
 from conducto.testing.transport import InProcessTransport
@@ -253,6 +254,27 @@ def test_files_that_a_node_needs_and_that_are_gone_are_an_error(tmp_path: Path) 
 
     with pytest.raises(UsageError, match=r"image 'own': .*gone' does not exist"):
         cloud_images.read(form_of(images, "own"), print)
+
+
+@pytest.mark.parametrize(
+    ("params", "said"),
+    [
+        ({"requires_docker": True}, "/: requires_docker is not available in the cloud"),
+        ({"gpu": 1}, "/: gpu=1 is not available in the cloud"),
+        ({"docker_run_args": ["--privileged"]}, "/: docker_run_args is not available"),
+        ({"cpu": 100}, "/: "),
+    ],
+)
+def test_what_the_cloud_has_not_is_refused_before_anything_is_uploaded(
+    params: dict[str, Any], said: str
+) -> None:
+    form = form_of({"i": {"image": "busybox"}}, "i")
+    form["nodes"][0].update(params)
+
+    with pytest.raises(DefinitionError) as caught:
+        cloud_images.read(form, print)
+
+    assert str(caught.value).startswith(said)
 
 
 def test_a_branch_that_cannot_be_looked_up_names_no_password() -> None:

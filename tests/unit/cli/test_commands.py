@@ -212,6 +212,17 @@ def test_reset_failed_takes_the_execs_that_failed(
     assert fake.orders[0][1].paths == ("/tests/login", "/tests/logout")
 
 
+def test_the_server_finds_what_failed_so_that_no_order_is_too_large(
+    fake: CountingPipelines, conducto: Conducto
+) -> None:
+    fake.finish("abc-def", "/build", Cause.EXIT_CODE)
+
+    conducto("reset", "abc-def", "--failed")
+
+    (asked,) = fake.asked
+    assert (asked.failed, asked.paths) == (True, ())
+
+
 def test_reset_failed_without_a_failure_orders_nothing(
     fake: CountingPipelines, conducto: Conducto, capsys: Output
 ) -> None:

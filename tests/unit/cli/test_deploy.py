@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from conducto.cli.host.cloud_account import account_of
 from conducto.cli.host.commands import build_parser
 from conducto.cli.host.deploy import deploy, destroy
 from conducto.cli.host.deploying.ports import AccountError, Cdk
@@ -73,7 +74,7 @@ def test_a_first_deployment_ends_with_a_token_shown_once_and_in_no_command_line(
 
     assert place.machine.runs == [DEPLOY]
     assert "  cdo_first\n" in place.out
-    assert "conducto login --url https://a.example/api --token -\n" in place.out
+    assert "conducto login --url https://a.example/api\n" in place.out
     assert place.account.requests[-1] == {
         "function": "conducto-main-admin",
         "kind": "mint_token",
@@ -82,6 +83,16 @@ def test_a_first_deployment_ends_with_a_token_shown_once_and_in_no_command_line(
         "permissions": place.account.requests[-1]["permissions"],
         "days": None,
     }
+
+
+def test_with_a_yes_the_profile_is_logged_in_and_the_token_is_not_shown(place: Place) -> None:
+    assert place.deploy("--yes") == 0
+
+    account = account_of()
+    assert account is not None
+    assert (account.url, account.token) == ("https://a.example/api", "cdo_first")
+    assert "cdo_first" not in place.out + place.err
+    assert "logged in as ann of main (profile default)" in place.out
 
 
 def test_a_second_deployment_makes_no_token(place: Place) -> None:

@@ -123,6 +123,14 @@ def test_everything_that_failed_is_reset_with_one_key(person: Person) -> None:
     assert person.orders == [(Action.RESET, ("/tests/login", "/tests/logout"))]
 
 
+def test_the_server_finds_what_failed(person: Person) -> None:
+    person.fake.finish("abc-def", "/build", Cause.EXIT_CODE)
+
+    person.press("R")
+
+    assert [(asked.failed, asked.paths) for asked in person.fake.asked] == [(True, ())] * 2
+
+
 def test_nothing_failed_is_said(person: Person) -> None:
     assert person.press("R") == "nothing failed"
     assert person.press("n") == "nothing failed"

@@ -46,9 +46,8 @@ def conducto(pipelines: FakePipelines) -> Iterator[Callable[..., int]]:
 
 
 def add(pipelines: FakePipelines, pipeline_id: str, mode: str, *attempts: AttemptRecord) -> None:
-    nodes = [view("/", "Serial")]
-    for path in dict.fromkeys(a.path for a in attempts):
-        nodes.append(view(path, attempts=tuple(a for a in attempts if a.path == path)))
+    by_path = {a.path: tuple(b for b in attempts if b.path == a.path) for a in attempts}
+    nodes = [view("/", "Serial"), *(view(path, attempts=own) for path, own in by_path.items())]
     record = PipelineRecord(id=pipeline_id, title=f"title of {pipeline_id}", mode=mode)
     pipelines.add(pipeline_id, nodes, record)
 

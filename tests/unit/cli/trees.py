@@ -19,7 +19,15 @@ FILE = "/home/ada/pipeline.py"
 
 
 class CountingPipelines(FakePipelines):
-    """The fake, with the counts of the groups in its events."""
+    """The fake, with the counts of the groups in its events.
+
+    Attributes:
+        asked: Orders as they arrived, previews too.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[ControlRequest] = []
 
     async def events(self, pipeline_id: str, cursor: int) -> AsyncIterator[EventBatch]:
         pipeline = self._find(pipeline_id)
@@ -30,9 +38,12 @@ class CountingPipelines(FakePipelines):
 
     async def control(self, pipeline_id: str, request: ControlRequest) -> ControlResult:
         """Do it, or for a preview say what it would touch: Execs that have run, for a reset."""
+        self.asked.append(request)
         if not request.preview:
             return await super().control(pipeline_id, request)
         pipeline = self._find(pipeline_id)
+        if request.failed:
+            request = pipeline.named(request)
         below = [node for path in request.paths for node in pipeline.below(path)]
         execs = [node for node in below if node.type is NodeType.EXEC]
         running = [node for node in execs if node.state is State.RUNNING]

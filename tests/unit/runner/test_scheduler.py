@@ -8,6 +8,7 @@ import pytest
 import conducto as co
 from conducto.model.api import LaunchRequest
 from conducto.model.images import ImageSpec
+from conducto.model.params import TreeParams
 from conducto.model.records import ImageState
 from conducto.model.states import Cause, State
 from conducto.testing.engine import FakeEngine, Outcome
@@ -164,3 +165,21 @@ async def test_a_pipeline_that_was_never_run_is_listed_with_its_counts_by_the_ne
 
     assert listed.counts == launched.counts
     assert listed.counts.pending == 2
+
+
+async def test_a_group_tells_from_when_to_when_it_ran(bench: Bench) -> None:
+    root = co.Serial(image="x")
+    root["first"] = chain("true", "true")
+    root["bad"] = chain("false")
+    root["after"] = chain("true")
+    bench.engine.outcomes = {"false": Outcome(code=1)}
+
+    pipeline = await bench.run(root)
+
+    page = await bench.pipelines.nodes(TreeParams(id=pipeline))
+    nodes = {node.path: node for node in page.nodes}
+    first, last = nodes["/first/n0"].attempts[0], nodes["/first/n1"].attempts[0]
+    assert (nodes["/first"].started, nodes["/first"].ended) == (first.started, last.ended)
+    assert (nodes["/after"].started, nodes["/after"].ended) == (None, None)
+    assert nodes["/bad"].started is not None
+    assert nodes["/first/n0"].started is None

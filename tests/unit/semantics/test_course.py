@@ -73,3 +73,13 @@ def test_what_others_hold_is_not_lost() -> None:
     course.claim("t1", course.run, node_id("/a"), waits=False)
     assert course.lose(["other"]).orders == []
     assert course.holds("/a", "t1")
+
+
+def test_what_only_a_next_agent_must_know_does_not_pile_up() -> None:
+    course = _course(callbacks=RETRY)
+    _run(course)
+    course.finish("/a", Cause.EXIT_CODE, mem=2)
+
+    course.order(ev.NodesReset(("/a",)))
+
+    assert course.tree.remembered == []

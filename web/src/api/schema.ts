@@ -665,6 +665,8 @@ export interface components {
          *
          *     Attributes:
          *         paths: Nodes, each with its subtree; orders to the whole pipeline (`WHOLE`) have none.
+         *         failed: Not the nodes themselves, but every Exec of their subtrees that failed or was
+         *             killed and is not skipped; without paths, of the whole tree. There may be none.
          *         changes: For ``modify``.
          *         preview: Only say what would happen.
          *         sources: For ``rebuild`` in the cloud: what was read anew of the images' files.
@@ -673,6 +675,11 @@ export interface components {
             action: components["schemas"]["Action"];
             /** @default null */
             changes: components["schemas"]["Changes"] | null;
+            /**
+             * Failed
+             * @default false
+             */
+            failed: boolean;
             /**
              * Paths
              * @default []
@@ -833,6 +840,7 @@ export interface components {
          *         pipeline: Id of the pipeline.
          *         attempt: The attempt that it is like; None for a node that never ran.
          *         image: What the engine knows the image by.
+         *         pull: The engine may not have it yet: it is pulled before the shell opens.
          *         shell: Path of the shell inside.
          *         script: What the command is, as a script file holds it, its first line included.
          *         env: The environment without secrets.
@@ -844,7 +852,8 @@ export interface components {
          *         code: Host code of a live shell.
          *         network: Name of a network that exists.
          *         labels: Labels for the container.
-         *         folder: Host directory for script files of this pipeline's debug shells.
+         *         folder: Host directory for script files of this pipeline's debug shells; None: whoever
+         *             opens the shell has one.
          *         notes: Sentences that a person should read first.
          */
         DebugPlan: {
@@ -877,8 +886,11 @@ export interface components {
             env: {
                 [key: string]: string;
             };
-            /** Folder */
-            folder: string;
+            /**
+             * Folder
+             * @default null
+             */
+            folder: string | null;
             /**
              * Gpu
              * @default 0
@@ -909,6 +921,11 @@ export interface components {
             path: string;
             /** Pipeline */
             pipeline: string;
+            /**
+             * Pull
+             * @default false
+             */
+            pull: boolean;
             /**
              * Requires Docker
              * @default false
@@ -1470,6 +1487,10 @@ export interface components {
          *     Attributes:
          *         children: How many it has directly below it.
          *         waits_for: Why a pending or queued node does not run, as a sentence.
+         *         started: When the first of the newest attempts below a group started, in seconds since the
+         *             epoch. None for an Exec, for a group that is pending, and where attempts were not asked
+         *             for.
+         *         ended: When the last of them ended; None while the group runs.
          *         attempts: All of them, or those that were asked for.
          *         notifications: What its callbacks told others, and whether it has reached them.
          */
@@ -1503,6 +1524,11 @@ export interface components {
              * @default null
              */
             doc: string | null;
+            /**
+             * Ended
+             * @default null
+             */
+            ended: number | null;
             /**
              * File
              * @default null
@@ -1540,6 +1566,11 @@ export interface components {
              * @default false
              */
             skipped: boolean;
+            /**
+             * Started
+             * @default null
+             */
+            started: number | null;
             state: components["schemas"]["State"];
             type: components["schemas"]["NodeType"];
             /**

@@ -1,7 +1,7 @@
 /** The attempts of a pipeline, kept up to date by the event stream. */
 
 import { api, messageOf, type TreeQuery } from "@/api/client";
-import { EventStream, type LinkState } from "@/api/events";
+import { EventStream } from "@/api/events";
 import type { EventBatch } from "@/api/schema";
 import { Timeline } from "@/model/timeline";
 
@@ -20,7 +20,6 @@ export class TimelineSession {
   /** There are more attempts than are shown. */
   cut = false;
   error: string | null = null;
-  link: LinkState = { kind: "connecting" };
   version = 0;
 
   private seq = 0;
@@ -113,10 +112,8 @@ export class TimelineSession {
         this.waiting.push(batch);
         this.showTimer ??= window.setTimeout(this.take, SHOW_EVERY);
       },
-      onState: (state) => {
-        this.link = state;
-        this.show();
-      },
+      // What stands around the page says how the connection is.
+      onState: () => undefined,
       onReset: () => void this.start(),
     });
   }

@@ -1,6 +1,7 @@
 /** What differs between two tries of an Exec. */
 
 import type { AttemptRecord } from "@/api/schema";
+import { failureText } from "@/model/states";
 
 export interface Difference {
   what: string;
@@ -8,7 +9,7 @@ export interface Difference {
   after: string | null;
 }
 
-/** Inputs that differ, in a fixed order; what came of an attempt is no input. */
+/** What differs, inputs first: command, image, size, environment; then how it ended. */
 export function differences(first: AttemptRecord, second: AttemptRecord): Difference[] {
   const pairs: Difference[] = [
     { what: "command", before: first.command, after: second.command },
@@ -24,7 +25,12 @@ export function differences(first: AttemptRecord, second: AttemptRecord): Differ
       after: second.env[name] ?? null,
     });
   }
+  pairs.push({ what: "ended", before: ending(first), after: ending(second) });
   return pairs.filter((pair) => pair.before !== pair.after);
+}
+
+function ending({ state, cause, exit_code: code }: AttemptRecord): string {
+  return failureText(cause, code) ?? state;
 }
 
 function written(amount: number | null): string | null {

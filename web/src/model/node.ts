@@ -82,8 +82,8 @@ export function takeView(node: TreeNode, view: NodeView, seq: number): void {
   const last = view.attempts.at(-1);
   node.attempt = last?.number ?? 0;
   node.exitCode = last?.exit_code ?? null;
-  node.started = last?.started ?? null;
-  node.ended = last?.ended ?? null;
+  node.started = last?.started ?? view.started;
+  node.ended = last?.ended ?? view.ended;
   node.seq = seq;
 }
 

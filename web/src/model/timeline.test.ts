@@ -121,6 +121,11 @@ test("the critical path goes back through what let each begin", () => {
   expect(paths(criticalPath(bars, 20))).toEqual(["/prepare", "/tests/slow", "/publish"]);
 });
 
+test("a quick command that was queued with it did not let it begin", () => {
+  const bars = [bar("/first", 0, 0, 1), bar("/p/quick", 1, 1, 1.01), bar("/p/slow", 1, 1, 3)];
+  expect(paths(criticalPath(bars, 20))).toEqual(["/first", "/p/slow"]);
+});
+
 test("of those that end at the same moment the closest in the tree is the cause", () => {
   const bars = [bar("/x/one", 0, 0, 5), bar("/y/one", 0, 0, 5.01), bar("/x/two", 5.02, 5.1, 6)];
   expect(paths(criticalPath(bars, 20))).toEqual(["/x/one", "/x/two"]);

@@ -180,8 +180,7 @@ function laneOfProcess(
 }
 
 /** Within these seconds before it was queued, the end of another counts as what let it begin. */
-const CLOSE_BEFORE = 1;
-const CLOSE_AFTER = 0.05;
+const CLOSE = 1;
 
 /**
  * The chain that ends with what ended last: each was queued when the one before it ended.
@@ -220,10 +219,10 @@ function predecessor(ended: readonly Bar[], bar: Bar, used: ReadonlySet<Bar>): B
   const at = beginOf(bar) ?? 0;
   let best: Bar | null = null;
   let nearness = -1;
-  for (let index = firstAfter(ended, at + CLOSE_AFTER) - 1; index >= 0; index -= 1) {
+  for (let index = firstAfter(ended, at) - 1; index >= 0; index -= 1) {
     const one = ended[index];
-    if (one === undefined || (one.ended ?? 0) < at - CLOSE_BEFORE) break;
-    if (used.has(one) || (beginOf(one) ?? 0) > at) continue;
+    if (one === undefined || (one.ended ?? 0) < at - CLOSE) break;
+    if (used.has(one)) continue;
     const near = sharedLength(one.path, bar.path);
     if (near > nearness) {
       best = one;

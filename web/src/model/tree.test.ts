@@ -65,6 +65,8 @@ function view(path: string, more: Partial<NodeView> = {}): NodeView {
     max_time: null,
     counts: null,
     waits_for: null,
+    started: null,
+    ended: null,
     children: 0,
     attempts: [],
     notifications: [],
@@ -309,5 +311,19 @@ describe("rows", () => {
     model.addChildren("/a", { seq: 1, nodes: [], next: null }, true);
     expect(model.nodes.has("/a/g/x")).toBe(false);
     expect(paths(model, new Map([["/a", true]]))).toEqual(["/", "/a", "/b"]);
+  });
+});
+
+describe("the times of a group", () => {
+  it("are the server's when the page opens, and go on from there", () => {
+    const model = new TreeModel(summary());
+    const times = { started: 100, ended: null };
+    model.addFound([group("/a", { running: 1 }, { state: "running", ...times })], 5);
+
+    model.apply(batch(6, [change(6, "/a", { type: "Parallel", state: "running", time: 130 })]));
+    expect(model.nodes.get("/a")?.started).toBe(100);
+
+    model.apply(batch(7, [change(7, "/a", { type: "Parallel", state: "done", time: 160 })]));
+    expect(model.nodes.get("/a")).toMatchObject({ started: 100, ended: 160 });
   });
 });

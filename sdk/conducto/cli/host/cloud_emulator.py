@@ -52,7 +52,8 @@ def _up(folder: Path, arguments: argparse.Namespace) -> int:
             return FAILED
         time.sleep(_STEP_SECONDS)
     print(f"the emulator runs at {known['url']}; log in to it with:")
-    print(f"  conducto login --url {known['url']} --token {known['token']}")
+    print(f"  conducto cloud-emulator token | conducto login --url {known['url']} --token -")
+    print("Then run a pipeline in it:  python pipeline.py --cloud --run")
     print("It keeps nothing: what ran in it is gone after 'conducto cloud-emulator down'.")
     return DONE
 

@@ -20,6 +20,7 @@ from conducto.images.urls import without_password
 from conducto.model.cloud_calls import MAX_CONTEXT
 from conducto.model.image_sources import CloneSource, ImageSources
 from conducto.model.images import ImageSpec
+from conducto.semantics.cloud_limits import check_exec
 from conducto.semantics.resolve import resolve
 
 Say = Callable[[str], None]
@@ -58,9 +59,11 @@ def read(form: Mapping[str, Any], say: Say, only: Iterable[str] | None = None) -
 
     Raises:
         UsageError: files of an image that a command needs cannot be read.
-        DefinitionError: the tree is wrong.
+        DefinitionError: the tree is wrong, or cannot run in the cloud.
     """
     pipeline = resolve(form)
+    for node in pipeline.execs():  # the cloud refuses it too, but after the uploads
+        check_exec(node)
     used = {node.placement.image for node in pipeline.execs()}
     wanted = pipeline.images if only is None else set(only)
     found, digests = Read(), contexts.Digests()

@@ -42,27 +42,24 @@ def order(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     with open_client() as client:
         pipeline_id = find_pipeline(client, arguments.id).pipeline.id
         paths = _paths(client, pipeline_id, action, arguments)
-        if paths is None:
-            result = ControlResult(preview=arguments.dry_run)
-        else:
-            request = ControlRequest(
-                action=action,
-                paths=tuple(paths),
-                changes=changes,
-                preview=arguments.dry_run,
-            )
-            if action is Action.REBUILD:
-                from conducto.cli.host.cloud_rebuild import with_sources  # noqa: PLC0415
+        request = ControlRequest(
+            action=action,
+            paths=tuple(paths),
+            failed=arguments.failed,
+            changes=changes,
+            preview=arguments.dry_run,
+        )
+        if action is Action.REBUILD:
+            from conducto.cli.host.cloud_rebuild import with_sources  # noqa: PLC0415
 
-                request = with_sources(client, pipeline_id, request)
-            result = _send(client, pipeline_id, request)
+            request = with_sources(client, pipeline_id, request)
+        result = _send(client, pipeline_id, request)
+    nothing_failed = request.failed and not result.affected
     if arguments.json:
         print(as_json(order_document(action, pipeline_id, result)))
     else:
-        print("nothing failed" if paths is None else said(action, pipeline_id, result))
-    if paths is None:
-        return DONE
-    if not arguments.watch:
+        print("nothing failed" if nothing_failed else said(action, pipeline_id, result))
+    if nothing_failed or not arguments.watch:
         return DONE
     from conducto.cli.host.session import stay  # noqa: PLC0415
 
@@ -83,12 +80,10 @@ def _check(action: Action, arguments: argparse.Namespace) -> None:
 
 def _paths(
     client: Client, pipeline_id: str, action: Action, arguments: argparse.Namespace
-) -> list[str] | None:
-    """Return the nodes an order is about, or None for ``--failed`` when nothing failed."""
-    if action in WHOLE:
+) -> list[str]:
+    """Return the nodes that an order names; the server knows which ones failed."""
+    if action in WHOLE or arguments.failed:
         return []
-    if arguments.failed:
-        return selection.failed(client, pipeline_id) or None
     return selection.several(client, pipeline_id, arguments.paths or ["/"])
 
 

@@ -6,6 +6,8 @@ import re
 import sys
 
 from conducto.cli.host.addresses import UsageError, suggestion
+from conducto.cli.host.cloud_account import Account as LogIn
+from conducto.cli.host.cloud_account import keep
 from conducto.cli.host.deploying.aws import BotoAccount
 from conducto.cli.host.deploying.deployment import Ask, Deployed, DeployError, Deployment, Wish
 from conducto.cli.host.deploying.machine import ThisMachine
@@ -104,17 +106,28 @@ def _failed(error: Exception) -> int:
 def _tell(deployed: Deployed, wish: Wish, arguments: argparse.Namespace) -> None:
     say("")
     say(f"stage {wish.stage!r} is deployed at {deployed.url}")
-    line = f"conducto login --url {deployed.url} --token -"
+    line = f"conducto login --url {deployed.url}"
     if deployed.token is None:
         say(f"log in with a token that you have:  {line}")
         more = f"conducto admin mint-token --stage {wish.stage} --org {wish.org} --user NAME"
         say(f"or make another:  {more}")
         return
+    if _logged_in(deployed.url, deployed.token, wish, arguments):
+        return
     say(f"The first token, of {wish.user} in the organisation {wish.org}, is shown this once:")
     say(f"  {deployed.token}")
     say("log in with it; the command asks for it, so that it is in no history:")
     say(f"  {line}")
-    del arguments
+
+
+def _logged_in(url: str, token: str, wish: Wish, arguments: argparse.Namespace) -> bool:
+    """Keep the token in the profile if the person likes; return whether it is kept."""
+    if not asker(yes=arguments.yes)(f"Log in there as {wish.user}, from this machine?"):
+        return False
+    name = keep(LogIn(url, token, wish.org, wish.user), arguments.profile)
+    say(f"logged in as {wish.user} of {wish.org} (profile {name}); next:")
+    say("  python pipeline.py --cloud --run")
+    return True
 
 
 def _user() -> str:

@@ -1,10 +1,11 @@
 """Which nodes of a pipeline a person means."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from conducto.cli.host.addresses import UsageError, expand, has_wildcard, node_path
 from conducto.cli.host.view.text import count_of
 from conducto.client import ApiError, Client
+from conducto.model.api import NodeView
 from conducto.model.states import FAILED, NodeType
 
 _NOT_FOUND = 404
@@ -46,10 +47,9 @@ def one(client: Client, pipeline_id: str, text: str) -> str:
     return found[0]
 
 
-def failed(client: Client, pipeline_id: str) -> list[str]:
-    """Return the Execs that failed or were killed and are not skipped."""
-    found: list[str] = []
+def failed(client: Client, pipeline_id: str) -> Iterator[NodeView]:
+    """Yield the Execs that failed or were killed and are not skipped."""
     for state in sorted(FAILED):
-        views = client.tree(pipeline_id, state=state, attempts="none")
-        found += [view.path for view in views if view.type is NodeType.EXEC and not view.skipped]
-    return found
+        for view in client.tree(pipeline_id, state=state, attempts="none"):
+            if view.type is NodeType.EXEC and not view.skipped:
+                yield view

@@ -103,7 +103,7 @@ class Steering:
             pausing = model.summary.pipeline.armed
             self._send(ControlRequest(action=Action.PAUSE if pausing else Action.RUN))
         elif key == "R":
-            self._reset_failed(model)
+            self._propose(ControlRequest(action=Action.RESET, failed=True))
         elif key == "n":
             self._next_failed(model)
         else:
@@ -130,9 +130,9 @@ class Steering:
         elif key == "d":
             self.note = f"leave, then: conducto debug {self._id} {shlex.quote(row.path)}"
         elif key == "s":
-            self._propose(Action.UNSKIP if row.skipped else Action.SKIP, (row.path,))
+            self._propose_on(row, Action.UNSKIP if row.skipped else Action.SKIP)
         elif key in _ORDERS:
-            self._propose(_ORDERS[key], (row.path,))
+            self._propose_on(row, _ORDERS[key])
 
     # ---- the cursor
 
@@ -213,28 +213,23 @@ class Steering:
 
     # ---- orders
 
-    def _reset_failed(self, model: PipelineModel) -> None:
-        paths = tuple(row.path for row in model.failed_execs())
-        if paths:
-            self._propose(Action.RESET, paths)
-        else:
-            self.note = "nothing failed"
+    def _propose_on(self, row: Row, action: Action) -> None:
+        self._propose(ControlRequest(action=action, paths=(row.path,)))
 
-    def _propose(self, action: Action, paths: tuple[str, ...]) -> None:
+    def _propose(self, request: ControlRequest) -> None:
         """Carry out what touches one Exec that does not run; ask before anything else."""
-        request = ControlRequest(action=action, paths=paths)
         try:
             would = self._client.control(self._id, request.model_copy(update={"preview": True}))
         except ApiError as error:
             self.note = message_of(error)
             return
         if would.affected == 0:
-            self.note = f"nothing to {action.value}"
+            self.note = "nothing failed" if request.failed else f"nothing to {request.action.value}"
         elif would.affected == 1 and would.stopped == 0:
             self._send(request)
         else:
             self._asked = request
-            self.note = _question(action, would)
+            self.note = _question(request.action, would)
 
     def _answer(self, key: str) -> None:
         request, self._asked = self._asked, None

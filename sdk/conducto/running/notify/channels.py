@@ -8,7 +8,7 @@ from contextlib import suppress
 from email.message import EmailMessage
 from urllib.parse import quote, unquote, urlsplit
 
-from conducto.integrations import git
+from conducto.integrations.addresses import page_of
 from conducto.integrations.slack import TOKEN as SLACK_TOKEN
 from conducto.integrations.slack import Slack
 from conducto.integrations.web import TIMEOUT, DeliveryError, is_this_machine, post_json
@@ -62,7 +62,7 @@ def _github(
     token = secrets.get(GITHUB_TOKEN)
     if not token:
         raise _no_secret(GITHUB_TOKEN, "a token that may write commit statuses")
-    page = git.url(str(notification.arguments.get("url") or ""))
+    page = page_of(str(notification.arguments.get("url") or ""))
     host, name = urlsplit(page).hostname or "", urlsplit(page).path.strip("/")
     if settings.github == GITHUB_URL and host != "github.com":
         raise DeliveryError(

@@ -26,8 +26,8 @@ export function DataBrowser({ id }: { id: string | null }) {
   const [doomed, setDoomed] = useState<DataEntry | null>(null);
   const uploads = useUploads(id, directory, entries);
   const [over, setOver] = useState(false);
-  return (
-    <PageStand error={list.error}>
+  const browser = (
+    <>
       <div
         className={`data${file === null ? "" : " data-file"}${over ? " data-over" : ""}`}
         onDragOver={(event) => {
@@ -77,7 +77,11 @@ export function DataBrowser({ id }: { id: string | null }) {
             key={file}
             id={id}
             name={file}
-            entry={entries.find((one) => one.name === file) ?? null}
+            entry={
+              list.data === undefined
+                ? undefined
+                : (entries.find((one) => one.name === file) ?? null)
+            }
             onClose={() => setQuery({ file: null })}
           />
         )}
@@ -110,8 +114,10 @@ export function DataBrowser({ id }: { id: string | null }) {
           <p>There is something of this name already; its content would be lost.</p>
         </Dialog>
       )}
-    </PageStand>
+    </>
   );
+  // What stands around a page of a pipeline says itself when the agent is away.
+  return id === null ? <PageStand error={list.error}>{browser}</PageStand> : browser;
 }
 
 /** The way from the top to the directory. */

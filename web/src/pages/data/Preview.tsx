@@ -21,8 +21,8 @@ const TABLE_COLUMNS = 50;
 interface Props {
   id: string | null;
   name: string;
-  /** What the list says of it; null where it is not listed (yet). */
-  entry: DataEntry | null;
+  /** What the list says of it; null where it is not listed, undefined before there is a list. */
+  entry: DataEntry | null | undefined;
   onClose: () => void;
 }
 
@@ -31,7 +31,10 @@ export function Preview({ id, name, entry, onClose }: Props) {
   const most = imageType(name) === null ? TEXT_BYTES : IMAGE_BYTES;
   const content = useQuery({
     queryKey: ["data-preview", id, name, entry?.modified, entry?.size],
-    queryFn: ({ signal }) => dataApi.read(id, name, most, signal),
+    // Of an empty file there is no first byte to ask for.
+    queryFn: ({ signal }) =>
+      entry?.size === 0 ? new ArrayBuffer(0) : dataApi.read(id, name, most, signal),
+    enabled: entry !== undefined,
     placeholderData: (before) => before,
   });
   return (
@@ -41,7 +44,7 @@ export function Preview({ id, name, entry, onClose }: Props) {
           {baseName(name)}
         </h2>
         <span className="muted number">
-          {entry === null ? "" : `${bytes(entry.size)}, ${moment(entry.modified)}`}
+          {entry == null ? "" : `${bytes(entry.size)}, ${moment(entry.modified)}`}
         </span>
         <span className="page-grow" />
         <a className="button button-plain" href={dataFile(id, name)} download>
@@ -57,7 +60,7 @@ export function Preview({ id, name, entry, onClose }: Props) {
         <Content
           name={name}
           content={content.data}
-          whole={entry === null ? content.data.byteLength < most : entry.size <= most}
+          whole={entry == null ? content.data.byteLength < most : entry.size <= most}
         />
       )}
     </section>

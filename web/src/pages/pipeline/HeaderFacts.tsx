@@ -73,10 +73,9 @@ export function Waiting({ summary }: { summary: PipelineSummary }) {
       <span className="muted">nothing left to run</span>
     ) : null;
   }
-  const count = (state === "queued" ? counts.queued : counts.pending).toLocaleString("en");
   return (
     <span className="phead-waiting clip" title={reason.text}>
-      {count} {state}: {reason.text}
+      {state}: {reason.text}
     </span>
   );
 }

@@ -75,11 +75,6 @@ function Body({ session, summary, root }: BodyProps) {
   }
   return (
     <div className="tl">
-      {session.link.kind === "offline" ? (
-        <div className="banner" role="status">
-          Offline: this is what was known last. It goes on by itself when the agent is back.
-        </div>
-      ) : null}
       <Chart id={summary.pipeline.id} data={data} byWorker={byWorker} />
       <p className="tl-notes muted">
         {session.loading ? `Loading, ${session.timeline.size.toLocaleString("en")} so far… ` : ""}

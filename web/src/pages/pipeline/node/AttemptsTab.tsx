@@ -7,6 +7,7 @@ import { duration, moment } from "@/lib/time";
 import type { PipelineSession } from "@/live/session";
 import { differences, type Difference } from "@/model/attempts";
 import { failureText } from "@/model/states";
+import { OutputDiff } from "@/pages/pipeline/node/OutputDiff";
 import { Button } from "@/ui/Button";
 import { CopyButton } from "@/ui/CopyButton";
 import { Empty } from "@/ui/Empty";
@@ -31,7 +32,7 @@ export function AttemptsTab({ session, detail }: { session: PipelineSession; det
         <p className="muted">Tick two attempts to see what differed.</p>
       ) : null}
       {first !== undefined && second !== undefined ? (
-        <Comparison first={first} second={second} />
+        <Comparison id={session.id} first={first} second={second} />
       ) : null}
       <ol>
         {attempts.toReversed().map((attempt) => (
@@ -99,7 +100,13 @@ function inContainer({ container, position }: AttemptRecord): string {
   return `in ${container ?? ""} (${before})`;
 }
 
-function Comparison({ first, second }: { first: AttemptRecord; second: AttemptRecord }) {
+interface ComparisonProps {
+  id: string;
+  first: AttemptRecord;
+  second: AttemptRecord;
+}
+
+function Comparison({ id, first, second }: ComparisonProps) {
   const found = differences(first, second);
   return (
     <section className="compare" aria-label="Differences">
@@ -107,7 +114,7 @@ function Comparison({ first, second }: { first: AttemptRecord; second: AttemptRe
         Attempt {first.number} and {second.number}
       </h2>
       {found.length === 0 ? (
-        <p className="muted">Command, environment, image and size were the same.</p>
+        <p className="muted">Command, environment, image, size and end were the same.</p>
       ) : (
         <table className="facts">
           <tbody>
@@ -123,6 +130,8 @@ function Comparison({ first, second }: { first: AttemptRecord; second: AttemptRe
           </tbody>
         </table>
       )}
+      <OutputDiff id={id} first={first} second={second} stream="stdout" />
+      <OutputDiff id={id} first={first} second={second} stream="stderr" />
     </section>
   );
 }

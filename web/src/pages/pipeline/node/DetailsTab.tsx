@@ -1,5 +1,6 @@
 import type { NodeDetail, Parameter } from "@/api/schema";
 import { moment } from "@/lib/time";
+import { Notifications } from "@/pages/pipeline/node/Notifications";
 import { Command } from "@/ui/Command";
 import { CopyButton } from "@/ui/CopyButton";
 
@@ -58,6 +59,7 @@ export function DetailsTab({ detail }: { detail: NodeDetail }) {
         )}
       </section>
       {detail.callbacks.length === 0 ? null : <Callbacks detail={detail} />}
+      <Notifications told={node.notifications} />
       <section>
         <h2>Origin</h2>
         <table className="facts">

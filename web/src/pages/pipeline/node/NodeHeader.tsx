@@ -153,9 +153,9 @@ function Debug({ id, path }: { id: string; path: string }) {
       <CopyButton text={command} label="Copy the debug command" shortcut="d" />
       <CopyButton
         text={debugCommand(id, path, { live: true })}
-        label="Copy the livedebug command"
+        label="Copy livedebug command"
         title="livedebug: the same shell, with the code of your own directory in place"
-        words="live"
+        words="Copy live"
       />
     </span>
   );

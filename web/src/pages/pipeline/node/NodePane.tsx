@@ -2,7 +2,7 @@ import * as Tabs from "@radix-ui/react-tabs";
 import { useQuery } from "@tanstack/react-query";
 
 import { api, ApiError, messageOf } from "@/api/client";
-import type { NodeDetail } from "@/api/schema";
+import type { AttemptRecord, NodeDetail } from "@/api/schema";
 import { setQuery, useLocation } from "@/app/location";
 import type { PipelineSession } from "@/live/session";
 import { isFinished } from "@/model/states";
@@ -11,6 +11,7 @@ import { DetailsTab } from "@/pages/pipeline/node/DetailsTab";
 import { NodeHeader } from "@/pages/pipeline/node/NodeHeader";
 import { OutputTab } from "@/pages/pipeline/node/OutputTab";
 import { OverviewTab } from "@/pages/pipeline/node/OverviewTab";
+import { ReportTab, useReport } from "@/pages/pipeline/node/ReportTab";
 import type { Orders } from "@/pages/pipeline/orders/useOrders";
 import { Empty, Failure } from "@/ui/Empty";
 
@@ -68,6 +69,7 @@ function Missing(props: { error: Error | null; path: string; onRetry: () => void
 
 const WORDS = {
   output: "Output",
+  report: "Report",
   attempts: "Attempts",
   overview: "Overview",
   details: "Details",
@@ -77,8 +79,10 @@ type Tab = keyof typeof WORDS;
 function NodeTabs({ session, detail }: { session: PipelineSession; detail: NodeDetail }) {
   const { query } = useLocation();
   const isExec = detail.node.type === "Exec";
+  const attempt = chosenAttempt(detail.node.attempts, query);
+  const hasReport = (useReport(session.id, attempt).data?.length ?? 0) > 0;
   const offered: readonly Tab[] = isExec
-    ? ["output", "attempts", "details"]
+    ? ["output", ...(hasReport ? (["report"] as const) : []), "attempts", "details"]
     : ["overview", "details"];
   const tab = offered.find((one) => one === query.get("tab")) ?? offered[0] ?? "details";
   return (
@@ -97,10 +101,20 @@ function NodeTabs({ session, detail }: { session: PipelineSession; detail: NodeD
       </Tabs.List>
       <Tabs.Content value={tab} className={`node-content node-content-${tab}`} tabIndex={-1}>
         {tab === "output" ? <OutputTab session={session} detail={detail} /> : null}
+        {tab === "report" ? <ReportTab id={session.id} attempt={attempt} /> : null}
         {tab === "attempts" ? <AttemptsTab session={session} detail={detail} /> : null}
         {tab === "overview" ? <OverviewTab session={session} detail={detail} /> : null}
         {tab === "details" ? <DetailsTab detail={detail} /> : null}
       </Tabs.Content>
     </Tabs.Root>
   );
+}
+
+/** The attempt in the address, else the newest. */
+function chosenAttempt(
+  attempts: readonly AttemptRecord[],
+  query: URLSearchParams,
+): AttemptRecord | undefined {
+  const asked = Number(query.get("attempt"));
+  return attempts.find((one) => one.number === asked) ?? attempts.at(-1);
 }

@@ -7,6 +7,7 @@ import { bytes, moment } from "@/lib/time";
 import type { PipelineSession } from "@/live/session";
 import { failureText, isFinished } from "@/model/states";
 import { LogView } from "@/pages/pipeline/node/LogView";
+import { Command } from "@/ui/Command";
 import { Empty } from "@/ui/Empty";
 
 type Stream = NonNullable<LogLinesQuery["stream"]>;
@@ -37,7 +38,7 @@ function NeverRan({ detail }: { detail: NodeDetail }) {
   return (
     <div className="never">
       <p className="muted">It has not run yet. It will run:</p>
-      {command === null ? null : <pre className="command">{command}</pre>}
+      {command === null ? null : <Command text={command} />}
     </div>
   );
 }
@@ -95,7 +96,7 @@ function AttemptOutput({ session, attempts, attempt, asked }: Props) {
         <summary>
           <code className="clip">$ {attempt.command.split("\n")[0]}</code>
         </summary>
-        <pre className="command">{attempt.command}</pre>
+        <Command text={attempt.command} />
       </details>
       {sizes.data === undefined ? null : sizes.data[stream] === 0 && !running ? (
         <Empty title={`Nothing on ${stream}`} />

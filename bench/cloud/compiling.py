@@ -1,0 +1,49 @@
+"""What it takes to make state machines of a tree."""
+
+import gc
+import time
+from collections.abc import Callable
+
+from bench.cloud.lab import CloudLab
+from conducto.model.nodes import NodeSpec, Pipeline, Placement
+from conducto.model.states import NodeType
+from conducto.semantics.asl import compile_residual
+from conducto.semantics.asl_site import Site
+from conducto.semantics.live import LiveTree
+from conducto.semantics.residual import residual
+
+Found = dict[str, float]
+_SITE = Site("us-east-1", "123456789012")
+_PLACEMENT = Placement(image="i")
+
+
+def compile_cost(size: int) -> Callable[[CloudLab], Found]:
+    """Return a measurement of the compiler on a Parallel of ``size`` Execs."""
+
+    def measure(_lab: CloudLab) -> Found:
+        tree = LiveTree(flat(size))
+        gc.collect()
+        begun, cpu_begun = time.perf_counter(), time.process_time()
+        machines = compile_residual(residual(tree), _SITE).machines
+        seconds, cpu = time.perf_counter() - begun, time.process_time() - cpu_begun
+        return {
+            "seconds": seconds,
+            "cpu_seconds": cpu,  # of one core: what a busy machine makes slower is not in it
+            "us_per_exec": 1e6 * cpu / size,
+            "machines": len(machines),
+            "bytes_per_exec": sum(len(m.definition) for m in machines) / size,
+        }
+
+    return measure
+
+
+def flat(size: int) -> Pipeline:
+    """Return a Parallel of Execs."""
+    names = tuple(f"n{i:06}" for i in range(size))
+    nodes = {"/": NodeSpec("/", NodeType.PARALLEL, names)}
+    for name in names:
+        path = f"/{name}"
+        nodes[path] = NodeSpec(
+            path, NodeType.EXEC, command="true", placement=_PLACEMENT, max_time=1e4, pool="p"
+        )
+    return Pipeline(nodes, {})

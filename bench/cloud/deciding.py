@@ -1,0 +1,135 @@
+"""What the functions' decisions cost: over the fakes, so without AWS."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import conducto as co
+from bench.cloud.lab import CloudLab
+from chalicelib.cloud import Cloud
+from chalicelib.cloud_pipelines import CloudPipelines
+from chalicelib.credentials import digest_of
+from chalicelib.data_files import LocalDataFiles
+from chalicelib.engine import Engine
+from chalicelib.ports import Identity, Plan
+from chalicelib.testing import (
+    FakeBlobs,
+    FakeBuilder,
+    FakeConnections,
+    FakeFleet,
+    FakeLogs,
+    FakeMachines,
+    FakeOrgs,
+    FakeStore,
+    FakeTokens,
+    FakeVault,
+)
+from chalicelib.workers import WorkerDesk
+from conducto.model.api import LaunchRequest
+from conducto.model.worker import Claim, Report, Verdict, WorkerStart
+from conducto.semantics.asl import Machine
+from conducto.semantics.asl_site import Site, node_id
+from conducto.tree.launch_form import to_launch_form
+
+Found = dict[str, float]
+_ME = Identity("acme", "ann", frozenset({"read", "launch", "change_state"}))
+_QUEUED = 1000
+_POOLS = 8
+_DECISIONS = 50
+_EXECS = 300
+
+
+class _NoMachines:
+    """Takes every machine and offers no task: who measures claims by itself."""
+
+    def create(self, machine: Machine) -> None:
+        """Make a machine known."""
+
+    def start(self, arn: str, _data: Mapping[str, Any]) -> str:
+        """Return the id of an execution that goes on for ever."""
+        return arn
+
+    def stop(self, execution: str) -> None:
+        """Abort an execution."""
+
+    def status(self, _execution: str) -> str:
+        """Return how it stands."""
+        return "RUNNING"
+
+    def succeed(self, token: str, output: Mapping[str, Any]) -> None:
+        """Answer a task."""
+
+    def fail(self, token: str, error: str) -> None:
+        """Fail a task."""
+
+
+class _Place:
+    """A cloud in memory with one launched pipeline."""
+
+    def __init__(self, root: co.Node, workers: int) -> None:
+        orgs, blobs = FakeOrgs(), FakeBlobs()
+        orgs.set_plan(_ME.org, Plan("scale", workers, 1000, 16, None))
+        self.fleet = FakeFleet()
+        self.tokens = FakeTokens(time.time)
+        self.engine = Engine(
+            Cloud(
+                store=FakeStore(orgs),
+                logs=FakeLogs(),
+                blobs=blobs,
+                data=LocalDataFiles(Path("/dev/null/data"), blobs),
+                machines=FakeMachines(_NoMachines(), LookupError),
+                fleet=self.fleet,
+                vault=FakeVault(),
+                tokens=self.tokens,
+                orgs=orgs,
+                connections=FakeConnections(),
+                builder=FakeBuilder(),
+                site=Site("us-east-1", "123456789012"),
+            )
+        )
+        request = LaunchRequest(tree=to_launch_form(root), run=True)
+        launched = asyncio.run(CloudPipelines(self.engine, _ME).launch(request))
+        self.pipeline = launched.pipeline.id
+
+
+def ensure_workers(_lab: CloudLab) -> Found:
+    """Ask which workers to start, with 1,000 Execs queued in eight pools and none there."""
+    root = co.Parallel(image="busybox")
+    for n in range(_QUEUED):
+        root[f"n{n:04}"] = co.Exec("true", mem=1 + n % _POOLS)
+    place = _Place(root, workers=0)
+    with place.engine.reading(_ME.org, place.pipeline) as live:
+        begun = time.perf_counter()
+        for _ in range(_DECISIONS):
+            wanted = live.wanted()
+        seconds = time.perf_counter() - begun
+    if len(wanted) != _POOLS:
+        raise AssertionError(f"workers of {len(wanted)} pools are wanted, not of {_POOLS}")
+    return {"per_second": _DECISIONS / seconds, "ms": 1e3 * seconds / _DECISIONS}
+
+
+def claim_and_report(_lab: CloudLab) -> Found:
+    """Let one worker run 300 Execs of a Parallel: a claim and a report each, both committed."""
+    root = co.Parallel(image="busybox")
+    for n in range(_EXECS):
+        root[f"n{n:04}"] = co.Exec("true")
+    place = _Place(root, workers=1)
+    ((arn, task),) = place.fleet.tasks.items()
+    worker = place.tokens.find(digest_of(task.token))
+    if worker is None:
+        raise AssertionError("the worker's token is not known")
+    desk = WorkerDesk(place.engine)
+    desk.start(worker, WorkerStart(task=arn))
+    with place.engine.reading(_ME.org, place.pipeline) as live:
+        run = live.course.run
+    begun = time.perf_counter()
+    for n in range(_EXECS):
+        path = f"/n{n:04}"
+        answer = desk.claim(worker, Claim(token=f"t{n}", run=run, node=node_id(path)))
+        if answer.verdict is not Verdict.RUN:
+            raise AssertionError(f"{path} may not run: {answer}")
+        desk.report(worker, Report(path=path, attempt=answer.attempt, exit_code=0))
+    seconds = time.perf_counter() - begun
+    return {"ms_per_exec": 1e3 * seconds / _EXECS, "commits_per_second": 2 * _EXECS / seconds}

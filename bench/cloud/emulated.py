@@ -1,0 +1,114 @@
+"""The whole cloud on this machine: real containers, moto for AWS."""
+
+import statistics
+import time
+from collections import Counter
+from itertools import pairwise
+from typing import Any
+
+import conducto as co
+from bench.cloud.lab import IMAGES, CloudLab
+from bench.registry import BenchError
+from conducto.client.client import Client
+from conducto.client.http import Endpoint, HttpTransport
+from conducto.model.api import LaunchRequest
+from conducto.model.states import State
+from conducto.tree.launch_form import to_launch_form
+
+Found = dict[str, float]
+_ORG = "bench"
+_WORKERS = 4
+_FEW, _MANY, _CHAIN = 10, 110, 25
+_PATIENCE = 240.0
+
+
+def run(lab: CloudLab) -> Found:
+    """Run two Parallels and a chain of ``true``; count their histories, and time them."""
+    emulator = lab.emulator
+    plan = {"kind": "set_plan", "org": _ORG, "max_workers": _WORKERS, "max_pipelines": 100}
+    emulator.functions.call("admin", plan)
+    client = Client(HttpTransport(Endpoint(emulator.url, emulator.token(_ORG, "me"))))
+    try:
+        few = _Run(lab, client, co.Parallel, _FEW)
+        many = _Run(lab, client, co.Parallel, _MANY)
+        chain = _Run(lab, client, co.Serial, _CHAIN)
+    finally:
+        client.close()
+    events, states = many.history - few.history, many.history - few.history
+    more = _MANY - _FEW
+    return {
+        "events_per_exec": sum(events.values()) / more,
+        "transitions_per_exec": _transitions(states) / more,
+        "execs_per_second": many.execs_per_second(),
+        "next_claim_ms": chain.gap_ms(),
+    }
+
+
+class _Run:
+    """A pipeline that has run.
+
+    Attributes:
+        history: ``{type of event: number}`` of its execution.
+    """
+
+    def __init__(self, lab: CloudLab, client: Client, group: type[co.Node], size: int) -> None:
+        root = group(image=IMAGES[1], cpu=0.25, mem=0.5)
+        for n in range(size):
+            root[f"n{n:03}"] = co.Exec("true")
+        request = LaunchRequest(tree=to_launch_form(root), run=True)
+        self._client = client
+        self.id = client.launch(request).pipeline.id
+        self._settle()
+        self._attempts = sorted(
+            (a for n in range(size) for a in client.attempts(self.id, f"/n{n:03}")),
+            key=lambda attempt: attempt.started or 0.0,
+        )
+        if [a.state for a in self._attempts] != [State.DONE] * size:
+            raise BenchError("not every command ran once, and well: the numbers mean nothing")
+        self.history = _history(lab, self.id)
+
+    def _settle(self) -> None:
+        end = time.monotonic() + _PATIENCE
+        while not self._client.get(self.id).pipeline.standing.settled:
+            if time.monotonic() > end:
+                raise BenchError(f"a pipeline did not end in {_PATIENCE:.0f} s")
+            time.sleep(0.2)
+
+    def execs_per_second(self) -> float:
+        """Return how many ended a second, from the first command's begin."""
+        ends = [attempt.ended or 0.0 for attempt in self._attempts]
+        return len(ends) / (max(ends) - (self._attempts[0].started or 0.0))
+
+    def gap_ms(self) -> float:
+        """Return the time from one command's report to the claim of the next, of a chain."""
+        gaps = [(b.started or 0.0) - (a.ended or 0.0) for a, b in pairwise(self._attempts)]
+        return 1e3 * statistics.median(gaps)
+
+
+def _history(lab: CloudLab, pipeline_id: str) -> Counter[str]:
+    """Return what Step Functions recorded of the one execution of a pipeline, once it has ended."""
+    import boto3  # type: ignore[import-untyped]  # noqa: PLC0415  (slow to import)
+
+    states: Any = boto3.client("stepfunctions", endpoint_url=lab.emulator.moto.endpoint)
+    machines = states.list_state_machines()["stateMachines"]
+    runs = [
+        execution["executionArn"]
+        for machine in machines
+        for execution in states.list_executions(stateMachineArn=machine["stateMachineArn"])[
+            "executions"
+        ]
+        if execution["name"].rpartition("-")[0] == pipeline_id
+    ]
+    if len(runs) != 1:
+        raise BenchError(f"the pipeline had {len(runs)} executions: the numbers mean nothing")
+    end = time.monotonic() + _PATIENCE
+    while states.describe_execution(executionArn=runs[0])["status"] == "RUNNING":
+        if time.monotonic() > end:
+            raise BenchError("an execution does not end")
+        time.sleep(0.1)
+    pages = states.get_paginator("get_execution_history").paginate(executionArn=runs[0])
+    return Counter(event["type"] for page in pages for event in page["events"])
+
+
+def _transitions(events: Counter[str]) -> int:
+    return sum(number for kind, number in events.items() if kind.endswith("StateEntered"))

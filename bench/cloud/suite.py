@@ -1,0 +1,55 @@
+"""The measurements of the cloud side and their budgets, those of the architecture's table."""
+
+from bench.cloud import compiling, deciding, emulated
+from bench.cloud.lab import open_cloud_lab
+from bench.registry import Measurement, Metric, Suite
+
+#: Seconds that compiling may take, by the number of Execs.
+_COMPILE_SECONDS = {1000: None, 10_000: None, 100_000: 10.0}
+
+CLOUD = Suite(
+    "cloud",
+    (
+        *(
+            Measurement(
+                f"cloud.compile_{size}",
+                f"state machines of a Parallel of {size:,} Execs",
+                compiling.compile_cost(size),
+                (
+                    Metric("seconds", "s", budget),
+                    Metric("cpu_seconds", "s"),
+                    Metric("us_per_exec", "µs"),
+                    Metric("machines", ""),
+                    Metric("bytes_per_exec", "B", 520),
+                ),
+                group="compile",
+            )
+            for size, budget in _COMPILE_SECONDS.items()
+        ),
+        Measurement(
+            "cloud.ensure_workers_1000",
+            "which workers to start for 1,000 queued Execs in eight pools, without AWS",
+            deciding.ensure_workers,
+            (Metric("per_second", ""), Metric("ms", "ms")),
+        ),
+        Measurement(
+            "cloud.claim_and_report_300",
+            "what the functions do for one Exec of 300, without AWS",
+            deciding.claim_and_report,
+            (Metric("ms_per_exec", "ms"), Metric("commits_per_second", "")),
+        ),
+        Measurement(
+            "cloud.emulated",
+            "the emulator with four workers: a history counted, commands timed",
+            emulated.run,
+            (
+                Metric("events_per_exec", "", 5),
+                Metric("transitions_per_exec", "", 1),
+                Metric("execs_per_second", ""),
+                Metric("next_claim_ms", "ms"),
+            ),
+            repeats=1,
+        ),
+    ),
+    open_cloud_lab,
+)

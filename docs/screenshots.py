@@ -1,0 +1,141 @@
+"""Pictures of the web app for the docs: ``python -m docs.screenshots``, after ``make web``.
+
+An agent of its own runs a small pipeline as plain processes, and Chromium looks at it. The
+pictures go to ``docs/images/``; look at them before they are committed.
+"""
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from bench.web.lab import WebLab, open_web_lab
+
+import conducto as co
+from conducto.model.api import LaunchRequest
+from conducto.model.states import State
+from conducto.tree.launch_form import to_launch_form
+
+IMAGES = Path(__file__).parent / "images"
+#: The docs are read in a narrow column: larger ones would be scaled down to nothing.
+VIEW = {"width": 1180, "height": 660}
+PHONE = {"width": 390, "height": 720}
+#: Bytes of a picture, at most.
+MOST = 150_000
+#: Seconds for the pipeline to get as far as it gets.
+PATIENCE = 60.0
+
+
+def release() -> co.Serial:
+    """Return a pipeline of which one test fails."""
+    root = co.Serial(cpu=0.1, mem=0.1, doc="Builds, tests and publishes the **shop**.")
+    with root:
+        with co.Parallel(name="build"):
+            for part in ("api", "website", "worker"):
+                co.Exec(f"echo building {part}; sleep 0.4", name=part)
+        with co.Parallel(name="test"):
+            for suite in ("accounts", "cart", "payment", "search"):
+                co.Exec(_suite(suite), name=suite, env={"SUITE": suite})
+        co.Exec("echo publishing", name="publish", doc="When all tests pass.")
+    return root
+
+
+def _suite(name: str) -> str:
+    """Return a command that prints what tests print, with their colours."""
+    lines = [f"echo 'collected 4 tests of {name}'", "sleep 0.3"]
+    lines += [f"printf 'test_{name}_{n} \\033[32mPASSED\\033[0m\\n'" for n in range(3)]
+    if name == "payment":
+        lines += [
+            "printf 'test_refund \\033[31mFAILED\\033[0m\\n\\n'",
+            """printf '    def test_refund():\\n>       assert refund(12.5) == 12.5\\n'""",
+            """printf '\\033[31mE       AssertionError: 12 == 12.5\\033[0m\\n\\n'""",
+            "printf '\\033[31m1 failed\\033[0m, 3 passed\\n'",
+            "exit 1",
+        ]
+    return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A picture.
+
+    Attributes:
+        path: Address in the app; ``{id}`` is the pipeline's id.
+        ready: Selector of what must be in view first.
+    """
+
+    name: str
+    path: str
+    ready: str
+    theme: str = "light"
+    view: dict[str, int] | None = None
+
+
+#: The output of what failed is there.
+FAILED = ".log-lines :text('AssertionError')"
+SHOTS = (
+    Shot("pipelines", "/", ".ptable-title"),
+    Shot("pipeline", "/p/{id}?node=/test/payment", FAILED),
+    Shot("pipeline-dark", "/p/{id}?node=/test/payment", FAILED, "dark"),
+    Shot("timeline", "/p/{id}/timeline", ".tl-canvas"),
+    Shot("phone", "/p/{id}", ".trow", view=PHONE),
+)
+
+
+def main() -> None:
+    """Take all pictures."""
+    IMAGES.mkdir(exist_ok=True)
+    with open_web_lab() as lab:
+        _launch(lab, "Nightly", run=False)
+        _until(lab, _launch(lab, "Shop release"), lambda state: state is State.ERROR)
+        pipeline = _launch(lab, "Shop release")
+        _until(lab, pipeline, lambda state: state is State.ERROR)
+        for shot in SHOTS:
+            _take(lab, shot, pipeline)
+
+
+def _launch(lab: WebLab, title: str, *, run: bool = True) -> str:
+    fields = {
+        "tree": to_launch_form(release(), title=title),
+        "title": title,
+        "tags": ("shop",),
+        "run": run,
+        "engine": "process",
+        "owner": "ada",
+    }
+    return lab.agent.client.launch(LaunchRequest.model_validate(fields)).pipeline.id
+
+
+def _until(lab: WebLab, pipeline: str, reached: Callable[[State], bool]) -> None:
+    end = time.monotonic() + PATIENCE
+    while True:
+        summary = lab.agent.client.get(pipeline)
+        if summary.settled and reached(summary.state):
+            return
+        if time.monotonic() > end:
+            raise SystemExit(f"pipeline {pipeline} does not get as far as it should; see its log")
+        time.sleep(0.1)
+
+
+def _take(lab: WebLab, shot: Shot, pipeline: str) -> None:
+    address = urlsplit(lab.agent.client.login().url)
+    context: Any = lab.browser.new_context(viewport=shot.view or VIEW, color_scheme=shot.theme)
+    page = context.new_page()
+    page.goto(address.geturl())
+    page.goto(f"{address.scheme}://{address.netloc}{shot.path.format(id=pipeline)}")
+    page.wait_for_selector(shot.ready)
+    page.wait_for_load_state("networkidle")
+    target = IMAGES / f"{shot.name}.png"
+    page.screenshot(path=str(target), animations="disabled")
+    context.close()
+    size = target.stat().st_size
+    sys.stdout.write(f"{target.name}: {size // 1000} kB\n")
+    if size > MOST:
+        raise SystemExit(f"{target}: larger than {MOST // 1000} kB; make the view smaller")
+
+
+if __name__ == "__main__":
+    main()

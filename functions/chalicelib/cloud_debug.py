@@ -1,0 +1,167 @@
+"""The part of `CloudPipelines` that is about debug shells."""
+
+import asyncio
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
+
+from pydantic import SecretStr
+
+from chalicelib.cloud import Cloud
+from chalicelib.inputs import BuiltImage
+from chalicelib.pipeline import CloudPipeline
+from chalicelib.ports import Identity
+from chalicelib.reading_logs import chosen_attempt
+from chalicelib.secret_delivery import deliver
+from conducto.model.debug import DebugPlan, DebugRequest
+from conducto.model.nodes import NodeSpec
+from conducto.model.records import AttemptRecord, ImageState
+from conducto.running.commands import CommandError, script_of
+from conducto.running.debugging import (
+    as_it_ran,
+    check_subject,
+    env_as_it_ran,
+    is_ours,
+    remains,
+    script_text,
+    tells_its_command,
+)
+from conducto.running.environment import Surroundings, command_env
+from conducto.service.port import RefusedError
+
+#: Every image of the cloud has this one; it stands for a shell that nobody has looked for.
+_ANY_SHELL = "/bin/sh"
+#: What `conducto.data` takes for "not on a worker": the data of the pipeline is not there.
+WHERE = "debug_cloud"
+R = TypeVar("R")
+
+
+class _Subject(NamedTuple):
+    """What a shell is asked for; ``record`` is None when the definition is meant."""
+
+    owner: str
+    spec: NodeSpec
+    record: AttemptRecord | None
+    image: BuiltImage
+    notes: tuple[str, ...]
+
+
+class CloudDebug:
+    """Plans of debug shells: the container is started on the machine of who asks."""
+
+    _cloud: Cloud
+    _me: Identity
+
+    def _owned(self, pipeline_id: str) -> str:
+        """Return the whole id of a pipeline that the caller may see; raises `NotFoundError`."""
+        raise NotImplementedError
+
+    async def _read(self, pipeline_id: str, look: Callable[[CloudPipeline], R]) -> R:
+        raise NotImplementedError
+
+    async def debug(self, pipeline_id: str, request: DebugRequest) -> DebugPlan:
+        """The container of a debug shell for an attempt."""
+        id_ = await asyncio.to_thread(self._owned, pipeline_id)
+        if request.live:
+            raise RefusedError(
+                f"{request.path}: no live shell of a pipeline in the cloud; launch it locally, or "
+                f"use: conducto debug {id_} {request.path}"
+            )
+        if request.snapshot:
+            raise RefusedError(
+                f"{request.path}: no snapshot: workers in the cloud make none; leave out --snapshot"
+            )
+        records = await asyncio.to_thread(
+            lambda: tuple(self._cloud.store.attempts(id_, request.path))
+        )
+        subject = await self._read(id_, lambda live: _subject(live, request, records))
+        return await asyncio.to_thread(self._plan, id_, subject)
+
+    def _plan(self, pipeline_id: str, subject: _Subject) -> DebugPlan:
+        spec, record, image = subject.spec, subject.record, subject.image
+        script, env = self._command(pipeline_id, subject)
+        # Those of who asks: nobody reads another person's secrets through a shell.
+        found = deliver(self._cloud.vault, self._me.org, self._me.user).env
+        secrets = {name: value for name, value in found.items() if not is_ours(name)}
+        shell = image.shell or _ANY_SHELL
+        return DebugPlan(
+            pipeline=pipeline_id,
+            path=spec.path,
+            attempt=None if record is None else record.number,
+            image=str(image.reference),
+            pull=True,
+            shell=shell,
+            script=script_text(shell, script),
+            env={name: value for name, value in env.items() if name not in secrets},
+            secrets={name: SecretStr(value) for name, value in secrets.items()},
+            workdir=image.workdir,
+            cpu=spec.placement.cpu,
+            mem=spec.placement.mem,
+            notes=(*subject.notes, *self._notes(pipeline_id, subject)),
+        )
+
+    def _notes(self, pipeline_id: str, subject: _Subject) -> tuple[str, ...]:
+        data = (
+            "the pipeline's data is in the cloud, not in this container; fetch what you need: "
+            f"conducto data get {pipeline_id} NAME"
+        )
+        if subject.owner == self._me.user:
+            return (data,)
+        whose = f"secrets are yours and the organisation's; commands have those of {subject.owner}"
+        return (data, whose)
+
+    def _command(self, pipeline_id: str, subject: _Subject) -> tuple[str, dict[str, str]]:
+        """Return the script and the environment, secrets left out."""
+        spec, record, image = subject.spec, subject.record, subject.image
+        around = Surroundings(pipeline_id, self._cloud.url(), where=WHERE, owner=None)
+        if record is not None and tells_its_command(record):
+            return record.command, env_as_it_ran(spec, record, around, image.path_map)
+        try:
+            script = script_of(spec, image.path_map, image.workdir)
+        except CommandError as error:
+            raise RefusedError(str(error)) from error
+        number = 1 if record is None else record.number
+        env = command_env(spec.env, around, path=spec.path, attempt=number, path_map=image.path_map)
+        return script, env
+
+
+def _subject(
+    live: CloudPipeline, request: DebugRequest, records: tuple[AttemptRecord, ...]
+) -> _Subject:
+    node = live.tree.nodes.get(request.path)
+    spec = None if node is None else node.spec
+    check_subject(live.id, request.path, spec, records)
+    record = chosen_attempt(request.path, records, request.attempt)
+    notes: tuple[str, ...] = ()
+    if spec is None:
+        spec = remains(records[-1])
+        notes = (f"{request.path} is not in the tree any more",)
+    image = _image(live, spec, record)
+    owner = live.record.owner
+    return _Subject(owner, as_it_ran(spec, record), record, image, notes)
+
+
+def _image(live: CloudPipeline, spec: NodeSpec, record: AttemptRecord | None) -> BuiltImage:
+    """Return the image that an attempt ran in, or that the node has now.
+
+    Raises:
+        RefusedError: it is not there.
+    """
+    reference = None if record is None else record.image
+    there = [i.built for i in live.images.values() if i.built is not None and i.built.reference]
+    for built in there:
+        if reference is not None and built.reference == reference:
+            return built
+    name = spec.placement.image
+    now = live.images.get(name)
+    if reference is not None:  # another one was built since; the registry keeps the old one
+        known = now.built if now is not None and now.built is not None else None
+        if known is not None:
+            return known.model_copy(update={"reference": reference})
+        return BuiltImage(name=name, state=ImageState.DONE, reference=reference)
+    if now is None or now.built is None or now.built.reference is None:
+        state = "not there" if now is None else now.record.state.value
+        raise RefusedError(
+            f"{spec.path}: image {name!r} is {state}; try again when it is there. Watch it: "
+            f"conducto logs {live.id} --image {name}"
+        )
+    return now.built

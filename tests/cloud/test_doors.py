@@ -1,0 +1,196 @@
+"""Who is let in by the whole cloud and what they may, what is too much, and what is told live."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
+
+import pytest
+
+import conducto as co
+from conducto.client.client import Client
+from conducto.client.cloud import CloudTransport
+from conducto.client.http import Endpoint
+from conducto.model.api import Action
+from conducto.model.calls import API_ROOT
+from conducto.model.states import State
+from conducto.model.worker import MAX_PIECE, LogPiece, Report, Verdict
+from conducto_emulator.tasks import Knobs
+from conducto_worker.agent.ports import WorkerGoneError
+from support.cloud.emulated import ByHand, Cloud, Run
+from support.cloud.throttle import throttled
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from conducto.model.api import EventBatch
+
+pytestmark = [pytest.mark.docker, pytest.mark.cloud, pytest.mark.xdist_group("emulator")]
+
+PROBLEM = "application/problem+json"
+
+
+@pytest.fixture(autouse=True)
+def _as_before(whole: Any) -> Iterator[None]:
+    yield
+    whole.board.knobs = Knobs()
+
+
+def serial(**commands: str) -> Any:
+    root = co.Serial(image="busybox:latest", cpu=0.25, mem=0.25)
+    for name, command in commands.items():
+        root[name] = co.Exec(command)
+    return root
+
+
+class Said(NamedTuple):
+    """An answer, which is a problem where its status says so."""
+
+    status: int
+    media_type: str
+    body: Any
+
+
+def ask(me: Cloud, method: str, path: str, token: str | None = None, body: Any = None) -> Said:
+    connection = http.client.HTTPConnection(urlsplit(me.emulator.url).netloc, timeout=60)
+    headers = {"Content-Type": "application/json"}
+    if token is not None:
+        headers["Authorization"] = f"Bearer {token}"
+    try:
+        data = None if body is None else json.dumps(body)
+        connection.request(method, API_ROOT + path, data, headers)
+        answer = connection.getresponse()
+        media_type = answer.getheader("content-type", "")
+        return Said(answer.status, media_type, json.loads(answer.read()))
+    finally:
+        connection.close()
+
+
+def alone(me: Cloud, **commands: str) -> tuple[Run, ByHand]:
+    """Launch a series, and be its worker."""
+    me.emulator.board.knobs.delay = 3600
+    run = me.launch(serial(**commands))
+    run.until(lambda: bool(me.emulator.board.list(started_by=run.id, stopped=False)), "a task")
+    (task,) = me.emulator.board.list(started_by=run.id, stopped=False)
+    return run, ByHand(me, task)
+
+
+def refused(said: Said, status: int, detail: str) -> None:
+    assert (said.status, said.media_type) == (status, PROBLEM)
+    assert said.body["status"] == status
+    assert detail in said.body["detail"]
+
+
+def test_who_has_no_token_or_a_wrong_one_is_told_what_to_do(me: Cloud) -> None:
+    refused(ask(me, "GET", "/pipelines"), 401, "carries no token")
+    refused(ask(me, "GET", "/pipelines", "cdo_forged"), 401, "not valid")
+    assert "conducto login" in ask(me, "GET", "/pipelines", "cdo_forged").body["remedy"]
+    refused(ask(me, "GET", "/there/is/no/such/call", me.token), 404, "no such call")
+
+
+def test_a_workers_token_is_good_for_its_own_work_and_for_nothing_else(me: Cloud) -> None:
+    run, worker = alone(me, a="true")
+    mine = {"path": "/a", "attempt": 1}
+
+    forged = worker.token[:-1] + ("a" if worker.token[-1] != "a" else "b")
+    refused(ask(me, "POST", "/worker/pulse", forged, mine), 401, "not valid")
+    refused(ask(me, "POST", "/worker/pulse", me.token, mine), 403, "worker")
+    refused(ask(me, "GET", f"/pipelines/{run.id}", worker.token), 403, "read")
+
+    other, colleague = alone(me, a="true")
+    answer = worker.claim(colleague.offer())
+    assert answer.verdict is Verdict.DROP
+    assert other.attempts("/a")[:1] == ()
+    other.control(Action.KILL, "/")
+    run.control(Action.KILL, "/")
+
+
+def test_a_token_that_is_used_again_after_its_worker_left_is_of_no_use(me: Cloud) -> None:
+    run, worker = alone(me, a="true", b="true")
+    offer = worker.offer()
+    assert worker.claim(offer).verdict is Verdict.RUN
+    (task,) = me.emulator.board.list(started_by=run.id, stopped=False)
+
+    me.emulator.board.stop(task.arn, "the test takes it away")
+    run.until(lambda: run.attempts("/a")[0].ended is not None, "it counts as gone")
+
+    with pytest.raises(WorkerGoneError):
+        worker.api.report(Report(path="/a", attempt=1, exit_code=0))
+    with pytest.raises(WorkerGoneError):
+        worker.claim(offer)
+    assert str(run.attempts("/a")[0].cause) == "worker_lost"
+    run.control(Action.KILL, "/")
+
+
+def test_a_piece_of_output_that_is_too_large_is_refused_and_the_log_goes_on(me: Cloud) -> None:
+    run, worker = alone(me, a="true")
+    worker.claim(worker.offer())
+    piece = {"path": "/a", "attempt": 1, "stream": "stdout", "offset": 0}
+
+    def sent(size: int) -> Said:
+        data = base64.b64encode(b"x" * size).decode()
+        return ask(me, "POST", "/worker/log", worker.token, {**piece, "data": data})
+
+    refused(sent(MAX_PIECE + 1), 409, "send it in parts")
+    assert sent(3 * MAX_PIECE).status in {400, 413, 422}
+    worker.api.log(LogPiece.model_validate({**piece, "data": base64.b64encode(b"fits").decode()}))
+
+    assert run.output("/a") == b"fits"
+    run.control(Action.KILL, "/")
+
+
+def test_a_table_that_asks_to_come_later_delays_a_pipeline_and_no_more(me: Cloud) -> None:
+    table = me.aws("dynamodb")
+    wait = "until test -e /conducto/data/pipeline/go; do sleep 0.1; done"
+    run = me.launch(serial(a=f"{wait}; echo a", b="echo b"))
+    run.until(lambda: run.state("/a") == "running")
+
+    with (
+        throttled(table, "TransactWriteItems", count=8) as transactions,
+        throttled(table, "PutItem", count=3) as puts,
+    ):
+        me.client.write_data(run.id, "go", b"")
+        run.settled()
+
+    assert (len(transactions), len(puts)) == (8, 3)
+    assert set(run.states().values()) == {"done"}
+    assert (run.output("/a"), run.output("/b")) == (b"a\n", b"b\n")
+    assert len(run.attempts("/a")) == len(run.attempts("/b")) == 1
+
+
+def test_changes_come_by_the_socket_while_they_happen_and_so_does_output(me: Cloud) -> None:
+    follower = Client(CloudTransport(Endpoint(me.emulator.url, me.token)))
+    wait = "until test -e /conducto/data/pipeline/go; do sleep 0.1; done"
+    run = me.launch(serial(a=f"echo one; {wait}; echo two", b="true"))
+    batches: list[EventBatch] = []
+
+    for batch in follower.events(run.id):
+        batches.append(batch)
+        if any(c.path == "/a" and c.state is State.RUNNING for c in batch.changes):
+            run.until(lambda: run.output("/a") == b"one\n", "the first line")
+            assert run.state("/a") == "running"
+            follower.write_data(run.id, "go", b"")
+        if batch.pipeline.settled:
+            break
+    follower.close()
+
+    changes = [change for batch in batches for change in batch.changes]
+    assert [change.seq for change in changes] == list(range(1, len(changes) + 1))
+    assert [str(c.state) for c in changes if c.path == "/a"] == ["queued", "running", "done"]
+    assert len(batches) > 2  # they came as they happened
+    assert run.output("/a") == b"one\ntwo\n"
+
+
+def test_of_another_org_there_is_nothing_to_follow(me: Cloud) -> None:
+    run = me.launch(serial(a="true"), run=False)
+    other = Cloud(me.emulator, me.org + "-other")
+    follower = Client(CloudTransport(Endpoint(me.emulator.url, other.token)))
+
+    with pytest.raises(Exception, match="no pipeline"):
+        next(iter(follower.events(run.id)))
+
+    follower.close()
+    other.close()

@@ -1,0 +1,180 @@
+"""The same pipelines on this machine and in the emulated cloud: equal records, logs and files."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+
+import conducto as co
+from conducto_worker.printed_tree import CLOSE, OPEN
+from support.local import local_runner
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from conducto.model.records import AttemptRecord
+    from support.cloud.emulated import Cloud
+    from support.local import Run as LocalRun
+
+pytestmark = [pytest.mark.docker, pytest.mark.cloud, pytest.mark.xdist_group("emulator")]
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+DATA = "/conducto/data/pipeline"
+FRESH = co.ContainerReuseContext.NEW
+
+
+class Outcome(NamedTuple):
+    """All that must not depend on where a pipeline ran."""
+
+    states: Mapping[str, str]
+    attempts: Mapping[str, list[tuple[object, ...]]]
+    output: Mapping[tuple[str, int, str], bytes]
+    files: Mapping[str, bytes]
+
+
+def grown(root: Any, **children: Any) -> Any:
+    for name, child in children.items():
+        root[name] = co.Exec(child) if isinstance(child, str) else child
+    return root
+
+
+def small(kind: Any, **options: Any) -> Any:
+    return kind(image="busybox:latest", cpu=0.25, mem=0.25, **options)
+
+
+def hello() -> Any:
+    """Return the example, on an image that is there."""
+    path = EXAMPLES / "hello" / "pipeline.py"
+    spec = importlib.util.spec_from_file_location("hello_example", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    root = module.hello()
+    root.image = "python:3.13-slim"
+    root.cpu, root.mem = 0.25, 0.25
+    return root
+
+
+def cleanup() -> Any:
+    """Return tests in parallel, one of which fails, and what is done whatever they say."""
+    tests = grown(co.Parallel(), good="echo good", bad="echo bad >&2; exit 3", skipped="exit 1")
+    tests["skipped"].skip = True
+    return grown(
+        small(co.Serial, stop_on_error=False),
+        tests=tests,
+        cleanup=f"echo clean > {DATA}/cleaned; echo cleaned",
+    )
+
+
+def stopped() -> Any:
+    """Return a series that stops, one whose error counts for nothing before it."""
+    quiet = grown(co.Serial(suppress_errors=True), fails="exit 7", never="echo never")
+    return grown(small(co.Serial), quiet=quiet, works="echo works", ends="exit 2", left="echo left")
+
+
+def lazy() -> Any:
+    """Return a tree that is printed by a command and runs in its place."""
+    inner = grown(small(co.Parallel), one="echo one", two="echo two")
+    command = f"echo before; echo '{OPEN.decode()}{inner.serialize()}{CLOSE.decode()}'"
+    return grown(small(co.Serial), lazy=co.Lazy(command), last="echo last")
+
+
+def containers() -> Any:
+    """Return a group with a container of its own, and a retry that gets another one."""
+    own = grown(
+        co.Serial(container_reuse_context=FRESH),
+        write="echo mine > /root/state",
+        read="cat /root/state; ls /root",
+    )
+    once = (
+        f"echo try; test -e {DATA}/tried || {{ touch {DATA}/tried /root/left; exit 1; }}; ls /root"
+    )
+    again = co.Exec(once, container_reuse_context=FRESH)
+    again.on_error(co.callback.retry(1))
+    return grown(small(co.Serial), own=own, again=again, other="ls /root")
+
+
+def data() -> Any:
+    """Return nodes that hand each other files."""
+    return grown(
+        small(co.Serial),
+        make=f"mkdir -p {DATA}/deep; printf 'a\\nb\\n' > {DATA}/deep/lines; echo x > {DATA}/x",
+        use=f"wc -l < {DATA}/deep/lines > {DATA}/count; rm {DATA}/x; cat {DATA}/count",
+    )
+
+
+PIPELINES = (hello, cleanup, stopped, lazy, containers, data)
+
+
+def said_of(attempt: AttemptRecord) -> tuple[object, ...]:
+    fields = (attempt.number, attempt.state, attempt.cause, attempt.exit_code)
+    sizes = (attempt.cpu, attempt.mem)
+    return (*map(str, fields), attempt.command, tuple(sorted(attempt.env.items())), *sizes)
+
+
+async def here(tmp_path: Path, make: Callable[[], Any]) -> Outcome:
+    """Run a pipeline with the local runner."""
+    async with local_runner(tmp_path) as local:
+        run = await local.run(make())
+        states = await run.states()
+        attempts = {path: await run.attempts(path) for path in states}
+        return Outcome(
+            states,
+            {path: [said_of(each) for each in found] for path, found in attempts.items()},
+            await _printed(run, attempts),
+            {
+                str(path.relative_to(run.data)): path.read_bytes()
+                for path in run.data.rglob("*")
+                if path.is_file()
+            },
+        )
+
+
+async def _printed(
+    run: LocalRun, attempts: Mapping[str, list[AttemptRecord]]
+) -> dict[tuple[str, int, str], bytes]:
+    return {
+        (path, each.number, stream): await run.output(path, stream, each.number)
+        for path, found in attempts.items()
+        for each in found
+        for stream in ("stdout", "stderr")
+    }
+
+
+def there(me: Cloud, make: Callable[[], Any]) -> Outcome:
+    """Run a pipeline in the emulated cloud."""
+    run = me.run(make())
+    states = run.states()
+    attempts = {path: run.attempts(path) for path in states}
+    (folder,) = me.emulator.containers.folder.glob(f"efs/*/**/{run.id}")
+    return Outcome(
+        states,
+        {path: [said_of(each) for each in found] for path, found in attempts.items()},
+        {
+            (path, each.number, stream): run.output(path, stream, each.number)
+            for path, found in attempts.items()
+            for each in found
+            for stream in ("stdout", "stderr")
+        },
+        {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()},
+    )
+
+
+@pytest.mark.parametrize("make", PIPELINES, ids=lambda make: make.__name__)
+def test_a_pipeline_leads_to_the_same_here_and_there(
+    make: Callable[[], Any], me: Cloud, tmp_path: Path
+) -> None:
+    cloud = there(me, make)
+
+    local = asyncio.run(here(tmp_path, make))
+
+    assert cloud.states == local.states
+    assert cloud.attempts == local.attempts
+    assert cloud.output == local.output
+    assert cloud.files == local.files
+    assert any(local.output.values())

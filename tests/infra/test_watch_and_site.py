@@ -1,0 +1,229 @@
+"""What watches an installation, and what serves its web app."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from infra.settings import as_context, from_mapping
+
+from conducto.model.deployment import SETTINGS, STACKS
+from conducto.service.browser import page_policy
+from support.installation import VARIANTS, resources, templates
+
+pytestmark = pytest.mark.xdist_group("cdk")
+
+
+def _policies(site: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    found = resources(site, "AWS::CloudFront::ResponseHeadersPolicy")
+    configs = [policy["Properties"]["ResponseHeadersPolicyConfig"] for policy in found]
+    return {config["Name"]["Fn::Join"][1][-1].rpartition("-")[2]: config for config in configs}
+
+
+def test_there_is_every_stack_that_the_command_line_knows(
+    installation: dict[str, dict[str, Any]],
+) -> None:
+    assert set(installation) == set(STACKS)
+
+
+def test_what_was_chosen_is_written_down_for_the_next_deployment() -> None:
+    (parameter,) = [
+        p
+        for p in resources(templates("everything set")["data"], "AWS::SSM::Parameter")
+        if p["Properties"]["Name"] == "/conducto/full/settings"
+    ]
+
+    assert json.loads(parameter["Properties"]["Value"]) == {
+        "alarm_email": "ops@example.org",
+        "billing": "true",
+        "certificate": VARIANTS["everything set"]["certificate"],
+        "domain": "pipelines.example.org",
+        "email_from": "ci@example.org",
+        "log_days": "7",
+        "monthly_budget": "50",
+        "smtp_url": "smtps://ci@mail.example.org",
+        "tracing": "true",
+    }
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_settings_come_back_from_what_is_written(variant: str) -> None:
+    settings = from_mapping(VARIANTS[variant])
+    written = as_context(settings)
+
+    assert from_mapping({**written, "stage": settings.stage}) == settings
+    assert set(written) <= set(SETTINGS)
+
+
+# ---- the web app ------------------------------------------------------------------------------
+
+
+def test_only_cloudfront_reads_the_files_and_only_by_tls(
+    installation: dict[str, dict[str, Any]],
+) -> None:
+    site = installation["site"]
+    (bucket,) = resources(site, "AWS::S3::Bucket")
+    (policy,) = resources(site, "AWS::S3::BucketPolicy")
+    readers = [
+        s
+        for s in policy["Properties"]["PolicyDocument"]["Statement"]
+        if s["Effect"] == "Allow" and s["Principal"] == {"Service": "cloudfront.amazonaws.com"}
+    ]
+
+    assert set(bucket["Properties"]["PublicAccessBlockConfiguration"].values()) == {True}
+    assert len(resources(site, "AWS::CloudFront::OriginAccessControl")) == 1
+    assert [s["Action"] for s in readers] == ["s3:GetObject"]
+    assert "AWS:SourceArn" in json.dumps(readers[0]["Condition"])
+
+
+def test_pages_have_the_headers_of_the_local_server_and_may_reach_their_own_cloud(
+    installation: dict[str, dict[str, Any]],
+) -> None:
+    pages = _policies(installation["site"])["pages"]
+    policy = pages["SecurityHeadersConfig"]["ContentSecurityPolicy"]["ContentSecurityPolicy"]
+    parts = policy["Fn::Join"][1]
+    text = "".join(part if isinstance(part, str) else "X" for part in parts)
+
+    head, _, rest = page_policy("HERE").partition("HERE")
+    assert text.startswith(head + "wss://X.execute-api.X.X https://X")
+    assert text.endswith(rest)
+    assert "unsafe" not in text
+
+
+def test_answers_of_the_api_are_shown_by_nobody_and_kept_by_nobody(
+    installation: dict[str, dict[str, Any]],
+) -> None:
+    answers = _policies(installation["site"])["answers"]
+    policy = answers["SecurityHeadersConfig"]["ContentSecurityPolicy"]["ContentSecurityPolicy"]
+    custom = {h["Header"]: h["Value"] for h in answers["CustomHeadersConfig"]["Items"]}
+
+    assert policy == "default-src 'none'; frame-ancestors 'none'; sandbox"
+    assert custom["cache-control"] == "no-store"
+
+
+def test_one_address_serves_pages_and_the_api_by_tls_only(
+    installation: dict[str, dict[str, Any]],
+) -> None:
+    (found,) = resources(installation["site"], "AWS::CloudFront::Distribution")
+    config = found["Properties"]["DistributionConfig"]
+    behaviours = {b["PathPattern"]: b for b in config["CacheBehaviors"]}
+
+    assert set(behaviours) == {"/assets/*", "/api/*"}
+    every = [config["DefaultCacheBehavior"], *behaviours.values()]
+    policies = {b["ViewerProtocolPolicy"] for b in every}
+    assert policies == {"redirect-to-https", "https-only"}
+    assert "POST" in behaviours["/api/*"]["AllowedMethods"]
+    (api,) = [o for o in config["Origins"] if "CustomOriginConfig" in o]
+    assert api["OriginPath"] == "/api"
+    assert api["CustomOriginConfig"]["OriginProtocolPolicy"] == "https-only"
+
+
+def test_a_domain_comes_with_its_certificate() -> None:
+    (plain,) = resources(templates("default")["site"], "AWS::CloudFront::Distribution")
+    (named,) = resources(templates("everything set")["site"], "AWS::CloudFront::Distribution")
+
+    assert "Aliases" not in plain["Properties"]["DistributionConfig"]
+    config = named["Properties"]["DistributionConfig"]
+    assert config["Aliases"] == ["pipelines.example.org"]
+    assert config["ViewerCertificate"]["MinimumProtocolVersion"] == "TLSv1.2_2021"
+
+
+# ---- what watches -----------------------------------------------------------------------------
+
+
+def test_every_alarm_says_what_to_do_and_stays_quiet_without_data(
+    installation: dict[str, dict[str, Any]],
+) -> None:
+    alarms = resources(installation["watch"], "AWS::CloudWatch::Alarm")
+
+    assert len(alarms) == 5
+    for alarm in alarms:
+        assert "docs/cloud.md" in alarm["Properties"]["AlarmDescription"]
+        assert alarm["Properties"]["TreatMissingData"] == "notBreaching"
+
+
+def test_an_address_hears_of_each_alarm_and_of_spending() -> None:
+    watch = templates("everything set")["watch"]
+    (topic,) = resources(watch, "AWS::SNS::Subscription")
+    (budget,) = resources(watch, "AWS::Budgets::Budget")
+
+    assert topic["Properties"]["Endpoint"] == "ops@example.org"
+    for alarm in resources(watch, "AWS::CloudWatch::Alarm"):
+        assert len(alarm["Properties"]["AlarmActions"]) == 1
+    assert budget["Properties"]["Budget"]["BudgetLimit"] == {"Amount": 50, "Unit": "USD"}
+    told = budget["Properties"]["NotificationsWithSubscribers"]
+    assert {s["Address"] for n in told for s in n["Subscribers"]} == {"ops@example.org"}
+
+
+def test_without_an_address_nobody_is_told_and_nothing_is_made_for_it() -> None:
+    watch = templates("default")["watch"]
+
+    for kind in ("AWS::SNS::Topic", "AWS::SNS::Subscription", "AWS::Budgets::Budget"):
+        assert resources(watch, kind) == []
+
+
+def test_news_that_a_function_fails_at_is_kept(installation: dict[str, dict[str, Any]]) -> None:
+    watch = installation["watch"]
+    configs = resources(watch, "AWS::Lambda::EventInvokeConfig")
+    names = {c["Properties"]["FunctionName"].partition("-")[2] for c in configs}
+
+    assert {name.partition("-")[2] for name in names} == {
+        "task-stopped",
+        "execution-ended",
+        "build-ended",
+        "every-minute",
+    }
+    for config in configs:
+        assert "Lost" in json.dumps(config["Properties"]["DestinationConfig"]["OnFailure"])
+
+
+def test_alarms_name_functions_that_there_are(installation: dict[str, dict[str, Any]]) -> None:
+    functions = {
+        f["Properties"]["FunctionName"]
+        for f in resources(installation["api"], "AWS::Serverless::Function")
+    }
+    watched = {
+        dimension["Value"]
+        for alarm in resources(installation["watch"], "AWS::CloudWatch::Alarm")
+        for query in alarm["Properties"].get("Metrics", ())
+        for dimension in query.get("MetricStat", {}).get("Metric", {}).get("Dimensions", ())
+        if dimension["Name"] == "FunctionName"
+    }
+
+    assert watched
+    assert watched <= functions
+
+
+def test_a_failed_reconcile_is_found_in_the_log_by_its_own_words(
+    installation: dict[str, dict[str, Any]],
+) -> None:
+    from pathlib import Path
+
+    (found,) = resources(installation["watch"], "AWS::Logs::MetricFilter")
+    source = Path("functions/chalicelib/reconcile.py").read_text()
+
+    words = found["Properties"]["FilterPattern"].partition('"')[2].partition('"')[0]
+    assert f'logger.exception("{words}"' in source
+
+
+def test_tracing_is_on_when_asked_for() -> None:
+    def modes(variant: str) -> set[str]:
+        functions = resources(templates(variant)["api"], "AWS::Serverless::Function")
+        return {f["Properties"].get("Tracing", "off") for f in functions}
+
+    assert modes("default") <= {"off", "PassThrough"}
+    assert "Active" in modes("everything set")
+
+
+def test_every_route_of_the_api_asks_who_calls(installation: dict[str, dict[str, Any]]) -> None:
+    (api,) = resources(installation["api"], "AWS::Serverless::Api")
+    routes = {
+        f"{method.upper()} {path}": operation.get("security")
+        for path, methods in api["Properties"]["DefinitionBody"]["paths"].items()
+        for method, operation in methods.items()
+        if method in {"get", "put", "post", "delete", "patch"}
+    }
+
+    assert len(routes) > 20
+    assert [route for route, security in routes.items() if not security] == []

@@ -1,0 +1,125 @@
+"""What the list and the header of a pipeline tell at a glance, and orders that are taken back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import expect
+
+import conducto as co
+from conducto.tree.launch_form import to_launch_form
+from support.browser import agent_api, launched_person, viewer_of
+from web.scripts import QUICK, SLOW, launch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Browser
+
+    from support.browser import Viewer
+    from support.running import Person
+
+pytestmark = pytest.mark.web
+
+#: One more page than the first, which is 200.
+MANY = 230
+
+
+def post(person: Person, root: co.Node, *, title: str, run: bool = False) -> str:
+    """Launch a tree without a script; return its id."""
+    body = {"tree": to_launch_form(root, title=title), "run": run, "engine": "process"}
+    return agent_api(person, "/pipelines", "POST", body)["pipeline"]["id"]
+
+
+@pytest.fixture(scope="module")
+def crowded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
+    """Somebody with more pipelines than one page of the list holds."""
+    with launched_person(tmp_path_factory.mktemp("crowded")) as person:
+        for number in range(MANY):
+            post(person, co.Exec("true"), title=f"nightly {number}")
+        yield person
+
+
+def test_the_list_goes_on_to_the_oldest_as_it_is_scrolled(
+    crowded: Person, browser: Browser
+) -> None:
+    with viewer_of(crowded, browser) as viewer:
+        page = viewer.open("/")
+        expect(page.get_by_role("link", name=f"nightly {MANY - 1}", exact=True)).to_be_visible()
+        oldest = page.get_by_role("link", name="nightly 0", exact=True)
+        while oldest.count() == 0:
+            page.mouse.move(600, 400)
+            page.mouse.wheel(0, 4000)
+            page.wait_for_function("() => new Promise(requestAnimationFrame)")
+        expect(oldest).to_be_visible()
+        assert page.locator("*").count() < 2000
+        assert viewer.said == []
+
+
+def test_a_filter_that_finds_few_ends_the_list(crowded: Person, browser: Browser) -> None:
+    with viewer_of(crowded, browser) as viewer:
+        page = viewer.open("/?text=nightly+22")
+        expect(page.locator(".ptable-title")).to_have_count(11)
+        expect(page.get_by_text("Loading older ones")).to_have_count(0)
+
+
+def test_a_skip_is_taken_back(viewer: Viewer) -> None:
+    run = launch(viewer.person, QUICK, run=False)
+    page = viewer.node(run, "/bad")
+    page.get_by_role("button", name="Skip", exact=True).click()
+    expect(page.get_by_role("button", name="Unskip")).to_be_visible()
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_role("button", name="Skip", exact=True)).to_be_visible()
+    expect(page.get_by_role("button", name="Undo")).to_have_count(1)  # of the undo itself
+
+
+def test_the_header_says_what_stands_in_the_way(viewer: Viewer) -> None:
+    run = launch(viewer.person, QUICK)
+    page = viewer.open(f"/p/{run}")
+    waiting = page.locator(".phead-waiting")
+    expect(waiting).to_have_text("pending: waits for /bad: reset or skip it")
+
+
+def test_the_header_says_what_is_queued_for(viewer: Viewer) -> None:
+    root = co.Parallel(max_concurrent=1)
+    for number in range(3):
+        root[f"n{number}"] = co.Exec("sleep 600")
+    run = post(viewer.person, root, title="narrow", run=True)
+    page = viewer.open(f"/p/{run}")
+    waiting = page.locator(".phead-waiting")
+    expect(waiting).to_have_text("queued: max_concurrent=1 of / is reached")
+
+
+def test_a_run_tells_how_long_it_may_still_take(viewer: Viewer) -> None:
+    """One run to its end; the next one of that title waits for a file, and has a rest."""
+    gate = viewer.person.base / "gate"
+    first = post(viewer.person, co.Exec("sleep 2"), title="estimated", run=True)
+    page = viewer.open(f"/p/{first}")
+    expect(page.locator(".phead-facts")).to_contain_text("nothing left to run")
+    waits = f"until test -e {gate}; do sleep 0.2; done"
+    second = post(viewer.person, co.Exec(waits), title="estimated", run=True)
+    page = viewer.open(f"/p/{second}")
+    facts = page.locator(".phead-facts")
+    expect(facts).to_contain_text("longer than usual")
+    gate.touch()
+    expect(facts).to_contain_text("nothing left to run")
+    expect(facts).not_to_contain_text("usual")
+
+
+def test_the_command_of_a_livedebug_is_copied(viewer: Viewer) -> None:
+    run = launch(viewer.person, SLOW, run=False)
+    page = viewer.node(run, "/slow")
+    page.get_by_role("button", name="Copy livedebug command").click()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied == f"conducto livedebug {run} /slow"
+
+
+def test_words_of_a_command_are_told_apart_and_it_stays_text(viewer: Viewer) -> None:
+    script = "for x in '<b>1</b>'; do echo $x; done"
+    run = post(viewer.person, co.Exec(script), title="coloured")
+    page = viewer.node(run, "/")
+    command = page.locator("pre.command")
+    expect(command).to_have_text(script)
+    expect(command.locator(".code-string")).to_have_text("'<b>1</b>'")
+    expect(command.locator(".code-keyword").first).to_have_text("for")

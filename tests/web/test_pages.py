@@ -1,0 +1,318 @@
+"""Pages beside the tree: images, data, timeline, secrets, the agent, settings."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import expect
+
+from support.browser import agent_api, eventually, viewer_of
+from web.scripts import QUICK, SLOW, launch, wide
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from playwright.sync_api import Browser, Page
+
+    from support.browser import Viewer
+    from support.running import Person
+
+pytestmark = pytest.mark.web
+
+PAGES = ("timeline", "timeline?by=worker", "images", "data")
+FITS = "document.documentElement.scrollWidth <= innerWidth"
+OWNED = "document.documentElement.dataset.owned"
+
+#: One image whose build prints something, and one that is not there.
+IMAGES = """
+    text = "FROM python:3.11-slim\\nRUN echo laid-brick\\n"
+    built = co.Image(dockerfile_text=text, name="built")
+    missing = co.Image("no-such-image-anywhere:1", name="missing")
+    with co.Serial(image=built, stop_on_error=False) as root:
+        with co.Parallel(name="uses"):
+            co.Exec("echo one", name="one")
+            co.Exec("echo two", name="two")
+        co.Exec("echo three", name="three", image=missing)
+"""
+
+STEPS = """
+    with co.Serial() as root:
+        co.Exec("sleep 0.2", name="first")
+        with co.Parallel(name="tests"):
+            co.Exec("true", name="short")
+            co.Exec("sleep 1", name="long")
+        co.Exec("true", name="last")
+"""
+
+
+def settle(person: Person, run: str) -> None:
+    eventually(lambda: agent_api(person, f"/pipelines/{run}")["settled"], patience=90)
+
+
+def data_of(person: Person, run: str) -> Path:
+    directory = person.base / person.profile / "pipelines" / run / "data"
+    directory.mkdir(parents=True, exist_ok=True)
+    return directory
+
+
+def test_an_image_shows_its_build_and_is_rebuilt_for_what_uses_it(viewer: Viewer) -> None:
+    run = launch(viewer.person, IMAGES, engine="docker")
+    settle(viewer.person, run)
+    page = viewer.open(f"/p/{run}")
+    page.get_by_role("link", name="Images").click()
+    # What is broken is shown first.
+    expect(page.get_by_role("region", name="Image missing").get_by_role("alert")).to_contain_text(
+        "no-such-image-anywhere"
+    )
+    page.get_by_role("button", name="built built").click()
+    expect(page.get_by_role("log", name="Build log")).to_contain_text("laid-brick")
+    page.get_by_role("button", name="Rebuild").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("/uses")
+    expect(dialog).not_to_contain_text("/three")
+    dialog.get_by_role("button", name="Rebuild and reset 2 Execs").click()
+    expect(dialog).to_have_count(0)
+    eventually(
+        lambda: (
+            len(agent_api(viewer.person, f"/pipelines/{run}/attempts?path=/uses/one")["attempts"])
+            == 2
+        ),
+        patience=60,
+    )
+
+
+def test_data_is_browsed_shown_put_and_deleted(viewer: Viewer, tmp_path: Path) -> None:
+    run = launch(viewer.person, QUICK)
+    data = data_of(viewer.person, run)
+    (data / "out").mkdir()
+    (data / "out" / "scores.csv").write_text('name,score\n"a, b",3\n')
+    page = viewer.open(f"/p/{run}/data")
+    page.get_by_role("button", name="out/").click()
+    page.get_by_role("button", name="scores.csv", exact=True).click()
+    shown = page.get_by_role("region", name="File out/scores.csv")
+    expect(shown.get_by_role("cell", name="a, b")).to_be_visible()
+    with page.expect_download() as download:
+        shown.get_by_role("link", name="Download").click()
+    assert download.value.path().read_text() == (data / "out" / "scores.csv").read_text()
+
+    mine = tmp_path / "notes.txt"
+    mine.write_text("one")
+    page.get_by_label("Upload files").set_input_files(mine)
+    expect(page.get_by_role("button", name="notes.txt", exact=True)).to_be_visible()
+    mine.write_text("two")
+    page.get_by_label("Upload files").set_input_files(mine)
+    page.get_by_role("dialog").get_by_role("button", name="Replace").click()
+    eventually(lambda: (data / "out" / "notes.txt").read_text() == "two")
+
+    page.get_by_role("button", name="Delete out/notes.txt").click()
+    page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
+    assert (data / "out" / "notes.txt").exists()
+    page.get_by_role("button", name="Delete out/notes.txt").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(page.get_by_role("button", name="notes.txt", exact=True)).to_have_count(0)
+    assert not (data / "out" / "notes.txt").exists()
+    page.go_back()
+    page.get_by_role("button", name="Data", exact=True).click()
+    expect(page.get_by_role("button", name="out/")).to_be_visible()
+
+
+def test_the_users_data_is_a_page_of_its_own(viewer: Viewer, tmp_path: Path) -> None:
+    page = viewer.open("/")
+    page.get_by_role("link", name="Data").click()
+    expect(page.get_by_text("No data yet")).to_be_visible()
+    mine = tmp_path / "empty"
+    mine.write_text("")
+    page.get_by_label("Upload files").set_input_files(mine)
+    page.get_by_role("button", name="empty", exact=True).click()
+    expect(page.get_by_text("This file is empty")).to_be_visible()
+    page.get_by_role("button", name="Delete empty").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(page.get_by_text("No data yet")).to_be_visible()
+
+
+def test_hostile_names_and_contents_of_files_do_nothing(viewer: Viewer) -> None:
+    run = launch(viewer.person, QUICK)
+    data = data_of(viewer.person, run)
+    script = "<script>top.document.documentElement.dataset.owned=1</script>"
+    names = [
+        "<img src=x onerror=document.documentElement.dataset.owned=1>.html",
+        "picture.svg",
+        "readme.md",
+        "table.csv",
+        "no picture.png",
+    ]
+    svg = f'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9">{script}</svg>'
+    texts = [script, svg, f"{script} [x](javascript:alert(1))", f'"{script}",=1+1\n', script]
+    for name, text in zip(names, texts, strict=True):
+        (data / name).write_text(text)
+    (data / "link").symlink_to("/etc/passwd")
+    page = viewer.open(f"/p/{run}/data")
+    for name in names:
+        page.get_by_role("button", name=name, exact=True).click()
+        shown = page.get_by_role("region", name=f"File {name}")
+        content = shown.locator(".data-content, .data-picture img, .empty").first
+        expect(content).to_be_visible()
+    expect(page.get_by_text("This is no picture that the browser knows")).to_be_visible()
+    assert page.evaluate(OWNED) is None
+    assert page.locator("a[href^=javascript]").count() == 0
+    # The way out of the directory can be deleted, not followed.
+    assert page.get_by_role("button", name="link", exact=True).count() == 0
+    assert page.get_by_role("link", name="Download link").count() == 0
+
+
+def test_the_timeline_is_read_with_keys_and_marks_the_critical_path(viewer: Viewer) -> None:
+    run = launch(viewer.person, STEPS)
+    settle(viewer.person, run)
+    page = viewer.open(f"/p/{run}/timeline")
+    expect(page.get_by_role("option")).to_have_count(4)
+    expect(page.get_by_role("toolbar", name="Timeline")).to_contain_text(
+        re.compile("4 attempts.*critical path 3 commands")
+    )
+    facts = page.locator(".tl-facts")
+    page.get_by_role("listbox").focus()
+    page.keyboard.press("Home")
+    expect(facts).to_contain_text("/first")
+    expect(facts).to_contain_text("critical path")
+    page.keyboard.press("ArrowDown")
+    expect(facts).to_contain_text("/tests/short")
+    expect(facts).not_to_contain_text("critical path")
+    page.keyboard.press("ArrowDown")
+    expect(facts).to_contain_text("/tests/long")
+    page.keyboard.press("+")
+    page.get_by_role("button", name="All").click()
+    expect(page.get_by_role("button", name="All")).to_be_disabled()
+    page.get_by_role("listbox").focus()
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(r"node=%2Ftests%2Flong&attempt=1"))
+    expect(page.get_by_role("heading", name="long", exact=True)).to_be_visible()
+    page.go_back()
+    page.get_by_role("button", name="By worker").click()
+    expect(page.get_by_role("listbox", name="Workers")).to_be_visible()
+
+
+def test_the_timeline_follows_what_happens(viewer: Viewer) -> None:
+    run = launch(viewer.person, SLOW, run=False)
+    page = viewer.open(f"/p/{run}/timeline")
+    expect(page.get_by_text("Nothing has run yet")).to_be_visible()
+    agent_api(viewer.person, f"/pipelines/{run}/control", "POST", {"action": "run"})
+    page.get_by_role("option").filter(has_text="slow").click()
+    expect(page.locator(".tl-facts")).to_contain_text("running")
+    order = {"action": "kill", "paths": ["/slow"]}
+    agent_api(viewer.person, f"/pipelines/{run}/control", "POST", order)
+    expect(page.locator(".tl-facts")).to_contain_text("killed")
+
+
+def test_a_timeline_of_thousands_stays_small(viewer: Viewer) -> None:
+    run = launch(viewer.person, wide(500, 3))
+    settle(viewer.person, run)
+    page = viewer.open(f"/p/{run}/timeline")
+    expect(page.get_by_text("1,500 nodes")).to_be_visible()
+    assert page.evaluate("document.querySelectorAll('*').length") < 1000
+    page.get_by_role("listbox").focus()
+    page.keyboard.press("End")
+    expect(page.locator(".tl-facts")).to_contain_text("/g2/n499")
+    page.get_by_role("button", name="Only its group").click()
+    expect(page.get_by_text("500 nodes", exact=True)).to_be_visible()
+    page.get_by_role("button", name="Show all").click()
+    expect(page.get_by_text("1,500 nodes")).to_be_visible()
+
+
+def test_secrets_are_set_replaced_and_deleted_and_never_shown(viewer: Viewer) -> None:
+    answers: list[str] = []
+    viewer.page.on(
+        "response", lambda one: answers.append(one.text()) if "/secrets" in one.url else None
+    )
+    page = viewer.open("/secrets")
+    page.get_by_role("button", name="Add a secret").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Name of the environment variable").fill("WEB_TOKEN")
+    dialog.get_by_label("Value").fill("sesame-open-1234")
+    page.keyboard.press("Enter")
+    row = page.get_by_role("row").filter(has_text="WEB_TOKEN")
+    expect(row).to_contain_text("hidden")
+    row.get_by_role("button", name="Replace").click()
+    dialog.get_by_label("New value").fill("ab")
+    dialog.get_by_role("button", name="Replace").click()
+    expect(row).to_contain_text("too short to be hidden")
+    assert "sesame" not in page.content() + "".join(answers)
+    assert page.evaluate("JSON.stringify([localStorage, sessionStorage])").count("sesame") == 0
+
+    page.get_by_role("button", name="Add a secret").click()
+    dialog.get_by_label("Name of the environment variable").fill("not a name")
+    dialog.get_by_label("Value").fill("x")
+    dialog.get_by_role("button", name="Store").click()
+    expect(dialog.get_by_role("alert")).to_be_visible()
+    page.keyboard.press("Escape")
+    row.get_by_role("button", name="Delete").click()
+    dialog.get_by_role("button", name="Delete").click()
+    expect(row).to_have_count(0)
+    viewer.said.clear()  # the browser notes the refused request
+
+
+def test_the_agent_page_says_when_it_does_not_answer(viewer: Viewer) -> None:
+    page = viewer.open("/agent")
+    expect(page.get_by_text("It answers")).to_be_visible()
+    viewer.person.ask("agent", "stop")
+    expect(page.get_by_text("It does not answer; this is what it said last")).to_be_visible()
+    viewer.person.ask("agent", "start")
+    expect(page.get_by_text("It answers")).to_be_visible()
+    viewer.said.clear()  # the browser notes every connection that it could not make
+
+
+def test_settings_hold_after_a_reload(viewer: Viewer) -> None:
+    page = viewer.open("/settings")
+    page.get_by_label("dark").check()
+    page.get_by_label("Ask before every order").check()
+    page.get_by_label("Wrap long lines of output").check()
+    page.get_by_label("Orders by single keys").uncheck()
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    run = launch(viewer.person, QUICK)
+    viewer.node(run, "/bad")
+    expect(page.get_by_role("button", name="Wrap")).to_have_attribute("aria-pressed", "true")
+    page.get_by_role("tree").focus()
+    page.keyboard.press("m")
+    page.get_by_role("button", name="Reset", exact=True).click()
+    expect(page.get_by_role("dialog")).to_contain_text("Reset 1 Exec?")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_nothing_serious_on_any_of_them(person: Person, browser: Browser, theme: str) -> None:
+    run = launch(person, QUICK)
+    data_of(person, run).joinpath("table.csv").write_text("a,b\n1,2\n")
+    settle(person, run)
+    found: dict[str, list[str]] = {}
+    with viewer_of(person, browser, color_scheme=theme) as viewer:
+        for path in [*(f"/p/{run}/{one}" for one in PAGES), f"/p/{run}/data?file=table.csv"]:
+            _look(viewer, path, found)
+        for path in ("/data", "/secrets", "/agent", "/settings"):
+            _look(viewer, path, found)
+        assert viewer.said == []
+    assert {path: ones for path, ones in found.items() if ones} == {}
+
+
+def _look(viewer: Viewer, path: str, found: dict[str, list[str]]) -> None:
+    page = viewer.open(path)
+    _wait_for_content(page)
+    found[path] = viewer.axe()
+
+
+def _wait_for_content(page: Page) -> None:
+    expect(page.locator("h1").first).to_be_attached()
+    expect(page.get_by_text("Loading…")).to_have_count(0)
+
+
+def test_all_of_them_fit_on_a_phone(person: Person, browser: Browser) -> None:
+    run = launch(person, QUICK)
+    with viewer_of(person, browser, viewport={"width": 360, "height": 740}) as viewer:
+        for path in (
+            *(f"/p/{run}/{one}" for one in PAGES),
+            "/data",
+            "/secrets",
+            "/agent",
+            "/settings",
+        ):
+            page = viewer.open(path)
+            _wait_for_content(page)
+            assert page.evaluate(FITS), path

@@ -1,0 +1,61 @@
+import { useQuery } from "@tanstack/react-query";
+import { lazy, Suspense } from "react";
+
+import { api, messageOf, type LogLinesQuery } from "@/api/client";
+import type { AttemptRecord } from "@/api/schema";
+import { decodeBase64 } from "@/lib/base64";
+import { BEGIN, markdownBlocks } from "@/model/richOutput";
+import { isFinished } from "@/model/states";
+import { Failure } from "@/ui/Empty";
+
+const Markdown = lazy(async () => ({ default: (await import("@/ui/Markdown")).Markdown }));
+
+const STREAMS: readonly NonNullable<LogLinesQuery["stream"]>[] = ["stdout", "stderr"];
+/** Bytes from the first block on that are looked at. */
+const MOST_BYTES = 4 << 20;
+const REFRESH_MS = 2000;
+
+/** Markdown that an attempt printed; empty where it printed none. */
+export function useReport(id: string, attempt: AttemptRecord | undefined) {
+  return useQuery({
+    queryKey: ["report", id, attempt?.path, attempt?.number, attempt?.state],
+    queryFn: async ({ signal }) => {
+      if (attempt === undefined) return [];
+      const found = await Promise.all(STREAMS.map((one) => blocksOf(id, attempt, one, signal)));
+      return found.flat();
+    },
+    enabled: attempt !== undefined && attempt.started !== null,
+    refetchInterval: attempt !== undefined && !isFinished(attempt.state) ? REFRESH_MS : false,
+  });
+}
+
+async function blocksOf(
+  id: string,
+  { path, number }: AttemptRecord,
+  stream: (typeof STREAMS)[number],
+  signal: AbortSignal,
+): Promise<string[]> {
+  const place = { path, attempt: number, stream };
+  const found = await api.searchLog(id, { ...place, text: BEGIN, limit: 1 }, signal);
+  const offset = found.matches[0]?.offset;
+  if (offset === undefined) return [];
+  const chunk = await api.log(id, { ...place, offset, limit: MOST_BYTES }, signal);
+  return markdownBlocks(new TextDecoder().decode(decodeBase64(chunk.data)));
+}
+
+/** What an attempt printed for people: text, tables and pictures. */
+export function ReportTab({ id, attempt }: { id: string; attempt: AttemptRecord | undefined }) {
+  const report = useReport(id, attempt);
+  if (report.error !== null && report.data === undefined) {
+    return <Failure message={messageOf(report.error)} onRetry={() => void report.refetch()} />;
+  }
+  return (
+    <div className="report">
+      <Suspense fallback={<p className="muted">Loading…</p>}>
+        {report.data?.map((block, index) => (
+          <Markdown key={index} text={block} />
+        ))}
+      </Suspense>
+    </div>
+  );
+}
