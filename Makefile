@@ -105,4 +105,4 @@ bench: $(READY) engine ## Measure: BENCH=local, web or cloud
 clean: ## Remove what set-up and tests made in the checkout
 	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis bench/results
 
-.PHONY: help setup engine tools demo test test-quick unit lint conformance test-crash test-docker test-cloud web web-types lint-web test-web screenshots bench clean
+.PHONY: help setup engine tools demo test test-quick unit lint conformance test-crash test-docker test-cloud web web-types lint-web test-web screenshots synth bench clean

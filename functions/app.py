@@ -159,6 +159,12 @@ def every_minute(_event: CloudWatchEvent) -> None:
     conducto.messenger.run()
 
 
+@app.schedule("rate(1 day)", name="every_day")
+def every_day(_event: CloudWatchEvent) -> None:
+    """Archive pipelines that nobody has needed for long, and delete those archived long ago."""
+    conducto.retention.run()
+
+
 @app.lambda_function(name="admin")
 def admin(event: Any, _context: Any) -> dict[str, Any]:
     """Mint tokens and set plans; whoever may invoke functions of the account may do so."""

@@ -5,10 +5,13 @@ the same key are written over; others that are in ``TO`` stay.
 """
 
 import sys
+import time
 from typing import Any
 
 #: Items that DynamoDB takes at once.
 _BATCH = 25
+#: Seconds to wait when it took a part only.
+_PATIENCE = 1.0
 
 
 def copy(client: Any, source: str, target: str) -> int:
@@ -32,6 +35,8 @@ def _put(client: Any, target: str, items: list[dict[str, Any]]) -> None:
     waiting = {target: [{"PutRequest": {"Item": item}} for item in items]}
     while waiting:
         waiting = client.batch_write_item(RequestItems=waiting)["UnprocessedItems"]
+        if waiting:
+            time.sleep(_PATIENCE)
 
 
 def main() -> None:

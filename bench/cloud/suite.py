@@ -4,7 +4,8 @@ from bench.cloud import compiling, deciding, emulated
 from bench.cloud.lab import open_cloud_lab
 from bench.registry import Measurement, Metric, Suite
 
-#: Seconds that compiling may take, by the number of Execs.
+#: Seconds of one core that compiling may take, by the number of Execs, as the conformance suite
+#: holds it: it runs in one thread, and a machine with other work says nothing about it.
 _COMPILE_SECONDS = {1000: None, 10_000: None, 100_000: 10.0}
 
 CLOUD = Suite(
@@ -16,8 +17,8 @@ CLOUD = Suite(
                 f"state machines of a Parallel of {size:,} Execs",
                 compiling.compile_cost(size),
                 (
-                    Metric("seconds", "s", budget),
-                    Metric("cpu_seconds", "s"),
+                    Metric("seconds", "s"),
+                    Metric("cpu_seconds", "s", budget),
                     Metric("us_per_exec", "µs"),
                     Metric("machines", ""),
                     Metric("bytes_per_exec", "B", 520),

@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ class DockerContainers:
         root_of: Returns the path that an access point shows, by its id.
         agent_env: What the container ``agent`` finds instead of a role's credentials.
         metadata: Where containers ask what their task is.
+        keep: Keeps lines in a log group and stream, as CloudWatch Logs would.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class DockerContainers:
         root_of: Callable[[str], str],
         agent_env: Mapping[str, str],
         metadata: str,
+        keep: Callable[[str, str, Sequence[str]], None],
     ) -> None:
         self._engine: Any = docker.from_env()
         self.folder = folder
@@ -51,6 +53,7 @@ class DockerContainers:
         self._root_of = root_of
         self._agent_env = agent_env
         self._metadata = metadata
+        self._keep = keep
         self._ids: dict[tuple[str, str], str] = {}
 
     def start(self, task: Task) -> None:
@@ -81,8 +84,12 @@ class DockerContainers:
     def remove(self, task: Task) -> None:
         """Remove all containers of a task, and its volumes."""
         for key in [key for key in self._ids if key[0] == task.arn]:
-            with contextlib.suppress(DockerException):
+            try:
                 self._log(task, key[1])
+            except Exception:
+                # What it said may be lost; the container must not stay because of that.
+                logger.exception("the log of %s in task %s was not kept", key[1], task.id)
+            with contextlib.suppress(DockerException):
                 self._engine.api.remove_container(self._ids[key], force=True, v=True)
             del self._ids[key]
         shutil.rmtree(self._of_task(task), ignore_errors=True)
@@ -106,8 +113,14 @@ class DockerContainers:
     def _log(self, task: Task, name: str) -> None:
         """Keep what a container itself said, as the driver ``awslogs`` would."""
         said = self._engine.api.logs(self._ids[task.arn, name], tail=_LOG_LINES)
-        for line in said.decode(errors="replace").splitlines():
+        lines = said.decode(errors="replace").splitlines()
+        for line in lines:
             logger.info("task %s, %s: %s", task.id[:8], name, line)
+        definition = next(d for d in task.definition["containerDefinitions"] if d["name"] == name)
+        given = (definition.get("logConfiguration") or {}).get("options") or {}
+        if lines and "awslogs-group" in given:
+            stream = f"{given['awslogs-stream-prefix']}/{name}/{task.id}"
+            self._keep(given["awslogs-group"], stream, lines)
 
     def _start(
         self, task: Task, definition: Mapping[str, Any], volumes: Mapping[str, Path]

@@ -69,6 +69,7 @@ class Emulator:
             root_of=ecs.root_of_access_point,
             agent_env=resources.aws_env(self.moto.endpoint),
             metadata=self.url + METADATA_PATH,
+            keep=resources.keep_lines,
         )
         self.board = TaskBoard(self.containers, self._task_changed)
         self.builds = builds.BuildService(options.folder / "builds", self._build_ended)

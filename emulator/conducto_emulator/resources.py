@@ -1,6 +1,7 @@
 """What the stacks of ``infra/`` make in a real account, made in moto."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import boto3  # type: ignore[import-untyped]
@@ -65,6 +66,15 @@ def create(url: str, socket: str, agent_image: str) -> Mapping[str, str]:
         Variables.SPOT_SHARE: "0",
         Variables.SECRET_PREFIX: f"conducto/{STAGE}/",
     }
+
+
+def keep_lines(group: str, stream: str, lines: Sequence[str]) -> None:
+    """Put lines that a container printed into CloudWatch Logs."""
+    client = boto3.client("logs")
+    client.create_log_stream(logGroupName=group, logStreamName=stream)
+    now = int(time.time() * 1000)
+    events = [{"timestamp": now, "message": line or " "} for line in lines]
+    client.put_log_events(logGroupName=group, logStreamName=stream, logEvents=events)
 
 
 def _role(name: str) -> str:

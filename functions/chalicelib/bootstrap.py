@@ -37,6 +37,7 @@ from chalicelib.engine import Engine
 from chalicelib.notifying import Messenger
 from chalicelib.ports import DataFiles
 from chalicelib.reconcile import Reconciler
+from chalicelib.retention import Retention
 from chalicelib.serving import Api
 from chalicelib.websocket import Sockets
 from conducto.integrations import slack
@@ -118,6 +119,11 @@ class App:
                 sender=read(Variables.EMAIL_FROM) or None,
             ),
         )
+
+    @cached_property
+    def retention(self) -> Retention:
+        """Archives and deletes what nobody needs any more."""
+        return Retention(self.engine)
 
     @cached_property
     def administration(self) -> Administration:

@@ -16,7 +16,8 @@ from chalicelib.engine import Decide, Engine
 from chalicelib.inputs import BuiltImage, ImagesMoved, Input, Ordered
 from chalicelib.metering import month_of
 from chalicelib.notifying import notifications_by_path
-from chalicelib.pipeline import CloudPipeline, define
+from chalicelib.pipeline import CloudPipeline
+from chalicelib.pipeline_state import define
 from chalicelib.ports import CloudRecord, ConflictError, Identity, Plan
 from chalicelib.publish import batch_after
 from chalicelib.reading_logs import LOOK_EVERY, CloudLogs

@@ -9,6 +9,7 @@ import asyncio
 import base64
 import os
 import re
+import shutil
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
@@ -69,6 +70,12 @@ class LocalDataFiles:
         """Delete a file, or a directory with what is in it."""
         return self._directory(directory).delete(name)
 
+    def forget(self, directory: str) -> None:
+        """Delete a directory with all that is in it."""
+        path = self._path(directory)
+        if path.is_dir():
+            shutil.rmtree(path)
+
     def _path(self, directory: str) -> Path:
         if _DIRECTORY.fullmatch(directory) is None:
             raise RefusedError(f"{directory!r} is no directory of data")
@@ -111,6 +118,8 @@ def _carry_out(files: LocalDataFiles, request: dict[str, Any]) -> Any:
             return list(files.look(**request))
         case "stage":
             return files.stage(**request)
+        case "forget":
+            return files.forget(**request)
         case "entries" | "fetch" | "delete" as what:
             return getattr(files, what)(**request).model_dump(mode="json")
         case unknown:

@@ -107,6 +107,11 @@ class Engine:
         """Fail a task that changes nothing for its pipeline, such as one of an old run."""
         self._errands.carry_out(Errand(org, pipeline_id, orders=[Reply(token, error)]))
 
+    def drop(self, pipeline_id: str) -> None:
+        """Forget what is in memory of a pipeline; it is read anew when it is needed."""
+        with self._lock_of(pipeline_id):
+            self._kept.pop(pipeline_id, None)
+
     # ---- one entry ----------------------------------------------------------------------------
 
     def _commit(self, live: CloudPipeline, happened: Input) -> Errand:

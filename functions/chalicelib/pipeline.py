@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, assert_never
 
-from chalicelib.crew import Crew, Status, Worker
+from chalicelib.crew import Status, Worker
 from chalicelib.inputs import (
     Begun,
     BuiltImage,
@@ -30,40 +30,32 @@ from chalicelib.inputs import (
     WorkerGone,
     WorkerUp,
 )
+from chalicelib.pipeline_state import CloudImage, PipelineState, Shortage
 from conducto.model.api import Action
-from conducto.model.image_sources import ImageSources
-from conducto.model.nodes import NodeSpec, Pipeline, ancestors
+from conducto.model.nodes import Pipeline
 from conducto.model.notifications import NotificationRecord
 from conducto.model.records import (
     AttemptRecord,
-    Counts,
     ImageRecord,
     ImageState,
     Lifecycle,
     NodeChange,
-    PipelineRecord,
-    Standing,
 )
 from conducto.model.states import IN_FLIGHT, Cause, NodeType, State
 from conducto.running.commands import as_written
-from conducto.running.forms import pack_form, unpack_form
+from conducto.running.forms import unpack_form
 from conducto.running.notify.texts import compose
 from conducto.semantics import events as ev
-from conducto.semantics.asl_states import WORKER_LOST
-from conducto.semantics.course import CANCELLED, Begin, Course, Halt, Order, Reply, Taken
-from conducto.semantics.fleet import Need, Pool, pool_of, workers_wanted
-from conducto.semantics.live import Change, LiveExec, LiveGroup, LiveNode, LiveTree
+from conducto.semantics.course import Begin, Halt, Order, Reply, Taken
+from conducto.semantics.fleet import Pool
+from conducto.semantics.live import Change, LiveExec
 from conducto.semantics.machine import settled
 from conducto.semantics.pools import PoolKind
-from conducto.semantics.residual import sized
 from conducto.semantics.resolve import Edits, resolve, resolve_generated
-from conducto.semantics.rules import CLOUD_LOST_RETRIES, Outcome
+from conducto.semantics.rules import Outcome
 
 #: Seconds that a worker gets to end a command itself whose ``max_time`` ran out.
 GRACE = 60.0
-#: Seconds after which a task that nobody was offered counts as lost: three times what it takes
-#: Step Functions to offer one again that a worker took along.
-STUCK = 180.0
 #: Plans in a row after which nothing came of it; then the pipeline is paused.
 MOST_FRUITLESS = 5
 #: Strikes after which a pool's image counts as unusable (`chalicelib.inputs.WorkerGone`).
@@ -114,264 +106,21 @@ class Effects:
     builds: list[BuiltImage] = field(default_factory=list)
 
 
-@dataclass(slots=True)
-class CloudImage:
-    """An image of a pipeline: its record, and what is known of it once it is there.
-
-    Attributes:
-        version: Number of the entry that moved it last.
-    """
-
-    record: ImageRecord
-    built: BuiltImage | None = None
-    version: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Shortage:
-    """AWS has no room for a pool's workers.
-
-    Attributes:
-        until: Nothing is tried before that.
-    """
-
-    until: float
-    message: str
-
-
-def define(
-    record: PipelineRecord,
-    form: Mapping[str, Any],
-    sources: Mapping[str, ImageSources] | None = None,
-) -> bytes:
-    """Return what is kept of a launch, for ever.
-
-    Args:
-        record: The record as it begins.
-        form: The launch form.
-        sources: ``{image name: what was read of its files}``.
-    """
-    read = {name: given.model_dump(mode="json") for name, given in (sources or {}).items()}
-    return pack_form({"record": record.model_dump(mode="json"), "form": form, "sources": read})
-
-
-class CloudPipeline:
-    """One pipeline.
-
-    Attributes:
-        org: Whose it is.
-        number: Of the newest entry that is in it.
-        seq: Of the newest change.
-        now: Time of the newest input.
-        pipeline: Resolved, generated trees in place.
-        generated: ``{target: key of its tree}``.
-        in_flight: ``{path: record}`` of attempts that are queued or run.
-        queue: ``{pool name: {path: None}}`` of queued Execs, in order.
-        pools: ``{name: pool}`` of every pool there was.
-        holders: ``{task: worker}`` that keeps it alive.
-        runs: ``{run: ARN of its execution}`` of the last few.
-        planned_at: When the newest run was planned.
-        deadlines: ``{path: time}`` at which `DeadlinesPassed` is due.
-        shortages: ``{pool name: shortage}``.
-        strikes: ``{pool name: strikes}`` against its image.
-        limited: Why the org may not have more workers now, where it would want them.
-        fruitless: Plans in a row of which nothing came.
-        notified: Number of the newest notification.
-    """
+class CloudPipeline(PipelineState):
+    """One pipeline, and what happens to it."""
 
     def __init__(self, org: str, definition: bytes, tree_of: Callable[[str], bytes]) -> None:
         """Take up a pipeline to which nothing has happened.
 
         Args:
             org: Whose it is.
-            definition: What `define` returned.
+            definition: What `chalicelib.pipeline_state.define` returned.
             tree_of: Returns a generated tree by its key.
         """
-        self.org = org
-        self.definition: dict[str, Any] = unpack_form(definition)
-        self.record = record = PipelineRecord.model_validate(self.definition["record"])
-        self.tree_of = tree_of
-        self.number = 0
-        self.seq = 0
-        self.now = record.created
-        self.edits: dict[str, dict[str, Any]] = {}
-        self.generated: dict[str, str] = {}
-        self.images: dict[str, CloudImage] = {}
-        self.crew = Crew()
-        self.in_flight: dict[str, AttemptRecord] = {}
-        self.queue: dict[str, dict[str, None]] = {}
-        self.pools: dict[str, Pool] = {}
-        self.holders: dict[str, str] = {}
-        self.runs: dict[str, str] = {}
-        self.planned_at = 0.0
-        self.deadlines: dict[str, float] = {}
-        self.shortages: dict[str, Shortage] = {}
-        self.strikes: dict[str, int] = {}
-        self.limited: str | None = None
-        self.fruitless = 0
-        self.notified = 0
-        self.started: float | None = None
-        self.ended: float | None = None
-        self._groups: dict[str, tuple[str, ...]] = {}
-        self._where: dict[str, str] = {}
+        super().__init__(org, definition, tree_of)
         self._effects = Effects()
         self._exit_codes: dict[str, int | None] = {}
         self._notes: dict[str, tuple[int | None, str | None, int | None]] = {}
-        self.adopt(resolve(self.form), None)
-
-    def adopt(self, pipeline: Pipeline, course: Course | None) -> None:
-        """Take over a resolved tree and how it stands; None: nothing has happened to it."""
-        self.pipeline = pipeline
-        self.course = course or Course(self.record.id, LiveTree(pipeline))
-        self.course.tree.lost_retries = CLOUD_LOST_RETRIES
-        self._know_images()
-
-    def know_places(self) -> None:
-        """Work out anew where each queued Exec is queued."""
-        self._where = {path: pool for pool, paths in self.queue.items() for path in paths}
-
-    # ---- how it stands ------------------------------------------------------------------------
-
-    @property
-    def id(self) -> str:
-        """The pipeline's id."""
-        return self.record.id
-
-    @property
-    def form(self) -> dict[str, Any]:
-        """The launch form."""
-        form: dict[str, Any] = self.definition["form"]
-        return form
-
-    @property
-    def sources(self) -> dict[str, ImageSources]:
-        """What was read at the launch of the files that images are made of, by image."""
-        read = self.definition.get("sources", {})
-        return {name: ImageSources.model_validate(given) for name, given in read.items()}
-
-    @property
-    def tree(self) -> LiveTree:
-        """How its nodes stand."""
-        return self.course.tree
-
-    def settled(self) -> bool:
-        """Whether nothing runs, is queued, or will start by itself."""
-        return settled(self.tree) and self.record.run_at is None
-
-    def open(self) -> bool:
-        """Whether somebody has to look at it from time to time."""
-        return not self.settled() or bool(self.crew.workers)
-
-    def counts(self, path: str = "/") -> Counts:
-        """Execs below ``path`` by state."""
-        return self.tree.counts(self.tree.nodes[path])
-
-    def standing(self) -> Standing:
-        """How it stands, for lists."""
-        return Standing(
-            state=self.tree.root.state,
-            counts=self.counts(),
-            settled=self.settled(),
-            seq=self.seq,
-            started=self.started,
-            ended=self.ended,
-        )
-
-    def exec_in(self, path: str, attempt: int, *states: State) -> LiveExec | None:
-        """Return the Exec at ``path`` if it is in this attempt and in one of these states."""
-        node = self.tree.nodes.get(path)
-        there = isinstance(node, LiveExec) and node.attempt == attempt and node.state in states
-        return node if there and isinstance(node, LiveExec) else None
-
-    def pool_at(self, node: LiveNode) -> Pool:
-        """Return the pool that runs an Exec."""
-        return self.pool_for(sized(node))
-
-    def pool_for(self, spec: NodeSpec) -> Pool:
-        """Return the pool of an Exec with this definition."""
-        pool = pool_of(spec, self.id, self._groups_above(spec.path))
-        if pool.name not in self.pools:
-            self.pools[pool.name] = self._sized_for_all(pool)
-        return self.pools[pool.name]
-
-    def full_group(self, pool: Pool) -> str | None:
-        """Return the path of a capacity group of the pool that has no room."""
-        return next((group for group in pool.groups if self._room(group) <= 0), None)
-
-    def is_ready(self, image: str) -> bool:
-        """Whether an image is there."""
-        return self.images[image].record.state is ImageState.DONE
-
-    def has_image(self, image: str) -> bool:
-        """Whether it is known where an image is, or how it is built."""
-        found = self.images.get(image)
-        return found is not None and found.built is not None
-
-    def may_run(self, claim: Claimed) -> LiveExec | None:
-        """Return the Exec that the worker is to run now because of its claim, if it may."""
-        worker = self.crew.workers.get(claim.worker)
-        path = self.course.path_of(claim.node)
-        if worker is None or worker.status is not Status.IDLE or path is None:
-            return None
-        node = self.tree.nodes[path]
-        if not isinstance(node, LiveExec) or node.state is not State.QUEUED:
-            return None
-        pool = self.pool_at(node)
-        fits = claim.run == self.course.run and pool.name == worker.pool
-        free = self.full_group(pool) is None and self.is_ready(pool.image)
-        return node if fits and free else None
-
-    def is_stray(self, claim: Claimed) -> bool:
-        """Whether a task is none that this worker can have: of another pool, or of an old run."""
-        worker = self.crew.workers.get(claim.worker)
-        path = self.course.path_of(claim.node)
-        if worker is None or path is None or claim.run != self.course.run:
-            return True
-        node = self.tree.nodes[path]
-        if not isinstance(node, LiveExec):
-            return True
-        return node.state in IN_FLIGHT and self.pool_at(node).name != worker.pool
-
-    def reply_to_stray(self, claim: Claimed) -> str:
-        """Return what a stray task fails with: ``WorkerLost`` has it offered to others."""
-        gone = self.course.path_of(claim.node) is None or claim.run != self.course.run
-        return CANCELLED if gone else WORKER_LOST
-
-    def due(self, now: float) -> tuple[str, ...]:
-        """Return the nodes whose time limits have run out."""
-        return tuple(path for path, end in self.deadlines.items() if end <= now)
-
-    def is_stuck(self, now: float) -> bool:
-        """Whether a worker has waited long for a task that the graph does not offer."""
-        held = self.course.standing.held
-        for name, paths in self.queue.items():
-            idle = any(self.crew.in_pool(name, Status.IDLE))
-            busy = any(self.crew.in_pool(name, Status.BUSY))
-            oldest = min((self.in_flight[path].queued or now for path in paths), default=now)
-            waited = now - max(oldest, self.planned_at)
-            free = self.full_group(self.pools[name]) is None
-            if idle and not busy and free and waited > STUCK and not any(p in held for p in paths):
-                return True
-        return False
-
-    def needs(self) -> list[Need]:
-        """Return what is queued, by pool, the longest waiting first."""
-        active = self.record.lifecycle is Lifecycle.ACTIVE
-        needs = []
-        for name, paths in self.queue.items():
-            pool = self.pools[name]
-            short = self.shortages.get(name)
-            room = short is None or short.until <= self.now
-            if paths and active:
-                needs.append(Need(pool, len(paths), ready=self.is_ready(pool.image) and room))
-        return needs
-
-    def wanted(self) -> dict[str, int]:
-        """Return ``{pool name: workers}`` that should be started now."""
-        needs = self.needs()
-        groups = {group for need in needs for group in need.pool.groups}
-        room = {group: self._room(group) for group in groups}
-        return workers_wanted(needs, self.crew.staff(), room)
 
     # ---- what happens -------------------------------------------------------------------------
 
@@ -629,12 +378,7 @@ class CloudPipeline:
             pool = self.pools[worker.pool]
             # One that is up already may still be wanted: people reset what they see fail.
             too_late = done and worker.status is Status.STARTING
-            if (
-                asleep
-                or too_late
-                or self._context_is_over(pool)
-                or self._is_outdated(worker, pool)
-            ):
+            if asleep or too_late or self._context_is_over(pool) or self._is_outdated(worker, pool):
                 worker.status = Status.LEAVING
                 self._effects.stops.append((worker.id, worker.task))
 
@@ -686,11 +430,6 @@ class CloudPipeline:
             standing.joined.discard(path)
 
     # ---- images and trees ---------------------------------------------------------------------
-
-    def _know_images(self) -> None:
-        for node in self.pipeline.execs():
-            name = node.placement.image
-            self.images.setdefault(name, CloudImage(ImageRecord(name=name)))
 
     def _images_moved(self, images: Iterable[BuiltImage]) -> None:
         for built in images:
@@ -868,30 +607,6 @@ class CloudPipeline:
             self._effects.pools.update({path: self.pool_for(s) for path, s in specs.items()})
 
     # ---- helpers ------------------------------------------------------------------------------
-
-    def _groups_above(self, path: str) -> tuple[str, ...]:
-        parent = next(ancestors(path), "")
-        if parent not in self._groups:
-            nodes = self.tree.nodes
-            self._groups[parent] = tuple(
-                above for above in ancestors(path) if nodes[above].spec.max_concurrent is not None
-            )
-        return self._groups[parent]
-
-    def _room(self, group: str) -> int:
-        node = self.tree.nodes.get(group)
-        if not isinstance(node, LiveGroup) or node.spec.max_concurrent is None:
-            return len(self.tree.nodes)
-        return node.spec.max_concurrent - self.counts(group).running
-
-    def _sized_for_all(self, pool: Pool) -> Pool:
-        """A context's one worker is as large as its largest Exec asks for."""
-        if pool.kind is not PoolKind.CONTEXT:
-            return pool
-        members = [n.placement for n in self.pipeline.execs() if n.pool == pool.key]
-        cpu = max([pool.cpu, *(place.cpu for place in members)])
-        mem = max([pool.mem, *(place.mem for place in members)])
-        return Pool(pool.name, pool.key, pool.image, cpu, mem, pool.groups)
 
     def _set(self, **changes: object) -> None:
         self.record = self.record.model_copy(update=changes)

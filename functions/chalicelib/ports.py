@@ -109,6 +109,12 @@ class Store(Protocol):
     def open_pipelines(self) -> Iterator[tuple[str, str]]:
         """Yield ``(org, pipeline id)`` of those whose newest entry is ``open``, over all orgs."""
 
+    def resting_pipelines(self) -> Iterator[tuple[str, str]]:
+        """Yield ``(org, pipeline id)`` of all others, over all orgs."""
+
+    def forget(self, pipeline_id: str) -> None:
+        """Delete all of a pipeline, its record last; one that is not there is no error."""
+
     def org_of(self, pipeline_id: str) -> str | None:
         """Return whose a pipeline is: for news from AWS, which name no org."""
 
@@ -196,6 +202,9 @@ class LogStore(Protocol):
     def read(self, key: LogKey, offset: int, limit: int) -> bytes:
         """Return at most ``limit`` bytes from ``offset`` on."""
 
+    def forget(self, pipeline_id: str) -> None:
+        """Delete all output of a pipeline."""
+
 
 class Blobs(Protocol):
     """Large things that clients and workers send and fetch by themselves (S3)."""
@@ -256,6 +265,9 @@ class DataFiles(Protocol):
 
     def delete(self, directory: str, name: str) -> Deleted:
         """Delete a file, or a directory with what is in it."""
+
+    def forget(self, directory: str) -> None:
+        """Delete a directory of `model.deployment`'s; one that is not there is no error."""
 
 
 class TaskGoneError(Exception):

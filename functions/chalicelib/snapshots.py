@@ -10,7 +10,8 @@ from typing import Any
 
 from chalicelib.crew import Status, Worker
 from chalicelib.inputs import BuiltImage
-from chalicelib.pipeline import CloudImage, CloudPipeline, Shortage
+from chalicelib.pipeline import CloudPipeline
+from chalicelib.pipeline_state import CloudImage, Shortage
 from chalicelib.ports import Snapshot
 from conducto.model.images import ImageSpec
 from conducto.model.records import AttemptRecord, ImageRecord, NodeState, PipelineRecord

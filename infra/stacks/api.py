@@ -54,11 +54,19 @@ _FUNCTIONS = {
     "execution_ended": ("ExecutionEnded", LONG_SECONDS),
     "build_ended": ("BuildEnded", LONG_SECONDS),
     "every_minute": ("EveryMinute", LONG_SECONDS),
+    "every_day": ("EveryDay", COPY_SECONDS),
     "admin": ("Admin", TIMEOUT_SECONDS),
     "data": ("Data", COPY_SECONDS),
 }
 _SOCKETS = ("socket_connect", "socket_message", "socket_disconnect")
-_DRIVERS = ("api_handler", "task_stopped", "execution_ended", "build_ended", "every_minute")
+_DRIVERS = (
+    "api_handler",
+    "task_stopped",
+    "execution_ended",
+    "build_ended",
+    "every_minute",
+    "every_day",
+)
 
 
 class ApiStack(Stack):
@@ -146,6 +154,7 @@ class ApiStack(Stack):
         )
         if name == "api_handler":  # workers ask it for their commands, and these for secrets
             self._grant(role, grants.keep_secrets(), grants.lend_credentials())
+        if name in ("api_handler", "every_day"):  # people's files, and those nobody needs any more
             self._grant(role, grants.ask_data_function())
         return role
 

@@ -109,7 +109,10 @@ class SiteStack(Stack):
             comment=f"Conducto, stage {settings.stage}",
             domain_names=None if settings.domain is None else [settings.domain],
             certificate=certificate,
-            minimum_protocol_version=cloudfront.SecurityPolicyProtocol.TLS_V1_2_2021,
+            # CloudFront heeds it with a certificate of one's own only.
+            minimum_protocol_version=None
+            if certificate is None
+            else cloudfront.SecurityPolicyProtocol.TLS_V1_2_2021,
             http_version=cloudfront.HttpVersion.HTTP2_AND_3,
             price_class=cloudfront.PriceClass.PRICE_CLASS_100,
             default_root_object="index.html",

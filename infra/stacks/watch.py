@@ -23,7 +23,7 @@ from infra.stacks.api import ApiStack
 
 #: Functions that AWS calls without waiting for an answer: what they fail at is lost, but for
 #: the queue; the minute rule makes up for it.
-ASYNCHRONOUS = ("task_stopped", "execution_ended", "build_ended", "every_minute")
+ASYNCHRONOUS = ("task_stopped", "execution_ended", "build_ended", "every_minute", "every_day")
 #: Functions whose errors nobody else sees; an alarm takes ten at most.
 WATCHED = (*ASYNCHRONOUS, "api_handler", "authorize", "data", "socket_connect", "socket_message")
 #: What the minute rule logs of a pipeline that it could not look at (`chalicelib.reconcile`).

@@ -174,9 +174,6 @@ def test_orders_reach_a_pipeline_wherever_it_is(person: Person) -> None:
     assert "archived" in archived.stdout
     assert run.id not in person.ask("list", "--cloud").stdout
     assert run.id in person.ask("list", "--cloud", "--all").stdout
-    debug = person.conducto("debug", run.id, "/hello", "--cloud")
-    assert debug.returncode == 2
-    assert "not available in the cloud yet" in debug.stderr
 
 
 def test_who_is_not_let_in_is_told_what_to_do(person: Person, me: Cloud, tmp_path: Path) -> None:
@@ -189,6 +186,6 @@ def test_who_is_not_let_in_is_told_what_to_do(person: Person, me: Cloud, tmp_pat
     logged_out = person.conducto("list", "--cloud")
 
     assert (revoked.returncode, logged_out.returncode) == (1, 2)
-    assert "has expired or was taken back" in revoked.stderr
-    assert f"conducto login --url {me.emulator.url}" in revoked.stderr
+    assert "was taken back" in revoked.stderr
+    assert "log in again: conducto login --url" in revoked.stderr
     assert "not logged in to a cloud installation; log in: conducto login" in logged_out.stderr

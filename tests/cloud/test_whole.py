@@ -10,6 +10,7 @@ import pytest
 
 import conducto as co
 from conducto.model.api import Action, Changes
+from conducto_emulator.resources import LOG_GROUP
 from conducto_worker.layout import USER
 from conducto_worker.printed_tree import CLOSE, OPEN
 from support.cloud.emulated import Cloud, Run
@@ -188,6 +189,25 @@ def test_a_worker_that_is_killed_in_the_middle_is_replaced(me: Cloud) -> None:
     assert str(first.cause) == "worker_lost"
     assert first.message
     assert (str(second.state), run.output("/b")) == ("done", b"b\n")
+
+
+def test_what_the_containers_of_a_worker_say_is_in_its_log_group(me: Cloud) -> None:
+    run = me.run(serial(a="echo for the command's own log"))
+    task = task_of(run)
+    name = task.rpartition("/")[2]
+
+    me.emulator.board.stop(task, "the test wants its log")
+    logs = me.aws("logs")
+
+    def streams() -> list[str]:
+        found = logs.describe_log_streams(logGroupName=LOG_GROUP)["logStreams"]
+        return [each["logStreamName"] for each in found if name in each["logStreamName"]]
+
+    run.until(lambda: f"worker/agent/{name}" in streams(), "its log came")
+    events = logs.get_log_events(logGroupName=LOG_GROUP, logStreamName=f"worker/agent/{name}")
+    said = " ".join(event["message"] for event in events["events"])
+    assert "/a: attempt 1 ended" in said
+    assert "for the command" not in said
 
 
 def left_a_file(me: Cloud, run: Run) -> bool:

@@ -310,3 +310,18 @@ def test_each_user_has_data_of_their_own(world: World) -> None:
 
     assert listed.entries == ()
     assert fetched(world, None, "mine") == b"x"
+
+
+def test_a_directory_that_is_forgotten_is_gone_with_all_that_is_in_it(
+    files: DataFiles, root: Path
+) -> None:
+    files.write(HERE, "a/b/c", b"x")
+
+    files.forget(HERE)
+    files.forget(HERE)
+
+    assert files.entries(HERE, "", None, 10).entries == ()
+    assert not (root / HERE.lstrip("/")).exists()
+    assert any(path.read_bytes() == SECRET for path in root.parent.rglob("secret"))
+    with pytest.raises(RefusedError):
+        files.forget("/pipelines")

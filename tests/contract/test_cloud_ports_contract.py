@@ -377,3 +377,20 @@ def test_a_frame_to_a_connection_that_is_gone_is_no_error(
     limited = throttled(client, "PostToConnection", code="LimitExceededException")
     with limited, pytest.raises(ThrottledError):
         connections.send("c1", b"{}")
+
+
+def test_output_of_a_pipeline_that_is_forgotten_is_gone_and_no_other(logs: LogStore) -> None:
+    mine = [LogKey("abc", path, 1, "stdout") for path in ("/a", "/b")]
+    other = LogKey("abcd", "/a", 1, "stdout")
+    for key in (*mine, other):
+        logs.append(key, 0, b"one")
+        logs.append(key, 3, b"two")
+
+    logs.forget("abc")
+    logs.forget("abc")
+
+    assert [logs.size(key) for key in mine] == [0, 0]
+    assert logs.read(mine[0], 0, 10) == b""
+    assert logs.read(other, 0, 10) == b"onetwo"
+    logs.append(mine[0], 0, b"new")
+    assert logs.read(mine[0], 0, 10) == b"new"

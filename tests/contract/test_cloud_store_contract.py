@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -450,3 +451,50 @@ def test_notifications_on_their_way_make_no_pipeline_open(store: Store) -> None:
     store.commit("acme", "abc", entry(1, notifications=[told(1)], open=False))
 
     assert list(store.open_pipelines()) == []
+
+
+def test_what_is_not_open_rests(store: Store) -> None:
+    assert list(store.resting_pipelines()) == [("acme", "abc")]
+
+    store.commit("acme", "abc", entry(1))
+    assert list(store.resting_pipelines()) == []
+
+    store.commit("acme", "abc", entry(2, open=False))
+    assert list(store.resting_pipelines()) == [("acme", "abc")]
+
+
+def test_a_pipeline_that_is_forgotten_leaves_nothing_and_takes_nothing_along(store: Store) -> None:
+    store.create(cloud_record("other"), b"definition")
+    store.keep_tree("abc", b"tree")
+    for pipeline in ("abc", "other"):
+        store.commit("acme", pipeline, entry(1, changes=[change(1)], attempts=[attempt("/a")]))
+        store.put_snapshot(pipeline, Snapshot(1, {"state": "x" * 2 * MAX_INLINE}))
+        store.note_worker(pipeline, "w1", 5.0)
+
+    store.forget("abc")
+    store.forget("abc")
+
+    assert store.record("acme", "abc") is None
+    assert [each.id for each in store.records("acme")[0]] == ["other"]
+    assert list(store.open_pipelines()) == [("acme", "other")]
+    assert len(list(store.entries("other", 0))) == len(list(store.attempts("other"))) == 1
+    assert store.snapshot("other") is not None
+    assert store.definition("other") == b"definition"
+
+
+def test_of_a_forgotten_pipeline_neither_items_nor_objects_are_left(
+    real: Over, clients: Clients
+) -> None:
+    def left() -> tuple[int, int]:
+        items = clients.get("dynamodb").scan(TableName=TABLE)["Items"]
+        objects = clients.get("s3").list_objects_v2(Bucket=BUCKET).get("Contents", ())
+        return len(items), len(objects)
+
+    before = left()
+    real.store.create(cloud_record("gone"), b"definition")
+    real.store.commit("acme", "gone", entry(1, changes=[change(1)], attempts=[attempt("/a")]))
+    real.store.put_snapshot("gone", Snapshot(1, {"state": os.urandom(MAX_INLINE).hex()}))
+
+    real.store.forget("gone")
+
+    assert left() == before

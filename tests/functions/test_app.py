@@ -62,6 +62,7 @@ def test_every_function_has_a_plain_name(front: Front) -> None:
         "authorize",
         "build_ended",
         "data",
+        "every_day",
         "every_minute",
         "execution_ended",
         "socket_connect",

@@ -101,7 +101,7 @@ ARGUED = (
     ),
     (
         r"AwsSolutions-CFR4 .*",
-        "TLS 1.2 is asked for; CloudFront heeds it with a certificate of one's own (`domain`)",
+        "CloudFront lets choose with one's own certificate only (`domain`): then it is TLS 1.2",
     ),
     (
         r"AwsSolutions-S1 .*/site/Site/Resource",

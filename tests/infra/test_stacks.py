@@ -170,3 +170,18 @@ def test_a_setting_that_cannot_be_used_is_refused_before_anything_is_built(
         from_mapping(values)
 
     assert message in str(error.value)
+
+
+def test_what_api_gateway_refuses_by_itself_is_a_problem_too(
+    installation: dict[str, dict[str, Any]],
+) -> None:
+    (api,) = resources(installation["api"], "AWS::Serverless::Api")
+    answers = api["Properties"]["DefinitionBody"]["x-amazon-apigateway-gateway-responses"]
+
+    for name, status in {"ACCESS_DENIED": 401, "UNAUTHORIZED": 401, "THROTTLED": 429}.items():
+        answer = answers[name]
+        problem = json.loads(answer["responseTemplates"]["application/json"])
+        assert answer["statusCode"] == problem["status"] == status
+        assert problem["remedy"]
+        media_type = answer["responseParameters"]["gatewayresponse.header.Content-Type"]
+        assert media_type == "'application/problem+json'"

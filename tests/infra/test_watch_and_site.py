@@ -164,16 +164,14 @@ def test_without_an_address_nobody_is_told_and_nothing_is_made_for_it() -> None:
 
 
 def test_news_that_a_function_fails_at_is_kept(installation: dict[str, dict[str, Any]]) -> None:
-    watch = installation["watch"]
-    configs = resources(watch, "AWS::Lambda::EventInvokeConfig")
-    names = {c["Properties"]["FunctionName"].partition("-")[2] for c in configs}
-
-    assert {name.partition("-")[2] for name in names} == {
-        "task-stopped",
-        "execution-ended",
-        "build-ended",
-        "every-minute",
+    called_by_events = {
+        function["Properties"]["FunctionName"]
+        for function in resources(installation["api"], "AWS::Serverless::Function")
+        if function["Properties"].get("Events")
     }
+    configs = resources(installation["watch"], "AWS::Lambda::EventInvokeConfig")
+
+    assert {config["Properties"]["FunctionName"] for config in configs} == called_by_events
     for config in configs:
         assert "Lost" in json.dumps(config["Properties"]["DestinationConfig"]["OnFailure"])
 

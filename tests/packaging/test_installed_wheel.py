@@ -110,4 +110,3 @@ def test_the_stacks_synthesise_from_an_installed_wheel(python: Path, tmp_path: P
     api = (tmp_path / "out" / "conducto-wheel-api.template.json").read_text()
     assert '"RetentionInDays": 7' in api
     assert str(ROOT) not in api
-

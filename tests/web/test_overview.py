@@ -110,7 +110,7 @@ def test_a_run_tells_how_long_it_may_still_take(viewer: Viewer) -> None:
 def test_the_command_of_a_livedebug_is_copied(viewer: Viewer) -> None:
     run = launch(viewer.person, SLOW, run=False)
     page = viewer.node(run, "/slow")
-    page.get_by_role("button", name="Copy livedebug command").click()
+    page.get_by_role("button", name="Copy live debug command").click()
     copied = page.evaluate("navigator.clipboard.readText()")
     assert copied == f"conducto livedebug {run} /slow"
 

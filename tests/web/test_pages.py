@@ -204,6 +204,24 @@ def test_the_timeline_follows_what_happens(viewer: Viewer) -> None:
     expect(page.locator(".tl-facts")).to_contain_text("killed")
 
 
+def test_a_timeline_opened_without_an_agent_comes_when_it_is_back(viewer: Viewer) -> None:
+    run = launch(viewer.person, STEPS)
+    settle(viewer.person, run)
+    page = viewer.open(f"/p/{run}/images")
+    # The page's code is here before the agent goes.
+    page.get_by_role("link", name="Timeline").click()
+    page.get_by_role("option").first.wait_for()
+    page.get_by_role("link", name="Images").click()
+    viewer.person.ask("agent", "stop")
+    page.get_by_role("link", name="Timeline").click()
+    expect(page.get_by_text("This could not be loaded")).to_be_visible()
+    expect(page.locator(".banner")).to_contain_text("The agent does not answer")
+    viewer.person.ask("agent", "start")
+    expect(page.get_by_role("option")).to_have_count(4)
+    expect(page.locator(".banner")).to_have_count(0)
+    viewer.said.clear()  # the browser notes every connection that it could not make
+
+
 def test_a_timeline_of_thousands_stays_small(viewer: Viewer) -> None:
     run = launch(viewer.person, wide(500, 3))
     settle(viewer.person, run)

@@ -106,12 +106,19 @@ class Bucket:
     def delete_below(self, prefix: str) -> None:
         """Forget everything whose key begins so."""
         client = self._clients.get("s3")
+        for page in self.pages_below(prefix):
+            with throttling():
+                objects = [{"Key": key} for key in page]
+                client.delete_objects(Bucket=self._name, Delete={"Objects": objects})
+
+    def pages_below(self, prefix: str) -> Iterator[list[str]]:
+        """Yield all keys that begin so, up to a thousand at a time."""
+        client = self._clients.get("s3")
         pages = client.get_paginator("list_objects_v2").paginate(Bucket=self._name, Prefix=prefix)
-        for page in pages:
-            keys = [{"Key": item["Key"]} for item in page.get("Contents", ())]
-            if keys:
-                with throttling():
-                    client.delete_objects(Bucket=self._name, Delete={"Objects": keys})
+        with throttling():
+            for page in pages:
+                if page.get("Contents"):
+                    yield [str(item["Key"]) for item in page["Contents"]]
 
     def _signed(self, operation: str, wanted: dict[str, object], seconds: int | None) -> str:
         client = self._clients.get("s3")

@@ -50,6 +50,10 @@ class DataFunction:
         """Delete a file, or a directory with what is in it."""
         return Deleted.model_validate(self._ask("delete", directory=directory, name=name))
 
+    def forget(self, directory: str) -> None:
+        """Delete a directory with all that is in it."""
+        self._ask("forget", directory=directory)
+
     def _ask(self, do: str, **request: Any) -> Any:
         with throttling():
             answer = self._clients.get("lambda").invoke(

@@ -1,7 +1,7 @@
 """Access points: what a worker sees of the file system, and as whom.
 
 Each pipeline and each user has one of its own, made when first needed. The file system takes
-10,000 of them, so a pipeline's goes when the pipeline does.
+10,000 of them, so a pipeline's goes when it is archived, and comes back with its next worker.
 """
 
 from collections.abc import Mapping

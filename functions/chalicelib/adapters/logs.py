@@ -62,6 +62,16 @@ class ChunkedLogs:
                 break
         return bytes(found)
 
+    def forget(self, pipeline_id: str) -> None:
+        """Delete all output of a pipeline: of each chunk first where it is listed."""
+        prefix = f"{LOG_PREFIX}{pipeline_id}/"
+        for page in self._bucket.pages_below(prefix):
+            folders = {name.rpartition("/")[0] for name in page}
+            for folder in folders:
+                listed = self._table.range(f"L#{folder}", "0", keys.LAST)
+                self._table.delete_all([Key(f"L#{folder}", sort) for sort, _ in listed])
+        self._bucket.delete_below(prefix)
+
     def _last(self, key: LogKey, upto: str) -> tuple[str, dict[str, Value]] | None:
         """Return the last chunk that begins at or before a sort key."""
         partition = _chunk(key, 0).partition

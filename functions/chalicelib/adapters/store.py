@@ -54,7 +54,9 @@ MOST_ATTEMPTS = MAX_TRANSACTION - 6
 MOST_BYTES = 2 << 20
 #: Seconds after which a worker's sign of life is of no interest.
 WORKER_SECONDS = 7 * 86_400
+#: Partitions of the index of pipelines: each is in one of them.
 _OPEN = "open"
+_RESTING = "resting"
 #: Partition of the same index that has the notifications which are not sent, by when they are due.
 _DUE = "due"
 _CANCELLED = "TransactionCanceledException"
@@ -81,7 +83,11 @@ class TableStore:
         """Keep a new pipeline."""
         pipeline_id = record.record.id
         key = self.keep_tree(pipeline_id, definition)
-        item = _record_item(record.org, record.record) | {"definition": key}
+        item = {
+            **_record_item(record.org, record.record),
+            **_listed(record.org, pipeline_id, open_=False),
+            "definition": key,
+        }
         self._table.put_where(
             keys.record(pipeline_id), item, f"attribute_not_exists({PARTITION_KEY})"
         )
@@ -108,9 +114,28 @@ class TableStore:
 
     def open_pipelines(self) -> Iterator[tuple[str, str]]:
         """Yield ``(org, pipeline id)`` of those whose newest entry is ``open``, over all orgs."""
-        for _, item in self._table.index(OPEN, _OPEN):
+        yield from self._listed_in(_OPEN)
+
+    def resting_pipelines(self) -> Iterator[tuple[str, str]]:
+        """Yield ``(org, pipeline id)`` of all others, over all orgs."""
+        yield from self._listed_in(_RESTING)
+
+    def _listed_in(self, partition: str) -> Iterator[tuple[str, str]]:
+        for _, item in self._table.index(OPEN, partition):
             org, _, pipeline_id = str(item[OPEN.sort_key]).partition("#")
             yield org, pipeline_id
+
+    def forget(self, pipeline_id: str) -> None:
+        """Delete all of a pipeline, its record last: until then somebody knows of it."""
+        self._bucket.delete_below(f"{STATE_PREFIX}{pipeline_id}/")
+        record = keys.record(pipeline_id)
+        found = [
+            Key(record.partition, sort)
+            for sort, _ in self._table.range(record.partition, "!", keys.LAST)
+        ]
+        self._table.delete_all([key for key in found if key != record])
+        self._bucket.delete_below(f"{TREE_PREFIX}{pipeline_id}/")
+        self._table.delete(record)
 
     def org_of(self, pipeline_id: str) -> str | None:
         """Return whose a pipeline is."""
@@ -188,13 +213,10 @@ class TableStore:
 
     def _record_part(self, org: str, pipeline_id: str, entry: Entry) -> _Part:
         item = {} if entry.record is None else _record_item(org, entry.record)
-        keys_of_open = (OPEN.partition_key, OPEN.sort_key)
-        if entry.open:
-            item |= dict(zip(keys_of_open, (_OPEN, f"{org}#{pipeline_id}"), strict=True))
+        item |= _listed(org, pipeline_id, open_=entry.open)
         update = Update(
             keys.record(pipeline_id),
             set=item,
-            remove=() if entry.open else keys_of_open,
             where="org = :owner",
             values={":owner": org},
         )
@@ -393,6 +415,11 @@ def _record_item(org: str, record: PipelineRecord) -> dict[str, Value]:
         BY_ORG.partition_key: _org_key(org),
         BY_ORG.sort_key: _created_key(record),
     }
+
+
+def _listed(org: str, pipeline_id: str, *, open_: bool) -> dict[str, Value]:
+    partition = _OPEN if open_ else _RESTING
+    return {OPEN.partition_key: partition, OPEN.sort_key: f"{org}#{pipeline_id}"}
 
 
 def _record(item: Item) -> PipelineRecord:

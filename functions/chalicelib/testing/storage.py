@@ -27,6 +27,11 @@ class FakeLogs:
         """Return at most ``limit`` bytes from ``offset`` on."""
         return self._kept.get(key, b"")[offset : offset + limit]
 
+    def forget(self, pipeline_id: str) -> None:
+        """Delete all output of a pipeline."""
+        for key in [key for key in self._kept if key.pipeline_id == pipeline_id]:
+            del self._kept[key]
+
 
 class FakeBlobs:
     """A `Blobs`; its URLs lead nowhere, a test puts things itself."""

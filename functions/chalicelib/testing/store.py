@@ -67,6 +67,15 @@ class FakeStore:
         """Yield ``(org, pipeline id)`` of the open ones."""
         yield from [(kept.org, i) for i, kept in list(self._kept.items()) if kept.open]
 
+    def resting_pipelines(self) -> Iterator[tuple[str, str]]:
+        """Yield ``(org, pipeline id)`` of the others."""
+        yield from [(kept.org, i) for i, kept in list(self._kept.items()) if not kept.open]
+
+    def forget(self, pipeline_id: str) -> None:
+        """Delete a pipeline."""
+        with self._lock:
+            self._kept.pop(pipeline_id, None)
+
     def org_of(self, pipeline_id: str) -> str | None:
         """Return whose a pipeline is."""
         kept = self._kept.get(pipeline_id)

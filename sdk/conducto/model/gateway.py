@@ -16,7 +16,7 @@ _UNKNOWN = Problem(
     detail="there is no such call",
     remedy="see the reference of the API; a newer client may need a newer installation",
 )
-_LOG_IN = "log in again: conducto login --url URL --token TOKEN"
+_LOG_IN = "log in again: conducto login --url URL"
 
 GATEWAY_PROBLEMS: Mapping[str, Problem] = MappingProxyType(
     {

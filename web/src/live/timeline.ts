@@ -1,6 +1,6 @@
 /** The attempts of a pipeline, kept up to date by the event stream. */
 
-import { api, messageOf, type TreeQuery } from "@/api/client";
+import { api, ApiError, messageOf, type TreeQuery } from "@/api/client";
 import { EventStream } from "@/api/events";
 import type { EventBatch } from "@/api/schema";
 import { Timeline } from "@/model/timeline";
@@ -11,6 +11,8 @@ export const MOST_ATTEMPTS = 50_000;
 /** Changes are shown, and containers asked for, this often, in ms. */
 const SHOW_EVERY = 300;
 const ASK_EVERY = 2000;
+/** A load that got no answer is tried again after this, in ms. */
+const AGAIN_AFTER = 2000;
 /** Nodes whose containers are asked for one by one; of more, all is read again. */
 const ASK_SINGLY = 20;
 
@@ -29,6 +31,7 @@ export class TimelineSession {
   private readonly unknown = new Set<string>();
   private readonly aborter = new AbortController();
   private readonly listeners = new Set<() => void>();
+  private startTimer: number | undefined;
   private showTimer: number | undefined;
   private askTimer: number | undefined;
 
@@ -49,6 +52,7 @@ export class TimelineSession {
   close(): void {
     this.aborter.abort();
     this.stream?.close();
+    window.clearTimeout(this.startTimer);
     window.clearTimeout(this.showTimer);
     window.clearTimeout(this.askTimer);
   }
@@ -62,14 +66,18 @@ export class TimelineSession {
     this.stream?.close();
     this.stream = null;
     this.waiting.length = 0;
+    window.clearTimeout(this.startTimer);
     this.loading = true;
-    this.error = null;
     this.show();
     try {
       await this.load();
+      this.error = null;
     } catch (error) {
       if (this.aborter.signal.aborted) return;
       this.error = messageOf(error);
+      // No answer came: it goes on by itself when the agent is back.
+      if (!(error instanceof ApiError))
+        this.startTimer = window.setTimeout(this.retry, AGAIN_AFTER);
     }
     this.loading = false;
     this.show();

@@ -153,7 +153,7 @@ function Debug({ id, path }: { id: string; path: string }) {
       <CopyButton text={command} label="Copy the debug command" shortcut="d" />
       <CopyButton
         text={debugCommand(id, path, { live: true })}
-        label="Copy livedebug command"
+        label="Copy live debug command"
         title="livedebug: the same shell, with the code of your own directory in place"
         words="Copy live"
       />

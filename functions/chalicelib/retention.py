@@ -1,0 +1,66 @@
+"""Pipelines that nobody needs any more: archived first, and later deleted with all they have.
+
+The rule is that of the local side (docs/decisions/0007): what has been without activity for
+``retention`` days is archived, and deleted when it has stayed so for as many days again. AWS's
+clocks do not jump, so that here a pipeline's age is a difference of two times.
+"""
+
+import logging
+
+from chalicelib.engine import Engine
+from chalicelib.inputs import Input, Ordered
+from chalicelib.pipeline import CloudPipeline
+from conducto.model.api import Action
+from conducto.model.deployment import pipeline_directory
+from conducto.model.records import Lifecycle, PipelineRecord
+
+logger = logging.getLogger(__name__)
+
+_DAY = 86_400.0
+
+
+class Retention:
+    """Archives and deletes; every part may be cut off, and is done the next time."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._cloud = engine.cloud
+
+    def run(self) -> int:
+        """Look at every pipeline that rests; return how many were archived or deleted."""
+        number = 0
+        for org, pipeline_id in self._cloud.store.resting_pipelines():
+            try:
+                number += self._look_at(org, pipeline_id)
+            except Exception:
+                # One that cannot be deleted must not keep the others.
+                logger.exception("a pipeline was kept", extra={"pipeline": pipeline_id})
+        return number
+
+    def _look_at(self, org: str, pipeline_id: str) -> bool:
+        record = self._cloud.store.record(org, pipeline_id)
+        if record is None or not self._is_old(record):
+            return False
+        if record.lifecycle is Lifecycle.ARCHIVED:
+            self.forget(org, pipeline_id)
+            return True
+        return self._engine.submit(org, pipeline_id, self._archive)
+
+    def forget(self, org: str, pipeline_id: str) -> None:
+        """Delete a pipeline: its files and output, and last what knows of it."""
+        logger.info("deleted after its retention", extra={"org": org, "pipeline": pipeline_id})
+        self._cloud.fleet.release(pipeline_id)
+        self._cloud.data.forget(pipeline_directory(pipeline_id))
+        self._cloud.logs.forget(pipeline_id)
+        self._cloud.store.forget(pipeline_id)
+        self._engine.drop(pipeline_id)
+
+    def _archive(self, live: CloudPipeline) -> Input | None:
+        kept = live.open() or live.record.lifecycle is Lifecycle.ARCHIVED
+        if kept or not self._is_old(live.record):
+            return None
+        return Ordered(time=self._cloud.clock(), action=Action.ARCHIVE)
+
+    def _is_old(self, record: PipelineRecord) -> bool:
+        idle = self._cloud.clock() - max(record.touched, record.created)
+        return record.retention > 0 and idle >= record.retention * _DAY

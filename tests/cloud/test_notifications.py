@@ -1,0 +1,48 @@
+"""A callback that tells Slack of a command in a container, through the whole cloud."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+import conducto as co
+from conducto.model.deployment import Variables
+from conducto.model.notifications import DeliveryState
+from conducto.model.secret_calls import PutSecrets, SecretValue
+from support.services import web_service
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from support.cloud.emulated import Cloud
+    from support.services import WebService
+
+pytestmark = [pytest.mark.docker, pytest.mark.cloud, pytest.mark.xdist_group("emulator")]
+
+
+@pytest.fixture(scope="module")
+def slack() -> Iterator[WebService]:
+    """Slack on this machine; the functions read where it is when they are first needed."""
+    with web_service() as service:
+        os.environ[Variables.SLACK_URL] = service.url
+        yield service
+        del os.environ[Variables.SLACK_URL]
+
+
+def test_slack_is_told_and_the_node_says_so(slack: WebService, me: Cloud) -> None:
+    me.client.put_secrets(PutSecrets(secrets=[SecretValue(key="SLACK_TOKEN", value="xoxb-cloud")]))
+    root = co.Serial(image="busybox:latest", cpu=0.25, mem=0.5)
+    root["bad"] = co.Exec("exit 3")
+    root["bad"].on_error(co.callback.slack_status("#ops", message="Nightly"))
+
+    run = me.run(root)
+    run.until(
+        lambda: [n.delivery for n in run.node("/bad").notifications] == [DeliveryState.SENT],
+        "the notification is sent",
+    )
+
+    (asked,) = slack.asked
+    assert (asked.token, asked.body["channel"]) == ("xoxb-cloud", "#ops")
+    assert "/bad is error (exit code)" in str(asked.body)

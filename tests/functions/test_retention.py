@@ -1,0 +1,114 @@
+"""Pipelines that nobody needs any more are archived, and later deleted with all they have."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from chalicelib.ports import LogKey
+from chalicelib.retention import Retention
+from conducto.model.deployment import pipeline_directory
+from conducto.model.records import Lifecycle
+from conducto.service.port import NotFoundError
+from support.cloud.world import ME, World
+from support.trees import leaf, serial
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DAY = 86_400.0
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(folder=tmp_path)
+
+
+def lifecycle(world: World, pipeline_id: str) -> Lifecycle:
+    return world.get(pipeline_id).pipeline.lifecycle
+
+
+def finished(world: World, **options: int) -> str:
+    """Launch a pipeline and run it to its end, until no worker is left."""
+    pipeline_id = world.launch(serial(leaf("a")), **options)
+    world.run_out()
+    world.minute(100)
+    return pipeline_id
+
+
+def test_what_is_old_is_archived_and_deleted_when_it_is_twice_as_old(world: World) -> None:
+    pipeline_id = finished(world, retention=2)
+    where = pipeline_directory(pipeline_id)
+    world.data.write(where, "x", b"content")
+    world.logs.append(LogKey(pipeline_id, "/a", 1, "stdout"), 0, b"output")
+    retention = Retention(world.engine)
+
+    world.now += 2 * DAY - 200
+    assert retention.run() == 0
+    world.now += 200
+    assert retention.run() == 1
+    assert lifecycle(world, pipeline_id) is Lifecycle.ARCHIVED
+    world.now += 2 * DAY - 10
+    assert retention.run() == 0
+    world.now += 10
+    assert retention.run() == 1
+
+    with pytest.raises(NotFoundError):
+        world.get(pipeline_id)
+    assert world.data.entries(where, "", None, 10).entries == ()
+    assert world.logs.size(LogKey(pipeline_id, "/a", 1, "stdout")) == 0
+    assert world.store.record(ME.org, pipeline_id) is None
+    assert pipeline_id in world.fleet.released
+    assert retention.run() == 0
+
+
+def test_what_somebody_takes_back_from_the_archive_stays(world: World) -> None:
+    pipeline_id = finished(world, retention=1)
+    retention = Retention(world.engine)
+    world.now += DAY
+    retention.run()
+
+    world.now += DAY - 10
+    world.control(pipeline_id, "wake")
+    world.now += 20
+
+    assert retention.run() == 0
+    assert lifecycle(world, pipeline_id) is Lifecycle.ACTIVE
+
+
+def test_what_runs_and_what_is_to_be_kept_for_ever_is_left_alone(world: World) -> None:
+    for_ever = finished(world, retention=0)
+    running = world.launch(serial(leaf("a", max_time=10**7)), retention=1)
+    world.serve()
+
+    world.now += DAY + 10
+    world.beat()
+    assert Retention(world.engine).run() == 0
+
+    assert lifecycle(world, for_ever) is Lifecycle.ACTIVE
+    assert lifecycle(world, running) is Lifecycle.ACTIVE
+    assert set(world.running()) == {"/a"}
+
+
+def test_one_that_cannot_be_deleted_does_not_keep_the_others(world: World) -> None:
+    first, second = finished(world, retention=1), finished(world, retention=1)
+
+    class Stubborn:
+        def forget(self, directory: str) -> None:
+            if directory == pipeline_directory(first):
+                raise OSError("the file system is away")
+            world.data.forget(directory)
+
+    world.now += DAY
+    Retention(world.engine).run()
+    world.now += DAY
+    world.engine.cloud = world.over(data=Stubborn())
+
+    Retention(world.engine).run()
+
+    assert world.store.record(ME.org, second) is None
+    assert world.store.record(ME.org, first) is not None
+    world.engine.cloud = world.cloud
+    assert Retention(world.engine).run() == 1
+    assert world.store.record(ME.org, first) is None
