@@ -103,6 +103,6 @@ bench: $(READY) engine ## Measure: BENCH=local, web or cloud
 	$(BIN)/python -m bench $(BENCH)
 
 clean: ## Remove what set-up and tests made in the checkout
-	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis bench/results
+	rm -rf $(VENV) dist build chalice.out cdk.out .mypy_cache .ruff_cache .pytest_cache .hypothesis bench/results
 
 .PHONY: help setup engine tools demo test test-quick unit lint conformance test-crash test-docker test-cloud web web-types lint-web test-web screenshots synth bench clean

@@ -8,6 +8,10 @@ const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 /** Where the agent listens while somebody works on the app with `npm run dev`. */
 const AGENT = process.env["CONDUCTO_AGENT"] ?? "http://127.0.0.1:8990";
 
+/** Modules of ours and parts that more than one page uses; what is for one page stays with it. */
+const SHARED =
+  /\/src\/(?:api|app|lib|live|model|ui|pages\/parts)\/|\/(?:HelpDialog|LogLine)\.tsx|\/node_modules\//;
+
 export default defineConfig({
   plugins: [react()],
   resolve: { alias: { "@": here("./src") } },
@@ -20,6 +24,14 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     // Few small style sheets: one request is cheaper than two.
     cssCodeSplit: false,
+    // So are few scripts: what several pages use comes as one, not as a dozen of small ones.
+    rolldownOptions: {
+      output: {
+        codeSplitting: {
+          groups: [{ name: "shared", test: SHARED, minShareCount: 2, entriesAware: false }],
+        },
+      },
+    },
   },
   server: { proxy: { "/api": { target: AGENT, ws: true }, "/session": AGENT } },
   test: { include: ["src/**/*.test.ts"], environment: "node" },

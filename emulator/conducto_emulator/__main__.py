@@ -58,6 +58,7 @@ def _write_state(path: Path, emulator: Emulator) -> None:
         "pid": os.getpid(),
         "url": emulator.url,
         "aws": emulator.moto.endpoint,
+        "mark": emulator.mark,
         "token": emulator.token(ORG, USER),
     }
     part = path.with_suffix(".part")

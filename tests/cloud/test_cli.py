@@ -39,9 +39,9 @@ def conducto(base: Path, *words: str) -> tuple[int, str]:
 def test_up_and_down(tmp_path: Path) -> None:
     ensure(["python:3.13-slim"])
     try:
-        code, said = conducto(tmp_path, "cloud-emulator", "up")
-        assert code == 0, said
-        url = said.split("--url ")[1].split()[0]
+        code, up = conducto(tmp_path, "cloud-emulator", "up")
+        assert code == 0, up
+        url = up.split("--url ")[1].split()[0]
         token = conducto(tmp_path, "cloud-emulator", "token")[1].strip()
 
         again = conducto(tmp_path, "cloud-emulator", "up")
@@ -55,19 +55,20 @@ def test_up_and_down(tmp_path: Path) -> None:
         with pytest.raises(urllib.error.HTTPError) as refused, urllib.request.urlopen(request):
             pass
         refused.value.close()
-        mode = (tmp_path / "cloud-emulator" / "emulator.json").stat().st_mode
+        state = tmp_path / "cloud-emulator" / "emulator.json"
+        mode, mark = state.stat().st_mode, json.loads(state.read_text())["mark"]
     finally:
         code, said = conducto(tmp_path, "cloud-emulator", "down")
 
     assert (code, said) == (0, "emulator stopped\n")
     assert "already" in again[1]
     assert (status[0], url in status[1]) == (0, True)
-    assert token not in said  # a history of commands is no place for it
+    assert token not in up  # a history of commands is no place for it
     assert listed["pipelines"] == []
     assert refused.value.code in {401, 403}
     assert mode & 0o077 == 0
     assert not (tmp_path / "cloud-emulator").exists()
-    filters = json.dumps({"label": [LABEL]})
+    filters = json.dumps({"label": [f"{LABEL}={mark}"]})
     assert json.loads(call("GET", "/containers/json", {"filters": filters})[1]) == []
 
 

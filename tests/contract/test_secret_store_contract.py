@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from conducto.model.secret_rules import MAX_VALUE
+from conducto.running.secret_store import SecretName, SecretRefusedError, SecretStore, StoredSecret
 from conducto.testing.secrets import MemorySecrets
 from conducto_local.home import Home
 from conducto_local.secrets.encrypted_file import EncryptedFile
 from conducto_local.secrets.keyring_store import KeyringStore
 from conducto_local.secrets.local import LocalSecrets
-from conducto.running.secret_store import SecretName, SecretRefusedError, SecretStore, StoredSecret
 from support.secret_parts import MemoryKeyring, secret
 
 STORES = {

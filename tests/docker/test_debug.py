@@ -18,9 +18,9 @@ from typing import Any
 import pexpect
 import pytest
 
+from conducto.running.secret_store import SecretName, StoredSecret
 from conducto_local.home import Home
 from conducto_local.secrets.local import LocalSecrets
-from conducto.running.secret_store import SecretName, StoredSecret
 from support.containers import remove
 from support.local import wait_for
 from support.running import Person, Run, person_at

@@ -10,9 +10,9 @@ import pytest
 import conducto as co
 from conducto.model.api import Action, Changes, ControlRequest
 from conducto.model.debug import DebugPlan, DebugRequest
+from conducto.running.secret_store import SecretName, StoredSecret
 from conducto.service.port import NotFoundError, RefusedError
 from conducto_local.secrets.local import LocalSecrets
-from conducto.running.secret_store import SecretName, StoredSecret
 from support.local import Local, Run, local_runner
 from support.stand_ins import call, ensure
 

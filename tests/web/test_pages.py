@@ -27,7 +27,10 @@ OWNED = "document.documentElement.dataset.owned"
 
 #: One image whose build prints something, and one that is not there.
 IMAGES = """
-    text = "FROM python:3.11-slim\\nRUN echo laid-brick\\n"
+    import uuid
+
+    # Another one each time: what the engine has already prints nothing.
+    text = f"FROM python:3.11-slim\\nRUN echo laid-brick {uuid.uuid4()}\\n"
     built = co.Image(dockerfile_text=text, name="built")
     missing = co.Image("no-such-image-anywhere:1", name="missing")
     with co.Serial(image=built, stop_on_error=False) as root:

@@ -44,6 +44,8 @@ MAX_LAUNCH_BODY = 256 << 20
 MAX_SECRETS_BODY = 8 << 20
 #: Bytes of a data file that comes in through the API; commands may write larger ones.
 MAX_DATA_FILE = 4 << 30
+#: Levels of arrays and objects in a JSON body; pydantic's own limit, which cannot be set.
+MAX_JSON_DEPTH = 200
 #: What a mutation is known by, and how long a key may be; the same one is carried out once.
 IDEMPOTENCY_KEY = "Idempotency-Key"
 MAX_IDEMPOTENCY_KEY = 200

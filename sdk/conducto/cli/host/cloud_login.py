@@ -35,7 +35,7 @@ def logout(arguments: argparse.Namespace) -> int:
         return DONE
     print(
         "logged out; the token itself stays good until it expires: an administrator can take it "
-        "back with 'conducto admin token revoke'"
+        "back with 'conducto admin revoke-token'"
     )
     return DONE
 

@@ -43,7 +43,8 @@ def add_doctor(parser: argparse.ArgumentParser) -> None:
 
 
 def add_usage(parser: argparse.ArgumentParser) -> None:
-    """Describe the words after ``conducto usage``."""
+    """Describe the words after ``conducto usage``; it is about the cloud only."""
+    parser.set_defaults(side="cloud")
     parser.add_argument(
         "--month", metavar="YYYY-MM", type=_month, help="only this one, with its pipelines' nodes"
     )
