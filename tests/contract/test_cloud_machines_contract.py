@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -206,6 +207,7 @@ def test_long_words_are_cut_to_what_aws_takes(real: StepFunctions, clients: Clie
 
     events = clients.get("stepfunctions").meta.events
     events.register("provide-client-params.stepfunctions.SendTaskFailure", look)
-    real.fail("token", "e" * 1000, "c" * 100_000)
+    with suppress(TaskGoneError):  # moto knows the token only when it runs no machines
+        real.fail("token", "e" * 1000, "c" * 100_000)
 
     assert (len(sent[0]["error"]), len(sent[0]["cause"])) == (256, 32_768)

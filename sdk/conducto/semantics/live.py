@@ -394,6 +394,10 @@ class LiveTree:
             parent.children[position] = new
         self._adjust(new, 1)
         self.record(new)
+        for node in self.subtree(new):
+            # Who follows the changes knows the namesake of the last tree as it ended.
+            if node is not new and node.path in self.past:
+                self.record(node)
         self.refresh_above(new)
 
     def _adjust(self, node: LiveNode, sign: int) -> None:
@@ -462,8 +466,7 @@ class LiveTree:
 
     def _forget(self, node: LiveNode) -> None:
         del self.nodes[node.path]
-        if node.attempt:
-            self.past[node.path] = node.attempt
+        self.past[node.path] = node.attempt
 
     def _load(self, state: NodeState) -> None:
         node = self.nodes.get(state.path)

@@ -119,7 +119,7 @@ class MotoEngine:
             raise TaskGoneError(fields["taskToken"]) from error
 
     def _serve(self, arn: str) -> None:
-        if arn in self._pollers:
+        if arn in self._pollers and self._pollers[arn].is_alive():
             return
         try:
             self.client.create_activity(name=arn.rsplit(":", 1)[-1])
@@ -131,7 +131,13 @@ class MotoEngine:
 
     def _poll(self, arn: str) -> None:
         while not self._closed.is_set():
-            task = self.client.get_activity_task(activityArn=arn, workerName="scripted")
+            try:
+                task = self.client.get_activity_task(activityArn=arn, workerName="scripted")
+            except ClientError as error:
+                # moto is one for the whole process, and a test of somebody else has emptied it.
+                if error.response["Error"]["Code"] != "ActivityDoesNotExist":
+                    raise
+                return
             if task.get("taskToken"):
                 self._offers.put(Offer(task["taskToken"], json.loads(task["input"])))
 

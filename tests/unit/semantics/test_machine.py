@@ -389,6 +389,29 @@ def test_reset_of_generate_discards_the_old_tree_and_numbers_attempts_on():
     assert driver.queued == {"/L/Execute/p": 2}
 
 
+def test_who_follows_the_changes_hears_that_nodes_of_a_new_tree_have_not_run():
+    driver = Driver(serial(lazy("L")))
+    driver.start("/L/Generate")
+    driver.generate(
+        "/L/Generate", generated(driver, "/L/Execute", serial("a", serial("b", name="g")))
+    )
+    driver.run()
+    driver.send(ev.NodesReset(("/L/Generate",)))
+    driver.start("/L/Generate")
+    driver.tree.take_changes()
+
+    driver.send(
+        ev.TreeGenerated(
+            "/L/Generate", generated(driver, "/L/Execute", serial("a", serial("b", name="g"), "c"))
+        )
+    )
+
+    told = {change.path: change.state for change in driver.tree.take_changes()}
+    assert told["/L/Execute/g"] is told["/L/Execute/g/b"] is State.PENDING
+    assert told["/L/Execute/a"] is State.PENDING
+    assert "/L/Execute/c" not in told  # nobody knows it as anything else
+
+
 def test_reset_of_generate_stops_the_old_tree_before_generating_anew():
     driver = Driver(serial(lazy("L")))
     driver.start("/L/Generate")
