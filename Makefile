@@ -53,7 +53,7 @@ test-quick: $(READY) ## All tests that need no containers
 
 # By file: fixtures of a file are made once, and the two processes pass fewer messages.
 unit: $(READY) ## The quick loop: no engine, under a minute
-	$(BIN)/pytest -q -n 2 --dist loadfile tests/unit tests/contract -m 'not docker'
+	$(BIN)/pytest -q -n 2 --dist loadfile tests/unit -m 'not docker'
 
 lint: $(READY) ## Style, types, dependency rule
 	$(BIN)/ruff format --check .
