@@ -42,8 +42,9 @@ $(ASL_VALIDATOR): tests/tools/package-lock.json
 	then npm --prefix tests/tools ci --no-audit --no-fund --prefer-offline && touch $@; \
 	else echo "asl-validator is left out; it needs Node 20 or later and npm" >&2; fi
 
-tools: $(ASL_VALIDATOR) ## Programs that only tests need, where they are missing
+tools: ## Programs that only tests need, where they are missing
 	@.ci/tools
+	@$(MAKE) --no-print-directory $(ASL_VALIDATOR)
 
 test: $(READY) engine tools ## Set up, and run all checks and tests
 	@$(MAKE) --no-print-directory --keep-going lint test-quick test-docker test-cloud test-web
