@@ -56,7 +56,9 @@ def test_a_failure_is_found_mended_and_the_pipeline_goes_on_by_itself(viewer: Vi
     page.get_by_role("tab", name="Attempts 2").click()
     for box in page.get_by_role("checkbox", name="Compare").all():
         box.check()
-    expect(page.get_by_role("region", name="Differences", exact=True)).to_contain_text("echo mended")
+    expect(page.get_by_role("region", name="Differences", exact=True)).to_contain_text(
+        "echo mended"
+    )
 
 
 def test_what_the_server_does_not_accept_is_said_in_the_dialog(viewer: Viewer) -> None:
