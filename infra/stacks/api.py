@@ -5,9 +5,11 @@ of its own, so that what checks tokens cannot start workers, and what hears of t
 tokens.
 """
 
+import fcntl
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -108,12 +110,13 @@ class ApiStack(Stack):
         self.agent.repository.grant_pull(compute.execution_role)
         self.roles = self._roles()
         variables = self._variables(network, data, compute)
-        self.app = Chalice(
-            self,
-            "App",
-            source_dir=str(stage(BUILD.resolve() / "functions")),
-            stage_config=self._stage_config(variables),
-        )
+        with _alone(BUILD.resolve()):  # two runs of CDK share the staged functions
+            self.app = Chalice(
+                self,
+                "App",
+                source_dir=str(stage(BUILD.resolve() / "functions")),
+                stage_config=self._stage_config(variables),
+            )
         self._shape_functions()
         self._mount_data()
         self.app.get_resource("RestAPI").add_property_override(PROPERTY, gateway_answers())
@@ -299,6 +302,15 @@ class ApiStack(Stack):
 
     def _url(self, scheme: str, api: CfnResource) -> str:
         return f"{scheme}://{api.ref}.execute-api.{self.region}.{self.url_suffix}/api"
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Let no other process stage and package functions in ``folder`` meanwhile."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "functions.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _agent_context() -> Path:
