@@ -1,6 +1,7 @@
 """The part of `CloudPipelines` that is about data files."""
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from secrets import token_hex
 
@@ -14,15 +15,15 @@ from conducto.model.params import ListUserDataParams
 from conducto.service.downloads import Download, Span
 
 
-class CloudData:
+class CloudData(ABC):
     """Data files, through the function beside the file system."""
 
     _cloud: Cloud
     _me: Identity
 
+    @abstractmethod
     def _owned(self, pipeline_id: str) -> str:
         """Return the whole id of a pipeline that the caller may see; raises `NotFoundError`."""
-        raise NotImplementedError
 
     def _data_directory(self, pipeline_id: str | None) -> str:
         if pipeline_id is None:

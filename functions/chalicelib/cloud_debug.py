@@ -1,6 +1,7 @@
 """The part of `CloudPipelines` that is about debug shells."""
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
@@ -45,18 +46,19 @@ class _Subject(NamedTuple):
     notes: tuple[str, ...]
 
 
-class CloudDebug:
+class CloudDebug(ABC):
     """Plans of debug shells: the container is started on the machine of who asks."""
 
     _cloud: Cloud
     _me: Identity
 
+    @abstractmethod
     def _owned(self, pipeline_id: str) -> str:
         """Return the whole id of a pipeline that the caller may see; raises `NotFoundError`."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def _read(self, pipeline_id: str, look: Callable[[CloudPipeline], R]) -> R:
-        raise NotImplementedError
+        """Return what ``look`` sees of a pipeline as it is now."""
 
     async def debug(self, pipeline_id: str, request: DebugRequest) -> DebugPlan:
         """The container of a debug shell for an attempt."""

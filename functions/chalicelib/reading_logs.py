@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from tempfile import NamedTemporaryFile
@@ -83,18 +84,18 @@ class BlockStream:
         return self._size
 
 
-class CloudLogs:
+class CloudLogs(ABC):
     """Output of commands, over a `LogStore`."""
 
     _cloud: Cloud
 
+    @abstractmethod
     def _owned(self, pipeline_id: str) -> str:
         """Return the whole id of a pipeline that the caller may see; raises `NotFoundError`."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def attempts(self, pipeline_id: str, path: str) -> tuple[AttemptRecord, ...]:
         """Every attempt of a node, the first one first."""
-        raise NotImplementedError
 
     async def log(
         self,

@@ -5,12 +5,12 @@ import asyncio
 import pytest
 
 import conducto as co
-from conducto.model.api import Action, Changes, ControlRequest, ControlResult
+from conducto.model.api import Action, ControlResult
 from conducto.model.records import Lifecycle
 from conducto.model.states import Cause, State
 from conducto.semantics.errors import DefinitionError
 from conducto.service.port import NotFoundError, RefusedError
-from support.local import local_runner
+from support.local import local_runner, order
 from support.stand_ins import ensure
 
 IMAGE = "busybox"
@@ -29,17 +29,6 @@ def serial(**children):
     for name, child in children.items():
         root[name] = co.Exec(child) if isinstance(child, str) else child
     return root
-
-
-async def order(run, action, *paths, preview=False, failed=False, **changes):
-    request = ControlRequest(
-        action=action,
-        paths=paths,
-        failed=failed,
-        changes=Changes(**changes) if changes else None,
-        preview=preview,
-    )
-    return await run.local.pipelines.control(run.id, request)
 
 
 async def test_modify_a_failed_node_and_reset_it(local):

@@ -8,11 +8,10 @@ import pytest
 import pytest_asyncio
 
 import conducto as co
-from conducto.model.api import Action, Changes, ControlRequest
 from conducto.model.states import Cause
 from conducto.semantics.errors import DefinitionError
 from conducto.service.port import RefusedError
-from support.local import Local, Run, local_runner
+from support.local import Local, local_runner, order
 from support.stand_ins import ensure
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -35,15 +34,6 @@ async def local(
     base = tmp_path_factory.mktemp(request.param)
     async with local_runner(base / "home", request.param, profile="groups") as runner:
         yield runner
-
-
-async def order(run: Run, action: str, *paths: str, **changes: object):
-    request = ControlRequest(
-        action=Action(action),
-        paths=paths,
-        changes=Changes.model_validate(changes) if changes else None,
-    )
-    return await run.local.pipelines.control(run.id, request)
 
 
 def grow(node: co.Node, children: dict[str, Any]) -> co.Node:

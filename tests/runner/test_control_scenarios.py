@@ -12,9 +12,8 @@ import pytest
 import pytest_asyncio
 
 import conducto as co
-from conducto.model.api import Action, Changes, ControlRequest
 from conducto.model.states import Cause
-from support.local import Local, Run, local_runner
+from support.local import Local, Run, local_runner, order
 from support.stand_ins import ensure
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -41,15 +40,6 @@ async def local(
     base = tmp_path_factory.mktemp(request.param)
     async with local_runner(base / "home", request.param, profile="scenarios") as runner:
         yield runner
-
-
-async def order(run: Run, action: str, *paths: str, **changes: object):
-    request = ControlRequest(
-        action=Action(action),
-        paths=paths,
-        changes=Changes.model_validate(changes) if changes else None,
-    )
-    return await run.local.pipelines.control(run.id, request)
 
 
 def tree(state: str) -> co.Node:

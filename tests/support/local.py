@@ -12,7 +12,9 @@ from typing import Any
 
 from conducto.model.api import (
     Action,
+    Changes,
     ControlRequest,
+    ControlResult,
     LaunchRequest,
     NodeView,
     PipelineSummary,
@@ -131,6 +133,20 @@ async def local_runner(
     home = Home(base, profile)
     async with open_runner(home, idle_seconds=idle_seconds, env=env) as pipelines:
         yield Local(pipelines, home, engine)
+
+
+async def order(
+    run: Run, action: str, *paths: str, preview: bool = False, failed: bool = False, **changes: Any
+) -> ControlResult:
+    """Give an order to a pipeline as a client does; ``changes`` are those of a modification."""
+    request = ControlRequest(
+        action=Action(action),
+        paths=paths,
+        failed=failed,
+        changes=Changes.model_validate(changes) if changes else None,
+        preview=preview,
+    )
+    return await run.local.pipelines.control(run.id, request)
 
 
 async def eventually(condition: Callable[[], Awaitable[bool]], patience: float = 20.0) -> None:
