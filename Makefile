@@ -97,6 +97,9 @@ test-web: $(READY) engine tools web lint-web ## The web app in Chromium against 
 screenshots: $(READY) web ## The pictures of the docs, anew
 	$(BIN)/python -m docs.screenshots
 
+looks: $(READY) web ## Pictures of every page of the web app in every state: LOOK=agent
+	LOOKS=build/looks $(BIN)/pytest -q -n0 tests/web/test_looks.py -k '$(LOOK)'
+
 synth: $(READY) ## The templates of the AWS installation, into build/cdk.out; needs Node
 	npx --yes aws-cdk@2 synth --quiet
 
@@ -106,4 +109,4 @@ bench: $(READY) engine ## Measure: BENCH=local, web or cloud
 clean: ## Remove what set-up and tests made in the checkout
 	rm -rf $(VENV) dist build chalice.out cdk.out .mypy_cache .ruff_cache .pytest_cache .hypothesis bench/results
 
-.PHONY: help setup engine tools demo test test-quick unit lint conformance test-crash test-docker test-cloud web web-types lint-web test-web screenshots synth bench clean
+.PHONY: help setup engine tools demo test test-quick unit lint conformance test-crash test-docker test-cloud web web-types lint-web test-web screenshots looks synth bench clean

@@ -24,7 +24,9 @@ from conducto.cli import data_tools, notebook, profile, slack
 from conducto.cli.host import commands
 from conducto.cli.host.exit_codes import MEANINGS
 from conducto.image import UNRESOLVED
-from conducto.model import fields
+from conducto.model import fields, limits, secret_rules
+from conducto.model.cloud_calls import MAX_CONTEXT
+from conducto.model.worker import MAX_TREE
 from conducto.semantics.rules import RETRIES
 from conducto.tree.node import Node
 from conducto.tree.parameters import INHERITED_DEFAULTS
@@ -151,7 +153,7 @@ _DETAILS = f"""Values are checked when the tree is printed or launched, and erro
 - `max_concurrent` is a whole number of at least 1.
 - `docker_run_args` are flags of `docker run`, as a list or one text. {", ".join(f"`{a}`" for a in fields.FORBIDDEN_DOCKER_ARGS)}
   are refused: use `cpu` and `mem`; nodes of a pipeline share a network of their own.
-- A command may have up to {fields.MAX_COMMAND_BYTES // 2**20} MB and no NUL character.
+- A command may have up to {limits.MAX_COMMAND_BYTES // 2**20} MB and no NUL character.
 - `container_reuse_context` is `co.ContainerReuseContext.NEW` (`{fields.NEW!r}`), `.GLOBAL`
   (`{fields.GLOBAL!r}`) or `None`. The older `co.SameContainer.NEW` and `.ESCAPE` mean the same."""  # noqa: E501
 
@@ -258,7 +260,8 @@ def _script_flags() -> str:
 
 
 def _verb(name: str, parser: argparse.ArgumentParser) -> str:
-    positional = [a for a in parser._actions if not a.option_strings]  # noqa: SLF001
+    shown = [a for a in parser._actions if a.help != argparse.SUPPRESS]  # noqa: SLF001
+    positional = [a for a in shown if not a.option_strings]
     inner = [a for a in positional if isinstance(a, argparse._SubParsersAction)]  # noqa: SLF001
     words = ["conducto", name, *map(_usage_word, positional)]
     options = list(_options(parser))
@@ -303,11 +306,37 @@ def _tools() -> str:
     return "\n\n".join(["## The small tools", *blocks])
 
 
+# ---- limits -----------------------------------------------------------------------------------
+
+
+def tree_limits() -> str:
+    """Return the page of what a tree, a secret and an image may have."""
+    values = {name: value for name, value in vars(limits).items() if name.startswith("MAX_")}
+    exactly(texts.TREE_LIMITS, values, "TREE_LIMITS")
+    rows = [[of, where, f"{values[n]:,}"] for n, (where, of) in texts.TREE_LIMITS.items()]
+    others = [
+        ["Bytes of the tree that a Lazy prints", f"{MAX_TREE:,}"],
+        ["Bytes of a secret", f"{secret_rules.MAX_VALUE:,}"],
+        ["Bytes of all secrets together", f"{secret_rules.MAX_TOTAL:,}"],
+        ["Bytes of a directory that an image of the cloud is built from", f"{MAX_CONTEXT:,}"],
+    ]
+    return "\n\n".join(
+        [
+            texts.LIMITS_HEAD,
+            table(("Of what", "Where", "At most"), rows),
+            "## What it needs",
+            table(("Of what", "At most"), others),
+            texts.LIMITS_REST,
+        ]
+    )
+
+
 # ---- writing ----------------------------------------------------------------------------------
 
 PAGES: dict[str, Callable[[], str]] = {
     "callbacks.md": callbacks,
     "cli.md": command_line,
+    "limits.md": tree_limits,
     "node-parameters.md": node_parameters,
 }
 

@@ -41,6 +41,10 @@ SCRIPT_FLAGS = {
     "detach": ("", "With `--run`: return at once."),
     "plain": ("", "Print lines instead of the live picture, on a terminal too."),
     "run_at": ("TIME", "Start by itself at a time: `18:30`, `2030-01-31T18:30` or epoch seconds."),
+    "build": (
+        "local\\|cloud",
+        "where images for the cloud are built ([Images](../concepts/cloud.md#images)).",
+    ),
     "engine": ("docker\\|process", "`process` runs plain processes: no images, no isolation."),
     "title": ("TEXT", "Title of the pipeline; the command line by default."),
     "doc": ("TEXT", "Description of the pipeline, markdown."),
@@ -142,3 +146,27 @@ They are the same for every command, but for three: `debug` and `livedebug` end 
 of the shell, and `logs --search` with 1 when no line holds the text. `show`, and whatever has
 `--watch`, ends as the pipeline does when it has been watched to its end."""
 CLI_OPTIONS = """Options before the command:"""
+#: ``{constant of conducto.model.limits: (where it holds, of what)}``
+TREE_LIMITS = {
+    "MAX_NODES": (
+        "both",
+        "Nodes of a pipeline, those that [Lazy](../concepts/lazy.md) nodes add included",
+    ),
+    "MAX_LEVELS": ("both", "Levels below the root"),
+    "MAX_NAME_BYTES": ("both", "Bytes of a name, in UTF-8"),
+    "MAX_PATH_BYTES": ("here", "Bytes of a path, in UTF-8"),
+    "MAX_CLOUD_PATH_BYTES": ("cloud", "Bytes of the path of an Exec, quoted for a URL"),
+    "MAX_COMMAND_BYTES": ("here", "Bytes of a command, in UTF-8"),
+    "MAX_CLOUD_COMMAND_BYTES": ("cloud", "Bytes of a command, in UTF-8"),
+}
+LIMITS_HEAD = """# Limits
+
+What is larger is refused before anything runs, with the path of the node; a tree that a Lazy
+prints, and a change of a live pipeline, too. Resources of an Exec (cpu, mem, gpu) are bound by the
+machine, and in the cloud by [its sizes and the plan](../concepts/cloud.md).
+
+## The tree"""
+LIMITS_REST = """## Elsewhere
+
+The limits of the API stand in [the API](../concepts/api.md#limits), those of kept container states
+in [debugging](../concepts/debugging.md)."""

@@ -4,6 +4,7 @@ Chalice finds every function here by its decorator. Each one only translates; wh
 `chalicelib`, and what each is made of in `chalicelib.bootstrap`.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from chalice.app import (
@@ -25,6 +26,7 @@ from chalicelib.ports import Identity
 from chalicelib.serving import CLIENT_ROUTES, WORKER_OPERATIONS, Request
 from conducto.model.calls import API_ROOT, AnyOperation
 from conducto.model.deployment import NAME_PREFIX
+from conducto.running.json_logs import log_fields
 from conducto.service.dispatch import Answer
 from conducto.service.routes import AnyRoute
 from conducto_worker.layout import USER
@@ -36,6 +38,14 @@ conducto = from_environment()
 
 _ANY_TYPE = ["*/*"]  # what is no JSON is refused by the service, in its own words
 _OOM = "outofmemory"
+
+
+@app.middleware("all")
+def say_which_request(event: Any, get_response: Callable[[Any], Any]) -> Any:
+    """Give every line that is logged for a call its id, by which Lambda knows it as well."""
+    context = getattr(event, "lambda_context", None) or getattr(event, "context", None)
+    with log_fields(request_id=getattr(context, "aws_request_id", None)):
+        return get_response(event)
 
 
 @app.authorizer(ttl_seconds=authorizer.TTL)
@@ -113,13 +123,14 @@ def task_stopped(event: CloudWatchEvent) -> None:
         return
     containers: list[dict[str, Any]] = event.detail.get("containers", [])
     user = next((c for c in containers if c.get("name") == USER), {})
-    conducto.reconciler.task_stopped(
-        owner.pipeline_id,
-        owner.worker_id,
-        str(event.detail.get("stoppedReason") or "its task stopped"),
-        exit_code=user.get("exitCode"),
-        oom=_OOM in str(user.get("reason", "")).lower(),
-    )
+    with log_fields(pipeline=owner.pipeline_id, worker=owner.worker_id):
+        conducto.reconciler.task_stopped(
+            owner.pipeline_id,
+            owner.worker_id,
+            str(event.detail.get("stoppedReason") or "its task stopped"),
+            exit_code=user.get("exitCode"),
+            oom=_OOM in str(user.get("reason", "")).lower(),
+        )
 
 
 @app.on_cw_event(
@@ -134,7 +145,9 @@ def execution_ended(event: CloudWatchEvent) -> None:
     """An execution is over."""
     machine = str(event.detail["stateMachineArn"]).rpartition(":")[2]
     if machine.startswith(NAME_PREFIX):
-        conducto.reconciler.execution_ended(event.detail["name"], event.detail["status"])
+        run = str(event.detail["name"])
+        with log_fields(run_id=run):
+            conducto.reconciler.execution_ended(run, event.detail["status"])
 
 
 @app.on_cw_event(
@@ -149,7 +162,8 @@ def build_ended(event: CloudWatchEvent) -> None:
     """The build of an image is over."""
     pipeline_id = pipeline_of(event.detail)
     if pipeline_id is not None:
-        conducto.reconciler.build_changed(pipeline_id)
+        with log_fields(pipeline=pipeline_id):
+            conducto.reconciler.build_changed(pipeline_id)
 
 
 @app.schedule("rate(1 minute)", name="every_minute")
@@ -161,8 +175,9 @@ def every_minute(_event: CloudWatchEvent) -> None:
 
 @app.schedule("rate(1 day)", name="every_day")
 def every_day(_event: CloudWatchEvent) -> None:
-    """Archive pipelines that nobody has needed for long, and delete those archived long ago."""
+    """Archive pipelines that nobody has needed for long, delete those archived long ago, sweep."""
     conducto.retention.run()
+    conducto.sweeper.run()
 
 
 @app.lambda_function(name="admin")

@@ -10,6 +10,7 @@ from aws_cdk import ArnFormat, Stack
 from aws_cdk import aws_iam as iam
 
 from conducto.model import deployment
+from conducto_worker.layout import USER
 from infra.settings import Settings
 from infra.stacks.compute import ComputeStack
 from infra.stacks.data import DataStack
@@ -93,6 +94,11 @@ class Permissions:
                 [self._states("stateMachine", prefix), self._states("activity", prefix)],
             ),
             _allow(
+                "ForgetMachines",
+                ["states:DeleteStateMachine", "states:DeleteActivity"],
+                [self._states("stateMachine", prefix), self._states("activity", prefix)],
+            ),
+            _allow(
                 "StopExecutions",
                 ["states:StopExecution", "states:DescribeExecution"],
                 [self._states("execution", f"{prefix}:*")],
@@ -151,9 +157,51 @@ class Permissions:
             ),
         ]
 
+    def sweep(self) -> list[iam.PolicyStatement]:
+        """Find what AWS keeps of what is over, and delete task definitions of ours."""
+        definitions = self._stack.format_arn(
+            service="ecs", resource="task-definition", resource_name=f"{deployment.NAME_PREFIX}*:*"
+        )
+        return [
+            # These have no resource level; what is deleted has run with a role of ours.
+            _allow(
+                "FindLeftovers",
+                [
+                    "states:ListStateMachines",
+                    "ecs:ListTaskDefinitionFamilies",
+                    "ecs:ListTaskDefinitions",
+                    "ecs:DeregisterTaskDefinition",
+                ],
+                ["*"],
+            ),
+            _allow(
+                "KnowMachines",
+                ["states:DescribeStateMachine"],
+                [self._states("stateMachine", f"{deployment.NAME_PREFIX}*")],
+            ),
+            _allow("ForgetDefinitions", ["ecs:DeleteTaskDefinitions"], [definitions]),
+        ]
+
+    def open_shells(self) -> list[iam.PolicyStatement]:
+        """Start workers for debug shells, and let people into their user's container alone."""
+        role = self._compute.debug_role
+        if role is None:
+            return []
+        cluster = self._compute.cluster.attr_arn
+        tasks = self._stack.format_arn(
+            service="ecs", resource="task", resource_name=f"{self._settings.prefix}/*"
+        )
+        enter = _allow("EnterShells", ["ecs:ExecuteCommand"], [cluster, tasks])
+        enter.add_condition("StringEquals", {"ecs:container-name": USER})
+        return [enter, self._pass_role("PassDebugRole", [role], "ecs-tasks")]
+
     def lend_credentials(self) -> list[iam.PolicyStatement]:
         """Lend a worker's agent the right to poll its own activity."""
         return [_allow("LendPolling", ["sts:AssumeRole"], [self._compute.poll_role.role_arn])]
+
+    def lend_pushing(self) -> list[iam.PolicyStatement]:
+        """Lend people who build images themselves the right to push them."""
+        return [_allow("LendPushing", ["sts:AssumeRole"], [self._compute.push_role.role_arn])]
 
     def keep_secrets(self) -> list[iam.PolicyStatement]:
         """Read and write the secrets of this installation."""
@@ -164,7 +212,13 @@ class Permissions:
             resource_name=name,
             arn_format=ArnFormat.COLON_RESOURCE_NAME,
         )
-        actions = ["GetSecretValue", "PutSecretValue", "CreateSecret", "TagResource"]
+        actions = [
+            "GetSecretValue",
+            "PutSecretValue",
+            "UpdateSecretVersionStage",
+            "CreateSecret",
+            "TagResource",
+        ]
         return [_allow("KeepSecrets", [f"secretsmanager:{action}" for action in actions], [arn])]
 
     def build_images(self) -> list[iam.PolicyStatement]:
@@ -177,7 +231,12 @@ class Permissions:
                 ["codebuild:StartBuild", "codebuild:BatchGetBuilds", "codebuild:StopBuild"],
                 [project],
             ),
-            _allow("KnowImages", ["ecr:DescribeImages"], [self._compute.images.repository_arn]),
+            _allow("KnowImages", ["ecr:DescribeImages"], [self._compute.images]),
+            _allow(
+                "MakeRepositories",
+                ["ecr:CreateRepository", "ecr:PutLifecyclePolicy"],
+                [self._compute.images],
+            ),
             _allow("ReadBuildLogs", ["logs:GetLogEvents"], [group]),
         ]
 

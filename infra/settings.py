@@ -18,6 +18,16 @@ _ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
 _SUBNET = re.compile(r"subnet-[0-9a-f]{8,17}")
 
 
+_HOST_NAME = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9-]+)+"
+#: AWS takes no other secrets for a cache.
+_WITH = r"=arn:[a-z-]+:secretsmanager:[a-z0-9-]+:\d{12}:secret:ecr-pullthroughcache/[\w/+=.@-]+"
+_CACHES = re.compile(rf"{_HOST_NAME}(?:{_WITH})?(?:,{_HOST_NAME}(?:{_WITH})?)*")
+#: Registries that ECR has a cache of only with credentials.
+_WITH_CREDENTIALS = ("docker.io", "ghcr.io")
+#: Characters of the name of a cache.
+_MOST_PREFIX = 30
+
+
 class SettingsError(Exception):
     """A value cannot be used; the message names it and says what would do."""
 
@@ -53,7 +63,11 @@ class Settings:
         log_days: Days that logs of functions and workers are kept.
         tracing: X-Ray is on.
         alarm_email: Who hears of alarms; None: nobody.
+        remote_debug: People may open debug shells on workers; whoever may can get at the role of
+            such workers, which mounts any pipeline's files (docs/decisions/0012).
         monthly_budget: Dollars a month above which the alarm for spending goes off; None: none.
+        pull_through: Registries that have a cache in this account, ``host=secret,host``; None: none
+            has one.
         smtp_url: Mail server of notifications, ``smtp://user@host:587``, whose password is a
             secret of who uses it; None: there is no mail.
         email_from: Address that such mail comes from, needed with ``smtp_url``.
@@ -72,6 +86,8 @@ class Settings:
     tracing: bool = False
     alarm_email: str | None = None
     monthly_budget: float | None = None
+    remote_debug: bool = True
+    pull_through: str | None = None
     smtp_url: str | None = None
     email_from: str | None = None
     slack_url: str | None = None
@@ -81,6 +97,13 @@ class Settings:
     def prefix(self) -> str:
         """What every name begins with."""
         return f"conducto-{self.stage}"
+
+    @property
+    def caches(self) -> tuple[tuple[str, str | None], ...]:
+        """``(registry, ARN of the secret with its credentials)`` of those with a cache."""
+        given = (self.pull_through or "").split(",")
+        pairs = (one.partition("=") for one in given if one)
+        return tuple((host, secret or None) for host, _, secret in pairs)
 
 
 DEFAULTS = Settings()
@@ -126,9 +149,9 @@ def settings_from(lookup: Callable[[str], Any]) -> Settings:
     email_from = _text(lookup, "email_from", _ADDRESS, "an address such as ci@example.org")
     if (smtp_url is None) != (email_from is None):
         raise SettingsError("smtp_url and email_from go together: give both")
+    stage = _text(lookup, "stage", _STAGE, "lower-case letters, digits and '-', at most 16")
     return Settings(
-        stage=_text(lookup, "stage", _STAGE, "lower-case letters, digits and '-', at most 16")
-        or DEFAULTS.stage,
+        stage=stage or DEFAULTS.stage,
         domain=domain,
         certificate=certificate,
         vpc=_vpc(lookup),
@@ -139,6 +162,8 @@ def settings_from(lookup: Callable[[str], Any]) -> Settings:
         tracing=_flag(lookup, "tracing"),
         alarm_email=lookup("alarm_email") or None,
         monthly_budget=_budget(lookup),
+        remote_debug=_flag(lookup, "remote_debug", default=True),
+        pull_through=_caches(lookup, stage or DEFAULTS.stage),
         smtp_url=smtp_url,
         email_from=email_from,
         slack_url=_text(lookup, "slack_url", _HTTPS, "the https:// address of an API"),
@@ -192,12 +217,29 @@ def _budget(lookup: Callable[[str], Any]) -> float | None:
     return dollars
 
 
-def _flag(lookup: Callable[[str], Any], name: str) -> bool:
+def _flag(lookup: Callable[[str], Any], name: str, *, default: bool = False) -> bool:
     value = lookup(name)
-    known = {None: False, "": False, False: False, "false": False, True: True, "true": True}
+    known = {None: default, "": default, False: False, "false": False, True: True, "true": True}
     if value not in known:
         raise SettingsError(f"{name}={value!r}: true or false is needed")
     return known[value]
+
+
+def _caches(lookup: Callable[[str], Any], stage: str) -> str | None:
+    text = _text(lookup, "pull_through", _CACHES, "host=ARN of a secret,host, e.g. quay.io")
+    found = Settings(stage=stage, pull_through=text)
+    for host, secret in found.caches:
+        if host in _WITH_CREDENTIALS and secret is None:
+            raise SettingsError(
+                f"pull_through: {host} lets AWS in with credentials only; put them into a secret "
+                f"called ecr-pullthroughcache/… and write {host}=ARN of the secret"
+            )
+        if len(f"{found.prefix}/{host}") > _MOST_PREFIX:
+            raise SettingsError(
+                f"pull_through: {found.prefix}/{host} is longer than the {_MOST_PREFIX} characters "
+                "that ECR takes; leave it out, or choose a shorter stage"
+            )
+    return text
 
 
 def _vpc(lookup: Callable[[str], Any]) -> ExistingVpc | None:

@@ -22,13 +22,14 @@ from chalicelib.testing import (
     FakeLogs,
     FakeMachines,
     FakeOrgs,
+    FakeShells,
     FakeStore,
     FakeTokens,
     FakeVault,
 )
 from chalicelib.workers import WorkerDesk
 from conducto.model.api import LaunchRequest
-from conducto.model.worker import Claim, Report, Verdict, WorkerStart
+from conducto.model.worker import PROTOCOL, Claim, Report, Verdict, WorkerStart
 from conducto.semantics.asl import Machine
 from conducto.semantics.asl_site import Site, node_id
 from conducto.tree.launch_form import to_launch_form
@@ -86,6 +87,7 @@ class _Place:
                 orgs=orgs,
                 connections=FakeConnections(),
                 builder=FakeBuilder(),
+                shells=FakeShells(orgs),
                 site=Site("us-east-1", "123456789012"),
             )
         )
@@ -121,7 +123,7 @@ def claim_and_report(_lab: CloudLab) -> Found:
     if worker is None:
         raise AssertionError("the worker's token is not known")
     desk = WorkerDesk(place.engine)
-    desk.start(worker, WorkerStart(task=arn))
+    desk.start(worker, WorkerStart(task=arn, protocol=PROTOCOL))
     with place.engine.reading(_ME.org, place.pipeline) as live:
         run = live.course.run
     begun = time.perf_counter()

@@ -59,6 +59,7 @@ def _write_state(path: Path, emulator: Emulator) -> None:
         "url": emulator.url,
         "aws": emulator.moto.endpoint,
         "mark": emulator.mark,
+        "programs": str(emulator.programs),
         "token": emulator.token(ORG, USER),
     }
     part = path.with_suffix(".part")

@@ -93,6 +93,17 @@ class BuildService:
         self._one = ThreadPoolExecutor(max_workers=1, thread_name_prefix="build")
         self._process: subprocess.Popen[bytes] | None = None
         self._closed = False
+        self._known: set[str] = set()
+
+    def is_there(self, reference: str) -> str | None:
+        """Return the id of an image that the registry has; it is forgotten with the emulator."""
+        engine: Any = docker.from_env()
+        try:
+            found = engine.images.get(reference)
+        except ImageNotFound:
+            return None
+        self._known.add(reference)
+        return str(found.id)
 
     def start(self, order: Mapping[str, Any]) -> Build:
         """Take an order on; one with a token that is known already is the same build."""
@@ -123,6 +134,7 @@ class BuildService:
     def _forget_images(self) -> None:
         """Empty the registry: what is known of its images goes with the emulator."""
         pushed = [b.env["IMAGE"] for b in self._builds.values() if "IMAGE" in b.env]
+        pushed += sorted(self._known)  # some were built by who launched
         if not pushed:
             return
         engine: Any = docker.from_env()
@@ -201,16 +213,14 @@ def install(service: BuildService) -> None:
 
     def describe_images(self: Any) -> ActionResult:
         repository = self._get_param("repositoryName")
-        engine: Any = docker.from_env()
         details = []
         for image in self._get_param("imageIds"):
-            try:
-                found = engine.images.get(f"{repository}:{image['imageTag']}")
-            except ImageNotFound:
+            found = service.is_there(f"{repository}:{image['imageTag']}")
+            if found is None:
                 raise AWSError(
                     f"The image {image['imageTag']} does not exist", "ImageNotFoundException"
-                ) from None
-            details.append({"repositoryName": repository, "imageDigest": found.id})
+                )
+            details.append({"repositoryName": repository, "imageDigest": found})
         return ActionResult({"imageDetails": details})
 
     CodeBuildResponse.start_build = start_build

@@ -7,13 +7,21 @@ from moto.core.responses import ActionResult
 from moto.ecs.responses import EC2ContainerServiceResponse
 from moto.efs.models import efs_backends
 
+from conducto_emulator.sessions import Sessions
 from conducto_emulator.tasks import Task, TaskBoard
 
-_FIELDS = ("startedBy", "group", "clientToken", "overrides", "capacityProviderStrategy")
+_FIELDS = (
+    "startedBy",
+    "group",
+    "clientToken",
+    "overrides",
+    "capacityProviderStrategy",
+    "enableExecuteCommand",
+)
 
 
-def install(board: TaskBoard) -> None:
-    """Have moto's server in this process ask this board."""
+def install(board: TaskBoard, sessions: Sessions) -> None:
+    """Have moto's server in this process ask this board, and open these sessions."""
 
     def run_task(self: Any) -> ActionResult:
         cluster = self._get_param("cluster", "default").rpartition("/")[2]
@@ -44,7 +52,28 @@ def install(board: TaskBoard) -> None:
         tasks = board.list(started_by=self._get_param("startedBy"), stopped=stopped)
         return ActionResult({"taskArns": [each.arn for each in tasks]})
 
-    for route in (run_task, stop_task, describe_tasks, list_tasks):
+    def execute_command(self: Any) -> ActionResult:
+        task = _must_be(board.find(self._get_param("task")))
+        if not task.order.get("enableExecuteCommand") or not self._get_param("interactive"):
+            raise AWSError(
+                "The execute command failed because execute command was not enabled when the task "
+                "was run or the execute command agent isn't running.",
+                "InvalidParameterException",
+            )
+        if task.status != "RUNNING":
+            raise AWSError("The target is not connected yet.", "TargetNotConnectedException")
+        name = self._get_param("container")
+        session = sessions.open(task.arn, name, self._get_param("command"))
+        answer = {
+            "clusterArn": task.order["clusterArn"],
+            "containerName": name,
+            "interactive": True,
+            "session": session,
+            "taskArn": task.arn,
+        }
+        return ActionResult(answer)
+
+    for route in (run_task, stop_task, describe_tasks, list_tasks, execute_command):
         setattr(EC2ContainerServiceResponse, route.__name__, route)
 
 

@@ -2,24 +2,38 @@
 
 import os
 import shutil
-import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from conducto.model.admin import MintToken
-from conducto.model.deployment import Variables
-from conducto_emulator import agent_image, app, builds, ecs, moto_shim, resources
+from conducto.model.deployment import Variables, function_name
+from conducto_emulator import (
+    agent_image,
+    app,
+    builds,
+    ecs,
+    lambdas,
+    moto_shim,
+    plugin,
+    refusals,
+    resources,
+)
 from conducto_emulator.containers import DockerContainers
 from conducto_emulator.events import EventBus
 from conducto_emulator.gateway import METADATA_PATH, SOCKET_PATH, Gateway
 from conducto_emulator.moto_server import MotoServer, free_port, shared_address
+from conducto_emulator.packaged import Package
+from conducto_emulator.sessions import Sessions
 from conducto_emulator.tasks import TaskBoard
 
 #: Where the functions are in a checkout.
 FUNCTIONS = Path(__file__).resolve().parents[2] / "functions"
 _STOP_SECONDS = 20.0
+#: The function beside the file system.
+_DATA = "data"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +45,9 @@ class Options:
         port: Of the API; 0 takes a free one.
         base: Image to build the agent's on.
         functions: Directory of the app.
+        package: Where the zip that goes to Lambda was unpacked: its app runs in a process of its
+            own instead of that of `functions` in this one.
+        variables: Variables of the functions, besides those that every installation has.
         minute: Seconds of the emulator's minute: how often what is called every minute is.
         poll: Seconds that a poll without a task stays open; AWS: 60.
     """
@@ -39,8 +56,15 @@ class Options:
     port: int = 0
     base: str | None = None
     functions: Path = FUNCTIONS
+    package: Path | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
     minute: float = 60.0
     poll: float = 1.0
+
+
+def _mark_of(folder: Path) -> str:
+    """Return what marks the containers of an emulator of this folder; there is one at a time."""
+    return sha256(str(folder.resolve()).encode()).hexdigest()[:12]
 
 
 class Emulator:
@@ -52,12 +76,14 @@ class Emulator:
         bus: What is delivered.
         functions: The app's.
         gateway: The app's address.
+        package: The process with the app, where it is one of its own.
         containers: Of the tasks.
+        programs: Directory with what stands for programs of AWS.
     """
 
     def __init__(self, options: Options) -> None:
         self._options = options
-        self.mark = uuid.uuid4().hex[:12]
+        self.mark = _mark_of(options.folder)
         host = shared_address()
         self.moto = MotoServer(host, free_port(host))
         port = options.port or free_port(host)
@@ -72,32 +98,54 @@ class Emulator:
             keep=resources.keep_lines,
         )
         self.board = TaskBoard(self.containers, self._task_changed)
+        self._sessions = Sessions(self.url, self.containers.container_of)
         self.builds = builds.BuildService(options.folder / "builds", self._build_ended)
+        self.package: Package | None = None
         self.functions: app.Functions
         self.bus: EventBus
         self.gateway: Gateway
+        self.programs = options.folder / "bin"
         self._open = False
 
     def start(self) -> None:
-        """Start everything; return when the API answers."""
+        """Start everything; return when the API answers.
+
+        First goes what an emulator of the same folder left that could not close.
+        """
+        self.containers.remove_all()
+        shutil.rmtree(self._options.folder, ignore_errors=True)
         moto_shim.DESK.poll_seconds = self._options.poll
         self.moto.start()
         os.environ.update(resources.aws_env(self.moto.endpoint))
-        ecs.install(self.board)
+        ecs.install(self.board, self._sessions)
         builds.install(self.builds)
+        refusals.install()
+        plugin.install(self.programs)
         agent = agent_image.ensure(self._options.base)
         made = resources.create(self.url, self.url + SOCKET_PATH, agent)
+        made = {**made, **self._options.variables}
         os.environ.update(made)
         root = self.containers.file_system(made[Variables.FILE_SYSTEM])
         os.environ[Variables.DATA_ROOT] = str(root)
-        functions = self.functions = app.Functions(app.load(self._options.functions))
+        functions = self.functions = app.Functions(self._app(made))
         self.bus = EventBus(functions.rules(), resources.REGION, resources.ACCOUNT)
-        self.gateway = Gateway(functions, self.board, self._host, self._port)
+        self.gateway = Gateway(functions, self.board, self._sessions, self._host, self._port)
         self.gateway.start()
         self._open = True
         moto_shim.ON_EXECUTION_ENDED.append(self._execution_ended)
         for seconds, function in functions.schedules():
             self.bus.every(seconds / 60.0 * self._options.minute, function)
+
+    def _app(self, environment: Mapping[str, str]) -> Any:
+        """Return the app, or what stands for it."""
+        if self._options.package is None:
+            return app.load(self._options.functions)
+        root = {Variables.DATA_ROOT: os.environ[Variables.DATA_ROOT]}
+        self.package = Package(self._options.package, {_DATA: root})
+        lambdas.install(self.package.call, resources.STAGE, (_DATA,))
+        aws = resources.aws_env(self.moto.endpoint)
+        function = {Variables.DATA_FUNCTION: function_name(resources.STAGE, _DATA)}
+        return self.package.start({**environment, **aws, **function})
 
     def token(self, org: str, user: str) -> str:
         """Return a new token of a user, good for everything that the user's organisation has."""
@@ -113,6 +161,8 @@ class Emulator:
             self.builds.close()
             self.bus.close()
             self.gateway.close()
+        if self.package is not None:
+            self.package.close()
         self.containers.remove_all()
         self.moto.close()
         shutil.rmtree(self._options.folder, ignore_errors=True)

@@ -19,7 +19,9 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from conducto_emulator import sessions
 from conducto_emulator.app import Functions
+from conducto_emulator.sessions import Sessions
 from conducto_emulator.tasks import TaskBoard
 
 SOCKET_PATH = "/socket"
@@ -39,8 +41,11 @@ class Gateway:
         away: Every request to the API is answered 503.
     """
 
-    def __init__(self, functions: Functions, board: TaskBoard, host: str, port: int) -> None:
+    def __init__(
+        self, functions: Functions, board: TaskBoard, entered: Sessions, host: str, port: int
+    ) -> None:
         self.away = False
+        self._sessions = entered
         self._functions = functions
         self._board = board
         self._host = host
@@ -91,6 +96,7 @@ class Gateway:
                 Route(f"{METADATA_PATH}/{{task}}/task", self._metadata),
                 Route(f"{SOCKET_PATH}/@connections/{{name}}", self._post, methods=["POST"]),
                 WebSocketRoute(SOCKET_PATH, self._socket),
+                WebSocketRoute(f"{sessions.PATH}/{{name}}", self._sessions.serve),
                 Route("/{path:path}", self._request, methods=_METHODS),
             ]
         )

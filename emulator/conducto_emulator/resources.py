@@ -55,6 +55,7 @@ def create(url: str, socket: str, agent_image: str) -> Mapping[str, str]:
         Variables.FILE_SYSTEM: files["FileSystemId"],
         Variables.EXECUTION_ROLE: _role("execution"),
         Variables.TASK_ROLE: _role("task"),
+        Variables.DEBUG_ROLE: _role("debug"),
         Variables.POLL_ROLE: _role("poll"),
         Variables.MACHINE_ROLE: _role("machine"),
         Variables.AGENT_IMAGE: agent_image,

@@ -75,9 +75,17 @@ class Task:
         }
 
     def _container(self, state: ContainerState) -> dict[str, Any]:
-        told = {"name": state.name, "image": state.image, "lastStatus": state.status}
+        told: dict[str, Any] = {
+            "name": state.name,
+            "image": state.image,
+            "lastStatus": state.status,
+            "runtimeId": f"{self.id}-{state.name}",
+        }
+        if self.order.get("enableExecuteCommand"):
+            entrance = {"name": "ExecuteCommandAgent", "lastStatus": state.status}
+            told["managedAgents"] = [entrance]
         if state.exit_code is not None:
-            told["exitCode"] = state.exit_code  # type: ignore[assignment]
+            told["exitCode"] = state.exit_code
         if state.reason is not None:
             told["reason"] = state.reason
         return {**told, "taskArn": self.arn}

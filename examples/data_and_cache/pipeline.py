@@ -19,7 +19,7 @@ WORDS = ["warranty", "trademark", "patent", "lawyer"]
 
 def search(words: list[str] = WORDS) -> co.Serial:
     """Look up words in the licence texts, all at once."""
-    image = co.Image("python:3.11-slim", copy_dir=".", install_pip=["conducto"])
+    image = co.Image("python:3.11-slim", copy_dir=".")
     root = co.Serial(image=image)
     root["Index"] = co.Exec(index)
     root["Words"] = co.Parallel(cpu=0.5, mem=0.5)

@@ -15,7 +15,7 @@ def demo() -> co.Serial:
     image = co.Image(
         "python:3.11-slim",
         copy_dir=".",
-        install_pip=["conducto", "airportsdata", "matplotlib"],
+        install_pip=["airportsdata", "matplotlib"],
     )
     # NumPy would start a thread for each core in every node.
     root = co.Serial(image=image, cpu=0.5, mem=0.5, env={"OMP_NUM_THREADS": "1"})

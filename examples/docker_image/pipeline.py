@@ -20,11 +20,7 @@ def tables() -> co.Parallel:
         modules.table,
         rows=3,
         params=co.Params(
-            image=co.Image(
-                dockerfile="Dockerfile.with_code",
-                path_map={".": "/srv/modules"},
-                install_pip=["conducto"],
-            )
+            image=co.Image(dockerfile="Dockerfile.with_code", path_map={".": "/srv/modules"})
         ),
     )
     # A few lines need no file. Without a context the build sees no file of this folder.

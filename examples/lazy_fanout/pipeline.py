@@ -17,7 +17,7 @@ LARGEST = 3
 
 def weigh() -> co.Serial:
     """Find out what makes a Debian image large."""
-    image = co.Image("python:3.11-slim", copy_dir=".", install_pip=["conducto"])
+    image = co.Image("python:3.11-slim", copy_dir=".")
     root = co.Serial(image=image)
     # Lazy runs the function in a container and puts the tree that it returns in its place.
     root["Sections"] = co.Lazy(sections)

@@ -14,7 +14,7 @@ def learn() -> co.Serial:
     image = co.Image(
         "python:3.11-slim",
         copy_dir=".",
-        install_pip=["conducto", "scikit-learn", "matplotlib"],
+        install_pip=["scikit-learn", "matplotlib"],
     )
     # NumPy would start a thread for each core in every node.
     root = co.Serial(image=image, mem=1, env={"OMP_NUM_THREADS": "1"})

@@ -13,7 +13,7 @@ import conducto as co
 def trip(passengers: int = 2, leaving: dt.date = dt.date(2027, 5, 1)) -> co.Serial:
     """Plan a journey: prices and timetable at once, then the sum."""
     # Functions need Conducto in the image, and their own source.
-    image = co.Image("python:3.11-slim", copy_dir=".", install_pip=["conducto"])
+    image = co.Image("python:3.11-slim", copy_dir=".")
     root = co.Serial(image=image)
     root["Plan"] = co.Parallel()
     root["Plan/Outward"] = co.Exec(fares.price, 120.5, passengers=passengers, discount=0.25)

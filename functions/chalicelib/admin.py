@@ -17,8 +17,10 @@ from conducto.model.admin import (
     RevokeToken,
     SetPlan,
     ShowPlan,
+    ShowSchema,
     TokenInfo,
 )
+from conducto.model.deployment import RECORD_SCHEMA
 
 _REQUEST: TypeAdapter[AdminRequest] = TypeAdapter(AdminRequest)
 _DAY = 86_400
@@ -62,6 +64,8 @@ class Administration:
                 return self._set_plan(request)
             case ShowPlan():
                 return AdminAnswer(plan=self._plan(request.org))
+            case ShowSchema():
+                return AdminAnswer(record_schema=RECORD_SCHEMA)
 
     def _mint(self, request: MintToken) -> AdminAnswer:
         token, digest = new_token()

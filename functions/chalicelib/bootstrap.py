@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from chalicelib import log_lines
 from chalicelib.adapters.answers import TableAnswers
 from chalicelib.adapters.bucket import Bucket
 from chalicelib.adapters.clients import Clients
@@ -25,6 +24,8 @@ from chalicelib.adapters.lending import PollRole
 from chalicelib.adapters.logs import ChunkedLogs
 from chalicelib.adapters.machines import StepFunctions
 from chalicelib.adapters.orgs import TableOrgs
+from chalicelib.adapters.registry import Registry
+from chalicelib.adapters.shells import TableShells
 from chalicelib.adapters.store import TableStore
 from chalicelib.adapters.table import Table
 from chalicelib.adapters.task_definitions import Roles, TaskDefinitions
@@ -39,10 +40,13 @@ from chalicelib.ports import DataFiles
 from chalicelib.reconcile import Reconciler
 from chalicelib.retention import Retention
 from chalicelib.serving import Api
+from chalicelib.sweeping import Sweeper
 from chalicelib.websocket import Sockets
+from conducto.images.registries import read_caches
 from conducto.integrations import slack
 from conducto.model.deployment import Variables
 from conducto.model.worker import Credentials
+from conducto.running import json_logs
 from conducto.running.notify.settings import GITHUB_URL, Settings
 from conducto.semantics.asl_site import Site
 
@@ -126,6 +130,11 @@ class App:
         return Retention(self.engine)
 
     @cached_property
+    def sweeper(self) -> Sweeper:
+        """Deletes what AWS keeps of what is over."""
+        return Sweeper(self.engine)
+
+    @cached_property
     def administration(self) -> Administration:
         """Carries out what an administrator asks."""
         return Administration(self.tokens, self._orgs, self._clock)
@@ -143,7 +152,11 @@ class App:
             logs=ChunkedLogs(self._table, self._bucket),
             blobs=self._bucket,
             data=self._data,
-            machines=StepFunctions(self.clients, self._read(Variables.MACHINE_ROLE)),
+            machines=StepFunctions(
+                self.clients,
+                self._read(Variables.MACHINE_ROLE),
+                tracing=Variables.TRACING in self._environment,
+            ),
             fleet=self._fleet,
             vault=SecretsManager(self.clients, self._read(Variables.SECRET_PREFIX)),
             tokens=self.tokens,
@@ -154,13 +167,20 @@ class App:
             builder=CodeBuild(
                 self.clients,
                 self._read(Variables.BUILD_PROJECT),
-                self._read(Variables.IMAGE_REPOSITORY),
+                Registry(
+                    self.clients,
+                    self._read(Variables.IMAGE_REPOSITORY),
+                    self._environment.get(Variables.PUSH_ROLE) or None,
+                ),
             ),
+            shells=TableShells(self._table, self._orgs, self._clock),
             site=self.site,
             socket=lambda: "ws" + self.addresses.socket.removeprefix("http"),
             url=lambda: self.addresses.api,
             lend=self._lend,
             spot_share=int(self._environment.get(Variables.SPOT_SHARE) or 0),
+            remote_debug=bool(self._environment.get(Variables.DEBUG_ROLE)),
+            services=self._services(),
             clock=self._clock,
         )
 
@@ -180,6 +200,11 @@ class App:
         known = json.loads(answer["Parameter"]["Value"])
         return Addresses(known["api"], known["socket"])
 
+    def _services(self) -> dict[str, str]:
+        """Return the variables of commands that say where services are, where not as always."""
+        address = self._environment.get(Variables.SLACK_URL)
+        return {slack.URL_VARIABLE: address} if address else {}
+
     def _lend(self, activity: str, worker_id: str) -> Credentials | None:
         role = self._environment.get(Variables.POLL_ROLE)
         if not role:
@@ -192,9 +217,11 @@ class App:
         roles = Roles(
             execution=self._read(Variables.EXECUTION_ROLE),
             task=self._read(Variables.TASK_ROLE),
+            debug=self._environment.get(Variables.DEBUG_ROLE) or None,
             agent_image=self._read(Variables.AGENT_IMAGE),
             log_group=self._read(Variables.WORKER_LOG_GROUP),
             region=self.site.region,
+            caches=read_caches(self._environment.get(Variables.PULL_THROUGH) or ""),
         )
         place = Place(
             cluster=self._read(Variables.CLUSTER),
@@ -237,5 +264,5 @@ class App:
 def from_environment() -> App:
     """Return the app of this process; in Lambda its logs become lines of JSON."""
     if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
-        log_lines.set_up()
+        json_logs.set_up(json_logs.LambdaLines())
     return App(os.environ, Clients())

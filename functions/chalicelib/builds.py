@@ -18,7 +18,7 @@ import binascii
 import codecs
 import json
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -26,10 +26,11 @@ from pathlib import Path
 from chalicelib.checks import is_plain, ready_image
 from chalicelib.cloud import Cloud
 from chalicelib.inputs import BuiltImage
-from chalicelib.ports import BuildOrder, BuildStatus
+from chalicelib.ports import BuildOrder, BuildStatus, Identity
 from conducto.images import install, layers, recipe, wheel
 from conducto.model.answers import ImageLog
-from conducto.model.deployment import BUILD_MINUTES, BUILD_PREFIX, CONTEXT_PREFIX
+from conducto.model.cloud_calls import OwnBuild, OwnBuilds
+from conducto.model.deployment import BUILD_MINUTES, BUILD_PREFIX, CONTEXT_PREFIX, FRESH_DAYS
 from conducto.model.image_sources import ImageSources
 from conducto.model.images import ImageSpec
 from conducto.model.records import ImageState
@@ -43,6 +44,7 @@ URL_SECONDS = 2 * 60 * BUILD_MINUTES
 #: Lines of a failed build that its nodes tell.
 LAST_LINES = 20
 _LINE = 300
+_DAY = 86_400.0
 _STATE = "==> "
 _BUILDING = frozenset(ImageState) - {ImageState.PENDING, ImageState.DONE, ImageState.ERROR}
 #: ``{what a build says: the state that it means}``.
@@ -107,24 +109,82 @@ class ImageBuilds:
     def _prepared(
         self, org: str, image: ImageSpec, given: ImageSources | None, salt: str
     ) -> BuiltImage:
+        pending = self._planned(org, image, given, salt)
+        found = self._found(org, pending)
+        if found is None:
+            self._check_uploaded(org, image, pending.contexts)
+        return found or pending
+
+    def _planned(
+        self, org: str, image: ImageSpec, given: ImageSources | None, salt: str = ""
+    ) -> BuiltImage:
+        """Return an image as it is to be built; its recipe is in the bucket then."""
         client = _client_wheel() if install.wants_client(image) else None
         try:
             plan = recipe.plan(image, _sources(image, given), client)
         except recipe.RecipeError as error:
             raise DefinitionError(None, str(error)) from error
-        self._check_uploaded(org, image, plan.contexts())
         tag = sha256(f"{org}\0{plan.digest}\0{salt}".encode()).hexdigest()[:40]
         key = _key(org, tag, "recipe.tar.gz")
-        if not self._blobs.exists(key):
-            self._blobs.put(key, recipe.archive(plan))
-        pending = BuiltImage(
+        if not self._is_fresh(key):
+            # A rebuild is to install everything anew.
+            self._blobs.put(key, recipe.archive(plan, keep=not salt))
+        return BuiltImage(
             name=image.name,
             state=ImageState.PENDING,
             path_map=layers.path_map(image),
             tag=tag,
             contexts=plan.contexts(),
         )
-        return self._found(org, pending) or pending
+
+    def for_own(
+        self,
+        caller: Identity,
+        images: Iterable[ImageSpec],
+        sources: Mapping[str, ImageSources],
+    ) -> OwnBuilds:
+        """Return what a caller who builds images by themselves has to build, and where it goes.
+
+        What they put there is as good as what they would have uploaded: who may launch may run
+        anything in their organisation.
+
+        Raises:
+            DefinitionError: an image cannot be built.
+        """
+        planned = [
+            self._planned(caller.org, image, sources.get(image.name))
+            for image in images
+            if not is_plain(image)
+        ]
+        missing = {str(i.tag): i for i in planned if self._found(caller.org, i) is None}
+        if not missing:
+            return OwnBuilds(builds=(), login=None)
+        return OwnBuilds(
+            builds=tuple(self._own_build(caller.org, image) for image in missing.values()),
+            login=self._cloud.builder.login(caller.org, caller.user),
+        )
+
+    def _own_build(self, org: str, image: BuiltImage) -> OwnBuild:
+        urls = self._urls(org, image)
+        return OwnBuild(
+            image=image.name,
+            reference=self._cloud.builder.reference(org, str(image.tag)),
+            contexts=image.contexts,
+            recipe_url=urls["RECIPE_URL"],
+            log_url=urls["LOG_URL"],
+            result_url=urls["RESULT_URL"],
+        )
+
+    def wanted_contexts(self, org: str, digests: Iterable[str]) -> Iterator[tuple[str, str]]:
+        """Yield ``(digest, key)`` of directories that are to be brought, perhaps once more."""
+        for digest in digests:
+            key = context_key(org, digest)
+            if not self._is_fresh(key):
+                yield digest, key
+
+    def _is_fresh(self, key: str) -> bool:
+        put_at = self._blobs.put_at(key)
+        return put_at is not None and self._cloud.clock() - put_at < FRESH_DAYS * _DAY
 
     def _check_uploaded(self, org: str, image: ImageSpec, contexts: Iterable[str]) -> None:
         for digest in contexts:
@@ -201,7 +261,7 @@ class ImageBuilds:
         """Return an image as it is in the registry, if it is there and we know what it is like."""
         tag = str(image.tag)
         written = self._blobs.get(_key(org, tag, "result.json"))
-        if written is None or not self._cloud.builder.exists(tag):
+        if written is None or not self._cloud.builder.exists(org, tag):
             return None
         try:
             built = recipe.read_result(written.decode())
@@ -212,7 +272,7 @@ class ImageBuilds:
         return image.model_copy(
             update={
                 "state": ImageState.DONE,
-                "reference": self._cloud.builder.reference(tag),
+                "reference": self._cloud.builder.reference(org, tag),
                 "shell": built.shell,
                 "workdir": built.workdir,
                 "error": None,

@@ -7,7 +7,8 @@
 | the stop of an execution | its tasks are of an old run: they fail when they are claimed |
 | the start of a worker | it is no task of ECS after a minute: it counts as gone |
 | the stop of a worker | it leaves by itself when it has been idle long enough |
-| the release of files | every later entry of an archived pipeline releases them again |
+| the release of files and activities | later entries of an archived pipeline do it again |
+| the end of a run's machines | `chalicelib.sweeping` finds them once a day |
 | the start of a build | an image that moves and has no build gets one when it is looked at |
 | a frame to who follows | the next one has what was in it, too |
 """
@@ -56,8 +57,10 @@ class Errand:
     Attributes:
         pools: ``{path: pool}`` of the tasks in the orders.
         executions: ``{run: ARN}`` of executions, as far as known.
+        run: The newest run.
         tasks: Workers to start, without their tokens.
-        released: Nothing needs the way to its files any more.
+        known_pools: Names of all its pools, where they are to be released.
+        released: Nothing needs what AWS has for it any more, but its files.
     """
 
     org: str
@@ -65,10 +68,12 @@ class Errand:
     orders: list[Order] = field(default_factory=list)
     pools: Mapping[str, Pool] = field(default_factory=dict)
     executions: Mapping[str, str] = field(default_factory=dict)
+    run: str = ""
     tasks: list[WorkerTask] = field(default_factory=list)
     stops: list[tuple[str, str | None]] = field(default_factory=list)
     usage: list[Usage] = field(default_factory=list)
     builds: list[BuiltImage] = field(default_factory=list)
+    known_pools: tuple[str, ...] = ()
     published: bool = False
     released: bool = False
 
@@ -77,18 +82,21 @@ def errand_of(
     live: CloudPipeline, effects: Effects, hires: tuple[Hire, ...], spot_share: int
 ) -> Errand:
     """Return what is to be carried out, so that the pipeline need not be looked at again."""
+    released = live.record.lifecycle is Lifecycle.ARCHIVED and not live.open() and not hires
     return Errand(
         live.org,
         live.id,
         orders=effects.orders,
         pools=effects.pools,
         executions=dict(live.runs),
+        run=live.course.run,
         tasks=[_task(live, hire, spot_share) for hire in hires],
         stops=effects.stops,
         usage=effects.usage,
         builds=effects.builds,
         published=bool(effects.changes),
-        released=live.record.lifecycle is Lifecycle.ARCHIVED and not live.open() and not hires,
+        known_pools=tuple(live.pools) if released else (),
+        released=released,
     )
 
 
@@ -127,7 +135,7 @@ class Errands:
             *(lambda image=image: self._build(errand, image) for image in errand.builds),
         ]
         if errand.released:
-            steps.append(lambda: self._cloud.fleet.release(errand.pipeline_id))
+            steps += self._releases(errand)
         if errand.published:
             steps.append(lambda: self._publish(errand))
         for step in steps:
@@ -135,22 +143,40 @@ class Errands:
                 step()
             except Exception:
                 # One that fails must not take the others with it; all of them heal.
-                logger.exception("an errand failed", extra={"pipeline": errand.pipeline_id})
+                about = {"pipeline": errand.pipeline_id, "run_id": errand.run}
+                logger.exception("an errand failed", extra=about)
+
+    def _releases(self, errand: Errand) -> list[Callable[[], object]]:
+        """Return what gives back all that an archived pipeline has at AWS, but its files."""
+        cloud = self._cloud
+        return [
+            lambda: cloud.fleet.release(errand.pipeline_id),
+            *(lambda run=run: self._halt(errand, run) for run in errand.executions),
+            *(
+                lambda pool=pool: cloud.machines.forget_activity(cloud.site.activity_of(pool))
+                for pool in errand.known_pools
+            ),
+        ]
 
     def _obey(self, errand: Errand, order: Order) -> None:
         match order:
             case Begin():
                 self._begin(errand, order)
             case Halt():
-                arn = errand.executions.get(order.run)
-                if arn is not None:
-                    self._cloud.machines.stop(arn, "planned anew")
+                self._halt(errand, order.run)
             case Reply():
                 self._reply(errand, order)
 
+    def _halt(self, errand: Errand, run: str) -> None:
+        arn = errand.executions.get(run)
+        if arn is not None:
+            machines = self._cloud.machines
+            machines.stop(arn, "planned anew")
+            machines.forget(machines.machine_of(arn))
+
     def _begin(self, errand: Errand, begin: Begin) -> None:
         try:
-            arn = self._compile(begin.rest, errand.pools)
+            arn = self._compile(begin.rest, errand.pools, begin.run)
         except DefinitionError as error:
             self._pause(errand, str(error))
             return
@@ -163,14 +189,18 @@ class Errands:
         pause = Ordered(time=self._cloud.clock(), action=Action.PAUSE, problem=problem)
         self._submit(errand.org, errand.pipeline_id, lambda _: pause)
 
-    def _compile(self, rest: Residual | None, pools: Mapping[str, Pool]) -> str:
-        """Make machines and activities known; return the ARN of the machine to start."""
+    def _compile(self, rest: Residual | None, pools: Mapping[str, Pool], run: str) -> str:
+        """Make machines and activities known; return the ARN of the machine to start.
+
+        Machines are a run's own, so that they can be deleted when it is over.
+        """
         site, machines = self._cloud.site, self._cloud.machines
         compiled = compile_residual(
             rest,
             site,
             resource=lambda spec: site.activity_of(pools[spec.path].name),
             most=self._cloud.most,
+            run=run,
         )
         needed = [] if rest is None else [pools[spec.path].name for spec in rest.tasks()]
         for pool in dict.fromkeys(needed):
@@ -185,7 +215,7 @@ class Errands:
             if reply.error is not None:
                 machines.fail(reply.token, reply.error)
             elif reply.generates:
-                machine = self._compile(reply.generated, errand.pools)
+                machine = self._compile(reply.generated, errand.pools, errand.run)
                 machines.succeed(reply.token, {"sm": machine})
             else:
                 machines.succeed(reply.token, {})
@@ -229,4 +259,6 @@ class Errands:
     def _meter(self, errand: Errand, usage: Usage) -> None:
         month = month_of(self._cloud.clock())
         key = f"{errand.pipeline_id}{usage.key}"
-        self._cloud.orgs.add_usage(errand.org, month, key, usage.seconds, usage.cpu)
+        self._cloud.orgs.add_usage(
+            errand.org, month, key, usage.seconds, usage.cpu, whose=usage.whose
+        )

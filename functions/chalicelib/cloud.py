@@ -2,8 +2,8 @@
 
 import random
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from chalicelib.ports import (
     Blobs,
@@ -14,6 +14,7 @@ from chalicelib.ports import (
     LogStore,
     Orgs,
     SecretVault,
+    Shells,
     StateMachines,
     Store,
     Tokens,
@@ -37,6 +38,8 @@ class Cloud:
         jitter: A number from 0 to 1, so that who lost a race does not meet again at once.
         most: What one state machine may hold.
         spot_share: Of ten workers, how many may be Spot.
+        remote_debug: Debug shells may open on workers.
+        services: Variables of commands that say where services are, where not as always.
     """
 
     store: Store
@@ -50,6 +53,7 @@ class Cloud:
     orgs: Orgs
     connections: Connections
     builder: Builder
+    shells: Shells
     site: Site
     url: Callable[[], str] = lambda: ""
     socket: Callable[[], str] = lambda: ""
@@ -59,3 +63,5 @@ class Cloud:
     jitter: Callable[[], float] = random.random
     most: Weight = MOST
     spot_share: int = 0
+    remote_debug: bool = True
+    services: Mapping[str, str] = field(default_factory=dict, repr=False)

@@ -8,10 +8,11 @@ from secrets import token_hex
 from chalicelib.cloud import Cloud
 from chalicelib.data_files import MAX_INLINE
 from chalicelib.handover import Staged, Uploaded, handover_key, nothing, uploads
+from chalicelib.long_copies import MAX_AT_ONCE, LongCopies
 from chalicelib.ports import Identity
-from conducto.model.answers import DataEntry, DataList, Deleted
+from conducto.model.answers import ChangedData, DataEntry, DataList, Deleted
 from conducto.model.deployment import pipeline_directory, user_directory
-from conducto.model.params import ListUserDataParams
+from conducto.model.params import ChangedDataParams, ListUserDataParams
 from conducto.service.downloads import Download, Span
 
 
@@ -37,6 +38,13 @@ class CloudData(ABC):
             self._cloud.data.entries, where, query.name, query.after, query.limit
         )
 
+    async def changed_data(self, query: ChangedDataParams) -> ChangedData:
+        """Files of a pipeline's data that were written within a time."""
+        where = self._data_directory(query.id)
+        return await asyncio.to_thread(
+            self._cloud.data.changed, where, query.since, query.until, query.limit
+        )
+
     async def read_data(
         self, pipeline_id: str | None, name: str, span: Span | None = None
     ) -> Download:
@@ -45,7 +53,9 @@ class CloudData(ABC):
         where = self._data_directory(pipeline_id)
         facts = await asyncio.to_thread(self._cloud.data.look, where, name)
         key = handover_key(self._me, where, name, facts.version)
-        if facts.size and not await asyncio.to_thread(self._cloud.blobs.exists, key):
+        if facts.size > MAX_AT_ONCE:
+            await asyncio.to_thread(LongCopies(self._cloud).stage, where, name, key, facts.size)
+        elif facts.size and not await asyncio.to_thread(self._cloud.blobs.exists, key):
             await asyncio.to_thread(self._cloud.data.stage, where, name, key)
         return Staged(
             name.rpartition("/")[2], facts.size, 0, facts.size, facts.version, nothing(), key=key
@@ -57,13 +67,19 @@ class CloudData(ABC):
         """Put a data file in place of one that may be there."""
         where = self._data_directory(pipeline_id)
         if isinstance(content, Uploaded):
-            return await asyncio.to_thread(self._cloud.data.fetch, where, name, content.key)
+            return await asyncio.to_thread(self._fetched, where, name, content.key)
         data = b"".join([piece async for piece in content])
         if len(data) <= MAX_INLINE:
             return await asyncio.to_thread(self._cloud.data.write, where, name, data)
         key = uploads(self._me) + token_hex(16)
         self._cloud.blobs.put(key, data)
         return await asyncio.to_thread(self._cloud.data.fetch, where, name, key)
+
+    def _fetched(self, where: str, name: str, key: str) -> DataEntry:
+        size = self._cloud.blobs.size(key) or 0
+        if size > MAX_AT_ONCE:
+            return LongCopies(self._cloud).fetch(where, name, key, size)
+        return self._cloud.data.fetch(where, name, key)
 
     async def delete_data(self, pipeline_id: str | None, name: str) -> Deleted:
         """Delete a data file, or a directory with what is in it."""

@@ -8,6 +8,7 @@ from typing import NamedTuple, TypeVar
 from pydantic import SecretStr
 
 from chalicelib.cloud import Cloud
+from chalicelib.engine import Engine
 from chalicelib.inputs import BuiltImage
 from chalicelib.pipeline import CloudPipeline
 from chalicelib.ports import Identity
@@ -33,6 +34,13 @@ from conducto.service.port import RefusedError
 _ANY_SHELL = "/bin/sh"
 #: What `conducto.data` takes for "not on a worker": the data of the pipeline is not there.
 WHERE = "debug_cloud"
+#: ... and for "on a worker": it is there.
+WHERE_REMOTE = "worker_cloud"
+_LOCAL_NOTE = (
+    "the pipeline's data is in the cloud, not in this container; fetch what you need: "
+    "conducto data get {} NAME"
+)
+_REMOTE_NOTE = "AWS opens the shell as root, whatever user the image has"
 R = TypeVar("R")
 
 
@@ -76,13 +84,31 @@ class CloudDebug(ABC):
             lambda: tuple(self._cloud.store.attempts(id_, request.path))
         )
         subject = await self._read(id_, lambda live: _subject(live, request, records))
-        return await asyncio.to_thread(self._plan, id_, subject)
+        return await asyncio.to_thread(_Plans(self._cloud, self._me).plan, id_, subject)
 
-    def _plan(self, pipeline_id: str, subject: _Subject) -> DebugPlan:
+
+class _Plans:
+    """Makes plans for one person.
+
+    Args:
+        cloud: The ports.
+        me: Who asks.
+        remote: The shell opens on a worker, where the data is.
+    """
+
+    def __init__(self, cloud: Cloud, me: Identity, *, remote: bool = False) -> None:
+        self._cloud = cloud
+        self._me = me
+        self._remote = remote
+        self._where = WHERE_REMOTE if remote else WHERE
+
+    def plan(self, pipeline_id: str, subject: _Subject) -> DebugPlan:
+        """Return the plan of a subject's shell; raises `RefusedError`."""
         spec, record, image = subject.spec, subject.record, subject.image
         script, env = self._command(pipeline_id, subject)
         # Those of who asks: nobody reads another person's secrets through a shell.
-        found = deliver(self._cloud.vault, self._me.org, self._me.user).env
+        cloud = self._cloud
+        found = deliver(cloud.vault, self._me.org, self._me.user, cloud.services).env
         secrets = {name: value for name, value in found.items() if not is_ours(name)}
         shell = image.shell or _ANY_SHELL
         return DebugPlan(
@@ -102,19 +128,17 @@ class CloudDebug(ABC):
         )
 
     def _notes(self, pipeline_id: str, subject: _Subject) -> tuple[str, ...]:
-        data = (
-            "the pipeline's data is in the cloud, not in this container; fetch what you need: "
-            f"conducto data get {pipeline_id} NAME"
-        )
+        first = _REMOTE_NOTE if self._remote else _LOCAL_NOTE.format(pipeline_id)
         if subject.owner == self._me.user:
-            return (data,)
-        whose = f"secrets are yours and the organisation's; commands have those of {subject.owner}"
-        return (data, whose)
+            return (first,)
+        what = "secrets and user data are" if self._remote else "secrets are"
+        whose = f"{what} yours and the organisation's; commands have those of {subject.owner}"
+        return (first, whose)
 
     def _command(self, pipeline_id: str, subject: _Subject) -> tuple[str, dict[str, str]]:
         """Return the script and the environment, secrets left out."""
         spec, record, image = subject.spec, subject.record, subject.image
-        around = Surroundings(pipeline_id, self._cloud.url(), where=WHERE, owner=None)
+        around = Surroundings(pipeline_id, self._cloud.url(), where=self._where, owner=None)
         if record is not None and tells_its_command(record):
             return record.command, env_as_it_ran(spec, record, around, image.path_map)
         try:
@@ -124,6 +148,19 @@ class CloudDebug(ABC):
         number = 1 if record is None else record.number
         env = command_env(spec.env, around, path=spec.path, attempt=number, path_map=image.path_map)
         return script, env
+
+
+def remote_plan(engine: Engine, me: Identity, pipeline_id: str, request: DebugRequest) -> DebugPlan:
+    """Return the plan of a shell on a worker.
+
+    Raises:
+        NotFoundError: there is no such pipeline, node or attempt.
+        RefusedError: there can be no shell for it.
+    """
+    records = tuple(engine.cloud.store.attempts(pipeline_id, request.path))
+    with engine.reading(me.org, pipeline_id) as live:
+        subject = _subject(live, request, records)
+    return _Plans(engine.cloud, me, remote=True).plan(pipeline_id, subject)
 
 
 def _subject(

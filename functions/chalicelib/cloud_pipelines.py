@@ -8,19 +8,21 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from secrets import token_hex
 from typing import Any, TypeVar
 
-from chalicelib.builds import ImageBuilds, context_key, known_sources, piece_of
+from chalicelib.builds import ImageBuilds, known_sources, piece_of
 from chalicelib.checks import check_nodes, used_images
 from chalicelib.cloud_data import CloudData
 from chalicelib.cloud_debug import CloudDebug
 from chalicelib.engine import Decide, Engine
 from chalicelib.inputs import BuiltImage, ImagesMoved, Input, Ordered
-from chalicelib.metering import month_of
+from chalicelib.metering import check_usage
 from chalicelib.notifying import notifications_by_path
+from chalicelib.periods import periods_of
 from chalicelib.pipeline import CloudPipeline
 from chalicelib.pipeline_state import define
 from chalicelib.ports import CloudRecord, ConflictError, Identity, Plan
 from chalicelib.publish import batch_after
 from chalicelib.reading_logs import LOOK_EVERY, CloudLogs
+from chalicelib.remote_shells import RemoteShells
 from chalicelib.vault_secrets import VaultSecrets
 from chalicelib.waiting import why_waiting
 from conducto import __version__
@@ -33,24 +35,41 @@ from conducto.model.api import (
     ControlResult,
     EventBatch,
     LaunchRequest,
+    NodeStates,
     PipelineSummary,
     TreePage,
 )
-from conducto.model.cloud_calls import ContextsMissing, ContextsWanted, WhoAmI
+from conducto.model.cloud_calls import ContextsMissing, ContextsWanted, OwnBuilds, WhoAmI
 from conducto.model.image_sources import ImageSources
 from conducto.model.node_detail import NodeDetail
 from conducto.model.nodes import Pipeline, ancestors
 from conducto.model.params import (
     MAX_LOG_CHUNK,
     ListParams,
+    StatesParams,
     TreeParams,
 )
 from conducto.model.records import AttemptRecord, ImageState, Lifecycle, PipelineRecord
+from conducto.model.remote_shells import (
+    RemoteShell,
+    RemoteShellEnd,
+    RemoteShellEntry,
+    RemoteShellRequest,
+)
 from conducto.model.secret_calls import DeleteSecrets, PutSecrets, SecretList
 from conducto.model.states import NodeType
+from conducto.model.usage import PipelineSpent, Usage, UsageParams
 from conducto.running import listing, node_details, secret_answers, tree_pages, views
 from conducto.running.launching import new_id, new_record
 from conducto.running.relaunching import launch_of
+from conducto.running.state_letters import states_of
+from conducto.running.usage_reports import (
+    dearest,
+    months_before,
+    usage_report,
+    uses_by_node,
+    with_nodes,
+)
 from conducto.semantics.errors import DefinitionError
 from conducto.semantics.orders import lay_over, named, preview
 from conducto.semantics.resolve import resolve
@@ -72,6 +91,7 @@ class CloudPipelines(CloudData, CloudDebug, CloudLogs):
         self._cloud = engine.cloud
         self._me = identity
         self._builds = ImageBuilds(engine.cloud)
+        self._shells = RemoteShells(engine)
 
     def who_am_i(self) -> WhoAmI:
         """Whose the caller's token is."""
@@ -85,15 +105,21 @@ class CloudPipelines(CloudData, CloudDebug, CloudLogs):
 
     def missing_contexts(self, wanted: ContextsWanted) -> ContextsMissing:
         """Directories that were not uploaded yet, and where to put them."""
-        blobs = self._cloud.blobs
-        keys = {digest: context_key(self._me.org, digest) for digest in wanted.contexts}
+        missing = self._builds.wanted_contexts(self._me.org, wanted.contexts)
         return ContextsMissing(
             missing={
-                digest: blobs.upload_url(key, seconds=UPLOAD_SECONDS)
-                for digest, key in keys.items()
-                if not blobs.exists(key)
+                digest: self._cloud.blobs.upload_url(key, seconds=UPLOAD_SECONDS)
+                for digest, key in missing
             }
         )
+
+    def own_builds(self, request: LaunchRequest) -> OwnBuilds:
+        """Images of a launch that are still to be built, for who builds them by themselves."""
+        pipeline = resolve(request.tree)
+        plan = self._cloud.orgs.plan(self._me.org)
+        check_nodes(pipeline.nodes, plan)
+        used = [pipeline.images[name] for name in used_images(pipeline)]
+        return self._builds.for_own(self._me, used, request.sources)
 
     # ---- launch -------------------------------------------------------------------------------
 
@@ -172,6 +198,17 @@ class CloudPipelines(CloudData, CloudDebug, CloudLogs):
         """Nodes of a subtree, down to a depth, or those that a search finds."""
         return await self._read(query.id, lambda live: self._nodes(live, query))
 
+    async def states(self, query: StatesParams) -> NodeStates:
+        """How each Exec of a subtree stands, in a letter."""
+
+        def look(live: CloudPipeline) -> NodeStates:
+            try:
+                return states_of(live.tree, query, live.seq)
+            except KeyError as error:
+                raise _no_node(live.id, str(error.args[0])) from error
+
+        return await self._read(query.id, look)
+
     def _nodes(self, live: CloudPipeline, query: TreeParams) -> TreePage:
         try:
             nodes, more = tree_pages.page(live.tree, query)
@@ -179,6 +216,7 @@ class CloudPipelines(CloudData, CloudDebug, CloudLogs):
             raise _no_node(live.id, str(error.args[0])) from error
         attempts = self._attempts_of(live, [n.path for n in nodes if n.attempt], query)
         told = notifications_by_path(self._engine.cloud.store, live.id) if live.notified else {}
+        periods = {} if query.attempts == "none" else periods_of(live, nodes)
         return TreePage(
             seq=live.seq,
             next=more,
@@ -189,6 +227,7 @@ class CloudPipelines(CloudData, CloudDebug, CloudLogs):
                     attempts.get(n.path, ()),
                     why_waiting(live, n),
                     told.get(n.path, ()),
+                    period=periods.get(n.path),
                 )
                 for n in nodes
             ),
@@ -307,13 +346,17 @@ class CloudPipelines(CloudData, CloudDebug, CloudLogs):
             order = self._order(live, asked)
             return None if request.preview else order
 
-        self._submit(self._id(pipeline_id), decide)
+        id_ = self._id(pipeline_id)
+        if request.action is Action.ARCHIVE and not request.preview:
+            # First: with the order, the way to the files goes, too.
+            self._shells.end_all(id_, "its pipeline was archived")
+        self._submit(id_, decide)
         return results[-1].model_copy(update={"preview": request.preview})
 
     def _order(self, live: CloudPipeline, request: ControlRequest) -> Ordered:
         """Return the order as it goes into the journal; raises where it makes no sense."""
         if request.action is Action.RUN:
-            self._check_usage()
+            check_usage(self._cloud.orgs, self._me.org, self._cloud.clock())
         edits: dict[str, dict[str, Any]] = {}
         images: tuple[BuiltImage, ...] = ()
         if request.action is Action.MODIFY:
@@ -328,18 +371,6 @@ class CloudPipelines(CloudData, CloudDebug, CloudLogs):
             images=images,
             by=self._me.user,
         )
-
-    def _check_usage(self) -> None:
-        plan = self._cloud.orgs.plan(self._me.org)
-        if plan.exec_minutes is None:
-            return
-        month = month_of(self._cloud.clock())
-        used = self._cloud.orgs.usage(self._me.org, month).get("exec_seconds", 0.0) / 60
-        if used >= plan.exec_minutes:
-            raise RefusedError(
-                f"the plan {plan.name!r} has {plan.exec_minutes:g} minutes of commands a month, "
-                f"{used:.0f} are used; wait for the next month, or choose a larger plan"
-            )
 
     def _edits(
         self, live: CloudPipeline, request: ControlRequest
@@ -386,6 +417,20 @@ class CloudPipelines(CloudData, CloudDebug, CloudLogs):
         known = known_sources(images, live.pipeline.images, sources)
         return self._builds.prepare(live.org, images, known, salt=salt)
 
+    # ---- shells on workers --------------------------------------------------------------------
+
+    def open_remote_shell(self, pipeline_id: str, request: RemoteShellRequest) -> RemoteShell:
+        """Order a worker for a debug shell."""
+        return self._shells.open(self._me, self._id(pipeline_id), request)
+
+    def enter_remote_shell(self, pipeline_id: str, shell_id: str) -> RemoteShellEntry:
+        """The way into it, or what it waits for."""
+        return self._shells.enter(self._me, pipeline_id, shell_id)
+
+    def end_remote_shell(self, pipeline_id: str, shell_id: str) -> RemoteShellEnd:
+        """End it."""
+        return self._shells.end(self._me, pipeline_id, shell_id)
+
     # ---- secrets ------------------------------------------------------------------------------
 
     async def secrets(self) -> SecretList:
@@ -410,6 +455,25 @@ class CloudPipelines(CloudData, CloudDebug, CloudLogs):
         return self._id(pipeline_id)
 
     # ---- helpers ------------------------------------------------------------------------------
+
+    async def usage(self, query: UsageParams) -> Usage:
+        """What commands took and cost, also those of pipelines that are gone."""
+        return await asyncio.to_thread(self._usage, query)
+
+    def _usage(self, query: UsageParams) -> Usage:
+        org, orgs = self._me.org, self._cloud.orgs
+        months = months_before(self._cloud.clock()) if query.month is None else (query.month,)
+        report = usage_report(spent for month in months for spent in orgs.spent(org, month))
+        if not query.nodes:
+            return report
+        named = [self._with_nodes(spent, query.nodes) for spent in dearest(report)]
+        return usage_report([*named, *report.pipelines[len(named) :]])
+
+    def _with_nodes(self, spent: PipelineSpent, most: int) -> PipelineSpent:
+        if self._cloud.store.record(self._me.org, spent.id) is None:
+            return spent  # it is gone
+        nodes = uses_by_node(self._cloud.store.attempts(spent.id), month=spent.month)
+        return with_nodes(spent, nodes, most)
 
     async def status(self) -> AgentStatus:
         """The service: it has no process."""

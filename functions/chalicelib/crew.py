@@ -30,6 +30,7 @@ class Worker:
         commands: Commands it has begun.
         token: The task that made it begin the last one.
         reference: The image that it runs.
+        protocol: What it speaks (`conducto.model.worker.PROTOCOL`).
     """
 
     id: str
@@ -43,6 +44,7 @@ class Worker:
     commands: int = 0
     token: str = ""
     reference: str | None = None
+    protocol: int = 1
 
     def runs(self, path: str, attempt: int) -> bool:
         """Return whether it runs this attempt now."""

@@ -7,17 +7,22 @@ bucket. `serve` takes a request as JSON and answers JSON, so that the same code 
 
 import asyncio
 import base64
+import logging
 import os
 import re
 import shutil
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from threading import Thread
+from typing import Any, BinaryIO, NoReturn, cast
 
+from chalicelib.long_copies import Counted, Counter, What, end
 from chalicelib.ports import Blobs, FileFacts
-from conducto.model.answers import DataEntry, DataList, Deleted
+from conducto.model.answers import ChangedData, DataEntry, DataList, Deleted
 from conducto.running.data_files import DataDirectory
 from conducto.service.port import NotFoundError, RefusedError
+
+logger = logging.getLogger(__name__)
 
 #: Bytes that come or go in a request itself; a Lambda takes 6 MB, and base64 adds a third.
 MAX_INLINE = 4 << 20
@@ -44,6 +49,12 @@ class LocalDataFiles:
             return DataList(entries=(), next=None)
         return self._directory(directory).entries(name, after, limit)
 
+    def changed(self, directory: str, since: float, until: float | None, limit: int) -> ChangedData:
+        """Return the files that were written last within a time, the newest first."""
+        if not self._path(directory).is_dir():
+            return ChangedData(entries=())
+        return self._directory(directory).changed(since, until, limit)
+
     def look(self, directory: str, name: str) -> FileFacts:
         """Return how many bytes a file has, and which version of it is there."""
         with self._directory(directory).open(name) as file:
@@ -53,7 +64,8 @@ class LocalDataFiles:
     def stage(self, directory: str, name: str, key: str) -> None:
         """Copy a file to a key of the bucket."""
         with self._directory(directory).open(name) as file:
-            self._blobs.put_file(key, file)
+            counter = Counter(self._blobs, key, os.fstat(file.fileno()).st_size)
+            self._blobs.put_file(key, cast("BinaryIO", Counted(file, counter)))
 
     def write(self, directory: str, name: str, data: bytes) -> DataEntry:
         """Put a file there."""
@@ -64,7 +76,23 @@ class LocalDataFiles:
         content = self._blobs.pieces(key)
         if content is None:
             raise NotFoundError(f"{name}: its content was not uploaded, or too long ago")
-        return asyncio.run(self._writable(directory).write(name, _pieces(content)))
+        counter = Counter(self._blobs, key, self._blobs.size(key) or 0)
+        return asyncio.run(self._writable(directory).write(name, _pieces(counter.pieces(content))))
+
+    def begin(self, what: What, directory: str, name: str, key: str) -> None:
+        """Stage or fetch a file in a thread."""
+        Thread(target=self.carry_out, args=(what, directory, name, key), daemon=True).start()
+
+    def carry_out(self, what: What, directory: str, name: str, key: str) -> None:
+        """Stage or fetch a file and leave what came of it where who asked looks for it."""
+        request = {"do": what, "directory": directory, "name": name, "key": key}
+        try:
+            said = serve(self, request)
+        except Exception as error:
+            # Lambda would try it again by itself, and nobody would hear of it.
+            logger.exception("a copy failed", extra={"key": key})
+            said = {"error": "failed", "message": f"{name} could not be copied: {error}"}
+        end(self._blobs, key, said)
 
     def delete(self, directory: str, name: str) -> Deleted:
         """Delete a file, or a directory with what is in it."""
@@ -120,7 +148,9 @@ def _carry_out(files: LocalDataFiles, request: dict[str, Any]) -> Any:
             return files.stage(**request)
         case "forget":
             return files.forget(**request)
-        case "entries" | "fetch" | "delete" as what:
+        case "later":
+            return files.carry_out(**request)
+        case "entries" | "changed" | "fetch" | "delete" as what:
             return getattr(files, what)(**request).model_dump(mode="json")
         case unknown:
             raise RefusedError(f"the data function does not know {unknown!r}; deploy again")

@@ -20,6 +20,7 @@ from threading import Lock, RLock
 from chalicelib import snapshots
 from chalicelib.carry_out import Errand, Errands, errand_of
 from chalicelib.cloud import Cloud
+from chalicelib.definitions import Definitions
 from chalicelib.image_watch import ImageWatch
 from chalicelib.inputs import Hire, Input, Journalled
 from chalicelib.pipeline import CloudPipeline, Effects
@@ -62,6 +63,7 @@ class Engine:
         self._snapshot_every = snapshot_every
         self._errands = Errands(cloud, self.submit, self.reading)
         self.watch = ImageWatch(cloud, self.submit, self.reading)
+        self._definitions = Definitions(lambda: self.cloud.store)
         self._kept: OrderedDict[str, CloudPipeline] = OrderedDict()
         self._locks: dict[str, RLock] = {}
         self._lock = Lock()
@@ -75,6 +77,20 @@ class Engine:
         """
         with self._lock_of(pipeline_id):
             yield self._current(org, pipeline_id)
+
+    @contextmanager
+    def seen(self, org: str, pipeline_id: str) -> Iterator[CloudPipeline]:
+        """Give a pipeline as this process saw it last: for who has just submitted something.
+
+        It is read where it is not in memory. What others did meanwhile may be missing.
+
+        Raises:
+            NotFoundError: the org has none of that id.
+        """
+        with self._lock_of(pipeline_id):
+            live = self._kept.get(pipeline_id)
+            known = live is not None and live.org == org
+            yield live if live is not None and known else self._current(org, pipeline_id)
 
     def submit(self, org: str, pipeline_id: str, decide: Decide) -> bool:
         """Let something happen; return whether it did.
@@ -111,6 +127,7 @@ class Engine:
         """Forget what is in memory of a pipeline; it is read anew when it is needed."""
         with self._lock_of(pipeline_id):
             self._kept.pop(pipeline_id, None)
+        self._definitions.drop(pipeline_id)
 
     # ---- one entry ----------------------------------------------------------------------------
 
@@ -137,7 +154,8 @@ class Engine:
         """Return what is told with the values of secrets hidden: so it is written down."""
         if not told:
             return told
-        mask = deliver(self.cloud.vault, live.org, live.record.owner).mask()
+        cloud = self.cloud
+        mask = deliver(cloud.vault, live.org, live.record.owner, cloud.services).mask()
         return [masked(each, mask) for each in told]
 
     def _hires(self, live: CloudPipeline) -> tuple[tuple[Hire, ...], str | None]:
@@ -145,9 +163,8 @@ class Engine:
         wanted = live.wanted()
         if not wanted:
             return (), None
-        plan = self.cloud.orgs.plan(live.org)
-        headroom = plan.max_workers - self.cloud.orgs.workers(live.org)
-        allowed = clip(wanted, headroom)
+        plan, there = self.cloud.orgs.plan_and_workers(live.org)
+        allowed = clip(wanted, plan.max_workers - there)
         hires = [Hire(worker=_new_id(), pool=p) for p, n in allowed.items() for _ in range(n)]
         if sum(allowed.values()) == sum(wanted.values()):
             return tuple(hires), None
@@ -197,14 +214,14 @@ class Engine:
         return live
 
     def _load(self, org: str, pipeline_id: str) -> CloudPipeline:
-        store = self.cloud.store
+        store, definitions = self.cloud.store, self._definitions
         if store.record(org, pipeline_id) is None:
             raise _unknown(pipeline_id)
         return snapshots.restore(
             org,
-            store.definition(pipeline_id),
+            definitions.of(pipeline_id),
             store.snapshot(pipeline_id),
-            lambda key: store.tree(pipeline_id, key),
+            lambda key: definitions.tree(pipeline_id, key),
         )
 
     def _keep(self, live: CloudPipeline) -> None:

@@ -1,8 +1,9 @@
 """What can happen to a cloud pipeline: the entries of its journal. No secrets are in them.
 
 Rules for editors: an input says what happened, never what follows from it; what cannot be known
-again when the journal is read (the time, random ids, what a secret hid) is in the input. A field
-is never taken away or renamed: journals that were written with it are still read.
+again when the journal is read (the time, random ids, what a secret hid) is in the input. Journals
+that older versions wrote are still read: what changes in an input is a step of
+`chalicelib.record_schema`.
 """
 
 from typing import Annotated, Any, Literal
@@ -109,11 +110,12 @@ class Reported(Happened):
 
 
 class WorkerUp(Happened):
-    """A worker runs; ``task`` is its ARN."""
+    """A worker runs; ``task`` is its ARN, ``protocol`` what it speaks (`model.worker.PROTOCOL`)."""
 
     kind: Literal["worker_up"] = "worker_up"
     worker: str
     task: str
+    protocol: int = 1
 
 
 class WorkerGone(Happened):
@@ -122,6 +124,7 @@ class WorkerGone(Happened):
     Attributes:
         cause: How a command ends that it still had.
         strikes: How much it speaks against the pool's image: at two its Execs fail.
+        handed: A task that it was handed too late and gives back.
     """
 
     kind: Literal["worker_gone"] = "worker_gone"
@@ -129,6 +132,7 @@ class WorkerGone(Happened):
     reason: str
     cause: Cause = Cause.WORKER_LOST
     strikes: int = 0
+    handed: Claimed | None = None
 
 
 class Begun(Happened):

@@ -1,8 +1,24 @@
 """What is counted of an organisation's use."""
 
-from datetime import UTC, datetime
+from chalicelib.ports import Orgs
+from conducto.running.usage_reports import month_of
+from conducto.service.port import RefusedError
+
+__all__ = ["check_usage", "month_of"]
 
 
-def month_of(time: float) -> str:
-    """Return the month that a time belongs to, e.g. ``2026-11`` (UTC)."""
-    return datetime.fromtimestamp(time, UTC).strftime("%Y-%m")
+def check_usage(orgs: Orgs, org: str, now: float) -> None:
+    """Refuse what costs minutes where a month's are used up.
+
+    Raises:
+        RefusedError: says what the plan has and what is used.
+    """
+    plan = orgs.plan(org)
+    if plan.exec_minutes is None:
+        return
+    used = orgs.usage(org, month_of(now)).get("exec_seconds", 0.0) / 60
+    if used >= plan.exec_minutes:
+        raise RefusedError(
+            f"the plan {plan.name!r} has {plan.exec_minutes:g} minutes of commands a month, "
+            f"{used:.0f} are used; wait for the next month, or choose a larger plan"
+        )

@@ -31,6 +31,7 @@ from chalicelib.inputs import (
     WorkerUp,
 )
 from chalicelib.pipeline_state import CloudImage, PipelineState, Shortage
+from chalicelib.ports import Spender
 from conducto.model.api import Action
 from conducto.model.nodes import Pipeline
 from conducto.model.notifications import NotificationRecord
@@ -53,6 +54,7 @@ from conducto.semantics.machine import settled
 from conducto.semantics.pools import PoolKind
 from conducto.semantics.resolve import Edits, resolve, resolve_generated
 from conducto.semantics.rules import Outcome
+from conducto.semantics.spending import dollars_for
 
 #: Seconds that a worker gets to end a command itself whose ``max_time`` ran out.
 GRACE = 60.0
@@ -72,11 +74,16 @@ _ORDERS: dict[Action, Callable[[tuple[str, ...]], ev.Event]] = {
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Seconds of an attempt, to be metered once: ``key`` names it within the pipeline."""
+    """Seconds of an attempt, to be metered once: ``key`` names it within the pipeline.
+
+    Attributes:
+        whose: Whom they are told of, with what they cost.
+    """
 
     key: str
     seconds: float
     cpu: float
+    whose: Spender
 
 
 @dataclass(slots=True)
@@ -196,11 +203,13 @@ class CloudPipeline(PipelineState):
         match order.action:
             case Action.RUN:
                 self.fruitless = 0
+                self._leave_archive()
                 self._set(armed=True, problem=None, lifecycle=Lifecycle.ACTIVE, run_at=None)
                 self._follow(self.course.order(ev.Armed()))
             case Action.PAUSE:
                 self._pause(order.problem)
             case Action.WAKE:
+                self._leave_archive()
                 self._set(lifecycle=Lifecycle.ACTIVE, run_at=None)
             case Action.SLEEP | Action.ARCHIVE:
                 sleeps = order.action is Action.SLEEP
@@ -215,6 +224,12 @@ class CloudPipeline(PipelineState):
                     self._try_failed_images_again()
                 self._images_moved(order.images)
                 self._follow(self.course.order(_ORDERS[order.action](order.paths)))
+
+    def _leave_archive(self) -> None:
+        if self.record.lifecycle is Lifecycle.ARCHIVED:
+            self.epoch += 1
+            in_use = {worker.pool for worker in self.crew.workers.values()} | self.queue.keys()
+            self.pools = {name: pool for name, pool in self.pools.items() if name in in_use}
 
     def _pause(self, problem: str | None) -> None:
         self._set(armed=False, run_at=None, problem=problem)
@@ -250,20 +265,26 @@ class CloudPipeline(PipelineState):
 
     def _claimed(self, claim: Claimed) -> None:
         worker = self.crew.workers.get(claim.worker)
-        if worker is None or self.is_stray(claim):
-            self._effects.orders.append(Reply(claim.token, self.reply_to_stray(claim)))
+        if worker is None or not self._hand(worker, claim):
             return
-        worker.since = self.now
-        self._follow(self.course.claim(claim.token, claim.run, claim.node, waits=claim.waits))
-        path = self.course.path_of(claim.node) or ""
-        if claim.token in self.course.standing.held.get(path, {}):
-            self.holders[claim.token] = worker.id
         if claim.attempt is not None:
             worker.token = claim.token
             self._start(worker, claim.attempt)
             if claim.refusal is not None:
                 worker.busy, worker.status = False, Status.IDLE
                 self._finish(claim.attempt.path, Cause.IMAGE, message=claim.refusal)
+
+    def _hand(self, worker: Worker, claim: Claimed) -> bool:
+        """Note that a worker has a task, or answer it; return whether it may have it at all."""
+        if self.is_stray(claim):
+            self._effects.orders.append(Reply(claim.token, self.reply_to_stray(claim)))
+            return False
+        worker.since = self.now
+        self._follow(self.course.claim(claim.token, claim.run, claim.node, waits=claim.waits))
+        path = self.course.path_of(claim.node) or ""
+        if claim.token in self.course.standing.held.get(path, {}):
+            self.holders[claim.token] = worker.id
+        return True
 
     def _start(self, worker: Worker, attempt: AttemptRecord) -> None:
         self.fruitless = 0
@@ -273,6 +294,7 @@ class CloudPipeline(PipelineState):
         self.strikes.pop(worker.pool, None)
         self._unqueue(attempt.path)
         self.in_flight[attempt.path] = attempt
+        self.times[attempt.path] = (attempt.started, None)
         self._effects.attempts.append(attempt)
         self._follow(self.course.start(attempt.path))
 
@@ -284,9 +306,11 @@ class CloudPipeline(PipelineState):
         worker.busy, worker.since = False, self.now
         once = self.pools[worker.pool].kind is PoolKind.ONCE
         worker.status = Status.LEAVING if report.last or once else Status.IDLE
-        cpu = self.pools[worker.pool].cpu
+        pool = self.pools[worker.pool]
         key = f"{report.path}#{report.attempt}"
-        self._effects.usage.append(Usage(key, report.seconds, cpu))
+        dollars = dollars_for(report.path, pool.cpu, pool.mem, report.seconds)
+        spender = Spender(self.id, self.record.title, dollars)
+        self._effects.usage.append(Usage(key, report.seconds, pool.cpu, spender))
         if report.cause is None and node.order is None:
             self._graft(node, report)
         self._notes[report.path] = (report.exit_code, report.message, report.peak_memory)
@@ -308,14 +332,17 @@ class CloudPipeline(PipelineState):
         worker = self.crew.workers.get(up.worker)
         if worker is None:
             return
-        worker.task, worker.since = up.task, self.now
+        worker.task, worker.since, worker.protocol = up.task, self.now, up.protocol
         if worker.status is Status.STARTING:
             worker.status = Status.IDLE
 
     def _worker_gone(self, gone: WorkerGone) -> None:
-        worker = self.crew.workers.pop(gone.worker, None)
+        worker = self.crew.workers.get(gone.worker)
         if worker is None:
             return
+        if gone.handed is not None:
+            self._hand(worker, gone.handed)
+        del self.crew.workers[worker.id]
         self._effects.gone += 1
         if worker.task is not None:
             self._effects.stops.append((worker.id, worker.task))
@@ -578,6 +605,7 @@ class CloudPipeline(PipelineState):
                 "ended": self.now,
             }
         )
+        self.times[command.path] = (ended.started, self.now)
         self._effects.attempts.append(ended)
 
     def _note(self, change: Change) -> None:

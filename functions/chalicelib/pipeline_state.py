@@ -12,6 +12,7 @@ from chalicelib.inputs import (
     BuiltImage,
     Claimed,
 )
+from conducto.model.api import Workers
 from conducto.model.image_sources import ImageSources
 from conducto.model.nodes import NodeSpec, Pipeline, ancestors
 from conducto.model.records import (
@@ -93,7 +94,8 @@ class PipelineState:
         generated: ``{target: key of its tree}``.
         in_flight: ``{path: record}`` of attempts that are queued or run.
         queue: ``{pool name: {path: None}}`` of queued Execs, in order.
-        pools: ``{name: pool}`` of every pool there was.
+        pools: ``{name: pool}`` of every pool there was since the archive.
+        times: ``{path: (start, end)}`` of the newest attempt that began or ended, as far as known.
         holders: ``{task: worker}`` that keeps it alive.
         runs: ``{run: ARN of its execution}`` of the last few.
         planned_at: When the newest run was planned.
@@ -103,6 +105,8 @@ class PipelineState:
         limited: Why the org may not have more workers now, where it would want them.
         fruitless: Plans in a row of which nothing came.
         notified: Number of the newest notification.
+        epoch: How often it came back from the archive. Pools have other names then: AWS is
+            deleting what it had for those before.
     """
 
     def __init__(self, org: str, definition: bytes, tree_of: Callable[[str], bytes]) -> None:
@@ -127,6 +131,7 @@ class PipelineState:
         self.in_flight: dict[str, AttemptRecord] = {}
         self.queue: dict[str, dict[str, None]] = {}
         self.pools: dict[str, Pool] = {}
+        self.times: dict[str, tuple[float | None, float | None]] = {}
         self.holders: dict[str, str] = {}
         self.runs: dict[str, str] = {}
         self.planned_at = 0.0
@@ -136,6 +141,7 @@ class PipelineState:
         self.limited: str | None = None
         self.fruitless = 0
         self.notified = 0
+        self.epoch = 0
         self.started: float | None = None
         self.ended: float | None = None
         self._groups: dict[str, tuple[str, ...]] = {}
@@ -200,6 +206,17 @@ class PipelineState:
             ended=self.ended,
         )
 
+    def workers(self) -> Workers | None:
+        """Return how many workers do what; None when there are none and none are wanted."""
+        if self.settled() and not self.crew.workers:
+            return None
+        staff = self.crew.staff().values()
+        return Workers(
+            busy=sum(pool.busy for pool in staff),
+            idle=sum(pool.idle for pool in staff),
+            starting=sum(pool.starting for pool in staff),
+        )
+
     def exec_in(self, path: str, attempt: int, *states: State) -> LiveExec | None:
         """Return the Exec at ``path`` if it is in this attempt and in one of these states."""
         node = self.tree.nodes.get(path)
@@ -212,7 +229,8 @@ class PipelineState:
 
     def pool_for(self, spec: NodeSpec) -> Pool:
         """Return the pool of an Exec with this definition."""
-        pool = pool_of(spec, self.id, self._groups_above(spec.path))
+        space = f"{self.id}/{self.epoch}" if self.epoch else self.id
+        pool = pool_of(spec, space, self._groups_above(spec.path))
         if pool.name not in self.pools:
             self.pools[pool.name] = self._sized_for_all(pool)
         return self.pools[pool.name]

@@ -10,9 +10,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Literal, NamedTuple, Protocol
 
-from conducto.model.answers import DataEntry, DataList, Deleted
+from conducto.model.answers import ChangedData, DataEntry, DataList, Deleted
+from conducto.model.cloud_calls import RegistryLogin
 from conducto.model.notifications import NotificationRecord
 from conducto.model.records import AttemptRecord, NodeChange, PipelineRecord
+from conducto.model.remote_shells import ShellSession
+from conducto.model.usage import PipelineSpent
 from conducto.semantics.asl import Machine
 
 Stream = Literal["stdout", "stderr"]
@@ -218,6 +221,12 @@ class Blobs(Protocol):
     def exists(self, key: str) -> bool:
         """Return whether something is there."""
 
+    def size(self, key: str) -> int | None:
+        """Return how many bytes are there; None: there is nothing."""
+
+    def put_at(self, key: str) -> float | None:
+        """Return when what is there was put there, in seconds since the epoch; None: nothing is."""
+
     def get(self, key: str) -> bytes | None:
         """Return what is there."""
 
@@ -251,6 +260,9 @@ class DataFiles(Protocol):
     def entries(self, directory: str, name: str, after: str | None, limit: int) -> DataList:
         """Return a page of the entries of a directory, by name."""
 
+    def changed(self, directory: str, since: float, until: float | None, limit: int) -> ChangedData:
+        """Return the files that were written last within a time, the newest first."""
+
     def look(self, directory: str, name: str) -> FileFacts:
         """Return how many bytes a file has, and which version of it is there."""
 
@@ -262,6 +274,9 @@ class DataFiles(Protocol):
 
     def fetch(self, directory: str, name: str, key: str) -> DataEntry:
         """Put a file there that is at a key of the bucket."""
+
+    def begin(self, what: Literal["stage", "fetch"], directory: str, name: str, key: str) -> None:
+        """Begin to stage or fetch a file, and return at once; see `chalicelib.long_copies`."""
 
     def delete(self, directory: str, name: str) -> Deleted:
         """Delete a file, or a directory with what is in it."""
@@ -280,8 +295,26 @@ class StateMachines(Protocol):
     def ensure_activity(self, name: str) -> None:
         """Make an activity known."""
 
+    def forget_activity(self, activity_arn: str) -> None:
+        """Delete an activity; one that is not there is no error."""
+
     def create(self, machine: Machine) -> None:
         """Make a machine known; one that is known already is left alone."""
+
+    def forget(self, machine_arn: str) -> None:
+        """Delete a machine, which ends its executions; one that is not there is no error."""
+
+    def machine_of(self, execution_arn: str) -> str:
+        """Return the ARN of the machine that an execution runs."""
+
+    def runs(self) -> Iterator[tuple[str, str]]:
+        """Yield ``(run, machine ARN)`` of machines that were made for a run.
+
+        Those of other installations in the account are among them: see `is_ours`.
+        """
+
+    def is_ours(self, machine_arn: str) -> bool:
+        """Return whether this installation made a machine, and it is there still."""
 
     def start(self, machine_arn: str, run: str, data: Mapping[str, object]) -> str:
         """Start an execution named after ``run``, unless there is one; return its ARN."""
@@ -311,6 +344,7 @@ class WorkerTask:
         mem: GB.
         token: The worker's own token, for the agent container only.
         user: Whose data is mounted at /conducto/data/user.
+        shell: It is entered by people (ECS Exec) and takes no tasks.
     """
 
     worker_id: str
@@ -323,6 +357,21 @@ class WorkerTask:
     token: str = field(repr=False)
     user: str = ""
     spot: bool = False
+    shell: bool = False
+
+
+class TaskLook(NamedTuple):
+    """How a task is.
+
+    Attributes:
+        status: In ECS's own word, e.g. ``PENDING``.
+        reason: Why it stopped, or is about to.
+        connected: It can be entered.
+    """
+
+    status: str
+    reason: str = ""
+    connected: bool = False
 
 
 class Fleet(Protocol):
@@ -342,11 +391,92 @@ class Fleet(Protocol):
     def running(self, pipeline_id: str) -> Mapping[str, str]:
         """Return ``{worker id: task ARN}`` of the tasks that are not stopped."""
 
+    def look(self, task_arn: str) -> TaskLook | None:
+        """Return how a task is; None: ECS does not know it (any more)."""
+
+    def enter(self, task_arn: str, command: str) -> ShellSession | None:
+        """Run a command in a shell's user container, on a terminal; None: not yet possible.
+
+        What is in ``command`` is seen by AWS's logs: no secrets.
+        """
+
     def release(self, pipeline_id: str) -> None:
         """Give back what a pipeline without workers does not need; its next worker makes it anew.
 
         Its files stay. AWS has room for so many pipelines' ways to their files, not for all.
         """
+
+    def definitions(self) -> Iterator[tuple[str, str]]:
+        """Yield ``(pipeline id, name)`` of task definitions, other installations' among them."""
+
+    def forget_definition(self, name: str) -> bool:
+        """Delete a task definition if it is this installation's; return whether it was.
+
+        Its workers go on; another one like them has it made anew.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Shell:
+    """A debug shell with a worker of its own, of which no journal knows.
+
+    Attributes:
+        id: Also of its worker.
+        user: Who opened it, and whose secrets are in it.
+        path: The Exec that it is like.
+        attempt: The attempt; None: as the node is defined.
+        cpu: vCPUs that it is counted with.
+        opened: In seconds since the epoch.
+        until: When it is ended at the latest.
+        task: ARN of its task, once that was ordered.
+        up: Its agent has everything in place for who enters.
+        ended: Why it is over; None: it is not.
+    """
+
+    id: str
+    org: str
+    pipeline_id: str
+    user: str
+    path: str
+    attempt: int | None
+    cpu: float
+    opened: float
+    until: float
+    task: str | None = None
+    up: bool = False
+    ended: str | None = None
+
+
+class Shells(Protocol):
+    """Debug shells; each counts as one of its org's workers until it has ended.
+
+    `open` and `end` raise `ThrottledError` where they are to be tried again.
+    """
+
+    def open(self, shell: Shell) -> None:
+        """Keep a new shell and count it, or do neither.
+
+        Raises:
+            PlanLimitError: the org may have no worker more.
+        """
+
+    def find(self, pipeline_id: str, shell_id: str) -> Shell | None:
+        """Return a shell; one that has ended is remembered for some days."""
+
+    def of_pipeline(self, pipeline_id: str) -> Sequence[Shell]:
+        """Return a pipeline's shells that have not ended."""
+
+    def all_open(self) -> Iterator[tuple[str, str]]:
+        """Yield ``(pipeline id, shell id)`` of those that have not ended, over all orgs."""
+
+    def started(self, shell: Shell, task_arn: str) -> None:
+        """Note which task a shell has; one that has ended stays as it is."""
+
+    def is_up(self, shell: Shell) -> None:
+        """Note that it can be entered; one that has ended stays as it is."""
+
+    def end(self, shell: Shell, reason: str) -> bool:
+        """Note that it is over and count it no more; return False where that was so already."""
 
 
 class SecretVault(Protocol):
@@ -355,8 +485,15 @@ class SecretVault(Protocol):
     def read(self, scope: str) -> Mapping[str, Mapping[str, Any]]:
         """Return ``{key: {"value": …, "mask": …, "updated": …}}``; empty when there is none."""
 
-    def write(self, scope: str, secrets: Mapping[str, Mapping[str, Any]]) -> None:
-        """Replace a scope's secrets."""
+    def look(self, scope: str) -> tuple[Mapping[str, Mapping[str, Any]], str]:
+        """Return the same, and the version it is; an empty one when there is none."""
+
+    def replace(self, scope: str, secrets: Mapping[str, Mapping[str, Any]], version: str) -> None:
+        """Put secrets in the place of a version of the scope's.
+
+        Raises:
+            ConflictError: it has another version by now; nothing was changed.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -424,6 +561,20 @@ class Plan:
     exec_minutes: float | None = 1000.0
 
 
+@dataclass(frozen=True, slots=True)
+class Spender:
+    """The pipeline that something was used for.
+
+    Attributes:
+        title: As it is now.
+        dollars: What the use cost.
+    """
+
+    pipeline_id: str
+    title: str
+    dollars: float
+
+
 class Orgs(Protocol):
     """Organisations and their plans."""
 
@@ -436,8 +587,26 @@ class Orgs(Protocol):
     def workers(self, org: str) -> int:
         """Return how many workers the org has now."""
 
-    def add_usage(self, org: str, month: str, key: str, seconds: float, cpu: float) -> None:
-        """Count a worker's or an Exec's seconds once: ``key`` names what was metered."""
+    def plan_and_workers(self, org: str) -> tuple[Plan, int]:
+        """Return both of one moment, for the price of one."""
+
+    def add_usage(
+        self,
+        org: str,
+        month: str,
+        key: str,
+        seconds: float,
+        cpu: float,
+        *,
+        whose: Spender | None = None,
+    ) -> None:
+        """Count a worker's or an Exec's seconds once: ``key`` names what was metered.
+
+        What has a spender is in the pipeline's sums of the month, too, which outlive it.
+        """
+
+    def spent(self, org: str, month: str) -> Sequence[PipelineSpent]:
+        """Return what each pipeline took in a month, without its nodes."""
 
     def usage(self, org: str, month: str) -> Mapping[str, float]:
         """Return ``{"exec_seconds": …, "cpu_seconds": …}`` of a month, e.g. ``2026-11``."""
@@ -488,13 +657,22 @@ BuildStatus = Literal["queued", "running", "succeeded", "failed", "timed_out", "
 
 
 class Builder(Protocol):
-    """What builds images from recipes (CodeBuild), and the registry that they go to (ECR)."""
+    """What builds images from recipes (CodeBuild), and the registry that they go to (ECR).
 
-    def reference(self, tag: str) -> str:
+    An organisation's images are apart from those of others.
+    """
+
+    def reference(self, org: str, tag: str) -> str:
         """Return what workers know an image by."""
 
-    def exists(self, tag: str) -> bool:
+    def exists(self, org: str, tag: str) -> bool:
         """Return whether the registry has an image."""
+
+    def login(self, org: str, user: str) -> RegistryLogin | None:
+        """Return a log-in for a user who pushes images; it is good for the organisation's alone.
+
+        None: who builds on the same engine as workers run on needs none.
+        """
 
     def start(self, order: BuildOrder) -> str:
         """Start a build, once for equal orders; return its id.

@@ -20,8 +20,10 @@ from chalicelib.inputs import (
     WorkerGone,
 )
 from chalicelib.pipeline import CloudPipeline
+from chalicelib.remote_shells import RemoteShells, is_shell
 from conducto.model.api import Action
 from conducto.model.states import Cause
+from conducto.running.json_logs import log_fields
 
 logger = logging.getLogger(__name__)
 
@@ -45,18 +47,24 @@ class Reconciler:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._cloud = engine.cloud
+        self._shells = RemoteShells(engine)
 
     def run(self) -> int:
-        """Look at every open pipeline, once; return how many there were."""
+        """Look at every open pipeline, and at debug shells, once; return how many pipelines."""
         number = 0
         for org, pipeline_id in self._cloud.store.open_pipelines():
             number += 1
-            try:
-                self.look_at(org, pipeline_id)
-            except Exception:
-                # One pipeline that cannot be looked at must not keep the others waiting.
-                logger.exception("a pipeline was not reconciled", extra={"pipeline": pipeline_id})
+            with log_fields(org=org, pipeline=pipeline_id):
+                self._try_to_look_at(org, pipeline_id)
+        self._shells.run()
         return number
+
+    def _try_to_look_at(self, org: str, pipeline_id: str) -> None:
+        try:
+            self.look_at(org, pipeline_id)
+        except Exception:
+            # One pipeline that cannot be looked at must not keep the others waiting.
+            logger.exception("a pipeline was not reconciled")
 
     def look_at(self, org: str, pipeline_id: str) -> None:
         """See to it that one pipeline goes on: workers, executions, time limits."""
@@ -96,6 +104,9 @@ class Reconciler:
             exit_code: Of the user's container.
             oom: The user's container ran out of memory.
         """
+        if is_shell(worker_id):
+            self._shells.task_stopped(pipeline_id, worker_id, reason)
+            return
         said = reason if exit_code is None else f"{reason} (exit code {exit_code})"
 
         def decide(live: CloudPipeline) -> Input | None:
@@ -141,6 +152,8 @@ class Reconciler:
         self._engine.submit(org, pipeline_id, decide)
 
     def _knows(self, org: str, pipeline_id: str, worker: str) -> bool:
+        if is_shell(worker):
+            return self._shells.goes_on(pipeline_id, worker)
         with self._engine.reading(org, pipeline_id) as live:
             return worker in live.crew.workers
 

@@ -41,6 +41,8 @@ class Retention:
         record = self._cloud.store.record(org, pipeline_id)
         if record is None or not self._is_old(record):
             return False
+        if self._cloud.shells.of_pipeline(pipeline_id):
+            return False  # somebody looks into it
         if record.lifecycle is Lifecycle.ARCHIVED:
             self.forget(org, pipeline_id)
             return True
@@ -49,11 +51,23 @@ class Retention:
     def forget(self, org: str, pipeline_id: str) -> None:
         """Delete a pipeline: its files and output, and last what knows of it."""
         logger.info("deleted after its retention", extra={"org": org, "pipeline": pipeline_id})
-        self._cloud.fleet.release(pipeline_id)
+        self._release(org, pipeline_id)
         self._cloud.data.forget(pipeline_directory(pipeline_id))
         self._cloud.logs.forget(pipeline_id)
         self._cloud.store.forget(pipeline_id)
         self._engine.drop(pipeline_id)
+
+    def _release(self, org: str, pipeline_id: str) -> None:
+        """Give back what it has at AWS; `chalicelib.sweeping` finds its machines and the rest."""
+        cloud = self._cloud
+        cloud.fleet.release(pipeline_id)
+        try:
+            with self._engine.reading(org, pipeline_id) as live:
+                activities = [cloud.site.activity_of(pool) for pool in live.pools]
+        except LookupError:
+            return  # the rest of a deletion that was cut off: this was done by then
+        for arn in activities:
+            cloud.machines.forget_activity(arn)
 
     def _archive(self, live: CloudPipeline) -> Input | None:
         kept = live.open() or live.record.lifecycle is Lifecycle.ARCHIVED

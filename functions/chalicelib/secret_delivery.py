@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from chalicelib.ports import SecretVault
 from conducto_worker.masking import Mask, can_be_masked
+
+NONE: Mapping[str, str] = MappingProxyType({})
 
 
 def org_scope(org: str) -> str:
@@ -34,9 +37,20 @@ class Delivery:
         return Mask(self.masked)
 
 
-def deliver(vault: SecretVault, org: str, user: str) -> Delivery:
-    """Return what a command of this user's pipeline gets now."""
+def deliver(
+    vault: SecretVault, org: str, user: str, services: Mapping[str, str] = NONE
+) -> Delivery:
+    """Return what a command of this user's pipeline gets now.
+
+    Args:
+        vault: Where secrets are.
+        org: The pipeline's organisation.
+        user: Its owner.
+        services: Variables that say where services are, hidden like secrets: an address may hold
+            a password.
+    """
     secrets = {**vault.read(org_scope(org)), **vault.read(user_scope(org, user))}
     values = {key: str(secret["value"]) for key, secret in secrets.items()}
     hidden = {values[key] for key, secret in secrets.items() if secret.get("mask", True)}
-    return Delivery(values, tuple(sorted(filter(can_be_masked, hidden))))
+    hidden.update(services.values())
+    return Delivery({**values, **services}, tuple(sorted(filter(can_be_masked, hidden))))

@@ -15,23 +15,42 @@ from urllib.parse import urlencode
 from chalicelib.cloud_pipelines import CloudPipelines
 from chalicelib.engine import BusyError, Engine
 from chalicelib.handover import Staged, Uploaded, handover_key, uploads
+from chalicelib.long_copies import BeingCopiedError
 from chalicelib.ports import Identity, PlanLimitError, ThrottledError
+from chalicelib.record_schema import NewerRecordError
 from chalicelib.workers import WorkerDesk, WorkerGoneError
-from conducto.model.api import Problem
-from conducto.model.calls import IDEMPOTENCY_KEY, Operation
+from conducto.model.api import LaunchRequest, Problem
+from conducto.model.calls import (
+    END_REMOTE_SHELL,
+    ENTER_REMOTE_SHELL,
+    IDEMPOTENCY_KEY,
+    OPEN_REMOTE_SHELL,
+    Operation,
+)
 from conducto.model.cloud_calls import (
     BODY_KEY,
     CONTEXTS,
     MAX_DIRECT,
+    OWN_BUILDS,
+    PREPARING,
     UPLOAD_BODY,
     WHO_AM_I,
     ContextsMissing,
     ContextsWanted,
+    OwnBuilds,
     WhoAmI,
 )
-from conducto.model.params import NoParams
+from conducto.model.params import NoParams, PipelineParams
+from conducto.model.remote_shells import (
+    RemoteShell,
+    RemoteShellEnd,
+    RemoteShellEntry,
+    RemoteShellParams,
+    RemoteShellRequest,
+)
 from conducto.model.worker import UploadAnswer
 from conducto.model.worker_calls import WORKER_CALLS
+from conducto.running.json_logs import log_fields
 from conducto.service import problems
 from conducto.service.dispatch import Answer, Headers, Service, takes_bytes
 from conducto.service.downloads import Download
@@ -41,14 +60,18 @@ from conducto.service.port import Pipelines
 from conducto.service.problems import ProblemError, ProblemRule
 from conducto.service.routes import ROUTES, AnyRoute, Match, Permission, Route, StreamRoute
 
+#: Fields of a log line, and those of a worker's call that say the same.
+_ABOUT = {"path": "path", "attempt": "attempt", "run_id": "run"}
 #: What a worker's token may do, and nothing else.
 WORKER = "worker"
 RULES = (
     *problems.RULES,
     ProblemRule(WorkerGoneError, 410, "worker gone"),
     ProblemRule(PlanLimitError, 409, "plan limit"),
+    ProblemRule(BeingCopiedError, PREPARING, "being prepared"),
     ProblemRule(BusyError, 503, "busy"),
     ProblemRule(ThrottledError, 503, "busy"),
+    ProblemRule(NewerRecordError, 503, "newer records"),
 )
 
 
@@ -78,16 +101,52 @@ async def _contexts(pipelines: Pipelines, call: Call[NoParams, ContextsWanted]) 
     return pipelines.missing_contexts(call.body)
 
 
+async def _own_builds(pipelines: Pipelines, call: Call[NoParams, LaunchRequest]) -> OwnBuilds:
+    assert isinstance(pipelines, CloudPipelines)  # noqa: S101  `Api` serves no others
+    return await asyncio.to_thread(pipelines.own_builds, call.body)
+
+
 async def _who_am_i(pipelines: Pipelines, _call: Call[NoParams, None]) -> WhoAmI:
     assert isinstance(pipelines, CloudPipelines)  # noqa: S101  `Api` serves no others
     return pipelines.who_am_i()
 
 
+async def _open_remote_shell(
+    pipelines: Pipelines, call: Call[PipelineParams, RemoteShellRequest]
+) -> RemoteShell:
+    assert isinstance(pipelines, CloudPipelines)  # noqa: S101  `Api` serves no others
+    return pipelines.open_remote_shell(call.params.id, call.body)
+
+
+async def _enter_remote_shell(
+    pipelines: Pipelines, call: Call[RemoteShellParams, None]
+) -> RemoteShellEntry:
+    assert isinstance(pipelines, CloudPipelines)  # noqa: S101  `Api` serves no others
+    return pipelines.enter_remote_shell(call.params.id, call.params.shell)
+
+
+async def _end_remote_shell(
+    pipelines: Pipelines, call: Call[RemoteShellParams, None]
+) -> RemoteShellEnd:
+    assert isinstance(pipelines, CloudPipelines)  # noqa: S101  `Api` serves no others
+    return pipelines.end_remote_shell(call.params.id, call.params.shell)
+
+
+#: What is refused on a person's own machine.
+_SHELL_ROUTES: tuple[AnyRoute, ...] = (
+    Route(OPEN_REMOTE_SHELL, Permission.DEBUG, _open_remote_shell),
+    Route(ENTER_REMOTE_SHELL, Permission.DEBUG, _enter_remote_shell),
+    Route(END_REMOTE_SHELL, Permission.DEBUG, _end_remote_shell),
+)
+_OURS = frozenset(route.operation.name for route in _SHELL_ROUTES)
+
 #: Rows for clients that are answered over HTTP, and calls of workers.
 CLIENT_ROUTES: tuple[AnyRoute, ...] = (
-    *(route for route in ROUTES if not isinstance(route, StreamRoute)),
+    *(r for r in ROUTES if not isinstance(r, StreamRoute) and r.operation.name not in _OURS),
+    *_SHELL_ROUTES,
     Route(UPLOAD_BODY, Permission.LAUNCH, _upload),
     Route(CONTEXTS, Permission.LAUNCH, _contexts),
+    Route(OWN_BUILDS, Permission.LAUNCH, _own_builds),
     Route(WHO_AM_I, Permission.READ, _who_am_i),
 )
 WORKER_OPERATIONS: tuple[Operation[Any, Any, Any], ...] = WORKER_CALLS
@@ -122,6 +181,12 @@ class Api:
         )
 
     def _answer(
+        self, route: AnyRoute, identity: Identity | None, request: Request, needed: set[str]
+    ) -> Answer:
+        with log_fields(**_fields(route, identity, request)):
+            return self._admitted_answer(route, identity, request, needed)
+
+    def _admitted_answer(
         self, route: AnyRoute, identity: Identity | None, request: Request, needed: set[str]
     ) -> Answer:
         try:
@@ -213,6 +278,19 @@ class Api:
         return Answer(303, "text/plain", b"", (("location", url), ("cache-control", "no-store")))
 
 
+def _fields(route: AnyRoute, identity: Identity | None, request: Request) -> dict[str, object]:
+    """Return what is logged of a request: who, what, and about which pipeline."""
+    known: dict[str, object] = {
+        "operation": route.operation.name,
+        "pipeline": request.params.get("id"),
+    }
+    if identity is not None:
+        known |= {"org": identity.org, "user": identity.user}
+        if identity.worker is not None:
+            known["pipeline"], _, known["worker"] = identity.worker
+    return known
+
+
 def _needed(permission: Permission) -> tuple[str, ...]:
     if permission is Permission.DEBUG:
         return (Permission.CHANGE_STATE, Permission.SECRETS)
@@ -255,7 +333,9 @@ def _worker_handler(
 
     async def handler(_pipelines: Pipelines, call: Call[NoParams, Any]) -> Any:
         given = () if operation.body is None else (call.body,)
-        return method(identity, *given)
+        about = {name: getattr(call.body, field, None) for name, field in _ABOUT.items()}
+        with log_fields(**about):
+            return method(identity, *given)
 
     return handler
 

@@ -21,13 +21,14 @@ from conducto.semantics.fleet import Pool
 from conducto.semantics.live import LiveGroup, LiveNode, LiveTree
 
 #: Snapshots of another version are not read: the journal is, from its start.
-VERSION = 2
+VERSION = 3
 _PLAIN = (
     "number",
     "seq",
     "now",
     "edits",
     "generated",
+    "times",
     "queue",
     "holders",
     "runs",
@@ -37,6 +38,7 @@ _PLAIN = (
     "limited",
     "fruitless",
     "notified",
+    "epoch",
     "started",
     "ended",
 )
@@ -104,6 +106,7 @@ def restore(
     state = snapshot.state
     for name in _PLAIN:
         setattr(live, name, state[name])
+    live.times = {path: (start, end) for path, (start, end) in live.times.items()}
     live.queue = {pool: dict.fromkeys(paths) for pool, paths in live.queue.items()}
     live.record = PipelineRecord.model_validate(state["record"])
     live.pipeline.images.update(

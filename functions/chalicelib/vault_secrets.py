@@ -1,13 +1,14 @@
 """Secrets of one person and their organisation, as a store over the vault.
 
-A scope is one JSON object: two people who change the organisation's secrets in the same moment
-may undo one another. That is as with any form that both have open, and is seen in the list.
+A scope is one JSON object. Who changes it reads it, and writes it in the place of what was read: if
+somebody else was faster, the change is made anew on what is there then, so none is lost.
 """
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Callable, Container, Hashable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
-from chalicelib.ports import SecretVault
+from chalicelib.ports import ConflictError, SecretVault
 from chalicelib.secret_delivery import org_scope, user_scope
 from conducto.running.secret_store import (
     Scope,
@@ -16,6 +17,11 @@ from conducto.running.secret_store import (
     check,
     check_total,
 )
+from conducto.service.port import RefusedError
+
+Written = Mapping[str, Mapping[str, Any]]
+#: How often a change is made anew because others were faster.
+MOST_TRIES = 8
 
 
 class VaultSecrets:
@@ -41,29 +47,60 @@ class VaultSecrets:
         """Store secrets over those of the same name, all or nothing in each scope."""
         new = list(secrets)
         check(new)
-        known = {**self.read(), **{secret.name: secret for secret in new}}
-        check_total(known.values())
-        self._write(known, {secret.name.scope for secret in new})
+        for scope in dict.fromkeys(secret.name.scope for secret in new):
+            mine = {one.name.key: _written(one) for one in new if one.name.scope == scope}
+            self._change(scope, partial(_with, mine))
 
     def delete(self, names: Iterable[SecretName]) -> tuple[SecretName, ...]:
         """Delete secrets; return those that were there."""
-        known = self.read()
-        gone = tuple(name for name in dict.fromkeys(names) if known.pop(name, None) is not None)
-        self._write(known, {name.scope for name in gone})
-        return gone
+        wanted = tuple(dict.fromkeys(names))
+        gone: set[SecretName] = set()
+        for scope in dict.fromkeys(name.scope for name in wanted):
+            keys = {name.key for name in wanted if name.scope == scope}
+            before = self._change(scope, partial(_without, keys))
+            gone |= {SecretName(scope, key) for key in keys & before.keys()}
+        return tuple(name for name in wanted if name in gone)
 
     def where(self) -> str:
         """Return where the values are kept, for a person."""
         return "AWS Secrets Manager"
 
-    def _write(self, known: Mapping[SecretName, StoredSecret], scopes: Iterable[Scope]) -> None:
-        for scope in scopes:
-            mine = {
-                name.key: {"value": one.value, "mask": one.mask, "updated": one.updated}
-                for name, one in known.items()
-                if name.scope == scope
-            }
-            self._vault.write(self._scopes[scope], mine)
+    def _change(self, scope: Scope, change: Callable[[Written], Written]) -> Written:
+        """Change a scope, and return how it was; what does not change is not written.
+
+        Raises:
+            RefusedError: there would be too many secrets, or others are always faster.
+        """
+        place = self._scopes[scope]
+        for _ in range(MOST_TRIES):
+            kept, version = self._vault.look(place)
+            changed = change(kept)
+            if changed == kept:
+                return kept
+            self._check_total(scope, changed)
+            try:
+                self._vault.replace(place, changed, version)
+            except ConflictError:
+                continue
+            return kept
+        raise RefusedError("others change these secrets at the same time; try again")
+
+    def _check_total(self, scope: Scope, changed: Written) -> None:
+        others = {name: one for name, one in self.read().items() if name.scope != scope}
+        mine = {SecretName(scope, key): one for key, one in changed.items()}
+        check_total([*others.values(), *(_stored(name, one) for name, one in mine.items())])
+
+
+def _with(new: Written, kept: Written) -> Written:
+    return {**kept, **new}
+
+
+def _without(keys: Container[str], kept: Written) -> Written:
+    return {key: one for key, one in kept.items() if key not in keys}
+
+
+def _written(secret: StoredSecret) -> Mapping[str, Any]:
+    return {"value": secret.value, "mask": secret.mask, "updated": secret.updated}
 
 
 def _stored(name: SecretName, written: Mapping[str, Any]) -> StoredSecret:

@@ -28,12 +28,14 @@ from chalicelib.inputs import (
 )
 from chalicelib.pipeline import CloudPipeline
 from chalicelib.ports import ConflictError, Identity, LogKey
+from chalicelib.remote_shells import RemoteShells, ShellOverError, is_shell
 from chalicelib.secret_delivery import Delivery, deliver
 from conducto.model.nodes import Pipeline
 from conducto.model.records import AttemptRecord
 from conducto.model.states import Cause, State
 from conducto.model.worker import (
     MAX_PIECE,
+    PROTOCOL,
     Claim,
     ClaimAnswer,
     LogPiece,
@@ -51,6 +53,7 @@ from conducto.model.worker import (
 from conducto.running.commands import CommandError, as_written, script_of
 from conducto.running.environment import Surroundings, command_env
 from conducto.semantics.errors import DefinitionError
+from conducto.semantics.fleet import Pool
 from conducto.semantics.live import LiveExec
 from conducto.semantics.pools import PoolKind
 from conducto.semantics.resolve import resolve_generated
@@ -63,6 +66,8 @@ CONTEXT_IDLE = 900.0
 IDLE = 60.0
 #: Strikes against an image in which no command can run at all.
 BROKEN = 2
+#: Why a worker is sent away that an older version of Conducto started; another one takes its place.
+OUTDATED = "its agent is older than the installation"
 _POLICIES: dict[PoolKind, Literal["many", "once", "context"]] = {
     PoolKind.MANY: "many",
     PoolKind.ONCE: "once",
@@ -92,18 +97,26 @@ class WorkerDesk:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._cloud = engine.cloud
+        self._shells = RemoteShells(engine)
 
     # ---- its life -----------------------------------------------------------------------------
 
     def start(self, identity: Identity, call: WorkerStart) -> WorkerOrders:
         """A worker is up: tell it how to work."""
         org, pipeline_id, worker_id = _who(identity)
+        if is_shell(worker_id):
+            try:
+                return self._shells.start(identity)
+            except ShellOverError as error:
+                raise WorkerGoneError(str(error)) from error
 
         def decide(live: CloudPipeline) -> Input | None:
             worker = _known(live, worker_id)
             if worker.task == call.task:
                 return None
-            return WorkerUp(time=self._now(), worker=worker_id, task=call.task)
+            return WorkerUp(
+                time=self._now(), worker=worker_id, task=call.task, protocol=call.protocol
+            )
 
         self._engine.submit(org, pipeline_id, decide)
         with self._attending(identity) as (live, worker):
@@ -113,27 +126,36 @@ class WorkerDesk:
                 region=self._cloud.site.region,
                 activity=self._cloud.site.activity_of(pool.name),
                 credentials=self._cloud.lend(self._cloud.site.activity_of(pool.name), worker_id),
-                policy=_POLICIES[pool.kind],
+                policy="once" if _may_be_replaced(worker, pool) else _POLICIES[pool.kind],
                 shell=None if built is None else built.shell,
                 workdir=None if built is None else built.workdir,
                 idle=CONTEXT_IDLE if pool.kind is PoolKind.CONTEXT else IDLE,
             )
 
     def end(self, identity: Identity, call: WorkerEnd) -> Nothing:
-        """A worker leaves."""
+        """A worker leaves; a task that it was handed too late goes to others."""
         org, pipeline_id, worker_id = _who(identity)
+        if is_shell(worker_id):
+            return self._shells.left(identity, call)
+        handed = None if call.offer is None else self._claimed(worker_id, call.offer)
+        strays: list[str] = []
 
         def decide(live: CloudPipeline) -> Input | None:
+            strays.clear()
             if worker_id not in live.crew.workers:
+                strays.extend(() if handed is None else (live.reply_to_stray(handed),))
                 return None
             return WorkerGone(
                 time=self._now(),
                 worker=worker_id,
                 reason=call.reason,
                 strikes=BROKEN if call.broken else 0,
+                handed=handed,
             )
 
         self._engine.submit(org, pipeline_id, decide)
+        if handed is not None:
+            self._refuse(org, pipeline_id, handed.token, strays)
         return Nothing()
 
     # ---- tasks --------------------------------------------------------------------------------
@@ -145,28 +167,36 @@ class WorkerDesk:
 
         @cache  # asked once, however often it is decided
         def secrets(owner: str) -> Delivery:
-            return deliver(self._cloud.vault, org, owner)
+            return deliver(self._cloud.vault, org, owner, self._cloud.services)
 
         def decide(live: CloudPipeline) -> Input | None:
-            claimed = Claimed(
-                time=self._now(),
-                worker=worker_id,
-                token=call.token,
-                run=call.run,
-                node=call.node,
-                waits=call.waits,
-            )
+            claimed = self._claimed(worker_id, call)
             strays.clear()
             if worker_id not in live.crew.workers or live.is_stray(claimed):
                 strays.append(live.reply_to_stray(claimed))
                 return None
+            worker = live.crew.workers[worker_id]
+            if worker.commands and _may_be_replaced(worker, live.pools[worker.pool]):
+                return WorkerGone(
+                    time=self._now(), worker=worker_id, reason=OUTDATED, handed=claimed
+                )
             return self._begin(live, claimed, secrets)
 
         self._engine.submit(org, pipeline_id, decide)
-        for error in strays:
-            self._engine.refuse_task(org, pipeline_id, call.token, error)
-        with self._attending(identity) as (live, worker):
+        self._refuse(org, pipeline_id, call.token, strays)
+        with self._engine.seen(org, pipeline_id) as live:
+            worker = _known(live, worker_id)
             return self._verdict(live, worker, call, secrets)
+
+    def _claimed(self, worker_id: str, call: Claim) -> Claimed:
+        return Claimed(
+            time=self._now(),
+            worker=worker_id,
+            token=call.token,
+            run=call.run,
+            node=call.node,
+            waits=call.waits,
+        )
 
     def _begin(self, live: CloudPipeline, claimed: Claimed, given: Secrets) -> Input | None:
         """Return the claim with the attempt that begins by it; None where nothing is new."""
@@ -249,13 +279,16 @@ class WorkerDesk:
 
     def pulse(self, identity: Identity, call: Pulse) -> PulseAnswer:
         """A command runs still: tell whether it may go on."""
-        org, pipeline_id, _ = _who(identity)
+        org, pipeline_id, worker_id = _who(identity)
+        if is_shell(worker_id):
+            return self._shells.pulse(identity)
         with self._attending(identity) as (live, worker):
             due = live.due(self._now())
             self._cloud.store.note_worker(pipeline_id, worker.id, self._now())
         if due:
             self._engine.submit(org, pipeline_id, self._expire)
-        with self._attending(identity) as (live, worker):
+        with self._engine.seen(org, pipeline_id) as live:
+            worker = _known(live, worker_id)
             node = live.exec_in(call.path, call.attempt, State.RUNNING)
             mine = node is not None and worker.runs(call.path, call.attempt)
             return PulseAnswer(stop=not mine or (node is not None and node.order is not None))
@@ -266,12 +299,12 @@ class WorkerDesk:
 
     def log(self, identity: Identity, call: LogPiece) -> Nothing:
         """Keep a piece of output."""
-        with self._attending(identity) as (live, worker):
-            pipeline_id = live.id
-            if not worker.has_had(call.path, call.attempt):
-                raise RefusedError(
-                    f"{call.path}: attempt {call.attempt} does not run on this worker"
-                )
+        org, pipeline_id, worker_id = _who(identity)
+        with self._engine.seen(org, pipeline_id) as live:
+            its_own = _has_had(live.crew.workers.get(worker_id), call)
+        if not its_own:  # nobody told this process, perhaps
+            with self._attending(identity) as (_, worker):
+                _check_had(worker, call)
         try:
             data = base64.b64decode(call.data, validate=True)
         except (binascii.Error, ValueError) as error:
@@ -297,10 +330,7 @@ class WorkerDesk:
 
         def decide(live: CloudPipeline) -> Input | None:
             worker = _known(live, worker_id)
-            if not worker.has_had(call.path, call.attempt):
-                raise RefusedError(
-                    f"{call.path}: attempt {call.attempt} does not run on this worker"
-                )
+            _check_had(worker, call)
             if not worker.busy:
                 return None  # it came already
             return self._reported(live, worker_id, call)
@@ -308,7 +338,7 @@ class WorkerDesk:
         self._engine.submit(org, pipeline_id, decide)
         if call.tree_key is not None:
             self._cloud.blobs.delete(call.tree_key)
-        with self._engine.reading(org, pipeline_id) as live:
+        with self._engine.seen(org, pipeline_id) as live:
             worker = live.crew.workers.get(worker_id)
             return ReportAnswer(again=worker is not None and worker.token in live.holders)
 
@@ -385,6 +415,10 @@ class WorkerDesk:
 
     # ---- helpers ------------------------------------------------------------------------------
 
+    def _refuse(self, org: str, pipeline_id: str, token: str, errors: list[str]) -> None:
+        for error in errors:
+            self._engine.refuse_task(org, pipeline_id, token, error)
+
     @contextmanager
     def _attending(self, identity: Identity) -> Iterator[tuple[CloudPipeline, Worker]]:
         org, pipeline_id, worker_id = _who(identity)
@@ -393,6 +427,11 @@ class WorkerDesk:
 
     def _now(self) -> float:
         return self._cloud.clock()
+
+
+def _may_be_replaced(worker: Worker, pool: Pool) -> bool:
+    """Return whether a worker that an older version started can leave: no state goes with it."""
+    return worker.protocol < PROTOCOL and pool.kind is not PoolKind.CONTEXT
 
 
 def _who(identity: Identity) -> tuple[str, str, str]:
@@ -408,6 +447,15 @@ def _known(live: CloudPipeline, worker_id: str) -> Worker:
     if worker is None:
         raise WorkerGoneError(f"{live.id}: worker {worker_id} counts as gone; stop and leave")
     return worker
+
+
+def _has_had(worker: Worker | None, call: LogPiece | Report) -> bool:
+    return worker is not None and worker.has_had(call.path, call.attempt)
+
+
+def _check_had(worker: Worker, call: LogPiece | Report) -> None:
+    if not _has_had(worker, call):
+        raise RefusedError(f"{call.path}: attempt {call.attempt} does not run on this worker")
 
 
 def _uploads(pipeline_id: str, worker_id: str) -> str:

@@ -31,6 +31,7 @@ from infra.settings import Settings
 from infra.stacks.compute import ComputeStack
 from infra.stacks.data import DataStack
 from infra.stacks.network import NetworkStack
+from infra.tracing import allow_tracing
 
 #: Where things are put together, below the directory that CDK runs in: an installation's own
 #: directories are not ours to write to.
@@ -157,8 +158,12 @@ class ApiStack(Stack):
         )
         if name == "api_handler":  # workers ask it for their commands, and these for secrets
             self._grant(role, grants.keep_secrets(), grants.lend_credentials())
+            self._grant(role, grants.open_shells())
+            self._grant(role, grants.lend_pushing())
         if name in ("api_handler", "every_day"):  # people's files, and those nobody needs any more
             self._grant(role, grants.ask_data_function())
+        if name == "every_day":
+            self._grant(role, grants.sweep())
         return role
 
     def _role(self, name: str, what: str) -> iam.Role:
@@ -179,7 +184,7 @@ class ApiStack(Stack):
     def _variables(
         self, network: NetworkStack, data: DataStack, compute: ComputeStack
     ) -> dict[str, str]:
-        settings = self._settings
+        settings, debug = self._settings, compute.debug_role
         return {
             Variables.STAGE: settings.stage,
             Variables.TABLE: data.table.table_name,
@@ -191,16 +196,20 @@ class ApiStack(Stack):
             Variables.EXECUTION_ROLE: compute.execution_role.role_arn,
             Variables.TASK_ROLE: compute.task_role.role_arn,
             Variables.POLL_ROLE: compute.poll_role.role_arn,
+            Variables.PUSH_ROLE: compute.push_role.role_arn,
             Variables.MACHINE_ROLE: compute.machine_role.role_arn,
             Variables.AGENT_IMAGE: self.agent.image_uri,
             Variables.WORKER_LOG_GROUP: compute.worker_logs.log_group_name,
-            Variables.IMAGE_REPOSITORY: compute.images.repository_uri,
+            Variables.IMAGE_REPOSITORY: compute.registry,
             Variables.BUILD_PROJECT: compute.builder.project_name,
             Variables.DATA_FUNCTION: deployment.function_name(settings.stage, "data"),
             Variables.ADDRESSES: deployment.addresses_name(settings.stage),
             Variables.SECRET_PREFIX: deployment.secret_prefix(settings.stage),
             Variables.SPOT_SHARE: str(settings.spot_share),
             Variables.BILLING: "on" if settings.billing else "off",
+            **({Variables.TRACING: "on"} if settings.tracing else {}),
+            **({Variables.DEBUG_ROLE: debug.role_arn} if debug is not None else {}),
+            **({Variables.PULL_THROUGH: compute.caches} if compute.caches else {}),
             **_services(settings),
         }
 
@@ -245,6 +254,7 @@ class ApiStack(Stack):
                 if owner is role
             ]
             self._grant(role, self._permissions.log(*names))
+            allow_tracing(self._settings, role)
 
     def _mount_data(self) -> None:
         """Put the function ``data`` beside the file system.

@@ -1,17 +1,28 @@
 """What runs commands and builds images: cluster, registry, CodeBuild, and the roles of each."""
 
+from collections.abc import Sequence
+
 from aws_cdk import Duration, RemovalPolicy, Stack
 from aws_cdk import aws_codebuild as codebuild
-from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from conducto.model import deployment
+from infra.pull_through import IMPORT, add_caches
 from infra.settings import Settings
 from infra.stacks.data import DataStack
+from infra.tracing import allow_tracing
 
+#: What images of a repository are fetched with, and what they are put there with.
+PULL = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
+PUSH = (
+    "ecr:CompleteLayerUpload",
+    "ecr:InitiateLayerUpload",
+    "ecr:PutImage",
+    "ecr:UploadLayerPart",
+)
 #: Each build brings its own; this one says that it was forgotten.
 _NO_BUILD = {
     "version": "0.2",
@@ -24,12 +35,18 @@ class ComputeStack(Stack):
 
     Attributes:
         cluster: Where workers run.
-        images: Images of pipelines, tagged by their content.
+        images: ARN of the repositories of organisations' images, which are tagged by their
+            content. The API makes one for each organisation (`chalicelib.adapters.registry`).
+        registry: Registry of these, and how their names begin.
         builder: Builds them from contexts in the bucket.
         build_logs: Output of builds of images.
         worker_logs: Diagnostics of workers; the output of commands is in the bucket.
         execution_role: ECS's own, to start a worker.
         task_role: What both containers of a worker may do, the user's included: mount its data.
+        caches: Caches of other registries, as the functions and the builds read them.
+        push_role: What the API lends to who builds images at home, narrowed to one repository.
+        debug_role: ... of a worker for a debug shell, which AWS has to reach as well; None: people
+            open no shells on workers.
         poll_role: What the API lends to a worker's agent, narrowed to one activity each time.
         machine_role: What the generated state machines may do.
     """
@@ -44,37 +61,31 @@ class ComputeStack(Stack):
             "Cluster",
             cluster_name=settings.prefix,
             capacity_providers=["FARGATE", "FARGATE_SPOT"],
+            # What is typed and shown in a debug shell is in no log: it may be a secret.
+            configuration=ecs.CfnCluster.ClusterConfigurationProperty(
+                execute_command_configuration=(
+                    ecs.CfnCluster.ExecuteCommandConfigurationProperty(logging="NONE")
+                )
+            ),
             cluster_settings=[
                 ecs.CfnCluster.ClusterSettingsProperty(name="containerInsights", value="disabled")
             ],
         )
-        self.images = self._registry()
+        root = deployment.repository_root(settings.stage)
+        self.images = self.format_arn(
+            service="ecr", resource="repository", resource_name=f"{root}/*"
+        )
+        self.registry = f"{self.account}.dkr.ecr.{self.region}.{self.url_suffix}/{root}"
+        self.caches, self._cached = add_caches(self, settings)
         self.worker_logs = self._log_group("WorkerLogs", "workers")
         self.build_logs = self._log_group("BuildLogs", "builds")
         self.execution_role = self._execution_role()
         self.task_role = self._task_role(data)
+        self.debug_role = self._debug_role(data) if settings.remote_debug else None
+        self.push_role = self._push_role()
         self.poll_role = self._poll_role()
         self.machine_role = self._machine_role()
         self.builder = self._builder()
-
-    def _registry(self) -> ecr.Repository:
-        return ecr.Repository(
-            self,
-            "Images",
-            repository_name=f"{self._settings.prefix}/images",
-            encryption=ecr.RepositoryEncryption.AES_256,
-            image_scan_on_push=True,
-            image_tag_mutability=ecr.TagMutability.IMMUTABLE,  # a tag is the hash of its content
-            # Whatever is in it can be built again; kept, its name would hinder the next deployment.
-            removal_policy=RemovalPolicy.DESTROY,
-            empty_on_delete=True,
-            lifecycle_rules=[
-                ecr.LifecycleRule(
-                    description="images that no launch has built anew for long",
-                    max_image_age=Duration.days(90),
-                )
-            ],
-        )
 
     def _log_group(self, name: str, suffix: str) -> logs.LogGroup:
         group = logs.LogGroup(
@@ -90,35 +101,84 @@ class ComputeStack(Stack):
 
     def _execution_role(self) -> iam.Role:
         role = self._role("ExecutionRole", "ecs-tasks.amazonaws.com", "starts Conducto's workers")
-        self.images.grant_pull(role)
+        self._grant_images(role, "PullImages", PULL)
+        self._grant_caches(role)
         self.worker_logs.grant_write(role)
         return role
 
     def _task_role(self, data: DataStack) -> iam.Role:
         """The user's command has this role too: it may mount what its task names, no more."""
         role = self._role("TaskRole", "ecs-tasks.amazonaws.com", "mounts a pipeline's data")
+        role.add_to_policy(self._mounting(data))
+        return role
+
+    def _debug_role(self, data: DataStack) -> iam.Role:
+        """A worker that people enter has this role: AWS's program in it needs a way out."""
+        role = self._role("DebugRole", "ecs-tasks.amazonaws.com", "is a worker for a debug shell")
+        role.add_to_policy(self._mounting(data))
         role.add_to_policy(
             iam.PolicyStatement(
-                sid="MountByAccessPoint",
-                # Root's access too: access points make root of everybody.
+                sid="BeEntered",
                 actions=[
-                    "elasticfilesystem:ClientMount",
-                    "elasticfilesystem:ClientWrite",
-                    "elasticfilesystem:ClientRootAccess",
+                    "ssmmessages:CreateControlChannel",
+                    "ssmmessages:CreateDataChannel",
+                    "ssmmessages:OpenControlChannel",
+                    "ssmmessages:OpenDataChannel",
                 ],
-                resources=[data.files.file_system_arn],
-                conditions={
-                    "StringLike": {
-                        "elasticfilesystem:AccessPointArn": self.format_arn(
-                            service="elasticfilesystem",
-                            resource="access-point",
-                            resource_name="*",
-                        )
-                    }
-                },
+                resources=["*"],  # they have no resource level
             )
         )
         return role
+
+    def _mounting(self, data: DataStack) -> iam.PolicyStatement:
+        return iam.PolicyStatement(
+            sid="MountByAccessPoint",
+            # Root's access too: access points make root of everybody.
+            actions=[
+                "elasticfilesystem:ClientMount",
+                "elasticfilesystem:ClientWrite",
+                "elasticfilesystem:ClientRootAccess",
+            ],
+            resources=[data.files.file_system_arn],
+            conditions={
+                "StringLike": {
+                    "elasticfilesystem:AccessPointArn": self.format_arn(
+                        service="elasticfilesystem",
+                        resource="access-point",
+                        resource_name="*",
+                    )
+                }
+            },
+        )
+
+    def _push_role(self) -> iam.Role:
+        role = iam.Role(
+            self,
+            "PushRole",
+            assumed_by=iam.AccountPrincipal(self.account),
+            description="Lent to people who build images themselves: pushes to one repository",
+        )
+        self._grant_images(role, "PushImages", (*PULL, *PUSH))
+        return role
+
+    def _grant_images(self, role: iam.IGrantable, sid: str, actions: Sequence[str]) -> None:
+        """Allow to log in to the registry, and to do something with organisations' images."""
+        for statement in (
+            iam.PolicyStatement(sid=sid, actions=list(actions), resources=[self.images]),
+            iam.PolicyStatement(
+                sid="LogInToRegistry", actions=["ecr:GetAuthorizationToken"], resources=["*"]
+            ),
+        ):
+            role.grant_principal.add_to_principal_policy(statement)
+
+    def _grant_caches(self, role: iam.IGrantable) -> None:
+        """Allow to fetch images of other registries by way of their caches."""
+        if self._cached:
+            role.grant_principal.add_to_principal_policy(
+                iam.PolicyStatement(
+                    sid="PullThroughCaches", actions=[*PULL, *IMPORT], resources=self._cached
+                )
+            )
 
     def _poll_role(self) -> iam.Role:
         role = iam.Role(
@@ -181,6 +241,7 @@ class ComputeStack(Stack):
                 ],
             )
         )
+        allow_tracing(self._settings, role)
         return role
 
     def _builder(self) -> codebuild.Project:
@@ -195,8 +256,10 @@ class ComputeStack(Stack):
                 privileged=True,  # an image cannot be built without
             ),
             environment_variables={
-                "REPOSITORY": codebuild.BuildEnvironmentVariable(value=self.images.repository_uri)
-            },
+                "PULL_THROUGH": codebuild.BuildEnvironmentVariable(value=self.caches)
+            }
+            if self.caches
+            else None,
             build_spec=codebuild.BuildSpec.from_object(_NO_BUILD),
             timeout=Duration.minutes(deployment.BUILD_MINUTES),
             queued_timeout=Duration.minutes(deployment.BUILD_MINUTES),
@@ -205,7 +268,8 @@ class ComputeStack(Stack):
             ),
             grant_report_group_permissions=False,
         )
-        self.images.grant_pull_push(project)
+        self._grant_images(project, "PushImages", (*PULL, *PUSH))
+        self._grant_caches(project)
         return project
 
     def _role(self, name: str, service: str, what: str) -> iam.Role:

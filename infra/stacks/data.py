@@ -112,6 +112,14 @@ class DataStack(Stack):
                     prefix=deployment.UPLOAD_PREFIX,
                     expiration=Duration.days(2),
                 ),
+                *(
+                    s3.LifecycleRule(
+                        id=f"what images were made of: {prefix}",
+                        prefix=prefix,
+                        expiration=Duration.days(deployment.SOURCE_DAYS),
+                    )
+                    for prefix in (deployment.CONTEXT_PREFIX, deployment.BUILD_PREFIX)
+                ),
             ],
         )
 

@@ -24,8 +24,22 @@ from infra.stacks.api import ApiStack
 #: Functions that AWS calls without waiting for an answer: what they fail at is lost, but for
 #: the queue; the minute rule makes up for it.
 ASYNCHRONOUS = ("task_stopped", "execution_ended", "build_ended", "every_minute", "every_day")
-#: Functions whose errors nobody else sees; an alarm takes ten at most.
-WATCHED = (*ASYNCHRONOUS, "api_handler", "authorize", "data", "socket_connect", "socket_message")
+#: ``{alarm: functions whose failures it counts}``: every function is in one of them. An alarm takes
+#: ten metrics; a function more is in another group, or makes a new one.
+WATCHED = {
+    "Errors": (
+        "api_handler",
+        "authorize",
+        "data",
+        "admin",
+        "socket_connect",
+        "socket_message",
+        "socket_disconnect",
+    ),
+    "EventErrors": ASYNCHRONOUS,
+}
+MOST_METRICS = 10
+_TITLES = {"Errors": "requests", "EventErrors": "events"}
 #: What the minute rule logs of a pipeline that it could not look at (`chalicelib.reconcile`).
 NOT_RECONCILED = "a pipeline was not reconciled"
 _MINUTES = Duration.minutes(5)
@@ -59,11 +73,14 @@ class WatchStack(Stack):
                 ),
                 "functions are throttled: raise the account's limit of concurrent executions",
             ),
-            self._alarm(
-                "Errors",
-                self._sum("Errors", WATCHED),
-                "functions fail: their logs say why",
-                above=5,
+            *(
+                self._alarm(
+                    group,
+                    self._sum("Errors", functions),
+                    f"functions fail ({', '.join(functions)}): their logs say why",
+                    above=5,
+                )
+                for group, functions in WATCHED.items()
             ),
             self._alarm(
                 "TableThrottles",
@@ -117,21 +134,39 @@ class WatchStack(Stack):
     def _function(self, name: str) -> str:
         return deployment.function_name(self._settings.stage, name)
 
-    def _sum(self, metric: str, functions: Sequence[str]) -> cloudwatch.MathExpression:
-        """Return how often something happened to one of these functions."""
+    def _sum(
+        self, metric: str, functions: Sequence[str], label: str | None = None
+    ) -> cloudwatch.MathExpression:
+        """Return how often something happened to one of these functions.
+
+        Raises:
+            ValueError: an alarm cannot count so many.
+        """
+        if len(functions) > MOST_METRICS:
+            raise ValueError(f"an alarm takes {MOST_METRICS} functions, not {len(functions)}")
         each = {
-            f"{metric.lower()}{number}": cloudwatch.Metric(
+            f"{metric.lower()}_{name}": cloudwatch.Metric(
                 namespace="AWS/Lambda",
                 metric_name=metric,
                 dimensions_map={"FunctionName": self._function(name)},
                 statistic="Sum",
                 period=_MINUTES,
             )
-            for number, name in enumerate(functions)
+            for name in functions
         }
         return cloudwatch.MathExpression(
-            expression=f"SUM([{','.join(each)}])", using_metrics=each, label=metric, period=_MINUTES
+            expression=f"SUM([{','.join(each)}])",
+            using_metrics=each,
+            label=label or metric,
+            period=_MINUTES,
         )
+
+    def _sums(self, metric: str) -> list[cloudwatch.IMetric]:
+        """Return the same of every group of functions, for a graph: its lines go by their ids."""
+        return [
+            self._sum(metric, functions, label=f"{metric}: {_TITLES[group]}")
+            for group, functions in WATCHED.items()
+        ]
 
     def _table_throttles(self) -> cloudwatch.MathExpression:
         table = deployment.table_name(self._settings.stage)
@@ -249,11 +284,8 @@ class WatchStack(Stack):
         )
         board.add_widgets(cloudwatch.AlarmStatusWidget(alarms=self.alarms, width=24, height=3))
         board.add_widgets(
-            self._graph("Calls of functions", [self._sum("Invocations", WATCHED)]),
-            self._graph(
-                "Errors and throttles",
-                [self._sum("Errors", WATCHED), self._sum("Throttles", WATCHED)],
-            ),
+            self._graph("Calls of functions", self._sums("Invocations")),
+            self._graph("Errors and throttles", [*self._sums("Errors"), *self._sums("Throttles")]),
             self._graph("Seconds that requests take", [self._took("p50"), self._took("p99")]),
         )
         board.add_widgets(

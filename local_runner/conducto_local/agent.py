@@ -30,6 +30,7 @@ from conducto_local.server.app import build_app
 from conducto_local.server.attendance import Attendance, idle_seconds, leave_when_idle
 from conducto_local.server.listener import LOOPBACK, bind, serve
 from conducto_local.server.sessions import Sessions
+from conducto_local.shells.tickets import allowed_shells
 from conducto_local.store.errors import StoreFullError
 from conducto_local.version import package_version
 
@@ -110,7 +111,7 @@ async def _run(
     port: int = sock.getsockname()[1]
     state = AgentState(os.getpid(), f"http://{LOOPBACK}:{port}", package_version(), time.time())
     stop = _stop_on_signals()
-    idle = idle_seconds()
+    idle, shells = idle_seconds(), allowed_shells()
 
     def announce() -> None:
         files.write_state(state)
@@ -124,7 +125,7 @@ async def _run(
         token = files.token()
         sessions = Sessions(token, port)
         collect = pipelines.gc if isinstance(pipelines, Collecting) else None
-        routes = local_routes(state, stop.set, sessions, collect)
+        routes = local_routes(state, stop.set, sessions, collect, shells)
         with remembered(home.agent / "answers.sqlite") as answers:
             service = Service(pipelines, routes, LOCAL_RULES, Once(answers))
             app = build_app(service, token=token, port=port, sessions=sessions)

@@ -12,7 +12,7 @@ import os
 import secrets
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 PRIVATE_FILE = 0o600
@@ -23,18 +23,26 @@ STEP = 0.01
 LOCK_PATIENCE = 0.5
 
 
+def docker_host() -> str:
+    """Return where this process looks for the engine; empty is in the usual places."""
+    return os.environ.get("DOCKER_HOST", "")
+
+
 @dataclass(frozen=True, slots=True)
 class AgentState:
     """A running agent, as written in ``agent.json``.
 
     Attributes:
         started: Seconds since the epoch.
+        docker_host: Its variable ``DOCKER_HOST``, which says where the engine is; None where an
+            older agent has not written it down.
     """
 
     pid: int
     url: str
     version: str
     started: float
+    docker_host: str | None = field(default_factory=docker_host)
 
 
 class AgentFiles:
@@ -57,7 +65,13 @@ class AgentFiles:
         """Return what the newest agent wrote, whether it still lives or not."""
         try:
             found = json.loads(self._state.read_bytes())
-            return AgentState(found["pid"], found["url"], found["version"], found["started"])
+            return AgentState(
+                found["pid"],
+                found["url"],
+                found["version"],
+                found["started"],
+                found.get("docker_host"),
+            )
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             return None  # a newer version may write it differently
 

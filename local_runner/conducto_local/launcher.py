@@ -24,7 +24,7 @@ from conducto.client import (
     HttpTransport,
 )
 from conducto.model.calls import AGENT_STATUS, API_ROOT
-from conducto_local.agent_files import STEP, AgentFiles
+from conducto_local.agent_files import STEP, AgentFiles, AgentState, docker_host
 from conducto_local.home import Home
 from conducto_local.version import package_version
 
@@ -65,25 +65,28 @@ def ensure_agent(
     *,
     command: Sequence[str] | None = None,
     warn: Callable[[str], None] | None = None,
+    launching: bool = False,
 ) -> Endpoint:
     """Return where the profile's agent listens; start one unless it lives.
 
     Any number of processes may call this at once: one agent starts. An agent of another version
-    is replaced when it has nothing to do, else used.
+    is replaced when it has nothing to do, else used; so is, for a launch, one that looks for the
+    engine elsewhere than this process would.
 
     Args:
         home: The profile.
         command: Program and arguments of the agent; None is our own.
         warn: Is told what the user should know; None prints to stderr.
+        launching: Something is to run.
 
     Raises:
         AgentStartError: it died at its start, or lives and does not answer.
     """
     tell = _print_warning if warn is None else warn
-    if (endpoint := _usable(home, tell)) is not None:
+    if (endpoint := _usable(home, tell, launching=launching)) is not None:
         return endpoint
     with AgentFiles(home.agent).starting():
-        if (endpoint := _usable(home, tell)) is None:
+        if (endpoint := _usable(home, tell, launching=launching)) is None:
             endpoint = _start(home, agent_command(home) if command is None else command)
     return endpoint
 
@@ -110,26 +113,36 @@ def stop_agent(home: Home) -> bool:
     return True
 
 
-def _usable(home: Home, tell: Callable[[str], None]) -> Endpoint | None:
+def _usable(home: Home, tell: Callable[[str], None], *, launching: bool) -> Endpoint | None:
     """Return a living agent that answers, or None when there is none (any more)."""
     files = AgentFiles(home.agent)
     endpoint = _answering(home)
     if endpoint is None:
         return None
-    state, version = files.read_state(), package_version()
-    if state is None or state.version == version:
+    state = files.read_state()
+    other = None if state is None else _difference(state, launching=launching)
+    if other is None:
         return endpoint
     if _ask_to_stop(endpoint, if_idle=True):
         if _wait_until(lambda: not files.is_running(), STOP_TIMEOUT):
             return None
-        raise AgentStartError(
-            f"the agent of version {state.version} does not stop; see {files.log}"
-        )
+        raise AgentStartError(f"the agent, {other}, does not stop; see {files.log}")
     tell(
-        f"the agent that runs is version {state.version}, this is {version}; it has work to do and "
-        "is used as it is. 'conducto agent stop' lets the next launch start the new one"
+        f"the agent that runs is {other}; it has work to do and is used as it is. "
+        "'conducto agent stop' lets the next launch start a new one"
     )
     return endpoint
+
+
+def _difference(state: AgentState, *, launching: bool) -> str | None:
+    """Return why a running agent is not the one that would be started now, None if it is."""
+    version, here = package_version(), docker_host()
+    if state.version != version:
+        return f"version {state.version}, this is {version}"
+    if launching and state.docker_host not in (None, here):
+        there = state.docker_host or "not set"
+        return f"one with DOCKER_HOST {there}, which here is {here or 'not set'}"
+    return None
 
 
 def _answering(home: Home) -> Endpoint | None:

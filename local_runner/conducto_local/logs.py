@@ -148,17 +148,6 @@ class LogReader:
                 return Lines(0, (), cut=False)
             return self._index(stream).lines(FileStream(fd), first, count, limit)
 
-    def line_count(self, stream: Stream) -> int | None:
-        """Return how many lines the stream has so far; a last one may be incomplete.
-
-        Returns:
-            None where they are too many to have been counted yet; each call counts a part.
-        """
-        with self._counting, self._open(stream) as fd:
-            if fd is None:
-                return 0
-            return self._index(stream).count(FileStream(fd), os.fstat(fd).st_size)
-
     def line_at(self, stream: Stream, offset: int) -> int | None:
         """Return how many lines end before a byte; None where they are not counted yet."""
         with self._counting, self._open(stream) as fd:

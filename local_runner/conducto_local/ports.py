@@ -236,11 +236,34 @@ class ImageError(Exception):
     """An image cannot be had; the message ends with the last lines of the build."""
 
 
+@dataclass(frozen=True, slots=True)
+class BuildPart:
+    """One step inside a state of a build, as it stands now; times are seconds since the epoch.
+
+    Attributes:
+        key: What tells it from the other steps of the build.
+        name: As the engine says it.
+        ended: None while it is under way.
+        cached: Nothing had to be done.
+        error: Why it failed.
+    """
+
+    key: str
+    name: str
+    started: float | None = None
+    ended: float | None = None
+    cached: bool = False
+    error: str | None = None
+
+
 class BuildLog(Protocol):
     """Where a build says how far it is."""
 
     def step(self, state: ImageState) -> None:
         """The build has reached ``state``."""
+
+    def part(self, part: BuildPart) -> None:
+        """A step inside the state that was reached last has begun or ended."""
 
     def write(self, text: str) -> None:
         """Lines that the build printed."""

@@ -1,4 +1,4 @@
-"""Numbers that the agent reads in its environment."""
+"""Numbers and switches that the agent reads in its environment."""
 
 from collections.abc import Mapping
 
@@ -32,3 +32,17 @@ def number_in(
     if 0 < value < float("inf") or (or_zero and value == 0):
         return value
     raise AgentSettingError(f"{name} must be {meaning}, got {text!r}; correct it or unset it")
+
+
+def switch_in(env: Mapping[str, str], name: str, *, default: bool) -> bool:
+    """Return whether a variable says ``on``, ``default`` where it is not set or empty.
+
+    Raises:
+        AgentSettingError: it says neither ``on`` nor ``off``.
+    """
+    text = env.get(name, "")
+    if not text:
+        return default
+    if text.lower() not in ("on", "off"):
+        raise AgentSettingError(f"{name} must be on or off, got {text!r}; correct it or unset it")
+    return text.lower() == "on"

@@ -135,8 +135,11 @@ class Call:
 
     def _put(self, parameter: Parameter, value: Any) -> None:
         if parameter.name in self.named:
-            raise UsageError(f"wrong parameters for {self._function}()")
+            raise self._misfit(f"{parameter.name} is given twice")
         self.named[parameter.name] = value
+
+    def _misfit(self, why: str) -> UsageError:
+        return UsageError(f"wrong parameters for {self._function}(): {why}")
 
     def take_positional(self, value: str) -> None:
         """Take a value without a name."""
@@ -155,11 +158,11 @@ class Call:
             self._put(parameter, _convert(parameter, parsing_kind(parameter), text))
         rest = self._positional[len(taken) :]
         if rest and "VAR_POSITIONAL" not in self._special:
-            raise UsageError(f"wrong parameters for {self._function}()")
+            raise self._misfit(f"nothing takes {rest[0]!r}")
         self.extra = rest
         for name, parameter in self._signature.parameters.items():
             if not parameter.has_default and name not in self.named:
-                raise UsageError(f"wrong parameters for {self._function}()")
+                raise self._misfit(f"no value for {name}")
 
     def arguments(self) -> Tuple[List[Any], Dict[str, Any]]:
         """Return ``(positional, keyword)`` arguments to call the method with."""

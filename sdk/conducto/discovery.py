@@ -29,7 +29,7 @@ _PYTHON = "python:3.11-slim"
 
 
 class NothingFoundError(ValueError):
-    """There is no test file; the message says where was looked."""
+    """There is no test file, or no such directory; the message says where was looked."""
 
 
 def find_tests(directory: str = ".", image: str | Image | None = None) -> Parallel:
@@ -41,9 +41,11 @@ def find_tests(directory: str = ".", image: str | Image | None = None) -> Parall
             ``requirements.txt`` names.
 
     Raises:
-        NothingFoundError: there are no test files.
+        NothingFoundError: there are no test files, or there is no such directory.
     """
     root = Path(directory).resolve()
+    if not root.is_dir():
+        raise NothingFoundError(f"{root}: there is no such directory")
     files = list(_test_files(root))
     if not files:
         raise NothingFoundError(
@@ -52,7 +54,8 @@ def find_tests(directory: str = ".", image: str | Image | None = None) -> Parall
     chosen = image if isinstance(image, Image) else _image(root, image, files)
     tree = Parallel(image=chosen, doc=f"The tests of {root.name}.")
     for path in files:
-        _group(tree, path.relative_to(root).parent)[path.name] = Exec(command_for(root, path))
+        node = Exec(command_for(root, path), file=str(path), line=1)
+        _group(tree, path.relative_to(root).parent)[path.name] = node
     return tree
 
 

@@ -10,7 +10,7 @@ from conducto.tree.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Optional
+    from typing import Any, Dict, Optional, Tuple
 
     from conducto.arguments import Words
 
@@ -42,11 +42,14 @@ VALUES = frozenset(
         "tags",
         "retention",
         "engine",
+        "build",
         "profile",
     ]
 )
 NAMES = tuple("--" + name.replace("_", "-") for name in sorted(SWITCHES | VALUES))
 ENGINES = ("docker", "process")
+#: Where images for the cloud are built.
+BUILDS = ("local", "cloud")
 
 
 class Flags:
@@ -99,7 +102,8 @@ class Flags:
             "sleep_when_done": self._on("sleep_when_done"),
             "tags": _tags(self.get("tags")),
             "retention": _retention(self.get("retention")),
-            "engine": _engine(self.get("engine")),
+            "engine": _one_of("engine", ENGINES, self.get("engine")),
+            "build": _one_of("build", BUILDS, self.get("build")),
             "plain": self._on("plain"),
             "shell": self._choice("shell"),
             "app": self._choice("app"),
@@ -130,9 +134,9 @@ def _retention(text: Optional[str]) -> int:
     return int(text)
 
 
-def _engine(text: Optional[str]) -> Optional[str]:
-    if text is not None and text not in ENGINES:
-        raise UsageError("--engine must be one of {}, got {!r}".format(", ".join(ENGINES), text))
+def _one_of(name: str, known: Tuple[str, ...], text: Optional[str]) -> Optional[str]:
+    if text is not None and text not in known:
+        raise UsageError("--{} must be one of {}, got {!r}".format(name, ", ".join(known), text))
     return text
 
 

@@ -83,7 +83,14 @@ class Image:
 
     AUTO = "__auto__"
 
-    __slots__ = (*(name for name in FIELDS if name != "name"), *UNRESOLVED, "_name", "git_urls")
+    # With a __dict__: scripts note things of their own on an image, such as where its code is.
+    __slots__ = (
+        *(name for name in FIELDS if name != "name"),
+        *UNRESOLVED,
+        "__dict__",
+        "_name",
+        "git_urls",
+    )
 
     def __init__(
         self,

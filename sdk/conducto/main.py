@@ -28,6 +28,22 @@ if TYPE_CHECKING:
 _ONE_LINE = 70  # characters of a text that pprint surely does not wrap
 
 
+class Loading:
+    """While a file is loaded for one of its functions, calls of `main` in it do nothing.
+
+    Without it a file that calls ``co.main`` outside of ``if __name__ == "__main__"`` would carry
+    the command line out twice: while it is loaded, and then.
+    """
+
+    active = False
+
+    def __enter__(self) -> None:
+        Loading.active = True
+
+    def __exit__(self, *_: object) -> None:
+        Loading.active = False
+
+
 def pretty_print(value: Any) -> None:
     """Print ``value`` as `pprint.pprint` does, importing it only where it makes a difference."""
     short = isinstance(value, str) and len(value) < _ONE_LINE
@@ -77,6 +93,8 @@ def main(  # noqa: PLR0917 (the order is a contract)
         SystemExit: with the code of what went wrong: 2 a wrong definition or command line, 1
             the function raised; with a launch, the launch's.
     """
+    if Loading.active:
+        return 0
     program = filename
     if program is None:
         program = os.path.basename(sys.argv[0]) if sys.argv else "conducto"

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 def discover(variables: Mapping[str, Any]) -> Dict[str, Method]:
     """Return the methods among a script's names: callable, no class, no leading underscore.
 
-    If there is ``__all__``, only what it names.
+    If there is ``__all__``, only what it names. ``List`` and others of `typing` are called by
+    nobody.
     """
     listed = variables.get("__all__")
     return {
@@ -29,6 +30,7 @@ def discover(variables: Mapping[str, Any]) -> Dict[str, Method]:
         and (listed is None or name in listed)
         and callable(value)
         and not isinstance(value, type)
+        and type(value).__module__ != "typing"
     }
 
 
@@ -61,6 +63,7 @@ def usage(program: str, methods: Mapping[str, Method]) -> str:
         f"usage: {program}  [-h] <method> [method arguments]",
         f"{indent}  [--local | --cloud | --k8s] [--run] [--detach] [--run-at TIME]",
         f"{indent}  [--sleep-when-done] [--retention DAYS] [--engine docker|process]",
+        f"{indent}  [--build local|cloud]",
         f"{indent}  [--title TEXT] [--doc TEXT] [--tags A,B] [--plain]",
         f"{indent}  [--app | --no-app] [--shell | --no-shell]",
     ]

@@ -8,19 +8,37 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conducto_emulator.emulator import Emulator, Options
+from support.cloud import packaged
 from support.cloud.emulated import Cloud
 from support.stand_ins import ensure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 _numbers = itertools.count(1)
 
 
+@pytest.fixture(scope="session")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the unpacked zip that a deployment would upload now."""
+    folder = tmp_path_factory.mktemp("package")
+    return packaged.unpack(packaged.package(folder), folder / "task")
+
+
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+def variables() -> dict[str, str]:
+    """Return variables of the functions that a module's emulator has besides the usual ones."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def whole(
+    tmp_path_factory: pytest.TempPathFactory, package: Path, variables: dict[str, str]
+) -> Iterator[Emulator]:
     ensure(["python:3.13-slim", "busybox:latest"])
-    made = Emulator(Options(tmp_path_factory.mktemp("cloud"), minute=3.0))
+    folder = tmp_path_factory.mktemp("cloud")
+    made = Emulator(Options(folder, minute=3.0, package=package, variables=variables))
     try:
         made.start()
         yield made

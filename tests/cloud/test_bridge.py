@@ -18,6 +18,7 @@ import websockets.exceptions
 import websockets.sync.client
 from botocore.exceptions import ClientError
 
+from conducto.model.worker import PROTOCOL
 from conducto_emulator import resources
 from conducto_emulator.containers import LABEL
 from conducto_emulator.emulator import Emulator, Options
@@ -190,8 +191,8 @@ def test_a_worker_runs_the_commands_of_an_execution(cloud: Cloud) -> None:
     ]
     assert (cloud.log(), cloud.log("stderr")) == (b"hello\n", b"err\n")
     token, body = cloud.script.came["start"][0]
-    assert (token, body) == ("Bearer w0rker-token", {"task": task})
-    assert cloud.script.came["end"] == [{"reason": "idle", "broken": False}]
+    assert (token, body) == ("Bearer w0rker-token", {"task": task, "protocol": PROTOCOL})
+    assert cloud.script.came["end"] == [{"reason": "idle", "broken": False, "offer": None}]
     assert stopped["stopCode"] == "EssentialContainerExited"
     assert {each["name"]: each["exitCode"] for each in stopped["containers"]} == {
         "agent": 0,
@@ -223,7 +224,8 @@ def test_a_stopped_worker_reports_and_leaves(cloud: Cloud) -> None:
     (report,) = cloud.script.wait("report")
     assert (report["cause"], report["last"]) == (None, True)
     assert cloud.stopped(task)["stoppedReason"] == "because"
-    assert cloud.script.came["end"] == [{"reason": "stopping", "broken": False}]
+    (end,) = cloud.script.came["end"]
+    assert end == {"reason": "stopping", "broken": False, "offer": None}
 
 
 def test_the_user_sees_neither_tokens_nor_credentials(cloud: Cloud) -> None:

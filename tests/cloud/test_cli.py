@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import urllib.error
 import urllib.request
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from conducto_emulator.containers import LABEL
 from support.stand_ins import call, ensure
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 pytestmark = [pytest.mark.docker, pytest.mark.cloud, pytest.mark.xdist_group("emulator")]
 
@@ -42,6 +41,8 @@ def test_up_and_down(tmp_path: Path) -> None:
         code, up = conducto(tmp_path, "cloud-emulator", "up")
         assert code == 0, up
         url = up.split("--url ")[1].split()[0]
+        programs = Path(up.split("export PATH=")[1].partition(":$PATH")[0])
+        assert os.access(programs / "session-manager-plugin", os.X_OK)
         token = conducto(tmp_path, "cloud-emulator", "token")[1].strip()
 
         again = conducto(tmp_path, "cloud-emulator", "up")
@@ -70,6 +71,43 @@ def test_up_and_down(tmp_path: Path) -> None:
     assert not (tmp_path / "cloud-emulator").exists()
     filters = json.dumps({"label": [f"{LABEL}={mark}"]})
     assert json.loads(call("GET", "/containers/json", {"filters": filters})[1]) == []
+
+
+def containers(**label: str) -> list[dict[str, Any]]:
+    """Return those with these labels, running or not."""
+    wanted = {"label": [f"{name}={value}" for name, value in label.items()]}
+    query = {"filters": json.dumps(wanted), "all": "true"}
+    found: list[dict[str, Any]] = json.loads(call("GET", "/containers/json", query)[1])
+    return found
+
+
+def test_what_a_killed_emulator_left_goes_with_the_next_one(tmp_path: Path) -> None:
+    ensure(["python:3.13-slim", "busybox:latest"])
+    folder = tmp_path / "cloud-emulator"
+    try:
+        code, said = conducto(tmp_path, "cloud-emulator", "up")
+        assert code == 0, said
+        killed = json.loads((folder / "emulator.json").read_text())
+        label = {LABEL: killed["mark"]}
+        body = {"Image": "busybox:latest", "Cmd": ["sleep", "600"], "Labels": label}
+        answer = call(
+            "POST", "/containers/create", body=json.dumps(body).encode(), kind="application/json"
+        )
+        made = json.loads(answer[1])["Id"]
+        call("POST", f"/containers/{made}/start")
+        (folder / "files" / "tasks").mkdir(parents=True, exist_ok=True)
+        (folder / "files" / "tasks" / "left").write_text("by a task")
+        os.kill(killed["pid"], signal.SIGKILL)
+        before = [each["Id"] for each in containers(**label)]
+
+        up = conducto(tmp_path, "cloud-emulator", "up")
+
+        assert before == [made]
+        assert (up[0], "already" in up[1]) == (0, False), up[1]
+        assert containers(**label) == []
+        assert not (folder / "files" / "tasks" / "left").exists()
+    finally:
+        conducto(tmp_path, "cloud-emulator", "down")
 
 
 def test_down_and_status_without_one(tmp_path: Path) -> None:

@@ -103,6 +103,8 @@ def test_hello_runs_in_the_cloud_as_on_this_machine(person: Person) -> None:
 
     assert there.code == 0, there.stdout + there.stderr
     assert told(there) == told(here)
+    listed = {each["id"]: each["mode"] for each in person.read("list")}
+    assert listed == {here.id: "local", there.id: "cloud"}
 
 
 def test_an_image_with_code_is_the_same_in_the_cloud(person: Person, tmp_path: Path) -> None:
@@ -146,7 +148,10 @@ def test_a_generated_tree_has_images_of_the_launch_and_its_own(
     assert there.output("/lazy/Execute/own") == "own image\n"
 
 
-def test_a_build_that_fails_is_mended_by_a_rebuild(person: Person, tmp_path: Path) -> None:
+@pytest.mark.parametrize("nodes", ["/", "--failed"])
+def test_a_build_that_fails_is_mended_by_a_rebuild(
+    person: Person, tmp_path: Path, nodes: str
+) -> None:
     code = tmp_path / "code"
     code.mkdir()
     script = code / "pipeline.py"
@@ -155,13 +160,70 @@ def test_a_build_that_fails_is_mended_by_a_rebuild(person: Person, tmp_path: Pat
 
     run = person.run(script, side="cloud")
     (code / "Dockerfile").write_text("FROM python:3.11-slim\nRUN echo made anew >/made\n")
-    rebuilt = person.conducto("rebuild", run.id, "/", "--watch")
+    rebuilt = person.conducto("rebuild", run.id, nodes, "--watch")
 
     assert run.code == 1, run.stdout + run.stderr
     assert run.attempts("/a")[0]["cause"] == "image"
     assert "no such thing" in run.stdout
     assert rebuilt.returncode == 0, rebuilt.stdout + rebuilt.stderr
     assert person.ask("logs", run.id, "/a").stdout == "made anew\n"
+
+
+def test_images_are_built_on_this_machine_where_that_is_asked_for(
+    person: Person, me: Cloud, tmp_path: Path
+) -> None:
+    code = tmp_path / "code"
+    code.mkdir()
+    script = code / "pipeline.py"
+    script.write_text(BUILT)
+    (code / "words.txt").write_text("from here")
+    (code / "Dockerfile").write_text("FROM python:3.11-slim\n")
+
+    first = person.run(script, "--build", "local", side="cloud")
+    again = person.run(script, "--build=local", side="cloud")
+    bucket = me.aws("s3")
+    (name,) = (each["Name"] for each in bucket.list_buckets()["Buckets"])
+    brought = bucket.list_objects_v2(Bucket=name, Prefix=f"contexts/{me.org}/")["KeyCount"]
+    there = person.run(script, side="cloud")
+
+    assert brought == 0
+    assert first.code == 1, first.stdout + first.stderr
+    assert first.output("/native") == "hello world from here\n"
+    said = [line for line in first.stderr.splitlines() if "image" in line]
+    assert [line.rpartition(": ")[2] for line in said] == [
+        "building",
+        "installing",
+        "copying",
+        "extending",
+        "done",
+    ]
+    assert "building" not in again.stderr
+    images = [person.read("images", run.id)[0] for run in (first, again, there)]
+    assert len({image["reference"] for image in images}) == 1  # the cloud's own has the same name
+    log = person.ask("logs", first.id, "--image", images[0]["name"]).stdout
+    assert "==> copying" in log
+
+
+def test_a_build_on_this_machine_that_fails_launches_nothing(
+    person: Person, tmp_path: Path
+) -> None:
+    code = tmp_path / "code"
+    code.mkdir()
+    script = code / "pipeline.py"
+    script.write_text(MENDED)
+    (code / "Dockerfile").write_text("FROM python:3.11-slim\nRUN echo no such thing; exit 9\n")
+    words = [str(script), "--cloud", "--run", "--build", "local"]
+
+    failed = person.python(*words)
+    wrong = person.python(*words[:-1], "elsewhere")
+    without = person.python(*words, PATH=str(tmp_path))
+
+    assert (failed.returncode, wrong.returncode, without.returncode) == (1, 2, 2)
+    assert "it was not built on this machine; nothing was launched" in failed.stderr
+    assert "no such thing" in failed.stderr
+    assert "--build must be one of local, cloud" in wrong.stderr
+    assert "docker client, which is not installed on this machine" in without.stderr
+    assert person.read("list", "--cloud") == []
 
 
 def test_orders_reach_a_pipeline_wherever_it_is(person: Person) -> None:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 import conducto as co
+from chalicelib.long_copies import MAX_AT_ONCE
 from conducto.client import Client
 from conducto.client.client import PIECE
 from conducto.client.cloud import CloudTransport
@@ -87,6 +88,23 @@ def test_a_client_gets_back_what_it_put_whatever_its_size(me: Cloud, size: int) 
 
             client.delete_data(whose, "a")
             assert list(client.data(whose)) == []
+
+
+def test_a_file_that_takes_longer_than_a_request_comes_and_goes_all_the_same(me: Cloud) -> None:
+    size = MAX_AT_ONCE + 7
+    run = me.run(tree(f"head -c {size} /dev/zero | tr '\\0' x > {HERE}/large"))
+    told: list[str] = []
+    endpoint = Endpoint(me.emulator.url, me.token)
+    with Client(CloudTransport(endpoint, waiting=told.append)) as client:
+        came = sum(piece.count(b"x") for piece in client.read_data(run.id, "large"))
+        first = len(told)
+        entry = client.write_data(run.id, "back", b"y" * size)
+        back = sum(piece.count(b"y") for piece in client.read_data(run.id, "back"))
+
+    assert (came, entry.size, back) == (size, size, size)
+    assert first > 0
+    assert told[0] == "large is being copied: 0 of 34 MB"
+    assert len(told) > first
 
 
 def test_a_log_comes_whole_and_by_lines(me: Cloud) -> None:

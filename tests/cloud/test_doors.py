@@ -18,10 +18,10 @@ from conducto.model.api import Action
 from conducto.model.calls import API_ROOT
 from conducto.model.states import State
 from conducto.model.worker import MAX_PIECE, LogPiece, Report, Verdict
+from conducto_emulator.refusals import REFUSALS
 from conducto_emulator.tasks import Knobs
 from conducto_worker.agent.ports import WorkerGoneError
 from support.cloud.emulated import ByHand, Cloud, Run
-from support.cloud.throttle import throttled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -143,14 +143,13 @@ def test_a_piece_of_output_that_is_too_large_is_refused_and_the_log_goes_on(me: 
 
 
 def test_a_table_that_asks_to_come_later_delays_a_pipeline_and_no_more(me: Cloud) -> None:
-    table = me.aws("dynamodb")
     wait = "until test -e /conducto/data/pipeline/go; do sleep 0.1; done"
     run = me.launch(serial(a=f"{wait}; echo a", b="echo b"))
     run.until(lambda: run.state("/a") == "running")
 
     with (
-        throttled(table, "TransactWriteItems", count=8) as transactions,
-        throttled(table, "PutItem", count=3) as puts,
+        REFUSALS.of("transact_write_items", 8) as transactions,
+        REFUSALS.of("put_item", 3) as puts,
     ):
         me.client.write_data(run.id, "go", b"")
         run.settled()

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 import conducto as co
+from conducto.model.nodes import ancestors
+from conducto.model.states import NodeType
 from conducto_worker.printed_tree import CLOSE, OPEN
 from support.local import local_runner
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
+    from conducto.model.api import NodeView
     from conducto.model.records import AttemptRecord
     from support.cloud.emulated import Cloud
     from support.local import Run as LocalRun
@@ -34,6 +37,7 @@ class Outcome(NamedTuple):
     attempts: Mapping[str, list[tuple[object, ...]]]
     output: Mapping[tuple[str, int, str], bytes]
     files: Mapping[str, bytes]
+    times: Mapping[str, tuple[object, ...]]
 
 
 def grown(root: Any, **children: Any) -> Any:
@@ -117,6 +121,29 @@ def said_of(attempt: AttemptRecord) -> tuple[object, ...]:
     return (*map(str, fields), attempt.command, tuple(sorted(attempt.env.items())), *sizes)
 
 
+def times_of(nodes: Iterable[NodeView]) -> dict[str, tuple[object, ...]]:
+    """Return what the times of groups say that does not depend on the clock.
+
+    Returns:
+        ``{path: (has a start, has an end, in this order, groups in it in the order they began)}``.
+    """
+    groups = {node.path: node for node in nodes if node.type is not NodeType.EXEC}
+    return {path: _times_of(group, groups.values()) for path, group in groups.items()}
+
+
+def _times_of(group: NodeView, groups: Iterable[NodeView]) -> tuple[object, ...]:
+    start, end = group.started, group.ended
+    ordered = start is not None and end is not None and start <= end
+    inside: list[tuple[float, str]] = []
+    if group.type is NodeType.SERIAL:
+        inside = sorted(
+            (other.started, other.path)
+            for other in groups
+            if other.started is not None and next(ancestors(other.path), None) == group.path
+        )
+    return start is not None, end is not None, ordered, tuple(path for _, path in inside)
+
+
 async def here(tmp_path: Path, make: Callable[[], Any]) -> Outcome:
     """Run a pipeline with the local runner."""
     async with local_runner(tmp_path) as local:
@@ -132,6 +159,7 @@ async def here(tmp_path: Path, make: Callable[[], Any]) -> Outcome:
                 for path in run.data.rglob("*")
                 if path.is_file()
             },
+            times_of((await run.nodes()).values()),
         )
 
 
@@ -162,6 +190,7 @@ def there(me: Cloud, make: Callable[[], Any]) -> Outcome:
             for stream in ("stdout", "stderr")
         },
         {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()},
+        times_of(me.client.tree(run.id)),
     )
 
 
@@ -177,4 +206,6 @@ def test_a_pipeline_leads_to_the_same_here_and_there(
     assert cloud.attempts == local.attempts
     assert cloud.output == local.output
     assert cloud.files == local.files
+    assert cloud.times == local.times
+    assert cloud.times["/"][:3] == (True, True, True)
     assert any(local.output.values())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,11 +23,14 @@ pytestmark = [pytest.mark.docker, pytest.mark.cloud, pytest.mark.xdist_group("em
 
 @pytest.fixture(scope="module")
 def slack() -> Iterator[WebService]:
-    """Slack on this machine; the functions read where it is when they are first needed."""
+    """Slack on this machine."""
     with web_service() as service:
-        os.environ[Variables.SLACK_URL] = service.url
         yield service
-        del os.environ[Variables.SLACK_URL]
+
+
+@pytest.fixture(scope="module")
+def variables(slack: WebService) -> dict[str, str]:
+    return {Variables.SLACK_URL: slack.url}
 
 
 def test_slack_is_told_and_the_node_says_so(slack: WebService, me: Cloud) -> None:

@@ -13,13 +13,25 @@ import pytest
 import conducto as co
 from conducto.model.api import Action
 from conducto.model.states import Cause
-from conducto.model.worker import Report, Verdict
+from conducto.model.worker import Claim, Report, Verdict, WorkerEnd
 from conducto_emulator.tasks import Knobs
-from conducto_worker.agent.ports import RefusedError
-from support.cloud.emulated import ByHand, Cloud
+from conducto_worker.agent.ports import Offer, RefusedError
+from support.cloud.emulated import ByHand, Cloud, Run
 from support.stand_ins import call
 
 pytestmark = [pytest.mark.docker, pytest.mark.cloud, pytest.mark.xdist_group("emulator")]
+
+DAILY = {
+    "version": "0",
+    "id": "00000000-0000-0000-0000-000000000000",
+    "detail-type": "Scheduled Event",
+    "source": "aws.events",
+    "account": "123456789012",
+    "time": "2026-01-01T00:00:00Z",
+    "region": "us-east-1",
+    "resources": [],
+    "detail": {},
+}
 
 
 @pytest.fixture(autouse=True)
@@ -122,6 +134,34 @@ def test_two_workers_claim_one_task_and_one_wins(me: Cloud) -> None:
     run.control(Action.KILL, "/")
 
 
+def test_a_task_that_a_leaving_worker_gives_back_goes_to_the_next_one(me: Cloud) -> None:
+    me.emulator.board.knobs.delay = 3600
+    run = me.launch(serial(a="true"))
+
+    def tasks() -> list[Any]:
+        return list(me.emulator.board.list(started_by=run.id, stopped=False))
+
+    run.until(lambda: len(tasks()) == 1, "a worker was started")
+    (gone,) = tasks()
+    first = ByHand(me, gone)
+    offer = first.offer()
+    handed = Claim(token=offer.token, run=offer.run, node=offer.node)
+    first.api.end(WorkerEnd(reason="stopping", offer=handed))
+    run.until(lambda: any(task.arn != gone.arn for task in tasks()), "another one was started")
+    second = ByHand(me, next(task for task in tasks() if task.arn != gone.arn))
+    found: list[Offer | None] = []
+
+    # Sooner than a heartbeat that is missed would have it offered again.
+    run.until(lambda: found.append(second.poll()) or found[-1] is not None, "the task came", 30)
+
+    assert found[-1] is not None
+    assert found[-1].node == offer.node
+    assert second.claim(found[-1]).verdict is Verdict.RUN
+    second.api.report(Report(path="/a", attempt=1, exit_code=0))
+    run.settled()
+    assert [str(each.state) for each in run.attempts("/a")] == ["done"]
+
+
 def test_another_org_sees_nothing_of_it(me: Cloud) -> None:
     run = me.run(serial(a="true"))
     other = Cloud(me.emulator, me.org + "-other")
@@ -133,3 +173,33 @@ def test_another_org_sees_nothing_of_it(me: Cloud) -> None:
 
     assert run.id not in listed
     assert "no pipeline" in str(caught.value)
+
+
+def test_of_an_archived_pipeline_aws_keeps_nothing_and_it_can_run_again(me: Cloud) -> None:
+    states, ecs = me.aws("stepfunctions"), me.aws("ecs")
+
+    def kept(run: Run) -> tuple[list[str], list[str], set[str]]:
+        machines = [each["name"] for each in states.list_state_machines()["stateMachines"]]
+        families = ecs.list_task_definitions(status="ACTIVE")["taskDefinitionArns"]
+        activities = {each["name"] for each in states.list_activities()["activities"]}
+        return (
+            [name for name in machines if run.id in name],
+            [name for name in families if run.id in name],
+            activities - before,
+        )
+
+    before = {each["name"] for each in states.list_activities()["activities"]}
+    run = me.run(serial(a="true"))
+    assert all(kept(run))
+
+    run.control(Action.ARCHIVE)
+    run.until(lambda: not me.emulator.board.list(started_by=run.id, stopped=False), "workers left")
+    run.until(lambda: not kept(run)[2], "its activity went")
+    me.emulator.functions.call("every_day", DAILY)
+
+    assert kept(run) == ([], [], set())
+    run.control(Action.WAKE)
+    run.control(Action.RESET, "/a")
+    run.control(Action.RUN)
+    run.settled()
+    assert [str(each.state) for each in run.attempts("/a")] == ["done", "done"]

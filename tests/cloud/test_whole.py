@@ -205,9 +205,12 @@ def test_what_the_containers_of_a_worker_say_is_in_its_log_group(me: Cloud) -> N
 
     run.until(lambda: f"worker/agent/{name}" in streams(), "its log came")
     events = logs.get_log_events(logGroupName=LOG_GROUP, logStreamName=f"worker/agent/{name}")
-    said = " ".join(event["message"] for event in events["events"])
-    assert "/a: attempt 1 ended" in said
-    assert "for the command" not in said
+    lines = [json.loads(event["message"]) for event in events["events"]]
+    ended = next(line for line in lines if line["message"] == "a command ended")
+    assert (ended["pipeline"], ended["path"], ended["attempt"]) == (run.id, "/a", 1)
+    assert ended["run_id"].startswith(run.id)
+    assert {line["worker"] for line in lines} == {run.attempts("/a")[0].container}
+    assert "for the command" not in json.dumps(lines)
 
 
 def left_a_file(me: Cloud, run: Run) -> bool:

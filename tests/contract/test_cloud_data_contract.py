@@ -134,6 +134,17 @@ def test_entries_come_in_pages(files: DataFiles) -> None:
     assert rest.next is None
 
 
+def test_what_was_written_within_a_time_is_found(files: DataFiles, root: Path) -> None:
+    for name in ("early", "a/ours"):
+        files.write(HERE, name, b"x")
+    os.utime(root / HERE.lstrip("/") / "early", (1000.0, 1000.0))
+
+    found = files.changed(HERE, 2000.0, None, 10)
+
+    assert [entry.name for entry in found.entries] == ["a/ours"]
+    assert files.changed(pipeline_directory("unknown"), 0.0, None, 10).entries == ()
+
+
 def test_a_directory_is_deleted_with_what_is_in_it(files: DataFiles) -> None:
     files.write(HERE, "d/1", b"")
 

@@ -14,10 +14,10 @@ from chalicelib.adapters.fleet import Ecs, Place, task_owner
 from chalicelib.adapters.lending import PollRole
 from chalicelib.adapters.table import Table
 from chalicelib.adapters.task_definitions import Roles, TaskDefinitions
-from chalicelib.ports import CapacityError, Fleet, ThrottledError, WorkerTask
+from chalicelib.ports import CapacityError, Fleet, TaskLook, ThrottledError, WorkerTask
 from chalicelib.testing import FakeFleet
 from conducto.semantics.errors import DefinitionError
-from conducto_worker.layout import user_entry
+from conducto_worker.layout import ENTER, user_entry
 from support.cloud.aws import CLUSTER, REGION, TABLE, aws, file_system, role, subnet_and_group
 from support.cloud.throttle import throttled
 
@@ -39,7 +39,9 @@ def clients() -> Iterator[Clients]:
 def ecs(clients: Clients) -> Ecs:
     subnet, group = subnet_and_group(clients)
     files = AccessPoints(clients, Table(clients, TABLE), file_system(clients))
-    roles = Roles(role("execution"), role("task"), "agent:1", "/workers", REGION)
+    roles = Roles(
+        role("execution"), role("task"), "agent:1", "/workers", REGION, debug=role("debug")
+    )
     return Ecs(
         clients,
         TaskDefinitions(clients, files, roles),
@@ -67,6 +69,104 @@ def test_a_worker_that_was_started_runs_until_it_is_stopped(fleet: Fleet) -> Non
     fleet.stop(first, "the pipeline sleeps")
     fleet.stop(first, "the pipeline sleeps")
     assert fleet.running("abc") == {"w2": second}
+
+
+def test_the_look_of_a_task_says_how_it_is(fleet: Fleet) -> None:
+    arn = fleet.start(TASK)
+    look = fleet.look(arn)
+    assert look is not None
+    assert look.status != "STOPPED"
+    assert not look.connected
+
+    fleet.stop(arn, "the pipeline sleeps")
+    look = fleet.look(arn)
+    assert look is not None
+    assert look.status == "STOPPED"
+    assert fleet.look(arn.rpartition("/")[0] + "/0123456789abcdef0123456789abcdef") is None
+
+
+@pytest.mark.parametrize(
+    ("agents", "connected"),
+    [
+        ([], False),
+        ([{"name": "ExecuteCommandAgent", "lastStatus": "PENDING"}], False),
+        ([{"name": "ExecuteCommandAgent", "lastStatus": "RUNNING"}], True),
+    ],
+)
+def test_a_shell_can_be_entered_once_ecs_has_its_agent_there(
+    ecs: Ecs, clients: Clients, agents: list[dict[str, str]], *, connected: bool
+) -> None:
+    user = {"name": "user", "managedAgents": agents, "reason": "OutOfMemoryError"}
+    task = {"lastStatus": "RUNNING", "containers": [{"name": "agent"}, user]}
+    with Stubber(clients.get("ecs")) as stub:
+        stub.add_response("describe_tasks", {"tasks": [task]})
+        assert ecs.look("arn:t") == TaskLook("RUNNING", "OutOfMemoryError", connected)
+
+
+def test_a_session_is_opened_in_the_users_container(ecs: Ecs, clients: Clients) -> None:
+    arn = f"arn:aws:ecs:{REGION}:123456789012:task/{CLUSTER}/t1"
+    session = {"sessionId": "s-1", "streamUrl": "wss://aws.invalid", "tokenValue": "key"}
+    with Stubber(clients.get("ecs")) as stub:
+        stub.add_response(
+            "execute_command",
+            {"session": session},
+            {
+                "cluster": CLUSTER,
+                "task": arn,
+                "container": "user",
+                "interactive": True,
+                "command": ENTER,
+            },
+        )
+        there = {"containers": [{"name": "user", "runtimeId": "t1-77"}]}
+        stub.add_response("describe_tasks", {"tasks": [there]})
+        found = ecs.enter(arn, ENTER)
+
+    assert found is not None
+    assert (found.session_id, found.token.get_secret_value()) == ("s-1", "key")
+    assert found.target == f"ecs:{CLUSTER}_t1_t1-77"
+    assert found.region == REGION
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("TargetNotConnectedException", "The execute command failed due to an internal error."),
+        ("InvalidParameterException", "... or the execute command agent isn't running. Wait"),
+    ],
+)
+def test_a_way_in_that_is_not_there_yet_is_no_error(
+    ecs: Ecs, clients: Clients, code: str, message: str
+) -> None:
+    with Stubber(clients.get("ecs")) as stub:
+        stub.add_client_error("execute_command", code, message)
+        assert ecs.enter("arn:t", ENTER) is None
+
+
+def test_a_way_in_that_is_refused_for_another_reason_is_an_error(
+    ecs: Ecs, clients: Clients
+) -> None:
+    with Stubber(clients.get("ecs")) as stub:
+        stub.add_client_error("execute_command", "AccessDeniedException", "not authorized")
+        with pytest.raises(Exception, match="not authorized"):
+            ecs.enter("arn:t", ENTER)
+
+
+def test_only_a_shell_can_be_entered_and_only_it_has_the_role_for_that(
+    ecs: Ecs, clients: Clients
+) -> None:
+    sent: list[dict[str, Any]] = []
+    clients.get("ecs").meta.events.register(
+        "provide-client-params.ecs.RunTask", lambda params, **_: sent.append(params)
+    )
+    plain = definition_of(clients, ecs.start(TASK))
+    shell = definition_of(clients, ecs.start(replace(TASK, worker_id="s1", shell=True)))
+
+    assert [each["enableExecuteCommand"] for each in sent] == [False, True]
+    assert plain["taskRoleArn"] == role("task")
+    assert shell["taskRoleArn"] == role("debug")
+    same = {"containerDefinitions", "volumes", "cpu", "memory"}
+    assert {k: plain[k] for k in same} == {k: shell[k] for k in same}
 
 
 def test_stopping_what_ecs_forgot_is_no_error(ecs: Ecs, clients: Clients) -> None:
@@ -157,6 +257,8 @@ def test_the_workers_token_is_seen_by_the_agent_alone(ecs: Ecs, clients: Clients
     assert {e["name"]: e["value"] for e in overrides[0]["environment"]} == {
         "CONDUCTO_API_URL": "https://api.invalid/api",
         "CONDUCTO_WORKER_TOKEN": "cdo_secret",
+        "CONDUCTO_PIPELINE_ID": "abc",
+        "CONDUCTO_WORKER_ID": "w1",
     }
     assert "cdo_secret" not in str(definition_of(clients, arn))
     assert "cdo_secret" not in repr(TASK)
@@ -301,3 +403,46 @@ def test_a_new_access_point_is_asked_for_by_another_token(clients: Clients) -> N
         files.forget_pipeline("abc")
 
     assert len(set(tokens)) == 3
+
+
+def test_the_definitions_of_a_pipeline_can_be_found_and_deleted(fleet: Fleet) -> None:
+    fleet.start(TASK)
+    fleet.start(replace(TASK, worker_id="w2", pipeline_id="xyz"))
+    known = dict(fleet.definitions())
+
+    assert set(known) == {"abc", "xyz"}
+    assert fleet.forget_definition(known["abc"])
+    assert not fleet.forget_definition(known["abc"])
+    assert fleet.forget_definition(known["xyz"])
+
+
+def test_a_definition_that_was_deleted_is_made_anew_by_the_next_worker(
+    ecs: Ecs, clients: Clients
+) -> None:
+    ecs.start(TASK)
+    ((_, family),) = ecs.definitions()
+    assert ecs.forget_definition(family)
+
+    with Stubber(clients.get("ecs")) as stub:  # moto runs what was deleted; ECS does not
+        stub.add_client_error("run_task", "ClientException", "TaskDefinition is inactive")
+        stub.add_response(
+            "describe_task_definition",
+            {"taskDefinition": {"status": "INACTIVE", "taskDefinitionArn": "old"}},
+        )
+        stub.add_response(
+            "register_task_definition", {"taskDefinition": {"taskDefinitionArn": "new"}}
+        )
+        stub.add_response("run_task", {"tasks": [{"taskArn": "task"}]})
+        assert ecs.start(replace(TASK, worker_id="w2")) == "task"
+
+
+def test_a_definition_with_the_role_of_another_installation_is_left_alone(
+    ecs: Ecs, clients: Clients
+) -> None:
+    clients.get("ecs").register_task_definition(
+        family="conducto-abc_1", executionRoleArn=role("other"), containerDefinitions=[]
+    )
+
+    assert list(ecs.definitions()) == [("abc", "conducto-abc_1")]
+    assert not ecs.forget_definition("conducto-abc_1")
+    assert list(ecs.definitions()) == [("abc", "conducto-abc_1")]

@@ -78,6 +78,24 @@ def machines(request: pytest.FixtureRequest) -> StateMachines:
     return made
 
 
+@pytest.mark.parametrize("tracing", [True, False])
+def test_machines_send_traces_where_the_installation_has_them(
+    clients: Clients, tracing: bool
+) -> None:
+    StepFunctions(clients, role("machine"), tracing=tracing).create(machine())
+
+    found = clients.get("stepfunctions").describe_state_machine(stateMachineArn=machine().arn)
+    assert found.get("tracingConfiguration", {}).get("enabled", False) is tracing
+
+
+def test_an_activity_that_another_process_made_is_made(clients: Clients) -> None:
+    for _ in range(2):
+        StepFunctions(clients, role("machine")).ensure_activity("conducto-pool")
+
+    found = clients.get("stepfunctions").list_activities()["activities"]
+    assert [activity["name"] for activity in found] == ["conducto-pool"]
+
+
 def test_everything_may_be_made_again(machines: StateMachines) -> None:
     for _ in range(2):
         machines.ensure_activity("conducto-pool")
@@ -106,6 +124,58 @@ def test_an_execution_that_was_stopped_is_aborted(machines: StateMachines) -> No
     machines.stop(arn, "reset")
 
     assert machines.status(arn) == "ABORTED"
+
+
+def test_what_was_deleted_is_gone_and_may_be_deleted_again(machines: StateMachines) -> None:
+    kept = machine("conducto-abc-def-2_1")
+    gone = machine("conducto-abc-def-1_1")
+    for each in (gone, kept):
+        machines.create(each)
+    arn = machines.start(gone.arn, "abc-def-1", {"r": "abc-def-1"})
+
+    assert machines.machine_of(arn) == gone.arn
+    for _ in range(2):
+        machines.forget(gone.arn)
+        machines.forget_activity(SITE.activity_of("conducto-pool"))
+
+    assert list(machines.runs()) == [("abc-def-2", kept.arn)]
+    assert (machines.is_ours(gone.arn), machines.is_ours(kept.arn)) == (False, True)
+
+
+def test_machines_that_belong_to_no_run_are_not_listed(machines: StateMachines) -> None:
+    machines.create(machine("conducto-0123abcd"))
+    machines.create(machine("conducto-abc-def-12_0123abcd"))
+
+    assert [run for run, _ in machines.runs()] == ["abc-def-12"]
+
+
+def test_a_machine_with_the_role_of_another_installation_is_not_ours(
+    real: StepFunctions, clients: Clients
+) -> None:
+    other = StepFunctions(clients, role("other"))
+    other.create(machine("conducto-abc-def-1_1"))
+
+    ((_, arn),) = real.runs()
+
+    assert not real.is_ours(arn)
+    assert other.is_ours(arn)
+
+
+def test_an_activity_that_was_deleted_is_not_there(real: StepFunctions, clients: Clients) -> None:
+    real.ensure_activity("conducto-pool")
+    real.forget_activity(SITE.activity_of("conducto-pool"))
+
+    assert clients.get("stepfunctions").list_activities()["activities"] == []
+
+
+def test_a_deletion_that_aws_has_no_time_for_says_so(real: StepFunctions, clients: Clients) -> None:
+    client = clients.get("stepfunctions")
+    refused = throttled(client, "DeleteStateMachine", code="ThrottlingException")
+    with refused, pytest.raises(ThrottledError):
+        real.forget(machine().arn)
+    refused = throttled(client, "DeleteActivity", code="ThrottlingException")
+    with refused, pytest.raises(ThrottledError):
+        real.forget_activity(SITE.activity_of("conducto-pool"))
 
 
 def test_an_answer_to_a_task_that_nobody_waits_for_says_so() -> None:

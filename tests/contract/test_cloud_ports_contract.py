@@ -26,10 +26,12 @@ from chalicelib.ports import (
     Orgs,
     Plan,
     SecretVault,
+    Spender,
     ThrottledError,
     Tokens,
 )
 from chalicelib.testing import FakeBlobs, FakeConnections, FakeLogs, FakeOrgs, FakeTokens, FakeVault
+from conducto.model.usage import PipelineSpent
 from conducto.service.port import RefusedError
 from support.cloud.aws import BUCKET, TABLE, aws
 from support.cloud.throttle import throttled
@@ -244,24 +246,42 @@ def test_an_upload_is_signed_for_its_size(clients: Clients) -> None:
 
 
 def test_a_scope_has_the_secrets_that_were_written_last(vault: SecretVault) -> None:
-    assert vault.read("org/acme") == {}
+    assert vault.look("org/acme") == ({}, "")
 
-    vault.write("org/acme", {"A": {"value": "ü\n", "mask": True, "updated": 1.5}})
-    vault.write("org/acme", {"B": {"value": "", "mask": False, "updated": 2.0}})
+    vault.replace("org/acme", {"A": {"value": "ü\n", "mask": True, "updated": 1.5}}, "")
+    for number in range(4):
+        written = {"B": {"value": "", "mask": False, "updated": float(number)}}
+        vault.replace("org/acme", written, vault.look("org/acme")[1])
+        assert vault.read("org/acme") == written
 
-    assert vault.read("org/acme") == {"B": {"value": "", "mask": False, "updated": 2.0}}
     assert vault.read("org/other") == {}
 
 
-def test_more_secrets_than_one_scope_takes_are_refused(clients: Clients) -> None:
+def test_what_somebody_else_changed_meanwhile_is_not_written_over(vault: SecretVault) -> None:
+    vault.replace("org/acme", {"A": {"value": "1"}}, "")
+    with pytest.raises(ConflictError):
+        vault.replace("org/acme", {"B": {"value": "new"}}, "")
+    _, seen = vault.look("org/acme")
+    vault.replace("org/acme", {"A": {"value": "2"}}, seen)
+
+    with pytest.raises(ConflictError):
+        vault.replace("org/acme", {"A": {"value": "3"}}, seen)
+
+    assert vault.read("org/acme") == {"A": {"value": "2"}}
+    vault.replace("org/acme", {"A": {"value": "4"}}, vault.look("org/acme")[1])
+    assert vault.read("org/acme") == {"A": {"value": "4"}}
+
+
+def test_secrets_that_are_too_large_are_refused_without_a_word_of_them(clients: Clients) -> None:
     vault = SecretsManager(clients, "conducto/t/")
-    vault.write("org/acme", {"A": {"value": "kept"}})
+    vault.replace("org/acme", {"A": {"value": "kept"}}, "")
+    _, version = vault.look("org/acme")
 
-    with pytest.raises(RefusedError, match=r"org/acme would have .* takes 65536") as caught:
-        vault.write("org/acme", {"A": {"value": "very-secret" * 10_000}})
+    with pytest.raises(RefusedError, match="Secrets Manager takes 65536") as refused:
+        vault.replace("org/acme", {"A": {"value": "very-secret" * 10_000}}, version)
 
+    assert "very-secret" not in str(refused.value)
     assert vault.read("org/acme") == {"A": {"value": "kept"}}
-    assert "very-secret" not in str(caught.value)
 
 
 # ---- tokens -----------------------------------------------------------------------------------
@@ -331,6 +351,40 @@ def test_what_is_used_is_counted_once(orgs: Orgs) -> None:
     assert orgs.usage("acme", "2026-11") == {"exec_seconds": 11.5, "cpu_seconds": 21.25}
     assert orgs.usage("acme", "2026-12") == {"exec_seconds": 7.0, "cpu_seconds": 7.0}
     assert orgs.usage("other", "2026-11") == {"exec_seconds": 0, "cpu_seconds": 0}
+
+
+def test_what_pipelines_take_is_counted_once_for_each(orgs: Orgs) -> None:
+    old, new = Spender("abc", "Old title", 0.5), Spender("abc", "New title", 0.25)
+    for _ in range(3):
+        orgs.add_usage("acme", "2026-11", "abc /a 1", 10.0, 2.0, whose=old)
+    orgs.add_usage("acme", "2026-11", "abc /a 2", 1.0, 0.25, whose=new)
+    orgs.add_usage("acme", "2026-11", "xyz /a 1", 4.0, 1.0, whose=Spender("xyz", "X", 0.125))
+    orgs.add_usage("acme", "2026-11", "a shell", 9.0, 1.0)
+    orgs.add_usage("acme", "2026-12", "abc /a 3", 7.0, 1.0, whose=new)
+
+    spent = {one.id: one for one in orgs.spent("acme", "2026-11")}
+    assert spent == {
+        "abc": PipelineSpent(
+            id="abc",
+            title="New title",
+            month="2026-11",
+            attempts=2,
+            seconds=11.0,
+            cpu_seconds=20.25,
+            dollars=0.75,
+        ),
+        "xyz": PipelineSpent(
+            id="xyz",
+            title="X",
+            month="2026-11",
+            attempts=1,
+            seconds=4.0,
+            cpu_seconds=4.0,
+            dollars=0.125,
+        ),
+    }
+    assert orgs.usage("acme", "2026-11")["exec_seconds"] == 24.0
+    assert list(orgs.spent("other", "2026-11")) == []
 
 
 # ---- connections ------------------------------------------------------------------------------

@@ -61,6 +61,36 @@ async def test_what_a_command_prints_is_followed_as_it_comes(scene: Scene, tmp_p
     assert (first.complete, end.complete) == (False, True)
 
 
+async def test_it_is_told_what_carries_a_pipeline_while_it_runs(
+    scene: Scene, tmp_path: Path
+) -> None:
+    go = tmp_path / "go"
+    command = f"echo one; until [ -e {go} ]; do sleep 0.05; done"
+    pipeline = await launch(scene, one(command))
+    await scene.ask(lambda c: c.log(pipeline, "/a", wait=30))
+
+    during = (await scene.ask(lambda c: c.get(pipeline))).workers
+    go.touch()
+    await settled(scene, pipeline)
+    after = (await scene.ask(lambda c: c.get(pipeline))).workers
+
+    assert during is not None
+    assert (during.busy, during.idle, during.starting) == (1, 0, 0)
+    assert 0 < (during.cpu_used or 0) <= (during.cpu or 0)
+    assert after is None
+
+
+async def settled(scene: Scene, pipeline: str) -> None:
+    """Wait for the end, by the events."""
+
+    def follow(client: Client) -> None:
+        for batch in client.events(pipeline):
+            if batch.pipeline.settled:
+                return
+
+    await scene.ask(follow)
+
+
 async def test_a_wait_for_nothing_ends(scene: Scene) -> None:
     pipeline = await launch(scene, one("true"), run=False)
 

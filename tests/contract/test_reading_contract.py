@@ -12,6 +12,7 @@ import pytest
 
 from conducto.client import ApiError
 from conducto.model.api import Action, ControlRequest
+from conducto.model.calls import STATES
 from conducto.model.params import (
     ImageLogParams,
     ListParams,
@@ -19,6 +20,7 @@ from conducto.model.params import (
     LogFileParams,
     LogLinesParams,
     LogSearchParams,
+    StatesParams,
     TreeParams,
 )
 from conducto.model.states import State
@@ -33,6 +35,22 @@ async def scene(request: pytest.FixtureRequest, tmp_path: Path):
     opened: AbstractAsyncContextManager[Scene] = request.param(tmp_path)
     async with opened as scene:
         yield scene
+
+
+# ---- what was used ----------------------------------------------------------------------------
+
+
+async def test_what_ran_on_this_machine_took_time_and_no_money(scene: Scene) -> None:
+    pipeline = await scene.played()
+
+    report = await scene.ask(lambda c: c.usage(nodes=1))
+
+    (spent,) = report.pipelines
+    assert (spent.id, spent.dollars) == (pipeline, 0.0)
+    assert (spent.attempts, len(spent.nodes), spent.more_nodes) == (4, 1, 3)
+    assert spent.seconds >= spent.nodes[0].seconds >= 0
+    assert [month.month for month in report.months] == [spent.month]
+    assert (await scene.ask(lambda c: c.usage("2001-01"))).pipelines == ()
 
 
 # ---- lists ------------------------------------------------------------------------------------
@@ -124,6 +142,9 @@ PATHS = ["/", "/talk", "/group", "/group/bad", "/group/good", "/group/deep", "/g
         ({"text": "echo bad"}, ["/group/bad"]),
         ({"text": "deep"}, ["/group/deep", "/group/deep/leaf"]),
         ({"text": "nowhere"}, []),
+        ({"text": "GROUP/*/le"}, ["/group/deep/leaf"]),
+        ({"text": "/g*d"}, ["/group/good"]),
+        ({"text": "*roup*/b*d"}, ["/group/bad"]),
         ({"state": State.RUNNING}, []),
     ],
     ids=str,
@@ -138,6 +159,20 @@ async def test_a_tree_is_asked_for_in_part(
 
     assert whole == expected
     assert one_by_one == expected
+
+
+async def test_execs_are_told_by_letters(scene: Scene) -> None:
+    pipeline = await scene.played()
+
+    whole = await scene.ask(lambda c: c.call(STATES, StatesParams(id=pipeline, names=True)))
+    group = StatesParams(id=pipeline, root="/group")
+    below = await scene.ask(lambda c: c.call(STATES, group))
+
+    assert (whole.states, whole.complete) == ("DEDD", True)
+    assert whole.names == ("talk", "group/bad", "group/good", "group/deep/leaf")
+    assert (below.states, below.names) == ("EDD", ())
+    with pytest.raises(ApiError, match="/nowhere"):
+        await scene.ask(lambda c: c.call(STATES, StatesParams(id=pipeline, root="/nowhere")))
 
 
 async def test_the_next_error_is_looked_for_behind_a_node(scene: Scene) -> None:

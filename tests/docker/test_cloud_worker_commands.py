@@ -11,7 +11,7 @@ import pytest
 
 from conducto_worker.agent.channel import FifoCommands
 from conducto_worker.agent.ports import BrokenError, LostError
-from conducto_worker.layout import CTL, user_entry
+from conducto_worker.layout import CTL, ECS_VARIABLES, user_entry
 from support.stand_ins import call, ensure
 
 if TYPE_CHECKING:
@@ -39,10 +39,11 @@ class Pair:
         self.image = image
         self.id = ""
 
-    def start(self, user: str = "", **config: Any) -> Pair:
+    def start(self, user: str = "", env: tuple[str, ...] = (), **config: Any) -> Pair:
         self.commands.open()
         body = {
             "User": user,
+            "Env": env,
             "Image": self.image,
             "Entrypoint": user_entry(),
             "Cmd": [],
@@ -118,6 +119,20 @@ def test_commands_run_one_after_the_other(pair: Pair) -> None:
 
     assert (first[0].code, first[1], first[2]) == (3, b"it's\nso\n", b"err\n")
     assert (second[0].code, second[1]) == (0, b"none\n/\n")
+
+
+@pytest.mark.parametrize("image", [BUSYBOX, DASH, BASH], ids=["busybox", "dash", "bash"])
+@pytest.mark.parametrize("user", ["", "4321:4321"], ids=["root", "nobody"])
+def test_no_command_finds_the_key_to_the_tasks_role(pairs: Any, image: str, user: str) -> None:
+    """ECS gives it to the container's first process; what stays of that has it no more."""
+    told = tuple(f"{name}=/v2/key-to-the-role" for name in ECS_VARIABLES)
+    pair = pairs(image, config={"user": user, "env": (*told, "STAYS=1")})
+
+    _, out, _ = pair.run("env; cat /proc/1/environ /proc/[0-9]*/environ; cat /proc/1/cmdline")
+
+    assert b"STAYS=1" in out
+    assert b"conducto-worker" in out
+    assert b"key-to-the-role" not in out
 
 
 def test_ten_megabytes_come_whole(pair: Pair) -> None:

@@ -17,7 +17,7 @@ from conducto.model.images import ImageSpec
 from conducto_local.engine.address import Address
 from conducto_local.engine.http import HttpClient
 from conducto_local.images import Builder
-from conducto_local.ports import BuiltImage, ImageError
+from conducto_local.ports import BuildPart, BuiltImage, ImageError
 from support.stand_ins import call, ensure
 
 if TYPE_CHECKING:
@@ -35,9 +35,13 @@ ONLY_OURS = {"filters": json.dumps({"label": ["com.conducto.test=images"]})}
 class Log:
     steps: list[str] = field(default_factory=list)
     text: str = ""
+    parts: list[BuildPart] = field(default_factory=list)
 
     def step(self, state: ImageState) -> None:
         self.steps.append(state.value)
+
+    def part(self, part: BuildPart) -> None:
+        self.parts.append(part)
 
     def write(self, text: str) -> None:
         self.text += text

@@ -78,7 +78,7 @@ def test_every_function_has_a_plain_name(front: Front) -> None:
 def sent(route: AnyRoute, pipeline_id: str) -> tuple[str, str, Any]:
     """Return a request for a route that names a pipeline and is otherwise as good as any."""
     operation = route.operation
-    query = "?path=/a&name=x&image=i&text=x&count=1&first=1"
+    query = "?path=/a&name=x&image=i&text=x&count=1&first=1&since=0"
     wanted = {f for f in operation.params.model_fields if f != "id"}
     kept = "&".join(p for p in query[1:].split("&") if p.partition("=")[0] in wanted)
     path = operation.path.replace("{id}", pipeline_id) + (f"?{kept}" if kept else "")
@@ -89,6 +89,8 @@ BODIES: dict[str, Any] = {
     "launch": LAUNCH,
     "control": {"action": "run", "paths": ["/"]},
     "debug": {"path": "/a"},
+    "open_remote_shell": {"path": "/a"},
+    "open_shell": {"path": "/a"},
     "put_secrets": {"secrets": []},
     "delete_secrets": {"keys": []},
     "write_data": "x",
@@ -139,7 +141,8 @@ def test_routes_of_a_pipeline_that_the_cloud_answers_say_404_to_a_stranger(front
 def test_every_route_refuses_a_token_without_its_permission(front: Front) -> None:
     mine = launched(front, front.token())
     for route in CLIENT_ROUTES:
-        lacking = {Permission.CHANGE_STATE} if name(route) == "debug" else {route.permission}
+        made_of = {Permission.CHANGE_STATE}
+        lacking = made_of if route.permission is Permission.DEBUG else {route.permission}
         token = front.token(permissions=EVERYTHING - lacking)
         status, answer = front.call(*_with(token, sent(route, mine)))
         assert status == 403, (name(route), status)
@@ -310,7 +313,7 @@ def test_the_minute_rule_looks_after_open_pipelines(front: Front) -> None:
 
 def test_every_minute_what_callbacks_tell_is_sent(front: Front) -> None:
     token = front.token()
-    front.app.cloud.vault.write(org_scope("acme"), {"SLACK_TOKEN": {"value": "xoxb-1"}})
+    front.app.cloud.vault.replace(org_scope("acme"), {"SLACK_TOKEN": {"value": "xoxb-1"}}, "")
     callback = ["queued", ["slack_status", {"recipient": "#ops", "message": "off it goes"}]]
     tree = form(serial(leaf("a", callbacks=[callback])))
     event = front.client.events.generate_cw_event("aws.events", "Scheduled Event", {}, [])

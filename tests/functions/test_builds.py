@@ -10,13 +10,16 @@ import pytest
 
 from chalicelib.builds import context_key, known_sources
 from chalicelib.ports import Identity, Plan
+from conducto.model.api import LaunchRequest
+from conducto.model.cloud_calls import ContextsWanted, OwnBuilds
+from conducto.model.deployment import FRESH_DAYS, IMAGE_DAYS, SOURCE_DAYS
 from conducto.model.image_sources import CloneSource, ImageSources
 from conducto.model.images import ImageSpec
 from conducto.model.records import ImageRecord, ImageState
 from conducto.semantics.errors import DefinitionError
 from conducto.service.port import RefusedError
 from support.cloud.world import LARGE, ME, World
-from support.trees import serial
+from support.trees import form, serial
 
 if TYPE_CHECKING:
     from chalicelib.ports import BuildOrder
@@ -56,7 +59,7 @@ class Builds:
         tag = self.order(number).tag
         said = {"reference": "evil:1", "shell": "/bin/ash", "workdir": "/mnt/conducto"}
         self.world.blobs.put(f"builds/{ME.org}/{tag}/result.json", json.dumps(said).encode())
-        self.world.builder.images.add(tag)
+        self.world.builder.images.add((ME.org, tag))
         self.world.builder.statuses[f"images:{number}"] = "succeeded"
         self.world.now += 3
 
@@ -97,7 +100,7 @@ def test_a_worker_starts_with_the_image_once_it_is_there(builds: Builds) -> None
     builds.world.run_out()
 
     assert image.state is ImageState.DONE
-    assert image.reference == f"registry.invalid/images:{builds.order().tag}"
+    assert image.reference == f"registry.invalid/images/{ME.org}:{builds.order().tag}"
     (task,) = builds.world.fleet.tasks.values()
     assert task.image == image.reference
     (hand,) = builds.world.hands.values()
@@ -301,3 +304,67 @@ def test_a_plan_without_room_is_told_before_images_are(builds: Builds) -> None:
 
     with pytest.raises(RefusedError, match="pipelines under way"):
         builds.launch(sources={})
+
+
+def test_what_images_are_made_of_is_brought_anew_before_the_bucket_forgets_it(
+    builds: Builds,
+) -> None:
+    def missing() -> set[str]:
+        wanted = ContextsWanted(contexts=(CODE,))
+        return set(builds.world.pipelines().missing_contexts(wanted).missing)
+
+    builds.launch(run=False)
+    (recipe,) = (key for key in builds.world.blobs.names() if key.endswith("recipe.tar.gz"))
+    at_first = builds.world.blobs.put_at(recipe)
+    builds.world.now += (FRESH_DAYS - 1) * 86_400
+    builds.launch(run=False)
+    assert missing() == set()
+    assert builds.world.blobs.put_at(recipe) == at_first
+
+    builds.world.now += 86_400
+    assert missing() == {CODE}
+    builds.launch(run=False)
+
+    assert builds.world.blobs.put_at(recipe) == builds.world.now
+    assert SOURCE_DAYS - FRESH_DAYS >= IMAGE_DAYS
+
+
+def own_builds(world: World, identity: Identity = ME) -> OwnBuilds:
+    request = LaunchRequest(tree=form(TREE, OWN), sources=SOURCES)
+    return world.pipelines(identity).own_builds(request)
+
+
+def test_who_builds_by_themselves_is_told_what_and_where_to(builds: Builds) -> None:
+    builds.world.blobs.delete(context_key(ME.org, CODE))  # nothing has to be uploaded
+
+    told = own_builds(builds.world)
+
+    (one,) = told.builds
+    assert (one.image, one.contexts) == ("own", (CODE,))
+    assert one.reference.startswith(f"registry.invalid/images/{ME.org}:")
+    tag = one.reference.rpartition(":")[2]
+    assert f"builds/{ME.org}/{tag}/recipe.tar.gz" in one.recipe_url
+    assert builds.world.blobs.exists(f"builds/{ME.org}/{tag}/recipe.tar.gz")
+    assert told.login is not None
+    assert told.login.password == f"{ME.org}/{ME.user}"
+    assert "put=" not in repr(told)
+    assert told.login.password not in repr(told)
+
+
+def test_an_image_that_was_pushed_is_launched_without_a_build(builds: Builds) -> None:
+    builds.world.blobs.delete(context_key(ME.org, CODE))
+    (one,) = own_builds(builds.world).builds
+    tag = one.reference.rpartition(":")[2]
+    said = {"reference": "evil:1", "shell": "/bin/sh", "workdir": ""}
+    builds.world.blobs.put(f"builds/{ME.org}/{tag}/result.json", json.dumps(said).encode())
+
+    with pytest.raises(RefusedError, match="was not uploaded"):  # a result without an image
+        builds.launch()
+    builds.world.builder.images.add((ME.org, tag))
+    pipeline_id = builds.launch()
+    builds.world.run_out()
+
+    assert builds.image(pipeline_id).reference == one.reference
+    assert builds.states(pipeline_id) == "done"
+    assert builds.world.builder.orders == {}
+    assert own_builds(builds.world) == OwnBuilds(builds=(), login=None)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from chalicelib.adapters.codebuild import BUILDSPEC, CodeBuild, pipeline_of
+from chalicelib.adapters.registry import Registry
 from chalicelib.ports import BuildOrder
 from support.cloud.aws import ACCOUNT, CLUSTER, REGION, aws, role
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from chalicelib.adapters.clients import Clients
 
 PROJECT = "conducto-test-images"
-REPOSITORY = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/{CLUSTER}/images"
+ROOT = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/{CLUSTER}/images"
 ORDER = BuildOrder("acme", "abc-def", "t" * 40, "t-1", {"RECIPE_URL": "https://x.invalid/?s=1"})
 
 
@@ -35,13 +36,27 @@ def clients() -> Iterator[Clients]:
             },
             serviceRole=role("builder"),
         )
-        made.get("ecr").create_repository(repositoryName=f"{CLUSTER}/images")
         yield made
 
 
 @pytest.fixture
-def builder(clients: Clients) -> CodeBuild:
-    return CodeBuild(clients, PROJECT, REPOSITORY)
+def registry(clients: Clients) -> Registry:
+    return Registry(clients, ROOT, role("push"))
+
+
+@pytest.fixture
+def builder(clients: Clients, registry: Registry) -> CodeBuild:
+    return CodeBuild(clients, PROJECT, registry)
+
+
+def push(clients: Clients, reference: str) -> None:
+    repository, _, tag = reference.removeprefix(ROOT.partition("/")[0] + "/").partition(":")
+    kind = "application/vnd.docker.distribution.manifest.v2+json"
+    config = {"digest": "sha256:" + "0" * 64}
+    manifest = {"schemaVersion": 2, "mediaType": kind, "config": config, "layers": []}
+    clients.get("ecr").put_image(
+        repositoryName=repository, imageManifest=json.dumps(manifest), imageTag=tag
+    )
 
 
 def test_a_build_is_started_and_known(builder: CodeBuild) -> None:
@@ -54,18 +69,80 @@ def test_a_build_is_started_and_known(builder: CodeBuild) -> None:
 def test_an_image_is_in_the_registry_once_it_was_pushed(
     builder: CodeBuild, clients: Clients
 ) -> None:
-    assert not builder.exists("one")
+    assert not builder.exists("acme", "one")  # nor is there a repository yet
+    builder.start(ORDER)
+    assert not builder.exists("acme", "one")
 
-    kind = "application/vnd.docker.distribution.manifest.v2+json"
-    config = {"digest": "sha256:" + "0" * 64}
-    manifest = {"schemaVersion": 2, "mediaType": kind, "config": config, "layers": []}
-    clients.get("ecr").put_image(
-        repositoryName=f"{CLUSTER}/images", imageManifest=json.dumps(manifest), imageTag="one"
-    )
+    push(clients, builder.reference("acme", "one"))
 
-    assert builder.exists("one")
-    assert not builder.exists("two")
-    assert builder.reference("one") == f"{REPOSITORY}:one"
+    assert builder.exists("acme", "one")
+    assert not builder.exists("acme", "two")
+
+
+def test_organisations_have_repositories_of_their_own(registry: Registry, clients: Clients) -> None:
+    for org in ("acme", "other"):
+        registry.ensure(org)
+    push(clients, registry.reference("acme", "one"))
+
+    assert not registry.exists("other", "one")
+    assert registry.reference("acme", "one").startswith(f"{ROOT}/")
+
+
+def test_a_repository_keeps_images_for_some_time_and_no_tag_is_overwritten(
+    registry: Registry, clients: Clients
+) -> None:
+    registry.ensure("acme")
+    Registry(clients, ROOT).ensure("acme")  # another process
+
+    (made,) = clients.get("ecr").describe_repositories()["repositories"]
+    policy = clients.get("ecr").get_lifecycle_policy(repositoryName=made["repositoryName"])
+    (rule,) = json.loads(policy["lifecyclePolicyText"])["rules"]
+    assert made["imageTagMutability"] == "IMMUTABLE"
+    assert made["imageScanningConfiguration"] == {"scanOnPush": True}
+    assert rule["selection"]["countNumber"] == 90
+
+
+class Assumed:
+    """boto3's clients that remember which role was taken, and with which policy."""
+
+    def __init__(self, clients: Clients) -> None:
+        self._clients = clients
+        self.asked: dict[str, Any] = {}
+        self.lent_for: Any = None
+
+    def get(self, service: str) -> Any:
+        return self if service == "sts" else self._clients.get(service)
+
+    def assume_role(self, **asked: Any) -> Any:
+        self.asked = asked
+        return self._clients.get("sts").assume_role(**asked)
+
+    def lent(self, service: str, credentials: Any) -> Any:
+        self.lent_for = credentials
+        return self._clients.lent(service, credentials)
+
+
+def test_a_log_in_is_good_for_one_organisations_repository(clients: Clients) -> None:
+    assumed = Assumed(clients)
+    registry = Registry(assumed, ROOT, role("push"))  # type: ignore[arg-type]
+
+    login = registry.login("acme", "ann")
+
+    assert login is not None
+    assert login.registry == ROOT.partition("/")[0]
+    assert (login.user, bool(login.password)) == ("AWS", True)
+    assert login.password not in repr(login)
+    assert assumed.lent_for["SessionToken"]  # the role's, not the function's own
+    assert (assumed.asked["RoleArn"], assumed.asked["DurationSeconds"]) == (role("push"), 3600)
+    images, log_in = json.loads(assumed.asked["Policy"])["Statement"]
+    name = registry.reference("acme", "x").partition("/")[2].partition(":")[0]
+    assert images["Resource"] == f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/{name}"
+    assert "ecr:PutImage" in images["Action"]
+    assert log_in["Action"] == "ecr:GetAuthorizationToken"
+
+
+def test_without_a_role_to_lend_nobody_logs_in(clients: Clients) -> None:
+    assert Registry(clients, ROOT).login("acme", "ann") is None
 
 
 def test_an_order_shows_no_signed_address() -> None:

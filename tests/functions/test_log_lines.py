@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
+import threading
+from typing import TYPE_CHECKING, Any
 
-from chalicelib.log_lines import JsonLines
+import pytest
+from pydantic import ValidationError
+
+from chalicelib.serving import WORKER_OPERATIONS, Api, Request
+from chalicelib.testing import FakeMachines
+from chalicelib.vault_secrets import VaultSecrets
+from conducto.model.records import AttemptRecord
+from conducto.model.worker import Report
+from conducto.running.json_logs import JsonLines, LambdaLines, log_fields, set_up
+from conducto.running.secret_store import SecretName, StoredSecret
+from conducto.service.once import MemoryAnswers
+from support.cloud.world import ME, World
+from support.trees import form, leaf
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.functions.conftest import Front
 
 
 def line_of(log: logging.Logger, caplog, call) -> dict[str, object]:
     with caplog.at_level(logging.DEBUG, log.name):
         call(log)
-    text = JsonLines().format(caplog.records[-1])
+    text = LambdaLines().format(caplog.records[-1])
     assert text.endswith("\n")
     assert text.count("\n") == 1
     return json.loads(text)
@@ -52,3 +72,167 @@ def test_what_json_has_no_form_for_is_written_as_text(caplog) -> None:
     )
 
     assert line["what"] == "{1}"
+
+
+def formatted(formatter: JsonLines) -> dict[str, Any]:
+    return json.loads(formatter.format(logging.makeLogRecord({"msg": "it moved"})))
+
+
+def test_fields_around_are_in_the_line_and_inner_ones_come_first() -> None:
+    with log_fields(pipeline="p", worker="w1", path=None):
+        with log_fields(worker="w2", attempt=1):
+            inner = formatted(JsonLines())
+        outer = formatted(JsonLines())
+
+    assert {k: inner[k] for k in ("pipeline", "worker", "attempt")} == {
+        "pipeline": "p",
+        "worker": "w2",
+        "attempt": 1,
+    }
+    assert outer["worker"] == "w1"
+    assert "path" not in inner
+    assert "pipeline" not in formatted(JsonLines())
+
+
+def test_fields_of_the_process_are_in_the_lines_of_all_its_threads() -> None:
+    found: list[dict[str, Any]] = []
+    formatter = JsonLines(worker="w1")
+    thread = threading.Thread(target=lambda: found.append(formatted(formatter)))
+
+    thread.start()
+    thread.join()
+
+    assert found[0]["worker"] == "w1"
+
+
+def test_fields_cannot_be_taken_for_what_every_line_has() -> None:
+    with log_fields(message="another", level="high"):
+        line = formatted(JsonLines())
+
+    assert line["message"] == "it moved"
+    assert line["level"] != "high"
+
+
+# ---- what the functions write --------------------------------------------------------------------
+
+
+@pytest.fixture
+def written() -> Iterator[io.StringIO]:
+    """Give everything that is logged meanwhile, as Lambda would write it."""
+    text = io.StringIO()
+    handler = logging.StreamHandler(text)
+    handler.setFormatter(LambdaLines())
+    handler.terminator = ""
+    root = logging.getLogger("chalicelib")
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    yield text
+    root.removeHandler(handler)
+    root.setLevel(level)
+
+
+def lines_of(text: io.StringIO) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.getvalue().splitlines()]
+
+
+def test_a_line_of_a_request_says_which_who_and_about_what(
+    front: Front, written: io.StringIO
+) -> None:
+    status, answer = front.call("POST", "/pipelines", front.token(), {"tree": form(leaf("a"))})
+    assert status == 200
+    pipeline = answer["pipeline"]["id"]
+    front.call("POST", f"/pipelines/{pipeline}/control", front.token(), {"action": "run"})
+
+    line = next(line for line in lines_of(written) if line["message"] == "an errand failed")
+    assert line["pipeline"] == pipeline
+    assert line["operation"] in ("launch", "control")
+    assert (line["org"], line["user"]) == ("acme", "ann")
+    assert line["run_id"].startswith(pipeline)
+    assert line["request_id"]
+
+
+class Broken(FakeMachines):
+    """Step Functions is away when a task is answered."""
+
+    def succeed(self, token: str, output: Any) -> None:
+        raise OSError("no route to host")
+
+
+SECRET = "hunter2-hunter2"
+
+
+def test_a_line_of_a_workers_call_says_what_it_runs_and_nothing_secret(
+    written: io.StringIO,
+) -> None:
+    world = World()
+    secret = StoredSecret(SecretName("user", "PASSWORD"), SECRET)
+    VaultSecrets(world.vault, ME.org, ME.user).put([secret])
+    pipeline = world.launch(leaf("a", command="echo $PASSWORD"))
+    world.serve()
+    (hand,) = world.living()
+    assert hand.job is not None
+    assert hand.job.env["PASSWORD"] == SECRET
+    world.machines.__class__ = Broken
+    report = next(o for o in WORKER_OPERATIONS if o.name == "worker_report")
+    body = Report(path="/", attempt=1, exit_code=0).model_dump_json().encode()
+    request = Request({}, (), {"content-type": "application/json"}, body)
+
+    answer = Api(world.engine, lambda _: MemoryAnswers()).worker_call(
+        report, hand.identity, request
+    )
+
+    assert answer.status == 200, answer.body
+    (line,) = [line for line in lines_of(written) if line["message"] == "an errand failed"]
+    assert (line["pipeline"], line["worker"]) == (pipeline, hand.id)
+    assert (line["path"], line["attempt"], line["operation"]) == ("/", 1, "worker_report")
+    for hidden in (SECRET, hand.task.token, hand.token):
+        assert hidden not in written.getvalue()
+
+
+def test_a_record_that_is_wrong_is_told_without_what_it_was_given() -> None:
+    with pytest.raises(ValidationError) as caught:
+        AttemptRecord.model_validate(
+            {"path": "/a", "number": "x", "env": {"PASSWORD": 7, "K": SECRET}}
+        )
+
+    assert SECRET not in str(caught.value)
+    assert "number" in str(caught.value)
+
+
+def test_what_is_attached_gets_the_form_and_something_is_attached_where_nothing_is() -> None:
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    try:
+        root.handlers[:] = []
+        set_up(JsonLines(), logging.WARNING)
+        (attached,) = root.handlers
+        assert isinstance(attached.formatter, JsonLines)
+        set_up(LambdaLines(), logging.WARNING)
+        assert isinstance(attached.formatter, LambdaLines)
+        assert root.handlers == [attached]
+    finally:
+        root.handlers[:], root.level = before, level
+
+
+def test_what_chalice_says_and_our_package_are_lines_of_json_as_well(
+    front: Front, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chalice, root = logging.getLogger(front.module.app.app_name), logging.getLogger()
+    before = chalice.handlers[:], chalice.propagate, root.handlers[:], root.level
+    level = chalice.level
+    text = io.StringIO()
+    handler = logging.StreamHandler(text)
+    handler.terminator = ""
+    try:
+        root.handlers[:] = [handler]
+        set_up(LambdaLines())
+        with log_fields(request_id="r-1"):
+            chalice.error("it broke")
+            logging.getLogger("conducto.service.problems").info("it broke")
+    finally:
+        chalice.handlers[:], chalice.propagate, root.handlers[:], root.level = before
+        chalice.setLevel(level)
+
+    assert [line["request_id"] for line in lines_of(text)] == ["r-1", "r-1"]
+    assert "it broke" not in "".join(capsys.readouterr())

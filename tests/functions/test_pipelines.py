@@ -10,7 +10,9 @@ import pytest
 
 from chalicelib.inputs import BuiltImage, ImagesMoved
 from chalicelib.ports import Identity, Plan
+from conducto.model import limits
 from conducto.model.api import Action, Changes, ControlRequest, ControlResult, LaunchRequest
+from conducto.model.params import StatesParams
 from conducto.model.records import ImageState, Lifecycle
 from conducto.model.secret_calls import DeleteSecrets, PutSecrets
 from conducto.model.states import Cause, State
@@ -46,6 +48,23 @@ def test_what_fargate_cannot_run_is_refused_with_the_nodes_path(
         world.launch(serial(leaf("a", **params)))
     assert world.store.records(ME.org) == ((), None)
     assert world.fleet.tasks == {}
+
+
+@pytest.mark.parametrize(
+    ("tree", "said"),
+    [
+        (serial(leaf("a", command="x" * (limits.MAX_CLOUD_COMMAND_BYTES + 1))), "^/a: .*command"),
+        (serial(serial(serial("a", name="ü" * 350), name="ü" * 350)), "bytes long in a URL"),
+        (serial(leaf("n" * (limits.MAX_NAME_BYTES + 1))), "name"),
+    ],
+    ids=["command", "path", "name"],
+)
+def test_a_tree_over_the_limits_is_refused_and_nothing_is_launched(
+    world: World, tree: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(DefinitionError, match=said):
+        world.launch(tree)
+    assert world.store.records(ME.org) == ((), None)
 
 
 def test_an_image_whose_files_were_not_sent_along_is_refused(world: World) -> None:
@@ -570,3 +589,57 @@ def test_a_worker_that_is_still_starting_when_nothing_is_left_to_do_is_stopped(
     started = {task.pipeline_id: arn for arn, task in world.fleet.tasks.items()}
     assert world.fleet.stopped == [started[late]]
     assert first.arn not in world.fleet.stopped  # it is up: it may be wanted yet
+
+
+def test_a_group_says_from_when_to_when_it_ran(world: World) -> None:
+    pipeline = world.launch(serial(parallel("a", "b", name="p"), serial("c", name="s")))
+    world.serve()
+    began = world.now
+    before = world.nodes(pipeline)
+    assert (before["/p"].started, before["/p"].ended) == (began, None)
+    assert (before["/s"].started, before["/s"].ended) == (None, None)
+    world.now += 10
+    world.running()["/p/a"].finish()
+    world.now += 10
+    world.running()["/p/b"].finish()
+    world.run_out()
+    after = world.nodes(pipeline)
+    assert (after["/p"].started, after["/p"].ended) == (began, began + 20)
+    assert (after["/"].started, after["/"].ended) == (began, began + 20)
+    assert after["/p/a"].started is None
+
+
+def test_a_group_that_ran_again_says_when_it_did_last(world: World) -> None:
+    pipeline = world.launch(serial(serial("a", name="s"), "b"))
+    world.run_out()
+    world.now += 50
+    world.control(pipeline, "reset", "/s")
+    assert world.nodes(pipeline)["/s"].ended is None
+    world.run_out()
+    group = world.nodes(pipeline)["/s"]
+    assert (group.started, group.ended) == (world.now, world.now)
+
+
+def test_it_is_told_what_workers_do_while_there_are_any(world: World) -> None:
+    pipeline = world.launch(parallel("a", "b"))
+    wanted = world.get(pipeline).workers
+    world.serve()
+    busy = world.get(pipeline).workers
+    world.run_out()
+
+    assert wanted is not None
+    assert (wanted.busy, wanted.starting) == (0, 2)
+    assert busy is not None
+    assert (busy.busy, busy.idle, busy.cpu) == (2, 0, None)
+
+
+def test_execs_are_told_by_letters(world: World) -> None:
+    pipeline = world.launch(parallel("a", "b"), run=False)
+    world.control(pipeline, "skip", "/b")
+    query = StatesParams(id=pipeline, names=True)
+
+    states = asyncio.run(world.pipelines().states(query))
+
+    assert (states.states, states.names, states.complete) == ("PS", ("a", "b"), True)
+    with pytest.raises(NotFoundError, match="/nowhere"):
+        asyncio.run(world.pipelines().states(StatesParams(id=pipeline, root="/nowhere")))

@@ -23,9 +23,10 @@ from conducto.model.worker import (
     WorkerEnd,
     WorkerStart,
 )
+from conducto.semantics.asl_states import MOST_OFFERS
 from conducto.service.port import NotFoundError, RefusedError
 from support.asl.port import Offer
-from support.cloud.world import ME, World
+from support.cloud.world import ME, World, offers_of
 from support.trees import form, lazy, leaf, parallel, serial
 
 if TYPE_CHECKING:
@@ -141,6 +142,54 @@ def test_a_claim_after_a_pause_is_cancelled(world: World) -> None:
     assert hand.claim(offer).verdict is Verdict.DROP
     assert world.states(pipeline) == {"/": "pending"}
     world.control(pipeline, "run")
+    world.run_out()
+    assert world.states(pipeline) == {"/": "done"}
+
+
+def _handed(world: World) -> tuple[Hand, Offer]:
+    """Return the one worker there is, and a task that it was handed and has not claimed."""
+    world.start_workers()
+    (hand,) = world.living()
+    offer = world.poll(hand.orders.activity)
+    assert offer is not None
+    return hand, offer
+
+
+def test_a_task_that_a_leaving_worker_gives_back_is_offered_to_others_at_once(
+    world: World,
+) -> None:
+    pipeline = world.launch(leaf())
+    hand, offer = _handed(world)
+    hand.leave("stopping", offer=offer)
+    assert [again.data for again in offers_of(world)] == [offer.data]
+    world.run_out()
+    assert world.states(pipeline) == {"/": "done"}
+    assert len(world.attempts(pipeline, "/")) == 1
+
+
+def test_a_task_given_back_more_often_than_it_is_offered_is_planned_anew(world: World) -> None:
+    pipeline = world.launch(leaf())
+    for _ in range(2 * MOST_OFFERS + 1):
+        hand, offer = _handed(world)
+        hand.leave("stopping", offer=offer)
+    world.run_out()
+    assert world.states(pipeline) == {"/": "done"}
+
+
+def test_a_worker_that_counts_as_gone_can_give_back_its_task(world: World) -> None:
+    pipeline = world.launch(leaf())
+    hand, offer = _handed(world)
+    world.reconciler().task_stopped(pipeline, hand.id, "Spot")
+    hand.leave("stopping", offer=offer)
+    assert [again.data for again in offers_of(world)] == [offer.data]
+
+
+def test_a_task_of_an_old_run_that_is_given_back_is_cancelled(world: World) -> None:
+    pipeline = world.launch(leaf())
+    hand, offer = _handed(world)
+    world.control(pipeline, "pause")
+    world.control(pipeline, "run")
+    hand.leave("stopping", offer=offer)
     world.run_out()
     assert world.states(pipeline) == {"/": "done"}
 
@@ -307,6 +356,17 @@ def test_secrets_reach_the_command_and_nothing_else(world: World) -> None:
     for place in (journal, machines, repr(hand.job), str(world.store.snapshot(pipeline))):
         assert "hunter2" not in place
         assert "org-value-1" not in place
+
+
+def test_the_installations_address_of_slack_reaches_the_command_and_nothing_else() -> None:
+    world = World(services={"CONDUCTO_SLACK_URL": "https://me:hunter2@slack.example"})
+    pipeline, hand = _one(world, leaf(command="true https://me:hunter2@slack.example"))
+    assert hand.job is not None
+    assert hand.job.env["CONDUCTO_SLACK_URL"] == "https://me:hunter2@slack.example"
+    assert hand.job.masked == ("https://me:hunter2@slack.example",)
+    (attempt,) = world.attempts(pipeline, "/")
+    assert attempt.command == "true ********"
+    assert "hunter2" not in repr(world.cloud)
 
 
 def test_a_secret_that_changes_is_seen_by_the_next_command(world: World) -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from support.installation import templates
+from support.installation import resources, statements, templates
 
 pytestmark = pytest.mark.xdist_group("cdk")
 
@@ -27,26 +26,29 @@ ARGUED = {
     ),
     "ecr:GetAuthorizationToken": "a log-in to the registry; it gives no right to an image",
     "ecs:DescribeTaskDefinition": "no resource level; definitions hold no secrets",
+    "ecs:DeregisterTaskDefinition": "no resource level; the daily sweep's alone",
+    "ecs:ListTaskDefinitionFamilies": "no resource level; the daily sweep's alone",
+    "ecs:ListTaskDefinitions": "no resource level; the daily sweep's alone",
     "ecs:ListTasks": "no resource level but the cluster, which is a condition",
     "ecs:RegisterTaskDefinition": "no resource level; what runs is bounded by RunTask and PassRole",
+    "states:ListStateMachines": "no resource level; the daily sweep's alone",
+    **dict.fromkeys(
+        (
+            "ssmmessages:CreateControlChannel",
+            "ssmmessages:CreateDataChannel",
+            "ssmmessages:OpenControlChannel",
+            "ssmmessages:OpenDataChannel",
+        ),
+        "no resource level; AWS's agent in a worker for a debug shell is reached by it",
+    ),
     "states:SendTaskFailure": "no resource level; a task is answered by who has its token",
     "states:SendTaskHeartbeat": "no resource level; a task is kept alive by who has its token",
     "states:SendTaskSuccess": "no resource level; a task is answered by who has its token",
+    "xray:GetSamplingRules": "no resource level; only with tracing on",
+    "xray:GetSamplingTargets": "no resource level; only with tracing on",
     "xray:PutTelemetryRecords": "no resource level; only with tracing on",
     "xray:PutTraceSegments": "no resource level; only with tracing on",
 }
-
-
-def statements(template: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield ``(resource, statement)`` of what identities may do."""
-    for name, resource in template.get("Resources", {}).items():
-        properties = resource.get("Properties", {})
-        documents = [properties.get("PolicyDocument")] if "IAM" in resource["Type"] else []
-        documents += [policy["PolicyDocument"] for policy in properties.get("Policies", ())]
-        for document in documents:
-            if document is not None:
-                for statement in document["Statement"]:
-                    yield name, statement
 
 
 def listed(value: Any) -> list[Any]:
@@ -85,12 +87,8 @@ def test_what_is_allowed_on_everything_is_argued(installation: dict[str, dict[st
 
 
 def test_every_argument_is_needed() -> None:
-    everything = json.dumps(templates("default"))
-    unused = [
-        action
-        for action in ARGUED
-        if not action.startswith("xray:") and json.dumps(action) not in everything
-    ]
+    everything = json.dumps([templates("default"), templates("everything set")])
+    unused = [action for action in ARGUED if json.dumps(action) not in everything]
 
     assert unused == []
 
@@ -133,6 +131,45 @@ def test_the_users_container_may_mount_its_data_and_nothing_else() -> None:
         "elasticfilesystem:ClientRootAccess",
         "elasticfilesystem:ClientWrite",
     }
+
+
+def test_only_a_worker_for_a_debug_shell_can_be_entered() -> None:
+    reached = {
+        name.partition("Role")[0]
+        for name, statement in all_statements(templates("default"))
+        if any(action.startswith("ssmmessages:") for action in listed(statement["Action"]))
+    }
+
+    assert reached == {"Debug"}
+
+
+def test_only_the_api_lets_people_in_and_into_the_users_container_alone() -> None:
+    entering = [
+        (name, statement)
+        for name, statement in all_statements(templates("default"))
+        if "ecs:ExecuteCommand" in listed(statement["Action"])
+    ]
+
+    ((name, statement),) = entering
+    assert name.startswith("ApiHandlerRole")
+    assert "*" not in listed(statement["Resource"])
+    assert statement["Condition"] == {"StringEquals": {"ecs:container-name": "user"}}
+
+
+def test_an_installation_without_remote_debug_has_no_way_into_workers() -> None:
+    everything = json.dumps(templates("everything set"))
+
+    assert "ssmmessages" not in everything
+    assert "ecs:ExecuteCommand" not in everything
+    assert "DEBUG_ROLE" not in everything
+    assert "CONDUCTO_DEBUG_ROLE" in json.dumps(templates("default"))
+
+
+def test_what_is_shown_in_a_shell_is_kept_in_no_log() -> None:
+    (cluster,) = resources(templates("default")["compute"], "AWS::ECS::Cluster")
+
+    configured = cluster["Properties"]["Configuration"]["ExecuteCommandConfiguration"]
+    assert configured == {"Logging": "NONE"}
 
 
 def test_only_the_function_beside_the_files_reaches_all_of_them() -> None:

@@ -7,14 +7,23 @@ from typing import Any
 
 import boto3
 import pytest
-from infra.copy_table import copy
+from infra.copy_table import StillThereError, copy
+from infra.undelete import undelete
 from moto import mock_aws
 
+from chalicelib.adapters.clients import Clients
+from chalicelib.ports import LogKey
 from conducto.model.deployment import PARTITION_KEY, SORT_KEY, table_name
+from conducto.service.port import NotFoundError
+from support.cloud.aws import BUCKET, aws
+from support.cloud.aws import TABLE as INSTALLED
+from support.cloud.released import Scenes, dumped, play, world_over
+from support.cloud.world import World
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 TABLE = table_name("main")
 RESTORED = f"{TABLE}-restored"
+BACKUP = f"{INSTALLED}-restored"
 
 
 @pytest.fixture
@@ -65,3 +74,108 @@ def test_a_table_is_as_it_was_after_restore_and_copy(dynamodb: Any) -> None:
     assert copy(dynamodb, RESTORED, TABLE) == 60
 
     assert everything(dynamodb) == before
+
+
+# ---- an installation --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def clients() -> Iterator[Clients]:
+    with aws() as made:
+        made.get("dynamodb").update_continuous_backups(
+            TableName=INSTALLED,
+            PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True},
+        )
+        made.get("s3").put_bucket_versioning(
+            Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"}
+        )
+        yield made
+
+
+def back_up(clients: Clients) -> None:
+    """Restore the table as it is now, under another name."""
+    clients.get("dynamodb").restore_table_to_point_in_time(
+        SourceTableName=INSTALLED, TargetTableName=BACKUP, UseLatestRestorableTime=True
+    )
+
+
+def world_of(clients: Clients, scenes: Scenes) -> World:
+    world = world_over(clients)
+    world.now = scenes.now
+    return world
+
+
+def test_a_pipeline_that_was_deleted_comes_back_whole_and_goes_on(clients: Clients) -> None:
+    scenes = play(clients)
+    before = dumped(clients, scenes)
+    states = world_of(clients, scenes).states(scenes.running)
+    back_up(clients)
+    world = world_of(clients, scenes)
+    world.control(scenes.failed, "skip", "/check")  # others go on meanwhile
+    for store in (world.cloud.logs, world.cloud.store):
+        store.forget(scenes.running)
+    with pytest.raises(NotFoundError):
+        world_of(clients, scenes).states(scenes.running)
+
+    copied = copy(clients.get("dynamodb"), BACKUP, INSTALLED, scenes.running)
+    for prefix in ("trees", "state", "logs"):
+        undelete(clients.get("s3"), BUCKET, f"{prefix}/{scenes.running}/")
+
+    after = dumped(clients, scenes)
+    mine = [i for i in before["items"] if f"#{scenes.running}" in i["pk"]["S"]]
+    assert copied > 10
+    assert [i for i in mine if i not in after["items"] and i["pk"]["S"][0] == "P"] == []
+    assert {k: v for k, v in before["objects"].items() if scenes.running in k}.items() <= after[
+        "objects"
+    ].items()
+    world = world_of(clients, scenes)
+    assert world.states(scenes.running) == states
+    log = LogKey(scenes.running, "/long", 1, "stdout")
+    assert world.cloud.logs.read(log, 0, 100) == b"half of it\n"
+    assert world.states(scenes.failed)["/check"] == "error"
+    world.control(scenes.running, "pause")
+    assert not world.get(scenes.running).pipeline.armed
+
+
+def test_a_pipeline_that_is_there_is_not_written_over(clients: Clients) -> None:
+    scenes = play(clients)
+    back_up(clients)
+    world_of(clients, scenes).control(scenes.running, "pause")
+    now = dumped(clients, scenes)
+
+    with pytest.raises(StillThereError, match=r"nothing was copied"):
+        copy(clients.get("dynamodb"), BACKUP, INSTALLED, scenes.running)
+
+    assert dumped(clients, scenes) == now
+
+
+def test_everything_is_as_it_was_in_the_empty_table_of_another_stage(clients: Clients) -> None:
+    scenes = play(clients)
+    before = dumped(clients, scenes)
+    back_up(clients)
+    world_of(clients, scenes).control(scenes.running, "pause")  # what is to be undone
+    for item in dumped(clients, scenes)["items"]:
+        key = {name: item[name] for name in (PARTITION_KEY, SORT_KEY)}
+        clients.get("dynamodb").delete_item(TableName=INSTALLED, Key=key)
+
+    assert copy(clients.get("dynamodb"), BACKUP, INSTALLED) == len(before["items"])
+
+    assert dumped(clients, scenes)["items"] == before["items"]
+    assert world_of(clients, scenes).states(scenes.running)["/long"] == "running"
+
+
+def test_what_was_written_over_is_not_touched_and_nothing_comes_back_twice(
+    clients: Clients,
+) -> None:
+    s3 = clients.get("s3")
+    for body in (b"one", b"two"):
+        s3.put_object(Bucket=BUCKET, Key="logs/p/a", Body=body)
+    s3.put_object(Bucket=BUCKET, Key="logs/q/a", Body=b"other")
+    s3.delete_object(Bucket=BUCKET, Key="logs/p/a")
+    s3.delete_object(Bucket=BUCKET, Key="logs/q/a")
+
+    assert undelete(s3, BUCKET, "logs/p/") == 1
+    assert undelete(s3, BUCKET, "logs/p/") == 0
+
+    assert s3.get_object(Bucket=BUCKET, Key="logs/p/a")["Body"].read() == b"two"
+    assert [o["Key"] for o in s3.list_objects_v2(Bucket=BUCKET)["Contents"]] == ["logs/p/a"]

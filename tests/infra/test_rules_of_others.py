@@ -74,6 +74,10 @@ ARGUED = (
         r"AwsSolutions-IAM5\[Resource::.*/(contexts|trees|logs|state|builds|uploads)/\*\] .*",
         "objects below one beginning of a key in our own bucket",
     ),
+    (
+        r"AwsSolutions-IAM5\[Resource::.*:repository/conducto-.*/images/\*\] .*",
+        "repositories are made when an organisation's first image is; all are below one name",
+    ),
     (r"AwsSolutions-IAM5\[Resource::.*/index/\*\] .*", "the indexes of our own table"),
     (r"AwsSolutions-IAM5\[Resource::.*:secret:conducto/.*/\*\] .*", "secrets of this installation"),
     (

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from infra.settings import SettingsError, from_mapping
 
-from support.installation import EXISTING, resources, templates
+from conducto.model.deployment import IMAGE_DAYS, SOURCE_DAYS
+from support.installation import EXISTING, resources, statements, templates
 
 pytestmark = pytest.mark.xdist_group("cdk")
 
@@ -159,6 +160,10 @@ def test_an_existing_network_is_left_as_it_is() -> None:
         ({"smtp_url": "smtp://mail.example.org"}, "smtp_url and email_from"),
         ({"smtp_url": "smtp://me:secret@mail.example.org"}, "smtp_url="),
         ({"email_from": "nobody"}, "email_from='nobody'"),
+        ({"pull_through": "not a host"}, "pull_through='not a host'"),
+        ({"pull_through": "quay.io=arn:aws:iam::1:user/x"}, "host=ARN of a secret"),
+        ({"pull_through": "docker.io"}, "docker.io lets AWS in with credentials only"),
+        ({"pull_through": "quay.io", "stage": "a-rather-long-st"}, "than the 30 characters"),
         ({"slack_url": "http://slack.example.org"}, "slack_url="),
         ({"github_url": "file:///etc/passwd"}, "github_url="),
     ],
@@ -185,3 +190,51 @@ def test_what_api_gateway_refuses_by_itself_is_a_problem_too(
         assert problem["remedy"]
         media_type = answer["responseParameters"]["gatewayresponse.header.Content-Type"]
         assert media_type == "'application/problem+json'"
+
+
+def test_what_images_were_made_of_outlives_them_and_then_goes() -> None:
+    (bucket,) = resources(templates("default")["data"], "AWS::S3::Bucket")
+    rules = bucket["Properties"]["LifecycleConfiguration"]["Rules"]
+
+    days = {rule["Prefix"]: rule.get("ExpirationInDays") for rule in rules if "Prefix" in rule}
+
+    assert days == {"uploads/": 2, "contexts/": SOURCE_DAYS, "builds/": SOURCE_DAYS}
+    assert SOURCE_DAYS > IMAGE_DAYS
+
+
+def test_other_registries_have_caches_where_that_is_asked_for() -> None:
+    assert resources(templates("default")["compute"], "AWS::ECR::PullThroughCacheRule") == []
+    compute, api = (templates("everything set")[name] for name in ("compute", "api"))
+
+    rules = resources(compute, "AWS::ECR::PullThroughCacheRule")
+    made = resources(compute, "AWS::ECR::RepositoryCreationTemplate")
+
+    prefixes = ["conducto-full/docker.io", "conducto-full/quay.io"]
+    assert [rule["Properties"]["EcrRepositoryPrefix"] for rule in rules] == prefixes
+    assert ["CredentialArn" in rule["Properties"] for rule in rules] == [True, False]
+    assert [one["Properties"]["Prefix"] for one in made] == prefixes
+    (project,) = resources(compute, "AWS::CodeBuild::Project")
+    told = json.dumps(project["Properties"]["Environment"]["EnvironmentVariables"])
+    functions = resources(api, "AWS::Serverless::Function")
+    for text in (told, json.dumps(functions[0]["Properties"]["Environment"])):
+        assert "PULL_THROUGH" in text
+        assert "docker.io=" in text
+    who = [
+        name
+        for name, statement in statements(compute)
+        if "ecr:BatchImportUpstreamImage" in statement["Action"]
+    ]
+    assert len(who) == 2  # builds, and what starts workers
+
+
+def test_who_is_lent_the_role_to_push_may_push_and_nothing_else() -> None:
+    allowed = {
+        action
+        for name, statement in statements(templates("default")["compute"])
+        if name.startswith("PushRole")
+        for action in statement["Action"]
+        if statement["Resource"] != "*"
+    }
+
+    assert "ecr:PutImage" in allowed
+    assert not [action for action in allowed if "Delete" in action or not action.startswith("ecr:")]

@@ -42,6 +42,8 @@ def test_what_was_chosen_is_written_down_for_the_next_deployment() -> None:
         "email_from": "ci@example.org",
         "log_days": "7",
         "monthly_budget": "50",
+        "pull_through": VARIANTS["everything set"]["pull_through"],
+        "remote_debug": "false",
         "smtp_url": "smtps://ci@mail.example.org",
         "tracing": "true",
     }
@@ -137,7 +139,14 @@ def test_every_alarm_says_what_to_do_and_stays_quiet_without_data(
 ) -> None:
     alarms = resources(installation["watch"], "AWS::CloudWatch::Alarm")
 
-    assert len(alarms) == 5
+    assert {alarm["Properties"]["AlarmName"].rpartition("-")[2] for alarm in alarms} == {
+        "Throttles",
+        "Errors",
+        "EventErrors",
+        "TableThrottles",
+        "LostNews",
+        "FailedReconciles",
+    }
     for alarm in alarms:
         assert "docs/cloud.md" in alarm["Properties"]["AlarmDescription"]
         assert alarm["Properties"]["TreatMissingData"] == "notBreaching"
@@ -176,21 +185,51 @@ def test_news_that_a_function_fails_at_is_kept(installation: dict[str, dict[str,
         assert "Lost" in json.dumps(config["Properties"]["DestinationConfig"]["OnFailure"])
 
 
-def test_alarms_name_functions_that_there_are(installation: dict[str, dict[str, Any]]) -> None:
-    functions = {
-        f["Properties"]["FunctionName"]
-        for f in resources(installation["api"], "AWS::Serverless::Function")
-    }
-    watched = {
+def _watched(alarm: dict[str, Any]) -> list[str]:
+    """Return the functions whose failures an alarm counts."""
+    return [
         dimension["Value"]
-        for alarm in resources(installation["watch"], "AWS::CloudWatch::Alarm")
         for query in alarm["Properties"].get("Metrics", ())
         for dimension in query.get("MetricStat", {}).get("Metric", {}).get("Dimensions", ())
         if dimension["Name"] == "FunctionName"
+    ]
+
+
+def test_failures_of_every_function_are_counted_by_one_alarm(
+    installation: dict[str, dict[str, Any]],
+) -> None:
+    functions = [
+        f["Properties"]["FunctionName"]
+        for f in resources(installation["api"], "AWS::Serverless::Function")
+    ]
+    alarms = resources(installation["watch"], "AWS::CloudWatch::Alarm")
+
+    assert sorted(name for alarm in alarms for name in _watched(alarm)) == sorted(functions)
+
+
+def test_no_alarm_counts_more_than_cloudwatch_takes(
+    installation: dict[str, dict[str, Any]],
+) -> None:
+    for alarm in resources(installation["watch"], "AWS::CloudWatch::Alarm"):
+        queries = [q for q in alarm["Properties"].get("Metrics", ()) if "MetricStat" in q]
+        assert len(queries) <= 10, alarm["Properties"]["AlarmName"]
+
+
+def test_the_dashboard_shows_every_alarm_and_what_it_is_about(
+    installation: dict[str, dict[str, Any]],
+) -> None:
+    (board,) = resources(installation["watch"], "AWS::CloudWatch::Dashboard")
+    body = json.dumps(board["Properties"]["DashboardBody"])
+    alarms = {
+        name
+        for name, found in installation["watch"]["Resources"].items()
+        if found["Type"] == "AWS::CloudWatch::Alarm"
     }
 
-    assert watched
-    assert watched <= functions
+    assert {name for name in alarms if f'"{name}", "Arn"' in body} == alarms
+    for shown in ("Errors: requests", "Errors: events", "Throttles: events", "ExecutionThrottled"):
+        assert shown in body
+    assert "FailedReconciles" in body
 
 
 def test_a_failed_reconcile_is_found_in_the_log_by_its_own_words(
@@ -211,7 +250,32 @@ def test_tracing_is_on_when_asked_for() -> None:
         return {f["Properties"].get("Tracing", "off") for f in functions}
 
     assert modes("default") <= {"off", "PassThrough"}
-    assert "Active" in modes("everything set")
+    assert modes("everything set") == {"Active"}
+
+
+def test_whoever_traces_may_and_machines_are_told_to() -> None:
+    def tracers(variant: str, stack: str) -> set[str]:
+        template = templates(variant)[stack]
+        return {
+            role["Ref"]
+            for policy in resources(template, "AWS::IAM::Policy")
+            if "xray:PutTraceSegments" in json.dumps(policy)
+            for role in policy["Properties"]["Roles"]
+        }
+
+    full = templates("everything set")
+    roles = {
+        f["Properties"]["Role"]["Fn::GetAtt"][0]
+        for f in resources(full["api"], "AWS::Serverless::Function")
+    }
+    (machines,) = tracers("everything set", "compute")
+
+    assert tracers("everything set", "api") == roles
+    assert machines.startswith("MachineRole")
+    assert tracers("default", "api") == tracers("default", "compute") == set()
+    for function in resources(full["api"], "AWS::Serverless::Function"):
+        assert function["Properties"]["Environment"]["Variables"]["CONDUCTO_TRACING"] == "on"
+    assert "CONDUCTO_TRACING" not in json.dumps(templates("default"))
 
 
 def test_every_route_of_the_api_asks_who_calls(installation: dict[str, dict[str, Any]]) -> None:

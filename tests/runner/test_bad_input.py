@@ -9,6 +9,7 @@ import pytest
 
 import conducto as co
 from conducto.model.api import Action
+from conducto.model.limits import MAX_NAME_BYTES
 from conducto.model.states import Cause, State
 from conducto.semantics.errors import DefinitionError
 from conducto.tree.launch_form import to_launch_form
@@ -117,7 +118,7 @@ WRONG_TREES = [
     ({"nodes": [], "edges": [], "images": {}}, r"^not a serialised tree"),
     ({}, r"^not a serialised tree: KeyError\('nodes'\)"),
     ({"nodes": "x", "edges": 3}, r"^not a serialised tree"),
-    ({"nodes": [], "edges": [], "images": [3]}, r"^images must be {name: definition}, got \[3\]"),
+    ({**form(), "images": [3]}, r"^images must be {name: definition}, got \[3\]"),
 ]
 
 
@@ -254,7 +255,7 @@ async def test_an_environment_beyond_what_the_system_takes_fails_that_node_alone
     assert await run.states() == {"/": "error", "/a": "error", "/b": "done"}
 
 
-ODD_NAMES = ["a\nb", "..", ".", " ", "ü", "'\"$x`", "x" * 50_000, "-rf", "%2f", "*"]
+ODD_NAMES = ["a\nb", "..", ".", " ", "ü", "'\"$x`", "x" * MAX_NAME_BYTES, "-rf", "%2f", "*"]
 
 
 async def test_odd_names_are_names(local):

@@ -5,16 +5,13 @@ is given, and then it is let go on until it settles.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import pytest
-import pytest_asyncio
 
 import conducto as co
 from conducto.model.states import Cause
-from support.local import Local, Run, local_runner, order
-from support.stand_ins import ensure
+from support.local import Local, Run, order
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -25,21 +22,6 @@ _ONCE_BAD = "echo x$CONDUCTO_ATTEMPT; [ $CONDUCTO_ATTEMPT -gt 1 ]"
 _GOOD = "echo x$CONDUCTO_ATTEMPT"
 STATES = ("pending", "queued", "running", "done", "error", "killed", "skipped")
 COMMANDS = {"running": _ONCE_LONG, "killed": _ONCE_LONG, "error": _ONCE_BAD}
-
-
-@pytest_asyncio.fixture(
-    scope="module",
-    loop_scope="module",
-    params=["process", pytest.param("docker", marks=pytest.mark.docker)],
-)
-async def local(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Local]:
-    if request.param == "docker":
-        ensure(["busybox:latest"])
-    base = tmp_path_factory.mktemp(request.param)
-    async with local_runner(base / "home", request.param, profile="scenarios") as runner:
-        yield runner
 
 
 def tree(state: str) -> co.Node:

@@ -48,6 +48,22 @@ def broken(why="exit 3"):
     return co.Image(dockerfile_text=f"FROM {IMAGE}\nRUN echo {uuid.uuid4().hex}; {why}\n")
 
 
+async def test_the_steps_of_a_build_are_told_with_their_times(local):
+    text = f"FROM {IMAGE}\nRUN echo {uuid.uuid4().hex}\nRUN echo so sad; exit 3\n"
+    image = co.Image(dockerfile_text=text, name="made")
+
+    run = await local.run(nodes(a=co.Exec("true", image=image)))
+    steps = (await local.pipelines.image_log(run.id, "made")).steps
+
+    assert [step.name for step in steps if step.within is None] == ["queued", "building"]
+    within = [step for step in steps if step.within == "building"]
+    assert len(within) == 3
+    assert within[1].error is None
+    assert within[1].started <= within[1].ended <= within[2].ended
+    assert "so sad" in within[2].name
+    assert within[2].error
+
+
 async def test_a_failing_build_fails_only_the_nodes_that_need_it(local):
     root = nodes(a=co.Exec("true", image=broken("echo so sad; exit 3")), b="true")
 

@@ -61,6 +61,19 @@ async def test_a_secret_is_a_variable_and_masked_in_both_streams(local):
     assert await run.output("/a", "stderr") == b"err ********\n"
 
 
+async def test_commands_get_the_address_of_slack_hidden_like_a_secret(local, tmp_path, monkeypatch):
+    monkeypatch.setenv("CONDUCTO_BASE_DIR", str(tmp_path / "home"))
+    address = "https://me:hunter2@slack.example/api"
+    config = tmp_path / "home" / "test" / "config"
+    config.write_text(f"[notifications]\nslack_url = {address}\n")
+
+    run = await local.run(
+        tree('echo "$CONDUCTO_SLACK_URL"; printf "%s" "$CONDUCTO_SLACK_URL" | wc -c')
+    )
+
+    assert await run.output("/a") == b"********\n36\n"
+
+
 async def test_a_secret_is_masked_when_it_is_printed_piece_by_piece(local):
     await put(local, TOKEN=TOKEN)
     slowly = 'for c in $(echo "$TOKEN" | sed "s/./& /g"); do printf %s "$c"; sleep 0.01; done'

@@ -17,6 +17,7 @@ from conducto_local.server.agent_routes import local_routes
 from conducto_local.server.app import build_app
 from conducto_local.server.listener import LOOPBACK, bind, serve
 from conducto_local.server.sessions import Sessions
+from conducto_local.shells.tickets import Shells
 
 TOKEN = "a-token-of-the-tests"
 
@@ -39,7 +40,10 @@ class RunningServer:
 
 @contextlib.contextmanager
 def running_server(
-    pipelines: Pipelines, port: int = 0, web_root: Path = Path("/nowhere")
+    pipelines: Pipelines,
+    port: int = 0,
+    web_root: Path = Path("/nowhere"),
+    shells: Shells | None = None,
 ) -> Iterator[RunningServer]:
     """Serve ``pipelines`` while the block runs."""
     sock = bind(port)
@@ -48,7 +52,8 @@ def running_server(
     listening, stopped = threading.Event(), threading.Event()
     stop, loop = asyncio.Event(), asyncio.new_event_loop()
     sessions = Sessions(TOKEN, chosen)
-    service = Service(pipelines, local_routes(state, stop.set, sessions), LOCAL_RULES)
+    routes = local_routes(state, stop.set, sessions, shells=shells)
+    service = Service(pipelines, routes, LOCAL_RULES)
     app = build_app(service, token=TOKEN, port=chosen, sessions=sessions, web_root=web_root)
 
     def run() -> None:

@@ -14,6 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from conducto.service.openapi import openapi_document
+from conducto.service.routes import AnyRoute
+from conducto_local.agent_files import AgentState
+from conducto_local.server.agent_routes import local_routes
 from support.asl.named_trees import machines_of_named_trees
 from support.roll_up_cases import roll_up_cases
 from support.wire_schemas import wire_schemas
@@ -32,9 +35,15 @@ def _lines(cases: Iterable[Any]) -> str:
     return f"[\n{text}\n]\n"
 
 
+def _routes() -> tuple[AnyRoute, ...]:
+    """Return the rows of an agent: those of every server, and those of its own."""
+    nobody = AgentState(pid=0, url="", version="", started=0.0)
+    return local_routes(nobody, lambda: None)
+
+
 FILES: dict[str, Callable[[], str]] = {
     "schemas.json": lambda: _document(wire_schemas()),
-    "openapi.json": lambda: _document(openapi_document()),
+    "openapi.json": lambda: _document(openapi_document(_routes())),
     "state_machines.json": lambda: _document(machines_of_named_trees()),
     "roll_up.json": lambda: _lines(roll_up_cases()),
 }

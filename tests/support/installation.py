@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,10 +26,13 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "domain": "pipelines.example.org",
         "certificate": "arn:aws:acm:us-east-1:123456789012:certificate/0a1b2c3d",
         "tracing": True,
+        "remote_debug": False,
         "billing": True,
         "log_days": 7,
         "alarm_email": "ops@example.org",
         "monthly_budget": 50,
+        "pull_through": "docker.io=arn:aws:secretsmanager:us-east-1:123456789012:secret:"
+        "ecr-pullthroughcache/hub-0a1b2c,quay.io",
         "smtp_url": "smtps://ci@mail.example.org",
         "email_from": "ci@example.org",
     },
@@ -62,3 +66,15 @@ def write_templates(variant: str) -> Path:
     for name, template in templates(variant).items():
         (folder / f"{name}.template.json").write_text(json.dumps(template))
     return folder
+
+
+def statements(template: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield ``(resource, statement)`` of what identities may do."""
+    for name, resource in template.get("Resources", {}).items():
+        properties = resource.get("Properties", {})
+        documents = [properties.get("PolicyDocument")] if "IAM" in resource["Type"] else []
+        documents += [policy["PolicyDocument"] for policy in properties.get("Policies", ())]
+        for document in documents:
+            if document is not None:
+                for statement in document["Statement"]:
+                    yield name, statement

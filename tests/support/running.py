@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from support.stand_ins import call
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 PATIENCE = 240.0
@@ -109,6 +109,10 @@ class Person:
         done = self._start([str(script), *arguments, f"--{side}", "--run"])
         return Run(self, done.returncode, done.stdout, done.stderr)
 
+    def python(self, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run Python with words and environment variables; return how it ended."""
+        return self._start(list(words), variables=variables)
+
     def print_tree(self, script: Path) -> subprocess.CompletedProcess[str]:
         """Run a script without arguments."""
         return self._start([str(script)])
@@ -127,12 +131,14 @@ class Person:
         """Return what a ``conducto`` command prints as JSON."""
         return json.loads(self.ask(*words, "--json").stdout)
 
-    def _start(self, words: list[str], given: str = "") -> subprocess.CompletedProcess[str]:
+    def _start(
+        self, words: list[str], given: str = "", *, variables: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(_OURS)}
         own = {"CONDUCTO_BASE_DIR": str(self.base), "CONDUCTO_PROFILE": self.profile}
         return subprocess.run(
             [sys.executable, *words],
-            env={**inherited, **own},
+            env={**inherited, **own, **(variables or {})},
             cwd=self.base,
             input=given,
             capture_output=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import textwrap
 from typing import TYPE_CHECKING
 
@@ -115,3 +116,91 @@ def test_who_was_told_of_a_failure_stands_with_the_node(viewer: Viewer) -> None:
     page.get_by_role("tab", name="Details").click()
     expect(page.get_by_role("heading", name="Notifications")).to_be_visible()
     expect(page.locator(".details")).to_contain_text("not sent")
+
+
+#: The second attempt writes one file more than the first; the other Exec comes later.
+WRITING = """
+    with co.Serial() as root:
+        co.Exec(
+            'cd $CONDUCTO_DATA_PIPELINE; mkdir -p out; echo 1 > out/$RANDOM.txt',
+            name="writes",
+            image=co.Image("debian", shell="/bin/bash"),
+        )
+        co.Exec("echo 2 > $CONDUCTO_DATA_PIPELINE/later.txt", name="later")
+"""
+
+
+def test_files_that_an_attempt_wrote_are_listed_with_it(viewer: Viewer) -> None:
+    run = launch(viewer.person, WRITING)
+    settle(viewer.person, run)
+    page = viewer.node(run, "/writes")
+    page.get_by_role("tab", name="Files").click()
+    files = page.get_by_role("rowheader")
+    expect(files).to_have_count(1)
+    first = files.inner_text()
+    assert re.fullmatch(r"out/\d+\.txt", first)
+    page.get_by_role("button", name="Reset", exact=True).click()
+    page.get_by_role("tab", name="Attempts 2").wait_for()
+    settle(viewer.person, run)
+    page.get_by_role("tab", name="Files").click()
+    expect(files).not_to_have_text(first)
+    page.goto(page.url + "&attempt=1")
+    expect(files).to_have_text(first)
+    files.get_by_role("link").click()
+    expect(page.get_by_role("region", name=f"File {first}")).to_contain_text("1")
+
+
+def test_an_attempt_that_wrote_no_files_says_so(viewer: Viewer) -> None:
+    run = launch(viewer.person, QUICK)
+    settle(viewer.person, run)
+    page = viewer.node(run, "/bad")
+    page.get_by_role("tab", name="Files").click()
+    expect(page.get_by_text("No files")).to_be_visible()
+
+
+LONG = """
+    with co.Serial() as root:
+        co.Exec("seq 5000; seq 9 >&2", name="counts")
+        co.Exec("seq 5000", name="again")
+"""
+
+
+def test_an_address_leads_to_a_line_of_an_output(viewer: Viewer) -> None:
+    run = launch(viewer.person, LONG)
+    settle(viewer.person, run)
+    page = viewer.node(run, "/counts")
+    expect(page.locator(".log-text").filter(has_text="5000")).to_be_visible()
+    page.locator(".log-line").filter(has_text="4998").locator(".log-number").click()
+    expect(page).to_have_url(re.compile("line=4998"))
+    page.goto(page.url.replace("line=4998", "line=1234"))
+    line = page.locator(".log-line-found")
+    expect(line).to_have_text("12341234")  # its number, and itself
+    expect(line).to_be_in_viewport()
+    page.get_by_role("button", name="stderr").click()
+    expect(page).not_to_have_url(re.compile("line="))
+    expect(page.locator(".log-line-found")).to_have_count(0)
+
+
+HANDED_DOWN = """
+    new = co.ContainerReuseContext.NEW
+    with co.Serial(mem=1.5, env={"MODE": "x"}, container_reuse_context=new) as root:
+        root.on_error(co.callback.retry(2, inherited=True))
+        co.Exec("true", name="own", cpu=0.5)
+        co.Exec("true", name="alone", container_reuse_context=new)
+"""
+
+
+def test_details_say_where_parameters_and_callbacks_come_from(viewer: Viewer) -> None:
+    run = launch(viewer.person, HANDED_DOWN, run=False)
+    page = viewer.node(run, "/own")
+    page.get_by_role("tab", name="Details").click()
+    row = page.get_by_role("row")
+    expect(row.filter(has_text=re.compile("^cpu"))).to_have_text(re.compile(r"0.5\s*this node$"))
+    expect(row.filter(has_text=re.compile("^mem"))).to_have_text(re.compile(r"1.5\s*/$"))
+    expect(row.filter(has_text="MODE")).to_have_text(re.compile(r"x\s*/$"))
+    callback = row.filter(has_text="on error")
+    expect(callback).to_contain_text("retry(max_num_retries=2)")
+    expect(callback).to_have_text(re.compile("/$"))
+    tree = page.get_by_role("tree")
+    expect(tree.get_by_role("img", name="shares the one container of its group")).to_have_count(1)
+    expect(tree.get_by_role("img", name="each attempt gets a fresh container")).to_have_count(1)

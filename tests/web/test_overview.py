@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,8 +10,8 @@ from playwright.sync_api import expect
 
 import conducto as co
 from conducto.tree.launch_form import to_launch_form
-from support.browser import agent_api, launched_person, viewer_of
-from web.scripts import QUICK, SLOW, launch
+from support.browser import agent_api, eventually, launched_person, viewer_of
+from web.scripts import QUICK, SLOW, launch, wide
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,6 +82,41 @@ def test_the_header_says_what_stands_in_the_way(viewer: Viewer) -> None:
     expect(waiting).to_have_text("pending: waits for /bad: reset or skip it")
 
 
+def test_the_header_says_what_carries_the_pipeline(viewer: Viewer) -> None:
+    run = launch(viewer.person, SLOW)
+    page = viewer.open(f"/p/{run}")
+    facts = page.locator(".phead-facts")
+    expect(facts).to_contain_text("1 process slot busy")
+    expect(facts).to_contain_text("CPUs in use")
+    page.get_by_role("treeitem").filter(has_text="slow").click()
+    page.get_by_role("button", name="Kill").click()
+    expect(facts).to_contain_text("1 killed")
+    expect(facts).not_to_contain_text("busy")
+
+
+def test_all_that_failed_is_reset_in_one_order_whatever_is_loaded(viewer: Viewer) -> None:
+    run = launch(viewer.person, wide(300, 2))
+    page = viewer.node(run, "/g1")
+    expect(page.locator(".tree-errors")).to_contain_text("2 failed", timeout=60_000)
+    orders: list[str] = []
+    page.on("request", lambda one: orders.append(one.post_data or "") if one.post_data else None)
+    page.get_by_role("button", name="Reset what failed").click()
+    expect(page.get_by_text("Reset 1 Exec", exact=True)).to_be_visible()
+    order = {"action": "reset", "paths": ["/g1"], "failed": True}
+    assert [json.loads(one) for one in orders] == [{**order, "preview": True}, order]
+    eventually(lambda: attempts(viewer.person, run, "/g1/n298") == 2)
+    assert attempts(viewer.person, run, "/g0/n298") == 1
+
+    page.get_by_role("button", name="More").click()
+    page.get_by_role("menuitem", name="Reset what failed").click()
+    page.get_by_role("dialog").get_by_role("button", name="Reset 2 Execs").click()
+    eventually(lambda: attempts(viewer.person, run, "/g0/n298") == 2)
+
+
+def attempts(person: Person, run: str, path: str) -> int:
+    return len(agent_api(person, f"/pipelines/{run}/attempts?path={path}")["attempts"])
+
+
 def test_the_header_says_what_is_queued_for(viewer: Viewer) -> None:
     root = co.Parallel(max_concurrent=1)
     for number in range(3):
@@ -123,3 +159,50 @@ def test_words_of_a_command_are_told_apart_and_it_stays_text(viewer: Viewer) -> 
     expect(command).to_have_text(script)
     expect(command.locator(".code-string")).to_have_text("'<b>1</b>'")
     expect(command.locator(".code-keyword").first).to_have_text("for")
+
+
+def test_every_exec_of_a_large_group_is_a_cell_that_leads_to_it(viewer: Viewer) -> None:
+    run = launch(viewer.person, wide(300, 2))
+    page = viewer.node(run, "/g0")
+    cells = page.get_by_role("region", name="All Execs at a glance")
+    expect(cells).to_contain_text("300 Execs in their order")
+    canvas = cells.locator("canvas")
+    canvas.hover(position={"x": 4, "y": 4})
+    expect(cells).to_contain_text("/g0/n0")
+    expect(cells).to_contain_text("done", timeout=60_000)
+    canvas.click(position={"x": 4, "y": 4})
+    expect(page.get_by_role("heading", name="n0", exact=True)).to_be_visible()
+
+
+def test_a_search_with_a_star_and_the_key_for_failures(viewer: Viewer) -> None:
+    run = launch(viewer.person, wide(40, 2))
+    page = viewer.open(f"/p/{run}")
+    expect(page.locator(".tree-errors")).to_contain_text("2 failed", timeout=60_000)
+    found = page.get_by_role("listbox", name="Nodes that match").get_by_role("option")
+    page.keyboard.press("f")
+    expect(found).to_have_count(2)
+    page.keyboard.press("f")
+    expect(page.get_by_role("tree")).to_be_visible()
+    page.get_by_label("Search paths and commands").fill("g*/n39")
+    expect(found).to_have_count(2)
+
+
+ALIKE = """
+    with co.Parallel() as root:
+        for number in range(6):
+            why = "no module foo" if number % 3 else "the disk is full"
+            co.Exec(f"echo working; echo '{why} ({number})' >&2; exit 1", name=f"n{number}")
+"""
+
+
+def test_failures_are_told_apart_by_what_was_printed_last(viewer: Viewer) -> None:
+    run = launch(viewer.person, ALIKE)
+    page = viewer.node(run, "/")
+    groups = page.locator(".failure-group")
+    expect(groups).to_have_count(2)
+    expect(groups.first).to_contain_text("exit 1: no module foo")
+    expect(groups.first).to_contain_text("4 nodes")
+    expect(groups.last).to_contain_text("the disk is full")
+    groups.last.get_by_role("button", name="Reset these").click()
+    page.get_by_role("dialog").get_by_role("button", name="Reset 2 Execs").click()
+    eventually(lambda: [attempts(viewer.person, run, f"/n{n}") for n in range(6)] == [2, 1, 1] * 2)

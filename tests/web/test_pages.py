@@ -71,6 +71,9 @@ def test_an_image_shows_its_build_and_is_rebuilt_for_what_uses_it(viewer: Viewer
     )
     page.get_by_role("button", name="built built").click()
     expect(page.get_by_role("log", name="Build log")).to_contain_text("laid-brick")
+    steps = page.get_by_role("list", name="Steps of the build")
+    expect(steps.get_by_role("listitem").filter(has_text="building")).to_contain_text("done")
+    expect(steps.get_by_role("listitem").filter(has_text="laid-brick")).to_contain_text("done")
     page.get_by_role("button", name="Rebuild").click()
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("/uses")
@@ -119,6 +122,30 @@ def test_data_is_browsed_shown_put_and_deleted(viewer: Viewer, tmp_path: Path) -
     page.go_back()
     page.get_by_role("button", name="Data", exact=True).click()
     expect(page.get_by_role("button", name="out/")).to_be_visible()
+
+
+def test_an_upload_shows_how_far_it_is_and_can_be_stopped(viewer: Viewer, tmp_path: Path) -> None:
+    run = launch(viewer.person, QUICK)
+    page = viewer.open(f"/p/{run}/data")
+    # So slow a line that it is still under way when it is stopped.
+    line = page.context.new_cdp_session(page)
+    line.send("Network.enable")
+    speed = {"offline": False, "latency": 0, "downloadThroughput": -1}
+    line.send("Network.emulateNetworkConditions", {**speed, "uploadThroughput": 200_000})
+    large = tmp_path / "large.bin"
+    large.write_bytes(bytes(4_000_000))
+    page.get_by_label("Upload files").set_input_files(large)
+    upload = page.get_by_role("group", name="Upload")
+    expect(upload).to_contain_text("large.bin")
+    expect(upload).to_contain_text("of 4.0 MB")
+    expect(upload.get_by_role("progressbar")).not_to_have_js_property("value", 0)
+    upload.get_by_role("button", name="Stop", exact=True).click()
+    expect(upload).to_have_count(0)
+    line.send("Network.emulateNetworkConditions", {**speed, "uploadThroughput": -1})
+    expect(page.get_by_role("button", name="large.bin", exact=True)).to_have_count(0)
+    page.get_by_label("Upload files").set_input_files(large)
+    expect(page.get_by_role("button", name="large.bin", exact=True)).to_be_visible()
+    viewer.said.clear()  # the browser may note the request that was stopped
 
 
 def test_the_users_data_is_a_page_of_its_own(viewer: Viewer, tmp_path: Path) -> None:
@@ -280,6 +307,110 @@ def test_the_agent_page_says_when_it_does_not_answer(viewer: Viewer) -> None:
     viewer.person.ask("agent", "start")
     expect(page.get_by_text("It answers")).to_be_visible()
     viewer.said.clear()  # the browser notes every connection that it could not make
+
+
+def test_the_agent_is_stopped_from_its_page_which_says_what_that_does(viewer: Viewer) -> None:
+    run = launch(viewer.person, SLOW)
+    page = viewer.open("/agent")
+    row = page.get_by_role("listitem").filter(has_text=run)
+    expect(row).to_contain_text("1 running")
+    page.get_by_role("button", name="Stop", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("will be killed")
+    dialog.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_text("It answers")).to_be_visible()
+    page.get_by_role("button", name="Stop", exact=True).click()
+    dialog.get_by_role("button", name="Stop the agent").click()
+    expect(page.get_by_text("It does not answer; this is what it said last")).to_be_visible()
+    expect(page.get_by_role("button", name="Stop", exact=True)).to_be_disabled()
+    viewer.person.ask("agent", "start")
+    expect(page.get_by_text("It answers")).to_be_visible()
+    viewer.said.clear()  # the browser notes every connection that it could not make
+    assert agent_api(viewer.person, f"/pipelines/{run}")["state"] != "running"
+
+
+def test_what_nobody_needs_is_shown_before_it_is_freed(viewer: Viewer) -> None:
+    left = viewer.person.base / viewer.person.profile / "pipelines" / "gon-epi"
+    left.mkdir(parents=True)
+    (left / "large.bin").write_bytes(b"\0" * 3_000_000)
+    page = viewer.open("/agent")
+    expect(page.get_by_text(re.compile(r"[\d.]+ [kMGT]B of [\d.]+ [kMGT]B"))).to_be_visible()
+    page.get_by_role("button", name="Free what nobody needs").click()
+    dialog = page.get_by_role("dialog")
+    row = dialog.get_by_role("row").filter(has_text="gon-epi")
+    expect(row).to_contain_text("3.0 MB")
+    assert left.exists()
+    dialog.get_by_role("button", name=re.compile("^Free ")).click()
+    expect(dialog.get_by_role("heading", name=re.compile("^Freed .*MB"))).to_be_visible()
+    assert not left.exists()
+    dialog.get_by_role("button", name="Close").click()
+    expect(dialog).to_have_count(0)
+
+
+def test_an_address_that_was_used_says_so_and_leads_on_where_one_is_signed_in(
+    viewer: Viewer,
+) -> None:
+    page = viewer.open("/secrets?code=used")
+    expect(page).to_have_url(re.compile("/secrets$"))
+    expect(page.get_by_role("heading", name="Secrets")).to_be_visible()
+    page.context.clear_cookies()
+    viewer.open("/secrets?code=used")
+    expect(page.get_by_text("This address is no longer good")).to_be_visible()
+    expect(page.get_by_text("conducto show --app")).to_be_visible()
+    expect(page).to_have_title("Not signed in · Conducto")
+    viewer.said.clear()  # the browser notes the refusal
+
+
+def test_times_are_shown_as_the_reader_has_chosen(viewer: Viewer) -> None:
+    launch(viewer.person, QUICK, run=False)
+    page = viewer.open("/settings")
+    page.get_by_label("Times in UTC").check()
+    expect(page.get_by_text(re.compile(r"Now: \d\d:\d\d:\d\d UTC"))).to_be_visible()
+    page.get_by_label("Say when something was").check()
+    viewer.open("/")
+    expect(page.get_by_role("row").nth(1)).to_contain_text(re.compile(r"\d\d:\d\d UTC|:\d\d UTC"))
+
+
+def test_the_browser_tells_when_a_pipeline_ends_that_nobody_looks_at(
+    person: Person, browser: Browser
+) -> None:
+    run = launch(person, SLOW)
+    with viewer_of(person, browser, permissions=["notifications"]) as viewer:
+        page = viewer.open("/settings")
+        # What the browser is asked to show; it has no screen here.
+        page.evaluate(
+            """() => {
+              window.told = [];
+              window.Notification = class {
+                static permission = "granted";
+                static requestPermission = async () => "granted";
+                constructor(title, options) { window.told.push(`${title}: ${options.body}`); }
+              };
+            }"""
+        )
+        with page.expect_response(lambda one: "lifecycle=active" in one.url):
+            page.get_by_label("Notify me").check()
+        order = {"action": "kill", "paths": ["/slow"]}
+        agent_api(person, f"/pipelines/{run}/control", "POST", order)
+        page.wait_for_function("() => window.told.some((one) => one.includes('1 killed'))")
+        assert page.evaluate("window.told.length") == 1
+
+
+def test_several_pipelines_are_archived_at_once_after_a_question_and_taken_back(
+    viewer: Viewer,
+) -> None:
+    run, other = launch(viewer.person, SLOW), launch(viewer.person, QUICK, run=False)
+    page = viewer.open("/")
+    for one in (run, other):
+        page.get_by_role("row").filter(has_text=one).get_by_role("checkbox").check()
+    page.get_by_role("button", name="Archive").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("1 Exec of them runs now and will be ended")
+    dialog.get_by_role("button", name="Archive 2 pipelines").click()
+    expect(page.get_by_role("row").filter(has_text=run)).to_have_count(0)
+    expect(page.get_by_role("row").filter(has_text=other)).to_have_count(0)
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_role("row").filter(has_text=other)).to_be_visible()
 
 
 def test_settings_hold_after_a_reload(viewer: Viewer) -> None:

@@ -52,8 +52,8 @@ def server_argv(shell: str, run_directory: str = RUN_DIRECTORY) -> list[str]:
 
 def settings_line(shell: str | None, workdir: str | None) -> bytes:
     """Return what tells a running server to use another shell or directory than its own."""
-    code = "" if shell is None else f"_cs_shell={_quote(shell)};"
-    code += "" if workdir is None else f"_cs_cwd={_quote(workdir)};"
+    code = "" if shell is None else f"_cs_shell={quoted(shell)};"
+    code += "" if workdir is None else f"_cs_cwd={quoted(workdir)};"
     return f"{code}:\n".encode("utf-8", "surrogateescape")
 
 
@@ -90,7 +90,7 @@ class JobEncoder:
         for name, value in env.items():
             _check_variable(name, value)
         nonce = secrets.token_hex(8)
-        code = f"{self._environment(env)}_cs_script={_quote(script)};_cs_run {nonce}\n"
+        code = f"{self._environment(env)}_cs_script={quoted(script)};_cs_run {nonce}\n"
         return EncodedJob(code.encode("utf-8", "surrogateescape"), nonce)
 
     def _environment(self, env: Mapping[str, str]) -> str:
@@ -133,22 +133,34 @@ def _is_plain(name: str) -> bool:
     )
 
 
-def _quote(text: str) -> str:
-    """Return shell code on one line whose value is ``text``."""
-    quoted = text.replace("'", "'\\''").replace("\n", "'\"$_n\"'")
-    return f"'{quoted}'"
+def quoted(text: str) -> str:
+    """Return shell code on one line whose value is ``text``; ``_n`` must be a newline there."""
+    inside = text.replace("'", "'\\''").replace("\n", "'\"$_n\"'")
+    return f"'{inside}'"
+
+
+def assignments(env: Mapping[str, str]) -> tuple[str, list[str]]:
+    """Return code that exports an environment, and words for ``env`` for what code cannot name.
+
+    Raises:
+        ValueError: a name is empty or holds ``=``, or there is a NUL.
+    """
+    for name, value in env.items():
+        _check_variable(name, value)
+    plain = {name: value for name, value in env.items() if _is_plain(name)}
+    return _exports(plain), [f"{name}={env[name]}" for name in env if name not in plain]
 
 
 def _exports(env: Mapping[str, str]) -> str:
     if not env:
         return ""
-    return "export " + " ".join(f"{name}={_quote(value)}" for name, value in env.items()) + ";"
+    return "export " + " ".join(f"{name}={quoted(value)}" for name, value in env.items()) + ";"
 
 
 def _through_env(env: Mapping[str, str]) -> str:
     if not env:
         return ""
-    words = " ".join(_quote(f"{name}={value}") for name, value in env.items())
+    words = " ".join(quoted(f"{name}={value}") for name, value in env.items())
     return f'exec env {words} "$_cs_shell" "$_cs_file";'
 
 

@@ -25,20 +25,45 @@ DATA_MOUNTS = {"pipeline": "/conducto/data/pipeline", "user": "/conducto/data/us
 STOP_TIMEOUT = 120
 
 
+#: What ECS tells every container of a task: where the task's role and its metadata are to be had.
+#: The id in the first is the only key to the role, and the role mounts any pipeline's files.
+ECS_VARIABLES = (
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+    "ECS_CONTAINER_METADATA_URI",
+    "ECS_CONTAINER_METADATA_URI_V4",
+    "ECS_AGENT_URI",
+)
+
+
+#: Where, in the shared volume, a debug shell's agent puts what who enters needs.
+SHELL = "shell"
+#: What ECS Exec runs in the container ``user`` of a debug shell; AWS keeps it in its logs.
+ENTER = f"/bin/sh {CTL}/{SHELL}/enter"
+
+
 class AgentVariables:
     """Environment variables of the container ``agent``, and of that one only."""
 
     API_URL = "CONDUCTO_API_URL"
     TOKEN = "CONDUCTO_WORKER_TOKEN"  # noqa: S105  (a name)
+    #: What it works for and what it is called: for its log.
+    PIPELINE = "CONDUCTO_PIPELINE_ID"
+    WORKER = "CONDUCTO_WORKER_ID"
 
 
 def user_entry() -> list[str]:
     """Return the entry point of the user's container; its command must be empty.
 
-    It must be process 1: ``initProcessEnabled`` has to be off.
+    It must be process 1: ``initProcessEnabled`` has to be off. A first shell gives its place up to
+    a second one: what a process was started with stays in /proc for everybody to read, so that
+    `ECS_VARIABLES` have to be gone before the process is there that stays.
     """
+    drop = f'unset {" ".join(ECS_VARIABLES)}; exec /bin/sh -c "$0" "$@"'
     text = _code("task_entry.sh") + "\n" + _code("command_server.sh")
-    return ["/bin/sh", "-c", text, "conducto-worker", CTL, *SHELLS]
+    return ["/bin/sh", "-c", drop, text, "conducto-worker", CTL, *SHELLS]
 
 
 def _code(name: str) -> str:

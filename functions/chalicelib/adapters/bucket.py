@@ -1,7 +1,7 @@
 """The one S3 bucket, and the large things in it that clients send and fetch by themselves."""
 
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO
 from urllib.parse import quote
 
 from chalicelib.adapters.clients import Clients
@@ -40,15 +40,27 @@ class Bucket:
 
     def exists(self, key: str) -> bool:
         """Return whether something is there."""
+        return self.put_at(key) is not None
+
+    def size(self, key: str) -> int | None:
+        """Return how many bytes are there; None: there is nothing."""
+        found = self._head(key)
+        return None if found is None else int(found["ContentLength"])
+
+    def put_at(self, key: str) -> float | None:
+        """Return when what is there was put there, in seconds since the epoch; None: nothing is."""
+        found = self._head(key)
+        return None if found is None else float(found["LastModified"].timestamp())
+
+    def _head(self, key: str) -> dict[str, Any] | None:
         client = self._clients.get("s3")
         try:
             with throttling():
-                client.head_object(Bucket=self._name, Key=key)
+                return dict(client.head_object(Bucket=self._name, Key=key))
         except Exception as error:
             if code_of(error) in _MISSING:
-                return False
+                return None
             raise
-        return True
 
     def get(self, key: str) -> bytes | None:
         """Return what is there."""

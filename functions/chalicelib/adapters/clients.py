@@ -5,6 +5,7 @@ and credentials are boto3's own matter: its environment variables point the emul
 emulator.
 """
 
+from collections.abc import Mapping
 from threading import Lock
 from typing import Any
 
@@ -36,7 +37,17 @@ class Clients:
                 self._made[key] = self._make(service, endpoint)
             return self._made[key]
 
-    def _make(self, service: str, endpoint: str | None) -> Client:
+    def lent(self, service: str, credentials: Mapping[str, Any]) -> Client:
+        """Return a new client that has credentials of a role, as STS answers them."""
+        return self._make(
+            service,
+            None,
+            aws_access_key_id=credentials["AccessKeyId"],
+            aws_secret_access_key=credentials["SecretAccessKey"],
+            aws_session_token=credentials["SessionToken"],
+        )
+
+    def _make(self, service: str, endpoint: str | None, **more: Any) -> Client:
         import boto3  # type: ignore[import-untyped]  # noqa: PLC0415  most requests need few
         from botocore.config import Config  # type: ignore[import-untyped]  # noqa: PLC0415
 
@@ -47,7 +58,7 @@ class Clients:
             read_timeout=_TIMEOUT,
             signature_version="s3v4" if service == "s3" else None,
         )
-        options = dict(self._options)
+        options = {**self._options, **more}
         if endpoint is not None:
             options["endpoint_url"] = endpoint
         return boto3.client(service, region_name=self._region, config=config, **options)

@@ -1,11 +1,13 @@
-"""CodeBuild, which builds images from recipes, and ECR, which keeps them."""
+"""CodeBuild, which builds images from recipes for the registry."""
 
 import json
 from collections.abc import Mapping
 
 from chalicelib.adapters.clients import Clients
 from chalicelib.adapters.failures import code_of, throttling
+from chalicelib.adapters.registry import Registry
 from chalicelib.ports import BuildOrder, BuildStatus
+from conducto.model.cloud_calls import RegistryLogin
 from conducto.model.deployment import BUILD_MINUTES, BUILD_PIPELINE
 
 #: CodeBuild reads JSON as the YAML that it is.
@@ -32,7 +34,6 @@ _STATUSES: Mapping[str, BuildStatus] = {
     "STOPPED": "stopped",
 }
 _WAITING = frozenset({"SUBMITTED", "QUEUED", "PROVISIONING"})
-_NO_IMAGE = frozenset({"ImageNotFoundException"})
 _NO_BUILD = frozenset({"InvalidInputException", "ResourceNotFoundException"})
 
 
@@ -42,39 +43,32 @@ class CodeBuild:
     Args:
         clients: boto3's.
         project: Name of the project, which says where and as whom builds run.
-        repository: URI of the registry's repository.
+        registry: Where images go.
     """
 
-    def __init__(self, clients: Clients, project: str, repository: str) -> None:
+    def __init__(self, clients: Clients, project: str, registry: Registry) -> None:
         self._clients = clients
         self._project = project
-        self._repository = repository
+        self._registry = registry
 
-    def reference(self, tag: str) -> str:
+    def reference(self, org: str, tag: str) -> str:
         """Return what workers know an image by."""
-        return f"{self._repository}:{tag}"
+        return self._registry.reference(org, tag)
 
-    def exists(self, tag: str) -> bool:
+    def exists(self, org: str, tag: str) -> bool:
         """Return whether the registry has an image."""
-        host, _, name = self._repository.partition("/")
-        wanted = {
-            "repositoryName": name if "." in host else self._repository,
-            "imageIds": [{"imageTag": tag}],
-        }
-        try:
-            with throttling():
-                found = self._clients.get("ecr").describe_images(**wanted)
-        except Exception as error:
-            if code_of(error) in _NO_IMAGE:
-                return False
-            raise
-        return bool(found["imageDetails"])
+        return self._registry.exists(org, tag)
+
+    def login(self, org: str, user: str) -> RegistryLogin | None:
+        """Return a log-in for who pushes images of an organisation."""
+        return self._registry.login(org, user)
 
     def start(self, order: BuildOrder) -> str:
         """Start a build, once for equal orders; return its id."""
+        self._registry.ensure(order.org)
         variables = {
             **order.urls,
-            "IMAGE": self.reference(order.tag),
+            "IMAGE": self.reference(order.org, order.tag),
             "PUSH": "ecr",
             BUILD_PIPELINE: order.pipeline_id,
         }

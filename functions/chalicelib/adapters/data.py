@@ -7,8 +7,9 @@ from typing import Any
 from chalicelib.adapters.clients import Clients
 from chalicelib.adapters.failures import throttling
 from chalicelib.data_files import raise_error
+from chalicelib.long_copies import What
 from chalicelib.ports import FileFacts
-from conducto.model.answers import DataEntry, DataList, Deleted
+from conducto.model.answers import ChangedData, DataEntry, DataList, Deleted
 
 
 class DataFunction:
@@ -28,6 +29,11 @@ class DataFunction:
         found = self._ask("entries", directory=directory, name=name, after=after, limit=limit)
         return DataList.model_validate(found)
 
+    def changed(self, directory: str, since: float, until: float | None, limit: int) -> ChangedData:
+        """Return the files that were written last within a time, the newest first."""
+        found = self._ask("changed", directory=directory, since=since, until=until, limit=limit)
+        return ChangedData.model_validate(found)
+
     def look(self, directory: str, name: str) -> FileFacts:
         """Return how many bytes a file has, and which version of it is there."""
         return FileFacts(*self._ask("look", directory=directory, name=name))
@@ -45,6 +51,14 @@ class DataFunction:
     def fetch(self, directory: str, name: str, key: str) -> DataEntry:
         """Put a file there that is at a key of the bucket."""
         return DataEntry.model_validate(self._ask("fetch", directory=directory, name=name, key=key))
+
+    def begin(self, what: What, directory: str, name: str, key: str) -> None:
+        """Begin to stage or fetch a file, and return at once."""
+        request = {"do": "later", "what": what, "directory": directory, "name": name, "key": key}
+        with throttling():
+            self._clients.get("lambda").invoke(
+                FunctionName=self._function, InvocationType="Event", Payload=json.dumps(request)
+            )
 
     def delete(self, directory: str, name: str) -> Deleted:
         """Delete a file, or a directory with what is in it."""

@@ -8,15 +8,23 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from pydantic import SecretStr
+
 from chalicelib.adapters.clients import Clients
 from chalicelib.adapters.failures import code_of, message_of, throttling
 from chalicelib.adapters.task_definitions import TaskDefinitions
-from chalicelib.ports import CapacityError, WorkerTask
-from conducto_worker.layout import AGENT, AgentVariables
+from chalicelib.ports import CapacityError, TaskLook, WorkerTask
+from conducto.model.remote_shells import ShellSession
+from conducto_worker.layout import AGENT, USER, AgentVariables
 
 #: Tasks that ECS describes at once.
 _PAGE = 100
 _GROUP = "conducto"
+#: What ECS puts into a container that can be entered, and what it says where that is not up.
+_ENTRANCE = "ExecuteCommandAgent"
+_NOT_UP = "isn't running"
+#: How RunTask calls a task definition that was deleted.
+_INACTIVE = "inactive"
 #: What RunTask says when an account or a zone has no room; in `failures` as in errors.
 _NO_ROOM = ("capacity", "limit on the number", "vcpu", "resource:", "quota")
 
@@ -64,6 +72,15 @@ class Ecs:
         """Start a worker and return its task's ARN."""
         definition = self._definitions.ensure(task)
         try:
+            return self._run(task, definition)
+        except Exception as error:
+            if _INACTIVE not in message_of(error).lower():
+                raise
+        self._definitions.doubt(definition)  # it was deleted meanwhile
+        return self._run(task, self._definitions.ensure(task))
+
+    def _run(self, task: WorkerTask, definition: str) -> str:
+        try:
             with throttling():
                 answer = self._client.run_task(**self._order(task, definition))
         except Exception as error:
@@ -75,7 +92,12 @@ class Ecs:
         return str(answer["tasks"][0]["taskArn"])
 
     def _order(self, task: WorkerTask, definition: str) -> dict[str, Any]:
-        variables = {AgentVariables.API_URL: self._api_url(), AgentVariables.TOKEN: task.token}
+        variables = {
+            AgentVariables.API_URL: self._api_url(),
+            AgentVariables.TOKEN: task.token,
+            AgentVariables.PIPELINE: task.pipeline_id,
+            AgentVariables.WORKER: task.worker_id,
+        }
         environment = [{"name": name, "value": value} for name, value in variables.items()]
         provider = "FARGATE_SPOT" if task.spot else "FARGATE"
         return {
@@ -85,6 +107,7 @@ class Ecs:
             "clientToken": task.worker_id,
             "startedBy": task.pipeline_id,
             "group": f"{_GROUP}:{task.org}:{task.worker_id}",
+            "enableExecuteCommand": task.shell,
             "capacityProviderStrategy": [{"capacityProvider": provider, "weight": 1}],
             "overrides": {"containerOverrides": [{"name": AGENT, "environment": environment}]},
             "networkConfiguration": {
@@ -114,9 +137,60 @@ class Ecs:
                 found[owner.worker_id] = str(task["taskArn"])
         return found
 
+    def look(self, task_arn: str) -> TaskLook | None:
+        """Return how a task is."""
+        with throttling():
+            tasks = self._client.describe_tasks(cluster=self._place.cluster, tasks=[task_arn])
+        for task in tasks["tasks"]:
+            return TaskLook(
+                status=str(task["lastStatus"]),
+                reason=_reason(task),
+                connected=any(
+                    agent.get("name") == _ENTRANCE and agent.get("lastStatus") == "RUNNING"
+                    for agent in _container(task, USER).get("managedAgents", ())
+                ),
+            )
+        return None
+
+    def enter(self, task_arn: str, command: str) -> ShellSession | None:
+        """Run a command in a shell's user container, on a terminal; None: not yet possible."""
+        cluster = self._place.cluster
+        with throttling():
+            try:
+                answer = self._client.execute_command(
+                    cluster=cluster,
+                    task=task_arn,
+                    container=USER,
+                    interactive=True,
+                    command=command,
+                )
+            except Exception as error:
+                if _is_not_yet(error):
+                    return None
+                raise
+            tasks = self._client.describe_tasks(cluster=cluster, tasks=[task_arn])["tasks"]
+        runtime = _container(tasks[0], USER).get("runtimeId", "") if tasks else ""
+        session = answer["session"]
+        return ShellSession(
+            session_id=session["sessionId"],
+            stream_url=session["streamUrl"],
+            token=SecretStr(session["tokenValue"]),
+            target=f"ecs:{cluster}_{task_arn.rpartition('/')[2]}_{runtime}",
+            region=str(self._client.meta.region_name),
+            endpoint=str(self._client.meta.endpoint_url),
+        )
+
     def release(self, pipeline_id: str) -> None:
         """Give back the access point of a pipeline's data; its files stay."""
         self._definitions.release(pipeline_id)
+
+    def definitions(self) -> Iterator[tuple[str, str]]:
+        """Yield ``(pipeline id, name)`` of task definitions, other installations' among them."""
+        return self._definitions.families()
+
+    def forget_definition(self, name: str) -> bool:
+        """Delete a task definition; return whether it was this installation's."""
+        return self._definitions.forget(name)
 
     def _tasks(self, pipeline_id: str) -> Iterator[Mapping[str, Any]]:
         pages = self._client.get_paginator("list_tasks").paginate(
@@ -137,6 +211,17 @@ class Ecs:
         return self._clients.get("ecs")
 
 
+def _container(task: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = (each for each in task.get("containers", ()) if each.get("name") == name)
+    return next(found, {})
+
+
+def _reason(task: Mapping[str, Any]) -> str:
+    """Return why a task stops, with what its containers say; "" while it does not."""
+    said = [task.get("stoppedReason"), *(c.get("reason") for c in task.get("containers", ()))]
+    return "; ".join(dict.fromkeys(str(each) for each in said if each))
+
+
 def task_owner(task: Mapping[str, Any]) -> Owner | None:
     """Return whose a task is, as ECS or one of its events describes it; None is not ours."""
     kind, _, rest = str(task.get("group", "")).partition(":")
@@ -150,6 +235,13 @@ def task_owner(task: Mapping[str, Any]) -> Owner | None:
 def _failure(failures: Sequence[Mapping[str, Any]]) -> Exception:
     reason = "; ".join(str(f.get("reason", f)) for f in failures) or "ECS started nothing"
     return CapacityError(reason) if _is_no_room(reason) else RuntimeError(f"RunTask: {reason}")
+
+
+def _is_not_yet(error: Exception) -> bool:
+    """Return whether a container cannot be entered because what lets people in is not up."""
+    if code_of(error) == "TargetNotConnectedException":
+        return True
+    return code_of(error) == "InvalidParameterException" and _NOT_UP in message_of(error)
 
 
 def _is_no_room(message: str) -> bool:

@@ -15,7 +15,9 @@ partition                       sort                  what it is
 ``L#<stream of an attempt>``    ``<offset>``          a chunk of output
 ``O#<org>``                     ``O``                 plan, and workers now
 ``U#<org>#<month>``             ``T``, ``K#<key>``    what was used, and what is counted in it
+``U#<org>#<month>``             ``P#<pipeline>``      what a pipeline took
 ``T#<SHA-256>``                 ``T``                 a token
+``D#<pipeline>``                ``<shell>``           a debug shell on a worker of its own
 ``C#<pipeline>``                ``<connection>``      who follows a pipeline
 ``N#<connection>``              ``N``                 whose connection it is, what it follows
 ``I#<org and user>#<key>``      ``I``                 answer of a request that came with a key
@@ -23,8 +25,9 @@ partition                       sort                  what it is
 """
 
 from hashlib import sha256
+from typing import NamedTuple
 
-from chalicelib.adapters.table import Key
+from chalicelib.record_schema import Kind
 
 _DIGITS = 12
 #: Above every character of a key; DynamoDB sorts by the bytes of UTF-8.
@@ -32,6 +35,46 @@ LAST = "\U0010ffff"
 #: Below every character of a path, so that keys of attempts sort as their paths do.
 _END = "\x01"
 _MAX_PATH = 800
+#: Kinds of items by how their partition begins, and those of a pipeline by their sort key.
+_KINDS: dict[str, Kind] = {
+    "F": "files",
+    "L": "chunk",
+    "O": "org",
+    "T": "token",
+    "D": "shell",
+    "C": "follower",
+    "N": "connection",
+    "I": "answer",
+}
+_OF_A_MONTH: dict[str, Kind] = {"T": "usage", "K": "metered", "P": "spent"}
+_OF_A_PIPELINE: dict[str, Kind] = {
+    "R": "record",
+    "E": "entry",
+    "C": "changes",
+    "A": "attempt",
+    "X": "spilled",
+    "M": "outgoing",
+    "S": "snapshot",
+    "W": "sign of life",
+}
+
+
+class Key(NamedTuple):
+    """Of an item."""
+
+    partition: str
+    sort: str
+
+
+def kind_of(key: Key) -> Kind:
+    """Return which kind of item has a key."""
+    match key.partition[0]:
+        case "P":
+            return _OF_A_PIPELINE[key.sort[0]]
+        case "U":
+            return _OF_A_MONTH[key.sort[0]]
+        case letter:
+            return _KINDS[letter]
 
 
 def pipeline(pipeline_id: str) -> str:
@@ -110,9 +153,19 @@ def metered(org_name: str, month: str, key: str) -> Key:
     return Key(f"U#{org_name}#{month}", f"K#{sha256(key.encode()).hexdigest()}")
 
 
+def spent(org_name: str, month: str, pipeline_id: str) -> Key:
+    """Return the key of what a pipeline of an organisation took in a month."""
+    return Key(f"U#{org_name}#{month}", f"P#{pipeline_id}")
+
+
 def token(digest: str) -> Key:
     """Return the key of a token."""
     return Key(f"T#{digest}", "T")
+
+
+def shell(pipeline_id: str, shell_id: str) -> Key:
+    """Return the key of a debug shell."""
+    return Key(f"D#{pipeline_id}", shell_id)
 
 
 def follower(pipeline_id: str, connection: str) -> Key:

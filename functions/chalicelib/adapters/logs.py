@@ -8,11 +8,14 @@ from hashlib import sha256
 
 from chalicelib.adapters import keys
 from chalicelib.adapters.bucket import Bucket
-from chalicelib.adapters.table import Item, Key, Table, Value
+from chalicelib.adapters.keys import Key
+from chalicelib.adapters.table import Item, Table, Value
 from chalicelib.ports import ConflictError, LogKey
 from conducto.model.deployment import LOG_PREFIX, PARTITION_KEY
 
 _DIGITS = 16
+#: Streams of which it is remembered where they end.
+_MOST_ENDS = 10_000
 
 
 class ChunkedLogs:
@@ -21,11 +24,14 @@ class ChunkedLogs:
     def __init__(self, table: Table, bucket: Bucket) -> None:
         self._table = table
         self._bucket = bucket
+        self._ends: dict[LogKey, int] = {}
 
     def append(self, key: LogKey, offset: int, data: bytes) -> None:
         """Add bytes at ``offset``; what is there already is left, a gap is refused."""
+        # Where a chunk may begin is known without a look, mostly: only the first is listed there.
+        is_end = offset in (0, self._ends.get(key))
+        end = offset if is_end else self.size(key)
         while True:
-            end = self.size(key)
             if offset > end:
                 raise ConflictError(f"{key}: {offset} is beyond the end, {end}")
             fresh = data[end - offset :]
@@ -34,8 +40,16 @@ class ChunkedLogs:
             try:
                 self._add(key, end, fresh)
             except ConflictError:
-                continue  # somebody else listed a chunk there; see how much it has
+                end = self.size(key)  # somebody else listed a chunk there; see how much it has
+                continue
+            self._note_end(key, end + len(fresh))
             return
+
+    def _note_end(self, key: LogKey, end: int) -> None:
+        self._ends.pop(key, None)
+        self._ends[key] = end
+        while len(self._ends) > _MOST_ENDS:
+            self._ends.pop(next(iter(self._ends)), None)
 
     def _add(self, key: LogKey, offset: int, data: bytes) -> None:
         place = f"{_folder(key)}/{offset:0{_DIGITS}}-{sha256(data).hexdigest()[:16]}"
@@ -64,6 +78,7 @@ class ChunkedLogs:
 
     def forget(self, pipeline_id: str) -> None:
         """Delete all output of a pipeline: of each chunk first where it is listed."""
+        self._ends = {key: end for key, end in self._ends.items() if key.pipeline_id != pipeline_id}
         prefix = f"{LOG_PREFIX}{pipeline_id}/"
         for page in self._bucket.pages_below(prefix):
             folders = {name.rpartition("/")[0] for name in page}

@@ -3,18 +3,21 @@
 import json
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from chalicelib.adapters.clients import Clients
 from chalicelib.adapters.failures import code_of, ignoring, throttling
 from chalicelib.ports import TaskGoneError, ThrottledError
 from conducto.semantics.asl import Machine
+from conducto.semantics.asl_site import run_of
 
 #: AWS lets an account make one machine or activity a second, after a burst of a hundred; so long a
 #: request waits for its turn. API Gateway gives it 29 s in all.
 PATIENCE = 15.0
 _PAUSE = 1.0
+#: Machines in one answer; AWS gives no more.
+_PAGE = 1000
 #: Names of what is known to be there, per process.
 _MOST_KNOWN = 10_000
 #: Characters that Step Functions takes of an error and of its cause.
@@ -30,19 +33,31 @@ class StepFunctions:
         clients: boto3's.
         role: ARN of the role of every machine.
         sleep: Waits some seconds for AWS to be ready again.
+        tracing: Machines send traces to X-Ray.
     """
 
     def __init__(
-        self, clients: Clients, role: str, sleep: Callable[[float], None] = time.sleep
+        self,
+        clients: Clients,
+        role: str,
+        sleep: Callable[[float], None] = time.sleep,
+        *,
+        tracing: bool = False,
     ) -> None:
         self._clients = clients
         self._role = role
         self._sleep = sleep
+        self._options = {"tracingConfiguration": {"enabled": True}} if tracing else {}
         self._known: dict[str, None] = {}
 
     def ensure_activity(self, name: str) -> None:
         """Make an activity known; it is no error that it is known already."""
-        self._once(name, lambda: self._client.create_activity(name=name))
+
+        def make() -> None:
+            with ignoring("ActivityAlreadyExists"):  # e.g. with other encryption
+                self._client.create_activity(name=name)
+
+        self._once(name, make)
 
     def create(self, machine: Machine) -> None:
         """Make a machine known; its name is a function of its definition."""
@@ -54,9 +69,45 @@ class StepFunctions:
                     definition=machine.definition,
                     roleArn=self._role,
                     type="STANDARD",
+                    **self._options,
                 )
 
         self._once(machine.arn, make)
+
+    def forget_activity(self, activity_arn: str) -> None:
+        """Delete an activity; its name is never used again."""
+        with throttling(), ignoring("ActivityDoesNotExist"):
+            self._client.delete_activity(activityArn=activity_arn)
+
+    def forget(self, machine_arn: str) -> None:
+        """Delete a machine, which ends its executions."""
+        with throttling(), ignoring("StateMachineDoesNotExist"):
+            self._client.delete_state_machine(stateMachineArn=machine_arn)
+        self._known.pop(machine_arn, None)
+
+    def machine_of(self, execution_arn: str) -> str:
+        """Return the ARN of the machine that an execution runs."""
+        head, _, _ = execution_arn.rpartition(":")
+        return head.replace(":execution:", ":stateMachine:", 1)
+
+    def runs(self) -> Iterator[tuple[str, str]]:
+        """Yield ``(run, machine ARN)`` of machines that were made for a run."""
+        pages = self._client.get_paginator("list_state_machines").paginate(
+            PaginationConfig={"PageSize": _PAGE}
+        )
+        with throttling():
+            for page in pages:
+                for machine in page["stateMachines"]:
+                    run = run_of(machine["name"])
+                    if run is not None:
+                        yield run, str(machine["stateMachineArn"])
+
+    def is_ours(self, machine_arn: str) -> bool:
+        """Return whether a machine runs with our role: another installation has another one."""
+        with throttling(), ignoring("StateMachineDoesNotExist"):
+            found = self._client.describe_state_machine(stateMachineArn=machine_arn)
+            return bool(found["roleArn"] == self._role)
+        return False
 
     def _once(self, name: str, make: Callable[[], object]) -> None:
         if name in self._known:

@@ -1,13 +1,14 @@
 """Organisations, their plans, the workers they have and what they use."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 
 from chalicelib.adapters import keys
 from chalicelib.adapters.failures import code_of
 from chalicelib.adapters.table import Table, Update
-from chalicelib.ports import Plan, PlanLimitError
+from chalicelib.ports import Plan, PlanLimitError, Spender
+from conducto.model.usage import PipelineSpent, Spent
 
 #: Seconds for which it is known what was counted: longer than anything comes twice.
 METERED_SECONDS = 60 * 86_400
@@ -28,10 +29,7 @@ class TableOrgs:
 
     def plan(self, org: str) -> Plan:
         """Return an org's plan; the free one when nothing else is known."""
-        item = self._table.get(keys.org(org))
-        if item is None or "plan" not in item:
-            return Plan()
-        return Plan(**json.loads(str(item["plan"])))
+        return self.plan_and_workers(org)[0]
 
     def set_plan(self, org: str, plan: Plan) -> None:
         """Change it; the workers that the org has stay counted."""
@@ -39,8 +37,13 @@ class TableOrgs:
 
     def workers(self, org: str) -> int:
         """Return how many workers the org has now."""
-        item = self._table.get(keys.org(org))
-        return 0 if item is None else int(item.get("workers", 0))
+        return self.plan_and_workers(org)[1]
+
+    def plan_and_workers(self, org: str) -> tuple[Plan, int]:
+        """Return both of one moment."""
+        item = self._table.get(keys.org(org)) or {}
+        plan = Plan(**json.loads(str(item["plan"]))) if "plan" in item else Plan()
+        return plan, int(item.get("workers", 0))
 
     def reservation(self, org: str, count: int) -> tuple[Update, str]:
         """Return the change that counts ``count`` workers more, or fewer where it is negative.
@@ -64,20 +67,53 @@ class TableOrgs:
         where = "attribute_not_exists(#workers) OR #workers <= :room"
         return Update(key, add={"workers": count}, where=where, values={":room": room}), sentence
 
-    def add_usage(self, org: str, month: str, key: str, seconds: float, cpu: float) -> None:
+    def add_usage(
+        self,
+        org: str,
+        month: str,
+        key: str,
+        seconds: float,
+        cpu: float,
+        *,
+        whose: Spender | None = None,
+    ) -> None:
         """Count a worker's or an Exec's seconds once."""
         note = {"expires": int(self._clock()) + METERED_SECONDS}
         more = {"exec_seconds": seconds, "cpu_seconds": seconds * cpu}
-        try:
-            self._table.transact(
-                [
-                    self._table.put_operation(keys.metered(org, month, key), note, new=True),
-                    self._table.update_operation(Update(keys.usage(org, month), add=more)),
-                ]
+        operations = [
+            self._table.put_operation(keys.metered(org, month, key), note, new=True),
+            self._table.update_operation(Update(keys.usage(org, month), add=more)),
+        ]
+        if whose is not None:
+            spent = Update(
+                keys.spent(org, month, whose.pipeline_id),
+                set={"title": whose.title},
+                add={
+                    "attempts": 1,
+                    "seconds": seconds,
+                    "cpu_seconds": seconds * cpu,
+                    "dollars": whose.dollars,
+                },
             )
+            operations.append(self._table.update_operation(spent))
+        try:
+            self._table.transact(operations)
         except Exception as error:
             if code_of(error) != _CANCELLED or not self._is_metered(org, month, key):
                 raise
+
+    def spent(self, org: str, month: str) -> Sequence[PipelineSpent]:
+        """Return what each pipeline took in a month, without its nodes."""
+        first = keys.spent(org, month, "")
+        return [
+            PipelineSpent(
+                id=sort.removeprefix(first.sort),
+                title=str(item["title"]),
+                month=month,
+                **{name: item[name] for name in Spent.model_fields},
+            )
+            for sort, item in self._table.range(first.partition, first.sort, first.sort + keys.LAST)
+        ]
 
     def _is_metered(self, org: str, month: str, key: str) -> bool:
         return self._table.get(keys.metered(org, month, key)) is not None

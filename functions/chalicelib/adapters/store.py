@@ -15,12 +15,12 @@ from typing import Any
 from chalicelib.adapters import keys
 from chalicelib.adapters.bucket import Bucket
 from chalicelib.adapters.failures import code_of, reasons_of
+from chalicelib.adapters.keys import Key
 from chalicelib.adapters.orgs import TableOrgs
 from chalicelib.adapters.table import (
     MAX_INLINE,
     MAX_TRANSACTION,
     Item,
-    Key,
     Table,
     Update,
     Value,
@@ -36,6 +36,7 @@ from chalicelib.ports import (
     Snapshot,
     ThrottledError,
 )
+from chalicelib.record_schema import ATTRIBUTE, Kind
 from conducto.model.deployment import (
     BY_ORG,
     OPEN,
@@ -46,6 +47,7 @@ from conducto.model.deployment import (
 )
 from conducto.model.notifications import NotificationRecord
 from conducto.model.records import AttemptRecord, NodeChange, PipelineRecord
+from conducto.running.forms import pack_form, unpack_form
 
 #: Attempts that an entry writes in its own transaction; beside them there are the entry, its
 #: transitions, the record, the org, notifications and the waiting attempts.
@@ -147,17 +149,25 @@ class TableStore:
         item = self._table.get(keys.record(pipeline_id))
         if item is None:
             raise LookupError(f"there is no pipeline {pipeline_id}")
-        return self.tree(pipeline_id, str(item["definition"]))
+        return self._form("definition", pipeline_id, str(item["definition"]))
 
     def keep_tree(self, pipeline_id: str, data: bytes) -> str:
         """Keep a generated tree and return its key."""
-        key = sha256(data).hexdigest()
+        key = f"{self._table.schema.number}-{sha256(data).hexdigest()}"
         self._bucket.put(_tree_key(pipeline_id, key), squeezed(data))
         return key
 
     def tree(self, pipeline_id: str, key: str) -> bytes:
         """Return a generated tree; raises `LookupError`."""
-        return unsqueezed(self._object(_tree_key(pipeline_id, key)))
+        return self._form("tree", pipeline_id, key)
+
+    def _form(self, kind: Kind, pipeline_id: str, key: str) -> bytes:
+        number, _, digest = key.rpartition("-")
+        written = int(number) if digest and number else 1
+        schema = self._table.schema
+        older = schema.is_older(kind, written)
+        data = unsqueezed(self._object(_tree_key(pipeline_id, key)))
+        return pack_form(schema.body(kind, written, unpack_form(data))) if older else data
 
     def commit(self, org: str, pipeline_id: str, entry: Entry) -> None:
         """Write an entry and all that goes with it, or nothing."""
@@ -268,7 +278,7 @@ class TableStore:
 
     def _finish_spreading(self, pipeline_id: str) -> None:
         for sort, item in self._below(pipeline_id, "X#"):
-            attempts = [_attempt(line) for line in unsqueezed(self._data(item)).splitlines()]
+            attempts = [_attempt(line) for line in self._lines("spilled", item)]
             self._spread(pipeline_id, int(sort.removeprefix("X#")), attempts)
 
     def entries(self, pipeline_id: str, after: int) -> Iterator[Entry]:
@@ -276,14 +286,14 @@ class TableStore:
         low = keys.entry(pipeline_id, after + 1)
         for sort, item in self._table.range(low.partition, low.sort, f"E#{keys.LAST}"):
             number = int(sort.removeprefix("E#"))
-            yield Entry(number, json.loads(unsqueezed(self._data(item))))
+            yield Entry(number, json.loads(self._body("entry", item)))
 
     def snapshot(self, pipeline_id: str) -> Snapshot | None:
         """Return the newest snapshot."""
         item = self._table.get(keys.snapshot(pipeline_id))
         if item is None:
             return None
-        return Snapshot(int(item["number"]), json.loads(unsqueezed(self._data(item))))
+        return Snapshot(int(item["number"]), json.loads(self._body("snapshot", item)))
 
     def put_snapshot(self, pipeline_id: str, snapshot: Snapshot) -> None:
         """Keep a snapshot; an older one than is there is ignored."""
@@ -310,7 +320,7 @@ class TableStore:
         self._finish_spreading(pipeline_id)
         prefix = "A#" if path is None else keys.attempts_of(path)
         for _, item in self._below(pipeline_id, prefix):
-            yield _attempt(unsqueezed(self._data(item)))
+            yield _attempt(self._body("attempt", item))
 
     def changes(self, pipeline_id: str, after: int, limit: int) -> Sequence[NodeChange]:
         """Return the transitions numbered beyond ``after``, in order."""
@@ -321,7 +331,7 @@ class TableStore:
         for _, item in self._table.range(wanted.partition, low, f"C#{keys.LAST}"):
             if int(item["last"]) <= after:
                 continue
-            lines = unsqueezed(self._data(item)).splitlines()
+            lines = self._lines("changes", item)
             batch = map(NodeChange.model_validate_json, lines)
             found += [change for change in batch if change.seq > after]
             if len(found) >= limit:
@@ -331,7 +341,7 @@ class TableStore:
     def outgoing(self, pipeline_id: str) -> Iterator[Outgoing]:
         """Yield what was to be told, sent or not, by entry."""
         for sort, item in self._below(pipeline_id, "M#"):
-            lines = unsqueezed(self._data(item)).splitlines()
+            lines = self._lines("outgoing", item)
             yield Outgoing(
                 entry=int(sort.removeprefix("M#")),
                 version=int(item["version"]),
@@ -380,6 +390,21 @@ class TableStore:
         key = f"{STATE_PREFIX}{pipeline_id}/{name}-{sha256(data).hexdigest()}"
         self._bucket.put(key, data)
         return {"object": key}
+
+    def _body(self, kind: Kind, item: Item) -> bytes:
+        """Return the JSON that an item holds, in the schema of now."""
+        return self._upgraded(kind, item, unsqueezed(self._data(item)))
+
+    def _lines(self, kind: Kind, item: Item) -> list[bytes]:
+        """Return the lines of JSON that an item holds, each in the schema of now."""
+        lines = unsqueezed(self._data(item)).splitlines()
+        return [self._upgraded(kind, item, line) for line in lines]
+
+    def _upgraded(self, kind: Kind, item: Item, document: bytes) -> bytes:
+        schema, written = self._table.schema, int(item[ATTRIBUTE])
+        if not schema.is_older(kind, written):
+            return document
+        return json.dumps(schema.body(kind, written, json.loads(document))).encode()
 
     def _data(self, item: Item) -> bytes:
         data = item.get("data")

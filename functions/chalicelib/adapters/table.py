@@ -1,6 +1,9 @@
 """The one DynamoDB table: items of strings, numbers and bytes, by partition and sort key.
 
-Which kinds of items there are is in `chalicelib.adapters.keys`.
+Which kinds of items there are is in `chalicelib.adapters.keys`. Every item is written with the
+number of its schema; who reads one gets the attributes of this schema, and the number with which it
+was written, which its body has still (`chalicelib.record_schema`). An item that is changed in place
+is brought up to date first.
 """
 
 import zlib
@@ -10,8 +13,10 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from chalicelib.adapters.clients import Clients
-from chalicelib.adapters.failures import code_of, throttling
+from chalicelib.adapters.failures import code_of, reasons_of, throttling
+from chalicelib.adapters.keys import Key, kind_of
 from chalicelib.ports import ConflictError
+from chalicelib.record_schema import ATTRIBUTE, SCHEMA, Schema
 from conducto.model.deployment import PARTITION_KEY, SORT_KEY, Index
 
 Value = str | int | float | bytes
@@ -23,16 +28,9 @@ MAX_TRANSACTION = 100
 MAX_INLINE = 256 * 1024
 _BATCH = 25
 _FAILED = "ConditionalCheckFailedException"
-
+_CANCELLED = "TransactionCanceledException"
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
-
-
-class Key(NamedTuple):
-    """Of an item."""
-
-    partition: str
-    sort: str
 
 
 class Update(NamedTuple):
@@ -57,21 +55,36 @@ class Update(NamedTuple):
 class Table:
     """A table of DynamoDB.
 
-    Every method raises `ThrottledError` where DynamoDB asks to come back later.
+    Every method raises `ThrottledError` where DynamoDB asks to come back later, and those that
+    meet an item of a newer schema `chalicelib.record_schema.NewerRecordError`.
+
+    Attributes:
+        schema: What is written, and what readers get.
     """
 
-    def __init__(self, clients: Clients, name: str) -> None:
+    def __init__(self, clients: Clients, name: str, schema: Schema = SCHEMA) -> None:
         self._clients = clients
         self._name = name
+        self.schema = schema
 
     def get(self, key: Key) -> dict[str, Value] | None:
         """Return an item as it is now."""
+        item = self._raw(key)
+        return None if item is None else self._current(key, item)
+
+    def _raw(self, key: Key) -> dict[str, Value] | None:
         answer = self._call("get_item", Key=_packed_key(key), ConsistentRead=True)
         return _unpacked(answer["Item"]) if "Item" in answer else None
 
+    def _current(self, key: Key, item: Item) -> dict[str, Value]:
+        return self.schema.item(kind_of(key), item)
+
+    def _whole(self, key: Key, item: Item) -> dict[str, Any]:
+        return _packed_key(key) | _packed({**item, ATTRIBUTE: self.schema.number})
+
     def put(self, key: Key, item: Item) -> None:
         """Write an item over what may be there."""
-        self._call("put_item", Item=_packed_key(key) | _packed(item))
+        self._call("put_item", Item=self._whole(key, item))
 
     def put_where(
         self,
@@ -93,7 +106,7 @@ class Table:
         try:
             self._call(
                 "put_item",
-                Item=_packed_key(key) | _packed(item),
+                Item=self._whole(key, item),
                 ConditionExpression=where,
                 **options,
             )
@@ -105,11 +118,33 @@ class Table:
     def update(self, update: Update) -> None:
         """Change an item; raises `ConflictError` when it does not fulfil ``where``."""
         try:
-            self._call("update_item", **_update(update))
+            self._call("update_item", **self._update(update))
         except Exception as error:
-            if code_of(error) == _FAILED:
+            if code_of(error) != _FAILED:
+                raise
+            if not self._lift(update.key):
                 raise ConflictError(f"{update.key}: {update.where}") from error
-            raise
+            self.update(update)
+
+    def _lift(self, key: Key) -> bool:
+        """Bring an item up to date that can be changed in place; return whether it was not.
+
+        Only what the steps changed is written: older functions that run for some seconds more may
+        change the rest meanwhile.
+        """
+        item = self._raw(key)
+        if item is None:
+            return False
+        current = self._current(key, item)
+        if current[ATTRIBUTE] == self.schema.number:
+            return False
+        try:
+            self._call("update_item", **_lifting(key, item, current, self.schema.number))
+        except Exception as error:
+            if code_of(error) != _FAILED:
+                raise
+            return self._lift(key)  # another one was faster
+        return True
 
     def delete(self, key: Key) -> None:
         """Delete an item that may be there."""
@@ -131,18 +166,59 @@ class Table:
         Raises:
             Exception: AWS's own, with the reasons (`chalicelib.adapters.failures.reasons_of`).
         """
-        self._call_plain("transact_write_items", TransactItems=list(operations))
+        try:
+            self._call_plain("transact_write_items", TransactItems=list(operations))
+        except Exception as error:
+            if code_of(error) != _CANCELLED or not self._lift_all(operations, reasons_of(error)):
+                raise
+            self._call_plain("transact_write_items", TransactItems=list(operations))
+
+    def _lift_all(self, operations: Sequence[Mapping[str, Any]], reasons: Sequence[str]) -> bool:
+        """Bring items up to date because of which a transaction may have been refused."""
+        refused = [
+            operation["Update"]["Key"]
+            for operation, reason in zip(operations, reasons, strict=True)
+            if reason == "ConditionalCheckFailed" and "Update" in operation
+        ]
+        lifted = [self._lift(_key(_unpacked(packed))) for packed in refused]  # each of them
+        return any(lifted)
 
     def put_operation(self, key: Key, item: Item, *, new: bool = False) -> Mapping[str, Any]:
         """Return an operation that writes an item; ``new``: only where there is none."""
-        put: dict[str, Any] = {"TableName": self._name, "Item": _packed_key(key) | _packed(item)}
+        put: dict[str, Any] = {"TableName": self._name, "Item": self._whole(key, item)}
         if new:
             put["ConditionExpression"] = f"attribute_not_exists({PARTITION_KEY})"
         return {"Put": put}
 
     def update_operation(self, update: Update) -> Mapping[str, Any]:
         """Return an operation that changes an item."""
-        return {"Update": {"TableName": self._name, **_update(update)}}
+        return {"Update": {"TableName": self._name, **self._update(update)}}
+
+    def _update(self, update: Update) -> dict[str, Any]:
+        changes = {**update.set, ATTRIBUTE: self.schema.number}
+        names: dict[str, str] = {}
+        values: dict[str, Value] = dict(update.values)
+        clauses = []
+        for word, sign, given in (("SET", " = ", changes), ("ADD", " ", update.add)):
+            parts = []
+            for name, value in given.items():
+                names[f"#{name}"] = name
+                values[f":{name}"] = value
+                parts.append(f"#{name}{sign}:{name}")
+            if parts:
+                clauses.append(f"{word} {', '.join(parts)}")
+        if update.remove:
+            names |= {f"#{name}": name for name in update.remove}
+            clauses.append("REMOVE " + ", ".join(f"#{name}" for name in update.remove))
+        # What is not changed must be of this schema as well.
+        where = f"(attribute_not_exists({PARTITION_KEY}) OR {ATTRIBUTE} = :{ATTRIBUTE})"
+        return {
+            "Key": _packed_key(update.key),
+            "UpdateExpression": " ".join(clauses),
+            "ExpressionAttributeNames": names,
+            "ExpressionAttributeValues": _packed(values),
+            "ConditionExpression": f"({update.where}) AND {where}" if update.where else where,
+        }
 
     def range(
         self,
@@ -164,12 +240,15 @@ class Table:
         if limit is not None:
             asked["Limit"] = limit
         for item in islice(self._pages(asked), limit):
-            yield str(item[SORT_KEY]), item
+            yield str(item[SORT_KEY]), self._current(_key(item), item)
 
     def index(
         self, index: Index, partition: str, *, after: Mapping[str, Any] | None = None
     ) -> Iterator[tuple[Key, dict[str, Value]]]:
-        """Yield ``(key, item)`` of an index, the last first, beyond the key ``after``."""
+        """Yield ``(key, item)`` of an index, the last first, beyond the key ``after``.
+
+        An index of keys alone has no attributes besides them.
+        """
         asked: dict[str, Any] = {
             "IndexName": index.name,
             "KeyConditionExpression": "#p = :p",
@@ -180,7 +259,8 @@ class Table:
         if after is not None:
             asked["ExclusiveStartKey"] = _packed(after)
         for item in self._pages(asked):
-            yield Key(str(item[PARTITION_KEY]), str(item[SORT_KEY])), item
+            key = _key(item)
+            yield key, item if index.projection == "KEYS_ONLY" else self._current(key, item)
 
     def _pages(self, asked: dict[str, Any]) -> Iterator[dict[str, Value]]:
         while True:
@@ -210,30 +290,40 @@ def unsqueezed(data: Value) -> bytes:
     return zlib.decompress(data)
 
 
-def _update(update: Update) -> dict[str, Any]:
+def _lifting(key: Key, item: Item, current: Item, number: int) -> dict[str, Any]:
+    """Return the update from ``item`` to ``current``, made if what it changes is still so."""
     names: dict[str, str] = {}
-    values: dict[str, Value] = dict(update.values)
-    clauses = []
-    for word, sign, changes in (("SET", " = ", update.set), ("ADD", " ", update.add)):
-        parts = []
-        for name, value in changes.items():
-            names[f"#{name}"] = name
-            values[f":{name}"] = value
-            parts.append(f"#{name}{sign}:{name}")
-        if parts:
-            clauses.append(f"{word} {', '.join(parts)}")
-    if update.remove:
-        names |= {f"#{name}": name for name in update.remove}
-        clauses.append("REMOVE " + ", ".join(f"#{name}" for name in update.remove))
-    asked: dict[str, Any] = {
-        "Key": _packed_key(update.key),
-        "UpdateExpression": " ".join(clauses),
+    values: dict[str, Value] = {":number": number}
+    sets, removes, conditions = [f"{ATTRIBUTE} = :number"], [], [f"attribute_exists({SORT_KEY})"]
+    for place, name in enumerate(sorted(item.keys() | current.keys())):
+        old, new = item.get(name), current.get(name)
+        if name != ATTRIBUTE and old == new:
+            continue
+        names[f"#n{place}"] = name
+        if old is None:
+            conditions.append(f"attribute_not_exists(#n{place})")
+        else:
+            conditions.append(f"#n{place} = :old{place}")
+            values[f":old{place}"] = old
+        if name == ATTRIBUTE:
+            continue
+        if new is None:
+            removes.append(f"#n{place}")
+        else:
+            sets.append(f"#n{place} = :new{place}")
+            values[f":new{place}"] = new
+    removed = f" REMOVE {', '.join(removes)}" if removes else ""
+    return {
+        "Key": _packed_key(key),
+        "UpdateExpression": f"SET {', '.join(sets)}{removed}",
+        "ConditionExpression": " AND ".join(conditions),
         "ExpressionAttributeNames": names,
         "ExpressionAttributeValues": _packed(values),
     }
-    if update.where:
-        asked["ConditionExpression"] = update.where
-    return asked
+
+
+def _key(item: Item) -> Key:
+    return Key(str(item[PARTITION_KEY]), str(item[SORT_KEY]))
 
 
 def _packed_key(key: Key) -> dict[str, Any]:

@@ -1,13 +1,14 @@
 """Task definitions of workers: two containers, the volume they share, and a pipeline's data.
 
 RunTask cannot override an image's name, volumes or sizes of a Fargate task, so there is one
-definition for each combination. Its family is named after its content: one that is there already
-is used, and AWS's limit of one registration a second is met rarely.
+definition for each combination. Its family is named after its pipeline and its content: one that is
+there already is used, AWS's limit of one registration a second is met rarely, and those of a
+pipeline that is over can be found and deleted.
 """
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
@@ -15,11 +16,16 @@ from chalicelib.adapters.clients import Clients
 from chalicelib.adapters.failures import code_of, message_of, throttling
 from chalicelib.adapters.files import AccessPoints
 from chalicelib.ports import WorkerTask
+from conducto.images.registries import cached
 from conducto.model.deployment import NAME_PREFIX
 from conducto.semantics.fargate import AGENT_MEM, size_for
 from conducto_worker.layout import AGENT, CTL, DATA_MOUNTS, STOP_TIMEOUT, USER, VOLUME, user_entry
 
 _MIB = 1024
+#: Ends a pipeline's id in the name of a family.
+_OWNER_END = "_"
+#: Definitions that ECS deletes at once.
+_MOST_DELETED = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +38,8 @@ class Roles:
         agent_image: Reference of the agent's image.
         log_group: Where both containers' own output goes; that of commands does not.
         region: AWS region.
+        caches: ``{registry: where its cache is}``.
+        debug: ARN of the role that both containers of a debug shell have; None: none opens.
     """
 
     execution: str
@@ -39,6 +47,8 @@ class Roles:
     agent_image: str
     log_group: str
     region: str
+    debug: str | None = None
+    caches: Mapping[str, str] = field(default_factory=dict)
 
 
 class TaskDefinitions:
@@ -54,11 +64,53 @@ class TaskDefinitions:
         """Return the ARN of the definition for a worker."""
         definition = self._definition(task)
         text = json.dumps(definition, sort_keys=True)
-        family = f"{NAME_PREFIX}{sha256(text.encode()).hexdigest()[:40]}"
+        digest = sha256(text.encode()).hexdigest()[:40]
+        family = f"{NAME_PREFIX}{task.pipeline_id}{_OWNER_END}{digest}"
         if family not in self._known:
             with throttling():
                 self._known[family] = self._find(family) or self._register(family, definition)
         return self._known[family]
+
+    def doubt(self, definition: str) -> None:
+        """Take a definition for gone: it is looked for, or made, anew."""
+        self._known = {name: arn for name, arn in self._known.items() if arn != definition}
+
+    def families(self) -> Iterator[tuple[str, str]]:
+        """Yield ``(pipeline id, family)`` of those in use, other installations' among them."""
+        pages = self._client.get_paginator("list_task_definition_families").paginate(
+            familyPrefix=NAME_PREFIX, status="ACTIVE"
+        )
+        with throttling():
+            for page in pages:
+                for family in page["families"]:
+                    owner, end, _ = family.removeprefix(NAME_PREFIX).rpartition(_OWNER_END)
+                    if end and owner:
+                        yield owner, str(family)
+
+    def forget(self, family: str) -> bool:
+        """Delete a family; return whether it was this installation's.
+
+        Tasks that run by it go on.
+        """
+        with throttling():
+            found = self._find_ours(family)
+            for arn in found:
+                self._client.deregister_task_definition(taskDefinition=arn)
+            if found:
+                self._client.delete_task_definitions(taskDefinitions=found)
+        return bool(found)
+
+    def _find_ours(self, family: str) -> list[str]:
+        """Return the revisions of a family, if our role starts its tasks; at most ten."""
+        listed = self._client.list_task_definitions(
+            familyPrefix=family, status="ACTIVE", maxResults=_MOST_DELETED
+        )
+        arns = [str(arn) for arn in listed["taskDefinitionArns"][:_MOST_DELETED]]
+        if not arns:
+            return []
+        described = self._client.describe_task_definition(taskDefinition=arns[0])
+        ours = described["taskDefinition"].get("executionRoleArn") == self._roles.execution
+        return arns if ours else []
 
     def release(self, pipeline_id: str) -> None:
         """Give back the access point of a pipeline's data."""
@@ -71,7 +123,8 @@ class TaskDefinitions:
             if code_of(error) == "ClientException" and "describe" in message_of(error):
                 return None  # "Unable to describe task definition"
             raise
-        return str(answer["taskDefinition"]["taskDefinitionArn"])
+        found = answer["taskDefinition"]
+        return str(found["taskDefinitionArn"]) if found["status"] == "ACTIVE" else None
 
     def _register(self, family: str, definition: Mapping[str, Any]) -> str:
         answer = self._client.register_task_definition(family=family, **definition)
@@ -87,7 +140,7 @@ class TaskDefinitions:
             "cpu": size.cpu_units,
             "memory": size.mem_mib,
             "executionRoleArn": self._roles.execution,
-            "taskRoleArn": self._roles.task,
+            "taskRoleArn": self._role(task),
             "containerDefinitions": [
                 self._container(
                     AGENT,
@@ -97,7 +150,7 @@ class TaskDefinitions:
                 ),
                 self._container(
                     USER,
-                    task.image,
+                    cached(task.image, self._roles.caches),
                     entryPoint=user_entry(),
                     command=[],
                     mountPoints=[shared, *data],
@@ -110,6 +163,13 @@ class TaskDefinitions:
                 self._volume("user", self._files.of_user(task.org, task.user)),
             ],
         }
+
+    def _role(self, task: WorkerTask) -> str:
+        if not task.shell:
+            return self._roles.task
+        if self._roles.debug is None:
+            raise RuntimeError(f"{task.pipeline_id}: a shell needs a role; deploy again")
+        return self._roles.debug
 
     def _container(self, name: str, image: str, **more: object) -> dict[str, Any]:
         return {

@@ -1,16 +1,22 @@
 """Values of secrets in Secrets Manager: one secret of its own for each scope."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from chalicelib.adapters.clients import Clients
-from chalicelib.adapters.failures import code_of, ignoring, throttling
+from chalicelib.adapters.failures import code_of, throttling
+from chalicelib.ports import ConflictError
 from conducto.service.port import RefusedError
 
 #: Bytes of one secret; Secrets Manager's own limit.
 MAX_SECRET = 65_536
 _MISSING = "ResourceNotFoundException"
+#: AWS's own label of what readers get, and ours of what is to become that.
+_CURRENT, _NEXT = "AWSCURRENT", "CONDUCTO_NEXT"
+#: How AWS says that a version is not the current one any more.
+_STALE = ("InvalidParameterException", "InvalidRequestException")
 
 
 class SecretsManager:
@@ -27,46 +33,50 @@ class SecretsManager:
 
     def read(self, scope: str) -> Mapping[str, Mapping[str, Any]]:
         """Return a scope's secrets; empty when there are none."""
+        return self.look(scope)[0]
+
+    def look(self, scope: str) -> tuple[Mapping[str, Mapping[str, Any]], str]:
+        """Return a scope's secrets and their version."""
         try:
             with throttling():
-                answer = self._client.get_secret_value(SecretId=self._name(scope))
+                answer = self._client.get_secret_value(
+                    SecretId=self._name(scope), VersionStage=_CURRENT
+                )
         except Exception as error:
             if code_of(error) == _MISSING:
-                return {}
+                return {}, ""
             raise
         found: dict[str, Mapping[str, Any]] = json.loads(answer["SecretString"])
-        return found
+        return found, str(answer["VersionId"])
 
-    def write(self, scope: str, secrets: Mapping[str, Mapping[str, Any]]) -> None:
-        """Replace a scope's secrets.
+    def replace(self, scope: str, secrets: Mapping[str, Mapping[str, Any]], version: str) -> None:
+        """Put secrets in the place of a version.
+
+        They are first put beside it, and become the current ones in one step that names the
+        version which has been that: AWS refuses it where another one is by now.
 
         Raises:
+            ConflictError: another one is.
             RefusedError: they are too many; nothing was written.
         """
         text = json.dumps(secrets, separators=(",", ":"), ensure_ascii=False)
-        size = len(text.encode())
-        if size > MAX_SECRET:
-            raise RefusedError(
-                f"the secrets of {scope} would have {size} bytes together, and Secrets Manager "
-                f"takes {MAX_SECRET}; delete some, or keep large values in a data file"
+        _check_size(scope, text)
+        name = self._name(scope)
+        if not version:
+            with _overtaken(scope, "ResourceExistsException"):
+                self._client.create_secret(Name=name, SecretString=text)
+            return
+        with _overtaken(scope, _MISSING):
+            made = self._client.put_secret_value(
+                SecretId=name, SecretString=text, VersionStages=[_NEXT]
             )
-        with throttling():
-            with ignoring("ResourceExistsException"):
-                if self._put(scope, text):
-                    return
-                self._client.create_secret(Name=self._name(scope), SecretString=text)
-                return
-            self._put(scope, text)  # somebody made it in between
-
-    def _put(self, scope: str, text: str) -> bool:
-        """Write over a secret; return whether there is one."""
-        try:
-            self._client.put_secret_value(SecretId=self._name(scope), SecretString=text)
-        except Exception as error:
-            if code_of(error) != _MISSING:
-                raise
-            return False
-        return True
+        with _overtaken(scope, _MISSING, *_STALE):
+            self._client.update_secret_version_stage(
+                SecretId=name,
+                VersionStage=_CURRENT,
+                MoveToVersionId=made["VersionId"],
+                RemoveFromVersionId=version,
+            )
 
     @property
     def _client(self) -> Any:
@@ -74,3 +84,24 @@ class SecretsManager:
 
     def _name(self, scope: str) -> str:
         return f"{self._prefix}{scope}"
+
+
+def _check_size(scope: str, text: str) -> None:
+    size = len(text.encode())
+    if size > MAX_SECRET:
+        raise RefusedError(
+            f"the secrets of {scope} would have {size} bytes together, and Secrets Manager "
+            f"takes {MAX_SECRET}; delete some, or keep large values in a data file"
+        )
+
+
+@contextmanager
+def _overtaken(scope: str, *codes: str) -> Iterator[None]:
+    """Turn errors of these codes into `ConflictError`: somebody else was faster."""
+    try:
+        with throttling():
+            yield
+    except Exception as error:
+        if code_of(error) in codes:
+            raise ConflictError(f"{scope}: somebody else changed its secrets") from error
+        raise

@@ -4,6 +4,7 @@ from chalicelib.testing.builder import FakeBuilder
 from chalicelib.testing.fleet import FakeFleet
 from chalicelib.testing.machines import FakeMachines
 from chalicelib.testing.people import FakeConnections, FakeOrgs, FakeTokens
+from chalicelib.testing.shells import FakeShells
 from chalicelib.testing.storage import FakeBlobs, FakeLogs, FakeVault
 from chalicelib.testing.store import FakeStore
 
@@ -15,6 +16,7 @@ __all__ = [
     "FakeLogs",
     "FakeMachines",
     "FakeOrgs",
+    "FakeShells",
     "FakeStore",
     "FakeTokens",
     "FakeVault",

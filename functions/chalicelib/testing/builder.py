@@ -3,6 +3,7 @@
 from itertools import count
 
 from chalicelib.ports import BuildOrder, BuildStatus
+from conducto.model.cloud_calls import RegistryLogin
 
 REPOSITORY = "registry.invalid/images"
 
@@ -13,24 +14,30 @@ class FakeBuilder:
     Attributes:
         orders: ``{build id: order}`` of all builds.
         statuses: ``{build id: how it is}``; a test changes them.
-        images: Tags that the registry has.
+        images: ``(org, tag)`` of images that the registry has.
         deaf: Starts are lost on the way.
     """
 
     def __init__(self) -> None:
         self.orders: dict[str, BuildOrder] = {}
         self.statuses: dict[str, BuildStatus] = {}
-        self.images: set[str] = set()
+        self.images: set[tuple[str, str]] = set()
         self.deaf = False
         self._numbers = count(1)
 
-    def reference(self, tag: str) -> str:
+    def reference(self, org: str, tag: str) -> str:
         """Return what workers know an image by."""
-        return f"{REPOSITORY}:{tag}"
+        return f"{REPOSITORY}/{org}:{tag}"
 
-    def exists(self, tag: str) -> bool:
+    def exists(self, org: str, tag: str) -> bool:
         """Return whether the registry has an image."""
-        return tag in self.images
+        return (org, tag) in self.images
+
+    def login(self, org: str, user: str) -> RegistryLogin | None:
+        """Return a log-in that says for whom it is."""
+        return RegistryLogin(
+            registry="registry.invalid", user="AWS", password=f"{org}/{user}", expires=0.0
+        )
 
     def start(self, order: BuildOrder) -> str:
         """Start a build, once."""

@@ -1,9 +1,12 @@
 """ECS in memory."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import count
 
-from chalicelib.ports import CapacityError, WorkerTask
+from pydantic import SecretStr
+
+from chalicelib.ports import CapacityError, TaskLook, WorkerTask
+from conducto.model.remote_shells import ShellSession
 
 
 class FakeFleet:
@@ -15,6 +18,11 @@ class FakeFleet:
         full: AWS has no room.
         deaf: Starts are lost on the way.
         released: Pipelines that need no files for now.
+        reasons: ``{ARN: why a task stopped}``.
+        closed: Nothing can be entered yet.
+        entered: ``(ARN, command)`` of every session.
+        defined: ``{pipeline id: name of its task definition}``.
+        foreign: Names of task definitions that another installation made.
     """
 
     def __init__(self) -> None:
@@ -23,6 +31,11 @@ class FakeFleet:
         self.full = False
         self.deaf = False
         self.released: list[str] = []
+        self.reasons: dict[str, str] = {}
+        self.closed = False
+        self.entered: list[tuple[str, str]] = []
+        self.defined: dict[str, str] = {}
+        self.foreign: set[str] = set()
         self._numbers = count(1)
 
     def start(self, task: WorkerTask) -> str:
@@ -35,6 +48,7 @@ class FakeFleet:
         arn = f"arn:aws:ecs:us-east-1:123456789012:task/conducto/{next(self._numbers)}"
         if not self.deaf:
             self.tasks[arn] = task
+            self.defined[task.pipeline_id] = f"conducto-{task.pipeline_id}_1"
         return arn
 
     def stop(self, task_arn: str, reason: str) -> None:  # noqa: ARG002  as the port has it
@@ -49,6 +63,40 @@ class FakeFleet:
             for arn, task in self.tasks.items()
             if task.pipeline_id == pipeline_id and arn not in self.stopped
         }
+
+    def definitions(self) -> Iterator[tuple[str, str]]:
+        """Yield one for each pipeline that had a worker since it was forgotten."""
+        yield from list(self.defined.items())
+
+    def forget_definition(self, name: str) -> bool:
+        """Delete a task definition."""
+        known = name in self.defined.values() and name not in self.foreign
+        if known:
+            self.defined = {owner: each for owner, each in self.defined.items() if each != name}
+        return known
+
+    def look(self, task_arn: str) -> TaskLook | None:
+        """Return how a task is."""
+        task = self.tasks.get(task_arn)
+        if task is None:
+            return None
+        if task_arn in self.stopped:
+            return TaskLook("STOPPED", self.reasons.get(task_arn, "Task stopped by user"))
+        return TaskLook("RUNNING", connected=task.shell and not self.closed)
+
+    def enter(self, task_arn: str, command: str) -> ShellSession | None:
+        """Open a session."""
+        if self.closed:
+            return None
+        self.entered.append((task_arn, command))
+        return ShellSession(
+            session_id=f"session-{len(self.entered)}",
+            stream_url="wss://aws.invalid/session",
+            token=SecretStr("key-to-the-session"),
+            target="ecs:cluster_task_container",
+            region="us-east-1",
+            endpoint="https://aws.invalid",
+        )
 
     def release(self, pipeline_id: str) -> None:
         """See the port."""

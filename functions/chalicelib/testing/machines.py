@@ -1,10 +1,11 @@
 """Step Functions in memory, over anything that interprets state machines."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 from chalicelib.ports import TaskGoneError
 from conducto.semantics.asl import Machine
+from conducto.semantics.asl_site import run_of
 
 
 class Interpreter(Protocol):
@@ -36,12 +37,15 @@ class FakeMachines:
         activities: Those made known.
         machines: ``{ARN: machine}``.
         executions: ``{run: ARN of the execution}``, each started once.
+        foreign: ARNs of machines that another installation made.
     """
 
     def __init__(self, interpreter: Interpreter, gone: type[Exception]) -> None:
         self.activities: list[str] = []
         self.machines: dict[str, Machine] = {}
         self.executions: dict[str, str] = {}
+        self.foreign: set[str] = set()
+        self._started: dict[str, str] = {}
         self._interpreter = interpreter
         self._gone = gone
 
@@ -56,10 +60,38 @@ class FakeMachines:
             self.machines[machine.arn] = machine
             self._interpreter.create(machine)
 
+    def forget_activity(self, activity_arn: str) -> None:
+        """Delete an activity."""
+        name = activity_arn.rpartition(":")[2]
+        self.activities = [each for each in self.activities if each != name]
+
+    def forget(self, machine_arn: str) -> None:
+        """Delete a machine, and abort its executions."""
+        self.machines.pop(machine_arn, None)
+        for execution, of in self._started.items():
+            if of == machine_arn:
+                self._interpreter.stop(execution)
+
+    def machine_of(self, execution_arn: str) -> str:
+        """Return the machine that an execution runs."""
+        return self._started[execution_arn]
+
+    def runs(self) -> Iterator[tuple[str, str]]:
+        """Yield those that were made for a run."""
+        for arn, machine in list(self.machines.items()):
+            run = run_of(machine.name)
+            if run is not None:
+                yield run, arn
+
+    def is_ours(self, machine_arn: str) -> bool:
+        """Return whether it is there and not another installation's."""
+        return machine_arn in self.machines and machine_arn not in self.foreign
+
     def start(self, machine_arn: str, run: str, data: Mapping[str, object]) -> str:
         """Start an execution, unless there is one of that name."""
         if run not in self.executions:
             self.executions[run] = self._interpreter.start(machine_arn, data)
+            self._started[self.executions[run]] = machine_arn
         return self.executions[run]
 
     def stop(self, execution_arn: str, reason: str) -> None:  # noqa: ARG002  as the port has it

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from chalicelib.ports import Identity, KnownToken, Plan
+from chalicelib.ports import Identity, KnownToken, Plan, Spender
+from conducto.model.usage import PipelineSpent
 
 
 class FakeOrgs:
@@ -16,6 +17,7 @@ class FakeOrgs:
         self.plans: dict[str, Plan] = {}
         self._workers: dict[str, int] = {}
         self._usage: dict[tuple[str, str], dict[str, tuple[float, float]]] = {}
+        self._spent: dict[tuple[str, str], dict[str, PipelineSpent]] = {}
 
     def plan(self, org: str) -> Plan:
         """Return an org's plan."""
@@ -29,13 +31,46 @@ class FakeOrgs:
         """Return how many workers the org has now."""
         return self._workers.get(org, 0)
 
+    def plan_and_workers(self, org: str) -> tuple[Plan, int]:
+        """Return both of one moment."""
+        return self.plan(org), self.workers(org)
+
     def count(self, org: str, more: int) -> None:
         """Count workers in or out; the store does so with an entry."""
         self._workers[org] = self.workers(org) + more
 
-    def add_usage(self, org: str, month: str, key: str, seconds: float, cpu: float) -> None:
+    def add_usage(
+        self,
+        org: str,
+        month: str,
+        key: str,
+        seconds: float,
+        cpu: float,
+        *,
+        whose: Spender | None = None,
+    ) -> None:
         """Count seconds once."""
-        self._usage.setdefault((org, month), {}).setdefault(key, (seconds, seconds * cpu))
+        counted = self._usage.setdefault((org, month), {})
+        if key in counted:
+            return
+        counted[key] = (seconds, seconds * cpu)
+        if whose is not None:
+            sums = self._spent.setdefault((org, month), {})
+            empty = PipelineSpent(id=whose.pipeline_id, title="", month=month)
+            before = sums.get(whose.pipeline_id, empty)
+            sums[whose.pipeline_id] = PipelineSpent(
+                id=whose.pipeline_id,
+                title=whose.title,
+                month=month,
+                attempts=before.attempts + 1,
+                seconds=before.seconds + seconds,
+                cpu_seconds=before.cpu_seconds + seconds * cpu,
+                dollars=before.dollars + whose.dollars,
+            )
+
+    def spent(self, org: str, month: str) -> Sequence[PipelineSpent]:
+        """Return what each pipeline took."""
+        return list(self._spent.get((org, month), {}).values())
 
     def usage(self, org: str, month: str) -> Mapping[str, float]:
         """Return the sums of a month."""

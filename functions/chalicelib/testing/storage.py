@@ -1,6 +1,8 @@
 """Logs, blobs and secrets in memory."""
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from itertools import count
 from typing import Any, BinaryIO
 
 from chalicelib.ports import ConflictError, LogKey
@@ -34,10 +36,16 @@ class FakeLogs:
 
 
 class FakeBlobs:
-    """A `Blobs`; its URLs lead nowhere, a test puts things itself."""
+    """A `Blobs`; its URLs lead nowhere, a test puts things itself.
 
-    def __init__(self) -> None:
+    Args:
+        clock: Seconds since the epoch.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._kept: dict[str, bytes] = {}
+        self._times: dict[str, float] = {}
+        self._clock = clock
 
     def upload_url(self, key: str, *, size: int | None = None, seconds: int | None = None) -> str:  # noqa: ARG002  as the port has it
         """Return a URL that takes PUTs."""
@@ -55,9 +63,22 @@ class FakeBlobs:
         """Return whether something is there."""
         return key in self._kept
 
+    def names(self) -> list[str]:
+        """Return the keys at which something is, for tests."""
+        return sorted(self._kept)
+
+    def size(self, key: str) -> int | None:
+        """See the port."""
+        return len(self._kept[key]) if key in self._kept else None
+
+    def put_at(self, key: str) -> float | None:
+        """See the port."""
+        return self._times[key] if key in self._kept else None
+
     def put(self, key: str, data: bytes) -> None:
         """Keep it."""
         self._kept[key] = data
+        self._times[key] = self._clock()
 
     def put_file(self, key: str, file: BinaryIO) -> None:
         """See the port."""
@@ -80,11 +101,24 @@ class FakeVault:
 
     def __init__(self) -> None:
         self._kept: dict[str, dict[str, Mapping[str, Any]]] = {}
+        self._versions: dict[str, str] = {}
+        self._numbers = count(1)
 
     def read(self, scope: str) -> Mapping[str, Mapping[str, Any]]:
         """Return the secrets of a scope."""
         return dict(self._kept.get(scope, {}))
 
+    def look(self, scope: str) -> tuple[Mapping[str, Mapping[str, Any]], str]:
+        """Return them with their version."""
+        return self.read(scope), self._versions.get(scope, "")
+
     def write(self, scope: str, secrets: Mapping[str, Mapping[str, Any]]) -> None:
-        """Replace a scope's secrets."""
+        """Put secrets in the place of whatever there is; of the fake only."""
+        self.replace(scope, secrets, self._versions.get(scope, ""))
+
+    def replace(self, scope: str, secrets: Mapping[str, Mapping[str, Any]], version: str) -> None:
+        """Put secrets in the place of a version."""
+        if version != self._versions.get(scope, ""):
+            raise ConflictError(scope)
         self._kept[scope] = dict(secrets)
+        self._versions[scope] = str(next(self._numbers))

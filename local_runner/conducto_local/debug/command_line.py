@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from conducto.model.debug import DebugPlan
-from conducto_local.debug.container import shell_argv
+from conducto.running.debugging import shell_argv
 from conducto_local.engine.address import Address
 from conducto_local.engine.container import create_body
 from conducto_local.ports import WorkerSpec

@@ -1,8 +1,7 @@
 """A debug container for the Engine API: a worker's, with a holder in the server's place. No I/O."""
 
-import os
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from conducto.model.debug import DebugPlan
@@ -20,13 +19,6 @@ SCRIPTS = ("/conducto/cmd.sh", "/cmd.conducto")
 #: Process 1 while shells come and go. It ends with its stdin, which is held by whoever opened the
 #: shell: when that process is gone, however it went, so is the container. Only builtins here.
 _HOLDER = "while read -r _; do :; done"
-#: What keeps an interactive shell from reading files that a pipeline's shell does not read.
-_PLAIN: Mapping[str, Sequence[str]] = {"bash": ("--norc",), "zsh": ("-f",)}
-
-
-def shell_argv(shell: str) -> list[str]:
-    """Return the command line of an interactive shell with the environment of a pipeline's."""
-    return [shell, *_PLAIN.get(os.path.basename(shell), ())]  # noqa: PTH119 (the container's path)
 
 
 def container_name(plan: DebugPlan) -> str:

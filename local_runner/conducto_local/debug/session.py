@@ -7,24 +7,24 @@ the container ends and the engine removes it. The shell itself is an exec in it.
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 from conducto.model.debug import DebugPlan
+from conducto.running.debugging import shell_argv
 from conducto_local.debug.container import (
     container_name,
     container_spec,
     debug_body,
     env_list,
     secrets_of,
-    shell_argv,
 )
 from conducto_local.debug.errors import DebugError
 from conducto_local.debug.pulling import ensure_image
+from conducto_local.debug.screen import Screen
 from conducto_local.debug.scripts import lasting_script, passing_script
-from conducto_local.debug.terminal import Terminal
 from conducto_local.engine.attach import Attachment, attach
 from conducto_local.engine.docker import DockerEngine
 from conducto_local.engine.http import ApiError, HttpClient
@@ -36,16 +36,37 @@ _END_SECONDS = 5.0
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
 
-async def run_shell(plan: DebugPlan, terminal: Terminal, *, term: str = "") -> int:
-    """Open a shell, be its terminal until it ends, and remove its container.
-
-    Args:
-        plan: What to open.
-        terminal: Where a person types and reads.
-        term: The kind of terminal (``$TERM``).
+async def run_shell(plan: DebugPlan, screen: Screen, *, term: str = "") -> int:
+    """Be `hold_shell` for a process that does nothing else; a signal ends the shell.
 
     Returns:
         The shell's exit code; 128 + signal when a signal ended this process.
+
+    Raises:
+        DebugError: the container does not start, or somebody removed it.
+        EngineError: the engine cannot be used.
+    """
+    with _ended_by_signals() as ended_by:
+        try:
+            return await hold_shell(plan, screen, term=term)
+        except asyncio.CancelledError:
+            if not ended_by:
+                raise
+            return 128 + ended_by[0]
+
+
+async def hold_shell(plan: DebugPlan, screen: Screen, *, term: str = "") -> int:
+    """Open a shell, pass on what is typed and printed until it ends, and remove its container.
+
+    It is removed as well when this is cancelled.
+
+    Args:
+        plan: What to open.
+        screen: Where a person types and reads.
+        term: The kind of terminal (``$TERM``).
+
+    Returns:
+        The shell's exit code.
 
     Raises:
         DebugError: the container does not start, or somebody removed it.
@@ -55,14 +76,9 @@ async def run_shell(plan: DebugPlan, terminal: Terminal, *, term: str = "") -> i
     await engine.open()
     try:
         await ensure_image(engine.http, plan)
-        with passing_script(plan) as script, _ended_by_signals() as ended_by:
-            try:
-                async with _container(engine.http, plan, script) as identity:
-                    return await _Shell(engine.http, identity, plan, terminal, term).run()
-            except asyncio.CancelledError:
-                if not ended_by:
-                    raise
-                return 128 + ended_by[0]
+        with passing_script(plan) as script:
+            async with _container(engine.http, plan, script) as identity:
+                return await _Shell(engine.http, identity, plan, screen, term).run()
     finally:
         await engine.close()
 
@@ -109,7 +125,14 @@ def _ended_by_signals() -> Iterator[list[int]]:
 @contextlib.asynccontextmanager
 async def _container(http: HttpClient, plan: DebugPlan, script: Path) -> AsyncIterator[str]:
     """Yield the id of a running container that lives as long as the block."""
-    identity = await _create(http, plan, container_name(plan), script, stays=False)
+    creating = asyncio.create_task(_create(http, plan, container_name(plan), script, stays=False))
+    try:
+        identity = await asyncio.shield(creating)
+    except asyncio.CancelledError:  # the engine may have made it all the same
+        await asyncio.wait({creating})
+        if creating.exception() is None:
+            await _remove(http, creating.result())
+        raise
     holder: Attachment | None = None
     try:
         holder = await attach(http, f"/containers/{identity}/attach", _HELD, _Nobody())
@@ -165,15 +188,15 @@ class _Nobody:
 
 
 class _Shell:
-    """One exec with our terminal at its other side; hears what it writes."""
+    """One exec with a screen at its other side; hears what it writes."""
 
     def __init__(
-        self, http: HttpClient, container: str, plan: DebugPlan, terminal: Terminal, term: str
+        self, http: HttpClient, container: str, plan: DebugPlan, screen: Screen, term: str
     ) -> None:
         self._http = http
         self._container = container
         self._plan = plan
-        self._terminal = terminal
+        self._screen = screen
         self._term = term
         self._id = ""
         self._over = asyncio.Event()
@@ -182,13 +205,13 @@ class _Shell:
 
     async def run(self) -> int:
         """Return the exit code, once the shell has ended."""
-        tty = self._terminal.is_terminal
+        tty = self._screen.is_terminal
         try:
             self._id = await self._create(tty=tty)
-            with self._terminal.raw():
+            with self._screen.raw():
                 stream = await self._attach(tty=tty)
-                with self._terminal.resizes(self._resize):
-                    self._terminal.read(_typing_into(stream))
+                with self._screen.resizes(self._resize):
+                    self._screen.read(_Exec(stream))
                     await self._over.wait()
                 stream.close()
         except ApiError as error:
@@ -198,7 +221,7 @@ class _Shell:
     def received(self, stream: Stream, data: bytes) -> None:
         """Show what the shell writes."""
         try:
-            self._terminal.write(stream, data)
+            self._screen.write(stream, data)
         except OSError:  # who read it has left
             self._unread = True
             self._over.set()
@@ -226,7 +249,7 @@ class _Shell:
     async def _attach(self, *, tty: bool) -> Attachment:
         body: dict[str, Any] = {"Detach": False, "Tty": tty}
         if tty:
-            body["ConsoleSize"] = list(self._terminal.size)
+            body["ConsoleSize"] = list(self._screen.size)
         stream = await attach(
             self._http, f"/exec/{self._id}/start", {}, self, json_body=body, tty=tty
         )
@@ -240,7 +263,7 @@ class _Shell:
         task.add_done_callback(self._resizing.discard)
 
     async def _send_size(self) -> None:
-        lines, columns = self._terminal.size
+        lines, columns = self._screen.size
         with contextlib.suppress(ApiError, EngineError):  # the shell has just ended
             params = {"h": lines, "w": columns}
             await self._http.call("POST", f"/exec/{self._id}/resize", params=params)
@@ -263,11 +286,20 @@ class _Shell:
         return 0
 
 
-def _typing_into(stream: Attachment) -> Callable[[bytes], None]:
-    def typed(data: bytes) -> None:
-        if data:
-            stream.write(data)
-        else:
-            stream.write_eof()
+class _Exec:
+    """The shell's side of the line; satisfies `conducto_local.debug.screen.Line`."""
 
-    return typed
+    def __init__(self, stream: Attachment) -> None:
+        self._stream = stream
+        self.pause = stream.pause
+        self.resume = stream.resume
+
+    @property
+    def unsent(self) -> int:
+        return self._stream.unsent
+
+    def typed(self, data: bytes) -> None:
+        if data:
+            self._stream.write(data)
+        else:
+            self._stream.write_eof()

@@ -9,13 +9,14 @@ import threading
 import tty
 from collections.abc import Callable, Iterator
 
+from conducto_local.debug.screen import Line
 from conducto_local.ports import Stream
 
 _CHUNK = 64 * 1024
 
 
 class Terminal:
-    """Standard input and output of a process.
+    """Standard input and output of a process; a `conducto_local.debug.screen.Screen`.
 
     Args:
         stdin: File descriptor, as are the others.
@@ -70,8 +71,8 @@ class Terminal:
             if self.is_terminal:
                 loop.remove_signal_handler(signal.SIGWINCH)
 
-    def read(self, typed: Callable[[bytes], None]) -> None:
-        """Begin to read; call ``typed`` in the event loop with what came, with b"" at the end.
+    def read(self, line: Line) -> None:
+        """Begin to read; pass on what came in the event loop.
 
         A thread that nobody waits for: a terminal's read cannot be called off.
         """
@@ -85,7 +86,7 @@ class Terminal:
                 except OSError:  # the terminal hung up
                     data = b""
                 try:
-                    loop.call_soon_threadsafe(typed, data)
+                    loop.call_soon_threadsafe(line.typed, data)
                 except RuntimeError:  # the loop is closed: the shell has ended
                     return
 

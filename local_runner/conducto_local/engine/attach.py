@@ -90,6 +90,21 @@ class Attachment(asyncio.Protocol):
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(data)
 
+    @property
+    def unsent(self) -> int:
+        """Bytes that were written and that the container has not taken yet."""
+        return 0 if self._transport is None else self._transport.get_write_buffer_size()
+
+    def pause(self) -> None:
+        """Take in no output until `resume`; the container has to wait with it."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        """Take in output again."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
     def write_eof(self) -> None:
         """Tell the container that its stdin has ended; output goes on."""
         if self._transport is not None and not self._transport.is_closing():

@@ -13,7 +13,7 @@ import platform
 import shutil
 import signal
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -71,9 +71,13 @@ class ProcessEngine:
             WorkerStartError: the shell, the working directory or a mount does not exist.
         """
         _check(spec)
-        worker = ProcessWorker(spec, self._grace)
+        worker = ProcessWorker(spec, self._grace, self._forget)
         self._workers[spec.name] = worker
         return worker
+
+    def _forget(self, worker: "ProcessWorker") -> None:
+        if self._workers.get(worker.name) is worker:
+            del self._workers[worker.name]
 
     async def ensure_network(self, name: str, labels: Mapping[str, str]) -> None:
         """Do nothing: processes share the machine's network."""
@@ -97,7 +101,6 @@ class ProcessEngine:
         found = [w for w in self._workers.values() if bears(w.spec.labels, label, value)]
         for worker in found:
             await worker.close()
-            self._workers.pop(worker.name, None)
         ours = {worker.folder for worker in self._workers.values()}
         return len(found) + await asyncio.to_thread(remove_leftovers, label, value, ours)
 
@@ -192,9 +195,12 @@ class _Running:
 class ProcessWorker:
     """Runs commands as process groups; satisfies `conducto_local.ports.Worker`."""
 
-    def __init__(self, spec: WorkerSpec, grace: float) -> None:
+    def __init__(
+        self, spec: WorkerSpec, grace: float, forget: Callable[["ProcessWorker"], None]
+    ) -> None:
         self.spec = spec
         self._grace = grace
+        self._forget = forget
         self._folder = tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX)
         mark(self.folder, spec.labels)
         self._running: _Running | None = None
@@ -291,6 +297,7 @@ class ProcessWorker:
             running.signal(signal.SIGKILL)
             await running.ended.wait()
         self._folder.cleanup()
+        self._forget(self)
 
     async def _begun(self) -> _Running | None:
         """Return the running command; one that is only starting is waited for."""

@@ -259,9 +259,15 @@ async def _follow(answer: Response, log: Transcript) -> Progress:
             progress.error = error_message(await answer.read())
             return progress
         async for data in answer.stream():
-            log.lines(progress.feed(data))
-    log.lines(progress.finish())
+            _pass_on(log, progress, progress.feed(data))
+    _pass_on(log, progress, progress.finish())
     return progress
+
+
+def _pass_on(log: Transcript, progress: Progress, lines: list[str]) -> None:
+    log.lines(lines)
+    for part in progress.take_parts():
+        log.part(part)
 
 
 async def _expect(answer: Response, what: str) -> bytes:

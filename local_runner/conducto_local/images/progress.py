@@ -9,14 +9,20 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+from conducto_local.ports import BuildPart
 
 _ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[@-Z\\^_]|\x1b\].*?(?:\x07|\x1b\\)")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 #: Steps of BuildKit's own that tell a person nothing.
 _INTERNAL = ("[internal]", "exporting", "resolve image config", "copy /context")
+#: A step of the classic builder, and what it says of one that was done before.
+_STEP = re.compile(r"(Step \d+/\d+) : (.+)")
+_USED = " ---> Using cache"
 #: Statuses of a pull that repeat many times a second.
 _NOISE = ("Downloading", "Extracting", "Waiting", "Verifying Checksum", "Pulling fs layer")
 
@@ -35,13 +41,17 @@ class Progress:
     Attributes:
         image_id: The built image's id, once the engine has said it.
         error: The engine's own message of failure, if it failed.
+        clock: Seconds since the epoch, for an engine that does not tell times.
     """
 
     image_id: str | None = None
     error: str | None = None
+    clock: Callable[[], float] = time.time
     _rest: bytes = b""
     _partial: dict[bytes, str] = field(default_factory=dict)
     _named: set[bytes] = field(default_factory=set)
+    _parts: list[BuildPart] = field(default_factory=list)
+    _step: BuildPart | None = None  # of the classic builder, which does one after the other
 
     def feed(self, data: bytes) -> list[str]:
         """Return the lines that more of the stream completes; pieces may end anywhere."""
@@ -54,7 +64,13 @@ class Progress:
         lines = self._object(last)
         lines += [plain(text) for text in self._partial.values() if text]
         self._partial.clear()
+        self._end_step(self.error)
         return lines
+
+    def take_parts(self) -> list[BuildPart]:
+        """Return the steps that began or ended since the last call, as they stand."""
+        parts, self._parts = self._parts, []
+        return parts
 
     def _object(self, text: bytes) -> list[str]:
         if not text.strip():
@@ -78,12 +94,29 @@ class Progress:
         if isinstance(said.get("aux"), dict):
             self.image_id = said["aux"].get("ID", self.image_id)
         if "stream" in said:
-            return self._output(b"", str(said["stream"]))
+            lines = self._output(b"", str(said["stream"]))
+            for line in lines:
+                self._classic(line)
+            return lines
         status = said.get("status")
         if not isinstance(status, str) or status.startswith(_NOISE):
             return []
         identity = said.get("id")
         return [plain(f"{identity}: {status}" if identity else status)]
+
+    def _classic(self, line: str) -> None:
+        found = _STEP.fullmatch(line)
+        if found is not None:
+            self._end_step(None)
+            self._step = BuildPart(found[1], f"[{found[1][5:]}] {found[2]}", self.clock())
+            self._parts.append(self._step)
+        elif self._step is not None and line == _USED:
+            self._step = replace(self._step, cached=True)
+
+    def _end_step(self, error: str | None) -> None:
+        if self._step is not None:
+            self._parts.append(replace(self._step, ended=self.clock(), error=error))
+            self._step = None
 
     def _trace(self, encoded: str) -> list[str]:
         try:
@@ -114,7 +147,20 @@ class Progress:
         name = raw.decode(errors="replace") if isinstance(raw, bytes) else ""
         is_cached = bool(fields.get(4))
         has_begun = 5 in fields or is_cached  # noqa: PLR2004
-        if not has_begun or digest in self._named or name.startswith(_INTERNAL):
+        if not has_begun or name.startswith(_INTERNAL):
+            return []
+        error = fields.get(7)
+        self._parts.append(
+            BuildPart(
+                digest.hex(),
+                plain(name),
+                _moment(fields.get(5)),
+                _moment(fields.get(6)),
+                is_cached,
+                plain(error.decode(errors="replace")) if isinstance(error, bytes) else None,
+            )
+        )
+        if digest in self._named:
             return []
         self._named.add(digest)
         return [plain(f"{name} (cached)" if is_cached else name)]
@@ -123,6 +169,16 @@ class Progress:
         *complete, rest = (self._partial.get(source, "") + text).split("\n")
         self._partial[source] = rest
         return [plain(line) for line in complete]
+
+
+def _moment(value: bytes | int | None) -> float | None:
+    """Return a protobuf ``Timestamp`` in seconds since the epoch."""
+    if not isinstance(value, bytes):
+        return None
+    seconds, nanos = (dict(_fields(value)).get(number, 0) for number in (1, 2))
+    if not isinstance(seconds, int) or not isinstance(nanos, int) or not seconds:
+        return None
+    return seconds + nanos / 1e9
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, bytes | int]]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from conducto.model.records import ImageState
-from conducto_local.ports import BuildLog, ImageError
+from conducto_local.ports import BuildLog, BuildPart, ImageError
 
 #: Lines of a failed build that its message ends with.
 TAIL = 15
@@ -21,7 +21,7 @@ class Transcript:
     """
 
     _listeners: list[BuildLog] = field(default_factory=list)
-    _said: deque[ImageState | str] = field(default_factory=lambda: deque(maxlen=_KEPT))
+    _said: deque[ImageState | BuildPart | str] = field(default_factory=lambda: deque(maxlen=_KEPT))
 
     def join(self, log: BuildLog) -> None:
         """Tell ``log`` all that was said, and what will be."""
@@ -37,6 +37,10 @@ class Transcript:
         """The build has reached ``state``."""
         self._say(state)
 
+    def part(self, part: BuildPart) -> None:
+        """A step inside that state has begun or ended."""
+        self._say(part)
+
     def write(self, text: str) -> None:
         """Lines that the build printed."""
         self._say(text)
@@ -49,18 +53,21 @@ class Transcript:
     def failure(self, what: str) -> ImageError:
         """Return the error that says ``what`` and ends with the last lines."""
         # A state is a string as well.
-        texts = [item for item in self._said if not isinstance(item, ImageState) and item.strip()]
+        others = (ImageState, BuildPart)
+        texts = [item for item in self._said if not isinstance(item, others) and item.strip()]
         tail = "".join(texts[-TAIL:]).rstrip("\n")
         return ImageError(f"{what}\n{tail}" if tail else what)
 
-    def _say(self, item: ImageState | str) -> None:
+    def _say(self, item: ImageState | BuildPart | str) -> None:
         self._said.append(item)
         for listener in self._listeners:
             _tell(listener, item)
 
 
-def _tell(log: BuildLog, item: ImageState | str) -> None:
+def _tell(log: BuildLog, item: ImageState | BuildPart | str) -> None:
     if isinstance(item, ImageState):
         log.step(item)
+    elif isinstance(item, BuildPart):
+        log.part(item)
     else:
         log.write(item)

@@ -9,7 +9,7 @@ from conducto_local.home import Home
 from conducto_local.runner.containers import IDLE_SECONDS, Containers
 from conducto_local.runner.idle import Clock
 from conducto_local.runner.notify.outbox import Ways
-from conducto_local.runner.notify.settings import settings_of
+from conducto_local.runner.notify.settings import CommandAddresses, settings_of
 from conducto_local.runner.retention import Keeper
 from conducto_local.runner.scheduler import Scheduler
 from conducto_local.runner.service import LocalPipelines
@@ -72,7 +72,7 @@ async def open_parts(
         store=store,
         kits=kits,
         containers=containers,
-        secrets=SecretKeeper(LocalSecrets(home)),
+        secrets=SecretKeeper(LocalSecrets(home), CommandAddresses(home)),
         url=lambda: _agent_url(home),
         ways=Ways(settings=lambda: settings_of(home)) if ways is None else ways,
     )

@@ -5,7 +5,8 @@ import time
 
 from conducto.model.records import ImageState
 from conducto_local.logs import LogDirectory, LogWriter
-from conducto_local.ports import BuiltImage, ImageBuilder, ImageError
+from conducto_local.ports import BuildPart, BuiltImage, ImageBuilder, ImageError
+from conducto_local.runner.build_steps import StepWriter
 from conducto_local.runner.live import LivePipeline
 
 #: The log of an image's build is kept like that of an attempt; names of images hold no "/"
@@ -25,10 +26,15 @@ class _Log:
         self._live = live
         self._name = name
         self._writer = writer
+        self.steps = StepWriter(lambda line: writer.write("stderr", line))
 
     def step(self, state: ImageState) -> None:
+        self.steps.state(state)
         if state is not ImageState.DONE:
             self._live.set_image(self._name, state=state)
+
+    def part(self, part: BuildPart) -> None:
+        self.steps.part(part)
 
     def write(self, text: str) -> None:
         self._writer.write("stdout", text.encode(errors="replace"))
@@ -44,16 +50,19 @@ async def build(
         EngineError: the engine is gone.
     """
     writer = logs.writer(log_name(name), BUILD_ATTEMPT)
+    log = _Log(live, name, writer)
     live.set_image(name, state=ImageState.QUEUED, error=None, started=time.time(), ended=None)
     try:
-        built = await builder.build(live.pipeline.images[name], _Log(live, name, writer))
+        built = await builder.build(live.pipeline.images[name], log)
     except ImageError as error:
+        log.steps.end(str(error).partition("\n")[0])
         live.set_image(name, state=ImageState.ERROR, error=str(error), ended=time.time())
         raise
     except BaseException:
         live.set_image(name, state=ImageState.PENDING)
         raise
     finally:
+        log.steps.end()
         writer.close()
     live.set_image(name, state=ImageState.DONE, reference=built.reference, ended=time.time())
     return built

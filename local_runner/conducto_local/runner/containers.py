@@ -7,9 +7,11 @@ started at once, since no start is ever delayed in order to reuse. An idle one l
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
 
+from conducto.model.api import Workers
 from conducto_local.ports import Worker
 
 logger = logging.getLogger(__name__)
@@ -49,6 +51,8 @@ class Containers:
         self.idle_seconds = idle_seconds
         self._max_idle = max_idle
         self._idle: dict[PoolKey, list[Container]] = {}
+        self._busy: Counter[Hashable] = Counter()
+        self._starting: Counter[Hashable] = Counter()
         self._kept: set[Owner] = set()
         self._closing: set[asyncio.Task[None]] = set()
         self._stuck: list[Container] = []
@@ -61,14 +65,21 @@ class Containers:
             if not idle:
                 del self._idle[pool]
             if not container.worker.lost:  # died or was removed by somebody while it idled
+                self._busy[pool[0]] += 1
                 return container
             self._leave(container)
-        container = Container(await start(), pool)
+        self._starting[pool[0]] += 1
+        try:
+            container = Container(await start(), pool)
+        finally:
+            _less(self._starting, pool[0])
+        self._busy[pool[0]] += 1
         self._close_stuck()
         return container
 
     def put(self, container: Container, *, reuse: bool) -> None:
         """Take a container back; one that is not to be used again goes away."""
+        _less(self._busy, container.pool[0])
         if not reuse:
             self._leave(container)
             return
@@ -76,6 +87,14 @@ class Containers:
         self._idle.setdefault(container.pool, []).append(container)
         self._make_room()
         self._sweep_later()
+
+    def staff(self, pipeline_id: str) -> Workers:
+        """Return how many containers of a pipeline do what."""
+        return Workers(
+            busy=self._busy[pipeline_id],
+            idle=len(self._all(lambda pool: pool[0] == pipeline_id)),
+            starting=self._starting[pipeline_id],
+        )
 
     def keep(self, owner: Owner, *, kept: bool) -> None:
         """Keep the idle containers of a pool however long they idle, or no longer."""
@@ -159,3 +178,9 @@ class Containers:
             # away; the next container that starts shows that it is back.
             self._stuck.append(container)
             logger.exception("container did not close", extra={"container": container.worker.name})
+
+
+def _less(numbers: Counter[Hashable], key: Hashable) -> None:
+    numbers[key] -= 1
+    if not numbers[key]:
+        del numbers[key]

@@ -2,10 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from conducto.model.api import Workers
 from conducto.model.nodes import NodeSpec, Pipeline, ancestors
 from conducto.model.notifications import NotificationRecord
 from conducto.model.records import (
@@ -90,6 +91,7 @@ class LivePipeline:
         network_is_sure: ... and nothing has happened since that might have removed it.
         modifying: Held by one modification after the other.
         notified: Number of the newest notification.
+        staff: Tells of its containers, once a runner has it.
         kept: Pools of ``new`` contexts whose container waits for its group's next command.
     """
 
@@ -110,6 +112,7 @@ class LivePipeline:
         self.seq = seq
         self.modifying = asyncio.Lock()
         self.kept: set[str] = set()
+        self.staff: Callable[[], Workers] | None = None
         self.notified = 0
         self.flights: dict[str, Flight] = {}
         self.cooling: asyncio.TimerHandle | None = None
@@ -262,6 +265,10 @@ class LivePipeline:
             started=self.started,
             ended=self.ended,
         )
+
+    def workers(self) -> Workers | None:
+        """Return what carries its commands; None when nothing is under way."""
+        return None if self.staff is None or self.settled() else self.staff()
 
     async def news(self, version: int) -> None:
         """Return when the pipeline is beyond ``version``."""

@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
-from conducto.model.answers import ImageLog, LogLines, LogMatches
+from conducto.model.answers import ImageLog, ImageStep, LogLines, LogMatches
 from conducto.model.api import LogChunk
 from conducto.model.params import (
     MAX_LOG_SCAN,
@@ -26,10 +26,14 @@ from conducto.service.port import NotFoundError
 from conducto_local.file_downloads import download
 from conducto_local.logs import LogDirectory, LogReader, Piece
 from conducto_local.runner import builds
+from conducto_local.runner.build_steps import steps_in
 from conducto_local.runner.live import LivePipeline
 
 #: Seconds between two looks at an output that somebody follows.
 LOOK_EVERY = 0.1
+
+#: Bytes of the steps of a build that are looked at.
+MOST_STEP_BYTES = 1 << 20
 
 Attempts = Callable[[], Awaitable[Sequence[AttemptRecord]]]
 
@@ -144,7 +148,8 @@ class Outputs:
             complete = live.images[image].record.state in (ImageState.DONE, ImageState.ERROR)
             piece = reader.read("stdout", offset, limit)
             if piece.data or complete or not await _wait(live, deadline):
-                return _image_log(piece, complete=complete)
+                steps = steps_in(reader.read("stderr", -MOST_STEP_BYTES, MOST_STEP_BYTES).data)
+                return _image_log(piece, steps, complete=complete)
 
     def _output(
         self, live: LivePipeline, query: LogFileParams, attempts: Sequence[AttemptRecord]
@@ -171,7 +176,7 @@ async def _wait(live: LivePipeline, deadline: float) -> bool:
     return True
 
 
-def _image_log(piece: Piece, *, complete: bool) -> ImageLog:
+def _image_log(piece: Piece, steps: tuple[ImageStep, ...], *, complete: bool) -> ImageLog:
     """Return a piece of text; a character that is not whole is left for the next one."""
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     is_last = complete and piece.offset + len(piece.data) == piece.size
@@ -185,4 +190,5 @@ def _image_log(piece: Piece, *, complete: bool) -> ImageLog:
         next=piece.offset + len(piece.data) - left,
         size=piece.size,
         complete=complete,
+        steps=steps,
     )

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any, assert_never
 
+from conducto.model.api import Workers
 from conducto.model.nodes import ancestors
 from conducto.model.states import Cause, State
 from conducto.running.environment import Surroundings
@@ -85,6 +86,7 @@ class Scheduler:
     def add(self, live: LivePipeline) -> None:
         """Take a pipeline in."""
         self.live[live.id] = live
+        live.staff = lambda: self._staff(live)
 
     def apply(self, live: LivePipeline, event: ev.Event) -> None:
         """Take an event in and do what follows from it."""
@@ -153,6 +155,15 @@ class Scheduler:
         if flight.started is None and flight.container is None and flight.taken:
             return "its container starts"
         return self.kit(flight.live).queue().reason(flight.ticket)
+
+    def _staff(self, live: LivePipeline) -> Workers:
+        staff = self.containers.staff(live.id)
+        machine = self.kit(live).dispatcher
+        if machine is None:
+            return staff
+        size, *_ = machine.size
+        used = round(size - machine.cpu, 3)  # sums of fractions
+        return staff.model_copy(update={"cpu_used": used, "cpu": size})
 
     async def saved(self) -> None:
         """Return when everything that happened so far has been written down."""

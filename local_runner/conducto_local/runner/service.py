@@ -2,14 +2,21 @@
 
 import asyncio
 import os
-import resource
+import shutil
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from conducto.model.answers import DataEntry, DataList, Deleted, ImageLog, LogLines, LogMatches
+from conducto.model.answers import (
+    ChangedData,
+    DataEntry,
+    DataList,
+    Deleted,
+    ImageLog,
+    LogLines,
+    LogMatches,
+)
 from conducto.model.api import (
     WHOLE,
     AgentStatus,
@@ -18,6 +25,7 @@ from conducto.model.api import (
     EventBatch,
     LaunchRequest,
     LogChunk,
+    NodeStates,
     PipelineSummary,
     TreePage,
 )
@@ -27,23 +35,28 @@ from conducto.model.node_detail import NodeDetail
 from conducto.model.nodes import Pipeline, ancestors
 from conducto.model.params import (
     MAX_LOG_CHUNK,
+    ChangedDataParams,
     ListParams,
     ListUserDataParams,
     LogFileParams,
     LogLinesParams,
     LogParams,
     LogSearchParams,
+    StatesParams,
     TreeParams,
 )
 from conducto.model.records import AttemptRecord, Lifecycle, Period, PipelineRecord
 from conducto.model.secret_calls import DeleteSecrets, PutSecrets, SecretList
 from conducto.model.states import State
+from conducto.model.usage import Usage, UsageParams
 from conducto.running import listing, node_details, tree_pages, views
 from conducto.running import secret_answers as answers
 from conducto.running.data_files import DataDirectory
 from conducto.running.forms import pack_form, unpack_form
 from conducto.running.launching import new_id, new_record
 from conducto.running.relaunching import launch_of
+from conducto.running.state_letters import states_of
+from conducto.running.usage_reports import usage_of
 from conducto.semantics import events as ev
 from conducto.semantics.live import LiveGroup, LiveNode
 from conducto.semantics.resolve import resolve
@@ -179,6 +192,14 @@ class LocalPipelines:
             ),
         )
 
+    async def states(self, query: StatesParams) -> NodeStates:
+        """How each Exec of a subtree stands, in a letter."""
+        live = self.live(query.id)
+        try:
+            return states_of(live.tree, query, live.seq)
+        except KeyError as error:
+            raise self._no_node(live, str(error.args[0])) from error
+
     async def node(self, pipeline_id: str, path: str) -> NodeDetail:
         """Everything about one node."""
         page = await self.nodes(TreeParams(id=pipeline_id, root=path, depth=0))
@@ -256,6 +277,11 @@ class LocalPipelines:
         directory = self._data(pipeline_id)
         return await asyncio.to_thread(directory.entries, query.name, query.after, query.limit)
 
+    async def changed_data(self, query: ChangedDataParams) -> ChangedData:
+        """Files of a pipeline's data that were written within a time."""
+        directory = self._data(query.id)
+        return await asyncio.to_thread(directory.changed, query.since, query.until, query.limit)
+
     async def read_data(
         self, pipeline_id: str | None, name: str, span: Span | None = None
     ) -> Download:
@@ -306,13 +332,13 @@ class LocalPipelines:
         try:
             while True:
                 await live.news(seen)
-                await self._caught_up()
-                version = live.version
+                version = live.version  # what happens from here on may not be written in time
+                is_whole = await self._caught_up()
                 changes = self._store.changes(live.id, cursor, BATCH_SIZE)
                 yield views.batch(live, changes, seen)
                 cursor = changes[-1].seq if changes else cursor
                 if len(changes) < BATCH_SIZE:
-                    seen = version
+                    seen = version if is_whole else seen
                     await asyncio.sleep(BATCH_EVERY)
         finally:
             live.subscribers -= 1
@@ -333,10 +359,19 @@ class LocalPipelines:
         """Free what no live pipeline needs."""
         return await self._collector.collect(request)
 
+    async def usage(self, query: UsageParams) -> Usage:
+        """What commands took; on this machine they cost nothing."""
+        return await asyncio.to_thread(self._usage, query)
+
+    def _usage(self, query: UsageParams) -> Usage:
+        store = self._store
+        return usage_of(((r, store.attempts(r.id)) for r in store.records()), query)
+
     async def status(self) -> AgentStatus:
         """The process itself."""
         infos = [kit.info for kit in self._kits.values() if kit.info is not None]
         info = infos[0] if infos else None
+        disk = shutil.disk_usage(self._home.root)
         return AgentStatus(
             pid=os.getpid(),
             url="",
@@ -346,7 +381,8 @@ class LocalPipelines:
             cpus=None if info is None else info.cpus,
             mem=None if info is None else info.memory,
             pipelines=len(self._store.records()),
-            memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+            disk_free=disk.free,
+            disk_total=disk.total,
         )
 
     # ---- helpers ----------------------------------------------------------------------------
@@ -359,10 +395,17 @@ class LocalPipelines:
         """Return a pipeline, loaded, as `Shelf.find` does."""
         return self._shelf.find(pipeline_id)
 
-    async def _caught_up(self) -> None:
-        """Return when everything that happened has been written down, or after a while."""
-        with suppress(TimeoutError):
+    async def _caught_up(self) -> bool:
+        """Return when everything that happened so far has been written down, or after a while.
+
+        Returns:
+            Whether it has been.
+        """
+        try:
             await asyncio.wait_for(self._scheduler.saved(), READ_PATIENCE)
+        except TimeoutError:
+            return False
+        return True
 
     def _waits_for(self, live: LivePipeline, path: str) -> str | None:
         flight = live.flights.get(path)

@@ -1,8 +1,12 @@
-"""Secrets on their way into commands: as variables, and as what to hide in the output."""
+"""Secrets on their way into commands: as variables, and as what to hide in the output.
+
+Addresses of services come along with them: one may hold a password.
+"""
 
 import asyncio
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from conducto.running.secret_store import SecretStore, StoredSecret
 from conducto_worker.masking import Mask
@@ -24,23 +28,57 @@ class Delivery:
 NOTHING = Delivery()
 
 
-def deliver(secrets: Iterable[StoredSecret]) -> Delivery:
-    """Return what a command gets of these secrets."""
+class Addresses(Protocol):
+    """Variables that say where services are, such as ``CONDUCTO_SLACK_URL``."""
+
+    def version(self) -> Hashable:
+        """Return something that differs when they have changed."""
+        ...
+
+    def read(self) -> Mapping[str, str]:
+        """Return ``{name of a variable: address}``, without those that are as always."""
+        ...
+
+
+class NoAddresses:
+    """All services are where they always are."""
+
+    def version(self) -> Hashable:
+        """Return the same always."""
+        return None
+
+    def read(self) -> Mapping[str, str]:
+        """Return nothing."""
+        return {}
+
+
+def deliver(
+    secrets: Iterable[StoredSecret], addresses: Mapping[str, str] | None = None
+) -> Delivery:
+    """Return what a command gets of these secrets, and of addresses that are hidden like them."""
+    where = {} if addresses is None else addresses
     # "org" comes before "user", which so wins.
     chosen = {each.name.key: each for each in sorted(secrets, key=lambda s: s.name.scope)}
-    if not chosen:
+    if not chosen and not where:
         return NOTHING
+    hidden = [secret.value for secret in chosen.values() if secret.mask]
     return Delivery(
-        {key: secret.value for key, secret in chosen.items()},
-        Mask(secret.value for secret in chosen.values() if secret.mask),
+        {**{key: secret.value for key, secret in chosen.items()}, **where},
+        Mask([*hidden, *where.values()]),
     )
 
 
 class SecretKeeper:
-    """Gives each command the secrets of now; reads the store only when it has changed."""
+    """Gives each command the secrets of now; reads the store only when it has changed.
 
-    def __init__(self, store: SecretStore) -> None:
+    Args:
+        store: Where they are kept.
+        addresses: Of services that commands use.
+    """
+
+    def __init__(self, store: SecretStore, addresses: Addresses | None = None) -> None:
         self.store = store
+        self._addresses = NoAddresses() if addresses is None else addresses
         self._version: Hashable = object()
         self._delivery = NOTHING
         self._lock = asyncio.Lock()
@@ -56,13 +94,16 @@ class SecretKeeper:
         Raises:
             SecretStoreError: the secrets cannot be read.
         """
-        if self.store.version() != self._version:
+        if self._now() != self._version:
             async with self._lock:
-                version = self.store.version()
+                version = self._now()
                 if version != self._version:
                     self._delivery = await asyncio.to_thread(self._read)
                     self._version = version
         return self._delivery
 
+    def _now(self) -> Hashable:
+        return (self.store.version(), self._addresses.version())
+
     def _read(self) -> Delivery:
-        return deliver(self.store.read().values())
+        return deliver(self.store.read().values(), self._addresses.read())

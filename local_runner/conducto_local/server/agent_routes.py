@@ -11,9 +11,10 @@ from conducto.model.gc_calls import GcReport, GcRequest
 from conducto.model.params import NoParams, StopParams
 from conducto.service.handlers import Call
 from conducto.service.port import Pipelines, RefusedError
-from conducto.service.routes import ROUTES, AnyRoute, Permission, Route
+from conducto.service.routes import ROUTES, AnyRoute, Permission, Route, StreamRoute
 from conducto_local.agent_files import AgentState
 from conducto_local.server.sessions import CODE_SECONDS, Sessions
+from conducto_local.shells.tickets import Shells
 
 _SHOWN = 3
 
@@ -25,6 +26,7 @@ def local_routes(
     stop: Callable[[], None],
     sessions: Sessions | None = None,
     collect: Collect | None = None,
+    shells: Shells | None = None,
 ) -> tuple[AnyRoute, ...]:
     """Return the API's rows with those of this agent.
 
@@ -33,6 +35,7 @@ def local_routes(
         stop: Lets the process stop, after the answer has gone out.
         sessions: Lets people into the web app; None has none.
         collect: Frees what no pipeline needs; None frees nothing.
+        shells: Opens debug shells in pages; None opens none.
     """
 
     async def get_agent(pipelines: Pipelines, _call: Call[NoParams, None]) -> AgentStatus:
@@ -46,6 +49,7 @@ def local_routes(
                 "version": agent.version,
                 "started": agent.started,
                 "memory": memory,
+                "shell": shells is not None,
             }
         )
 
@@ -68,10 +72,16 @@ def local_routes(
             return GcReport(dry_run=call.body.dry_run)
         return await collect(call.body)
 
-    shared = [row for row in ROUTES if row.operation is not calls.AGENT_STATUS]
+    ours: list[AnyRoute] = [Route(calls.AGENT_STATUS, Permission.READ, get_agent)]
+    if shells is not None:
+        ours += [
+            Route(calls.OPEN_SHELL, Permission.DEBUG, shells.ticket),
+            StreamRoute(calls.SHELL, Permission.DEBUG, shells.shell),
+        ]
+    replaced = {row.operation for row in ours}
     return (
-        *shared,
-        Route(calls.AGENT_STATUS, Permission.READ, get_agent),
+        *(row for row in ROUTES if row.operation not in replaced),
+        *ours,
         Route(calls.STOP_AGENT, Permission.AGENT, stop_agent),
         Route(calls.GC, Permission.AGENT, collect_garbage),
         Route(calls.LOGIN, Permission.AGENT, make_login),

@@ -17,7 +17,7 @@ from conducto.service import problems
 from conducto.service.dispatch import Answer, Headers, Service, encode, takes_bytes
 from conducto.service.downloads import OCTETS, Download
 from conducto.service.problems import ProblemError
-from conducto.service.routes import WEBSOCKET
+from conducto.service.routes import WEBSOCKET, Conversation
 from conducto_local.server.bodies import pieces, read_body
 from conducto_local.server.guard import SUBPROTOCOL, Guard, Owner, denier, is_guarded
 from conducto_local.server.headers import StrictHeaders
@@ -26,7 +26,9 @@ from conducto_local.server.web import WEB_ROOT, WebApp
 
 logger = logging.getLogger(__name__)
 
+NORMAL = 1000
 GOING_AWAY = 1001
+NONSENSE = 1008
 INTERNAL_ERROR = 1011
 
 
@@ -126,43 +128,62 @@ class ApiEndpoint:
             await deny(_response(self._service.refusal(error)))
             return
         offered = websocket.scope.get("subprotocols", ())
-        await websocket.accept(subprotocol=SUBPROTOCOL if SUBPROTOCOL in offered else None)
-        await _pump(websocket, records)
+        try:
+            await websocket.accept(subprotocol=SUBPROTOCOL if SUBPROTOCOL in offered else None)
+            await _pump(websocket, records)
+        finally:
+            close = getattr(records, "aclose", None)
+            if close is not None:
+                await close()
 
 
-async def _pump(websocket: WebSocket, records: AsyncIterator[Record]) -> None:
+async def _pump(websocket: WebSocket, records: AsyncIterator[Record | bytes]) -> None:
     """Send records until the client leaves; a slow client makes only this coroutine wait."""
     sending = asyncio.create_task(_send_all(websocket, records))
-    leaving = asyncio.create_task(_wait_until_left(websocket))
+    hearing = asyncio.create_task(_hear(websocket, records))
     try:
-        await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({sending, hearing}, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for task in (sending, leaving):
+        for task in (sending, hearing):
             task.cancel()
-        await asyncio.gather(sending, leaving, return_exceptions=True)
+        await asyncio.gather(sending, hearing, return_exceptions=True)
+    if not hearing.cancelled() and not hearing.result():
+        with contextlib.suppress(WebSocketDisconnect, RuntimeError):
+            await websocket.close(NONSENSE)
 
 
-async def _send_all(websocket: WebSocket, records: AsyncIterator[Record]) -> None:
-    code = GOING_AWAY
+async def _send_all(websocket: WebSocket, records: AsyncIterator[Record | bytes]) -> None:
+    code = NORMAL if isinstance(records, Conversation) else GOING_AWAY
     try:
         async for record in records:
-            await websocket.send_text(encode(record).decode())
+            await _send(websocket, record)
     except WebSocketDisconnect:
         return
     except Exception:
         code = INTERNAL_ERROR
         logger.exception("stream failed", extra={"path": websocket.url.path})
-    finally:
-        close = getattr(records, "aclose", None)
-        if close is not None:
-            await close()
     with contextlib.suppress(WebSocketDisconnect, RuntimeError):
         await websocket.close(code)
 
 
-async def _wait_until_left(websocket: WebSocket) -> None:
-    while (await websocket.receive())["type"] != "websocket.disconnect":
-        pass  # a client has nothing to say on a stream
+async def _send(websocket: WebSocket, record: Record | bytes) -> None:
+    if isinstance(record, bytes):
+        await websocket.send_bytes(record)
+    else:
+        await websocket.send_text(encode(record).decode())
+
+
+async def _hear(websocket: WebSocket, records: AsyncIterator[Record | bytes]) -> bool:
+    """Return when the client has left, or false when it has said what makes no sense."""
+    while (message := await websocket.receive())["type"] != "websocket.disconnect":
+        if not isinstance(records, Conversation):
+            continue  # a client has nothing to say on a stream
+        text = message.get("text")
+        try:
+            records.heard(message["bytes"] if text is None else text)
+        except ValueError:
+            return False
+    return True
 
 
 def _raw_path(scope: Scope) -> str:

@@ -25,7 +25,7 @@ _NOT_BUILT = (
     "or use the command line: conducto list\n"
 )
 _OLD_CODE = (
-    "This address was used before, or is older than a minute. Run 'conducto show ID --app' again.\n"
+    "This address was used before, or is older than a minute. Run 'conducto show --app' again.\n"
 )
 
 
@@ -46,7 +46,7 @@ class WebApp:
     async def page(self, request: Request, url_path: str) -> Response:
         """Answer with a file, or with the app itself for a path of its own."""
         if "code" in request.query_params:
-            return self._log_in(url_path, request.query_params["code"])
+            return self._log_in(request, url_path)
         path = url_path.removeprefix("/")
         file = self._file(path)
         if file is not None:
@@ -68,7 +68,7 @@ class WebApp:
                 title="wrong code",
                 status=HTTPStatus.UNAUTHORIZED,
                 detail="the request carries neither the token nor a code that is good",
-                remedy="run 'conducto show ID --app' again",
+                remedy="run 'conducto show --app' again",
             )
             return _problem_response(problem)
         return Response(status_code=204, headers=self._cookie(self._sessions.new_session()))
@@ -77,13 +77,18 @@ class WebApp:
         """Take the cookie back."""
         return Response(status_code=204, headers=self._cookie(""))
 
-    def _log_in(self, url_path: str, code: str) -> Response:
-        if not self._sessions.use_code(code):
-            return PlainTextResponse(_OLD_CODE, HTTPStatus.FORBIDDEN)
+    def _log_in(self, request: Request, url_path: str) -> Response:
         # The code does not stay in the address bar, nor in the history of the browser.
         # Two slashes would be another host.
         page = quote(f"/{url_path.lstrip('/')}")
-        return RedirectResponse(page, 303, headers=self._cookie(self._sessions.new_session()))
+        if self._sessions.use_code(request.query_params["code"]):
+            return RedirectResponse(page, 303, headers=self._cookie(self._sessions.new_session()))
+        if self._owner.has_session(request.scope):
+            return RedirectResponse(page, 303)  # an old address in a browser that is signed in
+        index = self._file("index.html")
+        if index is None or "text/html" not in request.headers.get("accept", ""):
+            return PlainTextResponse(_OLD_CODE, HTTPStatus.FORBIDDEN)
+        return _static(index, unchanging=False, status=HTTPStatus.FORBIDDEN)
 
     def _cookie(self, value: str) -> dict[str, str]:
         return {"set-cookie": self._sessions.cookie(value)}
@@ -99,10 +104,10 @@ class WebApp:
             return None
 
 
-def _static(file: Path, *, unchanging: bool) -> Response:
+def _static(file: Path, *, unchanging: bool, status: HTTPStatus = HTTPStatus.OK) -> Response:
     keep = "public, max-age=31536000, immutable" if unchanging else "no-cache"
     return FileResponse(
-        file, headers={"cache-control": keep, "content-security-policy": PAGE_POLICY}
+        file, status, headers={"cache-control": keep, "content-security-policy": PAGE_POLICY}
     )
 
 

@@ -42,6 +42,10 @@ class Auth:
             raise UserInputValidation("the token holds no claims that can be read")
         return claims
 
+    def get_token_from_shell(self, *args: object, **kwargs: object) -> str | None:
+        """Return the token that is known, or None; see `Config.get_token_from_shell`."""
+        return Config().get_token_from_shell(*args, **kwargs)
+
     def get_user_id(self, token: str | None = None) -> object:
         """Return the claim ``sub``, or ``None``."""
         return self.get_unverified_claims(token).get("sub")
@@ -50,7 +54,6 @@ class Auth:
         """Return whether the token belongs to an anonymous user."""
         return self.get_unverified_claims(token).get("user_type") == "anonymous"
 
-    get_token_from_shell = not_yet("Logging in at the terminal", _LOGIN)
     get_token = not_yet("Logging in", _LOGIN)
     get_auth = not_yet("Logging in", _LOGIN)
     get_account_token = not_yet("Logging in", _LOGIN)

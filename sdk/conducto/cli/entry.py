@@ -86,6 +86,8 @@ def load(path: str) -> ModuleType:
     """Return the module that a Python file defines, registered under the file's name."""
     from importlib.machinery import ModuleSpec, SourceFileLoader
 
+    from conducto.main import Loading
+
     full = os.path.abspath(path)
     name = os.path.splitext(os.path.basename(full))[0]
     sys.path.append(os.path.dirname(full))
@@ -96,7 +98,8 @@ def load(path: str) -> ModuleType:
     module.__spec__ = ModuleSpec(name, loader, origin=full)
     module.__spec__.has_location = True
     sys.modules[name] = module
-    loader.exec_module(module)
+    with Loading():
+        loader.exec_module(module)
     return sys.modules[name]
 
 

@@ -40,7 +40,15 @@ from conducto.model.debug import DebugPlan, DebugRequest
 from conducto.model.gc_calls import GcReport, GcRequest
 from conducto.model.node_detail import NodeDetail
 from conducto.model.records import AttemptRecord, ImageRecord
+from conducto.model.remote_shells import (
+    RemoteShell,
+    RemoteShellEntry,
+    RemoteShellParams,
+    RemoteShellRequest,
+)
 from conducto.model.secret_calls import DeleteSecrets, PutSecrets, SecretList
+from conducto.model.shells import ShellTicket
+from conducto.model.usage import Usage, UsageParams
 
 P = TypeVar("P", bound=Record)
 B = TypeVar("B")
@@ -269,6 +277,26 @@ class Client:
         """What a debug shell for an attempt needs, secrets included."""
         return self.call(calls.DEBUG, params.PipelineParams(id=pipeline_id), request)
 
+    def open_shell(self, pipeline_id: str, request: DebugRequest) -> ShellTicket:
+        """Ask for a ticket, which opens the WebSocket of a debug shell."""
+        return self.call(calls.OPEN_SHELL, params.PipelineParams(id=pipeline_id), request)
+
+    def open_remote_shell(self, pipeline_id: str, request: RemoteShellRequest) -> RemoteShell:
+        """Start a debug shell on a worker of the cloud."""
+        return self.call(calls.OPEN_REMOTE_SHELL, params.PipelineParams(id=pipeline_id), request)
+
+    def enter_remote_shell(self, shell: RemoteShell) -> RemoteShellEntry:
+        """The way into it, or what it waits for still."""
+        return self.call(calls.ENTER_REMOTE_SHELL, _which(shell))
+
+    def end_remote_shell(self, shell: RemoteShell) -> None:
+        """End it; one that has ended is no error."""
+        self.call(calls.END_REMOTE_SHELL, _which(shell))
+
+    def usage(self, month: str | None = None, *, nodes: int = 0) -> Usage:
+        """What commands took and cost, by month and pipeline, with the dearest nodes of each."""
+        return self.call(calls.USAGE, UsageParams(month=month, nodes=nodes))
+
     def status(self) -> AgentStatus:
         """The process that answers."""
         return self.call(calls.AGENT_STATUS, params.NoParams())
@@ -381,6 +409,10 @@ def _changed(operation: AnyOperation) -> Problem:
         detail=f"{operation.name}: the file became another one while it was read",
         remedy="read it again",
     )
+
+
+def _which(shell: RemoteShell) -> RemoteShellParams:
+    return RemoteShellParams(id=shell.pipeline, shell=shell.id)
 
 
 def _too_large(operation: AnyOperation, size: int) -> Problem:

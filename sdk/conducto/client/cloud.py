@@ -7,9 +7,10 @@ Gateway answers some requests itself, in words of its own.
 
 import contextlib
 import json
+import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from tempfile import SpooledTemporaryFile
 from typing import IO, TypeVar, cast
 from urllib.parse import unquote, urlsplit
@@ -21,7 +22,7 @@ from conducto.client.errors import AgentUnreachableError, ApiError
 from conducto.client.http import TIMEOUT, Endpoint, HttpTransport
 from conducto.client.transport import Body, Reply, StreamLostError
 from conducto.model import calls, cloud_calls
-from conducto.model.api import AgentStatus, Problem
+from conducto.model.api import AgentStatus, LaunchRequest, Problem
 from conducto.model.base import Record
 from conducto.model.calls import API_ROOT
 from conducto.model.params import NoParams
@@ -44,10 +45,21 @@ class CloudTransport(HttpTransport):
     Args:
         endpoint: URL of the API, as ``conducto deploy`` prints it, and a token.
         timeout: Seconds to wait for an answer.
+        waiting: Told what is waited for, each time that it is asked about again.
+        sleep: Waits so many seconds.
     """
 
-    def __init__(self, endpoint: Endpoint, *, timeout: float = TIMEOUT) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        timeout: float = TIMEOUT,
+        waiting: Callable[[str], None] = lambda _: None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         super().__init__(endpoint, timeout=timeout)
+        self._waiting = waiting
+        self._sleep = sleep
         self._url = endpoint.url
         self._token = endpoint.token
         self._socket: str | None = None
@@ -65,6 +77,13 @@ class CloudTransport(HttpTransport):
         if body is not None:
             body = self._small(body, given)
         reply = super().request(method, path, query, body, given)
+        left = _TRANSFER_SECONDS
+        # What was sent is in the bucket or small: it can be sent again.
+        while reply.status == cloud_calls.PREPARING and left > 0:
+            self._waiting(problem_in(reply).detail)
+            self._sleep(cloud_calls.ASK_AGAIN_SECONDS)
+            left -= cloud_calls.ASK_AGAIN_SECONDS
+            reply = super().request(method, path, query, body, given)
         if reply.status == _SEE_OTHER:
             return _fetched(reply.headers["location"], given.get("Range"))
         return self._in_our_words(reply)
@@ -125,7 +144,8 @@ class CloudTransport(HttpTransport):
         reason = str(error) or type(error).__name__
         return AgentUnreachableError(
             f"the cloud installation at {self._url} does not answer ({reason}); check the "
-            "connection to the Internet and the address: conducto whoami"
+            "connection, or log in where it is now: conducto login --url URL (an emulator: "
+            "conducto cloud-emulator up); --local keeps to this machine"
         )
 
 
@@ -152,6 +172,10 @@ class CloudClient(Client):
         """Whose the token is."""
         return self.call(cloud_calls.WHO_AM_I, NoParams())
 
+    def own_builds(self, request: LaunchRequest) -> cloud_calls.OwnBuilds:
+        """Return which images of a launch are still to be built, for who builds them here."""
+        return self.call(cloud_calls.OWN_BUILDS, NoParams(), request)
+
     def missing_contexts(self, hashes: tuple[str, ...]) -> dict[str, str]:
         """Return ``{content hash: URL for a PUT}`` of directories that are not there yet."""
         found: dict[str, str] = {}
@@ -177,6 +201,15 @@ def put(url: str, content: bytes | IO[bytes], size: int) -> None:
             answer.read()
     except OSError as error:
         raise _lost(error, url, "upload") from error
+
+
+def fetch(url: str) -> bytes:
+    """Return what is where the cloud said.
+
+    Raises:
+        AgentUnreachableError: it cannot be had.
+    """
+    return _fetched(url, None).body
 
 
 def _fetched(url: str, part: str | None) -> Reply:

@@ -3,7 +3,9 @@
 #   IMAGE=registry/name:tag CONTEXT_<hash>=URL… RESULT_URL=URL PUSH=ecr sh build.sh
 #
 # PUSH says whether the image goes to its registry: ecr logs in there as the machine's own role,
-# yes is logged in already, empty keeps it here.
+# yes is logged in already, empty keeps it here. Steps that other images may share are pushed too,
+# and fetched instead of built where an earlier build did so: the machine is a fresh one each time.
+# PULL_THROUGH names caches of other registries, "host=where host=where", which are asked first.
 #
 # It runs where the recipe's archive was unpacked. A context is fetched from the URL in the variable
 # of its hash, or read from the file of that name in $CONTEXTS. The result goes to $RESULT_URL by PUT,
@@ -33,7 +35,65 @@ fetch() { # fetch HASH DIRECTORY
     rm -f "$2.tar.gz"
 }
 
-# step NUMBER: make conducto_step:NUMBER.
+log_in() {
+    aws ecr get-login-password | docker login --username AWS --password-stdin "${IMAGE%%/*}"
+}
+
+# Have the images that the recipe builds on come from caches, under the names that it knows.
+ask_caches() {
+    while read -r host path reference; do
+        for cache in ${PULL_THROUGH:-}; do
+            [ "${cache%%=*}" = "$host" ] || continue
+            cached=${cache#*=}/$path
+            if docker pull "$cached"; then
+                docker tag "$cached" "$reference"
+            else
+                printf 'conducto: %s is not to be had; asking its own registry\n' "$cached"
+            fi
+        done
+    done <bases
+}
+
+# kept_as NUMBER: what the registry knows a step by that is kept for other builds, or nothing.
+kept_as() {
+    kept=$(cat "steps/$1/kept")
+    if [ -n "$kept" ] && [ -n "$KEEP_STEPS" ] && [ -n "${PUSH:-}" ]; then
+        printf '%s:step-%s' "${IMAGE%:*}" "$kept"
+    fi
+}
+
+# Set $number to the first step that is to be made: those before it were kept by an earlier build.
+fetch_steps() {
+    number=$STEPS
+    while [ "$number" -gt 0 ]; do
+        reference=$(kept_as $((number - 1)))
+        if [ -n "$reference" ] && docker pull --quiet "$reference" >/dev/null 2>&1; then
+            top=$steps:$((number - 1))
+            docker tag "$reference" "$top"
+            printf 'an earlier build made this already: %s\n' "$(cat "steps/$((number - 1))/layer")"
+            return
+        fi
+        number=$((number - 1))
+    done
+}
+
+forget_steps() {
+    number=0
+    while [ "$number" -lt "$STEPS" ]; do
+        docker image rm "$steps:$number" >/dev/null 2>&1 || :
+        number=$((number + 1))
+    done
+}
+
+keep_step() {
+    reference=$(kept_as "$1")
+    [ -n "$reference" ] || return 0
+    docker tag "$steps:$1" "$reference"
+    docker push --quiet "$reference" >/dev/null 2>&1 ||
+        printf 'conducto: %s was not kept for other builds\n' "$reference"
+}
+
+# step NUMBER: make image NUMBER of $steps.
 step() {
     folder=steps/$1
     here=work/$1
@@ -68,8 +128,11 @@ step() {
             ;;
     esac
     mkdir -p "${dockerfile%/*}"
-    cp "$folder/dockerfile" "$dockerfile"
-    top=conducto_step:$1
+    case $layer in
+        built) cp "$folder/dockerfile" "$dockerfile" ;;
+        *) sed "1s/^FROM conducto_step:/FROM $steps:/" "$folder/dockerfile" >"$dockerfile" ;;
+    esac
+    top=$steps:$1
     user=$(user_of "$1")
     . "./$folder/args"
     case $layer in
@@ -82,7 +145,7 @@ step() {
 # The user of the image below a step, which an installing Dockerfile restores.
 user_of() {
     if [ "$1" -gt 0 ]; then
-        below=conducto_step:$(($1 - 1))
+        below=$steps:$(($1 - 1))
     else
         below=$BASE
     fi
@@ -130,24 +193,34 @@ report() {
 [ -n "${IMAGE:-}" ] || fail "IMAGE is not set"
 . ./recipe.env
 mkdir -p work
-top=$BASE
-if [ -n "$BASE" ] && ! docker image inspect "$BASE" >/dev/null 2>&1; then
-    say pulling
-    docker pull "$BASE"
+# What is between the steps has names that nobody knows: other builds may run on the same engine.
+steps=conducto_step_$(od -An -N8 -tx1 /dev/urandom | tr -d ' \n')
+trap forget_steps EXIT
+if [ "${PUSH:-}" = ecr ]; then
+    log_in
 fi
-number=0
+top=$BASE
+fetch_steps
+if [ "$number" -eq 0 ]; then
+    if [ -n "${PULL_THROUGH:-}" ]; then
+        say pulling
+        ask_caches
+    fi
+    if [ -n "$BASE" ] && ! docker image inspect "$BASE" >/dev/null 2>&1; then
+        say pulling
+        docker pull "$BASE"
+    fi
+fi
 while [ "$number" -lt "$STEPS" ]; do
     step "$number"
+    keep_step "$number"
     number=$((number + 1))
 done
 extend
+# First: an image in the registry of which nobody knows what it is like could not be pushed again.
+report
 if [ -n "${PUSH:-}" ]; then
     say pushing
-    if [ "$PUSH" = ecr ]; then
-        aws ecr get-login-password |
-            docker login --username AWS --password-stdin "${IMAGE%%/*}"
-    fi
     docker push "$IMAGE"
 fi
-report
 say done

@@ -1,17 +1,15 @@
 """The one generated Dockerfile that installs what a definition asks for."""
 
-import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from conducto.images import layers, scripts
-from conducto.model.images import CODE_DIR, ImageSpec
+from conducto.model.images import CODE_DIR, ImageSpec, is_our_package
 
 #: Files that say what ``npm install`` without names installs.
 NPM_FILES = ("package.json", "package-lock.json", "npm-shrinkwrap.json", ".npmrc")
 _FOLDER = "/conducto-install"
-_OURS = re.compile(r"^conducto\s*(\[[^\]]*\])?\s*([=<>!~].*)?$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +25,8 @@ class Install:
 
 
 def wants_client(spec: ImageSpec) -> bool:
-    """Return whether our own package is to be installed.
-
-    Whatever version is asked for: an index may hold older clients of that name, which do not
-    understand this server.
-    """
-    return any(_OURS.match(requirement.strip()) for requirement in spec.install_pip)
+    """Return whether our own package is to be installed."""
+    return any(map(is_our_package, spec.install_pip))
 
 
 def plan_install(
@@ -80,7 +74,7 @@ def _one_line(command: str) -> str:
 
 
 def _pip(spec: ImageSpec, files: dict[str, bytes], client: tuple[str, bytes] | None) -> list[str]:
-    others = tuple(sorted(one.strip() for one in spec.install_pip if not _OURS.match(one.strip())))
+    others = tuple(sorted(one.strip() for one in spec.install_pip if not is_our_package(one)))
     lines = []
     # Apart from each other, so that a new version of ours does not install the rest again.
     if others:

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 
-from conducto.images import dockerfiles, install, layers
+from conducto.images import dockerfiles, install, layers, registries
 from conducto.images.urls import without_password
 from conducto.model.images import ImageSpec
 
@@ -110,6 +110,25 @@ class Recipe:
         """Name of the image: a function of everything that goes into it but its base images."""
         return layers.content_hash("recipe", self.base, self.shell, [_said(s) for s in self.steps])
 
+    def kept(self, number: int) -> str:
+        """Return what a step is kept by for other images, or "" where that is not worth it.
+
+        It is a function of all that goes into the step and those before it, but their base images.
+        Code changes with each launch and is small; what is installed does not, and takes minutes.
+        """
+        if self.steps[number].layer == "copied":
+            return ""
+        said = [_said(step) for step in self.steps[: number + 1]]
+        return layers.content_hash("step", self.base, said)[:40]
+
+    def bases(self) -> tuple[str, ...]:
+        """Return the images of other registries that it is built on."""
+        found = [] if self.base is None else [self.base]
+        for step in self.steps:
+            found += dockerfiles.base_references(step.dockerfile, step.args)
+        steps = {image_of(number) for number in range(len(self.steps))}
+        return tuple(base for base in dict.fromkeys(found) if base not in steps)
+
     def contexts(self) -> tuple[str, ...]:
         """Return the hashes of the uploaded directories that it needs."""
         found = (step.context for step in self.steps)
@@ -143,7 +162,10 @@ def _image_below(base: str | None, steps: list[Step]) -> str:
 
 
 def image_of(number: int) -> str:
-    """Return what the builder's engine knows the image of a step by, counted from 0."""
+    """Return what a Dockerfile calls the image of a step, counted from 0.
+
+    The script puts a name of its own in its place, so that builds on one engine do not meet.
+    """
     return f"conducto_step:{number}"
 
 
@@ -191,21 +213,26 @@ def _said(step: Step) -> object:
     return [step.layer, step.dockerfile, step.name, files, step.context, cloned, dict(step.args)]
 
 
-def archive(recipe: Recipe) -> bytes:
+def archive(recipe: Recipe, *, keep: bool = True) -> bytes:
     """Return the recipe as a tar.gz; equal recipes give equal bytes.
 
     It is for `build.sh` in it, or for `deliver.sh` around that.
 
     ::
 
-        build.sh  deliver.sh  find_shell.sh  recipe.env
-        steps/0/{dockerfile,name,layer,args,context,clone}  steps/0/files/…
+        build.sh  deliver.sh  find_shell.sh  recipe.env  bases
+        steps/0/{dockerfile,name,layer,args,context,clone,kept}  steps/0/files/…
+
+    Args:
+        recipe: What is to be made.
+        keep: Fetch steps that earlier builds have kept, and keep those of this one.
     """
     files = {
         "build.sh": _script("build.sh"),
         "deliver.sh": _script("deliver.sh"),
         "find_shell.sh": layers.find_shell_script().encode(),
-        "recipe.env": _settings(recipe).encode(),
+        "recipe.env": _settings(recipe, keep=keep).encode(),
+        "bases": _bases(recipe).encode(),
     }
     for number, step in enumerate(recipe.steps):
         folder = f"steps/{number}"
@@ -215,6 +242,7 @@ def archive(recipe: Recipe) -> bytes:
         files[f"{folder}/args"] = _arguments(step.args).encode()
         files[f"{folder}/context"] = (step.context or "").encode()
         files[f"{folder}/clone"] = _clone(step.clone).encode()
+        files[f"{folder}/kept"] = recipe.kept(number).encode()
         files.update({f"{folder}/files/{name}": content for name, content in step.files.items()})
     return _pack(sorted(files.items()))
 
@@ -223,9 +251,20 @@ def _script(name: str) -> bytes:
     return resources.files(__package__).joinpath(name).read_bytes()
 
 
-def _settings(recipe: Recipe) -> str:
+def _bases(recipe: Recipe) -> str:
+    """Return a line for each base image: registry, path in it, reference; digests are no tags."""
+    named = [base for base in recipe.bases() if "@" not in base]
+    return "".join(f"{' '.join(registries.parts(base))} {base}\n" for base in named)
+
+
+def _settings(recipe: Recipe, *, keep: bool) -> str:
     from_pull = "" if recipe.base is None else recipe.base
-    words = {"BASE": from_pull, "STEPS": str(len(recipe.steps)), "WANTED_SHELL": recipe.shell}
+    words = {
+        "BASE": from_pull,
+        "STEPS": str(len(recipe.steps)),
+        "WANTED_SHELL": recipe.shell,
+        "KEEP_STEPS": "yes" if keep else "",
+    }
     return "".join(f"{name}={shlex.quote(value)}\n" for name, value in words.items())
 
 

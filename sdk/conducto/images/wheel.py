@@ -16,9 +16,9 @@ from pathlib import Path
 import conducto
 
 #: Parts that stay on the host: they need other packages or a newer Python.
-HOST_ONLY = ("cli/host", "client", "images", "semantics", "service", "testing")
+HOST_ONLY = ("cli/host", "client", "images", "running", "semantics", "service", "testing")
 #: The only modules of the contract that need nothing else.
-PLAIN_MODEL = ("__init__.py", "fields.py", "secret_rules.py")
+PLAIN_MODEL = ("__init__.py", "fields.py", "limits.py", "secret_rules.py")
 
 #: ``{command: its function}``. Shipped as plain scripts: what pip would write for an entry point
 #: imports `re`, which is a fifth of the time that a small native function takes.

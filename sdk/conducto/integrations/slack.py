@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 #: Where Slack's Web API is, unless ``CONDUCTO_SLACK_URL`` says otherwise.
 URL = "https://slack.com/api"
+#: Where a command finds that address; it may hold a password, so it is delivered as secrets are.
+URL_VARIABLE = "CONDUCTO_SLACK_URL"
 TOKEN = "SLACK_TOKEN"  # noqa: S105 (the name of the secret)
 #: Errors after which the same message may well go through.
 _LATER = {"ratelimited", "internal_error", "fatal_error", "service_unavailable", "request_timeout"}
@@ -34,7 +36,7 @@ class Slack:
     """
 
     def __init__(self, url: str | None = None) -> None:
-        self._url = (url or os.environ.get("CONDUCTO_SLACK_URL") or URL).rstrip("/")
+        self._url = (url or os.environ.get(URL_VARIABLE) or URL).rstrip("/")
 
     def message(
         self,

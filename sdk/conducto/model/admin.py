@@ -65,8 +65,15 @@ class ShowPlan(Record):
     org: Name
 
 
+class ShowSchema(Record):
+    """Tell the schema of the records that the installation writes."""
+
+    kind: Literal["show_schema"] = "show_schema"
+
+
 AdminRequest = Annotated[
-    MintToken | ListTokens | RevokeToken | SetPlan | ShowPlan, Field(discriminator="kind")
+    MintToken | ListTokens | RevokeToken | SetPlan | ShowPlan | ShowSchema,
+    Field(discriminator="kind"),
 ]
 
 
@@ -101,10 +108,12 @@ class AdminAnswer(Record):
 
     Attributes:
         token: The new token; it is shown this once.
+        record_schema: `conducto.model.deployment.RECORD_SCHEMA` of the functions.
         error: Why nothing was done.
     """
 
     token: str | None = Field(default=None, repr=False)
     tokens: tuple[TokenInfo, ...] = ()
     plan: PlanInfo | None = None
+    record_schema: int | None = None
     error: str | None = None

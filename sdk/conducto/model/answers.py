@@ -30,10 +30,32 @@ class ImageList(Record):
     images: tuple[ImageRecord, ...]
 
 
+class ImageStep(Record):
+    """One step of the build of an image; times are seconds since the epoch.
+
+    Attributes:
+        name: As whoever builds it says it, such as ``[2/3] RUN make``; of a state of the build
+            (`conducto.model.records.ImageState`) its word.
+        within: The state of the build that it is a part of; None for such a state itself.
+        ended: None while it is under way.
+        cached: Nothing had to be done, because it was done before.
+        error: Why it failed.
+    """
+
+    name: str
+    within: str | None = None
+    started: float | None = None
+    ended: float | None = None
+    cached: bool = False
+    error: str | None = None
+
+
 class ImageLog(Record):
     """What the build of an image printed.
 
     Attributes:
+        steps: Those of the newest build, in the order in which they began; none where the build
+            does not tell them.
         text: Bytes that are no UTF-8 are replaced.
         offset: Position of the first byte.
         next: Position behind the last byte; no character is cut there.
@@ -46,6 +68,7 @@ class ImageLog(Record):
     next: int = 0
     size: int = 0
     complete: bool = False
+    steps: tuple[ImageStep, ...] = ()
 
 
 class LogLines(Record):
@@ -129,6 +152,18 @@ class DataList(Record):
 
     entries: tuple[DataEntry, ...]
     next: str | None = None
+
+
+class ChangedData(Record):
+    """Files at any depth of a pipeline's data that were written last within a time.
+
+    Attributes:
+        entries: The newest first.
+        complete: All files were looked at, and all that were found are here.
+    """
+
+    entries: tuple[DataEntry, ...]
+    complete: bool = True
 
 
 class Deleted(Record):

@@ -42,11 +42,30 @@ class LaunchRequest(Record):
     sources: dict[str, ImageSources] = {}
 
 
+class Workers(Record):
+    """What carries a pipeline's commands now: its containers, or workers in the cloud.
+
+    Attributes:
+        busy: Those that run a command, or are about to.
+        idle: Those that wait for the next one.
+        starting: Those that are not up yet.
+        cpu_used: CPUs of the machine that commands of all its pipelines hold; None in the cloud.
+        cpu: CPUs that the machine has for them; None in the cloud.
+    """
+
+    busy: int = 0
+    idle: int = 0
+    starting: int = 0
+    cpu_used: float | None = None
+    cpu: float | None = None
+
+
 class PipelineSummary(Record):
     """A pipeline in a list.
 
     Attributes:
         settled: Nothing runs, is queued or will start by itself.
+        workers: None of a pipeline that is not under way.
     """
 
     pipeline: PipelineRecord
@@ -57,6 +76,7 @@ class PipelineSummary(Record):
     images: tuple[ImageRecord, ...] = ()
     started: float | None = None
     ended: float | None = None
+    workers: Workers | None = None
 
 
 class NodeView(Record):
@@ -64,6 +84,9 @@ class NodeView(Record):
 
     Attributes:
         children: How many it has directly below it.
+        reuse: How it shares containers, where that is not the default: ``context`` of a group
+            whose Execs run in one container of its own, one after the other, and of each of them;
+            ``fresh`` of an Exec with a new container for each attempt.
         waits_for: Why a pending or queued node does not run, as a sentence.
         started: When the first of the newest attempts below a group started, in seconds since the
             epoch. None for an Exec, for a group that is pending, and where attempts were not asked
@@ -89,6 +112,7 @@ class NodeView(Record):
     max_time: float | None = None
     counts: Counts | None = None
     children: int = 0
+    reuse: Literal["context", "fresh"] | None = None
     waits_for: str | None = None
     started: float | None = None
     ended: float | None = None
@@ -107,6 +131,23 @@ class TreePage(Record):
     seq: int
     nodes: tuple[NodeView, ...]
     next: str | None = None
+
+
+class NodeStates(Record):
+    """How each Exec of a subtree stands, in definition order.
+
+    Attributes:
+        seq: The pipeline's newest change included here.
+        states: A letter for each: P, Q, R, D, E and K for pending, queued, running, done, error and
+            killed, S for one that is skipped, by itself or with a group above it.
+        names: Their paths below the root of the subtree, where they were asked for.
+        complete: There are no more of them.
+    """
+
+    seq: int
+    states: str
+    names: tuple[str, ...] = ()
+    complete: bool = True
 
 
 class LogChunk(Record):
@@ -242,7 +283,10 @@ class AgentStatus(Record):
         url: Where it listens.
         engine: The engine in use, e.g. ``docker 26.1``; None before one was needed.
         memory: Bytes resident.
+        disk_free: Bytes that are free where pipelines are kept; None in the cloud.
+        disk_total: Bytes of that disk.
         socket: Of the cloud: URL of the WebSocket that tells of changes.
+        shell: Pages may open debug shells here.
     """
 
     pid: int
@@ -254,7 +298,10 @@ class AgentStatus(Record):
     mem: float | None = None
     pipelines: int = 0
     memory: int | None = None
+    disk_free: int | None = None
+    disk_total: int | None = None
     socket: str | None = None
+    shell: bool = False
 
 
 class Problem(Record):

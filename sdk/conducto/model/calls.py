@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 from conducto.model import params as p
 from conducto.model.answers import (
     AttemptList,
+    ChangedData,
     DataEntry,
     DataList,
     Deleted,
@@ -28,6 +29,7 @@ from conducto.model.api import (
     EventBatch,
     LaunchRequest,
     LogChunk,
+    NodeStates,
     PipelineSummary,
     TreePage,
 )
@@ -35,7 +37,16 @@ from conducto.model.base import Record
 from conducto.model.debug import DebugPlan, DebugRequest
 from conducto.model.gc_calls import GcReport, GcRequest
 from conducto.model.node_detail import NodeDetail
+from conducto.model.remote_shells import (
+    RemoteShell,
+    RemoteShellEnd,
+    RemoteShellEntry,
+    RemoteShellParams,
+    RemoteShellRequest,
+)
 from conducto.model.secret_calls import DeleteSecrets, PutSecrets, SecretList
+from conducto.model.shells import ShellEnd, ShellParams, ShellTicket
+from conducto.model.usage import Usage, UsageParams
 
 API_ROOT = "/api/v1"
 MAX_BODY = 1 << 20
@@ -46,6 +57,16 @@ MAX_SECRETS_BODY = 8 << 20
 MAX_DATA_FILE = 4 << 30
 #: Levels of arrays and objects in a JSON body; pydantic's own limit, which cannot be set.
 MAX_JSON_DEPTH = 200
+#: Debug shells in pages that may be open at once, with those that a ticket is out for.
+MAX_SHELLS = 4
+#: Bytes that may be typed in one frame, and that may wait for the shell to read them.
+MAX_SHELL_FRAME = 64 << 10
+MAX_SHELL_TYPED = 1 << 20
+#: Bytes of output that a client may be behind before its shell has to wait.
+MAX_SHELL_AHEAD = 256 << 10
+#: Seconds for which a shell may be open, and for which nothing may be typed or printed in it.
+MAX_SHELL_SECONDS = 8 * 3600.0
+MAX_SHELL_IDLE = 3600.0
 #: What a mutation is known by, and how long a key may be; the same one is carried out once.
 IDEMPOTENCY_KEY = "Idempotency-Key"
 MAX_IDEMPOTENCY_KEY = 200
@@ -124,6 +145,9 @@ DEFINITION = Operation[p.PipelineParams, None, LaunchRequest](
 TREE = Operation[p.TreeParams, None, TreePage](
     "get_tree", "GET", "/pipelines/{id}/tree", p.TreeParams, None, TreePage
 )
+STATES = Operation[p.StatesParams, None, NodeStates](
+    "get_states", "GET", "/pipelines/{id}/states", p.StatesParams, None, NodeStates
+)
 NODE = Operation[p.NodeParams, None, NodeDetail](
     "get_node", "GET", "/pipelines/{id}/node", p.NodeParams, None, NodeDetail
 )
@@ -150,6 +174,14 @@ IMAGE_LOG = Operation[p.ImageLogParams, None, ImageLog](
 )
 DATA = Operation[p.ListDataParams, None, DataList](
     "list_data", "GET", "/pipelines/{id}/data", p.ListDataParams, None, DataList
+)
+CHANGED_DATA = Operation[p.ChangedDataParams, None, ChangedData](
+    "list_changed_data",
+    "GET",
+    "/pipelines/{id}/data/changed",
+    p.ChangedDataParams,
+    None,
+    ChangedData,
 )
 DATA_FILE = Operation[p.DataParams, None, Bytes](
     "read_data", "GET", "/pipelines/{id}/data/file", p.DataParams, None, Bytes
@@ -203,6 +235,7 @@ PUT_SECRETS = Operation[p.NoParams, PutSecrets, SecretList](
 DELETE_SECRETS = Operation[p.NoParams, DeleteSecrets, SecretList](
     "delete_secrets", "POST", "/secrets/delete", p.NoParams, DeleteSecrets, SecretList
 )
+USAGE = Operation[UsageParams, None, Usage]("get_usage", "GET", "/usage", UsageParams, None, Usage)
 AGENT_STATUS = Operation[p.NoParams, None, AgentStatus](
     "get_agent", "GET", "/agent", p.NoParams, None, AgentStatus
 )
@@ -223,6 +256,44 @@ DEBUG = Operation[p.PipelineParams, DebugRequest, DebugPlan](
     DebugRequest,
     DebugPlan,
     kept=False,  # it holds secrets, and changes nothing
+)
+OPEN_SHELL = Operation[p.PipelineParams, DebugRequest, ShellTicket](
+    "open_shell",
+    "POST",
+    "/pipelines/{id}/shell",
+    p.PipelineParams,
+    DebugRequest,
+    ShellTicket,
+    kept=False,  # a ticket is good once
+)
+SHELL = Operation[ShellParams, None, ShellEnd](
+    "shell", "WEBSOCKET", "/shell", ShellParams, None, ShellEnd
+)
+OPEN_REMOTE_SHELL = Operation[p.PipelineParams, RemoteShellRequest, RemoteShell](
+    "open_remote_shell",
+    "POST",
+    "/pipelines/{id}/remote-shells",
+    p.PipelineParams,
+    RemoteShellRequest,
+    RemoteShell,
+)
+ENTER_REMOTE_SHELL = Operation[RemoteShellParams, None, RemoteShellEntry](
+    "enter_remote_shell",
+    "POST",
+    "/pipelines/{id}/remote-shells/{shell}/enter",
+    RemoteShellParams,
+    None,
+    RemoteShellEntry,
+    kept=False,  # a session is good once
+)
+END_REMOTE_SHELL = Operation[RemoteShellParams, None, RemoteShellEnd](
+    "end_remote_shell",
+    "DELETE",
+    "/pipelines/{id}/remote-shells/{shell}",
+    RemoteShellParams,
+    None,
+    RemoteShellEnd,
+    kept=False,
 )
 EVENTS = Operation[p.EventParams, None, EventBatch](
     "events", "WEBSOCKET", "/pipelines/{id}/events", p.EventParams, None, EventBatch

@@ -2,8 +2,9 @@
 
 from pydantic import Field
 
+from conducto.model.api import LaunchRequest
 from conducto.model.base import Record
-from conducto.model.calls import Operation
+from conducto.model.calls import MAX_LAUNCH_BODY, Operation
 from conducto.model.image_sources import ContextHash
 from conducto.model.params import NoParams
 from conducto.model.worker import UploadAnswer
@@ -12,6 +13,10 @@ from conducto.model.worker import UploadAnswer
 BODY_KEY = "Conducto-Body"
 #: Bytes of a body, or of an answer, that go through the API; a Lambda takes 6 MB.
 MAX_DIRECT = 4 << 20
+#: Status of an answer that is not ready, with a `Problem` that says how far it is, and the seconds
+#: after which to ask again.
+PREPARING = 202
+ASK_AGAIN_SECONDS = 2.0
 #: What a client of the WebSocket offers as subprotocols, and its token behind the second.
 SUBPROTOCOL = "conducto.v1"
 TOKEN_SUBPROTOCOL = "conducto.token."  # noqa: S105  a prefix, not a token
@@ -37,6 +42,51 @@ class ContextsMissing(Record):
     missing: dict[str, str] = Field(repr=False)
 
 
+class RegistryLogin(Record):
+    """What a docker client logs in to the registry with.
+
+    Attributes:
+        registry: Its host.
+        expires: In seconds since the epoch.
+    """
+
+    registry: str
+    user: str
+    password: str = Field(repr=False)
+    expires: float
+
+
+class OwnBuild(Record):
+    """An image that is to be built by who launches.
+
+    Attributes:
+        image: Its name in the tree.
+        reference: What the registry is to know it by.
+        contexts: Content hashes of the directories that it is made of.
+        recipe_url: Where its recipe is.
+        log_url: Takes what the build prints, by PUT.
+        result_url: Takes the result, by PUT, once the image is in the registry.
+    """
+
+    image: str
+    reference: str
+    contexts: tuple[ContextHash, ...]
+    recipe_url: str = Field(repr=False)
+    log_url: str = Field(repr=False)
+    result_url: str = Field(repr=False)
+
+
+class OwnBuilds(Record):
+    """What is left to be built before a launch.
+
+    Attributes:
+        login: None: the engine that builds is the registry.
+    """
+
+    builds: tuple[OwnBuild, ...]
+    login: RegistryLogin | None
+
+
 class WhoAmI(Record):
     """Whose a token is.
 
@@ -56,5 +106,8 @@ UPLOAD_BODY = Operation[NoParams, None, UploadAnswer](
 )
 CONTEXTS = Operation[NoParams, ContextsWanted, ContextsMissing](
     "upload_contexts", "POST", "/contexts", NoParams, ContextsWanted, ContextsMissing, kept=False
+)
+OWN_BUILDS = Operation[NoParams, LaunchRequest, OwnBuilds](
+    "own_builds", "POST", "/builds", NoParams, LaunchRequest, OwnBuilds, MAX_LAUNCH_BODY, kept=False
 )
 WHO_AM_I = Operation[NoParams, None, WhoAmI]("who_am_i", "GET", "/whoami", NoParams, None, WhoAmI)

@@ -6,6 +6,9 @@ from typing import Literal, NamedTuple
 #: Every activity and state machine begins with it: policies allow ``conducto-*`` and nothing else.
 NAME_PREFIX = "conducto-"
 
+#: Number of the schema of the records that functions of this version write
+#: (`chalicelib.record_schema`); those of an older number refuse them.
+RECORD_SCHEMA = 2
 PARTITION_KEY = "pk"
 SORT_KEY = "sk"
 #: Seconds since the epoch after which DynamoDB forgets an item.
@@ -46,6 +49,14 @@ UPLOAD_PREFIX = "uploads/"
 #: How keys of tokens begin in the table.
 TOKEN_KEY = "T#"  # noqa: S105  not a secret
 
+#: Days after which the registry forgets an image that nobody has built anew.
+IMAGE_DAYS = 90
+#: Days after which the bucket forgets directories, recipes and results of images: later than the
+#: registry forgets an image, of which it could not be told any more what it is like.
+SOURCE_DAYS = 120
+#: Days after which a launch brings a directory or a recipe anew, so that it is there for as long
+#: as the registry has the image after each launch.
+FRESH_DAYS = SOURCE_DAYS - IMAGE_DAYS
 #: Minutes a build of an image may take.
 BUILD_MINUTES = 60
 #: Variable of a build that says which pipeline started it.
@@ -91,6 +102,8 @@ SETTINGS = (
     "github_url",
     "log_days",
     "monthly_budget",
+    "pull_through",
+    "remote_debug",
     "slack_url",
     "smtp_url",
     "spot_share",
@@ -107,6 +120,16 @@ FIXED_SETTINGS = ("vpc_id", "vpc_subnets", "vpc_zones", "zones")
 def stack_name(stage: str, name: str) -> str:
     """Return the name of a stack of `STACKS` at AWS."""
     return f"{NAME_PREFIX}{stage}-{name}"
+
+
+def registry_prefix(stage: str) -> str:
+    """Return how the names of all repositories begin: of organisations' images, and of caches."""
+    return f"{NAME_PREFIX}{stage}/"
+
+
+def repository_root(stage: str) -> str:
+    """Return what stands before an organisation's part of the name of its repository."""
+    return f"{registry_prefix(stage)}images"
 
 
 def cluster_name(stage: str) -> str:
@@ -150,14 +173,20 @@ class Variables:
     FILE_SYSTEM = "CONDUCTO_FILE_SYSTEM"
     EXECUTION_ROLE = "CONDUCTO_EXECUTION_ROLE"
     TASK_ROLE = "CONDUCTO_TASK_ROLE"
+    #: Role of debug shells; without it none opens on a worker.
+    DEBUG_ROLE = "CONDUCTO_DEBUG_ROLE"
     POLL_ROLE = "CONDUCTO_POLL_ROLE"
     MACHINE_ROLE = "CONDUCTO_MACHINE_ROLE"
     #: Reference of the image of the workers' agent.
     AGENT_IMAGE = "CONDUCTO_AGENT_IMAGE"
     WORKER_LOG_GROUP = "CONDUCTO_WORKER_LOG_GROUP"
-    #: Registry and repository of pipelines' images.
+    #: Registry of pipelines' images, and how the names of their repositories begin.
     IMAGE_REPOSITORY = "CONDUCTO_IMAGE_REPOSITORY"
     BUILD_PROJECT = "CONDUCTO_BUILD_PROJECT"
+    #: Caches of other registries (`conducto.images.registries.read_caches`); absent: there is none.
+    PULL_THROUGH = "CONDUCTO_PULL_THROUGH"
+    #: Role that is lent to who builds images on a machine of one's own.
+    PUSH_ROLE = "CONDUCTO_PUSH_ROLE"
     #: Name of the SSM parameter with the addresses of the APIs, as JSON (`Addresses`): a function
     #: cannot have them in its environment, since its API is made after it.
     ADDRESSES = "CONDUCTO_ADDRESSES"
@@ -168,6 +197,8 @@ class Variables:
     #: Of ten workers, how many may be Spot.
     SPOT_SHARE = "CONDUCTO_SPOT_SHARE"
     BILLING = "CONDUCTO_BILLING"
+    #: Set where state machines are to send traces to X-Ray.
+    TRACING = "CONDUCTO_TRACING"
     #: Where notifications go; services of one's own take the place of Slack's and GitHub's. There
     #: is no mail without a server and an address that it comes from.
     SLACK_URL = "CONDUCTO_SLACK_URL"

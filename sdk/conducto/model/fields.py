@@ -12,6 +12,8 @@ import re
 import sys
 from typing import Any, Iterable, List, Mapping, Union
 
+from conducto.model import limits
+
 # One table for units; the original's grammar (a month is 30 days there, a year 365).
 _SECONDS = {
     "ns": 1e-9,
@@ -32,7 +34,6 @@ _PART = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)([a-zA-Z]+)")
 _LARGEST = sys.float_info.max
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
-MAX_COMMAND_BYTES = 4 * 1024 * 1024
 DEFAULT_MAX_TIME = 4 * 3600.0
 DEFAULT_CPU = 1.0
 DEFAULT_MEM = 2.0
@@ -200,7 +201,7 @@ def check_command(command: Any) -> str:
     """Return ``command`` if a shell can run it.
 
     Raises:
-        ValueError: not text, empty, over `MAX_COMMAND_BYTES`, or holding a NUL.
+        ValueError: not text, empty, over `limits.MAX_COMMAND_BYTES`, or holding a NUL.
     """
     if not isinstance(command, str):
         raise ValueError(f"command must be text or a function, got {command!r}")
@@ -208,10 +209,5 @@ def check_command(command: Any) -> str:
         raise ValueError("command is empty; write what to run, or 'true' to run nothing")
     if "\0" in command:
         raise ValueError("command holds a NUL character, which no shell can read")
-    size = len(check_text("command", command).encode())
-    if size > MAX_COMMAND_BYTES:
-        raise ValueError(
-            f"command is {size} bytes long, at most {MAX_COMMAND_BYTES} are accepted; "
-            "put it into a file of the image"
-        )
+    limits.check_command_size(limits.size_of(check_text("command", command)))
     return command

@@ -1,9 +1,22 @@
 """What an image is made of."""
 
+import re
+
 from conducto.model.base import Record
 
 AUTO_SHELL = "__auto__"
 CODE_DIR = "/mnt/conducto"
+#: Our own package as a pip requirement, with or without extras and a version.
+_PACKAGE = re.compile(r"\s*conducto\s*(\[[^\]]*\])?\s*([=<>!~].*)?", re.IGNORECASE)
+
+
+def is_our_package(requirement: str) -> bool:
+    """Return whether a pip requirement means our own package.
+
+    Whatever version is asked for: an index may hold older clients of that name, which do not
+    understand this server.
+    """
+    return _PACKAGE.fullmatch(requirement) is not None
 
 
 class ImageSpec(Record):

@@ -15,6 +15,8 @@ MAX_PIPELINES_PAGE = 1000
 #: Most nodes in a `TreePage`; a search answers fewer where it has looked at `MAX_TREE_SCAN`.
 MAX_TREE_PAGE = 10_000
 MAX_TREE_SCAN = 50_000
+#: Most Execs in a `NodeStates`.
+MAX_STATES = 20_000
 #: Most bytes in a `LogChunk`, `LogLines` or `ImageLog`.
 MAX_LOG_CHUNK = 4 << 20
 MAX_LOG_LINES = 10_000
@@ -27,6 +29,9 @@ MAX_WAIT = 30.0
 #: Most entries in a `DataList`, and bytes of a data file's name.
 MAX_DATA_PAGE = 1000
 MAX_DATA_NAME = 4096
+#: Most entries that are looked at for a `ChangedData`, and how far down.
+MAX_DATA_SCAN = 100_000
+MAX_DATA_DEPTH = 50
 #: Characters of a text to search for.
 MAX_TEXT = 1000
 
@@ -35,6 +40,7 @@ Stream = Literal["stdout", "stderr"]
 AttemptNumber = Annotated[int | None, Field(ge=1, le=2**31)]
 ByteOffset = Annotated[int, Field(ge=-(2**62), le=2**62)]
 Wait = Annotated[float, Field(ge=0, le=MAX_WAIT, allow_inf_nan=False)]
+Moment = Annotated[float, Field(ge=0, le=2**40, allow_inf_nan=False)]
 Text = Annotated[str, Field(max_length=MAX_TEXT)]
 
 
@@ -82,7 +88,8 @@ class TreeParams(Record):
         limit: Most nodes to answer.
         depth: Levels below the root; 1 is the root and its children. None is all of them.
         state: Only Execs in this state. Skipped ones count by their state as well.
-        text: Only nodes whose path or command holds this text, in any case.
+        text: Only nodes whose path or command holds this text, in any case. Where it has a ``*``,
+            that stands for anything but "/" in a path: ``tests/*/login``.
         attempts: Which attempts of each node to answer.
     """
 
@@ -94,6 +101,18 @@ class TreeParams(Record):
     state: State | None = None
     text: Text | None = None
     attempts: Literal["all", "newest", "none"] = "all"
+
+
+class StatesParams(Record):
+    """Which subtree.
+
+    Attributes:
+        names: Tell the names too; they change only where a Lazy has printed its tree.
+    """
+
+    id: PipelineId
+    root: str = "/"
+    names: bool = False
 
 
 class NodeParams(Record):
@@ -207,6 +226,15 @@ class ListDataParams(ListUserDataParams):
     """Which part of a directory of a pipeline's data."""
 
     id: PipelineId
+
+
+class ChangedDataParams(Record):
+    """Which time of a pipeline's data, in seconds since the epoch; without an end, until now."""
+
+    id: PipelineId
+    since: Moment
+    until: Moment | None = None
+    limit: int = Field(default=MAX_DATA_PAGE, ge=1, le=MAX_DATA_PAGE)
 
 
 class EventParams(Record):

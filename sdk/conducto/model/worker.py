@@ -13,12 +13,17 @@ from typing import Literal
 from pydantic import Field
 
 from conducto.model.base import Record
+from conducto.model.secret_calls import Hidden
 from conducto.model.states import Cause
 
 #: Most bytes of output in one `LogPiece`, before base64.
 MAX_PIECE = 1 << 20
 #: Most bytes of a tree that a Lazy prints, before compression.
 MAX_TREE = 64 << 20
+#: Which version of these calls a worker speaks. Its agent is as old as the worker, the API may be
+#: newer: it understands the version before this one, and lets such workers leave after a command.
+#: 2: a worker says its version, and gives back a task that it was handed too late.
+PROTOCOL = 2
 
 
 class WorkerStart(Record):
@@ -26,9 +31,11 @@ class WorkerStart(Record):
 
     Attributes:
         task: What ECS calls it (its ARN).
+        protocol: Its version of these calls; the first did not say.
     """
 
     task: str
+    protocol: int = Field(default=1, ge=1)
 
 
 class Credentials(Record):
@@ -40,6 +47,28 @@ class Credentials(Record):
     expires: float | None = None
 
 
+class ShellOrders(Record):
+    """What who enters a debug shell is to find.
+
+    Attributes:
+        path: The Exec that it is like.
+        attempt: The attempt; 0: as the node is defined.
+        argv: Command line of the interactive shell.
+        script: The node's command as a file holds it, its first line included.
+        env: The environment over the image's own, without secrets.
+        secrets: ``{name: value}``; these win.
+        seconds: That are left of the shell's time.
+    """
+
+    path: str
+    attempt: int
+    argv: tuple[str, ...]
+    script: str = Field(repr=False)
+    env: dict[str, str] = {}
+    secrets: dict[str, Hidden] = {}
+    seconds: float
+
+
 class WorkerOrders(Record):
     """How a worker is to work.
 
@@ -47,23 +76,26 @@ class WorkerOrders(Record):
         activity: ARN of the activity to poll.
         credentials: None where the task's own role is to be used.
         policy: ``many`` commands one after the other; ``once``: leave after the first;
-            ``context``: as ``many``, and never leave because of age.
+            ``context``: as ``many``, and never leave because of age; ``debug``: take no tasks,
+            keep a shell (`debug`).
         shell: Path of the shell in the user's image; None: the best there is.
         workdir: Working directory of commands; None is the image's own.
         idle: Seconds without a command before it leaves.
         age: Seconds after which it takes no new command.
         heartbeat: Seconds between two heartbeats.
+        debug: The shell to keep.
     """
 
     activity: str
     region: str
     credentials: Credentials | None = None
-    policy: Literal["many", "once", "context"] = "many"
+    policy: Literal["many", "once", "context", "debug"] = "many"
     shell: str | None = None
     workdir: str | None = None
     idle: float = 60.0
     age: float = 43_200.0
     heartbeat: float = 10.0
+    debug: ShellOrders | None = None
 
 
 class Claim(Record):
@@ -211,10 +243,13 @@ class WorkerEnd(Record):
         reason: ``idle``, ``age``, ``once``, ``stopping`` or a sentence on what is wrong, e.g. that
             the image has no shell.
         broken: The user's container cannot run commands at all.
+        offer: A task that it was handed when it had been told to stop: it goes to others at once,
+            rather than when its heartbeat is missed.
     """
 
     reason: str
     broken: bool = False
+    offer: Claim | None = None
 
 
 class Nothing(Record):

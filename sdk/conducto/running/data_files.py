@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from conducto.data.files import TEMPORARY_PREFIX
-from conducto.model.answers import DataEntry, DataList, Deleted
+from conducto.model.answers import ChangedData, DataEntry, DataList, Deleted
+from conducto.model.params import MAX_DATA_DEPTH, MAX_DATA_SCAN
 from conducto.running import data_names
 from conducto.service.port import NotFoundError, RefusedError
 
@@ -61,6 +62,40 @@ class DataDirectory:
         more = len(wanted) > limit
         following = _shown(start + wanted[limit - 1]) if more else None
         return DataList(entries=tuple(page), next=following)
+
+    def changed(self, since: float, until: float | None, limit: int) -> ChangedData:
+        """Return the files at any depth that were written last within a time, the newest first.
+
+        Who wrote a file it does not tell. No link is followed, no more than `MAX_DATA_SCAN` entries
+        are looked at, and none more than `MAX_DATA_DEPTH` directories down.
+        """
+        found: list[DataEntry] = []
+        complete = True
+        left = MAX_DATA_SCAN
+        with self._directory([], "") as fd:
+            for folder, below, names, above in os.fwalk(".", dir_fd=fd):
+                start = "" if folder == "." else folder.removeprefix("./") + "/"
+                found += self._written(above, start, names[:left], since, until)
+                complete = complete and len(names) <= left
+                left = max(0, left - len(names) - len(below))
+                if below and (left == 0 or folder.count("/") >= MAX_DATA_DEPTH):
+                    complete = False
+                    below.clear()
+        found.sort(key=lambda entry: (-entry.modified, entry.name))
+        entries = tuple(found[:limit])
+        return ChangedData(entries=entries, complete=complete and len(found) <= limit)
+
+    def _written(
+        self, fd: int, start: str, names: list[str], since: float, until: float | None
+    ) -> Iterator[DataEntry]:
+        """Yield the files of a directory that were written last within a time."""
+        for name in names:
+            modified = None if name.startswith(TEMPORARY_PREFIX) else _modified(fd, name)
+            if modified is None or modified < since or (until is not None and modified > until):
+                continue
+            entry = self._entry(fd, start, name)
+            if entry is not None and entry.kind == "file":
+                yield entry
 
     def open(self, name: str) -> BinaryIO:
         """Return a regular file, open for reading."""
@@ -188,6 +223,15 @@ class DataDirectory:
             return os.stat(real, follow_symlinks=False) if is_inside else None
         except OSError:
             return None
+
+
+def _modified(fd: int, name: str) -> float | None:
+    """Return when a file was written last, None of what is no file or has gone meanwhile."""
+    try:
+        found = os.stat(name, dir_fd=fd, follow_symlinks=False)
+    except OSError:
+        return None
+    return found.st_mtime if stat.S_ISREG(found.st_mode) else None
 
 
 def _shown(name: str) -> str:

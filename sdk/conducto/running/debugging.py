@@ -1,7 +1,10 @@
 """What a debug shell is like, wherever its pipeline runs."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import PurePosixPath
 
+from conducto.integrations import slack
 from conducto.model.nodes import NodeSpec, Placement
 from conducto.model.records import AttemptRecord
 from conducto.model.states import NodeType
@@ -10,6 +13,13 @@ from conducto.service.port import NotFoundError, RefusedError
 from conducto_worker.masking import MASK
 
 _HIDDEN = MASK.decode()
+#: What keeps an interactive shell from reading files that a pipeline's shell does not read.
+_PLAIN: Mapping[str, Sequence[str]] = {"bash": ("--norc",), "zsh": ("-f",)}
+
+
+def shell_argv(shell: str) -> list[str]:
+    """Return the command line of an interactive shell with the environment of a pipeline's."""
+    return [shell, *_PLAIN.get(PurePosixPath(shell).name, ())]
 
 
 def script_text(shell: str, command: str) -> str:
@@ -76,5 +86,9 @@ def env_as_it_ran(
 
 
 def is_ours(name: str) -> bool:
-    """Whether a variable is one that we set, which no secret may replace."""
-    return name.startswith("CONDUCTO_") or name == "__RUN_BY_WORKER__"
+    """Whether a variable is one that we set, which no secret may replace.
+
+    The address of Slack is none: it is delivered, and hidden, with the secrets.
+    """
+    mine = name.startswith("CONDUCTO_") and name != slack.URL_VARIABLE
+    return mine or name == "__RUN_BY_WORKER__"

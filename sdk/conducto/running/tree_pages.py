@@ -1,6 +1,6 @@
 """Pages of a tree: found from where the last one ended, at the cost of the page."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from conducto.model.nodes import ancestors
 from conducto.model.params import MAX_TREE_SCAN, TreeParams
@@ -20,11 +20,12 @@ def page(tree: LiveTree, query: TreeParams) -> tuple[list[LiveNode], str | None]
     """
     found: list[LiveNode] = []
     looked_at = 0
+    holds = holding(query.text or "")
     for node in _walk(tree, query):
         if looked_at == MAX_TREE_SCAN and _is_search(query):
             return found, _before(node)
         looked_at += 1
-        if not _matches(node, query):
+        if not _is_in_state(node, query) or not holds(node.path, node.spec.command):
             continue
         if len(found) == query.limit:
             return found, found[-1].path
@@ -36,14 +37,58 @@ def _is_search(query: TreeParams) -> bool:
     return query.state is not None or bool(query.text)
 
 
-def _matches(node: LiveNode, query: TreeParams) -> bool:
-    is_exec = node.spec.type is NodeType.EXEC
-    if query.state is not None and not (is_exec and node.state is query.state):
-        return False
-    if not query.text:
+def holding(text: str) -> Callable[[str, str], bool]:
+    """Return what tells whether a node's path or command holds a text, in any case.
+
+    A ``*`` also stands for anything but "/" in the path.
+    """
+    if not text:
+        return lambda _path, _command: True
+    wanted = text.lower()
+    parts = [part for part in wanted.split("*") if part] if "*" in wanted else []
+
+    def holds(path: str, command: str) -> bool:
+        path = path.lower()
+        if wanted in path or wanted in command.lower():
+            return True
+        return bool(parts) and _has_in_order(path, parts)
+
+    return holds
+
+
+def _has_in_order(path: str, parts: list[str]) -> bool:
+    """Whether a path holds these texts one after the other, with no "/" between two of them.
+
+    A pattern of the library could take for ever: here the first place of each text will do,
+    because a later one in the same name leaves the next text no more room.
+    """
+    first, *others = parts
+    start = path.find(first)
+    while start >= 0:
+        end = start + len(first)
+        for part in others:
+            end = _end_of_next(path, part, end)
+            if end < 0:
+                break
+        else:
+            return True
+        start = path.find(first, start + 1)
+    return False
+
+
+def _end_of_next(path: str, part: str, start: int) -> int:
+    """Return where the next ``part`` in the same name ends; -1 where there is none."""
+    slash = path.find("/", start)
+    found = path.find(part, start)
+    if found < 0 or 0 <= slash < found:
+        return -1
+    return found + len(part)
+
+
+def _is_in_state(node: LiveNode, query: TreeParams) -> bool:
+    if query.state is None:
         return True
-    text = query.text.lower()
-    return text in node.path.lower() or text in node.spec.command.lower()
+    return node.spec.type is NodeType.EXEC and node.state is query.state
 
 
 def _walk(tree: LiveTree, query: TreeParams) -> Iterator[LiveNode]:

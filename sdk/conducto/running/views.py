@@ -1,10 +1,10 @@
 """A pipeline as readers of the API see it."""
 
 from collections.abc import Iterable, Mapping
-from typing import Protocol
+from typing import Literal, Protocol
 
-from conducto.model.api import EventBatch, NodeView, PipelineSummary
-from conducto.model.nodes import ancestors
+from conducto.model.api import EventBatch, NodeView, PipelineSummary, Workers
+from conducto.model.nodes import NodeSpec, ancestors
 from conducto.model.notifications import NotificationRecord
 from conducto.model.records import (
     AttemptRecord,
@@ -17,6 +17,7 @@ from conducto.model.records import (
 )
 from conducto.model.states import FINISHED, NodeType, State
 from conducto.semantics.live import LiveGroup, LiveNode, LiveTree
+from conducto.semantics.pools import PoolKind, kind_of, owner_of
 
 
 class ViewedImage(Protocol):
@@ -56,6 +57,9 @@ class Viewed(Protocol):
     def counts(self, path: str = "/") -> Counts:
         """Execs below a node by state."""
 
+    def workers(self) -> Workers | None:
+        """What carries its commands; None where nothing does."""
+
 
 def summary(live: Viewed) -> PipelineSummary:
     """Return a loaded pipeline as it is listed."""
@@ -63,12 +67,15 @@ def summary(live: Viewed) -> PipelineSummary:
         pipeline=live.record,
         **dict(live.standing()),
         images=tuple(image.record for image in live.images.values()),
+        workers=live.workers(),
     )
 
 
 def stored_summary(record: PipelineRecord) -> PipelineSummary:
     """Return a pipeline that is not loaded as it is listed."""
-    return PipelineSummary.model_construct(pipeline=record, **dict(record.standing), images=())
+    return PipelineSummary.model_construct(
+        pipeline=record, **dict(record.standing), images=(), workers=None
+    )
 
 
 def batch(live: Viewed, changes: list[NodeChange], seen: int) -> EventBatch:
@@ -129,12 +136,25 @@ def node_view(
         max_time=spec.max_time,
         counts=live.tree.counts(node) if isinstance(node, LiveGroup) else None,
         children=len(node.children) if isinstance(node, LiveGroup) else 0,
+        reuse=_reuse(spec),
         waits_for=waits_for,
         started=None if period is None else period.started,
         ended=None if period is None or node.state not in FINISHED else period.ended,
         attempts=tuple(attempts),
         notifications=tuple(notifications),
     )
+
+
+def _reuse(spec: NodeSpec) -> Literal["context", "fresh"] | None:
+    """Say how a node shares containers; of the groups inside of a context it says nothing."""
+    match kind_of(spec.pool):
+        case PoolKind.MANY:
+            return None
+        case PoolKind.ONCE:
+            return "fresh"
+        case PoolKind.CONTEXT:
+            begins_here = owner_of(spec.pool) == spec.path
+            return "context" if begins_here or spec.type is NodeType.EXEC else None
 
 
 def why_pending(live: Viewed, node: LiveNode) -> str | None:

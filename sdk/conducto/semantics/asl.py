@@ -71,6 +71,7 @@ def compile_residual(
     resource: Callable[[NodeSpec], str] | None = None,
     ids: Callable[[str], str] = node_id,
     most: Weight = MOST,
+    run: str = "",
 ) -> Compiled:
     """Return the state machines that run what is left of a tree.
 
@@ -82,27 +83,28 @@ def compile_residual(
         ids: Gives, for a node's path, its id: letters, digits and ``_``, at most 40, a letter
             first.
         most: What one machine may hold.
+        run: For which run the machines are, and no other one; empty: for any.
 
     Raises:
         DefinitionError: a part that cannot be divided is too large for AWS.
     """
     if rest is None:
         nothing = Scope()
-        return Compiled((_machine(site, "/", nothing.finish(End.OK), Weight()),))
+        return Compiled((_machine(site, "/", nothing.finish(End.OK), Weight(), run),))
     loom = Loom(site.activity if resource is None else resource, site.run_machine(), ids)
     machines = []
     top = parts_of(rest, ids)
     for stand_in, body in cut(top, most):
-        machines.append(_machine_of(body, loom, site))
+        machines.append(_machine_of(body, loom, site, run))
         stand_in.machine = machines[-1].arn
-    return Compiled((*machines, _machine_of(top, loom, site)))
+    return Compiled((*machines, _machine_of(top, loom, site, run)))
 
 
-def _machine_of(body: Part, loom: Loom, site: Site) -> Machine:
-    return _machine(site, body.spec.path, loom.machine(body), body.weight)
+def _machine_of(body: Part, loom: Loom, site: Site, run: str) -> Machine:
+    return _machine(site, body.spec.path, loom.machine(body), body.weight, run)
 
 
-def _machine(site: Site, path: str, definition: State, weight: Weight) -> Machine:
+def _machine(site: Site, path: str, definition: State, weight: Weight, run: str) -> Machine:
     text = json.dumps(definition, separators=(",", ":"))
     if len(text) > MOST_BYTES:
         raise DefinitionError(
@@ -110,5 +112,5 @@ def _machine(site: Site, path: str, definition: State, weight: Weight) -> Machin
             f"its state machine would have {len(text):,} bytes, more than the {MOST_BYTES:,} that "
             "Step Functions takes; divide the node into smaller groups",
         )
-    name = machine_name(text)
+    name = machine_name(text, run)
     return Machine(name, site.machine(name), text, path, weight.tasks, weight.events + _ENDS)

@@ -13,6 +13,8 @@ PREFIX = "conducto-"
 _LETTERS = ascii_letters
 _LETTERS_AND_DIGITS = ascii_letters + digits
 _ID_LENGTH = 9
+#: Ends a run's name in that of a machine.
+_RUN_END = "_"
 
 
 def node_id(path: str) -> str:
@@ -52,9 +54,19 @@ def _fields(spec: NodeSpec) -> tuple[object, ...]:
     return place.cpu, place.mem, place.gpu, place.requires_docker, place.docker_run_args
 
 
-def machine_name(definition: str) -> str:
-    """Return the name of the state machine with this definition; a function of nothing else."""
-    return PREFIX + sha256(definition.encode()).hexdigest()[:40]
+def machine_name(definition: str, run: str = "") -> str:
+    """Return the name of the state machine with this definition, made for a run or for any.
+
+    A run's own can be deleted with it, whatever other runs and pipelines do: `run_of` reads it.
+    """
+    own = f"{run}{_RUN_END}" if run else ""
+    return PREFIX + own + sha256(definition.encode()).hexdigest()[:40]
+
+
+def run_of(machine: str) -> str | None:
+    """Return the run that a state machine of this name was made for; None: it is none of ours."""
+    run, end, _ = machine.removeprefix(PREFIX).rpartition(_RUN_END)
+    return run if end and run and machine.startswith(PREFIX) else None
 
 
 def execution_input(run_id: str) -> Mapping[str, object]:

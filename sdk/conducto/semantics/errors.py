@@ -5,6 +5,8 @@ ConductoError
 └── TransitionError      a bug of ours: an event that cannot happen in this state
 """
 
+from conducto.model.limits import shortened
+
 
 class ConductoError(Exception):
     """The base of what the semantics raise."""
@@ -18,7 +20,7 @@ class DefinitionError(ConductoError):
     """
 
     def __init__(self, path: str | None, message: str) -> None:
-        super().__init__(f"{path}: {message}" if path is not None else message)
+        super().__init__(f"{shortened(path)}: {message}" if path is not None else message)
         self.path = path
 
 

@@ -1,13 +1,16 @@
 """From an image as written to an image as it is built."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
-from typing import Any
+from typing import Any, Final
 
 from pydantic import ValidationError
 
-from conducto.model.images import AUTO_SHELL, ImageSpec
+from conducto.model.images import AUTO_SHELL, ImageSpec, is_our_package
 from conducto.semantics.errors import DefinitionError
+
+#: Our package, as `install_pip` names it.
+_PACKAGE: Final = "conducto"
 
 _OLD_NAMES = {
     "install_pip": "reqs_py",
@@ -113,8 +116,67 @@ def _names_for(name: str, target: str) -> Iterator[str]:
 
 
 def _suits(taken: ImageSpec | None, image: ImageSpec) -> bool:
-    """Return whether a name is free, or taken by the same definition."""
-    return taken is None or _named(taken, image.name) == image
+    """Return whether a name is free, or taken by the same definition.
+
+    One that got our package is as good as the one without.
+    """
+    return taken is None or _named(taken, image.name) in (image, _with_package(image))
+
+
+def provide_package(
+    images: Mapping[str, ImageSpec],
+    nodes: Mapping[str, Mapping[str, Any]],
+    children: Mapping[str, Sequence[tuple[str, str]]],
+) -> dict[str, ImageSpec]:
+    """Return the images, with our package in those in which a command calls it.
+
+    Native functions do. A command does that begins with one of our programs; a program further on
+    in a script is not looked for.
+
+    It goes by what is written, not by what is modified later: an image stays what it was at the
+    launch.
+
+    Args:
+        images: Of the tree.
+        nodes: ``{id: node as written}``.
+        children: ``{id: [(id, name) of each child]}``.
+    """
+    callers = [key for key, node in nodes.items() if _calls_us(node.get("command"))]
+    if not callers:
+        return dict(images)
+    parents = {child: key for key, below in children.items() for child, _ in below}
+    names = {_image_at(key, nodes, parents) for key in callers}
+    return {
+        name: _with_package(image) if name in names else image for name, image in images.items()
+    }
+
+
+def _calls_us(command: object) -> bool:
+    if not isinstance(command, str):
+        return False
+    first = (*command.split(maxsplit=1), "")[0]
+    return first == _PACKAGE or first.startswith(f"{_PACKAGE}-")
+
+
+def _image_at(
+    key: str, nodes: Mapping[str, Mapping[str, Any]], parents: Mapping[str, str]
+) -> object:
+    """Return the name of the nearest image above; None is one that is not of this tree."""
+    seen: set[str] = set()
+    at: str | None = key
+    while at is not None and at in nodes and at not in seen:  # a cycle is refused later
+        seen.add(at)
+        name = nodes[at].get("image_name")
+        if name is not None:
+            return name
+        at = parents.get(at)
+    return None
+
+
+def _with_package(image: ImageSpec) -> ImageSpec:
+    if any(map(is_our_package, image.install_pip)):
+        return image
+    return image.model_copy(update={"install_pip": (*image.install_pip, _PACKAGE)})
 
 
 def _named(image: ImageSpec, name: str) -> ImageSpec:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from conducto.model import fields
+from conducto.model import fields, limits
 from conducto.model.images import ImageSpec
 from conducto.model.nodes import (
     Callback,
@@ -22,7 +22,7 @@ from conducto.model.nodes import (
 from conducto.model.states import NodeType
 from conducto.semantics import callbacks as cb
 from conducto.semantics.errors import DefinitionError
-from conducto.semantics.images import merge_images, resolve_images
+from conducto.semantics.images import merge_images, provide_package, resolve_images
 from conducto.semantics.pools import SHARED, PoolKind, kind_of, owner_of, pool_below, pool_of_exec
 
 ENV_PREFIX: Final = "__env__"
@@ -71,7 +71,8 @@ def resolve(form: Form, edits: Edits | None = None) -> Pipeline:
     Raises:
         DefinitionError: something is wrong; the message begins with the node's path.
     """
-    images = _images_of(form)
+    written = _written(form, "/", {})
+    images = _images_of(form, written)
     top = _Inherited(
         Placement("", fields.DEFAULT_CPU, fields.DEFAULT_MEM),
         {},
@@ -79,7 +80,7 @@ def resolve(form: Form, edits: Edits | None = None) -> Pipeline:
         SHARED,
         (),
     )
-    nodes = _Resolver(form, images, edits).nodes("/", top)
+    nodes = _Resolver(written, images, edits).nodes("/", top)
     pipeline = Pipeline(nodes, images)
     _check_lazy_targets(pipeline.nodes)
     _check_contexts(pipeline.nodes)
@@ -97,8 +98,9 @@ def resolve_generated(
     Raises:
         DefinitionError: the generated tree is wrong.
     """
-    images, names = merge_images(_images_of(form), target, pipeline.images)
-    resolver = _Resolver(form, {**pipeline.images, **images}, edits, names)
+    written = _written(form, target, pipeline.nodes)
+    images, names = merge_images(_images_of(form, written), target, pipeline.images)
+    resolver = _Resolver(written.with_images(names), {**pipeline.images, **images}, edits)
     old = pipeline.nodes[target]
     if old.place is not None:  # an earlier tree's parameters are gone with that tree
         old = old.place
@@ -133,35 +135,58 @@ def check_sizes(nodes: Mapping[str, NodeSpec], limits: Limits) -> None:
                 )
 
 
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """The nodes of a launch form, none of them checked yet.
+
+    Attributes:
+        nodes: ``{id: node}``.
+        root: The root's id.
+        children: ``{id: [(id, name) of each child]}``; only of those that have any.
+    """
+
+    nodes: Mapping[str, Form]
+    root: str
+    children: Mapping[str, list[tuple[str, str]]]
+
+    def with_images(self, names: Mapping[str, str]) -> "_Written":
+        """Return the same with images renamed."""
+        return replace(self, nodes={k: _renamed(node, names) for k, node in self.nodes.items()})
+
+
+def _written(form: Form, place: str, others: Mapping[str, NodeSpec]) -> _Written:
+    """Return what a form says of nodes that are to stand at ``place`` beside others."""
+    if not isinstance(form, Mapping):
+        raise DefinitionError(None, f"not a serialised tree: {type(form).__name__}")
+    _check_count(place, form, others)
+    children: dict[str, list[tuple[str, str]]] = {}
+    try:
+        nodes = {node["id"]: node for node in form["nodes"]}
+        root = form["nodes"][0]["id"]
+        for parent, child, name in form["edges"]:
+            children.setdefault(parent, []).append((child, name))
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        raise DefinitionError(None, f"not a serialised tree: {error!r}") from error
+    if len(nodes) < len(form["nodes"]):
+        raise DefinitionError(None, "not a serialised tree: two nodes have the same id")
+    return _Written(nodes, root, children)
+
+
 class _Resolver:
     """One walk over a launch form."""
 
     def __init__(
-        self,
-        form: Form,
-        images: Mapping[str, ImageSpec],
-        edits: Edits | None = None,
-        image_names: Mapping[str, str] | None = None,
+        self, written: _Written, images: Mapping[str, ImageSpec], edits: Edits | None = None
     ) -> None:
+        self._written = written
         self._images = images
-        names = {} if image_names is None else image_names
         self._edits: Edits = {} if edits is None else edits
-        try:
-            self._written = {node["id"]: _renamed(node, names) for node in form["nodes"]}
-            self._root = form["nodes"][0]["id"]
-            self._children: dict[str, list[tuple[str, str]]] = {}
-            for parent, child, name in form["edges"]:
-                self._children.setdefault(parent, []).append((child, name))
-        except (KeyError, IndexError, TypeError, ValueError) as error:
-            raise DefinitionError(None, f"not a serialised tree: {error!r}") from error
-        if len(self._written) < len(form["nodes"]):
-            raise DefinitionError(None, "not a serialised tree: two nodes have the same id")
         self._placements: dict[Placement, Placement] = {}
 
     def nodes(self, top: str, inherited: _Inherited) -> dict[str, NodeSpec]:
         """Return ``{path: node}`` in definition order, the root at ``top``."""
         resolved: dict[str, NodeSpec] = {}
-        stack = [(self._root, top, inherited)]
+        stack = [(self._written.root, top, inherited)]
         seen: set[str] = set()
         while stack:
             node_id, path, above = stack.pop()
@@ -175,23 +200,23 @@ class _Resolver:
             except (AttributeError, LookupError) as error:
                 raise DefinitionError(path, f"not a serialised node: {error!r}") from error
             resolved[path] = spec
-            for child, name in reversed(self._children.get(node_id, [])):
+            for child, name in reversed(self._written.children.get(node_id, [])):
                 stack.append((child, child_path(path, name), below))
-        if len(seen) < len(self._written):
+        if len(seen) < len(self._written.nodes):
             raise DefinitionError(
                 None, "the tree has nodes that its root does not reach; give each one parent"
             )
         return resolved if top == "/" else _as_target(resolved, top)
 
     def _node(self, node_id: str, path: str, above: _Inherited) -> tuple[NodeSpec, _Inherited]:
-        written = self._written.get(node_id)
+        written = self._written.nodes.get(node_id)
         if written is None:
             raise DefinitionError(path, f"the serialised tree has no node {node_id!r}")
         written = _edited(written, self._edits.get(path))
         kind = _type(written)
-        children = self._children.get(node_id, [])
+        children = self._written.children.get(node_id, [])
         names = tuple(name for _, name in children)
-        _check_children(kind, names)
+        _check_children(kind, path, names)
         own_time = written.get("max_time")
         own_time = None if own_time is None else fields.parse_duration(own_time)
         context = written.get("container_reuse_context")
@@ -267,10 +292,10 @@ class _Resolver:
             )
 
 
-def _images_of(form: Form) -> dict[str, ImageSpec]:
-    if not isinstance(form, Mapping):
-        raise DefinitionError(None, f"not a serialised tree: {type(form).__name__}")
-    return resolve_images(form.get("images") or {})
+def _images_of(form: Form, written: _Written) -> dict[str, ImageSpec]:
+    return provide_package(
+        resolve_images(form.get("images") or {}), written.nodes, written.children
+    )
 
 
 def _type(written: Form) -> NodeType:
@@ -280,7 +305,19 @@ def _type(written: Form) -> NodeType:
         raise ValueError(f"unknown node type {written.get('type')!r}") from None
 
 
-def _check_children(kind: NodeType, names: tuple[str, ...]) -> None:
+def _check_count(place: str, form: Form, others: Mapping[str, NodeSpec]) -> None:
+    """Refuse a tree that makes a pipeline too large; counts only where it might."""
+    written = form.get("nodes")
+    count = len(written) if isinstance(written, (list, tuple)) else 0
+    if count + len(others) > limits.MAX_NODES:
+        replaced = sum(1 for path in others if path == place or path.startswith(f"{place}/"))
+        try:
+            limits.check_nodes(count + len(others) - replaced)
+        except ValueError as error:
+            raise DefinitionError(place, str(error)) from error
+
+
+def _check_children(kind: NodeType, path: str, names: tuple[str, ...]) -> None:
     if kind is NodeType.EXEC and names:
         raise ValueError("an Exec cannot have children; use a Serial or a Parallel")
     if len(set(names)) != len(names):
@@ -290,6 +327,10 @@ def _check_children(kind: NodeType, names: tuple[str, ...]) -> None:
         if not name or "/" in name or "\0" in name:
             raise ValueError(f"a child's name may not be empty or hold '/' or NUL, got {name!r}")
         fields.check_text("a child's name", name)
+    if names:
+        below = child_path(path, "")
+        longest = max(map(limits.check_name, names))
+        limits.check_place(below.count("/"), limits.size_of(below) + longest)
 
 
 def _text(written: Form, name: str) -> str | None:
@@ -427,6 +468,6 @@ def _inherited_at(old: NodeSpec, nodes: Mapping[str, NodeSpec]) -> _Inherited:
 
 def _renamed(node: Form, names: Mapping[str, str]) -> Form:
     name = node.get("image_name")
-    if name is None or names.get(name, name) == name:
+    if not isinstance(name, str) or names.get(name, name) == name:  # what it is is told later
         return node
     return {**node, "image_name": names[name]}

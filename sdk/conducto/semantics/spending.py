@@ -43,7 +43,15 @@ def use_of(attempt: AttemptRecord, *, prices: Prices = PRICES) -> Use:
         return Use()
     seconds = max(0.0, attempt.ended - attempt.started)
     size = _size(attempt)
-    return Use(1, seconds, seconds * size.cpu, seconds / 3600 * prices.worker_hour(size))
+    return Use(1, seconds, seconds * size.cpu, _dollars(size, seconds, prices))
+
+
+def dollars_for(path: str, cpu: float, mem: float | None, seconds: float) -> float:
+    """Return what a worker costs in ``seconds`` that gives a command so many vCPUs and GB.
+
+    None is as many GB as a node has that says nothing.
+    """
+    return _dollars(size_for(path, cpu, _MEM if mem is None else mem), seconds, PRICES)
 
 
 def total(uses: Iterable[Use]) -> Use:
@@ -52,6 +60,10 @@ def total(uses: Iterable[Use]) -> Use:
     for use in uses:
         found.add(use)
     return found
+
+
+def _dollars(size: Size, seconds: float, prices: Prices) -> float:
+    return seconds / 3600 * prices.worker_hour(size)
 
 
 def _size(attempt: AttemptRecord) -> Size:

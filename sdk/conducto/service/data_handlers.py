@@ -2,8 +2,9 @@
 
 from collections.abc import AsyncIterator
 
-from conducto.model.answers import DataEntry, DataList, Deleted
+from conducto.model.answers import ChangedData, DataEntry, DataList, Deleted
 from conducto.model.params import (
+    ChangedDataParams,
     DataParams,
     ListDataParams,
     ListUserDataParams,
@@ -17,6 +18,13 @@ from conducto.service.port import Pipelines
 async def list_data(pipelines: Pipelines, call: Call[ListDataParams, None]) -> DataList:
     """Entries of a directory of a pipeline's data."""
     return await pipelines.data(call.params.id, call.params)
+
+
+async def list_changed_data(
+    pipelines: Pipelines, call: Call[ChangedDataParams, None]
+) -> ChangedData:
+    """Files of a pipeline's data that were written within a time."""
+    return await pipelines.changed_data(call.params)
 
 
 async def read_data(pipelines: Pipelines, call: Call[DataParams, None]) -> Download:

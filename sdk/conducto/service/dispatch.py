@@ -131,8 +131,10 @@ class Service:
         except RangeError as error:
             raise problems.wrong_range(error) from error
 
-    async def subscribe(self, match: Match, query: str) -> AsyncIterator[Record]:
+    async def subscribe(self, match: Match, query: str) -> AsyncIterator[Record | bytes]:
         """Open the stream of a request that was matched to a `StreamRoute`.
+
+        What it answers may be a `conducto.service.routes.Conversation`.
 
         Raises:
             ProblemError: the stream cannot be opened.

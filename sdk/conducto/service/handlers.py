@@ -4,6 +4,7 @@ Handlers know neither Starlette nor Chalice, neither HTTP nor JSON; they let the
 exceptions pass, which `conducto.service.problems` turns into answers.
 """
 
+import shlex
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -23,6 +24,7 @@ from conducto.model.api import (
     EventBatch,
     LaunchRequest,
     LogChunk,
+    NodeStates,
     PipelineSummary,
     TreePage,
 )
@@ -40,9 +42,19 @@ from conducto.model.params import (
     NodeParams,
     NoParams,
     PipelineParams,
+    StatesParams,
     TreeParams,
 )
+from conducto.model.remote_shells import (
+    RemoteShell,
+    RemoteShellEnd,
+    RemoteShellEntry,
+    RemoteShellParams,
+    RemoteShellRequest,
+)
 from conducto.model.secret_calls import DeleteSecrets, PutSecrets, SecretList
+from conducto.model.shells import ShellEnd, ShellParams, ShellTicket
+from conducto.model.usage import Usage, UsageParams
 from conducto.service.downloads import Download, Span
 from conducto.service.port import Pipelines, RefusedError
 
@@ -88,6 +100,11 @@ async def get_definition(pipelines: Pipelines, call: Call[PipelineParams, None])
 async def get_tree(pipelines: Pipelines, call: Call[TreeParams, None]) -> TreePage:
     """One page of a subtree, or of what a search in it finds."""
     return await pipelines.nodes(call.params)
+
+
+async def get_states(pipelines: Pipelines, call: Call[StatesParams, None]) -> NodeStates:
+    """How each Exec of a subtree stands, in a letter."""
+    return await pipelines.states(call.params)
 
 
 async def get_node(pipelines: Pipelines, call: Call[NodeParams, None]) -> NodeDetail:
@@ -167,6 +184,55 @@ async def delete_secrets(pipelines: Pipelines, call: Call[NoParams, DeleteSecret
 async def debug(pipelines: Pipelines, call: Call[PipelineParams, DebugRequest]) -> DebugPlan:
     """What a debug shell for an attempt needs, secrets included."""
     return await pipelines.debug(call.params.id, call.body)
+
+
+async def open_shell(
+    _pipelines: Pipelines, call: Call[PipelineParams, DebugRequest]
+) -> ShellTicket:
+    """A ticket for a debug shell in the page, where the server opens any."""
+    raise RefusedError(
+        f"{call.body.path}: no shells open in pages of this server; in a terminal: "
+        f"{shlex.join(('conducto', 'debug', call.params.id, call.body.path))}"
+    )
+
+
+async def shell(
+    _pipelines: Pipelines, _call: Call[ShellParams, None]
+) -> AsyncIterator[ShellEnd | bytes]:
+    """The debug shell that a ticket is for: what it prints, and how it ended."""
+    raise RefusedError("no shells open in pages of this server")
+
+
+async def open_remote_shell(
+    _pipelines: Pipelines, call: Call[PipelineParams, RemoteShellRequest]
+) -> RemoteShell:
+    """A debug shell on a worker of its own, where the server is in the cloud."""
+    raise _runs_here(call.params.id)
+
+
+async def enter_remote_shell(
+    _pipelines: Pipelines, call: Call[RemoteShellParams, None]
+) -> RemoteShellEntry:
+    """The way into such a shell, once it has started."""
+    raise _runs_here(call.params.id)
+
+
+async def end_remote_shell(
+    _pipelines: Pipelines, call: Call[RemoteShellParams, None]
+) -> RemoteShellEnd:
+    """Such a shell is not needed any more."""
+    raise _runs_here(call.params.id)
+
+
+def _runs_here(pipeline_id: str) -> RefusedError:
+    return RefusedError(
+        f"{pipeline_id}: runs on this machine, not in the cloud; leave out --remote"
+    )
+
+
+async def get_usage(pipelines: Pipelines, call: Call[UsageParams, None]) -> Usage:
+    """What commands took and cost, by month, pipeline and node."""
+    return await pipelines.usage(call.params)
 
 
 async def get_agent(pipelines: Pipelines, _call: Call[NoParams, None]) -> AgentStatus:

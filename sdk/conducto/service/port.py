@@ -3,7 +3,15 @@
 from collections.abc import AsyncIterator
 from typing import Protocol
 
-from conducto.model.answers import DataEntry, DataList, Deleted, ImageLog, LogLines, LogMatches
+from conducto.model.answers import (
+    ChangedData,
+    DataEntry,
+    DataList,
+    Deleted,
+    ImageLog,
+    LogLines,
+    LogMatches,
+)
 from conducto.model.api import (
     AgentStatus,
     ControlRequest,
@@ -11,6 +19,7 @@ from conducto.model.api import (
     EventBatch,
     LaunchRequest,
     LogChunk,
+    NodeStates,
     PipelineSummary,
     TreePage,
 )
@@ -18,15 +27,18 @@ from conducto.model.debug import DebugPlan, DebugRequest
 from conducto.model.node_detail import NodeDetail
 from conducto.model.params import (
     MAX_LOG_CHUNK,
+    ChangedDataParams,
     ListParams,
     ListUserDataParams,
     LogFileParams,
     LogLinesParams,
     LogSearchParams,
+    StatesParams,
     TreeParams,
 )
 from conducto.model.records import AttemptRecord
 from conducto.model.secret_calls import DeleteSecrets, PutSecrets, SecretList
+from conducto.model.usage import Usage, UsageParams
 from conducto.service.downloads import Download, Span
 
 
@@ -55,6 +67,9 @@ class Pipelines(Protocol):
 
     async def definition(self, pipeline_id: str) -> LaunchRequest:
         """The pipeline as it was launched, so that it can be launched again; not armed."""
+
+    async def states(self, query: StatesParams) -> NodeStates:
+        """How each Exec of a subtree stands, in a letter."""
 
     async def nodes(self, query: TreeParams) -> TreePage:
         """Nodes of a subtree, down to a depth, or those that a search finds.
@@ -109,6 +124,9 @@ class Pipelines(Protocol):
     async def data(self, pipeline_id: str | None, query: ListUserDataParams) -> DataList:
         """Entries of a directory of a pipeline's data; None is the user's data."""
 
+    async def changed_data(self, query: ChangedDataParams) -> ChangedData:
+        """Files of a pipeline's data that were written last within a time, the newest first."""
+
     async def read_data(
         self, pipeline_id: str | None, name: str, span: Span | None = None
     ) -> Download:
@@ -139,6 +157,9 @@ class Pipelines(Protocol):
 
     async def delete_secrets(self, request: DeleteSecrets) -> SecretList:
         """Delete secrets; one that is not there is no error."""
+
+    async def usage(self, query: UsageParams) -> Usage:
+        """What commands took and cost, by month, pipeline and node."""
 
     async def status(self) -> AgentStatus:
         """The process itself."""

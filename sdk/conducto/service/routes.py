@@ -7,7 +7,7 @@ route is written anywhere else. Paths, models and limits are those of `conducto.
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 from urllib.parse import unquote
 
 from conducto.model import calls
@@ -48,11 +48,23 @@ class Route(Generic[P, B, R]):
 
 @dataclass(frozen=True, slots=True)
 class StreamRoute(Generic[P, R]):
-    """One row: an operation that is answered by records without an end."""
+    """One row: an operation that is answered by records, and perhaps bytes, without an end."""
 
     operation: Operation[P, None, R]
     permission: Permission
-    handler: Callable[[Pipelines, Call[P, None]], Awaitable[AsyncIterator[R]]]
+    handler: Callable[[Pipelines, Call[P, None]], Awaitable[AsyncIterator[R | bytes]]]
+
+
+@runtime_checkable
+class Conversation(Protocol):
+    """What a stream is whose client has something to say, too."""
+
+    def heard(self, message: str | bytes) -> None:
+        """Take in what the client sent; must not block.
+
+        Raises:
+            ValueError: it makes no sense; the connection ends.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +87,7 @@ ROUTES: tuple[AnyRoute, ...] = (
     Route(calls.GET, Permission.READ, handlers.get_pipeline),
     Route(calls.DEFINITION, Permission.READ, handlers.get_definition),
     Route(calls.TREE, Permission.READ, handlers.get_tree),
+    Route(calls.STATES, Permission.READ, handlers.get_states),
     Route(calls.NODE, Permission.READ, handlers.get_node),
     Route(calls.ATTEMPTS, Permission.READ, handlers.list_attempts),
     Route(calls.LOG, Permission.READ, handlers.read_log),
@@ -84,6 +97,7 @@ ROUTES: tuple[AnyRoute, ...] = (
     Route(calls.IMAGES, Permission.READ, handlers.list_images),
     Route(calls.IMAGE_LOG, Permission.READ, handlers.read_image_log),
     Route(calls.DATA, Permission.READ, data_handlers.list_data),
+    Route(calls.CHANGED_DATA, Permission.READ, data_handlers.list_changed_data),
     DownloadRoute(calls.DATA_FILE, Permission.READ, data_handlers.read_data),
     Route(calls.PUT_DATA, Permission.WRITE_DATA, data_handlers.write_data),
     Route(calls.DELETE_DATA, Permission.WRITE_DATA, data_handlers.delete_data),
@@ -93,10 +107,16 @@ ROUTES: tuple[AnyRoute, ...] = (
     Route(calls.DELETE_USER_DATA, Permission.WRITE_DATA, data_handlers.delete_user_data),
     Route(calls.CONTROL, Permission.CHANGE_STATE, handlers.control),
     Route(calls.DEBUG, Permission.DEBUG, handlers.debug),
+    Route(calls.OPEN_SHELL, Permission.DEBUG, handlers.open_shell),
+    StreamRoute(calls.SHELL, Permission.DEBUG, handlers.shell),
+    Route(calls.OPEN_REMOTE_SHELL, Permission.DEBUG, handlers.open_remote_shell),
+    Route(calls.ENTER_REMOTE_SHELL, Permission.DEBUG, handlers.enter_remote_shell),
+    Route(calls.END_REMOTE_SHELL, Permission.DEBUG, handlers.end_remote_shell),
     StreamRoute(calls.EVENTS, Permission.READ, handlers.events),
     Route(calls.SECRETS, Permission.SECRETS, handlers.list_secrets),
     Route(calls.PUT_SECRETS, Permission.SECRETS, handlers.put_secrets),
     Route(calls.DELETE_SECRETS, Permission.SECRETS, handlers.delete_secrets),
+    Route(calls.USAGE, Permission.READ, handlers.get_usage),
     Route(calls.AGENT_STATUS, Permission.READ, handlers.get_agent),
 )
 

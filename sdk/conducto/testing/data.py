@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import AsyncIterator
 
-from conducto.model.answers import DataEntry, DataList, Deleted
+from conducto.model.answers import ChangedData, DataEntry, DataList, Deleted
 from conducto.running import data_names
 from conducto.service.downloads import Download, Span
 from conducto.service.port import NotFoundError, RefusedError
@@ -33,6 +33,12 @@ class MemoryData:
         wanted = sorted(one for one in names if after is None or one > after)
         page = tuple(self._entry(one) for one in wanted[:limit])
         return DataList(entries=page, next=page[-1].name if len(wanted) > limit else None)
+
+    def changed(self, since: float, until: float | None, limit: int) -> ChangedData:
+        """Return the files; all of them were written at the beginning of time."""
+        within = since <= 0 and (until is None or until >= 0)
+        found = [self._entry(one) for one in sorted(self.files)] if within else []
+        return ChangedData(entries=tuple(found[:limit]), complete=len(found) <= limit)
 
     def read(self, name: str, span: Span | None) -> Download:
         """Return a file, or a part of it."""

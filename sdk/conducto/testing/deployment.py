@@ -19,10 +19,12 @@ class FakeAccount:
         stacks: ``{name: status}``.
         failures: ``{stack: what failed first}``.
         tables: ``{name: whether it is empty}``.
+        repositories: Names of repositories of images.
         tasks: ARNs of running tasks.
         tokens: Those that the function ``admin`` knows.
         done: What was changed, in order.
         requests: What ``admin`` was asked.
+        record_schema: What ``admin`` says; None: an error, as an old one does.
     """
 
     def __init__(self, *, region: str | None = "eu-west-1", quota: float = 64.0) -> None:
@@ -33,10 +35,12 @@ class FakeAccount:
         self.stacks: dict[str, str] = {}
         self.failures: dict[str, str] = {}
         self.tables: dict[str, bool] = {}
+        self.repositories: list[str] = []
         self.tasks: list[str] = []
         self.tokens: list[TokenInfo] = []
         self.done: list[str] = []
         self.requests: list[dict[str, object]] = []
+        self.record_schema: int | None = None
 
     def caller(self) -> Caller:
         """Return whose credentials are used."""
@@ -76,6 +80,13 @@ class FakeAccount:
         self.done.append(f"delete table {name}")
         del self.tables[name]
 
+    def delete_repositories(self, prefix: str) -> int:
+        """Delete repositories."""
+        going = [name for name in self.repositories if name.startswith(prefix)]
+        self.done += [f"delete repository {name}" for name in going]
+        self.repositories = [name for name in self.repositories if name not in going]
+        return len(going)
+
     def running_tasks(self, cluster: str) -> Sequence[str]:
         """Return running tasks."""
         del cluster
@@ -88,8 +99,11 @@ class FakeAccount:
 
     def invoke(self, function: str, payload: bytes) -> bytes:
         """Answer as the function ``admin`` does."""
+        self._refuse("invoke")
         request = json.loads(payload)
         self.requests.append({"function": function, **request})
+        if request["kind"] == "show_schema":
+            return json.dumps({"record_schema": self.record_schema, "error": None}).encode()
         if request["kind"] == "list_tokens":
             return AdminAnswer(tokens=tuple(self.tokens)).model_dump_json().encode()
         self.tokens.append(TokenInfo(id="0" * 16, user=request["user"], permissions=(), created=0))

@@ -10,6 +10,7 @@ from conducto.model.nodes import ancestors, parent_of
 from conducto.model.params import TreeParams
 from conducto.model.records import AttemptRecord, Counts, ImageRecord, NodeChange, PipelineRecord
 from conducto.model.states import FAILED, IN_FLIGHT, Cause, NodeType, State
+from conducto.running.tree_pages import holding
 from conducto.testing.data import MemoryData
 
 
@@ -115,8 +116,7 @@ def is_asked_for(node: NodeView, query: TreeParams) -> bool:
         return False
     if query.state is not None and (node.type, node.state) != (NodeType.EXEC, query.state):
         return False
-    text = (query.text or "").lower()
-    return text in node.path.lower() or text in (node.command or "").lower()
+    return holding(query.text or "")(node.path, node.command or "")
 
 
 def with_attempts(node: NodeView, query: TreeParams) -> NodeView:

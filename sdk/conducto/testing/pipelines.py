@@ -11,7 +11,15 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from typing import Any
 
-from conducto.model.answers import DataEntry, DataList, Deleted, ImageLog, LogLines, LogMatches
+from conducto.model.answers import (
+    ChangedData,
+    DataEntry,
+    DataList,
+    Deleted,
+    ImageLog,
+    LogLines,
+    LogMatches,
+)
 from conducto.model.api import (
     WHOLE,
     Action,
@@ -21,6 +29,7 @@ from conducto.model.api import (
     EventBatch,
     LaunchRequest,
     LogChunk,
+    NodeStates,
     NodeView,
     PipelineSummary,
     TreePage,
@@ -29,19 +38,24 @@ from conducto.model.debug import DebugPlan, DebugRequest
 from conducto.model.node_detail import NodeDetail
 from conducto.model.params import (
     MAX_LOG_CHUNK,
+    ChangedDataParams,
     ListParams,
     ListUserDataParams,
     LogFileParams,
     LogLinesParams,
     LogSearchParams,
+    StatesParams,
     TreeParams,
 )
 from conducto.model.records import AttemptRecord, ImageRecord, Lifecycle, PipelineRecord
 from conducto.model.secret_calls import DeleteSecrets, PutSecrets, SecretList
 from conducto.model.states import IN_FLIGHT, STATE_OF_CAUSE, Cause, NodeType, State
+from conducto.model.usage import Usage, UsageParams
 from conducto.running import secret_answers as answers
 from conducto.running.listing import matching
 from conducto.running.relaunching import launch_of
+from conducto.running.state_letters import LETTERS, SKIPPED
+from conducto.running.usage_reports import usage_of
 from conducto.semantics.errors import DefinitionError
 from conducto.service.downloads import Download, Span
 from conducto.service.port import NotFoundError, RefusedError
@@ -227,6 +241,19 @@ class FakePipelines:
             shown = tuple(with_attempts(pipeline.numbered(node), query) for node in page)
             return TreePage(seq=len(pipeline.changes), nodes=shown, next=following)
 
+    async def states(self, query: StatesParams) -> NodeStates:
+        """How each Exec of a subtree stands; skipped ones are those that are so themselves."""
+        with self._lock:
+            pipeline = self._find(query.id)
+            _node(pipeline, query.root)
+            execs = [node for node in pipeline.below(query.root) if node.type is NodeType.EXEC]
+            start = len(query.root.rstrip("/")) + 1
+            return NodeStates(
+                seq=len(pipeline.changes),
+                states="".join(SKIPPED if one.skipped else LETTERS[one.state] for one in execs),
+                names=tuple(one.path[start:] for one in execs) if query.names else (),
+            )
+
     async def node(self, pipeline_id: str, path: str) -> NodeDetail:
         """A node without its parameters, which `NodeView` does not tell."""
         with self._lock:
@@ -318,6 +345,10 @@ class FakePipelines:
     async def data(self, pipeline_id: str | None, query: ListUserDataParams) -> DataList:
         """Entries of a directory of data."""
         return self._data(pipeline_id).entries(query.name, query.after, query.limit)
+
+    async def changed_data(self, query: ChangedDataParams) -> ChangedData:
+        """Files of data that were written within a time."""
+        return self._data(query.id).changed(query.since, query.until, query.limit)
 
     async def read_data(
         self, pipeline_id: str | None, name: str, span: Span | None = None
@@ -419,6 +450,16 @@ class FakePipelines:
     async def delete_secrets(self, request: DeleteSecrets) -> SecretList:
         """Delete secrets."""
         return answers.delete(self.secret_store, request)
+
+    async def usage(self, query: UsageParams) -> Usage:
+        """What the attempts of all pipelines took."""
+        return usage_of(
+            (
+                (each.record, (a for view in each.nodes.values() for a in view.attempts))
+                for each in self._pipelines.values()
+            ),
+            query,
+        )
 
     async def status(self) -> AgentStatus:
         """A process that does not exist."""

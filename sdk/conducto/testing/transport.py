@@ -89,14 +89,15 @@ class InProcessTransport:
         """Yield what the service's stream yields."""
         try:
             match = self._service.find(WEBSOCKET, path)
-            records = self._run(self._service.subscribe(match, urlencode(query)))
+            frames = self._run(self._service.subscribe(match, urlencode(query)))
         except ProblemError as error:
             raise ApiError(error.problem) from error
         try:
             while True:
-                yield encode(self._run(_next(records)))
+                frame = self._run(_next(frames))
+                yield frame if isinstance(frame, bytes) else encode(frame)
         finally:
-            self._run(_close(records))
+            self._run(_close(frames))
 
     def close(self) -> None:
         """Do nothing: there is no connection to drop."""
@@ -113,14 +114,14 @@ async def _pieces(body: bytes) -> AsyncIterator[bytes]:
     yield body
 
 
-async def _next(records: AsyncIterator[Record]) -> Record:
+async def _next(frames: AsyncIterator[Record | bytes]) -> Record | bytes:
     try:
-        return await anext(records)
+        return await anext(frames)
     except StopAsyncIteration as error:
         raise StreamLostError("the stream ended") from error
 
 
-async def _close(records: AsyncIterator[Record]) -> None:
-    close = getattr(records, "aclose", None)
+async def _close(frames: AsyncIterator[Record | bytes]) -> None:
+    close = getattr(frames, "aclose", None)
     if close is not None:
         await close()

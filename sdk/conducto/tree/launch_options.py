@@ -23,6 +23,7 @@ class LaunchOptions:
         tags: Labels besides those of the root.
         retention: Days without activity after which it is deleted.
         engine: ``docker``, ``process``, or None for what the configuration says.
+        build: Where images for the cloud are built: ``local``, or None for there.
         plain: Plain lines instead of the live view.
         shell: Stay attached with the text interface; None for what the configuration says.
         app: Open the web app; None for what the configuration says.
@@ -42,6 +43,7 @@ class LaunchOptions:
     tags: List[str] = field(default_factory=list)
     retention: int = 7
     engine: Optional[str] = None
+    build: Optional[str] = None
     plain: bool = False
     shell: Optional[bool] = None
     app: Optional[bool] = None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 
+from conducto.tree.errors import UsageError
 from conducto.tree.launch_options import LaunchOptions
 
 TYPE_CHECKING = False
@@ -50,7 +51,8 @@ def launch(root: Node, modes: Mapping[str, bool], **options: Any) -> int:
     from conducto.titles import title_of_process
 
     title = root.title if root.title is not None else title_of_process()
-    return start(root, LaunchOptions(title=title, **options), local=modes["local"])
+    made = LaunchOptions(title=title, k8s=modes["k8s"], **options)
+    return start(root, made, local=modes["local"])
 
 
 def start(root: Node, options: LaunchOptions, *, local: bool) -> int:
@@ -61,10 +63,16 @@ def start(root: Node, options: LaunchOptions, *, local: bool) -> int:
 
     Raises:
         RuntimeError: inside a node.
+        UsageError: in Kubernetes, which is not the cloud that would have to be paid for.
         DefinitionError: the tree cannot run there.
     """
     if is_inside_node():
         raise RuntimeError(_INSIDE)
+    if options.k8s:
+        raise UsageError(
+            "error: Kubernetes is not available yet; launch on this machine (--local) or in the "
+            "cloud (--cloud)"
+        )
     from conducto.tree.validate import validate
 
     validate(root, check_code=True, cloud=not local)

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from conducto.model import fields
+from conducto.model import fields, limits
 from conducto.tree import images as image_rules
 from conducto.tree import parameters, paths
 from conducto.tree.errors import (
@@ -27,8 +27,9 @@ CLOUD_MAX_MEM = 32
 
 
 def _error(node: Node, message: str, *, separator: str = ": ") -> DefinitionError:
-    text = f"{node}{separator}{message}"
-    return DefinitionError(text, path=str(node), file=node.file, line=node.line)
+    path = str(node)
+    text = f"{limits.shortened(path)}{separator}{message}"
+    return DefinitionError(text, path=path, file=node.file, line=node.line)
 
 
 def validate(
@@ -49,6 +50,7 @@ def validate(
     Raises:
         DefinitionError: a value is wrong; its subclasses say in which way.
     """
+    _check_extent(root)
     names: Set[str] = set()
     for node in root.stream():
         _check_node(node)
@@ -60,6 +62,25 @@ def validate(
     _check_images(root, files=check_images)
     if check_code:
         _check_code(root)
+
+
+def _check_extent(root: Node) -> None:
+    """Refuse a tree that is too large, before anything walks up from each of its nodes."""
+    count, stack = 0, [(root, 0, 0)]
+    while stack:
+        node, levels, size = stack.pop()
+        count += 1
+        try:
+            for name, child in node.children.items():
+                below = size + 1 + limits.check_name(name)
+                limits.check_place(levels + 1, below)
+                stack.append((child, levels + 1, below))
+        except ValueError as error:
+            raise _error(node, str(error)) from error
+    try:
+        limits.check_nodes(count)
+    except ValueError as error:
+        raise _error(root, str(error)) from error
 
 
 def _check_node(node: Node) -> None:

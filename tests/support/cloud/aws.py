@@ -90,6 +90,7 @@ def environment(**more: str) -> dict[str, str]:
         Variables.FILE_SYSTEM: "fs-1",
         Variables.EXECUTION_ROLE: role("execution"),
         Variables.TASK_ROLE: role("task"),
+        Variables.DEBUG_ROLE: role("debug"),
         Variables.MACHINE_ROLE: role("machine"),
         Variables.AGENT_IMAGE: "agent:1",
         Variables.WORKER_LOG_GROUP: "/conducto-test/workers",

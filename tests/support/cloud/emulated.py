@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import base64
 import http.client
-import sys
 import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import boto3
+
 from conducto.client.client import Client
 from conducto.client.http import Endpoint, HttpTransport
 from conducto.model.api import Action, ControlRequest, LaunchRequest, NodeView
-from conducto.model.worker import Claim, WorkerStart
+from conducto.model.worker import PROTOCOL, Claim, WorkerStart
 from conducto.tree.launch_form import to_launch_form
-from conducto_emulator.app import MODULE as APP_MODULE
 from conducto_worker.agent.api import HttpApi
 from conducto_worker.agent.clock import SignalClock
 from conducto_worker.agent.tasks import ActivityTasks, connect
@@ -42,8 +42,8 @@ class Cloud:
         self.client.close()
 
     def aws(self, service: str) -> Any:
-        """Return the client of an AWS service that the functions have."""
-        return sys.modules[APP_MODULE].conducto.clients.get(service)
+        """Return a client of an AWS service, as the functions have one."""
+        return boto3.client(service)
 
     def admin(self, **request: Any) -> Any:
         """Ask what an administrator may."""
@@ -120,7 +120,7 @@ class ByHand:
         self.token = env[AgentVariables.TOKEN]
         self._address = urlsplit(me.emulator.url).netloc
         self.api = HttpApi(self._exchange, SignalClock())
-        self.orders = self.api.start(WorkerStart(task=task.arn))
+        self.orders = self.api.start(WorkerStart(task=task.arn, protocol=PROTOCOL))
 
     def _exchange(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
         """Send a request; unlike a worker's, its connection is not kept."""
@@ -134,7 +134,13 @@ class ByHand:
             connection.close()
 
     def offer(self) -> Offer:
-        """Return the next task of its pool."""
+        """Return the next task of its pool, which must be there."""
+        found = self.poll()
+        assert found is not None
+        return found
+
+    def poll(self) -> Offer | None:
+        """Return the next task of its pool, if one comes."""
         tasks = ActivityTasks(
             self.orders,
             lambda: self.orders,
@@ -142,9 +148,7 @@ class ByHand:
             clock=SignalClock(),
             wall=lambda: 0.0,
         )
-        found = tasks.poll()
-        assert found is not None
-        return found
+        return tasks.poll()
 
     def claim(self, offer: Offer) -> ClaimAnswer:
         return self.api.claim(Claim(token=offer.token, run=offer.run, node=offer.node))

@@ -82,13 +82,19 @@ class Busy:
 
 
 class Lambdas:
-    """Several engines over one store: each call goes to one of them, as at AWS."""
+    """Several engines over one store: each call goes to one of them, as at AWS.
+
+    What one has ``seen`` is for the request that it served last; that is within one process.
+    """
 
     def __init__(self, engines: list[Engine], rng: Random) -> None:
         self._engines, self._rng = engines, rng
+        self._last = engines[0]
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._rng.choice(self._engines), name)
+        if name != "seen":
+            self._last = self._rng.choice(self._engines)
+        return getattr(self._last, name)
 
 
 @dataclass

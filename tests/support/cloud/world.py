@@ -30,6 +30,7 @@ from chalicelib.testing import (
     FakeLogs,
     FakeMachines,
     FakeOrgs,
+    FakeShells,
     FakeStore,
     FakeTokens,
     FakeVault,
@@ -38,6 +39,7 @@ from chalicelib.workers import WorkerDesk, WorkerGoneError
 from conducto.model.api import Action, ControlRequest, LaunchRequest
 from conducto.model.params import TreeParams
 from conducto.model.worker import (
+    PROTOCOL,
     Claim,
     ClaimAnswer,
     LogPiece,
@@ -90,9 +92,10 @@ class World:
         self.vault = FakeVault()
         self.tokens = FakeTokens(lambda: self.now)
         self.logs = FakeLogs()
-        self.blobs = FakeBlobs()
+        self.blobs = FakeBlobs(lambda: self.now)
         self.data = LocalDataFiles(folder, self.blobs)
         self.builder = FakeBuilder()
+        self.shells = FakeShells(self.orgs)
         self.offers: list[Offer] = []
         self.hands: dict[str, Hand] = {}
         self.handed_out: set[str] = set()
@@ -114,6 +117,7 @@ class World:
             "orgs": self.orgs,
             "connections": self.connections,
             "builder": self.builder,
+            "shells": self.shells,
             "most": MOST,
         }
         return Cloud(
@@ -272,6 +276,7 @@ class Hand:
         since: When it began to be idle.
         held: Tasks that it keeps alive, by token.
         alive: It is not gone.
+        protocol: Its version of the calls.
     """
 
     world: World
@@ -285,6 +290,7 @@ class Hand:
     since: float = 0.0
     alive: bool = True
     leaving: bool = False
+    protocol: int = PROTOCOL
 
     @property
     def id(self) -> str:
@@ -303,7 +309,8 @@ class Hand:
     def start(self) -> None:
         self.since = self.world.now
         try:
-            self.orders = self.desk.start(self.identity, WorkerStart(task=self.arn))
+            start = WorkerStart(task=self.arn, protocol=self.protocol)
+            self.orders = self.desk.start(self.identity, start)
         except WorkerGoneError:
             self.vanish()
 
@@ -322,13 +329,7 @@ class Hand:
 
     def claim(self, offer: Offer) -> ClaimAnswer:
         """Ask what to do with a task, and do nothing about it."""
-        claim = Claim(
-            token=offer.token,
-            run=offer.data["r"],
-            node=offer.data["n"],
-            waits=bool(offer.data.get("w")),
-        )
-        return self.desk.claim(self.identity, claim)
+        return self.desk.claim(self.identity, _claim_of(offer))
 
     def _claim(self, offer: Offer) -> ClaimAnswer:
         try:
@@ -377,11 +378,14 @@ class Hand:
             self.held[self.token] = self.offer
         self.token = ""
 
-    def leave(self, reason: str = "idle", *, broken: bool = False) -> None:
-        """It leaves in good order."""
+    def leave(
+        self, reason: str = "idle", *, broken: bool = False, offer: Offer | None = None
+    ) -> None:
+        """It leaves in good order, and gives back what it was handed last."""
         self.alive = False
         self.held.clear()
-        self.desk.end(self.identity, WorkerEnd(reason=reason, broken=broken))
+        given_back = None if offer is None else _claim_of(offer)
+        self.desk.end(self.identity, WorkerEnd(reason=reason, broken=broken, offer=given_back))
         self._stop()
 
     def vanish(self) -> None:
@@ -393,6 +397,15 @@ class Hand:
     def _stop(self) -> None:
         if self.arn not in self.world.fleet.stopped:
             self.world.fleet.stopped.append(self.arn)
+
+
+def _claim_of(offer: Offer) -> Claim:
+    return Claim(
+        token=offer.token,
+        run=offer.data["r"],
+        node=offer.data["n"],
+        waits=bool(offer.data.get("w")),
+    )
 
 
 def offers_of(world: World) -> Iterator[Offer]:

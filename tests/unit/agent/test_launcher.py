@@ -40,8 +40,10 @@ class Setting:
         self._notes = notes
         self.warnings: list[str] = []
 
-    def ensure(self) -> Endpoint:
-        return ensure_agent(self.home, command=COMMAND, warn=self.warnings.append)
+    def ensure(self, *, launching: bool = False) -> Endpoint:
+        return ensure_agent(
+            self.home, command=COMMAND, warn=self.warnings.append, launching=launching
+        )
 
     def notes(self) -> list[str]:
         return self._notes.read_text().splitlines() if self._notes.exists() else []
@@ -249,6 +251,16 @@ def test_a_setting_that_is_no_number_is_told_in_a_line(
     assert "Traceback" not in str(caught.value)
 
 
+@pytest.mark.parametrize(("word", "allowed"), [("on", True), ("off", False)])
+def test_an_agent_may_be_told_to_open_no_shells_in_pages(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch, word: str, allowed: bool
+) -> None:
+    monkeypatch.setenv("CONDUCTO_WEB_SHELL", word)
+
+    with Client(HttpTransport(setting.ensure())) as client:
+        assert client.status().shell is allowed
+
+
 def test_a_second_agent_in_the_foreground_is_refused(setting: Setting) -> None:
     setting.ensure()
 
@@ -284,6 +296,34 @@ def test_a_busy_agent_of_another_version_is_used_with_a_warning(
     assert second == first
     assert len(setting.opened()) == 1
     assert ["version 0.9" in text for text in setting.warnings] == [True]
+
+
+def test_a_launch_replaces_an_idle_agent_that_looks_for_another_engine(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///wrong.sock")
+    first = setting.ensure(launching=True)
+    monkeypatch.delenv("DOCKER_HOST")
+
+    assert setting.ensure() == first, "a look at pipelines leaves it alone"
+    setting.ensure(launching=True)
+
+    assert len(setting.opened()) == 2
+    assert setting.state().docker_host == ""
+    assert setting.warnings == []
+
+
+def test_a_launch_tells_of_a_busy_agent_that_looks_for_another_engine(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_AGENT_BUSY", "1")
+    monkeypatch.setenv("DOCKER_HOST", "unix:///wrong.sock")
+    first = setting.ensure(launching=True)
+    monkeypatch.delenv("DOCKER_HOST")
+
+    assert setting.ensure(launching=True) == first
+    (warning,) = setting.warnings
+    assert "DOCKER_HOST unix:///wrong.sock, which here is not set; it has work to do" in warning
 
 
 def test_our_own_agent_is_found_from_any_directory(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import stat
 import tarfile
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from conducto.api.config import Config
-from conducto.cli.host import cloud_account, cloud_images, sides
+from conducto.cli.host import cloud_account, cloud_images, queries, sides
 from conducto.cli.host.addresses import UsageError
 from conducto.cli.host.cloud_account import Account
 from conducto.cli.host.commands import main
@@ -95,6 +96,11 @@ def test_logout_forgets_the_token_and_nothing_else(capsys: Output) -> None:
     [
         (["--url", "https://a.invalid", "--token", "cdo_secret"], "--token takes '-' only"),
         (["--url", "ftp://a.invalid", "--token", "-"], "is no address"),
+        (["--url", "http://a.invalid:1234,", "--token", "-"], "is no address"),
+        (["--url", "http://a.invalid:99999", "--token", "-"], "is no address"),
+        (["--url", "http://[a.invalid", "--token", "-"], "is no address"),
+        (["--url", "https://", "--token", "-"], "is no address"),
+        (["--url", "https://a b", "--token", "-"], "is no address"),
         (["--token", "-"], "say where"),
         (["--url", "https://a.invalid"], "no terminal to ask on"),
         (["--url", "https://a.invalid", "--token", "-"], "this is no token"),
@@ -117,7 +123,9 @@ def test_an_installation_that_does_not_answer_is_not_logged_in_to(
     monkeypatch.setattr("sys.stdin", io.StringIO("cdo_secret\n"))
 
     assert main(["login", "--url", "http://127.0.0.1:9", "--token", "-"]) == 1
-    assert "does not answer" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "http://127.0.0.1:9 does not answer" in told
+    assert "conducto cloud-emulator up" in told
     assert cloud_account.account_of() is None
 
 
@@ -194,6 +202,63 @@ def test_a_profile_may_say_the_side() -> None:
         sides.opener_for(arguments)
 
 
+def test_a_list_is_of_both_sides_for_who_is_logged_in(two_sides: Any, capsys: Output) -> None:
+    local, cloud, here, there = two_sides
+    arguments = build_parser().parse_args(["list"])
+
+    assert queries.list_of((local, cloud), arguments) == 0
+    lines = capsys.readouterr().out.splitlines()
+
+    assert lines[0].split() == ["ID", "SIDE", "STATE", "DONE", "CREATED", "TITLE"]
+    assert {line.split()[0] for line in lines[1:]} == {here, there}
+
+
+def test_a_side_that_does_not_answer_is_said_and_the_other_is_listed(
+    two_sides: Any, capsys: Output
+) -> None:
+    local, _, here, _ = two_sides
+
+    def away() -> Client:
+        raise AgentUnreachableError("the cloud installation at https://a.invalid is away")
+
+    assert queries.list_of((local, away), build_parser().parse_args(["list", "--json"])) == 1
+    said = capsys.readouterr()
+    assert [each["id"] for each in json.loads(said.out)] == [here]
+    assert "not all are listed: the cloud installation at https://a.invalid" in said.err
+    with pytest.raises(AgentUnreachableError):
+        queries.list_of((away, away), build_parser().parse_args(["list"]))
+
+
+def test_a_list_of_both_sides_ends_with_its_limit(two_sides: Any, capsys: Output) -> None:
+    local, cloud, *_ = two_sides
+
+    assert queries.list_of((local, cloud), build_parser().parse_args(["list", "--limit=1"])) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+def test_a_list_is_of_one_side_where_that_is_said_or_nobody_is_logged_in() -> None:
+    parse = build_parser().parse_args
+    assert sides.opener_beside(parse(["list"])) is None
+    cloud_account.keep(Account("https://a.invalid", "cdo_x", "acme", "ann"))
+
+    assert sides.opener_beside(parse(["list"])) is not None
+    assert sides.opener_beside(parse(["list", "--local"])) is None
+    assert sides.opener_beside(parse(["list", "--cloud"])) is None
+
+
+def test_usage_is_about_the_cloud_for_who_is_logged_in() -> None:
+    def account(*words: str) -> object:
+        """Return the account whose clients a command gets; None is this machine."""
+        return getattr(sides.opener_for(build_parser().parse_args(words)), "__self__", None)
+
+    assert account("usage") is None
+    mine = Account("https://a.invalid", "cdo_x", "acme", "ann")
+    cloud_account.keep(mine)
+
+    assert account("usage") == mine
+    assert account("usage", "--local") is None
+
+
 # ---- files of images -----------------------------------------------------------------------------
 
 
@@ -233,6 +298,27 @@ def test_links_that_lead_out_are_copied_as_links_and_named(tmp_path: Path) -> No
 def form_of(images: dict[str, Any], image: str) -> dict[str, Any]:
     node = {"id": "0", "type": "Exec", "command": "x", "image_name": image}
     return {"nodes": [node], "edges": [], "images": images}
+
+
+class Wanting:
+    """A cloud that wants every directory, at an address where nothing is."""
+
+    def missing_contexts(self, hashes: tuple[str, ...]) -> dict[str, str]:
+        return dict.fromkeys(hashes, "http://127.0.0.1:1/never")
+
+
+def test_a_directory_that_is_too_large_is_refused_and_says_what_is_large(tmp_path: Path) -> None:
+    root = tmp_path / "code"
+    (root / "videos").mkdir(parents=True)
+    (root / "videos" / "a").write_bytes(os.urandom(3_000_000))
+    (root / "app.py").write_text("x")
+
+    with pytest.raises(UsageError) as caught:
+        cloud_images.upload(Wanting(), {"h": context_of(root)}, print, most=1 << 20)  # type: ignore[arg-type]
+
+    told = str(caught.value)
+    assert f"{str(root)!r} is more than 0.000976562 GB packed, too much for an image" in told
+    assert "(videos 3 MB, app.py 0 MB); leave out in .dockerignore" in told
 
 
 def test_only_images_that_are_built_are_read(tmp_path: Path) -> None:

@@ -232,6 +232,20 @@ def test_reset_failed_without_a_failure_orders_nothing(
     assert capsys.readouterr().out == "nothing failed\n"
 
 
+@pytest.mark.parametrize(("armed", "told"), [(False, True), (True, False)])
+def test_a_reset_of_what_is_paused_says_how_to_go_on(
+    fake: CountingPipelines, conducto: Conducto, capsys: Output, *, armed: bool, told: bool
+) -> None:
+    fake.add("new", [view("/", "Serial"), view("/a")], record("new", armed=armed))
+    fake.finish("new", "/a")
+
+    conducto("reset", "new", "/a")
+
+    out = capsys.readouterr().out
+    assert out.startswith("reset 1 Exec\n  /a\n")
+    assert ("nothing starts while it is paused; go on: conducto run new" in out) is told
+
+
 def test_reset_of_nothing_is_refused(fake: CountingPipelines, conducto: Conducto) -> None:
     code = conducto("reset", "abc-def")
 
@@ -265,7 +279,7 @@ def test_run_says_how_to_watch(fake: CountingPipelines, conducto: Conducto, caps
     "words",
     [
         ["bogus"],
-        ["show"],
+        ["tree"],
         ["logs", "abc", "/a", "--attempt", "0"],
         ["logs", "abc", "/a", "--stdout", "--stderr"],
         ["agent", "restart"],

@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import pytest
 
 from conducto.cli.host.addresses import UsageError
@@ -40,6 +44,21 @@ def test_a_problem_is_told_with_its_remedy(capsys: pytest.CaptureFixture[str]) -
     guarded(command)
 
     assert capsys.readouterr().err == "conducto: what is wrong\nwhat to do\n"
+
+
+def test_a_name_that_the_terminal_cannot_show_is_printed_all_the_same() -> None:
+    code = (
+        "from conducto.cli.host.connection import guarded; import sys; "
+        "sys.exit(guarded(lambda: print('n\\xe4me \\u2714') or 0))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"PYTHONIOENCODING": "ascii", "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        check=False,
+    )
+
+    assert (done.returncode, done.stdout) == (0, b"n\\xe4me \\u2714\n")
 
 
 def test_an_error_of_ours_is_not_hidden() -> None:

@@ -12,7 +12,7 @@ from conducto.cli.host.commands import build_parser
 from conducto.cli.host.deploy import deploy, destroy
 from conducto.cli.host.deploying.ports import AccountError, Cdk
 from conducto.model.admin import TokenInfo
-from conducto.model.deployment import STACKS
+from conducto.model.deployment import RECORD_SCHEMA, STACKS
 from conducto.testing.deployment import FakeAccount, FakeMachine
 
 if TYPE_CHECKING:
@@ -257,6 +257,16 @@ def test_with_a_yes_bootstrap_comes_first(place: Place) -> None:
     ]
 
 
+def test_a_bootstrap_that_fails_ends_it(place: Place) -> None:
+    place.account.parameters.clear()
+    place.exit_code = 3
+
+    assert place.deploy("--yes") == 1
+
+    assert "'cdk bootstrap' failed with exit code 3" in place.err
+    assert place.machine.runs == [["cdk", "bootstrap", "aws://123456789012/eu-west-1"]]
+
+
 # ---- half-failed ------------------------------------------------------------------------------
 
 
@@ -320,6 +330,37 @@ def test_a_stack_that_cannot_be_changed_now_is_told(place: Place, status: str, t
     assert place.machine.runs == []
 
 
+def test_an_older_version_takes_no_newer_ones_place_without_a_yes(place: Place) -> None:
+    place.deploy()
+    place.account.record_schema = RECORD_SCHEMA + 1
+
+    assert place.deploy() == 1
+
+    assert "runs a newer version of Conducto" in place.out
+    assert "nothing was deployed; pip install --upgrade 'conducto[deploy]'" in place.err
+    assert place.machine.runs == [DEPLOY]
+    assert place.deploy("--yes") == 0
+    assert place.machine.runs == [DEPLOY, DEPLOY]
+
+
+@pytest.mark.parametrize("there", [None, 1, RECORD_SCHEMA])
+def test_an_installation_that_is_not_newer_is_upgraded(place: Place, there: int | None) -> None:
+    place.deploy()
+    place.account.record_schema = there
+
+    assert place.deploy() == 0
+
+    assert "newer version" not in place.out
+
+
+def test_an_admin_function_that_is_broken_does_not_hold_up_a_deployment(place: Place) -> None:
+    place.deploy()
+    place.account.refusals["invoke"] = AccountError("it timed out", "see its log")
+    place.deploy()
+
+    assert place.machine.runs == [DEPLOY, DEPLOY]
+
+
 def test_an_admin_function_that_refuses_is_told(place: Place) -> None:
     place.account.tokens = [TokenInfo(id="0" * 16, user="bob", permissions=(), created=0)]
 
@@ -341,6 +382,18 @@ def test_destroy_keeps_what_holds_data_and_says_so(place: Place) -> None:
     ]
     assert "table conducto-main, a bucket, a file system" in place.out
     assert "conducto/main/*" in place.out
+
+
+def test_destroy_removes_images_which_can_be_built_again(place: Place) -> None:
+    place.account.stacks = {f"conducto-main-{name}": "CREATE_COMPLETE" for name in STACKS}
+    ours = ["conducto-main/images/0a", "conducto-main/quay.io/a/b"]
+    theirs = ["conducto-main2/images/0a", "conducto-mine/images/0a", "something"]
+    place.account.repositories = [*ours, *theirs]
+
+    assert place.destroy("--yes") == 0
+
+    assert place.account.repositories == theirs
+    assert "removed 2 repositories of images" in place.out
 
 
 def test_destroy_asks_first(place: Place) -> None:

@@ -84,6 +84,17 @@ def test_a_table_is_empty_full_or_not_there_and_a_protected_one_is_deleted(
     assert account.table_is_empty("t") is None
 
 
+def test_repositories_are_deleted_by_how_their_names_begin(account: BotoAccount) -> None:
+    ecr = client("ecr")
+    for name in ("conducto-main/images/0a", "conducto-main/quay.io/x", "conducto-main2/images/0a"):
+        ecr.create_repository(repositoryName=name)
+
+    assert account.delete_repositories("conducto-main/") == 2
+
+    left = [each["repositoryName"] for each in ecr.describe_repositories()["repositories"]]
+    assert left == ["conducto-main2/images/0a"]
+
+
 def test_no_cluster_has_no_tasks(account: BotoAccount) -> None:
     assert account.running_tasks("none") == []
 

@@ -44,6 +44,19 @@ def test_each_file_is_run_with_what_it_is_written_for(project: Path) -> None:
     }
 
 
+def test_a_node_is_told_with_its_test_file(project: Path) -> None:
+    node = discovery.find_tests(str(project))["tests/deep/b_test.py"]
+
+    assert (node.file, node.line) == (str(project / "tests/deep/b_test.py"), 1)
+
+
+def test_a_directory_that_is_not_there_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["discover", str(tmp_path / "no")]) == 2
+    assert f"{tmp_path}/no: there is no such directory" in capsys.readouterr().err
+
+
 def test_the_image_has_pytest_and_the_requirements(project: Path) -> None:
     (project / "requirements.txt").write_text("numpy>=2  # numbers\n-r other.txt\n\n")
 

@@ -3,6 +3,9 @@
 import contextlib
 import io
 import json
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -66,6 +69,18 @@ def test_list_says_when_nothing_matches(conducto: Conducto, capsys: Output) -> N
     code = conducto("list", "--tag", "none")
 
     assert (code, capsys.readouterr().out) == (0, "no such pipelines\n")
+
+
+@pytest.mark.parametrize(("order", "word"), [("sleep", "sleeping"), ("archive", "archived")])
+def test_what_rests_is_not_shown_as_merely_paused(
+    order: str, word: str, conducto: Conducto, capsys: Output
+) -> None:
+    conducto(order, "abc-def")
+    capsys.readouterr()
+
+    conducto("show", "abc-def", "--once")
+
+    assert f"abc-def  pending, {word}" in lines_of(capsys)[0]
 
 
 # ---- tree
@@ -302,6 +317,37 @@ def test_a_search_without_a_match_is_one(
     assert (code, capsys.readouterr().out) == (1, "")
 
 
+def test_a_search_for_programs(
+    printed: CountingPipelines, conducto: Conducto, capsys: Output
+) -> None:
+    code = conducto("logs", "abc-def", "/build", "--search", "line 7$", "--regex", "--json")
+
+    document = json.loads(capsys.readouterr().out)
+    assert code == 0
+    assert (document["path"], document["attempt"]) == ("/build", 1)
+    assert document["matches"] == [
+        {"stream": "stdout", "line": 7, "offset": 42, "text": "line 7", "start": 0, "end": 6},
+        {
+            "stream": "stderr",
+            "line": 1,
+            "offset": 0,
+            "text": "Warning: line 7",
+            "start": 9,
+            "end": 15,
+        },
+    ]
+
+
+def test_a_search_without_a_match_for_programs(
+    printed: CountingPipelines, conducto: Conducto, capsys: Output
+) -> None:
+    code = conducto("logs", "abc-def", "/build", "--search", "nothing of the kind", "--json")
+
+    document = json.loads(capsys.readouterr().out)
+    assert code == 1
+    assert document == {"id": "abc-def", "path": "/build", "attempt": 1, "matches": []}
+
+
 def test_logs_are_downloaded_into_files(
     printed: CountingPipelines, tmp_path: Path, conducto: Conducto, capsys: Output
 ) -> None:
@@ -363,6 +409,10 @@ def test_both_streams_are_followed_at_the_same_time(
     [
         (["--follow", "--search", "x"], "--follow: not together with --search"),
         (["--regex"], "--regex and --ignore-case are for --search TEXT"),
+        (
+            ["--json"],
+            "--json is for --search TEXT; output itself is bytes, printed as they are",
+        ),
         (["--image", "app", "--tail", "1"], "--image: not together with --tail"),
     ],
 )
@@ -428,18 +478,52 @@ def test_an_unknown_image_names_the_nearest(
 # ---- the web app
 
 
-def test_show_app_prints_an_address_of_the_pipelines_page_that_is_good_once(
-    fake: CountingPipelines, capsys: Output, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("words", "page"), [(["show", "abc", "--app"], "/p/abc-def"), (["show", "--app"], "/")]
+)
+def test_show_app_prints_an_address_of_a_page_that_is_good_once(
+    fake: CountingPipelines,
+    capsys: Output,
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
+    page: str,
 ) -> None:
-    monkeypatch.delenv("BROWSER", raising=False)
-    monkeypatch.delenv("DISPLAY", raising=False)
+    for screen in ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(screen, raising=False)
     with running_server(fake) as server:
-        code = main(
-            ["show", "abc", "--app"],
-            lambda _profile: lambda: Client(HttpTransport(server.endpoint)),
-        )
+        code = main(words, lambda _profile: lambda: Client(HttpTransport(server.endpoint)))
 
     url = urlsplit(capsys.readouterr().out.strip())
-    assert (code, url.path) == (0, "/p/abc-def")
+    assert (code, url.path) == (0, page)
     assert url.query.startswith("code=")
     assert TOKEN not in url.geturl()
+
+
+def test_show_app_opens_the_page_where_there_is_a_browser(
+    fake: CountingPipelines, tmp_path: Path
+) -> None:
+    browser = tmp_path / "browser"
+    browser.write_text('#!/bin/sh\nprintf %s "$1" > "$(dirname "$0")/opened"\n')
+    browser.chmod(0o755)
+    program = """
+import sys
+from conducto.cli.host.web_page import open_page
+from conducto.client import Client, Endpoint, HttpTransport
+print(open_page(Client(HttpTransport(Endpoint(*sys.argv[1:]))), "abc-def"))
+"""
+    with running_server(fake) as server:
+        # The standard library finds out about browsers once in a process: in one of its own.
+        printed = subprocess.run(
+            [sys.executable, "-c", program, server.endpoint.url, server.endpoint.token],
+            env={**os.environ, "BROWSER": f"{browser} %s"},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+
+    assert (tmp_path / "opened").read_text() == printed
+
+
+def test_show_without_a_pipeline_says_what_to_name(conducto: Conducto, capsys: Output) -> None:
+    assert conducto("show") == 2
+    assert "'conducto list' lists them" in capsys.readouterr().err

@@ -1,11 +1,14 @@
-"""What `conducto show ID PATH` says of what a node's callbacks told others."""
+"""What `conducto show ID PATH` says of a node's attempts, and of what callbacks told others."""
 
 from conducto.cli.host.node_page import _lines
 from conducto.cli.host.view.text import marks_for, text_of
 from conducto.model.api import NodeView
 from conducto.model.node_detail import NodeDetail
 from conducto.model.notifications import DeliveryState, NotificationRecord
+from conducto.model.records import AttemptRecord
 from conducto.model.states import NodeType, State
+
+Attempts = tuple[AttemptRecord, ...]
 
 
 def told(delivery: DeliveryState, error: str | None = None) -> NotificationRecord:
@@ -20,8 +23,14 @@ def told(delivery: DeliveryState, error: str | None = None) -> NotificationRecor
     )
 
 
-def lines(*notifications: NotificationRecord) -> list[str]:
-    node = NodeView(path="/a", type=NodeType.EXEC, state=State.DONE, notifications=notifications)
+def lines(*notifications: NotificationRecord, attempts: Attempts = ()) -> list[str]:
+    node = NodeView(
+        path="/a",
+        type=NodeType.EXEC,
+        state=State.DONE,
+        notifications=notifications,
+        attempts=attempts,
+    )
     return [text_of(line) for line in _lines(NodeDetail(node=node), marks_for("utf-8"))]
 
 
@@ -37,3 +46,13 @@ def test_a_node_says_what_was_told_and_why_not() -> None:
 
 def test_a_node_that_told_nobody_says_nothing_of_it() -> None:
     assert "notifications" not in lines()
+
+
+def test_an_attempt_says_what_is_wrong_with_it() -> None:
+    message = "output from here on was not kept: the disk is full"
+    fine = AttemptRecord(path="/a", number=1, state=State.DONE)
+    short = AttemptRecord(path="/a", number=2, state=State.DONE, message=message)
+
+    found = lines(attempts=(fine, short))
+
+    assert found[-3:] == ["  1    done", "  2    done", f"     {message}"]

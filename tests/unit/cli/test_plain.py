@@ -1,8 +1,9 @@
 from conducto.cli.host.view.model import PipelineModel
 from conducto.cli.host.view.plain import FAILED, LOUD, PlainPrinter
+from conducto.model.api import EventBatch
 from conducto.model.records import Counts, ImageRecord, ImageState
 from conducto.model.states import Cause, State
-from unit.cli.trees import batch, change, ended, small_tree, summary, view, wide_tree
+from unit.cli.trees import batch, change, ended, record, small_tree, summary, view, wide_tree
 
 
 def printed(nodes: list, *batches: object, since: float = 0.0) -> list[str]:
@@ -51,6 +52,21 @@ def test_an_attempt_that_is_retried_in_the_same_batch_keeps_its_own_exit_code() 
         "error   /build  exit 7  pipeline.py:41",
         "done    /build  1.0s  attempt 2",
     ]
+
+
+def with_problem(problem: str | None) -> EventBatch:
+    return batch(now=summary().model_copy(update={"pipeline": record(problem=problem)}))
+
+
+def test_why_nothing_goes_on_is_told_once_and_when_it_is_over() -> None:
+    lines = printed(
+        small_tree(),
+        with_problem("the disk is full"),
+        with_problem("the disk is full"),
+        with_problem(None),
+    )
+
+    assert lines == ["problem the disk is full", "problem it is over"]
 
 
 def test_what_ended_before_the_tree_was_read_is_told_once() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -9,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conducto.cli.host.commands import main
-from conducto.cli.host.plan import durations, plan_lines
+from conducto.cli.host.plan import durations, known_durations, plan_lines
+from conducto.client import AgentUnreachableError, Client
 from conducto.model.records import AttemptRecord, PipelineRecord
 from conducto.model.states import State
 from conducto.semantics.estimate import estimate
@@ -55,9 +57,19 @@ def test_pools_sizes_machines_and_dollars_are_printed_with_the_assumption(
     assert "2 Execs, 2 pools of workers, at most 10 workers each, on demand" in out
     assert "1 state machine, " in out
     assert "vCPU-hours: $" in out
-    assert "no earlier run is known here: each Exec is taken to run 60 s" in out
+    assert "no earlier run is known: each Exec is taken to run 60 s" in out
     assert "/odd: cpu=3 mem=1 runs in a worker of 4 vCPU and 8 GB" in out
     assert "AWS was not asked" in out
+
+
+def test_an_estimate_for_programs(script: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "--json", "--workers", "3", str(script)]) == 0
+
+    document = json.loads(capsys.readouterr().out)
+    assert document["dollars"] == document["worker_dollars"] + document["transition_dollars"] > 0
+    assert document["workers"] == 3
+    assert document["execs"] == sum(pool["execs"] for pool in document["pools"])
+    assert set(document["pools"][0]["size"]) == {"cpu", "mem"}
 
 
 def test_a_script_has_the_flag_as_well(script: Path) -> None:
@@ -120,9 +132,39 @@ def test_durations_are_the_medians_of_what_succeeded_in_launches_of_the_same_scr
         pipelines.add(record.id, nodes, record)
 
     with InProcessTransport(Service(pipelines)) as transport:
-        from conducto.client import Client
-
         assert durations(Client(transport), "/a.py") == {"/x": 20.0}
+
+
+def _ran(program: str, **seconds: float) -> FakePipelines:
+    """Return pipelines of which one launch of a script took so long."""
+    pipelines = FakePipelines()
+    nodes = [view("/", "Serial")]
+    for name, each in seconds.items():
+        attempt = AttemptRecord(
+            path=f"/{name}", number=1, state=State.DONE, started=5.0, ended=5.0 + each
+        )
+        nodes.append(view(attempt.path, attempts=(attempt,), state=State.DONE))
+    pipelines.add("aaa-aaa", nodes, PipelineRecord(id="aaa-aaa", title="t", program=program))
+    return pipelines
+
+
+def test_what_ran_in_the_cloud_counts_before_what_ran_here() -> None:
+    here, cloud = _ran("/a.py", x=1.0, y=2.0), _ran("/a.py", x=30.0)
+    with (
+        InProcessTransport(Service(here)) as near,
+        InProcessTransport(Service(cloud)) as far,
+    ):
+        known = known_durations("/a.py", [lambda: Client(near), lambda: Client(far)])
+
+    assert known == {"/x": 30.0, "/y": 2.0}
+
+
+def test_a_side_that_does_not_answer_is_left_out() -> None:
+    def away() -> Client:
+        raise AgentUnreachableError("no route")
+
+    with InProcessTransport(Service(_ran("/a.py", x=1.0))) as near:
+        assert known_durations("/a.py", [lambda: Client(near), away]) == {"/x": 1.0}
 
 
 @pytest.mark.parametrize(

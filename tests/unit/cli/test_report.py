@@ -20,9 +20,9 @@ def fail(fake: CountingPipelines, path: str, output: bytes = b"", **fields: obje
     fake.change("abc-def", path, State.ERROR, cause=cause, **given)
 
 
-def report(open_client: OpenClient, **times: float) -> list[str]:
+def report(open_client: OpenClient, **changes: object) -> list[str]:
     with open_client() as client:
-        model = PipelineModel(client.get("abc-def").model_copy(update=times))
+        model = PipelineModel(client.get("abc-def").model_copy(update=changes))
         model.add(client.tree("abc-def"))
         return [text_of(line) for line in final_report(client, model, Page(UNICODE_MARKS, 90))]
 
@@ -161,6 +161,17 @@ def test_success_is_one_line(fake: CountingPipelines, open_client: OpenClient) -
         fake.finish("abc-def", path)
 
     assert report(open_client, started=1.0, ended=5.1) == ["✔ done: 3 Execs in 4.1s"]
+
+
+def test_a_pipeline_that_paused_by_itself_says_why(
+    fake: CountingPipelines, open_client: OpenClient
+) -> None:
+    told = record(problem="the engine is gone")
+
+    assert report(open_client, pipeline=told)[:2] == [
+        "○ pending: 3 Execs not run",
+        "  the engine is gone",
+    ]
 
 
 def test_a_paused_pipeline_says_how_to_go_on(

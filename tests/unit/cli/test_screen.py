@@ -6,7 +6,17 @@ from conducto.cli.host.view.text import ASCII_MARKS, UNICODE_MARKS, text_of, wid
 from conducto.model.api import NodeView
 from conducto.model.records import Counts, ImageRecord, ImageState
 from conducto.model.states import Cause, State
-from unit.cli.trees import batch, change, ended, running, small_tree, summary, view, wide_tree
+from unit.cli.trees import (
+    batch,
+    change,
+    ended,
+    record,
+    running,
+    small_tree,
+    summary,
+    view,
+    wide_tree,
+)
 
 
 def shown(
@@ -30,6 +40,20 @@ def test_before_the_tree_is_read_the_pipeline_is_named() -> None:
         "P 3  Q 0  R 0  D 0  E 0  K 0",
         "reading the tree",
     ]
+
+
+FULL = "the disk is full; free some space (conducto gc) and it goes on by itself " * 2
+
+
+def test_why_nothing_goes_on_is_told_whole() -> None:
+    model = model_of(small_tree(), pending=3)
+    told = summary(pending=3).model_copy(update={"pipeline": record(problem=FULL)})
+    model.apply(batch(now=told))
+
+    lines = shown(model, columns=40)
+
+    assert " ".join(line.strip() for line in lines[2:6]) == FULL.strip()
+    assert lines[6].startswith("○ build")
 
 
 def test_done_collapses_running_opens_and_failures_say_where() -> None:

@@ -129,7 +129,19 @@ def test_a_variable_that_is_not_there_is_told(conducto: Conducto, capsys: Output
     assert "there is no environment variable 'NO_SUCH_VARIABLE'" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["A=B", "CONDUCTO_A", "1A"])
+@pytest.mark.parametrize("words", [["A=hunter2"], ["A", "hunter2"], ["A", "-", "hunter2"]])
+def test_a_value_on_the_command_line_is_refused_and_not_repeated(
+    conducto: Conducto, capsys: Output, words: list[str]
+) -> None:
+    code = conducto("secrets", "set", *words)
+
+    said = capsys.readouterr().err
+    assert code == 2
+    assert "give the name alone" in said
+    assert "hunter2" not in said
+
+
+@pytest.mark.parametrize("name", ["A B", "CONDUCTO_A", "1A"])
 def test_a_wrong_name_is_told_before_the_value_is_asked_for(
     conducto: Conducto, capsys: Output, name: str
 ) -> None:

@@ -7,7 +7,7 @@ import pytest
 from conducto.model.records import ImageState
 from conducto_local.images.flights import Flights
 from conducto_local.images.transcript import Transcript
-from conducto_local.ports import ImageError
+from conducto_local.ports import BuildPart, ImageError
 
 
 class Log:
@@ -16,6 +16,9 @@ class Log:
 
     def step(self, state: ImageState) -> None:
         self.said.append(state)
+
+    def part(self, part: BuildPart) -> None:
+        self.said.append(part.name)
 
     def write(self, text: str) -> None:
         self.said.append(text)

@@ -69,6 +69,50 @@ def test_buildkits_steps_and_output_become_lines() -> None:
     assert progress.image_id == "sha256:1"
 
 
+def times(number: int, seconds: int) -> bytes:
+    return field(number, field(1, seconds) + field(2, 0))
+
+
+def test_buildkits_steps_are_told_with_their_times_and_how_they_ended() -> None:
+    run = field(1, b"d2") + field(3, b"[2/2] RUN x") + times(5, 7)
+    progress = Progress()
+
+    progress.feed(said(trace(vertex(b"d1", b"[1/2] FROM a", cached=True)), trace(field(1, run))))
+    begun = progress.take_parts()
+    progress.feed(said(trace(field(1, run + times(6, 9) + field(7, b"exit 1")))))
+
+    assert [(one.name, one.cached, one.started, one.ended) for one in begun] == [
+        ("[1/2] FROM a", True, None, None),
+        ("[2/2] RUN x", False, 7.0, None),
+    ]
+    assert [(one.key, one.ended, one.error) for one in progress.take_parts()] == [
+        (begun[1].key, 9.0, "exit 1")
+    ]
+    assert progress.take_parts() == []
+
+
+def test_the_classic_builders_steps_are_told_as_well() -> None:
+    clock = iter(range(100))
+    progress = Progress(clock=lambda: float(next(clock)))
+
+    progress.feed(
+        said(
+            {"stream": "Step 1/2 : FROM a\n"},
+            {"stream": " ---> Using cache\n"},
+            {"stream": "Step 2/2 : RUN x\n"},
+            {"error": "x returned 1"},
+        )
+    )
+    progress.finish()
+    last = {part.key: part for part in progress.take_parts()}
+
+    assert [(p.name, p.cached, p.error) for p in last.values()] == [
+        ("[1/2] FROM a", True, None),
+        ("[2/2] RUN x", False, "x returned 1"),
+    ]
+    assert all(part.ended is not None for part in last.values())
+
+
 def test_outputs_of_two_steps_do_not_mix() -> None:
     progress = Progress()
 

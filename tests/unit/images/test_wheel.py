@@ -125,3 +125,38 @@ def test_what_is_installed_in_images_knows_its_own_commands_only(tmp_path: Path)
     assert listing.returncode == 2
     assert "'conducto FILE.py [METHOD ...]' works" in listing.stderr
     assert (checking.returncode, "not a serialized tree" in checking.stderr) == (2, True)
+
+
+IMPORT_ALL = """
+import pkgutil, sys, traceback
+sys.path.insert(0, sys.argv[1])
+import conducto
+from conducto.tree.validate import validate
+found = [m.name for m in pkgutil.walk_packages(conducto.__path__, "conducto.", onerror=print)]
+for name in found:
+    try:
+        __import__(name)
+    except ImportError as error:
+        if error.name is None or error.name.startswith("conducto"):
+            raise SystemExit(f"{name}: {error}")
+root = conducto.Serial(image="busybox")
+root["a"] = conducto.Exec("true")
+validate(root)
+print(len(found))
+"""
+
+
+def test_everything_in_the_real_wheel_finds_what_it_imports(tmp_path: Path) -> None:
+    """Of our own modules; of others, such as matplotlib, it is for the image to have them."""
+    _, content = wheel.client_wheel()
+    zipfile.ZipFile(io.BytesIO(content)).extractall(tmp_path)
+
+    ran = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", IMPORT_ALL, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert int(ran.stdout.split()[-1]) > 50

@@ -231,6 +231,7 @@ def test_a_mail_server_says_whether_to_come_back(reply, temporary):
         ({"smtp": None}, "no mail server is known"),
         ({"owner": None}, "nobody to mail to"),
         ({"smtp": "http://x"}, "smtp_url must be"),
+        ({"smtp": "smtp://me:geheim@"}, "smtp_url must be"),
     ],
 )
 def test_what_is_missing_for_a_mail_is_told(more, words):
@@ -238,6 +239,7 @@ def test_what_is_missing_for_a_mail_is_told(more, words):
         error = refused(note("email"), mail_settings(mail, **more))
 
     assert words in str(error)
+    assert "geheim" not in str(error)
     assert not error.temporary
 
 

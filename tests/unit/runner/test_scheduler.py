@@ -1,6 +1,7 @@
 """The scheduler over fakes: what is written, when, and what a reader can see of it."""
 
-from collections.abc import AsyncIterator, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -8,9 +9,10 @@ import pytest
 import conducto as co
 from conducto.model.api import LaunchRequest
 from conducto.model.images import ImageSpec
-from conducto.model.params import TreeParams
+from conducto.model.params import StatesParams, TreeParams
 from conducto.model.records import ImageState
 from conducto.model.states import Cause, State
+from conducto.semantics import events as ev
 from conducto.testing.engine import FakeEngine, Outcome
 from conducto.testing.secrets import MemorySecrets
 from conducto.testing.store import MemoryStore
@@ -38,6 +40,30 @@ class WatchedStore(MemoryStore):
         self.turns.extend(turns.values())
 
 
+class InterruptedScheduler(Scheduler):
+    """Has something happen between a transaction and those who waited for it.
+
+    Attributes:
+        meanwhile: What happens, once, and how many turns of the loop after the transaction.
+    """
+
+    meanwhile: tuple[Callable[[], None], int] | None = None
+
+    async def saved(self) -> None:
+        await super().saved()
+        if self.meanwhile is not None:
+            happen, turns = self.meanwhile
+            self.meanwhile = None
+            _in_turns(turns, happen)
+
+
+def _in_turns(turns: int, happen: Callable[[], None]) -> None:
+    if turns == 0:
+        happen()
+    else:
+        asyncio.get_running_loop().call_soon(_in_turns, turns - 1, happen)
+
+
 class BareImages(NoImages):
     """Makes images that hold none of the launching host's files."""
 
@@ -53,7 +79,7 @@ class Bench:
         self.store = WatchedStore()
         self.engine = FakeEngine()
         kits = {"docker": Kit(self.engine, ("label", "value"), BareImages)}
-        self.scheduler = Scheduler(
+        self.scheduler = InterruptedScheduler(
             home=home,
             store=self.store,
             kits=kits,
@@ -127,6 +153,27 @@ async def test_no_node_is_seen_to_run_before_its_attempt(bench: Bench, command: 
         assert {node for node in running if node[1]} <= seen
 
 
+@pytest.mark.parametrize("turns", range(4))
+async def test_what_happens_just_before_a_reader_goes_on_is_not_kept_from_it(
+    bench: Bench, turns: int
+) -> None:
+    form = to_launch_form(chain("true"))
+    launched = await bench.pipelines.launch(LaunchRequest(tree=form))
+    live = bench.pipelines.live(launched.pipeline.id)
+    bench.scheduler.apply(live, ev.NodesSkipped(("/n0",)))
+    unskip = ev.NodesUnskipped(("/n0",))
+    bench.scheduler.meanwhile = (lambda: bench.scheduler.apply(live, unskip), turns)
+
+    seen: list[bool] = []
+    async with asyncio.timeout(10):
+        async for batch in bench.pipelines.events(live.id, 0):
+            seen += [change.skipped for change in batch.changes if change.path == "/n0"]
+            if len(seen) == 2:
+                break
+
+    assert seen == [True, False]
+
+
 async def test_the_form_of_a_tree_is_let_go_of(bench: Bench) -> None:
     request = LaunchRequest(tree=to_launch_form(chain("true")))
 
@@ -183,3 +230,35 @@ async def test_a_group_tells_from_when_to_when_it_ran(bench: Bench) -> None:
     assert (nodes["/after"].started, nodes["/after"].ended) == (None, None)
     assert nodes["/bad"].started is not None
     assert nodes["/first/n0"].started is None
+
+
+async def test_a_reader_is_told_who_shares_containers_and_how(bench: Bench) -> None:
+    root = co.Parallel(image="x")
+    root["shared"] = co.Exec("true")
+    root["alone"] = co.Exec("true", container_reuse_context=co.ContainerReuseContext.NEW)
+    root["kept"] = co.Serial(container_reuse_context=co.ContainerReuseContext.NEW)
+    root["kept/deep"] = co.Serial()
+    root["kept/deep/one"] = co.Exec("true")
+    launched = await bench.pipelines.launch(LaunchRequest(tree=to_launch_form(root)))
+
+    page = await bench.pipelines.nodes(TreeParams(id=launched.pipeline.id))
+
+    assert {node.path: node.reuse for node in page.nodes if node.reuse} == {
+        "/alone": "fresh",
+        "/kept": "context",
+        "/kept/deep/one": "context",
+    }
+
+
+async def test_what_is_skipped_is_told_so_with_all_below_it(bench: Bench) -> None:
+    root = co.Parallel(image="x")
+    root["a"] = co.Exec("true")
+    root["group"] = co.Serial(skip=True)
+    root["group/deep"] = co.Serial()
+    root["group/deep/b"] = co.Exec("true")
+    root["c"] = co.Exec("true", skip=True)
+    launched = await bench.pipelines.launch(LaunchRequest(tree=to_launch_form(root)))
+
+    states = await bench.pipelines.states(StatesParams(id=launched.pipeline.id, names=True))
+
+    assert (states.states, states.names) == ("PSS", ("a", "group/deep/b", "c"))

@@ -121,6 +121,67 @@ def test_a_large_answer_is_fetched_from_where_it_is(
     assert "authorization" not in there.requests[1][2]
 
 
+def test_what_is_being_prepared_is_asked_for_again_and_told(there: Installation) -> None:
+    place = ("GET", "/stage/api/v1/data/file")
+    kind = {"Content-Type": "application/problem+json"}
+    problem = {"title": "being prepared", "status": 202, "detail": "1 of 2 MB"}
+    there.says(*place, problem, 202, **kind)
+    told: list[str] = []
+
+    def sleep(seconds: float) -> None:
+        assert seconds == cloud_calls.ASK_AGAIN_SECONDS
+        if len(told) == 2:
+            there.says(*place, b"", 303, Location=there.url + "/bucket/k")
+            there.says("GET", "/stage/bucket/k", b"content")
+
+    endpoint = Endpoint(there.url, "cdo_secret")
+    with CloudClient(CloudTransport(endpoint, waiting=told.append, sleep=sleep)) as client:
+        assert b"".join(client.read_data(None, "f")) == b"content"
+
+    assert told == ["1 of 2 MB"] * 2
+
+
+def test_what_is_never_ready_is_told_in_the_end(there: Installation) -> None:
+    kind = {"Content-Type": "application/problem+json"}
+    problem = {"title": "being prepared", "status": 202, "detail": "1 of 2 MB"}
+    there.says("GET", "/stage/api/v1/data/file", problem, 202, **kind)
+    endpoint = Endpoint(there.url, "cdo_secret")
+    slept: list[float] = []
+
+    with (
+        CloudClient(CloudTransport(endpoint, sleep=slept.append)) as client,
+        pytest.raises(ApiError, match="1 of 2 MB"),
+    ):
+        list(client.read_data(None, "f"))
+
+    assert sum(slept) == 3600
+
+
+def test_a_large_upload_that_is_being_prepared_is_not_sent_twice(there: Installation) -> None:
+    upload = {"url": there.url + "/bucket/k?signature=x", "key": "uploads/acme/ann/k"}
+    place = ("PUT", "/stage/api/v1/data/file")
+    kind = {"Content-Type": "application/problem+json"}
+    problem = {"title": "being prepared", "status": 202, "detail": "1 of 2 MB"}
+    entry = {"name": "f", "kind": "file", "size": 5, "modified": 1.0}
+    there.says("POST", "/stage/api/v1/uploads", upload)
+    there.says("PUT", "/stage/bucket/k", b"")
+    there.says(*place, problem, 202, **kind)
+
+    def sleep(_seconds: float) -> None:
+        there.says(*place, entry)
+
+    with CloudClient(CloudTransport(Endpoint(there.url, "cdo_secret"), sleep=sleep)) as client:
+        client.write_data(None, "f", b"x" * (cloud_calls.MAX_DIRECT + 1))
+
+    sent = [(method, headers.get("conducto-body")) for method, path, headers, _ in there.requests]
+    assert sent == [
+        ("POST", None),
+        ("PUT", None),
+        ("PUT", "uploads/acme/ann/k"),
+        ("PUT", "uploads/acme/ann/k"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("status", "words"),
     [

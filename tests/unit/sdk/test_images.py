@@ -216,3 +216,11 @@ def test_share_needs_no_profile(tmp_path: pathlib.Path, monkeypatch: pytest.Monk
     co.Image.register_directory("HERE", "..")
 
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_script_may_note_things_of_its_own_on_an_image() -> None:
+    image = co.Image("busybox")
+    image.path_to_code = "./app"  # type: ignore[attr-defined]
+
+    assert image.path_to_code == "./app"  # type: ignore[attr-defined]
+    assert image == co.Image("busybox")

@@ -8,12 +8,13 @@ import json
 import re
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Optional
 
 import pytest
 
 import conducto as co
 from conducto import main as main_module
+from conducto.tree.errors import UsageError
 
 if TYPE_CHECKING:
     import pathlib
@@ -141,9 +142,9 @@ def test_arguments_are_converted(line: str, result: Any) -> None:
         ("ad 1", "did you mean 'add'?"),
         ("_x", "underscore"),
         ("", "p.py : error: must specify method"),
-        ("add", "p.py : wrong parameters for add()"),
-        ("add 1 2 3", "p.py : wrong parameters for add()"),
-        ("add 1 --a=2", "p.py : wrong parameters for add()"),
+        ("add", "p.py : wrong parameters for add(): no value for a"),
+        ("add 1 2 3", "p.py : wrong parameters for add(): nothing takes '3'"),
+        ("add 1 --a=2", "p.py : wrong parameters for add(): a is given twice"),
         ("add 1 --zz=1", "Unknown argument: --zz=1"),
         ("add 1 --flag=true", "--flag accepts no arguments, but got: 'true'"),
         ("add x", "parameter 'a': invalid literal for int() with base 10: 'x'"),
@@ -244,6 +245,14 @@ def test_only_what_all_names_is_a_method(capsys: pytest.CaptureFixture[str]) -> 
     assert "add is not a valid method" in capsys.readouterr().err
 
 
+def test_names_of_typing_are_no_methods(capsys: pytest.CaptureFixture[str]) -> None:
+    main_module(variables={**METHODS, "Maybe": Optional}, argv=["--help"])
+    err = capsys.readouterr().err
+
+    assert "add" in err
+    assert "Maybe" not in err
+
+
 def test_callers_names_are_the_methods(capsys: pytest.CaptureFixture[str]) -> None:
     def local_one(n: int) -> int:
         return n + 1
@@ -310,6 +319,16 @@ def test_launch_inside_a_node_is_refused(
     assert "It is not supported to launch pipelines from with-in other pipelines." in err
 
 
+def test_kubernetes_is_refused_and_not_taken_for_the_cloud(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    _, err = refused(capsys, "hello", "--k8s", "--cloud")
+    assert "Kubernetes is not available yet" in err
+
+    with pytest.raises(UsageError, match="Kubernetes is not available yet"):
+        co.Serial(image="busybox").launch(k8s=True)
+
+
 def test_parameter_that_the_root_has_is_not_overwritten(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -367,6 +386,18 @@ def test_file_is_loaded_under_its_own_name(tmp_path: pathlib.Path) -> None:
     done = run(tmp_path, *ENTRY, "script.py", "show", "--n=3")
 
     assert (done.stdout, done.returncode) == ("script True\n4\n", 0)
+
+
+def test_a_file_without_a_main_guard_runs_its_function_once(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "a.py").write_text(
+        "import conducto as co\ndef f(n: int) -> None:\n print('once', n)\n"
+        "def g() -> co.Serial:\n return co.Serial()\nco.main(default=g)\nprint('after')\n"
+    )
+    called = run(tmp_path, *ENTRY, "a.py", "f", "--n=3")
+    direct = run(tmp_path, "a.py", "f", "3")
+
+    assert (called.stdout, called.returncode) == ("after\nonce 3\n", 0)
+    assert (direct.stdout, direct.returncode) == ("once 3\nafter\n", 0)
 
 
 def test_script_runs_its_own_main(tmp_path: pathlib.Path) -> None:

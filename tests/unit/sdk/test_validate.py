@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 import conducto as co
+from conducto.model import limits
 from conducto.tree.validate import validate
 
 EXEC: list[tuple[dict[str, Any], str]] = [
@@ -123,3 +124,36 @@ def test_function_that_no_container_can_find_is_told_at_a_launch() -> None:
         co.DefinitionError, match=r"^/x: nested cannot be called in a container: it is"
     ):
         validate(root, check_code=True)
+
+
+class Crowd(co.Parallel):
+    """A thousand times the same child, to be many without taking the memory."""
+
+    __slots__ = ("_child",)
+
+    def __init__(self, child: co.Node) -> None:
+        super().__init__()
+        self._child = child
+
+    @property
+    def children(self) -> dict[str, co.Node]:
+        return {str(i): self._child for i in range(1000)}
+
+
+def test_a_tree_that_is_too_large_is_refused_before_it_is_printed() -> None:
+    root = co.Serial()
+    root["x"] = group = co.Serial()
+    group["n" * (limits.MAX_NAME_BYTES + 1)] = co.Exec("true")
+    with pytest.raises(co.DefinitionError, match=r"^/x: a child's name is 1025 bytes long") as said:
+        root.pretty()
+    assert (said.value.path, said.value.file) == ("/x", __file__)
+
+    node = root = co.Serial()
+    for _ in range(limits.MAX_LEVELS + 1):
+        node["n"] = co.Serial()
+        node = node["n"]
+    with pytest.raises(co.DefinitionError, match="more than 8,000 levels here"):
+        validate(root)
+
+    with pytest.raises(co.DefinitionError, match=r"^/: the pipeline would have 1,001,001 nodes"):
+        validate(Crowd(Crowd(co.Exec("true"))))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conducto.api import Config, NotAvailableError, UserInputValidation, get_auth_headers
+from conducto.api import Auth, Config, UserInputValidation, get_auth_headers
 from conducto.api.config import current_profile
 
 if TYPE_CHECKING:
@@ -225,9 +225,15 @@ def test_the_place_is_known(where: str, place: str, monkeypatch: pytest.MonkeyPa
     assert Config().get_location() is Config.Location[place]
 
 
-def test_logging_in_is_not_available_yet(home: Path) -> None:
-    with pytest.raises(NotAvailableError, match="Logging in at the terminal is not available yet"):
-        Config().get_token_from_shell()
+def test_a_script_that_asks_for_a_token_gets_the_known_one_or_none(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Scripts do so to read secrets, also when they only print their tree."""
+    assert Config().get_token_from_shell() is None
+    assert Auth().get_token_from_shell(force=True) is None
+
+    monkeypatch.setenv("CONDUCTO_TOKEN", "abc")
+    assert Auth().get_token_from_shell() == "abc"
 
 
 def test_headers_carry_the_token(old: Path) -> None:

@@ -12,7 +12,7 @@ from conducto.model.states import State
 from conducto.semantics.asl import Compiled, compile_residual
 from conducto.semantics.asl_lint import most_events, problems, scopes
 from conducto.semantics.asl_parts import MOST, Weight
-from conducto.semantics.asl_site import Site, execution_input, node_id, pool_name
+from conducto.semantics.asl_site import Site, execution_input, node_id, pool_name, run_of
 from conducto.semantics.asl_states import FOREVER_SECONDS, backstop, most_tries
 from conducto.semantics.live import LiveTree
 from conducto.semantics.residual import residual
@@ -265,3 +265,18 @@ def test_a_retry_with_more_memory_goes_to_another_pool() -> None:
     assert before is not None
     assert after is not None
     assert {pool_name(s) for s in before.execs()} != {pool_name(s) for s in after.execs()}
+
+
+def test_machines_of_a_run_say_so_by_their_names() -> None:
+    tree = parallel(*[serial("a", "b", name=f"s{n}") for n in range(6)])
+    machines = compiled(tree, run="abc-def-12", most=Weight(3, 900_000, 24_000, 40)).machines
+
+    assert len(machines) > 1
+    assert {run_of(machine.name) for machine in machines} == {"abc-def-12"}
+    assert all(problems(each.definition, each.name) == [] for each in machines)
+
+
+def test_a_machine_of_no_run_and_another_ones_say_none() -> None:
+    assert run_of(compiled(serial("a")).top.name) is None
+    assert run_of("somebody-elses_machine") is None
+    assert run_of("conducto-_0123") is None

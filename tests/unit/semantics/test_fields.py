@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conducto.model import fields
+from conducto.model import fields, limits
 from support.laws import law
 
 SECONDS = {
@@ -211,7 +211,7 @@ def test_an_environment_that_no_shell_exports_is_refused(env, error, message):
         fields.check_env(env)
 
 
-@pytest.mark.parametrize("command", ["true", "a\nb", "echo é", "x" * fields.MAX_COMMAND_BYTES])
+@pytest.mark.parametrize("command", ["true", "a\nb", "echo é", "x" * limits.MAX_COMMAND_BYTES])
 def test_a_command_is_text(command):
     assert fields.check_command(command) is command
 
@@ -225,8 +225,8 @@ def test_a_command_is_text(command):
         pytest.param(None, "command must be text or a function, got None", id="None"),
         pytest.param(["ls"], "command must be text or a function, got ['ls']", id="a list"),
         pytest.param(
-            "é" * (fields.MAX_COMMAND_BYTES // 2 + 1),
-            f"command is {fields.MAX_COMMAND_BYTES + 2} bytes long, at most",
+            "é" * (limits.MAX_COMMAND_BYTES // 2 + 1),
+            f"command is {limits.MAX_COMMAND_BYTES + 2} bytes long, at most",
             id="too long, counted in bytes",
         ),
     ],

@@ -255,3 +255,22 @@ def test_a_third_definition_of_a_name_does_not_take_the_place_of_the_second():
 
     assert images_of(third) == {"i@/L/Execute@2": "alpine"}
     assert third.nodes[f"{TARGET}/p"].placement.image == "i@/L/Execute@2"
+
+
+def test_an_image_that_got_our_package_at_the_launch_is_known_by_what_is_written():
+    tree = serial(lazy("L", command="conducto p.py f"), image_name="i")
+    first = resolve(form(tree, IMAGES))
+
+    made = generate(serial("p", image_name="i"), here=first, images=IMAGES)
+
+    assert first.images["i"].install_pip == ("conducto",)
+    assert made.images == {}
+
+
+def test_a_generated_native_function_gets_an_image_with_our_package():
+    root = serial(leaf("p", command="conducto p.py f"), image_name="i")
+
+    made = generate(root, images=IMAGES)
+
+    assert made.images["i@/L/Execute"].install_pip == ("conducto",)
+    assert made.nodes[f"{TARGET}/p"].placement.image == "i@/L/Execute"

@@ -343,3 +343,49 @@ def test_the_size_of_a_group_without_execs_of_that_size_does_not_matter():
 
 def test_a_tag_written_as_text_is_one_tag() -> None:
     assert resolved(leaf("a", tags="nightly")).pop("/").tags == ("nightly",)
+
+
+# ---- our package in images ----------------------------------------------------------------------
+
+
+def packages(tree, images):
+    return {n: i.install_pip for n, i in resolve(form(tree, images)).images.items()}
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["conducto p.py f --x=1", "conducto-notebook n.ipynb", "\n conducto-data-user list x"],
+)
+def test_an_image_in_which_our_package_is_called_gets_it(command):
+    tree = chain({"image_name": "i"}, {}, {"command": command})
+
+    assert packages(tree, IMAGES) == {"i": ("conducto",), "j": ()}
+
+
+def test_our_package_joins_what_an_image_installs_already():
+    tree = chain({"image_name": "i"}, {}, {"command": "conducto p.py f"})
+
+    assert packages(tree, {"i": {"image": "a", "reqs_py": ["numpy"]}}) == {
+        "i": ("numpy", "conducto")
+    }
+
+
+@pytest.mark.parametrize("asked", ["conducto", "Conducto==0.1.28", "conducto[x] >= 0.1"])
+def test_our_package_is_not_asked_for_twice(asked):
+    tree = chain({"image_name": "i"}, {}, {"command": "conducto p.py f"})
+
+    assert packages(tree, {"i": {"image": "a", "install_pip": [asked]}}) == {"i": (asked,)}
+
+
+@pytest.mark.parametrize("command", ["echo conducto p.py f", "conductor f", "./conducto f"])
+def test_an_image_for_other_commands_stays_as_it_is_written(command):
+    tree = chain({"image_name": "i"}, {}, {"command": command})
+
+    assert packages(tree, IMAGES) == {"i": (), "j": ()}
+
+
+def test_a_modified_command_leaves_the_image_what_it_was():
+    tree = form(chain({"image_name": "i"}, {}, {}), IMAGES)
+    edits = {"/g/x": {"command": "conducto p.py f"}}
+
+    assert resolve(tree, edits).images == resolve(tree).images

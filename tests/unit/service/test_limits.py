@@ -8,8 +8,8 @@ import pytest
 from conducto.model import calls, params
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "concepts" / "api.md"
-UNITS = {None: 1, "MiB": 1 << 20, "GiB": 1 << 30}
-ROW = re.compile(r"^\| `(\w+)` \| (\d+)(?: (MiB|GiB))?,", re.MULTILINE)
+UNITS = {None: 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+ROW = re.compile(r"^\| `(\w+)` \| (\d+)(?: (KiB|MiB|GiB))?,", re.MULTILINE)
 
 
 def documented() -> dict[str, int]:

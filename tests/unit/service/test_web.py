@@ -190,6 +190,35 @@ def test_an_address_opens_only_once(server: RunningServer) -> None:
     assert b"conducto show" in body
 
 
+def test_a_browser_with_an_old_address_gets_a_page_that_says_so(server: RunningServer) -> None:
+    status, headers, body = ask(server, "/?code=old", {"Accept": "text/html,*/*"})
+
+    assert status == 403
+    assert "set-cookie" not in headers
+    assert b"<title>Conducto</title>" in body
+
+
+def test_an_old_address_leads_to_its_page_where_the_browser_is_signed_in(
+    server: RunningServer,
+) -> None:
+    target = login(server).removeprefix(server.endpoint.url)
+    cookie = cookie_of(ask(server, target)[1])
+
+    status, headers, _ = ask(server, "/p/abc?code=old", cookie)
+
+    assert (status, headers["location"]) == (303, "/p/abc")
+    assert "set-cookie" not in headers
+
+
+def test_an_old_address_on_the_page_of_others_leads_nowhere(server: RunningServer) -> None:
+    target = login(server).removeprefix(server.endpoint.url)
+    cookie = cookie_of(ask(server, target)[1])
+
+    status, _, _ = ask(server, "/?code=old", {**cookie, "Sec-Fetch-Site": "cross-site"})
+
+    assert status == 403
+
+
 def test_only_the_owner_makes_an_address(server: RunningServer) -> None:
     status, _, _ = ask(server, "/api/v1/agent/login", method="POST")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from conducto.model.params import MAX_DATA_DEPTH
 from conducto.running.data_files import DataDirectory
 from conducto.service.port import NotFoundError, RefusedError
 from conducto.service.problems import ProblemError, too_large
@@ -270,6 +271,46 @@ def test_what_is_half_written_is_not_listed(data: DataDirectory, root: Path) -> 
     (root / ".conducto-tmp-1234").write_bytes(b"half")
 
     assert all(not e.name.startswith(".conducto") for e in data.entries("", None, 100).entries)
+
+
+def written(path: Path, when: float) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"x")
+    os.utime(path, (when, when))
+
+
+def test_what_was_written_within_a_time_is_found_at_any_depth_the_newest_first(
+    data: DataDirectory, root: Path
+) -> None:
+    for name, when in {"a/b/c": 2000.0, "d": 2001.0, "a/early": 1999.0, "late": 2003.0}.items():
+        written(root / name, when)
+    written(root / ".conducto-tmp-1", 2000.0)
+
+    found = data.changed(2000.0, 2002.0, 10)
+
+    assert [entry.name for entry in found.entries] == ["d", "a/b/c"]
+    assert found.complete
+
+
+def test_no_link_is_followed_to_what_was_written(
+    data: DataDirectory, root: Path, outside: Path
+) -> None:
+    for name in ("secret", "new"):
+        written(outside / name, 2000.0)
+    os.utime(root / "out-file", (2000.0, 2000.0), follow_symlinks=False)
+
+    assert data.changed(1999.0, 2001.0, 10).entries == ()
+
+
+def test_it_is_said_when_not_all_that_was_written_is_told(data: DataDirectory, root: Path) -> None:
+    for number in range(3):
+        written(root / "many" / str(number), 2000.0 + number)
+    (root.joinpath(*["deep"] * (MAX_DATA_DEPTH + 2))).mkdir(parents=True)
+
+    few, deep = data.changed(2000.0, 2010.0, 2), data.changed(2000.0, 2010.0, 10)
+
+    assert ([entry.name for entry in few.entries], few.complete) == (["many/2", "many/1"], False)
+    assert (len(deep.entries), deep.complete) == (3, False)
 
 
 def test_what_may_not_be_read_is_refused(data: DataDirectory, root: Path) -> None:

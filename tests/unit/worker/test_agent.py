@@ -13,6 +13,7 @@ import pytest
 
 from conducto.model.states import Cause
 from conducto.model.worker import ClaimAnswer, Verdict, WorkerOrders
+from conducto.running.json_logs import JsonLines
 from conducto_worker.agent import running
 from conducto_worker.agent.keeper import Keeper
 from conducto_worker.agent.ports import ApiError, Offer, RefusedError, WorkerGoneError
@@ -227,6 +228,7 @@ def test_secrets_are_hidden_in_output_and_in_messages() -> None:
 
 def test_nothing_secret_is_in_the_agents_own_log(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
+    caplog.handler.setFormatter(JsonLines())
     world = World(offer("a"), scripts={"echo s3cret-value": FakeCommand(code=1)})
     world.say(a=go("echo s3cret-value", masked=("s3cret-value",), env={"K": "s3cret-value"}))
 
@@ -380,7 +382,7 @@ def test_a_worker_of_a_context_does_not_leave_because_of_age() -> None:
     assert world.commands.began == ["x", "y"]
 
 
-def test_a_task_that_comes_when_the_worker_is_told_to_stop_is_left_to_others() -> None:
+def test_a_task_that_comes_when_the_worker_is_told_to_stop_is_given_back() -> None:
     world = World().say(a=go("x"))
     world.tasks.poll_seconds = 5.0
     world.clock.stop_at = world.clock.now() + 2
@@ -396,6 +398,9 @@ def test_a_task_that_comes_when_the_worker_is_told_to_stop_is_left_to_others() -
     assert str(reason) == "stopping"
     assert (world.tasks.polls, len(world.tasks.offers)) == (1, 0)
     assert (world.api.claims, world.tasks.beats) == ([], [])
+    (end,) = world.api.ends
+    assert end.offer is not None
+    assert (end.offer.token, end.offer.node) == (offer("a").token, "a")
 
 
 def test_a_command_may_finish_after_the_worker_is_told_to_stop() -> None:

@@ -113,3 +113,14 @@ def test_an_unreadable_answer_does_not_show_what_is_in_it(clock: FakeClock) -> N
 
     assert "s3cret" not in str(caught.value)
     assert caught.value.__suppress_context__
+
+
+def test_what_a_newer_api_says_besides_is_left_out(clock: FakeClock) -> None:
+    answer = json.dumps({"verdict": "drop", "hint": "of a version to come"}).encode()
+
+    assert HttpApi(Line((200, answer)), clock).claim(CLAIM).verdict is Verdict.DROP
+
+
+def test_an_answer_of_another_form_cannot_be_read(clock: FakeClock) -> None:
+    with pytest.raises(ApiError, match="cannot be read"):
+        HttpApi(Line((200, b'[{"stop": true}]')), clock).pulse(Pulse(path="/a", attempt=1))

@@ -14,6 +14,7 @@ import type {
   LogLines,
   LogMatches,
   NodeDetail,
+  NodeStates,
   operations,
   PipelineList,
   PipelineSummary,
@@ -43,7 +44,7 @@ export class ApiError extends Error {
 /** No answer came. */
 export class OfflineError extends Error {
   constructor(options?: ErrorOptions) {
-    super("the agent does not answer", options);
+    super("the agent does not answer; conducto list starts it", options);
     this.name = "OfflineError";
   }
 }
@@ -101,15 +102,15 @@ export async function get<Answer>(
   return (await response.json()) as Answer;
 }
 
-export async function post<Answer>(path: string, body: unknown): Promise<Answer> {
+export async function post<Answer>(path: string, body?: unknown): Promise<Answer> {
   const response = await send(addressOf(path), {
     method: "POST",
     headers: {
       ...FROM_APP,
-      "Content-Type": "application/json",
       "Idempotency-Key": crypto.randomUUID(),
+      ...(body === undefined ? {} : { "Content-Type": "application/json" }),
     },
-    body: JSON.stringify(body),
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   });
   return (await response.json()) as Answer;
 }
@@ -133,6 +134,8 @@ export const api = {
   pipeline: (id: string, signal?: AbortSignal) => get<PipelineSummary>(at(id), {}, signal),
   tree: (id: string, query: TreeQuery, signal?: AbortSignal) =>
     get<TreePage>(at(id, "/tree"), query, signal),
+  states: (id: string, query: QueryOf<"get_states">, signal?: AbortSignal) =>
+    get<NodeStates>(at(id, "/states"), query, signal),
   node: (id: string, path: string, signal?: AbortSignal) =>
     get<NodeDetail>(at(id, "/node"), { path }, signal),
   attempts: (id: string, path: string, signal?: AbortSignal) =>

@@ -1,7 +1,8 @@
 /** Data files of a pipeline, or of the user: `id` is null for the latter. */
 
 import { addressOf, ApiError, at, FROM_APP, get, send } from "@/api/client";
-import type { DataEntry, DataList } from "@/api/schema";
+import type { ChangedData, DataEntry, DataList } from "@/api/schema";
+import { upload } from "@/api/upload";
 
 /** Most entries in one answer. */
 export const DATA_PAGE = 1000;
@@ -39,14 +40,17 @@ export const dataApi = {
     }
   },
 
-  async write(id: string | null, name: string, content: Blob): Promise<DataEntry> {
-    const response = await send(dataFile(id, name), {
-      method: "PUT",
-      headers: { ...FROM_APP, "Content-Type": "application/octet-stream" },
-      body: content,
-    });
-    return (await response.json()) as DataEntry;
-  },
+  /** Files of a pipeline that were written last within a time, in seconds since the epoch. */
+  changed: (id: string, since: number, until: number | null, signal?: AbortSignal) =>
+    get<ChangedData>(at(id, "/data/changed"), { since, until, limit: DATA_PAGE }, signal),
+
+  /** Put a file; `onSent` hears how many bytes are on their way. */
+  write: (
+    id: string | null,
+    name: string,
+    content: Blob,
+    { onSent, signal }: { onSent: (count: number) => void; signal: AbortSignal },
+  ): Promise<DataEntry> => upload<DataEntry>(dataFile(id, name), content, onSent, signal),
 
   /** Delete a file, or a directory with what is in it. */
   async remove(id: string | null, name: string): Promise<void> {

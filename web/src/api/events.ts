@@ -22,6 +22,11 @@ export interface StreamOwner {
   onReset: () => void;
 }
 
+/** Number of the newest change in these batches; null where they hold none. */
+export function lastChange(batches: readonly EventBatch[]): number | null {
+  return batches.findLast((batch) => batch.changes.length > 0)?.changes.at(-1)?.seq ?? null;
+}
+
 export class EventStream {
   private socket: WebSocket | null = null;
   private timer: number | undefined;

@@ -21,6 +21,57 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/agent/gc": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Free what no live pipeline needs. */
+        post: operations["collect_garbage"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/agent/login": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Make an address that opens the web app once. */
+        post: operations["make_login"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/agent/stop": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Stop the process; pipelines that are armed go on with the next one. */
+        post: operations["stop_agent"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/data": {
         parameters: {
             query?: never;
@@ -135,6 +186,23 @@ export interface paths {
         };
         /** Entries of a directory of a pipeline's data. */
         get: operations["list_data"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/pipelines/{id}/data/changed": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Files of a pipeline's data that were written within a time. */
+        get: operations["list_changed_data"];
         put?: never;
         post?: never;
         delete?: never;
@@ -315,6 +383,91 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/pipelines/{id}/remote-shells": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A debug shell on a worker of its own, where the server is in the cloud. */
+        post: operations["open_remote_shell"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/pipelines/{id}/remote-shells/{shell}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Such a shell is not needed any more. */
+        delete: operations["end_remote_shell"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/pipelines/{id}/remote-shells/{shell}/enter": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The way into such a shell, once it has started. */
+        post: operations["enter_remote_shell"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/pipelines/{id}/shell": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A ticket for a debug shell in the page, where the server opens any. */
+        post: operations["open_shell"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/pipelines/{id}/states": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How each Exec of a subtree stands, in a letter. */
+        get: operations["get_states"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/pipelines/{id}/tree": {
         parameters: {
             query?: never;
@@ -367,6 +520,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What commands took and cost, by month, pipeline and node. */
+        get: operations["get_usage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -388,7 +558,10 @@ export interface components {
          *         url: Where it listens.
          *         engine: The engine in use, e.g. ``docker 26.1``; None before one was needed.
          *         memory: Bytes resident.
+         *         disk_free: Bytes that are free where pipelines are kept; None in the cloud.
+         *         disk_total: Bytes of that disk.
          *         socket: Of the cloud: URL of the WebSocket that tells of changes.
+         *         shell: Pages may open debug shells here.
          */
         AgentStatus: {
             /**
@@ -396,6 +569,16 @@ export interface components {
              * @default null
              */
             cpus: number | null;
+            /**
+             * Disk Free
+             * @default null
+             */
+            disk_free: number | null;
+            /**
+             * Disk Total
+             * @default null
+             */
+            disk_total: number | null;
             /**
              * Engine
              * @default null
@@ -418,6 +601,11 @@ export interface components {
              * @default 0
              */
             pipelines: number;
+            /**
+             * Shell
+             * @default false
+             */
+            shell: boolean;
             /**
              * Socket
              * @default null
@@ -562,6 +750,23 @@ export interface components {
          * @enum {string}
          */
         Cause: "exit_code" | "timeout" | "out_of_memory" | "image" | "worker_lost" | "killed_by_user" | "lazy";
+        /**
+         * ChangedData
+         * @description Files at any depth of a pipeline's data that were written last within a time.
+         *
+         *     Attributes:
+         *         entries: The newest first.
+         *         complete: All files were looked at, and all that were found are here.
+         */
+        ChangedData: {
+            /**
+             * Complete
+             * @default true
+             */
+            complete: boolean;
+            /** Entries */
+            entries: components["schemas"]["DataEntry"][];
+        };
         /**
          * Changes
          * @description New values of node parameters; only fields that are given change anything.
@@ -1031,6 +1236,88 @@ export interface components {
             pipeline: components["schemas"]["PipelineSummary"];
         };
         /**
+         * GcItem
+         * @description Something that nobody needs.
+         *
+         *     Attributes:
+         *         name: What a person knows it by.
+         *         pipeline: Id of the pipeline it was for, where that is known.
+         *         bytes: Room it takes, as far as is known.
+         *         freed: It is gone.
+         *         note: Why it is not, where it was to be.
+         */
+        GcItem: {
+            /**
+             * Bytes
+             * @default 0
+             */
+            bytes: number;
+            /**
+             * Freed
+             * @default false
+             */
+            freed: boolean;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "container" | "network" | "image" | "snapshot" | "files" | "cache";
+            /** Name */
+            name: string;
+            /**
+             * Note
+             * @default null
+             */
+            note: string | null;
+            /**
+             * Pipeline
+             * @default null
+             */
+            pipeline: string | null;
+        };
+        /**
+         * GcReport
+         * @description What was found.
+         *
+         *     Attributes:
+         *         bytes: Room that was freed, with ``dry_run`` what would be. Images share layers: it can be
+         *             more.
+         *         notes: Sentences on what was not looked at.
+         */
+        GcReport: {
+            /**
+             * Bytes
+             * @default 0
+             */
+            bytes: number;
+            /** Dry Run */
+            dry_run: boolean;
+            /**
+             * Items
+             * @default []
+             */
+            items: components["schemas"]["GcItem"][];
+            /**
+             * Notes
+             * @default []
+             */
+            notes: string[];
+        };
+        /**
+         * GcRequest
+         * @description Which it is.
+         *
+         *     Attributes:
+         *         dry_run: Only say what would be freed.
+         */
+        GcRequest: {
+            /**
+             * Dry Run
+             * @default false
+             */
+            dry_run: boolean;
+        };
+        /**
          * ImageList
          * @description Images of one pipeline, in the order of their first use.
          */
@@ -1043,6 +1330,8 @@ export interface components {
          * @description What the build of an image printed.
          *
          *     Attributes:
+         *         steps: Those of the newest build, in the order in which they began; none where the build
+         *             does not tell them.
          *         text: Bytes that are no UTF-8 are replaced.
          *         offset: Position of the first byte.
          *         next: Position behind the last byte; no character is cut there.
@@ -1070,6 +1359,11 @@ export interface components {
              * @default 0
              */
             size: number;
+            /**
+             * Steps
+             * @default []
+             */
+            steps: components["schemas"]["ImageStep"][];
             /** Text */
             text: string;
         };
@@ -1158,6 +1452,47 @@ export interface components {
          * @enum {string}
          */
         ImageState: "pending" | "queued" | "cloning" | "pulling" | "building" | "installing" | "copying" | "extending" | "done" | "error";
+        /**
+         * ImageStep
+         * @description One step of the build of an image; times are seconds since the epoch.
+         *
+         *     Attributes:
+         *         name: As whoever builds it says it, such as ``[2/3] RUN make``; of a state of the build
+         *             (`conducto.model.records.ImageState`) its word.
+         *         within: The state of the build that it is a part of; None for such a state itself.
+         *         ended: None while it is under way.
+         *         cached: Nothing had to be done, because it was done before.
+         *         error: Why it failed.
+         */
+        ImageStep: {
+            /**
+             * Cached
+             * @default false
+             */
+            cached: boolean;
+            /**
+             * Ended
+             * @default null
+             */
+            ended: number | null;
+            /**
+             * Error
+             * @default null
+             */
+            error: string | null;
+            /** Name */
+            name: string;
+            /**
+             * Started
+             * @default null
+             */
+            started: number | null;
+            /**
+             * Within
+             * @default null
+             */
+            within: string | null;
+        };
         /**
          * LaunchRequest
          * @description A tree to run.
@@ -1357,6 +1692,47 @@ export interface components {
             size: number;
         };
         /**
+         * Login
+         * @description A way into the web app.
+         *
+         *     Attributes:
+         *         url: Opens it once, within ``seconds``.
+         */
+        Login: {
+            /** Seconds */
+            seconds: number;
+            /** Url */
+            url: string;
+        };
+        /**
+         * MonthSpent
+         * @description What a month took.
+         */
+        MonthSpent: {
+            /**
+             * Attempts
+             * @default 0
+             */
+            attempts: number;
+            /**
+             * Cpu Seconds
+             * @default 0
+             */
+            cpu_seconds: number;
+            /**
+             * Dollars
+             * @default 0
+             */
+            dollars: number;
+            /** Month */
+            month: string;
+            /**
+             * Seconds
+             * @default 0
+             */
+            seconds: number;
+        };
+        /**
          * NodeChange
          * @description One transition, as published.
          *
@@ -1475,6 +1851,61 @@ export interface components {
             title: string | null;
         };
         /**
+         * NodeSpent
+         * @description What a node took.
+         */
+        NodeSpent: {
+            /**
+             * Attempts
+             * @default 0
+             */
+            attempts: number;
+            /**
+             * Cpu Seconds
+             * @default 0
+             */
+            cpu_seconds: number;
+            /**
+             * Dollars
+             * @default 0
+             */
+            dollars: number;
+            /** Path */
+            path: string;
+            /**
+             * Seconds
+             * @default 0
+             */
+            seconds: number;
+        };
+        /**
+         * NodeStates
+         * @description How each Exec of a subtree stands, in definition order.
+         *
+         *     Attributes:
+         *         seq: The pipeline's newest change included here.
+         *         states: A letter for each: P, Q, R, D, E and K for pending, queued, running, done, error and
+         *             killed, S for one that is skipped, by itself or with a group above it.
+         *         names: Their paths below the root of the subtree, where they were asked for.
+         *         complete: There are no more of them.
+         */
+        NodeStates: {
+            /**
+             * Complete
+             * @default true
+             */
+            complete: boolean;
+            /**
+             * Names
+             * @default []
+             */
+            names: string[];
+            /** Seq */
+            seq: number;
+            /** States */
+            states: string;
+        };
+        /**
          * NodeType
          * @description The kinds of node. `Lazy` is a Serial of two; it has no type of its own.
          * @enum {string}
@@ -1486,6 +1917,9 @@ export interface components {
          *
          *     Attributes:
          *         children: How many it has directly below it.
+         *         reuse: How it shares containers, where that is not the default: ``context`` of a group
+         *             whose Execs run in one container of its own, one after the other, and of each of them;
+         *             ``fresh`` of an Exec with a new container for each attempt.
          *         waits_for: Why a pending or queued node does not run, as a sentence.
          *         started: When the first of the newest attempts below a group started, in seconds since the
          *             epoch. None for an Exec, for a group that is pending, and where attempts were not asked
@@ -1561,6 +1995,11 @@ export interface components {
             notifications: components["schemas"]["NotificationRecord"][];
             /** Path */
             path: string;
+            /**
+             * Reuse
+             * @default null
+             */
+            reuse: ("context" | "fresh") | null;
             /**
              * Skipped
              * @default false
@@ -1812,11 +2251,59 @@ export interface components {
             touched: number;
         };
         /**
+         * PipelineSpent
+         * @description What a pipeline took in a month.
+         *
+         *     Attributes:
+         *         title: As it was then; the pipeline may be gone.
+         *         nodes: Those asked for, the dearest first; none where the pipeline is gone.
+         *         more_nodes: How many others there are.
+         */
+        PipelineSpent: {
+            /**
+             * Attempts
+             * @default 0
+             */
+            attempts: number;
+            /**
+             * Cpu Seconds
+             * @default 0
+             */
+            cpu_seconds: number;
+            /**
+             * Dollars
+             * @default 0
+             */
+            dollars: number;
+            /** Id */
+            id: string;
+            /** Month */
+            month: string;
+            /**
+             * More Nodes
+             * @default 0
+             */
+            more_nodes: number;
+            /**
+             * Nodes
+             * @default []
+             */
+            nodes: components["schemas"]["NodeSpent"][];
+            /**
+             * Seconds
+             * @default 0
+             */
+            seconds: number;
+            /** Title */
+            title: string;
+        };
+        /**
          * PipelineSummary
          * @description A pipeline in a list.
          *
          *     Attributes:
          *         settled: Nothing runs, is queued or will start by itself.
+         *         workers: None of a pipeline that is not under way.
          */
         PipelineSummary: {
             counts: components["schemas"]["Counts"];
@@ -1841,6 +2328,8 @@ export interface components {
              */
             started: number | null;
             state: components["schemas"]["State"];
+            /** @default null */
+            workers: components["schemas"]["Workers"] | null;
         };
         /**
          * Problem
@@ -1880,6 +2369,90 @@ export interface components {
         PutSecrets: {
             /** Secrets */
             secrets: components["schemas"]["SecretValue"][];
+        };
+        /**
+         * RemoteShell
+         * @description A shell that starts.
+         *
+         *     Attributes:
+         *         id: Its name, good within its pipeline.
+         *         attempt: The attempt that it is like; None for a node that never ran.
+         *         image: What its worker knows the image by.
+         *         until: When it ends at the latest, in seconds since the epoch.
+         *         notes: Sentences that a person should read first.
+         */
+        RemoteShell: {
+            /**
+             * Attempt
+             * @default null
+             */
+            attempt: number | null;
+            /** Id */
+            id: string;
+            /** Image */
+            image: string;
+            /**
+             * Notes
+             * @default []
+             */
+            notes: string[];
+            /** Path */
+            path: string;
+            /** Pipeline */
+            pipeline: string;
+            /** Until */
+            until: number;
+        };
+        /**
+         * RemoteShellEnd
+         * @description A shell is over, or was already.
+         */
+        RemoteShellEnd: {
+            /** Id */
+            id: string;
+        };
+        /**
+         * RemoteShellEntry
+         * @description Whether a shell can be entered.
+         *
+         *     Attributes:
+         *         state: ``starting``: ask again in some seconds.
+         *         message: What it does meanwhile, for a person.
+         *         session: The way in, once it is ``ready``.
+         */
+        RemoteShellEntry: {
+            /** Message */
+            message: string;
+            /** @default null */
+            session: components["schemas"]["ShellSession"] | null;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "starting" | "ready";
+        };
+        /**
+         * RemoteShellRequest
+         * @description A shell like the container of an attempt.
+         *
+         *     Attributes:
+         *         path: An Exec.
+         *         attempt: Counted from 1; None is the newest, or the definition where there is none.
+         *         seconds: After which the shell is ended, whatever happens in it.
+         */
+        RemoteShellRequest: {
+            /**
+             * Attempt
+             * @default null
+             */
+            attempt: number | null;
+            /** Path */
+            path: string;
+            /**
+             * Seconds
+             * @default 3600
+             */
+            seconds: number;
         };
         /**
          * SecretInfo
@@ -1989,6 +2562,80 @@ export interface components {
             value: string;
         };
         /**
+         * ShellEnd
+         * @description How a shell ended; its container is removed.
+         *
+         *     Attributes:
+         *         code: The shell's exit code; None when it did not end by itself.
+         *         reason: Why it did not.
+         */
+        ShellEnd: {
+            /**
+             * Code
+             * @default null
+             */
+            code: number | null;
+            /**
+             * Reason
+             * @default null
+             */
+            reason: string | null;
+        };
+        /**
+         * ShellSession
+         * @description What AWS's ``session-manager-plugin`` needs to open a terminal, once.
+         *
+         *     Attributes:
+         *         session_id: AWS's name of the session.
+         *         stream_url: Where it listens.
+         *         token: The key to it.
+         *         target: Task and container, as the plugin names them.
+         *         region: AWS region.
+         *         endpoint: Of the service that made the session.
+         */
+        ShellSession: {
+            /** Endpoint */
+            endpoint: string;
+            /** Region */
+            region: string;
+            /** Session Id */
+            session_id: string;
+            /** Stream Url */
+            stream_url: string;
+            /** Target */
+            target: string;
+            /**
+             * Token
+             * Format: password
+             */
+            token: string;
+        };
+        /**
+         * ShellTicket
+         * @description What opens a shell's WebSocket, once.
+         *
+         *     Attributes:
+         *         seconds: How long it may be used.
+         *         attempt: The attempt that the shell is like; None for a node that never ran.
+         *         notes: Sentences that a person should read first.
+         */
+        ShellTicket: {
+            /**
+             * Attempt
+             * @default null
+             */
+            attempt: number | null;
+            /**
+             * Notes
+             * @default []
+             */
+            notes: string[];
+            /** Seconds */
+            seconds: number;
+            /** Ticket */
+            ticket: string;
+        };
+        /**
          * Standing
          * @description How a pipeline stood when it was last written down.
          *
@@ -2039,6 +2686,14 @@ export interface components {
          */
         State: "pending" | "queued" | "running" | "done" | "error" | "killed";
         /**
+         * Stopping
+         * @description The agent stops; ``pid`` is gone when it has stopped.
+         */
+        Stopping: {
+            /** Pid */
+            pid: number;
+        };
+        /**
          * TreePage
          * @description Nodes of a subtree in definition order, parents before children.
          *
@@ -2058,6 +2713,32 @@ export interface components {
             seq: number;
         };
         /**
+         * Usage
+         * @description What was used.
+         *
+         *     Attributes:
+         *         priced: Day of the prices that were reckoned with.
+         *         region: ... and the region that they are of.
+         *         months: The newest first.
+         *         pipelines: The newest month first, and in it the dearest.
+         */
+        Usage: {
+            /**
+             * Months
+             * @default []
+             */
+            months: components["schemas"]["MonthSpent"][];
+            /**
+             * Pipelines
+             * @default []
+             */
+            pipelines: components["schemas"]["PipelineSpent"][];
+            /** Priced */
+            priced: string;
+            /** Region */
+            region: string;
+        };
+        /**
          * Variable
          * @description One variable of the environment.
          *
@@ -2072,6 +2753,44 @@ export interface components {
             /** Value */
             value: string;
         };
+        /**
+         * Workers
+         * @description What carries a pipeline's commands now: its containers, or workers in the cloud.
+         *
+         *     Attributes:
+         *         busy: Those that run a command, or are about to.
+         *         idle: Those that wait for the next one.
+         *         starting: Those that are not up yet.
+         *         cpu_used: CPUs of the machine that commands of all its pipelines hold; None in the cloud.
+         *         cpu: CPUs that the machine has for them; None in the cloud.
+         */
+        Workers: {
+            /**
+             * Busy
+             * @default 0
+             */
+            busy: number;
+            /**
+             * Cpu
+             * @default null
+             */
+            cpu: number | null;
+            /**
+             * Cpu Used
+             * @default null
+             */
+            cpu_used: number | null;
+            /**
+             * Idle
+             * @default 0
+             */
+            idle: number;
+            /**
+             * Starting
+             * @default 0
+             */
+            starting: number;
+        };
     };
     responses: never;
     parameters: never;
@@ -2085,6 +2804,7 @@ export type AttemptList = components['schemas']['AttemptList'];
 export type AttemptRecord = components['schemas']['AttemptRecord'];
 export type CallbackView = components['schemas']['CallbackView'];
 export type Cause = components['schemas']['Cause'];
+export type ChangedData = components['schemas']['ChangedData'];
 export type Changes = components['schemas']['Changes'];
 export type CloneSource = components['schemas']['CloneSource'];
 export type ControlRequest = components['schemas']['ControlRequest'];
@@ -2099,36 +2819,55 @@ export type DeleteSecrets = components['schemas']['DeleteSecrets'];
 export type Deleted = components['schemas']['Deleted'];
 export type DeliveryState = components['schemas']['DeliveryState'];
 export type EventBatch = components['schemas']['EventBatch'];
+export type GcItem = components['schemas']['GcItem'];
+export type GcReport = components['schemas']['GcReport'];
+export type GcRequest = components['schemas']['GcRequest'];
 export type ImageList = components['schemas']['ImageList'];
 export type ImageLog = components['schemas']['ImageLog'];
 export type ImageRecord = components['schemas']['ImageRecord'];
 export type ImageSources = components['schemas']['ImageSources'];
 export type ImageState = components['schemas']['ImageState'];
+export type ImageStep = components['schemas']['ImageStep'];
 export type LaunchRequest = components['schemas']['LaunchRequest'];
 export type Lifecycle = components['schemas']['Lifecycle'];
 export type LogChunk = components['schemas']['LogChunk'];
 export type LogLines = components['schemas']['LogLines'];
 export type LogMatch = components['schemas']['LogMatch'];
 export type LogMatches = components['schemas']['LogMatches'];
+export type Login = components['schemas']['Login'];
+export type MonthSpent = components['schemas']['MonthSpent'];
 export type NodeChange = components['schemas']['NodeChange'];
 export type NodeDetail = components['schemas']['NodeDetail'];
+export type NodeSpent = components['schemas']['NodeSpent'];
+export type NodeStates = components['schemas']['NodeStates'];
 export type NodeType = components['schemas']['NodeType'];
 export type NodeView = components['schemas']['NodeView'];
 export type NotificationRecord = components['schemas']['NotificationRecord'];
 export type Parameter = components['schemas']['Parameter'];
 export type PipelineList = components['schemas']['PipelineList'];
 export type PipelineRecord = components['schemas']['PipelineRecord'];
+export type PipelineSpent = components['schemas']['PipelineSpent'];
 export type PipelineSummary = components['schemas']['PipelineSummary'];
 export type Problem = components['schemas']['Problem'];
 export type PutSecrets = components['schemas']['PutSecrets'];
+export type RemoteShell = components['schemas']['RemoteShell'];
+export type RemoteShellEnd = components['schemas']['RemoteShellEnd'];
+export type RemoteShellEntry = components['schemas']['RemoteShellEntry'];
+export type RemoteShellRequest = components['schemas']['RemoteShellRequest'];
 export type SecretInfo = components['schemas']['SecretInfo'];
 export type SecretKey = components['schemas']['SecretKey'];
 export type SecretList = components['schemas']['SecretList'];
 export type SecretValue = components['schemas']['SecretValue'];
+export type ShellEnd = components['schemas']['ShellEnd'];
+export type ShellSession = components['schemas']['ShellSession'];
+export type ShellTicket = components['schemas']['ShellTicket'];
 export type Standing = components['schemas']['Standing'];
 export type State = components['schemas']['State'];
+export type Stopping = components['schemas']['Stopping'];
 export type TreePage = components['schemas']['TreePage'];
+export type Usage = components['schemas']['Usage'];
 export type Variable = components['schemas']['Variable'];
+export type Workers = components['schemas']['Workers'];
 export type $defs = Record<string, never>;
 export interface operations {
     get_agent: {
@@ -2147,6 +2886,103 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["AgentStatus"];
+                };
+            };
+            /** @description a problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    collect_garbage: {
+        parameters: {
+            query?: never;
+            header?: {
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GcRequest"];
+            };
+        };
+        responses: {
+            /** @description the answer */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GcReport"];
+                };
+            };
+            /** @description a problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    make_login: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the answer */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Login"];
+                };
+            };
+            /** @description a problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    stop_agent: {
+        parameters: {
+            query?: {
+                if_idle?: boolean;
+            };
+            header?: {
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the answer */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Stopping"];
                 };
             };
             /** @description a problem */
@@ -2498,6 +3334,41 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["DataList"];
+                };
+            };
+            /** @description a problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_changed_data: {
+        parameters: {
+            query: {
+                since: number;
+                until?: number;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the answer */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChangedData"];
                 };
             };
             /** @description a problem */
@@ -2955,6 +3826,176 @@ export interface operations {
             };
         };
     };
+    open_remote_shell: {
+        parameters: {
+            query?: never;
+            header?: {
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RemoteShellRequest"];
+            };
+        };
+        responses: {
+            /** @description the answer */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RemoteShell"];
+                };
+            };
+            /** @description a problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    end_remote_shell: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                shell: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the answer */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RemoteShellEnd"];
+                };
+            };
+            /** @description a problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    enter_remote_shell: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                shell: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the answer */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RemoteShellEntry"];
+                };
+            };
+            /** @description a problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    open_shell: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DebugRequest"];
+            };
+        };
+        responses: {
+            /** @description the answer */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ShellTicket"];
+                };
+            };
+            /** @description a problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_states: {
+        parameters: {
+            query?: {
+                root?: string;
+                names?: boolean;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the answer */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NodeStates"];
+                };
+            };
+            /** @description a problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_tree: {
         parameters: {
             query?: {
@@ -3080,6 +4121,38 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SecretList"];
+                };
+            };
+            /** @description a problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_usage: {
+        parameters: {
+            query?: {
+                month?: string;
+                nodes?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the answer */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Usage"];
                 };
             };
             /** @description a problem */

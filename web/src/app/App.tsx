@@ -2,19 +2,31 @@ import { Suspense, useEffect } from "react";
 
 import { followLink, useLocation } from "@/app/location";
 import { findRoute, ROUTES } from "@/app/routes";
+import { SignedOut } from "@/app/SignedOut";
 import { useTheme } from "@/app/theme";
+import { useNotices } from "@/app/useNotices";
 import { Empty } from "@/ui/Empty";
+import { Logo } from "@/ui/Logo";
 import { Toasts } from "@/ui/toasts";
 
 export function App() {
-  const { path } = useLocation();
+  const { path, query } = useLocation();
+  // The agent takes a good code out of the address: one that is still there was no good.
+  const expired = query.has("code");
   const found = findRoute(path);
+  useNotices();
   return (
     <div className="app">
       <TopBar path={path} />
       <main className="app-main">
         <Suspense fallback={null}>
-          {found === null ? <UnknownPage /> : <found.route.page params={found.params} />}
+          {expired ? (
+            <SignedOut expired />
+          ) : found === null ? (
+            <UnknownPage path={path} />
+          ) : (
+            <found.route.page params={found.params} />
+          )}
         </Suspense>
       </main>
       <Toasts />
@@ -27,7 +39,7 @@ function TopBar({ path }: { path: string }) {
   return (
     <header className="topbar">
       <a className="topbar-name" href="/" onClick={followLink}>
-        <img src="/icon.svg" alt="" width="18" height="18" />
+        <Logo />
         <span className="topbar-word">Conducto</span>
       </a>
       <nav aria-label="Pages" className="topbar-nav">
@@ -49,12 +61,15 @@ function TopBar({ path }: { path: string }) {
   );
 }
 
-function UnknownPage() {
+function UnknownPage({ path }: { path: string }) {
   useEffect(() => {
     document.title = "Not found · Conducto";
   }, []);
   return (
     <Empty title="There is no such page">
+      <p className="muted">
+        <code className="app-unknown">{path}</code> is no address of this app.
+      </p>
       <a href="/" onClick={followLink}>
         All pipelines
       </a>

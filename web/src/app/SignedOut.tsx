@@ -1,19 +1,24 @@
-import { CopyButton } from "@/ui/CopyButton";
+import { useEffect } from "react";
+
+import { Code } from "@/ui/Code";
 import { Empty } from "@/ui/Empty";
 
-const COMMAND = "conducto show";
+const COMMAND = "conducto show --app";
 
-/** What a browser without a session sees. */
-export function SignedOut() {
+/** What a browser without a session sees; `expired` where it came with an address that was used. */
+export function SignedOut({ expired = false }: { expired?: boolean }) {
+  useEffect(() => {
+    document.title = "Not signed in · Conducto";
+  }, []);
+  const title = expired ? "This address is no longer good" : "This browser is not signed in";
   return (
-    <Empty title="This browser is not signed in">
+    <Empty title={title}>
       <p className="muted">
-        The agent serves its owner only. Run this in a terminal; it prints an address that signs
-        this browser in:
+        {expired
+          ? "It signs a browser in once, within a minute. Run this in a terminal for a new one:"
+          : "The agent serves its owner only. Run this in a terminal; it opens an address that signs this browser in, or prints it:"}
       </p>
-      <pre>
-        {COMMAND} <CopyButton text={COMMAND} label="Copy the command" />
-      </pre>
+      <Code text={COMMAND} label="the command" />
     </Empty>
   );
 }

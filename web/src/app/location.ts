@@ -37,9 +37,14 @@ export function navigate(to: string, options: { replace?: boolean } = {}): void 
   told();
 }
 
+/** Parameters that say which output is meant. */
+const OUTPUT = ["node", "attempt", "stream"];
+
 /** Change parameters of the query; null takes one away. */
 export function setQuery(changes: Record<string, string | null>, replace = false): void {
   const query = new URLSearchParams(location.search);
+  // A line is one of an output: whoever goes to another one does not mean that line there.
+  if (OUTPUT.some((name) => name in changes)) query.delete("line");
   for (const [name, value] of Object.entries(changes)) {
     if (value === null || value === "") query.delete(name);
     else query.set(name, value);

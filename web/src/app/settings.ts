@@ -2,6 +2,8 @@
 
 import { useCallback, useSyncExternalStore } from "react";
 
+import { showTimesIn } from "@/lib/time";
+
 export interface Settings {
   /** Long lines of output are wrapped. */
   wrap: boolean;
@@ -9,12 +11,26 @@ export interface Settings {
   askAlways: boolean;
   /** Single letters give orders and move. */
   keys: boolean;
+  /** Times of day in UTC, else as the computer's clock has them. */
+  utc: boolean;
+  /** When something was, rather than how long ago. */
+  exact: boolean;
+  /** The browser tells when a pipeline comes to an end. */
+  notify: boolean;
 }
 
-const DEFAULTS: Settings = { wrap: false, askAlways: false, keys: true };
+const DEFAULTS: Settings = {
+  wrap: false,
+  askAlways: false,
+  keys: true,
+  utc: false,
+  exact: false,
+  notify: false,
+};
 const KEY = "conducto.settings";
 
 let current = read();
+showTimesIn(current.utc ? "UTC" : undefined);
 const listeners = new Set<() => void>();
 
 /** What was stored, as far as it makes sense. */
@@ -56,6 +72,7 @@ function onOtherTab(event: StorageEvent): void {
 
 function take(settings: Settings): void {
   current = settings;
+  showTimesIn(settings.utc ? "UTC" : undefined);
   for (const listener of listeners) listener();
 }
 

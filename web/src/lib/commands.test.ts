@@ -7,4 +7,7 @@ it("writes a debug command that a shell takes as it is meant", () => {
   expect(debugCommand("abc-def", "/it's $HOME", { attempt: 2 })).toBe(
     `conducto debug abc-def '/it'"'"'s $HOME' --attempt 2`,
   );
+  expect(debugCommand("abc-def", "/a", { attempt: 2, snapshot: true })).toBe(
+    "conducto debug abc-def /a --attempt 2 --snapshot",
+  );
 });

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 
-import { ago, bytes, duration, elapsed, plural } from "@/lib/time";
+import { ago, bytes, duration, elapsed, moment, plural, showTimesIn } from "@/lib/time";
 
 it("writes durations as people read them", () => {
   const written = [0.04, 0.44, 9.96, 59.4, 65, 3661, 90_000].map(duration);
@@ -21,4 +21,15 @@ it("writes sizes, counts and distances in time", () => {
     "5 min ago",
     "yesterday",
   ]);
+});
+
+it("writes times of day in the zone that was chosen, with no more than is needed", () => {
+  showTimesIn("UTC");
+  const now = new Date("2026-11-24T22:00:00Z");
+  const at = (text: string) => moment(new Date(text).getTime() / 1000, now);
+  expect(at("2026-11-24T00:05:09Z")).toBe("00:05:09 UTC");
+  expect(at("2026-11-23T09:30:00Z")).toMatch(/^(?=.*23)(?=.*09:30 UTC$)(?!.*2026)/);
+  expect(at("2025-11-23T09:30:00Z")).toMatch(/2025/);
+  showTimesIn(undefined);
+  expect(at("2026-11-24T22:00:00Z")).not.toMatch(/UTC/);
 });

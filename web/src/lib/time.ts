@@ -20,21 +20,32 @@ export function elapsed(started: number | null, ended: number | null, now: numbe
   return Math.max(0, (ended ?? now) - started);
 }
 
-/** `14:02:11` today, `24 Nov 14:02` within the year, else with the year. */
+let zone: "UTC" | undefined;
+
+/** Choose the zone of the times of day that are shown; undefined is the computer's own. */
+export function showTimesIn(chosen: "UTC" | undefined): void {
+  zone = chosen;
+}
+
+/** `14:02:11` today, `24 Nov 14:02` within the year, else with the year; `UTC` behind it there. */
 export function moment(seconds: number, now: Date = new Date()): string {
   const then = new Date(seconds * 1000);
-  if (then.toDateString() === now.toDateString()) {
-    return then.toLocaleTimeString(undefined, { hour12: false });
-  }
-  const sameYear = then.getFullYear() === now.getFullYear();
-  return then.toLocaleString(undefined, {
-    day: "numeric",
-    month: "short",
-    ...(sameYear ? {} : { year: "numeric" }),
-    hour: "2-digit",
-    minute: "2-digit",
-    hour12: false,
-  });
+  const timeZone = zone === undefined ? {} : { timeZone: zone };
+  const day = (one: Date) => one.toLocaleDateString("en", timeZone);
+  const year = (one: Date) => one.toLocaleDateString("en", { year: "numeric", ...timeZone });
+  const shown =
+    day(then) === day(now)
+      ? then.toLocaleTimeString(undefined, { hourCycle: "h23", ...timeZone })
+      : then.toLocaleString(undefined, {
+          day: "numeric",
+          month: "short",
+          ...(year(then) === year(now) ? {} : { year: "numeric" }),
+          hour: "2-digit",
+          minute: "2-digit",
+          hourCycle: "h23",
+          ...timeZone,
+        });
+  return zone === undefined ? shown : `${shown} ${zone}`;
 }
 
 /** `just now`, `4 min ago`, `3 h ago`, `2 days ago`. */

@@ -1,6 +1,7 @@
 /** What the build of an image prints, for as long as somebody looks. */
 
 import { api, ApiError, messageOf } from "@/api/client";
+import type { ImageStep } from "@/api/schema";
 import { parseLine, PLAIN, type Span, type Style } from "@/lib/ansi";
 
 /** Between two looks at a build that goes on, and at one that has ended, in ms. */
@@ -16,6 +17,7 @@ export class BuildLog {
   /** Null until the first answer. */
   complete: boolean | null = null;
   error: string | null = null;
+  steps: readonly ImageStep[] = [];
   version = 0;
 
   private next: number | null = null;
@@ -66,6 +68,7 @@ export class BuildLog {
     const log = await api.imageLog(this.id, { image: this.image, offset }, signal);
     this.error = null;
     this.complete = log.complete;
+    this.steps = log.steps;
     if (this.next === null) {
       this.skipped = log.offset;
       this.take(log.offset === 0 ? log.text : log.text.slice(log.text.indexOf("\n") + 1));

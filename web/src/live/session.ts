@@ -5,7 +5,7 @@
  */
 
 import { api, ApiError, messageOf } from "@/api/client";
-import { EventStream, type LinkState } from "@/api/events";
+import { EventStream, lastChange, type LinkState } from "@/api/events";
 import type { Counts, EventBatch, NodeView, State, TreePage } from "@/api/schema";
 import { ancestorsOf, parentOf, ROOT } from "@/model/paths";
 import { flatten, type Row } from "@/model/rows";
@@ -161,7 +161,7 @@ export class PipelineSession {
 
   /** Batches that wait for the next frame count as known. */
   private cursor(): number {
-    return this.waiting.at(-1)?.pipeline.seq ?? this.model?.seq ?? 0;
+    return lastChange(this.waiting) ?? this.model?.seq ?? 0;
   }
 
   private gather(batch: EventBatch): void {

@@ -1,7 +1,7 @@
 /** The attempts of a pipeline, kept up to date by the event stream. */
 
 import { api, ApiError, messageOf, type TreeQuery } from "@/api/client";
-import { EventStream } from "@/api/events";
+import { EventStream, lastChange } from "@/api/events";
 import type { EventBatch } from "@/api/schema";
 import { Timeline } from "@/model/timeline";
 
@@ -115,7 +115,7 @@ export class TimelineSession {
 
   private openStream(): void {
     this.stream = new EventStream(this.id, {
-      cursor: () => this.waiting.at(-1)?.pipeline.seq ?? this.seq,
+      cursor: () => lastChange(this.waiting) ?? this.seq,
       onBatch: (batch) => {
         this.waiting.push(batch);
         this.showTimer ??= window.setTimeout(this.take, SHOW_EVERY);
@@ -129,7 +129,7 @@ export class TimelineSession {
   private readonly take = (): void => {
     this.showTimer = undefined;
     for (const batch of this.waiting.splice(0)) {
-      this.seq = batch.pipeline.seq;
+      this.seq = lastChange([batch]) ?? this.seq;
       const isDocker = batch.pipeline.pipeline.engine === "docker";
       for (const change of batch.changes) {
         if (!this.isWithin(change.path)) continue;

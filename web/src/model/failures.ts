@@ -11,23 +11,38 @@ export interface FailureGroup {
 /** Names of containers, addresses and the like: words with digits that differ where all else is alike. */
 const VARYING = /(?<![\w-])(?=[\w-]*\d)[\w-]{6,}/g;
 
-/** Failed nodes by what went wrong, the most common first. */
-export function groupFailures(nodes: readonly NodeView[]): FailureGroup[] {
-  const groups = new Map<string, NodeView[]>();
+const NUMBERS = /0x[0-9a-f]+|\d+(?:\.\d+)?/gi;
+/** Letters of a last line that are told. */
+const LONGEST = 200;
+
+/**
+ * Failed nodes by what went wrong, the most common first.
+ *
+ * `lastLines` are what their commands printed last, by path, as far as that is known.
+ */
+export function groupFailures(
+  nodes: readonly NodeView[],
+  lastLines: ReadonlyMap<string, string>,
+): FailureGroup[] {
+  const groups = new Map<string, FailureGroup>();
   for (const node of nodes) {
-    const kind = reasonOf(node).replaceAll(VARYING, "…");
+    const words = endingOf(node);
+    const message = messageOf(node, lastLines.get(node.path) ?? "");
+    const kind = `${words}: ${message.replaceAll(VARYING, "…").replaceAll(NUMBERS, "…")}`;
+    const reason = message === "" ? words : `${words}: ${message}`;
     const group = groups.get(kind);
-    if (group === undefined) groups.set(kind, [node]);
-    else group.push(node);
+    if (group === undefined) groups.set(kind, { reason, nodes: [node] });
+    else group.nodes.push(node);
   }
-  return [...groups.values()]
-    .map((alike) => ({ reason: alike[0] === undefined ? "" : reasonOf(alike[0]), nodes: alike }))
-    .toSorted((one, other) => other.nodes.length - one.nodes.length);
+  return [...groups.values()].toSorted((one, other) => other.nodes.length - one.nodes.length);
 }
 
-function reasonOf(node: NodeView): string {
-  const last = node.attempts.at(-1);
-  const words = failureText(node.cause, last?.exit_code ?? null) ?? node.state;
-  const message = last?.message?.trim().split("\n").at(-1);
-  return message === undefined ? words : `${words}: ${message}`;
+function endingOf(node: NodeView): string {
+  return failureText(node.cause, node.attempts.at(-1)?.exit_code ?? null) ?? node.state;
+}
+
+/** What the runner says of a failure, else what the command said last. */
+function messageOf(node: NodeView, lastLine: string): string {
+  const message = node.attempts.at(-1)?.message?.trim().split("\n").at(-1);
+  return message ?? lastLine.trim().slice(0, LONGEST);
 }

@@ -32,6 +32,7 @@ export interface TreeNode {
   ended: number | null;
   command: string | null;
   hasDoc: boolean;
+  reuse: NodeView["reuse"];
   waitsFor: string | null;
   /** How many nodes stand directly below it. */
   childCount: number;
@@ -58,6 +59,7 @@ export function newNode(path: string, type: NodeType): TreeNode {
     ended: null,
     command: null,
     hasDoc: false,
+    reuse: null,
     waitsFor: null,
     childCount: 0,
     counts: null,
@@ -71,6 +73,7 @@ export function takeView(node: TreeNode, view: NodeView, seq: number): void {
   node.type = view.type;
   node.command = view.command;
   node.hasDoc = view.doc !== null;
+  node.reuse = view.reuse;
   if (seq < node.seq) return;
   node.state = view.state;
   node.skipped = view.skipped;

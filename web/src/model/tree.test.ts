@@ -41,6 +41,7 @@ export function summary(seq = 0, counts: Partial<Counts> = {}): PipelineSummary 
     counts: { ...NO_COUNTS, ...counts },
     settled: false,
     seq,
+    workers: null,
     images: [],
     started: null,
     ended: null,
@@ -64,6 +65,7 @@ function view(path: string, more: Partial<NodeView> = {}): NodeView {
     mem: null,
     max_time: null,
     counts: null,
+    reuse: null,
     waits_for: null,
     started: null,
     ended: null,
@@ -202,6 +204,13 @@ describe("events", () => {
     model.apply(batch(2, [change(1, "/b"), change(2, "/a/unseen")]));
     expect(model.nodes.get("/b")).toMatchObject({ state: "running", started: 1 });
     expect(model.nodes.has("/a/unseen")).toBe(false);
+    expect(model.seq).toBe(2);
+  });
+
+  it("move the cursor by what came, not by a summary that is newer", () => {
+    const model = loaded();
+    model.apply(batch(9, [change(1, "/b"), change(2, "/b")]));
+    model.apply(batch(12, []));
     expect(model.seq).toBe(2);
   });
 

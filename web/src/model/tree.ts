@@ -90,8 +90,8 @@ export class TreeModel {
       const node = this.nodes.get(path);
       if (node !== undefined && seq >= node.seq) node.counts = counts;
     }
+    // The summary may be newer than the changes that came with it: it does not move the cursor.
     this.summary = batch.pipeline;
-    this.seq = Math.max(this.seq, seq);
     this.version += 1;
   }
 

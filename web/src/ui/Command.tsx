@@ -3,7 +3,7 @@ import { tokens } from "@/lib/highlight";
 /** A command with its strings, words and comments told apart. */
 export function Command({ text }: { text: string }) {
   return (
-    <pre className="command">
+    <pre className="command" tabIndex={0} role="region" aria-label="Command">
       {tokens(text).map(({ kind, text: piece }, index) =>
         kind === "plain" ? (
           piece

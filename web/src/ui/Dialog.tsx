@@ -1,10 +1,12 @@
 import { useEffect, useId, useRef, type ReactNode } from "react";
 
+import { Button } from "@/ui/Button";
+
 interface Props {
   title: string;
   onClose: () => void;
   children: ReactNode;
-  /** Buttons, the main one last. */
+  /** Buttons, the main one last. Without them there is one in the corner that closes. */
   footer?: ReactNode;
   wide?: boolean;
 }
@@ -42,7 +44,14 @@ export function Dialog({ title, onClose, children, footer, wide = false }: Props
       onKeyDown={(event) => event.stopPropagation()}
     >
       <div className="dialog-body">
-        <h2 id={heading}>{title}</h2>
+        <div className="dialog-head">
+          <h2 id={heading}>{title}</h2>
+          {footer === undefined ? (
+            <Button look="quiet" className="dialog-close" aria-label="Close" onClick={onClose}>
+              ×
+            </Button>
+          ) : null}
+        </div>
         {children}
         {footer === undefined ? null : <div className="dialog-footer">{footer}</div>}
       </div>

@@ -10,16 +10,18 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
-from conducto.model.worker import WorkerOrders, WorkerStart
+from conducto.model.worker import PROTOCOL, WorkerOrders, WorkerStart
+from conducto.running.json_logs import JsonLines, set_up
 from conducto_worker.agent.api import HttpApi, HttpTransport
 from conducto_worker.agent.channel import FifoCommands
 from conducto_worker.agent.clock import SignalClock
+from conducto_worker.agent.debug_shell import DebugShell
 from conducto_worker.agent.keeper import Keeper
 from conducto_worker.agent.ports import ApiError
 from conducto_worker.agent.shipping import Shipper
 from conducto_worker.agent.tasks import ActivityTasks, connect
 from conducto_worker.agent.worker import Worker
-from conducto_worker.layout import CTL, AgentVariables
+from conducto_worker.layout import CTL, SHELL, AgentVariables
 
 logger = logging.getLogger("conducto_worker")
 
@@ -29,13 +31,12 @@ _LAST_FLUSH_SECONDS = 15.0
 
 def main(env: Mapping[str, str]) -> int:
     """Be a worker until there is a reason to leave; return the exit code."""
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr
-    )
+    whose = {"pipeline": AgentVariables.PIPELINE, "worker": AgentVariables.WORKER}
+    set_up(JsonLines(**{field: env.get(name, "") for field, name in whose.items()}))
     clock = SignalClock()
     clock.listen()
     api = HttpApi(HttpTransport(env[AgentVariables.API_URL], env[AgentVariables.TOKEN]), clock)
-    start = WorkerStart(task=task_arn(env))
+    start = WorkerStart(task=task_arn(env), protocol=PROTOCOL)
     try:
         orders = api.start(start)
     except ApiError as error:
@@ -44,6 +45,9 @@ def main(env: Mapping[str, str]) -> int:
     commands = FifoCommands(Path(CTL), shell=orders.shell, workdir=orders.workdir)
     commands.open()
     try:
+        if orders.debug is not None:
+            shell = DebugShell(Path(CTL) / SHELL, orders, api=api, commands=commands, clock=clock)
+            return 0 if shell.run() else 1
         return _work(api, orders, start, commands, clock)
     finally:
         commands.close()

@@ -172,10 +172,17 @@ class HttpApi:
         if status >= HTTPStatus.BAD_REQUEST:
             raise _error(status, answer)
         try:
-            return call.response.model_validate_json(answer)
-        except ValidationError:
+            return call.response.model_validate(_known(call.response, json.loads(answer)))
+        except (ValueError, ValidationError):
             # Its text would show what was sent, secrets included.
             raise ApiError(f"the answer to {call.name} cannot be read") from None
+
+
+def _known(response: type[Record], document: Any) -> Any:
+    """Leave out fields that a newer API may have added (docs/decisions/0013)."""
+    if not isinstance(document, dict):
+        return document
+    return {name: value for name, value in document.items() if name in response.model_fields}
 
 
 def _error(status: int, answer: bytes) -> ApiError:

@@ -78,7 +78,8 @@ class Keeper:
             self.gone = True
             return
         except ApiError as error:
-            logger.warning("no pulse of %s: %s", pulse.path, error)
+            about = {"path": pulse.path, "attempt": pulse.attempt}
+            logger.warning("no pulse: %s", error, extra=about)
             return
         with self._lock:
             if answer.stop and self._running == pulse:

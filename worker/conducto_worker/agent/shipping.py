@@ -128,9 +128,11 @@ class Shipper:
         try:
             self._api.log(piece)
         except RefusedError:
-            logger.exception("output of %s was refused; %s bytes are lost", ready.path, size)
+            about = {"path": piece.path, "attempt": piece.attempt}
+            logger.exception("output was refused; %s bytes are lost", size, extra=about)
         except ApiError as error:
-            logger.warning("output of %s waits: %s", ready.path, error)
+            about = {"path": piece.path, "attempt": piece.attempt}
+            logger.warning("output waits: %s", error, extra=about)
             self._failures += 1
             return _RETRY_SECONDS[min(self._failures, len(_RETRY_SECONDS)) - 1]
         self._failures = 0

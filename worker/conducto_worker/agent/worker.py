@@ -4,7 +4,8 @@ import logging
 from dataclasses import dataclass
 
 from conducto.model.states import Cause
-from conducto.model.worker import Claim, Report, Verdict, WorkerEnd, WorkerOrders
+from conducto.model.worker import Claim, ClaimAnswer, Report, Verdict, WorkerEnd, WorkerOrders
+from conducto.running.json_logs import log_fields
 from conducto_worker.agent.keeper import Keeper
 from conducto_worker.agent.ports import (
     Api,
@@ -37,12 +38,16 @@ class Reason(RuntimeError):  # noqa: N818  (not an error: how a loop is left)
     Attributes:
         broken: The user's container cannot run commands at all.
         told: Whether the API is to be told.
+        offer: A task that it was handed and gives back.
     """
 
-    def __init__(self, text: str, *, broken: bool = False, told: bool = True) -> None:
+    def __init__(
+        self, text: str, *, broken: bool = False, told: bool = True, offer: Claim | None = None
+    ) -> None:
         super().__init__(text)
         self.broken = broken
         self.told = told
+        self.offer = offer
 
 
 @dataclass(slots=True)
@@ -96,7 +101,9 @@ class Worker:
         logger.info("leaving: %s", reason)
         if reason.told:
             try:
-                self._api.end(WorkerEnd(reason=str(reason), broken=reason.broken))
+                self._api.end(
+                    WorkerEnd(reason=str(reason), broken=reason.broken, offer=reason.offer)
+                )
             except ApiError as error:
                 logger.warning("could not say so: %s", error)
         return reason
@@ -133,8 +140,8 @@ class Worker:
         if offer is None:
             return
         if self._clock.stopped_at is not None:
-            # Its heartbeat will be missed, and the task be offered to another.
-            raise Reason("stopping")
+            # An open poll cannot be taken back; what it brings can.
+            raise Reason("stopping", offer=_claim_of(offer))
         self._keeper.hold(offer.token)
         self._decide(_claim_of(offer))
 
@@ -160,7 +167,12 @@ class Worker:
         if answer.verdict is Verdict.DROP:
             self._keeper.drop(claim.token)
             return False
-        logger.info("%s: attempt %s", answer.path, answer.attempt)
+        with log_fields(path=answer.path, attempt=answer.attempt, run_id=claim.run):
+            self._run(claim, answer)
+        return True
+
+    def _run(self, claim: Claim, answer: ClaimAnswer) -> None:
+        logger.info("a command begins")
         execution = Execution(
             answer,
             commands=self._commands,
@@ -170,7 +182,7 @@ class Worker:
             peak=self._peak,
         )
         ended = execution.run()
-        logger.info("%s: attempt %s ended", answer.path, answer.attempt)
+        logger.info("a command ended")
         if self._tell(ended):
             self._held.append(_Held(claim, 0.0, blocked=False))
         else:
@@ -179,12 +191,11 @@ class Worker:
         self._idle_since = self._clock.now()
         for each in self._held:
             each.due = 0.0
-        return True
 
     def _tell(self, ended: Ended) -> bool:
         """Report how a command ended, its log first; return whether its task is still open."""
         if not self._shipper.drain(FLUSH_SECONDS):
-            logger.warning("%s: its log is not complete yet", ended.report.path)
+            logger.warning("its log is not complete yet")
         self._peak = max(self._peak, ended.report.peak_memory or 0)
         once = self._orders.policy == "once"
         leaving = self._clock.stopped_at is not None or once or not ended.usable
@@ -196,7 +207,7 @@ class Worker:
             raise
         except RefusedError as error:
             # The attempt is not ours any more: it was ended from outside, or is reported already.
-            logger.warning("%s: the report was refused: %s", ended.report.path, error)
+            logger.warning("the report was refused: %s", error)
         if not ended.usable:
             raise Reason("a command could not be ended: its container ends with the worker")
         return again

@@ -6,11 +6,12 @@
     smtp_url = smtp://user@host:587      or CONDUCTO_SMTP_URL
     email_from = ci@example.com          or CONDUCTO_EMAIL_FROM
 
-The tokens are secrets: ``SLACK_TOKEN``, ``GITHUB_TOKEN``, ``SMTP_PASSWORD``.
+The tokens are secrets: ``SLACK_TOKEN``, ``GITHUB_TOKEN``, ``SMTP_PASSWORD``. Commands get the
+address of Slack, too, for ``co.slack``.
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 
 from conducto.api.config import Config
 from conducto.integrations import slack
@@ -38,3 +39,29 @@ def settings_of(home: Home, env: Mapping[str, str] = os.environ) -> Settings:
 
 
 FindSettings = Callable[[], Settings]
+
+
+class CommandAddresses:
+    """Addresses that commands get, as far as this profile has its own.
+
+    Args:
+        home: The profile.
+        env: The agent's environment.
+    """
+
+    def __init__(self, home: Home, env: Mapping[str, str] = os.environ) -> None:
+        self._home = home
+        self._env = env
+
+    def version(self) -> Hashable:
+        """Return something that differs when the profile's file has changed."""
+        try:
+            found = (self._home.root / "config").stat()
+        except OSError:
+            return None
+        return (found.st_mtime_ns, found.st_size, found.st_ino)
+
+    def read(self) -> Mapping[str, str]:
+        """Return ``{name of a variable: address}``."""
+        address = settings_of(self._home, self._env).slack
+        return {} if address == slack.URL else {slack.URL_VARIABLE: address}

@@ -81,7 +81,7 @@ def _no_node(pattern: str, paths: Sequence[str]) -> str:
 
 def suggestion(wrong: str, known: Iterable[str]) -> str:
     """Return ``; did you mean '/tests/login'?``, or nothing when nothing is near."""
-    names = list(known)
+    names = [name for name in known if name != "/"]  # short, so it is near to much
     if len(names) > _NAMES_COMPARED:
         last = wrong.rpartition("/")[2]
         names = [name for name in names if name.endswith(last)] or names

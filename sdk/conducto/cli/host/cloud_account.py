@@ -1,6 +1,7 @@
 """Which cloud installation a profile is logged in to, kept in the profile's file (mode 0600)."""
 
-from collections.abc import Callable
+import sys
+import time
 from dataclasses import dataclass, field
 
 from conducto.api.config import Config, current_profile
@@ -12,6 +13,8 @@ NOT_LOGGED_IN = (
     "not logged in to a cloud installation; log in: conducto login --url URL "
     "(or run the pipeline on this machine with --local)"
 )
+#: Between two lines on what is waited for.
+_TELL_SECONDS = 10.0
 #: Options of a profile's ``[general]``.
 _FIELDS = ("url", "token", "org_id", "email")
 
@@ -33,10 +36,21 @@ class Account:
 
     def client(self) -> CloudClient:
         """Return a client for it."""
-        return CloudClient(CloudTransport(Endpoint(self.url, self.token)))
+        transport = CloudTransport(Endpoint(self.url, self.token), waiting=Waiting())
+        return CloudClient(transport)
 
 
-OpenCloud = Callable[[], CloudClient]
+class Waiting:
+    """Tells a person on stderr what is waited for, now and then."""
+
+    def __init__(self) -> None:
+        self._told = -_TELL_SECONDS
+
+    def __call__(self, what: str) -> None:
+        """Tell it, unless something was told a moment ago."""
+        if time.monotonic() - self._told >= _TELL_SECONDS:
+            print(f"conducto: {what}", file=sys.stderr)
+            self._told = time.monotonic()
 
 
 def profile_named(profile: str | None) -> str:

@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -54,6 +55,8 @@ def _up(folder: Path, arguments: argparse.Namespace) -> int:
     print(f"the emulator runs at {known['url']}; log in to it with:")
     print(f"  conducto cloud-emulator token | conducto login --url {known['url']} --token -")
     print("Then run a pipeline in it:  python pipeline.py --cloud --run")
+    print("For 'conducto debug --remote' there, AWS's program is stood in for by one in:")
+    print(f"  export PATH={shlex.quote(known['programs'])}:$PATH")
     print("It keeps nothing: what ran in it is gone after 'conducto cloud-emulator down'.")
     return DONE
 
@@ -129,10 +132,10 @@ def _lives(pid: int) -> bool:
     with suppress(ChildProcessError):  # it may be a child of this very process
         os.waitpid(pid, os.WNOHANG)
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        # Empty for one that has ended and that nobody waits for; its number may be another's, too.
+        return b"conducto_emulator" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
         return False
-    return True
 
 
 def _failure(folder: Path) -> str:

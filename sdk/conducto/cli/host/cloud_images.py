@@ -84,19 +84,27 @@ def read(form: Mapping[str, Any], say: Say, only: Iterable[str] | None = None) -
     return found
 
 
-def upload(client: CloudClient, found: Mapping[str, Context], say: Say) -> int:
+def upload(
+    client: CloudClient, found: Mapping[str, Context], say: Say, most: int = MAX_CONTEXT
+) -> int:
     """Bring directories to the cloud that are not there yet; return how many.
+
+    Args:
+        client: Of the cloud.
+        found: ``{content hash: directory}``.
+        say: Told what a person should know, a line at a time.
+        most: Bytes that a directory may have, packed.
 
     Raises:
         UsageError: one is too large, or changes while it is read.
     """
     missing = client.missing_contexts(tuple(found)) if found else {}
     for digest, url in missing.items():
-        _upload(found[digest], url, say)
+        _upload(found[digest], url, say, most)
     return len(missing)
 
 
-def _upload(context: Context, url: str, say: Say) -> None:
+def _upload(context: Context, url: str, say: Say, most: int) -> None:
     with tempfile.TemporaryFile(prefix="conducto-") as file:
         try:
             # Without the time in its head, equal directories are equal bytes.
@@ -105,8 +113,8 @@ def _upload(context: Context, url: str, say: Say) -> None:
             ) as zipped:
                 for piece in contexts.pack(context):
                     zipped.write(piece)
-                    if file.tell() > MAX_CONTEXT:
-                        raise UsageError(_too_large(context))
+                    if file.tell() > most:
+                        raise UsageError(_too_large(context, most))
         except ContextError as error:
             raise UsageError(str(error)) from error
         size = file.tell()
@@ -116,10 +124,10 @@ def _upload(context: Context, url: str, say: Say) -> None:
         put(url, file, size)
 
 
-def _too_large(context: Context) -> str:
+def _too_large(context: Context, most: int) -> str:
     parts = ", ".join(f"{name} {size / 1e6:.0f} MB" for name, size in context.largest())
     return (
-        f"{context.root!r} is more than {MAX_CONTEXT >> 30} GB packed, too much for an image "
+        f"{context.root!r} is more than {most / 2**30:g} GB packed, too much for an image "
         f"({parts}); leave out in {contexts.IGNORE_FILE} what the image does not need"
     )
 

@@ -4,6 +4,7 @@ import argparse
 import getpass
 import sys
 from dataclasses import replace
+from urllib.parse import urlsplit
 
 from conducto import __version__
 from conducto.cli.host import cloud_account
@@ -13,7 +14,7 @@ from conducto.cli.host.exit_codes import DONE, FAILED
 from conducto.cli.host.output import as_json
 from conducto.model.cloud_calls import WhoAmI
 
-_SCHEMES = ("https://", "http://")
+_SCHEMES = ("https", "http")
 
 
 def login(arguments: argparse.Namespace) -> int:
@@ -65,9 +66,20 @@ def _checked_url(given: str | None, profile: str | None) -> str:
     url = (given or (known.url if known is not None else "")).rstrip("/")
     if not url:
         raise UsageError("say where: conducto login --url URL ('conducto deploy' printed it)")
-    if not url.startswith(_SCHEMES) or url in ("https:/", "http:/"):
+    if not _is_address(url):
         raise UsageError(f"--url: {url!r} is no address such as https://host/api")
     return url
+
+
+def _is_address(url: str) -> bool:
+    """Whether requests can be sent there: a scheme, a host, and a port that is a number."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port  # raises ValueError for what is no number, or too large
+    except ValueError:
+        return False
+    plain = url.isascii() and url.isprintable() and " " not in url
+    return parts.scheme in _SCHEMES and bool(parts.hostname) and port != 0 and plain
 
 
 def _token(given: str | None) -> str:

@@ -23,7 +23,11 @@ def add_login(login: _Parser, logout: _Parser, whoami: _Parser) -> None:
     del logout  # it takes nothing
 
 
-def add_side(parser: _Parser, *, default: str | None = _KEEP) -> None:
+#: What ``--local`` and ``--cloud`` say of a pipeline.
+_OF_A_PIPELINE = "the pipeline is {} (default: wherever its ID is known, here first)"
+
+
+def add_side(parser: _Parser, *, default: str | None = _KEEP, told: str = _OF_A_PIPELINE) -> None:
     """Add the options that say on which side a pipeline is, also below a verb's own verbs."""
     for below in _below(parser):
         add_side(below)
@@ -35,7 +39,7 @@ def add_side(parser: _Parser, *, default: str | None = _KEEP) -> None:
             const=side,
             dest="side",
             default=default,
-            help=f"the pipeline is {what} (default: wherever its ID is known, here first)",
+            help=told.format(what),
         )
 
 

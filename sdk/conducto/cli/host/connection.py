@@ -1,10 +1,11 @@
 """The way from a command to the agent, and from its errors to an exit code."""
 
 import importlib
+import io
 import os
 import sys
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import cast
 
 from conducto.cli.host.addresses import UsageError, suggestion
@@ -43,14 +44,17 @@ class LocalAgent:
         """Return its address, or None when none is running."""
         return cast("Endpoint | None", self._launcher.find_agent(self._home))
 
-    def ensure(self) -> Endpoint:
+    def ensure(self, *, launching: bool = False) -> Endpoint:
         """Return its address; start it if none is running.
+
+        Args:
+            launching: Something is to run, so it matters where the agent looks for the engine.
 
         Raises:
             AgentUnreachableError: it cannot be started.
         """
         try:
-            return cast("Endpoint", self._launcher.ensure_agent(self._home))
+            return cast("Endpoint", self._launcher.ensure_agent(self._home, launching=launching))
         except self._launcher.AgentStartError as error:
             raise AgentUnreachableError(str(error)) from error
 
@@ -69,10 +73,10 @@ class LocalAgent:
 OpenClient = Callable[[], Client]
 
 
-def client_opener(profile: str | None = None) -> OpenClient:
+def client_opener(profile: str | None = None, *, launching: bool = False) -> OpenClient:
     """Return what makes a client of the agent; the first call starts the agent if need be."""
     local = LocalAgent(profile)
-    ensure = cache(local.ensure)
+    ensure = cache(partial(local.ensure, launching=launching))
     return lambda: Client(HttpTransport(ensure(), find=local.find))
 
 
@@ -89,8 +93,8 @@ def find_pipeline(client: Client, pipeline_id: str) -> PipelineSummary:
             raise
         known = [summary.pipeline.id for summary in client.list()]
         hint = suggestion(pipeline_id, known)
-        listed = "see 'conducto list'" if known else "there is no pipeline yet"
-        raise UsageError(f"{error.problem.detail}{hint or '; ' + listed}") from error
+        listed = "" if known else "; there is no pipeline yet"
+        raise UsageError(f"{error.problem.detail}{hint or listed}") from error
 
 
 def exit_code_of(error: ClientError | UsageError) -> int:
@@ -106,8 +110,16 @@ def exit_code_of(error: ClientError | UsageError) -> int:
             return FAILED
 
 
+def _print_any_name() -> None:
+    """Let standard output take every character: names may hold some that its encoding lacks."""
+    out = sys.stdout
+    if isinstance(out, io.TextIOWrapper) and out.errors == "strict":
+        out.reconfigure(errors="backslashreplace")
+
+
 def guarded(command: Callable[[], int]) -> int:
     """Run a command; turn what it may raise into a message on stderr and an exit code."""
+    _print_any_name()
     try:
         code = command()
         sys.stdout.flush()

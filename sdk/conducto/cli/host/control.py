@@ -33,6 +33,10 @@ _WOULD = {
 }
 
 
+#: After which Execs may start that would not have.
+_MAKES_WORK = {Action.RESET, Action.REBUILD, Action.SKIP, Action.UNSKIP}
+
+
 def order(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     """Carry out the verbs of `conducto.model.api.Action`."""
     action = Action(arguments.verb)
@@ -40,7 +44,8 @@ def order(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     changes = changes_of(arguments) if action is Action.MODIFY else None
     since = time.time()
     with open_client() as client:
-        pipeline_id = find_pipeline(client, arguments.id).pipeline.id
+        record = find_pipeline(client, arguments.id).pipeline
+        pipeline_id = record.id
         paths = _paths(client, pipeline_id, action, arguments)
         request = ControlRequest(
             action=action,
@@ -59,6 +64,9 @@ def order(arguments: argparse.Namespace, open_client: OpenClient) -> int:
         print(as_json(order_document(action, pipeline_id, result)))
     else:
         print("nothing failed" if nothing_failed else said(action, pipeline_id, result))
+        waits = action in _MAKES_WORK and result.affected and not result.preview
+        if waits and not record.armed and not arguments.watch:  # who watches is told at the end
+            print(f"nothing starts while it is paused; go on: conducto run {pipeline_id}")
     if nothing_failed or not arguments.watch:
         return DONE
     from conducto.cli.host.session import stay  # noqa: PLC0415

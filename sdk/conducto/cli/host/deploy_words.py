@@ -43,8 +43,7 @@ def add_doctor(parser: argparse.ArgumentParser) -> None:
 
 
 def add_usage(parser: argparse.ArgumentParser) -> None:
-    """Describe the words after ``conducto usage``; it is about the cloud only."""
-    parser.set_defaults(side="cloud")
+    """Describe the words after ``conducto usage``."""
     parser.add_argument(
         "--month", metavar="YYYY-MM", type=_month, help="only this one, with its pipelines' nodes"
     )

@@ -11,6 +11,7 @@ from conducto.cli.host.cloud_words import add_login, add_side
 from conducto.cli.host.deploy_words import add_deploy, add_destroy, add_doctor, add_usage
 from conducto.cli.host.exit_codes import BRIEF
 from conducto.cli.serialised import COMMANDS
+from conducto.model.fields import parse_duration
 from conducto.model.states import State
 
 if TYPE_CHECKING:
@@ -82,6 +83,8 @@ def build_parser() -> argparse.ArgumentParser:
     )
     for name in OF_PIPELINES:
         add_side(verbs.choices[name])
+    told = "what was used {} (default: in the cloud, if one is logged in)"
+    add_side(verbs.choices["usage"], told=told)
     parser.set_defaults(side=None)
     return parser
 
@@ -176,7 +179,9 @@ def _add_show(verbs: _Verbs) -> None:
         "the pipeline settles, like --local --run, and ends with the same exit code; one that has "
         "settled stays until you leave with 'q'. Elsewhere it prints the tree once.",
     )
-    _add_id(show)
+    show.add_argument(
+        "id", metavar="ID", nargs="?", help=f"{_ID_HELP}; --app without it opens the list"
+    )
     show.add_argument(
         "path",
         metavar="PATH",
@@ -235,6 +240,7 @@ def _add_logs(verbs: _Verbs) -> None:
     )
     logs.add_argument("--regex", action="store_true", help="--search with a regular expression")
     logs.add_argument("-i", "--ignore-case", action="store_true", help="--search in any case")
+    logs.add_argument("--json", action="store_true", help="--search, machine-readable")
 
 
 def _add_data(verbs: _Verbs) -> None:
@@ -342,6 +348,20 @@ def _add_shells(verbs: _Verbs) -> None:
             action="store_true",
             help="start a container that stays, for an editor to attach to; print its name",
         )
+        parser.set_defaults(remote=False, time_limit=None)
+        if parser is debug:
+            instead.add_argument(
+                "--remote",
+                action="store_true",
+                help="of a pipeline in the cloud: on a worker of its own, where the data is "
+                "(needs AWS's session-manager-plugin)",
+            )
+            parser.add_argument(
+                "--time-limit",
+                type=_time,
+                metavar="TIME",
+                help="with --remote: end it after so long, such as 30m or 2h (default: 1h)",
+            )
 
 
 def _add_changes(modify: argparse.ArgumentParser) -> None:
@@ -383,6 +403,8 @@ def _add_secrets(verbs: _Verbs) -> None:
     listing = _add(whats, "list", "list secrets, without values")
     setting = _add(whats, "set", "store a secret over one of the same name", about)
     setting.add_argument("name", metavar="NAME", help="name of the variable")
+    # Taken in order to be refused in our words; argparse would print it.
+    setting.add_argument("given", nargs="*", help=argparse.SUPPRESS)
     setting.add_argument("--from-env", metavar="VARIABLE", help="take the value of this variable")
     setting.add_argument("--no-mask", action="store_true", help="let commands print it")
     deleting = _add(whats, "delete", "delete secrets")
@@ -493,8 +515,9 @@ def _add_installation(verbs: _Verbs) -> None:
         _add(
             verbs,
             "usage",
-            "print what was spent in the cloud, by month and pipeline",
-            "Reckoned from attempts and a table of prices; AWS is not asked.",
+            "print what was used and spent, by month and pipeline",
+            "In the cloud, if one is logged in. Reckoned from what commands took and a table of "
+            "prices; AWS is not asked.",
         )
     )
     add_doctor(_add(verbs, "doctor", "check what works on this machine, and what to do if not"))
@@ -519,6 +542,15 @@ def _add_serialised(verbs: _Verbs) -> None:
     )
     share.add_argument("name", metavar="NAME")
     share.add_argument("directory", metavar="DIR")
+
+
+def _time(text: str) -> float:
+    try:
+        return parse_duration(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"must be a time such as 30m or 2h, got {text!r}"
+        ) from None
 
 
 def _positive(text: str) -> int:

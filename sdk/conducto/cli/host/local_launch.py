@@ -24,7 +24,7 @@ def launch(root: "Node", options: "LaunchOptions") -> int:
     if options.snapshot_on_error:
         form["nodes"][0]["snapshot_on_error"] = True
     request = request_of(form, options)
-    return guarded(lambda: submit(client_opener(options.profile), request, options))
+    return guarded(lambda: submit(client_opener(options.profile, launching=True), request, options))
 
 
 def request_of(form: "dict[str, Any]", options: "LaunchOptions") -> LaunchRequest:

@@ -15,7 +15,9 @@ from conducto.cli.host.addresses import UsageError
 from conducto.cli.host.connection import OpenClient, find_pipeline
 from conducto.cli.host.exit_codes import DONE, FAILED
 from conducto.cli.host.images import copy_build_log
+from conducto.cli.host.output import as_json
 from conducto.client import Client
+from conducto.model.answers import LogMatch
 from conducto.model.params import (
     MAX_LOG_LINES,
     LogFileParams,
@@ -88,6 +90,8 @@ def _check(arguments: argparse.Namespace) -> None:
         raise UsageError(f"--follow: not together with {parts[0]}")
     if arguments.search is None and (arguments.regex or arguments.ignore_case):
         raise UsageError("--regex and --ignore-case are for --search TEXT")
+    if arguments.json and arguments.search is None:
+        raise UsageError("--json is for --search TEXT; output itself is bytes, printed as they are")
     if arguments.image is not None and (parts or arguments.tail is not None):
         raise UsageError(f"--image: not together with {(parts or ['--tail'])[0]}")
 
@@ -168,8 +172,27 @@ def _lines(output: _Output, stream: Stream, first: int, last: int | None) -> Ite
 
 
 def _search(output: _Output, arguments: argparse.Namespace, streams: tuple[Stream, ...]) -> int:
-    """Print the lines that match, as ``grep -n`` does; return 1 when there are none."""
-    found = 0
+    """Print the lines that match, as ``grep -n`` does; return 1 when there are none.
+
+    With ``--json``: ``{"id", "path", "attempt", "matches": [{"stream", "line", ...}]}``, lines
+    counted from 1, the rest as in `conducto.model.answers.LogMatch`.
+    """
+    found: list[dict[str, Any]] = []
+    for stream, match in _matches(output, arguments, streams):
+        line = None if match.line is None else match.line + 1
+        found.append({"stream": stream, **match.model_dump(mode="json"), "line": line})
+        if not arguments.json:
+            number = "?" if line is None else line
+            where = f"{number}:" if len(streams) == 1 else f"{stream}:{number}:"
+            print(f"{where}{match.text}")
+    if arguments.json:
+        print(as_json({**output.which, "matches": found}))
+    return DONE if found else FAILED
+
+
+def _matches(
+    output: _Output, arguments: argparse.Namespace, streams: tuple[Stream, ...]
+) -> Iterator[tuple[Stream, LogMatch]]:
     for stream in streams:
         query = LogSearchParams(
             **output.which,
@@ -181,14 +204,10 @@ def _search(output: _Output, arguments: argparse.Namespace, streams: tuple[Strea
         while True:
             page = output.client.search_log(query)
             for match in page.matches:
-                number = "?" if match.line is None else match.line + 1
-                where = f"{number}:" if len(streams) == 1 else f"{stream}:{number}:"
-                print(f"{where}{match.text}")
-            found += len(page.matches)
+                yield stream, match
             if page.next is None:
                 break
             query = query.model_copy(update={"offset": page.next})
-    return DONE if found else FAILED
 
 
 def _download(output: _Output, name: str, streams: tuple[Stream, ...]) -> int:

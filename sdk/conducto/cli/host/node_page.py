@@ -1,5 +1,6 @@
 """``conducto show ID PATH``: all about one node, and where each of its parameters comes from."""
 
+import textwrap
 import time
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -17,6 +18,7 @@ from conducto.model.notifications import NotificationRecord
 from conducto.model.records import AttemptRecord
 
 _MOST_ATTEMPTS = 20
+_MESSAGE_COLUMNS = 100
 _UNITS = {"mem": " GB", "max_time": " s"}
 
 
@@ -110,7 +112,8 @@ def _told(notifications: tuple[NotificationRecord, ...]) -> Iterator[str]:
 
 def _attempts(attempts: tuple[AttemptRecord, ...]) -> Iterator[str]:
     rows = []
-    for attempt in attempts[-_MOST_ATTEMPTS:]:
+    shown = attempts[-_MOST_ATTEMPTS:]
+    for attempt in shown:
         began = attempt.started if attempt.started is not None else attempt.queued
         when = "" if began is None else time.strftime("%m-%d %H:%M:%S", time.localtime(began))
         where = "" if attempt.container is None else f"in {attempt.container}"
@@ -118,5 +121,7 @@ def _attempts(attempts: tuple[AttemptRecord, ...]) -> Iterator[str]:
     hidden = len(attempts) - len(rows)
     if hidden:
         yield f"{hidden:,} earlier ones"
-    if rows:
-        yield from table(rows)
+    for attempt, line in zip(shown, table(rows) if rows else (), strict=True):
+        yield line
+        if attempt.message:  # why it ended so, or what is missing of its output
+            yield from (f"   {words}" for words in textwrap.wrap(attempt.message, _MESSAGE_COLUMNS))

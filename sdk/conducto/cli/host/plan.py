@@ -1,10 +1,14 @@
-"""``--plan`` and ``conducto plan``: what a launch in the cloud would take, without asking AWS."""
+"""``--plan`` and ``conducto plan``: what a launch in the cloud would take, without asking AWS.
+
+Durations are those of earlier launches, which the agent and the cloud installation are asked for.
+"""
 
 from __future__ import annotations
 
 import argparse
 import statistics
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +17,7 @@ from conducto.cli.host.exit_codes import DONE, USAGE
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from conducto.cli.host.connection import OpenClient
     from conducto.client import Client
     from conducto.semantics.estimate import Estimate, PoolEstimate
     from conducto.tree.node import Node
@@ -41,7 +46,13 @@ def plan_command(argv: Sequence[str]) -> int:
 
     try:
         root = root_of(options.file, words)
-        return print_plan(root, program=options.file, workers=options.workers, spot=options.spot)
+        return print_plan(
+            root,
+            program=options.file,
+            workers=options.workers,
+            spot=options.spot,
+            as_json=options.json,
+        )
     except Exception as error:
         if user_errors.debugging():
             raise
@@ -49,7 +60,12 @@ def plan_command(argv: Sequence[str]) -> int:
 
 
 def print_plan(
-    root: Node, *, program: str | None, workers: int = WORKERS, spot: bool = False
+    root: Node,
+    *,
+    program: str | None,
+    workers: int = WORKERS,
+    spot: bool = False,
+    as_json: bool = False,
 ) -> int:
     """Print what running a tree in the cloud would take; return the exit code.
 
@@ -58,6 +74,7 @@ def print_plan(
         program: Path of its script, to find earlier launches by; None looks for none.
         workers: At once, at most.
         spot: On Spot.
+        as_json: For programs.
     """
     from conducto.semantics.errors import DefinitionError  # noqa: PLC0415
     from conducto.semantics.estimate import estimate  # noqa: PLC0415
@@ -73,9 +90,21 @@ def print_plan(
     except DefinitionError as error:
         print(error, file=sys.stderr)
         return USAGE
+    if as_json:
+        from conducto.cli.host.output import as_json as json_of  # noqa: PLC0415
+
+        print(json_of(plan_document(found, workers=workers, spot=spot)))
+        return DONE
     for line in plan_lines(found, workers=workers, spot=spot):
         print(line)
     return DONE
+
+
+def plan_document(found: Estimate, *, workers: int, spot: bool) -> dict[str, object]:
+    """Return what ``conducto plan --json`` prints: the estimate, in all and for each pool."""
+    pools = [{**asdict(pool), "kind": pool.kind.value} for pool in found.pools]
+    document = {**asdict(found), "pools": pools, "dollars": found.dollars}
+    return {**document, "workers": workers, "spot": spot}
 
 
 def durations(client: Client, program: str) -> dict[str, float]:
@@ -140,7 +169,7 @@ def _cells(pool: PoolEstimate) -> tuple[str, ...]:
 def _assumption(found: Estimate) -> str:
     assumed = found.execs - found.known
     if found.known == 0:
-        return f"no earlier run is known here: each Exec is taken to run {found.assumed:g} s"
+        return f"no earlier run is known: each Exec is taken to run {found.assumed:g} s"
     if assumed == 0:
         return "durations are those of earlier runs"
     return (
@@ -155,26 +184,48 @@ def _dollars(amount: float) -> str:
     return dollars(amount)
 
 
-def _history(program: str) -> Mapping[str, float]:
-    """Return durations that this machine's agent knows, if one runs; it is not started for this."""
-    from conducto.cli.host.addresses import UsageError  # noqa: PLC0415
-    from conducto.cli.host.connection import LocalAgent  # noqa: PLC0415
-    from conducto.client import Client, ClientError, HttpTransport  # noqa: PLC0415
+def known_durations(program: str, openers: Sequence[OpenClient]) -> dict[str, float]:
+    """Return durations of earlier launches, of each side in turn: what a later one knows counts.
 
-    try:
-        endpoint = LocalAgent().find()
-        if endpoint is None:
-            return {}
-        with Client(HttpTransport(endpoint)) as client:
-            return durations(client, str(Path(program).resolve()))
-    except (ClientError, UsageError):
-        return {}  # an estimate does without
+    Args:
+        program: Path of the script.
+        openers: Make clients; a side that does not answer is left out, an estimate does without.
+    """
+    from conducto.cli.host.addresses import UsageError  # noqa: PLC0415
+    from conducto.client import ClientError  # noqa: PLC0415
+
+    known: dict[str, float] = {}
+    for opener in openers:
+        try:
+            with opener() as client:
+                known |= durations(client, program)
+        except (ClientError, UsageError):
+            continue
+    return known
+
+
+def _history(program: str) -> Mapping[str, float]:
+    """Return what this machine's agent knows, if one runs, and the cloud, if one is logged in to.
+
+    What ran in the cloud comes before: it ran in workers as those that are reckoned with.
+    """
+    from conducto.cli.host.cloud_account import account_of  # noqa: PLC0415
+    from conducto.cli.host.connection import LocalAgent  # noqa: PLC0415
+    from conducto.client import Client, HttpTransport  # noqa: PLC0415
+
+    endpoint, account = LocalAgent().find(), account_of()
+    openers: list[OpenClient] = []
+    if endpoint is not None:
+        openers.append(lambda: Client(HttpTransport(endpoint)))
+    if account is not None:
+        openers.append(account.client)
+    return known_durations(str(Path(program).resolve()), openers)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="conducto plan",
-        usage="%(prog)s [--workers N] [--spot] FILE [METHOD [ARGUMENT ...]]",
+        usage="%(prog)s [--workers N] [--spot] [--json] FILE [METHOD [ARGUMENT ...]]",
         description="Print what a script's pipeline would take and cost in the cloud.",
         epilog="METHOD returns the tree; it may be left out when only one does.",
         allow_abbrev=False,
@@ -188,5 +239,6 @@ def _parser() -> argparse.ArgumentParser:
         help=f"workers of one kind at once, at most (default: {WORKERS})",
     )
     parser.add_argument("--spot", action="store_true", help="on Spot, which may be interrupted")
+    parser.add_argument("--json", action="store_true", help="machine-readable")
     parser.add_argument("file", metavar="FILE", help="the script of the pipeline")
     return parser

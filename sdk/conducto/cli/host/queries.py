@@ -3,43 +3,80 @@
 import argparse
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from conducto.cli.host.connection import OpenClient, find_pipeline
-from conducto.cli.host.exit_codes import DONE
+from conducto.cli.host.addresses import UsageError
+from conducto.cli.host.connection import OpenClient, find_pipeline, message_of
+from conducto.cli.host.exit_codes import DONE, FAILED
 from conducto.cli.host.output import as_json, listing, pipeline_document
+from conducto.cli.host.sides import opener_beside
 from conducto.cli.host.view.model import PipelineModel, total
-from conducto.cli.host.view.rows import cause_text, counts_line, header_line, place
+from conducto.cli.host.view.rows import (
+    cause_text,
+    counts_line,
+    header_line,
+    place,
+    problem_lines,
+)
 from conducto.cli.host.view.table import table
 from conducto.cli.host.view.text import printable
-from conducto.client import Client
+from conducto.client import Client, ClientError
 from conducto.model.api import PipelineSummary
 from conducto.model.params import MAX_PIPELINES_PAGE, ListParams
 from conducto.model.records import Lifecycle
 
-_LIST_COLUMNS = ("ID", "STATE", "DONE", "CREATED", "TITLE")
 _FILTERS = ("state", "tag", "owner", "text")
 
 
 def list_(arguments: argparse.Namespace, open_client: OpenClient) -> int:
-    """Print the pipelines, the newest first."""
+    """Print the pipelines, the newest first; of both sides, unless one is asked for."""
+    beside = opener_beside(arguments)
+    return list_of((open_client,) if beside is None else (open_client, beside), arguments)
+
+
+def list_of(sides: Sequence[OpenClient], arguments: argparse.Namespace) -> int:
+    """Print the pipelines of one side or of both.
+
+    Raises:
+        conducto.client.ClientError: no side answers.
+    """
     filters = {name: getattr(arguments, name) for name in _FILTERS}
     filters = {name: value for name, value in filters.items() if value is not None}
     if arguments.all:
         filters["lifecycle"] = "all"
-    with open_client() as client:
-        summaries = list(islice(_pipelines(client, filters, arguments.limit), arguments.limit))
+    summaries, missing = _gathered(sides, filters, arguments.limit)
     if arguments.json:
         print(as_json(listing(summaries)))
     elif not summaries:
         none = "no pipelines yet; launch one: python pipeline.py --local --run"
         print("no such pipelines" if filters else none)
     else:
-        for line in table([_LIST_COLUMNS, *map(_cells, summaries)]):
+        both = len(sides) > 1
+        for line in table([_head(both=both), *(_cells(each, both=both) for each in summaries)]):
             print(line)
-    return DONE
+    for error in missing:
+        print(f"conducto: not all are listed: {message_of(error)}", file=sys.stderr)
+    return FAILED if missing else DONE
+
+
+def _gathered(
+    sides: Sequence[OpenClient], filters: dict[str, Any], most: int | None
+) -> tuple[list[PipelineSummary], list[ClientError]]:
+    """Return the pipelines of all sides, the newest first, and why some are missing."""
+    found: list[PipelineSummary] = []
+    missing: list[ClientError] = []
+    for side in sides:
+        try:
+            with side() as client:
+                found += islice(_pipelines(client, filters, most), most)
+        except ClientError as error:
+            missing.append(error)
+    if len(missing) == len(sides):
+        raise missing[0]
+    found.sort(key=lambda summary: summary.pipeline.created, reverse=True)
+    return found[:most], missing
 
 
 def _pipelines(
@@ -55,10 +92,15 @@ def _pipelines(
         query = query.model_copy(update={"after": page.next})
 
 
-def _cells(summary: PipelineSummary) -> tuple[str, ...]:
+def _head(*, both: bool) -> tuple[str, ...]:
+    return ("ID", *(("SIDE",) if both else ()), "STATE", "DONE", "CREATED", "TITLE")
+
+
+def _cells(summary: PipelineSummary, *, both: bool) -> tuple[str, ...]:
     counts, record = summary.counts, summary.pipeline
     return (
         record.id,
+        *((record.mode,) if both else ()),
         _state(summary),
         f"{counts.done:,}/{total(counts):,}",
         time.strftime("%Y-%m-%d %H:%M", time.localtime(record.created)),
@@ -74,14 +116,13 @@ def _state(summary: PipelineSummary) -> str:
 
 def show(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     """Print or watch one pipeline, or print all about one node."""
+    if arguments.app:
+        return _show_app(arguments.id, open_client)
+    if arguments.id is None:
+        raise UsageError("no pipeline is named; 'conducto list' lists them, --app in a browser")
     with open_client() as client:
         summary = find_pipeline(client, arguments.id)
         pipeline_id = summary.pipeline.id
-        if arguments.app:
-            from conducto.cli.host.web_page import open_page  # noqa: PLC0415
-
-            print(open_page(client, pipeline_id))
-            return DONE
         if arguments.path is not None:
             from conducto.cli.host.node_page import show_node  # noqa: PLC0415
 
@@ -96,6 +137,15 @@ def show(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     from conducto.cli.host.session import stay  # noqa: PLC0415
 
     return stay(open_client, pipeline_id, plain=arguments.plain, since=time.time(), linger=True)
+
+
+def _show_app(named: str | None, open_client: OpenClient) -> int:
+    from conducto.cli.host.web_page import open_page  # noqa: PLC0415
+
+    with open_client() as client:
+        found = None if named is None else find_pipeline(client, named).pipeline.id
+        print(open_page(client, found))
+    return DONE
 
 
 def _loaded(client: Client, summary: PipelineSummary) -> PipelineModel:
@@ -120,8 +170,9 @@ def _show_once(client: Client, summary: PipelineSummary) -> int:
     from conducto.cli.host.tree import tree_lines  # noqa: PLC0415
 
     model = _loaded(client, summary)
-    marks, now = page().marks, time.time()
-    write_lines([header_line(model, now, marks), counts_line(summary.counts)])
+    marks, now, columns = page().marks, time.time(), page().columns
+    head = [header_line(model, now, marks), counts_line(summary.counts)]
+    write_lines([*head, *problem_lines(model, columns)])
     if model.root is not None:
         write_lines(tree_lines([model.root], now, marks))
     return DONE

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from conducto.cli.host.view.model import PipelineModel, Row, failures, total
-from conducto.cli.host.view.rows import cause_text, place
+from conducto.cli.host.view.rows import cause_text, place, problem_lines
 from conducto.cli.host.view.text import Line, Marks, Role, Span, clip, count_of, duration, printable
 from conducto.client import Client
 from conducto.model.api import NodeView
@@ -141,7 +141,9 @@ def _unfinished(model: PipelineModel, page: Page) -> list[Line]:
     words = f"{page.marks.pending} {summary.state.value}: {left} not run"
     if summary.state in FINISHED:
         words = f"{page.marks.failed} {summary.state.value}{_took(model)}"
-    return [(Span(words, Role.WAITING),), _hint("go on:", f"conducto run {summary.pipeline.id}")]
+    why = problem_lines(model, page.columns)
+    hint = _hint("go on:", f"conducto run {summary.pipeline.id}")
+    return [(Span(words, Role.WAITING),), *why, hint]
 
 
 def _broken_images(model: PipelineModel) -> list[ImageRecord]:

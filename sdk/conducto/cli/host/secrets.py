@@ -46,6 +46,12 @@ def _list(arguments: argparse.Namespace, open_client: OpenClient) -> int:
 
 def _set(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     name = arguments.name
+    if arguments.given or "=" in name:
+        raise UsageError(
+            "give the name alone: a value on the command line is seen in the list of processes "
+            "and stays in the shell's history. Type it when asked, pipe it in, or use "
+            "--from-env VARIABLE"
+        )
     _check(secret_rules.check_key, name)
     value = _value(name, arguments.from_env)
     _check(secret_rules.check_value, name, value)

@@ -17,6 +17,8 @@ Side = Literal["local", "cloud"]
 _NOT_FOUND = 404
 #: Verbs that are about this machine only.
 _LOCAL_VERBS = frozenset({"gc"})
+#: Verbs that are about the cloud where somebody is logged in: money is spent there.
+_CLOUD_VERBS = frozenset({"usage"})
 
 
 def opener_for(arguments: argparse.Namespace) -> OpenClient:
@@ -33,10 +35,21 @@ def opener_for(arguments: argparse.Namespace) -> OpenClient:
             raise UsageError(f"{arguments.verb} is about this machine; leave out --cloud")
         return needed_account(arguments.profile).client
     account = account_of(arguments.profile)
+    if side is None and account is not None and arguments.verb in _CLOUD_VERBS:
+        return account.client
     pipeline_id = _id_in(arguments)
     if side == "local" or account is None or pipeline_id is None:
         return local
     return _where_known(pipeline_id, local, account.client)
+
+
+def opener_beside(arguments: argparse.Namespace) -> OpenClient | None:
+    """Return what makes clients of the cloud for a command that is about both sides.
+
+    None where the command, or the profile, is about one side, or nobody is logged in.
+    """
+    account = account_of(arguments.profile)
+    return account.client if account is not None and _chosen(arguments) is None else None
 
 
 def _chosen(arguments: argparse.Namespace) -> Side | None:

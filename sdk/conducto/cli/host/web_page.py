@@ -1,4 +1,4 @@
-"""A pipeline's page in the web app."""
+"""Pages of the web app, opened from a terminal."""
 
 import os
 import sys
@@ -6,16 +6,20 @@ from urllib.parse import quote, urlsplit
 
 from conducto.client import Client
 
+#: Set where there is something that can show a browser's window.
+_SCREENS = ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY")
 
-def open_page(client: Client, pipeline_id: str) -> str:
-    """Open a pipeline's page where there is a browser; return its address.
+
+def open_page(client: Client, pipeline_id: str | None) -> str:
+    """Open a pipeline's page, or the list, where there is a browser; return its address.
 
     The address logs in once, within a minute, and then shows the page.
     """
     import webbrowser  # noqa: PLC0415 - slow, and rarely needed
 
-    url = urlsplit(client.login().url)._replace(path=f"/p/{quote(pipeline_id)}").geturl()
-    if os.environ.get("BROWSER") or os.environ.get("DISPLAY") or sys.platform == "darwin":
+    path = "/" if pipeline_id is None else f"/p/{quote(pipeline_id)}"
+    url = urlsplit(client.login().url)._replace(path=path).geturl()
+    if any(map(os.environ.get, _SCREENS)) or sys.platform == "darwin":
         webbrowser.open(url)
     return url
 

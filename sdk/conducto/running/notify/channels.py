@@ -132,7 +132,8 @@ def _connected(url: str) -> smtplib.SMTP:
     parts = urlsplit(url)
     host = parts.hostname or ""
     if parts.scheme not in {"smtp", "smtps"} or not host:
-        raise DeliveryError(f"smtp_url must be smtp://[user@]host[:port] or smtps://…, got {url!r}")
+        # What it is instead is not repeated: it may hold a password.
+        raise DeliveryError("smtp_url must be smtp://[user@]host[:port] or smtps://…")
     name = socket.gethostname()
     if parts.scheme == "smtps":
         context = ssl.create_default_context()

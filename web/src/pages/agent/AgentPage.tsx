@@ -1,16 +1,20 @@
 import "@/pages/parts/parts.css";
 
 import { useQuery } from "@tanstack/react-query";
-import { useEffect } from "react";
+import { useEffect, useState } from "react";
 
 import { api, messageOf, OfflineError } from "@/api/client";
 import type { AgentStatus, PipelineSummary } from "@/api/schema";
 import { followLink, pipelineUrl } from "@/app/location";
 import { bytes, duration, moment, plural } from "@/lib/time";
+import { CollectDialog } from "@/pages/agent/CollectDialog";
+import { StopDialog } from "@/pages/agent/StopDialog";
 import { PageStand } from "@/pages/parts/PageStand";
+import { Button } from "@/ui/Button";
 import { CopyButton } from "@/ui/CopyButton";
 import { CountsText } from "@/ui/Counts";
 import { Failure } from "@/ui/Empty";
+import { Loading } from "@/ui/Loading";
 import { StateLabel } from "@/ui/StateMark";
 import { useNow } from "@/ui/useNow";
 
@@ -32,23 +36,46 @@ export function AgentPage() {
   useEffect(() => {
     document.title = "Agent · Conducto";
   }, []);
+  const [opened, setOpened] = useState<"stop" | "collect" | null>(null);
   const gone = status.error instanceof OfflineError;
+  const busy = (running.data?.pipelines ?? []).filter((one) => !one.settled);
+  const close = () => setOpened(null);
   return (
-    <PageStand error={status.error}>
+    <PageStand error={status.error} known={status.data !== undefined}>
       <div className="page">
-        <h1>Agent</h1>
-        {status.data === undefined ? (
-          status.error === null ? (
-            <p className="muted">Loading…</p>
-          ) : (
-            <Failure message={messageOf(status.error)} onRetry={() => void status.refetch()} />
-          )
-        ) : (
+        <div className="page-head">
+          <h1>Agent</h1>
+          <span className="page-grow" />
+          {status.data?.socket === null ? (
+            <>
+              <Button disabled={gone} onClick={() => setOpened("collect")}>
+                Free what nobody needs
+              </Button>
+              <Button look="danger" disabled={gone} onClick={() => setOpened("stop")}>
+                Stop
+              </Button>
+            </>
+          ) : null}
+        </div>
+        {status.data !== undefined ? (
           <Facts status={status.data} gone={gone} />
+        ) : status.error === null ? (
+          <div className="card agent-loading">
+            <Loading rows={9} />
+          </div>
+        ) : (
+          <Failure message={messageOf(status.error)} onRetry={() => void status.refetch()} />
         )}
-        <AtWork pipelines={running.data?.pipelines ?? []} />
+        {running.data === undefined ? null : <AtWork busy={busy} />}
         <Commands />
       </div>
+      {opened === "collect" ? <CollectDialog onClose={close} /> : null}
+      {opened === "stop" ? (
+        <StopDialog
+          running={busy.reduce((sum, one) => sum + one.counts.running, 0)}
+          onClose={close}
+        />
+      ) : null}
     </PageStand>
   );
 }
@@ -67,6 +94,7 @@ function Facts({ status, gone }: { status: AgentStatus; gone: boolean }) {
     ["Engine", status.engine ?? "none was needed so far"],
     ["Commands may use", room(status)],
     ["Pipelines kept", status.pipelines.toLocaleString("en")],
+    ["Free on its disk", disk(status)],
   ];
   return (
     <section aria-label="Status" className="card agent-card">
@@ -94,9 +122,13 @@ function room({ cpus, mem }: AgentStatus): string {
   return `${plural(cpus, "CPU")}, ${mem.toLocaleString("en", { maximumFractionDigits: 1 })} GB`;
 }
 
+function disk({ disk_free: free, disk_total: total }: AgentStatus): string {
+  if (free === null || total === null) return "not known";
+  return `${bytes(free)} of ${bytes(total)}`;
+}
+
 /** Pipelines in which something runs or will start by itself. */
-function AtWork({ pipelines }: { pipelines: readonly PipelineSummary[] }) {
-  const busy = pipelines.filter((one) => !one.settled);
+function AtWork({ busy }: { busy: readonly PipelineSummary[] }) {
   return (
     <section>
       <h2 className="agent-title">At work</h2>

@@ -11,11 +11,13 @@ import { DeleteDialog } from "@/pages/data/DeleteDialog";
 import { EntryTable } from "@/pages/data/EntryTable";
 import { Preview } from "@/pages/data/Preview";
 import { useEntries } from "@/pages/data/useEntries";
+import { UploadStatus } from "@/pages/data/UploadStatus";
 import { useUploads } from "@/pages/data/useUploads";
 import { PageStand } from "@/pages/parts/PageStand";
 import { Button } from "@/ui/Button";
 import { Dialog } from "@/ui/Dialog";
 import { Empty, Failure } from "@/ui/Empty";
+import { Loading } from "@/ui/Loading";
 
 /** Data of a pipeline, or of the user where `id` is null: look, fetch, put, delete. */
 export function DataBrowser({ id }: { id: string | null }) {
@@ -48,12 +50,15 @@ export function DataBrowser({ id }: { id: string | null }) {
           <div className="data-bar">
             <Crumbs id={id} directory={directory} />
             <span className="page-grow" />
-            <UploadButton busy={uploads.progress} onFiles={uploads.choose} />
+            <UploadButton busy={uploads.progress !== null} onFiles={uploads.choose} />
           </div>
+          {uploads.progress === null ? null : (
+            <UploadStatus progress={uploads.progress} onStop={uploads.stop} />
+          )}
           {list.data === undefined && list.error !== null ? (
             <Failure message={messageOf(list.error)} onRetry={() => void list.refetch()} />
           ) : list.data === undefined ? (
-            <p className="muted page-note">Loading…</p>
+            <Loading />
           ) : entries.length === 0 ? (
             <NoFiles id={id} directory={directory} />
           ) : (
@@ -145,17 +150,17 @@ function Crumbs({ id, directory }: { id: string | null; directory: string }) {
   );
 }
 
-function UploadButton(props: { busy: string | null; onFiles: (files: FileList) => void }) {
+function UploadButton(props: { busy: boolean; onFiles: (files: FileList) => void }) {
   const { busy, onFiles } = props;
   return (
-    <label className="button button-plain data-upload" aria-disabled={busy !== null}>
-      {busy ?? "Upload"}
+    <label className="button button-plain data-upload" aria-disabled={busy}>
+      {busy ? "Uploading…" : "Upload"}
       <input
         type="file"
         multiple
         className="sr-only"
         aria-label="Upload files"
-        disabled={busy !== null}
+        disabled={busy}
         onChange={(event) => {
           if (event.target.files !== null) onFiles(event.target.files);
           event.target.value = "";

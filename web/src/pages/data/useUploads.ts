@@ -1,5 +1,5 @@
 import { useQueryClient } from "@tanstack/react-query";
-import { useState } from "react";
+import { useEffect, useRef, useState } from "react";
 
 import { messageOf } from "@/api/client";
 import { dataApi } from "@/api/data";
@@ -9,14 +9,27 @@ import { joined } from "@/model/dataFiles";
 import { entriesKey } from "@/pages/data/useEntries";
 import { toast } from "@/ui/toasts";
 
+/** How far uploads are. */
+export interface UploadProgress {
+  /** The file that is on its way, and its number, counted from 1. */
+  name: string;
+  number: number;
+  files: number;
+  /** Bytes of all files together. */
+  sent: number;
+  total: number;
+}
+
 export interface Uploads {
-  /** What is under way, in a few words; null when nothing is. */
-  progress: string | null;
+  /** Null when nothing is under way. */
+  progress: UploadProgress | null;
   /** Names of files that would be replaced, while the reader has not said yes. */
   question: readonly string[] | null;
   choose: (files: FileList) => void;
   confirm: () => void;
   cancel: () => void;
+  /** End what is under way; files that arrived whole stay. */
+  stop: () => void;
 }
 
 /** Putting files into a directory, one after the other; asks before it replaces any. */
@@ -26,19 +39,34 @@ export function useUploads(
   entries: readonly DataEntry[],
 ): Uploads {
   const client = useQueryClient();
-  const [progress, setProgress] = useState<string | null>(null);
+  const [progress, setProgress] = useState<UploadProgress | null>(null);
   const [asked, setAsked] = useState<{ files: File[]; names: string[] } | null>(null);
+  const stopper = useRef<AbortController | null>(null);
+  useEffect(() => () => stopper.current?.abort(), []);
 
   const put = async (files: readonly File[]) => {
-    let good = 0;
+    const { signal } = (stopper.current = new AbortController());
+    const total = files.reduce((sum, file) => sum + file.size, 0);
+    let [good, before] = [0, 0];
     for (const [index, file] of files.entries()) {
-      setProgress(`Uploading ${index + 1} of ${files.length}…`);
+      if (signal.aborted) break;
+      const show = (sent: number) =>
+        setProgress({
+          name: file.name,
+          number: index + 1,
+          files: files.length,
+          sent: before + Math.min(sent, file.size),
+          total,
+        });
+      show(0);
       try {
-        await dataApi.write(id, joined(directory, file.name), file);
+        await dataApi.write(id, joined(directory, file.name), file, { onSent: show, signal });
         good += 1;
       } catch (error) {
-        toast(`${file.name}: ${messageOf(error)}`, "error");
+        const stopped = error instanceof DOMException && error.name === "AbortError";
+        if (!stopped) toast(`${file.name}: ${messageOf(error)}`, "error");
       }
+      before += file.size;
     }
     setProgress(null);
     if (good > 0) toast(`Uploaded ${plural(good, "file")}`);
@@ -65,5 +93,6 @@ export function useUploads(
       void put(files);
     },
     cancel: () => setAsked(null),
+    stop: () => stopper.current?.abort(),
   };
 }

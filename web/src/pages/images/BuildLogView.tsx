@@ -8,9 +8,11 @@ import type { ImageState } from "@/api/schema";
 import { useSetting } from "@/app/settings";
 import { bytes, plural } from "@/lib/time";
 import { BuildLog } from "@/live/buildLog";
+import { BuildSteps } from "@/pages/images/BuildSteps";
 import { LogLine } from "@/pages/pipeline/node/LogLine";
 import { Button } from "@/ui/Button";
 import { Empty, Failure } from "@/ui/Empty";
+import { Loading } from "@/ui/Loading";
 
 const LINE_HEIGHT = 18;
 /** Within this of the end, in px, a reader counts as being there. */
@@ -53,48 +55,59 @@ function Lines({ log, state }: { log: BuildLog; state: ImageState }) {
     if (box.scrollHeight - box.scrollTop - box.clientHeight > NEAR_END) setFollow(false);
   };
   if (log.error !== null) return <Failure message={log.error} />;
-  if (log.complete === null) return <p className="muted page-note">Loading…</p>;
-  if (lines.length === 0) return <NothingPrinted state={state} />;
+  if (log.complete === null) return <Loading />;
+  const steps = <BuildSteps steps={log.steps} underWay={state !== "done" && state !== "error"} />;
+  if (lines.length === 0) {
+    return (
+      <>
+        {steps}
+        <NothingPrinted state={state} />
+      </>
+    );
+  }
   return (
-    <div className="log">
-      <div className="log-bar" role="toolbar" aria-label="Build log">
-        <h3>Build log</h3>
-        <span className="phead-grow" />
-        <Button aria-pressed={follow} onClick={() => setFollow(!follow)}>
-          Follow
-        </Button>
-        <Button aria-pressed={wrap} onClick={() => setWrap(!wrap)}>
-          Wrap
-        </Button>
-      </div>
-      <div
-        ref={scroll}
-        className={wrap ? "log-lines log-wrap" : "log-lines"}
-        role="log"
-        aria-label="Build log"
-        aria-live="off"
-        tabIndex={0}
-        onScroll={onScroll}
-      >
-        <div className="log-body" style={{ height: virtual.getTotalSize() }}>
-          {virtual.getVirtualItems().map((item) => (
-            <LogLine
-              key={item.key}
-              number={item.index}
-              top={item.start}
-              spans={lines[item.index]}
-              marked={null}
-              {...(wrap ? { measure: virtual.measureElement, index: item.index } : {})}
-            />
-          ))}
+    <>
+      {steps}
+      <div className="log">
+        <div className="log-bar" role="toolbar" aria-label="Build log">
+          <h3>Build log</h3>
+          <span className="phead-grow" />
+          <Button aria-pressed={follow} onClick={() => setFollow(!follow)}>
+            Follow
+          </Button>
+          <Button aria-pressed={wrap} onClick={() => setWrap(!wrap)}>
+            Wrap
+          </Button>
         </div>
+        <div
+          ref={scroll}
+          className={wrap ? "log-lines log-wrap" : "log-lines"}
+          role="log"
+          aria-label="Build log"
+          aria-live="off"
+          tabIndex={0}
+          onScroll={onScroll}
+        >
+          <div className="log-body" style={{ height: virtual.getTotalSize() }}>
+            {virtual.getVirtualItems().map((item) => (
+              <LogLine
+                key={item.key}
+                number={item.index}
+                top={item.start}
+                spans={lines[item.index]}
+                marked={null}
+                {...(wrap ? { measure: virtual.measureElement, index: item.index } : {})}
+              />
+            ))}
+          </div>
+        </div>
+        <p className="log-foot muted number">
+          {plural(lines.length, "line")}
+          {log.complete ? "" : " so far"}
+          {log.skipped > 0 ? `; ${bytes(log.skipped)} before them are not shown` : ""}
+        </p>
       </div>
-      <p className="log-foot muted number">
-        {plural(lines.length, "line")}
-        {log.complete ? "" : " so far"}
-        {log.skipped > 0 ? `; ${bytes(log.skipped)} before them are not shown` : ""}
-      </p>
-    </div>
+    </>
   );
 }
 

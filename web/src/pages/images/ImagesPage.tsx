@@ -14,6 +14,7 @@ import { PipelineFrame } from "@/pages/parts/PipelineFrame";
 import { Button } from "@/ui/Button";
 import { CopyButton } from "@/ui/CopyButton";
 import { Empty, Failure } from "@/ui/Empty";
+import { Loading } from "@/ui/Loading";
 import { StateMark } from "@/ui/StateMark";
 import { useNow } from "@/ui/useNow";
 
@@ -39,7 +40,7 @@ function Images({ summary }: { summary: PipelineSummary }) {
   });
   if (list.data === undefined) {
     return list.error === null ? (
-      <p className="muted page-note">Loading…</p>
+      <Loading />
     ) : (
       <Failure message={messageOf(list.error)} onRetry={() => void list.refetch()} />
     );
@@ -155,7 +156,7 @@ function ImagePane({ id, image, onRebuild }: PaneProps) {
         <Button onClick={onRebuild}>Rebuild</Button>
       </div>
       <dl className="images-facts">
-        {image.reference === null ? null : (
+        {image.reference === null || image.reference === "" ? null : (
           <div>
             <dt>Known as</dt>
             <dd className="mono">
@@ -176,7 +177,7 @@ function ImagePane({ id, image, onRebuild }: PaneProps) {
         )}
       </dl>
       {image.error === null ? null : (
-        <pre className="output-message" role="alert">
+        <pre className="output-message" role="alert" tabIndex={0}>
           {image.error}
         </pre>
       )}

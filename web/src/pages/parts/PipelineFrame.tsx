@@ -4,12 +4,16 @@ import { useEffect, type ReactNode } from "react";
 import { api, ApiError, messageOf } from "@/api/client";
 import type { PipelineSummary } from "@/api/schema";
 import { followLink, pipelineUrl } from "@/app/location";
+import { duration, elapsed } from "@/lib/time";
 import { failureMessage } from "@/live/session";
+import { NO_COUNTS } from "@/model/states";
 import { PageStand } from "@/pages/parts/PageStand";
 import { PipelineNav, type PipelinePageName } from "@/pages/parts/PipelineNav";
-import { CountsText } from "@/ui/Counts";
+import { CountsBar, CountsText } from "@/ui/Counts";
 import { Empty, Failure } from "@/ui/Empty";
+import { Loading } from "@/ui/Loading";
 import { StateLabel } from "@/ui/StateMark";
+import { useNow } from "@/ui/useNow";
 
 const REFRESH_MS = 2000;
 
@@ -34,9 +38,9 @@ export function PipelineFrame({ id, page, title, children }: Props) {
   }, [title, name]);
   const { data, error } = summary;
   return (
-    <PageStand error={error}>
+    <PageStand error={error} known={data !== undefined}>
       {data === undefined ? (
-        <NotHere id={id} error={error} onRetry={() => void summary.refetch()} />
+        <NotHere id={id} page={page} error={error} onRetry={() => void summary.refetch()} />
       ) : (
         <>
           <Head summary={data} page={page} />
@@ -47,30 +51,46 @@ export function PipelineFrame({ id, page, title, children }: Props) {
   );
 }
 
+/** As the page of the tree has it, so that nothing moves on the way from one to the other. */
 function Head({ summary, page }: { summary: PipelineSummary; page: PipelinePageName }) {
-  const { pipeline, counts, state } = summary;
+  const { pipeline, counts, state, settled, started, ended } = summary;
+  const now = useNow(!settled);
+  const took = elapsed(started, settled ? ended : null, now);
   return (
-    <header className="pframe">
-      <div className="pframe-line">
+    <header className="phead">
+      <div className="phead-line">
         <h1 className="clip" title={pipeline.title}>
           <a href={pipelineUrl(pipeline.id)} onClick={followLink}>
             {pipeline.title}
           </a>
         </h1>
         <code className="muted">{pipeline.id}</code>
-        <span className="pframe-state">
-          <StateLabel mark={state} />
-          <CountsText counts={counts} />
-        </span>
+        {pipeline.tags.map((tag) => (
+          <span key={tag} className="tag">
+            {tag}
+          </span>
+        ))}
+      </div>
+      <div className="phead-line phead-facts">
+        <StateLabel mark={state} />
+        {took === null ? null : <span className="number">{duration(took)}</span>}
+        <CountsText counts={counts} />
       </div>
       <PipelineNav id={pipeline.id} current={page} />
+      <CountsBar counts={counts} />
     </header>
   );
 }
 
-function NotHere(props: { id: string; error: Error | null; onRetry: () => void }) {
-  const { id, error, onRetry } = props;
-  if (error === null) return <p className="muted page-note">Loading…</p>;
+interface NotHereProps {
+  id: string;
+  page: PipelinePageName;
+  error: Error | null;
+  onRetry: () => void;
+}
+
+/** Nothing is known of the pipeline: not yet, or for a reason that it gives. */
+export function NotHere({ id, page, error, onRetry }: NotHereProps) {
   if (error instanceof ApiError && error.status === 404) {
     return (
       <Empty title={failureMessage(error, id)}>
@@ -80,5 +100,21 @@ function NotHere(props: { id: string; error: Error | null; onRetry: () => void }
       </Empty>
     );
   }
-  return <Failure message={messageOf(error)} onRetry={onRetry} />;
+  return (
+    <>
+      <header className="phead">
+        <div className="phead-line">
+          <h1 className="clip">
+            <a href={pipelineUrl(id)} onClick={followLink}>
+              {id}
+            </a>
+          </h1>
+        </div>
+        <div className="phead-line phead-facts" />
+        <PipelineNav id={id} current={page} />
+        <CountsBar counts={NO_COUNTS} />
+      </header>
+      {error === null ? <Loading /> : <Failure message={messageOf(error)} onRetry={onRetry} />}
+    </>
+  );
 }

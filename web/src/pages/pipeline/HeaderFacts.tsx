@@ -1,10 +1,11 @@
 import { useQuery } from "@tanstack/react-query";
 
 import { api } from "@/api/client";
-import type { PipelineSummary } from "@/api/schema";
+import type { PipelineRecord, PipelineSummary, Workers } from "@/api/schema";
 import { duration, elapsed } from "@/lib/time";
 import { earlierDurations, estimate } from "@/model/estimate";
 import { mainReason } from "@/model/waiting";
+import { workersText } from "@/model/workers";
 import { useNow } from "@/ui/useNow";
 
 /** Reasons change with what ends; this often they are asked for while something is queued, in ms. */
@@ -78,4 +79,21 @@ export function Waiting({ summary }: { summary: PipelineSummary }) {
       {state}: {reason.text}
     </span>
   );
+}
+
+/** What carries the commands now, and how much of the machine is taken. */
+export function WorkersInUse({ summary }: { summary: PipelineSummary }) {
+  const { workers } = summary;
+  if (workers === null || summary.settled) return null;
+  return (
+    <span className="muted number" title={workersTitle(summary.pipeline.engine, workers)}>
+      {workersText(summary.pipeline, workers)}
+    </span>
+  );
+}
+
+function workersTitle(engine: PipelineRecord["engine"], { cpu }: Workers): string {
+  const what = engine === "process" ? "Places for plain processes" : "Containers";
+  const machine = cpu === null ? "" : ". The CPUs are those of all pipelines on this machine";
+  return `${what} of this pipeline; one that idles takes the next command that fits${machine}`;
 }

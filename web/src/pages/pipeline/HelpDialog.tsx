@@ -6,6 +6,7 @@ const KEYS: readonly [string, string][] = [
   ["Space", "select or unselect"],
   ["Home End", "first or last row"],
   ["n p", "next or previous failure"],
+  ["f", "only what failed, or all again"],
   ["/", "search the tree"],
   ["r", "reset"],
   ["s", "skip or unskip"],
@@ -13,6 +14,7 @@ const KEYS: readonly [string, string][] = [
   ["m", "modify"],
   ["d", "copy the debug command"],
   ["g", "run or pause the pipeline"],
+  ["Ctrl+Shift+L", "leave the terminal of a shell"],
   ["Esc", "leave a search, clear the selection"],
   ["?", "this list"],
 ];

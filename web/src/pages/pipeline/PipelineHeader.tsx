@@ -1,8 +1,9 @@
 import type { PipelineSummary } from "@/api/schema";
 import type { PipelineSession } from "@/live/session";
+import { ROOT } from "@/model/paths";
 import { failures } from "@/model/states";
 import { PipelineNav } from "@/pages/parts/PipelineNav";
-import { Elapsed, Waiting } from "@/pages/pipeline/HeaderFacts";
+import { Elapsed, Waiting, WorkersInUse } from "@/pages/pipeline/HeaderFacts";
 import type { Orders } from "@/pages/pipeline/orders/useOrders";
 import { Button } from "@/ui/Button";
 import { CountsBar, CountsText } from "@/ui/Counts";
@@ -39,7 +40,7 @@ export function PipelineHeader({ session, orders, onHelp }: Props) {
             {
               label: "Reset what failed",
               disabled: failures(counts) === 0,
-              onSelect: () => void orders.resetFailed(),
+              onSelect: () => void orders.resetFailed(ROOT),
             },
             pipeline.lifecycle === "sleeping"
               ? { label: "Wake", onSelect: () => void orders.whole("wake") }
@@ -53,6 +54,7 @@ export function PipelineHeader({ session, orders, onHelp }: Props) {
         <StateLabel mark={summary.state} />
         <Elapsed summary={summary} />
         <CountsText counts={counts} />
+        <WorkersInUse summary={summary} />
         <Facts summary={summary} />
       </div>
       <PipelineNav id={pipeline.id} current="tree" />

@@ -7,10 +7,12 @@ import { useEffect, useState } from "react";
 import { ApiError } from "@/api/client";
 import type { PageProps } from "@/app/routes";
 import { SignedOut } from "@/app/SignedOut";
-import { followLink, setQuery, useLocation } from "@/app/location";
-import { failureMessage, type PipelineSession } from "@/live/session";
+import { setQuery, useLocation } from "@/app/location";
+import type { PipelineSession } from "@/live/session";
 import { useSession, useSessionVersion } from "@/live/useSession";
 import { ROOT } from "@/model/paths";
+import { tabTitle } from "@/model/titles";
+import { NotHere } from "@/pages/parts/PipelineFrame";
 import { HelpDialog } from "@/pages/pipeline/HelpDialog";
 import { LinkBanner } from "@/pages/pipeline/LinkBanner";
 import { NodePane } from "@/pages/pipeline/node/NodePane";
@@ -19,7 +21,6 @@ import { useOrders } from "@/pages/pipeline/orders/useOrders";
 import { PipelineHeader } from "@/pages/pipeline/PipelineHeader";
 import { TreePane } from "@/pages/pipeline/tree/TreePane";
 import { usePageKeys } from "@/pages/pipeline/usePageKeys";
-import { Empty, Failure } from "@/ui/Empty";
 
 export function PipelinePage({ params }: PageProps) {
   const id = params.id ?? "";
@@ -32,26 +33,18 @@ function OpenedPipeline({ session }: { session: PipelineSession }) {
   const { model, loading, link } = session;
   useEffect(() => {
     const summary = model?.summary;
-    const title = summary === undefined ? session.id : `${summary.pipeline.title} ${session.id}`;
-    document.title = `${title} · Conducto`;
-  }, [model, session.id]);
+    document.title = `${summary === undefined ? session.id : tabTitle(summary)} · Conducto`;
+  }, [model?.summary, session.id]);
 
   if (link.kind === "refused" && link.status === 401) return <SignedOut />;
   if (model !== null) return <Workbench session={session} />;
-  if (loading.kind !== "failed") return <PageSkeleton />;
-  if (loading.error instanceof ApiError && loading.error.status === 401) return <SignedOut />;
-  if (loading.error instanceof ApiError && loading.error.status === 404) {
-    return (
-      <Empty title={failureMessage(loading.error, session.id)}>
-        <a href="/" onClick={followLink}>
-          All pipelines
-        </a>
-      </Empty>
-    );
-  }
-  return (
-    <Failure message={failureMessage(loading.error, session.id)} onRetry={() => session.retry()} />
-  );
+  const error = loading.kind === "failed" ? asError(loading.error) : null;
+  if (error instanceof ApiError && error.status === 401) return <SignedOut />;
+  return <NotHere id={session.id} page="tree" error={error} onRetry={() => session.retry()} />;
+}
+
+function asError(given: unknown): Error {
+  return given instanceof Error ? given : new Error(String(given));
 }
 
 function Workbench({ session }: { session: PipelineSession }) {
@@ -99,8 +92,4 @@ function Workbench({ session }: { session: PipelineSession }) {
       {help ? <HelpDialog onClose={() => setHelp(false)} /> : null}
     </>
   );
-}
-
-function PageSkeleton() {
-  return <p className="skeleton muted">Loading…</p>;
 }

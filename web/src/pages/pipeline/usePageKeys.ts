@@ -61,6 +61,7 @@ const KEYS: Record<string, (context: Context) => unknown> = {
   "?": ({ onHelp }) => onHelp(),
   n: ({ session, current }) => goToFailure(session, current, 1),
   p: ({ session, current }) => goToFailure(session, current, -1),
+  f: () => toggleFailed(),
   r: ({ orders, targets }) => void orders.nodes("reset", targets),
   s: ({ orders, targets }) => void orders.toggleSkip(targets),
   k: ({ orders, targets }) => void orders.nodes("kill", targets),
@@ -69,6 +70,12 @@ const KEYS: Record<string, (context: Context) => unknown> = {
   g: ({ session, orders }) =>
     void orders.whole(session.model?.summary.pipeline.armed === true ? "pause" : "run"),
 };
+
+/** Only what failed, or everything again. */
+function toggleFailed(): void {
+  const state = new URLSearchParams(location.search).get("state");
+  setQuery({ state: state === "error" ? null : "error" }, true);
+}
 
 function isTyping(target: EventTarget | null): boolean {
   if (!(target instanceof HTMLElement)) return false;

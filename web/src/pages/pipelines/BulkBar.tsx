@@ -1,15 +1,27 @@
 import { useMutation } from "@tanstack/react-query";
+import { useState } from "react";
 
 import { api, messageOf } from "@/api/client";
 import type { Action, PipelineSummary } from "@/api/schema";
+import { currentSettings } from "@/app/settings";
 import { plural } from "@/lib/time";
 import { Button } from "@/ui/Button";
+import { Dialog } from "@/ui/Dialog";
 import { toast } from "@/ui/toasts";
 
-const DONE: Partial<Record<Action, string>> = {
+/** What may be ordered of several pipelines at once, and how that is said. */
+type BulkAction = Extract<Action, "sleep" | "wake" | "archive">;
+
+const VERBS: Record<BulkAction, string> = { sleep: "Sleep", wake: "Wake", archive: "Archive" };
+const DONE: Record<BulkAction, string> = {
   sleep: "put to sleep",
   wake: "woken",
   archive: "archived",
+};
+const EFFECT: Record<BulkAction, string> = {
+  sleep: "Their containers go; all else is kept, and they can be woken.",
+  wake: "They do not run before somebody runs them.",
+  archive: "They leave the list, and their containers go; they can be woken.",
 };
 
 interface Props {
@@ -17,38 +29,74 @@ interface Props {
   onDone: () => void;
 }
 
-/** Orders to all chosen pipelines. */
+/** Orders to all chosen pipelines. What ends commands that run is asked about first. */
 export function BulkBar({ pipelines, onDone }: Props) {
+  const [question, setQuestion] = useState<BulkAction | null>(null);
+  const running = pipelines.reduce((sum, one) => sum + one.counts.running, 0);
   const order = useMutation({
-    mutationFn: async (action: Action) => {
-      const answers = await Promise.allSettled(
-        pipelines.map((one) => api.control(one.pipeline.id, { action })),
-      );
-      return { action, answers };
-    },
-    onSuccess: ({ action, answers }) => {
-      const failed = answers.filter((answer) => answer.status === "rejected");
-      const good = answers.length - failed.length;
-      if (good > 0) toast(`${plural(good, "pipeline")} ${DONE[action] ?? "done"}`);
-      for (const answer of failed) toast(messageOf(answer.reason), "error");
-      onDone();
-    },
+    mutationFn: (action: BulkAction) => orderAll(action, pipelines),
+    onSettled: onDone,
   });
+  const ask = (action: BulkAction) => {
+    const ends = action !== "wake" && running > 0;
+    if (ends || currentSettings().askAlways) setQuestion(action);
+    else order.mutate(action);
+  };
   return (
     <div className="bulk" role="toolbar" aria-label="Selected pipelines">
-      <strong>{plural(pipelines.length, "pipeline")} selected</strong>
-      <Button disabled={order.isPending} onClick={() => order.mutate("sleep")}>
-        Sleep
-      </Button>
-      <Button disabled={order.isPending} onClick={() => order.mutate("wake")}>
-        Wake
-      </Button>
-      <Button disabled={order.isPending} onClick={() => order.mutate("archive")}>
-        Archive
-      </Button>
+      <strong className="number">{plural(pipelines.length, "pipeline")} selected</strong>
+      {(["sleep", "wake", "archive"] as const).map((action) => (
+        <Button key={action} disabled={order.isPending} onClick={() => ask(action)}>
+          {VERBS[action]}
+        </Button>
+      ))}
       <Button look="quiet" onClick={onDone}>
         Clear
       </Button>
+      {question === null ? null : (
+        <Dialog
+          title={`${VERBS[question]} ${plural(pipelines.length, "pipeline")}?`}
+          onClose={() => setQuestion(null)}
+          footer={
+            <>
+              <Button onClick={() => setQuestion(null)}>Cancel</Button>
+              <Button
+                look="main"
+                data-first
+                onClick={() => {
+                  setQuestion(null);
+                  order.mutate(question);
+                }}
+              >
+                {VERBS[question]} {plural(pipelines.length, "pipeline")}
+              </Button>
+            </>
+          }
+        >
+          {question !== "wake" && running > 0 ? (
+            <p className="state-killed">
+              {plural(running, "Exec")} of them {running === 1 ? "runs" : "run"} now and will be
+              ended.
+            </p>
+          ) : null}
+          <p>{EFFECT[question]}</p>
+        </Dialog>
+      )}
     </div>
   );
+}
+
+/** Give the order to each, and say how that went; what was put away can be taken back. */
+async function orderAll(action: BulkAction, pipelines: readonly PipelineSummary[]): Promise<void> {
+  const answers = await Promise.allSettled(
+    pipelines.map((one) => api.control(one.pipeline.id, { action })),
+  );
+  const good = pipelines.filter((_, place) => answers[place]?.status === "fulfilled");
+  if (good.length > 0) {
+    const undo = action === "wake" ? null : () => void orderAll("wake", good);
+    toast(`${plural(good.length, "pipeline")} ${DONE[action]}`, "info", undo);
+  }
+  for (const answer of answers) {
+    if (answer.status === "rejected") toast(messageOf(answer.reason), "error");
+  }
 }

@@ -1,4 +1,5 @@
-import { CopyButton } from "@/ui/CopyButton";
+import { followLink } from "@/app/location";
+import { Code } from "@/ui/Code";
 import { Empty } from "@/ui/Empty";
 
 const SCRIPT = `import conducto as co
@@ -20,11 +21,16 @@ export function FirstSteps() {
       <p className="muted">
         A pipeline is a Python script. Save this as <code>pipeline.py</code>:
       </p>
-      <pre>{SCRIPT}</pre>
+      <Code text={SCRIPT.trimEnd()} label="the script" />
       <p className="muted">Then launch it; it appears here by itself.</p>
-      <pre>
-        {COMMAND} <CopyButton text={COMMAND} label="Copy the command" />
-      </pre>
+      <Code text={COMMAND} label="the command" />
+      <p className="muted">
+        What was archived is{" "}
+        <a href="/?lifecycle=archived" onClick={followLink}>
+          here
+        </a>
+        .
+      </p>
     </Empty>
   );
 }

@@ -3,7 +3,8 @@ import { useEffect, useLayoutEffect, useRef, useState, type Ref } from "react";
 
 import type { PipelineSummary } from "@/api/schema";
 import { followLink, pipelineUrl, setQuery } from "@/app/location";
-import { ago, duration, elapsed, moment } from "@/lib/time";
+import { when, whenElse } from "@/app/when";
+import { duration, elapsed } from "@/lib/time";
 import { CountsBar, CountsText } from "@/ui/Counts";
 import { StateLabel } from "@/ui/StateMark";
 import { useNow } from "@/ui/useNow";
@@ -40,7 +41,7 @@ export function PipelineTable({ pipelines, chosen, onChoose, onEnd }: Props) {
     const top = body.current.getBoundingClientRect().top - found.getBoundingClientRect().top;
     setScroller(found);
     setMargin(top + found.scrollTop);
-  }, [chosen.size]); // the bar of orders moves the table down
+  }, [chosen.size]); // the bar of orders need not be as high as the filters that it stands for
   const shown = rows.getVirtualItems();
   const first = shown[0];
   const last = shown.at(-1);
@@ -165,8 +166,8 @@ function PipelineRow({ index, measure, summary, chosen, onToggle }: RowProps) {
       <td className="ptable-extra muted">
         {pipeline.mode === "local" ? `here, ${pipeline.engine}` : "cloud"}
       </td>
-      <td className="ptable-extra muted" title={moment(pipeline.created)}>
-        {ago(pipeline.created, now)}
+      <td className="ptable-extra muted" title={whenElse(pipeline.created, now)}>
+        {when(pipeline.created, now)}
       </td>
       <td className="ptable-time number">{took === null ? "–" : duration(took)}</td>
     </tr>

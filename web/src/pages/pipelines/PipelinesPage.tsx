@@ -3,16 +3,17 @@ import "@/pages/pipelines/pipelines.css";
 import { useQueryClient } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 
-import { ApiError, messageOf, OfflineError, type ListQuery } from "@/api/client";
+import { messageOf, type ListQuery } from "@/api/client";
 import type { State } from "@/api/schema";
 import { setQuery, useLocation } from "@/app/location";
-import { SignedOut } from "@/app/SignedOut";
 import { STATES } from "@/model/states";
+import { PageStand } from "@/pages/parts/PageStand";
 import { BulkBar } from "@/pages/pipelines/BulkBar";
 import { FirstSteps } from "@/pages/pipelines/FirstSteps";
 import { PipelineTable } from "@/pages/pipelines/PipelineTable";
 import { usePipelineList, type PipelineList } from "@/pages/pipelines/usePipelineList";
 import { Empty, Failure } from "@/ui/Empty";
+import { Loading } from "@/ui/Loading";
 
 export function PipelinesPage() {
   const { query } = useLocation();
@@ -24,22 +25,13 @@ export function PipelinesPage() {
     document.title = "Pipelines · Conducto";
   }, []);
 
-  if (list.error instanceof ApiError && list.error.status === 401) return <SignedOut />;
   const filtered = query.toString() !== "";
   const { pipelines } = list;
-  if (pipelines?.length === 0 && !filtered) return <FirstSteps />;
   const picked = (pipelines ?? []).filter((one) => chosen.has(one.pipeline.id));
   return (
-    <>
-      {list.error instanceof OfflineError ? (
-        <div className="banner" role="status">
-          The agent does not answer; this is what it said last. <code>conducto list</code> starts
-          it.
-        </div>
-      ) : null}
+    <PageStand error={list.error} known={pipelines !== undefined}>
       <div className="pipelines">
         <h1 className="sr-only">Pipelines</h1>
-        <Filters filter={filter} />
         {picked.length > 0 ? (
           <BulkBar
             pipelines={picked}
@@ -48,10 +40,12 @@ export function PipelinesPage() {
               void client.invalidateQueries({ queryKey: ["pipelines"] });
             }}
           />
-        ) : null}
+        ) : pipelines?.length === 0 && !filtered ? null : (
+          <Filters filter={filter} />
+        )}
         <ListBody list={list} filtered={filtered} chosen={chosen} onChoose={setChosen} />
       </div>
-    </>
+    </PageStand>
   );
 }
 
@@ -66,13 +60,17 @@ function ListBody({ list, filtered, chosen, onChoose }: BodyProps) {
   const { pipelines, error } = list;
   if (pipelines === undefined) {
     return error === null ? (
-      <p className="muted pipelines-more">Loading…</p>
+      <div className="card">
+        <Loading rows={12} />
+      </div>
     ) : (
       <Failure message={messageOf(error)} onRetry={list.retry} />
     );
   }
-  if (pipelines.length === 0 && filtered) {
-    return (
+  if (pipelines.length === 0) {
+    return !filtered ? (
+      <FirstSteps />
+    ) : (
       <Empty title="No pipeline matches">
         <button
           type="button"

@@ -6,16 +6,17 @@ import { useEffect, useState } from "react";
 import { messageOf } from "@/api/client";
 import type { SecretInfo, SecretKey, SecretList } from "@/api/schema";
 import { secretsApi } from "@/api/secrets";
-import { ago, moment } from "@/lib/time";
+import { when, whenElse } from "@/app/when";
 import { PageStand } from "@/pages/parts/PageStand";
 import { DeleteSecretDialog } from "@/pages/secrets/DeleteSecretDialog";
 import { SetSecretDialog } from "@/pages/secrets/SetSecretDialog";
 import { Button } from "@/ui/Button";
 import { Empty, Failure } from "@/ui/Empty";
+import { Loading } from "@/ui/Loading";
 import { toast } from "@/ui/toasts";
 import { useNow } from "@/ui/useNow";
 
-const REFRESH_MS = 10_000;
+const REFRESH_MS = 5000;
 const KEY = ["secrets"] as const;
 
 /** What is open over the list: the form for a new secret, for a known one, or a question. */
@@ -40,7 +41,7 @@ export function SecretsPage() {
   };
   const secrets = list.data?.secrets;
   return (
-    <PageStand error={list.error}>
+    <PageStand error={list.error} known={secrets !== undefined}>
       <div className="page">
         <div className="page-head">
           <h1>Secrets</h1>
@@ -55,7 +56,9 @@ export function SecretsPage() {
         </p>
         {secrets === undefined ? (
           list.error === null ? (
-            <p className="muted">Loading…</p>
+            <div className="card">
+              <Loading rows={4} />
+            </div>
           ) : (
             <Failure message={messageOf(list.error)} onRetry={() => void list.refetch()} />
           )
@@ -119,8 +122,8 @@ function Table(props: { secrets: readonly SecretInfo[]; onOpen: (opened: Opened)
               </th>
               <td>{SCOPES[secret.scope]}</td>
               <td>{maskWords(secret)}</td>
-              <td className="muted secrets-extra" title={moment(secret.updated)}>
-                {ago(secret.updated, now)}
+              <td className="muted secrets-extra" title={whenElse(secret.updated, now)}>
+                {when(secret.updated, now)}
               </td>
               <td className="list-number">
                 <Button

@@ -1,9 +1,11 @@
 import "@/pages/parts/parts.css";
 
-import { useEffect, type ReactNode } from "react";
+import { useEffect, useState, type ReactNode } from "react";
 
 import { useSetting, type Settings } from "@/app/settings";
 import { useThemeChoice, THEMES } from "@/app/theme";
+import { mayNotify } from "@/app/useNotices";
+import { moment } from "@/lib/time";
 import { KeyList } from "@/pages/pipeline/HelpDialog";
 
 /** What the reader prefers; kept in this browser only. */
@@ -17,6 +19,11 @@ export function SettingsPage() {
       <p className="muted">They are kept in this browser.</p>
       <section className="card settings-card">
         <ThemeChoice />
+        <Toggle name="utc" label="Times in UTC">
+          Else by this computer’s clock. <Example />
+        </Toggle>
+        <Toggle name="exact" label="Say when something was, not how long ago" />
+        <NotifyToggle />
         <Toggle name="wrap" label="Wrap long lines of output">
           Else they are scrolled sideways.
         </Toggle>
@@ -57,14 +64,66 @@ function ThemeChoice() {
 interface ToggleProps {
   name: keyof Settings;
   label: string;
-  children: ReactNode;
+  children?: ReactNode;
 }
 
 function Toggle({ name, label, children }: ToggleProps) {
   const [on, set] = useSetting(name);
   return (
+    <Choice label={label} on={on} onChange={set}>
+      {children}
+    </Choice>
+  );
+}
+
+/** What the time is now, in the zone that is chosen. */
+function Example() {
+  useSetting("utc");
+  const [now] = useState(() => Date.now() / 1000);
+  return <span className="number">Now: {moment(now)}</span>;
+}
+
+/** The browser must allow notifications before they can be switched on. */
+function NotifyToggle() {
+  const [on, set] = useSetting("notify");
+  const [refused, setRefused] = useState(false);
+  const can = mayNotify();
+  const onChange = async (wanted: boolean) => {
+    const granted = wanted && (await Notification.requestPermission()) === "granted";
+    set(granted);
+    setRefused(wanted && !granted);
+  };
+  return (
+    <Choice
+      label="Notify me when a pipeline comes to an end"
+      on={on && can === true}
+      disabled={can === null}
+      onChange={(wanted) => void onChange(wanted)}
+    >
+      {refused || can === null
+        ? "This browser does not allow it: allow notifications for this address, then try again."
+        : "While a tab of this app is open, of pipelines that you do not look at."}
+    </Choice>
+  );
+}
+
+interface ChoiceProps {
+  label: string;
+  on: boolean;
+  disabled?: boolean;
+  onChange: (on: boolean) => void;
+  children?: ReactNode;
+}
+
+function Choice({ label, on, disabled = false, onChange, children }: ChoiceProps) {
+  return (
     <label className="settings-toggle">
-      <input type="checkbox" checked={on} onChange={(event) => set(event.target.checked)} />
+      <input
+        type="checkbox"
+        checked={on}
+        disabled={disabled}
+        onChange={(event) => onChange(event.target.checked)}
+      />
       <span>
         {label}
         <span className="muted settings-hint">{children}</span>

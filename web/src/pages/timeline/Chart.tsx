@@ -16,9 +16,10 @@ import { padded, panned, zoomed } from "@/model/timescale";
 import { barAt, type Bar, type Lane, type Range } from "@/model/timeline";
 import { BarFacts } from "@/pages/timeline/BarFacts";
 import { Legend } from "@/pages/timeline/Legend";
-import { paintAxis, paintBars, paletteOf, ROW, type Scene } from "@/pages/timeline/paint";
-import { useRepaint } from "@/pages/timeline/useRepaint";
+import { paintAxis, paintBars, ROW, type Scene } from "@/pages/timeline/paint";
 import { Button } from "@/ui/Button";
+import { paletteOf } from "@/ui/canvas";
+import { useRepaint } from "@/ui/useRepaint";
 
 export interface ChartData {
   lanes: readonly Lane[];

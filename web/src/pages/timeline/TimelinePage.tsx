@@ -12,6 +12,7 @@ import { PipelineFrame } from "@/pages/parts/PipelineFrame";
 import { Chart, type ChartData } from "@/pages/timeline/Chart";
 import { Button } from "@/ui/Button";
 import { Empty, Failure } from "@/ui/Empty";
+import { Loading } from "@/ui/Loading";
 import { useNow } from "@/ui/useNow";
 
 export function TimelinePage({ params }: PageProps) {
@@ -66,7 +67,7 @@ function Body({ session, summary, root }: BodyProps) {
   }
   if (data === null) {
     return session.loading ? (
-      <p className="muted page-note">Loading…</p>
+      <Loading />
     ) : (
       <Empty title="Nothing has run yet">
         <p className="muted">A bar appears here for each command that waits or runs.</p>

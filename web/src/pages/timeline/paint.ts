@@ -2,6 +2,7 @@
 
 import { tickText, ticks } from "@/model/timescale";
 import { beginOf, endOf, type Bar, type Lane, type Range } from "@/model/timeline";
+import { prepared, type Palette } from "@/ui/canvas";
 
 export const ROW = 24;
 const BAR_TOP = 5;
@@ -14,43 +15,6 @@ const LEAST = 2;
 const TEXT_LEAST = 34;
 /** Px between two lines of time. */
 const TICK_ROOM = 110;
-
-export type Palette = Record<
-  | "ground"
-  | "surface"
-  | "line"
-  | "text"
-  | "muted"
-  | "accent"
-  | "chosen"
-  | "pending"
-  | "queued"
-  | "running"
-  | "done"
-  | "error"
-  | "killed",
-  string
->;
-
-export function paletteOf(element: Element): Palette {
-  const style = getComputedStyle(element);
-  const value = (name: string) => style.getPropertyValue(`--${name}`).trim();
-  return {
-    ground: value("ground"),
-    surface: value("surface"),
-    line: value("line"),
-    text: value("text"),
-    muted: value("muted"),
-    accent: value("accent"),
-    chosen: value("chosen"),
-    pending: value("pending"),
-    queued: value("queued"),
-    running: value("running"),
-    done: value("done"),
-    error: value("error"),
-    killed: value("killed"),
-  };
-}
 
 export interface Scene {
   lanes: readonly Lane[];
@@ -67,18 +31,6 @@ export interface Scene {
   chosenLane: number | null;
   /** Times between which the reader is drawing a window, if so. */
   drag: Range | null;
-}
-
-/** A canvas made as large as it is shown, ready to draw in px. Null where it has no size. */
-export function prepared(canvas: HTMLCanvasElement): CanvasRenderingContext2D | null {
-  const { clientWidth: width, clientHeight: height } = canvas;
-  const ratio = window.devicePixelRatio;
-  if (width === 0 || height === 0) return null;
-  canvas.width = Math.round(width * ratio);
-  canvas.height = Math.round(height * ratio);
-  const context = canvas.getContext("2d");
-  context?.scale(ratio, ratio);
-  return context;
 }
 
 export function xOf(time: number, view: Range, width: number): number {

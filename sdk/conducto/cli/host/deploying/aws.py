@@ -123,6 +123,18 @@ class BotoAccount:
             client.delete_table(TableName=name)
             client.get_waiter("table_not_exists").wait(TableName=name)
 
+    def delete_repositories(self, prefix: str) -> int:
+        """Delete the repositories of ECR whose names begin so, with their images; say how many."""
+        client, found = self._client("ecr"), list[str]()
+        with _sentences("ecr:DescribeRepositories"):
+            for page in client.get_paginator("describe_repositories").paginate():
+                names = (str(each["repositoryName"]) for each in page["repositories"])
+                found += [name for name in names if name.startswith(prefix)]
+        with _sentences("ecr:DeleteRepository"):
+            for name in found:
+                client.delete_repository(repositoryName=name, force=True)
+        return len(found)
+
     def running_tasks(self, cluster: str) -> Sequence[str]:
         """Return the ARNs of tasks in a cluster; none where there is no such cluster."""
         found: list[str] = []

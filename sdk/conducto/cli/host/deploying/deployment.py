@@ -10,10 +10,11 @@ from conducto.cli.host.deploying import checks, findings
 from conducto.cli.host.deploying.findings import Finding, Status
 from conducto.cli.host.deploying.ports import Account, AccountError, Cdk, Machine
 from conducto.cli.host.deploying.project import write_project
-from conducto.model.admin import AdminAnswer, ListTokens, MintToken
+from conducto.model.admin import AdminAnswer, ListTokens, MintToken, ShowSchema
 from conducto.model.base import Record
 from conducto.model.deployment import (
     FIXED_SETTINGS,
+    RECORD_SCHEMA,
     STACKS,
     addresses_name,
     function_name,
@@ -90,6 +91,7 @@ class Deployment:
             NoStacksError: the stacks are not part of this installation of Conducto.
         """
         found = self._checked(wish.stage)
+        self._check_version(wish.stage)
         settings = self._settings(wish)
         folder = write_project(wish.stage, settings, self._account.region)
         cdk = self._machine.cdk()
@@ -112,6 +114,36 @@ class Deployment:
         if findings.is_failed(found):
             raise DeployError("nothing was deployed; what to do stands above")
         return found
+
+    def _check_version(self, stage: str) -> None:
+        """Ask before an older version takes the place of a newer one.
+
+        Raises:
+            DeployError: nobody said yes.
+        """
+        if self._account.stack_status(stack_name(stage, "api")) is None:
+            return
+        there = self._record_schema(stage)
+        if there is None or there <= RECORD_SCHEMA:
+            return
+        self._say(
+            f"stage {stage!r} runs a newer version of Conducto (its records are of schema {there}, "
+            f"this version knows up to {RECORD_SCHEMA}): pipelines that it has touched would stand "
+            "still until a newer version is deployed again"
+        )
+        if not self._ask("Deploy this older version all the same?"):
+            raise DeployError("nothing was deployed; pip install --upgrade 'conducto[deploy]'")
+
+    def _record_schema(self, stage: str) -> int | None:
+        """Return what the installation writes; None where it does not say, as the first did not."""
+        request = ShowSchema().model_dump_json().encode()
+        try:
+            payload = self._account.invoke(function_name(stage, "admin"), request)
+        except AccountError:
+            return None  # a function that is broken must not hold up its mending
+        answer = json.loads(payload)  # a newer one's may have more than we know
+        found = answer.get("record_schema") if isinstance(answer, dict) else None
+        return found if isinstance(found, int) else None
 
     def _settings(self, wish: Wish) -> dict[str, str]:
         """Return what is given and, for the rest, what the last deployment chose.

@@ -62,6 +62,9 @@ class Account(Protocol):
     def delete_table(self, name: str) -> None:
         """Delete a table, protected or not, and wait until it is gone."""
 
+    def delete_repositories(self, prefix: str) -> int:
+        """Delete the repositories of ECR whose names begin so, with their images; say how many."""
+
     def running_tasks(self, cluster: str) -> Sequence[str]:
         """Return the ARNs of tasks in a cluster; none where there is no such cluster."""
 

@@ -7,6 +7,7 @@ from conducto.cli.host.deploying.ports import Account
 from conducto.model.deployment import (
     STACKS,
     cluster_name,
+    registry_prefix,
     secret_prefix,
     stack_name,
     table_name,
@@ -62,6 +63,10 @@ class Removal:
         for name in reversed(going):
             self._say(f"removing {stack_name(stage, name)}")
             self._account.delete_stack(stack_name(stage, name))
+        # Made while pipelines ran; an image can be built again, and a cache fetches anew.
+        count = self._account.delete_repositories(registry_prefix(stage))
+        if count:
+            self._say(f"removed {count} repositories of images")
         for line in what_stays(stage):
             self._say(line)
 

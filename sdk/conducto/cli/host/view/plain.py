@@ -36,9 +36,11 @@ class PlainPrinter:
         self._tenths = 0
         self._said: set[tuple[str, int]] = set()
         self._images: dict[str, ImageState] = {}
+        self._problem: str | None = None
 
     def nodes(self, model: PipelineModel, views: Iterable[NodeView]) -> None:
         """Print the Execs that had ended when the tree was read."""
+        self._tell_problem(model)
         for view in views:
             row = model.rows[view.path]
             is_over = row.is_exec and row.state in FINISHED
@@ -48,12 +50,22 @@ class PlainPrinter:
 
     def show(self, model: PipelineModel, batch: EventBatch) -> None:
         """Print what a batch, already applied to the model, brought: first what may explain."""
+        self._tell_problem(model)
         self.images(model)
         for change in batch.changes:
             row = model.rows.get(change.path)  # None: a later change of the batch removed it
             if row is not None and change.type is NodeType.EXEC and change.state in FINISHED:
                 self._ended(row, change)
         self._summarise(model)
+
+    def _tell_problem(self, model: PipelineModel) -> None:
+        """Print why nothing goes on, e.g. since the disk is full, and when it does again."""
+        problem = model.summary.pipeline.problem
+        if problem == self._problem:
+            return
+        self._problem = problem
+        said = "it is over" if problem is None else printable(problem)
+        self._write(f"{'problem':{_WORD_COLUMNS}} {said}")
 
     def images(self, model: PipelineModel) -> None:
         """Print the images whose build moved."""

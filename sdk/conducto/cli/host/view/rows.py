@@ -1,10 +1,11 @@
 """One line of text for a node, an image, the whole pipeline."""
 
 import os.path
+import textwrap
 
 from conducto.cli.host.view.model import PipelineModel, Row, failures, total
 from conducto.cli.host.view.text import Line, Marks, Role, Span, duration, pad, printable
-from conducto.model.records import Counts, ImageRecord, ImageState
+from conducto.model.records import Counts, ImageRecord, ImageState, Lifecycle
 from conducto.model.states import FINISHED, Cause, State
 
 ROLE_OF_STATE = {
@@ -15,6 +16,8 @@ ROLE_OF_STATE = {
     State.ERROR: Role.BAD,
     State.KILLED: Role.BAD,
 }
+#: Lines that tell why a pipeline does not go on.
+_PROBLEM_LINES = 4
 _CAUSES = {
     Cause.TIMEOUT: "timed out",
     Cause.OUT_OF_MEMORY: "out of memory",
@@ -144,9 +147,20 @@ def header_line(model: PipelineModel, now: float, marks: Marks) -> Line:
     )
 
 
+def problem_lines(model: PipelineModel, columns: int) -> list[Line]:
+    """Return why the pipeline does not go on by itself, such as a full disk; nothing if it does."""
+    problem = model.summary.pipeline.problem
+    if problem is None:
+        return []
+    words = textwrap.wrap(printable(problem), max(20, columns - 2))
+    return [(Span(f"  {line}", Role.BAD),) for line in words[:_PROBLEM_LINES]]
+
+
 def state_word(model: PipelineModel) -> str:
     """Return the pipeline's state, or ``paused`` when nothing goes on by itself."""
     summary = model.summary
+    if summary.settled and summary.pipeline.lifecycle is not Lifecycle.ACTIVE:
+        return f"{summary.state.value}, {summary.pipeline.lifecycle.value}"
     if summary.settled and summary.state not in FINISHED and not summary.pipeline.armed:
         return "pending" if summary.started is None else "paused"
     return summary.state.value

@@ -17,6 +17,7 @@ from conducto.cli.host.view.rows import (
     header_line,
     image_line,
     name_of,
+    problem_lines,
 )
 from conducto.cli.host.view.text import Line, Marks, Role, Span, fit, printable, width
 from conducto.model.records import ImageState
@@ -63,6 +64,7 @@ def render(
     With a cursor in ``browser``, the tree around it; else what a reader should see.
     """
     head = [header_line(model, frame.now, frame.marks), counts_line(model.summary.counts)]
+    head += problem_lines(model, frame.columns)
     head += _image_lines(model, frame)
     foot: list[Line] = [(Span(footer, Role.FAINT),)] if footer else []
     room = frame.rows - len(head) - len(foot)

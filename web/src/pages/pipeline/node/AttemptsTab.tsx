@@ -3,7 +3,7 @@ import { useState } from "react";
 import type { AttemptRecord, NodeDetail } from "@/api/schema";
 import { setQuery } from "@/app/location";
 import { debugCommand } from "@/lib/commands";
-import { duration, moment } from "@/lib/time";
+import { duration, moment, plural } from "@/lib/time";
 import type { PipelineSession } from "@/live/session";
 import { differences, type Difference } from "@/model/attempts";
 import { failureText } from "@/model/states";
@@ -59,24 +59,27 @@ export function AttemptsTab({ session, detail }: { session: PipelineSession; det
             </div>
             <AttemptFacts attempt={attempt} />
             {attempt.message === null ? null : (
-              <pre className="output-message">{attempt.message}</pre>
+              <pre className="output-message" tabIndex={0}>
+                {attempt.message}
+              </pre>
             )}
-            {attempt.snapshot === null ? null : (
-              <p className="attempt-line">
-                <span className="muted">Its files were kept:</span>
-                <code className="clip">
-                  {debugCommand(session.id, attempt.path, { attempt: attempt.number })}
-                </code>
-                <CopyButton
-                  text={debugCommand(session.id, attempt.path, { attempt: attempt.number })}
-                  label={`Copy the debug command of attempt ${attempt.number}`}
-                />
-              </p>
-            )}
+            {attempt.snapshot === null ? null : <KeptFiles id={session.id} attempt={attempt} />}
           </li>
         ))}
       </ol>
     </div>
+  );
+}
+
+/** The command that opens a shell with the files as a failed attempt left them. */
+function KeptFiles({ id, attempt: { path, number } }: { id: string; attempt: AttemptRecord }) {
+  const command = debugCommand(id, path, { attempt: number, snapshot: true });
+  return (
+    <p className="attempt-line">
+      <span className="muted">Its files were kept:</span>
+      <code className="clip">{command}</code>
+      <CopyButton text={command} label={`Copy the debug command of attempt ${number}`} />
+    </p>
   );
 }
 
@@ -96,7 +99,7 @@ function AttemptFacts({ attempt }: { attempt: AttemptRecord }) {
 
 function inContainer({ container, position }: AttemptRecord): string {
   if (position === null) return `in ${container ?? ""}`;
-  const before = position === 0 ? "fresh" : `after ${position} other commands`;
+  const before = position === 0 ? "fresh" : `after ${plural(position, "other command")}`;
   return `in ${container ?? ""} (${before})`;
 }
 

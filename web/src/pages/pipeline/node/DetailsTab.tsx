@@ -1,4 +1,4 @@
-import type { NodeDetail, Parameter } from "@/api/schema";
+import type { CallbackView, NodeDetail, Parameter } from "@/api/schema";
 import { moment } from "@/lib/time";
 import { Notifications } from "@/pages/pipeline/node/Notifications";
 import { Command } from "@/ui/Command";
@@ -104,10 +104,10 @@ function Callbacks({ detail }: { detail: NodeDetail }) {
       <h2>Callbacks</h2>
       <table className="facts">
         <tbody>
-          {detail.callbacks.map((one) => (
-            <tr key={`${one.event} ${one.name} ${one.source}`}>
+          {detail.callbacks.map((one, place) => (
+            <tr key={place}>
               <th scope="row">on {one.event}</th>
-              <td className="mono">{one.name}</td>
+              <td className="mono">{callText(one)}</td>
               <td className="muted">
                 {one.source === detail.node.path ? "this node" : one.source}
               </td>
@@ -117,6 +117,12 @@ function Callbacks({ detail }: { detail: NodeDetail }) {
       </table>
     </section>
   );
+}
+
+/** `retry(max_num_retries=3)`, as it would be written. */
+function callText({ name, arguments: given }: CallbackView): string {
+  const parameters = Object.entries(given).map(([key, value]) => `${key}=${valueText(value)}`);
+  return `${name}(${parameters.join(", ")})`;
 }
 
 function valueText(value: unknown): string {

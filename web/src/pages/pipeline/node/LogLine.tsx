@@ -10,18 +10,28 @@ interface Props {
   spans: Span[] | undefined;
   /** What to mark in it. */
   marked: string | null;
+  /** The address leads to it. */
+  linked?: boolean;
+  /** Make the address lead to it, or no longer. */
+  onLink?: () => void;
   measure?: (element: HTMLElement | null) => void;
   index?: number;
 }
 
-export function LogLine({ number, top, spans, marked, measure, index }: Props) {
+export function LogLine(props: Props) {
+  const { number, top, spans, marked, linked = false, onLink, measure, index } = props;
   return (
     <div
-      className={marked === null ? "log-line" : "log-line log-line-found"}
+      className={marked === null && !linked ? "log-line" : "log-line log-line-found"}
       style={{ transform: `translateY(${top}px)` }}
       {...(measure === undefined ? {} : { ref: measure, "data-index": index })}
     >
-      <span className="log-number" aria-hidden>
+      <span
+        className={onLink === undefined ? "log-number" : "log-number log-number-link"}
+        aria-hidden
+        onClick={onLink}
+        {...(onLink === undefined ? {} : { title: "Have the address lead to this line" })}
+      >
         {number + 1}
       </span>
       <span className="log-text">

@@ -2,6 +2,7 @@ import { useVirtualizer } from "@tanstack/react-virtual";
 import { useEffect, useRef, useState, useSyncExternalStore } from "react";
 
 import { api } from "@/api/client";
+import { setQuery, useLocation } from "@/app/location";
 import { useSetting } from "@/app/settings";
 import { plural } from "@/lib/time";
 import { LogReader, type LogPlace } from "@/live/log";
@@ -36,6 +37,12 @@ function useReader({ id, path, attempt, stream, running }: Props): LogReader | n
   return reader;
 }
 
+/** The line that the address leads to, counted from 0; people count from 1. */
+function linkedLine(query: URLSearchParams): number | null {
+  const asked = Number(query.get("line") ?? 0);
+  return Number.isInteger(asked) && asked > 0 ? asked - 1 : null;
+}
+
 export function LogView(props: Props) {
   const reader = useReader(props);
   return reader === null ? null : <Lines reader={reader} {...props} />;
@@ -44,7 +51,8 @@ export function LogView(props: Props) {
 function Lines({ reader, ...props }: Props & { reader: LogReader }) {
   useSyncExternalStore(reader.subscribe, reader.getVersion);
   const [wrap, setWrap] = useSetting("wrap");
-  const [follow, setFollow] = useState(true);
+  const linked = linkedLine(useLocation().query);
+  const [follow, setFollow] = useState(linked === null);
   const [found, setFound] = useState<Found | null>(null);
   const scroll = useRef<HTMLDivElement>(null);
   const total = reader.total ?? 0;
@@ -64,6 +72,20 @@ function Lines({ reader, ...props }: Props & { reader: LogReader }) {
   useEffect(() => {
     if (follow && total > 0) virtual.scrollToIndex(total - base - 1, { align: "end" });
   }, [follow, total, base, virtual, wrap]);
+
+  // An address with a line leads there once; from there on the reader leads.
+  const gone = useRef<number | null>(null);
+  useEffect(() => {
+    if (linked === null || linked >= total || gone.current === linked) return;
+    gone.current = linked;
+    setFollow(false);
+    virtual.scrollToIndex(Math.max(0, linked - base), { align: "center" });
+  }, [linked, total, base, virtual]);
+  const link = (line: number) => {
+    gone.current = line; // it is in view already
+    setFollow(false);
+    setQuery({ line: line === linked ? null : String(line + 1) }, true);
+  };
 
   const goTo = (place: Found | null) => {
     setFound(place);
@@ -129,6 +151,8 @@ function Lines({ reader, ...props }: Props & { reader: LogReader }) {
                 top={item.start}
                 spans={reader.spans(line)}
                 marked={found?.line === line ? found.text : null}
+                linked={line === linked}
+                onLink={() => link(line)}
                 {...(wrap ? { measure: virtual.measureElement, index: item.index } : {})}
               />
             );

@@ -8,6 +8,7 @@ import type { PipelineSession } from "@/live/session";
 import { ancestorsOf, nameOf } from "@/model/paths";
 import { failureText, isFinished, markOf } from "@/model/states";
 import type { Orders } from "@/pages/pipeline/orders/useOrders";
+import { ShellButtons } from "@/pages/pipeline/shell/ShellButtons";
 import { Button } from "@/ui/Button";
 import { CopyButton } from "@/ui/CopyButton";
 import { CountsBar, CountsText } from "@/ui/Counts";
@@ -136,13 +137,15 @@ function Actions({ session, detail, orders }: Omit<Props, "onClose">) {
       >
         Rebuild and reset
       </Button>
-      {isExec ? <Debug id={session.id} path={node.path} /> : null}
+      {isExec ? <Debug session={session} detail={detail} /> : null}
     </div>
   );
 }
 
-/** The commands that open a shell where the node ran, to take to a terminal. */
-function Debug({ id, path }: { id: string; path: string }) {
+/** What opens a shell where the node ran: commands to take to a terminal, and one in the page. */
+function Debug({ session, detail }: Pick<Props, "session" | "detail">) {
+  const { id } = session;
+  const { path } = detail.node;
   const command = debugCommand(id, path);
   return (
     <span className="debug">
@@ -157,6 +160,7 @@ function Debug({ id, path }: { id: string; path: string }) {
         title="livedebug: the same shell, with the code of your own directory in place"
         words="Copy live"
       />
+      <ShellButtons session={session} detail={detail} />
     </span>
   );
 }

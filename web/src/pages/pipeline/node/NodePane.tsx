@@ -8,12 +8,15 @@ import type { PipelineSession } from "@/live/session";
 import { isFinished } from "@/model/states";
 import { AttemptsTab } from "@/pages/pipeline/node/AttemptsTab";
 import { DetailsTab } from "@/pages/pipeline/node/DetailsTab";
+import { FilesTab } from "@/pages/pipeline/node/FilesTab";
 import { NodeHeader } from "@/pages/pipeline/node/NodeHeader";
 import { OutputTab } from "@/pages/pipeline/node/OutputTab";
 import { OverviewTab } from "@/pages/pipeline/node/OverviewTab";
 import { ReportTab, useReport } from "@/pages/pipeline/node/ReportTab";
 import type { Orders } from "@/pages/pipeline/orders/useOrders";
+import { ShellSlot } from "@/pages/pipeline/shell/ShellButtons";
 import { Empty, Failure } from "@/ui/Empty";
+import { Loading } from "@/ui/Loading";
 
 export interface NodePaneProps {
   session: PipelineSession;
@@ -47,7 +50,8 @@ export function NodePane({ session, path, orders, onClose }: NodePaneProps) {
       ) : (
         <>
           <NodeHeader session={session} detail={detail.data} orders={orders} onClose={onClose} />
-          <NodeTabs session={session} detail={detail.data} />
+          <ShellSlot id={session.id} path={detail.data.node.path} />
+          <NodeTabs session={session} detail={detail.data} orders={orders} />
         </>
       )}
     </section>
@@ -56,7 +60,7 @@ export function NodePane({ session, path, orders, onClose }: NodePaneProps) {
 
 function Missing(props: { error: Error | null; path: string; onRetry: () => void }) {
   const { error, path, onRetry } = props;
-  if (error === null) return <p className="skeleton muted">Loading…</p>;
+  if (error === null) return <Loading />;
   if (error instanceof ApiError && error.status === 404) {
     return (
       <Empty title={`There is no node ${path}`}>
@@ -70,19 +74,24 @@ function Missing(props: { error: Error | null; path: string; onRetry: () => void
 const WORDS = {
   output: "Output",
   report: "Report",
+  files: "Files",
   attempts: "Attempts",
   overview: "Overview",
   details: "Details",
 } as const;
 type Tab = keyof typeof WORDS;
 
-function NodeTabs({ session, detail }: { session: PipelineSession; detail: NodeDetail }) {
+function NodeTabs({
+  session,
+  detail,
+  orders,
+}: Omit<NodePaneProps, "path" | "onClose"> & { detail: NodeDetail }) {
   const { query } = useLocation();
   const isExec = detail.node.type === "Exec";
   const attempt = chosenAttempt(detail.node.attempts, query);
   const hasReport = (useReport(session.id, attempt).data?.length ?? 0) > 0;
   const offered: readonly Tab[] = isExec
-    ? ["output", ...(hasReport ? (["report"] as const) : []), "attempts", "details"]
+    ? ["output", ...(hasReport ? (["report"] as const) : []), "files", "attempts", "details"]
     : ["overview", "details"];
   const tab = offered.find((one) => one === query.get("tab")) ?? offered[0] ?? "details";
   return (
@@ -102,8 +111,11 @@ function NodeTabs({ session, detail }: { session: PipelineSession; detail: NodeD
       <Tabs.Content value={tab} className={`node-content node-content-${tab}`} tabIndex={-1}>
         {tab === "output" ? <OutputTab session={session} detail={detail} /> : null}
         {tab === "report" ? <ReportTab id={session.id} attempt={attempt} /> : null}
+        {tab === "files" ? <FilesTab id={session.id} attempt={attempt} /> : null}
         {tab === "attempts" ? <AttemptsTab session={session} detail={detail} /> : null}
-        {tab === "overview" ? <OverviewTab session={session} detail={detail} /> : null}
+        {tab === "overview" ? (
+          <OverviewTab session={session} detail={detail} orders={orders} />
+        ) : null}
         {tab === "details" ? <DetailsTab detail={detail} /> : null}
       </Tabs.Content>
     </Tabs.Root>

@@ -91,7 +91,11 @@ function AttemptOutput({ session, attempts, attempt, asked }: Props) {
           ))}
         </div>
       </div>
-      {attempt.message === null ? null : <pre className="output-message">{attempt.message}</pre>}
+      {attempt.message === null ? null : (
+        <pre className="output-message" tabIndex={0}>
+          {attempt.message}
+        </pre>
+      )}
       <details className="output-command">
         <summary>
           <code className="clip">$ {attempt.command.split("\n")[0]}</code>

@@ -5,19 +5,29 @@ import type { NodeDetail, NodeView } from "@/api/schema";
 import { followLink, pipelineUrl } from "@/app/location";
 import { plural } from "@/lib/time";
 import { findFailures, type PipelineSession } from "@/live/session";
-import { groupFailures } from "@/model/failures";
+import { NO_LINES, useLastLines } from "@/live/tails";
+import { groupFailures, type FailureGroup } from "@/model/failures";
 import { failures } from "@/model/states";
+import { CellMap } from "@/pages/pipeline/node/CellMap";
 import { FailureTail } from "@/pages/pipeline/node/FailureTail";
+import type { Orders } from "@/pages/pipeline/orders/useOrders";
+import { Button } from "@/ui/Button";
 import { Failure } from "@/ui/Empty";
+import { Loading } from "@/ui/Loading";
 import { StateMark } from "@/ui/StateMark";
 
 const MOST = 500;
 const SHOWN = 12;
 /** Groups of failures whose last lines are shown. */
 const TAILS = 5;
+interface Props {
+  session: PipelineSession;
+  detail: NodeDetail;
+  orders: Orders;
+}
 
 /** Of a group: what failed below it, alike failures together. */
-export function OverviewTab({ session, detail }: { session: PipelineSession; detail: NodeDetail }) {
+export function OverviewTab({ session, detail, orders }: Props) {
   const { path } = detail.node;
   const counts = session.model?.nodes.get(path)?.counts ?? detail.node.counts;
   const failed = counts === null ? 0 : failures(counts);
@@ -27,40 +37,77 @@ export function OverviewTab({ session, detail }: { session: PipelineSession; det
     enabled: failed > 0,
     placeholderData: (before: NodeView[] | undefined) => before,
   });
-  if (failed === 0) return <p className="overview muted">Nothing below it has failed.</p>;
+  const lines = useLastLines(session, found.data ?? []);
+  const cells = <CellMap key={path} session={session} path={path} counts={counts} />;
+  if (failed === 0) {
+    return (
+      <div className="overview">
+        {cells}
+        <p className="muted">Nothing below it has failed.</p>
+      </div>
+    );
+  }
   if (found.isError) return <Failure message={messageOf(found.error)} />;
   return (
     <div className="overview">
-      <h2>{plural(failed, "failure")}</h2>
-      {groupFailures(found.data ?? []).map((group, place) => (
-        <section key={group.reason} className="failure-group">
-          <h3>
-            <StateMark mark={group.nodes[0]?.state ?? "error"} label /> {group.reason}
-            <span className="muted"> · {plural(group.nodes.length, "node")}</span>
-          </h3>
-          <ul>
-            {group.nodes.slice(0, SHOWN).map((node) => (
-              <li key={node.path}>
-                <a href={pipelineUrl(session.id, node.path)} onClick={followLink} className="mono">
-                  {node.path}
-                </a>
-                {node.file === null ? null : (
-                  <span className="muted">
-                    {" "}
-                    {node.file.split("/").at(-1)}:{node.line}
-                  </span>
-                )}
-              </li>
-            ))}
-          </ul>
-          {group.nodes[0] === undefined || place >= TAILS ? null : (
-            <FailureTail id={session.id} node={group.nodes[0]} />
-          )}
-          {group.nodes.length > SHOWN ? (
-            <p className="muted">and {group.nodes.length - SHOWN} more</p>
-          ) : null}
-        </section>
-      ))}
+      {cells}
+      <div className="overview-head">
+        <h2>{plural(failed, "failure")}</h2>
+        <Button disabled={orders.busy} onClick={() => void orders.resetFailed(path)}>
+          Reset what failed
+        </Button>
+      </div>
+      {/* Only when all is known: groups that came apart would move from under a hand. */}
+      {lines === null ? <Loading /> : null}
+      {groupFailures(lines === null ? [] : (found.data ?? []), lines ?? NO_LINES).map(
+        (group, place) => (
+          <section key={group.reason} className="failure-group">
+            <h3>
+              <StateMark mark={group.nodes[0]?.state ?? "error"} label /> {group.reason}
+              <span className="muted"> · {plural(group.nodes.length, "node")}</span>
+              {group.nodes.length === failed ? null : (
+                <Button
+                  look="quiet"
+                  aria-label={`Reset these: ${group.reason}`}
+                  disabled={orders.busy}
+                  onClick={() => void orders.nodes("reset", pathsOf(group))}
+                >
+                  Reset these
+                </Button>
+              )}
+            </h3>
+            <ul>
+              {group.nodes.slice(0, SHOWN).map((node) => (
+                <li key={node.path}>
+                  <a
+                    href={pipelineUrl(session.id, node.path)}
+                    onClick={followLink}
+                    className="mono"
+                  >
+                    {node.path}
+                  </a>
+                  {node.file === null ? null : (
+                    <span className="muted">
+                      {" "}
+                      {node.file.split("/").at(-1)}:{node.line}
+                    </span>
+                  )}
+                </li>
+              ))}
+            </ul>
+            {group.nodes[0] === undefined || place >= TAILS ? null : (
+              <FailureTail id={session.id} node={group.nodes[0]} />
+            )}
+            {group.nodes.length > SHOWN ? (
+              <p className="muted">and {group.nodes.length - SHOWN} more</p>
+            ) : null}
+          </section>
+        ),
+      )}
     </div>
   );
+}
+
+function pathsOf(group: FailureGroup): string[] {
+  return group.nodes.map((node) => node.path);
 }

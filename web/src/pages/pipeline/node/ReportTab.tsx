@@ -1,5 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
-import { lazy, Suspense } from "react";
+import { lazy, Suspense, useEffect, useState } from "react";
 
 import { api, messageOf, type LogLinesQuery } from "@/api/client";
 import type { AttemptRecord } from "@/api/schema";
@@ -15,8 +15,17 @@ const STREAMS: readonly NonNullable<LogLinesQuery["stream"]>[] = ["stdout", "std
 const MOST_BYTES = 4 << 20;
 const REFRESH_MS = 2000;
 
+/** A whole output is searched for markdown: the lines in view come first. In ms. */
+const AFTER_OUTPUT_MS = 400;
+
 /** Markdown that an attempt printed; empty where it printed none. */
 export function useReport(id: string, attempt: AttemptRecord | undefined) {
+  const place = attempt === undefined ? null : `${id} ${attempt.number} ${attempt.path}`;
+  const [due, setDue] = useState<string | null>(null);
+  useEffect(() => {
+    const timer = window.setTimeout(() => setDue(place), AFTER_OUTPUT_MS);
+    return () => window.clearTimeout(timer);
+  }, [place]);
   return useQuery({
     queryKey: ["report", id, attempt?.path, attempt?.number, attempt?.state],
     queryFn: async ({ signal }) => {
@@ -24,7 +33,7 @@ export function useReport(id: string, attempt: AttemptRecord | undefined) {
       const found = await Promise.all(STREAMS.map((one) => blocksOf(id, attempt, one, signal)));
       return found.flat();
     },
-    enabled: attempt !== undefined && attempt.started !== null,
+    enabled: due === place && attempt !== undefined && attempt.started !== null,
     refetchInterval: attempt !== undefined && !isFinished(attempt.state) ? REFRESH_MS : false,
   });
 }

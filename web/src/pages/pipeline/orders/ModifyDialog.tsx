@@ -10,6 +10,7 @@ import { ModifyFields } from "@/pages/pipeline/orders/ModifyFields";
 import { Button } from "@/ui/Button";
 import { Dialog } from "@/ui/Dialog";
 import { Failure } from "@/ui/Empty";
+import { Loading } from "@/ui/Loading";
 import { toast } from "@/ui/toasts";
 
 interface Props {
@@ -31,11 +32,7 @@ export function ModifyDialog({ session, paths, onClose }: Props) {
   if (detail.data === undefined) {
     return (
       <Dialog title={title} onClose={onClose}>
-        {detail.error === null ? (
-          <p className="muted">Loading…</p>
-        ) : (
-          <Failure message={messageOf(detail.error)} />
-        )}
+        {detail.error === null ? <Loading /> : <Failure message={messageOf(detail.error)} />}
       </Dialog>
     );
   }

@@ -4,7 +4,7 @@ import { api, messageOf, type Order } from "@/api/client";
 import type { Action, ControlResult } from "@/api/schema";
 import { currentSettings } from "@/app/settings";
 import { plural } from "@/lib/time";
-import { findFailures, type PipelineSession } from "@/live/session";
+import type { PipelineSession } from "@/live/session";
 import { undoOf } from "@/model/undo";
 import { toast } from "@/ui/toasts";
 
@@ -23,7 +23,8 @@ export interface Orders {
   whole: (action: Action) => Promise<void>;
   /** An order to nodes; asks first when it ends or touches much. */
   nodes: (action: Action, paths: readonly string[]) => Promise<void>;
-  resetFailed: () => Promise<void>;
+  /** Reset what failed below a node, as the server knows it, whatever the page has loaded. */
+  resetFailed: (path: string) => Promise<void>;
   /** Skip, or unskip when all of them are skipped. */
   toggleSkip: (paths: readonly string[]) => Promise<void>;
   modify: (paths: readonly string[]) => void;
@@ -47,8 +48,6 @@ const PAST: Record<Action, string> = {
 const WHOLE: ReadonlySet<Action> = new Set(["run", "pause", "sleep", "wake", "archive"]);
 /** Orders to more Execs than this are asked about first. */
 const UNASKED = 1;
-/** Failed nodes that are reset at once. */
-const MOST_FAILED = 1000;
 
 export function useOrders(session: PipelineSession): Orders {
   const [busy, setBusy] = useState(false);
@@ -97,12 +96,12 @@ export function useOrders(session: PipelineSession): Orders {
           if (preview.stopped > 0) setQuestion({ order: { action }, preview });
           else await carryOut({ action });
         }),
-      resetFailed: () =>
+      resetFailed: (path) =>
         doing(async () => {
-          const failed = await findFailures(session.id, "/", MOST_FAILED);
-          const order: Order = { action: "reset", paths: failed.map((one) => one.path) };
+          const order: Order = { action: "reset", paths: [path], failed: true };
           const preview = await api.control(session.id, { ...order, preview: true });
-          setQuestion({ order, preview });
+          if (needsConsent("reset", preview)) setQuestion({ order, preview });
+          else await carryOut(order);
         }),
       toggleSkip: (paths) => {
         const skipped = paths.every((path) => session.model?.nodes.get(path)?.skipped === true);

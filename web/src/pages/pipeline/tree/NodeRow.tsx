@@ -1,4 +1,4 @@
-import { memo, type MouseEvent } from "react";
+import { memo, type CSSProperties, type MouseEvent } from "react";
 
 import { duration, elapsed } from "@/lib/time";
 import type { TreeNode } from "@/model/node";
@@ -7,16 +7,14 @@ import { failureText, markOf, STATES } from "@/model/states";
 import { TypeIcon } from "@/ui/TypeIcon";
 import { StateMark } from "@/ui/StateMark";
 
-/** Indentation of a level, in px, and the deepest one that is still indented further. */
-const INDENT = 16;
-const DEEPEST = 12;
-
 export function rowId(path: string): string {
   return `row:${path}`;
 }
 
-function indent(depth: number): number {
-  return 8 + Math.min(depth, DEEPEST) * INDENT;
+/** Where a row stands; how far a level is indented, and up to which, depends on the room. */
+function placed(top: number, depth: number): CSSProperties {
+  const level = { "--level": depth };
+  return { transform: `translateY(${top}px)`, ...level };
 }
 
 interface Props {
@@ -48,7 +46,7 @@ export const NodeRow = memo(function NodeRow(props: Props) {
       aria-level={node.depth + 1}
       aria-selected={selected || current}
       {...(open === null ? {} : { "aria-expanded": open })}
-      style={{ transform: `translateY(${top}px)`, paddingLeft: indent(node.depth) }}
+      style={placed(top, node.depth)}
       onClick={props.onClick}
       onDoubleClick={open === null ? undefined : props.onToggle}
     >
@@ -74,6 +72,7 @@ export const NodeRow = memo(function NodeRow(props: Props) {
         <span className="trow-name clip" title={node.path}>
           {node.name}
         </span>
+        {node.reuse === null ? null : <ReuseMark node={node} reuse={node.reuse} />}
         {node.hasDoc ? (
           <span className="trow-doc" title="has a doc" aria-label="has a doc" />
         ) : null}
@@ -88,6 +87,40 @@ export const NodeRow = memo(function NodeRow(props: Props) {
     </div>
   );
 });
+
+/** A box: full where a container is kept for what comes next, broken where it is used once. */
+function ReuseMark({ node, reuse }: { node: TreeNode; reuse: "context" | "fresh" }) {
+  const label =
+    reuse === "fresh"
+      ? "each attempt gets a fresh container"
+      : node.type === "Exec"
+        ? "shares the one container of its group"
+        : "what is below shares one container, one after the other";
+  return (
+    <svg
+      className="trow-reuse"
+      viewBox="0 0 14 14"
+      width="12"
+      height="12"
+      role="img"
+      aria-label={label}
+    >
+      <title>{label}</title>
+      <rect
+        x="2"
+        y="3"
+        width="10"
+        height="8.5"
+        rx="1"
+        fill="none"
+        stroke="currentColor"
+        strokeWidth="1.2"
+        {...(reuse === "fresh" ? { strokeDasharray: "2.2 1.6" } : {})}
+      />
+      {reuse === "context" ? <path d="M2 6h10" stroke="currentColor" strokeWidth="1.2" /> : null}
+    </svg>
+  );
+}
 
 function CountCells({ node }: { node: TreeNode }) {
   const counts = node.counts;
@@ -144,7 +177,7 @@ export function MoreRow({ row, top }: { row: Extract<Row, { kind: "more" }>; top
       aria-level={row.depth + 1}
       aria-selected={false}
       aria-busy
-      style={{ transform: `translateY(${top}px)`, paddingLeft: indent(row.depth) + 16 }}
+      style={placed(top, row.depth + 1)}
     >
       {missing > 0 ? `loading ${missing.toLocaleString("en")} more…` : "loading…"}
     </div>

@@ -74,6 +74,7 @@ function TreeTools({ session, current, state }: TreePaneProps & { state: State |
       <select
         className="field"
         aria-label="Only Execs in state"
+        aria-keyshortcuts="f"
         value={state ?? ""}
         onChange={(event) => setQuery({ state: event.target.value }, true)}
       >

@@ -1,0 +1,143 @@
+"""ECR, which keeps the images of pipelines: a repository for each organisation.
+
+Tags alone would be no border: whoever may push to a repository may put anything under any tag of it
+that is not there yet.
+"""
+
+import base64
+import json
+from hashlib import sha256
+
+from chalicelib.adapters.clients import Clients
+from chalicelib.adapters.failures import code_of, ignoring, throttling
+from conducto.model.cloud_calls import RegistryLogin
+from conducto.model.deployment import IMAGE_DAYS
+
+#: Seconds that the credentials behind a log-in are good; AWS gives no more to a role that takes
+#: another one's.
+LOGIN_SECONDS = 3600
+_MISSING = frozenset({"ImageNotFoundException", "RepositoryNotFoundException"})
+_PUSH = (
+    "ecr:BatchCheckLayerAvailability",
+    "ecr:BatchGetImage",
+    "ecr:CompleteLayerUpload",
+    "ecr:GetDownloadUrlForLayer",
+    "ecr:InitiateLayerUpload",
+    "ecr:PutImage",
+    "ecr:UploadLayerPart",
+)
+_FORGETTING = {
+    "rules": [
+        {
+            "rulePriority": 1,
+            "description": "images that no launch has built anew for long",
+            "selection": {
+                "tagStatus": "any",
+                "countType": "sinceImagePushed",
+                "countUnit": "days",
+                "countNumber": IMAGE_DAYS,
+            },
+            "action": {"type": "expire"},
+        }
+    ]
+}
+
+
+class Registry:
+    """The registry of an installation.
+
+    Args:
+        clients: boto3's.
+        root: Registry and the beginning of the repositories' names.
+        push_role: ARN of the role that is lent to who builds images at home; None: whoever builds
+            uses the same engine as the workers, as in the emulator.
+    """
+
+    def __init__(self, clients: Clients, root: str, push_role: str | None = None) -> None:
+        self._clients = clients
+        self._root = root
+        self._push_role = push_role
+        self._made: set[str] = set()
+
+    def reference(self, org: str, tag: str) -> str:
+        """Return what workers know an image by."""
+        return f"{self._root}/{_part(org)}:{tag}"
+
+    def exists(self, org: str, tag: str) -> bool:
+        """Return whether an image is there."""
+        wanted = {"repositoryName": self._name(org), "imageIds": [{"imageTag": tag}]}
+        try:
+            with throttling():
+                found = self._clients.get("ecr").describe_images(**wanted)
+        except Exception as error:
+            if code_of(error) in _MISSING:
+                return False
+            raise
+        return bool(found["imageDetails"])
+
+    def ensure(self, org: str) -> None:
+        """Make an organisation's repository, if it is not there."""
+        name = self._name(org)
+        if name in self._made:
+            return
+        ecr = self._clients.get("ecr")
+        with throttling(), ignoring("RepositoryAlreadyExistsException"):
+            ecr.create_repository(
+                repositoryName=name,
+                imageTagMutability="IMMUTABLE",  # a tag is the hash of its content
+                imageScanningConfiguration={"scanOnPush": True},
+                encryptionConfiguration={"encryptionType": "AES256"},
+            )
+        with throttling():  # also where it is there: whoever made it may not have come this far
+            ecr.put_lifecycle_policy(
+                repositoryName=name, lifecyclePolicyText=json.dumps(_FORGETTING)
+            )
+        self._made.add(name)
+
+    def login(self, org: str, user: str) -> RegistryLogin | None:
+        """Return a log-in for who pushes to an organisation's repository; it opens no other one.
+
+        CloudTrail shows what is done with it under the user's name.
+        """
+        if self._push_role is None:
+            return None
+        self.ensure(org)
+        with throttling():
+            answer = self._clients.get("sts").assume_role(
+                RoleArn=self._push_role,
+                RoleSessionName=f"push-{user}"[:64],
+                DurationSeconds=LOGIN_SECONDS,
+                Policy=json.dumps(self._policy(org)),
+            )
+            lent = answer["Credentials"]
+            ecr = self._clients.lent("ecr", lent)
+            said = ecr.get_authorization_token()["authorizationData"][0]
+        name, _, password = base64.b64decode(said["authorizationToken"]).decode().partition(":")
+        return RegistryLogin(
+            registry=self._root.partition("/")[0],
+            user=name,
+            password=password,
+            expires=lent["Expiration"].timestamp(),
+        )
+
+    def _policy(self, org: str) -> dict[str, object]:
+        _, partition, _, _, account, _ = str(self._push_role).split(":", 5)
+        region = self._clients.get("ecr").meta.region_name
+        repository = f"arn:{partition}:ecr:{region}:{account}:repository/{self._name(org)}"
+        return {
+            "Version": "2012-10-17",
+            "Statement": [
+                {"Effect": "Allow", "Action": list(_PUSH), "Resource": repository},
+                # It has no resource level, and gives no right to any image.
+                {"Effect": "Allow", "Action": "ecr:GetAuthorizationToken", "Resource": "*"},
+            ],
+        }
+
+    def _name(self, org: str) -> str:
+        host, _, name = self._root.partition("/")
+        return f"{name if '.' in host else self._root}/{_part(org)}"
+
+
+def _part(org: str) -> str:
+    """Return an organisation's part of a repository's name, which takes no capitals."""
+    return sha256(org.encode()).hexdigest()[:24]

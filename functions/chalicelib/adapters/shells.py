@@ -1,0 +1,143 @@
+"""Debug shells in the table: an item each, listed in an index until it has ended."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from chalicelib.adapters import keys
+from chalicelib.adapters.failures import code_of, reasons_of
+from chalicelib.adapters.orgs import TableOrgs
+from chalicelib.adapters.table import Item, Table, Update
+from chalicelib.ports import ConflictError, PlanLimitError, Shell, ThrottledError
+from conducto.model.deployment import OPEN
+
+#: Seconds for which a shell that has ended is remembered, after its last moment.
+REMEMBERED_SECONDS = 7 * 86_400
+#: Partition of the index.
+_SHELLS = "shells"
+_CANCELLED = "TransactionCanceledException"
+_FAILED = "ConditionalCheckFailed"
+_GOES_ON = "attribute_exists(org) AND attribute_not_exists(ended)"
+
+
+class TableShells:
+    """A `chalicelib.ports.Shells`.
+
+    Args:
+        table: Where they are.
+        orgs: Count workers.
+        clock: Seconds since the epoch.
+    """
+
+    def __init__(self, table: Table, orgs: TableOrgs, clock: Callable[[], float]) -> None:
+        self._table = table
+        self._orgs = orgs
+        self._clock = clock
+
+    def open(self, shell: Shell) -> None:
+        """Keep a new shell and count it, or do neither."""
+        more, sentence = self._orgs.reservation(shell.org, 1)
+        put = self._table.put_operation(_key(shell), _item(shell), new=True)
+        reasons = self._transact([put, self._table.update_operation(more)])
+        if reasons:
+            raise PlanLimitError(sentence) if reasons[1] == _FAILED else ConflictError(shell.id)
+
+    def find(self, pipeline_id: str, shell_id: str) -> Shell | None:
+        """Return a shell."""
+        item = self._table.get(keys.shell(pipeline_id, shell_id))
+        return None if item is None else _shell(item)
+
+    def of_pipeline(self, pipeline_id: str) -> Sequence[Shell]:
+        """Return a pipeline's shells that have not ended."""
+        partition = keys.shell(pipeline_id, "").partition
+        found = (_shell(item) for _, item in self._table.range(partition, "!", keys.LAST))
+        return [shell for shell in found if shell.ended is None]
+
+    def all_open(self) -> Iterator[tuple[str, str]]:
+        """Yield ``(pipeline id, shell id)`` of those that have not ended, over all orgs."""
+        for _, item in self._table.index(OPEN, _SHELLS):
+            pipeline_id, _, shell_id = str(item[OPEN.sort_key]).partition("#")
+            yield pipeline_id, shell_id
+
+    def started(self, shell: Shell, task_arn: str) -> None:
+        """Note which task a shell has."""
+        self._note(shell, {"task": task_arn})
+
+    def is_up(self, shell: Shell) -> None:
+        """Note that it can be entered."""
+        self._note(shell, {"up": 1})
+
+    def _note(self, shell: Shell, facts: Item) -> None:
+        try:
+            self._table.update(Update(_key(shell), set=facts, where=_GOES_ON))
+        except ConflictError:
+            return  # it has ended
+
+    def end(self, shell: Shell, reason: str) -> bool:
+        """Note that it is over and count it no more."""
+        fewer, _ = self._orgs.reservation(shell.org, -1)
+        over = Update(
+            _key(shell),
+            set={"ended": reason, "expires": int(self._clock()) + REMEMBERED_SECONDS},
+            remove=(OPEN.partition_key, OPEN.sort_key),
+            where=_GOES_ON,
+        )
+        operations = [self._table.update_operation(each) for each in (over, fewer)]
+        return not self._transact(operations)
+
+    def _transact(self, operations: Sequence[Any]) -> Sequence[str]:
+        """Carry out all or none; return why each was refused, or nothing.
+
+        Raises:
+            ThrottledError: another transaction was under way; an org's item is in many.
+        """
+        try:
+            self._table.transact(operations)
+        except Exception as error:
+            reasons = reasons_of(error)
+            if code_of(error) != _CANCELLED:
+                raise
+            if _FAILED in reasons:
+                return reasons
+            raise ThrottledError(f"DynamoDB asks to write later: {', '.join(reasons)}") from error
+        return ()
+
+
+def _key(shell: Shell) -> keys.Key:
+    return keys.shell(shell.pipeline_id, shell.id)
+
+
+def _item(shell: Shell) -> Item:
+    listed = {
+        OPEN.partition_key: _SHELLS,
+        OPEN.sort_key: f"{shell.pipeline_id}#{shell.id}",
+    }
+    attempt = {} if shell.attempt is None else {"attempt": shell.attempt}
+    return {
+        "id": shell.id,
+        "org": shell.org,
+        "pipeline": shell.pipeline_id,
+        "user": shell.user,
+        "path": shell.path,
+        "cpu": shell.cpu,
+        "opened": shell.opened,
+        "until": shell.until,
+        **attempt,
+        **listed,
+    }
+
+
+def _shell(item: Item) -> Shell:
+    return Shell(
+        id=str(item["id"]),
+        org=str(item["org"]),
+        pipeline_id=str(item["pipeline"]),
+        user=str(item["user"]),
+        path=str(item["path"]),
+        attempt=int(item["attempt"]) if "attempt" in item else None,
+        cpu=float(item["cpu"]),
+        opened=float(item["opened"]),
+        until=float(item["until"]),
+        task=str(item["task"]) if "task" in item else None,
+        up="up" in item,
+        ended=str(item["ended"]) if "ended" in item else None,
+    )

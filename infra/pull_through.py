@@ -1,0 +1,67 @@
+"""Caches of other registries in ours: AWS fetches an image there once, workers fetch it here."""
+
+import json
+
+from aws_cdk import Stack
+from aws_cdk import aws_ecr as ecr
+
+from infra.settings import Settings
+
+#: What fetches an image through a cache, besides what fetches any image.
+IMPORT = ("ecr:BatchImportUpstreamImage", "ecr:CreateRepository")
+_DAYS = 30
+_ENCRYPTION = ecr.CfnRepositoryCreationTemplate.EncryptionConfigurationProperty(
+    encryption_type="AES256"
+)
+#: Registries whose API is at another name than the one that stands in references.
+_APIS = {"docker.io": "registry-1.docker.io"}
+_FORGETTING = {
+    "rules": [
+        {
+            "rulePriority": 1,
+            "description": "what was fetched long ago; who needs it has it fetched again",
+            "selection": {
+                "tagStatus": "any",
+                "countType": "sinceImagePushed",
+                "countUnit": "days",
+                "countNumber": _DAYS,
+            },
+            "action": {"type": "expire"},
+        }
+    ]
+}
+
+
+def add_caches(stack: Stack, settings: Settings) -> tuple[str, list[str]]:
+    """Add the caches that an installation is to have to a stack.
+
+    Returns:
+        ``registry=where registry=where`` (`conducto.images.registries.read_caches`), and the ARNs
+        of the caches' repositories.
+    """
+    pairs, arns = [], []
+    for number, (host, secret) in enumerate(settings.caches):
+        prefix = f"{settings.prefix}/{host}"
+        rule = ecr.CfnPullThroughCacheRule(
+            stack,
+            f"Cache{number}",
+            ecr_repository_prefix=prefix,
+            upstream_registry_url=_APIS.get(host, host),
+            credential_arn=secret,
+        )
+        template = ecr.CfnRepositoryCreationTemplate(
+            stack,
+            f"CacheRepositories{number}",
+            prefix=prefix,
+            applied_for=["PULL_THROUGH_CACHE"],
+            description=f"Conducto: images of {host}",
+            encryption_configuration=_ENCRYPTION,
+            lifecycle_policy=json.dumps(_FORGETTING),
+        )
+        rule.add_resource_dependency(template)
+        where = f"{stack.account}.dkr.ecr.{stack.region}.{stack.url_suffix}/{prefix}"
+        pairs.append(f"{host}={where}")
+        arns.append(
+            stack.format_arn(service="ecr", resource="repository", resource_name=f"{prefix}/*")
+        )
+    return " ".join(pairs), arns

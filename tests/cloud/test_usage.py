@@ -1,0 +1,38 @@
+"""What commands in the cloud took: counted as they end, told by the API and the command line."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+import conducto as co
+from conducto.cli.host.commands import main
+
+if TYPE_CHECKING:
+    from support.cloud.emulated import Cloud
+
+pytestmark = [pytest.mark.docker, pytest.mark.cloud, pytest.mark.xdist_group("emulator")]
+
+
+def test_what_ran_is_in_the_month_by_pipeline_and_node(
+    me: Cloud, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = co.Serial(image="busybox:latest", cpu=0.25, mem=0.25)
+    root["short"] = co.Exec("true")
+    root["long"] = co.Exec("sleep 2")
+    run = me.run(root, title="Usage")
+    month = time.strftime("%Y-%m", time.gmtime())
+
+    run.until(lambda: [p.attempts for p in me.client.usage().pipelines] == [2], "both counted")
+    assert main(["usage", "--month", month, "--json"], lambda _profile: lambda: me.client) == 0
+
+    document = json.loads(capsys.readouterr().out)
+    (spent,) = document["pipelines"]
+    assert (spent["id"], spent["title"], spent["month"]) == (run.id, "Usage", month)
+    assert list(spent["nodes"]) == ["/long", "/short"]
+    assert spent["seconds"] >= 2.0
+    assert spent["dollars"] == pytest.approx(document["months"][month]["dollars"])
+    assert 0 < spent["dollars"] < 0.01

@@ -1,0 +1,160 @@
+"""Where debug shells are kept: in memory, and in the table."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+from botocore.exceptions import ClientError
+
+from chalicelib.adapters import keys
+from chalicelib.adapters.orgs import TableOrgs
+from chalicelib.adapters.shells import TableShells
+from chalicelib.adapters.table import Table
+from chalicelib.ports import Orgs, Plan, PlanLimitError, Shell, Shells, ThrottledError
+from chalicelib.testing import FakeOrgs, FakeShells
+from support.cloud.aws import TABLE, aws
+from support.cloud.throttle import throttled
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from chalicelib.adapters.clients import Clients
+
+NOW = 1_000_000.0
+SHELL = Shell("s1", "acme", "abc", "ann", "/a b", 2, 0.5, opened=NOW, until=NOW + 60)
+
+
+class Kept(NamedTuple):
+    shells: Shells
+    orgs: Orgs
+
+
+@pytest.fixture
+def clients() -> Iterator[Clients]:
+    with aws() as made:
+        yield made
+
+
+@pytest.fixture(params=["fake", "aws"])
+def kept(request: pytest.FixtureRequest) -> Kept:
+    if request.param == "fake":
+        orgs = FakeOrgs()
+        return Kept(FakeShells(orgs), orgs)
+    table = Table(request.getfixturevalue("clients"), TABLE)
+    real = TableOrgs(table, lambda: NOW)
+    return Kept(TableShells(table, real, lambda: NOW), real)
+
+
+def test_a_shell_is_found_as_it_was_opened(kept: Kept) -> None:
+    other = replace(SHELL, id="s2", attempt=None)
+    kept.shells.open(SHELL)
+    kept.shells.open(other)
+
+    assert kept.shells.find("abc", "s1") == SHELL
+    assert kept.shells.find("abc", "s2") == other
+    assert kept.shells.find("abc", "s3") is None
+    assert kept.shells.find("xyz", "s1") is None
+    assert kept.orgs.workers("acme") == 2
+
+
+def test_those_that_go_on_are_listed(kept: Kept) -> None:
+    for shell in (SHELL, replace(SHELL, id="s2"), replace(SHELL, id="s1", pipeline_id="xyz-1")):
+        kept.orgs.set_plan("acme", Plan(max_workers=5))
+        kept.shells.open(shell)
+    kept.shells.end(SHELL, "over")
+
+    assert [shell.id for shell in kept.shells.of_pipeline("abc")] == ["s2"]
+    assert set(kept.shells.all_open()) == {("abc", "s2"), ("xyz-1", "s1")}
+
+
+def test_facts_are_noted_until_it_is_over(kept: Kept) -> None:
+    kept.shells.open(SHELL)
+    kept.shells.started(SHELL, "arn:task")
+    kept.shells.is_up(SHELL)
+    assert kept.shells.find("abc", "s1") == replace(SHELL, task="arn:task", up=True)
+
+    kept.shells.end(SHELL, "it was left")
+    kept.shells.started(SHELL, "arn:other")
+
+    over = replace(SHELL, task="arn:task", up=True, ended="it was left")
+    assert kept.shells.find("abc", "s1") == over
+
+
+def test_a_shell_nobody_knows_is_not_made_by_a_note(kept: Kept) -> None:
+    kept.shells.started(SHELL, "arn:task")
+    kept.shells.is_up(SHELL)
+
+    assert kept.shells.find("abc", "s1") is None
+    assert kept.shells.end(SHELL, "over") is False
+    assert kept.orgs.workers("acme") == 0
+
+
+def test_it_is_counted_once_however_often_it_ends(kept: Kept) -> None:
+    kept.shells.open(SHELL)
+
+    assert [kept.shells.end(SHELL, why) for why in ("first", "second")] == [True, False]
+    assert kept.orgs.workers("acme") == 0
+    found = kept.shells.find("abc", "s1")
+    assert found is not None
+    assert found.ended == "first"
+
+
+def test_one_too_many_is_refused_and_not_kept(kept: Kept) -> None:
+    kept.orgs.set_plan("acme", Plan(max_workers=1))
+    kept.shells.open(SHELL)
+
+    with pytest.raises(PlanLimitError, match="1 workers"):
+        kept.shells.open(replace(SHELL, id="s2"))
+    assert kept.shells.find("abc", "s2") is None
+    assert kept.orgs.workers("acme") == 1
+
+
+def test_one_that_is_over_is_forgotten_some_day(clients: Clients) -> None:
+    table = Table(clients, TABLE)
+    shells = TableShells(table, TableOrgs(table, lambda: NOW), lambda: NOW)
+    shells.open(SHELL)
+    assert "expires" not in (table.get(keys.shell("abc", "s1")) or {})
+
+    shells.end(SHELL, "over")
+
+    item = table.get(keys.shell("abc", "s1"))
+    assert item is not None
+    assert int(item["expires"]) == NOW + 7 * 86_400
+
+
+def test_a_throttled_table_ends_nothing(clients: Clients) -> None:
+    table = Table(clients, TABLE)
+    orgs = TableOrgs(table, lambda: NOW)
+    shells = TableShells(table, orgs, lambda: NOW)
+    shells.open(SHELL)
+
+    with (
+        throttled(clients.get("dynamodb"), "TransactWriteItems"),
+        pytest.raises(Exception, match=r"."),
+    ):
+        shells.end(SHELL, "over")
+    assert orgs.workers("acme") == 1
+    assert shells.find("abc", "s1") == SHELL
+
+
+@pytest.mark.parametrize("act", ["open", "end"])
+def test_another_transaction_under_way_is_no_refusal(clients: Clients, act: str) -> None:
+    """An org's item counts the workers of all its pipelines; its writers meet often."""
+    table = Table(clients, TABLE)
+    shells = TableShells(table, TableOrgs(table, lambda: NOW), lambda: NOW)
+    write = {"open": lambda: shells.open(SHELL), "end": lambda: shells.end(SHELL, "over")}[act]
+    # What is read before the write is answered as it is.
+    table.put(keys.org("acme"), {"workers": 1})
+    reasons = {"CancellationReasons": [{"Code": "None"}, {"Code": "TransactionConflict"}]}
+    answer = {"Error": {"Code": "TransactionCanceledException"}, **reasons}
+
+    def conflict(**_: object) -> None:
+        raise ClientError(answer, "TransactWriteItems")
+
+    clients.get("dynamodb").meta.events.register(
+        "before-parameter-build.dynamodb.TransactWriteItems", conflict
+    )
+    with pytest.raises(ThrottledError, match="TransactionConflict"):
+        write()

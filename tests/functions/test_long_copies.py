@@ -1,0 +1,242 @@
+"""Files so large that copying them takes longer than a request may."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from chalicelib.data_files import LocalDataFiles, serve
+from chalicelib.handover import Staged, Uploaded
+from chalicelib.long_copies import (
+    MAX_AT_ONCE,
+    SILENT_SECONDS,
+    BeingCopiedError,
+    Counter,
+    Progress,
+    say,
+)
+from chalicelib.serving import CLIENT_ROUTES, Api, Request
+from chalicelib.testing import FakeBlobs
+from conducto.model import calls
+from conducto.model.answers import DataEntry
+from conducto.model.cloud_calls import PREPARING
+from conducto.model.deployment import pipeline_directory
+from conducto.service.port import NotFoundError, RefusedError
+from support.cloud.world import ME, World
+from support.trees import leaf
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SIZE = MAX_AT_ONCE + 5
+UPLOAD = "uploads/acme/ann/k"
+
+
+class Held(LocalDataFiles):
+    """A data function that is asked to copy, and does so when a test says.
+
+    Attributes:
+        begun: What it was asked.
+    """
+
+    def __init__(self, root: Path, blobs: FakeBlobs) -> None:
+        super().__init__(root, blobs)
+        self.begun: list[tuple[Any, ...]] = []
+
+    def begin(self, *asked: Any) -> None:
+        self.begun.append(asked)
+
+    def go(self, number: int = -1) -> None:
+        self.carry_out(*self.begun[number])
+
+
+class Place:
+    """A pipeline with a large file."""
+
+    def __init__(self, folder: Path) -> None:
+        self.world = World(folder=folder)
+        self.data = Held(folder, self.world.blobs)
+        self.world.cloud = self.world.over(data=self.data)
+        self.world.engine = type(self.world.engine)(self.world.cloud)
+        self.id = self.world.launch(leaf("a"), run=False)
+        self.folder = folder / pipeline_directory(self.id).lstrip("/")
+        self.folder.mkdir(parents=True)
+        self.put("large", SIZE)
+
+    def put(self, name: str, size: int) -> None:
+        with (self.folder / name).open("wb") as file:
+            file.truncate(size)
+
+    def read(self, name: str = "large") -> Staged:
+        found = asyncio.run(self.world.pipelines().read_data(self.id, name))
+        assert isinstance(found, Staged)
+        return found
+
+    def write(self, name: str = "new") -> DataEntry:
+        content = Uploaded(UPLOAD, lambda: iter(()))
+        return asyncio.run(self.world.pipelines().write_data(self.id, name, content))
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+def test_a_large_file_is_copied_once_however_often_it_is_asked_for(place: Place) -> None:
+    for _ in range(3):
+        with pytest.raises(BeingCopiedError, match="large is being copied"):
+            place.read()
+        place.world.now += 2
+    assert len(place.data.begun) == 1
+
+    place.data.go()
+
+    found = place.read()
+    assert place.world.blobs.size(found.key) == SIZE
+    assert place.read().key == found.key
+    assert len(place.data.begun) == 1
+
+
+def test_a_small_file_is_there_at_once(place: Place) -> None:
+    place.put("small", MAX_AT_ONCE)
+
+    assert place.world.blobs.size(place.read("small").key) == MAX_AT_ONCE
+    assert place.data.begun == []
+
+
+def test_who_waits_is_told_how_far_it_is(place: Place) -> None:
+    with pytest.raises(BeingCopiedError):
+        place.read()
+    say(place.world.blobs, place.data.begun[0][3], Progress(1_200_000_000, 4_000_000_000))
+
+    with pytest.raises(BeingCopiedError, match="large is being copied: 1,200 of 4,000 MB"):
+        place.read()
+
+
+def test_a_copy_of_which_nothing_is_heard_is_begun_again(place: Place) -> None:
+    with pytest.raises(BeingCopiedError):
+        place.read()
+    place.world.now += SILENT_SECONDS - 1
+    say(place.world.blobs, place.data.begun[0][3], Progress(1, SIZE))  # it lives
+    place.world.now += SILENT_SECONDS - 1
+    with pytest.raises(BeingCopiedError):
+        place.read()
+    assert len(place.data.begun) == 1
+
+    place.world.now += 2
+    with pytest.raises(BeingCopiedError):
+        place.read()
+
+    assert len(place.data.begun) == 2
+
+
+def test_a_copy_that_fails_says_so_and_is_tried_by_who_asks_again(place: Place) -> None:
+    with pytest.raises(BeingCopiedError):
+        place.read()
+    (place.folder / "large").rename(place.folder / "away")
+    place.data.go()
+    (place.folder / "away").rename(place.folder / "large")
+
+    with pytest.raises(NotFoundError, match="large"):
+        place.read()
+    with pytest.raises(BeingCopiedError):
+        place.read()
+    place.data.go()
+
+    assert place.world.blobs.size(place.read().key) == SIZE
+
+
+def test_a_copy_that_breaks_off_is_told_and_not_left_to_lambda(place: Place) -> None:
+    with pytest.raises(BeingCopiedError):
+        place.read()
+    key = place.data.begun[0][3]
+
+    class Broken(FakeBlobs):
+        def put_file(self, *_: Any) -> None:
+            raise ConnectionError("the bucket hung up")
+
+    broken = Broken()
+    LocalDataFiles(place.folder.parent.parent, broken).carry_out(*place.data.begun[0])
+    place.world.blobs.put(key + ".end", broken.get(key + ".end") or b"")
+
+    with pytest.raises(RefusedError, match="large could not be copied: the bucket hung up"):
+        place.read()
+
+
+def test_a_copy_that_the_bucket_has_forgotten_is_made_anew(place: Place) -> None:
+    with pytest.raises(BeingCopiedError):
+        place.read()
+    place.data.go()
+    place.world.blobs.delete(place.read().key)
+
+    with pytest.raises(BeingCopiedError):
+        place.read()
+    place.data.go()
+
+    assert place.world.blobs.size(place.read().key) == SIZE
+
+
+def test_a_large_upload_comes_into_its_place_in_the_same_way(place: Place) -> None:
+    place.world.blobs.put(UPLOAD, b"x" * SIZE)
+    for _ in range(2):
+        with pytest.raises(BeingCopiedError, match="new is being copied"):
+            place.write()
+    assert not (place.folder / "new").exists()
+
+    place.data.go()
+
+    entry = place.write()
+    assert (entry.name, entry.size) == ("new", SIZE)
+    assert (place.folder / "new").stat().st_size == SIZE
+    assert len(place.data.begun) == 1
+
+
+def test_a_large_upload_to_a_name_that_leads_out_is_refused(place: Place) -> None:
+    place.world.blobs.put(UPLOAD, b"x" * SIZE)
+    with pytest.raises(BeingCopiedError):
+        place.write("../other")
+    place.data.go()
+
+    with pytest.raises(RefusedError):
+        place.write("../other")
+
+
+def test_the_function_is_asked_as_json_and_answers_nothing(place: Place) -> None:
+    with pytest.raises(BeingCopiedError):
+        place.read()
+    what, directory, name, key = place.data.begun[0]
+    request = {"do": "later", "what": what, "directory": directory, "name": name, "key": key}
+
+    assert serve(place.data, json.loads(json.dumps(request))) == {"answer": None}
+
+    assert place.world.blobs.size(place.read().key) == SIZE
+
+
+def test_what_is_copied_is_told_from_time_to_time() -> None:
+    blobs = FakeBlobs()
+    now = [0.0]
+    counter = Counter(blobs, "k", 30, clock=lambda: now[0])
+
+    for _ in range(3):
+        counter.add(10)
+        now[0] += 3.0
+
+    assert json.loads(blobs.get("k.at") or b"") == [30, 30]
+
+
+def test_the_api_answers_202_and_how_far_it_is(place: Place) -> None:
+    api = Api(place.world.engine, lambda _caller: None)  # type: ignore[arg-type, return-value]
+    (route,) = (r for r in CLIENT_ROUTES if r.operation.name == calls.DATA_FILE.name)
+    request = Request({"id": place.id}, (("name", "large"),), {}, b"")
+
+    first = api.client_call(route, ME, request)
+    place.data.go()
+    then = api.client_call(route, ME, request)
+
+    assert (first.status, then.status) == (PREPARING, 303)
+    told = json.loads(first.body)
+    assert told["detail"].startswith("large is being copied: 0 of 34 MB")
+    assert told["remedy"] == "ask again in some seconds"

@@ -1,0 +1,234 @@
+"""What AWS keeps of what is over is deleted; nothing of a pipeline that goes on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from chalicelib.engine import Engine
+from chalicelib.ports import ThrottledError
+from chalicelib.retention import Retention
+from chalicelib.sweeping import LONGEST, Sweeper
+from conducto.model.states import Cause
+from conducto.semantics.asl_site import run_of
+from support.cloud.world import ME, World
+from support.trees import form, lazy, parallel, serial
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from chalicelib.testing import FakeMachines
+
+DAY = 86_400.0
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(folder=tmp_path)
+
+
+def runs(world: World) -> list[str]:
+    return sorted(run for run, _ in world.machines.runs())
+
+
+def finished(world: World) -> str:
+    pipeline = world.launch(serial("a"), retention=1)
+    world.run_out()
+    world.minute(100)
+    return pipeline
+
+
+def test_a_machine_says_which_run_it_is_of(world: World) -> None:
+    pipeline = world.launch(serial("a"))
+    names = [machine.name for machine in world.machines.machines.values()]
+    assert [run_of(name) for name in names] == [f"{pipeline}-1"]
+    assert all(len(name) <= 80 for name in names)
+
+
+def test_the_machine_of_a_run_goes_when_the_run_is_halted(world: World) -> None:
+    pipeline = world.launch(serial("a", "b"))
+    world.serve()
+    world.control(pipeline, "pause")
+    assert runs(world) == []
+    world.control(pipeline, "run")
+    assert runs(world) == [f"{pipeline}-2"]
+    world.run_out()
+    assert world.states(pipeline)["/"] == "done"
+
+
+def test_a_sweep_takes_nothing_of_a_pipeline_that_runs(world: World) -> None:
+    pipeline = world.launch(serial("a", "b"))
+    world.serve()
+    assert Sweeper(world.engine).run() == 0
+    assert runs(world) == [f"{pipeline}-1"]
+    world.run_out()
+    assert world.states(pipeline)["/"] == "done"
+
+
+def test_a_sweep_finds_what_a_run_left_behind(world: World) -> None:
+    pipeline = world.launch(serial("a", "b"))
+    world.serve()
+    stray = next(iter(world.machines.machines.values()))
+    world.control(pipeline, "pause")
+    world.control(pipeline, "run")
+    world.machines.create(stray)  # by a process that was late
+    assert Sweeper(world.engine).run() == 1
+    assert runs(world) == [f"{pipeline}-2"]
+    assert Sweeper(world.engine).run() == 0
+
+
+def test_what_settled_needs_no_machines_and_a_reset_makes_its_own(world: World) -> None:
+    pipeline = finished(world)
+    assert runs(world) == [f"{pipeline}-1"]
+    assert Sweeper(world.engine).run() == 1
+    assert runs(world) == []
+    world.control(pipeline, "reset", "/a")
+    world.run_out()
+    assert world.states(pipeline)["/"] == "done"
+
+
+def test_machines_of_generated_trees_go_with_their_run(world: World) -> None:
+    pipeline = world.launch(lazy("l"))
+    world.serve()
+    ((_, hand),) = world.running().items()
+    hand.finish(tree=form(serial("x", "y")))
+    world.serve()
+    assert runs(world) == [f"{pipeline}-1"] * 2
+    world.control(pipeline, "pause")
+    Sweeper(world.engine).run()
+    assert runs(world) == []
+
+
+def test_an_archive_gives_back_activities_and_the_next_run_has_others(world: World) -> None:
+    pipeline = finished(world)
+    (before,) = world.machines.activities
+    world.control(pipeline, "archive")
+    assert world.machines.activities == []
+
+    world.control(pipeline, "wake")
+    world.control(pipeline, "reset", "/a")
+    world.control(pipeline, "run")
+    (after,) = world.machines.activities
+    world.run_out()
+
+    assert after != before
+    assert world.states(pipeline)["/"] == "done"
+
+
+def test_an_archive_gives_back_nothing_before_its_workers_are_gone(world: World) -> None:
+    pipeline = world.launch(parallel("a", "b"))
+    world.serve()
+    world.control(pipeline, "archive")
+    assert len(world.machines.activities) == 1
+
+    for hand in world.living():
+        if hand.job is not None:
+            hand.finish()
+    world.retire()
+    world.minute(100)
+
+    assert world.machines.activities == []
+
+
+def test_an_archived_pipelines_task_definitions_are_swept(world: World) -> None:
+    archived, resting = finished(world), finished(world)
+    world.control(archived, "archive")
+    Sweeper(world.engine).run()
+    assert set(world.fleet.defined) == {resting}
+
+
+def test_what_retention_deletes_leaves_nothing_at_aws(world: World) -> None:
+    pipeline = finished(world)
+    for _ in range(2):
+        world.now += 2 * DAY
+        Retention(world.engine).run()
+    Sweeper(world.engine).run()
+    assert world.store.org_of(pipeline) is None
+    assert (world.machines.activities, runs(world), world.fleet.defined) == ([], [], {})
+
+
+def test_what_another_installation_made_is_left_alone(world: World) -> None:
+    world.launch(serial("a"))
+    machine = next(iter(world.machines.machines.values()))
+    world.machines.foreign.add(machine.arn)
+    world.fleet.foreign.add("conducto-zzz-zzz_1")
+    world.fleet.defined["zzz-zzz"] = "conducto-zzz-zzz_1"
+    world.store.forget(machine.name.removeprefix("conducto-")[:7])
+    Sweeper(world.engine).run()
+    assert machine.arn in world.machines.machines
+    assert "zzz-zzz" in world.fleet.defined
+
+
+class Busy:
+    """Machines that AWS has no time to delete at first."""
+
+    def __init__(self, machines: FakeMachines, refusals: int) -> None:
+        self._machines = machines
+        self.refusals = refusals
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._machines, name)
+
+    def forget(self, arn: str) -> None:
+        if self.refusals > 0:
+            self.refusals -= 1
+            raise ThrottledError("Rate exceeded")
+        self._machines.forget(arn)
+
+
+def test_what_aws_has_no_time_for_is_swept_the_next_time(world: World) -> None:
+    for _ in range(3):
+        finished(world)
+    world.engine.cloud = world.over(machines=Busy(world.machines, refusals=1))
+    assert Sweeper(world.engine).run() == 2
+    assert Sweeper(world.engine).run() == 1
+    assert runs(world) == []
+
+
+def test_a_sweep_ends_in_time_for_the_function_that_runs_it(world: World) -> None:
+    for _ in range(3):
+        finished(world)
+
+    def sleep(_: float) -> None:
+        world.now += LONGEST
+
+    busy = world.over(machines=Busy(world.machines, refusals=1))
+    world.engine.cloud = replace(busy, sleep=sleep)
+    assert Sweeper(world.engine).run() == 0
+    assert len(runs(world)) == 3
+
+
+def test_a_pipeline_that_is_woken_while_its_commands_end_goes_on(world: World) -> None:
+    pipeline = world.launch(serial("a", "b"))
+    world.serve()
+    (hand,) = world.living()
+    world.control(pipeline, "archive")
+    world.control(pipeline, "wake")
+    world.control(pipeline, "reset", "/")
+    world.control(pipeline, "run")
+    world.serve()
+    assert hand.pulse()
+    hand.finish(Cause.EXIT_CODE)
+    world.run_out()
+    world.minute(100)
+    world.run_out()
+    assert world.states(pipeline)["/"] == "done"
+    with world.engine.reading(ME.org, pipeline) as live:
+        assert live.epoch == 1
+        assert {worker.pool for worker in live.crew.workers.values()} <= live.pools.keys()
+
+
+def test_a_snapshot_keeps_from_which_archive_a_pipeline_came(world: World) -> None:
+    world.engine = Engine(world.cloud, snapshot_every=1)
+    pipeline = finished(world)
+    world.control(pipeline, "archive")
+    world.control(pipeline, "wake")
+    world.engine = Engine(world.cloud)
+    world.control(pipeline, "reset", "/a")
+    world.control(pipeline, "run")
+    world.run_out()
+    assert world.states(pipeline)["/"] == "done"
+    with world.engine.reading(ME.org, pipeline) as live:
+        assert live.epoch == 1

@@ -1,0 +1,46 @@
+"""The functions as they go to Lambda: staged and packaged as the CDK construct does, unpacked."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zipfile
+from typing import TYPE_CHECKING
+
+from infra.function_source import stage
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def package(folder: Path) -> Path:
+    """Return the zip that Chalice makes below ``folder``; it fetches wheels from PyPI."""
+    project = stage(folder / "project")
+    done = subprocess.run(
+        [str(_beside_python("chalice")), "package", str(folder / "out")],
+        cwd=project,
+        check=False,
+        capture_output=True,
+        text=True,
+        env={
+            **os.environ,
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "PYTHONPATH": str(project / "vendor"),
+        },
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder / "out" / "deployment.zip"
+
+
+def unpack(archive: Path, target: Path) -> Path:
+    """Unpack a zip as Lambda does; return the directory."""
+    with zipfile.ZipFile(archive) as opened:
+        opened.extractall(target)
+    return target
+
+
+def _beside_python(name: str) -> Path:
+    from pathlib import Path
+
+    return Path(sys.executable).with_name(name)

@@ -1,0 +1,267 @@
+"""What each released schema's own code has written into the table and the bucket.
+
+``python -m support.cloud.released`` in ``tests/`` plays the same scenes with the code of now and
+writes ``tests/support/clouds/schema-N.json`` of its schema, and ``shapes-N.json``, what that looks
+like. The files of older schemas stay as they are: nobody can write them any more.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import sys
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic.json_schema import models_json_schema
+
+from chalicelib import snapshots
+from chalicelib.adapters.answers import TableAnswers
+from chalicelib.adapters.bucket import Bucket
+from chalicelib.adapters.connections import TableConnections
+from chalicelib.adapters.files import AccessPoints
+from chalicelib.adapters.keys import Key, kind_of
+from chalicelib.adapters.logs import ChunkedLogs
+from chalicelib.adapters.orgs import TableOrgs
+from chalicelib.adapters.shells import TableShells
+from chalicelib.adapters.store import TableStore
+from chalicelib.adapters.table import Table, unsqueezed
+from chalicelib.adapters.tokens import TableTokens
+from chalicelib.credentials import digest_of
+from chalicelib.crew import Worker
+from chalicelib.engine import Engine
+from chalicelib.inputs import Journalled
+from chalicelib.pipeline_state import Shortage
+from chalicelib.ports import Identity, Shell
+from chalicelib.record_schema import RELEASED, SCHEMA, Schema
+from conducto.model.api import Changes
+from conducto.model.image_sources import ImageSources
+from conducto.model.notifications import NotificationRecord
+from conducto.model.records import AttemptRecord, NodeChange, NodeState, PipelineRecord
+from conducto.model.states import Cause
+from conducto.semantics.course import Standing
+from conducto.semantics.fleet import Pool
+from support.cloud.aws import BUCKET, TABLE, aws, file_system
+from support.cloud.world import LARGE, ME, World
+from support.trees import form, lazy, leaf, parallel, serial
+from support.wire_schemas import without_prose
+
+if TYPE_CHECKING:
+    from chalicelib.adapters.clients import Clients
+    from support.cloud.world import Hand
+
+FOLDER = Path(__file__).parents[1] / "clouds"
+#: A person's token, as the scenes have it.
+TOKEN = "cdo_" + 43 * "t"
+SOCKET = "connection-1"
+KEY = "a key of the client's own"
+#: What the JSON in items and objects is made of.
+RECORDS = (
+    Journalled,
+    AttemptRecord,
+    ImageSources,
+    NodeChange,
+    NodeState,
+    NotificationRecord,
+    PipelineRecord,
+)
+#: What a snapshot has besides.
+STATE = (Pool, Shortage, Standing, Worker)
+
+
+@dataclass(frozen=True)
+class Scenes:
+    """Who is who in what was written.
+
+    Attributes:
+        running: A pipeline with a command that runs; others of it wait.
+        token: Its worker's.
+        failed: One that failed, with a snapshot and a tree that a Lazy printed.
+        now: When it all was.
+    """
+
+    running: str
+    token: str
+    failed: str
+    now: float
+
+
+def world_over(clients: Clients, *, schema: Schema = SCHEMA, **more: Any) -> World:
+    """Return a world whose records are in AWS; its workers and machines are in memory."""
+    world = World(plan=LARGE)
+    table, bucket = Table(clients, TABLE, schema), Bucket(clients, BUCKET)
+    clock = lambda: world.now  # noqa: E731  as the others have it
+    orgs = TableOrgs(table, clock)
+    tokens = TableTokens(table, clock)
+    world.cloud = world.over(
+        store=TableStore(table, bucket, orgs),
+        orgs=orgs,
+        tokens=tokens,
+        logs=ChunkedLogs(table, bucket),
+        blobs=bucket,
+        connections=TableConnections(table, clients, str, clock),
+        shells=TableShells(table, orgs, clock),
+    )
+    world.tokens = tokens  # type: ignore[assignment]
+    world.engine = Engine(world.cloud, **more)
+    return world
+
+
+def play(clients: Clients) -> Scenes:
+    """Let happen what leaves an item of each kind."""
+    world = world_over(clients, snapshot_every=2)
+    cloud = world.cloud
+    cloud.orgs.set_plan(ME.org, LARGE)
+    failed = _failed(world)
+    worker = _running(world)
+    cloud.tokens.put(digest_of(TOKEN), Identity("acme", "ann", ME.permissions), expires=None)
+    cloud.connections.opened(SOCKET, ME.org)
+    cloud.connections.put(SOCKET, ME.org, worker.task.pipeline_id, 3)
+    answers = TableAnswers(Table(clients, TABLE), (ME.org, ME.user))
+    answers.begin(KEY, "fingerprint", world.now)
+    answers.finish(KEY, b"answer")
+    AccessPoints(clients, Table(clients, TABLE), file_system(clients)).of_pipeline(failed)
+    cloud.orgs.add_usage(ME.org, "2026-11", "a worker", 60.0, 0.25)
+    shell = Shell("s1", ME.org, failed, ME.user, "/check", 1, 0.25, world.now, world.now + 60.0)
+    cloud.shells.open(shell)
+    cloud.shells.started(shell, "arn:task")
+    cloud.shells.is_up(shell)
+    cloud.shells.end(shell, "its time is over")
+    return Scenes(worker.task.pipeline_id, worker.task.token, failed, world.now)
+
+
+def _failed(world: World) -> str:
+    tree = serial(lazy("grow"), leaf("check", callbacks=[["error", ["email", {"to": "a@b.c"}]]]))
+    pipeline_id = world.launch(tree, title="Failed")
+    world.serve()
+    world.running()["/grow/Generate"].finish(tree=form(parallel("x", "y")))
+    world.run_out(lambda path: Cause.EXIT_CODE if path == "/check" else None)
+    for hand in world.living():
+        hand.leave()
+    return pipeline_id
+
+
+def _running(world: World) -> Hand:
+    tree = serial(leaf("first"), leaf("long"), leaf("last"))
+    pipeline_id = world.launch(tree, title="Running")
+    world.control(pipeline_id, "modify", "/last", changes=Changes(command="echo edited"))
+    world.serve()
+    world.running()["/first"].finish()
+    world.serve()
+    hand = world.running()["/long"]
+    hand.print("half of it\n")
+    hand.pulse()
+    return hand
+
+
+def dumped(clients: Clients, scenes: Scenes) -> dict[str, Any]:
+    """Return everything that is in the table and in the bucket, as JSON."""
+    pages = clients.get("dynamodb").get_paginator("scan").paginate(TableName=TABLE)
+    items = [item for page in pages for item in page["Items"]]
+    s3 = clients.get("s3")
+    names = [o["Key"] for o in s3.list_objects_v2(Bucket=BUCKET).get("Contents", ())]
+    return {
+        "scenes": asdict(scenes),
+        "items": sorted(map(_written, items), key=lambda item: (item["pk"]["S"], item["sk"]["S"])),
+        "objects": {
+            name: _base64(s3.get_object(Bucket=BUCKET, Key=name)["Body"].read()) for name in names
+        },
+    }
+
+
+def put_back(clients: Clients, dump: dict[str, Any]) -> Scenes:
+    """Fill an empty table and an empty bucket with what was dumped."""
+    for item in dump["items"]:
+        clients.get("dynamodb").put_item(TableName=TABLE, Item=_read(item))
+    for name, data in dump["objects"].items():
+        clients.get("s3").put_object(Bucket=BUCKET, Key=name, Body=base64.b64decode(data))
+    return Scenes(**dump["scenes"])
+
+
+def dump_of(schema: int) -> dict[str, Any]:
+    """Return what a schema's own code has written."""
+    found: dict[str, Any] = json.loads((FOLDER / f"schema-{schema}.json").read_text())
+    return found
+
+
+def released() -> list[int]:
+    """Return the schemas of which there is a file."""
+    return sorted(int(path.stem.partition("-")[2]) for path in FOLDER.glob("schema-*.json"))
+
+
+def _written(item: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: {"B": _base64(value["B"])} if "B" in value else value
+        for name, value in sorted(item.items())
+    }
+
+
+def _read(item: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: {"B": base64.b64decode(value["B"])} if "B" in value else value
+        for name, value in item.items()
+    }
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def shapes(dump: dict[str, Any]) -> dict[str, Any]:
+    """Return which attributes each kind of item has, and what the JSON in them looks like."""
+    items: dict[str, dict[str, str]] = {}
+    for item in dump["items"]:
+        found = items.setdefault(kind_of(Key(item["pk"]["S"], item["sk"]["S"])), {})
+        found |= {name: next(iter(value)) for name, value in item.items()}
+    asked = [(kind, "validation") for kind in RECORDS]
+    _, schemas = models_json_schema(asked, ref_template="{model}")  # type: ignore[arg-type]
+    parts = {f"{kind.__name__}.{f.name}" for kind in STATE for f in fields(kind)}
+    return {
+        "items": items,
+        "records": {name: without_prose(one) for name, one in schemas["$defs"].items()},
+        "snapshots": {
+            "version": snapshots.VERSION,
+            "state": sorted(_snapshot(dump)),
+            "parts": sorted(parts),
+        },
+    }
+
+
+def _snapshot(dump: dict[str, Any]) -> dict[str, Any]:
+    bodies = [item["data"]["B"] for item in dump["items"] if item["sk"]["S"] == "S"]
+    found: dict[str, Any] = json.loads(unsqueezed(base64.b64decode(bodies[0])))
+    return found
+
+
+def shapes_of(schema: int) -> dict[str, Any]:
+    """Return the shapes of a schema as they were agreed."""
+    found: dict[str, Any] = json.loads(_shapes_path(schema).read_text())
+    return found
+
+
+def _shapes_path(schema: int) -> Path:
+    return FOLDER / f"shapes-{schema}.json"
+
+
+def write() -> None:
+    """Play the scenes with the code of now, and write what it wrote.
+
+    Raises:
+        SystemExit: its schema was released, and is written already.
+    """
+    schema = SCHEMA.number
+    if schema <= RELEASED:
+        sys.exit(f"schema {schema} was released: add a step to chalicelib/record_schema.py")
+    FOLDER.mkdir(exist_ok=True)
+    with aws() as clients:
+        dump = dumped(clients, play(clients))
+    for path, found in (
+        (FOLDER / f"schema-{schema}.json", dump),
+        (_shapes_path(schema), shapes(dump)),
+    ):
+        path.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
+
+
+if __name__ == "__main__":
+    write()

@@ -1,0 +1,230 @@
+"""The script of a recipe with a docker client that only remembers: what is pulled, made, pushed."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import subprocess
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from conducto.images import recipe
+from conducto.images.recipe import Recipe, Sources
+from conducto.images.registries import cached, parts, read_caches
+from conducto.model.images import ImageSpec
+
+#: Keeps the engine's images and the registry's in two directories, a file for each.
+DOCKER = r"""#!/bin/sh
+here=$(dirname "$0")
+file() { printf '%s' "$1" | tr '/:' '__'; }
+printf '%s\n' "$*" >>"$here/calls"
+case $1 in
+  pull)
+    [ "$2" = --quiet ] && shift
+    [ -e "$here/registry/$(file "$2")" ] || { echo "no $2" >&2; exit 1; }
+    : >"$here/engine/$(file "$2")" ;;
+  push)
+    [ "$2" = --quiet ] && shift
+    : >"$here/registry/$(file "$2")" ;;
+  tag) : >"$here/engine/$(file "$3")" ;;
+  build)
+    while [ $# -gt 0 ]; do
+      [ "$1" = --tag ] && : >"$here/engine/$(file "$2")"
+      shift
+    done ;;
+  image)
+    for last; do :; done
+    [ -e "$here/engine/$(file "$last")" ] || exit 1
+    case $4 in *User*) echo root ;; *) echo null ;; esac ;;
+  run) echo /bin/sh ;;
+esac
+"""
+IMAGE = "registry.invalid/acme/images:tag"
+AWS = "#!/bin/sh\necho password\n"
+
+
+class Machine:
+    """A fresh machine before each build, and a registry that stays."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.registry = folder / "bin" / "registry"
+        self.registry.mkdir(parents=True)
+        for name, text in (("docker", DOCKER), ("aws", AWS)):
+            (folder / "bin" / name).write_text(text)
+            (folder / "bin" / name).chmod(0o755)
+        self._numbers = iter(range(100))
+        self.has("base:1")
+
+    @property
+    def calls(self) -> Path:
+        """Docker's words of the last build."""
+        return self.folder / "bin" / "calls"
+
+    def has(self, reference: str) -> None:
+        """Have the registry hold an image."""
+        (self.registry / reference.replace("/", "_").replace(":", "_")).touch()
+
+    def build(self, plan: Recipe, *, keep: bool = True, **variables: str) -> list[str]:
+        """Run the script; return docker's words."""
+        engine, calls = self.folder / "bin" / "engine", self.calls
+        if engine.exists():
+            for file in engine.iterdir():
+                file.unlink()
+        engine.mkdir(exist_ok=True)
+        calls.unlink(missing_ok=True)
+        here = self.folder / str(next(self._numbers))
+        with tarfile.open(fileobj=io.BytesIO(recipe.archive(plan, keep=keep))) as archive:
+            archive.extractall(here, filter="data")
+        contexts = self.folder / "contexts"
+        contexts.mkdir(exist_ok=True)
+        for digest in plan.contexts():
+            with tarfile.open(contexts / f"{digest}.tar.gz", "w:gz"):
+                pass
+        env = {
+            "PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}",
+            "IMAGE": IMAGE,
+            "PUSH": "ecr",
+            "CONTEXTS": str(contexts),
+            "RESULT": str(here / "result.json"),
+            **variables,
+        }
+        done = subprocess.run(
+            ["sh", "build.sh"], cwd=here, env=env, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        self.said = done.stdout
+        return re.sub("conducto_step_[0-9a-f]{16}", "conducto_step", calls.read_text()).splitlines()
+
+
+def made(words: list[str]) -> list[str]:
+    """Return which images were built."""
+    return [line.split("--tag ")[1].split()[0] for line in words if line.startswith("build")]
+
+
+def plan(code: str = "c", packages: tuple[str, ...] = ("numpy",), **more: object) -> Recipe:
+    spec = ImageSpec(name="i", image="base:1", install_pip=packages, copy_dir="/code", **more)
+    return recipe.plan(spec, Sources(code=code * 64))
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    return Machine(tmp_path)
+
+
+def test_what_was_installed_once_is_fetched_when_only_the_code_has_changed(
+    machine: Machine,
+) -> None:
+    first = machine.build(plan("c"))
+    second = machine.build(plan("d"))
+
+    assert made(first) == ["conducto_step:0", "conducto_step:1", IMAGE]
+    assert made(second) == ["conducto_step:1", IMAGE]
+    assert "an earlier build made this already: installed" in machine.said
+    assert not [line for line in second if line == "pull base:1"]  # it is below what was fetched
+
+
+def test_another_requirement_is_another_step(machine: Machine) -> None:
+    machine.build(plan())
+
+    assert made(machine.build(plan(packages=("numpy", "scipy")))) == [
+        "conducto_step:0",
+        "conducto_step:1",
+        IMAGE,
+    ]
+
+
+def test_code_is_in_no_step_that_is_kept(machine: Machine) -> None:
+    calls = machine.build(plan())
+
+    pushed = [line for line in calls if line.startswith("push")]
+    assert len(pushed) == 2
+    assert pushed[0].startswith("push --quiet registry.invalid/acme/images:step-")
+    assert pushed[1] == f"push {IMAGE}"
+    assert plan().kept(1) == ""
+
+
+def test_what_an_image_is_like_is_delivered_before_it_is_pushed(machine: Machine) -> None:
+    calls = machine.build(plan())
+
+    (inspected,) = (n for n, line in enumerate(calls) if "WorkingDir" in line)  # for the result
+    assert inspected < calls.index(f"push {IMAGE}")
+
+
+def test_the_images_between_the_steps_have_names_of_their_own_and_are_forgotten(
+    machine: Machine,
+) -> None:
+    calls = machine.build(plan())
+    names = set(re.findall("conducto_step_[0-9a-f]{16}", machine.calls.read_text()))
+    machine.build(plan("d"))
+    later = set(re.findall("conducto_step_[0-9a-f]{16}", machine.calls.read_text()))
+
+    assert len(names) == len(later) == 1
+    assert names != later
+    assert calls[-2:] == ["image rm conducto_step:0", "image rm conducto_step:1"]
+    (name,) = names
+    assert (machine.folder / "0/work/1.dockerfile").read_text().startswith(f"FROM {name}:0\n")
+
+
+@pytest.mark.parametrize("how", [{"keep": False}, {"PUSH": ""}])
+def test_a_rebuild_and_a_build_at_home_neither_fetch_nor_keep_steps(
+    machine: Machine, how: dict[str, object]
+) -> None:
+    machine.build(plan())
+
+    calls = machine.build(plan(), **how)  # type: ignore[arg-type]
+
+    assert made(calls) == ["conducto_step:0", "conducto_step:1", IMAGE]
+    assert not [line for line in calls if "step-" in line]
+
+
+def test_bases_come_from_the_caches_of_their_registries(machine: Machine) -> None:
+    machine.has("cache.invalid/hub/library/base:1")
+
+    calls = machine.build(plan(), PULL_THROUGH="docker.io=cache.invalid/hub quay.io=elsewhere")
+
+    assert "pull cache.invalid/hub/library/base:1" in calls
+    assert "tag cache.invalid/hub/library/base:1 base:1" in calls
+    assert "pull base:1" not in calls
+
+
+def test_what_a_cache_cannot_give_comes_from_its_own_registry(machine: Machine) -> None:
+    calls = machine.build(plan(), PULL_THROUGH="docker.io=cache.invalid/hub")
+
+    assert "pull base:1" in calls
+    assert "cache.invalid/hub/library/base:1 is not to be had" in machine.said
+
+
+def test_all_images_that_a_dockerfile_builds_on_are_bases() -> None:
+    text = "ARG V=1\nFROM quay.io/a/b:$V AS one\nFROM one\nCOPY --from=tools:2 /x /x\n"
+    spec = ImageSpec(name="i", dockerfile_text=text, install_pip=("numpy",))
+    made = recipe.plan(spec, Sources(dockerfile=text))
+
+    assert made.bases() == ("quay.io/a/b:1", "tools:2")
+
+
+@pytest.mark.parametrize(
+    ("reference", "expected"),
+    [
+        ("python", ("docker.io", "library/python")),
+        ("docker.io/python:3", ("docker.io", "library/python:3")),
+        ("me/x:1", ("docker.io", "me/x:1")),
+        ("quay.io/a/b", ("quay.io", "a/b")),
+        ("localhost/x", ("localhost", "x")),
+        ("host:5000/x@sha256:00", ("host:5000", "x@sha256:00")),
+    ],
+)
+def test_a_reference_has_a_registry_and_a_path(reference: str, expected: tuple[str, str]) -> None:
+    assert parts(reference) == expected
+
+
+def test_only_images_of_a_registry_with_a_cache_are_called_otherwise() -> None:
+    caches = read_caches("docker.io=here/hub quay.io=here/quay")
+
+    assert cached("busybox", caches) == "here/hub/library/busybox"
+    assert cached("quay.io/a/b@sha256:0", caches) == "here/quay/a/b@sha256:0"
+    assert cached("own.invalid/a:1", caches) == "own.invalid/a:1"
+    assert read_caches("") == {}

@@ -1,0 +1,90 @@
+"""The steps of a build, as they are written down and read again."""
+
+from itertools import count
+
+from conducto.model.records import ImageState
+from conducto_local.ports import BuildPart
+from conducto_local.runner.build_steps import MOST_STEPS, StepWriter, steps_in
+
+
+class Book:
+    """A log in memory, and a writer whose clock counts."""
+
+    def __init__(self) -> None:
+        self.log = b""
+
+    def writer(self) -> StepWriter:
+        clock = count(1)
+        return StepWriter(self._append, lambda: float(next(clock)))
+
+    def _append(self, line: bytes) -> None:
+        self.log += line
+
+
+def told(book: Book) -> list[tuple[str, str | None, bool]]:
+    """Return name, surroundings and whether it is over, of each step."""
+    return [(step.name, step.within, step.ended is not None) for step in steps_in(book.log)]
+
+
+def test_a_state_is_over_when_the_next_one_begins() -> None:
+    book = Book()
+    writer = book.writer()
+
+    for state in (ImageState.QUEUED, ImageState.BUILDING, ImageState.COPYING):
+        writer.state(state)
+
+    assert told(book) == [
+        ("queued", None, True),
+        ("building", None, True),
+        ("copying", None, False),
+    ]
+
+
+def test_what_a_build_does_stands_within_its_state_as_it_was_told_last() -> None:
+    book = Book()
+    writer = book.writer()
+    writer.state(ImageState.BUILDING)
+    writer.part(BuildPart("a", "[1/1] RUN x", started=5.0))
+    begun = told(book)
+    writer.part(BuildPart("a", "[1/1] RUN x", started=5.0, ended=8.0))
+
+    assert begun == [("building", None, False), ("[1/1] RUN x", "building", False)]
+    assert (steps_in(book.log)[1].started, steps_in(book.log)[1].ended) == (5.0, 8.0)
+
+
+def test_a_build_that_fails_leaves_nothing_under_way() -> None:
+    book = Book()
+    writer = book.writer()
+    writer.state(ImageState.BUILDING)
+    writer.part(BuildPart("a", "RUN x", started=5.0))
+    writer.end("x failed")
+
+    assert [(step.ended is not None, step.error) for step in steps_in(book.log)] == [
+        (True, "x failed"),
+        (True, "x failed"),
+    ]
+
+
+def test_the_next_build_begins_anew() -> None:
+    book = Book()
+    book.writer().state(ImageState.BUILDING)
+    book.writer().state(ImageState.PULLING)
+
+    assert [step.name for step in steps_in(book.log)] == ["pulling"]
+
+
+def test_a_line_that_is_cut_or_none_of_ours_is_left_out() -> None:
+    book = Book()
+    book.writer().state(ImageState.BUILDING)
+
+    for rest in (b'{"key": "2", "na', b"nonsense\n", b"[1]\n", b'{"key": "3"}\n', b"\xff\n"):
+        assert [step.name for step in steps_in(book.log + rest)] == ["building"]
+
+
+def test_no_more_steps_are_told_than_a_reader_can_take() -> None:
+    book = Book()
+    writer = book.writer()
+    for number in range(MOST_STEPS + 10):
+        writer.part(BuildPart(str(number), "RUN x", started=1.0))
+
+    assert len(steps_in(book.log)) == MOST_STEPS

@@ -1,0 +1,56 @@
+"""What a command gets of secrets and of addresses, and when they are read anew."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from conducto.running.secret_store import SecretName, StoredSecret
+from conducto.testing.secrets import MemorySecrets
+from conducto_local.home import Home
+from conducto_local.runner.notify.settings import CommandAddresses
+from conducto_local.secrets.delivery import SecretKeeper, deliver
+
+ADDRESS = "https://me:hunter2@slack.example"
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    monkeypatch.setenv("CONDUCTO_BASE_DIR", str(tmp_path))
+    return Home(tmp_path, "me")
+
+
+def write(home: Home, text: str) -> None:
+    home.root.mkdir(parents=True, exist_ok=True)
+    (home.root / "config").write_text(text)
+
+
+def test_an_address_is_delivered_and_hidden_like_a_secret() -> None:
+    delivery = deliver(
+        [StoredSecret(SecretName("user", "KEY"), "value-of-key", mask=True)],
+        {"CONDUCTO_SLACK_URL": ADDRESS},
+    )
+
+    assert delivery.env == {"KEY": "value-of-key", "CONDUCTO_SLACK_URL": ADDRESS}
+    assert delivery.mask.text(f"post to {ADDRESS}") == "post to ********"
+    assert "hunter2" not in repr(delivery)
+
+
+async def test_commands_get_the_profiles_address_of_slack_as_it_is_now(home: Home) -> None:
+    keeper = SecretKeeper(MemorySecrets(), CommandAddresses(home, {}))
+    assert (await keeper.delivery()).env == {}
+
+    write(home, f"[notifications]\nslack_url = {ADDRESS}/api/\n")
+    assert (await keeper.delivery()).env == {"CONDUCTO_SLACK_URL": f"{ADDRESS}/api"}
+
+    write(home, "[notifications]\nslack_url = https://slack.com/api\n")
+    assert (await keeper.delivery()).env == {}
+
+
+def test_the_agents_own_variable_comes_before_the_profile(home: Home) -> None:
+    write(home, f"[notifications]\nslack_url = {ADDRESS}\n")
+
+    found = CommandAddresses(home, {"CONDUCTO_SLACK_URL": "https://other.example"}).read()
+
+    assert found == {"CONDUCTO_SLACK_URL": "https://other.example"}

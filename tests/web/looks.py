@@ -1,0 +1,290 @@
+"""Every page of the web app in every state it can be in, and what must hold for how it looks.
+
+`test_looks.py` opens them all; where the environment's ``LOOKS`` names a directory, each leaves a
+picture there for somebody to look at (``make looks``).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from docs.screenshots import release
+
+import conducto as co
+from conducto.model.api import LaunchRequest
+from conducto.tree.launch_form import to_launch_form
+from support.browser import agent_api, eventually
+from support.running import Person
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from playwright.sync_api import Page, Route, WebSocketRoute
+
+    from support.browser import Viewer
+
+Answer = Literal["real", "never", "failure", "none", "gone", "nobody"]
+"""How the agent answers: as it is; not at all yet; with a failure of its own; it cannot be
+reached; it could be at first; it does not know the browser."""
+
+API = "**/api/v1/**"
+FAILURE = {
+    "type": "about:blank",
+    "title": "unexpected error",
+    "status": 500,
+    "detail": "the agent could not answer: disk I/O error",
+    "path": None,
+    "remedy": "see its log: conducto agent status",
+}
+#: Nobody would call a pipeline so, but somebody's script will.
+LONG = "nightly-" + "rebuild-of-everything-that-depends-on-" * 4 + "zlib"
+
+
+@dataclass(frozen=True)
+class Look:
+    """A page in a state.
+
+    Attributes:
+        path: Address; ``{name}`` is the id of a pipeline of the world.
+        ready: Selector of what is in view as soon as the state is reached.
+        answer: How the agent answers.
+        world: Whose agent: one that has seen much, or one that has seen nothing.
+        press: Selectors of what leads to the state.
+    """
+
+    name: str
+    path: str
+    ready: str
+    answer: Answer = "real"
+    world: Literal["full", "empty"] = "full"
+    press: tuple[str, ...] = ()
+
+
+PAGES: dict[str, tuple[str, str]] = {
+    "pipelines": ("/", ".ptable-title"),
+    "pipeline": ("/p/{shop}", ".trow"),
+    "timeline": ("/p/{shop}/timeline", ".tl-label"),
+    "images": ("/p/{shop}/images", "h1"),
+    "data": ("/p/{shop}/data", ".data-row"),
+    "secrets": ("/secrets", ".list"),
+    "agent": ("/agent", ".agent-facts"),
+}
+#: What stands there when nothing came, and when a failure did.
+NOTHING_YET = ":text('Loading')"
+FAILED = "[role=alert]"
+AWAY = ".banner"
+
+LOOKS = (
+    *(Look(name, path, ready) for name, (path, ready) in PAGES.items()),
+    *(Look(f"{n}-loading", path, NOTHING_YET, "never") for n, (path, _) in PAGES.items()),
+    *(Look(f"{n}-error", path, FAILED, "failure") for n, (path, _) in PAGES.items()),
+    *(Look(f"{n}-offline", path, FAILED, "none") for n, (path, _) in PAGES.items()),
+    *(Look(f"{n}-lost", path, AWAY, "gone") for n, (path, _) in PAGES.items()),
+    *(
+        Look(f"{n}-empty", path, ".empty", world="empty")
+        for n, (path, _) in PAGES.items()
+        if "{" not in path and n != "agent"
+    ),
+    Look("agent-empty", "/agent", ".agent-facts", world="empty"),
+    Look("settings", "/settings", ".settings-card"),
+    Look("unknown", "/nowhere/at/all", ".empty"),
+    Look("unknown-pipeline", "/p/nosuchone", ".empty"),
+    Look("signed-out", "/", ".empty", "nobody"),
+    Look("signed-out-pipeline", "/p/{shop}", ".empty", "nobody"),
+    Look("pipelines-none-match", "/?text=nothing-is-called-so", ".empty"),
+    Look("pipelines-archived", "/?lifecycle=archived", ".ptable-title"),
+    Look("node-output", "/p/{shop}?node=/test/payment", ".log-lines :text('AssertionError')"),
+    *(
+        Look(
+            f"node-{tab.lower()}",
+            "/p/{shop}?node=/test/payment",
+            f"[role=tabpanel][id*={tab.lower()}]",
+            press=(f"[role=tab]:has-text('{tab}')",),
+        )
+        for tab in ("Attempts", "Details", "Files")
+    ),
+    Look("search", "/p/{shop}?q=echo", "[role=option]"),
+    Look("node-waiting", "/p/{waiting}?node=/publish", ".node-pane"),
+    Look("pipeline-waiting", "/p/{waiting}", ".trow"),
+    Look("pipeline-running", "/p/{running}", ".trow"),
+    Look("pipeline-long", "/p/{long}", ".trow"),
+    Look("timeline-waiting", "/p/{waiting}/timeline", ".empty"),
+    Look("data-nothing", "/p/{waiting}/data", ".empty"),
+    Look("data-file", "/p/{shop}/data?file=scores.csv", ".data-content table"),
+    Look("pipeline-100000", "/p/{large}", ".trow:nth-child(3)"),
+    Look("timeline-100000", "/p/{large}/timeline", ".tl-label"),
+    Look("images-100000", "/p/{large}/images", "h1"),
+    Look("expired", "/?code=old", ".empty", "nobody"),
+    Look("pipelines-chosen", "/", ".bulk", press=("thead input",)),
+    Look(
+        "pipelines-archive",
+        "/",
+        ".dialog",
+        press=("thead input", "button:text-is('Archive')"),
+    ),
+    Look("secrets-add", "/secrets", ".dialog", press=("button:text('Add a secret')",)),
+    Look("secrets-delete", "/secrets", ".dialog", press=("button:text('Delete') >> nth=0",)),
+    Look("agent-stop", "/agent", ".dialog", press=("button:text-is('Stop')",)),
+    Look("agent-free", "/agent", ".dialog .list", press=("button:text('Free what')",)),
+    Look("keys", "/p/{shop}", ".dialog", press=("button[aria-label=More]", ":text('Keys')")),
+    Look(
+        "modify",
+        "/p/{shop}?node=/test/payment",
+        ".dialog .modify",
+        press=("button:text('Modify')",),
+    ),
+)
+
+
+@dataclass
+class World:
+    """An agent with what a person has after some weeks.
+
+    Attributes:
+        pipelines: Their ids, by what the looks call them.
+    """
+
+    person: Person
+    pipelines: dict[str, str] = field(default_factory=dict)
+
+    def launch(self, name: str, tree: co.Node, *, run: bool = True, **fields: Any) -> str:
+        """Launch a pipeline; returns its id."""
+        fields = {"title": name, "owner": "ada", **fields}
+        request = LaunchRequest.model_validate(
+            {"tree": to_launch_form(tree, title=fields["title"]), "run": run, "engine": "process"}
+            | fields
+        )
+        body = json.loads(request.model_dump_json())
+        answer = agent_api(self.person, "/pipelines", "POST", body)
+        self.pipelines[name] = found = str(answer["pipeline"]["id"])
+        return found
+
+    def settled(self, name: str) -> None:
+        """Wait until nothing goes on in a pipeline."""
+        path = f"/pipelines/{self.pipelines[name]}"
+        eventually(lambda: bool(agent_api(self.person, path)["settled"]), patience=120)
+
+    def order(self, name: str, action: str) -> None:
+        """Give an order to a whole pipeline."""
+        path = f"/pipelines/{self.pipelines[name]}/control"
+        agent_api(self.person, path, "POST", {"action": action})
+
+    def data_of(self, name: str) -> Path:
+        """Return the directory of a pipeline's data."""
+        kept = self.person.base / self.person.profile / "pipelines" / self.pipelines[name]
+        directory: Path = kept / "data"
+        directory.mkdir(parents=True, exist_ok=True)
+        return directory
+
+
+def fill(world: World) -> None:
+    """Launch what the looks show."""
+    world.launch("large", _large(), title="Weekly sweep", tags=("sweep",))
+    for number in range(40):
+        world.launch(f"quick{number}", co.Exec("true"), title=f"Unit tests {number}", tags=("ci",))
+    world.launch("archived", release(), title="Shop release 0.9", run=False)
+    world.order("archived", "archive")
+    world.launch("long", _long(), title=LONG, tags=("a-tag-that-is-rather-long", "second", "third"))
+    world.launch("waiting", release(), title="Nightly", tags=("shop",), run=False)
+    world.launch("asleep", release(), title="Nightly of last week", tags=("shop",), run=False)
+    world.order("asleep", "sleep")
+    world.launch("shop", release(), title="Shop release", tags=("shop", "weekly"))
+    world.launch("running", _running(), title="Import of the day", tags=("data",))
+    for name in ("shop", "large", "long"):
+        world.settled(name)
+    data = world.data_of("shop")
+    (data / "scores.csv").write_text("name,score\n" + "".join(f"p{n},{n * 7}\n" for n in range(40)))
+    (data / "report.md").write_text("# Report\n\nAll **well**.\n")
+    (data / "models").mkdir()
+    (data / f"{LONG}.bin").write_bytes(b"\0" * 123_456)
+    # What a pipeline that is gone has left behind.
+    orphan = world.data_of("shop").parents[1] / "gon-epi" / "data"
+    orphan.mkdir(parents=True)
+    (orphan / "large.bin").write_bytes(b"\0" * 3_000_000)
+    secrets = [
+        ("DEPLOY_TOKEN", "sesame-open-1234", True),
+        ("PIN", "12", True),
+        ("REGION", "eu-central-1", False),
+        ("A_NAME_THAT_IS_LONGER_THAN_ANYBODY_WOULD_LIKE_TO_READ_IN_A_TABLE", "sesame-5678", True),
+    ]
+    written = [{"key": key, "value": value, "mask": mask} for key, value, mask in secrets]
+    for one in written:
+        agent_api(world.person, "/secrets", "POST", {"secrets": [{"scope": "user", **one}]})
+
+
+def _large() -> co.Node:
+    """Return 100,000 Execs; the first groups run, and some of them fail."""
+    root = co.Serial(cpu=0.05, mem=0.05, doc="Every *parameter* of the model, once.")
+    with root:
+        for group in range(100):
+            with co.Parallel(name=f"group{group:03}"):
+                for number in range(1000):
+                    fails = group == 0 and number in (17, 401)
+                    co.Exec("exit 3" if fails else "true", name=f"node{number:04}")
+    return root
+
+
+def _running() -> co.Node:
+    root = co.Serial(cpu=0.05, mem=0.05)
+    with root:
+        co.Exec("echo fetched", name="fetch")
+        with co.Parallel(name="convert"):
+            co.Exec("echo begun; sleep 1800", name="tables")
+            co.Exec("true", name="pictures")
+        co.Exec("true", name="load")
+    return root
+
+
+def _long() -> co.Node:
+    root = co.Serial(stop_on_error=False, doc=f"A doc with `{LONG}` in it.")
+    with root:
+        below = root
+        for depth in range(12):
+            below[f"level-{depth}-{LONG[:40]}"] = co.Serial()
+            below = below[f"level-{depth}-{LONG[:40]}"]
+        below[LONG] = co.Exec(f"echo {LONG}; echo {LONG} >&2; exit 9", doc="Ends with an error.")
+    return root
+
+
+def bring_about(viewer: Viewer, look: Look, world: World) -> Page:
+    """Open a page and bring it into the state of a look."""
+    page = viewer.page
+    sockets: list[WebSocketRoute] = []
+    if look.answer == "gone":
+        page.route_web_socket("**/events*", lambda socket: sockets.append(_through(socket)))
+    elif look.answer == "nobody":
+        page.context.clear_cookies()
+    elif look.answer != "real":
+        _answer(page, look.answer)
+    viewer.open(look.path.format(**world.pipelines))
+    if look.answer == "gone":
+        page.wait_for_selector(PAGES[look.name.removesuffix("-lost")][1])
+        _answer(page, "none")
+        for socket in sockets:
+            socket.close()
+    for selector in look.press:
+        page.locator(selector).first.click()
+    page.wait_for_selector(look.ready)
+    return page
+
+
+def _through(socket: WebSocketRoute) -> WebSocketRoute:
+    socket.connect_to_server()
+    return socket
+
+
+def _answer(page: Page, answer: Answer) -> None:
+    """Answer every call of the page so."""
+    page.unroute(API)
+    page.route_web_socket("**/events*", lambda socket: socket.close())
+
+    def handle(route: Route) -> None:
+        if answer == "none":
+            route.abort("connectionrefused")
+        elif answer == "failure":
+            route.fulfill(status=500, json=FAILURE)
+        # "never": it is left unanswered.
+
+    page.route(API, handle)

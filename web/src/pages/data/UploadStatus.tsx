@@ -1,0 +1,24 @@
+import { bytes } from "@/lib/time";
+import type { UploadProgress } from "@/pages/data/useUploads";
+import { Button } from "@/ui/Button";
+
+/** How far uploads are, with the way to end them. */
+export function UploadStatus(props: { progress: UploadProgress; onStop: () => void }) {
+  const { name, number, files, sent, total } = props.progress;
+  const share = total === 0 ? 1 : sent / total;
+  return (
+    <div className="data-progress" role="group" aria-label="Upload">
+      <span className="data-progress-name clip" title={name}>
+        {files > 1 ? `${number} of ${files}: ` : ""}
+        {name}
+      </span>
+      <progress max={1} value={share} aria-label="Share that is uploaded" />
+      <span className="muted number">
+        {bytes(sent)} of {bytes(total)}
+      </span>
+      <Button look="quiet" onClick={props.onStop}>
+        Stop
+      </Button>
+    </div>
+  );
+}

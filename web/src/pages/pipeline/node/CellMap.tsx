@@ -1,0 +1,105 @@
+import { useQuery } from "@tanstack/react-query";
+import { useRef, useState, type PointerEvent } from "react";
+
+import { api } from "@/api/client";
+import type { Counts } from "@/api/schema";
+import { setQuery } from "@/app/location";
+import type { PipelineSession } from "@/live/session";
+import { cellAt, fieldOf } from "@/model/cells";
+import { total } from "@/model/states";
+import { CELL_STATES, paintCells } from "@/pages/pipeline/node/paintCells";
+import { paletteOf } from "@/ui/canvas";
+import { useRepaint } from "@/ui/useRepaint";
+
+/** Fewer Execs than this are seen at once in the tree. */
+const FEWEST = 30;
+const REFRESH_MS = 1000;
+
+interface Props {
+  session: PipelineSession;
+  path: string;
+  counts: Counts | null;
+}
+
+/** Every Exec below a group as a cell: how thousands of them stand, at a glance. */
+export function CellMap({ session, path, counts }: Props) {
+  const count = counts === null ? 0 : total(counts);
+  return count < FEWEST ? null : <Cells session={session} path={path} count={count} />;
+}
+
+function Cells({
+  session,
+  path,
+  count,
+}: {
+  session: PipelineSession;
+  path: string;
+  count: number;
+}) {
+  const { id } = session;
+  const { settled = true, seq = 0 } = session.model?.summary ?? {};
+  const names = useQuery({
+    queryKey: ["names", id, path, count],
+    queryFn: ({ signal }) => api.states(id, { root: path, names: true }, signal),
+    staleTime: Infinity,
+  });
+  const states = useQuery({
+    queryKey: ["states", id, path, settled ? seq : null],
+    queryFn: ({ signal }) => api.states(id, { root: path }, signal),
+    refetchInterval: settled ? false : REFRESH_MS,
+    placeholderData: (before) => before,
+    enabled: names.data !== undefined && (!settled || names.data.seq < seq),
+  });
+  const [hovered, setHovered] = useState<number | null>(null);
+  const [width, setWidth] = useState(0);
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const letters = states.data?.states ?? names.data?.states ?? "";
+  const field = fieldOf(letters.length, width);
+  useRepaint(canvas, () => {
+    const place = canvas.current;
+    if (place === null) return;
+    // Its height follows from its width: it is painted again with the right one.
+    if (place.clientWidth !== width) setWidth(place.clientWidth);
+    else paintCells(place, field, letters, hovered, paletteOf(place));
+  });
+  const at = (event: PointerEvent) =>
+    cellAt(field, event.nativeEvent.offsetX, event.nativeEvent.offsetY);
+  const pathOf = (cell: number) => {
+    const name = names.data?.names[cell];
+    return name === undefined ? null : `${path === "/" ? "" : path}/${name}`;
+  };
+  const name = hovered === null ? null : pathOf(hovered);
+  const state = CELL_STATES[letters[hovered ?? -1] ?? ""];
+  return (
+    <section className="cells" aria-label="All Execs at a glance">
+      <canvas
+        ref={canvas}
+        aria-hidden
+        style={{ height: field.height }}
+        onPointerMove={(event) => setHovered(at(event))}
+        onPointerLeave={() => setHovered(null)}
+        onClick={(event) => {
+          const cell = cellAt(field, event.nativeEvent.offsetX, event.nativeEvent.offsetY);
+          const node = cell === null ? null : pathOf(cell);
+          if (node !== null) setQuery({ node, attempt: null });
+        }}
+      />
+      <p className="cells-foot muted clip">
+        {name === null ? (
+          <CellsText count={letters.length} complete={names.data?.complete !== false} />
+        ) : (
+          <>
+            <span className="mono">{name}</span> {state === undefined ? "" : `· ${state}`}
+          </>
+        )}
+      </p>
+    </section>
+  );
+}
+
+function CellsText({ count, complete }: { count: number; complete: boolean }) {
+  const many = count.toLocaleString("en");
+  return complete
+    ? `${many} Execs in their order; point at one to read its name, click to open it`
+    : `The first ${many} Execs; choose a group below to see the others`;
+}

@@ -1,0 +1,66 @@
+import { useQuery } from "@tanstack/react-query";
+import { lazy, Suspense } from "react";
+
+import { api } from "@/api/client";
+import type { NodeDetail } from "@/api/schema";
+import { useLocation } from "@/app/location";
+import type { PipelineSession } from "@/live/session";
+import { openShell, useOpenShell } from "@/pages/pipeline/shell/shells";
+import { Button } from "@/ui/Button";
+
+const ShellPanel = lazy(async () => ({
+  default: (await import("@/pages/pipeline/shell/ShellPanel")).ShellPanel,
+}));
+
+interface Props {
+  session: PipelineSession;
+  detail: NodeDetail;
+}
+
+/** Opens the debug shell in the page, where the agent allows that. */
+export function ShellButtons({ session, detail: { node } }: Props) {
+  const { id, model } = session;
+  const { query } = useLocation();
+  const agent = useQuery({
+    queryKey: ["agent", "shell"],
+    queryFn: ({ signal }) => api.agent(signal),
+    staleTime: Infinity,
+  });
+  const opened = useOpenShell(id, node.path) !== null;
+  const contained = model?.summary.pipeline.engine === "docker";
+  if (agent.data?.shell !== true || !contained || opened) return null;
+  const asked = node.attempts.find((one) => one.number === Number(query.get("attempt")));
+  const place = { id, path: node.path, attempt: asked?.number ?? null };
+  const kept = (asked ?? node.attempts.at(-1))?.snapshot != null;
+  return (
+    <>
+      <Button
+        look="quiet"
+        title="The same shell, in this page"
+        onClick={() => openShell({ ...place, snapshot: false })}
+      >
+        Open shell
+      </Button>
+      {kept ? (
+        <Button
+          look="quiet"
+          title="A shell with the files as the failed command left them"
+          onClick={() => openShell({ ...place, snapshot: true })}
+        >
+          Open snapshot
+        </Button>
+      ) : null}
+    </>
+  );
+}
+
+/** Where the shell of a node is shown. */
+export function ShellSlot({ id, path }: { id: string; path: string }) {
+  const place = useOpenShell(id, path);
+  if (place === null) return null;
+  return (
+    <Suspense fallback={<p className="skeleton muted">Loading…</p>}>
+      <ShellPanel key={path} place={place} />
+    </Suspense>
+  );
+}
