@@ -6,7 +6,6 @@ tokens.
 """
 
 import fcntl
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -102,16 +101,17 @@ class ApiStack(Stack):
             path="/",
             posix_user=efs.PosixUser(uid="0", gid="0"),
         )
-        self.agent = ecr_assets.DockerImageAsset(
-            self,
-            "Agent",
-            directory=str(_agent_context()),
-            platform=ecr_assets.Platform.LINUX_AMD64,
-        )
+        with _alone(BUILD.resolve()):  # two runs of CDK share what is staged
+            self.agent = ecr_assets.DockerImageAsset(
+                self,
+                "Agent",
+                directory=str(_agent_context()),
+                platform=ecr_assets.Platform.LINUX_AMD64,
+            )
         self.agent.repository.grant_pull(compute.execution_role)
         self.roles = self._roles()
         variables = self._variables(network, data, compute)
-        with _alone(BUILD.resolve()):  # two runs of CDK share the staged functions
+        with _alone(BUILD.resolve()):
             self.app = Chalice(
                 self,
                 "App",
@@ -316,9 +316,9 @@ class ApiStack(Stack):
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Let no other process stage and package functions in ``folder`` meanwhile."""
+    """Let no other process stage and package in ``folder`` meanwhile."""
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "functions.lock").open("w") as file:
+    with (folder / "staging.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
@@ -327,7 +327,7 @@ def _agent_context() -> Path:
     """Return a directory with what the image of the workers' agent is made of."""
     from conducto_worker.image import write_context  # noqa: PLC0415  not every synth needs it
 
-    target = BUILD.resolve() / f"agent-image-{os.getpid()}"
+    target = BUILD.resolve() / "agent-image"
     shutil.rmtree(target, ignore_errors=True)
     write_context(target)
     return target

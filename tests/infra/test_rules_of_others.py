@@ -130,12 +130,12 @@ ARGUED = (
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_cfn_lint_finds_nothing(variant: str) -> None:
-    folder = write_templates(variant)
+def test_cfn_lint_finds_nothing(variant: str, tmp_path: Path) -> None:
+    write_templates(variant, tmp_path)
     found = subprocess.run(
         [
             str(Path(sys.executable).with_name("cfn-lint")),
-            *map(str, folder.glob("*.template.json")),
+            *map(str, tmp_path.glob("*.template.json")),
         ],
         capture_output=True,
         text=True,

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
@@ -46,11 +47,12 @@ def templates(variant: str) -> dict[str, dict[str, Any]]:
     from infra.installation import Installation
     from infra.settings import from_mapping
 
-    app = cdk.App(outdir=f"build/cdk-test-{variant.replace(' ', '-')}-{os.getpid()}")
     settings = from_mapping(VARIANTS[variant])
-    Installation(app, settings)
-    stacks = app.synth().stacks
-    return {s.stack_name.removeprefix(settings.prefix + "-"): s.template for s in stacks}
+    with TemporaryDirectory() as folder:  # the assets of one variant are 28 MB
+        app = cdk.App(outdir=folder)
+        Installation(app, settings)
+        stacks = app.synth().stacks
+        return {s.stack_name.removeprefix(settings.prefix + "-"): s.template for s in stacks}
 
 
 def resources(template: dict[str, Any], kind: str) -> list[dict[str, Any]]:
@@ -59,13 +61,10 @@ def resources(template: dict[str, Any], kind: str) -> list[dict[str, Any]]:
     return [resource for resource in found if resource["Type"] == kind]
 
 
-def write_templates(variant: str) -> Path:
-    """Return a directory with the templates of a variant as files."""
-    folder = Path(f"build/cdk-templates-{os.getpid()}") / variant.replace(" ", "-")
-    folder.mkdir(parents=True, exist_ok=True)
+def write_templates(variant: str, folder: Path) -> None:
+    """Write the templates of a variant into a directory."""
     for name, template in templates(variant).items():
         (folder / f"{name}.template.json").write_text(json.dumps(template))
-    return folder
 
 
 def statements(template: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
