@@ -11,7 +11,7 @@ from conducto.model.records import Lifecycle, PipelineRecord
 from conducto.service.port import NotFoundError
 from conducto_local.home import Home
 from conducto_local.runner import open_parts
-from conducto_local.runner.idle import Clock
+from conducto_local.runner.clock import Clock
 from conducto_local.runner.retention import Step, due
 from support.containers import BUSYBOX as IMAGE
 from support.containers import networks, of_pipeline

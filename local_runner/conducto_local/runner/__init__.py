@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from conducto_local.agent_files import AgentFiles
 from conducto_local.home import Home
+from conducto_local.runner.clock import Clock
 from conducto_local.runner.containers import IDLE_SECONDS, Containers
-from conducto_local.runner.idle import Clock
 from conducto_local.runner.notify.outbox import Ways
 from conducto_local.runner.notify.settings import CommandAddresses, settings_of
 from conducto_local.runner.retention import Keeper

@@ -1,7 +1,6 @@
 """One attempt's flight: its turn, its container, its command, and what the machine is told."""
 
 import logging
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from itertools import count
@@ -170,7 +169,7 @@ class Attempts:
             return None
         flight.container = container
         flight.running = True
-        flight.started = time.time()
+        flight.begin()
         if not isinstance(prepared, Result):
             flight.record = started_record(flight, prepared.job, image, prepared.mask)
             live.set_attempt(flight.record)
@@ -180,7 +179,7 @@ class Attempts:
             return prepared
         result = await self._command(flight, prepared, kit.limits())
         if spec.snapshot_on_error and _has_failed(flight, result):
-            flight.ended = time.time()
+            flight.end()
             refusal = await self._means.snapshots.keep(flight, container.worker, kit.engine)
             result = result.with_note(refusal)
         return result
@@ -219,7 +218,7 @@ class Attempts:
         live, spec = flight.live, flight.spec
         if flight.gone or live.flights.get(spec.path) is not flight:
             return
-        flight.ended = time.time() if flight.ended is None else flight.ended
+        ended = flight.end()
         flight.exit_code = result.exit_code
         flight.message = result.message
         flight.peak_memory = result.peak_memory
@@ -227,7 +226,7 @@ class Attempts:
             generated, definition = result.tree
             live.graft(spec.lazy_target or "", generated, definition)
             self._common.apply(live, ev.TreeGenerated(spec.path, generated.nodes))
-        seconds = 0.0 if flight.started is None else flight.ended - flight.started
+        seconds = 0.0 if flight.started is None else ended - flight.started
         event = ev.AttemptFinished(spec.path, flight.number, result.cause, seconds, flight.mem)
         self._common.apply(live, event)
 

@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import logging
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -189,7 +188,7 @@ def ended_record(flight: Flight, state: State, cause: Cause | None, mask: Mask) 
         "cause": cause,
         "message": flight.message,
         "exit_code": flight.exit_code,
-        "ended": time.time() if flight.ended is None else flight.ended,
+        "ended": max(flight.end(), begun.started or 0.0),  # the clock may have been set back
         "peak_memory": flight.peak_memory,
     }
     return AttemptRecord.model_construct(_fields_set=_FIELDS, **{**dict(begun), **more})

@@ -9,37 +9,17 @@ last seen active. Late is right, early is not.
 
 import json
 import logging
-import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from conducto_local.runner.clock import Clock
 
 logger = logging.getLogger(__name__)
 
 #: Seconds that an absence of the agent counts at most.
 LONGEST_ABSENCE = 86400.0
-
-
-def _steady() -> float:
-    """Return seconds that no one sets and that go on while the machine sleeps, where it knows."""
-    with suppress(AttributeError, OSError):
-        return time.clock_gettime(time.CLOCK_BOOTTIME)
-    return time.monotonic()
-
-
-@dataclass(frozen=True, slots=True)
-class Clock:
-    """What time it is.
-
-    Attributes:
-        wall: Seconds since the epoch, as the machine says.
-        steady: Seconds since some moment.
-    """
-
-    wall: Callable[[], float] = time.time
-    steady: Callable[[], float] = _steady
 
 
 @dataclass

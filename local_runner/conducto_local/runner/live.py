@@ -23,6 +23,7 @@ from conducto.semantics.live import Change, LiveExec, LiveGroup, LiveNode, LiveT
 from conducto.semantics.machine import advance, settled
 from conducto.semantics.pools import PoolKind, kind_of
 from conducto_local.ports import BuiltImage, ImageBuilder
+from conducto_local.runner.clock import steady
 from conducto_local.runner.containers import Container
 from conducto_local.store.port import ChangeRow, NodeRow, Turn
 
@@ -60,6 +61,21 @@ class Flight:
     exit_code: int | None = None
     message: str | None = None
     peak_memory: int | None = None
+    _begun: float = 0.0
+
+    def begin(self) -> None:
+        """Note that its command begins."""
+        self.started, self._begun = time.time(), steady()
+
+    def end(self) -> float:
+        """Note that its command has ended, unless that was noted before; return when.
+
+        How long it took is told by the clock that nobody sets.
+        """
+        if self.ended is None:
+            now = time.time() if self.started is None else self.started + steady() - self._begun
+            self.ended = now
+        return self.ended
 
 
 @dataclass(slots=True)

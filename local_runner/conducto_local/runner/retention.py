@@ -16,7 +16,8 @@ from conducto.model.states import State
 from conducto.service.port import NotFoundError, RefusedError
 from conducto_local.home import Home
 from conducto_local.ports import EngineError
-from conducto_local.runner.idle import Clock, IdleTimes
+from conducto_local.runner.clock import Clock
+from conducto_local.runner.idle import IdleTimes
 from conducto_local.runner.live import LivePipeline
 from conducto_local.runner.removal import Remover
 from conducto_local.runner.scheduler import Scheduler
