@@ -196,7 +196,10 @@ class CloudPipelines(CloudData, CloudDebug, CloudLogs):
 
     async def nodes(self, query: TreeParams) -> TreePage:
         """Nodes of a subtree, down to a depth, or those that a search finds."""
-        return await self._read(query.id, lambda live: self._nodes(live, query))
+        page = await self._read(query.id, lambda live: self._nodes(live, query))
+        if not query.tails:
+            return page
+        return page.model_copy(update={"nodes": await self.with_tails(query.id, page.nodes)})
 
     async def states(self, query: StatesParams) -> NodeStates:
         """How each Exec of a subtree stands, in a letter."""

@@ -4,14 +4,15 @@ import asyncio
 import base64
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from tempfile import NamedTemporaryFile
 
 from chalicelib.cloud import Cloud
 from chalicelib.ports import LogKey, LogStore, Stream
 from conducto.model.answers import LogLines, LogMatches
-from conducto.model.api import LogChunk
+from conducto.model.api import LogChunk, NodeView
 from conducto.model.params import (
     MAX_LOG_CHUNK,
     MAX_LOG_SCAN,
@@ -24,6 +25,7 @@ from conducto.model.states import FINISHED
 from conducto.running.log_answers import lines_answer, matches_answer, search
 from conducto.running.log_lines import LineIndex
 from conducto.running.log_search import Order, piece_to_search
+from conducto.running.tails import with_tail
 from conducto.service.downloads import Download, Span
 from conducto.service.port import NotFoundError, RefusedError
 
@@ -32,6 +34,8 @@ LOOK_EVERY = 0.5
 #: Bytes that are read at once, and those that one question makes an index read on.
 _BLOCK = 1 << 20
 _BUDGET = 64 << 20
+#: Ends of outputs that are read at once.
+_READERS = 8
 #: Streams whose line indexes a process keeps; each takes 32 kB at most.
 _INDEXES = 64
 
@@ -139,6 +143,22 @@ class CloudLogs(ABC):
         data = self._cloud.logs.read(key, first, min(limit, MAX_LOG_CHUNK))
         text = base64.b64encode(data).decode()
         return LogChunk(data=text, offset=first, size=size, complete=complete)
+
+    async def with_tails(self, pipeline_id: str, nodes: Sequence[NodeView]) -> tuple[NodeView, ...]:
+        """Return nodes with the end of what they printed, where they have failed."""
+        id_ = await asyncio.to_thread(self._owned, pipeline_id)
+        logs = self._cloud.logs
+
+        def end(path: str, number: int, stream: Stream, count: int) -> bytes:
+            key = LogKey(id_, path, number, stream)
+            size = logs.size(key)
+            return logs.read(key, max(0, size - count), min(size, count)) if size else b""
+
+        def read() -> tuple[NodeView, ...]:
+            with ThreadPoolExecutor(_READERS) as readers:
+                return tuple(readers.map(lambda node: with_tail(node, end), nodes))
+
+        return await asyncio.to_thread(read)
 
     async def log_lines(self, query: LogLinesParams) -> LogLines:
         """Some lines of an output stream."""

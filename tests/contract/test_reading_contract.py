@@ -211,6 +211,20 @@ async def test_a_page_brings_as_many_attempts_as_are_asked_for(scene: Scene) -> 
     assert counts == [[1], [1], []]
 
 
+async def test_a_page_tells_the_end_of_what_failed_nodes_printed(scene: Scene) -> None:
+    pipeline = await scene.played()
+
+    def tails(**options: Any) -> dict[str, str | None]:
+        page = scene.client.nodes(TreeParams(id=pipeline, **options))
+        return {node.path: node.tail for node in page.nodes}
+
+    asked = await scene.ask(lambda _: tails(tails=True, attempts="newest"))
+    unasked = await scene.ask(lambda _: tails())
+
+    assert asked == {**dict.fromkeys(PATHS), "/group/bad": FAILURE}
+    assert unasked == dict.fromkeys(PATHS)
+
+
 async def test_a_page_after_a_node_of_elsewhere_is_refused(scene: Scene) -> None:
     pipeline = await scene.launched()
     query = TreeParams(id=pipeline, root="/group", after="/nowhere")

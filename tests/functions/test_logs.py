@@ -10,8 +10,9 @@ import pytest
 from chalicelib.ports import LogKey
 from chalicelib.reading_logs import BlockStream
 from chalicelib.testing import FakeLogs
-from conducto.model.params import LogFileParams, LogLinesParams, LogSearchParams
+from conducto.model.params import LogFileParams, LogLinesParams, LogSearchParams, TreeParams
 from conducto.running.log_lines import LineIndex
+from conducto.running.tails import TAIL_BYTES
 from conducto.service.port import NotFoundError, RefusedError
 from support.cloud.world import STRANGER, World
 from support.trees import leaf
@@ -117,6 +118,17 @@ def test_the_end_is_known_when_the_command_has_ended(world: World) -> None:
 
     assert lines(world, pipeline_id).complete
     assert search(world, pipeline_id, "one").complete
+
+
+def test_a_page_of_the_tree_tells_the_end_of_what_failed_nodes_printed(world: World) -> None:
+    pipeline_id = printed(world, COUNTED)
+    (worker,) = world.living()
+    worker.finish(exit_code=1)
+    query = TreeParams(id=pipeline_id, attempts="newest", tails=True)
+
+    (node,) = asyncio.run(world.pipelines().nodes(query)).nodes
+
+    assert node.tail == COUNTED[-TAIL_BYTES:]
 
 
 def test_a_stream_of_blocks_reads_what_a_log_holds() -> None:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
 from conducto.model.answers import ImageLog, ImageStep, LogLines, LogMatches
-from conducto.model.api import LogChunk
+from conducto.model.api import LogChunk, NodeView
 from conducto.model.params import (
     MAX_LOG_SCAN,
     LogFileParams,
@@ -21,10 +21,12 @@ from conducto.model.records import AttemptRecord, ImageState
 from conducto.model.states import FINISHED
 from conducto.running.log_answers import lines_answer, matches_answer, search
 from conducto.running.log_search import Order
+from conducto.running.tails import with_tail
 from conducto.service.downloads import Download, Span
 from conducto.service.port import NotFoundError
 from conducto_local.file_downloads import download
 from conducto_local.logs import LogDirectory, LogReader, Piece
+from conducto_local.ports import Stream
 from conducto_local.runner import builds
 from conducto_local.runner.build_steps import steps_in
 from conducto_local.runner.live import LivePipeline
@@ -72,6 +74,17 @@ class Outputs:
             if piece.data or complete or not await _wait(live, deadline):
                 data = base64.b64encode(piece.data).decode()
                 return LogChunk(data=data, offset=piece.offset, size=piece.size, complete=complete)
+
+    async def with_tails(
+        self, live: LivePipeline, nodes: Sequence[NodeView]
+    ) -> tuple[NodeView, ...]:
+        """Return nodes with the end of what they printed, where they have failed."""
+        logs = self._logs(live.id)
+
+        def end(path: str, number: int, stream: Stream, count: int) -> bytes:
+            return logs.reader(path, number).read(stream, -count, count).data
+
+        return await asyncio.to_thread(lambda: tuple(with_tail(node, end) for node in nodes))
 
     async def lines(
         self, live: LivePipeline, query: LogLinesParams, attempts: Sequence[AttemptRecord]

@@ -176,21 +176,21 @@ class LocalPipelines:
         told: dict[str, list[NotificationRecord]] = {}
         for notification in self._store.notifications(live.id) if live.notified else ():
             told.setdefault(notification.path, []).append(notification)
-        return TreePage.model_construct(
-            seq=live.seq,
-            next=more,
-            nodes=tuple(
-                views.node_view(
-                    live,
-                    n,
-                    found.get(n.path, ()),
-                    self._waits_for(live, n.path),
-                    told.get(n.path, ()),
-                    period=_period(self._store, live, n, query),
-                )
-                for n in nodes
-            ),
+        shown = tuple(
+            views.node_view(
+                live,
+                n,
+                found.get(n.path, ()),
+                self._waits_for(live, n.path),
+                told.get(n.path, ()),
+                period=_period(self._store, live, n, query),
+            )
+            for n in nodes
         )
+        seq = live.seq
+        if query.tails:
+            shown = await self._outputs.with_tails(live, shown)
+        return TreePage.model_construct(seq=seq, next=more, nodes=shown)
 
     async def states(self, query: StatesParams) -> NodeStates:
         """How each Exec of a subtree stands, in a letter."""

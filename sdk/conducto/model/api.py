@@ -94,6 +94,8 @@ class NodeView(Record):
         ended: When the last of them ended; None while the group runs.
         attempts: All of them, or those that were asked for.
         notifications: What its callbacks told others, and whether it has reached them.
+        tail: The end of what the newest attempt of a failed Exec printed: on stderr, or on stdout
+            where there is nothing on stderr. None where that is not asked for.
     """
 
     path: str
@@ -118,6 +120,7 @@ class NodeView(Record):
     ended: float | None = None
     attempts: tuple[AttemptRecord, ...] = ()
     notifications: tuple[NotificationRecord, ...] = ()
+    tail: str | None = None
 
 
 class TreePage(Record):

@@ -15,6 +15,8 @@ MAX_PIPELINES_PAGE = 1000
 #: Most nodes in a `TreePage`; a search answers fewer where it has looked at `MAX_TREE_SCAN`.
 MAX_TREE_PAGE = 10_000
 MAX_TREE_SCAN = 50_000
+#: Most nodes in a `TreePage` with tails.
+MAX_TAILS = 100
 #: Most Execs in a `NodeStates`.
 MAX_STATES = 20_000
 #: Most bytes in a `LogChunk`, `LogLines` or `ImageLog`.
@@ -91,6 +93,8 @@ class TreeParams(Record):
         text: Only nodes whose path or command holds this text, in any case. Where it has a ``*``,
             that stands for anything but "/" in a path: ``tests/*/login``.
         attempts: Which attempts of each node to answer.
+        tails: Tell the end of what each failed Exec printed, by the newest attempt that is
+            answered; then a page has `MAX_TAILS` nodes at most.
     """
 
     id: PipelineId
@@ -101,6 +105,12 @@ class TreeParams(Record):
     state: State | None = None
     text: Text | None = None
     attempts: Literal["all", "newest", "none"] = "all"
+    tails: bool = False
+
+    @property
+    def most(self) -> int:
+        """How many nodes a page may have."""
+        return min(self.limit, MAX_TAILS) if self.tails else self.limit
 
 
 class StatesParams(Record):

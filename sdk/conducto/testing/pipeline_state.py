@@ -7,7 +7,7 @@ from typing import Any
 
 from conducto.model.api import Action, ControlRequest, NodeView, PipelineSummary
 from conducto.model.nodes import ancestors, parent_of
-from conducto.model.params import TreeParams
+from conducto.model.params import Stream, TreeParams
 from conducto.model.records import AttemptRecord, Counts, ImageRecord, NodeChange, PipelineRecord
 from conducto.model.states import FAILED, IN_FLIGHT, Cause, NodeType, State
 from conducto.running.tree_pages import holding
@@ -86,6 +86,10 @@ class PipelineState:
                 exit_code=last.exit_code if last is not None else None,
             )
         )
+
+    def end_of_output(self, path: str, number: int, stream: Stream, count: int) -> bytes:
+        """Return the last bytes of what an attempt printed."""
+        return self.output.get((path, number, stream), b"")[-count:]
 
     def roll_up(self, path: str) -> None:
         """Let the groups above a node follow it."""

@@ -55,6 +55,7 @@ from conducto.running import secret_answers as answers
 from conducto.running.listing import matching
 from conducto.running.relaunching import launch_of
 from conducto.running.state_letters import LETTERS, SKIPPED
+from conducto.running.tails import with_tail
 from conducto.running.usage_reports import usage_of
 from conducto.semantics.errors import DefinitionError
 from conducto.service.downloads import Download, Span
@@ -236,9 +237,11 @@ class FakePipelines:
                 paths = [node.path for node in nodes]
                 nodes = nodes[paths.index(_node(pipeline, query.after).path) + 1 :]
             asked_for = [node for node in nodes if is_asked_for(node, query)]
-            page = asked_for[: query.limit]
+            page = asked_for[: query.most]
             following = page[-1].path if len(asked_for) > len(page) else None
             shown = tuple(with_attempts(pipeline.numbered(node), query) for node in page)
+            if query.tails:
+                shown = tuple(with_tail(node, pipeline.end_of_output) for node in shown)
             return TreePage(seq=len(pipeline.changes), nodes=shown, next=following)
 
     async def states(self, query: StatesParams) -> NodeStates:

@@ -1927,6 +1927,8 @@ export interface components {
          *         ended: When the last of them ended; None while the group runs.
          *         attempts: All of them, or those that were asked for.
          *         notifications: What its callbacks told others, and whether it has reached them.
+         *         tail: The end of what the newest attempt of a failed Exec printed: on stderr, or on stdout
+         *             where there is nothing on stderr. None where that is not asked for.
          */
         NodeView: {
             /**
@@ -2011,6 +2013,11 @@ export interface components {
              */
             started: number | null;
             state: components["schemas"]["State"];
+            /**
+             * Tail
+             * @default null
+             */
+            tail: string | null;
             type: components["schemas"]["NodeType"];
             /**
              * Waits For
@@ -4006,6 +4013,7 @@ export interface operations {
                 state?: "pending" | "queued" | "running" | "done" | "error" | "killed";
                 text?: string;
                 attempts?: "all" | "newest" | "none";
+                tails?: boolean;
             };
             header?: never;
             path: {

@@ -4,7 +4,7 @@
  * Batches are gathered and shown once a frame, however fast they come.
  */
 
-import { api, ApiError, messageOf } from "@/api/client";
+import { api, ApiError, messageOf, type TreeQuery } from "@/api/client";
 import { EventStream, lastChange, type LinkState } from "@/api/events";
 import type { Counts, EventBatch, NodeView, State, TreePage } from "@/api/schema";
 import { ancestorsOf, parentOf, ROOT } from "@/model/paths";
@@ -278,20 +278,30 @@ export class PipelineSession {
 
 /**
  * Every failed Exec, the first `limit` of each state, in definition order within a state.
- * `counts`, where they are known, spare asking for a state that no Exec is in.
+ * `counts`, where they are known, spare asking for a state that no Exec is in. With `tails`, the
+ * first hundred of each state tell the end of what they printed.
  */
 export async function findFailures(
   id: string,
   root: string,
   limit: number,
   counts: Counts | null = null,
+  tails = false,
 ): Promise<NodeView[]> {
   const failed = ["error", "killed"] as const satisfies State[];
   const states = failed.filter((state) => counts === null || counts[state] > 0);
-  const pages = await Promise.all(
-    states.map((state) => api.tree(id, { root, state, limit, attempts: "newest" })),
+  const found = await Promise.all(
+    states.map((state) => findInState(id, { root, state, limit, attempts: "newest", tails })),
   );
-  return pages.flatMap((page) => page.nodes).filter((view) => !view.skipped);
+  return found.flat().filter((view) => !view.skipped);
+}
+
+async function findInState(id: string, query: TreeQuery & { limit: number }): Promise<NodeView[]> {
+  const { nodes, next } = await api.tree(id, query);
+  const missing = query.limit - nodes.length;
+  if (!query.tails || next === null || missing <= 0) return nodes;
+  const more = await api.tree(id, { ...query, after: next, limit: missing, tails: false });
+  return [...nodes, ...more.nodes];
 }
 
 function takeFirstPage(model: TreeModel, page: TreePage, whole: boolean): void {

@@ -1,20 +1,21 @@
 import { expect, it } from "vitest";
 
 import type { NodeView } from "@/api/schema";
-import { groupFailures } from "@/model/failures";
+import { groupFailures, lastLines } from "@/model/failures";
 
-function failed(path: string, exitCode: number | null, message: string | null): NodeView {
+function failed(
+  path: string,
+  exitCode: number | null,
+  message: string | null,
+  tail: string | null = null,
+): NodeView {
   const cause = exitCode === null ? "worker_lost" : "exit_code";
-  return { path, cause, state: "error", attempts: [{ exit_code: exitCode, message }] } as NodeView;
+  const attempts = [{ exit_code: exitCode, message }];
+  return { path, cause, state: "error", attempts, tail } as NodeView;
 }
 
-const groups = (...nodes: NodeView[]) => grouped(nodes, {});
-
-const grouped = (nodes: NodeView[], lines: Record<string, string>) =>
-  groupFailures(nodes, new Map(Object.entries(lines))).map((group) => [
-    group.reason,
-    group.nodes.map((node) => node.path),
-  ]);
+const groups = (...nodes: NodeView[]) =>
+  groupFailures(nodes).map((group) => [group.reason, group.nodes.map((node) => node.path)]);
 
 it("tells failures that are alike once, the most common first", () => {
   const nodes = [failed("/a", 2, null), failed("/b", 1, null), failed("/c", 1, null)];
@@ -32,15 +33,23 @@ it("passes over names that differ in numbers only", () => {
 });
 
 it("tells apart by what was printed last what ended alike, whatever the numbers in it", () => {
-  const nodes = ["/a", "/b", "/c", "/d"].map((path) => failed(path, 1, null));
-  const lines = {
-    "/a": "KeyError: 'x'",
-    "/b": "ModuleNotFoundError: foo in 0.13s at 0x7f2a",
-    "/d": "ModuleNotFoundError: foo in 2.5s at 0x11",
-  };
-  expect(grouped(nodes, lines)).toEqual([
+  const nodes = [
+    failed("/a", 1, null, "KeyError: 'x'\n"),
+    failed("/b", 1, null, "first\nModuleNotFoundError: foo in 0.13s at 0x7f2a"),
+    failed("/c", 1, null, " \n"),
+    failed("/d", 1, null, "\u001b[31mModuleNotFoundError: foo in 2.5s at 0x11\u001b[0m\n\n"),
+  ];
+  expect(groups(...nodes)).toEqual([
     ["exit 1: ModuleNotFoundError: foo in 0.13s at 0x7f2a", ["/b", "/d"]],
     ["exit 1: KeyError: 'x'", ["/a"]],
     ["exit 1", ["/c"]],
   ]);
+});
+
+it("shows the last lines that a node printed, and none where nothing is known", () => {
+  const printed = Array.from({ length: 20 }, (_, n) => `line ${n}`).join("\n");
+  expect(lastLines(failed("/a", 1, null, printed))).toEqual(
+    Array.from({ length: 8 }, (_, n) => `line ${n + 12}`),
+  );
+  expect(lastLines(failed("/a", 1, null))).toEqual([]);
 });

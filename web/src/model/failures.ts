@@ -1,6 +1,7 @@
 /** Failures that are alike, told once. */
 
 import type { NodeView } from "@/api/schema";
+import { plainText } from "@/lib/ansi";
 import { failureText } from "@/model/states";
 
 export interface FailureGroup {
@@ -12,22 +13,16 @@ export interface FailureGroup {
 const VARYING = /(?<![\w-])(?=[\w-]*\d)[\w-]{6,}/g;
 
 const NUMBERS = /0x[0-9a-f]+|\d+(?:\.\d+)?/gi;
-/** Letters of a last line that are told. */
+/** Letters of a last line that are told, and lines that are shown of what was printed last. */
 const LONGEST = 200;
+const LINES = 8;
 
-/**
- * Failed nodes by what went wrong, the most common first.
- *
- * `lastLines` are what their commands printed last, by path, as far as that is known.
- */
-export function groupFailures(
-  nodes: readonly NodeView[],
-  lastLines: ReadonlyMap<string, string>,
-): FailureGroup[] {
+/** Failed nodes by what went wrong, the most common first. */
+export function groupFailures(nodes: readonly NodeView[]): FailureGroup[] {
   const groups = new Map<string, FailureGroup>();
   for (const node of nodes) {
     const words = endingOf(node);
-    const message = messageOf(node, lastLines.get(node.path) ?? "");
+    const message = messageOf(node);
     const kind = `${words}: ${message.replaceAll(VARYING, "…").replaceAll(NUMBERS, "…")}`;
     const reason = message === "" ? words : `${words}: ${message}`;
     const group = groups.get(kind);
@@ -41,8 +36,14 @@ function endingOf(node: NodeView): string {
   return failureText(node.cause, node.attempts.at(-1)?.exit_code ?? null) ?? node.state;
 }
 
-/** What the runner says of a failure, else what the command said last. */
-function messageOf(node: NodeView, lastLine: string): string {
+/** What the runner says of a failure, else what the command said last, as far as that is known. */
+function messageOf(node: NodeView): string {
   const message = node.attempts.at(-1)?.message?.trim().split("\n").at(-1);
-  return message ?? lastLine.trim().slice(0, LONGEST);
+  return message ?? (lastLines(node).at(-1) ?? "").trim().slice(0, LONGEST);
+}
+
+/** The last lines that a failed node printed, without colours. */
+export function lastLines(node: NodeView): string[] {
+  const tail = node.tail?.trimEnd() ?? "";
+  return tail === "" ? [] : tail.split("\n").slice(-LINES).map(plainText);
 }

@@ -72,6 +72,7 @@ function view(path: string, more: Partial<NodeView> = {}): NodeView {
     children: 0,
     attempts: [],
     notifications: [],
+    tail: null,
     ...more,
   };
 }

@@ -5,13 +5,11 @@ lines of its output, how to see all of it, how to run it again, how to look into
 lines around a failure; failures with the same last line are one; `SHOWN` kinds are shown.
 """
 
-import base64
 import re
 import shlex
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 
 from conducto.cli.host.view.model import PipelineModel, Row, failures, total
 from conducto.cli.host.view.rows import cause_text, place, problem_lines
@@ -26,7 +24,6 @@ SHOWN = 3
 READ = 100
 COMMAND_LINES = 2
 OUTPUT_LINES = 5
-_TAIL_BYTES = 8192
 #: What a shell means by an exit code (POSIX, Shell Command Language, 2.8.2).
 _MEANINGS = {
     126: "not executable: chmod +x it, or name its interpreter",
@@ -180,7 +177,7 @@ def _node_blocks(
             f"conducto show {pipeline_id} --failed",
         )
     yield _hint("rerun:", f"conducto reset {pipeline_id} --failed")
-    if model.summary.pipeline.engine == "docker":
+    if groups and model.summary.pipeline.engine == "docker":
         yield _hint("shell:", _shell_command(pipeline_id, groups[0].first))
 
 
@@ -190,31 +187,28 @@ def _shell_command(pipeline_id: str, failure: Failure) -> str:
     return f"conducto debug {pipeline_id} {path}{' --snapshot' if kept else ''}"
 
 
-def _read(client: Client, pipeline_id: str, failed: Iterable[Row]) -> Iterator[Failure]:
+def _read(client: Client, pipeline_id: str, failed: Sequence[Row]) -> Iterator[Failure]:
     """Fetch the details and the last output of the first failures."""
-    for row in islice(failed, READ):
-        view = next(iter(client.tree(pipeline_id, root=row.path)))
-        yield Failure(view, tuple(_last_output(client, pipeline_id, view)))
+    wanted = {row.path: row.state for row in failed[:READ]}
+    views: dict[str, NodeView] = {}
+    for state in dict.fromkeys(wanted.values()):
+        missing = {path for path, its_state in wanted.items() if its_state is state}
+        found = client.tree(pipeline_id, state=state, attempts="newest", tails=True)
+        while missing and (view := next(found, None)) is not None:
+            if view.path in missing:
+                views[view.path] = view
+                missing.discard(view.path)
+    for path in wanted:
+        if path in views:  # else it was reset meanwhile
+            yield Failure(views[path], tuple(_last_output(views[path])))
 
 
-def _last_output(client: Client, pipeline_id: str, view: NodeView) -> list[str]:
-    """Return the last lines on stderr, if there are any, else on stdout."""
-    if not view.attempts:
-        return []
-    for stream in ("stderr", "stdout"):
-        chunk = client.log(
-            pipeline_id,
-            view.path,
-            attempt=view.attempts[-1].number,
-            stream="stderr" if stream == "stderr" else "stdout",
-            offset=-_TAIL_BYTES,
-            limit=_TAIL_BYTES,
-        )
-        lines = _printable_lines(base64.b64decode(chunk.data).decode(errors="replace"))
-        if lines:
-            return lines[-OUTPUT_LINES:]
-    message = view.attempts[-1].message
-    return [] if message is None else _printable_lines(message)[-OUTPUT_LINES:]
+def _last_output(view: NodeView) -> list[str]:
+    """Return the last lines that an Exec printed, or why it printed none."""
+    lines = _printable_lines(view.tail or "")
+    if not lines and view.attempts and view.attempts[-1].message is not None:
+        lines = _printable_lines(view.attempts[-1].message)
+    return lines[-OUTPUT_LINES:]
 
 
 def group_failures(found: Iterable[Failure]) -> list[Group]:

@@ -1,14 +1,12 @@
-import { useQuery } from "@tanstack/react-query";
-
 import type { NodeView } from "@/api/schema";
-import { tailQuery } from "@/live/tails";
+import { lastLines } from "@/model/failures";
 
 /** The last lines of a failed node. */
-export function FailureTail({ id, node }: { id: string; node: NodeView }) {
-  const tail = useQuery(tailQuery(id, node));
-  return tail.data ? (
+export function FailureTail({ node }: { node: NodeView }) {
+  const lines = lastLines(node);
+  return lines.length === 0 ? null : (
     <pre className="failure-tail" role="region" aria-label={`Output of ${node.path}`} tabIndex={0}>
-      {tail.data}
+      {lines.join("\n")}
     </pre>
-  ) : null;
+  );
 }

@@ -5,7 +5,6 @@ import type { NodeDetail, NodeView } from "@/api/schema";
 import { followLink, pipelineUrl } from "@/app/location";
 import { plural } from "@/lib/time";
 import { findFailures, type PipelineSession } from "@/live/session";
-import { NO_LINES, useLastLines } from "@/live/tails";
 import { groupFailures, type FailureGroup } from "@/model/failures";
 import { failures } from "@/model/states";
 import { CellMap } from "@/pages/pipeline/node/CellMap";
@@ -33,11 +32,10 @@ export function OverviewTab({ session, detail, orders }: Props) {
   const failed = counts === null ? 0 : failures(counts);
   const found = useQuery({
     queryKey: ["failures", session.id, path, failed],
-    queryFn: () => findFailures(session.id, path, MOST, counts),
+    queryFn: () => findFailures(session.id, path, MOST, counts, true),
     enabled: failed > 0,
     placeholderData: (before: NodeView[] | undefined) => before,
   });
-  const lines = useLastLines(session, found.data ?? []);
   const cells = <CellMap key={path} session={session} path={path} counts={counts} />;
   if (failed === 0) {
     return (
@@ -57,53 +55,46 @@ export function OverviewTab({ session, detail, orders }: Props) {
           Reset what failed
         </Button>
       </div>
-      {/* Only when all is known: groups that came apart would move from under a hand. */}
-      {lines === null ? <Loading /> : null}
-      {groupFailures(lines === null ? [] : (found.data ?? []), lines ?? NO_LINES).map(
-        (group, place) => (
-          <section key={group.reason} className="failure-group">
-            <h3>
-              <StateMark mark={group.nodes[0]?.state ?? "error"} label /> {group.reason}
-              <span className="muted"> · {plural(group.nodes.length, "node")}</span>
-              {group.nodes.length === failed ? null : (
-                <Button
-                  look="quiet"
-                  aria-label={`Reset these: ${group.reason}`}
-                  disabled={orders.busy}
-                  onClick={() => void orders.nodes("reset", pathsOf(group))}
-                >
-                  Reset these
-                </Button>
-              )}
-            </h3>
-            <ul>
-              {group.nodes.slice(0, SHOWN).map((node) => (
-                <li key={node.path}>
-                  <a
-                    href={pipelineUrl(session.id, node.path)}
-                    onClick={followLink}
-                    className="mono"
-                  >
-                    {node.path}
-                  </a>
-                  {node.file === null ? null : (
-                    <span className="muted">
-                      {" "}
-                      {node.file.split("/").at(-1)}:{node.line}
-                    </span>
-                  )}
-                </li>
-              ))}
-            </ul>
-            {group.nodes[0] === undefined || place >= TAILS ? null : (
-              <FailureTail id={session.id} node={group.nodes[0]} />
+      {found.data === undefined ? <Loading /> : null}
+      {groupFailures(found.data ?? []).map((group, place) => (
+        <section key={group.reason} className="failure-group">
+          <h3>
+            <StateMark mark={group.nodes[0]?.state ?? "error"} label /> {group.reason}
+            <span className="muted"> · {plural(group.nodes.length, "node")}</span>
+            {group.nodes.length === failed ? null : (
+              <Button
+                look="quiet"
+                aria-label={`Reset these: ${group.reason}`}
+                disabled={orders.busy}
+                onClick={() => void orders.nodes("reset", pathsOf(group))}
+              >
+                Reset these
+              </Button>
             )}
-            {group.nodes.length > SHOWN ? (
-              <p className="muted">and {group.nodes.length - SHOWN} more</p>
-            ) : null}
-          </section>
-        ),
-      )}
+          </h3>
+          <ul>
+            {group.nodes.slice(0, SHOWN).map((node) => (
+              <li key={node.path}>
+                <a href={pipelineUrl(session.id, node.path)} onClick={followLink} className="mono">
+                  {node.path}
+                </a>
+                {node.file === null ? null : (
+                  <span className="muted">
+                    {" "}
+                    {node.file.split("/").at(-1)}:{node.line}
+                  </span>
+                )}
+              </li>
+            ))}
+          </ul>
+          {group.nodes[0] === undefined || place >= TAILS ? null : (
+            <FailureTail node={group.nodes[0]} />
+          )}
+          {group.nodes.length > SHOWN ? (
+            <p className="muted">and {group.nodes.length - SHOWN} more</p>
+          ) : null}
+        </section>
+      ))}
     </div>
   );
 }
