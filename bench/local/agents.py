@@ -52,14 +52,14 @@ class Agent:
         """Hand in a tree and return the pipeline's id."""
         return self._submit(_request(root, run=run, engine=engine))
 
-    def settled(self, pipeline_id: str, cursor: int = 0) -> float:
+    def settled(self, pipeline_id: str, cursor: int = 0, state: State = State.DONE) -> float:
         """Follow the events after ``cursor`` as a live view does, until the pipeline settles.
 
         Returns:
             Seconds from the start of the first command to the last change.
 
         Raises:
-            BenchError: it ended in another state than done, or nothing ran.
+            BenchError: it ended in another state than ``state``, or nothing ran.
         """
         first = None
         for batch in self.client.events(pipeline_id, cursor):
@@ -67,9 +67,9 @@ class Agent:
             runs = (c.time for c in batch.changes if _is_running_exec(c))
             first = next(runs, None) if first is None else first
             if batch.changes and batch.pipeline.settled:
-                state = batch.pipeline.state
-                if state is not State.DONE or first is None:
-                    raise BenchError(f"pipeline {pipeline_id} ran nothing or is {state.value}")
+                found = batch.pipeline.state
+                if found is not state or first is None:
+                    raise BenchError(f"pipeline {pipeline_id} ran nothing or is {found.value}")
                 return batch.changes[-1].time - first
         raise BenchError(f"the events of {pipeline_id} ended")
 

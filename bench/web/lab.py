@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import conducto as co
 from bench.local.agents import Agent
 from bench.registry import BenchError
+from conducto.model.states import State
 from conducto_local.home import Home
 from conducto_local.server.web import WEB_ROOT
 
@@ -43,12 +44,14 @@ class WebLab:
         self.browser = browser
         self._launched: dict[str, str] = {}
 
-    def pipeline(self, name: str, tree: Callable[[], co.Node], *, run: bool) -> str:
+    def pipeline(
+        self, name: str, tree: Callable[[], co.Node], *, run: bool, state: State = State.DONE
+    ) -> str:
         """Return the id of a pipeline that is launched once for all repeats."""
         if name not in self._launched:
             found = self.agent.launch(tree(), run=run, engine="process")
             if run:
-                self.agent.settled(found)
+                self.agent.settled(found, state=state)
             self._launched[name] = found
         return self._launched[name]
 

@@ -3,10 +3,12 @@
 import gzip
 import json
 import time
+from functools import partial
 from typing import Any
 
 import conducto as co
 from bench.web.lab import WebLab
+from conducto.model.states import State
 from conducto_local.server.web import WEB_ROOT
 
 _MB = 1e6
@@ -41,13 +43,15 @@ _WATCH_FRAMES = """() => {
 }"""
 
 
-def _tree(groups: int, children: int) -> co.Node:
+def _tree(groups: int, children: int, *, failing: int = 0) -> co.Node:
+    """Return groups of Execs; of each group the first so many print something and fail."""
     root = co.Parallel()
     with root:
         for group in range(groups):
             with co.Parallel(name=f"group{group:03}"):
                 for number in range(children):
-                    co.Exec("true", name=f"node{number:04}")
+                    fails = number < failing
+                    co.Exec("echo broken >&2; false" if fails else "true", name=f"node{number:04}")
     return root
 
 
@@ -61,10 +65,30 @@ def cold_load_100000(lab: WebLab) -> dict[str, float]:
     return _cold_load(lab, lab.pipeline("100000", lambda: _tree(100, 1000), run=False))
 
 
+def failed_load(lab: WebLab) -> dict[str, float]:
+    """Open one of 1,000 of which ten failed: what failed is in view, with what it printed."""
+    tree = partial(_tree, 10, 100, failing=1)
+    pipeline_id = lab.pipeline("failed", tree, run=True, state=State.ERROR)
+    with lab.page() as (page, address):
+        asked = _requests_of(page)
+        begun = time.perf_counter()
+        page.goto(f"{address}/p/{pipeline_id}", wait_until="commit")
+        page.wait_for_selector(".failure-tail")
+        usable = time.perf_counter() - begun
+        page.wait_for_timeout(_QUIET_MS)
+        return {"usable_s": usable, "requests": len(asked)}
+
+
+def _requests_of(page: Any) -> list[Any]:
+    """Return a list that every request of a page joins."""
+    asked: list[Any] = []
+    page.on("request", lambda request: asked.append(request))  # noqa: PLW0108  it is marked
+    return asked
+
+
 def _cold_load(lab: WebLab, pipeline_id: str) -> dict[str, float]:
     with lab.page() as (page, address):
-        asked: list[Any] = []
-        page.on("request", lambda request: asked.append(request))  # noqa: PLW0108  it is marked
+        asked = _requests_of(page)
         begun = time.perf_counter()
         page.goto(f"{address}/p/{pipeline_id}", wait_until="commit")
         page.wait_for_selector(".trow:nth-child(3)")

@@ -23,6 +23,12 @@ WEB = Suite(
             (Metric("usable_s", "s", budget=1.0, stretch=0.6), *_COSTS),
         ),
         Measurement(
+            "web.failed_load",
+            "the same of one that ran, and ten failed: until their output is in view",
+            pages.failed_load,
+            (Metric("usable_s", "s", budget=1.0, stretch=0.6), Metric("requests", "", budget=12)),
+        ),
+        Measurement(
             "web.cold_load_100000",
             "the page of a pipeline of 100,000 Execs, with an empty cache",
             pages.cold_load_100000,

@@ -7,6 +7,7 @@
 import { api, ApiError, messageOf, type TreeQuery } from "@/api/client";
 import { EventStream, lastChange, type LinkState } from "@/api/events";
 import type { Counts, EventBatch, NodeView, State, TreePage } from "@/api/schema";
+import type { TreeNode } from "@/model/node";
 import { ancestorsOf, parentOf, ROOT } from "@/model/paths";
 import { flatten, type Row } from "@/model/rows";
 import { failures, total } from "@/model/states";
@@ -183,20 +184,33 @@ export class PipelineSession {
     this.show();
   };
 
-  /** Bring the failures of groups that are open and not listed in full to the reader. */
+  /**
+   * Bring the failures of groups that are open and not listed in full to the reader: all at once
+   * where there are few, else group by group. A group of one page is listed when it is in view.
+   */
   private bringFailures(model: TreeModel): void {
-    for (const row of this.rows()) {
-      if (row.kind !== "more") continue;
-      const { path, counts } = row.group;
-      const failed = counts === null ? 0 : failures(counts);
-      if (failed <= (this.sought.get(path) ?? 0) || this.seeking) continue;
-      this.sought.set(path, failed);
-      this.seeking = true;
-      void this.seekFailures(model, path).finally(() => {
+    if (this.seeking) return;
+    const wide = this.rows().flatMap((row) =>
+      row.kind === "more" && (row.group.children.loaded || row.group.childCount > PAGE)
+        ? [row.group]
+        : [],
+    );
+    const lacking = wide.filter((group) => failedIn(group) > (this.sought.get(group.path) ?? 0));
+    const [first] = lacking;
+    if (first === undefined) return;
+    const few = failures(model.summary.counts) <= SOUGHT;
+    const groups = few ? lacking : [first];
+    for (const group of groups) this.sought.set(group.path, failedIn(group));
+    this.seeking = true;
+    const counts = few ? model.summary.counts : first.counts;
+    void this.seekFailures(model, few ? ROOT : first.path, counts)
+      .catch(() => {
+        for (const { path } of groups) this.sought.delete(path); // the next change tries again
+      })
+      .finally(() => {
         this.seeking = false;
         this.show();
       });
-    }
   }
 
   private async loadChildren(model: TreeModel, path: string, after: string | null): Promise<void> {
@@ -226,15 +240,11 @@ export class PipelineSession {
     }
   }
 
-  /** In a group of many children, bring those that failed to the reader. */
-  private async seekFailures(model: TreeModel, root: string): Promise<void> {
+  private async seekFailures(model: TreeModel, root: string, counts: Counts | null): Promise<void> {
     model.beginLoad();
     try {
       const { seq } = model; // at most as new as what is answered
-      const counts = model.nodes.get(root)?.counts ?? null;
       await this.addFound(model, await findFailures(this.id, root, SOUGHT, counts), seq);
-    } catch {
-      this.sought.delete(root); // the next change tries again
     } finally {
       model.endLoad();
     }
@@ -274,6 +284,10 @@ export class PipelineSession {
     this.version += 1;
     for (const listener of this.listeners) listener();
   }
+}
+
+function failedIn(group: TreeNode): number {
+  return group.counts === null ? 0 : failures(group.counts);
 }
 
 /**

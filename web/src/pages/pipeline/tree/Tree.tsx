@@ -36,10 +36,14 @@ export function Tree({ session, current, selected, onSelect }: Props) {
   const focused = current ?? ROOT;
   const place = rows.findIndex((row) => row.key === focused);
 
-  // Rows of children that are not loaded yet ask for them when they come into view.
+  // Rows of children that are not loaded yet ask for them when they come into view, as many as
+  // there is room for: what comes first pushes the others out.
+  let room = items.length;
   const wanted = items.flatMap((item) => {
     const row = rows[item.index];
-    return row?.kind === "more" ? [row.group.path] : [];
+    if (row?.kind !== "more" || room <= 0) return [];
+    room -= row.group.childCount - row.group.children.first.length;
+    return [row.group.path];
   });
   const wantedKey = wanted.join("\n");
   useEffect(() => {
