@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from conducto.model.images import CODE_DIR
+from conducto.images import layers
+from conducto.model.images import CODE_DIR, ImageSpec
 from conducto.model.nodes import NodeSpec
 from conducto.tree.paths import expand
 
@@ -30,6 +31,17 @@ def script_of(spec: NodeSpec, path_map: Mapping[str, str], workdir: str | None) 
         )
 
     return expand(spec.command, path_map, shorten=workdir == CODE_DIR, missing=missing)
+
+
+def as_defined(spec: NodeSpec, image: ImageSpec | None) -> str:
+    """Return the command as it is to stand in an image, as far as the image's definition tells.
+
+    Files that it does not tell of have their paths on the host.
+    """
+    if image is None:
+        return as_written(spec)
+    shorten = image.docker_auto_workdir and layers.copies_code(image)
+    return expand(spec.command, layers.path_map(image), shorten=shorten, missing=lambda path: path)
 
 
 def as_written(spec: NodeSpec) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Literal, Protocol
 
 from conducto.model.api import EventBatch, NodeView, PipelineSummary, Workers
-from conducto.model.nodes import NodeSpec, ancestors
+from conducto.model.nodes import NodeSpec, Pipeline, ancestors
 from conducto.model.notifications import NotificationRecord
 from conducto.model.records import (
     AttemptRecord,
@@ -16,6 +16,7 @@ from conducto.model.records import (
     Standing,
 )
 from conducto.model.states import FINISHED, NodeType, State
+from conducto.running.commands import as_defined
 from conducto.semantics.live import LiveGroup, LiveNode, LiveTree
 from conducto.semantics.pools import PoolKind, kind_of, owner_of
 
@@ -42,6 +43,10 @@ class Viewed(Protocol):
     @property
     def record(self) -> PipelineRecord:
         """Its record."""
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """What its nodes and images are."""
 
     @property
     def tree(self) -> LiveTree:
@@ -126,7 +131,7 @@ def node_view(
         skipped=node.skipped,
         cause=node.cause,
         warning=node.warning,
-        command=spec.command if is_exec else None,
+        command=_command(live, spec) if is_exec else None,
         doc=spec.doc,
         file=spec.file,
         line=spec.line,
@@ -143,6 +148,10 @@ def node_view(
         attempts=tuple(attempts),
         notifications=tuple(notifications),
     )
+
+
+def _command(live: Viewed, spec: NodeSpec) -> str:
+    return as_defined(spec, live.pipeline.images.get(spec.placement.image))
 
 
 def _reuse(spec: NodeSpec) -> Literal["context", "fresh"] | None:
