@@ -198,12 +198,18 @@ async def test_a_function_that_cannot_be_called_there_says_why(local, code, text
     assert message in await run.output("/a", "stderr")
 
 
-async def test_an_image_without_conducto_names_what_it_lacks(local, code):
-    (code / "steps.py").write_text("def greet(name: str) -> None: ...\n")
+async def test_an_image_that_calls_a_function_has_conducto_without_being_asked(local, code):
+    (code / "steps.py").write_text("def greet(name: str) -> None:\n    print('hello', name)\n")
     command = f"conducto {co.relpath(code / 'steps.py')} greet --name=you"
     image = co.Image(PYTHON, copy_dir=code)
 
     run = await local.run(nodes(a=co.Exec(command), image=image))
+
+    assert await run.output("/a") == b"hello you\n"
+
+
+async def test_an_image_without_conducto_names_what_it_lacks(local):
+    run = await local.run(nodes(a=co.Exec("true; conducto steps.py greet", image=co.Image(PYTHON))))
 
     (attempt,) = await run.attempts("/a")
     assert attempt.exit_code == 127

@@ -37,9 +37,9 @@ def test_a_failure_is_found_mended_and_the_pipeline_goes_on_by_itself(viewer: Vi
 
     page.get_by_role("button", name="Next failure").click()
     state(viewer, "error: exit 1")
+    expect(page.locator(".log-lines")).to_contain_text("because of 1")  # of a failure, stderr
+    page.get_by_role("button", name="stdout").click()
     expect(page.locator(".log-lines")).to_contain_text("testing 1")
-    page.get_by_role("button", name="stderr").click()
-    expect(page.locator(".log-lines")).to_contain_text("because of 1")
     expect(row(viewer, "publish")).to_contain_text("pending")
 
     page.get_by_role("button", name="Modify").click()

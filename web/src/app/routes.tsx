@@ -2,6 +2,7 @@
 
 import { lazy, type ComponentType } from "react";
 
+import { PipelinePage } from "@/pages/pipeline/PipelinePage";
 import { PipelinesPage } from "@/pages/pipelines/PipelinesPage";
 
 export interface PageProps {
@@ -16,10 +17,8 @@ export interface PageRoute {
   page: ComponentType<PageProps>;
 }
 
-const PipelinePage = lazy(async () => ({
-  default: (await import("@/pages/pipeline/PipelinePage")).PipelinePage,
-}));
-
+// Pages that are fetched when they are opened. Of the list and the tree, which people come for,
+// neither is: fetching them with the app is a request less.
 const ImagesPage = lazy(async () => ({
   default: (await import("@/pages/images/ImagesPage")).ImagesPage,
 }));

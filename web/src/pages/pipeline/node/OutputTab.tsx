@@ -43,6 +43,12 @@ function NeverRan({ detail }: { detail: NodeDetail }) {
   );
 }
 
+/** The stream that tells most: of what failed that of its errors, else what it printed. */
+function firstToRead(attempt: AttemptRecord, sizes?: Record<Stream, number>): Stream {
+  if (sizes === undefined || sizes.stderr === 0) return "stdout";
+  return attempt.state === "error" || sizes.stdout === 0 ? "stderr" : "stdout";
+}
+
 interface Props {
   session: PipelineSession;
   attempts: readonly AttemptRecord[];
@@ -69,7 +75,7 @@ function AttemptOutput({ session, attempts, attempt, asked }: Props) {
     },
     refetchInterval: running ? REFRESH_MS : false,
   });
-  const stream = asked ?? (sizes.data?.stdout === 0 && sizes.data.stderr > 0 ? "stderr" : "stdout");
+  const stream = asked ?? firstToRead(attempt, sizes.data);
   return (
     <div className="output">
       <div className="output-bar">
