@@ -32,16 +32,25 @@ class Loading:
     """While a file is loaded for one of its functions, calls of `main` in it do nothing.
 
     Without it a file that calls ``co.main`` outside of ``if __name__ == "__main__"`` would carry
-    the command line out twice: while it is loaded, and then.
+    the command line out twice: while it is loaded, and then. One that ends itself with what that
+    call returns, ``sys.exit(co.main())``, is loaded with it.
     """
 
     active = False
+    _is_called = False
+
+    @classmethod
+    def call(cls) -> int:
+        """Return what `main` returns to the file."""
+        cls._is_called = True
+        return 0
 
     def __enter__(self) -> None:
-        Loading.active = True
+        Loading.active, Loading._is_called = True, False
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _kind: object, error: Optional[BaseException], _trace: object) -> bool:
         Loading.active = False
+        return Loading._is_called and isinstance(error, SystemExit) and not error.code
 
 
 def pretty_print(value: Any) -> None:
@@ -94,7 +103,7 @@ def main(  # noqa: PLR0917 (the order is a contract)
             the function raised; with a launch, the launch's.
     """
     if Loading.active:
-        return 0
+        return Loading.call()
     program = filename
     if program is None:
         program = os.path.basename(sys.argv[0]) if sys.argv else "conducto"

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.ports import ThrottledError
 from chalicelib.retention import Retention
 from conducto.model.usage import Usage, UsageParams
 from conducto.semantics.fargate import PRICES, Size
@@ -47,6 +48,21 @@ def test_a_command_costs_what_its_worker_costs_while_it_runs(world: World) -> No
     assert (spent.id, spent.title, spent.month) == (pipeline, "Train", "2026-10")
     assert (spent.attempts, spent.seconds, spent.cpu_seconds) == (1, 1800.0, 3600.0)
     assert spent.dollars == pytest.approx(PRICES.worker_hour(Size(2.0, 5.0)) / 2)
+
+
+def test_what_is_metered_while_others_meter_is_not_lost(world: World) -> None:
+    add, left = world.orgs.add_usage, [ThrottledError("another transaction was under way")] * 2
+
+    def add_usage(*given: Any, **more: Any) -> None:
+        if left:
+            raise left.pop()
+        add(*given, **more)
+
+    world.orgs.add_usage = add_usage  # type: ignore[method-assign]
+    run(world, {"a": 60.0})
+
+    assert not left
+    assert [p.seconds for p in usage(world).pipelines] == [60.0]
 
 
 def test_months_are_told_apart_by_when_a_command_ended(world: World) -> None:

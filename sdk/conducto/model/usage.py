@@ -33,7 +33,8 @@ class Spent(Record):
     Attributes:
         attempts: Commands that ended.
         seconds: That they ran.
-        cpu_seconds: vCPU-seconds of the workers they ran in.
+        cpu_seconds: vCPU-seconds of the workers they ran in; what they asked for where
+            that was somebody's own machine.
         dollars: Of these workers while they ran; 0 where they ran on somebody's own machine.
     """
 

@@ -15,7 +15,7 @@ from conducto.model.usage import (
     UsageParams,
 )
 from conducto.semantics.fargate import PRICES
-from conducto.semantics.spending import Use, total, use_of
+from conducto.semantics.spending import Use, own_use_of, total, use_of
 
 
 def month_of(moment: float) -> str:
@@ -34,7 +34,8 @@ def usage_of(
     pipelines: Iterable[tuple[PipelineRecord, Iterable[AttemptRecord]]], query: UsageParams
 ) -> Usage:
     """Return what these pipelines took; on somebody's own machine that costs nothing."""
-    found = []
+    found: list[PipelineSpent] = []
+    uses: dict[tuple[str, str], dict[str, Use]] = {}
     for record, attempts in pipelines:
         months: dict[str, list[AttemptRecord]] = {}
         for attempt in attempts:
@@ -43,16 +44,22 @@ def usage_of(
         for month, own in months.items():
             if query.month in (None, month):
                 nodes = uses_by_node(own, free=record.mode == "local")
-                spent = PipelineSpent(
-                    id=record.id, title=record.title, month=month, **_fields(total(nodes.values()))
-                )
-                found.append(with_nodes(spent, nodes, query.nodes))
-    return usage_report(found)
+                sums = _fields(total(nodes.values()))
+                found.append(PipelineSpent(id=record.id, title=record.title, month=month, **sums))
+                if query.nodes:
+                    uses[record.id, month] = nodes
+    newest = sorted({spent.month for spent in found}, reverse=True)[:MONTHS]
+    report = usage_report(spent for spent in found if spent.month in newest)
+    named = [
+        with_nodes(spent, uses.get((spent.id, spent.month), {}), query.nodes)
+        for spent in dearest(report)
+    ]
+    return usage_report([*named, *report.pipelines[len(named) :]])
 
 
 def usage_report(pipelines: Iterable[PipelineSpent]) -> Usage:
     """Return the report of pipelines and their sums by month."""
-    found = sorted(pipelines, key=lambda spent: (spent.month, spent.dollars), reverse=True)
+    found = sorted(pipelines, key=lambda s: (s.month, s.dollars, s.seconds), reverse=True)
     months: dict[str, Use] = {}
     for spent in found:
         months.setdefault(spent.month, Use()).add(_use(spent))
@@ -73,9 +80,7 @@ def uses_by_node(
         if attempt.started is None or attempt.ended is None:
             continue
         if month in (None, month_of(attempt.ended)):
-            use = use_of(attempt)
-            if free:
-                use.dollars = 0.0
+            use = own_use_of(attempt) if free else use_of(attempt)
             nodes.setdefault(attempt.path, Use()).add(use)
     return nodes
 

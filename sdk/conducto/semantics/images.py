@@ -160,7 +160,7 @@ def _calls_us(command: object) -> bool:
 
 def _image_at(
     key: str, nodes: Mapping[str, Mapping[str, Any]], parents: Mapping[str, str]
-) -> object:
+) -> str | None:
     """Return the name of the nearest image above; None is one that is not of this tree."""
     seen: set[str] = set()
     at: str | None = key
@@ -168,7 +168,7 @@ def _image_at(
         seen.add(at)
         name = nodes[at].get("image_name")
         if name is not None:
-            return name
+            return name if isinstance(name, str) else None  # what it is is told later
         at = parents.get(at)
     return None
 

@@ -164,6 +164,7 @@ def _written(form: Form, place: str, others: Mapping[str, NodeSpec]) -> _Written
         nodes = {node["id"]: node for node in form["nodes"]}
         root = form["nodes"][0]["id"]
         for parent, child, name in form["edges"]:
+            hash(child)  # a TypeError here, rather than wherever it is looked up
             children.setdefault(parent, []).append((child, name))
     except (KeyError, IndexError, TypeError, ValueError) as error:
         raise DefinitionError(None, f"not a serialised tree: {error!r}") from error

@@ -46,6 +46,14 @@ def use_of(attempt: AttemptRecord, *, prices: Prices = PRICES) -> Use:
     return Use(1, seconds, seconds * size.cpu, _dollars(size, seconds, prices))
 
 
+def own_use_of(attempt: AttemptRecord) -> Use:
+    """Return what an attempt took on somebody's own machine: what it asked for, and no money."""
+    if attempt.started is None or attempt.ended is None:
+        return Use()
+    seconds = max(0.0, attempt.ended - attempt.started)
+    return Use(1, seconds, seconds * (_CPU if attempt.cpu is None else attempt.cpu))
+
+
 def dollars_for(path: str, cpu: float, mem: float | None, seconds: float) -> float:
     """Return what a worker costs in ``seconds`` that gives a command so many vCPUs and GB.
 

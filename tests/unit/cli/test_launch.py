@@ -3,7 +3,9 @@ from pathlib import Path
 
 import pytest
 
+import conducto as co
 from conducto.api import Config
+from conducto.cli.host.local_launch import launch as launch_here
 from conducto.cli.host.local_launch import program_of, request_of, submit
 from conducto.client import Client, HttpTransport
 from conducto.tree.launch_options import LaunchOptions
@@ -89,3 +91,8 @@ def test_the_page_is_opened_by_the_flag_or_the_configuration(
         launch(lambda: Client(HttpTransport(server.endpoint)), app=flag)
 
     assert ("/p/p2?code=" in capsys.readouterr().out) == opened
+
+
+def test_where_images_are_built_is_a_matter_of_the_cloud(capsys: Output) -> None:
+    assert launch_here(co.Exec("true"), LaunchOptions(build="local")) == 2
+    assert "--build is about images for the cloud" in capsys.readouterr().err

@@ -49,9 +49,9 @@ echo '==> done'
 
 
 class Bucket:
-    """Gives a recipe and takes what is put there: ``{path: body}``, in order."""
+    """Gives a recipe and takes what is put there, but for one path: ``{path: body}``, in order."""
 
-    def __init__(self, script: str) -> None:
+    def __init__(self, script: str, refused: str = "") -> None:
         self.taken: dict[str, bytes] = {}
         packed = _recipe(script)
         taken = self.taken
@@ -64,8 +64,11 @@ class Bucket:
                 self.wfile.write(packed)
 
             def do_PUT(self) -> None:
-                taken[self.path] = self.rfile.read(int(self.headers["Content-Length"]))
-                self.send_response(200)
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                if self.path != refused:
+                    taken[self.path] = body
+                self.send_response(403 if self.path == refused else 200)
+                self.send_header("Content-Length", "0")
                 self.end_headers()
 
             def log_message(self, *_: object) -> None:
@@ -100,6 +103,7 @@ class Bench:
         self.said: list[str] = []
         self.login: RegistryLogin | None = LOGIN
         self.code = 0
+        self.refused = ""
         self.bucket: Bucket
         code = folder / "code"
         code.mkdir()
@@ -122,7 +126,7 @@ class Bench:
         docker = self.folder / "docker"
         docker.write_text(DOCKER.format(record=self.record, code=self.code))
         docker.chmod(0o755)
-        self.bucket = Bucket(script)
+        self.bucket = Bucket(script, self.refused)
         try:
             return own_builds.build(self, REQUEST, self.found, self.said.append, str(docker))  # type: ignore[arg-type]
         finally:
@@ -173,22 +177,31 @@ def test_where_the_engine_is_the_registry_nothing_is_pushed(bench: Bench) -> Non
 @pytest.mark.parametrize(
     ("script", "code", "words", "delivered"),
     [
-        ("echo no such package; exit 3", 0, "no such package", {"/log"}),
+        ("echo no such package; exit 3", 0, ("was not built", "no such package"), {"/log"}),
         # Whoever finds a result looks whether the image is there, too.
-        (SUCCEEDS, 1, "from the code", {"/log", "/result"}),
+        (SUCCEEDS, 1, ("was built and not pushed", "from the code"), {"/log", "/result"}),
     ],
     ids=["build", "push"],
 )
 def test_a_build_or_a_push_that_fails_is_told_with_its_last_lines(
-    bench: Bench, script: str, code: int, words: str, delivered: set[str]
+    bench: Bench, script: str, code: int, words: tuple[str, str], delivered: set[str]
 ) -> None:
     bench.code = code
 
-    with pytest.raises(ImageBuildError, match="image 'own': it was not built") as caught:
+    with pytest.raises(ImageBuildError, match=f"image 'own': it {words[0]}") as caught:
         bench.build(script)
 
-    assert words in str(caught.value)
+    assert words[1] in str(caught.value)
     assert set(bench.bucket.taken) == delivered
+
+
+def test_a_log_that_cannot_be_kept_does_not_hide_why_the_build_failed(bench: Bench) -> None:
+    bench.refused = "/log"
+
+    with pytest.raises(ImageBuildError, match="no such package"):
+        bench.build("echo no such package; exit 3")
+
+    assert any("not kept" in line for line in bench.said)
 
 
 def test_without_a_docker_client_nothing_is_begun(bench: Bench) -> None:

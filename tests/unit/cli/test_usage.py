@@ -11,6 +11,8 @@ from conducto.cli.host.commands import main
 from conducto.client import Client
 from conducto.model.records import AttemptRecord, PipelineRecord
 from conducto.model.states import State
+from conducto.model.usage import MAX_USAGE_PIPELINES, MONTHS, UsageParams
+from conducto.running.usage_reports import usage_of
 from conducto.semantics.fargate import PRICES, Size
 from conducto.semantics.spending import use_of
 from conducto.service.dispatch import Service
@@ -85,6 +87,36 @@ def test_months_and_pipelines_are_listed_the_newest_and_dearest_first(
     (own,) = [line for line in out.splitlines() if "ccc-ccc" in line]
     assert "$0.00" in own  # it ran on somebody's own machine
     assert f"prices of {PRICES.date} in {PRICES.region}" in out
+
+
+def test_a_node_of_this_machine_may_be_larger_than_the_cloud_has(
+    pipelines: FakePipelines, conducto: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    add(pipelines, "aaa-aaa", "local", attempt("/x", NOVEMBER, 3600, cpu=64.0))
+
+    assert conducto("usage", "--json") == 0
+
+    (own,) = json.loads(capsys.readouterr().out)["pipelines"]
+    assert (own["cpu_seconds"], own["dollars"]) == (64 * 3600.0, 0.0)
+
+
+def test_of_this_machine_as_much_is_told_as_of_the_cloud() -> None:
+    month = 30.5 * 86_400
+    pipelines = [
+        (
+            PipelineRecord(id=f"id-{n:02}", title="", mode="local"),
+            [attempt("/x", NOVEMBER - n, 60.0 + n)],
+        )
+        for n in range(MAX_USAGE_PIPELINES + 1)
+    ]
+    old = [attempt("/x", NOVEMBER - n * month, 1.0) for n in range(1, MONTHS + 1)]
+    pipelines.append((PipelineRecord(id="old", title="", mode="local"), old))
+
+    found = usage_of(pipelines, UsageParams(nodes=5))
+
+    assert [m.month for m in found.months][:: MONTHS - 1] == ["2026-11", "2025-12"]
+    named = [spent.id for spent in found.pipelines if spent.nodes]
+    assert named == [f"id-{n:02}" for n in range(MAX_USAGE_PIPELINES, 0, -1)]
 
 
 def test_a_month_names_the_dearest_nodes(

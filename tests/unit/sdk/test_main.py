@@ -400,6 +400,24 @@ def test_a_file_without_a_main_guard_runs_its_function_once(tmp_path: pathlib.Pa
     assert (direct.stdout, direct.returncode) == ("once 3\nafter\n", 0)
 
 
+def test_a_file_that_ends_itself_with_main_runs_its_function(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "a.py").write_text(
+        "import sys, conducto as co\ndef f(n: int) -> None:\n print('once', n)\n"
+        "def g() -> co.Serial:\n return co.Serial()\nsys.exit(co.main(default=g))\n"
+    )
+    called = run(tmp_path, *ENTRY, "a.py", "f", "--n=3")
+
+    assert (called.stdout, called.returncode) == ("once 3\n", 0)
+
+
+def test_a_file_that_leaves_without_main_is_left(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "a.py").write_text("def f() -> None:\n print('f')\nraise SystemExit(4)\n")
+
+    done = run(tmp_path, *ENTRY, "a.py", "f")
+
+    assert (done.stdout, done.returncode) == ("", 4)
+
+
 def test_script_runs_its_own_main(tmp_path: pathlib.Path) -> None:
     done = run(tmp_path, "script.py", "show", "3")
 

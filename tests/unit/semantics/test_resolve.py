@@ -4,6 +4,7 @@ import pytest
 
 from conducto.model.nodes import Callback, Placement
 from conducto.model.states import NodeType
+from conducto.semantics.errors import DefinitionError
 from conducto.semantics.resolve import Limits, check_sizes, resolve
 from support.trees import form, lazy, leaf, parallel, pipeline, serial
 
@@ -389,3 +390,19 @@ def test_a_modified_command_leaves_the_image_what_it_was():
     edits = {"/g/x": {"command": "conducto p.py f"}}
 
     assert resolve(tree, edits).images == resolve(tree).images
+
+
+@pytest.mark.parametrize("name", [[], {}, 3])
+def test_an_image_name_that_is_no_text_is_refused_where_our_package_is_called(name):
+    tree = chain({}, {}, {"command": "conducto p.py f", "image_name": name})
+
+    with pytest.raises(DefinitionError, match="/g/x: "):
+        resolve(form(tree, IMAGES))
+
+
+def test_a_child_that_no_node_can_be_is_refused_where_our_package_is_called():
+    tree = form(chain({}, {}, {"command": "conducto p.py f"}), IMAGES)
+    edges = [(parent, [child], name) for parent, child, name in tree["edges"]]
+
+    with pytest.raises(DefinitionError, match="not a serialised tree"):
+        resolve({**tree, "edges": edges})

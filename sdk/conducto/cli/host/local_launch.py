@@ -6,6 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+from conducto.cli.host.addresses import UsageError
 from conducto.cli.host.connection import OpenClient, client_opener, guarded
 from conducto.cli.host.exit_codes import DONE
 from conducto.client import Client
@@ -18,13 +19,19 @@ if TYPE_CHECKING:
 
 def launch(root: "Node", options: "LaunchOptions") -> int:
     """Launch a tree; see `conducto.cli.launch.launch_local`."""
+    return guarded(lambda: _launch(root, options))
+
+
+def _launch(root: "Node", options: "LaunchOptions") -> int:
     from conducto.tree.launch_form import to_launch_form  # noqa: PLC0415 - heavy, host side only
 
+    if options.build is not None:
+        raise UsageError("--build is about images for the cloud; leave it out, or use --cloud")
     form = to_launch_form(root, title=options.title, doc=options.doc, tags=options.tags)
     if options.snapshot_on_error:
         form["nodes"][0]["snapshot_on_error"] = True
     request = request_of(form, options)
-    return guarded(lambda: submit(client_opener(options.profile, launching=True), request, options))
+    return submit(client_opener(options.profile, launching=True), request, options)
 
 
 def request_of(form: "dict[str, Any]", options: "LaunchOptions") -> LaunchRequest:

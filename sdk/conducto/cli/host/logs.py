@@ -177,16 +177,18 @@ def _search(output: _Output, arguments: argparse.Namespace, streams: tuple[Strea
     With ``--json``: ``{"id", "path", "attempt", "matches": [{"stream", "line", ...}]}``, lines
     counted from 1, the rest as in `conducto.model.answers.LogMatch`.
     """
-    found: list[dict[str, Any]] = []
+    found, documents = False, list[dict[str, Any]]()
     for stream, match in _matches(output, arguments, streams):
+        found = True
         line = None if match.line is None else match.line + 1
-        found.append({"stream": stream, **match.model_dump(mode="json"), "line": line})
-        if not arguments.json:
+        if arguments.json:
+            documents.append({"stream": stream, **match.model_dump(mode="json"), "line": line})
+        else:
             number = "?" if line is None else line
             where = f"{number}:" if len(streams) == 1 else f"{stream}:{number}:"
             print(f"{where}{match.text}")
     if arguments.json:
-        print(as_json({**output.which, "matches": found}))
+        print(as_json({**output.which, "matches": documents}))
     return DONE if found else FAILED
 
 

@@ -7,19 +7,19 @@ pipeline behind, and what is launched finds its images in the registry.
 
 import base64
 import gzip
-import io
 import json
 import os
 import shutil
 import subprocess
-import tarfile
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from conducto.cli.host.addresses import UsageError
+from conducto.client import AgentUnreachableError
 from conducto.client.cloud import CloudClient, fetch, put
+from conducto.data.archive import unpack
 from conducto.images import contexts
 from conducto.images.contexts import Context, ContextError
 from conducto.model.api import LaunchRequest
@@ -35,6 +35,8 @@ _LAST_LINES = 20
 #: Bytes that these are looked for in, and that are read at once.
 _TAIL = 1 << 16
 _STATE = "==> "
+_NOT_BUILT = "was not built on this machine"
+_NOT_PUSHED = "was built and not pushed"
 
 
 class ImageBuildError(Exception):
@@ -130,10 +132,11 @@ class _Build:
     def carry_out(self, found: Mapping[str, Context], login: RegistryLogin | None) -> None:
         self._bring_contexts(found)
         recipe = self._folder / "recipe"
-        with tarfile.open(fileobj=io.BytesIO(fetch(self._order.recipe_url))) as archive:
-            archive.extractall(recipe, filter="data")
+        packed = self._folder / "recipe.tar.gz"
+        packed.write_bytes(fetch(self._order.recipe_url))
+        unpack(str(packed), str(recipe))
         try:
-            self._run(["sh", "build.sh"], recipe, self._environment())
+            self._run(["sh", "build.sh"], recipe, self._environment(), _NOT_BUILT)
             # First: an image of which nobody knows what it is like could not be pushed again.
             result = (self._folder / "result.json").read_bytes()
             put(self._order.result_url, result, len(result))
@@ -141,10 +144,18 @@ class _Build:
                 self._progress("pushing")
                 with self._logged_in(login) as config:
                     push = [self._docker, "--config", config, "push", self._order.reference]
-                    self._run(push, self._folder, {**os.environ, **self._engine()})
+                    environment = {**os.environ, **self._engine()}
+                    self._run(push, self._folder, environment, _NOT_PUSHED)
         finally:
-            log = self._output.all()
+            self._keep_log()
+
+    def _keep_log(self) -> None:
+        """Bring there what was printed; without it, the image is as good, and an error as bad."""
+        log = self._output.all()
+        try:
             put(self._order.log_url, log, len(log))
+        except AgentUnreachableError as error:
+            self._progress(f"what its build printed was not kept: {error}")
 
     def _environment(self) -> dict[str, str]:
         return {
@@ -166,7 +177,9 @@ class _Build:
             except ContextError as error:
                 raise UsageError(str(error)) from error
 
-    def _run(self, words: list[str], folder: Path, environment: Mapping[str, str]) -> None:
+    def _run(
+        self, words: list[str], folder: Path, environment: Mapping[str, str], failed: str
+    ) -> None:
         with subprocess.Popen(  # noqa: S603  our own script, and the user's docker
             words,
             cwd=folder,
@@ -184,7 +197,7 @@ class _Build:
         if process.returncode != 0:
             last = "\n".join(f"  {line}" for line in self._output.last_lines())
             raise ImageBuildError(
-                f"image {self._order.image!r}: it was not built on this machine; nothing was "
+                f"image {self._order.image!r}: it {failed}; nothing was "
                 f"launched. Its last lines:\n{last}"
             )
 

@@ -10,6 +10,7 @@ import shlex
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from conducto.cli.host.view.model import PipelineModel, Row, failures, total
 from conducto.cli.host.view.rows import cause_text, place, problem_lines
@@ -22,6 +23,8 @@ from conducto.model.states import FINISHED, Cause, State
 #: Kinds of failure that are shown in full, and failures whose output is read to find the kinds.
 SHOWN = 3
 READ = 100
+#: Failures that are looked at for these: others may stand between them.
+MOST_LOOKED_AT = 10 * READ
 COMMAND_LINES = 2
 OUTPUT_LINES = 5
 #: What a shell means by an exit code (POSIX, Shell Command Language, 2.8.2).
@@ -194,12 +197,14 @@ def _read(client: Client, pipeline_id: str, failed: Sequence[Row]) -> Iterator[F
     for state in dict.fromkeys(wanted.values()):
         missing = {path for path, its_state in wanted.items() if its_state is state}
         found = client.tree(pipeline_id, state=state, attempts="newest", tails=True)
-        while missing and (view := next(found, None)) is not None:
+        for view in islice(found, MOST_LOOKED_AT):
             if view.path in missing:
                 views[view.path] = view
                 missing.discard(view.path)
+            if not missing:
+                break
     for path in wanted:
-        if path in views:  # else it was reset meanwhile
+        if path in views:  # else it was reset meanwhile, or stands too far behind
             yield Failure(views[path], tuple(_last_output(views[path])))
 
 

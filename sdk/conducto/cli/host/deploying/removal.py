@@ -56,7 +56,7 @@ class Removal:
             )
         if going:
             names = ", ".join(stack_name(stage, name) for name in going)
-            if not self._ask(f"Remove {names}? Records, output, files and secrets stay."):
+            if not self._ask(f"Remove {names} and images? Records, output, files, secrets stay."):
                 raise DeployError("nothing was removed")
         for task in tasks:
             self._account.stop_task(cluster, task)
