@@ -205,13 +205,6 @@ class Permissions:
 
     def keep_secrets(self) -> list[iam.PolicyStatement]:
         """Read and write the secrets of this installation."""
-        name = f"{deployment.secret_prefix(self._settings.stage)}*"
-        arn = self._stack.format_arn(
-            service="secretsmanager",
-            resource="secret",
-            resource_name=name,
-            arn_format=ArnFormat.COLON_RESOURCE_NAME,
-        )
         actions = [
             "GetSecretValue",
             "PutSecretValue",
@@ -219,7 +212,24 @@ class Permissions:
             "CreateSecret",
             "TagResource",
         ]
-        return [_allow("KeepSecrets", [f"secretsmanager:{action}" for action in actions], [arn])]
+        return [
+            _allow("KeepSecrets", [f"secretsmanager:{action}" for action in actions], self._secrets)
+        ]
+
+    def read_secrets(self) -> list[iam.PolicyStatement]:
+        """Read them: what is told to people is written down with them hidden, and sent by them."""
+        return [_allow("ReadSecrets", ["secretsmanager:GetSecretValue"], self._secrets)]
+
+    @property
+    def _secrets(self) -> list[str]:
+        return [
+            self._stack.format_arn(
+                service="secretsmanager",
+                resource="secret",
+                resource_name=f"{deployment.secret_prefix(self._settings.stage)}*",
+                arn_format=ArnFormat.COLON_RESOURCE_NAME,
+            )
+        ]
 
     def build_images(self) -> list[iam.PolicyStatement]:
         """Start builds, and see how they and the images in the registry are."""

@@ -7,10 +7,11 @@
 | the stop of an execution | its tasks are of an old run: they fail when they are claimed |
 | the start of a worker | it is no task of ECS after a minute: it counts as gone |
 | the stop of a worker | it leaves by itself when it has been idle long enough |
-| the release of files and activities | later entries of an archived pipeline do it again |
+| the release of files and activities | later entries do it again; retention does the rest |
 | the end of a run's machines | `chalicelib.sweeping` finds them once a day |
 | the start of a build | an image that moves and has no build gets one when it is looked at |
 | a frame to who follows | the next one has what was in it, too |
+| the count of what an attempt took | it does not: the organisation has it for nothing |
 """
 
 import logging
@@ -27,6 +28,7 @@ from chalicelib.metering import month_of
 from chalicelib.pipeline import CloudPipeline, Effects, Usage
 from chalicelib.ports import CapacityError, Identity, TaskGoneError, WorkerTask
 from chalicelib.publish import publish
+from chalicelib.trying import written
 from conducto.model.api import Action
 from conducto.model.records import Lifecycle
 from conducto.semantics.asl import compile_residual
@@ -142,7 +144,7 @@ class Errands:
             try:
                 step()
             except Exception:
-                # One that fails must not take the others with it; all of them heal.
+                # One that fails must not take the others with it.
                 about = {"pipeline": errand.pipeline_id, "run_id": errand.run}
                 logger.exception("an errand failed", extra=about)
 
@@ -152,11 +154,16 @@ class Errands:
         return [
             lambda: cloud.fleet.release(errand.pipeline_id),
             *(lambda run=run: self._halt(errand, run) for run in errand.executions),
-            *(
-                lambda pool=pool: cloud.machines.forget_activity(cloud.site.activity_of(pool))
-                for pool in errand.known_pools
-            ),
+            lambda: self._forget_activities(errand),
         ]
+
+    def _forget_activities(self, errand: Errand) -> None:
+        """Delete activities until AWS refuses one: it deletes one a second, and somebody waits.
+
+        Retention deletes the rest.
+        """
+        for pool in errand.known_pools:
+            self._cloud.machines.forget_activity(self._cloud.site.activity_of(pool))
 
     def _obey(self, errand: Errand, order: Order) -> None:
         match order:
@@ -259,6 +266,9 @@ class Errands:
     def _meter(self, errand: Errand, usage: Usage) -> None:
         month = month_of(self._cloud.clock())
         key = f"{errand.pipeline_id}{usage.key}"
-        self._cloud.orgs.add_usage(
-            errand.org, month, key, usage.seconds, usage.cpu, whose=usage.whose
+        written(
+            self._cloud,
+            lambda: self._cloud.orgs.add_usage(
+                errand.org, month, key, usage.seconds, usage.cpu, whose=usage.whose
+            ),
         )

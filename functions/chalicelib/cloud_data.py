@@ -8,7 +8,7 @@ from secrets import token_hex
 from chalicelib.cloud import Cloud
 from chalicelib.data_files import MAX_INLINE
 from chalicelib.handover import Staged, Uploaded, handover_key, nothing, uploads
-from chalicelib.long_copies import MAX_AT_ONCE, LongCopies
+from chalicelib.long_copies import MAX_AT_ONCE, Copy, LongCopies
 from chalicelib.ports import Identity
 from conducto.model.answers import ChangedData, DataEntry, DataList, Deleted
 from conducto.model.deployment import pipeline_directory, user_directory
@@ -52,13 +52,14 @@ class CloudData(ABC):
         del span
         where = self._data_directory(pipeline_id)
         facts = await asyncio.to_thread(self._cloud.data.look, where, name)
-        key = handover_key(self._me, where, name, facts.version)
+        copy = Copy(handover_key(self._me, where, name, facts.version), *facts)
         if facts.size > MAX_AT_ONCE:
-            await asyncio.to_thread(LongCopies(self._cloud).stage, where, name, key, facts.size)
-        elif facts.size and not await asyncio.to_thread(self._cloud.blobs.exists, key):
-            await asyncio.to_thread(self._cloud.data.stage, where, name, key)
+            last = handover_key(self._me, where, name)
+            copy = await asyncio.to_thread(LongCopies(self._cloud).stage, where, name, copy, last)
+        elif facts.size and not await asyncio.to_thread(self._cloud.blobs.exists, copy.key):
+            await asyncio.to_thread(self._cloud.data.stage, where, name, copy.key)
         return Staged(
-            name.rpartition("/")[2], facts.size, 0, facts.size, facts.version, nothing(), key=key
+            name.rpartition("/")[2], copy.size, 0, copy.size, copy.version, nothing(), key=copy.key
         )
 
     async def write_data(

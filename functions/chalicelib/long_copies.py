@@ -5,6 +5,9 @@ meanwhile lies in the bucket, beside the key that the copy is about::
 
     <key>.at    how far it is; put there anew while it goes on
     <key>.end   what came of it
+
+A key is that of a version of a file. Which copy of a file a person asked for last is in an object
+of its own: a file that is being written has a new version each time somebody asks.
 """
 
 import json
@@ -27,6 +30,8 @@ MAX_AT_ONCE = 32 << 20
 #: Seconds between two words of how far a copy is, and seconds of silence after which it is dead.
 SAY_SECONDS = 5.0
 SILENT_SECONDS = 150.0
+#: Seconds for which a copy that is ready is handed out though the file has changed since.
+HANDED_SECONDS = 15.0
 _ERRORS = {"not_found": NotFoundError, "refused": RefusedError, "failed": RefusedError}
 
 
@@ -35,6 +40,14 @@ class Progress(NamedTuple):
 
     done: int
     size: int
+
+
+class Copy(NamedTuple):
+    """Of a version of a file, at a key of the bucket."""
+
+    key: str
+    size: int
+    version: str
 
 
 class BeingCopiedError(Exception):
@@ -57,18 +70,44 @@ class LongCopies:
         self._cloud = cloud
         self._blobs = cloud.blobs
 
-    def stage(self, directory: str, name: str, key: str, size: int) -> None:
-        """Return once a file of the file system is at a key of the bucket.
+    def stage(self, directory: str, name: str, wanted: Copy, last: str) -> Copy:
+        """Return the copy of a file in the bucket.
+
+        It may be one of how the file was when the same person began to ask, if that is just ready:
+        a file that is being written would be copied for ever, and as often as somebody asks.
+
+        Args:
+            directory: Of the file.
+            name: Its name in there.
+            wanted: The copy of how it is now.
+            last: Key of what says which copy was asked for last.
 
         Raises:
-            BeingCopiedError: it is not, yet.
+            BeingCopiedError: it is not there, yet.
             NotFoundError, RefusedError: it cannot be.
         """
-        if self._blobs.exists(key):
-            return
-        if self._is_forgotten(key):
-            self._forget(key)
-        self._ask("stage", directory, name, key, size)
+        if self._blobs.exists(wanted.key):
+            return wanted
+        known = self._blobs.get(last)
+        before = wanted if known is None else Copy(*json.loads(known))
+        if before.key != wanted.key:
+            if self._is_just_ready(before.key):
+                self._blobs.delete(last)
+                return before
+            progress = self._progress(before.key)
+            if progress is not None and not self._blobs.exists(before.key + ".end"):
+                raise BeingCopiedError(name, progress)
+        if known is None or before != wanted:
+            self._blobs.put(last, json.dumps(wanted).encode())
+        if self._is_forgotten(wanted.key):
+            self._forget(wanted.key)
+        self._ask("stage", directory, name, wanted.key, wanted.size)
+        return wanted
+
+    def _is_just_ready(self, key: str) -> bool:
+        ended = self._blobs.put_at(key + ".end")
+        fresh = ended is not None and self._cloud.clock() - ended <= HANDED_SECONDS
+        return fresh and self._blobs.exists(key)
 
     def fetch(self, directory: str, name: str, key: str, size: int) -> DataEntry:
         """Return what a file is like that was put into the file system from the bucket.
@@ -87,14 +126,19 @@ class LongCopies:
                 self._forget(key)
                 raise _ERRORS[said["error"]](said["message"])
             return said["answer"]
-        last_said = self._blobs.put_at(key + ".at")
-        if last_said is None or self._cloud.clock() - last_said > SILENT_SECONDS:
+        progress = self._progress(key)
+        if progress is None:
             progress = Progress(0, size)
             say(self._blobs, key, progress)
             self._cloud.data.begin(what, directory, name, key)
-        else:
-            progress = Progress(*json.loads(self._blobs.get(key + ".at") or b"[0, 0]"))
         raise BeingCopiedError(name, progress)
+
+    def _progress(self, key: str) -> Progress | None:
+        """Return how far a copy is; None where nothing was heard of one for long."""
+        said = self._blobs.put_at(key + ".at")
+        if said is None or self._cloud.clock() - said > SILENT_SECONDS:
+            return None
+        return Progress(*json.loads(self._blobs.get(key + ".at") or b"[0, 0]"))
 
     def _is_forgotten(self, key: str) -> bool:
         """Return whether a copy that ended well is not there any more: the bucket keeps it days."""

@@ -603,6 +603,9 @@ class Orgs(Protocol):
         """Count a worker's or an Exec's seconds once: ``key`` names what was metered.
 
         What has a spender is in the pipeline's sums of the month, too, which outlive it.
+
+        Raises:
+            ThrottledError: it is to be tried again: others count at the same time.
         """
 
     def spent(self, org: str, month: str) -> Sequence[PipelineSpent]:

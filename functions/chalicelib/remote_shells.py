@@ -9,9 +9,7 @@ item by more than some seconds, even where an order to stop it was lost.
 """
 
 import logging
-from collections.abc import Callable
 from secrets import token_hex
-from typing import TypeVar
 
 from chalicelib.carry_out import WORKER
 from chalicelib.cloud_debug import remote_plan
@@ -24,9 +22,9 @@ from chalicelib.ports import (
     Shell,
     Spender,
     TaskLook,
-    ThrottledError,
     WorkerTask,
 )
+from chalicelib.trying import written
 from conducto.model.debug import DebugPlan, DebugRequest
 from conducto.model.records import Lifecycle
 from conducto.model.remote_shells import (
@@ -49,8 +47,6 @@ PULSE_SECONDS = 10.0
 SILENCE = 120.0
 #: Seconds for which the token of a shell's agent outlives it.
 TOKEN_SECONDS = 600.0
-#: How often a write is tried before its error counts.
-_TRIES = 6
 _PREFIX = "s"
 _STOPPED = "STOPPED"
 _STEPS = {
@@ -59,9 +55,6 @@ _STEPS = {
     "ACTIVATING": "the containers start",
     "RUNNING": "the containers start",
 }
-
-
-R = TypeVar("R")
 
 
 class ShellOverError(Exception):
@@ -111,7 +104,7 @@ class RemoteShells:
             opened=now,
             until=now + request.seconds,
         )
-        self._written(lambda: self._cloud.shells.open(shell))
+        written(self._cloud, lambda: self._cloud.shells.open(shell))
         try:
             self._order(shell, plan)
         except CapacityError as error:
@@ -325,25 +318,15 @@ class RemoteShells:
         task = shell.task or self._cloud.fleet.running(shell.pipeline_id).get(shell.id)
         if task is not None:
             self._cloud.fleet.stop(task, reason)
-        if self._written(lambda: self._cloud.shells.end(shell, reason)):
+        if written(self._cloud, lambda: self._cloud.shells.end(shell, reason)):
             now = self._cloud.clock()
             seconds = now - shell.opened
             key = f"{shell.pipeline_id}/shell/{shell.id}"
-            self._cloud.orgs.add_usage(
-                shell.org,
-                month_of(now),
-                key,
-                seconds,
-                shell.cpu,
-                whose=self._spender(shell, seconds),
+            whose = self._spender(shell, seconds)
+            written(
+                self._cloud,
+                lambda: self._cloud.orgs.add_usage(
+                    shell.org, month_of(now), key, seconds, shell.cpu, whose=whose
+                ),
             )
         return self._cloud.shells.find(shell.pipeline_id, shell.id) or shell
-
-    def _written(self, write: Callable[[], R]) -> R:
-        """Write, again where others were in the way: all workers of an org are counted at once."""
-        for attempt in range(_TRIES):
-            try:
-                return write()
-            except ThrottledError:
-                self._cloud.sleep(self._cloud.jitter() * 0.05 * 2**attempt)
-        return write()

@@ -10,6 +10,8 @@ import logging
 from chalicelib.engine import Engine
 from chalicelib.inputs import Input, Ordered
 from chalicelib.pipeline import CloudPipeline
+from chalicelib.ports import ThrottledError
+from chalicelib.sweeping import PAUSE
 from conducto.model.api import Action
 from conducto.model.deployment import pipeline_directory
 from conducto.model.records import Lifecycle, PipelineRecord
@@ -17,6 +19,8 @@ from conducto.model.records import Lifecycle, PipelineRecord
 logger = logging.getLogger(__name__)
 
 _DAY = 86_400.0
+#: How often an activity that AWS has no time to delete is tried again.
+_TRIES = 10
 
 
 class Retention:
@@ -67,7 +71,18 @@ class Retention:
         except LookupError:
             return  # the rest of a deletion that was cut off: this was done by then
         for arn in activities:
-            cloud.machines.forget_activity(arn)
+            self._forget_activity(arn)
+
+    def _forget_activity(self, arn: str) -> None:
+        """Delete an activity, in AWS's time: else one that has many would never be deleted."""
+        for _ in range(_TRIES):
+            try:
+                self._cloud.machines.forget_activity(arn)
+            except ThrottledError:
+                self._cloud.sleep(PAUSE)
+            else:
+                return
+        self._cloud.machines.forget_activity(arn)
 
     def _archive(self, live: CloudPipeline) -> Input | None:
         kept = live.open() or live.record.lifecycle is Lifecycle.ARCHIVED

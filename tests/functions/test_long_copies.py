@@ -11,6 +11,7 @@ import pytest
 from chalicelib.data_files import LocalDataFiles, serve
 from chalicelib.handover import Staged, Uploaded
 from chalicelib.long_copies import (
+    HANDED_SECONDS,
     MAX_AT_ONCE,
     SILENT_SECONDS,
     BeingCopiedError,
@@ -114,6 +115,40 @@ def test_who_waits_is_told_how_far_it_is(place: Place) -> None:
 
     with pytest.raises(BeingCopiedError, match="large is being copied: 1,200 of 4,000 MB"):
         place.read()
+
+
+def test_a_file_that_is_being_written_is_not_copied_as_often_as_it_is_asked_for(
+    place: Place,
+) -> None:
+    for more in range(3):
+        place.put("large", SIZE + more)
+        with pytest.raises(BeingCopiedError):
+            place.read()
+        place.world.now += 5
+    assert len(place.data.begun) == 1
+
+    place.data.go()
+    place.put("large", SIZE + 5)
+    assert place.world.blobs.size(place.read().key) == SIZE + 2
+
+    with pytest.raises(BeingCopiedError):
+        place.read()
+    place.data.go()
+    assert place.world.blobs.size(place.read().key) == SIZE + 5
+
+
+def test_who_asks_later_gets_the_file_as_it_is_then(place: Place) -> None:
+    with pytest.raises(BeingCopiedError):
+        place.read()
+    place.data.go()
+    place.put("large", SIZE + 1)
+    place.world.now += HANDED_SECONDS + 1
+
+    with pytest.raises(BeingCopiedError):
+        place.read()
+    place.data.go()
+
+    assert place.world.blobs.size(place.read().key) == SIZE + 1
 
 
 def test_a_copy_of_which_nothing_is_heard_is_begun_again(place: Place) -> None:

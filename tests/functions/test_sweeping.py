@@ -14,7 +14,7 @@ from chalicelib.sweeping import LONGEST, Sweeper
 from conducto.model.states import Cause
 from conducto.semantics.asl_site import run_of
 from support.cloud.world import ME, World
-from support.trees import form, lazy, parallel, serial
+from support.trees import form, lazy, leaf, parallel, serial
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -162,20 +162,33 @@ def test_what_another_installation_made_is_left_alone(world: World) -> None:
 
 
 class Busy:
-    """Machines that AWS has no time to delete at first."""
+    """Machines that AWS has no time to delete at first.
+
+    Attributes:
+        asked: ARNs of what was to be deleted, in order.
+    """
 
     def __init__(self, machines: FakeMachines, refusals: int) -> None:
         self._machines = machines
         self.refusals = refusals
+        self.asked: list[str] = []
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._machines, name)
 
     def forget(self, arn: str) -> None:
+        self._ask(arn)
+        self._machines.forget(arn)
+
+    def forget_activity(self, arn: str) -> None:
+        self._ask(arn)
+        self._machines.forget_activity(arn)
+
+    def _ask(self, arn: str) -> None:
+        self.asked.append(arn)
         if self.refusals > 0:
             self.refusals -= 1
             raise ThrottledError("Rate exceeded")
-        self._machines.forget(arn)
 
 
 def test_what_aws_has_no_time_for_is_swept_the_next_time(world: World) -> None:
@@ -185,6 +198,40 @@ def test_what_aws_has_no_time_for_is_swept_the_next_time(world: World) -> None:
     assert Sweeper(world.engine).run() == 2
     assert Sweeper(world.engine).run() == 1
     assert runs(world) == []
+
+
+def with_three_activities(world: World) -> str:
+    tree = parallel(*(leaf(f"n{cpu}", cpu=cpu) for cpu in (1, 2, 4)))
+    pipeline = world.launch(tree, retention=1)
+    world.run_out()
+    world.minute(100)
+    assert len(world.machines.activities) == 3
+    return pipeline
+
+
+def test_who_archives_does_not_wait_for_what_aws_has_no_time_for(world: World) -> None:
+    pipeline = with_three_activities(world)
+    busy = Busy(world.machines, refusals=100)
+    world.engine = Engine(world.over(machines=busy))
+
+    world.control(pipeline, "archive")
+
+    assert sum(":activity:" in arn for arn in busy.asked) == 1
+    assert len(world.machines.activities) == 3
+
+
+def test_retention_waits_until_aws_has_deleted_all_activities(world: World) -> None:
+    pipeline = with_three_activities(world)
+    busy = Busy(world.machines, refusals=100)
+    world.engine = Engine(world.over(machines=busy))
+    world.control(pipeline, "archive")
+
+    busy.refusals = 5
+    world.now += 2 * DAY
+    Retention(world.engine).run()
+
+    assert world.machines.activities == []
+    assert world.store.org_of(pipeline) is None
 
 
 def test_a_sweep_ends_in_time_for_the_function_that_runs_it(world: World) -> None:
@@ -198,6 +245,21 @@ def test_a_sweep_ends_in_time_for_the_function_that_runs_it(world: World) -> Non
     world.engine.cloud = replace(busy, sleep=sleep)
     assert Sweeper(world.engine).run() == 0
     assert len(runs(world)) == 3
+
+
+def test_a_sweep_that_finds_nothing_to_delete_ends_in_time_as_well(world: World) -> None:
+    for _ in range(3):
+        world.launch(serial("a"))
+    looked, org_of = [], world.store.org_of
+
+    def slowly(pipeline_id: str) -> str | None:
+        looked.append(pipeline_id)
+        world.now += LONGEST
+        return org_of(pipeline_id)
+
+    world.store.org_of = slowly  # type: ignore[method-assign]
+    assert Sweeper(world.engine).run() == 0
+    assert len(looked) == 1
 
 
 def test_a_pipeline_that_is_woken_while_its_commands_end_goes_on(world: World) -> None:

@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 
 from chalicelib.adapters import keys
-from chalicelib.adapters.failures import code_of
+from chalicelib.adapters.failures import code_of, reasons_of
 from chalicelib.adapters.table import Table, Update
-from chalicelib.ports import Plan, PlanLimitError, Spender
+from chalicelib.ports import Plan, PlanLimitError, Spender, ThrottledError
 from conducto.model.usage import PipelineSpent, Spent
 
 #: Seconds for which it is known what was counted: longer than anything comes twice.
@@ -99,8 +99,12 @@ class TableOrgs:
         try:
             self._table.transact(operations)
         except Exception as error:
-            if code_of(error) != _CANCELLED or not self._is_metered(org, month, key):
+            if code_of(error) != _CANCELLED:
                 raise
+            if not self._is_metered(org, month, key):
+                raise ThrottledError(
+                    f"DynamoDB asks to write later: {', '.join(reasons_of(error))}"
+                ) from error
 
     def spent(self, org: str, month: str) -> Sequence[PipelineSpent]:
         """Return what each pipeline took in a month, without its nodes."""

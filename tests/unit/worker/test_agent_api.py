@@ -8,7 +8,16 @@ from typing import Any
 
 import pytest
 
-from conducto.model.worker import Claim, LogPiece, Pulse, Report, Verdict, WorkerEnd
+from conducto.model.worker import (
+    Claim,
+    Credentials,
+    LogPiece,
+    Pulse,
+    Report,
+    Verdict,
+    WorkerEnd,
+    WorkerStart,
+)
 from conducto_worker.agent.api import LAST_PATIENCE, PATIENCE, HttpApi
 from conducto_worker.agent.ports import ApiError, RefusedError, WorkerGoneError
 from conducto_worker.testing import FakeClock
@@ -119,6 +128,18 @@ def test_what_a_newer_api_says_besides_is_left_out(clock: FakeClock) -> None:
     answer = json.dumps({"verdict": "drop", "hint": "of a version to come"}).encode()
 
     assert HttpApi(Line((200, answer)), clock).claim(CLAIM).verdict is Verdict.DROP
+
+
+def test_what_a_newer_api_says_besides_in_a_part_of_its_answer_is_left_out(
+    clock: FakeClock,
+) -> None:
+    credentials = {"access_key": "a", "secret_key": "s", "account": "of a version to come"}
+    answer = {"activity": "arn", "region": "us-east-1", "credentials": credentials}
+    api = HttpApi(Line((200, json.dumps(answer).encode())), clock)
+
+    orders = api.start(WorkerStart(task="arn"))
+
+    assert orders.credentials == Credentials(access_key="a", secret_key="s")
 
 
 def test_an_answer_of_another_form_cannot_be_read(clock: FakeClock) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from http import HTTPStatus
 from random import SystemRandom
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, get_args
 from urllib.parse import urlsplit
 
 from pydantic import ValidationError
@@ -182,7 +182,20 @@ def _known(response: type[Record], document: Any) -> Any:
     """Leave out fields that a newer API may have added (docs/decisions/0013)."""
     if not isinstance(document, dict):
         return document
-    return {name: value for name, value in document.items() if name in response.model_fields}
+    fields = response.model_fields
+    return {
+        name: value if (part := _part(fields[name].annotation)) is None else _known(part, value)
+        for name, value in document.items()
+        if name in fields
+    }
+
+
+def _part(annotation: Any) -> type[Record] | None:
+    """Return the record that a field holds, perhaps beside None."""
+    for each in (annotation, *get_args(annotation)):
+        if isinstance(each, type) and issubclass(each, Record):
+            return each
+    return None
 
 
 def _error(status: int, answer: bytes) -> ApiError:
