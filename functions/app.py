@@ -169,15 +169,19 @@ def build_ended(event: CloudWatchEvent) -> None:
 @app.schedule("rate(1 minute)", name="every_minute")
 def every_minute(_event: CloudWatchEvent) -> None:
     """Look after all pipelines that are open, then send what people are to be told."""
-    conducto.reconciler.run()
-    conducto.messenger.run()
+    try:
+        conducto.reconciler.run()
+    finally:  # what could not be looked after has its alarm; nobody's news need wait for it
+        conducto.messenger.run()
 
 
 @app.schedule("rate(1 day)", name="every_day")
 def every_day(_event: CloudWatchEvent) -> None:
     """Archive pipelines that nobody has needed for long, delete those archived long ago, sweep."""
-    conducto.retention.run()
-    conducto.sweeper.run()
+    try:
+        conducto.retention.run()
+    finally:
+        conducto.sweeper.run()
 
 
 @app.lambda_function(name="admin")

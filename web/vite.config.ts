@@ -1,7 +1,6 @@
 import { fileURLToPath } from "node:url";
 
 import react from "@vitejs/plugin-react";
-import type { Plugin } from "vite";
 import { defineConfig } from "vitest/config";
 
 import { strictStyles } from "./strictStyles.ts";
@@ -15,29 +14,8 @@ const AGENT = process.env["CONDUCTO_AGENT"] ?? "http://127.0.0.1:8990";
 const SHARED =
   /\/src\/(?:api|app|lib|live|model|ui|pages\/parts)\/|\/(?:HelpDialog|LogLine)\.tsx|\/node_modules\//;
 
-/** The page that people come for: its code is fetched with the app's, not after it has run. */
-const FOREMOST = "PipelinePage";
-
-/** Names the foremost page's file in the HTML, so that a browser fetches it at once. */
-function preloadForemost(): Plugin {
-  return {
-    name: "preload-foremost",
-    transformIndexHtml: {
-      order: "post",
-      handler: (_html, { bundle }) =>
-        Object.values(bundle ?? {})
-          .filter((file) => file.type === "chunk" && file.name === FOREMOST)
-          .map(({ fileName }) => ({
-            tag: "link",
-            attrs: { rel: "modulepreload", href: `/${fileName}` },
-            injectTo: "head" as const,
-          })),
-    },
-  };
-}
-
 export default defineConfig({
-  plugins: [react(), strictStyles(), preloadForemost()],
+  plugins: [react(), strictStyles()],
   resolve: { alias: { "@": here("./src") } },
   build: {
     // `publish.mjs` says where to: never straight into what an agent may be serving.

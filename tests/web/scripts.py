@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from support.running import Person
 
 _FRAME = """import conducto as co
@@ -54,6 +56,17 @@ def wide(children: int, groups: int) -> str:
             with co.Parallel(name=f"g{{group}}"):
                 for number in range({children}):
                     co.Exec("true" if number != {children} - 2 else "false", name=f"n{{number}}")
+"""
+
+
+def breakable(children: int, groups: int, broken: Path) -> str:
+    """Return the body of quick Execs that fail when the file `broken` holds their name."""
+    return f"""
+    with co.Serial(stop_on_error=False) as root:
+        for group in range({groups}):
+            with co.Parallel(name=f"g{{group}}"):
+                for number in range({children}):
+                    co.Exec(f"! grep -qx n{{number}} '{broken}'", name=f"n{{number}}")
 """
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 from playwright.sync_api import expect
 
-from support.browser import agent_api, viewer_of
-from web.scripts import QUICK, SLOW, launch, wide
+from support.browser import agent_api, eventually, viewer_of
+from web.scripts import QUICK, SLOW, breakable, launch, wide
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from playwright.sync_api import Browser
 
     from support.browser import Viewer
@@ -18,6 +21,10 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.web
 MOST_ELEMENTS = 2000
+RESET = {"action": "reset", "paths": ["/"], "failed": True}
+_FRAMES = """async (count) => {
+  for (let frame = 0; frame < count; frame += 1) await new Promise(requestAnimationFrame);
+}"""
 
 
 def elements(viewer: Viewer) -> int:
@@ -36,6 +43,45 @@ def test_a_burst_of_changes_arrives_whole_and_the_page_stays_small(viewer: Viewe
     # Errors stand open by themselves, although they are beyond the first page of children.
     expect(page.get_by_role("treeitem").filter(has_text="n398").first).to_be_attached()
     assert elements(viewer) <= MOST_ELEMENTS
+
+
+def test_failures_that_could_not_be_fetched_are_asked_for_at_the_next_change_only(
+    viewer: Viewer,
+) -> None:
+    run = launch(viewer.person, wide(300, 2))
+    eventually(lambda: agent_api(viewer.person, f"/pipelines/{run}")["settled"], patience=90)
+    looked: list[str] = []
+    page = viewer.page
+    page.on("request", lambda one: looked.append(one.url) if "limit=50&" in one.url else None)
+    search = re.compile("state=error&limit=50&")
+    page.route(search, lambda route: route.abort())
+    viewer.open(f"/p/{run}")
+    expect(page.get_by_role("treeitem").filter(has_text="g1")).to_be_attached()
+    page.evaluate(_FRAMES, 60)
+    assert 1 <= len(looked) < 10  # the tree's first pages, which come one by one, are changes
+
+    page.unroute(search)
+    agent_api(viewer.person, f"/pipelines/{run}/control", "POST", RESET)
+    expect(page.get_by_role("treeitem").filter(has_text="n298").first).to_be_attached()
+    viewer.said.clear()  # the browser notes every request that was refused
+
+
+def test_what_fails_after_a_reset_is_brought_as_what_failed_before_it(
+    viewer: Viewer, tmp_path: Path
+) -> None:
+    (broken := tmp_path / "broken").write_text("n250")
+    run = launch(viewer.person, breakable(300, 2, broken))
+    page = viewer.open(f"/p/{run}")
+    expect(page.locator(".phead-facts")).to_contain_text("2 error", timeout=60_000)
+    expect(page.get_by_role("treeitem").filter(has_text="n250").first).to_be_attached()
+    broken.write_text("")
+    agent_api(viewer.person, f"/pipelines/{run}/control", "POST", RESET)
+    expect(page.locator(".phead-facts")).to_contain_text("600 done", timeout=60_000)
+    broken.write_text("n260")
+    order = {"action": "reset", "paths": ["/g0/n260", "/g1/n260"]}
+    agent_api(viewer.person, f"/pipelines/{run}/control", "POST", order)
+    expect(page.locator(".phead-facts")).to_contain_text("2 error", timeout=60_000)
+    expect(page.get_by_role("treeitem").filter(has_text="n260").first).to_be_attached()
 
 
 def test_failures_far_apart_are_walked_through(viewer: Viewer) -> None:

@@ -15,6 +15,7 @@ from web.scripts import QUICK, SLOW, launch, wide
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from playwright.sync_api import Browser
 
@@ -172,6 +173,29 @@ def test_every_exec_of_a_large_group_is_a_cell_that_leads_to_it(viewer: Viewer) 
     expect(cells).to_contain_text("done", timeout=60_000)
     canvas.click(position={"x": 4, "y": 4})
     expect(page.get_by_role("heading", name="n0", exact=True)).to_be_visible()
+
+
+def test_cells_of_a_tree_that_was_taken_back_are_gone(viewer: Viewer, tmp_path: Path) -> None:
+    made = co.Parallel()
+    for number in range(40):
+        made[f"made{number}"] = co.Exec("true")
+    form = f"<__conducto_serialization>{made.serialize()}</__conducto_serialization>"
+    (tmp_path / "tree").write_text(form)
+    root = co.Serial()
+    root["lazy"] = co.Lazy(f"cat '{tmp_path / 'tree'}'")
+    root["plain"] = co.Parallel()
+    for number in range(40):
+        root["plain"][f"n{number}"] = co.Exec("true")
+    run = post(viewer.person, root, title="lazy", run=True)
+    page = viewer.open(f"/p/{run}")
+    cells = page.get_by_role("region", name="All Execs at a glance")
+    expect(page.locator(".phead-facts")).to_contain_text("81 done")
+    expect(cells).to_contain_text("81 Execs in their order")
+
+    for order in ({"action": "pause"}, {"action": "reset", "paths": ["/lazy"]}):
+        agent_api(viewer.person, f"/pipelines/{run}/control", "POST", order)
+
+    expect(cells).to_contain_text("41 Execs in their order")
 
 
 def test_a_search_with_a_star_and_the_key_for_failures(viewer: Viewer) -> None:

@@ -329,6 +329,27 @@ def test_the_agent_is_stopped_from_its_page_which_says_what_that_does(viewer: Vi
     assert agent_api(viewer.person, f"/pipelines/{run}")["state"] != "running"
 
 
+def test_an_address_that_is_no_text_leads_to_no_pipeline(viewer: Viewer) -> None:
+    page = viewer.open("/p/%zz")
+    expect(page.get_by_text("no pipeline")).to_be_visible()
+    viewer.said.clear()  # the browser notes the refusal
+
+
+def test_a_page_whose_code_does_not_come_says_so_and_leaves_the_others(viewer: Viewer) -> None:
+    # As after an update of the agent, and while it is away.
+    viewer.page.route("**/assets/SettingsPage*", lambda route: route.abort())
+    page = viewer.open("/")
+    page.get_by_role("link", name="Settings").click()
+    expect(page.get_by_role("alert")).to_contain_text("This page could not be shown")
+    page.get_by_role("link", name="Secrets").click()
+    expect(page.get_by_role("heading", name="Secrets")).to_be_visible()
+    page.get_by_role("link", name="Settings").click()
+    viewer.page.unroute("**/assets/SettingsPage*")
+    page.get_by_role("button", name="Reload").click()
+    expect(page.get_by_role("heading", name="Settings")).to_be_visible()
+    viewer.said.clear()  # the browser notes the request that failed, and what came of it
+
+
 def test_what_nobody_needs_is_shown_before_it_is_freed(viewer: Viewer) -> None:
     left = viewer.person.base / viewer.person.profile / "pipelines" / "gon-epi"
     left.mkdir(parents=True)
@@ -394,6 +415,30 @@ def test_the_browser_tells_when_a_pipeline_ends_that_nobody_looks_at(
         agent_api(person, f"/pipelines/{run}/control", "POST", order)
         page.wait_for_function("() => window.told.some((one) => one.includes('1 killed'))")
         assert page.evaluate("window.told.length") == 1
+
+
+def test_a_pipeline_that_ends_is_told_in_the_page_where_the_browser_shows_no_notices(
+    person: Person, browser: Browser
+) -> None:
+    run = launch(person, SLOW)
+    with viewer_of(person, browser, permissions=["notifications"]) as viewer:
+        page = viewer.open("/settings")
+        # As on Android: it says that it may, and then does not.
+        page.evaluate(
+            """() => {
+              window.Notification = class {
+                static permission = "granted";
+                static requestPermission = async () => "granted";
+                constructor() { throw new TypeError("Illegal constructor"); }
+              };
+            }"""
+        )
+        with page.expect_response(lambda one: "lifecycle=active" in one.url):
+            page.get_by_label("Notify me").check()
+        order = {"action": "kill", "paths": ["/slow"]}
+        agent_api(person, f"/pipelines/{run}/control", "POST", order)
+        expect(page.get_by_text("1 killed")).to_be_visible()
+        expect(page.get_by_role("heading", name="Settings")).to_be_visible()
 
 
 def test_several_pipelines_are_archived_at_once_after_a_question_and_taken_back(

@@ -64,6 +64,16 @@ def opened(viewer: Viewer, run: str, button: str = "Open shell") -> Page:
     return page
 
 
+def answered(viewer: Viewer, run: str) -> Page:
+    """Open the node that failed; what the agent says of shells has come, and is drawn."""
+    with viewer.page.expect_response("**/api/v1/agent"):
+        page = viewer.node(run, "/bad")
+    expect(page.get_by_role("button", name="Copy the debug command")).to_be_visible()
+    for _ in range(10):
+        page.evaluate("() => new Promise(requestAnimationFrame)")
+    return page
+
+
 def rows(page: Page) -> Locator:
     return page.locator(".xterm-rows")
 
@@ -279,9 +289,9 @@ def test_a_refusal_is_said_where_the_shell_would_be(viewer: Viewer, failed: str)
 
 def test_there_is_no_button_where_there_is_no_container(viewer: Viewer) -> None:
     run = launch(viewer.person, QUICK)
-    page = viewer.node(run, "/bad")
 
-    expect(page.get_by_role("button", name="Copy the debug command")).to_be_visible()
+    page = answered(viewer, run)
+
     expect(page.get_by_role("button", name="Open shell")).to_have_count(0)
 
 
@@ -291,9 +301,9 @@ def test_there_is_no_button_where_the_agent_does_not_allow_it(viewer: Viewer, fa
         route.fulfill(response=answer, json={**answer.json(), "shell": False})
 
     viewer.page.route("**/api/v1/agent", without)
-    page = viewer.node(failed, "/bad")
 
-    expect(page.get_by_role("button", name="Copy the debug command")).to_be_visible()
+    page = answered(viewer, failed)
+
     expect(page.get_by_role("button", name="Open shell")).to_have_count(0)
 
 

@@ -1,6 +1,7 @@
 import { Suspense, useEffect } from "react";
 
 import { followLink, useLocation } from "@/app/location";
+import { PageBoundary } from "@/app/PageBoundary";
 import { findRoute, ROUTES } from "@/app/routes";
 import { SignedOut } from "@/app/SignedOut";
 import { useTheme } from "@/app/theme";
@@ -19,15 +20,17 @@ export function App() {
     <div className="app">
       <TopBar path={path} />
       <main className="app-main">
-        <Suspense fallback={null}>
-          {expired ? (
-            <SignedOut expired />
-          ) : found === null ? (
-            <UnknownPage path={path} />
-          ) : (
-            <found.route.page params={found.params} />
-          )}
-        </Suspense>
+        <PageBoundary path={path}>
+          <Suspense fallback={null}>
+            {expired ? (
+              <SignedOut expired />
+            ) : found === null ? (
+              <UnknownPage path={path} />
+            ) : (
+              <found.route.page params={found.params} />
+            )}
+          </Suspense>
+        </PageBoundary>
       </main>
       <Toasts />
     </div>

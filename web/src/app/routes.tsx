@@ -70,8 +70,17 @@ function match(template: string[], segments: string[]): Record<string, string> |
   const params: Record<string, string> = {};
   for (const [index, expected] of template.entries()) {
     const given = segments[index] ?? "";
-    if (expected.startsWith("{")) params[expected.slice(1, -1)] = decodeURIComponent(given);
+    if (expected.startsWith("{")) params[expected.slice(1, -1)] = decoded(given);
     else if (expected !== given) return null;
   }
   return params;
+}
+
+/** A part of an address as it is meant; one that means nothing stays as it is. */
+function decoded(given: string): string {
+  try {
+    return decodeURIComponent(given);
+  } catch {
+    return given;
+  }
 }

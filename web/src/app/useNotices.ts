@@ -6,6 +6,7 @@ import type { PipelineSummary } from "@/api/schema";
 import { navigate, pipelineUrl } from "@/app/location";
 import { useSetting } from "@/app/settings";
 import { ended, outcome } from "@/model/notices";
+import { toast } from "@/ui/toasts";
 
 const EVERY_MS = 4000;
 /** Pipelines that are watched: the newest ones. */
@@ -39,10 +40,15 @@ function tell(summary: PipelineSummary): void {
   const { id, title } = summary.pipeline;
   const address = pipelineUrl(id);
   if (!document.hidden && location.pathname === address) return;
-  // Several tabs tell of the same pipeline: one tag is shown once.
-  const notice = new Notification(title, { body: outcome(summary), tag: id, icon: "/icon.svg" });
-  notice.onclick = () => {
-    window.focus();
-    navigate(address);
-  };
+  const body = outcome(summary);
+  try {
+    // Several tabs tell of the same pipeline: one tag is shown once.
+    const notice = new Notification(title, { body, tag: id, icon: "/icon.svg" });
+    notice.onclick = () => {
+      window.focus();
+      navigate(address);
+    };
+  } catch {
+    toast(`${title}: ${body}`); // some browsers allow it and have none for pages, e.g. on Android
+  }
 }

@@ -140,6 +140,7 @@ export class PipelineSession {
       model.seq = page.seq;
       takeFirstPage(model, page, whole);
       this.model = model;
+      this.sought.clear(); // it knows none of what was brought to the one before it
       this.loading = { kind: "ready" };
       this.openStream();
     } catch (error) {
@@ -189,6 +190,7 @@ export class PipelineSession {
    * where there are few, else group by group. A group of one page is listed when it is in view.
    */
   private bringFailures(model: TreeModel): void {
+    this.forgetMended(model);
     if (this.seeking) return;
     const wide = this.rows().flatMap((row) =>
       row.kind === "more" && (row.group.children.loaded || row.group.childCount > PAGE)
@@ -203,14 +205,26 @@ export class PipelineSession {
     for (const group of groups) this.sought.set(group.path, failedIn(group));
     this.seeking = true;
     const counts = few ? model.summary.counts : first.counts;
-    void this.seekFailures(model, few ? ROOT : first.path, counts)
-      .catch(() => {
-        for (const { path } of groups) this.sought.delete(path); // the next change tries again
-      })
-      .finally(() => {
+    void this.seekFailures(model, few ? ROOT : first.path, counts).then(
+      () => {
         this.seeking = false;
         this.show();
-      });
+      },
+      () => {
+        // The next change tries again; trying at once would ask without end while nobody answers.
+        this.seeking = false;
+        for (const { path } of groups) this.sought.delete(path);
+      },
+    );
+  }
+
+  /** What fails after a reset is looked for as what failed before it, though it be no more. */
+  private forgetMended(model: TreeModel): void {
+    for (const [path, count] of this.sought) {
+      const group = model.nodes.get(path);
+      const failed = group === undefined ? 0 : failedIn(group);
+      if (failed < count) this.sought.set(path, failed);
+    }
   }
 
   private async loadChildren(model: TreeModel, path: string, after: string | null): Promise<void> {

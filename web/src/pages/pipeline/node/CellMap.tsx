@@ -2,7 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useRef, useState, type PointerEvent } from "react";
 
 import { api } from "@/api/client";
-import type { Counts } from "@/api/schema";
+import type { Counts, NodeStates } from "@/api/schema";
 import { setQuery } from "@/app/location";
 import type { PipelineSession } from "@/live/session";
 import { cellAt, fieldOf } from "@/model/cells";
@@ -42,6 +42,7 @@ function Cells({
     queryKey: ["names", id, path, count],
     queryFn: ({ signal }) => api.states(id, { root: path, names: true }, signal),
     staleTime: Infinity,
+    gcTime: 0, // a Lazy may come back with as many nodes of other names
   });
   const states = useQuery({
     queryKey: ["states", id, path, settled ? seq : null],
@@ -53,7 +54,7 @@ function Cells({
   const [hovered, setHovered] = useState<number | null>(null);
   const [width, setWidth] = useState(0);
   const canvas = useRef<HTMLCanvasElement>(null);
-  const letters = states.data?.states ?? names.data?.states ?? "";
+  const letters = newest(names.data, states.data)?.states ?? "";
   const field = fieldOf(letters.length, width);
   useRepaint(canvas, () => {
     const place = canvas.current;
@@ -95,6 +96,12 @@ function Cells({
       </p>
     </section>
   );
+}
+
+/** The later of two answers: what is kept of an earlier tree must not stand for this one. */
+function newest(one: NodeStates | undefined, other: NodeStates | undefined) {
+  if (one === undefined || other === undefined) return one ?? other;
+  return one.seq > other.seq ? one : other;
 }
 
 function CellsText({ count, complete }: { count: number; complete: boolean }) {
