@@ -117,6 +117,15 @@ def test_a_busy_api_is_asked_again() -> None:
     assert visit(cloud)[0] == 0
 
 
+def test_an_api_that_stays_busy_is_asked_until_the_shell_would_be_over() -> None:
+    cloud = Cloud(refusal(503, "busy"), READY)
+    cloud.until = time.time() - 1
+
+    with pytest.raises(ApiError, match="busy"):
+        visit(cloud)
+    assert cloud.ended == ["s1"]
+
+
 def test_a_shell_that_is_over_before_it_began_says_why_and_is_ended() -> None:
     cloud = Cloud(starting("x"), refusal(409, "/build: the shell is over: no such image"))
 

@@ -212,7 +212,7 @@ def _asked(client: Client, shell: RemoteShell) -> RemoteShellEntry:
     try:
         return client.enter_remote_shell(shell)
     except ApiError as error:
-        if error.status < _SERVER_ERROR:
+        if error.status < _SERVER_ERROR or time.time() >= shell.until:
             raise
         return RemoteShellEntry(state="starting", message="the API is busy")
 
