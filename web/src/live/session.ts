@@ -4,7 +4,7 @@
  * Batches are gathered and shown once a frame, however fast they come.
  */
 
-import { api, ApiError, messageOf, type TreeQuery } from "@/api/client";
+import { api, ApiError, messageOf, OfflineError, type TreeQuery } from "@/api/client";
 import { EventStream, lastChange, type LinkState } from "@/api/events";
 import type { Counts, EventBatch, NodeView, State, TreePage } from "@/api/schema";
 import type { TreeNode } from "@/model/node";
@@ -245,8 +245,10 @@ export class PipelineSession {
       const nodes = page.nodes.filter((view) => view.path !== path);
       model.addChildren(path, { seq: page.seq, nodes, next: page.next }, after === null);
     } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      model.stale.delete(path); // it is gone; its parent's list tells
+      if (error instanceof ApiError)
+        model.stale.delete(path); // its parent's list tells
+      // Without an answer its row asks again, when it is seen or when something changes.
+      else if (!(error instanceof OfflineError)) throw error;
     } finally {
       model.endLoad();
       this.inFlight.delete(path);

@@ -18,6 +18,8 @@ const DONE: Record<BulkAction, string> = {
   wake: "woken",
   archive: "archived",
 };
+/** How a pipeline stands after the order. */
+const AFTER = { sleep: "sleeping", wake: "active", archive: "archived" } as const;
 const EFFECT: Record<BulkAction, string> = {
   sleep: "Their containers go; all else is kept, and they can be woken.",
   wake: "They do not run before somebody runs them.",
@@ -86,14 +88,19 @@ export function BulkBar({ pipelines, onDone }: Props) {
   );
 }
 
-/** Give the order to each, and say how that went; what was put away can be taken back. */
+/**
+ * Give the order to each, and say how that went. What was put away can be taken back; what was away
+ * before stays so.
+ */
 async function orderAll(action: BulkAction, pipelines: readonly PipelineSummary[]): Promise<void> {
   const answers = await Promise.allSettled(
     pipelines.map((one) => api.control(one.pipeline.id, { action })),
   );
   const good = pipelines.filter((_, place) => answers[place]?.status === "fulfilled");
   if (good.length > 0) {
-    const undo = action === "wake" ? null : () => void orderAll("wake", good);
+    const awake = good.filter((one) => one.pipeline.lifecycle === "active");
+    const undo =
+      action === "wake" || awake.length === 0 ? null : () => void orderAll("wake", awake);
     toast(`${plural(good.length, "pipeline")} ${DONE[action]}`, "info", undo);
   }
   for (const answer of answers) {
