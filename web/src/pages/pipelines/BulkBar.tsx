@@ -98,9 +98,9 @@ async function orderAll(action: BulkAction, pipelines: readonly PipelineSummary[
   );
   const good = pipelines.filter((_, place) => answers[place]?.status === "fulfilled");
   if (good.length > 0) {
-    const awake = good.filter((one) => one.pipeline.lifecycle === "active");
+    const moved = good.filter((one) => one.pipeline.lifecycle !== AFTER[action]);
     const undo =
-      action === "wake" || awake.length === 0 ? null : () => void orderAll("wake", awake);
+      action === "wake" || moved.length === 0 ? null : () => void orderAll("wake", moved);
     toast(`${plural(good.length, "pipeline")} ${DONE[action]}`, "info", undo);
   }
   for (const answer of answers) {
