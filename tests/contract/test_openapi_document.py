@@ -23,7 +23,7 @@ CHECKS = [
     checks.response_schema_conformance,
 ]
 SETTINGS = hypothesis.settings(
-    max_examples=int(os.environ.get("EXAMPLES", "12")),
+    max_examples=int(os.environ.get("EXAMPLES", "20")),
     deadline=None,
     database=None,
     derandomize=True,
