@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from conducto_local.version import code_mark
+
 PRIVATE_FILE = 0o600
 PRIVATE_DIRECTORY = 0o700
 TOKEN_BYTES = 32
@@ -36,6 +38,7 @@ class AgentState:
         started: Seconds since the epoch.
         docker_host: Its variable ``DOCKER_HOST``, which says where the engine is; None where an
             older agent has not written it down.
+        code: What its code was, where versions do not tell (`conducto_local.version.code_mark`).
     """
 
     pid: int
@@ -43,6 +46,7 @@ class AgentState:
     version: str
     started: float
     docker_host: str | None = field(default_factory=docker_host)
+    code: str | None = field(default_factory=code_mark)
 
 
 class AgentFiles:
@@ -71,6 +75,7 @@ class AgentFiles:
                 found["version"],
                 found["started"],
                 found.get("docker_host"),
+                found.get("code"),
             )
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             return None  # a newer version may write it differently

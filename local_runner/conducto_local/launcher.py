@@ -26,7 +26,7 @@ from conducto.client import (
 from conducto.model.calls import AGENT_STATUS, API_ROOT
 from conducto_local.agent_files import STEP, AgentFiles, AgentState, docker_host
 from conducto_local.home import Home
-from conducto_local.version import package_version
+from conducto_local.version import code_mark, package_version
 
 START_TIMEOUT = 30.0
 STOP_TIMEOUT = 30.0
@@ -69,9 +69,9 @@ def ensure_agent(
 ) -> Endpoint:
     """Return where the profile's agent listens; start one unless it lives.
 
-    Any number of processes may call this at once: one agent starts. An agent of another version
-    is replaced when it has nothing to do, else used; so is, for a launch, one that looks for the
-    engine elsewhere than this process would.
+    Any number of processes may call this at once: one agent starts. An agent of another version, or
+    of other code, is replaced when it has nothing to do, else used; so is, for a launch, one that
+    looks for the engine elsewhere than this process would.
 
     Args:
         home: The profile.
@@ -139,6 +139,8 @@ def _difference(state: AgentState, *, launching: bool) -> str | None:
     version, here = package_version(), docker_host()
     if state.version != version:
         return f"version {state.version}, this is {version}"
+    if state.code != code_mark():
+        return f"version {version} as its code was before"
     if launching and state.docker_host not in (None, here):
         there = state.docker_host or "not set"
         return f"one with DOCKER_HOST {there}, which here is {here or 'not set'}"

@@ -1,9 +1,16 @@
-"""The version of this installation."""
+"""The version of this installation, and of its code."""
 
+import os
+from collections.abc import Iterator
 from importlib import metadata
+
+import conducto
+import conducto_local
+import conducto_worker
 
 #: Version of a checkout that is run without being installed.
 UNINSTALLED = "1.0.0.dev0"
+_PACKAGES = (conducto, conducto_local, conducto_worker)
 
 
 def package_version() -> str:
@@ -12,3 +19,25 @@ def package_version() -> str:
         return metadata.version("conducto")
     except metadata.PackageNotFoundError:
         return UNINSTALLED
+
+
+def code_mark() -> str | None:
+    """Return what tells this code from other code of the same version; None of a release.
+
+    A checkout keeps its version from one change to the next. Its mark is how many files there are
+    and when the newest was changed.
+    """
+    if "dev" not in package_version():
+        return None
+    times = [time for package in _PACKAGES for top in package.__path__ for time in _changes(top)]
+    return f"{len(times)}-{max(times)}"
+
+
+def _changes(top: str) -> Iterator[int]:
+    """Yield when each source file below a directory was changed, in nanoseconds."""
+    with os.scandir(top) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _changes(entry.path)
+            elif entry.name.endswith((".py", ".sh")):
+                yield entry.stat().st_mtime_ns

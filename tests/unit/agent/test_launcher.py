@@ -26,6 +26,7 @@ from conducto_local.launcher import (
     find_agent,
     stop_agent,
 )
+from conducto_local.version import code_mark
 
 FAKE_AGENT = Path(__file__).parents[2] / "support" / "fake_agent.py"
 COMMAND = [sys.executable, str(FAKE_AGENT), "agent", "run"]
@@ -58,6 +59,9 @@ class Setting:
 
     def pretend_version(self, version: str) -> None:
         self.files.write_state(replace(self.state(), version=version))
+
+    def pretend_code(self, mark: str) -> None:
+        self.files.write_state(replace(self.state(), code=mark))
 
     def kill(self) -> int:
         pid = self.state().pid
@@ -282,6 +286,19 @@ def test_an_idle_agent_of_another_version_is_replaced(setting: Setting) -> None:
     assert len(setting.opened()) == 2
     assert setting.state().version != "0.9"
     assert setting.warnings == []
+
+
+def test_an_idle_agent_of_older_code_is_replaced_though_the_version_is_the_same(
+    setting: Setting,
+) -> None:
+    setting.ensure()
+    assert setting.state().code == code_mark()
+    setting.pretend_code("1-2")
+
+    setting.ensure()
+
+    assert len(setting.opened()) == 2
+    assert setting.state().code == code_mark()
 
 
 def test_a_busy_agent_of_another_version_is_used_with_a_warning(
