@@ -3,11 +3,10 @@
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
-from secrets import token_hex
 
 from chalicelib.cloud import Cloud
 from chalicelib.data_files import MAX_INLINE
-from chalicelib.handover import Staged, Uploaded, handover_key, nothing, uploads
+from chalicelib.handover import Staged, Uploaded, handover_key, new_key, nothing
 from chalicelib.long_copies import MAX_AT_ONCE, Copy, LongCopies
 from chalicelib.ports import Identity
 from conducto.model.answers import ChangedData, DataEntry, DataList, Deleted
@@ -72,7 +71,7 @@ class CloudData(ABC):
         data = b"".join([piece async for piece in content])
         if len(data) <= MAX_INLINE:
             return await asyncio.to_thread(self._cloud.data.write, where, name, data)
-        key = uploads(self._me) + token_hex(16)
+        key = new_key(self._me)
         self._cloud.blobs.put(key, data)
         return await asyncio.to_thread(self._cloud.data.fetch, where, name, key)
 

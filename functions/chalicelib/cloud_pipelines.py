@@ -13,6 +13,7 @@ from chalicelib.checks import check_nodes, used_images
 from chalicelib.cloud_data import CloudData
 from chalicelib.cloud_debug import CloudDebug
 from chalicelib.engine import Decide, Engine
+from chalicelib.handover import new_key
 from chalicelib.inputs import BuiltImage, ImagesMoved, Input, Ordered
 from chalicelib.metering import check_usage
 from chalicelib.notifying import notifications_by_path
@@ -59,6 +60,7 @@ from conducto.model.remote_shells import (
 from conducto.model.secret_calls import DeleteSecrets, PutSecrets, SecretList
 from conducto.model.states import NodeType
 from conducto.model.usage import PipelineSpent, Usage, UsageParams
+from conducto.model.worker import UploadAnswer
 from conducto.running import listing, node_details, secret_answers, tree_pages, views
 from conducto.running.launching import new_id, new_record
 from conducto.running.relaunching import launch_of
@@ -102,6 +104,11 @@ class CloudPipelines(CloudData, CloudDebug, CloudLogs):
             plan=self._cloud.orgs.plan(self._me.org).name,
             version=__version__,
         )
+
+    def way_to_upload(self) -> UploadAnswer:
+        """Where to put a body that is too large for a request."""
+        key = new_key(self._me)
+        return UploadAnswer(url=self._cloud.blobs.upload_url(key), key=key)
 
     def missing_contexts(self, wanted: ContextsWanted) -> ContextsMissing:
         """Directories that were not uploaded yet, and where to put them."""

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
+from secrets import token_hex
 
 from chalicelib.ports import Identity
 from conducto.model.deployment import UPLOAD_PREFIX
@@ -42,6 +43,11 @@ async def nothing() -> AsyncIterator[bytes]:
 def uploads(caller: Identity) -> str:
     """Return how the keys begin under which a caller may hand things over."""
     return f"{UPLOAD_PREFIX}{caller.org}/{caller.user}/"
+
+
+def new_key(caller: Identity) -> str:
+    """Return a key for something that a caller hands over, or gets, once."""
+    return uploads(caller) + token_hex(16)
 
 
 def handover_key(caller: Identity, *what: object) -> str:

@@ -7,14 +7,13 @@ large body comes by way of the bucket, and so does a large answer.
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from secrets import token_hex
 from tempfile import SpooledTemporaryFile
 from typing import Any, BinaryIO, cast
 from urllib.parse import urlencode
 
 from chalicelib.cloud_pipelines import CloudPipelines
 from chalicelib.engine import BusyError, Engine
-from chalicelib.handover import Staged, Uploaded, handover_key, uploads
+from chalicelib.handover import Staged, Uploaded, handover_key, new_key, uploads
 from chalicelib.long_copies import BeingCopiedError
 from chalicelib.ports import Identity, PlanLimitError, ThrottledError
 from chalicelib.record_schema import NewerRecordError
@@ -91,45 +90,43 @@ class Request:
     body: bytes
 
 
+def _cloud(pipelines: Pipelines) -> CloudPipelines:
+    assert isinstance(pipelines, CloudPipelines)  # noqa: S101  `Api` serves no others
+    return pipelines
+
+
 async def _upload(pipelines: Pipelines, _call: Call[NoParams, None]) -> UploadAnswer:
-    """Stands in the table; `Api` binds it to who calls."""
-    raise NotImplementedError(type(pipelines).__name__)
+    return _cloud(pipelines).way_to_upload()
 
 
 async def _contexts(pipelines: Pipelines, call: Call[NoParams, ContextsWanted]) -> ContextsMissing:
-    assert isinstance(pipelines, CloudPipelines)  # noqa: S101  `Api` serves no others
-    return pipelines.missing_contexts(call.body)
+    return _cloud(pipelines).missing_contexts(call.body)
 
 
 async def _own_builds(pipelines: Pipelines, call: Call[NoParams, LaunchRequest]) -> OwnBuilds:
-    assert isinstance(pipelines, CloudPipelines)  # noqa: S101  `Api` serves no others
-    return await asyncio.to_thread(pipelines.own_builds, call.body)
+    return await asyncio.to_thread(_cloud(pipelines).own_builds, call.body)
 
 
 async def _who_am_i(pipelines: Pipelines, _call: Call[NoParams, None]) -> WhoAmI:
-    assert isinstance(pipelines, CloudPipelines)  # noqa: S101  `Api` serves no others
-    return pipelines.who_am_i()
+    return _cloud(pipelines).who_am_i()
 
 
 async def _open_remote_shell(
     pipelines: Pipelines, call: Call[PipelineParams, RemoteShellRequest]
 ) -> RemoteShell:
-    assert isinstance(pipelines, CloudPipelines)  # noqa: S101  `Api` serves no others
-    return pipelines.open_remote_shell(call.params.id, call.body)
+    return _cloud(pipelines).open_remote_shell(call.params.id, call.body)
 
 
 async def _enter_remote_shell(
     pipelines: Pipelines, call: Call[RemoteShellParams, None]
 ) -> RemoteShellEntry:
-    assert isinstance(pipelines, CloudPipelines)  # noqa: S101  `Api` serves no others
-    return pipelines.enter_remote_shell(call.params.id, call.params.shell)
+    return _cloud(pipelines).enter_remote_shell(call.params.id, call.params.shell)
 
 
 async def _end_remote_shell(
     pipelines: Pipelines, call: Call[RemoteShellParams, None]
 ) -> RemoteShellEnd:
-    assert isinstance(pipelines, CloudPipelines)  # noqa: S101  `Api` serves no others
-    return pipelines.end_remote_shell(call.params.id, call.params.shell)
+    return _cloud(pipelines).end_remote_shell(call.params.id, call.params.shell)
 
 
 #: What is refused on a person's own machine.
@@ -167,8 +164,6 @@ class Api:
 
     def client_call(self, route: AnyRoute, identity: Identity | None, request: Request) -> Answer:
         """Answer a client."""
-        if route.operation is UPLOAD_BODY:
-            route = Route(UPLOAD_BODY, Permission.LAUNCH, self._uploader(identity))
         return self._answer(route, identity, request, set(_needed(route.permission)))
 
     def worker_call(
@@ -198,7 +193,7 @@ class Api:
         answer = asyncio.run(self._carried_out(service, caller, route, request, body))
         if len(answer.body) <= MAX_DIRECT:
             return answer
-        key = uploads(caller) + token_hex(16)
+        key = new_key(caller)
         self._cloud.blobs.put(key, answer.body)
         return self._redirect(key, "answer.json")
 
@@ -263,14 +258,6 @@ class Api:
         if len(body) > route.operation.max_body:
             raise problems.too_large(route.operation.max_body)
         return body
-
-    def _uploader(self, identity: Identity | None) -> Callable[..., Awaitable[UploadAnswer]]:
-        async def upload(_pipelines: Pipelines, _call: Call[NoParams, None]) -> UploadAnswer:
-            caller = _admitted(identity, set())
-            key = uploads(caller) + token_hex(16)
-            return UploadAnswer(url=self._cloud.blobs.upload_url(key), key=key)
-
-        return upload
 
     def _redirect(self, key: str, name: str) -> Answer:
         """Send the client to where the bucket has what it asked for."""

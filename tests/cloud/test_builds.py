@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from conducto_emulator.builds import BuildService
+from support.bucket import HttpBucket
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,43 +25,11 @@ DELIVER = resources.files("conducto.images").joinpath("deliver.sh").read_text()
 MOST = 1 << 20
 
 
-class Bucket:
-    """Takes what is put there.
-
-    Attributes:
-        logs: Everything that came, in order.
-    """
-
-    def __init__(self) -> None:
-        self.logs: list[bytes] = []
-        bucket = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_PUT(self) -> None:
-                bucket.logs.append(self.rfile.read(int(self.headers["Content-Length"])))
-                self.send_response(200)
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                """Say nothing."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = False
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-        self._thread.start()
-        self.url = f"http://127.0.0.1:{self._server.server_port}/log"
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-
 class Stand:
     """A build service with a bucket, and the news it sends."""
 
     def __init__(self, folder: Path) -> None:
-        self.bucket = Bucket()
+        self.bucket = HttpBucket()
         self.news: list[Any] = []
         self.over = threading.Event()
         self.service = BuildService(folder, self._ended, minute=1.0)
@@ -75,7 +43,7 @@ class Stand:
         files = {"build.sh": script, "deliver.sh": DELIVER}
         made = [f"cat >{name} <<'__END__'\n{text}\n__END__" for name, text in files.items()]
         spec = {"phases": {"build": {"commands": [*made, "sh deliver.sh"]}}}
-        variables = {"LOG_URL": self.bucket.url, "CONDUCTO_PIPELINE": "abc-def"}
+        variables = {"LOG_URL": f"{self.bucket.url}/log", "CONDUCTO_PIPELINE": "abc-def"}
         return self.service.start(
             {
                 "buildspecOverride": json.dumps(spec),
@@ -106,7 +74,7 @@ def test_a_build_delivers_what_it_printed_and_its_end(stand: Stand) -> None:
     stand.end()
 
     assert build.status == "SUCCEEDED"
-    assert stand.bucket.logs[-1] == b"==> building\nerr\n"
+    assert stand.bucket.bodies[-1] == b"==> building\nerr\n"
     (detail,) = stand.news
     assert detail["build-status"] == "SUCCEEDED"
 
@@ -116,29 +84,29 @@ def test_a_build_delivers_while_it_runs(stand: Stand, tmp_path: Path) -> None:
     build = stand.build(f"echo one; until [ -e {gate} ]; do sleep 0.1; done; echo two")
     arrived = threading.Event()
     for _ in range(600):
-        if stand.bucket.logs or arrived.wait(0.1):
+        if stand.bucket.bodies or arrived.wait(0.1):
             break
-    assert stand.bucket.logs[0] == b"one\n"
+    assert stand.bucket.bodies[0] == b"one\n"
 
     gate.touch()
     stand.end()
     gate.unlink()
 
-    assert (build.status, stand.bucket.logs[-1]) == ("SUCCEEDED", b"one\ntwo\n")
+    assert (build.status, stand.bucket.bodies[-1]) == ("SUCCEEDED", b"one\ntwo\n")
 
 
 def test_a_failed_build_fails_with_its_code(stand: Stand) -> None:
     build = stand.build("echo no space; exit 7")
     stand.end()
 
-    assert (build.status, stand.bucket.logs[-1]) == ("FAILED", b"no space\n")
+    assert (build.status, stand.bucket.bodies[-1]) == ("FAILED", b"no space\n")
 
 
 def test_of_fifty_megabytes_the_first_and_the_last_are_kept(stand: Stand) -> None:
     build = stand.build("echo first; head -c 52428800 /dev/zero | tr '\\0' x; echo; echo last")
     stand.end()
 
-    log = stand.bucket.logs[-1]
+    log = stand.bucket.bodies[-1]
     assert build.status == "SUCCEEDED"
     assert log.startswith(b"first\nxxx")
     assert log.endswith(b"x\nlast\n")
@@ -159,7 +127,7 @@ def test_a_machine_without_a_docker_client_says_so(stand: Stand) -> None:
     stand.end()
 
     assert build.status == "FAILED"
-    assert b"the docker client, which is not installed" in stand.bucket.logs[0]
+    assert b"the docker client, which is not installed" in stand.bucket.bodies[0]
 
 
 def test_an_order_with_a_token_that_is_known_is_the_same_build(stand: Stand) -> None:

@@ -37,42 +37,8 @@ def local_routes(
         collect: Frees what no pipeline needs; None frees nothing.
         shells: Opens debug shells in pages; None opens none.
     """
-
-    async def get_agent(pipelines: Pipelines, _call: Call[NoParams, None]) -> AgentStatus:
-        """The process that runs pipelines."""
-        status = await pipelines.status()
-        memory = resident_bytes() if status.memory is None else status.memory
-        return status.model_copy(
-            update={
-                "pid": agent.pid,
-                "url": agent.url,
-                "version": agent.version,
-                "started": agent.started,
-                "memory": memory,
-                "shell": shells is not None,
-            }
-        )
-
-    async def stop_agent(pipelines: Pipelines, call: Call[StopParams, None]) -> Stopping:
-        """Stop the process; pipelines that are armed go on with the next one."""
-        if call.params.if_idle:
-            await _refuse_if_busy(pipelines)
-        stop()
-        return Stopping(pid=agent.pid)
-
-    async def make_login(_pipelines: Pipelines, _call: Call[NoParams, None]) -> Login:
-        """Make an address that opens the web app once."""
-        if sessions is None:
-            raise RefusedError("this server has no web app")
-        return Login(url=f"{agent.url}/?code={sessions.new_code()}", seconds=CODE_SECONDS)
-
-    async def collect_garbage(_pipelines: Pipelines, call: Call[NoParams, GcRequest]) -> GcReport:
-        """Free what no live pipeline needs."""
-        if collect is None:
-            return GcReport(dry_run=call.body.dry_run)
-        return await collect(call.body)
-
-    ours: list[AnyRoute] = [Route(calls.AGENT_STATUS, Permission.READ, get_agent)]
+    us = _Agent(agent, stop, sessions, collect, has_shells=shells is not None)
+    ours: list[AnyRoute] = [Route(calls.AGENT_STATUS, Permission.READ, us.get_agent)]
     if shells is not None:
         ours += [
             Route(calls.OPEN_SHELL, Permission.DEBUG, shells.ticket),
@@ -82,10 +48,66 @@ def local_routes(
     return (
         *(row for row in ROUTES if row.operation not in replaced),
         *ours,
-        Route(calls.STOP_AGENT, Permission.AGENT, stop_agent),
-        Route(calls.GC, Permission.AGENT, collect_garbage),
-        Route(calls.LOGIN, Permission.AGENT, make_login),
+        Route(calls.STOP_AGENT, Permission.AGENT, us.stop_agent),
+        Route(calls.GC, Permission.AGENT, us.collect_garbage),
+        Route(calls.LOGIN, Permission.AGENT, us.make_login),
     )
+
+
+class _Agent:
+    """Handlers of what an agent does besides running pipelines; see `local_routes`."""
+
+    def __init__(
+        self,
+        agent: AgentState,
+        stop: Callable[[], None],
+        sessions: Sessions | None,
+        collect: Collect | None,
+        *,
+        has_shells: bool,
+    ) -> None:
+        self._agent = agent
+        self._stop = stop
+        self._sessions = sessions
+        self._collect = collect
+        self._has_shells = has_shells
+
+    async def get_agent(self, pipelines: Pipelines, _call: Call[NoParams, None]) -> AgentStatus:
+        """The process that runs pipelines."""
+        agent, status = self._agent, await pipelines.status()
+        memory = resident_bytes() if status.memory is None else status.memory
+        return status.model_copy(
+            update={
+                "pid": agent.pid,
+                "url": agent.url,
+                "version": agent.version,
+                "started": agent.started,
+                "memory": memory,
+                "shell": self._has_shells,
+            }
+        )
+
+    async def stop_agent(self, pipelines: Pipelines, call: Call[StopParams, None]) -> Stopping:
+        """Stop the process; pipelines that are armed go on with the next one."""
+        if call.params.if_idle:
+            await _refuse_if_busy(pipelines)
+        self._stop()
+        return Stopping(pid=self._agent.pid)
+
+    async def make_login(self, _pipelines: Pipelines, _call: Call[NoParams, None]) -> Login:
+        """Make an address that opens the web app once."""
+        if self._sessions is None:
+            raise RefusedError("this server has no web app")
+        code = self._sessions.new_code()
+        return Login(url=f"{self._agent.url}/?code={code}", seconds=CODE_SECONDS)
+
+    async def collect_garbage(
+        self, _pipelines: Pipelines, call: Call[NoParams, GcRequest]
+    ) -> GcReport:
+        """Free what no live pipeline needs."""
+        if self._collect is None:
+            return GcReport(dry_run=call.body.dry_run)
+        return await self._collect(call.body)
 
 
 async def _refuse_if_busy(pipelines: Pipelines) -> None:

@@ -1,7 +1,11 @@
 """Bytes of a terminal as keys."""
 
 import os
+import pty
 import queue
+import termios
+import threading
+import tty
 
 import pytest
 
@@ -64,3 +68,22 @@ def test_a_terminal_that_is_gone_ends_the_reading() -> None:
         os.close(writing)
 
     os.close(reading)
+
+
+def test_keys_that_a_terminal_drops_while_they_are_read_hold_nobody_up() -> None:
+    keyboard, terminal = pty.openpty()
+    tty.setcbreak(terminal)
+
+    def type_and_drop() -> None:
+        with keys_of(terminal, lambda _key: None):
+            for _ in range(20_000):
+                os.write(keyboard, b"j")
+                termios.tcflush(terminal, termios.TCIFLUSH)
+
+    typing = threading.Thread(target=type_and_drop, daemon=True)
+    typing.start()
+    typing.join(timeout=20)
+
+    assert not typing.is_alive()
+    os.close(keyboard)
+    os.close(terminal)

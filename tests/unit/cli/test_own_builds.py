@@ -6,8 +6,6 @@ import base64
 import io
 import json
 import tarfile
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,6 +17,7 @@ from conducto.images.contexts import Context, read_context
 from conducto.images.ignore import Ignore
 from conducto.model.api import LaunchRequest
 from conducto.model.cloud_calls import OwnBuild, OwnBuilds, RegistryLogin
+from support.bucket import HttpBucket
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,44 +47,6 @@ echo '==> done'
 """
 
 
-class Bucket:
-    """Gives a recipe and takes what is put there, but for one path: ``{path: body}``, in order."""
-
-    def __init__(self, script: str, refused: str = "") -> None:
-        self.taken: dict[str, bytes] = {}
-        packed = _recipe(script)
-        taken = self.taken
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(packed)))
-                self.end_headers()
-                self.wfile.write(packed)
-
-            def do_PUT(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                if self.path != refused:
-                    taken[self.path] = body
-                self.send_response(403 if self.path == refused else 200)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                """Say nothing."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = False
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-        self._thread.start()
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-
 def _recipe(script: str) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
@@ -104,7 +65,7 @@ class Bench:
         self.login: RegistryLogin | None = LOGIN
         self.code = 0
         self.refused = ""
-        self.bucket: Bucket
+        self.bucket: HttpBucket
         code = folder / "code"
         code.mkdir()
         (code / "words").write_text("from the code\n")
@@ -126,7 +87,7 @@ class Bench:
         docker = self.folder / "docker"
         docker.write_text(DOCKER.format(record=self.record, code=self.code))
         docker.chmod(0o755)
-        self.bucket = Bucket(script, self.refused)
+        self.bucket = HttpBucket(_recipe(script), self.refused)
         try:
             return own_builds.build(self, REQUEST, self.found, self.said.append, str(docker))  # type: ignore[arg-type]
         finally:
@@ -205,7 +166,7 @@ def test_a_log_that_cannot_be_kept_does_not_hide_why_the_build_failed(bench: Ben
 
 
 def test_without_a_docker_client_nothing_is_begun(bench: Bench) -> None:
-    bench.bucket = Bucket(SUCCEEDS)
+    bench.bucket = HttpBucket(_recipe(SUCCEEDS))
     try:
         with pytest.raises(UsageError, match="docker client, which is not installed"):
             own_builds.build(bench, REQUEST, bench.found, bench.said.append, "no-docker-here")  # type: ignore[arg-type]

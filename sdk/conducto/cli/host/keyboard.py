@@ -89,8 +89,9 @@ def _sequence_size(data: bytes) -> int | None:
 def keys_of(descriptor: int, pressed: Callable[[str], None]) -> Iterator[None]:
     """Call ``pressed`` for each key, from a thread of its own, until the block is left."""
     stop_reading, stop_writing = os.pipe()
+    source = _unblocked(descriptor)
     thread = threading.Thread(
-        target=_read, args=(descriptor, stop_reading, pressed), name="keys", daemon=True
+        target=_read, args=(source, stop_reading, pressed), name="keys", daemon=True
     )
     thread.start()
     try:
@@ -99,6 +100,20 @@ def keys_of(descriptor: int, pressed: Callable[[str], None]) -> Iterator[None]:
         os.close(stop_writing)
         thread.join()
         os.close(stop_reading)
+        os.close(source)
+
+
+def _unblocked(descriptor: int) -> int:
+    """Return a descriptor of the same terminal that never waits.
+
+    Ctrl-C drops what was typed: a key that `select` has seen may be gone when it is read, and
+    reading would wait for the next one. It is opened anew, since the flag of the descriptor itself
+    is the shell's too.
+    """
+    try:
+        return os.open(os.ttyname(descriptor), os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    except OSError:  # no terminal, or one whose device is not here
+        return os.dup(descriptor)
 
 
 def _read(descriptor: int, stop: int, pressed: Callable[[str], None]) -> None:
@@ -113,6 +128,8 @@ def _read(descriptor: int, stop: int, pressed: Callable[[str], None]) -> None:
             continue
         try:
             data = os.read(descriptor, 1024)
+        except BlockingIOError:  # it was dropped meanwhile
+            continue
         except OSError:  # the terminal is gone
             return
         if not data:
