@@ -6,12 +6,14 @@ clocks do not jump, so that here a pipeline's age is a difference of two times.
 """
 
 import logging
+from functools import partial
+from itertools import repeat
 
 from chalicelib.engine import Engine
 from chalicelib.inputs import Input, Ordered
 from chalicelib.pipeline import CloudPipeline
-from chalicelib.ports import ThrottledError
 from chalicelib.sweeping import PAUSE
+from chalicelib.trying import patiently
 from conducto.model.api import Action
 from conducto.model.deployment import pipeline_directory
 from conducto.model.records import Lifecycle, PipelineRecord
@@ -70,19 +72,9 @@ class Retention:
                 activities = [cloud.site.activity_of(pool) for pool in live.pools]
         except LookupError:
             return  # the rest of a deletion that was cut off: this was done by then
-        for arn in activities:
-            self._forget_activity(arn)
-
-    def _forget_activity(self, arn: str) -> None:
-        """Delete an activity, in AWS's time: else one that has many would never be deleted."""
-        for _ in range(_TRIES):
-            try:
-                self._cloud.machines.forget_activity(arn)
-            except ThrottledError:
-                self._cloud.sleep(PAUSE)
-            else:
-                return
-        self._cloud.machines.forget_activity(arn)
+        for arn in activities:  # in AWS's time: else one that has many would never be deleted
+            forget = partial(cloud.machines.forget_activity, arn)
+            patiently(forget, repeat(PAUSE, _TRIES), cloud.sleep)
 
     def _archive(self, live: CloudPipeline) -> Input | None:
         kept = live.open() or live.record.lifecycle is Lifecycle.ARCHIVED

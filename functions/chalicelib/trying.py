@@ -1,6 +1,6 @@
-"""Writing again what others were in the way of: what an organisation counts is written by many."""
+"""Trying again what AWS asks to come back for, or what others were in the way of."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from chalicelib.cloud import Cloud
@@ -13,11 +13,21 @@ _PAUSE = 0.05
 R = TypeVar("R")
 
 
-def written(cloud: Cloud, write: Callable[[], R]) -> R:
-    """Write, and return what the write returns; raises `ThrottledError` after some seconds."""
-    for attempt in range(_TRIES):
+def patiently(do: Callable[[], R], pauses: Iterable[float], sleep: Callable[[float], None]) -> R:
+    """Do something, again after each pause (seconds) until it works; return what it returns.
+
+    Raises:
+        ThrottledError: it was asked to come back later after the last pause, too.
+    """
+    for pause in pauses:
         try:
-            return write()
+            return do()
         except ThrottledError:
-            cloud.sleep(cloud.jitter() * _PAUSE * 2**attempt)
-    return write()
+            sleep(pause)
+    return do()
+
+
+def written(cloud: Cloud, write: Callable[[], R]) -> R:
+    """Write what many write, such as an organisation's counts; raises as `patiently`."""
+    pauses = (cloud.jitter() * _PAUSE * 2**attempt for attempt in range(_TRIES))
+    return patiently(write, pauses, cloud.sleep)

@@ -8,7 +8,8 @@ from typing import Any
 
 from chalicelib.adapters.clients import Clients
 from chalicelib.adapters.failures import code_of, ignoring, throttling
-from chalicelib.ports import TaskGoneError, ThrottledError
+from chalicelib.ports import TaskGoneError
+from chalicelib.trying import patiently
 from conducto.semantics.asl import Machine
 from conducto.semantics.asl_site import run_of
 
@@ -112,25 +113,10 @@ class StepFunctions:
     def _once(self, name: str, make: Callable[[], object]) -> None:
         if name in self._known:
             return
-        self._patiently(make)
+        patiently(throttling()(make), _pauses(), self._sleep)
         while len(self._known) >= _MOST_KNOWN:
             del self._known[next(iter(self._known))]
         self._known[name] = None
-
-    def _patiently(self, make: Callable[[], object]) -> None:
-        left = PATIENCE
-        while True:
-            try:
-                with throttling():
-                    make()
-            except ThrottledError:
-                pause = _PAUSE * random.uniform(0.5, 1.5)  # noqa: S311  only spreads the callers
-                left -= pause
-                if left < 0:
-                    raise
-                self._sleep(pause)
-            else:
-                return
 
     def start(self, machine_arn: str, run: str, data: Mapping[str, object]) -> str:
         """Start an execution named after ``run``, unless there is one; return its ARN."""
@@ -194,3 +180,14 @@ def execution_arn(machine_arn: str, name: str) -> str:
     """Return the ARN of an execution by its name."""
     head, _, machine = machine_arn.rpartition(":")
     return f"{head.removesuffix(':stateMachine')}:execution:{machine}:{name}"
+
+
+def _pauses() -> Iterator[float]:
+    """Yield how long to wait for one's turn, `PATIENCE` seconds in all."""
+    left = PATIENCE
+    while True:
+        pause = _PAUSE * random.uniform(0.5, 1.5)  # noqa: S311  only spreads the callers
+        left -= pause
+        if left < 0:
+            return
+        yield pause
