@@ -1,7 +1,10 @@
 """Requests and answers of the API."""
 
+import re
 from enum import StrEnum
 from typing import Any, Literal
+
+from pydantic import field_validator
 
 from conducto.model.base import Record
 from conducto.model.image_sources import ImageSources
@@ -193,6 +196,9 @@ class Action(StrEnum):
 WHOLE = frozenset({Action.RUN, Action.PAUSE, Action.SLEEP, Action.WAKE, Action.ARCHIVE})
 
 
+_NUMBER = re.compile(r"\d+(\.\d+)?", re.ASCII)
+
+
 class Changes(Record):
     """New values of node parameters; only fields that are given change anything.
 
@@ -202,6 +208,7 @@ class Changes(Record):
     Attributes:
         env: ``{name: value}``; a None value removes the variable, also an inherited one.
         image: Name of an image of the pipeline.
+        max_time: Seconds, or a text such as ``1h30m``.
     """
 
     command: str | None = None
@@ -218,6 +225,12 @@ class Changes(Record):
     suppress_errors: bool | None = None
     container_reuse_context: str | None = None
     doc: str | None = None
+
+    @field_validator("max_time", mode="before")
+    @classmethod
+    def _typed(cls, value: object) -> object:
+        # Forms and options carry text only; there 90 means what it means in a script.
+        return float(value) if isinstance(value, str) and _NUMBER.fullmatch(value) else value
 
 
 class ControlRequest(Record):

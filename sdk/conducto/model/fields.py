@@ -79,7 +79,8 @@ def _parse_text(text: str) -> float:
         end = part.end()
     if not body or end != len(body):
         raise ValueError(
-            f"max_time is an invalid duration: {text!r}; write seconds, or e.g. '90s' or '1h30m'"
+            f"max_time is an invalid duration: {text!r}; "
+            "write a number of seconds, or a text such as '90s'"
         )
     return total
 

@@ -342,6 +342,7 @@ def test_other_orders_take_what_failed_as_well(
         (["--mem", "4"], "mem", 4.0),
         (["--gpu", "1"], "gpu", 1),
         (["--image", "app"], "image", "app"),
+        (["--max-time", "90"], "max_time", 90.0),
         (["--max-time", "1h30m"], "max_time", "1h30m"),
         (["--max-time", ""], "max_time", None),
         (["--max-concurrent", "3"], "max_concurrent", 3),

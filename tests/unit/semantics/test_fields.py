@@ -83,7 +83,12 @@ def answer_to(text):
         return str(error)
 
 
-NO_DURATION = "max_time is an invalid duration: {!r}; write seconds, or e.g. '90s' or '1h30m'"
+NO_DURATION = (
+    "max_time is an invalid duration: {!r}; "
+    "write a number of seconds, or a text such as '90s'"
+)
+    "max_time is an invalid duration: {!r}; write a number of seconds, or a text such as '90s'"
+)
 HUGE = 10**400
 
 
