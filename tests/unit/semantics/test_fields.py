@@ -84,9 +84,6 @@ def answer_to(text):
 
 
 NO_DURATION = (
-    "max_time is an invalid duration: {!r}; "
-    "write a number of seconds, or a text such as '90s'"
-)
     "max_time is an invalid duration: {!r}; write a number of seconds, or a text such as '90s'"
 )
 HUGE = 10**400
