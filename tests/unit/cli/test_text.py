@@ -6,13 +6,13 @@ from conducto.cli.host.view.text import (
     Role,
     Span,
     clip,
-    duration,
     fit,
     marks_for,
     printable,
     text_of,
     width,
 )
+from conducto.model.words import duration
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from conducto.cli.host.view.rows import cause_text
-from conducto.cli.host.view.text import duration
 from conducto.model.records import AttemptRecord
 from conducto.model.states import FAILED
+from conducto.model.words import cause_text, duration
 
 #: Lines that the comparison of one text has at most.
 MOST_LINES = 200

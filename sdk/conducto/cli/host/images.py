@@ -9,10 +9,11 @@ from conducto.cli.host.connection import OpenClient, find_pipeline
 from conducto.cli.host.exit_codes import DONE
 from conducto.cli.host.output import as_json
 from conducto.cli.host.view.table import table
-from conducto.cli.host.view.text import duration, printable
+from conducto.cli.host.view.text import printable
 from conducto.client import Client
 from conducto.model.params import ImageLogParams
 from conducto.model.records import ImageRecord, ImageState
+from conducto.model.words import duration
 
 _COLUMNS = ("NAME", "STATE", "TIME", "REFERENCE")
 _FOLLOW_SECONDS = 20.0

@@ -153,7 +153,8 @@ _KINDS = {"many": "shared", "context": "one for its group", "once": "one each"}
 
 
 def _cells(pool: PoolEstimate) -> tuple[str, ...]:
-    from conducto.cli.host.view.text import duration, printable  # noqa: PLC0415
+    from conducto.cli.host.view.text import printable  # noqa: PLC0415
+    from conducto.model.words import duration  # noqa: PLC0415
 
     return (
         printable(pool.image),

@@ -13,19 +13,14 @@ from conducto.cli.host.exit_codes import DONE, FAILED
 from conducto.cli.host.output import as_json, listing, pipeline_document
 from conducto.cli.host.sides import opener_beside
 from conducto.cli.host.view.model import PipelineModel, total
-from conducto.cli.host.view.rows import (
-    cause_text,
-    counts_line,
-    header_line,
-    place,
-    problem_lines,
-)
+from conducto.cli.host.view.rows import counts_line, header_line, place, problem_lines
 from conducto.cli.host.view.table import table
 from conducto.cli.host.view.text import printable
 from conducto.client import Client, ClientError
 from conducto.model.api import PipelineSummary
 from conducto.model.params import MAX_PIPELINES_PAGE, ListParams
 from conducto.model.records import Lifecycle
+from conducto.model.words import cause_text
 
 _FILTERS = ("state", "tag", "owner", "text")
 

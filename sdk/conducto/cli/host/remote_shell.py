@@ -20,7 +20,7 @@ from typing import TextIO
 
 from conducto.cli.host.addresses import UsageError
 from conducto.cli.host.exit_codes import DONE, FAILED
-from conducto.cli.host.view.text import duration, printable
+from conducto.cli.host.view.text import printable
 from conducto.client import ApiError, Client, ClientError
 from conducto.model.remote_shells import (
     FEWEST_SECONDS,
@@ -30,6 +30,7 @@ from conducto.model.remote_shells import (
     RemoteShellRequest,
     ShellSession,
 )
+from conducto.model.words import duration
 
 PLUGIN = "session-manager-plugin"
 #: Older ones take the key to a session as an argument, which everybody on the machine can read.

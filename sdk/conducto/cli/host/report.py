@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from conducto.cli.host.view.model import PipelineModel, Row, failures, total
-from conducto.cli.host.view.rows import cause_text, place, problem_lines
-from conducto.cli.host.view.text import Line, Marks, Role, Span, clip, count_of, duration, printable
+from conducto.cli.host.view.rows import place, problem_lines
+from conducto.cli.host.view.text import Line, Marks, Role, Span, clip, count_of, printable
 from conducto.client import Client
 from conducto.model.api import NodeView
 from conducto.model.records import AttemptRecord, ImageRecord, ImageState
 from conducto.model.states import FINISHED, Cause, State
+from conducto.model.words import cause_text, duration
 
 #: Kinds of failure that are shown in full, and failures whose output is read to find the kinds.
 SHOWN = 3

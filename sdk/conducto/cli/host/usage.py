@@ -8,8 +8,9 @@ from conducto.cli.host.connection import OpenClient
 from conducto.cli.host.exit_codes import DONE
 from conducto.cli.host.output import as_json, dollars
 from conducto.cli.host.view.table import table
-from conducto.cli.host.view.text import clip, count_of, duration, printable
+from conducto.cli.host.view.text import clip, count_of, printable
 from conducto.model.usage import MAX_USAGE_NODES, PipelineSpent, Spent, Usage
+from conducto.model.words import duration
 
 #: Nodes that are named for each pipeline, the dearest first.
 MOST_NODES = 5

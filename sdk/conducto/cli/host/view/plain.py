@@ -8,11 +8,12 @@ report at the end groups them.
 from collections.abc import Callable, Iterable
 
 from conducto.cli.host.view.model import PipelineModel, Row, total
-from conducto.cli.host.view.rows import cause_text, counts_line, elapsed, place
-from conducto.cli.host.view.text import duration, printable, text_of
+from conducto.cli.host.view.rows import counts_line, elapsed, place
+from conducto.cli.host.view.text import printable, text_of
 from conducto.model.api import EventBatch, NodeView
 from conducto.model.records import ImageRecord, ImageState, NodeChange
 from conducto.model.states import FINISHED, NodeType, State
+from conducto.model.words import cause_text, duration
 
 LOUD = 100
 FAILED = 100

@@ -4,9 +4,10 @@ import os.path
 import textwrap
 
 from conducto.cli.host.view.model import PipelineModel, Row, failures, total
-from conducto.cli.host.view.text import Line, Marks, Role, Span, duration, pad, printable
+from conducto.cli.host.view.text import Line, Marks, Role, Span, pad, printable
 from conducto.model.records import Counts, ImageRecord, ImageState, Lifecycle
-from conducto.model.states import FINISHED, Cause, State
+from conducto.model.states import FINISHED, State
+from conducto.model.words import cause_text, duration
 
 ROLE_OF_STATE = {
     State.PENDING: Role.FAINT,
@@ -18,14 +19,6 @@ ROLE_OF_STATE = {
 }
 #: Lines that tell why a pipeline does not go on.
 _PROBLEM_LINES = 4
-_CAUSES = {
-    Cause.TIMEOUT: "timed out",
-    Cause.OUT_OF_MEMORY: "out of memory",
-    Cause.IMAGE: "not started",
-    Cause.WORKER_LOST: "container lost",
-    Cause.KILLED_BY_USER: "killed",
-    Cause.LAZY: "printed no valid tree",
-}
 
 
 def mark(state: State, marks: Marks) -> Span:
@@ -39,13 +32,6 @@ def mark(state: State, marks: Marks) -> Span:
         State.KILLED: marks.failed,
     }
     return Span(signs[state], ROLE_OF_STATE[state])
-
-
-def cause_text(cause: Cause | None, exit_code: int | None) -> str:
-    """Return why a node failed, in a few words: ``exit 1``, ``out of memory``."""
-    if cause is None or cause is Cause.EXIT_CODE:
-        return "failed" if exit_code is None else f"exit {exit_code}"
-    return _CAUSES[cause]
 
 
 def place(file: str | None, line: int | None) -> str:

@@ -122,19 +122,6 @@ def text_of(line: Line) -> str:
     return "".join(span.text for span in line)
 
 
-def duration(seconds: float) -> str:
-    """Return a time as people read it: ``0.8s``, ``42s``, ``3m 05s``, ``2h 03m``."""
-    seconds = max(0.0, seconds)
-    if seconds < 9.95:  # noqa: PLR2004 - below it a tenth still tells something
-        return f"{seconds:.1f}s"
-    whole = round(seconds)
-    minutes, rest = divmod(whole, 60)
-    if minutes == 0:
-        return f"{rest}s"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}h {minutes:02d}m" if hours else f"{minutes}m {rest:02d}s"
-
-
 def count_of(number: int, noun: str) -> str:
     """Return ``1 node`` or ``8,412 nodes``."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
