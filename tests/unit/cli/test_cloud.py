@@ -95,6 +95,9 @@ def test_logout_forgets_the_token_and_nothing_else(capsys: Output) -> None:
     ("words", "said"),
     [
         (["--url", "https://a.invalid", "--token", "cdo_secret"], "--token takes '-' only"),
+        (["--url", "https://a.invalid", "cdo_secret"], "--token takes '-' only"),
+        (["--url", "https://a.invalid", "--tokn=cdo_secret"], "--token takes '-' only"),
+        (["--url", "https://a.invalid", "-cdo_secret"], "--token takes '-' only"),
         (["--url", "ftp://a.invalid", "--token", "-"], "is no address"),
         (["--url", "http://a.invalid:1234,", "--token", "-"], "is no address"),
         (["--url", "http://a.invalid:99999", "--token", "-"], "is no address"),

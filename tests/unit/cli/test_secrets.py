@@ -126,19 +126,76 @@ def test_a_variable_that_is_not_there_is_told(conducto: Conducto, capsys: Output
     code = conducto("secrets", "set", "A", "--from-env", "NO_SUCH_VARIABLE")
 
     assert code == 2
-    assert "there is no environment variable 'NO_SUCH_VARIABLE'" in capsys.readouterr().err
+    assert "A: there is no such environment variable" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("words", [["A=hunter2"], ["A", "hunter2"], ["A", "-", "hunter2"]])
-def test_a_value_on_the_command_line_is_refused_and_not_repeated(
+@pytest.mark.parametrize(
+    "line",
+    [
+        "set A=hunter2",
+        "set A hunter2",
+        "set A - hunter2",
+        "set A -- -hunter2",
+        "set A -hunter2",
+        "set A --hunter2",
+        "set A --value=hunter2",
+        "set A --value hunter2",
+        "set -hunter2 A",
+        "set --fro=hunter2 A",
+        "set A --org=hunter2",
+        "set A --json=hunter2",
+        "set A --no-mask=hunter2",
+        "set A --from-env hunter2",
+        "set A --from-env --hunter2",
+        "set hunter-2 --from-env PATH",
+        "set",
+        "hunter2",
+        "sett A=hunter2",
+        "--hunter2 set A",
+        "list hunter2",
+        "list --hunter2",
+        "delete A=hunter2",
+        "delete A -hunter2",
+        "delete A --org=hunter2",
+    ],
+)
+def test_what_was_typed_in_the_wrong_place_is_refused_and_not_repeated(
+    conducto: Conducto, capsys: Output, fake: CountingPipelines, line: str
+) -> None:
+    code = conducto("secrets", *line.split())
+
+    said = capsys.readouterr()
+    assert (code, said.out, fake.secret_store.read()) == (2, "", {})
+    assert "hunter" not in said.err
+    assert said.err.strip()
+
+
+@pytest.mark.parametrize("words", [["--hunter2"], ["--value=hunter2"], ["--value", "hunter2"]])
+def test_nor_is_what_was_typed_in_front_of_the_verb(
     conducto: Conducto, capsys: Output, words: list[str]
 ) -> None:
-    code = conducto("secrets", "set", *words)
+    assert conducto(*words, "secrets", "set", "A") == 2
+    assert "hunter2" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("line", ["A=hunter2", "A hunter2", "A -hunter2", "A --value=hunter2"])
+def test_who_types_a_value_is_told_how_to_give_it(
+    conducto: Conducto, capsys: Output, line: str
+) -> None:
+    conducto("secrets", "set", *line.split())
+
+    assert "Give the name alone: a value on the command line is seen" in capsys.readouterr().err
+
+
+def test_what_is_missing_and_what_excludes_what_is_still_said(
+    conducto: Conducto, capsys: Output
+) -> None:
+    conducto("secrets", "set", "--from-env")
+    conducto("secrets", "set", "A", "--cloud", "--local")
 
     said = capsys.readouterr().err
-    assert code == 2
-    assert "give the name alone" in said
-    assert "hunter2" not in said
+    assert "argument --from-env: expected one argument" in said
+    assert "argument --local: not allowed with argument --cloud" in said
 
 
 @pytest.mark.parametrize("name", ["A B", "CONDUCTO_A", "1A"])
@@ -147,8 +204,10 @@ def test_a_wrong_name_is_told_before_the_value_is_asked_for(
 ) -> None:
     code = conducto("secrets", "set", name)
 
+    said = capsys.readouterr().err
     assert code == 2
-    assert f"{name!r} cannot be the name of a secret" in capsys.readouterr().err
+    assert "what was given cannot be the name of a secret: " in said
+    assert name not in said
 
 
 def test_a_value_that_is_too_short_to_be_masked_is_told(piped: Callable[..., Ran]) -> None:

@@ -10,6 +10,7 @@ from conducto import __version__
 from conducto.cli.host import cloud_account
 from conducto.cli.host.addresses import UsageError
 from conducto.cli.host.cloud_account import Account
+from conducto.cli.host.cloud_words import LOGIN_HINT
 from conducto.cli.host.exit_codes import DONE, FAILED
 from conducto.cli.host.output import as_json
 from conducto.model.cloud_calls import WhoAmI
@@ -86,10 +87,7 @@ def _token(given: str | None) -> str:
     """Return the token: asked for, or the first line of standard input for ``-``."""
     if given not in (None, "-"):
         # Others on the machine see command lines, and shells remember them.
-        raise UsageError(
-            "--token takes '-' only, and then reads the token from standard input: "
-            "conducto login --url URL --token - <file; without it you are asked"
-        )
+        raise UsageError(LOGIN_HINT)
     if given == "-":
         token = sys.stdin.readline()
     elif not sys.stdin.isatty():

@@ -7,6 +7,11 @@ from typing import Any
 _Parser = argparse.ArgumentParser
 #: An option that is not given leaves alone what was given before the verb.
 _KEEP: Any = argparse.SUPPRESS
+#: What is said to who gives a token as a word.
+LOGIN_HINT = (
+    "--token takes '-' only, and then reads the token from standard input: "
+    "conducto login --url URL --token - <file; without it you are asked"
+)
 
 
 def add_login(login: _Parser, logout: _Parser, whoami: _Parser) -> None:

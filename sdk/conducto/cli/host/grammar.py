@@ -7,9 +7,10 @@ import re
 from typing import TYPE_CHECKING
 
 from conducto.cli.host.admin_words import add_arguments as add_admin_words
-from conducto.cli.host.cloud_words import add_login, add_side
+from conducto.cli.host.cloud_words import LOGIN_HINT, add_login, add_side
 from conducto.cli.host.deploy_words import add_deploy, add_destroy, add_doctor, add_usage
 from conducto.cli.host.exit_codes import BRIEF
+from conducto.cli.host.parsing import Parser, keep_quiet
 from conducto.cli.serialised import COMMANDS
 from conducto.model.fields import parse_duration
 from conducto.model.states import State
@@ -17,7 +18,7 @@ from conducto.model.states import State
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    _Verbs = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - it has no other name
+    _Verbs = argparse._SubParsersAction[Parser]  # noqa: SLF001 - it has no other name
 
 _DESCRIPTION = "Look at pipelines and act on them. A pipeline is launched by its own script."
 _EPILOG = f"""\
@@ -39,6 +40,11 @@ examples:
 
 exit codes: {BRIEF}
 """
+#: What is said to who gives a secret's value as a word.
+NAME_ALONE = (
+    "Give the name alone: a value on the command line is seen in the list of processes and stays "
+    "in the shell's history. Type it when asked, pipe it in, or use --from-env VARIABLE"
+)
 _ID_HELP = "the pipeline; the beginning of its id is enough"
 _PATHS_HELP = "nodes, each with all below it; wildcards *, ? and ** are allowed"
 _STATES = tuple(state.value for state in State)
@@ -52,7 +58,7 @@ OF_PIPELINES = (
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="conducto",
         description=_DESCRIPTION,
         epilog=_EPILOG,
@@ -81,6 +87,7 @@ def build_parser() -> argparse.ArgumentParser:
         _add(verbs, "logout", "forget the token of the cloud installation"),
         _add(verbs, "whoami", "print whose the token is, as the cloud installation says"),
     )
+    keep_quiet(verbs.choices["login"], LOGIN_HINT)
     for name in OF_PIPELINES:
         add_side(verbs.choices[name])
     told = "what was used {} (default: in the cloud, if one is logged in)"
@@ -105,7 +112,7 @@ class _Version(argparse.Action):
         parser.exit()
 
 
-def _add(verbs: _Verbs, name: str, summary: str, more: str = "") -> argparse.ArgumentParser:
+def _add(verbs: _Verbs, name: str, summary: str, more: str = "") -> Parser:
     return verbs.add_parser(
         name,
         help=summary,
@@ -414,6 +421,7 @@ def _add_secrets(verbs: _Verbs) -> None:
             "--org", action="store_true", help="of the organisation (default: of the user)"
         )
     _add_json(listing, setting, deleting)
+    keep_quiet(secrets, NAME_ALONE)
 
 
 def _add_gc(verbs: _Verbs) -> None:
@@ -461,7 +469,7 @@ def _add_agent(verbs: _Verbs) -> None:
         "start, stop or look at the process that runs pipelines on this machine",
         "It starts by itself with the first launch and outlives the terminal.",
     )
-    agent.add_argument("what", choices=("start", "stop", "status"))
+    agent.add_argument("what", choices=("start", "stop", "status"), metavar="start|stop|status")
     _add_json(agent)
 
     add_admin_words(
@@ -479,7 +487,9 @@ def _add_agent(verbs: _Verbs) -> None:
         "try the cloud on this machine, without an AWS account",
         "It needs a container engine on Linux, and a checkout of Conducto. It keeps nothing.",
     )
-    emulator.add_argument("what", choices=("up", "down", "status", "token"))
+    emulator.add_argument(
+        "what", choices=("up", "down", "status", "token"), metavar="up|down|status|token"
+    )
     emulator.add_argument("--port", type=int, default=0, help="of its API (default: a free one)")
     emulator.add_argument("--agent-base", metavar="IMAGE", help="image to build the agent's on")
 
@@ -490,7 +500,7 @@ def _add_agent(verbs: _Verbs) -> None:
         "bash: put 'source <(conducto completion bash)' into ~/.bashrc; zsh: the same with zsh "
         "into ~/.zshrc; fish: 'conducto completion fish | source' into config.fish.",
     )
-    completion.add_argument("shell", choices=("bash", "zsh", "fish"))
+    completion.add_argument("shell", choices=("bash", "zsh", "fish"), metavar="bash|zsh|fish")
 
 
 def _add_installation(verbs: _Verbs) -> None:

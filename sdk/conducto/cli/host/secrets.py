@@ -5,11 +5,12 @@ import getpass
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from conducto.cli.host.addresses import UsageError, suggestion
 from conducto.cli.host.connection import OpenClient
 from conducto.cli.host.exit_codes import DONE, FAILED
+from conducto.cli.host.grammar import NAME_ALONE
 from conducto.cli.host.output import as_json
 from conducto.cli.host.view.text import pad, width
 from conducto.model import secret_rules
@@ -47,14 +48,13 @@ def _list(arguments: argparse.Namespace, open_client: OpenClient) -> int:
 def _set(arguments: argparse.Namespace, open_client: OpenClient) -> int:
     name = arguments.name
     if arguments.given or "=" in name:
-        raise UsageError(
-            "give the name alone: a value on the command line is seen in the list of processes "
-            "and stays in the shell's history. Type it when asked, pipe it in, or use "
-            "--from-env VARIABLE"
-        )
-    _check(secret_rules.check_key, name)
+        raise UsageError(NAME_ALONE)
+    _check_name(name)
     value = _value(name, arguments.from_env)
-    _check(secret_rules.check_value, name, value)
+    try:
+        secret_rules.check_value(name, value)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
     secret = SecretValue.model_validate(
         {**_key(arguments, name), "value": value, "mask": not arguments.no_mask}
     )
@@ -70,6 +70,8 @@ def _set(arguments: argparse.Namespace, open_client: OpenClient) -> int:
 
 
 def _delete(arguments: argparse.Namespace, open_client: OpenClient) -> int:
+    for name in arguments.names:
+        _check_name(name)
     keys = tuple(SecretKey.model_validate(_key(arguments, name)) for name in arguments.names)
     with open_client() as client:
         answer = client.delete_secrets(DeleteSecrets(keys=keys))
@@ -89,18 +91,22 @@ def _key(arguments: argparse.Namespace, name: str) -> dict[str, str]:
     return {"scope": "org" if arguments.org else "user", "key": name}
 
 
-def _check(check: Callable[..., None], *what: str) -> None:
+def _check_name(name: str) -> None:
+    """Refuse what cannot be a name. It is not repeated: it may be a value in the wrong place."""
     try:
-        check(*what)
+        secret_rules.check_key(name)
     except ValueError as error:
-        raise UsageError(str(error)) from error
+        raise UsageError(f"what was given{str(error).removeprefix(repr(name))}") from None
 
 
 def _value(name: str, variable: str | None) -> str:
     """Return the value, from a variable, a person at the terminal, or stdin."""
     if variable is not None:
         if variable not in os.environ:
-            raise UsageError(f"{name}: there is no environment variable {variable!r}")
+            # Not repeated: it may be the value itself.
+            raise UsageError(
+                f"{name}: there is no such environment variable; --from-env takes the name of one"
+            )
         value = os.environ[variable]
     elif sys.stdin.isatty():
         value = _asked(name)

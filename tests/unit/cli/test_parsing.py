@@ -1,0 +1,55 @@
+"""What is said of a command line that makes no sense; of secrets see ``test_secrets``."""
+
+import pytest
+
+from conducto.cli.host.commands import main
+
+Output = pytest.CaptureFixture[str]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("lst", "invalid choice: 'lst'; did you mean 'list'? 'conducto --help' lists them"),
+        ("qqqq", "invalid choice: 'qqqq'; see 'conducto --help'"),
+        ("agent stopp", "invalid choice: 'stopp'; did you mean 'stop'? (choose from start, stop"),
+        ("list --state erro", "invalid choice: 'erro'; did you mean 'error'? (choose from pend"),
+        (
+            "list --jsn",
+            "conducto list: error: unrecognized arguments: --jsn; did you mean '--json'",
+        ),
+        (
+            "data list --usr",
+            "data list: error: unrecognized arguments: --usr; did you mean '--user",
+        ),
+        ("show abc /a extra", "conducto show: error: unrecognized arguments: extra\n"),
+        (
+            "--profle list",
+            "conducto list: error: unrecognized arguments: --profle; did you mean '--profile'?",
+        ),
+    ],
+)
+def test_what_is_near_is_named_and_the_usage_is_of_the_command(
+    capsys: Output, line: str, said: str
+) -> None:
+    code = main(line.split())
+
+    assert code == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("line", "missing"),
+    [
+        ("reset", "ID"),
+        ("secrets set", "NAME"),
+        ("tree", "ID"),
+        ("agent", "start|stop|status"),
+        ("completion", "bash|zsh|fish"),
+    ],
+)
+def test_only_what_is_needed_is_said_to_be_missing(capsys: Output, line: str, missing: str) -> None:
+    code = main(line.split())
+
+    assert code == 2
+    assert capsys.readouterr().err.endswith(f"arguments are required: {missing}\n")
