@@ -62,6 +62,7 @@ from conducto.model.states import NodeType
 from conducto.model.usage import PipelineSpent, Usage, UsageParams
 from conducto.model.worker import UploadAnswer
 from conducto.running import listing, node_details, secret_answers, tree_pages, views
+from conducto.running.finding import whole_id
 from conducto.running.launching import new_id, new_record
 from conducto.running.relaunching import launch_of
 from conducto.running.state_letters import states_of
@@ -519,16 +520,12 @@ class CloudPipelines(CloudData, CloudDebug, CloudLogs):
         """Return the whole id of a pipeline; an unambiguous beginning is enough.
 
         Raises:
-            NotFoundError: there is none, or there are several.
+            NotFoundError: there is none.
+            RefusedError: there are several.
         """
         if self._cloud.store.record(self._me.org, given) is not None:
             return given
-        found = [r.id for r in self._records() if given and r.id.startswith(given)]
-        if not found:
-            raise NotFoundError(f"no pipeline {given!r}; 'conducto list' shows those there are")
-        if len(found) > 1:
-            raise NotFoundError(f"{given!r} could be any of {', '.join(sorted(found))}")
-        return found[0]
+        return whole_id(given, (record.id for record in self._records()))
 
 
 def _check(live: CloudPipeline, request: ControlRequest) -> None:

@@ -1,7 +1,7 @@
 """Which pipelines are in memory: those that somebody asks for or that are under way, and a few."""
 
 from conducto.model.records import PipelineRecord
-from conducto.service.port import NotFoundError
+from conducto.running.finding import whole_id
 from conducto_local.runner import loading
 from conducto_local.runner.live import LivePipeline
 from conducto_local.runner.scheduler import Scheduler
@@ -22,7 +22,8 @@ class Shelf:
         """Return a pipeline, loaded; an unambiguous beginning of its id is enough.
 
         Raises:
-            NotFoundError: there is none, or there are several.
+            NotFoundError: there is none.
+            RefusedError: there are several.
         """
         found = self._scheduler.live.get(pipeline_id)
         if found is not None:
@@ -37,16 +38,7 @@ class Shelf:
         if found is not None:
             return found.record
         records = {record.id: record for record in self._store.records()}
-        matching = [i for i in records if i == pipeline_id or i.startswith(pipeline_id)]
-        if pipeline_id in records:
-            matching = [pipeline_id]
-        if not matching or not pipeline_id:
-            raise NotFoundError(
-                f"no pipeline {pipeline_id!r}; 'conducto list' shows those there are"
-            )
-        if len(matching) > 1:
-            raise NotFoundError(f"{pipeline_id!r} could be any of {', '.join(sorted(matching))}")
-        return records[matching[0]]
+        return records[whole_id(pipeline_id, records)]
 
     def load(self, record: PipelineRecord) -> LivePipeline:
         """Take a pipeline into memory."""

@@ -53,6 +53,7 @@ from conducto.model.states import IN_FLIGHT, STATE_OF_CAUSE, Cause, NodeType, St
 from conducto.model.usage import Usage, UsageParams
 from conducto.running import secret_answers as answers
 from conducto.running.listing import matching
+from conducto.running.finding import whole_id
 from conducto.running.relaunching import launch_of
 from conducto.running.state_letters import LETTERS, SKIPPED
 from conducto.running.tails import with_tail
@@ -471,13 +472,7 @@ class FakePipelines:
         )
 
     def _find(self, beginning: str) -> PipelineState:
-        if beginning in self._pipelines:
-            return self._pipelines[beginning]
-        found = [p for name, p in self._pipelines.items() if name.startswith(beginning)]
-        if len(found) == 1:
-            return found[0]
-        how_many = "no pipeline" if not found else "more than one pipeline"
-        raise NotFoundError(f"{how_many} has an id that begins with {beginning!r}")
+        return self._pipelines[whole_id(beginning, self._pipelines)]
 
     def _ring(self, pipeline: PipelineState) -> None:
         for ring in tuple(pipeline.readers):

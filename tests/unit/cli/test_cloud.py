@@ -17,9 +17,10 @@ from conducto.cli.host import cloud_account, cloud_images, queries, sides
 from conducto.cli.host.addresses import UsageError
 from conducto.cli.host.cloud_account import Account
 from conducto.cli.host.commands import main
+from conducto.cli.host.connection import guarded
 from conducto.cli.host.grammar import build_parser
 from conducto.cli.launch import launch_cloud
-from conducto.client import AgentUnreachableError, Client
+from conducto.client import AgentUnreachableError, ApiError, Client
 from conducto.images import contexts
 from conducto.images.ignore import Ignore
 from conducto.semantics.errors import DefinitionError
@@ -163,21 +164,80 @@ def two_sides() -> Iterator[tuple[Callable[[], Client], Callable[[], Client], st
         yield (lambda: local), (lambda: cloud), "abc-def", "uvw-xyz"
 
 
+def away(text: str = "the cloud installation at https://a.invalid is away") -> Callable[[], Client]:
+    """Return what makes clients of a side that does not answer."""
+
+    def opener() -> Client:
+        raise AgentUnreachableError(text)
+
+    return opener
+
+
 def test_a_pipeline_is_looked_for_here_first_and_then_in_the_cloud(two_sides: Any) -> None:
     local, cloud, here, there = two_sides
 
-    assert sides._where_known(here, local, cloud) is local
-    assert sides._where_known(there, local, cloud) is cloud
-    assert sides._where_known("nowhere", local, cloud) is local
+    assert not sides._is_in_cloud(here, local, cloud)
+    assert sides._is_in_cloud(there, local, cloud)
+    assert not sides._is_in_cloud(here, local, away())
+    with pytest.raises(
+        UsageError, match="no pipeline 'uvw-xyy' on this machine or in the cloud; did you mean"
+    ):
+        sides._is_in_cloud("uvw-xyy", local, cloud)
 
 
 def test_a_pipeline_of_the_cloud_is_found_without_an_agent(two_sides: Any) -> None:
     _, cloud, _, there = two_sides
 
-    def no_agent() -> Client:
-        raise AgentUnreachableError("no agent")
+    assert sides._is_in_cloud(there, away("no agent"), cloud)
 
-    assert sides._where_known(there, no_agent, cloud) is cloud
+
+def test_it_is_said_where_a_pipeline_was_not_looked_for(two_sides: Any) -> None:
+    local, cloud, *_ = two_sides
+
+    with pytest.raises(AgentUnreachableError) as of_cloud:
+        sides._is_in_cloud("nowhere", local, away("no network"))
+    with pytest.raises(AgentUnreachableError) as of_machine:
+        sides._is_in_cloud("nowhere", away("no agent"), cloud)
+    with pytest.raises(AgentUnreachableError) as of_both:
+        sides._is_in_cloud("nowhere", away("no agent"), away("no network"))
+
+    said = [str(each.value).splitlines() for each in (of_cloud, of_machine, of_both)]
+    no_cloud = "it was not looked for in the cloud: no network"
+    no_agent = "it was not looked for on this machine: no agent"
+    assert said == [
+        ["no pipeline 'nowhere' on this machine", no_cloud],
+        ["no pipeline 'nowhere' in the cloud", no_agent],
+        [no_agent, no_cloud],
+    ]
+
+
+def test_an_id_that_may_be_any_of_several_here_is_not_looked_for_in_the_cloud() -> None:
+    pipelines = FakePipelines()
+    for number in range(9):
+        name = f"abc-{number}"
+        pipelines.add(name, small_tree(), record().model_copy(update={"id": name}))
+    with InProcessTransport(Service(pipelines)) as transport, pytest.raises(ApiError) as refusal:
+        sides._is_in_cloud("abc", lambda: Client(transport), away())
+
+    assert refusal.value.status == 409
+    assert str(refusal.value) == (
+        "'abc' could be any of abc-0, abc-1, abc-2, abc-3, abc-4 and 4 more; give more of the id"
+    )
+
+
+@pytest.mark.parametrize("line", ["show nowhere", "logs nowhere /a", "reset nowhere /", "tree x"])
+def test_an_order_on_what_is_not_here_says_that_the_cloud_was_not_asked(
+    line: str, capsys: Output, two_sides: Any
+) -> None:
+    local, *_ = two_sides
+    arguments = build_parser().parse_args(line.split())
+
+    code = guarded(lambda: 1 if sides._is_in_cloud(arguments.id, local, away()) else 0)
+
+    said = capsys.readouterr().err
+    assert code == 1
+    assert said.startswith(f"conducto: no pipeline {arguments.id!r} on this machine\n")
+    assert "it was not looked for in the cloud: the cloud installation" in said
 
 
 def test_the_side_may_stand_before_and_behind_the_verb() -> None:
@@ -216,20 +276,56 @@ def test_a_list_is_of_both_sides_for_who_is_logged_in(two_sides: Any, capsys: Ou
     assert {line.split()[0] for line in lines[1:]} == {here, there}
 
 
+@pytest.mark.parametrize("json_wanted", [True, False])
 def test_a_side_that_does_not_answer_is_said_and_the_other_is_listed(
-    two_sides: Any, capsys: Output
+    two_sides: Any, capsys: Output, json_wanted: bool
 ) -> None:
-    local, _, here, _ = two_sides
+    local, cloud, here, there = two_sides
+    words = ["list", *(["--json"] if json_wanted else [])]
+    arguments = build_parser().parse_args(words)
 
-    def away() -> Client:
-        raise AgentUnreachableError("the cloud installation at https://a.invalid is away")
+    def listed() -> tuple[set[str], str]:
+        said = capsys.readouterr()
+        if json_wanted:
+            return {each["id"] for each in json.loads(said.out)}, said.err
+        return {line.split()[0] for line in said.out.splitlines()[1:]}, said.err
 
-    assert queries.list_of((local, away), build_parser().parse_args(["list", "--json"])) == 1
+    assert queries.list_of((local, away()), arguments) == 0
+    found, told = listed()
+    assert found == {here}
+    assert told.startswith(
+        "conducto: the pipelines of the cloud are not listed: the cloud installation at https://a"
+    )
+    assert told.endswith("To leave the cloud out: conducto list --local\n")
+
+    assert queries.list_of((away("no agent"), cloud), arguments) == 0
+    found, told = listed()
+    assert found == {there}
+    assert told == (
+        "conducto: the pipelines of this machine are not listed: no agent\n"
+        "To leave this machine out: conducto list --cloud\n"
+    )
+
+
+def test_a_list_of_which_no_side_answers_fails_with_both_reasons(capsys: Output) -> None:
+    arguments = build_parser().parse_args(["list"])
+
+    assert guarded(lambda: queries.list_of((away("no agent"), away("gone")), arguments)) == 1
+    assert guarded(lambda: queries.list_of((away("gone"),), arguments)) == 1
+
     said = capsys.readouterr()
-    assert [each["id"] for each in json.loads(said.out)] == [here]
-    assert "not all are listed: the cloud installation at https://a.invalid" in said.err
-    with pytest.raises(AgentUnreachableError):
-        queries.list_of((away, away), build_parser().parse_args(["list"]))
+    assert said.out == ""
+    assert said.err == "conducto: gone\nconducto: no agent\nconducto: gone\n"
+
+
+def test_an_empty_list_says_of_which_side_it_is(capsys: Output) -> None:
+    with InProcessTransport(Service(FakePipelines())) as transport:
+        for words in (["list"], ["list", "--tag=x"]):
+            arguments = build_parser().parse_args(words)
+            assert queries.list_of((lambda: Client(transport), away()), arguments) == 0
+
+    said = capsys.readouterr().out
+    assert said == "no pipelines on this machine\nno such pipelines on this machine\n"
 
 
 def test_a_list_of_both_sides_ends_with_its_limit(two_sides: Any, capsys: Output) -> None:

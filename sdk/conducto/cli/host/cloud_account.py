@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from conducto.api.config import Config, current_profile
 from conducto.cli.host.addresses import UsageError
 from conducto.client.cloud import CloudClient, CloudTransport
-from conducto.client.http import Endpoint
+from conducto.client.http import TIMEOUT, Endpoint
 
 NOT_LOGGED_IN = (
     "not logged in to a cloud installation; log in: conducto login --url URL "
@@ -34,9 +34,10 @@ class Account:
     org: str = ""
     user: str = ""
 
-    def client(self) -> CloudClient:
-        """Return a client for it."""
-        transport = CloudTransport(Endpoint(self.url, self.token), waiting=Waiting())
+    def client(self, timeout: float = TIMEOUT) -> CloudClient:
+        """Return a client for it, which waits so many seconds for an answer."""
+        endpoint = Endpoint(self.url, self.token)
+        transport = CloudTransport(endpoint, timeout=timeout, waiting=Waiting())
         return CloudClient(transport)
 
 

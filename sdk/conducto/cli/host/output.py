@@ -12,7 +12,10 @@ from conducto.model.records import AttemptRecord, Counts
 
 
 def listing(summaries: Sequence[PipelineSummary]) -> list[dict[str, Any]]:
-    """Return what ``conducto list --json`` prints, the newest pipeline first."""
+    """Return what ``conducto list --json`` prints, the newest pipeline first.
+
+    Of two sides of which one is away, it holds what the other one has: ``mode`` tells them apart.
+    """
     return [
         {
             **_pipeline(summary),

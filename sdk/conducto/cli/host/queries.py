@@ -3,13 +3,13 @@
 import argparse
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
 from conducto.cli.host.addresses import UsageError
 from conducto.cli.host.connection import OpenClient, find_pipeline, message_of
-from conducto.cli.host.exit_codes import DONE, FAILED
+from conducto.cli.host.exit_codes import DONE
 from conducto.cli.host.output import as_json, listing, pipeline_document
 from conducto.cli.host.sides import opener_beside
 from conducto.cli.host.view.model import PipelineModel, total
@@ -23,6 +23,9 @@ from conducto.model.records import Lifecycle
 from conducto.model.words import cause_text
 
 _FILTERS = ("state", "tag", "owner", "text")
+#: The sides in the order in which a list asks them: what they are called, and which option is for
+#: the other one alone.
+_SIDES = (("this machine", "--cloud"), ("the cloud", "--local"))
 
 
 def list_(arguments: argparse.Namespace, open_client: OpenClient) -> int:
@@ -32,7 +35,10 @@ def list_(arguments: argparse.Namespace, open_client: OpenClient) -> int:
 
 
 def list_of(sides: Sequence[OpenClient], arguments: argparse.Namespace) -> int:
-    """Print the pipelines of one side or of both.
+    """Print the pipelines of one side, or of both: this machine and the cloud.
+
+    What one of two sides has is printed also where the other does not answer. That is said on
+    stderr, and is no failure: the exit code is 0, and ``--json`` prints a list as ever.
 
     Raises:
         conducto.client.ClientError: no side answers.
@@ -41,37 +47,53 @@ def list_of(sides: Sequence[OpenClient], arguments: argparse.Namespace) -> int:
     filters = {name: value for name, value in filters.items() if value is not None}
     if arguments.all:
         filters["lifecycle"] = "all"
-    summaries, missing = _gathered(sides, filters, arguments.limit)
+    summaries, away = _gathered(sides, filters, arguments.limit)
     if arguments.json:
         print(as_json(listing(summaries)))
     elif not summaries:
-        none = "no pipelines yet; launch one: python pipeline.py --local --run"
-        print("no such pipelines" if filters else none)
+        print(_none(away, filtered=bool(filters)))
     else:
         both = len(sides) > 1
         for line in table([_head(both=both), *(_cells(each, both=both) for each in summaries)]):
             print(line)
-    for error in missing:
-        print(f"conducto: not all are listed: {message_of(error)}", file=sys.stderr)
-    return FAILED if missing else DONE
+    for number, error in away.items():
+        side, option = _SIDES[number]
+        print(
+            f"conducto: the pipelines of {side} are not listed: {message_of(error)}\n"
+            f"To leave {side} out: conducto list {option}",
+            file=sys.stderr,
+        )
+    return DONE
 
 
 def _gathered(
     sides: Sequence[OpenClient], filters: dict[str, Any], most: int | None
-) -> tuple[list[PipelineSummary], list[ClientError]]:
-    """Return the pipelines of all sides, the newest first, and why some are missing."""
+) -> tuple[list[PipelineSummary], dict[int, ClientError]]:
+    """Return the pipelines of all sides, the newest first, and ``{number of a side: error}``."""
     found: list[PipelineSummary] = []
-    missing: list[ClientError] = []
-    for side in sides:
+    away: dict[int, ClientError] = {}
+    for number, side in enumerate(sides):
         try:
             with side() as client:
                 found += islice(_pipelines(client, filters, most), most)
         except ClientError as error:
-            missing.append(error)
-    if len(missing) == len(sides):
-        raise missing[0]
+            away[number] = error
+    if len(away) == len(sides):
+        first, *others = away.values()
+        for other in others:
+            print(f"conducto: {message_of(other)}", file=sys.stderr)
+        raise first
     found.sort(key=lambda summary: summary.pipeline.created, reverse=True)
-    return found[:most], missing
+    return found[:most], away
+
+
+def _none(away: Collection[int], *, filtered: bool) -> str:
+    """Return what is printed in place of a list that is empty."""
+    if away:
+        where = "in the cloud" if 0 in away else "on this machine"
+        return f"no {'such ' if filtered else ''}pipelines {where}"
+    none = "no pipelines yet; launch one: python pipeline.py --local --run"
+    return "no such pipelines" if filtered else none
 
 
 def _pipelines(

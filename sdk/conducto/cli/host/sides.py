@@ -5,16 +5,21 @@ id is known, this machine first. Who is not logged in never leaves this machine.
 """
 
 import argparse
+from functools import partial
 from typing import Literal
 
 from conducto.api.config import Config
-from conducto.cli.host.addresses import UsageError
+from conducto.cli.host.addresses import UsageError, suggestion
 from conducto.cli.host.cloud_account import account_of, needed_account, profile_named
-from conducto.cli.host.connection import OpenClient, client_opener
-from conducto.client import AgentUnreachableError, ApiError, Client
+from conducto.cli.host.connection import OpenClient, client_opener, exit_code_of, message_of
+from conducto.cli.host.exit_codes import USAGE
+from conducto.client import AgentUnreachableError, ApiError, Client, ClientError
+from conducto.model.params import ListParams
 
 Side = Literal["local", "cloud"]
 _NOT_FOUND = 404
+#: Seconds to wait for each answer of the cloud where nobody said that it is about the cloud.
+_PATIENCE = 10.0
 #: Verbs that are about this machine only.
 _LOCAL_VERBS = frozenset({"gc"})
 #: Verbs that are about the cloud where somebody is logged in: money is spent there.
@@ -40,7 +45,8 @@ def opener_for(arguments: argparse.Namespace) -> OpenClient:
     pipeline_id = _id_in(arguments)
     if side == "local" or account is None or pipeline_id is None:
         return local
-    return _where_known(pipeline_id, local, account.client)
+    probe = partial(account.client, timeout=_PATIENCE)
+    return account.client if _is_in_cloud(pipeline_id, local, probe) else local
 
 
 def opener_beside(arguments: argparse.Namespace) -> OpenClient | None:
@@ -49,7 +55,9 @@ def opener_beside(arguments: argparse.Namespace) -> OpenClient | None:
     None where the command, or the profile, is about one side, or nobody is logged in.
     """
     account = account_of(arguments.profile)
-    return account.client if account is not None and _chosen(arguments) is None else None
+    if account is None or _chosen(arguments) is not None:
+        return None
+    return partial(account.client, timeout=_PATIENCE)
 
 
 def _chosen(arguments: argparse.Namespace) -> Side | None:
@@ -71,16 +79,32 @@ def _id_in(arguments: argparse.Namespace) -> str | None:
     return found
 
 
-def _where_known(pipeline_id: str, local: OpenClient, cloud: OpenClient) -> OpenClient:
-    """Return the side that knows a pipeline; this machine's where neither does."""
-    try:
-        with local() as client:
-            if _knows(client, pipeline_id):
-                return local
-    except AgentUnreachableError:
-        return cloud
-    with cloud() as client:
-        return cloud if _knows(client, pipeline_id) else local
+def _is_in_cloud(pipeline_id: str, local: OpenClient, cloud: OpenClient) -> bool:
+    """Return whether the cloud is where a pipeline is known; this machine is asked first.
+
+    Raises:
+        UsageError: neither side knows it.
+        AgentUnreachableError: it is not known where one could ask, and one could not everywhere.
+    """
+    near: list[str] = []
+    not_in: list[str] = []
+    unasked: list[str] = []
+    for where, side in (("on this machine", local), ("in the cloud", cloud)):
+        try:
+            with side() as client:
+                if _knows(client, pipeline_id):
+                    return side is cloud
+                near += (each.pipeline.id for each in client.list_page(ListParams()).pipelines)
+        except ClientError as error:
+            if exit_code_of(error) == USAGE:
+                raise  # the id makes no sense, or could be any of several
+            unasked.append(f"it was not looked for {where}: {message_of(error)}")
+        else:
+            not_in.append(where)
+    missing = f"no pipeline {pipeline_id!r} {' or '.join(not_in)}".rstrip()
+    if not unasked:
+        raise UsageError(f"{missing}{suggestion(pipeline_id, near)}")
+    raise AgentUnreachableError("\n".join([missing, *unasked] if not_in else unasked))
 
 
 def _knows(client: Client, pipeline_id: str) -> bool:
