@@ -1,6 +1,7 @@
 import { fileURLToPath } from "node:url";
 
 import react from "@vitejs/plugin-react";
+import type { Plugin } from "vite";
 import { defineConfig } from "vitest/config";
 
 import { strictStyles } from "./strictStyles.ts";
@@ -14,8 +15,23 @@ const AGENT = process.env["CONDUCTO_AGENT"] ?? "http://127.0.0.1:8990";
 const SHARED =
   /\/src\/(?:api|app|lib|live|model|ui|pages\/parts)\/|\/(?:HelpDialog|LogLine)\.tsx|\/node_modules\//;
 
+/**
+ * The first paint waits for the app's script, which knows the chosen theme. A browser that does not
+ * know `blocking` may show an empty page in the system's theme before.
+ */
+function paintLast(): Plugin {
+  const script = '<script type="module" ';
+  return {
+    name: "paint-last",
+    transformIndexHtml: {
+      order: "post",
+      handler: (html) => html.replace(script, `${script}blocking="render" `),
+    },
+  };
+}
+
 export default defineConfig({
-  plugins: [react(), strictStyles()],
+  plugins: [react(), strictStyles(), paintLast()],
   resolve: { alias: { "@": here("./src") } },
   build: {
     // `publish.mjs` says where to: never straight into what an agent may be serving.

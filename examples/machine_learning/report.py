@@ -1,4 +1,4 @@
-"""The last node: the best model's mistakes, as pictures and as markdown."""
+"""The last node: how the models compare, and the best one's mistakes, as pictures and markdown."""
 
 # ruff: noqa: PLC0415
 # What only the image has is imported where it is needed: the host reads this file, too.
@@ -15,7 +15,8 @@ PLOT = "plots/accuracy.png"
 def report() -> None:
     """Draw the comparison, show the digits that the best model gets wrong, name the best."""
     found = models.results()
-    print(f"<ConductoMarkdown>\n{table(found)}\n\n{comparison(found)}\n</ConductoMarkdown>")
+    # What everybody wants to know of this pipeline stands at the top of its page.
+    co.nb.report(f"{table(found)}\n\n{comparison(found)}", name="comparison")
     co.nb.matplotlib_inline()
     with co.nb.cell():
         # ### What the best model gets wrong

@@ -367,6 +367,7 @@ def test_the_report_shows_a_plot_a_gallery_and_a_table(learnt: Run) -> None:
         assert (learnt.data / name).read_bytes().startswith(PNG)
     assert output.count("<ConductoMarkdown>") == output.count("</ConductoMarkdown>") == 2
     assert len(table_rows(output)) == 4 + 3
+    assert table_rows((learnt.data / "reports/comparison.md").read_text()) == table_rows(output)
     assert "### What the best model gets wrong" in output
 
 

@@ -9,6 +9,8 @@ stdout or stderr, the web app shows as markdown:
         # ## The raw data
         # One row per flight.
         print(table.to_markdown())
+
+``co.nb.report`` shows markdown at the top of the pipeline's page as well.
 """
 
 from __future__ import annotations
@@ -72,6 +74,34 @@ def cell() -> _Cell:
 def show_markdown(text: str) -> None:
     """Print ``text`` so that the web app shows it as markdown, also within a ``cell``."""
     print(text if IN_MARKDOWN else f"{BEGIN}\n{text}\n{END}", flush=True)  # noqa: T201
+
+
+def report(markdown: str, name: Optional[str] = None) -> None:
+    """Show markdown with the output of this node, and at the top of its pipeline's page.
+
+    There it stands until the pipeline is deleted, as ``reports/<name>.md`` of the pipeline's data;
+    what the same name said before is replaced. Any program may write such files.
+
+    Args:
+        markdown: The text.
+        name: What it is headed with; by default the node's path, which leads to the node.
+
+    Raises:
+        EnvironmentError: Not in a node of a pipeline.
+        ValueError: ``name`` is not the name of one file.
+    """
+    node = os.environ.get("CONDUCTO_NODE")
+    if not os.environ.get("CONDUCTO_PIPELINE_ID") or not node:
+        raise OSError(
+            "co.nb.report() works in a node of a pipeline only: there is no pipeline here to "
+            "report to. Use co.nb.show_markdown(...) to print markdown."
+        )
+    from conducto.data import pipeline  # noqa: PLC0415 - whoever only prints does not need it
+    from conducto.nb.report_files import file_name  # noqa: PLC0415
+
+    file = file_name(name, node)
+    show_markdown(markdown)
+    pipeline.puts(file, markdown.encode())
 
 
 def matplotlib_inline() -> None:

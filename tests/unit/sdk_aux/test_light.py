@@ -27,6 +27,7 @@ MODULES = [
     "conducto.integrations.slack",
     "conducto.integrations.web",
     "conducto.nb",
+    "conducto.nb.report_files",
     "conducto.profile",
     "conducto.schedule",
     "conducto.slack",
@@ -45,6 +46,10 @@ def f():
 f()
 with nb.cell():
     print(data.user.list("a"))
+import os
+os.environ.update(CONDUCTO_PIPELINE_ID="abc", CONDUCTO_NODE="/n/" + "x" * 300)
+os.environ["CONDUCTO_DATA_PIPELINE"] = os.path.abspath("data")
+nb.report("# Good")
 from conducto.api import AsyncConfig, Config
 Config().set("general", "a", "b")
 """

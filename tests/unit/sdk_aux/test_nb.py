@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
 from conducto import nb
+from conducto.nb.report_files import file_name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -162,3 +164,80 @@ def test_show_saves_each_new_figure_once_and_links_it(script, tmp_path: Path) ->
     )
     assert before.count("![figure]") == after.count("![figure]") == 1
     assert after.count("<ConductoMarkdown>") == 1
+
+
+REPORT = """\
+import conducto as co
+co.nb.report("# Good\\nAll **well** \u00fc.")
+co.nb.report("| a |", name="accuracy")
+with co.nb.cell():
+    co.nb.report("within", name="accuracy.md")
+"""
+
+
+def test_a_report_is_printed_and_kept_and_replaced(script, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+
+    result = script(
+        REPORT,
+        CONDUCTO_PIPELINE_ID="abc",
+        CONDUCTO_NODE="/Models/tree",
+        CONDUCTO_DATA_PIPELINE=str(data),
+    )
+
+    assert result.stderr == b""
+    output = result.stdout.decode()
+    assert "<ConductoMarkdown>\n# Good\nAll **well** ü.\n</ConductoMarkdown>\n" in output
+    assert output.count("<ConductoMarkdown>") == output.count("</ConductoMarkdown>") == 3
+    kept = {path.name: path.read_text(encoding="utf-8") for path in (data / "reports").iterdir()}
+    assert kept == {"+Models+tree.md": "# Good\nAll **well** ü.", "accuracy.md": "within"}
+
+
+def test_a_report_needs_a_node() -> None:
+    with pytest.raises(EnvironmentError, match=r"co\.nb\.report\(\) works in a node of a pipeline"):
+        nb.report("# Good")
+
+
+@pytest.mark.parametrize("name", ["", ".md", "a/b", "../a", "+a", "a\0b", "ü" * 127])
+def test_a_report_that_would_be_no_file_there_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=r"the name of a report"):
+        file_name(name, "/node")
+
+
+def test_the_name_of_a_report_is_text() -> None:
+    with pytest.raises(TypeError, match="must be text, got 3"):
+        file_name(3, "/node")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("path", "file"),
+    [
+        ("/", "+.md"),
+        ("/Tune the best/Execute/C=4", "+Tune the best+Execute+C=4.md"),
+        ("/a+b/100%", "+a%2Bb+100%25.md"),
+        ("/..", "+...md"),
+    ],
+)
+def test_a_nodes_own_report_is_its_path_in_one_name(path: str, file: str) -> None:
+    assert file_name(None, path) == f"reports/{file}"
+
+
+def test_paths_that_differ_have_reports_of_their_own_however_long_they_are() -> None:
+    long = "/" + "ü" * 300
+    paths = ["/a/b", "/a+b", "/a%2Bb", "/a%b", "/+a", "//a", long, long + "1", long + "/1"]
+
+    names = [file_name(None, path).removeprefix("reports/") for path in paths]
+
+    assert len(set(names)) == len(paths)
+    assert all(len(name.encode()) <= 255 and "/" not in name for name in names)
+
+
+def test_a_shell_finds_the_same_name(tmp_path: Path) -> None:
+    path = "/Look/Loneliest/Execute/South America"
+
+    line = 'printf "%s.md" "$(echo "$CONDUCTO_NODE" | tr / +)"'
+    said = subprocess.run(
+        ["sh", "-c", line], env={"CONDUCTO_NODE": path}, capture_output=True, check=True
+    )
+
+    assert f"reports/{said.stdout.decode()}" == file_name(None, path)

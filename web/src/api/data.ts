@@ -17,8 +17,13 @@ export function dataFile(id: string | null, name: string): string {
 }
 
 export const dataApi = {
-  list: (id: string | null, name: string, after: string | null, signal?: AbortSignal) =>
-    get<DataList>(place(id, ""), { name, after, limit: DATA_PAGE }, signal),
+  list: (
+    id: string | null,
+    name: string,
+    after: string | null,
+    signal?: AbortSignal,
+    limit = DATA_PAGE,
+  ) => get<DataList>(place(id, ""), { name, after, limit }, signal),
 
   /** The first bytes of a file, at most `most` of them. */
   async read(

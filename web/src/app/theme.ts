@@ -1,6 +1,6 @@
 import { useSyncExternalStore } from "react";
 
-/** Light, dark, or as the system has it. `public/theme.js` applies it before the first paint. */
+/** Light, dark, or as the system has it. */
 export type Theme = "system" | "light" | "dark";
 
 const KEY = "conducto.theme";
@@ -15,9 +15,13 @@ function stored(): Theme {
   }
 }
 
-function apply(theme: Theme): void {
+function show(theme: Theme): void {
   if (theme === "system") delete document.documentElement.dataset.theme;
   else document.documentElement.dataset.theme = theme;
+}
+
+function apply(theme: Theme): void {
+  show(theme);
   try {
     localStorage.setItem(KEY, theme);
   } catch {
@@ -26,6 +30,8 @@ function apply(theme: Theme): void {
 }
 
 let current = stored();
+// At once: the first paint waits for this script (`vite.config.ts`), so that nothing flashes.
+show(current);
 const listeners = new Set<() => void>();
 
 function subscribe(listener: () => void): () => void {

@@ -6,9 +6,11 @@ import { followLink, pipelineUrl } from "@/app/location";
 import { plural } from "@/lib/time";
 import { findFailures, type PipelineSession } from "@/live/session";
 import { groupFailures, type FailureGroup } from "@/model/failures";
+import { ROOT } from "@/model/paths";
 import { failures } from "@/model/states";
 import { CellMap } from "@/pages/pipeline/node/CellMap";
 import { FailureTail } from "@/pages/pipeline/node/FailureTail";
+import { ReportsSection } from "@/pages/pipeline/node/ReportsSection";
 import type { Orders } from "@/pages/pipeline/orders/useOrders";
 import { Button } from "@/ui/Button";
 import { Failure } from "@/ui/Empty";
@@ -25,7 +27,7 @@ interface Props {
   orders: Orders;
 }
 
-/** Of a group: what failed below it, alike failures together. */
+/** Of a group: what failed below it, alike failures together; of the root, reports as well. */
 export function OverviewTab({ session, detail, orders }: Props) {
   const { path } = detail.node;
   const counts = session.model?.nodes.get(path)?.counts ?? detail.node.counts;
@@ -36,11 +38,16 @@ export function OverviewTab({ session, detail, orders }: Props) {
     enabled: failed > 0,
     placeholderData: (before: NodeView[] | undefined) => before,
   });
-  const cells = <CellMap key={path} session={session} path={path} counts={counts} />;
+  const top = (
+    <>
+      {path === ROOT ? <ReportsSection session={session} failed={failed > 0} /> : null}
+      <CellMap key={path} session={session} path={path} counts={counts} />
+    </>
+  );
   if (failed === 0) {
     return (
       <div className="overview">
-        {cells}
+        {top}
         <p className="muted">Nothing below it has failed.</p>
       </div>
     );
@@ -48,7 +55,7 @@ export function OverviewTab({ session, detail, orders }: Props) {
   if (found.isError) return <Failure message={messageOf(found.error)} />;
   return (
     <div className="overview">
-      {cells}
+      {top}
       <div className="overview-head">
         <h2>{plural(failed, "failure")}</h2>
         <Button disabled={orders.busy} onClick={() => void orders.resetFailed(path)}>

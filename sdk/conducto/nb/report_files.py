@@ -1,0 +1,60 @@
+"""Names of the files that the web app shows at the top of a pipeline: ``co.nb.report``.
+
+They are markdown directly in ``reports/`` of the pipeline's data. One that a node calls after
+itself is its path with ``+`` for each ``/``, so that a shell finds the same name:
+
+    cat > "/conducto/data/pipeline/reports/$(echo "$CONDUCTO_NODE" | tr / +).md"
+
+A ``+`` or ``%`` of the path itself is written as in a URL. The web app reads the path back
+(``web/src/model/reports.ts``), and no other name begins with ``+`` by chance.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Optional
+
+DIRECTORY = "reports"
+ENDING = ".md"
+# File systems take names of 255 bytes.
+_LONGEST = 255 - len(ENDING)
+_KEPT = 200
+
+
+def file_name(name: Optional[str], node: str) -> str:
+    """Return the name in the pipeline's data of a report.
+
+    Args:
+        name: What the report is called, with or without ``.md``; ``None`` for the node's own.
+        node: The path of the node that writes it.
+
+    Raises:
+        ValueError: ``name`` is not the name of one file.
+    """
+    return f"{DIRECTORY}/{_of_node(node) if name is None else _checked(name)}{ENDING}"
+
+
+def _checked(name: str) -> str:
+    if not isinstance(name, str):
+        raise TypeError(f"the name of a report must be text, got {name!r}")
+    plain = name[: -len(ENDING)] if name.endswith(ENDING) else name  # noqa: FURB188 - Python 3.8
+    if not plain or plain.startswith("+") or "/" in plain or "\0" in plain:
+        raise ValueError(
+            f"{name!r} cannot be the name of a report: it must name one file, without '/' and "
+            "without '+' at its beginning"
+        )
+    if len(plain.encode()) > _LONGEST:
+        raise ValueError(f"the name of a report has at most {_LONGEST} bytes, got {name!r}")
+    return plain
+
+
+def _of_node(path: str) -> str:
+    quoted = path.replace("%", "%25").replace("+", "%2B").replace("/", "+").encode()
+    if len(quoted) <= _LONGEST:
+        return quoted.decode()
+    import hashlib  # noqa: PLC0415 - slow to import, rarely needed
+
+    # A percent sign with no digits behind it: nobody takes what is left for a path.
+    start = quoted[:_KEPT].decode(errors="ignore")
+    return f"{start}%-{hashlib.sha256(path.encode()).hexdigest()[:16]}"

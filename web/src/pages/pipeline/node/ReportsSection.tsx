@@ -1,0 +1,120 @@
+import { lazy, Suspense, useState } from "react";
+
+import { messageOf } from "@/api/client";
+import { followLink, pipelineUrl } from "@/app/location";
+import { when, whenElse } from "@/app/when";
+import { bytes, plural } from "@/lib/time";
+import type { PipelineSession } from "@/live/session";
+import { REPORT_BYTES, useReports, useReportText } from "@/live/useReports";
+import { REPORTS, type Report } from "@/model/reports";
+import { Folded } from "@/ui/Folded";
+import { useNow } from "@/ui/useNow";
+
+const Markdown = lazy(async () => ({ default: (await import("@/ui/Markdown")).Markdown }));
+
+/** Reports that are open from the first; where something failed that comes first, below one. */
+const OPEN = 3;
+const OPEN_BESIDE_FAILURES = 1;
+
+interface Props {
+  session: PipelineSession;
+  failed: boolean;
+}
+
+/** What commands report about the whole pipeline; nothing where they report nothing. */
+export function ReportsSection({ session, failed }: Props) {
+  const reports = useReports(session);
+  const { shown = [], more = 0, complete = true } = reports.data ?? {};
+  if (reports.data === undefined && reports.error !== null) {
+    return <p className="muted">Reports could not be listed: {messageOf(reports.error)}</p>;
+  }
+  if (shown.length === 0) return null;
+  const open = failed ? OPEN_BESIDE_FAILURES : OPEN;
+  return (
+    <section className="reports" aria-label="Reports">
+      <h2>{plural(shown.length + more, "report")}</h2>
+      {shown.map((report, place) => (
+        <OneReport
+          key={report.entry.name}
+          id={session.id}
+          report={report}
+          openAtFirst={place < open}
+        />
+      ))}
+      {more === 0 && complete ? null : (
+        <p className="muted">
+          The others are{" "}
+          <a href={`${pipelineUrl(session.id)}/data?dir=${REPORTS}`} onClick={followLink}>
+            files in {REPORTS}/ of the data
+          </a>
+          .
+        </p>
+      )}
+    </section>
+  );
+}
+
+function OneReport(props: { id: string; report: Report; openAtFirst: boolean }) {
+  const { id, report, openAtFirst } = props;
+  const { entry, title, node } = report;
+  const [open, setOpen] = useState(openAtFirst);
+  const now = useNow(true);
+  const file = new URLSearchParams({ dir: REPORTS, file: entry.name });
+  return (
+    <article className="one-report" aria-label={title}>
+      <div className="one-report-head">
+        <button
+          type="button"
+          className="one-report-twist"
+          aria-expanded={open}
+          aria-label={`${open ? "Close" : "Open"} ${title}`}
+          onClick={() => setOpen(!open)}
+        >
+          <svg viewBox="0 0 10 10" width="10" height="10" aria-hidden>
+            <path d="M3 1.5L7 5 3 8.5" fill="none" stroke="currentColor" strokeWidth="1.5" />
+          </svg>
+        </button>
+        <h3>
+          {node === null ? (
+            title
+          ) : (
+            <a href={pipelineUrl(id, node)} onClick={followLink} className="mono">
+              {title}
+            </a>
+          )}
+        </h3>
+        <a
+          className="muted"
+          href={`${pipelineUrl(id)}/data?${file.toString()}`}
+          onClick={followLink}
+          title={`The file, written ${whenElse(entry.modified, now)}`}
+        >
+          {when(entry.modified, now)}
+        </a>
+      </div>
+      {open ? <ReportText id={id} report={report} /> : null}
+    </article>
+  );
+}
+
+function ReportText({ id, report: { entry, title } }: { id: string; report: Report }) {
+  const text = useReportText(id, entry);
+  if (text.data === undefined) {
+    return <p className="muted">{text.error === null ? "Loading…" : messageOf(text.error)}</p>;
+  }
+  if (text.data.trim() === "") return <p className="muted">It is empty.</p>;
+  return (
+    <>
+      <Folded label={title}>
+        <Suspense fallback={<p className="muted">Loading…</p>}>
+          <Markdown text={text.data} />
+        </Suspense>
+      </Folded>
+      {entry.size > REPORT_BYTES ? (
+        <p className="muted">
+          The first {bytes(REPORT_BYTES)} of {bytes(entry.size)}; the file has the rest.
+        </p>
+      ) : null}
+    </>
+  );
+}
