@@ -29,6 +29,10 @@ class WorkerStartError(Exception):
     """A container could not be started; the message says why and what to do."""
 
 
+class ImageGoneError(WorkerStartError):
+    """It could not, because its image is not on the engine any more, or never was."""
+
+
 @dataclass(frozen=True, slots=True)
 class EngineInfo:
     """What the engine can give.
@@ -178,8 +182,8 @@ class Engine(Protocol):
     async def ensure_network(self, name: str, labels: Mapping[str, str]) -> None:
         """Make the network unless it exists."""
 
-    async def remove_labelled(self, label: str, value: str | None = None) -> int:
-        """Remove containers and networks that carry the label; return how many."""
+    async def remove_labelled(self, labels: Mapping[str, str]) -> int:
+        """Remove containers and networks that bear all these labels; return how many."""
 
     async def remove_image(self, reference: str) -> bool:
         """Remove an image by its name; return whether there was one."""

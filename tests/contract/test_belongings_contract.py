@@ -52,7 +52,7 @@ async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
         yield Bench(engine, worker, mark, snapshot)
     finally:
         await worker.close()
-        await engine.remove_labelled(LABEL, mark)
+        await engine.remove_labelled({LABEL: mark})
         await engine.remove_image(snapshot)
         await engine.close()
 

@@ -108,7 +108,7 @@ async def _bench(kind: str) -> AsyncIterator[Bench]:
     finally:
         if bench.worker is not None:
             await bench.worker.close()
-        left = await bench.engine.remove_labelled(LABEL, bench.spec.labels[LABEL])
+        left = await bench.engine.remove_labelled({LABEL: bench.spec.labels[LABEL]})
         await bench.engine.close()
         assert left == 0, "a worker that was closed is there still"
 
@@ -301,7 +301,7 @@ async def test_only_what_bears_the_label_is_removed(any_engine: Bench) -> None:
     )
     survivor = await any_engine.engine.start_worker(other)
     try:
-        count = await any_engine.engine.remove_labelled(LABEL, mine)
+        count = await any_engine.engine.remove_labelled({LABEL: mine})
 
         end = await survivor.run(Job("exit 0"), lambda _stream, _data: None)
         assert (count, end.code) == (1, 0)
@@ -315,7 +315,7 @@ async def test_a_network_may_exist_already(any_engine: Bench) -> None:
 
     await any_engine.engine.ensure_network(any_engine.spec.name, labels)
 
-    left = await any_engine.engine.remove_labelled(LABEL, labels[LABEL])
+    left = await any_engine.engine.remove_labelled({LABEL: labels[LABEL]})
     assert left <= 1
 
 

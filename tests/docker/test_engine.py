@@ -63,7 +63,7 @@ async def lab() -> AsyncIterator[Lab]:
     try:
         yield lab
     finally:
-        await engine.remove_labelled(LABEL, lab.id)
+        await engine.remove_labelled({LABEL: lab.id})
         await engine.close()
 
 
@@ -317,7 +317,7 @@ async def test_a_container_that_cannot_start_says_why(
 
     with pytest.raises(WorkerStartError, match=message):
         await lab.engine.start_worker(spec)
-    assert await lab.engine.remove_labelled(LABEL, lab.id) == 0
+    assert await lab.engine.remove_labelled({LABEL: lab.id}) == 0
 
 
 async def test_an_image_without_a_shell_says_so(lab: Lab) -> None:
@@ -359,9 +359,10 @@ async def test_a_leftover_of_ours_makes_room(lab: Lab) -> None:
     assert (await _run(new, "exit 3"))[0].code == 3
 
 
-async def test_a_container_of_somebody_else_is_left_alone(lab: Lab) -> None:
+@pytest.mark.parametrize("label", ["com.conducto.test.other", LABEL])
+async def test_a_container_of_somebody_else_is_left_alone(lab: Lab, label: str) -> None:
     theirs = await lab.worker()
-    spec = replace(lab.spec(), name=theirs.name, labels={"com.conducto.test.other": "1"})
+    spec = replace(lab.spec(), name=theirs.name, labels={label: "another home"})
 
     with pytest.raises(WorkerStartError, match=f"docker rm -f {theirs.name}"):
         await lab.engine.start_worker(spec)
@@ -373,7 +374,7 @@ async def test_a_closed_worker_leaves_no_container(lab: Lab) -> None:
 
     await asyncio.gather(worker.close(), worker.close())
 
-    assert await lab.engine.remove_labelled(LABEL, lab.id) == 0
+    assert await lab.engine.remove_labelled({LABEL: lab.id}) == 0
 
 
 # What a command sees.

@@ -10,6 +10,7 @@ import conducto as co
 from conducto.model.api import Action
 from conducto.model.gc_calls import GcRequest
 from conducto_local.home import Home
+from conducto_local.identity import path_mark
 from conducto_local.images.api import LABEL_IMAGE_HOME
 from conducto_local.runner.flights import LABEL_HOME, home_mark
 from support.containers import BUSYBOX as IMAGE
@@ -176,3 +177,140 @@ async def test_directories_that_no_pipeline_owns_go(home):
         assert names(report, "files") == [str(orphan.parent)]
         assert report.bytes >= 100_000
         assert run.data.exists()
+
+
+# ---- several homes on one engine -----------------------------------------------------------------
+
+
+@pytest.fixture
+def neighbour(home, tmp_path):
+    """Return the home of another user, with a profile of the same name."""
+    return Home(tmp_path / "neighbour", home.profile)
+
+
+def container_of(mark, pipeline="zzz-zzz"):
+    return make({LABEL_HOME: mark, "com.conducto.pipeline": pipeline})
+
+
+def is_there(container):
+    return call("GET", f"/containers/{container}/json")[0] == 200
+
+
+@pytest.fixture
+def containers():
+    """Collects containers to remove at the end."""
+    made = []
+    yield made
+    for each in made:
+        call("DELETE", f"/containers/{each}", {"force": "1"})
+
+
+async def test_a_profile_of_the_same_name_in_another_home_is_left_alone(
+    home, neighbour, containers
+):
+    async with runner(neighbour) as other:
+        theirs = await other.run(tree(some_text()))
+        image = await image_of(theirs)
+        await theirs.control(Action.ARCHIVE)
+        containers.append(container_of(home_mark(neighbour)))
+        async with runner(home) as local:
+            await local.run(tree())
+
+            mine = await gc(local)
+
+            assert names(mine, "container") == names(mine, "image") == []
+            assert is_there(containers[0])
+            assert exists(image)
+        theirs_freed = await gc(other)
+
+    assert len(names(theirs_freed, "container")) == 1
+    assert image in names(theirs_freed, "image")
+    assert not exists(image)
+
+
+async def test_a_home_of_the_same_path_is_left_alone(home, containers):
+    """Two containers that share the engine's socket have such homes."""
+    async with runner(home) as local:
+        run = await local.run(tree(some_text()))
+        image = await image_of(run)
+        await run.control(Action.ARCHIVE)
+    containers.append(container_of(home_mark(home)))
+    home.base.rename(home.base.with_name("in another container"))
+
+    async with runner(home) as local:
+        await local.run(tree())
+        report = await gc(local)
+
+    assert names(report, "container") == names(report, "image") == []
+    assert is_there(containers[0])
+    assert exists(image)
+    call("DELETE", f"/images/{image}", {"force": "1"})
+
+
+async def test_an_agent_that_starts_removes_the_leftovers_of_its_own_home_only(
+    home, neighbour, containers
+):
+    mine, theirs = container_of(home_mark(home)), container_of(home_mark(neighbour))
+    containers += [mine, theirs]
+
+    async with runner(home) as local:
+        await local.run(tree())
+
+    assert not is_there(mine)
+    assert is_there(theirs)
+
+
+async def test_what_an_earlier_version_labelled_is_of_the_home_of_that_path(
+    home, neighbour, containers
+):
+    async with runner(home) as local:  # an earlier version left a store, and no identity
+        await local.run(tree())
+    (home.agent / "identity").unlink()
+    left = container_of(path_mark(home))
+    containers.append(left)
+    async with runner(neighbour) as other:
+        await other.run(tree())
+        await gc(other)
+    still = is_there(left)
+    built = f"conducto_test_older:{uuid.uuid4().hex}"
+    label_image(built, path_mark(home))
+
+    async with runner(home) as local:
+        await local.run(tree())
+        report = await gc(local)
+
+    assert still
+    assert not is_there(left)
+    assert names(report, "image") == [built]
+    assert not exists(built)
+
+
+def label_image(reference, mark):
+    """Make an image as an agent labels them."""
+    name, _, tag = reference.partition(":")
+    container = make({})
+    body = json.dumps({"Labels": {LABEL_IMAGE_HOME: mark}}).encode()
+    where = {"container": container, "repo": name, "tag": tag}
+    status, answer = call("POST", "/commit", where, body=body, kind="application/json")
+    call("DELETE", f"/containers/{container}", {"force": "1"})
+    assert status == 201, answer
+
+
+async def test_an_image_that_another_home_freed_is_made_again(home, neighbour):
+    """Images are shared by content: who made one may free it while others name it."""
+    text = some_text()
+    async with runner(neighbour) as other, runner(home) as local:
+        theirs, mine = await other.run(tree(text)), await local.run(tree(text))
+        assert await image_of(theirs) == await image_of(mine)
+        await theirs.control(Action.ARCHIVE)
+        await mine.control(Action.SLEEP)
+        await gc(other)
+        gone = not exists(await image_of(mine))
+        await mine.control(Action.WAKE)
+
+        await mine.control(Action.RESET, "/a")
+        await mine.control(Action.RUN)
+        await mine.settled()
+
+        assert gone
+        assert [attempt.cause for attempt in await mine.attempts("/a")] == [None, None]

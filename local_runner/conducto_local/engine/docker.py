@@ -17,7 +17,14 @@ from conducto_local.engine.container import create_body
 from conducto_local.engine.http import ApiError, HttpClient
 from conducto_local.engine.run_args import RunArgsError
 from conducto_local.engine.worker import DockerWorker
-from conducto_local.ports import Belonging, EngineError, EngineInfo, WorkerSpec, WorkerStartError
+from conducto_local.ports import (
+    Belonging,
+    EngineError,
+    EngineInfo,
+    ImageGoneError,
+    WorkerSpec,
+    WorkerStartError,
+)
 
 _GB = 2**30
 #: The newest version of the API that this was written for.
@@ -84,7 +91,7 @@ class DockerEngine:
     async def start_worker(self, spec: WorkerSpec) -> DockerWorker:
         """Start a container with the command server in it.
 
-        A container of the same name that bears one of our labels is a leftover, and goes.
+        A container of the same name that bears the same labels is a leftover, and goes.
 
         Raises:
             WorkerStartError: the container cannot start; says why.
@@ -120,10 +127,9 @@ class DockerEngine:
                     "nobody needs: conducto gc, or docker network prune"
                 ) from error
 
-    async def remove_labelled(self, label: str, value: str | None = None) -> int:
-        """Remove containers and networks that carry the label; return how many."""
-        wanted = label if value is None else f"{label}={value}"
-        filters = json.dumps({"label": [wanted]})
+    async def remove_labelled(self, labels: Mapping[str, str]) -> int:
+        """Remove containers and networks that bear all these labels; return how many."""
+        filters = json.dumps({"label": [f"{name}={value}" for name, value in labels.items()]})
         found = await self._list("/containers/json", {"all": True, "filters": filters})
         params = {"force": True, "v": True}
         gone = await asyncio.gather(
@@ -182,7 +188,8 @@ class DockerEngine:
             holder = await self.http.call("GET", f"/containers/{spec.name}/json")
         except ApiError as error:
             return error.status == HTTPStatus.NOT_FOUND
-        if not set(holder["Config"].get("Labels") or ()) & set(spec.labels):
+        # Other homes on this engine have labels of the same names.
+        if not spec.labels.items() <= (holder["Config"].get("Labels") or {}).items():
             return False
         await self._delete(f"/containers/{holder['Id']}", {"force": True, "v": True})
         return True
@@ -249,7 +256,7 @@ async def _shake_hands(client: HttpClient) -> EngineInfo:
 
 def _cannot_create(spec: WorkerSpec, error: ApiError) -> WorkerStartError:
     if error.status == HTTPStatus.NOT_FOUND:
-        return WorkerStartError(
+        return ImageGoneError(
             f"image {spec.image!r} is not on this machine: {error.message}. Reset the node to "
             "have it pulled or built again"
         )

@@ -92,17 +92,17 @@ class ProcessEngine:
         del belonging
         return False
 
-    async def remove_labelled(self, label: str, value: str | None = None) -> int:
-        """Close the workers that carry the label, those of a dead process included.
+    async def remove_labelled(self, labels: Mapping[str, str]) -> int:
+        """Close the workers that bear all these labels, those of a dead process included.
 
         Returns:
             How many they were.
         """
-        found = [w for w in self._workers.values() if bears(w.spec.labels, label, value)]
+        found = [w for w in self._workers.values() if bears(w.spec.labels, labels)]
         for worker in found:
             await worker.close()
         ours = {worker.folder for worker in self._workers.values()}
-        return len(found) + await asyncio.to_thread(remove_leftovers, label, value, ours)
+        return len(found) + await asyncio.to_thread(remove_leftovers, labels, ours)
 
     async def remove_image(self, reference: str) -> bool:
         """Do nothing: there are no images."""

@@ -29,17 +29,16 @@ def mark(folder: Path, labels: Mapping[str, str]) -> None:
     (folder / _LABELS).write_text(json.dumps(dict(labels)))
 
 
-def bears(labels: Mapping[str, str], label: str, value: str | None) -> bool:
-    """Return whether ``labels`` have one with this value, or with any for None."""
-    return label in labels and value in {None, labels[label]}
+def bears(labels: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
+    """Return whether all that is wanted is among ``labels``."""
+    return wanted.items() <= labels.items()
 
 
-def remove_leftovers(label: str, value: str | None, ours: Collection[Path]) -> int:
-    """Kill the commands and remove the folders of dead workers that bear a label.
+def remove_leftovers(labels: Mapping[str, str], ours: Collection[Path]) -> int:
+    """Kill the commands and remove the folders of dead workers that bear all these labels.
 
     Args:
-        label: Name of the label.
-        value: Its value; None is any.
+        labels: ``{name: value}``.
         ours: Folders of workers that live.
 
     Returns:
@@ -48,7 +47,7 @@ def remove_leftovers(label: str, value: str | None, ours: Collection[Path]) -> i
     found = [
         folder
         for folder in Path(tempfile.gettempdir()).glob(f"{FOLDER_PREFIX}*")
-        if folder not in ours and _is_own(folder) and bears(_labels(folder), label, value)
+        if folder not in ours and _is_own(folder) and bears(_labels(folder), labels)
     ]
     if found:
         _kill({str(folder / SCRIPT) for folder in found})

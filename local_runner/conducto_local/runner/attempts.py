@@ -15,7 +15,14 @@ from conducto.semantics.dispatch import Ticket
 from conducto.semantics.live import LiveExec
 from conducto.semantics.pools import PoolKind, kind_of
 from conducto.semantics.resolve import Limits
-from conducto_local.ports import BuiltImage, EngineError, Job, Worker, WorkerStartError
+from conducto_local.ports import (
+    BuiltImage,
+    EngineError,
+    ImageGoneError,
+    Job,
+    Worker,
+    WorkerStartError,
+)
 from conducto_local.runner.common import Common
 from conducto_local.runner.containers import Container, Containers
 from conducto_local.runner.engines import Engines
@@ -144,11 +151,17 @@ class Attempts:
         live, spec = flight.live, flight.spec
         image = live.images[spec.placement.image].built
         if image is None:  # it is built anew since this was queued
-            flight.taken = False
-            flight.ticket = None
-            self._images.need(live, spec.placement.image).waiting.append(flight)
+            self._wait(flight)
             return
-        container = await self._container(flight, image, kit)
+        try:
+            container = await self._container(flight, image, kit)
+        except ImageGoneError:
+            self._images.gone(live, spec.placement.image, image.reference)
+            if flight.waited_again:
+                raise
+            flight.waited_again = True
+            self._wait(flight)
+            return
         lost, result = True, None
         try:
             result = await self._run_in(container, flight, image, kit)
@@ -158,6 +171,13 @@ class Attempts:
             self._containers.put(container, reuse=not (lost or once or flight.leaves))
         if result is not None:
             self._finish(flight, result)
+
+    def _wait(self, flight: Flight) -> None:
+        """Have an attempt wait for its image again; it is queued anew when that is there."""
+        if not flight.gone:
+            flight.taken = False
+            flight.ticket = None
+            self._images.need(flight.live, flight.spec.placement.image).waiting.append(flight)
 
     async def _run_in(
         self, container: Container, flight: Flight, image: BuiltImage, kit: Kit

@@ -6,7 +6,7 @@ from conducto.semantics import events as ev
 from conducto_local.ports import EngineError
 from conducto_local.runner.common import Common
 from conducto_local.runner.containers import Containers
-from conducto_local.runner.flights import LABEL_PIPELINE, labels_of
+from conducto_local.runner.flights import labels_of
 from conducto_local.runner.kit import Kit
 from conducto_local.runner.live import LivePipeline
 
@@ -46,7 +46,9 @@ class Engines:
             return
         live.has_network = live.network_is_sure = False
         try:
-            await self._common.kit(live).engine.remove_labelled(LABEL_PIPELINE, live.id)
+            await self._common.kit(live).engine.remove_labelled(
+                labels_of(live.id, self._common.home)
+            )
         except EngineError as error:
             logger.warning("network stays", extra={"pipeline": live.id, "why": str(error)})
 

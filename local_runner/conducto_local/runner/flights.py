@@ -1,7 +1,6 @@
 """One attempt's way: a container, the command in it, its output, and how it ended."""
 
 import asyncio
-import hashlib
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ from conducto.semantics.resolve import Limits, resolve_generated
 from conducto.semantics.rules import cause_of_exit
 from conducto.tree.launch_form import from_wire_document
 from conducto_local.home import Home
+from conducto_local.identity import identity_of
 from conducto_local.logs import LogDirectory
 from conducto_local.ports import BuiltImage, EngineError, Job, Mount, WorkerSpec
 from conducto_local.runner.admission import check_nodes
@@ -129,8 +129,8 @@ def labels_of(pipeline_id: str, home: Home) -> dict[str, str]:
 
 
 def home_mark(home: Home) -> str:
-    """Return what tells this home's containers from those of another base directory."""
-    return hashlib.sha256(str(home.root).encode()).hexdigest()[:16]
+    """Return what tells this home's containers and images from those of every other home."""
+    return identity_of(home).mark
 
 
 def prepare(

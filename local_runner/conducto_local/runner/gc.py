@@ -1,8 +1,8 @@
 """Freeing what no live pipeline needs, of this home and of nobody else.
 
 Live is a pipeline that is neither archived nor deleted. What is on the engine is known by labels
-that bear the home's mark (`flights.LABEL_HOME`, `images.api.LABEL_IMAGE_HOME`,
-`debug.container.LABEL_DEBUG_HOME`); without one nothing is touched.
+that bear a mark of the home (`conducto_local.identity`): `flights.LABEL_HOME`,
+`images.api.LABEL_IMAGE_HOME`, `debug.container.LABEL_DEBUG_HOME`; without one nothing is touched.
 """
 
 import asyncio
@@ -18,9 +18,10 @@ from conducto.model.gc_calls import GcItem, GcReport, GcRequest
 from conducto.model.records import Lifecycle
 from conducto_local.debug.container import LABEL_DEBUG, LABEL_DEBUG_HOME
 from conducto_local.home import Home
+from conducto_local.identity import identity_of
 from conducto_local.images.api import LABEL_IMAGE_HOME
 from conducto_local.ports import Belonging, Engine, EngineError
-from conducto_local.runner.flights import LABEL_HOME, LABEL_PIPELINE, home_mark
+from conducto_local.runner.flights import LABEL_HOME, LABEL_PIPELINE
 from conducto_local.runner.kit import Kit
 from conducto_local.runner.live import LivePipeline
 from conducto_local.runner.scheduler import Scheduler
@@ -120,12 +121,12 @@ class Collector:
         return any(self._kits[record.engine] is kit for record in self._store.records())
 
     async def _on_engine(self, kit: Kit, request: GcRequest, notes: list[str]) -> list[GcItem]:
-        engine, mark = kit.engine, home_mark(self._home)
-        shells = await engine.find(LABEL_DEBUG_HOME, mark)
+        engine = kit.engine
+        shells = await self._own(engine, LABEL_DEBUG_HOME)
         if not request.dry_run:
             await self._cool_down(kit, {one.labels.get(LABEL_DEBUG, "") for one in shells})
-        workers = await engine.find(LABEL_HOME, mark)
-        images = await engine.find(LABEL_IMAGE_HOME, mark)
+        workers = await self._own(engine, LABEL_HOME)
+        images = await self._own(engine, LABEL_IMAGE_HOME)
         needs = await self._needs()
         if needs.building:
             notes.append("images are being built: those that exist were not looked at")
@@ -143,6 +144,11 @@ class Collector:
         ]
         self._forget({item.name for item in items if item.freed and item.kind == "image"})
         return items
+
+    async def _own(self, engine: Engine, label: str) -> list[Belonging]:
+        """Return what bears a mark of this home in a label, also that of an earlier version."""
+        marks = identity_of(self._home).marks
+        return [one for mark in marks for one in await engine.find(label, mark)]
 
     def _is_wanted(self, image: str) -> bool:
         """Whether a launch has come meanwhile that may have found the image and counts on it."""

@@ -65,6 +65,16 @@ class Images:
             if image.waiting:
                 self.need(live, name)
 
+    def gone(self, live: LivePipeline, name: str, reference: str) -> None:
+        """Hear that the engine has not an image any more: it is made anew when it is needed.
+
+        Somebody has removed it, by hand or as another home's, for images are shared by content.
+        """
+        image = live.images[name]
+        if image.built is not None and image.built.reference == reference:
+            image.built = image.task = None
+            live.builder = None  # it remembers what it has made
+
     async def builder(self, live: LivePipeline) -> ImageBuilder:
         """Return what makes the images of a pipeline; the engine is open then."""
         kit = self._common.kit(live)

@@ -1,7 +1,7 @@
 """An engine with what belongs to it, opened when the first pipeline needs it."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from conducto.semantics.dispatch import Dispatcher
@@ -14,15 +14,15 @@ class Kit:
     """One engine, the builder of its images, and the queue for its machine.
 
     Attributes:
-        label: Name and value of the label on all that was started for this home. What an agent
-            that died has left behind is removed by it before the first use.
+        labels: Sets of labels, ``{name: value}``, of which all that was started for this home bears
+            one. What an agent that died has left behind is removed by them before the first use.
         make_builder: Makes the builder, once the engine is open.
         info: What the engine can give; None until `open`.
         dispatcher: The queue; None until `open`.
     """
 
     engine: Engine
-    label: tuple[str, str]
+    labels: Sequence[Mapping[str, str]]
     make_builder: Callable[[], ImageBuilder]
     info: EngineInfo | None = None
     dispatcher: Dispatcher | None = None
@@ -39,7 +39,8 @@ class Kit:
             if self.info is None:
                 info = await self.engine.open()
                 if self.dispatcher is None:
-                    await self.engine.remove_labelled(*self.label)
+                    for labels in self.labels:
+                        await self.engine.remove_labelled(labels)
                     self.dispatcher = Dispatcher(cpu=info.cpus, mem=info.memory, gpu=info.gpus)
                 self._builder = self.make_builder()
                 self.info = info

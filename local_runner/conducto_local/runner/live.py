@@ -40,6 +40,7 @@ class Flight:
         gone: It was withdrawn or ended from outside; whoever carries it must drop it.
         stopping: It was ordered to stop.
         leaves: Its container goes away with it.
+        waited_again: Its image was gone when its container was to start, and was made again.
         ended: Seconds since the epoch, once its command has ended.
     """
 
@@ -55,6 +56,7 @@ class Flight:
     gone: bool = False
     stopping: bool = False
     leaves: bool = False
+    waited_again: bool = False
     started: float | None = None
     ended: float | None = None
     record: AttemptRecord | None = None

@@ -10,7 +10,7 @@ from secrets import token_hex
 from conducto.semantics import events as ev
 from conducto_local.home import Home
 from conducto_local.ports import Engine, EngineError, Job, Mount, WorkerSpec, WorkerStartError
-from conducto_local.runner.flights import LABEL_HOME, LABEL_PIPELINE, LABEL_PROFILE, home_mark
+from conducto_local.runner.flights import LABEL_HOME, LABEL_PROFILE, home_mark, labels_of
 from conducto_local.runner.live import LivePipeline
 from conducto_local.runner.scheduler import Scheduler
 from conducto_local.store.port import Store
@@ -48,7 +48,7 @@ class Remover:
         kit = scheduler.kit(live)
         await scheduler.snapshots.forget(live, kit)
         with suppress(EngineError):
-            await kit.engine.remove_labelled(LABEL_PIPELINE, live.id)
+            await kit.engine.remove_labelled(labels_of(live.id, self._home))
         # From here to the deletion nothing is awaited, so that nobody can load it again.
         scheduler.unload(live)
         if live.id in scheduler.live:

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from conducto_local.engine.docker import DockerEngine
 from conducto_local.engine.process import ProcessEngine
 from conducto_local.home import Home
+from conducto_local.identity import identity_of
 from conducto_local.images.api import LABEL_IMAGE_HOME
 from conducto_local.images.builder import Builder
-from conducto_local.runner.flights import LABEL_HOME, LABEL_PROFILE, home_mark
+from conducto_local.runner.flights import LABEL_HOME, LABEL_PROFILE
 from conducto_local.runner.kit import Kit
 from conducto_local.runner.no_images import NoImages
 
@@ -20,15 +21,16 @@ def open_kits(home: Home, env: Mapping[str, str] | None = None) -> dict[str, Kit
         env: Where ``DOCKER_HOST`` is looked up; None is the process's own environment.
     """
     docker = DockerEngine(env)
-    labels = {LABEL_PROFILE: home.profile, LABEL_IMAGE_HOME: home_mark(home)}
-    label = (LABEL_HOME, home_mark(home))
+    identity = identity_of(home)
+    labels = {LABEL_PROFILE: home.profile, LABEL_IMAGE_HOME: identity.mark}
+    started = [{LABEL_HOME: mark} for mark in identity.marks]
     return {
         "docker": Kit(
             docker,
-            label,
+            started,
             lambda: Builder(
-                docker.http, home.agent / "cache", labels=labels, work_labels=dict([label])
+                docker.http, home.agent / "cache", labels=labels, work_labels=started[0]
             ),
         ),
-        "process": Kit(ProcessEngine(), label, NoImages),
+        "process": Kit(ProcessEngine(), started, NoImages),
     }

@@ -107,15 +107,12 @@ class FakeEngine:
         self._check()
         self.networks.setdefault(name, dict(labels))
 
-    async def remove_labelled(self, label: str, value: str | None = None) -> int:
-        """Remove what carries the label; return how many."""
+    async def remove_labelled(self, labels: Mapping[str, str]) -> int:
+        """Remove what bears all these labels; return how many."""
         self._check()
-
-        def carries(labels: Mapping[str, str]) -> bool:
-            return label in labels and value in {None, labels[label]}
-
-        workers = [w for w in self.workers.values() if carries(w.spec.labels)]
-        networks = [name for name, labels in self.networks.items() if carries(labels)]
+        wanted = labels.items()
+        workers = [w for w in self.workers.values() if wanted <= dict(w.spec.labels).items()]
+        networks = [name for name, borne in self.networks.items() if wanted <= borne.items()]
         for worker in workers:
             await worker.close()
         for name in networks:

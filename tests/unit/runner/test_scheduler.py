@@ -78,7 +78,7 @@ class Bench:
     def __init__(self, home: Home) -> None:
         self.store = WatchedStore()
         self.engine = FakeEngine()
-        kits = {"docker": Kit(self.engine, ("label", "value"), BareImages)}
+        kits = {"docker": Kit(self.engine, [{"label": "value"}], BareImages)}
         self.scheduler = InterruptedScheduler(
             home=home,
             store=self.store,
