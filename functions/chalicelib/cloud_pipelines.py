@@ -27,7 +27,7 @@ from chalicelib.remote_shells import RemoteShells
 from chalicelib.vault_secrets import VaultSecrets
 from chalicelib.waiting import why_waiting
 from conducto import __version__
-from conducto.model.answers import ImageLog
+from conducto.model.answers import ImageLog, PipelineList
 from conducto.model.api import (
     WHOLE,
     Action,
@@ -175,12 +175,12 @@ class CloudPipelines(CloudData, CloudDebug, CloudLogs):
 
     # ---- reading ------------------------------------------------------------------------------
 
-    async def list(self, query: ListParams | None = None) -> tuple[PipelineSummary, ...]:
+    async def list(self, query: ListParams | None = None) -> PipelineList:
         """The newest first, at most ``query.limit``; None is all that are not archived."""
         return await asyncio.to_thread(self._list, query)
 
-    def _list(self, query: ListParams | None) -> tuple[PipelineSummary, ...]:
-        return listing.matching(map(views.stored_summary, self._records()), query)
+    def _list(self, query: ListParams | None) -> PipelineList:
+        return listing.page(map(views.stored_summary, self._records()), query)
 
     async def get(self, pipeline_id: str) -> PipelineSummary:
         """One pipeline. An unambiguous beginning of its id is enough."""

@@ -103,6 +103,27 @@ async def test_archived_pipelines_are_listed_on_demand(scene: Scene) -> None:
     assert [p.pipeline.id for p in everything] == [kept, archived]
 
 
+async def test_a_list_tells_how_earlier_runs_of_its_pipelines_ended(scene: Scene) -> None:
+    first = await scene.played(title="nightly", program="/p.py")
+    other = await scene.launched(title="nightly", program="/q.py")
+    await scene.ask(lambda c: c.control(first, ControlRequest(action=Action.ARCHIVE)))
+    again = await scene.launched(title="nightly", program="/p.py")
+
+    unasked = await scene.ask(lambda c: c.list_page(ListParams()))
+    asked = await scene.ask(lambda c: c.list_page(ListParams(history=True)))
+
+    assert unasked.histories == ()
+    assert asked.pipelines == unasked.pipelines
+    nightly, only = asked.histories
+    assert [(run.id, run.state, run.settled, run.execs) for run in nightly.runs] == [
+        (again, State.PENDING, True, 4),
+        (first, State.ERROR, True, 4),
+    ]
+    assert (nightly.program, nightly.passed, nightly.ended) == ("/p.py", 0, 1)
+    assert nightly.median_seconds is None
+    assert [run.id for run in only.runs] == [other]
+
+
 async def test_a_list_that_goes_on_after_a_pipeline_that_is_gone_says_so(scene: Scene) -> None:
     with pytest.raises(ApiError, match="'gone'") as caught:
         await scene.ask(lambda c: c.list_page(ListParams(after="gone")))

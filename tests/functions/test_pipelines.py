@@ -12,7 +12,7 @@ from chalicelib.inputs import BuiltImage, ImagesMoved
 from chalicelib.ports import Identity, Plan
 from conducto.model import limits
 from conducto.model.api import Action, Changes, ControlRequest, ControlResult, LaunchRequest
-from conducto.model.params import StatesParams
+from conducto.model.params import ListParams, StatesParams
 from conducto.model.records import ImageState, Lifecycle
 from conducto.model.secret_calls import DeleteSecrets, PutSecrets
 from conducto.model.states import Cause, State
@@ -113,7 +113,7 @@ def test_another_orgs_pipeline_does_not_exist(world: World) -> None:
     ):
         with pytest.raises(NotFoundError, match=f"no pipeline {pipeline!r}"):
             asyncio.run(call())
-    assert asyncio.run(theirs.list()) == ()
+    assert asyncio.run(theirs.list()).pipelines == ()
 
 
 def test_a_pipeline_is_owned_by_who_launches_it_whatever_the_request_says(world: World) -> None:
@@ -128,7 +128,7 @@ def test_a_pipeline_is_found_by_the_beginning_of_its_id_and_launched_again(world
     assert again.title == "mine"
     other = asyncio.run(world.pipelines().launch(again)).pipeline.id
     assert set(world.states(other)) == {"/", "/a"}
-    assert len(asyncio.run(world.pipelines().list())) == 2
+    assert len(asyncio.run(world.pipelines().list()).pipelines) == 2
 
 
 # ---- pools ---------------------------------------------------------------------------------------
@@ -472,9 +472,27 @@ def test_an_archived_pipeline_lets_go_of_its_files_once_no_worker_has_them(world
 def test_an_archived_pipeline_is_off_the_list_and_takes_no_orders(world: World) -> None:
     pipeline = world.launch(leaf(), run=False)
     world.control(pipeline, "archive")
-    assert asyncio.run(world.pipelines().list()) == ()
+    assert asyncio.run(world.pipelines().list()).pipelines == ()
     with pytest.raises(RefusedError, match="is archived"):
         world.control(pipeline, "reset", "/")
+
+
+def test_a_list_tells_how_earlier_runs_of_its_pipelines_ended(world: World) -> None:
+    first = world.launch(leaf(), title="nightly")
+    world.run_out()
+    world.control(first, "archive")
+    world.now += 1  # the newest comes first
+    world.launch(leaf(), title="weekly", run=False)
+    world.now += 1
+    again = world.launch(leaf(), title="nightly", run=False)
+    api = world.pipelines()
+
+    (history,) = asyncio.run(api.list(ListParams(history=True, limit=1))).histories
+    strangers = asyncio.run(world.pipelines(STRANGER).list(ListParams(history=True)))
+
+    assert [run.id for run in history.runs] == [again, first]
+    assert (history.passed, history.ended, history.median_seconds) == (1, 1, 0.0)
+    assert strangers.histories == ()
 
 
 def test_a_pipeline_starts_at_the_time_it_was_told(world: World) -> None:

@@ -59,7 +59,7 @@ async def clean_runner(
     ensure(["busybox:latest"])
     async with local_runner(base, idle_seconds=idle_seconds, profile=profile, env=env) as local:
         yield local
-        known = [each.pipeline.id for each in await local.pipelines.list()]
+        known = [each.pipeline.id for each in (await local.pipelines.list()).pipelines]
     left = [each for one in known for each in _left_behind(one)]
     assert not left, f"left behind: {left}"
 

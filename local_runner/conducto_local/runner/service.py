@@ -16,6 +16,7 @@ from conducto.model.answers import (
     ImageLog,
     LogLines,
     LogMatches,
+    PipelineList,
 )
 from conducto.model.api import (
     WHOLE,
@@ -148,10 +149,10 @@ class LocalPipelines:
         await self._scheduler.saved()  # what was answered is not forgotten
         return views.summary(live)
 
-    async def list(self, query: ListParams | None = None) -> tuple[PipelineSummary, ...]:
+    async def list(self, query: ListParams | None = None) -> PipelineList:
         """The newest first, at most ``query.limit``; None is all that are not archived."""
         summaries = map(self._summary, reversed(self._store.records()))
-        return listing.matching(summaries, query)
+        return listing.page(summaries, query)
 
     async def get(self, pipeline_id: str) -> PipelineSummary:
         """One pipeline. An unambiguous beginning of its id is enough."""

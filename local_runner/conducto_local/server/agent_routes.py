@@ -111,7 +111,7 @@ class _Agent:
 
 
 async def _refuse_if_busy(pipelines: Pipelines) -> None:
-    busy = [p.pipeline.id for p in await pipelines.list() if not p.settled]
+    busy = [p.pipeline.id for p in (await pipelines.list()).pipelines if not p.settled]
     if busy:
         more = f" and {len(busy) - _SHOWN} more" if len(busy) > _SHOWN else ""
         raise RefusedError(

@@ -74,6 +74,6 @@ async def leave_when_idle(
         await asyncio.sleep(min(after / 4, _LOOK))
         if attendance.empty_for() < after:
             continue
-        if all(summary.settled for summary in await pipelines.list()):
+        if all(summary.settled for summary in (await pipelines.list()).pipelines):
             logger.info("agent ends: nobody was here", extra={"hours": after / _HOUR})
             stop.set()

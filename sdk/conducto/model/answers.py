@@ -5,6 +5,42 @@ from typing import Literal
 from conducto.model.api import PipelineSummary
 from conducto.model.base import Record
 from conducto.model.records import AttemptRecord, ImageRecord
+from conducto.model.states import State
+
+
+class PipelineRun(Record):
+    """One pipeline among the runs of the same; times are seconds since the epoch.
+
+    Attributes:
+        settled: Nothing runs, is queued or will start by itself.
+        execs: How many Execs it has.
+    """
+
+    id: str
+    state: State
+    settled: bool
+    execs: int = 0
+    started: float | None = None
+    ended: float | None = None
+
+
+class RunHistory(Record):
+    """The newest runs of what is the same pipeline: it has this title and this program.
+
+    Attributes:
+        runs: At most `MAX_HISTORY`, the newest first, archived ones as well. Those that are not
+            among the `MAX_HISTORY_SCAN` newest pipelines are left out.
+        ended: How many of them have come to an end, and
+        passed: how many of these are done.
+        median_seconds: How long those that are done took, from the first start to the last end.
+    """
+
+    title: str
+    program: str | None = None
+    runs: tuple[PipelineRun, ...] = ()
+    ended: int = 0
+    passed: int = 0
+    median_seconds: float | None = None
 
 
 class PipelineList(Record):
@@ -12,10 +48,12 @@ class PipelineList(Record):
 
     Attributes:
         next: Id to continue ``after``; None at the end.
+        histories: One for each title and program among the pipelines, where they were asked for.
     """
 
     pipelines: tuple[PipelineSummary, ...]
     next: str | None = None
+    histories: tuple[RunHistory, ...] = ()
 
 
 class AttemptList(Record):

@@ -12,6 +12,9 @@ from conducto.model.states import State
 
 #: Most pipelines in a `PipelineList`.
 MAX_PIPELINES_PAGE = 1000
+#: Most runs in a `RunHistory`, and how many of the newest pipelines are looked at for them.
+MAX_HISTORY = 30
+MAX_HISTORY_SCAN = 2000
 #: Most nodes in a `TreePage`; a search answers fewer where it has looked at `MAX_TREE_SCAN`.
 MAX_TREE_PAGE = 10_000
 MAX_TREE_SCAN = 50_000
@@ -61,6 +64,7 @@ class ListParams(Record):
         lifecycle: ``listed`` leaves archived ones out, ``archived`` is only these.
         after: Id of the pipeline to continue after, from `PipelineList.next`.
         limit: Most pipelines to answer.
+        history: Tell how the newest runs of each of them ended as well.
     """
 
     state: State | None = None
@@ -70,6 +74,7 @@ class ListParams(Record):
     lifecycle: Literal["listed", "active", "sleeping", "archived", "all"] = "listed"
     after: PipelineId | None = None
     limit: int = Field(default=MAX_PIPELINES_PAGE, ge=1, le=MAX_PIPELINES_PAGE)
+    history: bool = False
 
 
 class PipelineParams(Record):

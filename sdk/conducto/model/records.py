@@ -60,6 +60,11 @@ class Counts(Record):
     killed: int = 0
     skipped: int = 0
 
+    @property
+    def total(self) -> int:
+        """How many Execs there are."""
+        return self.pending + self.queued + self.running + self.done + self.error + self.killed
+
 
 class Period(NamedTuple):
     """From when to when something ran, in seconds since the epoch; None where that is not known."""

@@ -1,31 +1,46 @@
 """Which pipelines a reader asks for."""
 
 from collections.abc import Iterable
-from itertools import islice
+from itertools import islice, tee
 
+from conducto.model.answers import PipelineList
 from conducto.model.api import PipelineSummary
-from conducto.model.params import ListParams
+from conducto.model.params import MAX_HISTORY_SCAN, ListParams
 from conducto.model.records import Lifecycle
+from conducto.running.histories import histories_of
 from conducto.service.port import NotFoundError
 
 _LISTED = frozenset({Lifecycle.ACTIVE, Lifecycle.SLEEPING})
 
 
-def matching(
-    summaries: Iterable[PipelineSummary], query: ListParams | None
-) -> tuple[PipelineSummary, ...]:
+def page(summaries: Iterable[PipelineSummary], query: ListParams | None) -> PipelineList:
     """Return those that match, in order; None is all that are not archived.
+
+    Args:
+        summaries: Every pipeline, the newest first; as few are taken as will do.
+        query: Which ones, and what else to tell of them.
 
     Raises:
         NotFoundError: the pipeline to continue after is gone.
     """
     if query is None:
         listed = ListParams()
-        return tuple(one for one in summaries if _matches(one, listed))
+        return PipelineList(pipelines=tuple(one for one in summaries if _matches(one, listed)))
+    if not query.history:
+        return _page(summaries, query)
+    asked_for, known = tee(summaries)  # they are read once: that is what a list costs
+    found = _page(asked_for, query)
+    histories = histories_of(found.pipelines, islice(known, MAX_HISTORY_SCAN))
+    return found.model_copy(update={"histories": histories})
+
+
+def _page(summaries: Iterable[PipelineSummary], query: ListParams) -> PipelineList:
     rest = iter(summaries)
     if query.after is not None:
         _go_behind(rest, query.after)
-    return tuple(islice((one for one in rest if _matches(one, query)), query.limit))
+    found = tuple(islice((one for one in rest if _matches(one, query)), query.limit))
+    full = len(found) == query.limit
+    return PipelineList(pipelines=found, next=found[-1].pipeline.id if full else None)
 
 
 def _go_behind(summaries: Iterable[PipelineSummary], after: str) -> None:

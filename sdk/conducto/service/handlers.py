@@ -77,9 +77,7 @@ class Call(Generic[P, B]):
 
 async def list_pipelines(pipelines: Pipelines, call: Call[ListParams, None]) -> PipelineList:
     """Pipelines that match, the newest first."""
-    found = await pipelines.list(call.params)
-    full = len(found) == call.params.limit
-    return PipelineList(pipelines=found, next=found[-1].pipeline.id if full else None)
+    return await pipelines.list(call.params)
 
 
 async def launch(pipelines: Pipelines, call: Call[NoParams, LaunchRequest]) -> PipelineSummary:

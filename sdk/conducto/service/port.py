@@ -11,6 +11,7 @@ from conducto.model.answers import (
     ImageLog,
     LogLines,
     LogMatches,
+    PipelineList,
 )
 from conducto.model.api import (
     AgentStatus,
@@ -59,7 +60,7 @@ class Pipelines(Protocol):
     async def launch(self, request: LaunchRequest) -> PipelineSummary:
         """Validate, resolve, store and (if asked) arm a pipeline."""
 
-    async def list(self, query: ListParams | None = None) -> tuple[PipelineSummary, ...]:
+    async def list(self, query: ListParams | None = None) -> PipelineList:
         """The newest first, at most ``query.limit``; None is all that are not archived."""
 
     async def get(self, pipeline_id: str) -> PipelineSummary:

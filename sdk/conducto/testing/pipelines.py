@@ -19,6 +19,7 @@ from conducto.model.answers import (
     ImageLog,
     LogLines,
     LogMatches,
+    PipelineList,
 )
 from conducto.model.api import (
     WHOLE,
@@ -51,8 +52,8 @@ from conducto.model.records import AttemptRecord, ImageRecord, Lifecycle, Pipeli
 from conducto.model.secret_calls import DeleteSecrets, PutSecrets, SecretList
 from conducto.model.states import IN_FLIGHT, STATE_OF_CAUSE, Cause, NodeType, State
 from conducto.model.usage import Usage, UsageParams
+from conducto.running import listing
 from conducto.running import secret_answers as answers
-from conducto.running.listing import matching
 from conducto.running.finding import whole_id
 from conducto.running.relaunching import launch_of
 from conducto.running.state_letters import LETTERS, SKIPPED
@@ -211,10 +212,10 @@ class FakePipelines:
         )
         return self.add(record.id, nodes, record)
 
-    async def list(self, query: ListParams | None = None) -> tuple[PipelineSummary, ...]:
+    async def list(self, query: ListParams | None = None) -> PipelineList:
         """The newest first, at most ``query.limit``; None is all that are not archived."""
         with self._lock:
-            return matching((p.summary() for p in reversed(self._pipelines.values())), query)
+            return listing.page((p.summary() for p in reversed(self._pipelines.values())), query)
 
     async def get(self, pipeline_id: str) -> PipelineSummary:
         """One pipeline."""

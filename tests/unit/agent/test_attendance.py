@@ -14,6 +14,11 @@ class Summary:
         self.settled = settled
 
 
+class Page:
+    def __init__(self, pipelines):
+        self.pipelines = pipelines
+
+
 class Machine:
     """What runs pipelines."""
 
@@ -23,7 +28,7 @@ class Machine:
 
     async def list(self):
         self.asked.set()
-        return self.summaries
+        return Page(self.summaries)
 
 
 class Clock:

@@ -777,6 +777,7 @@ export interface components {
          *     Attributes:
          *         env: ``{name: value}``; a None value removes the variable, also an inherited one.
          *         image: Name of an image of the pipeline.
+         *         max_time: Seconds, or a text such as ``1h30m``.
          */
         Changes: {
             /**
@@ -2138,8 +2139,14 @@ export interface components {
          *
          *     Attributes:
          *         next: Id to continue ``after``; None at the end.
+         *         histories: One for each title and program among the pipelines, where they were asked for.
          */
         PipelineList: {
+            /**
+             * Histories
+             * @default []
+             */
+            histories: components["schemas"]["RunHistory"][];
             /**
              * Next
              * @default null
@@ -2256,6 +2263,36 @@ export interface components {
              * @default 0
              */
             touched: number;
+        };
+        /**
+         * PipelineRun
+         * @description One pipeline among the runs of the same; times are seconds since the epoch.
+         *
+         *     Attributes:
+         *         settled: Nothing runs, is queued or will start by itself.
+         *         execs: How many Execs it has.
+         */
+        PipelineRun: {
+            /**
+             * Ended
+             * @default null
+             */
+            ended: number | null;
+            /**
+             * Execs
+             * @default 0
+             */
+            execs: number;
+            /** Id */
+            id: string;
+            /** Settled */
+            settled: boolean;
+            /**
+             * Started
+             * @default null
+             */
+            started: number | null;
+            state: components["schemas"]["State"];
         };
         /**
          * PipelineSpent
@@ -2460,6 +2497,46 @@ export interface components {
              * @default 3600
              */
             seconds: number;
+        };
+        /**
+         * RunHistory
+         * @description The newest runs of what is the same pipeline: it has this title and this program.
+         *
+         *     Attributes:
+         *         runs: At most `MAX_HISTORY`, the newest first, archived ones as well. Those that are not
+         *             among the `MAX_HISTORY_SCAN` newest pipelines are left out.
+         *         ended: How many of them have come to an end, and
+         *         passed: how many of these are done.
+         *         median_seconds: How long those that are done took, from the first start to the last end.
+         */
+        RunHistory: {
+            /**
+             * Ended
+             * @default 0
+             */
+            ended: number;
+            /**
+             * Median Seconds
+             * @default null
+             */
+            median_seconds: number | null;
+            /**
+             * Passed
+             * @default 0
+             */
+            passed: number;
+            /**
+             * Program
+             * @default null
+             */
+            program: string | null;
+            /**
+             * Runs
+             * @default []
+             */
+            runs: components["schemas"]["PipelineRun"][];
+            /** Title */
+            title: string;
         };
         /**
          * SecretInfo
@@ -2853,6 +2930,7 @@ export type NotificationRecord = components['schemas']['NotificationRecord'];
 export type Parameter = components['schemas']['Parameter'];
 export type PipelineList = components['schemas']['PipelineList'];
 export type PipelineRecord = components['schemas']['PipelineRecord'];
+export type PipelineRun = components['schemas']['PipelineRun'];
 export type PipelineSpent = components['schemas']['PipelineSpent'];
 export type PipelineSummary = components['schemas']['PipelineSummary'];
 export type Problem = components['schemas']['Problem'];
@@ -2861,6 +2939,7 @@ export type RemoteShell = components['schemas']['RemoteShell'];
 export type RemoteShellEnd = components['schemas']['RemoteShellEnd'];
 export type RemoteShellEntry = components['schemas']['RemoteShellEntry'];
 export type RemoteShellRequest = components['schemas']['RemoteShellRequest'];
+export type RunHistory = components['schemas']['RunHistory'];
 export type SecretInfo = components['schemas']['SecretInfo'];
 export type SecretKey = components['schemas']['SecretKey'];
 export type SecretList = components['schemas']['SecretList'];
@@ -3156,6 +3235,7 @@ export interface operations {
                 lifecycle?: "listed" | "active" | "sleeping" | "archived" | "all";
                 after?: string;
                 limit?: number;
+                history?: boolean;
             };
             header?: never;
             path?: never;

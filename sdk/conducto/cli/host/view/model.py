@@ -34,9 +34,7 @@ def failures(counts: Counts) -> int:
 
 def total(counts: Counts) -> int:
     """Return how many Execs a subtree has."""
-    return (
-        counts.pending + counts.queued + counts.running + counts.done + counts.error + counts.killed
-    )
+    return counts.total
 
 
 @dataclass(slots=True, eq=False)
