@@ -25,7 +25,6 @@ from chalicelib.data_files import serve
 from chalicelib.ports import Identity
 from chalicelib.serving import CLIENT_ROUTES, WORKER_OPERATIONS, Request
 from conducto.model.calls import API_ROOT, AnyOperation
-from conducto.model.deployment import NAME_PREFIX
 from conducto.running.json_logs import log_fields
 from conducto.service.dispatch import Answer
 from conducto.service.routes import AnyRoute
@@ -144,7 +143,7 @@ def task_stopped(event: CloudWatchEvent) -> None:
 def execution_ended(event: CloudWatchEvent) -> None:
     """An execution is over."""
     machine = str(event.detail["stateMachineArn"]).rpartition(":")[2]
-    if machine.startswith(NAME_PREFIX):
+    if machine.startswith(conducto.site.prefix):
         run = str(event.detail["name"])
         with log_fields(run_id=run):
             conducto.reconciler.execution_ended(run, event.detail["status"])

@@ -3,6 +3,7 @@
 import aws_cdk as cdk
 from constructs import Construct
 
+from conducto.model.deployment import STAGE_TAG
 from infra.settings import Settings
 from infra.stacks.api import ApiStack
 from infra.stacks.compute import ComputeStack
@@ -67,4 +68,4 @@ class Installation:
             api=self.api,
             description="Conducto: alarms and a dashboard",
         )
-        cdk.Tags.of(scope).add("conducto:stage", settings.stage)
+        cdk.Tags.of(scope).add(STAGE_TAG, settings.stage)

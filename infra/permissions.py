@@ -85,12 +85,11 @@ class Permissions:
 
     def drive_machines(self) -> list[iam.PolicyStatement]:
         """Create state machines and activities of ours, run and stop them, answer their tasks."""
-        prefix = f"{deployment.NAME_PREFIX}*"
-        make = ["states:CreateStateMachine", "states:CreateActivity", "states:StartExecution"]
+        prefix = f"{deployment.made_prefix(self._settings.stage)}*"
         return [
             _allow(
                 "MakeMachines",
-                [*make, "states:TagResource"],
+                ["states:CreateStateMachine", "states:CreateActivity", "states:StartExecution"],
                 [self._states("stateMachine", prefix), self._states("activity", prefix)],
             ),
             _allow(
@@ -116,14 +115,11 @@ class Permissions:
         """Start and stop workers in our cluster, and make what they mount."""
         stack = self._stack
         cluster = self._compute.cluster.attr_arn
-        definitions = stack.format_arn(
-            service="ecs", resource="task-definition", resource_name=f"{deployment.NAME_PREFIX}*:*"
-        )
         tasks = stack.format_arn(
             service="ecs", resource="task", resource_name=f"{self._settings.prefix}/*"
         )
         in_cluster = {"ArnEquals": {"ecs:cluster": cluster}}
-        run = _allow("RunWorkers", ["ecs:RunTask"], [definitions])
+        run = _allow("RunWorkers", ["ecs:RunTask"], [self._definitions])
         run.add_condition("ArnEquals", in_cluster["ArnEquals"])
         watch = _allow("WatchWorkers", ["ecs:StopTask", "ecs:DescribeTasks"], [tasks])
         listing = _allow("ListWorkers", ["ecs:ListTasks"], ["*"])
@@ -132,24 +128,10 @@ class Permissions:
             run,
             watch,
             listing,
-            # These two have no resource level.
-            _allow(
-                "DefineWorkers", ["ecs:RegisterTaskDefinition", "ecs:DescribeTaskDefinition"], ["*"]
-            ),
-            _allow(
-                "MakeAccessPoints",
-                ["elasticfilesystem:CreateAccessPoint", "elasticfilesystem:TagResource"],
-                [self._data.files.file_system_arn],
-            ),
-            _allow(
-                "ForgetAccessPoints",
-                ["elasticfilesystem:DeleteAccessPoint"],
-                [
-                    stack.format_arn(
-                        service="elasticfilesystem", resource="access-point", resource_name="*"
-                    )
-                ],
-            ),
+            _allow("DefineWorkers", ["ecs:RegisterTaskDefinition"], [self._definitions]),
+            # It has no resource level.
+            _allow("KnowDefinitions", ["ecs:DescribeTaskDefinition"], ["*"]),
+            *self._access_points(),
             self._pass_role(
                 "PassWorkerRoles",
                 [self._compute.execution_role, self._compute.task_role],
@@ -157,13 +139,43 @@ class Permissions:
             ),
         ]
 
+    def _access_points(self) -> list[iam.PolicyStatement]:
+        """Make access points of our file system, and delete such as are tagged as ours.
+
+        AWS chooses their ids, and a tag can be given only while one is made.
+        """
+        points = self._stack.format_arn(
+            service="elasticfilesystem", resource="access-point", resource_name="*"
+        )
+        files = self._data.files.file_system_arn
+        make = _allow("MakeAccessPoints", ["elasticfilesystem:CreateAccessPoint"], [files])
+        tag = _allow("TagAccessPoints", ["elasticfilesystem:TagResource"], [files, points])
+        tag.add_condition(
+            "StringEquals",
+            {
+                "elasticfilesystem:CreateAction": "CreateAccessPoint",
+                f"aws:RequestTag/{deployment.STAGE_TAG}": self._settings.stage,
+            },
+        )
+        forget = _allow("ForgetAccessPoints", ["elasticfilesystem:DeleteAccessPoint"], [points])
+        forget.add_condition(
+            "StringEquals", {f"aws:ResourceTag/{deployment.STAGE_TAG}": self._settings.stage}
+        )
+        return [make, tag, forget]
+
+    @property
+    def _definitions(self) -> str:
+        """Our task definitions; one that is registered has no number yet."""
+        return self._stack.format_arn(
+            service="ecs",
+            resource="task-definition",
+            resource_name=f"{deployment.made_prefix(self._settings.stage)}*",
+        )
+
     def sweep(self) -> list[iam.PolicyStatement]:
         """Find what AWS keeps of what is over, and delete task definitions of ours."""
-        definitions = self._stack.format_arn(
-            service="ecs", resource="task-definition", resource_name=f"{deployment.NAME_PREFIX}*:*"
-        )
         return [
-            # These have no resource level; what is deleted has run with a role of ours.
+            # These have no resource level; what is found is asked for by how its name begins.
             _allow(
                 "FindLeftovers",
                 [
@@ -174,12 +186,7 @@ class Permissions:
                 ],
                 ["*"],
             ),
-            _allow(
-                "KnowMachines",
-                ["states:DescribeStateMachine"],
-                [self._states("stateMachine", f"{deployment.NAME_PREFIX}*")],
-            ),
-            _allow("ForgetDefinitions", ["ecs:DeleteTaskDefinitions"], [definitions]),
+            _allow("ForgetDefinitions", ["ecs:DeleteTaskDefinitions"], [self._definitions]),
         ]
 
     def open_shells(self) -> list[iam.PolicyStatement]:

@@ -66,6 +66,9 @@ class _NoMachines:
         """Fail a task."""
 
 
+_SITE = Site("us-east-1", "123456789012", stage="bench")
+
+
 class _Place:
     """A cloud in memory with one launched pipeline."""
 
@@ -80,7 +83,7 @@ class _Place:
                 logs=FakeLogs(),
                 blobs=blobs,
                 data=LocalDataFiles(Path("/dev/null/data"), blobs),
-                machines=FakeMachines(_NoMachines(), LookupError),
+                machines=FakeMachines(_NoMachines(), LookupError, _SITE),
                 fleet=self.fleet,
                 vault=FakeVault(),
                 tokens=self.tokens,
@@ -88,7 +91,7 @@ class _Place:
                 connections=FakeConnections(),
                 builder=FakeBuilder(),
                 shells=FakeShells(orgs),
-                site=Site("us-east-1", "123456789012"),
+                site=_SITE,
             )
         )
         request = LaunchRequest(tree=to_launch_form(root), run=True)

@@ -8,6 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from chalicelib.credentials import new_token
 from chalicelib.ports import Identity, KnownToken, Orgs, Tokens
+from conducto import __version__
 from conducto.model.admin import (
     AdminAnswer,
     AdminRequest,
@@ -65,7 +66,7 @@ class Administration:
             case ShowPlan():
                 return AdminAnswer(plan=self._plan(request.org))
             case ShowSchema():
-                return AdminAnswer(record_schema=RECORD_SCHEMA)
+                return AdminAnswer(record_schema=RECORD_SCHEMA, version=__version__)
 
     def _mint(self, request: MintToken) -> AdminAnswer:
         token, digest = new_token()

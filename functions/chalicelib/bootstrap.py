@@ -154,6 +154,7 @@ class App:
             data=self._data,
             machines=StepFunctions(
                 self.clients,
+                self.site,
                 self._read(Variables.MACHINE_ROLE),
                 tracing=Variables.TRACING in self._environment,
             ),
@@ -188,7 +189,7 @@ class App:
     def site(self) -> Site:
         """Where state machines are: in the account of their role, in the functions' own region."""
         _, partition, _, _, account, _ = self._read(Variables.MACHINE_ROLE).split(":", 5)
-        return Site(self._read("AWS_REGION"), account, partition)
+        return Site(self._read("AWS_REGION"), account, partition, self._read(Variables.STAGE))
 
     @cached_property
     def addresses(self) -> Addresses:
@@ -213,7 +214,12 @@ class App:
 
     @cached_property
     def _fleet(self) -> Ecs:
-        files = AccessPoints(self.clients, self._table, self._read(Variables.FILE_SYSTEM))
+        files = AccessPoints(
+            self.clients,
+            self._table,
+            self._read(Variables.FILE_SYSTEM),
+            self._read(Variables.STAGE),
+        )
         roles = Roles(
             execution=self._read(Variables.EXECUTION_ROLE),
             task=self._read(Variables.TASK_ROLE),
@@ -228,7 +234,7 @@ class App:
             subnets=tuple(self._read(Variables.SUBNETS).split(",")),
             security_group=self._read(Variables.SECURITY_GROUP),
         )
-        definitions = TaskDefinitions(self.clients, files, roles)
+        definitions = TaskDefinitions(self.clients, files, roles, self.site.prefix)
         return Ecs(self.clients, definitions, place, lambda: self.addresses.api)
 
     @cached_property

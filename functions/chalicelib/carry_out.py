@@ -211,7 +211,7 @@ class Errands:
         )
         needed = [] if rest is None else [pools[spec.path].name for spec in rest.tasks()]
         for pool in dict.fromkeys(needed):
-            machines.ensure_activity(pool)
+            machines.ensure_activity(site.activity_name(pool))
         for machine in compiled.machines:
             machines.create(machine)
         return compiled.top.arn

@@ -308,13 +308,7 @@ class StateMachines(Protocol):
         """Return the ARN of the machine that an execution runs."""
 
     def runs(self) -> Iterator[tuple[str, str]]:
-        """Yield ``(run, machine ARN)`` of machines that were made for a run.
-
-        Those of other installations in the account are among them: see `is_ours`.
-        """
-
-    def is_ours(self, machine_arn: str) -> bool:
-        """Return whether this installation made a machine, and it is there still."""
+        """Yield ``(run, machine ARN)`` of machines that this installation made for a run."""
 
     def start(self, machine_arn: str, run: str, data: Mapping[str, object]) -> str:
         """Start an execution named after ``run``, unless there is one; return its ARN."""
@@ -407,10 +401,13 @@ class Fleet(Protocol):
         """
 
     def definitions(self) -> Iterator[tuple[str, str]]:
-        """Yield ``(pipeline id, name)`` of task definitions, other installations' among them."""
+        """Yield ``(pipeline id, name)`` of the task definitions that this installation made.
+
+        Those that were deleted by half are among them.
+        """
 
     def forget_definition(self, name: str) -> bool:
-        """Delete a task definition if it is this installation's; return whether it was.
+        """Delete a task definition; return whether something of it was there.
 
         Its workers go on; another one like them has it made anew.
         """

@@ -276,7 +276,8 @@ class RemoteShells:
                 self._look_at(pipeline_id, shell_id)
             except Exception:
                 # One that cannot be ended must not keep the others; it is tried again.
-                logger.exception("a shell was not looked at", extra={"pipeline": pipeline_id})
+                about = {"pipeline": pipeline_id, "worker": shell_id}
+                logger.exception("a shell was not looked at", extra=about)
 
     def _look_at(self, pipeline_id: str, shell_id: str) -> None:
         shell = self._cloud.shells.find(pipeline_id, shell_id)

@@ -78,10 +78,8 @@ class Sweeper:
                 yield partial(fleet.forget_definition, name)
 
     def _forget_machine(self, arn: str) -> bool:
-        ours = self._cloud.machines.is_ours(arn)
-        if ours:
-            self._cloud.machines.forget(arn)
-        return ours
+        self._cloud.machines.forget(arn)
+        return True
 
     def _patiently(self, delete: Callable[[], bool]) -> bool:
         try:

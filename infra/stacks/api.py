@@ -146,7 +146,13 @@ class ApiStack(Stack):
         """Return the role of a function that moves pipelines on."""
         grants = self._permissions
         title = "".join(word.capitalize() for word in name.split("_"))
-        role = self._role(title, "moves pipelines on")
+        known = self._settings.stage, self.region
+        role = self._role(
+            title,
+            "moves pipelines on",
+            # What it is lent knows it by its name.
+            called=deployment.api_role_name(*known) if name == "api_handler" else None,
+        )
         self._grant(
             role,
             grants.keep_records(),
@@ -168,10 +174,11 @@ class ApiStack(Stack):
             self._grant(role, grants.sweep())
         return role
 
-    def _role(self, name: str, what: str) -> iam.Role:
+    def _role(self, name: str, what: str, *, called: str | None = None) -> iam.Role:
         return iam.Role(
             self,
             f"{name}Role",
+            role_name=called,
             assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
             description=f"Conducto: {what}",
         )

@@ -155,7 +155,7 @@ class ComputeStack(Stack):
         role = iam.Role(
             self,
             "PushRole",
-            assumed_by=iam.AccountPrincipal(self.account),
+            assumed_by=self._api_function(),
             description="Lent to people who build images themselves: pushes to one repository",
         )
         self._grant_images(role, "PushImages", (*PULL, *PUSH))
@@ -184,7 +184,7 @@ class ComputeStack(Stack):
         role = iam.Role(
             self,
             "PollRole",
-            assumed_by=iam.AccountPrincipal(self.account),
+            assumed_by=self._api_function(),
             description="Lent to a Conducto worker: polls its own activity and sends heartbeats",
             max_session_duration=Duration.hours(12),
         )
@@ -192,7 +192,9 @@ class ComputeStack(Stack):
             iam.PolicyStatement(
                 sid="Poll",
                 actions=["states:GetActivityTask"],
-                resources=[self._states("activity", f"{deployment.NAME_PREFIX}*")],
+                resources=[
+                    self._states("activity", f"{deployment.made_prefix(self._settings.stage)}*")
+                ],
             )
         )
         role.add_to_policy(
@@ -204,18 +206,34 @@ class ComputeStack(Stack):
         )
         return role
 
+    def _api_function(self) -> iam.IPrincipal:
+        """Return who may be lent a role: the function that answers requests, and nothing else.
+
+        It needs the ARNs of what it lends and so is made after these. AWS takes no principal that
+        is not there yet, but does take its name as a condition on the account's own.
+        """
+        name = deployment.api_role_name(self._settings.stage, self.region)
+        role = f"arn:{self.partition}:iam::{self.account}:role/{name}"
+        return iam.AccountPrincipal(self.account).with_conditions(
+            {"ArnEquals": {"aws:PrincipalArn": role}}
+        )
+
     def _machine_role(self) -> iam.Role:
+        prefix = deployment.made_prefix(self._settings.stage)
+        machines = self._states("stateMachine", f"{prefix}*")
+        executions = self._states("execution", f"{prefix}*:*")
         role = iam.Role(
             self,
             "MachineRole",
             assumed_by=iam.ServicePrincipal(
                 "states.amazonaws.com",
-                conditions={"StringEquals": {"aws:SourceAccount": self.account}},
+                conditions={
+                    "StringEquals": {"aws:SourceAccount": self.account},
+                    "ArnLike": {"aws:SourceArn": machines},
+                },
             ),
             description="Conducto's state machines: run one another, and wait",
         )
-        machines = self._states("stateMachine", f"{deployment.NAME_PREFIX}*")
-        executions = self._states("execution", f"{deployment.NAME_PREFIX}*:*")
         role.add_to_policy(
             iam.PolicyStatement(
                 sid="Start", actions=["states:StartExecution"], resources=[machines]

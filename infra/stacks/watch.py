@@ -39,9 +39,14 @@ WATCHED = {
     "EventErrors": ASYNCHRONOUS,
 }
 MOST_METRICS = 10
+#: Times in five minutes that a shell may not be ended before somebody is told: AWS asks to wait now
+#: and then, and the next minute tries again.
+SHELL_PATIENCE = 2
 _TITLES = {"Errors": "requests", "EventErrors": "events"}
 #: What the minute rule logs of a pipeline that it could not look at (`chalicelib.reconcile`).
 NOT_RECONCILED = "a pipeline was not reconciled"
+#: ... and of a debug shell that it could not look at or end (`chalicelib.remote_shells`).
+NOT_LOOKED_AT = "a shell was not looked at"
 _MINUTES = Duration.minutes(5)
 
 
@@ -60,6 +65,11 @@ class WatchStack(Stack):
         self.add_stack_dependency(api)  # functions and log groups go by their names
         self._settings = settings
         self.lost = self._queue(api)
+        self._minutes = logs.LogGroup.from_log_group_name(
+            self, "MinuteLogs", f"/aws/lambda/{self._function('every_minute')}"
+        )
+        self._reconciles = self._lines("NotReconciled", NOT_RECONCILED, "FailedReconciles")
+        self._shells = self._lines("NotLookedAt", NOT_LOOKED_AT, "FailedShells")
         self._topic = None if settings.alarm_email is None else self._told(settings.alarm_email)
         self.alarms = [
             self._alarm(
@@ -96,8 +106,15 @@ class WatchStack(Stack):
             ),
             self._alarm(
                 "FailedReconciles",
-                self._reconciles(),
+                self._reconciles,
                 "pipelines cannot be looked after: the log of every_minute names them",
+            ),
+            self._alarm(
+                "FailedShells",
+                self._shells,
+                "debug shells on workers cannot be ended and cost on: the log of every_minute "
+                "names them; their tasks can be stopped in ECS",
+                above=SHELL_PATIENCE,
             ),
         ]
         if settings.monthly_budget is not None:
@@ -188,17 +205,15 @@ class WatchStack(Stack):
             period=_MINUTES,
         )
 
-    def _reconciles(self) -> cloudwatch.Metric:
-        group = logs.LogGroup.from_log_group_name(
-            self, "MinuteLogs", f"/aws/lambda/{self._function('every_minute')}"
-        )
+    def _lines(self, name: str, message: str, metric: str) -> cloudwatch.Metric:
+        """Return how often the minute rule logged something."""
         found = logs.MetricFilter(
             self,
-            "NotReconciled",
-            log_group=group,
-            filter_pattern=logs.FilterPattern.string_value("$.message", "=", NOT_RECONCILED),
+            name,
+            log_group=self._minutes,
+            filter_pattern=logs.FilterPattern.string_value("$.message", "=", message),
             metric_namespace="Conducto",
-            metric_name=f"{self._settings.stage}-FailedReconciles",
+            metric_name=f"{self._settings.stage}-{metric}",
         )
         return found.metric(statistic="Sum", period=_MINUTES)
 
@@ -293,7 +308,11 @@ class WatchStack(Stack):
             self._graph("Table throttles", [self._table_throttles()]),
             self._graph(
                 "What was lost",
-                [self.lost.metric_approximate_number_of_messages_visible(), self._failures()],
+                [
+                    self.lost.metric_approximate_number_of_messages_visible(),
+                    self._reconciles,
+                    self._shells,
+                ],
             ),
         )
         CfnOutput(
@@ -317,13 +336,6 @@ class WatchStack(Stack):
 
     def _machines(self, metric: str) -> cloudwatch.Metric:
         return cloudwatch.Metric(namespace="AWS/States", metric_name=metric, statistic="Sum")
-
-    def _failures(self) -> cloudwatch.Metric:
-        return cloudwatch.Metric(
-            namespace="Conducto",
-            metric_name=f"{self._settings.stage}-FailedReconciles",
-            statistic="Sum",
-        )
 
 
 _EXECUTIONS = ("ExecutionsStarted", "ExecutionsFailed", "ExecutionThrottled")

@@ -16,6 +16,7 @@ from chalicelib.adapters.table import Table
 from chalicelib.adapters.task_definitions import Roles, TaskDefinitions
 from chalicelib.ports import CapacityError, Fleet, TaskLook, ThrottledError, WorkerTask
 from chalicelib.testing import FakeFleet
+from conducto.model.deployment import made_prefix
 from conducto.semantics.errors import DefinitionError
 from conducto_worker.layout import ENTER, user_entry
 from support.cloud.aws import CLUSTER, REGION, TABLE, aws, file_system, role, subnet_and_group
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from chalicelib.adapters.clients import Clients
 
+PREFIX = made_prefix("test")
 TASK = WorkerTask("w1", "acme", "abc", "conducto-1", "python:3.11", 1.0, 2.0, "cdo_secret", "ann")
 
 
@@ -38,13 +40,13 @@ def clients() -> Iterator[Clients]:
 @pytest.fixture
 def ecs(clients: Clients) -> Ecs:
     subnet, group = subnet_and_group(clients)
-    files = AccessPoints(clients, Table(clients, TABLE), file_system(clients))
+    files = AccessPoints(clients, Table(clients, TABLE), file_system(clients), "test")
     roles = Roles(
         role("execution"), role("task"), "agent:1", "/workers", REGION, debug=role("debug")
     )
     return Ecs(
         clients,
-        TaskDefinitions(clients, files, roles),
+        TaskDefinitions(clients, files, roles, PREFIX),
         Place(CLUSTER, (subnet,), group),
         lambda: "https://api.invalid/api",
     )
@@ -241,7 +243,7 @@ def test_a_definition_is_registered_once_for_the_same_workers(ecs: Ecs, clients:
         # Another process finds it as well.
         fresh = Ecs(
             clients,
-            TaskDefinitions(clients, ecs._definitions._files, ecs._definitions._roles),
+            TaskDefinitions(clients, ecs._definitions._files, ecs._definitions._roles, PREFIX),
             ecs._place,
             ecs._api_url,
         )
@@ -364,7 +366,7 @@ def test_an_agent_is_lent_a_role_for_its_own_activity(clients: Clients) -> None:
 
 
 def test_an_access_point_that_another_process_made_is_used(clients: Clients) -> None:
-    files = AccessPoints(clients, Table(clients, TABLE), file_system(clients))
+    files = AccessPoints(clients, Table(clients, TABLE), file_system(clients), "test")
     with Stubber(clients.get("efs")) as stub:
         stub.add_client_error(
             "create_access_point",
@@ -377,7 +379,7 @@ def test_an_access_point_that_another_process_made_is_used(clients: Clients) -> 
 
 
 def test_the_access_point_of_a_pipeline_that_goes_is_deleted(clients: Clients) -> None:
-    files = AccessPoints(clients, Table(clients, TABLE), file_system(clients))
+    files = AccessPoints(clients, Table(clients, TABLE), file_system(clients), "test")
     point = files.of_pipeline("abc")
 
     files.forget_pipeline("abc")
@@ -391,7 +393,7 @@ def test_the_access_point_of_a_pipeline_that_goes_is_deleted(clients: Clients) -
 
 
 def test_a_new_access_point_is_asked_for_by_another_token(clients: Clients) -> None:
-    files = AccessPoints(clients, Table(clients, TABLE), file_system(clients))
+    files = AccessPoints(clients, Table(clients, TABLE), file_system(clients), "test")
     tokens = []
     efs = clients.get("efs")
     efs.meta.events.register(
@@ -436,13 +438,84 @@ def test_a_definition_that_was_deleted_is_made_anew_by_the_next_worker(
         assert ecs.start(replace(TASK, worker_id="w2")) == "task"
 
 
-def test_a_definition_with_the_role_of_another_installation_is_left_alone(
+def take_out(fleet: Fleet, clients: Clients, family: str) -> None:
+    """Do the first half of what deletes a task definition, as a process that then died."""
+    if isinstance(fleet, FakeFleet):
+        fleet.halfway.add(family)
+        return
+    for arn in revisions(clients, family, "ACTIVE"):
+        clients.get("ecs").deregister_task_definition(taskDefinition=arn)
+
+
+def revisions(clients: Clients, family: str, status: str) -> list[str]:
+    answer = clients.get("ecs").list_task_definitions(familyPrefix=family, status=status)
+    found: list[str] = answer["taskDefinitionArns"]
+    return found
+
+
+def test_a_definition_that_was_deleted_by_half_is_found_and_deleted(
+    fleet: Fleet, clients: Clients
+) -> None:
+    fleet.start(TASK)
+    family = dict(fleet.definitions())["abc"]
+    take_out(fleet, clients, family)
+
+    assert dict(fleet.definitions())["abc"] == family
+    assert fleet.forget_definition(family)
+    assert not fleet.forget_definition(family)
+    assert revisions(clients, family, "INACTIVE") == []
+
+
+def test_all_revisions_of_a_family_are_deleted_however_many_there_are(
     ecs: Ecs, clients: Clients
 ) -> None:
+    family = f"{PREFIX}abc_1"
+    for number in range(24):
+        made = clients.get("ecs").register_task_definition(family=family, containerDefinitions=[])
+        if number % 2:
+            arn = made["taskDefinition"]["taskDefinitionArn"]
+            clients.get("ecs").deregister_task_definition(taskDefinition=arn)
+
+    assert ecs.forget_definition(family)
+    assert [revisions(clients, family, each) for each in ("ACTIVE", "INACTIVE")] == [[], []]
+
+
+def test_definitions_of_every_status_are_asked_for(ecs: Ecs, clients: Clients) -> None:
+    """Moto lists them all, whatever it is asked for."""
+    with Stubber(clients.get("ecs")) as stub:
+        stub.add_response(
+            "list_task_definition_families",
+            {"families": [f"{PREFIX}abc_1"]},
+            {"familyPrefix": PREFIX, "status": "ALL"},
+        )
+        assert list(ecs.definitions()) == [("abc", f"{PREFIX}abc_1")]
+
+
+def test_a_definition_that_ecs_keeps_is_an_error(ecs: Ecs, clients: Clients) -> None:
+    with Stubber(clients.get("ecs")) as stub:
+        stub.add_response("list_task_definitions", {"taskDefinitionArns": []})
+        stub.add_response("list_task_definitions", {"taskDefinitionArns": ["arn:d"]})
+        failures = [{"arn": "arn:d", "reason": "it is used"}]
+        stub.add_response("delete_task_definitions", {"failures": failures})
+        with pytest.raises(RuntimeError, match="arn:d: it is used"):
+            ecs.forget_definition(f"{PREFIX}abc_1")
+
+
+@pytest.mark.parametrize("prefix", ["conducto-", "conducto-test-2_", "conducto-tes_"])
+def test_definitions_of_another_stage_are_not_listed(
+    ecs: Ecs, clients: Clients, prefix: str
+) -> None:
     clients.get("ecs").register_task_definition(
-        family="conducto-abc_1", executionRoleArn=role("other"), containerDefinitions=[]
+        family=f"{prefix}abc-def_1", containerDefinitions=[]
     )
 
-    assert list(ecs.definitions()) == [("abc", "conducto-abc_1")]
-    assert not ecs.forget_definition("conducto-abc_1")
-    assert list(ecs.definitions()) == [("abc", "conducto-abc_1")]
+    assert list(ecs.definitions()) == []
+
+
+def test_an_access_point_is_tagged_with_the_stage_whose_it_is(ecs: Ecs, clients: Clients) -> None:
+    ecs.start(TASK)
+
+    found = clients.get("efs").describe_access_points()["AccessPoints"]
+    assert found
+    for each in found:
+        assert {"Key": "conducto:stage", "Value": "test"} in each["Tags"]

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
     from chalicelib.adapters.clients import Clients
 
-SITE = Site(REGION, ACCOUNT)
+SITE = Site(REGION, ACCOUNT, stage="test")
+POOL = SITE.activity_name("conducto-pool")
+ACTIVITY = SITE.activity_of("conducto-pool")
 DEFINITION = json.dumps(
     {
         "StartAt": "wait",
@@ -40,9 +42,8 @@ DEFINITION = json.dumps(
 )
 
 
-def machine(name: str = "conducto-1") -> Machine:
-    resource = f"arn:aws:states:{REGION}:{ACCOUNT}:activity:conducto-pool"
-    definition = DEFINITION.replace('"x"', json.dumps(resource))
+def machine(name: str = "conducto-test_1") -> Machine:
+    definition = DEFINITION.replace('"x"', json.dumps(ACTIVITY))
     return Machine(name, SITE.machine(name), definition, "/", 1, 7)
 
 
@@ -67,13 +68,13 @@ def sleeper() -> Sleeper:
 
 @pytest.fixture
 def real(clients: Clients, sleeper: Sleeper) -> StepFunctions:
-    return StepFunctions(clients, role("machine"), sleeper)
+    return StepFunctions(clients, SITE, role("machine"), sleeper)
 
 
 @pytest.fixture(params=["fake", "aws"])
 def machines(request: pytest.FixtureRequest) -> StateMachines:
     if request.param == "fake":
-        return FakeMachines(Interpreter(), InterpreterGoneError)
+        return FakeMachines(Interpreter(), InterpreterGoneError, SITE)
     made: StateMachines = request.getfixturevalue("real")
     return made
 
@@ -82,7 +83,7 @@ def machines(request: pytest.FixtureRequest) -> StateMachines:
 def test_machines_send_traces_where_the_installation_has_them(
     clients: Clients, tracing: bool
 ) -> None:
-    StepFunctions(clients, role("machine"), tracing=tracing).create(machine())
+    StepFunctions(clients, SITE, role("machine"), tracing=tracing).create(machine())
 
     found = clients.get("stepfunctions").describe_state_machine(stateMachineArn=machine().arn)
     assert found.get("tracingConfiguration", {}).get("enabled", False) is tracing
@@ -90,20 +91,20 @@ def test_machines_send_traces_where_the_installation_has_them(
 
 def test_an_activity_that_another_process_made_is_made(clients: Clients) -> None:
     for _ in range(2):
-        StepFunctions(clients, role("machine")).ensure_activity("conducto-pool")
+        StepFunctions(clients, SITE, role("machine")).ensure_activity(POOL)
 
     found = clients.get("stepfunctions").list_activities()["activities"]
-    assert [activity["name"] for activity in found] == ["conducto-pool"]
+    assert [activity["name"] for activity in found] == [POOL]
 
 
 def test_everything_may_be_made_again(machines: StateMachines) -> None:
     for _ in range(2):
-        machines.ensure_activity("conducto-pool")
+        machines.ensure_activity(POOL)
         machines.create(machine())
 
 
 def test_an_execution_is_started_once_under_its_name(machines: StateMachines) -> None:
-    machines.ensure_activity("conducto-pool")
+    machines.ensure_activity(POOL)
     machines.create(machine())
 
     first = machines.start(machine().arn, "abc-1", {"r": "abc-1"})
@@ -116,7 +117,7 @@ def test_an_execution_is_started_once_under_its_name(machines: StateMachines) ->
 
 
 def test_an_execution_that_was_stopped_is_aborted(machines: StateMachines) -> None:
-    machines.ensure_activity("conducto-pool")
+    machines.ensure_activity(POOL)
     machines.create(machine())
     arn = machines.start(machine().arn, "abc-1", {"r": "abc-1"})
 
@@ -127,8 +128,8 @@ def test_an_execution_that_was_stopped_is_aborted(machines: StateMachines) -> No
 
 
 def test_what_was_deleted_is_gone_and_may_be_deleted_again(machines: StateMachines) -> None:
-    kept = machine("conducto-abc-def-2_1")
-    gone = machine("conducto-abc-def-1_1")
+    kept = machine("conducto-test_abc-def-2_1")
+    gone = machine("conducto-test_abc-def-1_1")
     for each in (gone, kept):
         machines.create(each)
     arn = machines.start(gone.arn, "abc-def-1", {"r": "abc-def-1"})
@@ -136,34 +137,28 @@ def test_what_was_deleted_is_gone_and_may_be_deleted_again(machines: StateMachin
     assert machines.machine_of(arn) == gone.arn
     for _ in range(2):
         machines.forget(gone.arn)
-        machines.forget_activity(SITE.activity_of("conducto-pool"))
+        machines.forget_activity(ACTIVITY)
 
     assert list(machines.runs()) == [("abc-def-2", kept.arn)]
-    assert (machines.is_ours(gone.arn), machines.is_ours(kept.arn)) == (False, True)
 
 
 def test_machines_that_belong_to_no_run_are_not_listed(machines: StateMachines) -> None:
-    machines.create(machine("conducto-0123abcd"))
-    machines.create(machine("conducto-abc-def-12_0123abcd"))
+    machines.create(machine("conducto-test_0123abcd"))
+    machines.create(machine("conducto-test_abc-def-12_0123abcd"))
 
     assert [run for run, _ in machines.runs()] == ["abc-def-12"]
 
 
-def test_a_machine_with_the_role_of_another_installation_is_not_ours(
-    real: StepFunctions, clients: Clients
-) -> None:
-    other = StepFunctions(clients, role("other"))
-    other.create(machine("conducto-abc-def-1_1"))
+@pytest.mark.parametrize("prefix", ["conducto-", "conducto-test-2_", "conducto-tes_", "other-"])
+def test_machines_of_another_stage_are_not_listed(machines: StateMachines, prefix: str) -> None:
+    machines.create(machine(f"{prefix}abc-def-1_1"))
 
-    ((_, arn),) = real.runs()
-
-    assert not real.is_ours(arn)
-    assert other.is_ours(arn)
+    assert list(machines.runs()) == []
 
 
 def test_an_activity_that_was_deleted_is_not_there(real: StepFunctions, clients: Clients) -> None:
-    real.ensure_activity("conducto-pool")
-    real.forget_activity(SITE.activity_of("conducto-pool"))
+    real.ensure_activity(POOL)
+    real.forget_activity(ACTIVITY)
 
     assert clients.get("stepfunctions").list_activities()["activities"] == []
 
@@ -175,12 +170,12 @@ def test_a_deletion_that_aws_has_no_time_for_says_so(real: StepFunctions, client
         real.forget(machine().arn)
     refused = throttled(client, "DeleteActivity", code="ThrottlingException")
     with refused, pytest.raises(ThrottledError):
-        real.forget_activity(SITE.activity_of("conducto-pool"))
+        real.forget_activity(ACTIVITY)
 
 
 def test_an_answer_to_a_task_that_nobody_waits_for_says_so() -> None:
     """For Step Functions see below: moto knows tokens only while it interprets a machine."""
-    machines = FakeMachines(Interpreter(), InterpreterGoneError)
+    machines = FakeMachines(Interpreter(), InterpreterGoneError, SITE)
     with pytest.raises(TaskGoneError):
         machines.succeed("no such token", {})
     with pytest.raises(TaskGoneError):
@@ -194,7 +189,7 @@ def test_an_execution_that_ended_is_not_started_again(
         stub.add_client_error("start_execution", "ExecutionAlreadyExists")
         arn = real.start(machine().arn, "abc-1", {"r": "abc-1"})
 
-    assert arn == f"arn:aws:states:{REGION}:{ACCOUNT}:execution:conducto-1:abc-1"
+    assert arn == f"arn:aws:states:{REGION}:{ACCOUNT}:execution:conducto-test_1:abc-1"
 
 
 def test_the_name_of_an_execution_is_that_which_aws_gives(
@@ -252,7 +247,7 @@ def test_nobody_waits_longer_than_a_request_may_take(
     client = clients.get("stepfunctions")
     refused = throttled(client, "CreateActivity", code="ThrottlingException")
     with refused, pytest.raises(ThrottledError):
-        real.ensure_activity("conducto-pool")
+        real.ensure_activity(POOL)
 
     assert 0 < sum(sleeper.slept) <= PATIENCE
 
@@ -260,12 +255,12 @@ def test_nobody_waits_longer_than_a_request_may_take(
 def test_what_is_known_to_be_there_is_not_asked_for_again(
     real: StepFunctions, clients: Clients
 ) -> None:
-    real.ensure_activity("conducto-pool")
+    real.ensure_activity(POOL)
     real.create(machine())
 
     client = clients.get("stepfunctions")
     with throttled(client, "CreateActivity"), throttled(client, "CreateStateMachine"):
-        real.ensure_activity("conducto-pool")
+        real.ensure_activity(POOL)
         real.create(machine())
 
 

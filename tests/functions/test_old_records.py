@@ -21,6 +21,7 @@ from chalicelib.ports import ConflictError, LogKey, Plan
 from chalicelib.record_schema import ATTRIBUTE, RELEASED, SCHEMA, NewerRecordError, Schema, Step
 from chalicelib.testing import FakeOrgs, FakeTokens
 from chalicelib.workers import WorkerDesk
+from conducto import __version__
 from conducto.model.deployment import RECORD_SCHEMA
 from conducto.model.worker import Report
 from conducto.running.forms import unpack_form
@@ -102,7 +103,8 @@ def test_what_is_written_has_the_shape_of_its_schema(clients: Clients) -> None:
 def test_deployments_know_the_schema_that_functions_write() -> None:
     admin = Administration(FakeTokens(lambda: 0.0), FakeOrgs(), lambda: 0.0)
 
-    assert admin.answer({"kind": "show_schema"})["record_schema"] == SCHEMA.number
+    said = admin.answer({"kind": "show_schema"})
+    assert (said["record_schema"], said["version"]) == (SCHEMA.number, __version__)
     assert SCHEMA.number == RECORD_SCHEMA
 
 

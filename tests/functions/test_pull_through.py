@@ -28,7 +28,7 @@ def test_a_workers_definition_names_the_cache_of_its_images_registry(
     image: str, expected: str
 ) -> None:
     with aws() as clients:
-        files = AccessPoints(clients, Table(clients, TABLE), file_system(clients))
+        files = AccessPoints(clients, Table(clients, TABLE), file_system(clients), "test")
         roles = Roles(
             role("execution"),
             role("task"),
@@ -39,7 +39,7 @@ def test_a_workers_definition_names_the_cache_of_its_images_registry(
         )
         task = WorkerTask("w1", "acme", "abc", "pool", image, 1.0, 2.0, "cdo_secret", "ann")
 
-        arn = TaskDefinitions(clients, files, roles).ensure(task)
+        arn = TaskDefinitions(clients, files, roles, "conducto-test_").ensure(task)
 
         described = clients.get("ecs").describe_task_definition(taskDefinition=arn)
     made = described["taskDefinition"]["containerDefinitions"]

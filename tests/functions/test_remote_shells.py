@@ -314,7 +314,7 @@ def test_a_pulse_past_its_time_ends_it_too(desk: Desk) -> None:
 
 
 def test_a_shell_whose_stop_is_lost_stays_counted_and_is_stopped_by_the_next_minute(
-    desk: Desk,
+    desk: Desk, caplog: pytest.LogCaptureFixture
 ) -> None:
     shell = desk.open(seconds=60)
     desk.start(shell)
@@ -326,6 +326,8 @@ def test_a_shell_whose_stop_is_lost_stays_counted_and_is_stopped_by_the_next_min
     desk.world.fleet.stop = fail  # type: ignore[method-assign]
     desk.world.minute(61)
     assert desk.workers == 1
+    (said,) = [each for each in caplog.records if each.message == "a shell was not looked at"]
+    assert said.__dict__["worker"] == shell.id  # `infra.stacks.watch` counts these
 
     desk.world.fleet.stop = stop  # type: ignore[method-assign]
     desk.world.minute()

@@ -12,8 +12,7 @@ from chalicelib.ports import ThrottledError
 from chalicelib.retention import Retention
 from chalicelib.sweeping import LONGEST, Sweeper
 from conducto.model.states import Cause
-from conducto.semantics.asl_site import run_of
-from support.cloud.world import ME, World
+from support.cloud.world import ME, SITE, World
 from support.trees import form, lazy, leaf, parallel, serial
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ def finished(world: World) -> str:
 def test_a_machine_says_which_run_it_is_of(world: World) -> None:
     pipeline = world.launch(serial("a"))
     names = [machine.name for machine in world.machines.machines.values()]
-    assert [run_of(name) for name in names] == [f"{pipeline}-1"]
+    assert [SITE.run_of(name) for name in names] == [f"{pipeline}-1"]
     assert all(len(name) <= 80 for name in names)
 
 
@@ -149,16 +148,13 @@ def test_what_retention_deletes_leaves_nothing_at_aws(world: World) -> None:
     assert (world.machines.activities, runs(world), world.fleet.defined) == ([], [], {})
 
 
-def test_what_another_installation_made_is_left_alone(world: World) -> None:
-    world.launch(serial("a"))
-    machine = next(iter(world.machines.machines.values()))
-    world.machines.foreign.add(machine.arn)
-    world.fleet.foreign.add("conducto-zzz-zzz_1")
-    world.fleet.defined["zzz-zzz"] = "conducto-zzz-zzz_1"
-    world.store.forget(machine.name.removeprefix("conducto-")[:7])
-    Sweeper(world.engine).run()
-    assert machine.arn in world.machines.machines
-    assert "zzz-zzz" in world.fleet.defined
+def test_a_definition_that_was_deleted_by_half_is_swept(world: World) -> None:
+    archived = finished(world)
+    world.fleet.halfway.add(world.fleet.defined[archived])
+    world.control(archived, "archive")
+    assert Sweeper(world.engine).run() > 0
+    assert (world.fleet.defined, world.fleet.halfway) == ({}, set())
+    assert Sweeper(world.engine).run() == 0
 
 
 class Busy:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
 
-from support.installation import resources, statements, templates
+from conducto.model.deployment import api_role_name
+from support.installation import VARIANTS, resources, statements, templates
 
 pytestmark = pytest.mark.xdist_group("cdk")
 
@@ -26,11 +28,11 @@ ARGUED = {
     ),
     "ecr:GetAuthorizationToken": "a log-in to the registry; it gives no right to an image",
     "ecs:DescribeTaskDefinition": "no resource level; definitions hold no secrets",
-    "ecs:DeregisterTaskDefinition": "no resource level; the daily sweep's alone",
+    "ecs:DeregisterTaskDefinition": "no resource level; the daily sweep's alone, which asks for "
+    "families by how its own stage's begin",
     "ecs:ListTaskDefinitionFamilies": "no resource level; the daily sweep's alone",
     "ecs:ListTaskDefinitions": "no resource level; the daily sweep's alone",
     "ecs:ListTasks": "no resource level but the cluster, which is a condition",
-    "ecs:RegisterTaskDefinition": "no resource level; what runs is bounded by RunTask and PassRole",
     "states:ListStateMachines": "no resource level; the daily sweep's alone",
     **dict.fromkeys(
         (
@@ -48,6 +50,22 @@ ARGUED = {
     "xray:GetSamplingTargets": "no resource level; only with tracing on",
     "xray:PutTelemetryRecords": "no resource level; only with tracing on",
     "xray:PutTraceSegments": "no resource level; only with tracing on",
+}
+
+
+#: ``{what may be done to what bears no stage in its name: which condition bounds it, or why none
+#: need do so}``.
+WITHOUT_STAGE = {
+    ("elasticfilesystem:DeleteAccessPoint", "access-point/*"): "aws:ResourceTag/conducto:stage",
+    # A tag is given to what is being made, by who may make it: only in the stage's own file system.
+    ("elasticfilesystem:TagResource", "access-point/*"): "aws:RequestTag/conducto:stage",
+    **dict.fromkeys(
+        (
+            (f"events:{action}", "rule/StepFunctionsGetEventsForStepFunctionsExecutionRule")
+            for action in ("PutTargets", "PutRule", "DescribeRule")
+        ),
+        "Step Functions' own rule, one for all machines of an account; AWS makes and guards it",
+    ),
 }
 
 
@@ -84,6 +102,120 @@ def test_what_is_allowed_on_everything_is_argued(installation: dict[str, dict[st
     }
 
     assert everywhere - set(ARGUED) == set()
+
+
+def text_of(value: Any) -> str:
+    """Return a resource as text; what is a resource of the installation's own is ``<own>``."""
+    if isinstance(value, str):
+        return value
+    ((function, given),) = value.items()
+    if function == "Fn::Join":
+        return str(given[0]).join(map(text_of, given[1]))
+    return f"<{given}>" if function == "Ref" and given.startswith("AWS::") else "<own>"
+
+
+def is_bounded(resource: str, stage: str) -> bool:
+    """Return whether a pattern can match nothing of another stage.
+
+    Before a wildcard stands what ends the stage's name: a character that no stage has, since
+    ``conducto-dev*`` and ``conducto-dev-*`` would match what is of ``dev-2`` as well.
+    """
+    if resource.startswith("<own>") or re.search(r"[/:]<own>", resource):
+        return True
+    found = re.search(rf"conducto[-/]{stage}(?![a-z0-9])([^*]*)(\*?)", resource)
+    return found is not None and (not found[2] or re.search(r"[^a-z0-9-]", found[1]) is not None)
+
+
+@pytest.mark.parametrize(
+    ("resource", "bounded"),
+    [
+        ("arn:aws:states:R:A:activity:conducto-dev_*", True),
+        ("arn:aws:states:R:A:execution:conducto-dev_*:*", True),
+        ("arn:aws:logs:R:A:log-group:/aws/lambda/conducto-dev-data:*", True),
+        ("arn:aws:secretsmanager:R:A:secret:conducto/dev/*", True),
+        ("<own>/index/*", True),
+        ("arn:aws:states:R:A:activity:conducto-*", False),
+        ("arn:aws:states:R:A:activity:conducto-dev*", False),
+        ("arn:aws:states:R:A:activity:conducto-dev-*", False),
+        ("arn:aws:states:R:A:activity:conducto-dev2_*", False),
+        ("arn:aws:states:R:A:activity:conducto-prod_*", False),
+        ("arn:aws:states:R:A:activity:*", False),
+    ],
+)
+def test_a_bound_ends_the_name_of_the_stage(resource: str, bounded: bool) -> None:
+    assert is_bounded(resource, "dev") is bounded
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_no_statement_reaches_what_is_of_another_stage(variant: str) -> None:
+    stage = VARIANTS[variant].get("stage", "main")
+    reaching, used = [], set()
+    for name, statement in all_statements(templates(variant)):
+        assert "NotResource" not in statement, name
+        for resource in map(text_of, listed(statement["Resource"])):
+            if resource == "*" or is_bounded(resource, stage):  # `ARGUED` has what is for all
+                continue
+            for action in listed(statement["Action"]):
+                known = (action, resource.rpartition(":")[2])
+                used.add(known)
+                key = WITHOUT_STAGE.get(known, "")
+                condition = statement.get("Condition", {}).get("StringEquals", {})
+                if not key or (key.startswith("aws:") and condition.get(key) != stage):
+                    reaching.append((name, action, resource))
+
+    assert reaching == []
+    assert used == set(WITHOUT_STAGE)
+
+
+def trusted(role: dict[str, Any]) -> dict[str, Any]:
+    """Return the only statement that says who may be a role."""
+    (statement,) = role["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+    found: dict[str, Any] = statement
+    return found
+
+
+def test_what_is_lent_is_lent_to_the_function_that_answers_requests_alone(
+    installation: dict[str, dict[str, Any]],
+) -> None:
+    api, compute = installation["api"]["Resources"], installation["compute"]["Resources"]
+    (borrower,) = [
+        r for name, r in api.items() if name.startswith("ApiHandlerRole") and "Role" in r["Type"]
+    ]
+    lent = {
+        name: trusted(role)
+        for name, role in compute.items()
+        if role["Type"] == "AWS::IAM::Role" and "AWS" in trusted(role)["Principal"]
+    }
+
+    assert {name.partition("Role")[0] for name in lent} == {"Poll", "Push"}
+    for statement in lent.values():
+        ((operator, condition),) = statement["Condition"].items()
+        assert operator == "ArnEquals"
+        own = text_of(condition["aws:PrincipalArn"])
+        name = text_of(borrower["Properties"]["RoleName"])
+        assert own == f"arn:<AWS::Partition>:iam::<AWS::AccountId>:role/{name}"
+
+
+def test_the_role_that_others_know_has_a_name_that_iam_takes_and_no_other_stage_has() -> None:
+    regions = "us-east-1", "ap-southeast-99"
+    names = {api_role_name(s, r) for s in ("dev", "dev-2", "s" + 15 * "-") for r in regions}
+
+    assert len(names) == 6
+    assert all(re.fullmatch(r"[\w+=,.@-]{1,64}", name) for name in names)
+
+
+def test_machines_alone_have_the_role_of_machines_and_those_of_the_stage(
+    installation: dict[str, dict[str, Any]],
+) -> None:
+    (trust,) = [
+        trusted(role)
+        for name, role in installation["compute"]["Resources"].items()
+        if name.startswith("MachineRole") and role["Type"] == "AWS::IAM::Role"
+    ]
+
+    assert trust["Principal"] == {"Service": "states.amazonaws.com"}
+    source = text_of(trust["Condition"]["ArnLike"]["aws:SourceArn"])
+    assert re.search(r":stateMachine:conducto-[a-z]+_\*$", source)
 
 
 def test_every_argument_is_needed() -> None:

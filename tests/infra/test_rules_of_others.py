@@ -56,15 +56,15 @@ ARGUED = (
         "actions without a resource level; `test_policies.py` argues each of them",
     ),
     (
-        r"AwsSolutions-IAM5\[Resource::arn:<AWS::Partition>:states:.*conducto-.*\] .*",
+        r"AwsSolutions-IAM5\[Resource::arn:<AWS::Partition>:states:.*conducto-[a-z]+_.*\] .*",
         (
             "activities, state machines and executions are made while pipelines run; all are "
-            "called conducto-…"
+            "called conducto-STAGE_…"
         ),
     ),
     (
-        r"AwsSolutions-IAM5\[Resource::.*:task(-definition)?/conducto-.*\] .*",
-        "workers and their definitions are made while pipelines run; all are called conducto-…",
+        r"AwsSolutions-IAM5\[Resource::.*:task(-definition/conducto-[a-z]+_|/conducto-).*\] .*",
+        "workers and their definitions are made while pipelines run; all bear the stage",
     ),
     (
         r"AwsSolutions-IAM5\[Resource::.*:access-point/\*\] .*",

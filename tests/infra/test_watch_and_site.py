@@ -146,6 +146,7 @@ def test_every_alarm_says_what_to_do_and_stays_quiet_without_data(
         "TableThrottles",
         "LostNews",
         "FailedReconciles",
+        "FailedShells",
     }
     for alarm in alarms:
         assert "docs/cloud.md" in alarm["Properties"]["AlarmDescription"]
@@ -230,18 +231,39 @@ def test_the_dashboard_shows_every_alarm_and_what_it_is_about(
     for shown in ("Errors: requests", "Errors: events", "Throttles: events", "ExecutionThrottled"):
         assert shown in body
     assert "FailedReconciles" in body
+    assert "FailedShells" in body
 
 
-def test_a_failed_reconcile_is_found_in_the_log_by_its_own_words(
-    installation: dict[str, dict[str, Any]],
+@pytest.mark.parametrize(
+    ("metric", "module"), [("FailedReconciles", "reconcile"), ("FailedShells", "remote_shells")]
+)
+def test_what_the_minute_rule_fails_at_is_found_in_its_log_by_its_own_words_and_has_an_alarm(
+    installation: dict[str, dict[str, Any]], metric: str, module: str
 ) -> None:
     from pathlib import Path
 
-    (found,) = resources(installation["watch"], "AWS::Logs::MetricFilter")
-    source = Path("functions/chalicelib/reconcile.py").read_text()
+    watch = installation["watch"]
+    (found,) = [
+        properties
+        for each in resources(watch, "AWS::Logs::MetricFilter")
+        if (properties := each["Properties"])["MetricTransformations"][0]["MetricName"].endswith(
+            f"-{metric}"
+        )
+    ]
+    source = Path(f"functions/chalicelib/{module}.py").read_text()
 
-    words = found["Properties"]["FilterPattern"].partition('"')[2].partition('"')[0]
+    words = found["FilterPattern"].partition('"')[2].partition('"')[0]
     assert f'logger.exception("{words}"' in source
+    assert found["LogGroupName"].endswith("-every-minute")
+    (counted,) = [
+        alarm["Properties"]
+        for alarm in resources(watch, "AWS::CloudWatch::Alarm")
+        if alarm["Properties"]["AlarmName"].endswith(f"-{metric}")
+    ]
+    assert counted["MetricName"] == found["MetricTransformations"][0]["MetricName"]
+    # Each minute it fails again: that is more often in five minutes than the alarm lets pass.
+    assert (counted["Period"], counted["Statistic"]) == (300, "Sum")
+    assert counted["Threshold"] < 5
 
 
 def test_tracing_is_on_when_asked_for() -> None:

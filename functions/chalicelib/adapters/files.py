@@ -12,7 +12,7 @@ from chalicelib.adapters import keys
 from chalicelib.adapters.clients import Clients
 from chalicelib.adapters.failures import code_of, ignoring, throttling
 from chalicelib.adapters.table import Table
-from conducto.model.deployment import pipeline_directory, user_directory
+from conducto.model.deployment import STAGE_TAG, pipeline_directory, user_directory
 
 _EXISTS = "AccessPointAlreadyExists"
 #: Attribute: how many access points of a name there were before.
@@ -20,12 +20,21 @@ _GENERATION = "generation"
 
 
 class AccessPoints:
-    """Access points of one file system of EFS."""
+    """Access points of one file system of EFS.
 
-    def __init__(self, clients: Clients, table: Table, file_system: str) -> None:
+    Args:
+        clients: boto3's.
+        table: Knows their ids.
+        file_system: Its id.
+        stage: They are tagged with it: nobody chooses their ids, and the tag is what tells them
+            from those of another installation.
+    """
+
+    def __init__(self, clients: Clients, table: Table, file_system: str, stage: str) -> None:
         self._clients = clients
         self._table = table
         self.file_system = file_system
+        self._tags = [{"Key": STAGE_TAG, "Value": stage}]
 
     def of_pipeline(self, pipeline_id: str) -> str:
         """Return the id of the access point of a pipeline's data."""
@@ -63,6 +72,7 @@ class AccessPoints:
                 answer = self._client.create_access_point(
                     ClientToken=token,
                     FileSystemId=self.file_system,
+                    Tags=self._tags,
                     # Whatever user an image has: its commands may read and write everything.
                     PosixUser={"Uid": 0, "Gid": 0},
                     RootDirectory={

@@ -185,11 +185,11 @@ class Ecs:
         self._definitions.release(pipeline_id)
 
     def definitions(self) -> Iterator[tuple[str, str]]:
-        """Yield ``(pipeline id, name)`` of task definitions, other installations' among them."""
+        """Yield ``(pipeline id, name)`` of the task definitions of this installation."""
         return self._definitions.families()
 
     def forget_definition(self, name: str) -> bool:
-        """Delete a task definition; return whether it was this installation's."""
+        """Delete a task definition; return whether something of it was there."""
         return self._definitions.forget(name)
 
     def _tasks(self, pipeline_id: str) -> Iterator[Mapping[str, Any]]:

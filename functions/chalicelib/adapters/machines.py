@@ -11,7 +11,7 @@ from chalicelib.adapters.failures import code_of, ignoring, throttling
 from chalicelib.ports import TaskGoneError
 from chalicelib.trying import patiently
 from conducto.semantics.asl import Machine
-from conducto.semantics.asl_site import run_of
+from conducto.semantics.asl_site import Site
 
 #: AWS lets an account make one machine or activity a second, after a burst of a hundred; so long a
 #: request waits for its turn. API Gateway gives it 29 s in all.
@@ -32,6 +32,7 @@ class StepFunctions:
 
     Args:
         clients: boto3's.
+        site: Whose machines are listed; other installations in the account have theirs.
         role: ARN of the role of every machine.
         sleep: Waits some seconds for AWS to be ready again.
         tracing: Machines send traces to X-Ray.
@@ -40,12 +41,14 @@ class StepFunctions:
     def __init__(
         self,
         clients: Clients,
+        site: Site,
         role: str,
         sleep: Callable[[float], None] = time.sleep,
         *,
         tracing: bool = False,
     ) -> None:
         self._clients = clients
+        self._site = site
         self._role = role
         self._sleep = sleep
         self._options = {"tracingConfiguration": {"enabled": True}} if tracing else {}
@@ -99,16 +102,9 @@ class StepFunctions:
         with throttling():
             for page in pages:
                 for machine in page["stateMachines"]:
-                    run = run_of(machine["name"])
+                    run = self._site.run_of(machine["name"])
                     if run is not None:
                         yield run, str(machine["stateMachineArn"])
-
-    def is_ours(self, machine_arn: str) -> bool:
-        """Return whether a machine runs with our role: another installation has another one."""
-        with throttling(), ignoring("StateMachineDoesNotExist"):
-            found = self._client.describe_state_machine(stateMachineArn=machine_arn)
-            return bool(found["roleArn"] == self._role)
-        return False
 
     def _once(self, name: str, make: Callable[[], object]) -> None:
         if name in self._known:

@@ -17,14 +17,13 @@ from chalicelib.adapters.failures import code_of, message_of, throttling
 from chalicelib.adapters.files import AccessPoints
 from chalicelib.ports import WorkerTask
 from conducto.images.registries import cached
-from conducto.model.deployment import NAME_PREFIX
 from conducto.semantics.fargate import AGENT_MEM, size_for
 from conducto_worker.layout import AGENT, CTL, DATA_MOUNTS, STOP_TIMEOUT, USER, VOLUME, user_entry
 
 _MIB = 1024
 #: Ends a pipeline's id in the name of a family.
 _OWNER_END = "_"
-#: Definitions that ECS deletes at once.
+#: Revisions that ECS deletes at once.
 _MOST_DELETED = 10
 
 
@@ -52,12 +51,20 @@ class Roles:
 
 
 class TaskDefinitions:
-    """Definitions of one installation."""
+    """Definitions of one installation.
 
-    def __init__(self, clients: Clients, files: AccessPoints, roles: Roles) -> None:
+    Args:
+        clients: boto3's.
+        files: Give each task its data.
+        roles: What tasks run with.
+        prefix: How the names of families begin; those of other installations begin otherwise.
+    """
+
+    def __init__(self, clients: Clients, files: AccessPoints, roles: Roles, prefix: str) -> None:
         self._clients = clients
         self._files = files
         self._roles = roles
+        self._prefix = prefix
         self._known: dict[str, str] = {}
 
     def ensure(self, task: WorkerTask) -> str:
@@ -65,7 +72,7 @@ class TaskDefinitions:
         definition = self._definition(task)
         text = json.dumps(definition, sort_keys=True)
         digest = sha256(text.encode()).hexdigest()[:40]
-        family = f"{NAME_PREFIX}{task.pipeline_id}{_OWNER_END}{digest}"
+        family = f"{self._prefix}{task.pipeline_id}{_OWNER_END}{digest}"
         if family not in self._known:
             with throttling():
                 self._known[family] = self._find(family) or self._register(family, definition)
@@ -76,41 +83,47 @@ class TaskDefinitions:
         self._known = {name: arn for name, arn in self._known.items() if arn != definition}
 
     def families(self) -> Iterator[tuple[str, str]]:
-        """Yield ``(pipeline id, family)`` of those in use, other installations' among them."""
+        """Yield ``(pipeline id, family)`` of ours: in use, or taken out of use and not deleted."""
         pages = self._client.get_paginator("list_task_definition_families").paginate(
-            familyPrefix=NAME_PREFIX, status="ACTIVE"
+            familyPrefix=self._prefix, status="ALL"
         )
         with throttling():
             for page in pages:
                 for family in page["families"]:
-                    owner, end, _ = family.removeprefix(NAME_PREFIX).rpartition(_OWNER_END)
+                    owner, end, _ = family.removeprefix(self._prefix).rpartition(_OWNER_END)
                     if end and owner:
                         yield owner, str(family)
 
     def forget(self, family: str) -> bool:
-        """Delete a family; return whether it was this installation's.
+        """Delete a family; return whether something of it was there.
 
-        Tasks that run by it go on.
+        Tasks that run by it go on. Only what is out of use can be deleted: who was cut off between
+        the two steps left revisions that are, and they are deleted here.
+
+        Raises:
+            RuntimeError: ECS keeps some.
         """
         with throttling():
-            found = self._find_ours(family)
-            for arn in found:
+            active = self._revisions(family, "ACTIVE")
+            for arn in active:
                 self._client.deregister_task_definition(taskDefinition=arn)
-            if found:
-                self._client.delete_task_definitions(taskDefinitions=found)
+            # Those that were taken out of use just now may not be listed yet.
+            found = list(dict.fromkeys([*active, *self._revisions(family, "INACTIVE")]))
+            for first in range(0, len(found), _MOST_DELETED):
+                self._delete(found[first : first + _MOST_DELETED])
         return bool(found)
 
-    def _find_ours(self, family: str) -> list[str]:
-        """Return the revisions of a family, if our role starts its tasks; at most ten."""
-        listed = self._client.list_task_definitions(
-            familyPrefix=family, status="ACTIVE", maxResults=_MOST_DELETED
+    def _delete(self, arns: list[str]) -> None:
+        answer = self._client.delete_task_definitions(taskDefinitions=arns)
+        kept = [f"{each.get('arn')}: {each.get('reason')}" for each in answer["failures"]]
+        if kept:
+            raise RuntimeError(f"DeleteTaskDefinitions: {'; '.join(kept)}")
+
+    def _revisions(self, family: str, status: str) -> list[str]:
+        pages = self._client.get_paginator("list_task_definitions").paginate(
+            familyPrefix=family, status=status
         )
-        arns = [str(arn) for arn in listed["taskDefinitionArns"][:_MOST_DELETED]]
-        if not arns:
-            return []
-        described = self._client.describe_task_definition(taskDefinition=arns[0])
-        ours = described["taskDefinition"].get("executionRoleArn") == self._roles.execution
-        return arns if ours else []
+        return [str(arn) for page in pages for arn in page["taskDefinitionArns"]]
 
     def release(self, pipeline_id: str) -> None:
         """Give back the access point of a pipeline's data."""

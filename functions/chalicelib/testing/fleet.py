@@ -22,7 +22,7 @@ class FakeFleet:
         closed: Nothing can be entered yet.
         entered: ``(ARN, command)`` of every session.
         defined: ``{pipeline id: name of its task definition}``.
-        foreign: Names of task definitions that another installation made.
+        halfway: Names of task definitions that are out of use and not deleted.
     """
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ class FakeFleet:
         self.closed = False
         self.entered: list[tuple[str, str]] = []
         self.defined: dict[str, str] = {}
-        self.foreign: set[str] = set()
+        self.halfway: set[str] = set()
         self._numbers = count(1)
 
     def start(self, task: WorkerTask) -> str:
@@ -48,7 +48,9 @@ class FakeFleet:
         arn = f"arn:aws:ecs:us-east-1:123456789012:task/conducto/{next(self._numbers)}"
         if not self.deaf:
             self.tasks[arn] = task
-            self.defined[task.pipeline_id] = f"conducto-{task.pipeline_id}_1"
+            name = f"conducto-test_{task.pipeline_id}_1"
+            self.defined[task.pipeline_id] = name
+            self.halfway.discard(name)
         return arn
 
     def stop(self, task_arn: str, reason: str) -> None:  # noqa: ARG002  as the port has it
@@ -65,14 +67,14 @@ class FakeFleet:
         }
 
     def definitions(self) -> Iterator[tuple[str, str]]:
-        """Yield one for each pipeline that had a worker since it was forgotten."""
+        """Yield one for each pipeline that had a worker since it was forgotten, halfway or not."""
         yield from list(self.defined.items())
 
     def forget_definition(self, name: str) -> bool:
         """Delete a task definition."""
-        known = name in self.defined.values() and name not in self.foreign
-        if known:
-            self.defined = {owner: each for owner, each in self.defined.items() if each != name}
+        known = name in self.defined.values()
+        self.defined = {owner: each for owner, each in self.defined.items() if each != name}
+        self.halfway.discard(name)
         return known
 
     def look(self, task_arn: str) -> TaskLook | None:

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 from chalicelib.ports import TaskGoneError
 from conducto.semantics.asl import Machine
-from conducto.semantics.asl_site import run_of
+from conducto.semantics.asl_site import Site
 
 
 class Interpreter(Protocol):
@@ -37,16 +37,15 @@ class FakeMachines:
         activities: Those made known.
         machines: ``{ARN: machine}``.
         executions: ``{run: ARN of the execution}``, each started once.
-        foreign: ARNs of machines that another installation made.
     """
 
-    def __init__(self, interpreter: Interpreter, gone: type[Exception]) -> None:
+    def __init__(self, interpreter: Interpreter, gone: type[Exception], site: Site) -> None:
         self.activities: list[str] = []
         self.machines: dict[str, Machine] = {}
         self.executions: dict[str, str] = {}
-        self.foreign: set[str] = set()
         self._started: dict[str, str] = {}
         self._interpreter = interpreter
+        self._site = site
         self._gone = gone
 
     def ensure_activity(self, name: str) -> None:
@@ -79,13 +78,9 @@ class FakeMachines:
     def runs(self) -> Iterator[tuple[str, str]]:
         """Yield those that were made for a run."""
         for arn, machine in list(self.machines.items()):
-            run = run_of(machine.name)
+            run = self._site.run_of(machine.name)
             if run is not None:
                 yield run, arn
-
-    def is_ours(self, machine_arn: str) -> bool:
-        """Return whether it is there and not another installation's."""
-        return machine_arn in self.machines and machine_arn not in self.foreign
 
     def start(self, machine_arn: str, run: str, data: Mapping[str, object]) -> str:
         """Start an execution, unless there is one of that name."""

@@ -66,7 +66,7 @@ class ShowPlan(Record):
 
 
 class ShowSchema(Record):
-    """Tell the schema of the records that the installation writes."""
+    """Tell the version of the installation, and the schema of the records that it writes."""
 
     kind: Literal["show_schema"] = "show_schema"
 
@@ -109,6 +109,7 @@ class AdminAnswer(Record):
     Attributes:
         token: The new token; it is shown this once.
         record_schema: `conducto.model.deployment.RECORD_SCHEMA` of the functions.
+        version: Of Conducto, as the functions are.
         error: Why nothing was done.
     """
 
@@ -116,4 +117,5 @@ class AdminAnswer(Record):
     tokens: tuple[TokenInfo, ...] = ()
     plan: PlanInfo | None = None
     record_schema: int | None = None
+    version: str | None = None
     error: str | None = None

@@ -3,8 +3,12 @@
 from hashlib import sha256
 from typing import Literal, NamedTuple
 
-#: Every activity and state machine begins with it: policies allow ``conducto-*`` and nothing else.
+#: How every name begins; what an installation makes while it runs, with `made_prefix`.
 NAME_PREFIX = "conducto-"
+
+#: Tag, with the stage as its value, of everything that is deployed, and of what gets no name of
+#: ours while an installation runs.
+STAGE_TAG = "conducto:stage"
 
 #: Number of the schema of the records that functions of this version write
 #: (`chalicelib.record_schema`); those of an older number refuse them.
@@ -78,6 +82,25 @@ PERMISSIONS: tuple[PermissionName, ...] = (
 def table_name(stage: str) -> str:
     """Return the name of the table."""
     return f"{NAME_PREFIX}{stage}"
+
+
+def made_prefix(stage: str) -> str:
+    """Return how the names begin of what an installation makes at AWS while it runs.
+
+    That is activities, state machines and task definitions: its functions may do something with
+    such names and no others. A stage has no underscore, so that ``dev`` reaches nothing of
+    ``dev-2``.
+    """
+    return f"{NAME_PREFIX}{stage}_"
+
+
+def api_role_name(stage: str, region: str) -> str:
+    """Return the name of the role of the function that answers requests.
+
+    Roles that it lends know it by this name, since they are made before it. Roles are of an
+    account, not of a region.
+    """
+    return f"{NAME_PREFIX}{stage}-{region}-api"
 
 
 def secret_prefix(stage: str) -> str:

@@ -17,7 +17,7 @@ from conducto.model.nodes import NodeSpec
 from conducto.semantics.asl_graph import End, Loom, Scope
 from conducto.semantics.asl_lint import MOST_BYTES
 from conducto.semantics.asl_parts import MOST, Part, Weight, cut, parts_of
-from conducto.semantics.asl_site import Site, machine_name, node_id
+from conducto.semantics.asl_site import Site, node_id
 from conducto.semantics.asl_states import State
 from conducto.semantics.errors import DefinitionError
 from conducto.semantics.residual import Residual
@@ -112,5 +112,5 @@ def _machine(site: Site, path: str, definition: State, weight: Weight, run: str)
             f"its state machine would have {len(text):,} bytes, more than the {MOST_BYTES:,} that "
             "Step Functions takes; divide the node into smaller groups",
         )
-    name = machine_name(text, run)
+    name = site.machine_name(text, run)
     return Machine(name, site.machine(name), text, path, weight.tasks, weight.events + _ENDS)

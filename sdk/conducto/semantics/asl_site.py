@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from hashlib import blake2b, sha256
 from string import ascii_letters, digits
 
+from conducto.model.deployment import NAME_PREFIX, made_prefix
 from conducto.model.nodes import NodeSpec
 from conducto.semantics.pools import PoolKind, kind_of
 
-#: Every name begins with it: policies allow ``conducto-*`` and nothing else.
-PREFIX = "conducto-"
+#: Characters of a name that AWS takes, and of a digest in one that has room for so many.
+_MOST_NAME = 80
+_DIGEST = 40
 _LETTERS = ascii_letters
 _LETTERS_AND_DIGITS = ascii_letters + digits
 _ID_LENGTH = 9
@@ -34,7 +36,7 @@ def node_id(path: str) -> str:
 
 
 def pool_name(spec: NodeSpec, pipeline_id: str = "", groups: Sequence[str] = ()) -> str:
-    """Return the name of the pool whose workers run an Exec, and of its activity.
+    """Return the name of the pool whose workers run an Exec; `Site` knows its activity's.
 
     Args:
         spec: The Exec, with the memory that it is to get.
@@ -46,27 +48,12 @@ def pool_name(spec: NodeSpec, pipeline_id: str = "", groups: Sequence[str] = ())
     # One container serves a context, whatever its members ask for.
     fields = () if kind_of(spec.pool) is PoolKind.CONTEXT else _fields(spec)
     text = repr((spec.pool, place.image, *fields, pipeline_id, *groups))
-    return PREFIX + blake2b(text.encode(), digest_size=6).hexdigest()
+    return NAME_PREFIX + blake2b(text.encode(), digest_size=6).hexdigest()
 
 
 def _fields(spec: NodeSpec) -> tuple[object, ...]:
     place = spec.placement
     return place.cpu, place.mem, place.gpu, place.requires_docker, place.docker_run_args
-
-
-def machine_name(definition: str, run: str = "") -> str:
-    """Return the name of the state machine with this definition, made for a run or for any.
-
-    A run's own can be deleted with it, whatever other runs and pipelines do: `run_of` reads it.
-    """
-    own = f"{run}{_RUN_END}" if run else ""
-    return PREFIX + own + sha256(definition.encode()).hexdigest()[:40]
-
-
-def run_of(machine: str) -> str | None:
-    """Return the run that a state machine of this name was made for; None: it is none of ours."""
-    run, end, _ = machine.removeprefix(PREFIX).rpartition(_RUN_END)
-    return run if end and run and machine.startswith(PREFIX) else None
 
 
 def execution_input(run_id: str) -> Mapping[str, object]:
@@ -86,11 +73,19 @@ class Site:
         region: AWS region.
         account: AWS account, twelve digits.
         partition: ``aws``, or that of China or of a government.
+        stage: Of the installation whose they are; empty where there is none, and machines are only
+            looked at.
     """
 
     region: str
     account: str
     partition: str = "aws"
+    stage: str = ""
+
+    @property
+    def prefix(self) -> str:
+        """How the names of all of them begin."""
+        return made_prefix(self.stage) if self.stage else NAME_PREFIX
 
     def activity(self, spec: NodeSpec) -> str:
         """Return the ARN of the activity that the workers of an Exec's pool wait for."""
@@ -98,11 +93,31 @@ class Site:
 
     def activity_of(self, pool: str) -> str:
         """Return the ARN of the activity of a pool."""
-        return self._arn(f"activity:{pool}")
+        return self._arn(f"activity:{self.activity_name(pool)}")
+
+    def activity_name(self, pool: str) -> str:
+        """Return the name of the activity of a pool, which itself is called alike at any stage."""
+        return self.prefix + pool.removeprefix(NAME_PREFIX)
 
     def machine(self, name: str) -> str:
         """Return the ARN of a state machine."""
         return self._arn(f"stateMachine:{name}")
+
+    def machine_name(self, definition: str, run: str = "") -> str:
+        """Return the name of the state machine with this definition, made for a run or for any.
+
+        A run's own can be deleted with it, whatever other runs and pipelines do: `run_of` reads it.
+        """
+        head = self.prefix + (f"{run}{_RUN_END}" if run else "")
+        room = min(_DIGEST, _MOST_NAME - len(head))
+        return head + sha256(definition.encode()).hexdigest()[:room]
+
+    def run_of(self, machine: str) -> str | None:
+        """Return the run that a machine of this name was made for; None: it is none of ours."""
+        if not machine.startswith(self.prefix):
+            return None
+        run, _, _ = machine.removeprefix(self.prefix).rpartition(_RUN_END)
+        return run or None
 
     def run_machine(self) -> str:
         """Return the resource of a state that runs another machine and waits for its end."""

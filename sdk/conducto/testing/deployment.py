@@ -25,6 +25,7 @@ class FakeAccount:
         done: What was changed, in order.
         requests: What ``admin`` was asked.
         record_schema: What ``admin`` says; None: an error, as an old one does.
+        version: ... and of the version of Conducto.
     """
 
     def __init__(self, *, region: str | None = "eu-west-1", quota: float = 64.0) -> None:
@@ -41,6 +42,7 @@ class FakeAccount:
         self.done: list[str] = []
         self.requests: list[dict[str, object]] = []
         self.record_schema: int | None = None
+        self.version: str | None = None
 
     def caller(self) -> Caller:
         """Return whose credentials are used."""
@@ -103,7 +105,8 @@ class FakeAccount:
         request = json.loads(payload)
         self.requests.append({"function": function, **request})
         if request["kind"] == "show_schema":
-            return json.dumps({"record_schema": self.record_schema, "error": None}).encode()
+            said = {"record_schema": self.record_schema, "version": self.version, "error": None}
+            return json.dumps(said).encode()
         if request["kind"] == "list_tokens":
             return AdminAnswer(tokens=tuple(self.tokens)).model_dump_json().encode()
         self.tokens.append(TokenInfo(id="0" * 16, user=request["user"], permissions=(), created=0))

@@ -63,7 +63,7 @@ if TYPE_CHECKING:
     from conducto.model.records import AttemptRecord
     from conducto.model.states import Cause
 
-SITE = Site("us-east-1", "123456789012")
+SITE = Site("us-east-1", "123456789012", stage="test")
 EVERYTHING = frozenset({"read", "launch", "change_state", "secrets", "debug", "agent"})
 ME = Identity("acme", "ann", EVERYTHING)
 STRANGER = Identity("other", "bob", EVERYTHING)
@@ -87,7 +87,7 @@ class World:
         self.orgs.set_plan(ME.org, plan)
         self.store = FakeStore(self.orgs)
         self.fleet = FakeFleet()
-        self.machines = FakeMachines(self.interpreter, TaskGoneError)
+        self.machines = FakeMachines(self.interpreter, TaskGoneError, SITE)
         self.connections = FakeConnections()
         self.vault = FakeVault()
         self.tokens = FakeTokens(lambda: self.now)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
 
+from conducto import __version__
 from conducto.cli.host.cloud_account import account_of
 from conducto.cli.host.commands import build_parser
 from conducto.cli.host.deploy import deploy, destroy
 from conducto.cli.host.deploying.ports import AccountError, Cdk
+from conducto.cli.host.deploying.versions import Version, version_from
 from conducto.model.admin import TokenInfo
 from conducto.model.deployment import RECORD_SCHEMA, STACKS
 from conducto.testing.deployment import FakeAccount, FakeMachine
@@ -330,27 +333,79 @@ def test_a_stack_that_cannot_be_changed_now_is_told(place: Place, status: str, t
     assert place.machine.runs == []
 
 
-def test_an_older_version_takes_no_newer_ones_place_without_a_yes(place: Place) -> None:
+def test_an_older_version_takes_no_newer_ones_place_whatever_is_said_yes_to(place: Place) -> None:
+    place.deploy()
+    place.account.record_schema = RECORD_SCHEMA + 1
+    place.account.version = "7.1.0"
+
+    for words in ((), ("--yes",)):
+        assert place.deploy(*words) == 1
+        assert (
+            f"nothing was deployed: stage 'main' runs Conducto 7.1.0 (records of schema "
+            f"{RECORD_SCHEMA + 1}), this is Conducto {__version__} (records of schema "
+            f"{RECORD_SCHEMA}): pipelines that it has touched would stand still"
+        ) in place.err
+        assert "pip install --upgrade 'conducto[deploy]' and deploy that" in place.err
+        assert "say --downgrade" in place.err
+    assert place.machine.runs == [DEPLOY]
+
+
+def test_an_older_version_takes_a_newer_ones_place_where_that_is_said(place: Place) -> None:
     place.deploy()
     place.account.record_schema = RECORD_SCHEMA + 1
 
-    assert place.deploy() == 1
+    assert place.deploy("--downgrade") == 0
 
-    assert "runs a newer version of Conducto" in place.out
-    assert "nothing was deployed; pip install --upgrade 'conducto[deploy]'" in place.err
-    assert place.machine.runs == [DEPLOY]
-    assert place.deploy("--yes") == 0
+    assert "stage 'main' runs Conducto of an unknown version (records of schema" in place.out
+    assert "would stand still" in place.out
     assert place.machine.runs == [DEPLOY, DEPLOY]
 
 
+def test_a_newer_version_with_the_same_records_is_told_by_its_name(place: Place) -> None:
+    place.deploy()
+    place.account.record_schema = RECORD_SCHEMA
+    place.account.version = "7.1.0"
+
+    assert place.deploy("--yes") == 1
+
+    assert "stage 'main' runs Conducto 7.1.0" in place.err
+    assert "stand still" not in place.err
+
+
+@pytest.mark.parametrize("version", [None, __version__, "0.9.1"])
 @pytest.mark.parametrize("there", [None, 1, RECORD_SCHEMA])
-def test_an_installation_that_is_not_newer_is_upgraded(place: Place, there: int | None) -> None:
+def test_an_installation_that_is_not_newer_is_upgraded(
+    place: Place, there: int | None, version: str | None
+) -> None:
     place.deploy()
     place.account.record_schema = there
+    place.account.version = version
 
-    assert place.deploy() == 0
+    assert place.deploy("--yes") == 0
 
-    assert "newer version" not in place.out
+    assert "runs Conducto" not in place.out
+
+
+VERSIONS = ["0.1.28", "1.0.0.dev0", "1.0.0.dev1", "1.0.0a1", "1.0.0b1", "1.0.0rc2", "1.0.0rc10"]
+VERSIONS += ["1.0.0", "1.0.1", "1.2.0", "1.10.0", "2"]
+
+
+@pytest.mark.parametrize(("older", "newer"), list(pairwise(VERSIONS)))
+def test_versions_are_older_and_newer_as_python_has_them(older: str, newer: str) -> None:
+    assert Version(2, newer).is_newer_than(Version(2, older))
+    assert not Version(2, older).is_newer_than(Version(2, newer))
+    assert not Version(2, newer).is_newer_than(Version(3, older))
+
+
+@pytest.mark.parametrize("name", ["1.0", "1.0.0", "1", "1.0.0.0"])
+def test_a_version_may_be_written_with_more_or_fewer_noughts(name: str) -> None:
+    assert not Version(2, name).is_newer_than(Version(2, "1.0.0"))
+    assert not Version(2, "1.0.0").is_newer_than(Version(2, name))
+
+
+@pytest.mark.parametrize("answer", [None, [], {}, {"record_schema": None}, {"error": "x"}])
+def test_an_installation_that_says_nothing_is_of_no_known_version(answer: object) -> None:
+    assert version_from(answer) is None
 
 
 def test_an_admin_function_that_is_broken_does_not_hold_up_a_deployment(place: Place) -> None:

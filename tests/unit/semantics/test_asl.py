@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from conducto.model.states import State
 from conducto.semantics.asl import Compiled, compile_residual
 from conducto.semantics.asl_lint import most_events, problems, scopes
 from conducto.semantics.asl_parts import MOST, Weight
-from conducto.semantics.asl_site import Site, execution_input, node_id, pool_name, run_of
+from conducto.semantics.asl_site import Site, execution_input, node_id, pool_name
 from conducto.semantics.asl_states import FOREVER_SECONDS, backstop, most_tries
 from conducto.semantics.live import LiveTree
 from conducto.semantics.residual import residual
@@ -20,6 +21,7 @@ from support.asl.interpreter import Interpreter
 from support.trees import lazy, leaf, parallel, pipeline, serial
 
 SITE = Site("us-east-1", "123456789012")
+STAGE = Site("us-east-1", "123456789012", stage="dev")
 
 
 def compiled(tree: dict[str, Any], **options: Any) -> Compiled:
@@ -272,11 +274,39 @@ def test_machines_of_a_run_say_so_by_their_names() -> None:
     machines = compiled(tree, run="abc-def-12", most=Weight(3, 900_000, 24_000, 40)).machines
 
     assert len(machines) > 1
-    assert {run_of(machine.name) for machine in machines} == {"abc-def-12"}
+    assert {SITE.run_of(machine.name) for machine in machines} == {"abc-def-12"}
     assert all(problems(each.definition, each.name) == [] for each in machines)
 
 
 def test_a_machine_of_no_run_and_another_ones_say_none() -> None:
-    assert run_of(compiled(serial("a")).top.name) is None
-    assert run_of("somebody-elses_machine") is None
-    assert run_of("conducto-_0123") is None
+    assert SITE.run_of(compiled(serial("a")).top.name) is None
+    assert SITE.run_of("somebody-elses_machine") is None
+    assert SITE.run_of("conducto-_0123") is None
+
+
+@pytest.mark.parametrize("stage", ["prod", "de", "dev-2", "d"])
+def test_a_stage_knows_its_own_machines_alone(stage: str) -> None:
+    other = replace(STAGE, stage=stage)
+
+    assert STAGE.run_of(STAGE.machine_name("{}", "abc-def-12")) == "abc-def-12"
+    assert STAGE.run_of(other.machine_name("{}", "abc-def-12")) is None
+    assert STAGE.run_of(SITE.machine_name("{}", "abc-def-12")) is None
+
+
+def test_a_pool_has_an_activity_of_its_own_at_each_stage() -> None:
+    (spec,) = pipeline(leaf()).execs()
+    names = {replace(STAGE, stage=s).activity_name(pool_name(spec)) for s in ("", "a", "a-b")}
+
+    assert len(names) == 3
+    assert pool_name(spec) in names
+    assert STAGE.activity(spec).endswith(f":{STAGE.activity_name(pool_name(spec))}")
+
+
+@pytest.mark.parametrize("run", ["", "abc-def-1", "abc-def-12345", "abc-def-1234567890"])
+def test_the_longest_name_of_a_machine_is_one_that_aws_takes(run: str) -> None:
+    site = replace(STAGE, stage="s" + 15 * "-")
+    names = {site.machine_name(text, run) for text in ("{}", '{"a":1}')}
+
+    assert len(names) == 2
+    assert all(len(name) <= 80 for name in names)
+    assert {site.run_of(name) for name in names} == {run or None}

@@ -35,6 +35,7 @@ def deploy(
         settings=settings_of(arguments.setting),
         org=arguments.org,
         user=arguments.user or _user(),
+        downgrade=arguments.downgrade,
     )
     try:
         there = BotoAccount(arguments.region) if account is None else account

@@ -26,6 +26,9 @@ def add_deploy(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--org", default="main", help="organisation of the first token")
     parser.add_argument("--user", help="whose the first token is (default: your name here)")
     parser.add_argument("--yes", action="store_true", help="ask nothing")
+    parser.add_argument(
+        "--downgrade", action="store_true", help="also where a newer version is deployed"
+    )
 
 
 def add_destroy(parser: argparse.ArgumentParser) -> None:

@@ -10,11 +10,11 @@ from conducto.cli.host.deploying import checks, findings
 from conducto.cli.host.deploying.findings import Finding, Status
 from conducto.cli.host.deploying.ports import Account, AccountError, Cdk, Machine
 from conducto.cli.host.deploying.project import write_project
+from conducto.cli.host.deploying.versions import OURS, Version, version_from
 from conducto.model.admin import AdminAnswer, ListTokens, MintToken, ShowSchema
 from conducto.model.base import Record
 from conducto.model.deployment import (
     FIXED_SETTINGS,
-    RECORD_SCHEMA,
     STACKS,
     addresses_name,
     function_name,
@@ -43,12 +43,14 @@ class Wish:
         settings: What was given; the rest stays as it is.
         org: Of the first token.
         user: Of the first token.
+        downgrade: A newer version may be there.
     """
 
     stage: str
     settings: Mapping[str, str]
     org: str
     user: str
+    downgrade: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ class Deployment:
             NoStacksError: the stacks are not part of this installation of Conducto.
         """
         found = self._checked(wish.stage)
-        self._check_version(wish.stage)
+        self._check_version(wish)
         settings = self._settings(wish)
         folder = write_project(wish.stage, settings, self._account.region)
         cdk = self._machine.cdk()
@@ -115,35 +117,42 @@ class Deployment:
             raise DeployError("nothing was deployed; what to do stands above")
         return found
 
-    def _check_version(self, stage: str) -> None:
-        """Ask before an older version takes the place of a newer one.
+    def _check_version(self, wish: Wish) -> None:
+        """Let no older version take the place of a newer one, unless that was said.
+
+        A yes to everything does not say it: scripts give one, and go on giving it after somebody
+        else has upgraded.
 
         Raises:
-            DeployError: nobody said yes.
+            DeployError: what is deployed is newer.
         """
-        if self._account.stack_status(stack_name(stage, "api")) is None:
+        if self._account.stack_status(stack_name(wish.stage, "api")) is None:
             return
-        there = self._record_schema(stage)
-        if there is None or there <= RECORD_SCHEMA:
+        there = self._version(wish.stage)
+        if there is None or not there.is_newer_than(OURS):
             return
-        self._say(
-            f"stage {stage!r} runs a newer version of Conducto (its records are of schema {there}, "
-            f"this version knows up to {RECORD_SCHEMA}): pipelines that it has touched would stand "
-            "still until a newer version is deployed again"
+        consequence = (
+            ": pipelines that it has touched would stand still until a newer version is deployed "
+            "again"
+            if there.schema > OURS.schema
+            else ""
         )
-        if not self._ask("Deploy this older version all the same?"):
-            raise DeployError("nothing was deployed; pip install --upgrade 'conducto[deploy]'")
+        told = f"stage {wish.stage!r} runs {there}, this is {OURS}{consequence}"
+        if not wish.downgrade:
+            raise DeployError(
+                f"nothing was deployed: {told}; pip install --upgrade 'conducto[deploy]' and "
+                "deploy that, or say --downgrade to deploy this older version all the same"
+            )
+        self._say(told)
 
-    def _record_schema(self, stage: str) -> int | None:
-        """Return what the installation writes; None where it does not say, as the first did not."""
+    def _version(self, stage: str) -> Version | None:
+        """Return what is deployed; None where it does not say, as the first did not."""
         request = ShowSchema().model_dump_json().encode()
         try:
             payload = self._account.invoke(function_name(stage, "admin"), request)
         except AccountError:
             return None  # a function that is broken must not hold up its mending
-        answer = json.loads(payload)  # a newer one's may have more than we know
-        found = answer.get("record_schema") if isinstance(answer, dict) else None
-        return found if isinstance(found, int) else None
+        return version_from(json.loads(payload))
 
     def _settings(self, wish: Wish) -> dict[str, str]:
         """Return what is given and, for the rest, what the last deployment chose.

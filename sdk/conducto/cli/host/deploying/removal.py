@@ -7,6 +7,7 @@ from conducto.cli.host.deploying.ports import Account
 from conducto.model.deployment import (
     STACKS,
     cluster_name,
+    made_prefix,
     registry_prefix,
     secret_prefix,
     stack_name,
@@ -79,5 +80,6 @@ def what_stays(stage: str) -> Iterator[str]:
     yield f"  {data:<24} table {table_name(stage)}, a bucket, a file system with its backups"
     yield f"  {network:<24} the network; without cost while nothing runs in it"
     yield f"  {secret_prefix(stage) + '*':<24} secrets, $0.40 a month each"
-    yield "  state machines and activities called conducto-*, without cost"
+    made = f"{made_prefix(stage)}*"
+    yield f"  {made:<24} state machines, activities and task definitions, without cost"
     yield "To delete the data for good, which nothing brings back, see 'Removing' in docs/cloud.md."
