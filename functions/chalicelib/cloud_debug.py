@@ -12,7 +12,6 @@ from chalicelib.engine import Engine
 from chalicelib.inputs import BuiltImage
 from chalicelib.pipeline import CloudPipeline
 from chalicelib.ports import Identity
-from chalicelib.reading_logs import chosen_attempt
 from chalicelib.secret_delivery import deliver
 from conducto.model.debug import DebugPlan, DebugRequest
 from conducto.model.nodes import NodeSpec
@@ -28,6 +27,7 @@ from conducto.running.debugging import (
     tells_its_command,
 )
 from conducto.running.environment import Surroundings, command_env
+from conducto.running.finding import chosen_attempt
 from conducto.service.port import RefusedError
 
 #: Every image of the cloud has this one; it stands for a shell that nobody has looked for.

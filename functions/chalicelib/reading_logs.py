@@ -22,6 +22,7 @@ from conducto.model.params import (
 )
 from conducto.model.records import AttemptRecord
 from conducto.model.states import FINISHED
+from conducto.running.finding import chosen_attempt
 from conducto.running.log_answers import lines_answer, matches_answer, search
 from conducto.running.log_lines import LineIndex
 from conducto.running.log_search import Order, piece_to_search
@@ -210,10 +211,10 @@ class CloudLogs(ABC):
         """A whole output stream as it is now, or a part of it."""
         key, _ = await self._output(query)
         if key is None:
-            raise NotFoundError(f"{query.path}: never ran")
+            raise NotFoundError(f"{query.path}: never ran", query.path)
         size = await asyncio.to_thread(self._cloud.logs.size, key)
         if not size:
-            raise NotFoundError(f"{query.path}: printed nothing on {query.stream}")
+            raise NotFoundError(f"{query.path}: printed nothing on {query.stream}", query.path)
         first, count = (0, size) if span is None else span.within(size)
         name = query.path.rpartition("/")[2] or key.pipeline_id
         return Download(
@@ -235,21 +236,6 @@ class CloudLogs(ABC):
             yield piece
             first += len(piece)
             count -= len(piece)
-
-
-def chosen_attempt(
-    path: str, attempts: tuple[AttemptRecord, ...], number: int | None
-) -> AttemptRecord | None:
-    """Return the attempt that is asked for, the newest by default; None: there is none yet.
-
-    Raises:
-        NotFoundError: there is no attempt of that number.
-    """
-    known = {attempt.number: attempt for attempt in attempts}
-    if number is not None and number not in known:
-        names = ", ".join(map(str, known)) or "none"
-        raise NotFoundError(f"{path}: no attempt {number} (there are: {names})")
-    return known[max(known) if number is None else number] if known else None
 
 
 def _stream(name: str) -> Stream:

@@ -473,8 +473,10 @@ def test_an_archived_pipeline_is_off_the_list_and_takes_no_orders(world: World) 
     pipeline = world.launch(leaf(), run=False)
     world.control(pipeline, "archive")
     assert asyncio.run(world.pipelines().list()).pipelines == ()
-    with pytest.raises(RefusedError, match="is archived"):
-        world.control(pipeline, "reset", "/")
+    for order, paths in (("reset", ("/",)), ("pause", ()), ("sleep", ())):
+        with pytest.raises(RefusedError, match="is archived"):
+            world.control(pipeline, order, *paths)
+    assert asyncio.run(world.pipelines().get(pipeline)).pipeline.lifecycle is Lifecycle.ARCHIVED
 
 
 def test_a_list_tells_how_earlier_runs_of_its_pipelines_ended(world: World) -> None:

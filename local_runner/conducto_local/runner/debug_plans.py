@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,8 @@ from conducto.running.debugging import (
     tells_its_command,
 )
 from conducto.running.environment import Surroundings
-from conducto.service.port import NotFoundError, RefusedError
+from conducto.running.finding import chosen_attempt
+from conducto.service.port import RefusedError
 from conducto_local.debug.container import LABEL_DEBUG, LABEL_DEBUG_HOME
 from conducto_local.home import Home
 from conducto_local.ports import BuiltImage, WorkerSpec
@@ -175,7 +175,7 @@ class DebugPlans:
         records = list(self._store.attempts(live.id, request.path))
         spec = None if node is None else node.spec
         check_subject(live.id, request.path, spec, tuple(records))
-        record = _chosen(request, records)
+        record = chosen_attempt(request.path, records, request.attempt)
         if node is None:
             gone = f"{request.path} is not in the tree any more: docker_run_args are not known"
             return _Subject(live, remains(records[-1]), record, (gone,))
@@ -224,16 +224,6 @@ class DebugPlans:
         return found
 
 
-def _chosen(request: DebugRequest, records: Sequence[AttemptRecord]) -> AttemptRecord | None:
-    if request.attempt is None:
-        return records[-1] if records else None
-    for record in records:
-        if record.number == request.attempt:
-            return record
-    known = ", ".join(str(record.number) for record in records) or "none"
-    raise NotFoundError(f"{request.path}: no attempt {request.attempt} (there are: {known})")
-
-
 def _command(
     subject: _Subject, image: BuiltImage, around: Surroundings
 ) -> tuple[str, dict[str, str]]:
@@ -255,7 +245,7 @@ def _code(subject: _Subject) -> tuple[DebugMount, ...]:
         RefusedError: the image holds none, or it is not on this machine.
     """
     path, image = subject.spec.path, subject.image
-    mapped: Mapping[str, str] = {} if image is None else path_map(image)
+    mapped = {} if image is None else path_map(image)
     if not mapped:
         name = subject.image_name
         raise RefusedError(

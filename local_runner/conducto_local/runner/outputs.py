@@ -19,6 +19,7 @@ from conducto.model.params import (
 )
 from conducto.model.records import AttemptRecord, ImageState
 from conducto.model.states import FINISHED
+from conducto.running.finding import chosen_attempt, no_image
 from conducto.running.log_answers import lines_answer, matches_answer, search
 from conducto.running.log_search import Order
 from conducto.running.tails import with_tail
@@ -138,10 +139,12 @@ class Outputs:
         name = query.path.rpartition("/")[2] or live.id
         try:
             if output is None:
-                raise NotFoundError(f"{query.path}: never ran")
+                raise NotFoundError(f"{query.path}: never ran", query.path)
             file = output.reader.file(query.stream).open("rb")
         except FileNotFoundError as error:
-            raise NotFoundError(f"{query.path}: printed nothing on {query.stream}") from error
+            raise NotFoundError(
+                f"{query.path}: printed nothing on {query.stream}", query.path
+            ) from error
         return download(file, f"{name}-{output.number}.{query.stream}.txt", span)
 
     async def build(
@@ -153,8 +156,7 @@ class Outputs:
             NotFoundError: the pipeline has no such image.
         """
         if image not in live.images:
-            known = ", ".join(sorted(live.images)) or "none"
-            raise NotFoundError(f"{live.id}: no image {image!r} (there are: {known})")
+            raise no_image(live.id, image, live.images)
         deadline = time.monotonic() + wait
         reader = self._logs(live.id).reader(builds.log_name(image), builds.BUILD_ATTEMPT)
         while True:
@@ -168,15 +170,11 @@ class Outputs:
         self, live: LivePipeline, query: LogFileParams, attempts: Sequence[AttemptRecord]
     ) -> _Output | None:
         """Return the attempt's output; None where there was no attempt yet."""
-        by_number = {attempt.number: attempt for attempt in attempts}
-        number = query.attempt if query.attempt is not None else max(by_number, default=None)
-        if number is None:
+        attempt = chosen_attempt(query.path, attempts, query.attempt)
+        if attempt is None:
             return None
-        if number not in by_number:
-            known = ", ".join(map(str, by_number)) or "none"
-            raise NotFoundError(f"{query.path}: no attempt {number} (there are: {known})")
-        complete = by_number[number].state in FINISHED
-        return _Output(number, self._logs(live.id).reader(query.path, number), complete)
+        reader = self._logs(live.id).reader(query.path, attempt.number)
+        return _Output(attempt.number, reader, attempt.state in FINISHED)
 
 
 async def _wait(live: LivePipeline, deadline: float) -> bool:

@@ -53,6 +53,7 @@ from conducto.model.usage import Usage, UsageParams
 from conducto.running import listing, node_details, tree_pages, views
 from conducto.running import secret_answers as answers
 from conducto.running.data_files import DataDirectory
+from conducto.running.finding import no_node
 from conducto.running.forms import pack_form, unpack_form
 from conducto.running.launching import new_id, new_record
 from conducto.running.relaunching import launch_of
@@ -62,7 +63,7 @@ from conducto.semantics import events as ev
 from conducto.semantics.live import LiveGroup, LiveNode
 from conducto.semantics.resolve import resolve
 from conducto.service.downloads import Download, Span
-from conducto.service.port import NotFoundError, RefusedError
+from conducto.service.port import RefusedError
 from conducto_local.file_downloads import download
 from conducto_local.home import Home
 from conducto_local.runner import loading
@@ -171,7 +172,7 @@ class LocalPipelines:
         try:
             nodes, more = tree_pages.page(live.tree, query)
         except KeyError as error:
-            raise self._no_node(live, str(error.args[0])) from error
+            raise no_node(live.id, str(error.args[0])) from error
         tried = [node.path for node in nodes if node.attempt]
         found = _attempts(self._store, live, tried, query)
         told: dict[str, list[NotificationRecord]] = {}
@@ -199,7 +200,7 @@ class LocalPipelines:
         try:
             return states_of(live.tree, query, live.seq)
         except KeyError as error:
-            raise self._no_node(live, str(error.args[0])) from error
+            raise no_node(live.id, str(error.args[0])) from error
 
     async def node(self, pipeline_id: str, path: str) -> NodeDetail:
         """Everything about one node."""
@@ -214,7 +215,7 @@ class LocalPipelines:
         await self._caught_up()
         found = tuple(self._store.attempts(live.id, path))
         if not found and path not in live.tree.nodes:
-            raise self._no_node(live, path)
+            raise no_node(live.id, path)
         return found
 
     async def log(
@@ -414,11 +415,6 @@ class LocalPipelines:
         if flight is not None and node.state is State.QUEUED:
             return self._scheduler.reason(flight)
         return views.why_pending(live, node)
-
-    def _no_node(self, live: LivePipeline, path: str) -> NotFoundError:
-        return NotFoundError(
-            f"{path}: no such node in {live.id}; 'conducto show {live.id}' lists them"
-        )
 
 
 def _take_tree(request: LaunchRequest) -> tuple[Pipeline, bytes]:

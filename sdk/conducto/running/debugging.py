@@ -9,7 +9,8 @@ from conducto.model.nodes import NodeSpec, Placement
 from conducto.model.records import AttemptRecord
 from conducto.model.states import NodeType
 from conducto.running.environment import Surroundings, command_env
-from conducto.service.port import NotFoundError, RefusedError
+from conducto.running.finding import no_node
+from conducto.service.port import RefusedError
 from conducto_worker.masking import MASK
 
 _HIDDEN = MASK.decode()
@@ -37,13 +38,12 @@ def check_subject(
         RefusedError: it runs no command.
     """
     if spec is None and not records:
-        raise NotFoundError(
-            f"{path}: no such node in {pipeline_id}; 'conducto show {pipeline_id}' lists them"
-        )
+        raise no_node(pipeline_id, path)
     if spec is not None and spec.type is not NodeType.EXEC:
         raise RefusedError(
             f"{path}: is a {spec.type.value}, which runs no command of its own; "
-            "name one of the Execs below it"
+            "name one of the Execs below it",
+            path,
         )
 
 

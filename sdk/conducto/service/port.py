@@ -43,11 +43,23 @@ from conducto.model.usage import Usage, UsageParams
 from conducto.service.downloads import Download, Span
 
 
-class NotFoundError(Exception):
+class _TellingError(Exception):
+    """What a client is told.
+
+    Attributes:
+        path: The node that it is about, where it is about one; the message begins with it.
+    """
+
+    def __init__(self, message: str, path: str | None = None) -> None:
+        super().__init__(message)
+        self.path = path
+
+
+class NotFoundError(_TellingError):
     """No such pipeline, node, attempt, image or data."""
 
 
-class RefusedError(Exception):
+class RefusedError(_TellingError):
     """The request makes no sense now; the message says why and what to do."""
 
 

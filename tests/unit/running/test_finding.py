@@ -1,0 +1,50 @@
+"""What is told where nothing bears the name that was asked for."""
+
+import pytest
+
+from conducto.model.records import AttemptRecord
+from conducto.model.states import State
+from conducto.running.finding import chosen_attempt, no_image, no_node
+from conducto.service.port import NotFoundError
+from conducto.service.problems import problem_of
+
+ATTEMPTS = tuple(AttemptRecord(path="/a", number=n, state=State.DONE) for n in (1, 2, 5))
+
+
+@pytest.mark.parametrize(("number", "chosen"), [(None, 5), (1, 1), (5, 5)])
+def test_the_newest_attempt_is_chosen_unless_another_is_asked_for(
+    number: int | None, chosen: int
+) -> None:
+    found = chosen_attempt("/a", ATTEMPTS, number)
+
+    assert found is not None
+    assert found.number == chosen
+
+
+def test_a_node_that_never_ran_has_no_newest_attempt() -> None:
+    assert chosen_attempt("/a", (), None) is None
+
+
+@pytest.mark.parametrize(
+    ("attempts", "said"),
+    [(ATTEMPTS, r"^/a: no attempt 3 \(there are: 1, 2, 5\)$"), ((), r"\(there are: none\)$")],
+)
+def test_an_attempt_that_is_not_there_is_told_with_those_that_are(
+    attempts: tuple[AttemptRecord, ...], said: str
+) -> None:
+    with pytest.raises(NotFoundError, match=said):
+        chosen_attempt("/a", attempts, 3)
+
+
+def test_a_client_is_told_the_node_in_a_field_of_its_own() -> None:
+    problem = problem_of(no_node("abc-def", "/x y"))
+
+    assert (problem.status, problem.path) == (404, "/x y")
+    assert problem.detail.startswith("/x y: no such node in abc-def")
+
+
+def test_an_image_that_is_not_there_is_told_with_those_that_are() -> None:
+    error = no_image("abc-def", "app", ["web", "base"])
+
+    assert str(error) == "abc-def: no image 'app'; there are: base, web"
+    assert problem_of(error).path is None
