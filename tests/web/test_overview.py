@@ -211,6 +211,23 @@ def test_a_search_with_a_star_and_the_key_for_failures(viewer: Viewer) -> None:
     expect(found).to_have_count(2)
 
 
+def test_a_key_goes_to_what_runs_wherever_it_is(viewer: Viewer) -> None:
+    root = co.Serial()
+    root["many"] = co.Parallel()
+    for number in range(250):
+        root["many"][f"n{number}"] = co.Exec("true" if number != 230 else "sleep 600")
+    run = post(viewer.person, root, title="busy", run=True)
+    page = viewer.open(f"/p/{run}")
+    expect(page.locator(".phead-facts")).to_contain_text("249 done", timeout=60_000)
+    page.keyboard.press("u")
+    expect(page.get_by_role("heading", name="n230", exact=True)).to_be_visible()
+    expect(page.get_by_role("treeitem").filter(has_text="n230")).to_be_visible()
+    page.get_by_role("button", name="Kill").click()
+    expect(page.locator(".phead-facts")).to_contain_text("1 killed")
+    page.keyboard.press("u")
+    expect(page.get_by_text("Nothing runs now")).to_be_visible()
+
+
 ALIKE = """
     with co.Parallel() as root:
         for number in range(6):

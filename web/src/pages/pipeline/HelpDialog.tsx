@@ -6,6 +6,7 @@ const KEYS: readonly [string, string][] = [
   ["Space", "select or unselect"],
   ["Home End", "first or last row"],
   ["n p", "next or previous failure"],
+  ["u", "next Exec that runs"],
   ["f", "only what failed, or all again"],
   ["/", "search the tree"],
   ["r", "reset"],

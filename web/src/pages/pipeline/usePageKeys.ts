@@ -1,6 +1,6 @@
 import { useEffect, useRef } from "react";
 
-import { messageOf } from "@/api/client";
+import { api, messageOf } from "@/api/client";
 import type { NodeView } from "@/api/schema";
 import { setQuery } from "@/app/location";
 import { currentSettings } from "@/app/settings";
@@ -19,7 +19,7 @@ interface Context {
   onHelp: () => void;
 }
 
-/** Failures that the keys walk through. */
+/** Failures, and Execs that run, that the keys walk through. */
 const MOST = 1000;
 
 /**
@@ -54,13 +54,14 @@ function rendered(): Promise<void> {
   return new Promise((resolve) => window.setTimeout(resolve, 0));
 }
 
-const JUMPS: ReadonlySet<string> = new Set(["n", "p"]);
+const JUMPS: ReadonlySet<string> = new Set(["n", "p", "u"]);
 
 const KEYS: Record<string, (context: Context) => unknown> = {
   "/": () => document.querySelector<HTMLInputElement>("#tree-search")?.focus(),
   "?": ({ onHelp }) => onHelp(),
   n: ({ session, current }) => goToFailure(session, current, 1),
   p: ({ session, current }) => goToFailure(session, current, -1),
+  u: ({ session, current }) => goToRunning(session, current),
   f: () => toggleFailed(),
   r: ({ orders, targets }) => void orders.nodes("reset", targets),
   s: ({ orders, targets }) => void orders.toggleSkip(targets),
@@ -85,21 +86,41 @@ function isTyping(target: EventTarget | null): boolean {
 }
 
 /** Open the failure before or after the current node, round the ends. */
-export async function goToFailure(
-  session: PipelineSession,
+export function goToFailure(
+  { id }: PipelineSession,
+  current: string | null,
+  step: 1 | -1,
+): Promise<void> {
+  return goToOne(findFailures(id, ROOT, MOST), "Nothing has failed", current, step);
+}
+
+/** Open the next Exec that runs. */
+function goToRunning({ id }: PipelineSession, current: string | null): Promise<void> {
+  const running = api.tree(id, { root: ROOT, state: "running", limit: MOST });
+  return goToOne(
+    running.then(({ nodes }) => nodes),
+    "Nothing runs now",
+    current,
+    1,
+  );
+}
+
+async function goToOne(
+  searched: Promise<NodeView[]>,
+  none: string,
   current: string | null,
   step: 1 | -1,
 ): Promise<void> {
   let found: NodeView[];
   try {
-    found = await findFailures(session.id, ROOT, MOST);
+    found = await searched;
   } catch (error) {
     toast(messageOf(error), "error");
     return;
   }
   const paths = found.map((one) => one.path);
   if (paths.length === 0) {
-    toast("Nothing has failed");
+    toast(none);
     return;
   }
   const at = current === null ? -1 : paths.indexOf(current);
