@@ -201,6 +201,10 @@ class Client:
         """Yield an output stream as it is now, piece by piece."""
         return self._download(calls.LOG_FILE, query)
 
+    def export(self, pipeline_id: str) -> bytes:
+        """A pipeline as it is now, as one HTML file that needs nothing else."""
+        return b"".join(self._download(calls.EXPORT, params.PipelineParams(id=pipeline_id)))
+
     def images(self, pipeline_id: str) -> tuple[ImageRecord, ...]:
         """The images of a pipeline and how their builds stand."""
         return self.call(calls.IMAGES, params.PipelineParams(id=pipeline_id)).images

@@ -166,6 +166,9 @@ LOG_SEARCH = Operation[p.LogSearchParams, None, LogMatches](
 LOG_FILE = Operation[p.LogFileParams, None, Bytes](
     "download_log", "GET", "/pipelines/{id}/log/file", p.LogFileParams, None, Bytes
 )
+EXPORT = Operation[p.PipelineParams, None, Bytes](
+    "export_pipeline", "GET", "/pipelines/{id}/export", p.PipelineParams, None, Bytes
+)
 IMAGES = Operation[p.PipelineParams, None, ImageList](
     "list_images", "GET", "/pipelines/{id}/images", p.PipelineParams, None, ImageList
 )

@@ -5,6 +5,7 @@ exceptions pass, which `conducto.service.problems` turns into answers.
 """
 
 import shlex
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -56,6 +57,7 @@ from conducto.model.secret_calls import DeleteSecrets, PutSecrets, SecretList
 from conducto.model.shells import ShellEnd, ShellParams, ShellTicket
 from conducto.model.usage import Usage, UsageParams
 from conducto.service.downloads import Download, Span
+from conducto.service.export.answer import exported
 from conducto.service.port import Pipelines, RefusedError
 
 P = TypeVar("P", bound=Record)
@@ -142,6 +144,11 @@ async def search_log(pipelines: Pipelines, call: Call[LogSearchParams, None]) ->
 async def download_log(pipelines: Pipelines, call: Call[LogFileParams, None]) -> Download:
     """An output stream as bytes."""
     return await pipelines.log_file(call.params, call.span)
+
+
+async def export_pipeline(pipelines: Pipelines, call: Call[PipelineParams, None]) -> Download:
+    """A pipeline as it is now, as one HTML file that needs nothing else."""
+    return await exported(pipelines, call.params.id, time.time(), call.span)
 
 
 async def list_images(pipelines: Pipelines, call: Call[PipelineParams, None]) -> ImageList:

@@ -147,6 +147,7 @@ export const api = {
   searchLog: (id: string, query: LogSearchQuery, signal?: AbortSignal) =>
     get<LogMatches>(at(id, "/log/search"), query, signal),
   logFile: (id: string, query: QueryOf<"download_log">) => addressOf(at(id, "/log/file"), query),
+  exportFile: (id: string) => addressOf(at(id, "/export")),
   images: (id: string, signal?: AbortSignal) => get<ImageList>(at(id, "/images"), {}, signal),
   imageLog: (id: string, query: QueryOf<"read_image_log">, signal?: AbortSignal) =>
     get<ImageLog>(at(id, "/image-log"), query, signal),

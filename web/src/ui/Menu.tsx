@@ -2,14 +2,22 @@ import * as Radix from "@radix-ui/react-dropdown-menu";
 
 import { Button } from "@/ui/Button";
 
-export interface MenuEntry {
+export interface MenuOrder {
   label: string;
   onSelect: () => void;
   shortcut?: string;
   disabled?: boolean;
 }
 
-/** A button that opens a list of orders. */
+/** Saves what is at an address. */
+export interface MenuDownload {
+  label: string;
+  download: string;
+}
+
+export type MenuEntry = MenuOrder | MenuDownload;
+
+/** A button that opens a list of orders and downloads. */
 export function Menu({ label, entries }: { label: string; entries: readonly MenuEntry[] }) {
   return (
     <Radix.Root modal={false}>
@@ -20,17 +28,25 @@ export function Menu({ label, entries }: { label: string; entries: readonly Menu
       </Radix.Trigger>
       <Radix.Portal>
         <Radix.Content className="menu" align="end" sideOffset={4}>
-          {entries.map((entry) => (
-            <Radix.Item
-              key={entry.label}
-              className="menu-item"
-              onSelect={entry.onSelect}
-              disabled={entry.disabled ?? false}
-            >
-              {entry.label}
-              {entry.shortcut === undefined ? null : <kbd>{entry.shortcut}</kbd>}
-            </Radix.Item>
-          ))}
+          {entries.map((entry) =>
+            "download" in entry ? (
+              <Radix.Item key={entry.label} className="menu-item" asChild>
+                <a href={entry.download} download>
+                  {entry.label}
+                </a>
+              </Radix.Item>
+            ) : (
+              <Radix.Item
+                key={entry.label}
+                className="menu-item"
+                onSelect={entry.onSelect}
+                disabled={entry.disabled ?? false}
+              >
+                {entry.label}
+                {entry.shortcut === undefined ? null : <kbd>{entry.shortcut}</kbd>}
+              </Radix.Item>
+            ),
+          )}
         </Radix.Content>
       </Radix.Portal>
     </Radix.Root>

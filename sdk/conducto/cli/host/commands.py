@@ -26,6 +26,7 @@ VERBS = {
     "tree": "tree:tree",
     "logs": "logs:logs",
     "diff": "diff:diff",
+    "export": "export:export",
     "images": "images:images",
     "data": "data:data",
     "run": _ORDERS,

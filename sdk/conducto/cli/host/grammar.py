@@ -50,9 +50,9 @@ _PATHS_HELP = "nodes, each with all below it; wildcards *, ? and ** are allowed"
 _STATES = tuple(state.value for state in State)
 #: Verbs about pipelines, which are on this machine or in the cloud.
 OF_PIPELINES = (
-    "list", "show", "tree", "logs", "diff", "images", "data", "run", "pause", "reset", "skip",
-    "unskip", "kill", "rebuild", "modify", "sleep", "wake", "archive", "debug", "livedebug",
-    "secrets", "dump-serialization",
+    "list", "show", "tree", "logs", "diff", "export", "images", "data", "run", "pause", "reset",
+    "skip", "unskip", "kill", "rebuild", "modify", "sleep", "wake", "archive", "debug",
+    "livedebug", "secrets", "dump-serialization",
 )  # fmt: skip
 
 
@@ -175,6 +175,7 @@ def _add_looks(verbs: _Verbs) -> None:
     diff.add_argument("second", metavar="B", nargs="?", type=_positive, help="another's")
     _add_json(tree, diff)
     _add_logs(verbs)
+    _add_export(verbs)
 
 
 def _add_show(verbs: _Verbs) -> None:
@@ -248,6 +249,27 @@ def _add_logs(verbs: _Verbs) -> None:
     logs.add_argument("--regex", action="store_true", help="--search with a regular expression")
     logs.add_argument("-i", "--ignore-case", action="store_true", help="--search in any case")
     logs.add_argument("--json", action="store_true", help="--search, machine-readable")
+
+
+def _add_export(verbs: _Verbs) -> None:
+    export = _add(
+        verbs,
+        "export",
+        "write a pipeline, as it is now, into one HTML file",
+        "To keep, to send, or to attach to a pull request: any browser shows it, offline, on a "
+        "phone and on paper. It has the failures with their last output, the tree with commands "
+        "and attempts, a timeline and the images; no scripts, no variables of the environment, "
+        "and values of secrets masked. Of a large tree it has what failed or runs, and the upper "
+        "levels.",
+    )
+    _add_id(export)
+    export.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="where to (default: its title and .html, in this directory); '-' is stdout",
+    )
+    export.add_argument("--force", action="store_true", help="write over a file that is there")
 
 
 def _add_data(verbs: _Verbs) -> None:

@@ -1,3 +1,4 @@
+import { api } from "@/api/client";
 import type { PipelineSummary } from "@/api/schema";
 import type { PipelineSession } from "@/live/session";
 import { ROOT } from "@/model/paths";
@@ -46,6 +47,7 @@ export function PipelineHeader({ session, orders, onHelp }: Props) {
               ? { label: "Wake", onSelect: () => void orders.whole("wake") }
               : { label: "Sleep", onSelect: () => void orders.whole("sleep") },
             { label: "Archive", onSelect: () => void orders.whole("archive") },
+            { label: "Download report", download: api.exportFile(pipeline.id) },
             { label: "Keys", shortcut: "?", onSelect: onHelp },
           ]}
         />
