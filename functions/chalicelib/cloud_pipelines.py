@@ -5,6 +5,7 @@ Every call is about pipelines of the caller's organisation; another one's does n
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from itertools import chain
 from secrets import token_hex
 from typing import Any, TypeVar
 
@@ -79,6 +80,8 @@ from conducto.semantics.resolve import resolve
 from conducto.service.port import NotFoundError, RefusedError
 
 _PAGE = 200
+#: Attempts that are read in about the time that one more query takes.
+_PER_QUERY = 20
 #: Seconds for which directories may be uploaded: they are packed one after the other.
 UPLOAD_SECONDS = 3600
 R = TypeVar("R")
@@ -259,9 +262,10 @@ class CloudPipelines(CloudData, CloudDebug, CloudLogs):
     def _stored_attempts(
         self, live: CloudPipeline, paths: builtins_list[str]
     ) -> Iterator[AttemptRecord]:
-        if len(paths) == 1:
-            return self._cloud.store.attempts(live.id, paths[0])
-        return self._cloud.store.attempts(live.id)
+        store = self._cloud.store
+        if len(paths) == 1 or len(paths) * _PER_QUERY < len(live.times):
+            return chain.from_iterable(store.attempts(live.id, path) for path in paths)
+        return store.attempts(live.id)
 
     async def node(self, pipeline_id: str, path: str) -> NodeDetail:
         """Everything about one node."""

@@ -1,0 +1,62 @@
+"""An export of the largest trees is small, and made quickly, with few questions to the port."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import conducto as co
+from conducto.model.api import LaunchRequest, TreePage
+from conducto.model.params import TreeParams
+from conducto.service.export.gathering import gather
+from conducto.service.export.page import MAX_BYTES, page_of
+from conducto.service.export.run import MAX_NODES
+from conducto.tree.launch_form import to_launch_form
+from support.local import local_runner
+
+GROUPS, SIZE = 1_000, 100
+
+
+class Asked:
+    """The port, with a count of the pages that it was asked for."""
+
+    def __init__(self, pipelines: Any) -> None:
+        self.pages = 0
+        self._pipelines = pipelines
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._pipelines, name)
+
+    async def nodes(self, query: TreeParams) -> TreePage:
+        self.pages += 1
+        page: TreePage = await self._pipelines.nodes(query)
+        return page
+
+
+def large_form() -> dict[str, Any]:
+    with co.Parallel(image="debian") as root:
+        for number in range(GROUPS):
+            with co.Parallel(name=f"group-{number}"):
+                for each in range(SIZE):
+                    co.Exec(f"echo {each}", name=f"exec-{each}")
+    return to_launch_form(root)
+
+
+@pytest.mark.timeout(120)
+async def test_a_hundred_thousand_nodes_make_a_small_page_quickly(tmp_path: Path) -> None:
+    async with local_runner(tmp_path / "home", "process") as local:
+        request = LaunchRequest(tree=large_form(), engine="process", title="large")
+        made = await local.pipelines.launch(request)
+        port = Asked(local.pipelines)
+
+        begun = time.perf_counter()
+        run = await gather(port, made.pipeline.id, time.time())
+        page = page_of(run)
+        took = time.perf_counter() - begun
+
+    assert (len(run.nodes), run.whole) == (MAX_NODES, False)
+    assert f"{GROUPS * SIZE:,} pending" in page.decode()
+    assert len(page) < MAX_BYTES / 4
+    assert port.pages < 10
+    assert took < 5  # a Lambda has 29 seconds; here it takes a tenth of one
