@@ -7,6 +7,7 @@ belongs to a tag is in the bucket, below ``builds/<org>/<tag>/``::
     recipe.tar.gz   what the build service carries out (`conducto.images.recipe`)
     build.json      the newest build, and the how-manieth it is
     log             what that printed, put there by the build itself every few seconds
+    steps           the lines of that which say how far it is, with their times, put there likewise
     result.json     what the build says of the image it has made
 
 Nothing here is written down in a journal: whoever looks finds out how an image is, and a build
@@ -23,12 +24,12 @@ from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
-from chalicelib.checks import is_plain, ready_image
+from chalicelib.checks import check_reference, is_plain, ready_image
 from chalicelib.cloud import Cloud
 from chalicelib.inputs import BuiltImage
 from chalicelib.ports import BuildOrder, BuildStatus, Identity
 from conducto.images import install, layers, recipe, wheel
-from conducto.model.answers import ImageLog
+from conducto.model.answers import ImageLog, ImageStep
 from conducto.model.cloud_calls import OwnBuild, OwnBuilds
 from conducto.model.deployment import BUILD_MINUTES, BUILD_PREFIX, CONTEXT_PREFIX, FRESH_DAYS
 from conducto.model.image_sources import ImageSources
@@ -99,6 +100,9 @@ class ImageBuilds:
             DefinitionError: an image cannot be built here.
             RefusedError: a directory that it needs was not uploaded.
         """
+        images = tuple(images)
+        for image in images:
+            check_reference(image, self._cloud.builder.reference(org, "any"))
         return tuple(
             ready_image(image)
             if is_plain(image)
@@ -206,7 +210,7 @@ class ImageBuilds:
         if known is not None and self._cloud.builder.status(known[0]) in ("queued", "running"):
             return _moved(image, ImageState.QUEUED, build=known[0])
         number = 1 if known is None else known[1] + 1
-        for name in ("log", "result.json"):
+        for name in ("log", "steps", "result.json"):
             self._blobs.delete(_key(org, tag, name))
         order = BuildOrder(org, pipeline_id, tag, f"{tag}-{number}", self._urls(org, image))
         build = self._cloud.builder.start(order)
@@ -235,6 +239,10 @@ class ImageBuilds:
         """Return what the newest build of an image printed so far; it is bounded there."""
         return self._blobs.get(_key(org, str(image.tag), "log")) or b""
 
+    def told(self, org: str, image: BuiltImage) -> bytes:
+        """Return what that build told of its steps so far (`conducto.images.build_steps`)."""
+        return self._blobs.get(_key(org, str(image.tag), "steps")) or b""
+
     def _urls(self, org: str, image: BuiltImage) -> dict[str, str]:
         def fetch(key: str) -> str:
             return self._blobs.download_url(key, filename="x", seconds=URL_SECONDS)
@@ -246,6 +254,7 @@ class ImageBuilds:
         return {
             "RECIPE_URL": fetch(_key(org, tag, "recipe.tar.gz")),
             "LOG_URL": deliver("log"),
+            "STEPS_URL": deliver("steps"),
             "RESULT_URL": deliver("result.json"),
             **{f"CONTEXT_{digest}": fetch(context_key(org, digest)) for digest in image.contexts},
         }
@@ -280,7 +289,9 @@ class ImageBuilds:
         )
 
 
-def piece_of(log: bytes, offset: int, limit: int, *, complete: bool) -> ImageLog:
+def piece_of(
+    log: bytes, offset: int, limit: int, *, complete: bool, steps: tuple[ImageStep, ...] = ()
+) -> ImageLog:
     """Return a piece of a log; a character that is not whole is left for the next one."""
     start = min(offset, len(log))
     data = log[start : start + limit]
@@ -290,7 +301,9 @@ def piece_of(log: bytes, offset: int, limit: int, *, complete: bool) -> ImageLog
     if not text:  # so small a piece must not be asked for again and again
         text, left = data.decode(errors="replace"), 0
     end = start + len(data) - left
-    return ImageLog(text=text, offset=start, next=end, size=len(log), complete=complete)
+    return ImageLog(
+        text=text, offset=start, next=end, size=len(log), complete=complete, steps=steps
+    )
 
 
 def known_sources(

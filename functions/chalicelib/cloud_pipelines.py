@@ -9,6 +9,7 @@ from itertools import chain
 from secrets import token_hex
 from typing import Any, TypeVar
 
+from chalicelib.build_steps import steps_of
 from chalicelib.builds import ImageBuilds, known_sources, piece_of
 from chalicelib.checks import check_nodes, used_images
 from chalicelib.cloud_data import CloudData
@@ -51,7 +52,7 @@ from conducto.model.params import (
     StatesParams,
     TreeParams,
 )
-from conducto.model.records import AttemptRecord, ImageState, Lifecycle, PipelineRecord
+from conducto.model.records import AttemptRecord, ImageState, PipelineRecord
 from conducto.model.remote_shells import (
     RemoteShell,
     RemoteShellEnd,
@@ -63,8 +64,9 @@ from conducto.model.states import NodeType
 from conducto.model.usage import PipelineSpent, Usage, UsageParams
 from conducto.model.worker import UploadAnswer
 from conducto.running import listing, node_details, secret_answers, tree_pages, views
-from conducto.running.finding import whole_id
+from conducto.running.finding import no_image, no_node, whole_id
 from conducto.running.launching import new_id, new_record
+from conducto.running.ordering import check_order, edits_of, preview_of_whole
 from conducto.running.relaunching import launch_of
 from conducto.running.state_letters import states_of
 from conducto.running.usage_reports import (
@@ -74,10 +76,9 @@ from conducto.running.usage_reports import (
     uses_by_node,
     with_nodes,
 )
-from conducto.semantics.errors import DefinitionError
-from conducto.semantics.orders import lay_over, named, preview
+from conducto.semantics.orders import named, preview
 from conducto.semantics.resolve import resolve
-from conducto.service.port import NotFoundError, RefusedError
+from conducto.service.port import RefusedError
 
 _PAGE = 200
 #: Attempts that are read in about the time that one more query takes.
@@ -219,7 +220,7 @@ class CloudPipelines(CloudData, CloudDebug, CloudLogs):
             try:
                 return states_of(live.tree, query, live.seq)
             except KeyError as error:
-                raise _no_node(live.id, str(error.args[0])) from error
+                raise no_node(live.id, str(error.args[0])) from error
 
         return await self._read(query.id, look)
 
@@ -227,7 +228,7 @@ class CloudPipelines(CloudData, CloudDebug, CloudLogs):
         try:
             nodes, more = tree_pages.page(live.tree, query)
         except KeyError as error:
-            raise _no_node(live.id, str(error.args[0])) from error
+            raise no_node(live.id, str(error.args[0])) from error
         attempts = self._attempts_of(live, [n.path for n in nodes if n.attempt], query)
         told = notifications_by_path(self._engine.cloud.store, live.id) if live.notified else {}
         periods = {} if query.attempts == "none" else periods_of(live, nodes)
@@ -285,7 +286,7 @@ class CloudPipelines(CloudData, CloudDebug, CloudLogs):
         def look(live: CloudPipeline) -> tuple[AttemptRecord, ...]:
             found = tuple(self._cloud.store.attempts(live.id, path))
             if not found and path not in live.tree.nodes:
-                raise _no_node(live.id, path)
+                raise no_node(live.id, path)
             return found
 
         return await self._read(pipeline_id, look)
@@ -312,11 +313,14 @@ class CloudPipelines(CloudData, CloudDebug, CloudLogs):
         with self._engine.reading(self._me.org, id_) as live:
             known = live.images.get(image)
             if known is None:
-                names = ", ".join(sorted(live.images))
-                raise NotFoundError(f"{id_}: no image {image!r}; there are: {names}")
-            built, state = known.built, known.record.state
-        log = b"" if built is None or built.tag is None else self._builds.log(self._me.org, built)
-        return piece_of(log, offset, limit, complete=state in (ImageState.DONE, ImageState.ERROR))
+                raise no_image(id_, image, live.images)
+            built, record = known.built, known.record
+        complete = record.state in (ImageState.DONE, ImageState.ERROR)
+        if built is None or built.tag is None:
+            return piece_of(b"", offset, limit, complete=complete)
+        steps = steps_of(self._builds.told(self._me.org, built), record)
+        log = self._builds.log(self._me.org, built)
+        return piece_of(log, offset, limit, complete=complete, steps=steps)
 
     async def events(self, pipeline_id: str, cursor: int) -> AsyncIterator[EventBatch]:
         """Changes after ``cursor``, then live ones."""
@@ -349,11 +353,11 @@ class CloudPipelines(CloudData, CloudDebug, CloudLogs):
         results: list[ControlResult] = []
 
         def decide(live: CloudPipeline) -> Input | None:
+            check_order(live, request)
             if request.action in WHOLE:
                 asked = request
-                results.append(_result_of_whole(live, asked))
+                results.append(preview_of_whole(live, asked.action))
             else:
-                _check(live, request)
                 asked = named(live.tree, request)
                 results.append(preview(live.tree, asked.action, asked.paths))
                 if not asked.paths:  # nothing failed
@@ -391,19 +395,7 @@ class CloudPipelines(CloudData, CloudDebug, CloudLogs):
         self, live: CloudPipeline, request: ControlRequest
     ) -> tuple[dict[str, dict[str, Any]], tuple[BuiltImage, ...]]:
         """Return the edits of each node, whole, and images that nothing has used before."""
-        changes = request.changes
-        if changes is None or not changes.model_fields_set:
-            raise RefusedError(f"{live.id}: modify needs changes, e.g. command or env")
-        if changes.image is not None and changes.image not in live.pipeline.images:
-            known = ", ".join(sorted(live.pipeline.images))
-            raise DefinitionError(
-                request.paths[0],
-                f"image={changes.image!r} names no image of this pipeline; there are {known}",
-            )
-        edits = {
-            path: lay_over(live.edits.get(path, {}), changes, live.tree.nodes[path])
-            for path in request.paths
-        }
+        edits = edits_of(live, request)
         pipeline = live.resolved({**live.edits, **edits})
         check_nodes(pipeline.nodes, self._cloud.orgs.plan(live.org))
         names = [name for name in used_images(pipeline) if not live.has_image(name)]
@@ -530,27 +522,3 @@ class CloudPipelines(CloudData, CloudDebug, CloudLogs):
         if self._cloud.store.record(self._me.org, given) is not None:
             return given
         return whole_id(given, (record.id for record in self._records()))
-
-
-def _check(live: CloudPipeline, request: ControlRequest) -> None:
-    """Raise where an order on nodes makes no sense."""
-    order = request.action.value
-    for path in request.paths:
-        if path not in live.tree.nodes:
-            raise _no_node(live.id, path)
-    if not request.paths and not request.failed:
-        raise RefusedError(f"{live.id}: {order} needs the paths of nodes; '/' is all of them")
-    if live.record.lifecycle is Lifecycle.ARCHIVED:
-        raise RefusedError(f"{live.id}: is archived; wake it first: conducto wake {live.id}")
-
-
-def _result_of_whole(live: CloudPipeline, request: ControlRequest) -> ControlResult:
-    ends = request.action in (Action.SLEEP, Action.ARCHIVE)
-    running = live.counts().running if ends else 0
-    return ControlResult(affected=running, stopped=running)
-
-
-def _no_node(pipeline_id: str, path: str) -> NotFoundError:
-    return NotFoundError(
-        f"{path}: no such node in {pipeline_id}; 'conducto show {pipeline_id}' lists them"
-    )

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import shutil
 import threading
+import time
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from conducto.images.build_steps import MOST_STEPS, steps_in
 from conducto_emulator.builds import BuildService
 from support.bucket import HttpBucket
 
@@ -38,12 +40,17 @@ class Stand:
         self.news.append(detail)
         self.over.set()
 
-    def build(self, script: str, minutes: float = 60.0, token: str = "") -> Any:
-        """Run deliver.sh around a build that does something else."""
+    def build(self, script: str, minutes: float = 60.0, token: str = "", before: str = ":") -> Any:
+        """Run deliver.sh around a build that does something else, with programs of ``bin``."""
         files = {"build.sh": script, "deliver.sh": DELIVER}
         made = [f"cat >{name} <<'__END__'\n{text}\n__END__" for name, text in files.items()]
-        spec = {"phases": {"build": {"commands": [*made, "sh deliver.sh"]}}}
-        variables = {"LOG_URL": f"{self.bucket.url}/log", "CONDUCTO_PIPELINE": "abc-def"}
+        run = 'PATH="$PWD/bin:$PATH" sh deliver.sh'
+        spec = {"phases": {"build": {"commands": [*made, before, run]}}}
+        variables = {
+            "LOG_URL": f"{self.bucket.url}/log",
+            "STEPS_URL": f"{self.bucket.url}/steps",
+            "CONDUCTO_PIPELINE": "abc-def",
+        }
         return self.service.start(
             {
                 "buildspecOverride": json.dumps(spec),
@@ -54,6 +61,15 @@ class Stand:
                 "idempotencyToken": token,
             }
         )
+
+    def logs(self) -> list[bytes]:
+        """Return what was printed, as it was delivered time after time."""
+        return [body for path, body in self.bucket.puts if path == "/log"]
+
+    def steps(self) -> list[tuple[str, bool, str | None]]:
+        """Return name, whether it is over, and error of the steps that were delivered last."""
+        told = steps_in(self.bucket.taken.get("/steps", b"").decode())
+        return [(step.name, step.ended is not None, step.error) for step in told]
 
     def end(self) -> None:
         assert self.over.wait(60)
@@ -74,7 +90,7 @@ def test_a_build_delivers_what_it_printed_and_its_end(stand: Stand) -> None:
     stand.end()
 
     assert build.status == "SUCCEEDED"
-    assert stand.bucket.bodies[-1] == b"==> building\nerr\n"
+    assert stand.logs()[-1] == b"==> building\nerr\n"
     (detail,) = stand.news
     assert detail["build-status"] == "SUCCEEDED"
 
@@ -84,29 +100,66 @@ def test_a_build_delivers_while_it_runs(stand: Stand, tmp_path: Path) -> None:
     build = stand.build(f"echo one; until [ -e {gate} ]; do sleep 0.1; done; echo two")
     arrived = threading.Event()
     for _ in range(600):
-        if stand.bucket.bodies or arrived.wait(0.1):
+        if stand.logs() or arrived.wait(0.1):
             break
-    assert stand.bucket.bodies[0] == b"one\n"
+    assert stand.logs()[0] == b"one\n"
 
     gate.touch()
     stand.end()
     gate.unlink()
 
-    assert (build.status, stand.bucket.bodies[-1]) == ("SUCCEEDED", b"one\ntwo\n")
+    assert (build.status, stand.logs()[-1]) == ("SUCCEEDED", b"one\ntwo\n")
+
+
+def test_a_build_tells_its_steps_while_it_runs(stand: Stand, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    wait = f"until [ -e {gate} ]; do sleep 0.1; done"
+    stand.build(f"echo '==> building'; echo '#5 [1/1] RUN x'; {wait}; echo '#5 DONE 0.2s'; exit 3")
+    soon = time.monotonic() + 60
+    while len(stand.steps()) < 2 and time.monotonic() < soon:
+        time.sleep(0.1)
+    under_way = stand.steps()
+
+    gate.touch()
+    stand.end()
+    gate.unlink()
+
+    assert under_way == [("building", False, None), ("[1/1] RUN x", False, None)]
+    assert stand.steps() == [("building", True, "the build failed"), ("[1/1] RUN x", True, None)]
+
+
+def test_steps_are_told_of_a_build_that_prints_too_much(stand: Stand) -> None:
+    noise = "head -c 4194304 /dev/zero | tr '\\0' '\\377'; echo"
+    many = f'n=0; while [ $n -lt {MOST_STEPS * 5} ]; do n=$((n + 1)); echo "#$n [$n] RUN"; done'
+    build = stand.build(f"echo '==> building'; {noise}; echo '#0 [a] RUN x'; {many}")
+    stand.end()
+
+    assert build.status == "SUCCEEDED"
+    assert [name for name, *_ in stand.steps()[:2]] == ["building", "[a] RUN x"]
+    assert len(stand.steps()) == MOST_STEPS
+    assert len(stand.bucket.taken["/steps"]) < 1 << 16
+
+
+def test_a_machine_that_cannot_pick_the_steps_builds_all_the_same(stand: Stand) -> None:
+    broken = "mkdir bin; printf '#!/bin/sh\\nexit 2\\n' >bin/grep; chmod +x bin/grep"
+    build = stand.build("echo '==> building'; head -c 4194304 /dev/zero", before=broken)
+    stand.end()
+
+    assert (build.status, stand.steps()) == ("SUCCEEDED", [])
 
 
 def test_a_failed_build_fails_with_its_code(stand: Stand) -> None:
     build = stand.build("echo no space; exit 7")
     stand.end()
 
-    assert (build.status, stand.bucket.bodies[-1]) == ("FAILED", b"no space\n")
+    assert (build.status, stand.logs()[-1]) == ("FAILED", b"no space\n")
 
 
 def test_of_fifty_megabytes_the_first_and_the_last_are_kept(stand: Stand) -> None:
     build = stand.build("echo first; head -c 52428800 /dev/zero | tr '\\0' x; echo; echo last")
     stand.end()
 
-    log = stand.bucket.bodies[-1]
+    log = stand.logs()[-1]
     assert build.status == "SUCCEEDED"
     assert log.startswith(b"first\nxxx")
     assert log.endswith(b"x\nlast\n")
@@ -127,7 +180,7 @@ def test_a_machine_without_a_docker_client_says_so(stand: Stand) -> None:
     stand.end()
 
     assert build.status == "FAILED"
-    assert b"the docker client, which is not installed" in stand.bucket.bodies[0]
+    assert b"the docker client, which is not installed" in stand.logs()[0]
 
 
 def test_an_order_with_a_token_that_is_known_is_the_same_build(stand: Stand) -> None:

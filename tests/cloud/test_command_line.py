@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from conducto.model.params import ImageLogParams
 from support.running import Person, Run, person_at
 from support.stand_ins import ensure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from conducto.model.answers import ImageStep
     from support.cloud.emulated import Cloud
 
 pytestmark = [pytest.mark.docker, pytest.mark.cloud, pytest.mark.xdist_group("emulator")]
@@ -97,6 +99,12 @@ def told_of(run: Run, path: str) -> tuple[Any, ...]:
     return node["state"], attempts, printed
 
 
+def steps_of(me: Cloud, pipeline_id: str) -> tuple[ImageStep, ...]:
+    """Return the steps of the build of a pipeline's only image."""
+    (image,) = me.client.images(pipeline_id)
+    return me.client.image_log_page(ImageLogParams(id=pipeline_id, image=image.name)).steps
+
+
 def test_hello_runs_in_the_cloud_as_on_this_machine(person: Person) -> None:
     there = person.run(HELLO, side="cloud")
     here = person.run(HELLO)
@@ -107,7 +115,9 @@ def test_hello_runs_in_the_cloud_as_on_this_machine(person: Person) -> None:
     assert listed == {here.id: "local", there.id: "cloud"}
 
 
-def test_an_image_with_code_is_the_same_in_the_cloud(person: Person, tmp_path: Path) -> None:
+def test_an_image_with_code_is_the_same_in_the_cloud(
+    person: Person, me: Cloud, tmp_path: Path
+) -> None:
     code = tmp_path / "code"
     code.mkdir()
     script = code / "pipeline.py"
@@ -128,6 +138,11 @@ def test_an_image_with_code_is_the_same_in_the_cloud(person: Person, tmp_path: P
     )
     (image,) = person.read("images", there.id)
     assert "==> copying" in person.ask("logs", there.id, "--image", image["name"]).stdout
+    steps = steps_of(me, there.id)
+    states = ["queued", "building", "installing", "copying", "extending"]
+    assert [step.name for step in steps if step.within is None] == states
+    assert any("COPY" in step.name for step in steps if step.within == "copying")
+    assert all(step.ended is not None and step.error is None for step in steps)
     assert "warning: image" in there.stderr
     assert "'.env'" in there.stderr
 
@@ -150,7 +165,7 @@ def test_a_generated_tree_has_images_of_the_launch_and_its_own(
 
 @pytest.mark.parametrize("nodes", ["/", "--failed"])
 def test_a_build_that_fails_is_mended_by_a_rebuild(
-    person: Person, tmp_path: Path, nodes: str
+    person: Person, me: Cloud, tmp_path: Path, nodes: str
 ) -> None:
     code = tmp_path / "code"
     code.mkdir()
@@ -159,6 +174,7 @@ def test_a_build_that_fails_is_mended_by_a_rebuild(
     (code / "Dockerfile").write_text("FROM python:3.11-slim\nRUN echo no such thing; exit 9\n")
 
     run = person.run(script, side="cloud")
+    failed = steps_of(me, run.id)
     (code / "Dockerfile").write_text("FROM python:3.11-slim\nRUN echo made anew >/made\n")
     rebuilt = person.conducto("rebuild", run.id, nodes, "--watch")
 
@@ -167,6 +183,12 @@ def test_a_build_that_fails_is_mended_by_a_rebuild(
     assert "no such thing" in run.stdout
     assert rebuilt.returncode == 0, rebuilt.stdout + rebuilt.stderr
     assert person.ask("logs", run.id, "/a").stdout == "made anew\n"
+    assert [step.name for step in failed if step.within is None] == ["queued", "building"]
+    assert failed[-1].name == "[2/2] RUN echo no such thing; exit 9"
+    assert "exit code: 9" in str(failed[-1].error)
+    names = [step.name for step in steps_of(me, run.id)]
+    assert "[2/2] RUN echo made anew >/made" in names  # and nothing of the build before
+    assert failed[-1].name not in names
 
 
 def test_images_are_built_on_this_machine_where_that_is_asked_for(

@@ -35,6 +35,7 @@ class Builds:
 
     def __init__(self, world: World) -> None:
         self.world = world
+        self.told: list[str] = []
         world.blobs.put(context_key(ME.org, CODE), b"packed")
 
     def launch(self, *, run: bool = True, sources: Any = None) -> str:
@@ -54,6 +55,26 @@ class Builds:
         self.world.builder.statuses[f"images:{number}"] = "running"
         self.world.blobs.put(f"builds/{ME.org}/{tag}/log", text.encode())
         self.world.now += 3
+
+    def tells(self, *lines: str, number: int = 1) -> None:
+        """The build tells of its steps, a second after the other."""
+        tag = self.order(number).tag
+        self.told += [f"{self.world.now + n} {line}\n" for n, line in enumerate(lines)]
+        self.world.blobs.put(f"builds/{ME.org}/{tag}/steps", "".join(self.told).encode())
+        self.world.builder.statuses[f"images:{number}"] = "running"
+        self.world.now += len(lines)
+
+    def steps(self, pipeline_id: str) -> list[tuple[str, float | None, str | None]]:
+        """Return name, seconds and error of the steps that the API answers."""
+        log = asyncio.run(self.world.pipelines().image_log(pipeline_id, "own"))
+        return [
+            (
+                step.name,
+                None if step.ended is None or step.started is None else step.ended - step.started,
+                step.error,
+            )
+            for step in log.steps
+        ]
 
     def succeeds(self, number: int = 1) -> None:
         tag = self.order(number).tag
@@ -85,7 +106,8 @@ def test_an_image_is_built_when_an_exec_needs_it_and_not_before(builds: Builds) 
 
     order = builds.order()
     assert order.pipeline_id == pipeline_id
-    assert set(order.urls) == {"RECIPE_URL", "LOG_URL", "RESULT_URL", f"CONTEXT_{CODE}"}
+    named = {"RECIPE_URL", "LOG_URL", "STEPS_URL", "RESULT_URL", f"CONTEXT_{CODE}"}
+    assert set(order.urls) == named
     assert builds.image(pipeline_id).state is ImageState.QUEUED
     assert builds.world.fleet.tasks == {}
 
@@ -280,6 +302,91 @@ def test_output_of_a_build_is_read_piece_by_piece(builds: Builds) -> None:
     assert (second.size, second.complete) == (8, False)
     builds.succeeds()
     assert asyncio.run(pipelines.image_log(pipeline_id, "own", offset=8)).complete
+
+
+def test_steps_of_a_build_are_told_while_it_runs_from_the_wait_for_a_machine_on(
+    builds: Builds,
+) -> None:
+    pipeline_id = builds.launch()
+    assert builds.steps(pipeline_id) == [("queued", None, None)]
+    builds.world.now += 40
+
+    builds.tells("==> building", "#5 [2/2] RUN make")
+
+    assert builds.steps(pipeline_id) == [
+        ("queued", 40.0, None),
+        ("building", None, None),
+        ("[2/2] RUN make", None, None),
+    ]
+    builds.tells("#5 DONE 1.0s", "==> done")
+    builds.succeeds()
+    assert builds.steps(pipeline_id) == [
+        ("queued", 40.0, None),
+        ("building", 3.0, None),
+        ("[2/2] RUN make", 1.0, None),
+    ]
+
+
+def test_the_step_that_failed_says_why(builds: Builds) -> None:
+    pipeline_id = builds.launch()
+    builds.tells("==> building", "#5 [2/2] RUN make", "#5 ERROR: exit code: 2", "==> failed")
+    builds.fails()
+
+    assert builds.steps(pipeline_id)[-1] == ("[2/2] RUN make", 1.0, "exit code: 2")
+
+
+def test_a_build_that_took_too_long_failed_in_the_step_that_it_was_at(builds: Builds) -> None:
+    pipeline_id = builds.launch()
+    builds.tells("==> building", "#5 [2/2] RUN sleep inf")
+    builds.fails(status="timed_out")
+
+    _, building, step = builds.steps(pipeline_id)
+
+    for _, seconds, error in (building, step):
+        assert seconds is not None
+        assert "more than 60 minutes" in str(error)
+
+
+def test_a_build_that_never_got_a_machine_failed_in_the_queue(builds: Builds) -> None:
+    pipeline_id = builds.launch()
+    builds.fails(status="stopped")
+    builds.image(pipeline_id)
+
+    assert builds.steps(pipeline_id) == []  # no step failed; the image says why
+
+
+def test_a_rebuild_tells_its_own_steps_and_so_does_a_build_after_a_failed_one(
+    builds: Builds,
+) -> None:
+    pipeline_id = builds.launch()
+    builds.tells("==> building", "==> failed")
+    builds.fails()
+    builds.image(pipeline_id)
+
+    builds.world.control(pipeline_id, "reset", "/a")
+    assert builds.steps(pipeline_id) == [("queued", None, None)]
+    builds.told.clear()
+    builds.tells("==> copying", "==> done", number=2)
+    builds.succeeds(2)
+    assert [name for name, *_ in builds.steps(pipeline_id)] == ["queued", "copying"]
+    builds.world.run_out()
+
+    builds.world.control(pipeline_id, "rebuild", "/a")
+    assert builds.steps(pipeline_id) == [("queued", None, None)]
+    builds.told.clear()
+    builds.tells("==> pulling", number=3)
+    assert [name for name, *_ in builds.steps(pipeline_id)] == ["queued", "pulling"]
+
+
+def test_who_finds_an_image_there_sees_how_it_was_made_without_a_wait_of_its_own(
+    builds: Builds,
+) -> None:
+    builds.launch()
+    builds.tells("==> copying", "==> done")
+    builds.succeeds()
+    builds.world.now += 1000
+
+    assert builds.steps(builds.launch()) == [("copying", 1.0, None)]
 
 
 def test_a_password_in_the_url_of_a_clone_is_in_no_repr() -> None:

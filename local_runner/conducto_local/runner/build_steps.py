@@ -8,14 +8,13 @@ import json
 import time
 from collections.abc import Callable
 
+from conducto.images.build_steps import MOST_STEPS
 from conducto.model.answers import ImageStep
 from conducto.model.records import ImageState
 from conducto_local.ports import BuildPart
 
 #: Where a build begins; a log holds one build after the other.
 _BEGIN = b"{}\n"
-#: Steps of one build that are told.
-MOST_STEPS = 300
 
 
 class StepWriter:

@@ -2,9 +2,10 @@
 
 from itertools import count
 
+from conducto.images.build_steps import MOST_STEPS
 from conducto.model.records import ImageState
 from conducto_local.ports import BuildPart
-from conducto_local.runner.build_steps import MOST_STEPS, StepWriter, steps_in
+from conducto_local.runner.build_steps import StepWriter, steps_in
 
 
 class Book:
