@@ -1,5 +1,6 @@
 """What cannot run in the cloud is refused before anything starts, with what to do instead."""
 
+import re
 from collections.abc import Mapping
 
 from chalicelib.inputs import BuiltImage
@@ -43,6 +44,32 @@ def used_images(pipeline: Pipeline) -> dict[str, None]:
 def is_plain(image: ImageSpec) -> bool:
     """Return whether an image needs no build: a reference to pull, used as it is."""
     return image.image is not None and not layers.installs(image) and not layers.copies_code(image)
+
+
+def check_reference(image: ImageSpec, own: str) -> None:
+    """Refuse an image that was built for another organisation.
+
+    Whatever starts workers and builds may fetch those of all organisations. Their names are hard to
+    guess, but may stand in what somebody was shown who has left.
+
+    Args:
+        image: The definition.
+        own: What some image of the caller's organisation is known by.
+
+    Raises:
+        DefinitionError: its reference is such a one.
+    """
+    root, _, part = own.rpartition(":")[0].rpartition("/")
+    host, _, below = root.partition("/")
+    path = below if "." in host or ":" in host else root
+    # Whatever stands before it: the registry's host may be written in several ways.
+    found = re.search(rf"(?:^|/){re.escape(path)}/([^/:@]+)", image.image or "", re.IGNORECASE)
+    if found is not None and found[1] != part:
+        raise DefinitionError(
+            None,
+            f"image {image.name!r}: {image.image} is an image of another organisation; build your "
+            "own, or take it from a registry that both may read",
+        )
 
 
 def ready_image(image: ImageSpec) -> BuiltImage:

@@ -141,12 +141,15 @@ def test_routes_of_a_pipeline_that_the_cloud_answers_say_404_to_a_stranger(front
 def test_every_route_refuses_a_token_without_its_permission(front: Front) -> None:
     mine = launched(front, front.token())
     for route in CLIENT_ROUTES:
-        made_of = {Permission.CHANGE_STATE}
-        lacking = made_of if route.permission is Permission.DEBUG else {route.permission}
-        token = front.token(permissions=EVERYTHING - lacking)
-        status, answer = front.call(*_with(token, sent(route, mine)))
-        assert status == 403, (name(route), status)
-        assert answer["title"] == "not allowed", name(route)
+        also = {Permission.CHANGE_STATE, Permission.SECRETS}
+        for lacking in {route.permission} | (
+            also if route.permission is Permission.DEBUG else set()
+        ):
+            token = front.token(permissions=EVERYTHING - {lacking})
+            status, answer = front.call(*_with(token, sent(route, mine)))
+            assert status == 403, (name(route), lacking, status)
+            assert answer["title"] == "not allowed", name(route)
+            assert lacking in answer["detail"], name(route)
 
 
 def test_a_workers_token_opens_no_route_of_people(front: Front) -> None:

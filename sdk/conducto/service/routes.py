@@ -26,7 +26,7 @@ WEBSOCKET = "WEBSOCKET"
 
 
 class Permission(StrEnum):
-    """What a caller must be allowed to do; ``debug`` is ``change_state`` and ``secrets`` in one."""
+    """What a caller must be allowed to do; for ``debug`` also ``change_state`` and ``secrets``."""
 
     READ = "read"
     WRITE_DATA = "write_data"
