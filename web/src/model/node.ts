@@ -83,10 +83,12 @@ export function takeView(node: TreeNode, view: NodeView, seq: number): void {
   node.childCount = view.children;
   node.counts = view.counts;
   const last = view.attempts.at(-1);
-  node.attempt = last?.number ?? 0;
+  // What is queued again has no record of its next attempt yet; events of it say its number.
+  const again = view.state === "queued" && last !== undefined && last.ended !== null;
+  node.attempt = (last?.number ?? 0) + (again ? 1 : 0);
   node.exitCode = last?.exit_code ?? null;
-  node.started = last?.started ?? view.started;
-  node.ended = last?.ended ?? view.ended;
+  node.started = again ? null : (last?.started ?? view.started);
+  node.ended = again ? null : (last?.ended ?? view.ended);
   node.seq = seq;
 }
 

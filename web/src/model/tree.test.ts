@@ -1,6 +1,14 @@
 import { describe, expect, it } from "vitest";
 
-import type { Counts, EventBatch, NodeChange, NodeView, PipelineSummary } from "@/api/schema";
+import type {
+  AttemptRecord,
+  Counts,
+  EventBatch,
+  NodeChange,
+  NodeView,
+  PipelineSummary,
+} from "@/api/schema";
+import { newNode, takeView } from "@/model/node";
 import { ancestorsOf, isWithin, ROOT } from "@/model/paths";
 import { flatten } from "@/model/rows";
 import { NO_COUNTS } from "@/model/states";
@@ -335,5 +343,24 @@ describe("the times of a group", () => {
 
     model.apply(batch(7, [change(7, "/a", { type: "Parallel", state: "done", time: 160 })]));
     expect(model.nodes.get("/a")).toMatchObject({ started: 100, ended: 160 });
+  });
+});
+
+describe("an Exec that is queued again", () => {
+  const failed = { number: 1, state: "error", exit_code: 1, started: 5, ended: 9 };
+  const attempts = [failed as AttemptRecord];
+
+  it("is at its next attempt, which has no time yet, as its events say", () => {
+    const node = newNode("/a", "Exec");
+    takeView(node, view("/a", { state: "queued", attempts }), 3);
+    expect([node.attempt, node.started, node.ended]).toEqual([2, null, null]);
+  });
+
+  it("is at the one that runs as soon as that has begun", () => {
+    const node = newNode("/a", "Exec");
+    const runs = { ...failed, number: 2, state: "running", started: 12, ended: null };
+    const both = [...attempts, runs as AttemptRecord];
+    takeView(node, view("/a", { state: "running", attempts: both }), 3);
+    expect([node.attempt, node.started, node.ended]).toEqual([2, 12, null]);
   });
 });
