@@ -36,7 +36,7 @@ def test_what_several_patterns_match_comes_once_in_the_order_of_the_tree() -> No
 
 
 def test_a_wrong_path_names_the_nearest() -> None:
-    with pytest.raises(UsageError, match=r"/zz: no such node$"):
+    with pytest.raises(UsageError, match=r"/zz: no such node; .conducto tree ID. lists them"):
         expand(["/zz"], PATHS)
     with pytest.raises(UsageError, match=r"/tests/auht: no such node; did you mean '/tests/auth'"):
         expand(["/tests/auht"], PATHS)

@@ -373,7 +373,9 @@ def test_modify_changes_one_parameter(
     ("words", "message"),
     [
         ([], "say what to change"),
-        (["--cpu", "many"], "--cpu: "),
+        (["--cpu", "many"], "--cpu: must be a number, got 'many'"),
+        (["--max-concurrent", "1.5"], "--max-concurrent: must be a whole number, got '1.5'"),
+        (["--container-reuse-context", "old"], "invalid choice: 'old' (choose from new, global"),
         (["--env", "A"], "--env: write NAME=VALUE, got 'A'"),
         (["--docker-run-args", "'open"], "--docker-run-args: No closing quotation"),
     ],
@@ -394,6 +396,17 @@ def test_paths_and_failed_do_not_go_together(conducto: Conducto, capsys: Output)
         2,
         "conducto: give either paths or --failed, not both\n",
     )
+
+
+@pytest.mark.parametrize("other", ["--json", "--dry-run"])
+def test_who_watches_gets_lines_for_people_about_what_is_done(
+    other: str, fake: CountingPipelines, conducto: Conducto, capsys: Output
+) -> None:
+    code = conducto("reset", "abc-def", "/build", "--watch", other)
+
+    said = capsys.readouterr()
+    assert (code, said.out, fake.orders) == (2, "", [])
+    assert said.err == f"conducto: give either --watch or {other}, not both\n"
 
 
 @pytest.mark.parametrize("verb", ["skip", "unskip", "rebuild", "modify", "reset"])

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import pytest
 
 from conducto.cli.host.commands import build_parser
 from conducto.cli.host.deploying.ports import AccountError
-from conducto.cli.host.doctor import doctor
+from conducto.cli.host.doctor import ThisHost, doctor
 from conducto.testing.deployment import FakeAccount, FakeMachine
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 Output = pytest.CaptureFixture[str]
 
@@ -114,3 +118,13 @@ def test_programs_get_json(capsys: Output) -> None:
     found = json.loads(capsys.readouterr().out)
     assert {"name", "status", "text", "remedy"} == set(found[0])
     assert {f["status"] for f in found} == {"ok"}
+
+
+def test_a_home_that_cannot_be_made_is_a_finding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("CONDUCTO_BASE_DIR", str(tmp_path / "file" / "below"))
+
+    with pytest.raises(RuntimeError, match="cannot be made a directory of ours"):
+        ThisHost().agent()

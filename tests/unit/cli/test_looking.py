@@ -15,13 +15,15 @@ from urllib.parse import urlsplit
 import pytest
 
 from conducto.cli.host.commands import main
+from conducto.cli.host.view.model import PipelineModel
 from conducto.client import Client, HttpTransport
 from conducto.model.records import ImageRecord, ImageState
 from conducto.model.states import Cause, State
 from conducto.service.dispatch import Service
+from conducto.testing.pipelines import FakePipelines
 from conducto.testing.transport import InProcessTransport
 from support.api_server import TOKEN, running_server
-from unit.cli.trees import CountingPipelines, record, view
+from unit.cli.trees import CountingPipelines, record, small_tree, summary, view
 
 Conducto = Callable[..., int]
 Output = pytest.CaptureFixture[str]
@@ -527,3 +529,48 @@ print(open_page(Client(HttpTransport(Endpoint(*sys.argv[1:]))), "abc-def"))
 def test_show_without_a_pipeline_says_what_to_name(conducto: Conducto, capsys: Output) -> None:
     assert conducto("show") == 2
     assert "'conducto list' lists them" in capsys.readouterr().err
+
+
+def test_a_path_in_the_place_of_the_id_is_told(conducto: Conducto, capsys: Output) -> None:
+    assert conducto("logs", "/tests/login") == 2
+    assert capsys.readouterr().err == "conducto: '/tests/login' is a PATH; the ID comes before it\n"
+
+
+def test_where_there_is_no_pipeline_yet_it_is_said_how_to_launch_one(capsys: Output) -> None:
+    with InProcessTransport(Service(FakePipelines())) as transport:
+        code = main(["show", "abc"], lambda _profile: lambda: Client(transport))
+
+    assert code == 2
+    assert capsys.readouterr().err == (
+        "conducto: no pipeline 'abc', for there is none yet; launch one: "
+        "python pipeline.py --local --run\n"
+    )
+
+
+def test_who_shortens_an_id_too_much_is_told_what_it_could_be(
+    fake: CountingPipelines, conducto: Conducto, capsys: Output
+) -> None:
+    fake.add("abc-xyz", small_tree(), record("abc-xyz"))
+
+    assert conducto("show", "abc") == 2
+    assert capsys.readouterr().err == (
+        "conducto: 'abc' could be any of abc-def, abc-xyz; give more of the id\n"
+    )
+
+
+@pytest.mark.parametrize("verb", ["logs", "diff"])
+def test_a_group_has_no_output_of_its_own(verb: str, conducto: Conducto, capsys: Output) -> None:
+    assert conducto(verb, "abc-def", "/tests") == 2
+    assert capsys.readouterr().err == (
+        "conducto: /tests: is a Parallel, which runs no command of its own; name one of the Execs "
+        "below it: conducto tree abc-def /tests\n"
+    )
+
+
+def test_a_closed_group_tells_how_long_all_below_it_took() -> None:
+    model = PipelineModel(summary())
+    model.add([view("/", "Serial", started=10.0, ended=17.0, state="done")])
+
+    root = model.root
+    assert root is not None
+    assert (root.started, root.ended) == (10.0, 17.0)

@@ -76,7 +76,8 @@ def _piece(piece: str) -> str:
 
 def _no_node(pattern: str, paths: Sequence[str]) -> str:
     what = "matches no node" if has_wildcard(pattern) else "no such node"
-    return f"{pattern}: {what}{suggestion(pattern, paths)}"
+    hint = suggestion(pattern, paths) or "; 'conducto tree ID' lists them"
+    return f"{pattern}: {what}{hint}"
 
 
 def suggestion(wrong: str, known: Iterable[str]) -> str:

@@ -2,12 +2,15 @@
 
 import argparse
 import shlex
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from conducto.cli.host.addresses import UsageError
 from conducto.model.api import Changes
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 _YES_NO = {"yes": True, "no": False}
 _TEXTS = (
@@ -21,6 +24,12 @@ _TEXTS = (
     "container_reuse_context",
     "doc",
 )
+#: What is said of values that are no numbers, by pydantic's name for it.
+_NUMBERS = {
+    "float_parsing": "must be a number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+}
 _SWITCHES = ("stop_on_error", "suppress_errors", "requires_docker")
 
 
@@ -51,7 +60,12 @@ def changes_of(arguments: argparse.Namespace) -> Changes:
     except ValidationError as error:
         first = error.errors()[0]
         option = "--" + str(first["loc"][0]).replace("_", "-")
-        raise UsageError(f"{option}: {first['msg']}, got {first['input']!r}") from error
+        raise UsageError(f"{option}: {_said(first)}, got {first['input']!r}") from error
+
+
+def _said(error: "ErrorDetails") -> str:
+    """Return what is wrong with a value; pydantic tells of inputs and strings."""
+    return _NUMBERS.get(error["type"], error["msg"])
 
 
 def _words(option: str, text: str) -> tuple[str, ...] | None:

@@ -91,10 +91,15 @@ def find_pipeline(client: Client, pipeline_id: str) -> PipelineSummary:
     except ApiError as error:
         if error.status != _NOT_FOUND:
             raise
+        if pipeline_id.startswith("/"):
+            raise UsageError(f"{pipeline_id!r} is a PATH; the ID comes before it") from error
         known = [summary.pipeline.id for summary in client.list()]
-        hint = suggestion(pipeline_id, known)
-        listed = "" if known else "; there is no pipeline yet"
-        raise UsageError(f"{error.problem.detail}{hint or listed}") from error
+        if not known:
+            raise UsageError(
+                f"no pipeline {pipeline_id!r}, for there is none yet; launch one: "
+                "python pipeline.py --local --run"
+            ) from error
+        raise UsageError(f"{error.problem.detail}{suggestion(pipeline_id, known)}") from error
 
 
 def exit_code_of(error: ClientError | UsageError) -> int:

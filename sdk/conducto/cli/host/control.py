@@ -78,6 +78,9 @@ def _check(action: Action, arguments: argparse.Namespace) -> None:
     """Refuse an order that does not say what it is about."""
     if arguments.failed and arguments.paths:
         raise UsageError("give either paths or --failed, not both")
+    if arguments.watch and (arguments.json or arguments.dry_run):
+        other = "--json" if arguments.json else "--dry-run"
+        raise UsageError(f"give either --watch or {other}, not both")
     if action in WHOLE or action is Action.KILL or arguments.failed or arguments.paths:
         return
     failed = "" if action is Action.UNSKIP else ", or --failed"

@@ -29,7 +29,7 @@ def diff(arguments: argparse.Namespace, open_client: OpenClient) -> int:
 
     with open_client() as client:
         pipeline_id = find_pipeline(client, arguments.id).pipeline.id
-        path = selection.one(client, pipeline_id, arguments.path)
+        path = selection.one_exec(client, pipeline_id, arguments.path)
         records = _chosen(path, client.attempts(pipeline_id, path), arguments)
         old, new = (_side(client, pipeline_id, path, record) for record in records)
     if arguments.json:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from conducto.api import paths
+from conducto.cli.host.addresses import UsageError
 from conducto.cli.host.connection import LocalAgent
 from conducto.cli.host.deploying import checks, findings
 from conducto.cli.host.deploying.aws import BotoAccount
@@ -94,13 +95,13 @@ class ThisHost:
 
     def agent(self) -> tuple[str, str] | None:
         """Return the version of the running agent and where it listens; None: none runs."""
-        endpoint = LocalAgent(self._profile).find()
-        if endpoint is None:
-            return None
         try:
+            endpoint = LocalAgent(self._profile).find()
+            if endpoint is None:
+                return None
             with Client(HttpTransport(endpoint)) as client:
                 return client.status().version, endpoint.url
-        except ClientError as error:
+        except (ClientError, UsageError) as error:
             raise RuntimeError(str(error)) from error
 
     def version(self) -> str:

@@ -410,10 +410,14 @@ def _add_changes(modify: argparse.ArgumentParser) -> None:
         ("docker-run-args", "ARGS", "further arguments of docker run, as in a shell"),
         ("max-time", "TIME", "longest time it may run: seconds, or e.g. 1h30m"),
         ("max-concurrent", "N", "most Execs below that run at the same time"),
-        ("container-reuse-context", "new|global", "which containers the Execs below share"),
         ("doc", "TEXT", "its description, markdown"),
     ):
         modify.add_argument(f"--{name}", metavar=metavar, help=text)
+    modify.add_argument(
+        "--container-reuse-context",
+        choices=("new", "global", ""),
+        help="which containers the Execs below share",
+    )
     for name, text in (
         ("stop-on-error", "whether a Serial stops at the first error"),
         ("suppress-errors", "whether a group is done although something below failed"),

@@ -42,7 +42,7 @@ def logs(arguments: argparse.Namespace, open_client: OpenClient) -> int:
             return DONE
         if arguments.path is None:
             raise UsageError("say which node: conducto logs ID PATH (or --image NAME)")
-        path = selection.one(client, pipeline_id, arguments.path)
+        path = selection.one_exec(client, pipeline_id, arguments.path)
         attempt = _attempt_number(client, pipeline_id, path, arguments.attempt)
         output = _Output(client, {"id": pipeline_id, "path": path, "attempt": attempt})
         streams = _STREAMS if arguments.stream is None else (arguments.stream,)

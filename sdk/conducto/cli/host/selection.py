@@ -47,6 +47,22 @@ def one(client: Client, pipeline_id: str, text: str) -> str:
     return found[0]
 
 
+def one_exec(client: Client, pipeline_id: str, text: str) -> str:
+    """Return the one Exec that a person means.
+
+    Raises:
+        UsageError: there is none, or several, or it is a group.
+    """
+    path = one(client, pipeline_id, text)
+    (view,) = client.tree(pipeline_id, root=path, depth=0, attempts="none")
+    if view.type is not NodeType.EXEC:
+        raise UsageError(
+            f"{path}: is a {view.type.value}, which runs no command of its own; name one of the "
+            f"Execs below it: conducto tree {pipeline_id} {path}"
+        )
+    return path
+
+
 def failed(client: Client, pipeline_id: str) -> Iterator[NodeView]:
     """Yield the Execs that failed or were killed and are not skipped."""
     for state in sorted(FAILED):

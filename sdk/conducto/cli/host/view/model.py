@@ -139,6 +139,8 @@ class PipelineModel:
             row.state, row.skipped, row.cause = view.state, view.skipped, view.cause
             row.warning, row.counts = view.warning, view.counts
             row.file, row.line = view.file, view.line
+            if not row.is_exec:  # all below it may not be fetched
+                row.started, row.ended = view.started, view.ended
             if view.attempts:
                 last = view.attempts[-1]
                 row.attempt, row.exit_code = last.number, last.exit_code
