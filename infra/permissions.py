@@ -15,14 +15,15 @@ from infra.settings import Settings
 from infra.stacks.compute import ComputeStack
 from infra.stacks.data import DataStack
 
-_ITEMS_READ = ("dynamodb:GetItem", "dynamodb:Query", "dynamodb:BatchGetItem")
+_ITEMS_READ = ("dynamodb:GetItem", "dynamodb:Query")
 _ITEMS_WRITTEN = (
     "dynamodb:PutItem",
     "dynamodb:UpdateItem",
     "dynamodb:DeleteItem",
     "dynamodb:BatchWriteItem",
-    "dynamodb:ConditionCheckItem",
 )
+#: An upload in parts that fails is taken back.
+_OBJECTS = ("s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload")
 #: Root's too: access points make root of everybody, and EFS believes it of whoever may be root.
 FILE_ACCESS = (
     "elasticfilesystem:ClientMount",
@@ -79,7 +80,7 @@ class Permissions:
         bucket = self._data.bucket.bucket_arn
         objects = [f"{bucket}/{prefix}*" for prefix in prefixes]
         return [
-            _allow("KeepBlobs", ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], objects),
+            _allow("KeepBlobs", [*_OBJECTS, "s3:DeleteObject"], objects),
             _allow("KnowWhatIsMissing", ["s3:ListBucket"], [bucket]),
         ]
 
@@ -217,7 +218,6 @@ class Permissions:
             "PutSecretValue",
             "UpdateSecretVersionStage",
             "CreateSecret",
-            "TagResource",
         ]
         return [
             _allow("KeepSecrets", [f"secretsmanager:{action}" for action in actions], self._secrets)
@@ -241,20 +241,14 @@ class Permissions:
     def build_images(self) -> list[iam.PolicyStatement]:
         """Start builds, and see how they and the images in the registry are."""
         project = self._compute.builder.project_arn
-        group = self._compute.build_logs.log_group_arn
         return [
-            _allow(
-                "BuildImages",
-                ["codebuild:StartBuild", "codebuild:BatchGetBuilds", "codebuild:StopBuild"],
-                [project],
-            ),
+            _allow("BuildImages", ["codebuild:StartBuild", "codebuild:BatchGetBuilds"], [project]),
             _allow("KnowImages", ["ecr:DescribeImages"], [self._compute.images]),
             _allow(
                 "MakeRepositories",
                 ["ecr:CreateRepository", "ecr:PutLifecyclePolicy"],
                 [self._compute.images],
             ),
-            _allow("ReadBuildLogs", ["logs:GetLogEvents"], [group]),
         ]
 
     def ask_data_function(self) -> list[iam.PolicyStatement]:
@@ -276,11 +270,7 @@ class Permissions:
         listing.add_condition("StringLike", {"s3:prefix": [f"{deployment.UPLOAD_PREFIX}*"]})
         return [
             mount,
-            _allow(
-                "HandOver",
-                ["s3:GetObject", "s3:PutObject"],
-                [f"{bucket}/{deployment.UPLOAD_PREFIX}*"],
-            ),
+            _allow("HandOver", _OBJECTS, [f"{bucket}/{deployment.UPLOAD_PREFIX}*"]),
             listing,
             # Lambda wants these on everything before it takes the function; it uses them itself.
             _allow("BeInTheNetwork", _NETWORK_INTERFACES, ["*"]),

@@ -24,6 +24,7 @@ from conducto_emulator import (
 from conducto_emulator.containers import DockerContainers
 from conducto_emulator.events import EventBus
 from conducto_emulator.gateway import METADATA_PATH, SOCKET_PATH, Gateway
+from conducto_emulator.lambda_host import CALLS
 from conducto_emulator.moto_server import MotoServer, free_port, shared_address
 from conducto_emulator.packaged import Package
 from conducto_emulator.sessions import Sessions
@@ -50,6 +51,8 @@ class Options:
         variables: Variables of the functions, besides those that every installation has.
         minute: Seconds of the emulator's minute: how often what is called every minute is.
         poll: Seconds that a poll without a task stays open; AWS: 60.
+        calls: File in which calls of AWS are written down (`conducto_emulator.lambda_host`), with
+            a ``package``.
     """
 
     folder: Path
@@ -60,6 +63,7 @@ class Options:
     variables: Mapping[str, str] = field(default_factory=dict)
     minute: float = 60.0
     poll: float = 1.0
+    calls: Path | None = None
 
 
 def _mark_of(folder: Path) -> str:
@@ -145,7 +149,8 @@ class Emulator:
         lambdas.install(self.package.call, resources.STAGE, (_DATA,))
         aws = resources.aws_env(self.moto.endpoint)
         function = {Variables.DATA_FUNCTION: function_name(resources.STAGE, _DATA)}
-        return self.package.start({**environment, **aws, **function})
+        calls = {} if self._options.calls is None else {CALLS: str(self._options.calls)}
+        return self.package.start({**environment, **aws, **function, **calls})
 
     def token(self, org: str, user: str) -> str:
         """Return a new token of a user, good for everything that the user's organisation has."""

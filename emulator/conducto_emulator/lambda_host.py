@@ -14,11 +14,38 @@ import sys
 import threading
 import traceback
 import uuid
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar, copy_context
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 _STDERR, _STDOUT = 2, 1
 _HANDLER_SECONDS = 60.0
+#: Variable with the file in which calls of AWS are written down.
+CALLS = "CONDUCTO_EMULATOR_CALLS"
+#: What a call of AWS carries: it may be long, and secret. What it is about stays.
+_CARRIED = frozenset(
+    [
+        "Body",
+        "Data",
+        "ExpressionAttributeValues",
+        "Item",
+        "Payload",
+        "Policy",
+        "SecretString",
+        "buildspecOverride",
+        "cause",
+        "containerDefinitions",
+        "definition",
+        "environmentVariablesOverride",
+        "input",
+        "output",
+        "overrides",
+        "taskToken",
+    ]
+)
+_called: ContextVar[str] = ContextVar("_called", default="")
 
 
 class Context:
@@ -48,6 +75,7 @@ class Host:
         """Carry out one call."""
         if request["do"] == "describe":
             return self.describe()
+        _called.set(request["name"])
         # As Lambda finds what "app.NAME" means.
         handler = getattr(self._module, request["name"])
         return handler(request["event"], Context(request["name"]))
@@ -98,6 +126,57 @@ def let_threads_in(app: Any) -> None:
     app.__class__ = Concurrent
 
 
+def note_calls(file: Path) -> None:
+    """Have every call of AWS that a function makes, or signs for others, written into a file.
+
+    A line each: the function, the service, the operation and what it is about.
+    """
+    from botocore.client import BaseClient  # type: ignore[import-untyped]  # noqa: PLC0415
+
+    begin, one = BaseClient._emit_api_params, threading.Lock()  # noqa: SLF001  both come by here
+    written = file.open("a")
+
+    def noting(self: Any, *given: Any, **named: Any) -> Any:
+        params, operation = named["api_params"], named["operation_model"]
+        call = {
+            "function": _called.get(),
+            "service": operation.service_model.service_name,
+            "operation": operation.name,
+            "params": _about(params),
+        }
+        with one:
+            written.write(json.dumps(call) + "\n")
+            written.flush()
+        return begin(self, *given, **named)
+
+    BaseClient._emit_api_params = noting  # noqa: SLF001
+    _let_threads_know()
+
+
+def _about(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _about(each) for name, each in value.items() if name not in _CARRIED}
+    if isinstance(value, list | tuple):
+        return [_about(each) for each in value]
+    return value if isinstance(value, str | int | float | None) else type(value).__name__
+
+
+def _let_threads_know() -> None:
+    """What a thread does is done by the function that started it."""
+    start, submit = threading.Thread.start, ThreadPoolExecutor.submit
+
+    def started(self: Any) -> None:
+        run, context = self.run, copy_context()
+        self.run = lambda: context.run(run)
+        start(self)
+
+    def submitted(self: Any, task: Any, /, *given: Any, **named: Any) -> Any:
+        return submit(self, copy_context().run, task, *given, **named)
+
+    threading.Thread.start = started  # type: ignore[method-assign]
+    ThreadPoolExecutor.submit = submitted  # type: ignore[method-assign]
+
+
 def serve(host: Host, path: str) -> None:
     """Answer calls at a Unix socket until standard input ends."""
 
@@ -125,6 +204,8 @@ def main(package: str, runtime: str, path: str) -> None:
     """Be Lambda until the emulator ends."""
     sys.path[:0] = [package]
     sys.path.append(runtime)
+    if CALLS in os.environ:
+        note_calls(Path(os.environ[CALLS]))
     module = importlib.import_module("app")
     let_threads_in(module.app)
     serve(Host(module), path)

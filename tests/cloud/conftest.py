@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +11,8 @@ import pytest
 from conducto_emulator.emulator import Emulator, Options
 from support.cloud import packaged
 from support.cloud.emulated import Cloud
+from support.cloud.rights import Rights, asked, refused
+from support.installation import templates_of_emulator
 from support.stand_ins import ensure
 
 if TYPE_CHECKING:
@@ -36,14 +39,20 @@ def variables() -> dict[str, str]:
 def whole(
     tmp_path_factory: pytest.TempPathFactory, package: Path, variables: dict[str, str]
 ) -> Iterator[Emulator]:
+    """Return the emulator of a module.
+
+    At the end what its functions asked of AWS is held against what a deployment lets them do.
+    """
     ensure(["python:3.13-slim", "busybox:latest"])
-    folder = tmp_path_factory.mktemp("cloud")
-    made = Emulator(Options(folder, minute=3.0, package=package, variables=variables))
+    folder, calls = tmp_path_factory.mktemp("cloud"), tmp_path_factory.mktemp("calls") / "made"
+    made = Emulator(Options(folder, minute=3.0, package=package, variables=variables, calls=calls))
     try:
         made.start()
         yield made
+        rights = Rights(templates_of_emulator(), os.environ)
     finally:
         made.close()
+    assert refused(rights, asked(calls)) == []
 
 
 @pytest.fixture

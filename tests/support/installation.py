@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+
+from conducto_emulator.resources import STAGE
 
 os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
 os.environ.setdefault("JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION", "18,20")
@@ -43,16 +46,37 @@ VARIANTS: dict[str, dict[str, Any]] = {
 @cache
 def templates(variant: str) -> dict[str, dict[str, Any]]:
     """Return ``{stack, without the prefix: its template}``."""
+    return _synthesised(VARIANTS[variant])
+
+
+@cache
+def templates_of_emulator() -> dict[str, dict[str, Any]]:
+    """Return the templates of the installation that the emulator stands for."""
+    return _synthesised({"stage": STAGE})
+
+
+def _synthesised(context: dict[str, Any]) -> dict[str, dict[str, Any]]:
     import aws_cdk as cdk
     from infra.installation import Installation
     from infra.settings import from_mapping
 
-    settings = from_mapping(VARIANTS[variant])
-    with TemporaryDirectory() as folder:  # the assets of one variant are 28 MB
-        app = cdk.App(outdir=folder)
+    settings = from_mapping(context)
+    with TemporaryDirectory() as folder, _same_environment():
+        app = cdk.App(outdir=folder)  # the assets of one variant are 28 MB
         Installation(app, settings)
         stacks = app.synth().stacks
         return {s.stack_name.removeprefix(settings.prefix + "-"): s.template for s in stacks}
+
+
+@contextmanager
+def _same_environment() -> Iterator[None]:
+    """Chalice sets the variables of the functions in this process, and leaves them there."""
+    before = dict(os.environ)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def resources(template: dict[str, Any], kind: str) -> list[dict[str, Any]]:

@@ -1,0 +1,485 @@
+"""What the functions asked of AWS in the emulator, held against what their roles may do there.
+
+The emulator itself asks nobody: a right that a role lacks would be missed in a real account first.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from conducto.model.deployment import PARTITION_KEY, STAGE_TAG, Variables
+from conducto_emulator.resources import ACCOUNT, REGION, STAGE
+
+Template = Mapping[str, Any]
+#: What the functions of the app are called in `Host.answer`, where that is not their own name.
+_APP = "app"
+
+
+class Asked(NamedTuple):
+    """One thing that a call needs to be allowed.
+
+    Attributes:
+        context: ``{condition key: values}`` that AWS knows of the call.
+    """
+
+    function: str
+    action: str
+    resource: str
+    context: Mapping[str, tuple[str, ...]] = {}
+
+    def __str__(self) -> str:
+        return f"{self.function}: {self.action} on {self.resource} {dict(self.context) or ''}"
+
+
+# ---- what a call asks for ----------------------------------------------------------------------
+
+_Params = Mapping[str, Any]
+_Wish = tuple[str, str, Mapping[str, tuple[str, ...]]]
+
+
+def _arn(service: str, resource: str) -> str:
+    return f"arn:aws:{service}:{REGION}:{ACCOUNT}:{resource}"
+
+
+def _simply(action: str, resource: Callable[[_Params], str]) -> Callable[[_Params], list[_Wish]]:
+    return lambda params: [(action, resource(params), {})]
+
+
+def _everything(action: str) -> Callable[[_Params], list[_Wish]]:
+    return lambda _: [(action, "*", {})]
+
+
+def _table(params: _Params) -> str:
+    name = _arn("dynamodb", f"table/{params['TableName']}")
+    return f"{name}/index/{params['IndexName']}" if "IndexName" in params else name
+
+
+def _get_item(params: _Params) -> list[_Wish]:
+    key = params["Key"][PARTITION_KEY]["S"]
+    return [("dynamodb:GetItem", _table(params), {"dynamodb:LeadingKeys": (key,)})]
+
+
+_WRITES = {
+    "Put": "PutItem",
+    "Update": "UpdateItem",
+    "Delete": "DeleteItem",
+    "ConditionCheck": "ConditionCheckItem",
+}
+
+
+def _transaction(params: _Params) -> list[_Wish]:
+    return [
+        (f"dynamodb:{_WRITES[kind]}", _table(each), {})
+        for item in params["TransactItems"]
+        for kind, each in item.items()
+    ]
+
+
+def _batch(action: str) -> Callable[[_Params], list[_Wish]]:
+    return lambda params: [
+        (action, _table({"TableName": name}), {}) for name in params["RequestItems"]
+    ]
+
+
+def _object(params: _Params) -> str:
+    return f"arn:aws:s3:::{params['Bucket']}/{params['Key']}"
+
+
+def _objects(params: _Params) -> list[_Wish]:
+    keys = [each["Key"] for each in params["Delete"]["Objects"]]
+    return [("s3:DeleteObject", _object({**params, "Key": key}), {}) for key in keys]
+
+
+def _list_bucket(params: _Params) -> list[_Wish]:
+    bucket = f"arn:aws:s3:::{params['Bucket']}"
+    return [("s3:ListBucket", bucket, {"s3:prefix": (params.get("Prefix", ""),)})]
+
+
+def _passing(role: str, service: str) -> _Wish:
+    return ("iam:PassRole", role, {"iam:PassedToService": (f"{service}.amazonaws.com",)})
+
+
+def _create_machine(params: _Params) -> list[_Wish]:
+    machine = _arn("states", f"stateMachine:{params['name']}")
+    tags: list[_Wish] = [("states:TagResource", machine, {})] if params.get("tags") else []
+    passed = _passing(params["roleArn"], "states")
+    return [("states:CreateStateMachine", machine, {}), passed, *tags]
+
+
+def _create_activity(params: _Params) -> list[_Wish]:
+    activity = _arn("states", f"activity:{params['name']}")
+    tags: list[_Wish] = [("states:TagResource", activity, {})] if params.get("tags") else []
+    return [("states:CreateActivity", activity, {}), *tags]
+
+
+def _in_cluster(params: _Params) -> Mapping[str, tuple[str, ...]]:
+    return {"ecs:cluster": (_cluster(params),)}
+
+
+def _cluster(params: _Params) -> str:
+    return _arn("ecs", f"cluster/{params['cluster'].rpartition('/')[2]}")
+
+
+def _definition(name: str) -> str:
+    name = name.rpartition("task-definition/")[2]
+    return _arn("ecs", f"task-definition/{name if ':' in name else f'{name}:1'}")
+
+
+def _run_task(params: _Params) -> list[_Wish]:
+    definition = _definition(params["taskDefinition"])
+    return [("ecs:RunTask", definition, _in_cluster(params))]
+
+
+def _tasks(action: str, name: str) -> Callable[[_Params], list[_Wish]]:
+    def wishes(params: _Params) -> list[_Wish]:
+        value = params[name]
+        arns = value if isinstance(value, list) else [value]
+        return [(action, arn, _in_cluster(params)) for arn in arns]
+
+    return wishes
+
+
+def _register(params: _Params) -> list[_Wish]:
+    roles = dict.fromkeys((params["executionRoleArn"], params["taskRoleArn"]))
+    definition = _definition(params["family"])
+    tags: list[_Wish] = [("ecs:TagResource", definition, {})] if params.get("tags") else []
+    return [
+        ("ecs:RegisterTaskDefinition", definition, {}),
+        *(_passing(role, "ecs-tasks") for role in roles),
+        *tags,
+    ]
+
+
+def _execute_command(params: _Params) -> list[_Wish]:
+    context = {**_in_cluster(params), "ecs:container-name": (params["container"],)}
+    return [
+        ("ecs:ExecuteCommand", _cluster(params), context),
+        ("ecs:ExecuteCommand", params["task"], context),
+    ]
+
+
+def _create_access_point(params: _Params) -> list[_Wish]:
+    """AWS asks for the tags on what is made, and says for what."""
+    files = _arn("elasticfilesystem", f"file-system/{params['FileSystemId']}")
+    point = _arn("elasticfilesystem", "access-point/fsap-new")
+    told = {f"aws:RequestTag/{tag['Key']}": (tag["Value"],) for tag in params["Tags"]}
+    told["elasticfilesystem:CreateAction"] = ("CreateAccessPoint",)
+    return [
+        ("elasticfilesystem:CreateAccessPoint", files, {}),
+        ("elasticfilesystem:TagResource", point, told),
+    ]
+
+
+def _delete_access_point(params: _Params) -> list[_Wish]:
+    """Every access point that there is was made by the installation, with its tag."""
+    point = _arn("elasticfilesystem", f"access-point/{params['AccessPointId']}")
+    tag = {f"aws:ResourceTag/{STAGE_TAG}": (STAGE,)}
+    return [("elasticfilesystem:DeleteAccessPoint", point, tag)]
+
+
+def _secret(name: str) -> Callable[[_Params], str]:
+    return lambda params: _arn("secretsmanager", f"secret:{params[name]}-AbCdEf")
+
+
+def _repository(params: _Params) -> str:
+    return _arn("ecr", f"repository/{params['repositoryName']}")
+
+
+def _builds(params: _Params) -> list[_Wish]:
+    projects = dict.fromkeys(each.partition(":")[0] for each in params["ids"])
+    return [("codebuild:BatchGetBuilds", _arn("codebuild", f"project/{p}"), {}) for p in projects]
+
+
+#: ``{(service of boto3, operation): what it needs}``.
+NEEDS: dict[tuple[str, str], Callable[[_Params], list[_Wish]]] = {
+    ("apigatewaymanagementapi", "PostToConnection"): _simply(
+        "execute-api:ManageConnections",
+        lambda params: _arn(
+            "execute-api", f"WebsocketAPI/api/POST/@connections/{params['ConnectionId']}"
+        ),
+    ),
+    ("codebuild", "BatchGetBuilds"): _builds,
+    ("codebuild", "StartBuild"): _simply(
+        "codebuild:StartBuild", lambda params: _arn("codebuild", f"project/{params['projectName']}")
+    ),
+    ("dynamodb", "BatchGetItem"): _batch("dynamodb:BatchGetItem"),
+    ("dynamodb", "BatchWriteItem"): _batch("dynamodb:BatchWriteItem"),
+    ("dynamodb", "DeleteItem"): _simply("dynamodb:DeleteItem", _table),
+    ("dynamodb", "GetItem"): _get_item,
+    ("dynamodb", "PutItem"): _simply("dynamodb:PutItem", _table),
+    ("dynamodb", "Query"): _simply("dynamodb:Query", _table),
+    ("dynamodb", "TransactWriteItems"): _transaction,
+    ("dynamodb", "UpdateItem"): _simply("dynamodb:UpdateItem", _table),
+    ("ecr", "CreateRepository"): _simply("ecr:CreateRepository", _repository),
+    ("ecr", "DescribeImages"): _simply("ecr:DescribeImages", _repository),
+    ("ecr", "PutLifecyclePolicy"): _simply("ecr:PutLifecyclePolicy", _repository),
+    ("ecs", "DeleteTaskDefinitions"): lambda params: [
+        ("ecs:DeleteTaskDefinitions", _definition(each), {}) for each in params["taskDefinitions"]
+    ],
+    ("ecs", "DeregisterTaskDefinition"): _everything("ecs:DeregisterTaskDefinition"),
+    ("ecs", "DescribeTaskDefinition"): _everything("ecs:DescribeTaskDefinition"),
+    ("ecs", "DescribeTasks"): _tasks("ecs:DescribeTasks", "tasks"),
+    ("ecs", "ExecuteCommand"): _execute_command,
+    ("ecs", "ListTaskDefinitionFamilies"): _everything("ecs:ListTaskDefinitionFamilies"),
+    ("ecs", "ListTaskDefinitions"): _everything("ecs:ListTaskDefinitions"),
+    ("ecs", "ListTasks"): lambda params: [("ecs:ListTasks", "*", _in_cluster(params))],
+    ("ecs", "RegisterTaskDefinition"): _register,
+    ("ecs", "RunTask"): _run_task,
+    ("ecs", "StopTask"): _tasks("ecs:StopTask", "task"),
+    ("efs", "CreateAccessPoint"): _create_access_point,
+    ("efs", "DeleteAccessPoint"): _delete_access_point,
+    ("lambda", "Invoke"): _simply(
+        "lambda:InvokeFunction", lambda params: _arn("lambda", f"function:{params['FunctionName']}")
+    ),
+    ("s3", "AbortMultipartUpload"): _simply("s3:AbortMultipartUpload", _object),
+    ("s3", "CompleteMultipartUpload"): _simply("s3:PutObject", _object),
+    ("s3", "CreateMultipartUpload"): _simply("s3:PutObject", _object),
+    ("s3", "DeleteObject"): _simply("s3:DeleteObject", _object),
+    ("s3", "DeleteObjects"): _objects,
+    ("s3", "GetObject"): _simply("s3:GetObject", _object),
+    ("s3", "HeadObject"): _simply("s3:GetObject", _object),
+    ("s3", "ListObjectsV2"): _list_bucket,
+    ("s3", "PutObject"): _simply("s3:PutObject", _object),
+    ("s3", "UploadPart"): _simply("s3:PutObject", _object),
+    ("secretsmanager", "CreateSecret"): _simply("secretsmanager:CreateSecret", _secret("Name")),
+    ("secretsmanager", "GetSecretValue"): _simply(
+        "secretsmanager:GetSecretValue", _secret("SecretId")
+    ),
+    ("secretsmanager", "PutSecretValue"): _simply(
+        "secretsmanager:PutSecretValue", _secret("SecretId")
+    ),
+    ("secretsmanager", "UpdateSecretVersionStage"): _simply(
+        "secretsmanager:UpdateSecretVersionStage", _secret("SecretId")
+    ),
+    ("ssm", "GetParameter"): _simply(
+        "ssm:GetParameter", lambda params: _arn("ssm", f"parameter{params['Name']}")
+    ),
+    ("stepfunctions", "CreateActivity"): _create_activity,
+    ("stepfunctions", "CreateStateMachine"): _create_machine,
+    ("stepfunctions", "DeleteActivity"): _simply(
+        "states:DeleteActivity", lambda params: str(params["activityArn"])
+    ),
+    ("stepfunctions", "DeleteStateMachine"): _simply(
+        "states:DeleteStateMachine", lambda params: str(params["stateMachineArn"])
+    ),
+    ("stepfunctions", "DescribeExecution"): _simply(
+        "states:DescribeExecution", lambda params: str(params["executionArn"])
+    ),
+    ("stepfunctions", "DescribeStateMachine"): _simply(
+        "states:DescribeStateMachine", lambda params: str(params["stateMachineArn"])
+    ),
+    ("stepfunctions", "ListStateMachines"): _everything("states:ListStateMachines"),
+    ("stepfunctions", "SendTaskFailure"): _everything("states:SendTaskFailure"),
+    ("stepfunctions", "SendTaskSuccess"): _everything("states:SendTaskSuccess"),
+    ("stepfunctions", "StartExecution"): _simply(
+        "states:StartExecution", lambda params: str(params["stateMachineArn"])
+    ),
+    ("stepfunctions", "StopExecution"): _simply(
+        "states:StopExecution", lambda params: str(params["executionArn"])
+    ),
+    ("sts", "AssumeRole"): _simply("sts:AssumeRole", lambda params: str(params["RoleArn"])),
+}
+
+
+def asked(calls: Path) -> Iterator[Asked]:
+    """Yield what the calls in a file of the emulator's need, each thing once.
+
+    Raises:
+        KeyError: nobody has said what such a call needs.
+    """
+    seen: set[str] = set()
+    for line in calls.read_text().splitlines():
+        call = json.loads(line)
+        for action, resource, context in NEEDS[call["service"], call["operation"]](call["params"]):
+            one = Asked(call["function"], action, resource, context)
+            if str(one) not in seen:
+                seen.add(str(one))
+                yield one
+
+
+# ---- what a role may do ------------------------------------------------------------------------
+
+
+@dataclass
+class Rights:
+    """The policies of the functions of one installation.
+
+    Args:
+        templates: ``{stack: template}``.
+        known: What the emulator made, by the variables of the functions.
+    """
+
+    templates: Mapping[str, Template]
+    known: Mapping[str, str]
+    _statements: dict[str, list[Template]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        api = self.templates["api"]["Resources"]
+        for function in api.values():
+            if function["Type"] == "AWS::Serverless::Function":
+                properties = function["Properties"]
+                name = properties["Handler"].partition(".")[2]
+                role = properties["Role"]["Fn::GetAtt"][0]
+                self._statements[name] = list(self._of_role(role))
+
+    def _of_role(self, role: str) -> Iterator[Template]:
+        for resource in self.templates["api"]["Resources"].values():
+            properties = resource.get("Properties", {})
+            if resource["Type"] == "AWS::IAM::Policy" and {"Ref": role} in properties["Roles"]:
+                yield from properties["PolicyDocument"]["Statement"]
+
+    def allow(self, asked: Asked) -> bool:
+        """Return whether the function's role allows it."""
+        # An action of which AWS knows no resource is allowed on everything only.
+        wanted = asked if _known_actions()[asked.action] else asked._replace(resource="*")
+        found = [s for s in self._statements[asked.function] if self._concerns(s, wanted)]
+        return any(s["Effect"] == "Allow" for s in found) and not any(
+            s["Effect"] == "Deny" for s in found
+        )
+
+    def _concerns(self, statement: Template, asked: Asked) -> bool:
+        return (
+            any(_like(asked.action, each) for each in _listed(statement["Action"]))
+            and any(
+                _like(asked.resource, self.text("api", each))
+                for each in _listed(statement["Resource"])
+            )
+            and all(
+                self._holds(operator, key, _listed(values), asked.context)
+                for operator, wanted in statement.get("Condition", {}).items()
+                for key, values in wanted.items()
+            )
+        )
+
+    def _holds(
+        self, operator: str, key: str, values: list[Any], context: Mapping[str, tuple[str, ...]]
+    ) -> bool:
+        patterns = [self.text("api", value) for value in values]
+        given = context.get(key, ())
+        if operator == "ForAllValues:StringLike":
+            return all(any(_like(one, pattern) for pattern in patterns) for one in given)
+        fits: Callable[[str, str], bool] = {
+            "ArnEquals": _like,
+            "StringEquals": str.__eq__,
+            "StringLike": _like,
+        }[operator]
+        return any(fits(one, pattern) for one in given for pattern in patterns)
+
+    # ---- values of a template ------------------------------------------------------------------
+
+    def text(self, stack: str, value: Any) -> str:
+        """Return what a value of a template is in the emulator."""
+        if isinstance(value, str):
+            return value
+        ((function, given),) = value.items()
+        match function:
+            case "Ref":
+                return self._resource(stack, given, None)
+            case "Fn::GetAtt":
+                return self._resource(stack, *given)
+            case "Fn::Join":
+                return str(given[0]).join(self.text(stack, part) for part in given[1])
+            case "Fn::ImportValue":
+                return self._imported(given)
+            case _:
+                raise AssertionError(f"{function} is not understood here")
+
+    def _imported(self, name: str) -> str:
+        for stack, template in self.templates.items():
+            for output in template.get("Outputs", {}).values():
+                if output.get("Export", {}).get("Name") == name:
+                    return self.text(stack, output["Value"])
+        raise AssertionError(f"{name} is exported by no stack")
+
+    def _resource(self, stack: str, name: str, attribute: str | None) -> str:
+        if name in _PSEUDO:
+            return _PSEUDO[name]
+        if name in ("RestAPI", "WebsocketAPI"):
+            return name
+        resource = self.templates[stack]["Resources"][name]
+        arn, plain = self._names(resource["Type"], name, resource.get("Properties", {}))
+        return plain if attribute is None else arn
+
+    def _names(self, kind: str, name: str, properties: Template) -> tuple[str, str]:
+        """Return a resource's ARN and what ``Ref`` makes of it."""
+        if kind == "AWS::IAM::Role":
+            role = next((r for start, r in _ROLES.items() if name.startswith(start)), None)
+            return (self.known.get(role or "", name),) * 2
+        plain = self._plain_name(kind, name, properties)
+        return _ARNS[kind].format(plain), plain
+
+    def _plain_name(self, kind: str, name: str, properties: Template) -> str:
+        if kind in _MADE:
+            return self.known[_MADE[kind]]
+        return str(properties.get("Name") or properties.get("LogGroupName") or name)
+
+
+#: ``{type: the variable with its name}`` of what the emulator has made itself.
+_MADE = {
+    "AWS::DynamoDB::GlobalTable": Variables.TABLE,
+    "AWS::ECS::Cluster": Variables.CLUSTER,
+    "AWS::EFS::FileSystem": Variables.FILE_SYSTEM,
+    "AWS::S3::Bucket": Variables.BUCKET,
+}
+_ARNS = {
+    "AWS::CodeBuild::Project": _arn("codebuild", "project/{}"),
+    "AWS::DynamoDB::GlobalTable": _arn("dynamodb", "table/{}"),
+    "AWS::ECS::Cluster": _arn("ecs", "cluster/{}"),
+    "AWS::EFS::AccessPoint": _arn("elasticfilesystem", "access-point/{}"),
+    "AWS::EFS::FileSystem": _arn("elasticfilesystem", "file-system/{}"),
+    "AWS::Logs::LogGroup": _arn("logs", "log-group:{}:*"),
+    "AWS::S3::Bucket": "arn:aws:s3:::{}",
+}
+_PSEUDO = {
+    "AWS::AccountId": ACCOUNT,
+    "AWS::Partition": "aws",
+    "AWS::Region": REGION,
+    "AWS::URLSuffix": "amazonaws.com",
+}
+_ROLES = {
+    "DebugRole": Variables.DEBUG_ROLE,
+    "ExecutionRole": Variables.EXECUTION_ROLE,
+    "MachineRole": Variables.MACHINE_ROLE,
+    "PollRole": Variables.POLL_ROLE,
+    "PushRole": Variables.PUSH_ROLE,
+    "TaskRole": Variables.TASK_ROLE,
+}
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _like(value: str, pattern: str) -> bool:
+    """As AWS compares: ``*`` and ``?`` stand for anything, brackets for themselves."""
+    return fnmatchcase(value, re.sub(r"\[", "[[]", pattern))
+
+
+@cache
+def _known_actions() -> dict[str, bool]:
+    """Return ``{action: whether a policy can name what it is done to}``, as parliament knows AWS.
+
+    Its data is read from the file: importing it leaves one open.
+    """
+    (place,) = find_spec("parliament").submodule_search_locations  # type: ignore[union-attr,misc]
+    services = json.loads((Path(place) / "iam_definition.json").read_text())
+    return {
+        f"{service['prefix']}:{each['privilege']}": any(
+            kind["resource_type"] for kind in each["resource_types"]
+        )
+        for service in services
+        for each in service["privileges"]
+    }
+
+
+def refused(rights: Rights, calls: Iterable[Asked]) -> list[str]:
+    """Return what a real account would have refused."""
+    return sorted(str(call) for call in calls if not rights.allow(call))
