@@ -49,6 +49,8 @@ def complete(
         ("conducto list --state=", []),
         ("conducto data g", ["get"]),
         ("conducto data get ", ["abc-def", "abq-ttt"]),
+        ("conducto plan --w", ["--workers"]),
+        ("conducto compile --s", ["--svg"]),
         ("conducto completion ", ["bash", "fish", "zsh"]),
         ("conducto show ", ["abc-def", "abq-ttt"]),
         ("conducto --profile p show abc", ["abc-def"]),

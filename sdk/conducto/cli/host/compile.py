@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from conducto.cli.host.script_words import add_compile
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -16,8 +18,6 @@ if TYPE_CHECKING:
     from conducto.tree.node import Node
 
 _WRONG = 2
-_REGION = "us-east-1"
-_ACCOUNT = "000000000000"
 
 
 def compile_command(argv: Sequence[str]) -> int:
@@ -60,11 +60,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="METHOD returns the tree; it may be left out when only one does.",
         allow_abbrev=False,
     )
-    parser.add_argument("--graph", action="store_true", help="draw them as a Mermaid flowchart")
-    parser.add_argument("--svg", metavar="FILE", help="draw them as a picture")
-    parser.add_argument("--region", default=_REGION, help=f"AWS region (default: {_REGION})")
-    parser.add_argument("--account", default=_ACCOUNT, help="AWS account, 12 digits")
-    parser.add_argument("file", metavar="FILE", help="the script of the pipeline")
+    add_compile(parser)
     return parser
 
 

@@ -11,6 +11,7 @@ from conducto.cli.host.cloud_words import LOGIN_HINT, add_login, add_side
 from conducto.cli.host.deploy_words import add_deploy, add_destroy, add_doctor, add_usage
 from conducto.cli.host.exit_codes import BRIEF
 from conducto.cli.host.parsing import Parser, keep_quiet
+from conducto.cli.host.script_words import add_compile, add_method, add_plan
 from conducto.cli.serialised import COMMANDS
 from conducto.model.fields import parse_duration
 from conducto.model.states import State
@@ -80,8 +81,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_discover(verbs)
     _add_installation(verbs)
     _add_serialised(verbs)
-    _add(verbs, "plan", "print what a script's pipeline would take and cost in the cloud")
-    _add(verbs, "compile", "print the AWS state machines of a script's pipeline; runs nothing")
+    _add_of_scripts(verbs)
     add_login(
         _add(verbs, "login", "log in to a cloud installation: check a token and keep it"),
         _add(verbs, "logout", "forget the token of the cloud installation"),
@@ -578,6 +578,16 @@ def _add_serialised(verbs: _Verbs) -> None:
     )
     share.add_argument("name", metavar="NAME")
     share.add_argument("directory", metavar="DIR")
+
+
+def _add_of_scripts(verbs: _Verbs) -> None:
+    plan = _add(verbs, "plan", "print what a script's pipeline would take and cost in the cloud")
+    add_plan(plan)
+    summary = "print the AWS state machines of a script's pipeline; runs nothing"
+    compiling = _add(verbs, "compile", summary)
+    add_compile(compiling)
+    for parser in (plan, compiling):
+        add_method(parser)
 
 
 def _time(text: str) -> float:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from conducto.cli.host.exit_codes import DONE, USAGE
+from conducto.cli.host.script_words import WORKERS, add_plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from conducto.semantics.estimate import Estimate, PoolEstimate
     from conducto.tree.node import Node
 
-#: Workers at once that are reckoned with; the plan of an organisation may allow fewer or more.
-WORKERS = 10
 #: Earlier launches whose durations are looked at, the newest.
 LAUNCHES = 5
 
@@ -231,15 +230,5 @@ def _parser() -> argparse.ArgumentParser:
         epilog="METHOD returns the tree; it may be left out when only one does.",
         allow_abbrev=False,
     )
-    parser.add_argument(
-        "--workers",
-        type=int,
-        choices=range(1, 1001),
-        metavar="N",
-        default=WORKERS,
-        help=f"workers of one kind at once, at most (default: {WORKERS})",
-    )
-    parser.add_argument("--spot", action="store_true", help="on Spot, which may be interrupted")
-    parser.add_argument("--json", action="store_true", help="machine-readable")
-    parser.add_argument("file", metavar="FILE", help="the script of the pipeline")
+    add_plan(parser)
     return parser
