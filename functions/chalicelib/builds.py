@@ -292,8 +292,11 @@ class ImageBuilds:
 def piece_of(
     log: bytes, offset: int, limit: int, *, complete: bool, steps: tuple[ImageStep, ...] = ()
 ) -> ImageLog:
-    """Return a piece of a log; a character that is not whole is left for the next one."""
-    start = min(offset, len(log))
+    """Return a piece of a log; a character that is not whole is left for the next one.
+
+    A negative ``offset`` counts from the end.
+    """
+    start = max(0, len(log) + offset) if offset < 0 else min(offset, len(log))
     data = log[start : start + limit]
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     text = decoder.decode(data, final=complete and start + len(data) == len(log))

@@ -304,6 +304,18 @@ def test_output_of_a_build_is_read_piece_by_piece(builds: Builds) -> None:
     assert asyncio.run(pipelines.image_log(pipeline_id, "own", offset=8)).complete
 
 
+@pytest.mark.parametrize(("offset", "text", "begins"), [(-3, "yz\n", 3), (-100, "wx\nyz\n", 0)])
+def test_the_end_of_the_output_of_a_build_is_read_once(
+    builds: Builds, offset: int, text: str, begins: int
+) -> None:
+    pipeline_id = builds.launch()
+    builds.says("wx\nyz\n")
+
+    piece = asyncio.run(builds.world.pipelines().image_log(pipeline_id, "own", offset=offset))
+
+    assert (piece.text, piece.offset, piece.next, piece.size) == (text, begins, 6, 6)
+
+
 def test_steps_of_a_build_are_told_while_it_runs_from_the_wait_for_a_machine_on(
     builds: Builds,
 ) -> None:
