@@ -186,6 +186,10 @@ def fill(world: World) -> None:
         world.launch(f"quick{number}", co.Exec("true"), title=f"Unit tests {number}", tags=("ci",))
     world.launch("archived", release(), title="Shop release 0.9", run=False)
     world.order("archived", "archive")
+    for number in range(_AGAIN):
+        name = f"again{number}"
+        world.launch(name, _again(number), title="Integration tests", tags=("ci",))
+        world.settled(name)  # the strip of runs shows them in this order, each as it ended
     world.launch("long", _long(), title=LONG, tags=("a-tag-that-is-rather-long", "second", "third"))
     world.launch("waiting", release(), title="Nightly", tags=("shop",), run=False)
     world.launch("asleep", release(), title="Nightly of last week", tags=("shop",), run=False)
@@ -235,6 +239,15 @@ def _running() -> co.Node:
             co.Exec("true", name="pictures")
         co.Exec("true", name="load")
     return root
+
+
+#: Runs of one pipeline.
+_AGAIN = 12
+
+
+def _again(number: int) -> co.Node:
+    ends = f"exit {int(number % 5 == 3)}" if number != 7 else "sleep 9"
+    return co.Exec(f"sleep 0.{(number * 7) % 10}; {ends}", max_time=1.5)
 
 
 def _long() -> co.Node:

@@ -1,32 +1,34 @@
 import { expect, test } from "vitest";
 
-import type { PipelineSummary } from "@/api/schema";
+import type { PipelineRun, PipelineSummary } from "@/api/schema";
 import { earlierDurations, estimate } from "@/model/estimate";
 import { NO_COUNTS } from "@/model/states";
 
-function run(id: string, took: number, changes: Record<string, unknown> = {}): PipelineSummary {
-  const { pipeline, ...rest } = changes;
+function run(id: string, took: number, changes: Partial<PipelineRun> = {}): PipelineRun {
   return {
-    pipeline: { id, title: "nightly", program: "/p.py", ...(pipeline as object | undefined) },
+    id,
     state: "done",
     settled: true,
+    execs: 10,
     started: 1000,
     ended: 1000 + took,
-    counts: { ...NO_COUNTS, done: 10 },
-    ...rest,
-  } as unknown as PipelineSummary;
+    ...changes,
+  };
 }
 
-const now = run("now", 0, { state: "running", settled: false, ended: null });
+const now = {
+  pipeline: { id: "now" },
+  counts: { ...NO_COUNTS, done: 10 },
+} as unknown as PipelineSummary;
 
-test("only runs of the same pipeline that came to a good end count", () => {
+test("only other runs of about the same size that came to a good end count", () => {
   const others = [
-    now,
+    run("now", 5),
     run("a", 30),
     run("failed", 5, { state: "error" }),
-    run("other title", 5, { pipeline: { title: "x" } }),
-    run("other program", 5, { pipeline: { program: "/q.py" } }),
-    run("smaller", 5, { counts: { ...NO_COUNTS, done: 7 } }),
+    run("never ended", 5, { ended: null }),
+    run("smaller", 5, { execs: 7 }),
+    run("larger", 5, { execs: 13 }),
     run("under way", 5, { settled: false }),
     run("b", 50),
   ];

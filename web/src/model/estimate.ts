@@ -1,36 +1,30 @@
 /** How long a pipeline may still take, by how long it took before. */
 
-import type { PipelineSummary } from "@/api/schema";
+import type { PipelineRun, PipelineSummary } from "@/api/schema";
 import { total } from "@/model/states";
 
-/** Pipelines whose numbers of Execs differ by more than this factor do not tell of each other. */
+/** Runs whose numbers of Execs differ by more than this factor do not tell of each other. */
 const ALIKE = 1.25;
 /** So many of the newest ones count. */
 const COUNTED = 9;
 
-/** Seconds that earlier runs of the same pipeline took, as far as they got to their end in peace. */
-export function earlierDurations(
-  summary: PipelineSummary,
-  others: readonly PipelineSummary[],
-): number[] {
+/** Seconds that earlier runs of a pipeline took, as far as they got to their end in peace. */
+export function earlierDurations(summary: PipelineSummary, runs: readonly PipelineRun[]): number[] {
   const durations: number[] = [];
-  for (const other of others) {
+  for (const run of runs) {
     if (durations.length === COUNTED) break;
-    if (!isAlike(summary, other) || other.started === null || other.ended === null) continue;
-    durations.push(other.ended - other.started);
+    if (!isAlike(summary, run) || run.started === null || run.ended === null) continue;
+    durations.push(run.ended - run.started);
   }
   return durations;
 }
 
-function isAlike(summary: PipelineSummary, other: PipelineSummary): boolean {
-  const { id, title, program } = summary.pipeline;
-  const [less, more] = [total(summary.counts), total(other.counts)].toSorted((a, b) => a - b);
+function isAlike({ pipeline, counts }: PipelineSummary, run: PipelineRun): boolean {
+  const [less, more] = [total(counts), run.execs].toSorted((a, b) => a - b);
   return (
-    other.pipeline.id !== id &&
-    other.pipeline.title === title &&
-    other.pipeline.program === program &&
-    other.settled &&
-    other.state === "done" &&
+    run.id !== pipeline.id &&
+    run.settled &&
+    run.state === "done" &&
     (more ?? 0) <= (less ?? 0) * ALIKE
   );
 }

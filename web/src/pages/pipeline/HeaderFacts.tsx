@@ -4,6 +4,7 @@ import { api } from "@/api/client";
 import type { PipelineRecord, PipelineSummary, Workers } from "@/api/schema";
 import { duration, elapsed } from "@/lib/time";
 import { earlierDurations, estimate } from "@/model/estimate";
+import { historyFinder } from "@/model/runs";
 import { mainReason } from "@/model/waiting";
 import { workersText } from "@/model/workers";
 import { useNow } from "@/ui/useNow";
@@ -12,8 +13,6 @@ import { useNow } from "@/ui/useNow";
 const REASONS_MS = 3000;
 /** Nodes that are asked why they wait; the others wait for much the same. */
 const ASKED = 50;
-/** Earlier pipelines that are looked at for how long they took. */
-const EARLIER = 100;
 
 /** How long it has run, and how long it may still take where it ran before. */
 export function Elapsed({ summary }: { summary: PipelineSummary }) {
@@ -31,15 +30,15 @@ export function Elapsed({ summary }: { summary: PipelineSummary }) {
 }
 
 function Rest({ summary, took }: { summary: PipelineSummary; took: number }) {
-  const { id, title } = summary.pipeline;
+  const { id } = summary.pipeline;
   const earlier = useQuery({
-    queryKey: ["earlier", id, title],
-    queryFn: ({ signal }) =>
-      api.pipelines({ text: title, state: "done", lifecycle: "all", limit: EARLIER }, signal),
+    queryKey: ["earlier", id],
+    queryFn: ({ signal }) => api.pipelines({ text: id, lifecycle: "all", history: true }, signal),
     staleTime: Infinity,
     retry: false,
   });
-  const found = estimate(took, earlierDurations(summary, earlier.data?.pipelines ?? []));
+  const history = historyFinder(earlier.data?.histories ?? [])(summary.pipeline);
+  const found = estimate(took, earlierDurations(summary, history?.runs ?? []));
   if (found === null) return null;
   const usual = `it usually takes ${duration(found.usual)}`;
   return (

@@ -1,16 +1,20 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { useEffect, useLayoutEffect, useRef, useState, type Ref } from "react";
 
-import type { PipelineSummary } from "@/api/schema";
+import type { PipelineRecord, PipelineSummary, RunHistory } from "@/api/schema";
 import { followLink, pipelineUrl, setQuery } from "@/app/location";
 import { when, whenElse } from "@/app/when";
 import { duration, elapsed } from "@/lib/time";
+import { anyGrows } from "@/model/runs";
+import { RunStrip } from "@/pages/pipelines/RunStrip";
 import { CountsBar, CountsText } from "@/ui/Counts";
 import { StateLabel } from "@/ui/StateMark";
 import { useNow } from "@/ui/useNow";
 
 interface Props {
   pipelines: readonly PipelineSummary[];
+  /** How the newest runs of a pipeline went, where that is known. */
+  historyOf: (pipeline: PipelineRecord) => RunHistory | undefined;
   chosen: ReadonlySet<string>;
   onChoose: (chosen: ReadonlySet<string>) => void;
   /** Called when the end comes into view; absent when the list is complete. */
@@ -22,7 +26,7 @@ const ROW = 55;
 /** Rows that are kept ready above and below what is in view. */
 const OVERSCAN = 8;
 
-export function PipelineTable({ pipelines, chosen, onChoose, onEnd }: Props) {
+export function PipelineTable({ pipelines, historyOf, chosen, onChoose, onEnd }: Props) {
   const body = useRef<HTMLTableSectionElement>(null);
   const [scroller, setScroller] = useState<HTMLElement | null>(null);
   const [margin, setMargin] = useState(0);
@@ -69,7 +73,8 @@ export function PipelineTable({ pipelines, chosen, onChoose, onEnd }: Props) {
           <th>State</th>
           <th>Pipeline</th>
           <th className="ptable-counts">Execs</th>
-          <th className="ptable-extra">Runs</th>
+          <th className="ptable-runs">Last runs</th>
+          <th className="ptable-extra">Where</th>
           <th className="ptable-extra">Launched</th>
           <th className="ptable-time">Time</th>
         </tr>
@@ -84,6 +89,7 @@ export function PipelineTable({ pipelines, chosen, onChoose, onEnd }: Props) {
               index={index}
               measure={rows.measureElement}
               summary={one}
+              history={historyOf(one.pipeline)}
               chosen={chosen.has(one.pipeline.id)}
               onToggle={() => toggle(one.pipeline.id)}
             />
@@ -102,7 +108,7 @@ export function PipelineTable({ pipelines, chosen, onChoose, onEnd }: Props) {
   );
 }
 
-const COLUMNS = 7;
+const COLUMNS = 8;
 
 /** The room of the rows that are not in view. */
 function Gap({ height }: { height: number }) {
@@ -113,11 +119,12 @@ interface RowProps {
   index: number;
   measure: Ref<HTMLTableRowElement>;
   summary: PipelineSummary;
+  history: RunHistory | undefined;
   chosen: boolean;
   onToggle: () => void;
 }
 
-function PipelineRow({ index, measure, summary, chosen, onToggle }: RowProps) {
+function PipelineRow({ index, measure, summary, history, chosen, onToggle }: RowProps) {
   const { pipeline, counts, state, settled, started, ended } = summary;
   const now = useNow(true);
   const took = elapsed(started, settled ? ended : null, now);
@@ -162,6 +169,15 @@ function PipelineRow({ index, measure, summary, chosen, onToggle }: RowProps) {
       <td className="ptable-counts">
         <CountsText counts={counts} />
         <CountsBar counts={counts} />
+      </td>
+      <td className="ptable-runs">
+        {history === undefined || history.runs.length < 2 ? (
+          <span className="muted" title="It has not run before">
+            –
+          </span>
+        ) : (
+          <RunStrip history={history} id={pipeline.id} now={anyGrows(history) ? now : 0} />
+        )}
       </td>
       <td className="ptable-extra muted">
         {pipeline.mode === "local" ? `here, ${pipeline.engine}` : "cloud"}

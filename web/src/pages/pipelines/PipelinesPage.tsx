@@ -85,6 +85,7 @@ function ListBody({ list, filtered, chosen, onChoose }: BodyProps) {
   return (
     <PipelineTable
       pipelines={pipelines}
+      historyOf={list.historyOf}
       chosen={chosen}
       onChoose={onChoose}
       {...(list.hasMore ? { onEnd: list.loadMore } : {})}

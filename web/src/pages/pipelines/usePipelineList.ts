@@ -1,7 +1,9 @@
 import { keepPreviousData, useInfiniteQuery } from "@tanstack/react-query";
+import { useMemo } from "react";
 
 import { api, type ListQuery } from "@/api/client";
-import type { PipelineSummary } from "@/api/schema";
+import type { PipelineRecord, PipelineSummary, RunHistory } from "@/api/schema";
+import { historyFinder } from "@/model/runs";
 
 /** Nobody tells of changes of the whole list; it is asked for while somebody looks. */
 const REFRESH_MS = 2000;
@@ -10,6 +12,7 @@ const PAGE = 200;
 export interface PipelineList {
   /** Undefined until the first answer. */
   pipelines: readonly PipelineSummary[] | undefined;
+  historyOf: (pipeline: PipelineRecord) => RunHistory | undefined;
   error: Error | null;
   /** Whether there are older ones than those that are listed. */
   hasMore: boolean;
@@ -23,7 +26,12 @@ export function usePipelineList(filter: ListQuery): PipelineList {
     queryKey: ["pipelines", filter],
     queryFn: ({ signal, pageParam }) =>
       api.pipelines(
-        { ...filter, limit: PAGE, ...(pageParam === null ? {} : { after: pageParam }) },
+        {
+          ...filter,
+          limit: PAGE,
+          history: true,
+          ...(pageParam === null ? {} : { after: pageParam }),
+        },
         signal,
       ),
     initialPageParam: null as string | null,
@@ -35,6 +43,10 @@ export function usePipelineList(filter: ListQuery): PipelineList {
   const { hasNextPage, isFetchingNextPage } = list;
   return {
     pipelines: list.data?.pages.flatMap((page) => page.pipelines),
+    historyOf: useMemo(
+      () => historyFinder(list.data?.pages.flatMap((page) => page.histories) ?? []),
+      [list.data],
+    ),
     error: list.error,
     hasMore: hasNextPage,
     loadMore: () => {

@@ -1,0 +1,59 @@
+"""The list of pipelines tells how the newest runs of each went."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import expect
+
+import conducto as co
+from support.browser import agent_api, eventually
+from web.test_overview import post
+
+if TYPE_CHECKING:
+    from support.browser import Viewer
+
+pytestmark = pytest.mark.web
+
+TITLE = "run again and again"
+
+
+def ended(viewer: Viewer, command: str, title: str = TITLE) -> str:
+    """Run one command as a pipeline to its end."""
+    run = post(viewer.person, co.Exec(command), title=title, run=True)
+    eventually(lambda: bool(agent_api(viewer.person, f"/pipelines/{run}")["settled"]))
+    return run
+
+
+def test_the_list_shows_how_earlier_runs_went_and_leads_to_them(viewer: Viewer) -> None:
+    first = ended(viewer, "true")
+    failed = ended(viewer, "exit 1")
+    alone = ended(viewer, "true", title="once")
+    last = ended(viewer, "true")
+    asked: list[str] = []
+    viewer.page.on("request", lambda one: asked.append(one.url))
+    page = viewer.open("/")
+    row = page.get_by_role("row").filter(has_text=last)
+    strip = row.get_by_role("group", name=re.compile(r"Last runs: 2 of 3 passed, median \d"))
+
+    bars = strip.get_by_role("link")
+    expect(bars).to_have_count(3)
+    expect(bars.nth(1)).to_have_attribute("title", re.compile(r"^error, .*s, \d\d:\d\d:\d\d"))
+    expect(bars.nth(2)).to_have_attribute("aria-current", "true")
+    expect(row).to_contain_text("66% · ")
+    expect(page.get_by_role("row").filter(has_text=alone).get_by_role("group")).to_have_count(0)
+    assert {url.partition("?")[0] for url in asked if "/api/" in url} <= {
+        f"{viewer.url}/api/v1/pipelines",
+        f"{viewer.url}/api/v1/agent",
+    }
+
+    bars.nth(2).focus()
+    page.keyboard.press("ArrowLeft")
+    expect(bars.nth(1)).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(f"/p/{failed}$"))
+    page.go_back()
+    bars.first.click()
+    expect(page).to_have_url(re.compile(f"/p/{first}$"))

@@ -1,0 +1,126 @@
+import { expect, test } from "vitest";
+
+import type { PipelineRun, RunHistory } from "@/api/schema";
+import { duration, moment } from "@/lib/time";
+import { anyGrows, barsOf, historyFinder, historyShort, historyText } from "@/model/runs";
+
+const NOW = 10_000;
+
+function run(id: string, took: number | null, changes: Partial<PipelineRun> = {}): PipelineRun {
+  return {
+    id,
+    state: "done",
+    settled: true,
+    execs: 3,
+    started: 9000,
+    ended: took === null ? null : 9000 + took,
+    ...changes,
+  };
+}
+
+function history(changes: Partial<RunHistory> = {}): RunHistory {
+  return {
+    title: "nightly",
+    program: "/p.py",
+    runs: [],
+    ended: 0,
+    passed: 0,
+    median_seconds: null,
+    ...changes,
+  };
+}
+
+function looks(...runs: PipelineRun[]): string[] {
+  return barsOf(history({ runs }), NOW).map((bar) => bar.look);
+}
+
+function heights(...runs: PipelineRun[]): number[] {
+  return barsOf(history({ runs }), NOW).map((bar) => bar.height);
+}
+
+test("a history is found by title and program, the first answer's first", () => {
+  const [mine, older, other] = [history({ ended: 1 }), history(), history({ program: null })];
+
+  const find = historyFinder([mine, other, older]);
+
+  expect(find({ title: "nightly", program: "/p.py" })).toBe(mine);
+  expect(find({ title: "nightly", program: null })).toBe(other);
+  expect(find({ title: "weekly", program: "/p.py" })).toBeUndefined();
+});
+
+test("the newest run is the last bar", () => {
+  const bars = barsOf(history({ runs: [run("new", 1), run("old", 1)] }), NOW);
+
+  expect(bars.map((bar) => bar.id)).toEqual(["old", "new"]);
+});
+
+test("bars are as high as runs took, and never too low to be seen", () => {
+  expect(heights(run("a", 100), run("b", 50), run("c", 0.1))).toEqual([0.15, 0.5, 1]);
+});
+
+test("runs that took no time at all are as high as each other", () => {
+  expect(heights(run("a", 0), run("b", 0))).toEqual([1, 1]);
+});
+
+test("a run that goes on is as high as it has taken so far", () => {
+  const goesOn = run("a", null, { state: "running", settled: false });
+
+  expect(heights(goesOn, run("b", 500))).toEqual([0.5, 1]);
+});
+
+test("what has stopped in the middle is low, however long ago it was", () => {
+  expect(heights(run("a", null, { state: "pending" }), run("b", 10))).toEqual([1, 0.15]);
+});
+
+test("only what has come to its end looks so", () => {
+  const failing = run("a", null, { state: "error", settled: false });
+  const paused = run("b", null, { state: "pending" });
+
+  expect(looks(run("c", 1, { state: "killed" }), paused, failing, run("d", 1))).toEqual([
+    "done",
+    "running",
+    "waiting",
+    "killed",
+  ]);
+});
+
+test("a bar says how it ended, how long it took and when", () => {
+  const runs = [
+    run("never", null, { state: "pending", started: null }),
+    run("paused", null, { state: "pending" }),
+    run("failing", null, { state: "error", settled: false }),
+    run("failed", 62, { state: "error" }),
+  ];
+  const when = moment(9000);
+
+  expect(barsOf(history({ runs }), NOW).map((bar) => bar.text)).toEqual([
+    `error, 1m 02s, ${when}`,
+    `error, goes on, ${duration(1000)}, ${when}`,
+    `pending, ${when}`,
+    "pending",
+  ]);
+});
+
+test("bars grow while a run goes on", () => {
+  expect(anyGrows(history({ runs: [run("a", 1), run("b", null, { settled: false })] }))).toBe(true);
+  expect(anyGrows(history({ runs: [run("a", 1)] }))).toBe(false);
+});
+
+test.each([
+  [history(), "none has ended yet", ""],
+  [history({ ended: 2 }), "0 of 2 passed", "0%"],
+  [
+    history({ ended: 14, passed: 12, median_seconds: 182 }),
+    "12 of 14 passed, median 3m 02s",
+    "85% · 3m 02s",
+  ],
+  [history({ ended: 300, passed: 299 }), "299 of 300 passed", "99%"],
+  [
+    history({ ended: 3, passed: 3, median_seconds: 4 }),
+    "3 of 3 passed, median 4.0s",
+    "100% · 4.0s",
+  ],
+])("it is told in words and in short", (one, text, short) => {
+  expect(historyText(one)).toBe(text);
+  expect(historyShort(one)).toBe(short);
+});
