@@ -9,10 +9,7 @@ from conducto.cli.host.addresses import UsageError
 from conducto.client.cloud import CloudClient, CloudTransport
 from conducto.client.http import TIMEOUT, Endpoint
 
-NOT_LOGGED_IN = (
-    "not logged in to a cloud installation; log in: conducto login --url URL "
-    "(or run the pipeline on this machine with --local)"
-)
+NOT_LOGGED_IN = "not logged in to a cloud installation; log in: conducto login --url URL"
 #: Between two lines on what is waited for.
 _TELL_SECONDS = 10.0
 #: Options of a profile's ``[general]``.
@@ -80,7 +77,7 @@ def needed_account(profile: str | None = None) -> Account:
     """
     found = account_of(profile)
     if found is None:
-        raise UsageError(NOT_LOGGED_IN)
+        raise UsageError(f"{NOT_LOGGED_IN} (or stay on this machine: --local)")
     return found
 
 

@@ -29,13 +29,13 @@ def add_login(login: _Parser, logout: _Parser, whoami: _Parser) -> None:
 
 
 #: What ``--local`` and ``--cloud`` say of a pipeline.
-_OF_A_PIPELINE = "the pipeline is {} (default: wherever its ID is known, here first)"
+OF_A_PIPELINE = "the pipeline is {} (default: wherever its ID is known, here first)"
 
 
-def add_side(parser: _Parser, *, default: str | None = _KEEP, told: str = _OF_A_PIPELINE) -> None:
+def add_side(parser: _Parser, *, default: str | None = _KEEP, told: str = OF_A_PIPELINE) -> None:
     """Add the options that say on which side a pipeline is, also below a verb's own verbs."""
     for below in _below(parser):
-        add_side(below)
+        add_side(below, told=told)
     group = parser.add_mutually_exclusive_group()
     for side, what in (("local", "on this machine"), ("cloud", "in the cloud")):
         group.add_argument(

@@ -137,7 +137,10 @@ def _drawn(compiled: Compiled, pipeline: Pipeline, file: Path) -> bool:
     try:
         file.write_text(picture, encoding="utf-8")
     except OSError as error:
-        print(f"error: cannot write the picture to {file}: {error.strerror}", file=sys.stderr)
+        print(
+            f"conducto compile: cannot write the picture to {file}: {error.strerror}",
+            file=sys.stderr,
+        )
         return False
     return True
 

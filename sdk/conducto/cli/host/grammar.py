@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from conducto.cli.host.admin_words import add_arguments as add_admin_words
-from conducto.cli.host.cloud_words import LOGIN_HINT, add_login, add_side
+from conducto.cli.host.cloud_words import LOGIN_HINT, OF_A_PIPELINE, add_login, add_side
 from conducto.cli.host.deploy_words import add_deploy, add_destroy, add_doctor, add_usage
 from conducto.cli.host.exit_codes import BRIEF
 from conducto.cli.host.parsing import Parser, keep_quiet
@@ -57,6 +57,14 @@ OF_PIPELINES = (
 )  # fmt: skip
 
 
+#: What ``--local`` and ``--cloud`` say of verbs that are about something else than one pipeline.
+_SIDES = {
+    "list": "only the pipelines {} (default: both, if one is logged in to a cloud)",
+    "secrets": "the secrets {} (default: those of this machine)",
+    "usage": "what was used {} (default: in the cloud, if one is logged in)",
+}
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command."""
     parser = Parser(
@@ -88,10 +96,8 @@ def build_parser() -> argparse.ArgumentParser:
         _add(verbs, "whoami", "print whose the token is, as the cloud installation says"),
     )
     keep_quiet(verbs.choices["login"], LOGIN_HINT)
-    for name in OF_PIPELINES:
-        add_side(verbs.choices[name])
-    told = "what was used {} (default: in the cloud, if one is logged in)"
-    add_side(verbs.choices["usage"], told=told)
+    for name in (*OF_PIPELINES, "usage"):
+        add_side(verbs.choices[name], told=_SIDES.get(name, OF_A_PIPELINE))
     parser.set_defaults(side=None)
     return parser
 
@@ -353,7 +359,7 @@ def _add_shells(verbs: _Verbs) -> None:
     live = _add(
         verbs,
         "livedebug",
-        "the same with your code mounted over its copy in the image",
+        "open a debug shell with your code mounted over its copy in the image",
         "What you change on this machine is there in the container at once, and the other way.",
     )
     for parser in (debug, live):
