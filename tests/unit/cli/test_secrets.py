@@ -132,31 +132,31 @@ def test_a_variable_that_is_not_there_is_told(conducto: Conducto, capsys: Output
 @pytest.mark.parametrize(
     "line",
     [
-        "set A=hunter2",
-        "set A hunter2",
-        "set A - hunter2",
-        "set A -- -hunter2",
-        "set A -hunter2",
-        "set A --hunter2",
-        "set A --value=hunter2",
-        "set A --value hunter2",
-        "set -hunter2 A",
-        "set --fro=hunter2 A",
-        "set A --org=hunter2",
-        "set A --json=hunter2",
-        "set A --no-mask=hunter2",
-        "set A --from-env hunter2",
-        "set A --from-env --hunter2",
-        "set hunter-2 --from-env PATH",
+        "set A=sesame",
+        "set A sesame",
+        "set A - sesame",
+        "set A -- -sesame",
+        "set A -sesame",
+        "set A --sesame",
+        "set A --value=sesame",
+        "set A --value sesame",
+        "set -sesame A",
+        "set --fro=sesame A",
+        "set A --org=sesame",
+        "set A --json=sesame",
+        "set A --no-mask=sesame",
+        "set A --from-env sesame",
+        "set A --from-env --sesame",
+        "set open-sesame --from-env PATH",
         "set",
-        "hunter2",
-        "sett A=hunter2",
-        "--hunter2 set A",
-        "list hunter2",
-        "list --hunter2",
-        "delete A=hunter2",
-        "delete A -hunter2",
-        "delete A --org=hunter2",
+        "sesame",
+        "sett A=sesame",
+        "--sesame set A",
+        "list sesame",
+        "list --sesame",
+        "delete A=sesame",
+        "delete A -sesame",
+        "delete A --org=sesame",
     ],
 )
 def test_what_was_typed_in_the_wrong_place_is_refused_and_not_repeated(
@@ -166,19 +166,19 @@ def test_what_was_typed_in_the_wrong_place_is_refused_and_not_repeated(
 
     said = capsys.readouterr()
     assert (code, said.out, fake.secret_store.read()) == (2, "", {})
-    assert "hunter" not in said.err
+    assert "sesame" not in said.err
     assert said.err.strip()
 
 
-@pytest.mark.parametrize("words", [["--hunter2"], ["--value=hunter2"], ["--value", "hunter2"]])
+@pytest.mark.parametrize("words", [["--sesame"], ["--value=sesame"], ["--value", "sesame"]])
 def test_nor_is_what_was_typed_in_front_of_the_verb(
     conducto: Conducto, capsys: Output, words: list[str]
 ) -> None:
     assert conducto(*words, "secrets", "set", "A") == 2
-    assert "hunter2" not in capsys.readouterr().err
+    assert "sesame" not in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("line", ["A=hunter2", "A hunter2", "A -hunter2", "A --value=hunter2"])
+@pytest.mark.parametrize("line", ["A=sesame", "A sesame", "A -sesame", "A --value=sesame"])
 def test_who_types_a_value_is_told_how_to_give_it(
     conducto: Conducto, capsys: Output, line: str
 ) -> None:
