@@ -41,7 +41,7 @@ async def gather(pipelines: Pipelines, pipeline_id: str, made: float) -> Run:
     """
     summary = await pipelines.get(pipeline_id)
     reader = _Reader(pipelines, summary)
-    failed = [node async for node in reader.failed(summary.counts)]
+    failed = [node async for node in reader.failed()]
     nodes, whole = await reader.nodes(failed)
     return Run(
         summary=summary,
@@ -64,9 +64,9 @@ class _Reader:
         self._execs = _total(summary.counts)
         self._attempts: Literal["newest", "none"] = "none" if self._execs > _LARGE else "newest"
 
-    async def failed(self, counts: Counts) -> AsyncIterator[NodeView]:
+    async def failed(self) -> AsyncIterator[NodeView]:
         """Yield the failed Execs, the first `MAX_OUTPUTS` with the end of what they printed."""
-        found = 0
+        found, counts = 0, self._counts
         for state, count in ((State.ERROR, counts.error), (State.KILLED, counts.killed)):
             if count and found < MAX_FAILED:
                 async for node in self._failed_as(state, MAX_OUTPUTS - found):

@@ -16,7 +16,28 @@ _ROW, _HEAD = 26, 18
 #: Characters of a label that fit on a phone, beside how long it took.
 _LABEL = 34
 #: Distances between two marks of the axis, in seconds; it has about `_TICKS` of them.
-_STEPS = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 43200, 86400)
+_STEPS = (
+    0.1,
+    0.2,
+    0.5,
+    1,
+    2,
+    5,
+    10,
+    20,
+    30,
+    60,
+    120,
+    300,
+    600,
+    1200,
+    1800,
+    3600,
+    7200,
+    14400,
+    43200,
+    86400,
+)
 _TICKS = 4
 
 
