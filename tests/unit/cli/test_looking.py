@@ -14,10 +14,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from conducto.cli.host import logs
 from conducto.cli.host.commands import main
 from conducto.cli.host.view.model import PipelineModel
 from conducto.client import Client, HttpTransport
-from conducto.model.records import ImageRecord, ImageState
+from conducto.model.records import AttemptRecord, ImageRecord, ImageState
 from conducto.model.states import Cause, State
 from conducto.service.dispatch import Service
 from conducto.testing.pipelines import FakePipelines
@@ -574,3 +575,28 @@ def test_a_closed_group_tells_how_long_all_below_it_took() -> None:
     root = model.root
     assert root is not None
     assert (root.started, root.ended) == (10.0, 17.0)
+
+
+def test_what_failed_is_listed_for_programs_as_well(
+    fake: CountingPipelines, conducto: Conducto, capsys: Output
+) -> None:
+    fake.finish("abc-def", "/build")
+    fake.finish("abc-def", "/tests/login", Cause.EXIT_CODE)
+
+    conducto("show", "abc-def", "--failed", "--json")
+
+    (node,) = json.loads(capsys.readouterr().out)["nodes"]
+    assert node["path"] == "/tests/login"
+    assert [attempt["exit_code"] for attempt in node["attempts"]] == [1]
+
+
+def test_an_attempt_that_did_not_start_tells_why_it_printed_nothing(capsys: Output) -> None:
+    given = {"path": "/a", "number": 2, "state": "error", "queued": 1.0}
+    message = "image 'nope' cannot be pulled"
+    for cause in ("image", "exit_code"):
+        attempt = AttemptRecord.model_validate({**given, "cause": cause, "message": message})
+        logs._tell_why_not_started("/a", attempt)
+
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err == f"conducto: /a: attempt 2 did not start: {message}\n"

@@ -16,6 +16,7 @@ from conducto.cli.host.connection import OpenClient, find_pipeline
 from conducto.cli.host.exit_codes import DONE, FAILED
 from conducto.cli.host.images import copy_build_log
 from conducto.cli.host.output import as_json
+from conducto.cli.host.view.text import printable
 from conducto.client import Client
 from conducto.model.answers import LogMatch
 from conducto.model.params import (
@@ -25,6 +26,8 @@ from conducto.model.params import (
     LogSearchParams,
     Stream,
 )
+from conducto.model.records import AttemptRecord
+from conducto.model.states import Cause
 
 #: Seconds that one question for more output waits.
 FOLLOW_SECONDS = 20.0
@@ -43,8 +46,9 @@ def logs(arguments: argparse.Namespace, open_client: OpenClient) -> int:
         if arguments.path is None:
             raise UsageError("say which node: conducto logs ID PATH (or --image NAME)")
         path = selection.one_exec(client, pipeline_id, arguments.path)
-        attempt = _attempt_number(client, pipeline_id, path, arguments.attempt)
-        output = _Output(client, {"id": pipeline_id, "path": path, "attempt": attempt})
+        attempt = _attempt(client, pipeline_id, path, arguments.attempt)
+        _tell_why_not_started(path, attempt)
+        output = _Output(client, {"id": pipeline_id, "path": path, "attempt": attempt.number})
         streams = _STREAMS if arguments.stream is None else (arguments.stream,)
         if arguments.search is not None:
             return _search(output, arguments, streams)
@@ -232,13 +236,19 @@ def _download(output: _Output, name: str, streams: tuple[Stream, ...]) -> int:
     return DONE
 
 
-def _attempt_number(client: Client, pipeline_id: str, path: str, wanted: int | None) -> int:
-    numbers = [attempt.number for attempt in client.attempts(pipeline_id, path)]
-    if not numbers:
+def _attempt(client: Client, pipeline_id: str, path: str, wanted: int | None) -> AttemptRecord:
+    attempts = {attempt.number: attempt for attempt in client.attempts(pipeline_id, path)}
+    if not attempts:
         raise UsageError(f"{path}: has not run, so it printed nothing")
-    if wanted is None:
-        return numbers[-1]
-    if wanted not in numbers:
-        there = ", ".join(map(str, numbers))
-        raise UsageError(f"{path}: no attempt {wanted}; there are: {there}")
-    return wanted
+    number = max(attempts) if wanted is None else wanted
+    if number not in attempts:
+        there = ", ".join(map(str, attempts))
+        raise UsageError(f"{path}: no attempt {number}; there are: {there}")
+    return attempts[number]
+
+
+def _tell_why_not_started(path: str, attempt: AttemptRecord) -> None:
+    """Say on stderr why there is no output, where the command was never begun."""
+    if attempt.cause is Cause.IMAGE and attempt.message is not None:
+        text = f"{path}: attempt {attempt.number} did not start: {printable(attempt.message)}"
+        print(f"conducto: {text}", file=sys.stderr)

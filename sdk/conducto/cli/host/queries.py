@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
+from conducto.cli.host import selection
 from conducto.cli.host.addresses import UsageError
 from conducto.cli.host.connection import OpenClient, find_pipeline, message_of
 from conducto.cli.host.exit_codes import DONE
@@ -145,7 +146,9 @@ def show(arguments: argparse.Namespace, open_client: OpenClient) -> int:
 
             return show_node(client, pipeline_id, arguments.path, json=arguments.json)
         if arguments.json:
-            print(as_json(pipeline_document(summary, client.tree(pipeline_id))))
+            only = selection.failed(client, pipeline_id, attempts="all")
+            nodes = only if arguments.failed else client.tree(pipeline_id)
+            print(as_json(pipeline_document(summary, nodes)))
             return DONE
         if arguments.failed:
             return _show_failed(client, summary)

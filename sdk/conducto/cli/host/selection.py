@@ -1,6 +1,7 @@
 """Which nodes of a pipeline a person means."""
 
 from collections.abc import Iterator, Sequence
+from typing import Literal
 
 from conducto.cli.host.addresses import UsageError, expand, has_wildcard, node_path
 from conducto.cli.host.view.text import count_of
@@ -63,9 +64,11 @@ def one_exec(client: Client, pipeline_id: str, text: str) -> str:
     return path
 
 
-def failed(client: Client, pipeline_id: str) -> Iterator[NodeView]:
+def failed(
+    client: Client, pipeline_id: str, *, attempts: Literal["all", "none"] = "none"
+) -> Iterator[NodeView]:
     """Yield the Execs that failed or were killed and are not skipped."""
     for state in sorted(FAILED):
-        for view in client.tree(pipeline_id, state=state, attempts="none"):
+        for view in client.tree(pipeline_id, state=state, attempts=attempts):
             if view.type is NodeType.EXEC and not view.skipped:
                 yield view
