@@ -24,7 +24,7 @@ async def local(tmp_path: Path) -> AsyncIterator[Local]:
     ensure([BUSYBOX])
     async with local_runner(tmp_path, profile="snapshots") as runner:
         yield runner
-        for each in await runner.pipelines.list():
+        for each in (await runner.pipelines.list()).pipelines:
             await Run(runner, each).control(Action.ARCHIVE)
             assert images(each.pipeline.id) == []
 

@@ -126,7 +126,7 @@ WRONG_TREES = [
 async def test_a_wrong_tree_is_refused_with_its_node_and_nothing_is_kept(processes, tree, message):
     with pytest.raises(DefinitionError, match=message):
         await processes.launch(tree)
-    assert await processes.pipelines.list() == ()
+    assert (await processes.pipelines.list()).pipelines == ()
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ async def test_an_image_of_the_wrong_type_is_refused_with_its_name(processes, im
 
     with pytest.raises(DefinitionError, match=name):
         await processes.launch(tree)
-    assert await processes.pipelines.list() == ()
+    assert (await processes.pipelines.list()).pipelines == ()
 
 
 async def test_what_a_newer_client_says_of_a_node_does_no_harm(processes):

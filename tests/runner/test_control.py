@@ -159,11 +159,11 @@ async def test_an_archived_pipeline_leaves_the_list_and_can_be_taken_back(local)
 
     await order(run, Action.ARCHIVE)
 
-    assert run.id not in [s.pipeline.id for s in await local.pipelines.list()]
+    assert run.id not in [s.pipeline.id for s in (await local.pipelines.list()).pipelines]
     with pytest.raises(RefusedError, match="is archived; wake it first"):
         await order(run, Action.RESET, "/a")
     await order(run, Action.WAKE)
-    assert run.id in [s.pipeline.id for s in await local.pipelines.list()]
+    assert run.id in [s.pipeline.id for s in (await local.pipelines.list()).pipelines]
 
 
 async def test_kill_of_a_queued_node(local):

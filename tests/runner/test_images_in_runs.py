@@ -341,7 +341,7 @@ async def test_a_run_arg_that_is_never_granted_is_refused_at_launch(local, given
     with pytest.raises(DefinitionError, match=rf"^/a: docker_run_args: .*{given[:5]}"):
         await local.launch(nodes(a=co.Exec("true", docker_run_args=given)))
 
-    assert await local.pipelines.list() == ()
+    assert (await local.pipelines.list()).pipelines == ()
 
 
 async def test_a_volume_beside_the_script_is_found_wherever_the_agent_is(local, tmp_path):

@@ -245,7 +245,7 @@ async def test_a_launch_on_a_full_disk_is_refused(tmp_path):
             with pytest.raises(StoreFullError, match="free some space"):
                 await local.launch(nodes(co.Parallel, **{f"n{i}": "x" * 9999 for i in range(30)}))
             filler.unlink()
-            assert len(await local.pipelines.list()) == 1
+            assert len((await local.pipelines.list()).pipelines) == 1
             await local.run(nodes(a="true"))
 
 

@@ -76,7 +76,9 @@ async def test_its_pipelines_go_on(home):
     for pipeline in ("old-one", "old-two"):
         home.make_pipeline(pipeline)
     async with local_runner(home.base, "process") as local:
-        one, two = [Run(local, s) for s in sorted(await local.pipelines.list(), key=by_id)]
+        one, two = [
+            Run(local, s) for s in sorted((await local.pipelines.list()).pipelines, key=by_id)
+        ]
         await two.control(Action.RUN)
         await two.settled()
         await one.control(Action.RESET, "/b")

@@ -162,7 +162,7 @@ async def test_a_size_that_can_never_fit_is_refused_at_launch(local, name, value
 
     with pytest.raises(DefinitionError, match=rf"^/b: .*{value}"):
         await local.launch(root)
-    assert await local.pipelines.list() == ()
+    assert (await local.pipelines.list()).pipelines == ()
 
 
 async def test_a_generated_size_that_can_never_fit_fails_its_lazy(local):

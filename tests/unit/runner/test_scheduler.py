@@ -208,7 +208,7 @@ async def test_a_pipeline_that_was_never_run_is_listed_with_its_counts_by_the_ne
     launched = await bench.pipelines.launch(request)
 
     bench.scheduler.unload(bench.pipelines.live(launched.pipeline.id))
-    (listed,) = await bench.pipelines.list()
+    (listed,) = (await bench.pipelines.list()).pipelines
 
     assert listed.counts == launched.counts
     assert listed.counts.pending == 2
