@@ -13,7 +13,14 @@ if find_spec("playwright") is None:
 else:
     from playwright.sync_api import expect
 
-    from support.browser import PATIENCE_MS, Viewer, launched_person, running_browser, viewer_of
+    from support.browser import (
+        PATIENCE_MS,
+        Viewer,
+        agent_api,
+        launched_person,
+        running_browser,
+        viewer_of,
+    )
     from support.stand_ins import ensure
 
     expect.set_options(timeout=PATIENCE_MS)
@@ -42,6 +49,17 @@ def person(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
 @pytest.fixture
 def viewer(person: Person, browser: Browser) -> Iterator[Viewer]:
     """A signed-in page; what it prints to the console is an error."""
-    with viewer_of(person, browser, permissions=["clipboard-read", "clipboard-write"]) as one:
-        yield one
-        assert one.said == []
+    try:
+        with viewer_of(person, browser, permissions=["clipboard-read", "clipboard-write"]) as one:
+            yield one
+            assert one.said == []
+    finally:
+        _end_what_runs(person)
+
+
+def _end_what_runs(person: Person) -> None:
+    """Give the machine back: the next test of the same agent has to have room on it."""
+    for one in agent_api(person, "/pipelines")["pipelines"]:
+        if not one["settled"]:
+            place = f"/pipelines/{one['pipeline']['id']}/control"
+            agent_api(person, place, "POST", {"action": "sleep"})

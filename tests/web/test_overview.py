@@ -247,3 +247,13 @@ def test_failures_are_told_apart_by_what_was_printed_last(viewer: Viewer) -> Non
     groups.last.get_by_role("button", name="Reset these").click()
     page.get_by_role("dialog").get_by_role("button", name="Reset 2 Execs").click()
     eventually(lambda: [attempts(viewer.person, run, f"/n{n}") for n in range(6)] == [2, 1, 1] * 2)
+
+
+def test_failures_that_are_all_skipped_are_said_to_be(viewer: Viewer) -> None:
+    run = launch(viewer.person, ALIKE)
+    eventually(lambda: all(attempts(viewer.person, run, f"/n{n}") == 1 for n in range(6)))
+    viewer.person.ask("skip", run, "/n*")
+    page = viewer.node(run, "/")
+    expect(page.get_by_text("What failed here is skipped.")).to_be_visible()
+    expect(page.locator(".failure-group")).to_have_count(0)
+    expect(page.get_by_role("button", name="Reset what failed")).to_have_count(0)

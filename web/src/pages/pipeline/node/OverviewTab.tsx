@@ -52,17 +52,22 @@ export function OverviewTab({ session, detail, orders }: Props) {
       </div>
     );
   }
+  // Skipped ones count by their state, and are neither listed nor reset.
+  const allSkipped = found.data?.length === 0 && !found.isPlaceholderData;
   if (found.isError) return <Failure message={messageOf(found.error)} />;
   return (
     <div className="overview">
       {top}
       <div className="overview-head">
         <h2>{plural(failed, "failure")}</h2>
-        <Button disabled={orders.busy} onClick={() => void orders.resetFailed(path)}>
-          Reset what failed
-        </Button>
+        {allSkipped ? null : (
+          <Button disabled={orders.busy} onClick={() => void orders.resetFailed(path)}>
+            Reset what failed
+          </Button>
+        )}
       </div>
       {found.data === undefined ? <Loading /> : null}
+      {allSkipped ? <p className="muted">What failed here is skipped.</p> : null}
       {groupFailures(found.data ?? []).map((group, place) => (
         <section key={group.reason} className="failure-group">
           <h3>
