@@ -38,6 +38,7 @@ FAILURE = {
     "path": None,
     "remedy": "see its log: conducto agent status",
 }
+_TABLE = "| model | accuracy |\n|-------|----------|\n| tree | 0.91 |\n\n"
 #: Nobody would call a pipeline so, but somebody's script will.
 LONG = "nightly-" + "rebuild-of-everything-that-depends-on-" * 4 + "zlib"
 
@@ -107,6 +108,7 @@ LOOKS = (
     ),
     Look("search", "/p/{shop}?q=echo", "[role=option]"),
     Look("node-waiting", "/p/{waiting}?node=/publish", ".node-pane"),
+    Look("reports", "/p/{shop}?node=/", ".one-report .markdown"),
     Look("pipeline-waiting", "/p/{waiting}", ".trow"),
     Look("pipeline-running", "/p/{running}", ".trow"),
     Look("pipeline-long", "/p/{long}", ".trow"),
@@ -201,6 +203,9 @@ def fill(world: World) -> None:
     data = world.data_of("shop")
     (data / "scores.csv").write_text("name,score\n" + "".join(f"p{n},{n * 7}\n" for n in range(40)))
     (data / "report.md").write_text("# Report\n\nAll **well**.\n")
+    (data / "reports").mkdir()
+    (data / "reports" / "accuracy.md").write_text(f"All **well**.\n\n{_TABLE * 9}\n{LONG}\n")
+    (data / "reports" / "+test+payment.md").write_text("One test failed.\n")
     (data / "models").mkdir()
     (data / f"{LONG}.bin").write_bytes(b"\0" * 123_456)
     # What a pipeline that is gone has left behind.

@@ -31,7 +31,7 @@ export function ReportsSection({ session, failed }: Props) {
   if (shown.length === 0) return null;
   const open = failed ? OPEN_BESIDE_FAILURES : OPEN;
   return (
-    <section className="reports" aria-label="Reports">
+    <section className={`reports${failed ? " reports-beside" : ""}`} aria-label="Reports">
       <h2>{plural(shown.length + more, "report")}</h2>
       {shown.map((report, place) => (
         <OneReport
