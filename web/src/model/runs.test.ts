@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 
-import type { PipelineRun, RunHistory } from "@/api/schema";
+import type { PipelineRun, PipelineSummary, RunHistory } from "@/api/schema";
 import { duration, moment } from "@/lib/time";
-import { anyGrows, barsOf, historyFinder, historyShort, historyText } from "@/model/runs";
+import { anyGrows, barsOf, historyFinder, historyShort, historyText, sameRuns } from "@/model/runs";
 
 const NOW = 10_000;
 
@@ -123,4 +123,22 @@ test.each([
 ])("it is told in words and in short", (one, text, short) => {
   expect(historyText(one)).toBe(text);
   expect(historyShort(one)).toBe(short);
+});
+
+test("histories are asked for anew when a run comes, goes or moves on", () => {
+  const row = (id: string, changes: Partial<PipelineSummary> = {}) =>
+    ({
+      pipeline: { id },
+      state: "running",
+      settled: false,
+      started: 9000,
+      ...changes,
+    }) as PipelineSummary;
+  const rows = [row("b"), row("a")];
+
+  expect(sameRuns(rows, [row("b"), row("a")])).toBe(true);
+  expect(sameRuns(rows, [row("b", { seq: 12 }), row("a")])).toBe(true);
+  expect(sameRuns(rows, [row("c"), row("b"), row("a")])).toBe(false);
+  expect(sameRuns(rows, [row("b", { state: "done", settled: true }), row("a")])).toBe(false);
+  expect(sameRuns(rows, [row("b"), row("a", { ended: 9005 })])).toBe(false);
 });

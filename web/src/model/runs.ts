@@ -1,6 +1,6 @@
 /** How the newest runs of a pipeline went, for a strip of bars. */
 
-import type { PipelineRecord, PipelineRun, RunHistory } from "@/api/schema";
+import type { PipelineRecord, PipelineRun, PipelineSummary, RunHistory } from "@/api/schema";
 import { duration, elapsed, moment } from "@/lib/time";
 
 /** The shortest bar, as a share of the longest: it is to be seen, and told from none. */
@@ -18,6 +18,18 @@ export function historyFinder(
 ): (pipeline: Sort) => RunHistory | undefined {
   const known = new Map(histories.toReversed().map((one) => [keyOf(one), one]));
   return (pipeline) => known.get(keyOf(pipeline));
+}
+
+/** Whether two lists tell the same of every run that a history holds: then it is the same, too. */
+export function sameRuns(
+  before: readonly PipelineSummary[],
+  after: readonly PipelineSummary[],
+): boolean {
+  const told = (list: readonly PipelineSummary[]) =>
+    list.map(({ pipeline, state, settled, started, ended }) =>
+      [pipeline.id, state, settled, started, ended].join(" "),
+    );
+  return told(before).join("\n") === told(after).join("\n");
 }
 
 /** One run in a strip. */

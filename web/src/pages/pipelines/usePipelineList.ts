@@ -1,9 +1,14 @@
-import { keepPreviousData, useInfiniteQuery } from "@tanstack/react-query";
+import { keepPreviousData, useInfiniteQuery, type InfiniteData } from "@tanstack/react-query";
 import { useMemo } from "react";
 
 import { api, type ListQuery } from "@/api/client";
-import type { PipelineRecord, PipelineSummary, RunHistory } from "@/api/schema";
-import { historyFinder } from "@/model/runs";
+import type {
+  PipelineList as Page,
+  PipelineRecord,
+  PipelineSummary,
+  RunHistory,
+} from "@/api/schema";
+import { historyFinder, sameRuns } from "@/model/runs";
 
 /** Nobody tells of changes of the whole list; it is asked for while somebody looks. */
 const REFRESH_MS = 2000;
@@ -24,16 +29,12 @@ export interface PipelineList {
 export function usePipelineList(filter: ListQuery): PipelineList {
   const list = useInfiniteQuery({
     queryKey: ["pipelines", filter],
-    queryFn: ({ signal, pageParam }) =>
-      api.pipelines(
-        {
-          ...filter,
-          limit: PAGE,
-          history: true,
-          ...(pageParam === null ? {} : { after: pageParam }),
-        },
-        signal,
-      ),
+    queryFn: ({ signal, pageParam, client, queryKey }) => {
+      const known = client.getQueryData<InfiniteData<Page, string | null>>(queryKey);
+      const before = known?.pages[known.pageParams.indexOf(pageParam)];
+      const query = { ...filter, limit: PAGE, ...(pageParam === null ? {} : { after: pageParam }) };
+      return fetchPage(query, before, signal);
+    },
     initialPageParam: null as string | null,
     getNextPageParam: (last) => last.next,
     // A refresh asks for every page again; with many of them it comes as much less often.
@@ -54,4 +55,13 @@ export function usePipelineList(filter: ListQuery): PipelineList {
     },
     retry: () => void list.refetch(),
   };
+}
+
+/** Histories cost much more than the rows, and change only with them. */
+async function fetchPage(query: ListQuery, before: Page | undefined, signal: AbortSignal) {
+  if (before !== undefined) {
+    const page = await api.pipelines(query, signal);
+    if (sameRuns(before.pipelines, page.pipelines)) return { ...page, histories: before.histories };
+  }
+  return api.pipelines({ ...query, history: true }, signal);
 }
