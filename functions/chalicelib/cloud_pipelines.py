@@ -47,7 +47,7 @@ from conducto.model.image_sources import ImageSources
 from conducto.model.node_detail import NodeDetail
 from conducto.model.nodes import Pipeline, ancestors
 from conducto.model.params import (
-    MAX_LOG_CHUNK,
+    ImageLogParams,
     ListParams,
     StatesParams,
     TreeParams,
@@ -291,36 +291,28 @@ class CloudPipelines(CloudData, CloudDebug, CloudLogs):
 
         return await self._read(pipeline_id, look)
 
-    async def image_log(
-        self,
-        pipeline_id: str,
-        image: str,
-        *,
-        offset: int = 0,
-        limit: int = MAX_LOG_CHUNK,
-        wait: float = 0.0,
-    ) -> ImageLog:
+    async def image_log(self, query: ImageLogParams) -> ImageLog:
         """A piece of what the newest build of an image printed."""
-        end = self._cloud.clock() + wait
+        end = self._cloud.clock() + query.wait
         while True:
-            piece = await asyncio.to_thread(self._image_log, pipeline_id, image, offset, limit)
+            piece = await asyncio.to_thread(self._image_log, query)
             if piece.text or piece.complete or self._cloud.clock() >= end:
                 return piece
             await asyncio.sleep(LOOK_EVERY)
 
-    def _image_log(self, pipeline_id: str, image: str, offset: int, limit: int) -> ImageLog:
-        id_ = self._looked_at(pipeline_id)
+    def _image_log(self, query: ImageLogParams) -> ImageLog:
+        id_ = self._looked_at(query.id)
         with self._engine.reading(self._me.org, id_) as live:
-            known = live.images.get(image)
+            known = live.images.get(query.image)
             if known is None:
-                raise no_image(id_, image, live.images)
+                raise no_image(id_, query.image, live.images)
             built, record = known.built, known.record
         complete = record.state in (ImageState.DONE, ImageState.ERROR)
         if built is None or built.tag is None:
-            return piece_of(b"", offset, limit, complete=complete)
+            return piece_of(b"", query.offset, query.limit, complete=complete)
         steps = steps_of(self._builds.told(self._me.org, built), record)
         log = self._builds.log(self._me.org, built)
-        return piece_of(log, offset, limit, complete=complete, steps=steps)
+        return piece_of(log, query.offset, query.limit, complete=complete, steps=steps)
 
     async def events(self, pipeline_id: str, cursor: int) -> AsyncIterator[EventBatch]:
         """Changes after ``cursor``, then live ones."""

@@ -18,6 +18,7 @@ from conducto.model.params import (
     MAX_LOG_SCAN,
     LogFileParams,
     LogLinesParams,
+    LogParams,
     LogSearchParams,
 )
 from conducto.model.records import AttemptRecord
@@ -28,7 +29,7 @@ from conducto.running.log_lines import LineIndex
 from conducto.running.log_search import Order, piece_to_search
 from conducto.running.tails import with_tail
 from conducto.service.downloads import Download, Span
-from conducto.service.port import NotFoundError, RefusedError
+from conducto.service.port import NotFoundError
 
 #: Seconds between two looks for news, where somebody waits for some.
 LOOK_EVERY = 0.5
@@ -102,26 +103,17 @@ class CloudLogs(ABC):
     async def attempts(self, pipeline_id: str, path: str) -> tuple[AttemptRecord, ...]:
         """Every attempt of a node, the first one first."""
 
-    async def log(
-        self,
-        pipeline_id: str,
-        path: str,
-        *,
-        attempt: int | None = None,
-        stream: str = "stdout",
-        offset: int = 0,
-        limit: int = 1 << 20,
-        wait: float = 0.0,
-    ) -> LogChunk:
-        """A piece of an output stream, once there is one or ``wait`` seconds are over."""
-        query = LogFileParams(id=pipeline_id, path=path, attempt=attempt, stream=_stream(stream))
-        end = self._cloud.clock() + wait
+    async def log(self, query: LogParams) -> LogChunk:
+        """A piece of an output stream, once there is one or ``query.wait`` seconds are over."""
+        end = self._cloud.clock() + query.wait
         while True:
             key, complete = await self._output(query)
             if key is None:
                 chunk = LogChunk(data="", offset=0, size=0, complete=False)
             else:
-                chunk = await asyncio.to_thread(self._piece, key, offset, limit, complete)
+                chunk = await asyncio.to_thread(
+                    self._piece, key, query.offset, query.limit, complete
+                )
             if chunk.data or chunk.complete or self._cloud.clock() >= end:
                 return chunk
             await asyncio.sleep(LOOK_EVERY)
@@ -135,7 +127,7 @@ class CloudLogs(ABC):
         chosen = chosen_attempt(query.path, await self.attempts(id_, query.path), query.attempt)
         if chosen is None:
             return None, False
-        key = LogKey(id_, query.path, chosen.number, _stream(query.stream))
+        key = LogKey(id_, query.path, chosen.number, query.stream)
         return key, chosen.state in FINISHED
 
     def _piece(self, key: LogKey, offset: int, limit: int, complete: bool) -> LogChunk:
@@ -236,11 +228,3 @@ class CloudLogs(ABC):
             yield piece
             first += len(piece)
             count -= len(piece)
-
-
-def _stream(name: str) -> Stream:
-    if name == "stdout":
-        return "stdout"
-    if name == "stderr":
-        return "stderr"
-    raise RefusedError(f"stream must be stdout or stderr, got {name!r}")

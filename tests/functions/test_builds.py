@@ -15,6 +15,7 @@ from conducto.model.cloud_calls import ContextsWanted, OwnBuilds
 from conducto.model.deployment import FRESH_DAYS, IMAGE_DAYS, SOURCE_DAYS
 from conducto.model.image_sources import CloneSource, ImageSources
 from conducto.model.images import ImageSpec
+from conducto.model.params import ImageLogParams
 from conducto.model.records import ImageRecord, ImageState
 from conducto.semantics.errors import DefinitionError
 from conducto.service.port import RefusedError
@@ -66,7 +67,8 @@ class Builds:
 
     def steps(self, pipeline_id: str) -> list[tuple[str, float | None, str | None]]:
         """Return name, seconds and error of the steps that the API answers."""
-        log = asyncio.run(self.world.pipelines().image_log(pipeline_id, "own"))
+        asked = ImageLogParams(id=pipeline_id, image="own")
+        log = asyncio.run(self.world.pipelines().image_log(asked))
         return [
             (
                 step.name,
@@ -295,13 +297,17 @@ def test_output_of_a_build_is_read_piece_by_piece(builds: Builds) -> None:
     builds.says("ä1\nü2\n")
     pipelines = builds.world.pipelines()
 
-    first = asyncio.run(pipelines.image_log(pipeline_id, "own", limit=6))
-    second = asyncio.run(pipelines.image_log(pipeline_id, "own", offset=first.next))
+    first = asyncio.run(pipelines.image_log(ImageLogParams(id=pipeline_id, image="own", limit=6)))
+    second = asyncio.run(
+        pipelines.image_log(ImageLogParams(id=pipeline_id, image="own", offset=first.next))
+    )
 
     assert first.text + second.text == "ä1\nü2\n"
     assert (second.size, second.complete) == (8, False)
     builds.succeeds()
-    assert asyncio.run(pipelines.image_log(pipeline_id, "own", offset=8)).complete
+    assert asyncio.run(
+        pipelines.image_log(ImageLogParams(id=pipeline_id, image="own", offset=8))
+    ).complete
 
 
 @pytest.mark.parametrize(("offset", "text", "begins"), [(-3, "yz\n", 3), (-100, "wx\nyz\n", 0)])
@@ -311,7 +317,11 @@ def test_the_end_of_the_output_of_a_build_is_read_once(
     pipeline_id = builds.launch()
     builds.says("wx\nyz\n")
 
-    piece = asyncio.run(builds.world.pipelines().image_log(pipeline_id, "own", offset=offset))
+    piece = asyncio.run(
+        builds.world.pipelines().image_log(
+            ImageLogParams(id=pipeline_id, image="own", offset=offset)
+        )
+    )
 
     assert (piece.text, piece.offset, piece.next, piece.size) == (text, begins, 6, 6)
 

@@ -12,7 +12,11 @@ from chalicelib.inputs import BuiltImage, ImagesMoved
 from chalicelib.ports import Identity, Plan
 from conducto.model import limits
 from conducto.model.api import Action, Changes, ControlRequest, ControlResult, LaunchRequest
-from conducto.model.params import ListParams, StatesParams
+from conducto.model.params import (
+    ListParams,
+    LogParams,
+    StatesParams,
+)
 from conducto.model.records import ImageState, Lifecycle
 from conducto.model.secret_calls import DeleteSecrets, PutSecrets
 from conducto.model.states import Cause, State
@@ -106,7 +110,7 @@ def test_another_orgs_pipeline_does_not_exist(world: World) -> None:
     for call in (
         lambda: theirs.get(pipeline),
         lambda: theirs.attempts(pipeline, "/"),
-        lambda: theirs.log(pipeline, "/"),
+        lambda: theirs.log(LogParams(id=pipeline, path="/")),
         lambda: theirs.definition(pipeline),
         lambda: theirs.control(pipeline, ControlRequest(action=Action.KILL, paths=("/",))),
         lambda: theirs.node(pipeline, "/"),

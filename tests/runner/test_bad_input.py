@@ -10,6 +10,7 @@ import pytest
 import conducto as co
 from conducto.model.api import Action
 from conducto.model.limits import MAX_NAME_BYTES
+from conducto.model.params import LogParams
 from conducto.model.states import Cause, State
 from conducto.semantics.errors import DefinitionError
 from conducto.tree.launch_form import to_launch_form
@@ -224,7 +225,7 @@ async def test_a_hundred_megabytes_are_kept_to_the_last_byte(tmp_path):
     async with clean_runner(tmp_path / "home") as local:
         run = await local.run(nodes(a="yes 0123456 | head -c 100000000; echo; echo end"))
 
-        log = await local.pipelines.log(run.id, "/a", offset=-9)
+        log = await local.pipelines.log(LogParams(id=run.id, path="/a", offset=-9))
         assert log.size == 100_000_005
         assert (await run.attempts("/a"))[0].state is State.DONE
         assert log.complete

@@ -8,6 +8,7 @@ import pytest
 import conducto as co
 from conducto.data import pipeline as pipeline_data
 from conducto.model.api import Action
+from conducto.model.params import ImageLogParams
 from conducto.model.records import ImageState
 from conducto.model.states import Cause, State
 from conducto.semantics.errors import DefinitionError
@@ -53,7 +54,7 @@ async def test_the_steps_of_a_build_are_told_with_their_times(local):
     image = co.Image(dockerfile_text=text, name="made")
 
     run = await local.run(nodes(a=co.Exec("true", image=image)))
-    steps = (await local.pipelines.image_log(run.id, "made")).steps
+    steps = (await local.pipelines.image_log(ImageLogParams(id=run.id, image="made"))).steps
 
     assert [step.name for step in steps if step.within is None] == ["queued", "building"]
     within = [step for step in steps if step.within == "building"]
@@ -81,7 +82,7 @@ async def test_the_whole_build_is_in_the_log_of_its_image(local):
     run = await local.run(root)
 
     (image,) = [i for i in (await run.summary()).images if i.state is ImageState.ERROR]
-    log = (await local.pipelines.image_log(run.id, image.name)).text
+    log = (await local.pipelines.image_log(ImageLogParams(id=run.id, image=image.name))).text
     assert "\n1000\n1001\n" in log
     assert image.error == (await run.attempts("/a"))[0].message
 

@@ -19,7 +19,10 @@ from conducto.model.api import (
     NodeView,
     PipelineSummary,
 )
-from conducto.model.params import TreeParams
+from conducto.model.params import (
+    LogParams,
+    TreeParams,
+)
 from conducto.model.records import AttemptRecord
 from conducto.tree.launch_form import to_launch_form
 from conducto_local.home import Home
@@ -87,9 +90,9 @@ class Run:
     async def output(self, path: str, stream: str = "stdout", attempt: int | None = None) -> bytes:
         data = b""
         while True:
-            chunk = await self.local.pipelines.log(
-                self.id, path, attempt=attempt, stream=stream, offset=len(data)
-            )
+            asked = {"id": self.id, "path": path, "attempt": attempt, "stream": stream}
+            query = LogParams.model_validate({**asked, "offset": len(data)})
+            chunk = await self.local.pipelines.log(query)
             data += base64.b64decode(chunk.data)
             if len(data) >= chunk.size:
                 return data

@@ -12,6 +12,7 @@ from conducto.model.answers import ImageLog, ImageStep, LogLines, LogMatches
 from conducto.model.api import LogChunk, NodeView
 from conducto.model.params import (
     MAX_LOG_SCAN,
+    ImageLogParams,
     LogFileParams,
     LogLinesParams,
     LogParams,
@@ -147,21 +148,20 @@ class Outputs:
             ) from error
         return download(file, f"{name}-{output.number}.{query.stream}.txt", span)
 
-    async def build(
-        self, live: LivePipeline, image: str, *, offset: int, limit: int, wait: float
-    ) -> ImageLog:
+    async def build(self, live: LivePipeline, query: ImageLogParams) -> ImageLog:
         """Return a piece of the log of an image's build.
 
         Raises:
             NotFoundError: the pipeline has no such image.
         """
+        image = query.image
         if image not in live.images:
             raise no_image(live.id, image, live.images)
-        deadline = time.monotonic() + wait
+        deadline = time.monotonic() + query.wait
         reader = self._logs(live.id).reader(builds.log_name(image), builds.BUILD_ATTEMPT)
         while True:
             complete = live.images[image].record.state in (ImageState.DONE, ImageState.ERROR)
-            piece = reader.read("stdout", offset, limit)
+            piece = reader.read("stdout", query.offset, query.limit)
             if piece.data or complete or not await _wait(live, deadline):
                 steps = steps_in(reader.read("stderr", -MOST_STEP_BYTES, MOST_STEP_BYTES).data)
                 return _image_log(piece, steps, complete=complete)

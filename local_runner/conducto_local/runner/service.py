@@ -35,8 +35,8 @@ from conducto.model.gc_calls import GcReport, GcRequest
 from conducto.model.node_detail import NodeDetail
 from conducto.model.nodes import Pipeline, ancestors
 from conducto.model.params import (
-    MAX_LOG_CHUNK,
     ChangedDataParams,
+    ImageLogParams,
     ListParams,
     ListUserDataParams,
     LogFileParams,
@@ -218,31 +218,10 @@ class LocalPipelines:
             raise no_node(live.id, path)
         return found
 
-    async def log(
-        self,
-        pipeline_id: str,
-        path: str,
-        *,
-        attempt: int | None = None,
-        stream: str = "stdout",
-        offset: int = 0,
-        limit: int = 1 << 20,
-        wait: float = 0.0,
-    ) -> LogChunk:
-        """A piece of an output stream, once there is one or ``wait`` seconds are over."""
-        query = LogParams.model_validate(
-            {
-                "id": pipeline_id,
-                "path": path,
-                "attempt": attempt,
-                "stream": stream,
-                "offset": offset,
-                "limit": limit,
-                "wait": wait,
-            }
-        )
-        live = self.live(pipeline_id)
-        return await self._outputs.chunk(live, query, lambda: self.attempts(live.id, path))
+    async def log(self, query: LogParams) -> LogChunk:
+        """A piece of an output stream, once there is one or ``query.wait`` seconds are over."""
+        live = self.live(query.id)
+        return await self._outputs.chunk(live, query, lambda: self.attempts(live.id, query.path))
 
     async def log_lines(self, query: LogLinesParams) -> LogLines:
         """Some lines of an output stream."""
@@ -261,18 +240,9 @@ class LocalPipelines:
         attempts = await self.attempts(query.id, query.path)
         return self._outputs.file(self.live(query.id), query, attempts, span)
 
-    async def image_log(
-        self,
-        pipeline_id: str,
-        image: str,
-        *,
-        offset: int = 0,
-        limit: int = MAX_LOG_CHUNK,
-        wait: float = 0.0,
-    ) -> ImageLog:
+    async def image_log(self, query: ImageLogParams) -> ImageLog:
         """A piece of what the build of an image printed."""
-        live = self.live(pipeline_id)
-        return await self._outputs.build(live, image, offset=offset, limit=limit, wait=wait)
+        return await self._outputs.build(self.live(query.id), query)
 
     async def data(self, pipeline_id: str | None, query: ListUserDataParams) -> DataList:
         """Entries of a directory of data."""

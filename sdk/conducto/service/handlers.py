@@ -119,16 +119,7 @@ async def list_attempts(pipelines: Pipelines, call: Call[NodeParams, None]) -> A
 
 async def read_log(pipelines: Pipelines, call: Call[LogParams, None]) -> LogChunk:
     """A piece of an output stream."""
-    params = call.params
-    return await pipelines.log(
-        params.id,
-        params.path,
-        attempt=params.attempt,
-        stream=params.stream,
-        offset=params.offset,
-        limit=params.limit,
-        wait=params.wait,
-    )
+    return await pipelines.log(call.params)
 
 
 async def read_log_lines(pipelines: Pipelines, call: Call[LogLinesParams, None]) -> LogLines:
@@ -158,10 +149,7 @@ async def list_images(pipelines: Pipelines, call: Call[PipelineParams, None]) ->
 
 async def read_image_log(pipelines: Pipelines, call: Call[ImageLogParams, None]) -> ImageLog:
     """A piece of the log of an image's build."""
-    params = call.params
-    return await pipelines.image_log(
-        params.id, params.image, offset=params.offset, limit=params.limit, wait=params.wait
-    )
+    return await pipelines.image_log(call.params)
 
 
 async def control(

@@ -27,12 +27,13 @@ from conducto.model.api import (
 from conducto.model.debug import DebugPlan, DebugRequest
 from conducto.model.node_detail import NodeDetail
 from conducto.model.params import (
-    MAX_LOG_CHUNK,
     ChangedDataParams,
+    ImageLogParams,
     ListParams,
     ListUserDataParams,
     LogFileParams,
     LogLinesParams,
+    LogParams,
     LogSearchParams,
     StatesParams,
     TreeParams,
@@ -97,21 +98,11 @@ class Pipelines(Protocol):
     async def attempts(self, pipeline_id: str, path: str) -> tuple[AttemptRecord, ...]:
         """Every attempt of a node, the first one first; also of one that a Lazy discarded."""
 
-    async def log(
-        self,
-        pipeline_id: str,
-        path: str,
-        *,
-        attempt: int | None = None,
-        stream: str = "stdout",
-        offset: int = 0,
-        limit: int = 1 << 20,
-        wait: float = 0.0,
-    ) -> LogChunk:
-        """A piece of an output stream; a negative ``offset`` counts from the end.
+    async def log(self, query: LogParams) -> LogChunk:
+        """A piece of an output stream.
 
         Where it would be empty and more may come, it comes when there is something, or after
-        ``wait`` seconds.
+        ``query.wait`` seconds.
         """
 
     async def log_lines(self, query: LogLinesParams) -> LogLines:
@@ -123,15 +114,7 @@ class Pipelines(Protocol):
     async def log_file(self, query: LogFileParams, span: Span | None = None) -> Download:
         """An output stream as it is now, or a part of it."""
 
-    async def image_log(
-        self,
-        pipeline_id: str,
-        image: str,
-        *,
-        offset: int = 0,
-        limit: int = MAX_LOG_CHUNK,
-        wait: float = 0.0,
-    ) -> ImageLog:
+    async def image_log(self, query: ImageLogParams) -> ImageLog:
         """A piece of what the build of an image printed; like `log`."""
 
     async def data(self, pipeline_id: str | None, query: ListUserDataParams) -> DataList:

@@ -38,12 +38,13 @@ from conducto.model.api import (
 from conducto.model.debug import DebugPlan, DebugRequest
 from conducto.model.node_detail import NodeDetail
 from conducto.model.params import (
-    MAX_LOG_CHUNK,
     ChangedDataParams,
+    ImageLogParams,
     ListParams,
     ListUserDataParams,
     LogFileParams,
     LogLinesParams,
+    LogParams,
     LogSearchParams,
     StatesParams,
     TreeParams,
@@ -54,7 +55,7 @@ from conducto.model.states import IN_FLIGHT, STATE_OF_CAUSE, Cause, NodeType, St
 from conducto.model.usage import Usage, UsageParams
 from conducto.running import listing
 from conducto.running import secret_answers as answers
-from conducto.running.finding import whole_id
+from conducto.running.finding import no_image, no_node, whole_id
 from conducto.running.relaunching import launch_of
 from conducto.running.state_letters import LETTERS, SKIPPED
 from conducto.running.tails import with_tail
@@ -270,26 +271,13 @@ class FakePipelines:
         with self._lock:
             return _node(self._find(pipeline_id), path).attempts
 
-    async def log(
-        self,
-        pipeline_id: str,
-        path: str,
-        *,
-        attempt: int | None = None,
-        stream: str = "stdout",
-        offset: int = 0,
-        limit: int = 1 << 20,
-        wait: float = 0.0,
-    ) -> LogChunk:
+    async def log(self, query: LogParams) -> LogChunk:
         """A piece of an output stream."""
-        deadline = time.monotonic() + wait
+        deadline = time.monotonic() + query.wait
         while True:
-            query = LogFileParams.model_validate(
-                {"id": pipeline_id, "path": path, "attempt": attempt, "stream": stream}
-            )
             data, complete = self._output(query)
-            start = max(0, len(data) + offset) if offset < 0 else min(offset, len(data))
-            piece = data[start : start + limit]
+            start = _start(query.offset, len(data))
+            piece = data[start : start + query.limit]
             if piece or complete or time.monotonic() >= deadline:
                 return LogChunk(
                     data=base64.b64encode(piece).decode(),
@@ -322,23 +310,15 @@ class FakePipelines:
             data = pipeline.output.get((query.path, record.number, query.stream), b"")
         return data, record.state not in _IN_FLIGHT_OR_PENDING
 
-    async def image_log(
-        self,
-        pipeline_id: str,
-        image: str,
-        *,
-        offset: int = 0,
-        limit: int = MAX_LOG_CHUNK,
-        wait: float = 0.0,  # noqa: ARG002  nothing more comes
-    ) -> ImageLog:
+    async def image_log(self, query: ImageLogParams) -> ImageLog:
         """A piece of what `set_image` was given, cut where a character may be."""
         with self._lock:
-            logs = self._find(pipeline_id).image_logs
-            if image not in logs:
-                raise NotFoundError(f"pipeline {pipeline_id} has no image {image!r}")
-            data = logs[image].encode()
-        start = max(0, len(data) + offset) if offset < 0 else min(offset, len(data))
-        piece = data[start : start + limit]
+            logs = self._find(query.id).image_logs
+            if query.image not in logs:
+                raise no_image(query.id, query.image, logs)
+            data = logs[query.image].encode()
+        start = _start(query.offset, len(data))
+        piece = data[start : start + query.limit]
         return ImageLog(
             text=piece.decode(errors="replace"),
             offset=start,
@@ -485,9 +465,14 @@ def _plain_nodes(tree: Mapping[str, Any]) -> Iterable[NodeView]:
     return [NodeView(path=path, **{"state": State.PENDING, **n}) for path, n in nodes.items()]
 
 
+def _start(offset: int, size: int) -> int:
+    """Return where to read from; a negative offset counts from the end."""
+    return max(0, size + offset) if offset < 0 else min(offset, size)
+
+
 def _node(pipeline: PipelineState, path: str) -> NodeView:
     if path not in pipeline.nodes:
-        raise NotFoundError(f"{path}: no such node in pipeline {pipeline.record.id}")
+        raise no_node(pipeline.record.id, path)
     return pipeline.nodes[path]
 
 

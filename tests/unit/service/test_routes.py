@@ -52,10 +52,9 @@ def test_a_path_that_is_nearly_a_route_is_none(path: str) -> None:
 
 def test_an_error_that_knows_its_node_and_remedy_says_them() -> None:
     class LostError(NotFoundError):
-        path = "/a"
         remedy = "look elsewhere"
 
-    problem = problem_of(LostError("/a: lost"))
+    problem = problem_of(LostError("/a: lost", "/a"))
 
     assert (problem.path, problem.remedy, problem.detail) == ("/a", "look elsewhere", "/a: lost")
 

@@ -10,7 +10,10 @@ from contextlib import suppress
 from typing import Any, Literal
 
 from conducto.model.api import NodeView, PipelineSummary, TreePage
-from conducto.model.params import TreeParams
+from conducto.model.params import (
+    LogParams,
+    TreeParams,
+)
 from conducto.model.records import Counts
 from conducto.model.states import FAILED, FINISHED, State
 from conducto.service.export.run import (
@@ -151,7 +154,8 @@ class _Reader:
         return {path: text for path, text in found.items() if text}
 
     async def _end(self, path: str) -> str:
-        chunk = await self._pipelines.log(self._id, path, offset=-END_BYTES, limit=END_BYTES)
+        asked = LogParams(id=self._id, path=path, offset=-END_BYTES, limit=END_BYTES)
+        chunk = await self._pipelines.log(asked)
         text = base64.b64decode(chunk.data).decode(errors="replace")
         if chunk.offset > 0:  # the first line has lost its beginning
             text = text.partition("\n")[2] or text
