@@ -9,21 +9,14 @@ from typing import Any
 import pytest
 
 from conducto.model.deployment import api_role_name
-from support.installation import VARIANTS, resources, statements, templates
+from support.installation import IN_A_NETWORK, VARIANTS, resources, statements, templates
 
 pytestmark = pytest.mark.xdist_group("cdk")
 
 #: ``{action that is allowed on every resource: why}``. AWS has no resource level for these.
 ARGUED = {
     **dict.fromkeys(
-        (
-            "ec2:AssignPrivateIpAddresses",
-            "ec2:CreateNetworkInterface",
-            "ec2:DeleteNetworkInterface",
-            "ec2:DescribeNetworkInterfaces",
-            "ec2:DescribeSubnets",
-            "ec2:UnassignPrivateIpAddresses",
-        ),
+        IN_A_NETWORK,
         "Lambda refuses a function in a network whose role lacks it on everything",
     ),
     "ecr:GetAuthorizationToken": "a log-in to the registry; it gives no right to an image",

@@ -12,7 +12,7 @@ from botocore import xform_name
 
 from conducto.model.deployment import Variables
 from support.cloud.rights import Asked, Rights, asked, refused
-from support.installation import statements, templates
+from support.installation import IN_A_NETWORK, statements, templates
 
 pytestmark = pytest.mark.xdist_group("cdk")
 
@@ -27,14 +27,7 @@ CALLED = {
 #: ``{right: who uses it, if it is no code of ours}``.
 BY_OTHERS = {
     **dict.fromkeys(
-        (
-            "ec2:AssignPrivateIpAddresses",
-            "ec2:CreateNetworkInterface",
-            "ec2:DeleteNetworkInterface",
-            "ec2:DescribeNetworkInterfaces",
-            "ec2:DescribeSubnets",
-            "ec2:UnassignPrivateIpAddresses",
-        ),
+        IN_A_NETWORK,
         "Lambda, for a function in a network",
     ),
     **dict.fromkeys(

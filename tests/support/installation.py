@@ -21,6 +21,15 @@ EXISTING = {
     "vpc_subnets": "subnet-0a1b2c3d4e5f60718,subnet-0a1b2c3d4e5f60719",
     "vpc_zones": "us-east-1a,us-east-1b",
 }
+#: What Lambda itself does for a function in a network.
+IN_A_NETWORK = (
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:UnassignPrivateIpAddresses",
+)
 VARIANTS: dict[str, dict[str, Any]] = {
     "default": {},
     "two zones": {"zones": 2, "stage": "prod", "spot_share": 5},

@@ -10,10 +10,7 @@ from contextlib import suppress
 from typing import Any, Literal
 
 from conducto.model.api import NodeView, PipelineSummary, TreePage
-from conducto.model.params import (
-    LogParams,
-    TreeParams,
-)
+from conducto.model.params import LogParams, TreeParams
 from conducto.model.records import Counts
 from conducto.model.states import FAILED, FINISHED, State
 from conducto.service.export.run import (
