@@ -1,3 +1,4 @@
+import argparse
 import json
 import re
 from collections.abc import Callable
@@ -6,7 +7,7 @@ import pytest
 
 from conducto.cli.host.commands import ALONE, VERBS, function, main
 from conducto.cli.host.exit_codes import MEANINGS
-from conducto.cli.host.grammar import build_parser
+from conducto.cli.host.grammar import GROUPS, build_parser
 from conducto.cli.serialised import COMMANDS
 from conducto.client import Client
 from conducto.model.api import Action
@@ -431,3 +432,15 @@ def test_every_exit_code_is_in_the_help(conducto: Conducto, capsys: Output) -> N
 
     brief = capsys.readouterr().out.partition("exit codes: ")[2]
     assert [int(code) for code in re.findall(r"\b\d+\b", brief)] == list(MEANINGS)
+
+
+def test_the_help_lists_every_verb_once_by_what_it_is_for() -> None:
+    parser = build_parser()
+    (verbs,) = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
+    listed = [name for names in GROUPS.values() for name in names]
+
+    assert sorted(listed) == sorted(verbs.choices)
+    text = parser.format_help()
+    assert [text.count(f"\n    {name} ") + text.count(f"\n    {name}\n") for name in listed] == [
+        1
+    ] * len(listed)
