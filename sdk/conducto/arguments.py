@@ -95,6 +95,11 @@ class Call:
         """Return whether ``--name`` (or ``--no-name`` of a bool) is a parameter of the method."""
         return self._target(name) is not None
 
+    @property
+    def takes_any(self) -> bool:
+        """Whether the method has ``**kwargs``."""
+        return "VAR_KEYWORD" in self._special
+
     def _target(self, name: str) -> Optional[Tuple[Parameter, bool]]:
         parameters = self._signature.parameters
         plain = underscored(name)
@@ -114,7 +119,7 @@ class Call:
         """
         target = self._target(name)
         if target is None:
-            if "VAR_KEYWORD" not in self._special:
+            if not self.takes_any:
                 raise UsageError(f"Unknown argument: --{_again(name, value)}{self._near(name)}")
             self.named[underscored(name)] = words.value(name) if value is None else value
             return

@@ -230,9 +230,22 @@ def _parse(
                 flags = Flags()
             flags.take(word, value, words)
         else:
+            if not (pipeline or call.owns(word) or call.takes_any):
+                _refuse_flag(name, word)
             call.take(word, value, words)
     call.finish()
     return call, flags
+
+
+def _refuse_flag(name: str, word: str) -> None:
+    """Say why a function that is annotated to return no node takes no flags of a launch."""
+    from conducto.flags import Flags
+
+    if Flags().knows(word, pipeline=True):
+        raise UsageError(
+            f"Unknown argument: --{word} is for functions that return a pipeline; if {name} "
+            f"does, write so: 'def {name}(...) -> co.Serial:'"
+        )
 
 
 def _is_flag(word: str, flags: Optional[Flags]) -> bool:

@@ -155,6 +155,10 @@ def test_arguments_are_converted(line: str, result: Any) -> None:
         ("hello --run-at=never", "--run-at must be a time"),
         ("hello --pipeline_id=a", "--pipeline_id is not available yet"),
         ("add 1 --local", "Unknown argument: --local"),
+        (
+            "unannotated --local",
+            "write so: 'def unannotated(...) -> co.Serial",
+        ),
         ("wrong", "Expected wrong to return a Node, but instead it returned 3"),
         ("unannotated", "unannotated returned a Serial but is not annotated to"),
         ("inner", "/hi: inner returned a node inside a tree"),
