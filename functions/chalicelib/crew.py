@@ -31,6 +31,7 @@ class Worker:
         token: The task that made it begin the last one.
         reference: The image that it runs.
         protocol: What it speaks (`conducto.model.worker.PROTOCOL`).
+        hired: When it was decided to start it; 0 where an older version wrote it.
     """
 
     id: str
@@ -45,6 +46,7 @@ class Worker:
     token: str = ""
     reference: str | None = None
     protocol: int = 1
+    hired: float = 0.0
 
     def runs(self, path: str, attempt: int) -> bool:
         """Return whether it runs this attempt now."""
@@ -53,6 +55,22 @@ class Worker:
     def has_had(self, path: str, attempt: int) -> bool:
         """Return whether this attempt is the last that it was given."""
         return self.path == path and self.attempt == attempt
+
+    def phases(
+        self, queued: float | None, image_ended: float | None, now: float
+    ) -> dict[str, float | None]:
+        """Return ``image_ready`` and ``admitted`` of an attempt that it begins now.
+
+        For its first one it was started, so that what came after is the start of a container;
+        later ones had their turn when it was free, which is now.
+        """
+        begin = now if queued is None else queued
+        waited = image_ended is not None and begin < image_ended <= now
+        ready = image_ended if waited else None
+        if self.commands:
+            return {"image_ready": ready, "admitted": now}
+        admitted = max(begin, ready or begin, self.hired) if self.hired else None
+        return {"image_ready": ready, "admitted": admitted}
 
 
 @dataclass(slots=True)

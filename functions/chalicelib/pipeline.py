@@ -158,7 +158,7 @@ class CloudPipeline(PipelineState):
         for hire in hires:
             image = self.images[self.pools[hire.pool].image].record.reference
             self.crew.workers[hire.worker] = Worker(
-                hire.worker, hire.pool, self.now, reference=image
+                hire.worker, hire.pool, self.now, reference=image, hired=self.now
             )
         self.limited = limited
 

@@ -263,15 +263,19 @@ class WorkerDesk:
             command = self._prepare(live, node, secrets).script
         except CommandError:
             command = as_written(node.spec)
+        image = live.images[node.spec.placement.image].record
+        worker = live.crew.workers[worker_id]
+        now = self._now()
         return queued.model_copy(
             update={
                 "state": State.RUNNING,
                 "command": mask.text(command),
                 "env": {name: mask.text(value) for name, value in node.spec.env.items()},
-                "image": live.images[node.spec.placement.image].record.reference,
+                "image": image.reference,
                 "container": worker_id,
-                "position": live.crew.workers[worker_id].commands,
-                "started": self._now(),
+                "position": worker.commands,
+                **worker.phases(queued.queued, image.ended, now),
+                "started": now,
             }
         )
 

@@ -201,6 +201,8 @@ def test_an_attempt_comes_back_as_it_was_given(store: Store) -> None:
         cpu=0.5,
         mem=1.5,
         queued=1.1,
+        image_ready=1.4,
+        admitted=1.9,
         started=2.2,
         ended=3.3,
         peak_memory=1 << 40,

@@ -130,6 +130,9 @@ def test_a_worker_starts_with_the_image_once_it_is_there(builds: Builds) -> None
     (hand,) = builds.world.hands.values()
     assert (hand.orders.shell, hand.orders.workdir) == ("/bin/ash", "/mnt/conducto")
     assert builds.states(pipeline_id) == "done"
+    (attempt,) = builds.world.attempts(pipeline_id, "/a")
+    assert attempt.image_ready == image.ended
+    assert attempt.admitted == image.ended
 
 
 def test_nobody_needs_to_look_for_a_build_to_get_on(builds: Builds) -> None:

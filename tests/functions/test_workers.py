@@ -266,6 +266,23 @@ def test_an_exit_code_without_a_cause_is_a_failure(world: World) -> None:
     assert world.attempts(pipeline, "/")[0].cause is Cause.EXIT_CODE
 
 
+def test_an_attempt_knows_when_its_turn_came(world: World) -> None:
+    pipeline = world.launch(serial("a", "b"))
+    launched = world.now
+    world.now += 7  # a container takes its time
+    world.serve()
+    world.running()["/a"].finish()
+    world.now += 1
+    world.serve()
+    world.running()["/b"].finish()
+
+    (first,) = world.attempts(pipeline, "/a")
+    (second,) = world.attempts(pipeline, "/b")
+    assert (first.queued, first.admitted, first.started) == (launched, launched, launched + 7)
+    assert (second.queued, second.admitted) == (launched + 7, second.started)
+    assert (first.image_ready, second.image_ready) == (None, None)
+
+
 def test_a_retried_command_is_claimed_again_in_the_same_task(world: World) -> None:
     again = [["error", ["retry", {"max_num_retries": 1}]]]
     pipeline, hand = _one(world, leaf(callbacks=again))

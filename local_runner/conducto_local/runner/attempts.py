@@ -1,6 +1,7 @@
 """One attempt's flight: its turn, its container, its command, and what the machine is told."""
 
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from itertools import count
@@ -122,6 +123,7 @@ class Attempts:
                 if not isinstance(flight, Flight):
                     raise TypeError(f"not an attempt: {flight!r}")
                 flight.taken = started = True
+                flight.admitted = time.time()
                 self._common.tasks.spawn(self._fly(flight, ticket, kit))
         return started
 
@@ -175,7 +177,7 @@ class Attempts:
     def _wait(self, flight: Flight) -> None:
         """Have an attempt wait for its image again; it is queued anew when that is there."""
         if not flight.gone:
-            flight.taken = False
+            flight.taken, flight.admitted = False, None
             flight.ticket = None
             self._images.need(flight.live, flight.spec.placement.image).waiting.append(flight)
 

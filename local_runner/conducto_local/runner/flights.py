@@ -176,6 +176,8 @@ def started_record(
         cpu=flight.spec.placement.cpu,
         mem=flight.mem,
         queued=flight.queued,
+        image_ready=flight.image_ready,
+        admitted=flight.admitted,
         started=flight.started,
     )
 

@@ -102,11 +102,16 @@ class Images:
             live.set_image(name, state=ImageState.ERROR, error=message, ended=time.time())
             self._failed(live, image, message)
         else:
-            waiting, image.waiting = image.waiting, []
-            for flight in waiting:
-                if not flight.gone:
-                    self._queue(flight)
+            self._ready(image)
         self._common.wake()
+
+    def _ready(self, image: LiveImage) -> None:
+        waiting, image.waiting = image.waiting, []
+        now = time.time()
+        for flight in waiting:
+            if not flight.gone:
+                flight.image_ready = now
+                self._queue(flight)
 
     def _failed(self, live: LivePipeline, image: LiveImage, message: str) -> None:
         waiting, image.waiting = image.waiting, []

@@ -41,6 +41,8 @@ class Flight:
         stopping: It was ordered to stop.
         leaves: Its container goes away with it.
         waited_again: Its image was gone when its container was to start, and was made again.
+        image_ready: When the image was there that it waited for, if it did.
+        admitted: When its turn came.
         ended: Seconds since the epoch, once its command has ended.
     """
 
@@ -57,6 +59,8 @@ class Flight:
     stopping: bool = False
     leaves: bool = False
     waited_again: bool = False
+    image_ready: float | None = None
+    admitted: float | None = None
     started: float | None = None
     ended: float | None = None
     record: AttemptRecord | None = None

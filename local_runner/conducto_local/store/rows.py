@@ -23,19 +23,19 @@ GET_NODES = """SELECT path, state, skipped, cause, warning, attempt, tries, expi
     FROM nodes WHERE pipeline=? AND path>? ORDER BY path LIMIT ?"""
 
 # The WHERE is `history.may_replace`; a row that it refuses is missing in the cursor's rowcount.
-PUT_ATTEMPT = """INSERT INTO attempts VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)
+PUT_ATTEMPT = """INSERT INTO attempts VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)
     ON CONFLICT DO UPDATE SET state=excluded.state, cause=excluded.cause,
     message=excluded.message, exit_code=excluded.exit_code, command=excluded.command,
     env=excluded.env, image=excluded.image, container=excluded.container,
     position=excluded.position, cpu=excluded.cpu, mem=excluded.mem, queued=excluded.queued,
     started=excluded.started, ended=excluded.ended, peak_memory=excluded.peak_memory,
-    snapshot=excluded.snapshot
+    snapshot=excluded.snapshot, image_ready=excluded.image_ready, admitted=excluded.admitted
     WHERE state NOT IN ('done', 'error', 'killed')
     OR (state = excluded.state AND ended IS excluded.ended)"""
 _ATTEMPTS = """SELECT a.path, a.number, a.state, a.cause, a.message, a.exit_code,
     coalesce(c.body, a.command), coalesce(e.body, a.env), coalesce(i.body, a.image),
     a.container, a.position, a.cpu, a.mem, a.queued, a.started, a.ended, a.peak_memory,
-    a.snapshot
+    a.snapshot, a.image_ready, a.admitted
     FROM attempts a
     LEFT JOIN texts c ON typeof(a.command)='integer' AND c.pipeline=a.pipeline
         AND c.number=a.command
@@ -140,6 +140,8 @@ def attempt_row(
         attempt.ended,
         attempt.peak_memory,
         attempt.snapshot,
+        attempt.image_ready,
+        attempt.admitted,
     )
 
 
@@ -164,6 +166,8 @@ def attempt_of(row: Row) -> AttemptRecord:
         ended=row[15],
         peak_memory=row[16],
         snapshot=row[17],
+        image_ready=row[18],
+        admitted=row[19],
     )
 
 

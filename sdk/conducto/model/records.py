@@ -152,6 +152,10 @@ class AttemptRecord(Record):
         image: What the engine knows the image by.
         container: Name of the container it ran in.
         position: How many commands that container had run before; 0 is a fresh one.
+        image_ready: When the image was there that it waited for; None where it did not wait for
+            one, or where that is not known.
+        admitted: When its turn came: nothing but its container was missing. None before that, and
+            where it is not known.
         message: A sentence on a failure, e.g. the last lines of an image build.
         peak_memory: Bytes, where the engine knows.
         snapshot: What the engine knows the image by that holds the container's files as they were
@@ -172,6 +176,8 @@ class AttemptRecord(Record):
     cpu: float | None = None
     mem: float | None = None
     queued: float | None = None
+    image_ready: float | None = None
+    admitted: float | None = None
     started: float | None = None
     ended: float | None = None
     peak_memory: int | None = None

@@ -1,6 +1,10 @@
 """Facts as a person reads them, wherever they are shown: in a terminal, in an exported page."""
 
+from conducto.model.records import AttemptRecord
 from conducto.model.states import Cause
+
+#: Shorter waits are not worth a word, in seconds.
+_LEAST_WAIT = 0.1
 
 _CAUSES = {
     Cause.TIMEOUT: "timed out",
@@ -30,3 +34,22 @@ def duration(seconds: float) -> str:
         return f"{rest}s"
     hours, minutes = divmod(minutes, 60)
     return f"{hours}h {minutes:02d}m" if hours else f"{minutes}m {rest:02d}s"
+
+
+def wait_text(attempt: AttemptRecord) -> str | None:
+    """Return what an attempt that has begun waited for, and how long; None if hardly at all.
+
+    ``waited 4.0s for its image, 1.2s for its turn``
+    """
+    begin, started = attempt.queued, attempt.started
+    if begin is None or started is None:
+        return None
+    parts = []
+    steps = ((attempt.image_ready, "its image"), (attempt.admitted, "its turn"))
+    for until, what in steps:
+        if until is not None:
+            parts.append((until - begin, f" for {what}"))
+            begin = until
+    parts.append((started - begin, "" if attempt.admitted is None else " for its container"))
+    said = [f"{duration(seconds)}{what}" for seconds, what in parts if seconds >= _LEAST_WAIT]
+    return "waited " + ", ".join(said) if said else None

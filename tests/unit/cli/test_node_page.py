@@ -48,6 +48,18 @@ def test_a_node_that_told_nobody_says_nothing_of_it() -> None:
     assert "notifications" not in lines()
 
 
+def test_an_attempt_says_what_it_waited_for() -> None:
+    times = {"queued": 1.0, "image_ready": 5.0, "admitted": 6.2, "started": 6.5, "ended": 9.5}
+    fine = AttemptRecord(path="/a", number=1, state=State.DONE, **times)  # type: ignore[arg-type]
+    old = AttemptRecord(path="/a", number=2, state=State.DONE, queued=1.0, started=2.0)
+    brisk = AttemptRecord(path="/a", number=3, state=State.DONE, queued=1.0, started=1.01)
+
+    found = lines(attempts=(fine, old, brisk))
+
+    said = "waited 4.0s for its image, 1.2s for its turn, 0.3s for its container"
+    assert [line.partition("waited")[2] for line in found[-3:]] == [said[6:], " 1.0s", ""]
+
+
 def test_an_attempt_says_what_is_wrong_with_it() -> None:
     message = "output from here on was not kept: the disk is full"
     fine = AttemptRecord(path="/a", number=1, state=State.DONE)

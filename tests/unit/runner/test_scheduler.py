@@ -174,6 +174,34 @@ async def test_what_happens_just_before_a_reader_goes_on_is_not_kept_from_it(
     assert seen == [True, False]
 
 
+async def test_an_attempt_knows_what_it_waited_for(bench: Bench) -> None:
+    root = co.Parallel(image="x", max_concurrent=1)
+    root["a"] = co.Exec("true")
+    root["b"] = co.Exec("true")
+
+    pipeline = await bench.run(root)
+
+    (first,) = await bench.pipelines.attempts(pipeline, "/a")
+    (second,) = await bench.pipelines.attempts(pipeline, "/b")
+    for attempt in (first, second):
+        times = (attempt.queued, attempt.image_ready, attempt.admitted, attempt.started)
+        known = [time for time in times if time is not None]
+        assert len(known) == 4
+        assert known == sorted(known)
+    assert second.admitted is not None
+    assert first.ended is not None
+    assert second.admitted >= first.ended
+
+
+async def test_an_attempt_whose_image_is_there_did_not_wait_for_it(bench: Bench) -> None:
+    pipeline = await bench.run(chain("true", "true"))
+
+    (last,) = await bench.pipelines.attempts(pipeline, "/n1")
+
+    assert last.image_ready is None
+    assert last.admitted is not None
+
+
 async def test_the_form_of_a_tree_is_let_go_of(bench: Bench) -> None:
     request = LaunchRequest(tree=to_launch_form(chain("true")))
 

@@ -653,12 +653,21 @@ export interface components {
          *         image: What the engine knows the image by.
          *         container: Name of the container it ran in.
          *         position: How many commands that container had run before; 0 is a fresh one.
+         *         image_ready: When the image was there that it waited for; None where it did not wait for
+         *             one, or where that is not known.
+         *         admitted: When its turn came: nothing but its container was missing. None before that, and
+         *             where it is not known.
          *         message: A sentence on a failure, e.g. the last lines of an image build.
          *         peak_memory: Bytes, where the engine knows.
          *         snapshot: What the engine knows the image by that holds the container's files as they were
          *             after a failure; None where none is kept.
          */
         AttemptRecord: {
+            /**
+             * Admitted
+             * @default null
+             */
+            admitted: number | null;
             /** @default null */
             cause: components["schemas"]["Cause"] | null;
             /**
@@ -698,6 +707,11 @@ export interface components {
              * @default null
              */
             image: string | null;
+            /**
+             * Image Ready
+             * @default null
+             */
+            image_ready: number | null;
             /**
              * Mem
              * @default null

@@ -16,6 +16,7 @@ from conducto.model.api import NodeView
 from conducto.model.node_detail import NodeDetail, Parameter
 from conducto.model.notifications import NotificationRecord
 from conducto.model.records import AttemptRecord
+from conducto.model.words import wait_text
 
 _MOST_ATTEMPTS = 20
 _MESSAGE_COLUMNS = 100
@@ -117,7 +118,7 @@ def _attempts(attempts: tuple[AttemptRecord, ...]) -> Iterator[str]:
         began = attempt.started if attempt.started is not None else attempt.queued
         when = "" if began is None else time.strftime("%m-%d %H:%M:%S", time.localtime(began))
         where = "" if attempt.container is None else f"in {attempt.container}"
-        rows.append((f"{attempt.number}", when, ending(attempt), where))
+        rows.append((f"{attempt.number}", when, ending(attempt), where, wait_text(attempt) or ""))
     hidden = len(attempts) - len(rows)
     if hidden:
         yield f"{hidden:,} earlier ones"
