@@ -117,6 +117,8 @@ LOOKS = (
     Look("data-file", "/p/{shop}/data?file=scores.csv", ".data-content table"),
     Look("pipeline-100000", "/p/{large}", ".trow:nth-child(3)"),
     Look("timeline-100000", "/p/{large}/timeline", ".tl-label"),
+    Look("timeline-groups", "/p/{stages}/timeline", ".tl-label"),
+    Look("timeline-every-node", "/p/{stages}/timeline?rows=all", ".tl-label"),
     Look("images-100000", "/p/{large}/images", "h1"),
     Look("expired", "/?code=old", ".empty", "nobody"),
     Look("pipelines-chosen", "/", ".bulk", press=("thead input",)),
@@ -198,7 +200,8 @@ def fill(world: World) -> None:
     world.order("asleep", "sleep")
     world.launch("shop", release(), title="Shop release", tags=("shop", "weekly"))
     world.launch("running", _running(), title="Import of the day", tags=("data",))
-    for name in ("shop", "large", "long"):
+    world.launch("stages", _stages(), title="Tests by stage", tags=("ci",))
+    for name in ("shop", "large", "long", "stages"):
         world.settled(name)
     data = world.data_of("shop")
     (data / "scores.csv").write_text("name,score\n" + "".join(f"p{n},{n * 7}\n" for n in range(40)))
@@ -232,6 +235,18 @@ def _large() -> co.Node:
                 for number in range(1000):
                     fails = group == 0 and number in (17, 401)
                     co.Exec("exit 3" if fails else "true", name=f"node{number:04}")
+    return root
+
+
+def _stages() -> co.Node:
+    """Return 300 Execs in groups that run side by side, each of them for another while."""
+    root = co.Parallel(cpu=0.05, mem=0.05)
+    with root:
+        for stage, name in enumerate(("build", "lint", "unit", "integration", "browsers")):
+            with co.Parallel(name=name, max_concurrent=4 * (stage + 1)):
+                for number in range(60):
+                    ends = "exit 3" if number % 25 == 24 and stage > 1 else "true"
+                    co.Exec(f"sleep 0.{number * 7 % 10}; {ends}", name=f"part{number:02}")
     return root
 
 

@@ -50,6 +50,14 @@ STEPS = """
 """
 
 
+#: The second waits until the first is done.
+IN_TURN = """
+    with co.Parallel(max_concurrent=1) as root:
+        co.Exec("sleep 0.4", name="first")
+        co.Exec("true", name="second")
+"""
+
+
 def settle(person: Person, run: str) -> None:
     eventually(lambda: agent_api(person, f"/pipelines/{run}")["settled"], patience=90)
 
@@ -256,6 +264,7 @@ def test_a_timeline_of_thousands_stays_small(viewer: Viewer) -> None:
     run = launch(viewer.person, wide(500, 3))
     settle(viewer.person, run)
     page = viewer.open(f"/p/{run}/timeline")
+    page.get_by_role("button", name="Every node").click()
     expect(page.get_by_text("1,500 nodes")).to_be_visible()
     assert page.evaluate("document.querySelectorAll('*').length") < 1000
     page.get_by_role("listbox").focus()
@@ -264,7 +273,43 @@ def test_a_timeline_of_thousands_stays_small(viewer: Viewer) -> None:
     page.get_by_role("button", name="Only its group").click()
     expect(page.get_by_text("500 nodes", exact=True)).to_be_visible()
     page.get_by_role("button", name="Show all").click()
-    expect(page.get_by_text("1,500 nodes")).to_be_visible()
+    expect(page.get_by_text("3 rows", exact=True)).to_be_visible()
+
+
+def test_of_many_nodes_the_timeline_shows_groups_that_lead_into_themselves(viewer: Viewer) -> None:
+    run = launch(viewer.person, wide(150, 3))
+    settle(viewer.person, run)
+    page = viewer.open(f"/p/{run}/timeline")
+    groups = page.get_by_role("listbox", name="Groups that ran")
+    expect(groups.get_by_role("option")).to_have_count(3)
+    expect(groups.get_by_role("option").first).to_contain_text(
+        re.compile(r"g0, 150 nodes, at most \d+ running, 1 failed")
+    )
+    page.locator(".tl-canvas").hover(position={"x": 40, "y": 12})
+    expect(page.locator(".tl-facts")).to_contain_text(re.compile(r"/g0.*\d+ running at "))
+    assert viewer.axe() == []
+    groups.focus()
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowDown")
+    expect(page.locator(".tl-facts")).to_contain_text("/g1")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("150 nodes", exact=True)).to_be_visible()
+    expect(page.get_by_role("listbox", name="Nodes that ran")).to_be_focused()
+    expect(page).to_have_url(re.compile(r"root=%2Fg1"))
+    page.go_back()
+    page.get_by_role("option").filter(has_text="g2").click()
+    expect(page).to_have_url(re.compile(r"root=%2Fg2"))
+
+
+def test_a_bar_says_what_its_attempt_waited_for(viewer: Viewer) -> None:
+    run = launch(viewer.person, IN_TURN)
+    settle(viewer.person, run)
+    page = viewer.open(f"/p/{run}/timeline")
+    page.get_by_role("option").filter(has_text="second").click()
+    facts = page.locator(".tl-facts")
+    expect(facts).to_contain_text(re.compile(r"waited (0\.[3-9]|\d\.\d)s for its turn"))
+    legend = page.get_by_role("list", name="Legend")
+    expect(legend).to_contain_text("waits for its imageits turnits container")
 
 
 def test_secrets_are_set_replaced_and_deleted_and_never_shown(viewer: Viewer) -> None:

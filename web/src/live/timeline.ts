@@ -3,7 +3,7 @@
 import { api, ApiError, messageOf, type TreeQuery } from "@/api/client";
 import { EventStream, lastChange } from "@/api/events";
 import type { EventBatch } from "@/api/schema";
-import { Timeline } from "@/model/timeline";
+import { Timeline, type Bar } from "@/model/timeline";
 
 const PAGE = 2000;
 /** Attempts that are shown at most; a part of the tree shows the rest. */
@@ -27,7 +27,7 @@ export class TimelineSession {
   private seq = 0;
   private stream: EventStream | null = null;
   private readonly waiting: EventBatch[] = [];
-  /** Nodes that run in a container which only the server knows. */
+  /** Nodes that run in a container, and waited for what, which only the server knows. */
   private readonly unknown = new Set<string>();
   private readonly aborter = new AbortController();
   private readonly listeners = new Set<() => void>();
@@ -134,9 +134,7 @@ export class TimelineSession {
       for (const change of batch.changes) {
         if (!this.isWithin(change.path)) continue;
         const bar = this.timeline.apply(change);
-        if (bar !== null && isDocker && bar.started !== null && bar.container === null) {
-          this.unknown.add(bar.path);
-        }
+        if (bar !== null && this.isToAsk(bar, isDocker)) this.unknown.add(bar.path);
       }
     }
     if (this.unknown.size > 0) {
@@ -145,12 +143,19 @@ export class TimelineSession {
     this.show();
   };
 
+  /** Without its container a bar stands in the wrong row; what it waited for is told of a few. */
+  private isToAsk(bar: Bar, isDocker: boolean): boolean {
+    if (bar.started === null) return false;
+    if (isDocker && bar.container === null) return true;
+    return bar.admitted === null && this.unknown.size < ASK_SINGLY;
+  }
+
   private isWithin(path: string): boolean {
     if (this.cut && this.timeline.barsOf(path).length === 0) return false;
     return this.root === "/" || path === this.root || path.startsWith(`${this.root}/`);
   }
 
-  /** Ask for the containers of what began. */
+  /** Ask for what only the server knows of what began. */
   private async ask(): Promise<void> {
     const paths = [...this.unknown];
     this.unknown.clear();

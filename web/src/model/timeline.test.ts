@@ -18,6 +18,8 @@ function bar(path: string, queued: number, started: number, ended: number | null
     number: 1,
     state: ended === null ? "running" : "done",
     queued,
+    imageReady: null,
+    admitted: null,
     started,
     ended,
     container: null,

@@ -1,6 +1,7 @@
 /** When commands waited and ran: bars in lanes, and the chain of them that took the longest. */
 
 import type { AttemptRecord, NodeChange, State } from "@/api/schema";
+import type { Group } from "@/model/groupLanes";
 import { isFinished } from "@/model/states";
 
 /** One attempt of an Exec. Times are seconds since the epoch. */
@@ -9,6 +10,9 @@ export interface Bar {
   readonly number: number;
   state: State;
   queued: number | null;
+  /** When the image was there that it waited for, and when its turn came; null if not known. */
+  imageReady: number | null;
+  admitted: number | null;
   started: number | null;
   ended: number | null;
   /** Where it ran; null where it is not known, or was a plain process. */
@@ -16,11 +20,13 @@ export interface Bar {
   exitCode: number | null;
 }
 
-/** A row: all attempts of a node, or all commands of a container, in order of time. */
+/** A row: all attempts of a node, or all commands of a container, in order of time; or a group. */
 export interface Lane {
   readonly key: string;
   readonly label: string;
   readonly bars: Bar[];
+  /** Of a row that stands for a group, which has no bars. */
+  readonly group?: Group;
 }
 
 export interface Range {
@@ -29,8 +35,21 @@ export interface Range {
 }
 
 export function barOf(attempt: AttemptRecord): Bar {
-  const { path, number, state, queued, started, ended, container } = attempt;
-  return { path, number, state, queued, started, ended, container, exitCode: attempt.exit_code };
+  const { path, number, state, queued, admitted, started, ended, container } = attempt;
+  const imageReady = attempt.image_ready;
+  const exitCode = attempt.exit_code;
+  return {
+    path,
+    number,
+    state,
+    queued,
+    imageReady,
+    admitted,
+    started,
+    ended,
+    container,
+    exitCode,
+  };
 }
 
 /** All attempts of a pipeline, in the order of definition; attempts of a node follow each other. */
@@ -88,6 +107,8 @@ export class Timeline {
       number: attempt,
       state: "queued",
       queued: null,
+      imageReady: null,
+      admitted: null,
       started: null,
       ended: null,
       container: null,

@@ -13,7 +13,9 @@ export type Palette = Record<
   | "running"
   | "done"
   | "error"
-  | "killed",
+  | "killed"
+  | "waitImage"
+  | "waitStart",
   string
 >;
 
@@ -34,6 +36,8 @@ export function paletteOf(element: Element): Palette {
     done: value("done"),
     error: value("error"),
     killed: value("killed"),
+    waitImage: value("wait-image"),
+    waitStart: value("wait-start"),
   };
 }
 

@@ -1,6 +1,7 @@
 import { followLink, pipelineUrl, setQuery } from "@/app/location";
 import { duration, moment } from "@/lib/time";
 import { parentOf, ROOT } from "@/model/paths";
+import { waitText } from "@/model/phases";
 import { endOf, type Bar } from "@/model/timeline";
 import { Button } from "@/ui/Button";
 import { StateLabel } from "@/ui/StateMark";
@@ -10,15 +11,18 @@ interface Props {
   /** The bar under the pointer, or the chosen one. */
   bar: Bar | null;
   critical: boolean;
+  /** Rows stand for groups. */
+  grouped: boolean;
   now: number;
 }
 
 /** One attempt in words. */
-export function BarFacts({ id, bar, critical, now }: Props) {
+export function BarFacts({ id, bar, critical, grouped, now }: Props) {
   if (bar === null) {
     return (
       <div className="tl-facts muted">
-        Choose a bar to read about it; draw a window with the mouse to zoom in.
+        {grouped ? "Choose a row to go into its group" : "Choose a bar to read about it"}; draw a
+        window with the mouse to zoom in.
       </div>
     );
   }
@@ -42,12 +46,13 @@ export function BarFacts({ id, bar, critical, now }: Props) {
 }
 
 function factsOf(bar: Bar, now: number): string[] {
-  const { queued, started } = bar;
+  const { started } = bar;
   const end = endOf(bar, now);
   const facts = [`attempt ${bar.number}`];
   if (bar.state === "error" && bar.exitCode !== null) facts.push(`exit ${bar.exitCode}`);
   if (started !== null) facts.push(`started ${moment(started)}`);
-  if (queued !== null) facts.push(`waited ${duration((started ?? end) - queued)}`);
+  const waited = waitText(bar, now);
+  if (waited !== null) facts.push(waited);
   if (started !== null) {
     facts.push(`${bar.ended === null ? "runs for" : "ran"} ${duration(end - started)}`);
   }

@@ -15,6 +15,7 @@ import { duration, plural } from "@/lib/time";
 import { padded, panned, zoomed } from "@/model/timescale";
 import { barAt, type Bar, type Lane, type Range } from "@/model/timeline";
 import { BarFacts } from "@/pages/timeline/BarFacts";
+import { groupFacts, GroupFacts } from "@/pages/timeline/GroupFacts";
 import { Legend } from "@/pages/timeline/Legend";
 import { paintAxis, paintBars, ROW, type Scene } from "@/pages/timeline/paint";
 import { Button } from "@/ui/Button";
@@ -23,6 +24,8 @@ import { useRepaint } from "@/ui/useRepaint";
 
 export interface ChartData {
   lanes: readonly Lane[];
+  /** Whether rows stand for groups; null where there is no choice. */
+  grouped: boolean | null;
   extent: Range;
   /** The critical path, oldest first. */
   chain: readonly Bar[];
@@ -33,6 +36,9 @@ export interface ChartData {
 interface Props {
   id: string;
   data: ChartData;
+  /** It was entered from the rows above, by a reader who goes on there. */
+  takesFocus: boolean;
+  onEnter: (path: string) => void;
   byWorker: boolean;
 }
 
@@ -40,11 +46,12 @@ interface Props {
 const SLACK = 5;
 const ZOOM = 1.6;
 
-export function Chart({ id, data, byWorker }: Props) {
+export function Chart({ id, data, takesFocus, onEnter, byWorker }: Props) {
   const { lanes, extent, chain, now } = data;
   const [zoom, setZoom] = useState<Range | null>(null);
   const [chosen, setChosen] = useState<{ lane: number; key: string } | null>(null);
   const [hovered, setHovered] = useState<Bar | null>(null);
+  const [over, setOver] = useState<{ lane: Lane; time: number } | null>(null);
   const [onlyCritical, setOnlyCritical] = useState(false);
   const [drag, setDrag] = useState<Range | null>(null);
   const [scrollTop, setScrollTop] = useState(0);
@@ -61,6 +68,17 @@ export function Chart({ id, data, byWorker }: Props) {
     estimateSize: () => ROW,
     overscan: 6,
   });
+
+  const wantsFocus = useRef(takesFocus);
+  useEffect(() => {
+    if (wantsFocus.current) scroll.current?.focus();
+  }, []);
+  const enter = (path: string) => {
+    setChosen(null);
+    setOver(null);
+    setZoom(null);
+    onEnter(path);
+  };
 
   const chosenLane = chosen === null ? undefined : lanes[chosen.lane];
   const chosenBar = chosenLane?.bars.find((bar) => keyOf(bar) === chosen?.key) ?? null;
@@ -100,16 +118,17 @@ export function Chart({ id, data, byWorker }: Props) {
 
   const timeAt = (x: number) =>
     view.from + (x / Math.max(1, bars.current?.clientWidth ?? 1)) * (view.to - view.from);
-  const hit = (event: PointerEvent): { lane: number; bar: Bar | null } | null => {
+  const hit = (event: PointerEvent): { lane: number; time: number; bar: Bar | null } | null => {
     const lane = Math.floor((event.nativeEvent.offsetY + scrollTop) / ROW);
     const found = lanes[lane];
     if (found === undefined) return null;
     const time = timeAt(event.nativeEvent.offsetX);
-    return { lane, bar: barAt(found, time, timeAt(SLACK) - timeAt(0), now) };
+    return { lane, time, bar: barAt(found, time, timeAt(SLACK) - timeAt(0), now) };
   };
   const choose = (lane: number, bar: Bar | null | undefined) => {
-    if (bar === null || bar === undefined) return;
-    setChosen({ lane, key: keyOf(bar) });
+    const isGroup = lanes[lane]?.group !== undefined;
+    if (!isGroup && (bar === null || bar === undefined)) return;
+    setChosen({ lane, key: bar === null || bar === undefined ? "" : keyOf(bar) });
     virtual.scrollToIndex(lane, { align: "auto" });
   };
   const open = (bar: Bar) =>
@@ -144,7 +163,8 @@ export function Chart({ id, data, byWorker }: Props) {
       ArrowRight: () => along(1),
       ArrowLeft: () => along(-1),
       Enter: () => {
-        if (chosenBar !== null) open(chosenBar);
+        if (chosenLane?.group !== undefined) enter(chosenLane.key);
+        else if (chosenBar !== null) open(chosenBar);
       },
       "+": () => zoomBy(1 / ZOOM),
       "=": () => zoomBy(1 / ZOOM),
@@ -156,10 +176,19 @@ export function Chart({ id, data, byWorker }: Props) {
     const work = keys[event.key];
     if (work === undefined) return;
     event.preventDefault();
+    // Where the pointer happens to rest counts no more.
+    setHovered(null);
+    setOver(null);
     work();
   };
 
+  const press = (lane: number, bar: Bar | null | undefined) => {
+    const pressed = lanes[lane];
+    if (pressed?.group !== undefined) enter(pressed.key);
+    else choose(lane, bar);
+  };
   const shown = hovered ?? chosenBar;
+  const shownLane = over?.lane ?? (hovered === null ? chosenLane : undefined);
   const took = chainLength(chain, now);
   return (
     <>
@@ -172,6 +201,16 @@ export function Chart({ id, data, byWorker }: Props) {
             By worker
           </Button>
         </div>
+        {data.grouped === null ? null : (
+          <div role="group" aria-label="Nodes" className="output-streams">
+            <Button aria-pressed={data.grouped} onClick={() => setQuery({ rows: "groups" }, true)}>
+              Groups
+            </Button>
+            <Button aria-pressed={!data.grouped} onClick={() => setQuery({ rows: "all" }, true)}>
+              Every node
+            </Button>
+          </div>
+        )}
         <Button aria-label="See less time" shortcut="+" onClick={() => zoomBy(1 / ZOOM)}>
           +
         </Button>
@@ -195,11 +234,14 @@ export function Chart({ id, data, byWorker }: Props) {
             : `critical path ${plural(chain.length, "command")}, ${duration(took)}`}
         </span>
         <span className="phead-grow" />
-        <Legend />
+        <Legend
+          groups={data.grouped === true}
+          bars={lanes.some((lane) => lane.group === undefined)}
+        />
       </div>
       <div className="tl-axis">
         <span className="tl-corner muted">
-          {byWorker ? plural(lanes.length, "worker") : plural(lanes.length, "node")}
+          {plural(lanes.length, byWorker ? "worker" : data.grouped === true ? "row" : "node")}
         </span>
         <canvas ref={axis} aria-hidden />
       </div>
@@ -207,7 +249,9 @@ export function Chart({ id, data, byWorker }: Props) {
         ref={scroll}
         className="tl-scroll"
         role="listbox"
-        aria-label={byWorker ? "Workers" : "Nodes that ran"}
+        aria-label={
+          byWorker ? "Workers" : data.grouped === true ? "Groups that ran" : "Nodes that ran"
+        }
         aria-describedby={`${names}-keys`}
         tabIndex={0}
         {...(chosen === null ? {} : { "aria-activedescendant": `${names}-${chosen.lane}` })}
@@ -230,10 +274,18 @@ export function Chart({ id, data, byWorker }: Props) {
                 setDrag({ from: drag.from, to: timeAt(event.nativeEvent.offsetX) });
                 return;
               }
-              const next = hit(event)?.bar ?? null;
+              const found = hit(event);
+              const lane = found === null ? undefined : lanes[found.lane];
+              setOver(
+                found === null || lane?.group === undefined ? null : { lane, time: found.time },
+              );
+              const next = found?.bar ?? null;
               if (next !== hovered) setHovered(next);
             }}
-            onPointerLeave={() => setHovered(null)}
+            onPointerLeave={() => {
+              setHovered(null);
+              setOver(null);
+            }}
             onPointerCancel={() => setDrag(null)}
             onPointerUp={(event) => {
               if (drag === null) return;
@@ -246,7 +298,7 @@ export function Chart({ id, data, byWorker }: Props) {
                 return;
               }
               const found = hit(event);
-              if (found !== null) choose(found.lane, found.bar);
+              if (found !== null) press(found.lane, found.bar);
             }}
             onDoubleClick={() => {
               if (chosenBar !== null) open(chosenBar);
@@ -263,11 +315,17 @@ export function Chart({ id, data, byWorker }: Props) {
                 className="tl-label"
                 style={{ transform: `translateY(${item.start}px)` }}
                 title={lane.label}
-                onClick={() => choose(item.index, lane.bars.at(-1))}
+                onClick={() => press(item.index, lane.bars.at(-1))}
               >
                 <LaneName lane={lane} id={id} byWorker={byWorker} />
+                {lane.group === undefined ? null : (
+                  <span className="tl-peak muted number" aria-hidden>
+                    ≤ {lane.group.peak.toLocaleString("en")}
+                  </span>
+                )}
                 <span className="sr-only">
-                  , {plural(lane.bars.length, "attempt")}, {lane.bars.at(-1)?.state}
+                  ,{" "}
+                  {lane.group === undefined ? attemptsOf(lane) : groupFacts(lane.group).join(", ")}
                 </span>
               </div>
             );
@@ -276,11 +334,31 @@ export function Chart({ id, data, byWorker }: Props) {
       </div>
       <p id={`${names}-keys`} className="sr-only">
         Arrow keys move between rows and attempts, plus and minus zoom, brackets move in time, Enter
-        opens the node.
+        opens the node, or goes into the group.
       </p>
-      <BarFacts id={id} bar={shown} critical={shown !== null && critical.has(shown)} now={now} />
+      {shownLane?.group === undefined ? (
+        <BarFacts
+          id={id}
+          bar={shown}
+          critical={shown !== null && critical.has(shown)}
+          grouped={data.grouped === true}
+          now={now}
+        />
+      ) : (
+        <GroupFacts
+          id={id}
+          path={shownLane.key}
+          group={shownLane.group}
+          time={over?.time ?? null}
+          onEnter={() => enter(shownLane.key)}
+        />
+      )}
     </>
   );
+}
+
+function attemptsOf({ bars }: Lane): string {
+  return `${plural(bars.length, "attempt")}, ${bars.at(-1)?.state ?? ""}`;
 }
 
 /** Of a long path the end says most; of a container, what tells it from the pipeline's others. */

@@ -6,8 +6,9 @@ import type { PipelineSummary } from "@/api/schema";
 import { setQuery, useLocation } from "@/app/location";
 import type { PageProps } from "@/app/routes";
 import { MOST_ATTEMPTS, TimelineSession } from "@/live/timeline";
+import { rowsByNode } from "@/model/groupLanes";
 import { ROOT } from "@/model/paths";
-import { criticalPath, extentOf, lanesByNode, lanesByWorker } from "@/model/timeline";
+import { criticalPath, extentOf, lanesByWorker } from "@/model/timeline";
 import { PipelineFrame } from "@/pages/parts/PipelineFrame";
 import { Chart, type ChartData } from "@/pages/timeline/Chart";
 import { Button } from "@/ui/Button";
@@ -44,7 +45,15 @@ interface BodyProps {
 
 function Body({ session, summary, root }: BodyProps) {
   const version = useSyncExternalStore(session.subscribe, session.getVersion);
-  const byWorker = useLocation().query.get("by") === "worker";
+  const { query } = useLocation();
+  const byWorker = query.get("by") === "worker";
+  const rows = query.get("rows");
+  const [entered, setEntered] = useState(false);
+  const enter = (path: string) => {
+    setEntered(true);
+    // Where the group is what is shown already, each node of it is next.
+    setQuery(path === root ? { rows: "all" } : { root: path, rows: null });
+  };
   const now = useNow(!summary.settled);
   const data = useMemo<ChartData | null>(() => {
     const bars = [...session.timeline.bars()];
@@ -52,7 +61,9 @@ function Body({ session, summary, root }: BodyProps) {
     if (extent === null) return null;
     const chain = criticalPath(bars, now);
     return {
-      lanes: byWorker ? lanesByWorker(bars, now) : lanesByNode(bars),
+      ...(byWorker
+        ? { lanes: lanesByWorker(bars, now), grouped: null }
+        : rowsByNode(bars, root, now, rows)),
       extent,
       chain,
       attempts: bars.length,
@@ -60,7 +71,7 @@ function Body({ session, summary, root }: BodyProps) {
     };
     // The timeline itself is changed in place; its version tells.
     // eslint-disable-next-line react-hooks/exhaustive-deps
-  }, [session, version, byWorker, now]);
+  }, [session, version, byWorker, root, rows, now]);
 
   if (session.error !== null && data === null) {
     return <Failure message={session.error} onRetry={session.retry} />;
@@ -76,7 +87,13 @@ function Body({ session, summary, root }: BodyProps) {
   }
   return (
     <div className="tl">
-      <Chart id={summary.pipeline.id} data={data} byWorker={byWorker} />
+      <Chart
+        id={summary.pipeline.id}
+        data={data}
+        byWorker={byWorker}
+        takesFocus={entered}
+        onEnter={enter}
+      />
       <p className="tl-notes muted">
         {session.loading ? `Loading, ${session.timeline.size.toLocaleString("en")} so far… ` : ""}
         {session.cut
@@ -85,7 +102,7 @@ function Body({ session, summary, root }: BodyProps) {
         {root === ROOT ? null : (
           <>
             Only what is below <code>{root}</code>.{" "}
-            <Button look="quiet" onClick={() => setQuery({ root: null })}>
+            <Button look="quiet" onClick={() => setQuery({ root: null, rows: null })}>
               Show all
             </Button>
           </>

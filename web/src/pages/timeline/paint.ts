@@ -2,14 +2,13 @@
 
 import { tickText, ticks } from "@/model/timescale";
 import { beginOf, endOf, type Bar, type Lane, type Range } from "@/model/timeline";
+import { paintGroup } from "@/pages/timeline/paintGroup";
+import { paintWait } from "@/pages/timeline/paintWait";
 import { prepared, type Palette } from "@/ui/canvas";
 
 export const ROW = 24;
 const BAR_TOP = 5;
 const BAR_HEIGHT = 14;
-/** A wait is drawn thin, so that it is told from work without its colour. */
-const WAIT_TOP = 10;
-const WAIT_HEIGHT = 4;
 /** The shortest bar, in px, and the shortest one with a text in it. */
 const LEAST = 2;
 const TEXT_LEAST = 34;
@@ -96,6 +95,11 @@ function paintLane(
   scene: Scene,
   colours: Palette,
 ): void {
+  const { group } = lane;
+  if (group !== undefined) {
+    paintGroup(context, { ...lane, group }, { ...scene, top, width }, colours);
+    return;
+  }
   for (const bar of lane.bars) {
     const begin = beginOf(bar);
     if (begin === null) continue;
@@ -105,8 +109,8 @@ function paintLane(
     context.globalAlpha = scene.onlyCritical && !scene.critical.has(bar) ? 0.3 : 1;
     const start = bar.started === null ? end : xOf(bar.started, scene.view, width);
     if (!scene.byWorker) {
-      context.fillStyle = colours.queued;
-      context.fillRect(from, top + WAIT_TOP, Math.max(0, start - from), WAIT_HEIGHT);
+      const xAt = (time: number) => xOf(time, scene.view, width);
+      paintWait(context, bar, { top, width, now: scene.now, xOf: xAt }, colours);
     }
     paintWork(context, bar, { x: start, top, end, width }, scene, colours);
     context.globalAlpha = 1;

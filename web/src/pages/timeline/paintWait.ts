@@ -1,0 +1,58 @@
+/** Draws what an attempt waited for: each in a colour and a shape of its own. */
+
+import { phasesOf, type PhaseName } from "@/model/phases";
+import type { Bar } from "@/model/timeline";
+import type { Palette } from "@/ui/canvas";
+
+/** All waits are lower than work, so that they are told from it without their colours. */
+const MIDDLE = 12;
+const LINE = 4;
+const TALL = 10;
+/** Px between two strokes of the wait for an image. */
+const STROKE = 4;
+
+type Draw = (context: CanvasRenderingContext2D, x: number, y: number, width: number) => void;
+
+export function paintWait(
+  context: CanvasRenderingContext2D,
+  bar: Bar,
+  place: { top: number; width: number; now: number; xOf: (time: number) => number },
+  colours: Palette,
+): void {
+  for (const { name, from, to } of phasesOf(bar, place.now)) {
+    const left = Math.max(-STROKE, place.xOf(from));
+    const right = Math.min(place.width + STROKE, place.xOf(to));
+    if (right <= left) continue;
+    context.fillStyle = colours[COLOUR[name]];
+    SHAPE[name](context, left, place.top + MIDDLE, right - left);
+  }
+}
+
+const COLOUR: Record<PhaseName, keyof Palette> = {
+  image: "waitImage",
+  turn: "queued",
+  start: "waitStart",
+  wait: "muted",
+};
+
+const line: Draw = (context, x, y, width) => context.fillRect(x, y - LINE / 2, width, LINE);
+
+const strokes: Draw = (context, x, y, width) => {
+  context.fillRect(x, y - 1, width, 2);
+  for (let at = 0; at < width; at += STROKE) {
+    context.fillRect(x + at, y - TALL / 2, Math.min(2, width - at), TALL);
+  }
+};
+
+const hollow: Draw = (context, x, y, width) => {
+  context.fillRect(x, y - TALL / 2, width, 2);
+  context.fillRect(x, y + TALL / 2 - 2, width, 2);
+  context.fillRect(x, y - TALL / 2, Math.min(1.5, width), TALL);
+};
+
+const SHAPE: Record<PhaseName, Draw> = {
+  image: strokes,
+  turn: line,
+  start: hollow,
+  wait: (context, x, y, width) => context.fillRect(x, y - 1, width, 2),
+};
