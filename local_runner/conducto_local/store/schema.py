@@ -64,6 +64,8 @@ MIGRATIONS: tuple[Migration, ...] = (
             pending INTEGER NOT NULL, record TEXT NOT NULL,
             PRIMARY KEY (pipeline, number)) WITHOUT ROWID""",
         "CREATE INDEX undelivered ON notifications (pipeline, number) WHERE pending",
+    ),
+    (
         "ALTER TABLE attempts ADD COLUMN image_ready REAL",
         "ALTER TABLE attempts ADD COLUMN admitted REAL",
     ),
