@@ -98,6 +98,20 @@ class DockerContainers:
         """Return what the engine calls a container; for tests that do it harm."""
         return self._ids[task_arn, name]
 
+    def stats(self, task: Task) -> dict[str, Any]:
+        """Return what the containers of a task use, ``{what the engine calls it: statistics}``."""
+        found: dict[str, Any] = {}
+        for arn, name in list(self._ids):
+            if arn == task.arn:
+                identity = self._ids[arn, name]
+                with contextlib.suppress(DockerException):  # it has ended
+                    found[identity] = self._engine.api.stats(identity, stream=False, one_shot=True)
+        return found
+
+    def ids(self, task: Task) -> dict[str, str]:
+        """Return what the engine calls the containers of a task, ``{name: id}``."""
+        return {name: one for (arn, name), one in list(self._ids.items()) if arn == task.arn}
+
     def file_system(self, name: str) -> Path:
         """Return the directory that a file system of EFS is here."""
         return self.folder / "efs" / name

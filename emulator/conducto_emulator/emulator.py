@@ -23,8 +23,9 @@ from conducto_emulator import (
 )
 from conducto_emulator.containers import DockerContainers
 from conducto_emulator.events import EventBus
-from conducto_emulator.gateway import METADATA_PATH, SOCKET_PATH, Gateway
+from conducto_emulator.gateway import SOCKET_PATH, Gateway
 from conducto_emulator.lambda_host import CALLS
+from conducto_emulator.metadata import METADATA_PATH, Metadata
 from conducto_emulator.moto_server import MotoServer, free_port, shared_address
 from conducto_emulator.packaged import Package
 from conducto_emulator.sessions import Sessions
@@ -133,7 +134,8 @@ class Emulator:
         os.environ[Variables.DATA_ROOT] = str(root)
         functions = self.functions = app.Functions(self._app(made))
         self.bus = EventBus(functions.rules(), resources.REGION, resources.ACCOUNT)
-        self.gateway = Gateway(functions, self.board, self._sessions, self._host, self._port)
+        metadata = Metadata(self.board, self.containers)
+        self.gateway = Gateway(functions, metadata, self._sessions, self._host, self._port)
         self.gateway.start()
         self._open = True
         moto_shim.ON_EXECUTION_ENDED.append(self._execution_ended)

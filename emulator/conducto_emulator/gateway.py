@@ -14,18 +14,17 @@ from anyio.to_thread import current_default_thread_limiter
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from conducto_emulator import sessions
 from conducto_emulator.app import Functions
+from conducto_emulator.metadata import Metadata
 from conducto_emulator.sessions import Sessions
-from conducto_emulator.tasks import TaskBoard
 
 SOCKET_PATH = "/socket"
-METADATA_PATH = "/metadata"
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
 #: API Gateway's limits: bytes of a request, and of a frame.
 _MAX_BODY = 10 << 20
@@ -42,12 +41,12 @@ class Gateway:
     """
 
     def __init__(
-        self, functions: Functions, board: TaskBoard, entered: Sessions, host: str, port: int
+        self, functions: Functions, metadata: Metadata, entered: Sessions, host: str, port: int
     ) -> None:
         self.away = False
         self._sessions = entered
         self._functions = functions
-        self._board = board
+        self._metadata = metadata
         self._host = host
         self._port = port
         self._sockets: dict[str, WebSocket] = {}
@@ -93,7 +92,7 @@ class Gateway:
     def _app(self) -> ASGIApp:
         app = Starlette(
             routes=[
-                Route(f"{METADATA_PATH}/{{task}}/task", self._metadata),
+                *self._metadata.routes(),
                 Route(f"{SOCKET_PATH}/@connections/{{name}}", self._post, methods=["POST"]),
                 WebSocketRoute(SOCKET_PATH, self._socket),
                 WebSocketRoute(f"{sessions.PATH}/{{name}}", self._sessions.serve),
@@ -126,12 +125,6 @@ class Gateway:
             elif name.lower() == "content-type":
                 answer.headers[name] = value
         return answer
-
-    async def _metadata(self, request: Request) -> Response:
-        task = self._board.find(request.path_params["task"])
-        if task is None:
-            return Response(status_code=404)
-        return JSONResponse({"TaskARN": task.arn, "KnownStatus": task.status})
 
     async def _post(self, request: Request) -> Response:
         """PostToConnection."""

@@ -18,7 +18,8 @@ from conducto.model.remote_shells import ShellSession
 from conducto.model.usage import PipelineSpent
 from conducto.semantics.asl import Machine
 
-Stream = Literal["stdout", "stderr"]
+#: What commands print, and what they used meanwhile.
+Stream = Literal["stdout", "stderr", "resources"]
 
 
 class ConflictError(Exception):

@@ -22,11 +22,13 @@ from conducto.model.params import (
     LogSearchParams,
 )
 from conducto.model.records import AttemptRecord
+from conducto.model.resources import Resources, ResourcesParams
 from conducto.model.states import FINISHED
 from conducto.running.finding import chosen_attempt
 from conducto.running.log_answers import lines_answer, matches_answer, search
 from conducto.running.log_lines import LineIndex
 from conducto.running.log_search import Order, piece_to_search
+from conducto.running.resource_series import MOST_BYTES, resources_in
 from conducto.running.tails import with_tail
 from conducto.service.downloads import Download, Span
 from conducto.service.port import NotFoundError
@@ -217,6 +219,16 @@ class CloudLogs(ABC):
             version=f"{key.pipeline_id}-{key.attempt}",  # a log that grows is the same one
             chunks=self._pieces(key, first, count),
         )
+
+    async def resources(self, query: ResourcesParams) -> Resources:
+        """What an attempt used while it ran."""
+        id_ = await asyncio.to_thread(self._owned, query.id)
+        chosen = chosen_attempt(query.path, await self.attempts(id_, query.path), query.attempt)
+        if chosen is None:
+            return Resources()
+        key = LogKey(id_, query.path, chosen.number, "resources")
+        lines = await asyncio.to_thread(self._cloud.logs.read, key, 0, MOST_BYTES)
+        return resources_in(lines, chosen.cpu, chosen.mem)
 
     async def _pieces(self, key: LogKey, first: int, count: int) -> AsyncIterator[bytes]:
         while count > 0:

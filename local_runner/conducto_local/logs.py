@@ -12,10 +12,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from conducto.running.log_lines import FileStream, LineIndex, Lines
-from conducto_local.ports import Stream
+
+#: What is kept of an attempt: what its command printed, and what it used.
+Kept = Literal["stdout", "stderr", "resources"]
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 #: Readers whose line indexes are kept for the next page.
@@ -36,7 +38,7 @@ class Piece(NamedTuple):
 
 
 class LogWriter:
-    """Appends to the two streams of one attempt, also after a restart.
+    """Appends to the streams of one attempt, also after a restart.
 
     When the disk is full it says so once, keeps what it has and drops the rest: the command
     goes on, and no hole appears in what is kept.
@@ -51,10 +53,10 @@ class LogWriter:
         self.failure: str | None = None
         self.dropped = 0
         self._base = base
-        self._fds: dict[Stream, int] = {}
+        self._fds: dict[Kept, int] = {}
         self._closed = False
 
-    def write(self, stream: Stream, data: bytes) -> None:
+    def write(self, stream: Kept, data: bytes) -> None:
         """Append ``data``; an error of the disk is reported, never raised.
 
         Raises:
@@ -77,7 +79,7 @@ class LogWriter:
         self._closed = True
         self._close_files()
 
-    def _fd(self, stream: Stream) -> int:
+    def _fd(self, stream: Kept) -> int:
         fd = self._fds.get(stream)
         if fd is None:
             fd = self._fds[stream] = _open_to_append(_file(self._base, stream))
@@ -99,7 +101,7 @@ class LogWriter:
 
 
 class LogReader:
-    """Reads the two streams of one attempt, while it is written to or later.
+    """Reads the streams of one attempt, while it is written to or later.
 
     Holds no file open, and of a stream it keeps only a small index of its lines. A stream that
     nothing was written to reads as empty. Safe to use from several threads.
@@ -108,17 +110,17 @@ class LogReader:
     def __init__(self, base: Path) -> None:
         """Read the files that `LogDirectory` names with ``base``."""
         self._base = base
-        self._indexes: dict[Stream, LineIndex] = {}
+        self._indexes: dict[Kept, LineIndex] = {}
         self._counting = threading.Lock()
 
-    def size(self, stream: Stream) -> int:
+    def size(self, stream: Kept) -> int:
         """Return how many bytes the stream has so far."""
         try:
             return _file(self._base, stream).stat().st_size
         except FileNotFoundError:
             return 0
 
-    def read(self, stream: Stream, offset: int = 0, limit: int = 1 << 20) -> Piece:
+    def read(self, stream: Kept, offset: int = 0, limit: int = 1 << 20) -> Piece:
         """Return at most ``limit`` bytes from ``offset`` on.
 
         Args:
@@ -134,7 +136,7 @@ class LogReader:
             start = max(0, size + offset) if offset < 0 else min(offset, size)
             return Piece(start, _pread(fd, start, min(limit, size - start)), size)
 
-    def lines(self, stream: Stream, first: int, count: int, limit: int = 1 << 20) -> Lines:
+    def lines(self, stream: Kept, first: int, count: int, limit: int = 1 << 20) -> Lines:
         """Return at most ``count`` lines and ``limit`` bytes from line ``first`` on.
 
         Args:
@@ -148,7 +150,7 @@ class LogReader:
                 return Lines(0, (), cut=False)
             return self._index(stream).lines(FileStream(fd), first, count, limit)
 
-    def line_at(self, stream: Stream, offset: int) -> int | None:
+    def line_at(self, stream: Kept, offset: int) -> int | None:
         """Return how many lines end before a byte; None where they are not counted yet."""
         with self._counting, self._open(stream) as fd:
             if fd is None:
@@ -156,15 +158,15 @@ class LogReader:
             end = min(offset, os.fstat(fd).st_size)
             return self._index(stream).ended(FileStream(fd), end)
 
-    def file(self, stream: Stream) -> Path:
+    def file(self, stream: Kept) -> Path:
         """Return where a stream is kept, whether it is there or not."""
         return _file(self._base, stream)
 
-    def _index(self, stream: Stream) -> LineIndex:
+    def _index(self, stream: Kept) -> LineIndex:
         return self._indexes.setdefault(stream, LineIndex())
 
     @contextmanager
-    def _open(self, stream: Stream) -> Iterator[int | None]:
+    def _open(self, stream: Kept) -> Iterator[int | None]:
         try:
             fd = os.open(_file(self._base, stream), os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
@@ -204,7 +206,7 @@ class LogDirectory:
             del self._readers[next(iter(self._readers))]
         return reader
 
-    def file(self, path: str, attempt: int, stream: Stream) -> Path:
+    def file(self, path: str, attempt: int, stream: Kept) -> Path:
         """Return where a stream is kept, whether it is there or not."""
         return _file(self._base(path, attempt), stream)
 
@@ -213,7 +215,7 @@ class LogDirectory:
         return self._root / name[:2] / f"{name[2:]}-{attempt}"
 
 
-def _file(base: Path, stream: Stream) -> Path:
+def _file(base: Path, stream: Kept) -> Path:
     return base.with_name(f"{base.name}.{stream}")
 
 

@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 from conducto.model.images import ImageSpec
 from conducto.model.records import ImageState
 from conducto.model.states import Cause
+from conducto.running.container_stats import Reading
 
 Stream = Literal["stdout", "stderr"]
 #: Receives raw output as it comes. Must not block; called in the event loop's thread.
@@ -154,6 +155,13 @@ class Worker(Protocol):
 
         Raises:
             SnapshotError: it is too large, or the engine cannot; nothing is kept.
+            EngineError: the engine is gone.
+        """
+
+    async def reading(self) -> Reading | None:
+        """Return what the container has used so far; None where the engine does not know.
+
+        Raises:
             EngineError: the engine is gone.
         """
 

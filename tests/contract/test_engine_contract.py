@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from conducto.model.states import Cause
+from conducto.running.container_stats import Reading
 from conducto.testing.engine import FakeEngine, Outcome
 from conducto_local.engine.docker import DockerEngine
 from conducto_local.engine.process import ProcessEngine
@@ -135,6 +136,23 @@ def _start(bench: Bench, script: str) -> tuple["asyncio.Task[Exit]", Seen]:
 
 
 # What any engine promises.
+
+
+async def test_an_engine_that_tells_what_a_container_used_counts_on(any_engine: Bench) -> None:
+    if isinstance(any_engine.engine, FakeEngine):
+        any_engine.engine.readings = [Reading(0.5, 1), Reading(0.6, 2)]
+    worker = await any_engine.started()
+
+    first = await worker.reading()
+    await any_engine.run("n=0; while [ $n -lt 20000 ]; do n=$((n + 1)); done")
+    second = await worker.reading()
+
+    if first is None:  # plain processes: nobody knows
+        assert second is None
+    else:
+        assert second is not None
+        assert second.cpu_seconds > first.cpu_seconds
+        assert second.memory > 0
 
 
 async def test_an_engine_tells_its_size(any_engine: Bench) -> None:

@@ -23,6 +23,7 @@ from conducto.model.params import (
     StatesParams,
     TreeParams,
 )
+from conducto.model.resources import Resources
 from conducto.model.states import State
 from support.api_server import TOKEN
 from support.scenes import FAILURE, OUTPUT, Scene, real, scripted
@@ -387,6 +388,49 @@ async def test_what_is_there_comes_without_waiting(scene: Scene) -> None:
     chunk = await scene.ask(lambda c: c.log(pipeline, "/group/bad", wait=30))
 
     assert base64.b64decode(chunk.data) == FAILURE.encode()
+
+
+# ---- what a command used ----------------------------------------------------------------------
+
+
+async def test_of_a_quick_command_nothing_is_known_to_have_been_used(scene: Scene) -> None:
+    pipeline = await scene.played()
+
+    newest = await scene.ask(lambda c: c.resources(pipeline, "/group/bad"))
+    first = await scene.ask(lambda c: c.resources(pipeline, "/group/bad", attempt=1))
+
+    assert newest == first == Resources()
+
+
+async def test_what_an_attempt_used_that_never_was_is_not_there(scene: Scene) -> None:
+    pipeline = await scene.played()
+
+    with pytest.raises(ApiError, match="no attempt 7"):
+        await scene.ask(lambda c: c.resources(pipeline, "/group/bad", attempt=7))
+    with pytest.raises(ApiError, match="/nope") as caught:
+        await scene.ask(lambda c: c.resources(pipeline, "/nope"))
+
+    assert caught.value.status == 404
+
+
+async def test_what_a_node_uses_that_never_ran_is_nothing(scene: Scene) -> None:
+    pipeline = await scene.launched()
+
+    assert await scene.ask(lambda c: c.resources(pipeline, "/group/bad")) == Resources()
+
+
+async def test_use_is_no_output(scene: Scene) -> None:
+    pipeline = await scene.played()
+
+    def status() -> int:
+        connection = http.client.HTTPConnection(scene.endpoint.url.removeprefix("http://"))
+        target = f"/api/v1/pipelines/{pipeline}/log?path=%2Fgroup%2Fbad&stream=resources"
+        connection.request("GET", target, headers={"Authorization": f"Bearer {TOKEN}"})
+        found = connection.getresponse().status
+        connection.close()
+        return found
+
+    assert await asyncio.to_thread(status) == 422
 
 
 # ---- images -----------------------------------------------------------------------------------

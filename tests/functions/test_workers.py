@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import gzip
 import json
@@ -13,6 +14,8 @@ from chalicelib.credentials import PREFIX, digest_of, new_token
 from chalicelib.ports import Identity
 from chalicelib.workers import WorkerDesk, WorkerGoneError
 from conducto.model.api import Changes
+from conducto.model.params import LogParams
+from conducto.model.resources import ResourcesParams
 from conducto.model.states import Cause, State
 from conducto.model.worker import (
     MAX_PIECE,
@@ -23,6 +26,7 @@ from conducto.model.worker import (
     WorkerEnd,
     WorkerStart,
 )
+from conducto.running.resource_series import ResourceWriter
 from conducto.semantics.asl_states import MOST_OFFERS
 from conducto.service.port import NotFoundError, RefusedError
 from support.asl.port import Offer
@@ -237,6 +241,28 @@ def test_output_of_an_attempt_that_runs_elsewhere_is_refused(world: World) -> No
     _, hand = _one(world)
     with pytest.raises(RefusedError, match="does not run on this worker"):
         hand.desk.log(hand.identity, _piece(hand, b"x", attempt=7))
+
+
+def test_what_a_command_uses_is_kept_beside_its_output_and_is_none(world: World) -> None:
+    pipeline, hand = _one(world)
+    assert hand.job is not None
+    path, limits = hand.job.path, world.attempts(pipeline, hand.job.path)[0]
+    lines: list[bytes] = []
+    writer = ResourceWriter(lines.append, interval=5.0, since=7.0)
+    writer.add(5.0, 0.5, 1000)
+    hand.desk.log(hand.identity, _piece(hand, b"".join(lines), stream="resources"))
+    hand.desk.log(hand.identity, _piece(hand, b"not ours", stream="resources"))  # came already
+
+    query = ResourcesParams(id=pipeline, path=path)
+    used = asyncio.run(world.pipelines().resources(query))
+    stranger = world.pipelines(Identity("other", "bob", ME.permissions))
+
+    assert (used.cpu, used.memory, used.since) == ((0.5,), (1000,), 7.0)
+    assert used.cpu_limit == limits.cpu
+    printed = LogParams(id=pipeline, path=path)
+    assert asyncio.run(world.pipelines().log(printed)).size == 0
+    with pytest.raises(NotFoundError):
+        asyncio.run(stranger.resources(query))
 
 
 # ---- reports -----------------------------------------------------------------------------------

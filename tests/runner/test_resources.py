@@ -7,6 +7,7 @@ import pytest
 
 import conducto as co
 from conducto.model.api import Action
+from conducto.model.resources import Resources, ResourcesParams
 from conducto.model.states import Cause, State
 from conducto.semantics.errors import DefinitionError
 from support.containers import BUSYBOX as IMAGE
@@ -190,3 +191,21 @@ async def test_a_queued_node_gets_its_room_when_what_ran_was_lost(local):
 
     assert await run.states() == {"/": "error", "/a": "killed", "/b": "done"}
     assert (await run.attempts("/a"))[0].cause is Cause.WORKER_LOST
+
+
+async def test_what_a_command_uses_is_told_over_time(local):
+    # How much of a core it gets is the machine's affair; its own shell knows.
+    burn = "timeout 7 sh -c 'while :; do :; done'; times"
+    run = await local.run(sized(a=co.Exec(burn, cpu=1, mem=0.25), quick=co.Exec("true")))
+    user = (await run.output("/a")).splitlines()[1].split()[0]
+    minutes, seconds = user.decode().removesuffix("s").split("m")
+    cores = (60 * int(minutes) + float(seconds)) / 7
+
+    used = await local.pipelines.resources(ResourcesParams(id=run.id, path="/a"))
+    quick = await local.pipelines.resources(ResourcesParams(id=run.id, path="/quick"))
+
+    assert (used.interval, used.cpu_limit, used.mem_limit) == (2.0, 1.0, GB // 4)
+    assert len(used.cpu) >= 2
+    assert sum(used.cpu) / len(used.cpu) == pytest.approx(cores, rel=0.35)
+    assert 0 < max(used.memory) < GB // 4
+    assert quick == Resources()

@@ -20,7 +20,7 @@ from conducto.model.worker import (
     WorkerOrders,
     WorkerStart,
 )
-from conducto_worker.agent.ports import ApiError, BrokenError, Chunk, LostError, Offer
+from conducto_worker.agent.ports import ApiError, BrokenError, Chunk, LostError, Offer, RefusedError
 from conducto_worker.command_server import Finished
 
 _STEP = 0.25
@@ -73,6 +73,7 @@ class FakeApi:
     Attributes:
         verdicts: What is answered to the claims of a node, in turn; the last one stays.
         away: Raised by every call while it is set.
+        refused: Streams of which it takes no piece, as an API that does not know them.
         again: What is answered to reports, in turn; then always no.
     """
 
@@ -82,6 +83,7 @@ class FakeApi:
     verdicts: dict[str, list[ClaimAnswer]] = field(default_factory=dict)
     away: Exception | None = None
     stop: bool = False
+    refused: set[str] = field(default_factory=set)
     again: list[bool] = field(default_factory=list)
     claims: list[Claim] = field(default_factory=list)
     pulses: list[Pulse] = field(default_factory=list)
@@ -112,6 +114,8 @@ class FakeApi:
     def log(self, piece: LogPiece) -> None:
         """Take in output."""
         self._check()
+        if piece.stream in self.refused:
+            raise RefusedError(f"stream: unknown: {piece.stream}")
         self.pieces.append(piece)
 
     def report(self, report: Report) -> ReportAnswer:

@@ -289,6 +289,9 @@ class ProcessWorker:
             "be kept; what the command changed is on this machine"
         )
 
+    async def reading(self) -> None:
+        """Return nothing: what a process uses is not told apart from what others use."""
+
     async def close(self) -> None:
         """End what runs; safe to call twice."""
         self._closed = True

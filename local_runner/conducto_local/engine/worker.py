@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import Any
 
 from conducto.model.states import Cause
+from conducto.running.container_stats import Reading, reading_of
 from conducto_local.engine.attach import Attachment
 from conducto_local.engine.http import ApiError, HttpClient, Params
 from conducto_local.ports import (
@@ -163,6 +164,18 @@ class DockerWorker:
         except ApiError as error:
             raise SnapshotError(f"no snapshot of container {self.name}: {error.message}") from error
         return size
+
+    async def reading(self) -> Reading | None:
+        """Return what the container has used so far; None where it is gone.
+
+        Raises:
+            EngineError: the engine is gone.
+        """
+        path, params = f"/containers/{self._id}/stats", {"stream": False, "one-shot": True}
+        try:
+            return reading_of(await self._client.call("GET", path, params=params))
+        except ApiError:
+            return None
 
     async def close(self) -> None:
         """Remove the container; safe to call twice and when it is gone.

@@ -24,6 +24,7 @@ from conducto_local.runner.admission import check_nodes
 from conducto_local.runner.containers import Owner, PoolKey
 from conducto_local.runner.live import Flight
 from conducto_local.runner.output import AttemptOutput
+from conducto_local.runner.resources import Sampler
 from conducto_worker.masking import Mask
 from conducto_worker.printed_tree import PrintedTreeError, TreeCutter
 
@@ -210,9 +211,17 @@ async def run_command(
     writer = log.writer(flight.spec.path, flight.number)
     cutter = TreeCutter() if flight.spec.lazy_target is not None else None
     output = AttemptOutput(writer, cutter, mask)
+    size = placement_of(flight)
+    sampler = Sampler(
+        container.worker,
+        lambda line: writer.write("resources", line),
+        limits=(size.cpu, size.mem),
+        fresh=container.used == 0,
+    )
     try:
         done = await container.worker.run(job, output.write)
     finally:
+        sampler.end()
         output.finish()
         writer.close()
         container.used += 1

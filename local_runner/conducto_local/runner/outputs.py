@@ -19,10 +19,12 @@ from conducto.model.params import (
     LogSearchParams,
 )
 from conducto.model.records import AttemptRecord, ImageState
+from conducto.model.resources import Resources, ResourcesParams
 from conducto.model.states import FINISHED
 from conducto.running.finding import chosen_attempt, no_image
 from conducto.running.log_answers import lines_answer, matches_answer, search
 from conducto.running.log_search import Order
+from conducto.running.resource_series import MOST_BYTES, resources_in
 from conducto.running.tails import with_tail
 from conducto.service.downloads import Download, Span
 from conducto.service.port import NotFoundError
@@ -147,6 +149,17 @@ class Outputs:
                 f"{query.path}: printed nothing on {query.stream}", query.path
             ) from error
         return download(file, f"{name}-{output.number}.{query.stream}.txt", span)
+
+    async def resources(
+        self, live: LivePipeline, query: ResourcesParams, attempts: Sequence[AttemptRecord]
+    ) -> Resources:
+        """Return what an attempt used."""
+        attempt = chosen_attempt(query.path, attempts, query.attempt)
+        if attempt is None:
+            return Resources()
+        reader = self._logs(live.id).reader(query.path, attempt.number)
+        kept = await asyncio.to_thread(reader.read, "resources", 0, MOST_BYTES)
+        return resources_in(kept.data, attempt.cpu, attempt.mem)
 
     async def build(self, live: LivePipeline, query: ImageLogParams) -> ImageLog:
         """Return a piece of the log of an image's build.

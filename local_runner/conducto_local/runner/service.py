@@ -47,6 +47,7 @@ from conducto.model.params import (
     TreeParams,
 )
 from conducto.model.records import AttemptRecord, Lifecycle, Period, PipelineRecord
+from conducto.model.resources import Resources, ResourcesParams
 from conducto.model.secret_calls import DeleteSecrets, PutSecrets, SecretList
 from conducto.model.states import State
 from conducto.model.usage import Usage, UsageParams
@@ -239,6 +240,11 @@ class LocalPipelines:
         """An output stream as it is now."""
         attempts = await self.attempts(query.id, query.path)
         return self._outputs.file(self.live(query.id), query, attempts, span)
+
+    async def resources(self, query: ResourcesParams) -> Resources:
+        """What an attempt used while it ran."""
+        attempts = await self.attempts(query.id, query.path)
+        return await self._outputs.resources(self.live(query.id), query, attempts)
 
     async def image_log(self, query: ImageLogParams) -> ImageLog:
         """A piece of what the build of an image printed."""

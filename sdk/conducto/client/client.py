@@ -46,6 +46,7 @@ from conducto.model.remote_shells import (
     RemoteShellParams,
     RemoteShellRequest,
 )
+from conducto.model.resources import Resources, ResourcesParams
 from conducto.model.secret_calls import DeleteSecrets, PutSecrets, SecretList
 from conducto.model.shells import ShellTicket
 from conducto.model.usage import Usage, UsageParams
@@ -200,6 +201,11 @@ class Client:
     def download_log(self, query: params.LogFileParams) -> Iterator[bytes]:
         """Yield an output stream as it is now, piece by piece."""
         return self._download(calls.LOG_FILE, query)
+
+    def resources(self, pipeline_id: str, path: str, *, attempt: int | None = None) -> Resources:
+        """What an attempt used while it ran; nothing where nobody knows."""
+        query = ResourcesParams(id=pipeline_id, path=path, attempt=attempt)
+        return self.call(calls.RESOURCES, query)
 
     def export(self, pipeline_id: str) -> bytes:
         """A pipeline as it is now, as one HTML file that needs nothing else."""

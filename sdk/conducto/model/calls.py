@@ -44,6 +44,7 @@ from conducto.model.remote_shells import (
     RemoteShellParams,
     RemoteShellRequest,
 )
+from conducto.model.resources import Resources, ResourcesParams
 from conducto.model.secret_calls import DeleteSecrets, PutSecrets, SecretList
 from conducto.model.shells import ShellEnd, ShellParams, ShellTicket
 from conducto.model.usage import Usage, UsageParams
@@ -165,6 +166,9 @@ LOG_SEARCH = Operation[p.LogSearchParams, None, LogMatches](
 )
 LOG_FILE = Operation[p.LogFileParams, None, Bytes](
     "download_log", "GET", "/pipelines/{id}/log/file", p.LogFileParams, None, Bytes
+)
+RESOURCES = Operation[ResourcesParams, None, Resources](
+    "get_resources", "GET", "/pipelines/{id}/resources", ResourcesParams, None, Resources
 )
 EXPORT = Operation[p.PipelineParams, None, Bytes](
     "export_pipeline", "GET", "/pipelines/{id}/export", p.PipelineParams, None, Bytes

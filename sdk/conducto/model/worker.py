@@ -173,16 +173,18 @@ class PulseAnswer(Record):
 
 
 class LogPiece(Record):
-    """Output of a command, masked.
+    """Output of a command, masked; or what it used (`conducto.running.resource_series`).
 
     Attributes:
+        stream: ``resources`` came later: an API that does not know it refuses, and the agent
+            drops what it wanted to hand over.
         offset: Bytes of the stream before it; a piece that came already is no error.
         data: Base64.
     """
 
     path: str
     attempt: int
-    stream: Literal["stdout", "stderr"]
+    stream: Literal["stdout", "stderr", "resources"]
     offset: int = Field(ge=0)
     data: str = Field(max_length=2 * MAX_PIECE)
 

@@ -53,6 +53,7 @@ from conducto.model.remote_shells import (
     RemoteShellParams,
     RemoteShellRequest,
 )
+from conducto.model.resources import Resources, ResourcesParams
 from conducto.model.secret_calls import DeleteSecrets, PutSecrets, SecretList
 from conducto.model.shells import ShellEnd, ShellParams, ShellTicket
 from conducto.model.usage import Usage, UsageParams
@@ -135,6 +136,11 @@ async def search_log(pipelines: Pipelines, call: Call[LogSearchParams, None]) ->
 async def download_log(pipelines: Pipelines, call: Call[LogFileParams, None]) -> Download:
     """An output stream as bytes."""
     return await pipelines.log_file(call.params, call.span)
+
+
+async def get_resources(pipelines: Pipelines, call: Call[ResourcesParams, None]) -> Resources:
+    """What an attempt used while it ran: CPUs and memory over time."""
+    return await pipelines.resources(call.params)
 
 
 async def export_pipeline(pipelines: Pipelines, call: Call[PipelineParams, None]) -> Download:

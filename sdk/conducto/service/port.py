@@ -39,6 +39,7 @@ from conducto.model.params import (
     TreeParams,
 )
 from conducto.model.records import AttemptRecord
+from conducto.model.resources import Resources, ResourcesParams
 from conducto.model.secret_calls import DeleteSecrets, PutSecrets, SecretList
 from conducto.model.usage import Usage, UsageParams
 from conducto.service.downloads import Download, Span
@@ -113,6 +114,9 @@ class Pipelines(Protocol):
 
     async def log_file(self, query: LogFileParams, span: Span | None = None) -> Download:
         """An output stream as it is now, or a part of it."""
+
+    async def resources(self, query: ResourcesParams) -> Resources:
+        """What an attempt used while it ran; nothing where nobody knows."""
 
     async def image_log(self, query: ImageLogParams) -> ImageLog:
         """A piece of what the build of an image printed; like `log`."""

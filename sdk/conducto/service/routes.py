@@ -94,6 +94,7 @@ ROUTES: tuple[AnyRoute, ...] = (
     Route(calls.LOG_LINES, Permission.READ, handlers.read_log_lines),
     Route(calls.LOG_SEARCH, Permission.READ, handlers.search_log),
     DownloadRoute(calls.LOG_FILE, Permission.READ, handlers.download_log),
+    Route(calls.RESOURCES, Permission.READ, handlers.get_resources),
     DownloadRoute(calls.EXPORT, Permission.READ, handlers.export_pipeline),
     Route(calls.IMAGES, Permission.READ, handlers.list_images),
     Route(calls.IMAGE_LOG, Permission.READ, handlers.read_image_log),

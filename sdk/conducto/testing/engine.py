@@ -20,6 +20,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from conducto.model.states import Cause
+from conducto.running.container_stats import Reading
 
 if TYPE_CHECKING:
     from conducto_local.ports import Belonging, EngineInfo, Exit, Job, Output, WorkerSpec
@@ -71,6 +72,7 @@ class FakeEngine:
         networks: ``{name: labels}`` of the networks that exist.
         images: ``{reference: labels}`` of the snapshots that exist.
         changed_bytes: What every snapshot holds.
+        readings: What workers say they have used, one after the other; then they do not know.
     """
 
     outcomes: Script = field(default_factory=dict)
@@ -85,6 +87,7 @@ class FakeEngine:
     networks: dict[str, dict[str, str]] = field(default_factory=dict)
     images: dict[str, dict[str, str]] = field(default_factory=dict)
     changed_bytes: int = 0
+    readings: list[Reading] = field(default_factory=list)
 
     async def open(self) -> "EngineInfo":
         """Return the size the test gave."""
@@ -254,6 +257,10 @@ class FakeWorker:
             raise _ports().SnapshotError(f"no snapshot: {size} bytes, more than {max_bytes}")
         self._engine.images[reference] = dict(labels)
         return size
+
+    async def reading(self) -> Reading | None:
+        """Return the next of the engine's readings."""
+        return self._engine.readings.pop(0) if self._engine.readings else None
 
     async def close(self) -> None:
         """Remove the worker; what runs in it is lost."""

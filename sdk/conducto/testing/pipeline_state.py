@@ -9,6 +9,7 @@ from conducto.model.api import Action, ControlRequest, NodeView, PipelineSummary
 from conducto.model.nodes import ancestors, parent_of
 from conducto.model.params import Stream, TreeParams
 from conducto.model.records import AttemptRecord, Counts, ImageRecord, NodeChange, PipelineRecord
+from conducto.model.resources import Resources
 from conducto.model.states import FAILED, IN_FLIGHT, Cause, NodeType, State
 from conducto.running.tree_pages import holding
 from conducto.testing.data import MemoryData
@@ -24,6 +25,7 @@ class PipelineState:
     image_logs: dict[str, str] = field(default_factory=dict)
     changes: list[NodeChange] = field(default_factory=list)
     output: dict[tuple[str, int, str], bytes] = field(default_factory=dict)
+    resources: dict[tuple[str, int], Resources] = field(default_factory=dict)
     readers: set[Callable[[], None]] = field(default_factory=set)
     data: MemoryData = field(default_factory=MemoryData)
 

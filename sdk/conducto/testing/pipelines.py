@@ -50,6 +50,7 @@ from conducto.model.params import (
     TreeParams,
 )
 from conducto.model.records import AttemptRecord, ImageRecord, Lifecycle, PipelineRecord
+from conducto.model.resources import Resources, ResourcesParams
 from conducto.model.secret_calls import DeleteSecrets, PutSecrets, SecretList
 from conducto.model.states import IN_FLIGHT, STATE_OF_CAUSE, Cause, NodeType, State
 from conducto.model.usage import Usage, UsageParams
@@ -170,6 +171,13 @@ class FakePipelines:
             output = self._find(pipeline_id).output
             key = (path, attempt, stream)
             output[key] = output.get(key, b"") + data
+
+    def set_resources(
+        self, pipeline_id: str, path: str, resources: Resources, *, attempt: int = 1
+    ) -> None:
+        """Let an attempt have used this."""
+        with self._lock:
+            self._find(pipeline_id).resources[path, attempt] = resources
 
     def set_image(self, pipeline_id: str, image: ImageRecord, log: str = "") -> None:
         """Let an image be as ``image`` says, and its build have printed ``log``."""
@@ -309,6 +317,16 @@ class FakePipelines:
             record = _attempt(_node(pipeline, query.path), query.attempt)
             data = pipeline.output.get((query.path, record.number, query.stream), b"")
         return data, record.state not in _IN_FLIGHT_OR_PENDING
+
+    async def resources(self, query: ResourcesParams) -> Resources:
+        """What `set_resources` was given."""
+        with self._lock:
+            pipeline = self._find(query.id)
+            node = _node(pipeline, query.path)
+            if not node.attempts:
+                return Resources()
+            number = _attempt(node, query.attempt).number
+            return pipeline.resources.get((query.path, number), Resources())
 
     async def image_log(self, query: ImageLogParams) -> ImageLog:
         """A piece of what `set_image` was given, cut where a character may be."""

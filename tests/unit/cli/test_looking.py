@@ -19,6 +19,7 @@ from conducto.cli.host.commands import main
 from conducto.cli.host.view.model import PipelineModel
 from conducto.client import Client, HttpTransport
 from conducto.model.records import AttemptRecord, ImageRecord, ImageState
+from conducto.model.resources import Resources
 from conducto.model.states import Cause, State
 from conducto.service.dispatch import Service
 from conducto.testing.pipelines import FakePipelines
@@ -169,6 +170,18 @@ def test_a_node_is_shown_with_its_attempts(
     assert lines[1:3] == ["command", "  make"]
     assert lines[3] == "attempts"
     assert "error, exit 1" in lines[4]
+
+
+def test_a_node_says_what_its_attempts_used(
+    fake: CountingPipelines, conducto: Conducto, capsys: Output
+) -> None:
+    fake.change("abc-def", "/build", State.RUNNING, started=10.0)
+    used = Resources(interval=2, cpu=(1.4, 2.0), memory=(5, 9 << 20), cpu_limit=2, mem_limit=2**31)
+    fake.set_resources("abc-def", "/build", used)
+
+    conducto("show", "abc-def", "/build")
+
+    assert "1.7 of 2 CPUs on average, 9 MB of 2 GB at its peak" in capsys.readouterr().out
 
 
 def test_a_node_as_json(conducto: Conducto, capsys: Output) -> None:

@@ -1,5 +1,7 @@
 """What `conducto show ID PATH` says of a node's attempts, and of what callbacks told others."""
 
+from collections.abc import Mapping
+
 from conducto.cli.host.node_page import _lines
 from conducto.cli.host.view.text import marks_for, text_of
 from conducto.model.api import NodeView
@@ -23,7 +25,11 @@ def told(delivery: DeliveryState, error: str | None = None) -> NotificationRecor
     )
 
 
-def lines(*notifications: NotificationRecord, attempts: Attempts = ()) -> list[str]:
+def lines(
+    *notifications: NotificationRecord,
+    attempts: Attempts = (),
+    used: Mapping[int, str] | None = None,
+) -> list[str]:
     node = NodeView(
         path="/a",
         type=NodeType.EXEC,
@@ -31,7 +37,8 @@ def lines(*notifications: NotificationRecord, attempts: Attempts = ()) -> list[s
         notifications=notifications,
         attempts=attempts,
     )
-    return [text_of(line) for line in _lines(NodeDetail(node=node), marks_for("utf-8"))]
+    detail = NodeDetail(node=node)
+    return [text_of(line) for line in _lines(detail, marks_for("utf-8"), used or {})]
 
 
 def test_a_node_says_what_was_told_and_why_not() -> None:
@@ -68,3 +75,16 @@ def test_an_attempt_says_what_is_wrong_with_it() -> None:
     found = lines(attempts=(fine, short))
 
     assert found[-3:] == ["  1    done", "  2    done", f"     {message}"]
+
+
+def test_an_attempt_says_what_it_used() -> None:
+    fine = AttemptRecord(path="/a", number=1, state=State.DONE)
+
+    found = lines(
+        attempts=(fine,), used={1: "1.7 of 2 CPUs on average, 811 MB of 2 GB at its peak"}
+    )
+
+    assert found[-2:] == [
+        "  1    done",
+        "     1.7 of 2 CPUs on average, 811 MB of 2 GB at its peak",
+    ]

@@ -13,10 +13,13 @@ import pytest
 
 from conducto.model.states import Cause
 from conducto.model.worker import ClaimAnswer, Verdict, WorkerOrders
+from conducto.running.container_stats import Reading
 from conducto.running.json_logs import JsonLines
+from conducto.running.resource_series import resources_in
 from conducto_worker.agent import running
 from conducto_worker.agent.keeper import Keeper
 from conducto_worker.agent.ports import ApiError, Offer, RefusedError, WorkerGoneError
+from conducto_worker.agent.resources import Sampler
 from conducto_worker.agent.shipping import PIECE_BYTES, Shipper
 from conducto_worker.agent.worker import MAX_TREE_IN_REPORT, Reason, Worker
 from conducto_worker.printed_tree import CLOSE, OPEN
@@ -44,16 +47,25 @@ class World:
         self.commands = FakeCommands(self.clock, scripts)
         self.keeper = Keeper(self.api, self.tasks)
         self.shipper = Shipper(self.api, self.clock)
-        self.clock.meanwhile = [self.keeper.beat, self.shipper.step]
+        self.readings: list[Reading | None] = []
+        self.sampler = Sampler(self._used, self.shipper, self.clock, lambda: 5000.0)
+        self.clock.meanwhile = [self.keeper.beat, self.shipper.step, self.sampler.step]
         self.worker = Worker(
             self.api,
             self.tasks,
             self.commands,
             keeper=self.keeper,
             shipper=self.shipper,
+            sampler=self.sampler,
             clock=self.clock,
             orders=self.api.orders,
         )
+
+    def _used(self) -> Reading | None:
+        """Return what the user's container has used, as the test says; then one CPU, 1 MB."""
+        if self.readings:
+            return self.readings.pop(0)
+        return Reading(self.clock.now(), 1_000_000)
 
     def say(self, **verdicts: Any) -> World:
         for node, answers in verdicts.items():
@@ -302,7 +314,7 @@ def test_output_waits_while_the_api_is_away_and_comes_once_in_order() -> None:
     world.run()
 
     assert world.log() == b"x" * PIECE_BYTES + b"y" * 10
-    offsets = [piece.offset for piece in world.api.pieces]
+    offsets = [piece.offset for piece in world.api.pieces if piece.stream == "stdout"]
     assert offsets == sorted(offsets)
     assert world.api.reports[0].cause is None
 
@@ -438,4 +450,53 @@ def test_heartbeats_go_on_when_step_functions_was_away() -> None:
     world.run()
 
     assert len(world.tasks.beats) > 10
+    assert world.api.reports[0].cause is None
+
+
+def test_what_a_command_uses_is_handed_over_in_few_pieces() -> None:
+    command = FakeCommand(seconds=600)
+    world = World(offer("a"), scripts={"burn": command}).say(a=go("burn"))
+
+    world.run()
+
+    used = resources_in(world.log("resources"))
+    assert used.interval == 5.0
+    assert 110 <= len(used.cpu) <= 120
+    assert set(used.cpu) == {1.0}
+    assert set(used.memory) == {1_000_000}
+    assert used.since == pytest.approx(5002.0, abs=1)
+    pieces = [each for each in world.api.pieces if each.stream == "resources"]
+    assert len(pieces) < 30
+
+
+def test_of_a_short_command_nothing_is_asked() -> None:
+    command = FakeCommand(seconds=1)
+    world = World(offer("a"), scripts={"true": command}).say(a=go("true"))
+    world.readings = [Reading(0.0, 1)]
+
+    world.run()
+
+    assert world.log("resources") == b""
+    assert world.readings == [Reading(0.0, 1)]
+
+
+def test_where_ecs_does_not_tell_nothing_is_kept() -> None:
+    command = FakeCommand(seconds=60)
+    world = World(offer("a"), scripts={"x": command}).say(a=go("x"))
+    world.readings = [None] * 100
+
+    world.run()
+
+    assert world.log("resources") == b""
+    assert world.api.reports[0].cause is None
+
+
+def test_use_that_an_older_api_refuses_is_dropped() -> None:
+    world = World(offer("a"), scripts={"x": FakeCommand([("stdout", b"hi\n")], seconds=60)})
+    world.say(a=go("x"))
+    world.api.refused = {"resources"}
+
+    world.run()
+
+    assert (world.log(), world.log("resources")) == (b"hi\n", b"")
     assert world.api.reports[0].cause is None

@@ -19,6 +19,7 @@ import type {
   PipelineList,
   PipelineSummary,
   Problem,
+  Resources,
   TreePage,
 } from "@/api/schema";
 
@@ -147,6 +148,8 @@ export const api = {
   searchLog: (id: string, query: LogSearchQuery, signal?: AbortSignal) =>
     get<LogMatches>(at(id, "/log/search"), query, signal),
   logFile: (id: string, query: QueryOf<"download_log">) => addressOf(at(id, "/log/file"), query),
+  resources: (id: string, query: QueryOf<"get_resources">, signal?: AbortSignal) =>
+    get<Resources>(at(id, "/resources"), query, signal),
   exportFile: (id: string) => addressOf(at(id, "/export")),
   images: (id: string, signal?: AbortSignal) => get<ImageList>(at(id, "/images"), {}, signal),
   imageLog: (id: string, query: QueryOf<"read_image_log">, signal?: AbortSignal) =>

@@ -451,6 +451,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/pipelines/{id}/resources": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What an attempt used while it ran: CPUs and memory over time. */
+        get: operations["get_resources"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/pipelines/{id}/shell": {
         parameters: {
             query?: never;
@@ -2530,6 +2547,50 @@ export interface components {
             seconds: number;
         };
         /**
+         * Resources
+         * @description What one attempt used, in points of equal length; none where nothing is known.
+         *
+         *     Attributes:
+         *         interval: Seconds of one point. It doubles whenever there would be too many points.
+         *         cpu: Of each point, how many CPUs it used on average.
+         *         memory: Of each point, the most bytes that were seen in use.
+         *         cpu_limit: CPUs its container may use.
+         *         mem_limit: Bytes its container may use.
+         *         since: When the first point begins, in seconds since the epoch.
+         */
+        Resources: {
+            /**
+             * Cpu
+             * @default []
+             */
+            cpu: number[];
+            /**
+             * Cpu Limit
+             * @default null
+             */
+            cpu_limit: number | null;
+            /**
+             * Interval
+             * @default 0
+             */
+            interval: number;
+            /**
+             * Mem Limit
+             * @default null
+             */
+            mem_limit: number | null;
+            /**
+             * Memory
+             * @default []
+             */
+            memory: number[];
+            /**
+             * Since
+             * @default null
+             */
+            since: number | null;
+        };
+        /**
          * RunHistory
          * @description The newest runs of what is the same pipeline: it has this title and this program.
          *
@@ -2970,6 +3031,7 @@ export type RemoteShell = components['schemas']['RemoteShell'];
 export type RemoteShellEnd = components['schemas']['RemoteShellEnd'];
 export type RemoteShellEntry = components['schemas']['RemoteShellEntry'];
 export type RemoteShellRequest = components['schemas']['RemoteShellRequest'];
+export type Resources = components['schemas']['Resources'];
 export type RunHistory = components['schemas']['RunHistory'];
 export type SecretInfo = components['schemas']['SecretInfo'];
 export type SecretKey = components['schemas']['SecretKey'];
@@ -4074,6 +4136,40 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RemoteShellEntry"];
+                };
+            };
+            /** @description a problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_resources: {
+        parameters: {
+            query: {
+                path: string;
+                attempt?: number;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the answer */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Resources"];
                 };
             };
             /** @description a problem */

@@ -1,16 +1,15 @@
 """``python -m conducto_worker.agent``: the command of the container ``agent``."""
 
-import json
 import logging
 import os
 import sys
 import threading
 import time
-import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from conducto.model.worker import PROTOCOL, WorkerOrders, WorkerStart
+from conducto.running.container_stats import Reading
 from conducto.running.json_logs import JsonLines, set_up
 from conducto_worker.agent.api import HttpApi, HttpTransport
 from conducto_worker.agent.channel import FifoCommands
@@ -18,7 +17,9 @@ from conducto_worker.agent.clock import SignalClock
 from conducto_worker.agent.debug_shell import DebugShell
 from conducto_worker.agent.keeper import Keeper
 from conducto_worker.agent.ports import ApiError
+from conducto_worker.agent.resources import Sampler
 from conducto_worker.agent.shipping import Shipper
+from conducto_worker.agent.task_stats import metadata, user_stats
 from conducto_worker.agent.tasks import ActivityTasks, connect
 from conducto_worker.agent.worker import Worker
 from conducto_worker.layout import CTL, SHELL, AgentVariables
@@ -48,7 +49,8 @@ def main(env: Mapping[str, str]) -> int:
         if orders.debug is not None:
             shell = DebugShell(Path(CTL) / SHELL, orders, api=api, commands=commands, clock=clock)
             return 0 if shell.run() else 1
-        return _work(api, orders, start, commands, clock)
+        ask = user_stats(lambda path: metadata(env, path))
+        return _work(api, orders, start, commands, clock=clock, ask=ask)
     finally:
         commands.close()
 
@@ -58,21 +60,32 @@ def _work(
     orders: WorkerOrders,
     start: WorkerStart,
     commands: FifoCommands,
+    *,
     clock: SignalClock,
+    ask: Callable[[], Reading | None],
 ) -> int:
     tasks = ActivityTasks(
         orders, lambda: api.start(start), connect=connect, clock=clock, wall=time.time
     )
     keeper, shipper = Keeper(api, tasks), Shipper(api, clock)
+    sampler = Sampler(ask, shipper, clock)
     leaving = threading.Event()
     threads = [
         threading.Thread(target=keeper.run, args=(leaving, orders.heartbeat), daemon=True),
         threading.Thread(target=shipper.run, args=(leaving,), daemon=True),
+        threading.Thread(target=sampler.run, args=(leaving,), daemon=True),
     ]
     for each in threads:
         each.start()
     worker = Worker(
-        api, tasks, commands, keeper=keeper, shipper=shipper, clock=clock, orders=orders
+        api,
+        tasks,
+        commands,
+        keeper=keeper,
+        shipper=shipper,
+        sampler=sampler,
+        clock=clock,
+        orders=orders,
     )
     reason = worker.run()
     shipper.drain(_LAST_FLUSH_SECONDS)
@@ -83,14 +96,8 @@ def _work(
 
 def task_arn(env: Mapping[str, str]) -> str:
     """Return what ECS calls this task; empty where it does not say."""
-    base = env.get("ECS_CONTAINER_METADATA_URI_V4")
-    if base is None:
-        return ""
-    try:
-        with urllib.request.urlopen(f"{base}/task", timeout=5) as answer:  # noqa: S310 (ECS's own)
-            return str(json.load(answer)["TaskARN"])
-    except (OSError, ValueError, KeyError):
-        return ""
+    task = metadata(env, "/task")
+    return str(task.get("TaskARN", "")) if isinstance(task, dict) else ""
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from conducto.model.worker import ClaimAnswer, Report
 from conducto.semantics.rules import cause_of_exit
 from conducto_worker.agent.keeper import Keeper
 from conducto_worker.agent.ports import Clock, Commands
+from conducto_worker.agent.resources import Sampler
 from conducto_worker.agent.shipping import Shipper
 from conducto_worker.command_server import Finished, Stream
 from conducto_worker.masking import Mask
@@ -90,6 +91,7 @@ class Execution:
         *,
         commands: Commands,
         shipper: Shipper,
+        sampler: Sampler,
         keeper: Keeper,
         clock: Clock,
         peak: int,
@@ -97,6 +99,7 @@ class Execution:
         self._answer = answer
         self._commands = commands
         self._shipper = shipper
+        self._sampler = sampler
         self._keeper = keeper
         self._clock = clock
         self._peak = peak
@@ -115,6 +118,7 @@ class Execution:
         began = self._clock.now()
         self._shipper.begin(answer.path, answer.attempt)
         self._keeper.running(answer.path, answer.attempt)
+        self._sampler.begin()
         try:
             self._commands.begin(answer.script, answer.env)
             finished = self._follow(began)
@@ -122,6 +126,7 @@ class Execution:
             return Ended(self._report(0.0, Cause.IMAGE, None, str(error)))
         finally:
             self._keeper.ended()
+            self._sampler.end()
             self._close_output()
             self._shipper.finish()
         return self._judge(finished, self._clock.now() - began)

@@ -5,12 +5,15 @@ import logging
 import threading
 from collections import deque
 from dataclasses import dataclass, field
+from typing import Literal
 
 from conducto.model.worker import LogPiece
 from conducto_worker.agent.ports import Api, ApiError, Clock, RefusedError
-from conducto_worker.command_server import Stream
 
 logger = logging.getLogger(__name__)
+
+#: What a command prints, and what it uses.
+Kept = Literal["stdout", "stderr", "resources"]
 
 #: Seconds after which output is sent however little it is, and bytes after which it is at once.
 LINGER_SECONDS = 1.0
@@ -32,7 +35,7 @@ class _Stream:
 
     path: str
     attempt: int
-    stream: Stream
+    stream: Kept
     offset: int = 0
     data: bytearray = field(default_factory=bytearray)
     since: float = 0.0
@@ -66,7 +69,7 @@ class Shipper:
     def __init__(self, api: Api, clock: Clock) -> None:
         self._api = api
         self._clock = clock
-        self._streams: dict[Stream, _Stream] = {}
+        self._streams: dict[Kept, _Stream] = {}
         self._finished: deque[_Stream] = deque()
         self._changed = threading.Condition()
         self._sending = threading.Lock()
@@ -79,9 +82,10 @@ class Shipper:
             self._streams = {
                 "stdout": _Stream(path, attempt, "stdout"),
                 "stderr": _Stream(path, attempt, "stderr"),
+                "resources": _Stream(path, attempt, "resources"),
             }
 
-    def add(self, stream: Stream, data: bytes) -> None:
+    def add(self, stream: Kept, data: bytes) -> None:
         """Take in output, masked."""
         if not data:
             return

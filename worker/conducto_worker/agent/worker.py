@@ -19,6 +19,7 @@ from conducto_worker.agent.ports import (
     Tasks,
     WorkerGoneError,
 )
+from conducto_worker.agent.resources import Sampler
 from conducto_worker.agent.running import Ended, Execution, in_report
 from conducto_worker.agent.shipping import Shipper
 
@@ -80,6 +81,7 @@ class Worker:
         *,
         keeper: Keeper,
         shipper: Shipper,
+        sampler: Sampler,
         clock: Clock,
         orders: WorkerOrders,
     ) -> None:
@@ -88,6 +90,7 @@ class Worker:
         self._commands = commands
         self._keeper = keeper
         self._shipper = shipper
+        self._sampler = sampler
         self._clock = clock
         self._orders = orders
         self._held: list[_Held] = []
@@ -177,6 +180,7 @@ class Worker:
             answer,
             commands=self._commands,
             shipper=self._shipper,
+            sampler=self._sampler,
             keeper=self._keeper,
             clock=self._clock,
             peak=self._peak,

@@ -2,7 +2,7 @@
 
 import textwrap
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from conducto.cli.host import selection
 from conducto.cli.host.comparison import ending
@@ -11,15 +11,18 @@ from conducto.cli.host.output import as_json
 from conducto.cli.host.view.rows import ROLE_OF_STATE, place, progress
 from conducto.cli.host.view.table import table
 from conducto.cli.host.view.text import Line, Marks, Role, Span, printable
-from conducto.client import Client
+from conducto.client import ApiError, Client
 from conducto.model.api import NodeView
 from conducto.model.node_detail import NodeDetail, Parameter
 from conducto.model.notifications import NotificationRecord
 from conducto.model.records import AttemptRecord
 from conducto.model.words import wait_text
+from conducto.running.resource_series import SHORTEST_SECONDS, summary
 
 _MOST_ATTEMPTS = 20
 _MESSAGE_COLUMNS = 100
+#: Attempts of which it is asked what they used.
+_MOST_ASKED = 5
 _UNITS = {"mem": " GB", "max_time": " s"}
 
 
@@ -32,11 +35,12 @@ def show_node(client: Client, pipeline_id: str, text: str, *, json: bool) -> int
     if json:
         print(as_json(detail.model_dump(mode="json")))
     else:
-        write_lines(_lines(detail, page().marks))
+        used = _used(client, pipeline_id, path, detail.node.attempts)
+        write_lines(_lines(detail, page().marks, used))
     return DONE
 
 
-def _lines(detail: NodeDetail, marks: Marks) -> Iterator[Line]:
+def _lines(detail: NodeDetail, marks: Marks, used: Mapping[int, str]) -> Iterator[Line]:
     node = detail.node
     yield from _head(node, marks)
     for text in (node.doc, node.waits_for):
@@ -49,7 +53,7 @@ def _lines(detail: NodeDetail, marks: Marks) -> Iterator[Line]:
     yield from _section(
         "callbacks", (f"{c.event}: {c.name}  ({_from(c.source)})" for c in detail.callbacks)
     )
-    yield from _section("attempts", _attempts(node.attempts))
+    yield from _section("attempts", _attempts(node.attempts, used))
     yield from _section("notifications", _told(node.notifications))
 
 
@@ -111,7 +115,30 @@ def _told(notifications: tuple[NotificationRecord, ...]) -> Iterator[str]:
     )
 
 
-def _attempts(attempts: tuple[AttemptRecord, ...]) -> Iterator[str]:
+def _used(
+    client: Client, pipeline_id: str, path: str, attempts: Sequence[AttemptRecord]
+) -> dict[int, str]:
+    """Return what the newest attempts used, ``{number: sentence}``, where that is known."""
+    asked = [each for each in attempts if _may_have_samples(each)][-_MOST_ASKED:]
+    found = {}
+    for each in asked:
+        try:
+            used = client.resources(pipeline_id, path, attempt=each.number)
+        except ApiError:  # an older agent, or an older cloud, knows no such call
+            break
+        words = summary(used)
+        if words is not None:
+            found[each.number] = words
+    return found
+
+
+def _may_have_samples(attempt: AttemptRecord) -> bool:
+    if attempt.started is None:
+        return False
+    return attempt.ended is None or attempt.ended - attempt.started >= SHORTEST_SECONDS
+
+
+def _attempts(attempts: tuple[AttemptRecord, ...], used: Mapping[int, str]) -> Iterator[str]:
     rows = []
     shown = attempts[-_MOST_ATTEMPTS:]
     for attempt in shown:
@@ -124,5 +151,7 @@ def _attempts(attempts: tuple[AttemptRecord, ...]) -> Iterator[str]:
         yield f"{hidden:,} earlier ones"
     for attempt, line in zip(shown, table(rows) if rows else (), strict=True):
         yield line
+        if attempt.number in used:
+            yield f"   {used[attempt.number]}"
         if attempt.message:  # why it ended so, or what is missing of its output
             yield from (f"   {words}" for words in textwrap.wrap(attempt.message, _MESSAGE_COLUMNS))

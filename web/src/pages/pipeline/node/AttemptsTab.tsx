@@ -8,10 +8,14 @@ import type { PipelineSession } from "@/live/session";
 import { differences, type Difference } from "@/model/attempts";
 import { failureText } from "@/model/states";
 import { OutputDiff } from "@/pages/pipeline/node/OutputDiff";
+import { ResourceCharts } from "@/pages/pipeline/node/ResourceCharts";
 import { Button } from "@/ui/Button";
 import { CopyButton } from "@/ui/CopyButton";
 import { Empty } from "@/ui/Empty";
 import { StateLabel } from "@/ui/StateMark";
+
+/** The newest attempts, of which it is shown what they used. */
+const MOST_CHARTS = 5;
 
 /** Every try of an Exec, the newest first, and what differed between two of them. */
 export function AttemptsTab({ session, detail }: { session: PipelineSession; detail: NodeDetail }) {
@@ -35,8 +39,8 @@ export function AttemptsTab({ session, detail }: { session: PipelineSession; det
         <Comparison id={session.id} first={first} second={second} />
       ) : null}
       <ol>
-        {attempts.toReversed().map((attempt) => (
-          <li key={attempt.number} className="attempt">
+        {attempts.toReversed().map((attempt, age) => (
+          <li key={`${attempt.path} ${attempt.number}`} className="attempt">
             <div className="attempt-line">
               {attempts.length > 1 ? (
                 <input
@@ -58,6 +62,7 @@ export function AttemptsTab({ session, detail }: { session: PipelineSession; det
               </Button>
             </div>
             <AttemptFacts attempt={attempt} />
+            {age < MOST_CHARTS ? <ResourceCharts id={session.id} attempt={attempt} /> : null}
             {attempt.message === null ? null : (
               <pre className="output-message" tabIndex={0}>
                 {attempt.message}

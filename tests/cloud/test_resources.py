@@ -1,0 +1,31 @@
+"""What a command on an emulated worker uses arrives where clients ask for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+import conducto as co
+from conducto.model.resources import Resources
+
+if TYPE_CHECKING:
+    from support.cloud.emulated import Cloud
+
+pytestmark = [pytest.mark.docker, pytest.mark.cloud, pytest.mark.xdist_group("emulator")]
+
+
+def test_what_a_command_uses_arrives_with_its_output(me: Cloud) -> None:
+    root = co.Parallel(image="busybox:latest", cpu=1, mem=2)
+    root["burn"] = co.Exec("timeout 14 sh -c 'while :; do :; done'; echo done")
+    root["quick"] = co.Exec("true")
+    run = me.run(root)
+
+    used = me.client.resources(run.id, "/burn")
+
+    assert run.output("/burn") == b"done\n"
+    assert (used.interval, used.cpu_limit, used.mem_limit) == (5.0, 1.0, 2 << 30)
+    assert len(used.cpu) >= 2
+    assert 0.1 < sum(used.cpu) / len(used.cpu) < 1.3
+    assert 0 < max(used.memory) < 2 << 30
+    assert me.client.resources(run.id, "/quick") == Resources()

@@ -1,0 +1,71 @@
+"""When an engine is asked what an attempt uses, and what is kept of its answers."""
+
+import asyncio
+
+import pytest
+
+from conducto.model.resources import Resources
+from conducto.running.container_stats import Reading
+from conducto.running.resource_series import resources_in
+from conducto.testing.engine import FakeEngine, FakeWorker
+from conducto_local.ports import EngineError, WorkerSpec
+from conducto_local.runner.resources import Sampler
+
+MB = 1_000_000
+
+
+class Slow(FakeWorker):
+    """A worker whose engine does not answer."""
+
+    async def reading(self) -> Reading | None:
+        await asyncio.sleep(60)
+        return None
+
+
+class Broken(FakeWorker):
+    """A worker whose engine went away."""
+
+    async def reading(self) -> Reading | None:
+        raise EngineError("gone")
+
+
+async def sampled(worker: FakeWorker, seconds: float, *, fresh: bool = True) -> Resources:
+    lines: list[bytes] = []
+    sampler = Sampler(worker, lines.append, limits=(2.0, 1.0), fresh=fresh, first=0.1, every=0.1)
+    await asyncio.sleep(seconds)
+    sampler.end()
+    before = len(lines)
+    await asyncio.sleep(0.15)
+    assert len(lines) == before
+    return resources_in(b"".join(lines))
+
+
+def worker(*readings: Reading, kind: type[FakeWorker] = FakeWorker) -> FakeWorker:
+    engine = FakeEngine(readings=list(readings))
+    return kind(engine, WorkerSpec("w", "x", "/bin/sh", 2.0, 1.0))
+
+
+async def test_a_fresh_container_counts_from_the_start() -> None:
+    used = await sampled(worker(Reading(0.1, 5 * MB), Reading(0.3, 7 * MB)), 0.45)
+
+    assert used.memory == (5 * MB, 7 * MB)
+    assert used.cpu == (pytest.approx(1.0, rel=0.3), pytest.approx(2.0, rel=0.3))
+    assert (used.cpu_limit, used.mem_limit) == (2.0, 2**30)
+
+
+async def test_what_ran_before_in_a_container_is_not_counted() -> None:
+    used = await sampled(worker(Reading(900.0, MB), Reading(900.1, MB)), 0.45, fresh=False)
+
+    assert used.cpu == (pytest.approx(1.0, rel=0.3),)
+
+
+async def test_of_a_quick_attempt_nothing_is_asked_or_kept() -> None:
+    asked = worker(Reading(1.0, MB))
+
+    assert await sampled(asked, 0.02) == Resources()
+    assert await asked.reading() == Reading(1.0, MB)
+
+
+@pytest.mark.parametrize("kind", [FakeWorker, Slow, Broken])
+async def test_an_engine_that_does_not_tell_leaves_nothing(kind: type[FakeWorker]) -> None:
+    assert await sampled(worker(kind=kind), 0.3) == Resources()

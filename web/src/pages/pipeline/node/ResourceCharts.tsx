@@ -1,0 +1,83 @@
+import { useQuery } from "@tanstack/react-query";
+
+import { api } from "@/api/client";
+import type { AttemptRecord } from "@/api/schema";
+import { duration } from "@/lib/time";
+import { outline, resourcesText, SHORTEST, size, topOf } from "@/model/resources";
+import { isFinished } from "@/model/states";
+
+const REFRESH_MS = 5000;
+const WIDTH = 240;
+const HEIGHT = 48;
+
+interface Props {
+  id: string;
+  attempt: AttemptRecord;
+}
+
+/** What an attempt used while it ran, in a sentence and two charts; nothing where nobody knows. */
+export function ResourceCharts({ id, attempt }: Props) {
+  const { path, number, started, ended, state } = attempt;
+  const used = useQuery({
+    queryKey: ["resources", id, path, number, state],
+    queryFn: ({ signal }) => api.resources(id, { path, attempt: number }, signal),
+    enabled: started !== null && (ended === null || ended - started >= SHORTEST),
+    placeholderData: (before) => before,
+    refetchInterval: isFinished(state) ? false : REFRESH_MS,
+    // An older agent, or an older cloud, knows no such call: then there is nothing to see.
+    retry: false,
+  });
+  const text = used.data === undefined ? null : resourcesText(used.data);
+  if (used.data === undefined || text === null) return null;
+  const { cpu, memory, cpu_limit, mem_limit, interval, since } = used.data;
+  const from = Math.max(0, (since ?? 0) - (started ?? 0));
+  const span = { from, to: from + cpu.length * interval };
+  return (
+    <figure className="resources" aria-label={`What attempt ${number} used`}>
+      <figcaption className="muted number">{text}</figcaption>
+      <Area what="CPUs" values={cpu} limit={cpu_limit} shown={plain} span={span} />
+      <Area what="Memory" values={memory} limit={mem_limit} shown={size} span={span} />
+    </figure>
+  );
+}
+
+function plain(count: number): string {
+  return String(Number(count.toPrecision(3)));
+}
+
+interface AreaProps {
+  what: string;
+  values: readonly number[];
+  limit: number | null;
+  shown: (value: number) => string;
+  /** Seconds since the attempt began. */
+  span: { from: number; to: number };
+}
+
+/** One chart; what it says is also said in the sentence above it. */
+function Area({ what, values, limit, shown, span }: AreaProps) {
+  const top = topOf(values, limit);
+  const line = limit === null ? null : HEIGHT - (limit * HEIGHT) / top;
+  return (
+    <div className="resources-chart" aria-hidden>
+      <p className="muted number">
+        <span>{what}</span>
+        <span>{limit === null ? shown(top) : `limit ${shown(limit)}`}</span>
+      </p>
+      <svg viewBox={`0 -1 ${WIDTH} ${HEIGHT + 2}`} preserveAspectRatio="none" height={HEIGHT}>
+        <path className="resources-area" d={outline(values, top, WIDTH, HEIGHT)} />
+        {line === null ? null : (
+          <path
+            className="resources-limit"
+            d={`M0 ${line}H${WIDTH}`}
+            vectorEffect="non-scaling-stroke"
+          />
+        )}
+      </svg>
+      <p className="muted number">
+        <span>{span.from < 0.5 ? "0s" : duration(span.from)}</span>
+        <span>{duration(span.to)}</span>
+      </p>
+    </div>
+  );
+}
