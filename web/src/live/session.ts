@@ -21,6 +21,8 @@ const PAGE = 200;
 const WHOLE = 400;
 /** Failures that are looked for in a group whose children are many. */
 const SOUGHT = 50;
+/** While more and more fail they are looked for this often, in ms. */
+const SOUGHT_EVERY = 500;
 /** Rows change places by their states no more often than this, in ms; under the pointer less. */
 const ARRANGED_EVERY = 1000;
 const ARRANGED_EVERY_UNDER_POINTER = 4000;
@@ -61,6 +63,8 @@ export class PipelineSession {
   /** Failures of a group that were looked for, by path. */
   private readonly sought = new Map<string, number>();
   private seeking = false;
+  private soughtAt = -Infinity;
+  private seekTimer: number | null = null;
   private readonly inFlight = new Set<string>();
   private readonly listeners = new Set<() => void>();
   private flat: { model: number; choices: number; rows: Row[] } | null = null;
@@ -240,7 +244,7 @@ export class PipelineSession {
       (group) => failedIn(group) > (this.sought.get(group.path) ?? 0),
     );
     const [first] = lacking;
-    if (first === undefined) return;
+    if (first === undefined || this.seekLater()) return;
     const few = failures(model.summary.counts) <= SOUGHT;
     const groups = few ? lacking : [first];
     for (const group of groups) this.sought.set(group.path, failedIn(group));
@@ -257,6 +261,20 @@ export class PipelineSession {
         for (const { path } of groups) this.sought.delete(path);
       },
     );
+  }
+
+  /** Whether failures were looked for just now; then it is done again in a moment. */
+  private seekLater(): boolean {
+    const now = performance.now();
+    const wait = this.soughtAt + SOUGHT_EVERY - now;
+    if (wait <= 0) this.soughtAt = now;
+    else {
+      this.seekTimer ??= window.setTimeout(() => {
+        this.seekTimer = null;
+        this.show();
+      }, wait);
+    }
+    return wait > 0;
   }
 
   /** Groups that are open and not listed in full. */
