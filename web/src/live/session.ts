@@ -87,7 +87,9 @@ export class PipelineSession {
 
   close(): void {
     this.closed = true;
-    if (this.arranging !== null) window.clearTimeout(this.arranging);
+    for (const timer of [this.arranging, this.seekTimer]) {
+      if (timer !== null) window.clearTimeout(timer);
+    }
     this.stream?.close();
   }
 
