@@ -188,3 +188,19 @@ def test_where_nothing_is_reported_nothing_is_shown_and_little_is_asked(
     page.get_by_role("treeitem").filter(has_text="good").first.click()
     expect(page.get_by_text("Nothing below it has failed.")).to_be_visible()
     assert len(asked) == 1
+
+
+def test_a_pipeline_of_one_exec_has_an_overview_when_it_reports(viewer: Viewer) -> None:
+    write = "mkdir -p $CONDUCTO_DATA_PIPELINE/reports; echo '# Fine' > $_/sum.md; echo said"
+    run = launch(viewer.person, f"    root = co.Exec({write!r})")
+    page = viewer.node(run, "/")
+    expect(page.locator(".log-lines")).to_contain_text("said")  # what is read is not pushed away
+    page.get_by_role("tab", name="Overview").click()
+    expect(report(page, "sum").get_by_role("heading", name="Fine")).to_be_visible()
+    assert viewer.axe() == []
+
+    settled(viewer.person, silent := launch(viewer.person, '    root = co.Exec("true")'))
+    viewer.node(silent, "/")
+    expect(page.get_by_role("tab", name="Files")).to_be_visible()
+    page.wait_for_load_state("networkidle")
+    expect(page.get_by_role("tab", name="Overview")).to_have_count(0)

@@ -7,9 +7,11 @@
 import { api, ApiError, messageOf, OfflineError, type TreeQuery } from "@/api/client";
 import { EventStream, lastChange, type LinkState } from "@/api/events";
 import type { Counts, EventBatch, NodeView, State, TreePage } from "@/api/schema";
+import { BROUGHT, Lookout } from "@/model/lookout";
 import type { TreeNode } from "@/model/node";
+import { Arrangement, isWide } from "@/model/order";
 import { ancestorsOf, parentOf, ROOT } from "@/model/paths";
-import { flatten, type Row } from "@/model/rows";
+import { differing, flatten, type Choices, type Row } from "@/model/rows";
 import { failures, total } from "@/model/states";
 import { TreeModel } from "@/model/tree";
 
@@ -19,6 +21,15 @@ const PAGE = 200;
 const WHOLE = 400;
 /** Failures that are looked for in a group whose children are many. */
 const SOUGHT = 50;
+/** While more and more fail they are looked for this often, in ms. */
+const SOUGHT_EVERY = 500;
+/** Rows change places by their states no more often than this, in ms; under the pointer less. */
+const ARRANGED_EVERY = 1000;
+const ARRANGED_EVERY_UNDER_POINTER = 4000;
+/** Nodes that were found beyond the loaded ones are kept up to this many in a group. */
+const FOUND_KEPT = 300;
+/** Pages of a search for what runs: the counts say that there is some. */
+const SEARCHED = 3;
 /** A page that is not shown gets no frames; its state is kept up this often, in ms. */
 const HIDDEN_EVERY = 500;
 
@@ -31,8 +42,20 @@ export class PipelineSession {
   /** Moves with everything a page shows. */
   version = 0;
 
-  private choices = new Map<string, boolean>();
-  private choiceVersion = 0;
+  /** The order in which children are shown. */
+  readonly order = new Arrangement();
+  /** Moves when a group is opened or closed by choice. */
+  choiceVersion = 0;
+
+  private choices: Map<string, boolean>;
+  /** The node in the address: it stays known. */
+  private revealed = ROOT;
+  private pointed = false;
+  private arranging: number | null = null;
+  private arrangedAt = -Infinity;
+  private arrangedFor = -1;
+  private lookingOut = false;
+  private readonly lookout = new Lookout();
   private stream: EventStream | null = null;
   private waiting: EventBatch[] = [];
   private scheduled = false;
@@ -40,11 +63,18 @@ export class PipelineSession {
   /** Failures of a group that were looked for, by path. */
   private readonly sought = new Map<string, number>();
   private seeking = false;
+  private soughtAt = -Infinity;
+  private seekTimer: number | null = null;
   private readonly inFlight = new Set<string>();
   private readonly listeners = new Set<() => void>();
   private flat: { model: number; choices: number; rows: Row[] } | null = null;
 
-  constructor(readonly id: string) {
+  /** `choices`: groups that are opened and closed from the start. */
+  constructor(
+    readonly id: string,
+    choices: Choices = new Map(),
+  ) {
+    this.choices = new Map(choices);
     void this.start();
   }
 
@@ -57,6 +87,9 @@ export class PipelineSession {
 
   close(): void {
     this.closed = true;
+    for (const timer of [this.arranging, this.seekTimer]) {
+      if (timer !== null) window.clearTimeout(timer);
+    }
     this.stream?.close();
   }
 
@@ -70,7 +103,7 @@ export class PipelineSession {
     if (this.model === null) return [];
     const { version } = this.model;
     if (this.flat?.model !== version || this.flat.choices !== this.choiceVersion) {
-      const rows = flatten(this.model, this.choices);
+      const rows = flatten(this.model, this.choices, this.order);
       this.flat = { model: version, choices: this.choiceVersion, rows };
     }
     return this.flat.rows;
@@ -97,11 +130,28 @@ export class PipelineSession {
     this.chose();
   }
 
-  /** Make a node and what is above it known and shown. Returns whether there is such a node. */
-  async reveal(path: string): Promise<boolean> {
+  /** Choices without which the tree would look different now. */
+  differingChoices(): Choices {
+    return this.model === null ? this.choices : differing(this.model, this.choices);
+  }
+
+  /** Say whether the pointer is over the tree: rows keep their places longer then. */
+  setPointed(pointed: boolean): void {
+    this.pointed = pointed;
+  }
+
+  /**
+   * Make a node and what is above it known and shown. Returns whether there is such a node.
+   *
+   * With `keepClosed` a group that was closed by choice stays so, as in a link.
+   */
+  async reveal(path: string, keepClosed = false): Promise<boolean> {
     const model = this.model;
     if (model === null) return false;
-    for (const above of ancestorsOf(path)) this.choices.set(above, true);
+    this.revealed = path;
+    for (const above of ancestorsOf(path)) {
+      if (!keepClosed || this.choices.get(above) !== false) this.choices.set(above, true);
+    }
     this.chose();
     if (model.nodes.get(path)?.seq !== -1 && model.nodes.has(path)) return true;
     try {
@@ -192,14 +242,11 @@ export class PipelineSession {
   private bringFailures(model: TreeModel): void {
     this.forgetMended(model);
     if (this.seeking) return;
-    const wide = this.rows().flatMap((row) =>
-      row.kind === "more" && (row.group.children.loaded || row.group.childCount > PAGE)
-        ? [row.group]
-        : [],
+    const lacking = this.unlisted().filter(
+      (group) => failedIn(group) > (this.sought.get(group.path) ?? 0),
     );
-    const lacking = wide.filter((group) => failedIn(group) > (this.sought.get(group.path) ?? 0));
     const [first] = lacking;
-    if (first === undefined) return;
+    if (first === undefined || this.seekLater()) return;
     const few = failures(model.summary.counts) <= SOUGHT;
     const groups = few ? lacking : [first];
     for (const group of groups) this.sought.set(group.path, failedIn(group));
@@ -216,6 +263,76 @@ export class PipelineSession {
         for (const { path } of groups) this.sought.delete(path);
       },
     );
+  }
+
+  /** Whether failures were looked for just now; then it is done again in a moment. */
+  private seekLater(): boolean {
+    const now = performance.now();
+    const wait = this.soughtAt + SOUGHT_EVERY - now;
+    if (wait <= 0) this.soughtAt = now;
+    else {
+      this.seekTimer ??= window.setTimeout(() => {
+        this.seekTimer = null;
+        this.show();
+      }, wait);
+    }
+    return wait > 0;
+  }
+
+  /** Groups that are open and not listed in full. */
+  private unlisted(): TreeNode[] {
+    return this.rows().flatMap((row) =>
+      row.kind === "more" && (row.group.children.loaded || row.group.childCount > PAGE)
+        ? [row.group]
+        : [],
+    );
+  }
+
+  /** See to it that the order follows the states, as often as a reader can follow it. */
+  private arrangeSoon(model: TreeModel): void {
+    if (this.arranging !== null || model.version === this.arrangedFor) return;
+    const held = this.rows().some((row) => row.kind === "node" && isOpenWide(row));
+    if (!held) return;
+    const every = this.pointed ? ARRANGED_EVERY_UNDER_POINTER : ARRANGED_EVERY;
+    const wait = Math.max(0, this.arrangedAt + every - performance.now());
+    this.arranging = window.setTimeout(() => this.arrange(model), wait);
+  }
+
+  private arrange(model: TreeModel): void {
+    this.arranging = null;
+    this.arrangedAt = performance.now();
+    this.arrangedFor = model.version;
+    this.order.renew();
+    this.flat = null;
+    void this.bringMoving(model);
+    this.show();
+  }
+
+  /** Look for what runs and what is queued in a group that is not listed in full. */
+  private async bringMoving(model: TreeModel): Promise<void> {
+    const lack = this.lookingOut ? null : this.lookout.next(this.unlisted());
+    if (lack === null) return;
+    this.lookingOut = true;
+    model.beginLoad();
+    try {
+      const { path } = lack.group;
+      const { seq } = model; // at most as new as what is answered
+      const searches = lack.states.map((state) =>
+        findSome(this.id, { root: path, state, limit: BROUGHT[state], attempts: "newest" }),
+      );
+      const found = (await Promise.all(searches)).flat();
+      // Looking again would find the same: only what is new is worth another round.
+      if (found.every((view) => model.nodes.has(view.path))) return;
+      model.forgetFound(path, FOUND_KEPT, this.revealed);
+      await this.addFound(model, found, seq);
+    } catch (error) {
+      // The next change tries again.
+      if (!(error instanceof ApiError || error instanceof OfflineError)) throw error;
+    } finally {
+      model.endLoad();
+      this.lookingOut = false;
+      this.show();
+    }
   }
 
   /** What fails after a reset is looked for as what failed before it, though it be no more. */
@@ -296,10 +413,31 @@ export class PipelineSession {
   }
 
   private show(): void {
-    if (this.model !== null && !this.closed) this.bringFailures(this.model);
+    if (this.model !== null && !this.closed) {
+      this.bringFailures(this.model);
+      this.arrangeSoon(this.model);
+    }
     this.version += 1;
     for (const listener of this.listeners) listener();
   }
+}
+
+function isOpenWide(row: Extract<Row, { kind: "node" }>): boolean {
+  return row.open === true && isWide(row.node);
+}
+
+/** What a search finds on the first page that has anything; a page looks at a part of a tree. */
+async function findSome(id: string, query: TreeQuery): Promise<NodeView[]> {
+  let after: string | null = null;
+  for (let page = 0; page < SEARCHED; page += 1) {
+    const { nodes, next }: TreePage = await api.tree(id, {
+      ...query,
+      ...(after === null ? {} : { after }),
+    });
+    if (nodes.length > 0 || next === null) return nodes;
+    after = next;
+  }
+  return [];
 }
 
 function failedIn(group: TreeNode): number {

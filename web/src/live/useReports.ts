@@ -16,7 +16,7 @@ const KEEP_MS = 10_000;
 const BEFORE = "reportr\u{10ffff}";
 
 /** Reports of a pipeline; looked for again while it is under way. */
-export function useReports({ id, model }: PipelineSession) {
+export function useReports({ id, model }: PipelineSession, enabled = true) {
   const { settled = true, seq = 0 } = model?.summary ?? {};
   return useQuery({
     queryKey: ["reports", id, settled ? seq : null],
@@ -24,6 +24,7 @@ export function useReports({ id, model }: PipelineSession) {
       const { entries, next } = await entriesOf(id, signal);
       return { ...reportsIn(entries), complete: next === null };
     },
+    enabled,
     refetchInterval: settled ? false : REFRESH_MS,
     placeholderData: (before) => before,
   });

@@ -61,8 +61,12 @@ export function finished(counts: Counts): number {
   return counts.done + counts.error + counts.killed;
 }
 
+export function isFailed(state: State): boolean {
+  return state === "error" || state === "killed";
+}
+
 export function isFinished(state: State): boolean {
-  return state === "done" || state === "error" || state === "killed";
+  return state === "done" || isFailed(state);
 }
 
 export function isGroup(type: NodeType): boolean {

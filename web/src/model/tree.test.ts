@@ -322,6 +322,19 @@ describe("rows", () => {
     expect(paths(model)).toEqual(["/", "/a", "/a/4998", "/a/0", "/a/1", "/a…", "/b"]);
   });
 
+  it("forget what was found and does not move any more, where it is much", () => {
+    const model = loaded();
+    model.addChildren("/a", { seq: 0, nodes: [view("/a/0")], next: "/a/0" }, true);
+    const done = ["/a/5", "/a/6", "/a/7"].map((path) => view(path, { state: "done" }));
+    model.addFound([...done, view("/a/8", { state: "running" }), group("/a/9", {})], 0);
+    const open = new Map([["/a", true]]);
+    model.forgetFound("/a", 5, "/a/6");
+    expect(model.nodes.has("/a/5")).toBe(true);
+    model.forgetFound("/a", 4, "/a/6");
+    expect(paths(model, open)).toEqual(["/", "/a", "/a/0", "/a…", "/a/6", "/a/8", "/a/9", "/b"]);
+    expect(model.nodes.has("/a/5")).toBe(false);
+  });
+
   it("forget what a reset of a Lazy took away", () => {
     const model = loaded();
     model.addChildren("/a", { seq: 0, nodes: [group("/a/g", {})], next: null }, true);

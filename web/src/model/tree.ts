@@ -8,6 +8,7 @@
 
 import type { Counts, EventBatch, NodeChange, NodeView, PipelineSummary } from "@/api/schema";
 import { newNode, takeChange, takeView, type TreeNode } from "@/model/node";
+import { rankOf, REST } from "@/model/order";
 import { ancestorsOf, isWithin, parentOf, ROOT } from "@/model/paths";
 import { isGroup } from "@/model/states";
 
@@ -157,6 +158,20 @@ export class TreeModel {
     for (const child of gone) this.forget(child.path);
     children.first = [];
     children.beyond = known.filter((child) => !gone.has(child));
+  }
+
+  /**
+   * Forget Execs of a group that were found beyond its loaded ones when they failed, ran or were
+   * queued, and no longer do; only where there are more than `most` of them. `kept` stays.
+   */
+  forgetFound(path: string, most: number, kept: string): void {
+    const children = this.nodes.get(path)?.children;
+    if (children === undefined || children.beyond.length <= most) return;
+    const gone = (node: TreeNode) =>
+      node.type === "Exec" && node.path !== kept && rankOf(node) === REST;
+    for (const node of children.beyond) if (gone(node)) this.forget(node.path);
+    children.beyond = children.beyond.filter((node) => !gone(node));
+    this.version += 1;
   }
 
   private forget(root: string): void {

@@ -2,7 +2,7 @@ import "@/pages/pipeline/ansi.css";
 import "@/pages/pipeline/pipeline.css";
 
 import { useQueryClient } from "@tanstack/react-query";
-import { useEffect, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 
 import { ApiError } from "@/api/client";
 import type { PageProps } from "@/app/routes";
@@ -10,6 +10,7 @@ import { SignedOut } from "@/app/SignedOut";
 import { setQuery, useLocation } from "@/app/location";
 import type { PipelineSession } from "@/live/session";
 import { useSession, useSessionVersion } from "@/live/useSession";
+import { toAddress } from "@/model/openGroups";
 import { ROOT } from "@/model/paths";
 import { tabTitle } from "@/model/titles";
 import { NotHere } from "@/pages/parts/PipelineFrame";
@@ -63,10 +64,18 @@ function Workbench({ session }: { session: PipelineSession }) {
     if (live) void client.invalidateQueries({ refetchType: "active" });
   }, [live, client]);
 
-  // A link leads to a node wherever it is in the tree.
+  // A link leads to a node wherever it is in the tree; what it has closed stays closed.
+  const followed = useRef(false);
   useEffect(() => {
-    if (node !== null) void session.reveal(node);
+    if (node !== null) void session.reveal(node, !followed.current);
+    followed.current = true;
   }, [session, node]);
+
+  // Groups that were opened and closed stand in the address, without a step of the back button.
+  const { choiceVersion } = session;
+  useEffect(() => {
+    setQuery({ ...toAddress(session.differingChoices(), node ?? ROOT) }, true);
+  }, [session, choiceVersion, node]);
 
   return (
     <>

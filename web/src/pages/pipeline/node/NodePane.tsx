@@ -5,13 +5,16 @@ import { api, ApiError, messageOf } from "@/api/client";
 import type { AttemptRecord, NodeDetail } from "@/api/schema";
 import { setQuery, useLocation } from "@/app/location";
 import type { PipelineSession } from "@/live/session";
-import { isFinished } from "@/model/states";
+import { useReports } from "@/live/useReports";
+import { ROOT } from "@/model/paths";
+import { isFailed, isFinished } from "@/model/states";
 import { AttemptsTab } from "@/pages/pipeline/node/AttemptsTab";
 import { DetailsTab } from "@/pages/pipeline/node/DetailsTab";
 import { FilesTab } from "@/pages/pipeline/node/FilesTab";
 import { NodeHeader } from "@/pages/pipeline/node/NodeHeader";
 import { OutputTab } from "@/pages/pipeline/node/OutputTab";
 import { OverviewTab } from "@/pages/pipeline/node/OverviewTab";
+import { ReportsSection } from "@/pages/pipeline/node/ReportsSection";
 import { ReportTab, useReport } from "@/pages/pipeline/node/ReportTab";
 import type { Orders } from "@/pages/pipeline/orders/useOrders";
 import { ShellSlot } from "@/pages/pipeline/shell/ShellButtons";
@@ -90,9 +93,12 @@ function NodeTabs({
   const isExec = detail.node.type === "Exec";
   const attempt = chosenAttempt(detail.node.attempts, query);
   const hasReport = (useReport(session.id, attempt).data?.length ?? 0) > 0;
-  const offered: readonly Tab[] = isExec
-    ? ["output", ...(hasReport ? (["report"] as const) : []), "files", "attempts", "details"]
-    : ["overview", "details"];
+  // A pipeline of a single Exec has no group whose overview could show its reports.
+  const isWhole = isExec && detail.node.path === ROOT;
+  const hasReports = (useReports(session, isWhole).data?.shown.length ?? 0) > 0;
+  const offered = isExec
+    ? tabsOfExec({ report: hasReport, overview: isWhole && hasReports })
+    : (["overview", "details"] as const);
   const tab = offered.find((one) => one === query.get("tab")) ?? offered[0] ?? "details";
   return (
     <Tabs.Root
@@ -113,13 +119,24 @@ function NodeTabs({
         {tab === "report" ? <ReportTab id={session.id} attempt={attempt} /> : null}
         {tab === "files" ? <FilesTab id={session.id} attempt={attempt} /> : null}
         {tab === "attempts" ? <AttemptsTab session={session} detail={detail} /> : null}
-        {tab === "overview" ? (
+        {tab === "overview" && isExec ? (
+          <div className="overview">
+            <ReportsSection session={session} failed={isFailed(detail.node.state)} />
+          </div>
+        ) : null}
+        {tab === "overview" && !isExec ? (
           <OverviewTab session={session} detail={detail} orders={orders} />
         ) : null}
         {tab === "details" ? <DetailsTab detail={detail} /> : null}
       </Tabs.Content>
     </Tabs.Root>
   );
+}
+
+/** The tabs of an Exec; some only where there is something to show. */
+function tabsOfExec(has: { report: boolean; overview: boolean }): readonly Tab[] {
+  const tabs: Tab[] = ["output", "report", "overview", "files", "attempts", "details"];
+  return tabs.filter((tab) => (tab === "report" || tab === "overview" ? has[tab] : true));
 }
 
 /** The attempt in the address, else the newest. */

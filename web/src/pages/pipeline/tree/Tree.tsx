@@ -6,6 +6,8 @@ import type { PipelineSession } from "@/live/session";
 import { parentOf, ROOT } from "@/model/paths";
 import type { Row } from "@/model/rows";
 import { MoreRow, NodeRow, rowId } from "@/pages/pipeline/tree/NodeRow";
+import { useAnchor } from "@/pages/pipeline/tree/useAnchor";
+import { useRangeSelection } from "@/pages/pipeline/tree/useRangeSelection";
 import { LETTERS } from "@/ui/Counts";
 import { STATES } from "@/model/states";
 import { useNow } from "@/ui/useNow";
@@ -35,6 +37,8 @@ export function Tree({ session, current, selected, onSelect }: Props) {
   const items = virtual.getVirtualItems();
   const focused = current ?? ROOT;
   const place = rows.findIndex((row) => row.key === focused);
+  useAnchor(scroll, rows, session.order.version, ROW_HEIGHT);
+  useEffect(() => () => session.setPointed(false), [session]);
 
   // Rows of children that are not loaded yet ask for them when they come into view, as many as
   // there is room for: what comes first pushes the others out.
@@ -58,6 +62,11 @@ export function Tree({ session, current, selected, onSelect }: Props) {
     virtual.scrollToIndex(place, { align: "auto" });
   }, [place, focused, virtual]);
 
+  // A range begins at the current node, unless another one was selected since it became so.
+  useEffect(() => {
+    anchor.current = null;
+  }, [focused]);
+  const range = useRangeSelection(session, onSelect);
   const go = (row: Row | undefined) => {
     if (row?.kind === "node") setQuery({ node: row.key, attempt: null }, true);
   };
@@ -65,16 +74,14 @@ export function Tree({ session, current, selected, onSelect }: Props) {
     const next = new Set(selected);
     if (!next.delete(path)) next.add(path);
     anchor.current = path;
+    range.forget();
     onSelect(next);
   };
   const onClick = (event: MouseEvent, row: Row) => {
     if (row.kind !== "node") return;
-    if (event.shiftKey) onSelect(new Set(between(rows, anchor.current ?? focused, row.key)));
+    if (event.shiftKey) void range.select(anchor.current ?? focused, row.key);
     else if (event.ctrlKey || event.metaKey) toggleSelected(row.key);
-    else {
-      anchor.current = row.key;
-      setQuery({ node: row.key, attempt: null });
-    }
+    else setQuery({ node: row.key, attempt: null });
   };
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
@@ -93,7 +100,10 @@ export function Tree({ session, current, selected, onSelect }: Props) {
       " ": () => {
         if (row?.kind === "node") toggleSelected(row.key);
       },
-      Escape: () => onSelect(new Set()),
+      Escape: () => {
+        range.forget();
+        onSelect(new Set());
+      },
     };
     const move = moves[event.key];
     if (move === undefined) return;
@@ -121,8 +131,13 @@ export function Tree({ session, current, selected, onSelect }: Props) {
         aria-label="Nodes of the pipeline"
         aria-multiselectable
         tabIndex={0}
+        aria-busy={range.busy}
         onKeyDown={onKeyDown}
-        {...(place >= 0 ? { "aria-activedescendant": rowId(focused) } : {})}
+        onPointerEnter={() => session.setPointed(true)}
+        onPointerLeave={() => session.setPointed(false)}
+        {...(items.some((item) => item.index === place)
+          ? { "aria-activedescendant": rowId(focused) }
+          : {})}
       >
         <div className="tree-rows" role="presentation" style={{ height: virtual.getTotalSize() }}>
           {items.map((item) => {
@@ -158,15 +173,6 @@ function nodeFrom(rows: readonly Row[], index: number, step: 1 | -1): Row | unde
     if (rows[at]?.kind === "node") return rows[at];
   }
   return undefined;
-}
-
-/** Paths of the rows from one to another, both included. */
-function between(rows: readonly Row[], one: string, other: string): string[] {
-  const ends = [one, other].map((path) => rows.findIndex((row) => row.key === path));
-  const [from = 0, to = 0] = ends.toSorted((a, b) => a - b);
-  return rows
-    .slice(Math.max(0, from), to + 1)
-    .flatMap((row) => (row.kind === "node" ? [row.key] : []));
 }
 
 function openOrEnter(session: PipelineSession, row: Row | undefined, enter: () => void): void {

@@ -122,7 +122,7 @@ function TreeTools({ session, current, state }: TreePaneProps & { state: State |
 function SelectionBar({ selected, onSelect, orders, targets }: TreePaneProps) {
   return (
     <div className="bulk tree-bulk" role="toolbar" aria-label="Selected nodes">
-      <strong>{selected.size.toLocaleString("en")} selected</strong>
+      <strong role="status">{selected.size.toLocaleString("en")} selected</strong>
       <Button shortcut="r" onClick={() => void orders.nodes("reset", targets)}>
         Reset
       </Button>

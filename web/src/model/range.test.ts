@@ -1,0 +1,70 @@
+import { describe, expect, it } from "vitest";
+
+import { newNode, type TreeNode } from "@/model/node";
+import { filled, rangeOf } from "@/model/range";
+import type { Row } from "@/model/rows";
+
+const row = (path: string): Row => ({
+  kind: "node",
+  key: path,
+  node: newNode(path, "Exec"),
+  open: null,
+});
+const g = (...names: string[]) => names.map((name) => `/g/${name}`);
+const node = (path: string): TreeNode => newNode(path, "Exec");
+
+/** /g has 0 … 9; 0 and 1 are loaded, 8 failed, 5 and 9 were found. */
+function shown() {
+  const group = newNode("/g", "Parallel");
+  group.children = {
+    first: g("0", "1").map(node),
+    beyond: g("8", "5", "9").map(node),
+    next: "/g/1",
+    loaded: true,
+  };
+  const more: Row = { kind: "more", key: "/g more", group, depth: 2 };
+  const before = ["/", "/g", ...g("8", "0", "1")].map(row);
+  const after = [...g("5", "9"), "/h"].map(row);
+  return { group, front: [node("/g/8")], rows: [...before, more, ...after] };
+}
+
+describe("a range", () => {
+  it("without a gap is its rows, whichever end comes first", () => {
+    const { rows } = shown();
+    expect(rangeOf(rows, "/g/1", "/g/8")).toEqual({ paths: g("8", "0", "1"), gaps: [] });
+    expect(rangeOf(rows, "/g/8", "/g/8").paths).toEqual(g("8"));
+  });
+
+  it("of which an end is gone is the other end", () => {
+    expect(rangeOf(shown().rows, "/gone", "/g/1").paths).toEqual(g("1"));
+    expect(rangeOf(shown().rows, "/gone", "/gone").paths).toEqual([]);
+  });
+
+  it("over a gap holds what is not loaded up to its end, in the order of definition", () => {
+    const { rows, front } = shown();
+    const { paths, gaps } = rangeOf(rows, "/g/1", "/g/5");
+    const [gap] = gaps;
+    expect(gap?.end).toBe("/g/5");
+    if (gap === undefined) return;
+    expect(filled(paths, gap, front, g("2", "3", "4", "5"))).toEqual(g("1", "5", "2", "3", "4"));
+  });
+
+  it("does not hold what failed below its end, which stands above it", () => {
+    const { rows, front } = shown();
+    const { paths, gaps } = rangeOf(rows, "/g/0", "/g/9");
+    const [gap] = gaps;
+    if (gap === undefined) throw new Error("there is a gap");
+    const selected = filled(paths, gap, front, g("2", "3", "4", "5", "6", "7", "8", "9"));
+    expect(selected.toSorted()).toEqual(g("0", "1", "2", "3", "4", "5", "6", "7", "9"));
+  });
+
+  it("that leaves the group holds all of it from its beginning on", () => {
+    const { rows, front } = shown();
+    const { paths, gaps } = rangeOf(rows, "/g/1", "/h");
+    const [gap] = gaps;
+    expect(gap?.end).toBeNull();
+    if (gap === undefined) return;
+    const selected = filled(paths, gap, front, g("2", "3", "4", "5", "6", "7", "8", "9"));
+    expect(selected.toSorted()).toEqual([...g("1", "2", "3", "4", "5", "6", "7", "9"), "/h"]);
+  });
+});
