@@ -4,6 +4,7 @@ import { messageOf } from "@/api/client";
 import type { NodeDetail, NodeView } from "@/api/schema";
 import { followLink, pipelineUrl } from "@/app/location";
 import { plural } from "@/lib/time";
+import { useThrottled } from "@/lib/useThrottled";
 import { findFailures, type PipelineSession } from "@/live/session";
 import { groupFailures, type FailureGroup } from "@/model/failures";
 import { ROOT } from "@/model/paths";
@@ -21,6 +22,8 @@ const MOST = 500;
 const SHOWN = 12;
 /** Groups of failures whose last lines are shown. */
 const TAILS = 5;
+/** Failures of a run that goes on are asked for no more often. */
+const REFRESH_MS = 1000;
 interface Props {
   session: PipelineSession;
   detail: NodeDetail;
@@ -33,7 +36,7 @@ export function OverviewTab({ session, detail, orders }: Props) {
   const counts = session.model?.nodes.get(path)?.counts ?? detail.node.counts;
   const failed = counts === null ? 0 : failures(counts);
   const found = useQuery({
-    queryKey: ["failures", session.id, path, failed],
+    queryKey: ["failures", session.id, path, useThrottled(failed, REFRESH_MS)],
     queryFn: () => findFailures(session.id, path, MOST, counts, true),
     enabled: failed > 0,
     placeholderData: (before: NodeView[] | undefined) => before,
