@@ -45,6 +45,7 @@ def file(viewer: Viewer, tmp_path: Path) -> Path:
     assert download.value.suggested_filename.endswith(".html")
     saved = tmp_path / "run.html"
     download.value.save_as(saved)
+    page.goto("about:blank")  # it says nothing more
     viewer.said.clear()  # the app's page says that the picture's script was kept from running
     return saved
 
