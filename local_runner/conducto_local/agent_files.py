@@ -80,6 +80,14 @@ class AgentFiles:
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             return None  # a newer version may write it differently
 
+    def state_version(self) -> tuple[int, int] | None:
+        """Return something that differs when the state was written anew; None: there is none."""
+        try:
+            found = os.stat(self._state)  # noqa: PTH116  for each command: half of Path's time
+        except OSError:
+            return None
+        return (found.st_ino, found.st_mtime_ns)
+
     def write_state(self, state: AgentState) -> None:
         """Tell others of this process's agent."""
         self._write(self._state, json.dumps(asdict(state)))

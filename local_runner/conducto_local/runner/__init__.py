@@ -73,7 +73,7 @@ async def open_parts(
         kits=kits,
         containers=containers,
         secrets=SecretKeeper(LocalSecrets(home), CommandAddresses(home)),
-        url=lambda: _agent_url(home),
+        url=AgentUrl(AgentFiles(home.agent)).now,
         ways=Ways(settings=lambda: settings_of(home)) if ways is None else ways,
     )
     pipelines = LocalPipelines(home=home, store=store, kits=kits, scheduler=scheduler)
@@ -91,7 +91,21 @@ async def open_parts(
         store.close()
 
 
-def _agent_url(home: Home) -> str:
-    """Return where this profile's agent answers; nothing when no agent runs this."""
-    state = AgentFiles(home.agent).read_state()
-    return "" if state is None else state.url
+class AgentUrl:
+    """Where this profile's agent answers: each command is told, so the file is read once.
+
+    It is written after the first commands may run, over what an agent before this one wrote.
+    """
+
+    def __init__(self, files: AgentFiles) -> None:
+        self._files = files
+        self._version: tuple[int, int] | None = None
+        self._url = ""
+
+    def now(self) -> str:
+        """Return the address; nothing when no agent runs this."""
+        version = self._files.state_version()
+        if version != self._version:
+            state = None if version is None else self._files.read_state()
+            self._version, self._url = version, "" if state is None else state.url
+        return self._url
