@@ -1,8 +1,10 @@
 """``python -m conducto_local agent run``: the agent as a process."""
 
 import argparse
+import asyncio
 import functools
 import logging
+import os
 import sys
 from collections.abc import Sequence
 
@@ -40,6 +42,7 @@ def _run(home: Home, open_runner: OpenRunner, options: argparse.Namespace) -> in
     handler = log_to(files.log if in_background else None)
     on_ready = functools.partial(report_ready, options.ready_fd) if in_background else None
     try:
+        _follow_children_without_threads()
         run_agent(home, open_runner, port=options.port, on_ready=on_ready)
     except (AgentRunsAlreadyError, AgentSettingError, OSError) as error:
         sys.stderr.write(f"conducto agent: {error}\n")
@@ -51,6 +54,19 @@ def _run(home: Home, open_runner: OpenRunner, options: argparse.Namespace) -> in
         logging.getLogger().removeHandler(handler)
         handler.close()
     return 0
+
+
+def _follow_children_without_threads() -> None:
+    """Have asyncio hear of the end of a process from the kernel, as it does from Python 3.12 on.
+
+    Before, it starts a thread for each: a fifth of the time of `--engine process`.
+    """
+    if sys.version_info < (3, 12) and hasattr(os, "pidfd_open"):
+        try:
+            os.close(os.pidfd_open(os.getpid()))
+        except OSError:
+            return  # an older kernel
+        asyncio.get_event_loop_policy().set_child_watcher(asyncio.PidfdChildWatcher())
 
 
 def _parser() -> argparse.ArgumentParser:
