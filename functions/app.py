@@ -91,8 +91,7 @@ for _operation in WORKER_OPERATIONS:
 def socket_connect(event: WebsocketEvent) -> dict[str, Any]:
     """A client connects."""
     headers = {name.lower(): value for name, value in event.to_dict().get("headers", {}).items()}
-    protocols = headers.get("sec-websocket-protocol", "")
-    return conducto.sockets.connect(event.connection_id, protocols)
+    return conducto.sockets.connect(event.connection_id, headers)
 
 
 @app.on_ws_message(name="socket_message")

@@ -279,10 +279,17 @@ class Permissions:
     def read_addresses(self) -> list[iam.PolicyStatement]:
         """Read where the APIs are."""
         name = deployment.addresses_name(self._settings.stage)
-        parameter = self._stack.format_arn(
+        return [_allow("ReadAddresses", ["ssm:GetParameter"], [self._parameter(name)])]
+
+    def read_web_app(self) -> list[iam.PolicyStatement]:
+        """Read where the web app is."""
+        name = deployment.web_app_name(self._settings.stage)
+        return [_allow("ReadWebApp", ["ssm:GetParameter"], [self._parameter(name)])]
+
+    def _parameter(self, name: str) -> str:
+        return self._stack.format_arn(
             service="ssm", resource="parameter", resource_name=name.lstrip("/")
         )
-        return [_allow("ReadAddresses", ["ssm:GetParameter"], [parameter])]
 
     def log(self, *names: str) -> list[iam.PolicyStatement]:
         """Write logs of functions with these names."""

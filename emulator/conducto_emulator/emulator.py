@@ -23,13 +23,14 @@ from conducto_emulator import (
 )
 from conducto_emulator.containers import DockerContainers
 from conducto_emulator.events import EventBus
-from conducto_emulator.gateway import SOCKET_PATH, Gateway
+from conducto_emulator.gateway import LOOPBACK, SOCKET_PATH, Gateway
 from conducto_emulator.lambda_host import CALLS
 from conducto_emulator.metadata import METADATA_PATH, Metadata
 from conducto_emulator.moto_server import MotoServer, free_port, shared_address
 from conducto_emulator.packaged import Package
 from conducto_emulator.sessions import Sessions
 from conducto_emulator.tasks import TaskBoard
+from conducto_local.server.web import WEB_ROOT
 
 #: Where the functions are in a checkout.
 FUNCTIONS = Path(__file__).resolve().parents[2] / "functions"
@@ -128,14 +129,23 @@ class Emulator:
         plugin.install(self.programs)
         agent = agent_image.ensure(self._options.base)
         made = resources.create(self.url, self.url + SOCKET_PATH, agent)
-        made = {**made, **self._options.variables}
+        web_app = {Variables.WEB_APP_URL: f"http://{LOOPBACK}:{self._port}"}
+        made = {**made, **web_app, **self._options.variables}
         os.environ.update(made)
         root = self.containers.file_system(made[Variables.FILE_SYSTEM])
         os.environ[Variables.DATA_ROOT] = str(root)
         functions = self.functions = app.Functions(self._app(made))
         self.bus = EventBus(functions.rules(), resources.REGION, resources.ACCOUNT)
         metadata = Metadata(self.board, self.containers)
-        self.gateway = Gateway(functions, metadata, self._sessions, self._host, self._port)
+        self.gateway = Gateway(
+            functions,
+            metadata,
+            self._sessions,
+            self._host,
+            self._port,
+            web_root=WEB_ROOT,
+            bucket=self.moto.endpoint,
+        )
         self.gateway.start()
         self._open = True
         moto_shim.ON_EXECUTION_ENDED.append(self._execution_ended)

@@ -1,12 +1,15 @@
 """One address for everything a client or a worker needs: API, WebSocket, metadata of tasks.
 
 API Gateway gives the two APIs addresses of their own; here the WebSocket is below ``/socket``.
+Another one, on the loopback, is that of the web app: only there do browsers trust plain HTTP.
 """
 
 import asyncio
+import socket as sockets
 import threading
 import time
 import uuid
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -21,6 +24,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from conducto_emulator import sessions
 from conducto_emulator.app import Functions
+from conducto_emulator.edge import Edge
 from conducto_emulator.metadata import Metadata
 from conducto_emulator.sessions import Sessions
 
@@ -31,6 +35,8 @@ _MAX_BODY = 10 << 20
 _MAX_FRAME = 128 << 10
 _THREADS = 200
 _START_SECONDS = 20.0
+#: Where the web app is.
+LOOPBACK = "127.0.0.1"
 
 
 class Gateway:
@@ -41,9 +47,19 @@ class Gateway:
     """
 
     def __init__(
-        self, functions: Functions, metadata: Metadata, entered: Sessions, host: str, port: int
+        self,
+        functions: Functions,
+        metadata: Metadata,
+        entered: Sessions,
+        host: str,
+        port: int,
+        *,
+        web_root: Path,
+        bucket: str,
     ) -> None:
         self.away = False
+        self._web_root = web_root
+        self._bucket = bucket
         self._sessions = entered
         self._functions = functions
         self._metadata = metadata
@@ -74,13 +90,23 @@ class Gateway:
             lifespan="off",
         )
         self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run, daemon=True, name="gateway")
+        listening = self._listening()
+        self._thread = threading.Thread(
+            target=self._server.run, args=(listening,), daemon=True, name="gateway"
+        )
         self._thread.start()
         end = time.monotonic() + _START_SECONDS
         while not self._server.started:
             if time.monotonic() > end or not self._thread.is_alive():
                 raise RuntimeError(f"nothing answers at {self.url}; is the port taken?")
             time.sleep(0.01)
+
+    def _listening(self) -> list[sockets.socket]:
+        try:
+            places = sorted({self._host, LOOPBACK})
+            return [sockets.create_server((place, self._port)) for place in places]
+        except OSError as error:
+            raise RuntimeError(f"port {self._port} cannot be had: {error}") from error
 
     def close(self) -> None:
         """Serve no more."""
@@ -100,11 +126,13 @@ class Gateway:
             ]
         )
 
+        edge = Edge(app, self._web_root, f"{LOOPBACK}:{self._port}", self._bucket)
+
         async def with_threads(scope: Scope, receive: Receive, send: Send) -> None:
             if self._loop is None:
                 self._loop = asyncio.get_running_loop()
                 current_default_thread_limiter().total_tokens = _THREADS
-            await app(scope, receive, send)
+            await edge(scope, receive, send)
 
         return with_threads
 

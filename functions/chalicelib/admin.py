@@ -85,7 +85,7 @@ class Administration:
                 error=f"{request.org} has {len(found) or 'no'} tokens {request.token!r}; "
                 "'conducto admin token list' names them"
             )
-        self._tokens.delete(found[0].digest)
+        self._tokens.take(found[0].digest)
         return AdminAnswer(tokens=(_info(found[0]),))
 
     def _set_plan(self, request: SetPlan) -> AdminAnswer:

@@ -43,6 +43,8 @@ def to_context(identity: Identity) -> dict[str, str]:
         "user": identity.user,
         "permissions": " ".join(sorted(identity.permissions)),
         "worker": json.dumps(identity.worker),
+        "token": identity.token,
+        "parent": identity.parent or "",
     }
 
 
@@ -54,4 +56,7 @@ def from_context(context: Mapping[str, Any]) -> Identity:
         user=context["user"],
         permissions=frozenset(str(context["permissions"]).split()),
         worker=None if worker is None else (worker[0], worker[1], worker[2]),
+        # API Gateway may remember for minutes what functions of before an upgrade said.
+        token=str(context.get("token", "")),
+        parent=context.get("parent") or None,
     )

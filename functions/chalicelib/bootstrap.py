@@ -177,6 +177,7 @@ class App:
             shells=TableShells(self._table, self._orgs, self._clock),
             site=self.site,
             socket=lambda: "ws" + self.addresses.socket.removeprefix("http"),
+            web_app=lambda: self._web_app,
             url=lambda: self.addresses.api,
             lend=self._lend,
             spot_share=int(self._environment.get(Variables.SPOT_SHARE) or 0),
@@ -200,6 +201,15 @@ class App:
         answer = self.clients.get("ssm").get_parameter(Name=name)
         known = json.loads(answer["Parameter"]["Value"])
         return Addresses(known["api"], known["socket"])
+
+    @cached_property
+    def _web_app(self) -> str:
+        """Where the web app is; asked of SSM, but in the emulator."""
+        name = self._environment.get(Variables.WEB_APP)
+        if name is None:
+            return self._environment.get(Variables.WEB_APP_URL, "")
+        answer = self.clients.get("ssm").get_parameter(Name=name)
+        return str(answer["Parameter"]["Value"])
 
     def _services(self) -> dict[str, str]:
         """Return the variables of commands that say where services are, where not as always."""

@@ -32,6 +32,7 @@ class Cloud:
         site: Where state machines and activities are.
         url: Returns where commands find the API; asked when one starts.
         socket: Returns the URL of the WebSocket that clients follow.
+        web_app: Returns the URL of the web app; "" where there is none.
         lend: Returns credentials with which a worker polls an activity; None: it uses its task's.
         clock: Seconds since the epoch.
         sleep: Waits so many seconds.
@@ -57,6 +58,7 @@ class Cloud:
     site: Site
     url: Callable[[], str] = lambda: ""
     socket: Callable[[], str] = lambda: ""
+    web_app: Callable[[], str] = lambda: ""
     lend: Callable[[str, str], Credentials | None] = lambda _activity, _worker: None
     clock: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep

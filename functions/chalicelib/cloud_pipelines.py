@@ -26,10 +26,11 @@ from chalicelib.ports import CloudRecord, ConflictError, Identity, Plan
 from chalicelib.publish import batch_after
 from chalicelib.reading_logs import LOOK_EVERY, CloudLogs
 from chalicelib.remote_shells import RemoteShells
+from chalicelib.sign_in import SignIn
 from chalicelib.vault_secrets import VaultSecrets
 from chalicelib.waiting import why_waiting
 from conducto import __version__
-from conducto.model.answers import ImageLog, PipelineList
+from conducto.model.answers import ImageLog, Login, PipelineList
 from conducto.model.api import (
     WHOLE,
     Action,
@@ -42,7 +43,14 @@ from conducto.model.api import (
     PipelineSummary,
     TreePage,
 )
-from conducto.model.cloud_calls import ContextsMissing, ContextsWanted, OwnBuilds, WhoAmI
+from conducto.model.cloud_calls import (
+    ContextsMissing,
+    ContextsWanted,
+    OwnBuilds,
+    SessionEnd,
+    SessionToken,
+    WhoAmI,
+)
 from conducto.model.image_sources import ImageSources
 from conducto.model.node_detail import NodeDetail
 from conducto.model.nodes import Pipeline, ancestors
@@ -99,6 +107,7 @@ class CloudPipelines(CloudData, CloudDebug, CloudLogs):
         self._me = identity
         self._builds = ImageBuilds(engine.cloud)
         self._shells = RemoteShells(engine)
+        self._sign_in = SignIn(engine.cloud.tokens, engine.cloud.web_app, engine.cloud.clock)
 
     def who_am_i(self) -> WhoAmI:
         """Whose the caller's token is."""
@@ -109,6 +118,18 @@ class CloudPipelines(CloudData, CloudDebug, CloudLogs):
             plan=self._cloud.orgs.plan(self._me.org).name,
             version=__version__,
         )
+
+    def make_login(self) -> Login:
+        """An address that opens the web app once."""
+        return self._sign_in.make_login(self._me)
+
+    def start_session(self) -> SessionToken:
+        """The token of a browser's session, for a code."""
+        return self._sign_in.start(self._me)
+
+    def end_session(self) -> SessionEnd:
+        """End the session by which the caller came."""
+        return self._sign_in.end(self._me)
 
     def way_to_upload(self) -> UploadAnswer:
         """Where to put a body that is too large for a request."""

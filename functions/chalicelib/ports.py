@@ -501,12 +501,16 @@ class Identity:
     Attributes:
         permissions: Of `conducto.service.routes.Permission`, or ``worker``.
         worker: Of a worker's token: ``(pipeline id, pool, worker id)``.
+        token: Digest of the token that says so; "" before it is kept.
+        parent: Digest of the token that it was made from, and that it ends with.
     """
 
     org: str
     user: str
     permissions: frozenset[str]
     worker: tuple[str, str, str] | None = None
+    token: str = field(default="", compare=False)
+    parent: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -527,17 +531,19 @@ class KnownToken:
 class Tokens(Protocol):
     """Opaque tokens; only their SHA-256 is kept."""
 
-    def put(self, digest: str, identity: Identity, *, expires: float | None) -> None:
-        """Make a token known."""
+    def put(
+        self, digest: str, identity: Identity, *, expires: float | None, parent: str | None = None
+    ) -> None:
+        """Make a token known; with a ``parent`` it is good as long as that one is, too."""
 
     def find(self, digest: str) -> Identity | None:
-        """Return whose token it is, unless it has expired or was taken back."""
+        """Return whose token it is, unless it or its parent has expired or was taken back."""
 
-    def delete(self, digest: str) -> None:
-        """Take a token back."""
+    def take(self, digest: str) -> bool:
+        """Take a token back; return whether it was there: of many who try, one hears so."""
 
     def known(self, org: str) -> Sequence[KnownToken]:
-        """Return an org's tokens, the newest first, without those of workers."""
+        """Return an org's tokens, the newest first; none of workers, and none with a parent."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,25 +18,31 @@ from chalicelib.long_copies import BeingCopiedError
 from chalicelib.ports import Identity, PlanLimitError, ThrottledError
 from chalicelib.record_schema import NewerRecordError
 from chalicelib.workers import WorkerDesk, WorkerGoneError
+from conducto.model.answers import Login
 from conducto.model.api import LaunchRequest, Problem
 from conducto.model.calls import (
     END_REMOTE_SHELL,
     ENTER_REMOTE_SHELL,
     IDEMPOTENCY_KEY,
+    LOGIN,
     OPEN_REMOTE_SHELL,
     Operation,
 )
 from conducto.model.cloud_calls import (
     BODY_KEY,
     CONTEXTS,
+    END_SESSION,
     MAX_DIRECT,
     OWN_BUILDS,
     PREPARING,
+    START_SESSION,
     UPLOAD_BODY,
     WHO_AM_I,
     ContextsMissing,
     ContextsWanted,
     OwnBuilds,
+    SessionEnd,
+    SessionToken,
     WhoAmI,
 )
 from conducto.model.params import NoParams, PipelineParams
@@ -111,6 +117,18 @@ async def _who_am_i(pipelines: Pipelines, _call: Call[NoParams, None]) -> WhoAmI
     return _cloud(pipelines).who_am_i()
 
 
+async def _make_login(pipelines: Pipelines, _call: Call[NoParams, None]) -> Login:
+    return _cloud(pipelines).make_login()
+
+
+async def _start_session(pipelines: Pipelines, _call: Call[NoParams, None]) -> SessionToken:
+    return _cloud(pipelines).start_session()
+
+
+async def _end_session(pipelines: Pipelines, _call: Call[NoParams, None]) -> SessionEnd:
+    return _cloud(pipelines).end_session()
+
+
 async def _open_remote_shell(
     pipelines: Pipelines, call: Call[PipelineParams, RemoteShellRequest]
 ) -> RemoteShell:
@@ -145,6 +163,9 @@ CLIENT_ROUTES: tuple[AnyRoute, ...] = (
     Route(CONTEXTS, Permission.LAUNCH, _contexts),
     Route(OWN_BUILDS, Permission.LAUNCH, _own_builds),
     Route(WHO_AM_I, Permission.READ, _who_am_i),
+    Route(LOGIN, Permission.READ, _make_login),
+    Route(START_SESSION, Permission.SIGN_IN, _start_session),
+    Route(END_SESSION, Permission.READ, _end_session),
 )
 WORKER_OPERATIONS: tuple[Operation[Any, Any, Any], ...] = WORKER_CALLS
 

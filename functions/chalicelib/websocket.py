@@ -1,10 +1,11 @@
 """Clients that follow pipelines over a WebSocket.
 
-A client says once who it is, by a subprotocol when it connects or by ``token`` in its first
-message, and then what it follows: ``{"subscribe": pipeline, "cursor": number of the last change
-that it has}``. Frames are those of the local server's `conducto.model.calls.EVENTS`.
+A client says once who it is, by a subprotocol or a header when it connects or by ``token`` in its
+first message, and then what it follows: ``{"subscribe": pipeline, "cursor": number of the last
+change that it has}``. Frames are those of the local server's `conducto.model.calls.EVENTS`.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import Field, ValidationError
@@ -43,9 +44,11 @@ class Sockets:
         self._engine = engine
         self._cloud = engine.cloud
 
-    def connect(self, connection: str, protocols: str) -> dict[str, Any]:
-        """A client connects, offering subprotocols; return API Gateway's answer."""
-        token = authorizer.offered(protocols)
+    def connect(self, connection: str, headers: Mapping[str, str]) -> dict[str, Any]:
+        """A client connects, with headers by lower-case name; return API Gateway's answer."""
+        protocols = headers.get("sec-websocket-protocol", "")
+        # The header is the web app's: CloudFront sets it from the cookie of a session.
+        token = authorizer.offered(protocols) or authorizer.bearer(headers.get("authorization", ""))
         if token and not self._opened(connection, token):
             return FORBIDDEN
         if SUBPROTOCOL in protocols:  # a browser hangs up where none is chosen

@@ -166,6 +166,7 @@ class ApiStack(Stack):
             self._grant(role, grants.keep_secrets(), grants.lend_credentials())
             self._grant(role, grants.open_shells())
             self._grant(role, grants.lend_pushing())
+            self._grant(role, grants.read_web_app())
         elif name != "every_day":  # by which nothing happens that anybody is told of
             self._grant(role, grants.read_secrets())
         if name in ("api_handler", "every_day"):  # people's files, and those nobody needs any more
@@ -213,6 +214,7 @@ class ApiStack(Stack):
             Variables.BUILD_PROJECT: compute.builder.project_name,
             Variables.DATA_FUNCTION: deployment.function_name(settings.stage, "data"),
             Variables.ADDRESSES: deployment.addresses_name(settings.stage),
+            Variables.WEB_APP: deployment.web_app_name(settings.stage),
             Variables.SECRET_PREFIX: deployment.secret_prefix(settings.stage),
             Variables.SPOT_SHARE: str(settings.spot_share),
             Variables.BILLING: "on" if settings.billing else "off",

@@ -1,4 +1,7 @@
-"""The web app: files in a bucket, and one address for them and the API, by CloudFront."""
+"""The web app: files in a bucket, and one address for them and the APIs, by CloudFront.
+
+What CloudFront does to requests is in ``infra/edge``.
+"""
 
 from pathlib import Path
 
@@ -9,24 +12,18 @@ from aws_cdk import aws_cloudfront_origins as origins
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_s3_deployment as s3_deployment
+from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
-from conducto.service.browser import DATA_POLICY, page_policy
+from conducto.model import deployment
+from conducto.service.browser import DATA_POLICY, cloud_page, page_policy
 from infra.settings import Settings
 from infra.stacks.api import ApiStack
 from infra.stacks.data import DataStack
 
-#: A path is the app's own, but below ``/assets/`` and at the top where it names a file. As the
-#: local server has it (`conducto_local.server.web`).
-_PAGES = """\
-function handler(event) {
-  var request = event.request;
-  var path = request.uri.slice(1);
-  var file = path.startsWith("assets/") || (path.includes(".") && !path.includes("/"));
-  if (!file) request.uri = "/index.html";
-  return request;
-}
-"""
+#: Code that CloudFront runs.
+EDGE = Path(__file__).resolve().parent.parent / "edge"
+_PAGE = "index.html"
 _NOT_BUILT = (
     "<!doctype html><title>Conducto</title>"
     "<p>The web app was not built when this was deployed; the command line works.\n"
@@ -56,14 +53,17 @@ class SiteStack(Stack):
         self._api = api
         bucket = self._bucket()
         files = origins.S3BucketOrigin.with_origin_access_control(bucket)
-        socket: CfnResource = api.app.get_resource("WebsocketAPI")
-        follow = f"wss://{socket.ref}.execute-api.{self.region}.{self.url_suffix}"
-        pages = page_policy(follow, f"https://{data.bucket.bucket_regional_domain_name}")
+        pages = page_policy(f"https://{data.bucket.bucket_regional_domain_name}")
         self.distribution = self._distribution(files, pages)
+        built = web_app()
+        page = cloud_page((built / _PAGE).read_text("utf-8"))
         s3_deployment.BucketDeployment(
             self,
             "Files",
-            sources=[s3_deployment.Source.asset(str(web_app()))],
+            sources=[
+                s3_deployment.Source.asset(str(built), exclude=[_PAGE]),
+                s3_deployment.Source.data(_PAGE, page),
+            ],
             destination_bucket=bucket,
             prune=False,  # pages that are open go on with the files they began with
             retain_on_delete=False,
@@ -71,7 +71,16 @@ class SiteStack(Stack):
         for part in self.node.find_all():  # CDK's own function says twice what it waits for
             if CfnResource.is_cfn_resource(part) and isinstance(part, lambda_.CfnFunction):
                 part.add_metadata("cfn-lint", {"config": {"ignore_checks": ["W3005"]}})
-        CfnOutput(self, "SiteUrl", value=f"https://{self._domain()}", description="The web app")
+        url = f"https://{self._domain()}"
+        ssm.CfnParameter(
+            self,
+            "WebApp",
+            type="String",
+            name=deployment.web_app_name(settings.stage),
+            description="Where Conducto's web app is",
+            value=url,
+        )
+        CfnOutput(self, "SiteUrl", value=url, description="The web app")
         if settings.domain is not None:
             CfnOutput(
                 self,
@@ -103,6 +112,7 @@ class SiteStack(Stack):
             if settings.certificate is None
             else acm.Certificate.from_certificate_arn(self, "Certificate", settings.certificate)
         )
+        sessions = self._function("Sessions", "From the web app's cookie to its token")
         return cloudfront.Distribution(
             self,
             "Distribution",
@@ -122,12 +132,9 @@ class SiteStack(Stack):
                 cache_policy=cloudfront.CachePolicy.CACHING_DISABLED,
                 viewer_protocol_policy=cloudfront.ViewerProtocolPolicy.REDIRECT_TO_HTTPS,
                 response_headers_policy=self._headers("Pages", pages, "no-cache"),
-                function_associations=[
-                    cloudfront.FunctionAssociation(
-                        event_type=cloudfront.FunctionEventType.VIEWER_REQUEST,
-                        function=self._pages(),
-                    )
-                ],
+                function_associations=self._function(
+                    "Pages", "Paths of the web app are answered by its page"
+                ),
             ),
             additional_behaviors={
                 # Their names hold a digest of their content.
@@ -136,8 +143,24 @@ class SiteStack(Stack):
                     viewer_protocol_policy=cloudfront.ViewerProtocolPolicy.REDIRECT_TO_HTTPS,
                     response_headers_policy=self._headers("Assets", pages, keep),
                 ),
+                "/session": cloudfront.BehaviorOptions(
+                    origin=files,  # never asked: the function answers
+                    allowed_methods=cloudfront.AllowedMethods.ALLOW_ALL,
+                    cache_policy=cloudfront.CachePolicy.CACHING_DISABLED,
+                    viewer_protocol_policy=cloudfront.ViewerProtocolPolicy.HTTPS_ONLY,
+                    function_associations=sessions,
+                ),
+                "/socket": cloudfront.BehaviorOptions(
+                    origin=self._origin("WebsocketAPI"),
+                    cache_policy=cloudfront.CachePolicy.CACHING_DISABLED,
+                    origin_request_policy=(
+                        cloudfront.OriginRequestPolicy.ALL_VIEWER_EXCEPT_HOST_HEADER
+                    ),
+                    viewer_protocol_policy=cloudfront.ViewerProtocolPolicy.HTTPS_ONLY,
+                    function_associations=sessions,
+                ),
                 "/api/*": cloudfront.BehaviorOptions(
-                    origin=self._api_origin(),
+                    origin=self._origin("RestAPI", path="/api"),  # the API's stage
                     allowed_methods=cloudfront.AllowedMethods.ALLOW_ALL,
                     cache_policy=cloudfront.CachePolicy.CACHING_DISABLED,
                     origin_request_policy=(
@@ -145,27 +168,34 @@ class SiteStack(Stack):
                     ),
                     viewer_protocol_policy=cloudfront.ViewerProtocolPolicy.HTTPS_ONLY,
                     response_headers_policy=self._headers("Answers", DATA_POLICY, "no-store"),
+                    function_associations=sessions,
                 ),
             },
         )
 
-    def _api_origin(self) -> origins.HttpOrigin:
-        rest: CfnResource = self._api.app.get_resource("RestAPI")
+    def _origin(self, api: str, path: str | None = None) -> origins.HttpOrigin:
+        found: CfnResource = self._api.app.get_resource(api)
         return origins.HttpOrigin(
-            f"{rest.ref}.execute-api.{self.region}.{self.url_suffix}",
-            origin_path="/api",  # the API's stage
+            f"{found.ref}.execute-api.{self.region}.{self.url_suffix}",
+            origin_path=path,
             protocol_policy=cloudfront.OriginProtocolPolicy.HTTPS_ONLY,
             origin_ssl_protocols=[cloudfront.OriginSslPolicy.TLS_V1_2],
         )
 
-    def _pages(self) -> cloudfront.Function:
-        return cloudfront.Function(
+    def _function(self, name: str, what: str) -> list[cloudfront.FunctionAssociation]:
+        """Return the function ``name`` of ``infra/edge``, for requests as they come in."""
+        function = cloudfront.Function(
             self,
-            "AppPaths",
-            code=cloudfront.FunctionCode.from_inline(_PAGES),
+            f"App{name}",
+            code=cloudfront.FunctionCode.from_file(file_path=str(EDGE / f"{name.lower()}.js")),
             runtime=cloudfront.FunctionRuntime.JS_2_0,
-            comment="Paths of the web app are answered by its page",
+            comment=what,
         )
+        return [
+            cloudfront.FunctionAssociation(
+                event_type=cloudfront.FunctionEventType.VIEWER_REQUEST, function=function
+            )
+        ]
 
     def _headers(self, name: str, policy: str, cache: str) -> cloudfront.ResponseHeadersPolicy:
         """Return the headers that the local server sends too (`conducto_local.server.headers`)."""
@@ -208,9 +238,9 @@ def web_app() -> Path:
     import conducto_local  # noqa: PLC0415  its package holds the files
 
     built = Path(next(iter(conducto_local.__path__))) / "web"
-    if (built / "index.html").is_file():
+    if (built / _PAGE).is_file():
         return built
     instead = Path("build", "no-web-app").resolve()
     instead.mkdir(parents=True, exist_ok=True)
-    (instead / "index.html").write_text(_NOT_BUILT, "utf-8")
+    (instead / _PAGE).write_text(_NOT_BUILT, "utf-8")
     return instead

@@ -308,20 +308,47 @@ def test_a_token_ends_when_it_was_to_end(tokens: Tokens, clock: Clock) -> None:
 def test_a_token_that_was_taken_back_is_gone(tokens: Tokens) -> None:
     tokens.put("d1", ANN, expires=None)
 
-    tokens.delete("d1")
-    tokens.delete("d1")
+    assert [tokens.take("d1"), tokens.take("d1")] == [True, False]
 
     assert tokens.find("d1") is None
     assert tokens.known("acme") == []
 
 
-def test_an_orgs_tokens_are_listed_the_newest_first_without_those_of_workers(
+def test_a_token_says_which_one_it_is_and_on_which_it_hangs(tokens: Tokens) -> None:
+    tokens.put("d1", ANN, expires=None)
+    tokens.put("d2", ANN, expires=None, parent="d1")
+
+    own, hanging = tokens.find("d1"), tokens.find("d2")
+
+    assert own is not None
+    assert hanging is not None
+    assert (own.token, own.parent) == ("d1", None)
+    assert (hanging.token, hanging.parent) == ("d2", "d1")
+
+
+def test_a_token_ends_with_the_one_on_which_it_hangs(tokens: Tokens, clock: Clock) -> None:
+    tokens.put("taken", ANN, expires=None)
+    tokens.put("short", ANN, expires=1010.0)
+    tokens.put("of taken", ANN, expires=None, parent="taken")
+    tokens.put("of short", ANN, expires=None, parent="short")
+    tokens.put("of none", ANN, expires=None, parent="nothing")
+
+    assert tokens.find("of none") is None
+    tokens.take("taken")
+    assert tokens.find("of taken") is None
+    assert tokens.find("of short") == ANN
+    clock.now = 1010.0
+    assert tokens.find("of short") is None
+
+
+def test_an_orgs_tokens_are_listed_the_newest_first_without_those_of_workers_and_sessions(
     tokens: Tokens, clock: Clock
 ) -> None:
     tokens.put("d1", ANN, expires=None)
     clock.now += 1
     tokens.put("d2", ANN, expires=5000.0)
     tokens.put("d3", WORKER, expires=None)
+    tokens.put("d5", ANN, expires=None, parent="d1")
     tokens.put("d4", Identity("other", "bob", frozenset({"read"})), expires=None)
 
     found = [(t.digest, t.identity, t.created, t.expires) for t in tokens.known("acme")]

@@ -412,6 +412,22 @@ def test_a_message_that_makes_no_sense_is_answered_so(front: Front) -> None:
     assert token not in frames[0].decode()
 
 
+def test_the_web_app_says_who_it_is_by_the_header_that_cloudfront_makes_of_its_cookie(
+    front: Front,
+) -> None:
+    offered = {"Sec-WebSocket-Protocol": "conducto.v1"}
+    mine = launched(front, front.token())
+
+    wrong = socket(front, "connect", Authorization="Bearer cdo_wrong", **offered)
+    answer = socket(front, "connect", Authorization=f"Bearer {front.token()}", **offered)
+    with taking_frames(gateway(front)):
+        socket(front, "message", {"subscribe": mine, "cursor": 0})
+
+    assert wrong["statusCode"] == 403
+    assert answer == {"statusCode": 200, "headers": {"Sec-WebSocket-Protocol": "conducto.v1"}}
+    assert front.app.cloud.connections.followers(mine) == [("c1", 0)]
+
+
 @pytest.mark.parametrize("permissions", [frozenset({"launch"}), WORKER])
 def test_a_token_that_may_not_read_follows_nothing(
     front: Front, permissions: frozenset[str]

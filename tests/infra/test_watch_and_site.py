@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from infra.settings import as_context, from_mapping
 
-from conducto.model.deployment import SETTINGS, STACKS
+from conducto.model.deployment import SETTINGS, STACKS, Variables, web_app_name
 from conducto.service.browser import page_policy
 from support.installation import VARIANTS, resources, templates
 
@@ -88,7 +88,7 @@ def test_pages_have_the_headers_of_the_local_server_and_may_reach_their_own_clou
     text = "".join(part if isinstance(part, str) else "X" for part in parts)
 
     head, _, rest = page_policy("HERE").partition("HERE")
-    assert text.startswith(head + "wss://X.execute-api.X.X https://X")
+    assert text.startswith(head + "https://X")
     assert text.endswith(rest)
     assert "unsafe" not in text
 
@@ -111,14 +111,36 @@ def test_one_address_serves_pages_and_the_api_by_tls_only(
     config = found["Properties"]["DistributionConfig"]
     behaviours = {b["PathPattern"]: b for b in config["CacheBehaviors"]}
 
-    assert set(behaviours) == {"/assets/*", "/api/*"}
+    assert set(behaviours) == {"/assets/*", "/session", "/socket", "/api/*"}
     every = [config["DefaultCacheBehavior"], *behaviours.values()]
     policies = {b["ViewerProtocolPolicy"] for b in every}
     assert policies == {"redirect-to-https", "https-only"}
     assert "POST" in behaviours["/api/*"]["AllowedMethods"]
-    (api,) = [o for o in config["Origins"] if "CustomOriginConfig" in o]
-    assert api["OriginPath"] == "/api"
-    assert api["CustomOriginConfig"]["OriginProtocolPolicy"] == "https-only"
+    apis = [o for o in config["Origins"] if "CustomOriginConfig" in o]
+    assert [o.get("OriginPath") for o in apis] == [None, "/api"]
+    assert {o["CustomOriginConfig"]["OriginProtocolPolicy"] for o in apis} == {"https-only"}
+
+
+def test_whatever_comes_with_a_session_goes_through_the_function_that_knows_it(
+    installation: dict[str, dict[str, Any]],
+) -> None:
+    (found,) = resources(installation["site"], "AWS::CloudFront::Distribution")
+    behaviours = found["Properties"]["DistributionConfig"]["CacheBehaviors"]
+    asked = {b["PathPattern"]: json.dumps(b.get("FunctionAssociations")) for b in behaviours}
+
+    assert "AppSessions" in asked["/session"]
+    assert asked["/session"] == asked["/socket"] == asked["/api/*"]
+    assert "AppSessions" not in asked["/assets/*"]
+
+
+def test_functions_learn_where_the_web_app_is() -> None:
+    found = templates("two zones")
+    (parameter,) = resources(found["site"], "AWS::SSM::Parameter")
+    functions = resources(found["api"], "AWS::Serverless::Function")
+
+    assert parameter["Properties"]["Name"] == web_app_name("prod")
+    told = [f["Properties"]["Environment"]["Variables"][Variables.WEB_APP] for f in functions]
+    assert set(told) == {web_app_name("prod")}
 
 
 def test_a_domain_comes_with_its_certificate() -> None:

@@ -150,6 +150,11 @@ class Table:
         """Delete an item that may be there."""
         self._call("delete_item", Key=_packed_key(key))
 
+    def take(self, key: Key) -> bool:
+        """Delete an item and return whether it was there: of many who try, one hears so."""
+        answer = self._call("delete_item", Key=_packed_key(key), ReturnValues="ALL_OLD")
+        return bool(answer.get("Attributes"))
+
     def delete_all(self, keys: Sequence[Key]) -> None:
         """Delete many items."""
         for start in range(0, len(keys), _BATCH):

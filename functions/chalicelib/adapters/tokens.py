@@ -21,14 +21,18 @@ class TableTokens:
         self._table = table
         self._clock = clock
 
-    def put(self, digest: str, identity: Identity, *, expires: float | None) -> None:
-        """Make a token known."""
+    def put(
+        self, digest: str, identity: Identity, *, expires: float | None, parent: str | None = None
+    ) -> None:
+        """Make a token known; with a ``parent`` it is good as long as that one is, too."""
         created = self._clock()
         item: dict[str, Value] = {"identity": _text(identity), "created": created}
+        if parent is not None:
+            item["parent"] = parent
         if expires is not None:
             # The table forgets it by whole seconds, some day after; `until` is when it ends.
             item |= {"expires": int(expires) + 1, "until": expires}
-        if identity.worker is None:
+        if identity.worker is None and parent is None:
             item |= {
                 BY_ORG.partition_key: _org_key(identity.org),
                 BY_ORG.sort_key: f"{created:020.6f}#{digest}",
@@ -36,25 +40,23 @@ class TableTokens:
         self._table.put(keys.token(digest), item)
 
     def find(self, digest: str) -> Identity | None:
-        """Return whose token it is, unless it has expired or was taken back."""
+        """Return whose token it is, unless it or its parent has expired or was taken back."""
         item = self._table.get(keys.token(digest))
         if item is None or float(item.get("until", self._clock() + 1)) <= self._clock():
             return None
-        return _identity(item)
+        parent = item.get("parent")
+        if parent is not None and self.find(str(parent)) is None:
+            return None
+        return _identity(item, digest)
 
-    def delete(self, digest: str) -> None:
-        """Take a token back."""
-        self._table.delete(keys.token(digest))
+    def take(self, digest: str) -> bool:
+        """Take a token back; return whether it was there: of many who try, one hears so."""
+        return self._table.take(keys.token(digest))
 
     def known(self, org: str) -> Sequence[KnownToken]:
-        """Return an org's tokens, the newest first, without those of workers."""
+        """Return an org's tokens, the newest first; none of workers, and none with a parent."""
         return [
-            KnownToken(
-                digest=key.partition.removeprefix("T#"),
-                identity=_identity(item),
-                created=float(item["created"]),
-                expires=float(item["until"]) if "until" in item else None,
-            )
+            _known(key.partition.removeprefix("T#"), item)
             for key, item in self._table.index(BY_ORG, _org_key(org))
         ]
 
@@ -74,12 +76,23 @@ def _text(identity: Identity) -> str:
     )
 
 
-def _identity(item: Item) -> Identity:
+def _known(digest: str, item: Item) -> KnownToken:
+    return KnownToken(
+        digest=digest,
+        identity=_identity(item, digest),
+        created=float(item["created"]),
+        expires=float(item["until"]) if "until" in item else None,
+    )
+
+
+def _identity(item: Item, digest: str) -> Identity:
     known = json.loads(str(item["identity"]))
-    worker = known["worker"]
+    worker, parent = known["worker"], item.get("parent")
     return Identity(
         org=known["org"],
         user=known["user"],
         permissions=frozenset(known["permissions"]),
         worker=None if worker is None else (worker[0], worker[1], worker[2]),
+        token=digest,
+        parent=None if parent is None else str(parent),
     )

@@ -1,6 +1,7 @@
 """Organisations, tokens and connections in memory."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from chalicelib.ports import Identity, KnownToken, Plan, Spender
 from conducto.model.usage import PipelineSpent
@@ -88,24 +89,29 @@ class FakeTokens:
         self._clock = clock
         self._kept: dict[str, KnownToken] = {}
 
-    def put(self, digest: str, identity: Identity, *, expires: float | None) -> None:
+    def put(
+        self, digest: str, identity: Identity, *, expires: float | None, parent: str | None = None
+    ) -> None:
         """Make a token known."""
-        self._kept[digest] = KnownToken(digest, identity, self._clock(), expires)
+        kept = replace(identity, token=digest, parent=parent)
+        self._kept[digest] = KnownToken(digest, kept, self._clock(), expires)
 
     def find(self, digest: str) -> Identity | None:
         """Return whose token it is."""
         token = self._kept.get(digest)
         if token is None or (token.expires is not None and token.expires <= self._clock()):
             return None
-        return token.identity
+        parent = token.identity.parent
+        return None if parent is not None and self.find(parent) is None else token.identity
 
-    def delete(self, digest: str) -> None:
-        """Take a token back."""
-        self._kept.pop(digest, None)
+    def take(self, digest: str) -> bool:
+        """Take a token back; return whether it was there."""
+        return self._kept.pop(digest, None) is not None
 
     def known(self, org: str) -> Sequence[KnownToken]:
         """Return an org's tokens, the newest first."""
-        mine = [t for t in self._kept.values() if t.identity.org == org and not t.identity.worker]
+        people = [t for t in self._kept.values() if not (t.identity.worker or t.identity.parent)]
+        mine = [token for token in people if token.identity.org == org]
         return sorted(mine, key=lambda token: token.created, reverse=True)
 
 

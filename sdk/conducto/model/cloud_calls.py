@@ -101,6 +101,27 @@ class WhoAmI(Record):
     version: str
 
 
+class SessionToken(Record):
+    """What a browser's session is known by.
+
+    Attributes:
+        seconds: For which it is good at most.
+    """
+
+    token: str = Field(repr=False)
+    seconds: int
+
+
+class SessionEnd(Record):
+    """What became of a session.
+
+    Attributes:
+        ended: False where the caller came with a token of their own.
+    """
+
+    ended: bool
+
+
 UPLOAD_BODY = Operation[NoParams, None, UploadAnswer](
     "upload_body", "POST", "/uploads", NoParams, None, UploadAnswer, kept=False
 )
@@ -109,5 +130,12 @@ CONTEXTS = Operation[NoParams, ContextsWanted, ContextsMissing](
 )
 OWN_BUILDS = Operation[NoParams, LaunchRequest, OwnBuilds](
     "own_builds", "POST", "/builds", NoParams, LaunchRequest, OwnBuilds, MAX_LAUNCH_BODY, kept=False
+)
+#: Of a browser: its code becomes the token of a session.
+START_SESSION = Operation[NoParams, None, SessionToken](
+    "start_session", "POST", "/sessions", NoParams, None, SessionToken, kept=False
+)
+END_SESSION = Operation[NoParams, None, SessionEnd](
+    "end_session", "DELETE", "/sessions", NoParams, None, SessionEnd, kept=False
 )
 WHO_AM_I = Operation[NoParams, None, WhoAmI]("who_am_i", "GET", "/whoami", NoParams, None, WhoAmI)

@@ -113,6 +113,11 @@ def addresses_name(stage: str) -> str:
     return f"/conducto/{stage}/addresses"
 
 
+def web_app_name(stage: str) -> str:
+    """Return the name of the SSM parameter with the address of the web app."""
+    return f"/conducto/{stage}/web-app"
+
+
 #: Stacks of an installation, each after what it needs.
 STACKS = ("network", "data", "compute", "api", "site", "watch")
 #: What a deployment may choose besides its stage (`infra.settings`).
@@ -216,6 +221,9 @@ class Variables:
     #: The emulator's way of saying the same: the URL under which workers reach the API, and the
     #: endpoint to send frames of WebSockets to.
     API_URL = "CONDUCTO_API_URL"
+    #: Name of the SSM parameter with the address of the web app, and the emulator's way.
+    WEB_APP = "CONDUCTO_WEB_APP"
+    WEB_APP_URL = "CONDUCTO_WEB_APP_URL"
     SOCKET_ENDPOINT = "CONDUCTO_SOCKET_ENDPOINT"
     #: Of ten workers, how many may be Spot.
     SPOT_SHARE = "CONDUCTO_SPOT_SHARE"

@@ -35,6 +35,8 @@ class Permission(StrEnum):
     AGENT = "agent"
     SECRETS = "secrets"
     DEBUG = "debug"
+    #: All that the code may do with which a browser comes into the cloud's web app.
+    SIGN_IN = "sign_in"
 
 
 @dataclass(frozen=True, slots=True)

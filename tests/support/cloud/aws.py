@@ -99,5 +99,6 @@ def environment(**more: str) -> dict[str, str]:
         Variables.IMAGE_REPOSITORY: f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/{CLUSTER}/images",
         Variables.API_URL: "https://api.invalid/api",
         Variables.SOCKET_ENDPOINT: "https://socket.invalid/api",
+        Variables.WEB_APP_URL: "https://web.invalid",
         **more,
     }

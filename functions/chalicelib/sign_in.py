@@ -1,0 +1,82 @@
+"""How a browser gets into the web app: a code that is good once becomes the token of a session.
+
+A code and a session hang on the token of who asked for them: they end with it, at the latest.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from chalicelib.credentials import new_token
+from chalicelib.ports import Identity, Tokens
+from conducto.model.answers import Login
+from conducto.model.api import Problem
+from conducto.model.cloud_calls import SessionEnd, SessionToken
+from conducto.service.port import RefusedError
+from conducto.service.problems import ProblemError
+from conducto.service.routes import Permission
+
+#: Seconds for which a code is good.
+CODE_SECONDS = 60
+#: Seconds for which a session is, as on a person's own machine.
+SESSION_SECONDS = 30 * 86_400
+
+
+class SignIn:
+    """Sessions of browsers.
+
+    Args:
+        tokens: Of all organisations.
+        site: Returns where the web app is.
+        clock: Seconds since the epoch.
+    """
+
+    def __init__(self, tokens: Tokens, site: Callable[[], str], clock: Callable[[], float]) -> None:
+        self._tokens = tokens
+        self._site = site
+        self._clock = clock
+
+    def make_login(self, caller: Identity) -> Login:
+        """Return an address that opens the web app once, with the rights of the caller.
+
+        The code is in its fragment, which no server and no log gets to see.
+
+        Raises:
+            RefusedError: this installation has no web app.
+        """
+        site = self._site()
+        if not site:
+            raise RefusedError("this installation has no web app; deploy it again")
+        code, digest = new_token()
+        may = frozenset({Permission.SIGN_IN.value})
+        root = caller.parent or caller.token
+        self._tokens.put(
+            digest,
+            replace(caller, permissions=may),
+            expires=self._clock() + CODE_SECONDS,
+            parent=root,
+        )
+        return Login(url=f"{site}/#code={code}", seconds=CODE_SECONDS)
+
+    def start(self, code: Identity) -> SessionToken:
+        """Exchange a code for the token of a session.
+
+        Raises:
+            ProblemError: the code was used before (401).
+        """
+        owner = None if code.parent is None else self._tokens.find(code.parent)
+        if owner is None or not self._tokens.take(code.token):
+            raise ProblemError(
+                Problem(
+                    title="wrong code",
+                    status=401,
+                    detail="this code was used before, or is older than a minute",
+                    remedy="run 'conducto show --app' again",
+                )
+            )
+        token, digest = new_token()
+        self._tokens.put(digest, owner, expires=self._clock() + SESSION_SECONDS, parent=code.parent)
+        return SessionToken(token=token, seconds=SESSION_SECONDS)
+
+    def end(self, caller: Identity) -> SessionEnd:
+        """End the session by which the caller came; a token that is none stays as it is."""
+        return SessionEnd(ended=caller.parent is not None and self._tokens.take(caller.token))

@@ -1,0 +1,63 @@
+// CloudFront, before it asks the API or opens the WebSocket: the cookie of a browser's session
+// becomes the header that the API knows, where a page of ours asks. "/session" makes the cookie of a
+// token and takes it back. The rules are those of the local server (`conducto_local.server.guard`),
+// and `conducto_emulator.edge` has them for the emulator; one test holds the two together.
+var COOKIE = "__Host-conducto";
+var KEPT = "Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=";
+var SECONDS = 2592000;
+// All of the path that a WebSocket of API Gateway has is its stage.
+var STAGE = "/api";
+var BEARER = /^Bearer ([A-Za-z0-9_-]{20,200})$/;
+
+function handler(event) {
+  var request = event.request;
+  if (request.uri === "/session") return session(request);
+  var cookie = request.cookies[COOKIE];
+  delete request.cookies[COOKIE];
+  if (cookie && !request.headers.authorization && isSafe(request)) {
+    request.headers.authorization = { value: "Bearer " + cookie.value };
+  }
+  if (request.uri === "/socket") request.uri = STAGE;
+  return request;
+}
+
+function session(request) {
+  if (!isScript(request)) return answer(403, "Forbidden");
+  if (request.method === "DELETE") return answer(204, "No Content", "", 0);
+  var token = BEARER.exec(header(request, "authorization"));
+  if (request.method !== "POST" || !token) return answer(400, "Bad Request");
+  return answer(204, "No Content", token[1], SECONDS);
+}
+
+function answer(status, words, value, seconds) {
+  var said = {
+    statusCode: status,
+    statusDescription: words,
+    headers: { "cache-control": { value: "no-store" } },
+  };
+  if (status !== 204) return said;
+  said.cookies = {};
+  said.cookies[COOKIE] = { value: value, attributes: KEPT + seconds };
+  return said;
+}
+
+// A cookie comes by itself, also where a page of others asks.
+function isSafe(request) {
+  var site = header(request, "sec-fetch-site") || "none";
+  if (site !== "same-origin" && site !== "none") return false;
+  if (request.uri === "/socket") return isOwnPage(request);
+  return request.method === "GET" || request.method === "HEAD" || isScript(request);
+}
+
+function isScript(request) {
+  return isOwnPage(request) && "x-conducto" in request.headers;
+}
+
+function isOwnPage(request) {
+  return header(request, "origin") === "https://" + header(request, "host");
+}
+
+function header(request, name) {
+  var found = request.headers[name];
+  return found ? found.value : "";
+}

@@ -1,0 +1,155 @@
+"""How a browser gets a session in the cloud: by a code that is good once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from chalicelib.credentials import digest_of
+from chalicelib.serving import CLIENT_ROUTES
+from chalicelib.sign_in import CODE_SECONDS, SESSION_SECONDS, SignIn
+from chalicelib.testing import FakeTokens
+from conducto.service.port import RefusedError
+from conducto.service.problems import ProblemError
+from support.cloud.world import ME
+
+if TYPE_CHECKING:
+    from tests.functions.conftest import Front
+
+    from chalicelib.ports import Identity
+
+SITE = "https://web.invalid"
+
+
+class Desk:
+    """A sign-in with a person whose own token is known.
+
+    Attributes:
+        now: Seconds since the epoch.
+    """
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.tokens = FakeTokens(lambda: self.now)
+        self.sign_in = SignIn(self.tokens, lambda: SITE, lambda: self.now)
+        self.tokens.put("own", ME, expires=None)
+
+    def me(self) -> Identity:
+        return self.known("own")
+
+    def known(self, digest: str) -> Identity:
+        found = self.tokens.find(digest)
+        assert found is not None
+        return found
+
+    def code(self) -> Identity:
+        url = self.sign_in.make_login(self.me()).url
+        return self.known(digest_of(url.removeprefix(f"{SITE}/#code=")))
+
+    def session(self) -> Identity:
+        return self.known(digest_of(self.sign_in.start(self.code()).token))
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+def test_a_code_may_sign_in_and_nothing_else(desk: Desk) -> None:
+    code = desk.code()
+
+    assert code.permissions == {"sign_in"}
+    assert (code.org, code.user) == (ME.org, ME.user)
+
+
+def test_a_code_becomes_a_session_with_the_rights_of_who_asked(desk: Desk) -> None:
+    session = desk.session()
+
+    assert session == ME
+    assert session.parent == "own"
+
+
+def test_a_code_is_good_once(desk: Desk) -> None:
+    code = desk.code()
+    desk.sign_in.start(code)
+
+    with pytest.raises(ProblemError) as refused:
+        desk.sign_in.start(code)
+    assert refused.value.problem.status == 401
+
+
+def test_a_code_is_good_for_a_minute(desk: Desk) -> None:
+    code = desk.code()
+
+    desk.now += CODE_SECONDS
+
+    assert desk.tokens.find(code.token) is None
+
+
+def test_a_session_ends_by_itself_by_its_person_and_with_the_token_it_came_from(
+    desk: Desk,
+) -> None:
+    ended, left, old = desk.session(), desk.session(), desk.session()
+
+    assert desk.sign_in.end(ended).ended
+    assert not desk.sign_in.end(ended).ended
+    assert desk.tokens.find(ended.token) is None
+    assert desk.tokens.find(left.token) == ME
+    desk.tokens.take("own")
+    assert desk.tokens.find(left.token) is None
+    desk.tokens.put("own", ME, expires=None)
+    desk.now += SESSION_SECONDS
+    assert desk.tokens.find(old.token) is None
+
+
+def test_a_token_of_ones_own_is_not_ended_as_if_it_were_a_session(desk: Desk) -> None:
+    assert not desk.sign_in.end(desk.me()).ended
+    assert desk.tokens.find("own") == ME
+
+
+def test_a_session_lets_another_browser_in_which_hangs_on_the_same_token(desk: Desk) -> None:
+    url = desk.sign_in.make_login(desk.session()).url
+    code = desk.known(digest_of(url.partition("#code=")[2]))
+
+    assert code.parent == "own"
+
+
+def test_without_a_web_app_there_is_no_way_in(desk: Desk) -> None:
+    nowhere = SignIn(desk.tokens, lambda: "", lambda: desk.now)
+
+    with pytest.raises(RefusedError, match="no web app"):
+        nowhere.make_login(desk.me())
+
+
+# ---- through the API --------------------------------------------------------------------------
+
+
+def test_a_browser_gets_in_reads_and_leaves(front: Front) -> None:
+    url = front.call("POST", "/agent/login", front.token(permissions=frozenset({"read"})))[1]["url"]
+    code = url.partition("#code=")[2]
+
+    status, session = front.call("POST", "/sessions", code)
+    again = front.call("POST", "/sessions", code)
+    who = front.call("GET", "/whoami", session["token"])[1]
+    ended = front.call("DELETE", "/sessions", session["token"])[1]
+    after = front.call("GET", "/whoami", session["token"])
+
+    assert status == 200
+    assert again[0] in (401, 403)
+    assert (who["user"], who["permissions"]) == ("ann", ["read"])
+    assert ended == {"ended": True}
+    assert after[0] in (401, 403)
+
+
+def test_a_code_opens_nothing_but_a_session(front: Front) -> None:
+    url = front.call("POST", "/agent/login", front.token())[1]["url"]
+    code = url.partition("#code=")[2]
+    for route in CLIENT_ROUTES:
+        if route.operation.name != "start_session":
+            path = route.operation.path.replace("{id}", "abc")
+            assert front.call(route.operation.method, path, code)[0] == 403, route.operation.name
+
+
+def test_no_session_begins_with_a_token_that_is_no_code(front: Front) -> None:
+    assert front.call("POST", "/sessions", front.token())[0] == 403
