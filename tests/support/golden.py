@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from chalicelib.serving import CLIENT_ROUTES
 from conducto.service.openapi import openapi_document
 from conducto.service.routes import AnyRoute
 from conducto_local.agent_files import AgentState
@@ -36,9 +37,11 @@ def _lines(cases: Iterable[Any]) -> str:
 
 
 def _routes() -> tuple[AnyRoute, ...]:
-    """Return the rows of an agent: those of every server, and those of its own."""
+    """Return the rows of an agent, and those for people that only the cloud has."""
     nobody = AgentState(pid=0, url="", version="", started=0.0)
-    return local_routes(nobody, lambda: None)
+    of_agent = local_routes(nobody, lambda: None)
+    known = {route.operation.name for route in of_agent}
+    return (*of_agent, *(r for r in CLIENT_ROUTES if r.operation.name not in known))
 
 
 FILES: dict[str, Callable[[], str]] = {

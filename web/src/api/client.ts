@@ -3,6 +3,7 @@
  * call goes over the wire and what its refusal means.
  */
 
+import { SERVER, WAKING } from "@/api/side";
 import type {
   AgentStatus,
   AttemptList,
@@ -21,12 +22,18 @@ import type {
   Problem,
   Resources,
   TreePage,
+  Usage,
+  WhoAmI,
 } from "@/api/schema";
 
 const ROOT = "/api/v1";
 
 /** A request made with the browser's session must say that it comes from a script of ours. */
 export const FROM_APP = { "X-Conducto": "1" };
+
+/** Status of an answer that is not ready; how long to wait before it is asked for again. */
+const PREPARING = 202;
+const ASK_AGAIN_MS = 2000;
 
 type QueryOf<Name extends keyof operations> = NonNullable<operations[Name]["parameters"]["query"]>;
 
@@ -45,7 +52,8 @@ export class ApiError extends Error {
 /** No answer came. */
 export class OfflineError extends Error {
   constructor(options?: ErrorOptions) {
-    super("the agent does not answer; conducto list starts it", options);
+    const remedy = WAKING === null ? "check the connection" : `${WAKING} starts it`;
+    super(`${SERVER.toLowerCase()} does not answer; ${remedy}`, options);
     this.name = "OfflineError";
   }
 }
@@ -66,16 +74,40 @@ export function addressOf(path: string, query: Values = {}): string {
   return `${ROOT}${path}${queryText(query)}`;
 }
 
+/**
+ * Ask until there is an answer: the cloud says of what it still prepares, such as a large file, that
+ * it is to be asked for again. Whatever is sent can be sent twice.
+ */
 export async function send(address: string, init: RequestInit): Promise<Response> {
-  let response: Response;
+  for (;;) {
+    const response = await once(address, init);
+    if (!response.ok) throw new ApiError(await problemIn(response));
+    if (response.status !== PREPARING) return response;
+    await wait(ASK_AGAIN_MS, init.signal);
+  }
+}
+
+async function once(address: string, init: RequestInit): Promise<Response> {
   try {
-    response = await fetch(address, { credentials: "same-origin", ...init });
+    return await fetch(address, { credentials: "same-origin", ...init });
   } catch (error) {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
     throw new OfflineError({ cause: error });
   }
-  if (!response.ok) throw new ApiError(await problemIn(response));
-  return response;
+}
+
+function wait(milliseconds: number, signal: AbortSignal | null | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const stop = () => {
+      clearTimeout(timer);
+      reject(new DOMException("stopped", "AbortError"));
+    };
+    const timer = setTimeout(() => {
+      signal?.removeEventListener("abort", stop);
+      resolve();
+    }, milliseconds);
+    signal?.addEventListener("abort", stop, { once: true });
+  });
 }
 
 async function problemIn(response: Response): Promise<Problem> {
@@ -156,6 +188,9 @@ export const api = {
     get<ImageLog>(at(id, "/image-log"), query, signal),
   control: (id: string, order: Order) => post<ControlResult>(at(id, "/control"), order),
   agent: (signal?: AbortSignal) => get<AgentStatus>("/agent", {}, signal),
+  /** Who this browser is signed in as; only the cloud knows more people than one. */
+  whoAmI: (signal?: AbortSignal) => get<WhoAmI>("/whoami", {}, signal),
+  usage: (query: QueryOf<"get_usage">, signal?: AbortSignal) => get<Usage>("/usage", query, signal),
 };
 
 /** The sentence of any error, for a person. */

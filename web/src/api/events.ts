@@ -1,7 +1,8 @@
 /** The stream of a pipeline's changes: resumed where it broke off, for as long as it is wanted. */
 
 import { addressOf, api, ApiError, messageOf } from "@/api/client";
-import type { EventBatch } from "@/api/schema";
+import type { EventBatch, Problem } from "@/api/schema";
+import { IN_CLOUD } from "@/api/side";
 
 const FIRST_DELAY = 250;
 const LONGEST_DELAY = 4000;
@@ -21,6 +22,9 @@ export interface StreamOwner {
   /** The server knows fewer changes than we do: start over. */
   onReset: () => void;
 }
+
+/** In the cloud one address serves all pipelines; what is followed is said there. */
+const CLOUD_SOCKET = "/socket";
 
 /** Number of the newest change in these batches; null where they hold none. */
 export function lastChange(batches: readonly EventBatch[]): number | null {
@@ -57,17 +61,21 @@ export class EventStream {
   };
 
   private connect(): void {
+    const cursor = this.owner.cursor();
     const path = `/pipelines/${encodeURIComponent(this.id)}/events`;
-    const address = new URL(addressOf(path, { cursor: this.owner.cursor() }), location.href);
+    const address = new URL(IN_CLOUD ? CLOUD_SOCKET : addressOf(path, { cursor }), location.href);
     address.protocol = address.protocol.replace("http", "ws");
     const socket = new WebSocket(address, "conducto.v1");
     this.socket = socket;
     socket.onopen = () => {
+      if (IN_CLOUD) socket.send(JSON.stringify({ subscribe: this.id, cursor }));
       this.delay = FIRST_DELAY;
       this.owner.onState({ kind: "live" });
     };
     socket.onmessage = (message: MessageEvent<string>) => {
-      this.owner.onBatch(JSON.parse(message.data) as EventBatch);
+      const said = JSON.parse(message.data) as EventBatch | Problem;
+      if ("changes" in said) this.owner.onBatch(said);
+      else socket.close(); // `recover` finds out what is wrong
     };
     socket.onclose = () => {
       this.socket = null;

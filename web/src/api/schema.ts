@@ -72,6 +72,38 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/builds": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["own_builds"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/contexts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["upload_contexts"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/data": {
         parameters: {
             query?: never;
@@ -554,6 +586,38 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["start_session"];
+        delete: operations["end_session"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/uploads": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["upload_body"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/usage": {
         parameters: {
             query?: never;
@@ -563,6 +627,22 @@ export interface paths {
         };
         /** What commands took and cost, by month, pipeline and node. */
         get: operations["get_usage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/whoami": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["who_am_i"];
         put?: never;
         post?: never;
         delete?: never;
@@ -912,6 +992,27 @@ export interface components {
             commit: string;
             /** Url */
             url: string;
+        };
+        /**
+         * ContextsMissing
+         * @description What is not there yet.
+         *
+         *     Attributes:
+         *         missing: ``{content hash: URL that takes it by PUT}``.
+         */
+        ContextsMissing: {
+            /** Missing */
+            missing: {
+                [key: string]: string;
+            };
+        };
+        /**
+         * ContextsWanted
+         * @description Content hashes of directories that images need.
+         */
+        ContextsWanted: {
+            /** Contexts */
+            contexts: string[];
         };
         /**
          * ControlRequest
@@ -2157,6 +2258,44 @@ export interface components {
             tries: number;
         };
         /**
+         * OwnBuild
+         * @description An image that is to be built by who launches.
+         *
+         *     Attributes:
+         *         image: Its name in the tree.
+         *         reference: What the registry is to know it by.
+         *         contexts: Content hashes of the directories that it is made of.
+         *         recipe_url: Where its recipe is.
+         *         log_url: Takes what the build prints, by PUT.
+         *         result_url: Takes the result, by PUT, once the image is in the registry.
+         */
+        OwnBuild: {
+            /** Contexts */
+            contexts: string[];
+            /** Image */
+            image: string;
+            /** Log Url */
+            log_url: string;
+            /** Recipe Url */
+            recipe_url: string;
+            /** Reference */
+            reference: string;
+            /** Result Url */
+            result_url: string;
+        };
+        /**
+         * OwnBuilds
+         * @description What is left to be built before a launch.
+         *
+         *     Attributes:
+         *         login: None: the engine that builds is the registry.
+         */
+        OwnBuilds: {
+            /** Builds */
+            builds: components["schemas"]["OwnBuild"][];
+            login: components["schemas"]["RegistryLogin"] | null;
+        };
+        /**
          * Parameter
          * @description One parameter of a node.
          *
@@ -2463,6 +2602,24 @@ export interface components {
             secrets: components["schemas"]["SecretValue"][];
         };
         /**
+         * RegistryLogin
+         * @description What a docker client logs in to the registry with.
+         *
+         *     Attributes:
+         *         registry: Its host.
+         *         expires: In seconds since the epoch.
+         */
+        RegistryLogin: {
+            /** Expires */
+            expires: number;
+            /** Password */
+            password: string;
+            /** Registry */
+            registry: string;
+            /** User */
+            user: string;
+        };
+        /**
          * RemoteShell
          * @description A shell that starts.
          *
@@ -2738,6 +2895,30 @@ export interface components {
             value: string;
         };
         /**
+         * SessionEnd
+         * @description What became of a session.
+         *
+         *     Attributes:
+         *         ended: False where the caller came with a token of their own.
+         */
+        SessionEnd: {
+            /** Ended */
+            ended: boolean;
+        };
+        /**
+         * SessionToken
+         * @description What a browser's session is known by.
+         *
+         *     Attributes:
+         *         seconds: For which it is good at most.
+         */
+        SessionToken: {
+            /** Seconds */
+            seconds: number;
+            /** Token */
+            token: string;
+        };
+        /**
          * ShellEnd
          * @description How a shell ended; its container is removed.
          *
@@ -2889,6 +3070,20 @@ export interface components {
             seq: number;
         };
         /**
+         * UploadAnswer
+         * @description Where to PUT something large.
+         *
+         *     Attributes:
+         *         url: Signed; good for some minutes.
+         *         key: What to call it afterwards.
+         */
+        UploadAnswer: {
+            /** Key */
+            key: string;
+            /** Url */
+            url: string;
+        };
+        /**
          * Usage
          * @description What was used.
          *
@@ -2928,6 +3123,25 @@ export interface components {
             source: string;
             /** Value */
             value: string;
+        };
+        /**
+         * WhoAmI
+         * @description Whose a token is.
+         *
+         *     Attributes:
+         *         plan: Name of the organisation's plan.
+         */
+        WhoAmI: {
+            /** Org */
+            org: string;
+            /** Permissions */
+            permissions: string[];
+            /** Plan */
+            plan: string;
+            /** User */
+            user: string;
+            /** Version */
+            version: string;
         };
         /**
          * Workers
@@ -2983,6 +3197,8 @@ export type Cause = components['schemas']['Cause'];
 export type ChangedData = components['schemas']['ChangedData'];
 export type Changes = components['schemas']['Changes'];
 export type CloneSource = components['schemas']['CloneSource'];
+export type ContextsMissing = components['schemas']['ContextsMissing'];
+export type ContextsWanted = components['schemas']['ContextsWanted'];
 export type ControlRequest = components['schemas']['ControlRequest'];
 export type ControlResult = components['schemas']['ControlResult'];
 export type Counts = components['schemas']['Counts'];
@@ -3019,6 +3235,8 @@ export type NodeStates = components['schemas']['NodeStates'];
 export type NodeType = components['schemas']['NodeType'];
 export type NodeView = components['schemas']['NodeView'];
 export type NotificationRecord = components['schemas']['NotificationRecord'];
+export type OwnBuild = components['schemas']['OwnBuild'];
+export type OwnBuilds = components['schemas']['OwnBuilds'];
 export type Parameter = components['schemas']['Parameter'];
 export type PipelineList = components['schemas']['PipelineList'];
 export type PipelineRecord = components['schemas']['PipelineRecord'];
@@ -3027,6 +3245,7 @@ export type PipelineSpent = components['schemas']['PipelineSpent'];
 export type PipelineSummary = components['schemas']['PipelineSummary'];
 export type Problem = components['schemas']['Problem'];
 export type PutSecrets = components['schemas']['PutSecrets'];
+export type RegistryLogin = components['schemas']['RegistryLogin'];
 export type RemoteShell = components['schemas']['RemoteShell'];
 export type RemoteShellEnd = components['schemas']['RemoteShellEnd'];
 export type RemoteShellEntry = components['schemas']['RemoteShellEntry'];
@@ -3037,6 +3256,8 @@ export type SecretInfo = components['schemas']['SecretInfo'];
 export type SecretKey = components['schemas']['SecretKey'];
 export type SecretList = components['schemas']['SecretList'];
 export type SecretValue = components['schemas']['SecretValue'];
+export type SessionEnd = components['schemas']['SessionEnd'];
+export type SessionToken = components['schemas']['SessionToken'];
 export type ShellEnd = components['schemas']['ShellEnd'];
 export type ShellSession = components['schemas']['ShellSession'];
 export type ShellTicket = components['schemas']['ShellTicket'];
@@ -3044,8 +3265,10 @@ export type Standing = components['schemas']['Standing'];
 export type State = components['schemas']['State'];
 export type Stopping = components['schemas']['Stopping'];
 export type TreePage = components['schemas']['TreePage'];
+export type UploadAnswer = components['schemas']['UploadAnswer'];
 export type Usage = components['schemas']['Usage'];
 export type Variable = components['schemas']['Variable'];
+export type WhoAmI = components['schemas']['WhoAmI'];
 export type Workers = components['schemas']['Workers'];
 export type $defs = Record<string, never>;
 export interface operations {
@@ -3162,6 +3385,72 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Stopping"];
+                };
+            };
+            /** @description a problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    own_builds: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LaunchRequest"];
+            };
+        };
+        responses: {
+            /** @description the answer */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OwnBuilds"];
+                };
+            };
+            /** @description a problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    upload_contexts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ContextsWanted"];
+            };
+        };
+        responses: {
+            /** @description the answer */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ContextsMissing"];
                 };
             };
             /** @description a problem */
@@ -4391,6 +4680,93 @@ export interface operations {
             };
         };
     };
+    start_session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the answer */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionToken"];
+                };
+            };
+            /** @description a problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    end_session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the answer */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionEnd"];
+                };
+            };
+            /** @description a problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    upload_body: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the answer */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UploadAnswer"];
+                };
+            };
+            /** @description a problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_usage: {
         parameters: {
             query?: {
@@ -4410,6 +4786,35 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Usage"];
+                };
+            };
+            /** @description a problem */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    who_am_i: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the answer */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WhoAmI"];
                 };
             };
             /** @description a problem */

@@ -10,10 +10,9 @@ import { Empty } from "@/ui/Empty";
 import { Logo } from "@/ui/Logo";
 import { Toasts } from "@/ui/toasts";
 
-export function App() {
-  const { path, query } = useLocation();
-  // The agent takes a good code out of the address: one that is still there was no good.
-  const expired = query.has("code");
+/** `expired`: the address had a code that was no good. */
+export function App({ expired }: { expired: boolean }) {
+  const { path } = useLocation();
   const found = findRoute(path);
   useNotices();
   return (

@@ -1,6 +1,7 @@
 import { Component, type ReactNode } from "react";
 
 import { messageOf } from "@/api/client";
+import { WAKING } from "@/api/side";
 import { Button } from "@/ui/Button";
 import { Empty } from "@/ui/Empty";
 
@@ -11,8 +12,8 @@ interface Props {
 }
 
 /**
- * Keeps what breaks a page inside of it. What does so first of all is code that does not come: the
- * agent is away, or was updated and has files of other names since this app was loaded.
+ * Keeps what breaks a page inside of it. What does so first of all is code that does not come: who
+ * serves it is away, or was updated and has files of other names since this app was loaded.
  */
 export class PageBoundary extends Component<Props, { broken: Error | null }> {
   override state: { broken: Error | null } = { broken: null };
@@ -32,9 +33,11 @@ export class PageBoundary extends Component<Props, { broken: Error | null }> {
       <div role="alert">
         <Empty title="This page could not be shown">
           <p className="muted">{messageOf(broken)}</p>
-          <p className="muted">
-            Where the agent is away, <code>conducto list</code> starts it; then load the page again.
-          </p>
+          {WAKING === null ? null : (
+            <p className="muted">
+              Where the agent is away, <code>{WAKING}</code> starts it; then load the page again.
+            </p>
+          )}
           <Button onClick={() => location.reload()}>Reload</Button>
         </Empty>
       </div>

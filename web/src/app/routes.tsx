@@ -2,6 +2,7 @@
 
 import { lazy, type ComponentType } from "react";
 
+import { IN_CLOUD } from "@/api/side";
 import { PipelinePage } from "@/pages/pipeline/PipelinePage";
 import { PipelinesPage } from "@/pages/pipelines/PipelinesPage";
 
@@ -14,6 +15,8 @@ export interface PageRoute {
   path: string;
   /** Its word in the top bar; pages without one are reached from others. */
   nav?: string;
+  /** Whether it is of the cloud alone, or of a person's machine; else of both. */
+  inCloud?: boolean;
   page: ComponentType<PageProps>;
 }
 
@@ -37,11 +40,14 @@ const SecretsPage = lazy(async () => ({
 const AgentPage = lazy(async () => ({
   default: (await import("@/pages/agent/AgentPage")).AgentPage,
 }));
+const AccountPage = lazy(async () => ({
+  default: (await import("@/pages/account/AccountPage")).AccountPage,
+}));
 const SettingsPage = lazy(async () => ({
   default: (await import("@/pages/settings/SettingsPage")).SettingsPage,
 }));
 
-export const ROUTES: readonly PageRoute[] = [
+const PAGES: readonly PageRoute[] = [
   { path: "/", nav: "Pipelines", page: PipelinesPage },
   { path: "/p/{id}", page: PipelinePage },
   { path: "/p/{id}/timeline", page: TimelinePage },
@@ -49,9 +55,13 @@ export const ROUTES: readonly PageRoute[] = [
   { path: "/p/{id}/data", page: DataPage },
   { path: "/data", nav: "Data", page: UserDataPage },
   { path: "/secrets", nav: "Secrets", page: SecretsPage },
-  { path: "/agent", nav: "Agent", page: AgentPage },
+  { path: "/agent", nav: "Agent", page: AgentPage, inCloud: false },
+  { path: "/account", nav: "Account", page: AccountPage, inCloud: true },
   { path: "/settings", nav: "Settings", page: SettingsPage },
 ];
+
+/** The pages that this side has. */
+export const ROUTES = PAGES.filter(({ inCloud }) => inCloud === undefined || inCloud === IN_CLOUD);
 
 /** The route of a path of the address, with the values of its braces. */
 export function findRoute(

@@ -7,6 +7,9 @@ it("writes a debug command that a shell takes as it is meant", () => {
   expect(debugCommand("abc-def", "/it's $HOME", { attempt: 2 })).toBe(
     `conducto debug abc-def '/it'"'"'s $HOME' --attempt 2`,
   );
+  expect(debugCommand("abc-def", "/a", { remote: true })).toBe(
+    "conducto debug abc-def /a --remote",
+  );
   expect(debugCommand("abc-def", "/a", { attempt: 2, snapshot: true })).toBe(
     "conducto debug abc-def /a --attempt 2 --snapshot",
   );

@@ -55,6 +55,7 @@ def _up(folder: Path, arguments: argparse.Namespace) -> int:
     print(f"the emulator runs at {known['url']}; log in to it with:")
     print(f"  conducto cloud-emulator token | conducto login --url {known['url']} --token -")
     print("Then run a pipeline in it:  python pipeline.py --cloud --run")
+    print("Its web app:  conducto show --app --cloud")
     print("For 'conducto debug --remote' there, AWS's program is stood in for by one in:")
     print(f"  export PATH={shlex.quote(known['programs'])}:$PATH")
     print("It keeps nothing: what ran in it is gone after 'conducto cloud-emulator down'.")

@@ -4,6 +4,7 @@ import type { ReactNode } from "react";
 
 import { ApiError, OfflineError } from "@/api/client";
 import { SignedOut } from "@/app/SignedOut";
+import { AwayBanner } from "@/pages/parts/AwayBanner";
 
 interface Props {
   /** What the page's last call came to, where that was nothing good. */
@@ -15,20 +16,13 @@ interface Props {
 
 /**
  * A page that asks for something again and again: what it shows when this browser is not signed in,
- * and that the agent is away while it shows what it knew.
+ * and that nobody answers while it shows what it knew.
  */
 export function PageStand({ error, known = true, children }: Props) {
   if (error instanceof ApiError && error.status === 401) return <SignedOut />;
   return (
     <>
-      {error instanceof OfflineError && known ? (
-        <div className="banner" role="status">
-          <span>
-            The agent does not answer; this is what it said last. The page goes on by itself when it
-            is back; <code>conducto list</code> starts it.
-          </span>
-        </div>
-      ) : null}
+      {error instanceof OfflineError && known ? <AwayBanner /> : null}
       {children}
     </>
   );

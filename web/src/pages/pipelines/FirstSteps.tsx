@@ -1,3 +1,4 @@
+import { IN_CLOUD } from "@/api/side";
 import { followLink } from "@/app/location";
 import { Code } from "@/ui/Code";
 import { Empty } from "@/ui/Empty";
@@ -12,7 +13,7 @@ def pipeline() -> co.Serial:
 if __name__ == "__main__":
     co.main(default=pipeline)
 `;
-const COMMAND = "python pipeline.py --local --run";
+const COMMAND = `python pipeline.py ${IN_CLOUD ? "--cloud" : "--local"} --run`;
 
 /** The list before the first pipeline: how to get one. */
 export function FirstSteps() {

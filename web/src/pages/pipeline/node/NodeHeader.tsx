@@ -146,6 +146,7 @@ function Actions({ session, detail, orders }: Omit<Props, "onClose">) {
 function Debug({ session, detail }: Pick<Props, "session" | "detail">) {
   const { id } = session;
   const { path } = detail.node;
+  const inCloud = session.model?.summary.pipeline.mode === "cloud";
   const command = debugCommand(id, path);
   return (
     <span className="debug">
@@ -154,12 +155,21 @@ function Debug({ session, detail }: Pick<Props, "session" | "detail">) {
         {command}
       </code>
       <CopyButton text={command} label="Copy the debug command" shortcut="d" />
-      <CopyButton
-        text={debugCommand(id, path, { live: true })}
-        label="Copy live debug command"
-        title="livedebug: the same shell, with the code of your own directory in place"
-        words="Copy live"
-      />
+      {inCloud ? (
+        <CopyButton
+          text={debugCommand(id, path, { remote: true })}
+          label="Copy remote debug command"
+          title="the same shell on a worker in the cloud, where the data is"
+          words="Copy remote"
+        />
+      ) : (
+        <CopyButton
+          text={debugCommand(id, path, { live: true })}
+          label="Copy live debug command"
+          title="livedebug: the same shell, with the code of your own directory in place"
+          words="Copy live"
+        />
+      )}
       <ShellButtons session={session} detail={detail} />
     </span>
   );

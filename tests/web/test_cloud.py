@@ -1,0 +1,269 @@
+"""The same app, served by a cloud installation: how a browser gets in, and that it works there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import expect
+
+from support.browser import AXE, PATIENCE_MS
+from support.running import Person
+from support.stand_ins import ensure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from playwright.sync_api import Browser, Page
+
+pytestmark = pytest.mark.web
+
+SCRIPT = """
+import conducto as co
+
+def web() -> co.Serial:
+    with co.Serial(image="python:3.11-slim") as root:
+        co.Exec("echo kept > /conducto/data/pipeline/kept.txt", name="first")
+        co.Exec("echo testing; echo because of 1 >&2; exit 1", name="second")
+        co.Exec("echo published", name="third")
+    return root
+
+if __name__ == "__main__":
+    co.main(default=web)
+"""
+LARGE = 6_000_000
+
+
+class Installation:
+    """An emulated installation with a pipeline in which something failed.
+
+    Attributes:
+        person: Is logged in to it.
+        run: The pipeline's id.
+    """
+
+    def __init__(self, person: Person) -> None:
+        person.ask("cloud-emulator", "up")
+        self.person = person
+        self.token = person.ask("cloud-emulator", "token").stdout.strip()
+        self.url = person.ask("cloud-emulator", "status").stdout.split(" at ")[1].split(",")[0]
+        login = person.conducto("login", "--url", self.url, "--token", "-", given=self.token)
+        assert login.returncode == 0, login.stderr
+        script = person.base / "web_pipeline.py"
+        script.write_text(SCRIPT)
+        run = person.run(script, side="cloud")
+        assert run.code == 1, run.stderr
+        self.run = run.id
+
+    def address(self, *words: str) -> str:
+        """Return what lets a browser in, once."""
+        return self.person.ask("show", *words, "--app", "--cloud").stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    ensure(["python:3.11-slim", "python:3.13-slim"])
+    person = Person(tmp_path_factory.mktemp("cloud"))
+    try:
+        yield Installation(person)
+    finally:
+        person.conducto("cloud-emulator", "down")
+
+
+@pytest.fixture
+def said() -> list[str]:
+    """Return what the page prints to the console; a test that expects some takes it out."""
+    return []
+
+
+@pytest.fixture
+def page(browser: Browser, said: list[str]) -> Iterator[Page]:
+    context = browser.new_context(
+        viewport={"width": 1280, "height": 800}, permissions=["clipboard-read", "clipboard-write"]
+    )
+    made = context.new_page()
+    made.set_default_timeout(PATIENCE_MS)
+    made.on("console", lambda message: said.append(message.text))
+    made.on("pageerror", lambda error: said.append(str(error)))
+    yield made
+    context.close()
+    assert said == []
+
+
+def refusals_only(said: list[str]) -> None:
+    """Take out what a browser itself notes of an answer 401: a page cannot keep it from that."""
+    assert said
+    assert all("401" in one for one in said), said
+    said.clear()
+
+
+def let_in(page: Page, installation: Installation) -> str:
+    """Sign a page in at the pipeline; return where the app is."""
+    page.goto(installation.address(installation.run))
+    expect(page.get_by_role("heading", name="web_pipeline.py web")).to_be_visible()
+    return page.url.partition("/p/")[0]
+
+
+def test_a_code_lets_a_browser_in_once_and_leaves_the_address(
+    installation: Installation, page: Page, browser: Browser, said: list[str]
+) -> None:
+    address = installation.address(installation.run)
+    code = address.partition("#code=")[2]
+    page.goto(address)
+
+    expect(page.get_by_role("treeitem").filter(has_text="second")).to_contain_text("exit 1")
+    assert code
+    assert code not in page.url
+    assert page.url.endswith(f"/p/{installation.run}")
+    (cookie,) = page.context.cookies()
+    assert (cookie["httpOnly"], cookie["secure"], cookie["sameSite"]) == (True, True, "Strict")
+    assert cookie["value"] != installation.token
+    kept = page.evaluate("JSON.stringify([localStorage, sessionStorage, document.cookie])")
+    assert "cdo_" not in kept
+
+    other = browser.new_context()
+    stranger = other.new_page()
+    stranger.goto(address)
+    expect(stranger.get_by_text("This address is no longer good")).to_be_visible()
+    other.close()
+    page.goto("about:blank")
+    page.goto(address)  # in a browser that is signed in an old address leads to its page
+    expect(page.get_by_role("treeitem").filter(has_text="second")).to_contain_text("exit 1")
+    refusals_only(said)
+
+
+def test_a_token_lets_in_and_signing_out_ends_it(
+    installation: Installation, page: Page, said: list[str]
+) -> None:
+    base = installation.address().partition("/#")[0]
+    page.goto(base)
+    field = page.get_by_label("Or give a token of yours")
+    field.fill("cdo_wrong")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert")).to_contain_text("not valid")
+    field.fill(installation.token)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("link", name="web_pipeline.py web")).to_be_visible()
+    before = page.context.cookies()[0]["value"]
+
+    page.get_by_role("link", name="Account").click()
+    expect(page.get_by_label("Signed in as")).to_contain_text("local")
+    page.get_by_role("button", name="Sign out").click()
+
+    expect(page.get_by_text("This browser is not signed in")).to_be_visible()
+    assert page.context.cookies() == []
+    answer = page.request.get(
+        f"{installation.url}/api/v1/whoami", headers={"Authorization": f"Bearer {before}"}
+    )
+    assert answer.status == 401
+    refusals_only(said)
+
+
+def test_a_failure_is_found_mended_and_seen_to_go_on(
+    installation: Installation, page: Page
+) -> None:
+    let_in(page, installation)
+    page.get_by_role("button", name="Next failure").click()
+    expect(page.locator(".log-lines")).to_contain_text("because of 1")
+    page.get_by_role("button", name="Modify").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Command").fill("echo mended")
+    dialog.get_by_role("button", name="Modify and reset").click()
+
+    # By the stream alone: nothing is loaded anew.
+    page.evaluate("window.sameDocument = true")
+    expect(page.locator(".phead-facts")).to_contain_text("3 done", timeout=60_000)
+    assert page.evaluate("window.sameDocument")
+    expect(page.locator(".log-lines")).to_contain_text("mended")
+    page.get_by_role("button", name="Reset", exact=True).click()
+    expect(page.get_by_role("tab", name="Attempts 3")).to_be_visible(timeout=60_000)
+
+
+def test_every_page_of_a_pipeline_opens(installation: Installation, page: Page) -> None:
+    base = let_in(page, installation)
+    for path, words in (
+        ("timeline", "nodes"),
+        ("images", "python-3-11-slim"),
+        ("data", "kept.txt"),
+    ):
+        page.goto(f"{base}/p/{installation.run}/{path}")
+        expect(page.locator("main")).to_contain_text(words)
+    page.goto(f"{base}/secrets")
+    expect(page.get_by_text("No secrets yet")).to_be_visible()
+    page.goto(f"{base}/settings")
+    expect(page.get_by_role("heading", name="Settings")).to_be_visible()
+    expect(page.get_by_role("navigation").get_by_text("Agent")).to_have_count(0)
+    page.goto(f"{base}/agent")
+    expect(page.get_by_text("There is no such page")).to_be_visible()
+
+
+def test_files_go_up_and_down_also_those_too_large_for_a_function(
+    installation: Installation, page: Page, tmp_path: Path
+) -> None:
+    base = let_in(page, installation)
+    large = tmp_path / "large.bin"
+    large.write_bytes(b"0123456789" * (LARGE // 10))
+    (tmp_path / "small.txt").write_text("a small one")
+    page.goto(f"{base}/p/{installation.run}/data")
+
+    page.get_by_label("Upload files").set_input_files([large, tmp_path / "small.txt"])
+
+    down = page.get_by_role("link", name="Download large.bin")
+    expect(down).to_be_visible(timeout=60_000)
+    page.get_by_role("button", name="small.txt", exact=True).click()
+    expect(page.locator("main")).to_contain_text("a small one")
+    with page.expect_download() as download:
+        down.click()
+    assert download.value.path().read_bytes() == large.read_bytes()
+
+
+def test_output_and_the_report_are_saved_as_files(installation: Installation, page: Page) -> None:
+    base = let_in(page, installation)
+    page.goto(f"{base}/p/{installation.run}?node=/second&attempt=1")
+    with page.expect_download() as output:
+        page.get_by_role("link", name="Download").click()
+    page.get_by_role("button", name="More").click()
+    with page.expect_download() as report:
+        page.get_by_role("menuitem", name="Download report").click()
+
+    assert "because of 1" in output.value.path().read_text()
+    assert "web_pipeline.py web" in report.value.path().read_text()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_its_own_pages_are_accessible(
+    installation: Installation, page: Page, said: list[str], theme: str
+) -> None:
+    page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+    base = installation.address().partition("/#")[0]
+    page.goto(base)
+    expect(page.get_by_label("Or give a token of yours")).to_be_visible()
+    assert serious(page) == []
+    refusals_only(said)
+    page.goto(installation.address())  # in a tab that has the app open
+    expect(page.get_by_role("link", name="web_pipeline.py web")).to_be_visible()
+    page.goto(f"{base}/account")
+    expect(page.get_by_label("Signed in as")).to_be_visible()
+    expect(page.get_by_role("table")).to_be_visible()
+    assert serious(page) == []
+
+
+def serious(page: Page) -> list[str]:
+    page.evaluate(AXE.read_text())
+    found = page.evaluate("async () => (await axe.run()).violations")
+    return [one["id"] for one in found if one["impact"] in ("serious", "critical")]
+
+
+def test_a_cloud_that_is_away_is_said_to_be_and_comes_back_by_itself(
+    installation: Installation, page: Page, said: list[str]
+) -> None:
+    base = let_in(page, installation)
+    page.goto(base)
+    expect(page.get_by_role("link", name="web_pipeline.py web")).to_be_visible()
+    page.context.set_offline(True)
+    expect(page.locator(".banner")).to_contain_text("the installation does not answer")
+    expect(page.locator(".banner")).not_to_contain_text("conducto list")
+    page.context.set_offline(False)
+    expect(page.locator(".banner")).to_have_count(0)
+    said.clear()  # of a request without an answer a browser makes a note of its own
