@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 import pytest
+from websockets.sync.client import connect
+from websockets.typing import Origin, Subprotocol
 
 import conducto as co
 from conducto.client.client import Client
@@ -193,3 +195,60 @@ def test_of_another_org_there_is_nothing_to_follow(me: Cloud) -> None:
 
     follower.close()
     other.close()
+
+
+# ---- browsers ---------------------------------------------------------------------------------
+
+
+class Browser:
+    """What a page at the web app's address sends.
+
+    Attributes:
+        page: The address.
+        cookie: As the address set it.
+    """
+
+    def __init__(self, page: str) -> None:
+        self.page = page
+        self.cookie = ""
+
+    def send(self, method: str, path: str, **headers: str) -> tuple[int, Any]:
+        """Return status and JSON of an answer."""
+        connection = http.client.HTTPConnection(urlsplit(self.page).netloc, timeout=60)
+        ours = {"Origin": self.page, "X-Conducto": "1", "Cookie": self.cookie}
+        try:
+            connection.request(method, path, headers={**ours, **headers})
+            answer = connection.getresponse()
+            self.cookie = answer.getheader("Set-Cookie", self.cookie).partition(";")[0]
+            body = answer.read()
+            return answer.status, json.loads(body) if body else None
+        finally:
+            connection.close()
+
+
+def test_a_browser_comes_in_follows_and_leaves_without_a_token_of_its_own(me: Cloud) -> None:
+    page, _, code = me.client.login().url.partition("/#code=")
+    browser = Browser(page)
+    session = browser.send("POST", f"{API_ROOT}/sessions", Authorization=f"Bearer {code}")[1]
+
+    made = browser.send("POST", "/session", Authorization=f"Bearer {session['token']}")
+    run = me.run(serial(a="true"))
+    with connect(
+        f"{page.replace('http', 'ws')}/socket",
+        origin=Origin(page),
+        subprotocols=[Subprotocol("conducto.v1")],
+        additional_headers={"Cookie": browser.cookie},
+    ) as socket:
+        socket.send(json.dumps({"subscribe": run.id, "cursor": 0}))
+        changes = json.loads(socket.recv(timeout=30))["changes"]
+    who = browser.send("GET", f"{API_ROOT}/whoami")[1]
+    strange = browser.send("GET", f"{API_ROOT}/whoami", **{"Sec-Fetch-Site": "cross-site"})
+    ended = browser.send("DELETE", f"{API_ROOT}/sessions")
+    after = browser.send("GET", f"{API_ROOT}/whoami")
+
+    assert made == (204, None)
+    assert {change["path"] for change in changes} >= {"/a"}
+    assert (who["org"], who["user"]) == (me.org, "me")
+    assert strange[0] == 401
+    assert ended == (200, {"ended": True})
+    assert after[0] == 401

@@ -65,7 +65,7 @@ function Facts({ who }: { who: WhoAmI }) {
   ];
   return (
     <section aria-label="Signed in as" className="card agent-card">
-      <dl className="agent-facts">
+      <dl className="agent-facts account-facts">
         {rows.map(([what, value]) => (
           <div key={what}>
             <dt>{what}</dt>
