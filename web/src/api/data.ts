@@ -16,6 +16,30 @@ export function dataFile(id: string | null, name: string): string {
   return addressOf(place(id, "/file"), { name });
 }
 
+/** Wait until a file can be had at once: one byte of it tells. */
+export async function untilReady(address: string): Promise<void> {
+  await firstBytes(address, 1);
+}
+
+/** The first bytes of a file, at most `most` of them. */
+async function firstBytes(
+  address: string,
+  most: number,
+  signal?: AbortSignal,
+): Promise<ArrayBuffer> {
+  try {
+    const response = await send(address, {
+      headers: { ...FROM_APP, Range: `bytes=0-${most - 1}` },
+      ...(signal === undefined ? {} : { signal }),
+    });
+    return await response.arrayBuffer();
+  } catch (error) {
+    // An empty file has no first bytes.
+    if (error instanceof ApiError && error.status === 416) return new ArrayBuffer(0);
+    throw error;
+  }
+}
+
 export const dataApi = {
   list: (
     id: string | null,
@@ -26,24 +50,8 @@ export const dataApi = {
   ) => get<DataList>(place(id, ""), { name, after, limit }, signal),
 
   /** The first bytes of a file, at most `most` of them. */
-  async read(
-    id: string | null,
-    name: string,
-    most: number,
-    signal?: AbortSignal,
-  ): Promise<ArrayBuffer> {
-    try {
-      const response = await send(dataFile(id, name), {
-        headers: { ...FROM_APP, Range: `bytes=0-${most - 1}` },
-        ...(signal === undefined ? {} : { signal }),
-      });
-      return await response.arrayBuffer();
-    } catch (error) {
-      // An empty file has no first bytes.
-      if (error instanceof ApiError && error.status === 416) return new ArrayBuffer(0);
-      throw error;
-    }
-  },
+  read: (id: string | null, name: string, most: number, signal?: AbortSignal) =>
+    firstBytes(dataFile(id, name), most, signal),
 
   /** Files of a pipeline that were written last within a time, in seconds since the epoch. */
   changed: (id: string, since: number, until: number | null, signal?: AbortSignal) =>

@@ -5,6 +5,7 @@ import type { DataEntry } from "@/api/schema";
 import { setQuery } from "@/app/location";
 import { bytes, moment } from "@/lib/time";
 import { baseName } from "@/model/dataFiles";
+import { FileLink } from "@/pages/parts/FileLink";
 import { Button } from "@/ui/Button";
 
 const ROW = 34;
@@ -51,14 +52,11 @@ export function EntryTable({ entries, opened, address, onDelete }: Props) {
               <span className="data-time muted number">{moment(entry.modified)}</span>
               <span className="data-orders">
                 {entry.kind === "file" ? (
-                  <a
+                  <FileLink
                     className="button button-quiet"
                     href={address(entry.name)}
-                    download
-                    aria-label={`Download ${entry.name}`}
-                  >
-                    Download
-                  </a>
+                    label={`Download ${entry.name}`}
+                  />
                 ) : null}
                 <Button
                   look="quiet"

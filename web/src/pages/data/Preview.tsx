@@ -7,6 +7,7 @@ import type { DataEntry } from "@/api/schema";
 import { parseTable } from "@/lib/csv";
 import { bytes, moment } from "@/lib/time";
 import { baseName, imageType, previewKind } from "@/model/dataFiles";
+import { FileLink } from "@/pages/parts/FileLink";
 import { Button } from "@/ui/Button";
 import { Empty, Failure } from "@/ui/Empty";
 
@@ -47,9 +48,7 @@ export function Preview({ id, name, entry, onClose }: Props) {
           {entry == null ? "" : `${bytes(entry.size)}, ${moment(entry.modified)}`}
         </span>
         <span className="page-grow" />
-        <a className="button button-plain" href={dataFile(id, name)} download>
-          Download
-        </a>
+        <FileLink className="button button-plain" href={dataFile(id, name)} />
         <Button look="quiet" aria-label="Close the file" onClick={onClose}>
           ×
         </Button>

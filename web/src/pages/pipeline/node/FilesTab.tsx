@@ -7,6 +7,7 @@ import { followLink } from "@/app/location";
 import { bytes, moment } from "@/lib/time";
 import { directoryOf } from "@/model/dataFiles";
 import { isFinished } from "@/model/states";
+import { FileLink } from "@/pages/parts/FileLink";
 import { Empty, Failure } from "@/ui/Empty";
 import { Loading } from "@/ui/Loading";
 
@@ -91,9 +92,7 @@ function FileRow({ id, entry }: { id: string; entry: DataEntry }) {
       <td className="number">{bytes(entry.size)}</td>
       <td className="number muted">{moment(entry.modified)}</td>
       <td>
-        <a href={dataFile(id, name)} download aria-label={`Download ${name}`}>
-          Download
-        </a>
+        <FileLink href={dataFile(id, name)} label={`Download ${name}`} />
       </td>
     </tr>
   );
