@@ -1,13 +1,14 @@
 /** One output of one attempt: only the lines that somebody looks at are fetched. */
 
 import { api, ApiError, messageOf, type LogLinesQuery } from "@/api/client";
+import { IN_CLOUD } from "@/api/side";
 import { parseLine, PLAIN, styleAfter, type Span, type Style } from "@/lib/ansi";
 
 /** Lines that are asked for at once, and held at most. */
 const PAGE = 500;
 const HELD = 60_000;
-/** Between two looks at an output that still grows, in ms. */
-const LOOK_EVERY = 400;
+/** Between two looks at an output that still grows, in ms. In the cloud each one is paid for. */
+const LOOK_EVERY = IN_CLOUD ? 2000 : 400;
 /** Lines that are looked back at for the colour that a line begins in. */
 const LOOK_BACK = 300;
 /** Letters of a line that are shown; a download has all of them. */
