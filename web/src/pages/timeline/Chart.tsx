@@ -228,17 +228,16 @@ export function Chart({ id, data, takesFocus, onEnter, byWorker }: Props) {
           Critical path
         </Button>
         <span className="muted number">
-          {plural(data.attempts, "attempt")}, {duration(extent.to - extent.from)};{" "}
+          {plural(data.attempts, "attempt")}, {duration(extent.to - extent.from)}
           {took === null
             ? ""
-            : `critical path ${plural(chain.length, "command")}, ${duration(took)}`}
+            : `; critical path ${plural(chain.length, "command")}, ${duration(took)}`}
         </span>
-        <span className="phead-grow" />
-        <Legend
-          groups={data.grouped === true}
-          bars={lanes.some((lane) => lane.group === undefined)}
-        />
       </div>
+      <Legend
+        groups={data.grouped === true}
+        bars={lanes.some((lane) => lane.group === undefined)}
+      />
       <div className="tl-axis">
         <span className="tl-corner muted">
           {plural(lanes.length, byWorker ? "worker" : data.grouped === true ? "row" : "node")}
