@@ -45,7 +45,9 @@ export function paintAxis(canvas: HTMLCanvasElement, scene: Scene, colours: Pale
     context.fillStyle = colours.line;
     context.fillRect(x - 0.5, 0, 1, canvas.clientHeight);
     context.fillStyle = colours.muted;
-    context.fillText(tickText(distance, step), x + 4, canvas.clientHeight / 2);
+    const text = tickText(distance, step);
+    const isCut = x + 4 + context.measureText(text).width > width;
+    if (!isCut) context.fillText(text, x + 4, canvas.clientHeight / 2);
   }
 }
 
