@@ -1,4 +1,7 @@
-"""Why a node of a cloud pipeline does not run, as a sentence."""
+"""Why a node of a cloud pipeline does not run, as a sentence.
+
+The web app tells by it what kind of wait it is (web/src/model/waiting.ts).
+"""
 
 from chalicelib.pipeline import CloudPipeline
 from conducto.model.records import ImageState, Lifecycle

@@ -36,8 +36,11 @@ SIZES = {360: 740, 768: 1024, 1440: 900, 3840: 2160}
 FIRST = 1440
 #: What the browser itself notes of calls that got no good answer.
 NOTED = ("Failed to load resource", "WebSocket connection to")
-#: Nothing is wider than its page, nor is the part of it that scrolls.
-FITS = """() => [document.documentElement, ...document.querySelectorAll('.app-main, .dialog')]
+#: Nothing is wider than its page, nor is the part of it that scrolls, nor the links of the top.
+FITS = """() => [
+      document.documentElement,
+      ...document.querySelectorAll('.app-main, .dialog, .topbar-nav'),
+    ]
     .filter((one) => one.scrollWidth > one.clientWidth)
     .map((one) => `${one.className || 'page'}: ${one.scrollWidth} > ${one.clientWidth}`)"""
 #: Texts that are cut without a sign that there is more of them.

@@ -307,9 +307,31 @@ def test_a_bar_says_what_its_attempt_waited_for(viewer: Viewer) -> None:
     page = viewer.open(f"/p/{run}/timeline")
     page.get_by_role("option").filter(has_text="second").click()
     facts = page.locator(".tl-facts")
-    expect(facts).to_contain_text(re.compile(r"waited (0\.[3-9]|\d\.\d)s for its turn"))
+    expect(facts).to_contain_text(re.compile(r" (0\.[3-9]|\d\.\d)s for its turn"))
     legend = page.get_by_role("list", name="Legend")
     expect(legend).to_contain_text("waits for its imageits turnits container")
+
+
+def test_a_bar_says_while_it_waits_what_for(viewer: Viewer, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    script = IN_TURN.replace("sleep 0.4", f"until test -e {gate}; do sleep 0.2; done")
+    run = launch(viewer.person, script, run=False)
+    page = viewer.open(f"/p/{run}/timeline")
+    expect(page.get_by_text("Nothing has run yet")).to_be_visible()
+    agent_api(viewer.person, f"/pipelines/{run}/control", "POST", {"action": "run"})
+    page.get_by_role("option").filter(has_text="second").click()
+    facts = page.locator(".tl-facts")
+    expect(facts).to_contain_text("queued")
+    expect(facts).to_contain_text(re.compile(r"waited .*\ds for its turn"))
+    # What was withdrawn has not been tried.
+    agent_api(viewer.person, f"/pipelines/{run}/control", "POST", {"action": "pause"})
+    expect(page.get_by_role("option")).to_have_count(1)
+    agent_api(viewer.person, f"/pipelines/{run}/control", "POST", {"action": "run"})
+    expect(page.get_by_role("option")).to_have_count(2)
+    gate.touch()
+    settle(viewer.person, run)
+    expect(facts).to_contain_text("done")
+    expect(facts).to_contain_text(re.compile(r"waited .*\ds for its turn.* · ran "))
 
 
 def test_secrets_are_set_replaced_and_deleted_and_never_shown(viewer: Viewer) -> None:

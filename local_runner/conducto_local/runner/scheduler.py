@@ -146,7 +146,10 @@ class Scheduler:
         return self._common.logs(pipeline_id)
 
     def reason(self, flight: Flight) -> str:
-        """Return why a queued attempt does not run, as a sentence."""
+        """Return why a queued attempt does not run, as a sentence.
+
+        The web app tells by it what kind of wait it is (web/src/model/waiting.ts).
+        """
         image = flight.live.images.get(flight.spec.placement.image)
         if image is not None and image.built is None:
             return f"image {image.record.name} is {image.record.state.value}"

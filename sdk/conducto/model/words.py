@@ -1,10 +1,17 @@
 """Facts as a person reads them, wherever they are shown: in a terminal, in an exported page."""
 
+from conducto.model.phases import WaitKind, phases_of
 from conducto.model.records import AttemptRecord
 from conducto.model.states import Cause
 
 #: Shorter waits are not worth a word, in seconds.
 _LEAST_WAIT = 0.1
+_WAITS: dict[WaitKind, str] = {
+    "image": " for its image",
+    "turn": " for its turn",
+    "start": " for its container",
+    "unknown": "",
+}
 
 _CAUSES = {
     Cause.TIMEOUT: "timed out",
@@ -41,15 +48,11 @@ def wait_text(attempt: AttemptRecord) -> str | None:
 
     ``waited 4.0s for its image, 1.2s for its turn``
     """
-    begin, started = attempt.queued, attempt.started
-    if begin is None or started is None:
+    if attempt.started is None:
         return None
-    parts = []
-    steps = ((attempt.image_ready, "its image"), (attempt.admitted, "its turn"))
-    for until, what in steps:
-        if until is not None:
-            parts.append((until - begin, f" for {what}"))
-            begin = until
-    parts.append((started - begin, "" if attempt.admitted is None else " for its container"))
-    said = [f"{duration(seconds)}{what}" for seconds, what in parts if seconds >= _LEAST_WAIT]
+    said = [
+        duration(phase.end - phase.begin) + _WAITS[phase.kind]
+        for phase in phases_of(attempt, attempt.started)
+        if phase.end - phase.begin >= _LEAST_WAIT
+    ]
     return "waited " + ", ".join(said) if said else None

@@ -67,6 +67,15 @@ def test_an_attempt_says_what_it_waited_for() -> None:
     assert [line.partition("waited")[2] for line in found[-3:]] == [said[6:], " 1.0s", ""]
 
 
+def test_times_that_go_back_as_when_a_clock_was_set_make_no_wait() -> None:
+    times = {"queued": 10.0, "image_ready": 9.0, "admitted": 15.0, "started": 15.5, "ended": 20.0}
+    turned = AttemptRecord(path="/a", number=1, state=State.DONE, **times)  # type: ignore[arg-type]
+
+    (line,) = (line for line in lines(attempts=(turned,)) if "waited" in line)
+
+    assert line.endswith("waited 5.0s for its turn, 0.5s for its container")
+
+
 def test_an_attempt_says_what_is_wrong_with_it() -> None:
     message = "output from here on was not kept: the disk is full"
     fine = AttemptRecord(path="/a", number=1, state=State.DONE)

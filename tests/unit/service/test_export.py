@@ -83,6 +83,8 @@ def a_exec(path: str, state: State = State.DONE, **fields: Any) -> NodeView:
         container=fields.pop("container", "box-1"),
         message=fields.pop("message", None),
         queued=NOW - 10,
+        image_ready=fields.pop("image_ready", None),
+        admitted=fields.pop("admitted", None),
         started=NOW - 9,
         ended=None if state is State.RUNNING else NOW - 8,
     )
@@ -233,12 +235,37 @@ async def test_images_are_listed_with_why_one_was_not_built() -> None:
 async def test_a_bar_is_thin_while_it_waits_and_thick_while_it_runs() -> None:
     page = await exported(fake_with([group("/"), a_exec("/a")]))
 
-    rects = [r for r in page.all("rect") if r.get("class") in ("wait", "done") and "y" in r]
-    assert [(r["x"], r["width"], r["height"]) for r in rects] == [
-        ("0.00%", "50.00%", "2"),
-        ("50.00%", "50.00%", "8"),
+    assert shapes(page) == [
+        ("wait unknown", "0.00%", "50.00%", "1"),
+        ("done", "50.00%", "50.00%", "8"),
     ]
     assert "/a, attempt 1: done, waited 1.0s, ran 1.0s" in page.texts["title"]
+    assert page.texts["li"].count("waits, not known what for") == 1
+
+
+async def test_a_wait_is_drawn_by_what_it_was_for_and_a_legend_tells_which() -> None:
+    times = {"image_ready": NOW - 9.6, "admitted": NOW - 9.2}
+    page = await exported(fake_with([group("/"), a_exec("/a", **times)]))
+
+    assert shapes(page) == [
+        ("wait image", "0.00%", "20.00%", "6"),
+        ("wait turn", "20.00%", "20.00%", "3"),
+        ("wait start", "40.00%", "10.00%", "5"),
+        ("done", "50.00%", "50.00%", "8"),
+    ]
+    told = "waited 0.4s for its image, 0.4s for its turn, 0.2s for its container, ran 1.0s"
+    assert f"/a, attempt 1: done, {told}" in page.texts["title"]
+    assert [text for text in page.texts["li"] if text.startswith("waits")] == [
+        "waits for its image",
+        "waits for its turn",
+        "waits for its container",
+    ]
+
+
+def shapes(page: Page) -> list[tuple[str | None, ...]]:
+    """What is drawn on the chart: class, place, width and height of each."""
+    rects = [rect for rect in page.all("rect") if "%" in (rect.get("x") or "") and "y" in rect]
+    return [tuple(rect[name] for name in ("class", "x", "width", "height")) for rect in rects]
 
 
 async def test_of_many_attempts_the_longest_have_a_bar() -> None:

@@ -2,7 +2,7 @@
 
 import { api } from "@/api/client";
 import type { PipelineSession } from "@/live/session";
-import { filled, rangeOf, type Gap } from "@/model/range";
+import { filled, rangeOf, withinGap, type Gap } from "@/model/range";
 
 /** Children that are listed at once. */
 const PAGE = 5000;
@@ -39,9 +39,11 @@ export async function pathsBetween(
   return paths;
 }
 
-/** Paths of the children of a gap's group, from the first that is not loaded to its end. */
-async function childrenOf(session: PipelineSession, { group, end }: Gap): Promise<string[]> {
+/** Paths of the children of a gap's group that are not loaded in a row and lie in the gap. */
+async function childrenOf(session: PipelineSession, gap: Gap): Promise<string[]> {
+  const { group } = gap;
   const found: string[] = [];
+  let started = gap.begin === null;
   let after = group.children.next;
   do {
     const page = await api.tree(session.id, {
@@ -52,16 +54,16 @@ async function childrenOf(session: PipelineSession, { group, end }: Gap): Promis
       ...(after === null ? {} : { after }),
     });
     const children = page.nodes.filter((view) => view.path !== group.path);
-    const last = children.findIndex((view) => view.path === end);
-    const wanted = last < 0 ? children : children.slice(0, last + 1);
+    const { inside, over } = withinGap(gap, children, started);
+    started ||= inside.length > 0;
     // What is skipped is known from here on: an order to unskip, and an undo, ask for it.
     session.model?.addFound(
-      wanted.filter((view) => view.skipped),
+      inside.filter((view) => view.skipped),
       page.seq,
     );
-    for (const view of wanted) found.push(view.path);
+    for (const view of inside) found.push(view.path);
     if (lettersOf(found) > MOST_LETTERS) throw new TooManyError();
-    after = last < 0 ? page.next : null;
+    after = over ? null : page.next;
   } while (after !== null);
   return found;
 }

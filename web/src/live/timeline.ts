@@ -2,19 +2,21 @@
 
 import { api, ApiError, messageOf, type TreeQuery } from "@/api/client";
 import { EventStream, lastChange } from "@/api/events";
-import type { EventBatch } from "@/api/schema";
+import type { EventBatch, ImageRecord } from "@/api/schema";
 import { Timeline, type Bar } from "@/model/timeline";
 
 const PAGE = 2000;
 /** Attempts that are shown at most; a part of the tree shows the rest. */
 export const MOST_ATTEMPTS = 50_000;
-/** Changes are shown, and containers asked for, this often, in ms. */
+/** Changes are shown, and what they do not tell is asked for, this often, in ms. */
 const SHOW_EVERY = 300;
 const ASK_EVERY = 2000;
 /** A load that got no answer is tried again after this, in ms. */
 const AGAIN_AFTER = 2000;
 /** Nodes whose containers are asked for one by one; of more, all is read again. */
 const ASK_SINGLY = 20;
+/** Queued nodes of which it is asked what they wait for. */
+const ASK_QUEUED = 500;
 
 export class TimelineSession {
   timeline = new Timeline();
@@ -29,6 +31,9 @@ export class TimelineSession {
   private readonly waiting: EventBatch[] = [];
   /** Nodes that run in a container, and waited for what, which only the server knows. */
   private readonly unknown = new Set<string>();
+  private images: readonly ImageRecord[] = [];
+  /** What the server is asked may be older than changes that come meanwhile: they wait. */
+  private asking = false;
   private readonly aborter = new AbortController();
   private readonly listeners = new Set<() => void>();
   private startTimer: number | undefined;
@@ -66,7 +71,10 @@ export class TimelineSession {
     this.stream?.close();
     this.stream = null;
     this.waiting.length = 0;
+    this.unknown.clear();
     window.clearTimeout(this.startTimer);
+    window.clearTimeout(this.askTimer);
+    this.askTimer = undefined;
     this.loading = true;
     this.show();
     try {
@@ -85,6 +93,7 @@ export class TimelineSession {
   }
 
   private async load(): Promise<void> {
+    const before = this.timeline;
     const timeline = new Timeline();
     let after: string | null = null;
     let seq: number | null = null;
@@ -100,7 +109,9 @@ export class TimelineSession {
       // Later pages may hold later changes; to take one in twice does no harm.
       seq ??= page.seq;
       for (const node of page.nodes) {
-        if (node.type === "Exec") timeline.add(node.path, node.attempts);
+        if (node.type !== "Exec") continue;
+        const queued = node.state === "queued" ? before.barsOf(node.path) : [];
+        timeline.add(node.path, node.attempts, queued);
       }
       after = page.next;
       this.cut = after !== null && timeline.size >= MOST_ATTEMPTS;
@@ -128,8 +139,10 @@ export class TimelineSession {
 
   private readonly take = (): void => {
     this.showTimer = undefined;
+    if (this.asking) return;
     for (const batch of this.waiting.splice(0)) {
       this.seq = lastChange([batch]) ?? this.seq;
+      this.images = batch.pipeline.images;
       const isDocker = batch.pipeline.pipeline.engine === "docker";
       for (const change of batch.changes) {
         if (!this.isWithin(change.path)) continue;
@@ -137,7 +150,7 @@ export class TimelineSession {
         if (bar !== null && this.isToAsk(bar, isDocker)) this.unknown.add(bar.path);
       }
     }
-    if (this.unknown.size > 0) {
+    if (this.unknown.size > 0 || this.timeline.waits) {
       this.askTimer ??= window.setTimeout(() => void this.ask(), ASK_EVERY);
     }
     this.show();
@@ -147,7 +160,8 @@ export class TimelineSession {
   private isToAsk(bar: Bar, isDocker: boolean): boolean {
     if (bar.started === null) return false;
     if (isDocker && bar.container === null) return true;
-    return bar.admitted === null && this.unknown.size < ASK_SINGLY;
+    const isTold = bar.admitted !== null && bar.waitsFor === null;
+    return !isTold && this.unknown.size < ASK_SINGLY;
   }
 
   private isWithin(path: string): boolean {
@@ -155,24 +169,42 @@ export class TimelineSession {
     return this.root === "/" || path === this.root || path.startsWith(`${this.root}/`);
   }
 
-  /** Ask for what only the server knows of what began. */
+  /** Ask for what only the server knows of what began, and of what is queued. */
   private async ask(): Promise<void> {
-    const paths = [...this.unknown];
-    this.unknown.clear();
+    this.asking = true;
     try {
-      if (paths.length > ASK_SINGLY) {
-        await this.load();
-      } else {
-        for (const path of paths) {
-          const { attempts } = await api.attempts(this.id, path, this.aborter.signal);
-          this.timeline.add(path, attempts);
-        }
-      }
+      await this.askBegun();
+      if (this.timeline.waits) await this.askQueued();
     } catch {
       // It stands among the processes until the next change or visit tells more.
     }
+    this.asking = false;
     this.askTimer = undefined;
-    this.show();
+    if (!this.aborter.signal.aborted) this.take();
+  }
+
+  private async askBegun(): Promise<void> {
+    const paths = [...this.unknown];
+    this.unknown.clear();
+    if (paths.length > ASK_SINGLY) {
+      await this.load();
+      return;
+    }
+    for (const path of paths) {
+      const { attempts } = await api.attempts(this.id, path, this.aborter.signal);
+      this.timeline.add(path, attempts);
+    }
+  }
+
+  private async askQueued(): Promise<void> {
+    const query = {
+      root: this.root,
+      state: "queued",
+      attempts: "none",
+      limit: ASK_QUEUED,
+    } as const;
+    const { nodes } = await api.tree(this.id, query, this.aborter.signal);
+    this.timeline.explain(nodes, this.images, Date.now() / 1000);
   }
 
   private show(): void {

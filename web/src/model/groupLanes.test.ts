@@ -11,6 +11,7 @@ function bar(path: string, started: number | null, ended: number | null, more = 
     queued: 0,
     imageReady: null,
     admitted: null,
+    waitsFor: null,
     started,
     ended,
     container: null,

@@ -10,6 +10,7 @@ const WHOLE: Bar = {
   queued: 10,
   imageReady: 14,
   admitted: 15.2,
+  waitsFor: null,
   started: 15.5,
   ended: 48.5,
   container: null,
@@ -44,6 +45,22 @@ test("what still waits does so until now", () => {
   expect(phasesOf(queued, 20).at(-1)).toEqual({ name: "turn", from: 14, to: 20 });
   expect(phasesOf({ ...queued, admitted: 16 }, 20).at(-1)?.name).toBe("start");
   expect(names({ ...queued, imageReady: null }, 20)).toEqual(["wait"]);
+});
+
+test("what is queued now waits for what it is said to", () => {
+  const queued: Bar = {
+    ...WHOLE,
+    state: "queued",
+    imageReady: null,
+    admitted: null,
+    started: null,
+    ended: null,
+    waitsFor: "image",
+  };
+  expect(phasesOf(queued, 20)).toEqual([{ name: "image", from: 10, to: 20 }]);
+  expect(names({ ...queued, imageReady: 14, waitsFor: "turn" }, 20)).toEqual(["image", "turn"]);
+  // Until its record is there the last word counts.
+  expect(names({ ...queued, waitsFor: "turn", started: 18 }, 20)).toEqual(["turn"]);
 });
 
 test("times that go back, as when a clock was set, make no phase", () => {

@@ -39,7 +39,8 @@ export function phasesOf(bar: Bar, now: number): Phase[] {
 }
 
 /** What it waited for since the last moment that is known. */
-function lastPhase({ imageReady, admitted, started }: Bar): PhaseName {
+function lastPhase({ imageReady, admitted, started, waitsFor }: Bar): PhaseName {
+  if (waitsFor !== null) return waitsFor;
   if (admitted !== null) return "start";
   return imageReady !== null && started === null ? "turn" : "wait";
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 
 import { newNode, type TreeNode } from "@/model/node";
-import { filled, rangeOf } from "@/model/range";
+import { filled, rangeOf, withinGap } from "@/model/range";
 import type { Row } from "@/model/rows";
 
 const row = (path: string): Row => ({
@@ -56,6 +56,48 @@ describe("a range", () => {
     if (gap === undefined) throw new Error("there is a gap");
     const selected = filled(paths, gap, front, g("2", "3", "4", "5", "6", "7", "8", "9"));
     expect(selected.toSorted()).toEqual(g("0", "1", "2", "3", "4", "5", "6", "7", "9"));
+  });
+
+  it("between two found rows holds what is defined between them", () => {
+    const { rows, front } = shown();
+    const { paths, gaps } = rangeOf(rows, "/g/9", "/g/5");
+    const [gap] = gaps;
+    expect(gap).toMatchObject({ begin: "/g/5", end: "/g/9" });
+    if (gap === undefined) return;
+    const listed = g("2", "3", "4", "5", "6", "7", "8", "9").map((path) => ({ path }));
+    const { inside, over } = withinGap(gap, listed, false);
+    expect([inside.map((one) => one.path), over]).toEqual([g("5", "6", "7", "8", "9"), true]);
+    const selected = filled(paths, gap, front, g("5", "6", "7", "8", "9"));
+    expect(selected.toSorted()).toEqual(g("5", "6", "7", "9"));
+    expect(rangeOf(rows, "/g/9", "/g/9").gaps).toEqual([]);
+  });
+
+  it("from a found row that stands above one defined before it holds the same", () => {
+    const gap = { group: shown().group, begin: "/g/9", end: "/g/5" };
+    const pages = [g("2", "3", "4"), g("5", "6"), g("7", "8", "9", "10")];
+    let started = false;
+    const found = pages.map((page) => {
+      const list = page.map((path) => ({ path }));
+      const { inside, over } = withinGap(gap, list, started);
+      started ||= inside.length > 0;
+      return [inside.map((one) => one.path), over];
+    });
+    expect(found).toEqual([
+      [[], false],
+      [g("5", "6"), false],
+      [g("7", "8", "9"), true],
+    ]);
+  });
+
+  it("that begins below a found row does not hold that row", () => {
+    const { rows, front } = shown();
+    rows.splice(7, 0, row("/g/5/x"));
+    const { paths, gaps } = rangeOf(rows, "/g/5/x", "/h");
+    const [gap] = gaps;
+    expect(gap).toMatchObject({ begin: "/g/5", end: null });
+    if (gap === undefined) return;
+    const selected = filled(paths, gap, front, g("5", "6", "7", "8", "9"));
+    expect(selected.toSorted()).toEqual([...g("5/x", "6", "7", "9"), "/h"]);
   });
 
   it("that leaves the group holds all of it from its beginning on", () => {

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import type { AttemptRecord, NodeChange } from "@/api/schema";
+import type { AttemptRecord, ImageRecord, NodeChange, NodeView } from "@/api/schema";
 import {
   barAt,
   criticalPath,
@@ -20,6 +20,7 @@ function bar(path: string, queued: number, started: number, ended: number | null
     queued,
     imageReady: null,
     admitted: null,
+    waitsFor: null,
     started,
     ended,
     container: null,
@@ -84,6 +85,43 @@ test("what the server says of a node takes the place of what was known", () => {
   timeline.add("/b", []);
   expect(timeline.size).toBe(1);
   expect([...timeline.bars()][0]?.container).toBe("c");
+});
+
+test("what is queued stays when records come, which begin with the command", () => {
+  const timeline = new Timeline();
+  timeline.apply(change("queued", 4, 2));
+  const record = { path: "/a", number: 1, state: "done", started: 2, ended: 3, container: "c" };
+  timeline.add("/a", [record as AttemptRecord]);
+  expect(timeline.barsOf("/a").map((one) => one.number)).toEqual([1, 2]);
+  expect(timeline.size).toBe(2);
+  expect(timeline.waits).toBe(true);
+  timeline.apply(change("pending", 5, 1));
+  expect(timeline.barsOf("/a").map((one) => one.number)).toEqual([1]);
+  expect(timeline.size).toBe(1);
+  expect(timeline.waits).toBe(false);
+});
+
+test("what is withdrawn before it was tried has no bar", () => {
+  const timeline = new Timeline();
+  timeline.apply(change("queued", 1));
+  timeline.apply(change("pending", 2, 0));
+  expect(timeline.size).toBe(0);
+});
+
+test("a queued bar is told for what it waits, and since when as far as that is known", () => {
+  const timeline = new Timeline();
+  timeline.apply(change("queued", 1));
+  const image = { name: "tools", ended: 4 } as ImageRecord;
+  const say = (reason: string, time: number, images = [image]) => {
+    const view = { path: "/a", image: "tools", waits_for: reason } as NodeView;
+    timeline.explain([view], images, time);
+    return timeline.barsOf("/a")[0];
+  };
+  expect(say("image tools is building", 2, [])).toMatchObject({ waitsFor: "image" });
+  expect(say("next in the queue", 5)).toMatchObject({ waitsFor: "turn", imageReady: 4 });
+  expect(say("its container starts", 7)).toMatchObject({ waitsFor: "start", admitted: 7 });
+  timeline.apply(change("running", 8));
+  expect(say("next in the queue", 9)).toMatchObject({ waitsFor: "start" });
 });
 
 test("containers are rows of their own, and processes that overlap stand side by side", () => {

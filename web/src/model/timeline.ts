@@ -1,8 +1,10 @@
 /** When commands waited and ran: bars in lanes, and the chain of them that took the longest. */
 
-import type { AttemptRecord, NodeChange, State } from "@/api/schema";
+import type { AttemptRecord, ImageRecord, NodeChange, NodeView, State } from "@/api/schema";
 import type { Group } from "@/model/groupLanes";
+import type { PhaseName } from "@/model/phases";
 import { isFinished } from "@/model/states";
+import { phaseOf } from "@/model/waiting";
 
 /** One attempt of an Exec. Times are seconds since the epoch. */
 export interface Bar {
@@ -13,6 +15,8 @@ export interface Bar {
   /** When the image was there that it waited for, and when its turn came; null if not known. */
   imageReady: number | null;
   admitted: number | null;
+  /** What it was last said to wait for; null where its record is there, which tells more. */
+  waitsFor: PhaseName | null;
   started: number | null;
   ended: number | null;
   /** Where it ran; null where it is not known, or was a plain process. */
@@ -45,6 +49,7 @@ export function barOf(attempt: AttemptRecord): Bar {
     queued,
     imageReady,
     admitted,
+    waitsFor: null,
     started,
     ended,
     container,
@@ -69,16 +74,48 @@ export class Timeline {
     return this.nodes.get(path) ?? [];
   }
 
-  /** Take what the server says of an attempt. A node that never ran is named all the same. */
-  add(path: string, attempts: readonly AttemptRecord[]): void {
-    const before = this.nodes.get(path)?.length ?? 0;
-    this.nodes.set(path, attempts.map(barOf));
-    this.count += attempts.length - before;
+  /**
+   * Take what the server says of a node's attempts. One that never ran is named all the same.
+   *
+   * An attempt has a record from when it begins: of `before`, the one that is queued stays.
+   */
+  add(path: string, attempts: readonly AttemptRecord[], before = this.barsOf(path)): void {
+    const last = attempts.at(-1)?.number ?? 0;
+    const queued = before.filter((bar) => bar.state === "queued" && bar.number > last);
+    this.set(path, [...attempts.map(barOf), ...queued]);
+  }
+
+  private set(path: string, bars: Bar[]): void {
+    this.count += bars.length - this.barsOf(path).length;
+    this.nodes.set(path, bars);
+  }
+
+  /** Some attempt is queued. */
+  get waits(): boolean {
+    for (const bar of this.bars()) if (bar.state === "queued") return true;
+    return false;
+  }
+
+  /** Take what queued nodes are said to wait for at a time. */
+  explain(views: readonly NodeView[], images: readonly ImageRecord[], time: number): void {
+    const ready = new Map(images.map((image) => [image.name, image.ended]));
+    for (const { path, image, waits_for: reason } of views) {
+      const bar = this.barsOf(path).at(-1);
+      if (bar?.state !== "queued" || bar.queued === null || reason === null) continue;
+      const before = bar.waitsFor;
+      bar.waitsFor = phaseOf(reason);
+      if (bar.waitsFor === "image") continue;
+      const ended = ready.get(image ?? "") ?? null;
+      if (ended !== null && ended > bar.queued) bar.imageReady = ended;
+      if (bar.waitsFor === "start" && before === "turn") bar.admitted = time;
+    }
   }
 
   /** Take a transition. Returns the bar that it began or moved. */
   apply(change: NodeChange): Bar | null {
-    if (change.type !== "Exec" || change.attempt === 0 || change.state === "pending") return null;
+    if (change.type !== "Exec") return null;
+    if (change.state === "pending") this.withdraw(change.path);
+    if (change.attempt === 0 || change.state === "pending") return null;
     const bar = this.barFor(change);
     if (bar === null) return null;
     bar.state = change.state;
@@ -90,6 +127,12 @@ export class Timeline {
       bar.exitCode = change.exit_code;
     }
     return bar;
+  }
+
+  /** What was queued and is no more has not been tried. */
+  private withdraw(path: string): void {
+    const bars = this.nodes.get(path);
+    if (bars?.at(-1)?.state === "queued") this.set(path, bars.slice(0, -1));
   }
 
   private barFor({ path, attempt }: NodeChange): Bar | null {
@@ -109,6 +152,7 @@ export class Timeline {
       queued: null,
       imageReady: null,
       admitted: null,
+      waitsFor: null,
       started: null,
       ended: null,
       container: null,

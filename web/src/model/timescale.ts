@@ -5,6 +5,11 @@ import type { Range } from "@/model/timeline";
 /** The shortest window. */
 const SHORTEST = 0.01;
 
+/** Where a time stands in a view that is `width` wide. */
+export function xOf(time: number, view: Range, width: number): number {
+  return ((time - view.from) / (view.to - view.from)) * width;
+}
+
 /** A range with some room at its end, and never empty. */
 export function padded({ from, to }: Range): Range {
   const length = Math.max(to - from, SHORTEST);

@@ -6,12 +6,12 @@ import hashlib
 _LIGHT = """
 --ground:#f6f7f8;--surface:#fff;--line:#e1e4e8;--strong:#c6cbd2;--text:#1a1d21;--muted:#59616b;
 --accent:#1d4fd7;--pending:#59616b;--queued:#7a5600;--running:#1d4fd7;--done:#1a6e35;
---error:#b42318;--killed:#9a3d0c;--skipped:#59616b;--code:#f0f2f4;--error-ground:#fdecea;
+--error:#b42318;--killed:#9a3d0c;--skipped:#59616b;--image:#8a2a9b;--start:#0b6b78;--code:#f0f2f4;--error-ground:#fdecea;
 color-scheme:light;"""
 _DARK = """
 --ground:#0f1113;--surface:#16191c;--line:#282d33;--strong:#414850;--text:#e5e8eb;--muted:#9aa4ae;
 --accent:#84a9ff;--pending:#9aa4ae;--queued:#e3b341;--running:#84a9ff;--done:#5fca7d;
---error:#ff8a80;--killed:#f2a672;--skipped:#9aa4ae;--code:#1f2429;--error-ground:#3a1a1a;
+--error:#ff8a80;--killed:#f2a672;--skipped:#9aa4ae;--image:#d9a0f0;--start:#5ed0dc;--code:#1f2429;--error-ground:#3a1a1a;
 color-scheme:dark;"""
 _RULES = """
 *{box-sizing:border-box}
@@ -69,7 +69,12 @@ summary:focus-visible,a:focus-visible{outline:2px solid var(--accent);outline-of
 text{fill:var(--text)}
 .axis text{fill:var(--muted);font-size:11px}
 .axis line{stroke:var(--line)}
-.wait{fill:var(--queued)}
+#strokes rect{fill:var(--image)}
+.wait.turn{fill:var(--queued)}.wait.unknown{fill:var(--muted)}
+.wait.start{fill:none;stroke:var(--start);stroke-width:1.5}
+.legend{display:flex;flex-wrap:wrap;gap:0 1rem;list-style:none;margin:0 0 .5rem;padding:0;
+font-size:12px}
+.legend li{display:flex;align-items:center;gap:.35rem}
 .track{fill:var(--line)}tspan.done{fill:var(--done)}tspan.error{fill:var(--error)}
 tspan.killed{fill:var(--killed)}tspan.running{fill:var(--running)}tspan.queued{fill:var(--queued)}
 rect.pending{fill:var(--pending)}rect.queued{fill:var(--queued)}rect.running{fill:var(--running)}

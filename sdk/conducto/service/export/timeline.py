@@ -1,11 +1,12 @@
-"""When commands waited and ran: a bar for each attempt, thin while it was queued."""
+"""When commands waited and ran: a bar for each attempt, thin while it was queued, by what for."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from conducto.model.phases import Phase, WaitKind, phases_of
 from conducto.model.records import AttemptRecord
 from conducto.model.states import FINISHED, State
-from conducto.model.words import duration
+from conducto.model.words import duration, wait_text
 from conducto.service.export.markup import Markup, tag, void
 from conducto.service.export.run import Run
 from conducto.service.export.words import MARKS, shown_path
@@ -13,6 +14,9 @@ from conducto.service.export.words import MARKS, shown_path
 #: Most bars; of more, the longest are shown.
 MAX_BARS = 200
 _ROW, _HEAD = 26, 18
+#: Where a bar stands in its row, and its height; waits are lower, and in the middle of it.
+_BAR, _TALL = 15, 8
+_HEIGHTS: dict[WaitKind, int] = {"image": 6, "turn": 3, "start": 5, "unknown": 1}
 #: Characters of a label that fit on a phone, beside how long it took.
 _LABEL = 34
 #: Distances between two marks of the axis, in seconds; it has about `_TICKS` of them.
@@ -39,6 +43,28 @@ _STEPS = (
     86400,
 )
 _TICKS = 4
+#: Waits as the legend has them, in the order in which an attempt goes through them.
+_WAITS: dict[WaitKind, str] = {
+    "image": "waits for its image",
+    "turn": "waits for its turn",
+    "start": "waits for its container",
+    "unknown": "waits, not known what for",
+}
+#: Width of a shape of the legend, and the size of what it stands in.
+_SAMPLE = 22
+_SAMPLE_BOX: dict[str, str | int] = {"width": 24, "height": 14, "aria_hidden": "true"}
+#: What the wait for an image is filled with.
+_STROKES = tag(
+    "defs",
+    tag(
+        "pattern",
+        void("rect", width=2, height=4),
+        id="strokes",
+        width=4,
+        height=4,
+        patternUnits="userSpaceOnUse",
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +80,11 @@ class Bar:
     def ran(self) -> float:
         """How long it ran."""
         return 0.0 if self.started is None else self.end - self.started
+
+    @property
+    def waits(self) -> list[Phase]:
+        """What it waited for, or does."""
+        return [*phases_of(self.attempt, self.end)]
 
 
 def bars_of(run: Run) -> list[Bar]:
@@ -84,13 +115,24 @@ def timeline(run: Run) -> Markup:
     if len(shown) < len(bars) or not run.whole:
         which = "the longest" if len(shown) < len(bars) else "those"
         note = f"{note[:-1]}: {which} of the nodes that are shown below."
-    chart = tag("div", _chart(shown), class_="chart")
+    chart = tag("div", _legend(shown), _chart(shown), class_="chart")
     return tag("section", tag("h2", "Timeline"), tag("p", note, class_="muted"), chart)
 
 
 def _longest(bars: list[Bar]) -> list[Bar]:
     by_length = sorted(range(len(bars)), key=lambda at: bars[at].begin - bars[at].end)
     return [bars[at] for at in sorted(by_length[:MAX_BARS])]
+
+
+def _legend(bars: list[Bar]) -> Markup:
+    """Return what the shapes of waits mean, of those that there are."""
+    kinds = {phase.kind for bar in bars for phase in bar.waits}
+    entries = [
+        tag("li", tag("svg", _wait(kind, "1", f"{_SAMPLE}", 3), **_SAMPLE_BOX), text)
+        for kind, text in _WAITS.items()
+        if kind in kinds
+    ]
+    return tag("ul", *entries, class_="legend muted") if entries else Markup("")
 
 
 def _chart(bars: list[Bar]) -> Markup:
@@ -100,6 +142,7 @@ def _chart(bars: list[Bar]) -> Markup:
     rows = (_row(bar, _HEAD + _ROW * at, first, span) for at, bar in enumerate(bars))
     return tag(
         "svg",
+        _STROKES,
         tag("g", *_axis(span, height), class_="axis"),
         *rows,
         width="100%",
@@ -124,14 +167,14 @@ def _tick(seconds: float) -> str:
 
 def _row(bar: Bar, top: int, first: float, span: float) -> Markup:
     attempt = bar.attempt
-    begin, end = bar.begin - first, bar.end - first
-    shapes = []
-    waited_until = end if bar.started is None else max(bar.begin, bar.started) - first
-    if waited_until > begin:
-        shapes.append(_rect((begin, waited_until), span, top + 18, 2, "wait"))
+    shapes = [
+        _wait(phase.kind, *_place(phase.begin - first, phase.end - first, span), top + _BAR)
+        for phase in bar.waits
+    ]
     if bar.started is not None:
-        ran_from = max(bar.begin, bar.started) - first
-        shapes.append(_rect((ran_from, end), span, top + 15, 8, attempt.state.value))
+        x, width = _place(max(bar.begin, bar.started) - first, bar.end - first, span)
+        state = attempt.state.value
+        shapes.append(void("rect", x=x, y=top + _BAR, width=width, height=_TALL, class_=state))
     name = shown_path(attempt.path, _LABEL)
     sign = tag("tspan", MARKS[attempt.state], class_=attempt.state.value)
     words = " ".join((name, *_numbered(attempt), _took(bar)))
@@ -151,17 +194,25 @@ def _told(bar: Bar) -> str:
     attempt = bar.attempt
     told = [f"{shown_path(attempt.path)}, attempt {attempt.number}: {attempt.state.value}"]
     if bar.started is not None:
-        told.append(f"waited {duration(bar.started - bar.begin)}, ran {duration(bar.ran)}")
+        waited = wait_text(attempt)
+        told += [*([] if waited is None else [waited]), f"ran {duration(bar.ran)}"]
     if attempt.state is not State.DONE and attempt.exit_code is not None:
         told.append(f"exit {attempt.exit_code}")
     return ", ".join(told)
 
 
-def _rect(period: tuple[float, float], span: float, y: int, height: int, kind: str) -> Markup:
-    begin, end = period
-    # Half a percent of the whole can still be seen.
-    width = _percent(max((end - begin) / span, 0.004))
-    return void("rect", x=_percent(begin / span), y=y, width=width, height=height, class_=kind)
+def _wait(kind: WaitKind, x: str, width: str, top: int) -> Markup:
+    """Return the shape of a wait: like the web app's, told from the others without its colour."""
+    height = _HEIGHTS[kind]
+    y = top + (_TALL - height) / 2
+    fill = "url(#strokes)" if kind == "image" else None
+    place = {"x": x, "y": f"{y:g}", "width": width, "height": f"{height}"}
+    return void("rect", **place, fill=fill, class_=f"wait {kind}")
+
+
+def _place(begin: float, end: float, span: float) -> tuple[str, str]:
+    """Return where a period begins, and its width; half a percent can still be seen."""
+    return _percent(begin / span), _percent(max((end - begin) / span, 0.004))
 
 
 def _percent(part: float) -> str:

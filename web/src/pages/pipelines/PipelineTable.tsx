@@ -179,7 +179,7 @@ function PipelineRow({ index, measure, summary, history, chosen, onToggle }: Row
           <RunStrip history={history} id={pipeline.id} now={anyGrows(history) ? now : 0} />
         )}
       </td>
-      <td className="ptable-extra muted">
+      <td className="ptable-extra ptable-where muted">
         {pipeline.mode === "local" ? `here, ${pipeline.engine}` : "cloud"}
       </td>
       <td className="ptable-extra muted" title={whenElse(pipeline.created, now)}>

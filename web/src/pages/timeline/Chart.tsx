@@ -7,20 +7,21 @@ import {
   useState,
   type KeyboardEvent,
   type PointerEvent,
-  type RefObject,
 } from "react";
 
-import { navigate, pipelineUrl, setQuery } from "@/app/location";
-import { duration, plural } from "@/lib/time";
+import { navigate, pipelineUrl } from "@/app/location";
+import { plural } from "@/lib/time";
 import { padded, panned, zoomed } from "@/model/timescale";
-import { barAt, type Bar, type Lane, type Range } from "@/model/timeline";
+import { barAt, endOf, type Bar, type Lane, type Range } from "@/model/timeline";
 import { BarFacts } from "@/pages/timeline/BarFacts";
-import { groupFacts, GroupFacts } from "@/pages/timeline/GroupFacts";
+import { GroupFacts } from "@/pages/timeline/GroupFacts";
+import { LaneLabel } from "@/pages/timeline/LaneLabel";
 import { Legend } from "@/pages/timeline/Legend";
 import { paintAxis, paintBars, ROW, type Scene } from "@/pages/timeline/paint";
-import { Button } from "@/ui/Button";
+import { Toolbar } from "@/pages/timeline/Toolbar";
 import { paletteOf } from "@/ui/canvas";
 import { useRepaint } from "@/ui/useRepaint";
+import { useWheel } from "@/ui/useWheel";
 
 export interface ChartData {
   lanes: readonly Lane[];
@@ -42,6 +43,12 @@ interface Props {
   byWorker: boolean;
 }
 
+/** A place in the chart, which stays where it is when rows move, and bars are told anew. */
+interface Spot {
+  lane: string;
+  bar: Pick<Bar, "path" | "number"> | null;
+}
+
 /** Px beside a bar that still count as on it, and that a drag takes at least. */
 const SLACK = 5;
 const ZOOM = 1.6;
@@ -49,9 +56,8 @@ const ZOOM = 1.6;
 export function Chart({ id, data, takesFocus, onEnter, byWorker }: Props) {
   const { lanes, extent, chain, now } = data;
   const [zoom, setZoom] = useState<Range | null>(null);
-  const [chosen, setChosen] = useState<{ lane: number; key: string } | null>(null);
-  const [hovered, setHovered] = useState<Bar | null>(null);
-  const [over, setOver] = useState<{ lane: Lane; time: number } | null>(null);
+  const [chosen, setChosen] = useState<Spot | null>(null);
+  const [pointed, setPointed] = useState<(Spot & { time: number }) | null>(null);
   const [onlyCritical, setOnlyCritical] = useState(false);
   const [drag, setDrag] = useState<Range | null>(null);
   const [scrollTop, setScrollTop] = useState(0);
@@ -75,13 +81,16 @@ export function Chart({ id, data, takesFocus, onEnter, byWorker }: Props) {
   }, []);
   const enter = (path: string) => {
     setChosen(null);
-    setOver(null);
+    setPointed(null);
     setZoom(null);
     onEnter(path);
   };
 
-  const chosenLane = chosen === null ? undefined : lanes[chosen.lane];
-  const chosenBar = chosenLane?.bars.find((bar) => keyOf(bar) === chosen?.key) ?? null;
+  const chosenAt = chosen === null ? -1 : lanes.findIndex((lane) => lane.key === chosen.lane);
+  const chosenLane = lanes[chosenAt];
+  const chosenBar = barOf(chosenLane, chosen);
+  const pointedLane = lanes.find((lane) => lane.key === pointed?.lane);
+  const pointedBar = barOf(pointedLane, pointed);
   const scene: Scene = {
     lanes,
     view,
@@ -92,7 +101,7 @@ export function Chart({ id, data, takesFocus, onEnter, byWorker }: Props) {
     critical,
     onlyCritical,
     chosen: chosenBar,
-    chosenLane: chosen?.lane ?? null,
+    chosenLane: chosenAt,
     drag,
   };
   useRepaint(bars, () => {
@@ -118,18 +127,19 @@ export function Chart({ id, data, takesFocus, onEnter, byWorker }: Props) {
 
   const timeAt = (x: number) =>
     view.from + (x / Math.max(1, bars.current?.clientWidth ?? 1)) * (view.to - view.from);
-  const hit = (event: PointerEvent): { lane: number; time: number; bar: Bar | null } | null => {
-    const lane = Math.floor((event.nativeEvent.offsetY + scrollTop) / ROW);
-    const found = lanes[lane];
-    if (found === undefined) return null;
+  const slack = timeAt(SLACK) - timeAt(0);
+  const hit = (event: PointerEvent): { at: number; time: number; bar: Bar | null } | null => {
+    const at = Math.floor((event.nativeEvent.offsetY + scrollTop) / ROW);
+    const lane = lanes[at];
+    if (lane === undefined) return null;
     const time = timeAt(event.nativeEvent.offsetX);
-    return { lane, time, bar: barAt(found, time, timeAt(SLACK) - timeAt(0), now) };
+    return { at, time, bar: barAt(lane, time, slack, now) };
   };
-  const choose = (lane: number, bar: Bar | null | undefined) => {
-    const isGroup = lanes[lane]?.group !== undefined;
-    if (!isGroup && (bar === null || bar === undefined)) return;
-    setChosen({ lane, key: bar === null || bar === undefined ? "" : keyOf(bar) });
-    virtual.scrollToIndex(lane, { align: "auto" });
+  const choose = (at: number, bar: Bar | null) => {
+    const lane = lanes[at];
+    if (lane === undefined || (lane.group === undefined && bar === null)) return;
+    setChosen({ lane: lane.key, bar });
+    virtual.scrollToIndex(at, { align: "auto" });
   };
   const open = (bar: Bar) =>
     navigate(
@@ -138,26 +148,22 @@ export function Chart({ id, data, takesFocus, onEnter, byWorker }: Props) {
 
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const at = chosen?.lane ?? -1;
-    const nearest = (lane: number) => {
-      const bars_ = lanes[lane]?.bars;
-      return bars_?.find((bar) => (bar.ended ?? now) >= view.from) ?? bars_?.[0];
-    };
-    const go = (lane: number) => {
-      const next = Math.max(0, Math.min(lanes.length - 1, lane));
-      choose(next, nearest(next));
+    const go = (to: number) => {
+      const next = Math.max(0, Math.min(lanes.length - 1, to));
+      const inLane = lanes[next]?.bars ?? [];
+      choose(next, inLane.find((bar) => endOf(bar, now) >= view.from) ?? inLane[0] ?? null);
     };
     const along = (step: number) => {
-      const list = chosenLane?.bars ?? [];
-      const place = list.findIndex((bar) => bar === chosenBar);
-      choose(at, list[Math.max(0, Math.min(list.length - 1, place + step))]);
+      const inLane = chosenLane?.bars ?? [];
+      const place = inLane.findIndex((bar) => bar === chosenBar);
+      choose(chosenAt, inLane[Math.max(0, Math.min(inLane.length - 1, place + step))] ?? null);
     };
     const page = Math.max(1, Math.floor((scroll.current?.clientHeight ?? ROW) / ROW) - 1);
     const keys: Record<string, () => void> = {
-      ArrowDown: () => go(at + 1),
-      ArrowUp: () => go(at - 1),
-      PageDown: () => go(at + page),
-      PageUp: () => go(at - page),
+      ArrowDown: () => go(chosenAt + 1),
+      ArrowUp: () => go(chosenAt - 1),
+      PageDown: () => go(chosenAt + page),
+      PageUp: () => go(chosenAt - page),
       Home: () => go(0),
       End: () => go(lanes.length - 1),
       ArrowRight: () => along(1),
@@ -177,68 +183,35 @@ export function Chart({ id, data, takesFocus, onEnter, byWorker }: Props) {
     if (work === undefined) return;
     event.preventDefault();
     // Where the pointer happens to rest counts no more.
-    setHovered(null);
-    setOver(null);
+    setPointed(null);
     work();
   };
 
-  const press = (lane: number, bar: Bar | null | undefined) => {
-    const pressed = lanes[lane];
+  const press = (at: number, bar: Bar | null) => {
+    const pressed = lanes[at];
     if (pressed?.group !== undefined) enter(pressed.key);
-    else choose(lane, bar);
+    else choose(at, bar);
   };
-  const shown = hovered ?? chosenBar;
-  const shownLane = over?.lane ?? (hovered === null ? chosenLane : undefined);
-  const took = chainLength(chain, now);
+  // The pointer counts where it is on something; else what was chosen is told.
+  const isOnSomething = pointedBar !== null || pointedLane?.group !== undefined;
+  const shownLane = isOnSomething ? pointedLane : chosenLane;
+  const shownBar = isOnSomething ? pointedBar : chosenBar;
   return (
     <>
-      <div className="tl-bar" role="toolbar" aria-label="Timeline">
-        <div role="group" aria-label="Rows" className="output-streams">
-          <Button aria-pressed={!byWorker} onClick={() => setQuery({ by: null }, true)}>
-            By node
-          </Button>
-          <Button aria-pressed={byWorker} onClick={() => setQuery({ by: "worker" }, true)}>
-            By worker
-          </Button>
-        </div>
-        {data.grouped === null ? null : (
-          <div role="group" aria-label="Nodes" className="output-streams">
-            <Button aria-pressed={data.grouped} onClick={() => setQuery({ rows: "groups" }, true)}>
-              Groups
-            </Button>
-            <Button aria-pressed={!data.grouped} onClick={() => setQuery({ rows: "all" }, true)}>
-              Every node
-            </Button>
-          </div>
-        )}
-        <Button aria-label="See less time" shortcut="+" onClick={() => zoomBy(1 / ZOOM)}>
-          +
-        </Button>
-        <Button aria-label="See more time" shortcut="-" onClick={() => zoomBy(ZOOM)}>
-          −
-        </Button>
-        <Button shortcut="0" disabled={zoom === null} onClick={() => setZoom(null)}>
-          All
-        </Button>
-        <Button
-          aria-pressed={onlyCritical}
-          title="The chain of commands that decided how long it took"
-          onClick={() => setOnlyCritical(!onlyCritical)}
-        >
-          Critical path
-        </Button>
-        <span className="muted number">
-          {plural(data.attempts, "attempt")}, {duration(extent.to - extent.from)};{" "}
-          {took === null
-            ? ""
-            : `critical path ${plural(chain.length, "command")}, ${duration(took)}`}
-        </span>
-        <span className="phead-grow" />
-        <Legend
-          groups={data.grouped === true}
-          bars={lanes.some((lane) => lane.group === undefined)}
-        />
-      </div>
+      <Toolbar
+        data={data}
+        byWorker={byWorker}
+        isZoomed={zoom !== null}
+        onlyCritical={onlyCritical}
+        onZoomIn={() => zoomBy(1 / ZOOM)}
+        onZoomOut={() => zoomBy(ZOOM)}
+        onShowAll={() => setZoom(null)}
+        onOnlyCritical={setOnlyCritical}
+      />
+      <Legend
+        groups={data.grouped === true}
+        bars={lanes.some((lane) => lane.group === undefined)}
+      />
       <div className="tl-axis">
         <span className="tl-corner muted">
           {plural(lanes.length, byWorker ? "worker" : data.grouped === true ? "row" : "node")}
@@ -254,7 +227,7 @@ export function Chart({ id, data, takesFocus, onEnter, byWorker }: Props) {
         }
         aria-describedby={`${names}-keys`}
         tabIndex={0}
-        {...(chosen === null ? {} : { "aria-activedescendant": `${names}-${chosen.lane}` })}
+        {...(chosenAt < 0 ? {} : { "aria-activedescendant": `${names}-${chosenAt}` })}
         onKeyDown={onKeyDown}
         onScroll={(event) => setScrollTop(event.currentTarget.scrollTop)}
       >
@@ -275,30 +248,31 @@ export function Chart({ id, data, takesFocus, onEnter, byWorker }: Props) {
                 return;
               }
               const found = hit(event);
-              const lane = found === null ? undefined : lanes[found.lane];
-              setOver(
-                found === null || lane?.group === undefined ? null : { lane, time: found.time },
-              );
-              const next = found?.bar ?? null;
-              if (next !== hovered) setHovered(next);
+              const lane = found === null ? undefined : lanes[found.at];
+              if (found === null || lane === undefined) {
+                setPointed(null);
+                return;
+              }
+              // Of a group it is told how many ran at each time; of a bar, the same all along.
+              const isNew = lane !== pointedLane || found.bar !== pointedBar;
+              if (isNew || lane.group !== undefined) {
+                setPointed({ lane: lane.key, bar: found.bar, time: found.time });
+              }
             }}
-            onPointerLeave={() => {
-              setHovered(null);
-              setOver(null);
-            }}
+            onPointerLeave={() => setPointed(null)}
             onPointerCancel={() => setDrag(null)}
             onPointerUp={(event) => {
               if (drag === null) return;
               setDrag(null);
               const [from, to] = [Math.min(drag.from, drag.to), Math.max(drag.from, drag.to)];
-              if (to - from > timeAt(SLACK) - timeAt(0)) {
+              if (to - from > slack) {
                 const factor = (to - from) / (view.to - view.from);
                 const next = zoomed({ from, to }, whole, 1, (from + to) / 2);
                 if (factor < 1) setZoom(settled(next, whole));
                 return;
               }
               const found = hit(event);
-              if (found !== null) press(found.lane, found.bar);
+              if (found !== null) press(found.at, found.bar);
             }}
             onDoubleClick={() => {
               if (chosenBar !== null) open(chosenBar);
@@ -311,22 +285,13 @@ export function Chart({ id, data, takesFocus, onEnter, byWorker }: Props) {
                 key={lane.key}
                 id={`${names}-${item.index}`}
                 role="option"
-                aria-selected={item.index === chosen?.lane}
+                aria-selected={item.index === chosenAt}
                 className="tl-label"
                 style={{ transform: `translateY(${item.start}px)` }}
                 title={lane.label}
-                onClick={() => press(item.index, lane.bars.at(-1))}
+                onClick={() => press(item.index, lane.bars.at(-1) ?? null)}
               >
-                <LaneName lane={lane} id={id} byWorker={byWorker} />
-                {lane.group === undefined ? null : (
-                  <span className="tl-peak muted number" aria-hidden>
-                    ≤ {lane.group.peak.toLocaleString("en")}
-                  </span>
-                )}
-                <span className="sr-only">
-                  ,{" "}
-                  {lane.group === undefined ? attemptsOf(lane) : groupFacts(lane.group).join(", ")}
-                </span>
+                <LaneLabel lane={lane} id={id} byWorker={byWorker} />
               </div>
             );
           })}
@@ -339,8 +304,8 @@ export function Chart({ id, data, takesFocus, onEnter, byWorker }: Props) {
       {shownLane?.group === undefined ? (
         <BarFacts
           id={id}
-          bar={shown}
-          critical={shown !== null && critical.has(shown)}
+          bar={shownBar}
+          critical={shownBar !== null && critical.has(shownBar)}
           grouped={data.grouped === true}
           now={now}
         />
@@ -349,7 +314,7 @@ export function Chart({ id, data, takesFocus, onEnter, byWorker }: Props) {
           id={id}
           path={shownLane.key}
           group={shownLane.group}
-          time={over?.time ?? null}
+          time={isOnSomething ? (pointed?.time ?? null) : null}
           onEnter={() => enter(shownLane.key)}
         />
       )}
@@ -357,54 +322,14 @@ export function Chart({ id, data, takesFocus, onEnter, byWorker }: Props) {
   );
 }
 
-function attemptsOf({ bars }: Lane): string {
-  return `${plural(bars.length, "attempt")}, ${bars.at(-1)?.state ?? ""}`;
-}
-
-/** Of a long path the end says most; of a container, what tells it from the pipeline's others. */
-function LaneName({ lane, id, byWorker }: { lane: Lane; id: string; byWorker: boolean }) {
-  const { label } = lane;
-  if (byWorker) {
-    return <span className="clip">{label.replace(`conducto_worker_${id}_`, "worker ")}</span>;
-  }
-  const name = label.lastIndexOf("/") + 1;
-  return (
-    <>
-      <span className="tl-parent muted">{label.slice(0, name)}</span>
-      <span className="clip">{label.slice(name)}</span>
-    </>
-  );
-}
-
-function keyOf(bar: Bar): string {
-  return `${bar.number} ${bar.path}`;
+function barOf(lane: Lane | undefined, spot: Spot | null): Bar | null {
+  const wanted = spot?.bar ?? null;
+  if (wanted === null) return null;
+  const { path, number } = wanted;
+  return lane?.bars.find((bar) => bar.number === number && bar.path === path) ?? null;
 }
 
 /** The whole is no zoom: it grows with what comes. */
 function settled(view: Range, whole: Range): Range | null {
   return view.from <= whole.from && view.to >= whole.to ? null : view;
-}
-
-function chainLength(chain: readonly Bar[], now: number): number | null {
-  const [first] = chain;
-  const last = chain.at(-1);
-  if (first === undefined || last === undefined) return null;
-  return (last.ended ?? now) - (first.queued ?? first.started ?? now);
-}
-
-/** React listens to wheels passively; a zoom must keep the page from zooming. */
-function useWheel(
-  element: RefObject<HTMLElement | null>,
-  onWheel: (event: WheelEvent) => void,
-): void {
-  const newest = useRef(onWheel);
-  useEffect(() => {
-    newest.current = onWheel;
-  });
-  useEffect(() => {
-    const target = element.current;
-    const listener = (event: WheelEvent) => newest.current(event);
-    target?.addEventListener("wheel", listener, { passive: false });
-    return () => target?.removeEventListener("wheel", listener);
-  }, [element]);
 }

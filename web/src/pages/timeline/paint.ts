@@ -1,6 +1,6 @@
 /** Draws the bars that are in view. All colours are those of the style sheet. */
 
-import { tickText, ticks } from "@/model/timescale";
+import { tickText, ticks, xOf } from "@/model/timescale";
 import { beginOf, endOf, type Bar, type Lane, type Range } from "@/model/timeline";
 import { paintGroup } from "@/pages/timeline/paintGroup";
 import { paintWait } from "@/pages/timeline/paintWait";
@@ -27,13 +27,10 @@ export interface Scene {
   /** Bars that are not critical stand back. */
   onlyCritical: boolean;
   chosen: Bar | null;
-  chosenLane: number | null;
+  /** Index of the chosen row; -1 for none. */
+  chosenLane: number;
   /** Times between which the reader is drawing a window, if so. */
   drag: Range | null;
-}
-
-export function xOf(time: number, view: Range, width: number): number {
-  return ((time - view.from) / (view.to - view.from)) * width;
 }
 
 export function paintAxis(canvas: HTMLCanvasElement, scene: Scene, colours: Palette): void {
@@ -48,7 +45,9 @@ export function paintAxis(canvas: HTMLCanvasElement, scene: Scene, colours: Pale
     context.fillStyle = colours.line;
     context.fillRect(x - 0.5, 0, 1, canvas.clientHeight);
     context.fillStyle = colours.muted;
-    context.fillText(tickText(distance, step), x + 4, canvas.clientHeight / 2);
+    const text = tickText(distance, step);
+    const isCut = x + 4 + context.measureText(text).width > width;
+    if (!isCut) context.fillText(text, x + 4, canvas.clientHeight / 2);
   }
 }
 

@@ -1,6 +1,7 @@
 /** Draws the row of a group: how many ran at a time, and where attempts failed. */
 
 import { barsWithin, columnsOf, type Group } from "@/model/groupLanes";
+import { xOf } from "@/model/timescale";
 import { endOf, type Bar, type Lane, type Range } from "@/model/timeline";
 import type { Palette } from "@/ui/canvas";
 
@@ -8,6 +9,8 @@ const TOP = 4;
 const HEIGHT = 17;
 /** Height of the least that is drawn: one of many is still seen. */
 const LEAST = 2;
+/** Half the width of the mark of a failure. */
+const CROSS = 4;
 
 interface Place {
   top: number;
@@ -27,7 +30,7 @@ export function paintGroup(
 ): void {
   const { top, width, view } = place;
   const { steps, peak, failures } = lane.group;
-  const xOf = (time: number) => ((time - view.from) / (view.to - view.from)) * width;
+  const xAt = (time: number) => xOf(time, view, width);
   context.globalAlpha = place.onlyCritical ? 0.3 : 1;
   context.fillStyle = colours.running;
   for (const [x, count] of columnsOf(steps, view, Math.ceil(width)).entries()) {
@@ -36,16 +39,18 @@ export function paintGroup(
     context.fillRect(x, top + TOP + HEIGHT - height, 1, height);
   }
   context.globalAlpha = 1;
-  for (const time of failures) failureAt(context, xOf(time), top, colours);
+  let before = -Infinity;
+  for (const x of failures.map(xAt)) {
+    // Of thousands most lie on each other, or out of view.
+    if (x - before < 1 || x < -CROSS || x > width + CROSS) continue;
+    failureAt(context, x, top, colours);
+    before = x;
+  }
   context.fillStyle = colours.text;
   for (const bar of barsWithin(place.critical, lane.key)) {
-    const from = xOf(bar.started ?? 0);
-    context.fillRect(
-      from,
-      top + TOP + HEIGHT + 1,
-      Math.max(1, xOf(endOf(bar, place.now)) - from),
-      2,
-    );
+    const from = xAt(bar.started ?? 0);
+    const length = Math.max(1, xAt(endOf(bar, place.now)) - from);
+    context.fillRect(from, top + TOP + HEIGHT + 1, length, 2);
   }
 }
 
@@ -63,9 +68,9 @@ function failureAt(
   context.strokeStyle = colours.error;
   context.lineWidth = 1.6;
   context.beginPath();
-  context.moveTo(x - 4, top + 1);
-  context.lineTo(x + 4, top + 9);
-  context.moveTo(x + 4, top + 1);
-  context.lineTo(x - 4, top + 9);
+  context.moveTo(x - CROSS, top + 1);
+  context.lineTo(x + CROSS, top + 9);
+  context.moveTo(x + CROSS, top + 1);
+  context.lineTo(x - CROSS, top + 9);
   context.stroke();
 }

@@ -62,7 +62,10 @@ export function AttemptsTab({ session, detail }: { session: PipelineSession; det
               </Button>
             </div>
             <AttemptFacts attempt={attempt} />
-            {age < MOST_CHARTS ? <ResourceCharts id={session.id} attempt={attempt} /> : null}
+            {age < MOST_CHARTS ? (
+              // Anew for another node: what the last one used must not stand there meanwhile.
+              <ResourceCharts key={attempt.path} id={session.id} attempt={attempt} />
+            ) : null}
             {attempt.message === null ? null : (
               <pre className="output-message" tabIndex={0}>
                 {attempt.message}
