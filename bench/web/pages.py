@@ -3,6 +3,7 @@
 import gzip
 import json
 import time
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -16,6 +17,11 @@ _KB = 1e3
 #: A burst: batches as the agent sends them, 10 a second, and how many there are.
 _CHANGES = 500
 _BATCHES = 30
+#: One group of so many Execs, of which so many are queued at a time, and so many run.
+_FLAT = 100_000
+_UNDER_WAY = 150
+#: One of so many fails.
+_FAILS = 100
 _LOG_MB = 100
 
 _QUIET_MS = 600
@@ -117,18 +123,11 @@ def burst(lab: WebLab) -> dict[str, float]:
     """Give the page 5,000 changes a second, beside what the agent says."""
     pipeline_id = lab.pipeline("100000", lambda: _tree(100, 1000), run=False)
     with lab.page() as (page, address):
-        sockets: list[Any] = []
-        # The page's socket ends here: it hears what we make up.
-        page.route_web_socket("**/events*", lambda socket: sockets.append(socket))  # noqa: PLW0108
-        page.goto(f"{address}/p/{pipeline_id}")
-        page.wait_for_selector(".trow:nth-child(3)")
-        page.locator(".trow").nth(1).dblclick()
-        page.wait_for_selector(".trow:nth-child(30)")
-        page.wait_for_timeout(_QUIET_MS)
-        summary = lab.agent.client.get(pipeline_id)
+        socket = _open_group(page, f"{address}/p/{pipeline_id}")
+        batches = _batches(_summary(lab, pipeline_id), 1000, _all_done())
         page.evaluate(_WATCH_FRAMES)
-        for number in range(_BATCHES):
-            sockets[0].send(_batch(json.loads(summary.model_dump_json()), number))
+        for batch in batches:
+            socket.send(batch)
             page.wait_for_timeout(100)
         sent = time.perf_counter()
         done = f"{_BATCHES * _CHANGES:,} done"
@@ -140,31 +139,100 @@ def burst(lab: WebLab) -> dict[str, float]:
         return {"longest_frame_ms": longest, "visible_ms": visible * 1000}
 
 
-def _batch(summary: dict[str, Any], number: int) -> str:
-    first = number * _CHANGES
-    done = first + _CHANGES
-    seq = summary["seq"] + done
-    counts = {**summary["counts"], "done": done, "pending": summary["counts"]["pending"] - done}
-    changes = [
-        {
-            "seq": summary["seq"] + place + 1,
-            "time": 1.0,
-            "path": f"/group{place // 1000:03}/node{place % 1000:04}",
-            "type": "Exec",
-            "state": "done",
-            "skipped": False,
-            "cause": None,
-            "warning": False,
-            "attempt": 1,
-            "exit_code": 0,
-        }
-        for place in range(first, done)
-    ]
-    groups = {f"/group{place:03}": {**counts, "done": 500, "pending": 500} for place in range(15)}
-    pipeline = {**summary, "counts": counts, "seq": seq, "settled": False}
-    return json.dumps(
-        {"changes": changes, "counts": {"/": counts, **groups}, "images": [], "pipeline": pipeline}
-    )
+def scroll_burst(lab: WebLab) -> dict[str, float]:
+    """Scroll a flat group while 5,000 changes a second come of what it holds."""
+    pipeline_id = lab.pipeline("flat", lambda: _tree(1, _FLAT), run=False)
+    with lab.page() as (page, address):
+        socket = _open_group(page, f"{address}/p/{pipeline_id}")
+        batches = _batches(_summary(lab, pipeline_id), _FLAT, _coming_and_going())
+        scroll = _SCROLL.replace("SELECTOR", "'.tree-scroll'").replace("BY", "90")
+        page.evaluate(f"() => {{ window.frame = ({scroll})(); }}")
+        for batch in batches:
+            socket.send(batch)
+            page.wait_for_timeout(100)
+        return {"scroll_frame_ms": page.evaluate("window.frame")}
+
+
+def _open_group(page: Any, address: str) -> Any:
+    """Open a pipeline and its first group; return the socket that the page listens to."""
+    sockets: list[Any] = []
+    # The page's socket ends here: it hears what we make up.
+    page.route_web_socket("**/events*", lambda socket: sockets.append(socket))  # noqa: PLW0108
+    page.goto(address)
+    page.wait_for_selector(".trow:nth-child(2)")
+    page.locator(".trow").nth(1).dblclick()
+    page.wait_for_selector(".trow:nth-child(30)")
+    page.wait_for_timeout(_QUIET_MS)
+    return sockets[0]
+
+
+def _summary(lab: WebLab, pipeline_id: str) -> dict[str, Any]:
+    summary: dict[str, Any] = json.loads(lab.agent.client.get(pipeline_id).model_dump_json())
+    return summary
+
+
+def _all_done() -> list[tuple[str, str]]:
+    """Return changes of Execs one after the other: each is done at once."""
+    places = range(_BATCHES * _CHANGES)
+    return [(f"/group{place // 1000:03}/node{place % 1000:04}", "done") for place in places]
+
+
+def _coming_and_going() -> list[tuple[str, str]]:
+    """Return changes of a flat group: in turns one Exec is queued, one starts and one ends."""
+    moves: list[tuple[str, str]] = []
+    for turn in range(_BATCHES * _CHANGES):
+        newest, step = divmod(turn, 3)
+        place = (newest - step * _UNDER_WAY) % _FLAT
+        ended = "error" if place % _FAILS == 0 else "done"
+        moves.append((f"/group000/node{place:04}", ("queued", "running", ended)[step]))
+    return moves
+
+
+def _batches(summary: dict[str, Any], children: int, moves: Sequence[tuple[str, str]]) -> list[str]:
+    """Return what the agent would send of Execs of groups that were pending.
+
+    Args:
+        summary: Of the pipeline before.
+        children: How many Execs each group has.
+        moves: `(path, new state)` in turn.
+    """
+    seq = summary["seq"]
+    states: dict[str, str] = {}
+    counts = {"/": dict(summary["counts"])}
+    batches = []
+    for first in range(0, len(moves), _CHANGES):
+        changes, touched = [], {"/"}
+        for path, state in moves[first : first + _CHANGES]:
+            seq += 1
+            group = path.rpartition("/")[0]
+            before = states.get(path, "pending")
+            states[path] = state
+            counts.setdefault(group, {**summary["counts"], "pending": children})
+            touched.add(group)
+            for above in ("/", group):
+                counts[above][before] -= 1
+                counts[above][state] += 1
+            changes.append(_change(seq, path, state))
+        told = {path: counts[path] for path in sorted(touched)}
+        pipeline = {**summary, "counts": counts["/"], "seq": seq, "settled": False}
+        batch = {"changes": changes, "counts": told, "images": [], "pipeline": pipeline}
+        batches.append(json.dumps(batch))
+    return batches
+
+
+def _change(seq: int, path: str, state: str) -> dict[str, Any]:
+    return {
+        "seq": seq,
+        "time": time.time(),
+        "path": path,
+        "type": "Exec",
+        "state": state,
+        "skipped": False,
+        "cause": "exit_code" if state == "error" else None,
+        "warning": False,
+        "attempt": 1,
+        "exit_code": {"done": 0, "error": 1}.get(state),
+    }
 
 
 def large_log(lab: WebLab) -> dict[str, float]:

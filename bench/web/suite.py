@@ -44,6 +44,12 @@ WEB = Suite(
             ),
         ),
         Measurement(
+            "web.scroll_burst",
+            "scrolling a group of 100,000 Execs while 5,000 changes a second come of them",
+            pages.scroll_burst,
+            (_FRAME,),
+        ),
+        Measurement(
             "web.large_log",
             "an output of 100 MB, opened at its end",
             pages.large_log,

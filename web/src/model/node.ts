@@ -40,6 +40,8 @@ export interface TreeNode {
   counts: Counts | null;
   /** The newest change of the pipeline that is in here; older ones are not taken in again. */
   seq: number;
+  /** Moves with every change of what is told here of the node itself, which changes in place. */
+  revision: number;
   children: Children;
 }
 
@@ -64,12 +66,14 @@ export function newNode(path: string, type: NodeType): TreeNode {
     childCount: 0,
     counts: null,
     seq: -1,
+    revision: 0,
     children: { first: [], beyond: [], next: null, loaded: false },
   };
 }
 
 /** Take in a node as the API lists it, as of change `seq`. */
 export function takeView(node: TreeNode, view: NodeView, seq: number): void {
+  node.revision += 1;
   node.type = view.type;
   node.command = view.command;
   node.hasDoc = view.doc !== null;
@@ -95,6 +99,7 @@ export function takeView(node: TreeNode, view: NodeView, seq: number): void {
 /** Take in a transition. Returns whether it was news. */
 export function takeChange(node: TreeNode, change: NodeChange): boolean {
   if (change.seq <= node.seq) return false;
+  node.revision += 1;
   stampTimes(node, change);
   node.type = change.type;
   node.state = change.state;
@@ -106,6 +111,12 @@ export function takeChange(node: TreeNode, change: NodeChange): boolean {
   node.waitsFor = null;
   node.seq = change.seq;
   return true;
+}
+
+/** Take in how the Execs below a group stand. */
+export function takeCounts(node: TreeNode, counts: Counts): void {
+  node.revision += 1;
+  node.counts = counts;
 }
 
 function stampTimes(node: TreeNode, change: NodeChange): void {

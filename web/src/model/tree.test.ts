@@ -280,6 +280,36 @@ describe("events", () => {
   });
 });
 
+describe("the revision of a node", () => {
+  const revisionAfter = (model: TreeModel, path: string, work: () => void): number => {
+    const node = model.nodes.get(path);
+    const before = node?.revision ?? NaN;
+    work();
+    return (node?.revision ?? NaN) - before;
+  };
+
+  it("moves with a change, with new counts and with what a page says", () => {
+    const model = loaded();
+    const changed = () => model.apply(batch(1, [change(1, "/b")]));
+    expect(revisionAfter(model, "/b", changed)).toBeGreaterThan(0);
+    const counted = () => model.apply(batch(2, [], { "/a": { ...NO_COUNTS, done: 2 } }));
+    expect(revisionAfter(model, "/a", counted)).toBeGreaterThan(0);
+    const listed = () => model.addFound([view("/b", { doc: "d" })], 3);
+    expect(revisionAfter(model, "/b", listed)).toBeGreaterThan(0);
+  });
+
+  it("stands still when others change, and with what is known already", () => {
+    const model = loaded();
+    model.apply(batch(5, [change(5, "/b")]));
+    const others = () =>
+      model.apply(batch(6, [change(6, "/c")], { "/": { ...NO_COUNTS, done: 1 } }));
+    expect(revisionAfter(model, "/b", others)).toBe(0);
+    expect(revisionAfter(model, "/a", others)).toBe(0);
+    const again = () => model.apply(batch(7, [change(4, "/b")]));
+    expect(revisionAfter(model, "/b", again)).toBe(0);
+  });
+});
+
 describe("rows", () => {
   it("show a group's children where it is open", () => {
     const model = loaded();

@@ -7,7 +7,7 @@
  */
 
 import type { Counts, EventBatch, NodeChange, NodeView, PipelineSummary } from "@/api/schema";
-import { newNode, takeChange, takeView, type TreeNode } from "@/model/node";
+import { newNode, takeChange, takeCounts, takeView, type TreeNode } from "@/model/node";
 import { rankOf, REST } from "@/model/order";
 import { ancestorsOf, isWithin, parentOf, ROOT } from "@/model/paths";
 import { isGroup } from "@/model/states";
@@ -89,7 +89,7 @@ export class TreeModel {
     for (const [path, counts] of Object.entries(batch.counts)) {
       if (this.loads > 0) this.overtakingCounts.set(path, { seq, counts });
       const node = this.nodes.get(path);
-      if (node !== undefined && seq >= node.seq) node.counts = counts;
+      if (node !== undefined && seq >= node.seq) takeCounts(node, counts);
     }
     // The summary may be newer than the changes that came with it: it does not move the cursor.
     this.summary = batch.pipeline;
@@ -128,7 +128,7 @@ export class TreeModel {
     const later = this.overtaking.get(view.path);
     if (later !== undefined) takeChange(node, later);
     const counts = this.overtakingCounts.get(view.path);
-    if (counts !== undefined && counts.seq >= node.seq) node.counts = counts.counts;
+    if (counts !== undefined && counts.seq >= node.seq) takeCounts(node, counts.counts);
     return node;
   }
 

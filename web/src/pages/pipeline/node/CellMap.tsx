@@ -1,5 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
-import { useRef, useState, type PointerEvent } from "react";
+import { memo, useRef, useState, type PointerEvent } from "react";
 
 import { api } from "@/api/client";
 import type { Counts, NodeStates } from "@/api/schema";
@@ -24,20 +24,22 @@ interface Props {
 /** Every Exec below a group as a cell: how thousands of them stand, at a glance. */
 export function CellMap({ session, path, counts }: Props) {
   const count = counts === null ? 0 : total(counts);
-  return count < FEWEST ? null : <Cells session={session} path={path} count={count} />;
+  const { settled = true, seq = 0 } = session.model?.summary ?? {};
+  return count < FEWEST ? null : (
+    <Cells id={session.id} path={path} count={count} settledAt={settled ? seq : null} />
+  );
 }
 
-function Cells({
-  session,
-  path,
-  count,
-}: {
-  session: PipelineSession;
+interface CellsProps {
+  id: string;
   path: string;
   count: number;
-}) {
-  const { id } = session;
-  const { settled = true, seq = 0 } = session.model?.summary ?? {};
+  /** The newest change; null while more are to come, which are asked for from time to time. */
+  settledAt: number | null;
+}
+
+/** Drawing a hundred thousand cells takes a frame: not with each batch of changes. */
+const Cells = memo(function Cells({ id, path, count, settledAt }: CellsProps) {
   const names = useQuery({
     queryKey: ["names", id, path, count],
     queryFn: ({ signal }) => api.states(id, { root: path, names: true }, signal),
@@ -45,11 +47,11 @@ function Cells({
     gcTime: 0, // a Lazy may come back with as many nodes of other names
   });
   const states = useQuery({
-    queryKey: ["states", id, path, settled ? seq : null],
+    queryKey: ["states", id, path, settledAt],
     queryFn: ({ signal }) => api.states(id, { root: path }, signal),
-    refetchInterval: settled ? false : REFRESH_MS,
+    refetchInterval: settledAt === null ? REFRESH_MS : false,
     placeholderData: (before) => before,
-    enabled: names.data !== undefined && (!settled || names.data.seq < seq),
+    enabled: names.data !== undefined && (settledAt === null || names.data.seq < settledAt),
   });
   const [hovered, setHovered] = useState<number | null>(null);
   const [width, setWidth] = useState(0);
@@ -96,7 +98,7 @@ function Cells({
       </p>
     </section>
   );
-}
+});
 
 /** The later of two answers: what is kept of an earlier tree must not stand for this one. */
 function newest(one: NodeStates | undefined, other: NodeStates | undefined) {

@@ -1,4 +1,4 @@
-import { memo, type CSSProperties, type MouseEvent } from "react";
+import { memo, type CSSProperties } from "react";
 
 import { duration, elapsed } from "@/lib/time";
 import type { TreeNode } from "@/model/node";
@@ -22,15 +22,28 @@ interface Props {
   /** Null for an Exec. */
   open: boolean | null;
   top: number;
-  now: number;
-  /** Moves when the node, which is changed in place, may look different. */
-  version: number;
+  /** The time, where the row shows how long the node has run so far; else null. */
+  now: number | null;
+  /** The node's: it changes in place, and `memo` would not see that. */
+  revision: number;
   current: boolean;
   selected: boolean;
-  onClick: (event: MouseEvent) => void;
-  onToggle: () => void;
 }
 
+/** Where in the tree an event took place. */
+export function rowAt(target: EventTarget): { path: string; onTwist: boolean } | null {
+  if (!(target instanceof Element)) return null;
+  const path = target.closest<HTMLElement>(".trow")?.dataset.path;
+  if (path === undefined) return null;
+  return { path, onTwist: target.closest(".trow-twist-group") !== null };
+}
+
+/** The time that a row needs to be told: none where it would show the same at any time. */
+export function nowFor({ started, ended }: TreeNode, now: number): number | null {
+  return started !== null && ended === null ? now : null;
+}
+
+/** What is clicked the tree finds out: a handler for each row would be a new one each time. */
 export const NodeRow = memo(function NodeRow(props: Props) {
   const { node, open, top, now, current, selected } = props;
   const mark = markOf(node);
@@ -41,27 +54,19 @@ export const NodeRow = memo(function NodeRow(props: Props) {
   return (
     <div
       id={rowId(node.path)}
+      data-path={node.path}
       className={classes.join(" ")}
       role="treeitem"
       aria-level={node.depth + 1}
       aria-selected={selected || current}
       {...(open === null ? {} : { "aria-expanded": open })}
       style={placed(top, node.depth)}
-      onClick={props.onClick}
-      onDoubleClick={open === null ? undefined : props.onToggle}
     >
       <span className="tree-name">
         {open === null ? (
           <span className="trow-twist" />
         ) : (
-          <span
-            className="trow-twist trow-twist-group"
-            aria-hidden
-            onClick={(event) => {
-              event.stopPropagation();
-              props.onToggle();
-            }}
-          >
+          <span className="trow-twist trow-twist-group" aria-hidden>
             <svg viewBox="0 0 10 10" width="10" height="10" className={open ? "open" : ""}>
               <path d="M3 1.5L7 5 3 8.5" fill="none" stroke="currentColor" strokeWidth="1.5" />
             </svg>
@@ -155,9 +160,9 @@ function ExecCell({ node }: { node: TreeNode }) {
   );
 }
 
-function timeText(node: TreeNode, now: number): string {
+function timeText(node: TreeNode, now: number | null): string {
   if (node.state === "pending" && node.counts === null) return "";
-  const took = elapsed(node.started, node.ended, now);
+  const took = elapsed(node.started, node.ended, now ?? 0);
   return took === null ? "" : duration(took);
 }
 

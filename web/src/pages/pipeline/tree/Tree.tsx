@@ -1,11 +1,11 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { useEffect, useRef, type KeyboardEvent, type MouseEvent } from "react";
+import { useEffect, useMemo, useRef, type KeyboardEvent, type MouseEvent } from "react";
 
 import { setQuery } from "@/app/location";
 import type { PipelineSession } from "@/live/session";
 import { parentOf, ROOT } from "@/model/paths";
 import type { Row } from "@/model/rows";
-import { MoreRow, NodeRow, rowId } from "@/pages/pipeline/tree/NodeRow";
+import { MoreRow, NodeRow, nowFor, rowAt, rowId } from "@/pages/pipeline/tree/NodeRow";
 import { useAnchor } from "@/pages/pipeline/tree/useAnchor";
 import { useRangeSelection } from "@/pages/pipeline/tree/useRangeSelection";
 import { LETTERS } from "@/ui/Counts";
@@ -32,11 +32,10 @@ export function Tree({ session, current, selected, onSelect }: Props) {
     getScrollElement: () => scroll.current,
     estimateSize: () => ROW_HEIGHT,
     overscan: OVERSCAN,
-    getItemKey: (index) => rows[index]?.key ?? index,
   });
   const items = virtual.getVirtualItems();
   const focused = current ?? ROOT;
-  const place = rows.findIndex((row) => row.key === focused);
+  const place = useMemo(() => rows.findIndex((row) => row.key === focused), [rows, focused]);
   useAnchor(scroll, rows, session.order.version, ROW_HEIGHT);
   useEffect(() => () => session.setPointed(false), [session]);
 
@@ -77,11 +76,21 @@ export function Tree({ session, current, selected, onSelect }: Props) {
     range.forget();
     onSelect(next);
   };
-  const onClick = (event: MouseEvent, row: Row) => {
-    if (row.kind !== "node") return;
-    if (event.shiftKey) void range.select(anchor.current ?? focused, row.key);
-    else if (event.ctrlKey || event.metaKey) toggleSelected(row.key);
-    else setQuery({ node: row.key, attempt: null });
+  const toggleOpen = (path: string) => {
+    const row = rows.find(({ key }) => key === path);
+    if (row?.kind === "node" && row.open !== null) session.setOpen(path, !row.open);
+  };
+  const onClick = (event: MouseEvent) => {
+    const at = rowAt(event.target);
+    if (at === null) return;
+    if (at.onTwist) toggleOpen(at.path);
+    else if (event.shiftKey) void range.select(anchor.current ?? focused, at.path);
+    else if (event.ctrlKey || event.metaKey) toggleSelected(at.path);
+    else setQuery({ node: at.path, attempt: null });
+  };
+  const onDoubleClick = (event: MouseEvent) => {
+    const at = rowAt(event.target);
+    if (at !== null) toggleOpen(at.path);
   };
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
@@ -139,7 +148,13 @@ export function Tree({ session, current, selected, onSelect }: Props) {
           ? { "aria-activedescendant": rowId(focused) }
           : {})}
       >
-        <div className="tree-rows" role="presentation" style={{ height: virtual.getTotalSize() }}>
+        <div
+          className="tree-rows"
+          role="presentation"
+          style={{ height: virtual.getTotalSize() }}
+          onClick={onClick}
+          onDoubleClick={onDoubleClick}
+        >
           {items.map((item) => {
             const row = rows[item.index];
             if (row === undefined) return null;
@@ -152,12 +167,10 @@ export function Tree({ session, current, selected, onSelect }: Props) {
                 node={row.node}
                 open={row.open}
                 top={top}
-                now={now}
-                version={session.version}
+                now={nowFor(row.node, now)}
+                revision={row.node.revision}
                 current={row.key === focused}
                 selected={selected.has(row.key)}
-                onClick={(event) => onClick(event, row)}
-                onToggle={() => session.setOpen(row.key, row.open !== true)}
               />
             );
           })}
