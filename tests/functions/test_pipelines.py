@@ -147,6 +147,7 @@ def test_a_full_group_keeps_only_its_own_commands_waiting(world: World) -> None:
     assert len(running) == 3
     waiting = next(n for n in world.nodes(pipeline).values() if n.state is State.QUEUED)
     assert waiting.waits_for == "max_concurrent=1 of /n2 is reached"
+    assert waiting.wait_kind == "turn"
     assert len(world.fleet.tasks) == 3
     most = 0
     while world.running():
@@ -388,6 +389,7 @@ def test_no_worker_is_started_before_its_image_is_there(world: World) -> None:
     world.control(pipeline, "run")
     assert world.fleet.tasks == {}
     assert world.nodes(pipeline)["/"].waits_for == "the image 'i' is building"
+    assert world.nodes(pipeline)["/"].wait_kind == "image"
     _image(world, pipeline, ImageState.DONE, reference="registry/i:1")
     (task,) = world.fleet.tasks.values()
     assert task.image == "registry/i:1"

@@ -193,7 +193,9 @@ async def test_why_things_wait_is_said(local):
     nodes = await run.nodes()
 
     assert nodes["/p/b"].waits_for == "max_concurrent=1 of /p is reached"
+    assert nodes["/p/b"].wait_kind == "turn"
     assert nodes["/c"].waits_for == "waits for /p: it is running"
+    assert nodes["/c"].wait_kind is None
     await order(run, Action.KILL, "/")
 
 

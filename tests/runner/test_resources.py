@@ -133,7 +133,7 @@ async def reason(run, path):
     """Return why a node waits, once it is not for its image."""
 
     async def has_its_image():
-        return not (await run.node(path)).waits_for.startswith("image ")
+        return (await run.node(path)).wait_kind != "image"
 
     await eventually(has_its_image)
     return (await run.node(path)).waits_for

@@ -13,6 +13,7 @@ from typing import Any, assert_never
 
 from conducto.model.api import Workers
 from conducto.model.nodes import ancestors
+from conducto.model.phases import Wait
 from conducto.model.states import Cause, State
 from conducto.running.environment import Surroundings
 from conducto.semantics import events as ev
@@ -145,19 +146,16 @@ class Scheduler:
         """Return the logs of a pipeline."""
         return self._common.logs(pipeline_id)
 
-    def reason(self, flight: Flight) -> str:
-        """Return why a queued attempt does not run, as a sentence.
-
-        The web app tells by it what kind of wait it is (web/src/model/waiting.ts).
-        """
+    def wait(self, flight: Flight) -> Wait:
+        """Return why a queued attempt does not run."""
         image = flight.live.images.get(flight.spec.placement.image)
         if image is not None and image.built is None:
-            return f"image {image.record.name} is {image.record.state.value}"
+            return Wait(f"image {image.record.name} is {image.record.state.value}", "image")
         if flight.ticket is None:
-            return "next in the queue"
+            return Wait("next in the queue", "turn")
         if flight.started is None and flight.container is None and flight.taken:
-            return "its container starts"
-        return self.kit(flight.live).queue().reason(flight.ticket)
+            return Wait("its container starts", "start")
+        return Wait(self.kit(flight.live).queue().reason(flight.ticket), "turn")
 
     def _staff(self, live: LivePipeline) -> Workers:
         staff = self.containers.staff(live.id)

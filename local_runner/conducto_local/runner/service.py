@@ -46,6 +46,7 @@ from conducto.model.params import (
     StatesParams,
     TreeParams,
 )
+from conducto.model.phases import Wait
 from conducto.model.records import AttemptRecord, Lifecycle, Period, PipelineRecord
 from conducto.model.resources import Resources, ResourcesParams
 from conducto.model.secret_calls import DeleteSecrets, PutSecrets, SecretList
@@ -184,7 +185,7 @@ class LocalPipelines:
                 live,
                 n,
                 found.get(n.path, ()),
-                self._waits_for(live, n.path),
+                self._wait(live, n.path),
                 told.get(n.path, ()),
                 period=_period(self._store, live, n, query),
             )
@@ -385,11 +386,11 @@ class LocalPipelines:
             return False
         return True
 
-    def _waits_for(self, live: LivePipeline, path: str) -> str | None:
+    def _wait(self, live: LivePipeline, path: str) -> Wait | None:
         flight = live.flights.get(path)
         node = live.tree.nodes[path]
         if flight is not None and node.state is State.QUEUED:
-            return self._scheduler.reason(flight)
+            return self._scheduler.wait(flight)
         return views.why_pending(live, node)
 
 

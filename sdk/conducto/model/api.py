@@ -9,6 +9,7 @@ from pydantic import field_validator
 from conducto.model.base import Record
 from conducto.model.image_sources import ImageSources
 from conducto.model.notifications import NotificationRecord
+from conducto.model.phases import WaitKind
 from conducto.model.records import (
     AttemptRecord,
     Counts,
@@ -91,6 +92,7 @@ class NodeView(Record):
             whose Execs run in one container of its own, one after the other, and of each of them;
             ``fresh`` of an Exec with a new container for each attempt.
         waits_for: Why a pending or queued node does not run, as a sentence.
+        wait_kind: What a queued Exec waits for.
         started: When the first of the newest attempts below a group started, in seconds since the
             epoch. None for an Exec, for a group that is pending, and where attempts were not asked
             for.
@@ -119,6 +121,7 @@ class NodeView(Record):
     children: int = 0
     reuse: Literal["context", "fresh"] | None = None
     waits_for: str | None = None
+    wait_kind: WaitKind | None = None
     started: float | None = None
     ended: float | None = None
     attempts: tuple[AttemptRecord, ...] = ()

@@ -9,6 +9,18 @@ WaitKind = Literal["image", "turn", "start", "unknown"]
 """``start`` is that of its container; ``unknown`` where nobody noted what it waited for."""
 
 
+class Wait(NamedTuple):
+    """Why a node does not run.
+
+    Attributes:
+        text: As a sentence.
+        kind: Of an attempt that is queued; None of a node that is pending.
+    """
+
+    text: str
+    kind: WaitKind | None = None
+
+
 class Phase(NamedTuple):
     """A part of a wait, in seconds since the epoch."""
 

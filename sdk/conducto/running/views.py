@@ -6,6 +6,7 @@ from typing import Literal, Protocol
 from conducto.model.api import EventBatch, NodeView, PipelineSummary, Workers
 from conducto.model.nodes import NodeSpec, Pipeline, ancestors
 from conducto.model.notifications import NotificationRecord
+from conducto.model.phases import Wait
 from conducto.model.records import (
     AttemptRecord,
     Counts,
@@ -116,7 +117,7 @@ def node_view(
     live: Viewed,
     node: LiveNode,
     attempts: Iterable[AttemptRecord],
-    waits_for: str | None,
+    wait: Wait | None,
     notifications: Iterable[NotificationRecord] = (),
     *,
     period: Period | None = None,
@@ -142,7 +143,8 @@ def node_view(
         counts=live.tree.counts(node) if isinstance(node, LiveGroup) else None,
         children=len(node.children) if isinstance(node, LiveGroup) else 0,
         reuse=_reuse(spec),
-        waits_for=waits_for,
+        waits_for=None if wait is None else wait.text,
+        wait_kind=None if wait is None else wait.kind,
         started=None if period is None else period.started,
         ended=None if period is None or node.state not in FINISHED else period.ended,
         attempts=tuple(attempts),
@@ -166,20 +168,20 @@ def _reuse(spec: NodeSpec) -> Literal["context", "fresh"] | None:
             return "context" if begins_here or spec.type is NodeType.EXEC else None
 
 
-def why_pending(live: Viewed, node: LiveNode) -> str | None:
-    """Return why a pending node does not run, as a sentence; None when nobody would ask."""
+def why_pending(live: Viewed, node: LiveNode) -> Wait | None:
+    """Return why a pending node does not run; None when nobody would ask."""
     if node.state is not State.PENDING:
         return None
     if node.skipped or any(live.tree.nodes[path].skipped for path in ancestors(node.path)):
-        return "skipped"
+        return Wait("skipped")
     if live.record.problem is not None and not live.record.armed:
-        return f"paused: {live.record.problem}"
+        return Wait(f"paused: {live.record.problem}")
     if not live.record.armed:
-        return f"not running; start it with: conducto run {live.id}"
+        return Wait(f"not running; start it with: conducto run {live.id}")
     return _held_by(node)
 
 
-def _held_by(node: LiveNode) -> str | None:
+def _held_by(node: LiveNode) -> Wait | None:
     """Return the sibling further up that a Serial lets run first."""
     group = node.parent
     while group is not None:
@@ -188,8 +190,8 @@ def _held_by(node: LiveNode) -> str | None:
             holding = group.children[first]
             failed = holding.state in (State.ERROR, State.KILLED)
             rest = "reset or skip it" if failed else f"it is {holding.state.value}"
-            return f"waits for {holding.path}: {rest}"
+            return Wait(f"waits for {holding.path}: {rest}")
         if group.expired:
-            return f"max_time of {group.path} ran out; reset it"
+            return Wait(f"max_time of {group.path} ran out; reset it")
         node, group = group, group.parent
     return None

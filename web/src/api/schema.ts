@@ -2071,6 +2071,7 @@ export interface components {
          *             whose Execs run in one container of its own, one after the other, and of each of them;
          *             ``fresh`` of an Exec with a new container for each attempt.
          *         waits_for: Why a pending or queued node does not run, as a sentence.
+         *         wait_kind: What a queued Exec waits for.
          *         started: When the first of the newest attempts below a group started, in seconds since the
          *             epoch. None for an Exec, for a group that is pending, and where attempts were not asked
          *             for.
@@ -2169,6 +2170,11 @@ export interface components {
              */
             tail: string | null;
             type: components["schemas"]["NodeType"];
+            /**
+             * Wait Kind
+             * @default null
+             */
+            wait_kind: ("image" | "turn" | "start" | "unknown") | null;
             /**
              * Waits For
              * @default null

@@ -36,7 +36,7 @@ test("what did not wait for an image begins with its turn", () => {
 
 test("of an older attempt it is not known what it waited for", () => {
   const old = { ...WHOLE, imageReady: null, admitted: null };
-  expect(names(old)).toEqual(["wait"]);
+  expect(names(old)).toEqual(["unknown"]);
   expect(waitText(old, 100)).toBe("waited 5.5s");
 });
 
@@ -44,7 +44,7 @@ test("what still waits does so until now", () => {
   const queued: Bar = { ...WHOLE, state: "queued", admitted: null, started: null, ended: null };
   expect(phasesOf(queued, 20).at(-1)).toEqual({ name: "turn", from: 14, to: 20 });
   expect(phasesOf({ ...queued, admitted: 16 }, 20).at(-1)?.name).toBe("start");
-  expect(names({ ...queued, imageReady: null }, 20)).toEqual(["wait"]);
+  expect(names({ ...queued, imageReady: null }, 20)).toEqual(["unknown"]);
 });
 
 test("what is queued now waits for what it is said to", () => {

@@ -1,10 +1,11 @@
 /** What an attempt waited for before it ran: its image, its turn, its container. */
 
+import type { NodeView } from "@/api/schema";
 import { duration } from "@/lib/time";
 import { endOf, type Bar } from "@/model/timeline";
 
-/** `wait`: nobody noted what it waited for. */
-export type PhaseName = "image" | "turn" | "start" | "wait";
+/** `start` is that of its container; `unknown`: nobody noted what it waited for. */
+export type PhaseName = NonNullable<NodeView["wait_kind"]>;
 
 export interface Phase {
   readonly name: PhaseName;
@@ -18,7 +19,7 @@ const WORDS: Record<PhaseName, string> = {
   image: " for its image",
   turn: " for its turn",
   start: " for its container",
-  wait: "",
+  unknown: "",
 };
 
 /** The phases of a bar's wait, in order of time; those that took no time are left out. */
@@ -42,7 +43,7 @@ export function phasesOf(bar: Bar, now: number): Phase[] {
 function lastPhase({ imageReady, admitted, started, waitsFor }: Bar): PhaseName {
   if (waitsFor !== null) return waitsFor;
   if (admitted !== null) return "start";
-  return imageReady !== null && started === null ? "turn" : "wait";
+  return imageReady !== null && started === null ? "turn" : "unknown";
 }
 
 /** `waited 4.0s for its image, 1.2s for its turn`. Null for one whose wait is not known. */

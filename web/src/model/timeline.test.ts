@@ -112,16 +112,16 @@ test("a queued bar is told for what it waits, and since when as far as that is k
   const timeline = new Timeline();
   timeline.apply(change("queued", 1));
   const image = { name: "tools", ended: 4 } as ImageRecord;
-  const say = (reason: string, time: number, images = [image]) => {
-    const view = { path: "/a", image: "tools", waits_for: reason } as NodeView;
+  const say = (kind: NodeView["wait_kind"], time: number, images = [image]) => {
+    const view = { path: "/a", image: "tools", wait_kind: kind } as NodeView;
     timeline.explain([view], images, time);
     return timeline.barsOf("/a")[0];
   };
-  expect(say("image tools is building", 2, [])).toMatchObject({ waitsFor: "image" });
-  expect(say("next in the queue", 5)).toMatchObject({ waitsFor: "turn", imageReady: 4 });
-  expect(say("its container starts", 7)).toMatchObject({ waitsFor: "start", admitted: 7 });
+  expect(say("image", 2, [])).toMatchObject({ waitsFor: "image" });
+  expect(say("turn", 5)).toMatchObject({ waitsFor: "turn", imageReady: 4 });
+  expect(say("start", 7)).toMatchObject({ waitsFor: "start", admitted: 7 });
   timeline.apply(change("running", 8));
-  expect(say("next in the queue", 9)).toMatchObject({ waitsFor: "start" });
+  expect(say("turn", 9)).toMatchObject({ waitsFor: "start" });
 });
 
 test("containers are rows of their own, and processes that overlap stand side by side", () => {

@@ -4,7 +4,6 @@ import type { AttemptRecord, ImageRecord, NodeChange, NodeView, State } from "@/
 import type { Group } from "@/model/groupLanes";
 import type { PhaseName } from "@/model/phases";
 import { isFinished } from "@/model/states";
-import { phaseOf } from "@/model/waiting";
 
 /** One attempt of an Exec. Times are seconds since the epoch. */
 export interface Bar {
@@ -99,11 +98,11 @@ export class Timeline {
   /** Take what queued nodes are said to wait for at a time. */
   explain(views: readonly NodeView[], images: readonly ImageRecord[], time: number): void {
     const ready = new Map(images.map((image) => [image.name, image.ended]));
-    for (const { path, image, waits_for: reason } of views) {
+    for (const { path, image, wait_kind: kind } of views) {
       const bar = this.barsOf(path).at(-1);
-      if (bar?.state !== "queued" || bar.queued === null || reason === null) continue;
+      if (bar?.state !== "queued" || bar.queued === null || kind === null) continue;
       const before = bar.waitsFor;
-      bar.waitsFor = phaseOf(reason);
+      bar.waitsFor = kind;
       if (bar.waitsFor === "image") continue;
       const ended = ready.get(image ?? "") ?? null;
       if (ended !== null && ended > bar.queued) bar.imageReady = ended;

@@ -75,6 +75,7 @@ function view(path: string, more: Partial<NodeView> = {}): NodeView {
     counts: null,
     reuse: null,
     waits_for: null,
+    wait_kind: null,
     started: null,
     ended: null,
     children: 0,

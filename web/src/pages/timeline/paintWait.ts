@@ -32,7 +32,7 @@ const COLOUR: Record<PhaseName, keyof Palette> = {
   image: "waitImage",
   turn: "queued",
   start: "waitStart",
-  wait: "muted",
+  unknown: "muted",
 };
 
 const line: Draw = (context, x, y, width) => context.fillRect(x, y - LINE / 2, width, LINE);
@@ -54,5 +54,5 @@ const SHAPE: Record<PhaseName, Draw> = {
   image: strokes,
   turn: line,
   start: hollow,
-  wait: (context, x, y, width) => context.fillRect(x, y - 1, width, 2),
+  unknown: (context, x, y, width) => context.fillRect(x, y - 1, width, 2),
 };

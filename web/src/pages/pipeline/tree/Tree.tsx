@@ -90,7 +90,7 @@ export function Tree({ session, current, selected, onSelect }: Props) {
   };
   const onDoubleClick = (event: MouseEvent) => {
     const at = rowAt(event.target);
-    if (at !== null) toggleOpen(at.path);
+    if (at !== null && !at.onTwist) toggleOpen(at.path); // two clicks on a twist opened and closed
   };
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
