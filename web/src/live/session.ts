@@ -4,9 +4,10 @@
  * Batches are gathered and shown once a frame, however fast they come.
  */
 
-import { api, ApiError, messageOf, OfflineError, type TreeQuery } from "@/api/client";
+import { api, ApiError, messageOf, OfflineError } from "@/api/client";
 import { EventStream, lastChange, type LinkState } from "@/api/events";
-import type { Counts, EventBatch, NodeView, State, TreePage } from "@/api/schema";
+import type { Counts, EventBatch, NodeView, TreePage } from "@/api/schema";
+import { findFailures, findSome } from "@/live/finding";
 import { BROUGHT, Lookout } from "@/model/lookout";
 import type { TreeNode } from "@/model/node";
 import { Arrangement, isWide } from "@/model/order";
@@ -28,8 +29,6 @@ const ARRANGED_EVERY = 1000;
 const ARRANGED_EVERY_UNDER_POINTER = 4000;
 /** Nodes that were found beyond the loaded ones are kept up to this many in a group. */
 const FOUND_KEPT = 300;
-/** Pages of a search for what runs: the counts say that there is some. */
-const SEARCHED = 3;
 /** A page that is not shown gets no frames; its state is kept up this often, in ms. */
 const HIDDEN_EVERY = 500;
 
@@ -426,50 +425,8 @@ function isOpenWide(row: Extract<Row, { kind: "node" }>): boolean {
   return row.open === true && isWide(row.node);
 }
 
-/** What a search finds on the first page that has anything; a page looks at a part of a tree. */
-async function findSome(id: string, query: TreeQuery): Promise<NodeView[]> {
-  let after: string | null = null;
-  for (let page = 0; page < SEARCHED; page += 1) {
-    const { nodes, next }: TreePage = await api.tree(id, {
-      ...query,
-      ...(after === null ? {} : { after }),
-    });
-    if (nodes.length > 0 || next === null) return nodes;
-    after = next;
-  }
-  return [];
-}
-
 function failedIn(group: TreeNode): number {
   return group.counts === null ? 0 : failures(group.counts);
-}
-
-/**
- * Every failed Exec, the first `limit` of each state, in definition order within a state.
- * `counts`, where they are known, spare asking for a state that no Exec is in. With `tails`, the
- * first hundred of each state tell the end of what they printed.
- */
-export async function findFailures(
-  id: string,
-  root: string,
-  limit: number,
-  counts: Counts | null = null,
-  tails = false,
-): Promise<NodeView[]> {
-  const failed = ["error", "killed"] as const satisfies State[];
-  const states = failed.filter((state) => counts === null || counts[state] > 0);
-  const found = await Promise.all(
-    states.map((state) => findInState(id, { root, state, limit, attempts: "newest", tails })),
-  );
-  return found.flat().filter((view) => !view.skipped);
-}
-
-async function findInState(id: string, query: TreeQuery & { limit: number }): Promise<NodeView[]> {
-  const { nodes, next } = await api.tree(id, query);
-  const missing = query.limit - nodes.length;
-  if (!query.tails || next === null || missing <= 0) return nodes;
-  const more = await api.tree(id, { ...query, after: next, limit: missing, tails: false });
-  return [...nodes, ...more.nodes];
 }
 
 function takeFirstPage(model: TreeModel, page: TreePage, whole: boolean): void {

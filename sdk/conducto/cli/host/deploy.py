@@ -128,6 +128,7 @@ def _logged_in(url: str, token: str, wish: Wish, arguments: argparse.Namespace) 
     name = keep(LogIn(url, token, wish.org, wish.user), arguments.profile)
     say(f"logged in as {wish.user} of {wish.org} (profile {name}); next:")
     say("  python pipeline.py --cloud --run")
+    say("  conducto show --app --cloud")
     return True
 
 
