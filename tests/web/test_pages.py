@@ -253,7 +253,7 @@ def test_a_timeline_opened_without_an_agent_comes_when_it_is_back(viewer: Viewer
     viewer.person.ask("agent", "stop")
     page.get_by_role("link", name="Timeline").click()
     expect(page.get_by_text("This could not be loaded")).to_be_visible()
-    expect(page.locator(".banner")).to_contain_text("The agent does not answer")
+    expect(page.locator(".banner")).to_contain_text("the agent does not answer")
     viewer.person.ask("agent", "start")
     expect(page.get_by_role("option")).to_have_count(4)
     expect(page.locator(".banner")).to_have_count(0)
