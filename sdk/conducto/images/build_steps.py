@@ -42,10 +42,11 @@ def steps_in(told: str) -> tuple[ImageStep, ...]:
     """Return the steps of a build, in the order in which they began.
 
     Args:
-        told: The lines that it picked so far; the last one need not be whole.
+        told: The lines that it picked so far. What follows the last line end is no line yet: half
+            of a word is the name of nothing.
     """
     reader = _Reader()
-    for line in told.split("\n"):
+    for line in told.split("\n")[:-1]:
         found = _LINE.fullmatch(line)
         if found is not None:
             reader.take(float(found[1]), found[2].strip())

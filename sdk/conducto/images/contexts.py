@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from conducto.api.paths import base_dir
 from conducto.images.ignore import Ignore
 
 IGNORE_FILE = ".dockerignore"
@@ -116,6 +117,9 @@ def read_ignore(root: str, dockerfile: str | None = None) -> Ignore:
 def read_context(root: str, ignore: Ignore) -> Context:
     """Return what a directory holds, without what ``ignore`` leaves out.
 
+    Conducto's own files (`conducto.api.paths.base_dir`), with tokens and secrets in them, are never
+    part of it.
+
     Raises:
         ContextError: it is missing, no directory, the whole file system, or cannot be listed.
     """
@@ -135,6 +139,7 @@ def read_context(root: str, ignore: Ignore) -> Context:
 
 
 def _walk(folder: str, prefix: str, ignore: Ignore, skipped: list[str]) -> Iterator[Entry]:
+    ours = os.path.realpath(base_dir())
     pending = [(folder, prefix)]
     while pending:
         here, above = pending.pop()
@@ -146,6 +151,8 @@ def _walk(folder: str, prefix: str, ignore: Ignore, skipped: list[str]) -> Itera
                 f"make it readable or leave it out in {IGNORE_FILE}"
             ) from error
         for item in found:
+            if item.path == ours:
+                continue
             path = above + item.name
             excluded = ignore.excludes(path)
             is_folder = item.is_dir(follow_symlinks=False)

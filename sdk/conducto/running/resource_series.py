@@ -147,7 +147,7 @@ def summary(used: Resources) -> str | None:
     if not used.cpu or not used.memory:
         return None
     mean = sum(used.cpu) / len(used.cpu)
-    cpu = f"{mean:.1f}" if mean >= 1 or mean == 0 else f"{mean:.2g}"
+    cpu = f"{round(mean, 1):g}" if mean >= 1 else f"{mean:.2g}"
     cpus = f"{cpu} CPUs" if used.cpu_limit is None else f"{cpu} of {_cpus(used.cpu_limit)}"
     memory = _size(max(used.memory))
     if used.mem_limit is not None:

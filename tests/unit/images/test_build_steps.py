@@ -73,7 +73,7 @@ def test_what_failed_says_why_and_what_it_stopped_is_not_done() -> None:
 
 
 def test_what_goes_on_has_no_end_yet() -> None:
-    told = FRESH[: FRESH.index("#5 DONE")]
+    told = FRESH[: FRESH.index("1795682949.388123179 #5 DONE")]
 
     building, base, run = steps_in(told)
 

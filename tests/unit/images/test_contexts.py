@@ -40,6 +40,20 @@ def hash_of(root: Path) -> str:
     return tree_hash(read_context(str(root), Ignore()), Digests())
 
 
+def test_conductos_own_files_are_in_no_context(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "me" / ".conducto"
+    (home / "default" / "agent").mkdir(parents=True)
+    (home / "default" / "agent" / "token").write_text("secret")
+    (tmp_path / "me" / "code.py").write_text("0")
+    monkeypatch.setenv("CONDUCTO_BASE_DIR", str(home))
+
+    found = [entry.path for entry in read_context(str(tmp_path), Ignore.parse("!**")).entries]
+
+    assert found == ["me", "me/code.py"]
+
+
 def test_everything_is_taken_parents_first(code: Path) -> None:
     assert paths(code) == ["a.py", "link", "sub", "sub/run.sh"]
 

@@ -26,7 +26,7 @@ describe("what an attempt used", () => {
 
   it("has sizes in the units of the limit", () => {
     expect([size(0), size(GB / 4), size(1.5 * GB)]).toEqual(["0 MB", "256 MB", "1.5 GB"]);
-    expect([cores(0), cores(0.004), cores(11.96)]).toEqual(["0.0", "0.004", "12.0"]);
+    expect([cores(0), cores(0.004), cores(11.96)]).toEqual(["0", "0.004", "12"]);
   });
 });
 

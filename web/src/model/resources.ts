@@ -23,9 +23,9 @@ function ofCpus(used: number, limit: number): string {
   return `${cores(used)} of ${limit} ${limit === 1 ? "CPU" : "CPUs"}`;
 }
 
-/** One digit behind the point; two that count where it is less than one. */
+/** At most one digit behind the point; two that count where it is less than one. */
 export function cores(count: number): string {
-  return count >= 1 || count === 0 ? count.toFixed(1) : String(Number(count.toPrecision(2)));
+  return String(Number(count >= 1 ? count.toFixed(1) : count.toPrecision(2)));
 }
 
 /** In the units of a node's `mem`: a GB is 2^30 bytes. */

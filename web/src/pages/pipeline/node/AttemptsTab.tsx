@@ -6,6 +6,7 @@ import { debugCommand } from "@/lib/commands";
 import { duration, moment, plural } from "@/lib/time";
 import type { PipelineSession } from "@/live/session";
 import { differences, type Difference } from "@/model/attempts";
+import { size } from "@/model/resources";
 import { failureText } from "@/model/states";
 import { OutputDiff } from "@/pages/pipeline/node/OutputDiff";
 import { ResourceCharts } from "@/pages/pipeline/node/ResourceCharts";
@@ -100,7 +101,7 @@ function AttemptFacts({ attempt }: { attempt: AttemptRecord }) {
   if (started !== null && ended !== null) facts.push(`ran ${duration(ended - started)}`);
   if (attempt.container !== null) facts.push(inContainer(attempt));
   if (attempt.peak_memory !== null) {
-    facts.push(`peak ${Math.round(attempt.peak_memory / 1e6)} MB`);
+    facts.push(`peak ${size(attempt.peak_memory)}`);
   }
   return <p className="muted number attempt-facts">{facts.join(" · ")}</p>;
 }
