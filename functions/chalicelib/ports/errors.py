@@ -1,0 +1,21 @@
+"""What may go wrong with a service, in words of ours."""
+
+
+class ConflictError(Exception):
+    """Another one wrote first: read again, decide again."""
+
+
+class ThrottledError(Exception):
+    """The service asks to come back later; nothing was done."""
+
+
+class PlanLimitError(Exception):
+    """The organisation's plan does not allow it; the message says what to do."""
+
+
+class CapacityError(Exception):
+    """AWS has no room for another task now; the message is its own."""
+
+
+class TaskGoneError(Exception):
+    """The execution that waited for this task does not any more."""

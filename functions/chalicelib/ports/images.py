@@ -1,0 +1,58 @@
+"""What builds images."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from conducto.model.cloud_calls import RegistryLogin
+
+
+@dataclass(frozen=True, slots=True)
+class BuildOrder:
+    """The build of an image.
+
+    Attributes:
+        org: Whose.
+        pipeline_id: Who is told first of its end.
+        tag: In the registry.
+        again: Number of the try: the same order within some minutes is one build.
+        urls: ``{environment variable: URL}`` of what the build fetches and delivers.
+    """
+
+    org: str
+    pipeline_id: str
+    tag: str
+    again: str
+    urls: Mapping[str, str] = field(repr=False)
+
+
+BuildStatus = Literal["queued", "running", "succeeded", "failed", "timed_out", "stopped", "gone"]
+
+
+class Builder(Protocol):
+    """What builds images from recipes (CodeBuild), and the registry that they go to (ECR).
+
+    An organisation's images are apart from those of others.
+    """
+
+    def reference(self, org: str, tag: str) -> str:
+        """Return what workers know an image by."""
+
+    def exists(self, org: str, tag: str) -> bool:
+        """Return whether the registry has an image."""
+
+    def login(self, org: str, user: str) -> RegistryLogin | None:
+        """Return a log-in for a user who pushes images; it is good for the organisation's alone.
+
+        None: who builds on the same engine as workers run on needs none.
+        """
+
+    def start(self, order: BuildOrder) -> str:
+        """Start a build, once for equal orders; return its id.
+
+        Raises:
+            ThrottledError: try again later.
+        """
+
+    def status(self, build_id: str) -> BuildStatus:
+        """Return how a build is; ``gone`` where nobody knows it any more."""

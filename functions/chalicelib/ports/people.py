@@ -1,0 +1,171 @@
+"""Who calls, what they may, their secrets, and who follows."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from conducto.model.usage import PipelineSpent
+
+
+class SecretVault(Protocol):
+    """Values of secrets by scope (Secrets Manager): one JSON object a scope."""
+
+    def read(self, scope: str) -> Mapping[str, Mapping[str, Any]]:
+        """Return ``{key: {"value": …, "mask": …, "updated": …}}``; empty when there is none."""
+
+    def look(self, scope: str) -> tuple[Mapping[str, Mapping[str, Any]], str]:
+        """Return the same, and the version it is; an empty one when there is none."""
+
+    def replace(self, scope: str, secrets: Mapping[str, Mapping[str, Any]], version: str) -> None:
+        """Put secrets in the place of a version of the scope's.
+
+        Raises:
+            ConflictError: it has another version by now; nothing was changed.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who calls.
+
+    Attributes:
+        permissions: Of `conducto.service.routes.Permission`, or ``worker``.
+        worker: Of a worker's token: ``(pipeline id, pool, worker id)``.
+        token: Digest of the token that says so; "" before it is kept.
+        parent: Digest of the token that it was made from, and that it ends with.
+    """
+
+    org: str
+    user: str
+    permissions: frozenset[str]
+    worker: tuple[str, str, str] | None = None
+    token: str = field(default="", compare=False)
+    parent: str | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownToken:
+    """A token as listed; the token itself is kept nowhere.
+
+    Attributes:
+        created: When it was made.
+        expires: When it ends; None: never.
+    """
+
+    digest: str
+    identity: Identity
+    created: float
+    expires: float | None
+
+
+class Tokens(Protocol):
+    """Opaque tokens; only their SHA-256 is kept."""
+
+    def put(
+        self, digest: str, identity: Identity, *, expires: float | None, parent: str | None = None
+    ) -> None:
+        """Make a token known; with a ``parent`` it is good as long as that one is, too."""
+
+    def find(self, digest: str) -> Identity | None:
+        """Return whose token it is, unless it or its parent has expired or was taken back."""
+
+    def take(self, digest: str) -> bool:
+        """Take a token back; return whether it was there: of many who try, one hears so."""
+
+    def known(self, org: str) -> Sequence[KnownToken]:
+        """Return an org's tokens, the newest first; none of workers, and none with a parent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What an organisation may do at once.
+
+    Attributes:
+        name: ``free`` or ``scale``.
+        max_workers: Workers at once.
+        max_pipelines: Active pipelines.
+        max_cpu: vCPUs of one worker.
+        exec_minutes: Minutes of commands a month; None: any number.
+    """
+
+    name: str = "free"
+    max_workers: int = 2
+    max_pipelines: int = 5
+    max_cpu: float = 4.0
+    exec_minutes: float | None = 1000.0
+
+
+@dataclass(frozen=True, slots=True)
+class Spender:
+    """The pipeline that something was used for.
+
+    Attributes:
+        title: As it is now.
+        dollars: What the use cost.
+    """
+
+    pipeline_id: str
+    title: str
+    dollars: float
+
+
+class Orgs(Protocol):
+    """Organisations and their plans."""
+
+    def plan(self, org: str) -> Plan:
+        """Return an org's plan; the free one when nothing else is known."""
+
+    def set_plan(self, org: str, plan: Plan) -> None:
+        """Change it."""
+
+    def workers(self, org: str) -> int:
+        """Return how many workers the org has now."""
+
+    def plan_and_workers(self, org: str) -> tuple[Plan, int]:
+        """Return both of one moment, for the price of one."""
+
+    def add_usage(
+        self,
+        org: str,
+        month: str,
+        key: str,
+        seconds: float,
+        cpu: float,
+        *,
+        whose: Spender | None = None,
+    ) -> None:
+        """Count a worker's or an Exec's seconds once: ``key`` names what was metered.
+
+        What has a spender is in the pipeline's sums of the month, too, which outlive it.
+
+        Raises:
+            ThrottledError: it is to be tried again: others count at the same time.
+        """
+
+    def spent(self, org: str, month: str) -> Sequence[PipelineSpent]:
+        """Return what each pipeline took in a month, without its nodes."""
+
+    def usage(self, org: str, month: str) -> Mapping[str, float]:
+        """Return ``{"exec_seconds": …, "cpu_seconds": …}`` of a month, e.g. ``2026-11``."""
+
+
+class Connections(Protocol):
+    """Open WebSockets, whose each is, and what it follows."""
+
+    def opened(self, connection: str, org: str) -> None:
+        """Note whose a connection is."""
+
+    def org_of(self, connection: str) -> str | None:
+        """Return whose a connection is; None: nobody has said so far."""
+
+    def put(self, connection: str, org: str, pipeline_id: str, cursor: int) -> None:
+        """Note what a connection follows and how far it is told."""
+
+    def followers(self, pipeline_id: str) -> Sequence[tuple[str, int]]:
+        """Return ``(connection, cursor)`` of who follows a pipeline."""
+
+    def delete(self, connection: str) -> None:
+        """Forget it."""
+
+    def send(self, connection: str, data: bytes) -> bool:
+        """Send a frame; False when the connection is gone."""
