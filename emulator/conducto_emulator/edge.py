@@ -62,10 +62,15 @@ class Edge:
         if "statusCode" in answer:
             await _response(answer)(scope, receive, send)
             return
-        headers = [(name, value) for name, value in scope["headers"] if name != b"authorization"]
+        ours = (b"authorization", b"cookie")
+        headers = [(name, value) for name, value in scope["headers"] if name not in ours]
         token = answer["headers"].get("authorization")
         if token is not None:
             headers.append((b"authorization", token["value"].encode()))
+        cookies = "; ".join(f"{name}={held['value']}" for name, held in answer["cookies"].items())
+        if cookies:
+            headers.append((b"cookie", cookies.encode("latin-1")))
+        # Its path stays: the emulator's WebSocket has one of its own.
         await self._inner({**scope, "headers": headers}, receive, send)
 
     def _file(self, path: str) -> Response:
@@ -98,6 +103,9 @@ def of_session(request: Seen, *, scheme: str = "https") -> Seen:
 
 
 def _session(request: Seen, scheme: str) -> Seen:
+    if request["method"] == "GET":
+        kept = COOKIE in request["cookies"]
+        return _answer(_NO_CONTENT, "No Content") if kept else _answer(200, "OK")
     if not _is_script(request, scheme):
         return _answer(403, "Forbidden")
     if request["method"] == "DELETE":
@@ -108,13 +116,13 @@ def _session(request: Seen, scheme: str) -> Seen:
     return _answer(_NO_CONTENT, "No Content", token[1], SECONDS)
 
 
-def _answer(status: int, words: str, value: str = "", seconds: int = 0) -> Seen:
+def _answer(status: int, words: str, value: str = "", seconds: int | None = None) -> Seen:
     said: Seen = {
         "statusCode": status,
         "statusDescription": words,
         "headers": {"cache-control": {"value": "no-store"}},
     }
-    if status == _NO_CONTENT:
+    if seconds is not None:
         said["cookies"] = {COOKIE: {"value": value, "attributes": f"{_KEPT}{seconds}"}}
     return said
 

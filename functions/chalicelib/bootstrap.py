@@ -18,6 +18,7 @@ from chalicelib.adapters.clients import Clients
 from chalicelib.adapters.codebuild import CodeBuild
 from chalicelib.adapters.connections import TableConnections
 from chalicelib.adapters.data import DataFunction
+from chalicelib.adapters.failures import code_of
 from chalicelib.adapters.files import AccessPoints
 from chalicelib.adapters.fleet import Ecs, Place
 from chalicelib.adapters.lending import PollRole
@@ -177,7 +178,7 @@ class App:
             shells=TableShells(self._table, self._orgs, self._clock),
             site=self.site,
             socket=lambda: "ws" + self.addresses.socket.removeprefix("http"),
-            web_app=lambda: self._web_app,
+            web_app=self._web_app,
             url=lambda: self.addresses.api,
             lend=self._lend,
             spot_share=int(self._environment.get(Variables.SPOT_SHARE) or 0),
@@ -202,13 +203,17 @@ class App:
         known = json.loads(answer["Parameter"]["Value"])
         return Addresses(known["api"], known["socket"])
 
-    @cached_property
     def _web_app(self) -> str:
-        """Where the web app is; asked of SSM, but in the emulator."""
+        """Where the web app is, which may change: asked of SSM each time, but in the emulator."""
         name = self._environment.get(Variables.WEB_APP)
         if name is None:
             return self._environment.get(Variables.WEB_APP_URL, "")
-        answer = self.clients.get("ssm").get_parameter(Name=name)
+        try:
+            answer = self.clients.get("ssm").get_parameter(Name=name)
+        except Exception as error:
+            if code_of(error) == "ParameterNotFound":  # the site's stack is not there, yet
+                return ""
+            raise
         return str(answer["Parameter"]["Value"])
 
     def _services(self) -> dict[str, str]:

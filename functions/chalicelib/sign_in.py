@@ -41,19 +41,24 @@ class SignIn:
         The code is in its fragment, which no server and no log gets to see.
 
         Raises:
-            RefusedError: this installation has no web app.
+            RefusedError: the caller is a session, or this installation has no web app.
         """
+        if caller.parent is not None:
+            # What runs in a page is to have no more than the page: no token that outlives it.
+            raise RefusedError("a browser's session makes no other one; use 'conducto show --app'")
+        if not caller.token:
+            # What an older version said of the token is remembered so long (`authorizer.TTL`).
+            raise RefusedError("this installation was just upgraded; try again in five minutes")
         site = self._site()
         if not site:
             raise RefusedError("this installation has no web app; deploy it again")
         code, digest = new_token()
         may = frozenset({Permission.SIGN_IN.value})
-        root = caller.parent or caller.token
         self._tokens.put(
             digest,
             replace(caller, permissions=may),
             expires=self._clock() + CODE_SECONDS,
-            parent=root,
+            parent=caller.token,
         )
         return Login(url=f"{site}/#code={code}", seconds=CODE_SECONDS)
 
@@ -61,10 +66,12 @@ class SignIn:
         """Exchange a code for the token of a session.
 
         Raises:
-            ProblemError: the code was used before (401).
+            ProblemError: the code was used before, or is too old (401).
         """
         owner = None if code.parent is None else self._tokens.find(code.parent)
-        if owner is None or not self._tokens.take(code.token):
+        # API Gateway lets it in for minutes after it was seen for the first time.
+        known = self._tokens.find(code.token) is not None
+        if owner is None or not known or not self._tokens.take(code.token):
             raise ProblemError(
                 Problem(
                     title="wrong code",
@@ -75,7 +82,7 @@ class SignIn:
             )
         token, digest = new_token()
         self._tokens.put(digest, owner, expires=self._clock() + SESSION_SECONDS, parent=code.parent)
-        return SessionToken(token=token, seconds=SESSION_SECONDS)
+        return SessionToken(token=token, seconds=SESSION_SECONDS, org=owner.org, user=owner.user)
 
     def end(self, caller: Identity) -> SessionEnd:
         """End the session by which the caller came; a token that is none stays as it is."""

@@ -1,6 +1,6 @@
 // CloudFront, before it asks the API or opens the WebSocket: the cookie of a browser's session
 // becomes the header that the API knows, where a page of ours asks. "/session" makes the cookie of a
-// token and takes it back. The rules are those of the local server (`conducto_local.server.guard`),
+// token, takes it back, and says whether there is one (204) or none (200). The rules are those of the local server (`conducto_local.server.guard`),
 // and `conducto_emulator.edge` has them for the emulator; one test holds the two together.
 var COOKIE = "__Host-conducto";
 var KEPT = "Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=";
@@ -22,6 +22,9 @@ function handler(event) {
 }
 
 function session(request) {
+  if (request.method === "GET") {
+    return COOKIE in request.cookies ? answer(204, "No Content") : answer(200, "OK");
+  }
   if (!isScript(request)) return answer(403, "Forbidden");
   if (request.method === "DELETE") return answer(204, "No Content", "", 0);
   var token = BEARER.exec(header(request, "authorization"));
@@ -35,7 +38,7 @@ function answer(status, words, value, seconds) {
     statusDescription: words,
     headers: { "cache-control": { value: "no-store" } },
   };
-  if (status !== 204) return said;
+  if (seconds === undefined) return said;
   said.cookies = {};
   said.cookies[COOKIE] = { value: value, attributes: KEPT + seconds };
   return said;

@@ -29,6 +29,8 @@ _NOT_BUILT = (
     "<p>The web app was not built when this was deployed; the command line works.\n"
 )
 _YEAR = 31_536_000
+#: Answers that CloudFront would keep for ten seconds, and give to others, whatever they say.
+_ERRORS = (400, 403, 404, 405, 414, 500, 501, 502, 503, 504)
 
 
 class SiteStack(Stack):
@@ -125,7 +127,11 @@ class SiteStack(Stack):
             else cloudfront.SecurityPolicyProtocol.TLS_V1_2_2021,
             http_version=cloudfront.HttpVersion.HTTP2_AND_3,
             price_class=cloudfront.PriceClass.PRICE_CLASS_100,
-            default_root_object="index.html",
+            default_root_object=_PAGE,
+            error_responses=[
+                cloudfront.ErrorResponse(http_status=status, ttl=Duration.seconds(0))
+                for status in _ERRORS
+            ],
             default_behavior=cloudfront.BehaviorOptions(
                 origin=files,
                 # The page is small, and a new one must be seen at once.

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from chalicelib.adapters.bucket import Bucket
+from chalicelib.adapters.clients import Clients
 from chalicelib.adapters.connections import TableConnections
 from chalicelib.adapters.logs import ChunkedLogs
 from chalicelib.adapters.orgs import TableOrgs
@@ -282,6 +283,16 @@ def test_secrets_that_are_too_large_are_refused_without_a_word_of_them(clients: 
 
     assert "very-secret" not in str(refused.value)
     assert vault.read("org/acme") == {"A": {"value": "kept"}}
+
+
+@pytest.mark.parametrize("region", ["us-east-1", "eu-central-1"])
+def test_signed_addresses_are_at_the_host_where_pages_may_go(region: str) -> None:
+    clients = Clients(region, aws_access_key_id="test", aws_secret_access_key="test")
+    bucket = Bucket(clients, BUCKET)
+
+    for url in (bucket.upload_url("uploads/a"), bucket.download_url("uploads/a", filename="a")):
+        # What CloudFormation calls the bucket's regional domain name (`infra.stacks.site`).
+        assert urlsplit(url).netloc == f"{BUCKET}.s3.{region}.amazonaws.com"
 
 
 # ---- tokens -----------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -108,11 +109,22 @@ def test_a_token_of_ones_own_is_not_ended_as_if_it_were_a_session(desk: Desk) ->
     assert desk.tokens.find("own") == ME
 
 
-def test_a_session_lets_another_browser_in_which_hangs_on_the_same_token(desk: Desk) -> None:
-    url = desk.sign_in.make_login(desk.session()).url
-    code = desk.known(digest_of(url.partition("#code=")[2]))
+def test_a_session_makes_no_other_one(desk: Desk) -> None:
+    with pytest.raises(RefusedError, match="session"):
+        desk.sign_in.make_login(desk.session())
 
-    assert code.parent == "own"
+
+def test_a_token_of_which_too_little_is_remembered_makes_none_yet(desk: Desk) -> None:
+    with pytest.raises(RefusedError, match="five minutes"):
+        desk.sign_in.make_login(replace(desk.me(), token=""))
+
+
+def test_a_code_that_was_let_in_within_its_minute_is_no_good_after_it(desk: Desk) -> None:
+    code = desk.code()
+    desk.now += CODE_SECONDS
+
+    with pytest.raises(ProblemError):
+        desk.sign_in.start(code)
 
 
 def test_without_a_web_app_there_is_no_way_in(desk: Desk) -> None:
@@ -136,6 +148,7 @@ def test_a_browser_gets_in_reads_and_leaves(front: Front) -> None:
     after = front.call("GET", "/whoami", session["token"])
 
     assert status == 200
+    assert (session["org"], session["user"]) == ("acme", "ann")
     assert again[0] in (401, 403)
     assert (who["user"], who["permissions"]) == ("ann", ["read"])
     assert ended == {"ended": True}

@@ -150,6 +150,13 @@ def test_a_session_begins_with_a_token_and_no_script_can_read_it() -> None:
     assert SECONDS == SESSION_SECONDS
 
 
+def test_a_page_learns_whether_there_is_a_session_and_no_more() -> None:
+    some, none = answered(seen("GET", "/session", **WITH_COOKIE)), answered(seen("GET", "/session"))
+
+    assert (some["statusCode"], none["statusCode"]) == (204, 200)
+    assert TOKEN not in json.dumps(some)
+
+
 def test_a_session_ends_with_an_empty_cookie() -> None:
     answer = answered(seen("DELETE", "/session", **OURS, **WITH_COOKIE))
 

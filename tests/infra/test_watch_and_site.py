@@ -121,6 +121,17 @@ def test_one_address_serves_pages_and_the_api_by_tls_only(
     assert {o["CustomOriginConfig"]["OriginProtocolPolicy"] for o in apis} == {"https-only"}
 
 
+def test_an_error_is_kept_for_nobody_else(installation: dict[str, dict[str, Any]]) -> None:
+    (found,) = resources(installation["site"], "AWS::CloudFront::Distribution")
+    errors = found["Properties"]["DistributionConfig"]["CustomErrorResponses"]
+
+    # Those that CloudFront keeps by itself (its guide, "How CloudFront caches errors").
+    kept = {400, 403, 404, 405, 414, 500, 501, 502, 503, 504}
+    assert {e["ErrorCode"] for e in errors} == kept
+    assert {e["ErrorCachingMinTTL"] for e in errors} == {0}
+    assert not any("ResponsePagePath" in e for e in errors)
+
+
 def test_whatever_comes_with_a_session_goes_through_the_function_that_knows_it(
     installation: dict[str, dict[str, Any]],
 ) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Dialog, Page
 
 pytestmark = pytest.mark.web
 
@@ -115,6 +115,7 @@ def test_a_code_lets_a_browser_in_once_and_leaves_the_address(
     expect(page.get_by_role("treeitem").filter(has_text="second")).to_contain_text("exit 1")
     assert code
     assert code not in page.url
+    expect(page.get_by_text("Signed in as me of local")).to_be_visible()
     assert page.url.endswith(f"/p/{installation.run}")
     (cookie,) = page.context.cookies()
     assert (cookie["httpOnly"], cookie["secure"], cookie["sameSite"]) == (True, True, "Strict")
@@ -131,6 +132,38 @@ def test_a_code_lets_a_browser_in_once_and_leaves_the_address(
     page.goto(address)  # in a browser that is signed in an old address leads to its page
     expect(page.get_by_role("treeitem").filter(has_text="second")).to_contain_text("exit 1")
     refusals_only(said)
+
+
+def test_a_code_of_somebody_else_changes_nothing_without_a_word(
+    installation: Installation, page: Page
+) -> None:
+    let_in(page, installation)
+    before = page.context.cookies()[0]["value"]
+    page.goto(installation.address())  # one's own again
+    expect(page.get_by_role("link", name="web_pipeline.py web")).to_be_visible()
+    assert page.context.cookies()[0]["value"] == before
+
+    page.route("**/whoami", lambda route: route.fulfill(json={"user": "ada", "org": "elsewhere"}))
+    asked: list[str] = []
+
+    def refuse(dialog: Dialog) -> None:
+        asked.append(dialog.message)
+        dialog.dismiss()
+
+    page.once("dialog", refuse)
+    page.goto("about:blank")
+    page.goto(installation.address())
+    expect(page.get_by_role("link", name="web_pipeline.py web")).to_be_visible()
+    (question,) = asked
+    assert "as me of local" in question
+    assert "as ada of elsewhere" in question
+    assert page.context.cookies()[0]["value"] == before
+
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.goto("about:blank")
+    page.goto(installation.address())
+    expect(page.get_by_role("link", name="web_pipeline.py web")).to_be_visible()
+    assert page.context.cookies()[0]["value"] != before
 
 
 def test_a_token_lets_in_and_signing_out_ends_it(

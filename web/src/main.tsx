@@ -10,13 +10,24 @@ import { comeIn, comeInWhenAsked, takeCode } from "@/api/session";
 import { IN_CLOUD } from "@/api/side";
 import { App } from "@/app/App";
 import { queryClient } from "@/app/queryClient";
+import { toast } from "@/ui/toasts";
 
 /** The agent takes a good code out of the address: one that is still there was no good. */
 async function isExpired(): Promise<boolean> {
   if (!IN_CLOUD) return new URLSearchParams(location.search).has("code");
   comeInWhenAsked();
   const code = takeCode();
-  return code !== null && !(await comeIn(code));
+  if (code === null) return false;
+  const entry = await comeIn(
+    code,
+    (before, after) =>
+      window.confirm(
+        `This address signs you in as ${after.user} of ${after.org}. ` +
+          `You are signed in as ${before.user} of ${before.org}. Change to ${after.user}?`,
+      ),
+    ({ user, org }) => toast(`Signed in as ${user} of ${org}`),
+  );
+  return entry === "no";
 }
 
 async function start(place: HTMLElement): Promise<void> {

@@ -57,6 +57,9 @@ class Clients:
             connect_timeout=_TIMEOUT,
             read_timeout=_TIMEOUT,
             signature_version="s3v4" if service == "s3" else None,
+            # Signed addresses name the bucket's own host in its region: pages may go there alone,
+            # and that of all regions sends them on, which no browser follows with another's right.
+            s3={"addressing_style": "virtual", "us_east_1_regional_endpoint": "regional"},
         )
         options = {**self._options, **more}
         if endpoint is not None:

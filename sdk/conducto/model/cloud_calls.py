@@ -102,7 +102,7 @@ class WhoAmI(Record):
 
 
 class SessionToken(Record):
-    """What a browser's session is known by.
+    """What a browser's session is known by, and whose it is.
 
     Attributes:
         seconds: For which it is good at most.
@@ -110,6 +110,8 @@ class SessionToken(Record):
 
     token: str = Field(repr=False)
     seconds: int
+    org: str
+    user: str
 
 
 class SessionEnd(Record):

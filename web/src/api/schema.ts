@@ -2913,16 +2913,20 @@ export interface components {
         };
         /**
          * SessionToken
-         * @description What a browser's session is known by.
+         * @description What a browser's session is known by, and whose it is.
          *
          *     Attributes:
          *         seconds: For which it is good at most.
          */
         SessionToken: {
+            /** Org */
+            org: string;
             /** Seconds */
             seconds: number;
             /** Token */
             token: string;
+            /** User */
+            user: string;
         };
         /**
          * ShellEnd

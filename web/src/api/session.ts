@@ -6,13 +6,21 @@
 import { addressOf, api, ApiError, FROM_APP, send } from "@/api/client";
 import type { Login, SessionToken } from "@/api/schema";
 
-const SESSION = "/session";
+const SESSIONS = addressOf("/sessions");
+/** The edge's: it keeps a token, gives it up, and says whether it has one. */
+const KEPT = "/session";
+const SOME = 204;
 const CODE = "#code=";
+
+/** How a browser that has a code comes in; `no`: the code was no good. */
+export type Entry = "in" | "no";
+type Person = Pick<SessionToken, "org" | "user">;
 
 /** Let this browser in with a token of one's own, which is not kept. */
 export async function signIn(token: string): Promise<void> {
-  const { url } = await postAs<Login>("/agent/login", token);
-  await exchange(new URL(url).hash.slice(CODE.length));
+  const response = await send(addressOf("/agent/login"), { method: "POST", headers: as(token) });
+  const { url } = (await response.json()) as Login;
+  await keep(await exchanged(new URL(url).hash.slice(CODE.length)));
 }
 
 /** The code in the address. It is taken out, so that neither history nor a bookmark has it. */
@@ -30,38 +38,69 @@ export function comeInWhenAsked(): void {
   });
 }
 
-/** Come in by a code. Returns whether it was good, or this browser is in already. */
-export async function comeIn(code: string): Promise<boolean> {
+/**
+ * Come in by a code. Anybody can send an address with a code of theirs: `consent` is asked before
+ * the reader becomes somebody else, and `told` hears who a reader is who was nobody.
+ */
+export async function comeIn(
+  code: string,
+  consent: (before: Person, after: Person) => boolean,
+  told: (person: Person) => void,
+): Promise<Entry> {
+  const before = await whoIsIn();
+  let made: SessionToken;
   try {
-    await exchange(code);
+    made = await exchanged(code);
   } catch (error) {
     // Without an answer the page itself says so.
-    return !(error instanceof ApiError) || isIn();
+    return error instanceof ApiError && before === null ? "no" : "in";
   }
-  return true;
+  if (before === null) {
+    await keep(made);
+    told(made);
+  } else if (isSame(before, made) || !consent(before, made)) {
+    await end(as(made.token));
+  } else {
+    await end(FROM_APP);
+    await keep(made);
+  }
+  return "in";
 }
 
 /** End the session of this browser. */
 export async function signOut(): Promise<void> {
-  await send(addressOf("/sessions"), { method: "DELETE", headers: FROM_APP });
-  await send(SESSION, { method: "DELETE", headers: FROM_APP });
+  try {
+    await end(FROM_APP);
+  } finally {
+    await send(KEPT, { method: "DELETE", headers: FROM_APP });
+  }
 }
 
-async function exchange(code: string): Promise<void> {
-  const { token } = await postAs<SessionToken>("/sessions", code);
-  await send(SESSION, { method: "POST", headers: as(token) });
+/** Who this browser is; the API is asked only where there is a session: its no is an error. */
+async function whoIsIn(): Promise<Person | null> {
+  try {
+    const { status } = await send(KEPT, { headers: FROM_APP });
+    return status === SOME ? await api.whoAmI() : null;
+  } catch {
+    return null;
+  }
 }
 
-async function isIn(): Promise<boolean> {
-  return api.whoAmI().then(
-    () => true,
-    () => false,
-  );
+function isSame(one: Person, other: Person): boolean {
+  return one.org === other.org && one.user === other.user;
 }
 
-async function postAs<Answer>(path: string, token: string): Promise<Answer> {
-  const response = await send(addressOf(path), { method: "POST", headers: as(token) });
-  return (await response.json()) as Answer;
+async function exchanged(code: string): Promise<SessionToken> {
+  const response = await send(SESSIONS, { method: "POST", headers: as(code) });
+  return (await response.json()) as SessionToken;
+}
+
+async function keep({ token }: SessionToken): Promise<void> {
+  await send(KEPT, { method: "POST", headers: as(token) });
+}
+
+async function end(headers: Readonly<Record<string, string>>): Promise<void> {
+  await send(SESSIONS, { method: "DELETE", headers });
 }
 
 function as(token: string): Record<string, string> {
