@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from chalicelib.serving import CLIENT_ROUTES
 from conducto.service.openapi import openapi_document
 from conducto.service.routes import AnyRoute
 from conducto_local.agent_files import AgentState
@@ -38,6 +37,9 @@ def _lines(cases: Iterable[Any]) -> str:
 
 def _routes() -> tuple[AnyRoute, ...]:
     """Return the rows of an agent, and those for people that only the cloud has."""
+    # The mutated semantics read these files where the cloud's package is not at hand.
+    from chalicelib.serving import CLIENT_ROUTES
+
     nobody = AgentState(pid=0, url="", version="", started=0.0)
     of_agent = local_routes(nobody, lambda: None)
     known = {route.operation.name for route in of_agent}
