@@ -9,5 +9,5 @@ from conducto.tree.node import _Located
 
 @pytest.fixture(autouse=True)
 def _locations_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only the first 50,000 nodes of a process are located, and a worker runs thousands of tests."""
+    """Only the first 50,000 nodes of a process are located; a worker makes more in all."""
     monkeypatch.setattr(_Located, "count", 0)
