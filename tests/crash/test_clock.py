@@ -21,13 +21,18 @@ def clock(tmp_path, monkeypatch):
     """Sets the time of day of processes that begin from now on: ``clock("-2h")``."""
     if LIBRARY is None:
         pytest.skip("faketime is not installed")
-    file = tmp_path / "clock"
-    file.write_text("+0")
+    file, new = tmp_path / "clock", tmp_path / "clock.new"
+
+    def set_to(time: str) -> None:
+        new.write_text(time)
+        new.replace(file)  # who reads a file that is being written ends with an error
+
+    set_to("+0")
     monkeypatch.setenv("LD_PRELOAD", str(LIBRARY))
     monkeypatch.setenv("FAKETIME_TIMESTAMP_FILE", str(file))
     monkeypatch.setenv("FAKETIME_NO_CACHE", "1")
     monkeypatch.setenv("FAKETIME_DONT_FAKE_MONOTONIC", "1")
-    return file.write_text
+    return set_to
 
 
 @pytest.fixture
