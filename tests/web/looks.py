@@ -30,6 +30,7 @@ Answer = Literal["real", "never", "failure", "none", "gone", "nobody"]
 reached; it could be at first; it does not know the browser."""
 
 API = "**/api/v1/**"
+SETTLED_MS = 700
 FAILURE = {
     "type": "about:blank",
     "title": "unexpected error",
@@ -294,6 +295,7 @@ def bring_about(viewer: Viewer, look: Look, world: World) -> Page:
     viewer.open(look.path.format(**world.pipelines))
     if look.answer == "gone":
         page.wait_for_selector(PAGES[look.name.removesuffix("-lost")][1])
+        page.wait_for_timeout(SETTLED_MS)  # a page that loads moves by itself
         _answer(page, "none")
         for socket in sockets:
             socket.close()
