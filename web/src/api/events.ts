@@ -49,7 +49,7 @@ export class EventStream {
     this.closed = true;
     window.removeEventListener("online", this.retryNow);
     window.clearTimeout(this.timer);
-    this.socket?.close();
+    hangUp(this.socket);
   }
 
   /** Try again at once, e.g. because a person asked. */
@@ -103,4 +103,12 @@ export class EventStream {
     this.timer = window.setTimeout(() => this.connect(), this.delay);
     this.delay = Math.min(LONGEST_DELAY, this.delay * 2);
   }
+}
+
+/** A browser notes on its console that a WebSocket was closed before it was open. */
+function hangUp(socket: WebSocket | null): void {
+  if (socket === null) return;
+  socket.onmessage = null;
+  if (socket.readyState === WebSocket.CONNECTING) socket.onopen = () => socket.close();
+  else socket.close();
 }
