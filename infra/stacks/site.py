@@ -108,13 +108,11 @@ class SiteStack(Stack):
 
     def _distribution(self, files: cloudfront.IOrigin, pages: str) -> cloudfront.Distribution:
         settings = self._settings
-        keep = f"public, max-age={_YEAR}, immutable"
         certificate = (
             None
             if settings.certificate is None
             else acm.Certificate.from_certificate_arn(self, "Certificate", settings.certificate)
         )
-        sessions = self._function("Sessions", "From the web app's cookie to its token")
         return cloudfront.Distribution(
             self,
             "Distribution",
@@ -142,42 +140,50 @@ class SiteStack(Stack):
                     "Pages", "Paths of the web app are answered by its page"
                 ),
             ),
-            additional_behaviors={
-                # Their names hold a digest of their content.
-                "/assets/*": cloudfront.BehaviorOptions(
-                    origin=files,
-                    viewer_protocol_policy=cloudfront.ViewerProtocolPolicy.REDIRECT_TO_HTTPS,
-                    response_headers_policy=self._headers("Assets", pages, keep),
-                ),
-                "/session": cloudfront.BehaviorOptions(
-                    origin=files,  # never asked: the function answers
-                    allowed_methods=cloudfront.AllowedMethods.ALLOW_ALL,
-                    cache_policy=cloudfront.CachePolicy.CACHING_DISABLED,
-                    viewer_protocol_policy=cloudfront.ViewerProtocolPolicy.HTTPS_ONLY,
-                    function_associations=sessions,
-                ),
-                "/socket": cloudfront.BehaviorOptions(
-                    origin=self._origin("WebsocketAPI"),
-                    cache_policy=cloudfront.CachePolicy.CACHING_DISABLED,
-                    origin_request_policy=(
-                        cloudfront.OriginRequestPolicy.ALL_VIEWER_EXCEPT_HOST_HEADER
-                    ),
-                    viewer_protocol_policy=cloudfront.ViewerProtocolPolicy.HTTPS_ONLY,
-                    function_associations=sessions,
-                ),
-                "/api/*": cloudfront.BehaviorOptions(
-                    origin=self._origin("RestAPI", path="/api"),  # the API's stage
-                    allowed_methods=cloudfront.AllowedMethods.ALLOW_ALL,
-                    cache_policy=cloudfront.CachePolicy.CACHING_DISABLED,
-                    origin_request_policy=(
-                        cloudfront.OriginRequestPolicy.ALL_VIEWER_EXCEPT_HOST_HEADER
-                    ),
-                    viewer_protocol_policy=cloudfront.ViewerProtocolPolicy.HTTPS_ONLY,
-                    response_headers_policy=self._headers("Answers", DATA_POLICY, "no-store"),
-                    function_associations=sessions,
-                ),
-            },
+            additional_behaviors=self._behaviors(files, pages),
         )
+
+    def _behaviors(
+        self, files: cloudfront.IOrigin, pages: str
+    ) -> dict[str, cloudfront.BehaviorOptions]:
+        """Return what is answered otherwise than by a page, by its path."""
+        keep = f"public, max-age={_YEAR}, immutable"
+        sessions = self._function("Sessions", "From the web app's cookie to its token")
+        return {
+            # Their names hold a digest of their content.
+            "/assets/*": cloudfront.BehaviorOptions(
+                origin=files,
+                viewer_protocol_policy=cloudfront.ViewerProtocolPolicy.REDIRECT_TO_HTTPS,
+                response_headers_policy=self._headers("Assets", pages, keep),
+            ),
+            "/session": cloudfront.BehaviorOptions(
+                origin=files,  # never asked: the function answers
+                allowed_methods=cloudfront.AllowedMethods.ALLOW_ALL,
+                cache_policy=cloudfront.CachePolicy.CACHING_DISABLED,
+                viewer_protocol_policy=cloudfront.ViewerProtocolPolicy.HTTPS_ONLY,
+                function_associations=sessions,
+            ),
+            "/socket": cloudfront.BehaviorOptions(
+                origin=self._origin("WebsocketAPI"),
+                cache_policy=cloudfront.CachePolicy.CACHING_DISABLED,
+                origin_request_policy=(
+                    cloudfront.OriginRequestPolicy.ALL_VIEWER_EXCEPT_HOST_HEADER
+                ),
+                viewer_protocol_policy=cloudfront.ViewerProtocolPolicy.HTTPS_ONLY,
+                function_associations=sessions,
+            ),
+            "/api/*": cloudfront.BehaviorOptions(
+                origin=self._origin("RestAPI", path="/api"),  # the API's stage
+                allowed_methods=cloudfront.AllowedMethods.ALLOW_ALL,
+                cache_policy=cloudfront.CachePolicy.CACHING_DISABLED,
+                origin_request_policy=(
+                    cloudfront.OriginRequestPolicy.ALL_VIEWER_EXCEPT_HOST_HEADER
+                ),
+                viewer_protocol_policy=cloudfront.ViewerProtocolPolicy.HTTPS_ONLY,
+                response_headers_policy=self._headers("Answers", DATA_POLICY, "no-store"),
+                function_associations=sessions,
+            ),
+        }
 
     def _origin(self, api: str, path: str | None = None) -> origins.HttpOrigin:
         found: CfnResource = self._api.app.get_resource(api)

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
-from conducto.tree.node import _Located
+import conducto as co
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 @pytest.fixture(autouse=True)
-def _locations_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only the first 50,000 nodes of a process are located; a worker makes more in all."""
-    monkeypatch.setattr(_Located, "count", 0)
+def _every_node_is_located() -> Iterator[None]:
+    """Else only the first 50,000 nodes of a process are; a worker makes more in all."""
+    co.Node.force_debug_info(True)
+    yield
+    co.Node.force_debug_info(False)
