@@ -15,6 +15,7 @@ import sys
 
 from conducto.tree import source
 from conducto.tree.errors import ConductoError, DefinitionError, UsageError
+from conducto.tree.printable import printable_lines
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,12 +39,13 @@ def report(error: Exception, program: str) -> int:
         program: The script, for errors of the command line.
     """
     if isinstance(error, UsageError):
-        print(f"{program} : {error}", file=sys.stderr)  # noqa: T201
+        print(printable_lines(f"{program} : {error}"), file=sys.stderr)  # noqa: T201
         return WRONG
     frames = _frames(error.__traceback__)
     by_us = bool(frames) and source.is_ours(frames[-1][0])
     if isinstance(error, ConductoError) or by_us:
-        print(f"{_place(error, frames)}{_message(error)}", file=sys.stderr)  # noqa: T201
+        text = f"{_place(error, frames)}{_message(error)}"
+        print(printable_lines(text), file=sys.stderr)  # noqa: T201
         return WRONG
     theirs = _without_ours(error.__traceback__)
     sys.excepthook(type(error), error.with_traceback(theirs), theirs)

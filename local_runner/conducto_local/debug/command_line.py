@@ -2,13 +2,13 @@
 
 import csv
 import io
-import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from conducto.model.debug import DebugPlan
 from conducto.running.debugging import shell_argv
+from conducto.tree.printable import shell_word
 from conducto_local.engine.address import Address
 from conducto_local.engine.container import create_body
 from conducto_local.ports import WorkerSpec
@@ -42,7 +42,8 @@ def docker_run_line(plan: DebugPlan, spec: WorkerSpec, engine: Address) -> str:
         words += ["-e", f"{name}={value}"]
     for name in plan.secrets:
         words += ["-e", name]
-    return shlex.join([*words, "--entrypoint", shell, plan.image, *rest])
+    words += ["--entrypoint", shell, plan.image, *rest]
+    return " ".join(shell_word(word, multiline=True) for word in words)
 
 
 def _limits(plan: DebugPlan, config: Mapping[str, Any]) -> list[str]:

@@ -6,6 +6,7 @@ import os
 import sys
 
 from conducto.cli.arguments import UsageError
+from conducto.tree.printable import printable_lines
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def run_tool(name: str, usage: str, body: Callable[[], int]) -> int:
         code = body()
         sys.stdout.flush()
     except UsageError as error:
-        print(f"{name}: {error}\n{usage}", file=sys.stderr)
+        print(printable_lines(f"{name}: {error}\n{usage}"), file=sys.stderr)
         return USAGE
     except BrokenPipeError:
         # The reader has left, as `head` does. What is still buffered must not be
@@ -41,7 +42,7 @@ def run_tool(name: str, usage: str, body: Callable[[], int]) -> int:
     except Exception as error:
         if env_bool("CONDUCTO_GLUE_DEBUG"):
             raise
-        print(f"{name}: {_text_of(error)}", file=sys.stderr)
+        print(printable_lines(f"{name}: {_text_of(error)}"), file=sys.stderr)
         return FAILED
     return code
 

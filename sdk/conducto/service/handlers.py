@@ -4,7 +4,6 @@ Handlers know neither Starlette nor Chalice, neither HTTP nor JSON; they let the
 exceptions pass, which `conducto.service.problems` turns into answers.
 """
 
-import shlex
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -60,6 +59,7 @@ from conducto.model.usage import Usage, UsageParams
 from conducto.service.downloads import Download, Span
 from conducto.service.export.answer import exported
 from conducto.service.port import Pipelines, RefusedError
+from conducto.tree.printable import shell_word
 
 P = TypeVar("P", bound=Record)
 B = TypeVar("B")
@@ -191,7 +191,7 @@ async def open_shell(
     """A ticket for a debug shell in the page, where the server opens any."""
     raise RefusedError(
         f"{call.body.path}: no shells open in pages of this server; in a terminal: "
-        f"{shlex.join(('conducto', 'debug', call.params.id, call.body.path))}"
+        f"conducto debug {call.params.id} {shell_word(call.body.path)}"
     )
 
 

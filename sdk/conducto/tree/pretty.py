@@ -8,6 +8,7 @@ from __future__ import annotations
 from conducto.tree import paths
 from conducto.tree.images import resolved_form
 from conducto.tree.nodes import Exec, Serial
+from conducto.tree.printable import printable
 from conducto.tree.text import colors_wanted, paint
 from conducto.tree.validate import missing_code, validate
 
@@ -69,9 +70,9 @@ def _relative(path: str) -> str:
 
 def _label(node: Node, expander: Expander, *, colors: bool) -> str:
     if isinstance(node, Exec):
-        command = expander.command(node).replace("\n", "\\n")
-        return "{}   {}".format(paint(node.name, "cyan", on=colors), command)
-    return paint(node.name, "blue", on=colors)
+        command = printable(expander.command(node))
+        return "{}   {}".format(paint(printable(node.name), "cyan", on=colors), command)
+    return paint(printable(node.name), "blue", on=colors)
 
 
 def pretty(root: Node, *, strict: bool) -> str:

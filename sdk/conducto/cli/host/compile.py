@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from conducto.cli.host.script_words import add_compile
+from conducto.tree.printable import printable_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -41,7 +42,7 @@ def compile_command(argv: Sequence[str]) -> int:
         pipeline = _resolved(root_of(options.file, words))
         compiled = _compiled(pipeline, options.region, options.account)
     except DefinitionError as error:
-        print(error, file=sys.stderr)
+        print(printable_lines(str(error)), file=sys.stderr)
         return _WRONG
     except Exception as error:
         if user_errors.debugging():
@@ -151,7 +152,8 @@ def _show(compiled: Compiled, pipeline: Pipeline, *, graph: bool) -> int:
     from conducto.semantics.asl_site import node_id  # noqa: PLC0415
 
     if graph:
-        print(flowchart(compiled, {node_id(path): path for path in pipeline.nodes}), end="")
+        drawn = flowchart(compiled, {node_id(path): path for path in pipeline.nodes})
+        print(printable_lines(drawn), end="")
     else:
         print(json.dumps({"machines": [_as_json(m) for m in compiled.machines]}, indent=2))
     wrong = [
@@ -160,7 +162,7 @@ def _show(compiled: Compiled, pipeline: Pipeline, *, graph: bool) -> int:
         for problem in problems(machine.definition, machine.name)
     ]
     for problem in wrong:
-        print(problem, file=sys.stderr)
+        print(printable_lines(problem), file=sys.stderr)
     print(_summary(compiled, sum(1 for _ in pipeline.execs())), file=sys.stderr)
     return _WRONG if wrong else 0
 

@@ -10,6 +10,7 @@ from typing import cast
 
 from conducto.cli.host.addresses import UsageError, suggestion
 from conducto.cli.host.exit_codes import FAILED, LEFT, NO_ENGINE, USAGE
+from conducto.cli.host.view.text import printable_lines
 from conducto.client import AgentUnreachableError, ApiError, Client, ClientError
 from conducto.client.http import Endpoint, HttpTransport
 from conducto.model.api import PipelineSummary, Problem
@@ -141,8 +142,9 @@ def guarded(command: Callable[[], int]) -> int:
 
 
 def message_of(error: ClientError | UsageError) -> str:
-    """Return what to tell a person."""
-    return _problem_text(error.problem) if isinstance(error, ApiError) else str(error)
+    """Return what to tell a person, as a terminal may show it."""
+    text = _problem_text(error.problem) if isinstance(error, ApiError) else str(error)
+    return printable_lines(text)
 
 
 def _problem_text(problem: Problem) -> str:

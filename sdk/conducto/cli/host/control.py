@@ -134,5 +134,5 @@ def _touched(action: Action, result: ControlResult) -> str:
     lines += [f"  {printable(path)}" for path in result.paths[:_LISTED]]
     if result.affected > _LISTED:
         lines.append(f"  and {result.affected - _LISTED:,} more")
-    lines += [f"note: {note}" for note in result.notes]
+    lines += [f"note: {printable(note)}" for note in result.notes]
     return "\n".join(lines)

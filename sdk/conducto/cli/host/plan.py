@@ -79,6 +79,7 @@ def print_plan(
     from conducto.semantics.estimate import estimate  # noqa: PLC0415
     from conducto.semantics.resolve import resolve  # noqa: PLC0415
     from conducto.tree.launch_form import to_launch_form  # noqa: PLC0415
+    from conducto.tree.printable import printable_lines  # noqa: PLC0415
     from conducto.tree.validate import validate  # noqa: PLC0415
 
     try:
@@ -87,7 +88,7 @@ def print_plan(
         history = {} if program is None else _history(program)
         found = estimate(pipeline, history=history, max_workers=workers, spot=spot)
     except DefinitionError as error:
-        print(error, file=sys.stderr)
+        print(printable_lines(str(error)), file=sys.stderr)
         return USAGE
     if as_json:
         from conducto.cli.host.output import as_json as json_of  # noqa: PLC0415

@@ -6,7 +6,6 @@ lines around a failure; failures with the same last line are one; `SHOWN` kinds 
 """
 
 import re
-import shlex
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +13,16 @@ from itertools import islice
 
 from conducto.cli.host.view.model import PipelineModel, Row, failures, total
 from conducto.cli.host.view.rows import place, problem_lines
-from conducto.cli.host.view.text import Line, Marks, Role, Span, clip, count_of, printable
+from conducto.cli.host.view.text import (
+    Line,
+    Marks,
+    Role,
+    Span,
+    clip,
+    count_of,
+    printable,
+    shell_word,
+)
 from conducto.client import Client
 from conducto.model.api import NodeView
 from conducto.model.records import AttemptRecord, ImageRecord, ImageState
@@ -163,7 +171,7 @@ def _image_block(
     # Wrapped, not clipped: the end of a sentence says what to do.
     wrapped = [part for line in lines for part in textwrap.wrap(line, max(40, page.columns - 6))]
     yield from _quoted(wrapped[-2 * OUTPUT_LINES :], page)
-    name = shlex.quote(image.name)
+    name = shell_word(image.name)
     yield _hint("whole build:", f"conducto logs {model.summary.pipeline.id} --image {name}")
 
 
@@ -187,7 +195,7 @@ def _node_blocks(
 
 def _shell_command(pipeline_id: str, failure: Failure) -> str:
     kept = failure.attempt is not None and failure.attempt.snapshot is not None
-    path = shlex.quote(failure.view.path)
+    path = shell_word(failure.view.path)
     return f"conducto debug {pipeline_id} {path}{' --snapshot' if kept else ''}"
 
 
@@ -238,7 +246,7 @@ def _group_block(pipeline_id: str, group: Group, page: Page) -> Iterator[Line]:
     )
     yield from _command(view.command if attempt is None else attempt.command, page)
     yield from _quoted(failure.output, page)
-    yield _hint("  all of it:", f"conducto logs {pipeline_id} {shlex.quote(view.path)}")
+    yield _hint("  all of it:", f"conducto logs {pipeline_id} {shell_word(view.path)}")
 
 
 def _circumstances(view: NodeView, attempt: AttemptRecord | None) -> Iterator[str]:

@@ -1,7 +1,6 @@
 """What keys do in the live view: move over the tree, read output, give orders."""
 
 import base64
-import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -9,7 +8,7 @@ from conducto.cli.host.connection import message_of
 from conducto.cli.host.control import said
 from conducto.cli.host.view.browser import Browser, next_failed
 from conducto.cli.host.view.model import PipelineModel, Row
-from conducto.cli.host.view.text import count_of, printable
+from conducto.cli.host.view.text import count_of, printable, shell_word
 from conducto.client import ApiError, Client
 from conducto.model.api import Action, ControlRequest, ControlResult
 from conducto.model.params import Stream
@@ -128,7 +127,7 @@ class Steering:
         elif key == "l":
             self._read(row)
         elif key == "d":
-            self.note = f"leave, then: conducto debug {self._id} {shlex.quote(row.path)}"
+            self.note = f"leave, then: conducto debug {self._id} {shell_word(row.path)}"
         elif key == "s":
             self._propose_on(row, Action.UNSKIP if row.skipped else Action.SKIP)
         elif key in _ORDERS:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TextIO
 
-from conducto.cli.host.view.text import Line, Role, text_of, width
+from conducto.cli.host.view.text import Line, Role, printable_line, text_of, width
 
 _SGR = {
     Role.STRONG: "1",
@@ -45,7 +45,7 @@ def coloured(line: Line) -> str:
         f"\x1b[{_SGR[span.role]}m{span.text}\x1b[0m"
         if span.role in _SGR and span.text
         else span.text
-        for span in line
+        for span in printable_line(line)
     )
 
 

@@ -5,6 +5,12 @@ from dataclasses import astuple, dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
+from conducto.tree import printable as _printable
+
+printable = _printable.printable
+printable_lines = _printable.printable_lines
+shell_word = _printable.shell_word
+
 
 class Role(StrEnum):
     """What a piece of text means; the painter gives it a colour."""
@@ -58,20 +64,6 @@ def marks_for(encoding: str | None) -> Marks:
     return UNICODE_MARKS
 
 
-def printable(text: str) -> str:
-    """Return ``text`` with every control or direction-changing character made visible.
-
-    A node's name comes from a program: it must not be able to move the cursor.
-    """
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else _escape(char) for char in text)
-
-
-def _escape(char: str) -> str:
-    return char.encode("unicode_escape").decode("ascii") if char != "\xa0" else " "
-
-
 def width(text: str) -> int:
     """Return the columns that ``text`` takes; wide characters take two, combining ones none."""
     return len(text) if text.isascii() else sum(map(_columns, text))
@@ -107,7 +99,7 @@ def fit(line: Line, columns: int, more: str = "…") -> Line:
     """Return ``line``, shortened at its end to fit into ``columns``."""
     fitted: list[Span] = []
     left = columns
-    for span in line:
+    for span in printable_line(line):
         size = width(span.text)
         if size > left:
             fitted.append(Span(clip(span.text, left, more), span.role))
@@ -117,9 +109,16 @@ def fit(line: Line, columns: int, more: str = "…") -> Line:
     return tuple(fitted)
 
 
+def printable_line(line: Line) -> Line:
+    """Return ``line`` as a terminal may show it: whatever it quotes, only its roles style it."""
+    if all(span.text.isprintable() for span in line):
+        return line
+    return tuple(Span(printable(span.text), span.role) for span in line)
+
+
 def text_of(line: Line) -> str:
-    """Return a line without its roles."""
-    return "".join(span.text for span in line)
+    """Return a line without its roles, as a terminal may show it."""
+    return "".join(span.text for span in printable_line(line))
 
 
 def count_of(number: int, noun: str) -> str:

@@ -1,0 +1,52 @@
+"""Text of scripts, containers and Lazies as a terminal may show it.
+
+A name, a command or a message comes from a program: it must not be able to move the cursor, set
+the title or the clipboard, or turn the direction of what follows.
+"""
+
+from __future__ import annotations
+
+
+def printable(text: str) -> str:
+    r"""Return ``text`` with every control or direction-changing character made visible.
+
+    >>> printable("a\x1b]52;c;aGk=\x07b")
+    'a\\x1b]52;c;aGk=\\x07b'
+    """
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else _escaped(char) for char in text)
+
+
+def printable_lines(text: str) -> str:
+    """Return ``text`` as `printable` does, its lines kept apart."""
+    return text if text.isprintable() else "\n".join(map(printable, text.split("\n")))
+
+
+def shell_word(text: str, *, multiline: bool = False) -> str:
+    r"""Return ``text`` as one word of a shell's command line that can be shown and copied.
+
+    A word with control characters is written as ``$'...'``, which bash and zsh read.
+
+    Args:
+        text: The word.
+        multiline: Leave line ends and tabs as they are, so that any POSIX shell reads them.
+
+    >>> print(shell_word("/it is"), shell_word("/a\x1b[2J'"))
+    '/it is' $'/a\x1b[2J\''
+    """
+    import shlex  # noqa: PLC0415 - not for a tree that is only built
+
+    shown = text.replace("\n", "").replace("\t", "") if multiline else text
+    if shown.isprintable():
+        return shlex.quote(text)
+    quoted = text.replace("\\", "\\\\").replace("'", "\\'")
+    return "$'{}'".format("".join(c if c.isprintable() else _bytes(c) for c in quoted))
+
+
+def _escaped(char: str) -> str:
+    return " " if char == "\xa0" else char.encode("unicode_escape").decode("ascii")
+
+
+def _bytes(char: str) -> str:
+    return "".join(f"\\x{byte:02x}" for byte in char.encode(errors="surrogateescape"))
