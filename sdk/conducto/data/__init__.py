@@ -13,26 +13,19 @@ In containers the scopes are the directories ``/conducto/data/pipeline`` and
 """
 
 # pathlib is slow to import, and this runs at every call in a container.
-# ruff: noqa: PTH110, PTH112, PTH113, PTH116, PTH118, PTH119, PTH123, PTH208
+# ruff: noqa: PTH103, PTH110, PTH112, PTH113, PTH118, PTH119, PTH123, PTH208
 
 from __future__ import annotations
 
 import os
 
-from conducto.data import files
-from conducto.data.location import (
-    ContextError,
-    clean,
-    refuse_cloud,
-    resolve,
-    resolve_content,
-    root_of,
-)
+from conducto.data import directory, files
+from conducto.data.location import ContextError, clean, refuse_cloud, root_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from typing import IO, List, Optional
+    from typing import IO, List, Optional, Tuple
 
 __all__ = ["ContextError", "pipeline", "user"]
 
@@ -127,8 +120,12 @@ class _Data:
             FileNotFoundError: There is no such data.
             IsADirectoryError: It is a directory and ``recursive`` is false.
         """
-        path = resolve(cls._scope, name)
-        files.remove(path, recursive, lambda: cls._missing(name))
+        root, parts = cls._resolve(_of_file(name), last_too=False)
+        try:
+            with directory.Opened(root, parts[:-1]) as above:
+                directory.remove(parts[-1], above, recursive=recursive)
+        except FileNotFoundError:
+            raise cls._missing(name) from None
 
     @classmethod
     def list(cls, prefix: str) -> List[str]:
@@ -136,17 +133,22 @@ class _Data:
 
         Empty if there is no such directory. The prefix ``""`` is the whole scope.
         """
-        path = resolve_content(cls._scope, prefix)
-        if not os.path.isdir(path):
+        try:
+            with directory.Opened(*cls._resolve(prefix)) as fd:
+                names = os.listdir(fd)
+        except (FileNotFoundError, NotADirectoryError):
             return []
         start = prefix.rstrip("/") + "/" if prefix.strip("/") else ""
-        names = [name for name in os.listdir(path) if not name.startswith(files.TEMPORARY_PREFIX)]
-        return sorted(start + name for name in names)
+        shown = [name for name in names if not name.startswith(directory.TEMPORARY_PREFIX)]
+        return sorted(start + name for name in shown)
 
     @classmethod
     def exists(cls, name: str) -> bool:
         """Return whether there is a file or directory of that name."""
-        return os.path.exists(resolve_content(cls._scope, name))
+        try:
+            return directory.stat_below(*cls._resolve(name)) is not None
+        except OSError:
+            return False
 
     @classmethod
     def size(cls, name: str) -> int:
@@ -156,13 +158,13 @@ class _Data:
             FileNotFoundError: There is no such data.
             IsADirectoryError: It is a directory.
         """
-        path = resolve_content(cls._scope, name)
-        if os.path.isdir(path):
-            raise IsADirectoryError(21, "Is a directory", name)
         try:
-            return os.stat(path).st_size
+            found = directory.stat_below(*cls._resolve(name))
         except FileNotFoundError:
             raise cls._missing(name) from None
+        if directory.is_directory(found):
+            raise IsADirectoryError(21, "Is a directory", name)
+        return found.st_size
 
     @classmethod
     def url(cls, name: str, path_only: bool = True) -> str:
@@ -237,15 +239,23 @@ class _Data:
         """
         from conducto.data import archive  # noqa: PLC0415 - tarfile is slow to import
 
-        path = resolve_content(cls._scope, _cache_name(name, checksum))
-        if not os.path.isfile(path):
-            raise FileNotFoundError("Cache not found")
-        archive.unpack(path, restore_dir)
+        try:
+            stream = cls._open(_cache_name(name, checksum))
+        except (FileNotFoundError, IsADirectoryError):
+            raise FileNotFoundError("Cache not found") from None
+        with stream:
+            archive.unpack(stream, restore_dir)
+
+    @classmethod
+    def _resolve(cls, name: str, *, last_too: bool = True) -> Tuple[str, List[str]]:
+        """Return the directory of the scope, and the parts of a name below it."""
+        root = root_of(cls._scope)
+        return root, directory.resolve(root, clean(name).split("/"), last_too=last_too)
 
     @classmethod
     def _open(cls, name: str) -> IO[bytes]:
         try:
-            return open(resolve_content(cls._scope, name), "rb")
+            return directory.open_below(*cls._resolve(name))
         except FileNotFoundError:
             raise cls._missing(name) from None
 
@@ -255,7 +265,18 @@ class _Data:
 
     @classmethod
     def _write(cls, name: str, write: Callable[[IO[bytes]], object]) -> None:
-        files.write_atomically(resolve(cls._scope, name), write, root=root_of(cls._scope))
+        root, parts = cls._resolve(_of_file(name), last_too=False)
+        # Its permissions are the umask's: what is above, such as /tmp, is shared with strangers.
+        os.makedirs(root, exist_ok=True)
+        with directory.Opened(root, parts[:-1], make=True) as above:
+            cls._replace(parts[-1], above, write)
+
+    @staticmethod
+    def _replace(name: str, above: int, write: Callable[[IO[bytes]], object]) -> None:
+        with directory.Replacement(name, above) as new:
+            with os.fdopen(new.fd, "wb", closefd=False) as stream:
+                write(stream)
+            new.commit()
 
     @classmethod
     def _missing(cls, name: str) -> FileNotFoundError:
@@ -272,6 +293,13 @@ class user(_Data):  # noqa: N801 - the name is part of the public API
     """Data shared by every pipeline of one user."""
 
     _scope = "user"
+
+
+def _of_file(name: str) -> str:
+    """Return the name, which must not stand for the scope itself."""
+    if not clean(name):
+        raise ValueError(f"{name!r} cannot be a name of data: it names no file.")
+    return name
 
 
 def _checked_range(byte_range: Sequence[Optional[int]]) -> tuple[int, Optional[int]]:

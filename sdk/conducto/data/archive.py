@@ -44,23 +44,27 @@ def _is_link(member: tarfile.TarInfo) -> bool:
     return member.issym() or member.islnk()
 
 
-def unpack(path: str, directory: str) -> None:
-    """Unpack the tar at ``path`` into ``directory``, which is created if need be.
+def unpack(stream: IO[bytes], directory: str) -> None:
+    """Unpack a tar into ``directory``, which is created if need be.
 
     Names and kinds are checked before anything is written.
+
+    Args:
+        stream: The tar, compressed or not; it must be able to seek.
+        directory: Where its members go.
 
     Raises:
         ValueError: The file is damaged, or a member could do harm; its name is in the text.
     """
     os.makedirs(directory, exist_ok=True)
     try:
-        with tarfile.open(path, mode="r:*") as archive:
+        with tarfile.open(fileobj=stream, mode="r:*") as archive:
             members = archive.getmembers()
             for member in members:
                 _check(member)
             _extract_all(archive, members, os.path.realpath(directory))
     except tarfile.TarError as error:
-        raise ValueError(f"{path} is not a complete tar file: {error}") from error
+        raise ValueError(f"the archive is not a complete tar file: {error}") from error
 
 
 def _check(member: tarfile.TarInfo) -> None:

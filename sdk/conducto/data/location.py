@@ -1,12 +1,12 @@
-"""Which directory backs a scope of data, and which file a name stands for in it.
+"""Which directory backs a scope of data, and which names are valid in it.
 
-Rules for editors: every name that a person or a command gives passes through
-``resolve``; nothing else joins a name to a directory. This module is imported by each
-``conducto-data-*`` call in a container, so it imports nothing heavy at its top.
+Rules for editors: every name that a person or a command gives passes through ``clean`` and
+``directory.resolve``; nothing else joins a name to a directory. This module is imported by
+each ``conducto-data-*`` call in a container, so it imports nothing heavy at its top.
 """
 
 # pathlib is slow to import, and this runs at every call in a container.
-# ruff: noqa: PTH118, PTH120
+# ruff: noqa: PTH118
 
 from __future__ import annotations
 
@@ -81,42 +81,3 @@ def clean(name: str) -> str:
     if ".." in parts:
         raise ValueError(f"{name!r} cannot be a name of data: '..' would leave its directory.")
     return "/".join(parts)
-
-
-def resolve(scope: str, name: str) -> str:
-    """Return the path of the file or directory that ``name`` stands for.
-
-    The last part may be a symbolic link (so that it can be deleted); the directories
-    before it may not lead outside.
-
-    Raises:
-        ValueError: The name is empty, or would lead out of the scope's directory.
-        ContextError, NotAvailableError: See ``root_of``.
-    """
-    cleaned = clean(name)
-    if not cleaned:
-        raise ValueError(f"{name!r} cannot be a name of data: it names no file.")
-    root = root_of(scope)
-    path = os.path.join(root, cleaned)
-    _check_inside(root, os.path.dirname(path), name)
-    return path
-
-
-def resolve_content(scope: str, name: str) -> str:
-    """Return the path for reading or listing; a link may not lead outside either.
-
-    An empty name stands for the scope's directory itself.
-    """
-    root = root_of(scope)
-    path = os.path.join(root, clean(name))
-    _check_inside(root, path, name)
-    return path
-
-
-def _check_inside(root: str, path: str, name: str) -> None:
-    real_root = os.path.realpath(root)
-    real = os.path.realpath(path)
-    if real != real_root and not real.startswith(real_root.rstrip("/") + "/"):
-        raise ValueError(
-            f"{name!r} cannot be a name of data: a symbolic link in it leads out of {root}."
-        )

@@ -1,9 +1,7 @@
 """Data files of a pipeline or of the user, for readers outside of containers.
 
-Commands write what they like into a data directory, symbolic links too, and an agent often may
-read more than they may. So nothing here ever follows a link out of the directory: a name is
-resolved to a way without links, and every step of that way is opened without following one, so
-that a link which appears in between is met with a refusal.
+Nothing here follows a link out of the directory: see `conducto.data.directory`, which every
+access goes through.
 """
 
 # pathlib has no word for a name below an open directory.
@@ -11,24 +9,19 @@ that a link which appears in between is met with a refusal.
 
 import errno
 import os
-import secrets
-import shutil
 import stat
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from conducto.data.files import TEMPORARY_PREFIX
+from conducto.data import directory
+from conducto.data.directory import TEMPORARY_PREFIX
 from conducto.model.answers import ChangedData, DataEntry, DataList, Deleted
 from conducto.model.params import MAX_DATA_DEPTH, MAX_DATA_SCAN
 from conducto.running import data_names
 from conducto.service.port import NotFoundError, RefusedError
 
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-# Without O_NONBLOCK, opening a pipe would wait for somebody to write to it.
-_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _MISSING = {errno.ENOENT}
 _KINDS = {errno.EISDIR, errno.ENOTEMPTY, errno.EEXIST}
@@ -100,12 +93,11 @@ class DataDirectory:
     def open(self, name: str) -> BinaryIO:
         """Return a regular file, open for reading."""
         parts = self._way(data_names.of_file(name), last_too=True)
-        with self._directory(parts[:-1], name) as above, self._explained(name):
-            fd = os.open(parts[-1], _FILE, dir_fd=above)
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            os.close(fd)
-            raise RefusedError(f"{name}: is no file; list it to see what is in it")
-        return os.fdopen(fd, "rb")
+        with self._explained(name):
+            try:
+                return directory.open_below(str(self._root), parts)
+            except (directory.NotAFileError, IsADirectoryError) as error:
+                raise RefusedError(f"{name}: not a file; list it to see its entries") from error
 
     async def write(self, name: str, content: AsyncIterator[bytes]) -> DataEntry:
         """Put a file there once ``content`` has come whole; make the directories on its way.
@@ -115,29 +107,32 @@ class DataDirectory:
         """
         parts = self._way(data_names.of_file(name), last_too=False)
         with self._directory(parts[:-1], name, make=True) as above:
-            temporary = TEMPORARY_PREFIX + secrets.token_hex(8)
-            try:
-                await self._fill(above, temporary, name, content)
-                with self._explained(name):
-                    os.rename(temporary, parts[-1], src_dir_fd=above, dst_dir_fd=above)
-            except BaseException:
-                _remove_quietly(above, temporary)
-                raise
+            await self._replace(parts[-1], above, name, content)
             start = "/".join((*parts[:-1], "")) if parts[:-1] else ""
             entry = self._entry(above, start, parts[-1])
         if entry is None:
             raise NotFoundError(f"{name}: was deleted while it was written")
         return entry
 
+    async def _replace(
+        self, last: str, above: int, name: str, content: AsyncIterator[bytes]
+    ) -> None:
+        with self._explained(name):
+            replacement = directory.Replacement(last, above)
+        with replacement as new:
+            async for chunk in content:
+                rest = memoryview(chunk)
+                with self._explained(name):
+                    while rest:
+                        rest = rest[os.write(new.fd, rest) :]
+            with self._explained(name):
+                new.commit()
+
     def delete(self, name: str) -> Deleted:
         """Delete a file or a link, or a directory with what is in it."""
         parts = self._way(data_names.of_file(name), last_too=False)
         with self._directory(parts[:-1], name) as above, self._explained(name):
-            found = os.stat(parts[-1], dir_fd=above, follow_symlinks=False)
-            if stat.S_ISDIR(found.st_mode):
-                shutil.rmtree(parts[-1], dir_fd=above)
-            else:
-                os.unlink(parts[-1], dir_fd=above)
+            directory.remove(parts[-1], above, recursive=True)
         return Deleted(name="/".join(parts))
 
     def _way(self, cleaned: str, *, last_too: bool) -> list[str]:
@@ -147,54 +142,27 @@ class DataDirectory:
             cleaned: The name.
             last_too: The last part may be a link as well; else it stands for itself.
         """
-        parts = [part for part in cleaned.split("/") if part]
-        resolved, own = (parts, []) if last_too else (parts[:-1], parts[-1:])
         with self._explained(cleaned):  # a link may go away while it is read
-            root = os.path.realpath(self._root)
-            real = os.path.realpath(os.path.join(root, *resolved))
-        if real != root and not real.startswith(root + "/"):
-            raise RefusedError(f"{cleaned}: leads out of the data directory through a link")
-        return [part for part in real[len(root) :].split("/") if part] + own
+            return directory.resolve(str(self._root), cleaned.split("/"), last_too=last_too)
 
     @contextmanager
     def _directory(self, parts: list[str], name: str, *, make: bool = False) -> Iterator[int]:
         with self._explained(name):
-            fd = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            for part in parts:
-                with self._explained(name):
-                    below = _open_below(fd, part, make=make)
-                os.close(fd)
-                fd = below
+            opened = directory.Opened(str(self._root), parts, make=make)
+        with opened as fd:
             yield fd
-        finally:
-            os.close(fd)
 
     @contextmanager
     def _explained(self, name: str) -> Iterator[None]:
         """Turn an error of the system into one that says what to do."""
         try:
             yield
+        except directory.OutsideError as error:
+            raise RefusedError(f"{name}: leads out of the data directory through a link") from error
         except OSError as error:
             if error.errno in _FULL:
                 raise self._full(f"{name}: the disk is full; free some space") from error
             raise _explanation(name, error) from error
-
-    async def _fill(
-        self, above: int, temporary: str, name: str, content: AsyncIterator[bytes]
-    ) -> None:
-        with self._explained(name):
-            fd = os.open(temporary, _NEW, 0o600, dir_fd=above)
-        try:
-            async for chunk in content:
-                rest = memoryview(chunk)
-                with self._explained(name):
-                    while rest:
-                        rest = rest[os.write(fd, rest) :]
-            # As `conducto.data` does: whoever shares the directory shares the file.
-            os.fchmod(fd, 0o600 | (stat.S_IMODE(os.fstat(above).st_mode) & 0o666))
-        finally:
-            os.close(fd)
 
     def _entry(self, fd: int, start: str, name: str) -> DataEntry | None:
         """Return what is known of an entry, None where it has gone meanwhile."""
@@ -237,33 +205,6 @@ def _modified(fd: int, name: str) -> float | None:
 def _shown(name: str) -> str:
     """Return a name as JSON can hold it; one that is no UTF-8 can only be looked at."""
     return name.encode(errors="surrogateescape").decode(errors="replace")
-
-
-def _open_below(fd: int, part: str, *, make: bool) -> int:
-    try:
-        return os.open(part, _DIRECTORY, dir_fd=fd)
-    except FileNotFoundError:
-        if not make:
-            raise
-        return _made(fd, part)
-
-
-def _made(fd: int, part: str) -> int:
-    """Make a directory with the permissions of the one above, and open it."""
-    try:
-        os.mkdir(part, dir_fd=fd)
-    except FileExistsError:
-        return os.open(part, _DIRECTORY, dir_fd=fd)
-    below = os.open(part, _DIRECTORY, dir_fd=fd)
-    os.fchmod(below, stat.S_IMODE(os.fstat(fd).st_mode) & 0o777)
-    return below
-
-
-def _remove_quietly(above: int, name: str) -> None:
-    try:
-        os.unlink(name, dir_fd=above)
-    except OSError:
-        return
 
 
 def _explanation(name: str, error: OSError) -> Exception:

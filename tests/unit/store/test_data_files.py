@@ -176,7 +176,7 @@ def test_a_link_that_is_put_there_in_between_is_met_with_a_refusal(
 def test_a_pipe_is_no_file_and_is_not_waited_for(data: DataDirectory, root: Path) -> None:
     os.mkfifo(root / "pipe")
 
-    with pytest.raises(RefusedError, match="is no file"):
+    with pytest.raises(RefusedError, match="not a file"):
         data.open("pipe")
 
 

@@ -7,6 +7,7 @@ pipeline behind, and what is launched finds its images in the registry.
 
 import base64
 import gzip
+import io
 import json
 import os
 import shutil
@@ -132,9 +133,7 @@ class _Build:
     def carry_out(self, found: Mapping[str, Context], login: RegistryLogin | None) -> None:
         self._bring_contexts(found)
         recipe = self._folder / "recipe"
-        packed = self._folder / "recipe.tar.gz"
-        packed.write_bytes(fetch(self._order.recipe_url))
-        unpack(str(packed), str(recipe))
+        unpack(io.BytesIO(fetch(self._order.recipe_url)), str(recipe))
         try:
             self._run(["sh", "build.sh"], recipe, self._environment(), _NOT_BUILT)
             # First: an image of which nobody knows what it is like could not be pushed again.
