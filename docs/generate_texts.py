@@ -37,7 +37,7 @@ MEANINGS = {
 #: ``{flag of a script, with underscores: (value, meaning)}``
 SCRIPT_FLAGS = {
     "local": ("", "Launch on this machine."),
-    "run": ("", "Start at once and stay until the pipeline settles. Needs `--local`."),
+    "run": ("", "Start at once and stay until the pipeline settles. Needs `--local` or `--cloud`."),
     "detach": ("", "With `--run`: return at once."),
     "plain": ("", "Print lines instead of the live picture, on a terminal too."),
     "run_at": ("TIME", "Start by itself at a time: `18:30`, `2030-01-31T18:30` or epoch seconds."),

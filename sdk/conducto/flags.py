@@ -10,7 +10,7 @@ from conducto.tree.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Optional, Tuple
+    from typing import Any, Dict, List, Optional, Tuple
 
     from conducto.arguments import Words
 
@@ -47,6 +47,12 @@ VALUES = frozenset(
     ]
 )
 NAMES = tuple("--" + name.replace("_", "-") for name in sorted(SWITCHES | VALUES))
+#: Where to launch; the first that is given counts.
+_MODES = ("local", "k8s", "cloud")
+#: Flags that older scripts give, or that mean something without a launch.
+_OF_PRINTING = frozenset(
+    ["title", "doc", "default_doc", "profile", "plan", "pipeline_id", "no_app", "no_shell"]
+)
 ENGINES = ("docker", "process")
 #: Where images for the cloud are built.
 BUILDS = ("local", "cloud")
@@ -87,7 +93,32 @@ class Flags:
 
     def mode(self) -> Optional[str]:
         """Return where to launch: ``local``, ``k8s``, ``cloud``, or None for printing."""
-        return next((name for name in ("local", "k8s", "cloud") if name in self.given), None)
+        return next((name for name in _MODES if name in self.given), None)
+
+    def ignored(self) -> List[str]:
+        """Return a sentence for each flag that was given and has no effect with the others."""
+        mode = self.mode()
+        if mode is None:
+            return self._ignored_in_print()
+        passed_over = [name for name in _MODES if name in self.given and name != mode]
+        texts = [f"--{name} is ignored: --{mode} takes precedence" for name in passed_over]
+        if "run" in self.given and "run_at" in self.given:
+            texts.append("--run-at is ignored: --run starts the pipeline now")
+        if "shell" in self.given:
+            texts.append("--shell is ignored: the live view takes its place")
+        if "public" in self.given:
+            texts.append("--public is ignored: there are no public links yet")
+        if mode == "cloud" and self._choice("app"):
+            texts.append("--app is ignored with --cloud; open the page with conducto show ID --app")
+        return texts
+
+    def _ignored_in_print(self) -> List[str]:
+        names = [name for name in self.given if name not in _OF_PRINTING]
+        flags = ", ".join("--" + name.replace("_", "-") for name in names)
+        if not names:
+            return []
+        verb = "has" if len(names) == 1 else "have"
+        return [f"{flags} {verb} no effect without --local or --cloud; the tree is only printed"]
 
     def fields(self) -> Dict[str, Any]:
         """Return the fields of `LaunchOptions` that flags give.

@@ -13,7 +13,7 @@ import os
 import sys
 
 from conducto import methods
-from conducto.tree import source
+from conducto.tree import source, unused
 from conducto.tree.errors import DefinitionError, NodeMethodError, UsageError
 
 TYPE_CHECKING = False
@@ -102,6 +102,7 @@ def main(  # noqa: PLR0917 (the order is a contract)
         SystemExit: with the code of what went wrong: 2 a wrong definition or command line, 1
             the function raised; with a launch, the launch's.
     """
+    unused.mark_used()
     if Loading.active:
         return Loading.call()
     program = filename
@@ -194,15 +195,23 @@ class _Invocation:
         name = self.argv[0]
         method = self.methods.get(name) or self.methods.get(name.replace("-", "_"))
         if method is None:
-            raise UsageError(f"error: {name} is not a valid method{self._hint(name)}")
+            raise UsageError(f"error: {name} is not a valid method{self._hint()}")
         return name, method, self.argv[1:]
 
-    def _hint(self, name: str) -> str:
+    def _hint(self) -> str:
         from conducto.tree.text import suggestion
 
+        name = self.argv[0]
         if name.startswith("_"):
             return "; names that begin with an underscore cannot be called"
-        return suggestion(name, self.methods)
+        near = suggestion(name, self.methods)
+        if near or self.default is None:
+            return near
+        import shlex
+
+        method = getattr(self.default, "__name__", "main")
+        rest = " ".join(map(shlex.quote, self.argv))
+        return f"; arguments without names follow the method: {self.program} {method} {rest}"
 
 
 def _parse(

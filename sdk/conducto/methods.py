@@ -81,9 +81,9 @@ def usage(program: str, methods: Mapping[str, Method]) -> str:
 
 
 def _line(name: str, method: Method, width: int) -> str:
-    from conducto.tree.text import colors_wanted, paint
+    from conducto.tree.text import paint, wants_color
 
-    colors = colors_wanted()
+    colors = wants_color(sys.stderr)  # where main prints it
     text = "    {}{}  {}".format(
         paint(name, "blue", on=colors),
         " " * (width - len(name)),

@@ -8,9 +8,11 @@ from __future__ import annotations
 import os
 import sys
 
+from conducto import user_errors
 from conducto.tree.errors import UsageError
 from conducto.tree.images import names_of_execs
 from conducto.tree.launching import is_inside_node, start
+from conducto.tree.left_out import warn_unnamed
 from conducto.tree.pretty import pretty
 from conducto.tree.text import count, unindent
 from conducto.tree.validate import validate
@@ -78,6 +80,9 @@ class Definition:
 
             return plan(self._root)
         fields = flags.fields()  # a wrong value is an error even if nothing is launched
+        if mode is not None or not is_inside_node():
+            for text in flags.ignored():
+                user_errors.warn(text, self._program)
         if mode is not None:
             from conducto.tree.launch_options import LaunchOptions
 
@@ -112,6 +117,7 @@ class Definition:
 
     def _hand_out(self) -> None:
         """Print the tree for the runner, which cuts the tagged block out, and for people."""
+        warn_unnamed(self._root)
         from conducto.tree.serialise import CLOSE, OPEN, encode, to_document
 
         validate(self._root, check_images=False)
@@ -120,6 +126,7 @@ class Definition:
 
     def _print(self) -> None:
         validate(self._root)
+        warn_unnamed(self._root)
         nodes = sum(1 for _ in self._root.stream())
         images = len(names_of_execs(self._root))
         summary = "{}, {}".format(count(nodes, "node"), count(images, "image"))

@@ -52,6 +52,11 @@ def report(error: Exception, program: str) -> int:
     return FAILED
 
 
+def warn(text: str, program: str) -> None:
+    """Print a warning about the command line on stderr."""
+    print(f"{program} : warning: {text}", file=sys.stderr)  # noqa: T201
+
+
 def _frames(traceback: Optional[TracebackType]) -> List[Tuple[str, int]]:
     frames = []
     while traceback is not None:

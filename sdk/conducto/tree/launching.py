@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 
+from conducto.tree import unused
 from conducto.tree.errors import UsageError
 from conducto.tree.launch_options import LaunchOptions
 
@@ -66,6 +67,7 @@ def start(root: Node, options: LaunchOptions, *, local: bool) -> int:
         UsageError: in Kubernetes, which is not the cloud that would have to be paid for.
         DefinitionError: the tree cannot run there.
     """
+    unused.mark_used()
     if is_inside_node():
         raise RuntimeError(_INSIDE)
     if options.k8s:
@@ -73,9 +75,12 @@ def start(root: Node, options: LaunchOptions, *, local: bool) -> int:
             "error: Kubernetes is not available yet; launch on this machine (--local) or in the "
             "cloud (--cloud)"
         )
+    from conducto.tree import left_out
     from conducto.tree.validate import validate
 
     validate(root, check_code=True, cloud=not local)
+    left_out.warn_unnamed(root)
+    left_out.warn_empty(root)
     from conducto.cli import launch as launcher
 
     run: Any = launcher.launch_local if local else launcher.launch_cloud

@@ -9,7 +9,7 @@ callbacks, a registry of images) is made when it is first needed.
 
 from __future__ import annotations
 
-from conducto.tree import parameters, place, registry, source
+from conducto.tree import parameters, place, registry, source, unused
 from conducto.tree.errors import ImageChoiceError
 
 TYPE_CHECKING = False
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from conducto.image import Image
 
 _MAX_LOCATED = 50_000
+
+unused.watch()
 
 
 class _Located:
@@ -158,7 +160,9 @@ class Node:
         if image is not None or image_name is not None:
             self._choose_image(image, image_name)
         self._locate(file, line)
-        if name is not None:
+        if name is None:
+            place.note_unnamed(self)
+        else:
             place.join_block(self, name)
 
     def _choose_image(self, image: Union[str, Image, None], image_name: Optional[str]) -> None:

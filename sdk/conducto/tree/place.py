@@ -19,8 +19,27 @@ if TYPE_CHECKING:
 
     from conducto.tree.node import Node
 
-# The nodes whose ``with`` blocks are open, the innermost last.
-_blocks: contextvars.ContextVar[Tuple[Node, ...]] = contextvars.ContextVar("conducto_with")
+
+class _Block:
+    """An open ``with`` block.
+
+    Attributes:
+        node: The node that named nodes are attached to.
+        unnamed: The nodes without a name that were made in it.
+    """
+
+    __slots__ = ("node", "unnamed")
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.unnamed: List[Node] = []
+
+
+# The ``with`` blocks that are open, the innermost last.
+_blocks: contextvars.ContextVar[Tuple[_Block, ...]] = contextvars.ContextVar("conducto_with")
+# Closed blocks that left nodes unattached, see `unattached`; the oldest are dropped.
+_incomplete: List[_Block] = []
+_MAX_INCOMPLETE = 100
 
 
 def root_of(node: Node) -> Node:
@@ -118,7 +137,7 @@ def bad_key(key: object) -> TypeError:
 
 def enter_block(node: Node) -> None:
     """Open a ``with`` block: nodes made with a name become children of ``node``."""
-    _blocks.set((*_blocks.get(()), node))
+    _blocks.set((*_blocks.get(()), _Block(node)))
 
 
 def leave_block(node: Node, *, failing: bool) -> None:
@@ -132,11 +151,39 @@ def leave_block(node: Node, *, failing: bool) -> None:
         TreeError: another block was opened later and is still open.
     """
     blocks = _blocks.get(())
-    top = blocks[-1] if blocks else None
-    if node in blocks:
-        _blocks.set(blocks[: blocks.index(node)])
+    nodes = [block.node for block in blocks]
+    top = nodes[-1] if nodes else None
+    if node in nodes:
+        at = nodes.index(node)
+        _blocks.set(blocks[:at])
+        _keep_incomplete(blocks[at])
     if top is not node and not failing:
         raise TreeError(f"Node context error: {top!r} is not {node!r}")
+
+
+def _keep_incomplete(block: _Block) -> None:
+    block.unnamed = [node for node in block.unnamed if node.parent is None]
+    if block.unnamed:
+        _incomplete.append(block)
+        del _incomplete[:-_MAX_INCOMPLETE]
+
+
+def note_unnamed(node: Node) -> None:
+    """Remember a node without a name, which the innermost open block does not attach."""
+    blocks = _blocks.get(())
+    if blocks:
+        blocks[-1].unnamed.append(node)
+
+
+def unattached(root: Node) -> List[Node]:
+    """Return the nodes without a name that were made in the blocks of a tree and never attached."""
+    return [
+        node
+        for block in _incomplete
+        if root_of(block.node) is root
+        for node in block.unnamed
+        if node.parent is None and node is not root
+    ]
 
 
 def join_block(node: Node, name: str) -> None:
@@ -150,7 +197,7 @@ def join_block(node: Node, name: str) -> None:
         raise ValueError(f"Cannot assign name={name} outside of a context manager.")
     if "/" in str(name):
         raise ValueError(f"Disallowed character in name, may not use '/': {name}")
-    blocks[-1]._attach(name, node)
+    blocks[-1].node._attach(name, node)
 
 
 def stream(node: Node) -> Iterator[Node]:

@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
-from conducto.tree import paths
+import sys
+
+from conducto.tree import paths, unused
 from conducto.tree.images import resolved_form
 from conducto.tree.nodes import Exec, Serial
 from conducto.tree.printable import printable
-from conducto.tree.text import colors_wanted, paint
+from conducto.tree.text import paint, wants_color
 from conducto.tree.validate import missing_code, validate
 
 TYPE_CHECKING = False
@@ -77,8 +79,9 @@ def _label(node: Node, expander: Expander, *, colors: bool) -> str:
 
 def pretty(root: Node, *, strict: bool) -> str:
     """Return the subtree under ``root`` as lines, see `conducto.tree.node.Node.pretty`."""
+    unused.mark_used()
     validate(root, check_images=False)
-    colors = colors_wanted()
+    colors = wants_color(sys.stdout)
     expander = Expander(strict=strict)
     lines: List[str] = []
     # (node, what its own line begins with, what the lines of its children begin with)

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from conducto.tree import ids, parameters, paths
+from conducto.tree import ids, parameters, paths, unused
 from conducto.tree.nodes import Exec, Parallel, Serial
 
 TYPE_CHECKING = False
@@ -125,6 +125,7 @@ def walk(root: Node) -> Iterator[Tuple[Node, str, str]]:
 
 def tables(root: Node) -> Tuple[List[Record], List[Edge]]:
     """Return the records of the tree, breadth-first, and ``[parent id, child id, name]`` each."""
+    unused.mark_used()
     records: List[Record] = []
     edges: List[Edge] = []
     memo = Memo()

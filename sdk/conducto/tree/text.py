@@ -7,37 +7,60 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Iterable
+    from typing import Iterable, TextIO
 
 _COLORS = {"blue": "1;34", "cyan": "1;36", "magenta": "1;35", "bold": "1", "dim": "1;2"}
+_TAB = 4  # columns of indentation
 
 
 def unindent(text: str) -> str:
     r"""Return ``text`` without the indentation its place in a source file gave it.
 
-    Tabs become four spaces. The smallest indentation of the lines after the first is taken off
-    these lines, and the whole is stripped. A text of a single line with content is returned as
-    it is, but for its tabs.
+    The smallest indentation of the lines after the first is removed from these lines, and the
+    whole is stripped; nothing else changes. A tab counts as four columns. A text of a single line
+    is returned as it is.
 
     >>> unindent("\n    set -e\n      echo hi\n    ")
     'set -e\n  echo hi'
+    >>> unindent("\n    all:\n    \techo hi\n    ")
+    'all:\n\techo hi'
     """
-    if "\n" not in text and "\t" not in text:
+    if "\n" not in text:
         return text
-    text = text.replace("\t", "    ")
     first, *rest = text.split("\n")
-    margins = [len(line) - len(line.lstrip()) for line in rest if line.strip()]
+    margins = [_columns(line) for line in rest if line.strip()]
     if not margins:
         return text
     margin = min(margins)
-    return "\n".join([first, *(line[margin:] for line in rest)]).strip()
+    return "\n".join([first, *(_without_margin(line, margin) for line in rest)]).strip()
 
 
-def colors_wanted() -> bool:
-    """Return whether the terminal shows colours: TERM is set and NO_COLOR is not."""
+def _columns(line: str) -> int:
+    """Return how far a line is indented."""
+    indentation = line[: len(line) - len(line.lstrip())]
+    return len(indentation) + indentation.count("\t") * (_TAB - 1)
+
+
+def _without_margin(line: str, margin: int) -> str:
+    """Remove ``margin`` columns of white space; a tab that goes beyond them stays whole."""
+    if "\t" not in line:
+        return line[margin:]
+    columns = 0
+    for at, character in enumerate(line):
+        columns += _TAB if character == "\t" else 1
+        if columns > margin or not character.isspace():
+            return line[at:]
+    return ""
+
+
+def wants_color(stream: TextIO) -> bool:
+    """Return whether to write colours to ``stream``: a terminal, and NO_COLOR is not set."""
     import os
 
-    return bool(os.environ.get("TERM")) and not os.environ.get("NO_COLOR")
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM", "dumb") in ("dumb", ""):
+        return False
+    isatty = getattr(stream, "isatty", None)
+    return isatty is not None and bool(isatty())
 
 
 def paint(text: str, color: str, *, on: bool = True) -> str:

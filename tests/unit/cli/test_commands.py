@@ -444,3 +444,34 @@ def test_the_help_lists_every_verb_once_by_what_it_is_for() -> None:
     assert [text.count(f"\n    {name} ") + text.count(f"\n    {name}\n") for name in listed] == [
         1
     ] * len(listed)
+
+
+def test_run_with_nothing_to_run_says_why(
+    fake: CountingPipelines, conducto: Conducto, capsys: Output
+) -> None:
+    for path in ("/build", "/tests/login", "/tests/logout"):
+        fake.finish("abc-def", path)
+
+    code = conducto("run", "abc")
+
+    assert code == 0
+    assert (
+        capsys.readouterr().out
+        == "nothing to run: it is done; rerun all: conducto reset abc-def /\n"
+    )
+
+
+@pytest.mark.parametrize("more", [(), ("--json",)])
+def test_run_that_a_failure_blocks_is_a_failure(
+    more: tuple[str, ...], fake: CountingPipelines, conducto: Conducto, capsys: Output
+) -> None:
+    for path in ("/build", "/tests/login", "/tests/logout"):
+        fake.finish("abc-def", path, Cause.EXIT_CODE)
+
+    code = conducto("run", "abc", *more)
+
+    assert code == 1
+    assert (
+        "nothing to run: 3 Execs failed or killed; rerun: conducto reset abc-def --failed"
+        in capsys.readouterr().out
+    )

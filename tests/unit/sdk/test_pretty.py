@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 import conducto as co
@@ -51,19 +58,64 @@ def test_single_exec_is_a_root() -> None:
     assert co.Exec("a").pretty() == "/   a"
 
 
-def test_terminal_gets_colors(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("NO_COLOR")
+PRINTS = """
+import conducto as co
+def pipeline() -> co.Parallel:
+    "Say hello."
     root = co.Parallel()
     root["x"] = co.Exec("a")
+    return root
+co.main(default=pipeline)
+"""
+WITH_COLORS = "\x1b[1;34m/\x1b[0m\n└─ \x1b[1;36mx\x1b[0m   a"
 
-    assert root.pretty() == "\x1b[1;34m/\x1b[0m\n└─ \x1b[1;36mx\x1b[0m   a"
+
+def run_on_terminal(script: Path, *argv: str, **env: str) -> str:
+    """Return what a script writes to a terminal."""
+    ours, theirs = pty.openpty()
+    with os.fdopen(theirs, "wb") as terminal:
+        subprocess.run(
+            [sys.executable, str(script), *argv],
+            env={"PATH": os.environ["PATH"], "TERM": "xterm", "PYTHONUTF8": "1", **env},
+            stdout=terminal,
+            stderr=terminal,
+            check=True,
+        )
+    written = b""
+    with os.fdopen(ours, "rb", buffering=0) as terminal, contextlib.suppress(OSError):  # EIO
+        while data := terminal.read(65536):
+            written += data
+    return written.decode().replace("\r\n", "\n")
 
 
-def test_no_terminal_gets_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("NO_COLOR")
-    monkeypatch.delenv("TERM")
+@pytest.fixture
+def script(tmp_path: Path) -> Path:
+    path = tmp_path / "pipeline.py"
+    path.write_text(PRINTS)
+    return path
 
-    assert co.Serial().pretty() == "/"
+
+def test_terminal_gets_colors(script: Path) -> None:
+    assert run_on_terminal(script).startswith(WITH_COLORS)
+    assert "    \x1b[1;34mpipeline\x1b[0m  " in run_on_terminal(script, "--help")
+
+
+@pytest.mark.parametrize("env", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
+def test_terminal_without_colors_gets_none(script: Path, env: dict[str, str]) -> None:
+    assert "\x1b" not in run_on_terminal(script, **env)
+
+
+@pytest.mark.parametrize("argv", [(), ("--help",)])
+def test_pipe_gets_no_colors(script: Path, argv: tuple[str, ...]) -> None:
+    done = subprocess.run(
+        [sys.executable, str(script), *argv],
+        env={"PATH": os.environ["PATH"], "TERM": "xterm"},
+        capture_output=True,
+        check=True,
+    )
+
+    assert done.stdout + done.stderr != b""
+    assert b"\x1b" not in done.stdout + done.stderr
 
 
 def test_relative_file_becomes_its_path_in_the_container() -> None:

@@ -199,7 +199,15 @@ def test_threads_have_blocks_of_their_own() -> None:
         ("a\n   b\n    c\n", "a\nb\n c"),
         ("  x", "  x"),
         ("\n  x\n    y\n", "x\n  y"),
-        ("\n\ta\tb\n\t\tc", "a    b\n    c"),
+        ("\n\ta\tb\n\t\tc", "a\tb\n\tc"),
+        ("cut -d'\t' -f1", "cut -d'\t' -f1"),
+        (
+            "\n    cat > Makefile <<E\n    all:\n    \techo\n    E\n",
+            "cat > Makefile <<E\nall:\n\techo\nE",
+        ),
+        ("\n    cat <<-E\n\t\ta\n\tE\n", "cat <<-E\n\ta\nE"),
+        ("\n  a\n\tb\n", "a\n\tb"),
+        ("\n    a\n\t\n\n    b", "a\n\n\nb"),
         ("x\n  y  \n   \n    z", "x\ny  \n \n  z"),
     ],
 )

@@ -1,0 +1,59 @@
+"""Warnings about a tree that is printed or launched with less in it than its author expects."""
+
+# ruff: noqa: PLC0415
+# imports wait until they are needed.
+
+from __future__ import annotations
+
+import sys
+
+from conducto.tree import place
+from conducto.tree.nodes import Exec
+from conducto.tree.printable import printable
+from conducto.tree.text import count
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from conducto.tree.node import Node
+
+_LISTED = 5
+_QUOTED = 60  # characters of a command
+
+
+def warn_unnamed(root: Node) -> None:
+    """Print a warning for each node of a ``with`` block of this tree that was never attached."""
+    unnamed = place.unattached(root)
+    for node in unnamed[:_LISTED]:
+        _warn(node, f"{_described(node)} has no name, so it is not part of the tree")
+    if len(unnamed) > _LISTED:
+        _print("  and {} more".format(count(len(unnamed) - _LISTED, "node")))
+    if unnamed:
+        _print('  give it a name, co.Exec(..., name="NAME"), or attach it, parent["NAME"] = node')
+
+
+def warn_empty(root: Node) -> None:
+    """Print a warning if the tree has no command to run."""
+    if not any(isinstance(node, Exec) for node in root.stream()):
+        _warn(root, "the tree has no Exec, so there is nothing to run")
+
+
+def _described(node: Node) -> str:
+    kind = type(node).__name__
+    if not isinstance(node, Exec):
+        return "this {} ({} below it)".format(
+            kind, count(sum(1 for _ in node.stream()) - 1, "node")
+        )
+    command = printable(node.command)
+    shortened = command if len(command) <= _QUOTED else command[:_QUOTED] + "..."
+    return f"{kind} '{shortened}'"
+
+
+def _warn(node: Node, text: str) -> None:
+    from conducto.user_errors import shown
+
+    place_of = "" if node.file is None else f"{shown(node.file)}:{node.line}: "
+    _print(f"{place_of}warning: {text}")
+
+
+def _print(line: str) -> None:
+    print(line, file=sys.stderr)  # noqa: T201
