@@ -208,7 +208,7 @@ class Permissions:
         return [_allow("LendPolling", ["sts:AssumeRole"], [self._compute.poll_role.role_arn])]
 
     def lend_pushing(self) -> list[iam.PolicyStatement]:
-        """Lend people who build images themselves the right to push them."""
+        """Lend builds the right to push to the repository of their organisation."""
         return [_allow("LendPushing", ["sts:AssumeRole"], [self._compute.push_role.role_arn])]
 
     def keep_secrets(self) -> list[iam.PolicyStatement]:

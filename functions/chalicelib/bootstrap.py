@@ -173,6 +173,7 @@ class App:
                     self.clients,
                     self._read(Variables.IMAGE_REPOSITORY),
                     self._environment.get(Variables.PUSH_ROLE) or None,
+                    read_caches(self._environment.get(Variables.PULL_THROUGH) or "").values(),
                 ),
             ),
             shells=TableShells(self._table, self._orgs, self._clock),

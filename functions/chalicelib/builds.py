@@ -5,7 +5,9 @@ built on, and of whose it is: organisations share neither images nor uploaded di
 belongs to a tag is in the bucket, below ``builds/<org>/<tag>/``::
 
     recipe.tar.gz   what the build service carries out (`conducto.images.recipe`)
-    build.json      the newest build, and the how-manieth it is
+    build.json      id and number of the newest build
+    inputs.env      where that finds and delivers everything, fetched by it first
+    login           the registry's password for the build, replaced before it expires
     log             what that printed, put there by the build itself every few seconds
     steps           the lines of that which say how far it is, with their times, put there likewise
     result.json     what the build says of the image it has made
@@ -19,6 +21,7 @@ import binascii
 import codecs
 import json
 import logging
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from hashlib import sha256
@@ -42,6 +45,8 @@ logger = logging.getLogger(__name__)
 
 #: Seconds for which a build may fetch and deliver: it may wait and run as long as it may.
 URL_SECONDS = 2 * 60 * BUILD_MINUTES
+#: Seconds after which a running build's login is replaced: it expires after an hour.
+LOGIN_RENEWAL = 1200.0
 #: Lines of a failed build that its nodes tell.
 LAST_LINES = 20
 _LINE = 300
@@ -102,7 +107,7 @@ class ImageBuilds:
         """
         images = tuple(images)
         for image in images:
-            check_reference(image, self._cloud.builder.reference(org, "any"))
+            self._check_references(org, image.name, () if image.image is None else (image.image,))
         return tuple(
             ready_image(image)
             if is_plain(image)
@@ -128,6 +133,7 @@ class ImageBuilds:
             plan = recipe.plan(image, _sources(image, given), client)
         except recipe.RecipeError as error:
             raise DefinitionError(None, str(error)) from error
+        self._check_references(org, image.name, plan.bases())
         tag = sha256(f"{org}\0{plan.digest}\0{salt}".encode()).hexdigest()[:40]
         key = _key(org, tag, "recipe.tar.gz")
         if not self._is_fresh(key):
@@ -140,6 +146,10 @@ class ImageBuilds:
             tag=tag,
             contexts=plan.contexts(),
         )
+
+    def _check_references(self, org: str, image: str, references: Iterable[str]) -> None:
+        for reference in references:
+            check_reference(image, reference, self._cloud.builder.reference(org, "any"))
 
     def for_own(
         self,
@@ -212,7 +222,8 @@ class ImageBuilds:
         number = 1 if known is None else known[1] + 1
         for name in ("log", "steps", "result.json"):
             self._blobs.delete(_key(org, tag, name))
-        order = BuildOrder(org, pipeline_id, tag, f"{tag}-{number}", self._urls(org, image))
+        self._log_in(org, tag)
+        order = BuildOrder(org, pipeline_id, tag, f"{tag}-{number}", self._inputs(org, image))
         build = self._cloud.builder.start(order)
         written = json.dumps({"id": build, "number": number})
         self._blobs.put(_key(org, tag, "build.json"), written.encode())
@@ -226,6 +237,8 @@ class ImageBuilds:
         status = "gone" if image.build is None else self._cloud.builder.status(image.build)
         if status == "gone":
             return self.begin(org, pipeline_id, image)
+        if status in ("queued", "running"):
+            self._renew_login(org, str(image.tag))
         if status == "queued":
             return _moved(image, ImageState.QUEUED)
         log = self.log(org, image)
@@ -243,20 +256,45 @@ class ImageBuilds:
         """Return what that build told of its steps so far (`conducto.images.build_steps`)."""
         return self._blobs.get(_key(org, str(image.tag), "steps")) or b""
 
-    def _urls(self, org: str, image: BuiltImage) -> dict[str, str]:
-        def fetch(key: str) -> str:
-            return self._blobs.download_url(key, filename="x", seconds=URL_SECONDS)
+    def _log_in(self, org: str, tag: str) -> None:
+        """Put the password where the build fetches it, if the registry wants one.
 
+        A build's own role can reach no image: its commands are a user's, and the role would be
+        the same for every organisation.
+        """
+        login = self._cloud.builder.login(org, f"build-{tag}")
+        if login is not None:
+            self._blobs.put(_key(org, tag, "login"), login.password.encode())
+
+    def _renew_login(self, org: str, tag: str) -> None:
+        put_at = self._blobs.put_at(_key(org, tag, "login"))
+        if put_at is not None and self._cloud.clock() - put_at > LOGIN_RENEWAL:
+            self._log_in(org, tag)
+
+    def _inputs(self, org: str, image: BuiltImage) -> dict[str, str]:
+        """Write down where a build finds everything; return what its environment has of it."""
+        urls, key = self._urls(org, image), _key(org, str(image.tag), "inputs.env")
+        lines = [f"{name}={shlex.quote(url)}\n" for name, url in sorted(urls.items())]
+        self._blobs.put(key, "".join(lines).encode())
+        # The log is delivered even where fetching the inputs fails.
+        return {"INPUTS_URL": self._fetch(key), "LOG_URL": urls["LOG_URL"]}
+
+    def _fetch(self, key: str) -> str:
+        return self._blobs.download_url(key, filename="x", seconds=URL_SECONDS)
+
+    def _urls(self, org: str, image: BuiltImage) -> dict[str, str]:
         def deliver(name: str) -> str:
             return self._blobs.upload_url(_key(org, tag, name), seconds=URL_SECONDS)
 
         tag = str(image.tag)
+        login = _key(org, tag, "login")
         return {
-            "RECIPE_URL": fetch(_key(org, tag, "recipe.tar.gz")),
+            "RECIPE_URL": self._fetch(_key(org, tag, "recipe.tar.gz")),
             "LOG_URL": deliver("log"),
             "STEPS_URL": deliver("steps"),
             "RESULT_URL": deliver("result.json"),
-            **{f"CONTEXT_{digest}": fetch(context_key(org, digest)) for digest in image.contexts},
+            **({"LOGIN_URL": self._fetch(login)} if self._blobs.exists(login) else {}),
+            **{f"CONTEXT_{d}": self._fetch(context_key(org, d)) for d in image.contexts},
         }
 
     def _newest(self, org: str, tag: str) -> tuple[str, int] | None:

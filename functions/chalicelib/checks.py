@@ -46,28 +46,29 @@ def is_plain(image: ImageSpec) -> bool:
     return image.image is not None and not layers.installs(image) and not layers.copies_code(image)
 
 
-def check_reference(image: ImageSpec, own: str) -> None:
+def check_reference(image: str, reference: str, own: str) -> None:
     """Refuse an image that was built for another organisation.
 
-    Whatever starts workers and builds may fetch those of all organisations. Their names are hard to
-    guess, but may stand in what somebody was shown who has left.
+    The role that starts workers may pull the images of all organisations. Their names are hard to
+    guess, but a former member may know some.
 
     Args:
-        image: The definition.
-        own: What some image of the caller's organisation is known by.
+        image: Name of the definition.
+        reference: Image that it runs, or is built on (``FROM``, ``COPY --from``).
+        own: Reference of any image of the caller's organisation.
 
     Raises:
-        DefinitionError: its reference is such a one.
+        DefinitionError: `reference` is an image of another organisation.
     """
     root, _, part = own.rpartition(":")[0].rpartition("/")
     host, _, below = root.partition("/")
     path = below if "." in host or ":" in host else root
     # Whatever stands before it: the registry's host may be written in several ways.
-    found = re.search(rf"(?:^|/){re.escape(path)}/([^/:@]+)", image.image or "", re.IGNORECASE)
+    found = re.search(rf"(?:^|/){re.escape(path)}/([^/:@]+)", reference, re.IGNORECASE)
     if found is not None and found[1] != part:
         raise DefinitionError(
             None,
-            f"image {image.name!r}: {image.image} is an image of another organisation; build your "
+            f"image {image!r}: {reference} is an image of another organisation; build your "
             "own, or take it from a registry that both may read",
         )
 

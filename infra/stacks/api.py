@@ -61,14 +61,6 @@ _FUNCTIONS = {
     "data": ("Data", COPY_SECONDS),
 }
 _SOCKETS = ("socket_connect", "socket_message", "socket_disconnect")
-_DRIVERS = (
-    "api_handler",
-    "task_stopped",
-    "execution_ended",
-    "build_ended",
-    "every_minute",
-    "every_day",
-)
 
 
 class ApiStack(Stack):
@@ -138,7 +130,7 @@ class ApiStack(Stack):
         self._grant(files, grants.keep_data(self._data_root.access_point_arn))
         roles = dict.fromkeys(_SOCKETS, socket)
         roles.update(authorize=authorizer, admin=admin, data=files)
-        for name in _DRIVERS:
+        for name in deployment.DRIVERS:
             roles[name] = self._driver(name)
         return roles
 
@@ -146,12 +138,11 @@ class ApiStack(Stack):
         """Return the role of a function that moves pipelines on."""
         grants = self._permissions
         title = "".join(word.capitalize() for word in name.split("_"))
-        known = self._settings.stage, self.region
         role = self._role(
             title,
             "moves pipelines on",
-            # What it is lent knows it by its name.
-            called=deployment.api_role_name(*known) if name == "api_handler" else None,
+            # The roles that it assumes trust it by this name.
+            called=deployment.driver_role_name(self._settings.stage, self.region, name),
         )
         self._grant(
             role,
@@ -160,16 +151,21 @@ class ApiStack(Stack):
             grants.drive_machines(),
             grants.run_workers(),
             grants.build_images(),
+            grants.lend_pushing(),
             grants.read_addresses(),
         )
-        if name == "api_handler":  # workers ask it for their commands, and these for secrets
+        if (
+            name == deployment.API_FUNCTION
+        ):  # workers ask it for their commands, and these for secrets
             self._grant(role, grants.keep_secrets(), grants.lend_credentials())
             self._grant(role, grants.open_shells())
-            self._grant(role, grants.lend_pushing())
             self._grant(role, grants.read_web_app())
         elif name != "every_day":  # by which nothing happens that anybody is told of
             self._grant(role, grants.read_secrets())
-        if name in ("api_handler", "every_day"):  # people's files, and those nobody needs any more
+        if name in (
+            deployment.API_FUNCTION,
+            "every_day",
+        ):  # people's files, and those nobody needs any more
             self._grant(role, grants.ask_data_function())
         if name == "every_day":
             self._grant(role, grants.sweep())
@@ -304,7 +300,7 @@ class ApiStack(Stack):
             description="Where Conducto's APIs are",
             value=Fn.join("", ['{"api":"', api, '","socket":"', frames, '"}']),
         )
-        for name in (*_DRIVERS, *_SOCKETS):
+        for name in (*deployment.DRIVERS, *_SOCKETS):
             self.roles[name].add_to_policy(
                 iam.PolicyStatement(
                     sid="TellFollowers",

@@ -44,7 +44,8 @@ class ComputeStack(Stack):
         execution_role: ECS's own, to start a worker.
         task_role: What both containers of a worker may do, the user's included: mount its data.
         caches: Caches of other registries, as the functions and the builds read them.
-        push_role: What the API lends to who builds images at home, narrowed to one repository.
+        push_role: Assumed by the functions that start builds, for one repository each time: a build
+            logs in to the registry as this role, never as its own.
         debug_role: ... of a worker for a debug shell, which AWS has to reach as well; None: people
             open no shells on workers.
         poll_role: What the API lends to a worker's agent, narrowed to one activity each time.
@@ -155,10 +156,11 @@ class ComputeStack(Stack):
         role = iam.Role(
             self,
             "PushRole",
-            assumed_by=self._api_function(),
-            description="Lent to people who build images themselves: pushes to one repository",
+            assumed_by=self._functions(*deployment.DRIVERS),
+            description="Lent to builds of images: pushes to one organisation's repository",
         )
         self._grant_images(role, "PushImages", (*PULL, *PUSH))
+        self._grant_caches(role)
         return role
 
     def _grant_images(self, role: iam.IGrantable, sid: str, actions: Sequence[str]) -> None:
@@ -184,7 +186,7 @@ class ComputeStack(Stack):
         role = iam.Role(
             self,
             "PollRole",
-            assumed_by=self._api_function(),
+            assumed_by=self._functions(deployment.API_FUNCTION),
             description="Lent to a Conducto worker: polls its own activity and sends heartbeats",
             max_session_duration=Duration.hours(12),
         )
@@ -206,16 +208,20 @@ class ComputeStack(Stack):
         )
         return role
 
-    def _api_function(self) -> iam.IPrincipal:
-        """Return who may be lent a role: the function that answers requests, and nothing else.
+    def _functions(self, *functions: str) -> iam.IPrincipal:
+        """Return the principal for some functions' roles, which are created after this stack.
 
-        It needs the ARNs of what it lends and so is made after these. AWS takes no principal that
-        is not there yet, but does take its name as a condition on the account's own.
+        AWS accepts no principal that does not exist yet, but accepts its ARN in a condition on the
+        account's own principal.
         """
-        name = deployment.api_role_name(self._settings.stage, self.region)
-        role = f"arn:{self.partition}:iam::{self.account}:role/{name}"
+        stage, region = self._settings.stage, self.region
+        roles = [
+            f"arn:{self.partition}:iam::{self.account}:role/"
+            + deployment.driver_role_name(stage, region, function)
+            for function in functions
+        ]
         return iam.AccountPrincipal(self.account).with_conditions(
-            {"ArnEquals": {"aws:PrincipalArn": role}}
+            {"ArnEquals": {"aws:PrincipalArn": roles}}
         )
 
     def _machine_role(self) -> iam.Role:
@@ -286,8 +292,6 @@ class ComputeStack(Stack):
             ),
             grant_report_group_permissions=False,
         )
-        self._grant_images(project, "PushImages", (*PULL, *PUSH))
-        self._grant_caches(project)
         return project
 
     def _role(self, name: str, service: str, what: str) -> iam.Role:

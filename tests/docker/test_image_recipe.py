@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -190,3 +191,100 @@ def test_equal_definitions_have_one_name_and_a_changed_file_another(tmp_path: Pa
     assert digest(spec.model_copy(update={"name": "other"})) == first
     (code / "a").write_text("2")
     assert digest(spec) != first
+
+
+#: Builds every context in the folder given, with a docker client that does nothing, and prints what
+#: changed on the machine outside the builds' folders.
+HOSTILE = r"""
+import os, subprocess, sys
+recipes, contexts = sys.argv[1:]
+
+def files():
+    found = {}
+    for top in ("/etc", "/home", "/root", "/usr/bin"):
+        for folder, _, names in os.walk(top):
+            for name in names:
+                state = os.lstat(os.path.join(folder, name))
+                found[os.path.join(folder, name)] = (state.st_mode, state.st_size, state.st_mtime_ns)
+    return found
+
+os.makedirs("/stub")
+with open("/stub/docker", "w") as stub:
+    stub.write("#!/bin/sh\ncase $1 in run) echo /bin/sh ;; image) echo null ;; esac\n")
+os.chmod("/stub/docker", 0o755)
+for name in sorted(os.listdir(recipes)):
+    before = files()
+    os.makedirs("/build/" + name)
+    subprocess.run(["tar", "-xf", f"{recipes}/{name}", "-C", "/build/" + name], check=True)
+    env = {"PATH": "/stub:" + os.environ["PATH"], "IMAGE": "i:1", "CONTEXTS": f"{contexts}/{name}",
+           "RESULT": "/build/" + name + "/result"}
+    done = subprocess.run(["sh", "build.sh"], cwd="/build/" + name, env=env, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    after = files()
+    changed = sorted(p for p in before.keys() | after.keys() if before.get(p) != after.get(p))
+    print(name, done.returncode, changed, done.stdout.strip().splitlines()[-1:])
+"""
+
+
+def _entry(
+    name: str, kind: bytes, target: str = "", content: bytes = b""
+) -> tuple[tarfile.TarInfo, bytes]:
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname, info.size, info.mode = kind, target, len(content), 0o644
+    return info, content
+
+
+def _device(name: str) -> tuple[tarfile.TarInfo, bytes]:
+    info, content = _entry(name, tarfile.CHRTYPE)
+    info.devmajor, info.devminor = 1, 3
+    return info, content
+
+
+LINK, FILE, FOLDER = tarfile.SYMTYPE, tarfile.REGTYPE, tarfile.DIRTYPE
+HOSTILE_CONTEXTS: dict[str, list[tuple[tarfile.TarInfo, bytes]]] = {
+    "dockerfile-links-out": [_entry("Dockerfile", LINK, "/etc/passwd")],
+    "dockerfile-is-a-folder": [_entry("Dockerfile", FOLDER)],
+    "folder-links-out": [_entry("docker", LINK, "/etc"), _entry("docker/passwd", FILE, "", b"x")],
+    "rules-link-out": [_entry("Dockerfile.dockerignore", LINK, "/etc/shadow")],
+    "dot-dot": [_entry("../../../etc/passwd", FILE, "", b"x")],
+    "absolute": [_entry("/etc/passwd", FILE, "", b"x")],
+    "hard-link-out": [_entry("a", tarfile.LNKTYPE, "/etc/passwd"), _entry("a", FILE, "", b"x")],
+    "device": [_device("disk")],
+    "pipe": [_entry(".dockerignore", tarfile.FIFOTYPE)],
+    "newlines": [_entry("a\nb\n==> done", FILE, "", b"x"), _entry("$(touch /etc/x)", FILE)],
+    "many": [_entry(f"{n % 100}/{n}", FILE) for n in range(2_000)],
+}
+
+
+def test_hostile_context_changes_nothing_outside_the_build(tmp_path: Path) -> None:
+    recipes, stores = tmp_path / "recipes", tmp_path / "contexts"
+    recipes.mkdir()
+    for name, entries in HOSTILE_CONTEXTS.items():
+        spec = ImageSpec(name="i", dockerfile_text="FROM scratch\n")
+        given = recipe.Sources("FROM scratch\n", "Dockerfile", "c" * 64)
+        (recipes / name).write_bytes(recipe.archive(recipe.plan(spec, given)))
+        (stores / name).mkdir(parents=True)
+        with tarfile.open(stores / name / f"{'c' * 64}.tar.gz", "w:gz", compresslevel=1) as tar:
+            for info, content in entries:
+                tar.addfile(info, io.BytesIO(content))
+    (tmp_path / "check.py").write_text(HOSTILE)
+
+    said = subprocess.run(
+        ["docker", "run", "--rm", "--label", "com.conducto.test=recipe", "--network", "none"]
+        + ["-v", f"{tmp_path}:/given:ro", PYTHON, "python3", "/given/check.py"]
+        + ["/given/recipes", "/given/contexts"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )  # fmt: skip
+
+    assert said.returncode == 0, said.stdout + said.stderr
+    outcomes = dict(line.split(" ", 1) for line in said.stdout.splitlines())
+    assert outcomes.keys() == HOSTILE_CONTEXTS.keys()
+    assert [name for name, outcome in outcomes.items() if " [] " not in outcome] == []
+    assert "rules-link-out" not in [n for n, outcome in outcomes.items() if outcome[0] == "0"]
+    assert "links to a file outside the build context" in outcomes["rules-link-out"]
+    assert "holds a device, a pipe or a socket" in outcomes["device"]
+    assert "holds a device, a pipe or a socket" in outcomes["pipe"]
+    for harmless in ("dockerfile-links-out", "dockerfile-is-a-folder", "newlines", "many"):
+        assert outcomes[harmless].startswith("0 "), outcomes[harmless]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from chalicelib.builds import context_key, known_sources
+from chalicelib.builds import LOGIN_RENEWAL, context_key, known_sources
 from chalicelib.ports import Identity, Plan
 from conducto.model.api import LaunchRequest
 from conducto.model.cloud_calls import ContextsWanted, OwnBuilds
@@ -49,6 +49,16 @@ class Builds:
 
     def order(self, number: int = 1) -> BuildOrder:
         return self.world.builder.orders[f"images:{number}"]
+
+    def inputs(self, number: int = 1) -> dict[str, str]:
+        """Return the variables of the file that a build fetches first."""
+        text = self.file("inputs.env", number)
+        return dict(line.split("=", 1) for line in text.splitlines())
+
+    def file(self, name: str, number: int = 1) -> str:
+        found = self.world.blobs.get(f"builds/{ME.org}/{self.order(number).tag}/{name}")
+        assert found is not None
+        return found.decode()
 
     def says(self, text: str, number: int = 1) -> None:
         """The build prints, and runs."""
@@ -108,10 +118,26 @@ def test_an_image_is_built_when_an_exec_needs_it_and_not_before(builds: Builds) 
 
     order = builds.order()
     assert order.pipeline_id == pipeline_id
-    named = {"RECIPE_URL", "LOG_URL", "STEPS_URL", "RESULT_URL", f"CONTEXT_{CODE}"}
-    assert set(order.urls) == named
+    assert set(order.urls) == {"INPUTS_URL", "LOG_URL"}
+    named = {"RECIPE_URL", "LOG_URL", "LOGIN_URL", "STEPS_URL", "RESULT_URL", f"CONTEXT_{CODE}"}
+    assert set(builds.inputs()) == named
     assert builds.image(pipeline_id).state is ImageState.QUEUED
     assert builds.world.fleet.tasks == {}
+
+
+def test_login_of_a_build_is_replaced_before_it_expires(builds: Builds) -> None:
+    builds.launch()
+    first = builds.file("login")
+    assert first.startswith(f"{ME.org}/build-")
+
+    builds.says("==> pulling\n")
+    builds.world.minute()
+    assert builds.file("login") == first
+
+    builds.world.now += LOGIN_RENEWAL + 1
+    builds.world.minute()
+
+    assert builds.file("login") != first
 
 
 def test_a_worker_starts_with_the_image_once_it_is_there(builds: Builds) -> None:
@@ -257,7 +283,7 @@ def test_a_rebuild_takes_the_files_that_were_read_anew(builds: Builds) -> None:
     sources = {"own": ImageSources(code=newer)}
     builds.world.control(pipeline_id, "rebuild", "/a", sources=sources)
 
-    assert f"CONTEXT_{newer}" in builds.order(2).urls
+    assert f"CONTEXT_{newer}" in builds.inputs(2)
 
 
 def test_organisations_share_neither_images_nor_directories() -> None:
@@ -478,7 +504,7 @@ def test_who_builds_by_themselves_is_told_what_and_where_to(builds: Builds) -> N
     assert f"builds/{ME.org}/{tag}/recipe.tar.gz" in one.recipe_url
     assert builds.world.blobs.exists(f"builds/{ME.org}/{tag}/recipe.tar.gz")
     assert told.login is not None
-    assert told.login.password == f"{ME.org}/{ME.user}"
+    assert told.login.password.startswith(f"{ME.org}/{ME.user}/")
     assert "put=" not in repr(told)
     assert told.login.password not in repr(told)
 

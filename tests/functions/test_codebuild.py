@@ -134,11 +134,27 @@ def test_a_log_in_is_good_for_one_organisations_repository(clients: Clients) -> 
     assert login.password not in repr(login)
     assert assumed.lent_for["SessionToken"]  # the role's, not the function's own
     assert (assumed.asked["RoleArn"], assumed.asked["DurationSeconds"]) == (role("push"), 3600)
+    assert assumed.asked["RoleSessionName"] == "push-ann"
     images, log_in = json.loads(assumed.asked["Policy"])["Statement"]
     name = registry.reference("acme", "x").partition("/")[2].partition(":")[0]
     assert images["Resource"] == f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/{name}"
     assert "ecr:PutImage" in images["Action"]
     assert log_in["Action"] == "ecr:GetAuthorizationToken"
+
+
+def test_login_of_a_build_may_pull_through_caches(clients: Clients) -> None:
+    assumed = Assumed(clients)
+    cache = f"{ROOT.partition('/')[0]}/conducto-test/docker.io"
+    registry = Registry(assumed, ROOT, role("push"), [cache])  # type: ignore[arg-type]
+
+    registry.login("acme", "Jürgen Groß")
+
+    assert assumed.asked["RoleSessionName"] == "push-J-rgen-Gro-"
+    *_, caches = json.loads(assumed.asked["Policy"])["Statement"]
+    repository = f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/conducto-test/docker.io/*"
+    assert caches["Resource"] == [repository]
+    assert "ecr:BatchImportUpstreamImage" in caches["Action"]
+    assert "ecr:PutImage" not in caches["Action"]
 
 
 def test_without_a_role_to_lend_nobody_logs_in(clients: Clients) -> None:
@@ -152,7 +168,8 @@ def test_an_order_shows_no_signed_address() -> None:
 def test_a_build_fetches_its_recipe_and_delivers() -> None:
     commands = json.loads(BUILDSPEC)["phases"]["build"]["commands"]
 
-    assert commands[0].endswith('"$RECIPE_URL"')
+    assert commands[0].endswith('-o inputs.env "$INPUTS_URL"')
+    assert commands[2].endswith('"$RECIPE_URL"')
     assert commands[-1] == "cd recipe && sh deliver.sh"
 
 

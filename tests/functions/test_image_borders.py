@@ -8,7 +8,6 @@ import pytest
 
 from chalicelib.checks import check_reference
 from conducto.model.image_sources import ImageSources
-from conducto.model.images import ImageSpec
 from conducto.semantics.errors import DefinitionError
 from support.cloud.world import ME, World
 from support.trees import serial
@@ -23,7 +22,6 @@ OF_OTHERS = [
     f"{HOST}/conducto-main/images/0a1bc:tag",
 ]
 NOT_OF_OTHERS = [
-    None,
     "python:3.11",
     "ghcr.io/acme/images/ffff:tag",
     f"{HOST}/conducto-main/images/0a1b:tag",
@@ -33,27 +31,23 @@ NOT_OF_OTHERS = [
 ]
 
 
-def image(reference: str | None) -> ImageSpec:
-    return ImageSpec(name="i", image=reference)
-
-
 @pytest.mark.parametrize("reference", OF_OTHERS)
 def test_an_image_of_another_organisation_is_refused(reference: str) -> None:
     with pytest.raises(DefinitionError, match="is an image of another organisation"):
-        check_reference(image(reference), OWN)
+        check_reference("i", reference, OWN)
 
 
 @pytest.mark.parametrize("reference", NOT_OF_OTHERS)
-def test_every_other_image_may_be_named(reference: str | None) -> None:
-    check_reference(image(reference), OWN)
+def test_every_other_image_may_be_named(reference: str) -> None:
+    check_reference("i", reference, OWN)
 
 
 def test_an_installation_whose_registry_has_no_host_has_borders_as_well() -> None:
     own = "conducto-emulator/images/0a1b:any"
 
-    check_reference(image("conducto-emulator/images/0a1b:tag"), own)
+    check_reference("i", "conducto-emulator/images/0a1b:tag", own)
     with pytest.raises(DefinitionError):
-        check_reference(image("conducto-emulator/images/ffff:tag"), own)
+        check_reference("i", "conducto-emulator/images/ffff:tag", own)
 
 
 @pytest.mark.parametrize("more", [{}, {"install_pip": ["numpy"]}])
@@ -68,3 +62,23 @@ def test_no_pipeline_is_launched_with_one(more: dict[str, Any]) -> None:
     world.launch(tree, images=images(ME.org), sources=sources)
     with pytest.raises(DefinitionError, match=r"'own'.*another organisation"):
         world.launch(tree, images=images("other"), sources=sources)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "FROM {other}",
+        "FROM --platform=linux/amd64 {other} AS base",
+        "ARG BASE={other}\nFROM $BASE",
+        "FROM python:3.11\nCOPY --from={other} /secret /secret",
+    ],
+)
+def test_dockerfile_built_on_another_organisations_image_is_refused(line: str) -> None:
+    world = World()
+    tree = serial("a", image_name="own")
+    text = line.format(other="registry.invalid/images/other:0a1b")
+    images = {"own": {"dockerfile_text": text}}
+    sources = {"own": ImageSources(dockerfile=text)}
+
+    with pytest.raises(DefinitionError, match=r"'own'.*another organisation"):
+        world.launch(tree, images=images, sources=sources)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from conducto.model.deployment import api_role_name
+from conducto.model.deployment import API_FUNCTION, DRIVERS, driver_role_name
 from support.installation import IN_A_NETWORK, VARIANTS, resources, statements, templates
 
 pytestmark = pytest.mark.xdist_group("cdk")
@@ -167,33 +167,55 @@ def trusted(role: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def test_what_is_lent_is_lent_to_the_function_that_answers_requests_alone(
+def test_roles_of_workers_and_builds_are_lent_to_the_functions_that_start_them(
     installation: dict[str, dict[str, Any]],
 ) -> None:
     api, compute = installation["api"]["Resources"], installation["compute"]["Resources"]
-    (borrower,) = [
-        r for name, r in api.items() if name.startswith("ApiHandlerRole") and "Role" in r["Type"]
-    ]
+    names = {
+        text_of(role["Properties"]["RoleName"])
+        for role in api.values()
+        if role["Type"] == "AWS::IAM::Role" and "RoleName" in role["Properties"]
+    }
+    assert len(names) == len(DRIVERS)
+    (handler,) = [n for n in names if n.endswith(API_FUNCTION.replace("_", "-"))]
+    borrowers = {"Poll": {handler}, "Push": names}
     lent = {
         name: trusted(role)
         for name, role in compute.items()
         if role["Type"] == "AWS::IAM::Role" and "AWS" in trusted(role)["Principal"]
     }
 
-    assert {name.partition("Role")[0] for name in lent} == {"Poll", "Push"}
-    for statement in lent.values():
+    assert {name.partition("Role")[0] for name in lent} == borrowers.keys()
+    for name, statement in lent.items():
         ((operator, condition),) = statement["Condition"].items()
         assert operator == "ArnEquals"
-        own = text_of(condition["aws:PrincipalArn"])
-        name = text_of(borrower["Properties"]["RoleName"])
-        assert own == f"arn:<AWS::Partition>:iam::<AWS::AccountId>:role/{name}"
+        trusted_arns = {text_of(arn) for arn in listed(condition["aws:PrincipalArn"])}
+        allowed = borrowers[name.partition("Role")[0]]
+        assert trusted_arns == {
+            f"arn:<AWS::Partition>:iam::<AWS::AccountId>:role/{n}" for n in allowed
+        }
+
+
+def test_build_has_no_right_to_any_image_but_by_its_login(
+    installation: dict[str, dict[str, Any]],
+) -> None:
+    builders = [
+        action
+        for name, statement in all_statements(installation)
+        if name.startswith("Builder")
+        for action in listed(statement["Action"])
+    ]
+
+    assert builders
+    assert [action for action in builders if not action.startswith("logs:")] == []
 
 
 def test_the_role_that_others_know_has_a_name_that_iam_takes_and_no_other_stage_has() -> None:
     regions = "us-east-1", "ap-southeast-99"
-    names = {api_role_name(s, r) for s in ("dev", "dev-2", "s" + 15 * "-") for r in regions}
+    stages = ("dev", "dev-2", "s" + 15 * "-")
+    names = {driver_role_name(s, r, f) for s in stages for r in regions for f in DRIVERS}
 
-    assert len(names) == 6
+    assert len(names) == 6 * len(DRIVERS)
     assert all(re.fullmatch(r"[\w+=,.@-]{1,64}", name) for name in names)
 
 

@@ -17,6 +17,8 @@ BUILDSPEC = json.dumps(
         "phases": {
             "build": {
                 "commands": [
+                    'curl -fsS --retry 5 -o inputs.env "$INPUTS_URL"',
+                    "set -a; . ./inputs.env; set +a",
                     'curl -fsS --retry 5 -o recipe.tar.gz "$RECIPE_URL"',
                     "mkdir recipe",
                     "tar -xzf recipe.tar.gz -C recipe",
@@ -59,9 +61,9 @@ class CodeBuild:
         """Return whether the registry has an image."""
         return self._registry.exists(org, tag)
 
-    def login(self, org: str, user: str) -> RegistryLogin | None:
-        """Return a log-in for who pushes images of an organisation."""
-        return self._registry.login(org, user)
+    def login(self, org: str, session: str) -> RegistryLogin | None:
+        """Return a login that pushes to and pulls from one organisation's repository."""
+        return self._registry.login(org, session)
 
     def start(self, order: BuildOrder) -> str:
         """Start a build, once for equal orders; return its id."""
@@ -69,7 +71,7 @@ class CodeBuild:
         variables = {
             **order.urls,
             "IMAGE": self.reference(order.org, order.tag),
-            "PUSH": "ecr",
+            "PUSH": "yes",
             BUILD_PIPELINE: order.pipeline_id,
         }
         with throttling():

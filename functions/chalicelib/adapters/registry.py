@@ -6,6 +6,8 @@ that is not there yet.
 
 import base64
 import json
+import re
+from collections.abc import Iterable
 from hashlib import sha256
 
 from chalicelib.adapters.clients import Clients
@@ -17,11 +19,11 @@ from conducto.model.deployment import IMAGE_DAYS
 #: another one's.
 LOGIN_SECONDS = 3600
 _MISSING = frozenset({"ImageNotFoundException", "RepositoryNotFoundException"})
+_PULL = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
+#: What pulling through a cache needs besides `_PULL`.
+_IMPORT = ("ecr:BatchImportUpstreamImage", "ecr:CreateRepository")
 _PUSH = (
-    "ecr:BatchCheckLayerAvailability",
-    "ecr:BatchGetImage",
     "ecr:CompleteLayerUpload",
-    "ecr:GetDownloadUrlForLayer",
     "ecr:InitiateLayerUpload",
     "ecr:PutImage",
     "ecr:UploadLayerPart",
@@ -49,14 +51,22 @@ class Registry:
     Args:
         clients: boto3's.
         root: Registry and the beginning of the repositories' names.
-        push_role: ARN of the role that is lent to who builds images at home; None: whoever builds
-            uses the same engine as the workers, as in the emulator.
+        push_role: ARN of the role that builds get, narrowed to one repository; None: builds and
+            workers use the same engine, as in the emulator.
+        caches: Repositories of pull-through caches, which any build may pull from.
     """
 
-    def __init__(self, clients: Clients, root: str, push_role: str | None = None) -> None:
+    def __init__(
+        self,
+        clients: Clients,
+        root: str,
+        push_role: str | None = None,
+        caches: Iterable[str] = (),
+    ) -> None:
         self._clients = clients
         self._root = root
         self._push_role = push_role
+        self._caches = tuple(caches)
         self._made: set[str] = set()
 
     def reference(self, org: str, tag: str) -> str:
@@ -94,18 +104,15 @@ class Registry:
             )
         self._made.add(name)
 
-    def login(self, org: str, user: str) -> RegistryLogin | None:
-        """Return a log-in for who pushes to an organisation's repository; it opens no other one.
-
-        CloudTrail shows what is done with it under the user's name.
-        """
+    def login(self, org: str, session: str) -> RegistryLogin | None:
+        """Return a login for one organisation's repository; CloudTrail shows it as ``session``."""
         if self._push_role is None:
             return None
         self.ensure(org)
         with throttling():
             answer = self._clients.get("sts").assume_role(
                 RoleArn=self._push_role,
-                RoleSessionName=f"push-{user}"[:64],
+                RoleSessionName=_session_name(session),
                 DurationSeconds=LOGIN_SECONDS,
                 Policy=json.dumps(self._policy(org)),
             )
@@ -123,19 +130,34 @@ class Registry:
     def _policy(self, org: str) -> dict[str, object]:
         _, partition, _, _, account, _ = str(self._push_role).split(":", 5)
         region = self._clients.get("ecr").meta.region_name
-        repository = f"arn:{partition}:ecr:{region}:{account}:repository/{self._name(org)}"
-        return {
-            "Version": "2012-10-17",
-            "Statement": [
-                {"Effect": "Allow", "Action": list(_PUSH), "Resource": repository},
-                # It has no resource level, and gives no right to any image.
-                {"Effect": "Allow", "Action": "ecr:GetAuthorizationToken", "Resource": "*"},
-            ],
-        }
+        repositories = f"arn:{partition}:ecr:{region}:{account}:repository"
+        cached = [f"{repositories}/{_path(cache)}/*" for cache in self._caches]
+        statements: list[dict[str, object]] = [
+            {
+                "Effect": "Allow",
+                "Action": [*_PULL, *_PUSH],
+                "Resource": f"{repositories}/{self._name(org)}",
+            },
+            # It has no resource level, and gives no right to any image.
+            {"Effect": "Allow", "Action": "ecr:GetAuthorizationToken", "Resource": "*"},
+        ]
+        if cached:
+            statements.append({"Effect": "Allow", "Action": [*_PULL, *_IMPORT], "Resource": cached})
+        return {"Version": "2012-10-17", "Statement": statements}
 
     def _name(self, org: str) -> str:
-        host, _, name = self._root.partition("/")
-        return f"{name if '.' in host else self._root}/{_part(org)}"
+        return f"{_path(self._root)}/{_part(org)}"
+
+
+def _path(reference: str) -> str:
+    """Return a repository's name without the host of its registry."""
+    host, _, name = reference.partition("/")
+    return name if "." in host else reference
+
+
+def _session_name(session: str) -> str:
+    r"""Return a valid ``RoleSessionName``: 2 to 64 of ``[\w+=,.@-]``, ASCII only (AWS STS)."""
+    return re.sub(r"[^\w+=,.@-]", "-", f"push-{session}", flags=re.ASCII)[:64]
 
 
 def _part(org: str) -> str:

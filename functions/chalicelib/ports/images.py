@@ -16,7 +16,8 @@ class BuildOrder:
         pipeline_id: Who is told first of its end.
         tag: In the registry.
         again: Number of the try: the same order within some minutes is one build.
-        urls: ``{environment variable: URL}`` of what the build fetches and delivers.
+        urls: ``{environment variable: URL}``. CodeBuild limits all variables of a build to about
+            5,500 characters, so all but these URLs are in the file that the build fetches first.
     """
 
     org: str
@@ -41,10 +42,15 @@ class Builder(Protocol):
     def exists(self, org: str, tag: str) -> bool:
         """Return whether the registry has an image."""
 
-    def login(self, org: str, user: str) -> RegistryLogin | None:
-        """Return a log-in for a user who pushes images; it is good for the organisation's alone.
+    def login(self, org: str, session: str) -> RegistryLogin | None:
+        """Return a login that pushes to and pulls from one organisation's repository alone.
 
-        None: who builds on the same engine as workers run on needs none.
+        Args:
+            org: The organisation.
+            session: Name of the session in CloudTrail: a user, or ``build-<tag>``.
+
+        Returns:
+            The login, or None where workers and builds share one engine.
         """
 
     def start(self, order: BuildOrder) -> str:

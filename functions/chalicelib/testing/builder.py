@@ -16,6 +16,7 @@ class FakeBuilder:
         statuses: ``{build id: how it is}``; a test changes them.
         images: ``(org, tag)`` of images that the registry has.
         deaf: Starts are lost on the way.
+        logins: Number of logins so far.
     """
 
     def __init__(self) -> None:
@@ -23,6 +24,7 @@ class FakeBuilder:
         self.statuses: dict[str, BuildStatus] = {}
         self.images: set[tuple[str, str]] = set()
         self.deaf = False
+        self.logins = 0
         self._numbers = count(1)
 
     def reference(self, org: str, tag: str) -> str:
@@ -33,10 +35,14 @@ class FakeBuilder:
         """Return whether the registry has an image."""
         return (org, tag) in self.images
 
-    def login(self, org: str, user: str) -> RegistryLogin | None:
-        """Return a log-in that says for whom it is."""
+    def login(self, org: str, session: str) -> RegistryLogin | None:
+        """Return a login whose password names the organisation, the session and its number."""
+        self.logins += 1
         return RegistryLogin(
-            registry="registry.invalid", user="AWS", password=f"{org}/{user}", expires=0.0
+            registry="registry.invalid",
+            user="AWS",
+            password=f"{org}/{session}/{self.logins}",
+            expires=0.0,
         )
 
     def start(self, order: BuildOrder) -> str:

@@ -1,9 +1,10 @@
 # Makes the image of a recipe (conducto/images/recipe.py) with a docker client. POSIX sh.
 #
-#   IMAGE=registry/name:tag CONTEXT_<hash>=URL… RESULT_URL=URL PUSH=ecr sh build.sh
+#   IMAGE=registry/name:tag CONTEXT_<hash>=URL… RESULT_URL=URL PUSH=yes LOGIN_URL=URL sh build.sh
 #
-# PUSH says whether the image goes to its registry: ecr logs in there as the machine's own role,
-# yes is logged in already, empty keeps it here. Steps that other images may share are pushed too,
+# PUSH says whether the image goes to its registry: yes pushes it, empty keeps it here. With
+# LOGIN_URL, the script logs in with the password that it fetches there: it is replaced while a build
+# runs, so it is fetched again before the image is pushed. Steps that other images may share are pushed too,
 # and fetched instead of built where an earlier build did so: the machine is a fresh one each time.
 # PULL_THROUGH names caches of other registries, "host=where host=where", which are asked first.
 #
@@ -25,18 +26,42 @@ inspect() { docker image inspect --format "$1" "$2"; }
 fetch() { # fetch HASH DIRECTORY
     mkdir -p "$2"
     if [ -n "${CONTEXTS:-}" ]; then
-        tar -xzf "$CONTEXTS/$1.tar.gz" -C "$2" || fail "context $1 cannot be unpacked"
+        unpack "$CONTEXTS/$1.tar.gz" "$2" "$1"
         return
     fi
     eval "fetch_url=\${CONTEXT_$1:-}"
     [ -n "$fetch_url" ] || fail "no URL for context $1"
     curl -fsS --retry 5 -o "$2.tar.gz" "$fetch_url" || fail "context $1 cannot be fetched"
-    tar -xzf "$2.tar.gz" -C "$2" || fail "context $1 cannot be unpacked"
+    unpack "$2.tar.gz" "$2" "$1"
     rm -f "$2.tar.gz"
 }
 
+# unpack ARCHIVE DIRECTORY HASH: a context may hold anything, and this may run as root.
+unpack() {
+    tar -xzf "$1" -C "$2" || fail "context $3 cannot be unpacked"
+    special=$(find "$2" ! -type f ! -type d ! -type l | head -n 1)
+    [ -z "$special" ] || fail "context $3 holds a device, a pipe or a socket; remove it: ${special#"$2"/}"
+}
+
+# is_inside DIRECTORY PATH: whether PATH is a file of DIRECTORY, also after following links.
+is_inside() {
+    case $(readlink -f "$1/$2") in
+        "$(readlink -f "$1")"/*) [ -f "$1/$2" ] ;;
+        *) return 1 ;;
+    esac
+}
+
+# check_rules DIRECTORY PATH: fail where reading ignore rules would read a file of this machine.
+check_rules() {
+    if [ -e "$1/$2" ] || [ -L "$1/$2" ]; then
+        is_inside "$1" "$2" || fail "$2 links to a file outside the build context; copy that file into it"
+    fi
+}
+
 log_in() {
-    aws ecr get-login-password | docker login --username AWS --password-stdin "${IMAGE%%/*}"
+    [ -n "${LOGIN_URL:-}" ] || return 0
+    curl -fsS --retry 5 "$LOGIN_URL" | docker login --username AWS --password-stdin "${IMAGE%%/*}" ||
+        fail "cannot log in to the registry ${IMAGE%%/*}"
 }
 
 # Have the images that the recipe builds on come from caches, under the names that it knows.
@@ -102,7 +127,7 @@ step() {
     if [ -s "$folder/clone" ]; then
         say cloning
         . "./$folder/clone"
-        GIT_TERMINAL_PROMPT=0 git clone --quiet --branch "$CLONE_BRANCH" "$CLONE_URL" "$here" ||
+        GIT_TERMINAL_PROMPT=0 git clone --quiet --branch "$CLONE_BRANCH" -- "$CLONE_URL" "$here" ||
             fail "$CLONE_SHOWN cannot be cloned"
         git -C "$here" checkout --quiet "$CLONE_COMMIT" ||
             fail "$CLONE_SHOWN has no commit $CLONE_COMMIT any more; launch again"
@@ -116,18 +141,22 @@ step() {
     if [ -d "$folder/files" ]; then
         cp -R "$folder/files/." "$here/"
     fi
-    dockerfile=$here/$(cat "$folder/name")
+    # Outside the context: it is no part of it, and a link in it cannot have us write elsewhere.
+    dockerfile=work/$1.dockerfile
     case $layer in
-        built) say building ;;
+        built)
+            say building
+            rules=$(cat "$folder/name").dockerignore
+            check_rules "$here" .dockerignore
+            check_rules "$here" "$rules"
+            [ ! -e "$here/$rules" ] || cp "$here/$rules" "$dockerfile.dockerignore"
+            ;;
         installed) say installing ;;
         copied)
             say copying
-            # Outside the context: it is not part of what is copied, and leaves nothing out.
-            dockerfile=work/$1.dockerfile
             printf '!*\n' >"$dockerfile.dockerignore"
             ;;
     esac
-    mkdir -p "${dockerfile%/*}"
     case $layer in
         built) cp "$folder/dockerfile" "$dockerfile" ;;
         *) sed "1s/^FROM conducto_step:/FROM $steps:/" "$folder/dockerfile" >"$dockerfile" ;;
@@ -196,9 +225,7 @@ mkdir -p work
 # What is between the steps has names that nobody knows: other builds may run on the same engine.
 steps=conducto_step_$(od -An -N8 -tx1 /dev/urandom | tr -d ' \n')
 trap forget_steps EXIT
-if [ "${PUSH:-}" = ecr ]; then
-    log_in
-fi
+log_in
 top=$BASE
 fetch_steps
 if [ "$number" -eq 0 ]; then
@@ -221,6 +248,7 @@ extend
 report
 if [ -n "${PUSH:-}" ]; then
     say pushing
+    log_in
     docker push "$IMAGE"
 fi
 say done

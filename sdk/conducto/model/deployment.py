@@ -94,13 +94,26 @@ def made_prefix(stage: str) -> str:
     return f"{NAME_PREFIX}{stage}_"
 
 
-def api_role_name(stage: str, region: str) -> str:
-    """Return the name of the role of the function that answers requests.
+#: The function that responds to requests.
+API_FUNCTION = "api_handler"
+#: Functions that move pipelines on: each may start workers and builds.
+DRIVERS = (
+    API_FUNCTION,
+    "task_stopped",
+    "execution_ended",
+    "build_ended",
+    "every_minute",
+    "every_day",
+)
 
-    Roles that it lends know it by this name, since they are made before it. Roles are of an
-    account, not of a region.
+
+def driver_role_name(stage: str, region: str, function: str) -> str:
+    """Return the name of the role of one of `DRIVERS`.
+
+    Roles that these functions assume trust them by name, since those are created first. The region
+    is part of the name because roles belong to an account, not to a region.
     """
-    return f"{NAME_PREFIX}{stage}-{region}-api"
+    return f"{NAME_PREFIX}{stage}-{region}-{function.replace('_', '-')}"
 
 
 def secret_prefix(stage: str) -> str:

@@ -43,7 +43,8 @@ case $1 in
 esac
 """
 IMAGE = "registry.invalid/acme/images:tag"
-AWS = "#!/bin/sh\necho password\n"
+#: Prints the password that the build fetches.
+CURL = "#!/bin/sh\necho password\n"
 
 
 class Machine:
@@ -53,7 +54,7 @@ class Machine:
         self.folder = folder
         self.registry = folder / "bin" / "registry"
         self.registry.mkdir(parents=True)
-        for name, text in (("docker", DOCKER), ("aws", AWS)):
+        for name, text in (("docker", DOCKER), ("curl", CURL)):
             (folder / "bin" / name).write_text(text)
             (folder / "bin" / name).chmod(0o755)
         self._numbers = iter(range(100))
@@ -87,7 +88,8 @@ class Machine:
         env = {
             "PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}",
             "IMAGE": IMAGE,
-            "PUSH": "ecr",
+            "PUSH": "yes",
+            "LOGIN_URL": "https://bucket.invalid/login",
             "CONTEXTS": str(contexts),
             "RESULT": str(here / "result.json"),
             **variables,
