@@ -269,7 +269,7 @@ class ComputeStack(Stack):
         return role
 
     def _builder(self) -> codebuild.Project:
-        project = codebuild.Project(
+        return codebuild.Project(
             self,
             "Builder",
             project_name=f"{self._settings.prefix}-images",
@@ -292,7 +292,6 @@ class ComputeStack(Stack):
             ),
             grant_report_group_permissions=False,
         )
-        return project
 
     def _role(self, name: str, service: str, what: str) -> iam.Role:
         return iam.Role(

@@ -204,8 +204,9 @@ def files():
     for top in ("/etc", "/home", "/root", "/usr/bin"):
         for folder, _, names in os.walk(top):
             for name in names:
-                state = os.lstat(os.path.join(folder, name))
-                found[os.path.join(folder, name)] = (state.st_mode, state.st_size, state.st_mtime_ns)
+                path = os.path.join(folder, name)
+                state = os.lstat(path)
+                found[path] = (state.st_mode, state.st_size, state.st_mtime_ns)
     return found
 
 os.makedirs("/stub")
@@ -269,14 +270,15 @@ def test_hostile_context_changes_nothing_outside_the_build(tmp_path: Path) -> No
                 tar.addfile(info, io.BytesIO(content))
     (tmp_path / "check.py").write_text(HOSTILE)
 
+    options = ["--rm", "--label", "com.conducto.test=recipe", "--network", "none"]
+    mount = ["-v", f"{tmp_path}:/given:ro"]
+    check = ["python3", "/given/check.py", "/given/recipes", "/given/contexts"]
     said = subprocess.run(
-        ["docker", "run", "--rm", "--label", "com.conducto.test=recipe", "--network", "none"]
-        + ["-v", f"{tmp_path}:/given:ro", PYTHON, "python3", "/given/check.py"]
-        + ["/given/recipes", "/given/contexts"],
+        ["docker", "run", *options, *mount, PYTHON, *check],
         capture_output=True,
         text=True,
         check=False,
-    )  # fmt: skip
+    )
 
     assert said.returncode == 0, said.stdout + said.stderr
     outcomes = dict(line.split(" ", 1) for line in said.stdout.splitlines())
