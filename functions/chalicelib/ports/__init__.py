@@ -20,6 +20,7 @@ from chalicelib.ports.journal import CloudRecord, Entry, Outgoing, Snapshot, Sto
 from chalicelib.ports.logs import LogKey, LogStore, Stream
 from chalicelib.ports.machines import StateMachines
 from chalicelib.ports.people import (
+    FRAME_LIMIT,
     Connections,
     Identity,
     KnownToken,
@@ -31,6 +32,7 @@ from chalicelib.ports.people import (
 )
 
 __all__ = [
+    "FRAME_LIMIT",
     "Blobs",
     "BuildOrder",
     "BuildStatus",

@@ -6,6 +6,10 @@ from typing import Any, Protocol
 
 from conducto.model.usage import PipelineSpent
 
+#: Bytes of a WebSocket frame. API Gateway closes a connection to which a larger one is sent, also
+#: by ``@connections`` (quotas for WebSocket APIs in API Gateway).
+FRAME_LIMIT = 32 << 10
+
 
 class SecretVault(Protocol):
     """Values of secrets by scope (Secrets Manager): one JSON object a scope."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from chalicelib.ports import Identity, KnownToken, Plan, Spender
+from chalicelib.ports import FRAME_LIMIT, Identity, KnownToken, Plan, Spender
 from conducto.model.usage import PipelineSpent
 
 
@@ -121,9 +121,11 @@ class FakeConnections:
     Attributes:
         sent: ``{connection: frames}``.
         gone: Connections that do not answer any more.
+        broken: Connections to which sending raises an error.
     """
 
     def __init__(self) -> None:
+        self.broken: set[str] = set()
         self.sent: dict[str, list[bytes]] = {}
         self.gone: set[str] = set()
         self._org: dict[str, str] = {}
@@ -156,8 +158,17 @@ class FakeConnections:
         self._follow.pop(connection, None)
 
     def send(self, connection: str, data: bytes) -> bool:
-        """Send a frame."""
+        """Send a frame.
+
+        Raises:
+            ValueError: the frame is larger than API Gateway allows.
+            ConnectionError: the connection is in `broken`.
+        """
         if connection in self.gone:
             return False
+        if connection in self.broken:
+            raise ConnectionError(f"{connection} does not answer")
+        if len(data) > FRAME_LIMIT:
+            raise ValueError(f"a frame of {len(data)} bytes; at most {FRAME_LIMIT} are allowed")
         self.sent.setdefault(connection, []).append(data)
         return True
