@@ -10,6 +10,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+from conducto_emulator import resources
 from conducto_emulator.agent_image import AgentImageError
 from conducto_emulator.app import AppError
 from conducto_emulator.emulator import Emulator, Options
@@ -58,6 +59,9 @@ def _write_state(path: Path, emulator: Emulator) -> None:
         "pid": os.getpid(),
         "url": emulator.url,
         "aws": emulator.moto.endpoint,
+        "region": resources.REGION,
+        # For 'conducto admin': who may read this file administers the emulator.
+        "key": {"id": emulator.key.id, "secret": emulator.key.secret},
         "mark": emulator.mark,
         "programs": str(emulator.programs),
         "token": emulator.token(ORG, USER),

@@ -1,4 +1,4 @@
-"""CodeBuild's and ECR's calls, answered by real builds with this machine's docker client.
+"""CodeBuild's and ECR's calls, answered by builds in containers with this machine's docker client.
 
 The registry is the local engine: an image is "pushed" once it is there. Builds run one at a time,
 since on one engine the images between their steps would have the same names.
@@ -6,10 +6,7 @@ since on one engine the images between their steps would have the same names.
 
 import contextlib
 import json
-import os
 import shutil
-import signal
-import subprocess
 import threading
 import urllib.error
 import urllib.request
@@ -26,6 +23,7 @@ from moto.core.responses import ActionResult
 from moto.ecr.responses import ECRResponse
 
 import docker  # type: ignore[import-untyped]
+from conducto_emulator.build_container import BuildContainer
 
 PROJECT = "conducto-emulator-images"
 REPOSITORY = "conducto-emulator/images"
@@ -33,9 +31,6 @@ _NO_CLIENT = (
     "conducto: images are built with the docker client, which is not installed on this machine; "
     "install it (Debian: apt-get install docker.io) and reset the nodes\n"
 )
-#: Variables of this process that a build sees: nothing of the emulator's own.
-_PASSED_ON = ("PATH", "HOME", "DOCKER_HOST", "DOCKER_CONFIG", "TMPDIR", "LANG")
-
 Ended = Callable[[Mapping[str, Any]], None]
 
 
@@ -75,6 +70,7 @@ class BuildService:
 
     Args:
         folder: Where they run.
+        container: In which they run.
         ended: Called at the end of each, with the event's detail.
         minute: Seconds of the emulator's minute, for time limits.
 
@@ -82,16 +78,18 @@ class BuildService:
         client: Name of the docker client.
     """
 
-    def __init__(self, folder: Path, ended: Ended, *, minute: float = 60.0) -> None:
+    def __init__(
+        self, folder: Path, container: BuildContainer, ended: Ended, *, minute: float = 60.0
+    ) -> None:
         self.client = "docker"
         self._folder = folder
+        self._container = container
         self._ended = ended
         self._minute = minute
         self._builds: dict[str, Build] = {}
         self._tokens: dict[str, Build] = {}
         self._lock = threading.Lock()
         self._one = ThreadPoolExecutor(max_workers=1, thread_name_prefix="build")
-        self._process: subprocess.Popen[bytes] | None = None
         self._closed = False
         self._known: set[str] = set()
 
@@ -127,7 +125,7 @@ class BuildService:
         """End everything; no image of the builds is left."""
         with self._lock:
             self._closed = True
-            self._kill()
+        self._container.close()
         self._one.shutdown(wait=True, cancel_futures=True)
         self._forget_images()
 
@@ -163,32 +161,12 @@ class BuildService:
             return "FAILED"
         folder.mkdir(parents=True)
         commands = json.loads(build.order["buildspecOverride"])["phases"]["build"]["commands"]
-        own = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-        with self._lock:
-            if self._closed:
-                return "STOPPED"
-            process = self._process = subprocess.Popen(  # noqa: S603  our own commands
-                ["/bin/sh", "-ec", "\n".join(commands)],
-                cwd=folder,
-                env={**own, **build.env, "PUSH": ""},  # the engine is the registry
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-            )
         minutes = float(build.order.get("timeoutInMinutesOverride") or 60)
-        try:
-            code = process.wait(minutes * self._minute)
-        except subprocess.TimeoutExpired:
-            self._kill()
-            process.wait()
-            return "TIMED_OUT"
+        env = {**build.env, "PUSH": ""}  # the engine is the registry
+        code = self._container.run(folder, commands, env, minutes * self._minute)
+        if code is None:
+            return "STOPPED" if self._closed else "TIMED_OUT"
         return "SUCCEEDED" if code == 0 else "FAILED"
-
-    def _kill(self) -> None:
-        if self._process is not None and self._process.poll() is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
 
 
 def install(service: BuildService) -> None:

@@ -32,7 +32,7 @@ class DockerContainers:
         folder: Where the directories are.
         mark: Value of `LABEL`, by which all of one emulator can be found.
         root_of: Returns the path that an access point shows, by its id.
-        agent_env: What the container ``agent`` finds instead of a role's credentials.
+        agent_env: Where the container ``agent`` finds AWS; the app lends it a key to poll with.
         metadata: Where containers ask what their task is.
         keep: Keeps lines in a log group and stream, as CloudWatch Logs would.
     """

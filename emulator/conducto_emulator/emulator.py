@@ -21,7 +21,8 @@ from conducto_emulator import (
     refusals,
     resources,
 )
-from conducto_emulator.containers import DockerContainers
+from conducto_emulator.build_container import BuildContainer
+from conducto_emulator.containers import LABEL, DockerContainers
 from conducto_emulator.events import EventBus
 from conducto_emulator.gateway import LOOPBACK, SOCKET_PATH, Gateway
 from conducto_emulator.lambda_host import CALLS
@@ -29,6 +30,7 @@ from conducto_emulator.metadata import METADATA_PATH, Metadata
 from conducto_emulator.moto_server import MotoServer, free_port, shared_address
 from conducto_emulator.packaged import Package
 from conducto_emulator.sessions import Sessions
+from conducto_emulator.signatures import Keys, new_key
 from conducto_emulator.tasks import TaskBoard
 from conducto_local.server.web import WEB_ROOT
 
@@ -37,6 +39,8 @@ FUNCTIONS = Path(__file__).resolve().parents[2] / "functions"
 _STOP_SECONDS = 20.0
 #: The function beside the file system.
 _DATA = "data"
+#: The function that ``conducto admin`` invokes.
+_ADMIN = "admin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,17 +88,23 @@ class Emulator:
         gateway: The app's address.
         package: The process with the app, where it is one of its own.
         containers: Of the tasks.
+        host: Address that containers reach, of everything but the web app.
+        key: Of the app's functions: it allows everything.
+        page: Origin of the web app.
         programs: Directory with what stands for programs of AWS.
     """
 
     def __init__(self, options: Options) -> None:
         self._options = options
         self.mark = _mark_of(options.folder)
-        host = shared_address()
-        self.moto = MotoServer(host, free_port(host))
+        host = self.host = shared_address()
         port = options.port or free_port(host)
         self.url = f"http://{host}:{port}"
-        self._host, self._port = host, port
+        self.page = f"http://{LOOPBACK}:{port}"
+        self._port = port
+        self.key = new_key()
+        self._keys = Keys(self.key)
+        self.moto = MotoServer(host, free_port(host), self._keys, self.page)
         self.containers = DockerContainers(
             options.folder,
             self.mark,
@@ -105,7 +115,7 @@ class Emulator:
         )
         self.board = TaskBoard(self.containers, self._task_changed)
         self._sessions = Sessions(self.url, self.containers.container_of)
-        self.builds = builds.BuildService(options.folder / "builds", self._build_ended)
+        self.builds: builds.BuildService
         self.package: Package | None = None
         self.functions: app.Functions
         self.bus: EventBus
@@ -122,27 +132,31 @@ class Emulator:
         shutil.rmtree(self._options.folder, ignore_errors=True)
         moto_shim.DESK.poll_seconds = self._options.poll
         self.moto.start()
-        os.environ.update(resources.aws_env(self.moto.endpoint))
+        os.environ.update(self._aws())
         ecs.install(self.board, self._sessions)
-        builds.install(self.builds)
         refusals.install()
         plugin.install(self.programs)
         agent = agent_image.ensure(self._options.base)
+        self.builds = self._build_service(agent)
+        builds.install(self.builds)
         made = resources.create(self.url, self.url + SOCKET_PATH, agent)
-        web_app = {Variables.WEB_APP_URL: f"http://{LOOPBACK}:{self._port}"}
+        web_app = {Variables.WEB_APP_URL: self.page}
         made = {**made, **web_app, **self._options.variables}
         os.environ.update(made)
         root = self.containers.file_system(made[Variables.FILE_SYSTEM])
         os.environ[Variables.DATA_ROOT] = str(root)
         functions = self.functions = app.Functions(self._app(made))
+        by_lambda = (_ADMIN,) if self.package is None else (_ADMIN, _DATA)
+        lambdas.install(functions.call, resources.STAGE, by_lambda)
         self.bus = EventBus(functions.rules(), resources.REGION, resources.ACCOUNT)
         metadata = Metadata(self.board, self.containers)
         self.gateway = Gateway(
             functions,
             metadata,
             self._sessions,
-            self._host,
+            self.host,
             self._port,
+            keys=self._keys,
             web_root=WEB_ROOT,
             bucket=self.moto.endpoint,
         )
@@ -152,17 +166,23 @@ class Emulator:
         for seconds, function in functions.schedules():
             self.bus.every(seconds / 60.0 * self._options.minute, function)
 
+    def _build_service(self, image: str) -> builds.BuildService:
+        container = BuildContainer(image, {LABEL: self.mark})
+        return builds.BuildService(self._options.folder / "builds", container, self._build_ended)
+
     def _app(self, environment: Mapping[str, str]) -> Any:
         """Return the app, or what stands for it."""
         if self._options.package is None:
             return app.load(self._options.functions)
         root = {Variables.DATA_ROOT: os.environ[Variables.DATA_ROOT]}
         self.package = Package(self._options.package, {_DATA: root})
-        lambdas.install(self.package.call, resources.STAGE, (_DATA,))
-        aws = resources.aws_env(self.moto.endpoint)
         function = {Variables.DATA_FUNCTION: function_name(resources.STAGE, _DATA)}
         calls = {} if self._options.calls is None else {CALLS: str(self._options.calls)}
-        return self.package.start({**environment, **aws, **function, **calls})
+        return self.package.start({**environment, **self._aws(), **function, **calls})
+
+    def _aws(self) -> dict[str, str]:
+        """Return the environment of the app's functions, which no container gets."""
+        return {**resources.aws_env(self.moto.endpoint), **resources.key_env(self.key)}
 
     def token(self, org: str, user: str) -> str:
         """Return a new token of a user, good for everything that the user's organisation has."""

@@ -5,6 +5,7 @@ Another one, on the loopback, is that of the web app: only there do browsers tru
 """
 
 import asyncio
+import json
 import socket as sockets
 import threading
 import time
@@ -24,9 +25,12 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from conducto_emulator import sessions
 from conducto_emulator.app import Functions
+from conducto_emulator.doors import ApiDoor, Names
 from conducto_emulator.edge import Edge
 from conducto_emulator.metadata import Metadata
 from conducto_emulator.sessions import Sessions
+from conducto_emulator.signatures import Keys, SignatureError
+from conducto_emulator.signatures import Request as SignedRequest
 
 SOCKET_PATH = "/socket"
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
@@ -54,6 +58,7 @@ class Gateway:
         host: str,
         port: int,
         *,
+        keys: Keys,
         web_root: Path,
         bucket: str,
     ) -> None:
@@ -61,6 +66,7 @@ class Gateway:
         self._web_root = web_root
         self._bucket = bucket
         self._sessions = entered
+        self._keys = keys
         self._functions = functions
         self._metadata = metadata
         self._host = host
@@ -126,13 +132,16 @@ class Gateway:
             ]
         )
 
-        edge = Edge(app, self._web_root, f"{LOOPBACK}:{self._port}", self._bucket)
+        page = f"{LOOPBACK}:{self._port}"
+        edge = Edge(app, self._web_root, page, self._bucket)
+        hosts = frozenset((page, f"{self._host}:{self._port}"))
+        door = ApiDoor(edge, Names(hosts, f"http://{page}"))
 
         async def with_threads(scope: Scope, receive: Receive, send: Send) -> None:
             if self._loop is None:
                 self._loop = asyncio.get_running_loop()
                 current_default_thread_limiter().total_tokens = _THREADS
-            await edge(scope, receive, send)
+            await door(scope, receive, send)
 
         return with_threads
 
@@ -158,6 +167,10 @@ class Gateway:
         """PostToConnection."""
         socket = self._sockets.get(request.path_params["name"])
         data = await request.body()
+        try:
+            self._check(request, data)
+        except SignatureError as error:
+            return Response(json.dumps({"message": str(error)}), 403)
         if socket is None:
             headers = {"x-amzn-ErrorType": "GoneException"}
             return Response(b'{"message": null}', 410, headers)
@@ -170,6 +183,14 @@ class Gateway:
             self._sockets.pop(request.path_params["name"], None)
             return Response(b"{}", 410, {"x-amzn-ErrorType": "GoneException"})
         return Response(b"{}")
+
+    def _check(self, request: Request, body: bytes) -> None:
+        """Raise `SignatureError` unless the app signed a request."""
+        query = f"?{request.url.query}" if request.url.query else ""
+        url = f"http://{request.headers['host']}{request.scope['raw_path'].decode()}{query}"
+        signed = SignedRequest(request.method, url, dict(request.headers), body)
+        if signed.check(self._keys) is not self._keys.own:
+            raise SignatureError("workers may not send to connections")
 
     async def _socket(self, socket: WebSocket) -> None:
         name = uuid.uuid4().hex

@@ -3,19 +3,26 @@
 import logging
 import os
 import socket
-import urllib.request
+import threading
 from functools import partial
 from typing import Any
 
 from docker.errors import DockerException  # type: ignore[import-untyped]
 from moto import backends
 from moto.core.config import default_user_config
-from moto.moto_server.threaded_moto_server import ThreadedMotoServer
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.moto_server.werkzeug_app import (
+    DomainDispatcherApplication,
+    MotoRequestHandler,
+    create_backend_app,
+)
+from werkzeug.serving import make_server
+from werkzeug.test import Client
 
 import docker  # type: ignore[import-untyped]
 from conducto_emulator import moto_shim, moto_table
+from conducto_emulator.doors import AwsDoor, Names
 from conducto_emulator.short_way import ShortWay
+from conducto_emulator.signatures import Keys
 
 _LOOPBACK = "127.0.0.1"
 
@@ -60,15 +67,22 @@ class MotoServer:
 
     Args:
         host: As `shared_address` returns it.
+        keys: Those that may sign requests.
+        page: Origin of the web app.
     """
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, keys: Keys, page: str) -> None:
         self.endpoint = f"http://{host}:{port}"
+        self._keys = keys
+        self._application = DomainDispatcherApplication(create_backend_app)
+        names = Names(frozenset(f"{each}:{port}" for each in (host, _LOOPBACK)), page)
+        door = AwsDoor(self._application, keys, names)
         self._servers = [
-            ThreadedMotoServer(each, port, verbose=False) for each in (host, _LOOPBACK)
+            make_server(each, port, door, threaded=True, request_handler=MotoRequestHandler)
+            for each in (host, _LOOPBACK)
         ]
-        application = DomainDispatcherApplication(create_backend_app)
-        self._short_way = ShortWay(self.endpoint, application)
+        self._threads: list[threading.Thread] = []
+        self._short_way = ShortWay(self.endpoint, self._application)
         os.environ["MOTO_PORT"] = str(port)
 
     def start(self) -> None:
@@ -79,15 +93,21 @@ class MotoServer:
         # The list of its modules is read from the disk for every request.
         backends.list_of_moto_modules = partial(tuple, tuple(backends.list_of_moto_modules()))
         default_user_config["stepfunctions"] = {"execute_state_machine": True}
-        for each in self._servers:
-            each.start()
+        moto_shim.sign_with(self._keys.own)
         # What an emulator before this one left in the process.
-        request = urllib.request.Request(f"{self.endpoint}/moto-api/reset", method="POST")  # noqa: S310
-        urllib.request.urlopen(request, timeout=30).close()  # noqa: S310 (our own server)
+        Client(self._application).post("/moto-api/reset").close()
+        for each in self._servers:
+            thread = threading.Thread(target=each.serve_forever, args=(0.1,), daemon=True)
+            self._threads.append(thread)
+            thread.start()
         self._short_way.open()
 
     def close(self) -> None:
         """Serve no more."""
         self._short_way.close()
         for each in self._servers:
-            each.stop()
+            if self._threads:
+                each.shutdown()
+            each.server_close()
+        for thread in self._threads:
+            thread.join()

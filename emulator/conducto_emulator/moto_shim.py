@@ -39,6 +39,8 @@ from moto.stepfunctions.parser.backend.activity import Activity as WaitingRoom
 from moto.stepfunctions.parser.backend.activity import ActivityTask
 from moto.stepfunctions.responses import StepFunctionResponse
 
+from conducto_emulator.signatures import Key
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -331,19 +333,33 @@ def _patch_costs() -> None:
     nested.boto_client_for = client_for
 
 
+class _Signing:
+    """The key with which the interpreter's own calls are signed; moto alone accepts any."""
+
+    key = Key("test", "test")
+
+
+_signing = _Signing()
+
+
+def sign_with(key: Key) -> None:
+    """Have the interpreter sign its own calls with a key."""
+    _signing.key = key
+
+
 def client_for(region: str, service: str, state_credentials: object = None) -> Any:
     """Return a client of this process's moto server, the same one every time."""
     del state_credentials
-    return _client(region, service, moto_server_port())
+    return _client(region, service, moto_server_port(), _signing.key)
 
 
 @lru_cache
-def _client(region: str, service: str, port: str) -> Any:
+def _client(region: str, service: str, port: str, key: Key) -> Any:
     return boto3.session.Session().client(
         service,
         region_name=region,
         endpoint_url=f"http://127.0.0.1:{port}",
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
+        aws_access_key_id=key.id,
+        aws_secret_access_key=key.secret,
         config=Config(retries={"total_max_attempts": 1}, max_pool_connections=50, read_timeout=70),
     )

@@ -7,6 +7,7 @@ from typing import Any
 import boto3  # type: ignore[import-untyped]
 
 from conducto.model.deployment import (
+    EMULATOR_STAGE,
     INDEXES,
     PARTITION_KEY,
     SORT_KEY,
@@ -15,24 +16,27 @@ from conducto.model.deployment import (
     table_name,
 )
 from conducto_emulator import builds
+from conducto_emulator.signatures import Key
 
-STAGE = "emulator"
+STAGE = EMULATOR_STAGE
 REGION = "us-east-1"
 #: moto's.
 ACCOUNT = "123456789012"
 LOG_GROUP = "/conducto/workers"
-#: The keys that moto takes as it takes any.
-KEYS = {"AWS_ACCESS_KEY_ID": "emulator", "AWS_SECRET_ACCESS_KEY": "emulator"}
 
 
 def aws_env(endpoint: str) -> dict[str, str]:
-    """Return the environment in which boto3 speaks to moto."""
+    """Return the environment in which boto3 speaks to moto; it has no key."""
     return {
-        **KEYS,
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_DEFAULT_REGION": REGION,
         "AWS_REGION": REGION,
     }
+
+
+def key_env(key: Key) -> dict[str, str]:
+    """Return the environment in which boto3 signs with a key."""
+    return {"AWS_ACCESS_KEY_ID": key.id, "AWS_SECRET_ACCESS_KEY": key.secret}
 
 
 def create(url: str, socket: str, agent_image: str) -> Mapping[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import threading
 import time
@@ -13,28 +14,38 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from conducto.images.build_steps import MOST_STEPS, steps_in
+from conducto_emulator.build_container import BuildContainer
 from conducto_emulator.builds import BuildService
+from conducto_emulator.containers import LABEL
+from conducto_emulator.moto_server import shared_address
 from support.bucket import HttpBucket
+from support.stand_ins import ensure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 pytestmark = [
+    pytest.mark.docker,
     pytest.mark.cloud,
     pytest.mark.skipif(shutil.which("curl") is None, reason="builds deliver with curl"),
 ]
 DELIVER = resources.files("conducto.images").joinpath("deliver.sh").read_text()
 MOST = 1 << 20
+#: Waits for `Stand.open_gate`.
+WAIT = 'until [ -e "$HOME/gate" ]; do sleep 0.1; done'
 
 
 class Stand:
     """A build service with a bucket, and the news it sends."""
 
     def __init__(self, folder: Path) -> None:
-        self.bucket = HttpBucket()
+        self.bucket = HttpBucket(host=shared_address())
         self.news: list[Any] = []
         self.over = threading.Event()
-        self.service = BuildService(folder, self._ended, minute=1.0)
+        ensure(["busybox:latest"])
+        self.folder = folder
+        container = BuildContainer("busybox:latest", {LABEL: "test"})
+        self.service = BuildService(folder, container, self._ended, minute=1.0)
 
     def _ended(self, detail: Any) -> None:
         self.news.append(detail)
@@ -61,6 +72,10 @@ class Stand:
                 "idempotencyToken": token,
             }
         )
+
+    def open_gate(self, build: Any) -> None:
+        """Let a build go on that waits; its folder is all that it has of this machine."""
+        (self.folder / build.id.rpartition(":")[2] / "gate").touch()
 
     def logs(self) -> list[bytes]:
         """Return what was printed, as it was delivered time after time."""
@@ -95,34 +110,31 @@ def test_a_build_delivers_what_it_printed_and_its_end(stand: Stand) -> None:
     assert detail["build-status"] == "SUCCEEDED"
 
 
-def test_a_build_delivers_while_it_runs(stand: Stand, tmp_path: Path) -> None:
-    gate = tmp_path / "gate"
-    build = stand.build(f"echo one; until [ -e {gate} ]; do sleep 0.1; done; echo two")
+def test_a_build_delivers_while_it_runs(stand: Stand) -> None:
+    build = stand.build(f"echo one; {WAIT}; echo two")
     arrived = threading.Event()
     for _ in range(600):
         if stand.logs() or arrived.wait(0.1):
             break
     assert stand.logs()[0] == b"one\n"
 
-    gate.touch()
+    stand.open_gate(build)
     stand.end()
-    gate.unlink()
 
     assert (build.status, stand.logs()[-1]) == ("SUCCEEDED", b"one\ntwo\n")
 
 
-def test_a_build_tells_its_steps_while_it_runs(stand: Stand, tmp_path: Path) -> None:
-    gate = tmp_path / "gate"
-    wait = f"until [ -e {gate} ]; do sleep 0.1; done"
-    stand.build(f"echo '==> building'; echo '#5 [1/1] RUN x'; {wait}; echo '#5 DONE 0.2s'; exit 3")
+def test_a_build_tells_its_steps_while_it_runs(stand: Stand) -> None:
+    build = stand.build(
+        f"echo '==> building'; echo '#5 [1/1] RUN x'; {WAIT}; echo '#5 DONE 0.2s'; exit 3"
+    )
     soon = time.monotonic() + 60
     while len(stand.steps()) < 2 and time.monotonic() < soon:
         time.sleep(0.1)
     under_way = stand.steps()
 
-    gate.touch()
+    stand.open_gate(build)
     stand.end()
-    gate.unlink()
 
     assert under_way == [("building", False, None), ("[1/1] RUN x", False, None)]
     assert stand.steps() == [("building", True, "the build failed"), ("[1/1] RUN x", True, None)]
@@ -190,3 +202,20 @@ def test_an_order_with_a_token_that_is_known_is_the_same_build(stand: Stand) -> 
 
     assert first is second
     assert len(stand.news) == 1
+
+
+def test_builds_see_neither_files_nor_the_environment_of_the_host(
+    stand: Stand, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    secret = tmp_path_factory.mktemp("home") / "secret"
+    secret.write_text("of the host")
+    os.environ["CONDUCTO_TEST_SECRET"] = "of the host"
+    try:
+        build = stand.build(f"cat {secret} || env; id -u")
+        stand.end()
+    finally:
+        del os.environ["CONDUCTO_TEST_SECRET"]
+
+    said = stand.logs()[-1].decode()
+    assert (build.status, "PATH=" in said, "of the host" in said) == ("SUCCEEDED", True, False)
+    assert said.splitlines()[-1] == str(os.getuid())

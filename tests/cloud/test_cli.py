@@ -47,6 +47,10 @@ def test_up_and_down(tmp_path: Path) -> None:
 
         again = conducto(tmp_path, "cloud-emulator", "up")
         status = conducto(tmp_path, "cloud-emulator", "status")
+        stage = ("--org", "local", "--stage", "emulator")
+        changed = conducto(tmp_path, "admin", "set-plan", *stage, "--max-workers", "7")
+        plan = conducto(tmp_path, "admin", "plan", *stage, "--json")
+        minted = conducto(tmp_path, "admin", "mint-token", *stage, "--user", "ann")
         request = urllib.request.Request(
             f"{url}/api/v1/pipelines", headers={"Authorization": f"Bearer {token}"}
         )
@@ -61,14 +65,19 @@ def test_up_and_down(tmp_path: Path) -> None:
     finally:
         code, said = conducto(tmp_path, "cloud-emulator", "down")
 
-    assert (code, said) == (0, "emulator stopped\n")
+    log = tmp_path / "cloud-emulator" / "emulator.log"
+    assert (code, said) == (0, f"emulator stopped; its log: {log}\n")
+    assert [each.name for each in log.parent.iterdir()] == [log.name]
     assert "already" in again[1]
     assert (status[0], url in status[1]) == (0, True)
+    assert changed[0] == 0, changed[1]
+    assert (plan[0], json.loads(plan[1])["plan"]["max_workers"]) == (0, 7)
+    assert (minted[0], minted[1].startswith("cdo_")) == (0, True)
+    assert "HTTP" in up  # what remains exposed
     assert token not in up  # a history of commands is no place for it
     assert listed["pipelines"] == []
     assert refused.value.code in {401, 403}
     assert mode & 0o077 == 0
-    assert not (tmp_path / "cloud-emulator").exists()
     filters = json.dumps({"label": [f"{LABEL}={mark}"]})
     assert json.loads(call("GET", "/containers/json", {"filters": filters})[1]) == []
 
@@ -114,3 +123,5 @@ def test_down_and_status_without_one(tmp_path: Path) -> None:
     assert conducto(tmp_path, "cloud-emulator", "down") == (0, "no emulator is running\n")
     assert conducto(tmp_path, "cloud-emulator", "status")[0] == 1
     assert conducto(tmp_path, "cloud-emulator", "token")[0] == 1
+    code, said = conducto(tmp_path, "admin", "plan", "--org", "local", "--stage", "emulator")
+    assert (code, "conducto cloud-emulator up" in said) == (1, True)

@@ -12,12 +12,15 @@ class HttpBucket:
     Args:
         content: What every GET answers.
         refused: Path at which nothing may be put.
+        host: Address at which it serves.
 
     Attributes:
         puts: ``(path, body)`` of everything that was taken, in order.
     """
 
-    def __init__(self, content: bytes = b"", refused: str | None = None) -> None:
+    def __init__(
+        self, content: bytes = b"", refused: str | None = None, *, host: str = "127.0.0.1"
+    ) -> None:
         self.puts: list[tuple[str, bytes]] = []
         puts = self.puts
 
@@ -39,11 +42,11 @@ class HttpBucket:
             def log_message(self, *_: object) -> None:
                 """Say nothing."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = ThreadingHTTPServer((host, 0), Handler)
         self._server.daemon_threads = False
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
         self._thread.start()
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self.url = f"http://{host}:{self._server.server_port}"
 
     @property
     def bodies(self) -> list[bytes]:

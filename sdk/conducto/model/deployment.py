@@ -67,6 +67,8 @@ BUILD_MINUTES = 60
 BUILD_PIPELINE = "CONDUCTO_PIPELINE"
 
 
+#: What ``conducto cloud-emulator`` is called where an installation is named.
+EMULATOR_STAGE = "emulator"
 PermissionName = Literal["read", "write_data", "launch", "change_state", "secrets", "debug"]
 #: What a person's token may allow (`conducto.service.routes.Permission`).
 PERMISSIONS: tuple[PermissionName, ...] = (

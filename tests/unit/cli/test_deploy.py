@@ -98,6 +98,16 @@ def test_with_a_yes_the_profile_is_logged_in_and_the_token_is_not_shown(place: P
     assert "logged in as ann of main (profile default)" in place.out
 
 
+def test_destroy_without_a_region_says_how_to_name_one(place: Place) -> None:
+    place.account.region = None
+
+    assert place.destroy("--yes") == 1
+
+    assert "no AWS region is configured" in place.err
+    assert "--region" in place.err
+    assert place.account.done == []
+
+
 def test_a_second_deployment_makes_no_token(place: Place) -> None:
     place.deploy()
 

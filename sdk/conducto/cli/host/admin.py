@@ -1,4 +1,4 @@
-"""``conducto admin``: tokens and plans of an installation at AWS.
+"""``conducto admin``: tokens and plans of an installation at AWS, or of the emulator.
 
 It calls the installation's function ``admin`` with the AWS credentials of whoever runs it: who may
 invoke functions of the account is an administrator.
@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 
+from conducto.cli.host.cloud_emulator import running
 from conducto.cli.host.exit_codes import DONE, FAILED
 from conducto.cli.host.output import as_json
 from conducto.model.admin import (
@@ -23,7 +24,7 @@ from conducto.model.admin import (
     TokenInfo,
 )
 from conducto.model.base import Record
-from conducto.model.deployment import PERMISSIONS, function_name
+from conducto.model.deployment import EMULATOR_STAGE, PERMISSIONS, function_name
 
 #: Carries a payload to a function of this name and returns what it answers.
 Invoke = Callable[[str, bytes], bytes]
@@ -36,8 +37,8 @@ class AwsError(Exception):
 def admin(arguments: argparse.Namespace, invoke: Invoke | None = None) -> int:
     """Carry out ``token mint``, ``token list``, ``token revoke``, ``plan set`` or ``plan show``."""
     request = _REQUESTS[arguments.what](arguments)
-    send = _invoker(arguments.region) if invoke is None else invoke
     try:
+        send = _invoker(arguments.stage, arguments.region) if invoke is None else invoke
         answer = _ask(send, function_name(arguments.stage, "admin"), request)
     except AwsError as error:
         print(f"conducto: {error}", file=sys.stderr)
@@ -86,8 +87,8 @@ def _ask(invoke: Invoke, function: str, request: Record) -> AdminAnswer:
     )
 
 
-def _invoker(region: str | None) -> Invoke:
-    """Return what calls functions at AWS."""
+def _invoker(stage: str, region: str | None) -> Invoke:
+    """Return what calls the functions of a stage: at AWS, or in this profile's emulator."""
     try:
         import boto3  # type: ignore[import-untyped]  # noqa: PLC0415  an extra
         from botocore.exceptions import (  # type: ignore[import-untyped]  # noqa: PLC0415
@@ -98,9 +99,11 @@ def _invoker(region: str | None) -> Invoke:
         message = "this needs boto3: pip install 'conducto[aws]'"
         raise SystemExit(f"conducto: {message}") from error
 
+    where = _emulator() if stage == EMULATOR_STAGE else {"region_name": region}
+
     def invoke(function: str, payload: bytes) -> bytes:
         try:
-            client = boto3.client("lambda", region_name=region)
+            client = boto3.client("lambda", **where)
             answer = client.invoke(FunctionName=function, Payload=payload)
         except (BotoCoreError, ClientError) as error:
             raise AwsError(
@@ -112,6 +115,23 @@ def _invoker(region: str | None) -> Invoke:
         return body
 
     return invoke
+
+
+def _emulator() -> dict[str, str]:
+    """Return the arguments with which boto3 reaches this profile's emulator.
+
+    Raises:
+        AwsError: none is running.
+    """
+    found = running()
+    if found is None:
+        raise AwsError("no emulator is running; start it with: conducto cloud-emulator up")
+    return {
+        "region_name": found["region"],
+        "endpoint_url": found["aws"],
+        "aws_access_key_id": found["key"]["id"],
+        "aws_secret_access_key": found["key"]["secret"],
+    }
 
 
 def _print(what: str, answer: AdminAnswer) -> None:

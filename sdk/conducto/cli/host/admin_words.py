@@ -39,7 +39,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _kind(kinds: Any, name: str, summary: str) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = kinds.add_parser(name, help=summary, description=summary)
     parser.add_argument("--org", required=True, help="the organisation")
-    parser.add_argument("--stage", default="main", help="the installation (default: main)")
+    parser.add_argument(
+        "--stage",
+        default="main",
+        help="the installation (default: main); emulator: the running 'conducto cloud-emulator'",
+    )
     parser.add_argument("--region", help="AWS region (default: that of the AWS configuration)")
     parser.add_argument("--json", action="store_true", help="machine-readable")
     return parser

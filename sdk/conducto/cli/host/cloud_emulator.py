@@ -21,13 +21,28 @@ from conducto.cli.host.exit_codes import DONE, FAILED
 _UP_SECONDS = 600.0
 _DOWN_SECONDS = 60.0
 _STEP_SECONDS = 0.1
+_LOG, _PREVIOUS_LOG = "emulator.log", "emulator.previous.log"
+_EXPOSED = (
+    "Containers and users of this machine can reach its ports, and get in with a token or a "
+    "signature only.\nIt speaks plain HTTP: run no untrusted images beside it, and give it no real "
+    "secrets (docs/cloud-emulator.md)."
+)
 
 
 def cloud_emulator(arguments: argparse.Namespace) -> int:
     """Start, stop or describe the emulator, or print its token."""
-    folder = Path(paths.base_dir()) / "cloud-emulator"
+    folder = _folder()
     verbs = {"up": _up, "down": _down, "status": _status, "token": _token}
     return verbs[arguments.what](folder, arguments)
+
+
+def running() -> dict[str, Any] | None:
+    """Return the state of this profile's emulator, or None when none is running."""
+    return _find(_folder())
+
+
+def _folder() -> Path:
+    return Path(paths.base_dir()) / "cloud-emulator"
 
 
 def _up(folder: Path, arguments: argparse.Namespace) -> int:
@@ -43,8 +58,8 @@ def _up(folder: Path, arguments: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return FAILED
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True, mode=0o700)
+    folder.mkdir(parents=True, mode=0o700, exist_ok=True)
+    _clear(folder)
     process = _start(folder, path, arguments)
     end = time.monotonic() + _UP_SECONDS
     while (known := _find(folder)) is None:
@@ -56,8 +71,10 @@ def _up(folder: Path, arguments: argparse.Namespace) -> int:
     print(f"  conducto cloud-emulator token | conducto login --url {known['url']} --token -")
     print("Then run a pipeline in it:  python pipeline.py --cloud --run")
     print("Its web app:  conducto show --app --cloud")
+    print("Administration:  conducto admin plan --org local --stage emulator")
     print("For 'conducto debug --remote' there, AWS's program is stood in for by one in:")
     print(f"  export PATH={shlex.quote(known['programs'])}:$PATH")
+    print(_EXPOSED)
     print("It keeps nothing: what ran in it is gone after 'conducto cloud-emulator down'.")
     return DONE
 
@@ -70,7 +87,10 @@ def _start(folder: Path, path: str, arguments: argparse.Namespace) -> "subproces
         command += ["--base", arguments.agent_base]
     inherited = os.environ.get("PYTHONPATH")
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (path, inherited)))}
-    with (folder / "emulator.log").open("wb") as log:
+    log_file = folder / _LOG
+    if log_file.exists():
+        log_file.replace(folder / _PREVIOUS_LOG)
+    with log_file.open("wb") as log:
         return subprocess.Popen(  # noqa: S603 (our own module)
             command,
             stdin=subprocess.DEVNULL,
@@ -94,9 +114,18 @@ def _down(folder: Path, arguments: argparse.Namespace) -> int:
             print(f"conducto: process {known['pid']} does not end", file=sys.stderr)
             return FAILED
         time.sleep(_STEP_SECONDS)
-    shutil.rmtree(folder, ignore_errors=True)
-    print("emulator stopped")
+    _clear(folder)
+    print(f"emulator stopped; its log: {folder / _LOG}")
     return DONE
+
+
+def _clear(folder: Path) -> None:
+    """Remove everything of an emulator but the logs."""
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.name not in (_LOG, _PREVIOUS_LOG):
+            path.unlink(missing_ok=True)
 
 
 def _status(folder: Path, arguments: argparse.Namespace) -> int:
@@ -106,7 +135,7 @@ def _status(folder: Path, arguments: argparse.Namespace) -> int:
         print("no emulator is running; start it with: conducto cloud-emulator up")
         return FAILED
     print(f"the emulator runs at {known['url']}, pid {known['pid']}, AWS at {known['aws']}")
-    print(f"its log: {folder / 'emulator.log'}")
+    print(f"its log: {folder / _LOG}")
     return DONE
 
 
@@ -142,7 +171,7 @@ def _lives(pid: int) -> bool:
 def _failure(folder: Path) -> str:
     with suppress(OSError):
         return (folder / "failure.txt").read_text("utf-8").strip()
-    return f"see {folder / 'emulator.log'}"
+    return f"see {folder / _LOG}"
 
 
 def _package_path() -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 
-from conducto.model.deployment import SETTINGS
+from conducto.model.deployment import EMULATOR_STAGE, SETTINGS
 
 _STAGE = re.compile(r"[a-z][a-z0-9-]{0,15}")
 _MONTH = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
@@ -65,6 +65,8 @@ def _stage(text: str) -> str:
         raise argparse.ArgumentTypeError(
             f"must be lower-case letters, digits and '-', at most 16, got {text!r}"
         )
+    if text == EMULATOR_STAGE:
+        raise argparse.ArgumentTypeError(f"{text!r} is the name of the local emulator")
     return text
 
 

@@ -14,6 +14,8 @@ PYTHON_LEAST, PYTHON_MOST = (3, 11), (3, 14)
 BOOTSTRAP_PARAMETER = "/cdk-bootstrap/hnb659fds/version"
 BOOTSTRAP_LEAST = 21
 BOOTSTRAP = "bootstrap"
+NO_REGION = "no AWS region is configured"
+NO_REGION_REMEDY = "say --region, or set AWS_REGION, or run: aws configure"
 #: vCPUs below which a launch soon waits for others.
 QUOTA_MODEST = 6.0
 _QUOTA_CODE = "L-3032A538"
@@ -103,8 +105,7 @@ def _docker(version: str | None) -> Finding:
 def _region(region: str | None) -> Finding:
     if region is not None:
         return Finding("region", Status.OK, region)
-    remedy = "say --region, or set AWS_REGION, or run: aws configure"
-    return Finding("region", Status.FAILED, "no AWS region is configured", remedy)
+    return Finding("region", Status.FAILED, NO_REGION, NO_REGION_REMEDY)
 
 
 def _credentials(account: Account) -> Finding:

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterator
 
+from conducto.cli.host.deploying.checks import NO_REGION, NO_REGION_REMEDY
 from conducto.cli.host.deploying.deployment import Ask, DeployError
-from conducto.cli.host.deploying.ports import Account
+from conducto.cli.host.deploying.ports import Account, AccountError
 from conducto.model.deployment import (
     STACKS,
     cluster_name,
@@ -42,8 +43,10 @@ class Removal:
 
         Raises:
             DeployError: there is nothing, workers run, or the person changed their mind.
-            AccountError: AWS refuses something.
+            AccountError: no region is configured, or AWS refuses something.
         """
+        if self._account.region is None:
+            raise AccountError(NO_REGION, NO_REGION_REMEDY)
         there = [n for n in STACKS if self._account.stack_status(stack_name(stage, n)) is not None]
         going = [name for name in REMOVED if name in there]
         if not there:

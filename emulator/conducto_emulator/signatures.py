@@ -1,0 +1,224 @@
+"""Signatures of AWS, version 4: which key signed a request, and what that key allows.
+
+The emulator has two kinds of keys. Its own, of the app's functions, is random and allows
+everything. Keys that the app lends to workers allow what the policy lent with them does.
+"""
+
+import hmac
+import json
+import re
+import secrets
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from botocore.auth import (  # type: ignore[import-untyped]
+    S3SigV4Auth,
+    S3SigV4QueryAuth,
+    SigV4Auth,
+)
+from botocore.awsrequest import AWSRequest  # type: ignore[import-untyped]
+from botocore.credentials import Credentials  # type: ignore[import-untyped]
+from moto.sts.models import sts_backends
+
+_AUTHORIZATION = re.compile(
+    r"AWS4-HMAC-SHA256 Credential=([^,\s]+),\s*SignedHeaders=([^,\s]+),\s*Signature=([0-9a-f]{64})"
+)
+_HASH = "x-amz-content-sha256"
+_HEX = re.compile(r"[0-9a-f]{64}")
+#: How far a request's time may be from ours, as at AWS.
+_SKEW = timedelta(minutes=15)
+_SCOPE_PARTS = 5
+
+
+class SignatureError(Exception):
+    """A request is refused; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """An access key.
+
+    Attributes:
+        policy: What it allows; None allows everything.
+    """
+
+    id: str
+    secret: str = field(repr=False)
+    policy: Mapping[str, Any] | None = None
+
+    def allows(self, request: "Request") -> bool:
+        """Return whether a request signed with this key may be carried out."""
+        if self.policy is None:
+            return True
+        action, resource = request.step_functions_action()
+        return any(
+            statement["Action"] == action and statement["Resource"] in ("*", resource)
+            for statement in self.policy.get("Statement", ())
+            if statement["Effect"] == "Allow"
+        )
+
+
+def new_key() -> Key:
+    """Return a random key that allows everything."""
+    return Key(f"AKIA{secrets.token_hex(8).upper()}", secrets.token_urlsafe(30))
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request as it arrived.
+
+    Attributes:
+        url: With the path and the query exactly as they were sent.
+        headers: By lower-case name.
+        body: None where nothing needs to be known of it: the signature leaves it out.
+    """
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes | None = None
+
+    @property
+    def is_presigned(self) -> bool:
+        """Whether the signature is in the query."""
+        return "X-Amz-Signature" in self._query()
+
+    def signs_body(self) -> bool:
+        """Return whether the body has to be read before the signature can be checked."""
+        return not self.is_presigned and bool(_HEX.fullmatch(self.headers.get(_HASH, "0" * 64)))
+
+    def step_functions_action(self) -> tuple[str, str]:
+        """Return what is called of Step Functions and on which activity, as policies name it."""
+        service, _, operation = self.headers.get("x-amz-target", "").partition(".")
+        if service != "AWSStepFunctions":
+            return "", ""
+        asked = json.loads(self.body or b"{}")
+        return f"states:{operation}", str(asked.get("activityArn", ""))
+
+    def _query(self) -> dict[str, str]:
+        return dict(parse_qsl(urlsplit(self.url).query, keep_blank_values=True))
+
+    def check(self, keys: "Keys", now: datetime | None = None) -> Key:
+        """Return the key that signed it.
+
+        Raises:
+            SignatureError: nobody did, or it was too long ago.
+        """
+        signed = self._presigned() if self.is_presigned else self._signed()
+        signed.check_time(now or datetime.now(UTC))
+        key = keys.find(signed.key_id)
+        if key is None or not hmac.compare_digest(signed.expected(self, key), signed.signature):
+            raise SignatureError("the request is not signed with a key of this emulator")
+        if not self.is_presigned and self.signs_body():
+            given = self.headers.get(_HASH)
+            if given is not None and given != sha256(self.body or b"").hexdigest():
+                raise SignatureError("the body is not the one that was signed")
+        return key
+
+    def _signed(self) -> "_Signed":
+        found = _AUTHORIZATION.fullmatch(self.headers.get("authorization", ""))
+        if found is None:
+            raise SignatureError("the request is not signed")
+        time, names = self.headers.get("x-amz-date", ""), found[2].split(";")
+        return _Signed.of(found[1], names, found[3], time, _SKEW, presigned=False)
+
+    def _presigned(self) -> "_Signed":
+        query = self._query()
+        try:
+            good_for = timedelta(seconds=int(query["X-Amz-Expires"]))
+            names = query["X-Amz-SignedHeaders"].split(";")
+            scope, signature = query["X-Amz-Credential"], query["X-Amz-Signature"]
+            return _Signed.of(scope, names, signature, query["X-Amz-Date"], good_for)
+        except (KeyError, ValueError, OverflowError) as error:
+            raise SignatureError("the signature in the address is incomplete") from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Signed:
+    """What a request says about its signature."""
+
+    key_id: str
+    region: str
+    service: str
+    names: tuple[str, ...]
+    signature: str
+    time: str
+    good_for: timedelta
+    presigned: bool
+
+    @classmethod
+    def of(
+        cls,
+        scope: str,
+        names: list[str],
+        signature: str,
+        time: str,
+        good_for: timedelta,
+        *,
+        presigned: bool = True,
+    ) -> "_Signed":
+        parts = scope.split("/")
+        if len(parts) != _SCOPE_PARTS or "host" not in names or not time.startswith(parts[1]):
+            raise SignatureError("the scope of the signature is wrong")
+        return cls(parts[0], parts[2], parts[3], tuple(names), signature, time, good_for, presigned)
+
+    def check_time(self, now: datetime) -> None:
+        """Raise where the signature is no longer, or not yet, valid."""
+        try:
+            made = datetime.strptime(self.time, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        except ValueError as error:
+            raise SignatureError("the request has no time") from error
+        if not made - _SKEW <= now <= made + self.good_for:
+            raise SignatureError("the signature has expired")
+
+    def expected(self, request: Request, key: Key) -> str:
+        """Return the signature that a key makes of a request."""
+        sent = AWSRequest(request.method, self._unsigned_url(request.url), data=request.body)
+        for name in self.names:
+            sent.headers[name] = request.headers.get(name, "")
+        sent.context["timestamp"] = self.time
+        kind = SigV4Auth
+        if self.service == "s3":
+            kind = S3SigV4QueryAuth if self.presigned else S3SigV4Auth
+        auth = kind(Credentials(key.id, key.secret), self.service, self.region)
+        return str(auth.signature(auth.string_to_sign(sent, auth.canonical_request(sent)), sent))
+
+    def _unsigned_url(self, url: str) -> str:
+        if not self.presigned:
+            return url
+        address, _, query = url.partition("?")
+        kept = [part for part in query.split("&") if not part.startswith("X-Amz-Signature=")]
+        return f"{address}?{'&'.join(kept)}"
+
+
+class Keys:
+    """The keys of one emulator: its own, and those that STS lent.
+
+    Args:
+        own: Allows everything.
+    """
+
+    def __init__(self, own: Key) -> None:
+        self.own = own
+
+    def find(self, key_id: str) -> Key | None:
+        """Return a valid key by its id."""
+        return self.own if key_id == self.own.id else next(self._lent(key_id), None)
+
+    def _lent(self, key_id: str) -> Iterator[Key]:
+        now = datetime.now(UTC)
+        for partitions in list(sts_backends.values()):
+            for backend in list(partitions.values()):
+                for role in list(backend.assumed_roles):
+                    if role.access_key_id == key_id and _aware(role.expiration) > now:
+                        # A role without a policy would be allowed nothing here.
+                        policy = json.loads(role.policy or "{}")
+                        yield Key(key_id, role.secret_access_key, policy)
+
+
+def _aware(time: datetime) -> datetime:
+    return time if time.tzinfo else time.replace(tzinfo=UTC)

@@ -1,0 +1,124 @@
+"""Requests to the emulator: which are signed with one of its keys, and what that allows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from botocore.auth import S3SigV4QueryAuth, SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from werkzeug.test import Client
+
+from conducto_emulator.doors import AwsDoor, Names
+from conducto_emulator.signatures import Key, Keys, Request, SignatureError, new_key
+
+OWN = new_key()
+KEYS = Keys(OWN)
+HOST = "172.17.0.1:5000"
+BODY = b'{"activityArn": "arn:mine"}'
+PAGE = "http://127.0.0.1:6000"
+
+
+def as_sent(signed: AWSRequest) -> Request:
+    headers = {name.lower(): str(value) for name, value in signed.headers.items()}
+    return Request(signed.method, signed.url, {"host": HOST, **headers}, signed.data or b"")
+
+
+def signed(key: Key = OWN, body: bytes = BODY) -> Request:
+    made = AWSRequest("POST", f"http://{HOST}/", data=body)
+    made.headers["X-Amz-Target"] = "AWSStepFunctions.GetActivityTask"
+    SigV4Auth(Credentials(key.id, key.secret), "states", "us-east-1").add_auth(made)
+    return as_sent(made)
+
+
+def presigned(key: Key = OWN) -> Request:
+    made = AWSRequest("GET", f"http://{HOST}/bucket/a%20b?x-id=GetObject")
+    credentials = Credentials(key.id, key.secret)
+    S3SigV4QueryAuth(credentials, "s3", "us-east-1", expires=60).add_auth(made)
+    return as_sent(made)
+
+
+def now(**later: float) -> datetime:
+    return datetime.now(UTC) + timedelta(**later)
+
+
+@pytest.mark.parametrize("request_", [signed(), presigned()])
+def test_own_key_is_accepted_while_its_signature_is_fresh(request_: Request) -> None:
+    assert request_.check(KEYS) is OWN
+    for when in (now(minutes=16), now(minutes=-16)):
+        with pytest.raises(SignatureError, match="expired"):
+            request_.check(KEYS, when)
+
+
+@pytest.mark.parametrize("request_", [signed(new_key()), presigned(new_key())])
+@pytest.mark.parametrize("id_", [None, OWN.id])
+def test_other_keys_are_refused(request_: Request, id_: str | None) -> None:
+    if id_ is not None:
+        request_ = signed(Key(id_, "guessed"))
+    with pytest.raises(SignatureError, match="not signed with a key"):
+        request_.check(KEYS)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"body": b"{}"},
+        {"url": f"http://{HOST}/other"},
+        {"method": "PUT"},
+        {"headers": {**signed().headers, "host": "evil.example"}},
+        {"headers": {}},
+    ],
+)
+def test_changed_requests_are_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(SignatureError):
+        replace(signed(), **changes).check(KEYS)
+
+
+def test_lent_keys_allow_what_their_policy_names() -> None:
+    polls = {"Effect": "Allow", "Action": "states:GetActivityTask", "Resource": "arn:mine"}
+    lent = Key("ASIA", "secret", {"Statement": [polls]})
+
+    assert lent.allows(signed())
+    assert not lent.allows(signed(body=b'{"activityArn": "arn:other"}'))
+    assert not lent.allows(presigned())
+    assert "secret" not in repr(lent)
+
+
+def client() -> Client:
+    def inner(_environ: Any, start: Any) -> list[bytes]:
+        start("200 OK", [("Access-Control-Allow-Origin", "*")])
+        return [b"inside"]
+
+    return Client(AwsDoor(inner, KEYS, Names(frozenset([HOST]), PAGE)))
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Host": HOST}, 403),
+        ({"Host": "evil.example"}, 421),
+        ({"Host": HOST, "Origin": "https://evil.example"}, 403),
+        ({"Host": HOST, "Origin": PAGE}, 403),
+    ],
+)
+def test_unsigned_requests_get_no_response_of_aws(headers: dict[str, str], status: int) -> None:
+    response = client().get("/", headers=headers)
+
+    assert (response.status_code, b"inside" in response.data) == (status, False)
+    assert "Access-Control-Allow-Origin" not in response.headers
+
+
+def test_only_pages_of_the_web_app_use_signed_addresses() -> None:
+    address = presigned().url.removeprefix(f"http://{HOST}")
+    shared = {
+        origin: client().get(address, headers={"Host": HOST, "Origin": origin})
+        for origin in (PAGE, "https://evil.example")
+    }
+
+    assert shared[PAGE].headers.getlist("Access-Control-Allow-Origin") == [PAGE]
+    assert shared["https://evil.example"].status_code == 403
+    plain = client().get(address, headers={"Host": HOST})
+    assert (plain.data, "Access-Control-Allow-Origin" in plain.headers) == (b"inside", False)
