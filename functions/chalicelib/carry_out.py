@@ -38,6 +38,7 @@ from conducto.semantics.course import Begin, Halt, Order, Reply
 from conducto.semantics.errors import DefinitionError
 from conducto.semantics.fleet import Pool, on_spot
 from conducto.semantics.residual import Residual
+from conducto.semantics.user_secrets import secrets_user
 
 logger = logging.getLogger(__name__)
 
@@ -114,6 +115,7 @@ def _task(live: CloudPipeline, hire: Hire, spot_share: int) -> WorkerTask:
         mem=pool.mem,
         token="",  # made when it is started: a token is in no journal
         user=live.record.owner,
+        user_data=secrets_user(live.record) is not None,
         spot=on_spot(hire.worker, pool.kind, spot_share),
     )
 

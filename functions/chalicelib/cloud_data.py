@@ -22,6 +22,10 @@ class CloudData(ABC):
     _me: Identity
 
     @abstractmethod
+    def _note_change(self, pipeline_id: str, change: str) -> None:
+        """Note that the caller changes a pipeline's data, before they do."""
+
+    @abstractmethod
     def _owned(self, pipeline_id: str) -> str:
         """Return the whole id of a pipeline that the caller may see; raises `NotFoundError`."""
 
@@ -29,6 +33,12 @@ class CloudData(ABC):
         if pipeline_id is None:
             return user_directory(self._me.org, self._me.user)
         return pipeline_directory(self._owned(pipeline_id))
+
+    async def _changed_directory(self, pipeline_id: str | None, change: str) -> str:
+        where = self._data_directory(pipeline_id)
+        if pipeline_id is not None:
+            await asyncio.to_thread(self._note_change, self._owned(pipeline_id), change)
+        return where
 
     async def data(self, pipeline_id: str | None, query: ListUserDataParams) -> DataList:
         """Entries of a directory of a pipeline's data; None is the user's data."""
@@ -65,7 +75,7 @@ class CloudData(ABC):
         self, pipeline_id: str | None, name: str, content: AsyncIterator[bytes]
     ) -> DataEntry:
         """Put a data file in place of one that may be there."""
-        where = self._data_directory(pipeline_id)
+        where = await self._changed_directory(pipeline_id, "write_data")
         if isinstance(content, Uploaded):
             return await asyncio.to_thread(self._fetched, where, name, content.key)
         data = b"".join([piece async for piece in content])
@@ -83,5 +93,5 @@ class CloudData(ABC):
 
     async def delete_data(self, pipeline_id: str | None, name: str) -> Deleted:
         """Delete a data file, or a directory with what is in it."""
-        where = self._data_directory(pipeline_id)
+        where = await self._changed_directory(pipeline_id, "delete_data")
         return await asyncio.to_thread(self._cloud.data.delete, where, name)

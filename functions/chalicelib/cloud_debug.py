@@ -15,7 +15,7 @@ from chalicelib.ports import Identity
 from chalicelib.secret_delivery import deliver
 from conducto.model.debug import DebugPlan, DebugRequest
 from conducto.model.nodes import NodeSpec
-from conducto.model.records import AttemptRecord, ImageState
+from conducto.model.records import AttemptRecord, ForeignChange, ImageState
 from conducto.running.commands import CommandError, script_of
 from conducto.running.debugging import (
     as_it_ran,
@@ -40,6 +40,9 @@ _LOCAL_NOTE = (
     "the pipeline's data is in the cloud, not in this container; fetch what you need: "
     "conducto data get {} NAME"
 )
+_CHANGED_NOTE = (
+    "{} changed this pipeline, and this shell has your secrets: read the script before you run it"
+)
 _REMOTE_NOTE = "AWS opens the shell as root, whatever user the image has"
 R = TypeVar("R")
 
@@ -48,6 +51,7 @@ class _Subject(NamedTuple):
     """What a shell is asked for; ``record`` is None when the definition is meant."""
 
     owner: str
+    foreign_change: ForeignChange | None
     spec: NodeSpec
     record: AttemptRecord | None
     image: BuiltImage
@@ -129,10 +133,12 @@ class _Plans:
 
     def _notes(self, pipeline_id: str, subject: _Subject) -> tuple[str, ...]:
         first = _REMOTE_NOTE if self._remote else _LOCAL_NOTE.format(pipeline_id)
+        foreign = subject.foreign_change
         if subject.owner == self._me.user:
-            return (first,)
+            return (first,) if foreign is None else (first, _CHANGED_NOTE.format(foreign.by))
         what = "secrets and user data are" if self._remote else "secrets are"
-        whose = f"{what} yours and the organisation's; commands have those of {subject.owner}"
+        commands = "no user's" if foreign is not None else f"those of {subject.owner}"
+        whose = f"{what} yours and the organisation's; commands have {commands}"
         return (first, whose)
 
     def _command(self, pipeline_id: str, subject: _Subject) -> tuple[str, dict[str, str]]:
@@ -175,8 +181,8 @@ def _subject(
         spec = remains(records[-1])
         notes = (f"{request.path} is not in the tree any more",)
     image = _image(live, spec, record)
-    owner = live.record.owner
-    return _Subject(owner, as_it_ran(spec, record), record, image, notes)
+    owner, foreign = live.record.owner, live.record.foreign_change
+    return _Subject(owner, foreign, as_it_ran(spec, record), record, image, notes)
 
 
 def _image(live: CloudPipeline, spec: NodeSpec, record: AttemptRecord | None) -> BuiltImage:

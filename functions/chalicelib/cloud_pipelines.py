@@ -474,6 +474,9 @@ class CloudPipelines(CloudData, CloudDebug, CloudLogs):
     def _owned(self, pipeline_id: str) -> str:
         return self._id(pipeline_id)
 
+    def _note_change(self, pipeline_id: str, change: str) -> None:
+        self._engine.note_change(self._me.org, pipeline_id, change, self._me.user)
+
     # ---- helpers ------------------------------------------------------------------------------
 
     async def usage(self, query: UsageParams) -> Usage:

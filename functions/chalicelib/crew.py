@@ -32,6 +32,7 @@ class Worker:
         reference: The image that it runs.
         protocol: What it speaks (`conducto.model.worker.PROTOCOL`).
         hired: When it was decided to start it; 0 where an older version wrote it.
+        for_owner: It was started while commands got the owner's user secrets and data.
     """
 
     id: str
@@ -47,6 +48,7 @@ class Worker:
     reference: str | None = None
     protocol: int = 1
     hired: float = 0.0
+    for_owner: bool = True
 
     def runs(self, path: str, attempt: int) -> bool:
         """Return whether it runs this attempt now."""

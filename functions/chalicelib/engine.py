@@ -22,7 +22,7 @@ from chalicelib.carry_out import Errand, Errands, errand_of
 from chalicelib.cloud import Cloud
 from chalicelib.definitions import Definitions
 from chalicelib.image_watch import ImageWatch
-from chalicelib.inputs import Hire, Input, Journalled
+from chalicelib.inputs import Changed, Hire, Input, Journalled
 from chalicelib.pipeline import CloudPipeline, Effects
 from chalicelib.ports import ConflictError, Entry, PlanLimitError, Snapshot, ThrottledError
 from chalicelib.secret_delivery import deliver
@@ -30,6 +30,7 @@ from conducto.model.notifications import NotificationRecord
 from conducto.running.notify.texts import masked
 from conducto.semantics.course import Reply
 from conducto.semantics.fleet import clip
+from conducto.semantics.user_secrets import changed
 from conducto.service.port import NotFoundError
 
 logger = logging.getLogger(__name__)
@@ -118,6 +119,17 @@ class Engine:
             self._errands.carry_out(errand)
             return True
         raise BusyError(f"{pipeline_id}: too many changes at the same time; try again")
+
+    def note_change(self, org: str, pipeline_id: str, change: str, by: str) -> None:
+        """Note a change of what a pipeline's commands do that is no action on its nodes."""
+
+        def decide(live: CloudPipeline) -> Input | None:
+            now = self.cloud.clock()
+            if changed(live.record, change, by, now) is live.record:
+                return None
+            return Changed(time=now, by=by, change=change)
+
+        self.submit(org, pipeline_id, decide)
 
     def refuse_task(self, org: str, pipeline_id: str, token: str, error: str) -> None:
         """Fail a task that changes nothing for its pipeline, such as one of an old run."""

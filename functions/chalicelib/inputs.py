@@ -109,6 +109,19 @@ class Reported(Happened):
     last: bool = False
 
 
+class Changed(Happened):
+    """Somebody changed the pipeline's data, or opened a shell beside it.
+
+    Attributes:
+        by: The user.
+        change: See `conducto.model.records.ForeignChange`.
+    """
+
+    kind: Literal["changed"] = "changed"
+    by: str
+    change: str
+
+
 class WorkerUp(Happened):
     """A worker runs; ``task`` is its ARN, ``protocol`` what it speaks (`model.worker.PROTOCOL`)."""
 
@@ -189,6 +202,7 @@ class Looked(Happened):
 
 Input = Annotated[
     Ordered
+    | Changed
     | Claimed
     | Reported
     | WorkerUp

@@ -20,6 +20,7 @@ from conducto.model.notifications import DeliveryState, NotificationRecord
 from conducto.running.notify.channels import Send, deliver
 from conducto.running.notify.settings import Settings
 from conducto.running.notify.trying import Tried, after_try
+from conducto.semantics.user_secrets import secrets_user
 from conducto_worker.masking import Mask
 
 logger = logging.getLogger(__name__)
@@ -96,7 +97,7 @@ class Messenger:
             return 0
         owner = record.owner if "@" in record.owner else None
         settings = replace(self._settings, owner=owner)
-        secrets = secrets_of(self._cloud.vault, org, record.owner).env
+        secrets = secrets_of(self._cloud.vault, org, secrets_user(record)).env
         round_ = _Round(org, pipeline_id, settings, secrets, until)
         for outgoing in self._cloud.store.outgoing(pipeline_id):
             if outgoing.due is not None:

@@ -17,6 +17,7 @@ from chalicelib.inputs import (
     Begun,
     BuiltImage,
     CapacityMissing,
+    Changed,
     Claimed,
     DeadlinesPassed,
     ExecutionEnded,
@@ -55,6 +56,7 @@ from conducto.semantics.pools import PoolKind
 from conducto.semantics.resolve import Edits, resolve, resolve_generated
 from conducto.semantics.rules import Outcome
 from conducto.semantics.spending import dollars_for
+from conducto.semantics.user_secrets import changed, secrets_user
 
 #: Seconds that a worker gets to end a command itself whose ``max_time`` ran out.
 GRACE = 60.0
@@ -158,14 +160,22 @@ class CloudPipeline(PipelineState):
         for hire in hires:
             image = self.images[self.pools[hire.pool].image].record.reference
             self.crew.workers[hire.worker] = Worker(
-                hire.worker, hire.pool, self.now, reference=image, hired=self.now
+                hire.worker,
+                hire.pool,
+                self.now,
+                reference=image,
+                hired=self.now,
+                for_owner=secrets_user(self.record) is not None,
             )
         self.limited = limited
 
     def _dispatch(self, happened: Input) -> None:  # noqa: C901, PLR0912  one line an input
         match happened:
             case Ordered():
+                self.record = changed(self.record, happened.action, happened.by, self.now)
                 self._ordered(happened)
+            case Changed():
+                self.record = changed(self.record, happened.change, happened.by, self.now)
             case Claimed():
                 self._claimed(happened)
             case Reported():
@@ -410,8 +420,10 @@ class CloudPipeline(PipelineState):
                 self._effects.stops.append((worker.id, worker.task))
 
     def _is_outdated(self, worker: Worker, pool: Pool) -> bool:
-        """Whether the image of a worker's pool is another one by now."""
-        return worker.reference not in (None, self.images[pool.image].record.reference)
+        """Whether a worker has another image than its pool by now, or secrets that are withheld."""
+        holds_secrets = worker.for_owner and secrets_user(self.record) is None
+        moved = worker.reference not in (None, self.images[pool.image].record.reference)
+        return holds_secrets or moved
 
     def _context_is_over(self, pool: Pool) -> bool:
         if pool.kind is not PoolKind.CONTEXT:
@@ -594,7 +606,8 @@ class CloudPipeline(PipelineState):
     def _end_attempt(self, command: ev.EndAttempt) -> None:
         record = self.in_flight.pop(command.path)
         self._unqueue(command.path)
-        exit_code, message, peak = self._notes.get(command.path, (None, None, None))
+        exit_code, said, peak = self._notes.get(command.path, (None, None, None))
+        message = "\n".join(filter(None, (record.message, said))) or None
         ended = record.model_copy(
             update={
                 "state": command.state,

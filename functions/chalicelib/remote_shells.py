@@ -104,6 +104,8 @@ class RemoteShells:
             opened=now,
             until=now + request.seconds,
         )
+        # Who is in it can write the pipeline's data.
+        self._engine.note_change(me.org, pipeline_id, "remote_shell", me.user)
         written(self._cloud, lambda: self._cloud.shells.open(shell))
         try:
             self._order(shell, plan)

@@ -38,18 +38,19 @@ class Delivery:
 
 
 def deliver(
-    vault: SecretVault, org: str, user: str, services: Mapping[str, str] = NONE
+    vault: SecretVault, org: str, user: str | None, services: Mapping[str, str] = NONE
 ) -> Delivery:
-    """Return what a command of this user's pipeline gets now.
+    """Return what a command with this user's secrets gets now.
 
     Args:
         vault: Where secrets are.
         org: The pipeline's organisation.
-        user: Its owner.
+        user: Whose secrets (`conducto.semantics.user_secrets`); None: only the organisation's.
         services: Variables that say where services are, hidden like secrets: an address may hold
             a password.
     """
-    secrets = {**vault.read(org_scope(org)), **vault.read(user_scope(org, user))}
+    own = {} if user is None else vault.read(user_scope(org, user))
+    secrets = {**vault.read(org_scope(org)), **own}
     values = {key: str(secret["value"]) for key, secret in secrets.items()}
     hidden = {values[key] for key, secret in secrets.items() if secret.get("mask", True)}
     hidden.update(services.values())

@@ -21,7 +21,7 @@ from conducto.semantics.fleet import Pool
 from conducto.semantics.live import LiveGroup, LiveNode, LiveTree
 
 #: Snapshots of another version are not read: the journal is, from its start.
-VERSION = 3
+VERSION = 4
 _PLAIN = (
     "number",
     "seq",

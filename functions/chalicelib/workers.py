@@ -58,6 +58,7 @@ from conducto.semantics.live import LiveExec
 from conducto.semantics.pools import PoolKind
 from conducto.semantics.resolve import resolve_generated
 from conducto.semantics.rules import cause_of_exit
+from conducto.semantics.user_secrets import secrets_user, withheld
 from conducto.service.port import RefusedError
 
 #: Seconds that a worker of a ``new`` context waits for its group's next command: what is in its
@@ -75,8 +76,8 @@ _POLICIES: dict[PoolKind, Literal["many", "once", "context"]] = {
 }
 
 
-#: Returns what the pipelines of a user get.
-Secrets = Callable[[str], Delivery]
+#: Returns what commands with a user's secrets get; None: only the organisation's.
+Secrets = Callable[[str | None], Delivery]
 
 
 class WorkerGoneError(Exception):
@@ -166,8 +167,8 @@ class WorkerDesk:
         strays: list[str] = []
 
         @cache  # asked once, however often it is decided
-        def secrets(owner: str) -> Delivery:
-            return deliver(self._cloud.vault, org, owner, self._cloud.services)
+        def secrets(user: str | None) -> Delivery:
+            return deliver(self._cloud.vault, org, user, self._cloud.services)
 
         def decide(live: CloudPipeline) -> Input | None:
             claimed = self._claimed(worker_id, call)
@@ -203,7 +204,7 @@ class WorkerDesk:
         node = live.may_run(claimed)
         if node is None:
             return None if claimed.token in live.holders else claimed
-        secrets = given(live.record.owner)
+        secrets = given(secrets_user(live.record))
         record = self._record(live, node, claimed.worker, secrets)
         try:
             self._prepare(live, node, secrets)
@@ -220,7 +221,7 @@ class WorkerDesk:
             return ClaimAnswer(verdict=Verdict.DROP)
         runs = node.state is State.RUNNING and worker.runs(node.path, node.attempt)
         if runs and worker.token == call.token:
-            return self._to_run(live, node, given(live.record.owner))
+            return self._to_run(live, node, given(secrets_user(live.record)))
         if call.token not in live.holders:
             return ClaimAnswer(verdict=Verdict.DROP, path=node.path)
         blocked = node.state is State.QUEUED and live.full_group(live.pool_at(node)) is not None
@@ -274,6 +275,7 @@ class WorkerDesk:
                 "image": image.reference,
                 "container": worker_id,
                 "position": worker.commands,
+                "message": withheld(live.record),
                 **worker.phases(queued.queued, image.ended, now),
                 "started": now,
             }

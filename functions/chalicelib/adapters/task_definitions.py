@@ -173,9 +173,14 @@ class TaskDefinitions:
             "volumes": [
                 {"name": VOLUME},
                 self._volume("pipeline", self._files.of_pipeline(task.pipeline_id)),
-                self._volume("user", self._files.of_user(task.org, task.user)),
+                self._volume("user", self._user_files(task)),
             ],
         }
+
+    def _user_files(self, task: WorkerTask) -> str:
+        if task.user_data:
+            return self._files.of_user(task.org, task.user)
+        return self._files.of_pipeline(task.pipeline_id)
 
     def _role(self, task: WorkerTask) -> str:
         if not task.shell:

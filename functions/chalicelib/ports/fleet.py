@@ -19,6 +19,8 @@ class WorkerTask:
         mem: GB.
         token: The worker's own token, for the agent container only.
         user: Whose data is mounted at /conducto/data/user.
+        user_data: ... if it is: the pipeline's own data is mounted there otherwise, so that
+            commands that somebody else changed reach no other pipeline's data.
         shell: It is entered by people (ECS Exec) and takes no tasks.
     """
 
@@ -31,6 +33,7 @@ class WorkerTask:
     mem: float
     token: str = field(repr=False)
     user: str = ""
+    user_data: bool = True
     spot: bool = False
     shell: bool = False
 

@@ -89,6 +89,20 @@ class Standing(Record):
     ended: float | None = None
 
 
+class ForeignChange(Record):
+    """A change of what a pipeline's commands do, by somebody other than its owner.
+
+    Attributes:
+        by: The user who made it.
+        change: ``modify``, ``rebuild``, ``write_data``, ``delete_data`` or ``remote_shell``.
+        time: Seconds since the epoch.
+    """
+
+    by: str
+    change: str
+    time: float
+
+
 class PipelineRecord(Record):
     """A pipeline as listed.
 
@@ -97,6 +111,8 @@ class PipelineRecord(Record):
         retention: Days it is kept after its last activity.
         program: Host path of the script that made it, if known.
         problem: Why it was paused by itself, e.g. because the engine is gone.
+        foreign_change: The first change by somebody other than the owner. Since then commands run
+            without the owner's user secrets (`conducto.semantics.user_secrets`).
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -114,6 +130,7 @@ class PipelineRecord(Record):
     retention: int = 7
     program: str | None = None
     problem: str | None = None
+    foreign_change: ForeignChange | None = None
     standing: Standing = Standing()
     created: float = 0.0
     touched: float = 0.0

@@ -1386,6 +1386,23 @@ export interface components {
             pipeline: components["schemas"]["PipelineSummary"];
         };
         /**
+         * ForeignChange
+         * @description A change of what a pipeline's commands do, by somebody other than its owner.
+         *
+         *     Attributes:
+         *         by: The user who made it.
+         *         change: ``modify``, ``rebuild``, ``write_data``, ``delete_data`` or ``remote_shell``.
+         *         time: Seconds since the epoch.
+         */
+        ForeignChange: {
+            /** By */
+            by: string;
+            /** Change */
+            change: string;
+            /** Time */
+            time: number;
+        };
+        /**
          * GcItem
          * @description Something that nobody needs.
          *
@@ -2357,6 +2374,8 @@ export interface components {
          *         retention: Days it is kept after its last activity.
          *         program: Host path of the script that made it, if known.
          *         problem: Why it was paused by itself, e.g. because the engine is gone.
+         *         foreign_change: The first change by somebody other than the owner. Since then commands run
+         *             without the owner's user secrets (`conducto.semantics.user_secrets`).
          */
         PipelineRecord: {
             /**
@@ -2380,6 +2399,8 @@ export interface components {
              * @enum {string}
              */
             engine: "docker" | "process";
+            /** @default null */
+            foreign_change: components["schemas"]["ForeignChange"] | null;
             /** Id */
             id: string;
             /** @default active */
@@ -3221,6 +3242,7 @@ export type DeleteSecrets = components['schemas']['DeleteSecrets'];
 export type Deleted = components['schemas']['Deleted'];
 export type DeliveryState = components['schemas']['DeliveryState'];
 export type EventBatch = components['schemas']['EventBatch'];
+export type ForeignChange = components['schemas']['ForeignChange'];
 export type GcItem = components['schemas']['GcItem'];
 export type GcReport = components['schemas']['GcReport'];
 export type GcRequest = components['schemas']['GcRequest'];

@@ -34,6 +34,7 @@ export function summary(seq = 0, counts: Partial<Counts> = {}): PipelineSummary 
       retention: 7,
       program: null,
       problem: null,
+      foreign_change: null,
       standing: {
         state: "pending",
         counts: NO_COUNTS,

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from conducto.model.records import ImageRecord
 from conducto.model.states import State
 from conducto.model.words import duration
+from conducto.semantics.user_secrets import withheld
 from conducto.service.export.markup import Markup, joined, tag, void
 from conducto.service.export.run import Run
 from conducto.service.export.words import MARKS, clipped, last_lines, moment, short, visible
@@ -92,6 +93,9 @@ def _standing(run: Run) -> Iterator[Markup]:
     if run.summary.pipeline.problem is not None:
         problem = visible(clipped(run.summary.pipeline.problem, _DOC))
         yield tag("p", f"Paused: {problem}", class_="problem")
+    foreign = withheld(run.summary.pipeline)
+    if foreign is not None:
+        yield tag("p", visible(clipped(foreign, _DOC)), class_="problem")
     if not run.summary.settled:
         yield tag("p", f"Still under way; this is how it stood at {moment(run.made)}.")
 

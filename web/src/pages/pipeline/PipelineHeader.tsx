@@ -1,6 +1,7 @@
 import { api } from "@/api/client";
 import type { PipelineSummary } from "@/api/schema";
 import type { PipelineSession } from "@/live/session";
+import { moment } from "@/lib/time";
 import { ROOT } from "@/model/paths";
 import { failures } from "@/model/states";
 import { PipelineNav } from "@/pages/parts/PipelineNav";
@@ -83,6 +84,19 @@ function RunButton({ summary, orders }: { summary: PipelineSummary; orders: Orde
   );
 }
 
+/** Says that somebody else changed the pipeline and what that means for its secrets. */
+function ForeignChange({ pipeline }: { pipeline: PipelineSummary["pipeline"] }) {
+  const change = pipeline.foreign_change;
+  if (change === null) return null;
+  return (
+    <span className="state-error">
+      commands run without the user secrets of {pipeline.owner}: {change.by} changed this pipeline (
+      {change.change.replace("_", " ")}, {moment(change.time)}); launch it again to run it with your
+      own
+    </span>
+  );
+}
+
 /** Whether it goes on, why it does not, and what it waits for. */
 function Facts({ summary }: { summary: PipelineSummary }) {
   const { pipeline, images } = summary;
@@ -94,6 +108,7 @@ function Facts({ summary }: { summary: PipelineSummary }) {
       {pipeline.problem === null ? null : (
         <span className="state-error">paused: {pipeline.problem}</span>
       )}
+      <ForeignChange pipeline={pipeline} />
       {pipeline.armed || pipeline.problem !== null ? null : (
         <span className="muted">not running; press Run to start what is pending</span>
       )}

@@ -14,6 +14,7 @@ from conducto.model.api import EventBatch, NodeView
 from conducto.model.records import ImageRecord, ImageState, NodeChange
 from conducto.model.states import FINISHED, NodeType, State
 from conducto.model.words import cause_text, duration
+from conducto.semantics.user_secrets import withheld
 
 LOUD = 100
 FAILED = 100
@@ -61,7 +62,8 @@ class PlainPrinter:
 
     def _tell_problem(self, model: PipelineModel) -> None:
         """Print why nothing goes on, e.g. since the disk is full, and when it does again."""
-        problem = model.summary.pipeline.problem
+        record = model.summary.pipeline
+        problem = record.problem or withheld(record)
         if problem == self._problem:
             return
         self._problem = problem

@@ -8,6 +8,7 @@ from conducto.cli.host.view.text import Line, Marks, Role, Span, pad, printable
 from conducto.model.records import Counts, ImageRecord, ImageState, Lifecycle
 from conducto.model.states import FINISHED, State
 from conducto.model.words import cause_text, duration
+from conducto.semantics.user_secrets import withheld
 
 ROLE_OF_STATE = {
     State.PENDING: Role.FAINT,
@@ -134,12 +135,13 @@ def header_line(model: PipelineModel, now: float, marks: Marks) -> Line:
 
 
 def problem_lines(model: PipelineModel, columns: int) -> list[Line]:
-    """Return why the pipeline does not go on by itself, such as a full disk; nothing if it does."""
-    problem = model.summary.pipeline.problem
-    if problem is None:
-        return []
-    words = textwrap.wrap(printable(problem), max(20, columns - 2))
-    return [(Span(f"  {line}", Role.BAD),) for line in words[:_PROBLEM_LINES]]
+    """Return what is wrong with the pipeline as a whole, such as a full disk; often nothing."""
+    record = model.summary.pipeline
+    lines: list[Line] = []
+    for problem in filter(None, (record.problem, withheld(record))):
+        words = textwrap.wrap(printable(problem), max(20, columns - 2))
+        lines += [(Span(f"  {line}", Role.BAD),) for line in words[:_PROBLEM_LINES]]
+    return lines
 
 
 def state_word(model: PipelineModel) -> str:

@@ -1,0 +1,26 @@
+"""The table of permissions in docs/concepts/security.md is that of the routes."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from pathlib import Path
+
+from chalicelib.serving import CLIENT_ROUTES
+from conducto.model.deployment import PERMISSIONS
+
+PAGE = Path(__file__).parents[2] / "docs" / "concepts" / "security.md"
+ROW = re.compile(r"^\| `(\w+)` \| ((?:`\w+` ?)+) \| (.+) \|$", re.MULTILINE)
+
+
+def test_documented_operations_of_each_permission_are_those_of_the_routes() -> None:
+    of_routes: dict[str, set[str]] = defaultdict(set)
+    for route in CLIENT_ROUTES:
+        of_routes[route.permission.value].add(route.operation.name)
+    assert of_routes.pop("sign_in") == {"start_session"}
+
+    rows = ROW.findall(PAGE.read_text(encoding="utf-8"))
+    documented = {name: set(re.findall(r"`(\w+)`", operations)) for name, operations, _ in rows}
+
+    assert documented == dict(of_routes)
+    assert tuple(documented) == PERMISSIONS
