@@ -35,6 +35,8 @@ from conducto.service.port import NotFoundError
 
 #: Seconds between two looks for news, where somebody waits for some.
 LOOK_EVERY = 0.5
+#: Seconds for which workers send output every second after somebody has read some.
+FOLLOWED_SECONDS = 30.0
 #: Bytes that are read at once, and those that one question makes an index read on.
 _BLOCK = 1 << 20
 _BUDGET = 64 << 20
@@ -116,6 +118,9 @@ class CloudLogs(ABC):
                 chunk = await asyncio.to_thread(
                     self._piece, key, query.offset, query.limit, complete
                 )
+            if key is not None and not complete:
+                until = self._cloud.clock() + FOLLOWED_SECONDS
+                await asyncio.to_thread(self._cloud.logs.note_reader, key.pipeline_id, until)
             if chunk.data or chunk.complete or self._cloud.clock() >= end:
                 return chunk
             await asyncio.sleep(LOOK_EVERY)

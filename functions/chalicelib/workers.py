@@ -39,6 +39,7 @@ from conducto.model.worker import (
     Claim,
     ClaimAnswer,
     LogPiece,
+    LogResponse,
     Nothing,
     Pulse,
     PulseAnswer,
@@ -303,7 +304,7 @@ class WorkerDesk:
         due = live.due(self._now())
         return DeadlinesPassed(time=self._now(), paths=due) if due else None
 
-    def log(self, identity: Identity, call: LogPiece) -> Nothing:
+    def log(self, identity: Identity, call: LogPiece) -> LogResponse:
         """Keep a piece of output."""
         org, pipeline_id, worker_id = _who(identity)
         with self._engine.seen(org, pipeline_id) as live:
@@ -328,7 +329,7 @@ class WorkerDesk:
                 f"{call.path}: output before byte {call.offset} is missing; "
                 f"go on from byte {self._cloud.logs.size(key)}"
             ) from error
-        return Nothing()
+        return LogResponse(followed=self._cloud.logs.has_reader(pipeline_id, self._now()))
 
     def report(self, identity: Identity, call: Report) -> ReportAnswer:
         """A command ended: take that in, and tell whether it is tried again."""

@@ -12,7 +12,7 @@ import pytest
 from chalicelib.adapters.bucket import Bucket
 from chalicelib.adapters.clients import Clients
 from chalicelib.adapters.connections import TableConnections
-from chalicelib.adapters.logs import ChunkedLogs
+from chalicelib.adapters.logs import MAX_INLINE_CHUNK, ChunkedLogs
 from chalicelib.adapters.orgs import TableOrgs
 from chalicelib.adapters.table import Table
 from chalicelib.adapters.tokens import TableTokens
@@ -35,7 +35,7 @@ from chalicelib.testing import FakeBlobs, FakeConnections, FakeLogs, FakeOrgs, F
 from conducto.model.usage import PipelineSpent
 from conducto.service.port import RefusedError
 from support.cloud.aws import BUCKET, TABLE, aws
-from support.cloud.throttle import throttled
+from support.cloud.throttle import calls_of, throttled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -469,6 +469,43 @@ def test_a_frame_to_a_connection_that_is_gone_is_no_error(
     limited = throttled(client, "PostToConnection", code="LimitExceededException")
     with limited, pytest.raises(ThrottledError):
         connections.send("c1", b"{}")
+
+
+def test_small_and_large_chunks_make_one_stream(logs: LogStore) -> None:
+    chunks = [b"s" * 10, b"L" * (MAX_INLINE_CHUNK + 1), b"m" * MAX_INLINE_CHUNK, b"L" * 50_000]
+    for chunk in chunks * 3:
+        logs.append(KEY, logs.size(KEY), chunk)
+
+    whole = b"".join(chunks * 3)
+    assert logs.read(KEY, 0, len(whole)) == whole
+    assert logs.read(KEY, 5, 100_000) == whole[5:100_005]
+    assert logs.read(KEY, len(whole) - 7, 100) == whole[-7:]
+
+
+def test_hour_of_one_line_a_second_is_read_without_s3(clients: Clients, table: Table) -> None:
+    logs = ChunkedLogs(table, Bucket(clients, BUCKET))
+    lines = b"2026-11-27 12:00:00 one line of output\n" * 5
+    for number in range(720):
+        logs.append(KEY, number * len(lines), lines)
+
+    with calls_of(clients.get("s3")) as s3, calls_of(clients.get("dynamodb")) as dynamodb:
+        assert logs.read(KEY, 0, 1 << 20) == lines * 720
+
+    assert (s3, dynamodb) == ([], ["Query", "Query"])
+
+
+def test_reader_is_known_until_its_time(logs: LogStore) -> None:
+    assert not logs.has_reader("abc", 100.0)
+
+    logs.note_reader("abc", 130.0)
+    logs.note_reader("abc", 131.0)
+
+    assert logs.has_reader("abc", 129.0)
+    assert not logs.has_reader("abc", 132.0)
+    assert not logs.has_reader("abd", 129.0)
+    logs.append(LogKey("abc", "/a", 1, "stdout"), 0, b"one")
+    logs.forget("abc")
+    assert not logs.has_reader("abc", 129.0)
 
 
 def test_output_of_a_pipeline_that_is_forgotten_is_gone_and_no_other(logs: LogStore) -> None:

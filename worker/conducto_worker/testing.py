@@ -11,6 +11,7 @@ from conducto.model.worker import (
     Claim,
     ClaimAnswer,
     LogPiece,
+    LogResponse,
     Pulse,
     PulseAnswer,
     Report,
@@ -83,6 +84,7 @@ class FakeApi:
     verdicts: dict[str, list[ClaimAnswer]] = field(default_factory=dict)
     away: Exception | None = None
     stop: bool = False
+    followed: bool = False
     refused: set[str] = field(default_factory=set)
     again: list[bool] = field(default_factory=list)
     claims: list[Claim] = field(default_factory=list)
@@ -111,12 +113,13 @@ class FakeApi:
         self.pulses.append(pulse)
         return PulseAnswer(stop=self.stop)
 
-    def log(self, piece: LogPiece) -> None:
+    def log(self, piece: LogPiece) -> LogResponse:
         """Take in output."""
         self._check()
         if piece.stream in self.refused:
             raise RefusedError(f"stream: unknown: {piece.stream}")
         self.pieces.append(piece)
+        return LogResponse(followed=self.followed)
 
     def report(self, report: Report) -> ReportAnswer:
         """Take in a report."""

@@ -13,6 +13,8 @@ partition                       sort                  what it is
 ``P#<pipeline>``                ``W#<worker>``        when a worker was heard of last
 ``F#<pipeline or user>``        ``F``                 access point of its data
 ``L#<stream of an attempt>``    ``<offset>``          a chunk of output
+``L#<pipeline>``                ``<stream>``          a stream that has chunks
+``L#<pipeline>``                ``reader``            until when somebody reads output as it comes
 ``O#<org>``                     ``O``                 plan, and workers now
 ``U#<org>#<month>``             ``T``, ``K#<key>``    what was used, and what is counted in it
 ``U#<org>#<month>``             ``P#<pipeline>``      what a pipeline took

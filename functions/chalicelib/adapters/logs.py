@@ -1,10 +1,17 @@
-"""Output of commands: chunks in S3, and in the table where each begins.
+"""Output of commands: chunks, in the table or in S3, and in the table where each begins.
 
 A chunk is listed at the offset at which it begins, and only where the one before it ends; the
 first to list it there wins. So chunks have neither gaps nor overlaps, whoever writes.
+
+A small chunk is in its item: one query reads a megabyte of them, and nothing is put into S3. An
+hour of a line a second is one query. A larger one costs less as an object: DynamoDB charges for
+each kilobyte, S3 for each object.
 """
 
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
+from typing import NamedTuple
 
 from chalicelib.adapters import keys
 from chalicelib.adapters.bucket import Bucket
@@ -13,9 +20,31 @@ from chalicelib.adapters.table import Item, Table, Value
 from chalicelib.ports import ConflictError, LogKey
 from conducto.model.deployment import LOG_PREFIX, PARTITION_KEY
 
+#: Bytes of a chunk that stays in the table. A PUT to S3 costs as much as writing about 8 kB there;
+#: reading one takes 30 ms, reading kilobytes along with a query nothing.
+MAX_INLINE_CHUNK = 16 << 10
+#: Objects that are read at once.
+_READERS = 16
+#: Seconds by which a reader's mark may be older than it could be: it is not written at each read.
+_MARK_SECONDS = 10.0
+_READER = "reader"
 _DIGITS = 16
 #: Streams of which it is remembered where they end.
 _MOST_ENDS = 10_000
+
+
+class _Part(NamedTuple):
+    """Bytes of a chunk.
+
+    Attributes:
+        item: The chunk's.
+        skipped: Bytes of it before them.
+        length: How many they are.
+    """
+
+    item: dict[str, Value]
+    skipped: int
+    length: int
 
 
 class ChunkedLogs:
@@ -25,6 +54,7 @@ class ChunkedLogs:
         self._table = table
         self._bucket = bucket
         self._ends: dict[LogKey, int] = {}
+        self._marked: dict[str, float] = {}
 
     def append(self, key: LogKey, offset: int, data: bytes) -> None:
         """Add bytes at ``offset``; what is there already is left, a gap is refused."""
@@ -52,9 +82,13 @@ class ChunkedLogs:
             self._ends.pop(next(iter(self._ends)), None)
 
     def _add(self, key: LogKey, offset: int, data: bytes) -> None:
-        place = f"{_folder(key)}/{offset:0{_DIGITS}}-{sha256(data).hexdigest()[:16]}"
-        self._bucket.put(place, data)
-        item: Item = {"size": len(data), "object": place}
+        if offset == 0:  # `forget` finds the stream by this
+            self._table.put(_stream(key), {"size": 0})
+        item: Item = {"size": len(data), "data": data}
+        if len(data) > MAX_INLINE_CHUNK:
+            place = f"{_folder(key)}/{offset:0{_DIGITS}}-{sha256(data).hexdigest()[:16]}"
+            self._bucket.put(place, data)
+            item = {"size": len(data), "object": place}
         self._table.put_where(_chunk(key, offset), item, f"attribute_not_exists({PARTITION_KEY})")
 
     def size(self, key: LogKey) -> int:
@@ -66,26 +100,50 @@ class ChunkedLogs:
         first = self._last(key, _chunk(key, offset).sort)
         if first is None or limit <= 0:
             return b""
-        found = bytearray()
+        parts: list[_Part] = []
+        end = offset
         for sort, item in self._table.range(_chunk(key, 0).partition, first[0], keys.LAST):
-            skipped = offset + len(found) - int(sort)
-            count = min(int(item["size"]) - skipped, limit - len(found))
+            skipped = end - int(sort)
+            count = min(int(item["size"]) - skipped, offset + limit - end)
             if count > 0:
-                found += self._bucket.get_range(str(item["object"]), skipped, count)
-            if len(found) >= limit:
+                parts.append(_Part(item, skipped, count))
+                end += count
+            if end >= offset + limit:
                 break
-        return bytes(found)
+        return b"".join(self._bytes_of(parts))
+
+    def _bytes_of(self, parts: Sequence[_Part]) -> Iterator[bytes]:
+        if all("data" in part.item for part in parts):
+            return map(self._bytes_in, parts)
+        with ThreadPoolExecutor(_READERS) as readers:
+            return iter(list(readers.map(self._bytes_in, parts)))
+
+    def _bytes_in(self, part: _Part) -> bytes:
+        data = part.item.get("data")
+        if isinstance(data, bytes):
+            return data[part.skipped : part.skipped + part.length]
+        return self._bucket.get_range(str(part.item["object"]), part.skipped, part.length)
+
+    def note_reader(self, pipeline_id: str, until: float) -> None:
+        """Note that somebody reads output of a pipeline as it comes."""
+        if until - self._marked.get(pipeline_id, 0.0) < _MARK_SECONDS:
+            return
+        self._marked[pipeline_id] = until
+        self._table.put(Key(_streams(pipeline_id), _READER), {"size": 0, "until": until})
+
+    def has_reader(self, pipeline_id: str, now: float) -> bool:
+        """Return whether somebody does."""
+        mark = self._table.get(Key(_streams(pipeline_id), _READER))
+        return mark is not None and float(mark["until"]) > now
 
     def forget(self, pipeline_id: str) -> None:
-        """Delete all output of a pipeline: of each chunk first where it is listed."""
+        """Delete all output of a pipeline: of each stream first its chunks, then its name."""
         self._ends = {key: end for key, end in self._ends.items() if key.pipeline_id != pipeline_id}
-        prefix = f"{LOG_PREFIX}{pipeline_id}/"
-        for page in self._bucket.pages_below(prefix):
-            folders = {name.rpartition("/")[0] for name in page}
-            for folder in folders:
-                listed = self._table.range(f"L#{folder}", "0", keys.LAST)
-                self._table.delete_all([Key(f"L#{folder}", sort) for sort, _ in listed])
-        self._bucket.delete_below(prefix)
+        for name, _ in self._table.range(_streams(pipeline_id), "0", keys.LAST):
+            listed = self._table.range(f"L#{name}", "0", keys.LAST)
+            self._table.delete_all([Key(f"L#{name}", sort) for sort, _ in listed])
+            self._table.delete(Key(_streams(pipeline_id), name))
+        self._bucket.delete_below(f"{LOG_PREFIX}{pipeline_id}/")
 
     def _last(self, key: LogKey, upto: str) -> tuple[str, dict[str, Value]] | None:
         """Return the last chunk that begins at or before a sort key."""
@@ -100,6 +158,15 @@ def _end(chunk: tuple[str, dict[str, Value]] | None) -> int:
 def _folder(key: LogKey) -> str:
     node = sha256(key.path.encode()).hexdigest()[:32]
     return f"{LOG_PREFIX}{key.pipeline_id}/{node}/{key.attempt}/{key.stream}"
+
+
+def _streams(pipeline_id: str) -> str:
+    """Return the partition with the names of a pipeline's streams."""
+    return f"L#{pipeline_id}"
+
+
+def _stream(key: LogKey) -> Key:
+    return Key(_streams(key.pipeline_id), _folder(key))
 
 
 def _chunk(key: LogKey, offset: int) -> Key:

@@ -16,7 +16,7 @@ class LogKey(NamedTuple):
 
 
 class LogStore(Protocol):
-    """What commands print (S3, with an index in DynamoDB)."""
+    """What commands print (small chunks in DynamoDB, large ones in S3)."""
 
     def append(self, key: LogKey, offset: int, data: bytes) -> None:
         """Add bytes at ``offset``; what is there already is left, a gap is refused.
@@ -30,6 +30,12 @@ class LogStore(Protocol):
 
     def read(self, key: LogKey, offset: int, limit: int) -> bytes:
         """Return at most ``limit`` bytes from ``offset`` on."""
+
+    def note_reader(self, pipeline_id: str, until: float) -> None:
+        """Note that somebody reads output of a pipeline as it comes, at least until a time."""
+
+    def has_reader(self, pipeline_id: str, now: float) -> bool:
+        """Return whether somebody does."""
 
     def forget(self, pipeline_id: str) -> None:
         """Delete all output of a pipeline."""

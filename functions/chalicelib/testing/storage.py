@@ -13,6 +13,7 @@ class FakeLogs:
 
     def __init__(self) -> None:
         self._kept: dict[LogKey, bytes] = {}
+        self._readers: dict[str, float] = {}
 
     def append(self, key: LogKey, offset: int, data: bytes) -> None:
         """Add bytes at ``offset``."""
@@ -29,10 +30,19 @@ class FakeLogs:
         """Return at most ``limit`` bytes from ``offset`` on."""
         return self._kept.get(key, b"")[offset : offset + limit]
 
+    def note_reader(self, pipeline_id: str, until: float) -> None:
+        """Note that somebody reads."""
+        self._readers[pipeline_id] = until
+
+    def has_reader(self, pipeline_id: str, now: float) -> bool:
+        """Return whether somebody does."""
+        return self._readers.get(pipeline_id, 0.0) > now
+
     def forget(self, pipeline_id: str) -> None:
         """Delete all output of a pipeline."""
         for key in [key for key in self._kept if key.pipeline_id == pipeline_id]:
             del self._kept[key]
+        self._readers.pop(pipeline_id, None)
 
 
 class FakeBlobs:

@@ -254,5 +254,16 @@ class WorkerEnd(Record):
     offer: Claim | None = None
 
 
+class LogResponse(Record):
+    """Output was kept.
+
+    Attributes:
+        followed: Somebody reads output of the pipeline now: send it every second. Else a chunk
+            every few seconds is enough, which costs less and is quicker to read.
+    """
+
+    followed: bool = False
+
+
 class Nothing(Record):
     """Taken in."""

@@ -12,6 +12,7 @@ from conducto.model.worker import (
     Claim,
     ClaimAnswer,
     LogPiece,
+    LogResponse,
     Nothing,
     Pulse,
     PulseAnswer,
@@ -45,13 +46,13 @@ CLAIM = Operation[NoParams, Claim, ClaimAnswer](
 PULSE = Operation[NoParams, Pulse, PulseAnswer](
     "worker_pulse", "POST", "/worker/pulse", NoParams, Pulse, PulseAnswer, kept=False
 )
-LOG = Operation[NoParams, LogPiece, Nothing](
+LOG = Operation[NoParams, LogPiece, LogResponse](
     "worker_log",
     "POST",
     "/worker/log",
     NoParams,
     LogPiece,
-    Nothing,
+    LogResponse,
     max_body=MAX_LOG_BODY,
     private=True,
     kept=False,

@@ -49,6 +49,21 @@ def throttled(
 
 
 @contextmanager
+def calls_of(client: Any) -> Iterator[list[str]]:
+    """Yield the operations that a client of boto3 calls."""
+    calls: list[str] = []
+
+    def note(model: Any, **_more: Any) -> None:
+        calls.append(model.name)
+
+    client.meta.events.register("before-call", note)
+    try:
+        yield calls
+    finally:
+        client.meta.events.unregister("before-call", note)
+
+
+@contextmanager
 def taking_frames(client: Any) -> Iterator[list[bytes]]:
     """Take what is sent to WebSockets, and yield it."""
     frames: list[bytes] = []

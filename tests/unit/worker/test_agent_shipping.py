@@ -5,7 +5,13 @@ from __future__ import annotations
 import base64
 
 from conducto_worker.agent.ports import ApiError
-from conducto_worker.agent.shipping import LINGER_SECONDS, MAX_WAITING, PIECE_BYTES, Shipper
+from conducto_worker.agent.shipping import (
+    LINGER_SECONDS,
+    MAX_WAITING,
+    PIECE_BYTES,
+    UNREAD_SECONDS,
+    Shipper,
+)
 from conducto_worker.testing import FakeApi, FakeClock
 
 
@@ -27,6 +33,22 @@ def test_a_little_output_lingers_for_a_second() -> None:
 
     assert delay == LINGER_SECONDS
     assert [base64.b64decode(piece.data) for piece in api.pieces] == [b"ab"]
+
+
+def test_output_lingers_longer_while_nobody_reads_it() -> None:
+    made, api, clock = shipper()
+    made.add("stdout", b"first")
+    clock.pass_time(made.step())
+    made.step()
+
+    made.add("stdout", b"second")
+    unread = made.step()
+    api.followed = True
+    clock.pass_time(unread)
+    made.step()
+    made.add("stdout", b"third")
+
+    assert (unread, made.step()) == (UNREAD_SECONDS, LINGER_SECONDS)
 
 
 def test_much_output_goes_at_once_in_pieces() -> None:

@@ -21,6 +21,7 @@ from conducto.model.worker import (
     Claim,
     ClaimAnswer,
     LogPiece,
+    LogResponse,
     Pulse,
     PulseAnswer,
     Report,
@@ -120,9 +121,9 @@ class HttpApi:
         """Say that a command runs still."""
         return self._once(PULSE, pulse)
 
-    def log(self, piece: LogPiece) -> None:
+    def log(self, piece: LogPiece) -> LogResponse:
         """Hand over output."""
-        self._once(LOG, piece)
+        return self._once(LOG, piece)
 
     def report(self, report: Report) -> ReportAnswer:
         """Say how a command ended."""

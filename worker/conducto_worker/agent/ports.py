@@ -8,6 +8,7 @@ from conducto.model.worker import (
     Claim,
     ClaimAnswer,
     LogPiece,
+    LogResponse,
     Pulse,
     PulseAnswer,
     Report,
@@ -75,7 +76,7 @@ class Api(Protocol):
     def pulse(self, pulse: Pulse) -> PulseAnswer:
         """Say that a command runs still; tried once."""
 
-    def log(self, piece: LogPiece) -> None:
+    def log(self, piece: LogPiece) -> LogResponse:
         """Hand over output; tried once."""
 
     def report(self, report: Report) -> ReportAnswer:

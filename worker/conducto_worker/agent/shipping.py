@@ -1,4 +1,4 @@
-"""Output on its way to the API: collected, sent every second or when there is much, sent again."""
+"""Output on its way to the API: collected, sent every few seconds or when there is much."""
 
 import base64
 import logging
@@ -15,8 +15,10 @@ logger = logging.getLogger(__name__)
 #: What a command prints, and what it uses.
 Kept = Literal["stdout", "stderr", "resources"]
 
-#: Seconds after which output is sent however little it is, and bytes after which it is at once.
+#: Seconds after which output is sent however little it is: while somebody reads it, and else.
 LINGER_SECONDS = 1.0
+UNREAD_SECONDS = 5.0
+#: Bytes after which it is sent at once.
 PIECE_BYTES = 256 << 10
 #: Bytes that may wait; beyond, the command has to.
 MAX_WAITING = 8 << 20
@@ -41,11 +43,11 @@ class _Stream:
     since: float = 0.0
     closing: bool = False
 
-    def due(self, now: float) -> float:
+    def due(self, now: float, linger: float) -> float:
         """Return in how many seconds it is to be sent."""
         if self.closing or len(self.data) >= PIECE_BYTES:
             return 0.0
-        return max(0.0, self.since + LINGER_SECONDS - now)
+        return max(0.0, self.since + linger - now)
 
     def piece(self) -> LogPiece:
         """Return what is to be sent next."""
@@ -75,10 +77,12 @@ class Shipper:
         self._sending = threading.Lock()
         self._failures = 0
         self._waiting = 0
+        self._linger = LINGER_SECONDS
 
     def begin(self, path: str, attempt: int) -> None:
         """Expect the output of an attempt."""
         with self._changed:
+            self._linger = LINGER_SECONDS  # the first output is shown at once
             self._streams = {
                 "stdout": _Stream(path, attempt, "stdout"),
                 "stderr": _Stream(path, attempt, "stderr"),
@@ -130,7 +134,7 @@ class Shipper:
         piece = ready.piece()
         size = min(len(ready.data), PIECE_BYTES)
         try:
-            self._api.log(piece)
+            followed = self._api.log(piece).followed
         except RefusedError:
             about = {"path": piece.path, "attempt": piece.attempt}
             logger.exception("output was refused; %s bytes are lost", size, extra=about)
@@ -139,6 +143,8 @@ class Shipper:
             logger.warning("output waits: %s", error, extra=about)
             self._failures += 1
             return _RETRY_SECONDS[min(self._failures, len(_RETRY_SECONDS)) - 1]
+        else:
+            self._linger = LINGER_SECONDS if followed else UNREAD_SECONDS
         self._failures = 0
         self._sent(ready, size)
         return 0.0
@@ -173,8 +179,10 @@ class Shipper:
         waiting = [each for each in self._streams.values() if each.data]
         if not waiting:
             return None, LINGER_SECONDS
-        first = min(waiting, key=lambda each: each.due(self._clock.now()))
-        delay = first.due(self._clock.now())
+        now = self._clock.now()
+        delay, first = min(
+            ((each.due(now, self._linger), each) for each in waiting), key=lambda pair: pair[0]
+        )
         return (first, 0.0) if delay <= 0 else (None, delay)
 
     def _sent(self, stream: _Stream, size: int) -> None:
