@@ -31,9 +31,9 @@ def title_of(program: str, words: Sequence[str], default: Optional[str] = None) 
     base = os.path.basename(program)
     if base not in ("conducto", "__main__.py") and not base.startswith("python"):
         parts.append(program)
-    parts.extend(words)
     if default is not None:
         parts.append(default)
+    parts.extend(words)
     return " ".join(_quoted(part) for part in parts)
 
 
