@@ -13,6 +13,7 @@ from conducto_local.agent_files import AgentFiles
 from conducto_local.agent_log import log_to
 from conducto_local.home import Home, open_home
 from conducto_local.settings import AgentSettingError
+from conducto_local.store.errors import StoreError
 
 logger = logging.getLogger("conducto_local")
 
@@ -44,7 +45,7 @@ def _run(home: Home, open_runner: OpenRunner, options: argparse.Namespace) -> in
     try:
         _follow_children_without_threads()
         run_agent(home, open_runner, port=options.port, on_ready=on_ready)
-    except (AgentRunsAlreadyError, AgentSettingError, OSError) as error:
+    except (AgentRunsAlreadyError, AgentSettingError, StoreError, OSError) as error:
         sys.stderr.write(f"conducto agent: {error}\n")
         return 1
     except Exception:

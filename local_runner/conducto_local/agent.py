@@ -31,7 +31,7 @@ from conducto_local.server.attendance import Attendance, idle_seconds, leave_whe
 from conducto_local.server.listener import LOOPBACK, bind, serve
 from conducto_local.server.sessions import Sessions
 from conducto_local.shells.tickets import allowed_shells
-from conducto_local.store.errors import StoreFullError
+from conducto_local.store.errors import DamagedError, StoreFullError
 from conducto_local.version import package_version
 
 logger = logging.getLogger(__name__)
@@ -53,6 +53,7 @@ LOCAL_RULES = (
     ProblemRule(EngineError, 503, "no engine", "about:blank#engine"),
     ProblemRule(StoreFullError, 507, "disk full", "about:blank#disk-full"),
     ProblemRule(SecretStoreError, 503, "secrets not available"),
+    ProblemRule(DamagedError, 500, "damaged record"),
 )
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 

@@ -9,6 +9,7 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import secrets
 import time
 from collections.abc import Iterator
@@ -20,6 +21,8 @@ from conducto_local.version import code_mark
 PRIVATE_FILE = 0o600
 PRIVATE_DIRECTORY = 0o700
 TOKEN_BYTES = 32
+#: What `secrets.token_urlsafe` makes; a damaged file holds something else.
+_TOKEN = re.compile(rb"[\w-]+")
 STEP = 0.01
 #: Looking whether the lock is held takes it for an instant.
 LOCK_PATIENCE = 0.5
@@ -108,11 +111,12 @@ class AgentFiles:
         self._write(self._port, str(port))
 
     def read_token(self) -> str | None:
-        """Return the token that an agent has written, or None."""
+        """Return the token that an agent has written, or None where there is no valid one."""
         try:
-            return self._token.read_text() or None
+            found = self._token.read_bytes()
         except FileNotFoundError:
             return None
+        return found.decode("ascii") if _TOKEN.fullmatch(found) else None
 
     def token(self) -> str:
         """Return the token, a new one where there is none."""

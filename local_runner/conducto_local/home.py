@@ -5,6 +5,8 @@
         data/                             data of the user, across pipelines
         pipelines/<id>/data/              data of one pipeline
         pipelines/<id>/logs/              output of its commands (`conducto_local.logs`)
+        pipelines/<id>/pipeline.json      its record and definition as launched, from which
+        pipelines/<id>/definition.json.gz     `conducto_local.repair` rebuilds a lost store
 
 Which directory and which profile that is, `conducto.api` decides, for the command line and the
 data tools as well. Data directories are open to every uid: a container's user is often one that
@@ -14,15 +16,18 @@ directory above, as other users of the host would have to.
 
 import os
 import secrets
-import shutil
 import stat
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from conducto.api import paths
 from conducto.api.config import current_profile
+from conducto.data.trees import remove_tree, walk_files
+from conducto.model.records import PipelineRecord
 
 PRIVATE = 0o700
+PRIVATE_FILE = 0o600
 OPEN = 0o777
 #: What directories of deleted pipelines are called; no pipeline's id begins with a dot.
 _DISCARDED = ".discarded-"
@@ -51,6 +56,35 @@ class PipelineHome:
     def logs(self) -> Path:
         """Root of a `conducto_local.logs.LogDirectory`."""
         return self.root / "logs"
+
+    @property
+    def record(self) -> Path:
+        """The pipeline's record as launched, in JSON."""
+        return self.root / "pipeline.json"
+
+    @property
+    def definition(self) -> Path:
+        """The pipeline's definition as launched, as the store keeps it."""
+        return self.root / "definition.json.gz"
+
+    def keep(self, record: PipelineRecord, definition: bytes) -> None:
+        """Write record and definition, from which a lost store is rebuilt.
+
+        Raises:
+            OSError: they cannot be written.
+        """
+        for path, content in (
+            (self.definition, definition),
+            (self.record, record.model_dump_json().encode()),
+        ):
+            draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+            draft.touch(PRIVATE_FILE)
+            draft.write_bytes(content)
+            draft.replace(path)
+
+    def is_empty(self) -> bool:
+        """Whether nothing was ever kept here: the launch ended before the pipeline began."""
+        return next(walk_files(str(self.root)), None) is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +132,14 @@ class Home:
         """
         paths.pipeline_dir(self.profile, pipeline_id)  # for its check of the name
         return PipelineHome(self.pipelines / pipeline_id)
+
+    def pipeline_ids(self) -> list[str]:
+        """Return the ids of the pipelines that have a directory, in order."""
+        try:
+            found = sorted(path.name for path in self.pipelines.iterdir() if path.is_dir())
+        except FileNotFoundError:
+            return []
+        return [name for name in found if not name.startswith(".")]
 
     def make(self) -> None:
         """Make what the agent needs before it has a pipeline; safe to call again.
@@ -156,8 +198,9 @@ class Home:
 
         Files that a container's root made stay where the agent is another user.
         """
-        shutil.rmtree(path, ignore_errors=True)
-        return not path.exists()
+        with suppress(OSError):
+            remove_tree(str(path))
+        return not os.path.lexists(path)
 
 
 def open_home(profile: str | None = None) -> Home:

@@ -8,7 +8,7 @@ names, which may hold anything.
 import errno
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
@@ -20,6 +20,8 @@ from conducto.running.log_lines import FileStream, LineIndex, Lines
 Kept = Literal["stdout", "stderr", "resources"]
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+#: Directory of output that belongs to no node that is known.
+UNATTRIBUTED = "unattributed"
 #: Readers whose line indexes are kept for the next page.
 _READERS_KEPT = 16
 
@@ -210,9 +212,39 @@ class LogDirectory:
         """Return where a stream is kept, whether it is there or not."""
         return _file(self._base(path, attempt), stream)
 
+    def attempts_of(self, paths: Iterable[str]) -> dict[str, dict[int, float]]:
+        """Return ``{path: {attempt: when its output was last written}}`` of what is there."""
+        owners = {_digest(path): path for path in paths}
+        found: dict[str, dict[int, float]] = {}
+        for file, digest, attempt in self._files():
+            if digest in owners:
+                written = found.setdefault(owners[digest], {})
+                written[attempt] = max(file.stat().st_mtime, written.get(attempt, 0.0))
+        return found
+
+    def set_apart(self, owners: Iterable[str]) -> None:
+        """Move the output of all others than ``owners`` away, so that nothing is appended to it."""
+        known = set(map(_digest, owners))
+        for file, digest, _ in list(self._files()):
+            if digest not in known:
+                target = self._root / UNATTRIBUTED / file.parent.name / file.name
+                target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                file.replace(target)
+
+    def _files(self) -> Iterator[tuple[Path, str, int]]:
+        """Yield ``(file, digest of its owner, attempt)``."""
+        for file in self._root.glob("??/*"):
+            rest, _, attempt = file.stem.rpartition("-")
+            if attempt.isascii() and attempt.isdigit():
+                yield file, file.parent.name + rest, int(attempt)
+
     def _base(self, path: str, attempt: int) -> Path:
-        name = blake2b(path.encode(errors="surrogatepass"), digest_size=16).hexdigest()
+        name = _digest(path)
         return self._root / name[:2] / f"{name[2:]}-{attempt}"
+
+
+def _digest(path: str) -> str:
+    return blake2b(path.encode(errors="surrogatepass"), digest_size=16).hexdigest()
 
 
 def _file(base: Path, stream: Kept) -> Path:

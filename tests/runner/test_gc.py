@@ -166,17 +166,23 @@ async def test_a_snapshot_without_its_attempt_goes_and_is_not_taken_for_a_contai
         assert local.home.discarded() == []
 
 
-async def test_directories_that_no_pipeline_owns_go(home):
+async def test_snapshots_of_a_directory_without_a_pipeline_stay(home):
+    """A store that was lost knows nothing of it, and nothing else can make it again."""
     async with runner(home) as local:
-        run = await local.run(tree())
-        orphan = home.make_pipeline("abc-abc").data
-        (orphan / "big").write_bytes(b"x" * 100_000)
+        root = tree(command="exit 1")
+        root.snapshot_on_error = True
+        run = await local.run(root)
+        (attempt,) = await run.attempts("/a")
+        local.pipelines._scheduler.unload(local.pipelines.live(run.id))
+        local.pipelines._store.delete(run.id)
 
         report = await gc(local)
 
-        assert names(report, "files") == [str(orphan.parent)]
-        assert report.bytes >= 100_000
+        assert names(report, "snapshot") == []
+        assert exists(attempt.snapshot)
+        assert [item.freed for item in report.items if item.kind == "files"] == [False]
         assert run.data.exists()
+        call("DELETE", f"/images/{attempt.snapshot}", {"force": "1"})
 
 
 # ---- several homes on one engine -----------------------------------------------------------------

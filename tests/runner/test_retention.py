@@ -1,7 +1,9 @@
 """Old pipelines are archived, then deleted with all that is theirs; nothing else is."""
 
 import asyncio
+import contextlib
 import os
+import sqlite3
 
 import pytest
 
@@ -207,3 +209,21 @@ async def test_files_that_only_root_may_remove_go_as_well(tmp_path, time):
         await local.keeper.remover.delete(local.pipelines.live(run.id))
 
         assert home.discarded() == []
+
+
+async def test_one_pipeline_that_cannot_be_deleted_keeps_no_other(tmp_path, time):
+    home = Home(tmp_path / "home", f"test-{os.getpid()}")
+    async with open_parts(home, clock=time.clock()) as runner:
+        local = Kept(runner, home, "process")
+        stuck, other = await local.run(tree(), retention=1), await local.run(tree(), retention=1)
+        await local.look(time, 0)
+        local.pipelines._scheduler.unload(local.pipelines.live(stuck.id))
+        with contextlib.closing(sqlite3.connect(home.store)) as connection, connection:
+            broken = "UPDATE definitions SET body=x'00' WHERE pipeline=1"
+            assert connection.execute(broken).rowcount == 1
+
+        for days in (1, 0, 1):  # archived, seen so, deleted
+            await local.look(time, days)
+
+        assert stuck.data.exists()
+        assert not other.data.exists()

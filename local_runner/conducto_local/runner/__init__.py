@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from conducto_local.agent_files import AgentFiles
 from conducto_local.home import Home
+from conducto_local.runner import loading
 from conducto_local.runner.clock import Clock
 from conducto_local.runner.containers import IDLE_SECONDS, Containers
 from conducto_local.runner.notify.outbox import Ways
@@ -64,6 +65,7 @@ async def open_parts(
         clock: By what the idling of pipelines is measured; None is the machine's.
     """
     home.make()
+    loading.check_store(home)
     store = SqliteStore.open(home.store)
     kits = open_kits(home, env)
     containers = Containers(idle_seconds=idle_seconds)

@@ -73,5 +73,5 @@ class Common:
 
     def forget(self, pipeline_id: str) -> None:
         """Let go of a pipeline."""
-        del self.live[pipeline_id]
+        self.live.pop(pipeline_id, None)
         self._logs.pop(pipeline_id, None)

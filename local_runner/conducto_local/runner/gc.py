@@ -7,13 +7,16 @@ that bear a mark of the home (`conducto_local.identity`): `flights.LABEL_HOME`,
 
 import asyncio
 import logging
-import os
-import shutil
+import shlex
+import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
+from conducto.data.directory import TEMPORARY_PREFIX
+from conducto.data.trees import remove_tree, walk_files
 from conducto.model.gc_calls import GcItem, GcReport, GcRequest
 from conducto.model.records import Lifecycle
 from conducto_local.debug.container import LABEL_DEBUG, LABEL_DEBUG_HOME
@@ -26,12 +29,31 @@ from conducto_local.runner.kit import Kit
 from conducto_local.runner.live import LivePipeline
 from conducto_local.runner.scheduler import Scheduler
 from conducto_local.runner.snapshots import LABEL_SNAPSHOT
+from conducto_local.store.errors import REPAIR, StoreError, UnknownPipelineError
 from conducto_local.store.port import Store
 
 logger = logging.getLogger(__name__)
 
+_UNKNOWN = (
+    "no pipeline is known that it belongs to; 'conducto agent repair' makes one of it, or remove "
+    "it yourself"
+)
 #: Bytes of a block, as `os.lstat` counts them.
 _BLOCK = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """Files that nobody needs.
+
+    Attributes:
+        note: Why they stay all the same; None where they may go.
+    """
+
+    path: Path
+    kind: Literal["files", "cache"] = "files"
+    note: str | None = None
+    pipeline: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +66,8 @@ class Needs:
         images: References of images that a live pipeline names.
         snapshots: References of snapshots that an attempt has.
         building: Images are being made now; half-made ones look as if nobody needed them.
+        unknown: Ids of directories without a pipeline: nobody knows what these need.
+        unreadable: What some pipelines need cannot be read, so no image is known to be unneeded.
     """
 
     pipelines: Collection[str]
@@ -51,6 +75,8 @@ class Needs:
     images: Collection[str]
     snapshots: Collection[str]
     building: bool
+    unknown: Collection[str] = ()
+    unreadable: bool = False
 
 
 def unneeded_workers(found: Iterable[Belonging], needs: Needs) -> Iterator[Belonging]:
@@ -78,10 +104,12 @@ def unneeded_images(found: Iterable[Belonging], needs: Needs) -> Iterator[Belong
     kept = [one.layers for one in images if one.name in needs.images and one.layers]
     for one in images:
         if LABEL_SNAPSHOT in one.labels:
-            needed = one.name in needs.snapshots
+            is_unknown = one.labels[LABEL_SNAPSHOT] in needs.unknown
+            needed = needs.unreadable or is_unknown or one.name in needs.snapshots
         else:
             below = any(layers[: len(one.layers)] == one.layers for layers in kept)
-            needed = needs.building or one.name in needs.images or below
+            unsure = needs.building or needs.unreadable
+            needed = unsure or one.name in needs.images or below
         if not needed:
             yield one
 
@@ -96,6 +124,7 @@ class Collector:
         self._store = store
         self._kits = kits
         self._scheduler = scheduler
+        self._started = time.time()
 
     async def collect(self, request: GcRequest) -> GcReport:
         """Return what nobody needs, freed unless it is a dry run.
@@ -130,6 +159,8 @@ class Collector:
         needs = await self._needs()
         if needs.building:
             notes.append("images are being built: those that exist were not looked at")
+        if needs.unreadable:
+            notes.append(f"images stay: a pipeline that may need them cannot be read. {REPAIR}")
         found = [
             *unneeded_workers(workers, needs),
             *unneeded_shells(shells, needs),
@@ -175,47 +206,67 @@ class Collector:
 
     async def _needs(self) -> Needs:
         records = self._store.records()
+        known = {record.id for record in records} | self._store.damaged().keys()
         live = [record for record in records if record.lifecycle is not Lifecycle.ARCHIVED]
-        names, snapshots = await asyncio.to_thread(self._named, [record.id for record in live])
+        named = await asyncio.to_thread(self._named, [record.id for record in live])
+        names, snapshots, unreadable = named
         loaded = self._scheduler.live
         for pipeline in loaded.values():
             if pipeline.record.lifecycle is Lifecycle.ARCHIVED:
                 continue
             names.update(i.built.reference for i in pipeline.images.values() if i.built is not None)
         return Needs(
-            pipelines={record.id for record in records},
+            pipelines=known,
             loaded={*loaded},
             images=names,
             snapshots=snapshots,
             building=any(map(_is_building, loaded.values())),
+            unknown=set(self._home.pipeline_ids()) - known,
+            unreadable=unreadable or bool(self._store.damaged()),
         )
 
-    def _named(self, pipelines: Iterable[str]) -> tuple[set[str], set[str]]:
+    def _named(self, pipelines: Iterable[str]) -> tuple[set[str], set[str], bool]:
+        """Return the images and snapshots of pipelines, and whether some cannot be read."""
         names: set[str] = set()
         snapshots: set[str] = set()
+        unreadable = False
         for pipeline_id in pipelines:
-            names.update(r for i in self._store.images(pipeline_id) if (r := i.reference))
-            for attempt in self._store.attempts(pipeline_id):
-                if attempt.image is not None:
-                    names.add(attempt.image)
-            snapshots.update(str(a.snapshot) for a in self._store.snapshots(pipeline_id))
-        return names, snapshots
+            try:
+                names.update(r for i in self._store.images(pipeline_id) if (r := i.reference))
+                attempts = self._store.attempts(pipeline_id)
+                names.update(a.image for a in attempts if a.image is not None)
+                snapshots.update(str(a.snapshot) for a in self._store.snapshots(pipeline_id))
+            except UnknownPipelineError:
+                continue  # it was deleted meanwhile
+            except StoreError:
+                unreadable = True
+        return names, snapshots, unreadable
 
     async def _files(self, request: GcRequest) -> list[GcItem]:
-        known = {record.id for record in self._store.records()}
-        orphans = [
-            path
-            for path in self._home.pipelines.iterdir()
-            if path.is_dir() and path.name not in known
-        ]
-        found = [(path, "files") for path in orphans]
+        found = await asyncio.to_thread(self._leftovers, self._unknown())
         clones = self._home.agent / "cache"
         if clones.is_dir() and not any(map(_is_building, self._scheduler.live.values())):
-            found.append((clones, "cache"))
+            found.append(Leftover(clones, "cache"))
             if not request.dry_run:
                 for live in self._scheduler.live.values():
                     live.builder = None  # it remembers clones
-        return [await asyncio.to_thread(_erase, path, kind, request) for path, kind in found]
+        return [await asyncio.to_thread(_erase, one, request) for one in found]
+
+    def _unknown(self) -> list[str]:
+        """Return the ids of directories without a pipeline."""
+        known = {record.id for record in self._store.records()} | self._store.damaged().keys()
+        return [one for one in self._home.pipeline_ids() if one not in known]
+
+    def _leftovers(self, unknown: Collection[str]) -> list[Leftover]:
+        home = self._home
+        found = [Leftover(path) for path in home.discarded()]
+        for pipeline_id in unknown:
+            directory = home.pipeline(pipeline_id)
+            note = None if directory.is_empty() else _UNKNOWN
+            found.append(Leftover(directory.root, note=note, pipeline=pipeline_id))
+        for pipeline_id in home.pipeline_ids():
+            found += _uploads(home.pipeline(pipeline_id).data, self._started, pipeline_id)
+        return [*found, *_uploads(home.user_data, self._started)]
 
 
 def _is_building(live: LivePipeline) -> bool:
@@ -241,22 +292,46 @@ async def _discard(engine: Engine, one: Belonging, request: GcRequest) -> GcItem
     return item.model_copy(update={"freed": freed, "note": note})
 
 
-def _erase(path: Path, kind: str, request: GcRequest) -> GcItem:
-    item = GcItem(kind="cache" if kind == "cache" else "files", name=str(path), bytes=_size(path))
+def _uploads(data: Path, before: float, pipeline_id: str | None = None) -> Iterator[Leftover]:
+    """Yield the unfinished uploads that an agent left behind which ended before a time."""
+    for entry in walk_files(str(data)):
+        if entry.name.startswith(TEMPORARY_PREFIX):
+            with suppress(OSError):
+                if entry.stat(follow_symlinks=False).st_mtime < before:
+                    yield Leftover(Path(entry.path), pipeline=pipeline_id)
+
+
+def _erase(one: Leftover, request: GcRequest) -> GcItem:
+    path = one.path
+    item = GcItem(
+        kind=one.kind, name=str(path), pipeline=one.pipeline, bytes=_size(path), note=one.note
+    )
+    if one.note is not None:
+        return item.model_copy(update={"bytes": 0})
     if request.dry_run:
         return item
-    shutil.rmtree(path, ignore_errors=True)
-    if path.exists():
-        note = f"files of another user are in it; remove it yourself: sudo rm -r {path}"
+    try:
+        _remove(path)
+    except Exception as error:  # noqa: BLE001  one that cannot be removed keeps no other
+        why = error.strerror if isinstance(error, OSError) else repr(error)
+        note = f"cannot be removed ({why}); remove it yourself: sudo rm -r {shlex.quote(str(path))}"
         return item.model_copy(update={"bytes": 0, "note": note})
     return item.model_copy(update={"freed": True})
 
 
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        remove_tree(str(path))
+    else:
+        path.unlink(missing_ok=True)
+
+
 def _size(path: Path) -> int:
-    """Return the bytes that a directory takes, as far as it can be read."""
+    """Return the bytes that a file or a directory takes, as far as it can be read."""
     size = 0
-    for folder, _, names in os.walk(path):
-        for name in names:
-            with suppress(OSError):
-                size += os.lstat(os.path.join(folder, name)).st_blocks * _BLOCK  # noqa: PTH118
+    with suppress(OSError):
+        size += path.lstat().st_blocks * _BLOCK
+    for entry in walk_files(str(path)) if path.is_dir() else ():
+        with suppress(OSError):
+            size += entry.stat(follow_symlinks=False).st_blocks * _BLOCK
     return size

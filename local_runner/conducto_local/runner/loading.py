@@ -1,13 +1,41 @@
 """Pipelines in and out of the store."""
 
+import logging
+
 from conducto.model.nodes import Pipeline
 from conducto.model.records import ImageRecord, PipelineRecord
 from conducto.model.states import State
 from conducto.running.forms import unpack_form
 from conducto.semantics.live import LiveTree
 from conducto.semantics.resolve import Edits, resolve, resolve_generated
+from conducto_local.home import Home
 from conducto_local.runner.live import LiveImage, LivePipeline
+from conducto_local.store.errors import StoreLostError
 from conducto_local.store.port import Store
+from conducto_local.store.salvage import has_held_pipelines
+
+logger = logging.getLogger(__name__)
+
+#: Pipelines that a message names.
+_NAMED = 3
+
+
+def check_store(home: Home) -> None:
+    """Refuse a store that never held a pipeline beside directories of pipelines.
+
+    Raises:
+        StoreLostError: it is so; the message names the repair.
+    """
+    if has_held_pipelines(home.store):
+        return
+    found = [one for one in home.pipeline_ids() if not home.pipeline(one).is_empty()]
+    if found:
+        named = ", ".join(found[:_NAMED]) + (", ..." if len(found) > _NAMED else "")
+        raise StoreLostError(
+            f"{home.store}: the store is empty, but {home.pipelines} holds {len(found)} "
+            f"pipelines ({named}). Put a copy of the store in its place, or rebuild it from the "
+            "directories: conducto agent repair"
+        )
 
 
 def begin(record: PipelineRecord, pipeline: Pipeline) -> LivePipeline:
@@ -16,6 +44,14 @@ def begin(record: PipelineRecord, pipeline: Pipeline) -> LivePipeline:
     # One that is never run changes nothing that would write it down later.
     live.record = record.model_copy(update={"standing": live.standing()})
     return live
+
+
+def keep(home: Home, record: PipelineRecord, definition: bytes) -> None:
+    """Write into a pipeline's directory from what `conducto_local.repair` rebuilds it."""
+    try:
+        home.pipeline(record.id).keep(record, definition)
+    except OSError as error:  # a full disk, perhaps: retention tries again
+        logger.warning("not kept beside the store", extra={"pipeline": record.id, "why": error})
 
 
 def load(store: Store, record: PipelineRecord) -> LivePipeline:

@@ -97,8 +97,13 @@ class Remover:
     def sweep(self) -> None:
         """Remove the files of pipelines that were deleted; blocks."""
         for path in self._home.discarded():
-            if not self._home.erase(path):
-                logger.warning("files cannot be removed", extra={"path": str(path)})
+            try:
+                is_gone = self._home.erase(path)
+            except Exception:
+                logger.exception("removing files failed", extra={"path": str(path)})
+            else:
+                if not is_gone:
+                    logger.warning("files cannot be removed", extra={"path": str(path)})
 
 
 def _erasing(path: Path) -> str:

@@ -8,6 +8,7 @@ for its ``retention`` days is archived, and deleted when it has stayed so for as
 import asyncio
 import logging
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from enum import Enum, auto
 
 from conducto.model.api import Action, ControlRequest
@@ -16,6 +17,7 @@ from conducto.model.states import State
 from conducto.service.port import NotFoundError, RefusedError
 from conducto_local.home import Home
 from conducto_local.ports import EngineError
+from conducto_local.runner import loading
 from conducto_local.runner.clock import Clock
 from conducto_local.runner.idle import IdleTimes
 from conducto_local.runner.live import LivePipeline
@@ -73,6 +75,7 @@ class Keeper:
         clock: Clock | None = None,
     ) -> None:
         self.remover = Remover(home, store, scheduler)
+        self._home = home
         self._store = store
         self._scheduler = scheduler
         self._pipelines = pipelines
@@ -95,6 +98,7 @@ class Keeper:
         """Do what is due now."""
         await asyncio.to_thread(self.remover.sweep)
         records = self._store.records()
+        self._keep_missing(records)
         for record in records:
             if _is_to_sleep(record):
                 await self._order(record.id, Action.SLEEP)
@@ -103,7 +107,21 @@ class Keeper:
             if step is Step.ARCHIVE:
                 await self._order(pipeline_id, Action.ARCHIVE)
             else:
-                await self.remover.delete(self._pipelines.live(pipeline_id))
+                await self._delete(pipeline_id)
+
+    async def _delete(self, pipeline_id: str) -> None:
+        try:
+            await self.remover.delete(self._pipelines.live(pipeline_id))
+        except Exception:
+            # Whatever is wrong with this one, the others are looked after.
+            logger.exception("not deleted", extra={"pipeline": pipeline_id})
+
+    def _keep_missing(self, records: Iterable[PipelineRecord]) -> None:
+        """Write beside each pipeline what a repair needs, where an older version did not."""
+        for record in records:
+            if not self._home.pipeline(record.id).record.exists():
+                with suppress(StoreError):
+                    loading.keep(self._home, record, self._store.definition(record.id))
 
     async def _go_on(self) -> None:
         while True:
@@ -126,6 +144,10 @@ class Keeper:
         except (NotFoundError, RefusedError, EngineError, StoreError) as error:
             about = {"pipeline": pipeline_id, "action": action.value, "why": str(error)}
             logger.warning("left for the next look", extra=about)
+        except Exception:
+            # Whatever is wrong with this one, the others are looked after.
+            about = {"pipeline": pipeline_id, "action": action.value}
+            logger.exception("failed; left for the next look", extra=about)
         else:
             logger.info("done by itself", extra={"pipeline": pipeline_id, "action": action.value})
 

@@ -132,6 +132,10 @@ class Scheduler:
         """Open an engine soon, which removes what an agent that died has left there."""
         self._engines.tidy(kit)
 
+    def drop(self, pipeline_id: str) -> None:
+        """Let go of a pipeline without writing anything of it, if it is loaded."""
+        self._common.forget(pipeline_id)
+
     def unload(self, live: LivePipeline) -> None:
         """Let go of a pipeline; the store has it."""
         self._turns.flush()

@@ -1,10 +1,12 @@
 """What the API asks of the local runner: the `Pipelines` port over the scheduler."""
 
 import asyncio
+import logging
 import os
 import shutil
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,14 +79,16 @@ from conducto_local.runner.kit import Kit
 from conducto_local.runner.live import LivePipeline
 from conducto_local.runner.outputs import Outputs
 from conducto_local.runner.scheduler import Scheduler
-from conducto_local.runner.shelf import Shelf
+from conducto_local.runner.shelf import Shelf, set_aside_record
 from conducto_local.runner.start_times import StartTimes
-from conducto_local.store.errors import StoreFullError
+from conducto_local.store.errors import DamagedError, StoreFullError
 from conducto_local.store.port import Store
 from conducto_local.version import package_version
 
 if TYPE_CHECKING:
     from conducto.model.notifications import NotificationRecord
+
+logger = logging.getLogger(__name__)
 
 #: Seconds between two batches to one subscriber, and changes in one of them.
 BATCH_EVERY = 0.1
@@ -121,9 +125,18 @@ class LocalPipelines:
         for engine in dict.fromkeys(record.engine for record in active):
             self._scheduler.tidy(self._kits[engine])
         for record in active:
-            if record.standing.settled and record.run_at is None:
-                continue
+            if not record.standing.settled or record.run_at is not None:
+                self._resume(record)
+        for pipeline_id, cause in self._store.damaged().items():
+            logger.error("pipeline set aside", extra={"pipeline": pipeline_id, "why": cause})
+
+    def _resume(self, record: PipelineRecord) -> None:
+        """Load a pipeline and go on with it; one that cannot be read is set aside."""
+        try:
             live = self._shelf.load(record)
+        except DamagedError:
+            return
+        try:
             for path, attempt in loading.interrupted(live):
                 self._scheduler.lose(live, path, attempt, _RESTARTED)
             if record.armed:
@@ -131,6 +144,8 @@ class LocalPipelines:
             elif record.run_at is not None:
                 self._start_times.set(live, record.run_at)
             self._scheduler.restart_timers(live)
+        except DamagedError as error:
+            self._shelf.put_aside(record.id, error)
 
     async def launch(self, request: LaunchRequest) -> PipelineSummary:
         """Validate, resolve, store and (if asked) arm a pipeline. Takes the request's tree away."""
@@ -138,11 +153,13 @@ class LocalPipelines:
         await kit.open()
         pipeline, definition = await asyncio.to_thread(_take_tree, request)
         check_nodes(pipeline.nodes, kit.limits())
-        taken = {record.id for record in self._store.records()}
+        taken = {*self._home.pipeline_ids(), *self._store.damaged()}
+        taken.update(record.id for record in self._store.records())
         record = new_record(new_id(taken), request, pipeline)
         self._home.make_pipeline(record.id)
         live = loading.begin(record, pipeline)
         self._store.create(live.record, definition)
+        loading.keep(self._home, live.record, definition)
         self._scheduler.add(live)
         if request.run:
             self._scheduler.apply(live, ev.Armed())
@@ -154,8 +171,14 @@ class LocalPipelines:
 
     async def list(self, query: ListParams | None = None) -> PipelineList:
         """The newest first, at most ``query.limit``; None is all that are not archived."""
-        summaries = map(self._summary, reversed(self._store.records()))
-        return listing.page(summaries, query)
+        records = self._store.records()
+        damaged = [PipelineRecord(id=one, title=one) for one in self._store.damaged()]
+        aside = self._shelf.set_aside()
+        listed = (
+            set_aside_record(record, aside[record.id]) if record.id in aside else record
+            for record in (*damaged, *reversed(records))
+        )
+        return listing.page(map(self._summary, listed), query)
 
     async def get(self, pipeline_id: str) -> PipelineSummary:
         """One pipeline. An unambiguous beginning of its id is enough."""
@@ -343,8 +366,11 @@ class LocalPipelines:
         return await asyncio.to_thread(self._usage, query)
 
     def _usage(self, query: UsageParams) -> Usage:
-        store = self._store
-        return usage_of(((r, store.attempts(r.id)) for r in store.records()), query)
+        return usage_of(((r, self._attempts_of(r)) for r in self._store.records()), query)
+
+    def _attempts_of(self, record: PipelineRecord) -> Iterator[AttemptRecord]:
+        with suppress(DamagedError):
+            yield from self._store.attempts(record.id)
 
     async def status(self) -> AgentStatus:
         """The process itself."""

@@ -1,11 +1,16 @@
 """Which pipelines are in memory: those that somebody asks for or that are under way, and a few."""
 
+import logging
+
 from conducto.model.records import PipelineRecord
 from conducto.running.finding import whole_id
 from conducto_local.runner import loading
 from conducto_local.runner.live import LivePipeline
 from conducto_local.runner.scheduler import Scheduler
+from conducto_local.store.errors import REPAIR, DamagedError, UnknownPipelineError
 from conducto_local.store.port import Store
+
+logger = logging.getLogger(__name__)
 
 #: Settled pipelines that stay in memory.
 KEPT_LOADED = 8
@@ -17,6 +22,11 @@ class Shelf:
     def __init__(self, store: Store, scheduler: Scheduler) -> None:
         self._store = store
         self._scheduler = scheduler
+        self._aside: dict[str, str] = {}
+
+    def set_aside(self) -> dict[str, str]:
+        """Return ``{pipeline id: cause}`` of the pipelines that cannot be read."""
+        return self._aside | self._store.damaged()
 
     def find(self, pipeline_id: str) -> LivePipeline:
         """Return a pipeline, loaded; an unambiguous beginning of its id is enough.
@@ -38,13 +48,38 @@ class Shelf:
         if found is not None:
             return found.record
         records = {record.id: record for record in self._store.records()}
-        return records[whole_id(pipeline_id, records)]
+        damaged = self._store.damaged()
+        found_id = whole_id(pipeline_id, [*records, *damaged])
+        if found_id in damaged:
+            raise _unreadable(found_id, damaged[found_id])
+        return records[found_id]
 
     def load(self, record: PipelineRecord) -> LivePipeline:
-        """Take a pipeline into memory."""
-        live = loading.load(self._store, record)
+        """Take a pipeline into memory.
+
+        Raises:
+            DamagedError: it cannot be read, and is set aside.
+        """
+        try:
+            live = loading.load(self._store, record)
+        except UnknownPipelineError:
+            raise
+        except Exception as error:
+            # Flipped bytes may raise anything; the other pipelines go on.
+            raise self.put_aside(record.id, error) from error
+        self._aside.pop(record.id, None)
         self._scheduler.add(live)
         return live
+
+    def put_aside(self, pipeline_id: str, error: Exception) -> DamagedError:
+        """Leave a pipeline alone that cannot be read; return the error that says so."""
+        self._scheduler.drop(pipeline_id)
+        cause = str(error) or repr(error)
+        refusal = _unreadable(pipeline_id, cause)
+        if self._aside.get(pipeline_id) != cause:
+            logger.error("pipeline set aside", exc_info=error, extra={"why": str(refusal)})
+        self._aside[pipeline_id] = cause
+        return refusal
 
     async def make_room(self, but: LivePipeline) -> None:
         """Let go of settled pipelines that nobody looks at, the longest settled first."""
@@ -54,6 +89,20 @@ class Shelf:
             await self._scheduler.cool_down(live)
             if _may_leave(live, but):  # somebody may have come while its network went
                 self._scheduler.unload(live)
+
+
+def set_aside_record(record: PipelineRecord, cause: str) -> PipelineRecord:
+    """Return the record of a pipeline that cannot be read, as it is listed."""
+    standing = record.standing.model_copy(update={"settled": True})
+    problem = str(_unreadable(record.id, cause))
+    return record.model_copy(update={"armed": False, "problem": problem, "standing": standing})
+
+
+def _unreadable(pipeline_id: str, cause: str) -> DamagedError:
+    reason = cause.splitlines()[0]
+    return DamagedError(
+        f"pipeline {pipeline_id} is set aside, because it cannot be read ({reason}). {REPAIR}"
+    )
 
 
 def _may_leave(live: LivePipeline, but: LivePipeline) -> bool:

@@ -2,12 +2,17 @@
 
 StoreError                    the store failed; the message says what to do
 ├── StoreFullError            the disk is full; nothing of the turn was saved
+├── DamagedError              what was stored cannot be read
+├── StoreLostError            the store is missing or empty, and pipelines exist
 ├── StoreLockedError          another process has it open
 ├── StoreVersionError         a newer Conducto wrote it, or it is no store at all
 ├── UnknownPipelineError      no such pipeline
 ├── DuplicatePipelineError    its id is taken
 └── HistoryError              a bug of ours: the turn would overwrite history or leave a gap
 """
+
+#: What a message about damage ends with.
+REPAIR = "Repair it: conducto agent stop, then conducto agent repair"
 
 
 class StoreError(Exception):
@@ -16,6 +21,14 @@ class StoreError(Exception):
 
 class StoreFullError(StoreError):
     """The disk takes no more; the same call can be repeated once there is room."""
+
+
+class DamagedError(StoreError):
+    """The file, or a record in it, cannot be read; the message names the repair."""
+
+
+class StoreLostError(StoreError):
+    """The store never held a pipeline, but the profile has directories of pipelines."""
 
 
 class StoreLockedError(StoreError):

@@ -89,7 +89,8 @@ class Store(Protocol):
     so that a slow reader blocks nobody; each page is as of the moment it was read.
 
     Every method that takes an id raises `UnknownPipelineError` where there is no such pipeline,
-    and every one may raise `StoreError`; the ones that write, `StoreFullError`.
+    and every one may raise `StoreError`: `DamagedError` where something cannot be read; the ones
+    that write, `StoreFullError`.
     """
 
     def create(self, record: PipelineRecord, definition: bytes) -> None:
@@ -106,7 +107,10 @@ class Store(Protocol):
         """Replace the record of the pipeline with this id."""
 
     def records(self) -> list[PipelineRecord]:
-        """Return every pipeline, in the order of `create`."""
+        """Return every pipeline whose record can be read, in the order of `create`."""
+
+    def damaged(self) -> dict[str, str]:
+        """Return ``{pipeline id: cause}`` of those that the last `records` could not read."""
 
     def delete(self, pipeline_id: str) -> None:
         """Forget a pipeline and everything that happened in it."""

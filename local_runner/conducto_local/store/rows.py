@@ -9,11 +9,24 @@ from collections.abc import Mapping
 from typing import Any
 
 from conducto.model.notifications import DeliveryState, NotificationRecord
-from conducto.model.records import AttemptRecord, NodeChange, NodeState
+from conducto.model.records import (
+    AttemptRecord,
+    ImageRecord,
+    NodeChange,
+    NodeState,
+    PipelineRecord,
+)
 from conducto.model.states import Cause, NodeType, State
 from conducto_local.store.port import ChangeRow, NodeRow
 
 Row = tuple[Any, ...]
+
+GET_PIPELINES = "SELECT id, record FROM pipelines ORDER BY number"
+GET_DEFINITION = "SELECT body FROM definitions WHERE pipeline=? AND target=''"
+GET_GENERATED = """SELECT target, body FROM definitions WHERE pipeline=? AND target>''
+    ORDER BY target"""
+GET_EDITS = "SELECT path, body FROM edits WHERE pipeline=?"
+GET_IMAGES = "SELECT record FROM images WHERE pipeline=? ORDER BY position"
 
 PUT_NODE = """INSERT INTO nodes VALUES (?,?,?,?,?,?,?,?,?,?,?)
     ON CONFLICT DO UPDATE SET state=excluded.state, skipped=excluded.skipped,
@@ -88,6 +101,30 @@ _NODE_FIELDS = (
 _STATES = {state: state.value for state in State}
 _CAUSES: dict[Cause | None, str | None] = {None: None, **{cause: cause.value for cause in Cause}}
 _TYPES = {kind: kind.value for kind in NodeType}
+
+
+def record_of(text: str | bytes) -> PipelineRecord | ValueError:
+    """Return the record of a row of `GET_PIPELINES`, or why it cannot be read."""
+    try:
+        return PipelineRecord.model_validate_json(text)
+    except ValueError as error:
+        return error
+
+
+def edit_of(row: Row) -> tuple[str, dict[str, Any]]:
+    """Return path and edits of a row of `GET_EDITS`."""
+    edits: dict[str, Any] = json.loads(row[1])
+    return row[0], edits
+
+
+def image_of(row: Row) -> ImageRecord:
+    """Return the record of a row of `GET_IMAGES`."""
+    return ImageRecord.model_validate_json(row[0])
+
+
+def notification_of(row: Row) -> NotificationRecord:
+    """Return the record of a row of `GET_NOTIFICATIONS`."""
+    return NotificationRecord.model_validate_json(row[0])
 
 
 def node_row(pipeline: int, node: NodeState | NodeRow) -> Row:

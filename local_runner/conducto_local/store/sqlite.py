@@ -10,10 +10,10 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from conducto.model.notifications import NotificationRecord
 from conducto.model.records import (
@@ -26,6 +26,8 @@ from conducto.model.records import (
 )
 from conducto_local.store import rows
 from conducto_local.store.errors import (
+    REPAIR,
+    DamagedError,
     DuplicatePipelineError,
     StoreError,
     StoreFullError,
@@ -36,6 +38,8 @@ from conducto_local.store.lock import StoreLock
 from conducto_local.store.port import ChangeRow, Turn
 from conducto_local.store.schema import MIGRATIONS, OWNED, Migration, migrate, schema_version
 from conducto_local.store.texts import Interner
+
+_T = TypeVar("_T")
 
 #: Rows that an iterator reads at a time.
 PAGE = 1000
@@ -70,6 +74,7 @@ class SqliteStore:
         self._turns = threading.Lock()
         self._texts = Interner(self._last_text)
         self._numbers: dict[str, int] = {}
+        self._damaged: dict[str, str] | None = None
 
     @classmethod
     def open(cls, path: Path, migrations: Sequence[Migration] = MIGRATIONS) -> Self:
@@ -106,9 +111,9 @@ class SqliteStore:
 
     def definition(self, pipeline_id: str) -> bytes:
         """Return the definition, as it was given to `create`."""
-        found = self._read(
-            "SELECT body FROM definitions WHERE pipeline=? AND target=''", pipeline_id
-        )
+        found = self._read(rows.GET_DEFINITION, pipeline_id)
+        if not found:
+            raise DamagedError(_broken(pipeline_id, "definition", "it is missing"))
         body: bytes = found[0][0]
         return body
 
@@ -117,12 +122,18 @@ class SqliteStore:
         self.save(record.id, Turn(record=record))
 
     def records(self) -> list[PipelineRecord]:
-        """Return every pipeline, in the order of `create`."""
+        """Return every pipeline whose record can be read, in the order of `create`."""
         with self._turns, _translated(self._path):
-            found = self._connection.execute(
-                "SELECT record FROM pipelines ORDER BY number"
-            ).fetchall()
-        return [PipelineRecord.model_validate_json(text) for (text,) in found]
+            found = self._connection.execute(rows.GET_PIPELINES).fetchall()
+        parsed = [(str(one), rows.record_of(text)) for one, text in found]
+        self._damaged = {one: str(r) for one, r in parsed if isinstance(r, ValueError)}
+        return [record for _, record in parsed if isinstance(record, PipelineRecord)]
+
+    def damaged(self) -> dict[str, str]:
+        """Return ``{pipeline id: cause}`` of those that the last `records` could not read."""
+        if self._damaged is None:
+            self.records()
+        return dict(self._damaged or {})
 
     def delete(self, pipeline_id: str) -> None:
         """Forget a pipeline and everything that happened in it."""
@@ -148,18 +159,20 @@ class SqliteStore:
     def nodes(self, pipeline_id: str) -> Iterator[NodeState]:
         """Yield the nodes that a turn ever named, by path."""
         page = self._read(rows.GET_NODES, pipeline_id, "", PAGE)
-        return map(rows.node_of, self._pages(page, rows.GET_NODES, pipeline_id, width=1))
+        pages = self._pages(page, rows.GET_NODES, pipeline_id, width=1)
+        return _parsed(pipeline_id, "node", rows.node_of, pages)
 
     def attempts(self, pipeline_id: str, path: str | None = None) -> Iterator[AttemptRecord]:
         """Yield the attempts of one node or of all, by path, the first one of each first."""
         first, last = ("", _AFTER_ALL_PATHS) if path is None else (path, path)
         page = self._read(rows.GET_ATTEMPTS, pipeline_id, last, first, 0, PAGE)
         pages = self._pages(page, rows.GET_ATTEMPTS, pipeline_id, last, width=2)
-        return map(rows.attempt_of, pages)
+        return _parsed(pipeline_id, "attempt", rows.attempt_of, pages)
 
     def snapshots(self, pipeline_id: str) -> list[AttemptRecord]:
         """Return the attempts that have a snapshot, the one that ended first first."""
-        return list(map(rows.attempt_of, self._read(rows.GET_SNAPSHOTS, pipeline_id)))
+        found = self._read(rows.GET_SNAPSHOTS, pipeline_id)
+        return list(_parsed(pipeline_id, "attempt", rows.attempt_of, found))
 
     def newest_attempts(self, pipeline_id: str, below: str = "/") -> dict[str, int]:
         """Return ``{path: number of its newest attempt}`` of a subtree."""
@@ -179,7 +192,8 @@ class SqliteStore:
 
     def changes(self, pipeline_id: str, after: int, limit: int) -> list[NodeChange]:
         """Return at most ``limit`` changes with a ``seq`` above ``after``, in order."""
-        return list(map(rows.change_of, self._read(rows.GET_CHANGES, pipeline_id, after, limit)))
+        found = self._read(rows.GET_CHANGES, pipeline_id, after, limit)
+        return list(_parsed(pipeline_id, "change", rows.change_of, found))
 
     def last_seq(self, pipeline_id: str) -> int:
         """Return the number of the newest change, 0 when there is none."""
@@ -188,30 +202,22 @@ class SqliteStore:
 
     def generated(self, pipeline_id: str) -> dict[str, bytes]:
         """Return ``{target path: definition}`` of the trees in place, outer before inner."""
-        return dict(
-            self._read(
-                "SELECT target, body FROM definitions WHERE pipeline=? AND target>'' "
-                "ORDER BY target",
-                pipeline_id,
-            )
-        )
+        return dict(self._read(rows.GET_GENERATED, pipeline_id))
 
     def edits(self, pipeline_id: str) -> dict[str, dict[str, Any]]:
         """Return ``{path: edits}`` of the nodes that were modified."""
-        found = self._read("SELECT path, body FROM edits WHERE pipeline=?", pipeline_id)
-        return {path: json.loads(body) for path, body in found}
+        found = self._read(rows.GET_EDITS, pipeline_id)
+        return dict(_parsed(pipeline_id, "modification", rows.edit_of, found))
 
     def images(self, pipeline_id: str) -> list[ImageRecord]:
         """Return the images, in the order in which they were first saved."""
-        found = self._read(
-            "SELECT record FROM images WHERE pipeline=? ORDER BY position", pipeline_id
-        )
-        return [ImageRecord.model_validate_json(text) for (text,) in found]
+        found = self._read(rows.GET_IMAGES, pipeline_id)
+        return list(_parsed(pipeline_id, "image", rows.image_of, found))
 
     def notifications(self, pipeline_id: str, path: str | None = None) -> list[NotificationRecord]:
         """Return what was to be told about one node or about all, in the order it happened."""
         found = self._read(rows.GET_NOTIFICATIONS, pipeline_id, path, path)
-        return [NotificationRecord.model_validate_json(text) for (text,) in found]
+        return list(_parsed(pipeline_id, "notification", rows.notification_of, found))
 
     def last_notification(self, pipeline_id: str) -> int:
         """Return the number of the newest notification, 0 when there is none."""
@@ -219,10 +225,17 @@ class SqliteStore:
         return newest
 
     def undelivered(self) -> list[tuple[str, NotificationRecord]]:
-        """Return ``(pipeline id, notification)`` of all that are still to be sent, in order."""
+        """Return ``(pipeline id, notification)`` of all that are still to be sent, in order.
+
+        One that cannot be read is left out: nobody could send it.
+        """
         with self._turns, _translated(self._path):
             found = self._connection.execute(rows.GET_UNDELIVERED).fetchall()
-        return [(one, NotificationRecord.model_validate_json(text)) for one, text in found]
+        undelivered = []
+        for one, text in found:
+            with suppress(ValueError):
+                undelivered.append((str(one), rows.notification_of((text,))))
+        return undelivered
 
     def close(self) -> None:
         """Fold the log into the file and let go of it; safe to call twice."""
@@ -401,6 +414,26 @@ def _range_below(path: str) -> tuple[str, str]:
     return prefix, f"{prefix[:-1]}0"  # "0" comes right after "/"
 
 
+def _parsed(
+    pipeline_id: str, kind: str, parse: Callable[[rows.Row], _T], found: Iterable[rows.Row]
+) -> Iterator[_T]:
+    """Yield what rows hold.
+
+    Raises:
+        DamagedError: a row cannot be read.
+    """
+    for row in found:
+        try:
+            parsed = parse(row)
+        except (ValueError, TypeError) as error:
+            raise DamagedError(_broken(pipeline_id, kind, str(error))) from error
+        yield parsed
+
+
+def _broken(pipeline_id: str, kind: str, cause: str) -> str:
+    return f"pipeline {pipeline_id}: its {kind} is damaged ({cause.splitlines()[0]}). {REPAIR}"
+
+
 @contextmanager
 def _translated(path: Path) -> Iterator[None]:
     try:
@@ -421,7 +454,5 @@ def _store_error(path: Path, error: sqlite3.Error | OSError) -> StoreError:
             "saved before; free some space (conducto gc) and it goes on."
         )
     if code in _DAMAGED:
-        return StoreError(
-            f"{path}: the file is damaged ({text}). Move it away, or put a copy in its place."
-        )
+        return DamagedError(f"{path}: the file is damaged ({text}). {REPAIR}")
     return StoreError(f"{path}: {text}")

@@ -22,11 +22,11 @@ import enum
 import hashlib
 import json
 import os
-import shutil
 import tempfile
 
 from conducto.api import paths
 from conducto.api.errors import NotAvailableError
+from conducto.data.trees import remove_tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ class Config:
         """
         if not self.is_valid_profile(profile):
             raise ValueError(f"no profile {profile!r}; `conducto-profile list` shows them")
-        shutil.rmtree(paths.profile_dir(profile))
+        remove_tree(paths.profile_dir(profile))
         if self.default_profile == profile:
             self.delete("general", "default")
 

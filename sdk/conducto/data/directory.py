@@ -17,10 +17,12 @@ import errno
 import os
 import stat
 
+from conducto.data.trees import remove_tree
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import BinaryIO, List, Tuple
+    from typing import BinaryIO, List
 
 # Short and independent of the final name: a name may be as long as the file system allows.
 TEMPORARY_PREFIX = ".conducto-tmp-"
@@ -215,53 +217,6 @@ def remove(name: str, above: int, *, recursive: bool) -> None:
     if not stat.S_ISDIR(os.stat(name, dir_fd=above, follow_symlinks=False).st_mode):
         os.unlink(name, dir_fd=above)
     elif recursive:
-        remove_tree(name, above)
+        remove_tree(name, dir_fd=above)
     else:
         raise IsADirectoryError(errno.EISDIR, "Is a directory (give recursive)", name)
-
-
-def remove_tree(name: str, above: int) -> None:
-    """Remove a directory of any depth, without recursion and with one open descriptor."""
-    fd = os.open(name, _DIRECTORY, dir_fd=above)
-    try:
-        levels = [(name, *_without_files(fd))]
-        while True:
-            done, _, below = levels[-1]
-            if below:
-                part = below.pop()
-                fd = _moved(fd, part)
-                levels.append((part, *_without_files(fd)))
-                continue
-            levels.pop()
-            if not levels:
-                break
-            fd = _moved(fd, "..")
-            if _identity(fd) != levels[-1][1]:
-                raise OSError(errno.EBUSY, "moved while it was removed", done)
-            os.rmdir(done, dir_fd=fd)
-    finally:
-        os.close(fd)
-    os.rmdir(name, dir_fd=above)
-
-
-def _without_files(fd: int) -> Tuple[Tuple[int, int], List[str]]:
-    """Unlink what is no directory; return the identity of the directory and its directories."""
-    below = []
-    for name in os.listdir(fd):
-        if stat.S_ISDIR(os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode):
-            below.append(name)
-        else:
-            os.unlink(name, dir_fd=fd)
-    return _identity(fd), below
-
-
-def _identity(fd: int) -> Tuple[int, int]:
-    found = os.fstat(fd)
-    return found.st_dev, found.st_ino
-
-
-def _moved(fd: int, part: str) -> int:
-    """Return the descriptor of a directory next to ``fd``, and close ``fd``."""
-    target = os.open(part, _DIRECTORY, dir_fd=fd)
-    os.close(fd)
-    return target

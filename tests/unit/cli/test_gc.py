@@ -44,7 +44,7 @@ def test_what_was_freed_and_what_stays_is_told(capsys):
 def test_a_dry_run_says_what_would_be(capsys):
     assert run(dry_run=True) == 0
 
-    assert capsys.readouterr().out.splitlines()[-1] == "2 things, 3.0 MB would be freed"
+    assert capsys.readouterr().out.splitlines()[-1] == "1 thing, 3.0 MB would be freed"
 
 
 def test_programs_get_json(capsys):

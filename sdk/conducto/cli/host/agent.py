@@ -5,15 +5,19 @@ import argparse
 from conducto.cli.host.connection import LocalAgent
 from conducto.cli.host.exit_codes import DONE, FAILED
 from conducto.cli.host.output import as_json
+from conducto.cli.host.view.text import printable
 from conducto.client import Client, HttpTransport
 from conducto.model.api import AgentStatus
 
 
 def agent(arguments: argparse.Namespace) -> int:
-    """Start, stop or describe the agent."""
+    """Start, stop, repair or describe the agent."""
     local = LocalAgent(arguments.profile)
     if arguments.what == "stop":
         print("agent stopped" if local.stop() else "no agent is running")
+        return DONE
+    if arguments.what == "repair":
+        print("\n".join(map(printable, local.repair())))
         return DONE
     endpoint = local.ensure() if arguments.what == "start" else local.find()
     if endpoint is None:
@@ -22,7 +26,14 @@ def agent(arguments: argparse.Namespace) -> int:
         return FAILED
     with Client(HttpTransport(endpoint)) as client:
         status = client.status()
-    print(as_json(status.model_dump(mode="json")) if arguments.json else _described(status))
+        listed = client.list()
+    if arguments.json:
+        print(as_json(status.model_dump(mode="json")))
+        return DONE
+    print(_described(status))
+    for summary in listed:
+        if summary.pipeline.problem is not None:
+            print(f"{summary.pipeline.id}: {printable(summary.pipeline.problem)}")
     return DONE
 
 

@@ -70,6 +70,18 @@ class LocalAgent:
         except self._launcher.AgentStopError as error:
             raise AgentUnreachableError(str(error)) from error
 
+    def repair(self) -> list[str]:
+        """Rebuild what is lost or damaged in its store; return what was done, in lines.
+
+        Raises:
+            UsageError: it is running, or the store cannot be repaired.
+        """
+        module = importlib.import_module("conducto_local.repair")
+        try:
+            return cast("list[str]", module.repair(self._home).lines())
+        except module.RepairError as error:
+            raise UsageError(str(error)) from error
+
 
 OpenClient = Callable[[], Client]
 

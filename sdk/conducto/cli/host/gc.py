@@ -31,7 +31,7 @@ def _lines(report: GcReport) -> list[str]:
     rows = [_COLUMNS, *map(_cells, report.items)]
     lines = list(table(rows)) if report.items else []
     lines += [printable(note) for note in report.notes]
-    freed = [item for item in report.items if item.freed or report.dry_run]
+    freed = [i for i in report.items if i.freed or (report.dry_run and i.note is None)]
     verb = "would be freed" if report.dry_run else "freed"
     lines.append(f"{count_of(len(freed), 'thing')}, {size_of(report.bytes)} {verb}")
     return lines

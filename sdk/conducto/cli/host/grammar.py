@@ -219,10 +219,12 @@ def _add_agent(verbs: Verbs) -> None:
     agent = add_verb(
         verbs,
         "agent",
-        "start, stop or look at the process that runs pipelines on this machine",
-        "It starts by itself with the first launch and outlives the terminal.",
+        "start, stop, repair or look at the process that runs pipelines on this machine",
+        "It starts by itself with the first launch and outlives the terminal. repair rebuilds its "
+        "store where that is lost or damaged, from the directories of the pipelines.",
     )
-    agent.add_argument("what", choices=("start", "stop", "status"), metavar="start|stop|status")
+    words = ("start", "stop", "status", "repair")
+    agent.add_argument("what", choices=words, metavar="|".join(words))
     add_json(agent)
 
     add_admin_words(
