@@ -110,6 +110,9 @@ def test_code_is_copied_and_the_entry_point_is_kept_but_does_not_run(tmp_path: P
     assert output_of(TAG, "cat deep/a.txt; ls -A; pwd") == (
         "from the code.dockerignore\ndeep\n/mnt/conducto\n"
     )
+    assert output_of(TAG, "echo >> deep/a.txt; touch new deep/new; stat -c %u . new") == (
+        "1000\n1000\n"
+    )
     assert [line for line in said.splitlines() if line.startswith("==> ")] == [
         "==> building",
         "==> copying",

@@ -274,6 +274,19 @@ async def test_code_is_copied_and_mapped(builder: Builder, busybox_base: str, co
     assert run(image, "pwd; ./run.sh; ls -1A") == f"/mnt/conducto\nran\n{listed}"
 
 
+async def test_copied_code_belongs_to_the_images_user(
+    builder: Builder, busybox_base: str, code: Path
+) -> None:
+    (code / "deep").mkdir()
+    user = "app:x:1234:5678::/:/bin/sh"
+    text = f"FROM {busybox_base}\nRUN echo '{user}' >>/etc/passwd\nUSER app\n"
+
+    image, _log = await build(builder, dockerfile_text=text, copy_dir=str(code))
+
+    written = "echo a >> main.py; echo b > new; echo c > deep/new; stat -c %u:%g . main.py deep new"
+    assert run(image, written) == "1234:5678\n" * 4
+
+
 async def test_workdir_stays_when_asked(builder: Builder, busybox_base: str, code: Path) -> None:
     image, _log = await build(
         builder,

@@ -1,7 +1,9 @@
 """The engine's requests that have to do with images."""
 
 import asyncio
+import io
 import json
+import tarfile
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -208,6 +210,21 @@ class EngineImages:
             "GET", f"/containers/{container}/logs", params={"stdout": "1", "stderr": "1"}
         )
         return code, plain((await answer.read()).decode(errors="replace"))
+
+    async def read_file(self, container: str, path: str) -> bytes | None:
+        """Return the content of a small file of a container, or None if there is none."""
+        answer = await self.http.request(
+            "GET", f"/containers/{container}/archive", params={"path": path}
+        )
+        body = await answer.read()
+        if answer.status != HTTPStatus.OK:
+            return None
+        with tarfile.open(fileobj=io.BytesIO(body)) as tar:
+            for member in tar:
+                if member.isfile():
+                    file = tar.extractfile(member)
+                    return None if file is None else file.read()
+        return None
 
     async def put(self, container: str, tar: AsyncIterator[bytes]) -> None:
         """Unpack a tar at the root of a container.

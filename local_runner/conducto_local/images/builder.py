@@ -15,7 +15,7 @@ from conducto.images.contexts import ContextError
 from conducto.model.images import CODE_DIR, ImageSpec
 from conducto.model.records import ImageState
 from conducto_local.engine.http import HttpClient
-from conducto_local.images import bases
+from conducto_local.images import bases, owners
 from conducto_local.images.api import EngineImages, with_env
 from conducto_local.images.bases import Base, Shop
 from conducto_local.images.clones import Checkout, Clones, git_sha
@@ -187,7 +187,8 @@ class Builder:
         context = await asyncio.to_thread(sources.read_code, spec, code.root)
         tree = await asyncio.to_thread(contexts.tree_hash, context, self._shop.digests)
         workdir = CODE_DIR if spec.docker_auto_workdir else base.info.workdir
-        digest = layers.content_hash("copied", base.info.id, tree, workdir, dict(code.env))
+        owned = ["owned"] if owners.is_needed(base.info.user) else []  # not before
+        digest = layers.content_hash("copied", base.info.id, tree, workdir, dict(code.env), *owned)
         tag = layers.layer_tag("copied", digest)
         found = await self._shop.found(tag)
         if found is not None:
@@ -210,9 +211,10 @@ class Builder:
         labels = {**base.info.labels, layers.LABEL_LAYER: "copied"}
         config = {**base.info.config, **settings, "Labels": labels}
         async with engine.container(base.info.id, ["/bin/sh"]) as container:
-            if context.entries:
-                tar = contexts.pack(context, layers.CODE_PREFIX)
-                await engine.put(container, bases.stream(b"", tar))
+            owner = await owners.find(engine, container, base.info.user)
+            tar = contexts.pack(context, layers.CODE_PREFIX, owner)
+            head = contexts.pack_files({}, (layers.CODE_PREFIX,), owner)
+            await engine.put(container, bases.stream(head, tar))
             await engine.commit(container, tag, config)
 
     async def _extended(

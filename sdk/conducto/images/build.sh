@@ -166,12 +166,13 @@ step() {
     . "./$folder/args"
     case $layer in
         installed) set -- "$@" --build-arg "CONDUCTO_USER=$user" ;;
+        copied) [ "$user" = root ] || set -- "$@" --build-arg "CONDUCTO_OWNER=$user" ;;
     esac
     docker build --progress=plain --tag "$top" --file "$dockerfile" "$@" "$here" 2>&1
     rm -rf "$here"
 }
 
-# The user of the image below a step, which an installing Dockerfile restores.
+# The user of the image below a step, which an installing Dockerfile restores and which owns a copy.
 user_of() {
     if [ "$1" -gt 0 ]; then
         below=$steps:$(($1 - 1))

@@ -200,22 +200,27 @@ def tree_hash(context: Context, digests: Digests) -> str:
     return whole.hexdigest()
 
 
-def pack(context: Context, prefix: str = "") -> Iterator[bytes]:
+#: User and group id.
+Owner = tuple[int, int]
+ROOT: Owner = (0, 0)
+
+
+def pack(context: Context, prefix: str = "", owner: Owner = ROOT) -> Iterator[bytes]:
     """Yield a tar of the context in pieces of about `CHUNK` bytes.
 
-    Owner is root throughout, as after a Dockerfile's COPY. Never more than one piece is in
-    memory.
+    Never more than one piece is in memory.
 
     Args:
         context: What to pack.
         prefix: Directory inside the tar, e.g. ``mnt/conducto/``.
+        owner: Owner of all that is in it.
 
     Raises:
         ContextError: a file cannot be read, or shrank while it was packed.
     """
     buffer = bytearray()
     for entry in context.entries:
-        buffer += _header(entry, prefix)
+        buffer += _header(entry, prefix, owner)
         if entry.size > 0:
             for piece in _content(entry):
                 buffer += piece
@@ -227,7 +232,9 @@ def pack(context: Context, prefix: str = "") -> Iterator[bytes]:
     yield bytes(buffer)
 
 
-def pack_files(files: Mapping[str, bytes], folders: tuple[str, ...] = ()) -> bytes:
+def pack_files(
+    files: Mapping[str, bytes], folders: tuple[str, ...] = (), owner: Owner = ROOT
+) -> bytes:
     """Return a tar of a few small files; equal files give equal bytes.
 
     It has no end mark, so that it can stand in front of another tar.
@@ -235,11 +242,13 @@ def pack_files(files: Mapping[str, bytes], folders: tuple[str, ...] = ()) -> byt
     Args:
         files: ``{path: content}``.
         folders: Paths of directories to make first.
+        owner: Owner of the directories.
     """
     result = bytearray()
     for path in folders:
         info = tarfile.TarInfo(path)
         info.type, info.mode = tarfile.DIRTYPE, 0o755
+        info.uid, info.gid = owner
         result += info.tobuf(tarfile.PAX_FORMAT)
     for path, content in sorted(files.items()):
         info = tarfile.TarInfo(path)
@@ -249,8 +258,9 @@ def pack_files(files: Mapping[str, bytes], folders: tuple[str, ...] = ()) -> byt
     return bytes(result)
 
 
-def _header(entry: Entry, prefix: str) -> bytes:
+def _header(entry: Entry, prefix: str, owner: Owner) -> bytes:
     info = tarfile.TarInfo(prefix + entry.path)
+    info.uid, info.gid = owner
     info.mode = stat.S_IMODE(entry.mode)
     info.mtime = entry.modified_ns // 1_000_000_000
     info.size = entry.size

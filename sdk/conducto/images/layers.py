@@ -18,6 +18,9 @@ RECIPE = 1
 LABEL_LAYER = "com.conducto.image.layer"
 LABEL_SHELL = "com.conducto.image.shell"
 
+#: Argument of `copy_dockerfile`: ``user`` or ``user:group`` that owns the copied code.
+OWNER_ARG = "CONDUCTO_OWNER"
+
 #: Shells in the order of preference when the definition names none.
 SHELLS = ("bash", "ash", "zsh", "sh")
 
@@ -76,8 +79,15 @@ def copies_code(spec: ImageSpec) -> bool:
 
 
 def copy_dockerfile(spec: ImageSpec, base: str, env: Mapping[str, str]) -> str:
-    """Return the copy layer as a Dockerfile, for builders that know nothing else."""
-    lines = [f"FROM {base}", f"COPY . {CODE_DIR}"]
+    """Return the copy layer as a Dockerfile, for builders that know nothing else.
+
+    The user of the image below owns the copy; `OWNER_ARG` names it.
+    """
+    lines = [
+        f"FROM {base}",
+        f"ARG {OWNER_ARG}=0",
+        f"COPY --chown=${{{OWNER_ARG}}} . {CODE_DIR}",
+    ]
     if spec.docker_auto_workdir:
         lines.append(f"WORKDIR {CODE_DIR}")
     lines += [f"ENV {name}={json.dumps(value)}" for name, value in sorted(env.items())]

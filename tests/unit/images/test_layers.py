@@ -74,7 +74,8 @@ def test_copy_layer_as_a_dockerfile_quotes_values() -> None:
     text = layers.copy_dockerfile(spec, "base:1", {"CONDUCTO_GIT_BRANCH": "a b"})
 
     assert text == (
-        'FROM base:1\nCOPY . /mnt/conducto\nWORKDIR /mnt/conducto\nENV CONDUCTO_GIT_BRANCH="a b"\n'
+        "FROM base:1\nARG CONDUCTO_OWNER=0\nCOPY --chown=${CONDUCTO_OWNER} . /mnt/conducto\n"
+        'WORKDIR /mnt/conducto\nENV CONDUCTO_GIT_BRANCH="a b"\n'
     )
 
 
