@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from conducto_local import descriptors
 from conducto_local.agent import AgentRunsAlreadyError, OpenRunner, report_ready, run_agent
 from conducto_local.agent_files import AgentFiles
 from conducto_local.agent_log import log_to
@@ -44,6 +45,8 @@ def _run(home: Home, open_runner: OpenRunner, options: argparse.Namespace) -> in
     on_ready = functools.partial(report_ready, options.ready_fd) if in_background else None
     try:
         _follow_children_without_threads()
+        descriptors.raise_limit()
+        descriptors.OUTPUT.fill()
         run_agent(home, open_runner, port=options.port, on_ready=on_ready)
     except (AgentRunsAlreadyError, AgentSettingError, StoreError, OSError) as error:
         sys.stderr.write(f"conducto agent: {error}\n")

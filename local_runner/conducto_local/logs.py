@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from conducto.running.log_lines import FileStream, LineIndex, Lines
+from conducto_local import descriptors
 
 #: What is kept of an attempt: what its command printed, and what it used.
 Kept = Literal["stdout", "stderr", "resources"]
@@ -80,11 +81,13 @@ class LogWriter:
         """Let go of the files; safe to call twice."""
         self._closed = True
         self._close_files()
+        descriptors.OUTPUT.refill()
 
     def _fd(self, stream: Kept) -> int:
         fd = self._fds.get(stream)
         if fd is None:
-            fd = self._fds[stream] = _open_to_append(_file(self._base, stream))
+            file = _file(self._base, stream)
+            fd = self._fds[stream] = descriptors.OUTPUT.open(lambda: _open_to_append(file))
         return fd
 
     def _give_up(self, error: OSError, lost: int) -> None:

@@ -200,6 +200,22 @@ async def test_a_disk_that_fills_up_with_output_ends_no_command(tmp_path, engine
             assert (await run.output("/a")).startswith(b"first\n")
 
 
+async def test_an_attempt_whose_output_is_lost_is_not_done(tmp_path):
+    async with local_runner(tmp_path / "home", "process") as local:
+        run = await local.launch(nodes(b="true", a="echo said"), run=False)
+        logs = local.home.pipeline(run.id).logs
+        logs.rmdir()
+        logs.write_text("in the way")
+        await run.control(Action.RUN)
+        await run.settled()
+
+        (attempt,) = await run.attempts("/a")
+        assert (attempt.state, attempt.cause) == (State.KILLED, Cause.WORKER_LOST)
+        assert attempt.exit_code == 0
+        assert "exit code 0, but output from here on was not kept" in attempt.message
+        assert (await run.states())["/b"] == "done", "it printed nothing"
+
+
 def runner_on(engine, base):
     return clean_runner(base) if engine == "docker" else local_runner(base, engine)
 

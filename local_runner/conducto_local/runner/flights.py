@@ -229,6 +229,10 @@ async def run_command(
         raise EngineError(done.message)
     cause = done.cause if done.cause is not None else cause_of_exit(done.code)
     message = done.message if done.message is not None else writer.failure
+    if cause is None and writer.failure is not None:
+        # Nobody can see what it printed, and a Lazy's or a test's output is its result.
+        cause = Cause.WORKER_LOST
+        message = f"the command ended with exit code 0, but {writer.failure}"
     result = Result(cause, done.code, message, done.peak_memory)
     if cutter is not None and cause is None and not flight.stopping:
         # A copy, since the loop goes on changing the tree while the thread reads it.

@@ -5,6 +5,7 @@ for the engine's answers but the task that asks; one that fails ends the questio
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,6 +13,8 @@ from contextlib import suppress
 from conducto.running.container_stats import Reading
 from conducto.running.resource_series import ResourceWriter
 from conducto_local.ports import EngineError, Worker
+
+logger = logging.getLogger(__name__)
 
 #: Seconds after which an attempt is asked about for the first time, and between two questions.
 FIRST_SECONDS = 2.0
@@ -43,7 +46,8 @@ class Sampler:
         every: float = EVERY_SECONDS,
     ) -> None:
         self._worker = worker
-        self._write = write
+        self._keep = write
+        self._ended = False
         self._limits = limits
         self._every = every
         self._loop = asyncio.get_running_loop()
@@ -53,12 +57,20 @@ class Sampler:
 
     def end(self) -> None:
         """Ask and write no more."""
+        self._ended = True
         self._timer.cancel()
         if self._task is not None:
             self._task.cancel()
 
     def _begin(self) -> None:
         self._task = self._loop.create_task(self._follow())
+        self._task.add_done_callback(_log_failure)
+
+    def _write(self, line: bytes) -> None:
+        # Before Python 3.12, wait_for() may return an answer in the place of a cancellation.
+        if self._ended:
+            raise asyncio.CancelledError
+        self._keep(line)
 
     async def _follow(self) -> None:
         with suppress(EngineError):
@@ -92,3 +104,8 @@ class Sampler:
         except TimeoutError:
             reading = None
         return reading, (asked + self._loop.time()) / 2
+
+
+def _log_failure(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        logger.warning("resources of an attempt are not known", exc_info=error)

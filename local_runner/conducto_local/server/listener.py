@@ -5,9 +5,12 @@ import contextlib
 import logging
 import socket
 from collections.abc import Callable, Iterator
+from typing import Any, cast
 
 import uvicorn
 from starlette.types import ASGIApp
+
+from conducto_local.server.connections import Connections
 
 LOOPBACK = "127.0.0.1"
 #: Longer than a person thinks between two commands, so that connections stay warm.
@@ -36,16 +39,28 @@ def bind(port: int = 0) -> socket.socket:
 
 
 async def serve(
-    app: ASGIApp, sock: socket.socket, stop: asyncio.Event, on_listening: Callable[[], None]
+    app: ASGIApp,
+    sock: socket.socket,
+    stop: asyncio.Event,
+    on_listening: Callable[[], None],
+    connections: Connections | None = None,
 ) -> None:
     """Serve ``app`` on ``sock`` until ``stop`` is set; closes the socket.
 
     Requests that are being answered get `GRACE` seconds to end.
+
+    Args:
+        app: The application.
+        sock: Listens.
+        stop: Ends the server.
+        on_listening: Called once requests are answered.
+        connections: Limits the clients; None has the standard limits.
     """
+    connections = Connections() if connections is None else connections
     config = uvicorn.Config(
         app,
         loop="asyncio",
-        http="h11",
+        http=cast("Any", connections.protocol),
         ws="websockets-sansio",
         ws_per_message_deflate=False,
         lifespan="off",

@@ -69,3 +69,33 @@ async def test_of_a_quick_attempt_nothing_is_asked_or_kept() -> None:
 @pytest.mark.parametrize("kind", [FakeWorker, Slow, Broken])
 async def test_an_engine_that_does_not_tell_leaves_nothing(kind: type[FakeWorker]) -> None:
     assert await sampled(worker(kind=kind), 0.3) == Resources()
+
+
+class Stubborn(FakeWorker):
+    """A worker that answers although it is no longer asked, as `asyncio.wait_for` may."""
+
+    async def reading(self) -> Reading | None:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            return Reading(1.0, MB)
+        return None
+
+
+async def test_an_answer_that_comes_after_the_end_is_not_written() -> None:
+    lines: list[bytes] = []
+    reported: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
+    sampler = Sampler(
+        worker(kind=Stubborn), lines.append, limits=(2.0, 1.0), fresh=True, first=0.0, every=0.1
+    )
+    await asyncio.sleep(0.05)
+    task = sampler._task
+    assert task is not None
+
+    sampler.end()
+    await asyncio.wait([task])
+
+    assert lines == []
+    assert task.cancelled()
+    assert reported == []
