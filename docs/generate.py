@@ -152,7 +152,8 @@ _DETAILS = f"""Values are checked when the tree is printed or launched, and erro
 - `env` holds texts: `{{"NAME": "value"}}`. Numbers must be written as texts.
 - `max_concurrent` is a whole number of at least 1.
 - `docker_run_args` are flags of `docker run`, as a list or one text. {", ".join(f"`{a}`" for a in fields.FORBIDDEN_DOCKER_ARGS)}
-  are refused: use `cpu` and `mem`; nodes of a pipeline share a network of their own.
+  are refused: use `cpu` and `mem`; nodes of a pipeline share a network of their own. The profile of
+  `--security-opt seccomp=FILE` is read when the pipeline is launched.
 - A command may have up to {limits.MAX_COMMAND_BYTES // 2**20} MB and no NUL character.
 - `container_reuse_context` is `co.ContainerReuseContext.NEW` (`{fields.NEW!r}`), `.GLOBAL`
   (`{fields.GLOBAL!r}`) or `None`. The older `co.SameContainer.NEW` and `.ESCAPE` mean the same."""  # noqa: E501

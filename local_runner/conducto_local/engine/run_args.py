@@ -34,20 +34,28 @@ def apply_run_args(body: Body, args: Sequence[str]) -> None:
             _apply_switch(body, flag, value)
         elif flag in _VALUES:
             _apply_value(body, flag, value if value is not None else _value_of(flag, words))
-        elif flag not in _ALREADY_SO:
+        elif flag in _ALREADY_SO:
+            if value == "false":
+                raise RunArgsError(f"docker_run_args: {flag} cannot be switched off")
+        else:
             raise RunArgsError(
                 f"docker_run_args: {flag!r} is not known here. Remove it; known are: "
                 + " ".join(sorted(_VALUES | _SWITCHES.keys()))
             )
 
 
-def check_run_args(args: Sequence[str]) -> None:
-    """Accept what a container could be created with, as far as that can be known without one.
+def gpus_of(args: Sequence[str]) -> int:
+    """Check what can be checked without a container; return how many GPUs the flags ask for.
+
+    -1 is all of them.
 
     Raises:
         RunArgsError: as `apply_run_args`.
     """
-    apply_run_args({"Env": [], "HostConfig": {}}, args)
+    body: Body = {"Env": [], "HostConfig": {}}
+    apply_run_args(body, args)
+    requests = body["HostConfig"].get("DeviceRequests", ())
+    return sum(request["Count"] for request in requests)
 
 
 def _next_flag(words: list[str]) -> tuple[str, str | None]:
@@ -60,6 +68,9 @@ def _next_flag(words: list[str]) -> tuple[str, str | None]:
         name, equals, value = word.partition("=")
         return name, value if equals else None
     name, rest = word[:2], word[2:]
+    if name in _SHORT_SWITCHES and rest and not rest.startswith("="):  # -it is -i -t
+        words.insert(0, "-" + rest)
+        rest = ""
     return _SHORT.get(name, name), rest.removeprefix("=") if rest else None
 
 
@@ -205,6 +216,16 @@ def _gpus(body: Body, value: str) -> None:
     body["HostConfig"]["DeviceRequests"] = [{"Count": count, "Capabilities": [["gpu"]]}]
 
 
+def _security_opt(body: Body, value: str) -> None:
+    name, _, text = value.replace(":", "=", 1).partition("=")
+    if name == "seccomp" and text not in {"unconfined", "builtin"} and not text.startswith("{"):
+        raise ValueError(
+            "the profile's file was not read. It is read where a script is launched; "
+            "from elsewhere give its content, or unconfined"
+        )
+    body["HostConfig"].setdefault("SecurityOpt", []).append(value)
+
+
 _UNITS = {"": 1, "b": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 
 
@@ -229,6 +250,8 @@ _SHORT = {
     "-t": "--tty",
     "-P": "--publish-all",
 }
+
+_SHORT_SWITCHES = frozenset({"-d", "-i", "-t", "-P"})
 
 _SWITCHES = {
     "--privileged": "Privileged",
@@ -264,7 +287,7 @@ _VALUES_TABLE: dict[str, Callable[[Body, str], None]] = {
     "--pids-limit": _set("PidsLimit", int),
     "--publish": _publish,
     "--runtime": _set("Runtime"),
-    "--security-opt": _append("SecurityOpt"),
+    "--security-opt": _security_opt,
     "--shm-size": _set("ShmSize", _size),
     "--sysctl": _sysctl,
     "--tmpfs": _tmpfs,

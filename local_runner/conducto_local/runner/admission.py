@@ -6,7 +6,7 @@ from conducto.model.nodes import NodeSpec
 from conducto.model.states import NodeType
 from conducto.semantics.errors import DefinitionError
 from conducto.semantics.resolve import Limits, check_sizes
-from conducto_local.engine.run_args import RunArgsError, check_run_args
+from conducto_local.engine.run_args import RunArgsError, gpus_of
 
 
 def check_nodes(nodes: Mapping[str, NodeSpec], limits: Limits | None) -> None:
@@ -26,7 +26,21 @@ def check_nodes(nodes: Mapping[str, NodeSpec], limits: Limits | None) -> None:
         args = node.placement.docker_run_args
         if node.type is NodeType.EXEC and args not in fine:
             try:
-                check_run_args(args)
+                gpus = gpus_of(args)
             except RunArgsError as error:
                 raise DefinitionError(node.path, str(error)) from error
+            if limits is not None and _lacks_gpus(gpus, limits):
+                raise DefinitionError(node.path, _too_many_gpus(gpus, limits))
             fine.add(args)
+
+
+def _lacks_gpus(gpus: int, limits: Limits) -> bool:
+    return limits.gpu == 0 if gpus < 0 else gpus > limits.gpu
+
+
+def _too_many_gpus(gpus: int, limits: Limits) -> str:
+    asked = "all GPUs" if gpus < 0 else f"{gpus} GPUs"
+    return (
+        f"docker_run_args: --gpus asks for {asked}: {limits.where} has {limits.gpu} that its "
+        "engine can use; remove the flag, or install the NVIDIA Container Toolkit"
+    )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import sys
-from typing import Any, Iterable, List, Mapping, Union
+from typing import Any, Iterable, List, Mapping, Optional, Union
 
 from conducto.model import limits
 
@@ -39,7 +39,12 @@ DEFAULT_CPU = 1.0
 DEFAULT_MEM = 2.0
 NEW = "new"
 GLOBAL = "global"
-FORBIDDEN_DOCKER_ARGS = ("--cpus", "--memory", "--network")
+#: ``{flag of docker run: what to do instead}``
+FORBIDDEN_DOCKER_ARGS = {
+    "--cpus": "set cpu= on the node",
+    "--memory": "set mem= on the node",
+    "--network": "the nodes of a pipeline share a network of its own",
+}
 
 
 def parse_duration(value: Union[float, str]) -> float:
@@ -148,14 +153,20 @@ def check_docker_run_args(value: Iterable[str]) -> List[str]:
     args = [] if isinstance(value, str) else list(value)
     if isinstance(value, str) or not all(isinstance(a, str) for a in args):
         raise ValueError(f"docker_run_args must be a list of texts, got {value!r}")
-    bad = [a for a in args if a.split("=", 1)[0] in FORBIDDEN_DOCKER_ARGS]
-    if bad:
-        raise ValueError(
-            "docker_run_args cannot specify any of {}, got {}; use cpu= and mem= instead".format(
-                ", ".join(FORBIDDEN_DOCKER_ARGS), " ".join(bad)
-            )
-        )
+    refusal = forbidden_docker_arg(args)
+    if refusal is not None:
+        raise ValueError(f"docker_run_args {refusal}")
     return args
+
+
+def forbidden_docker_arg(args: Iterable[str]) -> Optional[str]:
+    """Return why arguments for the engine are refused, or None."""
+    for arg in args:
+        advice = FORBIDDEN_DOCKER_ARGS.get(arg.split("=", 1)[0])
+        if advice is not None:
+            known = ", ".join(FORBIDDEN_DOCKER_ARGS)
+            return f"cannot specify any of {known}, got {arg}; {advice}"
+    return None
 
 
 def check_env(env: Mapping[Any, Any]) -> None:

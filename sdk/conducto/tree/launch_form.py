@@ -5,8 +5,8 @@ of the launching host; path tokens in commands are left for the runner, which kn
 is once the image is built (`conducto.tree.paths.expand`).
 """
 
-# ruff: noqa: PTH109, PTH118, PTH120
-# pathlib is a heavy import.
+# ruff: noqa: B905, PTH109, PTH118, PTH120
+# pathlib is a heavy import; zip(strict=) is of Python 3.10.
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ import os
 
 from conducto.tree import images as image_rules
 from conducto.tree import volumes
+from conducto.tree.errors import DefinitionError
 from conducto.tree.parameters import to_tags
-from conducto.tree.records import tables
+from conducto.tree.records import tables, walk
 from conducto.tree.simplify import simplify
 
 TYPE_CHECKING = False
@@ -54,6 +55,9 @@ def to_launch_form(
         "images": {name: definition}, "pipeline_reservation": ...}``; nodes breadth-first, the
         root first, with an image in any case. What a node says that its absence says too is left
         out: whoever reads 100,000 nodes holds them in memory for a while.
+
+    Raises:
+        DefinitionError: a file that ``docker_run_args`` name cannot be read.
     """
     records, edges = tables(root)
     images = {name: image_rules.host_form(i) for name, i in image_rules.by_name(root).items()}
@@ -63,6 +67,7 @@ def to_launch_form(
         images.setdefault(default.name, image_rules.host_form(default))
         head["image_name"] = default.name
     _place_volumes(records)
+    _read_profiles(root, records)
     simplify(records, edges)
     for record in records:
         _leave_out_defaults(record)
@@ -87,12 +92,31 @@ def _leave_out_defaults(record: Record) -> None:
             del record[name]
 
 
+def _read_profiles(root: Node, records: List[Record]) -> None:
+    """Put the files that ``docker_run_args`` name in the place of their names.
+
+    Not for a tree that a container printed: it must not read files of the host.
+    """
+    for record, (node, _, _) in zip(records, walk(root)):
+        args = record.get("docker_run_args")
+        if args:
+            try:
+                record["docker_run_args"] = volumes.with_profiles(args, _directory_of(record))
+            except ValueError as error:
+                raise DefinitionError(
+                    f"{node}: {error}", path=str(node), file=node.file, line=node.line
+                ) from error
+
+
+def _directory_of(record: Record) -> str:
+    return os.path.dirname(record.get("file") or os.path.join(os.getcwd(), ""))
+
+
 def _place_volumes(records: List[Record]) -> None:
     for record in records:
         args = record.get("docker_run_args")
         if args:
-            beside = os.path.dirname(record.get("file") or os.path.join(os.getcwd(), ""))
-            record["docker_run_args"] = volumes.absolute(args, beside)
+            record["docker_run_args"] = volumes.absolute(args, _directory_of(record))
 
 
 def from_wire_document(document: Mapping[str, Any]) -> Dict[str, Any]:

@@ -113,7 +113,7 @@ def to_docker_run_args(value: DockerRunArgs) -> Optional[List[str]]:
     """
     if value is None:
         return None
-    from conducto.model.fields import FORBIDDEN_DOCKER_ARGS
+    from conducto.model.fields import forbidden_docker_arg
 
     if isinstance(value, str):
         import shlex
@@ -123,13 +123,9 @@ def to_docker_run_args(value: DockerRunArgs) -> Optional[List[str]]:
         args = list(value)
     else:
         raise ValueError(f"Invalid value for docker_run_args, str or List[str] required: {value!r}")
-    if any(arg.split("=", 1)[0] in FORBIDDEN_DOCKER_ARGS for arg in args):
-        raise ValueError(
-            "Invalid value for docker_run_args, cannot specify any of {{{}}}: {!r}; "
-            "use cpu= and mem= instead".format(
-                ", ".join(repr(arg) for arg in FORBIDDEN_DOCKER_ARGS), value
-            )
-        )
+    refusal = forbidden_docker_arg(args)
+    if refusal is not None:
+        raise ValueError(f"Invalid value for docker_run_args, {refusal}")
     return args
 
 

@@ -5,10 +5,15 @@ from typing import Any
 
 import pytest
 
+import conducto as co
+from conducto.semantics.errors import DefinitionError
+from conducto.semantics.resolve import Limits, resolve
+from conducto.tree.launch_form import to_launch_form
 from conducto_local.engine.address import Address
 from conducto_local.engine.container import create_body
 from conducto_local.engine.run_args import RunArgsError, apply_run_args
 from conducto_local.ports import Mount, WorkerSpec
+from conducto_local.runner.admission import check_nodes
 
 HOST_FIELDS = {
     "--privileged": {"Privileged": True},
@@ -37,6 +42,9 @@ HOST_FIELDS = {
     },
     "-p 53:53/udp": {"PortBindings": {"53/udp": [{"HostIp": "", "HostPort": "53"}]}},
     "--rm --init -i": {},
+    "-iP": {"PublishAllPorts": True},
+    "--security-opt seccomp={}": {"SecurityOpt": ["seccomp={}"]},
+    "--security-opt=no-new-privileges": {"SecurityOpt": ["no-new-privileges"]},
 }
 
 
@@ -76,6 +84,10 @@ def test_a_flag_becomes_a_field_of_the_container(text: str, field: str, expected
         ("--pid=host", "--pid is refused"),
         ("--entrypoint x", "--entrypoint is refused"),
         ("-t", "--tty is refused"),
+        ("-it", "--tty is refused"),
+        ("-di", "--detach is refused"),
+        ("--rm=false", "--rm cannot be switched off"),
+        ("--security-opt seccomp=/a.json", "the profile's file was not read"),
         ("--cap-add", "--cap-add has no value"),
         ("debian", "'debian' is not a flag"),
         ("-e TOKEN", "--env 'TOKEN': it has no value.*write TOKEN=VALUE"),
@@ -138,3 +150,22 @@ def test_a_command_that_needs_docker_finds_the_engines_socket(
 
 def test_the_images_own_working_directory_is_left_alone() -> None:
     assert "WorkingDir" not in create_body(_spec(), Address(path="/s"))
+
+
+@pytest.mark.parametrize(
+    ("asked", "there", "refused"),
+    [("all", 0, True), ("1", 0, True), ("3", 2, True), ("all", 2, False), ("2", 2, False)],
+)
+def test_gpus_that_the_machine_lacks_are_refused_at_launch(
+    asked: str, there: int, refused: bool
+) -> None:
+    root = co.Serial()
+    root["a"] = co.Exec("x", docker_run_args=["--gpus", asked])
+    nodes = resolve(to_launch_form(root)).nodes
+    limits = Limits(cpu=8, mem=8, gpu=there)
+
+    if not refused:
+        check_nodes(nodes, limits)
+        return
+    with pytest.raises(DefinitionError, match=r"^/a: docker_run_args: --gpus asks for"):
+        check_nodes(nodes, limits)

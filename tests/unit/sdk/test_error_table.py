@@ -89,6 +89,7 @@ def several(*a: int) -> None: ...
 def keyword(a: int, *, b: int) -> None: ...
 
 
+CANNOT = "Invalid value for docker_run_args, cannot specify any of --cpus, --memory, --network"
 TREE = "violates the integrity of the pipeline"
 CASES = [
     (attach_twice, co.TreeError, f"Adding node a {TREE}"),
@@ -145,7 +146,12 @@ CASES = [
     (
         lambda: co.Serial(docker_run_args="--cpus 3"),
         ValueError,
-        "Invalid value for docker_run_args, cannot specify any of {",
+        f"{CANNOT}, got --cpus; set cpu= on the node",
+    ),
+    (
+        lambda: co.Serial(docker_run_args="--network host"),
+        ValueError,
+        f"{CANNOT}, got --network; the nodes of a pipeline share a network of its own",
     ),
     (
         lambda: co.Serial(docker_run_args=[1]),

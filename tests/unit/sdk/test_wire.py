@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import conducto as co
+from conducto.tree.errors import DefinitionError
 from conducto.tree.launch_form import from_wire_document, to_launch_form
 from conducto.tree.serialise import decode, to_document
 from conducto.tree.validate import validate
@@ -327,6 +328,51 @@ def test_volumes_are_relative_to_the_script(written: str, launched: list[str]) -
 
     assert to_launch_form(node)["nodes"][0]["docker_run_args"] == launched
     assert node.docker_run_args == shlex.split(written)
+
+
+@pytest.mark.parametrize(
+    "written", ["--security-opt seccomp=p.json", "--security-opt=seccomp=./p.json"]
+)
+def test_seccomp_profile_is_read_at_launch(written: str, tmp_path: Path) -> None:
+    (tmp_path / "p.json").write_text('{"defaultAction": "SCMP_ACT_ALLOW"}')
+    node = co.Exec("x", docker_run_args=written)
+    node.file = str(tmp_path / "pipeline.py")
+
+    launched = to_launch_form(node)["nodes"][0]["docker_run_args"]
+
+    assert launched[-1].endswith('seccomp={"defaultAction":"SCMP_ACT_ALLOW"}')
+
+
+@pytest.mark.parametrize("value", ["seccomp=unconfined", "seccomp={}", "apparmor=p.json"])
+def test_security_option_without_a_file_is_passed_on(value: str) -> None:
+    node = co.Exec("x", docker_run_args=["--security-opt", value])
+
+    assert to_launch_form(node)["nodes"][0]["docker_run_args"][-1] == value
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [(None, "No such file"), ("[]", "is not a JSON object"), ("x", "Expe")]
+)
+def test_seccomp_profile_that_cannot_be_read_is_an_error(
+    content: str | None, message: str, tmp_path: Path
+) -> None:
+    if content is not None:
+        (tmp_path / "p.json").write_text(content)
+    root = co.Serial()
+    root["a"] = co.Exec("x", docker_run_args="--security-opt seccomp=p.json")
+    root["a"].file = str(tmp_path / "pipeline.py")
+
+    with pytest.raises(DefinitionError, match=f"^/a: docker_run_args: --sec.*{message}"):
+        to_launch_form(root)
+
+
+def test_printed_tree_reads_no_file_of_the_host(tmp_path: Path) -> None:
+    (tmp_path / "p.json").write_text("{}")
+    node = co.Exec("x", docker_run_args=f"--security-opt seccomp={tmp_path}/p.json")
+
+    form = from_wire_document(to_document(node, resolve=True))
+
+    assert form["nodes"][0]["docker_run_args"][-1] == f"seccomp={tmp_path}/p.json"
 
 
 def test_one_tag_as_text_stays_one_tag() -> None:

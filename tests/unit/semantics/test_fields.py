@@ -185,9 +185,17 @@ def test_arguments_for_the_engine_are_passed_on(value):
     assert fields.check_docker_run_args(value) == list(value)
 
 
-@pytest.mark.parametrize("value", ["--cpus", "--cpus=2", "--memory=1g", "--network=host"])
-def test_arguments_that_we_set_ourselves_are_refused(value):
-    with pytest.raises(ValueError, match=f"^docker_run_args cannot .* got {value}; use cpu="):
+@pytest.mark.parametrize(
+    ("value", "advice"),
+    [
+        ("--cpus", "set cpu="),
+        ("--cpus=2", "set cpu="),
+        ("--memory=1g", "set mem="),
+        ("--network=host", "the nodes of a pipeline share a network"),
+    ],
+)
+def test_arguments_that_we_set_ourselves_are_refused(value, advice):
+    with pytest.raises(ValueError, match=f"^docker_run_args cannot .* got {value}; {advice}"):
         fields.check_docker_run_args(["-d", value])
 
 

@@ -46,7 +46,7 @@ VALUES = [
     ),
     pytest.param(
         {"docker_run_args": ["--cpus=1"]},
-        "docker_run_args cannot specify any of --cpus, --memory, --network, got --cpus=1; use",
+        "docker_run_args cannot specify any of --cpus, --memory, --network, got --cpus=1; set",
         id="docker_run_args",
     ),
     pytest.param(
