@@ -78,13 +78,24 @@ def _run(scope: Type[_Data], words: Sequence[str]) -> int:
         raise UsageError(f"{words[0]!r} is not a command")
     parsed = command.parse(words[1:], options=("id",))
     _choose_place(parsed)
+    try:
+        _carry_out(scope, name, parsed)
+    except data.ContextError as error:
+        if scope is data.user or os.environ.get("CONDUCTO_PIPELINE_ID"):
+            raise
+        raise data.ContextError(
+            f"{error} Outside of a pipeline, name one: --id PIPELINE (see conducto list)."
+        ) from error
+    return 0
+
+
+def _carry_out(scope: Type[_Data], name: str, parsed: Parsed) -> None:
     if name == "gets":
         _print_data(scope, parsed)
     elif name == "puts":
         scope._put_stream(parsed.values["name"], sys.stdin.buffer)  # noqa: SLF001 - no copy in memory
     else:
         _print_result(_call(scope, name, parsed))
-    return 0
 
 
 def _choose_place(parsed: Parsed) -> None:

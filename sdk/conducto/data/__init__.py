@@ -231,7 +231,10 @@ class _Data:
 
     @classmethod
     def restore_cache(cls, name: str, checksum: str, restore_dir: str) -> None:
-        """Unpack a saved directory into ``restore_dir``: it appears there under its base name.
+        """Unpack a saved directory.
+
+        It appears under its base name in ``restore_dir``; a ``restore_dir`` of that very name is
+        the directory itself.
 
         Raises:
             FileNotFoundError: Nothing was saved under that name and checksum.

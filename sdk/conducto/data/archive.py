@@ -47,6 +47,7 @@ def _is_link(member: tarfile.TarInfo) -> bool:
 def unpack(stream: IO[bytes], directory: str) -> None:
     """Unpack a tar into ``directory``, which is created if need be.
 
+    A tar that holds one directory, of the same name as ``directory``, becomes ``directory``.
     Names and kinds are checked before anything is written.
 
     Args:
@@ -56,15 +57,23 @@ def unpack(stream: IO[bytes], directory: str) -> None:
     Raises:
         ValueError: The file is damaged, or a member could do harm; its name is in the text.
     """
-    os.makedirs(directory, exist_ok=True)
     try:
         with tarfile.open(fileobj=stream, mode="r:*") as archive:
             members = archive.getmembers()
             for member in members:
                 _check(member)
+            directory = _place(members, directory)
+            os.makedirs(directory, exist_ok=True)
             _extract_all(archive, members, os.path.realpath(directory))
     except tarfile.TarError as error:
         raise ValueError(f"the archive is not a complete tar file: {error}") from error
+
+
+def _place(members: list[tarfile.TarInfo], directory: str) -> str:
+    """Return the directory that the members' names are relative to."""
+    parent, name = os.path.split(os.path.abspath(directory))
+    is_same = all(f"{member.name}/".startswith(f"{name}/") for member in members)
+    return parent if members and is_same else directory
 
 
 def _check(member: tarfile.TarInfo) -> None:

@@ -77,6 +77,19 @@ def test_the_archive_is_an_uncompressed_tar_at_the_known_place(tree: Path) -> No
         assert archive.getnames()[0] == "my env"
 
 
+def test_archive_with_a_second_directory_stays_inside(out: Path) -> None:
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as archive:
+        for name in (f"{out.name}/a", "beside/b"):
+            archive.addfile(member(name))
+    data.user.puts("conducto-cache/two/1.tar.gz", content.getvalue())
+
+    data.user.restore_cache("two", "1", str(out))
+
+    assert names(out) == ["beside", out.name]
+    assert not (out.parent / "beside").exists()
+
+
 def test_a_trailing_slash_or_a_relative_path_gives_the_same_name(
     tree: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

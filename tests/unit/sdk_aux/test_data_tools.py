@@ -117,6 +117,25 @@ def test_a_cache_goes_through_the_tool(user, tmp_path: Path) -> None:
     assert user("cache-exists", "c", "1").stdout == b"false\n"
 
 
+def test_cache_is_restored_as_the_directory_that_was_saved(user, tmp_path: Path) -> None:
+    (tmp_path / "cwd" / "dir").mkdir()
+    (tmp_path / "cwd" / "dir" / "file").write_bytes(b"1")
+    user("save-cache", "c", "1", "dir")
+
+    user("restore-cache", "c", "1", "dir")
+    user("restore-cache", "c", "1", "new/dir/")
+
+    assert [path.name for path in (tmp_path / "cwd" / "dir").iterdir()] == ["file"]
+    assert [path.name for path in (tmp_path / "cwd" / "new" / "dir").iterdir()] == ["file"]
+
+
+def test_pipeline_data_without_a_pipeline_names_the_option(pipeline) -> None:
+    done = pipeline("list")
+
+    assert done.returncode == 1
+    assert b"--id PIPELINE" in done.stderr
+
+
 def test_a_range_of_bytes_can_be_asked_for(user) -> None:
     user("puts", "name", stdin=b"0123456789")
 
