@@ -14,7 +14,7 @@ from chalicelib.credentials import PREFIX, digest_of, new_token
 from chalicelib.ports import Identity
 from chalicelib.workers import WorkerDesk, WorkerGoneError
 from conducto.model.api import Changes
-from conducto.model.params import LogParams
+from conducto.model.params import LogParams, TreeParams
 from conducto.model.resources import ResourcesParams
 from conducto.model.states import Cause, State
 from conducto.model.worker import (
@@ -464,6 +464,26 @@ def test_a_groups_time_limit_is_seen_by_a_pulse(world: World) -> None:
     assert hand.pulse()
     hand.finish(Cause.EXIT_CODE)
     assert world.states(pipeline) == {"/": "killed", "/a": "killed"}
+
+
+def test_a_group_that_timed_out_is_the_failure_and_a_run_says_so(world: World) -> None:
+    pipeline, hand = _one(world, serial(leaf("a"), "b", max_time=100))
+    world.now += 101
+    world.beat()
+    hand.finish(Cause.EXIT_CODE)
+
+    query = TreeParams(id=pipeline, failed=True)
+    found = asyncio.run(world.pipelines().nodes(query)).nodes
+    run = world.control(pipeline, "run")
+    reset = world.control(pipeline, "reset", failed=True)
+
+    assert [node.path for node in found] == ["/"]
+    assert world.nodes(pipeline)["/a"].stopped_by is None  # it runs again
+    why = "/ timed out: max_time 1m 40s (1 killed, 1 not run)"
+    assert run.notes == (f"nothing can start: {why}; rerun: conducto reset {pipeline} --failed",)
+    assert (reset.affected, reset.paths) == (2, ("/a", "/b"))
+    world.run_out()
+    assert world.states(pipeline) == {"/": "done", "/a": "done", "/b": "done"}
 
 
 def test_a_pulse_for_what_does_not_run_here_says_stop(world: World) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 import conducto as co
 from conducto.model.api import Action, ControlResult
+from conducto.model.params import TreeParams
 from conducto.model.records import Lifecycle
 from conducto.model.states import Cause, State
 from conducto.semantics.errors import DefinitionError
@@ -253,3 +254,23 @@ async def test_an_order_on_what_failed_names_no_node(local):
     assert await order(run, Action.RESET, failed=True) == ControlResult()
     with pytest.raises(NotFoundError, match="/zz"):
         await order(run, Action.RESET, "/zz", failed=True)
+
+
+async def test_a_group_that_timed_out_is_the_failure_and_a_run_says_so(local):
+    root = co.Parallel(image=IMAGE)
+    root["g"] = co.Parallel(max_time="1s")
+    root["g/slow"] = co.Exec("sleep 100")
+    root["g/retried"] = co.Exec("sleep 100")
+    root["g/retried"].on_error(co.callback.retry(3))
+    run = await local.run(root)
+
+    found = await local.pipelines.nodes(TreeParams(id=run.id, failed=True))
+    ran = await order(run, Action.RUN)
+    await order(run, Action.MODIFY, "/g", max_time=100)
+    await order(run, Action.MODIFY, "/g/slow", "/g/retried", command="true")
+    reset = await order(run, Action.RESET, failed=True)
+    await run.until("/", "done")
+
+    assert [(node.path, node.max_time) for node in found.nodes] == [("/g", 1)]
+    assert "/g timed out: max_time 1s (1 killed, 1 not run); rerun:" in ran.notes[0]
+    assert (reset.affected, reset.paths) == (2, ("/g/slow", "/g/retried"))

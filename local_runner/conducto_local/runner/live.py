@@ -19,7 +19,7 @@ from conducto.model.records import (
 from conducto.model.states import State
 from conducto.semantics import events as ev
 from conducto.semantics.dispatch import Limit, Ticket
-from conducto.semantics.live import Change, LiveExec, LiveGroup, LiveNode, LiveTree
+from conducto.semantics.live import Change, LiveExec, LiveNode, LiveTree
 from conducto.semantics.machine import advance, settled
 from conducto.semantics.pools import PoolKind, kind_of
 from conducto_local.ports import BuiltImage, ImageBuilder
@@ -373,7 +373,7 @@ def _to_store(node: LiveNode) -> NodeRow:
         warning=node.warning,
         attempt=node.attempt - queued,
         tries=node.tries - queued,
-        expired=isinstance(node, LiveGroup) and node.expired,
+        expired=node.expired,
         mem=node.mem,
         order=node.order if isinstance(node, LiveExec) else None,
     )

@@ -91,6 +91,7 @@ class NodeView(Record):
         reuse: How it shares containers, where that is not the default: ``context`` of a group
             whose Execs run in one container of its own, one after the other, and of each of them;
             ``fresh`` of an Exec with a new container for each attempt.
+        stopped_by: Path of the group above whose ``max_time`` ended the newest attempt of an Exec.
         waits_for: Why a pending or queued node does not run, as a sentence.
         wait_kind: What a queued Exec waits for.
         started: When the first of the newest attempts below a group started, in seconds since the
@@ -120,6 +121,7 @@ class NodeView(Record):
     counts: Counts | None = None
     children: int = 0
     reuse: Literal["context", "fresh"] | None = None
+    stopped_by: str | None = None
     waits_for: str | None = None
     wait_kind: WaitKind | None = None
     started: float | None = None

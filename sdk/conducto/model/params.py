@@ -86,8 +86,8 @@ class PipelineParams(Record):
 class TreeParams(Record):
     """Which part of a tree.
 
-    With ``state`` or ``text`` it is a search: ``next`` may be set although fewer nodes than
-    ``limit``, or none, are answered.
+    With ``state``, ``failed`` or ``text`` it is a search: ``next`` may be set although fewer nodes
+    than ``limit``, or none, are answered.
 
     Attributes:
         root: Path of the subtree's root.
@@ -95,6 +95,8 @@ class TreeParams(Record):
         limit: Most nodes to answer.
         depth: Levels below the root; 1 is the root and its children. None is all of them.
         state: Only Execs in this state. Skipped ones count by their state as well.
+        failed: Only nodes that failed by themselves and are not skipped: Execs, and groups whose
+            ``max_time`` ran out in place of the Execs that this ended.
         text: Only nodes whose path or command holds this text, in any case. Where it has a ``*``,
             that stands for anything but "/" in a path: ``tests/*/login``.
         attempts: Which attempts of each node to answer.
@@ -108,6 +110,7 @@ class TreeParams(Record):
     limit: int = Field(default=1000, ge=1, le=MAX_TREE_PAGE)
     depth: int | None = Field(default=None, ge=0, le=2**31)
     state: State | None = None
+    failed: bool = False
     text: Text | None = None
     attempts: Literal["all", "newest", "none"] = "all"
     tails: bool = False

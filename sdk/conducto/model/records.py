@@ -143,7 +143,7 @@ class NodeState(Record):
         warning: Done although a failure below it was suppressed.
         attempt: Number of the newest attempt; 0 when there was none.
         tries: Attempts since the node was made or last reset by hand.
-        expired: A group whose ``max_time`` ran out.
+        expired: Its own ``max_time`` ran out; not that of a group above it.
         mem: Memory in GB that a retry asked for, over the definition's.
         order: Why a running Exec is being stopped, while it is; who takes over ends it so.
     """

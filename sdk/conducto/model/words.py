@@ -1,11 +1,13 @@
 """Facts as a person reads them, wherever they are shown: in a terminal, in an exported page."""
 
+from conducto.model.api import NodeView
 from conducto.model.phases import WaitKind, phases_of
-from conducto.model.records import AttemptRecord
+from conducto.model.records import AttemptRecord, Counts
 from conducto.model.states import Cause
 
 #: Shorter waits are not worth a word, in seconds.
 _LEAST_WAIT = 0.1
+_MINUTE = 60
 _WAITS: dict[WaitKind, str] = {
     "image": " for its image",
     "turn": " for its turn",
@@ -28,6 +30,34 @@ def cause_text(cause: Cause | None, exit_code: int | None) -> str:
     if cause is None or cause is Cause.EXIT_CODE:
         return "failed" if exit_code is None else f"exit {exit_code}"
     return _CAUSES[cause]
+
+
+def timeout_text(limit: float | None, counts: Counts | None) -> str:
+    """Return how a group ended whose time limit ran out: what it was, and what came of it.
+
+    ``timed out: max_time 1m 30s (2 killed, 4 not run)``
+    """
+    words = _CAUSES[Cause.TIMEOUT]
+    if limit is not None:
+        words += f": max_time {f'{limit:g}s' if limit < _MINUTE else duration(limit)}"
+    if counts is None:
+        return words
+    parts = [
+        f"{number:,} {what}"
+        for number, what in ((counts.killed, "killed"), (counts.pending, "not run"))
+        if number
+    ]
+    return f"{words} ({', '.join(parts)})" if parts else words
+
+
+def failure_text(node: NodeView) -> str:
+    """Return why a node failed: an Exec by its newest attempt, a group by its time limit."""
+    if node.counts is not None:
+        return timeout_text(node.max_time, node.counts)
+    if node.stopped_by is not None:
+        return f"ended with {node.stopped_by}, which timed out"
+    newest = node.attempts[-1] if node.attempts else None
+    return cause_text(node.cause, None if newest is None else newest.exit_code)
 
 
 def duration(seconds: float) -> str:

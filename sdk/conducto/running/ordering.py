@@ -8,7 +8,7 @@ from conducto.model.records import Lifecycle
 from conducto.running.finding import no_node
 from conducto.running.views import Viewed
 from conducto.semantics.errors import DefinitionError
-from conducto.semantics.orders import lay_over
+from conducto.semantics.orders import lay_over, why_idle
 from conducto.service.port import RefusedError
 
 #: What can be asked of a pipeline in the archive.
@@ -43,6 +43,9 @@ def check_order(live: Ordered, request: ControlRequest) -> None:
 
 def preview_of_whole(live: Ordered, action: Action) -> ControlResult:
     """Return what an order to the pipeline as a whole does to its Execs."""
+    if action is Action.RUN:
+        idle = why_idle(live.tree, live.id)
+        return ControlResult(notes=() if idle is None else (idle,), preview=True)
     ends = action in (Action.SLEEP, Action.ARCHIVE)
     running = live.counts().running if ends else 0
     return ControlResult(affected=running, stopped=running, preview=True)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from conducto.model.nodes import ancestors
 from conducto.model.params import MAX_TREE_SCAN, TreeParams
 from conducto.model.states import NodeType
+from conducto.semantics.failures import is_failure, may_have_failures
 from conducto.semantics.live import LiveGroup, LiveNode, LiveTree
 from conducto.semantics.roll_up import INDEX
 
@@ -34,7 +35,7 @@ def page(tree: LiveTree, query: TreeParams) -> tuple[list[LiveNode], str | None]
 
 
 def _is_search(query: TreeParams) -> bool:
-    return query.state is not None or bool(query.text)
+    return query.state is not None or query.failed or bool(query.text)
 
 
 def holding(text: str) -> Callable[[str, str], bool]:
@@ -86,6 +87,8 @@ def _end_of_next(path: str, part: str, start: int) -> int:
 
 
 def _is_in_state(node: LiveNode, query: TreeParams) -> bool:
+    if query.failed and not is_failure(node):
+        return False
     if query.state is None:
         return True
     return node.spec.type is NodeType.EXEC and node.state is query.state
@@ -114,6 +117,8 @@ def _way_below(node: LiveNode, level: int, query: TreeParams) -> _Way:
     if not isinstance(node, LiveGroup) or (query.depth is not None and level >= query.depth):
         return []
     if query.state is not None and not node.counts[INDEX[query.state]]:
+        return []
+    if query.failed and not may_have_failures(node):
         return []
     return [(node, 0)]
 

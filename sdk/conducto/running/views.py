@@ -18,6 +18,7 @@ from conducto.model.records import (
 )
 from conducto.model.states import FINISHED, NodeType, State
 from conducto.running.commands import as_defined
+from conducto.semantics.failures import stopped_by
 from conducto.semantics.live import LiveGroup, LiveNode, LiveTree
 from conducto.semantics.pools import PoolKind, kind_of, owner_of
 
@@ -143,6 +144,7 @@ def node_view(
         counts=live.tree.counts(node) if isinstance(node, LiveGroup) else None,
         children=len(node.children) if isinstance(node, LiveGroup) else 0,
         reuse=_reuse(spec),
+        stopped_by=stopped_by(node),
         waits_for=None if wait is None else wait.text,
         wait_kind=None if wait is None else wait.kind,
         started=None if period is None else period.started,

@@ -40,6 +40,7 @@ class LiveNode:
     __slots__ = (
         "attempt",
         "cause",
+        "expired",
         "mem",
         "parent",
         "position",
@@ -58,6 +59,7 @@ class LiveNode:
         self.skipped = spec.skip
         self.cause: Cause | None = None
         self.warning = False
+        self.expired = False
         self.attempt = 0
         self.tries = 0
         self.mem: float | None = None
@@ -92,7 +94,6 @@ class LiveGroup(LiveNode):
     Attributes:
         counts: Execs below by state, then the skipped ones (`conducto.semantics.roll_up`).
         total: Execs below.
-        expired: Its ``max_time`` ran out.
         held: It failed and its callbacks have not been asked; unfinished for its parent so far.
         given_up: Its callbacks were asked and let it fail.
         discarding: A Lazy's target whose Execs are being stopped before it is emptied.
@@ -103,7 +104,6 @@ class LiveGroup(LiveNode):
         "children",
         "counts",
         "discarding",
-        "expired",
         "given_up",
         "held",
         "tally",
@@ -116,7 +116,6 @@ class LiveGroup(LiveNode):
         self.children: list[LiveNode] = []
         self.counts = [0] * (SKIPPED + 1)
         self.total = 0
-        self.expired = False
         self.held = False
         self.given_up = False
         self.discarding = False
@@ -130,6 +129,10 @@ class LiveGroup(LiveNode):
     def in_flight(self) -> bool:
         """Whether an Exec below is queued or running."""
         return self.counts[QUEUED] + self.counts[RUNNING] > 0
+
+    def fails_below(self) -> bool:
+        """Whether an Exec below is in error or killed."""
+        return any(self.counts[INDEX[state]] for state in FAILED)
 
     def rebuild(self) -> None:
         """Work out the tally, the counts and the state from the children as they stand."""
@@ -317,7 +320,7 @@ class LiveTree:
             warning=node.warning,
             attempt=node.attempt,
             tries=node.tries,
-            expired=isinstance(node, LiveGroup) and node.expired,
+            expired=node.expired,
             mem=node.mem,
             order=node.order if isinstance(node, LiveExec) else None,
         )
@@ -327,7 +330,7 @@ class LiveTree:
     ) -> None:
         """Put an Exec into ``state`` and bring everything above it up to date."""
         before = INDEX[node.state]
-        node.state, node.cause, node.warning = state, cause, warning
+        node.state, node.cause, node.warning, node.expired = state, cause, warning, False
         self.record(node)
         after = INDEX[state]
         if before != after:
@@ -477,9 +480,8 @@ class LiveTree:
         node.attempt = state.attempt
         node.tries = state.tries
         node.mem = state.mem
-        if isinstance(node, LiveGroup):
-            node.expired = state.expired
-        else:
+        node.expired = state.expired
+        if not isinstance(node, LiveGroup):
             if isinstance(node, LiveExec):
                 node.order = state.order
             node.state = state.state

@@ -16,6 +16,7 @@ from conducto.model.nodes import NodeSpec
 from conducto.model.states import FAILED, FINISHED, IN_FLIGHT, Cause, NodeType, Order, State
 from conducto.semantics import events as ev
 from conducto.semantics.errors import TransitionError
+from conducto.semantics.failures import expired_above
 from conducto.semantics.live import LiveExec, LiveGroup, LiveNode, LiveTree, Notice
 from conducto.semantics.ready import ready_below
 from conducto.semantics.rules import (
@@ -168,7 +169,9 @@ class _Step:
         shown, warning = suppress(state, suppress_errors=node.spec.suppress_errors)
         if decision.verdict is Verdict.SKIP:
             self.tree.set_skipped(node, True)
+        stopped_from_above = order is Order.EXPIRE and expired_above(node) is not None
         self.tree.set_exec(node, shown, cause=cause, warning=warning)
+        node.expired = cause is Cause.TIMEOUT and not stopped_from_above
         self._notify(node)
 
     def _to_pending(self, node: LiveExec) -> None:

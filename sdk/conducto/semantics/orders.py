@@ -1,13 +1,17 @@
 """What an order of a person would do, before it is done, and how edits of nodes are written."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from conducto.model.api import MAX_NAMED, Action, Changes, ControlRequest, ControlResult
 from conducto.model.states import FAILED, FINISHED, IN_FLIGHT, NodeType, State
+from conducto.model.words import timeout_text
 from conducto.semantics.errors import DefinitionError
+from conducto.semantics.failures import is_failure, is_held_by_limit, left_over
 from conducto.semantics.live import LiveExec, LiveGroup, LiveNode, LiveTree
 from conducto.semantics.pools import PoolKind, kind_of, owner_of
+from conducto.semantics.ready import ready_below
 from conducto.semantics.resolve import ENV_PREFIX
 
 #: Parameters that only an Exec has, and such that only a group has.
@@ -23,9 +27,26 @@ def named(tree: LiveTree, request: ControlRequest) -> ControlRequest:
     """
     if not request.failed:
         return request
-    execs = _execs(tree, request.paths or ("/",))
-    paths = tuple(node.path for node in execs if node.state in FAILED and not node.skipped)
+    chosen = (
+        node.path
+        for top in request.paths or ("/",)
+        for node in _failed(request.action, tree, tree.nodes[top])
+    )
+    paths = tuple(dict.fromkeys(chosen))
     return request.model_copy(update={"paths": paths, "failed": False})
+
+
+def _failed(action: Action, tree: LiveTree, top: LiveNode) -> Iterator[LiveNode]:
+    """Yield what an order on what failed is about, at or below ``top``."""
+    if action in (Action.RESET, Action.REBUILD):
+        return left_over(tree, top)
+    groups_too = action in (Action.SKIP, Action.UNSKIP)
+    return (
+        node
+        for node in tree.subtree(top)
+        if node.state in FAILED and not node.skipped
+        if isinstance(node, LiveExec) or (groups_too and is_failure(node))
+    )
 
 
 def preview(tree: LiveTree, action: Action, paths: Iterable[str]) -> ControlResult:
@@ -45,13 +66,33 @@ def preview(tree: LiveTree, action: Action, paths: Iterable[str]) -> ControlResu
     )
 
 
+def why_idle(tree: LiveTree, pipeline_id: str) -> str | None:
+    """Return why a run would start nothing, and what to do; None where something starts or runs."""
+    root = tree.root
+    if any(tree.in_flight(root)) or any(ready_below(tree, root)):
+        return None
+    failed = list(islice(filter(is_failure, tree.subtree(root)), 2))
+    if not failed:
+        return f"nothing is left to run; run it all again: conducto reset {pipeline_id} /"
+    rest = ", and others failed" if len(failed) > 1 else ""
+    why = f"{_ended(tree, failed[0])}{rest}"
+    return f"nothing can start: {why}; rerun: conducto reset {pipeline_id} --failed"
+
+
+def _ended(tree: LiveTree, node: LiveNode) -> str:
+    if isinstance(node, LiveGroup):
+        return f"{node.path} {timeout_text(node.spec.max_time, tree.counts(node))}"
+    return f"{node.path} failed"
+
+
 _STOPPING = frozenset({Action.RESET, Action.REBUILD, Action.KILL})
 
 
 def _touches(action: Action, node: LiveExec) -> bool:
     match action:
         case Action.RESET | Action.REBUILD:
-            return node.state in FINISHED or node.state is State.RUNNING
+            runs_again = node.state in FINISHED or node.state is State.RUNNING
+            return runs_again or is_held_by_limit(node)
         case Action.KILL:
             return node.state in IN_FLIGHT
         case _:

@@ -122,7 +122,15 @@ def is_asked_for(node: NodeView, query: TreeParams) -> bool:
         return False
     if query.state is not None and (node.type, node.state) != (NodeType.EXEC, query.state):
         return False
+    if query.failed and not _is_failure(node):
+        return False
     return holding(query.text or "")(node.path, node.command or "")
+
+
+def _is_failure(node: NodeView) -> bool:
+    if node.state not in FAILED or node.skipped:
+        return False
+    return node.stopped_by is None if node.type is NodeType.EXEC else node.cause is Cause.TIMEOUT
 
 
 def with_attempts(node: NodeView, query: TreeParams) -> NodeView:

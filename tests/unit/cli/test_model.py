@@ -45,7 +45,7 @@ def test_a_skipped_failure_does_not_count() -> None:
     model.apply(batch(change(1, "/build", State.ERROR, skipped=True, cause=Cause.EXIT_CODE)))
 
     assert model.rows["/build"].interest is Interest.SKIPPED
-    assert list(model.failed_execs()) == []
+    assert list(model.failures()) == []
 
 
 def test_times_of_a_group_span_those_of_its_execs() -> None:

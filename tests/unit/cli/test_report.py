@@ -1,5 +1,6 @@
 import base64
 from collections.abc import Callable
+from itertools import islice
 
 from conducto.cli.host.report import Page, final_report
 from conducto.cli.host.view.model import PipelineModel
@@ -78,6 +79,43 @@ def test_a_path_is_quoted_for_a_shell(fake: CountingPipelines, open_client: Open
     fail(fake, "/it's $HOME")
 
     assert report(open_client)[-1] == """  shell: conducto debug abc-def '/it'"'"'s $HOME'"""
+
+
+def time_out(fake: CountingPipelines) -> None:
+    """A group of three: two Execs were ended with it, one never ran."""
+    nodes = [
+        view("/", "Serial"),
+        view("/g", "Parallel", max_time=2, line=12),
+        *(view(f"/g/{name}", command="sleep 60") for name in "abc"),
+    ]
+    fake.add("abc-def", nodes, record())
+    for path in ("/g/a", "/g/b"):
+        fake.change("abc-def", path, State.RUNNING)
+        fake.change("abc-def", path, State.KILLED, cause=Cause.TIMEOUT)
+    fake.change("abc-def", "/g", State.KILLED, cause=Cause.TIMEOUT)
+    fake.change("abc-def", "/", State.ERROR)
+
+
+def test_a_group_that_timed_out_is_told_in_place_of_the_execs_it_ended(
+    fake: CountingPipelines, open_client: OpenClient
+) -> None:
+    time_out(fake)
+    with open_client() as client:
+        model = PipelineModel(client.get("abc-def"))
+        model.add(view(path, kind) for path, kind in (("/", "Serial"), ("/g", "Parallel")))
+        model.add([view(f"/g/{name}") for name in "abc"])
+        for batch in islice(client.events("abc-def", 0), 1):
+            model.apply(batch)
+        model.rows["/g"].max_time = 2
+
+        lines = [text_of(line) for line in final_report(client, model, Page(UNICODE_MARKS, 90))]
+
+    assert lines == [
+        "✘ /g timed out; 1 not run",
+        "  /g  timed out: max_time 2s (2 killed, 1 not run)  pipeline.py:12",
+        "    what it ended: conducto tree abc-def /g",
+        "  rerun: conducto reset abc-def --failed",
+    ]
 
 
 def test_failures_with_the_same_last_line_are_one(

@@ -2087,6 +2087,7 @@ export interface components {
          *         reuse: How it shares containers, where that is not the default: ``context`` of a group
          *             whose Execs run in one container of its own, one after the other, and of each of them;
          *             ``fresh`` of an Exec with a new container for each attempt.
+         *         stopped_by: Path of the group above whose ``max_time`` ended the newest attempt of an Exec.
          *         waits_for: Why a pending or queued node does not run, as a sentence.
          *         wait_kind: What a queued Exec waits for.
          *         started: When the first of the newest attempts below a group started, in seconds since the
@@ -2181,6 +2182,11 @@ export interface components {
              */
             started: number | null;
             state: components["schemas"]["State"];
+            /**
+             * Stopped By
+             * @default null
+             */
+            stopped_by: string | null;
             /**
              * Tail
              * @default null
@@ -4581,6 +4587,7 @@ export interface operations {
                 limit?: number;
                 depth?: number;
                 state?: "pending" | "queued" | "running" | "done" | "error" | "killed";
+                failed?: boolean;
                 text?: string;
                 attempts?: "all" | "newest" | "none";
                 tails?: boolean;

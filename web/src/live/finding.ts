@@ -40,6 +40,28 @@ export async function findFailures(
   return found.flat().filter((view) => !view.skipped);
 }
 
+/**
+ * What failed by itself, in definition order: Execs, and groups whose time ran out in place of the
+ * Execs that this ended. The first `limit`; the first hundred tell the end of what they printed.
+ */
+export async function findCauses(id: string, root: string, limit: number): Promise<NodeView[]> {
+  const found: NodeView[] = [];
+  let after: string | null = null;
+  do {
+    const page: TreePage = await api.tree(id, {
+      root,
+      failed: true,
+      limit: limit - found.length,
+      attempts: "newest",
+      tails: after === null,
+      ...(after === null ? {} : { after }),
+    });
+    found.push(...page.nodes);
+    after = page.next;
+  } while (after !== null && found.length < limit);
+  return found;
+}
+
 async function findInState(id: string, query: TreeQuery & { limit: number }): Promise<NodeView[]> {
   const { nodes, next } = await api.tree(id, query);
   const missing = query.limit - nodes.length;

@@ -2,6 +2,7 @@ import { expect, it } from "vitest";
 
 import type { NodeView } from "@/api/schema";
 import { groupFailures, lastLines } from "@/model/failures";
+import { NO_COUNTS } from "@/model/states";
 
 function failed(
   path: string,
@@ -11,7 +12,7 @@ function failed(
 ): NodeView {
   const cause = exitCode === null ? "worker_lost" : "exit_code";
   const attempts = [{ exit_code: exitCode, message }];
-  return { path, cause, state: "error", attempts, tail } as NodeView;
+  return { path, cause, state: "error", counts: null, attempts, tail } as NodeView;
 }
 
 const groups = (...nodes: NodeView[]) =>
@@ -22,6 +23,14 @@ it("tells failures that are alike once, the most common first", () => {
   expect(groups(...nodes)).toEqual([
     ["exit 1", ["/b", "/c"]],
     ["exit 2", ["/a"]],
+  ]);
+});
+
+it("tells of a group by its time limit and what came of it", () => {
+  const counts = { ...NO_COUNTS, killed: 1, pending: 4 };
+  const node = { path: "/g", cause: "timeout", counts, max_time: 90, attempts: [], tail: null };
+  expect(groups(node as unknown as NodeView)).toEqual([
+    ["took too long: max_time 1m 30s (1 killed, 4 not run)", ["/g"]],
   ]);
 });
 

@@ -2,7 +2,7 @@
 
 import type { NodeView } from "@/api/schema";
 import { plainText } from "@/lib/ansi";
-import { failureText } from "@/model/states";
+import { failureText, timeoutText } from "@/model/states";
 
 export interface FailureGroup {
   reason: string;
@@ -33,6 +33,7 @@ export function groupFailures(nodes: readonly NodeView[]): FailureGroup[] {
 }
 
 function endingOf(node: NodeView): string {
+  if (node.counts !== null) return timeoutText(node.max_time, node.counts);
   return failureText(node.cause, node.attempts.at(-1)?.exit_code ?? null) ?? node.state;
 }
 

@@ -1,6 +1,7 @@
 /** The words for how a node stands, as a reader meets them. */
 
 import type { Cause, Counts, NodeType, State } from "@/api/schema";
+import { duration } from "@/lib/time";
 
 /** In the order of the columns P Q R D E K. */
 export const STATES: readonly State[] = ["pending", "queued", "running", "done", "error", "killed"];
@@ -44,6 +45,15 @@ export function markOf(node: Standing): Mark {
 export function failureText(cause: Cause | null, exitCode: number | null): string | null {
   if (cause === null) return null;
   return cause === "exit_code" && exitCode !== null ? `exit ${exitCode}` : CAUSES[cause];
+}
+
+/** How a group ended whose time limit ran out: `took too long: max_time 2s (1 killed, 4 not run)`. */
+export function timeoutText(limit: number | null, counts: Counts): string {
+  const words = limit === null ? CAUSES.timeout : `${CAUSES.timeout}: max_time ${duration(limit)}`;
+  const parts = [[counts.killed, "killed"] as const, [counts.pending, "not run"] as const].flatMap(
+    ([number, what]) => (number > 0 ? [`${number.toLocaleString("en")} ${what}`] : []),
+  );
+  return parts.length === 0 ? words : `${words} (${parts.join(", ")})`;
 }
 
 /** How many Execs of a subtree failed. */

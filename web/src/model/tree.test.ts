@@ -75,6 +75,7 @@ function view(path: string, more: Partial<NodeView> = {}): NodeView {
     max_time: null,
     counts: null,
     reuse: null,
+    stopped_by: null,
     waits_for: null,
     wait_kind: null,
     started: null,

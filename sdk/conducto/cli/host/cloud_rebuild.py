@@ -29,6 +29,7 @@ def with_sources(client: Client, pipeline_id: str, request: ControlRequest) -> C
 def _meant(client: Client, pipeline_id: str, request: ControlRequest) -> Iterator[NodeView]:
     """Yield the nodes that an order is about, and what is below them."""
     if request.failed:
-        yield from selection.failed(client, pipeline_id)
+        for view in selection.failed(client, pipeline_id):
+            yield from client.tree(pipeline_id, root=view.path, attempts="none")
     for path in request.paths:
         yield from client.tree(pipeline_id, root=path)

@@ -138,7 +138,8 @@ def said(action: Action, pipeline_id: str, result: ControlResult) -> str:
     ended = f"; ended {count_of(result.stopped, 'Exec')}" if result.stopped else ""
     match action:
         case Action.RUN:
-            return f"running; watch it: conducto show {pipeline_id}"
+            running = (f"running; watch it: conducto show {pipeline_id}",)
+            return "\n".join(map(printable, result.notes or running))  # a note: nothing starts
         case Action.PAUSE:
             return f"paused; go on: conducto run {pipeline_id}"
         case Action.SLEEP:

@@ -21,7 +21,7 @@ from conducto.client import Client, ClientError
 from conducto.model.api import PipelineSummary
 from conducto.model.params import MAX_PIPELINES_PAGE, ListParams
 from conducto.model.records import Lifecycle
-from conducto.model.words import cause_text
+from conducto.model.words import failure_text
 
 _FILTERS = ("state", "tag", "owner", "text")
 #: The sides in the order in which a list asks them: what they are called, and which option is for
@@ -175,13 +175,13 @@ def _loaded(client: Client, summary: PipelineSummary) -> PipelineModel:
 
 
 def _show_failed(client: Client, summary: PipelineSummary) -> int:
-    for row in _loaded(client, summary).failed_execs():
-        facts = (
-            printable(row.path),
-            cause_text(row.cause, row.exit_code),
-            place(row.file, row.line),
-        )
+    found = False
+    for view in selection.failed(client, summary.pipeline.id, attempts="newest"):
+        found = True
+        facts = (printable(view.path), failure_text(view), place(view.file, view.line))
         print("  ".join(fact for fact in facts if fact))
+    if not found:
+        print("nothing failed", file=sys.stderr)
     return DONE
 
 

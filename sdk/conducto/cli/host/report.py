@@ -26,8 +26,8 @@ from conducto.cli.host.view.text import (
 from conducto.client import Client
 from conducto.model.api import NodeView
 from conducto.model.records import AttemptRecord, ImageRecord, ImageState
-from conducto.model.states import FINISHED, Cause, State
-from conducto.model.words import cause_text, duration
+from conducto.model.states import FINISHED, Cause, NodeType, State
+from conducto.model.words import duration, failure_text
 
 #: Kinds of failure that are shown in full, and failures whose output is read to find the kinds.
 SHOWN = 3
@@ -60,16 +60,19 @@ class Failure:
     @property
     def why(self) -> str:
         """Why it failed, in a few words."""
+        if self.view.type is not NodeType.EXEC:
+            return failure_text(self.view)
         code = None if self.attempt is None else self.attempt.exit_code
         by_code = self.view.cause in {None, Cause.EXIT_CODE}
         meaning = _MEANINGS.get(code) if by_code and code is not None else None
-        said = cause_text(self.view.cause, code)
+        said = failure_text(self.view)
         return said if meaning is None else f"{said}: {meaning}"
 
     @property
     def kind(self) -> tuple[str, str]:
         """What it has in common with others: the cause and the last line."""
-        return (self.why, self.output[-1] if self.output else "")
+        group = "" if self.view.type is NodeType.EXEC else self.view.path
+        return (self.why, self.output[-1] if self.output else group)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +99,7 @@ def final_report(client: Client, model: PipelineModel, page: Page) -> list[Line]
     """Return the lines that end a run; ``client`` reads the failures' details and output."""
     if model.summary.state is State.DONE:
         return [_done_line(model, page)]
-    failed = list(model.failed_execs())
+    failed = list(model.failures())
     if not failed:
         return _unfinished(model, page)
     lines: list[Line] = [_failed_line(model, page)]
@@ -137,8 +140,13 @@ def _done_line(model: PipelineModel, page: Page) -> Line:
 
 def _failed_line(model: PipelineModel, page: Page) -> Line:
     counts = model.summary.counts
-    number, of = sum(1 for _ in model.failed_execs()), total(counts)
-    words = f"{page.marks.failed} {number:,} of {count_of(of, 'Exec')} failed{_took(model)}"
+    failed = list(model.failures())
+    execs, groups = sum(row.is_exec for row in failed), [row for row in failed if row.timed_out]
+    parts = [f"{execs:,} of {count_of(total(counts), 'Exec')} failed"] if execs else []
+    if groups:
+        named = printable(groups[0].path) if len(groups) == 1 else count_of(len(groups), "group")
+        parts.append(f"{named} timed out")
+    words = f"{page.marks.failed} {', '.join(parts)}{_took(model)}"
     if counts.pending:
         words += f"; {counts.pending:,} not run"
     return (Span(words, Role.BAD),)
@@ -189,8 +197,9 @@ def _node_blocks(
             f"conducto show {pipeline_id} --failed",
         )
     yield _hint("rerun:", f"conducto reset {pipeline_id} --failed")
-    if groups and model.summary.pipeline.engine == "docker":
-        yield _hint("shell:", _shell_command(pipeline_id, groups[0].first))
+    execs = [group.first for group in groups if group.first.view.type is NodeType.EXEC]
+    if execs and model.summary.pipeline.engine == "docker":
+        yield _hint("shell:", _shell_command(pipeline_id, execs[0]))
 
 
 def _shell_command(pipeline_id: str, failure: Failure) -> str:
@@ -201,20 +210,14 @@ def _shell_command(pipeline_id: str, failure: Failure) -> str:
 
 def _read(client: Client, pipeline_id: str, failed: Sequence[Row]) -> Iterator[Failure]:
     """Fetch the details and the last output of the first failures."""
-    wanted = {row.path: row.state for row in failed[:READ]}
-    views: dict[str, NodeView] = {}
-    for state in dict.fromkeys(wanted.values()):
-        missing = {path for path, its_state in wanted.items() if its_state is state}
-        found = client.tree(pipeline_id, state=state, attempts="newest", tails=True)
-        for view in islice(found, MOST_LOOKED_AT):
-            if view.path in missing:
-                views[view.path] = view
-                missing.discard(view.path)
-            if not missing:
-                break
-    for path in wanted:
-        if path in views:  # else it was reset meanwhile, or stands too far behind
-            yield Failure(views[path], tuple(_last_output(views[path])))
+    missing = {row.path for row in failed[:READ]}
+    found = client.tree(pipeline_id, failed=True, attempts="newest", tails=True)
+    for view in islice(found, MOST_LOOKED_AT):
+        if view.path in missing:  # else it failed since, or is behind those that are read
+            missing.discard(view.path)
+            yield Failure(view, tuple(_last_output(view)))
+        if not missing:
+            return
 
 
 def _last_output(view: NodeView) -> list[str]:
@@ -246,6 +249,9 @@ def _group_block(pipeline_id: str, group: Group, page: Page) -> Iterator[Line]:
     )
     yield from _command(view.command if attempt is None else attempt.command, page)
     yield from _quoted(failure.output, page)
+    if view.type is not NodeType.EXEC:
+        yield _hint("  what it ended:", f"conducto tree {pipeline_id} {shell_word(view.path)}")
+        return
     yield _hint("  all of it:", f"conducto logs {pipeline_id} {shell_word(view.path)}")
 
 

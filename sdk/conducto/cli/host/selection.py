@@ -7,7 +7,7 @@ from conducto.cli.host.addresses import UsageError, expand, has_wildcard, node_p
 from conducto.cli.host.view.text import count_of
 from conducto.client import ApiError, Client
 from conducto.model.api import NodeView
-from conducto.model.states import FAILED, NodeType
+from conducto.model.states import NodeType
 
 _NOT_FOUND = 404
 
@@ -65,10 +65,7 @@ def one_exec(client: Client, pipeline_id: str, text: str) -> str:
 
 
 def failed(
-    client: Client, pipeline_id: str, *, attempts: Literal["all", "none"] = "none"
+    client: Client, pipeline_id: str, *, attempts: Literal["all", "newest", "none"] = "none"
 ) -> Iterator[NodeView]:
-    """Yield the Execs that failed or were killed and are not skipped."""
-    for state in sorted(FAILED):
-        for view in client.tree(pipeline_id, state=state, attempts=attempts):
-            if view.type is NodeType.EXEC and not view.skipped:
-                yield view
+    """Yield the nodes that failed by themselves: Execs, and groups that timed out."""
+    return client.tree(pipeline_id, failed=True, attempts=attempts)

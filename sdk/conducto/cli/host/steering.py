@@ -20,7 +20,7 @@ HELP = (
     ("up down k j", "move; page up, page down, home and end as well"),
     ("right left", "open or close a group; left also goes to the group above"),
     ("enter", "open or close a group, or read the output of an Exec"),
-    ("n", "go to the next Exec that failed"),
+    ("n", "go to the next node that failed"),
     ("l", "read the output of the node"),
     ("d", "say how to get a shell where the node ran"),
     ("r", "reset the node and all below it: run it again"),
@@ -245,7 +245,8 @@ class Steering:
             return
         first = said(request.action, self._id, result).partition("\n")[0]
         # How to go on is a command there, and here there are keys.
-        self.note = "; ".join([first.partition("; ")[0], *result.notes])
+        told = [] if request.action is Action.RUN and result.notes else [first.partition("; ")[0]]
+        self.note = "; ".join([*told, *result.notes])
 
 
 def _question(action: Action, would: ControlResult) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from conducto.model.api import NodeView
 from conducto.model.records import AttemptRecord
 from conducto.model.states import FAILED, State
-from conducto.model.words import cause_text, duration
+from conducto.model.words import cause_text, duration, failure_text
 from conducto.service.export.markup import Markup, tag
 from conducto.service.export.words import clipped, last_lines, seconds_of, short, shown_path
 
@@ -49,7 +49,7 @@ def ending(node: NodeView, now: float) -> Iterator[str]:
     """Yield how the newest attempt of an Exec ended, and how long it took."""
     newest = node.attempts[-1] if node.attempts else None
     if node.state in FAILED:
-        yield cause_text(node.cause, None if newest is None else newest.exit_code)
+        yield failure_text(node)
     if newest is None:
         return
     seconds = seconds_of(newest, now)

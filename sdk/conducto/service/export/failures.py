@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from conducto.model.api import NodeView
 from conducto.service.export.attempts import ending, message, output, where
 from conducto.service.export.markup import Markup, joined, tag
-from conducto.service.export.run import MAX_OUTPUTS, OUTPUT_LINES, Run
+from conducto.service.export.run import MAX_FAILED, MAX_OUTPUTS, OUTPUT_LINES, Run
 from conducto.service.export.words import (
     clipped,
     last_lines,
@@ -30,12 +30,13 @@ def failures(run: Run, anchors: Mapping[str, str]) -> Markup:
         anchors: ``{path: where in the page the tree has the node}``.
     """
     counts = run.summary.counts
-    total = counts.error + counts.killed
+    known = len(run.failed)
+    total = known if known < MAX_FAILED else max(known, counts.error + counts.killed)
     if not run.failed:
         return Markup("")
     told = run.failed[:MAX_OUTPUTS]
     named = run.failed[MAX_OUTPUTS : MAX_OUTPUTS + _NAMED]
-    rest = max(total, len(run.failed)) - len(told) - len(named)
+    rest = total - len(told) - len(named)
     return tag(
         "section",
         tag("h2", f"Failures ({total:,})"),

@@ -65,33 +65,21 @@ class _Reader:
         self._attempts: Literal["newest", "none"] = "none" if self._execs > _LARGE else "newest"
 
     async def failed(self) -> AsyncIterator[NodeView]:
-        """Yield the failed Execs, the first `MAX_OUTPUTS` with the end of what they printed."""
-        found, counts = 0, self._counts
-        for state, count in ((State.ERROR, counts.error), (State.KILLED, counts.killed)):
-            if count and found < MAX_FAILED:
-                async for node in self._failed_as(state, MAX_OUTPUTS - found):
-                    if found < MAX_FAILED:
-                        found += 1
-                        yield node
-
-    async def _failed_as(self, state: State, with_output: int) -> AsyncIterator[NodeView]:
-        after: str | None = None
-        if with_output > 0:
-            page = await self._page(state=state, limit=with_output, attempts="newest", tails=True)
-            for node in page.nodes:
-                yield node
-            if page.next is None:
-                return
-            after = page.next
-        async for node in self._in_state(state, MAX_FAILED, self._attempts, after):
+        """Yield what failed, the first `MAX_OUTPUTS` with the end of what they printed."""
+        first = await self._page(failed=True, limit=MAX_OUTPUTS, attempts="newest", tails=True)
+        for node in first.nodes:
             yield node
+        if first.next is not None:
+            most = MAX_FAILED - len(first.nodes)
+            async for node in self._found(most, self._attempts, first.next, failed=True):
+                yield node
 
-    async def _in_state(
-        self, state: State, most: int, attempts: str, after: str | None = None
+    async def _found(
+        self, most: int, attempts: str, after: str | None = None, **query: Any
     ) -> AsyncIterator[NodeView]:
-        """Yield Execs in a state; a search of a large tree takes several pages."""
+        """Yield the nodes that a search finds; of a large tree it takes several pages."""
         while most > 0:
-            page = await self._page(state=state, limit=most, attempts=attempts, after=after)
+            page = await self._page(limit=most, attempts=attempts, after=after, **query)
             for node in page.nodes:
                 yield node
             if page.next is None:
@@ -106,7 +94,7 @@ class _Reader:
                 return page.nodes, True
         urgent = {node.path: node for node in failed}
         if self._counts.running:
-            async for node in self._in_state(State.RUNNING, MAX_RUNNING, "newest"):
+            async for node in self._found(MAX_RUNNING, "newest", state=State.RUNNING):
                 urgent[node.path] = node
         broad = await self._levels(MAX_NODES - len(urgent))
         root, *others = broad.values()

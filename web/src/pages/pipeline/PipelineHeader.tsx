@@ -3,7 +3,7 @@ import type { PipelineSummary } from "@/api/schema";
 import type { PipelineSession } from "@/live/session";
 import { moment } from "@/lib/time";
 import { ROOT } from "@/model/paths";
-import { failures } from "@/model/states";
+import { failures, isFailed } from "@/model/states";
 import { PipelineNav } from "@/pages/parts/PipelineNav";
 import { Elapsed, Waiting, WorkersInUse } from "@/pages/pipeline/HeaderFacts";
 import type { Orders } from "@/pages/pipeline/orders/useOrders";
@@ -41,7 +41,7 @@ export function PipelineHeader({ session, orders, onHelp }: Props) {
           entries={[
             {
               label: "Reset what failed",
-              disabled: failures(counts) === 0,
+              disabled: failures(counts) === 0 && !isFailed(summary.state),
               onSelect: () => void orders.resetFailed(ROOT),
             },
             pipeline.lifecycle === "sleeping"

@@ -6,7 +6,7 @@ import { setQuery } from "@/app/location";
 import { currentSettings } from "@/app/settings";
 import { copy } from "@/lib/clipboard";
 import { debugCommand } from "@/lib/commands";
-import { findFailures } from "@/live/finding";
+import { findCauses } from "@/live/finding";
 import type { PipelineSession } from "@/live/session";
 import { ROOT } from "@/model/paths";
 import type { Orders } from "@/pages/pipeline/orders/useOrders";
@@ -92,7 +92,7 @@ export function goToFailure(
   current: string | null,
   step: 1 | -1,
 ): Promise<void> {
-  return goToOne(findFailures(id, ROOT, MOST), "Nothing has failed", current, step);
+  return goToOne(findCauses(id, ROOT, MOST), "Nothing has failed", current, step);
 }
 
 /** Open the next Exec that runs. */

@@ -111,11 +111,11 @@ def _is_current(order: list[Row], group: Row) -> bool:
 
 
 def next_failed(model: PipelineModel, after: str | None) -> Row | None:
-    """Return the next Exec that failed behind a path, in definition order, else the first one."""
+    """Return the next node that failed behind a path, in definition order, else the first one."""
     first = None
     passed = after is None
     for row in model.rows.values():
-        if row.is_exec and row.failed:
+        if row.is_failure:
             if passed:
                 return row
             first = row if first is None else first

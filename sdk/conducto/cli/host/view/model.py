@@ -42,6 +42,9 @@ class Row:
     """One node.
 
     Attributes:
+        max_time: Its time limit in seconds, where it is known.
+        stopped_by: Path of the group above whose time limit ended its newest attempt. A change does
+            not tell it: until the node is read again, the groups above do.
         counts: A group's; None for an Exec.
         started: When it began to run, in seconds since the epoch; None before that.
         ended: When it ended; None while it has not.
@@ -61,6 +64,8 @@ class Row:
     ended: float | None = None
     file: str | None = None
     line: int | None = None
+    max_time: float | None = None
+    stopped_by: str | None = None
     counts: Counts | None = None
     parent: "Row | None" = None
     children: "dict[str, Row]" = field(default_factory=dict)
@@ -76,6 +81,16 @@ class Row:
     def failed(self) -> bool:
         """Whether it failed and that counts."""
         return self.state in FAILED and not self.skipped
+
+    @property
+    def timed_out(self) -> bool:
+        """Whether it is a group whose time limit ran out."""
+        return not self.is_exec and self.failed and self.cause is Cause.TIMEOUT
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether it failed by itself; see `conducto.semantics.failures`."""
+        return self.timed_out or (self.is_exec and self.failed and self.stopped_by is None)
 
     def among(self, interest: Interest) -> "dict[str, Row]":
         """Return the children of this interest, ``{path: row}``."""
@@ -128,9 +143,9 @@ class PipelineModel:
         """Whether nothing goes on, as of the newest change that is known."""
         return self.summary.settled and self.summary.seq >= self.seq
 
-    def failed_execs(self) -> Iterator[Row]:
-        """Execs that failed, in definition order."""
-        return (row for row in self.rows.values() if row.is_exec and row.failed)
+    def failures(self) -> Iterator[Row]:
+        """Nodes that failed by themselves, in definition order."""
+        return (row for row in self.rows.values() if row.is_failure)
 
     def add(self, views: Iterable[NodeView]) -> None:
         """Take nodes as the API lists them, parents before children."""
@@ -139,6 +154,7 @@ class PipelineModel:
             row.state, row.skipped, row.cause = view.state, view.skipped, view.cause
             row.warning, row.counts = view.warning, view.counts
             row.file, row.line = view.file, view.line
+            row.max_time, row.stopped_by = view.max_time, view.stopped_by
             if not row.is_exec:  # all below it may not be fetched
                 row.started, row.ended = view.started, view.ended
             if view.attempts:
@@ -165,6 +181,9 @@ class PipelineModel:
         row.type, row.state, row.skipped = change.type, change.state, change.skipped
         row.cause, row.warning = change.cause, change.warning
         row.attempt, row.exit_code = change.attempt, change.exit_code
+        row.stopped_by = None
+        if row.timed_out:
+            _blame(row)
         self._file(row)
         if row.name == "Generate" and row.is_exec:
             self._follow_lazy(row)
@@ -216,6 +235,23 @@ class PipelineModel:
             del self.rows[row.path]
         group.children.clear()
         group.buckets.clear()
+
+
+def _blame(group: Row) -> None:
+    """Note of the Execs that ended for lack of time with a group that the group ended them."""
+    below = list(group.children.values())
+    while below:
+        row = below.pop()
+        below.extend(row.children.values())
+        if row.is_exec and row.cause is Cause.TIMEOUT and not _had_its_time(row, group):
+            row.stopped_by = row.stopped_by or group.path
+
+
+def _had_its_time(row: Row, group: Row) -> bool:
+    if row.max_time is None or row.started is None or row.ended is None:
+        return False
+    is_shorter = group.max_time is None or row.max_time < group.max_time
+    return is_shorter and row.ended - row.started >= row.max_time
 
 
 def _stamp(row: Row, change: NodeChange) -> None:

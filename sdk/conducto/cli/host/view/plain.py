@@ -8,11 +8,11 @@ report at the end groups them.
 from collections.abc import Callable, Iterable
 
 from conducto.cli.host.view.model import PipelineModel, Row, total
-from conducto.cli.host.view.rows import counts_line, elapsed, place
+from conducto.cli.host.view.rows import counts_line, elapsed, place, why_failed
 from conducto.cli.host.view.text import printable, text_of
 from conducto.model.api import EventBatch, NodeView
 from conducto.model.records import ImageRecord, ImageState, NodeChange
-from conducto.model.states import FINISHED, NodeType, State
+from conducto.model.states import FINISHED, State
 from conducto.model.words import cause_text, duration
 from conducto.semantics.user_secrets import withheld
 
@@ -45,9 +45,11 @@ class PlainPrinter:
         self._tell_problem(model)
         for view in views:
             row = model.rows[view.path]
-            is_over = row.is_exec and row.state in FINISHED
-            if is_over and (row.ended is None or row.ended >= self._since):
+            is_news = row.ended is None or row.ended >= self._since
+            if is_news and row.is_exec and row.state in FINISHED:
                 self._ended(row, _as_change(view))
+            elif is_news and row.timed_out:
+                self._timed_out(row)
         self._summarise(model)
 
     def show(self, model: PipelineModel, batch: EventBatch) -> None:
@@ -56,8 +58,12 @@ class PlainPrinter:
         self.images(model)
         for change in batch.changes:
             row = model.rows.get(change.path)  # None: a later change of the batch removed it
-            if row is not None and change.type is NodeType.EXEC and change.state in FINISHED:
+            if row is None:
+                continue
+            if row.is_exec and change.state in FINISHED:
                 self._ended(row, change)
+            elif row.timed_out and change.state is row.state:
+                self._timed_out(row)
         self._summarise(model)
 
     def _tell_problem(self, model: PipelineModel) -> None:
@@ -92,6 +98,11 @@ class PlainPrinter:
         if loud:
             self._write(_node_text(row, change))
 
+    def _timed_out(self, row: Row) -> None:
+        """Print that a group's time limit ran out, which explains the Execs that were killed."""
+        facts = [printable(row.path), why_failed(row), place(row.file, row.line)]
+        self._write(f"{row.state.value:{_WORD_COLUMNS}} {'  '.join(filter(None, facts))}")
+
     def _summarise(self, model: PipelineModel) -> None:
         if self._done <= LOUD and self._failed <= FAILED:
             return
@@ -122,7 +133,8 @@ def _node_text(row: Row, change: NodeChange) -> str:
     current = row.attempt == change.attempt and row.ended is not None
     facts = [elapsed(row, row.ended) if current and row.ended is not None else ""]
     if change.state is not State.DONE:
-        facts.insert(0, cause_text(change.cause, change.exit_code))
+        own = row.stopped_by is None or row.attempt != change.attempt
+        facts.insert(0, cause_text(change.cause, change.exit_code) if own else why_failed(row))
         facts.append(place(row.file, row.line))
     if change.attempt > 1:
         facts.append(f"attempt {change.attempt}")

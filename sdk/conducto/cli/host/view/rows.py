@@ -7,7 +7,7 @@ from conducto.cli.host.view.model import PipelineModel, Row, failures, total
 from conducto.cli.host.view.text import Line, Marks, Role, Span, pad, printable
 from conducto.model.records import Counts, ImageRecord, ImageState, Lifecycle
 from conducto.model.states import FINISHED, State
-from conducto.model.words import cause_text, duration
+from conducto.model.words import cause_text, duration, timeout_text
 from conducto.semantics.user_secrets import withheld
 
 ROLE_OF_STATE = {
@@ -56,20 +56,29 @@ def name_of(row: Row, columns: int = 0) -> str:
     return pad(printable(row.name) if row.name else "/", columns)
 
 
+def why_failed(row: Row) -> str:
+    """Return why a node failed, in a few words."""
+    if row.timed_out:
+        return timeout_text(row.max_time, row.counts)
+    if row.stopped_by is not None:
+        return f"ended with {printable(row.stopped_by)}"
+    return cause_text(row.cause, row.exit_code)
+
+
 def exec_line(row: Row, name: str, now: float, marks: Marks, *, stated: bool = False) -> Line:
     """Return the line of an Exec; without the word for its state where that is ``stated``."""
     if row.skipped:
         return (Span(f"{marks.skipped} {name}{'' if stated else '  skipped'}", Role.FAINT),)
     facts = [elapsed(row, now)]
     if row.failed:
-        facts.insert(0, cause_text(row.cause, row.exit_code))
-        facts.append(place(row.file, row.line))
+        facts.insert(0, why_failed(row))
+        facts.append(place(row.file, row.line) if row.is_failure else "")
     elif row.state in {State.QUEUED, State.PENDING}:
         facts = [] if stated else [row.state.value]
     if row.attempt > 1:
         facts.insert(len(facts) - row.failed, f"attempt {row.attempt}")
     tail = "  ".join(fact for fact in facts if fact)
-    role = Role.BAD if row.failed else Role.FAINT
+    role = Role.BAD if row.is_failure else Role.FAINT
     return (mark(row.state, marks), Span(f" {name}"), Span(f"  {tail}" if tail else "", role))
 
 
@@ -84,6 +93,8 @@ def group_line(
     spans = [fold, Span(f" {name}", Role.PLAIN if row.state is State.PENDING else Role.STRONG)]
     spans += progress(row.counts, marks)
     took = elapsed(row, now)
+    if row.timed_out:
+        spans.append(Span(f"  {why_failed(row)}", Role.BAD))
     if row.state is State.PENDING:
         spans += [] if stated else [Span("  pending", Role.FAINT)]
     elif took:

@@ -5,11 +5,11 @@ import type { NodeDetail, NodeView } from "@/api/schema";
 import { followLink, pipelineUrl } from "@/app/location";
 import { plural } from "@/lib/time";
 import { useThrottled } from "@/lib/useThrottled";
-import { findFailures } from "@/live/finding";
+import { findCauses } from "@/live/finding";
 import type { PipelineSession } from "@/live/session";
 import { groupFailures, type FailureGroup } from "@/model/failures";
 import { ROOT } from "@/model/paths";
-import { failures } from "@/model/states";
+import { failures, isFailed } from "@/model/states";
 import { CellMap } from "@/pages/pipeline/node/CellMap";
 import { FailureTail } from "@/pages/pipeline/node/FailureTail";
 import { ReportsSection } from "@/pages/pipeline/node/ReportsSection";
@@ -35,20 +35,24 @@ interface Props {
 export function OverviewTab({ session, detail, orders }: Props) {
   const { path } = detail.node;
   const counts = session.model?.nodes.get(path)?.counts ?? detail.node.counts;
-  const failed = counts === null ? 0 : failures(counts);
+  const state = session.model?.nodes.get(path)?.state ?? detail.node.state;
+  const failedExecs = counts === null ? 0 : failures(counts);
+  const hasFailed = failedExecs > 0 || isFailed(state);
   const found = useQuery({
-    queryKey: ["failures", session.id, path, useThrottled(failed, REFRESH_MS)],
-    queryFn: () => findFailures(session.id, path, MOST, counts, true),
-    enabled: failed > 0,
+    queryKey: ["failures", session.id, path, useThrottled(failedExecs, REFRESH_MS), state],
+    queryFn: () => findCauses(session.id, path, MOST),
+    enabled: hasFailed,
     placeholderData: (before: NodeView[] | undefined) => before,
   });
+  const known = found.data?.length ?? MOST;
+  const failed = known < MOST ? known : Math.max(known, failedExecs);
   const top = (
     <>
-      {path === ROOT ? <ReportsSection session={session} failed={failed > 0} /> : null}
+      {path === ROOT ? <ReportsSection session={session} failed={hasFailed} /> : null}
       <CellMap key={path} session={session} path={path} counts={counts} />
     </>
   );
-  if (failed === 0) {
+  if (!hasFailed) {
     return (
       <div className="overview">
         {top}
