@@ -479,8 +479,8 @@ def test_an_archived_pipeline_is_off_the_list_and_takes_no_orders(world: World) 
     pipeline = world.launch(leaf(), run=False)
     world.control(pipeline, "archive")
     assert asyncio.run(world.pipelines().list()).pipelines == ()
-    for order, paths in (("reset", ("/",)), ("pause", ()), ("sleep", ())):
-        with pytest.raises(RefusedError, match="is archived"):
+    for order, paths in (("reset", ("/",)), ("pause", ()), ("sleep", ()), ("run", ())):
+        with pytest.raises(RefusedError, match="is archived; wake it first"):
             world.control(pipeline, order, *paths)
     assert asyncio.run(world.pipelines().get(pipeline)).pipeline.lifecycle is Lifecycle.ARCHIVED
 

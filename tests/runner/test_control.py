@@ -161,8 +161,9 @@ async def test_an_archived_pipeline_leaves_the_list_and_can_be_taken_back(local)
     await order(run, Action.ARCHIVE)
 
     assert run.id not in [s.pipeline.id for s in (await local.pipelines.list()).pipelines]
-    with pytest.raises(RefusedError, match="is archived; wake it first"):
-        await order(run, Action.RESET, "/a")
+    for action, paths in ((Action.RESET, ("/a",)), (Action.RUN, ())):
+        with pytest.raises(RefusedError, match="is archived; wake it first: conducto wake"):
+            await order(run, action, *paths)
     await order(run, Action.WAKE)
     assert run.id in [s.pipeline.id for s in (await local.pipelines.list()).pipelines]
 

@@ -56,8 +56,21 @@ def failure_text(node: NodeView) -> str:
         return timeout_text(node.max_time, node.counts)
     if node.stopped_by is not None:
         return f"ended with {node.stopped_by}, which timed out"
-    newest = node.attempts[-1] if node.attempts else None
-    return cause_text(node.cause, None if newest is None else newest.exit_code)
+    if not node.attempts:
+        return cause_text(node.cause, None)
+    newest = node.attempts[-1]
+    return explained(cause_text(node.cause, newest.exit_code), node.cause, newest.message)
+
+
+#: Causes that say little without the message of the attempt.
+EXPLAINED = frozenset({Cause.LAZY, Cause.WORKER_LOST})
+
+
+def explained(words: str, cause: Cause | None, message: str | None) -> str:
+    """Return the words for a cause with the attempt's message, where they say little without."""
+    if cause not in EXPLAINED or not message:
+        return words
+    return f"{words}: {' '.join(message.split())}"
 
 
 def duration(seconds: float) -> str:

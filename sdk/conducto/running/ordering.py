@@ -12,7 +12,7 @@ from conducto.semantics.orders import lay_over, why_idle
 from conducto.service.port import RefusedError
 
 #: What can be asked of a pipeline in the archive.
-_IN_ARCHIVE = frozenset({Action.RUN, Action.WAKE, Action.ARCHIVE})
+_IN_ARCHIVE = frozenset({Action.WAKE, Action.ARCHIVE})
 
 
 class Ordered(Viewed, Protocol):

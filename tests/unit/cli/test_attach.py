@@ -51,6 +51,27 @@ def test_watching_ends_when_the_pipeline_settles(
     assert said == {("done", "/build"), ("done", "/tests/login"), ("done", "/tests/logout")}
 
 
+def test_a_lazy_that_fails_says_why_where_it_fails(
+    fake: CountingPipelines, open_client: OpenClient
+) -> None:
+    def fail() -> None:
+        fake.change("abc-def", "/build", State.RUNNING)
+        fake.change(
+            "abc-def", "/build", State.ERROR, cause=Cause.LAZY, exit_code=0,
+            message="/a: cpu=64 is more than\n\x1b[2Jthis machine has",
+        )  # fmt: skip
+
+    player = play(fail, *finish_all(fake)[1:])
+    out = io.StringIO()
+
+    watch(open_client, "abc-def", PlainView(out))
+
+    player.join()
+    (line,) = [line for line in out.getvalue().splitlines() if "/build" in line]
+    said = r"printed no valid tree: /a: cpu=64 is more than \x1b[2Jthis machine has"
+    assert line.startswith(f"error   /build  {said}")
+
+
 def test_what_ended_before_the_first_look_is_told(
     fake: CountingPipelines, open_client: OpenClient
 ) -> None:

@@ -167,6 +167,17 @@ def test_an_image_that_cannot_be_built_is_told_once(
     ]
 
 
+def test_a_lazy_says_what_is_wrong_with_its_tree_and_not_what_else_it_printed(
+    fake: CountingPipelines, open_client: OpenClient
+) -> None:
+    wrong = "/a: cpu=64 is more than this machine has"
+    fail(fake, "/build", b"warning: old library\n", cause=Cause.LAZY, exit_code=0, message=wrong)
+
+    lines = report(open_client)
+
+    assert [line.strip() for line in lines if "│" in line] == [f"│ {wrong}"]
+
+
 def test_causes_are_words(fake: CountingPipelines, open_client: OpenClient) -> None:
     fail(fake, "/build", cause=Cause.OUT_OF_MEMORY, exit_code=137)
 

@@ -4,13 +4,13 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 from conducto.cli.host.view.model import PipelineModel
 from conducto.cli.host.view.plain import PlainPrinter
-from conducto.client import Client
+from conducto.client import ApiError, Client
 from conducto.model.api import EventBatch, NodeView
 from conducto.model.records import ImageState
 
@@ -260,6 +260,8 @@ def _take(client: Client, model: PipelineModel, person: _Person, message: _Messa
             return message.last
         case EventBatch():
             model.apply(message)
+            while model.unexplained:
+                model.add(_one(client, model, model.unexplained.pop()))
             while model.grown:
                 model.add(client.tree(model.summary.pipeline.id, root=model.grown.pop()))
             person.view.changed(model, message)
@@ -270,6 +272,12 @@ def _take(client: Client, model: PipelineModel, person: _Person, message: _Messa
             return False
         case Exception():
             raise message
+
+
+def _one(client: Client, model: PipelineModel, path: str) -> Iterator[NodeView]:
+    """Yield the node at a path, unless it is gone by now."""
+    with suppress(ApiError):
+        yield from client.tree(model.summary.pipeline.id, root=path, depth=0, attempts="newest")
 
 
 def _look(client: Client, model: PipelineModel) -> None:

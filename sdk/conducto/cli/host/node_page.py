@@ -3,6 +3,7 @@
 import textwrap
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 
 from conducto.cli.host import selection
 from conducto.cli.host.comparison import ending
@@ -16,11 +17,14 @@ from conducto.model.api import NodeView
 from conducto.model.node_detail import NodeDetail, Parameter
 from conducto.model.notifications import NotificationRecord
 from conducto.model.records import AttemptRecord
-from conducto.model.words import wait_text
+from conducto.model.states import FAILED
+from conducto.model.words import failure_text, wait_text
 from conducto.running.resource_series import SHORTEST_SECONDS, summary
 
 _MOST_ATTEMPTS = 20
 _MESSAGE_COLUMNS = 100
+#: Failures that are named of a group.
+_MOST_FAILURES = 5
 #: Attempts of which it is asked what they used.
 _MOST_ASKED = 5
 _UNITS = {"mem": " GB", "max_time": " s"}
@@ -36,16 +40,30 @@ def show_node(client: Client, pipeline_id: str, text: str, *, json: bool) -> int
         print(as_json(detail.model_dump(mode="json")))
     else:
         used = _used(client, pipeline_id, path, detail.node.attempts)
-        write_lines(_lines(detail, page().marks, used))
+        write_lines(_lines(detail, page().marks, used, _failures(client, pipeline_id, detail.node)))
     return DONE
 
 
-def _lines(detail: NodeDetail, marks: Marks, used: Mapping[int, str]) -> Iterator[Line]:
+def _failures(client: Client, pipeline_id: str, node: NodeView) -> list[tuple[str, str]]:
+    """Return ``[(path, why)]`` of the first nodes that explain why a group failed."""
+    if node.counts is None or node.state not in FAILED:
+        return []
+    found = client.tree(pipeline_id, root=node.path, failed=True, attempts="newest")
+    return [(view.path, failure_text(view)) for view in islice(found, _MOST_FAILURES)]
+
+
+def _lines(
+    detail: NodeDetail,
+    marks: Marks,
+    used: Mapping[int, str],
+    failed: Sequence[tuple[str, str]] = (),
+) -> Iterator[Line]:
     node = detail.node
     yield from _head(node, marks)
     for text in (node.doc, node.waits_for):
         if text is not None:
             yield from ((Span(printable(line), Role.FAINT),) for line in text.splitlines())
+    yield from _section("failed because of", _rows(failed))
     if node.command is not None:
         yield from _section("command", node.command.splitlines())
     yield from _section("parameters", _rows([_parameter(p) for p in detail.parameters]))

@@ -178,7 +178,7 @@ def _show_failed(client: Client, summary: PipelineSummary) -> int:
     found = False
     for view in selection.failed(client, summary.pipeline.id, attempts="newest"):
         found = True
-        facts = (printable(view.path), failure_text(view), place(view.file, view.line))
+        facts = (printable(view.path), printable(failure_text(view)), place(view.file, view.line))
         print("  ".join(fact for fact in facts if fact))
     if not found:
         print("nothing failed", file=sys.stderr)

@@ -27,7 +27,7 @@ from conducto.client import Client
 from conducto.model.api import NodeView
 from conducto.model.records import AttemptRecord, ImageRecord, ImageState
 from conducto.model.states import FINISHED, Cause, NodeType, State
-from conducto.model.words import duration, failure_text
+from conducto.model.words import cause_text, duration, failure_text
 
 #: Kinds of failure that are shown in full, and failures whose output is read to find the kinds.
 SHOWN = 3
@@ -65,7 +65,7 @@ class Failure:
         code = None if self.attempt is None else self.attempt.exit_code
         by_code = self.view.cause in {None, Cause.EXIT_CODE}
         meaning = _MEANINGS.get(code) if by_code and code is not None else None
-        said = failure_text(self.view)
+        said = cause_text(self.view.cause, code)
         return said if meaning is None else f"{said}: {meaning}"
 
     @property
@@ -221,11 +221,14 @@ def _read(client: Client, pipeline_id: str, failed: Sequence[Row]) -> Iterator[F
 
 
 def _last_output(view: NodeView) -> list[str]:
-    """Return the last lines that an Exec printed, or why it printed none."""
-    lines = _printable_lines(view.tail or "")
-    if not lines and view.attempts and view.attempts[-1].message is not None:
-        lines = _printable_lines(view.attempts[-1].message)
-    return lines[-OUTPUT_LINES:]
+    """Return what explains a failure: the runner's message, else the last lines of the output.
+
+    Where the command failed by its exit code, its output says more than a message on it.
+    """
+    said = _printable_lines(view.attempts[-1].message or "" if view.attempts else "")
+    printed = _printable_lines(view.tail or "")
+    first, other = (printed, said) if view.cause is Cause.EXIT_CODE else (said, printed)
+    return (first or other)[-OUTPUT_LINES:]
 
 
 def group_failures(found: Iterable[Failure]) -> list[Group]:

@@ -44,9 +44,9 @@ export function PipelineHeader({ session, orders, onHelp }: Props) {
               disabled: failures(counts) === 0 && !isFailed(summary.state),
               onSelect: () => void orders.resetFailed(ROOT),
             },
-            pipeline.lifecycle === "sleeping"
-              ? { label: "Wake", onSelect: () => void orders.whole("wake") }
-              : { label: "Sleep", onSelect: () => void orders.whole("sleep") },
+            pipeline.lifecycle === "active"
+              ? { label: "Sleep", onSelect: () => void orders.whole("sleep") }
+              : { label: "Wake", onSelect: () => void orders.whole("wake") },
             { label: "Archive", onSelect: () => void orders.whole("archive") },
             { label: "Download report", download: api.exportFile(pipeline.id) },
             { label: "Keys", shortcut: "?", onSelect: onHelp },

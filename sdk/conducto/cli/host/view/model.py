@@ -14,6 +14,7 @@ from conducto.model.api import EventBatch, NodeView, PipelineSummary
 from conducto.model.nodes import ancestors, parent_of
 from conducto.model.records import Counts, ImageRecord, ImageState, NodeChange
 from conducto.model.states import FAILED, FINISHED, Cause, NodeType, State
+from conducto.model.words import EXPLAINED
 
 
 class Interest(IntEnum):
@@ -43,6 +44,7 @@ class Row:
 
     Attributes:
         max_time: Its time limit in seconds, where it is known.
+        message: What the runner says of its failure, where that is known.
         stopped_by: Path of the group above whose time limit ended its newest attempt. A change does
             not tell it: until the node is read again, the groups above do.
         counts: A group's; None for an Exec.
@@ -65,6 +67,7 @@ class Row:
     file: str | None = None
     line: int | None = None
     max_time: float | None = None
+    message: str | None = None
     stopped_by: str | None = None
     counts: Counts | None = None
     parent: "Row | None" = None
@@ -117,6 +120,8 @@ class PipelineModel:
         rows: ``{path: row}``, parents before children.
         seq: The newest change that is known.
         build_lines: ``{image name: last line its build printed}``.
+        unexplained: Execs that failed for what only their attempt's message tells: they are to be
+            fetched and `add`-ed.
         grown: Groups that were given a new tree, whose nodes are to be fetched and `add`-ed.
     """
 
@@ -125,6 +130,7 @@ class PipelineModel:
         self.rows: dict[str, Row] = {}
         self.seq = summary.seq
         self.build_lines: dict[str, str] = {}
+        self.unexplained: list[str] = []
         self.grown: list[str] = []
 
     @property
@@ -160,6 +166,7 @@ class PipelineModel:
             if view.attempts:
                 last = view.attempts[-1]
                 row.attempt, row.exit_code = last.number, last.exit_code
+                row.message = last.message
                 row.started, row.ended = last.started, last.ended
                 _spread_times(row)
             self._file(row)
@@ -181,7 +188,9 @@ class PipelineModel:
         row.type, row.state, row.skipped = change.type, change.state, change.skipped
         row.cause, row.warning = change.cause, change.warning
         row.attempt, row.exit_code = change.attempt, change.exit_code
-        row.stopped_by = None
+        row.stopped_by = row.message = None
+        if row.cause in EXPLAINED and row.is_exec:
+            self.unexplained.append(row.path)
         if row.timed_out:
             _blame(row)
         self._file(row)

@@ -133,8 +133,8 @@ def _node_text(row: Row, change: NodeChange) -> str:
     current = row.attempt == change.attempt and row.ended is not None
     facts = [elapsed(row, row.ended) if current and row.ended is not None else ""]
     if change.state is not State.DONE:
-        own = row.stopped_by is None or row.attempt != change.attempt
-        facts.insert(0, cause_text(change.cause, change.exit_code) if own else why_failed(row))
+        same = row.attempt == change.attempt
+        facts.insert(0, why_failed(row) if same else cause_text(change.cause, change.exit_code))
         facts.append(place(row.file, row.line))
     if change.attempt > 1:
         facts.append(f"attempt {change.attempt}")

@@ -7,7 +7,7 @@ from conducto.cli.host.view.model import PipelineModel, Row, failures, total
 from conducto.cli.host.view.text import Line, Marks, Role, Span, pad, printable
 from conducto.model.records import Counts, ImageRecord, ImageState, Lifecycle
 from conducto.model.states import FINISHED, State
-from conducto.model.words import cause_text, duration, timeout_text
+from conducto.model.words import cause_text, duration, explained, timeout_text
 from conducto.semantics.user_secrets import withheld
 
 ROLE_OF_STATE = {
@@ -62,7 +62,7 @@ def why_failed(row: Row) -> str:
         return timeout_text(row.max_time, row.counts)
     if row.stopped_by is not None:
         return f"ended with {printable(row.stopped_by)}"
-    return cause_text(row.cause, row.exit_code)
+    return printable(explained(cause_text(row.cause, row.exit_code), row.cause, row.message))
 
 
 def exec_line(row: Row, name: str, now: float, marks: Marks, *, stated: bool = False) -> Line:
