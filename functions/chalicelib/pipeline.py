@@ -655,6 +655,7 @@ class CloudPipeline(PipelineState):
     def _note_standing(self) -> None:
         done = self.settled()
         changed = bool(self._effects.changes)
+        self.activity = self.activity.after(self._effects.changes, self.tree, self.now)
         if done and changed:
             self.ended = self.now
             finished = self.tree.root.seen() is Outcome.OK

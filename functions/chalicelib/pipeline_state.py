@@ -26,6 +26,7 @@ from conducto.model.records import (
 )
 from conducto.model.states import IN_FLIGHT, State
 from conducto.running.forms import pack_form, unpack_form
+from conducto.semantics.activity import Activity
 from conducto.semantics.asl_states import WORKER_LOST
 from conducto.semantics.course import CANCELLED, Course
 from conducto.semantics.fleet import Need, Pool, pool_of, workers_wanted
@@ -144,6 +145,7 @@ class PipelineState:
         self.epoch = 0
         self.started: float | None = None
         self.ended: float | None = None
+        self.activity = Activity()
         self._groups: dict[str, tuple[str, ...]] = {}
         self._where: dict[str, str] = {}
         self.adopt(resolve(self.form), None)
@@ -204,6 +206,8 @@ class PipelineState:
             seq=self.seq,
             started=self.started,
             ended=self.ended,
+            active_seconds=self.activity.seconds,
+            active_since=self.activity.since,
         )
 
     def workers(self) -> Workers | None:

@@ -16,6 +16,7 @@ from chalicelib.ports import Snapshot
 from conducto.model.images import ImageSpec
 from conducto.model.records import AttemptRecord, ImageRecord, NodeState, PipelineRecord
 from conducto.model.states import State
+from conducto.semantics.activity import Activity
 from conducto.semantics.course import Course, Standing
 from conducto.semantics.fleet import Pool
 from conducto.semantics.live import LiveGroup, LiveNode, LiveTree
@@ -64,6 +65,7 @@ def take(live: CloudPipeline) -> Snapshot:
         "version": VERSION,
         **{name: getattr(live, name) for name in _PLAIN},
         "record": live.record.model_dump(mode="json"),
+        "activity": asdict(live.activity),
         "armed": tree.armed,
         "nodes": [
             tree.state_of(node).model_dump(mode="json") for _, node in nodes if _was_touched(node)
@@ -109,6 +111,7 @@ def restore(
     live.times = {path: (start, end) for path, (start, end) in live.times.items()}
     live.queue = {pool: dict.fromkeys(paths) for pool, paths in live.queue.items()}
     live.record = PipelineRecord.model_validate(state["record"])
+    live.activity = Activity(**state["activity"])
     live.pipeline.images.update(
         {name: ImageSpec.model_validate(spec) for name, spec in state["specs"].items()}
     )

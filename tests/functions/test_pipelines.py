@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.engine import Engine
 from chalicelib.inputs import BuiltImage, ImagesMoved
 from chalicelib.ports import Identity, Plan
 from conducto.model import limits
@@ -483,6 +484,31 @@ def test_an_archived_pipeline_is_off_the_list_and_takes_no_orders(world: World) 
         with pytest.raises(RefusedError, match="is archived; wake it first"):
             world.control(pipeline, order, *paths)
     assert asyncio.run(world.pipelines().get(pipeline)).pipeline.lifecycle is Lifecycle.ARCHIVED
+
+
+def test_the_night_before_a_reset_is_no_time_at_work(world: World) -> None:
+    pipeline = world.launch(leaf(), title="nightly")
+    world.engine = Engine(world.cloud, snapshot_every=1)
+    for _ in range(2):
+        world.serve()
+        world.now += 5
+        world.run_out()
+        world.now += 14 * 3600
+        world.engine = Engine(world.cloud, snapshot_every=1)  # it reads what the last one wrote
+        world.control(pipeline, "reset", "/")
+
+    listed = asyncio.run(world.pipelines().list(ListParams(history=True))).pipelines[0]
+    assert world.get(pipeline).active_seconds == listed.active_seconds == 10
+    assert world.get(pipeline).active_since is None
+
+
+def test_a_pause_says_what_still_runs(world: World) -> None:
+    pipeline = world.launch(serial("a", "b"))
+    world.serve()
+
+    told = world.control(pipeline, "pause")
+
+    assert told.notes == ("1 Exec still runs and is not stopped; nothing more starts",)
 
 
 def test_a_list_tells_how_earlier_runs_of_its_pipelines_ended(world: World) -> None:

@@ -18,6 +18,7 @@ from conducto.model.records import (
 )
 from conducto.model.states import State
 from conducto.semantics import events as ev
+from conducto.semantics.activity import stored
 from conducto.semantics.dispatch import Limit, Ticket
 from conducto.semantics.live import Change, LiveExec, LiveNode, LiveTree
 from conducto.semantics.machine import advance, settled
@@ -146,6 +147,7 @@ class LivePipeline:
         self.network_lock = asyncio.Lock()
         self.started: float | None = record.standing.started
         self.ended: float | None = record.standing.ended
+        self.activity = stored(record.standing, record.touched)
         self._news = asyncio.Event()
         self._nodes: dict[str, LiveNode] = {}
         self._attempts: dict[tuple[str, int], AttemptRecord] = {}
@@ -169,8 +171,10 @@ class LivePipeline:
         """Take an event in, note what it changed, and return what to do."""
         commands = advance(self.tree, event)
         now = time.time()
-        for change in self.tree.take_changes():
+        changes = self.tree.take_changes()
+        for change in changes:
             self._note(now, change)
+        self.activity = self.activity.after(changes, self.tree, now)
         for node in self.tree.take_remembered():
             if self.tree.nodes.get(node.path) is node:
                 self._nodes[node.path] = node
@@ -286,6 +290,8 @@ class LivePipeline:
             seq=self.seq,
             started=self.started,
             ended=self.ended,
+            active_seconds=self.activity.seconds,
+            active_since=self.activity.since,
         )
 
     def workers(self) -> Workers | None:

@@ -14,6 +14,8 @@ class PipelineRun(Record):
     Attributes:
         settled: Nothing runs, is queued or will start by itself.
         execs: How many Execs it has.
+        active_seconds: As of `PipelineSummary`.
+        active_since: As of `PipelineSummary`.
     """
 
     id: str
@@ -22,6 +24,8 @@ class PipelineRun(Record):
     execs: int = 0
     started: float | None = None
     ended: float | None = None
+    active_seconds: float | None = None
+    active_since: float | None = None
 
 
 class RunHistory(Record):
@@ -32,7 +36,7 @@ class RunHistory(Record):
             among the `MAX_HISTORY_SCAN` newest pipelines are left out.
         ended: How many of them have come to an end, and
         passed: how many of these are done.
-        median_seconds: How long those that are done took, from the first start to the last end.
+        median_seconds: How long those that are done were at work, the time between runs left out.
     """
 
     title: str

@@ -69,6 +69,9 @@ class PipelineSummary(Record):
 
     Attributes:
         settled: Nothing runs, is queued or will start by itself.
+        active_seconds: For how long it was at work, the time between its runs left out, in the
+            stretches that are over; None where that is not known.
+        active_since: When the stretch began that is not over; None while nothing goes on.
         workers: None of a pipeline that is not under way.
     """
 
@@ -80,6 +83,8 @@ class PipelineSummary(Record):
     images: tuple[ImageRecord, ...] = ()
     started: float | None = None
     ended: float | None = None
+    active_seconds: float | None = None
+    active_since: float | None = None
     workers: Workers | None = None
 
 

@@ -94,7 +94,8 @@ class TreeParams(Record):
         after: Path to continue after: `TreePage.next`, or any node of the subtree.
         limit: Most nodes to answer.
         depth: Levels below the root; 1 is the root and its children. None is all of them.
-        state: Only Execs in this state. Skipped ones count by their state as well.
+        state: Only Execs in this state; with ``failed``, groups as well. Skipped ones count by
+            their state, too.
         failed: Only nodes that failed by themselves and are not skipped: Execs, and groups whose
             ``max_time`` ran out in place of the Execs that this ended.
         text: Only nodes whose path or command holds this text, in any case. Where it has a ``*``,

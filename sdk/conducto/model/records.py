@@ -79,6 +79,11 @@ class Standing(Record):
     Attributes:
         settled: Nothing ran, was queued or would have started by itself.
         seq: Number of its newest change.
+        started: When its first command began, and
+        ended: when nothing ran any more, the last time.
+        active_seconds: For how long it was at work, the time between its runs left out, in the
+            stretches that are over; None in a record of an older version.
+        active_since: When the stretch began that is not over; None while nothing goes on.
     """
 
     state: State = State.PENDING
@@ -87,6 +92,8 @@ class Standing(Record):
     seq: int = 0
     started: float | None = None
     ended: float | None = None
+    active_seconds: float | None = None
+    active_since: float | None = None
 
 
 class ForeignChange(Record):

@@ -11,6 +11,7 @@ from conducto.model.answers import PipelineRun, RunHistory
 from conducto.model.api import PipelineSummary
 from conducto.model.params import MAX_HISTORY
 from conducto.model.states import FINISHED, State
+from conducto.semantics.activity import active_time
 
 #: What all runs of the same pipeline have in common: title and program.
 _Sort = tuple[str, str | None]
@@ -50,17 +51,16 @@ def _run_of(summary: PipelineSummary) -> PipelineRun:
         execs=summary.counts.total,
         started=summary.started,
         ended=summary.ended,
+        active_seconds=summary.active_seconds,
+        active_since=summary.active_since,
     )
 
 
 def _history(sort: _Sort, runs: Sequence[PipelineRun]) -> RunHistory:
     ended = [run for run in runs if run.settled and run.state in FINISHED]
     passed = [run for run in ended if run.state is State.DONE]
-    seconds = [
-        max(0.0, run.ended - run.started)  # a clock may have been set in between
-        for run in passed
-        if run.started is not None and run.ended is not None
-    ]
+    times = (active_time(run, run.ended) for run in passed if run.ended is not None)
+    seconds = [time for time in times if time is not None]
     title, program = sort
     return RunHistory(
         title=title,

@@ -46,6 +46,9 @@ def preview_of_whole(live: Ordered, action: Action) -> ControlResult:
     if action is Action.RUN:
         idle = why_idle(live.tree, live.id)
         return ControlResult(notes=() if idle is None else (idle,), preview=True)
+    if action is Action.PAUSE and (still := live.counts().running):
+        words = "1 Exec still runs and is" if still == 1 else f"{still:,} Execs still run and are"
+        return ControlResult(notes=(f"{words} not stopped; nothing more starts",), preview=True)
     ends = action in (Action.SLEEP, Action.ARCHIVE)
     running = live.counts().running if ends else 0
     return ControlResult(affected=running, stopped=running, preview=True)

@@ -87,8 +87,8 @@ def _end_of_next(path: str, part: str, start: int) -> int:
 
 
 def _is_in_state(node: LiveNode, query: TreeParams) -> bool:
-    if query.failed and not is_failure(node):
-        return False
+    if query.failed:
+        return is_failure(node) and query.state in (None, node.state)
     if query.state is None:
         return True
     return node.spec.type is NodeType.EXEC and node.state is query.state
@@ -116,9 +116,9 @@ def _way_below(node: LiveNode, level: int, query: TreeParams) -> _Way:
     """Return the way on into ``node``, ``level`` below the root, or nothing."""
     if not isinstance(node, LiveGroup) or (query.depth is not None and level >= query.depth):
         return []
+    if query.failed:
+        return [(node, 0)] if may_have_failures(node) else []
     if query.state is not None and not node.counts[INDEX[query.state]]:
-        return []
-    if query.failed and not may_have_failures(node):
         return []
     return [(node, 0)]
 

@@ -120,9 +120,11 @@ def is_asked_for(node: NodeView, query: TreeParams) -> bool:
     level = sum(1 for _ in ancestors(node.path)) - sum(1 for _ in ancestors(query.root))
     if query.depth is not None and level > query.depth:
         return False
-    if query.state is not None and (node.type, node.state) != (NodeType.EXEC, query.state):
+    if query.state is not None and node.state is not query.state:
         return False
     if query.failed and not _is_failure(node):
+        return False
+    if query.state is not None and not query.failed and node.type is not NodeType.EXEC:
         return False
     return holding(query.text or "")(node.path, node.command or "")
 

@@ -75,6 +75,33 @@ def test_list_says_when_nothing_matches(conducto: Conducto, capsys: Output) -> N
     assert (code, capsys.readouterr().out) == (0, "no such pipelines\n")
 
 
+@pytest.mark.parametrize(
+    ("fields", "word"),
+    [
+        ({"armed": False, "doc": "runs"}, "running, paused"),
+        ({"armed": True, "doc": "runs"}, "running"),
+        ({"armed": False}, "pending"),
+        ({"armed": False, "run_at": 1_800_000_000.0}, "pending, starts at 2027-01-1"),
+    ],
+    ids=["paused while something runs", "running", "never run", "starts later"],
+)
+def test_a_pause_and_a_start_to_come_are_shown(
+    fake: CountingPipelines, fields: dict[str, Any], word: str, conducto: Conducto,
+    capsys: Output,
+) -> None:  # fmt: skip
+    fake.add("abc-def", small_tree(), record(**fields))
+    if "doc" in fields:
+        fake.change("abc-def", "/build", State.RUNNING)
+
+    conducto("show", "abc-def", "--once")
+    head = lines_of(capsys)[0]
+    conducto("list")
+    (listed,) = lines_of(capsys)[1:]
+
+    assert head.partition("abc-def  ")[2].startswith(word)
+    assert listed.split("  ")[1].strip().startswith(word)
+
+
 @pytest.mark.parametrize(("order", "word"), [("sleep", "sleeping"), ("archive", "archived")])
 def test_what_rests_is_not_shown_as_merely_paused(
     order: str, word: str, conducto: Conducto, capsys: Output

@@ -205,6 +205,15 @@ def test_why_there_is_no_image_is_told_to_its_end(
     assert max(map(len, lines)) <= 90
 
 
+def test_time_between_runs_is_told_apart(fake: CountingPipelines, open_client: OpenClient) -> None:
+    for path in ("/build", "/tests/login", "/tests/logout"):
+        fake.finish("abc-def", path)
+
+    lines = report(open_client, settled=True, started=0.0, ended=50400.0, active_seconds=4.1)
+
+    assert lines == ["✔ done: 3 Execs in 4.1s at work, 14h 00m in all"]
+
+
 def test_success_is_one_line(fake: CountingPipelines, open_client: OpenClient) -> None:
     for path in ("/build", "/tests/login", "/tests/logout"):
         fake.finish("abc-def", path)

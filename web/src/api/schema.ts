@@ -2454,6 +2454,8 @@ export interface components {
             sleep_when_done: boolean;
             /**
              * @default {
+             *       "active_seconds": null,
+             *       "active_since": null,
              *       "counts": {
              *         "done": 0,
              *         "error": 0,
@@ -2491,8 +2493,20 @@ export interface components {
          *     Attributes:
          *         settled: Nothing runs, is queued or will start by itself.
          *         execs: How many Execs it has.
+         *         active_seconds: As of `PipelineSummary`.
+         *         active_since: As of `PipelineSummary`.
          */
         PipelineRun: {
+            /**
+             * Active Seconds
+             * @default null
+             */
+            active_seconds: number | null;
+            /**
+             * Active Since
+             * @default null
+             */
+            active_since: number | null;
             /**
              * Ended
              * @default null
@@ -2567,9 +2581,22 @@ export interface components {
          *
          *     Attributes:
          *         settled: Nothing runs, is queued or will start by itself.
+         *         active_seconds: For how long it was at work, the time between its runs left out, in the
+         *             stretches that are over; None where that is not known.
+         *         active_since: When the stretch began that is not over; None while nothing goes on.
          *         workers: None of a pipeline that is not under way.
          */
         PipelineSummary: {
+            /**
+             * Active Seconds
+             * @default null
+             */
+            active_seconds: number | null;
+            /**
+             * Active Since
+             * @default null
+             */
+            active_since: number | null;
             counts: components["schemas"]["Counts"];
             /**
              * Ended
@@ -2789,7 +2816,7 @@ export interface components {
          *             among the `MAX_HISTORY_SCAN` newest pipelines are left out.
          *         ended: How many of them have come to an end, and
          *         passed: how many of these are done.
-         *         median_seconds: How long those that are done took, from the first start to the last end.
+         *         median_seconds: How long those that are done were at work, the time between runs left out.
          */
         RunHistory: {
             /**
@@ -3036,8 +3063,23 @@ export interface components {
          *     Attributes:
          *         settled: Nothing ran, was queued or would have started by itself.
          *         seq: Number of its newest change.
+         *         started: When its first command began, and
+         *         ended: when nothing ran any more, the last time.
+         *         active_seconds: For how long it was at work, the time between its runs left out, in the
+         *             stretches that are over; None in a record of an older version.
+         *         active_since: When the stretch began that is not over; None while nothing goes on.
          */
         Standing: {
+            /**
+             * Active Seconds
+             * @default null
+             */
+            active_seconds: number | null;
+            /**
+             * Active Since
+             * @default null
+             */
+            active_since: number | null;
             /**
              * @default {
              *       "done": 0,

@@ -12,6 +12,8 @@ function run(id: string, took: number, changes: Partial<PipelineRun> = {}): Pipe
     execs: 10,
     started: 1000,
     ended: 1000 + took,
+    active_seconds: null,
+    active_since: null,
     ...changes,
   };
 }

@@ -1,6 +1,7 @@
 /** How long a pipeline may still take, by how long it took before. */
 
 import type { PipelineRun, PipelineSummary } from "@/api/schema";
+import { activeTime } from "@/model/activity";
 import { total } from "@/model/states";
 
 /** Runs whose numbers of Execs differ by more than this factor do not tell of each other. */
@@ -13,8 +14,9 @@ export function earlierDurations(summary: PipelineSummary, runs: readonly Pipeli
   const durations: number[] = [];
   for (const run of runs) {
     if (durations.length === COUNTED) break;
-    if (!isAlike(summary, run) || run.started === null || run.ended === null) continue;
-    durations.push(run.ended - run.started);
+    const took = run.ended === null ? null : activeTime(run, run.ended);
+    if (!isAlike(summary, run) || took === null) continue;
+    durations.push(took);
   }
   return durations;
 }

@@ -14,6 +14,8 @@ function run(id: string, took: number | null, changes: Partial<PipelineRun> = {}
     execs: 3,
     started: 9000,
     ended: took === null ? null : 9000 + took,
+    active_seconds: null,
+    active_since: null,
     ...changes,
   };
 }

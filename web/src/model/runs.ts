@@ -1,7 +1,8 @@
 /** How the newest runs of a pipeline went, for a strip of bars. */
 
 import type { PipelineRecord, PipelineRun, PipelineSummary, RunHistory } from "@/api/schema";
-import { duration, elapsed, moment } from "@/lib/time";
+import { duration, moment } from "@/lib/time";
+import { activeTime } from "@/model/activity";
 
 /** The shortest bar, as a share of the longest: it is to be seen, and told from none. */
 const LEAST = 0.15;
@@ -45,7 +46,7 @@ export interface Bar {
 
 /** The runs as bars, the newest last. */
 export function barsOf({ runs }: RunHistory, now: number): Bar[] {
-  const took = runs.map((run) => elapsed(run.started, endOf(run, now), now) ?? 0);
+  const took = runs.map((run) => tookOf(run, now));
   const longest = Math.max(...took);
   const bars = runs.map((run, place) => ({
     id: run.id,
@@ -57,8 +58,9 @@ export function barsOf({ runs }: RunHistory, now: number): Bar[] {
 }
 
 /** What stands still without an end has taken nobody knows how long: nothing is made up. */
-function endOf(run: PipelineRun, now: number): number | null {
-  return run.ended ?? (run.settled ? run.started : now);
+function tookOf(run: PipelineRun, now: number): number {
+  if (run.settled && run.ended === null) return 0;
+  return activeTime(run, run.settled ? (run.ended ?? now) : now) ?? 0;
 }
 
 function lookOf({ state, settled }: PipelineRun): Bar["look"] {

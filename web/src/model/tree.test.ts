@@ -42,6 +42,8 @@ export function summary(seq = 0, counts: Partial<Counts> = {}): PipelineSummary 
         seq: 0,
         started: null,
         ended: null,
+        active_seconds: null,
+        active_since: null,
       },
       created: 0,
       touched: 0,
@@ -54,6 +56,8 @@ export function summary(seq = 0, counts: Partial<Counts> = {}): PipelineSummary 
     images: [],
     started: null,
     ended: null,
+    active_seconds: null,
+    active_since: null,
   };
 }
 

@@ -141,7 +141,7 @@ def said(action: Action, pipeline_id: str, result: ControlResult) -> str:
             running = (f"running; watch it: conducto show {pipeline_id}",)
             return "\n".join(map(printable, result.notes or running))  # a note: nothing starts
         case Action.PAUSE:
-            return f"paused; go on: conducto run {pipeline_id}"
+            return "\n".join([f"paused; go on: conducto run {pipeline_id}", *result.notes])
         case Action.SLEEP:
             return f"asleep{ended}; go on: conducto run {pipeline_id}"
         case Action.WAKE:

@@ -4,11 +4,13 @@ Times are seconds since the epoch; whatever is not known is null.
 """
 
 import json
+import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from conducto.model.api import Action, ControlResult, NodeView, PipelineSummary
 from conducto.model.records import AttemptRecord, Counts
+from conducto.semantics.activity import active_time
 
 
 def listing(summaries: Sequence[PipelineSummary]) -> list[dict[str, Any]]:
@@ -24,12 +26,14 @@ def listing(summaries: Sequence[PipelineSummary]) -> list[dict[str, Any]]:
             "engine": summary.pipeline.engine,
             "lifecycle": summary.pipeline.lifecycle.value,
             "armed": summary.pipeline.armed,
+            "run_at": summary.pipeline.run_at,
             "owner": summary.pipeline.owner,
             "tags": list(summary.pipeline.tags),
             "program": summary.pipeline.program,
             "created": summary.pipeline.created,
             "started": summary.started,
             "ended": summary.ended,
+            "active_seconds": active_time(summary, time.time()),
         }
         for summary in summaries
     ]

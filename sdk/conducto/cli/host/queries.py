@@ -14,13 +14,12 @@ from conducto.cli.host.exit_codes import DONE
 from conducto.cli.host.output import as_json, listing, pipeline_document
 from conducto.cli.host.sides import opener_beside
 from conducto.cli.host.view.model import PipelineModel, total
-from conducto.cli.host.view.rows import counts_line, header_line, place, problem_lines
+from conducto.cli.host.view.rows import counts_line, header_line, place, problem_lines, state_text
 from conducto.cli.host.view.table import table
 from conducto.cli.host.view.text import printable
 from conducto.client import Client, ClientError
 from conducto.model.api import PipelineSummary
 from conducto.model.params import MAX_PIPELINES_PAGE, ListParams
-from conducto.model.records import Lifecycle
 from conducto.model.words import failure_text
 
 _FILTERS = ("state", "tag", "owner", "text")
@@ -119,17 +118,11 @@ def _cells(summary: PipelineSummary, *, both: bool) -> tuple[str, ...]:
     return (
         record.id,
         *((record.mode,) if both else ()),
-        _state(summary),
+        state_text(summary),
         f"{counts.done:,}/{total(counts):,}",
         time.strftime("%Y-%m-%d %H:%M", time.localtime(record.created)),
         printable(record.title),
     )
-
-
-def _state(summary: PipelineSummary) -> str:
-    asleep = summary.pipeline.lifecycle is not Lifecycle.ACTIVE
-    state = summary.state.value
-    return f"{state}, {summary.pipeline.lifecycle.value}" if asleep else state
 
 
 def show(arguments: argparse.Namespace, open_client: OpenClient) -> int:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from conducto.cli.host.view.model import PipelineModel, Row, failures, total
-from conducto.cli.host.view.rows import place, problem_lines
+from conducto.cli.host.view.rows import place, problem_lines, time_text
 from conducto.cli.host.view.text import (
     Line,
     Marks,
@@ -27,7 +27,7 @@ from conducto.client import Client
 from conducto.model.api import NodeView
 from conducto.model.records import AttemptRecord, ImageRecord, ImageState
 from conducto.model.states import FINISHED, Cause, NodeType, State
-from conducto.model.words import cause_text, duration, failure_text
+from conducto.model.words import cause_text, failure_text
 
 #: Kinds of failure that are shown in full, and failures whose output is read to find the kinds.
 SHOWN = 3
@@ -120,9 +120,7 @@ def final_report(client: Client, model: PipelineModel, page: Page) -> list[Line]
 
 def _took(model: PipelineModel) -> str:
     summary = model.summary
-    if summary.started is None or summary.ended is None:
-        return ""
-    return f" in {duration(summary.ended - summary.started)}"
+    return "" if summary.ended is None else f" in {time_text(summary, summary.ended)}"
 
 
 def _done_line(model: PipelineModel, page: Page) -> Line:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from conducto.model.records import ImageRecord
 from conducto.model.states import State
 from conducto.model.words import duration
+from conducto.semantics.activity import active_time, wall_time
 from conducto.semantics.user_secrets import withheld
 from conducto.service.export.markup import Markup, joined, tag, void
 from conducto.service.export.run import Run
@@ -80,8 +81,10 @@ def _facts(run: Run) -> Iterator[tuple[str, str]]:
 
 
 def _period(run: Run, over: float | None) -> str:
-    began = run.summary.started
-    return "" if began is None else duration((run.made if over is None else over) - began)
+    end = run.made if over is None else over
+    active, wall = active_time(run.summary, end), wall_time(run.summary, end)
+    took = "" if active is None else duration(active)
+    return took if wall is None else f"{took} at work, {duration(wall)} in all"
 
 
 def _fact(name: str, value: str) -> Markup:

@@ -65,21 +65,36 @@ class _Reader:
         self._attempts: Literal["newest", "none"] = "none" if self._execs > _LARGE else "newest"
 
     async def failed(self) -> AsyncIterator[NodeView]:
-        """Yield what failed, the first `MAX_OUTPUTS` with the end of what they printed."""
-        first = await self._page(failed=True, limit=MAX_OUTPUTS, attempts="newest", tails=True)
-        for node in first.nodes:
-            yield node
-        if first.next is not None:
-            most = MAX_FAILED - len(first.nodes)
-            async for node in self._found(most, self._attempts, first.next, failed=True):
+        """Yield what failed by itself, the first `MAX_OUTPUTS` with the end of what it printed."""
+        found = 0
+        for state in (State.ERROR, State.KILLED):
+            if found < MAX_FAILED:
+                async for node in self._failed_as(state, MAX_OUTPUTS - found):
+                    if found < MAX_FAILED:
+                        found += 1
+                        yield node
+
+    async def _failed_as(self, state: State, with_output: int) -> AsyncIterator[NodeView]:
+        after: str | None = None
+        if with_output > 0:
+            page = await self._page(
+                state=state, failed=True, limit=with_output, attempts="newest", tails=True
+            )
+            for node in page.nodes:
                 yield node
+            if page.next is None:
+                return
+            after = page.next
+        query = {"state": state, "failed": True, "attempts": self._attempts}
+        async for node in self._found(MAX_FAILED, after, **query):
+            yield node
 
     async def _found(
-        self, most: int, attempts: str, after: str | None = None, **query: Any
+        self, most: int, after: str | None = None, **query: Any
     ) -> AsyncIterator[NodeView]:
-        """Yield the nodes that a search finds; of a large tree it takes several pages."""
+        """Yield what a search finds; in a large tree it takes several pages."""
         while most > 0:
-            page = await self._page(limit=most, attempts=attempts, after=after, **query)
+            page = await self._page(limit=most, after=after, **query)
             for node in page.nodes:
                 yield node
             if page.next is None:
@@ -94,7 +109,7 @@ class _Reader:
                 return page.nodes, True
         urgent = {node.path: node for node in failed}
         if self._counts.running:
-            async for node in self._found(MAX_RUNNING, "newest", state=State.RUNNING):
+            async for node in self._found(MAX_RUNNING, state=State.RUNNING, attempts="newest"):
                 urgent[node.path] = node
         broad = await self._levels(MAX_NODES - len(urgent))
         root, *others = broad.values()

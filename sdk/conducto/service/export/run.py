@@ -22,7 +22,8 @@ class Run:
     Attributes:
         nodes: Those that are shown, the root first, in the order in which they stand in their
             groups; an Exec that failed or runs may come without the groups that it is in.
-        failed: What failed by itself, Execs and groups that timed out, in the order of definition.
+        failed: What failed by itself, Execs and groups that timed out, in the order of definition,
+            those that were killed last.
         ends: ``{path: the end of what its newest attempt printed}``, of Execs that did not fail.
         made: When it was looked at, in seconds since the epoch.
         version: Of who answers.

@@ -2,7 +2,8 @@ import { useQuery } from "@tanstack/react-query";
 
 import { api } from "@/api/client";
 import type { PipelineRecord, PipelineSummary, Workers } from "@/api/schema";
-import { duration, elapsed } from "@/lib/time";
+import { duration } from "@/lib/time";
+import { activeTime, wallText } from "@/model/activity";
 import { earlierDurations, estimate } from "@/model/estimate";
 import { historyFinder } from "@/model/runs";
 import { mainReason } from "@/model/waiting";
@@ -17,11 +18,13 @@ const ASKED = 50;
 /** How long it has run, and how long it may still take where it ran before. */
 export function Elapsed({ summary }: { summary: PipelineSummary }) {
   const now = useNow(!summary.settled);
-  const took = elapsed(summary.started, summary.settled ? summary.ended : null, now);
+  const took = activeTime(summary, now);
   if (took === null) return null;
   return (
     <>
-      <span className="number">{duration(took)}</span>
+      <span className="number" title={wallText(summary, now) ?? undefined}>
+        {duration(took)}
+      </span>
       {summary.settled || summary.state !== "running" ? null : (
         <Rest summary={summary} took={took} />
       )}

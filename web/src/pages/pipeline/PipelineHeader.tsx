@@ -3,6 +3,7 @@ import type { PipelineSummary } from "@/api/schema";
 import type { PipelineSession } from "@/live/session";
 import { moment } from "@/lib/time";
 import { ROOT } from "@/model/paths";
+import { pauseText, runHint } from "@/model/paused";
 import { failures, isFailed } from "@/model/states";
 import { PipelineNav } from "@/pages/parts/PipelineNav";
 import { Elapsed, Waiting, WorkersInUse } from "@/pages/pipeline/HeaderFacts";
@@ -110,7 +111,9 @@ function Facts({ summary }: { summary: PipelineSummary }) {
       )}
       <ForeignChange pipeline={pipeline} />
       {pipeline.armed || pipeline.problem !== null ? null : (
-        <span className="muted">not running; press Run to start what is pending</span>
+        <span className={summary.settled ? "muted" : "state-queued"}>
+          {pauseText(summary)}; {runHint(summary)}
+        </span>
       )}
       <Waiting summary={summary} />
       {underWay.map((image) => (

@@ -4,7 +4,9 @@ import { useEffect, useLayoutEffect, useRef, useState, type Ref } from "react";
 import type { PipelineRecord, PipelineSummary, RunHistory } from "@/api/schema";
 import { followLink, pipelineUrl, setQuery } from "@/app/location";
 import { when, whenElse } from "@/app/when";
-import { duration, elapsed } from "@/lib/time";
+import { duration } from "@/lib/time";
+import { activeTime, wallText } from "@/model/activity";
+import { pauseText } from "@/model/paused";
 import { anyGrows } from "@/model/runs";
 import { RunStrip } from "@/pages/pipelines/RunStrip";
 import { CountsBar, CountsText } from "@/ui/Counts";
@@ -125,9 +127,9 @@ interface RowProps {
 }
 
 function PipelineRow({ index, measure, summary, history, chosen, onToggle }: RowProps) {
-  const { pipeline, counts, state, settled, started, ended } = summary;
+  const { pipeline, counts, state } = summary;
   const now = useNow(true);
-  const took = elapsed(started, settled ? ended : null, now);
+  const took = activeTime(summary, now);
   return (
     <tr
       ref={measure}
@@ -185,15 +187,18 @@ function PipelineRow({ index, measure, summary, history, chosen, onToggle }: Row
       <td className="ptable-extra muted" title={whenElse(pipeline.created, now)}>
         {when(pipeline.created, now)}
       </td>
-      <td className="ptable-time number">{took === null ? "–" : duration(took)}</td>
+      <td className="ptable-time number" title={wallText(summary, now) ?? undefined}>
+        {took === null ? "–" : duration(took)}
+      </td>
     </tr>
   );
 }
 
 /** What the state of the tree does not say: paused, asleep, archived. */
-function standing({ pipeline, settled, state }: PipelineSummary): string {
+function standing(summary: PipelineSummary): string {
+  const { pipeline, settled, state } = summary;
   if (pipeline.lifecycle !== "active") return pipeline.lifecycle;
   if (pipeline.problem !== null) return "paused by itself";
-  if (!pipeline.armed) return "not running";
+  if (!pipeline.armed) return pauseText(summary);
   return settled || state === "running" ? "" : "goes on";
 }

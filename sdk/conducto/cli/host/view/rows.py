@@ -2,12 +2,15 @@
 
 import os.path
 import textwrap
+import time
 
 from conducto.cli.host.view.model import PipelineModel, Row, failures, total
 from conducto.cli.host.view.text import Line, Marks, Role, Span, pad, printable
+from conducto.model.api import PipelineSummary
 from conducto.model.records import Counts, ImageRecord, ImageState, Lifecycle
 from conducto.model.states import FINISHED, State
 from conducto.model.words import cause_text, duration, explained, timeout_text
+from conducto.semantics.activity import active_time, wall_time
 from conducto.semantics.user_secrets import withheld
 
 ROLE_OF_STATE = {
@@ -92,7 +95,7 @@ def group_line(
         return (fold, Span(f" {name}  {marks.skipped}{word}", Role.FAINT))
     spans = [fold, Span(f" {name}", Role.PLAIN if row.state is State.PENDING else Role.STRONG)]
     spans += progress(row.counts, marks)
-    took = elapsed(row, now)
+    took = "" if row.path == "/" else elapsed(row, now)  # the pipeline's own line tells it
     if row.timed_out:
         spans.append(Span(f"  {why_failed(row)}", Role.BAD))
     if row.state is State.PENDING:
@@ -132,16 +135,22 @@ def header_line(model: PipelineModel, now: float, marks: Marks) -> Line:
     """Return what pipeline it is and how it stands."""
     summary = model.summary
     record = summary.pipeline
-    state = state_word(model)
-    took = ""
-    if summary.started is not None:
-        end = summary.ended if summary.settled and summary.ended is not None else now
-        took = f" {duration(end - summary.started)}"
+    took = "" if summary.started is None else f" {time_text(summary, now)}"
     return (
         mark(summary.state, marks),
         Span(f" {printable(record.title)}", Role.STRONG),
         Span(f"  {record.id}  ", Role.FAINT),
-        Span(f"{state}{took}", ROLE_OF_STATE[summary.state]),
+        Span(f"{state_text(summary)}{took}", ROLE_OF_STATE[summary.state]),
+    )
+
+
+def time_text(summary: PipelineSummary, now: float) -> str:
+    """Return for how long a pipeline was at work, and from start to end where that differs."""
+    active, wall = active_time(summary, now), wall_time(summary, now)
+    if active is None:
+        return ""
+    return (
+        duration(active) if wall is None else f"{duration(active)} at work, {duration(wall)} in all"
     )
 
 
@@ -155,14 +164,19 @@ def problem_lines(model: PipelineModel, columns: int) -> list[Line]:
     return lines
 
 
-def state_word(model: PipelineModel) -> str:
-    """Return the pipeline's state, or ``paused`` when nothing goes on by itself."""
-    summary = model.summary
-    if summary.settled and summary.pipeline.lifecycle is not Lifecycle.ACTIVE:
-        return f"{summary.state.value}, {summary.pipeline.lifecycle.value}"
-    if summary.settled and summary.state not in FINISHED and not summary.pipeline.armed:
+def state_text(summary: PipelineSummary) -> str:
+    """Return the pipeline's state, and what it does not tell: a pause, a start to come, a rest."""
+    record, state = summary.pipeline, summary.state
+    if summary.settled and record.lifecycle is not Lifecycle.ACTIVE:
+        return f"{state.value}, {record.lifecycle.value}"
+    if record.run_at is not None and not record.armed:
+        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(record.run_at))
+        return f"{state.value}, starts at {when}"
+    if record.armed or state in FINISHED:
+        return state.value
+    if summary.settled:
         return "pending" if summary.started is None else "paused"
-    return summary.state.value
+    return f"{state.value}, paused"
 
 
 def counts_line(counts: Counts) -> Line:
