@@ -22,7 +22,7 @@ from conducto.semantics.fleet import Pool
 from conducto.semantics.live import LiveGroup, LiveNode, LiveTree
 
 #: Snapshots of another version are not read: the journal is, from its start.
-VERSION = 4
+VERSION = 5
 _PLAIN = (
     "number",
     "seq",
