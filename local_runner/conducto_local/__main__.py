@@ -12,6 +12,7 @@ from conducto_local import descriptors
 from conducto_local.agent import AgentRunsAlreadyError, OpenRunner, report_ready, run_agent
 from conducto_local.agent_files import AgentFiles
 from conducto_local.agent_log import log_to
+from conducto_local.dispositions import reset_dispositions
 from conducto_local.home import Home, open_home
 from conducto_local.settings import AgentSettingError
 from conducto_local.store.errors import StoreError
@@ -27,6 +28,7 @@ def main(argv: Sequence[str] | None = None, open_runner: OpenRunner | None = Non
         open_runner: Opens what runs pipelines; None takes the local runner.
     """
     options = _parser().parse_args(argv)
+    reset_dispositions()
     home = open_home(options.profile)
     return _run(home, _local_runner() if open_runner is None else open_runner, options)
 

@@ -67,8 +67,8 @@ class FileAnswers:
             self._connection.execute(_FORGET_OLDEST, (self._most,))
 
     def finish(self, key: str, answer: bytes) -> None:
-        """Note its answer; where that fails, a repetition is told that it was cut off."""
-        with contextlib.suppress(sqlite3.Error), self._connection:
+        """Note its answer."""
+        with self._translated(), self._connection:
             self._connection.execute("UPDATE answers SET answer=? WHERE key=?", (answer, key))
 
     def forget(self, key: str) -> None:

@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -114,6 +115,7 @@ class LivePipeline:
         network_is_sure: ... and nothing has happened since that might have removed it.
         modifying: Held by one modification after the other.
         notified: Number of the newest notification.
+        users: Requests that change it, or count on its network, and are under way.
         staff: Tells of its containers, once a runner has it.
         kept: Pools of ``new`` contexts whose container waits for its group's next command.
     """
@@ -142,6 +144,7 @@ class LivePipeline:
         self.timers: dict[str, asyncio.TimerHandle] = {}
         self.version = 1
         self.subscribers = 0
+        self.users = 0
         self.has_network = False
         self.network_is_sure = False
         self.network_lock = asyncio.Lock()
@@ -180,6 +183,15 @@ class LivePipeline:
                 self._nodes[node.path] = node
         self._changed()
         return commands
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Keep the pipeline in memory meanwhile: changes of one that is unloaded are lost."""
+        self.users += 1
+        try:
+            yield
+        finally:
+            self.users -= 1
 
     def settled(self) -> bool:
         """Whether nothing runs, is queued, or will start by itself."""

@@ -137,9 +137,9 @@ class Scheduler:
         self._common.forget(pipeline_id)
 
     def unload(self, live: LivePipeline) -> None:
-        """Let go of a pipeline; the store has it."""
+        """Let go of a pipeline, unless that has happened meanwhile; the store has it."""
         self._turns.flush()
-        if not self._turns.is_unsaved(live.id):
+        if not self._turns.is_unsaved(live.id) and self.live.get(live.id) is live:
             self._common.forget(live.id)
 
     def kit(self, live: LivePipeline) -> Kit:

@@ -161,13 +161,21 @@ class LocalPipelines:
         self._store.create(live.record, definition)
         loading.keep(self._home, live.record, definition)
         self._scheduler.add(live)
-        if request.run:
-            self._scheduler.apply(live, ev.Armed())
-        elif request.run_at is not None:
-            self._start_times.set(live, request.run_at)
-        await self._shelf.make_room(but=live)
+        self._begin(live, request)
+        self._scheduler.spawn(self._shelf.make_room(but=live))
         await self._scheduler.saved()  # what was answered is not forgotten
         return views.summary(live)
+
+    def _begin(self, live: LivePipeline, request: LaunchRequest) -> None:
+        """Start a pipeline, if that is asked for; it exists, so whoever launched it gets its id."""
+        try:
+            if request.run:
+                self._scheduler.apply(live, ev.Armed())
+            elif request.run_at is not None:
+                self._start_times.set(live, request.run_at)
+        except Exception as error:
+            logger.exception("pipeline was not started", extra={"pipeline": live.id})
+            live.set_record(problem=f"it was not started, see agent.log: {error!r}")
 
     async def list(self, query: ListParams | None = None) -> PipelineList:
         """The newest first, at most ``query.limit``; None is all that are not archived."""
@@ -314,13 +322,16 @@ class LocalPipelines:
         live = self.live(pipeline_id)
         if request.action in WHOLE and not request.preview:
             self._start_times.cancel(live)
-        result = await self._control.carry_out(live, request)
-        await self._scheduler.saved()
+        with live.in_use():
+            result = await self._control.carry_out(live, request)
+            await self._scheduler.saved()
         return result
 
     async def debug(self, pipeline_id: str, request: DebugRequest) -> DebugPlan:
         """The container of a debug shell."""
-        return await self._debug.plan(self.live(pipeline_id), request)
+        live = self.live(pipeline_id)
+        with live.in_use():
+            return await self._debug.plan(live, request)
 
     async def events(self, pipeline_id: str, cursor: int) -> AsyncIterator[EventBatch]:
         """Changes after ``cursor``, then live ones."""

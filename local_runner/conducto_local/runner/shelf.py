@@ -1,5 +1,6 @@
 """Which pipelines are in memory: those that somebody asks for or that are under way, and a few."""
 
+import asyncio
 import logging
 
 from conducto.model.records import PipelineRecord
@@ -23,6 +24,7 @@ class Shelf:
         self._store = store
         self._scheduler = scheduler
         self._aside: dict[str, str] = {}
+        self._making_room = asyncio.Lock()
 
     def set_aside(self) -> dict[str, str]:
         """Return ``{pipeline id: cause}`` of the pipelines that cannot be read."""
@@ -82,13 +84,17 @@ class Shelf:
         return refusal
 
     async def make_room(self, but: LivePipeline) -> None:
-        """Let go of settled pipelines that nobody looks at, the longest settled first."""
-        idle = [live for live in self._scheduler.live.values() if _may_leave(live, but)]
-        idle.sort(key=lambda live: live.ended or live.record.created)
-        for live in idle[: max(0, len(idle) - KEPT_LOADED)]:
-            await self._scheduler.cool_down(live)
-            if _may_leave(live, but):  # somebody may have come while its network went
-                self._scheduler.unload(live)
+        """Let go of settled pipelines that nobody looks at, the longest settled first.
+
+        Many launches may ask for it at once; one after the other looks what there is to do.
+        """
+        async with self._making_room:
+            idle = [live for live in self._scheduler.live.values() if _may_leave(live, but)]
+            idle.sort(key=lambda live: live.ended or live.record.created)
+            for live in idle[: max(0, len(idle) - KEPT_LOADED)]:
+                await self._scheduler.cool_down(live)
+                if _may_leave(live, but):  # somebody may have come while its network went
+                    self._scheduler.unload(live)
 
 
 def set_aside_record(record: PipelineRecord, cause: str) -> PipelineRecord:
@@ -106,5 +112,5 @@ def _unreadable(pipeline_id: str, cause: str) -> DamagedError:
 
 
 def _may_leave(live: LivePipeline, but: LivePipeline) -> bool:
-    busy = live.subscribers or live.flights or not live.settled()
+    busy = live.subscribers or live.users or live.flights or not live.settled()
     return live is not but and not busy

@@ -47,7 +47,7 @@ class Memory:
 class AnswerStore(Protocol):
     """Keys and answers; bounded, the oldest go first.
 
-    `recall` and `begin` may raise `NotRememberedError`.
+    `recall`, `begin` and `finish` may raise `NotRememberedError`.
     """
 
     def recall(self, key: str, now: float) -> Memory | None:
@@ -138,7 +138,7 @@ class Once:
         self._under_way[key] = asyncio.get_running_loop().create_future()
         try:
             store = self._begin(key, fingerprint, private=private)
-            return await self._first(store, key, work)
+            return await self._first(store, key, fingerprint, work)
         finally:
             self._under_way.pop(key).set_result(None)
 
@@ -168,14 +168,19 @@ class Once:
         return self._fleeting
 
     async def _first(
-        self, store: AnswerStore, key: str, work: Callable[[], Awaitable[bytes]]
+        self, store: AnswerStore, key: str, fingerprint: str, work: Callable[[], Awaitable[bytes]]
     ) -> bytes:
         try:
             answer = await work()
         except Exception:
             store.forget(key)
             raise
-        store.finish(key, answer)
+        try:
+            store.finish(key, answer)
+        except NotRememberedError as error:
+            logger.warning("an answer is forgotten with the process", extra={"why": str(error)})
+            self._fleeting.begin(key, fingerprint, self._clock())
+            self._fleeting.finish(key, answer)
         return answer
 
 

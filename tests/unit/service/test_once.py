@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from conducto.model import calls
-from conducto.service.once import AnswerStore, MemoryAnswers, Once
+from conducto.service.once import AnswerStore, MemoryAnswers, NotRememberedError, Once
 from conducto.service.problems import ProblemError
 from conducto.testing.pipelines import FakePipelines
 from conducto_local.answers_file import FileAnswers, remembered
@@ -250,3 +250,19 @@ def test_answers_that_are_secret_or_harmless_are_not_remembered(operation) -> No
 @pytest.mark.parametrize("operation", [calls.LAUNCH, calls.CONTROL, calls.DELETE_SECRETS])
 def test_orders_are_remembered(operation) -> None:
     assert operation.remembered
+
+
+class Forgetful(MemoryAnswers):
+    """A store whose disk is full by the time that the answer comes."""
+
+    def finish(self, key: str, answer: bytes) -> None:
+        raise NotRememberedError("the disk is full")
+
+
+async def test_an_answer_that_cannot_be_kept_is_remembered_by_the_process(work: Work) -> None:
+    once = Once(Forgetful())
+
+    first = await once.answer("k", (b"x",), work)
+
+    assert await once.answer("k", (b"x",), work) == first
+    assert work.times == 1

@@ -1,0 +1,52 @@
+"""Many clients that launch at the same time, while old pipelines leave the memory."""
+
+import asyncio
+import json
+
+import conducto as co
+from conducto.model.api import PipelineSummary
+from conducto.model.calls import API_ROOT, LAUNCH
+from conducto.service.dispatch import Headers, Service
+from conducto.service.once import MemoryAnswers, Once
+from conducto.tree.launch_form import to_launch_form
+from conducto_local.runner import shelf
+from support.local import Run, local_runner
+
+CLIENTS = 30
+
+
+def form(client):
+    root = co.Serial()
+    root["a"] = co.Exec(f"echo {client} >> $CONDUCTO_DATA_USER/ran")
+    return to_launch_form(root)
+
+
+async def launch(service, client, key):
+    body = json.dumps({"tree": form(client), "engine": "process", "run": True}).encode()
+    match = service.find("POST", API_ROOT + LAUNCH.path)
+    answer = await service.answer(match, "", body, Headers(idempotency_key=key))
+    assert answer.status == 200, answer.body
+    return PipelineSummary.model_validate_json(answer.body)
+
+
+async def test_thirty_launches_at_once_on_a_full_cache_all_return_their_pipeline(tmp_path):
+    async with local_runner(tmp_path / "home", "process") as local:
+        service = Service(local.pipelines, once=Once(MemoryAnswers()))
+        for number in range(shelf.KEPT_LOADED + 1):
+            await local.run(form(f"old-{number}"))
+
+        launched = await asyncio.gather(
+            *(launch(service, n, f"key-{n}") for n in range(CLIENTS)),
+            *(launch(service, n, f"key-{n}") for n in range(CLIENTS)),  # sent again at once
+        )
+        again = await asyncio.gather(*(launch(service, n, f"key-{n}") for n in range(CLIENTS)))
+
+        ids = [one.pipeline.id for one in launched]
+        assert len(set(ids)) == CLIENTS
+        assert ids[:CLIENTS] == ids[CLIENTS:] == [one.pipeline.id for one in again]
+        for one in launched[:CLIENTS]:
+            assert (await Run(local, one).settled()).state == "done"
+        ran = (local.home.user_data / "ran").read_text().split()
+        assert sorted(ran) == sorted(
+            [*map(str, range(CLIENTS)), *(f"old-{n}" for n in range(shelf.KEPT_LOADED + 1))]
+        )
