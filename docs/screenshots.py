@@ -9,8 +9,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
 
 from bench.web.lab import WebLab, open_web_lab
 
@@ -127,11 +125,9 @@ def _until(lab: WebLab, pipeline: str, reached: Callable[[State], bool]) -> None
 
 
 def _take(lab: WebLab, shot: Shot, pipeline: str) -> None:
-    address = urlsplit(lab.agent.client.login().url)
-    context: Any = lab.browser.new_context(viewport=shot.view or VIEW, color_scheme=shot.theme)
+    context, address = lab.signed_in(viewport=shot.view or VIEW, color_scheme=shot.theme)
     page = context.new_page()
-    page.goto(address.geturl())
-    page.goto(f"{address.scheme}://{address.netloc}{shot.path.format(id=pipeline)}")
+    page.goto(f"{address}{shot.path.format(id=pipeline)}")
     page.wait_for_selector(shot.ready)
     page.wait_for_load_state("networkidle")
     target = IMAGES / f"{shot.name}.png"

@@ -7,7 +7,6 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import conducto as co
 from bench.local.agents import Agent
@@ -55,15 +54,18 @@ class WebLab:
             self._launched[name] = found
         return self._launched[name]
 
+    def signed_in(self, **options: Any) -> tuple[Any, str]:
+        """Return a new context of the browser that is signed in, and the app's address."""
+        login = self.agent.client.login()
+        context = self.browser.new_context(**options)
+        context.request.post(f"{login.url}session", data={"code": login.code})
+        return context, login.url.rstrip("/")
+
     @contextlib.contextmanager
     def page(self) -> Iterator[tuple[Any, str]]:
         """Yield a new page that is signed in, with an empty cache, and the app's address."""
-        address = urlsplit(self.agent.client.login().url)
-        context = self.browser.new_context(viewport=VIEW)
-        page = context.new_page()
-        page.goto(address.geturl())
-        page.goto("about:blank")
-        yield page, f"{address.scheme}://{address.netloc}"
+        context, address = self.signed_in(viewport=VIEW)
+        yield context.new_page(), address
         context.close()
 
     def describe(self) -> dict[str, object]:

@@ -36,9 +36,9 @@ class SignIn:
         self._clock = clock
 
     def make_login(self, caller: Identity) -> Login:
-        """Return an address that opens the web app once, with the rights of the caller.
+        """Return a code that lets one browser into the web app, with the rights of the caller.
 
-        The code is in its fragment, which no server and no log gets to see.
+        It goes into the fragment of an address, which no server and no log gets to see.
 
         Raises:
             RefusedError: the caller is a session, or this installation has no web app.
@@ -60,7 +60,7 @@ class SignIn:
             expires=self._clock() + CODE_SECONDS,
             parent=caller.token,
         )
-        return Login(url=f"{site}/#code={code}", seconds=CODE_SECONDS)
+        return Login(url=f"{site}/", code=code, seconds=CODE_SECONDS)
 
     def start(self, code: Identity) -> SessionToken:
         """Exchange a code for the token of a session.

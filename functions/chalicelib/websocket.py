@@ -65,10 +65,11 @@ class Sockets:
             return OK
         if asked.token is not None and not self._opened(connection, asked.token):
             return FORBIDDEN
-        org = self._cloud.connections.org_of(connection)
-        if org is None:
+        identity = self._identity_of(connection)
+        if identity is None:
+            self._cloud.connections.delete(connection)
             return FORBIDDEN
-        self._follow(connection, org, asked)
+        self._follow(connection, identity.org, asked)
         return OK
 
     def disconnect(self, connection: str) -> dict[str, Any]:
@@ -89,8 +90,14 @@ class Sockets:
         identity = authorizer.identify(self._cloud.tokens, token)
         if identity is None or not _may_read(identity):
             return False
-        self._cloud.connections.opened(connection, identity.org)
+        self._cloud.connections.opened(connection, identity.token)
         return True
+
+    def _identity_of(self, connection: str) -> Identity | None:
+        """Return whose a connection is now: its token may have been revoked since it opened."""
+        token = self._cloud.connections.token_of(connection)
+        identity = None if token is None else self._cloud.tokens.find(token)
+        return identity if identity is not None and _may_read(identity) else None
 
 
 def _may_read(identity: Identity) -> bool:

@@ -124,7 +124,7 @@ async def _run(
     logger.info("agent starts", extra={"profile": home.profile, "version": state.version})
     async with open_runner(home) as pipelines:
         token = files.token()
-        sessions = Sessions(token, port)
+        sessions = Sessions(token, port, file=files.sessions)
         collect = pipelines.gc if isinstance(pipelines, Collecting) else None
         routes = local_routes(state, stop.set, sessions, collect, shells)
         with remembered(home.agent / "answers.sqlite") as answers:

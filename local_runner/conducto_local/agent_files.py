@@ -58,6 +58,7 @@ class AgentFiles:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.log = directory / "agent.log"
+        self.sessions = directory / "sessions.json"
         self._state = directory / "agent.json"
         self._token = directory / "token"
         self._port = directory / "port"

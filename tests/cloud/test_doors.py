@@ -227,7 +227,8 @@ class Browser:
 
 
 def test_a_browser_comes_in_follows_and_leaves_without_a_token_of_its_own(me: Cloud) -> None:
-    page, _, code = me.client.login().url.partition("/#code=")
+    login = me.client.login()
+    page, code = login.url.rstrip("/"), login.code
     browser = Browser(page)
     session = browser.send("POST", f"{API_ROOT}/sessions", Authorization=f"Bearer {code}")[1]
 

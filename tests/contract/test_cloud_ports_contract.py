@@ -439,13 +439,15 @@ def test_a_connection_follows_one_pipeline_at_a_time(connections: Connections) -
     assert connections.followers("xyz") == [("c1", 1)]
 
 
-def test_it_is_known_whose_a_connection_is(connections: Connections) -> None:
-    assert connections.org_of("c1") is None
+def test_connection_keeps_the_token_that_opened_it(connections: Connections) -> None:
+    assert connections.token_of("c1") is None
 
-    connections.opened("c1", "acme")
-
-    assert connections.org_of("c1") == "acme"
+    connections.opened("c1", "digest")
+    assert connections.token_of("c1") == "digest"
     assert connections.followers("abc") == []
+
+    connections.put("c1", "acme", "abc", 3)
+    assert connections.token_of("c1") == "digest"
 
 
 def test_a_connection_that_is_gone_follows_nothing(connections: Connections) -> None:
@@ -455,7 +457,7 @@ def test_a_connection_that_is_gone_follows_nothing(connections: Connections) -> 
     connections.delete("c1")
 
     assert connections.followers("abc") == []
-    assert connections.org_of("c1") is None
+    assert connections.token_of("c1") is None
 
 
 def test_a_frame_to_a_connection_that_is_gone_is_no_error(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chalicelib.adapters.connections import TableConnections
+from chalicelib.credentials import digest_of
 from chalicelib.notifying import Messenger
 from chalicelib.secret_delivery import org_scope
 from chalicelib.serving import CLIENT_ROUTES, WORKER_OPERATIONS
@@ -391,6 +392,19 @@ def test_a_client_says_who_it_is_in_its_first_message(front: Front) -> None:
     assert len(front.app.cloud.connections.followers(mine)) == 1
 
     socket(front, "disconnect")
+    assert front.app.cloud.connections.followers(mine) == []
+
+
+def test_a_revoked_token_subscribes_to_nothing_more(front: Front) -> None:
+    token = front.token()
+    mine, other = launched(front, token), launched(front, token)
+    with taking_frames(gateway(front)):
+        before = socket(front, "message", {"subscribe": mine, "token": token})
+        front.app.cloud.tokens.take(digest_of(token))
+        after = socket(front, "message", {"subscribe": other})
+
+    assert (before["statusCode"], after["statusCode"]) == (200, 403)
+    assert front.app.cloud.connections.followers(other) == []
     assert front.app.cloud.connections.followers(mine) == []
 
 

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from playwright.sync_api import sync_playwright
 
+from conducto.cli.host.web_page import forwarding_file
+from conducto.model.answers import Login
 from support.running import Person, person_at
 
 if TYPE_CHECKING:
@@ -110,15 +112,16 @@ def agent_api(person: Person, path: str, method: str = "GET", body: Any = None) 
 
 @contextmanager
 def viewer_of(person: Person, browser: Browser, **options: Any) -> Iterator[Viewer]:
-    """Yield a page that came in by a one-time address."""
-    login = agent_api(person, "/agent/login", "POST")["url"]
+    """Yield a page that was signed in by a file, as 'conducto show --app' opens it."""
+    login = Login.model_validate(agent_api(person, "/agent/login", "POST"))
     context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
     page = context.new_page()
     page.set_default_timeout(PATIENCE_MS)
-    viewer = Viewer(person, page, login.partition("/?")[0])
+    viewer = Viewer(person, page, login.url.rstrip("/"))
     page.on("console", lambda message: viewer.said.append(message.text))
     page.on("pageerror", lambda error: viewer.said.append(str(error)))
-    page.goto(login)
+    page.goto(forwarding_file(person.base / "browser", login, "/").as_uri())
+    page.wait_for_url(login.url)
     yield viewer
     context.close()
 

@@ -121,7 +121,6 @@ LOOKS = (
     Look("timeline-groups", "/p/{stages}/timeline", ".tl-label"),
     Look("timeline-every-node", "/p/{stages}/timeline?rows=all", ".tl-label"),
     Look("images-100000", "/p/{large}/images", "h1"),
-    Look("expired", "/?code=old", ".empty", "nobody"),
     Look("pipelines-chosen", "/", ".bulk", press=("thead input",)),
     Look(
         "pipelines-archive",

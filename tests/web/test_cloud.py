@@ -57,8 +57,14 @@ class Installation:
         self.run = run.id
 
     def address(self, *words: str) -> str:
-        """Return what lets a browser in, once."""
-        return self.person.ask("show", *words, "--app", "--cloud").stdout.strip()
+        """Return what lets a browser in, once; only a file of the owner's holds it."""
+        address, code = self.login(*words)
+        return f"{address}#code={code}"
+
+    def login(self, *words: str) -> tuple[str, str]:
+        """Return an address that lets nobody in, and a code to enter there."""
+        address, line = self.person.ask("show", *words, "--app", "--cloud").stdout.splitlines()
+        return address, line.rpartition(" ")[2]
 
 
 @pytest.fixture(scope="module")
@@ -169,9 +175,9 @@ def test_a_code_of_somebody_else_changes_nothing_without_a_word(
 def test_a_token_lets_in_and_signing_out_ends_it(
     installation: Installation, page: Page, said: list[str]
 ) -> None:
-    base = installation.address().partition("/#")[0]
+    base = installation.login()[0].rstrip("/")
     page.goto(base)
-    field = page.get_by_label("Or give a token of yours")
+    field = page.get_by_label("Code or token")
     field.fill("cdo_wrong")
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("alert")).to_contain_text("not valid")
@@ -190,6 +196,18 @@ def test_a_token_lets_in_and_signing_out_ends_it(
         f"{installation.url}/api/v1/whoami", headers={"Authorization": f"Bearer {before}"}
     )
     assert answer.status == 401
+    refusals_only(said)
+
+
+def test_a_code_is_entered_where_no_file_can_be_opened(
+    installation: Installation, page: Page, said: list[str]
+) -> None:
+    address, code = installation.login(installation.run)
+    page.goto(address)
+    page.get_by_label("Code or token").fill(code)
+    page.get_by_role("button", name="Sign in").click()
+
+    expect(page.get_by_role("heading", name="web_pipeline.py web")).to_be_visible()
     refusals_only(said)
 
 
@@ -269,9 +287,9 @@ def test_its_own_pages_are_accessible(
     installation: Installation, page: Page, said: list[str], theme: str
 ) -> None:
     page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
-    base = installation.address().partition("/#")[0]
+    base = installation.login()[0].rstrip("/")
     page.goto(base)
-    expect(page.get_by_label("Or give a token of yours")).to_be_visible()
+    expect(page.get_by_label("Code or token")).to_be_visible()
     assert serious(page) == []
     refusals_only(said)
     page.goto(installation.address())  # in a tab that has the app open

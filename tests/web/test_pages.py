@@ -435,17 +435,21 @@ def test_what_nobody_needs_is_shown_before_it_is_freed(viewer: Viewer) -> None:
     expect(dialog).to_have_count(0)
 
 
-def test_an_address_that_was_used_says_so_and_leads_on_where_one_is_signed_in(
-    viewer: Viewer,
-) -> None:
-    page = viewer.open("/secrets?code=used")
-    expect(page).to_have_url(re.compile("/secrets$"))
-    expect(page.get_by_role("heading", name="Secrets")).to_be_visible()
-    page.context.clear_cookies()
-    viewer.open("/secrets?code=used")
-    expect(page.get_by_text("This address is no longer good")).to_be_visible()
+def test_a_browser_that_is_signed_out_is_let_in_by_a_code(viewer: Viewer) -> None:
+    viewer.page.context.clear_cookies()
+    page = viewer.open("/secrets")
+    expect(page.get_by_text("This browser is not signed in")).to_be_visible()
     expect(page.get_by_text("conducto show --app")).to_be_visible()
     expect(page).to_have_title("Not signed in · Conducto")
+    page.get_by_label("Code").fill("abcd-efgh-jkmn")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert")).to_contain_text("code that is good")
+
+    page.get_by_label("Code").fill(agent_api(viewer.person, "/agent/login", "POST")["code"])
+    page.get_by_role("button", name="Sign in").click()
+
+    expect(page).to_have_url(re.compile("/secrets$"))
+    expect(page.get_by_role("heading", name="Secrets")).to_be_visible()
     viewer.said.clear()  # the browser notes the refusal
 
 

@@ -12,9 +12,9 @@ import { App } from "@/app/App";
 import { queryClient } from "@/app/queryClient";
 import { toast } from "@/ui/toasts";
 
-/** The agent takes a good code out of the address: one that is still there was no good. */
+/** Whether this browser came with a code that was no good; only the cloud's addresses have one. */
 async function isExpired(): Promise<boolean> {
-  if (!IN_CLOUD) return new URLSearchParams(location.search).has("code");
+  if (!IN_CLOUD) return false;
   comeInWhenAsked();
   const code = takeCode();
   if (code === null) return false;

@@ -34,15 +34,16 @@ class TableConnections:
         self._endpoint = endpoint
         self._clock = clock
 
-    def opened(self, connection: str, org: str) -> None:
-        """Note whose a connection is."""
-        item: Item = {"org": org, "pipeline": "", "expires": self._expires()}
+    def opened(self, connection: str, token: str) -> None:
+        """Note by which token a connection was opened; by its digest."""
+        item: Item = {"token": token, "pipeline": "", "expires": self._expires()}
         self._table.put(keys.connection(connection), item)
 
-    def org_of(self, connection: str) -> str | None:
-        """Return whose a connection is; None: nobody has said so far."""
+    def token_of(self, connection: str) -> str | None:
+        """Return the digest of a connection's token; None: it has not sent one so far."""
         known = self._table.get(keys.connection(connection))
-        return None if known is None else str(known["org"])
+        # A connection of before an upgrade has none: its client connects again.
+        return None if known is None or "token" not in known else str(known["token"])
 
     def put(self, connection: str, org: str, pipeline_id: str, cursor: int) -> None:
         """Note what a connection follows and how far it is told."""
@@ -51,7 +52,7 @@ class TableConnections:
         if before != pipeline_id:
             if before:
                 self._table.delete(keys.follower(before, connection))
-            item: Item = {"org": org, "pipeline": pipeline_id, "expires": self._expires()}
+            item: Item = {**(known or {}), "pipeline": pipeline_id, "expires": self._expires()}
             self._table.put(keys.connection(connection), item)
         follower: Item = {"org": org, "cursor": cursor, "expires": self._expires()}
         self._table.put(keys.follower(pipeline_id, connection), follower)

@@ -156,11 +156,11 @@ class Orgs(Protocol):
 class Connections(Protocol):
     """Open WebSockets, whose each is, and what it follows."""
 
-    def opened(self, connection: str, org: str) -> None:
-        """Note whose a connection is."""
+    def opened(self, connection: str, token: str) -> None:
+        """Note by which token a connection was opened; by its digest."""
 
-    def org_of(self, connection: str) -> str | None:
-        """Return whose a connection is; None: nobody has said so far."""
+    def token_of(self, connection: str) -> str | None:
+        """Return the digest of a connection's token; None: it has not sent one so far."""
 
     def put(self, connection: str, org: str, pipeline_id: str, cursor: int) -> None:
         """Note what a connection follows and how far it is told."""

@@ -128,20 +128,19 @@ class FakeConnections:
         self.broken: set[str] = set()
         self.sent: dict[str, list[bytes]] = {}
         self.gone: set[str] = set()
-        self._org: dict[str, str] = {}
+        self._token: dict[str, str] = {}
         self._follow: dict[str, tuple[str, str, int]] = {}
 
-    def opened(self, connection: str, org: str) -> None:
-        """Note whose a connection is."""
-        self._org[connection] = org
+    def opened(self, connection: str, token: str) -> None:
+        """Note by which token a connection was opened."""
+        self._token[connection] = token
 
-    def org_of(self, connection: str) -> str | None:
-        """Return whose a connection is."""
-        return self._org.get(connection)
+    def token_of(self, connection: str) -> str | None:
+        """Return the digest of a connection's token."""
+        return self._token.get(connection)
 
     def put(self, connection: str, org: str, pipeline_id: str, cursor: int) -> None:
         """Note what a connection follows."""
-        self._org[connection] = org
         self._follow[connection] = (org, pipeline_id, cursor)
 
     def followers(self, pipeline_id: str) -> Sequence[tuple[str, int]]:
@@ -154,7 +153,7 @@ class FakeConnections:
 
     def delete(self, connection: str) -> None:
         """Forget it."""
-        self._org.pop(connection, None)
+        self._token.pop(connection, None)
         self._follow.pop(connection, None)
 
     def send(self, connection: str, data: bytes) -> bool:

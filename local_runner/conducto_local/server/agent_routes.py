@@ -95,11 +95,12 @@ class _Agent:
         return Stopping(pid=self._agent.pid)
 
     async def make_login(self, _pipelines: Pipelines, _call: Call[NoParams, None]) -> Login:
-        """Make an address that opens the web app once."""
+        """Let one browser into the web app."""
         if self._sessions is None:
             raise RefusedError("this server has no web app")
-        code = self._sessions.new_code()
-        return Login(url=f"{self._agent.url}/?code={code}", seconds=CODE_SECONDS)
+        made = self._sessions.new_login()
+        url = f"{self._agent.url}/"
+        return Login(url=url, code=made.code, form=made.form, seconds=CODE_SECONDS)
 
     async def collect_garbage(
         self, _pipelines: Pipelines, call: Call[NoParams, GcRequest]

@@ -82,7 +82,7 @@ class Site:
             case "/session", "POST":
                 return await self._web.start_session(request)
             case "/session", "DELETE":
-                return self._web.end_session()
+                return self._web.end_session(request)
             case path, "GET":
                 return await self._web.page(request, path)
             case path, method:

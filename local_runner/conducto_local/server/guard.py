@@ -15,9 +15,10 @@ from http import HTTPStatus
 from starlette.datastructures import Headers
 from starlette.requests import cookie_parser
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
-from starlette.websockets import WebSocket
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from conducto.model import calls
 from conducto.model.api import Problem
 from conducto.service import problems
 from conducto.service.dispatch import encode
@@ -32,6 +33,12 @@ _BEARER = "bearer"
 _GUARDED = "/api"
 #: What a page of ours sets, to any value, where a request with a cookie changes something.
 SCRIPT_HEADER = "x-conducto"
+#: Where logins are made, which needs the token itself.
+_LOGIN = f"{calls.API_ROOT}{calls.LOGIN.path}"
+FORM = "application/x-www-form-urlencoded"
+#: Where a file's form comes from, as browsers say.
+_NO_ORIGIN = "null"
+_POLICY, _ENDED = 1008, "the session has ended"
 _SAFE = frozenset({"GET", "HEAD"})
 #: What a browser says of who asks: a page of ours, or the person by the address bar.
 _OURS = frozenset({"same-origin", "none"})
@@ -57,6 +64,10 @@ class Owner:
             tokens = [p for p in offered if p.startswith(TOKEN_SUBPROTOCOL)]
             given = tokens[0].removeprefix(TOKEN_SUBPROTOCOL) if tokens else ""
         return hmac.compare_digest(given.strip().encode(), self._token)
+
+    def may_go_on(self, scope: Scope) -> bool:
+        """Return whether a WebSocket that was let in would be let in now."""
+        return self.has_token(scope) or self.has_session(scope)
 
     def has_session(self, scope: Scope) -> bool:
         """Return whether a request carries the cookie of a session, in a way that is safe."""
@@ -91,10 +102,31 @@ class Guard:
         if scope["type"] not in ("http", "websocket"):
             return
         problem = self._objection(scope)
-        if problem is None:
-            await self._app(scope, receive, send)
-        else:
+        if problem is not None:
             await _refuse(problem, scope, receive, send)
+        elif scope["type"] == "websocket" and is_guarded(scope):
+            await self._app(scope, *self._while_allowed(scope, receive, send))
+        else:
+            await self._app(scope, receive, send)
+
+    def _while_allowed(self, scope: Scope, receive: Receive, send: Send) -> tuple[Receive, Send]:
+        """Return what passes nothing more on once the session of a WebSocket has ended."""
+        close = {"type": "websocket.close", "code": _POLICY, "reason": _ENDED}
+
+        async def receive_if_allowed() -> Message:
+            message = await receive()
+            if message["type"] == "websocket.receive" and not self._owner.may_go_on(scope):
+                await send(close)
+                return {"type": "websocket.disconnect", "code": _POLICY}
+            return message
+
+        async def send_if_allowed(message: Message) -> None:
+            if message["type"] == "websocket.send" and not self._owner.may_go_on(scope):
+                await send(close)
+                raise WebSocketDisconnect(_POLICY, _ENDED)
+            await send(message)
+
+        return receive_if_allowed, send_if_allowed
 
     def _objection(self, scope: Scope) -> Problem | None:
         headers = Headers(scope=scope)
@@ -103,6 +135,8 @@ class Guard:
             return _problem(
                 HTTPStatus.MISDIRECTED_REQUEST, "wrong host", f"this server is not {host!r}"
             )
+        if origin == _NO_ORIGIN and _is_login(scope):
+            origin = None  # a file of the owner's, which proves that by what it posts
         if origin is not None and origin.lower() not in self._origins:
             return _problem(
                 HTTPStatus.FORBIDDEN, "wrong origin", f"pages of {origin!r} may not use this server"
@@ -115,7 +149,17 @@ class Guard:
                 "wrong token",
                 "the request carries no valid token, nor a session in a way that is safe",
             )
+        if scope["path"] == _LOGIN and not self._owner.has_token(scope):
+            # What runs in a page is to have no more than the page: no session that outlives it.
+            detail = "a browser's session makes no other one; use 'conducto show --app'"
+            return _problem(HTTPStatus.FORBIDDEN, "not with a session", detail)
         return None
+
+
+def _is_login(scope: Scope) -> bool:
+    """Return whether a request posts a form to sign in."""
+    kind = Headers(scope=scope).get("content-type", "")
+    return (scope["path"], scope.get("method"), kind) == ("/session", "POST", FORM)
 
 
 def is_guarded(scope: Scope) -> bool:

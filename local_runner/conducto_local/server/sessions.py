@@ -1,56 +1,111 @@
-"""How a browser comes to a session without ever seeing the token.
+"""Sessions of browsers, which never see the token.
 
-Somebody who has the token makes a code (`conducto show`), which stands in the address that the
-browser opens. A code is good once and for a minute; it is exchanged for a cookie that scripts
-cannot read and other sites cannot send. The cookie is signed with the token rather than stored, so
-that it outlives the agent, and a new token ends every session.
+Somebody who has the token asks for a login. It is good once and for a minute, in one of two ways: a
+file that only its owner can read posts a secret and a nonce, or a person types a short code. Either
+becomes a cookie that scripts cannot read and other sites cannot send. The cookie is signed with the
+token, so that a new token ends every session; live sessions are listed in a file, so that they
+outlive the agent and end when they are ended.
 """
 
 import hashlib
 import hmac
+import json
+import os
 import secrets
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from conducto.model.answers import LoginForm
 
 CODE_SECONDS = 60
-#: Codes that wait to be used; older ones are forgotten first.
-_CODES = 100
+#: Logins that wait to be used; older ones are forgotten first.
+_LOGINS = 100
 SESSION_SECONDS = 30 * 24 * 3600
+#: Live sessions; the oldest ends when there is one more.
+_MAX_SESSIONS = 1000
 _PURPOSE = b"conducto session\0"
+#: No letters that look alike.
+_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
+_GROUPS, _GROUP = 3, 4
+
+
+@dataclass(frozen=True, slots=True)
+class NewLogin:
+    """A login that was not used yet.
+
+    Attributes:
+        code: What a person types.
+        form: What a file posts.
+    """
+
+    code: str = field(repr=False)
+    form: LoginForm
+
+
+@dataclass(frozen=True, slots=True)
+class _Login:
+    until: float
+    code: str
+    form: str
 
 
 class Sessions:
-    """Makes and checks codes and cookies.
+    """Makes and checks logins and cookies.
 
     Args:
         token: The owner's secret.
         port: Cookies know no ports, so the name of ours does.
         clock: Seconds since the epoch.
+        file: Where live sessions are listed, by digest; None keeps them in memory.
     """
 
-    def __init__(self, token: str, port: int, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        token: str,
+        port: int,
+        clock: Callable[[], float] = time.time,
+        file: Path | None = None,
+    ) -> None:
         self._key = hashlib.blake2b(_PURPOSE, key=token.encode()[:64], digest_size=32).digest()
         self._clock = clock
-        self._codes: dict[str, float] = {}
+        self._file = file
+        self._logins: list[_Login] = []
+        self._live = self._read()
         self.cookie_name = f"conducto_session_{port}"
 
-    def new_code(self) -> str:
-        """Return a code that `use_code` takes once, for `CODE_SECONDS`."""
-        code = secrets.token_urlsafe(24)
-        self._codes[_digest(code)] = self._clock() + CODE_SECONDS
-        while len(self._codes) > _CODES:
-            del self._codes[next(iter(self._codes))]
-        return code
+    def new_login(self) -> NewLogin:
+        """Return a login that `use_code` or `use_form` accepts once, for `CODE_SECONDS`."""
+        code = _new_code()
+        form = LoginForm(secret=secrets.token_urlsafe(24), nonce=secrets.token_urlsafe(24))
+        login = _Login(self._clock() + CODE_SECONDS, _digest(code), _form_digest(form))
+        self._logins = [*self._logins, login][-_LOGINS:]
+        return NewLogin(code, form)
 
     def use_code(self, code: str) -> bool:
-        """Return whether a code was good; it no longer is."""
+        """Return whether a code that a person typed was good; its login no longer is."""
+        digest = _digest("-".join(code.lower().replace("-", " ").split()))
+        return self._use(lambda login: hmac.compare_digest(login.code, digest))
+
+    def use_form(self, form: LoginForm) -> bool:
+        """Return whether a file posted a secret with its own nonce; the login no longer is good."""
+        digest = _form_digest(form)
+        return self._use(lambda login: hmac.compare_digest(login.form, digest))
+
+    def _use(self, fits: Callable[[_Login], bool]) -> bool:
         now = self._clock()
-        until = self._codes.pop(_digest(code), 0.0)
-        return now < until <= now + CODE_SECONDS
+        used = [login for login in self._logins if fits(login)]
+        self._logins = [login for login in self._logins if login not in used]
+        return any(now < login.until <= now + CODE_SECONDS for login in used)
 
     def new_session(self) -> str:
         """Return the value of a cookie for a new session."""
-        nonce, until = secrets.token_urlsafe(12), int(self._clock()) + SESSION_SECONDS
+        now = self._clock()
+        nonce, until = secrets.token_urlsafe(12), int(now) + SESSION_SECONDS
+        live = {name: end for name, end in self._live.items() if end > now}
+        self._live = dict([*live.items(), (_digest(nonce), until)][-_MAX_SESSIONS:])
+        self._write()
         return f"{nonce}.{until}.{self._sign(f'{nonce}.{until}')}"
 
     def is_session(self, value: str) -> bool:
@@ -58,16 +113,53 @@ class Sessions:
         signed, _, signature = value.rpartition(".")
         if not hmac.compare_digest(self._sign(signed).encode(), signature.encode()):
             return False
-        return self._clock() < int(signed.rpartition(".")[2])
+        nonce, _, until = signed.rpartition(".")
+        return self._clock() < int(until) and _digest(nonce) in self._live
+
+    def end_session(self, value: str) -> None:
+        """End a session."""
+        if self._live.pop(_digest(value.partition(".")[0]), None) is not None:
+            self._write()
 
     def cookie(self, value: str) -> str:
-        """Return the ``Set-Cookie`` header for a session; an empty value ends it."""
+        """Return the ``Set-Cookie`` header for a session; an empty value removes it."""
         age = SESSION_SECONDS if value else 0
         return f"{self.cookie_name}={value}; Max-Age={age}; Path=/; HttpOnly; SameSite=Strict"
 
     def _sign(self, text: str) -> str:
         return hmac.new(self._key, text.encode(), "sha256").hexdigest()
 
+    def _read(self) -> dict[str, int]:
+        """Return the live sessions; those of a file that cannot be read have ended."""
+        try:
+            found = json.loads(self._file.read_bytes()) if self._file is not None else {}
+            return {str(name): int(until) for name, until in found.items()}
+        except (OSError, ValueError, AttributeError, TypeError):
+            return {}
+
+    def _write(self) -> None:
+        if self._file is None:
+            return
+        part = self._file.with_suffix(".part")
+        try:
+            descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                json.dump(self._live, file)
+            part.replace(self._file)
+        except OSError:
+            # On a full disk sessions end with the agent: one that was ended must not come back.
+            self._file.unlink(missing_ok=True)
+
+
+def _new_code() -> str:
+    return "-".join(
+        "".join(secrets.choice(_ALPHABET) for _ in range(_GROUP)) for _ in range(_GROUPS)
+    )
+
 
 def _digest(code: str) -> str:
     return hashlib.blake2b(code.encode(errors="replace"), digest_size=16).hexdigest()
+
+
+def _form_digest(form: LoginForm) -> str:
+    return _digest(f"{form.secret}\0{form.nonce}")

@@ -3,15 +3,17 @@
 import json
 from http import HTTPStatus
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote
 
+from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, RedirectResponse, Response
 
+from conducto.model.answers import LoginForm
 from conducto.model.api import Problem
 from conducto.service import problems
 from conducto.service.dispatch import encode
-from conducto_local.server.guard import Owner
+from conducto_local.server.guard import FORM, Owner
 from conducto_local.server.headers import PAGE_POLICY
 from conducto_local.server.sessions import Sessions
 
@@ -23,9 +25,6 @@ _MAX_BODY = 4096
 _NOT_BUILT = (
     "The web app is not built here. Build it with 'make web' in the checkout of Conducto, "
     "or use the command line: conducto list\n"
-)
-_OLD_CODE = (
-    "This address was used before, or is older than a minute. Run 'conducto show --app' again.\n"
 )
 
 
@@ -45,8 +44,6 @@ class WebApp:
 
     async def page(self, request: Request, url_path: str) -> Response:
         """Answer with a file, or with the app itself for a path of its own."""
-        if "code" in request.query_params:
-            return self._log_in(request, url_path)
         path = url_path.removeprefix("/")
         file = self._file(path)
         if file is not None:
@@ -60,8 +57,11 @@ class WebApp:
         return _static(index, unchanging=False)
 
     async def start_session(self, request: Request) -> Response:
-        """Exchange the token, or a code in the body, for a cookie."""
-        code = _code_in(await _small_body(request))
+        """Exchange the token, a code or a form for a cookie."""
+        body = await _small_body(request)
+        if request.headers.get("content-type") == FORM:
+            return self._start_by_form(body)
+        code = _code_in(body)
         by_token = code is None and self._owner.has_token(request.scope)
         if not by_token and (code is None or not self._sessions.use_code(code)):
             problem = Problem(
@@ -73,22 +73,28 @@ class WebApp:
             return _problem_response(problem)
         return Response(status_code=204, headers=self._cookie(self._sessions.new_session()))
 
-    def end_session(self) -> Response:
-        """Take the cookie back."""
+    def end_session(self, request: Request) -> Response:
+        """End the session by which the request comes."""
+        value = request.cookies.get(self._sessions.cookie_name)
+        if value is not None and self._owner.has_session(request.scope):
+            self._sessions.end_session(value)
         return Response(status_code=204, headers=self._cookie(""))
 
-    def _log_in(self, request: Request, url_path: str) -> Response:
-        # The code does not stay in the address bar, nor in the history of the browser.
+    def _start_by_form(self, body: bytes) -> Response:
+        """Answer what a file of the owner posts; a page of nobody knows its secret and its nonce.
+
+        The browser goes on to the page in any case: without a session, that says how to get one.
+        """
+        fields = dict(parse_qsl(body.decode(errors="replace")))
         # Two slashes would be another host.
-        page = quote(f"/{url_path.lstrip('/')}")
-        if self._sessions.use_code(request.query_params["code"]):
-            return RedirectResponse(page, 303, headers=self._cookie(self._sessions.new_session()))
-        if self._owner.has_session(request.scope):
-            return RedirectResponse(page, 303)  # an old address in a browser that is signed in
-        index = self._file("index.html")
-        if index is None or "text/html" not in request.headers.get("accept", ""):
-            return PlainTextResponse(_OLD_CODE, HTTPStatus.FORBIDDEN)
-        return _static(index, unchanging=False, status=HTTPStatus.FORBIDDEN)
+        page = quote(f"/{fields.get('page', '').lstrip('/')}")
+        try:
+            form = LoginForm(secret=fields["secret"], nonce=fields["nonce"])
+        except (KeyError, ValidationError):
+            return RedirectResponse(page, 303)
+        if not self._sessions.use_form(form):
+            return RedirectResponse(page, 303)
+        return RedirectResponse(page, 303, headers=self._cookie(self._sessions.new_session()))
 
     def _cookie(self, value: str) -> dict[str, str]:
         return {"set-cookie": self._sessions.cookie(value)}

@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from pydantic import Field
+
 from conducto.model.api import PipelineSummary
 from conducto.model.base import Record
 from conducto.model.records import AttemptRecord, ImageRecord
@@ -224,12 +226,23 @@ class Stopping(Record):
     pid: int
 
 
+class LoginForm(Record):
+    """What a file that only its owner can read posts to ``/session``; both belong together."""
+
+    secret: str = Field(repr=False, max_length=100)
+    nonce: str = Field(repr=False, max_length=100)
+
+
 class Login(Record):
-    """A way into the web app.
+    """A way for one browser into the web app, good once and for ``seconds``.
 
     Attributes:
-        url: Opens it once, within ``seconds``.
+        url: Of the web app; it signs nobody in.
+        code: To type into the page that a browser without a session shows.
+        form: To post instead; None where the fragment ``#code=`` of an address has that effect.
     """
 
     url: str
+    code: str = Field(repr=False)
     seconds: int
+    form: LoginForm | None = None

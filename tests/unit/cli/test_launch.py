@@ -90,7 +90,9 @@ def test_the_page_is_opened_by_the_flag_or_the_configuration(
     with running_server(fake) as server:
         launch(lambda: Client(HttpTransport(server.endpoint)), app=flag)
 
-    assert ("/p/p2?code=" in capsys.readouterr().out) == opened
+    printed = capsys.readouterr().out
+    assert (f"web page: {server.endpoint.url}/p/p2\n" in printed) == opened
+    assert "code" not in printed  # a log may keep what is printed
 
 
 def test_where_images_are_built_is_a_matter_of_the_cloud(capsys: Output) -> None:

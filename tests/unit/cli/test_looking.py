@@ -1,30 +1,34 @@
 """The verbs that only look: trees, nodes, differences, output, images."""
 
 import contextlib
+import http.client
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, NamedTuple
+from urllib.parse import unquote, urlsplit
 
 import pytest
 
 from conducto.cli.host import logs
 from conducto.cli.host.commands import main
 from conducto.cli.host.view.model import PipelineModel
+from conducto.cli.host.web_page import forwarding_file
 from conducto.client import Client, HttpTransport
+from conducto.model.answers import Login
 from conducto.model.records import AttemptRecord, ImageRecord, ImageState
 from conducto.model.resources import Resources
 from conducto.model.states import Cause, State
 from conducto.service.dispatch import Service
 from conducto.testing.pipelines import FakePipelines
 from conducto.testing.transport import InProcessTransport
-from support.api_server import TOKEN, running_server
+from support.api_server import TOKEN, RunningServer, running_server
 from unit.cli.trees import CountingPipelines, record, small_tree, summary, view
 
 Conducto = Callable[..., int]
@@ -524,7 +528,7 @@ def test_an_unknown_image_names_the_nearest(
 @pytest.mark.parametrize(
     ("words", "page"), [(["show", "abc", "--app"], "/p/abc-def"), (["show", "--app"], "/")]
 )
-def test_show_app_prints_an_address_of_a_page_that_is_good_once(
+def test_show_app_prints_an_address_without_a_code_and_a_code(
     fake: CountingPipelines,
     capsys: Output,
     monkeypatch: pytest.MonkeyPatch,
@@ -535,36 +539,107 @@ def test_show_app_prints_an_address_of_a_page_that_is_good_once(
         monkeypatch.delenv(screen, raising=False)
     with running_server(fake) as server:
         code = main(words, lambda _profile: lambda: Client(HttpTransport(server.endpoint)))
+        address, line = capsys.readouterr().out.splitlines()
+        assert signs_in(server, line.rpartition(" ")[2])
 
-    url = urlsplit(capsys.readouterr().out.strip())
-    assert (code, url.path) == (0, page)
-    assert url.query.startswith("code=")
-    assert TOKEN not in url.geturl()
+    assert (code, address) == (0, server.endpoint.url + page)
+    assert line.startswith("to sign a browser in, enter within 60 s: ")
+    assert TOKEN not in address + line
 
 
-def test_show_app_opens_the_page_where_there_is_a_browser(
-    fake: CountingPipelines, tmp_path: Path
-) -> None:
-    browser = tmp_path / "browser"
+def signs_in(server: RunningServer, code: str) -> bool:
+    """Return whether a code that is typed into the page signs the browser in."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
+    connection.request("POST", "/session", json.dumps({"code": code}).encode())
+    status = connection.getresponse().status
+    connection.close()
+    return status == 204
+
+
+class Opened(NamedTuple):
+    """What a browser was given.
+
+    Attributes:
+        argument: Of its command line, which every user of a machine can read.
+        printed: The page, as the launch describes it.
+    """
+
+    argument: str
+    printed: dict[str, Any]
+
+
+def opened_by_a_browser(server: RunningServer, folder: Path, **environment: str) -> Opened:
+    browser = folder / "shown-by"
     browser.write_text('#!/bin/sh\nprintf %s "$1" > "$(dirname "$0")/opened"\n')
     browser.chmod(0o755)
     program = """
-import sys
+import json, sys
+from dataclasses import asdict
 from conducto.cli.host.web_page import open_page
 from conducto.client import Client, Endpoint, HttpTransport
-print(open_page(Client(HttpTransport(Endpoint(*sys.argv[1:]))), "abc-def"))
+print(json.dumps(asdict(open_page(Client(HttpTransport(Endpoint(*sys.argv[1:]))), "abc-def"))))
 """
-    with running_server(fake) as server:
-        # The standard library finds out about browsers once in a process: in one of its own.
-        printed = subprocess.run(
-            [sys.executable, "-c", program, server.endpoint.url, server.endpoint.token],
-            env={**os.environ, "BROWSER": f"{browser} %s"},
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.strip()
+    # The standard library finds out about browsers once in a process: in one of its own.
+    printed = subprocess.run(
+        [sys.executable, "-c", program, server.endpoint.url, server.endpoint.token],
+        env={
+            **os.environ,
+            "CONDUCTO_BASE_DIR": str(folder),
+            "BROWSER": f"{browser} %s",
+            **environment,
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    return Opened((folder / "opened").read_text(), json.loads(printed))
 
-    assert (tmp_path / "opened").read_text() == printed
+
+def test_a_browser_is_given_a_file_of_its_owner_and_no_code(
+    fake: CountingPipelines, tmp_path: Path
+) -> None:
+    with running_server(fake) as server:
+        argument, page = opened_by_a_browser(server, tmp_path)
+        file = Path(unquote(urlsplit(argument).path))
+        text = file.read_text()
+        secret = re.findall('name="secret" value="(.+?)"', text)
+        nonce = re.findall('name="nonce" value="(.+?)"', text)
+
+        assert (urlsplit(argument).scheme, page["forwarded"]) == ("file", True)
+        assert page["address"] == f"{server.endpoint.url}/p/abc-def"
+        assert file.stat().st_mode & 0o777 == 0o600
+        assert file.parent.stat().st_mode & 0o777 == 0o700
+        assert f'action="{server.endpoint.url}/session"' in text
+        assert not [each for each in (*secret, *nonce, page["code"]) if each in argument]
+        assert page["code"] not in text
+        assert (len(secret), len(nonce)) == (1, 1)
+        assert not signs_in(server, secret[0])
+        assert signs_in(server, page["code"])
+
+
+def test_files_of_old_logins_are_removed(fake: CountingPipelines, tmp_path: Path) -> None:
+    with running_server(fake) as server:
+        first = Path(urlsplit(opened_by_a_browser(server, tmp_path).argument).path)
+        os.utime(first, (0, 0))
+        second = Path(urlsplit(opened_by_a_browser(server, tmp_path).argument).path)
+
+    assert [first.exists(), second.exists()] == [False, True]
+
+
+def test_a_browser_of_windows_is_given_the_address(fake: CountingPipelines, tmp_path: Path) -> None:
+    with running_server(fake) as server:
+        argument, page = opened_by_a_browser(server, tmp_path, WSL_DISTRO_NAME="Debian")
+
+    assert (argument, page["forwarded"]) == (page["address"], False)
+
+
+def test_a_file_leads_to_the_cloud_with_a_code_in_the_fragment(tmp_path: Path) -> None:
+    login = Login(url="https://site.example/", code="cdo_</script>", seconds=60)
+
+    text = forwarding_file(tmp_path / "browser", login, "/p/abc").read_text()
+
+    assert "cdo_</script>" not in text
+    assert 'location.replace("https://site.example/p/abc#code=cdo_' in text
 
 
 def test_show_without_a_pipeline_says_what_to_name(conducto: Conducto, capsys: Output) -> None:

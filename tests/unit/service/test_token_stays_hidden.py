@@ -47,7 +47,7 @@ def test_a_token_is_where_it_belongs_and_nowhere_else(home: Home) -> None:
     endpoint = ensure_agent(home, command=agent_command(home), warn=print)
     files = AgentFiles(home.agent)
     with Client(HttpTransport(endpoint)) as client:
-        url = client.login().url
+        url = client.login().model_dump_json()
         printed = run_something(client)
     with (
         Client(HttpTransport(Endpoint(endpoint.url, "wrong-token-of-the-test"))) as stranger,

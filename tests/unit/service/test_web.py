@@ -4,20 +4,23 @@ import http.client
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import urlencode
 
 import pytest
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from conducto.client import Client, HttpTransport
+from conducto.model.answers import Login
 from conducto.model.api import NodeView
 from conducto.model.states import NodeType, State
 from conducto.testing.pipelines import FakePipelines
+from conducto_local.server.guard import FORM
 from conducto_local.server.sessions import CODE_SECONDS, SESSION_SECONDS, Sessions
 from support.api_server import TOKEN, RunningServer, running_server
 
 AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
+AUTHORIZED_JSON = {**AUTHORIZED, "Content-Type": "application/json"}
 SECRET = "not for the web"
 
 
@@ -51,9 +54,22 @@ def ask(
         connection.close()
 
 
-def login(server: RunningServer) -> str:
+def login(server: RunningServer) -> Login:
     with Client(HttpTransport(server.endpoint)) as client:
-        return client.login().url
+        return client.login()
+
+
+def post_form(
+    server: RunningServer, fields: Mapping[str, str], **headers: str
+) -> tuple[int, dict[str, str], bytes]:
+    """Post what a file of the owner's does, from where browsers say that a file is."""
+    sent = {"Content-Type": "application/x-www-form-urlencoded", "Origin": "null", **headers}
+    return ask(server, "/session", sent, "POST", urlencode(fields).encode())
+
+
+def form_of(login: Login, page: str = "/") -> dict[str, str]:
+    assert login.form is not None
+    return {"secret": login.form.secret, "nonce": login.form.nonce, "page": page}
 
 
 def cookie_of(headers: Mapping[str, str]) -> dict[str, str]:
@@ -63,8 +79,7 @@ def cookie_of(headers: Mapping[str, str]) -> dict[str, str]:
 @pytest.fixture
 def session(server: RunningServer) -> dict[str, str]:
     """The cookie of a session, as a browser sends it."""
-    _, headers, _ = ask(server, login(server).removeprefix(server.endpoint.url))
-    return cookie_of(headers)
+    return cookie_of(post_form(server, form_of(login(server)))[1])
 
 
 def ours(server: RunningServer) -> dict[str, str]:
@@ -149,74 +164,79 @@ def test_files_can_only_be_read(server: RunningServer) -> None:
 # ---- sessions ---------------------------------------------------------------------------------
 
 
-def test_an_address_opens_a_session_and_leaves_no_code_behind(server: RunningServer) -> None:
-    url = login(server)
+def test_posted_form_opens_a_session(server: RunningServer) -> None:
+    made = login(server)
 
-    status, headers, _ = ask(server, url.removeprefix(server.endpoint.url))
+    status, headers, _ = post_form(server, form_of(made, "/p/abc-def"))
 
-    assert (status, headers["location"]) == (303, "/")
+    assert (status, headers["location"]) == (303, "/p/abc-def")
     cookie = headers["set-cookie"]
     assert "HttpOnly" in cookie
     assert "SameSite=Strict" in cookie
-    assert TOKEN not in url + cookie
+    assert made.url == f"{server.endpoint.url}/"
+    secrets = (made.code, form_of(made)["secret"], form_of(made)["nonce"])
+    assert not [each for each in secrets if each in cookie + repr(made)]
 
 
 @pytest.mark.parametrize(
     ("path", "page"),
     [
-        ("/p/abc-def", "/p/abc-def"),
         ("//elsewhere.test/x", "/elsewhere.test/x"),
+        ("https://elsewhere.test", "/https%3A//elsewhere.test"),
+        ("/\\elsewhere.test", "/%5Celsewhere.test"),
         ("/p/é", "/p/%C3%A9"),
     ],
 )
-def test_an_address_opens_any_page_of_ours_and_none_of_others(
+def test_form_leads_to_pages_of_this_server_only(
     server: RunningServer, path: str, page: str
 ) -> None:
-    code = login(server).partition("?")[2]
-
-    status, headers, _ = ask(server, f"{quote(path)}?{code}")
+    status, headers, _ = post_form(server, form_of(login(server), path))
 
     assert (status, headers["location"]) == (303, page)
 
 
-def test_an_address_opens_only_once(server: RunningServer) -> None:
-    target = login(server).removeprefix(server.endpoint.url)
-    ask(server, target)
+def test_login_is_good_once_in_either_way(server: RunningServer) -> None:
+    made = login(server)
+    post_form(server, form_of(made))
 
-    status, headers, body = ask(server, target)
+    again = post_form(server, form_of(made))
+    typed = ask(server, "/session", {}, "POST", json.dumps({"code": made.code}).encode())
 
-    assert status == 403
-    assert "set-cookie" not in headers
-    assert b"conducto show" in body
-
-
-def test_a_browser_with_an_old_address_gets_a_page_that_says_so(server: RunningServer) -> None:
-    status, headers, body = ask(server, "/?code=old", {"Accept": "text/html,*/*"})
-
-    assert status == 403
-    assert "set-cookie" not in headers
-    assert b"<title>Conducto</title>" in body
+    assert (again[0], "set-cookie" in again[1]) == (303, False)
+    assert (typed[0], "set-cookie" in typed[1]) == (401, False)
 
 
-def test_an_old_address_leads_to_its_page_where_the_browser_is_signed_in(
-    server: RunningServer,
-) -> None:
-    target = login(server).removeprefix(server.endpoint.url)
-    cookie = cookie_of(ask(server, target)[1])
-
-    status, headers, _ = ask(server, "/p/abc?code=old", cookie)
-
-    assert (status, headers["location"]) == (303, "/p/abc")
-    assert "set-cookie" not in headers
+def test_form_without_its_nonce_opens_nothing(server: RunningServer) -> None:
+    made, other = form_of(login(server)), form_of(login(server))
+    for changes in ({"nonce": other["nonce"]}, {"nonce": ""}, {"secret": "x"}):
+        status, headers, _ = post_form(server, {**made, **changes})
+        assert (status, "set-cookie" in headers) == (303, False)
+    code = {"code": login(server).code, "page": "/"}
+    assert "set-cookie" not in post_form(server, code)[1]
 
 
-def test_an_old_address_on_the_page_of_others_leads_nowhere(server: RunningServer) -> None:
-    target = login(server).removeprefix(server.endpoint.url)
-    cookie = cookie_of(ask(server, target)[1])
+def test_secret_of_a_form_is_no_code(server: RunningServer) -> None:
+    form = form_of(login(server))
+    for field in ("secret", "nonce"):
+        body = json.dumps({"code": form[field]}).encode()
+        assert ask(server, "/session", {}, "POST", body)[0] == 401
 
-    status, _, _ = ask(server, "/?code=old", {**cookie, "Sec-Fetch-Site": "cross-site"})
 
-    assert status == 403
+def test_addresses_carry_no_code(server: RunningServer) -> None:
+    code = login(server).code
+
+    status, headers, _ = ask(server, f"/?code={code}")
+
+    assert (status, "set-cookie" in headers) == (200, False)
+
+
+def test_only_forms_may_come_from_a_file(server: RunningServer) -> None:
+    body = json.dumps({"code": login(server).code}).encode()
+    for target, kind in (("/session", "application/json"), ("/", FORM), ("/api/v1/agent", FORM)):
+        sent = {**AUTHORIZED, "Origin": "null", "Content-Type": kind}
+        assert ask(server, target, sent, "POST", body)[0] == 403
+    evil = {"Origin": "https://evil.example"}
+    assert post_form(server, form_of(login(server)), **evil)[0] == 403
 
 
 def test_only_the_owner_makes_an_address(server: RunningServer) -> None:
@@ -233,7 +253,7 @@ def test_the_token_itself_opens_a_session(server: RunningServer) -> None:
 
 
 def test_a_code_in_a_body_opens_a_session(server: RunningServer) -> None:
-    code = login(server).partition("code=")[2]
+    code = login(server).code.upper().replace("-", " ")
 
     status, headers, _ = ask(server, "/session", {}, "POST", json.dumps({"code": code}).encode())
 
@@ -250,10 +270,40 @@ def test_without_a_good_code_there_is_no_session(server: RunningServer, body: by
 
 
 def test_a_session_ends(server: RunningServer, session: dict[str, str]) -> None:
+    other = cookie_of(post_form(server, form_of(login(server)))[1])
+    before = ask(server, "/api/v1/pipelines", session)[0]
+    evil = ask(server, "/session", session, "DELETE")[0]
+    kept = ask(server, "/api/v1/pipelines", session)[0]
+
     status, headers, _ = ask(server, "/session", {**session, **ours(server)}, "DELETE")
 
-    assert status == 204
+    assert (before, evil, kept, status) == (200, 204, 200, 204)
     assert "Max-Age=0" in headers["set-cookie"]
+    assert ask(server, "/api/v1/pipelines", session)[0] == 401
+    assert ask(server, "/api/v1/pipelines", other)[0] == 200
+
+
+def test_sessions_make_no_logins(server: RunningServer, session: dict[str, str]) -> None:
+    sent = {**session, **ours(server)}
+
+    status, _, body = ask(server, "/api/v1/agent/login", sent, "POST", b"")
+
+    assert (status, b"conducto show --app" in body) == (403, True)
+
+
+def test_stream_of_an_ended_session_sends_nothing_more(
+    server: RunningServer, session: dict[str, str]
+) -> None:
+    url = f"ws://127.0.0.1:{server.port}/api/v1/pipelines/p/events"
+    page = {**session, "Origin": server.endpoint.url}
+    with connect(url, additional_headers=page, proxy=None) as websocket:
+        ask(server, "/session", {**session, **ours(server)}, "DELETE")
+        ask(server, "/api/v1/pipelines/p/control", AUTHORIZED_JSON, "POST", b'{"action": "run"}')
+        with pytest.raises(ConnectionClosed) as closed:
+            websocket.recv(timeout=30)
+
+    assert closed.value.rcvd is not None
+    assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1008, "the session has ended")
 
 
 def test_a_session_reads_and_changes_from_a_page_of_ours(
@@ -376,21 +426,52 @@ def clock() -> Clock:
 
 def test_a_code_is_good_for_a_minute(clock: Clock) -> None:
     sessions = Sessions("t", 1, clock)
-    early, late = sessions.new_code(), sessions.new_code()
+    early, late, form = (sessions.new_login() for _ in range(3))
 
     clock.now += CODE_SECONDS - 1
-    assert sessions.use_code(early)
+    assert sessions.use_code(early.code)
     clock.now += 1
-    assert not sessions.use_code(late)
+    assert not sessions.use_code(late.code)
+    assert not sessions.use_form(form.form)
 
 
-def test_a_session_outlives_the_server_but_not_its_time_or_its_token(clock: Clock) -> None:
-    value = Sessions("t", 1, clock).new_session()
+def test_a_session_outlives_the_server_but_not_its_time_or_its_token(
+    clock: Clock, tmp_path: Path
+) -> None:
+    file = tmp_path / "sessions.json"
+    value = Sessions("t", 1, clock, file).new_session()
 
-    assert Sessions("t", 1, clock).is_session(value)
-    assert not Sessions("other", 1, clock).is_session(value)
+    assert Sessions("t", 1, clock, file).is_session(value)
+    assert not Sessions("other", 1, clock, file).is_session(value)
+    assert value.partition(".")[0] not in file.read_text()
+    assert file.stat().st_mode & 0o777 == 0o600
     clock.now += SESSION_SECONDS
-    assert not Sessions("t", 1, clock).is_session(value)
+    assert not Sessions("t", 1, clock, file).is_session(value)
+
+
+def test_an_ended_session_stays_ended(clock: Clock, tmp_path: Path) -> None:
+    file = tmp_path / "sessions.json"
+    sessions = Sessions("t", 1, clock, file)
+    ended, kept = sessions.new_session(), sessions.new_session()
+
+    sessions.end_session(ended)
+
+    for each in (sessions, Sessions("t", 1, clock, file)):
+        assert (each.is_session(ended), each.is_session(kept)) == (False, True)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"a": "b"}', b"\xff", None])
+def test_sessions_of_a_damaged_list_have_ended(
+    clock: Clock, tmp_path: Path, content: bytes | None
+) -> None:
+    file = tmp_path / "sessions.json"
+    value = Sessions("t", 1, clock, file).new_session()
+    file.unlink() if content is None else file.write_bytes(content)
+
+    sessions = Sessions("t", 1, clock, file)
+
+    assert not sessions.is_session(value)
+    assert sessions.is_session(sessions.new_session())
 
 
 @pytest.mark.parametrize("change", ["", "x", ".", "..", "a.b", "é.9999999999.0"])
@@ -407,9 +488,9 @@ def test_a_session_cannot_be_made_longer(clock: Clock) -> None:
 
 def test_only_so_many_codes_wait(clock: Clock) -> None:
     sessions = Sessions("t", 1, clock)
-    first = sessions.new_code()
+    first = sessions.new_login()
     for _ in range(100):
-        last = sessions.new_code()
+        last = sessions.new_login()
 
-    assert not sessions.use_code(first)
-    assert sessions.use_code(last)
+    assert not sessions.use_code(first.code)
+    assert sessions.use_code(last.code)

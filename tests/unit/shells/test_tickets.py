@@ -24,7 +24,6 @@ from conducto.service.port import RefusedError
 from conducto.testing.pipelines import FakePipelines
 from conducto.testing.shells import FakeShell
 from conducto_local.server.guard import SCRIPT_HEADER
-from conducto_local.server.sessions import Sessions
 from conducto_local.settings import AgentSettingError
 from conducto_local.shells.talk import Limits
 from conducto_local.shells.tickets import Shells, allowed_shells
@@ -133,8 +132,12 @@ def test_a_page_of_another_origin_opens_nothing_even_with_ticket_and_token(
 
 
 def cookie(server: RunningServer) -> dict[str, str]:
-    sessions = Sessions(TOKEN, server.port)
-    return {"Cookie": f"{sessions.cookie_name}={sessions.new_session()}"}
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
+    try:
+        connection.request("POST", "/session", b"", AUTHORIZED)
+        return {"Cookie": connection.getresponse().headers["set-cookie"].partition(";")[0]}
+    finally:
+        connection.close()
 
 
 def test_with_a_cookie_only_a_page_of_ours_opens_the_websocket(server: RunningServer) -> None:

@@ -47,7 +47,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Make an address that opens the web app once. */
+        /** Let one browser into the web app. */
         post: operations["make_login"];
         delete?: never;
         options?: never;
@@ -1860,16 +1860,32 @@ export interface components {
         };
         /**
          * Login
-         * @description A way into the web app.
+         * @description A way for one browser into the web app, good once and for ``seconds``.
          *
          *     Attributes:
-         *         url: Opens it once, within ``seconds``.
+         *         url: Of the web app; it signs nobody in.
+         *         code: To type into the page that a browser without a session shows.
+         *         form: To post instead; None where the fragment ``#code=`` of an address has that effect.
          */
         Login: {
+            /** Code */
+            code: string;
+            /** @default null */
+            form: components["schemas"]["LoginForm"] | null;
             /** Seconds */
             seconds: number;
             /** Url */
             url: string;
+        };
+        /**
+         * LoginForm
+         * @description What a file that only its owner can read posts to ``/session``; both belong together.
+         */
+        LoginForm: {
+            /** Nonce */
+            nonce: string;
+            /** Secret */
+            secret: string;
         };
         /**
          * MonthSpent
@@ -3307,6 +3323,7 @@ export type LogLines = components['schemas']['LogLines'];
 export type LogMatch = components['schemas']['LogMatch'];
 export type LogMatches = components['schemas']['LogMatches'];
 export type Login = components['schemas']['Login'];
+export type LoginForm = components['schemas']['LoginForm'];
 export type MonthSpent = components['schemas']['MonthSpent'];
 export type NodeChange = components['schemas']['NodeChange'];
 export type NodeDetail = components['schemas']['NodeDetail'];

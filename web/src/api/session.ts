@@ -5,22 +5,40 @@
 
 import { addressOf, api, ApiError, FROM_APP, send } from "@/api/client";
 import type { Login, SessionToken } from "@/api/schema";
+import { IN_CLOUD } from "@/api/side";
 
 const SESSIONS = addressOf("/sessions");
 /** The edge's: it keeps a token, gives it up, and says whether it has one. */
 const KEPT = "/session";
 const SOME = 204;
 const CODE = "#code=";
+const JSON_FROM_APP = { ...FROM_APP, "Content-Type": "application/json" };
 
 /** How a browser that has a code comes in; `no`: the code was no good. */
 export type Entry = "in" | "no";
 type Person = Pick<SessionToken, "org" | "user">;
 
-/** Let this browser in with a token of one's own, which is not kept. */
-export async function signIn(token: string): Promise<void> {
-  const response = await send(addressOf("/agent/login"), { method: "POST", headers: as(token) });
-  const { url } = (await response.json()) as Login;
-  await keep(await exchanged(new URL(url).hash.slice(CODE.length)));
+/** Sign this browser in with a code from a terminal; in the cloud also with a token. */
+export async function signIn(codeOrToken: string): Promise<void> {
+  if (IN_CLOUD) await keep(await sessionFor(codeOrToken));
+  else
+    await send(KEPT, {
+      method: "POST",
+      headers: JSON_FROM_APP,
+      body: JSON.stringify({ code: codeOrToken }),
+    });
+}
+
+/** A token is not kept: it makes a code, and that a session. */
+async function sessionFor(codeOrToken: string): Promise<SessionToken> {
+  try {
+    return await exchanged(codeOrToken);
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+  }
+  const asked = { method: "POST", headers: as(codeOrToken) };
+  const { code } = (await (await send(addressOf("/agent/login"), asked)).json()) as Login;
+  return await exchanged(code);
 }
 
 /** The code in the address. It is taken out, so that neither history nor a bookmark has it. */

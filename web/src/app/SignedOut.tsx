@@ -11,7 +11,7 @@ import { Empty } from "@/ui/Empty";
 const COMMAND = IN_CLOUD ? "conducto show --app --cloud" : "conducto show --app";
 const WHO = IN_CLOUD ? "Whoever has a token may come in." : "The agent serves its owner only.";
 
-/** What a browser without a session sees; `expired` where it came with an address that was used. */
+/** What a browser without a session sees; `expired` where it came with a code that was used. */
 export function SignedOut({ expired = false }: { expired?: boolean }) {
   useEffect(() => {
     document.title = "Not signed in · Conducto";
@@ -22,20 +22,20 @@ export function SignedOut({ expired = false }: { expired?: boolean }) {
       <p className="muted">
         {expired
           ? "It signs a browser in once, within a minute. Run this in a terminal for a new one:"
-          : `${WHO} Run this in a terminal; it opens an address that signs this browser in, or prints it:`}
+          : `${WHO} Run this in a terminal; it signs this browser in, or prints a code to enter here:`}
       </p>
       <Code text={COMMAND} label="the command" />
-      {IN_CLOUD ? <TokenForm /> : null}
+      <CodeForm />
     </Empty>
   );
 }
 
-/** The other way in: a token, of which nothing is kept here. */
-function TokenForm() {
-  const [token, setToken] = useState("");
+/** For browsers that a terminal cannot open: a code, or in the cloud a token, which is not kept. */
+function CodeForm() {
+  const [entered, setEntered] = useState("");
   const enter = useMutation({
-    mutationFn: () => signIn(token.trim()),
-    onSuccess: () => location.assign("/"),
+    mutationFn: () => signIn(entered.trim()),
+    onSuccess: () => location.reload(),
     gcTime: 0,
   });
   return (
@@ -47,15 +47,15 @@ function TokenForm() {
       }}
     >
       <label>
-        Or give a token of yours
+        {IN_CLOUD ? "Code or token" : "Code"}
         <input
           className="field mono"
           type="password"
-          value={token}
+          value={entered}
           autoComplete="off"
           spellCheck={false}
-          placeholder="cdo_…"
-          onChange={(event) => setToken(event.target.value)}
+          placeholder={IN_CLOUD ? "cdo_…" : "xxxx-xxxx-xxxx"}
+          onChange={(event) => setEntered(event.target.value)}
         />
       </label>
       {enter.error === null ? null : (
@@ -63,7 +63,7 @@ function TokenForm() {
           {messageOf(enter.error)}
         </p>
       )}
-      <Button look="main" type="submit" disabled={token.trim() === "" || enter.isPending}>
+      <Button look="main" type="submit" disabled={entered.trim() === "" || enter.isPending}>
         Sign in
       </Button>
     </form>

@@ -13,6 +13,7 @@ from conducto.client import Client
 from conducto.model.api import LaunchRequest, PipelineSummary
 
 if TYPE_CHECKING:
+    from conducto.cli.host.web_page import Page
     from conducto.tree.launch_options import LaunchOptions
     from conducto.tree.node import Node
 
@@ -62,11 +63,13 @@ def submit(open_client: OpenClient, request: LaunchRequest, options: "LaunchOpti
     """Hand in a request, then stay or say how to go on; return the exit code."""
     with open_client() as client:
         summary = client.launch(request)
-        address = _page(client, summary, options)
+        page = _page(client, summary, options)
     if options.plain or not sys.stdout.isatty():
         print(f"pipeline {summary.pipeline.id}", flush=True)
-    if address is not None:
-        print(f"web page: {address}", flush=True)
+    if page is not None:
+        print(f"web page: {page.address}", flush=True)
+        if not page.forwarded and sys.stdout.isatty():
+            print(page.code_line(), flush=True)
     if not options.run or options.detach:
         print(_next_steps(summary, options), flush=True)
         return DONE
@@ -75,8 +78,8 @@ def submit(open_client: OpenClient, request: LaunchRequest, options: "LaunchOpti
     return stay(open_client, summary.pipeline.id, plain=options.plain)
 
 
-def _page(client: Client, summary: PipelineSummary, options: "LaunchOptions") -> str | None:
-    """Open the pipeline's page if that is wanted; return its address."""
+def _page(client: Client, summary: PipelineSummary, options: "LaunchOptions") -> "Page | None":
+    """Open the pipeline's page if that is wanted; return it."""
     from conducto.cli.host.web_page import is_wanted, open_page  # noqa: PLC0415
 
     return open_page(client, summary.pipeline.id) if is_wanted(options.app) else None

@@ -157,7 +157,9 @@ def _show_app(named: str | None, open_client: OpenClient) -> int:
 
     with open_client() as client:
         found = None if named is None else find_pipeline(client, named).pipeline.id
-        print(open_page(client, found))
+        page = open_page(client, found)
+    print(page.address)
+    print(page.code_line())
     return DONE
 
 
