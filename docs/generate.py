@@ -231,7 +231,6 @@ def _sections(text: str) -> str:
 
 def command_line() -> str:
     """Return the page of the commands and of a script's own flags."""
-    exactly(texts.SCRIPT_FLAGS, flags.SWITCHES | flags.VALUES, "SCRIPT_FLAGS")
     parser = commands.build_parser()
     verbs = next(a for a in parser._actions if isinstance(a, argparse._SubParsersAction))  # noqa: SLF001
     summaries = {choice.dest: str(choice.help) for choice in verbs._choices_actions}  # noqa: SLF001
@@ -254,8 +253,8 @@ def command_line() -> str:
 
 def _script_flags() -> str:
     rows = [
-        [f"`--{name.replace('_', '-')}{' ' if value else ''}{value}`", meaning]
-        for name, (value, meaning) in texts.SCRIPT_FLAGS.items()
+        [f"`{'--' + name.replace('_', '-')} {value}".strip().replace("|", "\\|") + "`", meaning]
+        for name, (value, meaning) in flags.FLAGS.items()
     ]
     return table(("Flag", "Meaning"), rows)
 
@@ -264,9 +263,9 @@ def _verb(name: str, parser: argparse.ArgumentParser) -> str:
     shown = [a for a in parser._actions if a.help != argparse.SUPPRESS]  # noqa: SLF001
     positional = [a for a in shown if not a.option_strings]
     inner = [a for a in positional if isinstance(a, argparse._SubParsersAction)]  # noqa: SLF001
-    words = ["conducto", name, *map(_usage_word, positional)]
+    usage = parser.usage or " ".join(["conducto", name, *map(_usage_word, positional)])
     options = list(_options(parser))
-    lines = [f"### conducto {name}", f"`{' '.join(words)}`", prose(str(parser.description))]
+    lines = [f"### conducto {name}", f"`{usage}`", prose(str(parser.description))]
     below = (_verb(f"{name} {each}", p) for one in inner for each, p in one.choices.items())
     return "\n\n".join([*lines, *(["\n".join(options)] if options else []), *below])
 

@@ -34,43 +34,6 @@ MEANINGS = {
     "name": "Name below the innermost open `with` block, to which the node is attached.",
     "same_container": "The older spelling of `container_reuse_context`; give one of the two.",
 }
-#: ``{flag of a script, with underscores: (value, meaning)}``
-SCRIPT_FLAGS = {
-    "local": ("", "Launch on this machine."),
-    "run": ("", "Start at once and stay until the pipeline settles. Needs `--local` or `--cloud`."),
-    "detach": ("", "With `--run`: return at once."),
-    "plain": ("", "Print lines instead of the live picture, on a terminal too."),
-    "run_at": ("TIME", "Start by itself at a time: `18:30`, `2030-01-31T18:30` or epoch seconds."),
-    "build": (
-        "local\\|cloud",
-        "where images for the cloud are built ([Images](../concepts/cloud.md#images)).",
-    ),
-    "engine": ("docker\\|process", "`process` runs plain processes: no images, no isolation."),
-    "title": ("TEXT", "Title of the pipeline; the command line by default."),
-    "doc": ("TEXT", "Description of the pipeline, markdown."),
-    "default_doc": ("TEXT", "Description where the root has none."),
-    "tags": ("A,B", "Tags of the pipeline."),
-    "profile": ("NAME", "The profile to use."),
-    "retention": (
-        "DAYS",
-        "Days without activity until it is archived; after as many more it is deleted. 0 is never.",
-    ),
-    "sleep_when_done": ("", "Put it to sleep once its root is done."),
-    "cloud": ("", "Launch in the cloud installation that you are logged in to."),
-    "k8s": ("", "Launch in Kubernetes; not available yet."),
-    "snapshot_on_error": ("", "Keep what a failed command left behind, for `conducto debug`."),
-    "app": (
-        "",
-        "Open the pipeline's page in a browser; so does `show_app` in the configuration.",
-    ),
-    "no_app": ("", "Do not open the web app."),
-    "shell": ("", "Accepted for older scripts, no effect."),
-    "no_shell": ("", "Accepted for older scripts, no effect."),
-    "public": ("", "Show it to whoever has the link; no effect on this machine."),
-    "plan": ("", "Print what it would take and cost in the cloud; launch nothing."),
-    "pipeline_id": ("ID", "Replace a pipeline's definition; not available yet."),
-}
-
 NODE_INTRODUCTION = """# Parameters of nodes and images
 
 Every parameter is a keyword of `co.Serial(...)`, `co.Parallel(...)` and
@@ -102,7 +65,8 @@ node.on_error(co.callback.retry(3))
 | `node.on_killed(callback)` | it was killed |
 | `node.on_state_change(callback)` | each of these |
 
-All callbacks also take two keywords: `inherited=True` makes it hold for every node below
+All callbacks also take two keywords, as in `retry(3, inherited=True)`, not in `on_error(...)`:
+`inherited=True` makes it hold for every node below
 (callbacks that retry are inherited by Execs only), `user_display=False` leaves it out of lists
 for people.
 

@@ -14,38 +14,38 @@ if TYPE_CHECKING:
 
     from conducto.arguments import Words
 
-SWITCHES = frozenset(
-    [
-        "local",
-        "cloud",
-        "k8s",
-        "run",
-        "shell",
-        "no_shell",
-        "app",
-        "no_app",
-        "sleep_when_done",
-        "public",
-        "detach",
-        "plain",
-        "snapshot_on_error",
-        "plan",
-    ]
-)
-VALUES = frozenset(
-    [
-        "run_at",
-        "title",
-        "doc",
-        "default_doc",
-        "pipeline_id",
-        "tags",
-        "retention",
-        "engine",
-        "build",
-        "profile",
-    ]
-)
+#: ``{flag, with underscores: (value or "", meaning)}``, as ``--help`` lists them.
+FLAGS = {
+    "local": ("", "Launch on this machine."),
+    "run": ("", "Start at once and stay until the pipeline settles. Needs --local or --cloud."),
+    "detach": ("", "With --run: return at once."),
+    "plain": ("", "Print lines instead of the live picture, on a terminal too."),
+    "run_at": ("TIME", "Start by itself at a time: 18:30, 2030-01-31T18:30 or epoch seconds."),
+    "build": ("local|cloud", "Where images for the cloud are built; the cloud by default."),
+    "engine": ("docker|process", "process runs plain processes: no images, no isolation."),
+    "title": ("TEXT", "Title of the pipeline; the command line by default."),
+    "doc": ("TEXT", "Description of the pipeline, markdown."),
+    "default_doc": ("TEXT", "Description where the root has none."),
+    "tags": ("A,B", "Tags of the pipeline."),
+    "profile": ("NAME", "The profile to use."),
+    "retention": (
+        "DAYS",
+        "Days without activity until it is archived; after as many more it is deleted. 0 is never.",
+    ),
+    "sleep_when_done": ("", "Put it to sleep once its root is done."),
+    "cloud": ("", "Launch in the cloud installation that you are logged in to."),
+    "k8s": ("", "Launch in Kubernetes; not available yet."),
+    "snapshot_on_error": ("", "Keep what a failed command left behind, for conducto debug."),
+    "app": ("", "Open the pipeline's page in a browser; so does show_app in the configuration."),
+    "no_app": ("", "Do not open the web app."),
+    "shell": ("", "Accepted for older scripts, no effect."),
+    "no_shell": ("", "Accepted for older scripts, no effect."),
+    "public": ("", "Show it to whoever has the link; no effect on this machine."),
+    "plan": ("", "Print what it would take and cost in the cloud; launch nothing."),
+    "pipeline_id": ("ID", "Replace a pipeline's definition; not available yet."),
+}
+SWITCHES = frozenset(name for name, (value, _) in FLAGS.items() if not value)
+VALUES = frozenset(FLAGS) - SWITCHES
 NAMES = tuple("--" + name.replace("_", "-") for name in sorted(SWITCHES | VALUES))
 #: Where to launch; the first that is given counts.
 _MODES = ("local", "k8s", "cloud")
@@ -56,6 +56,16 @@ _OF_PRINTING = frozenset(
 ENGINES = ("docker", "process")
 #: Where images for the cloud are built.
 BUILDS = ("local", "cloud")
+
+
+def described() -> str:
+    """Return the lines of ``--help`` that explain the flags."""
+    forms = {
+        name: "--{} {}".format(name.replace("_", "-"), value).strip()
+        for name, (value, _) in FLAGS.items()
+    }
+    width = max(map(len, forms.values()))
+    return "\n".join(f"    {forms[name]:<{width}}  {FLAGS[name][1]}" for name in FLAGS)
 
 
 class Flags:
@@ -160,8 +170,8 @@ def _tags(text: Optional[str]) -> Any:
 def _retention(text: Optional[str]) -> int:
     if text is None:
         return 7
-    if not text.isdigit() or int(text) == 0:
-        raise UsageError(f"--retention must be a number of days of at least 1, got {text!r}")
+    if not text.isdigit():
+        raise UsageError(f"--retention must be a number of days, or 0 for ever, got {text!r}")
     return int(text)
 
 

@@ -57,16 +57,10 @@ def node_type_of(method: Method) -> Optional[type]:
 
 
 def usage(program: str, methods: Mapping[str, Method]) -> str:
-    """Return the text of ``--help``: the methods, those that return pipelines first."""
-    indent = " " * len(f"usage: {program}")
-    lines = [
-        f"usage: {program}  [-h] <method> [method arguments]",
-        f"{indent}  [--local | --cloud | --k8s] [--run] [--detach] [--run-at TIME]",
-        f"{indent}  [--sleep-when-done] [--retention DAYS] [--engine docker|process]",
-        f"{indent}  [--build local|cloud]",
-        f"{indent}  [--title TEXT] [--doc TEXT] [--tags A,B] [--plain]",
-        f"{indent}  [--app | --no-app] [--shell | --no-shell]",
-    ]
+    """Return the text of ``--help``: methods, those that return pipelines first, and flags."""
+    from conducto.flags import described
+
+    lines = [f"usage: {program}  [-h] <method> [method arguments] [flags]"]
     pipelines = {name: m for name, m in methods.items() if node_type_of(m) is not None}
     others = {name: m for name, m in methods.items() if name not in pipelines}
     width = max((len(name) for name in methods), default=0)
@@ -77,6 +71,8 @@ def usage(program: str, methods: Mapping[str, Method]) -> str:
         if group:
             lines.append(title)
             lines.extend(_line(name, group[name], width) for name in group)
+    if pipelines:
+        lines += ["flags of methods that return pipelines:", described()]
     return "\n".join(lines)
 
 

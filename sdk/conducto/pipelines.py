@@ -12,7 +12,7 @@ from conducto import user_errors
 from conducto.tree.errors import UsageError
 from conducto.tree.images import names_of_execs
 from conducto.tree.launching import is_inside_node, start
-from conducto.tree.left_out import warn_unnamed
+from conducto.tree.left_out import warn_unlaunchable, warn_unnamed
 from conducto.tree.pretty import pretty
 from conducto.tree.text import count, unindent
 from conducto.tree.validate import validate
@@ -127,6 +127,7 @@ class Definition:
     def _print(self) -> None:
         validate(self._root)
         warn_unnamed(self._root)
+        warn_unlaunchable(self._root)
         nodes = sum(1 for _ in self._root.stream())
         images = len(names_of_execs(self._root))
         summary = "{}, {}".format(count(nodes, "node"), count(images, "image"))

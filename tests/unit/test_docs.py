@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -107,6 +108,28 @@ def test_a_script_of_the_docs_works(page: Path, number: int, text: str, tmp_path
 
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("/\n") == ("co.main(" in text)
+
+
+def _command_lines() -> Iterator[tuple[Path, str]]:
+    """Yield the commands of the blocks that are no scripts, without comments and pipes."""
+    for page in PAGES:
+        for _, language, body in _FENCE.findall(page.read_text()):
+            for line in body.splitlines() if language != "python" else ():
+                command = line.partition("  #")[0].partition(" | ")[0].partition(" > ")[0]
+                if command.startswith("conducto "):
+                    yield page, command.strip()
+
+
+@pytest.mark.parametrize(
+    ("page", "command"), [pytest.param(p, c, id=f"{_name(p)}: {c}") for p, c in _command_lines()]
+)
+def test_a_command_of_the_docs_is_understood(page: Path, command: str) -> None:
+    words = shlex.split(command.replace("STAGE", "prod"))[1:]
+
+    try:
+        build_parser().parse_args(words)
+    except SystemExit as end:
+        assert end.code == 0, page  # noqa: PT017 (of --version)
 
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", DOCS / "getting-started.md"], ids=_name)

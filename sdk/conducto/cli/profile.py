@@ -23,19 +23,29 @@ _COMMANDS = {
     "start_agent": Command((), ("id",)),
     "stop_agent": Command((), ("id",)),
 }
-_USAGE = """usage: conducto-profile COMMAND
+_USAGE = """usage: conducto-profile COMMAND ...
+
+A profile is a directory below ~/.conducto with its own agent, pipelines, data and secrets.
+
+commands:
   list
+      print the profiles; the default one is marked
   set-default ID
+      make a profile the one that is used without CONDUCTO_PROFILE or --profile
   add --url URL [--default] [--token TOKEN]
+      add a profile for the server at URL; --default makes it the default
   delete [--id ID] [--url URL] [--email EMAIL] [--force]
+      delete the profile that matches, with all that is in it
   start-agent [--id ID]
-  stop-agent [--id ID]"""
+      start the agent of a profile; of the default one without --id
+  stop-agent [--id ID]
+      stop the agent of a profile"""
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Run the command; return its exit code: 0, 1 failed, 2 wrong usage."""
     words = list(sys.argv[1:] if argv is None else argv)
-    if words[:1] in (["-h"], ["--help"]):
+    if any(word in {"-h", "--help"} for word in words):
         print(_USAGE)
         return 0
     return run_tool("conducto-profile", _USAGE, lambda: _run(words))

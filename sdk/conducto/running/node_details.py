@@ -37,6 +37,6 @@ def detail(
         generated=spec.place is not None,
         awaits_tree=spec.awaits_tree,
         pool=spec.pool if spec.type is NodeType.EXEC else None,
-        logs_until=record.touched + record.retention * _DAY,
+        logs_until=record.touched + record.retention * _DAY if record.retention else None,
         modified=tuple(sorted(modified)),
     )

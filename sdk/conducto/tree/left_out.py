@@ -14,6 +14,9 @@ from conducto.tree.text import count
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Union
+
+    from conducto.tree.errors import DefinitionError
     from conducto.tree.node import Node
 
 _LISTED = 5
@@ -37,6 +40,17 @@ def warn_empty(root: Node) -> None:
         _warn(root, "the tree has no Exec, so there is nothing to run")
 
 
+def warn_unlaunchable(root: Node) -> None:
+    """Print a warning if a function of the tree could not be found in its image."""
+    from conducto.tree.errors import DefinitionError
+    from conducto.tree.validate import check_functions
+
+    try:
+        check_functions(root)
+    except DefinitionError as error:
+        _warn(error, f"this tree can be printed, but not launched: {error}")
+
+
 def _described(node: Node) -> str:
     kind = type(node).__name__
     if not isinstance(node, Exec):
@@ -48,11 +62,11 @@ def _described(node: Node) -> str:
     return f"{kind} '{shortened}'"
 
 
-def _warn(node: Node, text: str) -> None:
+def _warn(about: Union[Node, DefinitionError], text: str) -> None:
     from conducto.user_errors import shown
 
-    place_of = "" if node.file is None else f"{shown(node.file)}:{node.line}: "
-    _print(f"{place_of}warning: {text}")
+    line = "" if about.file is None else f"{shown(about.file)}:{about.line}: "
+    _print(f"{line}warning: {text}")
 
 
 def _print(line: str) -> None:

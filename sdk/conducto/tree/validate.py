@@ -61,7 +61,7 @@ def validate(
             _check_cloud(node)
     _check_images(root, files=check_images)
     if check_code:
-        _check_code(root)
+        check_functions(root)
 
 
 def _check_extent(root: Node) -> None:
@@ -186,7 +186,12 @@ def missing_code(node: Node, form: Dict[str, Any]) -> DefinitionError:
     )
 
 
-def _check_code(root: Node) -> None:
+def check_functions(root: Node) -> None:
+    """Accept the tree if each image holds the functions and files that commands name.
+
+    Raises:
+        DefinitionError: one does not.
+    """
     from conducto.tree.pretty import Expander
 
     expander = Expander(strict=True)

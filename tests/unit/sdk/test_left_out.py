@@ -159,6 +159,31 @@ def test_printed_tree_warns_of_what_is_not_in_it(capsys: Output) -> None:
     assert "has no name" in capsys.readouterr().err
 
 
+def needed() -> int:
+    return 1
+
+
+@pytest.mark.parametrize(
+    ("function", "text"),
+    [(lambda: 1, "<lambda> cannot be called in a container"), (needed, "references local code")],
+)
+def test_printed_tree_warns_of_a_function_that_no_container_finds(
+    function: object, text: str, capsys: Output
+) -> None:
+    def calls() -> co.Serial:
+        root = co.Serial(image="python:3.11-slim")
+        root["a"] = co.Exec(function)  # type: ignore[arg-type]
+        return root
+
+    main_module(variables={"calls": calls}, default=calls, argv=[], filename="p.py")
+
+    streams = capsys.readouterr()
+    assert streams.out.startswith("/\n")
+    assert "test_left_out.py:" in streams.err
+    assert "warning: this tree can be printed, but not launched: " in streams.err
+    assert text in streams.err
+
+
 def test_launch_of_a_tree_without_an_exec_is_a_warning(capsys: Output) -> None:
     left_out.warn_empty(co.Serial())
 

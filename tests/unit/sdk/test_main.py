@@ -14,6 +14,8 @@ import pytest
 
 import conducto as co
 from conducto import main as main_module
+from conducto.arguments import Words
+from conducto.flags import NAMES, Flags
 from conducto.tree.errors import UsageError
 
 if TYPE_CHECKING:
@@ -234,6 +236,21 @@ def test_help_lists_pipelines_first(capsys: pytest.CaptureFixture[str]) -> None:
     assert err.startswith("usage: p.py  [-h] <method> [method arguments]")
     assert err.index("hello") < err.index("other methods:") < err.index("add")
     assert "Say hello." in err
+
+
+@pytest.mark.parametrize("flag", NAMES)
+def test_help_explains_every_flag(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
+    call("--help")
+
+    assert re.search(rf"^    {flag}( \S+)?  +[A-Zp]\w+", capsys.readouterr().err, re.MULTILINE)
+
+
+@pytest.mark.parametrize(("text", "days"), [("0", 0), ("30", 30)])
+def test_retention_of_0_is_for_ever(text: str, days: int) -> None:
+    flags = Flags()
+    flags.take("retention", text, Words([]))
+
+    assert flags.fields()["retention"] == days
 
 
 def test_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -27,6 +27,14 @@ def test_profiles_are_added_and_listed(profile) -> None:
     assert f"Profile {second}\n    URL: https://b\n    E-mail: me@b\n" in listed
 
 
+@pytest.mark.parametrize("words", [["--help"], ["add", "--help"], ["delete", "-h"]])
+def test_help_explains_the_commands(profile, words: list[str]) -> None:
+    result = profile(*words)
+
+    assert (result.returncode, result.stderr) == (0, b"")
+    assert b"add a profile for the server at URL" in result.stdout
+
+
 def test_no_profile_is_no_problem(profile) -> None:
     result = profile("list")
 
