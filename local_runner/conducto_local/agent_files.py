@@ -33,6 +33,11 @@ def docker_host() -> str:
     return os.environ.get("DOCKER_HOST", "")
 
 
+def own_groups() -> tuple[int, ...]:
+    """Return the groups of this process, which decide whether it may use the engine."""
+    return tuple(sorted({os.getegid(), *os.getgroups()}))
+
+
 @dataclass(frozen=True, slots=True)
 class AgentState:
     """A running agent, as written in ``agent.json``.
@@ -41,6 +46,7 @@ class AgentState:
         started: Seconds since the epoch.
         docker_host: Its variable ``DOCKER_HOST``, which says where the engine is; None where an
             older agent has not written it down.
+        groups: Its groups, by number; None where an older agent has not written them down.
         code: What its code was, where versions do not tell (`conducto_local.version.code_mark`).
     """
 
@@ -50,6 +56,7 @@ class AgentState:
     started: float
     docker_host: str | None = field(default_factory=docker_host)
     code: str | None = field(default_factory=code_mark)
+    groups: tuple[int, ...] | None = field(default_factory=own_groups)
 
 
 class AgentFiles:
@@ -62,6 +69,7 @@ class AgentFiles:
         self._state = directory / "agent.json"
         self._token = directory / "token"
         self._port = directory / "port"
+        self._engine_failed = directory / "engine-failed"
         self._lock = directory / "agent.lock"
         self._start_lock = directory / "start.lock"
 
@@ -80,6 +88,7 @@ class AgentFiles:
                 found["started"],
                 found.get("docker_host"),
                 found.get("code"),
+                None if (groups := found.get("groups")) is None else tuple(groups),
             )
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             return None  # a newer version may write it differently
@@ -99,6 +108,20 @@ class AgentFiles:
     def remove_state(self) -> None:
         """Tell others that there is no agent any more."""
         self._state.unlink(missing_ok=True)
+
+    def note_engine(self, *, failed: bool) -> None:
+        """Note whether this process's agent could open its engine when it last tried."""
+        if failed:
+            self._write(self._engine_failed, str(os.getpid()))
+        else:
+            self._engine_failed.unlink(missing_ok=True)
+
+    def has_engine_failed(self, pid: int) -> bool:
+        """Whether the agent of this pid could not open its engine when it last tried."""
+        try:
+            return int(self._engine_failed.read_text()) == pid
+        except (FileNotFoundError, ValueError):
+            return False
 
     def read_port(self) -> int | None:
         """Return the port that the last agent listened on, None when unknown."""

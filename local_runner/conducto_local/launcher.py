@@ -4,6 +4,7 @@ Light on purpose: every launch comes through here, most of them to find that an 
 """
 
 import contextlib
+import grp
 import os
 import select
 import signal
@@ -11,7 +12,7 @@ import site
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import conducto
@@ -24,7 +25,7 @@ from conducto.client import (
     HttpTransport,
 )
 from conducto.model.calls import AGENT_STATUS, API_ROOT
-from conducto_local.agent_files import STEP, AgentFiles, AgentState, docker_host
+from conducto_local.agent_files import STEP, AgentFiles, AgentState, docker_host, own_groups
 from conducto_local.home import Home
 from conducto_local.version import code_mark, package_version
 
@@ -34,6 +35,7 @@ ANSWER_TIMEOUT = 5.0
 _LOG_LINES = 20
 _LOG_TAIL = 16 << 10
 _OK = 200
+_FAILED = "one that could not open its engine"
 _BOOT = (
     "import os, sys; sys.path[:0] = sys.argv.pop(1).split(os.pathsep); "
     "from conducto_local.__main__ import main; sys.exit(main())"
@@ -71,7 +73,7 @@ def ensure_agent(
 
     Any number of processes may call this at once: one agent starts. An agent of another version, or
     of other code, is replaced when it has nothing to do, else used; so is, for a launch, one that
-    looks for the engine elsewhere than this process would.
+    looks for the engine elsewhere than this process would, has other groups, or could not open it.
 
     Args:
         home: The profile.
@@ -121,16 +123,18 @@ def _usable(home: Home, tell: Callable[[str], None], *, launching: bool) -> Endp
         return None
     state = files.read_state()
     other = None if state is None else _difference(state, launching=launching)
-    if other is None:
+    failed = launching and state is not None and files.has_engine_failed(state.pid)
+    if other is None and not failed:
         return endpoint
     if _ask_to_stop(endpoint, if_idle=True):
         if _wait_until(lambda: not files.is_running(), STOP_TIMEOUT):
             return None
-        raise AgentStartError(f"the agent, {other}, does not stop; see {files.log}")
-    tell(
-        f"the agent that runs is {other}; it has work to do and is used as it is. "
-        "'conducto agent stop' lets the next launch start a new one"
-    )
+        raise AgentStartError(f"the agent, {other or _FAILED}, does not stop; see {files.log}")
+    if other is not None:
+        tell(
+            f"the agent that runs is {other}; it has work to do and is used as it is. "
+            "'conducto agent stop' lets the next launch start a new one"
+        )
     return endpoint
 
 
@@ -144,7 +148,19 @@ def _difference(state: AgentState, *, launching: bool) -> str | None:
     if launching and state.docker_host not in (None, here):
         there = state.docker_host or "not set"
         return f"one with DOCKER_HOST {there}, which here is {here or 'not set'}"
+    if launching and state.groups not in (None, own_groups()):
+        return f"one with other groups ({_named(state.groups)}; here {_named(own_groups())})"
     return None
+
+
+def _named(groups: Iterable[int] | None) -> str:
+    def name(number: int) -> str:
+        try:
+            return grp.getgrgid(number).gr_name
+        except KeyError:
+            return str(number)
+
+    return ", ".join(map(name, groups or ()))
 
 
 def _answering(home: Home) -> Endpoint | None:

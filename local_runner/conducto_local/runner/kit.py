@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from conducto.semantics.dispatch import Dispatcher
 from conducto.semantics.resolve import Limits
-from conducto_local.ports import Engine, EngineInfo, ImageBuilder
+from conducto_local.ports import Engine, EngineError, EngineInfo, ImageBuilder
 
 
 @dataclass(slots=True)
@@ -17,6 +17,7 @@ class Kit:
         labels: Sets of labels, ``{name: value}``, of which all that was started for this home bears
             one. What an agent that died has left behind is removed by them before the first use.
         make_builder: Makes the builder, once the engine is open.
+        note: Is called with whether opening the engine failed.
         info: What the engine can give; None until `open`.
         dispatcher: The queue; None until `open`.
     """
@@ -24,6 +25,7 @@ class Kit:
     engine: Engine
     labels: Sequence[Mapping[str, str]]
     make_builder: Callable[[], ImageBuilder]
+    note: Callable[[bool], None] = lambda _failed: None
     info: EngineInfo | None = None
     dispatcher: Dispatcher | None = None
     _builder: ImageBuilder | None = None
@@ -37,7 +39,12 @@ class Kit:
         """
         async with self._lock:
             if self.info is None:
-                info = await self.engine.open()
+                try:
+                    info = await self.engine.open()
+                except EngineError:
+                    self.note(True)
+                    raise
+                self.note(False)
                 if self.dispatcher is None:
                     for labels in self.labels:
                         await self.engine.remove_labelled(labels)

@@ -1,7 +1,9 @@
 """Which engines there are, and the builders that go with them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 
+from conducto_local.agent_files import AgentFiles
 from conducto_local.engine.docker import DockerEngine
 from conducto_local.engine.process import ProcessEngine
 from conducto_local.home import Home
@@ -31,6 +33,18 @@ def open_kits(home: Home, env: Mapping[str, str] | None = None) -> dict[str, Kit
             lambda: Builder(
                 docker.http, home.agent / "cache", labels=labels, work_labels=started[0]
             ),
+            _note_in(home),
         ),
         "process": Kit(ProcessEngine(), started, NoImages),
     }
+
+
+def _note_in(home: Home) -> Callable[[bool], None]:
+    """Return what notes that the engine could not be opened, for the next launch."""
+    files = AgentFiles(home.agent)
+
+    def note(failed: bool) -> None:
+        with suppress(OSError):  # a full disk: the agent is used as it is
+            files.note_engine(failed=failed)
+
+    return note

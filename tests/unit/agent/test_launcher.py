@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from conducto.client import Client, Endpoint, HttpTransport
-from conducto_local.agent_files import AgentFiles, AgentState
+from conducto_local.agent_files import AgentFiles, AgentState, own_groups
 from conducto_local.home import Home, open_home
 from conducto_local.launcher import (
     AgentStartError,
@@ -341,6 +341,41 @@ def test_a_launch_tells_of_a_busy_agent_that_looks_for_another_engine(
     assert setting.ensure(launching=True) == first
     (warning,) = setting.warnings
     assert "DOCKER_HOST unix:///wrong.sock, which here is not set; it has work to do" in warning
+
+
+def test_a_launch_replaces_an_idle_agent_with_other_groups(setting: Setting) -> None:
+    first = setting.ensure(launching=True)
+    setting.files.write_state(replace(setting.state(), groups=(12345,)))
+
+    assert setting.ensure() == first, "a look at pipelines leaves it alone"
+    setting.ensure(launching=True)
+
+    assert len(setting.opened()) == 2
+    assert setting.state().groups == own_groups()
+    assert setting.warnings == []
+
+
+def test_a_launch_tells_of_a_busy_agent_with_other_groups(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_AGENT_BUSY", "1")
+    first = setting.ensure(launching=True)
+    setting.files.write_state(replace(setting.state(), groups=(12345,)))
+
+    assert setting.ensure(launching=True) == first
+    (warning,) = setting.warnings
+    assert "one with other groups (12345; here " in warning
+
+
+def test_a_launch_replaces_an_idle_agent_that_could_not_open_its_engine(setting: Setting) -> None:
+    first = setting.ensure(launching=True)
+    (setting.home.agent / "engine-failed").write_text(str(setting.state().pid))
+
+    assert setting.ensure() == first
+    setting.ensure(launching=True)
+    setting.ensure(launching=True)
+
+    assert len(setting.opened()) == 2, "only the one that failed is replaced"
 
 
 def test_our_own_agent_is_found_from_any_directory(

@@ -22,6 +22,8 @@ _NOT_FOUND = 404
 _PATIENCE = 10.0
 #: Verbs that are about this machine only.
 _LOCAL_VERBS = frozenset({"gc"})
+#: Verbs that may need the engine, so it matters whether the agent may use it.
+_ENGINE_VERBS = frozenset({"run", "wake", "reset", "rebuild", "debug"})
 #: Verbs that are about the cloud where somebody is logged in: money is spent there.
 _CLOUD_VERBS = frozenset({"usage"})
 
@@ -33,7 +35,7 @@ def opener_for(arguments: argparse.Namespace) -> OpenClient:
         UsageError: the cloud is asked for and the profile is not logged in, or the command has
             no meaning there.
     """
-    local = client_opener(arguments.profile)
+    local = client_opener(arguments.profile, launching=arguments.verb in _ENGINE_VERBS)
     side = _chosen(arguments)
     if side == "cloud":
         if arguments.verb in _LOCAL_VERBS:

@@ -1,0 +1,44 @@
+"""An engine is opened when it is first needed, and what came of it is noted."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from conducto.testing.engine import FakeEngine
+from conducto_local.agent_files import AgentFiles
+from conducto_local.home import Home
+from conducto_local.ports import EngineError
+from conducto_local.runner.kit import Kit
+from conducto_local.runner.no_images import NoImages
+from conducto_local.runner.wiring import open_kits
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    made = Home(tmp_path / "home", "test")
+    made.make()
+    return made
+
+
+async def test_a_failed_opening_is_noted_and_a_later_one_takes_that_back() -> None:
+    engine, noted = FakeEngine(gone="not started"), list[bool]()
+    kit = Kit(engine, (), NoImages, noted.append)
+
+    with pytest.raises(EngineError):
+        await kit.open()
+    engine.gone = None
+    await kit.open()
+
+    assert noted == [True, False]
+
+
+async def test_an_engine_that_cannot_be_opened_is_noted_for_the_next_launch(home: Home) -> None:
+    kits = open_kits(home, {"DOCKER_HOST": f"unix://{home.root}/nothing.sock"})
+
+    with pytest.raises(EngineError):
+        await kits["docker"].open()
+    await kits["docker"].engine.close()
+
+    assert AgentFiles(home.agent).has_engine_failed(os.getpid())
+    assert not AgentFiles(home.agent).has_engine_failed(os.getpid() + 1)
