@@ -47,7 +47,7 @@ tools: ## Programs that only tests need, where they are missing
 	@$(MAKE) --no-print-directory $(ASL_VALIDATOR)
 
 test: $(READY) engine tools ## Set up, and run all checks and tests
-	@$(MAKE) --no-print-directory --keep-going lint test-quick test-docker test-cloud test-web
+	@$(MAKE) --no-print-directory --keep-going lint test-quick test-docker test-podman-quick test-cloud test-web
 
 test-quick: $(READY) ## All tests that need no containers
 	$(PYTEST) tests -m 'not docker and not web'
@@ -70,6 +70,19 @@ test-crash: $(READY) engine ## Kill the agent at random moments: ROUNDS=20
 
 test-docker: $(READY) engine ## All tests that need containers, one at a time
 	$(BIN)/pytest -q tests -m 'docker and not web and not cloud' --durations=15
+
+# A quick part of it is part of `make test`: what differs between the engines, under a minute.
+PODMAN_QUICK := tests/contract/test_belongings_contract.py \
+	tests/docker/test_engine.py::test_containers_are_confined \
+	tests/docker/test_engine.py::test_a_leftover_of_ours_makes_room \
+	tests/docker/test_engine.py::test_workers_of_one_network_find_each_other \
+	tests/runner/test_gc.py::test_images_of_archived_pipelines_go_and_those_of_live_ones_stay
+
+test-podman: $(READY) ## The tests that need containers, on Debian's Podman; needs root
+	.ci/podman $(BIN)/pytest -q -n0 tests -m 'docker and not web and not cloud' --durations=15
+
+test-podman-quick: $(READY)
+	.ci/podman $(BIN)/pytest -q -n0 $(PODMAN_QUICK) -m docker
 
 test-cloud: $(READY) engine ## The whole cloud side in the emulator, one at a time
 	$(BIN)/pytest -q tests/cloud -n0 --durations=15
@@ -109,4 +122,4 @@ bench: $(READY) engine ## Measure: BENCH=local, web or cloud
 clean: ## Remove what set-up and tests made in the checkout
 	rm -rf $(VENV) dist build chalice.out cdk.out .mypy_cache .ruff_cache .pytest_cache .hypothesis bench/results
 
-.PHONY: help setup engine tools demo test test-quick unit lint conformance test-crash test-docker test-cloud web web-types lint-web test-web screenshots looks synth bench clean
+.PHONY: help setup engine tools demo test test-quick unit lint conformance test-crash test-docker test-podman test-podman-quick test-cloud web web-types lint-web test-web screenshots looks synth bench clean

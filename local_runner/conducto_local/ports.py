@@ -41,6 +41,8 @@ class EngineInfo:
     Attributes:
         memory: GB (2**30 bytes).
         gpus: Number of GPUs.
+        unenforced: Limits that containers do not have here: of ``cpu``, ``memory``, ``pids``.
+        warnings: What containers lack here that is promised elsewhere, each with its remedy.
     """
 
     name: str
@@ -48,6 +50,8 @@ class EngineInfo:
     cpus: float
     memory: float
     gpus: int = 0
+    unenforced: frozenset[str] = frozenset()
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

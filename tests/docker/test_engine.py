@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 
 from conducto.model.states import Cause
+from conducto_local.engine.container import MAX_PIDS
 from conducto_local.engine.docker import DockerEngine
 from conducto_local.engine.http import HttpClient
 from conducto_local.engine.worker import DockerWorker
 from conducto_local.ports import Exit, Job, Mount, Stream, WorkerSpec, WorkerStartError
 from support.engine_proxy import engine_proxy
-from support.stand_ins import ensure
+from support.stand_ins import ensure, is_podman
 
 pytestmark = pytest.mark.docker
 
@@ -318,6 +319,8 @@ async def test_a_container_that_cannot_start_says_why(
     lab: Lab, changes: dict[str, Any], message: str
 ) -> None:
     spec = lab.spec(**changes)
+    if is_podman() and changes.keys() & {"cpu", "mounts"}:
+        pytest.skip("Podman starts it: it grants what there is, and creates directories")
 
     with pytest.raises(WorkerStartError, match=message):
         await lab.engine.start_worker(spec)
@@ -442,7 +445,7 @@ async def test_workers_of_one_network_find_each_other(lab: Lab) -> None:
     first = await lab.worker(BUSYBOX, "/bin/sh", network=network)
     second = await lab.worker(BUSYBOX, "/bin/sh", network=network)
 
-    end, *_ = await _run(second, f"nslookup {first.name} 127.0.0.11 || ping -c 1 {first.name}")
+    end, *_ = await _run(second, f"nslookup {first.name} || ping -c 1 {first.name}")
 
     assert end.code == 0
 
@@ -467,3 +470,30 @@ async def test_a_container_whose_processes_cannot_be_killed_is(lab: Lab) -> None
     await asyncio.wait_for(worker.stop(), 30)
 
     assert (await run).code == 137
+
+
+# What a container may not do.
+
+_CONNECT = """\
+timeout 20 bash -c '</dev/tcp/169.254.169.254/80' || true
+timeout 20 bash -c '</dev/tcp/fd00:ec2::254/80' || true
+grep -c 169.254.169.254 /proc/net/fib_trie
+grep NoNewPrivs: /proc/self/status | tr -d '\\t'
+"""
+_UNREACHABLE = ("Connection refused", "No route to host", "Network is unreachable")
+
+
+async def test_containers_are_confined(lab: Lab) -> None:
+    await lab.engine.ensure_network(lab.id, {LABEL: lab.id})
+    await lab.engine.ensure_network(lab.id, {LABEL: lab.id})  # it exists
+    worker = await lab.worker(network=lab.id)
+
+    _, stdout, stderr = await _run(worker, _CONNECT)
+
+    found = await lab.http.call("GET", f"/containers/{worker.id}/json")
+    refusals = [each for each in stderr.decode().splitlines() if each.endswith(_UNREACHABLE)]
+    routes, privileges = stdout.decode().splitlines()
+    assert len(refusals) == 4, stderr.decode()  # bash reports each connection twice
+    assert int(routes) > 0  # it is known here, and leads nowhere
+    assert privileges == "NoNewPrivs:1"
+    assert found["HostConfig"]["PidsLimit"] == MAX_PIDS

@@ -18,7 +18,7 @@ from conducto_local.engine.address import Address
 from conducto_local.engine.http import HttpClient
 from conducto_local.images import Builder
 from conducto_local.ports import BuildPart, BuiltImage, ImageError
-from support.stand_ins import call, ensure
+from support.stand_ins import call, engine_socket, ensure
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -84,7 +84,7 @@ def busybox_base(clean: None) -> str:
 
 @pytest.fixture
 async def builder(tmp_path: Path, clean: None) -> AsyncIterator[Builder]:
-    http = HttpClient(Address(path="/var/run/docker.sock"))
+    http = HttpClient(Address(path=engine_socket()))
     yield Builder(http, tmp_path / "cache", labels=LABELS)
     await http.close()
 

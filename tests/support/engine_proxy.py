@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-ENGINE = "/var/run/docker.sock"
+from support.stand_ins import engine_socket
 
 
 class EngineProxy:
@@ -49,7 +49,7 @@ class EngineProxy:
         self._writers.clear()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        inner_reader, inner_writer = await asyncio.open_unix_connection(ENGINE)
+        inner_reader, inner_writer = await asyncio.open_unix_connection(engine_socket())
         self._writers |= {writer, inner_writer}
         for source, sink in ((reader, inner_writer), (inner_reader, writer)):
             task = asyncio.create_task(_copy(source, sink))

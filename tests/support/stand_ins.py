@@ -66,6 +66,17 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock.connect(self._path)
 
 
+def engine_socket() -> str:
+    """Return the path of the socket of the engine that the tests use: that of ``DOCKER_HOST``."""
+    host = os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
+    return host.removeprefix("unix://")
+
+
+def is_podman() -> bool:
+    """Return whether that engine is Podman."""
+    return "Podman" in call("GET", "/version")[1].decode()
+
+
 def call(
     method: str,
     path: str,
@@ -80,8 +91,8 @@ def call(
     Raises:
         StandInError: nothing listens on the engine's socket.
     """
-    host = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
-    connection = _UnixConnection(host.removeprefix("unix://"), timeout)
+    host = engine_socket()
+    connection = _UnixConnection(host, timeout)
     query = "?" + urlencode(params, doseq=True) if params else ""
     headers = {"Content-Type": kind} if body is not None else {}
     try:

@@ -49,6 +49,8 @@ def docker_run_line(plan: DebugPlan, spec: WorkerSpec, engine: Address) -> str:
 def _limits(plan: DebugPlan, config: Mapping[str, Any]) -> list[str]:
     memory = _size(config["Memory"])
     words = [f"--cpus={plan.cpu:g}", f"--memory={memory}", f"--memory-swap={memory}"]
+    words += [f"--pids-limit={config['PidsLimit']}"]
+    words += [f"--security-opt={option}" for option in config["SecurityOpt"]]
     return [*words, f"--gpus={plan.gpu}"] if plan.gpu else words
 
 

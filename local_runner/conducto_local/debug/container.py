@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from conducto.model.debug import DebugPlan
-from conducto_local.engine.address import Address
-from conducto_local.engine.container import create_body
 from conducto_local.ports import Mount, WorkerSpec
 
 #: On every debug container; the value is the pipeline's id.
@@ -51,22 +49,16 @@ def container_spec(plan: DebugPlan, name: str, script: str) -> WorkerSpec:
     )
 
 
-def debug_body(
-    plan: DebugPlan, spec: WorkerSpec, engine: Address, *, stays: bool
-) -> dict[str, Any]:
+def debug_body(plan: DebugPlan, created: Mapping[str, Any], *, stays: bool) -> dict[str, Any]:
     """Return the body of ``POST /containers/create``.
 
     Args:
         plan: The shell.
-        spec: Its container.
-        engine: Where the engine listens.
+        created: The body for a worker of its container (`container_spec`).
         stays: It outlives this process. Shells of others come in then, so it holds the secrets;
             else they are handed to our shell alone.
-
-    Raises:
-        RunArgsError: ``docker_run_args`` holds what cannot be granted.
     """
-    body = create_body(spec, engine)
+    body = {**created, "HostConfig": dict(created["HostConfig"])}
     body["Entrypoint"] = ["/bin/sh", "-c", _HOLDER, "conducto-debug"]
     body["StdinOnce"] = not stays
     body["HostConfig"]["AutoRemove"] = True

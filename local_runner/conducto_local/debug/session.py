@@ -77,7 +77,7 @@ async def hold_shell(plan: DebugPlan, screen: Screen, *, term: str = "") -> int:
     try:
         await ensure_image(engine.http, plan)
         with passing_script(plan) as script:
-            async with _container(engine.http, plan, script) as identity:
+            async with _container(engine, plan, script) as identity:
                 return await _Shell(engine.http, identity, plan, screen, term).run()
     finally:
         await engine.close()
@@ -95,7 +95,7 @@ async def start_container(plan: DebugPlan) -> str:
     try:
         await ensure_image(engine.http, plan)
         name = container_name(plan)
-        identity = await _create(engine.http, plan, name, lasting_script(plan), stays=True)
+        identity = await _create(engine, plan, name, lasting_script(plan), stays=True)
         await _start(engine.http, plan, identity)
         return name
     finally:
@@ -123,9 +123,10 @@ def _ended_by_signals() -> Iterator[list[int]]:
 
 
 @contextlib.asynccontextmanager
-async def _container(http: HttpClient, plan: DebugPlan, script: Path) -> AsyncIterator[str]:
+async def _container(engine: DockerEngine, plan: DebugPlan, script: Path) -> AsyncIterator[str]:
     """Yield the id of a running container that lives as long as the block."""
-    creating = asyncio.create_task(_create(http, plan, container_name(plan), script, stays=False))
+    http = engine.http
+    creating = asyncio.create_task(_create(engine, plan, container_name(plan), script, stays=False))
     try:
         identity = await asyncio.shield(creating)
     except asyncio.CancelledError:  # the engine may have made it all the same
@@ -157,12 +158,13 @@ async def _remove(http: HttpClient, identity: str) -> None:
 
 
 async def _create(
-    http: HttpClient, plan: DebugPlan, name: str, script: Path, *, stays: bool
+    engine: DockerEngine, plan: DebugPlan, name: str, script: Path, *, stays: bool
 ) -> str:
     spec = container_spec(plan, name, str(script))
     try:
-        body = debug_body(plan, spec, http.address, stays=stays)
-        answer = await http.call(
+        created = engine.traits.create_body(spec, engine.http.address)
+        body = debug_body(plan, created, stays=stays)
+        answer = await engine.http.call(
             "POST", "/containers/create", params={"name": name}, json_body=body
         )
     except (RunArgsError, ApiError) as error:

@@ -34,6 +34,20 @@ async def find(http: HttpClient, label: str, value: str) -> list[Belonging]:
         raise EngineError(f"the container engine does not say what it has: {error}") from error
 
 
+def short_name(reference: str) -> str:
+    """Return the name of an image as people and `WorkerSpec` write it.
+
+    Docker lists images by this name, Podman by the whole one.
+
+    >>> short_name("docker.io/library/python:3"), short_name("localhost/me/x:1")
+    ('python:3', 'me/x:1')
+    """
+    for prefix in ("docker.io/library/", "docker.io/", "localhost/"):
+        if reference.startswith(prefix):
+            return reference.removeprefix(prefix)
+    return reference
+
+
 def _container(body: dict[str, Any]) -> Belonging:
     names = body.get("Names") or [body["Id"]]
     return Belonging(
@@ -101,7 +115,8 @@ def _added(image: _Image, others: Iterable[_Image]) -> int:
 
 
 def _named(body: dict[str, Any], size: int, image: _Image) -> Iterator[Belonging]:
-    names = [name for name in body.get("RepoTags") or () if name != "<none>:<none>"]
+    tags = [name for name in body.get("RepoTags") or () if name != "<none>:<none>"]
+    names = [short_name(name) for name in tags]
     for number, name in enumerate(names or [image.id]):
         labels = body.get("Labels") or {}
         added = 0 if number else size

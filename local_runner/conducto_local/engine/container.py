@@ -1,19 +1,40 @@
 """From a `WorkerSpec` to what the Engine API is asked to create. No I/O."""
 
+from collections.abc import Collection
 from typing import Any
 
+from conducto_local.engine import metadata
 from conducto_local.engine.address import Address
 from conducto_local.engine.run_args import apply_run_args
 from conducto_local.ports import WorkerSpec
 from conducto_worker.command_server import RUN_DIRECTORY, server_argv
 
 SOCKET = "/var/run/docker.sock"
+#: Processes and threads of a container: enough for any build, too few for a fork bomb to hurt.
+MAX_PIDS = 4096
+#: The words of Docker and Podman for: no program gets more rights than the one that starts it.
+NO_NEW_PRIVILEGES = "no-new-privileges"
 _GB = 2**30
 _NANO = 10**9
 
 
-def create_body(spec: WorkerSpec, engine: Address) -> dict[str, Any]:
+_LIMIT_FIELDS = {"cpu": ["NanoCpus"], "memory": ["Memory", "MemorySwap"], "pids": ["PidsLimit"]}
+
+
+def create_body(
+    spec: WorkerSpec,
+    engine: Address,
+    *,
+    unenforced: Collection[str] = (),
+    block_metadata: bool = True,
+) -> dict[str, Any]:
     """Return the body of ``POST /containers/create`` for a worker.
+
+    Args:
+        spec: The worker.
+        engine: Where the engine listens.
+        unenforced: Limits that the engine cannot set, as in `EngineInfo`; some refuse them.
+        block_metadata: See `conducto_local.engine.metadata`.
 
     Raises:
         RunArgsError: ``docker_run_args`` holds what cannot be granted.
@@ -29,16 +50,25 @@ def create_body(spec: WorkerSpec, engine: Address) -> dict[str, Any]:
         "OpenStdin": True,
         # When we vanish, the server reads the end of its stdin, and the container ends.
         "StdinOnce": True,
+        # A container is removed when its commands have ended. Podman would wait 10 s for it.
+        "StopTimeout": 0,
         "AttachStdin": True,
         "AttachStdout": True,
         "AttachStderr": True,
         # The image's health check would be a stranger among the command's processes.
         "Healthcheck": {"Test": ["NONE"]},
         "HostConfig": _host_config(spec, engine),
+        **(metadata.endpoint(spec.network) if block_metadata else {}),
     }
+    for limit in unenforced:
+        for field in _LIMIT_FIELDS[limit]:
+            del body["HostConfig"][field]
     if spec.workdir is not None:
         body["WorkingDir"] = spec.workdir
     apply_run_args(body, spec.docker_run_args)
+    options = body["HostConfig"].setdefault("SecurityOpt", [])
+    if not any(option.startswith(NO_NEW_PRIVILEGES) for option in options):
+        options.append(NO_NEW_PRIVILEGES)
     return body
 
 
@@ -50,6 +80,7 @@ def _host_config(spec: WorkerSpec, engine: Address) -> dict[str, Any]:
         "NanoCpus": int(spec.cpu * _NANO),
         "Memory": memory,
         "MemorySwap": memory,
+        "PidsLimit": MAX_PIDS,
         "Mounts": _mounts(spec, engine),
         "Tmpfs": {RUN_DIRECTORY: "rw,exec,mode=1777,size=256m"},
         # Output comes through the attach; the engine need not write it a second time.

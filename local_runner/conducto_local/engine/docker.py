@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from conducto_local.engine import belongings
+from conducto_local.engine import belongings, networks
 from conducto_local.engine.address import Address, candidates, unreachable
 from conducto_local.engine.attach import attach
-from conducto_local.engine.container import create_body
 from conducto_local.engine.http import ApiError, HttpClient
 from conducto_local.engine.run_args import RunArgsError
+from conducto_local.engine.traits import Traits, read_traits
 from conducto_local.engine.worker import DockerWorker
 from conducto_local.ports import (
     Belonging,
@@ -50,6 +50,12 @@ class DockerEngine:
         self._env = os.environ if env is None else env
         self._grace = grace
         self._client: HttpClient | None = None
+        self._traits = Traits()
+
+    @property
+    def traits(self) -> Traits:
+        """What this engine does differently from others; known once it is open."""
+        return self._traits
 
     @property
     def http(self) -> HttpClient:
@@ -72,7 +78,9 @@ class DockerEngine:
         for address in candidates(self._env):
             client = HttpClient(address)
             try:
-                info = await asyncio.wait_for(_shake_hands(client), _OPEN_SECONDS)
+                info, traits = await asyncio.wait_for(
+                    _shake_hands(client, self._env), _OPEN_SECONDS
+                )
             except ApiError as error:
                 raise EngineError(f"the engine at {address} is in trouble: {error}") from error
             except TimeoutError as error:
@@ -84,7 +92,7 @@ class DockerEngine:
                 tried[address] = error.__cause__
             else:
                 await self.close()
-                self._client = client
+                self._client, self._traits = client, traits
                 return info
         raise unreachable(tried, self._env.get("PATH"))
 
@@ -99,11 +107,12 @@ class DockerEngine:
         """
         client = self.http
         try:
-            body = create_body(spec, client.address)
+            body = self._traits.create_body(spec, client.address)
         except RunArgsError as error:
             raise WorkerStartError(str(error)) from error
         identity = await self._create(spec, body)
-        worker = DockerWorker(client, spec, identity, self._grace)
+        has_limit = "memory" not in self._traits.unenforced
+        worker = DockerWorker(client, spec, identity, self._grace, has_memory_limit=has_limit)
         try:
             await self._start(worker, spec)
         except BaseException:
@@ -117,9 +126,8 @@ class DockerEngine:
         Raises:
             EngineError: the engine cannot make it.
         """
-        body = {"Name": name, "Driver": "bridge", "CheckDuplicate": True, "Labels": dict(labels)}
         try:
-            await self.http.call("POST", "/networks/create", json_body=body)
+            await networks.create(self.http, name, labels, self._traits)
         except ApiError as error:
             if error.status != HTTPStatus.CONFLICT:
                 raise EngineError(
@@ -176,7 +184,7 @@ class DockerEngine:
                 )
                 return str(answer["Id"])
             except ApiError as error:
-                if error.status != HTTPStatus.CONFLICT or not await self._remove_leftover(spec):
+                if not _is_name_taken(error) or not await self._remove_leftover(spec):
                     raise _cannot_create(spec, error) from error
         raise WorkerStartError(
             f"container {spec.name!r} is made again and again by somebody else. Stop that process"
@@ -222,7 +230,10 @@ class DockerEngine:
             answer = await self.http.call("GET", f"/containers/{worker.id}/json")
         except ApiError:
             answer = {"State": {}}
-        if answer["State"].get("ExitCode") == _NO_PROGRAM and "/bin/sh" in error.message:
+        is_missing = (
+            answer["State"].get("ExitCode") == _NO_PROGRAM or "no such file" in error.message
+        )
+        if is_missing and '"/bin/sh"' in error.message:
             return WorkerStartError(
                 f"image {spec.image!r} has no /bin/sh, and commands need a shell. "
                 "Use an image that has one"
@@ -248,10 +259,12 @@ class DockerEngine:
         return True
 
 
-async def _shake_hands(client: HttpClient) -> EngineInfo:
+async def _shake_hands(client: HttpClient, env: Mapping[str, str]) -> tuple[EngineInfo, Traits]:
     version = await client.call("GET", "/version")
     client.prefix = f"/v{_agree(version.get('ApiVersion', ''))}"
-    return _engine_info(version, await client.call("GET", "/info"), client.address)
+    info = await client.call("GET", "/info")
+    traits = await read_traits(client, version, info, env)
+    return _engine_info(version, info, client.address, traits), traits
 
 
 def _cannot_create(spec: WorkerSpec, error: ApiError) -> WorkerStartError:
@@ -260,13 +273,18 @@ def _cannot_create(spec: WorkerSpec, error: ApiError) -> WorkerStartError:
             f"image {spec.image!r} is not on this machine: {error.message}. Reset the node to "
             "have it pulled or built again"
         )
-    if error.status == HTTPStatus.CONFLICT:
+    if _is_name_taken(error):
         return WorkerStartError(
             f"container {spec.name!r} exists and is not ours. Remove it: docker rm -f {spec.name}"
         )
     return WorkerStartError(
         f"image {spec.image!r}: no container can be made from it: {error.message}"
     )
+
+
+def _is_name_taken(error: ApiError) -> bool:
+    """Return whether a container of that name exists; Podman reports it as an error of its own."""
+    return error.status == HTTPStatus.CONFLICT or "name is already in use" in error.message
 
 
 async def _remove_quietly(worker: DockerWorker) -> None:
@@ -286,7 +304,7 @@ def _agree(version: str) -> str:
 
 
 def _engine_info(
-    version: Mapping[str, Any], info: Mapping[str, Any], address: Address
+    version: Mapping[str, Any], info: Mapping[str, Any], address: Address, traits: Traits
 ) -> EngineInfo:
     has_gpus = "nvidia" in (info.get("Runtimes") or {}) and address.path is not None
     return EngineInfo(
@@ -295,4 +313,6 @@ def _engine_info(
         cpus=float(info["NCPU"]),
         memory=info["MemTotal"] / _GB,
         gpus=len(list(Path("/dev").glob("nvidia[0-9]*"))) if has_gpus else 0,
+        unenforced=traits.unenforced,
+        warnings=traits.warnings,
     )

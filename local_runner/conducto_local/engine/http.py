@@ -25,6 +25,8 @@ _Event = h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]
 _CHUNK = 256 * 1024
 _CONNECT_SECONDS = 10
 _BAD_STATUS = 400
+#: What stands before Podman's own paths: the oldest version of that API that it still knows.
+_LIBPOD = "/v4.0.0"
 
 
 class ApiError(Exception):
@@ -252,7 +254,8 @@ class HttpClient:
             for name, value in (params or {}).items()
         }
         query = f"?{urlencode(words, quote_via=quote)}" if words else ""
-        return f"{self.prefix}{path}{query}"
+        prefix = _LIBPOD if path.startswith("/libpod/") else self.prefix
+        return f"{prefix}{path}{query}"
 
     def give_back(self, connection: _Connection) -> None:
         """Keep a connection whose answer has been read."""

@@ -50,11 +50,20 @@ class _Run:
 class DockerWorker:
     """One running container; satisfies `conducto_local.ports.Worker`."""
 
-    def __init__(self, client: HttpClient, spec: WorkerSpec, identity: str, grace: float) -> None:
+    def __init__(
+        self,
+        client: HttpClient,
+        spec: WorkerSpec,
+        identity: str,
+        grace: float,
+        *,
+        has_memory_limit: bool = True,
+    ) -> None:
         self._client = client
         self._spec = spec
         self._id = identity
         self._grace = grace
+        self._has_memory_limit = has_memory_limit
         self._encoder = JobEncoder()
         self._attachment: Attachment | None = None
         self._run: _Run | None = None
@@ -229,6 +238,11 @@ class DockerWorker:
         return Exit(code, peak_memory=mine)
 
     def _oom_message(self) -> str:
+        if not self._has_memory_limit:
+            return (
+                "out of memory: the kernel killed it; the machine has no memory left, and its "
+                f"container engine does not enforce the node's limit of {self._spec.mem:g} GB"
+            )
         return (
             f"out of memory: the kernel killed it at the node's limit of {self._spec.mem:g} GB; "
             "raise mem= on the node"

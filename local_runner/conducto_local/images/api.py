@@ -12,6 +12,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
+from conducto_local.engine.container import NO_NEW_PRIVILEGES
 from conducto_local.engine.http import HttpClient, Response, error_message
 from conducto_local.images.credentials import registry_header
 from conducto_local.images.progress import Progress, plain
@@ -179,7 +180,12 @@ class EngineImages:
             "Tty": True,  # its log is then plain text
             "WorkingDir": "/",
             "Labels": {**self.labels, **self.work_labels, LABEL_WORK: "1"},
-            "HostConfig": {"NetworkMode": "none", "LogConfig": {"Type": "json-file"}},
+            "StopTimeout": 0,
+            "HostConfig": {
+                "NetworkMode": "none",
+                "LogConfig": {"Type": "json-file"},
+                "SecurityOpt": [NO_NEW_PRIVILEGES],
+            },
         }
         answer = await self.http.request(
             "POST",

@@ -399,6 +399,7 @@ class LocalPipelines:
             pipelines=len(self._store.records()),
             disk_free=disk.free,
             disk_total=disk.total,
+            warnings=tuple(text for each in infos for text in each.warnings),
         )
 
     # ---- helpers ----------------------------------------------------------------------------

@@ -313,6 +313,7 @@ class AgentStatus(Record):
         disk_total: Bytes of that disk.
         socket: Of the cloud: URL of the WebSocket that tells of changes.
         shell: Pages may open debug shells here.
+        warnings: What containers lack on this machine's engine, such as limits that it ignores.
     """
 
     pid: int
@@ -328,6 +329,7 @@ class AgentStatus(Record):
     disk_total: int | None = None
     socket: str | None = None
     shell: bool = False
+    warnings: tuple[str, ...] = ()
 
 
 class Problem(Record):

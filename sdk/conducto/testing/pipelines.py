@@ -111,6 +111,7 @@ class FakePipelines:
         self.launches: list[LaunchRequest] = []
         self.shells: list[tuple[str, DebugRequest]] = []
         self.secret_store = MemorySecrets()
+        self.warnings: tuple[str, ...] = ()
         self._nodes_of = _plain_nodes if nodes_of is None else nodes_of
         self._pipelines: dict[str, PipelineState] = {}
         self._user_data = MemoryData()
@@ -467,7 +468,12 @@ class FakePipelines:
     async def status(self) -> AgentStatus:
         """A process that does not exist."""
         return AgentStatus(
-            pid=0, url="", version="test", started=0.0, pipelines=len(self._pipelines)
+            pid=0,
+            url="",
+            version="test",
+            started=0.0,
+            pipelines=len(self._pipelines),
+            warnings=self.warnings,
         )
 
     def _find(self, beginning: str) -> PipelineState:

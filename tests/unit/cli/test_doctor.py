@@ -23,14 +23,15 @@ class FakeHost:
         self.free = 50 << 30
         self.agent_version = "1.0"
         self.no_engine = ""
+        self.engine_warnings: tuple[str, ...] = ()
 
     def python(self) -> str:
         return "3.12.1"
 
-    def engine(self) -> str:
+    def engine(self) -> tuple[str, tuple[str, ...]]:
         if self.no_engine:
             raise RuntimeError(self.no_engine)
-        return "docker 29.1, 2 CPUs, 8.0 GB"
+        return "docker 29.1, 2 CPUs, 8.0 GB", self.engine_warnings
 
     def free_bytes(self) -> int:
         return self.free
@@ -66,6 +67,17 @@ def test_without_an_engine_its_own_words_say_what_to_do(capsys: Output) -> None:
     assert run(host) == 1
 
     assert "fail  engine    no container engine is installed" in capsys.readouterr().out
+
+
+def test_what_the_engine_lacks_is_a_warning(capsys: Output) -> None:
+    host = FakeHost()
+    host.engine_warnings = ("this container engine does not enforce mem=",)
+
+    assert run(host) == 0
+
+    out = capsys.readouterr().out
+    assert "warn  engine    docker 29.1" in out
+    assert "does not enforce mem=" in out
 
 
 @pytest.mark.parametrize(("free", "code", "status"), [(1 << 32, 0, "warn"), (1 << 29, 1, "fail")])

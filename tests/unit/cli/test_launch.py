@@ -17,11 +17,11 @@ Output = pytest.CaptureFixture[str]
 FORM = {"nodes": [{"title": "T", "doc": "D", "tags": ["a"]}], "edges": [], "images": {}}
 
 
-def launch(open_client: OpenClient, **fields: object) -> int:
+def launch(open_client: OpenClient, *, has_engine: bool = False, **fields: object) -> int:
     tree = {"nodes": {"/": {"type": "Serial"}, "/a": {"type": "Exec"}}}
     options = LaunchOptions(**fields)
     request = request_of(FORM, options).model_copy(update={"tree": tree})
-    return submit(open_client, request, options)
+    return submit(open_client, request, options, has_engine=has_engine)
 
 
 def test_a_launch_without_run_is_pending_and_says_how_to_start(
@@ -41,6 +41,18 @@ def test_a_detached_launch_says_how_to_come_back(
     assert code == 0
     assert fake.launches[0].run
     assert capsys.readouterr().out == "pipeline p2\nrunning; watch it: conducto show p2\n"
+
+
+@pytest.mark.parametrize("has_engine", [True, False])
+def test_a_launch_warns_of_what_the_engine_lacks(
+    fake: CountingPipelines, open_client: OpenClient, capsys: Output, *, has_engine: bool
+) -> None:
+    fake.warnings = ("this container engine does not enforce mem=",)
+
+    launch(open_client, has_engine=has_engine)
+
+    warning = "warning: this container engine does not enforce mem=\n"
+    assert capsys.readouterr().err == (warning if has_engine else "")
 
 
 def test_a_launch_for_later_says_when(open_client: OpenClient, capsys: Output) -> None:

@@ -3,6 +3,7 @@ from typing import Any
 from conducto.model.debug import DebugMount
 from conducto_local.debug.container import container_name, container_spec, debug_body
 from conducto_local.engine.address import Address
+from conducto_local.engine.container import create_body
 from unit.debug.plans import SECRET, plan
 
 ENGINE = Address(path="/var/run/docker.sock")
@@ -10,7 +11,8 @@ ENGINE = Address(path="/var/run/docker.sock")
 
 def body(*, stays: bool = False, **changes: Any) -> dict[str, Any]:
     given = plan(**changes)
-    return debug_body(given, container_spec(given, "n", "/host/cmd.sh"), ENGINE, stays=stays)
+    created = create_body(container_spec(given, "n", "/host/cmd.sh"), ENGINE)
+    return debug_body(given, created, stays=stays)
 
 
 def test_it_ends_with_whoever_holds_its_stdin() -> None:

@@ -676,6 +676,7 @@ export interface components {
          *         disk_total: Bytes of that disk.
          *         socket: Of the cloud: URL of the WebSocket that tells of changes.
          *         shell: Pages may open debug shells here.
+         *         warnings: What containers lack on this machine's engine, such as limits that it ignores.
          */
         AgentStatus: {
             /**
@@ -731,6 +732,11 @@ export interface components {
             url: string;
             /** Version */
             version: string;
+            /**
+             * Warnings
+             * @default []
+             */
+            warnings: string[];
         };
         /**
          * AttemptList

@@ -33,8 +33,8 @@ class Host(Protocol):
     def python(self) -> str:
         """Return the version of this Python."""
 
-    def engine(self) -> str:
-        """Return the container engine and its version.
+    def engine(self) -> tuple[str, tuple[str, ...]]:
+        """Return the container engine with its version, and what containers lack on it.
 
         Raises:
             RuntimeError: none can be used; the message says why and what to do.
@@ -68,18 +68,19 @@ class ThisHost:
         """Return the version of this Python."""
         return sys.version.split()[0]
 
-    def engine(self) -> str:
-        """Return the container engine and its version."""
+    def engine(self) -> tuple[str, tuple[str, ...]]:
+        """Return the container engine with its version, and what containers lack on it."""
         ports = importlib.import_module("conducto_local.ports")
         docker = importlib.import_module("conducto_local.engine.docker")
 
-        async def ask() -> str:
+        async def ask() -> tuple[str, tuple[str, ...]]:
             engine = docker.DockerEngine()
             try:
                 info = await engine.open()
             finally:
                 await engine.close()
-            return f"{info.name} {info.version}, {info.cpus:g} CPUs, {info.memory:.1f} GB"
+            text = f"{info.name} {info.version}, {info.cpus:g} CPUs, {info.memory:.1f} GB"
+            return text, info.warnings
 
         try:
             return asyncio.run(ask())
@@ -138,9 +139,16 @@ def doctor(
 def host_findings(host: Host) -> Iterator[Finding]:
     """Yield how this machine stands."""
     yield Finding("conducto", Status.OK, f"{host.version()}, on Python {host.python()}")
-    yield _tried("engine", lambda: Finding("engine", Status.OK, host.engine()))
+    yield _tried("engine", lambda: _engine(host))
     yield _disk(host.free_bytes())
     yield _tried("agent", lambda: _agent(host))
+
+
+def _engine(host: Host) -> Finding:
+    text, warnings = host.engine()
+    if not warnings:
+        return Finding("engine", Status.OK, text)
+    return Finding("engine", Status.WARNING, text, "\n".join(warnings))
 
 
 def _tried(name: str, check: Callable[[], Finding]) -> Finding:

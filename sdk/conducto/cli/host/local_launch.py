@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from conducto.cli.host.addresses import UsageError
 from conducto.cli.host.connection import OpenClient, client_opener, guarded
 from conducto.cli.host.exit_codes import DONE
+from conducto.cli.host.view.text import printable
 from conducto.client import Client
 from conducto.model.api import LaunchRequest, PipelineSummary
 
@@ -32,7 +33,8 @@ def _launch(root: "Node", options: "LaunchOptions") -> int:
     if options.snapshot_on_error:
         form["nodes"][0]["snapshot_on_error"] = True
     request = request_of(form, options)
-    return submit(client_opener(options.profile, launching=True), request, options)
+    opener = client_opener(options.profile, launching=True)
+    return submit(opener, request, options, has_engine=True)
 
 
 def request_of(form: "dict[str, Any]", options: "LaunchOptions") -> LaunchRequest:
@@ -59,10 +61,25 @@ def program_of(argv: "list[str] | tuple[str, ...]") -> str | None:
     return os.path.abspath(script) if os.path.isfile(script) else None  # noqa: PTH100, PTH113
 
 
-def submit(open_client: OpenClient, request: LaunchRequest, options: "LaunchOptions") -> int:
-    """Hand in a request, then stay or say how to go on; return the exit code."""
+def submit(
+    open_client: OpenClient,
+    request: LaunchRequest,
+    options: "LaunchOptions",
+    *,
+    has_engine: bool = False,
+) -> int:
+    """Hand in a request, then stay or say how to go on; return the exit code.
+
+    Args:
+        open_client: Where it goes.
+        request: The launch.
+        options: Those of the command line.
+        has_engine: The containers are this machine's, whose engine may lack something.
+    """
     with open_client() as client:
         summary = client.launch(request)
+        for warning in client.status().warnings if has_engine else ():
+            print(f"warning: {printable(warning)}", file=sys.stderr)
         page = _page(client, summary, options)
     if options.plain or not sys.stdout.isatty():
         print(f"pipeline {summary.pipeline.id}", flush=True)
