@@ -93,6 +93,7 @@ class Permissions:
                 ["states:CreateStateMachine", "states:CreateActivity", "states:StartExecution"],
                 [self._states("stateMachine", prefix), self._states("activity", prefix)],
             ),
+            _allow("TagMachines", ["states:TagResource"], [self._states("stateMachine", prefix)]),
             _allow(
                 "ForgetMachines",
                 ["states:DeleteStateMachine", "states:DeleteActivity"],
@@ -123,10 +124,13 @@ class Permissions:
         run = _allow("RunWorkers", ["ecs:RunTask"], [self._definitions])
         run.add_condition("ArnEquals", in_cluster["ArnEquals"])
         watch = _allow("WatchWorkers", ["ecs:StopTask", "ecs:DescribeTasks"], [tasks])
+        tag = _allow("TagWorkers", ["ecs:TagResource"], [tasks])
+        tag.add_condition("StringEquals", {"ecs:CreateAction": "RunTask"})
         listing = _allow("ListWorkers", ["ecs:ListTasks"], ["*"])
         listing.add_condition("ArnEquals", in_cluster["ArnEquals"])
         return [
             run,
+            tag,
             watch,
             listing,
             _allow("DefineWorkers", ["ecs:RegisterTaskDefinition"], [self._definitions]),
@@ -218,6 +222,7 @@ class Permissions:
             "PutSecretValue",
             "UpdateSecretVersionStage",
             "CreateSecret",
+            "TagResource",
         ]
         return [
             _allow("KeepSecrets", [f"secretsmanager:{action}" for action in actions], self._secrets)
@@ -246,7 +251,7 @@ class Permissions:
             _allow("KnowImages", ["ecr:DescribeImages"], [self._compute.images]),
             _allow(
                 "MakeRepositories",
-                ["ecr:CreateRepository", "ecr:PutLifecyclePolicy"],
+                ["ecr:CreateRepository", "ecr:PutLifecyclePolicy", "ecr:TagResource"],
                 [self._compute.images],
             ),
         ]

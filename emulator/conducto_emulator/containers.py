@@ -156,7 +156,7 @@ class DockerContainers:
             host_config=api.create_host_config(
                 binds=binds,
                 init=bool((definition.get("linuxParameters") or {}).get("initProcessEnabled")),
-                **_limits(task, name),
+                **_limits(task, definition),
             ),
         )
         self._ids[task.arn, name] = made["Id"]
@@ -203,16 +203,17 @@ def _named(name: str) -> Iterator[None]:
         raise RuntimeError(f"{name}: {error}") from error
 
 
-def _limits(task: Task, name: str) -> dict[str, Any]:
-    """Return the limits of a container.
+def _limits(task: Task, container: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the limits of a container: its own, else those of its task.
 
     Those of a task are shared on Fargate; here the user's container has them alone.
     """
-    if name == "agent":
+    if container["name"] == "agent":
         return {}
     limits: dict[str, Any] = {}
-    if task.definition.get("memory"):
-        memory = int(task.definition["memory"]) << 20
+    mib = container.get("memory") or task.definition.get("memory")
+    if mib:
+        memory = int(mib) << 20
         limits |= {"mem_limit": memory, "memswap_limit": memory}
     if task.definition.get("cpu"):
         limits["nano_cpus"] = int(task.definition["cpu"]) * 10**9 // _UNITS

@@ -29,6 +29,7 @@ from chalicelib.adapters.registry import Registry
 from chalicelib.adapters.shells import TableShells
 from chalicelib.adapters.store import TableStore
 from chalicelib.adapters.table import Table
+from chalicelib.adapters.tags import Tags
 from chalicelib.adapters.task_definitions import Roles, TaskDefinitions
 from chalicelib.adapters.tokens import TableTokens
 from chalicelib.adapters.vault import SecretsManager
@@ -160,7 +161,7 @@ class App:
                 tracing=Variables.TRACING in self._environment,
             ),
             fleet=self._fleet,
-            vault=SecretsManager(self.clients, self._read(Variables.SECRET_PREFIX)),
+            vault=SecretsManager(self.clients, self._read(Variables.SECRET_PREFIX), self._tags),
             tokens=self.tokens,
             orgs=self._orgs,
             connections=TableConnections(
@@ -172,6 +173,7 @@ class App:
                 Registry(
                     self.clients,
                     self._read(Variables.IMAGE_REPOSITORY),
+                    self._tags,
                     self._environment.get(Variables.PUSH_ROLE) or None,
                     read_caches(self._environment.get(Variables.PULL_THROUGH) or "").values(),
                 ),
@@ -251,7 +253,11 @@ class App:
             security_group=self._read(Variables.SECURITY_GROUP),
         )
         definitions = TaskDefinitions(self.clients, files, roles, self.site.prefix)
-        return Ecs(self.clients, definitions, place, lambda: self.addresses.api)
+        return Ecs(self.clients, definitions, place, lambda: self.addresses.api, self._tags)
+
+    @property
+    def _tags(self) -> Tags:
+        return Tags(self._read(Variables.STAGE))
 
     @cached_property
     def data_files(self) -> LocalDataFiles:

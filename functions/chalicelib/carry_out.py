@@ -185,7 +185,7 @@ class Errands:
 
     def _begin(self, errand: Errand, begin: Begin) -> None:
         try:
-            arn = self._compile(begin.rest, errand.pools, begin.run)
+            arn = self._compile(errand, begin.rest, begin.run)
         except DefinitionError as error:
             self._pause(errand, str(error))
             return
@@ -198,12 +198,12 @@ class Errands:
         pause = Ordered(time=self._cloud.clock(), action=Action.PAUSE, problem=problem)
         self._submit(errand.org, errand.pipeline_id, lambda _: pause)
 
-    def _compile(self, rest: Residual | None, pools: Mapping[str, Pool], run: str) -> str:
+    def _compile(self, errand: Errand, rest: Residual | None, run: str) -> str:
         """Make machines and activities known; return the ARN of the machine to start.
 
         Machines are a run's own, so that they can be deleted when it is over.
         """
-        site, machines = self._cloud.site, self._cloud.machines
+        site, machines, pools = self._cloud.site, self._cloud.machines, errand.pools
         compiled = compile_residual(
             rest,
             site,
@@ -215,7 +215,7 @@ class Errands:
         for pool in dict.fromkeys(needed):
             machines.ensure_activity(site.activity_name(pool))
         for machine in compiled.machines:
-            machines.create(machine)
+            machines.create(machine, errand.org, errand.pipeline_id)
         return compiled.top.arn
 
     def _reply(self, errand: Errand, reply: Reply) -> None:
@@ -224,7 +224,7 @@ class Errands:
             if reply.error is not None:
                 machines.fail(reply.token, reply.error)
             elif reply.generates:
-                machine = self._compile(reply.generated, errand.pools, errand.run)
+                machine = self._compile(errand, reply.generated, errand.run)
                 machines.succeed(reply.token, {"sm": machine})
             else:
                 machines.succeed(reply.token, {})

@@ -42,6 +42,10 @@ TIMEOUT_SECONDS = 29
 LONG_SECONDS = 300
 #: What copies a large file between file system and bucket may take as long as there is.
 COPY_SECONDS = 900
+#: Requests a second that a stage accepts, and at once. 200 workers with commands of a second make
+#: about 800; API Gateway's own limit for an account is 10,000 and 5,000.
+MAX_RATE = 1000
+MAX_BURST = 2000
 #: Where the function ``data`` has the file system.
 DATA_ROOT = "/mnt/data"
 
@@ -111,8 +115,10 @@ class ApiStack(Stack):
                 stage_config=self._stage_config(variables),
             )
         self._shape_functions()
+        self._narrow_events(compute)
         self._mount_data()
         self.app.get_resource("RestAPI").add_property_override(PROPERTY, gateway_answers())
+        self._throttle()
         self._addresses()
 
     # ---- roles --------------------------------------------------------------------------------
@@ -262,6 +268,28 @@ class ApiStack(Stack):
             ]
             self._grant(role, self._permissions.log(*names))
             allow_tracing(self._settings, role)
+
+    def _narrow_events(self, compute: ComputeStack) -> None:
+        """Have functions invoked for events of this installation, not of the whole account."""
+        machines = deployment.made_prefix(self._settings.stage)
+        arns = f"arn:{self.partition}:states:{self.region}:{self.account}:stateMachine:{machines}"
+        for function, detail, wanted in (
+            ("TaskStopped", "clusterArn", [compute.cluster.attr_arn]),
+            ("ExecutionEnded", "stateMachineArn", [{"prefix": arns}]),
+            ("BuildEnded", "project-name", [compute.builder.project_name]),
+        ):
+            self.app.get_resource(function).add_property_override(
+                f"Events.{function}Event.Properties.Pattern.detail.{detail}", wanted
+            )
+
+    def _throttle(self) -> None:
+        """Bound what requests cost: each made-up token invokes the function that checks tokens."""
+        limits = {"ThrottlingRateLimit": MAX_RATE, "ThrottlingBurstLimit": MAX_BURST}
+        every = [{"HttpMethod": "*", "ResourcePath": "/*", **limits}]
+        self.app.get_resource("RestAPI").add_property_override("MethodSettings", every)
+        self.app.get_resource("WebsocketAPIStage").add_property_override(
+            "DefaultRouteSettings", limits
+        )
 
     def _mount_data(self) -> None:
         """Put the function ``data`` beside the file system.

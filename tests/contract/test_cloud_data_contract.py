@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from chalicelib.adapters.data import DataFunction
+from chalicelib.adapters.clients import Clients
+from chalicelib.adapters.data import ANSWER_SECONDS, DataFunction
 from chalicelib.cloud_pipelines import CloudPipelines
 from chalicelib.data_files import MAX_INLINE, LocalDataFiles, serve
 from chalicelib.handover import Staged, Uploaded
@@ -38,8 +39,9 @@ class Invoked:
         self._files = files
         self._error = error
 
-    def get(self, service: str) -> Invoked:
+    def once(self, service: str, seconds: float) -> Invoked:
         assert service == "lambda"
+        assert seconds < 29  # API Gateway's
         return self
 
     def invoke(self, *, FunctionName: str, Payload: str) -> dict[str, Any]:  # noqa: N803  boto3's
@@ -225,6 +227,15 @@ def test_a_function_that_fails_says_so() -> None:
 
     with pytest.raises(RuntimeError, match=r"the data function failed: Task timed out"):
         files.entries(HERE, "", None, 10)
+
+
+def test_function_is_invoked_once_and_given_its_time() -> None:
+    clients = Clients("us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
+    config = clients.once("lambda", ANSWER_SECONDS).meta.config
+
+    assert config.read_timeout == ANSWER_SECONDS
+    assert config.retries["total_max_attempts"] == 1
+    assert clients.get("lambda").meta.config.retries["total_max_attempts"] == 3
 
 
 def test_a_function_of_another_version_says_what_to_do(root: Path, blobs: FakeBlobs) -> None:

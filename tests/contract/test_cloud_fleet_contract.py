@@ -13,6 +13,7 @@ from chalicelib.adapters.files import AccessPoints
 from chalicelib.adapters.fleet import Ecs, Place, task_owner
 from chalicelib.adapters.lending import PollRole
 from chalicelib.adapters.table import Table
+from chalicelib.adapters.tags import Tags
 from chalicelib.adapters.task_definitions import Roles, TaskDefinitions
 from chalicelib.ports import CapacityError, Fleet, TaskLook, ThrottledError, WorkerTask
 from chalicelib.testing import FakeFleet
@@ -49,6 +50,7 @@ def ecs(clients: Clients) -> Ecs:
         TaskDefinitions(clients, files, roles, PREFIX),
         Place(CLUSTER, (subnet,), group),
         lambda: "https://api.invalid/api",
+        Tags("test"),
     )
 
 
@@ -185,6 +187,19 @@ def definition_of(clients: Clients, arn: str) -> dict[str, Any]:
     return found
 
 
+def test_task_has_tags_for_cost_reports(ecs: Ecs, clients: Clients) -> None:
+    arn = ecs.start(replace(TASK, org="Acme & Söhne"))
+
+    (task,) = clients.get("ecs").describe_tasks(cluster=CLUSTER, tasks=[arn], include=["TAGS"])[
+        "tasks"
+    ]
+    assert {tag["key"]: tag["value"] for tag in task["tags"]} == {
+        "conducto:stage": "test",
+        "conducto:org": "Acme _ Söhne",
+        "conducto:pipeline": TASK.pipeline_id,
+    }
+
+
 def test_a_task_has_an_agent_and_the_users_image_over_a_shared_volume(
     ecs: Ecs, clients: Clients
 ) -> None:
@@ -203,6 +218,8 @@ def test_a_task_has_an_agent_and_the_users_image_over_a_shared_volume(
     assert (user["entryPoint"], user["command"]) == (user_entry(), [])
     assert agent["essential"]
     assert user["essential"]
+    assert user["memory"] == 2048  # the command's own limit, below which the agent has room
+    assert "memory" not in agent
     assert not agent.get("dependsOn")
     assert not user.get("dependsOn")
     assert [m["containerPath"] for m in agent["mountPoints"]] == ["/ctl"]
@@ -246,6 +263,7 @@ def test_a_definition_is_registered_once_for_the_same_workers(ecs: Ecs, clients:
             TaskDefinitions(clients, ecs._definitions._files, ecs._definitions._roles, PREFIX),
             ecs._place,
             ecs._api_url,
+            ecs._tags,
         )
         fresh.start(replace(TASK, worker_id="w9", image="a"))
 

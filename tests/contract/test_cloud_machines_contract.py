@@ -83,9 +83,11 @@ def machines(request: pytest.FixtureRequest) -> StateMachines:
 def test_machines_send_traces_where_the_installation_has_them(
     clients: Clients, tracing: bool
 ) -> None:
-    StepFunctions(clients, SITE, role("machine"), tracing=tracing).create(machine())
+    StepFunctions(clients, SITE, role("machine"), tracing=tracing).create(machine(), "acme", "abc")
 
     found = clients.get("stepfunctions").describe_state_machine(stateMachineArn=machine().arn)
+    tags = clients.get("stepfunctions").list_tags_for_resource(resourceArn=machine().arn)["tags"]
+    assert {"key": "conducto:pipeline", "value": "abc"} in tags
     assert found.get("tracingConfiguration", {}).get("enabled", False) is tracing
 
 
@@ -100,12 +102,12 @@ def test_an_activity_that_another_process_made_is_made(clients: Clients) -> None
 def test_everything_may_be_made_again(machines: StateMachines) -> None:
     for _ in range(2):
         machines.ensure_activity(POOL)
-        machines.create(machine())
+        machines.create(machine(), "acme", "abc")
 
 
 def test_an_execution_is_started_once_under_its_name(machines: StateMachines) -> None:
     machines.ensure_activity(POOL)
-    machines.create(machine())
+    machines.create(machine(), "acme", "abc")
 
     first = machines.start(machine().arn, "abc-1", {"r": "abc-1"})
     again = machines.start(machine().arn, "abc-1", {"r": "abc-1"})
@@ -118,7 +120,7 @@ def test_an_execution_is_started_once_under_its_name(machines: StateMachines) ->
 
 def test_an_execution_that_was_stopped_is_aborted(machines: StateMachines) -> None:
     machines.ensure_activity(POOL)
-    machines.create(machine())
+    machines.create(machine(), "acme", "abc")
     arn = machines.start(machine().arn, "abc-1", {"r": "abc-1"})
 
     machines.stop(arn, "reset")
@@ -131,7 +133,7 @@ def test_what_was_deleted_is_gone_and_may_be_deleted_again(machines: StateMachin
     kept = machine("conducto-test_abc-def-2_1")
     gone = machine("conducto-test_abc-def-1_1")
     for each in (gone, kept):
-        machines.create(each)
+        machines.create(each, "acme", "abc")
     arn = machines.start(gone.arn, "abc-def-1", {"r": "abc-def-1"})
 
     assert machines.machine_of(arn) == gone.arn
@@ -143,15 +145,15 @@ def test_what_was_deleted_is_gone_and_may_be_deleted_again(machines: StateMachin
 
 
 def test_machines_that_belong_to_no_run_are_not_listed(machines: StateMachines) -> None:
-    machines.create(machine("conducto-test_0123abcd"))
-    machines.create(machine("conducto-test_abc-def-12_0123abcd"))
+    machines.create(machine("conducto-test_0123abcd"), "acme", "abc")
+    machines.create(machine("conducto-test_abc-def-12_0123abcd"), "acme", "abc")
 
     assert [run for run, _ in machines.runs()] == ["abc-def-12"]
 
 
 @pytest.mark.parametrize("prefix", ["conducto-", "conducto-test-2_", "conducto-tes_", "other-"])
 def test_machines_of_another_stage_are_not_listed(machines: StateMachines, prefix: str) -> None:
-    machines.create(machine(f"{prefix}abc-def-1_1"))
+    machines.create(machine(f"{prefix}abc-def-1_1"), "acme", "abc")
 
     assert list(machines.runs()) == []
 
@@ -195,7 +197,7 @@ def test_an_execution_that_ended_is_not_started_again(
 def test_the_name_of_an_execution_is_that_which_aws_gives(
     real: StepFunctions,
 ) -> None:
-    real.create(machine())
+    real.create(machine(), "acme", "abc")
 
     assert real.start(machine().arn, "abc-1", {}) == execution_arn(machine().arn, "abc-1")
 
@@ -205,7 +207,7 @@ def test_a_machine_that_is_there_with_another_role_is_left_alone(
 ) -> None:
     with Stubber(clients.get("stepfunctions")) as stub:
         stub.add_client_error("create_state_machine", "StateMachineAlreadyExists")
-        real.create(machine())
+        real.create(machine(), "acme", "abc")
 
 
 def test_stopping_an_execution_that_aws_forgot_is_no_error(
@@ -234,7 +236,7 @@ def test_what_aws_makes_one_a_second_of_waits_for_its_turn(
 ) -> None:
     client = clients.get("stepfunctions")
     with throttled(client, "CreateStateMachine", code="ThrottlingException", count=5) as refused:
-        real.create(machine())
+        real.create(machine(), "acme", "abc")
 
     assert len(refused) == 5
     assert len(sleeper.slept) >= 1
@@ -256,12 +258,12 @@ def test_what_is_known_to_be_there_is_not_asked_for_again(
     real: StepFunctions, clients: Clients
 ) -> None:
     real.ensure_activity(POOL)
-    real.create(machine())
+    real.create(machine(), "acme", "abc")
 
     client = clients.get("stepfunctions")
     with throttled(client, "CreateActivity"), throttled(client, "CreateStateMachine"):
         real.ensure_activity(POOL)
-        real.create(machine())
+        real.create(machine(), "acme", "abc")
 
 
 def test_long_words_are_cut_to_what_aws_takes(real: StepFunctions, clients: Clients) -> None:

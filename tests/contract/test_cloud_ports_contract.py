@@ -15,6 +15,7 @@ from chalicelib.adapters.connections import TableConnections
 from chalicelib.adapters.logs import MAX_INLINE_CHUNK, ChunkedLogs
 from chalicelib.adapters.orgs import TableOrgs
 from chalicelib.adapters.table import Table
+from chalicelib.adapters.tags import Tags
 from chalicelib.adapters.tokens import TableTokens
 from chalicelib.adapters.vault import SecretsManager
 from chalicelib.ports import (
@@ -92,7 +93,9 @@ def blobs(request: pytest.FixtureRequest) -> Blobs:
 
 @pytest.fixture(params=["fake", "aws"])
 def vault(request: pytest.FixtureRequest) -> SecretVault:
-    made: SecretVault = either(request, FakeVault(), lambda c, _t: SecretsManager(c, "conducto/t/"))
+    made: SecretVault = either(
+        request, FakeVault(), lambda c, _t: SecretsManager(c, "conducto/t/", Tags("t"))
+    )
     return made
 
 
@@ -274,7 +277,7 @@ def test_what_somebody_else_changed_meanwhile_is_not_written_over(vault: SecretV
 
 
 def test_secrets_that_are_too_large_are_refused_without_a_word_of_them(clients: Clients) -> None:
-    vault = SecretsManager(clients, "conducto/t/")
+    vault = SecretsManager(clients, "conducto/t/", Tags("t"))
     vault.replace("org/acme", {"A": {"value": "kept"}}, "")
     _, version = vault.look("org/acme")
 

@@ -15,6 +15,7 @@ from chalicelib.adapters.logs import ChunkedLogs
 from chalicelib.adapters.orgs import TableOrgs
 from chalicelib.adapters.store import TableStore
 from chalicelib.adapters.table import Table
+from chalicelib.adapters.tags import Tags
 from chalicelib.adapters.vault import SecretsManager
 from chalicelib.engine import Engine
 from chalicelib.inputs import Looked
@@ -43,7 +44,7 @@ class Counted:
             store=TableStore(table, bucket, orgs),
             orgs=orgs,
             logs=ChunkedLogs(table, bucket),
-            vault=SecretsManager(clients, "conducto/test/"),
+            vault=SecretsManager(clients, "conducto/test/", Tags("test")),
             connections=TableConnections(table, clients, lambda: "", lambda: self.world.now),
         )
 

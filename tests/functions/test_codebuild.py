@@ -9,6 +9,7 @@ import pytest
 
 from chalicelib.adapters.codebuild import BUILDSPEC, CodeBuild, pipeline_of
 from chalicelib.adapters.registry import Registry
+from chalicelib.adapters.tags import Tags
 from chalicelib.ports import BuildOrder
 from support.cloud.aws import ACCOUNT, CLUSTER, REGION, aws, role
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from chalicelib.adapters.clients import Clients
 
 PROJECT = "conducto-test-images"
+TAGS = Tags("test")
 ROOT = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/{CLUSTER}/images"
 ORDER = BuildOrder("acme", "abc-def", "t" * 40, "t-1", {"RECIPE_URL": "https://x.invalid/?s=1"})
 
@@ -41,7 +43,7 @@ def clients() -> Iterator[Clients]:
 
 @pytest.fixture
 def registry(clients: Clients) -> Registry:
-    return Registry(clients, ROOT, role("push"))
+    return Registry(clients, ROOT, TAGS, role("push"))
 
 
 @pytest.fixture
@@ -92,9 +94,11 @@ def test_a_repository_keeps_images_for_some_time_and_no_tag_is_overwritten(
     registry: Registry, clients: Clients
 ) -> None:
     registry.ensure("acme")
-    Registry(clients, ROOT).ensure("acme")  # another process
+    Registry(clients, ROOT, TAGS).ensure("acme")  # another process
 
     (made,) = clients.get("ecr").describe_repositories()["repositories"]
+    tags = clients.get("ecr").list_tags_for_resource(resourceArn=made["repositoryArn"])["tags"]
+    assert {"Key": "conducto:org", "Value": "acme"} in tags
     policy = clients.get("ecr").get_lifecycle_policy(repositoryName=made["repositoryName"])
     (rule,) = json.loads(policy["lifecyclePolicyText"])["rules"]
     assert made["imageTagMutability"] == "IMMUTABLE"
@@ -124,7 +128,7 @@ class Assumed:
 
 def test_a_log_in_is_good_for_one_organisations_repository(clients: Clients) -> None:
     assumed = Assumed(clients)
-    registry = Registry(assumed, ROOT, role("push"))  # type: ignore[arg-type]
+    registry = Registry(assumed, ROOT, TAGS, role("push"))  # type: ignore[arg-type]
 
     login = registry.login("acme", "ann")
 
@@ -145,7 +149,7 @@ def test_a_log_in_is_good_for_one_organisations_repository(clients: Clients) -> 
 def test_login_of_a_build_may_pull_through_caches(clients: Clients) -> None:
     assumed = Assumed(clients)
     cache = f"{ROOT.partition('/')[0]}/conducto-test/docker.io"
-    registry = Registry(assumed, ROOT, role("push"), [cache])  # type: ignore[arg-type]
+    registry = Registry(assumed, ROOT, TAGS, role("push"), [cache])  # type: ignore[arg-type]
 
     registry.login("acme", "Jürgen Groß")
 
@@ -158,7 +162,7 @@ def test_login_of_a_build_may_pull_through_caches(clients: Clients) -> None:
 
 
 def test_without_a_role_to_lend_nobody_logs_in(clients: Clients) -> None:
-    assert Registry(clients, ROOT).login("acme", "ann") is None
+    assert Registry(clients, ROOT, TAGS).login("acme", "ann") is None
 
 
 def test_an_order_shows_no_signed_address() -> None:

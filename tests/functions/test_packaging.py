@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import zipfile
+from importlib.metadata import requires
 from pathlib import Path
 
 import pytest
 from infra.function_source import LEFT_OUT, ROOT, stage
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from support.cloud import packaged
 
@@ -71,6 +75,23 @@ def test_staging_again_leaves_nothing_of_the_time_before(tmp_path: Path) -> None
     stage(project)
 
     assert not (project / "vendor/conducto/old.py").exists()
+
+
+@pytest.mark.parametrize(
+    "file", ["functions/requirements.txt", "worker/conducto_worker/image/requirements.txt"]
+)
+def test_every_library_has_its_version(file: str) -> None:
+    lines = [line for line in (ROOT / file).read_text().splitlines() if not line.startswith("#")]
+    named = {Requirement(line).name for line in lines}
+
+    assert all(re.fullmatch(r"[a-z0-9-]+==[\w.]+", line) for line in lines)
+    needed = {
+        canonicalize_name(requirement.name)
+        for name in named
+        for requirement in map(Requirement, requires(name) or ())
+        if requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+    }
+    assert needed <= named
 
 
 @pytest.fixture(scope="module")

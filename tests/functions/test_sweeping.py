@@ -72,7 +72,7 @@ def test_a_sweep_finds_what_a_run_left_behind(world: World) -> None:
     stray = next(iter(world.machines.machines.values()))
     world.control(pipeline, "pause")
     world.control(pipeline, "run")
-    world.machines.create(stray)  # by a process that was late
+    world.machines.create(stray, "acme", "abc")  # by a process that was late
     assert Sweeper(world.engine).run() == 1
     assert runs(world) == [f"{pipeline}-2"]
     assert Sweeper(world.engine).run() == 0

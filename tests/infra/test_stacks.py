@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from infra.settings import SettingsError, from_mapping
+from infra.stacks.api import MAX_BURST, MAX_RATE
 
 from conducto.model.deployment import IMAGE_DAYS, SOURCE_DAYS
 from support.installation import EXISTING, resources, statements, templates
@@ -112,6 +113,32 @@ def test_one_function_has_the_files_and_a_place_beside_them(
         for other in others
         if "CONDUCTO_TABLE" in other.get("Environment", {}).get("Variables", {})
     )
+
+
+def test_functions_are_invoked_for_events_of_their_installation_only() -> None:
+    events = {
+        name: event["Properties"]["Pattern"]["detail"]
+        for function in resources(templates("default")["api"], "AWS::Serverless::Function")
+        for name, event in function["Properties"].get("Events", {}).items()
+        if event["Type"] == "CloudWatchEvent"
+    }
+
+    assert events.keys() == {"TaskStoppedEvent", "ExecutionEndedEvent", "BuildEndedEvent"}
+    assert "Cluster" in json.dumps(events["TaskStoppedEvent"]["clusterArn"])
+    (machines,) = events["ExecutionEndedEvent"]["stateMachineArn"]
+    assert ":stateMachine:conducto-" in json.dumps(machines["prefix"])
+    assert "Builder" in json.dumps(events["BuildEndedEvent"]["project-name"])
+
+
+def test_stages_are_throttled() -> None:
+    api = templates("default")["api"]
+    limits = {"ThrottlingRateLimit": MAX_RATE, "ThrottlingBurstLimit": MAX_BURST}
+    (rest,) = resources(api, "AWS::Serverless::Api")
+    (socket,) = resources(api, "AWS::ApiGatewayV2::Stage")
+
+    (every,) = rest["Properties"]["MethodSettings"]
+    assert every == {"HttpMethod": "*", "ResourcePath": "/*", **limits}
+    assert socket["Properties"]["DefaultRouteSettings"] == limits
 
 
 def test_one_zone_is_the_default_and_two_can_be_had() -> None:

@@ -13,6 +13,7 @@ from typing import Any
 Client = Any
 
 _TIMEOUT = 10.0
+_ATTEMPTS = 3
 
 
 class Clients:
@@ -37,6 +38,17 @@ class Clients:
                 self._made[key] = self._make(service, endpoint)
             return self._made[key]
 
+    def once(self, service: str, seconds: float) -> Client:
+        """Return the client of a service whose calls are tried once and may take some seconds.
+
+        A call that was cut off may have been executed: the caller decides whether it is repeated.
+        """
+        with self._lock:
+            key = service, f"once within {seconds:g} s"
+            if key not in self._made:
+                self._made[key] = self._make(service, None, attempts=1, seconds=seconds)
+            return self._made[key]
+
     def lent(self, service: str, credentials: Mapping[str, Any]) -> Client:
         """Return a new client that has credentials of a role, as STS answers them."""
         return self._make(
@@ -47,15 +59,23 @@ class Clients:
             aws_session_token=credentials["SessionToken"],
         )
 
-    def _make(self, service: str, endpoint: str | None, **more: Any) -> Client:
+    def _make(
+        self,
+        service: str,
+        endpoint: str | None,
+        *,
+        attempts: int = _ATTEMPTS,
+        seconds: float = _TIMEOUT,
+        **more: Any,
+    ) -> Client:
         import boto3  # type: ignore[import-untyped]  # noqa: PLC0415  most requests need few
         from botocore.config import Config  # type: ignore[import-untyped]  # noqa: PLC0415
 
         config = Config(
             # A throttled call is tried twice more at once; after that whoever called decides.
-            retries={"mode": "standard", "total_max_attempts": 3},
+            retries={"mode": "standard", "total_max_attempts": attempts},
             connect_timeout=_TIMEOUT,
-            read_timeout=_TIMEOUT,
+            read_timeout=seconds,
             signature_version="s3v4" if service == "s3" else None,
             # Signed addresses name the bucket's own host in its region: pages may go there alone,
             # and that of all regions sends them on, which no browser follows with another's right.

@@ -11,6 +11,10 @@ from chalicelib.long_copies import What
 from chalicelib.ports import FileFacts
 from conducto.model.answers import ChangedData, DataEntry, DataList, Deleted
 
+#: Seconds that the function may take to respond: API Gateway waits 29 s for us. It is invoked once,
+#: because it may be writing still when a second invocation would begin.
+ANSWER_SECONDS = 26.0
+
 
 class DataFunction:
     """A `chalicelib.ports.DataFiles` that invokes the function ``data``.
@@ -70,7 +74,7 @@ class DataFunction:
 
     def _ask(self, do: str, **request: Any) -> Any:
         with throttling():
-            answer = self._clients.get("lambda").invoke(
+            answer = self._clients.once("lambda", ANSWER_SECONDS).invoke(
                 FunctionName=self._function, Payload=json.dumps({"do": do, **request})
             )
         said = json.loads(answer["Payload"].read())

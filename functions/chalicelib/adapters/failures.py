@@ -17,6 +17,7 @@ THROTTLED = frozenset(
         "Throttling",
         "ThrottlingException",
         "ThrottledException",
+        "TransactionConflictException",
         "TooManyRequestsException",
     }
 )

@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from chalicelib.adapters.clients import Clients
 from chalicelib.adapters.failures import code_of, message_of, throttling
+from chalicelib.adapters.tags import Tags, lower
 from chalicelib.adapters.task_definitions import TaskDefinitions
 from chalicelib.ports import CapacityError, TaskLook, WorkerTask
 from conducto.model.remote_shells import ShellSession
@@ -54,6 +55,7 @@ class Ecs:
         definitions: Of tasks.
         place: Where workers run.
         api_url: Returns under which URL workers reach the API.
+        tags: Of this installation; every task has them.
     """
 
     def __init__(
@@ -62,11 +64,13 @@ class Ecs:
         definitions: TaskDefinitions,
         place: Place,
         api_url: Callable[[], str],
+        tags: Tags,
     ) -> None:
         self._clients = clients
         self._definitions = definitions
         self._place = place
         self._api_url = api_url
+        self._tags = tags
 
     def start(self, task: WorkerTask) -> str:
         """Start a worker and return its task's ARN."""
@@ -108,6 +112,7 @@ class Ecs:
             "startedBy": task.pipeline_id,
             "group": f"{_GROUP}:{task.org}:{task.worker_id}",
             "enableExecuteCommand": task.shell,
+            "tags": lower(self._tags.of(task.org, task.pipeline_id)),
             "capacityProviderStrategy": [{"capacityProvider": provider, "weight": 1}],
             "overrides": {"containerOverrides": [{"name": AGENT, "environment": environment}]},
             "networkConfiguration": {

@@ -8,6 +8,7 @@ from typing import Any
 
 from chalicelib.adapters.clients import Clients
 from chalicelib.adapters.failures import code_of, ignoring, throttling
+from chalicelib.adapters.tags import Tags, lower
 from chalicelib.ports import TaskGoneError
 from chalicelib.trying import patiently
 from conducto.semantics.asl import Machine
@@ -51,6 +52,7 @@ class StepFunctions:
         self._site = site
         self._role = role
         self._sleep = sleep
+        self._tags = Tags(site.stage)
         self._options = {"tracingConfiguration": {"enabled": True}} if tracing else {}
         self._known: dict[str, None] = {}
 
@@ -63,8 +65,8 @@ class StepFunctions:
 
         self._once(name, make)
 
-    def create(self, machine: Machine) -> None:
-        """Make a machine known; its name is a function of its definition."""
+    def create(self, machine: Machine, org: str, pipeline_id: str) -> None:
+        """Create a machine, unless it exists; its name is a function of its definition."""
 
         def make() -> None:
             with ignoring("StateMachineAlreadyExists"):  # e.g. with another role
@@ -73,6 +75,7 @@ class StepFunctions:
                     definition=machine.definition,
                     roleArn=self._role,
                     type="STANDARD",
+                    tags=lower(self._tags.of(org, pipeline_id)),
                     **self._options,
                 )
 

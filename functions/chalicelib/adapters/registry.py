@@ -12,6 +12,7 @@ from hashlib import sha256
 
 from chalicelib.adapters.clients import Clients
 from chalicelib.adapters.failures import code_of, ignoring, throttling
+from chalicelib.adapters.tags import Tags, upper
 from conducto.model.cloud_calls import RegistryLogin
 from conducto.model.deployment import IMAGE_DAYS
 
@@ -51,6 +52,7 @@ class Registry:
     Args:
         clients: boto3's.
         root: Registry and the beginning of the repositories' names.
+        tags: Of this installation; every repository has them.
         push_role: ARN of the role that builds get, narrowed to one repository; None: builds and
             workers use the same engine, as in the emulator.
         caches: Repositories of pull-through caches, which any build may pull from.
@@ -60,11 +62,13 @@ class Registry:
         self,
         clients: Clients,
         root: str,
+        tags: Tags,
         push_role: str | None = None,
         caches: Iterable[str] = (),
     ) -> None:
         self._clients = clients
         self._root = root
+        self._tags = tags
         self._push_role = push_role
         self._caches = tuple(caches)
         self._made: set[str] = set()
@@ -97,6 +101,7 @@ class Registry:
                 imageTagMutability="IMMUTABLE",  # a tag is the hash of its content
                 imageScanningConfiguration={"scanOnPush": True},
                 encryptionConfiguration={"encryptionType": "AES256"},
+                tags=upper(self._tags.of(org)),
             )
         with throttling():  # also where it is there: whoever made it may not have come this far
             ecr.put_lifecycle_policy(

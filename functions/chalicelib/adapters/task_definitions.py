@@ -167,7 +167,8 @@ class TaskDefinitions:
                     entryPoint=user_entry(),
                     command=[],
                     mountPoints=[shared, *data],
-                    memoryReservation=int(task.mem * _MIB),
+                    # A hard limit: else the kernel may kill the agent in the command's place.
+                    memory=int(task.mem * _MIB),
                 ),
             ],
             "volumes": [

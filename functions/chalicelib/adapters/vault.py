@@ -7,6 +7,7 @@ from typing import Any
 
 from chalicelib.adapters.clients import Clients
 from chalicelib.adapters.failures import code_of, throttling
+from chalicelib.adapters.tags import Tags, upper
 from chalicelib.ports import ConflictError
 from conducto.service.port import RefusedError
 
@@ -25,11 +26,13 @@ class SecretsManager:
     Args:
         clients: boto3's.
         prefix: What the names of secrets begin with, e.g. ``conducto/main/``.
+        tags: Of this installation; every secret has them.
     """
 
-    def __init__(self, clients: Clients, prefix: str) -> None:
+    def __init__(self, clients: Clients, prefix: str, tags: Tags) -> None:
         self._clients = clients
         self._prefix = prefix
+        self._tags = upper(tags.of())
 
     def read(self, scope: str) -> Mapping[str, Mapping[str, Any]]:
         """Return a scope's secrets; empty when there are none."""
@@ -64,7 +67,7 @@ class SecretsManager:
         name = self._name(scope)
         if not version:
             with _overtaken(scope, "ResourceExistsException"):
-                self._client.create_secret(Name=name, SecretString=text)
+                self._client.create_secret(Name=name, SecretString=text, Tags=self._tags)
             return
         with _overtaken(scope, _MISSING):
             made = self._client.put_secret_value(

@@ -15,8 +15,8 @@ class StateMachines(Protocol):
     def forget_activity(self, activity_arn: str) -> None:
         """Delete an activity; one that is not there is no error."""
 
-    def create(self, machine: Machine) -> None:
-        """Make a machine known; one that is known already is left alone."""
+    def create(self, machine: Machine, org: str, pipeline_id: str) -> None:
+        """Create a machine for a pipeline of an organisation, unless it exists."""
 
     def forget(self, machine_arn: str) -> None:
         """Delete a machine, which ends its executions; one that is not there is no error."""

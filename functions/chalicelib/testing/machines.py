@@ -53,8 +53,8 @@ class FakeMachines:
         if name not in self.activities:
             self.activities.append(name)
 
-    def create(self, machine: Machine) -> None:
-        """Make a machine known."""
+    def create(self, machine: Machine, org: str, pipeline_id: str) -> None:  # noqa: ARG002  as the port has it
+        """Create a machine, unless it exists."""
         if machine.arn not in self.machines:
             self.machines[machine.arn] = machine
             self._interpreter.create(machine)

@@ -9,6 +9,9 @@ NAME_PREFIX = "conducto-"
 #: Tag, with the stage as its value, of everything that is deployed, and of what gets no name of
 #: ours while an installation runs.
 STAGE_TAG = "conducto:stage"
+#: Tags of what runs for an organisation and a pipeline, for AWS's cost reports.
+ORG_TAG = "conducto:org"
+PIPELINE_TAG = "conducto:pipeline"
 
 #: Number of the schema of the records that functions of this version write
 #: (`chalicelib.record_schema`); those of an older number refuse them.

@@ -135,7 +135,11 @@ def _definition(name: str) -> str:
 
 def _run_task(params: _Params) -> list[_Wish]:
     definition = _definition(params["taskDefinition"])
-    return [("ecs:RunTask", definition, _in_cluster(params))]
+    run: _Wish = ("ecs:RunTask", definition, _in_cluster(params))
+    if not params.get("tags"):
+        return [run]
+    task = _arn("ecs", f"task/{params['cluster'].rpartition('/')[2]}/new")
+    return [run, ("ecs:TagResource", task, {"ecs:CreateAction": ("RunTask",)})]
 
 
 def _tasks(action: str, name: str) -> Callable[[_Params], list[_Wish]]:
@@ -193,6 +197,19 @@ def _repository(params: _Params) -> str:
     return _arn("ecr", f"repository/{params['repositoryName']}")
 
 
+def _tagged(
+    create: str, tag: str, resource: Callable[[_Params], str], tags: str
+) -> Callable[[_Params], list[_Wish]]:
+    """Return the needs of a call that creates something, with tags or without."""
+
+    def wishes(params: _Params) -> list[_Wish]:
+        made = resource(params)
+        tagging: list[_Wish] = [(tag, made, {})] if params.get(tags) else []
+        return [(create, made, {}), *tagging]
+
+    return wishes
+
+
 def _builds(params: _Params) -> list[_Wish]:
     projects = dict.fromkeys(each.partition(":")[0] for each in params["ids"])
     return [("codebuild:BatchGetBuilds", _arn("codebuild", f"project/{p}"), {}) for p in projects]
@@ -218,7 +235,9 @@ NEEDS: dict[tuple[str, str], Callable[[_Params], list[_Wish]]] = {
     ("dynamodb", "Query"): _simply("dynamodb:Query", _table),
     ("dynamodb", "TransactWriteItems"): _transaction,
     ("dynamodb", "UpdateItem"): _simply("dynamodb:UpdateItem", _table),
-    ("ecr", "CreateRepository"): _simply("ecr:CreateRepository", _repository),
+    ("ecr", "CreateRepository"): _tagged(
+        "ecr:CreateRepository", "ecr:TagResource", _repository, "tags"
+    ),
     ("ecr", "DescribeImages"): _simply("ecr:DescribeImages", _repository),
     ("ecr", "PutLifecyclePolicy"): _simply("ecr:PutLifecyclePolicy", _repository),
     ("ecs", "DeleteTaskDefinitions"): lambda params: [
@@ -249,7 +268,9 @@ NEEDS: dict[tuple[str, str], Callable[[_Params], list[_Wish]]] = {
     ("s3", "ListObjectsV2"): _list_bucket,
     ("s3", "PutObject"): _simply("s3:PutObject", _object),
     ("s3", "UploadPart"): _simply("s3:PutObject", _object),
-    ("secretsmanager", "CreateSecret"): _simply("secretsmanager:CreateSecret", _secret("Name")),
+    ("secretsmanager", "CreateSecret"): _tagged(
+        "secretsmanager:CreateSecret", "secretsmanager:TagResource", _secret("Name"), "Tags"
+    ),
     ("secretsmanager", "GetSecretValue"): _simply(
         "secretsmanager:GetSecretValue", _secret("SecretId")
     ),
