@@ -26,7 +26,7 @@ def test_a_change_moves_a_node_between_the_buckets_of_its_group() -> None:
     assert list(tests.among(Interest.PENDING)) == ["/tests/logout"]
 
 
-def test_a_group_with_a_failure_below_is_failing_while_it_runs() -> None:
+def test_a_group_with_a_failure_below_is_failing_once_nothing_runs_in_it() -> None:
     model = loaded(small_tree())
 
     model.apply(
@@ -36,6 +36,10 @@ def test_a_group_with_a_failure_below_is_failing_while_it_runs() -> None:
         )
     )
 
+    while_it_runs = model.rows["/tests"].interest
+    model.apply(batch(counts={"/tests": Counts(error=1, queued=1)}))
+
+    assert while_it_runs is Interest.RUNNING
     assert model.rows["/tests"].interest is Interest.FAILING
 
 

@@ -79,7 +79,7 @@ def test_done_collapses_running_opens_and_failures_say_where() -> None:
     ]
 
 
-def test_a_wide_group_shows_failures_then_what_runs_and_counts_the_rest() -> None:
+def test_a_wide_group_shows_what_runs_then_failures_and_counts_the_rest() -> None:
     nodes = wide_tree(10_000)
     model = model_of(nodes, running=2)
     changes = [change(8400, "/all", State.RUNNING, "Parallel")]
@@ -94,9 +94,9 @@ def test_a_wide_group_shows_failures_then_what_runs_and_counts_the_rest() -> Non
 
     assert shown(model, now=8416.0)[2:] == [
         "▾ all  ✔ 8,412/10,000  ✘ 1  ● 2  16s",
-        "  ✘ n9000  exit 3  pipeline.py:41",
         "  ● n9001  2.0s",
         "  ● n9002  1.0s",
+        "  ✘ n9000  exit 3  pipeline.py:41",
         "  … 8,412 more done, 1,585 pending",
     ]
 
@@ -130,6 +130,80 @@ def test_every_open_group_gets_lines_before_one_gets_all() -> None:
         "▾ b  ✔ 0/50  ● 50  9.0s",
     ]
     assert sum("● x" in line for line in lines) == 4
+
+
+def many_groups() -> PipelineModel:
+    """50 groups of 100: two Execs run, one group has failed, three are done, the rest wait."""
+    nodes = [view("/", "Parallel", state=State.RUNNING)]
+    for group in range(50):
+        nodes.append(view(f"/g{group}", "Parallel", state=State.PENDING))
+        nodes += [view(f"/g{group}/n{n}") for n in range(100)]
+    model = model_of(nodes, running=2)
+    changes, counts = [], {}
+    for group in range(50):
+        name = f"/g{group}"
+        changes.append(change(2, name, State.RUNNING, "Parallel"))
+        changes += [change(2, f"{name}/n{n}", State.QUEUED) for n in range(100)]
+        counts[name] = Counts(queued=100)
+    for group in range(3):
+        changes.append(change(3, f"/g{group}", State.DONE, "Parallel"))
+        counts[f"/g{group}"] = Counts(done=100)
+    for n in range(90):
+        changes.append(change(4, f"/g3/n{n}", State.ERROR, cause=Cause.EXIT_CODE, exit_code=1))
+    counts["/g3"] = Counts(error=90, queued=10)
+    for path in ("/g40/n7", "/g44/n8"):
+        changes.append(change(5, path, State.RUNNING, attempt=1))
+        counts[path.rpartition("/")[0]] = Counts(queued=99, running=1)
+    model.apply(batch(*changes, counts=counts))
+    return model
+
+
+def test_what_runs_is_seen_first_and_groups_that_wait_or_are_done_are_folded() -> None:
+    lines = shown(many_groups(), now=9.0)[2:]
+
+    assert lines[:6] == [
+        "▾ g40  ✔ 0/100  ● 1  ◌ 99  7.0s",
+        "  ● n7  4.0s",
+        "  … 99 more queued",
+        "▾ g44  ✔ 0/100  ● 1  ◌ 99  7.0s",
+        "  ● n8  4.0s",
+        "  … 99 more queued",
+    ]
+    assert lines[6].startswith("▾ g3   ✔ 0/100  ✘ 90  ◌ 10")
+    assert lines[7] == "  ✘ n0  exit 1  pipeline.py:41"
+    assert lines[-1] == "… 44 more queued, 3 done"
+
+
+@pytest.mark.parametrize("rows", range(3, 30, 4))
+def test_what_runs_is_seen_on_a_low_terminal_as_well(rows: int) -> None:
+    lines = shown(many_groups(), rows=rows, now=9.0)
+
+    assert len(lines) <= rows
+    assert rows < 8 or any("● n7" in line for line in lines)
+    assert not any("◌ n" in line for line in lines)
+
+
+def test_a_long_name_is_shortened_and_not_why_its_node_failed() -> None:
+    name = "test_that_an_extremely_long_name_of_a_parametrised_test_leaves_room[case-17]"
+    nodes = [
+        view("/", "Parallel", state=State.ERROR),
+        ended(f"/{name}", State.ERROR, cause=Cause.OUT_OF_MEMORY, started=2.0, ended=3.0),
+    ]
+
+    (line,) = shown(model_of(nodes, State.ERROR, error=1), columns=60)[2:]
+
+    assert line.startswith("✘ test_that_")
+    assert "…" in line
+    assert line.endswith("[case-17]  out of memory  1.0s  pipeline.py:41")
+    assert width(line) <= 60
+
+
+def test_a_command_in_the_footer_is_whole_however_narrow_the_terminal() -> None:
+    command = "conducto debug abc-def '/a path/that is longer than the terminal is wide'"
+
+    lines = shown(many_groups(), columns=30, rows=12, footer=f"leave, then:\n{command}")
+
+    assert lines[8:] == ["leave, then:", command[:30], command[30:60].rstrip(), command[60:]]
 
 
 def test_nesting_far_deeper_than_the_screen_is_cut() -> None:

@@ -197,4 +197,4 @@ def test_q_leaves_a_page_first_and_then_the_view(person: Person) -> None:
 
 
 def test_d_names_the_command_that_opens_a_shell(person: Person) -> None:
-    assert person.press("j", "j", "d") == "leave, then: conducto debug abc-def /build"
+    assert person.press("j", "j", "d") == "leave, then:\nconducto debug abc-def /build"

@@ -7,6 +7,7 @@ from typing import TextIO
 
 from conducto.cli.host.keyboard import keys_of
 from conducto.cli.host.steering import HELP, HINT, Steering
+from conducto.cli.host.view.ansi import coloured_lines
 from conducto.cli.host.view.model import PipelineModel
 from conducto.cli.host.view.painter import Painter
 from conducto.cli.host.view.screen import Frame, page, render
@@ -81,5 +82,5 @@ def _output(stream: str, lines: list[str], frame: Frame) -> Iterator[Line]:
     """Yield the lines of one stream; stderr is set off where it has any."""
     if stream == "stderr" and lines:
         yield (Span("stderr", Role.FAINT),)
-    for line in lines[-frame.rows :]:
-        yield (Span(f"{frame.marks.output} ", Role.FAINT), Span(printable(line)))
+    for line in list(coloured_lines(lines))[-frame.rows :]:
+        yield (Span(f"{frame.marks.output} ", Role.FAINT), *line)

@@ -127,7 +127,7 @@ class Steering:
         elif key == "l":
             self._read(row)
         elif key == "d":
-            self.note = f"leave, then: conducto debug {self._id} {shell_word(row.path)}"
+            self.note = f"leave, then:\nconducto debug {self._id} {shell_word(row.path)}"
         elif key == "s":
             self._propose_on(row, Action.UNSKIP if row.skipped else Action.SKIP)
         elif key in _ORDERS:
@@ -208,7 +208,8 @@ class Steering:
         chunk = self._client.log(
             self._id, self.reading.path, stream=stream, offset=-TAIL_BYTES, limit=TAIL_BYTES
         )
-        return base64.b64decode(chunk.data).decode("utf-8", "replace").splitlines()
+        text = base64.b64decode(chunk.data).decode("utf-8", "replace").removesuffix("\n")
+        return text.split("\n") if text else []
 
     # ---- orders
 

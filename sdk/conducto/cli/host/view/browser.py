@@ -10,7 +10,7 @@ from conducto.cli.host.view.model import Interest, PipelineModel, Row
 from conducto.model.nodes import ancestors
 
 #: Groups that are open until a person says otherwise.
-OPEN = frozenset({Interest.FAILING, Interest.RUNNING, Interest.QUEUED})
+OPEN = frozenset({Interest.RUNNING, Interest.FAILING})
 
 
 class Browser:

@@ -20,8 +20,8 @@ from conducto.model.words import EXPLAINED
 class Interest(IntEnum):
     """What a node means to a reader, the most urgent first."""
 
-    FAILING = 0
-    RUNNING = 1
+    RUNNING = 0
+    FAILING = 1
     QUEUED = 2
     PENDING = 3
     DONE = 4
@@ -105,11 +105,22 @@ def _interest_of(row: Row) -> Interest:
         return Interest.SKIPPED
     if row.state is State.DONE:
         return Interest.DONE
-    if row.failed or (row.counts is not None and failures(row.counts)):
+    if row.counts is not None:
+        return _interest_of_group(row, row.counts)
+    if row.failed:
         return Interest.FAILING
     if row.state is State.RUNNING:
         return Interest.RUNNING
     return Interest.QUEUED if row.state is State.QUEUED else Interest.PENDING
+
+
+def _interest_of_group(row: Row, counts: Counts) -> Interest:
+    """A group counts as running while a command in it runs, not while all wait for their turn."""
+    if counts.running:
+        return Interest.RUNNING
+    if row.failed or failures(counts):
+        return Interest.FAILING
+    return Interest.QUEUED if counts.queued else Interest.PENDING
 
 
 class PipelineModel:

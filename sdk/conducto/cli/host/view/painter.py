@@ -42,10 +42,9 @@ def is_live_terminal(stream: TextIO, environ: Mapping[str, str]) -> bool:
 def coloured(line: Line) -> str:
     """Return a line with the terminal's codes for its roles."""
     return "".join(
-        f"\x1b[{_SGR[span.role]}m{span.text}\x1b[0m"
-        if span.role in _SGR and span.text
-        else span.text
+        f"\x1b[{style}m{span.text}\x1b[0m" if style and span.text else span.text
         for span in printable_line(line)
+        for style in (span.sgr or _SGR.get(span.role, ""),)
     )
 
 

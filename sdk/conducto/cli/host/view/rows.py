@@ -22,7 +22,7 @@ ROLE_OF_STATE = {
     State.KILLED: Role.BAD,
 }
 #: Lines that tell why a pipeline does not go on.
-_PROBLEM_LINES = 4
+_PROBLEM_LINES = 8
 
 
 def mark(state: State, marks: Marks) -> Span:
@@ -82,7 +82,8 @@ def exec_line(row: Row, name: str, now: float, marks: Marks, *, stated: bool = F
         facts.insert(len(facts) - row.failed, f"attempt {row.attempt}")
     tail = "  ".join(fact for fact in facts if fact)
     role = Role.BAD if row.is_failure else Role.FAINT
-    return (mark(row.state, marks), Span(f" {name}"), Span(f"  {tail}" if tail else "", role))
+    shown = Span(name, shrinks=True)
+    return (mark(row.state, marks), Span(" "), shown, Span(f"  {tail}" if tail else "", role))
 
 
 def group_line(
@@ -93,7 +94,8 @@ def group_line(
     if row.skipped:
         word = "" if stated else " skipped"
         return (fold, Span(f" {name}  {marks.skipped}{word}", Role.FAINT))
-    spans = [fold, Span(f" {name}", Role.PLAIN if row.state is State.PENDING else Role.STRONG)]
+    role = Role.PLAIN if row.state is State.PENDING else Role.STRONG
+    spans = [fold, Span(" "), Span(name, role, shrinks=True)]
     spans += progress(row.counts, marks)
     took = "" if row.path == "/" else elapsed(row, now)  # the pipeline's own line tells it
     if row.timed_out:
@@ -138,7 +140,8 @@ def header_line(model: PipelineModel, now: float, marks: Marks) -> Line:
     took = "" if summary.started is None else f" {time_text(summary, now)}"
     return (
         mark(summary.state, marks),
-        Span(f" {printable(record.title)}", Role.STRONG),
+        Span(" "),
+        Span(printable(record.title), Role.STRONG, shrinks=True),
         Span(f"  {record.id}  ", Role.FAINT),
         Span(f"{state_text(summary)}{took}", ROLE_OF_STATE[summary.state]),
     )

@@ -1,7 +1,8 @@
 """The whole screen as lines, made to fit: a pure function of the model, the size and the time.
 
-What is done collapses into one line; what runs or failed is open. A wide group shows its
-failures, then what runs, and counts the rest, so a tree of any size fits the terminal.
+What is done, or waits for its turn as a whole, is one line; what runs or failed is open. A wide
+group shows what runs, then its failures, and counts the rest, so a tree of any size fits the
+terminal.
 """
 
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from conducto.cli.host.view.rows import (
     name_of,
     problem_lines,
 )
-from conducto.cli.host.view.text import Line, Marks, Role, Span, fit, printable, width
+from conducto.cli.host.view.text import Line, Marks, Role, Span, fit, printable, width, wrap
 from conducto.model.records import ImageState
 
 #: A group of at most this many children shows them all, in order, when there is room.
@@ -27,12 +28,13 @@ NARROW = 8
 #: Names of siblings are aligned up to this many columns.
 NAME_COLUMNS = 32
 MAX_IMAGES = 3
-#: Failures of one wide group that are shown.
+#: Failures of one wide group that are shown, and nodes that run.
 MAX_FAILURES = 8
-_OPEN = {Interest.FAILING, Interest.RUNNING, Interest.QUEUED}
+MAX_BUSY = 20
+_OPEN = {Interest.RUNNING, Interest.FAILING}
 _REST = (
-    (Interest.FAILING, "failed"),
     (Interest.RUNNING, "running"),
+    (Interest.FAILING, "failed"),
     (Interest.QUEUED, "queued"),
     (Interest.DONE, "done"),
     (Interest.PENDING, "pending"),
@@ -66,14 +68,22 @@ def render(
     head = [header_line(model, frame.now, frame.marks), counts_line(model.summary.counts)]
     head += problem_lines(model, frame.columns)
     head += _image_lines(model, frame)
-    foot: list[Line] = [(Span(footer, Role.FAINT),)] if footer else []
+    foot = footer_lines(footer, frame)
+    head = head[: max(0, frame.rows - len(foot))]
     room = frame.rows - len(head) - len(foot)
     if browser is not None and browser.row(model) is not None:
         body = _around(model, browser, room, frame)
     else:
         body = _body(model.root, room, frame) if room > 0 else []
-    lines = (head + body + foot)[: frame.rows]
+    lines = [*(head + body)[: frame.rows - len(foot)], *foot]
     return [fit(line, frame.columns, frame.marks.more) for line in lines]
+
+
+def footer_lines(footer: str, frame: Frame) -> list[Line]:
+    """Return the last lines of a screen, whole: they may hold a command that is to be copied."""
+    lines = [(Span(line, Role.FAINT),) for line in footer.split("\n") if line]
+    wrapped = [part for line in lines for part in wrap(line, frame.columns)]
+    return wrapped[: frame.rows]
 
 
 def _around(model: PipelineModel, browser: Browser, room: int, frame: Frame) -> list[Line]:
@@ -90,8 +100,9 @@ def _around(model: PipelineModel, browser: Browser, room: int, frame: Frame) -> 
 
 def page(title: str, body: list[Line], frame: Frame, footer: str = "") -> list[Line]:
     """Return a page that is shown instead of the tree: the last lines of ``body`` that fit."""
+    wrapped = [part for line in body[-frame.rows :] for part in wrap(line, frame.columns)]
     room = max(0, frame.rows - 2)
-    shown = body[-room:] if room else []
+    shown = wrapped[-room:] if room else []
     lines: list[Line] = [(Span(title, Role.STRONG),), *shown, (Span(footer, Role.FAINT),)]
     return [fit(line, frame.columns, frame.marks.more) for line in lines[: frame.rows]]
 
@@ -151,12 +162,13 @@ def _children(group: Row, room: int, frame: Frame) -> list[Line]:
 
 def _shares(shown: list[Row], left: int) -> dict[str, int]:
     """Share the lines left over among the open groups: ``{path: lines}``."""
-    groups = [row for row in shown if not row.is_exec and row.interest in _OPEN]
-    wants = sorted((_want(row, left), row.path) for row in groups)
     shares: dict[str, int] = {}
-    for number, (want, path) in enumerate(wants):  # the modest first: what they leave goes on
-        shares[path] = min(want, left // (len(wants) - number))
-        left -= shares[path]
+    for interest in sorted(_OPEN):  # what runs is seen before what failed is told in detail
+        groups = [row for row in shown if not row.is_exec and row.interest is interest]
+        wants = sorted((_want(row, left), row.path) for row in groups)
+        for number, (want, path) in enumerate(wants):  # the modest first: what they leave goes on
+            shares[path] = min(want, left // (len(wants) - number))
+            left -= shares[path]
     return shares
 
 
@@ -182,15 +194,19 @@ def _chosen(group: Row, room: int) -> list[Row]:
     if len(group.children) <= min(room, NARROW):
         return list(group.children.values())
     most = max(0, room - 1)
-    failing, busy = group.among(Interest.FAILING), len(group.among(Interest.RUNNING))
-    # Failures come first, but leave half of the lines to what is still going on; the report at
-    # the end tells them all, by kind.
-    first = min(len(failing), MAX_FAILURES, max(most - busy, most // 2))
-    others = (group.among(Interest.RUNNING), group.among(Interest.QUEUED))
-    following = chain.from_iterable(bucket.values() for bucket in others)
-    chosen = list(islice(failing.values(), first))
-    chosen += islice(following, max(0, min(most, NARROW + first) - first))
-    return chosen
+    busy, failing = group.among(Interest.RUNNING), group.among(Interest.FAILING)
+    # What runs comes first, but leaves a third of the lines to failures; the report at the end
+    # tells them all, by kind.
+    failures = min(len(failing), MAX_FAILURES, max(most - len(busy), most // 3))
+    chosen = list(islice(busy.values(), min(MAX_BUSY, most - failures)))
+    chosen += islice(failing.values(), failures)
+    return chosen + list(_waiting(group, min(most, NARROW) - len(chosen)))
+
+
+def _waiting(group: Row, room: int) -> Iterator[Row]:
+    """Yield Execs that are next, where there is room; groups of them say no more than a count."""
+    queued = (row for row in group.among(Interest.QUEUED).values() if row.is_exec)
+    return islice(queued, max(0, room))
 
 
 def _rest_line(group: Row, shown: list[Row], marks: Marks) -> Line | None:

@@ -25,10 +25,18 @@ class Role(StrEnum):
 
 
 class Span(NamedTuple):
-    """A piece of a line."""
+    """A piece of a line.
+
+    Attributes:
+        shrinks: Where the line is too long, this is shortened first: a name, which the reader
+            knows, before what became of it.
+        sgr: Codes of a terminal's style (``31;1``), in place of those of the role.
+    """
 
     text: str
     role: Role = Role.PLAIN
+    shrinks: bool = False
+    sgr: str = ""
 
 
 Line = tuple[Span, ...]
@@ -95,14 +103,80 @@ def pad(text: str, columns: int) -> str:
     return text + " " * max(0, columns - width(text))
 
 
-def fit(line: Line, columns: int, more: str = "…") -> Line:
-    """Return ``line``, shortened at its end to fit into ``columns``."""
-    fitted: list[Span] = []
+def shorten(text: str, columns: int, more: str = "…") -> str:
+    """Return ``text``, its middle left out to fit into ``columns``: names often differ at the end.
+
+    >>> shorten("integration_tests_of_module_17", 14)
+    'integra…ule_17'
+    """
+    if width(text) <= columns:
+        return text
+    tail = max(0, (columns - width(more)) // 2)
+    end = len(text)
+    while end > 0 and width(text[end - 1 :]) <= tail:
+        end -= 1
+    head = clip(text[:end] + more, columns - width(text[end:]), more)
+    return head + text[end:] if head else clip(text, columns, more)
+
+
+#: Columns that a name keeps.
+_SHORTEST = 12
+
+
+def _shrunk(line: Line, columns: int, more: str) -> Line:
+    """Return ``line`` with its names shortened as far as that makes it fit, and is of use."""
+    over = sum(width(span.text) for span in line) - columns
+    spans = []
+    for span in line:
+        text = span.text
+        if span.shrinks and over > 0:
+            text = text.rstrip()  # blanks that align it go first
+            over -= width(span.text) - width(text)
+            kept = shorten(text, max(_SHORTEST, width(text) - max(0, over)), more)
+            over -= width(text) - width(kept)
+            text = kept
+        spans.append(span._replace(text=text))
+    return tuple(spans)
+
+
+def wrap(line: Line, columns: int) -> list[Line]:
+    """Return ``line`` as lines of at most ``columns``, with nothing left out."""
+    lines: list[list[Span]] = [[]]
     left = columns
     for span in printable_line(line):
+        text = span.text
+        while text:
+            kept = _that_fits(text, left)
+            if not kept and lines[-1]:
+                lines.append([])
+                left = columns
+                continue
+            kept = kept or text[:1]
+            lines[-1].append(span._replace(text=kept))
+            left -= width(kept)
+            text = text[len(kept) :]
+    return [tuple(spans) for spans in lines]
+
+
+def _that_fits(text: str, columns: int) -> str:
+    if width(text) <= columns:
+        return text
+    used = 0
+    for index, char in enumerate(text):
+        used += _columns(char)
+        if used > columns:
+            return text[:index]
+    return text
+
+
+def fit(line: Line, columns: int, more: str = "…") -> Line:
+    """Return ``line``, its names and then its end shortened to fit into ``columns``."""
+    fitted: list[Span] = []
+    left = columns
+    for span in _shrunk(printable_line(line), columns, more):
         size = width(span.text)
         if size > left:
-            fitted.append(Span(clip(span.text, left, more), span.role))
+            fitted.append(span._replace(text=clip(span.text, left, more)))
             break
         fitted.append(span)
         left -= size
@@ -113,7 +187,7 @@ def printable_line(line: Line) -> Line:
     """Return ``line`` as a terminal may show it: whatever it quotes, only its roles style it."""
     if all(span.text.isprintable() for span in line):
         return line
-    return tuple(Span(printable(span.text), span.role) for span in line)
+    return tuple(span._replace(text=printable(span.text)) for span in line)
 
 
 def text_of(line: Line) -> str:
