@@ -2,8 +2,8 @@
 
 `Mask` knows what to look for; `Mask.stream` gives the masker of one stream. Besides a value itself,
 its usual disguises are found: base64 at each of the three alignments, also with the line breaks
-that ``base64`` and ``openssl`` put in, URL-quoted, and escaped as in JSON, in a Python text or in
-a shell's trace. The lines of a value are found one by one where they are long enough.
+that ``base64`` and ``openssl`` put in, URL-quoted, and escaped as in JSON, in a Python text or its
+bytes, or in a shell's trace. The lines of a value are found one by one where they are long enough.
 
 A long text is looked for in pieces, so what is held back at the end of a chunk is never more than
 one piece, and the work on a byte is bounded however long the values are. One regular expression
@@ -181,11 +181,33 @@ def _escaped(value: str) -> Iterator[str]:
         yield quoted
         yield re.sub("%[0-9A-F]{2}", lambda code: code.group().lower(), quoted)
     yield quote_plus(value, errors="replace")
-    yield json.dumps(value)[1:-1]
-    yield json.dumps(value, ensure_ascii=False)[1:-1]
-    yield repr(value)[1:-1]
+    yield from _in_json(value)
+    yield from _in_python(value)
     yield value.replace("'", "'\\''")
     yield value.replace("'", "'\"'\"'")
+
+
+def _in_json(value: str) -> Iterator[str]:
+    """Yield the value as JSON texts hold it, as Python, Go, PHP and .NET write them."""
+    for escaped in (json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]):
+        yield escaped
+        yield escaped.replace("/", "\\/")
+        yield re.sub("[<>&]", lambda char: f"\\u{ord(char.group()):04x}", escaped)
+        yield re.sub(r"\\u[0-9a-f]{4}", lambda code: "\\u" + code.group()[2:].upper(), escaped)
+
+
+def _in_python(value: str) -> Iterator[str]:
+    """Yield the value as ``repr`` and ``ascii`` show it, and ``repr`` of its bytes.
+
+    A text with both kinds of quotes is shown between single ones, which are escaped in it; the
+    value may be a part of such a text, or of one between double quotes.
+    """
+    both = value + "'\""
+    in_bytes = repr(both.encode(errors="surrogatepass"))[1:]
+    for shown in (repr(both), ascii(both), in_bytes):
+        escaped = shown[1:-4]
+        yield escaped
+        yield escaped.replace("\\'", "'")
 
 
 def _base64_of(data: bytes) -> Iterator[bytes]:

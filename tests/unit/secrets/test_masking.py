@@ -103,6 +103,31 @@ def test_a_value_of_several_lines_is_hidden_as_programs_show_it(write) -> None:
     assert out.strip(b"\"'") == MASK
 
 
+@pytest.mark.parametrize(
+    "write",
+    [
+        repr,
+        ascii,
+        lambda text: repr(text.encode()),
+        lambda text: text.encode("unicode_escape").decode(),
+        json.dumps,
+        lambda text: json.dumps(text, ensure_ascii=False),
+        lambda text: json.dumps(text).replace("/", "\\/"),
+        lambda text: json.dumps(text).replace("\\u00e9", "\\u00E9").replace("\\u00fc", "\\u00FC"),
+    ],
+    ids=["repr", "ascii", "bytes", "unicode_escape", "json", "json utf-8", "php", "upper"],
+)
+@pytest.mark.parametrize(
+    "value", ["pässwörd", "it's 'quöted'", 'say "ü" twice', "tab\tübung", "a\\é\\b"]
+)
+def test_an_escaped_value_is_hidden(write, value: str) -> None:
+    for before, after in (("", ""), ("before ", " after"), ("' \"", "' \"")):
+        out = masked([value], write(f"{before}{value}{after}").encode())
+
+        assert out.count(MASK) == 1
+        assert len(out) <= len(write(f"{before}{after}{MASK.decode()}").encode())
+
+
 def test_lines_of_a_value_are_hidden_one_by_one() -> None:
     out = masked([KEY], b"x MIIEvQIBADANBgkqhkiG9w0 y\n  -----END KEY-----\nshort\n")
 
