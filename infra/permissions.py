@@ -110,7 +110,7 @@ class Permissions:
                 ["states:SendTaskSuccess", "states:SendTaskFailure"],
                 ["*"],
             ),
-            self._pass_role("PassMachineRole", [self._compute.machine_role], "states"),
+            self._pass_role("PassMachineRole", ["machine"], "states"),
         ]
 
     def run_workers(self) -> list[iam.PolicyStatement]:
@@ -137,11 +137,7 @@ class Permissions:
             # It has no resource level.
             _allow("KnowDefinitions", ["ecs:DescribeTaskDefinition"], ["*"]),
             *self._access_points(),
-            self._pass_role(
-                "PassWorkerRoles",
-                [self._compute.execution_role, self._compute.task_role],
-                "ecs-tasks",
-            ),
+            self._pass_role("PassWorkerRoles", ["execution", "task"], "ecs-tasks"),
         ]
 
     def _access_points(self) -> list[iam.PolicyStatement]:
@@ -196,8 +192,7 @@ class Permissions:
 
     def open_shells(self) -> list[iam.PolicyStatement]:
         """Start workers for debug shells, and let people into their user's container alone."""
-        role = self._compute.debug_role
-        if role is None:
+        if not self._settings.remote_debug:
             return []
         cluster = self._compute.cluster.attr_arn
         tasks = self._stack.format_arn(
@@ -205,15 +200,15 @@ class Permissions:
         )
         enter = _allow("EnterShells", ["ecs:ExecuteCommand"], [cluster, tasks])
         enter.add_condition("StringEquals", {"ecs:container-name": USER})
-        return [enter, self._pass_role("PassDebugRole", [role], "ecs-tasks")]
+        return [enter, self._pass_role("PassDebugRole", ["debug"], "ecs-tasks")]
 
     def lend_credentials(self) -> list[iam.PolicyStatement]:
         """Lend a worker's agent the right to poll its own activity."""
-        return [_allow("LendPolling", ["sts:AssumeRole"], [self._compute.poll_role.role_arn])]
+        return [_allow("LendPolling", ["sts:AssumeRole"], [self._compute.role_arn("poll")])]
 
     def lend_pushing(self) -> list[iam.PolicyStatement]:
         """Lend builds the right to push to the repository of their organisation."""
-        return [_allow("LendPushing", ["sts:AssumeRole"], [self._compute.push_role.role_arn])]
+        return [_allow("LendPushing", ["sts:AssumeRole"], [self._compute.role_arn("push")])]
 
     def keep_secrets(self) -> list[iam.PolicyStatement]:
         """Read and write the secrets of this installation."""
@@ -309,8 +304,11 @@ class Permissions:
         ]
         return [_allow("Log", ["logs:CreateLogStream", "logs:PutLogEvents"], groups)]
 
-    def _pass_role(self, sid: str, roles: Sequence[iam.Role], service: str) -> iam.PolicyStatement:
-        statement = _allow(sid, ["iam:PassRole"], [role.role_arn for role in roles])
+    def _pass_role(
+        self, sid: str, roles: Sequence[deployment.RoleName], service: str
+    ) -> iam.PolicyStatement:
+        arns = [self._compute.role_arn(name) for name in roles]
+        statement = _allow(sid, ["iam:PassRole"], arns)
         statement.add_condition("StringEquals", {"iam:PassedToService": f"{service}.amazonaws.com"})
         return statement
 

@@ -12,7 +12,9 @@ from conducto.model.deployment import (
     PARTITION_KEY,
     SORT_KEY,
     TTL_ATTRIBUTE,
+    RoleName,
     Variables,
+    role_name,
     table_name,
 )
 from conducto_emulator import builds
@@ -82,8 +84,8 @@ def keep_lines(group: str, stream: str, lines: Sequence[str]) -> None:
     client.put_log_events(logGroupName=group, logStreamName=stream, logEvents=events)
 
 
-def _role(name: str) -> str:
-    return f"arn:aws:iam::{ACCOUNT}:role/conducto-{STAGE}-{name}"
+def _role(name: RoleName) -> str:
+    return f"arn:aws:iam::{ACCOUNT}:role/{role_name(STAGE, REGION, name)}"
 
 
 def _create_table(client: Any) -> None:

@@ -196,7 +196,7 @@ class ApiStack(Stack):
     def _variables(
         self, network: NetworkStack, data: DataStack, compute: ComputeStack
     ) -> dict[str, str]:
-        settings, debug = self._settings, compute.debug_role
+        settings = self._settings
         return {
             Variables.STAGE: settings.stage,
             Variables.TABLE: data.table.table_name,
@@ -205,11 +205,11 @@ class ApiStack(Stack):
             Variables.SUBNETS: Fn.join(",", [s.subnet_id for s in network.subnets]),
             Variables.SECURITY_GROUP: network.workers.security_group_id,
             Variables.FILE_SYSTEM: data.files.file_system_id,
-            Variables.EXECUTION_ROLE: compute.execution_role.role_arn,
-            Variables.TASK_ROLE: compute.task_role.role_arn,
-            Variables.POLL_ROLE: compute.poll_role.role_arn,
-            Variables.PUSH_ROLE: compute.push_role.role_arn,
-            Variables.MACHINE_ROLE: compute.machine_role.role_arn,
+            Variables.EXECUTION_ROLE: compute.role_arn("execution"),
+            Variables.TASK_ROLE: compute.role_arn("task"),
+            Variables.POLL_ROLE: compute.role_arn("poll"),
+            Variables.PUSH_ROLE: compute.role_arn("push"),
+            Variables.MACHINE_ROLE: compute.role_arn("machine"),
             Variables.AGENT_IMAGE: self.agent.image_uri,
             Variables.WORKER_LOG_GROUP: compute.worker_logs.log_group_name,
             Variables.IMAGE_REPOSITORY: compute.registry,
@@ -221,7 +221,7 @@ class ApiStack(Stack):
             Variables.SPOT_SHARE: str(settings.spot_share),
             Variables.BILLING: "on" if settings.billing else "off",
             **({Variables.TRACING: "on"} if settings.tracing else {}),
-            **({Variables.DEBUG_ROLE: debug.role_arn} if debug is not None else {}),
+            **({Variables.DEBUG_ROLE: compute.role_arn("debug")} if settings.remote_debug else {}),
             **({Variables.PULL_THROUGH: compute.caches} if compute.caches else {}),
             **_services(settings),
         }
@@ -251,6 +251,9 @@ class ApiStack(Stack):
             found = self.app.get_resource(resource)
             found.add_property_override("FunctionName", function)
             found.add_property_override("Role", self.roles[name].role_arn)
+            # Its policies too: Lambda refuses a function in a network whose role may not yet make
+            # network interfaces, and CloudFormation makes role and policies at the same time.
+            found.node.add_dependency(self.roles[name])
             found.add_property_override("Timeout", seconds)
             group = logs.CfnLogGroup(
                 self,

@@ -41,15 +41,9 @@ class ComputeStack(Stack):
         builder: Builds them from contexts in the bucket.
         build_logs: Output of builds of images.
         worker_logs: Diagnostics of workers; the output of commands is in the bucket.
-        execution_role: ECS's own, to start a worker.
-        task_role: What both containers of a worker may do, the user's included: mount its data.
+        execution_role: ECS's own, to start a worker. Other stacks name it and the other roles by
+            `role_arn`.
         caches: Caches of other registries, as the functions and the builds read them.
-        push_role: Assumed by the functions that start builds, for one repository each time: a build
-            logs in to the registry as this role, never as its own.
-        debug_role: ... of a worker for a debug shell, which AWS has to reach as well; None: people
-            open no shells on workers.
-        poll_role: What the API lends to a worker's agent, narrowed to one activity each time.
-        machine_role: What the generated state machines may do.
     """
 
     def __init__(
@@ -81,12 +75,26 @@ class ComputeStack(Stack):
         self.worker_logs = self._log_group("WorkerLogs", "workers")
         self.build_logs = self._log_group("BuildLogs", "builds")
         self.execution_role = self._execution_role()
-        self.task_role = self._task_role(data)
-        self.debug_role = self._debug_role(data) if settings.remote_debug else None
-        self.push_role = self._push_role()
-        self.poll_role = self._poll_role()
-        self.machine_role = self._machine_role()
+        self._task_role(data)
+        if settings.remote_debug:
+            self._debug_role(data)
+        self._push_role()
+        self._poll_role()
+        self._machine_role()
         self.builder = self._builder()
+
+    def role_arn(self, name: deployment.RoleName) -> str:
+        """Return the ARN of a role of this stack.
+
+        It is a string, not an export: CloudFormation deletes no export that another stack imports,
+        so a role that a setting removes could never go.
+        """
+        return self.format_arn(
+            service="iam", region="", resource="role", resource_name=self._role_name(name)
+        )
+
+    def _role_name(self, name: deployment.RoleName) -> str:
+        return deployment.role_name(self._settings.stage, self.region, name)
 
     def _log_group(self, name: str, suffix: str) -> logs.LogGroup:
         group = logs.LogGroup(
@@ -101,21 +109,20 @@ class ComputeStack(Stack):
         return group
 
     def _execution_role(self) -> iam.Role:
-        role = self._role("ExecutionRole", "ecs-tasks.amazonaws.com", "starts Conducto's workers")
+        role = self._role("execution", "ecs-tasks.amazonaws.com", "starts Conducto's workers")
         self._grant_images(role, "PullImages", PULL)
         self._grant_caches(role)
         self.worker_logs.grant_write(role)
         return role
 
-    def _task_role(self, data: DataStack) -> iam.Role:
-        """The user's command has this role too: it may mount what its task names, no more."""
-        role = self._role("TaskRole", "ecs-tasks.amazonaws.com", "mounts a pipeline's data")
+    def _task_role(self, data: DataStack) -> None:
+        """Make the role of a worker's containers, the user's included: it mounts its data."""
+        role = self._role("task", "ecs-tasks.amazonaws.com", "mounts a pipeline's data")
         role.add_to_policy(self._mounting(data))
-        return role
 
-    def _debug_role(self, data: DataStack) -> iam.Role:
-        """A worker that people enter has this role: AWS's program in it needs a way out."""
-        role = self._role("DebugRole", "ecs-tasks.amazonaws.com", "is a worker for a debug shell")
+    def _debug_role(self, data: DataStack) -> None:
+        """Make the role of a worker with a debug shell: AWS's program in it needs a way out."""
+        role = self._role("debug", "ecs-tasks.amazonaws.com", "is a worker for a debug shell")
         role.add_to_policy(self._mounting(data))
         role.add_to_policy(
             iam.PolicyStatement(
@@ -129,7 +136,6 @@ class ComputeStack(Stack):
                 resources=["*"],  # they have no resource level
             )
         )
-        return role
 
     def _mounting(self, data: DataStack) -> iam.PolicyStatement:
         return iam.PolicyStatement(
@@ -152,16 +158,20 @@ class ComputeStack(Stack):
             },
         )
 
-    def _push_role(self) -> iam.Role:
+    def _push_role(self) -> None:
+        """Make the role that builds get, for one repository each time.
+
+        A build logs in to the registry as this role, never as its own.
+        """
         role = iam.Role(
             self,
             "PushRole",
+            role_name=self._role_name("push"),
             assumed_by=self._functions(*deployment.DRIVERS),
             description="Lent to builds of images: pushes to one organisation's repository",
         )
         self._grant_images(role, "PushImages", (*PULL, *PUSH))
         self._grant_caches(role)
-        return role
 
     def _grant_images(self, role: iam.IGrantable, sid: str, actions: Sequence[str]) -> None:
         """Allow to log in to the registry, and to do something with organisations' images."""
@@ -182,10 +192,12 @@ class ComputeStack(Stack):
                 )
             )
 
-    def _poll_role(self) -> iam.Role:
+    def _poll_role(self) -> None:
+        """Make the role that the API lends to a worker's agent, narrowed to one activity."""
         role = iam.Role(
             self,
             "PollRole",
+            role_name=self._role_name("poll"),
             assumed_by=self._functions(deployment.API_FUNCTION),
             description="Lent to a Conducto worker: polls its own activity and sends heartbeats",
             max_session_duration=Duration.hours(12),
@@ -206,7 +218,6 @@ class ComputeStack(Stack):
                 resources=["*"],
             )
         )
-        return role
 
     def _functions(self, *functions: str) -> iam.IPrincipal:
         """Return the principal for some functions' roles, which are created after this stack.
@@ -224,13 +235,15 @@ class ComputeStack(Stack):
             {"ArnEquals": {"aws:PrincipalArn": roles}}
         )
 
-    def _machine_role(self) -> iam.Role:
+    def _machine_role(self) -> None:
+        """Make the role of the generated state machines."""
         prefix = deployment.made_prefix(self._settings.stage)
         machines = self._states("stateMachine", f"{prefix}*")
         executions = self._states("execution", f"{prefix}*:*")
         role = iam.Role(
             self,
             "MachineRole",
+            role_name=self._role_name("machine"),
             assumed_by=iam.ServicePrincipal(
                 "states.amazonaws.com",
                 conditions={
@@ -266,7 +279,6 @@ class ComputeStack(Stack):
             )
         )
         allow_tracing(self._settings, role)
-        return role
 
     def _builder(self) -> codebuild.Project:
         return codebuild.Project(
@@ -293,10 +305,11 @@ class ComputeStack(Stack):
             grant_report_group_permissions=False,
         )
 
-    def _role(self, name: str, service: str, what: str) -> iam.Role:
+    def _role(self, name: deployment.RoleName, service: str, what: str) -> iam.Role:
         return iam.Role(
             self,
-            name,
+            f"{name.capitalize()}Role",
+            role_name=self._role_name(name),
             assumed_by=iam.ServicePrincipal(
                 service, conditions={"StringEquals": {"aws:SourceAccount": self.account}}
             ),

@@ -74,7 +74,7 @@ def test_every_exception_is_needed() -> None:
 MADE = {
     Variables.BUCKET: "conducto-bucket",
     Variables.CLUSTER: "conducto-main",
-    Variables.EXECUTION_ROLE: "arn:aws:iam::123456789012:role/execution",
+    Variables.EXECUTION_ROLE: "arn:aws:iam::123456789012:role/conducto-main-us-east-1-execution",
     Variables.FILE_SYSTEM: "fs-1",
     Variables.TABLE: "conducto-main",
 }

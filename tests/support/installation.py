@@ -58,6 +58,16 @@ def templates(variant: str) -> dict[str, dict[str, Any]]:
     return _synthesised(VARIANTS[variant])
 
 
+def settings_templates(settings: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the templates of the default installation with some settings."""
+    return _with_settings(json.dumps(settings, sort_keys=True))
+
+
+@cache
+def _with_settings(settings: str) -> dict[str, dict[str, Any]]:
+    return _synthesised(json.loads(settings))
+
+
 @cache
 def templates_of_emulator() -> dict[str, dict[str, Any]]:
     """Return the templates of the installation that the emulator stands for."""

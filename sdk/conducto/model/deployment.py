@@ -121,6 +121,18 @@ def driver_role_name(stage: str, region: str, function: str) -> str:
     return f"{NAME_PREFIX}{stage}-{region}-{function.replace('_', '-')}"
 
 
+#: Roles that the functions pass on or lend: others name them by ARN, with no export between stacks.
+RoleName = Literal["execution", "task", "debug", "push", "poll", "machine"]
+
+
+def role_name(stage: str, region: str, name: RoleName) -> str:
+    """Return the name at AWS of a role that the functions pass on or lend.
+
+    Roles are of an account, not of a region.
+    """
+    return f"{NAME_PREFIX}{stage}-{region}-{name}"
+
+
 def secret_prefix(stage: str) -> str:
     """Return how the names of an installation's secrets begin."""
     return f"conducto/{stage}/"

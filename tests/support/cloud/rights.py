@@ -431,9 +431,8 @@ class Rights:
 
     def _names(self, kind: str, name: str, properties: Template) -> tuple[str, str]:
         """Return a resource's ARN and what ``Ref`` makes of it."""
-        if kind == "AWS::IAM::Role":
-            role = next((r for start, r in _ROLES.items() if name.startswith(start)), None)
-            return (self.known.get(role or "", name),) * 2
+        if kind == "AWS::IAM::Role":  # functions' own; those that they pass on have ARNs as text
+            return name, name
         plain = self._plain_name(kind, name, properties)
         return _ARNS[kind].format(plain), plain
 
@@ -464,14 +463,6 @@ _PSEUDO = {
     "AWS::Partition": "aws",
     "AWS::Region": REGION,
     "AWS::URLSuffix": "amazonaws.com",
-}
-_ROLES = {
-    "DebugRole": Variables.DEBUG_ROLE,
-    "ExecutionRole": Variables.EXECUTION_ROLE,
-    "MachineRole": Variables.MACHINE_ROLE,
-    "PollRole": Variables.POLL_ROLE,
-    "PushRole": Variables.PUSH_ROLE,
-    "TaskRole": Variables.TASK_ROLE,
 }
 
 
