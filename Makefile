@@ -107,6 +107,10 @@ test-web: $(READY) engine tools web lint-web ## The web app in Chromium against 
 	npm --prefix web test
 	$(BIN)/pytest -q tests/web -m web --durations=10
 
+test-deploy: $(READY) engine tools web ## The real deployment, at an AWS that is not ours; needs root
+	$(BIN)/python tests/deploy/sandbox.py build/deploy \
+	  $(BIN)/pytest -v -n0 --timeout 900 --durations=25 tests/deploy
+
 screenshots: $(READY) web ## The pictures of the docs, anew
 	$(BIN)/python -m docs.screenshots
 
@@ -122,4 +126,4 @@ bench: $(READY) engine ## Measure: BENCH=local, web or cloud
 clean: ## Remove what set-up and tests made in the checkout
 	rm -rf $(VENV) dist build chalice.out cdk.out .mypy_cache .ruff_cache .pytest_cache .hypothesis bench/results
 
-.PHONY: help setup engine tools demo test test-quick unit lint conformance test-crash test-docker test-podman test-podman-quick test-cloud web web-types lint-web test-web screenshots looks synth bench clean
+.PHONY: help setup engine tools demo test test-quick unit lint conformance test-crash test-docker test-podman test-podman-quick test-cloud web web-types lint-web test-web test-deploy screenshots looks synth bench clean

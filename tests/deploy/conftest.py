@@ -1,0 +1,36 @@
+"""The tests here run beside an AWS that is not ours, by ``make test-deploy`` only."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from deploy.installation import Installation
+
+FOLDER = os.environ.get("CONDUCTO_TEST_DEPLOY")
+if FOLDER is None:  # not in the sandbox (`deploy.sandbox`)
+    collect_ignore_glob = ["test_*.py"]
+
+
+@pytest.fixture(scope="session")
+def folder() -> Path:
+    """Return the directory of the sandbox, with its programs and logs."""
+    assert FOLDER is not None
+    return Path(FOLDER)
+
+
+@pytest.fixture(scope="session")
+def installation(folder: Path) -> Iterator[Installation]:
+    """Deploy Conducto; all tests share it."""
+    from deploy.installation import Installation
+
+    made = Installation(folder)
+    made.deploy()
+    yield made
+    made.person.ask("agent", "stop")

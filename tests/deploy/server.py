@@ -1,0 +1,37 @@
+"""Serve ministack, an AWS that is not ours, under AWS's own names: ``python -m deploy.server``.
+
+Runs in ministack's own virtual environment. What ministack lacks is in `deploy.shims`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+from hypercorn.asyncio import serve
+from hypercorn.config import Config
+from ministack import app as gateway
+
+from deploy import shims
+from deploy.programs import MINISTACK
+
+
+def main() -> None:
+    """Apply the shims and serve until the process is stopped."""
+    if not MINISTACK.endswith(f"=={version('ministack')}"):
+        sys.exit(f"the shims are written for {MINISTACK}; check each before using another version")
+    folder = Path(os.environ["CONDUCTO_TEST_DEPLOY"])
+    shims.apply_all()
+    config = Config()
+    config.bind = ["0.0.0.0:443"]
+    config.insecure_bind = ["0.0.0.0:4566"]
+    config.certfile, config.keyfile = str(folder / "server.pem"), str(folder / "server.key")
+    config.keep_alive_timeout = 75
+    asyncio.run(serve(gateway.app, config))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""IAM: who asks, and what ministack's own evaluator would deny wrongly."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from ministack.core import iam_evaluator
+
+from deploy.shims import Shim, replace
+
+_SESSION = "arn:aws:sts::000000000000:assumed-role/Probe/session"
+_ROLE = "arn:aws:iam::000000000000:role/Probe"
+
+
+def _use_roles() -> None:
+    @replace(iam_evaluator, "_resolve_condition_key")
+    def condition(original: Any, key: str, context: Any) -> Any:
+        value = original(key, context)
+        if key.lower() == "aws:principalarn" and ":assumed-role/" in str(value):
+            return role_of(value)
+        return value
+
+
+def role_of(session: str) -> str:
+    """Return the ARN of the role that a session has."""
+    return session.replace(":sts:", ":iam:").replace(":assumed-role/", ":role/").rpartition("/")[0]
+
+
+def _uses_sessions() -> bool:
+    context = iam_evaluator.EvalContext(
+        principal_arn=_SESSION,
+        principal_type="AssumedRole",
+        principal_account="000000000000",
+        action="sts:AssumeRole",
+        resource_arn="*",
+        region="us-east-1",
+    )
+    return iam_evaluator._resolve_condition_key("aws:PrincipalArn", context) != _ROLE
+
+
+def _note_denials() -> None:
+    notes = Path(os.environ["CONDUCTO_TEST_DEPLOY"]) / "denied"
+    notes.unlink(missing_ok=True)
+
+    @replace(iam_evaluator, "enforce")
+    def enforce(  # noqa: PLR0917  as the original
+        original: Any,
+        key: str,
+        action: str,
+        service: str,
+        region: str,
+        resource_arn: str = "*",
+        service_context: Any = None,
+    ) -> Any:
+        found = original(key, action, service, region, resource_arn, service_context)
+        if found is None or isinstance(found, iam_evaluator.AuthError):
+            return found
+        with notes.open("a") as file:
+            denied = [found.principal_arn, action, resource_arn, service_context]
+            file.write(json.dumps(denied, default=str) + "\n")
+        return None
+
+
+def _knows_no_resource() -> bool:
+    """Return whether ministack takes '*' for the resource of a call whose resource AWS checks."""
+    from ministack.core import iam_actions
+
+    source = Path(iam_actions.__file__).read_text()
+    return "DescribeRepositories" not in source
+
+
+SHIMS = (
+    Shim(
+        "principal-arn",
+        "aws:PrincipalArn of a session is its role; ministack has the session.",
+        _use_roles,
+        _uses_sessions,
+    ),
+    Shim(
+        "denials",
+        "IAM checks the resource of each call; ministack finds the resources of few, and would "
+        "deny the others. Its denials are written to the file 'denied' instead.",
+        _note_denials,
+        _knows_no_resource,
+    ),
+)
