@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from conducto.images import contexts, dockerfiles, layers
 from conducto.images.contexts import Context, Digests
+from conducto.images.git_remarks import git_remarks
 from conducto.images.sources import DockerfileSource, read_dockerfile
 from conducto.model.images import ImageSpec
 from conducto.model.records import ImageState
@@ -134,7 +135,7 @@ async def _build(
 ) -> None:
     if source.syntax is not None:
         log.write(f"syntax {source.syntax}: the engine's own is used\n")
-    log.lines(remarks(source.context))
+    log.lines(await asyncio.to_thread(remarks, source.context))
     head = contexts.pack_files({source.name: source.text.encode()})
     error = await shop.engine.build(
         tag,
@@ -154,10 +155,15 @@ def _hint(text: str) -> str:
     return " (RUN --mount=type=secret and type=ssh are not available in image builds here)"
 
 
-def remarks(context: Context) -> Iterator[str]:
-    """Yield what a user should know of what is about to be sent."""
+def remarks(context: Context) -> list[str]:
+    """Return what a user should know of what is about to be sent; reads some of its files."""
+    return list(_remarks(context))
+
+
+def _remarks(context: Context) -> Iterator[str]:
     for path in context.skipped:
         yield f"left out {path!r}: sockets, pipes and devices cannot be copied"
+    yield from git_remarks(context)
     if context.size >= LARGE:
         parts = ", ".join(f"{name} {size / 1e6:.0f} MB" for name, size in context.largest())
         yield (

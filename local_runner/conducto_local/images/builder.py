@@ -197,7 +197,7 @@ class Builder:
         async def copy(said: Transcript) -> Base:
             async with self._shop.slots:
                 said.step(ImageState.COPYING)
-                said.lines(bases.remarks(context))
+                said.lines(await asyncio.to_thread(bases.remarks, context))
                 settings = {"WorkingDir": workdir, "Env": with_env(base.info.config, code.env)}
                 await self._copy(base, context, settings, tag)
             return await self._shop.made(tag)

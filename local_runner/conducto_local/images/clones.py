@@ -7,7 +7,7 @@ import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from conducto.images.urls import without_password
+from conducto.images.urls import git_access, without_password
 from conducto_local.images.progress import plain
 from conducto_local.images.transcript import Transcript
 from conducto_local.ports import ImageError
@@ -74,24 +74,34 @@ class Clones:
         self.folder.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(".part")
         await asyncio.to_thread(shutil.rmtree, part, ignore_errors=True)
-        arguments = ("clone", "--single-branch", f"--branch={branch}", "--", url, str(part))
+        where = without_password(url)
+        arguments = ("clone", "--single-branch", f"--branch={branch}", "--", where, str(part))
         await _git(self.folder, arguments, url, branch, log)
-        # The copy in the image must not carry a password that the URL may hold.
-        rename = ("remote", "set-url", "origin", without_password(url))
-        await _git(part, rename, url, branch, log)
+        await _update_submodules(part, url, branch, log)
         part.rename(path)
 
     async def _update(self, path: Path, url: str, branch: str, log: Transcript) -> None:
         before = await git_sha(path)
-        await _git(path, ("fetch", "--quiet", "--", url, branch), url, branch, log)
+        await _git(
+            path, ("fetch", "--quiet", "--", without_password(url), branch), url, branch, log
+        )
         after = await git_sha(path, "FETCH_HEAD")
         if before != after:
             log.write(f"{branch}: {before} -> {after}\n")
             await _git(path, ("reset", "--hard", "FETCH_HEAD"), url, branch, log)
             await _git(path, ("clean", "-ffdxq"), url, branch, log)
+            await _update_submodules(path, url, branch, log)
 
     def _path(self, url: str, branch: str) -> Path:
         return self.folder / hashlib.sha256(f"{url}\0{branch}".encode()).hexdigest()[:24]
+
+
+async def _update_submodules(path: Path, url: str, branch: str, log: Transcript) -> None:
+    """Check out the submodules, also where their addresses have changed."""
+    if (path / ".gitmodules").exists():
+        await _git(path, ("submodule", "--quiet", "sync", "--recursive"), url, branch, log)
+        update = ("submodule", "update", "--init", "--recursive", "--force")
+        await _git(path, update, url, branch, log)
 
 
 async def git_sha(path: Path, revision: str = "HEAD") -> str | None:
@@ -112,12 +122,14 @@ async def git_sha(path: Path, revision: str = "HEAD") -> str | None:
 async def _git(
     cwd: Path, arguments: tuple[str, ...], url: str, branch: str, log: Transcript
 ) -> None:
-    shown = without_password(url)
+    access = git_access(url)
+    shown = access.url
     # Nobody is there to type a password.
-    env = {"GIT_SSH_COMMAND": "ssh -oBatchMode=yes", **os.environ, "GIT_TERMINAL_PROMPT": "0"}
+    fixed = {"GIT_TERMINAL_PROMPT": "0", **access.env}
+    env = {"GIT_SSH_COMMAND": "ssh -oBatchMode=yes", **os.environ, **fixed}
     try:
         process = await asyncio.create_subprocess_exec(
-            "git", *arguments, cwd=cwd, env=env,
+            "git", *access.options, *arguments, cwd=cwd, env=env,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,

@@ -118,6 +118,22 @@ keep_step() {
         printf 'conducto: %s was not kept for other builds\n' "$reference"
 }
 
+# clone FOLDER: check out the commit of $CLONE_URL, with its submodules. A password of the URL is in
+# the environment, where the helper finds it: arguments of processes are for all to see.
+clone() {
+    set -- "$1" -c credential.helper=
+    [ -z "$CLONE_HELPER" ] || set -- "$@" -c "$CLONE_HELPER"
+    export GIT_TERMINAL_PROMPT=0
+    folder_of_clone=$1
+    shift
+    git "$@" clone --quiet --branch "$CLONE_BRANCH" -- "$CLONE_URL" "$folder_of_clone" ||
+        fail "$CLONE_URL cannot be cloned"
+    git -C "$folder_of_clone" checkout --quiet "$CLONE_COMMIT" ||
+        fail "$CLONE_URL has no commit $CLONE_COMMIT any more; launch again"
+    git "$@" -C "$folder_of_clone" submodule --quiet update --init --recursive ||
+        fail "$CLONE_URL: its submodules cannot be cloned"
+}
+
 # step NUMBER: make image NUMBER of $steps.
 step() {
     folder=steps/$1
@@ -127,12 +143,7 @@ step() {
     if [ -s "$folder/clone" ]; then
         say cloning
         . "./$folder/clone"
-        GIT_TERMINAL_PROMPT=0 git clone --quiet --branch "$CLONE_BRANCH" -- "$CLONE_URL" "$here" ||
-            fail "$CLONE_SHOWN cannot be cloned"
-        git -C "$here" checkout --quiet "$CLONE_COMMIT" ||
-            fail "$CLONE_SHOWN has no commit $CLONE_COMMIT any more; launch again"
-        # What is copied must not carry a password that the URL may hold.
-        git -C "$here" remote set-url origin "$CLONE_SHOWN"
+        clone "$here"
     elif [ -n "$context" ]; then
         fetch "$context" "$here"
     else

@@ -92,7 +92,9 @@ def _translate(pattern: str) -> str:
         elif rest[0] == "[" and "]" in rest[2:]:
             length = rest.index("]", 2) + 1
             part = rest[:length].replace("\\", "\\\\")
-        elif rest[0] == "\\" and len(rest) > 1:
+        elif rest[0] == "[" or rest == "\\":  # Docker refuses them, too
+            raise re.error(f"nothing closes {rest!r}" if rest[0] == "[" else "'\\' ends it")
+        elif rest[0] == "\\":
             part, length = re.escape(rest[1]), 2
         else:
             part, length = re.escape(rest[0]), 1

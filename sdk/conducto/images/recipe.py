@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from importlib import resources
 
 from conducto.images import dockerfiles, install, layers, registries
-from conducto.images.urls import without_password
+from conducto.images.urls import git_access, without_password
 from conducto.model.images import ImageSpec
 
 #: Name of a Dockerfile that is not in its context.
@@ -278,13 +278,16 @@ def _clone(clone: Clone | None) -> str:
     """Return shell code that sets where to clone from; empty without a repository."""
     if clone is None:
         return ""
+    access = git_access(clone.url)
     words = {
-        "URL": clone.url,
-        "SHOWN": without_password(clone.url),
+        "URL": access.url,
+        "HELPER": access.options[-1] if access.options else "",
         "BRANCH": clone.branch,
         "COMMIT": clone.commit,
     }
-    return "".join(f"CLONE_{name}={shlex.quote(value)}\n" for name, value in words.items())
+    lines = [f"CLONE_{name}={shlex.quote(value)}\n" for name, value in words.items()]
+    lines += [f"export {name}={shlex.quote(value)}\n" for name, value in access.env.items()]
+    return "".join(lines)
 
 
 def _pack(files: Iterable[tuple[str, bytes]]) -> bytes:

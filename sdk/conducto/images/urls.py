@@ -1,6 +1,38 @@
 """Addresses of git repositories."""
 
-from urllib.parse import urlsplit, urlunsplit
+from dataclasses import dataclass, field
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+_USER, _PASSWORD = "CONDUCTO_GIT_USER", "CONDUCTO_GIT_PASSWORD"
+#: A credential helper that reads the environment: arguments of processes are for all to see.
+HELPER = f'!f() {{ printf "username=%s\\npassword=%s\\n" "${_USER}" "${_PASSWORD}"; }}; f'
+
+
+@dataclass(frozen=True, slots=True)
+class GitAccess:
+    """How git reaches a repository without a password among its arguments.
+
+    Attributes:
+        url: The URL without user name and password.
+        options: Words that stand between ``git`` and its command.
+        env: Variables that git needs; they may hold a password.
+    """
+
+    url: str
+    options: tuple[str, ...] = ()
+    env: dict[str, str] = field(default_factory=dict, repr=False)
+
+
+def git_access(url: str) -> GitAccess:
+    """Return how git reaches a URL that may hold a user name and a password."""
+    shown = without_password(url)
+    if shown == url:
+        return GitAccess(url)
+    given, there = urlsplit(url), urlsplit(shown)
+    helper = f"credential.{there.scheme}://{there.netloc}.helper={HELPER}"
+    env = {_USER: unquote(given.username or ""), _PASSWORD: unquote(given.password or "")}
+    # The first one has no helper of the machine's user see, or store, what the URL holds.
+    return GitAccess(shown, ("-c", "credential.helper=", "-c", helper), env)
 
 
 def without_password(url: str) -> str:

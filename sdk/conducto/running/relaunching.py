@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from conducto.images.urls import without_password
 from conducto.model.api import LaunchRequest
 from conducto.model.records import PipelineRecord
 
@@ -14,7 +15,7 @@ def launch_of(record: PipelineRecord, tree: dict[str, Any]) -> LaunchRequest:
         tree: Its launch form, as it was stored.
     """
     return LaunchRequest.model_construct(
-        tree=tree,
+        tree=_without_passwords(tree),
         title=record.title,
         doc=record.doc,
         tags=record.tags,
@@ -26,3 +27,14 @@ def launch_of(record: PipelineRecord, tree: dict[str, Any]) -> LaunchRequest:
         program=record.program,
         owner=record.owner,
     )
+
+
+def _without_passwords(tree: dict[str, Any]) -> dict[str, Any]:
+    """Return a launch form whose images name their repositories without user and password."""
+    images = {
+        key: {**image, "copy_url": without_password(image["copy_url"])}
+        if isinstance(image, dict) and isinstance(image.get("copy_url"), str)
+        else image
+        for key, image in (tree.get("images") or {}).items()
+    }
+    return {**tree, "images": images} if images else tree

@@ -1,6 +1,12 @@
 """Clones of git repositories, with real repositories on disk."""
 
+import base64
+import shutil
 import subprocess
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -102,3 +108,80 @@ async def test_folder_outside_git_has_no_commit(tmp_path: Path) -> None:
 )
 def test_passwords_are_not_shown(url: str, expected: str) -> None:
     assert without_password(url) == expected
+
+
+PASSWORD = "p@ss/word"
+AUTHORIZATION = "Basic " + base64.b64encode(f"me:{PASSWORD}".encode()).decode()
+
+
+class PrivateFiles(SimpleHTTPRequestHandler):
+    """Serves files to those who know the password."""
+
+    def do_GET(self) -> None:
+        if self.headers.get("Authorization") == AUTHORIZATION:
+            super().do_GET()
+            return
+        self.send_response(401)
+        self.send_header("WWW-Authenticate", 'Basic realm="r"')
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def private(tmp_path: Path, origin: Path) -> Iterator[str]:
+    """The URL, with a password, of a server's copy of the repository."""
+    git(tmp_path, "clone", "-q", "--bare", str(origin), "served/r.git")
+    git(tmp_path / "served/r.git", "update-server-info")
+    handler = partial(PrivateFiles, directory=str(tmp_path / "served"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://me:p%40ss%2Fword@127.0.0.1:{server.server_port}/r.git"
+        server.shutdown()
+
+
+async def test_password_reaches_the_server_and_no_argument(
+    tmp_path: Path, private: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen, real = tmp_path / "arguments", shutil.which("git")
+    (tmp_path / "bin").mkdir()
+    wrapper = tmp_path / "bin" / "git"
+    wrapper.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >>{seen}\nexec {real} "$@"\n')
+    wrapper.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{wrapper.parent}:/usr/bin:/bin")
+    log = Transcript()
+
+    for _ in range(2):  # cloned, then refreshed
+        checkout = await Clones(tmp_path / "cache").refresh(private, "main", log)
+
+    shown = without_password(private)
+    assert (checkout.path / "a").read_text() == "1"
+    assert checkout.url == shown
+    assert shown in seen.read_text()
+    for place in (seen, checkout.path / ".git" / "config"):
+        assert "p%40ss" not in place.read_text()
+        assert PASSWORD not in place.read_text()
+
+
+async def test_submodules_are_cloned_and_refreshed(
+    tmp_path: Path, origin: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_ALLOW_PROTOCOL", "file")
+    parent = tmp_path / "parent"
+    parent.mkdir()
+    git(parent, "init", "-q", "-b", "main")
+    git(parent, "submodule", "add", "-q", str(origin), "sub")
+    git(parent, "commit", "-q", "-m", "one")
+    first = await refresh(tmp_path, parent)
+    assert (first.path / "sub" / "a").read_text() == "1"
+
+    (origin / "a").write_text("2")
+    git(origin, "commit", "-q", "-a", "-m", "two")
+    git(parent / "sub", "pull", "-q")
+    git(parent, "commit", "-q", "-a", "-m", "two")
+
+    second = await refresh(tmp_path, parent)
+
+    assert (second.path / "sub" / "a").read_text() == "2"

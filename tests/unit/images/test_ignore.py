@@ -66,6 +66,8 @@ def test_only_folders_without_exceptions_are_pruned(
     assert Ignore.parse(rules).prunes(folder) is expected
 
 
-def test_unreadable_pattern_is_named() -> None:
-    with pytest.raises(ValueError, match=r"'\[z-a\]'"):
-        Ignore.parse("[z-a]")
+@pytest.mark.parametrize("pattern", ["[z-a]", "a[bc", "[]", "!x[", "a\\"])
+def test_unreadable_pattern_is_named(pattern: str) -> None:
+    with pytest.raises(ValueError, match="cannot read the pattern") as caught:
+        Ignore.parse(f"fine\n{pattern}\n")
+    assert repr(pattern) in str(caught.value)

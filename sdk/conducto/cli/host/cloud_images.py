@@ -15,8 +15,9 @@ from conducto.cli.host.addresses import UsageError
 from conducto.client.cloud import CloudClient, put
 from conducto.images import contexts, layers, sources
 from conducto.images.contexts import Context, ContextError
+from conducto.images.git_remarks import git_remarks
 from conducto.images.recipe import Sources
-from conducto.images.urls import without_password
+from conducto.images.urls import git_access, without_password
 from conducto.model.cloud_calls import MAX_CONTEXT
 from conducto.model.image_sources import CloneSource, ImageSources
 from conducto.model.images import ImageSpec
@@ -136,6 +137,8 @@ def remarks(image: str, context: Context) -> Iterator[str]:
     """Yield what a user should know of a directory that leaves this machine."""
     for path in context.skipped:
         yield f"image {image!r}: left out {path!r}: sockets, pipes and devices cannot be copied"
+    for remark in git_remarks(context):
+        yield f"image {image!r}: {remark}"
     secrets = [entry.path for entry in context.entries if _looks_secret(entry.path)]
     if secrets:
         yield (
@@ -193,7 +196,9 @@ def head_of(url: str, branch: str) -> str:
     Raises:
         ContextError: git says no, or there is no such branch.
     """
-    said = _git("ls-remote", "--", url, f"refs/heads/{branch}")
+    access = git_access(url)
+    words = (*access.options, "ls-remote", "--", access.url, f"refs/heads/{branch}")
+    said = _git(*words, env=access.env)
     if not said:
         raise ContextError(
             f"{without_password(url)!r}, branch {branch!r}: cannot be looked up; check the URL, "
@@ -207,13 +212,13 @@ def commit_of(directory: str) -> str | None:
     return _git("-C", directory, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
 
 
-def _git(*words: str) -> str | None:
+def _git(*words: str, env: Mapping[str, str] | None = None) -> str | None:
     # Nobody is there to type a password.
-    env = {"GIT_SSH_COMMAND": "ssh -oBatchMode=yes", **os.environ, "GIT_TERMINAL_PROMPT": "0"}
+    fixed = {"GIT_TERMINAL_PROMPT": "0", **(env or {})}
     try:
         done = subprocess.run(  # noqa: S603 - the user's own git and words
             ["git", *words],  # noqa: S607
-            env=env,
+            env={"GIT_SSH_COMMAND": "ssh -oBatchMode=yes", **os.environ, **fixed},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

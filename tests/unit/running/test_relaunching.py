@@ -1,0 +1,17 @@
+"""Whoever may read a pipeline may read its definition, so it holds no password."""
+
+from conducto.model.records import PipelineRecord
+from conducto.running.relaunching import launch_of
+
+
+def test_definition_names_a_repository_without_its_password() -> None:
+    record = PipelineRecord(id="abc-def", title="T", created=0.0)
+    images = {"a": {"copy_url": "https://me:secret@example.com/r.git", "copy_branch": "main"}}
+    tree = {"nodes": [], "images": {**images, "b": {"image": "busybox", "copy_url": None}}}
+
+    found = launch_of(record, tree).tree
+
+    assert found["images"]["a"]["copy_url"] == "https://example.com/r.git"
+    assert found["images"]["a"]["copy_branch"] == "main"
+    assert found["images"]["b"] == tree["images"]["b"]
+    assert images["a"]["copy_url"].startswith("https://me:secret@")  # what is stored stays
