@@ -86,6 +86,30 @@ def test_who_comes_back_is_not_told_what_was_over() -> None:
     assert lines == ["done    /tests  3.0s"]
 
 
+def test_a_batch_that_is_older_than_what_was_printed_prints_no_image_twice() -> None:
+    building = ImageRecord(name="app", state=ImageState.BUILDING, started=1.0)
+    done = ImageRecord(name="app", state=ImageState.DONE, started=1.0, ended=3.5)
+    rebuilt = ImageRecord(name="app", state=ImageState.BUILDING, started=9.0)
+    states = [building, done, building, done, rebuilt]
+
+    lines = printed([], *(batch(now=summary(images=(state,))) for state in states))
+
+    assert lines == [
+        "image   app  building",
+        "image   app  done  2.5s",
+        "image   app  building",
+    ]
+
+
+def test_a_group_whose_time_is_over_is_printed_once_for_each_time() -> None:
+    over = change(1, "/tests", State.KILLED, "Parallel", cause=Cause.TIMEOUT)
+    again = change(2, "/tests", State.RUNNING, "Parallel")
+
+    lines = printed(small_tree(), batch(over), batch(over), batch(again), batch(over))
+
+    assert [line.split()[1] for line in lines] == ["/tests", "/tests"]
+
+
 def test_images_are_told_as_they_move() -> None:
     building = ImageRecord(name="app", state=ImageState.BUILDING, started=1.0)
     done = ImageRecord(name="app", state=ImageState.DONE, started=1.0, ended=3.5)

@@ -283,7 +283,8 @@ def _one(client: Client, model: PipelineModel, path: str) -> Iterator[NodeView]:
 def _look(client: Client, model: PipelineModel) -> None:
     """Ask for what no event tells: the builds' output, and a settlement without a change."""
     summary = client.get(model.summary.pipeline.id)
-    if summary.seq <= model.seq:
+    if summary.seq <= model.seq and summary.settled:
+        # Else the next batch of events says so, too, and one that waits may be older than this.
         model.summary = summary
     for image in model.summary.images:
         if image.state not in _SILENT:

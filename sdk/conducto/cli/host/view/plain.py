@@ -19,6 +19,7 @@ from conducto.semantics.user_secrets import withheld
 LOUD = 100
 FAILED = 100
 _WORD_COLUMNS = 7
+_STEPS = tuple(ImageState)
 _UNSAID = {ImageState.PENDING, ImageState.QUEUED}
 
 
@@ -37,7 +38,8 @@ class PlainPrinter:
         self._failed = 0
         self._tenths = 0
         self._said: set[tuple[str, int]] = set()
-        self._images: dict[str, ImageState] = {}
+        self._images: dict[str, tuple[float, int]] = {}
+        self._expired: set[str] = set()
         self._problem: str | None = None
 
     def nodes(self, model: PipelineModel, views: Iterable[NodeView]) -> None:
@@ -64,6 +66,8 @@ class PlainPrinter:
                 self._ended(row, change)
             elif row.timed_out and change.state is row.state:
                 self._timed_out(row)
+            elif change.state not in FINISHED:
+                self._expired.discard(change.path)  # it may run out of time again
         self._summarise(model)
 
     def _tell_problem(self, model: PipelineModel) -> None:
@@ -77,11 +81,15 @@ class PlainPrinter:
         self._write(f"{'problem':{_WORD_COLUMNS}} {said}")
 
     def images(self, model: PipelineModel) -> None:
-        """Print the images whose build moved."""
+        """Print the images whose build moved.
+
+        A batch of events may be older than an answer that was printed before it came.
+        """
         for image in model.summary.images:
-            if self._images.get(image.name) is image.state or image.state in _UNSAID:
+            step = (image.started or 0.0, _STEPS.index(image.state))
+            if image.state in _UNSAID or step <= self._images.get(image.name, (0.0, -1)):
                 continue
-            self._images[image.name] = image.state
+            self._images[image.name] = step
             if image.ended is None or image.ended >= self._since:
                 self._write(_image_text(image))
 
@@ -99,7 +107,13 @@ class PlainPrinter:
             self._write(_node_text(row, change))
 
     def _timed_out(self, row: Row) -> None:
-        """Print that a group's time limit ran out, which explains the Execs that were killed."""
+        """Print that a group's time limit ran out, which explains the Execs that were killed.
+
+        Of a tree of several pages, an event may repeat what a page said.
+        """
+        if row.path in self._expired:
+            return
+        self._expired.add(row.path)
         facts = [printable(row.path), why_failed(row), place(row.file, row.line)]
         self._write(f"{row.state.value:{_WORD_COLUMNS}} {'  '.join(filter(None, facts))}")
 
