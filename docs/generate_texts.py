@@ -21,6 +21,7 @@ INHERITANCE = {
     "name": _HERE,
     "pipeline_reservation": _HERE,
     "requires_docker": _NEAREST,
+    "retry_lost": _NEAREST,
     "same_container": "as `container_reuse_context`",
     "skip": "skips everything below",
     "snapshot_on_error": _NEAREST,

@@ -32,6 +32,7 @@ class Worker:
         reference: The image that it runs.
         protocol: What it speaks (`conducto.model.worker.PROTOCOL`).
         hired: When it was decided to start it; 0 where an older version wrote it.
+        lost_starts: How many were lost before it while they started, each for the one before.
         for_owner: It was started while commands got the owner's user secrets and data.
     """
 
@@ -48,6 +49,7 @@ class Worker:
     reference: str | None = None
     protocol: int = 1
     hired: float = 0.0
+    lost_starts: int = 0
     for_owner: bool = True
 
     def runs(self, path: str, attempt: int) -> bool:

@@ -137,6 +137,7 @@ class WorkerGone(Happened):
     Attributes:
         cause: How a command ends that it still had.
         strikes: How much it speaks against the pool's image: at two its Execs fail.
+        stopped: AWS says that its task stopped, for a reason that has nothing to do with the image.
         handed: A task that it was handed too late and gives back.
     """
 
@@ -145,6 +146,7 @@ class WorkerGone(Happened):
     reason: str
     cause: Cause = Cause.WORKER_LOST
     strikes: int = 0
+    stopped: bool = False
     handed: Claimed | None = None
 
 

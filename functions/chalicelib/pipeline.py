@@ -54,7 +54,7 @@ from conducto.semantics.live import Change, LiveExec
 from conducto.semantics.machine import settled
 from conducto.semantics.pools import PoolKind
 from conducto.semantics.resolve import Edits, resolve, resolve_generated
-from conducto.semantics.rules import Outcome
+from conducto.semantics.rules import MAX_LOST_STARTS, Outcome
 from conducto.semantics.spending import dollars_for
 from conducto.semantics.user_secrets import changed, secrets_user
 
@@ -165,6 +165,7 @@ class CloudPipeline(PipelineState):
                 self.now,
                 reference=image,
                 hired=self.now,
+                lost_starts=self.lost_starts.get(hire.pool, (0, ""))[0],
                 for_owner=secrets_user(self.record) is not None,
             )
         self.limited = limited
@@ -330,19 +331,27 @@ class CloudPipeline(PipelineState):
             self._lose_tasks(worker)
 
     def _finish(
-        self, path: str, cause: Cause | None, *, seconds: float = 0.0, message: str | None = None
+        self,
+        path: str,
+        cause: Cause | None,
+        *,
+        seconds: float = 0.0,
+        message: str | None = None,
+        lost_starts: int = 0,
     ) -> None:
         self.fruitless = 0
         self._notes.setdefault(path, (None, message, None))
         record = self.in_flight[path]
         mem = 0.0 if record.mem is None else record.mem
-        self._follow(self.course.finish(path, cause, seconds=seconds, mem=mem))
+        taken = self.course.finish(path, cause, seconds=seconds, mem=mem, lost_starts=lost_starts)
+        self._follow(taken)
 
     def _worker_up(self, up: WorkerUp) -> None:
         worker = self.crew.workers.get(up.worker)
         if worker is None:
             return
         worker.task, worker.since, worker.protocol = up.task, self.now, up.protocol
+        self.lost_starts.pop(worker.pool, None)
         if worker.status is Status.STARTING:
             worker.status = Status.IDLE
 
@@ -357,13 +366,15 @@ class CloudPipeline(PipelineState):
         if worker.task is not None:
             self._effects.stops.append((worker.id, worker.task))
         if worker.busy and self.exec_in(worker.path, worker.attempt, State.RUNNING) is not None:
-            message = f"the worker was lost: {gone.reason}"
+            message = f"the worker was lost: {gone.reason.rstrip('.')}"
             self._finish(worker.path, gone.cause, message=message)
         looked = worker.task is not None and self.course.run in self.runs
         if not self._lose_tasks(worker) and looked and self._is_forgotten(worker.pool):
             self._replan()
         if gone.strikes and not worker.commands:
             self._strike(worker.pool, gone)
+        elif gone.stopped and worker.status is Status.STARTING:
+            self._lose_start(worker, gone.reason)
 
     def _lose_tasks(self, worker: Worker) -> bool:
         """Have the tasks of a worker that leaves offered to others; return whether it had any."""
@@ -392,10 +403,27 @@ class CloudPipeline(PipelineState):
             return
         del self.strikes[pool]
         image = self.pools[pool].image
+        message = f"no worker can run commands in the image {image!r}: {gone.reason}"
+        self._fail_queued(pool, Cause.IMAGE, message)
+
+    def _lose_start(self, worker: Worker, reason: str) -> None:
+        """Give up on what waits for a pool when the replacements of a worker are lost, too.
+
+        Of workers that are started at once, any number may be lost: that is one time.
+        """
+        pool, before = worker.pool, worker.lost_starts
+        known, _ = self.lost_starts.get(pool, (0, ""))
+        self.lost_starts[pool] = (max(known, before + 1), reason)
+        if before < MAX_LOST_STARTS:
+            return
+        del self.lost_starts[pool]
+        message = f"its worker was lost while it started: {reason}"
+        self._fail_queued(pool, Cause.WORKER_LOST, message, lost_starts=before)
+
+    def _fail_queued(self, pool: str, cause: Cause, message: str, *, lost_starts: int = 0) -> None:
         for path in list(self.queue.get(pool, {})):
             if path in self.queue.get(pool, {}):
-                message = f"no worker can run commands in the image {image!r}: {gone.reason}"
-                self._finish(path, Cause.IMAGE, message=message)
+                self._finish(path, cause, message=message, lost_starts=lost_starts)
 
     def _capacity_missing(self, missing: CapacityMissing) -> None:
         worker = self.crew.workers.get(missing.worker)
@@ -607,6 +635,7 @@ class CloudPipeline(PipelineState):
         record = self.in_flight.pop(command.path)
         self._unqueue(command.path)
         exit_code, said, peak = self._notes.get(command.path, (None, None, None))
+        said = ": ".join(filter(None, (said, command.note)))
         message = "\n".join(filter(None, (record.message, said))) or None
         ended = record.model_copy(
             update={

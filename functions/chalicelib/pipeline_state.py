@@ -35,7 +35,6 @@ from conducto.semantics.machine import settled
 from conducto.semantics.pools import PoolKind
 from conducto.semantics.residual import sized
 from conducto.semantics.resolve import resolve
-from conducto.semantics.rules import CLOUD_LOST_RETRIES
 
 #: Seconds after which a task that nobody was offered counts as lost: three times what it takes
 #: Step Functions to offer one again that a worker took along.
@@ -103,6 +102,8 @@ class PipelineState:
         deadlines: ``{path: time}`` at which `DeadlinesPassed` is due.
         shortages: ``{pool name: shortage}``.
         strikes: ``{pool name: strikes}`` against its image.
+        lost_starts: ``{pool name: (times in a row, why the last)}`` that workers were lost while
+            they started.
         limited: Why the org may not have more workers now, where it would want them.
         fruitless: Plans in a row of which nothing came.
         notified: Number of the newest notification.
@@ -139,6 +140,7 @@ class PipelineState:
         self.deadlines: dict[str, float] = {}
         self.shortages: dict[str, Shortage] = {}
         self.strikes: dict[str, int] = {}
+        self.lost_starts: dict[str, tuple[int, str]] = {}
         self.limited: str | None = None
         self.fruitless = 0
         self.notified = 0
@@ -154,7 +156,6 @@ class PipelineState:
         """Take over a resolved tree and how it stands; None: nothing has happened to it."""
         self.pipeline = pipeline
         self.course = course or Course(self.record.id, LiveTree(pipeline))
-        self.course.tree.lost_retries = CLOUD_LOST_RETRIES
         self._know_images()
 
     def know_places(self) -> None:

@@ -112,12 +112,14 @@ class Reconciler:
         def decide(live: CloudPipeline) -> Input | None:
             if worker_id not in live.crew.workers:
                 return None
+            no_image = any(word in reason for word in _NO_IMAGE)
             return WorkerGone(
                 time=self._now,
                 worker=worker_id,
                 reason=said,
                 cause=Cause.OUT_OF_MEMORY if oom else Cause.WORKER_LOST,
-                strikes=1 if any(word in reason for word in _NO_IMAGE) else 0,
+                strikes=1 if no_image else 0,
+                stopped=not no_image,
             )
 
         self._submit_if_there(pipeline_id, decide)

@@ -36,6 +36,7 @@ _PLAIN = (
     "planned_at",
     "deadlines",
     "strikes",
+    "lost_starts",
     "limited",
     "fruitless",
     "notified",
@@ -108,6 +109,7 @@ def restore(
     state = snapshot.state
     for name in _PLAIN:
         setattr(live, name, state[name])
+    live.lost_starts = {pool: (n, why) for pool, (n, why) in live.lost_starts.items()}
     live.times = {path: (start, end) for path, (start, end) in live.times.items()}
     live.queue = {pool: dict.fromkeys(paths) for pool, paths in live.queue.items()}
     live.record = PipelineRecord.model_validate(state["record"])

@@ -7,6 +7,7 @@ from conducto.model.states import State
 from conducto.running import views
 from conducto.semantics.fleet import Pool
 from conducto.semantics.live import LiveExec, LiveNode
+from conducto.semantics.rules import MAX_LOST_STARTS
 
 
 def why_waiting(live: CloudPipeline, node: LiveNode) -> Wait | None:
@@ -28,7 +29,11 @@ def _why_queued(live: CloudPipeline, node: LiveExec) -> Wait:
         return Wait(held, "turn")
     staff = live.crew.staff().get(pool.name)
     if staff is not None and staff.starting:
-        return Wait("a worker is starting", "start")
+        lost, why = live.lost_starts.get(pool.name, (0, ""))
+        after = (
+            f", retry {lost} of {MAX_LOST_STARTS}: the last one was lost ({why})" if lost else ""
+        )
+        return Wait(f"a worker is starting{after}", "start")
     return Wait("next in the queue", "turn")
 
 

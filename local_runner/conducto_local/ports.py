@@ -30,6 +30,10 @@ class WorkerStartError(Exception):
     """A container could not be started; the message says why and what to do."""
 
 
+class WorkerLostError(WorkerStartError):
+    """It was removed or killed while it started; another one may well start."""
+
+
 class ImageGoneError(WorkerStartError):
     """It could not, because its image is not on the engine any more, or never was."""
 
@@ -115,6 +119,7 @@ class Exit:
         message: A sentence for a person where ``cause`` is set.
         peak_memory: Bytes, where known.
         engine_gone: The worker was lost because the engine does not answer.
+        started: The command may have begun; False where the worker was lost before it got it.
     """
 
     code: int | None
@@ -122,6 +127,7 @@ class Exit:
     message: str | None = None
     peak_memory: int | None = None
     engine_gone: bool = False
+    started: bool = True
 
 
 class Worker(Protocol):

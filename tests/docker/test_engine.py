@@ -16,7 +16,15 @@ from conducto_local.engine.container import MAX_PIDS
 from conducto_local.engine.docker import DockerEngine
 from conducto_local.engine.http import HttpClient
 from conducto_local.engine.worker import DockerWorker
-from conducto_local.ports import Exit, Job, Mount, Stream, WorkerSpec, WorkerStartError
+from conducto_local.ports import (
+    Exit,
+    Job,
+    Mount,
+    Stream,
+    WorkerLostError,
+    WorkerSpec,
+    WorkerStartError,
+)
 from support.engine_proxy import engine_proxy
 from support.stand_ins import ensure, is_podman
 
@@ -257,6 +265,34 @@ async def test_a_container_that_somebody_removed_is_a_lost_worker(lab: Lab) -> N
 
     assert (await asyncio.wait_for(run, 5)).cause is Cause.WORKER_LOST
     await worker.close()
+
+
+class RemovingEngine(DockerEngine):
+    """An engine on which somebody removes each container as soon as it is there."""
+
+    async def _create(self, spec: WorkerSpec, body: dict[str, Any]) -> str:
+        identity = await super()._create(spec, body)
+        await self.http.call("DELETE", f"/containers/{identity}", params={"force": True})
+        return identity
+
+
+async def test_container_removed_while_it_starts_is_lost_and_its_image_not_blamed(
+    lab: Lab,
+) -> None:
+    engine = RemovingEngine()
+    await engine.open()
+
+    with pytest.raises(WorkerLostError, match="was removed or killed while it started"):
+        await engine.start_worker(lab.spec())
+
+    await engine.close()
+
+
+async def test_container_that_cannot_start_is_not_lost(lab: Lab) -> None:
+    with pytest.raises(WorkerStartError, match="nobody-here") as caught:
+        await lab.engine.start_worker(lab.spec(docker_run_args=("--user=nobody-here",)))
+
+    assert not isinstance(caught.value, WorkerLostError)
 
 
 async def test_an_engine_that_stops_in_the_middle_loses_the_worker_at_once(lab: Lab) -> None:

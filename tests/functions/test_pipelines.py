@@ -234,7 +234,7 @@ def test_a_task_that_got_lost_is_offered_again_though_a_worker_waits_for_it(worl
 def test_a_lost_workers_command_runs_again_on_another_and_the_attempt_says_why(
     world: World,
 ) -> None:
-    pipeline = world.launch(serial(leaf("a"), leaf("b")))
+    pipeline = world.launch(serial(leaf("a"), leaf("b"), retry_lost=2))
     world.serve()
     hand = world.running()["/a"]
     hand.vanish()
@@ -244,14 +244,17 @@ def test_a_lost_workers_command_runs_again_on_another_and_the_attempt_says_why(
     assert other is not hand
     first, second = world.attempts(pipeline, "/a")
     assert (first.state, first.cause) == (State.KILLED, Cause.WORKER_LOST)
-    assert first.message == "the worker was lost: Your Spot Task was interrupted."
+    assert first.message == (
+        "the worker was lost: Your Spot Task was interrupted: "
+        "tried again by itself: retry_lost (retry 1 of 2)"
+    )
     assert second.container == other.id
     world.run_out()
     assert world.get(pipeline).state is State.DONE
 
 
 def test_a_worker_that_is_silent_for_a_minute_counts_as_gone(world: World) -> None:
-    pipeline = world.launch(leaf())
+    pipeline = world.launch(leaf(retry_lost=1))
     world.serve()
     hand = world.running()["/"]
     hand.alive = False  # it hangs: ECS takes it for running
@@ -271,8 +274,44 @@ def test_a_worker_that_says_something_every_minute_is_left_alone(world: World) -
     assert [a.cause for a in world.attempts(pipeline, "/")] == [None]
 
 
-def test_a_worker_lost_three_times_fails_the_node(world: World) -> None:
+def test_lost_command_is_not_run_again_unless_asked(world: World) -> None:
     pipeline = world.launch(leaf())
+    world.serve()
+    hand = world.running()["/"]
+    hand.vanish()
+    world.reconciler().task_stopped(pipeline, hand.id, "Your Spot Task was interrupted.")
+    world.serve()
+
+    assert world.running() == {}
+    (attempt,) = world.attempts(pipeline, "/")
+    assert (attempt.state, attempt.cause) == (State.KILLED, Cause.WORKER_LOST)
+    assert "set retry_lost" in str(attempt.message)
+
+
+@pytest.mark.parametrize("losses", [3, 4])
+def test_worker_lost_while_it_starts_is_replaced_three_times(world: World, losses: int) -> None:
+    pipeline = world.launch(parallel(leaf("a"), leaf("b")))
+    for number in range(1, losses + 1):
+        for arn, task in list(world.fleet.tasks.items()):
+            if arn not in world.fleet.stopped:
+                world.fleet.stopped.append(arn)
+                world.reconciler().task_stopped(pipeline, task.worker_id, "Host EC2 terminated")
+        if number < 3:
+            waits = str(world.nodes(pipeline)["/a"].waits_for)
+            assert "Host EC2 terminated" in waits
+    world.run_out()
+
+    lost = losses > 3
+    assert world.states(pipeline)["/a"] == ("killed" if lost else "done")
+    (attempt,) = world.attempts(pipeline, "/a")
+    assert attempt.cause is (Cause.WORKER_LOST if lost else None)
+    if lost:
+        assert "Host EC2 terminated" in str(attempt.message)
+        assert "never started" in str(attempt.message)
+
+
+def test_a_worker_lost_three_times_fails_the_node(world: World) -> None:
+    pipeline = world.launch(leaf(retry_lost=2))
     for _ in range(3):
         world.serve()
         hand = world.running()["/"]
@@ -295,7 +334,7 @@ def test_memory_that_ran_out_is_the_cause_not_the_worker(world: World) -> None:
 
 
 def test_news_that_come_twice_and_out_of_order_change_nothing(world: World) -> None:
-    pipeline = world.launch(serial(leaf("a"), leaf("b")))
+    pipeline = world.launch(serial(leaf("a"), leaf("b"), retry_lost=1))
     world.serve()
     hand = world.running()["/a"]
     hand.leave("stopping")

@@ -131,6 +131,9 @@ class Attachment(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the listener, once."""
+        if not self.opened.done() and self._refusal is not None:  # its end is its body's end
+            status, body = self._refusal
+            self.opened.set_exception(ApiError(status, error_message(bytes(body))))
         if not self.opened.done():
             self.opened.set_exception(EngineError(f"the container engine hung up: {exc}"))
         if not self._ended:

@@ -22,6 +22,7 @@ from conducto_local.ports import (
     EngineError,
     EngineInfo,
     ImageGoneError,
+    WorkerLostError,
     WorkerSpec,
     WorkerStartError,
 )
@@ -32,6 +33,8 @@ _API = (1, 45)
 _STREAMS = {"stream": True, "stdin": True, "stdout": True, "stderr": True}
 #: Exit code that the engine notes when a container's first program does not exist.
 _NO_PROGRAM = 127
+#: ... and of one that got SIGKILL, which did not end by itself.
+_KILLED = 137
 #: The last is what a network answers that a container of somebody else is in.
 _GONE_OR_IN_USE = {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.FORBIDDEN}
 _OPEN_SECONDS = 20
@@ -215,6 +218,8 @@ class DockerEngine:
             first = await asyncio.wait_for(ready, _READY_SECONDS)
         except TimeoutError:
             first = None
+        if first is None and await self._was_taken(worker):
+            raise _lost(spec)
         if first is None:
             said = words.decode("utf-8", "replace").strip()
             raise WorkerStartError(
@@ -223,16 +228,25 @@ class DockerEngine:
             )
         worker.started()
 
+    async def _state(self, worker: DockerWorker) -> dict[str, Any]:
+        """Return the state of a container; of one that is gone, that it is being removed."""
+        try:
+            answer = await self.http.call("GET", f"/containers/{worker.id}/json")
+        except ApiError as error:
+            return {"Status": "removing"} if error.status == HTTPStatus.NOT_FOUND else {}
+        return dict(answer["State"])
+
+    async def _was_taken(self, worker: DockerWorker) -> bool:
+        """Whether a container was removed or killed, and did not exit by itself."""
+        return _is_taken(await self._state(worker))
+
     async def _cannot_start(
         self, worker: DockerWorker, spec: WorkerSpec, error: ApiError
     ) -> WorkerStartError:
-        try:
-            answer = await self.http.call("GET", f"/containers/{worker.id}/json")
-        except ApiError:
-            answer = {"State": {}}
-        is_missing = (
-            answer["State"].get("ExitCode") == _NO_PROGRAM or "no such file" in error.message
-        )
+        state = await self._state(worker)
+        if _is_taken(state):
+            return _lost(spec)
+        is_missing = state.get("ExitCode") == _NO_PROGRAM or "no such file" in error.message
         if is_missing and '"/bin/sh"' in error.message:
             return WorkerStartError(
                 f"image {spec.image!r} has no /bin/sh, and commands need a shell. "
@@ -285,6 +299,15 @@ def _cannot_create(spec: WorkerSpec, error: ApiError) -> WorkerStartError:
 def _is_name_taken(error: ApiError) -> bool:
     """Return whether a container of that name exists; Podman reports it as an error of its own."""
     return error.status == HTTPStatus.CONFLICT or "name is already in use" in error.message
+
+
+def _lost(spec: WorkerSpec) -> WorkerLostError:
+    return WorkerLostError(f"container {spec.name} was removed or killed while it started")
+
+
+def _is_taken(state: Mapping[str, Any]) -> bool:
+    killed = state.get("ExitCode") == _KILLED and not state.get("OOMKilled")
+    return state.get("Status") in ("removing", "dead") or (killed and not state.get("Running"))
 
 
 async def _remove_quietly(worker: DockerWorker) -> None:

@@ -231,7 +231,7 @@ class ProcessWorker:
         if self._running is not None or self._starting is not None:
             raise RuntimeError(f"worker {self.name} runs a command already")
         if self._closed:
-            return Exit(None, Cause.WORKER_LOST, f"worker {self.name} was closed")
+            return Exit(None, Cause.WORKER_LOST, f"worker {self.name} was closed", started=False)
         pipes: list[_Pipe] = []
         starting = self._starting = asyncio.Event()
         try:
@@ -244,8 +244,8 @@ class ProcessWorker:
                 output("stderr", f"{self.spec.shell}: {error.strerror}\n".encode())
                 return Exit(_CANNOT_EXECUTE)
             # Of this moment, as of too many open files: the engine is there for the next one.
-            message = f"this machine could not start a process: {error.strerror}; reset the node"
-            return Exit(None, Cause.WORKER_LOST, message)
+            message = f"this machine could not start a process: {error.strerror}"
+            return Exit(None, Cause.WORKER_LOST, message, started=False)
         except (ValueError, asyncio.CancelledError):
             _close(pipes)
             raise

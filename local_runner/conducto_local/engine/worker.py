@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
 
@@ -123,7 +123,7 @@ class DockerWorker:
             raise RuntimeError(f"worker {self.name} runs a command already")
         encoded = self._encoder.encode(job.script, job.env)
         if self._lost or self._attachment is None:
-            return await self._explain_loss()
+            return replace(await self._explain_loss(), started=False)
         result: asyncio.Future[Exit | None] = asyncio.get_running_loop().create_future()
         run = self._run = _Run(OutputParser(encoded.nonce), output, result)
         self._attachment.write(encoded.line)

@@ -22,6 +22,7 @@ from conducto_local.ports import (
     ImageGoneError,
     Job,
     Worker,
+    WorkerLostError,
     WorkerStartError,
 )
 from conducto_local.runner.common import Common
@@ -135,6 +136,8 @@ class Attempts:
         """Carry one attempt from its turn to its end."""
         try:
             await self._run(flight, kit)
+        except WorkerLostError as error:
+            self._finish(flight, Result(Cause.WORKER_LOST, message=str(error), started=False))
         except WorkerStartError as error:
             self._finish(flight, Result(Cause.IMAGE, message=str(error)))
         except EngineError as error:
@@ -249,7 +252,9 @@ class Attempts:
             live.graft(spec.lazy_target or "", generated, definition)
             self._common.apply(live, ev.TreeGenerated(spec.path, generated.nodes))
         seconds = 0.0 if flight.started is None else ended - flight.started
-        event = ev.AttemptFinished(spec.path, flight.number, result.cause, seconds, flight.mem)
+        event = ev.AttemptFinished(
+            spec.path, flight.number, result.cause, seconds, flight.mem, started=result.started
+        )
         self._common.apply(live, event)
 
 

@@ -45,6 +45,7 @@ class Result:
 
     Attributes:
         tree: A Lazy's generated tree, resolved, and its definition as it is stored.
+        started: The command may have begun.
     """
 
     cause: Cause | None
@@ -52,6 +53,7 @@ class Result:
     message: str | None = None
     peak_memory: int | None = None
     tree: tuple[Pipeline, bytes] | None = None
+    started: bool = True
 
     def with_note(self, note: str | None) -> "Result":
         """Return the same with one more line to its message; None adds nothing."""
@@ -233,7 +235,7 @@ async def run_command(
         # Nobody can see what it printed, and a Lazy's or a test's output is its result.
         cause = Cause.WORKER_LOST
         message = f"the command ended with exit code 0, but {writer.failure}"
-    result = Result(cause, done.code, message, done.peak_memory)
+    result = Result(cause, done.code, message, done.peak_memory, started=done.started)
     if cutter is not None and cause is None and not flight.stopping:
         # A copy, since the loop goes on changing the tree while the thread reads it.
         tree = Pipeline(dict(flight.live.pipeline.nodes), dict(flight.live.pipeline.images))

@@ -394,4 +394,6 @@ def _to_store(node: LiveNode) -> NodeRow:
         expired=node.expired,
         mem=node.mem,
         order=node.order if isinstance(node, LiveExec) else None,
+        lost=node.lost,
+        lost_starts=node.lost_starts,
     )

@@ -313,6 +313,9 @@ class Scheduler:
         flight = live.flights.pop(command.path)
         if not flight.running:
             self._attempts.drop(flight)
+        if command.note is not None:
+            said = flight.message
+            flight.message = command.note if said is None else f"{said}: {command.note}"
         live.set_attempt(ended_record(flight, command.state, command.cause, self.secrets.mask))
 
     def _start_timer(self, live: LivePipeline, path: str, seconds: float) -> None:

@@ -33,6 +33,8 @@ class NodeRow(NamedTuple):
     expired: bool
     mem: float | None
     order: Order | None
+    lost: int
+    lost_starts: int
 
 
 class ChangeRow(NamedTuple):

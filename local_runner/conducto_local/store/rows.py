@@ -28,11 +28,13 @@ GET_GENERATED = """SELECT target, body FROM definitions WHERE pipeline=? AND tar
 GET_EDITS = "SELECT path, body FROM edits WHERE pipeline=?"
 GET_IMAGES = "SELECT record FROM images WHERE pipeline=? ORDER BY position"
 
-PUT_NODE = """INSERT INTO nodes VALUES (?,?,?,?,?,?,?,?,?,?,?)
+PUT_NODE = """INSERT INTO nodes VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)
     ON CONFLICT DO UPDATE SET state=excluded.state, skipped=excluded.skipped,
     cause=excluded.cause, warning=excluded.warning, attempt=excluded.attempt,
-    tries=excluded.tries, expired=excluded.expired, mem=excluded.mem, stop=excluded.stop"""
-GET_NODES = """SELECT path, state, skipped, cause, warning, attempt, tries, expired, mem, stop
+    tries=excluded.tries, expired=excluded.expired, mem=excluded.mem, stop=excluded.stop,
+    lost=excluded.lost, lost_starts=excluded.lost_starts"""
+GET_NODES = """SELECT path, state, skipped, cause, warning, attempt, tries, expired, mem, stop,
+    lost, lost_starts
     FROM nodes WHERE pipeline=? AND path>? ORDER BY path LIMIT ?"""
 
 # The WHERE is `history.may_replace`; a row that it refuses is missing in the cursor's rowcount.
@@ -95,6 +97,8 @@ _NODE_FIELDS = (
     "expired",
     "mem",
     "order",
+    "lost",
+    "lost_starts",
 )
 
 # sqlite3 binds a plain str several times faster than a subclass such as a StrEnum.
@@ -141,6 +145,8 @@ def node_row(pipeline: int, node: NodeState | NodeRow) -> Row:
         node.expired,
         node.mem,
         None if node.order is None else node.order.value,
+        node.lost,
+        node.lost_starts,
     )
 
 

@@ -69,6 +69,10 @@ MIGRATIONS: tuple[Migration, ...] = (
         "ALTER TABLE attempts ADD COLUMN image_ready REAL",
         "ALTER TABLE attempts ADD COLUMN admitted REAL",
     ),
+    (
+        "ALTER TABLE nodes ADD COLUMN lost INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE nodes ADD COLUMN lost_starts INTEGER NOT NULL DEFAULT 0",
+    ),
 )
 
 #: Tables whose rows belong to one pipeline, named by their column ``pipeline``.

@@ -34,6 +34,7 @@ _PART = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)([a-zA-Z]+)")
 _LARGEST = sys.float_info.max
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
+MAX_RETRY_LOST = 100
 DEFAULT_MAX_TIME = 4 * 3600.0
 DEFAULT_CPU = 1.0
 DEFAULT_MEM = 2.0
@@ -128,6 +129,19 @@ def check_max_concurrent(value: Any) -> int:
     """
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ValueError(f"max_concurrent must be a whole number of at least 1, got {value!r}")
+    return value
+
+
+def check_retry_lost(value: Any) -> int:
+    """Return ``value`` as a number of retries of a command whose container was lost.
+
+    Raises:
+        ValueError: not a whole number from 0 to `MAX_RETRY_LOST`.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_RETRY_LOST:
+        raise ValueError(
+            f"retry_lost must be a whole number from 0 to {MAX_RETRY_LOST}, got {value!r}"
+        )
     return value
 
 

@@ -70,6 +70,7 @@ class NodeSpec:
         stop_on_error: A Serial's; True elsewhere and meaningless there.
         suppress_errors: A failure counts as done, with a warning.
         snapshot_on_error: After a failure an Exec's container is kept as an image; inherited.
+        retry_lost: How often an Exec is run again whose container was lost; inherited.
         callbacks: Own ones and those inherited.
         handed_down: Callbacks that the nodes below inherit.
         lazy_target: Path of the node that takes the tree this Exec prints, or None.
@@ -91,6 +92,7 @@ class NodeSpec:
     stop_on_error: bool = True
     suppress_errors: bool = False
     snapshot_on_error: bool = False
+    retry_lost: int = 0
     callbacks: tuple[Callback, ...] = ()
     handed_down: tuple[Callback, ...] = ()
     lazy_target: str | None = None

@@ -150,6 +150,8 @@ class NodeState(Record):
         warning: Done although a failure below it was suppressed.
         attempt: Number of the newest attempt; 0 when there was none.
         tries: Attempts since the node was made or last reset by hand.
+        lost: Tries made again by ``retry_lost``, since then.
+        lost_starts: Tries made again because the container was lost before the command started.
         expired: Its own ``max_time`` ran out; not that of a group above it.
         mem: Memory in GB that a retry asked for, over the definition's.
         order: Why a running Exec is being stopped, while it is; who takes over ends it so.
@@ -162,6 +164,8 @@ class NodeState(Record):
     warning: bool = False
     attempt: int = 0
     tries: int = 0
+    lost: int = 0
+    lost_starts: int = 0
     expired: bool = False
     mem: float | None = None
     order: Order | None = None

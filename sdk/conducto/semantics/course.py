@@ -225,11 +225,19 @@ class Course:
         return self._take()
 
     def finish(
-        self, path: str, cause: Cause | None, *, seconds: float = 0.0, mem: float = 0.0
+        self,
+        path: str,
+        cause: Cause | None,
+        *,
+        seconds: float = 0.0,
+        mem: float = 0.0,
+        lost_starts: int = 0,
     ) -> Taken:
         """A command ended, or an Exec that is in flight could not be started."""
         attempt = self.tree.nodes[path].attempt
-        event = ev.AttemptFinished(path, attempt, cause, seconds=seconds, mem=mem)
+        event = ev.AttemptFinished(
+            path, attempt, cause, seconds=seconds, mem=mem, lost_starts=lost_starts
+        )
         if self._take_in(event, path):
             self._plan_anew()
         self._answer_held()

@@ -33,6 +33,8 @@ class AttemptFinished:
         cause: Why it failed; None is success. A stop that was ordered overrides it.
         seconds: How long it ran.
         mem: GB it had.
+        started: Its command may have begun; not while the Exec is still queued.
+        lost_starts: How often the driver has replaced a container that was lost before that.
     """
 
     path: str
@@ -40,6 +42,8 @@ class AttemptFinished:
     cause: Cause | None
     seconds: float = 0.0
     mem: float = 0.0
+    started: bool = True
+    lost_starts: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,12 +147,13 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class EndAttempt:
-    """Write down how an attempt ended."""
+    """Write down how an attempt ended; ``note`` is to be added to its message."""
 
     path: str
     attempt: int
     state: State
     cause: Cause | None
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,8 @@ class LiveNode:
         "attempt",
         "cause",
         "expired",
+        "lost",
+        "lost_starts",
         "mem",
         "parent",
         "position",
@@ -62,6 +64,8 @@ class LiveNode:
         self.expired = False
         self.attempt = 0
         self.tries = 0
+        self.lost = 0
+        self.lost_starts = 0
         self.mem: float | None = None
 
     @property
@@ -209,7 +213,6 @@ class LiveTree:
             `take_remembered`.
         past: ``{path: attempts made}`` of nodes that were discarded, so that a node of the same
             path goes on counting where the other one stopped.
-        lost_retries: See `conducto.semantics.rules.decide_failure`.
     """
 
     def __init__(
@@ -222,7 +225,6 @@ class LiveTree:
         self.touched: dict[LiveGroup, State] = {}
         self.remembered: list[LiveNode] = []
         self.past: dict[str, int] = {}
-        self.lost_retries = 0
         self._graft(pipeline.nodes, None, 0)
         for state in states:
             self._load(state)
@@ -320,6 +322,8 @@ class LiveTree:
             warning=node.warning,
             attempt=node.attempt,
             tries=node.tries,
+            lost=node.lost,
+            lost_starts=node.lost_starts,
             expired=node.expired,
             mem=node.mem,
             order=node.order if isinstance(node, LiveExec) else None,
@@ -479,6 +483,7 @@ class LiveTree:
         node.skipped = state.skipped
         node.attempt = state.attempt
         node.tries = state.tries
+        node.lost, node.lost_starts = state.lost, state.lost_starts
         node.mem = state.mem
         node.expired = state.expired
         if not isinstance(node, LiveGroup):

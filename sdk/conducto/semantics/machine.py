@@ -21,10 +21,13 @@ from conducto.semantics.live import LiveExec, LiveGroup, LiveNode, LiveTree, Not
 from conducto.semantics.ready import ready_below
 from conducto.semantics.rules import (
     FAIL,
+    MAX_LOST_STARTS,
     RETRIES,
+    Decision,
     Failure,
     Verdict,
     decide_failure,
+    retries_loss,
     state_of,
     suppress,
 )
@@ -152,16 +155,16 @@ class _Step:
         order, node.order = node.order, None
         cause = _cause(order, event.cause)
         state = state_of(cause)
-        self.commands.append(ev.EndAttempt(node.path, node.attempt, state, cause))
+        decision, note = FAIL, None
+        if state is not State.DONE and not node.skipped and order is not Order.RESET:
+            decision, note = self._decide(
+                node, event, Failure(state, cause, 0, event.mem, event.seconds)
+            )
+        self.commands.append(ev.EndAttempt(node.path, node.attempt, state, cause, note))
         if order is Order.RESET:
-            node.tries = 0
+            _forget_tries(node)
             self._to_pending(node)
             return
-        decision = FAIL
-        if state is not State.DONE and not node.skipped:
-            failure = Failure(state, cause, node.tries, event.mem, event.seconds)
-            lost = self.tree.lost_retries
-            decision = decide_failure(node.spec.callbacks, failure, lost_retries=lost)
         if decision.verdict is Verdict.RETRY:
             node.mem = node.mem if decision.mem is None else decision.mem
             self._to_pending(node)
@@ -173,6 +176,34 @@ class _Step:
         self.tree.set_exec(node, shown, cause=cause, warning=warning)
         node.expired = cause is Cause.TIMEOUT and not stopped_from_above
         self._notify(node)
+
+    def _decide(
+        self, node: LiveExec, event: ev.AttemptFinished, failure: Failure
+    ) -> tuple[Decision, str | None]:
+        """Return what happens after a failure, and what to tell people of it."""
+        note = None
+        if failure.cause is Cause.WORKER_LOST:
+            again, note = self._after_loss(node, event)
+            if again:
+                return Decision(Verdict.RETRY), note
+        tries = node.tries - node.lost - node.lost_starts
+        decision = decide_failure(node.spec.callbacks, replace(failure, tries=tries))
+        return decision, None if decision.verdict is Verdict.RETRY else note
+
+    def _after_loss(self, node: LiveExec, event: ev.AttemptFinished) -> tuple[bool, str]:
+        """Return whether a lost Exec is tried again by itself, and what to tell people of it."""
+        started = event.started and node.state is State.RUNNING
+        if started:
+            most, retried = node.spec.retry_lost, node.lost
+        else:
+            node.lost_starts = max(node.lost_starts, event.lost_starts)
+            most, retried = MAX_LOST_STARTS, node.lost_starts
+        again = retries_loss(retried, node.spec.retry_lost, started=started)
+        if again and started:
+            node.lost += 1
+        elif again:
+            node.lost_starts += 1
+        return again, _about_loss(retried, most, started=started, again=again)
 
     def _to_pending(self, node: LiveExec) -> None:
         self.tree.set_exec(node, State.PENDING)
@@ -255,6 +286,7 @@ class _Step:
         for node in list(self.tree.subtree(top)):
             if node.tries or node.mem is not None:
                 self.tree.remembered.append(node)
+            _forget_tries(node)
             node.tries = int(node.state is State.QUEUED)  # that one is the first of the new count
             if isinstance(node, LiveGroup):
                 self._reset_group(node)
@@ -391,6 +423,21 @@ def _cause(order: Order | None, reported: Cause | None) -> Cause | None:
             return Cause.TIMEOUT
         case Order.KILL | Order.RESET:
             return Cause.KILLED_BY_USER
+
+
+def _forget_tries(node: LiveNode) -> None:
+    node.tries = node.lost = node.lost_starts = 0
+
+
+def _about_loss(retried: int, most: int, *, started: bool, again: bool) -> str:
+    if again:
+        why = "retry_lost" if started else "its command had not started"
+        return f"tried again by itself: {why} (retry {retried + 1} of {most})"
+    if not started:
+        return f"its command never started, in {retried + 1} containers; reset it to try again"
+    if retried:
+        return f"lost {retried + 1} times, retry_lost={most}; reset it to run it again"
+    return "its command had started, so it is not run again by itself; reset it, or set retry_lost"
 
 
 def _failed_exec(node: LiveNode) -> bool:

@@ -39,6 +39,7 @@ def parameters(chain: Chain, edited: frozenset[str] = frozenset()) -> tuple[Para
     found.append(_max_time(chain))
     found.append(_nearest(chain, "container_reuse_context", lambda spec: spec.reuse_context))
     found.append(_held(chain, "snapshot_on_error", lambda spec: spec.snapshot_on_error, False))
+    found.append(_held(chain, "retry_lost", lambda spec: spec.retry_lost, 0))
     found.append(_own(node, "skip", node.skip, False))
     found.append(_own(node, "suppress_errors", node.suppress_errors, False))
     if node.type is not NodeType.EXEC:

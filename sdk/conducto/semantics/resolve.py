@@ -59,6 +59,7 @@ class _Inherited:
     pool: str
     callbacks: tuple[Callback, ...]
     snapshot_on_error: bool = False
+    retry_lost: int = 0
 
 
 def resolve(form: Form, edits: Edits | None = None) -> Pipeline:
@@ -234,6 +235,8 @@ class _Resolver:
         about = (
             own + above.callbacks if is_exec else cb.about_group(own) + cb.telling(above.callbacks)
         )
+        lost = written.get("retry_lost")
+        lost = above.retry_lost if lost is None else fields.check_retry_lost(lost)
         snapshot = bool(written.get("snapshot_on_error", above.snapshot_on_error))
         spec = NodeSpec(
             path=path,
@@ -250,6 +253,7 @@ class _Resolver:
             stop_on_error=bool(written.get("stop_on_error", True)),
             suppress_errors=bool(written.get("suppress_errors")),
             snapshot_on_error=snapshot,
+            retry_lost=lost,
             callbacks=about,
             handed_down=above.callbacks if is_exec else handed_down,
             lazy_target=cb.lazy_target(written, path),
@@ -261,7 +265,7 @@ class _Resolver:
         )
         if is_exec:
             self._check_image(placement)
-        return spec, _Inherited(placement, env, max_time, pool, handed_down, snapshot)
+        return spec, _Inherited(placement, env, max_time, pool, handed_down, snapshot, lost)
 
     def _placement(self, written: Form, above: Placement) -> Placement:
         changes: dict[str, Any] = {}
@@ -463,7 +467,13 @@ def _inherited_at(old: NodeSpec, nodes: Mapping[str, NodeSpec]) -> _Inherited:
     times = [node.max_time for node in (old, *above) if node.max_time is not None]
     max_time = times[0] if times else fields.DEFAULT_MAX_TIME
     return _Inherited(
-        old.placement, old.env, max_time, old.pool, old.handed_down, old.snapshot_on_error
+        old.placement,
+        old.env,
+        max_time,
+        old.pool,
+        old.handed_down,
+        old.snapshot_on_error,
+        old.retry_lost,
     )
 
 

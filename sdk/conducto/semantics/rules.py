@@ -151,7 +151,8 @@ class Failure:
     Attributes:
         state: ``error`` or ``killed``.
         cause: Why; None for a group.
-        tries: Attempts made since the node was made or reset by hand, this one included.
+        tries: Attempts made since the node was made or reset by hand, this one included; without
+            those that `retries_loss` made good.
         mem: GB the attempt had.
         seconds: How long it ran.
         failed_below: Execs below that failed and are not skipped; 1 for an Exec.
@@ -165,17 +166,24 @@ class Failure:
     failed_below: int = 1
 
 
-#: How often a command is run again in the cloud because its worker was lost: Fargate retires
-#: tasks, and takes Spot ones back, at any time. On one's own machine nobody else takes them.
-CLOUD_LOST_RETRIES = 2
+#: How often an Exec is tried again by itself because its container was lost before the command
+#: started: nothing has run, so nothing can run twice.
+MAX_LOST_STARTS = 3
 
 
-def decide_failure(
-    callbacks: Sequence[Callback], failure: Failure, *, lost_retries: int = 0
-) -> Decision:
+def retries_loss(retried: int, retry_lost: int, *, started: bool) -> bool:
+    """Return whether an Exec whose container was lost is tried again, whatever its callbacks say.
+
+    Args:
+        retried: How often it was for the same reason, since it was made or reset by hand.
+        retry_lost: The node's parameter.
+        started: Its command had started, so that it may run twice.
+    """
+    return retried < (retry_lost if started else MAX_LOST_STARTS)
+
+
+def decide_failure(callbacks: Sequence[Callback], failure: Failure) -> Decision:
     """Return what happens to a node that failed; the first callback that acts decides.
-
-    Where none does, a lost worker is made good so many times, counted in tries.
 
     A callback on ``error`` hears of every failure, one on ``killed`` of kills only: who asks for
     retries means lost workers and time limits too. A kill by a person is final, and so is an
@@ -188,8 +196,6 @@ def decide_failure(
             decision = _decide(callback, failure)
             if decision is not FAIL:
                 return decision
-    if failure.cause is Cause.WORKER_LOST and failure.tries <= lost_retries:
-        return Decision(Verdict.RETRY)
     return FAIL
 
 

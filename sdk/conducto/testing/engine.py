@@ -65,6 +65,7 @@ class FakeEngine:
         outcomes: ``{script: outcome}``, where scripts that are not in it succeed at once without
             output; or a function of the worker's spec and the job.
         unstartable: ``{image: why workers of it cannot start}``.
+        lost_starts: How many of the next workers are lost while they start.
         gone: Why the engine does not answer; None while it does.
         started: Specs of all workers, in the order they were started.
         ran: All commands, in the order they were started.
@@ -80,6 +81,7 @@ class FakeEngine:
     memory: float = 16
     gpus: int = 0
     unstartable: dict[str, str] = field(default_factory=dict)
+    lost_starts: int = 0
     gone: str | None = None
     started: list["WorkerSpec"] = field(default_factory=list)
     ran: list[Ran] = field(default_factory=list)
@@ -101,6 +103,9 @@ class FakeEngine:
         await asyncio.sleep(0)
         if spec.image in self.unstartable:
             raise _ports().WorkerStartError(self.unstartable[spec.image])
+        if self.lost_starts:
+            self.lost_starts -= 1
+            raise _ports().WorkerLostError(f"container {spec.name} was lost while it started")
         self.started.append(spec)
         worker = self.workers[spec.name] = FakeWorker(self, spec)
         return worker
@@ -225,7 +230,8 @@ class FakeWorker:
         if "\0" in job.script:
             raise ValueError("a command cannot hold a NUL character: a shell cannot read it")
         if self._lost is not None:
-            return self._exit(Outcome(None, cause=Cause.WORKER_LOST, message=self._lost))
+            lost = Outcome(None, cause=Cause.WORKER_LOST, message=self._lost)
+            return self._exit(lost, started=False)
         self._engine.ran.append(Ran(self.name, job))
         outcome = self._outcome = self._engine.outcome(self.spec, job)
         self._ended = asyncio.get_running_loop().create_future()
@@ -279,13 +285,14 @@ class FakeWorker:
         self._lost = message
         self.end(Outcome(None, cause=Cause.WORKER_LOST, message=message))
 
-    def _exit(self, outcome: Outcome) -> "Exit":
+    def _exit(self, outcome: Outcome, *, started: bool = True) -> "Exit":
         result: Exit = _ports().Exit(
             outcome.code,
             outcome.cause,
             outcome.message,
             outcome.peak_memory,
             engine_gone=outcome.cause is Cause.WORKER_LOST and self._engine.gone is not None,
+            started=started,
         )
         return result
 

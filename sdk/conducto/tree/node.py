@@ -43,6 +43,8 @@ class Node:
         suppress_errors: The node ends done even if a child failed.
         snapshot_on_error: Keep an Exec's container as it was when its command failed, for
             ``conducto debug --snapshot``; inherited.
+        retry_lost: How often a command is run again whose container, or worker in the cloud, was
+            lost while it ran; inherited, 0 by default.
         max_time: Seconds, or a text such as ``"1h30m"``; inherited, 4 hours by default.
         container_reuse_context: A value of `ContainerReuseContext`, or None to inherit.
         doc: Markdown shown with the node.
@@ -78,6 +80,7 @@ class Node:
         "parent",
         "pipeline_reservation",
         "requires_docker",
+        "retry_lost",
         "skip",
         "snapshot_on_error",
         "suppress_errors",
@@ -96,6 +99,7 @@ class Node:
         requires_docker: Optional[bool] = None,
         suppress_errors: bool = False,
         snapshot_on_error: Optional[bool] = None,
+        retry_lost: Optional[int] = None,
         max_time: Union[float, str, None] = None,
         max_concurrent: Optional[int] = None,
         container_reuse_context: Optional[str] = None,
@@ -140,6 +144,7 @@ class Node:
         self.requires_docker = requires_docker
         self.suppress_errors = suppress_errors
         self.snapshot_on_error = snapshot_on_error
+        self.retry_lost = retry_lost
         self.max_time = max_time
         self.doc = doc
         self.title = title
@@ -315,7 +320,7 @@ class Node:
 
         Args:
             attr: ``cpu mem gpu requires_docker docker_run_args image image_name max_time
-                snapshot_on_error``.
+                snapshot_on_error retry_lost``.
         """
         if attr in ("image", "image_name"):
             return getattr(self, attr)

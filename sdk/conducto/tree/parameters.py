@@ -20,6 +20,7 @@ INHERITED_DEFAULTS = {
     "gpu": 0,
     "requires_docker": False,
     "snapshot_on_error": False,
+    "retry_lost": 0,
     "max_time": "4h",
 }
 SETTABLE = [
@@ -31,6 +32,7 @@ SETTABLE = [
     "requires_docker",
     "suppress_errors",
     "snapshot_on_error",
+    "retry_lost",
     "max_time",
     "max_concurrent",
     "container_reuse_context",

@@ -21,7 +21,7 @@ ENV = "__env__"
 # Any value that is true in Python.
 _FLAGS = ("skip", "suppress_errors", "requires_docker", "snapshot_on_error")
 _PLAIN = ("doc", "title", "tags", "container_reuse_context")
-_LATER = ("max_time", "max_concurrent", "callback_data", "snapshot_on_error")
+_LATER = ("max_time", "max_concurrent", "callback_data", "snapshot_on_error", "retry_lost")
 
 
 def kind(node: Node) -> str:
@@ -151,6 +151,7 @@ _ATTRIBUTES = [
     "container_reuse_context",
     "suppress_errors",
     "snapshot_on_error",
+    "retry_lost",
     "max_time",
     "max_concurrent",
     "callback_data",

@@ -100,6 +100,7 @@ _RULES: Tuple[Tuple[str, Callable[[Any], object]], ...] = (
     ("cpu", lambda value: fields.check_amount("cpu", value)),
     ("mem", lambda value: fields.check_amount("mem", value)),
     ("gpu", fields.check_gpu),
+    ("retry_lost", fields.check_retry_lost),
     ("max_time", fields.parse_duration),
     ("_max_concurrent", fields.check_max_concurrent),
     ("container_reuse_context", fields.check_reuse_context),

@@ -21,7 +21,6 @@ from conducto.semantics import events as ev
 from conducto.semantics.machine import settled
 from conducto.semantics.pools import PoolKind, kind_of
 from conducto.semantics.resolve import resolve_generated
-from conducto.semantics.rules import CLOUD_LOST_RETRIES
 from conducto.tree.launch_form import from_wire_document
 from support.asl.play import SMALL
 from support.asl.random_trees import random_cause, random_tree
@@ -310,6 +309,14 @@ def _stretch(node: dict[str, Any]) -> None:
         _stretch(child)
 
 
+def _retry_lost(node: dict[str, Any], rng: Random) -> None:
+    """Have some nodes run again when their container is lost."""
+    if rng.random() < 0.3:
+        node["retry_lost"] = rng.randint(0, 2)
+    for _, child in node.get("children", ()):
+        _retry_lost(child, rng)
+
+
 def _confine(node: dict[str, Any], rng: Random) -> None:
     """Give some groups a limit, and some nodes containers of their own."""
     if "children" in node and rng.random() < 0.3:
@@ -334,6 +341,7 @@ def new_game(
     rng = Random(seed)
     tree = random_tree(rng, leaves=rng.choice([3, 6, 10, 14]))
     _stretch(tree)
+    _retry_lost(tree, Random(seed))  # of its own, so that the other games stay as they are
     if confined:
         _confine(tree, rng)
     world = World(Plan("scale", max_workers=rng.choice([1, 2, 3, 100]), exec_minutes=None))
@@ -351,6 +359,5 @@ def new_game(
     engines = [Engine(world.over(**ports), snapshot_every=every) for _ in lambdas]
     world.engine = Lambdas(engines, faults) if conflicts else engines[0]  # type: ignore[assignment]
     local = Driver(pipeline(tree), armed=False)
-    local.tree.lost_retries = CLOUD_LOST_RETRIES
     whole = not lossy and not confined and world.orgs.plan(ME.org).max_workers == 100
     return CloudGame(seed, world, local, world.launch(tree, run=False), rng, whole=whole)

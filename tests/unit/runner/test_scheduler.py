@@ -290,3 +290,18 @@ async def test_what_is_skipped_is_told_so_with_all_below_it(bench: Bench) -> Non
     states = await bench.pipelines.states(StatesParams(id=launched.pipeline.id, names=True))
 
     assert (states.states, states.names) == ("PSS", ("a", "group/deep/b", "c"))
+
+
+@pytest.mark.parametrize("losses", [3, 4])
+async def test_container_lost_while_it_starts_is_replaced_three_times(
+    bench: Bench, losses: int
+) -> None:
+    bench.engine.lost_starts = losses
+
+    pipeline_id = await bench.run(chain("true"))
+
+    attempts = await bench.pipelines.attempts(pipeline_id, "/n0")
+    lost = [a for a in attempts if a.cause is Cause.WORKER_LOST]
+    assert len(lost) == losses
+    assert attempts[-1].state is (State.DONE if losses == 3 else State.KILLED)
+    assert "its command had not started (retry 1 of 3)" in str(attempts[0].message)

@@ -11,7 +11,6 @@ from conducto.semantics.asl_site import node_id
 from conducto.semantics.asl_states import MOST_OFFERS, WORKER_LOST
 from conducto.semantics.course import Begin, Course, Halt, Reply
 from conducto.semantics.live import LiveTree
-from conducto.semantics.rules import CLOUD_LOST_RETRIES
 from support.trees import leaf, pipeline, serial
 
 RETRY_LARGER = [["error", ["handle_memory_errors", {"mem_limits": [8]}]]]
@@ -20,7 +19,6 @@ RETRY = [["error", ["retry", {"max_num_retries": 1}]]]
 
 def _course(**params: object) -> Course:
     course = Course("p", LiveTree(pipeline(serial(leaf("a", **params), leaf("b")))))
-    course.tree.lost_retries = CLOUD_LOST_RETRIES
     course.order(ev.Armed())
     return course
 
@@ -50,7 +48,7 @@ def test_a_retry_with_more_memory_is_planned_anew() -> None:
 
 
 def test_a_lost_task_is_offered_again_and_the_run_goes_on() -> None:
-    course = _course()
+    course = _course(retry_lost=1)
     _run(course)
     assert course.finish("/a", Cause.WORKER_LOST).orders == []
     assert course.lose(["t1"]).orders == [Reply("t1", WORKER_LOST)]

@@ -18,6 +18,7 @@ from conducto.semantics.rules import (
     group_state,
     group_warns,
     holds_back_siblings,
+    retries_loss,
     seen_by_parent,
     state_of,
     suppress,
@@ -344,22 +345,23 @@ def test_no_callbacks_let_a_failure_be():
     assert decide_failure([], failure()) == FAIL
 
 
-@pytest.mark.parametrize(("tries", "decision"), [(1, RETRY), (2, RETRY), (3, FAIL)])
-def test_a_lost_worker_is_made_good_as_often_as_a_driver_says(
-    tries: int, decision: Decision
+@pytest.mark.parametrize(
+    ("retried", "retry_lost", "started", "again"),
+    [
+        (0, 0, True, False),
+        (0, 2, True, True),
+        (1, 2, True, True),
+        (2, 2, True, False),
+        (0, 0, False, True),
+        (2, 0, False, True),
+        (3, 0, False, False),
+        (3, 9, False, False),
+    ],
+)
+def test_lost_container_is_retried_by_parameter_or_before_the_start(
+    retried: int, retry_lost: int, *, started: bool, again: bool
 ) -> None:
-    lost = failure(Cause.WORKER_LOST, tries=tries)
-    assert decide_failure([], lost, lost_retries=2) == decision
-    assert decide_failure([], lost) == FAIL
-
-
-def test_a_callback_decides_about_a_lost_worker_before_the_driver_does() -> None:
-    lost = failure(Cause.WORKER_LOST, tries=1)
-    assert decide_failure([FORGIVE_2], lost, lost_retries=2) != RETRY
-
-
-def test_nothing_but_a_lost_worker_is_made_good() -> None:
-    assert decide_failure([], failure(OOM), lost_retries=2) == FAIL
+    assert retries_loss(retried, retry_lost, started=started) is again
 
 
 @pytest.mark.parametrize(

@@ -977,6 +977,11 @@ export interface components {
              */
             requires_docker: boolean | null;
             /**
+             * Retry Lost
+             * @default null
+             */
+            retry_lost: number | null;
+            /**
              * Stop On Error
              * @default null
              */
@@ -2399,7 +2404,7 @@ export interface components {
          *
          *     Attributes:
          *         armed: "Run" is pressed: what can start, starts.
-         *         retention: Days it is kept after its last activity.
+         *         retention: Days it is kept after its last activity; 0 is for ever.
          *         program: Host path of the script that made it, if known.
          *         problem: Why it was paused by itself, e.g. because the engine is gone.
          *         foreign_change: The first change by somebody other than the owner. Since then commands run

@@ -12,6 +12,7 @@ function form(values: Partial<ModifyForm["values"]> = {}, env: ModifyForm["env"]
     mem: "2",
     gpu: "",
     max_concurrent: "",
+    retry_lost: "",
   };
   return { values: { ...blank, ...values }, env };
 }

@@ -21,6 +21,7 @@ _TEXTS = (
     "image",
     "max_time",
     "max_concurrent",
+    "retry_lost",
     "container_reuse_context",
     "doc",
 )

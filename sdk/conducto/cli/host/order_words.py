@@ -136,6 +136,7 @@ def _add_changes(modify: argparse.ArgumentParser) -> None:
         ("docker-run-args", "ARGS", "further arguments of docker run, as in a shell"),
         ("max-time", "TIME", "longest time it may run: seconds, or e.g. 1h30m"),
         ("max-concurrent", "N", "most Execs below that run at the same time"),
+        ("retry-lost", "N", "runs again at most so often where its container is lost"),
         ("doc", "TEXT", "its description, markdown"),
     ):
         modify.add_argument(f"--{name}", metavar=metavar, help=text)

@@ -51,6 +51,7 @@ export function ModifyFields({ form, isExec, images, onChange }: Props) {
         {text("gpu", "GPU", "0 to 4")}
         {text("max_time", "Time limit", "e.g. 90s, 1h30m")}
         {isExec ? null : text("max_concurrent", "At once", "no limit")}
+        {text("retry_lost", "Retries if lost", "0")}
         <Field label="Image">
           {(id) => (
             <select
