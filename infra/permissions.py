@@ -93,6 +93,8 @@ class Permissions:
                 ["states:CreateStateMachine", "states:CreateActivity", "states:StartExecution"],
                 [self._states("stateMachine", prefix), self._states("activity", prefix)],
             ),
+            # It has no resource level; machines of a run are found by how their names begin.
+            _allow("FindMachines", ["states:ListStateMachines"], ["*"]),
             _allow("TagMachines", ["states:TagResource"], [self._states("stateMachine", prefix)]),
             _allow(
                 "ForgetMachines",
@@ -180,7 +182,6 @@ class Permissions:
             _allow(
                 "FindLeftovers",
                 [
-                    "states:ListStateMachines",
                     "ecs:ListTaskDefinitionFamilies",
                     "ecs:ListTaskDefinitions",
                     "ecs:DeregisterTaskDefinition",

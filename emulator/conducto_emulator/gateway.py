@@ -36,7 +36,8 @@ SOCKET_PATH = "/socket"
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
 #: API Gateway's limits: bytes of a request, and of a frame.
 _MAX_BODY = 10 << 20
-_MAX_FRAME = 128 << 10
+#: API Gateway sends a message in one frame, which may have no more (quotas of WebSocket APIs).
+_MAX_FRAME = 32 << 10
 _THREADS = 200
 _START_SECONDS = 20.0
 #: Where the web app is.

@@ -20,6 +20,7 @@ from chalicelib.inputs import (
     WorkerGone,
 )
 from chalicelib.pipeline import CloudPipeline
+from chalicelib.ports import ThrottledError
 from chalicelib.remote_shells import RemoteShells, is_shell
 from conducto.model.api import Action
 from conducto.model.states import Cause
@@ -132,7 +133,24 @@ class Reconciler:
                 return None
             return ExecutionEnded(time=self._now, run=run, status=status)
 
-        self._submit_if_there(run.rpartition("-")[0], decide)
+        pipeline_id = run.rpartition("-")[0]
+        if self._cloud.store.org_of(pipeline_id) is not None:
+            self._submit_if_there(pipeline_id, decide)
+            self._forget_machines(run)
+
+    def _forget_machines(self, run: str) -> None:
+        """Delete the machines of a run that is over: an account has room for 10,000.
+
+        Step Functions deletes a hundred at once, then one a second; the daily sweep deletes the
+        rest.
+        """
+        machines = self._cloud.machines
+        try:
+            for of, arn in machines.runs():
+                if of == run:
+                    machines.forget(arn)
+        except ThrottledError:
+            logger.info("machines of a run are left for the sweep", extra={"run_id": run})
 
     def build_changed(self, pipeline_id: str) -> None:
         """A build that a pipeline started went on."""

@@ -26,7 +26,7 @@ ARGUED = {
     "ecs:ListTaskDefinitionFamilies": "no resource level; the daily sweep's alone",
     "ecs:ListTaskDefinitions": "no resource level; the daily sweep's alone",
     "ecs:ListTasks": "no resource level but the cluster, which is a condition",
-    "states:ListStateMachines": "no resource level; the daily sweep's alone",
+    "states:ListStateMachines": "no resource level; for the machines of runs that are over",
     **dict.fromkeys(
         (
             "ssmmessages:CreateControlChannel",
