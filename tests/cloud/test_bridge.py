@@ -18,6 +18,8 @@ import websockets.exceptions
 import websockets.sync.client
 from botocore.exceptions import ClientError
 
+from chalicelib.adapters.clients import Clients
+from chalicelib.adapters.lending import PollRole
 from conducto.model.worker import PROTOCOL
 from conducto_emulator import resources
 from conducto_emulator.containers import LABEL
@@ -55,9 +57,11 @@ class Cloud:
         """Make a queue that the next worker waits at."""
         name = f"pool-{uuid.uuid4().hex[:8]}"
         arn: str = self.states.create_activity(name=name)["activityArn"]
+        lent = PollRole(Clients(), STATES).lend(arn, "w1")
         self.script.orders = {
             "activity": arn,
             "region": resources.REGION,
+            "credentials": lent.model_dump(mode="json"),
             "idle": 60,
             "heartbeat": 0.5,
             **orders,

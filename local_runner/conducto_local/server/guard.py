@@ -8,6 +8,7 @@ another port of this machine asks for it, so with a cookie more is asked: that t
 page is ours, and for whatever changes something a header that pages of others cannot set.
 """
 
+import asyncio
 import hmac
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
@@ -65,14 +66,19 @@ class Owner:
             given = tokens[0].removeprefix(TOKEN_SUBPROTOCOL) if tokens else ""
         return hmac.compare_digest(given.strip().encode(), self._token)
 
-    def may_go_on(self, scope: Scope) -> bool:
-        """Return whether a WebSocket that was let in would be let in now."""
-        return self.has_token(scope) or self.has_session(scope)
+    def session_end(self, scope: Scope) -> asyncio.Event | None:
+        """Return what is set when a request's session is ended; None where the token let it in."""
+        value = self._cookie(scope)
+        return None if value is None or self.has_token(scope) else self._sessions.end_of(value)
+
+    def _cookie(self, scope: Scope) -> str | None:
+        cookies = cookie_parser(Headers(scope=scope).get("cookie", ""))
+        return cookies.get(self._sessions.cookie_name)
 
     def has_session(self, scope: Scope) -> bool:
         """Return whether a request carries the cookie of a session, in a way that is safe."""
         headers = Headers(scope=scope)
-        value = cookie_parser(headers.get("cookie", "")).get(self._sessions.cookie_name)
+        value = self._cookie(scope)
         if value is None or not self._sessions.is_session(value):
             return False
         if headers.get("sec-fetch-site", "none") not in _OURS:
@@ -104,29 +110,10 @@ class Guard:
         problem = self._objection(scope)
         if problem is not None:
             await _refuse(problem, scope, receive, send)
-        elif scope["type"] == "websocket" and is_guarded(scope):
-            await self._app(scope, *self._while_allowed(scope, receive, send))
+        elif scope["type"] == "websocket" and (end := self._owner.session_end(scope)) is not None:
+            await self._app(scope, *_until(end, receive, send))
         else:
             await self._app(scope, receive, send)
-
-    def _while_allowed(self, scope: Scope, receive: Receive, send: Send) -> tuple[Receive, Send]:
-        """Return what passes nothing more on once the session of a WebSocket has ended."""
-        close = {"type": "websocket.close", "code": _POLICY, "reason": _ENDED}
-
-        async def receive_if_allowed() -> Message:
-            message = await receive()
-            if message["type"] == "websocket.receive" and not self._owner.may_go_on(scope):
-                await send(close)
-                return {"type": "websocket.disconnect", "code": _POLICY}
-            return message
-
-        async def send_if_allowed(message: Message) -> None:
-            if message["type"] == "websocket.send" and not self._owner.may_go_on(scope):
-                await send(close)
-                raise WebSocketDisconnect(_POLICY, _ENDED)
-            await send(message)
-
-        return receive_if_allowed, send_if_allowed
 
     def _objection(self, scope: Scope) -> Problem | None:
         headers = Headers(scope=scope)
@@ -154,6 +141,29 @@ class Guard:
             detail = "a browser's session makes no other one; use 'conducto show --app'"
             return _problem(HTTPStatus.FORBIDDEN, "not with a session", detail)
         return None
+
+
+def _until(end: asyncio.Event, receive: Receive, send: Send) -> tuple[Receive, Send]:
+    """Return the sides of a WebSocket that is closed when a session ends."""
+
+    async def receive_until_end() -> Message:
+        incoming, ended = asyncio.ensure_future(receive()), asyncio.ensure_future(end.wait())
+        try:
+            await asyncio.wait({incoming, ended}, return_when=asyncio.FIRST_COMPLETED)
+            if not end.is_set():
+                return incoming.result()
+            await send({"type": "websocket.close", "code": _POLICY, "reason": _ENDED})
+            return {"type": "websocket.disconnect", "code": _POLICY}
+        finally:
+            incoming.cancel()
+            ended.cancel()
+
+    async def send_until_end(message: Message) -> None:
+        if end.is_set():
+            raise WebSocketDisconnect(_POLICY, _ENDED)
+        await send(message)
+
+    return receive_until_end, send_until_end
 
 
 def _is_login(scope: Scope) -> bool:

@@ -7,6 +7,7 @@ token, so that a new token ends every session; live sessions are listed in a fil
 outlive the agent and end when they are ended.
 """
 
+import asyncio
 import hashlib
 import hmac
 import json
@@ -16,6 +17,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 from conducto.model.answers import LoginForm
 
@@ -73,6 +75,7 @@ class Sessions:
         self._file = file
         self._logins: list[_Login] = []
         self._live = self._read()
+        self._ends: WeakValueDictionary[str, asyncio.Event] = WeakValueDictionary()
         self.cookie_name = f"conducto_session_{port}"
 
     def new_login(self) -> NewLogin:
@@ -116,10 +119,17 @@ class Sessions:
         nonce, _, until = signed.rpartition(".")
         return self._clock() < int(until) and _digest(nonce) in self._live
 
+    def end_of(self, value: str) -> asyncio.Event:
+        """Return what `end_session` sets; for the loop in which that is called."""
+        return self._ends.setdefault(_digest(value.partition(".")[0]), asyncio.Event())
+
     def end_session(self, value: str) -> None:
         """End a session."""
-        if self._live.pop(_digest(value.partition(".")[0]), None) is not None:
+        name = _digest(value.partition(".")[0])
+        if self._live.pop(name, None) is not None:
             self._write()
+        if (end := self._ends.get(name)) is not None:
+            end.set()
 
     def cookie(self, value: str) -> str:
         """Return the ``Set-Cookie`` header for a session; an empty value removes it."""

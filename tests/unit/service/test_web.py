@@ -291,16 +291,18 @@ def test_sessions_make_no_logins(server: RunningServer, session: dict[str, str])
     assert (status, b"conducto show --app" in body) == (403, True)
 
 
-def test_stream_of_an_ended_session_sends_nothing_more(
-    server: RunningServer, session: dict[str, str]
-) -> None:
+def test_streams_of_a_session_end_with_it(server: RunningServer, session: dict[str, str]) -> None:
     url = f"ws://127.0.0.1:{server.port}/api/v1/pipelines/p/events"
-    page = {**session, "Origin": server.endpoint.url}
-    with connect(url, additional_headers=page, proxy=None) as websocket:
+    other = {**cookie_of(post_form(server, form_of(login(server)))[1]), **ours(server)}
+    with (
+        connect(url, additional_headers={**session, **ours(server)}, proxy=None) as ended,
+        connect(url, additional_headers=other, proxy=None) as kept,
+    ):
         ask(server, "/session", {**session, **ours(server)}, "DELETE")
-        ask(server, "/api/v1/pipelines/p/control", AUTHORIZED_JSON, "POST", b'{"action": "run"}')
         with pytest.raises(ConnectionClosed) as closed:
-            websocket.recv(timeout=30)
+            ended.recv(timeout=30)
+        ask(server, "/api/v1/pipelines/p/control", AUTHORIZED_JSON, "POST", b'{"action": "run"}')
+        assert kept.recv(timeout=30)
 
     assert closed.value.rcvd is not None
     assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1008, "the session has ended")

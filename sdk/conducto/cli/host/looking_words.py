@@ -97,7 +97,7 @@ def _add_show(verbs: Verbs) -> None:
     show.add_argument(
         "--app",
         action="store_true",
-        help="open its page in a browser instead; the address is good once, for a minute",
+        help="open its page in a browser, signed in; print its address and a code to sign in with",
     )
     show.add_argument("--json", action="store_true", help="everything, with all attempts")
 
