@@ -94,7 +94,10 @@ class Request:
     def step_functions_action(self) -> tuple[str, str]:
         """Return what is called of Step Functions and on which activity, as policies name it."""
         service, _, operation = self.headers.get("x-amz-target", "").partition(".")
-        if service != "AWSStepFunctions":
+        where = urlsplit(self.url)
+        # Moto also looks at the scope and the query to find out what is called.
+        scoped = "/states/aws4_request," in self.headers.get("authorization", "")
+        if service != "AWSStepFunctions" or not scoped or (where.path, where.query) != ("/", ""):
             return "", ""
         asked = json.loads(self.body or b"{}")
         return f"states:{operation}", str(asked.get("activityArn", ""))

@@ -98,9 +98,12 @@ def page(browser: Browser, said: list[str]) -> Iterator[Page]:
 
 
 def refusals_only(said: list[str]) -> None:
-    """Take out what a browser itself notes of an answer 401: a page cannot keep it from that."""
+    """Take out what a browser itself notes of a refusal: a page cannot keep it from that.
+
+    A token that is entered is no code, which the page finds out by a 403.
+    """
     assert said
-    assert all("401" in one for one in said), said
+    assert all("401" in one or "403" in one for one in said), said
     said.clear()
 
 

@@ -27,10 +27,10 @@ def as_sent(signed: AWSRequest) -> Request:
     return Request(signed.method, signed.url, {"host": HOST, **headers}, signed.data or b"")
 
 
-def signed(key: Key = OWN, body: bytes = BODY) -> Request:
-    made = AWSRequest("POST", f"http://{HOST}/", data=body)
+def signed(key: Key = OWN, body: bytes = BODY, path: str = "/", service: str = "states") -> Request:
+    made = AWSRequest("POST", f"http://{HOST}{path}", data=body)
     made.headers["X-Amz-Target"] = "AWSStepFunctions.GetActivityTask"
-    SigV4Auth(Credentials(key.id, key.secret), "states", "us-east-1").add_auth(made)
+    SigV4Auth(Credentials(key.id, key.secret), service, "us-east-1").add_auth(made)
     return as_sent(made)
 
 
@@ -84,6 +84,8 @@ def test_lent_keys_allow_what_their_policy_names() -> None:
     assert lent.allows(signed())
     assert not lent.allows(signed(body=b'{"activityArn": "arn:other"}'))
     assert not lent.allows(presigned())
+    assert not lent.allows(signed(path="/?Action=AssumeRole"))
+    assert not lent.allows(signed(service="secretsmanager"))
     assert "secret" not in repr(lent)
 
 
