@@ -11,18 +11,17 @@ from conducto.model.nodes import NodeSpec, Pipeline
 from conducto.model.records import ImageState
 from conducto.model.states import NodeType
 from conducto.semantics.cloud_limits import check_exec
-from conducto.semantics.errors import DefinitionError
+from conducto.semantics.errors import DefinitionError, check_each
 
 
 def check_nodes(nodes: Mapping[str, NodeSpec], plan: Plan) -> None:
     """Refuse Execs that Fargate, or the plan, cannot run.
 
     Raises:
-        DefinitionError: the first of them.
+        DefinitionError: there are such; the message has a line for each.
     """
-    for node in nodes.values():
-        if node.type is NodeType.EXEC:
-            _check_exec(node, plan)
+    execs = (node for node in nodes.values() if node.type is NodeType.EXEC)
+    check_each(execs, lambda node: _check_exec(node, plan))
 
 
 def _check_exec(node: NodeSpec, plan: Plan) -> None:

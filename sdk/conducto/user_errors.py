@@ -14,7 +14,13 @@ import os
 import sys
 
 from conducto.tree import source
-from conducto.tree.errors import ConductoError, DefinitionError, UsageError
+from conducto.tree.errors import (
+    MAX_TOLD,
+    ConductoError,
+    DefinitionError,
+    SeveralProblemsError,
+    UsageError,
+)
 from conducto.tree.printable import printable_lines
 
 TYPE_CHECKING = False
@@ -44,7 +50,7 @@ def report(error: Exception, program: str) -> int:
     frames = _frames(error.__traceback__)
     by_us = bool(frames) and source.is_ours(frames[-1][0])
     if isinstance(error, ConductoError) or by_us:
-        text = f"{_place(error, frames)}{_message(error)}"
+        text = _told(error, frames)
         print(printable_lines(text), file=sys.stderr)  # noqa: T201
         return WRONG
     theirs = _without_ours(error.__traceback__)
@@ -55,6 +61,15 @@ def report(error: Exception, program: str) -> int:
 def warn(text: str, program: str) -> None:
     """Print a warning about the command line on stderr."""
     print(f"{program} : warning: {text}", file=sys.stderr)  # noqa: T201
+
+
+def _told(error: Exception, frames: List[Tuple[str, int]]) -> str:
+    """Return what is wrong, with its place in the script; several problems have a line each."""
+    if not isinstance(error, SeveralProblemsError):
+        return f"{_place(error, frames)}{_message(error)}"
+    lines = [_told(each, frames) for each in error.found[:MAX_TOLD]]
+    rest = str(error).split("\n")[MAX_TOLD:] if len(error.found) > MAX_TOLD else []
+    return "\n".join([*lines, *rest[-1:]])
 
 
 def _frames(traceback: Optional[TracebackType]) -> List[Tuple[str, int]]:

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 from conducto.model.nodes import NodeSpec
 from conducto.model.states import NodeType
-from conducto.semantics.errors import DefinitionError
-from conducto.semantics.resolve import Limits, check_sizes
+from conducto.semantics.errors import DefinitionError, check_each
+from conducto.semantics.resolve import Limits, check_size
 from conducto_local.engine.run_args import RunArgsError, gpus_of
 
 
@@ -17,21 +17,25 @@ def check_nodes(nodes: Mapping[str, NodeSpec], limits: Limits | None) -> None:
         limits: Sizes of the machine; None while the engine is not there to say.
 
     Raises:
-        DefinitionError: the first such Exec; the message begins with its path.
+        DefinitionError: such Execs; the message has a line for each, which begins with its path.
     """
-    if limits is not None:
-        check_sizes(nodes, limits)
     fine: set[tuple[str, ...]] = {()}
-    for node in nodes.values():
+
+    def check(node: NodeSpec) -> None:
+        if limits is not None:
+            check_size(node, limits)
         args = node.placement.docker_run_args
-        if node.type is NodeType.EXEC and args not in fine:
-            try:
-                gpus = gpus_of(args)
-            except RunArgsError as error:
-                raise DefinitionError(node.path, str(error)) from error
-            if limits is not None and _lacks_gpus(gpus, limits):
-                raise DefinitionError(node.path, _too_many_gpus(gpus, limits))
-            fine.add(args)
+        if args in fine:
+            return
+        try:
+            gpus = gpus_of(args)
+        except RunArgsError as error:
+            raise DefinitionError(node.path, str(error)) from error
+        if limits is not None and _lacks_gpus(gpus, limits):
+            raise DefinitionError(node.path, _too_many_gpus(gpus, limits))
+        fine.add(args)
+
+    check_each((node for node in nodes.values() if node.type is NodeType.EXEC), check)
 
 
 def _lacks_gpus(gpus: int, limits: Limits) -> bool:

@@ -1,10 +1,11 @@
 """What an Exec may have here, and not in the cloud."""
 
+from collections.abc import Iterator
 from urllib.parse import quote
 
 from conducto.model import limits
-from conducto.model.nodes import NodeSpec
-from conducto.semantics.errors import DefinitionError
+from conducto.model.nodes import NodeSpec, Placement
+from conducto.semantics.errors import DefinitionError, check_each, raise_found
 from conducto.semantics.fargate import size_for
 
 
@@ -12,32 +13,31 @@ def check_exec(node: NodeSpec) -> None:
     """Refuse an Exec that cannot run in the cloud, with what to do instead.
 
     Raises:
-        DefinitionError: it cannot.
+        DefinitionError: it cannot, perhaps for several reasons.
     """
-    place, path = node.placement, node.path
-    if place.docker_run_args:
-        raise DefinitionError(
-            path,
-            "docker_run_args is not available in the cloud; put what the command needs into the "
-            "image, or run the pipeline locally",
-        )
-    if place.requires_docker:
-        raise DefinitionError(
-            path,
-            "requires_docker is not available in the cloud, workers have no Docker engine; build "
-            "images with co.Image, or run the pipeline locally",
-        )
-    if place.gpu:
-        raise DefinitionError(
-            path,
-            f"gpu={place.gpu} is not available in the cloud, Fargate has no GPUs; leave gpu out, "
-            "or run the pipeline locally",
-        )
-    _check_lengths(node)
-    size_for(path, place.cpu, place.mem)
+    check_each((_check_features, _check_path, _check_command, _check_size), lambda one: one(node))
 
 
-def _check_lengths(node: NodeSpec) -> None:
+def _check_features(node: NodeSpec) -> None:
+    place = node.placement
+    raise_found([DefinitionError(node.path, text) for used, text in _missing(place) if used])
+
+
+def _missing(place: Placement) -> Iterator[tuple[object, str]]:
+    """Yield whether an Exec uses what the cloud does not have, and what to do instead."""
+    text = "put what the command needs into the image, or run the pipeline locally"
+    yield place.docker_run_args, f"docker_run_args is not available in the cloud; {text}"
+    text = "workers have no Docker engine; build images with co.Image, or run the pipeline locally"
+    yield place.requires_docker, f"requires_docker is not available in the cloud, {text}"
+    text = "Fargate has no GPUs; leave gpu out, or run the pipeline locally"
+    yield place.gpu, f"gpu={place.gpu} is not available in the cloud, {text}"
+
+
+def _check_size(node: NodeSpec) -> None:
+    size_for(node.path, node.placement.cpu, node.placement.mem)
+
+
+def _check_path(node: NodeSpec) -> None:
     quoted = len(quote(node.path, safe=""))
     if quoted > limits.MAX_CLOUD_PATH_BYTES:
         raise DefinitionError(
@@ -46,6 +46,9 @@ def _check_lengths(node: NodeSpec) -> None:
             f"{limits.MAX_CLOUD_PATH_BYTES}; use shorter names or fewer levels, or run the "
             "pipeline locally",
         )
+
+
+def _check_command(node: NodeSpec) -> None:
     size = limits.size_of(node.command)
     try:
         limits.check_command_size(size, limits.MAX_CLOUD_COMMAND_BYTES)

@@ -2,10 +2,17 @@
 
 ConductoError
 ├── DefinitionError      the tree is wrong; nothing has run
+│   └── SeveralProblemsError     ... in several places
 └── TransitionError      a bug of ours: an event that cannot happen in this state
 """
 
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
+
 from conducto.model.limits import shortened
+
+#: Problems of one tree that a message tells.
+MAX_TOLD = 20
 
 
 class ConductoError(Exception):
@@ -22,6 +29,47 @@ class DefinitionError(ConductoError):
     def __init__(self, path: str | None, message: str) -> None:
         super().__init__(f"{shortened(path)}: {message}" if path is not None else message)
         self.path = path
+
+
+class SeveralProblemsError(DefinitionError):
+    """A tree is wrong in several places; the message has a line for each.
+
+    Attributes:
+        found: All of them.
+    """
+
+    def __init__(self, found: Sequence[DefinitionError]) -> None:
+        lines = [f"the tree has {len(found):,} problems:"]
+        lines += [str(error) for error in found[:MAX_TOLD]]
+        if len(found) > MAX_TOLD:
+            lines.append(f"and {len(found) - MAX_TOLD:,} more problems")
+        super().__init__(None, "\n".join(lines))
+        self.path = found[0].path
+        self.found = tuple(found)
+
+
+T = TypeVar("T")
+
+
+def check_each(things: Iterable[T], check: Callable[[T], None]) -> None:
+    """Check all of ``things``, also behind one that is wrong.
+
+    Raises:
+        DefinitionError: what is wrong, all in one.
+    """
+    found: list[DefinitionError] = []
+    for thing in things:
+        try:
+            check(thing)
+        except DefinitionError as error:
+            found += error.found if isinstance(error, SeveralProblemsError) else [error]
+    raise_found(found)
+
+
+def raise_found(found: Sequence[DefinitionError]) -> None:
+    """Raise the problems that were found: one as it is, several as one; none is fine."""
+    if found:
+        raise found[0] if len(found) == 1 else SeveralProblemsError(found)
 
 
 class TransitionError(ConductoError):

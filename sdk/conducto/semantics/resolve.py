@@ -21,7 +21,7 @@ from conducto.model.nodes import (
 )
 from conducto.model.states import NodeType
 from conducto.semantics import callbacks as cb
-from conducto.semantics.errors import DefinitionError
+from conducto.semantics.errors import DefinitionError, check_each, raise_found
 from conducto.semantics.images import merge_images, provide_package, resolve_images
 from conducto.semantics.pools import SHARED, PoolKind, kind_of, owner_of, pool_below, pool_of_exec
 
@@ -117,23 +117,35 @@ def check_sizes(nodes: Mapping[str, NodeSpec], limits: Limits) -> None:
     """Refuse Execs that could never start.
 
     Raises:
-        DefinitionError: the first Exec that is too large.
+        DefinitionError: Execs are too large; the message tells of each.
     """
-    for node in nodes.values():
-        if node.type is not NodeType.EXEC:
-            continue
-        place = node.placement
-        for name, asked, there, unit in (
-            ("cpu", place.cpu, limits.cpu, "CPUs"),
-            ("mem", place.mem, limits.mem, "GB"),
-            ("gpu", place.gpu, limits.gpu, "GPUs"),
-        ):
-            if asked > there:
-                raise DefinitionError(
-                    node.path,
-                    f"{name}={asked:g} can never fit: {limits.where} has {there:g} {unit}; "
-                    f"lower {name}",
-                )
+    execs = (node for node in nodes.values() if node.type is NodeType.EXEC)
+    check_each(execs, lambda node: check_size(node, limits))
+
+
+def check_size(node: NodeSpec, limits: Limits) -> None:
+    """Refuse an Exec that could never start.
+
+    Raises:
+        DefinitionError: it is too large, perhaps in several ways.
+    """
+    place = node.placement
+    sizes = (
+        ("cpu", place.cpu, limits.cpu, "CPUs"),
+        ("mem", place.mem, limits.mem, "GB"),
+        ("gpu", place.gpu, limits.gpu, "GPUs"),
+    )
+    raise_found(
+        [
+            DefinitionError(
+                node.path,
+                f"{name}={asked:g} can never fit: {limits.where} has {there:g} {unit}; "
+                f"lower {name}",
+            )
+            for name, asked, there, unit in sizes
+            if asked > there
+        ]
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,20 +202,23 @@ class _Resolver:
         resolved: dict[str, NodeSpec] = {}
         stack = [(self._written.root, top, inherited)]
         seen: set[str] = set()
+        found: list[DefinitionError] = []
         while stack:
             node_id, path, above = stack.pop()
+            if node_id in seen:
+                raise DefinitionError(path, "the tree has a cycle, or a node with two parents")
+            seen.add(node_id)
+            below = above
             try:
-                if node_id in seen:
-                    raise DefinitionError(path, "the tree has a cycle, or a node with two parents")
-                seen.add(node_id)
-                spec, below = self._node(node_id, path, above)
+                resolved[path], below = self._node(node_id, path, above)
             except (ValueError, TypeError) as error:
-                raise DefinitionError(path, str(error)) from error
+                found.append(DefinitionError(path, str(error)))
             except (AttributeError, LookupError) as error:
-                raise DefinitionError(path, f"not a serialised node: {error!r}") from error
-            resolved[path] = spec
+                found.append(DefinitionError(path, f"not a serialised node: {error!r}"))
             for child, name in reversed(self._written.children.get(node_id, [])):
-                stack.append((child, child_path(path, name), below))
+                if path in resolved or _is_name(name):  # else its parent was refused for it
+                    stack.append((child, child_path(path, name), below))
+        raise_found(found)
         if len(seen) < len(self._written.nodes):
             raise DefinitionError(
                 None, "the tree has nodes that its root does not reach; give each one parent"
@@ -320,6 +335,10 @@ def _check_count(place: str, form: Form, others: Mapping[str, NodeSpec]) -> None
             limits.check_nodes(count + len(others) - replaced)
         except ValueError as error:
             raise DefinitionError(place, str(error)) from error
+
+
+def _is_name(name: object) -> bool:
+    return isinstance(name, str) and name != "" and not {"/", "\0"}.intersection(name)
 
 
 def _check_children(kind: NodeType, path: str, names: tuple[str, ...]) -> None:

@@ -9,7 +9,8 @@ ConductoError
 └── DefinitionError        a value is wrong; nothing has run (a ValueError, too)
     ├── DefinitionTypeError    ... because of its type (a TypeError, too)
     ├── UnknownImageError      no image has that name (a KeyError, too)
-    └── InvalidCloudParams     the cloud cannot run it
+    ├── InvalidCloudParams     the cloud cannot run it
+    └── SeveralProblemsError   several values are wrong
 
 Errors in the arguments of a constructor are the built-in `TypeError` and `ValueError`.
 """
@@ -18,7 +19,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Optional
+    from typing import Optional, Sequence
 
 
 class ConductoError(Exception):
@@ -69,6 +70,26 @@ class DefinitionError(ConductoError, ValueError):
 
     def __str__(self) -> str:
         return str(self.args[0])
+
+
+#: Problems of one tree that a message tells.
+MAX_TOLD = 20
+
+
+class SeveralProblemsError(DefinitionError):
+    """Several values of a tree are wrong; the message has a line for each.
+
+    Attributes:
+        found: All of them, a `DefinitionError` each.
+    """
+
+    def __init__(self, found: Sequence[DefinitionError]) -> None:
+        lines = [str(error) for error in found[:MAX_TOLD]]
+        if len(found) > MAX_TOLD:
+            lines.append(f"and {len(found) - MAX_TOLD:,} more problems")
+        first = found[0]
+        super().__init__("\n".join(lines), path=first.path, file=first.file, line=first.line)
+        self.found = tuple(found)
 
 
 class DefinitionTypeError(DefinitionError, TypeError):

@@ -12,6 +12,7 @@ from conducto.tree.errors import (
     DefinitionError,
     DefinitionTypeError,
     InvalidCloudParams,
+    SeveralProblemsError,
     UnknownImageError,
 )
 from conducto.tree.node import Node
@@ -20,7 +21,7 @@ from conducto.tree.registry import find_image
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, Set, Tuple
+    from typing import Any, Callable, Dict, Iterator, List, Set, Tuple
 
 CLOUD_MAX_CPU = 4
 CLOUD_MAX_MEM = 32
@@ -48,20 +49,38 @@ def validate(
         cloud: Apply the limits of the cloud.
 
     Raises:
-        DefinitionError: a value is wrong; its subclasses say in which way.
+        DefinitionError: a value is wrong; its subclasses say in which way, or that there are
+            several.
     """
     _check_extent(root)
+    found: List[DefinitionError] = []
     names: Set[str] = set()
     for node in root.stream():
-        _check_node(node)
+        found += _node_problems(node)
         if node._image_name is not None and node._image_name not in names:
-            _check_image_name(node)
+            found += _raised(node, _check_image_name, node)
             names.add(node._image_name)
         if cloud:
-            _check_cloud(node)
-    _check_images(root, files=check_images)
-    if check_code:
-        check_functions(root)
+            found += _cloud_problems(node)
+    found += _image_problems(root, files=check_images)
+    if check_code and not found:  # commands are read with their images
+        found += _function_problems(root)
+    _raise_found(found)
+
+
+def _raise_found(found: List[DefinitionError]) -> None:
+    if found:
+        raise found[0] if len(found) == 1 else SeveralProblemsError(found)
+
+
+def _raised(node: Node, check: Callable[..., object], value: object) -> Iterator[DefinitionError]:
+    """Yield what a check of a value of a node raises."""
+    try:
+        check(value)
+    except DefinitionError as error:
+        yield error
+    except ValueError as error:
+        yield _error(node, str(error))
 
 
 def _check_extent(root: Node) -> None:
@@ -83,17 +102,20 @@ def _check_extent(root: Node) -> None:
         raise _error(root, str(error)) from error
 
 
-def _check_node(node: Node) -> None:
-    try:
-        _check_values(node)
-        if node._env is not None:
-            _check_env(node)
-        if isinstance(node, Exec):
-            fields.check_command(node.command)
-    except DefinitionError:
-        raise
-    except ValueError as error:
-        raise _error(node, str(error)) from error
+def _node_problems(node: Node) -> Iterator[DefinitionError]:
+    """Yield what is wrong with the values of a node."""
+    if type(node) is Node:
+        yield _error(node, "a plain Node cannot run; use co.Serial or co.Parallel")
+    for name, rule in _RULES:
+        value = getattr(node, name)
+        if value is not None:
+            yield from _raised(node, rule, value)
+    if isinstance(node, Exec) and node.max_concurrent is not None:
+        yield _error(node, parameters.LONELY.format(node.max_concurrent))
+    if node._env is not None:
+        yield from _raised(node, _check_env, node)
+    if isinstance(node, Exec):
+        yield from _raised(node, fields.check_command, node.command)
 
 
 _RULES: Tuple[Tuple[str, Callable[[Any], object]], ...] = (
@@ -109,17 +131,6 @@ _RULES: Tuple[Tuple[str, Callable[[Any], object]], ...] = (
     ("title", lambda value: fields.check_text("title", value)),
     ("name", lambda value: fields.check_text("name", value)),
 )
-
-
-def _check_values(node: Node) -> None:
-    if type(node) is Node:
-        raise ValueError("a plain Node cannot run; use co.Serial or co.Parallel")
-    for name, rule in _RULES:
-        value = getattr(node, name)
-        if value is not None:
-            rule(value)
-    if isinstance(node, Exec) and node.max_concurrent is not None:
-        raise ValueError(parameters.LONELY.format(node.max_concurrent))
 
 
 def _check_env(node: Node) -> None:
@@ -151,10 +162,11 @@ def check_images(root: Node) -> None:
     Raises:
         DefinitionError: one is not; a file that it needs is missing, too.
     """
-    _check_images(root, files=True)
+    _raise_found(list(_image_problems(root, files=True)))
 
 
-def _check_images(root: Node, *, files: bool) -> None:
+def _image_problems(root: Node, *, files: bool) -> Iterator[DefinitionError]:
+    """Yield what is wrong with the images of a tree."""
     image_rules.by_name(root)
     seen: Dict[int, Any] = {}
     for node in root.stream():
@@ -167,7 +179,7 @@ def _check_images(root: Node, *, files: bool) -> None:
             if files:
                 image_rules.check_files(form)
         except ValueError as error:
-            raise _error(node, _image_text(image, error)) from error
+            yield _error(node, _image_text(image, error))
 
 
 def _image_text(image: Any, error: ValueError) -> str:
@@ -191,29 +203,43 @@ def check_functions(root: Node) -> None:
     """Accept the tree if each image holds the functions and files that commands name.
 
     Raises:
-        DefinitionError: one does not.
+        DefinitionError: some do not.
     """
+    _raise_found(list(_function_problems(root)))
+
+
+def _function_problems(root: Node) -> Iterator[DefinitionError]:
+    """Yield the functions and files that are not in their images."""
     from conducto.tree.pretty import Expander
 
     expander = Expander(strict=True)
     for node in root.stream():
         if isinstance(node, Exec) and paths.END in node.command:
             if node._unfindable is not None:
-                raise _error(node, node._unfindable)
-            expander.command(node)
+                yield _error(node, node._unfindable)
+            else:
+                yield from _raised(node, expander.command, node)
 
 
-def _check_cloud(node: Node) -> None:
-    where: Dict[str, Any] = {"path": str(node), "file": node.file, "line": node.line}
+def _cloud_problems(node: Node) -> Iterator[DefinitionError]:
+    """Yield what a node asks for that the cloud does not have."""
     if node.docker_run_args is not None:
-        raise InvalidCloudParams(
-            f"Node {node} uses docker_run_args, which is not supported for cloud mode.", **where
+        yield _cloud_error(
+            node,
+            "docker_run_args is not available in the cloud; put what the command needs into the "
+            "image, or run the pipeline locally",
         )
-    cpu = node.cpu if node.cpu is not None else 0
-    mem = node.mem if node.mem is not None else 0
-    if cpu > CLOUD_MAX_CPU or mem > CLOUD_MAX_MEM:
-        raise InvalidCloudParams(
-            f"Node {node} will not fit in the cloud. Limits: cpu<={CLOUD_MAX_CPU} "
-            f"(requested: {node.cpu}) mem<={CLOUD_MAX_MEM} (requested: {node.mem})",
-            **where,
-        )
+    for name, largest in (("cpu", CLOUD_MAX_CPU), ("mem", CLOUD_MAX_MEM)):
+        asked = getattr(node, name)
+        if isinstance(asked, (int, float)) and asked > largest:
+            yield _cloud_error(
+                node,
+                f"{name}={asked:g} is more than a node may have in the cloud: {largest}; "
+                f"lower {name}, or run the pipeline locally",
+            )
+
+
+def _cloud_error(node: Node, message: str) -> InvalidCloudParams:
+    path = str(node)
+    text = f"{limits.shortened(path)}: {message}"
+    return InvalidCloudParams(text, path=path, file=node.file, line=node.line)

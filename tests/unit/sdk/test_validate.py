@@ -84,13 +84,16 @@ def test_fractions_and_large_sizes_are_fine_locally() -> None:
     [
         (
             {"docker_run_args": "-v a:b"},
-            "Node /x uses docker_run_args, which is not supported for cloud mode.",
+            (
+                "/x: docker_run_args is not available in the cloud; put what the command needs "
+                "into the image, or run the pipeline locally"
+            ),
         ),
         (
             {"cpu": 5},
             (
-                "Node /x will not fit in the cloud. "
-                "Limits: cpu<=4 (requested: 5) mem<=32 (requested: None)"
+                "/x: cpu=5 is more than a node may have in the cloud: 4; lower cpu, or run the "
+                "pipeline locally"
             ),
         ),
     ],
@@ -102,6 +105,35 @@ def test_cloud_has_limits(params: dict[str, Any], text: str) -> None:
     with pytest.raises(co.InvalidCloudParams) as raised:
         validate(root, cloud=True)
     assert str(raised.value) == text
+
+
+def test_all_problems_of_a_tree_are_told_at_once() -> None:
+    root = co.Serial()
+    root["a"] = co.Exec("true", cpu=0, mem=-1)
+    root["b"] = co.Parallel(max_time="1 hour")
+    root["b/c"] = co.Exec("true", cpu=8, image="a")
+    root["b/d"] = co.Exec("", image="a")
+
+    with pytest.raises(co.DefinitionError) as raised:
+        validate(root, cloud=True)
+
+    assert [" ".join(line.split(" ")[:2]) for line in str(raised.value).split("\n")] == [
+        "/a: cpu",
+        "/a: mem",
+        "/b: max_time",
+        "/b/c: cpu=8",
+        "/b/d: command",
+    ]
+    assert raised.value.path == "/a"
+
+
+def test_very_many_problems_are_counted() -> None:
+    root = co.Parallel()
+    for number in range(25):
+        root[f"n{number}"] = co.Exec("true", cpu=0)
+
+    with pytest.raises(co.DefinitionError, match=r"\nand 5 more problems$"):
+        validate(root)
 
 
 def test_native_code_must_be_in_the_image_at_a_launch() -> None:

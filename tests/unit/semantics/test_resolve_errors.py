@@ -82,6 +82,34 @@ def test_a_wrong_value_is_told_with_the_path_of_its_node(params, message):
     assert error.path == "/p/x"
 
 
+def test_all_problems_of_a_tree_are_told_at_once():
+    tree = serial(leaf("a", cpu=0), parallel(leaf("b", mem=-1), leaf("c"), name="p", gpu=99))
+
+    error = wrong(form(tree))
+
+    assert [line.partition(" must")[0] for line in str(error).split("\n")] == [
+        "the tree has 3 problems:",
+        "/a: cpu",
+        "/p: gpu",
+        "/p/b: mem",
+    ]
+    assert error.path == "/a"
+
+
+def test_sizes_that_never_fit_are_told_at_once():
+    nodes = resolve(form(serial(leaf("a", cpu=64, mem=512), leaf("b"), leaf("c", gpu=1)))).nodes
+
+    with pytest.raises(DefinitionError) as raised:
+        check_sizes(nodes, Limits(cpu=8, mem=16, gpu=0))
+
+    assert [line.partition("=")[0] for line in str(raised.value).split("\n")] == [
+        "the tree has 3 problems:",
+        "/a: cpu",
+        "/a: mem",
+        "/c: gpu",
+    ]
+
+
 @pytest.mark.parametrize(
     ("group", "message"),
     [

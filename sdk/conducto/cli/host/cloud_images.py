@@ -22,6 +22,7 @@ from conducto.model.cloud_calls import MAX_CONTEXT
 from conducto.model.image_sources import CloneSource, ImageSources
 from conducto.model.images import ImageSpec
 from conducto.semantics.cloud_limits import check_exec
+from conducto.semantics.errors import check_each
 from conducto.semantics.resolve import resolve
 
 Say = Callable[[str], None]
@@ -63,8 +64,7 @@ def read(form: Mapping[str, Any], say: Say, only: Iterable[str] | None = None) -
         DefinitionError: the tree is wrong, or cannot run in the cloud.
     """
     pipeline = resolve(form)
-    for node in pipeline.execs():  # the cloud refuses it too, but after the uploads
-        check_exec(node)
+    check_each(pipeline.execs(), check_exec)  # the cloud refuses it too, but after the uploads
     used = {node.placement.image for node in pipeline.execs()}
     wanted = pipeline.images if only is None else set(only)
     found, digests = Read(), contexts.Digests()

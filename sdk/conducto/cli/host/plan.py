@@ -75,7 +75,8 @@ def print_plan(
         spot: On Spot.
         as_json: For programs.
     """
-    from conducto.semantics.errors import DefinitionError  # noqa: PLC0415
+    from conducto.semantics.cloud_limits import check_exec  # noqa: PLC0415
+    from conducto.semantics.errors import DefinitionError, check_each  # noqa: PLC0415
     from conducto.semantics.estimate import estimate  # noqa: PLC0415
     from conducto.semantics.resolve import resolve  # noqa: PLC0415
     from conducto.tree.launch_form import to_launch_form  # noqa: PLC0415
@@ -85,6 +86,7 @@ def print_plan(
     try:
         validate(root)
         pipeline = resolve(to_launch_form(root))
+        check_each(pipeline.execs(), check_exec)
         history = {} if program is None else _history(program)
         found = estimate(pipeline, history=history, max_workers=workers, spot=spot)
     except DefinitionError as error:
