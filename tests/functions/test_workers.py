@@ -480,7 +480,7 @@ def test_a_group_that_timed_out_is_the_failure_and_a_run_says_so(world: World) -
     assert [node.path for node in found] == ["/"]
     assert world.nodes(pipeline)["/a"].stopped_by is None  # it runs again
     why = "/ timed out: max_time 1m 40s (1 killed, 1 not run)"
-    assert run.notes == (f"nothing can start: {why}; rerun: conducto reset {pipeline} --failed",)
+    assert run.notes == (f"nothing to run: {why}; rerun: conducto reset {pipeline} --failed",)
     assert (reset.affected, reset.paths) == (2, ("/a", "/b"))
     world.run_out()
     assert world.states(pipeline) == {"/": "done", "/a": "done", "/b": "done"}

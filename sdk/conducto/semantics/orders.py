@@ -71,12 +71,14 @@ def why_idle(tree: LiveTree, pipeline_id: str) -> str | None:
     root = tree.root
     if any(tree.in_flight(root)) or any(ready_below(tree, root)):
         return None
+    if not tree.counts(root).total:
+        return "nothing to run: the tree has no Exec"
     failed = list(islice(filter(is_failure, tree.subtree(root)), 2))
     if not failed:
-        return f"nothing is left to run; run it all again: conducto reset {pipeline_id} /"
-    rest = ", and others failed" if len(failed) > 1 else ""
+        return f"nothing to run: it is done; rerun all: conducto reset {pipeline_id} /"
+    rest = ", and other nodes failed" if len(failed) > 1 else ""
     why = f"{_ended(tree, failed[0])}{rest}"
-    return f"nothing can start: {why}; rerun: conducto reset {pipeline_id} --failed"
+    return f"nothing to run: {why}; rerun: conducto reset {pipeline_id} --failed"
 
 
 def _ended(tree: LiveTree, node: LiveNode) -> str:

@@ -446,32 +446,20 @@ def test_the_help_lists_every_verb_once_by_what_it_is_for() -> None:
     ] * len(listed)
 
 
-def test_run_with_nothing_to_run_says_why(
-    fake: CountingPipelines, conducto: Conducto, capsys: Output
-) -> None:
-    for path in ("/build", "/tests/login", "/tests/logout"):
-        fake.finish("abc-def", path)
-
-    code = conducto("run", "abc")
-
-    assert code == 0
-    assert (
-        capsys.readouterr().out
-        == "nothing to run: it is done; rerun all: conducto reset abc-def /\n"
-    )
+IDLE = "nothing to run: it is done; rerun all: conducto reset abc-def /"
 
 
 @pytest.mark.parametrize("more", [(), ("--json",)])
-def test_run_that_a_failure_blocks_is_a_failure(
-    more: tuple[str, ...], fake: CountingPipelines, conducto: Conducto, capsys: Output
-) -> None:
+@pytest.mark.parametrize("cause", [None, Cause.EXIT_CODE])
+def test_run_with_nothing_to_run_says_why_and_that_a_failure_blocks_it(
+    more: tuple[str, ...], cause: Cause | None, fake: CountingPipelines,
+    conducto: Conducto, capsys: Output,
+) -> None:  # fmt: skip
     for path in ("/build", "/tests/login", "/tests/logout"):
-        fake.finish("abc-def", path, Cause.EXIT_CODE)
+        fake.finish("abc-def", path, cause)
+    fake.idle = IDLE
 
-    code = conducto("run", "abc", *more)
+    assert conducto("run", "abc", *more) == (cause is not None)
 
-    assert code == 1
-    assert (
-        "nothing to run: 3 Execs failed or killed; rerun: conducto reset abc-def --failed"
-        in capsys.readouterr().out
-    )
+    printed = capsys.readouterr().out
+    assert (json.loads(printed)["notes"] if more else [printed.strip()]) == [IDLE]

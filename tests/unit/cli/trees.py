@@ -23,11 +23,13 @@ class CountingPipelines(FakePipelines):
 
     Attributes:
         asked: Orders as they arrived, previews too.
+        idle: Why a run starts nothing, as the server finds; None where it starts something.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.asked: list[ControlRequest] = []
+        self.idle: str | None = None
 
     async def events(self, pipeline_id: str, cursor: int) -> AsyncIterator[EventBatch]:
         pipeline = self._find(pipeline_id)
@@ -39,6 +41,8 @@ class CountingPipelines(FakePipelines):
     async def control(self, pipeline_id: str, request: ControlRequest) -> ControlResult:
         """Do it, or for a preview say what it would touch: Execs that have run, for a reset."""
         self.asked.append(request)
+        if request.action is Action.RUN and self.idle is not None:
+            return ControlResult(notes=(self.idle,))
         if not request.preview:
             return await super().control(pipeline_id, request)
         pipeline = self._find(pipeline_id)

@@ -11,7 +11,8 @@ from conducto.cli.host.exit_codes import DONE, FAILED
 from conducto.cli.host.output import as_json, order_document
 from conducto.cli.host.view.text import count_of, printable
 from conducto.client import ApiError, Client
-from conducto.model.api import WHOLE, Action, ControlRequest, ControlResult, PipelineSummary
+from conducto.model import states
+from conducto.model.api import WHOLE, Action, ControlRequest, ControlResult
 
 _LISTED = 10
 _NOT_FOUND = 404
@@ -60,10 +61,6 @@ def order(arguments: argparse.Namespace, open_client: OpenClient) -> int:
 
             request = with_sources(client, pipeline_id, request)
         result = _send(client, pipeline_id, request)
-        if action is Action.RUN and not arguments.watch:
-            after = client.get(pipeline_id)
-            if after.settled and after.counts == before.counts:
-                return _nothing_to_run(after, as_document=arguments.json)
     nothing_failed = request.failed and not result.affected
     if arguments.json:
         print(as_json(order_document(action, pipeline_id, result)))
@@ -73,31 +70,11 @@ def order(arguments: argparse.Namespace, open_client: OpenClient) -> int:
         if waits and not record.armed and not arguments.watch:  # who watches is told at the end
             print(f"nothing starts while it is paused; go on: conducto run {pipeline_id}")
     if nothing_failed or not arguments.watch:
-        return DONE
+        starts_nothing = action is Action.RUN and result.notes
+        return FAILED if starts_nothing and before.state in states.FAILED else DONE
     from conducto.cli.host.session import stay  # noqa: PLC0415
 
     return stay(open_client, pipeline_id, plain=False, since=since)
-
-
-def _nothing_to_run(summary: PipelineSummary, *, as_document: bool) -> int:
-    """Print why a run started no command; return the exit code."""
-    pipeline_id, counts = summary.pipeline.id, summary.counts
-    failed = counts.error + counts.killed
-    if counts.total == 0:
-        text = "nothing to run: the tree has no Exec"
-    elif failed:
-        waiting = f", {counts.pending:,} not run because of that" if counts.pending else ""
-        text = (
-            f"nothing to run: {count_of(failed, 'Exec')} failed or killed{waiting}; "
-            f"rerun: conducto reset {pipeline_id} --failed"
-        )
-    else:
-        text = f"nothing to run: it is done; rerun all: conducto reset {pipeline_id} /"
-    if as_document:
-        print(as_json(order_document(Action.RUN, pipeline_id, ControlResult(notes=(text,)))))
-    else:
-        print(text)
-    return FAILED if failed else DONE
 
 
 def _check(action: Action, arguments: argparse.Namespace) -> None:
