@@ -208,13 +208,14 @@ class _Resolver:
             if node_id in seen:
                 raise DefinitionError(path, "the tree has a cycle, or a node with two parents")
             seen.add(node_id)
-            below = above
             try:
                 resolved[path], below = self._node(node_id, path, above)
             except (ValueError, TypeError) as error:
                 found.append(DefinitionError(path, str(error)))
             except (AttributeError, LookupError) as error:
                 found.append(DefinitionError(path, f"not a serialised node: {error!r}"))
+            if path not in resolved:
+                below = self._image_below(node_id, above)
             for child, name in reversed(self._written.children.get(node_id, [])):
                 if path in resolved or _is_name(name):  # else its parent was refused for it
                     stack.append((child, child_path(path, name), below))
@@ -224,6 +225,14 @@ class _Resolver:
                 None, "the tree has nodes that its root does not reach; give each one parent"
             )
         return resolved if top == "/" else _as_target(resolved, top)
+
+    def _image_below(self, node_id: str, above: _Inherited) -> _Inherited:
+        """Return what is handed down by a node that is refused: its image is not missing below."""
+        written = self._written.nodes.get(node_id)
+        name = written.get("image_name") if isinstance(written, Mapping) else None
+        if not isinstance(name, str):
+            return above
+        return replace(above, placement=replace(above.placement, image=name))
 
     def _node(self, node_id: str, path: str, above: _Inherited) -> tuple[NodeSpec, _Inherited]:
         written = self._written.nodes.get(node_id)
