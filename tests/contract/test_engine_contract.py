@@ -416,6 +416,17 @@ async def test_a_megabyte_of_command_is_run(real: Bench) -> None:
     assert (seen.code, seen.stdout) == (0, b"1100000\n")
 
 
+async def test_long_commands_and_values_follow_each_other(real: Bench) -> None:
+    long = "x" * 100_000 + "'\n\\$"
+    first = await real.run(f": '{'y' * 5000}'; printf %s \"$LONG\" | wc -c", {"LONG": long})
+    second = await real.run("echo short; cat /conducto/run/* 2>/dev/null | grep -c 'x\\{50\\}'")
+    third = await real.run(f": '{'z' * 5000}'; exit 3")
+
+    assert first.stdout.strip() == b"100004"
+    assert second.stdout == b"short\n0\n"  # nothing of the first is left for another command
+    assert third.code == 3
+
+
 async def test_a_command_is_an_executable_file_of_its_shell(real: Bench) -> None:
     seen = await real.run('test -x "$0" && head -n 1 "$0"')
 

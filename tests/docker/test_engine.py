@@ -508,6 +508,19 @@ async def test_a_container_whose_processes_cannot_be_killed_is(lab: Lab) -> None
     assert (await run).code == 137
 
 
+async def test_a_long_command_runs_in_an_image_without_head(
+    worker_without_path: DockerWorker,
+) -> None:
+    end, stdout, _ = await _run(worker_without_path, f"x='{'y' * 5000}'\necho ${{#x}}; exit 3")
+
+    assert (end.code, stdout) == (3, b"5000\n")
+
+
+@pytest.fixture(params=SHELLS.values(), ids=SHELLS.keys())
+async def worker_without_path(request: pytest.FixtureRequest, lab: Lab) -> DockerWorker:
+    return await lab.worker(*request.param, docker_run_args=("--env", "PATH=/nowhere"))
+
+
 # What a container may not do.
 
 _CONNECT = """\

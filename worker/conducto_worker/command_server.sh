@@ -3,13 +3,13 @@
 #   /bin/sh -c "$THIS_TEXT" conducto-command-server RUN_DIRECTORY SHELL [KILL_FIFO]
 #
 # It needs /bin/sh (bash, dash or busybox ash) and /proc; every command here is a builtin, but for
-# one chmod, which may be missing. The host side is command_server.py: it sends a line of shell
+# chmod and head, which may be missing. The host side is command_server.py: it sends a line of shell
 # code per command on stdin, and reads both output streams up to their trailers.
 #
 # Rules for editors
 # 1. It must be process 1. Then `kill -1` reaches this container's processes and no others, and no
 #    command can kill the server: the kernel shields process 1 of a namespace from its own inmates.
-# 2. A byte read here costs a system call in dash and ash, so what the host sends must stay small.
+# 2. A byte read here costs a system call, so whatever is large comes through _cs_load.
 # 3. Trailers are written after the kill, so that nothing of a command can follow its trailer.
 # 4. Lines that begin with # are not sent. Do not write one inside a quoted string.
 
@@ -98,8 +98,23 @@ _cs_watch() {
     done <"$_cs_kill"
 }
 
+# _cs_load BYTES NONCE: run the line that follows, which has so many bytes. A shell reads a pipe byte
+# by byte, and a file in blocks. Where there is no head, or no room, the loop at the end reads it.
+_cs_load() {
+    command -v head >/dev/null || return 0
+    _cs_long=$_cs_dir/line.$2
+    true >"$_cs_long" || { _cs_long=; return 0; }
+    # Never go on with the rest of a line: it would be run as code of the server.
+    head -c "$1" >"$_cs_long" || { printf 'cannot write to %s\n' "$_cs_dir" >&9; exit 70; }
+    . "$_cs_long"
+}
+
 # _cs_run NONCE: run $_cs_script.
 _cs_run() {
+    if [ -n "$_cs_long" ]; then
+        true >"$_cs_long"  # it has been read, and is none of the command's business
+        _cs_long=
+    fi
     if ! _cs_write; then
         # An earlier command has put something in the way.
         _cs_file=$_cs_dir/cmd.$1.sh
@@ -116,6 +131,7 @@ _cs_run() {
     printf '\036%s\n' "$1" >&9
 }
 
+_cs_long=
 _cs_script=:
 _cs_write && chmod 755 "$_cs_file"
 _cs_look

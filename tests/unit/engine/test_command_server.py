@@ -189,3 +189,13 @@ def test_the_server_does_not_run_outside_a_process_namespace_of_its_own() -> Non
     assert result.returncode == 70
     assert b"not 1: it does not run outside its own process namespace" in result.stderr
     assert result.stdout == b""
+
+
+def test_long_lines_are_announced_and_short_ones_are_not() -> None:
+    encoder = JobEncoder()
+    short, long = encoder.encode("true", {}), encoder.encode("ä" * 5000, {})
+
+    announcement, _, line = long.line.partition(b"\n")
+    assert announcement == f"_cs_load {len(line)} {long.nonce}".encode()
+    assert line.endswith(f"_cs_run {long.nonce}\n".encode())
+    assert short.line.count(b"\n") == 1
