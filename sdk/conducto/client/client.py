@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 from urllib.parse import quote
@@ -76,6 +77,9 @@ class Client:
         transport: The way to the server.
         resume_delays: Seconds to wait before each try to resume a stream; then the server
             counts as gone.
+
+    Attributes:
+        gate: Held while an answer is parsed; whoever ends a thread that uses this client needs it.
     """
 
     def __init__(
@@ -83,6 +87,7 @@ class Client:
     ) -> None:
         self._transport = transport
         self._resume_delays = resume_delays
+        self.gate: AbstractContextManager[object] = nullcontext()
 
     def __enter__(self) -> Self:
         return self
@@ -334,11 +339,14 @@ class Client:
         """
         failures = 0
         while True:
-            query = params.EventParams(id=pipeline_id, cursor=cursor)
+            with self.gate:
+                query = params.EventParams(id=pipeline_id, cursor=cursor)
+                address = _address(calls.EVENTS, query)
             begun = time.monotonic()
             try:
-                for frame in self._transport.stream(*_address(calls.EVENTS, query)):
-                    batch = EventBatch.model_validate_json(frame)
+                for frame in self._transport.stream(*address):
+                    with self.gate:
+                        batch = EventBatch.model_validate_json(frame)
                     failures = 0
                     if batch.changes:
                         cursor = batch.changes[-1].seq
@@ -370,12 +378,14 @@ class Client:
         body: Body | None,
         headers: dict[str, str] | None,
     ) -> R:
-        path, values = _address(operation, query)
+        with self.gate:
+            path, values = _address(operation, query)
         reply = self._transport.request(operation.method, path, values, body, headers)
         if reply.status != _OK:
             raise ApiError(problem_in(reply))
         try:
-            return operation.response.model_validate_json(reply.body)
+            with self.gate:
+                return operation.response.model_validate_json(reply.body)
         except ValidationError as error:
             raise ApiError(_foreign_answer(operation.name, reply)) from error
 

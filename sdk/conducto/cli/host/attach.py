@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TextIO
 
+from conducto.cli.host.exit_gate import ExitGate
 from conducto.cli.host.view.model import PipelineModel
 from conducto.cli.host.view.plain import PlainPrinter
 from conducto.client import ApiError, Client
@@ -126,10 +127,15 @@ class _Follower:
         self._client = client
         self._id = pipeline_id
         self._newest = 0
+        self._gate = client.gate = ExitGate()
 
     def start(self) -> None:
         """Begin; the thread is a daemon, for it may wait for events for ever."""
         threading.Thread(target=self._run, name="events", daemon=True).start()
+
+    def leave(self) -> None:
+        """Read no more: what comes from here on is for nobody."""
+        self._gate.close()
 
     def _run(self) -> None:
         try:
@@ -184,13 +190,16 @@ def watch(
         messages: queue.SimpleQueue[_Message] = queue.SimpleQueue()
         with view.session(client, pipeline_id, lambda key: messages.put(_Key(key))) as steering:
             # A person may let it go on after it has settled; then there are further events.
-            _Follower(open_client(), pipeline_id, messages, until_settled=steering is None).start()
+            settles = steering is None
+            follower = _Follower(open_client(), pipeline_id, messages, until_settled=settles)
+            follower.start()
             if steering is not None:
                 steering.stays = linger and model.summary.settled
             try:
                 for _ in _turns(client, model, messages, _Person(view, steering), clock):
                     view.refresh(model)
             finally:
+                follower.leave()
                 view.finish(model)
     return model
 

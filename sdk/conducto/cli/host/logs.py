@@ -14,6 +14,7 @@ from conducto.cli.host import selection
 from conducto.cli.host.addresses import UsageError
 from conducto.cli.host.connection import OpenClient, find_pipeline
 from conducto.cli.host.exit_codes import DONE, FAILED
+from conducto.cli.host.exit_gate import ExitGate
 from conducto.cli.host.images import copy_build_log
 from conducto.cli.host.output import as_json
 from conducto.cli.host.view.text import printable
@@ -70,10 +71,12 @@ def _follow(
 ) -> None:
     """Print streams as they grow, all at the same time, each with a client of its own."""
     ended: queue.SimpleQueue[Exception | None] = queue.SimpleQueue()
+    gate = ExitGate()
 
     def follow(stream: Stream) -> None:
         try:
             with open_client() as client:
+                client.gate = gate
                 _print(_Output(client, which), arguments, stream)
         except Exception as error:  # noqa: BLE001 - raised again below, in the main thread
             ended.put(error)
@@ -82,10 +85,13 @@ def _follow(
 
     for stream in streams:
         threading.Thread(target=follow, args=(stream,), name=stream, daemon=True).start()
-    for _ in streams:
-        error = ended.get()
-        if error is not None:
-            raise error
+    try:
+        for _ in streams:
+            error = ended.get()
+            if error is not None:
+                raise error
+    finally:
+        gate.close()
 
 
 def _check(arguments: argparse.Namespace) -> None:
@@ -145,7 +151,8 @@ def _print(output: _Output, arguments: argparse.Namespace, stream: Stream) -> No
     if arguments.tail is not None:
         offset = _tail(output, stream, arguments.tail)
     for data in output.chunks(stream, offset, follow=arguments.follow):
-        _write(target, data)
+        with output.client.gate:
+            _write(target, data)
 
 
 def _write(target: BinaryIO, data: bytes) -> None:
