@@ -60,6 +60,7 @@ lint: $(READY) ## Style, types, dependency rule
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check --output-format concise .
 	$(BIN)/mypy
+	$(BIN)/mypy --platform darwin --cache-dir .mypy_cache/darwin -p conducto -p conducto_local
 	PYTHONPATH=functions:emulator $(BIN)/lint-imports
 
 conformance: $(READY) $(ASL_VALIDATOR) ## Local machine and compiled state machine agree

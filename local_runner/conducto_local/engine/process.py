@@ -39,6 +39,8 @@ from conducto_local.ports import (
 
 _GB = 2**30
 _CHUNK = 256 * 1024
+#: Bytes that a pipe holds at most on systems that do not tell.
+_PIPE = 1 << 16
 #: Exit code of a shell that cannot execute a command.
 _CANNOT_EXECUTE = 126
 #: ``{target of a mount: variable that tells commands where it is without the mount}``
@@ -168,7 +170,7 @@ class _Pipe:
 
     def drain(self) -> None:
         """Read what the pipe still holds; no more, for a daemon may write for ever."""
-        left = fcntl.fcntl(self.read_end, fcntl.F_GETPIPE_SZ) if self.open else 0
+        left = _pipe_size(self.read_end) if self.open else 0
         while left > 0 and self.open:
             count = self.read()
             left = left - count if count else 0
@@ -179,6 +181,11 @@ class _Pipe:
             self.open = False
             asyncio.get_running_loop().remove_reader(self.read_end)
             os.close(self.read_end)
+
+
+def _pipe_size(fd: int) -> int:
+    command = getattr(fcntl, "F_GETPIPE_SZ", None)
+    return _PIPE if command is None else fcntl.fcntl(fd, command)
 
 
 @dataclass(slots=True)

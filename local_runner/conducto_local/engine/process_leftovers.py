@@ -1,8 +1,7 @@
 """What workers of the process engine leave behind when their agent is killed.
 
 Each worker has a folder for its scripts, with its labels in it. A command is found by the script
-that its shell was started with, so no other process is ever taken for one. That needs ``/proc``:
-on a system without it the commands of a dead agent run on until they end by themselves.
+that its shell was started with, so no other process is ever taken for one.
 """
 
 import contextlib
@@ -10,6 +9,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import tempfile
 import time
 from collections.abc import Collection, Iterator, Mapping
@@ -86,9 +86,29 @@ def _kill(scripts: Collection[str]) -> None:
 
 
 def _shells(scripts: Collection[str]) -> Iterator[int]:
+    for pid, script in processes() if _PROCESSES.is_dir() else processes_by_ps():
+        with contextlib.suppress(OSError):  # it has ended
+            if script in scripts and os.getpgid(pid) == pid:
+                yield pid
+
+
+def processes() -> Iterator[tuple[int, str]]:
+    """Yield the number of each process and its first argument, from ``/proc``."""
     for directory in _PROCESSES.glob("[0-9]*"):
         with contextlib.suppress(OSError):  # it has ended, or is another user's
             words = (directory / "cmdline").read_bytes().split(b"\0")
-            pid = int(directory.name)
-            if len(words) > 1 and os.fsdecode(words[1]) in scripts and os.getpgid(pid) == pid:
-                yield pid
+            if len(words) > 1:
+                yield int(directory.name), os.fsdecode(words[1])
+
+
+def processes_by_ps() -> Iterator[tuple[int, str]]:
+    """Yield the same where there is no ``/proc``, as on macOS; arguments without blanks only."""
+    words = ["ps", "-A", "-ww", "-o", "pid=", "-o", "args="]
+    try:
+        listed = subprocess.run(words, capture_output=True, check=False).stdout  # noqa: S603
+    except OSError:
+        return
+    for line in listed.splitlines():
+        pid, *command = line.split(None, 3)[:3]
+        if len(command) > 1:
+            yield int(pid), os.fsdecode(command[1])

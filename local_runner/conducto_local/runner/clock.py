@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 def steady() -> float:
     """Return seconds that no one sets and that go on while the machine sleeps, where it knows."""
-    with suppress(AttributeError, OSError):
-        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    # On macOS the second one counts the time asleep, which `time.monotonic` does not.
+    clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+    with suppress(OSError):
+        return time.clock_gettime(clock)
     return time.monotonic()
 
 

@@ -112,6 +112,12 @@ def _run_node(words: List[str]) -> int:
 
 
 def _host(words: List[str]) -> int:
+    from conducto import platforms
+
+    refused = platforms.refusal()
+    if refused is not None:
+        print(f"conducto: {refused}", file=sys.stderr)
+        return _WRONG
     if sys.version_info < _OLDEST_HOST:
         print(
             "conducto: the commands for the host need Python 3.11 or later, this is "

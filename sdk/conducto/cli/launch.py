@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from conducto import platforms
+
 if TYPE_CHECKING:
     from conducto.tree.launch_options import LaunchOptions
     from conducto.tree.node import Node
@@ -50,7 +52,11 @@ def plan(root: Node) -> int:
 
 
 def _is_host() -> bool:
-    """Return whether this Python can launch; say so where it cannot."""
+    """Return whether this system and Python can launch; say so where they cannot."""
+    refused = platforms.refusal()
+    if refused is not None:
+        print(f"conducto: {refused}", file=sys.stderr)
+        return False
     if sys.version_info >= _HOST_PYTHON:
         return True
     print(

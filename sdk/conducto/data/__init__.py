@@ -19,6 +19,11 @@ from __future__ import annotations
 
 import os
 
+from conducto import platforms
+
+if platforms.refusal() is not None:
+    raise ImportError(f"co.data: {platforms.refusal()}")
+
 from conducto.data import directory, files
 from conducto.data.location import ContextError, clean, refuse_cloud, root_of
 

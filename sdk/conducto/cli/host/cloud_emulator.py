@@ -161,11 +161,18 @@ def _find(folder: Path) -> dict[str, Any] | None:
 def _lives(pid: int) -> bool:
     with suppress(ChildProcessError):  # it may be a child of this very process
         os.waitpid(pid, os.WNOHANG)
-    try:
-        # Empty for one that has ended and that nobody waits for; its number may be another's, too.
-        return b"conducto_emulator" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return False
+    # Empty for one that has ended and that nobody waits for; its number may be another's, too.
+    return b"conducto_emulator" in _command_of(pid)
+
+
+def _command_of(pid: int) -> bytes:
+    """Return the command line of a process, or nothing."""
+    with suppress(OSError):
+        if Path("/proc/self").exists():
+            return Path(f"/proc/{pid}/cmdline").read_bytes()
+        words = ["ps", "-ww", "-p", str(pid), "-o", "args="]
+        return subprocess.run(words, capture_output=True, check=False).stdout  # noqa: S603
+    return b""
 
 
 def _failure(folder: Path) -> str:
