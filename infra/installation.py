@@ -68,4 +68,6 @@ class Installation:
             api=self.api,
             description="Conducto: alarms and a dashboard",
         )
+        # The last, as in `conducto.model.deployment.STACKS`.
+        self.site.add_stack_dependency(self.watch)
         cdk.Tags.of(scope).add(STAGE_TAG, settings.stage)

@@ -30,7 +30,7 @@ from pathlib import Path
 from chalicelib.checks import check_reference, is_plain, ready_image
 from chalicelib.cloud import Cloud
 from chalicelib.inputs import BuiltImage
-from chalicelib.ports import BuildOrder, BuildStatus, Identity
+from chalicelib.ports import BuildOrder, BuildStatus, Identity, ThrottledError
 from conducto.images import install, layers, recipe, wheel
 from conducto.model.answers import ImageLog, ImageStep
 from conducto.model.cloud_calls import OwnBuild, OwnBuilds
@@ -224,7 +224,10 @@ class ImageBuilds:
             self._blobs.delete(_key(org, tag, name))
         self._log_in(org, tag)
         order = BuildOrder(org, pipeline_id, tag, f"{tag}-{number}", self._inputs(org, image))
-        build = self._cloud.builder.start(order)
+        try:
+            build = self._cloud.builder.start(order)
+        except ThrottledError:  # CodeBuild's own queue is full, too: `look` begins it again
+            return _moved(image, ImageState.QUEUED)
         written = json.dumps({"id": build, "number": number})
         self._blobs.put(_key(org, tag, "build.json"), written.encode())
         return _moved(image, ImageState.QUEUED, build=build)

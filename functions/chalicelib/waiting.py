@@ -45,5 +45,5 @@ def _held_back(live: CloudPipeline, pool: Pool) -> str | None:
         return f"max_concurrent={room} of {full} is reached"
     short = live.shortages.get(pool.name)
     if short is not None and short.until > live.now:
-        return f"waits for capacity: AWS says {short.message!r}; it is asked again every minute"
+        return f"waits for a worker: AWS says {short.message!r}; it is asked again by itself"
     return live.limited

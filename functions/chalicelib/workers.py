@@ -19,6 +19,7 @@ from chalicelib.crew import Worker
 from chalicelib.engine import Engine
 from chalicelib.inputs import (
     BuiltImage,
+    CapacityMissing,
     Claimed,
     DeadlinesPassed,
     Input,
@@ -27,7 +28,7 @@ from chalicelib.inputs import (
     WorkerUp,
 )
 from chalicelib.pipeline import CloudPipeline
-from chalicelib.ports import ConflictError, Identity, LogKey
+from chalicelib.ports import AccessDeniedError, ConflictError, Identity, LogKey
 from chalicelib.remote_shells import RemoteShells, ShellOverError, is_shell
 from chalicelib.secret_delivery import Delivery, deliver
 from conducto.model.nodes import Pipeline
@@ -38,6 +39,7 @@ from conducto.model.worker import (
     PROTOCOL,
     Claim,
     ClaimAnswer,
+    Credentials,
     LogPiece,
     LogResponse,
     Nothing,
@@ -77,6 +79,8 @@ _POLICIES: dict[PoolKind, Literal["many", "once", "context"]] = {
 }
 
 
+#: Seconds before the next worker of a pool whose workers get no credentials: someone has to act.
+DENIED_PAUSE = 300.0
 #: Returns what commands with a user's secrets get; None: only the organisation's.
 Secrets = Callable[[str | None], Delivery]
 
@@ -120,6 +124,7 @@ class WorkerDesk:
                 time=self._now(), worker=worker_id, task=call.task, protocol=call.protocol
             )
 
+        credentials = self._lend(identity)
         self._engine.submit(org, pipeline_id, decide)
         with self._attending(identity) as (live, worker):
             pool = live.pools[worker.pool]
@@ -127,12 +132,31 @@ class WorkerDesk:
             return WorkerOrders(
                 region=self._cloud.site.region,
                 activity=self._cloud.site.activity_of(pool.name),
-                credentials=self._cloud.lend(self._cloud.site.activity_of(pool.name), worker_id),
+                credentials=credentials,
                 policy="once" if _may_be_replaced(worker, pool) else _POLICIES[pool.kind],
                 shell=None if built is None else built.shell,
                 workdir=None if built is None else built.workdir,
                 idle=CONTEXT_IDLE if pool.kind is PoolKind.CONTEXT else IDLE,
             )
+
+    def _lend(self, identity: Identity) -> Credentials | None:
+        """Return the credentials of a worker's agent.
+
+        Raises:
+            WorkerGoneError: AWS denies them. The worker leaves, and nodes of its pool show why.
+        """
+        org, pipeline_id, worker_id = _who(identity)
+        with self._attending(identity) as (_, worker):
+            activity = self._cloud.site.activity_of(worker.pool)
+        try:
+            return self._cloud.lend(activity, worker_id)
+        except AccessDeniedError as error:
+            now = self._now()
+            missing = CapacityMissing(
+                time=now, worker=worker_id, message=str(error), until=now + DENIED_PAUSE
+            )
+            self._engine.submit(org, pipeline_id, lambda _: missing)
+            raise WorkerGoneError(f"AWS denies this worker its credentials: {error}") from error
 
     def end(self, identity: Identity, call: WorkerEnd) -> Nothing:
         """A worker leaves; a task that it was handed too late goes to others."""

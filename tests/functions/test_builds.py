@@ -171,6 +171,23 @@ def test_nobody_needs_to_look_for_a_build_to_get_on(builds: Builds) -> None:
     assert builds.states(pipeline_id) == "done"
 
 
+def test_a_build_that_codebuild_has_no_room_for_is_queued_and_begun_later(builds: Builds) -> None:
+    builds.world.builder.full = True
+    pipeline_id = builds.launch()
+    builds.world.minute()
+
+    assert builds.world.builder.orders == {}
+    assert builds.image(pipeline_id).state is ImageState.QUEUED
+
+    builds.world.builder.full = False
+    builds.world.minute()
+    builds.succeeds()
+    builds.world.minute()
+    builds.world.run_out()
+
+    assert builds.states(pipeline_id) == "done"
+
+
 def test_news_of_the_end_of_a_build_may_come_twice(builds: Builds) -> None:
     pipeline_id = builds.launch()
     builds.succeeds()

@@ -379,7 +379,7 @@ def test_capacity_refused_for_ten_minutes_only_delays(world: World) -> None:
         assert world.fleet.tasks == {}
         assert world.orgs.workers(ME.org) == 0
         node = world.nodes(pipeline)["/"]
-        assert (node.state, "waits for capacity" in str(node.waits_for)) == (State.QUEUED, True)
+        assert (node.state, "waits for a worker" in str(node.waits_for)) == (State.QUEUED, True)
     world.fleet.full = False
     world.minute(61)
     world.run_out()

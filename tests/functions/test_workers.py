@@ -9,9 +9,11 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.exceptions import ClientError
 
+from chalicelib.adapters.lending import PollRole
 from chalicelib.credentials import PREFIX, digest_of, new_token
-from chalicelib.ports import Identity
+from chalicelib.ports import AccessDeniedError, Identity
 from chalicelib.workers import WorkerDesk, WorkerGoneError
 from conducto.model.api import Changes
 from conducto.model.params import LogParams, TreeParams
@@ -90,6 +92,43 @@ def test_a_worker_that_was_never_started_is_sent_away(world: World) -> None:
     with pytest.raises(WorkerGoneError):
         hand.desk.report(made_up, Report(path="/", attempt=1))
     assert world.states(pipeline) == {"/": "running"}
+
+
+def test_denied_credentials_are_shown_as_the_reason_a_node_waits() -> None:
+    message = "User: arn:x is not authorized to perform: sts:AssumeRole on resource: arn:poll"
+
+    def deny(_activity: str, _worker: str) -> None:
+        if allowed:
+            return
+        raise AccessDeniedError(message)
+
+    allowed: list[bool] = []
+    world = World(lend=deny)
+    pipeline = world.launch(leaf())
+
+    world.serve()
+    assert not world.living()  # the worker leaves instead of asking again for a quarter of an hour
+    node = world.nodes(pipeline)["/"]
+    assert node.state is State.QUEUED
+    assert message in str(node.waits_for)
+
+    allowed.append(True)
+    world.minute(301)
+    world.run_out()
+    assert world.get(pipeline).state is State.DONE
+
+
+def test_a_denied_role_of_agents_is_known_by_awss_message() -> None:
+    class Denying:
+        def get(self, _service: str) -> Denying:
+            return self
+
+        def assume_role(self, **_asked: Any) -> None:
+            error = {"Code": "AccessDenied", "Message": "not authorized: sts:AssumeRole"}
+            raise ClientError({"Error": error}, "AssumeRole")
+
+    with pytest.raises(AccessDeniedError, match="not authorized: sts:AssumeRole"):
+        PollRole(Denying(), "arn:poll").lend("arn:activity", "w1")  # type: ignore[arg-type]
 
 
 def test_a_worker_that_left_is_sent_away_and_what_it_says_is_not_heard(world: World) -> None:

@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from chalicelib.ports import ThrottledError
+from chalicelib.ports import AccessDeniedError, ThrottledError
 
 THROTTLED = frozenset(
     {
+        "AccountLimitExceededException",
         "LimitExceededException",
         "ProvisionedThroughputExceededException",
         "RequestLimitExceeded",
@@ -21,6 +22,9 @@ THROTTLED = frozenset(
         "TooManyRequestsException",
     }
 )
+
+
+DENIED = frozenset({"AccessDenied", "AccessDeniedException"})
 
 
 def code_of(error: Exception) -> str:
@@ -51,6 +55,17 @@ def throttling() -> Iterator[None]:
     except Exception as error:
         if code_of(error) in THROTTLED:
             raise ThrottledError(message_of(error)) from error
+        raise
+
+
+@contextmanager
+def denying() -> Iterator[None]:
+    """Turn AWS's denial of a call into `AccessDeniedError`."""
+    try:
+        yield
+    except Exception as error:
+        if code_of(error) in DENIED:
+            raise AccessDeniedError(message_of(error)) from error
         raise
 
 

@@ -7,7 +7,7 @@ is one of them.
 import json
 
 from chalicelib.adapters.clients import Clients
-from chalicelib.adapters.failures import throttling
+from chalicelib.adapters.failures import denying, throttling
 from conducto.model.worker import Credentials
 
 #: Seconds that credentials are good; AWS gives no more to a role that takes another one's.
@@ -27,8 +27,12 @@ class PollRole:
         self._role = role
 
     def lend(self, activity: str, worker_id: str) -> Credentials:
-        """Return credentials for an activity's ARN; CloudTrail shows them under the worker's id."""
-        with throttling():
+        """Return credentials for an activity's ARN; CloudTrail shows them under the worker's id.
+
+        Raises:
+            AccessDeniedError: the API's role may not assume the role of agents.
+        """
+        with throttling(), denying():
             answer = self._clients.get("sts").assume_role(
                 RoleArn=self._role,
                 RoleSessionName=worker_id,

@@ -7,6 +7,7 @@ pipeline at the same time. What a pipeline is like follows from its definition a
 """
 
 from chalicelib.ports.errors import (
+    AccessDeniedError,
     CapacityError,
     ConflictError,
     PlanLimitError,
@@ -33,6 +34,7 @@ from chalicelib.ports.people import (
 
 __all__ = [
     "FRAME_LIMIT",
+    "AccessDeniedError",
     "Blobs",
     "BuildOrder",
     "BuildStatus",

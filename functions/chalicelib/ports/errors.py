@@ -17,5 +17,9 @@ class CapacityError(Exception):
     """AWS has no room for another task now; the message is its own."""
 
 
+class AccessDeniedError(Exception):
+    """AWS denies a call to one of our roles; the message is its own."""
+
+
 class TaskGoneError(Exception):
     """The execution that waited for this task does not any more."""

@@ -2,7 +2,7 @@
 
 from itertools import count
 
-from chalicelib.ports import BuildOrder, BuildStatus
+from chalicelib.ports import BuildOrder, BuildStatus, ThrottledError
 from conducto.model.cloud_calls import RegistryLogin
 
 REPOSITORY = "registry.invalid/images"
@@ -16,6 +16,7 @@ class FakeBuilder:
         statuses: ``{build id: how it is}``; a test changes them.
         images: ``(org, tag)`` of images that the registry has.
         deaf: Starts are lost on the way.
+        full: No more builds are queued.
         logins: Number of logins so far.
     """
 
@@ -24,6 +25,7 @@ class FakeBuilder:
         self.statuses: dict[str, BuildStatus] = {}
         self.images: set[tuple[str, str]] = set()
         self.deaf = False
+        self.full = False
         self.logins = 0
         self._numbers = count(1)
 
@@ -52,6 +54,8 @@ class FakeBuilder:
                 return build_id
         if self.deaf:
             raise ConnectionError("the build service does not answer")
+        if self.full:
+            raise ThrottledError("Cannot have more than 0 builds in queue for the account")
         build_id = f"images:{next(self._numbers)}"
         self.orders[build_id] = order
         self.statuses[build_id] = "queued"

@@ -148,8 +148,9 @@ def web_app_name(stage: str) -> str:
     return f"/conducto/{stage}/web-app"
 
 
-#: Stacks of an installation, each after what it needs.
-STACKS = ("network", "data", "compute", "api", "site", "watch")
+#: Stacks of an installation, each after what it needs. The web app's is the last: AWS has to verify
+#: an account before CloudFront serves it, and the others work without.
+STACKS = ("network", "data", "compute", "api", "watch", "site")
 #: What a deployment may choose besides its stage (`infra.settings`).
 SETTINGS = (
     "alarm_email",

@@ -15,6 +15,7 @@ class FakeAccount:
         region: None: none is configured.
         refusals: ``{method: error it raises}``.
         quota: vCPUs of Fargate.
+        functions: Functions of Lambda that may run at once.
         parameters: ``{name: value}`` of SSM.
         stacks: ``{name: status}``.
         failures: ``{stack: what failed first}``.
@@ -23,6 +24,7 @@ class FakeAccount:
         tasks: ARNs of running tasks.
         tokens: Those that the function ``admin`` knows.
         done: What was changed, in order.
+        service_roles: Services whose roles were created.
         requests: What ``admin`` was asked.
         record_schema: What ``admin`` says; None: an error, as an old one does.
         version: ... and of the version of Conducto.
@@ -31,6 +33,7 @@ class FakeAccount:
     def __init__(self, *, region: str | None = "eu-west-1", quota: float = 64.0) -> None:
         self.region = region
         self.quota = quota
+        self.functions = 1000
         self.refusals: dict[str, AccountError] = {}
         self.parameters: dict[str, str] = {"/cdk-bootstrap/hnb659fds/version": "30"}
         self.stacks: dict[str, str] = {}
@@ -40,6 +43,7 @@ class FakeAccount:
         self.tasks: list[str] = []
         self.tokens: list[TokenInfo] = []
         self.done: list[str] = []
+        self.service_roles: list[str] = []
         self.requests: list[dict[str, object]] = []
         self.record_schema: int | None = None
         self.version: str | None = None
@@ -53,6 +57,16 @@ class FakeAccount:
         """Return how many vCPUs may run on Fargate at once."""
         self._refuse("fargate_quota")
         return self.quota
+
+    def function_quota(self) -> int:
+        """Return how many functions may run at once."""
+        self._refuse("function_quota")
+        return self.functions
+
+    def create_service_role(self, service: str) -> None:
+        """Create the role of a service."""
+        self._refuse("create_service_role")
+        self.service_roles.append(service)
 
     def parameter(self, name: str) -> str | None:
         """Return a parameter of SSM."""

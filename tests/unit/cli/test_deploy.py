@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from hashlib import sha256
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
 
 from conducto import __version__
-from conducto.cli.host.cloud_account import account_of
+from conducto.cli.host.cloud_account import Account, account_of, keep
 from conducto.cli.host.commands import build_parser
 from conducto.cli.host.deploy import deploy, destroy
 from conducto.cli.host.deploying.ports import AccountError, Cdk
@@ -36,7 +37,7 @@ class Place:
 
     def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
         self.account = FakeAccount()
-        self.machine = FakeMachine(self._cdk)
+        self.machine = FakeMachine(self.run_cdk)
         self.exit_code = 0
         self._capsys = capsys
 
@@ -53,7 +54,7 @@ class Place:
         self.out, self.err = printed.out, printed.err
         return code
 
-    def _cdk(self, words: Sequence[str]) -> int:
+    def run_cdk(self, words: Sequence[str]) -> int:
         if "deploy" in words and self.exit_code == 0:
             context = self.machine.projects[-1]["context"]
             stage = context["stage"]
@@ -63,6 +64,12 @@ class Place:
             for name in STACKS:
                 self.account.stacks[f"conducto-{stage}-{name}"] = "CREATE_COMPLETE"
         return self.exit_code
+
+
+def token_info(token: str) -> TokenInfo:
+    """Return how an installation lists a token."""
+    digest = sha256(token.encode()).hexdigest()
+    return TokenInfo(id=digest[:16], user="ann", permissions=(), created=0)
 
 
 @pytest.fixture
@@ -443,7 +450,7 @@ def test_destroy_keeps_what_holds_data_and_says_so(place: Place) -> None:
     assert place.destroy("--yes") == 0
 
     assert place.account.done == [
-        f"delete stack conducto-main-{name}" for name in ("watch", "site", "api", "compute")
+        f"delete stack conducto-main-{name}" for name in ("site", "watch", "api", "compute")
     ]
     assert "table conducto-main, a bucket, a file system" in place.out
     assert "conducto/main/*" in place.out
@@ -486,6 +493,71 @@ def test_destroy_of_what_is_not_there_says_so(place: Place) -> None:
     assert place.destroy("--stage", "other", "--yes") == 1
 
     assert "stage 'other' is not deployed in eu-west-1" in place.err
+
+
+def test_a_profile_with_a_token_of_the_installation_gets_its_new_url(place: Place) -> None:
+    place.deploy("--yes")
+    place.account.tokens = [token_info("cdo_first")]
+    keep(Account("https://old.example/api", "cdo_first", "main", "ann"), "default")
+
+    assert place.deploy("--yes") == 0
+
+    account = account_of()
+    assert account is not None
+    assert (account.url, account.token) == ("https://a.example/api", "cdo_first")
+    assert "logged in as ann of main (profile default)" in place.out
+
+
+def test_a_profile_of_another_installation_is_left_alone(place: Place) -> None:
+    place.deploy("--yes")
+    place.account.tokens = [token_info("cdo_another")]
+    keep(Account("https://old.example/api", "cdo_first", "main", "ann"), "default")
+
+    assert place.deploy("--yes") == 0
+
+    account = account_of()
+    assert account is not None
+    assert account.url == "https://old.example/api"
+    assert "log in with a token that you have" in place.out
+
+
+def test_the_role_of_ecs_is_created_before_the_stacks(place: Place) -> None:
+    assert place.deploy() == 0
+
+    assert place.account.service_roles == ["ecs.amazonaws.com"]
+
+
+def test_a_role_of_ecs_that_may_not_be_created_is_no_obstacle(place: Place) -> None:
+    place.account.refusals["create_service_role"] = AccountError("iam is not allowed", "ask")
+
+    assert place.deploy() == 0
+
+    assert "aws iam create-service-linked-role" in place.out
+
+
+def test_a_new_account_with_few_functions_is_warned(place: Place) -> None:
+    place.account.functions = 10
+
+    assert place.deploy() == 0
+
+    assert "only 10 functions may run at once" in place.out
+    assert "L-B99A9384" in place.out
+
+
+def test_a_web_app_that_is_refused_leaves_a_token_all_the_same(place: Place) -> None:
+    def cdk(words: Sequence[str]) -> int:
+        place.run_cdk(words)
+        place.account.stacks["conducto-main-site"] = "ROLLBACK_COMPLETE"
+        place.account.failures["conducto-main-site"] = "Your account must be verified"
+        return 1
+
+    place.machine = FakeMachine(cdk)
+
+    assert place.deploy() == 1
+
+    assert "cdo_first" in place.out
+    assert "the web app is not deployed" in place.err
+    assert "Your account must be verified" in place.err
 
 
 def test_deploying_again_after_destroy_finds_the_data(place: Place) -> None:

@@ -2,12 +2,15 @@
 
 import argparse
 import getpass
+import os
 import re
 import sys
+from dataclasses import replace
+from hashlib import sha256
 
 from conducto.cli.host.addresses import UsageError, suggestion
 from conducto.cli.host.cloud_account import Account as LogIn
-from conducto.cli.host.cloud_account import keep
+from conducto.cli.host.cloud_account import account_of, keep, profile_named
 from conducto.cli.host.deploying.aws import BotoAccount
 from conducto.cli.host.deploying.deployment import Ask, Deployed, DeployError, Deployment, Wish
 from conducto.cli.host.deploying.machine import ThisMachine
@@ -44,6 +47,8 @@ def deploy(
     except (AccountError, DeployError, NoStacksError) as error:
         return _failed(error)
     _tell(deployed, wish, arguments)
+    if deployed.problem is not None:
+        return _failed(DeployError(f"the web app is not deployed: {deployed.problem}"))
     return DONE
 
 
@@ -109,6 +114,8 @@ def _tell(deployed: Deployed, wish: Wish, arguments: argparse.Namespace) -> None
     say(f"stage {wish.stage!r} is deployed at {deployed.url}")
     line = f"conducto login --url {deployed.url}"
     if deployed.token is None:
+        if _moved(deployed, arguments):
+            return
         say(f"log in with a token that you have:  {line}")
         more = f"conducto admin mint-token --stage {wish.stage} --org {wish.org} --user NAME"
         say(f"or make another:  {more}")
@@ -119,6 +126,29 @@ def _tell(deployed: Deployed, wish: Wish, arguments: argparse.Namespace) -> None
     say(f"  {deployed.token}")
     say("log in with it; the command asks for it, so that it is in no history:")
     say(f"  {line}")
+
+
+def _moved(deployed: Deployed, arguments: argparse.Namespace) -> bool:
+    """Write the installation's URL into a profile with a token of it; return whether it has one.
+
+    After `conducto destroy` the next deployment has another URL, and knows the tokens of before.
+    """
+    if any(name in os.environ for name in ("CONDUCTO_URL", "CONDUCTO_TOKEN")):
+        return False  # the account is the environment's, not the profile's
+    known = account_of(arguments.profile)
+    if known is None or not _is_listed(known.token, deployed.tokens):
+        return False
+    name = profile_named(arguments.profile)
+    if known.url != deployed.url:
+        keep(replace(known, url=deployed.url), name)
+    say(f"logged in as {known.user} of {known.org} (profile {name})")
+    return True
+
+
+def _is_listed(token: str, ids: tuple[str, ...]) -> bool:
+    """Return whether a token is one of those with these ids, which are beginnings of digests."""
+    digest = sha256(token.encode()).hexdigest()
+    return any(digest.startswith(each) for each in ids)
 
 
 def _logged_in(url: str, token: str, wish: Wish, arguments: argparse.Namespace) -> bool:

@@ -72,6 +72,17 @@ class BotoAccount:
             answer = self._client("service-quotas").get_service_quota(**_QUOTA)
         return float(answer["Quota"]["Value"])
 
+    def function_quota(self) -> int:
+        """Return how many functions of Lambda may run at once."""
+        with _sentences("lambda:GetAccountSettings"):
+            answer = self._client("lambda").get_account_settings()
+        return int(answer["AccountLimit"]["ConcurrentExecutions"])
+
+    def create_service_role(self, service: str) -> None:
+        """Create the role that a service of AWS itself uses, unless the account has it."""
+        with _sentences("iam:CreateServiceLinkedRole", none="InvalidInput"):
+            self._client("iam").create_service_linked_role(AWSServiceName=service)
+
     def parameter(self, name: str) -> str | None:
         """Return a parameter of SSM; None where there is none."""
         with _sentences("ssm:GetParameter", none="ParameterNotFound"):

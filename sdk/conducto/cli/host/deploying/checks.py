@@ -19,6 +19,9 @@ NO_REGION_REMEDY = "say --region, or set AWS_REGION, or run: aws configure"
 #: vCPUs below which a launch soon waits for others.
 QUOTA_MODEST = 6.0
 _QUOTA_CODE = "L-3032A538"
+#: Functions at once below which a handful of people notice; AWS's usual quota is 1,000.
+FUNCTIONS_MODEST = 100
+_FUNCTIONS_CODE = "L-B99A9384"
 
 
 def machine_findings(machine: Machine) -> Iterator[Finding]:
@@ -39,6 +42,7 @@ def account_findings(account: Account, stage: str) -> Iterator[Finding]:
     others: dict[str, Callable[[], Finding]] = {
         BOOTSTRAP: lambda: _bootstrap(account),
         "fargate quota": lambda: _quota(account),
+        "lambda quota": lambda: _function_quota(account),
         "stacks": lambda: _stacks(account, stage),
     }
     for name, check in others.items():
@@ -137,6 +141,21 @@ def _quota(account: Account) -> Finding:
         text = f"only {cpus:g} vCPUs may run at once; nodes above that wait"
         return Finding(name, Status.WARNING, text, remedy)
     return Finding(name, Status.OK, f"{cpus:g} vCPUs at once")
+
+
+def _function_quota(account: Account) -> Finding:
+    functions = account.function_quota()
+    if functions >= FUNCTIONS_MODEST:
+        return Finding("lambda quota", Status.OK, f"{functions} functions at once")
+    text = (
+        f"only {functions} functions may run at once, as in a new account; with a few users and "
+        "workers, requests are refused and tried again"
+    )
+    remedy = (
+        "ask for more: aws service-quotas request-service-quota-increase --service-code lambda "
+        f"--quota-code {_FUNCTIONS_CODE} --desired-value 1000"
+    )
+    return Finding("lambda quota", Status.WARNING, text, remedy)
 
 
 def _stacks(account: Account, stage: str) -> Finding:

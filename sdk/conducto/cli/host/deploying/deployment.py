@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from conducto.cli.host.deploying import checks, findings
@@ -28,6 +28,8 @@ Ask = Callable[[str], bool]
 
 #: What a fixed setting is when nothing was said (`infra.settings`).
 _UNSAID = {"zones": "1"}
+_ECS = "ecs.amazonaws.com"
+_COMPLETE = ("CREATE_COMPLETE", "UPDATE_COMPLETE")
 
 
 class DeployError(Exception):
@@ -60,10 +62,14 @@ class Deployed:
     Attributes:
         url: Of the API.
         token: The first token; None: there are tokens already.
+        tokens: Ids of the organisation's tokens.
+        problem: Why the web app, whose stack is the last, is not deployed; the rest is.
     """
 
     url: str
     token: str | None = field(repr=False)
+    tokens: tuple[str, ...] = ()
+    problem: str | None = None
 
 
 class Deployment:
@@ -101,7 +107,13 @@ class Deployment:
         if any(f.name == checks.BOOTSTRAP and f.status is not Status.OK for f in found):
             self._bootstrap(cdk, folder)
         self._clear(wish.stage)
-        self._run(cdk, folder, ["deploy", "--all", "--require-approval", "never"], wish.stage)
+        self._create_service_role()
+        try:
+            self._run(cdk, folder, ["deploy", "--all", "--require-approval", "never"], wish.stage)
+        except DeployError as error:
+            if not self._lacks_site_only(wish.stage):
+                raise
+            return replace(self._first_log_in(wish), problem=str(error))
         return self._first_log_in(wish)
 
     # ---- before -------------------------------------------------------------------------------
@@ -192,6 +204,16 @@ class Deployment:
             )
         self._run(cdk, folder, ["bootstrap", place], None)
 
+    def _create_service_role(self) -> None:
+        """Create the role that ECS uses itself: in an account without it no cluster is created."""
+        try:
+            self._account.create_service_role(_ECS)
+        except AccountError as error:  # the account may have it all the same
+            self._say(
+                f"{error}; if this account has never used ECS, first run: "
+                f"aws iam create-service-linked-role --aws-service-name {_ECS}"
+            )
+
     def _clear(self, stage: str) -> None:
         """Remove what a first deployment that failed left behind; it was never in use."""
         for name in reversed(STACKS):
@@ -243,6 +265,11 @@ class Deployment:
             return []  # what CDK printed must do
         return [failure for failure in found if failure is not None]
 
+    def _lacks_site_only(self, stage: str) -> bool:
+        """Return whether every stack but the last, the web app's, is deployed."""
+        *others, site = (self._account.stack_status(stack_name(stage, name)) for name in STACKS)
+        return site not in _COMPLETE and all(status in _COMPLETE for status in others)
+
     # ---- after --------------------------------------------------------------------------------
 
     def _first_log_in(self, wish: Wish) -> Deployed:
@@ -252,7 +279,7 @@ class Deployment:
         url = str(json.loads(addresses)["api"])
         known = self._admin(wish.stage, ListTokens(org=wish.org))
         if known.tokens:
-            return Deployed(url, None)
+            return Deployed(url, None, tuple(token.id for token in known.tokens))
         answer = self._admin(wish.stage, MintToken(org=wish.org, user=wish.user))
         return Deployed(url, answer.token)
 

@@ -44,6 +44,12 @@ class Account(Protocol):
     def fargate_quota(self) -> float:
         """Return how many vCPUs may run on Fargate at once."""
 
+    def function_quota(self) -> int:
+        """Return how many functions of Lambda may run at once."""
+
+    def create_service_role(self, service: str) -> None:
+        """Create the role that a service of AWS itself uses, unless the account has it."""
+
     def parameter(self, name: str) -> str | None:
         """Return a parameter of SSM; None where there is none."""
 
