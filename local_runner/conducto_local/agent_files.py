@@ -67,7 +67,7 @@ class AgentFiles:
         self.log = directory / "agent.log"
         self.sessions = directory / "sessions.json"
         self._state = directory / "agent.json"
-        self._token = directory / "token"
+        self.token_path = directory / "token"
         self._port = directory / "port"
         self._engine_failed = directory / "engine-failed"
         self._lock = directory / "agent.lock"
@@ -137,17 +137,22 @@ class AgentFiles:
     def read_token(self) -> str | None:
         """Return the token that an agent has written, or None where there is no valid one."""
         try:
-            found = self._token.read_bytes()
+            found = self.token_path.read_bytes()
         except FileNotFoundError:
             return None
         return found.decode("ascii") if _TOKEN.fullmatch(found) else None
+
+    def has_lost_token(self) -> bool:
+        """Whether a running agent, which has written its state, left no token that is valid."""
+        state = self.read_state()
+        return state is not None and state.pid == self.holder() and self.read_token() is None
 
     def token(self) -> str:
         """Return the token, a new one where there is none."""
         found = self.read_token()
         if found is None:
             found = secrets.token_urlsafe(TOKEN_BYTES)
-            self._write(self._token, found)
+            self._write(self.token_path, found)
         return found
 
     def is_running(self) -> bool:

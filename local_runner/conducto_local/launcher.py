@@ -171,6 +171,11 @@ def _answering(home: Home) -> Endpoint | None:
         endpoint = find_agent(home)
         if endpoint is not None and _answers(endpoint, files):
             return endpoint
+        if endpoint is None and files.has_lost_token():
+            raise AgentStartError(
+                f"the token of the agent that runs, {files.token_path}, is missing or damaged; "
+                "'conducto agent stop', and the next command starts one with a new token"
+            )
         if time.monotonic() > deadline:
             raise AgentStartError(
                 f"an agent lives for profile {home.profile!r} but does not answer; see "

@@ -193,6 +193,18 @@ def test_an_agent_that_refuses_the_token_is_stopped_by_a_signal(setting: Setting
     assert setting.notes()[-1] == f"closed {pid}"
 
 
+def test_a_damaged_token_of_a_running_agent_is_named_with_the_remedy(setting: Setting) -> None:
+    setting.ensure()
+    (setting.home.agent / "token").write_bytes(b"\xff\xfe")
+
+    with pytest.raises(AgentStartError, match=r"token, is missing or damaged.*conducto agent stop"):
+        setting.ensure()
+    assert stop_agent(setting.home)
+    setting.ensure()
+
+    assert len(setting.opened()) == 2
+
+
 def test_the_agent_depends_on_nothing_of_the_launch(setting: Setting) -> None:
     setting.ensure()
     process = Path("/proc") / str(setting.state().pid)
