@@ -294,9 +294,9 @@ def test_its_own_pages_are_accessible(
     page.goto(base)
     expect(page.get_by_label("Code or token")).to_be_visible()
     assert serious(page) == []
-    refusals_only(said)
     page.goto(installation.address())  # in a tab that has the app open
     expect(page.get_by_role("link", name="web_pipeline.py web")).to_be_visible()
+    refusals_only(said)  # the list asks every few seconds
     page.goto(f"{base}/account")
     expect(page.get_by_label("Signed in as")).to_be_visible()
     expect(page.get_by_role("table")).to_be_visible()
