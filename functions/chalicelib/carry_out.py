@@ -9,6 +9,7 @@
 | the stop of a worker | it leaves by itself when it has been idle long enough |
 | the release of files and activities | later entries do it again; retention does the rest |
 | the end of a run's machines | `chalicelib.sweeping` finds them once a day |
+| a free worker that is handed on | whoever waits looks again every minute |
 | the start of a build | an image that moves and has no build gets one when it is looked at |
 | a frame to who follows | the next one has what was in it, too |
 | the count of what an attempt took | it does not: the organisation has it for nothing |
@@ -23,11 +24,12 @@ from chalicelib.builds import ImageBuilds
 from chalicelib.cloud import Cloud
 from chalicelib.credentials import new_token
 from chalicelib.image_watch import news_of_image
-from chalicelib.inputs import Begun, BuiltImage, CapacityMissing, Hire, Input, Ordered
+from chalicelib.inputs import Begun, BuiltImage, CapacityMissing, Hire, Ordered
 from chalicelib.metering import month_of
 from chalicelib.pipeline import CloudPipeline, Effects, Usage
 from chalicelib.ports import CapacityError, Identity, TaskGoneError, WorkerTask
 from chalicelib.publish import publish
+from chalicelib.slots import Need, Slots, Submit
 from chalicelib.trying import written
 from conducto.model.api import Action
 from conducto.model.records import Lifecycle
@@ -49,11 +51,10 @@ TOKEN_SECONDS = 3 * 86_400.0
 #: The one permission of a worker.
 WORKER = "worker"
 
-Submit = Callable[[str, str, Callable[[CloudPipeline], Input | None]], bool]
 Reading = Callable[[str, str], AbstractContextManager[CloudPipeline]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Errand:
     """What is to be carried out after one entry.
 
@@ -64,6 +65,7 @@ class Errand:
         tasks: Workers to start, without their tokens.
         known_pools: Names of all its pools, where they are to be released.
         released: Nothing needs what AWS has for it any more, but its files.
+        room: What is to be done about free workers, or missing ones.
     """
 
     org: str
@@ -79,6 +81,7 @@ class Errand:
     known_pools: tuple[str, ...] = ()
     published: bool = False
     released: bool = False
+    room: Need | None = None
 
 
 def errand_of(
@@ -123,9 +126,10 @@ def _task(live: CloudPipeline, hire: Hire, spot_share: int) -> WorkerTask:
 class Errands:
     """Carries out what follows from entries."""
 
-    def __init__(self, cloud: Cloud, submit: Submit, reading: Reading) -> None:
+    def __init__(self, cloud: Cloud, submit: Submit, reading: Reading, slots: Slots) -> None:
         self._cloud = cloud
         self._submit = submit
+        self._slots = slots
         self._reading = reading
         self._builds = ImageBuilds(cloud)
 
@@ -142,6 +146,9 @@ class Errands:
             steps += self._releases(errand)
         if errand.published:
             steps.append(lambda: self._publish(errand))
+        room = errand.room
+        if room is not None:
+            steps.append(lambda: self._slots.settle(errand.org, errand.pipeline_id, room))
         for step in steps:
             try:
                 step()

@@ -10,18 +10,20 @@ from conducto.model.images import AUTO_SHELL, ImageSpec
 from conducto.model.nodes import NodeSpec, Pipeline
 from conducto.model.records import ImageState
 from conducto.model.states import NodeType
+from conducto.semantics import capacity
 from conducto.semantics.cloud_limits import check_exec
 from conducto.semantics.errors import DefinitionError, check_each
 
 
 def check_nodes(nodes: Mapping[str, NodeSpec], plan: Plan) -> None:
-    """Refuse Execs that Fargate, or the plan, cannot run.
+    """Refuse Execs, and ``new`` groups, that Fargate or the plan cannot run.
 
     Raises:
         DefinitionError: there are such; the message has a line for each.
     """
     execs = (node for node in nodes.values() if node.type is NodeType.EXEC)
     check_each(execs, lambda node: _check_exec(node, plan))
+    capacity.check_fits(nodes, plan.max_workers, plan.name)
 
 
 def _check_exec(node: NodeSpec, plan: Plan) -> None:

@@ -34,6 +34,7 @@ class Worker:
         hired: When it was decided to start it; 0 where an older version wrote it.
         lost_starts: How many were lost before it while they started, each for the one before.
         for_owner: It was started while commands got the owner's user secrets and data.
+        unused: Since when nothing of its ``new`` group runs or is queued; None: something does.
     """
 
     id: str
@@ -51,6 +52,7 @@ class Worker:
     hired: float = 0.0
     lost_starts: int = 0
     for_owner: bool = True
+    unused: float | None = None
 
     def runs(self, path: str, attempt: int) -> bool:
         """Return whether it runs this attempt now."""
@@ -93,6 +95,10 @@ class Crew:
             name: Staff(of[Status.STARTING], of[Status.IDLE], of[Status.BUSY])
             for name, of in numbers.items()
         }
+
+    def staying(self) -> Iterable[Worker]:
+        """Yield those that were not told to stop: the ones that count for the plan."""
+        return (w for w in self.workers.values() if w.status is not Status.LEAVING)
 
     def in_pool(self, pool: str, *statuses: Status) -> Iterable[Worker]:
         """Yield a pool's workers of these statuses."""

@@ -24,12 +24,21 @@ from chalicelib.definitions import Definitions
 from chalicelib.image_watch import ImageWatch
 from chalicelib.inputs import Changed, Hire, Input, Journalled
 from chalicelib.pipeline import CloudPipeline, Effects
-from chalicelib.ports import ConflictError, Entry, PlanLimitError, Snapshot, ThrottledError
+from chalicelib.ports import (
+    ConflictError,
+    Entry,
+    InUse,
+    PlanLimitError,
+    Share,
+    Snapshot,
+    ThrottledError,
+)
 from chalicelib.secret_delivery import deliver
+from chalicelib.slots import Slots, needed_room
 from conducto.model.notifications import NotificationRecord
 from conducto.running.notify.texts import masked
+from conducto.semantics.capacity import Room
 from conducto.semantics.course import Reply
-from conducto.semantics.fleet import clip
 from conducto.semantics.user_secrets import changed
 from conducto.service.port import NotFoundError
 
@@ -57,12 +66,14 @@ class Engine:
 
     Attributes:
         watch: Looks at images that are being built.
+        slots: Hands workers on to those who wait.
     """
 
     def __init__(self, cloud: Cloud, *, snapshot_every: int = SNAPSHOT_EVERY) -> None:
         self.cloud = cloud
         self._snapshot_every = snapshot_every
-        self._errands = Errands(cloud, self.submit, self.reading)
+        self.slots = Slots(cloud, self.submit)
+        self._errands = Errands(cloud, self.submit, self.reading, self.slots)
         self.watch = ImageWatch(cloud, self.submit, self.reading)
         self._definitions = Definitions(lambda: self.cloud.store)
         self._kept: OrderedDict[str, CloudPipeline] = OrderedDict()
@@ -145,20 +156,25 @@ class Engine:
 
     def _commit(self, live: CloudPipeline, happened: Input) -> Errand:
         self._kept.pop(live.id, None)  # until it is sure, what is in memory is only a guess
+        before, spare = live.share, len(live.surplus())
+        live.count(before)
         effects = live.take_in(happened)
         effects.told = self._masked(live, effects.told)
-        hires, limited = self._hires(live)
+        written = self._staffed(live, happened)
         try:
-            self._write(live, happened, effects, hires, limited)
+            self._write(live, effects, written)
         except PlanLimitError as error:
-            hires, limited = (), str(error)
-            self._write(live, happened, effects, hires, limited)
-        live.hire(hires, limited)
+            share = live.share_with((), waits=True)
+            written = Journalled(input=happened, limited=str(error), share=share)
+            self._write(live, effects, written)
+        live.staff(written)
         self._keep(live)
         every = max(self._snapshot_every, len(live.tree.nodes) // NODES_AN_ENTRY)
         if live.number % every == 0 and snapshots.can_be_taken(live):
             self._put_snapshot(live.id, snapshots.take(live))
-        return errand_of(live, effects, hires, self.cloud.spot_share)
+        errand = errand_of(live, effects, written.hires, self.cloud.spot_share)
+        errand.room = needed_room(before, live.share, more_spare=len(live.surplus()) > spare)
+        return errand
 
     def _masked(
         self, live: CloudPipeline, told: list[NotificationRecord]
@@ -170,38 +186,44 @@ class Engine:
         mask = deliver(cloud.vault, live.org, live.record.owner, cloud.services).mask()
         return [masked(each, mask) for each in told]
 
-    def _hires(self, live: CloudPipeline) -> tuple[tuple[Hire, ...], str | None]:
-        """Return the workers to start now, and why not more."""
-        wanted = live.wanted()
-        if not wanted:
-            return (), None
-        plan, there = self.cloud.orgs.plan_and_workers(live.org)
-        allowed = clip(wanted, plan.max_workers - there)
-        hires = [Hire(worker=_new_id(), pool=p) for p, n in allowed.items() for _ in range(n)]
-        if sum(allowed.values()) == sum(wanted.values()):
-            return tuple(hires), None
-        return tuple(hires), (
-            f"the plan {plan.name!r} allows {plan.max_workers} workers at once; "
-            "more commands run when one of them is free, or on a larger plan"
+    def _staffed(self, live: CloudPipeline, happened: Input) -> Journalled:
+        """Return the entry of an input: with the workers to start now, and why not more."""
+        if not live.wanted():
+            share = live.share_with((), waits=False)
+            return Journalled(input=happened, share=_if_new(live, share))
+        used = self.cloud.orgs.in_use(live.org)
+        before, now = live.share, live.share_with((), waits=False)
+        most = used.plan.max_workers
+        free = Room(
+            most - used.workers + before.workers - now.workers,
+            most - used.reserved + before.reserved - now.reserved,
+        )
+        admitted = live.admission(free)
+        names = [name for name, number in admitted.workers.items() for _ in range(number)]
+        waits = admitted.limited or admitted.withheld
+        return Journalled(
+            input=happened,
+            hires=tuple(Hire(worker=_new_id(), pool=name) for name in names),
+            limited=_limit(used, used.workers - before.workers) if admitted.limited else None,
+            withheld=_reservation(used) if admitted.withheld else None,
+            share=_if_new(live, live.share_with(names, waits=waits)),
         )
 
-    def _write(
-        self,
-        live: CloudPipeline,
-        happened: Input,
-        effects: Effects,
-        hires: tuple[Hire, ...],
-        limited: str | None,
-    ) -> None:
+    def _write(self, live: CloudPipeline, effects: Effects, written: Journalled) -> None:
+        before = live.share
+        share = before if written.share is None else written.share
         entry = Entry(
             number=live.number,
-            input=Journalled(input=happened, hires=hires, limited=limited).written(),
+            input=written.written(),
             changes=tuple(effects.changes),
             attempts=tuple(effects.attempts),
             record=live.record,
-            workers=len(hires) - effects.gone,
+            workers=share.workers - before.workers,
+            reserved=share.reserved - before.reserved,
+            admits=bool(written.hires),
+            share=written.share,
             notifications=tuple(effects.told),
-            open=live.open() or bool(hires),
+            open=live.open() or bool(written.hires),
         )
         self.cloud.store.commit(live.org, live.id, entry)
 
@@ -253,7 +275,31 @@ def read_on(live: CloudPipeline, cloud: Cloud) -> None:
     for entry in cloud.store.entries(live.id, live.number):
         written = Journalled.model_validate(entry.input)
         live.take_in(written.input)
-        live.hire(written.hires, written.limited)
+        live.staff(written)
+
+
+def _if_new(live: CloudPipeline, share: Share) -> Share | None:
+    return None if share == live.share else share
+
+
+def _limit(used: InUse, others: int) -> str:
+    """Say that the organisation has all the workers of its plan."""
+    plan = used.plan
+    elsewhere = f", other pipelines and debug shells have {others} of them" if others else ""
+    return (
+        f"the plan {plan.name!r} allows {plan.max_workers} workers at once{elsewhere}; "
+        "more commands run when one of them is free, or on a larger plan"
+    )
+
+
+def _reservation(used: InUse) -> str:
+    """Say why a group does not begin although a worker is free."""
+    plan = used.plan
+    return (
+        f"the plan {plan.name!r} allows {plan.max_workers} workers at once, and {used.reserved} "
+        "are reserved so that the container_reuse_context=NEW groups that have begun can finish; "
+        "this group begins when one of them has ended, or on a larger plan"
+    )
 
 
 def _new_id() -> str:

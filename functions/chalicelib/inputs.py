@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from chalicelib.ports import Share
 from conducto.model.api import Action
 from conducto.model.base import Record
 from conducto.model.records import AttemptRecord, ImageState
@@ -197,9 +198,14 @@ class RunLost(Happened):
 
 
 class Looked(Happened):
-    """Nothing happened but time; perhaps workers can be started now that could not before."""
+    """Nothing happened but time; perhaps workers can be started now that could not before.
+
+    Attributes:
+        spared: Workers without a command that stop, because somebody else waits for a worker.
+    """
 
     kind: Literal["looked"] = "looked"
+    spared: tuple[str, ...] = ()
 
 
 Input = Annotated[
@@ -237,11 +243,15 @@ class Journalled(Record):
     Attributes:
         hires: Workers that are started because of it.
         limited: Why more would have been wanted but were not allowed.
+        withheld: Why a ``new`` group does not get a worker although one is free.
+        share: The pipeline's share of the organisation's workers from now on, where it differs.
     """
 
     input: Input
     hires: tuple[Hire, ...] = ()
     limited: str | None = None
+    withheld: str | None = None
+    share: Share | None = None
 
     def written(self) -> dict[str, Any]:
         """Return it as JSON, without what is as always."""

@@ -21,9 +21,9 @@ from chalicelib.inputs import (
     Claimed,
     DeadlinesPassed,
     ExecutionEnded,
-    Hire,
     ImagesMoved,
     Input,
+    Journalled,
     Looked,
     Ordered,
     Reported,
@@ -48,11 +48,12 @@ from conducto.running.commands import as_written
 from conducto.running.forms import unpack_form
 from conducto.running.notify.texts import compose
 from conducto.semantics import events as ev
+from conducto.semantics.contexts import Hold, is_late, is_renewed, is_reset, loses_state, loss
 from conducto.semantics.course import Begin, Halt, Order, Reply, Taken
 from conducto.semantics.fleet import Pool
 from conducto.semantics.live import Change, LiveExec
 from conducto.semantics.machine import settled
-from conducto.semantics.pools import PoolKind
+from conducto.semantics.pools import PoolKind, kind_of
 from conducto.semantics.resolve import Edits, resolve, resolve_generated
 from conducto.semantics.rules import MAX_LOST_STARTS, Outcome
 from conducto.semantics.spending import dollars_for
@@ -64,6 +65,14 @@ GRACE = 60.0
 MOST_FRUITLESS = 5
 #: Strikes after which a pool's image counts as unusable (`chalicelib.inputs.WorkerGone`).
 MOST_STRIKES = 2
+
+_RESETS = (Action.RESET, Action.REBUILD)
+#: Why a worker without a command stops.
+_SPARED = "another command of the organisation needed a worker"
+_LATE = {
+    Hold.PAUSED: "the pipeline was paused for more than 24 hours",
+    Hold.SPARE: "nothing of the group had run for 15 minutes",
+}
 
 _ORDERS: dict[Action, Callable[[tuple[str, ...]], ev.Event]] = {
     Action.RESET: ev.NodesReset,
@@ -95,7 +104,6 @@ class Effects:
     Attributes:
         changes: To be published.
         attempts: That began or ended, as they are now.
-        gone: Workers that the org has less.
         orders: Of Step Functions.
         pools: ``{path: pool}`` of the tasks in `orders`.
         stops: ``(worker, its task)`` that are to be stopped.
@@ -106,7 +114,6 @@ class Effects:
 
     changes: list[NodeChange] = field(default_factory=list)
     attempts: list[AttemptRecord] = field(default_factory=list)
-    gone: int = 0
     orders: list[Order] = field(default_factory=list)
     pools: dict[str, Pool] = field(default_factory=dict)
     stops: list[tuple[str, str | None]] = field(default_factory=list)
@@ -150,14 +157,16 @@ class CloudPipeline(PipelineState):
             self._replan()
         self._fail_without_image()
         self._want_builds()
+        self._let_workers_go()
+        self._fail_without_context(happened)
         self._let_joined_go()
         self._note_standing()
         self._let_workers_go()
         return self._effects
 
-    def hire(self, hires: Iterable[Hire], limited: str | None) -> None:
+    def staff(self, written: Journalled) -> None:
         """Count workers in that are started because of the newest input."""
-        for hire in hires:
+        for hire in written.hires:
             image = self.images[self.pools[hire.pool].image].record.reference
             self.crew.workers[hire.worker] = Worker(
                 hire.worker,
@@ -168,7 +177,9 @@ class CloudPipeline(PipelineState):
                 lost_starts=self.lost_starts.get(hire.pool, (0, ""))[0],
                 for_owner=secrets_user(self.record) is not None,
             )
-        self.limited = limited
+        self.limited, self.withheld = written.limited, written.withheld
+        if written.share is not None:
+            self.count(written.share)
 
     def _dispatch(self, happened: Input) -> None:  # noqa: C901, PLR0912  one line an input
         match happened:
@@ -204,7 +215,8 @@ class CloudPipeline(PipelineState):
             case CapacityMissing():
                 self._capacity_missing(happened)
             case Looked():
-                pass
+                for worker in [one for one in self.surplus() if one in happened.spared]:
+                    self._send_away(self.crew.workers[worker], _SPARED)
             case _:
                 assert_never(happened)
 
@@ -231,7 +243,7 @@ class CloudPipeline(PipelineState):
                 self._images_moved(order.images)
                 self._modify(order.edits)
             case _:
-                if order.action in (Action.RESET, Action.REBUILD):
+                if order.action in _RESETS:
                     self._try_failed_images_again()
                 self._images_moved(order.images)
                 self._follow(self.course.order(_ORDERS[order.action](order.paths)))
@@ -253,7 +265,7 @@ class CloudPipeline(PipelineState):
         nodes = {path: spec for path, spec in pipeline.nodes.items() if path in known}
         self.pipeline.nodes.update(nodes)
         self._know_images()
-        self._groups.clear()
+        self._tree_changed()
         differing = {path: spec for path, spec in nodes.items() if known[path].spec != spec}
         self._follow(self.course.order(ev.NodesModified(differing)))
 
@@ -328,6 +340,7 @@ class CloudPipeline(PipelineState):
         self._exit_codes[report.path] = report.exit_code
         self._finish(report.path, report.cause, seconds=report.seconds, message=report.message)
         if worker.status is Status.LEAVING:
+            self._note_lost_context(worker, "its worker was stopped")
             self._lose_tasks(worker)
 
     def _finish(
@@ -338,12 +351,15 @@ class CloudPipeline(PipelineState):
         seconds: float = 0.0,
         message: str | None = None,
         lost_starts: int = 0,
+        final: bool = False,
     ) -> None:
         self.fruitless = 0
         self._notes.setdefault(path, (None, message, None))
         record = self.in_flight[path]
         mem = 0.0 if record.mem is None else record.mem
-        taken = self.course.finish(path, cause, seconds=seconds, mem=mem, lost_starts=lost_starts)
+        taken = self.course.finish(
+            path, cause, seconds=seconds, mem=mem, lost_starts=lost_starts, final=final
+        )
         self._follow(taken)
 
     def _worker_up(self, up: WorkerUp) -> None:
@@ -362,7 +378,8 @@ class CloudPipeline(PipelineState):
         if gone.handed is not None:
             self._hand(worker, gone.handed)
         del self.crew.workers[worker.id]
-        self._effects.gone += 1
+        if worker.status is not Status.LEAVING:
+            self._note_lost_context(worker, gone.reason)
         if worker.task is not None:
             self._effects.stops.append((worker.id, worker.task))
         if worker.busy and self.exec_in(worker.path, worker.attempt, State.RUNNING) is not None:
@@ -430,7 +447,6 @@ class CloudPipeline(PipelineState):
         if worker is None or worker.status is not Status.STARTING:
             return
         del self.crew.workers[worker.id]
-        self._effects.gone += 1
         self.shortages[worker.pool] = Shortage(missing.until, missing.message)
 
     def _let_workers_go(self) -> None:
@@ -443,21 +459,59 @@ class CloudPipeline(PipelineState):
             pool = self.pools[worker.pool]
             # One that is up already may still be wanted: people reset what they see fail.
             too_late = done and worker.status is Status.STARTING
-            if asleep or too_late or self._context_is_over(pool) or self._is_outdated(worker, pool):
-                worker.status = Status.LEAVING
-                self._effects.stops.append((worker.id, worker.task))
+            if asleep or too_late:
+                self._send_away(worker, "the pipeline sleeps")
+            elif self._is_outdated(worker, pool):
+                changed = (
+                    "its image is another one, or it had secrets that are withheld since a change"
+                )
+                self._send_away(worker, changed)
+            elif pool.kind is PoolKind.CONTEXT:
+                self._look_at_context(worker)
+
+    def _look_at_context(self, worker: Worker) -> None:
+        hold = self.hold_of(worker)
+        if hold is Hold.NEEDED:
+            worker.unused = None
+            return
+        worker.unused = self.now if worker.unused is None else worker.unused
+        if is_late(hold, self.now - worker.unused):
+            self._send_away(worker, _LATE.get(hold, ""))
+
+    def _send_away(self, worker: Worker, why: str) -> None:
+        """Have a worker stop that has no command."""
+        worker.status = Status.LEAVING
+        self._effects.stops.append((worker.id, worker.task))
+        self._note_lost_context(worker, why)
+
+    def _note_lost_context(self, worker: Worker, why: str) -> None:
+        """Note that a context's container is gone, where its group still counts on it."""
+        pool = self.pools[worker.pool].key
+        completed = worker.commands - worker.busy
+        if kind_of(pool) is PoolKind.CONTEXT and loses_state(self.tree, pool, completed):
+            self.lost_contexts[pool] = why
+            if not self.record.armed:
+                self._set(problem=loss(pool, why, self.id))
+
+    def _fail_without_context(self, happened: Input) -> None:
+        """End what would go on in an empty container; who resets a part of a group wants that."""
+        resets = isinstance(happened, Ordered) and happened.action in _RESETS
+        paths = happened.paths if isinstance(happened, Ordered) and resets else ()
+        for pool, why in list(self.lost_contexts.items()):
+            if is_renewed(self.tree, pool) or is_reset(self.tree, pool, paths):
+                del self.lost_contexts[pool]
+                continue
+            queued = [path for path, name in self._where.items() if self.pools[name].key == pool]
+            for path in queued:
+                if path in self._where:  # one that ends may take others along
+                    message = loss(pool, why, self.id)
+                    self._finish(path, Cause.WORKER_LOST, message=message, final=True)
 
     def _is_outdated(self, worker: Worker, pool: Pool) -> bool:
         """Whether a worker has another image than its pool by now, or secrets that are withheld."""
         holds_secrets = worker.for_owner and secrets_user(self.record) is None
         moved = worker.reference not in (None, self.images[pool.image].record.reference)
         return holds_secrets or moved
-
-    def _context_is_over(self, pool: Pool) -> bool:
-        if pool.kind is not PoolKind.CONTEXT:
-            return False
-        owner = self.tree.nodes.get(pool.key.partition(":")[2])
-        return owner is None or (owner.state not in IN_FLIGHT and owner.seen() is Outcome.OK)
 
     # ---- executions ---------------------------------------------------------------------------
 
@@ -548,6 +602,7 @@ class CloudPipeline(PipelineState):
         self.generated[target] = key
         self.pipeline.nodes.update(tree.nodes)
         self.pipeline.images.update(tree.images)
+        self._tree_changed()
         self._know_images()
         self._images_moved(report.images)
         self._follow(self.course.generate(node.path, tree.nodes))
@@ -558,7 +613,7 @@ class CloudPipeline(PipelineState):
             del self.pipeline.nodes[path]
         for path in [p for p in self.generated if p == target or p.startswith(below)]:
             del self.generated[path]
-        self._groups.clear()
+        self._tree_changed()
 
     # ---- what the machine says ----------------------------------------------------------------
 
@@ -591,6 +646,7 @@ class CloudPipeline(PipelineState):
                 emptied = self.tree.nodes.get(command.path)
                 if emptied is not None:
                     self.pipeline.nodes[command.path] = emptied.spec
+                    self._tree_changed()
             case ev.Notify():
                 self._tell(command)
             case ev.Stop():

@@ -3,15 +3,16 @@
 `chalicelib.pipeline` takes in what happens. No I/O, no clock.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from chalicelib.crew import Crew, Status
+from chalicelib.crew import Crew, Status, Worker
 from chalicelib.inputs import (
     BuiltImage,
     Claimed,
 )
+from chalicelib.ports import Share
 from conducto.model.api import Workers
 from conducto.model.image_sources import ImageSources
 from conducto.model.nodes import NodeSpec, Pipeline, ancestors
@@ -26,13 +27,15 @@ from conducto.model.records import (
 )
 from conducto.model.states import IN_FLIGHT, State
 from conducto.running.forms import pack_form, unpack_form
+from conducto.semantics import capacity
 from conducto.semantics.activity import Activity
 from conducto.semantics.asl_states import WORKER_LOST
+from conducto.semantics.contexts import Hold, hold_of, is_late
 from conducto.semantics.course import CANCELLED, Course
 from conducto.semantics.fleet import Need, Pool, pool_of, workers_wanted
 from conducto.semantics.live import LiveExec, LiveGroup, LiveNode, LiveTree
 from conducto.semantics.machine import settled
-from conducto.semantics.pools import PoolKind
+from conducto.semantics.pools import PoolKind, kind_of, owner_of
 from conducto.semantics.residual import sized
 from conducto.semantics.resolve import resolve
 
@@ -105,6 +108,9 @@ class PipelineState:
         lost_starts: ``{pool name: (times in a row, why the last)}`` that workers were lost while
             they started.
         limited: Why the org may not have more workers now, where it would want them.
+        withheld: Why a context does not get a worker although one is free.
+        lost_contexts: ``{key of a context's pool: why its container is gone}``, as long as the
+            group misses it.
         fruitless: Plans in a row of which nothing came.
         notified: Number of the newest notification.
         epoch: How often it came back from the archive. Pools have other names then: AWS is
@@ -142,6 +148,8 @@ class PipelineState:
         self.strikes: dict[str, int] = {}
         self.lost_starts: dict[str, tuple[int, str]] = {}
         self.limited: str | None = None
+        self.withheld: str | None = None
+        self.lost_contexts: dict[str, str] = {}
         self.fruitless = 0
         self.notified = 0
         self.epoch = 0
@@ -150,11 +158,14 @@ class PipelineState:
         self.activity = Activity()
         self._groups: dict[str, tuple[str, ...]] = {}
         self._where: dict[str, str] = {}
+        self._share: Share | None = None
+        self._extras: dict[str, int] | None = None
         self.adopt(resolve(self.form), None)
 
     def adopt(self, pipeline: Pipeline, course: Course | None) -> None:
         """Take over a resolved tree and how it stands; None: nothing has happened to it."""
         self.pipeline = pipeline
+        self._tree_changed()
         self.course = course or Course(self.record.id, LiveTree(pipeline))
         self._know_images()
 
@@ -235,14 +246,18 @@ class PipelineState:
     def pool_for(self, spec: NodeSpec) -> Pool:
         """Return the pool of an Exec with this definition."""
         space = f"{self.id}/{self.epoch}" if self.epoch else self.id
-        pool = pool_of(spec, space, self._groups_above(spec.path))
+        groups = self._groups_above(spec.path)
+        if kind_of(spec.pool) is PoolKind.CONTEXT:  # one container, also for groups inside of it
+            owner = owner_of(spec.pool) or "/"
+            groups = tuple(path for path in groups if path in (owner, *ancestors(owner)))
+        pool = pool_of(spec, space, groups)
         if pool.name not in self.pools:
             self.pools[pool.name] = self._sized_for_all(pool)
         return self.pools[pool.name]
 
-    def full_group(self, pool: Pool) -> str | None:
-        """Return the path of a capacity group of the pool that has no room."""
-        return next((group for group in pool.groups if self._room(group) <= 0), None)
+    def full_group(self, path: str) -> str | None:
+        """Return the path of a capacity group above an Exec that has no room."""
+        return next((group for group in self._groups_above(path) if self._room(group) <= 0), None)
 
     def is_ready(self, image: str) -> bool:
         """Whether an image is there."""
@@ -264,7 +279,7 @@ class PipelineState:
             return None
         pool = self.pool_at(node)
         fits = claim.run == self.course.run and pool.name == worker.pool
-        free = self.full_group(pool) is None and self.is_ready(pool.image)
+        free = self.full_group(node.path) is None and self.is_ready(pool.image)
         return node if fits and free else None
 
     def is_stray(self, claim: Claimed) -> bool:
@@ -295,7 +310,7 @@ class PipelineState:
             busy = any(self.crew.in_pool(name, Status.BUSY))
             oldest = min((self.in_flight[path].queued or now for path in paths), default=now)
             waited = now - max(oldest, self.planned_at)
-            free = self.full_group(self.pools[name]) is None
+            free = any(self.full_group(path) is None for path in paths)
             if idle and not busy and free and waited > STUCK and not any(p in held for p in paths):
                 return True
         return False
@@ -319,7 +334,91 @@ class PipelineState:
         room = {group: self._room(group) for group in groups}
         return workers_wanted(needs, self.crew.staff(), room)
 
+    # ---- its share of the organisation's workers -------------------------------------------------
+
+    @property
+    def share(self) -> Share:
+        """What its journal has counted; older versions counted each worker until it was gone."""
+        return Share(workers=len(self.crew.workers)) if self._share is None else self._share
+
+    def count(self, share: Share) -> None:
+        """Take over what the journal has counted."""
+        self._share = share
+
+    def share_with(self, hires: Iterable[str], *, waits: bool) -> Share:
+        """Return its share as it is now.
+
+        Args:
+            hires: Names of the pools of workers that are started with this entry.
+            waits: It would start more workers if it could.
+        """
+        pools = [*(worker.pool for worker in self.crew.staying()), *hires]
+        waiting = (self.share.waiting or self.now) if waits else None
+        reserved = capacity.claim(self._contexts_of(pools))
+        return Share(workers=len(pools), reserved=reserved, waiting=waiting)
+
+    def reserved_with(self, nodes: Mapping[str, NodeSpec]) -> int:
+        """Return what it would reserve if these were its nodes."""
+        pools = [worker.pool for worker in self.crew.staying()]
+        return capacity.claim(self._contexts_of(pools, capacity.extras(nodes)))
+
+    def nodes_with(self, target: str, tree: Pipeline) -> dict[str, NodeSpec]:
+        """Return its nodes with a generated tree in its place."""
+        below = "/" if target == "/" else target + "/"
+        old = self.pipeline.nodes.items()
+        kept = {path: spec for path, spec in old if path == target or not path.startswith(below)}
+        return {**kept, **tree.nodes}
+
+    def admission(self, room: capacity.Room) -> capacity.Admission:
+        """Return the workers to start now where the organisation has so much room."""
+        wanted = self.wanted()
+        contexts = {name: extra for name in wanted for extra in self._contexts_of([name])}
+        begun = self._contexts_of(worker.pool for worker in self.crew.staying())
+        return capacity.admit(wanted, contexts, begun, room)
+
+    def late_contexts(self, now: float) -> bool:
+        """Return whether the container of a context has been kept long enough."""
+        return any(
+            is_late(self.hold_of(worker), now - worker.unused)
+            for worker in self.crew.staying()
+            if worker.unused is not None and self.pools[worker.pool].kind is PoolKind.CONTEXT
+        )
+
+    def surplus(self) -> list[str]:
+        """Return the workers without a command that stop when somebody waits for a worker."""
+        found: list[str] = []
+        idle: dict[str, list[str]] = {}
+        for worker in self.crew.workers.values():
+            if worker.status is Status.IDLE:
+                idle.setdefault(worker.pool, []).append(worker.id)
+                if self.pools[worker.pool].kind is PoolKind.CONTEXT:
+                    found += [worker.id] * (self.hold_of(worker) is Hold.SPARE)
+        for pool, workers in idle.items():
+            if self.pools[pool].kind is not PoolKind.CONTEXT:
+                found += workers[len(self.queue.get(pool, ())) :]
+        return found
+
+    def hold_of(self, worker: Worker) -> Hold:
+        """Return why the worker of a context stays."""
+        return hold_of(self.tree, self.pools[worker.pool].key, used=worker.commands > 0)
+
+    def _contexts_of(
+        self, pools: Iterable[str], extras: Mapping[str, int] | None = None
+    ) -> list[int]:
+        """Return what each context among these pools needs besides its own worker."""
+        keys = [self.pools[name].key for name in pools]
+        owners = [owner_of(key) or "" for key in keys if kind_of(key) is PoolKind.CONTEXT]
+        if owners and extras is None:
+            if self._extras is None:
+                self._extras = capacity.extras(self.pipeline.nodes)
+            extras = self._extras
+        return [(extras or {}).get(owner, 0) for owner in owners]
+
     # ---- what it needs for that -----------------------------------------------------------------
+
+    def _tree_changed(self) -> None:
+        self._groups.clear()
+        self._extras = None
 
     def _know_images(self) -> None:
         for node in self.pipeline.execs():

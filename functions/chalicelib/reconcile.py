@@ -78,14 +78,22 @@ class Reconciler:
                 if not _is_there(worker, worker.id in running, seen.get(worker.id, 0.0), self._now)
             ]
             known = set(live.crew.workers)
+            leaving = [w for w in live.crew.workers.values() if w.status is Status.LEAVING]
         for worker in missing:
             self._engine.submit(org, pipeline_id, partial(self._gone, worker))
         for worker, task in running.items():
             if worker not in known and not self._knows(org, pipeline_id, worker):
                 self._cloud.fleet.stop(task, "no worker of its pipeline any more")
+        for each in leaving:
+            if each.task is not None and each.id in running:
+                self._cloud.fleet.stop(each.task, "not needed any more")
         self._engine.watch.look(org, pipeline_id, at_once=True)
         for step in (self._run_at, self._expire, self._begin_again, self._look):
             self._engine.submit(org, pipeline_id, step)
+        with self._engine.reading(org, pipeline_id) as live:
+            waits = live.share.waiting is not None
+        if waits:
+            self._engine.slots.make(org, pipeline_id)
 
     def task_stopped(
         self,
@@ -204,7 +212,8 @@ class Reconciler:
         if live.is_stuck(self._now):
             return RunLost(time=self._now, run=live.course.run)
         over = any(short.until <= self._now for short in live.shortages.values())
-        return Looked(time=self._now) if over or live.wanted() else None
+        late = live.late_contexts(self._now)
+        return Looked(time=self._now) if over or late or live.wanted() else None
 
 
 def _is_there(worker: Worker, running: bool, seen: float, now: float) -> bool:

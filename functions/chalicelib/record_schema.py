@@ -28,6 +28,7 @@ Kind = Literal[
     "files",
     "chunk",
     "org",
+    "share",
     "usage",
     "metered",
     "spent",

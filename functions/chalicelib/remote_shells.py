@@ -19,6 +19,7 @@ from chalicelib.metering import check_usage, month_of
 from chalicelib.ports import (
     CapacityError,
     Identity,
+    PlanLimitError,
     Shell,
     Spender,
     TaskLook,
@@ -106,7 +107,7 @@ class RemoteShells:
         )
         # Who is in it can write the pipeline's data.
         self._engine.note_change(me.org, pipeline_id, "remote_shell", me.user)
-        written(self._cloud, lambda: self._cloud.shells.open(shell))
+        self._keep(shell)
         try:
             self._order(shell, plan)
         except CapacityError as error:
@@ -126,6 +127,14 @@ class RemoteShells:
             until=shell.until,
             notes=plan.notes,
         )
+
+    def _keep(self, shell: Shell) -> None:
+        """Count a shell; where all workers are taken, those without a command make room."""
+        try:
+            written(self._cloud, lambda: self._cloud.shells.open(shell))
+        except PlanLimitError:
+            self._engine.slots.spare_all(shell.org)
+            written(self._cloud, lambda: self._cloud.shells.open(shell))
 
     def _check(self, me: Identity, pipeline_id: str, request: RemoteShellRequest) -> None:
         if not self._cloud.remote_debug:

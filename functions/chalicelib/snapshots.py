@@ -12,7 +12,7 @@ from chalicelib.crew import Status, Worker
 from chalicelib.inputs import BuiltImage
 from chalicelib.pipeline import CloudPipeline
 from chalicelib.pipeline_state import CloudImage, Shortage
-from chalicelib.ports import Snapshot
+from chalicelib.ports import Share, Snapshot
 from conducto.model.images import ImageSpec
 from conducto.model.records import AttemptRecord, ImageRecord, NodeState, PipelineRecord
 from conducto.model.states import State
@@ -87,6 +87,9 @@ def take(live: CloudPipeline) -> Snapshot:
         "workers": [asdict(worker) for worker in live.crew.workers.values()],
         "shortages": {name: asdict(short) for name, short in live.shortages.items()},
         "pools": {name: asdict(pool) for name, pool in live.pools.items()},
+        "withheld": live.withheld,
+        "lost_contexts": live.lost_contexts,
+        "share": live.share.model_dump(mode="json"),
     }
     return Snapshot(live.number, state)
 
@@ -133,8 +136,17 @@ def restore(
         live.crew.workers[worker.id] = worker
     live.shortages = {name: Shortage(**short) for name, short in state["shortages"].items()}
     live.pools = {name: _pool(fields) for name, fields in state["pools"].items()}
+    _restore_room(live, state)
     live.know_places()
     return live
+
+
+def _restore_room(live: CloudPipeline, state: Mapping[str, Any]) -> None:
+    """Take over what older versions did not write down."""
+    live.withheld = state.get("withheld")
+    live.lost_contexts = dict(state.get("lost_contexts", {}))
+    if "share" in state:
+        live.count(Share.model_validate(state["share"]))
 
 
 def _standing(written: Mapping[str, Any]) -> Standing:

@@ -55,6 +55,8 @@ from conducto.model.worker import (
 )
 from conducto.running.commands import CommandError, as_written, script_of
 from conducto.running.environment import Surroundings, command_env
+from conducto.semantics import capacity
+from conducto.semantics.contexts import CONTEXT_PAUSE
 from conducto.semantics.errors import DefinitionError
 from conducto.semantics.fleet import Pool
 from conducto.semantics.live import LiveExec
@@ -64,9 +66,9 @@ from conducto.semantics.rules import cause_of_exit
 from conducto.semantics.user_secrets import secrets_user, withheld
 from conducto.service.port import RefusedError
 
-#: Seconds that a worker of a ``new`` context waits for its group's next command: what is in its
-#: container is lost with it. Once the group is done it is stopped, however long it has waited.
-CONTEXT_IDLE = 900.0
+#: Seconds that a worker waits for a command. When one of a ``new`` context stops is decided here
+#: (`conducto.semantics.contexts`); by itself it leaves only after the longest time there is.
+CONTEXT_IDLE = CONTEXT_PAUSE + 3600.0
 IDLE = 60.0
 #: Strikes against an image in which no command can run at all.
 BROKEN = 2
@@ -249,7 +251,7 @@ class WorkerDesk:
             return self._to_run(live, node, given(secrets_user(live.record)))
         if call.token not in live.holders:
             return ClaimAnswer(verdict=Verdict.DROP, path=node.path)
-        blocked = node.state is State.QUEUED and live.full_group(live.pool_at(node)) is not None
+        blocked = node.state is State.QUEUED and live.full_group(node.path) is not None
         return ClaimAnswer(verdict=Verdict.HOLD, path=node.path, blocked=blocked)
 
     def _to_run(self, live: CloudPipeline, node: LiveExec, secrets: Delivery) -> ClaimAnswer:
@@ -424,7 +426,17 @@ class WorkerDesk:
         form = generated.unpack_form(definition)
         here = Pipeline(live.pipeline.nodes, live.pipeline.images)
         tree = resolve_generated(form, node.spec.lazy_target or "", here, live.edits)
-        check_nodes(tree.nodes, self._cloud.orgs.plan(live.org))
+        used = self._cloud.orgs.in_use(live.org)
+        whole = live.nodes_with(node.spec.lazy_target or "", tree)
+        check_nodes(tree.nodes, used.plan)
+        capacity.check_fits(whole, used.plan.max_workers, used.plan.name)
+        more = live.reserved_with(whole) - live.share.reserved
+        if more > 0 and used.reserved + more > used.plan.max_workers:
+            raise generated.GeneratedTreeError(
+                f"the tree needs {more} more workers for container_reuse_context=NEW groups that "
+                f"have begun; the plan {used.plan.name!r} allows {used.plan.max_workers} and "
+                f"{used.reserved} are reserved. Reset this node when other groups have ended"
+            )
         images = self._prepared_images(live, tree)
         return self._cloud.store.keep_tree(live.id, definition), images
 

@@ -19,6 +19,7 @@ from chalicelib.ports import (
     Outgoing,
     Plan,
     PlanLimitError,
+    Share,
     Snapshot,
     ThrottledError,
 )
@@ -304,6 +305,42 @@ def test_more_workers_than_a_plan_ever_allows_are_refused_at_once(over: Over) ->
     over.orgs.set_plan("acme", Plan("scale", max_workers=100))
     over.store.commit("acme", "abc", entry(1, workers=100))
     assert over.orgs.workers("acme") == 100
+
+
+def test_what_contexts_reserve_is_counted_up_to_what_the_plan_allows(over: Over) -> None:
+    over.store.create(cloud_record("abc"), b"")
+    over.store.commit("acme", "abc", entry(1, workers=1, reserved=2, admits=True))
+
+    with pytest.raises(PlanLimitError):
+        over.store.commit("acme", "abc", entry(2, workers=1, reserved=1, admits=True))
+    over.store.commit("acme", "abc", entry(2, workers=1))
+    assert over.orgs.in_use("acme") == (Plan(), 2, 2)
+
+    over.store.commit("acme", "abc", entry(3, reserved=1))  # what has begun needs more
+    over.store.commit("acme", "abc", entry(4, workers=-2, reserved=-3))
+    assert over.orgs.in_use("acme") == (Plan(), 0, 0)
+
+
+def test_the_shares_of_an_orgs_pipelines_are_known(over: Over) -> None:
+    for name in ("abc", "xyz"):
+        over.store.create(cloud_record(name), b"")
+    over.store.create(cloud_record("theirs", "other"), b"")
+    waits = Share(waiting=1000.5)
+    over.store.commit("acme", "abc", entry(1, workers=2, share=Share(workers=2, reserved=1)))
+    over.store.commit("acme", "xyz", entry(1, share=waits))
+    over.store.commit("other", "theirs", entry(1, share=waits))
+    assert over.orgs.shares("acme") == {"abc": Share(workers=2, reserved=1), "xyz": waits}
+
+    over.store.commit("acme", "abc", entry(2, workers=-2, share=Share()))
+    over.store.forget("xyz")
+    assert over.orgs.shares("acme") == {}
+
+
+def test_a_share_is_written_with_its_entry_or_not_at_all(store: Store, over: Over) -> None:
+    store.commit("acme", "abc", entry(1))
+    with pytest.raises(ConflictError):
+        store.commit("acme", "abc", entry(1, share=Share(waiting=1.0)))
+    assert over.orgs.shares("acme") == {}
 
 
 def test_two_pipelines_of_an_org_share_its_workers(over: Over) -> None:

@@ -88,8 +88,9 @@ def test_the_calls_of_one_exec_are_counted(counted: Counted) -> None:
     assert pulse == {"Query": 1, "PutItem": 1}
     assert log == {"PutItem": 2, "GetItem": 1}  # the stream, its first chunk; does anybody read
     assert more == {"PutItem": 1, "GetItem": 1}
-    # One transaction is the entry, one counts the seconds; the queries: the journal, who follows.
-    assert report == {"Query": 2, "TransactWriteItems": 2}
+    # One transaction is the entry, one counts the seconds; the queries: the journal, who follows,
+    # and who waits for the worker that has no command now.
+    assert report == {"Query": 3, "TransactWriteItems": 2}
     assert world.get(pipeline).counts.done == 1
 
 

@@ -11,6 +11,7 @@ import pytest
 from chalicelib.engine import Engine
 from chalicelib.inputs import BuiltImage, ImagesMoved
 from chalicelib.ports import Identity, Plan
+from chalicelib.workers import CONTEXT_IDLE
 from conducto.model import limits
 from conducto.model.api import Action, Changes, ControlRequest, ControlResult, LaunchRequest
 from conducto.model.params import (
@@ -170,7 +171,7 @@ def test_a_context_has_one_worker_which_is_stopped_when_its_group_is_done(world:
     pipeline = world.launch(serial(group, leaf("last")))
     world.serve()
     (hand,) = world.running().values()
-    assert (hand.orders.policy, hand.orders.idle) == ("context", 900.0)
+    assert (hand.orders.policy, hand.orders.idle) == ("context", CONTEXT_IDLE)
     for _ in range(3):
         next(h for h in world.running().values() if h is hand).finish()
         world.serve()

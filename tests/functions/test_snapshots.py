@@ -26,7 +26,7 @@ def _replay(live: CloudPipeline, entries: Iterable[Entry]) -> None:
     for entry in entries:
         written = Journalled.model_validate(json.loads(json.dumps(entry.input)))
         live.take_in(written.input)
-        live.hire(written.hires, written.limited)
+        live.staff(written)
 
 
 @pytest.mark.parametrize("seed", range(40))

@@ -15,7 +15,8 @@ partition                       sort                  what it is
 ``L#<stream of an attempt>``    ``<offset>``          a chunk of output
 ``L#<pipeline>``                ``<stream>``          a stream that has chunks
 ``L#<pipeline>``                ``reader``            until when somebody reads output as it comes
-``O#<org>``                     ``O``                 plan, and workers now
+``O#<org>``                     ``O``                 plan, workers now, and reserved ones
+``O#<org>``                     ``S#<pipeline>``      a pipeline's share of them
 ``U#<org>#<month>``             ``T``, ``K#<key>``    what was used, and what is counted in it
 ``U#<org>#<month>``             ``P#<pipeline>``      what a pipeline took
 ``T#<SHA-256>``                 ``T``                 a token
@@ -41,7 +42,6 @@ _MAX_PATH = 800
 _KINDS: dict[str, Kind] = {
     "F": "files",
     "L": "chunk",
-    "O": "org",
     "T": "token",
     "D": "shell",
     "C": "follower",
@@ -75,6 +75,8 @@ def kind_of(key: Key) -> Kind:
             return _OF_A_PIPELINE[key.sort[0]]
         case "U":
             return _OF_A_MONTH[key.sort[0]]
+        case "O":
+            return "share" if key.sort.startswith("S#") else "org"
         case letter:
             return _KINDS[letter]
 
@@ -143,6 +145,11 @@ def files(name: str) -> Key:
 def org(name: str) -> Key:
     """Return the key of an organisation."""
     return Key(f"O#{name}", "O")
+
+
+def share(org_name: str, pipeline_id: str) -> Key:
+    """Return the key of a pipeline's share of an organisation's workers."""
+    return Key(org(org_name).partition, f"S#{pipeline_id}")
 
 
 def usage(org_name: str, month: str) -> Key:

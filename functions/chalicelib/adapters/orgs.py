@@ -3,11 +3,12 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from typing import Any
 
 from chalicelib.adapters import keys
 from chalicelib.adapters.failures import code_of, reasons_of
 from chalicelib.adapters.table import Table, Update
-from chalicelib.ports import Plan, PlanLimitError, Spender, ThrottledError
+from chalicelib.ports import InUse, Plan, PlanLimitError, Share, Spender, ThrottledError
 from conducto.model.usage import PipelineSpent, Spent
 
 #: Seconds for which it is known what was counted: longer than anything comes twice.
@@ -29,7 +30,7 @@ class TableOrgs:
 
     def plan(self, org: str) -> Plan:
         """Return an org's plan; the free one when nothing else is known."""
-        return self.plan_and_workers(org)[0]
+        return self.in_use(org).plan
 
     def set_plan(self, org: str, plan: Plan) -> None:
         """Change it; the workers that the org has stay counted."""
@@ -37,35 +38,71 @@ class TableOrgs:
 
     def workers(self, org: str) -> int:
         """Return how many workers the org has now."""
-        return self.plan_and_workers(org)[1]
+        return self.in_use(org).workers
 
-    def plan_and_workers(self, org: str) -> tuple[Plan, int]:
-        """Return both of one moment."""
+    def in_use(self, org: str) -> InUse:
+        """Return the plan and what is in use of it."""
         item = self._table.get(keys.org(org)) or {}
         plan = Plan(**json.loads(str(item["plan"]))) if "plan" in item else Plan()
-        return plan, int(item.get("workers", 0))
+        return InUse(plan, int(item.get("workers", 0)), int(item.get("reserved", 0)))
 
-    def reservation(self, org: str, count: int) -> tuple[Update, str]:
-        """Return the change that counts ``count`` workers more, or fewer where it is negative.
+    def shares(self, org: str) -> Mapping[str, Share]:
+        """Return the shares of the org's pipelines."""
+        first = keys.share(org, "")
+        found = self._table.range(first.partition, first.sort, first.sort + keys.LAST)
+        return {
+            sort.removeprefix(first.sort): Share(
+                workers=int(item["workers"]),
+                reserved=int(item["reserved"]),
+                waiting=float(item["waiting"]) if "waiting" in item else None,
+            )
+            for sort, item in found
+        }
+
+    def share_operation(self, org: str, pipeline_id: str, share: Share) -> Mapping[str, Any]:
+        """Return the operation that writes a pipeline's share; one of nothing is no item."""
+        key = keys.share(org, pipeline_id)
+        if share == Share():
+            return self._table.delete_operation(key)
+        waiting = {} if share.waiting is None else {"waiting": share.waiting}
+        counts = {"workers": share.workers, "reserved": share.reserved}
+        return self._table.put_operation(key, {**counts, **waiting})
+
+    def reservation(
+        self, org: str, workers: int, reserved: int = 0, *, admits: bool = False
+    ) -> tuple[Update, str]:
+        """Return the change that counts workers and reserved ones more, or fewer.
 
         Its condition holds while the plan allows so many; the sentence says that it does not.
+
+        Args:
+            org: Whose.
+            workers: To add to those it has; where that is negative, it needs no condition.
+            reserved: To add to those that are reserved.
+            admits: That needs a condition, too.
 
         Raises:
             PlanLimitError: the plan never allows so many at once.
         """
-        key = keys.org(org)
-        if count < 0:
-            return Update(key, add={"workers": count}), ""
+        key, add = keys.org(org), {"workers": workers, "reserved": reserved}
+        bound = {"workers": workers} if workers > 0 else {}
+        if admits and reserved > 0:
+            bound["reserved"] = reserved
+        if not bound:
+            return Update(key, add=add), ""
         plan = self.plan(org)
-        room = plan.max_workers - count
         sentence = (
             f"the plan {plan.name!r} of {org} allows {plan.max_workers} workers at once; wait for "
             "one to end, or have the plan changed"
         )
-        if room < 0:  # also where the org has no worker yet
+        room = {name: plan.max_workers - more for name, more in bound.items()}
+        if min(room.values()) < 0:  # also where the org has no worker yet
             raise PlanLimitError(sentence)
-        where = "attribute_not_exists(#workers) OR #workers <= :room"
-        return Update(key, add={"workers": count}, where=where, values={":room": room}), sentence
+        bounds = [f"attribute_not_exists(#{name}) OR #{name} <= :room_{name}" for name in room]
+        # DynamoDB refuses parentheses that are not needed.
+        where = bounds[0] if len(bounds) == 1 else " AND ".join(f"({each})" for each in bounds)
+        values = {f":room_{name}": most for name, most in room.items()}
+        return Update(key, add=add, where=where, values=values), sentence
 
     def add_usage(
         self,

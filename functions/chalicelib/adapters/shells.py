@@ -35,7 +35,7 @@ class TableShells:
 
     def open(self, shell: Shell) -> None:
         """Keep a new shell and count it, or do neither."""
-        more, sentence = self._orgs.reservation(shell.org, 1)
+        more, sentence = self._orgs.reservation(shell.org, 1, 1, admits=True)
         put = self._table.put_operation(_key(shell), _item(shell), new=True)
         reasons = self._transact([put, self._table.update_operation(more)])
         if reasons:
@@ -74,7 +74,7 @@ class TableShells:
 
     def end(self, shell: Shell, reason: str) -> bool:
         """Note that it is over and count it no more."""
-        fewer, _ = self._orgs.reservation(shell.org, -1)
+        fewer, _ = self._orgs.reservation(shell.org, -1, -shell.reserved)
         over = Update(
             _key(shell),
             set={"ended": reason, "expires": int(self._clock()) + REMEMBERED_SECONDS},
@@ -121,6 +121,7 @@ def _item(shell: Shell) -> Item:
         "cpu": shell.cpu,
         "opened": shell.opened,
         "until": shell.until,
+        "reserved": shell.reserved,
         **attempt,
         **listed,
     }
@@ -140,4 +141,5 @@ def _shell(item: Item) -> Shell:
         task=str(item["task"]) if "task" in item else None,
         up="up" in item,
         ended=str(item["ended"]) if "ended" in item else None,
+        reserved=int(item.get("reserved", 0)),
     )

@@ -50,8 +50,8 @@ from conducto.model.records import AttemptRecord, NodeChange, PipelineRecord
 from conducto.running.forms import pack_form, unpack_form
 
 #: Attempts that an entry writes in its own transaction; beside them there are the entry, its
-#: transitions, the record, the org, notifications and the waiting attempts.
-MOST_ATTEMPTS = MAX_TRANSACTION - 6
+#: transitions, the record, the org, the share, notifications and the waiting attempts.
+MOST_ATTEMPTS = MAX_TRANSACTION - 7
 #: Bytes of attempts in a transaction, which may have 4 MB in all.
 MOST_BYTES = 2 << 20
 #: Seconds after which a worker's sign of life is of no interest.
@@ -131,6 +131,9 @@ class TableStore:
         """Delete all of a pipeline, its record last: until then somebody knows of it."""
         self._bucket.delete_below(f"{STATE_PREFIX}{pipeline_id}/")
         record = keys.record(pipeline_id)
+        org = self.org_of(pipeline_id)
+        if org is not None:
+            self._table.delete(keys.share(org, pipeline_id))
         found = [
             Key(record.partition, sort)
             for sort, _ in self._table.range(record.partition, "!", keys.LAST)
@@ -175,8 +178,11 @@ class TableStore:
             self._entry_part(pipeline_id, entry),
             self._record_part(org, pipeline_id, entry),
         ]
-        if entry.workers:
-            parts.append(self._workers_part(org, entry.workers))
+        if entry.workers or entry.reserved:
+            parts.append(self._workers_part(org, entry))
+        if entry.share is not None:
+            operation = self._orgs.share_operation(org, pipeline_id, entry.share)
+            parts.append(_Part(operation, ConflictError(f"the share of {pipeline_id}")))
         if entry.changes:
             parts.append(self._changes_part(pipeline_id, entry.changes))
         if entry.notifications:
@@ -249,8 +255,10 @@ class TableStore:
             item |= {"due": outgoing.due, OPEN.partition_key: _DUE, OPEN.sort_key: place}
         return item
 
-    def _workers_part(self, org: str, count: int) -> _Part:
-        update, sentence = self._orgs.reservation(org, count)
+    def _workers_part(self, org: str, entry: Entry) -> _Part:
+        update, sentence = self._orgs.reservation(
+            org, entry.workers, entry.reserved, admits=entry.admits
+        )
         return _Part(self._table.update_operation(update), PlanLimitError(sentence))
 
     def _put(self, key: Key, item: Item) -> _Part:

@@ -166,7 +166,7 @@ class Table:
                 asked = answer.get("UnprocessedItems", {}).get(self._name, [])
 
     def transact(self, operations: Sequence[Mapping[str, Any]]) -> None:
-        """Carry out all operations (`put_operation`, `update_operation`) or none.
+        """Carry out all operations (`put_operation`, …) or none.
 
         Raises:
             Exception: AWS's own, with the reasons (`chalicelib.adapters.failures.reasons_of`).
@@ -198,6 +198,10 @@ class Table:
     def update_operation(self, update: Update) -> Mapping[str, Any]:
         """Return an operation that changes an item."""
         return {"Update": {"TableName": self._name, **self._update(update)}}
+
+    def delete_operation(self, key: Key) -> Mapping[str, Any]:
+        """Return an operation that deletes an item, which need not be there."""
+        return {"Delete": {"TableName": self._name, "Key": _packed_key(key)}}
 
     def _update(self, update: Update) -> dict[str, Any]:
         changes = {**update.set, ATTRIBUTE: self.schema.number}

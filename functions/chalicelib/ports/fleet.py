@@ -112,6 +112,7 @@ class Shell:
         task: ARN of its task, once that was ordered.
         up: Its agent has everything in place for who enters.
         ended: Why it is over; None: it is not.
+        reserved: Workers that it has reserved; 0 for one of an older version.
     """
 
     id: str
@@ -126,10 +127,11 @@ class Shell:
     task: str | None = None
     up: bool = False
     ended: str | None = None
+    reserved: int = 1
 
 
 class Shells(Protocol):
-    """Debug shells; each counts as one of its org's workers until it has ended.
+    """Debug shells; each counts as one of its org's workers, and reserves it, until it has ended.
 
     `open` and `end` raise `ThrottledError` where they are to be tried again.
     """

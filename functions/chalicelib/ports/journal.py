@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from chalicelib.ports.people import Share
 from conducto.model.notifications import NotificationRecord
 from conducto.model.records import AttemptRecord, NodeChange, PipelineRecord
 
@@ -27,6 +28,9 @@ class Entry:
         attempts: Attempts that began or ended, as they are now.
         record: The pipeline's record afterwards, where it differs.
         workers: Workers that this entry adds to, or takes from, those the org has now.
+        reserved: ... and to, or from, those that the org has reserved.
+        admits: It is refused where the plan does not allow to reserve so many.
+        share: The pipeline's share afterwards, where it differs.
         notifications: What somebody is to be told, secrets hidden: on its way from now on.
         open: `Store.open_pipelines` is to name the pipeline: it is not settled, or has workers.
     """
@@ -37,6 +41,9 @@ class Entry:
     attempts: Sequence[AttemptRecord] = ()
     record: PipelineRecord | None = None
     workers: int = 0
+    reserved: int = 0
+    admits: bool = False
+    share: Share | None = None
     notifications: Sequence[NotificationRecord] = ()
     open: bool = True
 
@@ -106,7 +113,8 @@ class Store(Protocol):
 
         Raises:
             ConflictError: there is an entry of that number.
-            PlanLimitError: ``entry.workers`` is more than the org may add.
+            PlanLimitError: ``entry.workers``, or ``entry.reserved`` of an entry that `admits`, is
+                more than the org may add.
             ThrottledError: try again later.
         """
 

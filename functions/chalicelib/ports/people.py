@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
+from conducto.model.base import Record
 from conducto.model.usage import PipelineSpent
 
 #: Bytes of a WebSocket frame. API Gateway closes a connection to which a larger one is sent, also
@@ -113,6 +114,34 @@ class Spender:
     dollars: float
 
 
+class Share(Record):
+    """A pipeline's share of its organisation's workers.
+
+    Attributes:
+        workers: Those it has; one that was told to stop is none of them.
+        reserved: Workers with which the ``new`` groups that have begun can finish
+            (`conducto.semantics.capacity.claim`).
+        waiting: Since when it waits for a worker, in seconds since the epoch; None: it does not.
+    """
+
+    workers: int = 0
+    reserved: int = 0
+    waiting: float | None = None
+
+
+class InUse(NamedTuple):
+    """What an organisation has of its plan in one moment.
+
+    Attributes:
+        workers: Workers it has now, debug shells included.
+        reserved: Workers that are reserved, one for each debug shell included.
+    """
+
+    plan: Plan
+    workers: int
+    reserved: int
+
+
 class Orgs(Protocol):
     """Organisations and their plans."""
 
@@ -125,8 +154,11 @@ class Orgs(Protocol):
     def workers(self, org: str) -> int:
         """Return how many workers the org has now."""
 
-    def plan_and_workers(self, org: str) -> tuple[Plan, int]:
-        """Return both of one moment, for the price of one."""
+    def in_use(self, org: str) -> InUse:
+        """Return the plan and what is in use of it, for the price of one."""
+
+    def shares(self, org: str) -> Mapping[str, Share]:
+        """Return ``{pipeline id: share}`` of the pipelines that have one (a consistent read)."""
 
     def add_usage(
         self,

@@ -3,7 +3,16 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from chalicelib.ports import FRAME_LIMIT, Identity, KnownToken, Plan, Spender
+from chalicelib.ports import (
+    FRAME_LIMIT,
+    Identity,
+    InUse,
+    KnownToken,
+    Plan,
+    PlanLimitError,
+    Share,
+    Spender,
+)
 from conducto.model.usage import PipelineSpent
 
 
@@ -17,6 +26,8 @@ class FakeOrgs:
     def __init__(self) -> None:
         self.plans: dict[str, Plan] = {}
         self._workers: dict[str, int] = {}
+        self._reserved: dict[str, int] = {}
+        self._shares: dict[str, dict[str, Share]] = {}
         self._usage: dict[tuple[str, str], dict[str, tuple[float, float]]] = {}
         self._spent: dict[tuple[str, str], dict[str, PipelineSpent]] = {}
 
@@ -32,13 +43,32 @@ class FakeOrgs:
         """Return how many workers the org has now."""
         return self._workers.get(org, 0)
 
-    def plan_and_workers(self, org: str) -> tuple[Plan, int]:
-        """Return both of one moment."""
-        return self.plan(org), self.workers(org)
+    def in_use(self, org: str) -> InUse:
+        """Return the plan and what is in use of it."""
+        return InUse(self.plan(org), self.workers(org), self._reserved.get(org, 0))
 
-    def count(self, org: str, more: int) -> None:
-        """Count workers in or out; the store does so with an entry."""
-        self._workers[org] = self.workers(org) + more
+    def shares(self, org: str) -> Mapping[str, Share]:
+        """Return the shares of the org's pipelines."""
+        return dict(self._shares.get(org, {}))
+
+    def set_share(self, org: str, pipeline_id: str, share: Share) -> None:
+        """Write a pipeline's share; the store does so with an entry."""
+        shares = self._shares.setdefault(org, {})
+        shares[pipeline_id] = share
+        if share == Share():
+            del shares[pipeline_id]
+
+    def count(self, org: str, workers: int, reserved: int = 0, *, admits: bool = False) -> None:
+        """Count workers in or out; the store does so with an entry.
+
+        Raises:
+            PlanLimitError: the plan does not allow so many.
+        """
+        plan, has, holds = self.in_use(org)
+        too_many = workers > 0 and has + workers > plan.max_workers
+        if too_many or (admits and reserved > 0 and holds + reserved > plan.max_workers):
+            raise PlanLimitError(f"the plan allows {plan.max_workers} workers at once")
+        self._workers[org], self._reserved[org] = has + workers, holds + reserved
 
     def add_usage(
         self,

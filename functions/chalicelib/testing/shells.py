@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from chalicelib.ports import PlanLimitError, Shell
+from chalicelib.ports import Shell
 from chalicelib.testing.people import FakeOrgs
 
 
@@ -20,11 +20,8 @@ class FakeShells:
 
     def open(self, shell: Shell) -> None:
         """Keep a new shell and count it."""
-        plan = self._orgs.plan(shell.org)
-        if self._orgs.workers(shell.org) >= plan.max_workers:
-            raise PlanLimitError(f"the plan {plan.name!r} allows {plan.max_workers} workers")
+        self._orgs.count(shell.org, 1, shell.reserved, admits=True)
         self._shells[shell.pipeline_id, shell.id] = shell
-        self._orgs.count(shell.org, 1)
 
     def find(self, pipeline_id: str, shell_id: str) -> Shell | None:
         """Return a shell."""
@@ -51,7 +48,7 @@ class FakeShells:
         """Note that it is over and count it no more."""
         if not self._note(shell, ended=reason):
             return False
-        self._orgs.count(shell.org, -1)
+        self._orgs.count(shell.org, -1, -shell.reserved)
         return True
 
     def _note(self, shell: Shell, **facts: object) -> bool:

@@ -11,7 +11,7 @@ from chalicelib.ports import (
     ConflictError,
     Entry,
     Outgoing,
-    PlanLimitError,
+    Share,
     Snapshot,
 )
 from chalicelib.testing.people import FakeOrgs
@@ -74,7 +74,9 @@ class FakeStore:
     def forget(self, pipeline_id: str) -> None:
         """Delete a pipeline."""
         with self._lock:
-            self._kept.pop(pipeline_id, None)
+            kept = self._kept.pop(pipeline_id, None)
+            if kept is not None:
+                self._orgs.set_share(kept.org, pipeline_id, Share())
 
     def org_of(self, pipeline_id: str) -> str | None:
         """Return whose a pipeline is."""
@@ -104,10 +106,9 @@ class FakeStore:
                 raise ConflictError(f"{pipeline_id} is of another org")
             if entry.number != len(kept.journal) + 1:
                 raise ConflictError(f"{pipeline_id} has {len(kept.journal)} entries")
-            allowed = self._orgs.plan(org).max_workers
-            if entry.workers > 0 and self._orgs.workers(org) + entry.workers > allowed:
-                raise PlanLimitError(f"the plan allows {allowed} workers at once")
-            self._orgs.count(org, entry.workers)
+            self._orgs.count(org, entry.workers, entry.reserved, admits=entry.admits)
+            if entry.share is not None:
+                self._orgs.set_share(org, pipeline_id, entry.share)
             kept.journal.append(entry)
             kept.changes += entry.changes
             kept.open = entry.open

@@ -35,6 +35,7 @@ class AttemptFinished:
         mem: GB it had.
         started: Its command may have begun; not while the Exec is still queued.
         lost_starts: How often the driver has replaced a container that was lost before that.
+        final: It is not tried again: the next attempt would end in the same way.
     """
 
     path: str
@@ -44,6 +45,7 @@ class AttemptFinished:
     mem: float = 0.0
     started: bool = True
     lost_starts: int = 0
+    final: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,18 +114,6 @@ def workers_wanted(
     return wanted
 
 
-def clip(wanted: Mapping[str, int], headroom: int) -> dict[str, int]:
-    """Return what of ``wanted`` an organisation may start now, fairly: pool by pool, one each."""
-    clipped: dict[str, int] = {}
-    left = max(0, headroom)
-    while left and any(clipped.get(name, 0) < number for name, number in wanted.items()):
-        for name, number in wanted.items():
-            if left and clipped.get(name, 0) < number:
-                clipped[name] = clipped.get(name, 0) + 1
-                left -= 1
-    return clipped
-
-
 def on_spot(worker_id: str, kind: PoolKind, share: int) -> bool:
     """Return whether a worker is a Spot task: cheaper, and gone when AWS wants it back.
 

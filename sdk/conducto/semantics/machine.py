@@ -181,6 +181,8 @@ class _Step:
         self, node: LiveExec, event: ev.AttemptFinished, failure: Failure
     ) -> tuple[Decision, str | None]:
         """Return what happens after a failure, and what to tell people of it."""
+        if event.final:
+            return FAIL, None
         note = None
         if failure.cause is Cause.WORKER_LOST:
             again, note = self._after_loss(node, event)

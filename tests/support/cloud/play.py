@@ -17,6 +17,7 @@ from chalicelib.ports import ConflictError, Plan
 from conducto.model.api import Changes
 from conducto.model.nodes import Pipeline
 from conducto.model.states import Cause
+from conducto.semantics import capacity
 from conducto.semantics import events as ev
 from conducto.semantics.machine import settled
 from conducto.semantics.pools import PoolKind, kind_of
@@ -112,6 +113,7 @@ class CloudGame:
     rng: Random
     whole: bool = True
     moves: list[str] = field(default_factory=list)
+    _read: int = 0
 
     # ---- moves ---------------------------------------------------------------------------------
 
@@ -205,7 +207,13 @@ class CloudGame:
         self.compare()
 
     def mirror(self) -> None:
-        """Start on the local side what the cloud's workers have started."""
+        """Do on the local side what the cloud's workers did: start, or miss their context."""
+        for entry in self.world.store.entries(self.id, self._read):
+            self._read = entry.number
+            for a in entry.attempts:
+                if a.cause is Cause.WORKER_LOST and self.local.queued.get(a.path) == a.number:
+                    self.moves.append(f"{a.path} misses its context")
+                    self.local.send(ev.AttemptFinished(a.path, a.number, a.cause, final=True))
         for path in sorted(self.world.running()):
             if path not in self.local.running:
                 assert path in self.local.queued, f"started {path} out of turn\n{self.story()}"
@@ -215,7 +223,7 @@ class CloudGame:
         with self.world.engine.reading(ME.org, self.id) as live:
             there = {path: live.tree.state_of(node) for path, node in live.tree.nodes.items()}
             assert live.course.standing.refused == [], self.story()
-            workers = len(live.crew.workers)
+            workers = len(list(live.crew.staying()))
         here = {path: self.local.tree.state_of(n) for path, n in self.local.tree.nodes.items()}
         differing = [p for p in here.keys() | there.keys() if here.get(p) != there.get(p)]
         said = "\n".join(f"{p}: here {here.get(p)}\n   there {there.get(p)}" for p in differing)
@@ -344,10 +352,12 @@ def new_game(
     _retry_lost(tree, Random(seed))  # of its own, so that the other games stay as they are
     if confined:
         _confine(tree, rng)
-    world = World(Plan("scale", max_workers=rng.choice([1, 2, 3, 100]), exec_minutes=None))
-    most = {} if rng.random() < 0.5 else {"most": rng.choice(SMALL)}
+    least = 1 + max(capacity.extras(pipeline(tree).nodes).values(), default=0)
+    most = max(least, rng.choice([1, 2, 3, 100]))
+    world = World(Plan("scale", max_workers=most, exec_minutes=None))
+    small = {} if rng.random() < 0.5 else {"most": rng.choice(SMALL)}
     faults = Random(seed + 1)
-    ports: dict[str, Any] = dict(most)
+    ports: dict[str, Any] = dict(small)
     if lossy:
         calls = ("start", "stop", "succeed", "fail", "create")
         ports["machines"] = Lossy(world.machines, faults, calls, lossy)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from conducto.semantics.fleet import Need, Pool, Staff, clip, on_spot, workers_wanted
+from conducto.semantics.fleet import Need, Pool, Staff, on_spot, workers_wanted
 from conducto.semantics.pools import PoolKind
 
 SHARED = Pool("p", "shared", "i", 1, 2)
@@ -49,13 +49,6 @@ def test_a_context_has_one_worker() -> None:
 
 def test_no_worker_before_the_image_is_there() -> None:
     assert workers_wanted([Need(SHARED, 3, ready=False)], {}, {}) == {}
-
-
-def test_what_a_plan_allows_is_shared_out_pool_by_pool() -> None:
-    assert clip({"a": 10, "b": 1, "c": 10}, 5) == {"a": 2, "b": 1, "c": 2}
-    assert clip({"a": 1}, 5) == {"a": 1}
-    assert clip({"a": 3}, 0) == {}
-    assert clip({"a": 3}, -2) == {}
 
 
 def test_of_ten_workers_as_many_are_spot_as_there_may_be() -> None:

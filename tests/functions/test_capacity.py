@@ -1,0 +1,386 @@
+"""Workers of a limited plan: who gets one, who gives one up, and that nobody waits for ever.
+
+``CAPACITY_SEED=N`` replays a game.
+"""
+
+from __future__ import annotations
+
+import os
+from random import Random
+from typing import Any
+
+import pytest
+
+from chalicelib.ports import Plan
+from conducto.model.states import Cause, State
+from conducto.semantics import capacity
+from conducto.semantics.contexts import CONTEXT_IDLE, CONTEXT_PAUSE
+from conducto.semantics.errors import DefinitionError
+from support.cloud.world import ME, World
+from support.trees import form, lazy, leaf, parallel, pipeline, serial
+
+NEW, GLOBAL = {"container_reuse_context": "new"}, {"container_reuse_context": "global"}
+FREE = Plan(max_pipelines=100, exec_minutes=None)
+_SEED = os.environ.get("CAPACITY_SEED")
+SEEDS = [int(_SEED)] if _SEED is not None else range(30)
+
+
+@pytest.fixture
+def world() -> World:
+    return World(FREE)
+
+
+def _group(name: str, **params: Any) -> dict[str, Any]:
+    """Return a group that leaves its container and comes back."""
+    return serial(leaf("a"), leaf("free", **GLOBAL), leaf("c"), name=name, **NEW, **params)
+
+
+def _failing_group(world: World, tree: dict[str, Any] | None = None) -> str:
+    """Launch a ``new`` group of which the second command has failed."""
+    failed = world.launch(serial("a", "b", **NEW) if tree is None else tree)
+    world.serve()
+    world.running()["/a"].finish()
+    world.serve()
+    world.running()["/b"].finish(Cause.EXIT_CODE)
+    world.serve()
+    return failed
+
+
+def _paths(world: World) -> set[str]:
+    return set(world.running())
+
+
+# ---- no group waits for another for ever ----
+
+
+def test_two_groups_that_each_need_two_workers_run_one_after_the_other(world: World) -> None:
+    run = world.launch(parallel(_group("g"), _group("h")))
+    began = world.now
+    world.serve()
+
+    (first,) = _paths(world)  # one worker is free, and reserved for what /g or /h still needs
+    assert first in ("/g/a", "/h/a")
+    waiting = world.nodes(run)["/h/a" if first == "/g/a" else "/g/a"]
+    assert "2 are reserved so that the container_reuse_context=NEW groups" in str(waiting.waits_for)
+    world.run_out()
+    assert world.get(run).state is State.DONE
+    assert world.now == began  # nobody had to wait for the clock
+    for group in ("/g", "/h"):
+        (before,), (after,) = (world.attempts(run, f"{group}/{name}") for name in "ac")
+        assert before.container == after.container
+
+
+def test_groups_of_two_pipelines_do_not_block_each_other(world: World) -> None:
+    runs = [world.launch(_group("g")) for _ in range(2)]
+    world.run_out()
+    assert [world.get(run).state for run in runs] == [State.DONE, State.DONE]
+
+
+def test_groups_that_never_leave_their_container_run_side_by_side(world: World) -> None:
+    world.launch(parallel(serial("a", name="g", **NEW), serial("a", name="h", **NEW)))
+    world.serve()
+    assert _paths(world) == {"/g/a", "/h/a"}
+
+
+def test_what_the_plan_can_never_hold_is_refused_at_launch(world: World) -> None:
+    inner = serial("x", leaf("y", **GLOBAL), name="inner", **NEW)
+    with pytest.raises(DefinitionError, match=r"^/outer: .*needs 3 workers at once"):
+        world.launch(serial(serial("a", inner, name="outer", **NEW)))
+    assert world.store.records(ME.org) == ((), None)
+
+
+def test_a_generated_tree_that_the_plan_can_never_hold_fails_its_lazy(world: World) -> None:
+    run = world.launch(serial("a", lazy("grow"), **NEW))
+    world.serve()
+    world.running()["/a"].finish()
+    world.serve()
+    inner = serial("x", leaf("y", **GLOBAL), **NEW)
+    world.running()["/grow/Generate"].finish(tree=form(inner))
+    (attempt,) = world.attempts(run, "/grow/Generate")
+    assert attempt.cause is Cause.LAZY
+    assert "/: container_reuse_context=NEW: the group needs 3 workers" in str(attempt.message)
+
+
+def test_a_generated_tree_for_which_too_few_workers_are_left_fails_its_lazy() -> None:
+    world = World(Plan("scale", max_workers=3, exec_minutes=None))
+    run = world.launch(serial("a", lazy("grow"), **NEW))
+    other = world.launch(serial("a", **NEW))
+    world.serve()
+    next(h for h in world.living() if h.job and h.task.pipeline_id == run).finish()
+    world.serve()
+    inner = serial("x", leaf("y", **GLOBAL), **NEW)
+    world.running()["/grow/Generate"].finish(tree=form(inner))
+    (attempt,) = world.attempts(run, "/grow/Generate")
+    assert "needs 1 more workers for container_reuse_context=NEW groups" in str(attempt.message)
+    world.run_out()
+    world.control(run, "reset", "/grow")
+    world.serve()
+    world.running()["/grow/Generate"].finish(tree=form(inner))
+    world.run_out()
+    assert [world.get(each).state for each in (run, other)] == [State.DONE, State.DONE]
+
+
+def _random_tree(rng: Random, depth: int = 2) -> dict[str, Any]:
+    params: dict[str, Any] = rng.choice([{}, NEW, NEW, GLOBAL])
+    if depth == 0 or rng.random() < 0.2:
+        return leaf(mem=rng.choice([2, 4]) if params is GLOBAL else 2, **params)
+    kind = serial if rng.random() < 0.6 else parallel
+    children = [_random_tree(rng, depth - 1) for _ in range(rng.randint(1, 3))]
+    if rng.random() < 0.15:
+        params = {**params, "max_concurrent": rng.randint(1, 2)}
+    return kind(*children, **params)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_every_tree_that_fits_alone_ends_within_the_plan(seed: int) -> None:
+    rng = Random(seed)
+    trees = [parallel(_random_tree(rng), _random_tree(rng)) for _ in range(rng.randint(1, 3))]
+    needs = [n for t in trees for n in capacity.extras(pipeline(t).nodes).values()]
+    most = 1 + max(needs, default=0) + (rng.random() < 0.2)
+    world = World(Plan("scale", max_workers=most, max_pipelines=9, exec_minutes=None))
+    runs = [world.launch(tree) for tree in trees]
+    began = world.now
+    for _ in range(500):
+        world.serve()
+        running = world.living()
+        busy = [hand for hand in running if hand.job is not None]
+        assert len(busy) <= most
+        assert world.orgs.in_use(ME.org).workers <= most
+        assert world.orgs.in_use(ME.org).reserved <= most
+        if not busy:
+            break
+        rng.choice(busy).finish()
+    states = [world.states(run) for run in runs]
+    stuck = [[path for path, state in each.items() if state != "done"] for each in states]
+    assert not any(stuck), f"seed {seed}: {most} workers, {stuck}"
+    assert world.now == began
+    _check_containers(world, runs)
+    for hand in world.living():
+        hand.leave()
+    assert world.orgs.in_use(ME.org)[1:] == (0, 0)
+    assert world.orgs.shares(ME.org) == {}
+
+
+def _check_containers(world: World, runs: list[str]) -> None:
+    """Every context ran in one container."""
+    for run in runs:
+        with world.engine.reading(ME.org, run) as live:
+            pools = {n.path: n.pool for n in live.pipeline.execs() if n.pool.startswith("context:")}
+        members: dict[str, set[str | None]] = {}
+        for path, pool in pools.items():
+            found = {attempt.container for attempt in world.attempts(run, path)}
+            members.setdefault(pool, set()).update(found)
+        assert all(len(containers) == 1 for containers in members.values()), members
+
+
+# ---- what a group's container means ----
+
+
+def test_a_groups_container_is_one_also_for_a_limited_group_inside_of_it(world: World) -> None:
+    inner = parallel("x", "y", name="inner", max_concurrent=1)
+    run = world.launch(serial("a", inner, "c", **NEW))
+    world.run_out()
+    assert world.get(run).state is State.DONE
+    _check_containers(world, [run])
+
+
+def test_a_container_that_is_lost_between_two_commands_ends_its_group_and_says_so(
+    world: World,
+) -> None:
+    run = world.launch(serial("a", leaf("free", **GLOBAL), "c", name="g", **NEW))
+    world.serve()
+    hand = world.running()["/a"]
+    hand.finish()
+    world.serve()
+    hand.vanish()
+    world.reconciler().task_stopped(run, hand.id, "Host EC2 terminated")
+    gone = (
+        "the container of / is gone, and with it what earlier commands left in it: Host EC2 "
+        f"terminated; to run the group again: conducto reset {run} /"
+    )
+    assert world.nodes(run)["/c"].waits_for == gone
+    world.running()["/free"].finish()
+    world.serve()
+    (attempt,) = world.attempts(run, "/c")
+    assert (attempt.state, attempt.cause) == (State.KILLED, Cause.WORKER_LOST)
+    assert (attempt.message, attempt.started) == (gone, None)
+
+    world.control(run, "reset", "/")
+    world.run_out()
+    assert world.get(run).state is State.DONE
+
+
+def test_a_node_that_is_reset_alone_runs_in_a_new_container(world: World) -> None:
+    run = _failing_group(world)
+    world.minute(CONTEXT_IDLE + 1)
+    world.serve()
+    assert not world.living()
+    world.control(run, "reset", "/b")
+    world.run_out()
+    assert world.get(run).state is State.DONE
+
+
+def test_a_skip_does_not_go_on_in_a_container_that_is_gone(world: World) -> None:
+    run = _failing_group(world, serial("a", "b", "c", **NEW))
+    world.minute(CONTEXT_IDLE + 1)
+    world.control(run, "skip", "/b")
+    world.serve()
+    assert not world.running()
+    (attempt,) = world.attempts(run, "/c")
+    assert "nothing of the group had run for 15 minutes" in str(attempt.message)
+
+
+def test_a_lost_container_is_no_loss_when_the_whole_group_is_tried_again(world: World) -> None:
+    again = [["error", ["retry", {"max_num_retries": 1}]]]
+    run = world.launch(serial("a", "b", callbacks=again, **NEW))
+    world.serve()
+    world.running()["/a"].finish()
+    world.serve()
+    hand = world.running()["/b"]
+    hand.finish(Cause.EXIT_CODE)
+    world.serve()
+    world.run_out()
+    assert world.get(run).state is State.DONE
+    assert len(world.attempts(run, "/a")) == 2
+
+
+def test_a_container_stays_while_what_left_it_runs_for_hours(world: World) -> None:
+    run = world.launch(_group("g"))
+    world.serve()
+    hand = world.running()["/a"]
+    hand.finish()
+    world.serve()
+    for _ in range(120):
+        world.minute(55)
+    assert hand.alive
+    world.running()["/free"].finish()
+    world.run_out()
+    assert world.get(run).state is State.DONE
+
+
+def test_a_paused_group_keeps_its_container_for_a_day_and_then_says_that_it_is_gone(
+    world: World,
+) -> None:
+    run = world.launch(serial("a", "b", **NEW))
+    world.serve()
+    hand = world.running()["/a"]
+    world.control(run, "pause")
+    hand.finish()
+    world.minute(CONTEXT_PAUSE - 60)
+    assert hand.alive
+    assert hand.arn not in world.fleet.stopped
+    world.minute()
+    world.retire()
+    assert not hand.alive
+    said = f"conducto reset {run} /"
+    problem = str(world.get(run).pipeline.problem)
+    assert "paused for more than 24 hours" in problem
+    assert said in problem
+    assert said in str(world.nodes(run)["/b"].waits_for)
+
+    world.control(run, "run")
+    world.serve()
+    assert world.states(run)["/b"] == "killed"
+    world.control(run, "reset", "/")
+    world.run_out()
+    assert world.get(run).state is State.DONE
+
+
+def test_a_group_that_goes_on_within_a_day_finds_its_container(world: World) -> None:
+    run = world.launch(serial("a", "b", **NEW))
+    world.serve()
+    hand = world.running()["/a"]
+    world.control(run, "pause")
+    hand.finish()
+    world.minute(CONTEXT_PAUSE / 2)
+    world.control(run, "run")
+    world.run_out()
+    _check_containers(world, [run])
+    assert world.get(run).state is State.DONE
+
+
+# ---- workers that are not used ----
+
+
+def test_a_worker_without_a_command_goes_to_another_pool_of_its_pipeline_at_once(
+    world: World,
+) -> None:
+    world.orgs.set_plan(ME.org, Plan(max_workers=1))
+    run = world.launch(serial("a", leaf("b", mem=4), "c"))
+    began = world.now
+    world.run_out()
+    assert (world.get(run).state, world.now) == (State.DONE, began)
+
+
+def test_the_workers_of_a_finished_pipeline_go_to_one_that_waits_at_once(world: World) -> None:
+    first = world.launch(parallel("a", "b"))
+    world.run_out()
+    assert world.orgs.workers(ME.org) == 2
+    second = world.launch(parallel("a", "b"))
+    world.serve()
+    assert {h.task.pipeline_id for h in world.running().values()} == {second}
+    assert len(world.running()) == 2
+    assert world.get(first).state is State.DONE
+    world.run_out()
+
+
+def test_a_pipeline_that_waits_gets_the_worker_that_another_one_frees(world: World) -> None:
+    first = world.launch(parallel("a", "b"))
+    world.serve()
+    second = world.launch(serial("c"))
+    (node,) = [n for n in world.nodes(second).values() if n.path == "/c"]
+    assert node.waits_for == (
+        "the plan 'free' allows 2 workers at once, other pipelines and debug shells have 2 of "
+        "them; more commands run when one of them is free, or on a larger plan"
+    )
+    world.running()["/a"].finish()
+    world.serve()
+    assert _paths(world) == {"/b", "/c"}
+    world.run_out()
+    assert [world.get(run).state for run in (first, second)] == [State.DONE, State.DONE]
+
+
+def test_of_two_that_wait_the_one_that_waits_longer_is_first(world: World) -> None:
+    world.orgs.set_plan(ME.org, Plan(max_workers=1))
+    world.launch(leaf())
+    world.serve()
+    runs = []
+    for name in ("x", "y"):
+        world.now += 1
+        runs.append(world.launch(serial(name)))
+    shares = world.orgs.shares(ME.org)
+    assert [shares[run].waiting for run in runs] == [world.now - 1, world.now]
+    world.running()["/"].finish()
+    world.serve()
+    assert _paths(world) == {"/x"}
+
+
+def test_the_container_of_a_failed_group_goes_to_who_waits_and_stays_otherwise(
+    world: World,
+) -> None:
+    world.orgs.set_plan(ME.org, Plan(max_workers=1))
+    failed = _failing_group(world)
+    (hand,) = world.living()
+    world.minute(CONTEXT_IDLE / 2)
+    assert hand.arn not in world.fleet.stopped  # for who resets the node that failed
+    world.launch(leaf())
+    world.serve()
+    assert _paths(world) == {"/"}
+    world.run_out()
+    world.control(failed, "skip", "/b")
+    world.control(failed, "reset", "/a")
+    world.run_out()
+    assert world.get(failed).state is State.DONE
+
+
+def test_a_stop_that_was_lost_is_ordered_again_by_the_minute_rule(world: World) -> None:
+    world.launch(serial("a", leaf("b", mem=4), **NEW))
+    world.serve()
+    hand = world.running()["/a"]
+    world.fleet.stopped.clear()
+    hand.finish()
+    world.run_out()
+    world.fleet.stopped.remove(hand.arn)
+    hand.alive = True
+    world.reconciler().run()
+    assert hand.arn in world.fleet.stopped
