@@ -275,3 +275,19 @@ async def test_a_group_that_timed_out_is_the_failure_and_a_run_says_so(local):
     assert [(node.path, node.max_time) for node in found.nodes] == [("/g", 1)]
     assert "/g timed out: max_time 1s (1 killed, 1 not run); rerun:" in ran.notes[0]
     assert (reset.affected, reset.paths) == (2, ("/g/slow", "/g/retried"))
+
+
+async def test_the_time_between_two_runs_is_no_time_at_work(local):
+    run = await local.run(serial(a="true"))
+    first = await run.summary()
+    await asyncio.sleep(0.3)
+
+    await order(run, Action.RESET, "/a")
+    last = await run.settled()
+
+    before, after = await run.attempts("/a")
+    idle = after.started - before.ended
+    assert (first.active_since, last.active_since) == (None, None)
+    assert 0 < first.active_seconds < last.active_seconds
+    assert last.ended - last.started - last.active_seconds >= 0.9 * idle
+    assert idle >= 0.3

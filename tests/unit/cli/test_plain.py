@@ -38,6 +38,18 @@ def test_each_exec_that_ends_is_one_line() -> None:
     ]
 
 
+def test_a_pause_is_told_while_something_runs_and_its_end_too() -> None:
+    def now(*, armed: bool) -> EventBatch:
+        standing = summary(State.RUNNING, running=2, pending=1)
+        return batch(now=standing.model_copy(update={"pipeline": record(armed=armed)}))
+
+    lines = printed(
+        small_tree(), now(armed=True), now(armed=False), now(armed=False), now(armed=True)
+    )
+
+    assert lines == ["paused  2 Execs still running; nothing more starts", "running it goes on"]
+
+
 def test_an_attempt_that_is_retried_in_the_same_batch_keeps_its_own_exit_code() -> None:
     lines = printed(
         small_tree(),

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from conducto.cli.host.view.model import PipelineModel, Row, failures, total
-from conducto.cli.host.view.rows import place, problem_lines, time_text
+from conducto.cli.host.view.rows import place, problem_lines, state_text, time_text
 from conducto.cli.host.view.text import (
     Line,
     Marks,
@@ -153,7 +153,7 @@ def _failed_line(model: PipelineModel, page: Page) -> Line:
 def _unfinished(model: PipelineModel, page: Page) -> list[Line]:
     summary = model.summary
     left = count_of(summary.counts.pending, "Exec")
-    words = f"{page.marks.pending} {summary.state.value}: {left} not run"
+    words = f"{page.marks.pending} {state_text(summary)}: {left} not run"
     if summary.state in FINISHED:
         words = f"{page.marks.failed} {summary.state.value}{_took(model)}"
     why = problem_lines(model, page.columns)

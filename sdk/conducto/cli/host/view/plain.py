@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 
 from conducto.cli.host.view.model import PipelineModel, Row, total
 from conducto.cli.host.view.rows import counts_line, elapsed, place, why_failed
-from conducto.cli.host.view.text import printable, text_of
+from conducto.cli.host.view.text import count_of, printable, text_of
 from conducto.model.api import EventBatch, NodeView
 from conducto.model.records import ImageRecord, ImageState, NodeChange
 from conducto.model.states import FINISHED, State
@@ -41,6 +41,7 @@ class PlainPrinter:
         self._images: dict[str, tuple[float, int]] = {}
         self._expired: set[str] = set()
         self._problem: str | None = None
+        self._armed = True
 
     def nodes(self, model: PipelineModel, views: Iterable[NodeView]) -> None:
         """Print the Execs that had ended when the tree was read."""
@@ -72,6 +73,7 @@ class PlainPrinter:
 
     def _tell_problem(self, model: PipelineModel) -> None:
         """Print why nothing goes on, e.g. since the disk is full, and when it does again."""
+        self._tell_pause(model)
         record = model.summary.pipeline
         problem = record.problem or withheld(record)
         if problem == self._problem:
@@ -79,6 +81,16 @@ class PlainPrinter:
         self._problem = problem
         said = "it is over" if problem is None else printable(problem)
         self._write(f"{'problem':{_WORD_COLUMNS}} {said}")
+
+    def _tell_pause(self, model: PipelineModel) -> None:
+        """Print that nothing more starts, while something still runs, and when it goes on."""
+        armed, counts = model.summary.pipeline.armed, model.summary.counts
+        if armed is self._armed or not counts.running:
+            return
+        self._armed = armed
+        word = "running" if armed else "paused"
+        still = f"{count_of(counts.running, 'Exec')} still running; nothing more starts"
+        self._write(f"{word:{_WORD_COLUMNS}} {'it goes on' if armed else still}")
 
     def images(self, model: PipelineModel) -> None:
         """Print the images whose build moved.
