@@ -513,11 +513,13 @@ def test_a_group_that_timed_out_is_the_failure_and_a_run_says_so(world: World) -
 
     query = TreeParams(id=pipeline, failed=True)
     found = asyncio.run(world.pipelines().nodes(query)).nodes
+    waits = world.nodes(pipeline)["/b"].waits_for
     run = world.control(pipeline, "run")
     reset = world.control(pipeline, "reset", failed=True)
 
     assert [node.path for node in found] == ["/"]
     assert world.nodes(pipeline)["/a"].stopped_by is None  # it runs again
+    assert waits == "max_time of / ran out; reset it"
     why = "/ timed out: max_time 1m 40s (1 killed, 1 not run)"
     assert run.notes == (f"nothing to run: {why}; rerun: conducto reset {pipeline} --failed",)
     assert (reset.affected, reset.paths) == (2, ("/a", "/b"))

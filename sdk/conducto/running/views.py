@@ -18,7 +18,7 @@ from conducto.model.records import (
 )
 from conducto.model.states import FINISHED, NodeType, State
 from conducto.running.commands import as_defined
-from conducto.semantics.failures import stopped_by
+from conducto.semantics.failures import expired_above, stopped_by
 from conducto.semantics.live import LiveGroup, LiveNode, LiveTree
 from conducto.semantics.pools import PoolKind, kind_of, owner_of
 
@@ -184,7 +184,10 @@ def why_pending(live: Viewed, node: LiveNode) -> Wait | None:
 
 
 def _held_by(node: LiveNode) -> Wait | None:
-    """Return the sibling further up that a Serial lets run first."""
+    """Return the group that timed out, else the sibling that a Serial lets run first."""
+    expired = expired_above(node)
+    if expired is not None:
+        return Wait(f"max_time of {expired.path} ran out; reset it")
     group = node.parent
     while group is not None:
         first = group.tally.first_holding()
@@ -193,7 +196,5 @@ def _held_by(node: LiveNode) -> Wait | None:
             failed = holding.state in (State.ERROR, State.KILLED)
             rest = "reset or skip it" if failed else f"it is {holding.state.value}"
             return Wait(f"waits for {holding.path}: {rest}")
-        if group.expired:
-            return Wait(f"max_time of {group.path} ran out; reset it")
         node, group = group, group.parent
     return None
