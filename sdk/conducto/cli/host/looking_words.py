@@ -91,7 +91,11 @@ def _add_show(verbs: Verbs) -> None:
         nargs="?",
         help="a node: where its parameters come from, its attempts",
     )
-    show.add_argument("--failed", action="store_true", help="only list the nodes that failed")
+    show.add_argument(
+        "--failed",
+        action="store_true",
+        help="only list what failed: Execs, and groups that timed out",
+    )
     show.add_argument("--once", action="store_true", help="print the tree once and return")
     show.add_argument("--plain", action="store_true", help="stay, but print lines, no live picture")
     show.add_argument(

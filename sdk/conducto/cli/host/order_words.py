@@ -60,7 +60,9 @@ def add_orders(verbs: Verbs) -> None:
     _add_changes(modify)
     for parser in (reset, skip, rebuild, modify):
         parser.add_argument(
-            "--failed", action="store_true", help="every Exec that failed or was killed"
+            "--failed",
+            action="store_true",
+            help="every Exec that failed, and what a group that timed out left",
         )
     for parser in (run, reset, rebuild):
         parser.add_argument("--watch", action="store_true", help="stay until the pipeline settles")
