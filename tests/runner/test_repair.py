@@ -206,6 +206,7 @@ async def test_one_damaged_record_sets_its_pipeline_aside(home, part):
         assert set(listed) == {one, other}
         if part in ("record", "definition", "state"):
             assert f"{one} is set aside" in listed[one].pipeline.problem
+            assert "validation error" not in listed[one].pipeline.problem
             assert "conducto agent repair" in listed[one].pipeline.problem
             with pytest.raises(DamagedError, match=f"{one} is set aside.*conducto agent repair"):
                 await run_of(local, one).states()

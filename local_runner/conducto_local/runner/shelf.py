@@ -10,6 +10,7 @@ from conducto_local.runner.live import LivePipeline
 from conducto_local.runner.scheduler import Scheduler
 from conducto_local.store.errors import REPAIR, DamagedError, UnknownPipelineError
 from conducto_local.store.port import Store
+from conducto_local.store.rows import cause_of_damage
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +77,7 @@ class Shelf:
     def put_aside(self, pipeline_id: str, error: Exception) -> DamagedError:
         """Leave a pipeline alone that cannot be read; return the error that says so."""
         self._scheduler.drop(pipeline_id)
-        cause = str(error) or repr(error)
+        cause = cause_of_damage(error)
         refusal = _unreadable(pipeline_id, cause)
         if self._aside.get(pipeline_id) != cause:
             logger.error("pipeline set aside", exc_info=error, extra={"why": str(refusal)})

@@ -8,6 +8,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import ValidationError
+
 from conducto.model.notifications import DeliveryState, NotificationRecord
 from conducto.model.records import (
     AttemptRecord,
@@ -111,8 +113,16 @@ def record_of(text: str | bytes) -> PipelineRecord | ValueError:
     """Return the record of a row of `GET_PIPELINES`, or why it cannot be read."""
     try:
         return PipelineRecord.model_validate_json(text)
-    except ValueError as error:
-        return error
+    except ValidationError as error:
+        return ValueError(cause_of_damage(error))
+
+
+def cause_of_damage(error: Exception) -> str:
+    """Return in a line why something that was stored cannot be read."""
+    if isinstance(error, ValidationError):
+        found = error.errors(include_url=False, include_context=False)[0]
+        return ": ".join([*map(str, found["loc"]), found["msg"]])
+    return (str(error) or repr(error)).splitlines()[0]
 
 
 def edit_of(row: Row) -> tuple[str, dict[str, Any]]:

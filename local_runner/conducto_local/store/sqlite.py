@@ -426,12 +426,12 @@ def _parsed(
         try:
             parsed = parse(row)
         except (ValueError, TypeError) as error:
-            raise DamagedError(_broken(pipeline_id, kind, str(error))) from error
+            raise DamagedError(_broken(pipeline_id, kind, rows.cause_of_damage(error))) from error
         yield parsed
 
 
 def _broken(pipeline_id: str, kind: str, cause: str) -> str:
-    return f"pipeline {pipeline_id}: its {kind} is damaged ({cause.splitlines()[0]}). {REPAIR}"
+    return f"pipeline {pipeline_id}: its {kind} is damaged ({cause}). {REPAIR}"
 
 
 @contextmanager
