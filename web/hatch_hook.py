@@ -7,8 +7,10 @@ made without the web app, and says so.
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +22,20 @@ REMEDY = "install Node 20 or later and install Conducto again, or run 'make web'
 class WebAppHook(BuildHookInterface[Any]):
     """Builds `web/` into `local_runner/conducto_local/web/`."""
 
-    def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002
+    _copy: tempfile.TemporaryDirectory[str] | None = None
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Make sure that the built files are there, or say what is missing."""
         if version == "editable":
             return  # whoever works on the checkout runs `make web`
         sources = Path(self.root) / "web"
         built = Path(self.root) / "local_runner" / "conducto_local" / "web" / "index.html"
-        problem = _build(sources)
+        if os.access(sources, os.W_OK):
+            problem = _build(sources)
+        elif built.exists():
+            problem = "the checkout is read-only"
+        else:
+            problem = self._build_elsewhere(build_data)
         if problem is None:
             return
         if built.exists():
@@ -35,6 +44,23 @@ class WebAppHook(BuildHookInterface[Any]):
             )
         else:
             self.app.display_warning(f"web app: {problem}; the wheel comes without it: {REMEDY}")
+
+    def _build_elsewhere(self, build_data: dict[str, Any]) -> str | None:
+        """Build in a copy, because the checkout is read-only; return why it could not be built."""
+        self._copy = tempfile.TemporaryDirectory(prefix="conducto-web-")
+        root = Path(self._copy.name)
+        ignored = shutil.ignore_patterns("node_modules")
+        shutil.copytree(Path(self.root) / "web", root / "web", ignore=ignored)
+        problem = _build(root / "web")
+        built = root / "local_runner" / "conducto_local" / "web"
+        if problem is None:
+            build_data["force_include"][str(built)] = "conducto_local/web"
+        return problem
+
+    def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:  # noqa: ARG002
+        """Remove the copy."""
+        if self._copy is not None:
+            self._copy.cleanup()
 
 
 def _build(sources: Path) -> str | None:

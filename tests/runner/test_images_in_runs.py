@@ -87,6 +87,20 @@ async def test_the_whole_build_is_in_the_log_of_its_image(local):
     assert image.error == (await run.attempts("/a"))[0].message
 
 
+async def test_an_image_that_failed_is_not_built_again_in_the_same_run(local):
+    text = f"FROM {IMAGE}\nRUN echo {uuid.uuid4().hex}; exit 3\n"
+    root = nodes(co.Serial, co.Image(dockerfile_text=text, name="made"), a="true", b="true")
+    root.stop_on_error = False
+
+    run = await local.run(root)
+
+    steps = (await local.pipelines.image_log(ImageLogParams(id=run.id, image="made"))).steps
+    (first,), (second,) = await run.attempts("/a"), await run.attempts("/b")
+    assert first.cause is second.cause is Cause.IMAGE
+    assert second.message == first.message
+    assert steps[0].started < second.queued
+
+
 async def test_a_node_runs_after_its_failed_build_was_mended(local, tmp_path):
     dockerfile = tmp_path / "code" / "Dockerfile"
     dockerfile.parent.mkdir()

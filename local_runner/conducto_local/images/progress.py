@@ -20,9 +20,10 @@ _ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[@-Z\\^_]|\x1b\].*?(?:\x07|\x1b
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 #: Steps of BuildKit's own that tell a person nothing.
 _INTERNAL = ("[internal]", "exporting", "resolve image config", "copy /context")
-#: A step of the classic builder, and what it says of one that was done before.
-_STEP = re.compile(r"(Step \d+/\d+) : (.+)")
-_USED = " ---> Using cache"
+#: A step of the classic builder or of Podman's, which puts the stage before it where there are
+#: several; and what each says of a step that was done before.
+_STEP = re.compile(r"((?:\[\d+/\d+\] )?(?:Step|STEP) (\d+/\d+)) ?: (.+)")
+_USED = (" ---> Using cache", "--> Using cache")
 #: Statuses of a pull that repeat many times a second.
 _NOISE = ("Downloading", "Extracting", "Waiting", "Verifying Checksum", "Pulling fs layer")
 
@@ -108,9 +109,9 @@ class Progress:
         found = _STEP.fullmatch(line)
         if found is not None:
             self._end_step(None)
-            self._step = BuildPart(found[1], f"[{found[1][5:]}] {found[2]}", self.clock())
+            self._step = BuildPart(found[1], f"[{found[2]}] {found[3]}", self.clock())
             self._parts.append(self._step)
-        elif self._step is not None and line == _USED:
+        elif self._step is not None and line.startswith(_USED):
             self._step = replace(self._step, cached=True)
 
     def _end_step(self, error: str | None) -> None:

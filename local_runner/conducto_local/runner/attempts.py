@@ -182,7 +182,7 @@ class Attempts:
         if not flight.gone:
             flight.taken, flight.admitted = False, None
             flight.ticket = None
-            self._images.need(flight.live, flight.spec.placement.image).waiting.append(flight)
+            self._images.wait(flight)
 
     async def _run_in(
         self, container: Container, flight: Flight, image: BuiltImage, kit: Kit

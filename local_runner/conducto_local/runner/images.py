@@ -38,14 +38,29 @@ class Images:
         if image is None:
             image = live.images[name] = LiveImage(ImageRecord(name=name))
         if image.built is None and (image.task is None or image.task.done()):
-            image.task = self._common.tasks.spawn(self._build(live, name, image))
+            failed = image.failure is not None
+            work = self._fail_again(live, image) if failed else self._build(live, name, image)
+            image.task = self._common.tasks.spawn(work)
         return image
+
+    def wait(self, flight: Flight) -> None:
+        """Have an attempt wait for its image.
+
+        One that could not be built in this run fails other nodes at once; a node that has failed
+        because of it and tries again has it built again.
+        """
+        image = flight.live.images.get(flight.spec.placement.image)
+        if image is not None and flight.spec.path in image.failed:
+            image.forget_failure()
+        self.need(flight.live, flight.spec.placement.image).waiting.append(flight)
 
     def need_all(self, live: LivePipeline) -> None:
         """Begin to build every image that an Exec uses which is left to run."""
         left = residual(live.tree)
         specs = () if left is None else left.execs()
         for name in dict.fromkeys(spec.placement.image for spec in specs):
+            if name in live.images:
+                live.images[name].forget_failure()
             self.need(live, name)
 
     def forget(self, live: LivePipeline, paths: Iterable[str]) -> None:
@@ -59,6 +74,7 @@ class Images:
         for name in names & live.images.keys():
             image = live.images[name]
             image.built = None
+            image.forget_failure()
             if image.task is not None:
                 image.task.cancel()  # or its older result would count
                 image.task = None
@@ -105,6 +121,10 @@ class Images:
             self._ready(image)
         self._common.wake()
 
+    async def _fail_again(self, live: LivePipeline, image: LiveImage) -> None:
+        self._failed(live, image, image.failure or "")
+        self._common.wake()
+
     def _ready(self, image: LiveImage) -> None:
         waiting, image.waiting = image.waiting, []
         now = time.time()
@@ -116,6 +136,8 @@ class Images:
     def _failed(self, live: LivePipeline, image: LiveImage, message: str) -> None:
         waiting, image.waiting = image.waiting, []
         image.task = None
+        image.failure = message
+        image.failed |= {flight.spec.path for flight in waiting}
         for flight in waiting:
             if not flight.gone:
                 flight.message = message

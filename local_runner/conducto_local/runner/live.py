@@ -93,6 +93,8 @@ class LiveImage:
     Attributes:
         waiting: Attempts that wait for it.
         version: The pipeline's version at its last change.
+        failure: Why it could not be built in this run.
+        failed: Paths of the nodes that have failed because of that.
     """
 
     record: ImageRecord
@@ -100,6 +102,13 @@ class LiveImage:
     task: asyncio.Task[None] | None = None
     waiting: list[Flight] = field(default_factory=list)
     version: int = 0
+    failure: str | None = None
+    failed: set[str] = field(default_factory=set)
+
+    def forget_failure(self) -> None:
+        """Let the next attempt that needs it build it again."""
+        self.failure = None
+        self.failed.clear()
 
 
 class LivePipeline:

@@ -187,7 +187,7 @@ def check_env(env: Mapping[Any, Any]) -> None:
     """Accept ``env`` if a shell can export it.
 
     Raises:
-        ValueError: a name is not an identifier, or a value holds a NUL.
+        ValueError: a name is not an identifier, or a value holds a NUL or is too long.
         TypeError: a name or a value is not a string.
     """
     for name, value in env.items():
@@ -202,6 +202,12 @@ def check_env(env: Mapping[Any, Any]) -> None:
         if "\0" in value:
             raise ValueError(f"env value of {name} holds a NUL character")
         check_text(f"env value of {name}", value)
+        size = limits.size_of(name) + 1 + limits.size_of(value)
+        if size > limits.MAX_ENV_BYTES:
+            raise ValueError(
+                f"env value of {name} is too long: {name}=... has {size:,} bytes, and Linux takes "
+                f"{limits.MAX_ENV_BYTES:,}; pass it in a file, for instance of co.data.pipeline"
+            )
 
 
 def check_text(name: str, value: Any) -> str:

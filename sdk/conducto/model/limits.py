@@ -20,6 +20,8 @@ MAX_PATH_BYTES = 16 << 10
 MAX_COMMAND_BYTES = 4 << 20
 #: Bytes of a path in the cloud, quoted for a URL: its gateway takes 10 KiB of head in all.
 MAX_CLOUD_PATH_BYTES = 4 << 10
+#: Bytes of ``NAME=VALUE`` of an environment variable, as Linux takes them: 128 KiB with a NUL.
+MAX_ENV_BYTES = (128 << 10) - 1
 #: Bytes of a command in the cloud: it comes to its worker in an answer of at most 6 MB.
 MAX_CLOUD_COMMAND_BYTES = 1 << 20
 

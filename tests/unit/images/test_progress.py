@@ -113,6 +113,29 @@ def test_the_classic_builders_steps_are_told_as_well() -> None:
     assert all(part.ended is not None for part in last.values())
 
 
+def test_steps_of_podman_are_told_as_well() -> None:
+    progress = Progress(clock=lambda: 1.0)
+
+    progress.feed(
+        said(
+            {"stream": "[1/2] STEP 1/2: FROM a AS b\n"},
+            {"stream": "[1/2] STEP 2/2: RUN x\n"},
+            {"stream": "--> Using cache 1234567890ab\n"},
+            {"stream": "--> 1234567890ab\n"},
+            {"stream": "[2/2] STEP 1/2: FROM b\n"},
+            {"error": "no b"},
+        )
+    )
+    progress.finish()
+    last = {part.key: part for part in progress.take_parts()}
+
+    assert [(p.name, p.cached, p.error) for p in last.values()] == [
+        ("[1/2] FROM a AS b", False, None),
+        ("[2/2] RUN x", True, None),
+        ("[1/2] FROM b", False, "no b"),
+    ]
+
+
 def test_outputs_of_two_steps_do_not_mix() -> None:
     progress = Progress()
 

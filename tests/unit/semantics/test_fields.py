@@ -214,6 +214,7 @@ def test_an_environment_that_a_shell_can_export_is_accepted():
         ({"A\n": "a"}, ValueError, "env name 'A\\n' is not an identifier"),
         ({"": "a"}, ValueError, "env name '' is not an identifier"),
         ({"A": "a\0"}, ValueError, "env value of A holds a NUL character"),
+        ({"A": "ä" * 65_535}, ValueError, "env value of A is too long: A=... has 131,072 bytes"),
     ],
 )
 def test_an_environment_that_no_shell_exports_is_refused(env, error, message):
