@@ -1,6 +1,7 @@
 """Data files: nothing is read, written or deleted outside of their directory."""
 
 import os
+import stat
 import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -178,6 +179,15 @@ def test_a_pipe_is_no_file_and_is_not_waited_for(data: DataDirectory, root: Path
 
     with pytest.raises(RefusedError, match="not a file"):
         data.open("pipe")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes devices")
+def test_device_is_refused_before_it_is_opened(data: DataDirectory, root: Path) -> None:
+    # No driver has this number: opening the device would fail with another error.
+    os.mknod(root / "device", stat.S_IFCHR | 0o666, os.makedev(240, 250))
+
+    with pytest.raises(RefusedError, match="not a file"):
+        data.open("device")
 
 
 @pytest.mark.parametrize("name", ["", "/", ".", "./."])
