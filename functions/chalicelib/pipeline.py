@@ -315,6 +315,7 @@ class CloudPipeline(PipelineState):
         worker.status = Status.BUSY
         worker.commands += 1
         self.strikes.pop(worker.pool, None)
+        self.lost_starts.pop(worker.pool, None)
         self._unqueue(attempt.path)
         self.in_flight[attempt.path] = attempt
         self.times[attempt.path] = (attempt.started, None)
@@ -367,7 +368,6 @@ class CloudPipeline(PipelineState):
         if worker is None:
             return
         worker.task, worker.since, worker.protocol = up.task, self.now, up.protocol
-        self.lost_starts.pop(worker.pool, None)
         if worker.status is Status.STARTING:
             worker.status = Status.IDLE
 
@@ -390,7 +390,7 @@ class CloudPipeline(PipelineState):
             self._replan()
         if gone.strikes and not worker.commands:
             self._strike(worker.pool, gone)
-        elif gone.stopped and worker.status is Status.STARTING:
+        elif gone.stopped and not worker.commands and worker.status is not Status.LEAVING:
             self._lose_start(worker, gone.reason)
 
     def _lose_tasks(self, worker: Worker) -> bool:

@@ -32,7 +32,7 @@ from conducto.semantics.activity import Activity
 from conducto.semantics.asl_states import WORKER_LOST
 from conducto.semantics.contexts import Hold, hold_of, is_late
 from conducto.semantics.course import CANCELLED, Course
-from conducto.semantics.fleet import Need, Pool, pool_of, workers_wanted
+from conducto.semantics.fleet import Need, Pool, Staff, pool_of, workers_wanted
 from conducto.semantics.live import LiveExec, LiveGroup, LiveNode, LiveTree
 from conducto.semantics.machine import settled
 from conducto.semantics.pools import PoolKind, kind_of, owner_of
@@ -332,7 +332,16 @@ class PipelineState:
         needs = self.needs()
         groups = {group for need in needs for group in need.pool.groups}
         room = {group: self._room(group) for group in groups}
-        return workers_wanted(needs, self.crew.staff(), room)
+        staff = self.crew.staff()
+        wanted = workers_wanted(needs, staff, room)
+        for pool in self.lost_starts.keys() & wanted.keys():
+            # After a worker that ended without a command, one at a time shows whether others would.
+            there = staff.get(pool, Staff())
+            if there.starting + there.idle:
+                del wanted[pool]
+            else:
+                wanted[pool] = 1
+        return wanted
 
     # ---- its share of the organisation's workers -------------------------------------------------
 

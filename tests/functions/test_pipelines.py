@@ -289,6 +289,23 @@ def test_lost_command_is_not_run_again_unless_asked(world: World) -> None:
     assert "set retry_lost" in str(attempt.message)
 
 
+@pytest.mark.parametrize("wide", [1, 20])
+def test_workers_that_end_before_any_command_are_bounded(world: World, wide: int) -> None:
+    pipeline = world.launch(parallel(*[f"n{i}" for i in range(wide)]))
+    for _ in range(100):
+        for hand in world.start_workers():
+            hand.vanish()
+            world.reconciler().task_stopped(
+                pipeline, hand.id, "Essential container in task exited", exit_code=255
+            )
+        world.minute()
+    assert len(world.fleet.tasks) == wide + 3
+    assert world.get(pipeline).settled
+    (attempt,) = world.attempts(pipeline, "/n0")
+    assert attempt.cause is Cause.WORKER_LOST
+    assert "Essential container in task exited (exit code 255)" in str(attempt.message)
+
+
 @pytest.mark.parametrize("losses", [3, 4])
 def test_worker_lost_while_it_starts_is_replaced_three_times(world: World, losses: int) -> None:
     pipeline = world.launch(parallel(leaf("a"), leaf("b")))
