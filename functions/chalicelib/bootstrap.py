@@ -38,7 +38,7 @@ from chalicelib.cloud import Cloud
 from chalicelib.data_files import LocalDataFiles
 from chalicelib.engine import Engine
 from chalicelib.notifying import Messenger
-from chalicelib.ports import DataFiles
+from chalicelib.ports import FREE, FULL, DataFiles
 from chalicelib.reconcile import Reconciler
 from chalicelib.retention import Retention
 from chalicelib.serving import Api
@@ -280,7 +280,8 @@ class App:
 
     @cached_property
     def _orgs(self) -> TableOrgs:
-        return TableOrgs(self._table, self._clock)
+        off = self._environment.get(Variables.BILLING) == "off"
+        return TableOrgs(self._table, self._clock, first=FULL if off else FREE)
 
     def _read(self, name: str) -> str:
         value = self._environment.get(name)

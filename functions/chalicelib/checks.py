@@ -13,6 +13,7 @@ from conducto.model.states import NodeType
 from conducto.semantics import capacity
 from conducto.semantics.cloud_limits import check_exec
 from conducto.semantics.errors import DefinitionError, check_each
+from conducto.semantics.fargate import largest_mem
 
 
 def check_nodes(nodes: Mapping[str, NodeSpec], plan: Plan) -> None:
@@ -34,6 +35,13 @@ def _check_exec(node: NodeSpec, plan: Plan) -> None:
             path,
             f"cpu={place.cpu:g} is more than the plan {plan.name!r} allows for one worker: "
             f"{plan.max_cpu:g}; lower cpu, or choose a larger plan",
+        )
+    if place.mem > largest_mem(plan.max_cpu):
+        raise DefinitionError(
+            path,
+            f"mem={place.mem:g} is more than the plan {plan.name!r} allows for a worker: those of "
+            f"{plan.max_cpu:g} vCPUs have at most {largest_mem(plan.max_cpu):g} GB; lower mem, or "
+            "choose a larger plan",
         )
 
 

@@ -44,6 +44,8 @@ _CHANGED_NOTE = (
     "{} changed this pipeline, and this shell has your secrets: read the script before you run it"
 )
 _REMOTE_NOTE = "AWS opens the shell as root, whatever user the image has"
+#: ``CONDUCTO_OUTER_OWNER``: the file system of the cloud takes every user for this one.
+OUTER_OWNER = "0:0"
 R = TypeVar("R")
 
 
@@ -144,7 +146,7 @@ class _Plans:
     def _command(self, pipeline_id: str, subject: _Subject) -> tuple[str, dict[str, str]]:
         """Return the script and the environment, secrets left out."""
         spec, record, image = subject.spec, subject.record, subject.image
-        around = Surroundings(pipeline_id, self._cloud.url(), where=self._where, owner=None)
+        around = Surroundings(pipeline_id, self._cloud.url(), where=self._where, owner=OUTER_OWNER)
         if record is not None and tells_its_command(record):
             return record.command, env_as_it_ran(spec, record, around, image.path_map)
         try:

@@ -84,6 +84,7 @@ from conducto.running.usage_reports import (
     uses_by_node,
     with_nodes,
 )
+from conducto.semantics.fargate import largest_mem
 from conducto.semantics.orders import named, preview
 from conducto.semantics.resolve import resolve
 from conducto.service.port import RefusedError
@@ -93,6 +94,8 @@ _PAGE = 200
 _PER_QUERY = 20
 #: Seconds for which directories may be uploaded: they are packed one after the other.
 UPLOAD_SECONDS = 3600
+#: Actions after which commands start at once, where the pipeline is running.
+_RERUNS = frozenset({Action.RESET, Action.REBUILD, Action.UNSKIP, Action.MODIFY})
 R = TypeVar("R")
 #: The class has a method of this name.
 builtins_list = list
@@ -111,12 +114,15 @@ class CloudPipelines(CloudData, CloudDebug, CloudLogs):
 
     def who_am_i(self) -> WhoAmI:
         """Whose the caller's token is."""
+        plan = self._cloud.orgs.plan(self._me.org)
         return WhoAmI(
             org=self._me.org,
             user=self._me.user,
             permissions=tuple(sorted(self._me.permissions)),
-            plan=self._cloud.orgs.plan(self._me.org).name,
+            plan=plan.name,
             version=__version__,
+            max_workers=plan.max_workers,
+            max_cpu=plan.max_cpu,
         )
 
     def make_login(self) -> Login:
@@ -161,6 +167,8 @@ class CloudPipelines(CloudData, CloudDebug, CloudLogs):
         return await asyncio.to_thread(self._launch, request)
 
     def _launch(self, request: LaunchRequest) -> PipelineSummary:
+        if request.run or request.run_at is not None:
+            check_usage(self._cloud.orgs, self._me.org, self._cloud.clock())
         if request.engine != "docker":
             raise RefusedError(f"engine={request.engine!r} runs locally only; leave it out")
         pipeline = resolve(request.tree)
@@ -184,7 +192,8 @@ class CloudPipelines(CloudData, CloudDebug, CloudLogs):
         while True:
             record = new_record(new_id(()), request, pipeline, mode="cloud", now=now)
             try:
-                definition = define(record, request.tree, request.sources)
+                most = largest_mem(self._cloud.orgs.plan(self._me.org).max_cpu)
+                definition = define(record, request.tree, request.sources, max_mem=most)
                 self._cloud.store.create(CloudRecord(self._me.org, record), definition)
             except ConflictError:
                 continue  # the id is taken, perhaps by another org
@@ -387,7 +396,7 @@ class CloudPipelines(CloudData, CloudDebug, CloudLogs):
 
     def _order(self, live: CloudPipeline, request: ControlRequest) -> Ordered:
         """Return the order as it goes into the journal; raises where it makes no sense."""
-        if request.action is Action.RUN:
+        if request.action is Action.RUN or (request.action in _RERUNS and live.record.armed):
             check_usage(self._cloud.orgs, self._me.org, self._cloud.clock())
         edits: dict[str, dict[str, Any]] = {}
         images: tuple[BuiltImage, ...] = ()

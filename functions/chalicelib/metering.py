@@ -20,5 +20,6 @@ def check_usage(orgs: Orgs, org: str, now: float) -> None:
     if used >= plan.exec_minutes:
         raise RefusedError(
             f"the plan {plan.name!r} has {plan.exec_minutes:g} minutes of commands a month, "
-            f"{used:.0f} are used; wait for the next month, or choose a larger plan"
+            f"{used:.0f} are used, so no command starts; wait for the next month, have an "
+            "administrator change the plan (conducto admin set-plan), or run it locally"
         )

@@ -32,6 +32,7 @@ from conducto.semantics.activity import Activity
 from conducto.semantics.asl_states import WORKER_LOST
 from conducto.semantics.contexts import Hold, hold_of, is_late
 from conducto.semantics.course import CANCELLED, Course
+from conducto.semantics.fargate import LARGEST, largest_mem
 from conducto.semantics.fleet import Need, Pool, Staff, pool_of, workers_wanted
 from conducto.semantics.live import LiveExec, LiveGroup, LiveNode, LiveTree
 from conducto.semantics.machine import settled
@@ -73,6 +74,8 @@ def define(
     record: PipelineRecord,
     form: Mapping[str, Any],
     sources: Mapping[str, ImageSources] | None = None,
+    *,
+    max_mem: float | None = None,
 ) -> bytes:
     """Return what is kept of a launch, for ever.
 
@@ -80,9 +83,11 @@ def define(
         record: The record as it begins.
         form: The launch form.
         sources: ``{image name: what was read of its files}``.
+        max_mem: GB that retries may ask for at most; None is what Fargate has.
     """
     read = {name: given.model_dump(mode="json") for name, given in (sources or {}).items()}
-    return pack_form({"record": record.model_dump(mode="json"), "form": form, "sources": read})
+    definition = {"record": record.model_dump(mode="json"), "form": form, "sources": read}
+    return pack_form(definition if max_mem is None else {**definition, "max_mem": max_mem})
 
 
 class PipelineState:
@@ -167,6 +172,7 @@ class PipelineState:
         self.pipeline = pipeline
         self._tree_changed()
         self.course = course or Course(self.record.id, LiveTree(pipeline))
+        self.course.tree.max_mem = self.definition.get("max_mem", largest_mem(LARGEST.cpu))
         self._know_images()
 
     def know_places(self) -> None:

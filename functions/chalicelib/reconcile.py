@@ -19,12 +19,14 @@ from chalicelib.inputs import (
     RunLost,
     WorkerGone,
 )
+from chalicelib.metering import check_usage
 from chalicelib.pipeline import CloudPipeline
 from chalicelib.ports import ThrottledError
 from chalicelib.remote_shells import RemoteShells, is_shell
 from conducto.model.api import Action
 from conducto.model.states import Cause
 from conducto.running.json_logs import log_fields
+from conducto.service.port import RefusedError
 
 logger = logging.getLogger(__name__)
 
@@ -191,8 +193,13 @@ class Reconciler:
         return WorkerGone(time=self._now, worker=worker, reason="it went silent")
 
     def _run_at(self, live: CloudPipeline) -> Input | None:
-        due = live.record.run_at is not None and live.record.run_at <= self._now
-        return Ordered(time=self._now, action=Action.RUN, by="schedule") if due else None
+        if live.record.run_at is None or live.record.run_at > self._now:
+            return None
+        try:
+            check_usage(self._cloud.orgs, live.org, self._now)
+        except RefusedError as error:
+            return Ordered(time=self._now, action=Action.PAUSE, problem=str(error))
+        return Ordered(time=self._now, action=Action.RUN, by="schedule")
 
     def _expire(self, live: CloudPipeline) -> Input | None:
         due = live.due(self._now)

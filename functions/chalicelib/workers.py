@@ -15,6 +15,7 @@ from typing import Literal, NamedTuple
 from chalicelib import generated
 from chalicelib.builds import ImageBuilds, known_sources
 from chalicelib.checks import check_nodes, used_images
+from chalicelib.cloud_debug import OUTER_OWNER
 from chalicelib.crew import Worker
 from chalicelib.engine import Engine
 from chalicelib.inputs import (
@@ -273,7 +274,7 @@ class WorkerDesk:
         script = script_of(node.spec, path_map, None if built is None else built.workdir)
         env = command_env(
             node.spec.env,
-            Surroundings(live.id, self._cloud.url(), where="worker_cloud", owner=None),
+            Surroundings(live.id, self._cloud.url(), where="worker_cloud", owner=OUTER_OWNER),
             path=node.path,
             attempt=node.attempt,
             path_map=path_map,

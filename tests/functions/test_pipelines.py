@@ -98,9 +98,9 @@ def test_the_plan_limits_minutes_of_commands_a_month(world: World) -> None:
     pipeline = world.launch(leaf())
     world.serve()
     world.running()["/"].finish(seconds=61.0)
-    world.control(pipeline, "reset", "/")
-    with pytest.raises(RefusedError, match="1 minutes of commands a month"):
-        world.control(pipeline, "run")
+    for action, paths in (("reset", ("/",)), ("run", ())):
+        with pytest.raises(RefusedError, match="1 minutes of commands a month"):
+            world.control(pipeline, action, *paths)
 
 
 # ---- whose it is ---------------------------------------------------------------------------------

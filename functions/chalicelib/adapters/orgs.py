@@ -8,7 +8,7 @@ from typing import Any
 from chalicelib.adapters import keys
 from chalicelib.adapters.failures import code_of, reasons_of
 from chalicelib.adapters.table import Table, Update
-from chalicelib.ports import InUse, Plan, PlanLimitError, Share, Spender, ThrottledError
+from chalicelib.ports import FREE, InUse, Plan, PlanLimitError, Share, Spender, ThrottledError
 from conducto.model.usage import PipelineSpent, Spent
 
 #: Seconds for which it is known what was counted: longer than anything comes twice.
@@ -22,14 +22,16 @@ class TableOrgs:
     Args:
         table: Where they are.
         clock: Seconds since the epoch.
+        first: The plan of an org for which none was set.
     """
 
-    def __init__(self, table: Table, clock: Callable[[], float]) -> None:
+    def __init__(self, table: Table, clock: Callable[[], float], *, first: Plan = FREE) -> None:
         self._table = table
         self._clock = clock
+        self._first = first
 
     def plan(self, org: str) -> Plan:
-        """Return an org's plan; the free one when nothing else is known."""
+        """Return an org's plan; the installation's first one where none was set."""
         return self.in_use(org).plan
 
     def set_plan(self, org: str, plan: Plan) -> None:
@@ -43,7 +45,7 @@ class TableOrgs:
     def in_use(self, org: str) -> InUse:
         """Return the plan and what is in use of it."""
         item = self._table.get(keys.org(org)) or {}
-        plan = Plan(**json.loads(str(item["plan"]))) if "plan" in item else Plan()
+        plan = Plan(**json.loads(str(item["plan"]))) if "plan" in item else self._first
         return InUse(plan, int(item.get("workers", 0)), int(item.get("reserved", 0)))
 
     def shares(self, org: str) -> Mapping[str, Share]:

@@ -22,6 +22,8 @@ from chalicelib.ports.logs import LogKey, LogStore, Stream
 from chalicelib.ports.machines import StateMachines
 from chalicelib.ports.people import (
     FRAME_LIMIT,
+    FREE,
+    FULL,
     Connections,
     Identity,
     InUse,
@@ -36,6 +38,8 @@ from chalicelib.ports.people import (
 
 __all__ = [
     "FRAME_LIMIT",
+    "FREE",
+    "FULL",
     "AccessDeniedError",
     "Blobs",
     "BuildOrder",

@@ -86,7 +86,7 @@ class Plan:
     """What an organisation may do at once.
 
     Attributes:
-        name: ``free`` or ``scale``.
+        name: ``free``, ``full``, ``scale`` or what an administrator calls it.
         max_workers: Workers at once.
         max_pipelines: Active pipelines.
         max_cpu: vCPUs of one worker.
@@ -98,6 +98,11 @@ class Plan:
     max_pipelines: int = 5
     max_cpu: float = 4.0
     exec_minutes: float | None = 1000.0
+
+
+FREE = Plan()
+#: Of organisations in an installation without billing, which its owner pays AWS for.
+FULL = Plan("full", max_workers=1000, max_pipelines=1000, max_cpu=16.0, exec_minutes=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +151,7 @@ class Orgs(Protocol):
     """Organisations and their plans."""
 
     def plan(self, org: str) -> Plan:
-        """Return an org's plan; the free one when nothing else is known."""
+        """Return an org's plan; the installation's first one where none was set."""
 
     def set_plan(self, org: str, plan: Plan) -> None:
         """Change it."""

@@ -288,6 +288,7 @@ class Scheduler:
         mem = spec.placement.mem if command.mem is None else command.mem
         if size is not None:
             mem = min(mem, size.mem)  # a retry may ask for more than there is
+            live.tree.max_mem = size.mem
         flight = Flight(live, spec, command.attempt, mem, time.time())
         live.flights[command.path] = flight
         if kind_of(spec.pool) is PoolKind.CONTEXT:

@@ -92,6 +92,8 @@ class WhoAmI(Record):
 
     Attributes:
         plan: Name of the organisation's plan.
+        max_workers: Workers at once that it allows.
+        max_cpu: vCPUs of one worker that it allows.
     """
 
     org: str
@@ -99,6 +101,8 @@ class WhoAmI(Record):
     permissions: tuple[str, ...]
     plan: str
     version: str
+    max_workers: int = 2
+    max_cpu: float = 4.0
 
 
 class SessionToken(Record):

@@ -72,6 +72,12 @@ def size_for(path: str, cpu: float, mem: float) -> Size:
     )
 
 
+def largest_mem(max_cpu: float) -> float:
+    """Return the most memory in GB that a command may have in a worker of ``max_cpu`` vCPUs."""
+    choices = [mem for cpu, sizes in SIZES.items() if cpu <= max_cpu for mem in sizes]
+    return max(choices, default=0.0) - AGENT_MEM
+
+
 def rounding_note(path: str, cpu: float, mem: float) -> str | None:
     """Return a sentence on what a node's size is rounded up to; None when it fits as it is."""
     size = size_for(path, cpu, mem)

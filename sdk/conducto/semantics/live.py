@@ -211,6 +211,7 @@ class LiveTree:
         touched: ``{group: its state before}`` since `take_touched`.
         remembered: Nodes of which only what a next agent must know has changed, since
             `take_remembered`.
+        max_mem: GB that a retry asks for at most; None: any number.
         past: ``{path: attempts made}`` of nodes that were discarded, so that a node of the same
             path goes on counting where the other one stopped.
     """
@@ -225,6 +226,7 @@ class LiveTree:
         self.touched: dict[LiveGroup, State] = {}
         self.remembered: list[LiveNode] = []
         self.past: dict[str, int] = {}
+        self.max_mem: float | None = None
         self._graft(pipeline.nodes, None, 0)
         for state in states:
             self._load(state)

@@ -189,7 +189,9 @@ class _Step:
             if again:
                 return Decision(Verdict.RETRY), note
         tries = node.tries - node.lost - node.lost_starts
-        decision = decide_failure(node.spec.callbacks, replace(failure, tries=tries))
+        decision = decide_failure(
+            node.spec.callbacks, replace(failure, tries=tries, max_mem=self.tree.max_mem)
+        )
         return decision, None if decision.verdict is Verdict.RETRY else note
 
     def _after_loss(self, node: LiveExec, event: ev.AttemptFinished) -> tuple[bool, str]:

@@ -155,6 +155,7 @@ class Failure:
             those that `retries_loss` made good.
         mem: GB the attempt had.
         seconds: How long it ran.
+        max_mem: GB that the next attempt may have at most; None: any number.
         failed_below: Execs below that failed and are not skipped; 1 for an Exec.
     """
 
@@ -164,6 +165,7 @@ class Failure:
     mem: float
     seconds: float
     failed_below: int = 1
+    max_mem: float | None = None
 
 
 #: How often an Exec is tried again by itself because its container was lost before the command
@@ -206,7 +208,8 @@ def _decide(callback: Callback, failure: Failure) -> Decision:
         case "retry_then_skip":
             return _retry(callback, failure, otherwise=Decision(Verdict.SKIP))
         case "retry_with_double_mem":
-            return _retry(callback, failure, otherwise=FAIL, mem=failure.mem * 2)
+            mem = _at_most(failure, failure.mem * 2)
+            return _retry(callback, failure, otherwise=FAIL, mem=mem)
         case "skip_some_errors":
             few = 1 <= failure.failed_below <= _number(callback, "max_num_errors")
             return Decision(Verdict.SKIP) if few else FAIL
@@ -230,10 +233,13 @@ def _more_memory(callback: Callback, failure: Failure) -> Decision:
     longest = float(str(callback.arguments.get("max_duration", 3600)))
     if failure.cause is not Cause.OUT_OF_MEMORY or failure.seconds > longest:
         return FAIL
-    higher = (
-        [float(m) for m in limits if m > failure.mem] if isinstance(limits, (list, tuple)) else []
-    )
+    possible = [_at_most(failure, m) for m in limits] if isinstance(limits, (list, tuple)) else []
+    higher = [mem for mem in possible if mem > failure.mem]
     return Decision(Verdict.RETRY, mem=min(higher)) if higher else FAIL
+
+
+def _at_most(failure: Failure, mem: float) -> float:
+    return float(mem if failure.max_mem is None else min(mem, failure.max_mem))
 
 
 def _number(callback: Callback, name: str) -> int:

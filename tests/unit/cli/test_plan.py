@@ -54,7 +54,7 @@ def test_pools_sizes_machines_and_dollars_are_printed_with_the_assumption(
 
     out = capsys.readouterr().out
     assert "  shared      4 vCPU, 8 GB" in out
-    assert "2 Execs, 2 pools of workers, at most 10 workers each, on demand" in out
+    assert "2 Execs, 2 pools of workers, at most 2 workers each, on demand" in out
     assert "1 state machine, " in out
     assert "vCPU-hours: $" in out
     assert "no earlier run is known: each Exec is taken to run 60 s" in out
@@ -190,3 +190,17 @@ def test_a_pipeline_without_commands_costs_next_to_nothing() -> None:
     found = estimate(resolve(form(serial())), max_workers=2)
 
     assert "0 Execs, 0 pools" in "\n".join(plan_lines(found, workers=2, spot=False))
+
+
+def test_what_the_cloud_does_not_have_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script = tmp_path / "p.py"
+    script.write_text(
+        "import conducto as co\n"
+        "def main() -> co.Exec:\n"
+        "    return co.Exec('true', image='busybox', gpu=1)\n"
+    )
+
+    assert main(["plan", str(script)]) == 2
+    assert "gpu=1 is not available in the cloud" in capsys.readouterr().err

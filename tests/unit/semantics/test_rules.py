@@ -395,3 +395,27 @@ ARGUMENTS = {
 @pytest.mark.parametrize("name", sorted(RETRIES))
 def test_every_callback_that_is_called_a_retry_decides(name):
     assert decide_failure([on_error(name, **ARGUMENTS[name])], failure(OOM)) != FAIL
+
+
+@pytest.mark.parametrize(
+    ("had", "most", "decision"),
+    [
+        (2.0, None, Decision(Verdict.RETRY, mem=8.0)),
+        (8.0, 29.0, Decision(Verdict.RETRY, mem=29.0)),
+        (29.0, 29.0, FAIL),
+    ],
+)
+def test_retry_for_memory_never_asks_for_more_than_there_is(
+    had: float, most: float | None, decision: Decision
+) -> None:
+    more = Callback("error", "handle_memory_errors", {"mem_limits": [8, 32]})
+    killed = Failure(State.KILLED, Cause.OUT_OF_MEMORY, 1, had, 1.0, max_mem=most)
+
+    assert decide_failure([more], killed) == decision
+
+
+def test_doubled_memory_is_at_most_what_there_is() -> None:
+    double = Callback("error", "retry_with_double_mem", {"max_num_retries": 3})
+    killed = Failure(State.KILLED, Cause.OUT_OF_MEMORY, 1, 16.0, 1.0, max_mem=29.0)
+
+    assert decide_failure([double], killed) == Decision(Verdict.RETRY, mem=29.0)

@@ -3236,8 +3236,20 @@ export interface components {
          *
          *     Attributes:
          *         plan: Name of the organisation's plan.
+         *         max_workers: Workers at once that it allows.
+         *         max_cpu: vCPUs of one worker that it allows.
          */
         WhoAmI: {
+            /**
+             * Max Cpu
+             * @default 4
+             */
+            max_cpu: number;
+            /**
+             * Max Workers
+             * @default 2
+             */
+            max_workers: number;
             /** Org */
             org: string;
             /** Permissions */

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from conducto.cli.host.exit_codes import DONE, USAGE
-from conducto.cli.host.script_words import WORKERS, add_plan
+from conducto.cli.host.script_words import add_plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 #: Earlier launches whose durations are looked at, the newest.
 LAUNCHES = 5
+#: Workers at once of the free plan.
+FREE_WORKERS = 2
 
 
 def plan_command(argv: Sequence[str]) -> int:
@@ -62,7 +64,7 @@ def print_plan(
     root: Node,
     *,
     program: str | None,
-    workers: int = WORKERS,
+    workers: int | None = None,
     spot: bool = False,
     as_json: bool = False,
 ) -> int:
@@ -71,7 +73,7 @@ def print_plan(
     Args:
         root: The tree.
         program: Path of its script, to find earlier launches by; None looks for none.
-        workers: At once, at most.
+        workers: At once, at most; None: what the plan allows.
         spot: On Spot.
         as_json: For programs.
     """
@@ -87,6 +89,7 @@ def print_plan(
         validate(root)
         pipeline = resolve(to_launch_form(root))
         check_each(pipeline.execs(), check_exec)
+        workers = _allowed_workers() if workers is None else workers
         history = {} if program is None else _history(program)
         found = estimate(pipeline, history=history, max_workers=workers, spot=spot)
     except DefinitionError as error:
@@ -205,6 +208,22 @@ def known_durations(program: str, openers: Sequence[OpenClient]) -> dict[str, fl
         except (ClientError, UsageError):
             continue
     return known
+
+
+def _allowed_workers() -> int:
+    """Return how many workers the plan allows that one is logged in with; else the free one."""
+    from conducto.cli.host.addresses import UsageError  # noqa: PLC0415
+    from conducto.cli.host.cloud_account import account_of  # noqa: PLC0415
+    from conducto.client import ClientError  # noqa: PLC0415
+
+    account = account_of()
+    if account is None:
+        return FREE_WORKERS
+    try:
+        with account.client() as client:
+            return client.who_am_i().max_workers
+    except (ClientError, UsageError):
+        return FREE_WORKERS
 
 
 def _history(program: str) -> Mapping[str, float]:

@@ -8,8 +8,6 @@ import argparse
 
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
-#: Workers at once that are reckoned with; the plan of an organisation may allow fewer or more.
-WORKERS = 10
 METHOD_HELP = "returns the tree, with its arguments; may be left out when only one method does"
 
 
@@ -31,8 +29,8 @@ def add_plan(parser: argparse.ArgumentParser) -> None:
         type=int,
         choices=range(1, 1001),
         metavar="N",
-        default=WORKERS,
-        help=f"workers of one kind at once, at most (default: {WORKERS})",
+        help="workers of one kind at once, at most (default: those of the plan that you are logged "
+        "in with, else 2, as the free plan has)",
     )
     parser.add_argument("--spot", action="store_true", help="on Spot, which may be interrupted")
     parser.add_argument("--json", action="store_true", help="machine-readable")

@@ -1,0 +1,117 @@
+"""Sizes and minutes that a plan allows are enforced wherever they could be passed by."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chalicelib.ports import FREE, FULL, Plan
+from conducto.model.api import Action, Changes
+from conducto.model.states import Cause, State
+from conducto.semantics.errors import DefinitionError
+from conducto.semantics.fargate import largest_mem
+from conducto.service.port import RefusedError
+from support.cloud.world import ME, World
+from support.trees import leaf, serial
+
+SMALL = Plan("small", max_workers=10, max_pipelines=10, max_cpu=4, exec_minutes=10)
+DOUBLE = [["error", ["retry_with_double_mem", {"max_num_retries": 2}]]]
+
+
+def used_up(world: World) -> None:
+    world.orgs.add_usage(ME.org, "1970-01", "before", 601, 1)
+
+
+@pytest.mark.parametrize("size", [{"mem": 99}, {"cpu": 5}, {"mem": 30}])
+def test_modify_obeys_the_sizes_of_launch(size: dict[str, float]) -> None:
+    world = World(SMALL)
+    with pytest.raises(DefinitionError, match="more than the plan"):
+        world.launch(leaf(**size))
+    pipeline = world.launch(leaf(), run=False)
+
+    with pytest.raises(DefinitionError, match="more than the plan"):
+        world.control(pipeline, "modify", "/", changes=Changes(**size))
+
+    assert world.nodes(pipeline)["/"].mem == 2
+
+
+def test_retry_with_more_memory_stays_within_the_plan() -> None:
+    world = World(SMALL)
+    pipeline = world.launch(leaf(mem=20, callbacks=DOUBLE))
+    world.serve()
+    world.running()["/"].finish(Cause.OUT_OF_MEMORY)
+    world.serve()
+
+    assert world.attempts(pipeline, "/")[-1].mem == largest_mem(4)
+    assert world.running()["/"].task.mem == largest_mem(4)
+
+
+@pytest.mark.parametrize("when", [{"run": True}, {"run": False, "run_at": 2_000_000.0}])
+def test_launch_that_runs_needs_minutes(when: dict[str, Any]) -> None:
+    world = World(SMALL)
+    used_up(world)
+
+    with pytest.raises(RefusedError, match="10 minutes of commands a month, 10 are used"):
+        world.launch(leaf(), **when)
+
+    assert world.pipelines().who_am_i().plan == "small"
+    assert asyncio.run(world.pipelines().list()).pipelines == ()
+
+
+@pytest.mark.parametrize("action", [Action.RUN, Action.RESET, Action.UNSKIP, Action.MODIFY])
+def test_actions_that_start_commands_need_minutes(action: Action) -> None:
+    world = World(SMALL)
+    pipeline = world.launch(serial(leaf("a"), leaf("b", skip=True)))
+    world.run_out()
+    used_up(world)
+    more = {"changes": Changes(mem=3)} if action is Action.MODIFY else {}
+
+    with pytest.raises(RefusedError, match="conducto admin set-plan"):
+        world.control(pipeline, action, *(() if action is Action.RUN else ("/b",)), **more)
+
+
+def test_paused_pipeline_can_be_changed_without_minutes() -> None:
+    world = World(SMALL)
+    pipeline = world.launch(serial(leaf("a")), run=False)
+    used_up(world)
+
+    world.control(pipeline, "reset", "/a")
+    world.control(pipeline, "modify", "/a", changes=Changes(mem=3))
+
+    assert world.get(pipeline).state is State.PENDING
+
+
+def test_scheduled_start_without_minutes_pauses_and_says_why() -> None:
+    world = World(SMALL)
+    pipeline = world.launch(leaf(), run=False, run_at=world.now + 90)
+    used_up(world)
+    world.minute(100)
+
+    record = world.get(pipeline).pipeline
+    assert (record.armed, record.run_at) == (False, None)
+    assert "minutes of commands a month" in str(record.problem)
+
+
+def test_commands_in_the_cloud_know_the_owner_of_their_files() -> None:
+    world = World(SMALL)
+    world.launch(leaf())
+    world.serve()
+    job = world.running()["/"].job
+    assert job is not None
+
+    assert job.env["CONDUCTO_OUTER_OWNER"] == "0:0"
+
+
+def test_documented_plans_are_those_of_the_code() -> None:
+    page = Path(__file__).parents[2] / "docs" / "cloud.md"
+    text = page.read_text(encoding="utf-8")
+    for plan in (FREE, FULL):
+        minutes = "any" if plan.exec_minutes is None else f"{plan.exec_minutes:,g}"
+        row = (
+            f"| {plan.name} | {plan.max_workers:,} | {plan.max_pipelines:,} | {plan.max_cpu:g} | "
+            f"{largest_mem(plan.max_cpu):g} | {minutes} |"
+        )
+        assert row in text
