@@ -51,6 +51,8 @@ class WebAppHook(BuildHookInterface[Any]):
         root = Path(self._copy.name)
         ignored = shutil.ignore_patterns("node_modules")
         shutil.copytree(Path(self.root) / "web", root / "web", ignore=ignored)
+        golden = Path("tests", "golden")  # the app's tests, whose types are checked, read them
+        shutil.copytree(Path(self.root) / golden, root / golden)
         problem = _build(root / "web")
         built = root / "local_runner" / "conducto_local" / "web"
         if problem is None:
