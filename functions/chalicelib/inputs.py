@@ -139,6 +139,7 @@ class WorkerGone(Happened):
         cause: How a command ends that it still had.
         strikes: How much it speaks against the pool's image: at two its Execs fail.
         stopped: AWS says that its task stopped, for a reason that has nothing to do with the image.
+        retry_at: It could not start for a reason that passes; no other of its pool before that.
         handed: A task that it was handed too late and gives back.
     """
 
@@ -148,6 +149,7 @@ class WorkerGone(Happened):
     cause: Cause = Cause.WORKER_LOST
     strikes: int = 0
     stopped: bool = False
+    retry_at: float | None = None
     handed: Claimed | None = None
 
 

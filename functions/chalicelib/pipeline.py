@@ -388,7 +388,9 @@ class CloudPipeline(PipelineState):
         looked = worker.task is not None and self.course.run in self.runs
         if not self._lose_tasks(worker) and looked and self._is_forgotten(worker.pool):
             self._replan()
-        if gone.strikes and not worker.commands:
+        if gone.retry_at is not None and not worker.commands:
+            self.shortages[worker.pool] = Shortage(gone.retry_at, gone.reason)
+        elif gone.strikes and not worker.commands:
             self._strike(worker.pool, gone)
         elif gone.stopped and not worker.commands and worker.status is not Status.LEAVING:
             self._lose_start(worker, gone.reason)

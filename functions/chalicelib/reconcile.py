@@ -8,6 +8,7 @@ are there to be quick.
 import logging
 from functools import partial
 
+from chalicelib.carry_out import CAPACITY_PAUSE
 from chalicelib.crew import Status, Worker
 from chalicelib.engine import Decide, Engine
 from chalicelib.inputs import (
@@ -26,6 +27,7 @@ from chalicelib.remote_shells import RemoteShells, is_shell
 from conducto.model.api import Action
 from conducto.model.states import Cause
 from conducto.running.json_logs import log_fields
+from conducto.semantics.start_failures import is_transient, with_remedy
 from conducto.service.port import RefusedError
 
 logger = logging.getLogger(__name__)
@@ -123,14 +125,16 @@ class Reconciler:
         def decide(live: CloudPipeline) -> Input | None:
             if worker_id not in live.crew.workers:
                 return None
-            no_image = any(word in reason for word in _NO_IMAGE)
+            passes = is_transient(reason)
+            no_image = not passes and any(word in reason for word in _NO_IMAGE)
             return WorkerGone(
                 time=self._now,
                 worker=worker_id,
-                reason=said,
+                reason=with_remedy(said),
                 cause=Cause.OUT_OF_MEMORY if oom else Cause.WORKER_LOST,
                 strikes=1 if no_image else 0,
-                stopped=not no_image,
+                stopped=not no_image and not passes,
+                retry_at=self._now + CAPACITY_PAUSE if passes else None,
             )
 
         self._submit_if_there(pipeline_id, decide)

@@ -289,6 +289,20 @@ def test_lost_command_is_not_run_again_unless_asked(world: World) -> None:
     assert "set retry_lost" in str(attempt.message)
 
 
+def test_a_pull_that_is_throttled_is_tried_again_and_is_why_the_queue_waits(world: World) -> None:
+    reason = "CannotPullContainerError: 429 Too Many Requests - toomanyrequests: rate exceeded"
+    pipeline = world.launch(leaf())
+    for _ in range(6):
+        (hand,) = world.start_workers()
+        hand.vanish()
+        world.reconciler().task_stopped(pipeline, hand.id, reason)
+        assert reason in str(world.nodes(pipeline)["/"].waits_for)
+        world.minute(61)
+    world.run_out()
+    assert world.get(pipeline).state is State.DONE
+    assert len(world.attempts(pipeline, "/")) == 1
+
+
 @pytest.mark.parametrize("wide", [1, 20])
 def test_workers_that_end_before_any_command_are_bounded(world: World, wide: int) -> None:
     pipeline = world.launch(parallel(*[f"n{i}" for i in range(wide)]))
@@ -304,6 +318,7 @@ def test_workers_that_end_before_any_command_are_bounded(world: World, wide: int
     (attempt,) = world.attempts(pipeline, "/n0")
     assert attempt.cause is Cause.WORKER_LOST
     assert "Essential container in task exited (exit code 255)" in str(attempt.message)
+    assert "build the image with --platform linux/amd64" in str(attempt.message)
 
 
 @pytest.mark.parametrize("losses", [3, 4])
