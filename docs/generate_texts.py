@@ -123,6 +123,7 @@ TREE_LIMITS = {
     "MAX_CLOUD_PATH_BYTES": ("cloud", "Bytes of the path of an Exec, quoted for a URL"),
     "MAX_COMMAND_BYTES": ("here", "Bytes of a command, in UTF-8"),
     "MAX_CLOUD_COMMAND_BYTES": ("cloud", "Bytes of a command, in UTF-8"),
+    "MAX_ENV_BYTES": ("both", "Bytes of an environment variable, its name included"),
 }
 LIMITS_HEAD = """# Limits
 

@@ -124,8 +124,8 @@ MUTATIONS = [
     Mutation(
         "a retry for memory gets no more than it had",
         "rules",
-        "if m > failure.mem",
-        "if m >= failure.mem",
+        "if mem > failure.mem",
+        "if mem >= failure.mem",
         (TABLES,),
     ),
     Mutation(

@@ -44,7 +44,7 @@ def test_what_is_near_is_named_and_the_usage_is_of_the_command(
         ("reset", "ID"),
         ("secrets set", "NAME"),
         ("tree", "ID"),
-        ("agent", "start|stop|status"),
+        ("agent", "start|stop|status|repair"),
         ("completion", "bash|zsh|fish"),
     ],
 )
