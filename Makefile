@@ -108,7 +108,7 @@ test-web: $(READY) engine tools web lint-web ## The web app in Chromium against 
 	npm --prefix web test
 	$(BIN)/pytest -q tests/web -m web --durations=10
 
-test-deploy: $(READY) engine tools web ## The real deployment, at an AWS that is not ours; needs root
+test-deploy: $(READY) engine tools ## The real deployment, at an AWS that is not ours; needs root
 	$(BIN)/python tests/deploy/sandbox.py build/deploy \
 	  $(BIN)/pytest -v -n0 --timeout 900 --durations=25 tests/deploy
 

@@ -28,9 +28,10 @@ def folder() -> Path:
 @pytest.fixture(scope="session")
 def installation(folder: Path) -> Iterator[Installation]:
     """Deploy Conducto; all tests share it."""
-    from deploy.installation import Installation
+    from deploy.installation import ORG, Installation
 
     made = Installation(folder)
     made.deploy()
+    made.admin("set-plan", "--org", ORG, "--max-workers", "8", "--max-pipelines", "20")
     yield made
     made.person.ask("agent", "stop")

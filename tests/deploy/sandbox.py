@@ -45,18 +45,18 @@ def main(arguments: Sequence[str]) -> int:
     if arguments[0] == "--inside":
         return run_inside(Path(arguments[1]), arguments[2:])
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    problem = missing()
+    problem = missing(os.geteuid())
     if problem is not None:
         print(f"test-deploy: SKIPPED: {problem}")  # noqa: T201
         return 0
     return run(Path(arguments[0]).resolve(), arguments[1:])
 
 
-def missing() -> str | None:
+def missing(user: int) -> str | None:
     """Return why no namespaces can be made here; None if they can."""
     if sys.platform != "linux":
         return "namespaces need Linux"
-    if os.geteuid() != 0:
+    if user != 0:
         return "namespaces, mounts and a container engine need root"
     needed = ("unshare", "setpriv", "slirp4netns", "ip", "iptables", "dockerd", "openssl", "npm")
     absent = [name for name in needed if shutil.which(name) is None]

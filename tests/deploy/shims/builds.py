@@ -55,23 +55,22 @@ def _execute(build_id: str, build: Any, spec: Any, variables: list[dict[str, str
     codebuild._record_phase(build, "QUEUED", "SUCCEEDED")
     build["currentPhase"] = "BUILD"
     log = codebuild._log_sink(build)
-    for command in spec["phases"]["build"]["commands"]:
-        run = subprocess.Popen(
-            ["sh", "-c", command],
-            cwd=place,
-            env=environment,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        threading.Thread(target=_end_if_stopped, args=(run, build_id), daemon=True).start()
-        assert run.stdout is not None
-        for line in run.stdout:
-            log(line.rstrip())
-        if run.wait() != 0:
-            return "STOPPED" if codebuild._stop_requested(build_id) else "FAILED"
-    return "SUCCEEDED"
+    run = subprocess.Popen(
+        ["sh", "-e", "-c", "\n".join(spec["phases"]["build"]["commands"])],  # one shell has all
+        cwd=place,
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    threading.Thread(target=_end_if_stopped, args=(run, build_id), daemon=True).start()
+    assert run.stdout is not None
+    for line in run.stdout:
+        log(line.rstrip())
+    if run.wait() == 0:
+        return "SUCCEEDED"
+    return "STOPPED" if codebuild._stop_requested(build_id) else "FAILED"
 
 
 def _end_if_stopped(run: subprocess.Popen[str], build_id: str) -> None:

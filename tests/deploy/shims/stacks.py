@@ -33,7 +33,7 @@ def _is_missing(kind: str) -> Callable[[], bool]:
 
 def _take_expressions() -> None:
     handler = HANDLERS[_ALARM]
-    original = handler["create"]
+    original, original_update = handler["create"], handler["update"]
 
     def create(logical: str, properties: dict[str, Any], stack: str) -> Any:
         if "Metrics" not in properties:
@@ -41,7 +41,12 @@ def _take_expressions() -> None:
         name = f"{stack}-{logical}"
         return name, {"Arn": f"arn:aws:cloudwatch:us-east-1:000000000000:alarm:{name}"}
 
-    handler["create"] = create
+    def update(physical: str, *rest: Any, **named: Any) -> Any:
+        if not any(isinstance(each, dict) and "Metrics" in each for each in rest):
+            return original_update(physical, *rest, **named)
+        return physical, {"Arn": f"arn:aws:cloudwatch:us-east-1:000000000000:alarm:{physical}"}
+
+    handler |= {"create": create, "update": update}
 
 
 def _refuses_expressions() -> bool:
