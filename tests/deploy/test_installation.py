@@ -183,7 +183,8 @@ def test_a_deployment_without_debug_shells_leaves_a_running_pipeline_alone(
     (person.base / "go").write_text("")
     person.ask("data", "put", pipeline, "go")
     until(lambda: state(installation, pipeline, "/") == "done", "the pipeline is done")
-    assert len(person.read("show", pipeline, "/wait")["attempts"]) == 1
+    nodes = {node["path"]: node for node in person.read("show", pipeline)["nodes"]}
+    assert len(nodes["/wait"]["attempts"]) == 1
 
 
 def test_what_is_left_goes_on_after_destroy_and_deploy(
