@@ -520,7 +520,7 @@ async def test_a_name_that_leads_up_is_refused(scene: Scene, owner: str | None, 
 async def test_a_directory_is_no_file(scene: Scene, owner: str | None) -> None:
     await scene.ask(lambda c: c.write_data(owner, "a/b", b"1"))
 
-    with pytest.raises(ApiError, match="a: is no file"):
+    with pytest.raises(ApiError, match="a: not a file"):
         await scene.ask(lambda c: list(c.read_data(owner, "a")))
     with pytest.raises(ApiError, match="a: is a directory"):
         await scene.ask(lambda c: c.write_data(owner, "a", b"1"))

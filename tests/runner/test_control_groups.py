@@ -433,9 +433,7 @@ async def test_a_wrong_value_for_one_of_several_nodes_changes_none(local: Local)
 
 
 @pytest.mark.parametrize("verb", ["pause", "reset", "skip", "kill", "modify", "sleep"])
-async def test_an_archived_pipeline_takes_no_order_but_wake_and_run(
-    local: Local, verb: str
-) -> None:
+async def test_archived_pipeline_accepts_no_action_but_wake(local: Local, verb: str) -> None:
     run = await local.run(serial({"x": "true"}))
     await order(run, "archive")
     paths = () if verb in {"pause", "sleep"} else ("/x",)
@@ -444,5 +442,5 @@ async def test_an_archived_pipeline_takes_no_order_but_wake_and_run(
         await order(run, verb, *paths, **({"cpu": 1} if verb == "modify" else {}))
 
     archived = (await run.summary()).pipeline.lifecycle.value
-    await order(run, "run")
+    await order(run, "wake")
     assert (archived, (await run.summary()).pipeline.lifecycle.value) == ("archived", "active")

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | getattr(os, "O_CLOEXEC", 0)
 _WRITABLE = stat.S_IRWXU
-#: Levels that are handled by recursion, each with a descriptor.
-_MAX_DEPTH = 100
+#: Levels that are handled by recursion, each with a descriptor and three frames.
+_MAX_DEPTH = 20
 
 
 def remove_tree(path: str, dir_fd: int | None = None) -> None:

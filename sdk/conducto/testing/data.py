@@ -44,7 +44,7 @@ class MemoryData:
         """Return a file, or a part of it."""
         cleaned = data_names.of_file(name)
         if self._is_directory(cleaned):
-            raise RefusedError(f"{name}: is no file; list it to see what is in it")
+            raise RefusedError(f"{name}: not a file; list it to see its entries")
         if cleaned not in self.files:
             raise NotFoundError(f"{name}: no such data")
         return download_of(self.files[cleaned], cleaned.rpartition("/")[2], span)
