@@ -251,9 +251,9 @@ class ApiStack(Stack):
             found = self.app.get_resource(resource)
             found.add_property_override("FunctionName", function)
             found.add_property_override("Role", self.roles[name].role_arn)
-            # Its policies too: Lambda refuses a function in a network whose role may not yet make
-            # network interfaces, and CloudFormation makes role and policies at the same time.
-            found.node.add_dependency(self.roles[name])
+            # Lambda refuses a function in a network whose role may not yet create network
+            # interfaces, and CloudFormation creates functions and policies at the same time.
+            found.node.add_dependency(self.roles[name].node.find_child("DefaultPolicy"))
             found.add_property_override("Timeout", seconds)
             group = logs.CfnLogGroup(
                 self,
