@@ -143,6 +143,23 @@ async def test_the_container_of_a_group_waits_for_its_next_node_however_long(tmp
         assert await run.output("/b") == b"reused\n"
 
 
+async def test_paused_group_keeps_its_container(tmp_path):
+    async with clean_runner(tmp_path / "home", idle_seconds=0.1) as local:
+        wait = "touch /conducto/data/pipeline/on; sleep 0.5"
+        run = await local.launch(group(co.Serial, NEW, a=f"{MARK}; {wait}", b=LOOK))
+        await run.until("/a", "running")
+        await run.control(Action.PAUSE)
+        await run.until("/a", "done")
+        await asyncio.sleep(1)  # ten times as long as an idle container stays
+
+        await run.control(Action.RUN)
+        await run.settled()
+
+        assert await run.output("/b") == b"reused\n"
+        await run.control(Action.ARCHIVE)
+        await gone(run)
+
+
 async def test_containers_and_the_network_leave_after_the_run(tmp_path):
     async with clean_runner(tmp_path / "home", idle_seconds=IDLE) as local:
         run = await local.launch(group(a="true", own=group(co.Serial, NEW, b="true", c="sleep 1")))

@@ -17,6 +17,7 @@ from conducto.model.phases import Wait
 from conducto.model.states import Cause, State
 from conducto.running.environment import Surroundings
 from conducto.semantics import events as ev
+from conducto.semantics.contexts import Hold, hold_of
 from conducto.semantics.pools import PoolKind, kind_of, owner_of
 from conducto_local.home import Home
 from conducto_local.images.api import LABEL_IMAGE_HOME
@@ -219,11 +220,14 @@ class Scheduler:
             await live.news(live.version)
 
     def cool_later(self, live: LivePipeline, seconds: float | None = None) -> None:
-        """Let go of a settled pipeline's network and containers once they have idled."""
+        """Let go of a settled pipeline's network and containers once they have idled.
+
+        A pipeline that was paused within a ``new`` group keeps both.
+        """
         if live.cooling is not None:
             live.cooling.cancel()
             live.cooling = None
-        if live.has_network and not live.flights:
+        if live.has_network and not live.flights and not live.kept:
             loop = asyncio.get_running_loop()
             delay = self.containers.idle_seconds if seconds is None else seconds
             live.cooling = loop.call_later(
@@ -301,14 +305,15 @@ class Scheduler:
             self._attempts.queue(flight)
 
     def _let_contexts_go(self, live: LivePipeline) -> None:
-        """A context's container may idle for ever while its group is under way, not after."""
+        """Keep the container of a context however long its group waits or is paused, not longer."""
         for pool in list(live.kept):
-            owner = live.tree.nodes.get(owner_of(pool) or "")
-            if owner is None or owner.state is not State.RUNNING:
-                live.kept.discard(pool)
-                self.containers.keep((live.id, pool), kept=False)
-                if owner is None or owner.state is State.DONE:  # its state is lost by definition
-                    self.containers.drop_of((live.id, pool))
+            hold = hold_of(live.tree, pool, used=True)
+            if hold in (Hold.NEEDED, Hold.PAUSED):
+                continue
+            live.kept.discard(pool)
+            self.containers.keep((live.id, pool), kept=False)
+            if hold is Hold.OVER:
+                self.containers.drop_of((live.id, pool))
 
     def _end(self, live: LivePipeline, command: ev.EndAttempt) -> None:
         flight = live.flights.pop(command.path)

@@ -113,5 +113,6 @@ def _unreadable(pipeline_id: str, cause: str) -> DamagedError:
 
 
 def _may_leave(live: LivePipeline, but: LivePipeline) -> bool:
-    busy = live.subscribers or live.users or live.flights or not live.settled()
+    used = live.subscribers or live.users or live.flights or live.kept
+    busy = used or not live.settled()
     return live is not but and not busy

@@ -332,7 +332,7 @@ def test_output_that_the_api_refuses_does_not_hold_up_the_report() -> None:
     world.run()
 
     assert len(world.api.pieces) == 1
-    assert world.api.reports[0].cause is None
+    assert len(world.api.reports) == 1
 
 
 def test_a_refused_report_does_not_stop_the_worker() -> None:
@@ -489,6 +489,19 @@ def test_where_ecs_does_not_tell_nothing_is_kept() -> None:
 
     assert world.log("resources") == b""
     assert world.api.reports[0].cause is None
+
+
+@pytest.mark.parametrize(("code", "cause"), [(0, Cause.WORKER_LOST), (3, Cause.EXIT_CODE)])
+def test_command_whose_output_was_refused_has_not_succeeded(code: int, cause: Cause) -> None:
+    command = FakeCommand([("stdout", b"hi\n")], code=code)
+    world = World(offer("a"), scripts={"x": command}).say(a=go("x"))
+    world.api.refused = {"stdout"}
+
+    world.run()
+
+    (report,) = world.api.reports
+    assert (report.cause, report.exit_code) == (cause, code)
+    assert code or "could not be stored" in str(report.message)
 
 
 def test_use_that_an_older_api_refuses_is_dropped() -> None:

@@ -66,6 +66,9 @@ class Shipper:
 
     A piece is sent until the API has it: it says where in the stream it belongs, so that one that
     came twice does no harm. What the API refuses is dropped, and the log says so.
+
+    Attributes:
+        lost: Some output of the newest attempt was refused.
     """
 
     def __init__(self, api: Api, clock: Clock) -> None:
@@ -78,11 +81,13 @@ class Shipper:
         self._failures = 0
         self._waiting = 0
         self._linger = LINGER_SECONDS
+        self.lost = False
 
     def begin(self, path: str, attempt: int) -> None:
         """Expect the output of an attempt."""
         with self._changed:
             self._linger = LINGER_SECONDS  # the first output is shown at once
+            self.lost = False
             self._streams = {
                 "stdout": _Stream(path, attempt, "stdout"),
                 "stderr": _Stream(path, attempt, "stderr"),
@@ -138,6 +143,7 @@ class Shipper:
         except RefusedError:
             about = {"path": piece.path, "attempt": piece.attempt}
             logger.exception("output was refused; %s bytes are lost", size, extra=about)
+            self.lost = self.lost or piece.stream != "resources"
         except ApiError as error:
             about = {"path": piece.path, "attempt": piece.attempt}
             logger.warning("output waits: %s", error, extra=about)

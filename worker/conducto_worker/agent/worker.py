@@ -31,6 +31,7 @@ READY_SECONDS = 900.0
 FLUSH_SECONDS = 60.0
 #: Bytes of a tree in a report; base64 makes a third more of them.
 MAX_TREE_IN_REPORT = 2 << 20
+_OUTPUT_LOST = "the command ended with exit code 0, but some of its output could not be stored"
 
 
 class Reason(RuntimeError):  # noqa: N818  (not an error: how a loop is left)
@@ -205,7 +206,7 @@ class Worker:
         leaving = self._clock.stopped_at is not None or once or not ended.usable
         again = False
         try:
-            report = self._with_tree(ended).model_copy(update={"last": leaving})
+            report = self._checked(self._with_tree(ended)).model_copy(update={"last": leaving})
             again = self._api.report(report).again
         except WorkerGoneError:
             raise
@@ -215,6 +216,12 @@ class Worker:
         if not ended.usable:
             raise Reason("a command could not be ended: its container ends with the worker")
         return again
+
+    def _checked(self, report: Report) -> Report:
+        """Return the report of a command, which has not succeeded if its output was lost."""
+        if report.cause is not None or report.exit_code != 0 or not self._shipper.lost:
+            return report
+        return report.model_copy(update={"cause": Cause.WORKER_LOST, "message": _OUTPUT_LOST})
 
     def _with_tree(self, ended: Ended) -> Report:
         if ended.tree is None:
