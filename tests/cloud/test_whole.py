@@ -173,11 +173,11 @@ def test_data_is_shared_between_nodes_and_with_a_second_pipeline(me: Cloud) -> N
     assert second.output("/read") == b"u\n"
 
 
-def test_a_worker_that_is_killed_in_the_middle_is_replaced(me: Cloud) -> None:
+def test_command_whose_worker_is_killed_is_rerun_with_retry_lost(me: Cloud) -> None:
     go_on = (
         "test -e /conducto/data/pipeline/seen || { touch /conducto/data/pipeline/seen; sleep 300; }"
     )
-    run = me.launch(serial(a=go_on, b="echo b"))
+    run = me.launch(serial(a=co.Exec(go_on, retry_lost=1), b="echo b"))
     run.until(lambda: run.state("/a") == "running")
     container = me.emulator.containers.container_of(task_of(run), USER)
 
