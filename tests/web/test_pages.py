@@ -418,7 +418,7 @@ def test_a_page_whose_code_does_not_come_says_so_and_leaves_the_others(viewer: V
 
 
 def test_what_nobody_needs_is_shown_before_it_is_freed(viewer: Viewer) -> None:
-    left = viewer.person.base / viewer.person.profile / "pipelines" / "gon-epi"
+    left = viewer.person.base / viewer.person.profile / "pipelines" / ".discarded-gon-epi"
     left.mkdir(parents=True)
     (left / "large.bin").write_bytes(b"\0" * 3_000_000)
     page = viewer.open("/agent")
