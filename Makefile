@@ -50,7 +50,7 @@ test: $(READY) engine tools ## Set up, and run all checks and tests
 	@$(MAKE) --no-print-directory --keep-going lint test-quick test-docker test-podman-quick test-cloud test-web
 
 test-quick: $(READY) ## All tests that need no containers
-	$(PYTEST) tests -m 'not docker and not web'
+	$(PYTEST) tests -m 'not docker and not web and not long'
 
 # By file: fixtures of a file are made once, and the two processes pass fewer messages.
 unit: $(READY) ## The quick loop: no engine, under a minute
@@ -70,7 +70,7 @@ test-crash: $(READY) engine ## Kill the agent at random moments: ROUNDS=20
 	ROUNDS=$(ROUNDS) $(PYTEST) tests/crash
 
 test-docker: $(READY) engine ## All tests that need containers, one at a time
-	$(BIN)/pytest -q tests -m 'docker and not web and not cloud' --durations=15
+	$(BIN)/pytest -q tests -m 'docker and not web and not cloud and not long' --durations=15
 
 # A quick part of it is part of `make test`: what differs between the engines, under a minute.
 PODMAN_QUICK := tests/contract/test_belongings_contract.py \
@@ -86,7 +86,7 @@ test-podman-quick: $(READY)
 	.ci/podman $(BIN)/pytest -q -n0 $(PODMAN_QUICK) -m docker
 
 test-cloud: $(READY) engine ## The whole cloud side in the emulator, one at a time
-	$(BIN)/pytest -q tests/cloud -n0 --durations=15
+	$(BIN)/pytest -q tests/cloud -n0 -m 'not long' --durations=15
 
 WEB_READY := web/node_modules/.package-lock.json
 
@@ -106,11 +106,14 @@ lint-web: $(WEB_READY) ## Types and style of the web app
 
 test-web: $(READY) engine tools web lint-web ## The web app in Chromium against a real agent
 	npm --prefix web test
-	$(BIN)/pytest -q tests/web -m web --durations=10
+	$(BIN)/pytest -q tests/web -m 'web and not long' --durations=10
 
 test-deploy: $(READY) engine tools ## The real deployment, at an AWS that is not ours; needs root
 	$(BIN)/python tests/deploy/sandbox.py build/deploy \
 	  $(BIN)/pytest -v -n0 --timeout 900 --durations=25 tests/deploy
+
+test-long: $(READY) engine tools web ## The tests that are too slow for CI
+	$(BIN)/pytest -q -n0 tests --ignore tests/deploy -m long --timeout 1800 --durations=15
 
 screenshots: $(READY) web ## The pictures of the docs, anew
 	$(BIN)/python -m docs.screenshots
@@ -127,4 +130,4 @@ bench: $(READY) engine ## Measure: BENCH=local, web or cloud
 clean: ## Remove what set-up and tests made in the checkout
 	rm -rf $(VENV) dist build chalice.out cdk.out .mypy_cache .ruff_cache .pytest_cache .hypothesis bench/results
 
-.PHONY: help setup engine tools demo test test-quick unit lint conformance test-crash test-docker test-podman test-podman-quick test-cloud web web-types lint-web test-web test-deploy screenshots looks synth bench clean
+.PHONY: help setup engine tools demo test test-quick unit lint conformance test-crash test-docker test-podman test-podman-quick test-cloud web web-types lint-web test-web test-deploy test-long screenshots looks synth bench clean
