@@ -52,6 +52,8 @@ LAST_LINES = 20
 _LINE = 300
 _DAY = 86_400.0
 _STATE = "==> "
+#: What `build.sh` prints if an upload is not what its hash says.
+_WRONG_CONTEXT = b"conducto: context %b has the wrong content"
 _BUILDING = frozenset(ImageState) - {ImageState.PENDING, ImageState.DONE, ImageState.ERROR}
 #: ``{what a build says: the state that it means}``.
 _STATES = {state.value: state for state in _BUILDING} | {
@@ -247,9 +249,17 @@ class ImageBuilds:
         log = self.log(org, image)
         if status == "running":
             return _moved(image, _state_in(log))
+        self._delete_wrong_contexts(org, image, log)
         error = _failure(image.name, status, log)
         # It may have ended well since we looked.
         return self._found(org, image) or _moved(image, ImageState.ERROR, error=error)
+
+    def _delete_wrong_contexts(self, org: str, image: BuiltImage, log: bytes) -> None:
+        """Delete uploads that a build refused, so that the next launch uploads them again."""
+        for digest in image.contexts:
+            if _WRONG_CONTEXT % digest.encode() in log:
+                logger.warning("wrong content of a context", extra={"org": org, "digest": digest})
+                self._blobs.delete(context_key(org, digest))
 
     def log(self, org: str, image: BuiltImage) -> bytes:
         """Return what the newest build of an image printed so far; it is bounded there."""

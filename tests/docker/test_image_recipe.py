@@ -31,7 +31,7 @@ PYTHON = "python:3.11-slim"
 
 def carry_out(spec: ImageSpec, home: Path, *, tag: str = TAG) -> tuple[recipe.Built, str]:
     """Make an image as a builder elsewhere would; return it and what the script printed."""
-    gathered = sources.gather(spec, contexts.Digests(), _head_of)
+    gathered = sources.gather(spec, _head_of)
     client = wheel.client_wheel() if install.wants_client(spec) else None
     plan = recipe.plan(spec, gathered.sources, client)
     unpacked = home / "recipe"
@@ -188,7 +188,7 @@ def test_equal_definitions_have_one_name_and_a_changed_file_another(tmp_path: Pa
     spec = ImageSpec(name="i", image=BASE, copy_dir=str(code))
 
     def digest(one: ImageSpec) -> str:
-        return recipe.plan(one, sources.gather(one, contexts.Digests(), _head_of).sources).digest
+        return recipe.plan(one, sources.gather(one, _head_of).sources).digest
 
     first = digest(spec)
     assert digest(spec.model_copy(update={"name": "other"})) == first

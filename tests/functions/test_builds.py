@@ -234,6 +234,18 @@ def test_a_failed_build_fails_its_nodes_with_the_last_lines(builds: Builds) -> N
     assert lines[1:] == [f"  line {n}" for n in range(80, 100)]
 
 
+def test_upload_with_wrong_content_is_deleted_and_uploaded_again(builds: Builds) -> None:
+    pipelines = builds.world.pipelines()
+    wanted = ContextsWanted(contexts=(CODE,))
+    pipeline_id = builds.launch()
+    assert not pipelines.missing_contexts(wanted).missing
+
+    builds.fails(f"conducto: context {CODE} has the wrong content and was deleted; launch again\n")
+
+    assert "launch again" in str(builds.image(pipeline_id).error)
+    assert set(pipelines.missing_contexts(wanted).missing) == {CODE}
+
+
 @pytest.mark.parametrize(
     ("status", "words"), [("timed_out", "more than 60 minutes"), ("stopped", "was stopped")]
 )

@@ -32,8 +32,15 @@ fetch() { # fetch HASH DIRECTORY
     eval "fetch_url=\${CONTEXT_$1:-}"
     [ -n "$fetch_url" ] || fail "no URL for context $1"
     curl -fsS --retry 5 -o "$2.tar.gz" "$fetch_url" || fail "context $1 cannot be fetched"
+    check_content "$2.tar.gz" "$1"
     unpack "$2.tar.gz" "$2" "$1"
     rm -f "$2.tar.gz"
+}
+
+# check_content ARCHIVE HASH: whoever uploaded it named the hash, and others launch by that name.
+check_content() {
+    found=$(gzip -dc "$1" | sha256sum) || fail "context $2 cannot be read"
+    [ "${found%% *}" = "$2" ] || fail "context $2 has the wrong content and was deleted; launch again to upload it"
 }
 
 # unpack ARCHIVE DIRECTORY HASH: a context may hold anything, and this may run as root.

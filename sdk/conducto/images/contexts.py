@@ -10,7 +10,7 @@ import stat
 import tarfile
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from conducto.api.paths import base_dir
@@ -21,6 +21,9 @@ CHUNK = 1 << 20
 TAR_END = b"\0" * (2 * tarfile.BLOCKSIZE)
 #: Seconds; a file younger than this may change again without a new time stamp.
 _SETTLED = 2.0
+#: Time stamp of all files that are uploaded, so that equal directories are equal tars. Zip files
+#: allow none before 1980.
+_UPLOAD_TIME = 315_619_200
 
 
 class ContextError(Exception):
@@ -203,6 +206,28 @@ def tree_hash(context: Context, digests: Digests) -> str:
 #: User and group id.
 Owner = tuple[int, int]
 ROOT: Owner = (0, 0)
+
+
+def upload_hash(context: Context) -> str:
+    """Return the SHA-256 of what `pack_for_upload` yields; a build compares the upload with it.
+
+    Raises:
+        ContextError: a file cannot be read, or shrank while it was packed.
+    """
+    whole = hashlib.sha256()
+    for chunk in pack_for_upload(context):
+        whole.update(chunk)
+    return whole.hexdigest()
+
+
+def pack_for_upload(context: Context) -> Iterator[bytes]:
+    """Yield a tar of the context, as `pack` does; equal directories give equal bytes.
+
+    Raises:
+        ContextError: a file cannot be read, or shrank while it was packed.
+    """
+    entries = (replace(e, modified_ns=_UPLOAD_TIME * 1_000_000_000) for e in context.entries)
+    return pack(replace(context, entries=tuple(entries)))
 
 
 def pack(context: Context, prefix: str = "", owner: Owner = ROOT) -> Iterator[bytes]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from conducto.images import contexts, dockerfiles, install
-from conducto.images.contexts import Context, ContextError, Digests
+from conducto.images.contexts import Context, ContextError
 from conducto.images.recipe import FOREIGN, Clone, Sources
 from conducto.images.urls import without_password
 from conducto.model.images import ImageSpec
@@ -87,7 +87,6 @@ class Gathered:
 
 def gather(
     spec: ImageSpec,
-    digests: Digests,
     heads: Callable[[str, str], str],
     commit_of: Callable[[str], str | None] = lambda _directory: None,
 ) -> Gathered:
@@ -95,7 +94,6 @@ def gather(
 
     Args:
         spec: The definition.
-        digests: Remembers hashes of files.
         heads: Returns the commit that a branch of a repository is at.
         commit_of: Returns the commit that is checked out in a directory, if one is.
 
@@ -108,9 +106,9 @@ def gather(
         source = read_dockerfile(spec)
         told.update(dockerfile=source.text, dockerfile_name=source.name)
         if source.context.entries:
-            told["context"] = _note(found, source.context, digests)
+            told["context"] = _note(found, source.context)
     if spec.copy_dir is not None:
-        told["code"] = _note(found, read_code(spec, spec.copy_dir), digests)
+        told["code"] = _note(found, read_code(spec, spec.copy_dir))
         checked_out = commit_of(spec.copy_dir) if spec.copies_git else None
         if checked_out is not None:
             told["code_env"] = {"CONDUCTO_GIT_SHA": checked_out}
@@ -127,8 +125,8 @@ def gather(
     return Gathered(Sources(**told), found)
 
 
-def _note(found: dict[str, Context], context: Context, digests: Digests) -> str:
-    digest = contexts.tree_hash(context, digests)
+def _note(found: dict[str, Context], context: Context) -> str:
+    digest = contexts.upload_hash(context)
     found[digest] = context
     return digest
 

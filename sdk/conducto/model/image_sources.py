@@ -10,7 +10,7 @@ from pydantic import Field
 
 from conducto.model.base import Record
 
-#: Content hash of a directory (`conducto.images.contexts.tree_hash`).
+#: Content hash of a directory (`conducto.images.contexts.upload_hash`).
 ContextHash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 #: Bytes of a Dockerfile's text, and of one file that says what npm installs, in base64.
 _MOST_TEXT = 1 << 20

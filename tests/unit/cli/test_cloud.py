@@ -420,6 +420,15 @@ def test_a_directory_that_is_too_large_is_refused_and_says_what_is_large(tmp_pat
     assert "(videos 3 MB, app.py 0 MB); leave out in .dockerignore" in told
 
 
+def test_directory_that_changes_between_hash_and_upload_is_not_uploaded(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text("x")
+    digest = contexts.upload_hash(context_of(tmp_path))
+    (tmp_path / "app.py").write_text("y")
+
+    with pytest.raises(UsageError, match="changed while it was read; launch again"):
+        cloud_images.upload(Wanting(), {digest: context_of(tmp_path)}, print)  # type: ignore[arg-type]
+
+
 def test_only_images_that_are_built_are_read(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("a")
     images = {

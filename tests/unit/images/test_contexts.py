@@ -10,7 +10,14 @@ from pathlib import Path
 import pytest
 
 from conducto.images import contexts
-from conducto.images.contexts import ContextError, Digests, pack, read_context, tree_hash
+from conducto.images.contexts import (
+    ContextError,
+    Digests,
+    pack,
+    read_context,
+    tree_hash,
+    upload_hash,
+)
 from conducto.images.ignore import Ignore
 
 
@@ -123,6 +130,15 @@ def test_hash_follows_what_a_command_would_see(code: Path, change: object) -> No
     change(code)
 
     assert hash_of(code) != before
+
+
+def test_upload_of_equal_directories_is_equal_whatever_their_times(code: Path) -> None:
+    before = upload_hash(read_context(str(code), Ignore()))
+    os.utime(code / "a.py", (1, 1))
+    assert upload_hash(read_context(str(code), Ignore())) == before
+
+    (code / "a.py").write_text("print(3)\n")
+    assert upload_hash(read_context(str(code), Ignore())) != before
 
 
 def test_changed_file_is_read_again(code: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import os
 import re
@@ -11,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from conducto.images import recipe
+from conducto.images import contexts, recipe
+from conducto.images.ignore import Ignore
 from conducto.images.recipe import Recipe, Sources
 from conducto.images.registries import cached, parts, read_caches
 from conducto.model.images import ImageSpec
@@ -43,8 +45,12 @@ case $1 in
 esac
 """
 IMAGE = "registry.invalid/acme/images:tag"
-#: Prints the password that the build fetches.
-CURL = "#!/bin/sh\necho password\n"
+#: Fetches a file by its path, or prints the password that the build fetches.
+CURL = """#!/bin/sh
+out=
+while [ $# -gt 1 ]; do [ "$1" = -o ] && out=$2; shift; done
+if [ -n "$out" ]; then cp "$1" "$out"; else echo password; fi
+"""
 
 
 class Machine:
@@ -230,3 +236,26 @@ def test_only_images_of_a_registry_with_a_cache_are_called_otherwise() -> None:
     assert cached("quay.io/a/b@sha256:0", caches) == "here/quay/a/b@sha256:0"
     assert cached("own.invalid/a:1", caches) == "own.invalid/a:1"
     assert read_caches("") == {}
+
+
+def test_context_with_other_content_than_its_hash_is_refused(tmp_path: Path) -> None:
+    code = tmp_path / "code"
+    code.mkdir()
+    (code / "main.py").write_text("theirs")
+    context = contexts.read_context(str(code), Ignore())
+    digest = contexts.upload_hash(context)
+    upload = tmp_path / "upload.tar.gz"
+    recipe_of_code = recipe.plan(
+        ImageSpec(name="i", image="base:1", copy_dir="/code"), Sources(code=digest)
+    )
+    machine = Machine(tmp_path / "machine")
+
+    upload.write_bytes(gzip.compress(b"".join(contexts.pack_for_upload(context))))
+    machine.build(recipe_of_code, CONTEXTS="", **{f"CONTEXT_{digest}": str(upload)})
+    (code / "main.py").write_text("mine!!")
+    changed = contexts.read_context(str(code), Ignore())
+    upload.write_bytes(gzip.compress(b"".join(contexts.pack_for_upload(changed))))
+
+    with pytest.raises(AssertionError, match=f"context {digest} has the wrong content"):
+        machine.build(recipe_of_code, CONTEXTS="", **{f"CONTEXT_{digest}": str(upload)})
+    assert made(machine.calls.read_text().splitlines()) == []

@@ -2,6 +2,7 @@
 
 import base64
 import gzip
+import hashlib
 import os
 import posixpath
 import subprocess
@@ -67,12 +68,12 @@ def read(form: Mapping[str, Any], say: Say, only: Iterable[str] | None = None) -
     check_each(pipeline.execs(), check_exec)  # the cloud refuses it too, but after the uploads
     used = {node.placement.image for node in pipeline.execs()}
     wanted = pipeline.images if only is None else set(only)
-    found, digests = Read(), contexts.Digests()
+    found = Read()
     for name, spec in pipeline.images.items():
         if name not in wanted or not _is_built(spec):
             continue
         try:
-            gathered = sources.gather(spec, digests, head_of, commit_of)
+            gathered = sources.gather(spec, head_of, commit_of)
         except ContextError as error:
             if name in used:
                 raise UsageError(f"image {name!r}: {error}") from error
@@ -101,23 +102,27 @@ def upload(
     """
     missing = client.missing_contexts(tuple(found)) if found else {}
     for digest, url in missing.items():
-        _upload(found[digest], url, say, most)
+        _upload(digest, found[digest], url, say, most)
     return len(missing)
 
 
-def _upload(context: Context, url: str, say: Say, most: int) -> None:
+def _upload(digest: str, context: Context, url: str, say: Say, most: int) -> None:
+    packed = hashlib.sha256()
     with tempfile.TemporaryFile(prefix="conducto-") as file:
         try:
             # Without the time in its head, equal directories are equal bytes.
             with gzip.GzipFile(
                 filename="", mode="wb", fileobj=file, mtime=0, compresslevel=6
             ) as zipped:
-                for piece in contexts.pack(context):
+                for piece in contexts.pack_for_upload(context):
                     zipped.write(piece)
+                    packed.update(piece)
                     if file.tell() > most:
                         raise UsageError(_too_large(context, most))
         except ContextError as error:
             raise UsageError(str(error)) from error
+        if packed.hexdigest() != digest:  # the build would refuse it, minutes later
+            raise UsageError(f"{context.root!r} changed while it was read; launch again")
         size = file.tell()
         if size >= _LARGE:
             say(f"uploading {size / 1e6:.0f} MB of {context.root}")

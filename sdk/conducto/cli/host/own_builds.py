@@ -171,7 +171,7 @@ class _Build:
         for digest in self._order.contexts:
             try:
                 with gzip.open(store / f"{digest}.tar.gz", "wb", compresslevel=1) as zipped:
-                    for piece in contexts.pack(found[digest]):
+                    for piece in contexts.pack_for_upload(found[digest]):
                         zipped.write(piece)
             except ContextError as error:
                 raise UsageError(str(error)) from error
