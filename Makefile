@@ -34,17 +34,17 @@ demo: $(USABLE) engine ## Set up, and run the demo pipeline in containers
 	$(BIN)/python tests/support/stand_ins.py python:3.11-slim
 	$(BIN)/python examples/demo/pipeline.py --local --run
 
-# Without npm the tests that need it are left out, and say so.
-ASL_VALIDATOR := tests/tools/node_modules/.package-lock.json
+# Without npm the tests that need its packages are left out, and say so.
+TEST_PACKAGES := tests/tools/node_modules/.package-lock.json
 
-$(ASL_VALIDATOR): tests/tools/package-lock.json
+$(TEST_PACKAGES): tests/tools/package-lock.json
 	@if command -v npm > /dev/null; \
 	then npm --prefix tests/tools ci --no-audit --no-fund --prefer-offline && touch $@; \
-	else echo "asl-validator is left out; it needs Node 20 or later and npm" >&2; fi
+	else echo "tests that need packages of npm are left out: install Node 20 or later and npm" >&2; fi
 
 tools: ## Programs that only tests need, where they are missing
 	@.ci/tools
-	@$(MAKE) --no-print-directory $(ASL_VALIDATOR)
+	@$(MAKE) --no-print-directory $(TEST_PACKAGES)
 
 test: $(READY) engine tools ## Set up, and run all checks and tests
 	@$(MAKE) --no-print-directory --keep-going lint test-quick test-docker test-podman-quick test-cloud test-web
@@ -63,7 +63,7 @@ lint: $(READY) ## Style, types, dependency rule
 	$(BIN)/mypy --platform darwin --cache-dir .mypy_cache/darwin -p conducto -p conducto_local
 	PYTHONPATH=functions:emulator $(BIN)/lint-imports
 
-conformance: $(READY) $(ASL_VALIDATOR) ## Local machine and compiled state machine agree
+conformance: $(READY) $(TEST_PACKAGES) ## Local machine and compiled state machine agree
 	$(PYTEST) tests/conformance
 
 test-crash: $(READY) engine ## Kill the agent at random moments: ROUNDS=20

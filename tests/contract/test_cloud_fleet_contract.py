@@ -22,6 +22,7 @@ from conducto.semantics.errors import DefinitionError
 from conducto_worker.layout import ENTER, user_entry
 from support.cloud.aws import CLUSTER, REGION, TABLE, aws, file_system, role, subnet_and_group
 from support.cloud.throttle import throttled
+from support.iam_data import problems_of_policy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -381,6 +382,7 @@ def test_an_agent_is_lent_a_role_for_its_own_activity(clients: Clients) -> None:
     assert lent.expires is not None
     assert lent.session_token is not None
     assert lent.session_token not in repr(lent)
+    assert problems_of_policy(asked[0]["Policy"]) == []
 
 
 def test_an_access_point_that_another_process_made_is_used(clients: Clients) -> None:

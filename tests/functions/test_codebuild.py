@@ -12,6 +12,7 @@ from chalicelib.adapters.registry import Registry
 from chalicelib.adapters.tags import Tags
 from chalicelib.ports import BuildOrder
 from support.cloud.aws import ACCOUNT, CLUSTER, REGION, aws, role
+from support.iam_data import problems_of_policy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -159,6 +160,7 @@ def test_login_of_a_build_may_pull_through_caches(clients: Clients) -> None:
     assert caches["Resource"] == [repository]
     assert "ecr:BatchImportUpstreamImage" in caches["Action"]
     assert "ecr:PutImage" not in caches["Action"]
+    assert problems_of_policy(assumed.asked["Policy"]) == []
 
 
 def test_without_a_role_to_lend_nobody_logs_in(clients: Clients) -> None:

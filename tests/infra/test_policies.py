@@ -351,19 +351,3 @@ def test_secrets_are_changed_by_requests_alone_and_read_where_notifications_are_
     # sent with them every minute.
     drivers = {"TaskStopped", "ExecutionEnded", "BuildEnded", "EveryMinute"}
     assert uses == {driver: {"secretsmanager:GetSecretValue"} for driver in drivers}
-
-
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # parliament's own
-def test_policies_name_actions_that_exist() -> None:
-    import parliament
-
-    for name, statement in all_statements(templates("default")):
-        if "sts:AssumeRole" in listed(statement["Action"]) and "Principal" in statement:
-            continue
-        flat = {**statement, "Resource": ["*"]}
-        flat.pop("Condition", None)
-        text = json.dumps({"Version": "2012-10-17", "Statement": [flat]})
-        found = parliament.analyze_policy_string(text).findings
-        bad = [f for f in found if f.issue in {"UNKNOWN_ACTION", "UNKNOWN_PREFIX", "MALFORMED"}]
-
-        assert bad == [], name

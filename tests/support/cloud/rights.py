@@ -10,13 +10,12 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from conducto.model.deployment import PARTITION_KEY, STAGE_TAG, Variables
 from conducto_emulator.resources import ACCOUNT, REGION, STAGE
+from support.iam_data import has_resources
 
 Template = Mapping[str, Any]
 #: What the functions of the app are called in `Host.answer`, where that is not their own name.
@@ -360,7 +359,7 @@ class Rights:
     def allow(self, asked: Asked) -> bool:
         """Return whether the function's role allows it."""
         # An action of which AWS knows no resource is allowed on everything only.
-        wanted = asked if _known_actions()[asked.action] else asked._replace(resource="*")
+        wanted = asked if has_resources(asked.action) else asked._replace(resource="*")
         found = [s for s in self._statements[asked.function] if self._concerns(s, wanted)]
         return any(s["Effect"] == "Allow" for s in found) and not any(
             s["Effect"] == "Deny" for s in found
@@ -473,23 +472,6 @@ def _listed(value: Any) -> list[Any]:
 def _like(value: str, pattern: str) -> bool:
     """As AWS compares: ``*`` and ``?`` stand for anything, brackets for themselves."""
     return fnmatchcase(value, re.sub(r"\[", "[[]", pattern))
-
-
-@cache
-def _known_actions() -> dict[str, bool]:
-    """Return ``{action: whether a policy can name what it is done to}``, as parliament knows AWS.
-
-    Its data is read from the file: importing it leaves one open.
-    """
-    (place,) = find_spec("parliament").submodule_search_locations  # type: ignore[union-attr,misc]
-    services = json.loads((Path(place) / "iam_definition.json").read_text())
-    return {
-        f"{service['prefix']}:{each['privilege']}": any(
-            kind["resource_type"] for kind in each["resource_types"]
-        )
-        for service in services
-        for each in service["privileges"]
-    }
 
 
 def refused(rights: Rights, calls: Iterable[Asked]) -> list[str]:
