@@ -17,7 +17,7 @@ from support.containers import BUSYBOX as IMAGE
 from support.containers import clean_runner, networks, of_pipeline
 from support.disks import fill, small_disk
 from support.engine_proxy import engine_proxy
-from support.local import eventually, local_runner
+from support.local import Run, eventually, local_runner
 
 ENGINES = ["process", pytest.param("docker", marks=pytest.mark.docker)]
 
@@ -214,6 +214,33 @@ async def test_an_attempt_whose_output_is_lost_is_not_done(tmp_path):
         assert attempt.exit_code == 0
         assert "exit code 0, but output from here on was not kept" in attempt.message
         assert (await run.states())["/b"] == "done", "it printed nothing"
+
+
+async def test_a_group_does_not_go_on_without_what_it_had_before_a_restart(tmp_path):
+    group = nodes(a="touch before", b="test -e before")
+    group.container_reuse_context = co.ContainerReuseContext.NEW
+    async with local_runner(tmp_path / "home", "process") as local:
+        run = await local.launch(group, run=False)
+        await run.control(Action.SKIP, "/b")
+        await run.control(Action.RUN)
+        await run.settled()
+        await run.control(Action.PAUSE)
+        await run.control(Action.UNSKIP, "/b")
+
+    async with local_runner(tmp_path / "home", "process") as local:
+        again = Run(local, await local.pipelines.get(run.id))
+        await again.control(Action.RUN)
+        await again.settled()
+
+        (lost,) = await again.attempts("/b")
+        assert (lost.state, lost.cause) == (State.KILLED, Cause.WORKER_LOST)
+        assert f"to run the group again: conducto reset {run.id} /" in lost.message
+        await again.control(
+            Action.RESET, "/b"
+        )  # what a fresh container lacks is this person's will
+        await again.settled()
+        assert [attempt.number for attempt in await again.attempts("/b")] == [1, 2]
+        assert (await again.attempts("/b"))[1].started is not None
 
 
 def runner_on(engine, base):

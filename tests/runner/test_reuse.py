@@ -6,7 +6,7 @@ import pytest
 
 import conducto as co
 from conducto.model.api import Action
-from conducto.model.states import State
+from conducto.model.states import Cause, State
 from support.containers import BUSYBOX as IMAGE
 from support.containers import clean_runner, details, networks, of_pipeline, remove
 from support.local import eventually
@@ -209,6 +209,28 @@ async def test_a_reset_member_of_a_group_that_is_gone_runs_alone_in_a_fresh_cont
         outputs = [await run.output("/b", attempt=number) for number in (1, 2)]
         assert outputs == [b"reused\n", b"fresh\n"]
         assert len(await run.attempts("/a")) == 1
+
+
+async def test_a_group_whose_container_was_removed_ends_until_it_is_reset(local):
+    gate = "cd /conducto/data/pipeline; until rm go; do sleep 0.1; done"
+    between = co.Exec(gate, container_reuse_context=GLOBAL)
+    root = group(co.Serial, NEW, a=MARK, between=between, b=LOOK)
+    run = await local.launch(root)
+    await run.until("/between", "running")
+    (name,) = await containers(run, "/a")
+    remove(name)
+    await asyncio.sleep(0.2)  # as long as no person takes
+    (run.data / "go").touch()
+    await run.settled()
+
+    (lost,) = await run.attempts("/b")
+    assert (lost.state, lost.cause, lost.started) == (State.KILLED, Cause.WORKER_LOST, None)
+    assert lost.message.startswith("the container of / is gone, and with it what earlier commands")
+    assert f"conducto reset {run.id} /" in lost.message
+    (run.data / "go").touch()
+    await run.control(Action.RESET, "/")
+    await run.settled()
+    assert await run.output("/b", attempt=2) == b"reused\n"
 
 
 async def test_an_idle_container_that_somebody_removed_is_not_used(local):

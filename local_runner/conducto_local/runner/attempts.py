@@ -172,8 +172,9 @@ class Attempts:
             result = await self._run_in(container, flight, image, kit)
             lost = result is not None and result.cause is Cause.WORKER_LOST
         finally:
-            once = kind_of(spec.pool) is PoolKind.ONCE
-            self._containers.put(container, reuse=not (lost or once or flight.leaves))
+            leaves = flight.leaves or kind_of(spec.pool) is PoolKind.ONCE
+            why = None if leaves or not lost else "it was lost while a command ran in it"
+            self._containers.put(container, reuse=not (lost or leaves), lost=why)
         if result is not None:
             self._finish(flight, result)
 

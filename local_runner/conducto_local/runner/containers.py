@@ -32,11 +32,13 @@ class Container:
     Attributes:
         pool: The pool it serves.
         used: How many commands it has run.
+        completed: How many of them ended while it was there.
     """
 
     worker: Worker
     pool: PoolKey
     used: int = 0
+    completed: int = 0
     idle_since: float = 0.0
 
 
@@ -45,10 +47,13 @@ class Containers:
 
     Attributes:
         idle_seconds: How long a container idles before it leaves.
+        when_lost: Called with each container that is gone although nobody decided that it is no
+            longer needed, and with the reason.
     """
 
     def __init__(self, *, idle_seconds: float = IDLE_SECONDS, max_idle: int = MAX_IDLE) -> None:
         self.idle_seconds = idle_seconds
+        self.when_lost: Callable[[Container, str], None] | None = None
         self._max_idle = max_idle
         self._idle: dict[PoolKey, list[Container]] = {}
         self._busy: Counter[Hashable] = Counter()
@@ -67,7 +72,7 @@ class Containers:
             if not container.worker.lost:  # died or was removed by somebody while it idled
                 self._busy[pool[0]] += 1
                 return container
-            self._leave(container)
+            self._leave(container, "it was removed, or it died")
         self._starting[pool[0]] += 1
         try:
             container = Container(await start(), pool)
@@ -77,11 +82,17 @@ class Containers:
         self._close_stuck()
         return container
 
-    def put(self, container: Container, *, reuse: bool) -> None:
-        """Take a container back; one that is not to be used again goes away."""
+    def put(self, container: Container, *, reuse: bool, lost: str | None = None) -> None:
+        """Take a container back; one that is not to be used again goes away.
+
+        Args:
+            container: What `get` returned.
+            reuse: It may run another command.
+            lost: Why it cannot, although its pool still needs it.
+        """
         _less(self._busy, container.pool[0])
         if not reuse:
-            self._leave(container)
+            self._leave(container, lost)
             return
         container.idle_since = asyncio.get_running_loop().time()
         self._idle.setdefault(container.pool, []).append(container)
@@ -107,14 +118,19 @@ class Containers:
                 container.idle_since = now
             self._sweep_later()
 
-    def drop_of(self, owner: Owner) -> None:
-        """Send the idle containers of one pool away."""
-        self.drop(lambda pool: pool[:2] == owner)
+    def has_idle(self, owner: Owner) -> bool:
+        """Return whether a pool has an idle container."""
+        return bool(self._all(lambda pool: pool[:2] == owner))
 
-    def drop(self, belongs: Callable[[PoolKey], bool]) -> None:
-        """Send the idle containers of these pools away."""
+    def drop(self, belongs: Callable[[PoolKey], bool], lost: str | None = None) -> None:
+        """Send the idle containers of these pools away.
+
+        Args:
+            belongs: Whether a pool is one of these.
+            lost: Why they go, although their pools may still need them.
+        """
         for container in self._all(belongs):
-            self._remove(container)
+            self._remove(container, lost)
 
     async def closed(self) -> None:
         """Return when all that were sent away are gone."""
@@ -137,7 +153,7 @@ class Containers:
     def _make_room(self) -> None:
         idle = self._all(self._may_leave)
         if len(idle) > self._max_idle:
-            self._remove(min(idle, key=lambda c: c.idle_since))
+            self._remove(min(idle, key=lambda c: c.idle_since), "too many containers were idle")
 
     def _sweep_later(self) -> None:
         if self._sweeper is None:
@@ -149,23 +165,25 @@ class Containers:
         now = asyncio.get_running_loop().time()
         for container in self._all(self._may_leave):
             if now - container.idle_since >= self.idle_seconds:
-                self._remove(container)
+                self._remove(container, f"nothing had run in it for {self.idle_seconds:g} s")
         if self._all(self._may_leave):
             self._sweep_later()
 
-    def _remove(self, container: Container) -> None:
+    def _remove(self, container: Container, lost: str | None) -> None:
         idle = self._idle[container.pool]
         idle.remove(container)
         if not idle:
             del self._idle[container.pool]
-        self._leave(container)
+        self._leave(container, lost)
 
     def _close_stuck(self) -> None:
         stuck, self._stuck = self._stuck, []
         for container in stuck:
             self._leave(container)
 
-    def _leave(self, container: Container) -> None:
+    def _leave(self, container: Container, lost: str | None = None) -> None:
+        if lost is not None and self.when_lost is not None:
+            self.when_lost(container, lost)
         task = asyncio.get_running_loop().create_task(self._close_one(container))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)

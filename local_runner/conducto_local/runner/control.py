@@ -52,7 +52,7 @@ class Control:
                 await self._modify(live, request)
         elif not request.preview:
             if request.action in (Action.RESET, Action.REBUILD):
-                self._scheduler.forget_contexts(live, request.paths)
+                self._scheduler.contexts.forget(live, request.paths)
             if request.action is Action.REBUILD:
                 self._scheduler.forget_images(live, request.paths)
             self._scheduler.apply(live, _EVENTS[request.action](request.paths))

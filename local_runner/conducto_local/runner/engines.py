@@ -56,7 +56,8 @@ class Engines:
         """Remove the containers and the network of a pipeline of which nothing runs."""
         if live.flights:
             return
-        self._containers.drop(lambda pool: pool[0] == live.id)
+        why = "nothing of the pipeline had run for some time, or it was put to sleep"
+        self._containers.drop(lambda pool: pool[0] == live.id, why)
         await self._containers.closed()
         async with live.network_lock:  # who starts a container meanwhile makes the network anew
             if not live.flights:
@@ -72,4 +73,4 @@ class Engines:
                 other.network_is_sure = False
                 other.builder = None
                 self._common.apply(other, ev.Disarmed())
-        self._containers.drop(lambda _pool: True)
+        self._containers.drop(lambda _pool: True, str(error))

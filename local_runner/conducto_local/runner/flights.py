@@ -229,6 +229,7 @@ async def run_command(
         container.used += 1
     if done.engine_gone:
         raise EngineError(done.message)
+    container.completed += done.cause is not Cause.WORKER_LOST
     cause = done.cause if done.cause is not None else cause_of_exit(done.code)
     message = done.message if done.message is not None else writer.failure
     if cause is None and writer.failure is not None:

@@ -127,6 +127,7 @@ class LivePipeline:
         users: Requests that change it, or count on its network, and are under way.
         staff: Tells of its containers, once a runner has it.
         kept: Pools of ``new`` contexts whose container waits for its group's next command.
+        lost_contexts: ``{pool: why}`` of those whose container is gone before their group ended.
     """
 
     def __init__(
@@ -146,6 +147,7 @@ class LivePipeline:
         self.seq = seq
         self.modifying = asyncio.Lock()
         self.kept: set[str] = set()
+        self.lost_contexts: dict[str, str] = {}
         self.staff: Callable[[], Workers] | None = None
         self.notified = 0
         self.flights: dict[str, Flight] = {}

@@ -12,13 +12,10 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any, assert_never
 
 from conducto.model.api import Workers
-from conducto.model.nodes import ancestors
 from conducto.model.phases import Wait
 from conducto.model.states import Cause, State
 from conducto.running.environment import Surroundings
 from conducto.semantics import events as ev
-from conducto.semantics.contexts import Hold, hold_of
-from conducto.semantics.pools import PoolKind, kind_of, owner_of
 from conducto_local.home import Home
 from conducto_local.images.api import LABEL_IMAGE_HOME
 from conducto_local.logs import LogDirectory
@@ -26,13 +23,13 @@ from conducto_local.ports import ImageBuilder
 from conducto_local.runner.attempts import Attempts, Means
 from conducto_local.runner.common import Common
 from conducto_local.runner.containers import Containers
+from conducto_local.runner.contexts import Contexts
 from conducto_local.runner.engines import Engines
 from conducto_local.runner.flights import (
     LABEL_HOME,
     LABEL_PIPELINE,
     ended_record,
     home_mark,
-    pool_owner,
 )
 from conducto_local.runner.kit import Kit
 from conducto_local.runner.live import Flight, LiveImage, LivePipeline
@@ -49,6 +46,7 @@ class Scheduler:
     Attributes:
         live: ``{pipeline id: loaded pipeline}``.
         containers: The containers of all pipelines.
+        contexts: Those of ``new`` groups.
         secrets: What commands get besides their nodes' environment.
         snapshots: Containers that are kept after a failure.
         when_settled: Is told of each event after which a pipeline has settled.
@@ -75,6 +73,7 @@ class Scheduler:
         self._store = store
         self._common = Common(home, kits, self.apply, self._wake)
         self.live = self._common.live
+        self.contexts = Contexts(self._common, containers)
         self._engines = Engines(self._common, containers)
         self._attempts = Attempts(
             self._common,
@@ -88,6 +87,7 @@ class Scheduler:
     def add(self, live: LivePipeline) -> None:
         """Take a pipeline in."""
         self.live[live.id] = live
+        self.contexts.recall(live)
         live.staff = lambda: self._staff(live)
 
     def apply(self, live: LivePipeline, event: ev.Event) -> None:
@@ -99,7 +99,8 @@ class Scheduler:
             live.set_record(armed=False)
         for command in live.take_in(event):
             self._obey(live, command)
-        self._let_contexts_go(live)
+        self.contexts.let_go(live)
+        self.contexts.end_without(live, event)
         self.cool_later(live)
         if self.when_settled is not None and live.settled():
             self.when_settled(live)
@@ -186,21 +187,6 @@ class Scheduler:
     async def builder(self, live: LivePipeline) -> ImageBuilder:
         """Return what makes the images of a pipeline; the engine is open then."""
         return await self._images.builder(live)
-
-    def forget_contexts(self, live: LivePipeline, paths: Iterable[str]) -> None:
-        """Let go of the containers of ``new`` contexts that lie whole in these subtrees.
-
-        All that ran in them runs again, so it begins with a fresh container.
-        """
-        tops = tuple(paths)
-
-        def is_inside(pool: str) -> bool:
-            owner = owner_of(pool)
-            return owner is not None and any(top in (owner, *ancestors(owner)) for top in tops)
-
-        self.containers.drop(lambda key: key[0] == live.id and is_inside(str(key[1])))
-        for flight in live.flights.values():
-            flight.leaves = flight.leaves or is_inside(flight.spec.pool)
 
     def forget_images(self, live: LivePipeline, paths: Iterable[str]) -> None:
         """Build the images of these subtrees anew when they are next needed."""
@@ -295,25 +281,12 @@ class Scheduler:
             live.tree.max_mem = size.mem
         flight = Flight(live, spec, command.attempt, mem, time.time())
         live.flights[command.path] = flight
-        if kind_of(spec.pool) is PoolKind.CONTEXT:
-            live.kept.add(spec.pool)
-            self.containers.keep(pool_owner(flight), kept=True)
+        self.contexts.need(flight)
         image = self.need_image(live, spec.placement.image)
         if image.built is None:
             image.waiting.append(flight)
         else:
             self._attempts.queue(flight)
-
-    def _let_contexts_go(self, live: LivePipeline) -> None:
-        """Keep the container of a context however long its group waits or is paused, not longer."""
-        for pool in list(live.kept):
-            hold = hold_of(live.tree, pool, used=True)
-            if hold in (Hold.NEEDED, Hold.PAUSED):
-                continue
-            live.kept.discard(pool)
-            self.containers.keep((live.id, pool), kept=False)
-            if hold is Hold.OVER:
-                self.containers.drop_of((live.id, pool))
 
     def _end(self, live: LivePipeline, command: ev.EndAttempt) -> None:
         flight = live.flights.pop(command.path)

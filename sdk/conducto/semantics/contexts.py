@@ -5,7 +5,7 @@ from enum import Enum, auto
 
 from conducto.model.states import FINISHED
 from conducto.semantics.live import LiveExec, LiveGroup, LiveNode, LiveTree
-from conducto.semantics.pools import owner_of
+from conducto.semantics.pools import PoolKind, kind_of, owner_of
 from conducto.semantics.rules import Outcome
 
 #: Seconds for which a container stays whose group does not go on by itself: after a failure,
@@ -82,6 +82,19 @@ def loses_state(tree: LiveTree, pool: str, completed: int) -> bool:
     """
     group = tree.nodes.get(owner_of(pool) or "")
     return completed > 0 and group is not None and group.seen() is not Outcome.OK
+
+
+def used_contexts(tree: LiveTree) -> set[str]:
+    """Return the pools of the contexts in which a command has ended."""
+    return {
+        node.spec.pool
+        for node in tree.nodes.values()
+        if isinstance(node, LiveExec)
+        and kind_of(node.spec.pool) is PoolKind.CONTEXT
+        and node.state in FINISHED
+        and node.attempt
+        and not node.skipped
+    }
 
 
 def is_renewed(tree: LiveTree, pool: str) -> bool:
