@@ -139,8 +139,15 @@ class Permissions:
             # It has no resource level.
             _allow("KnowDefinitions", ["ecs:DescribeTaskDefinition"], ["*"]),
             *self._access_points(),
-            self._pass_role("PassWorkerRoles", ["execution", "task"], "ecs-tasks"),
+            self._pass_role(
+                "PassWorkerRoles", ["execution", "task"], "ecs-tasks", self._named_roles
+            ),
         ]
+
+    @property
+    def _named_roles(self) -> list[str]:
+        """Roles that the administrator named for commands: none but these can be passed."""
+        return sorted({role.arn for role in self._settings.named_roles})
 
     def _access_points(self) -> list[iam.PolicyStatement]:
         """Make access points of our file system, and delete such as are tagged as ours.
@@ -306,9 +313,13 @@ class Permissions:
         return [_allow("Log", ["logs:CreateLogStream", "logs:PutLogEvents"], groups)]
 
     def _pass_role(
-        self, sid: str, roles: Sequence[deployment.RoleName], service: str
+        self,
+        sid: str,
+        roles: Sequence[deployment.RoleName],
+        service: str,
+        others: Sequence[str] = (),
     ) -> iam.PolicyStatement:
-        arns = [self._compute.role_arn(name) for name in roles]
+        arns = [*(self._compute.role_arn(name) for name in roles), *others]
         statement = _allow(sid, ["iam:PassRole"], arns)
         statement.add_condition("StringEquals", {"iam:PassedToService": f"{service}.amazonaws.com"})
         return statement

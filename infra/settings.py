@@ -5,10 +5,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from conducto.model.deployment import SETTINGS
+from conducto.model.deployment import MONTHLY_BUDGET, SETTINGS
+from conducto.model.task_roles import TaskRole, read_task_roles
 
 #: Days that CloudWatch Logs can keep; other numbers are refused by AWS after minutes of deploying.
 LOG_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557)
+_NO_BUDGET = "off"
 _STAGE = re.compile(r"[a-z][a-z0-9-]{0,15}")
 _DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,}")
 _VPC = re.compile(r"vpc-[0-9a-f]{8,17}")
@@ -16,6 +18,8 @@ _HTTPS = re.compile(r"https://[A-Za-z0-9.-]+(?::\d+)?(?:/[!-~]*)?")
 _SMTP = re.compile(r"smtps?://(?:[^@:/\s]+@)?[A-Za-z0-9.-]+(?::\d+)?")
 _ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
 _SUBNET = re.compile(r"subnet-[0-9a-f]{8,17}")
+_ZONE_NAME = r"[a-z]{2}(?:-[a-z]+)+-\d[a-z]"
+_ZONES = re.compile(rf"{_ZONE_NAME}(?:,{_ZONE_NAME})?")
 
 
 _HOST_NAME = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9-]+)+"
@@ -39,7 +43,8 @@ class ExistingVpc:
     Attributes:
         vpc_id: Its id.
         zones: Availability zones of the subnets, in their order.
-        subnets: Public subnets with a way out: workers get public addresses in them.
+        subnets: With a way out: to an internet gateway, or, where workers get no public address, by
+            a NAT.
     """
 
     vpc_id: str
@@ -58,6 +63,8 @@ class Settings:
         vpc: None makes a network.
         zones: Availability zones of the network that is made: 1 halves the price of files, 2 go on
             when a zone fails.
+        zone: Names of these zones, separated by commas; None: the first of the region.
+        public_ip: Workers get public addresses; False needs ``vpc``.
         spot_share: Of ten workers, how many may be Spot, 0 to 10.
         billing: People pay for plans; off, an administrator sets them.
         log_days: Days that logs of functions and workers are kept.
@@ -66,6 +73,9 @@ class Settings:
         remote_debug: People may open debug shells on workers; whoever may can get at the role of
             such workers, which mounts any pipeline's files (docs/decisions/0012).
         monthly_budget: Dollars a month above which the alarm for spending goes off; None: none.
+        task_roles: Roles that commands get, ``ORG=ARN,ORG/TITLE=ARN``; None: they get none.
+        mount_policy: The statement that mounts files is added to these roles; off, their owner adds
+            it.
         pull_through: Registries that have a cache in this account, ``host=secret,host``; None: none
             has one.
         smtp_url: Mail server of notifications, ``smtp://user@host:587``, whose password is a
@@ -80,12 +90,16 @@ class Settings:
     certificate: str | None = None
     vpc: ExistingVpc | None = None
     zones: int = 1
+    zone: str | None = None
+    public_ip: bool = True
     spot_share: int = 0
     billing: bool = False
     log_days: int = 30
     tracing: bool = False
     alarm_email: str | None = None
-    monthly_budget: float | None = None
+    monthly_budget: float | None = MONTHLY_BUDGET
+    task_roles: str | None = None
+    mount_policy: bool = True
     remote_debug: bool = True
     pull_through: str | None = None
     smtp_url: str | None = None
@@ -104,6 +118,11 @@ class Settings:
         given = (self.pull_through or "").split(",")
         pairs = (one.partition("=") for one in given if one)
         return tuple((host, secret or None) for host, _, secret in pairs)
+
+    @property
+    def named_roles(self) -> tuple[TaskRole, ...]:
+        """Roles that commands get."""
+        return read_task_roles(self.task_roles or "")
 
 
 DEFAULTS = Settings()
@@ -127,6 +146,8 @@ def as_context(settings: Settings) -> dict[str, str]:
 
 
 def _written(value: object) -> str:
+    if value is None:  # of the settings with a default that is a value, one can be off
+        return _NO_BUDGET
     if isinstance(value, bool):
         return str(value).lower()
     return f"{value:g}" if isinstance(value, float) else str(value)
@@ -150,18 +171,23 @@ def settings_from(lookup: Callable[[str], Any]) -> Settings:
     if (smtp_url is None) != (email_from is None):
         raise SettingsError("smtp_url and email_from go together: give both")
     stage = _text(lookup, "stage", _STAGE, "lower-case letters, digits and '-', at most 16")
+    vpc, zones = _vpc(lookup), _number(lookup, "zones", 1, 1, 2)
     return Settings(
         stage=stage or DEFAULTS.stage,
         domain=domain,
         certificate=certificate,
-        vpc=_vpc(lookup),
-        zones=_number(lookup, "zones", 1, 1, 2),
+        vpc=vpc,
+        zones=zones,
+        zone=_zone(lookup, zones, vpc),
+        public_ip=_public_ip(lookup, vpc),
         spot_share=_number(lookup, "spot_share", 0, 0, 10),
         billing=_flag(lookup, "billing"),
         log_days=_log_days(lookup),
         tracing=_flag(lookup, "tracing"),
         alarm_email=lookup("alarm_email") or None,
         monthly_budget=_budget(lookup),
+        task_roles=_task_roles(lookup),
+        mount_policy=_flag(lookup, "mount_policy", default=True),
         remote_debug=_flag(lookup, "remote_debug", default=True),
         pull_through=_caches(lookup, stage or DEFAULTS.stage),
         smtp_url=smtp_url,
@@ -207,13 +233,17 @@ def _log_days(lookup: Callable[[str], Any]) -> int:
 def _budget(lookup: Callable[[str], Any]) -> float | None:
     value = lookup("monthly_budget")
     if value in (None, ""):
+        return DEFAULTS.monthly_budget
+    if value == _NO_BUDGET:
         return None
     try:
         dollars = float(value)
     except (TypeError, ValueError):
         dollars = 0.0
     if not dollars > 0:
-        raise SettingsError(f"monthly_budget={value!r}: a number of dollars above 0 is needed")
+        raise SettingsError(
+            f"monthly_budget={value!r}: a number of dollars above 0 is needed, or off"
+        )
     return dollars
 
 
@@ -223,6 +253,40 @@ def _flag(lookup: Callable[[str], Any], name: str, *, default: bool = False) -> 
     if value not in known:
         raise SettingsError(f"{name}={value!r}: true or false is needed")
     return known[value]
+
+
+def _zone(lookup: Callable[[str], Any], zones: int, vpc: ExistingVpc | None) -> str | None:
+    text = _text(
+        lookup, "zone", _ZONES, "the name of a zone such as us-east-1b, or with zones=2 two"
+    )
+    if text is None:
+        return None
+    if vpc is not None:
+        raise SettingsError(
+            f"zone={text!r}: with vpc_id, vpc_subnets and vpc_zones choose the zones"
+        )
+    if len(set(text.split(","))) != zones:
+        raise SettingsError(f"zone={text!r}: zones={zones} needs {zones} different names")
+    return text
+
+
+def _public_ip(lookup: Callable[[str], Any], vpc: ExistingVpc | None) -> bool:
+    public = _flag(lookup, "public_ip", default=True)
+    if not public and vpc is None:
+        raise SettingsError(
+            "public_ip=false needs vpc_id with private subnets that have a NAT: the network that "
+            "Conducto makes has none, so its workers could reach nothing"
+        )
+    return public
+
+
+def _task_roles(lookup: Callable[[str], Any]) -> str | None:
+    text = str(lookup("task_roles") or "")
+    try:
+        read_task_roles(text)
+    except ValueError as error:
+        raise SettingsError(f"task_roles: {error}") from error
+    return text or None
 
 
 def _caches(lookup: Callable[[str], Any], stage: str) -> str | None:

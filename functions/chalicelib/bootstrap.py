@@ -47,6 +47,7 @@ from chalicelib.websocket import Sockets
 from conducto.images.registries import read_caches
 from conducto.integrations import slack
 from conducto.model.deployment import Variables
+from conducto.model.task_roles import read_task_roles
 from conducto.model.worker import Credentials
 from conducto.running import json_logs
 from conducto.running.notify.settings import GITHUB_URL, Settings
@@ -242,6 +243,7 @@ class App:
             execution=self._read(Variables.EXECUTION_ROLE),
             task=self._read(Variables.TASK_ROLE),
             debug=self._environment.get(Variables.DEBUG_ROLE) or None,
+            named=read_task_roles(self._environment.get(Variables.TASK_ROLES, "")),
             agent_image=self._read(Variables.AGENT_IMAGE),
             log_group=self._read(Variables.WORKER_LOG_GROUP),
             region=self.site.region,
@@ -251,6 +253,7 @@ class App:
             cluster=self._read(Variables.CLUSTER),
             subnets=tuple(self._read(Variables.SUBNETS).split(",")),
             security_group=self._read(Variables.SECURITY_GROUP),
+            public_ip=self._environment.get(Variables.PUBLIC_IP) != "off",
         )
         definitions = TaskDefinitions(self.clients, files, roles, self.site.prefix)
         return Ecs(self.clients, definitions, place, lambda: self.addresses.api, self._tags)

@@ -120,6 +120,7 @@ def _task(live: CloudPipeline, hire: Hire, spot_share: int) -> WorkerTask:
         user=live.record.owner,
         user_data=secrets_user(live.record) is not None,
         spot=on_spot(hire.worker, pool.kind, spot_share),
+        title=live.record.title,
     )
 
 

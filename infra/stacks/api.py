@@ -221,6 +221,8 @@ class ApiStack(Stack):
             Variables.SPOT_SHARE: str(settings.spot_share),
             Variables.BILLING: "on" if settings.billing else "off",
             **({Variables.TRACING: "on"} if settings.tracing else {}),
+            **({Variables.TASK_ROLES: settings.task_roles} if settings.task_roles else {}),
+            **({} if settings.public_ip else {Variables.PUBLIC_IP: "off"}),
             **({Variables.DEBUG_ROLE: compute.role_arn("debug")} if settings.remote_debug else {}),
             **({Variables.PULL_THROUGH: compute.caches} if compute.caches else {}),
             **_services(settings),

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import CfnOutput, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_codebuild as codebuild
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
@@ -76,6 +76,7 @@ class ComputeStack(Stack):
         self.build_logs = self._log_group("BuildLogs", "builds")
         self.execution_role = self._execution_role()
         self._task_role(data)
+        self._let_named_roles_mount(data)
         if settings.remote_debug:
             self._debug_role(data)
         self._push_role()
@@ -119,6 +120,30 @@ class ComputeStack(Stack):
         """Make the role of a worker's containers, the user's included: it mounts its data."""
         role = self._role("task", "ecs-tasks.amazonaws.com", "mounts a pipeline's data")
         role.add_to_policy(self._mounting(data))
+
+    def _let_named_roles_mount(self, data: DataStack) -> None:
+        """Add the statement that mounts files to the roles that the administrator named.
+
+        ECS mounts them with the role of the task, and a task has one role.
+        """
+        names = sorted({role.name for role in self._settings.named_roles})
+        if not names:
+            return
+        document = iam.PolicyDocument(statements=[self._mounting(data)])
+        CfnOutput(
+            self,
+            "TaskRolePolicy",
+            value=self.to_json_string(document),
+            description="What each of the setting task_roles must allow",
+        )
+        if self._settings.mount_policy:
+            iam.CfnPolicy(
+                self,
+                "MountPolicy",
+                policy_name=f"{self._settings.prefix}-{self.region}-mount",
+                policy_document=document,
+                roles=names,
+            )
 
     def _debug_role(self, data: DataStack) -> None:
         """Make the role of a worker with a debug shell: AWS's program in it needs a way out."""

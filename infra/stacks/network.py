@@ -1,4 +1,9 @@
-"""Where workers run: public subnets and no NAT, so that nothing idles at a cost."""
+"""Where workers run: public subnets and no NAT, so that nothing idles at a cost.
+
+An existing network may have private subnets with a way out of its own.
+"""
+
+from typing import Any
 
 from aws_cdk import Stack
 from aws_cdk import aws_ec2 as ec2
@@ -49,7 +54,7 @@ class NetworkStack(Stack):
             "Vpc",
             vpc_name=settings.prefix,
             ip_addresses=ec2.IpAddresses.cidr("10.71.0.0/16"),
-            max_azs=settings.zones,
+            **_zones(settings),
             nat_gateways=0,
             # A worker has an address of this network; /20 has room for 4,000 in each zone.
             subnet_configuration=[
@@ -70,6 +75,8 @@ class NetworkStack(Stack):
         )
 
     def _existing(self, vpc: ExistingVpc) -> ec2.IVpc:
+        # To CDK they are public also where they are not: a mount target with another id would have
+        # to be made in a subnet that has one.
         return ec2.Vpc.from_vpc_attributes(
             self,
             "Vpc",
@@ -77,3 +84,9 @@ class NetworkStack(Stack):
             availability_zones=list(vpc.zones),
             public_subnet_ids=list(vpc.subnets),
         )
+
+
+def _zones(settings: Settings) -> dict[str, Any]:
+    if settings.zone is None:
+        return {"max_azs": settings.zones}
+    return {"availability_zones": settings.zone.split(",")}

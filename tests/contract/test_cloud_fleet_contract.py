@@ -18,6 +18,7 @@ from chalicelib.adapters.task_definitions import Roles, TaskDefinitions
 from chalicelib.ports import CapacityError, Fleet, TaskLook, ThrottledError, WorkerTask
 from chalicelib.testing import FakeFleet
 from conducto.model.deployment import made_prefix
+from conducto.model.task_roles import TaskRole
 from conducto.semantics.errors import DefinitionError
 from conducto_worker.layout import ENTER, user_entry
 from support.cloud.aws import CLUSTER, REGION, TABLE, aws, file_system, role, subnet_and_group
@@ -44,7 +45,16 @@ def ecs(clients: Clients) -> Ecs:
     subnet, group = subnet_and_group(clients)
     files = AccessPoints(clients, Table(clients, TABLE), file_system(clients), "test")
     roles = Roles(
-        role("execution"), role("task"), "agent:1", "/workers", REGION, debug=role("debug")
+        role("execution"),
+        role("task"),
+        "agent:1",
+        "/workers",
+        REGION,
+        debug=role("debug"),
+        named=(
+            TaskRole("team", None, role("team")),
+            TaskRole("team", "every night", role("nightly")),
+        ),
     )
     return Ecs(
         clients,
@@ -172,6 +182,34 @@ def test_only_a_shell_can_be_entered_and_only_it_has_the_role_for_that(
     assert shell["taskRoleArn"] == role("debug")
     same = {"containerDefinitions", "volumes", "cpu", "memory"}
     assert {k: plain[k] for k in same} == {k: shell[k] for k in same}
+
+
+def test_commands_get_the_role_that_is_named_for_their_pipeline(ecs: Ecs, clients: Clients) -> None:
+    def role_and_entry(**changes: Any) -> tuple[str, bool]:
+        definition = definition_of(clients, ecs.start(replace(TASK, **changes)))
+        entry = definition["containerDefinitions"][1]["entryPoint"]
+        assert entry in (user_entry(), user_entry(credentials=True))
+        return definition["taskRoleArn"], entry == user_entry(credentials=True)
+
+    assert role_and_entry(org="team", worker_id="n1") == (role("team"), True)
+    nightly = role_and_entry(org="team", title="every night", worker_id="n2")
+    assert nightly == (role("nightly"), True)
+    assert role_and_entry(title="every night", worker_id="n3") == (role("task"), False)
+    shell = role_and_entry(org="team", shell=True, worker_id="n4")
+    assert shell == (role("debug"), False)
+
+
+def test_workers_in_private_subnets_get_no_public_address(ecs: Ecs, clients: Clients) -> None:
+    sent: list[dict[str, Any]] = []
+    clients.get("ecs").meta.events.register(
+        "provide-client-params.ecs.RunTask", lambda params, **_: sent.append(params)
+    )
+    ecs.start(TASK)
+    ecs._place = replace(ecs._place, public_ip=False)
+    ecs.start(replace(TASK, worker_id="w2"))
+
+    networks = [each["networkConfiguration"]["awsvpcConfiguration"] for each in sent]
+    assert [each["assignPublicIp"] for each in networks] == ["ENABLED", "DISABLED"]
 
 
 def test_stopping_what_ecs_forgot_is_no_error(ecs: Ecs, clients: Clients) -> None:

@@ -22,6 +22,7 @@ NAMES = (
     "AWS::EC2::SecurityGroupEgress",
     "AWS::EC2::SecurityGroupIngress",
     "AWS::ApiGatewayV2::Deployment",
+    "AWS::Budgets::Budget",
     "alarms-on-expressions",
     "layers",
     "function-file-systems",

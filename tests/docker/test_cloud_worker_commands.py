@@ -39,13 +39,20 @@ class Pair:
         self.image = image
         self.id = ""
 
-    def start(self, user: str = "", env: tuple[str, ...] = (), **config: Any) -> Pair:
+    def start(
+        self,
+        user: str = "",
+        env: tuple[str, ...] = (),
+        *,
+        credentials: bool = False,
+        **config: Any,
+    ) -> Pair:
         self.commands.open()
         body = {
             "User": user,
             "Env": env,
             "Image": self.image,
-            "Entrypoint": user_entry(),
+            "Entrypoint": user_entry(credentials=credentials),
             "Cmd": [],
             "Labels": {LABEL: "1"},
             "HostConfig": {"Binds": [f"{self.folder}:{CTL}"], "NetworkMode": "none", **config},
@@ -133,6 +140,15 @@ def test_no_command_finds_the_key_to_the_tasks_role(pairs: Any, image: str, user
     assert b"STAYS=1" in out
     assert b"conducto-worker" in out
     assert b"key-to-the-role" not in out
+
+
+def test_command_gets_the_credentials_of_a_role_named_for_it_and_nothing_else(pairs: Any) -> None:
+    told = [f"{name}=/v2/key-to-the-role" for name in ECS_VARIABLES]
+    pair = pairs(BUSYBOX, config={"env": told, "credentials": True})
+
+    _, out, _ = pair.run("env | grep -F key-to-the-role")
+
+    assert out == b"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI=/v2/key-to-the-role\n"
 
 
 def test_ten_megabytes_come_whole(pair: Pair) -> None:

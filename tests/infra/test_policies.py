@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from conducto.model.deployment import API_FUNCTION, DRIVERS, driver_role_name
-from support.installation import IN_A_NETWORK, VARIANTS, resources, statements, templates
+from support.installation import IN_A_NETWORK, ROLES, VARIANTS, resources, statements, templates
 
 pytestmark = pytest.mark.xdist_group("cdk")
 
@@ -142,11 +142,14 @@ def test_a_bound_ends_the_name_of_the_stage(resource: str, bounded: bool) -> Non
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_no_statement_reaches_what_is_of_another_stage(variant: str) -> None:
     stage = VARIANTS[variant].get("stage", "main")
+    named = re.findall(rf"{ROLES}[^,]+", VARIANTS[variant].get("task_roles", ""))
     reaching, used = [], set()
     for name, statement in all_statements(templates(variant)):
         assert "NotResource" not in statement, name
         for resource in map(text_of, listed(statement["Resource"])):
             if resource == "*" or is_bounded(resource, stage):  # `ARGUED` has what is for all
+                continue
+            if resource in named and statement["Action"] == "iam:PassRole":
                 continue
             for action in listed(statement["Action"]):
                 known = (action, resource.rpartition(":")[2])
@@ -251,6 +254,19 @@ def test_a_role_is_passed_to_one_service_only(installation: dict[str, dict[str, 
     for statement in passing:
         assert statement["Condition"]["StringEquals"]["iam:PassedToService"]
         assert "*" not in listed(statement["Resource"])
+
+
+def test_only_named_roles_can_be_passed_besides_our_own() -> None:
+    passed = {
+        text_of(resource)
+        for _, statement in all_statements(templates("everything set"))
+        if "iam:PassRole" in listed(statement["Action"])
+        for resource in listed(statement["Resource"])
+    }
+    own = {arn for arn in passed if ":role/conducto-full-" in arn}
+
+    assert passed - own == {f"{ROLES}nightly", f"{ROLES}team/reports"}
+    assert {arn.rpartition("-")[2] for arn in own} == {"execution", "machine", "task"}
 
 
 def test_who_checks_tokens_can_do_nothing_else() -> None:

@@ -10,7 +10,7 @@ from infra.settings import SettingsError, from_mapping
 from infra.stacks.api import MAX_BURST, MAX_RATE
 
 from conducto.model.deployment import IMAGE_DAYS, SOURCE_DAYS
-from support.installation import EXISTING, resources, statements, templates
+from support.installation import EXISTING, ROLES, resources, statements, templates
 
 pytestmark = pytest.mark.xdist_group("cdk")
 
@@ -164,6 +164,36 @@ def test_the_function_that_sends_notifications_knows_where_to() -> None:
     assert "CONDUCTO_SLACK_URL" not in sender
 
 
+def test_zones_can_be_chosen() -> None:
+    subnets = resources(templates("two zones")["network"], "AWS::EC2::Subnet")
+
+    zones = [subnet["Properties"]["AvailabilityZone"] for subnet in subnets]
+    assert zones == ["us-east-1b", "us-east-1c"]
+
+
+@pytest.mark.parametrize(("variant", "given"), [("existing network", "off"), ("default", None)])
+def test_workers_in_private_subnets_get_no_public_address(variant: str, given: str | None) -> None:
+    functions = resources(templates(variant)["api"], "AWS::Serverless::Function")
+
+    variables = [f["Properties"]["Environment"]["Variables"] for f in functions]
+    assert {each.get("CONDUCTO_PUBLIC_IP") for each in variables if each} == {given}
+
+
+def test_named_roles_may_mount_files_as_our_own_role_does() -> None:
+    compute = templates("everything set")["compute"]
+    (policy,) = (
+        each["Properties"]
+        for each in resources(compute, "AWS::IAM::Policy")
+        if "reports" in each["Properties"].get("Roles", ())
+    )
+    (own,) = (s for name, s in statements(compute) if name.startswith("TaskRole"))
+
+    assert policy["Roles"] == ["nightly", "reports"]
+    assert policy["PolicyDocument"]["Statement"] == [own]
+    assert "ClientMount" in json.dumps(compute["Outputs"]["TaskRolePolicy"]["Value"])
+    assert "TaskRolePolicy" not in templates("default")["compute"].get("Outputs", {})
+
+
 def test_an_existing_network_is_left_as_it_is() -> None:
     network = templates("existing network")["network"]
 
@@ -191,6 +221,14 @@ def test_an_existing_network_is_left_as_it_is() -> None:
         ({"pull_through": "quay.io=arn:aws:iam::1:user/x"}, "host=ARN of a secret"),
         ({"pull_through": "docker.io"}, "docker.io lets AWS in with credentials only"),
         ({"pull_through": "quay.io", "stage": "a-rather-long-st"}, "than the 30 characters"),
+        ({"monthly_budget": "none"}, "a number of dollars above 0 is needed, or off"),
+        ({"zone": "use1-az1"}, "the name of a zone such as us-east-1b"),
+        ({"zone": "us-east-1a,us-east-1b"}, "zones=1 needs 1 different names"),
+        ({"zone": "us-east-1a,us-east-1a", "zones": 2}, "zones=2 needs 2 different names"),
+        ({"zone": "us-east-1a", **EXISTING}, "vpc_subnets and vpc_zones choose the zones"),
+        ({"public_ip": "false"}, "public_ip=false needs vpc_id"),
+        ({"task_roles": "reports"}, "task_roles: 'reports': expected ORG=ARN"),
+        ({"task_roles": f"a={ROLES}conducto-main-us-east-1-task"}, "a role of Conducto itself"),
         ({"slack_url": "http://slack.example.org"}, "slack_url="),
         ({"github_url": "file:///etc/passwd"}, "github_url="),
     ],

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from conducto.model.deployment import FIXED_SETTINGS, SETTINGS, STACKS
-from support.installation import VARIANTS, settings_templates, templates
+from support.installation import EXISTING, VARIANTS, settings_templates, templates
 
 pytestmark = pytest.mark.xdist_group("cdk")
 Templates = dict[str, dict[str, Any]]
@@ -20,6 +20,7 @@ CHANGES: tuple[dict[str, Any], ...] = (
     {"spot_share": 5},
     {"slack_url": "https://slack.example.org"},
     {"github_url": "https://github.example.org"},
+    {"mount_policy": False},
     *(
         {name: VARIANTS["everything set"][name] for name in names}
         for names in (
@@ -30,6 +31,7 @@ CHANGES: tuple[dict[str, Any], ...] = (
             ("monthly_budget",),
             ("pull_through",),
             ("smtp_url", "email_from"),
+            ("task_roles",),
             ("tracing",),
         )
     ),
@@ -50,7 +52,17 @@ def _rows() -> Iterator[dict[str, Any]]:
 def test_each_setting_that_may_change_is_tried() -> None:
     tried = {name for change in CHANGES for name in change}
 
-    assert tried == set(SETTINGS) - set(FIXED_SETTINGS)
+    assert tried == set(SETTINGS) - set(FIXED_SETTINGS) - {"public_ip"}
+
+
+def test_public_addresses_can_be_switched_on_and_off() -> None:
+    private, public = {**EXISTING, "public_ip": False}, EXISTING
+    known = [settings_templates(private), settings_templates(public)]
+
+    for before, after in (known, known[::-1]):
+        assert list(_broken_imports(before, after)) == []
+        # A subnet has one mount target: one with another name cannot be made beside it.
+        assert before["data"]["Resources"].keys() == after["data"]["Resources"].keys()
 
 
 @pytest.mark.timeout(900)

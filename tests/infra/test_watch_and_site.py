@@ -41,10 +41,11 @@ def test_what_was_chosen_is_written_down_for_the_next_deployment() -> None:
         "domain": "pipelines.example.org",
         "email_from": "ci@example.org",
         "log_days": "7",
-        "monthly_budget": "50",
+        "monthly_budget": "80",
         "pull_through": VARIANTS["everything set"]["pull_through"],
         "remote_debug": "false",
         "smtp_url": "smtps://ci@mail.example.org",
+        "task_roles": VARIANTS["everything set"]["task_roles"],
         "tracing": "true",
     }
 
@@ -194,7 +195,7 @@ def test_an_address_hears_of_each_alarm_and_of_spending() -> None:
     assert topic["Properties"]["Endpoint"] == "ops@example.org"
     for alarm in resources(watch, "AWS::CloudWatch::Alarm"):
         assert len(alarm["Properties"]["AlarmActions"]) == 1
-    assert budget["Properties"]["Budget"]["BudgetLimit"] == {"Amount": 50, "Unit": "USD"}
+    assert budget["Properties"]["Budget"]["BudgetLimit"] == {"Amount": 80, "Unit": "USD"}
     told = budget["Properties"]["NotificationsWithSubscribers"]
     assert {s["Address"] for n in told for s in n["Subscribers"]} == {"ops@example.org"}
 
@@ -202,8 +203,18 @@ def test_an_address_hears_of_each_alarm_and_of_spending() -> None:
 def test_without_an_address_nobody_is_told_and_nothing_is_made_for_it() -> None:
     watch = templates("default")["watch"]
 
-    for kind in ("AWS::SNS::Topic", "AWS::SNS::Subscription", "AWS::Budgets::Budget"):
+    for kind in ("AWS::SNS::Topic", "AWS::SNS::Subscription"):
         assert resources(watch, kind) == []
+
+
+def test_default_budget_is_made_unless_it_is_switched_off() -> None:
+    (budget,) = resources(templates("default")["watch"], "AWS::Budgets::Budget")
+
+    assert budget["Properties"]["Budget"]["BudgetLimit"] == {"Amount": 50, "Unit": "USD"}
+    assert "NotificationsWithSubscribers" not in budget["Properties"]
+    assert from_mapping({"monthly_budget": "off"}).monthly_budget is None
+    assert as_context(from_mapping({"monthly_budget": "off"})) == {"monthly_budget": "off"}
+    assert as_context(from_mapping({"monthly_budget": ""})) == {}
 
 
 def test_news_that_a_function_fails_at_is_kept(installation: dict[str, dict[str, Any]]) -> None:

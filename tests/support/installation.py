@@ -30,10 +30,12 @@ IN_A_NETWORK = (
     "ec2:DescribeSubnets",
     "ec2:UnassignPrivateIpAddresses",
 )
+#: How ARNs of an administrator's own roles begin.
+ROLES = "arn:aws:iam::123456789012:role/"
 VARIANTS: dict[str, dict[str, Any]] = {
     "default": {},
-    "two zones": {"zones": 2, "stage": "prod", "spot_share": 5},
-    "existing network": {"stage": "ours", **EXISTING},
+    "two zones": {"zones": 2, "zone": "us-east-1b,us-east-1c", "stage": "prod", "spot_share": 5},
+    "existing network": {"stage": "ours", "public_ip": False, **EXISTING},
     "everything set": {
         "stage": "full",
         "domain": "pipelines.example.org",
@@ -43,7 +45,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "billing": True,
         "log_days": 7,
         "alarm_email": "ops@example.org",
-        "monthly_budget": 50,
+        "monthly_budget": 80,
+        "task_roles": f"main={ROLES}team/reports,main/every night={ROLES}nightly",
         "pull_through": "docker.io=arn:aws:secretsmanager:us-east-1:123456789012:secret:"
         "ecr-pullthroughcache/hub-0a1b2c,quay.io",
         "smtp_url": "smtps://ci@mail.example.org",

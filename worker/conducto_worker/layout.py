@@ -25,10 +25,12 @@ DATA_MOUNTS = {"pipeline": "/conducto/data/pipeline", "user": "/conducto/data/us
 STOP_TIMEOUT = 120
 
 
+#: Where the credentials of the task's role are; the id in it is the only key to them.
+_CREDENTIALS = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
 #: What ECS tells every container of a task: where the task's role and its metadata are to be had.
-#: The id in the first is the only key to the role, and the role mounts any pipeline's files.
+#: Our own role mounts any pipeline's files, so commands do not see where it is.
 ECS_VARIABLES = (
-    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    _CREDENTIALS,
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
     "AWS_CONTAINER_AUTHORIZATION_TOKEN",
     "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
@@ -54,14 +56,19 @@ class AgentVariables:
     WORKER = "CONDUCTO_WORKER_ID"
 
 
-def user_entry() -> list[str]:
+def user_entry(*, credentials: bool = False) -> list[str]:
     """Return the entry point of the user's container; its command must be empty.
 
     It must be process 1: ``initProcessEnabled`` has to be off. A first shell gives its place up to
     a second one: what a process was started with stays in /proc for everybody to read, so that
     `ECS_VARIABLES` have to be gone before the process is there that stays.
+
+    Args:
+        credentials: Commands get the rights of the task's role: it is one that the administrator
+            named for them.
     """
-    drop = f'unset {" ".join(ECS_VARIABLES)}; exec /bin/sh -c "$0" "$@"'
+    dropped = [name for name in ECS_VARIABLES if not (credentials and name == _CREDENTIALS)]
+    drop = f'unset {" ".join(dropped)}; exec /bin/sh -c "$0" "$@"'
     text = _code("task_entry.sh") + "\n" + _code("command_server.sh")
     return ["/bin/sh", "-c", drop, text, "conducto-worker", CTL, *SHELLS]
 

@@ -32,11 +32,19 @@ _NO_ROOM = ("capacity", "limit on the number", "vcpu", "resource:", "quota")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where workers run."""
+    """Where workers run.
+
+    Attributes:
+        cluster: Of ECS.
+        subnets: Ids of the subnets.
+        security_group: Of the workers.
+        public_ip: Workers get a public address; without one the subnets need another way out.
+    """
 
     cluster: str
     subnets: Sequence[str]
     security_group: str
+    public_ip: bool = True
 
 
 class Owner(NamedTuple):
@@ -119,7 +127,7 @@ class Ecs:
                 "awsvpcConfiguration": {
                     "subnets": list(self._place.subnets),
                     "securityGroups": [self._place.security_group],
-                    "assignPublicIp": "ENABLED",
+                    "assignPublicIp": "ENABLED" if self._place.public_ip else "DISABLED",
                 }
             },
         }

@@ -17,6 +17,7 @@ from chalicelib.adapters.failures import code_of, message_of, throttling
 from chalicelib.adapters.files import AccessPoints
 from chalicelib.ports import WorkerTask
 from conducto.images.registries import cached
+from conducto.model.task_roles import TaskRole, role_for
 from conducto.semantics.fargate import AGENT_MEM, size_for
 from conducto_worker.layout import AGENT, CTL, DATA_MOUNTS, STOP_TIMEOUT, USER, VOLUME, user_entry
 
@@ -33,7 +34,8 @@ class Roles:
 
     Attributes:
         execution: ARN of the role with which ECS pulls images and writes logs.
-        task: ARN of the role that both containers have.
+        task: ARN of the role that both containers have where none is named for the pipeline.
+        named: Roles that the administrator named; commands get the rights of these.
         agent_image: Reference of the agent's image.
         log_group: Where both containers' own output goes; that of commands does not.
         region: AWS region.
@@ -47,6 +49,7 @@ class Roles:
     log_group: str
     region: str
     debug: str | None = None
+    named: tuple[TaskRole, ...] = ()
     caches: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -164,7 +167,7 @@ class TaskDefinitions:
                 self._container(
                     USER,
                     cached(task.image, self._roles.caches),
-                    entryPoint=user_entry(),
+                    entryPoint=user_entry(credentials=self._named(task) is not None),
                     command=[],
                     mountPoints=[shared, *data],
                     # A hard limit: else the kernel may kill the agent in the command's place.
@@ -185,10 +188,14 @@ class TaskDefinitions:
 
     def _role(self, task: WorkerTask) -> str:
         if not task.shell:
-            return self._roles.task
+            return self._named(task) or self._roles.task
         if self._roles.debug is None:
             raise RuntimeError(f"{task.pipeline_id}: a shell needs a role; deploy again")
         return self._roles.debug
+
+    def _named(self, task: WorkerTask) -> str | None:
+        """Return the role whose rights commands get; shells have the one that lets people in."""
+        return None if task.shell else role_for(self._roles.named, task.org, task.title)
 
     def _container(self, name: str, image: str, **more: object) -> dict[str, Any]:
         return {

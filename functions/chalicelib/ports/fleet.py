@@ -22,6 +22,7 @@ class WorkerTask:
         user_data: ... if it is: the pipeline's own data is mounted there otherwise, so that
             commands that somebody else changed reach no other pipeline's data.
         shell: It is entered by people (ECS Exec) and takes no tasks.
+        title: Of the pipeline; the administrator may have named a role for it.
     """
 
     worker_id: str
@@ -36,6 +37,7 @@ class WorkerTask:
     user_data: bool = True
     spot: bool = False
     shell: bool = False
+    title: str = ""
 
 
 class TaskLook(NamedTuple):

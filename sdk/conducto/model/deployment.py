@@ -151,6 +151,8 @@ def web_app_name(stage: str) -> str:
 #: Stacks of an installation, each after what it needs. The web app's is the last: AWS has to verify
 #: an account before CloudFront serves it, and the others work without.
 STACKS = ("network", "data", "compute", "api", "watch", "site")
+#: Dollars a month above which the administrator is notified unless they choose another number.
+MONTHLY_BUDGET = 50.0
 #: What a deployment may choose besides its stage (`infra.settings`).
 SETTINGS = (
     "alarm_email",
@@ -161,19 +163,23 @@ SETTINGS = (
     "github_url",
     "log_days",
     "monthly_budget",
+    "mount_policy",
+    "public_ip",
     "pull_through",
     "remote_debug",
     "slack_url",
     "smtp_url",
     "spot_share",
+    "task_roles",
     "tracing",
     "vpc_id",
     "vpc_subnets",
     "vpc_zones",
+    "zone",
     "zones",
 )
 #: Those that hold for the life of an installation: with others its data would stay behind.
-FIXED_SETTINGS = ("vpc_id", "vpc_subnets", "vpc_zones", "zones")
+FIXED_SETTINGS = ("vpc_id", "vpc_subnets", "vpc_zones", "zone", "zones")
 
 
 def stack_name(stage: str, name: str) -> str:
@@ -229,9 +235,13 @@ class Variables:
     #: Comma-separated.
     SUBNETS = "CONDUCTO_SUBNETS"
     SECURITY_GROUP = "CONDUCTO_SECURITY_GROUP"
+    #: "off" where workers get no public address; absent: they get one.
+    PUBLIC_IP = "CONDUCTO_PUBLIC_IP"
     FILE_SYSTEM = "CONDUCTO_FILE_SYSTEM"
     EXECUTION_ROLE = "CONDUCTO_EXECUTION_ROLE"
     TASK_ROLE = "CONDUCTO_TASK_ROLE"
+    #: Roles that commands get (`conducto.model.task_roles`); absent: they get none.
+    TASK_ROLES = "CONDUCTO_TASK_ROLES"
     #: Role of debug shells; without it none opens on a worker.
     DEBUG_ROLE = "CONDUCTO_DEBUG_ROLE"
     POLL_ROLE = "CONDUCTO_POLL_ROLE"

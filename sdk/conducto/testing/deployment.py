@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from conducto.cli.host.deploying.ports import AccountError, Caller, Cdk
+from conducto.cli.host.deploying.ports import AccountError, Caller, Cdk, Subnet
 from conducto.model.admin import AdminAnswer, TokenInfo
 
 
@@ -16,6 +16,9 @@ class FakeAccount:
         refusals: ``{method: error it raises}``.
         quota: vCPUs of Fargate.
         functions: Functions of Lambda that may run at once.
+        zone_ids: ``{zone: its id}``.
+        networks: Subnets that exist.
+        roles: ``{role: services that may assume it}``.
         parameters: ``{name: value}`` of SSM.
         stacks: ``{name: status}``.
         failures: ``{stack: what failed first}``.
@@ -34,6 +37,9 @@ class FakeAccount:
         self.region = region
         self.quota = quota
         self.functions = 1000
+        self.zone_ids = {f"{region}a": "euw1-az1", f"{region}b": "euw1-az2"}
+        self.networks: list[Subnet] = []
+        self.roles: dict[str, list[str]] = {}
         self.refusals: dict[str, AccountError] = {}
         self.parameters: dict[str, str] = {"/cdk-bootstrap/hnb659fds/version": "30"}
         self.stacks: dict[str, str] = {}
@@ -67,6 +73,21 @@ class FakeAccount:
         """Create the role of a service."""
         self._refuse("create_service_role")
         self.service_roles.append(service)
+
+    def zones(self) -> Mapping[str, str]:
+        """Return the zones."""
+        self._refuse("zones")
+        return self.zone_ids
+
+    def subnets(self, ids: Sequence[str]) -> Sequence[Subnet]:
+        """Return those of these subnets that exist."""
+        self._refuse("subnets")
+        return [subnet for subnet in self.networks if subnet.id in ids]
+
+    def trusted_services(self, role: str) -> Sequence[str] | None:
+        """Return which services may assume a role."""
+        self._refuse("trusted_services")
+        return self.roles.get(role)
 
     def parameter(self, name: str) -> str | None:
         """Return a parameter of SSM."""

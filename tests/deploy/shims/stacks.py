@@ -76,6 +76,7 @@ SHIMS = (
             "AWS::EC2::SecurityGroupEgress",
             "AWS::EC2::SecurityGroupIngress",
             "AWS::ApiGatewayV2::Deployment",
+            "AWS::Budgets::Budget",
         )
     ),
     Shim(

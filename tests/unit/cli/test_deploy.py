@@ -13,7 +13,8 @@ from conducto import __version__
 from conducto.cli.host.cloud_account import Account, account_of, keep
 from conducto.cli.host.commands import build_parser
 from conducto.cli.host.deploy import deploy, destroy
-from conducto.cli.host.deploying.ports import AccountError, Cdk
+from conducto.cli.host.deploying.deployment import Deployment, Wish
+from conducto.cli.host.deploying.ports import AccountError, Cdk, Subnet
 from conducto.cli.host.deploying.versions import Version, version_from
 from conducto.model.admin import TokenInfo
 from conducto.model.deployment import RECORD_SCHEMA, STACKS
@@ -201,13 +202,20 @@ def test_without_a_region_nothing_is_done(place: Place) -> None:
     assert "say --region, or set AWS_REGION" in place.out
 
 
-@pytest.mark.parametrize("version", ["20.20.2", None])
-def test_a_node_that_is_too_old_or_not_there_is_told(place: Place, version: str | None) -> None:
+@pytest.mark.parametrize(
+    ("version", "told"),
+    [("20.20.2", "20.20.2 is too old"), (None, "Node is not installed")],
+)
+def test_a_node_that_is_too_old_or_not_there_is_told(
+    place: Place, version: str | None, told: str
+) -> None:
     place.machine.node_version = version
 
     assert place.deploy() == 1
 
+    assert f"node           {told}" in place.out
     assert "install Node 22 or later" in place.out
+    assert "npm install --global node@22" in place.out
     assert place.machine.runs == []
 
 
@@ -569,3 +577,245 @@ def test_deploying_again_after_destroy_finds_the_data(place: Place) -> None:
     assert place.deploy() == 0
 
     assert place.account.done == []
+
+
+def test_docker_that_does_not_answer_stops_a_deployment(place: Place) -> None:
+    place.machine.docker_version = None
+
+    assert place.deploy("--yes") == 1
+
+    assert "no container engine answers" in place.out
+    assert "nothing was deployed: fix the problems listed above" in place.err
+    assert place.machine.runs == []
+
+
+@pytest.mark.parametrize("failed", STACKS)
+def test_deployment_that_failed_at_a_stack_continues(place: Place, failed: str) -> None:
+    done = STACKS[: STACKS.index(failed)]
+
+    def cdk(words: Sequence[str]) -> int:
+        if len(place.machine.runs) > 1:
+            return place.run_cdk(words)
+        place.run_cdk(words)
+        place.account.stacks = {f"conducto-main-{name}": "CREATE_COMPLETE" for name in done}
+        place.account.stacks[f"conducto-main-{failed}"] = "ROLLBACK_COMPLETE"
+        place.account.failures[f"conducto-main-{failed}"] = f"conducto-main-{failed}: no room"
+        if "data" not in done:  # these parameters are in the stacks
+            del place.account.parameters["/conducto/main/settings"]
+        if failed == "data":
+            place.account.tables = {"conducto-main": True}
+        return 1
+
+    place.machine = FakeMachine(cdk)
+    assert place.deploy() == 1
+    assert f"conducto-main-{failed}: no room" in place.err
+
+    assert place.deploy() == 0
+
+    removed = ["delete table conducto-main"] if failed == "data" else []
+    assert place.account.done == [f"delete stack conducto-main-{failed}", *removed]
+    assert place.machine.runs == [DEPLOY, DEPLOY]
+    assert [each["kind"] for each in place.account.requests].count("mint_token") == 1
+
+
+@pytest.mark.parametrize("failed", STACKS)
+def test_update_that_failed_at_a_stack_is_repeated_as_it_is(place: Place, failed: str) -> None:
+    place.deploy()
+    place.account.stacks[f"conducto-main-{failed}"] = "UPDATE_ROLLBACK_COMPLETE"
+
+    assert place.deploy() == 0
+
+    assert place.account.done == []
+
+
+def test_network_of_a_failed_first_deployment_is_replaced_for_another_zone(place: Place) -> None:
+    place.account.stacks = {
+        "conducto-main-network": "CREATE_COMPLETE",
+        "conducto-main-data": "ROLLBACK_COMPLETE",
+    }
+
+    assert place.deploy("-c", "zone=eu-west-1b") == 0
+
+    assert place.account.done == [
+        "delete stack conducto-main-data",
+        "delete stack conducto-main-network",
+    ]
+
+
+# ---- what settings name -----------------------------------------------------------------------
+
+ROLE = "arn:aws:iam::123456789012:role/reports"
+VPC = ("-c", "vpc_id=vpc-1", "-c", "vpc_subnets=subnet-1", "-c", "vpc_zones=eu-west-1a")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ((), "eu-west-1a (use1-az3) does not offer what workers and their files need"),
+        (("-c", "zone=eu-west-1a"), "eu-west-1a (use1-az3) does not offer"),
+        (("-c", "zone=eu-west-1z"), "eu-west-1 has no zone 'eu-west-1z' for this account"),
+        (("-c", "zones=2"), "eu-west-1a (use1-az3) does not offer"),
+    ],
+)
+def test_zone_that_does_not_work_is_refused(
+    place: Place, words: tuple[str, ...], told: str
+) -> None:
+    place.account.zone_ids["eu-west-1a"] = "use1-az3"
+
+    assert place.deploy(*words) == 1
+
+    assert f"fail  zone  {told}" in place.out
+    assert "-c zone=NAME (with zones=2 two names) of: eu-west-1b\n" in place.out
+    assert place.machine.runs == []
+
+
+def test_zone_that_works_is_used(place: Place) -> None:
+    place.account.zone_ids["eu-west-1a"] = "use1-az3"
+
+    assert place.deploy("-c", "zone=eu-west-1b") == 0
+
+    assert "ok    zone  eu-west-1b\n" in place.out
+    assert place.machine.projects[-1]["context"]["zone"] == "eu-west-1b"
+
+
+def test_zone_is_not_checked_where_it_cannot_change(place: Place) -> None:
+    place.deploy()
+    place.account.refusals["zones"] = AccountError("not allowed", "ask")
+
+    assert place.deploy() == 0
+    assert place.deploy("-c", "zone=eu-west-1b") == 1
+    assert "zone was not set when stage 'main' was made" in place.err
+
+
+@pytest.mark.parametrize(
+    ("subnet", "public", "told"),
+    [
+        (None, "true", "vpc_subnets: subnet-1 does not exist here"),
+        (("vpc-2", "eu-west-1a", "igw-1"), "true", "subnet-1 is in vpc-2, not in vpc-1"),
+        (("vpc-1", "eu-west-1b", "igw-1"), "true", "is in eu-west-1b, not in eu-west-1a"),
+        (("vpc-1", "eu-west-1a", None), "false", "subnet-1 has no route to 0.0.0.0/0"),
+        (("vpc-1", "eu-west-1a", "igw-1"), "false", "subnet-1 leads to an internet gateway"),
+    ],
+)
+def test_subnet_in_which_workers_cannot_work_is_refused(
+    place: Place, subnet: tuple[str, str, str | None] | None, public: str, told: str
+) -> None:
+    if subnet is not None:
+        place.account.networks = [Subnet("subnet-1", *subnet)]
+
+    assert place.deploy(*VPC, "-c", f"public_ip={public}") == 1
+
+    assert f"fail  network  {told}" in place.out or told in place.out
+    assert place.machine.runs == []
+
+
+@pytest.mark.parametrize(
+    ("target", "public", "status"),
+    [("nat-1", "false", "ok"), ("igw-1", "true", "ok"), ("nat-1", "true", "warn")],
+)
+def test_subnet_with_a_way_out_is_used(place: Place, target: str, public: str, status: str) -> None:
+    place.account.networks = [Subnet("subnet-1", "vpc-1", "eu-west-1a", target)]
+
+    assert place.deploy(*VPC, "-c", f"public_ip={public}") == 0
+
+    assert f"{status:<4}  network" in place.out
+
+
+@pytest.mark.parametrize(
+    ("setting", "trusted", "told"),
+    [
+        ("reports", None, "'reports': expected ORG=ARN or ORG/TITLE=ARN"),
+        (f"main={ROLE},main={ROLE}", None, "main has two roles"),
+        (f"main={ROLE}".replace("1234", "9999"), None, "is of account 999956789012"),
+        (f"main={ROLE}", None, f"{ROLE} does not exist"),
+        (f"main={ROLE}", "lambda.amazonaws.com", "does not trust ecs-tasks.amazonaws.com"),
+        (f"main={ROLE[:-7]}conducto-main-eu-west-1-poll", None, "is a role of Conducto itself"),
+    ],
+)
+def test_task_role_that_is_not_allowed_is_refused_before_anything_is_deployed(
+    place: Place, setting: str, trusted: str | None, told: str
+) -> None:
+    if trusted is not None:
+        place.account.roles["reports"] = [trusted]
+
+    assert place.deploy("-c", f"task_roles={setting}") == 1
+
+    assert told in place.out
+    assert "nothing was deployed: fix the problems listed above" in place.err
+    assert place.machine.runs == []
+
+
+def test_task_role_that_is_allowed_is_kept(place: Place) -> None:
+    place.account.roles["reports"] = ["ec2.amazonaws.com", "ecs-tasks.amazonaws.com"]
+
+    assert place.deploy("-c", f"task_roles=main={ROLE},main/every night={ROLE}") == 0
+    assert place.out.count(f"ok    task role  {ROLE}\n") == 1
+
+    del place.account.roles["reports"]
+    assert place.deploy() == 1
+    assert f"{ROLE} does not exist" in place.out
+
+
+def test_role_that_cannot_be_read_stops_the_deployment_with_a_reason(place: Place) -> None:
+    place.account.refusals["trusted_services"] = AccountError("iam:GetRole is not allowed", "ask")
+
+    assert place.deploy("-c", f"task_roles=main={ROLE}") == 1
+
+    assert "fail  settings  iam:GetRole is not allowed\n" in place.out
+
+
+# ---- who is notified --------------------------------------------------------------------------
+
+WISH = Wish(stage="main", settings={}, org="main", user="ann")
+
+
+def answered(place: Place, *answers: str, settings: dict[str, str] | None = None) -> list[str]:
+    """Deploy with a person who answers questions; return what they were told."""
+    given, told = iter(answers), []
+    wish = WISH if settings is None else Wish("main", settings, "main", "ann")
+
+    def answer(question: str) -> str:
+        told.append(question)
+        return next(given)
+
+    Deployment(place.account, place.machine, lambda _: False, told.append, answer).deploy(wish)
+    return told
+
+
+def test_first_deployment_asks_for_an_address_for_alarms(place: Place) -> None:
+    told = answered(place, "nonsense", " ops@example.org ")
+
+    assert "'nonsense' is not an e-mail address, such as ops@example.org" in told
+    assert place.machine.projects[-1]["context"]["alarm_email"] == "ops@example.org"
+    assert not [line for line in told if "nobody will be notified" in line]
+
+
+def test_first_deployment_says_when_nobody_is_notified(place: Place) -> None:
+    told = answered(place, "")
+
+    assert (
+        "nobody will be notified of alarms or when the account spends $50 a month; name an address "
+        "with -c alarm_email=ADDRESS"
+    ) in told
+    assert "alarm_email" not in place.machine.projects[-1]["context"]
+
+
+@pytest.mark.parametrize("settings", [{"alarm_email": "a@example.org"}, {"alarm_email": ""}])
+def test_address_that_is_given_or_declined_is_not_asked_for(
+    place: Place, settings: dict[str, str]
+) -> None:
+    answered(place, settings=settings)
+
+
+def test_later_deployment_says_only_that_nobody_is_notified(place: Place) -> None:
+    answered(place, "")
+
+    told = answered(place, settings={"monthly_budget": "off"})
+
+    assert "nobody will be notified of alarms; name an address with -c alarm_email=ADDRESS" in told
+
+
+def test_command_without_a_terminal_asks_nothing(place: Place) -> None:
+    assert place.deploy() == 0
+
+    assert "nobody will be notified of alarms" in place.out

@@ -11,7 +11,7 @@ from botocore.stub import Stubber
 from moto import mock_aws
 
 from conducto.cli.host.deploying.aws import BotoAccount
-from conducto.cli.host.deploying.ports import AccountError
+from conducto.cli.host.deploying.ports import AccountError, Subnet
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 REGION = "eu-west-1"
@@ -167,3 +167,56 @@ def test_without_credentials_a_sentence_says_how_to_log_in(
         BotoAccount(REGION).caller()
 
     assert "aws configure" in error.value.remedy
+
+
+def test_zones_are_known_by_name_and_id(account: BotoAccount) -> None:
+    zones = account.zones()
+
+    assert zones[f"{REGION}a"].startswith("euw1-az")
+
+
+def test_subnets_say_where_they_are_and_where_they_lead(account: BotoAccount) -> None:
+    ec2 = client("ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    public, private, inner = (
+        ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{n}.0/24", AvailabilityZone=f"{REGION}b")[
+            "Subnet"
+        ]["SubnetId"]
+        for n in range(3)
+    )
+    gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+    ec2.attach_internet_gateway(VpcId=vpc, InternetGatewayId=gateway)
+    nat = ec2.create_nat_gateway(SubnetId=public, ConnectivityType="private")["NatGateway"]
+    targets = {
+        public: {"GatewayId": gateway},
+        private: {"NatGatewayId": nat["NatGatewayId"]},
+    }
+    for subnet, target in targets.items():
+        table = ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]
+        ec2.associate_route_table(RouteTableId=table, SubnetId=subnet)
+        ec2.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", **target)
+
+    found = {each.id: each for each in account.subnets([public, private, inner, "subnet-0"])}
+
+    assert found == {
+        public: Subnet(public, vpc, f"{REGION}b", gateway),
+        private: Subnet(private, vpc, f"{REGION}b", nat["NatGatewayId"]),
+        inner: Subnet(inner, vpc, f"{REGION}b", None),
+    }
+
+
+def test_role_says_which_services_it_trusts(account: BotoAccount) -> None:
+    statements = [
+        {"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}},
+        {"Effect": "Allow", "Principal": {"AWS": "123456789012"}},
+        {"Effect": "Deny", "Principal": {"Service": ["ec2.amazonaws.com"]}},
+    ]
+    document = {
+        "Version": "2012-10-17",
+        "Statement": [{**each, "Action": "sts:AssumeRole"} for each in statements],
+    }
+    trust = json.dumps(document)
+    client("iam").create_role(RoleName="r", Path="/team/", AssumeRolePolicyDocument=trust)
+
+    assert account.trusted_services("r") == ["ecs-tasks.amazonaws.com"]
+    assert account.trusted_services("none") is None

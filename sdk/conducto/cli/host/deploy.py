@@ -12,7 +12,14 @@ from conducto.cli.host.addresses import UsageError, suggestion
 from conducto.cli.host.cloud_account import Account as LogIn
 from conducto.cli.host.cloud_account import account_of, keep, profile_named
 from conducto.cli.host.deploying.aws import BotoAccount
-from conducto.cli.host.deploying.deployment import Ask, Deployed, DeployError, Deployment, Wish
+from conducto.cli.host.deploying.deployment import (
+    Ask,
+    Deployed,
+    DeployError,
+    Deployment,
+    Prompt,
+    Wish,
+)
 from conducto.cli.host.deploying.machine import ThisMachine
 from conducto.cli.host.deploying.ports import Account, AccountError, Machine
 from conducto.cli.host.deploying.project import NoStacksError
@@ -43,7 +50,8 @@ def deploy(
     try:
         there = BotoAccount(arguments.region) if account is None else account
         here = ThisMachine() if machine is None else machine
-        deployed = Deployment(there, here, asker(yes=arguments.yes), say).deploy(wish)
+        course = Deployment(there, here, asker(yes=arguments.yes), say, prompter(arguments))
+        deployed = course.deploy(wish)
     except (AccountError, DeployError, NoStacksError) as error:
         return _failed(error)
     _tell(deployed, wish, arguments)
@@ -96,6 +104,20 @@ def asker(*, yes: bool) -> Ask:
             return False
 
     return ask
+
+
+def prompter(arguments: argparse.Namespace) -> Prompt | None:
+    """Return what asks a person for a word; None with ``--yes`` and without a terminal."""
+    if arguments.yes or not sys.stdin.isatty():
+        return None
+
+    def prompt(question: str) -> str:
+        try:
+            return input(f"{question} ")
+        except EOFError:
+            return ""
+
+    return prompt
 
 
 def say(line: str) -> None:

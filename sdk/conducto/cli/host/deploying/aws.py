@@ -2,12 +2,12 @@
 
 import importlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
-from conducto.cli.host.deploying.ports import AccountError, Caller
+from conducto.cli.host.deploying.ports import AccountError, Caller, Subnet
 
 #: vCPUs of Fargate tasks on demand.
 _QUOTA = {"ServiceCode": "fargate", "QuotaCode": "L-3032A538"}
@@ -26,6 +26,18 @@ _NO_CREDENTIALS = frozenset(
     }
 )
 _REFUSED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
+_ANYWHERE = "0.0.0.0/0"
+#: State of a route whose target is gone.
+_LOST = "blackhole"
+#: Where routes lead, in the words of EC2.
+_TARGETS = (
+    "GatewayId",
+    "NatGatewayId",
+    "TransitGatewayId",
+    "NetworkInterfaceId",
+    "VpcPeeringConnectionId",
+    "InstanceId",
+)
 _LOG_IN = "log in, e.g.: aws sso login, or aws configure; AWS_PROFILE chooses a profile"
 
 
@@ -82,6 +94,46 @@ class BotoAccount:
         """Create the role that a service of AWS itself uses, unless the account has it."""
         with _sentences("iam:CreateServiceLinkedRole", none="InvalidInput"):
             self._client("iam").create_service_linked_role(AWSServiceName=service)
+
+    def zones(self) -> Mapping[str, str]:
+        """Return ``{name: id}`` of the availability zones that this account can use."""
+        filters = [
+            {"Name": "zone-type", "Values": ["availability-zone"]},
+            {"Name": "state", "Values": ["available"]},
+        ]
+        with _sentences("ec2:DescribeAvailabilityZones"):
+            response = self._client("ec2").describe_availability_zones(Filters=filters)
+        return {zone["ZoneName"]: zone["ZoneId"] for zone in response["AvailabilityZones"]}
+
+    def subnets(self, ids: Sequence[str]) -> Sequence[Subnet]:
+        """Return those of these subnets that exist."""
+        client = self._client("ec2")
+        with _sentences("ec2:DescribeSubnets"):
+            found = client.describe_subnets(Filters=_filter("subnet-id", ids))["Subnets"]
+        vpcs = [subnet["VpcId"] for subnet in found]
+        with _sentences("ec2:DescribeRouteTables"):
+            tables = client.describe_route_tables(Filters=_filter("vpc-id", vpcs))["RouteTables"]
+        return [
+            Subnet(
+                each["SubnetId"], each["VpcId"], each["AvailabilityZone"], _way_out(each, tables)
+            )
+            for each in found
+        ]
+
+    def trusted_services(self, role: str) -> Sequence[str] | None:
+        """Return which services of AWS may assume a role; None where there is no such role."""
+        with _sentences("iam:GetRole", none="NoSuchEntity"):
+            found = self._client("iam").get_role(RoleName=role)["Role"]
+            trust = found["AssumeRolePolicyDocument"]["Statement"]
+            allowed = [each for each in _listed(trust) if each["Effect"] == "Allow"]
+            principals = [each["Principal"] for each in allowed if "Principal" in each]
+            return [
+                str(service)
+                for principal in principals
+                if isinstance(principal, dict)
+                for service in _listed(principal.get("Service", []))
+            ]
+        return None
 
     def parameter(self, name: str) -> str | None:
         """Return a parameter of SSM; None where there is none."""
@@ -181,6 +233,31 @@ class BotoAccount:
         pages = self._formation.get_paginator("describe_stack_events").paginate(StackName=stack)
         for page in pages:
             yield from page["StackEvents"]
+
+
+def _filter(name: str, values: Sequence[str]) -> list[dict[str, Any]]:
+    return [{"Name": name, "Values": list(dict.fromkeys(values))}]
+
+
+def _listed(value: Any) -> list[Any]:
+    """Return a value of a policy as a list; AWS writes one item without brackets."""
+    return value if isinstance(value, list) else [value]
+
+
+def _way_out(subnet: Mapping[str, Any], tables: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return where a subnet's default route leads: by its own table, else by its network's."""
+    here = [table for table in tables if table["VpcId"] == subnet["VpcId"]]
+    own = [t for t in here if any(_is(a, subnet["SubnetId"]) for a in t["Associations"])]
+    main = [t for t in here if any(a.get("Main") for a in t["Associations"])]
+    for table in (own or main)[:1]:
+        for route in table["Routes"]:
+            if route.get("DestinationCidrBlock") == _ANYWHERE and route.get("State") != _LOST:
+                return next((str(v) for k, v in route.items() if k in _TARGETS), "another way")
+    return None
+
+
+def _is(association: Mapping[str, Any], subnet: str) -> bool:
+    return association.get("SubnetId") == subnet
 
 
 def _begins(event: dict[str, Any]) -> bool:

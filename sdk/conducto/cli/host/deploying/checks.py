@@ -79,7 +79,10 @@ def _packages(machine: Machine) -> Finding:
 
 
 def _node(version: str | None) -> Finding:
-    remedy = f"install Node {NODE_LEAST} or later; CDK runs on it"
+    remedy = (
+        f"install Node {NODE_LEAST} or later, on which CDK runs; npm has it as a package: "
+        f"npm install --global node@{NODE_LEAST}"
+    )
     if version is None:
         return Finding("node", Status.FAILED, "Node is not installed", remedy)
     major = version.partition(".")[0]

@@ -1,12 +1,14 @@
 """The course of a deployment: checks, what a failed one left, CDK, the first token."""
 
 import json
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from conducto.cli.host.deploying import checks, findings
+from conducto.cli.host.deploying.choices import settings_findings
 from conducto.cli.host.deploying.findings import Finding, Status
 from conducto.cli.host.deploying.ports import Account, AccountError, Cdk, Machine
 from conducto.cli.host.deploying.project import write_project
@@ -15,6 +17,7 @@ from conducto.model.admin import AdminAnswer, ListTokens, MintToken, ShowSchema
 from conducto.model.base import Record
 from conducto.model.deployment import (
     FIXED_SETTINGS,
+    MONTHLY_BUDGET,
     STACKS,
     addresses_name,
     function_name,
@@ -25,6 +28,9 @@ from conducto.model.deployment import (
 
 #: Asks a person something that is answered by yes or no.
 Ask = Callable[[str], bool]
+#: Asks a person for a word; "" where nobody can answer, and for no answer.
+Prompt = Callable[[str], str]
+_ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 
 #: What a fixed setting is when nothing was said (`infra.settings`).
 _UNSAID = {"zones": "1"}
@@ -80,15 +86,22 @@ class Deployment:
         machine: What is deployed from.
         ask: Asks the person.
         say: Tells the person a line.
+        prompt: Asks the person for a word; None: nobody can be asked.
     """
 
     def __init__(
-        self, account: Account, machine: Machine, ask: Ask, say: Callable[[str], None]
+        self,
+        account: Account,
+        machine: Machine,
+        ask: Ask,
+        say: Callable[[str], None],
+        prompt: Prompt | None = None,
     ) -> None:
         self._account = account
         self._machine = machine
         self._ask = ask
         self._say = say
+        self._prompt = prompt or (lambda _: "")
 
     def deploy(self, wish: Wish) -> Deployed:
         """Bring an installation up, or up to date.
@@ -106,7 +119,7 @@ class Deployment:
         assert cdk is not None  # noqa: S101 (a check has seen it)
         if any(f.name == checks.BOOTSTRAP and f.status is not Status.OK for f in found):
             self._bootstrap(cdk, folder)
-        self._clear(wish.stage)
+        self._clear(wish)
         self._create_service_role()
         try:
             self._run(cdk, folder, ["deploy", "--all", "--require-approval", "never"], wish.stage)
@@ -123,11 +136,19 @@ class Deployment:
             *checks.machine_findings(self._machine),
             *checks.account_findings(self._account, stage),
         ]
+        self._report(found)
+        return found
+
+    def _report(self, found: Sequence[Finding]) -> None:
+        """Tell findings.
+
+        Raises:
+            DeployError: one is in the way.
+        """
         for line in findings.lines(found):
             self._say(line)
         if findings.is_failed(found):
-            raise DeployError("nothing was deployed; what to do stands above")
-        return found
+            raise DeployError("nothing was deployed: fix the problems listed above")
 
     def _check_version(self, wish: Wish) -> None:
         """Let no older version take the place of a newer one, unless that was said.
@@ -173,9 +194,35 @@ class Deployment:
             DeployError: a setting would change that an installation keeps for life.
         """
         text = self._account.parameter(settings_name(wish.stage))
-        if text is None:
-            return dict(wish.settings)
-        before: dict[str, str] = json.loads(text)
+        first = text is None
+        settings = dict(wish.settings) if text is None else self._kept(wish, json.loads(text))
+        self._report(list(settings_findings(self._account, settings, first=first)))
+        if first and "alarm_email" not in settings and (address := self._address()):
+            settings["alarm_email"] = address
+        if not settings.get("alarm_email"):
+            budget = settings.get("monthly_budget") or f"{MONTHLY_BUDGET:g}"
+            spending = "" if budget == "off" else f" or when the account spends ${budget} a month"
+            self._say(
+                f"nobody will be notified of alarms{spending}; name an address with "
+                "-c alarm_email=ADDRESS"
+            )
+        return settings
+
+    def _address(self) -> str:
+        """Return the address that the person wants alarms to go to; "" for nobody."""
+        question = "E-mail address for alarms and for spending (Enter: notify nobody):"
+        address = self._prompt(question).strip()
+        while address and _ADDRESS.fullmatch(address) is None:
+            self._say(f"{address!r} is not an e-mail address, such as ops@example.org")
+            address = self._prompt(question).strip()
+        return address
+
+    def _kept(self, wish: Wish, before: Mapping[str, str]) -> dict[str, str]:
+        """Return what is given over what was chosen before.
+
+        Raises:
+            DeployError: see `_settings`.
+        """
         for name in FIXED_SETTINGS:
             old = before.get(name, "") or _UNSAID.get(name, "")
             new = wish.settings.get(name, old) or _UNSAID.get(name, "")
@@ -214,16 +261,21 @@ class Deployment:
                 f"aws iam create-service-linked-role --aws-service-name {_ECS}"
             )
 
-    def _clear(self, stage: str) -> None:
+    def _clear(self, wish: Wish) -> None:
         """Remove what a first deployment that failed left behind; it was never in use."""
+        stage = wish.stage
         for name in reversed(STACKS):
             stack = stack_name(stage, name)
             if self._account.stack_status(stack) in checks.FAILED_FIRST:
                 self._say(f"removing {stack}, whose first deployment failed")
                 self._account.delete_stack(stack)
-        table = table_name(stage)
+        table, network = table_name(stage), stack_name(stage, "network")
         if self._account.stack_status(stack_name(stage, "data")) is not None:
             return
+        if self._account.stack_status(network) and set(FIXED_SETTINGS) & set(wish.settings):
+            # Nothing is in it, and CloudFormation cannot move a subnet to another zone.
+            self._say(f"removing {network}, to make it as -c says")
+            self._account.delete_stack(network)
         match self._account.table_is_empty(table):
             case True:  # a protected table outlives its stack, and would be in the way of the next
                 self._say(f"removing the empty table {table}, which no stack owns")

@@ -31,6 +31,23 @@ class Caller:
     arn: str
 
 
+@dataclass(frozen=True, slots=True)
+class Subnet:
+    """A subnet of a network that exists.
+
+    Attributes:
+        id: Its id.
+        vpc: Id of its network.
+        zone: Name of its availability zone.
+        way_out: Where its default route leads, such as ``igw-…`` or ``nat-…``; None: it has none.
+    """
+
+    id: str
+    vpc: str
+    zone: str
+    way_out: str | None
+
+
 class Account(Protocol):
     """An AWS account in one region. Every method but `region` raises `AccountError`."""
 
@@ -49,6 +66,15 @@ class Account(Protocol):
 
     def create_service_role(self, service: str) -> None:
         """Create the role that a service of AWS itself uses, unless the account has it."""
+
+    def zones(self) -> Mapping[str, str]:
+        """Return ``{name: id}`` of the availability zones that this account can use."""
+
+    def subnets(self, ids: Sequence[str]) -> Sequence[Subnet]:
+        """Return those of these subnets that exist."""
+
+    def trusted_services(self, role: str) -> Sequence[str] | None:
+        """Return which services of AWS may assume a role; None where there is no such role."""
 
     def parameter(self, name: str) -> str | None:
         """Return a parameter of SSM; None where there is none."""
