@@ -118,7 +118,7 @@ def _node_row(
     return [
         f"`{name}`",
         _default(name, parameter),
-        _kinds(name, shared, serial),
+        _kinds(name, shared),
         texts.INHERITANCE[name],
         _meaning(name),
     ]
@@ -129,12 +129,10 @@ def _default(name: str, parameter: inspect.Parameter) -> str:
     return f"`{value!r}`"
 
 
-def _kinds(name: str, shared: Mapping[str, object], serial: Mapping[str, object]) -> str:
+def _kinds(name: str, shared: Mapping[str, object]) -> str:
     if name == "max_concurrent":
         return "Serial, Parallel"
-    if name not in shared:
-        return "Serial"
-    return "all" if name in serial else "Exec, Parallel"
+    return "all" if name in shared else "Serial"
 
 
 def _meaning(name: str) -> str:

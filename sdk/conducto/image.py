@@ -17,6 +17,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, List, Optional, Union
 
+    from typing_extensions import Unpack
+
+    from conducto.tree.node_params import IgnoredImageParams
+
     PathLike = Union[str, "os.PathLike[str]"]
     Requirements = Union[List[str], None]
 
@@ -118,7 +122,7 @@ class Image:
         reqs_npm: Union[List[str], bool, None] = None,
         reqs_packages: Requirements = None,
         reqs_docker: bool = False,
-        **kwargs: Any,
+        **kwargs: Unpack[IgnoredImageParams],
     ) -> None:
         """Note down the definition; it is checked when a tree with it is printed or launched.
 

@@ -10,7 +10,27 @@ from conducto.tree.nodes import Exec, Parallel, Serial
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, Optional, Union
+    from typing import Any, Callable, Dict, Optional, Union, overload
+
+    from typing_extensions import Unpack
+
+    from conducto.tree.node import Node
+    from conducto.tree.node_params import NodeParams
+
+
+if TYPE_CHECKING:
+
+    @overload
+    def Lazy(
+        command_or_func: str, *, params: NodeParams = ..., **more: Unpack[NodeParams]
+    ) -> Serial: ...
+    @overload
+    def Lazy(
+        command_or_func: Callable[..., Node],
+        *args: Any,
+        params: NodeParams = ...,
+        **kwargs: Any,
+    ) -> Serial: ...
 
 
 def Lazy(command_or_func: Union[str, Callable[..., Any]], *args: Any, **kwargs: Any) -> Serial:  # noqa: N802 (the name is the original's)

@@ -16,7 +16,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Dict, Iterator, List, Optional, Tuple, Union
 
+    from typing_extensions import Self, Unpack
+
     from conducto.image import Image
+    from conducto.tree.node_params import SetParams
 
 _MAX_LOCATED = 50_000
 
@@ -227,7 +230,7 @@ class Node:
             return False
         return True
 
-    def __enter__(self) -> Any:
+    def __enter__(self) -> Self:
         place.enter_block(self)
         return self
 
@@ -306,13 +309,13 @@ class Node:
             raise ValueError("Cannot specify no concurrent nodes; max_concurrent is at least 1")
         self._max_concurrent = value
 
-    def set(self, **params: Any) -> None:
+    def set(self, **params: Unpack[SetParams]) -> None:
         """Set several parameters at once; None leaves a parameter as it is.
 
         Raises:
             TypeError: a parameter this node does not have.
         """
-        for name, value in parameters.to_set(type(self), params).items():
+        for name, value in parameters.to_set(type(self), {**params}).items():
             setattr(self, name, value)
 
     def get_inherited_attribute(self, attr: str) -> Any:

@@ -14,15 +14,22 @@ from conducto.tree.text import unindent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, Optional, Union
+    from typing import Any, Callable, Optional, Union, overload
 
-    from conducto.image import Image
+    from typing_extensions import Unpack
+
+    from conducto.tree.node_params import AnyPath, GroupParams, NodeParams, NotebookValue
 
 
 class Parallel(Node):
     """A node whose children run all at once."""
 
     __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        def __init__(self, **params: Unpack[GroupParams]) -> None:
+            """Set the parameters; see `Node`."""
 
 
 class Serial(Node):
@@ -35,61 +42,10 @@ class Serial(Node):
 
     __slots__ = ("stop_on_error",)
 
-    def __init__(
-        self,
-        *,
-        stop_on_error: bool = True,
-        env: Optional[Dict[str, str]] = None,
-        skip: bool = False,
-        name: Optional[str] = None,
-        cpu: Optional[float] = None,
-        gpu: Optional[int] = None,
-        mem: Optional[float] = None,
-        requires_docker: Optional[bool] = None,
-        suppress_errors: bool = False,
-        snapshot_on_error: Optional[bool] = None,
-        retry_lost: Optional[int] = None,
-        max_time: Union[float, str, None] = None,
-        max_concurrent: Optional[int] = None,
-        container_reuse_context: Optional[str] = None,
-        same_container: Optional[str] = None,
-        image: Union[str, Image, None] = None,
-        image_name: Optional[str] = None,
-        docker_run_args: parameters.DockerRunArgs = None,
-        doc: Optional[str] = None,
-        title: Optional[str] = None,
-        tags: parameters.Tags = None,
-        file: Optional[str] = None,
-        line: Optional[int] = None,
-        **unknown: Any,
-    ) -> None:
+    def __init__(self, *, stop_on_error: bool = True, **params: Unpack[GroupParams]) -> None:
         """Set the parameters; see `Node`."""
         self.stop_on_error = stop_on_error
-        super().__init__(
-            env=env,
-            skip=skip,
-            name=name,
-            cpu=cpu,
-            gpu=gpu,
-            mem=mem,
-            requires_docker=requires_docker,
-            suppress_errors=suppress_errors,
-            snapshot_on_error=snapshot_on_error,
-            retry_lost=retry_lost,
-            max_time=max_time,
-            max_concurrent=max_concurrent,
-            container_reuse_context=container_reuse_context,
-            same_container=same_container,
-            image=image,
-            image_name=image_name,
-            docker_run_args=docker_run_args,
-            doc=doc,
-            title=title,
-            tags=tags,
-            file=file,
-            line=line,
-            **unknown,
-        )
+        super().__init__(**params)
 
 
 class Exec(Node):
@@ -100,6 +56,21 @@ class Exec(Node):
     """
 
     __slots__ = ("_unfindable", "command", "is_notebook")
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __init__(
+            self, command: str, *, params: NodeParams = ..., **more: Unpack[NodeParams]
+        ) -> None: ...
+        @overload
+        def __init__(
+            self,
+            command: Callable[..., object],
+            *args: Any,
+            params: NodeParams = ...,
+            **kwargs: Any,
+        ) -> None: ...
 
     def __init__(self, command: Union[str, Callable[..., Any]], *args: Any, **kwargs: Any) -> None:
         """Make a node of a shell command or of a Python function.
@@ -153,13 +124,15 @@ class Notebook(Exec):
 
     __slots__ = ()
 
-    def __init__(self, path: str, **kwargs: Any) -> None:
+    def __init__(
+        self, path: AnyPath, *, params: Optional[NodeParams] = None, **kwargs: NotebookValue
+    ) -> None:
         """Make a node of the notebook at ``path``.
 
         Args:
             path: Path of the notebook, absolute or relative to the calling file.
-            **kwargs: Parameters of the notebook: text, whole numbers, floats, bools. Node
-                parameters come as ``params=co.Params(...)``.
+            params: Node parameters, as ``co.Params(...)``.
+            **kwargs: Parameters of the notebook: text, whole numbers, floats, bools.
 
         Raises:
             TypeError: a parameter of another type.
@@ -167,7 +140,6 @@ class Notebook(Exec):
         from conducto.native import notebook_arguments
         from conducto.tree import paths
 
-        params = kwargs.pop("params", None)
         full = os.path.normpath(os.path.join(source.caller_directory(), os.fspath(path)))
         super().__init__("", **parameters.merge({}, params))
         self.command = f"conducto-notebook {paths.draft(full)}{notebook_arguments(kwargs)}"

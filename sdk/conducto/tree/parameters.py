@@ -7,7 +7,11 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Iterable, List, Optional, Union
+    from typing import Any, Dict, Iterable, List, Mapping, Optional, Union
+
+    from typing_extensions import Unpack
+
+    from conducto.tree.node_params import NodeParams
 
     Tags = Union[str, Iterable[str], None]
     DockerRunArgs = Union[str, Iterable[str], None]
@@ -72,7 +76,7 @@ class SameContainer:
     INHERIT = None
 
 
-def Params(**params: Any) -> Dict[str, Any]:  # noqa: N802 (as above)
+def Params(**params: Unpack[NodeParams]) -> NodeParams:  # noqa: N802 (as above)
     """Return the node parameters for ``Exec(function, ..., params=co.Params(cpu=2))``."""
     return params
 
@@ -147,7 +151,7 @@ def reuse_context(new: Optional[str], old: Optional[str]) -> Optional[str]:
     return old
 
 
-def merge(direct: Dict[str, Any], params: Optional[Dict[str, Any]]) -> Dict[str, Any]:
+def merge(direct: Dict[str, Any], params: Optional[Mapping[str, object]]) -> Dict[str, Any]:
     """Return node parameters given as keywords and through ``params=`` in one dict.
 
     Raises:

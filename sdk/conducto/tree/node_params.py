@@ -1,0 +1,92 @@
+"""Types of the node parameters, for editors and type checkers; nothing imports them at run time.
+
+A test compares the names with those that the nodes accept.
+"""
+
+# ruff: noqa: TC001, TC003
+# A test reads the types at run time.
+
+from __future__ import annotations
+
+import os
+from typing import Any, Dict, Iterable, Optional, TypedDict, Union
+
+from conducto.image import Image
+
+Strings = Union[str, Iterable[str], None]
+
+
+class NodeParams(TypedDict, total=False):
+    """Parameters of every node."""
+
+    name: Optional[str]
+    """Name below the node of the innermost ``with`` block, to which the node is attached."""
+    env: Optional[Dict[str, str]]
+    """Environment variables; descendants inherit them, the nearest value wins."""
+    image: Union[str, Image, None]
+    """Image that commands run in, or its reference such as ``python:3.11-slim``; inherited."""
+    image_name: Optional[str]
+    """Name of an image that a node of the tree has; inherited."""
+    cpu: Optional[float]
+    """CPUs; inherited, 1 by default. Fractions are allowed."""
+    mem: Optional[float]
+    """Memory in GB; inherited, 2 by default."""
+    gpu: Optional[int]
+    """GPUs, 0 to 4; inherited, 0 by default."""
+    max_time: Union[float, str, None]
+    """Time limit in seconds, or a text such as ``1h30m``; inherited, 4 hours by default."""
+    retry_lost: Optional[int]
+    """How often a command is run again whose container was lost; inherited, 0 by default."""
+    skip: bool
+    """Do not run the node; the pipeline continues as if it were done."""
+    suppress_errors: bool
+    """End the node done even if a child failed."""
+    snapshot_on_error: Optional[bool]
+    """Keep the container of a failed command for ``conducto debug --snapshot``; inherited."""
+    requires_docker: Optional[bool]
+    """The command may use the container engine; inherited. Local mode only."""
+    container_reuse_context: Optional[str]
+    """A value of `conducto.ContainerReuseContext`; inherited by default."""
+    same_container: Optional[str]
+    """Older name of ``container_reuse_context``."""
+    docker_run_args: Strings
+    """Further arguments for the container engine; inherited. Local mode only."""
+    doc: Optional[str]
+    """Markdown that the web app shows with the node."""
+    title: Optional[str]
+    """Title of the pipeline; set it on the root."""
+    tags: Strings
+    """Labels of the pipeline; set them on the root."""
+    callback_data: Any
+    """Data for callbacks; Conducto does not read it."""
+    pipeline_reservation: Any
+    """Accepted from pipelines of earlier versions; it has no effect."""
+    file: Optional[str]
+    """File that defines the node; the calling file by default."""
+    line: Optional[int]
+    """Line that defines the node."""
+
+
+class GroupParams(NodeParams, total=False):
+    """Parameters of `conducto.Parallel`, and of `conducto.Serial`, which has ``stop_on_error``."""
+
+    max_concurrent: Optional[int]
+    """Maximum number of commands below the node that run at once."""
+
+
+class SetParams(GroupParams, total=False):
+    """Parameters that `conducto.Node.set` accepts."""
+
+    stop_on_error: bool
+    command: str
+
+
+class IgnoredImageParams(TypedDict, total=False):
+    """Parameters of `conducto.Image` of earlier versions; they have no effect."""
+
+    pre_built: Any
+    git_sha: Any
+
+
+NotebookValue = Union[str, int, float, bool]
+AnyPath = Union[str, "os.PathLike[str]"]

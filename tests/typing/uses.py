@@ -1,0 +1,55 @@
+"""Right and wrong uses of the author API; `test_author_types.py` runs type checkers over it.
+
+Checkers must report each line that ends with ``# wrong`` and no other.
+"""
+
+import conducto as co
+
+
+def train(rate: float, epochs: int = 3) -> None:
+    assert rate * epochs > 0
+
+
+def generate(count: int) -> co.Parallel:
+    with co.Parallel() as tree:
+        for number in range(count):
+            co.Exec(f"echo {number}", name=str(number))
+    return tree
+
+
+def not_a_tree() -> int:
+    return 1
+
+
+def right() -> co.Serial:
+    image = co.Image("python:3.11-slim", copy_dir=".", install_pip=["pandas"])
+    with co.Serial(image=image, cpu=2, mem=0.5, stop_on_error=False, max_time="1h") as root:
+        co.Exec("make", name="build", env={"A": "1"}, retry_lost=2, doc="**Build**")
+        co.Exec(train, 0.1, epochs=4, params=co.Params(name="train", gpu=1))
+        with co.Parallel(name="all", max_concurrent=3, tags=["nightly"]) as group:
+            group["one"] = co.Exec("true", container_reuse_context=co.ContainerReuseContext.NEW)
+        co.Notebook("report.ipynb", year=2026, params=co.Params(name="report"))
+    root["lazy"] = co.Lazy(generate, 3)
+    root["shell"] = co.Lazy("python generate.py", mem=4)
+    root.set(cpu=4, max_concurrent=2)
+    return root
+
+
+def wrong(root: co.Serial) -> None:
+    co.Serial(imgae="python:3.11-slim")  # wrong
+    co.Parallel(stop_on_error=True)  # wrong
+    co.Parallel(cpu="2")  # wrong
+    co.Exec("true", max_tme=1)  # wrong
+    co.Exec("true", "false")  # wrong
+    co.Exec("true", max_concurrent=1)  # wrong
+    co.Exec(3)  # wrong
+    co.Exec(train, 0.1, params=co.Params(cpus=2))  # wrong
+    co.Exec("true", env={"A": 1})  # wrong
+    co.Image("python:3.11-slim", copydir=".")  # wrong
+    co.Image(install_pip="pandas")  # wrong
+    co.Lazy(not_a_tree)  # wrong
+    co.Lazy("python generate.py", memory=4)  # wrong
+    co.Notebook("report.ipynb", columns=["a"])  # wrong
+    root.set(stop_on_eror=True)  # wrong
+    with co.Serial() as group:
+        group.stop_on_errors  # noqa: B018  # wrong
