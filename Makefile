@@ -5,7 +5,14 @@ ROUNDS ?= 20
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-PYTEST := $(BIN)/pytest -q -n 2 --dist loadgroup
+# AGAIN=1 repeats the tests that failed, or all where none is known, one at a time (.ci/run).
+CACHE = -o cache_dir=.pytest_cache/$@
+WORKERS = $(if $(AGAIN),-n 0 --last-failed,-n 2)
+PYTEST = $(BIN)/pytest -q $(CACHE) $(WORKERS) --dist loadgroup
+# By file: fixtures of a file are made once, and the two processes pass fewer messages.
+BY_FILE = $(BIN)/pytest -q $(CACHE) $(WORKERS) --dist loadfile
+ALONE = $(BIN)/pytest -q $(CACHE) -n 0
+STAGES := lint test-quick test-docker test-podman-quick test-cloud test-web
 
 .DEFAULT_GOAL := help
 
@@ -47,14 +54,13 @@ tools: ## Programs that only tests need, where they are missing
 	@$(MAKE) --no-print-directory $(TEST_PACKAGES)
 
 test: $(READY) engine tools ## Set up, and run all checks and tests
-	@$(MAKE) --no-print-directory --keep-going lint test-quick test-docker test-podman-quick test-cloud test-web
+	@$(MAKE) --no-print-directory --keep-going $(STAGES)
 
 test-quick: $(READY) ## All tests that need no containers
-	$(PYTEST) tests -m 'not docker and not web and not long'
+	$(PYTEST) tests -m 'not docker and not web and not long' --durations=25
 
-# By file: fixtures of a file are made once, and the two processes pass fewer messages.
 unit: $(READY) ## The quick loop: no engine, under a minute
-	$(BIN)/pytest -q -n 2 --dist loadfile tests/unit -m 'not docker'
+	$(BY_FILE) tests/unit -m 'not docker and not long'
 
 lint: $(READY) ## Style, types, dependency rule
 	$(BIN)/ruff format --check .
@@ -69,8 +75,11 @@ conformance: $(READY) $(TEST_PACKAGES) ## Local machine and compiled state machi
 test-crash: $(READY) engine ## Kill the agent at random moments: ROUNDS=20
 	ROUNDS=$(ROUNDS) $(PYTEST) tests/crash
 
-test-docker: $(READY) engine ## All tests that need containers, one at a time
-	$(BIN)/pytest -q tests -m 'docker and not web and not cloud and not long' --durations=15
+# Only these directories have such tests (tests/conftest.py); collecting the others takes long.
+DOCKER_TESTS := tests/contract tests/crash tests/docker tests/runner
+
+test-docker: $(READY) engine ## All tests that need containers
+	$(BY_FILE) $(DOCKER_TESTS) -m 'docker and not long' --durations=25
 
 # A quick part of it is part of `make test`: what differs between the engines, under a minute.
 PODMAN_QUICK := tests/contract/test_belongings_contract.py \
@@ -80,13 +89,13 @@ PODMAN_QUICK := tests/contract/test_belongings_contract.py \
 	tests/runner/test_gc.py::test_images_of_archived_pipelines_go_and_those_of_live_ones_stay
 
 test-podman: $(READY) ## The tests that need containers, on Debian's Podman; needs root
-	.ci/podman $(BIN)/pytest -q -n0 tests -m 'docker and not web and not cloud' --durations=15
+	.ci/podman $(ALONE) $(DOCKER_TESTS) -m docker --durations=15
 
 test-podman-quick: $(READY)
-	.ci/podman $(BIN)/pytest -q -n0 $(PODMAN_QUICK) -m docker
+	.ci/podman $(ALONE) $(PODMAN_QUICK) -m docker
 
-test-cloud: $(READY) engine ## The whole cloud side in the emulator, one at a time
-	$(BIN)/pytest -q tests/cloud -n0 -m 'not long' --durations=15
+test-cloud: $(READY) engine ## The whole cloud side in the emulator
+	$(BY_FILE) tests/cloud -m 'not long' --durations=25
 
 WEB_READY := web/node_modules/.package-lock.json
 
@@ -106,20 +115,20 @@ lint-web: $(WEB_READY) ## Types and style of the web app
 
 test-web: $(READY) engine tools web lint-web ## The web app in Chromium against a real agent
 	npm --prefix web test
-	$(BIN)/pytest -q tests/web -m 'web and not long' --durations=10
+	$(BY_FILE) tests/web -m 'web and not long' --durations=25
 
 test-deploy: $(READY) engine tools ## The real deployment, at an AWS that is not ours; needs root
 	$(BIN)/python tests/deploy/sandbox.py build/deploy \
 	  $(BIN)/pytest -v -n0 --timeout 900 --durations=25 tests/deploy
 
 test-long: $(READY) engine tools web ## The tests that are too slow for CI
-	$(BIN)/pytest -q -n0 tests --ignore tests/deploy -m long --timeout 1800 --durations=15
+	$(ALONE) tests --ignore tests/deploy -m long --timeout 1800 --durations=15
 
 screenshots: $(READY) web ## The pictures of the docs, anew
 	$(BIN)/python -m docs.screenshots
 
 looks: $(READY) web ## Pictures of every page of the web app in every state: LOOK=agent
-	LOOKS=build/looks $(BIN)/pytest -q -n0 tests/web/test_looks.py -k '$(LOOK)'
+	LOOKS=build/looks $(ALONE) tests/web/test_looks.py -k '$(LOOK)'
 
 synth: $(READY) ## The templates of the AWS installation, into build/cdk.out; needs Node
 	npx --yes aws-cdk@2 synth --quiet

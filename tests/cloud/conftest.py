@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import itertools
 import os
 from typing import TYPE_CHECKING
@@ -24,9 +25,20 @@ _numbers = itertools.count(1)
 
 @pytest.fixture(scope="session")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the unpacked zip that a deployment would upload now."""
-    folder = tmp_path_factory.mktemp("package")
-    return packaged.unpack(packaged.package(folder), folder / "task")
+    """Return the unpacked zip that a deployment would upload now.
+
+    The processes of one run share it: it takes long to make, and nothing writes to it.
+    """
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "package"
+    folder.mkdir(exist_ok=True)
+    task = folder / "task"
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not task.exists():
+            made = tmp_path_factory.mktemp("package")
+            packaged.unpack(packaged.package(made), made / "task").rename(task)
+    return task
 
 
 @pytest.fixture(scope="module")

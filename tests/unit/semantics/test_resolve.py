@@ -200,8 +200,10 @@ def test_five_thousand_levels_resolve():
     assert next(made.execs()).path == "/n" * depth
 
 
-def test_a_hundred_thousand_execs_resolve_and_share_what_they_have_in_common():
-    width, groups = 1000, 100
+@pytest.mark.parametrize(
+    ("groups", "width"), [(10, 100), pytest.param(100, 1000, marks=pytest.mark.long)]
+)
+def test_commands_of_a_large_tree_share_equal_settings(groups, width):
     nodes = [{"id": "r", "type": "Parallel", "image_name": "i", "__env__A": "1"}]
     edges = []
     for group in range(groups):

@@ -28,7 +28,7 @@ from conducto_local.launcher import (
 )
 from conducto_local.version import code_mark
 
-FAKE_AGENT = Path(__file__).parents[2] / "support" / "fake_agent.py"
+FAKE_AGENT = Path(__file__).parents[1] / "support" / "fake_agent.py"
 COMMAND = [sys.executable, str(FAKE_AGENT), "agent", "run"]
 
 
