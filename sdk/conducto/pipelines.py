@@ -166,7 +166,7 @@ def _without_flags(argv: List[str]) -> List[str]:
 def _write(text: str) -> None:
     """Print ``text``; what the terminal's encoding lacks is replaced."""
     try:
-        print(text)  # noqa: T201
+        print(text, flush=True)  # noqa: T201
     except UnicodeEncodeError:
         encoding = sys.stdout.encoding or "ascii"
         print(text.encode(encoding, "replace").decode(encoding))  # noqa: T201

@@ -13,7 +13,7 @@ import sys
 
 from conducto import data
 from conducto.cli.arguments import Command, UsageError
-from conducto.cli.run import run_tool
+from conducto.cli.run import print_usage, run_tool
 from conducto.data import files, location
 
 TYPE_CHECKING = False
@@ -54,10 +54,8 @@ def user(argv: Optional[Sequence[str]] = None) -> int:
 
 def _main(tool: str, scope: Type[_Data], argv: Optional[Sequence[str]]) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
-    usage = _usage(tool)
     if any(word in {"-h", "--help"} for word in words[:2]):
-        print(usage)
-        return 0
+        return print_usage(_usage(tool))
     return run_tool(tool, f"Try `{tool} --help`.", lambda: _run(scope, words))
 
 
@@ -77,7 +75,7 @@ def _run(scope: Type[_Data], words: Sequence[str]) -> int:
     if command is None:
         raise UsageError(f"{words[0]!r} is not a command")
     parsed = command.parse(words[1:], options=("id",))
-    _choose_place(parsed)
+    _choose_place(name, parsed)
     try:
         _carry_out(scope, name, parsed)
     except data.ContextError as error:
@@ -98,7 +96,7 @@ def _carry_out(scope: Type[_Data], name: str, parsed: Parsed) -> None:
         _print_result(_call(scope, name, parsed))
 
 
-def _choose_place(parsed: Parsed) -> None:
+def _choose_place(name: str, parsed: Parsed) -> None:
     """Apply ``--id``, ``--local`` and ``--no-local`` to this process."""
     chosen = parsed.values.pop("id", None)
     local = parsed.flags.pop("local", None)
@@ -114,6 +112,8 @@ def _choose_place(parsed: Parsed) -> None:
             f"--id {chosen}: a node sees the data of its own pipeline only, which is {own}"
         )
     os.environ["CONDUCTO_PIPELINE_ID"] = chosen
+    if name != "url":  # an address names any pipeline
+        location.root_of("pipeline")  # refuses an unknown one, also for user data
 
 
 def _call(scope: Type[_Data], name: str, parsed: Parsed) -> object:

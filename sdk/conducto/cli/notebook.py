@@ -16,7 +16,7 @@ import sys
 import tempfile
 
 from conducto.cli.arguments import UsageError
-from conducto.cli.run import FAILED, run_tool
+from conducto.cli.run import FAILED, print_usage, run_tool
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,8 +34,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     """Run the command; return papermill's exit code, 1 if it cannot start, 2 for wrong usage."""
     words = list(sys.argv[1:] if argv is None else argv)
     if words[:1] in (["-h"], ["--help"]):
-        print(_USAGE)
-        return 0
+        return print_usage(_USAGE)
     return run_tool("conducto-notebook", _USAGE, lambda: _run(words))
 
 

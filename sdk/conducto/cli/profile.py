@@ -6,7 +6,7 @@ import sys
 
 from conducto import profile
 from conducto.cli.arguments import Command, UsageError
-from conducto.cli.run import run_tool
+from conducto.cli.run import print_usage, run_tool
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,8 +46,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     """Run the command; return its exit code: 0, 1 failed, 2 wrong usage."""
     words = list(sys.argv[1:] if argv is None else argv)
     if any(word in {"-h", "--help"} for word in words):
-        print(_USAGE)
-        return 0
+        return print_usage(_USAGE)
     return run_tool("conducto-profile", _USAGE, lambda: _run(words))
 
 

@@ -35,9 +35,7 @@ def run_tool(name: str, usage: str, body: Callable[[], int]) -> int:
         print(printable_lines(f"{name}: {error}\n{usage}"), file=sys.stderr)
         return USAGE
     except BrokenPipeError:
-        # The reader has left, as `head` does. What is still buffered must not be
-        # flushed at exit: that would print a second error.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return FAILED
     except Exception as error:
         if env_bool("CONDUCTO_GLUE_DEBUG"):
@@ -45,6 +43,23 @@ def run_tool(name: str, usage: str, body: Callable[[], int]) -> int:
         print(printable_lines(f"{name}: {_text_of(error)}"), file=sys.stderr)
         return FAILED
     return code
+
+
+def print_usage(text: str) -> int:
+    """Print a usage on stdout, whose reader may have left; return exit code 0."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        _drop_output()
+    return 0
+
+
+def _drop_output() -> None:
+    """Discard what is still buffered for a reader that has left, as `head` does.
+
+    Python would flush it at exit and print an error.
+    """
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _text_of(error: Exception) -> str:

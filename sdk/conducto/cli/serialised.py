@@ -30,8 +30,9 @@ def run(name: str, words: List[str]) -> int:
         words: The flags behind it.
     """
     if any(word in ("-h", "--help") for word in words):
-        print(f"usage: conducto {name} [FLAGS] < TREE\n\n{COMMANDS[name]}")
-        return 0
+        from conducto.cli.run import print_usage  # noqa: PLC0415 - not needed to run a tree
+
+        return print_usage(f"usage: conducto {name} [FLAGS] < TREE\n\n{COMMANDS[name]}")
     if name == "validate-serialization" and words:
         print(f"conducto: {name}: takes no arguments, got {words[0]!r}", file=sys.stderr)
         return _WRONG

@@ -6,7 +6,7 @@ import sys
 
 from conducto import slack
 from conducto.cli.arguments import Command, UsageError
-from conducto.cli.run import run_tool
+from conducto.cli.run import print_usage, run_tool
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,8 +21,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     """Run the command; return its exit code: 0, 1 failed, 2 wrong usage."""
     words = list(sys.argv[1:] if argv is None else argv)
     if words[:1] in (["-h"], ["--help"]):
-        print(_USAGE)
-        return 0
+        return print_usage(_USAGE)
     return run_tool("conducto-slack", _USAGE, lambda: _run(words))
 
 

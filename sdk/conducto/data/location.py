@@ -6,7 +6,7 @@ each ``conducto-data-*`` call in a container, so it imports nothing heavy at its
 """
 
 # pathlib is slow to import, and this runs at every call in a container.
-# ruff: noqa: PTH118
+# ruff: noqa: PTH112, PTH118
 
 from __future__ import annotations
 
@@ -64,7 +64,13 @@ def _host_root(scope: str) -> str:
     pipeline_id = os.environ.get("CONDUCTO_PIPELINE_ID")
     if not pipeline_id:
         raise ContextError(_NO_PIPELINE)
-    return os.path.join(paths.pipeline_dir(profile, pipeline_id), "data")
+    directory = paths.pipeline_dir(profile, pipeline_id)
+    if not os.path.isdir(directory):
+        raise ContextError(
+            f"No pipeline {pipeline_id!r} on this machine, in profile {profile!r}; "
+            "see conducto list."
+        )
+    return os.path.join(directory, "data")
 
 
 def clean(name: str) -> str:

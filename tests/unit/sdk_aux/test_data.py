@@ -255,10 +255,19 @@ def test_user_data_is_below_the_profile(home: Path, monkeypatch: pytest.MonkeyPa
 
 def test_pipeline_data_is_below_the_pipeline(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CONDUCTO_PIPELINE_ID", "abc-def")
+    (home / "default" / "pipelines" / "abc-def").mkdir(parents=True)
 
     data.pipeline.puts("name", b"1")
 
     assert (home / "default" / "pipelines" / "abc-def" / "data" / "name").is_file()
+
+
+def test_an_unknown_pipeline_has_no_data(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONDUCTO_PIPELINE_ID", "wrong")
+
+    with pytest.raises(data.ContextError, match="No pipeline 'wrong' on this machine"):
+        data.pipeline.puts("name", b"1")
+    assert not (home / "default" / "pipelines").exists()
 
 
 def test_pipeline_data_without_a_pipeline_says_so() -> None:

@@ -152,11 +152,23 @@ def test_a_directory_is_deleted_with_recursive_only(user) -> None:
     assert user("exists", "dir").stdout == b"false\n"
 
 
-def test_each_pipeline_has_its_own_data(pipeline) -> None:
+def test_each_pipeline_has_its_own_data(pipeline, home: Path) -> None:
+    for name in ("one", "two"):
+        (home / "default" / "pipelines" / name).mkdir(parents=True)
+
     pipeline("puts", "name", "--id", "one", stdin=b"1")
 
     assert pipeline("exists", "name", "--id", "one").stdout == b"true\n"
     assert pipeline("exists", "name", "--id", "two").stdout == b"false\n"
+
+
+@pytest.mark.parametrize("scope", ["user", "pipeline"])
+def test_an_unknown_pipeline_is_refused_and_not_created(scope: str, tool, home: Path) -> None:
+    done = tool(MODULE, scope, "puts", "name", "--id", "wrong", stdin=b"1")
+
+    assert done.returncode == 1
+    assert b"No pipeline 'wrong' on this machine, in profile 'default'" in done.stderr
+    assert not home.exists()
 
 
 def test_a_name_that_begins_with_a_dash_is_a_name(user) -> None:

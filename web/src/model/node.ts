@@ -33,6 +33,8 @@ export interface TreeNode {
   command: string | null;
   hasDoc: boolean;
   reuse: NodeView["reuse"];
+  /** Its time limit in seconds; null where none is known. */
+  maxTime: number | null;
   waitsFor: string | null;
   /** How many nodes stand directly below it. */
   childCount: number;
@@ -62,6 +64,7 @@ export function newNode(path: string, type: NodeType): TreeNode {
     command: null,
     hasDoc: false,
     reuse: null,
+    maxTime: null,
     waitsFor: null,
     childCount: 0,
     counts: null,
@@ -78,6 +81,7 @@ export function takeView(node: TreeNode, view: NodeView, seq: number): void {
   node.command = view.command;
   node.hasDoc = view.doc !== null;
   node.reuse = view.reuse;
+  node.maxTime = view.max_time;
   if (seq < node.seq) return;
   node.state = view.state;
   node.skipped = view.skipped;

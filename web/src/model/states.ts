@@ -47,6 +47,11 @@ export function failureText(cause: Cause | null, exitCode: number | null): strin
   return cause === "exit_code" && exitCode !== null ? `exit ${exitCode}` : CAUSES[cause];
 }
 
+/** How an Exec ended that a group's time limit ended. */
+export function stoppedText(group: string): string {
+  return `ended with ${group}, which took too long`;
+}
+
 /** How a group ended whose time limit ran out: `took too long: max_time 2s (1 killed, 4 not run)`. */
 export function timeoutText(limit: number | null, counts: Counts): string {
   const words = limit === null ? CAUSES.timeout : `${CAUSES.timeout}: max_time ${duration(limit)}`;

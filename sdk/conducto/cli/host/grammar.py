@@ -18,6 +18,7 @@ from conducto.cli.host.verbs import (
     add_json,
     add_verb,
 )
+from conducto.cli.run import print_usage
 from conducto.cli.serialised import COMMANDS
 
 if TYPE_CHECKING:
@@ -147,10 +148,10 @@ class _Version(argparse.Action):
         from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415
 
         try:
-            print(f"conducto {version('conducto')}")
+            text = f"conducto {version('conducto')}"
         except PackageNotFoundError:
-            print("conducto, not installed: run from its source")
-        parser.exit()
+            text = "conducto, not installed: run from its source"
+        parser.exit(print_usage(text))
 
 
 def _add_secrets(verbs: Verbs) -> None:

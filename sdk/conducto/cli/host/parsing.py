@@ -11,9 +11,12 @@ import re
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from conducto.cli.host.addresses import suggestion
+from conducto.cli.run import print_usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from _typeshed import SupportsWrite
 
 #: What argparse says that holds none of the words that were typed.
 _WITHOUT_WORDS = re.compile(
@@ -39,6 +42,13 @@ class Parser(argparse.ArgumentParser):
         if settings.get("nargs") == "*":
             settings.setdefault("default", [])
         return super().add_argument(*names, **settings)
+
+    def print_help(self, file: SupportsWrite[str] | None = None) -> None:
+        """Print the help; a reader that has left is no error."""
+        if file is None:
+            print_usage(self.format_help().rstrip())
+        else:
+            super().print_help(file)
 
     def parse_args(  # type: ignore[override]  # the base takes namespaces of other classes
         self, args: Sequence[str], namespace: argparse.Namespace | None = None

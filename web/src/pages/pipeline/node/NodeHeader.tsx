@@ -6,7 +6,7 @@ import { debugCommand } from "@/lib/commands";
 import { duration, elapsed } from "@/lib/time";
 import type { PipelineSession } from "@/live/session";
 import { ancestorsOf, nameOf } from "@/model/paths";
-import { failureText, isFinished, markOf } from "@/model/states";
+import { failureText, isFinished, markOf, stoppedText } from "@/model/states";
 import type { Orders } from "@/pages/pipeline/orders/useOrders";
 import { ShellButtons } from "@/pages/pipeline/shell/ShellButtons";
 import { Button } from "@/ui/Button";
@@ -97,7 +97,10 @@ function StateWords({ session, detail }: { session: PipelineSession; detail: Nod
   const now = useNow(running);
   const took = elapsed(started, ended, now);
   const mark = markOf(standing);
-  const failure = failureText(standing.cause, last?.exit_code ?? null);
+  const failure =
+    standing.cause === "timeout" && node.stopped_by !== null
+      ? stoppedText(node.stopped_by)
+      : failureText(standing.cause, last?.exit_code ?? null);
   return (
     <span className={`number state-${mark}`} role="status">
       {failure === null ? mark : `${mark}: ${failure}`}

@@ -3,7 +3,7 @@ import { memo, type CSSProperties } from "react";
 import { duration, elapsed } from "@/lib/time";
 import type { TreeNode } from "@/model/node";
 import type { Row } from "@/model/rows";
-import { failureText, markOf, STATES } from "@/model/states";
+import { failureText, markOf, STATES, stoppedText } from "@/model/states";
 import { TypeIcon } from "@/ui/TypeIcon";
 import { StateMark } from "@/ui/StateMark";
 
@@ -19,6 +19,8 @@ function placed(top: number, depth: number): CSSProperties {
 
 interface Props {
   node: TreeNode;
+  /** The group whose time limit ended an Exec. */
+  stoppedBy: string | null;
   /** Null for an Exec. */
   open: boolean | null;
   top: number;
@@ -87,7 +89,11 @@ export const NodeRow = memo(function NodeRow(props: Props) {
           </code>
         )}
       </span>
-      {node.counts === null ? <ExecCell node={node} /> : <CountCells node={node} />}
+      {node.counts === null ? (
+        <ExecCell node={node} stoppedBy={props.stoppedBy} />
+      ) : (
+        <CountCells node={node} />
+      )}
       <span className="tree-time number">{timeText(node, now)}</span>
     </div>
   );
@@ -148,9 +154,10 @@ function CountCells({ node }: { node: TreeNode }) {
 }
 
 /** How an Exec stands, in words. */
-function ExecCell({ node }: { node: TreeNode }) {
+function ExecCell({ node, stoppedBy }: Pick<Props, "node" | "stoppedBy">) {
   const mark = markOf(node);
-  const words = failureText(node.cause, node.exitCode) ?? mark;
+  const words =
+    stoppedBy === null ? (failureText(node.cause, node.exitCode) ?? mark) : stoppedText(stoppedBy);
   const tries = node.attempt > 1 ? ` · attempt ${node.attempt}` : "";
   return (
     <span className={`tree-cells tree-word clip state-${mark}`} title={node.waitsFor ?? words}>

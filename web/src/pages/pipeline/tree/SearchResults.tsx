@@ -7,7 +7,7 @@ import type { NodeView, State } from "@/api/schema";
 import { setQuery } from "@/app/location";
 import type { PipelineSession } from "@/live/session";
 import { nameOf, parentOf } from "@/model/paths";
-import { failureText, markOf } from "@/model/states";
+import { failureText, markOf, stoppedText } from "@/model/states";
 import { ROW_HEIGHT } from "@/pages/pipeline/tree/Tree";
 import { rowId } from "@/pages/pipeline/tree/NodeRow";
 import { Empty, Failure } from "@/ui/Empty";
@@ -164,7 +164,9 @@ function ResultRow({ node, top, current, selected }: RowProps) {
         <span className="muted clip">{parentOf(node.path)}</span>
       </span>
       <span className={`tree-word clip state-${mark}`}>
-        {failureText(node.cause, exitCode) ?? mark}
+        {node.stopped_by === null
+          ? (failureText(node.cause, exitCode) ?? mark)
+          : stoppedText(node.stopped_by)}
       </span>
     </div>
   );

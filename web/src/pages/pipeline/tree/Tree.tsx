@@ -5,6 +5,7 @@ import { setQuery } from "@/app/location";
 import type { PipelineSession } from "@/live/session";
 import { parentOf, ROOT } from "@/model/paths";
 import type { Row } from "@/model/rows";
+import { stoppedBy } from "@/model/timeouts";
 import { MoreRow, NodeRow, nowFor, rowAt, rowId } from "@/pages/pipeline/tree/NodeRow";
 import { useAnchor } from "@/pages/pipeline/tree/useAnchor";
 import { useRangeSelection } from "@/pages/pipeline/tree/useRangeSelection";
@@ -24,9 +25,10 @@ interface Props {
 
 export function Tree({ session, current, selected, onSelect }: Props) {
   const rows = session.rows();
+  const { model } = session;
   const scroll = useRef<HTMLDivElement>(null);
   const anchor = useRef<string | null>(null);
-  const now = useNow(session.model?.summary.settled === false);
+  const now = useNow(model?.summary.settled === false);
   const virtual = useVirtualizer({
     count: rows.length,
     getScrollElement: () => scroll.current,
@@ -165,6 +167,7 @@ export function Tree({ session, current, selected, onSelect }: Props) {
               <NodeRow
                 key={row.key}
                 node={row.node}
+                stoppedBy={model === null ? null : stoppedBy(model.nodes, row.node)}
                 open={row.open}
                 top={top}
                 now={nowFor(row.node, now)}

@@ -1,0 +1,28 @@
+import { expect, it } from "vitest";
+
+import { newNode, type TreeNode } from "@/model/node";
+import { stoppedBy } from "@/model/timeouts";
+import { NO_COUNTS } from "@/model/states";
+
+const timedOut = { state: "killed", cause: "timeout" } as const;
+const group = { ...newNode("/g", "Parallel"), ...timedOut, counts: NO_COUNTS, maxTime: 10 };
+
+function stopped(exec: Partial<TreeNode>, above: Partial<TreeNode> = {}): string | null {
+  const node = { ...newNode("/g/a", "Exec"), ...timedOut, ...exec };
+  const nodes = [newNode("/", "Parallel"), { ...group, ...above }, node];
+  return stoppedBy(new Map(nodes.map((one) => [one.path, one])), node);
+}
+
+it("names the group whose time limit ended an Exec", () => {
+  expect(stopped({ started: 0, ended: 10, maxTime: 14_400 })).toBe("/g");
+  expect(stopped({ started: 0, ended: 10, maxTime: 10 })).toBe("/g");
+});
+
+it("names no group where the Exec's own limit was shorter and expired", () => {
+  expect(stopped({ started: 0, ended: 5, maxTime: 5 })).toBeNull();
+});
+
+it("names no group that did not time out, and none for another cause", () => {
+  expect(stopped({}, { state: "error", cause: null })).toBeNull();
+  expect(stopped({ cause: "killed_by_user" })).toBeNull();
+});
