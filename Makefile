@@ -8,9 +8,7 @@ READY := $(VENV)/.ready
 # AGAIN=1 repeats the tests that failed, or all where none is known, one at a time (.ci/run).
 CACHE = -o cache_dir=.pytest_cache/$@
 WORKERS = $(if $(AGAIN),-n 0 --last-failed,-n 2)
-PYTEST = $(BIN)/pytest -q $(CACHE) $(WORKERS) --dist loadgroup
-# By file: fixtures of a file are made once, and the two processes pass fewer messages.
-BY_FILE = $(BIN)/pytest -q $(CACHE) $(WORKERS) --dist loadfile
+PYTEST = $(BIN)/pytest -q $(CACHE) $(WORKERS)
 ALONE = $(BIN)/pytest -q $(CACHE) -n 0
 STAGES := lint test-quick test-docker test-podman-quick test-cloud test-web
 
@@ -60,7 +58,7 @@ test-quick: $(READY) ## All tests that need no containers
 	$(PYTEST) tests -m 'not docker and not web and not long' --durations=25
 
 unit: $(READY) ## The quick loop: no engine, under a minute
-	$(BY_FILE) tests/unit -m 'not docker and not long'
+	$(PYTEST) tests/unit -m 'not docker and not long'
 
 lint: $(READY) ## Style, types, dependency rule
 	$(BIN)/ruff format --check .
@@ -79,7 +77,7 @@ test-crash: $(READY) engine ## Kill the agent at random moments: ROUNDS=20
 DOCKER_TESTS := tests/contract tests/crash tests/docker tests/runner
 
 test-docker: $(READY) engine ## All tests that need containers
-	$(BY_FILE) $(DOCKER_TESTS) -m 'docker and not long' --durations=25
+	$(PYTEST) $(DOCKER_TESTS) -m 'docker and not long' --durations=25
 
 # A quick part of it is part of `make test`: what differs between the engines, under a minute.
 PODMAN_QUICK := tests/contract/test_belongings_contract.py \
@@ -95,7 +93,7 @@ test-podman-quick: $(READY)
 	.ci/podman $(ALONE) $(PODMAN_QUICK) -m docker
 
 test-cloud: $(READY) engine ## The whole cloud side in the emulator
-	$(BY_FILE) tests/cloud -m 'not long' --durations=25
+	$(PYTEST) tests/cloud -m 'not long' --durations=25
 
 WEB_READY := web/node_modules/.package-lock.json
 
@@ -115,7 +113,7 @@ lint-web: $(WEB_READY) ## Types and style of the web app
 
 test-web: $(READY) engine tools web lint-web ## The web app in Chromium against a real agent
 	npm --prefix web test
-	$(BY_FILE) tests/web -m 'web and not long' --durations=25
+	$(PYTEST) tests/web -m 'web and not long' --durations=25
 
 test-deploy: $(READY) engine tools ## The real deployment, at an AWS that is not ours; needs root
 	$(BIN)/python tests/deploy/sandbox.py build/deploy \

@@ -1,6 +1,9 @@
 """What holds for the whole suite."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,8 +20,13 @@ DIRECTORIES = {
     "docker": {"cloud", "contract", "crash", "docker", "runner", "web"},
     "web": {"web"},
 }
+#: Directories of which one process runs all tests: CDK takes long to make their templates.
+TOGETHER = {"infra", "packaging"}
+#: Files whose tests take long and share nothing: each process takes the next one.
+SINGLY = {"crash/test_crash.py", "crash/test_moments.py", "conformance/test_both_sides.py"}
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Refuse a test that no target of the Makefile would run."""
     for item in items:
@@ -30,3 +38,27 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                     f" searches for such tests ({', '.join(sorted(directories))}),"
                     " or add its directory there and in tests/conftest.py"
                 )
+
+
+def part_of(nodeid: str) -> str:
+    """Return the name of the part of the suite that one process runs as a whole.
+
+    A part is a file, so that the fixtures of a file are made once. (The groups of
+    ``--dist loadgroup`` would change the names of tests: ``--last-failed`` does not find them.)
+    """
+    path = nodeid.partition("::")[0].removeprefix(f"{HERE.name}/")
+    if path in SINGLY:
+        return nodeid
+    return "together" if path.partition("/")[0] in TOGETHER else path
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Divide the suite into parts; the largest are run first."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByPart(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return part_of(nodeid)
+
+    return ByPart(config, log)

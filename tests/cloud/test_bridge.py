@@ -31,7 +31,7 @@ from support.stand_ins import call, ensure
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = [pytest.mark.docker, pytest.mark.cloud, pytest.mark.xdist_group("emulator")]
+pytestmark = [pytest.mark.docker, pytest.mark.cloud]
 
 HERE = Path(__file__).parent
 STATES = "arn:aws:iam::123456789012:role/states"

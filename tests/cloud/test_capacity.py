@@ -11,7 +11,7 @@ import pytest
 import conducto as co
 from support.cloud.emulated import Cloud
 
-pytestmark = [pytest.mark.docker, pytest.mark.cloud, pytest.mark.xdist_group("emulator")]
+pytestmark = [pytest.mark.docker, pytest.mark.cloud]
 
 NEW, GLOBAL = co.ContainerReuseContext.NEW, co.ContainerReuseContext.GLOBAL
 SMALL = {"image": "busybox:latest", "cpu": 0.25, "mem": 0.5}

@@ -17,7 +17,7 @@ import pytest
 from conducto_emulator.containers import LABEL
 from support.stand_ins import call, ensure
 
-pytestmark = [pytest.mark.docker, pytest.mark.cloud, pytest.mark.xdist_group("emulator")]
+pytestmark = [pytest.mark.docker, pytest.mark.cloud]
 
 
 _ENTRY = "import sys; from conducto.cli.entry import main; sys.exit(main())"

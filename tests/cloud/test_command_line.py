@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from conducto.model.answers import ImageStep
     from support.cloud.emulated import Cloud
 
-pytestmark = [pytest.mark.docker, pytest.mark.cloud, pytest.mark.xdist_group("emulator")]
+pytestmark = [pytest.mark.docker, pytest.mark.cloud]
 
 ROOT = Path(__file__).resolve().parents[2]
 HELLO = ROOT / "examples" / "hello" / "pipeline.py"

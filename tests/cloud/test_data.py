@@ -22,7 +22,7 @@ from conducto.model.params import LogFileParams, LogLinesParams, LogSearchParams
 if TYPE_CHECKING:
     from support.cloud.emulated import Cloud, Run
 
-pytestmark = [pytest.mark.docker, pytest.mark.cloud, pytest.mark.xdist_group("emulator")]
+pytestmark = [pytest.mark.docker, pytest.mark.cloud]
 
 HERE = "/conducto/data/pipeline"
 

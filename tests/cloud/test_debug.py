@@ -15,7 +15,7 @@ from support.containers import remove
 if TYPE_CHECKING:
     from support.cloud.emulated import Cloud
 
-pytestmark = [pytest.mark.docker, pytest.mark.cloud, pytest.mark.xdist_group("emulator")]
+pytestmark = [pytest.mark.docker, pytest.mark.cloud]
 
 
 def test_a_shell_on_this_machine_has_the_command_of_the_cloud(me: Cloud) -> None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from conducto.model.api import EventBatch
 
-pytestmark = [pytest.mark.docker, pytest.mark.cloud, pytest.mark.xdist_group("emulator")]
+pytestmark = [pytest.mark.docker, pytest.mark.cloud]
 
 PROBLEM = "application/problem+json"
 

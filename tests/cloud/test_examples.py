@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from support.cloud.emulated import Cloud
     from support.local import Run as LocalRun
 
-pytestmark = [pytest.mark.docker, pytest.mark.cloud, pytest.mark.xdist_group("emulator")]
+pytestmark = [pytest.mark.docker, pytest.mark.cloud]
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 DATA = "/conducto/data/pipeline"

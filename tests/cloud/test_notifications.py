@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from support.cloud.emulated import Cloud
     from support.services import WebService
 
-pytestmark = [pytest.mark.docker, pytest.mark.cloud, pytest.mark.xdist_group("emulator")]
+pytestmark = [pytest.mark.docker, pytest.mark.cloud]
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from conducto_emulator.emulator import Emulator
     from support.cloud.emulated import Cloud
 
-pytestmark = [pytest.mark.docker, pytest.mark.cloud, pytest.mark.xdist_group("emulator")]
+pytestmark = [pytest.mark.docker, pytest.mark.cloud]
 
 #: What is Lambda's own: its Python, which may be one inside of the checkout, and boto3.
 STANDARD = Path(sys.base_prefix)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-pytestmark = [pytest.mark.docker, pytest.mark.cloud, pytest.mark.xdist_group("emulator")]
+pytestmark = [pytest.mark.docker, pytest.mark.cloud]
 
 PATIENCE = 60
 SECRET = "a-secret-of-the-tests"

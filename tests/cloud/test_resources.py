@@ -12,7 +12,7 @@ from conducto.model.resources import Resources
 if TYPE_CHECKING:
     from support.cloud.emulated import Cloud
 
-pytestmark = [pytest.mark.docker, pytest.mark.cloud, pytest.mark.xdist_group("emulator")]
+pytestmark = [pytest.mark.docker, pytest.mark.cloud]
 
 
 def test_what_a_command_uses_arrives_with_its_output(me: Cloud) -> None:

@@ -19,7 +19,7 @@ from conducto_worker.agent.ports import Offer, RefusedError
 from support.cloud.emulated import ByHand, Cloud, Run
 from support.stand_ins import call
 
-pytestmark = [pytest.mark.docker, pytest.mark.cloud, pytest.mark.xdist_group("emulator")]
+pytestmark = [pytest.mark.docker, pytest.mark.cloud]
 
 DAILY = {
     "version": "0",

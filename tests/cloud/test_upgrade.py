@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from conducto_emulator.emulator import Emulator
     from support.cloud.emulated import Cloud, Run
 
-pytestmark = [pytest.mark.docker, pytest.mark.cloud, pytest.mark.xdist_group("emulator")]
+pytestmark = [pytest.mark.docker, pytest.mark.cloud]
 
 WAIT = "until test -e /conducto/data/pipeline/{}; do sleep 0.1; done; echo {}"
 #: What the next version says of the records: one schema more, in which attempts say so.

@@ -14,7 +14,7 @@ from conducto.cli.host.commands import main
 if TYPE_CHECKING:
     from support.cloud.emulated import Cloud
 
-pytestmark = [pytest.mark.docker, pytest.mark.cloud, pytest.mark.xdist_group("emulator")]
+pytestmark = [pytest.mark.docker, pytest.mark.cloud]
 
 
 def test_what_ran_is_in_the_month_by_pipeline_and_node(

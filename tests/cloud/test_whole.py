@@ -16,7 +16,7 @@ from conducto_worker.printed_tree import CLOSE, OPEN
 from support.cloud.emulated import Cloud, Run
 from support.stand_ins import call
 
-pytestmark = [pytest.mark.docker, pytest.mark.cloud, pytest.mark.xdist_group("emulator")]
+pytestmark = [pytest.mark.docker, pytest.mark.cloud]
 
 IMAGE = "busybox:latest"
 

@@ -15,17 +15,29 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+#: Games that CI plays.
+QUICK = 200
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Give ``seeds`` in batches, so that the list of tests stays short.
 
     The environment: ``CONFORMANCE_SEED`` replays one game, ``CONFORMANCE_GAMES`` is how many.
+    Without them, the games after the first `QUICK` are too slow for CI.
     """
     if "seeds" not in metafunc.fixturenames:
         return
     seed = os.environ.get("CONFORMANCE_SEED")
     games = int(os.environ.get("CONFORMANCE_GAMES", "600"))
     batches = [[int(seed)]] if seed is not None else _batches(games)
-    metafunc.parametrize("seeds", batches, ids=[f"{b[0]}-{b[-1]}" for b in batches])
+    quick = QUICK if seed is None and "CONFORMANCE_GAMES" not in os.environ else None
+    metafunc.parametrize("seeds", [_parameter(batch, quick) for batch in batches])
+
+
+def _parameter(batch: list[int], quick: int | None) -> Any:
+    late = quick is not None and batch[0] >= quick
+    marks = [pytest.mark.long] if late else []
+    return pytest.param(batch, id=f"{batch[0]}-{batch[-1]}", marks=marks)
 
 
 def _batches(games: int, size: int = 100) -> list[list[int]]:

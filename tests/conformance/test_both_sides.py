@@ -5,10 +5,11 @@ Replay a game with ``CONFORMANCE_SEED=N pytest tests/conformance``.
 
 from __future__ import annotations
 
-import os
 from contextlib import contextmanager
 from random import Random
 from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from conducto.semantics import events as ev
 from conducto.semantics.asl_parts import MOST
@@ -59,8 +60,9 @@ def test_the_machine_alone_runs_the_same_attempts_in_order(seeds: Iterable[int])
                 assert there.status == ENDS[here.tree.root.seen()]
 
 
-def test_moto_agrees_too(moto: Any) -> None:
-    for seed in range(int(os.environ.get("CONFORMANCE_MOTO_GAMES", "25"))):
+@pytest.mark.parametrize("games", [range(8), pytest.param(range(8, 25), marks=pytest.mark.long)])
+def test_moto_agrees_too(moto: Any, games: range) -> None:
+    for seed in games:
         with _named(seed):
             play(new_game(seed, moto, patience=10.0), orders=4)
         moto.clear()

@@ -127,7 +127,7 @@ def test_what_a_transaction_costs_does_not_grow_with_the_table(table: Any) -> No
         return time.thread_time() - began
 
     small = min(cost(), cost())
-    for number in range(3000):
+    for number in range(800):
         table.put_item(TableName="t", Item=put("z", f"{number:04}")["Put"]["Item"])
 
-    assert min(cost(), cost()) < 5 * small  # it was some hundred times as much
+    assert min(cost(), cost()) < 5 * small  # it was some thirty times as much

@@ -21,14 +21,17 @@ from support.crash_plans import Plan, random_accident
 from support.crash_rounds import Round
 from support.stand_ins import call, ensure
 
+#: Of 20 rounds the first are part of CI.
 ROUNDS = int(os.environ.get("ROUNDS", "20"))
+QUICK = 8 if "ROUNDS" not in os.environ else ROUNDS
 #: One round in so many runs in containers.
 DOCKER_EVERY = 6
 
 
 def rounds(wanted):
     numbers = range(ROUNDS)
-    return [n for n in numbers if (n % DOCKER_EVERY == DOCKER_EVERY - 1) == wanted]
+    chosen = [n for n in numbers if (n % DOCKER_EVERY == DOCKER_EVERY - 1) == wanted]
+    return [pytest.param(n, marks=[pytest.mark.long] if n >= QUICK else []) for n in chosen]
 
 
 @pytest.fixture

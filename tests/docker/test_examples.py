@@ -23,7 +23,7 @@ DEMO_SECONDS = 60
 PNG = b"\x89PNG\r\n\x1a\n"
 
 # One worker: they share an agent, and with it the runs that several of them look at.
-pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("examples")]
+pytestmark = [pytest.mark.docker]
 
 
 @pytest.fixture(scope="module")

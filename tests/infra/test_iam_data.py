@@ -8,8 +8,6 @@ import pytest
 
 from support.iam_data import all_statements, overlap, problems
 
-pytestmark = pytest.mark.xdist_group("cdk")
-
 TASK = "arn:aws:ecs:us-east-1:123456789012:task/conducto-main/*"
 CLUSTER = "arn:aws:ecs:us-east-1:123456789012:cluster/x"
 

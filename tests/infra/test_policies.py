@@ -11,8 +11,6 @@ import pytest
 from conducto.model.deployment import API_FUNCTION, DRIVERS, driver_role_name
 from support.installation import IN_A_NETWORK, ROLES, VARIANTS, resources, statements, templates
 
-pytestmark = pytest.mark.xdist_group("cdk")
-
 #: ``{action that is allowed on every resource: why}``. AWS has no resource level for these.
 ARGUED = {
     **dict.fromkeys(

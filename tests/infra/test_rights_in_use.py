@@ -14,8 +14,6 @@ from conducto.model.deployment import Variables
 from support.cloud.rights import Asked, Rights, asked, refused
 from support.installation import IN_A_NETWORK, statements, templates
 
-pytestmark = pytest.mark.xdist_group("cdk")
-
 FUNCTIONS = Path(__file__).parents[2] / "functions/chalicelib"
 #: What a right is called where it is not what boto3 calls the call.
 CALLED = {

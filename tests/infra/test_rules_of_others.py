@@ -14,8 +14,6 @@ import pytest
 
 from support.installation import VARIANTS, write_templates
 
-pytestmark = pytest.mark.xdist_group("cdk")
-
 #: ``(finding of cdk-nag, why it stays)``: each pattern is for a whole ``rule[detail] construct``.
 ARGUED = (
     (

@@ -17,7 +17,6 @@ import pytest
 
 from support.installation import VARIANTS, templates
 
-pytestmark = pytest.mark.xdist_group("cdk")
 FOLDER = Path(__file__).with_name("snapshots")
 _HASH = re.compile(r"[0-9a-f]{64}")
 

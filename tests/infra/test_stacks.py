@@ -12,8 +12,6 @@ from infra.stacks.api import MAX_BURST, MAX_RATE
 from conducto.model.deployment import IMAGE_DAYS, SOURCE_DAYS
 from support.installation import EXISTING, ROLES, resources, statements, templates
 
-pytestmark = pytest.mark.xdist_group("cdk")
-
 
 def _all(installation: dict[str, dict[str, Any]], kind: str) -> list[dict[str, Any]]:
     return [r for template in installation.values() for r in resources(template, kind)]

@@ -12,7 +12,6 @@ import pytest
 from conducto.model.deployment import FIXED_SETTINGS, SETTINGS, STACKS
 from support.installation import EXISTING, VARIANTS, settings_templates, templates
 
-pytestmark = pytest.mark.xdist_group("cdk")
 Templates = dict[str, dict[str, Any]]
 #: One value, unlike the default, for each setting that may change; some are set together.
 CHANGES: tuple[dict[str, Any], ...] = (

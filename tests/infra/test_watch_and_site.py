@@ -12,8 +12,6 @@ from conducto.model.deployment import SETTINGS, STACKS, Variables, web_app_name
 from conducto.service.browser import page_policy
 from support.installation import VARIANTS, resources, templates
 
-pytestmark = pytest.mark.xdist_group("cdk")
-
 
 def _policies(site: dict[str, Any]) -> dict[str, dict[str, Any]]:
     found = resources(site, "AWS::CloudFront::ResponseHeadersPolicy")
