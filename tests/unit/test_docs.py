@@ -20,7 +20,7 @@ from conducto.tree.parameters import NAMES
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *DOCS.rglob("*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
 HAND_WRITTEN = "\n".join(page.read_text() for page in PAGES if page.parent != DOCS / "reference")
 #: Parameters that say something of a node and do not change what runs.
 _LABELS = {"name", "file", "line", "doc", "title", "tags", "callback_data", "pipeline_reservation"}

@@ -1,0 +1,41 @@
+"""The files that GitHub reads are valid, and a release needs a tag that fits."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CHECK = Path(sys.executable).with_name("check-jsonschema")
+SCHEMAS = [
+    ("vendor.github-workflows", ".github/workflows/*.yml"),
+    ("vendor.github-issue-forms", ".github/ISSUE_TEMPLATE/[!c]*.yml"),
+    ("vendor.github-issue-config", ".github/ISSUE_TEMPLATE/config.yml"),
+]
+
+
+@pytest.mark.parametrize(("schema", "files"), SCHEMAS)
+def test_github_files_are_valid(schema: str, files: str) -> None:
+    found = sorted(ROOT.glob(files))
+    assert found
+    check = [CHECK, "--builtin-schema", schema, *found]
+    checked = subprocess.run(check, check=False, capture_output=True, text=True)
+
+    assert checked.returncode == 0, checked.stdout
+
+
+@pytest.mark.parametrize(
+    ("tag", "problem"),
+    [
+        ("v0.0.1", "release: the tag is v0.0.1, but the version in pyproject.toml is 1."),
+        ("v1.0.0.dev0", 'release: CHANGELOG.md has no section "## [1.0.0.dev0]"'),
+    ],
+)
+def test_release_is_refused(tag: str, problem: str, tmp_path: Path) -> None:
+    release = subprocess.run(
+        [ROOT / ".ci/release", tag, tmp_path], check=False, capture_output=True, text=True
+    )
+
+    assert release.returncode == 2
+    assert release.stderr.startswith(problem)
