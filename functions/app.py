@@ -19,7 +19,7 @@ from chalice.app import Request as ChaliceRequest
 
 from chalicelib import authorizer
 from chalicelib.adapters.codebuild import pipeline_of
-from chalicelib.adapters.fleet import task_owner
+from chalicelib.adapters.fleet import task_end, task_owner
 from chalicelib.bootstrap import from_environment
 from chalicelib.data_files import serve
 from chalicelib.ports import Identity
@@ -28,7 +28,6 @@ from conducto.model.calls import API_ROOT, AnyOperation
 from conducto.running.json_logs import log_fields
 from conducto.service.dispatch import Answer
 from conducto.service.routes import AnyRoute
-from conducto_worker.layout import USER
 
 app = Chalice(app_name="conducto")
 app.experimental_feature_flags.update(["WEBSOCKETS"])
@@ -36,7 +35,6 @@ app.experimental_feature_flags.update(["WEBSOCKETS"])
 conducto = from_environment()
 
 _ANY_TYPE = ["*/*"]  # what is no JSON is refused by the service, in its own words
-_OOM = "outofmemory"
 
 
 @app.middleware("all")
@@ -119,16 +117,8 @@ def task_stopped(event: CloudWatchEvent) -> None:
     owner = task_owner(event.detail)
     if owner is None:
         return
-    containers: list[dict[str, Any]] = event.detail.get("containers", [])
-    user = next((c for c in containers if c.get("name") == USER), {})
     with log_fields(pipeline=owner.pipeline_id, worker=owner.worker_id):
-        conducto.reconciler.task_stopped(
-            owner.pipeline_id,
-            owner.worker_id,
-            str(event.detail.get("stoppedReason") or "its task stopped"),
-            exit_code=user.get("exitCode"),
-            oom=_OOM in str(user.get("reason", "")).lower(),
-        )
+        conducto.reconciler.task_stopped(owner.pipeline_id, owner.worker_id, task_end(event.detail))
 
 
 @app.on_cw_event(

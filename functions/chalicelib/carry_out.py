@@ -24,10 +24,17 @@ from chalicelib.builds import ImageBuilds
 from chalicelib.cloud import Cloud
 from chalicelib.credentials import new_token
 from chalicelib.image_watch import news_of_image
-from chalicelib.inputs import Begun, BuiltImage, CapacityMissing, Hire, Ordered
+from chalicelib.inputs import Begun, BuiltImage, CapacityMissing, Hire, Input, Ordered
 from chalicelib.metering import month_of
 from chalicelib.pipeline import CloudPipeline, Effects, Usage
-from chalicelib.ports import CapacityError, Identity, TaskGoneError, WorkerTask
+from chalicelib.ports import (
+    AccessDeniedError,
+    CapacityError,
+    Identity,
+    TaskGoneError,
+    ThrottledError,
+    WorkerTask,
+)
 from chalicelib.publish import publish
 from chalicelib.slots import Need, Slots, Submit
 from chalicelib.trying import written
@@ -40,12 +47,11 @@ from conducto.semantics.course import Begin, Halt, Order, Reply
 from conducto.semantics.errors import DefinitionError
 from conducto.semantics.fleet import Pool, on_spot
 from conducto.semantics.residual import Residual
+from conducto.semantics.start_failures import StartFailure, failure_of
 from conducto.semantics.user_secrets import secrets_user
 
 logger = logging.getLogger(__name__)
 
-#: Seconds after which ECS is asked again when it had no room.
-CAPACITY_PAUSE = 60.0
 #: Seconds for which a worker's token is good: longer than any worker lives.
 TOKEN_SECONDS = 3 * 86_400.0
 #: The one permission of a worker.
@@ -66,6 +72,8 @@ class Errand:
         known_pools: Names of all its pools, where they are to be released.
         released: Nothing needs what AWS has for it any more, but its files.
         room: What is to be done about free workers, or missing ones.
+        refused: ``{pool: error}`` of pools of which AWS has refused a worker; it is not asked for
+            the others of the entry.
     """
 
     org: str
@@ -82,6 +90,7 @@ class Errand:
     published: bool = False
     released: bool = False
     room: Need | None = None
+    refused: dict[str, Exception] = field(default_factory=dict)
 
 
 def errand_of(
@@ -138,7 +147,7 @@ class Errands:
         """Carry everything out; what goes wrong is logged, and the rest goes on."""
         steps: list[Callable[[], object]] = [
             *(lambda order=order: self._obey(errand, order) for order in errand.orders),
-            *(lambda task=task: self._start_worker(task) for task in errand.tasks),
+            *(lambda task=task: self._start_worker(errand, task) for task in errand.tasks),
             *(lambda stop=stop: self._stop_worker(errand, *stop) for stop in errand.stops),
             *(lambda usage=usage: self._meter(errand, usage) for usage in errand.usage),
             *(lambda image=image: self._build(errand, image) for image in errand.builds),
@@ -242,20 +251,41 @@ class Errands:
             machines.fail(reply.token, NO_TREE)
             self._pause(errand, str(error))
 
-    def _start_worker(self, task: WorkerTask) -> None:
+    def _start_worker(self, errand: Errand, task: WorkerTask) -> None:
+        refused = errand.refused.get(task.pool)
+        if refused is None:
+            try:
+                self._order_task(task)
+            except Exception as error:
+                # Whatever it was, the pool waits before it asks again, and its nodes say why.
+                errand.refused[task.pool] = refused = error
+                if not isinstance(error, (CapacityError, ThrottledError, AccessDeniedError)):
+                    logger.exception("a worker was not started", extra={"worker": task.worker_id})
+        if refused is not None:
+            self._not_started(task, refused)
+
+    def _order_task(self, task: WorkerTask) -> None:
         cloud = self._cloud
         token, digest = new_token()
         who = (task.pipeline_id, task.pool, task.worker_id)
         identity = Identity(task.org, task.user, frozenset({WORKER}), who)
-        now = cloud.clock()
-        cloud.tokens.put(digest, identity, expires=now + TOKEN_SECONDS)
-        try:
-            cloud.fleet.start(replace(task, token=token))
-        except CapacityError as error:
-            missing = CapacityMissing(
-                time=now, worker=task.worker_id, message=str(error), until=now + CAPACITY_PAUSE
+        cloud.tokens.put(digest, identity, expires=cloud.clock() + TOKEN_SECONDS)
+        cloud.fleet.start(replace(task, token=token))
+
+    def _not_started(self, task: WorkerTask, error: Exception) -> None:
+        workers = self._cloud.orgs.in_use(task.org).workers
+        throttled = isinstance(error, ThrottledError)
+
+        def decide(live: CloudPipeline) -> Input:
+            return CapacityMissing(
+                time=self._cloud.clock(),
+                worker=task.worker_id,
+                message=str(error),
+                failure=StartFailure.THROTTLED if throttled else failure_of(str(error)),
+                contended=workers > live.share.workers,
             )
-            self._submit(task.org, task.pipeline_id, lambda _: missing)
+
+        self._submit(task.org, task.pipeline_id, decide)
 
     def _stop_worker(self, errand: Errand, worker: str, task: str | None) -> None:
         fleet = self._cloud.fleet

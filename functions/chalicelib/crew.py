@@ -32,9 +32,11 @@ class Worker:
         reference: The image that it runs.
         protocol: What it speaks (`conducto.model.worker.PROTOCOL`).
         hired: When it was decided to start it; 0 where an older version wrote it.
-        lost_starts: How many were lost before it while they started, each for the one before.
+        round: `conducto.semantics.start_failures.PoolStarts.rounds` when it was started.
         for_owner: It was started while commands got the owner's user secrets and data.
         unused: Since when nothing of its ``new`` group runs or is queued; None: something does.
+        metered: Seconds of its commands that are counted already.
+        unexplained: It ended before it ran a command, and AWS has not said why.
     """
 
     id: str
@@ -50,9 +52,11 @@ class Worker:
     reference: str | None = None
     protocol: int = 1
     hired: float = 0.0
-    lost_starts: int = 0
+    round: int = 0
     for_owner: bool = True
     unused: float | None = None
+    metered: float = 0.0
+    unexplained: bool = False
 
     def runs(self, path: str, attempt: int) -> bool:
         """Return whether it runs this attempt now."""
@@ -81,9 +85,21 @@ class Worker:
 
 @dataclass(slots=True)
 class Crew:
-    """All of them: ``{id: worker}``."""
+    """All of them.
+
+    Attributes:
+        workers: ``{id: worker}`` of those that are not gone.
+        ended: ``{id: worker}`` of those that are, while AWS's word of when and why is missing.
+    """
 
     workers: dict[str, Worker] = field(default_factory=dict)
+    ended: dict[str, Worker] = field(default_factory=dict)
+
+    def unexplained(self, pool: str) -> int:
+        """Return how many of a pool's workers ended before a command, nobody knows why so far."""
+        return sum(
+            1 for worker in self.ended.values() if worker.unexplained and worker.pool == pool
+        )
 
     def staff(self) -> dict[str, Staff]:
         """Return ``{pool name: how many do what}``; who leaves counts for nothing."""

@@ -15,6 +15,7 @@ from conducto.model.api import Action
 from conducto.model.base import Record
 from conducto.model.records import AttemptRecord, ImageState
 from conducto.model.states import Cause
+from conducto.semantics.start_failures import StartFailure
 
 
 class BuiltImage(Record):
@@ -137,9 +138,10 @@ class WorkerGone(Happened):
 
     Attributes:
         cause: How a command ends that it still had.
-        strikes: How much it speaks against the pool's image: at two its Execs fail.
-        stopped: AWS says that its task stopped, for a reason that has nothing to do with the image.
-        retry_at: It could not start for a reason that passes; no other of its pool before that.
+        failure: What it means where it never ran a command; None: it left in good order.
+        unexplained: Its own word of it; AWS's event about its task has the reason and the times.
+        began: When AWS began to charge for its task, as far as known.
+        ended: When its task ended, as far as known.
         handed: A task that it was handed too late and gives back.
     """
 
@@ -147,9 +149,10 @@ class WorkerGone(Happened):
     worker: str
     reason: str
     cause: Cause = Cause.WORKER_LOST
-    strikes: int = 0
-    stopped: bool = False
-    retry_at: float | None = None
+    failure: StartFailure | None = None
+    unexplained: bool = False
+    began: float | None = None
+    ended: float | None = None
     handed: Claimed | None = None
 
 
@@ -184,12 +187,18 @@ class DeadlinesPassed(Happened):
 
 
 class CapacityMissing(Happened):
-    """AWS would not start a worker; none of its pool is tried before ``until``."""
+    """AWS would not start a worker.
+
+    Attributes:
+        failure: What AWS's message means.
+        contended: Other pipelines of the organisation had workers, which may make room.
+    """
 
     kind: Literal["capacity_missing"] = "capacity_missing"
     worker: str
     message: str
-    until: float
+    failure: StartFailure = StartFailure.THROTTLED
+    contended: bool = False
 
 
 class RunLost(Happened):

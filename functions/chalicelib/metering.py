@@ -19,7 +19,7 @@ def check_usage(orgs: Orgs, org: str, now: float) -> None:
     used = orgs.usage(org, month_of(now)).get("exec_seconds", 0.0) / 60
     if used >= plan.exec_minutes:
         raise RefusedError(
-            f"the plan {plan.name!r} has {plan.exec_minutes:g} minutes of commands a month, "
+            f"the plan {plan.name!r} has {plan.exec_minutes:g} minutes of workers a month, "
             f"{used:.0f} are used, so no command starts; wait for the next month, have an "
             "administrator change the plan (conducto admin set-plan), or run it locally"
         )

@@ -31,7 +31,7 @@ from chalicelib.inputs import (
     WorkerGone,
     WorkerUp,
 )
-from chalicelib.pipeline_state import CloudImage, PipelineState, Shortage
+from chalicelib.pipeline_state import CloudImage, PipelineState
 from chalicelib.ports import Spender
 from conducto.model.api import Action
 from conducto.model.nodes import Pipeline
@@ -55,18 +55,19 @@ from conducto.semantics.live import Change, LiveExec
 from conducto.semantics.machine import settled
 from conducto.semantics.pools import PoolKind, kind_of
 from conducto.semantics.resolve import Edits, resolve, resolve_generated
-from conducto.semantics.rules import MAX_LOST_STARTS, Outcome
-from conducto.semantics.spending import dollars_for
+from conducto.semantics.rules import Outcome
+from conducto.semantics.spending import charged_seconds, dollars_for
+from conducto.semantics.start_failures import Failed, PoolStarts, StartFailure
 from conducto.semantics.user_secrets import changed, secrets_user
 
 #: Seconds that a worker gets to end a command itself whose ``max_time`` ran out.
 GRACE = 60.0
 #: Plans in a row after which nothing came of it; then the pipeline is paused.
 MOST_FRUITLESS = 5
-#: Strikes after which a pool's image counts as unusable (`chalicelib.inputs.WorkerGone`).
-MOST_STRIKES = 2
 
 _RESETS = (Action.RESET, Action.REBUILD)
+#: Actions after which pools that were given up are tried again.
+_RETRIES_STARTS = (*_RESETS, Action.RUN, Action.WAKE, Action.MODIFY, Action.UNSKIP)
 #: Why a worker without a command stops.
 _SPARED = "another command of the organisation needed a worker"
 _LATE = {
@@ -156,6 +157,7 @@ class CloudPipeline(PipelineState):
         if len(self.course.standing.refused) > refused:
             self._replan()
         self._fail_without_image()
+        self._fail_without_workers()
         self._want_builds()
         self._let_workers_go()
         self._fail_without_context(happened)
@@ -174,7 +176,7 @@ class CloudPipeline(PipelineState):
                 self.now,
                 reference=image,
                 hired=self.now,
-                lost_starts=self.lost_starts.get(hire.pool, (0, ""))[0],
+                round=self.starts_of(hire.pool).rounds,
                 for_owner=secrets_user(self.record) is not None,
             )
         self.limited, self.withheld = written.limited, written.withheld
@@ -223,6 +225,9 @@ class CloudPipeline(PipelineState):
     # ---- orders -------------------------------------------------------------------------------
 
     def _ordered(self, order: Ordered) -> None:
+        if order.action in _RETRIES_STARTS:
+            good = {pool: s for pool, s in self.starts.items() if s.proven and not s.rounds}
+            self.starts = good
         match order.action:
             case Action.RUN:
                 self.fruitless = 0
@@ -251,8 +256,10 @@ class CloudPipeline(PipelineState):
     def _leave_archive(self) -> None:
         if self.record.lifecycle is Lifecycle.ARCHIVED:
             self.epoch += 1
-            in_use = {worker.pool for worker in self.crew.workers.values()} | self.queue.keys()
+            workers = (*self.crew.workers.values(), *self.crew.ended.values())
+            in_use = {worker.pool for worker in workers} | self.queue.keys()
             self.pools = {name: pool for name, pool in self.pools.items() if name in in_use}
+            self.starts = {name: s for name, s in self.starts.items() if name in in_use}
 
     def _pause(self, problem: str | None) -> None:
         self._set(armed=False, run_at=None, problem=problem)
@@ -314,8 +321,7 @@ class CloudPipeline(PipelineState):
         worker.path, worker.attempt, worker.busy = attempt.path, attempt.number, True
         worker.status = Status.BUSY
         worker.commands += 1
-        self.strikes.pop(worker.pool, None)
-        self.lost_starts.pop(worker.pool, None)
+        self.starts[worker.pool] = self.starts_of(worker.pool).after_command(worker.round)
         self._unqueue(attempt.path)
         self.in_flight[attempt.path] = attempt
         self.times[attempt.path] = (attempt.started, None)
@@ -335,6 +341,7 @@ class CloudPipeline(PipelineState):
         dollars = dollars_for(report.path, pool.cpu, pool.mem, report.seconds)
         spender = Spender(self.id, self.record.title, dollars)
         self._effects.usage.append(Usage(key, report.seconds, pool.cpu, spender))
+        worker.metered += report.seconds
         if report.cause is None and node.order is None:
             self._graft(node, report)
         self._notes[report.path] = (report.exit_code, report.message, report.peak_memory)
@@ -351,16 +358,13 @@ class CloudPipeline(PipelineState):
         *,
         seconds: float = 0.0,
         message: str | None = None,
-        lost_starts: int = 0,
         final: bool = False,
     ) -> None:
         self.fruitless = 0
         self._notes.setdefault(path, (None, message, None))
         record = self.in_flight[path]
         mem = 0.0 if record.mem is None else record.mem
-        taken = self.course.finish(
-            path, cause, seconds=seconds, mem=mem, lost_starts=lost_starts, final=final
-        )
+        taken = self.course.finish(path, cause, seconds=seconds, mem=mem, final=final)
         self._follow(taken)
 
     def _worker_up(self, up: WorkerUp) -> None:
@@ -370,10 +374,13 @@ class CloudPipeline(PipelineState):
         worker.task, worker.since, worker.protocol = up.task, self.now, up.protocol
         if worker.status is Status.STARTING:
             worker.status = Status.IDLE
+        if worker.pool in self.starts:
+            self.starts[worker.pool] = self.starts[worker.pool].after_up(worker.round)
 
     def _worker_gone(self, gone: WorkerGone) -> None:
         worker = self.crew.workers.get(gone.worker)
         if worker is None:
+            self._explained(gone)
             return
         if gone.handed is not None:
             self._hand(worker, gone.handed)
@@ -388,12 +395,36 @@ class CloudPipeline(PipelineState):
         looked = worker.task is not None and self.course.run in self.runs
         if not self._lose_tasks(worker) and looked and self._is_forgotten(worker.pool):
             self._replan()
-        if gone.retry_at is not None and not worker.commands:
-            self.shortages[worker.pool] = Shortage(gone.retry_at, gone.reason)
-        elif gone.strikes and not worker.commands:
-            self._strike(worker.pool, gone)
-        elif gone.stopped and not worker.commands and worker.status is not Status.LEAVING:
-            self._lose_start(worker, gone.reason)
+        wanted = worker.status is not Status.LEAVING and not worker.commands
+        worker.unexplained = wanted and gone.unexplained
+        worker.since = self.now
+        if wanted and gone.failure is not None and not gone.unexplained:
+            self._count_failure(worker, gone.failure, gone.reason)
+        if gone.ended is None:
+            self.crew.ended[worker.id] = worker
+        else:
+            self._meter(worker, gone.began, gone.ended)
+
+    def _explained(self, gone: WorkerGone) -> None:
+        """Take in AWS's word about a worker that has said by itself that it leaves, or was lost."""
+        worker = self.crew.ended.pop(gone.worker, None)
+        if worker is None:
+            return  # it came twice
+        if worker.unexplained:
+            self._count_failure(worker, gone.failure or StartFailure.LOST, gone.reason)
+        self._meter(worker, gone.began, gone.ended)
+
+    def _meter(self, worker: Worker, began: float | None, ended: float | None) -> None:
+        """Count the time of a worker's task that is not in the time of its commands."""
+        if began is None or ended is None:
+            return  # AWS charges nothing for a task that never began
+        pool = self.pools[worker.pool]
+        seconds = charged_seconds(began, ended) - worker.metered
+        if seconds <= 0:
+            return
+        dollars = dollars_for(worker.pool, pool.cpu, pool.mem, seconds)
+        spender = Spender(self.id, self.record.title, dollars, attempts=0)
+        self._effects.usage.append(Usage(f"@{worker.id}", seconds, pool.cpu, spender))
 
     def _lose_tasks(self, worker: Worker) -> bool:
         """Have the tasks of a worker that leaves offered to others; return whether it had any."""
@@ -416,40 +447,44 @@ class CloudPipeline(PipelineState):
         queued = [self.in_flight[path].queued or 0.0 for path in self.queue.get(pool, {})]
         return bool(queued) and self.now - max(min(queued), self.planned_at) > GRACE
 
-    def _strike(self, pool: str, gone: WorkerGone) -> None:
-        self.strikes[pool] = self.strikes.get(pool, 0) + gone.strikes
-        if self.strikes[pool] < MOST_STRIKES:
-            return
-        del self.strikes[pool]
-        image = self.pools[pool].image
-        message = f"no worker can run commands in the image {image!r}: {gone.reason}"
-        self._fail_queued(pool, Cause.IMAGE, message)
+    def _count_failure(
+        self,
+        worker: Worker,
+        failure: StartFailure,
+        reason: str,
+        *,
+        refused: bool = False,
+        contended: bool = False,
+    ) -> None:
+        """Count a worker that ended, or was not started, before it ran a command."""
+        failed = Failed(failure, reason, worker.round, refused=refused, contended=contended)
+        starts = self.starts.get(worker.pool, PoolStarts())
+        self.starts[worker.pool] = starts.after(failed, self.now)
 
-    def _lose_start(self, worker: Worker, reason: str) -> None:
-        """Give up on what waits for a pool when the replacements of a worker are lost, too.
-
-        Of workers that are started at once, any number may be lost: that is one time.
-        """
-        pool, before = worker.pool, worker.lost_starts
-        known, _ = self.lost_starts.get(pool, (0, ""))
-        self.lost_starts[pool] = (max(known, before + 1), reason)
-        if before < MAX_LOST_STARTS:
-            return
-        del self.lost_starts[pool]
-        message = f"its worker was lost while it started: {reason}"
-        self._fail_queued(pool, Cause.WORKER_LOST, message, lost_starts=before)
-
-    def _fail_queued(self, pool: str, cause: Cause, message: str, *, lost_starts: int = 0) -> None:
-        for path in list(self.queue.get(pool, {})):
-            if path in self.queue.get(pool, {}):
-                self._finish(path, cause, message=message, lost_starts=lost_starts)
+    def _fail_without_workers(self) -> None:
+        """End queued Execs of pools of which no worker can be started."""
+        for pool in list(self.queue):
+            starts = self.starts_of(pool)
+            if starts.given_up:
+                message = starts.message(self.pools[pool].image)
+                for path in list(self.queue.get(pool, {})):
+                    if path in self.queue.get(pool, {}):
+                        self._finish(path, starts.cause, message=message, final=True)
 
     def _capacity_missing(self, missing: CapacityMissing) -> None:
         worker = self.crew.workers.get(missing.worker)
         if worker is None or worker.status is not Status.STARTING:
             return
         del self.crew.workers[worker.id]
-        self.shortages[worker.pool] = Shortage(missing.until, missing.message)
+        up = (Status.IDLE, Status.BUSY)
+        others = any(other.status in up for other in self.crew.workers.values())
+        self._count_failure(
+            worker,
+            missing.failure,
+            missing.message,
+            refused=True,
+            contended=missing.contended or others,
+        )
 
     def _let_workers_go(self) -> None:
         """Stop workers that have nothing more to do here, rather than pay for their patience."""
@@ -557,9 +592,16 @@ class CloudPipeline(PipelineState):
     def _images_moved(self, images: Iterable[BuiltImage]) -> None:
         for built in images:
             image = self.images.setdefault(built.name, CloudImage(ImageRecord(name=built.name)))
+            if built.reference != image.record.reference:
+                self._forget_starts(built.name)
             image.built = built
             image.version = self.number
             image.record = _record_of(image.record, built, self.now)
+
+    def _forget_starts(self, image: str) -> None:
+        """Forget how workers started with an image that is another one from now on."""
+        starts = self.starts.items()
+        self.starts = {pool: s for pool, s in starts if self.pools[pool].image != image}
 
     def _want_builds(self) -> None:
         """Have images built that queued Execs need and that nobody builds yet."""

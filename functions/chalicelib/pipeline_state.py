@@ -39,6 +39,7 @@ from conducto.semantics.machine import settled
 from conducto.semantics.pools import PoolKind, kind_of, owner_of
 from conducto.semantics.residual import sized
 from conducto.semantics.resolve import resolve
+from conducto.semantics.start_failures import PoolStarts
 
 #: Seconds after which a task that nobody was offered counts as lost: three times what it takes
 #: Step Functions to offer one again that a worker took along.
@@ -56,18 +57,6 @@ class CloudImage:
     record: ImageRecord
     built: BuiltImage | None = None
     version: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Shortage:
-    """AWS has no room for a pool's workers.
-
-    Attributes:
-        until: Nothing is tried before that.
-    """
-
-    until: float
-    message: str
 
 
 def define(
@@ -108,10 +97,7 @@ class PipelineState:
         runs: ``{run: ARN of its execution}`` of the last few.
         planned_at: When the newest run was planned.
         deadlines: ``{path: time}`` at which `DeadlinesPassed` is due.
-        shortages: ``{pool name: shortage}``.
-        strikes: ``{pool name: strikes}`` against its image.
-        lost_starts: ``{pool name: (times in a row, why the last)}`` that workers were lost while
-            they started.
+        starts: ``{pool name: what is known of the starts of its workers}``.
         limited: Why the org may not have more workers now, where it would want them.
         withheld: Why a context does not get a worker although one is free.
         lost_contexts: ``{key of a context's pool: why its container is gone}``, as long as the
@@ -149,9 +135,7 @@ class PipelineState:
         self.runs: dict[str, str] = {}
         self.planned_at = 0.0
         self.deadlines: dict[str, float] = {}
-        self.shortages: dict[str, Shortage] = {}
-        self.strikes: dict[str, int] = {}
-        self.lost_starts: dict[str, tuple[int, str]] = {}
+        self.starts: dict[str, PoolStarts] = {}
         self.limited: str | None = None
         self.withheld: str | None = None
         self.lost_contexts: dict[str, str] = {}
@@ -209,7 +193,7 @@ class PipelineState:
 
     def open(self) -> bool:
         """Whether somebody has to look at it from time to time."""
-        return not self.settled() or bool(self.crew.workers)
+        return not self.settled() or bool(self.crew.workers or self.crew.ended)
 
     def counts(self, path: str = "/") -> Counts:
         """Execs below ``path`` by state."""
@@ -327,10 +311,8 @@ class PipelineState:
         needs = []
         for name, paths in self.queue.items():
             pool = self.pools[name]
-            short = self.shortages.get(name)
-            room = short is None or short.until <= self.now
             if paths and active:
-                needs.append(Need(pool, len(paths), ready=self.is_ready(pool.image) and room))
+                needs.append(Need(pool, len(paths), ready=self.is_ready(pool.image)))
         return needs
 
     def wanted(self) -> dict[str, int]:
@@ -339,15 +321,26 @@ class PipelineState:
         groups = {group for need in needs for group in need.pool.groups}
         room = {group: self._room(group) for group in groups}
         staff = self.crew.staff()
-        wanted = workers_wanted(needs, staff, room)
-        for pool in self.lost_starts.keys() & wanted.keys():
-            # After a worker that ended without a command, one at a time shows whether others would.
+        wanted: dict[str, int] = {}
+        for pool, number in workers_wanted(needs, staff, room).items():
             there = staff.get(pool, Staff())
-            if there.starting + there.idle:
-                del wanted[pool]
-            else:
-                wanted[pool] = 1
+            free = there.starting + there.idle + self.crew.unexplained(pool)
+            allowed = self.starts_of(pool).allowed(number, free, self.now)
+            if allowed:
+                wanted[pool] = allowed
         return wanted
+
+    def starts_of(self, pool: str) -> PoolStarts:
+        """Return what is known of the starts of a pool's workers, or of others with its image."""
+        image = self.pools[pool].image
+        for name, starts in self.starts.items():
+            if starts.bad_image and self.pools[name].image == image:
+                return starts
+        return self.starts.get(pool, PoolStarts())
+
+    def may_start_again(self, now: float) -> bool:
+        """Return whether the pause of a pool that waits for workers has ended since `now`."""
+        return any(self.now < self.starts_of(pool).until <= now for pool in self.queue)
 
     # ---- its share of the organisation's workers -------------------------------------------------
 

@@ -8,7 +8,6 @@ are there to be quick.
 import logging
 from functools import partial
 
-from chalicelib.carry_out import CAPACITY_PAUSE
 from chalicelib.crew import Status, Worker
 from chalicelib.engine import Decide, Engine
 from chalicelib.inputs import (
@@ -22,12 +21,12 @@ from chalicelib.inputs import (
 )
 from chalicelib.metering import check_usage
 from chalicelib.pipeline import CloudPipeline
-from chalicelib.ports import ThrottledError
+from chalicelib.ports import TaskEnd, ThrottledError
 from chalicelib.remote_shells import RemoteShells, is_shell
 from conducto.model.api import Action
 from conducto.model.states import Cause
 from conducto.running.json_logs import log_fields
-from conducto.semantics.start_failures import is_transient, with_remedy
+from conducto.semantics.start_failures import StartFailure, failure_of
 from conducto.service.port import RefusedError
 
 logger = logging.getLogger(__name__)
@@ -37,13 +36,9 @@ SILENCE = 60.0
 #: Seconds within which an execution must have begun, and more for each so many Execs of it.
 BEGIN_SECONDS = 30.0
 EXECS_A_SECOND = 50.0
-#: How a pull of an image that fails is told in the reason of a stopped task.
-_NO_IMAGE = (
-    "CannotPullContainerError",
-    "CannotPullImageManifestError",
-    "CannotCreateContainer",
-    "CannotStartContainer",  # e.g. there is no /bin/sh
-)
+#: Seconds within which ECS tells that the task of a worker that is gone has stopped.
+TOLD_SECONDS = 180.0
+_STOPPED = "STOPPED"
 
 
 class Reconciler:
@@ -83,6 +78,8 @@ class Reconciler:
             ]
             known = set(live.crew.workers)
             leaving = [w for w in live.crew.workers.values() if w.status is Status.LEAVING]
+            known |= set(live.crew.ended)
+            late = [w for w in live.crew.ended.values() if self._now - w.since >= TOLD_SECONDS]
         for worker in missing:
             self._engine.submit(org, pipeline_id, partial(self._gone, worker))
         for worker, task in running.items():
@@ -91,6 +88,8 @@ class Reconciler:
         for each in leaving:
             if each.task is not None and each.id in running:
                 self._cloud.fleet.stop(each.task, "not needed any more")
+        for each in late:
+            self._look_up(org, pipeline_id, each)
         self._engine.watch.look(org, pipeline_id, at_once=True)
         for step in (self._run_at, self._expire, self._begin_again, self._look):
             self._engine.submit(org, pipeline_id, step)
@@ -99,45 +98,38 @@ class Reconciler:
         if waits:
             self._engine.slots.make(org, pipeline_id)
 
-    def task_stopped(
-        self,
-        pipeline_id: str,
-        worker_id: str,
-        reason: str,
-        *,
-        exit_code: int | None = None,
-        oom: bool = False,
-    ) -> None:
-        """A worker's task stopped.
-
-        Args:
-            pipeline_id: For which it worked.
-            worker_id: Which.
-            reason: What ECS says.
-            exit_code: Of the user's container.
-            oom: The user's container ran out of memory.
-        """
+    def task_stopped(self, pipeline_id: str, worker_id: str, end: TaskEnd) -> None:
+        """A worker's task stopped."""
         if is_shell(worker_id):
-            self._shells.task_stopped(pipeline_id, worker_id, reason)
+            self._shells.task_stopped(pipeline_id, worker_id, end.reason)
+        else:
+            self._submit_if_there(pipeline_id, partial(self._stopped, worker_id, end))
+
+    def _stopped(self, worker_id: str, end: TaskEnd, live: CloudPipeline) -> Input | None:
+        if worker_id not in live.crew.workers and worker_id not in live.crew.ended:
+            return None
+        said = end.reason if end.exit_code is None else f"{end.reason} (exit code {end.exit_code})"
+        return WorkerGone(
+            time=self._now,
+            worker=worker_id,
+            reason=said,
+            cause=Cause.OUT_OF_MEMORY if end.oom else Cause.WORKER_LOST,
+            failure=failure_of(said),
+            began=end.began,
+            ended=self._now if end.ended is None else end.ended,
+        )
+
+    def _look_up(self, org: str, pipeline_id: str, worker: Worker) -> None:
+        """Ask ECS about the task of a worker that is gone, where its event did not come."""
+        look = None if worker.task is None else self._cloud.fleet.look(worker.task)
+        if look is not None and look.status != _STOPPED:
+            self._cloud.fleet.stop(worker.task or "", "not needed any more")
             return
-        said = reason if exit_code is None else f"{reason} (exit code {exit_code})"
-
-        def decide(live: CloudPipeline) -> Input | None:
-            if worker_id not in live.crew.workers:
-                return None
-            passes = is_transient(reason)
-            no_image = not passes and any(word in reason for word in _NO_IMAGE)
-            return WorkerGone(
-                time=self._now,
-                worker=worker_id,
-                reason=with_remedy(said),
-                cause=Cause.OUT_OF_MEMORY if oom else Cause.WORKER_LOST,
-                strikes=1 if no_image else 0,
-                stopped=not no_image and not passes,
-                retry_at=self._now + CAPACITY_PAUSE if passes else None,
-            )
-
-        self._submit_if_there(pipeline_id, decide)
+        own = worker.hired or None if worker.task is not None else None
+        end = TaskEnd("it ended without a word", began=own, ended=worker.since)
+        if look is not None:
+            end = TaskEnd(look.reason, began=look.began, ended=look.ended or worker.since)
+        self._engine.submit(org, pipeline_id, partial(self._stopped, worker.id, end))
 
     def execution_ended(self, run: str, status: str) -> None:
         """An execution is over; one that no pipeline calls its own is none of our business."""
@@ -194,7 +186,13 @@ class Reconciler:
     def _gone(self, worker: str, live: CloudPipeline) -> Input | None:
         if worker not in live.crew.workers:
             return None
-        return WorkerGone(time=self._now, worker=worker, reason="it went silent")
+        return WorkerGone(
+            time=self._now,
+            worker=worker,
+            reason="it went silent",
+            failure=StartFailure.LOST,
+            unexplained=live.crew.workers[worker].task is not None,
+        )
 
     def _run_at(self, live: CloudPipeline) -> Input | None:
         if live.record.run_at is None or live.record.run_at > self._now:
@@ -222,7 +220,7 @@ class Reconciler:
         """Start workers that could not be started before."""
         if live.is_stuck(self._now):
             return RunLost(time=self._now, run=live.course.run)
-        over = any(short.until <= self._now for short in live.shortages.values())
+        over = live.may_start_again(self._now)
         late = live.late_contexts(self._now)
         return Looked(time=self._now) if over or late or live.wanted() else None
 

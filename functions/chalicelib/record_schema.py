@@ -117,9 +117,19 @@ def _as_it_is(found: Any) -> Any:
     return found
 
 
+def _without_strikes(entry: Any) -> Any:
+    """Say in words what workers that ended, or were not started, meant for their pool."""
+    happened = dict(entry["input"])
+    if happened.pop("strikes", 0):
+        happened["failure"] = "image"
+    for name in ("stopped", "retry_at", "until"):
+        happened.pop(name, None)
+    return {**entry, "input": happened}
+
+
 #: 1 to 2: records say their schema, and a worker which protocol it speaks (one that did not say
-#: spoke the first, as the absent field still means).
-STEPS: tuple[Step, ...] = (Step(),)
+#: spoke the first, as the absent field still means); why workers could not start is a word.
+STEPS: tuple[Step, ...] = (Step(bodies={"entry": _without_strikes}),)
 SCHEMA = Schema(STEPS)
 #: The newest schema that a release of Conducto writes: its shape is fixed. A change needs a step.
 RELEASED = 1

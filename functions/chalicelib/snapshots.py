@@ -4,14 +4,14 @@ What follows from a snapshot and the entries after it is what follows from all e
 holds this against random journals.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
 from chalicelib.crew import Status, Worker
 from chalicelib.inputs import BuiltImage
 from chalicelib.pipeline import CloudPipeline
-from chalicelib.pipeline_state import CloudImage, Shortage
+from chalicelib.pipeline_state import CloudImage
 from chalicelib.ports import Share, Snapshot
 from conducto.model.images import ImageSpec
 from conducto.model.records import AttemptRecord, ImageRecord, NodeState, PipelineRecord
@@ -20,9 +20,10 @@ from conducto.semantics.activity import Activity
 from conducto.semantics.course import Course, Standing
 from conducto.semantics.fleet import Pool
 from conducto.semantics.live import LiveGroup, LiveNode, LiveTree
+from conducto.semantics.start_failures import PoolStarts, StartFailure
 
 #: Snapshots of another version are not read: the journal is, from its start.
-VERSION = 5
+VERSION = 6
 _PLAIN = (
     "number",
     "seq",
@@ -35,8 +36,6 @@ _PLAIN = (
     "runs",
     "planned_at",
     "deadlines",
-    "strikes",
-    "lost_starts",
     "limited",
     "fruitless",
     "notified",
@@ -85,7 +84,8 @@ def take(live: CloudPipeline) -> Snapshot:
         },
         "in_flight": {p: a.model_dump(mode="json") for p, a in live.in_flight.items()},
         "workers": [asdict(worker) for worker in live.crew.workers.values()],
-        "shortages": {name: asdict(short) for name, short in live.shortages.items()},
+        "ended_workers": [asdict(worker) for worker in live.crew.ended.values()],
+        "starts": {name: asdict(starts) for name, starts in live.starts.items()},
         "pools": {name: asdict(pool) for name, pool in live.pools.items()},
         "withheld": live.withheld,
         "lost_contexts": live.lost_contexts,
@@ -112,7 +112,6 @@ def restore(
     state = snapshot.state
     for name in _PLAIN:
         setattr(live, name, state[name])
-    live.lost_starts = {pool: (n, why) for pool, (n, why) in live.lost_starts.items()}
     live.times = {path: (start, end) for path, (start, end) in live.times.items()}
     live.queue = {pool: dict.fromkeys(paths) for pool, paths in live.queue.items()}
     live.record = PipelineRecord.model_validate(state["record"])
@@ -131,10 +130,9 @@ def restore(
     live.in_flight = {
         path: AttemptRecord.model_validate(record) for path, record in state["in_flight"].items()
     }
-    for fields in state["workers"]:
-        worker = Worker(**{**fields, "status": Status(fields["status"])})
-        live.crew.workers[worker.id] = worker
-    live.shortages = {name: Shortage(**short) for name, short in state["shortages"].items()}
+    live.crew.workers = _workers(state["workers"])
+    live.crew.ended = _workers(state["ended_workers"])
+    live.starts = {name: _starts(fields) for name, fields in state["starts"].items()}
     live.pools = {name: _pool(fields) for name, fields in state["pools"].items()}
     _restore_room(live, state)
     live.know_places()
@@ -155,6 +153,15 @@ def _standing(written: Mapping[str, Any]) -> Standing:
 
 def _pool(written: Mapping[str, Any]) -> Pool:
     return Pool(**{**written, "groups": tuple(written["groups"])})
+
+
+def _workers(written: Iterable[Mapping[str, Any]]) -> dict[str, Worker]:
+    made = (Worker(**{**fields, "status": Status(fields["status"])}) for fields in written)
+    return {worker.id: worker for worker in made}
+
+
+def _starts(written: Mapping[str, Any]) -> PoolStarts:
+    return PoolStarts(**{**written, "failure": StartFailure(written["failure"])})
 
 
 def _image(written: Mapping[str, Any]) -> CloudImage:

@@ -1,6 +1,7 @@
 """Why a node of a cloud pipeline does not run."""
 
 from itertools import islice
+from time import gmtime, strftime
 
 from chalicelib.crew import Status
 from chalicelib.pipeline import CloudPipeline
@@ -12,7 +13,7 @@ from conducto.semantics.contexts import loss
 from conducto.semantics.fleet import Pool
 from conducto.semantics.live import LiveExec, LiveNode
 from conducto.semantics.pools import PoolKind, owner_of
-from conducto.semantics.rules import MAX_LOST_STARTS
+from conducto.semantics.start_failures import with_remedy
 
 
 def why_waiting(live: CloudPipeline, node: LiveNode) -> Wait | None:
@@ -38,11 +39,9 @@ def _why_queued(live: CloudPipeline, node: LiveExec) -> Wait:
         return Wait(held, "turn")
     staff = live.crew.staff().get(pool.name)
     if staff is not None and staff.starting:
-        lost, why = live.lost_starts.get(pool.name, (0, ""))
-        after = (
-            f", retry {lost} of {MAX_LOST_STARTS}: the last one was lost ({why})" if lost else ""
-        )
-        return Wait(f"a worker is starting{after}", "start")
+        starts = live.starts_of(pool.name)
+        again = f", retry {starts.rounds}: {with_remedy(starts.reason)}" if starts.rounds else ""
+        return Wait(f"a worker is starting{again}", "start")
     return Wait("next in the queue", "turn")
 
 
@@ -52,9 +51,10 @@ def _held_back(live: CloudPipeline, path: str, pool: Pool) -> str | None:
     if full is not None:
         room = live.tree.nodes[full].spec.max_concurrent
         return f"max_concurrent={room} of {full} is reached"
-    short = live.shortages.get(pool.name)
-    if short is not None and short.until > live.now:
-        return f"waits for a worker: AWS says {short.message!r}; it is asked again by itself"
+    starts = live.starts_of(pool.name)
+    if starts.until > live.now:
+        said = with_remedy(starts.reason)
+        return f"waits for a worker: AWS says {said!r}; the next one starts {_when(starts.until)}"
     if pool.kind is not PoolKind.CONTEXT:
         return None if _has_worker(live, path, pool) else live.limited
     if any(live.crew.in_pool(pool.name, Status.BUSY)):
@@ -62,6 +62,10 @@ def _held_back(live: CloudPipeline, path: str, pool: Pool) -> str | None:
     if any(live.crew.in_pool(pool.name, Status.IDLE, Status.STARTING)):
         return None
     return live.withheld or live.limited
+
+
+def _when(moment: float) -> str:
+    return strftime("after %H:%M UTC", gmtime(moment))
 
 
 def _has_worker(live: CloudPipeline, path: str, pool: Pool) -> bool:

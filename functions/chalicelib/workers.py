@@ -8,7 +8,7 @@ import base64
 import binascii
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from secrets import token_hex
 from typing import Literal, NamedTuple
 
@@ -20,7 +20,6 @@ from chalicelib.crew import Worker
 from chalicelib.engine import Engine
 from chalicelib.inputs import (
     BuiltImage,
-    CapacityMissing,
     Claimed,
     DeadlinesPassed,
     Input,
@@ -64,6 +63,7 @@ from conducto.semantics.live import LiveExec
 from conducto.semantics.pools import PoolKind
 from conducto.semantics.resolve import resolve_generated
 from conducto.semantics.rules import cause_of_exit
+from conducto.semantics.start_failures import StartFailure
 from conducto.semantics.user_secrets import secrets_user, withheld
 from conducto.service.port import RefusedError
 
@@ -71,8 +71,8 @@ from conducto.service.port import RefusedError
 #: (`conducto.semantics.contexts`); by itself it leaves only after the longest time there is.
 CONTEXT_IDLE = CONTEXT_PAUSE + 3600.0
 IDLE = 60.0
-#: Strikes against an image in which no command can run at all.
-BROKEN = 2
+#: What a worker says that is told to stop (`conducto.model.worker.WorkerEnd.reason`).
+STOPPING = "stopping"
 #: Why a worker is sent away that an older version of Conducto started; another one takes its place.
 OUTDATED = "its agent is older than the installation"
 _POLICIES: dict[PoolKind, Literal["many", "once", "context"]] = {
@@ -82,8 +82,6 @@ _POLICIES: dict[PoolKind, Literal["many", "once", "context"]] = {
 }
 
 
-#: Seconds before the next worker of a pool whose workers get no credentials: someone has to act.
-DENIED_PAUSE = 300.0
 #: Returns what commands with a user's secrets get; None: only the organisation's.
 Secrets = Callable[[str | None], Delivery]
 
@@ -127,8 +125,8 @@ class WorkerDesk:
                 time=self._now(), worker=worker_id, task=call.task, protocol=call.protocol
             )
 
-        credentials = self._lend(identity)
         self._engine.submit(org, pipeline_id, decide)
+        credentials = self._lend(identity)
         with self._attending(identity) as (live, worker):
             pool = live.pools[worker.pool]
             built = live.images[pool.image].built
@@ -154,12 +152,16 @@ class WorkerDesk:
         try:
             return self._cloud.lend(activity, worker_id)
         except AccessDeniedError as error:
-            now = self._now()
-            missing = CapacityMissing(
-                time=now, worker=worker_id, message=str(error), until=now + DENIED_PAUSE
-            )
-            self._engine.submit(org, pipeline_id, lambda _: missing)
+            self._engine.submit(org, pipeline_id, partial(self._denied, worker_id, str(error)))
             raise WorkerGoneError(f"AWS denies this worker its credentials: {error}") from error
+
+    def _denied(self, worker_id: str, error: str, live: CloudPipeline) -> Input | None:
+        worker = live.crew.workers.get(worker_id)
+        if worker is None or worker.commands:
+            return None  # its pool can start workers, so that this is no failure to start one
+        return WorkerGone(
+            time=self._now(), worker=worker_id, reason=error, failure=StartFailure.DENIED
+        )
 
     def end(self, identity: Identity, call: WorkerEnd) -> Nothing:
         """A worker leaves; a task that it was handed too late goes to others."""
@@ -178,7 +180,8 @@ class WorkerDesk:
                 time=self._now(),
                 worker=worker_id,
                 reason=call.reason,
-                strikes=BROKEN if call.broken else 0,
+                failure=_failure(call),
+                unexplained=call.reason == STOPPING,
                 handed=handed,
             )
 
@@ -471,6 +474,13 @@ class WorkerDesk:
 
     def _now(self) -> float:
         return self._cloud.clock()
+
+
+def _failure(call: WorkerEnd) -> StartFailure | None:
+    """Return what it means where a worker leaves before it has run a command."""
+    if call.broken:
+        return StartFailure.BAD_IMAGE
+    return StartFailure.LOST if call.reason == STOPPING else None
 
 
 def _may_be_replaced(worker: Worker, pool: Pool) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.ports import Plan
+from chalicelib.ports import Plan, TaskEnd
 from conducto.model.states import Cause, State
 from conducto.semantics import capacity
 from conducto.semantics.contexts import CONTEXT_IDLE, CONTEXT_PAUSE
@@ -193,7 +193,7 @@ def test_a_container_that_is_lost_between_two_commands_ends_its_group_and_says_s
     hand.finish()
     world.serve()
     hand.vanish()
-    world.reconciler().task_stopped(run, hand.id, "Host EC2 terminated")
+    world.reconciler().task_stopped(run, hand.id, TaskEnd("Host EC2 terminated"))
     gone = (
         "the container of / is gone, and with it what earlier commands left in it: Host EC2 "
         f"terminated; to run the group again: conducto reset {run} /"
@@ -378,6 +378,7 @@ def test_a_stop_that_was_lost_is_ordered_again_by_the_minute_rule(world: World) 
     world.serve()
     hand = world.running()["/a"]
     world.fleet.stopped.clear()
+    world.reported.add(hand.arn)
     hand.finish()
     world.run_out()
     world.fleet.stopped.remove(hand.arn)

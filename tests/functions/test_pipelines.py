@@ -10,7 +10,15 @@ import pytest
 
 from chalicelib.engine import Engine
 from chalicelib.inputs import BuiltImage, ImagesMoved
-from chalicelib.ports import Identity, Plan
+from chalicelib.ports import (
+    AccessDeniedError,
+    CapacityError,
+    Identity,
+    Plan,
+    TaskEnd,
+    ThrottledError,
+    WorkerTask,
+)
 from chalicelib.workers import CONTEXT_IDLE
 from conducto.model import limits
 from conducto.model.api import Action, Changes, ControlRequest, ControlResult, LaunchRequest
@@ -23,8 +31,9 @@ from conducto.model.records import ImageState, Lifecycle
 from conducto.model.secret_calls import DeleteSecrets, PutSecrets
 from conducto.model.states import Cause, State
 from conducto.semantics.errors import DefinitionError
+from conducto.semantics.start_failures import FIRST_WAVE, MAX_STARTS
 from conducto.service.port import NotFoundError, RefusedError
-from support.cloud.world import EVERYTHING, ME, STRANGER, World
+from support.cloud.world import EVERYTHING, ME, STRANGER, Hand, World
 from support.trees import leaf, parallel, serial
 
 
@@ -99,7 +108,7 @@ def test_the_plan_limits_minutes_of_commands_a_month(world: World) -> None:
     world.serve()
     world.running()["/"].finish(seconds=61.0)
     for action, paths in (("reset", ("/",)), ("run", ())):
-        with pytest.raises(RefusedError, match="1 minutes of commands a month"):
+        with pytest.raises(RefusedError, match="1 minutes of workers a month"):
             world.control(pipeline, action, *paths)
 
 
@@ -239,7 +248,7 @@ def test_a_lost_workers_command_runs_again_on_another_and_the_attempt_says_why(
     world.serve()
     hand = world.running()["/a"]
     hand.vanish()
-    world.reconciler().task_stopped(pipeline, hand.id, "Your Spot Task was interrupted.")
+    world.reconciler().task_stopped(pipeline, hand.id, TaskEnd("Your Spot Task was interrupted."))
     world.serve()
     other = world.running()["/a"]
     assert other is not hand
@@ -280,7 +289,7 @@ def test_lost_command_is_not_run_again_unless_asked(world: World) -> None:
     world.serve()
     hand = world.running()["/"]
     hand.vanish()
-    world.reconciler().task_stopped(pipeline, hand.id, "Your Spot Task was interrupted.")
+    world.reconciler().task_stopped(pipeline, hand.id, TaskEnd("Your Spot Task was interrupted."))
     world.serve()
 
     assert world.running() == {}
@@ -292,33 +301,164 @@ def test_lost_command_is_not_run_again_unless_asked(world: World) -> None:
 def test_a_pull_that_is_throttled_is_tried_again_and_is_why_the_queue_waits(world: World) -> None:
     reason = "CannotPullContainerError: 429 Too Many Requests - toomanyrequests: rate exceeded"
     pipeline = world.launch(leaf())
-    for _ in range(6):
+    for number in range(6):
         (hand,) = world.start_workers()
         hand.vanish()
-        world.reconciler().task_stopped(pipeline, hand.id, reason)
+        world.reconciler().task_stopped(pipeline, hand.id, TaskEnd(reason))
         assert reason in str(world.nodes(pipeline)["/"].waits_for)
-        world.minute(61)
+        world.minute(60 * 2**number)
     world.run_out()
     assert world.get(pipeline).state is State.DONE
     assert len(world.attempts(pipeline, "/")) == 1
 
 
-@pytest.mark.parametrize("wide", [1, 20])
-def test_workers_that_end_before_any_command_are_bounded(world: World, wide: int) -> None:
+@pytest.mark.parametrize("wide", [1, 200])
+@pytest.mark.parametrize(
+    ("end", "cause", "starts", "remedy"),
+    [
+        (
+            TaskEnd("Essential container in task exited", exit_code=255),
+            Cause.IMAGE,
+            4,
+            "--platform linux/amd64",
+        ),
+        (TaskEnd("Task failed to start"), Cause.NO_WORKER, 4, ""),
+        (
+            TaskEnd("ResourceInitializationError: failed to invoke EFS utils commands"),
+            Cause.NO_WORKER,
+            4,
+            "mount targets",
+        ),
+        (TaskEnd("CannotPullContainerError: x: not found"), Cause.IMAGE, 1, "name and tag"),
+        (TaskEnd("InsufficientFreeAddressesInSubnet"), Cause.NO_WORKER, 10, "no free address"),
+    ],
+)
+def test_workers_that_end_before_any_command_are_bounded(
+    end: TaskEnd, cause: Cause, starts: int, remedy: str, *, wide: int
+) -> None:
+    world = World()
     pipeline = world.launch(parallel(*[f"n{i}" for i in range(wide)]))
-    for _ in range(100):
-        for hand in world.start_workers():
-            hand.vanish()
-            world.reconciler().task_stopped(
-                pipeline, hand.id, "Essential container in task exited", exit_code=255
-            )
-        world.minute()
-    assert len(world.fleet.tasks) == wide + 3
+    _let_all_die(world, pipeline, end)
+    assert len(world.fleet.tasks) == min(MAX_STARTS, starts - 1 + min(wide, FIRST_WAVE))
     assert world.get(pipeline).settled
     (attempt,) = world.attempts(pipeline, "/n0")
-    assert attempt.cause is Cause.WORKER_LOST
-    assert "Essential container in task exited (exit code 255)" in str(attempt.message)
-    assert "build the image with --platform linux/amd64" in str(attempt.message)
+    assert (attempt.cause, attempt.state) == (cause, State.ERROR)
+    assert end.reason in str(attempt.message)
+    assert remedy in str(attempt.message)
+
+
+def _let_all_die(world: World, pipeline: str, end: TaskEnd, *, up: bool = False) -> None:
+    """End every worker before it runs a command, with AWS's reason for it."""
+    for _ in range(30):
+        for arn, task in list(world.fleet.tasks.items()):
+            if arn in world.fleet.stopped:
+                continue
+            if up:
+                hand = world.hands[arn] = Hand(world, arn, task)
+                hand.start()
+                hand.leave("stopping")
+            world.fleet.stopped.append(arn)
+            world.reconciler().task_stopped(pipeline, task.worker_id, end)
+        world.minute(1800.0)
+
+
+def test_workers_whose_agent_is_up_when_the_users_container_ends_are_bounded(world: World) -> None:
+    pipeline = world.launch(parallel(*[f"n{i}" for i in range(50)]))
+    end = TaskEnd("Essential container in task exited", exit_code=1)
+    _let_all_die(world, pipeline, end, up=True)
+
+    assert len(world.fleet.tasks) == 3 + FIRST_WAVE
+    (attempt,) = world.attempts(pipeline, "/n0")
+    assert (attempt.cause, attempt.state) == (Cause.IMAGE, State.ERROR)
+    assert "Essential container in task exited (exit code 1)" in str(attempt.message)
+
+
+def test_pool_that_is_given_up_starts_nothing_for_later_nodes_until_a_reset(world: World) -> None:
+    nodes = [leaf(f"n{i}") for i in range(20)]
+    pipeline = world.launch(serial(*nodes, stop_on_error=False))
+    _let_all_die(world, pipeline, TaskEnd("Task failed to start"))
+    assert len(world.fleet.tasks) == 4
+    assert set(world.states(pipeline).values()) == {"error"}
+
+    world.control(pipeline, "reset", "/")
+    world.run_out()
+    assert world.get(pipeline).state is State.DONE
+
+
+def test_image_that_no_worker_can_run_is_tried_by_one_pool_only(world: World) -> None:
+    sizes = [leaf(f"n{i}", cpu=i) for i in (1, 2, 4)]
+    pipeline = world.launch(serial(*sizes, stop_on_error=False))
+    said = "CannotPullContainerError: does not contain descriptor matching platform 'linux/amd64'"
+    _let_all_die(world, pipeline, TaskEnd(said))
+    assert len(world.fleet.tasks) == 1
+    assert "--platform linux/amd64" in str(world.attempts(pipeline, "/n4")[0].message)
+
+
+@pytest.mark.parametrize(
+    ("error", "starts", "remedy"),
+    [
+        (CapacityError("You've reached the limit on the number of vCPUs"), 10, "quota"),
+        (ThrottledError("Rate exceeded"), 10, ""),
+        (AccessDeniedError("not authorized to perform: ecs:RunTask"), 10, "deploy the"),
+        (RuntimeError("RunTask: MISSING"), 4, ""),
+    ],
+)
+def test_starts_that_aws_refuses_are_bounded_and_say_why(
+    world: World, error: Exception, starts: int, remedy: str
+) -> None:
+    calls: list[WorkerTask] = []
+
+    def refuse(task: WorkerTask) -> str:
+        calls.append(task)
+        raise error
+
+    world.fleet.start = refuse  # type: ignore[method-assign]
+    pipeline = world.launch(leaf())
+    waits = str(world.nodes(pipeline)["/"].waits_for)
+    assert str(error) in waits
+    assert remedy in waits
+    for _ in range(150):
+        world.minute(600.0)
+
+    assert len(calls) == starts
+    (attempt,) = world.attempts(pipeline, "/")
+    assert str(error) in str(attempt.message)
+
+
+def test_a_wide_group_starts_wide_once_its_first_worker_has_run_a_command(world: World) -> None:
+    pipeline = world.launch(parallel(*[f"n{i}" for i in range(200)]))
+    assert len(world.fleet.tasks) == FIRST_WAVE
+    (first, *_) = world.start_workers()
+    first.look()
+    assert len(world.fleet.tasks) == 200
+    world.run_out()
+    assert world.get(pipeline).state is State.DONE
+
+
+def test_a_quota_that_other_workers_use_up_only_delays(world: World) -> None:
+    start = world.fleet.start
+
+    def at_most_ten(task: WorkerTask) -> str:
+        if len(world.fleet.tasks) - len(world.fleet.stopped) >= 10:
+            raise CapacityError("You've reached the limit on the number of vCPUs")
+        return start(task)
+
+    world.fleet.start = at_most_ten  # type: ignore[method-assign]
+    other = world.launch(parallel(*[leaf(f"o{i}", cpu=2) for i in range(10)]))
+    world.serve()
+    pipeline = world.launch(leaf())
+    for _ in range(100):
+        world.minute(50.0)
+    assert world.states(pipeline) == {"/": "queued"}
+    assert "limit on the number of vCPUs" in str(world.nodes(pipeline)["/"].waits_for)
+
+    for hand in list(world.running().values()):
+        hand.finish()
+    world.minute(60)
+    world.minute(601)
+    world.run_out()
+    assert world.get(pipeline).state is State.DONE
+    assert world.get(other).state is State.DONE
 
 
 @pytest.mark.parametrize("losses", [3, 4])
@@ -328,10 +468,12 @@ def test_worker_lost_while_it_starts_is_replaced_three_times(world: World, losse
         for arn, task in list(world.fleet.tasks.items()):
             if arn not in world.fleet.stopped:
                 world.fleet.stopped.append(arn)
-                world.reconciler().task_stopped(pipeline, task.worker_id, "Host EC2 terminated")
+                end = TaskEnd("Host EC2 terminated")
+                world.reconciler().task_stopped(pipeline, task.worker_id, end)
         if number < 3:
             waits = str(world.nodes(pipeline)["/a"].waits_for)
             assert "Host EC2 terminated" in waits
+        world.minute(61)
     world.run_out()
 
     lost = losses > 3
@@ -349,7 +491,7 @@ def test_a_worker_lost_three_times_fails_the_node(world: World) -> None:
         world.serve()
         hand = world.running()["/"]
         hand.vanish()
-        world.reconciler().task_stopped(pipeline, hand.id, "gone")
+        world.reconciler().task_stopped(pipeline, hand.id, TaskEnd("gone"))
     world.serve()
     assert world.states(pipeline) == {"/": "killed"}
     assert world.running() == {}
@@ -361,7 +503,7 @@ def test_memory_that_ran_out_is_the_cause_not_the_worker(world: World) -> None:
     hand = world.running()["/"]
     hand.vanish()
     world.reconciler().task_stopped(
-        pipeline, hand.id, "OutOfMemoryError: Container killed", exit_code=137, oom=True
+        pipeline, hand.id, TaskEnd("OutOfMemoryError: Container killed", exit_code=137, oom=True)
     )
     assert world.attempts(pipeline, "/")[0].cause is Cause.OUT_OF_MEMORY
 
@@ -371,12 +513,13 @@ def test_news_that_come_twice_and_out_of_order_change_nothing(world: World) -> N
     world.serve()
     hand = world.running()["/a"]
     hand.leave("stopping")
+    world.deliver()
     number = len(list(world.store.entries(pipeline, 0)))
     for _ in range(2):
-        world.reconciler().task_stopped(pipeline, hand.id, "stopped by itself")
+        world.reconciler().task_stopped(pipeline, hand.id, TaskEnd("stopped by itself"))
         world.reconciler().execution_ended(f"{pipeline}-0", "ABORTED")
         world.reconciler().execution_ended("abc-def-1", "SUCCEEDED")
-        world.reconciler().task_stopped("abc-def", "w1", "of nobody")
+        world.reconciler().task_stopped("abc-def", "w1", TaskEnd("of nobody"))
     assert len(list(world.store.entries(pipeline, 0))) == number
     assert world.orgs.workers(ME.org) == 1
 
@@ -414,7 +557,7 @@ def test_capacity_refused_for_ten_minutes_only_delays(world: World) -> None:
         node = world.nodes(pipeline)["/"]
         assert (node.state, "waits for a worker" in str(node.waits_for)) == (State.QUEUED, True)
     world.fleet.full = False
-    world.minute(61)
+    world.minute(600)
     world.run_out()
     assert world.get(pipeline).state is State.DONE
 
@@ -423,6 +566,7 @@ def test_a_start_of_a_worker_that_is_lost_is_made_good_after_a_minute(world: Wor
     world.fleet.deaf = True
     pipeline = world.launch(leaf())
     world.fleet.deaf = False
+    world.minute(61)
     world.minute(61)
     world.run_out()
     assert world.get(pipeline).state is State.DONE
@@ -433,7 +577,7 @@ def test_an_image_that_cannot_be_pulled_fails_what_needs_it(world: World) -> Non
     for arn, task in list(world.fleet.tasks.items()):
         world.fleet.stopped.append(arn)
         said = "CannotPullContainerError: pull access denied for busybox"
-        world.reconciler().task_stopped(pipeline, task.worker_id, said)
+        world.reconciler().task_stopped(pipeline, task.worker_id, TaskEnd(said))
     assert set(world.states(pipeline).values()) == {"error"}
     (attempt,) = world.attempts(pipeline, "/a")
     assert attempt.cause is Cause.IMAGE
@@ -444,6 +588,7 @@ def test_an_image_without_a_shell_fails_what_needs_it(world: World) -> None:
     pipeline = world.launch(leaf())
     (hand,) = world.start_workers()
     hand.leave("the image has no shell: /bin/sh is not there", broken=True)
+    world.deliver()
     assert world.states(pipeline) == {"/": "error"}
     (attempt,) = world.attempts(pipeline, "/")
     assert attempt.cause is Cause.IMAGE
@@ -542,7 +687,7 @@ def test_an_archived_pipeline_lets_go_of_its_files_once_no_worker_has_them(world
     world.control(pipeline, "archive")
     while_it_ends = list(world.fleet.released)
     world.serve()
-    world.reconciler().task_stopped(pipeline, hand.id, "told to stop")
+    world.reconciler().task_stopped(pipeline, hand.id, TaskEnd("told to stop"))
 
     assert while_it_ends == []
     assert set(world.fleet.released) == {pipeline}

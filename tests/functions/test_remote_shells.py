@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chalicelib.credentials import digest_of
-from chalicelib.ports import Identity, Plan, PlanLimitError, ThrottledError
+from chalicelib.ports import Identity, Plan, PlanLimitError, TaskEnd, ThrottledError
 from chalicelib.retention import Retention
 from chalicelib.secret_delivery import org_scope, user_scope
 from chalicelib.workers import WorkerDesk, WorkerGoneError
@@ -41,6 +41,7 @@ class Desk:
         worker.finish(exit_code=2)
         world.serve()
         worker.leave()
+        world.deliver()
 
     def open(self, me: Identity = ME, **request: object) -> RemoteShell:
         wanted = RemoteShellRequest(**{"path": "/build", **request})
@@ -197,7 +198,7 @@ def test_where_the_months_minutes_are_used_up_it_is_refused() -> None:
     desk = Desk(World(Plan(max_workers=5, exec_minutes=1.0)))
     desk.world.orgs.add_usage(ME.org, "1970-01", "x", 61.0, 1.0)
 
-    with pytest.raises(RefusedError, match="minutes of commands a month"):
+    with pytest.raises(RefusedError, match="minutes of workers a month"):
         desk.open()
 
 
@@ -396,7 +397,9 @@ def test_news_of_a_stopped_task_end_the_shell_and_not_its_pipeline(desk: Desk) -
     before = desk.world.states(desk.id)
 
     for _ in range(2):
-        desk.world.reconciler().task_stopped(desk.id, shell.id, "Task stopped by user", exit_code=1)
+        desk.world.reconciler().task_stopped(
+            desk.id, shell.id, TaskEnd("Task stopped by user", exit_code=1)
+        )
 
     assert desk.workers == 0
     assert desk.world.states(desk.id) == before

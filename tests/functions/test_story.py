@@ -69,6 +69,7 @@ def test_two_commands_run_one_after_the_other_and_the_pipeline_is_done(world: Wo
 
     # The worker has nothing more to do and leaves; nobody pays for it any more.
     worker.leave()
+    world.deliver()
     assert world.orgs.workers(ME.org) == 0
     assert list(world.store.open_pipelines()) == []
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from chalicelib.ports import ThrottledError
+from chalicelib.ports import TaskEnd, ThrottledError
 from chalicelib.retention import Retention
+from conducto.model.states import Cause
 from conducto.model.usage import Usage, UsageParams
 from conducto.semantics.fargate import PRICES, Size
 from support.cloud.world import ME, STRANGER, World
@@ -87,6 +88,7 @@ def test_the_dearest_nodes_are_named_and_the_rest_is_counted(world: World) -> No
 def test_what_a_pipeline_took_is_known_when_it_is_gone(world: World) -> None:
     pipeline = run(world, {"a": 60.0}, title="Gone", retention=1)
     world.minute(100)
+    world.minute(100)
     for _ in range(2):
         world.now += 2 * DAY
         Retention(world.engine).run()
@@ -114,3 +116,75 @@ def test_a_report_that_comes_twice_is_paid_for_once(world: World) -> None:
 
     (spent,) = usage(world).pipelines
     assert (spent.attempts, spent.seconds) == (1, 60.0)
+
+
+def _end(world: World, seconds: float | None) -> TaskEnd:
+    """Return how ECS tells of a task that it has charged for so long."""
+    began = None if seconds is None else world.now - seconds
+    return TaskEnd("stopped", began=began, ended=world.now)
+
+
+def test_worker_is_charged_from_the_pull_of_its_image_to_its_stop(world: World) -> None:
+    pipeline = run(world, {"a": 300.0, "b": 100.0})
+    (hand,) = world.living()
+    hand.leave("idle")
+    world.now += 20
+    for _ in range(3):  # whatever comes late, or twice
+        world.reconciler().task_stopped(pipeline, hand.id, _end(world, 500.0))
+        world.now += 5
+    world.minute(400)
+
+    (spent,) = usage(world, nodes=5).pipelines
+    assert (spent.attempts, spent.seconds, spent.cpu_seconds) == (2, 500.0, 1000.0)
+    assert spent.dollars == pytest.approx(PRICES.worker_hour(Size(2.0, 5.0)) * 500 / 3600)
+    assert sum(node.seconds for node in spent.nodes) == 400.0
+    assert world.orgs.usage(ME.org, "2026-10")["exec_seconds"] == 500.0
+
+
+@pytest.mark.parametrize("lost", [True, False])
+def test_worker_whose_command_is_lost_or_killed_is_charged(world: World, *, lost: bool) -> None:
+    pipeline = world.launch(leaf("a"))
+    world.serve()
+    (hand,) = world.living()
+    world.now += 600
+    if not lost:
+        world.control(pipeline, "kill", "/")
+        hand.finish(Cause.KILLED_BY_USER, seconds=590.0)
+    hand.vanish()
+    world.reconciler().task_stopped(pipeline, hand.id, _end(world, 640.0))
+
+    (spent,) = usage(world).pipelines
+    assert spent.seconds == 640.0
+
+
+def test_worker_that_runs_no_command_is_charged_a_minute_at_least(world: World) -> None:
+    pipeline = world.launch(leaf("a"))
+    (hand,) = world.start_workers()
+    hand.vanish()
+    world.reconciler().task_stopped(pipeline, hand.id, _end(world, 3.0))
+
+    assert [p.seconds for p in usage(world).pipelines] == [60.0]
+
+
+def test_task_that_aws_never_began_is_not_charged(world: World) -> None:
+    pipeline = world.launch(leaf("a"))
+    (hand,) = world.start_workers()
+    hand.vanish()
+    world.reconciler().task_stopped(pipeline, hand.id, _end(world, None))
+
+    assert usage(world).pipelines == ()
+
+
+def test_worker_whose_stop_nobody_tells_of_is_looked_up_and_charged_once(world: World) -> None:
+    pipeline = run(world, {"a": 100.0})
+    (hand,) = world.living()
+    world.reported.add(hand.arn)  # its event does not come
+    hand.leave("idle")
+    assert list(world.store.open_pipelines()) == [(ME.org, pipeline)]
+    world.fleet.times[hand.arn] = (world.now - 170.0, world.now)
+    world.minute(200)
+    world.minute(200)
+    world.reconciler().task_stopped(pipeline, hand.id, _end(world, 900.0))
+
+    assert [p.seconds for p in usage(world).pipelines] == [170.0]
+    assert list(world.store.open_pipelines()) == []

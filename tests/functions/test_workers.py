@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from chalicelib.adapters.lending import PollRole
 from chalicelib.credentials import PREFIX, digest_of, new_token
-from chalicelib.ports import AccessDeniedError, Identity
+from chalicelib.ports import AccessDeniedError, Identity, TaskEnd
 from chalicelib.workers import WorkerDesk, WorkerGoneError
 from conducto.model.api import Changes
 from conducto.model.params import LogParams, TreeParams
@@ -214,7 +214,7 @@ def test_a_task_given_back_more_often_than_it_is_offered_is_planned_anew(world: 
     pipeline = world.launch(leaf())
     for _ in range(2 * MOST_OFFERS + 1):
         hand, offer = _handed(world)
-        hand.leave("stopping", offer=offer)
+        hand.leave("age", offer=offer)
     world.run_out()
     assert world.states(pipeline) == {"/": "done"}
 
@@ -222,7 +222,7 @@ def test_a_task_given_back_more_often_than_it_is_offered_is_planned_anew(world: 
 def test_a_worker_that_counts_as_gone_can_give_back_its_task(world: World) -> None:
     pipeline = world.launch(leaf())
     hand, offer = _handed(world)
-    world.reconciler().task_stopped(pipeline, hand.id, "Spot")
+    world.reconciler().task_stopped(pipeline, hand.id, TaskEnd("Spot"))
     hand.leave("stopping", offer=offer)
     assert [again.data for again in offers_of(world)] == [offer.data]
 

@@ -6,15 +6,16 @@ and ``group`` its org and worker id (`task_owner` reads them).
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from pydantic import SecretStr
 
 from chalicelib.adapters.clients import Clients
-from chalicelib.adapters.failures import code_of, message_of, throttling
+from chalicelib.adapters.failures import code_of, denying, message_of, throttling
 from chalicelib.adapters.tags import Tags, lower
 from chalicelib.adapters.task_definitions import TaskDefinitions
-from chalicelib.ports import CapacityError, TaskLook, WorkerTask
+from chalicelib.ports import CapacityError, TaskEnd, TaskLook, WorkerTask
 from conducto.model.remote_shells import ShellSession
 from conducto_worker.layout import AGENT, USER, AgentVariables
 
@@ -24,6 +25,7 @@ _GROUP = "conducto"
 #: What ECS puts into a container that can be entered, and what it says where that is not up.
 _ENTRANCE = "ExecuteCommandAgent"
 _NOT_UP = "isn't running"
+_OUT_OF_MEMORY = "outofmemory"
 #: How RunTask calls a task definition that was deleted.
 _INACTIVE = "inactive"
 #: What RunTask says when an account or a zone has no room; in `failures` as in errors.
@@ -82,6 +84,10 @@ class Ecs:
 
     def start(self, task: WorkerTask) -> str:
         """Start a worker and return its task's ARN."""
+        with throttling(), denying():
+            return self._start(task)
+
+    def _start(self, task: WorkerTask) -> str:
         definition = self._definitions.ensure(task)
         try:
             return self._run(task, definition)
@@ -93,8 +99,7 @@ class Ecs:
 
     def _run(self, task: WorkerTask, definition: str) -> str:
         try:
-            with throttling():
-                answer = self._client.run_task(**self._order(task, definition))
+            answer = self._client.run_task(**self._order(task, definition))
         except Exception as error:
             if code_of(error) and _is_no_room(message_of(error)):
                 raise CapacityError(message_of(error)) from error
@@ -162,6 +167,8 @@ class Ecs:
                     agent.get("name") == _ENTRANCE and agent.get("lastStatus") == "RUNNING"
                     for agent in _container(task, USER).get("managedAgents", ())
                 ),
+                began=_began(task),
+                ended=_seconds(task.get("stoppedAt")),
             )
         return None
 
@@ -233,6 +240,31 @@ def _reason(task: Mapping[str, Any]) -> str:
     """Return why a task stops, with what its containers say; "" while it does not."""
     said = [task.get("stoppedReason"), *(c.get("reason") for c in task.get("containers", ()))]
     return "; ".join(dict.fromkeys(str(each) for each in said if each))
+
+
+def task_end(task: Mapping[str, Any]) -> TaskEnd:
+    """Return how a task ended, as ECS or one of its events describes it."""
+    user = _container(task, USER)
+    return TaskEnd(
+        reason=_reason(task) or "its task stopped",
+        exit_code=user.get("exitCode"),
+        oom=_OUT_OF_MEMORY in str(user.get("reason", "")).lower(),
+        began=_began(task),
+        ended=_seconds(task.get("stoppedAt")),
+    )
+
+
+def _began(task: Mapping[str, Any]) -> float | None:
+    """Return when AWS began to charge for a task: when the pull of its images began."""
+    return _seconds(task.get("pullStartedAt") or task.get("startedAt"))
+
+
+def _seconds(time: datetime | str | None) -> float | None:
+    """Return a time of ECS, which events have as text, in seconds since the epoch."""
+    if time is None:
+        return None
+    found = datetime.fromisoformat(time) if isinstance(time, str) else time
+    return found.timestamp()
 
 
 def task_owner(task: Mapping[str, Any]) -> Owner | None:

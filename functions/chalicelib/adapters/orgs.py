@@ -128,7 +128,7 @@ class TableOrgs:
                 keys.spent(org, month, whose.pipeline_id),
                 set={"title": whose.title},
                 add={
-                    "attempts": 1,
+                    "attempts": whose.attempts,
                     "seconds": seconds,
                     "cpu_seconds": seconds * cpu,
                     "dollars": whose.dollars,

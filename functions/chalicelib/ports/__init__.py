@@ -15,7 +15,7 @@ from chalicelib.ports.errors import (
     ThrottledError,
 )
 from chalicelib.ports.files import Blobs, DataFiles, FileFacts
-from chalicelib.ports.fleet import Fleet, Shell, Shells, TaskLook, WorkerTask
+from chalicelib.ports.fleet import Fleet, Shell, Shells, TaskEnd, TaskLook, WorkerTask
 from chalicelib.ports.images import Builder, BuildOrder, BuildStatus
 from chalicelib.ports.journal import CloudRecord, Entry, Outgoing, Snapshot, Store
 from chalicelib.ports.logs import LogKey, LogStore, Stream
@@ -71,6 +71,7 @@ __all__ = [
     "StateMachines",
     "Store",
     "Stream",
+    "TaskEnd",
     "TaskGoneError",
     "TaskLook",
     "ThrottledError",

@@ -47,11 +47,33 @@ class TaskLook(NamedTuple):
         status: In ECS's own word, e.g. ``PENDING``.
         reason: Why it stopped, or is about to.
         connected: It can be entered.
+        began: When AWS began to charge for it, in seconds since the epoch; None: it never did.
+        ended: When it had stopped; None: it has not.
     """
 
     status: str
     reason: str = ""
     connected: bool = False
+    began: float | None = None
+    ended: float | None = None
+
+
+class TaskEnd(NamedTuple):
+    """How a task ended.
+
+    Attributes:
+        reason: What ECS says, of the task and of its containers.
+        exit_code: Of the user's container.
+        oom: The user's container ran out of memory.
+        began: When AWS began to charge for it, in seconds since the epoch; None: it never did.
+        ended: When it had stopped.
+    """
+
+    reason: str
+    exit_code: int | None = None
+    oom: bool = False
+    began: float | None = None
+    ended: float | None = None
 
 
 class Fleet(Protocol):
@@ -63,6 +85,7 @@ class Fleet(Protocol):
         Raises:
             CapacityError: no room now.
             ThrottledError: try again later.
+            AccessDeniedError: the API's role may not.
         """
 
     def stop(self, task_arn: str, reason: str) -> None:

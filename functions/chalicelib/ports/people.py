@@ -90,7 +90,7 @@ class Plan:
         max_workers: Workers at once.
         max_pipelines: Active pipelines.
         max_cpu: vCPUs of one worker.
-        exec_minutes: Minutes of commands a month; None: any number.
+        exec_minutes: Minutes of workers a month; None: any number.
     """
 
     name: str = "free"
@@ -112,11 +112,13 @@ class Spender:
     Attributes:
         title: As it is now.
         dollars: What the use cost.
+        attempts: Attempts that ended with it.
     """
 
     pipeline_id: str
     title: str
     dollars: float
+    attempts: int = 1
 
 
 class Share(Record):

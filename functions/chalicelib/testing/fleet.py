@@ -22,6 +22,7 @@ class FakeFleet:
         closed: Nothing can be entered yet.
         entered: ``(ARN, command)`` of every session.
         defined: ``{pipeline id: name of its task definition}``.
+        times: ``{ARN: when AWS began to charge for a task, and when it had stopped}``.
         halfway: Names of task definitions that are out of use and not deleted.
     """
 
@@ -32,6 +33,7 @@ class FakeFleet:
         self.deaf = False
         self.released: list[str] = []
         self.reasons: dict[str, str] = {}
+        self.times: dict[str, tuple[float, float]] = {}
         self.closed = False
         self.entered: list[tuple[str, str]] = []
         self.defined: dict[str, str] = {}
@@ -83,7 +85,9 @@ class FakeFleet:
         if task is None:
             return None
         if task_arn in self.stopped:
-            return TaskLook("STOPPED", self.reasons.get(task_arn, "Task stopped by user"))
+            began, ended = self.times.get(task_arn, (None, None))
+            reason = self.reasons.get(task_arn, "Task stopped by user")
+            return TaskLook("STOPPED", reason, began=began, ended=ended)
         return TaskLook("RUNNING", connected=task.shell and not self.closed)
 
     def enter(self, task_arn: str, command: str) -> ShellSession | None:

@@ -93,7 +93,7 @@ class FakeOrgs:
                 id=whose.pipeline_id,
                 title=whose.title,
                 month=month,
-                attempts=before.attempts + 1,
+                attempts=before.attempts + whose.attempts,
                 seconds=before.seconds + seconds,
                 cpu_seconds=before.cpu_seconds + seconds * cpu,
                 dollars=before.dollars + whose.dollars,

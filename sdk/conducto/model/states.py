@@ -29,6 +29,7 @@ class Cause(StrEnum):
     TIMEOUT = "timeout"
     OUT_OF_MEMORY = "out_of_memory"
     IMAGE = "image"
+    NO_WORKER = "no_worker"
     WORKER_LOST = "worker_lost"
     KILLED_BY_USER = "killed_by_user"
     LAZY = "lazy"
@@ -52,6 +53,7 @@ STATE_OF_CAUSE: dict[Cause | None, State] = {
     Cause.EXIT_CODE: State.ERROR,
     Cause.IMAGE: State.ERROR,
     Cause.LAZY: State.ERROR,
+    Cause.NO_WORKER: State.ERROR,
     Cause.TIMEOUT: State.KILLED,
     Cause.OUT_OF_MEMORY: State.KILLED,
     Cause.WORKER_LOST: State.KILLED,

@@ -32,10 +32,11 @@ class Spent(Record):
 
     Attributes:
         attempts: Commands that ended.
-        seconds: That they ran.
-        cpu_seconds: vCPU-seconds of the workers they ran in; what they asked for where
-            that was somebody's own machine.
-        dollars: Of these workers while they ran; 0 where they ran on somebody's own machine.
+        seconds: Of a node, that they ran. Of a pipeline or a month in the cloud, that workers ran,
+            from the pull of their image to their stop.
+        cpu_seconds: vCPU-seconds of these workers; what commands asked for where they ran on
+            somebody's own machine.
+        dollars: Of these workers; 0 where commands ran on somebody's own machine.
     """
 
     attempts: int = 0

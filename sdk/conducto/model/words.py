@@ -19,6 +19,7 @@ _CAUSES = {
     Cause.TIMEOUT: "timed out",
     Cause.OUT_OF_MEMORY: "out of memory",
     Cause.IMAGE: "not started",
+    Cause.NO_WORKER: "no worker",
     Cause.WORKER_LOST: "container lost",
     Cause.KILLED_BY_USER: "killed",
     Cause.LAZY: "printed no valid tree",
@@ -63,7 +64,7 @@ def failure_text(node: NodeView) -> str:
 
 
 #: Causes that say little without the message of the attempt.
-EXPLAINED = frozenset({Cause.LAZY, Cause.WORKER_LOST})
+EXPLAINED = frozenset({Cause.LAZY, Cause.NO_WORKER, Cause.WORKER_LOST})
 
 
 def explained(words: str, cause: Cause | None, message: str | None) -> str:

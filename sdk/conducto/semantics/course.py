@@ -231,20 +231,11 @@ class Course:
         *,
         seconds: float = 0.0,
         mem: float = 0.0,
-        lost_starts: int = 0,
         final: bool = False,
     ) -> Taken:
         """A command ended, or an Exec that is in flight could not be started."""
         attempt = self.tree.nodes[path].attempt
-        event = ev.AttemptFinished(
-            path,
-            attempt,
-            cause,
-            seconds=seconds,
-            mem=mem,
-            lost_starts=lost_starts,
-            final=final,
-        )
+        event = ev.AttemptFinished(path, attempt, cause, seconds=seconds, mem=mem, final=final)
         if self._take_in(event, path):
             self._plan_anew()
         self._answer_held()

@@ -34,7 +34,6 @@ class AttemptFinished:
         seconds: How long it ran.
         mem: GB it had.
         started: Its command may have begun; not while the Exec is still queued.
-        lost_starts: How often the driver has replaced a container that was lost before that.
         final: It is not tried again: the next attempt would end in the same way.
     """
 
@@ -44,7 +43,6 @@ class AttemptFinished:
     seconds: float = 0.0
     mem: float = 0.0
     started: bool = True
-    lost_starts: int = 0
     final: bool = False
 
 

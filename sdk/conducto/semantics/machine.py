@@ -200,7 +200,6 @@ class _Step:
         if started:
             most, retried = node.spec.retry_lost, node.lost
         else:
-            node.lost_starts = max(node.lost_starts, event.lost_starts)
             most, retried = MAX_LOST_STARTS, node.lost_starts
         again = retries_loss(retried, node.spec.retry_lost, started=started)
         if again and started:

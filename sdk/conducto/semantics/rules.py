@@ -130,8 +130,8 @@ class Decision:
 
 FAIL = Decision(Verdict.FAIL)
 
-#: Causes that a person or a limit on a group decided: nothing retries against these.
-_FINAL_CAUSES = frozenset({Cause.KILLED_BY_USER, Cause.IMAGE})
+#: Causes that a person decided, or that the next attempt would have as well: nothing retries them.
+_FINAL_CAUSES = frozenset({Cause.KILLED_BY_USER, Cause.IMAGE, Cause.NO_WORKER})
 #: Callbacks that decide about a failure; all others tell somebody.
 RETRIES = frozenset(
     {

@@ -1,6 +1,6 @@
 """What attempts in the cloud cost, as far as records tell: the time of commands in their workers.
 
-A worker's start and the time it waits for more are on top; nobody knows whose they are.
+A worker's start and the time it waits for more are on top, as time of its pipeline.
 """
 
 from collections.abc import Iterable
@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from conducto.model.records import AttemptRecord
 from conducto.semantics.fargate import PRICES, Prices, Size, size_for
 
+#: AWS charges a task for at least so many seconds.
+_MIN_SECONDS = 60.0
 #: What an attempt is taken to have had where its record does not say: the defaults of a node.
 _CPU, _MEM = 1.0, 2.0
 
@@ -60,6 +62,16 @@ def dollars_for(path: str, cpu: float, mem: float | None, seconds: float) -> flo
     None is as many GB as a node has that says nothing.
     """
     return _dollars(size_for(path, cpu, _MEM if mem is None else mem), seconds, PRICES)
+
+
+def charged_seconds(began: float, ended: float) -> float:
+    """Return the seconds of a worker that AWS charges.
+
+    Args:
+        began: When the pull of its images began.
+        ended: When its task had ended.
+    """
+    return max(_MIN_SECONDS, ended - began)
 
 
 def total(uses: Iterable[Use]) -> Use:

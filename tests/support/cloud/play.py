@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.engine import Engine
 from chalicelib.inputs import DeadlinesPassed
-from chalicelib.ports import ConflictError, Plan
+from chalicelib.ports import ConflictError, Plan, TaskEnd
 from conducto.model.api import Changes
 from conducto.model.nodes import Pipeline
 from conducto.model.states import Cause
@@ -181,7 +181,7 @@ class CloudGame:
         self.moves.append(f"lose the worker of {path}")
         hand = self.world.running()[path]
         hand.vanish()
-        self.world.reconciler().task_stopped(self.id, hand.id, "Host EC2 terminated")
+        self.world.reconciler().task_stopped(self.id, hand.id, TaskEnd("Host EC2 terminated"))
         node = self.local.tree.nodes[path]
         mem = node.spec.placement.mem if node.mem is None else node.mem
         self.local.finish(path, Cause.WORKER_LOST, mem=mem)

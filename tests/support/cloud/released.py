@@ -32,7 +32,6 @@ from chalicelib.credentials import digest_of
 from chalicelib.crew import Worker
 from chalicelib.engine import Engine
 from chalicelib.inputs import Journalled
-from chalicelib.pipeline_state import Shortage
 from chalicelib.ports import Identity, Shell
 from chalicelib.record_schema import RELEASED, SCHEMA, Schema
 from conducto.model.api import Changes
@@ -42,6 +41,7 @@ from conducto.model.records import AttemptRecord, NodeChange, NodeState, Pipelin
 from conducto.model.states import Cause
 from conducto.semantics.course import Standing
 from conducto.semantics.fleet import Pool
+from conducto.semantics.start_failures import PoolStarts
 from support.cloud.aws import BUCKET, TABLE, aws, file_system
 from support.cloud.world import LARGE, ME, World
 from support.trees import form, lazy, leaf, parallel, serial
@@ -67,7 +67,7 @@ RECORDS = (
     PipelineRecord,
 )
 #: What a snapshot has besides.
-STATE = (Pool, Shortage, Standing, Worker)
+STATE = (Pool, PoolStarts, Standing, Worker)
 
 
 @dataclass(frozen=True)

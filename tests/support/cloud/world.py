@@ -20,7 +20,7 @@ from chalicelib.cloud_pipelines import CloudPipelines
 from chalicelib.credentials import digest_of
 from chalicelib.data_files import LocalDataFiles
 from chalicelib.engine import Engine
-from chalicelib.ports import Identity, Plan
+from chalicelib.ports import Identity, Plan, TaskEnd
 from chalicelib.reconcile import Reconciler
 from chalicelib.testing import (
     FakeBlobs,
@@ -100,6 +100,7 @@ class World:
         self.hands: dict[str, Hand] = {}
         self.handed_out: set[str] = set()
         self.reported_executions: set[str] = set()
+        self.reported: set[str] = set()
         self.cloud = self.over(**overrides)
         self.engine = Engine(self.cloud)
 
@@ -190,7 +191,12 @@ class World:
                 hand.pulse()
 
     def deliver(self) -> None:
-        """Tell of executions that ended, as EventBridge does."""
+        """Tell of executions that ended and of workers that left, as EventBridge does."""
+        for hand in self.hands.values():
+            if not hand.alive and hand.arn in self.fleet.stopped and hand.arn not in self.reported:
+                self.reported.add(hand.arn)
+                end = TaskEnd(self.fleet.reasons.get(hand.arn, "Task stopped by user"))
+                self.reconciler().task_stopped(hand.task.pipeline_id, hand.id, end)
         for run, arn in list(self.machines.executions.items()):
             status = self.machines.status(arn)
             if status != "RUNNING" and run not in self.reported_executions:

@@ -130,7 +130,7 @@ def test_a_month_names_the_dearest_nodes(
     out = capsys.readouterr().out
     named = [line.split()[0] for line in out.splitlines() if line.startswith("  /")]
     assert named == ["/n6", "/n5", "/n4", "/n3", "/n2"]
-    assert "  and 2 more nodes, $0.0" in out
+    assert "  and 2 more nodes, workers that started, waited or were lost: $0.0" in out
     assert "/old" not in out
 
 

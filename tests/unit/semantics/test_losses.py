@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 import conducto as co
@@ -22,8 +20,8 @@ LOST = Cause.WORKER_LOST
 RETRY = [["error", ["retry", {"max_num_retries": 1}]]]
 
 
-def lose_start(driver: Driver, **more: Any) -> None:
-    driver.send(ev.AttemptFinished("/a", driver.queued["/a"], LOST, **more))
+def lose_start(driver: Driver) -> None:
+    driver.send(ev.AttemptFinished("/a", driver.queued["/a"], LOST))
 
 
 def lose(driver: Driver) -> None:
@@ -72,14 +70,6 @@ def test_lost_start_is_retried_three_times() -> None:
     assert driver.state("/a") is State.KILLED
     assert notes(driver)[0] == ("tried again by itself: its command had not started (retry 1 of 3)")
     assert notes(driver)[3] == "its command never started, in 4 containers; reset it to try again"
-
-
-def test_lost_starts_that_the_driver_retried_count() -> None:
-    driver = Driver(serial("a"))
-
-    lose_start(driver, lost_starts=3)
-
-    assert driver.state("/a") is State.KILLED
 
 
 def test_loss_before_a_running_commands_start_is_retried() -> None:

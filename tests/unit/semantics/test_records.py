@@ -134,6 +134,7 @@ def test_the_words_of_the_contract():
         "timeout",
         "out_of_memory",
         "image",
+        "no_worker",
         "worker_lost",
         "killed_by_user",
         "lazy",

@@ -883,7 +883,7 @@ export interface components {
          * @description Why an attempt, and with it its node, ended in ``error`` or ``killed``.
          * @enum {string}
          */
-        Cause: "exit_code" | "timeout" | "out_of_memory" | "image" | "worker_lost" | "killed_by_user" | "lazy";
+        Cause: "exit_code" | "timeout" | "out_of_memory" | "image" | "no_worker" | "worker_lost" | "killed_by_user" | "lazy";
         /**
          * ChangedData
          * @description Files at any depth of a pipeline's data that were written last within a time.

@@ -21,6 +21,7 @@ const CAUSES: Record<Cause, string> = {
   timeout: "took too long",
   out_of_memory: "out of memory",
   image: "image not built",
+  no_worker: "no worker",
   worker_lost: "container lost",
   killed_by_user: "killed by hand",
   lazy: "printed no valid tree",

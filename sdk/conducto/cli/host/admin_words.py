@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     plan.add_argument("--max-pipelines", type=int, help="active pipelines")
     plan.add_argument("--max-cpu", type=float, help="vCPUs of one worker")
     minutes = plan.add_mutually_exclusive_group()
-    minutes.add_argument("--exec-minutes", type=float, help="minutes of commands a month")
+    minutes.add_argument("--exec-minutes", type=float, help="minutes of workers a month")
     minutes.add_argument("--unlimited-minutes", action="store_true", help="any number of them")
     _kind(kinds, "plan", "show an organisation's plan")
 

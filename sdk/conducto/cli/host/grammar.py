@@ -282,7 +282,7 @@ def _add_installation(verbs: Verbs) -> None:
             verbs,
             "usage",
             "print what was used and spent, by month and pipeline",
-            "In the cloud, if one is logged in. Reckoned from what commands took and a table of "
+            "In the cloud, if one is logged in. Reckoned from the time of workers and a table of "
             "prices; AWS is not asked.",
         )
     )

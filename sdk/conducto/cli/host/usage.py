@@ -46,8 +46,9 @@ def _lines(found: Usage, month: str | None) -> Iterator[str]:
             yield from _node_lines(pipeline)
     yield ""
     yield (
-        f"prices of {found.priced} in {found.region}, on demand, while commands ran; workers' "
-        "starts and waiting, storage and requests are on top; commands on your own machine are free"
+        f"prices of {found.priced} in {found.region}, on demand, for workers from the pull of "
+        "their image to their stop; storage and requests are on top; commands on your own machine "
+        "are free"
     )
 
 
@@ -57,9 +58,12 @@ def _node_lines(pipeline: PipelineSpent) -> Iterator[str]:
     rows = [(printable(node.path), *_cells(node)) for node in pipeline.nodes]
     head = ("NODE", "ATTEMPTS", "TIME", "vCPU-HOURS", "DOLLARS")
     yield from (f"  {line}" for line in table([head, *rows]))
-    if pipeline.more_nodes:
-        rest = max(0.0, pipeline.dollars - sum(node.dollars for node in pipeline.nodes))
-        yield f"  and {count_of(pipeline.more_nodes, 'more node')}, {dollars(rest)}"
+    rest = max(0.0, pipeline.dollars - sum(node.dollars for node in pipeline.nodes))
+    parts = [count_of(pipeline.more_nodes, "more node")] if pipeline.more_nodes else []
+    if rest:
+        parts.append("workers that started, waited or were lost")
+    if parts:
+        yield f"  and {', '.join(parts)}: {dollars(rest)}"
 
 
 def _pipeline_cells(pipeline: PipelineSpent) -> tuple[str, ...]:

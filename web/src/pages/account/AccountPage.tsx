@@ -107,8 +107,8 @@ function Months({ usage }: { usage: Usage }) {
             </tbody>
           </table>
           <p className="muted">
-            Workers while commands ran, by the prices of {usage.region} of {usage.priced};{" "}
-            <code>conducto usage</code> tells pipelines and nodes.
+            Workers from the pull of their image to their stop, by the prices of {usage.region} of{" "}
+            {usage.priced}; <code>conducto usage</code> tells pipelines and nodes.
           </p>
         </>
       )}
