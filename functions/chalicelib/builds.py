@@ -30,7 +30,13 @@ from pathlib import Path
 from chalicelib.checks import check_reference, is_plain, ready_image
 from chalicelib.cloud import Cloud
 from chalicelib.inputs import BuiltImage
-from chalicelib.ports import BuildOrder, BuildStatus, Identity, ThrottledError
+from chalicelib.ports import (
+    AccessDeniedError,
+    BuildOrder,
+    BuildStatus,
+    Identity,
+    ThrottledError,
+)
 from conducto.images import install, layers, recipe, wheel
 from conducto.model.answers import ImageLog, ImageStep
 from conducto.model.cloud_calls import OwnBuild, OwnBuilds
@@ -39,6 +45,7 @@ from conducto.model.image_sources import ImageSources
 from conducto.model.images import ImageSpec
 from conducto.model.records import ImageState
 from conducto.semantics.errors import DefinitionError
+from conducto.semantics.start_failures import with_remedy
 from conducto.service.port import RefusedError
 
 logger = logging.getLogger(__name__)
@@ -224,12 +231,14 @@ class ImageBuilds:
         number = 1 if known is None else known[1] + 1
         for name in ("log", "steps", "result.json"):
             self._blobs.delete(_key(org, tag, name))
-        self._log_in(org, tag)
-        order = BuildOrder(org, pipeline_id, tag, f"{tag}-{number}", self._inputs(org, image))
         try:
+            self._log_in(org, tag)
+            inputs = self._inputs(org, image)
+            order = BuildOrder(org, pipeline_id, tag, f"{tag}-{number}", inputs)
             build = self._cloud.builder.start(order)
-        except ThrottledError:  # CodeBuild's own queue is full, too: `look` begins it again
-            return _moved(image, ImageState.QUEUED)
+        except (AccessDeniedError, ThrottledError) as error:
+            # Also where CodeBuild's own queue is full: `look` begins it again.
+            return _waiting(image, error)
         written = json.dumps({"id": build, "number": number})
         self._blobs.put(_key(org, tag, "build.json"), written.encode())
         return _moved(image, ImageState.QUEUED, build=build)
@@ -243,7 +252,10 @@ class ImageBuilds:
         if status == "gone":
             return self.begin(org, pipeline_id, image)
         if status in ("queued", "running"):
-            self._renew_login(org, str(image.tag))
+            try:
+                self._renew_login(org, str(image.tag))
+            except (AccessDeniedError, ThrottledError) as error:
+                return _waiting(image, error)
         if status == "queued":
             return _moved(image, ImageState.QUEUED)
         log = self.log(org, image)
@@ -442,6 +454,12 @@ def _key(org: str, tag: str, name: str) -> str:
 
 def _moved(image: BuiltImage, state: ImageState, **changes: str | None) -> BuiltImage:
     return image.model_copy(update={"state": state, "error": None, **changes})
+
+
+def _waiting(image: BuiltImage, error: Exception) -> BuiltImage:
+    """Return an image whose build waits for something at AWS, with what that is."""
+    logger.warning("a build waits: %s", error, extra={"tag": image.tag})
+    return _moved(image, ImageState.QUEUED, error=f"AWS says: {with_remedy(str(error))}")
 
 
 def _state_in(log: bytes) -> ImageState:

@@ -15,7 +15,7 @@ from chalicelib.cloud_pipelines import CloudPipelines
 from chalicelib.engine import BusyError, Engine
 from chalicelib.handover import Staged, Uploaded, handover_key, new_key, uploads
 from chalicelib.long_copies import BeingCopiedError
-from chalicelib.ports import Identity, PlanLimitError, ThrottledError
+from chalicelib.ports import AccessDeniedError, Identity, PlanLimitError, ThrottledError
 from chalicelib.record_schema import NewerRecordError
 from chalicelib.workers import WorkerDesk, WorkerGoneError
 from conducto.model.answers import Login
@@ -76,6 +76,7 @@ RULES = (
     ProblemRule(BeingCopiedError, PREPARING, "being prepared"),
     ProblemRule(BusyError, 503, "busy"),
     ProblemRule(ThrottledError, 503, "busy"),
+    ProblemRule(AccessDeniedError, 503, "denied by AWS"),
     ProblemRule(NewerRecordError, 503, "newer records"),
 )
 

@@ -33,7 +33,8 @@ def _why_queued(live: CloudPipeline, node: LiveExec) -> Wait:
     pool = live.pool_at(node)
     image = live.images[pool.image].record
     if image.state is not ImageState.DONE:
-        return Wait(f"the image {pool.image!r} is {image.state.value}", "image")
+        why = "" if image.error is None else f": {image.error}"
+        return Wait(f"the image {pool.image!r} is {image.state.value}{why}", "image")
     held = _held_back(live, node.path, pool)
     if held is not None:
         return Wait(held, "turn")

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chalicelib.builds import LOGIN_RENEWAL, context_key, known_sources
-from chalicelib.ports import Identity, Plan
+from chalicelib.ports import AccessDeniedError, Identity, Plan
+from chalicelib.serving import RULES
 from conducto.model.api import LaunchRequest
 from conducto.model.cloud_calls import ContextsWanted, OwnBuilds
 from conducto.model.deployment import FRESH_DAYS, IMAGE_DAYS, SOURCE_DAYS
@@ -18,7 +19,9 @@ from conducto.model.images import ImageSpec
 from conducto.model.params import ImageLogParams
 from conducto.model.records import ImageRecord, ImageState
 from conducto.semantics.errors import DefinitionError
+from conducto.semantics.start_failures import DENIED_REMEDY
 from conducto.service.port import RefusedError
+from conducto.service.problems import problem_of
 from support.cloud.world import LARGE, ME, World
 from support.trees import form, serial
 
@@ -186,6 +189,44 @@ def test_a_build_that_codebuild_has_no_room_for_is_queued_and_begun_later(builds
     builds.world.run_out()
 
     assert builds.states(pipeline_id) == "done"
+
+
+def _deny_logins(builds: Builds) -> list[bool]:
+    """Have AWS deny the push role until something is in the returned list."""
+    login, allowed = builds.world.builder.login, list[bool]()
+
+    def deny(org: str, session: str) -> Any:
+        if not allowed:
+            raise AccessDeniedError("not authorized to perform: sts:AssumeRole on resource: push")
+        return login(org, session)
+
+    builds.world.builder.login = deny  # type: ignore[method-assign]
+    return allowed
+
+
+def test_denied_push_role_is_shown_as_the_reason_a_node_waits(builds: Builds) -> None:
+    allowed = _deny_logins(builds)
+    pipeline = builds.launch()
+    for _ in range(3):
+        waits = str(builds.world.nodes(pipeline)["/a"].waits_for)
+        assert "AWS says: not authorized to perform: sts:AssumeRole" in waits
+        assert DENIED_REMEDY in waits
+        builds.world.minute()
+    assert builds.world.builder.orders == {}
+
+    allowed.append(True)
+    builds.world.minute()
+    assert builds.order()
+    assert builds.image(pipeline).error is None
+
+
+def test_denied_push_role_refuses_builds_of_ones_own_with_a_remedy(builds: Builds) -> None:
+    _deny_logins(builds)
+    asked = LaunchRequest(tree=form(TREE, OWN), sources=SOURCES)
+    with pytest.raises(AccessDeniedError, match="sts:AssumeRole") as denied:
+        builds.world.pipelines().own_builds(asked)
+    problem = problem_of(denied.value, RULES)
+    assert (problem.status, problem.remedy) == (503, DENIED_REMEDY)
 
 
 def test_news_of_the_end_of_a_build_may_come_twice(builds: Builds) -> None:

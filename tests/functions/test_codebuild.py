@@ -6,11 +6,12 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from chalicelib.adapters.codebuild import BUILDSPEC, CodeBuild, pipeline_of
 from chalicelib.adapters.registry import Registry
 from chalicelib.adapters.tags import Tags
-from chalicelib.ports import BuildOrder
+from chalicelib.ports import AccessDeniedError, BuildOrder
 from support.cloud.aws import ACCOUNT, CLUSTER, REGION, aws, role
 from support.iam_data import problems_of_policy
 
@@ -186,3 +187,18 @@ def test_news_of_a_build_say_which_pipeline_started_it() -> None:
     assert pipeline_of(detail) == "abc-def"
     assert pipeline_of({"project-name": "somebody else's"}) is None
     assert pipeline_of({"additional-information": {"environment": {}}}) is None
+
+
+def test_denied_push_role_is_known_by_awss_message(clients: Clients) -> None:
+    class Denying:
+        def assume_role(self, **_asked: Any) -> None:
+            error = {"Code": "AccessDenied", "Message": "not authorized: sts:AssumeRole"}
+            raise ClientError({"Error": error}, "AssumeRole")
+
+    class Some:
+        def get(self, service: str) -> Any:
+            return Denying() if service == "sts" else clients.get(service)
+
+    registry = Registry(Some(), ROOT, TAGS, role("push"))  # type: ignore[arg-type]
+    with pytest.raises(AccessDeniedError, match="not authorized: sts:AssumeRole"):
+        registry.login("acme", "ann")

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 
 from chalicelib.adapters.clients import Clients
-from chalicelib.adapters.failures import code_of, throttling
+from chalicelib.adapters.failures import code_of, denying, throttling
 from chalicelib.adapters.registry import Registry
 from chalicelib.ports import BuildOrder, BuildStatus
 from conducto.model.cloud_calls import RegistryLogin
@@ -67,14 +67,15 @@ class CodeBuild:
 
     def start(self, order: BuildOrder) -> str:
         """Start a build, once for equal orders; return its id."""
-        self._registry.ensure(order.org)
+        with denying():
+            self._registry.ensure(order.org)
         variables = {
             **order.urls,
             "IMAGE": self.reference(order.org, order.tag),
             "PUSH": "yes",
             BUILD_PIPELINE: order.pipeline_id,
         }
-        with throttling():
+        with throttling(), denying():
             answer = self._clients.get("codebuild").start_build(
                 projectName=self._project,
                 buildspecOverride=BUILDSPEC,

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from hashlib import sha256
 
 from chalicelib.adapters.clients import Clients
-from chalicelib.adapters.failures import code_of, ignoring, throttling
+from chalicelib.adapters.failures import code_of, denying, ignoring, throttling
 from chalicelib.adapters.tags import Tags, upper
 from conducto.model.cloud_calls import RegistryLogin
 from conducto.model.deployment import IMAGE_DAYS
@@ -110,11 +110,15 @@ class Registry:
         self._made.add(name)
 
     def login(self, org: str, session: str) -> RegistryLogin | None:
-        """Return a login for one organisation's repository; CloudTrail shows it as ``session``."""
+        """Return a login for one organisation's repository; CloudTrail shows it as ``session``.
+
+        Raises:
+            AccessDeniedError: a role lacks a permission, or may not be assumed.
+        """
         if self._push_role is None:
             return None
-        self.ensure(org)
-        with throttling():
+        with throttling(), denying():
+            self.ensure(org)
             answer = self._clients.get("sts").assume_role(
                 RoleArn=self._push_role,
                 RoleSessionName=_session_name(session),

@@ -1,5 +1,7 @@
 """What may go wrong with a service, in words of ours."""
 
+from conducto.semantics.start_failures import DENIED_REMEDY
+
 
 class ConflictError(Exception):
     """Another one wrote first: read again, decide again."""
@@ -19,6 +21,8 @@ class CapacityError(Exception):
 
 class AccessDeniedError(Exception):
     """AWS denies a call to one of our roles; the message is its own."""
+
+    remedy = DENIED_REMEDY
 
 
 class TaskGoneError(Exception):

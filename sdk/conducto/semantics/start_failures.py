@@ -48,6 +48,11 @@ class _Known:
     pulling: bool = False
 
 
+#: What to do where AWS denies a call to a role of the installation.
+DENIED_REMEDY = (
+    "deploy the installation again, and look for policies of the AWS account or organisation that "
+    "deny this"
+)
 _AMD64 = "workers are linux/amd64: build the image with --platform linux/amd64"
 #: The first line that applies to a reason in lower case counts.
 _KNOWN = (
@@ -101,8 +106,7 @@ _KNOWN = (
     _Known(
         StartFailure.DENIED,
         ("not authorized", "accessdenied", "access denied"),
-        "deploy the installation again, and look for policies of the AWS account or organisation "
-        "that deny this",
+        DENIED_REMEDY,
     ),
     _Known(StartFailure.THROTTLED, ("capacity", "resource:")),
     _Known(StartFailure.EXITED, ("essential container",)),
