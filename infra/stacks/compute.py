@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from aws_cdk import CfnOutput, Duration, RemovalPolicy, Stack
+from aws_cdk import Duration, RemovalPolicy, Stack
 from aws_cdk import aws_codebuild as codebuild
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
@@ -119,7 +119,7 @@ class ComputeStack(Stack):
     def _task_role(self, data: DataStack) -> None:
         """Make the role of a worker's containers, the user's included: it mounts its data."""
         role = self._role("task", "ecs-tasks.amazonaws.com", "mounts a pipeline's data")
-        role.add_to_policy(self._mounting(data))
+        role.add_to_policy(data.mounting())
 
     def _let_named_roles_mount(self, data: DataStack) -> None:
         """Add the statement that mounts files to the roles that the administrator named.
@@ -127,28 +127,20 @@ class ComputeStack(Stack):
         ECS mounts them with the role of the task, and a task has one role.
         """
         names = sorted({role.name for role in self._settings.named_roles})
-        if not names:
+        if not names or not self._settings.mount_policy:
             return
-        document = iam.PolicyDocument(statements=[self._mounting(data)])
-        CfnOutput(
+        iam.CfnPolicy(
             self,
-            "TaskRolePolicy",
-            value=self.to_json_string(document),
-            description="What each of the setting task_roles must allow",
+            "MountPolicy",
+            policy_name=f"{self._settings.prefix}-{self.region}-mount",
+            policy_document=iam.PolicyDocument(statements=[data.mounting()]),
+            roles=names,
         )
-        if self._settings.mount_policy:
-            iam.CfnPolicy(
-                self,
-                "MountPolicy",
-                policy_name=f"{self._settings.prefix}-{self.region}-mount",
-                policy_document=document,
-                roles=names,
-            )
 
     def _debug_role(self, data: DataStack) -> None:
         """Make the role of a worker with a debug shell: AWS's program in it needs a way out."""
         role = self._role("debug", "ecs-tasks.amazonaws.com", "is a worker for a debug shell")
-        role.add_to_policy(self._mounting(data))
+        role.add_to_policy(data.mounting())
         role.add_to_policy(
             iam.PolicyStatement(
                 sid="BeEntered",
@@ -160,27 +152,6 @@ class ComputeStack(Stack):
                 ],
                 resources=["*"],  # they have no resource level
             )
-        )
-
-    def _mounting(self, data: DataStack) -> iam.PolicyStatement:
-        return iam.PolicyStatement(
-            sid="MountByAccessPoint",
-            # Root's access too: access points make root of everybody.
-            actions=[
-                "elasticfilesystem:ClientMount",
-                "elasticfilesystem:ClientWrite",
-                "elasticfilesystem:ClientRootAccess",
-            ],
-            resources=[data.files.file_system_arn],
-            conditions={
-                "StringLike": {
-                    "elasticfilesystem:AccessPointArn": self.format_arn(
-                        service="elasticfilesystem",
-                        resource="access-point",
-                        resource_name="*",
-                    )
-                }
-            },
         )
 
     def _push_role(self) -> None:

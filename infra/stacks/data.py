@@ -6,7 +6,7 @@ them by hand.
 
 import json
 
-from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import CfnOutput, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_efs as efs
@@ -41,6 +41,14 @@ class DataStack(Stack):
         self.table = self._table(settings)
         self.bucket = self._bucket()
         self.files = self._files(settings, network)
+        if settings.task_roles is not None:
+            policy = iam.PolicyDocument(statements=[self.mounting()])
+            CfnOutput(
+                self,
+                "TaskRolePolicy",
+                value=self.to_json_string(policy),
+                description="What each role of the setting task_roles must allow",
+            )
         ssm.CfnParameter(
             self,
             "Settings",
@@ -48,6 +56,28 @@ class DataStack(Stack):
             name=deployment.settings_name(settings.stage),
             description="What the last deployment of Conducto chose",
             value=json.dumps(as_context(settings)),
+        )
+
+    def mounting(self) -> iam.PolicyStatement:
+        """Return what the role of a worker must allow, so that ECS mounts a pipeline's data."""
+        return iam.PolicyStatement(
+            sid="MountByAccessPoint",
+            # Root's access too: access points make root of everybody.
+            actions=[
+                "elasticfilesystem:ClientMount",
+                "elasticfilesystem:ClientWrite",
+                "elasticfilesystem:ClientRootAccess",
+            ],
+            resources=[self.files.file_system_arn],
+            conditions={
+                "StringLike": {
+                    "elasticfilesystem:AccessPointArn": self.format_arn(
+                        service="elasticfilesystem",
+                        resource="access-point",
+                        resource_name="*",
+                    )
+                }
+            },
         )
 
     def _table(self, settings: Settings) -> dynamodb.TableV2:

@@ -133,6 +133,8 @@ def test_cfn_lint_finds_nothing(variant: str, tmp_path: Path) -> None:
     found = subprocess.run(
         [
             str(Path(sys.executable).with_name("cfn-lint")),
+            "--ignore-checks=W3010",  # a zone can be chosen by its name
+            "--",
             *map(str, tmp_path.glob("*.template.json")),
         ],
         capture_output=True,

@@ -188,8 +188,9 @@ def test_named_roles_may_mount_files_as_our_own_role_does() -> None:
 
     assert policy["Roles"] == ["nightly", "reports"]
     assert policy["PolicyDocument"]["Statement"] == [own]
-    assert "ClientMount" in json.dumps(compute["Outputs"]["TaskRolePolicy"]["Value"])
-    assert "TaskRolePolicy" not in templates("default")["compute"].get("Outputs", {})
+    printed = templates("everything set")["data"]["Outputs"]["TaskRolePolicy"]["Value"]
+    assert "ClientMount" in json.dumps(printed)
+    assert "TaskRolePolicy" not in templates("default")["data"].get("Outputs", {})
 
 
 def test_an_existing_network_is_left_as_it_is() -> None:
@@ -225,6 +226,7 @@ def test_an_existing_network_is_left_as_it_is() -> None:
         ({"zone": "us-east-1a,us-east-1a", "zones": 2}, "zones=2 needs 2 different names"),
         ({"zone": "us-east-1a", **EXISTING}, "vpc_subnets and vpc_zones choose the zones"),
         ({"public_ip": "false"}, "public_ip=false needs vpc_id"),
+        ({"task_roles": "a" * 1001}, "task_roles: 1001 characters; at most 1000"),
         ({"task_roles": "reports"}, "task_roles: 'reports': expected ORG=ARN"),
         ({"task_roles": f"a={ROLES}conducto-main-us-east-1-task"}, "a role of Conducto itself"),
         ({"slack_url": "http://slack.example.org"}, "slack_url="),

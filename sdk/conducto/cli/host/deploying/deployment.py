@@ -35,6 +35,8 @@ _ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 #: What a fixed setting is when nothing was said (`infra.settings`).
 _UNSAID = {"zones": "1"}
 _ECS = "ecs.amazonaws.com"
+#: Columns for the names of findings: those of the account are 13 long.
+_NAMES = 13
 _COMPLETE = ("CREATE_COMPLETE", "UPDATE_COMPLETE")
 
 
@@ -145,7 +147,7 @@ class Deployment:
         Raises:
             DeployError: one is in the way.
         """
-        for line in findings.lines(found):
+        for line in findings.lines(found, width=_NAMES):
             self._say(line)
         if findings.is_failed(found):
             raise DeployError("nothing was deployed: fix the problems listed above")

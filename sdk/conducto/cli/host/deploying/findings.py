@@ -41,9 +41,14 @@ def is_failed(findings: Sequence[Finding]) -> bool:
     return any(finding.status is Status.FAILED for finding in findings)
 
 
-def lines(findings: Sequence[Finding]) -> Iterator[str]:
-    """Yield the lines that tell them, remedies below what they are for."""
-    width = max((len(finding.name) for finding in findings), default=0)
+def lines(findings: Sequence[Finding], width: int = 0) -> Iterator[str]:
+    """Yield the lines that tell them, remedies below what they are for.
+
+    Args:
+        findings: What was found.
+        width: Columns for the names, where longer ones do not need more.
+    """
+    width = max(width, *(len(finding.name) for finding in findings), 0)
     for finding in findings:
         yield f"{finding.status.value:<4}  {finding.name:<{width}}  {printable(finding.text)}"
         for line in (finding.remedy or "").splitlines():
