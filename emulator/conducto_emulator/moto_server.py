@@ -84,6 +84,8 @@ class MotoServer:
         self._threads: list[threading.Thread] = []
         self._short_way = ShortWay(self.endpoint, self._application)
         os.environ["MOTO_PORT"] = str(port)
+        # Nobody asks for machine images; moto would make 1,300 with their disks.
+        os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
 
     def start(self) -> None:
         """Serve an account in which nothing is yet."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING
 
+import boto3
 from moto import mock_aws
 
 from chalicelib.adapters.clients import Clients
@@ -19,6 +22,15 @@ TABLE = table_name("test")
 BUCKET = "conducto-test-bucket"
 CLUSTER = "conducto-test"
 
+# Else moto makes 1,300 machine images with their disks whenever a test uses EC2, and at its end.
+os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
+
+
+@cache
+def _session() -> boto3.Session:
+    """Return the session of all tests: it reads the descriptions of services, which are large."""
+    return boto3.Session(region_name=REGION)
+
 
 def role(name: str) -> str:
     """Return the ARN of a role."""
@@ -29,6 +41,7 @@ def role(name: str) -> str:
 def aws() -> Iterator[Clients]:
     """Give clients of an AWS that holds the table, the bucket and the cluster."""
     with mock_aws():
+        boto3.DEFAULT_SESSION = _session()  # moto puts back what was there
         clients = Clients(REGION, aws_access_key_id="test", aws_secret_access_key="test")
         make_table(clients)
         clients.get("s3").create_bucket(Bucket=BUCKET)
