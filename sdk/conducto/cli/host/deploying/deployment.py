@@ -271,15 +271,19 @@ class Deployment:
             if self._account.stack_status(stack) in checks.FAILED_FIRST:
                 self._say(f"removing {stack}, whose first deployment failed")
                 self._account.delete_stack(stack)
-        table, network = table_name(stage), stack_name(stage, "network")
         if self._account.stack_status(stack_name(stage, "data")) is not None:
             return
+        self._clear_table(table_name(stage))
+        network = stack_name(stage, "network")
         if self._account.stack_status(network) and set(FIXED_SETTINGS) & set(wish.settings):
             # Nothing is in it, and CloudFormation cannot move a subnet to another zone.
             self._say(f"removing {network}, to make it as -c says")
             self._account.delete_stack(network)
+
+    def _clear_table(self, table: str) -> None:
+        """Delete a table without a stack, if it is empty: the next stack could not create it."""
         match self._account.table_is_empty(table):
-            case True:  # a protected table outlives its stack, and would be in the way of the next
+            case True:  # it is protected, so it outlived its stack
                 self._say(f"removing the empty table {table}, which no stack owns")
                 self._account.delete_table(table)
             case False:
