@@ -1,20 +1,44 @@
-"""The commands that the documentation shows are executed on a pipeline with the nodes they name."""
+"""Every command that the documentation shows is executed, here or by the test that is named."""
 
+from __future__ import annotations
+
+import json
 import re
-import shlex
-from collections.abc import Iterator
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from support.running import Person, person_at
+from support.documentation import DOCS, ROOT, Terminal, blocks, commands
+from support.running import person_at
 
-DOCS = Path(__file__).parents[2] / "docs" / "concepts"
-#: Pages whose commands are about a pipeline or this machine's agent.
-PAGES = ("attempts-and-history.md", "command-line.md", "local-runner-and-agent.md")
-_BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-#: The agent under the test goes on; repair needs one that has stopped.
-_NOT_HERE = ("conducto agent stop", "conducto agent repair")
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: ``{how a command begins: the test that executes it, or why none does}``.
+NOT_HERE = {
+    "make ": "it sets up a checkout and runs this test",
+    "git clone": "the address of the repository is left open",
+    "python3 -m venv": "tests/functions/test_packaging.py installs the package",
+    "pip install": "tests/functions/test_packaging.py installs the package",
+    "$ python pipeline.py": "tests/docker/test_docs.py",
+    "python examples/": "tests/docker/test_examples.py",
+    "conducto debug": "tests/docker/test_docs.py",
+    "conducto livedebug": "tests/docker/test_docs.py",
+    "echo 'pip list' | conducto debug": "tests/docker/test_docs.py",
+    "conducto cloud-emulator": "tests/cloud/test_cli.py",
+    "conducto admin": "tests/cloud/test_cli.py",
+    "conducto show --app --cloud": "tests/web/test_cloud.py",
+    "conducto login": "tests/cloud/test_command_line.py",
+    "conducto whoami": "tests/cloud/test_command_line.py",
+    "python pipeline.py --cloud": "tests/cloud/test_command_line.py",
+    "conducto doctor --cloud": "it needs an AWS account",
+    "conducto deploy": "it needs an AWS account",
+    "aws ": "it needs an AWS account",
+    "python infra/": "it needs an AWS account",
+    "for ": "it needs an AWS account",
+    "source <(conducto completion zsh)": "tests/unit/cli/test_completion.py as zsh may be missing",
+    "conducto completion fish": "tests/unit/cli/test_completion.py as fish may be missing",
+}
 SCRIPT = """
 import conducto as co
 
@@ -27,33 +51,54 @@ def pipeline() -> co.Parallel:
 
 co.main(default=pipeline)
 """
-
-
-def commands() -> Iterator[tuple[str, str]]:
-    for page in PAGES:
-        for _, text in _BLOCK.findall((DOCS / page).read_text()):
-            for line in text.splitlines():
-                command = line.partition("  #")[0].partition(" | ")[0].strip()
-                if command.startswith("conducto ") and command not in _NOT_HERE:
-                    yield page, command
+COMMANDS = commands()
+EXECUTED = [(p, c) for p, c in COMMANDS if not c.startswith(tuple(NOT_HERE))]
 
 
 @pytest.fixture(scope="module")
-def launched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Person, str]]:
+def terminal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
     base = tmp_path_factory.mktemp("docs")
     (base / "pipeline.py").write_text(SCRIPT)
     with person_at(base) as person:
-        first = person.run(base / "pipeline.py", "--engine", "process")
-        person.conducto("reset", first.id, "/tests/unit", "--watch")
-        yield person, first.id
+        launched = person.run(base / "pipeline.py", "--engine", "process")
+        person.conducto("reset", launched.id, "/tests/unit", "--watch")
+        yield Terminal(person, launched.id, "typed\n")
 
 
-@pytest.mark.parametrize(("page", "command"), list(commands()))
-def test_command_of_a_page_works(page: str, command: str, launched: tuple[Person, str]) -> None:
-    person, pipeline = launched
-    words = [pipeline if word in {"ID", "abc"} else word for word in shlex.split(command)[1:]]
+@pytest.mark.parametrize(("page", "command"), EXECUTED)
+def test_command_of_a_page_works(page: str, command: str, terminal: Terminal) -> None:
+    if command == "conducto agent repair":  # it needs an agent that has stopped
+        command = "conducto agent stop && conducto agent repair"
 
-    done = person.conducto(*words)
+    done = terminal.run(command)
 
     assert done.returncode == 0, f"{page}: {done.stdout}{done.stderr}"
     assert done.stderr == "" or "export" in command
+
+
+def test_exceptions_are_needed_and_name_tests_that_exist() -> None:
+    for start, reason in NOT_HERE.items():
+        assert any(command.startswith(start) for _, command in COMMANDS), start
+        assert not reason.startswith("tests/") or (ROOT / reason.partition(" ")[0]).is_file()
+
+
+def _shown(page: str, start: str) -> str:
+    found = blocks(DOCS / "concepts" / page)
+    return next(text for _, text in found if text.startswith(start))
+
+
+def test_document_has_the_keys_that_the_page_shows(terminal: Terminal) -> None:
+    document = json.loads(terminal.run("conducto show ID --json").stdout)
+    exec_node = next(node for node in document["nodes"] if node["attempts"])
+    known = {*document, *exec_node, *exec_node["attempts"][0]}
+
+    shown = set(re.findall(r'"(\w+)"', _shown("attempts-and-history.md", "{")))
+
+    assert shown - known == set()
+
+
+def test_files_are_where_the_page_shows_them(terminal: Terminal) -> None:
+    shown = re.findall(r"default/[^\s,]+", _shown("local-runner-and-agent.md", "default/"))
+    for path in shown:
+        own = path.replace("default", terminal.person.profile).replace("ID", terminal.pipeline)
+        assert (terminal.person.base / own).exists(), path

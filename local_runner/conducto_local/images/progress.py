@@ -85,7 +85,7 @@ class Progress:
         if "error" in said or "errorDetail" in said:
             detail = said.get("errorDetail")
             message = detail.get("message") if isinstance(detail, dict) else None
-            self.error = plain(str(message if message is not None else said.get("error")))
+            self.error = plain(str(message if message is not None else said.get("error"))).strip()
             return []
         if said.get("id") == "moby.buildkit.trace":
             return self._trace(str(said.get("aux", "")))
