@@ -10,7 +10,7 @@ CACHE = -o cache_dir=.pytest_cache/$@
 WORKERS = $(if $(AGAIN),-n 0 --last-failed,-n 2)
 PYTEST = $(BIN)/pytest -q $(CACHE) $(WORKERS)
 ALONE = $(BIN)/pytest -q $(CACHE) -n 0
-STAGES := lint test-quick test-docker test-podman-quick test-cloud test-web
+STAGES := lint test-quick test-dynamodb test-docker test-podman-quick test-cloud test-web
 
 .DEFAULT_GOAL := help
 
@@ -70,6 +70,18 @@ lint: $(READY) ## Style, types, dependency rule
 conformance: $(READY) $(TEST_PACKAGES) ## Local machine and compiled state machine agree
 	$(PYTEST) tests/conformance
 
+# The adapters' suites against AWS by others (tests/support/cloud/other_aws.py).
+IN_TABLE := tests/contract/test_cloud_store_contract.py tests/contract/test_cloud_shells_contract.py
+ADAPTERS := $(wildcard tests/contract/test_cloud_*_contract.py) tests/functions/test_old_records.py \
+	tests/functions/test_codebuild.py tests/functions/test_pull_through.py
+
+test-dynamodb: $(READY) $(TEST_PACKAGES) ## What the cloud keeps in its table, in dynalite
+	CONDUCTO_TEST_AWS=dynalite $(PYTEST) $(IN_TABLE)
+
+test-adapters: $(READY) $(TEST_PACKAGES) ## All adapters of the cloud, in dynalite and in ministack
+	CONDUCTO_TEST_AWS=dynalite $(PYTEST) $(ADAPTERS)
+	CONDUCTO_TEST_AWS=ministack $(ALONE) $(ADAPTERS)
+
 test-crash: $(READY) engine ## Kill the agent at random moments: ROUNDS=20
 	ROUNDS=$(ROUNDS) $(PYTEST) tests/crash
 
@@ -119,7 +131,7 @@ test-deploy: $(READY) engine tools ## The real deployment, at an AWS that is not
 	$(BIN)/python tests/deploy/sandbox.py build/deploy \
 	  $(BIN)/pytest -v -n0 --timeout 900 --durations=25 tests/deploy
 
-test-long: $(READY) engine tools web ## The tests that are too slow for CI
+test-long: $(READY) engine tools web test-adapters ## The tests that are too slow for CI
 	$(ALONE) tests --ignore tests/deploy -m long --timeout 1800 --durations=15
 
 screenshots: $(READY) web ## The pictures of the docs, anew
@@ -137,4 +149,4 @@ bench: $(READY) engine ## Measure: BENCH=local, web or cloud
 clean: ## Remove what set-up and tests made in the checkout
 	rm -rf $(VENV) dist build chalice.out cdk.out .mypy_cache .ruff_cache .pytest_cache .hypothesis bench/results
 
-.PHONY: help setup engine tools demo test test-quick unit lint conformance test-crash test-docker test-podman test-podman-quick test-cloud web web-types lint-web test-web test-deploy test-long screenshots looks synth bench clean
+.PHONY: help setup engine tools demo test test-quick unit lint conformance test-dynamodb test-adapters test-crash test-docker test-podman test-podman-quick test-cloud web web-types lint-web test-web test-deploy test-long screenshots looks synth bench clean

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 PREFIX = made_prefix("test")
 TASK = WorkerTask("w1", "acme", "abc", "conducto-1", "python:3.11", 1.0, 2.0, "cdo_secret", "ann")
+ONE_CONTAINER: Any = {"containerDefinitions": [{"name": "user", "image": "x", "memory": 8}]}
 
 
 @pytest.fixture
@@ -529,7 +530,7 @@ def test_all_revisions_of_a_family_are_deleted_however_many_there_are(
 ) -> None:
     family = f"{PREFIX}abc_1"
     for number in range(24):
-        made = clients.get("ecs").register_task_definition(family=family, containerDefinitions=[])
+        made = clients.get("ecs").register_task_definition(family=family, **ONE_CONTAINER)
         if number % 2:
             arn = made["taskDefinition"]["taskDefinitionArn"]
             clients.get("ecs").deregister_task_definition(taskDefinition=arn)
@@ -563,9 +564,7 @@ def test_a_definition_that_ecs_keeps_is_an_error(ecs: Ecs, clients: Clients) -> 
 def test_definitions_of_another_stage_are_not_listed(
     ecs: Ecs, clients: Clients, prefix: str
 ) -> None:
-    clients.get("ecs").register_task_definition(
-        family=f"{prefix}abc-def_1", containerDefinitions=[]
-    )
+    clients.get("ecs").register_task_definition(family=f"{prefix}abc-def_1", **ONE_CONTAINER)
 
     assert list(ecs.definitions()) == []
 

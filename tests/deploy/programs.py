@@ -6,6 +6,10 @@ import subprocess
 import sys
 import venv
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 #: The shims replace private functions of this version.
 MINISTACK = "ministack[full]==1.5.33"
@@ -27,16 +31,32 @@ NODE_PACKAGES = ("aws-cdk@2.1148.1", "node@22")
 
 def install(folder: Path) -> None:
     """Install what is not in ``folder`` yet."""
-    python = ministack_python(folder)
-    done = folder / "programs"
-    wanted = "\n".join((MINISTACK, *NODE_PACKAGES, sys.version))
-    if done.exists() and done.read_text() == wanted:
-        return
+    install_ministack(folder)
+    _once(folder / "node-packages", NODE_PACKAGES, lambda: _install_node_packages(folder))
+
+
+def install_ministack(folder: Path) -> None:
+    """Install ministack, if it is not in ``folder`` yet."""
+    folder.mkdir(parents=True, exist_ok=True)
+    _once(folder / "programs", (MINISTACK, sys.version), lambda: _install_ministack(folder))
+
+
+def _once(done: Path, wanted: Sequence[str], install: Callable[[], None]) -> None:
+    text = "\n".join(wanted)
+    if not done.exists() or done.read_text() != text:
+        install()
+        done.write_text(text)
+
+
+def _install_ministack(folder: Path) -> None:
     venv.create(folder / "ministack", clear=True, with_pip=True)
+    python = ministack_python(folder)
     subprocess.run([python, "-m", "pip", "install", "--quiet", MINISTACK], check=True)
+
+
+def _install_node_packages(folder: Path) -> None:
     words = ("npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(folder))
     subprocess.run([*words, *NODE_PACKAGES], check=True)
-    done.write_text(wanted)
 
 
 def ministack_python(folder: Path) -> Path:

@@ -41,14 +41,14 @@ def start_server() -> ThreadedMotoServer:
 
 
 class MotoEngine:
-    """Runs machines in moto; workers' polls are real ones over HTTP.
+    """Runs machines in moto, or elsewhere; workers' polls are real ones over HTTP.
 
     Attributes:
         client: Step Functions, as boto3 has it.
     """
 
-    def __init__(self) -> None:
-        self.client = moto_shim.client_for(_REGION, "stepfunctions")
+    def __init__(self, client: Any = None) -> None:
+        self.client = client or moto_shim.client_for(_REGION, "stepfunctions")
         self._machines: set[str] = set()
         self._pollers: dict[str, threading.Thread] = {}
         self._offers: SimpleQueue[Offer] = SimpleQueue()

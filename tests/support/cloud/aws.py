@@ -1,4 +1,4 @@
-"""AWS in this process: moto, with what infra/ deploys, and the adapters over it."""
+"""AWS of moto, or of others (`support.cloud.other_aws`), with what infra/ deploys."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 import boto3
-from moto import mock_aws
 
 from chalicelib.adapters.clients import Clients
 from conducto.model.deployment import INDEXES, PARTITION_KEY, SORT_KEY, Variables, table_name
+from support.cloud.other_aws import chosen_aws
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,9 +40,10 @@ def role(name: str) -> str:
 @contextmanager
 def aws() -> Iterator[Clients]:
     """Give clients of an AWS that holds the table, the bucket and the cluster."""
-    with mock_aws():
+    with chosen_aws():
         boto3.DEFAULT_SESSION = _session()  # moto puts back what was there
-        clients = Clients(REGION, aws_access_key_id="test", aws_secret_access_key="test")
+        # ministack takes an access key of 12 digits as the number of the account.
+        clients = Clients(REGION, aws_access_key_id=ACCOUNT, aws_secret_access_key="test")
         make_table(clients)
         clients.get("s3").create_bucket(Bucket=BUCKET)
         clients.get("ecs").create_cluster(clusterName=CLUSTER)

@@ -1,0 +1,116 @@
+"""Interpreters of others run our machines as ours does: ministack's, and aws-local-stepfunctions.
+
+A difference that contradicts the language's specification is listed here with the sentence that it
+contradicts; its test fails when the interpreter agrees.
+"""
+
+from __future__ import annotations
+
+import os
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from conducto.semantics.asl_parts import MOST
+from support.asl.local_stepfunctions import replayed
+from support.asl.named_trees import NAMED_TREES
+from support.asl.play import SMALL
+from support.asl.random_trees import random_tree
+from support.asl.recorded import Recording, record, replay
+from support.trees import pipeline
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: Replies of workers that each named tree is played with.
+SEEDS = 6
+GAMES = int(os.environ.get("CONFORMANCE_OTHERS_GAMES", "30"))
+
+#: aws-local-stepfunctions 3.0.0 fails an execution whose path `$[*].e` selects nothing: where no
+#: branch of a Parallel failed. "Paths follow JsonPath syntax" (AWS, amazon-states-language-paths),
+#: and "a syntactically valid segment MUST NOT produce errors when executing the query. This means
+#: that some operations that might be considered erroneous […] simply result in fewer nodes being
+#: selected" (JSONPath, RFC 9535, 2.1). Moto's interpreter and ministack's return an empty list.
+NO_MATCH = "Path expression '$[*].e' does not point to a value"
+
+
+def recordings() -> dict[str, Recording]:
+    named = {
+        f"{name}, seed {seed}": record(pipeline(tree()), seed, most)
+        for name, (tree, most) in NAMED_TREES.items()
+        for seed in range(SEEDS)
+    }
+    return named | {f"game {seed}": _random(seed) for seed in range(GAMES)}
+
+
+def _random(seed: int) -> Recording:
+    rng = Random(seed)
+    return record(pipeline(random_tree(rng, plain=True)), seed, rng.choice([MOST, *SMALL]))
+
+
+def test_aws_local_stepfunctions_agrees() -> None:
+    games = recordings()
+    found = dict(zip(games, replayed([each.game() for each in games.values()]), strict=True))
+
+    judged = {
+        name: each
+        for name, each in found.items()
+        if not any(NO_MATCH in error for error in each.errors)
+    }
+    different = {
+        name: (games[name].result, each)
+        for name, each in judged.items()
+        if each.result != games[name].result
+    }
+    assert different == {}
+    assert {each.result.status for each in judged.values()} == {"FAILED", "RUNNING", "SUCCEEDED"}
+    # What is left out has started what it should before it failed.
+    for name in found.keys() - judged.keys():
+        assert set(found[name].result.started) <= set(games[name].result.started), name
+
+
+def test_aws_local_stepfunctions_fails_where_a_wildcard_selects_nothing() -> None:
+    branch = {"StartAt": "b", "States": {"b": {"Type": "Pass", "Result": {}, "End": True}}}
+    parallel = {"Type": "Parallel", "Branches": [branch], "End": True}
+    selected = {**parallel, "ResultSelector": {"e.$": "$[*].e"}}
+    games = [
+        {"machines": {"m": _machine(state)}, "top": "m", "input": {}, "replies": {}, "rests": False}
+        for state in (parallel, selected)
+    ]
+
+    plain, selecting = replayed(games)
+
+    assert plain.result.status == "SUCCEEDED"
+    assert NO_MATCH in selecting.errors[0]  # it agrees? Then leave out no game above
+
+
+def _machine(state: dict[str, Any]) -> dict[str, Any]:
+    return {"StartAt": "p", "States": {"p": state}}
+
+
+@pytest.fixture(scope="module")
+def ministack_engine() -> Iterator[Any]:
+    import boto3
+
+    from support.asl.moto_engine import MotoEngine
+    from support.cloud.aws import ACCOUNT, REGION
+    from support.cloud.other_aws import ministack
+
+    keys = {"aws_access_key_id": ACCOUNT, "aws_secret_access_key": "test"}
+    client = boto3.client("stepfunctions", REGION, endpoint_url=ministack(), **keys)
+    engine = MotoEngine(client)
+    yield engine
+    engine.clear()
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1200)
+def test_ministack_agrees(ministack_engine: Any) -> None:
+    different = {
+        name: (game.result, found)
+        for name, game in recordings().items()
+        if (found := replay(ministack_engine, game)) != game.result
+    }
+
+    assert different == {}
