@@ -27,6 +27,7 @@ from conducto.semantics.rules import (
     Failure,
     Verdict,
     decide_failure,
+    is_final,
     retries_loss,
     state_of,
     suppress,
@@ -224,7 +225,8 @@ class _Step:
         failed = [n for n in self.tree.subtree(node) if _failed_exec(n)]
         node.tries += 1
         cause = Cause.TIMEOUT if node.expired else None
-        failure = Failure(state, cause, node.tries, 0.0, 0.0, failed_below=len(failed))
+        final = any(is_final(below.cause) for below in failed)
+        failure = Failure(state, cause, node.tries, 0.0, 0.0, len(failed), final_below=final)
         decision = decide_failure(node.spec.callbacks, failure)
         node.held = False
         match decision.verdict:

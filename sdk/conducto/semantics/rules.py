@@ -157,6 +157,7 @@ class Failure:
         seconds: How long it ran.
         max_mem: GB that the next attempt may have at most; None: any number.
         failed_below: Execs below that failed and are not skipped; 1 for an Exec.
+        final_below: One of these failed for good (`is_final`).
     """
 
     state: State
@@ -165,6 +166,7 @@ class Failure:
     mem: float
     seconds: float
     failed_below: int = 1
+    final_below: bool = False
     max_mem: float | None = None
 
 
@@ -184,14 +186,23 @@ def retries_loss(retried: int, retry_lost: int, *, started: bool) -> bool:
     return retried < (retry_lost if started else MAX_LOST_STARTS)
 
 
+def is_final(cause: Cause | None) -> bool:
+    """Return whether no callback retries a failure.
+
+    A kill by a person is final, and so is an image that cannot be built: the next attempt would
+    use the same one.
+    """
+    return cause in _FINAL_CAUSES
+
+
 def decide_failure(callbacks: Sequence[Callback], failure: Failure) -> Decision:
     """Return what happens to a node that failed; the first callback that acts decides.
 
     A callback on ``error`` hears of every failure, one on ``killed`` of kills only: who asks for
-    retries means lost workers and time limits too. A kill by a person is final, and so is an
-    image that cannot be built, since the next attempt would use the same one.
+    retries means lost workers and time limits too. A final failure is not retried, nor is a group
+    in which there is one.
     """
-    if failure.cause in _FINAL_CAUSES:
+    if is_final(failure.cause):
         return FAIL
     for callback in callbacks:
         if callback.event in ("error", failure.state.value):
@@ -222,6 +233,8 @@ def _decide(callback: Callback, failure: Failure) -> Decision:
 def _retry(
     callback: Callback, failure: Failure, *, otherwise: Decision, mem: float | None = None
 ) -> Decision:
+    if failure.final_below:
+        return FAIL
     if failure.tries <= _number(callback, "max_num_retries"):
         return Decision(Verdict.RETRY, mem=mem)
     return otherwise

@@ -339,6 +339,20 @@ def test_a_kill_by_a_person_is_not_retried():
     assert driver.state("/a") is State.KILLED
 
 
+def test_group_with_a_command_killed_by_a_person_is_not_retried():
+    callback = on("error", "retry_then_skip", max_num_retries=5)
+    driver = Driver(serial(parallel("x", "y", name="p", callbacks=[callback])))
+    driver.start("/p/x")
+
+    driver.send(ev.NodesKilled(("/p/x",)))
+    driver.finish("/p/x", FAILS)
+    driver.start("/p/y")
+    driver.finish("/p/y")
+
+    assert driver.state("/p") is State.ERROR
+    assert driver.started == ["/p/x", "/p/y"]
+
+
 def test_callbacks_that_tell_are_ordered_when_the_state_is_reached():
     callback = on("done", "email", to="a@b.example")
     driver = Driver(serial("a", callbacks=[callback]))
@@ -569,7 +583,8 @@ def test_a_tree_is_discarded_once_although_a_retry_resets_it_in_the_same_event()
     driver.start("/L/Generate")
     driver.generate("/L/Generate", generated(driver, "/L/Execute", serial("p", "q")))
 
-    commands = driver.send(ev.NodesKilled(("/",)))
+    driver.start("/L/Execute/p")
+    commands = driver.send(ev.AttemptFinished("/L/Execute/p", 1, FAILS))
 
     assert [c for c in commands if isinstance(c, ev.Discard)] == [ev.Discard("/L/Execute")]
     assert driver.queued == {"/L/Generate": 2}
