@@ -262,9 +262,9 @@ class ImageBuilds:
         if status == "running":
             return _moved(image, _state_in(log))
         self._delete_wrong_contexts(org, image, log)
-        error = _failure(image.name, status, log)
+        failure = _failure(image.name, status, log)
         # It may have ended well since we looked.
-        return self._found(org, image) or _moved(image, ImageState.ERROR, error=error)
+        return self._found(org, image) or _moved(image, ImageState.ERROR, error=failure)
 
     def _delete_wrong_contexts(self, org: str, image: BuiltImage, log: bytes) -> None:
         """Delete uploads that a build refused, so that the next launch uploads them again."""
