@@ -22,8 +22,7 @@ EXAMPLES = {script.parent.name: script for script in sorted(ROOT.glob("examples/
 DEMO_SECONDS = 60
 PNG = b"\x89PNG\r\n\x1a\n"
 
-# One worker: they share an agent, and with it the runs that several of them look at.
-pytestmark = [pytest.mark.docker]
+pytestmark = pytest.mark.docker
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,7 @@ folder = write_project("wheel", {"log_days": "7"}, "eu-west-1")
 print(json.dumps([str(folder), json.loads((folder / "cdk.json").read_text())]))
 """
 
-pytestmark = [pytest.mark.timeout(1200)]
+pytestmark = pytest.mark.timeout(1200)
 
 
 @pytest.fixture(scope="module")
