@@ -160,7 +160,10 @@ def every_minute(_event: CloudWatchEvent) -> None:
     try:
         conducto.reconciler.run()
     finally:  # what could not be looked after has its alarm; nobody's news need wait for it
-        conducto.messenger.run()
+        try:
+            conducto.followers.close_expired()
+        finally:
+            conducto.messenger.run()
 
 
 @app.schedule("rate(1 day)", name="every_day")

@@ -5,6 +5,7 @@ Another one, on the loopback, is that of the web app: only there do browsers tru
 """
 
 import asyncio
+import contextlib
 import json
 import socket as sockets
 import threading
@@ -127,6 +128,7 @@ class Gateway:
             routes=[
                 *self._metadata.routes(),
                 Route(f"{SOCKET_PATH}/@connections/{{name}}", self._post, methods=["POST"]),
+                Route(f"{SOCKET_PATH}/@connections/{{name}}", self._hang_up, methods=["DELETE"]),
                 WebSocketRoute(SOCKET_PATH, self._socket),
                 WebSocketRoute(f"{sessions.PATH}/{{name}}", self._sessions.serve),
                 Route("/{path:path}", self._request, methods=_METHODS),
@@ -184,6 +186,19 @@ class Gateway:
             self._sockets.pop(request.path_params["name"], None)
             return Response(b"{}", 410, {"x-amzn-ErrorType": "GoneException"})
         return Response(b"{}")
+
+    async def _hang_up(self, request: Request) -> Response:
+        """DeleteConnection."""
+        try:
+            self._check(request, b"")
+        except SignatureError as error:
+            return Response(json.dumps({"message": str(error)}), 403)
+        socket = self._sockets.pop(request.path_params["name"], None)
+        if socket is None:
+            return Response(b'{"message": null}', 410, {"x-amzn-ErrorType": "GoneException"})
+        with contextlib.suppress(RuntimeError, WebSocketDisconnect):
+            await socket.close()
+        return Response(status_code=204)
 
     def _check(self, request: Request, body: bytes) -> None:
         """Raise `SignatureError` unless the app signed a request."""

@@ -36,12 +36,20 @@ class Administration:
         tokens: Of all organisations.
         orgs: All of them.
         clock: Seconds since the epoch.
+        revoked: Called with the digest of a token that was revoked.
     """
 
-    def __init__(self, tokens: Tokens, orgs: Orgs, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        tokens: Tokens,
+        orgs: Orgs,
+        clock: Callable[[], float],
+        revoked: Callable[[str], None] = lambda _digest: None,
+    ) -> None:
         self._tokens = tokens
         self._orgs = orgs
         self._clock = clock
+        self._revoked = revoked
 
     def answer(self, asked: object) -> dict[str, Any]:
         """Carry out a request and return an `AdminAnswer`, as JSON."""
@@ -86,6 +94,7 @@ class Administration:
                 "'conducto admin token list' names them"
             )
         self._tokens.take(found[0].digest)
+        self._revoked(found[0].digest)
         return AdminAnswer(tokens=(_info(found[0]),))
 
     def _set_plan(self, request: SetPlan) -> AdminAnswer:

@@ -37,6 +37,7 @@ from chalicelib.admin import Administration
 from chalicelib.cloud import Cloud
 from chalicelib.data_files import LocalDataFiles
 from chalicelib.engine import Engine
+from chalicelib.followers import Followers
 from chalicelib.notifying import Messenger
 from chalicelib.ports import FREE, FULL, DataFiles
 from chalicelib.reconcile import Reconciler
@@ -140,7 +141,12 @@ class App:
     @cached_property
     def administration(self) -> Administration:
         """Carries out what an administrator asks."""
-        return Administration(self.tokens, self._orgs, self._clock)
+        return Administration(self.tokens, self._orgs, self._clock, self.followers.close_of)
+
+    @cached_property
+    def followers(self) -> Followers:
+        """Closes connections of tokens that are good no more."""
+        return Followers(self._connections, self.tokens)
 
     @cached_property
     def tokens(self) -> TableTokens:
@@ -165,9 +171,7 @@ class App:
             vault=SecretsManager(self.clients, self._read(Variables.SECRET_PREFIX), self._tags),
             tokens=self.tokens,
             orgs=self._orgs,
-            connections=TableConnections(
-                self._table, self.clients, lambda: self.addresses.socket, self._clock
-            ),
+            connections=self._connections,
             builder=CodeBuild(
                 self.clients,
                 self._read(Variables.BUILD_PROJECT),
@@ -257,6 +261,12 @@ class App:
         )
         definitions = TaskDefinitions(self.clients, files, roles, self.site.prefix)
         return Ecs(self.clients, definitions, place, lambda: self.addresses.api, self._tags)
+
+    @property
+    def _connections(self) -> TableConnections:
+        return TableConnections(
+            self._table, self.clients, lambda: self.addresses.socket, self._clock
+        )
 
     @property
     def _tags(self) -> Tags:

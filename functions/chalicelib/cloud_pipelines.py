@@ -15,6 +15,7 @@ from chalicelib.checks import check_nodes, used_images
 from chalicelib.cloud_data import CloudData
 from chalicelib.cloud_debug import CloudDebug
 from chalicelib.engine import Decide, Engine
+from chalicelib.followers import Followers
 from chalicelib.handover import new_key
 from chalicelib.inputs import BuiltImage, ImagesMoved, Input, Ordered
 from chalicelib.metering import check_usage
@@ -110,7 +111,9 @@ class CloudPipelines(CloudData, CloudDebug, CloudLogs):
         self._me = identity
         self._builds = ImageBuilds(engine.cloud)
         self._shells = RemoteShells(engine)
-        self._sign_in = SignIn(engine.cloud.tokens, engine.cloud.web_app, engine.cloud.clock)
+        cloud = engine.cloud
+        close = Followers(cloud.connections, cloud.tokens).close_of
+        self._sign_in = SignIn(cloud.tokens, cloud.web_app, cloud.clock, close)
 
     def who_am_i(self) -> WhoAmI:
         """Whose the caller's token is."""

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Iterator, Sequence
 
 from chalicelib.cloud import Cloud
+from chalicelib.followers import Followers
 from chalicelib.pipeline import CloudPipeline
 from conducto.model.api import EventBatch
 from conducto.model.records import ImageRecord, NodeChange
@@ -26,11 +27,17 @@ _BRIEF_ERROR = 200
 def publish(cloud: Cloud, live: CloudPipeline) -> None:
     """Send every follower the changes that it does not have yet.
 
-    A follower that cannot be reached keeps its cursor, and delays no other one.
+    A follower that cannot be reached keeps its cursor, and delays no other one. One whose token
+    was revoked, or has expired, gets nothing more.
     """
+    followers = Followers(cloud.connections, cloud.tokens)
     for connection, cursor in cloud.connections.followers(live.id):
         try:
-            _send(cloud, live, connection, cursor)
+            identity = followers.identity_of(connection)
+            if identity is None or identity.org != live.org:
+                cloud.connections.close(connection)
+            else:
+                _send(cloud, live, connection, cursor)
         except Exception:
             # The next change is sent with these; the others must not wait for it.
             logger.exception("a follower was not reached", extra={"pipeline": live.id})

@@ -28,12 +28,20 @@ class SignIn:
         tokens: Of all organisations.
         site: Returns where the web app is.
         clock: Seconds since the epoch.
+        revoked: Called with the digest of a session's token that ended.
     """
 
-    def __init__(self, tokens: Tokens, site: Callable[[], str], clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        tokens: Tokens,
+        site: Callable[[], str],
+        clock: Callable[[], float],
+        revoked: Callable[[str], None] = lambda _digest: None,
+    ) -> None:
         self._tokens = tokens
         self._site = site
         self._clock = clock
+        self._revoked = revoked
 
     def make_login(self, caller: Identity) -> Login:
         """Return a code that lets one browser into the web app, with the rights of the caller.
@@ -86,4 +94,7 @@ class SignIn:
 
     def end(self, caller: Identity) -> SessionEnd:
         """End the session by which the caller came; a token that is none stays as it is."""
-        return SessionEnd(ended=caller.parent is not None and self._tokens.take(caller.token))
+        ended = caller.parent is not None and self._tokens.take(caller.token)
+        if ended:
+            self._revoked(caller.token)
+        return SessionEnd(ended=ended)

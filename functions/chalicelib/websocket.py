@@ -12,12 +12,11 @@ from pydantic import Field, ValidationError
 
 from chalicelib import authorizer, publish
 from chalicelib.engine import Engine
-from chalicelib.ports import Identity
+from chalicelib.followers import Followers, may_read
 from conducto.model.base import Record
 from conducto.model.cloud_calls import SUBPROTOCOL
 from conducto.service import problems
 from conducto.service.port import NotFoundError
-from conducto.service.routes import Permission
 
 OK: dict[str, Any] = {"statusCode": 200}
 FORBIDDEN: dict[str, Any] = {"statusCode": 403}
@@ -43,6 +42,7 @@ class Sockets:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._cloud = engine.cloud
+        self._followers = Followers(engine.cloud.connections, engine.cloud.tokens)
 
     def connect(self, connection: str, headers: Mapping[str, str]) -> dict[str, Any]:
         """A client connects, with headers by lower-case name; return API Gateway's answer."""
@@ -65,9 +65,9 @@ class Sockets:
             return OK
         if asked.token is not None and not self._opened(connection, asked.token):
             return FORBIDDEN
-        identity = self._identity_of(connection)
+        identity = self._followers.identity_of(connection)
         if identity is None:
-            self._cloud.connections.delete(connection)
+            self._cloud.connections.close(connection)
             return FORBIDDEN
         self._follow(connection, identity.org, asked)
         return OK
@@ -88,17 +88,7 @@ class Sockets:
 
     def _opened(self, connection: str, token: str) -> bool:
         identity = authorizer.identify(self._cloud.tokens, token)
-        if identity is None or not _may_read(identity):
+        if identity is None or not may_read(identity):
             return False
-        self._cloud.connections.opened(connection, identity.token)
+        self._cloud.connections.opened(connection, identity.token, identity.parent)
         return True
-
-    def _identity_of(self, connection: str) -> Identity | None:
-        """Return whose a connection is now: its token may have been revoked since it opened."""
-        token = self._cloud.connections.token_of(connection)
-        identity = None if token is None else self._cloud.tokens.find(token)
-        return identity if identity is not None and _may_read(identity) else None
-
-
-def _may_read(identity: Identity) -> bool:
-    return Permission.READ in identity.permissions and identity.worker is None

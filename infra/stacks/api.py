@@ -131,7 +131,7 @@ class ApiStack(Stack):
         authorizer = self._role("Authorizer", "checks tokens")
         self._grant(authorizer, grants.look_up_tokens())
         admin = self._role("Administrator", "mints tokens and sets plans")
-        self._grant(admin, grants.keep_records())
+        self._grant(admin, grants.keep_records(), grants.read_addresses())
         files = self._role("Data", "reads and writes data files")
         self._grant(files, grants.keep_data(self._data_root.access_point_arn))
         roles = dict.fromkeys(_SOCKETS, socket)
@@ -334,21 +334,26 @@ class ApiStack(Stack):
             value=Fn.join("", ['{"api":"', api, '","socket":"', frames, '"}']),
         )
         for name in (*deployment.DRIVERS, *_SOCKETS):
-            self.roles[name].add_to_policy(
-                iam.PolicyStatement(
-                    sid="TellFollowers",
-                    actions=["execute-api:ManageConnections"],
-                    resources=[
-                        self.format_arn(
-                            service="execute-api",
-                            resource=socket.ref,
-                            resource_name="api/POST/@connections/*",
-                        )
-                    ],
-                )
-            )
+            self._manage_connections(name, socket, "POST", "DELETE")
+        self._manage_connections("admin", socket, "DELETE")
         CfnOutput(self, "ApiUrl", value=api, description="conducto login --url")
         CfnOutput(self, "SocketUrl", value=self._url("wss", socket))
+
+    def _manage_connections(self, function: str, socket: CfnResource, *methods: str) -> None:
+        """Let a function send to the clients that follow pipelines, or hang up."""
+        arns = [
+            self.format_arn(
+                service="execute-api",
+                resource=socket.ref,
+                resource_name=f"api/{method}/@connections/*",
+            )
+            for method in methods
+        ]
+        self.roles[function].add_to_policy(
+            iam.PolicyStatement(
+                sid="TellFollowers", actions=["execute-api:ManageConnections"], resources=arns
+            )
+        )
 
     def _url(self, scheme: str, api: CfnResource) -> str:
         return f"{scheme}://{api.ref}.execute-api.{self.region}.{self.url_suffix}/api"

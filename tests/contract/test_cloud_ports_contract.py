@@ -453,6 +453,15 @@ def test_connection_keeps_the_token_that_opened_it(connections: Connections) -> 
     assert connections.token_of("c1") == "digest"
 
 
+def test_open_connections_are_known_with_their_tokens(connections: Connections) -> None:
+    connections.opened("c1", "digest")
+    connections.opened("c2", "session", "digest")
+    assert sorted(connections.opened_by()) == [("c1", "digest", None), ("c2", "session", "digest")]
+
+    connections.delete("c1")
+    assert list(connections.opened_by()) == [("c2", "session", "digest")]
+
+
 def test_a_connection_that_is_gone_follows_nothing(connections: Connections) -> None:
     connections.put("c1", "acme", "abc", 3)
 
@@ -471,6 +480,8 @@ def test_a_frame_to_a_connection_that_is_gone_is_no_error(
 
     with throttled(client, "PostToConnection", code="GoneException"):
         assert not connections.send("c1", b"{}")
+    with throttled(client, "DeleteConnection", code="GoneException"):
+        connections.close("c1")
     limited = throttled(client, "PostToConnection", code="LimitExceededException")
     with limited, pytest.raises(ThrottledError):
         connections.send("c1", b"{}")

@@ -821,8 +821,8 @@ def test_events_come_in_order_and_without_gaps_from_any_cursor(world: World) -> 
 
 def test_who_follows_over_a_websocket_hears_of_every_change(world: World) -> None:
     pipeline = world.launch(leaf(), run=False)
-    world.connections.put("c1", ME.org, pipeline, 0)
-    world.connections.put("c2", ME.org, pipeline, 0)
+    world.follow("c1", pipeline)
+    world.follow("c2", pipeline)
     world.connections.gone.add("c2")
     world.control(pipeline, "run")
     world.run_out()

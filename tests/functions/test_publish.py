@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from chalicelib import publish
+from chalicelib.admin import Administration
+from chalicelib.followers import Followers
 from chalicelib.ports import FRAME_LIMIT
 from conducto.model.records import ImageRecord, ImageState, NodeChange
 from conducto.model.states import NodeType, State
@@ -24,7 +27,7 @@ def world() -> World:
 def test_frames_of_long_paths_are_within_the_limit_of_api_gateway(world: World) -> None:
     names = [f"{'long' * 100}-{n}" for n in range(40)]
     pipeline = world.launch(parallel(*names), run=False)
-    world.connections.put("c1", ME.org, pipeline, 0)
+    world.follow("c1", pipeline)
 
     world.control(pipeline, "run")
     world.control(pipeline, "skip", "/")
@@ -62,7 +65,7 @@ def test_deep_change_and_long_image_errors_fit_into_a_frame(world: World) -> Non
 def test_follower_that_cannot_be_reached_delays_no_other(world: World) -> None:
     pipeline = world.launch(leaf(), run=False)
     for connection in ("c1", "c2"):
-        world.connections.put(connection, ME.org, pipeline, 0)
+        world.follow(connection, pipeline)
     world.connections.broken.add("c1")
 
     world.control(pipeline, "run")
@@ -73,3 +76,67 @@ def test_follower_that_cannot_be_reached_delays_no_other(world: World) -> None:
     for frames in world.connections.sent.values():
         seqs = [change["seq"] for frame in frames for change in json.loads(frame)["changes"]]
         assert seqs == list(range(1, world.get(pipeline).seq + 1))
+
+
+def _seqs(world: World, connection: str) -> list[int]:
+    frames = world.connections.sent.get(connection, [])
+    return [change["seq"] for frame in frames for change in json.loads(frame)["changes"]]
+
+
+@pytest.mark.parametrize("how", ["revoked", "expired", "permission"])
+def test_follower_that_lost_access_gets_nothing_more_and_is_closed(world: World, how: str) -> None:
+    pipeline = world.launch(serial("a", "b"), run=False)
+    for connection in ("c1", "c2"):
+        world.follow(connection, pipeline)
+    world.control(pipeline, "run")
+    before = _seqs(world, "c1")
+    if how == "revoked":
+        world.tokens.take("token of c1")
+    else:
+        may = frozenset({"read"} if how == "expired" else {"launch"})
+        until = world.now if how == "expired" else None
+        world.tokens.put("token of c1", replace(ME, permissions=may), expires=until)
+    world.run_out()
+
+    assert before
+    assert _seqs(world, "c1") == before
+    assert world.connections.closed == ["c1"]
+    assert _seqs(world, "c2")[-1] == world.get(pipeline).seq
+
+
+def test_minute_rule_closes_a_connection_to_which_nothing_is_sent(world: World) -> None:
+    pipeline = world.launch(leaf(), run=False)
+    followers = Followers(world.connections, world.tokens)
+    for connection in ("c1", "c2"):
+        world.follow(connection, pipeline)
+    world.connections.opened("c3", "token of c1")  # it has not said what it follows
+    followers.close_expired()
+    assert world.connections.closed == []
+
+    world.tokens.take("token of c1")
+    followers.close_expired()
+    assert sorted(world.connections.closed) == ["c1", "c3"]
+    assert world.connections.followers(pipeline) == [("c2", 0)]
+
+
+def test_revoking_a_token_closes_its_connections_and_those_of_its_sessions(world: World) -> None:
+    pipeline = world.launch(leaf(), run=False)
+    for connection in ("c1", "c2", "c3"):
+        world.follow(connection, pipeline)
+    world.connections.opened("c2", "a session", "token of c1")
+    close = Followers(world.connections, world.tokens).close_of
+    admin = Administration(world.tokens, world.orgs, lambda: world.now, close)
+
+    answer = admin.answer({"kind": "revoke_token", "org": ME.org, "token": "token of c1"})
+    assert answer["error"] is None
+    assert sorted(world.connections.closed) == ["c1", "c2"]
+
+
+def test_ending_a_session_closes_its_connections(world: World) -> None:
+    pipeline = world.launch(leaf(), run=False)
+    parent = world.follow("c1", pipeline)
+    world.tokens.put("a session", ME, expires=None, parent=parent.token)
+    world.connections.opened("c2", "a session", parent.token)
+
+    world.pipelines(replace(ME, token="a session", parent=parent.token)).end_session()
+    assert world.connections.closed == ["c2"]

@@ -1,10 +1,10 @@
 """Open WebSockets: whose each is and what it follows, and how it is sent something."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from chalicelib.adapters import keys
 from chalicelib.adapters.clients import Clients
-from chalicelib.adapters.failures import code_of, throttling
+from chalicelib.adapters.failures import code_of, ignoring, throttling
 from chalicelib.adapters.table import Item, Table
 
 #: Seconds after which a connection is forgotten; API Gateway ends it after two hours.
@@ -34,10 +34,18 @@ class TableConnections:
         self._endpoint = endpoint
         self._clock = clock
 
-    def opened(self, connection: str, token: str) -> None:
-        """Note by which token a connection was opened; by its digest."""
+    def opened(self, connection: str, token: str, parent: str | None = None) -> None:
+        """Note by which token a connection was opened, and the one that it ends with; digests."""
         item: Item = {"token": token, "pipeline": "", "expires": self._expires()}
         self._table.put(keys.connection(connection), item)
+        whose: Item = {"token": token, "parent": parent or "", "expires": self._expires()}
+        self._table.put(keys.open_connection(connection), whose)
+
+    def opened_by(self) -> Iterator[tuple[str, str, str | None]]:
+        """Yield ``(connection, digest of its token, digest of that one's parent)`` of all."""
+        partition = keys.open_connection("").partition
+        for connection, item in self._table.range(partition, "\x01", keys.LAST):
+            yield connection, str(item["token"]), str(item["parent"]) or None
 
     def token_of(self, connection: str) -> str | None:
         """Return the digest of a connection's token; None: it has not sent one so far."""
@@ -68,12 +76,20 @@ class TableConnections:
 
     def delete(self, connection: str) -> None:
         """Forget it."""
+        self._table.delete(keys.open_connection(connection))
         known = self._table.get(keys.connection(connection))
         if known is None:
             return
         if known["pipeline"]:
             self._table.delete(keys.follower(str(known["pipeline"]), connection))
         self._table.delete(keys.connection(connection))
+
+    def close(self, connection: str) -> None:
+        """Forget it, and hang up; one that is gone is no error."""
+        self.delete(connection)
+        client = self._clients.get("apigatewaymanagementapi", self._endpoint())
+        with throttling(), ignoring(*_GONE):
+            client.delete_connection(ConnectionId=connection)
 
     def send(self, connection: str, data: bytes) -> bool:
         """Send a frame; False when the connection is gone."""

@@ -23,6 +23,7 @@ partition                       sort                  what it is
 ``D#<pipeline>``                ``<shell>``           a debug shell on a worker of its own
 ``C#<pipeline>``                ``<connection>``      who follows a pipeline
 ``N#<connection>``              ``N``                 whose connection it is, what it follows
+``N``                           ``<connection>``      by whose token each was opened
 ``I#<org and user>#<key>``      ``I``                 answer of a request that came with a key
 ==============================  ====================  ========================================
 """
@@ -185,6 +186,11 @@ def follower(pipeline_id: str, connection: str) -> Key:
 def connection(name: str) -> Key:
     """Return the key of a connection."""
     return Key(f"N#{name}", "N")
+
+
+def open_connection(name: str) -> Key:
+    """Return the key of a connection among all that are open."""
+    return Key("N", name)
 
 
 def answer(scope: str, key: str) -> Key:

@@ -1,6 +1,6 @@
 """Who calls, what they may, their secrets, and who follows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -195,8 +195,11 @@ class Orgs(Protocol):
 class Connections(Protocol):
     """Open WebSockets, whose each is, and what it follows."""
 
-    def opened(self, connection: str, token: str) -> None:
-        """Note by which token a connection was opened; by its digest."""
+    def opened(self, connection: str, token: str, parent: str | None = None) -> None:
+        """Note by which token a connection was opened, and the one that it ends with; digests."""
+
+    def opened_by(self) -> Iterator[tuple[str, str, str | None]]:
+        """Yield ``(connection, digest of its token, digest of that one's parent)`` of all."""
 
     def token_of(self, connection: str) -> str | None:
         """Return the digest of a connection's token; None: it has not sent one so far."""
@@ -209,6 +212,9 @@ class Connections(Protocol):
 
     def delete(self, connection: str) -> None:
         """Forget it."""
+
+    def close(self, connection: str) -> None:
+        """Forget it, and hang up; one that is gone is no error."""
 
     def send(self, connection: str, data: bytes) -> bool:
         """Send a frame; False when the connection is gone."""

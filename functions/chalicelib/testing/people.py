@@ -1,6 +1,6 @@
 """Organisations, tokens and connections in memory."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from chalicelib.ports import (
@@ -152,18 +152,27 @@ class FakeConnections:
         sent: ``{connection: frames}``.
         gone: Connections that do not answer any more.
         broken: Connections to which sending raises an error.
+        closed: Connections that were hung up.
     """
 
     def __init__(self) -> None:
         self.broken: set[str] = set()
         self.sent: dict[str, list[bytes]] = {}
         self.gone: set[str] = set()
+        self.closed: list[str] = []
         self._token: dict[str, str] = {}
+        self._parent: dict[str, str | None] = {}
         self._follow: dict[str, tuple[str, str, int]] = {}
 
-    def opened(self, connection: str, token: str) -> None:
-        """Note by which token a connection was opened."""
+    def opened(self, connection: str, token: str, parent: str | None = None) -> None:
+        """Note by which token a connection was opened, and the one that it ends with."""
         self._token[connection] = token
+        self._parent[connection] = parent
+
+    def opened_by(self) -> Iterator[tuple[str, str, str | None]]:
+        """Yield ``(connection, token, its parent)`` of all."""
+        for connection, token in list(self._token.items()):
+            yield connection, token, self._parent.get(connection)
 
     def token_of(self, connection: str) -> str | None:
         """Return the digest of a connection's token."""
@@ -185,6 +194,11 @@ class FakeConnections:
         """Forget it."""
         self._token.pop(connection, None)
         self._follow.pop(connection, None)
+
+    def close(self, connection: str) -> None:
+        """Forget it, and hang up."""
+        self.delete(connection)
+        self.closed.append(connection)
 
     def send(self, connection: str, data: bytes) -> bool:
         """Send a frame.

@@ -216,6 +216,12 @@ def _builds(params: _Params) -> list[_Wish]:
 
 #: ``{(service of boto3, operation): what it needs}``.
 NEEDS: dict[tuple[str, str], Callable[[_Params], list[_Wish]]] = {
+    ("apigatewaymanagementapi", "DeleteConnection"): _simply(
+        "execute-api:ManageConnections",
+        lambda params: _arn(
+            "execute-api", f"WebsocketAPI/api/DELETE/@connections/{params['ConnectionId']}"
+        ),
+    ),
     ("apigatewaymanagementapi", "PostToConnection"): _simply(
         "execute-api:ManageConnections",
         lambda params: _arn(

@@ -65,16 +65,21 @@ def calls_of(client: Any) -> Iterator[list[str]]:
 
 @contextmanager
 def taking_frames(client: Any) -> Iterator[list[bytes]]:
-    """Take what is sent to WebSockets, and yield it."""
+    """Take what is sent to WebSockets, and yield it; take closing for done."""
     frames: list[bytes] = []
 
     def take(params: Any, **_more: Any) -> Any:
-        frames.append(params["body"])
+        if params["method"] == "POST":
+            frames.append(params["body"])
         return SimpleNamespace(status_code=200), {}
 
-    name = "before-call.apigatewaymanagementapi.PostToConnection"
-    client.meta.events.register_first(name, take)
+    names = [
+        f"before-call.apigatewaymanagementapi.{call}Connection" for call in ("PostTo", "Delete")
+    ]
+    for name in names:
+        client.meta.events.register_first(name, take)
     try:
         yield frames
     finally:
-        client.meta.events.unregister(name, take)
+        for name in names:
+            client.meta.events.unregister(name, take)

@@ -11,7 +11,7 @@ import base64
 import contextlib
 import gzip
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -162,6 +162,14 @@ class World:
 
     def attempts(self, pipeline_id: str, path: str) -> tuple[AttemptRecord, ...]:
         return asyncio.run(self.pipelines().attempts(pipeline_id, path))
+
+    def follow(self, connection: str, pipeline_id: str, cursor: int = 0) -> Identity:
+        """Have somebody follow a pipeline; return who it is, with the token."""
+        digest = f"token of {connection}"
+        self.tokens.put(digest, ME, expires=None)
+        self.connections.opened(connection, digest)
+        self.connections.put(connection, ME.org, pipeline_id, cursor)
+        return replace(ME, token=digest)
 
     # ---- AWS -----------------------------------------------------------------------------------
 
