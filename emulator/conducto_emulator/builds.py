@@ -162,7 +162,8 @@ class BuildService:
         folder.mkdir(parents=True)
         commands = json.loads(build.order["buildspecOverride"])["phases"]["build"]["commands"]
         minutes = float(build.order.get("timeoutInMinutesOverride") or 60)
-        env = {**build.env, "PUSH": ""}  # the engine is the registry
+        # The engine is the registry, and runs the workers.
+        env = {**build.env, "PUSH": "", "PLATFORM": ""}
         code = self._container.run(folder, commands, env, minutes * self._minute)
         if code is None:
             return "STOPPED" if self._closed else "TIMED_OUT"

@@ -7,6 +7,7 @@ from chalicelib.adapters.clients import Clients
 from chalicelib.adapters.failures import code_of, denying, throttling
 from chalicelib.adapters.registry import Registry
 from chalicelib.ports import BuildOrder, BuildStatus
+from conducto.images.recipe import PLATFORM
 from conducto.model.cloud_calls import RegistryLogin
 from conducto.model.deployment import BUILD_MINUTES, BUILD_PIPELINE
 
@@ -73,6 +74,7 @@ class CodeBuild:
             **order.urls,
             "IMAGE": self.reference(order.org, order.tag),
             "PUSH": "yes",
+            "PLATFORM": PLATFORM,
             BUILD_PIPELINE: order.pipeline_id,
         }
         with throttling(), denying():

@@ -8,6 +8,8 @@
 # and fetched instead of built where an earlier build did so: the machine is a fresh one each time.
 # PULL_THROUGH names caches of other registries, "host=where host=where", which are asked first.
 #
+# PLATFORM, for instance linux/amd64, is that of the machines that run the image; empty is this machine's.
+#
 # It runs where the recipe's archive was unpacked. A context is fetched from the URL in the variable
 # of its hash, or read from the file of that name in $CONTEXTS. The result goes to $RESULT_URL by PUT,
 # or into the file $RESULT. Lines that begin with "==> " say which state the build has reached.
@@ -22,6 +24,23 @@ say() { printf '==> %s\n' "$1"; }
 
 # One line per word of a JSON list that docker prints, or nothing.
 inspect() { docker image inspect --format "$1" "$2"; }
+
+# docker_for VERB ARGUMENTS…: pull, build or run for the platform of the image.
+docker_for() {
+    verb=$1
+    shift
+    docker "$verb" ${PLATFORM:+--platform "$PLATFORM"} "$@"
+}
+
+platform_of() { inspect '{{.Os}}/{{.Architecture}}' "$1" 2>/dev/null || :; }
+
+# check_platform REFERENCE NAME: fail where an image cannot run on the machines that it is made for.
+check_platform() {
+    [ -n "${PLATFORM:-}" ] || return 0
+    found=$(platform_of "$1")
+    [ -z "$found" ] || [ "$found" = "$PLATFORM" ] ||
+        fail "$2 is for $found, and workers are $PLATFORM; build it with --platform $PLATFORM"
+}
 
 fetch() { # fetch HASH DIRECTORY
     mkdir -p "$2"
@@ -65,6 +84,11 @@ check_rules() {
     fi
 }
 
+has_base() {
+    docker image inspect "$BASE" >/dev/null 2>&1 || return 1
+    [ -z "${PLATFORM:-}" ] || [ "$(platform_of "$BASE")" = "$PLATFORM" ]
+}
+
 log_in() {
     [ -n "${LOGIN_URL:-}" ] || return 0
     curl -fsS --retry 5 "$LOGIN_URL" | docker login --username AWS --password-stdin "${IMAGE%%/*}" ||
@@ -77,7 +101,7 @@ ask_caches() {
         for cache in ${PULL_THROUGH:-}; do
             [ "${cache%%=*}" = "$host" ] || continue
             cached=${cache#*=}/$path
-            if docker pull "$cached"; then
+            if docker_for pull "$cached"; then
                 docker tag "$cached" "$reference"
             else
                 printf 'conducto: %s is not to be had; asking its own registry\n' "$cached"
@@ -99,7 +123,7 @@ fetch_steps() {
     number=$STEPS
     while [ "$number" -gt 0 ]; do
         reference=$(kept_as $((number - 1)))
-        if [ -n "$reference" ] && docker pull --quiet "$reference" >/dev/null 2>&1; then
+        if [ -n "$reference" ] && docker_for pull --quiet "$reference" >/dev/null 2>&1; then
             top=$steps:$((number - 1))
             docker tag "$reference" "$top"
             printf 'an earlier build made this already: %s\n' "$(cat "steps/$((number - 1))/layer")"
@@ -186,7 +210,7 @@ step() {
         installed) set -- "$@" --build-arg "CONDUCTO_USER=$user" ;;
         copied) [ "$user" = root ] || set -- "$@" --build-arg "CONDUCTO_OWNER=$user" ;;
     esac
-    docker build --progress=plain --tag "$top" --file "$dockerfile" "$@" "$here" 2>&1
+    docker_for build --progress=plain --tag "$top" --file "$dockerfile" "$@" "$here" 2>&1
     rm -rf "$here"
 }
 
@@ -208,7 +232,7 @@ find_shell() {
         *) names=$WANTED_SHELL ;;
     esac
     # shellcheck disable=SC2086
-    docker run --rm --network none --entrypoint /bin/sh "$top" -c "$(cat find_shell.sh)" find-shell $names
+    docker_for run --rm --network none --entrypoint /bin/sh "$top" -c "$(cat find_shell.sh)" find-shell $names
 }
 
 # A worker's first process is ours: an image's own entry point must not run, but stays readable.
@@ -225,7 +249,8 @@ extend() {
         esac
         printf 'LABEL com.conducto.image.layer=extended com.conducto.image.shell="%s"\n' "$shell"
     } >work/last/Dockerfile
-    docker build --progress=plain --tag "$IMAGE" work/last 2>&1
+    docker_for build --progress=plain --tag "$IMAGE" work/last 2>&1
+    check_platform "$IMAGE" "the image"
 }
 
 report() {
@@ -252,13 +277,17 @@ if [ "$number" -eq 0 ]; then
         say pulling
         ask_caches
     fi
-    if [ -n "$BASE" ] && ! docker image inspect "$BASE" >/dev/null 2>&1; then
+    if [ -n "$BASE" ] && ! has_base; then
         say pulling
-        docker pull "$BASE"
+        docker_for pull "$BASE" || {
+            check_platform "$BASE" "the image $BASE of this machine"
+            exit 1
+        }
     fi
 fi
 while [ "$number" -lt "$STEPS" ]; do
     step "$number"
+    check_platform "$top" "the image"
     keep_step "$number"
     number=$((number + 1))
 done

@@ -20,6 +20,8 @@ from conducto.model.images import ImageSpec
 
 #: Name of a Dockerfile that is not in its context.
 FOREIGN = ".conducto.dockerfile"
+#: Of workers in the cloud.
+PLATFORM = "linux/amd64"
 #: Argument by which the script tells an installing Dockerfile the user of the image below.
 _USER = "CONDUCTO_USER"
 

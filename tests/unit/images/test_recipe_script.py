@@ -23,6 +23,10 @@ DOCKER = r"""#!/bin/sh
 here=$(dirname "$0")
 file() { printf '%s' "$1" | tr '/:' '__'; }
 printf '%s\n' "$*" >>"$here/calls"
+verb=$1
+shift
+[ "$1" = --platform ] && shift 2
+set -- "$verb" "$@"
 case $1 in
   pull)
     [ "$2" = --quiet ] && shift
@@ -40,7 +44,11 @@ case $1 in
   image)
     for last; do :; done
     [ -e "$here/engine/$(file "$last")" ] || exit 1
-    case $4 in *User*) echo root ;; *) echo null ;; esac ;;
+    case $4 in
+      *User*) echo root ;;
+      *Architecture*) cat "$here/platform" 2>/dev/null || echo linux/amd64 ;;
+      *) echo null ;;
+    esac ;;
   run) echo /bin/sh ;;
 esac
 """
@@ -259,3 +267,20 @@ def test_context_with_other_content_than_its_hash_is_refused(tmp_path: Path) -> 
     with pytest.raises(AssertionError, match=f"context {digest} has the wrong content"):
         machine.build(recipe_of_code, CONTEXTS="", **{f"CONTEXT_{digest}": str(upload)})
     assert made(machine.calls.read_text().splitlines()) == []
+
+
+def test_build_for_the_cloud_is_for_the_platform_of_workers(machine: Machine) -> None:
+    said = machine.build(plan(), PLATFORM="linux/amd64")
+
+    runs = [line for line in said if line.split()[0] in {"pull", "build", "run"}]
+    assert {line.split()[0] for line in runs} == {"pull", "build", "run"}
+    for line in runs:
+        assert line.split()[1:3] == ["--platform", "linux/amd64"]
+
+
+def test_image_for_another_platform_is_refused_and_not_pushed(machine: Machine) -> None:
+    (machine.folder / "bin" / "platform").write_text("linux/arm64")
+
+    with pytest.raises(AssertionError, match="is for linux/arm64, and workers are linux/amd64"):
+        machine.build(plan(), PLATFORM="linux/amd64")
+    assert not [line for line in machine.calls.read_text().splitlines() if line.startswith("push")]

@@ -23,6 +23,7 @@ from conducto.client.cloud import CloudClient, fetch, put
 from conducto.data.archive import unpack
 from conducto.images import contexts
 from conducto.images.contexts import Context, ContextError
+from conducto.images.recipe import PLATFORM
 from conducto.model.api import LaunchRequest
 from conducto.model.cloud_calls import OwnBuild, RegistryLogin
 
@@ -135,7 +136,10 @@ class _Build:
         recipe = self._folder / "recipe"
         unpack(io.BytesIO(fetch(self._order.recipe_url)), str(recipe))
         try:
-            self._run(["sh", "build.sh"], recipe, self._environment(), _NOT_BUILT)
+            environment = self._environment()
+            if login is not None:  # else workers use this machine's engine
+                environment["PLATFORM"] = PLATFORM
+            self._run(["sh", "build.sh"], recipe, environment, _NOT_BUILT)
             # First: an image of which nobody knows what it is like could not be pushed again.
             result = (self._folder / "result.json").read_bytes()
             put(self._order.result_url, result, len(result))
@@ -163,6 +167,7 @@ class _Build:
             "CONTEXTS": str(self._folder / "contexts"),
             "RESULT": str(self._folder / "result.json"),
             "PUSH": "",
+            "PLATFORM": "",
         }
 
     def _bring_contexts(self, found: Mapping[str, Context]) -> None:
