@@ -260,7 +260,7 @@ def test_the_container_has_the_nodes_limits_data_and_network(desk: Desk, opened:
 
     config = container["HostConfig"]
     assert (config["NanoCpus"], config["Memory"], config["MemorySwap"]) == (5 * 10**8, 2**28, 2**28)
-    assert config["NetworkMode"] == f"conducto_network_{desk.id}"
+    assert list(container["NetworkSettings"]["Networks"]) == [f"conducto_network_{desk.id}"]
     targets = {mount["Destination"] for mount in container["Mounts"]}
     assert {"/conducto/data/pipeline", "/conducto/data/user"} <= targets
 

@@ -573,8 +573,6 @@ async def test_nothing_is_left_of_the_work(builder: Builder, busybox_base: str, 
 
 async def test_packages_and_requirements_are_installed(builder: Builder, python_base: str) -> None:
     """Needs the registries of Debian and Python."""
-    if is_podman():
-        pytest.skip(".ci/podman has no network outside")
     image, _log = await build(
         builder,
         image=python_base,

@@ -33,7 +33,10 @@ def images(pipeline: str) -> list[str]:
     """Return the names of a pipeline's snapshots, as the engine has them."""
     filters = json.dumps({"label": [f"com.conducto.snapshot={pipeline}"]})
     found = json.loads(call("GET", "/images/json", {"filters": filters})[1])
-    return sorted(name for each in found for name in each["RepoTags"] or ())
+    # Podman names its default registry.
+    return sorted(
+        name.removeprefix("docker.io/library/") for each in found for name in each["RepoTags"] or ()
+    )
 
 
 def tree(command: str, **params: Any) -> co.Serial:

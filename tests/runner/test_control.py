@@ -1,6 +1,7 @@
 """Orders to live pipelines on real engines."""
 
 import asyncio
+import re
 
 import pytest
 
@@ -273,7 +274,8 @@ async def test_a_group_that_timed_out_is_the_failure_and_a_run_says_so(local):
     await run.until("/", "done")
 
     assert [(node.path, node.max_time) for node in found.nodes] == [("/g", 1)]
-    assert "/g timed out: max_time 1s (1 killed, 1 not run); rerun:" in ran.notes[0]
+    # A slow engine may not have started a container after a second.
+    assert re.search(r"/g timed out: max_time 1s \((1 killed, 1|2) not run\); rerun:", ran.notes[0])
     assert (reset.affected, reset.paths) == (2, ("/g/slow", "/g/retried"))
 
 

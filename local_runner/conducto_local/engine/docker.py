@@ -331,7 +331,7 @@ def _engine_info(
 ) -> EngineInfo:
     has_gpus = "nvidia" in (info.get("Runtimes") or {}) and address.path is not None
     return EngineInfo(
-        name="docker",
+        name="docker" if traits.podman is None else "podman",
         version=str(version.get("Version", "")),
         cpus=float(info["NCPU"]),
         memory=info["MemTotal"] / _GB,

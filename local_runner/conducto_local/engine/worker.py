@@ -158,7 +158,8 @@ class DockerWorker:
             EngineError: the engine is gone.
         """
         name, _, tag = reference.partition(":")
-        params: Params = {"container": self._id, "repo": name, "tag": tag, "pause": True}
+        # Nothing of a command runs any more, and rootless engines cannot pause with cgroup v1.
+        params: Params = {"container": self._id, "repo": name, "tag": tag, "pause": False}
         # A container made of the image must not pass for one of this container's owner.
         own = dict.fromkeys(self._spec.labels, "")
         try:
