@@ -86,8 +86,9 @@ class Reconciler:
             if worker not in known and not self._knows(org, pipeline_id, worker):
                 self._cloud.fleet.stop(task, "no worker of its pipeline any more")
         for each in leaving:
-            if each.task is not None and each.id in running:
-                self._cloud.fleet.stop(each.task, "not needed any more")
+            # ECS may not have listed it yet when it was told to leave, and it never came up.
+            if each.id in running:
+                self._cloud.fleet.stop(running[each.id], "not needed any more")
         for each in late:
             self._look_up(org, pipeline_id, each)
         self._engine.watch.look(org, pipeline_id, at_once=True)

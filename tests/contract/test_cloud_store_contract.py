@@ -403,6 +403,30 @@ def test_a_throttled_table_says_so(real: Over, clients: Clients, operation: str)
         THROTTLED[operation](real.store)
 
 
+def conflicting(clients: Clients, count: int | None) -> Any:
+    from support.cloud.throttle import throttled
+
+    code = "TransactionConflictException"
+    return throttled(clients.get("dynamodb"), "UpdateItem", code=code, count=count)
+
+
+def test_item_that_a_transaction_is_writing_is_written_a_moment_later(
+    real: Over, clients: Clients
+) -> None:
+    with conflicting(clients, 3) as refused:
+        real.orgs.set_plan("acme", Plan("larger", max_workers=77))
+
+    assert len(refused) == 3
+    assert real.orgs.plan("acme").max_workers == 77
+
+
+def test_item_that_is_in_transactions_all_the_time_is_throttled(
+    real: Over, clients: Clients
+) -> None:
+    with conflicting(clients, None), pytest.raises(ThrottledError):
+        real.orgs.set_plan("acme", Plan("larger", max_workers=77))
+
+
 def refusing(clients: Clients, operation: str, after: int = 0) -> Any:
     from support.cloud.throttle import throttled
 

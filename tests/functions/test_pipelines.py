@@ -275,6 +275,20 @@ def test_a_worker_that_is_silent_for_a_minute_counts_as_gone(world: World) -> No
     assert [a.cause for a in world.attempts(pipeline, "/")] == [Cause.WORKER_LOST, None]
 
 
+def test_worker_that_ecs_did_not_list_when_it_had_to_leave_is_stopped_by_the_minute_rule(
+    world: World,
+) -> None:
+    pipeline = world.launch(leaf())
+    world.fleet.unlisted = True
+    world.control(pipeline, "kill", "/")
+    world.fleet.unlisted = False
+    assert world.fleet.stopped == []
+
+    world.reconciler().run()
+
+    assert world.fleet.stopped == list(world.fleet.tasks)
+
+
 def test_a_worker_that_says_something_every_minute_is_left_alone(world: World) -> None:
     pipeline = world.launch(leaf())
     world.serve()

@@ -6,6 +6,8 @@ was written, which its body has still (`chalicelib.record_schema`). An item that
 is brought up to date first.
 """
 
+import random
+import time
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
@@ -29,6 +31,10 @@ MAX_INLINE = 256 * 1024
 _BATCH = 25
 _FAILED = "ConditionalCheckFailedException"
 _CANCELLED = "TransactionCanceledException"
+#: A transaction writes the item just now. It takes some milliseconds, and boto3 does not try again.
+_CONFLICT = "TransactionConflictException"
+#: Seconds before an item is written again after such a conflict.
+_PAUSES = (0.02, 0.05, 0.1, 0.2)
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -283,8 +289,16 @@ class Table:
         return self._call_plain(operation, TableName=self._name, **arguments)
 
     def _call_plain(self, operation: str, **arguments: Any) -> Any:
+        call = getattr(self._clients.get("dynamodb"), operation)
         with throttling():
-            return getattr(self._clients.get("dynamodb"), operation)(**arguments)
+            for pause in _PAUSES:
+                try:
+                    return call(**arguments)
+                except Exception as error:
+                    if code_of(error) != _CONFLICT:
+                        raise
+                time.sleep(pause * (0.5 + random.random()))  # noqa: S311  not for secrets
+            return call(**arguments)
 
 
 def squeezed(data: bytes) -> bytes:

@@ -17,6 +17,7 @@ class FakeFleet:
         stopped: ARNs of those that were stopped.
         full: AWS has no room.
         deaf: Starts are lost on the way.
+        unlisted: ECS does not list what was started yet.
         released: Pipelines that need no files for now.
         reasons: ``{ARN: why a task stopped}``.
         closed: Nothing can be entered yet.
@@ -31,6 +32,7 @@ class FakeFleet:
         self.stopped: list[str] = []
         self.full = False
         self.deaf = False
+        self.unlisted = False
         self.released: list[str] = []
         self.reasons: dict[str, str] = {}
         self.times: dict[str, tuple[float, float]] = {}
@@ -65,7 +67,7 @@ class FakeFleet:
         return {
             task.worker_id: arn
             for arn, task in self.tasks.items()
-            if task.pipeline_id == pipeline_id and arn not in self.stopped
+            if task.pipeline_id == pipeline_id and arn not in self.stopped and not self.unlisted
         }
 
     def definitions(self) -> Iterator[tuple[str, str]]:

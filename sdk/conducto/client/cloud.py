@@ -159,6 +159,7 @@ _GATEWAY: Mapping[int, tuple[str, str]] = {
     404: ("there is no such call at URL", "check the address: conducto login --url URL"),
     413: ("the request is too large for URL", "this is a bug of Conducto, report it"),
     429: ("URL has too many requests now", "try again in a minute"),
+    500: ("URL failed to answer", "try again; its administrator finds why in the logs"),
     502: ("URL failed to answer", "try again; its administrator finds why in the logs"),
     503: ("URL is busy or being deployed", "try again in a minute"),
     504: ("URL took too long to answer", "try again"),
@@ -238,9 +239,18 @@ def _lost(error: OSError, url: str, what: str) -> AgentUnreachableError:
 
 
 def _problem_of(frame: bytes) -> Problem | None:
-    """Return the problem that a frame is; None for changes."""
+    """Return the problem that a frame is; None for changes.
+
+    Raises:
+        StreamLostError: the frame is API Gateway's own; the changes must be requested again.
+    """
     with contextlib.suppress(ValueError, ValidationError):
         said = json.loads(frame)
-        if isinstance(said, dict) and "status" in said and "detail" in said:
+        if not isinstance(said, dict):
+            return None
+        if "connectionId" in said:
+            # API Gateway says so where the function failed, was throttled or took too long.
+            raise StreamLostError(f"API Gateway: {said.get('message')}")
+        if "status" in said and "detail" in said:
             return Problem.model_validate(said)
     return None

@@ -8,15 +8,20 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from websockets.sync.server import serve
+from websockets.typing import Subprotocol
 
 from conducto.client import AgentUnreachableError, ApiError
 from conducto.client.cloud import CloudClient, CloudTransport
 from conducto.client.http import Endpoint
+from conducto.client.transport import StreamLostError
 from conducto.model import cloud_calls
 from conducto.model.api import LaunchRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from websockets.sync.server import ServerConnection
 
 WHO = {"org": "acme", "user": "ann", "permissions": ["read"], "plan": "free", "version": "1.0"}
 
@@ -190,6 +195,7 @@ def test_a_large_upload_that_is_being_prepared_is_not_sent_twice(there: Installa
         (401, "has expired or was taken back\nlog in again: conducto login --url"),
         (403, "has expired or was taken back"),
         (429, "too many requests now\ntry again in a minute"),
+        (500, "failed to answer\ntry again"),
         (503, "is busy or being deployed"),
         (504, "took too long to answer"),
     ],
@@ -204,6 +210,29 @@ def test_what_api_gateway_refuses_is_said_in_our_words(
 
     assert words in str(caught.value)
     assert there.url in str(caught.value)
+
+
+def test_stream_in_which_api_gateway_reports_a_failed_function_is_lost(
+    there: Installation,
+) -> None:
+    def fail(connection: ServerConnection) -> None:
+        connection.recv()
+        about = {"connectionId": "c", "requestId": "r"}
+        connection.send(json.dumps({"message": "Internal server error", **about}))
+
+    with serve(fail, "127.0.0.1", 0, subprotocols=[Subprotocol("conducto.v1")]) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        host, port = server.socket.getsockname()
+        status = {"version": "1.0", "pid": 1, "url": there.url, "started": 1.0}
+        there.says("GET", "/stage/api/v1/agent", {**status, "socket": f"ws://{host}:{port}"})
+        transport = CloudTransport(Endpoint(there.url, "cdo_x"))
+
+        with pytest.raises(StreamLostError, match="API Gateway: Internal server error"):
+            next(transport.stream("/api/v1/pipelines/abc/events", {}))
+        transport.close()
+        server.shutdown()
+        thread.join()
 
 
 def test_what_the_service_refuses_is_said_in_its_own(
