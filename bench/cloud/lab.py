@@ -18,6 +18,8 @@ ROOT = Path(__file__).parent.parent.parent
 #: Of the agent, and of the commands.
 IMAGES = ("python:3.13-slim", "busybox:latest")
 _MINUTE_SECONDS = 3.0
+#: Of the latencies that AWS's calls take here (`conducto_emulator.latency`).
+_SEED = 1
 
 
 class CloudLab:
@@ -44,7 +46,7 @@ class CloudLab:
 
     def describe(self) -> dict[str, object]:
         """Return what the numbers depend on besides the machine."""
-        return {"image": IMAGES[1]}
+        return {"image": IMAGES[1], "latency": "model of AWS, without the start of tasks"}
 
     def settle(self) -> None:
         """Nothing goes on between measurements."""
@@ -57,11 +59,14 @@ class CloudLab:
     def _started(self) -> "Emulator":
         # Slow to import, and most measurements do without.
         from conducto_emulator.emulator import Emulator, Options  # noqa: PLC0415
+        from conducto_emulator.latency import Latency  # noqa: PLC0415
         from conducto_emulator.moto_server import AddressError  # noqa: PLC0415
 
         _ensure_images()
         try:
-            made = Emulator(Options(self.scratch / "emulator", minute=_MINUTE_SECONDS))
+            latency = Latency(_SEED, task_scale=0.0)
+            folder = self.scratch / "emulator"
+            made = Emulator(Options(folder, minute=_MINUTE_SECONDS, latency=latency))
         except AddressError as error:
             raise BenchError(str(error)) from error
         try:

@@ -41,7 +41,8 @@ CLOUD = Suite(
         ),
         Measurement(
             "cloud.emulated",
-            "the emulator with four workers: a history counted, commands timed",
+            "the emulator with four workers and the latencies of AWS: a history counted, "
+            "commands timed",
             emulated.run,
             (
                 Metric("events_per_exec", "", 5),

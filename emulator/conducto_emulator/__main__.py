@@ -4,6 +4,7 @@ import argparse
 import json
 import logging
 import os
+import secrets
 import signal
 import sys
 import threading
@@ -14,7 +15,11 @@ from conducto_emulator import resources
 from conducto_emulator.agent_image import AgentImageError
 from conducto_emulator.app import AppError
 from conducto_emulator.emulator import Emulator, Options
+from conducto_emulator.latency import Latency
 from conducto_emulator.moto_server import AddressError
+from conducto_emulator.strict import Strictness
+
+logger = logging.getLogger(__name__)
 
 ORG, USER = "local", "me"
 #: What the folder holds: where the emulator is, and what it failed with.
@@ -29,21 +34,37 @@ def main(words: Sequence[str]) -> int:
         "--port", type=int, default=0, help="port of the API; a free one by default"
     )
     parser.add_argument("--base", help="image on which the agent's is built")
+    parser.add_argument("--strict", action="store_true", help="enforce AWS's limits")
+    parser.add_argument("--latency", choices=["aws"], help="take as long as AWS")
+    parser.add_argument("--seed", type=int, help="of what happens by chance; a random one")
     arguments = parser.parse_args(words)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("botocore").setLevel(logging.WARNING)
     try:
-        return _emulate(arguments.folder, arguments.port, arguments.base)
+        return _emulate(arguments.folder, _options(arguments))
     except (AddressError, AgentImageError, AppError, OSError) as error:
         (arguments.folder / FAILURE).write_text(f"{error}\n", "utf-8")
         return 1
 
 
-def _emulate(folder: Path, port: int, base: str | None) -> int:
+def _options(arguments: argparse.Namespace) -> Options:
+    seed = secrets.randbelow(1_000_000) if arguments.seed is None else arguments.seed
+    if arguments.strict or arguments.latency:
+        logger.info("repeat what happens by chance with: --seed %s", seed)
+    return Options(
+        arguments.folder / "files",
+        port=arguments.port,
+        base=arguments.base,
+        strict=Strictness(seed) if arguments.strict else None,
+        latency=Latency(seed) if arguments.latency else None,
+    )
+
+
+def _emulate(folder: Path, options: Options) -> int:
     told = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: told.set())
-    emulator = Emulator(Options(folder / "files", port=port, base=base))
+    emulator = Emulator(options)
     try:
         emulator.start()
         _write_state(folder / STATE, emulator)

@@ -2,6 +2,7 @@
 
 import base64
 import importlib.util
+import logging
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -19,9 +20,15 @@ from chalice.local import (
 
 from conducto.model.gateway import GATEWAY_PROBLEMS, PROBLEM_TYPE
 from conducto_emulator.events import Function, Rules
+from conducto_emulator.packaged_errors import FunctionError, PayloadError, TooManyRequestsError
+
+logger = logging.getLogger(__name__)
 
 #: What the app's module is called in this process.
 MODULE = "conducto_emulated_app"
+#: What API Gateway answers where its function does not.
+_FAILED = b'{"message": "Internal server error"}'
+_JSON = [("Content-Type", "application/json")]
 _UNIT_SECONDS = {"minute": 60.0, "hour": 3600.0, "day": 86_400.0}
 
 
@@ -74,6 +81,13 @@ class Functions:
             problem = GATEWAY_PROBLEMS[_response_type(error)]
             said = problem.model_dump_json(exclude_none=True).encode()
             return problem.status, [("Content-Type", PROBLEM_TYPE)], said
+        except PayloadError:
+            return 413, _JSON, b'{"message": "Request Too Long"}'
+        except TooManyRequestsError:
+            return 500, _JSON, _FAILED
+        except FunctionError:
+            logger.exception("%s %s", method, target.partition("?")[0])
+            return 502, _JSON, _FAILED
         return answer["statusCode"], list(_headers(answer)), _body(answer)
 
     def call(self, name: str, event: Mapping[str, Any]) -> Any:
@@ -85,7 +99,11 @@ class Functions:
         found = self._app.websocket_handlers.get(route)
         if found is None:
             return {"statusCode": 403}
-        answer = self._app.handler_map[found.name](dict(event), None)
+        try:
+            answer = self._app.handler_map[found.name](dict(event), None)
+        except (FunctionError, TooManyRequestsError):
+            logger.exception("the function of %s", route)
+            return {"statusCode": 500}
         return answer if isinstance(answer, Mapping) else {"statusCode": 200}
 
     def rules(self) -> Rules:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from conducto.model.admin import MintToken
-from conducto.model.deployment import Variables, function_name
+from conducto.model.deployment import FUNCTION_SECONDS, Variables, function_name
 from conducto_emulator import (
     agent_image,
     app,
@@ -21,16 +22,21 @@ from conducto_emulator import (
     refusals,
     resources,
 )
+from conducto_emulator.asynchronous import AsyncCalls
 from conducto_emulator.build_container import BuildContainer
 from conducto_emulator.containers import LABEL, DockerContainers
 from conducto_emulator.events import EventBus
-from conducto_emulator.gateway import LOOPBACK, SOCKET_PATH, Gateway
+from conducto_emulator.gateway import LOOPBACK, Gateway
 from conducto_emulator.lambda_host import CALLS
+from conducto_emulator.latency import Latency
+from conducto_emulator.limits import FARGATE_VCPUS, LAMBDA_CONCURRENCY, LAMBDA_RETRY_MINUTES
 from conducto_emulator.metadata import METADATA_PATH, Metadata
 from conducto_emulator.moto_server import MotoServer, free_port, shared_address
 from conducto_emulator.packaged import Package
 from conducto_emulator.sessions import Sessions
 from conducto_emulator.signatures import Keys, new_key
+from conducto_emulator.socket_limits import PATH as SOCKET_PATH
+from conducto_emulator.strict import Strictness
 from conducto_emulator.tasks import TaskBoard
 from conducto_local.server.web import WEB_ROOT
 
@@ -41,6 +47,8 @@ _STOP_SECONDS = 20.0
 _DATA = "data"
 #: The function that ``conducto admin`` invokes.
 _ADMIN = "admin"
+#: What is called ``app`` in the package has another name where it is deployed.
+_HANDLERS = {"api_handler": "app"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +60,15 @@ class Options:
         port: Of the API; 0 takes a free one.
         base: Image to build the agent's on.
         functions: Directory of the app.
-        package: Where the zip that goes to Lambda was unpacked: its app runs in a process of its
-            own instead of that of `functions` in this one.
+        package: Where the zip that goes to Lambda was unpacked: its app runs in processes of its
+            own instead of that of `functions` in this one. With ``strict``, `functions` do as well.
         variables: Variables of the functions, besides those that every installation has.
         minute: Seconds of the emulator's minute: how often what is called every minute is.
         poll: Seconds that a poll without a task stays open; AWS: 60.
         calls: File in which calls of AWS are written down (`conducto_emulator.lambda_host`), with
             a ``package``.
+        strict: AWS's limits, and what goes wrong by chance; None enforces only sizes.
+        latency: How long AWS takes; None: as long as this machine.
     """
 
     folder: Path
@@ -70,6 +80,12 @@ class Options:
     minute: float = 60.0
     poll: float = 1.0
     calls: Path | None = None
+    strict: Strictness | None = None
+    latency: Latency | None = None
+
+
+def _no_delay() -> float:
+    return 0.0
 
 
 def _mark_of(folder: Path) -> str:
@@ -104,7 +120,14 @@ class Emulator:
         self._port = port
         self.key = new_key()
         self._keys = Keys(self.key)
-        self.moto = MotoServer(host, free_port(host), self._keys, self.page)
+        self.moto = MotoServer(
+            host,
+            free_port(host),
+            self._keys,
+            self.page,
+            strictness=options.strict,
+            latency=options.latency,
+        )
         self.containers = DockerContainers(
             options.folder,
             self.mark,
@@ -113,7 +136,10 @@ class Emulator:
             metadata=self.url + METADATA_PATH,
             keep=resources.keep_lines,
         )
-        self.board = TaskBoard(self.containers, self._task_changed)
+        start_delay = options.latency.of_task_start if options.latency else _no_delay
+        self.board = TaskBoard(self.containers, self._task_changed, start_delay)
+        if options.strict is not None:
+            self.board.max_vcpus = FARGATE_VCPUS.value
         self._sessions = Sessions(self.url, self.containers.container_of)
         self.builds: builds.BuildService
         self.package: Package | None = None
@@ -131,6 +157,8 @@ class Emulator:
         self.containers.remove_all()
         shutil.rmtree(self._options.folder, ignore_errors=True)
         moto_shim.DESK.poll_seconds = self._options.poll
+        latency = self._options.latency
+        moto_shim.PACE.seconds = _no_delay if latency is None else latency.of_transition
         self.moto.start()
         os.environ.update(self._aws())
         ecs.install(self.board, self._sessions)
@@ -147,8 +175,11 @@ class Emulator:
         os.environ[Variables.DATA_ROOT] = str(root)
         functions = self.functions = app.Functions(self._app(made))
         by_lambda = (_ADMIN,) if self.package is None else (_ADMIN, _DATA)
-        lambdas.install(functions.call, resources.STAGE, by_lambda)
-        self.bus = EventBus(functions.rules(), resources.REGION, resources.ACCOUNT)
+        calls = self._asynchronous()
+        lambdas.install(functions.call, resources.STAGE, by_lambda, calls)
+        self.bus = EventBus(
+            functions.rules(), resources.REGION, resources.ACCOUNT, calls, self._options.strict
+        )
         metadata = Metadata(self.board, self.containers)
         self.gateway = Gateway(
             functions,
@@ -159,6 +190,8 @@ class Emulator:
             keys=self._keys,
             web_root=WEB_ROOT,
             bucket=self.moto.endpoint,
+            strict=self._options.strict,
+            overhead=_no_delay if latency is None else latency.of_request,
         )
         self.gateway.start()
         self._open = True
@@ -170,12 +203,27 @@ class Emulator:
         container = BuildContainer(image, {LABEL: self.mark})
         return builds.BuildService(self._options.folder / "builds", container, self._build_ended)
 
+    def _asynchronous(self) -> AsyncCalls:
+        if self._options.strict is None:
+            return AsyncCalls()
+        return AsyncCalls([each * self._options.minute for each in LAMBDA_RETRY_MINUTES])
+
     def _app(self, environment: Mapping[str, str]) -> Any:
         """Return the app, or what stands for it."""
-        if self._options.package is None:
-            return app.load(self._options.functions)
+        options, path = self._options, None
+        if options.package is None:
+            if options.strict is None:
+                return app.load(options.functions)
+            path = sys.path  # the functions of a checkout find everything where this process does
         root = {Variables.DATA_ROOT: os.environ[Variables.DATA_ROOT]}
-        self.package = Package(self._options.package, {_DATA: root})
+        self.package = Package(options.package or options.functions, {_DATA: root}, path=path)
+        if self._options.strict is not None:
+            slowness = self._options.strict.slowness
+            for name, seconds in FUNCTION_SECONDS.items():
+                self.package.seconds[_HANDLERS.get(name, name)] = slowness * seconds
+            self.package.concurrency = LAMBDA_CONCURRENCY.value
+        if self._options.latency is not None:
+            self.package.cold_start = self._options.latency.of_cold_start
         function = {Variables.DATA_FUNCTION: function_name(resources.STAGE, _DATA)}
         calls = {} if self._options.calls is None else {CALLS: str(self._options.calls)}
         return self.package.start({**environment, **self._aws(), **function, **calls})

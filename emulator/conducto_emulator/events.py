@@ -1,18 +1,17 @@
 """EventBridge: brings events and schedules to the app's functions, each perhaps more than once."""
 
-import logging
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
-logger = logging.getLogger(__name__)
+from conducto_emulator.asynchronous import AsyncCalls
+from conducto_emulator.limits import Dice
+from conducto_emulator.strict import Strictness
 
 Function = Callable[[dict[str, Any], Any], Any]
-#: How often an asynchronous call of a Lambda is tried.
-_TRIES = 3
 
 
 class Rules:
@@ -55,18 +54,34 @@ def _value_matches(wanted: object, value: object) -> bool:
 
 
 class EventBus:
-    """Calls functions in threads of its own.
+    """Calls functions as events and schedules come.
+
+    Args:
+        rules: Who wants which.
+        region: Of AWS.
+        account: Of AWS.
+        calls: Carries them out.
+        strictness: Events may come late, out of order and twice; None: each comes once, at once.
 
     Attributes:
         copies: How many times every event is delivered.
     """
 
-    def __init__(self, rules: Rules, region: str, account: str) -> None:
+    def __init__(
+        self,
+        rules: Rules,
+        region: str,
+        account: str,
+        calls: AsyncCalls,
+        strictness: Strictness | None = None,
+    ) -> None:
         self.copies = 1
+        self._calls = calls
+        self._strictness = strictness
+        self._dice = Dice(strictness.seed if strictness else 0)
         self._rules = rules
         self._region = region
         self._account = account
-        self._pool = ThreadPoolExecutor(max_workers=8, thread_name_prefix="events")
         self._leaving = threading.Event()
         self._clocks: list[threading.Thread] = []
 
@@ -74,15 +89,18 @@ class EventBus:
         """Deliver an event, some time soon."""
         event = self._event(source, kind, detail)
         for function in self._rules.wanting(event):
-            for _ in range(self.copies):
-                self._call(function, event)
+            for _ in range(self.copies + self._duplicates()):
+                self._call(function, event, self._delay())
 
     def every(self, seconds: float, function: Function) -> None:
         """Call a function again and again."""
 
         def run() -> None:
             while not self._leaving.wait(seconds):
-                _invoke(function, self._event("aws.events", "Scheduled Event", {}))
+                event = self._event("aws.events", "Scheduled Event", {})
+                # One after the other: a busy machine would have ever more of them under way.
+                for _ in range(1 + self._duplicates()):
+                    self._calls.carry_out("Scheduled Event", partial(function, event, None))
 
         self._clocks.append(threading.Thread(target=run, daemon=True, name="schedule"))
         self._clocks[-1].start()
@@ -90,7 +108,7 @@ class EventBus:
     def close(self) -> None:
         """Deliver nothing more."""
         self._leaving.set()
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._calls.close()
         for each in self._clocks:
             each.join()
 
@@ -107,16 +125,18 @@ class EventBus:
             "detail": dict(detail),
         }
 
-    def _call(self, function: Function, event: dict[str, Any]) -> None:
+    def _duplicates(self) -> int:
+        strictness = self._strictness
+        return int(
+            strictness is not None and self._dice.happens("duplicate", strictness.duplicates)
+        )
+
+    def _delay(self) -> float:
+        strictness = self._strictness
+        if strictness is None or not self._dice.happens("late", strictness.late):
+            return 0.0
+        return strictness.late_seconds * self._dice.draw("how late")
+
+    def _call(self, function: Function, event: dict[str, Any], delay: float) -> None:
         if not self._leaving.is_set():
-            self._pool.submit(_invoke, function, event)
-
-
-def _invoke(function: Function, event: dict[str, Any]) -> None:
-    for attempt in range(_TRIES):
-        try:
-            function(event, None)
-        except Exception:
-            logger.exception("%s failed (%s)", event.get("detail-type"), attempt + 1)
-        else:
-            return
+            self._calls.submit(str(event["detail-type"]), partial(function, event, None), delay)

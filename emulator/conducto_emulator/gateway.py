@@ -11,6 +11,7 @@ import socket as sockets
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,22 +25,23 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from conducto.model.gateway import GATEWAY_PROBLEMS, PROBLEM_TYPE
 from conducto_emulator import sessions
 from conducto_emulator.app import Functions
 from conducto_emulator.doors import ApiDoor, Names
 from conducto_emulator.edge import Edge
+from conducto_emulator.limits import GATEWAY_PAYLOAD, GATEWAY_WAIT, WEBSOCKET_FRAME
 from conducto_emulator.metadata import Metadata
 from conducto_emulator.sessions import Sessions
 from conducto_emulator.signatures import Keys, SignatureError
 from conducto_emulator.signatures import Request as SignedRequest
+from conducto_emulator.socket_limits import PATH as SOCKET_PATH
+from conducto_emulator.socket_limits import BoundedFrames, OpenSocket, SocketTimes, strict_times
+from conducto_emulator.strict import Strictness
 
-SOCKET_PATH = "/socket"
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
-#: API Gateway's limits: bytes of a request, and of a frame.
-_MAX_BODY = 10 << 20
-#: API Gateway sends a message in one frame, which may have no more (quotas of WebSocket APIs).
-_MAX_FRAME = 32 << 10
 _THREADS = 200
+_FAILED = 500
 _START_SECONDS = 20.0
 #: Where the web app is.
 LOOPBACK = "127.0.0.1"
@@ -50,6 +52,8 @@ class Gateway:
 
     Attributes:
         away: Every request to the API is answered 503.
+        max_wait: Seconds that a request waits for its function; None: any.
+        socket_times: Of WebSockets.
     """
 
     def __init__(
@@ -63,8 +67,13 @@ class Gateway:
         keys: Keys,
         web_root: Path,
         bucket: str,
+        strict: Strictness | None = None,
+        overhead: Callable[[], float] = float,
     ) -> None:
         self.away = False
+        self.max_wait = None if strict is None else strict.slowness * GATEWAY_WAIT.value
+        self._overhead = overhead
+        self.socket_times = SocketTimes() if strict is None else strict_times()
         self._web_root = web_root
         self._bucket = bucket
         self._sessions = entered
@@ -74,6 +83,7 @@ class Gateway:
         self._host = host
         self._port = port
         self._sockets: dict[str, WebSocket] = {}
+        self._times: dict[str, OpenSocket] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
@@ -94,7 +104,7 @@ class Gateway:
             self._host,
             self._port,
             log_level="warning",
-            ws="websockets-sansio",
+            ws=BoundedFrames,
             lifespan="off",
         )
         self._server = uvicorn.Server(config)
@@ -152,12 +162,17 @@ class Gateway:
         if self.away:
             return Response(b'{"message": "Service Unavailable"}', 503)
         body = await request.body()
-        if len(body) > _MAX_BODY:
-            return Response(b'{"message": "Request Too Long"}', 413)
+        if len(body) > GATEWAY_PAYLOAD.value:
+            return _problem("REQUEST_TOO_LARGE")
+        await asyncio.sleep(self._overhead())
         target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-        status, headers, data = await run_in_threadpool(
+        call = run_in_threadpool(
             self._functions.request, request.method, target, dict(request.headers), body
         )
+        try:
+            status, headers, data = await asyncio.wait_for(asyncio.shield(call), self.max_wait)
+        except TimeoutError:
+            return _problem("INTEGRATION_TIMEOUT")
         answer = Response(data, status)
         for name, value in headers:
             if name.lower() not in {"content-length", "content-type"}:
@@ -177,12 +192,13 @@ class Gateway:
         if socket is None:
             headers = {"x-amzn-ErrorType": "GoneException"}
             return Response(b'{"message": null}', 410, headers)
-        if len(data) > _MAX_FRAME:
+        if len(data) > WEBSOCKET_FRAME.value:
             headers = {"x-amzn-ErrorType": "PayloadTooLargeException"}
             return Response(b'{"message": "Message too long"}', 413, headers)
         try:
+            self._times[request.path_params["name"]].use()
             await socket.send_text(data.decode())
-        except (RuntimeError, WebSocketDisconnect):
+        except (KeyError, RuntimeError, WebSocketDisconnect):
             self._sockets.pop(request.path_params["name"], None)
             return Response(b"{}", 410, {"x-amzn-ErrorType": "GoneException"})
         return Response(b"{}")
@@ -215,18 +231,27 @@ class Gateway:
             await socket.close()
             return
         chosen = (answer.get("headers") or {}).get("Sec-WebSocket-Protocol")
-        self._sockets[name] = socket
+        self._sockets[name], times = socket, OpenSocket()
+        self._times[name] = times
         await socket.accept(subprotocol=chosen)
+        end = asyncio.create_task(times.close_in_time(self.socket_times, socket.close))
         try:
             while True:
                 text = await socket.receive_text()
+                times.use()
                 answer = await self._call("$default", name, socket, text)
-                if answer.get("body"):
+                if answer.get("statusCode") == _FAILED:
+                    about = {"connectionId": name, "requestId": uuid.uuid4().hex}
+                    said = {"message": "Internal server error", **about}
+                    await socket.send_text(json.dumps(said))
+                elif answer.get("body"):
                     await socket.send_text(str(answer["body"]))
         except WebSocketDisconnect:
             pass
         finally:
+            end.cancel()
             self._sockets.pop(name, None)
+            self._times.pop(name, None)
             await self._call("$disconnect", name, socket)
 
     async def _call(self, route: str, name: str, socket: WebSocket, body: str | None = None) -> Any:
@@ -247,3 +272,11 @@ class Gateway:
             "isBase64Encoded": False,
         }
         return await run_in_threadpool(self._functions.socket, route, event)
+
+
+def _problem(name: str) -> Response:
+    """Return what API Gateway answers by itself, by its own name for it."""
+    problem = GATEWAY_PROBLEMS[name]
+    return Response(
+        problem.model_dump_json(exclude_none=True), problem.status, media_type=PROBLEM_TYPE
+    )

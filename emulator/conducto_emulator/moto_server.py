@@ -21,8 +21,10 @@ from werkzeug.test import Client
 import docker  # type: ignore[import-untyped]
 from conducto_emulator import moto_shim, moto_table
 from conducto_emulator.doors import AwsDoor, Names
+from conducto_emulator.latency import Latency
 from conducto_emulator.short_way import ShortWay
 from conducto_emulator.signatures import Keys
+from conducto_emulator.strict import StrictAws, Strictness
 
 _LOOPBACK = "127.0.0.1"
 
@@ -69,20 +71,32 @@ class MotoServer:
         host: As `shared_address` returns it.
         keys: Those that may sign requests.
         page: Origin of the web app.
+        strictness: None enforces no limits.
+        latency: None delays nothing.
     """
 
-    def __init__(self, host: str, port: int, keys: Keys, page: str) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        keys: Keys,
+        page: str,
+        *,
+        strictness: Strictness | None = None,
+        latency: Latency | None = None,
+    ) -> None:
         self.endpoint = f"http://{host}:{port}"
         self._keys = keys
         self._application = DomainDispatcherApplication(create_backend_app)
         names = Names(frozenset(f"{each}:{port}" for each in (host, _LOOPBACK)), page)
-        door = AwsDoor(self._application, keys, names)
+        limited = StrictAws(self._application, strictness, latency)
+        door = AwsDoor(limited, keys, names)
         self._servers = [
             make_server(each, port, door, threaded=True, request_handler=MotoRequestHandler)
             for each in (host, _LOOPBACK)
         ]
         self._threads: list[threading.Thread] = []
-        self._short_way = ShortWay(self.endpoint, self._application)
+        self._short_way = ShortWay(self.endpoint, limited)
         os.environ["MOTO_PORT"] = str(port)
         # Nobody asks for machine images; moto would make 1,300 with their disks.
         os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")

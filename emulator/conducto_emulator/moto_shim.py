@@ -23,6 +23,7 @@ from moto.core.responses import ActionResult, EmptyResult
 from moto.settings import moto_server_port
 from moto.stepfunctions.parser import models
 from moto.stepfunctions.parser.asl.component import eval_component
+from moto.stepfunctions.parser.asl.component.state import state
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import (
     state_task_activitiy as activity,
 )
@@ -107,6 +108,24 @@ class Desk:
 
 DESK = Desk()
 
+
+class Pace:
+    """How fast executions go from state to state.
+
+    Attributes:
+        seconds: Returns those of one transition.
+    """
+
+    def __init__(self) -> None:
+        self.seconds: Callable[[], float] = _at_once
+
+
+def _at_once() -> float:
+    return 0.0
+
+
+PACE = Pace()
+
 #: Called with an execution (moto's own object) when it has ended, in its thread.
 ON_EXECUTION_ENDED: list[Callable[[Any], None]] = []
 
@@ -128,6 +147,7 @@ def install() -> None:
     _patch_stop()
     _patch_history_pages()
     _patch_end_of_executions()
+    _patch_pace()
     _patch_costs()
 
 
@@ -319,6 +339,17 @@ def _patch_end_of_executions() -> None:
             each(self.execution)
 
     executions.BaseExecutionWorkerCommunication.terminated = tell
+
+
+def _patch_pace() -> None:
+    """A transition takes no time."""
+    evaluate = state.CommonStateField._eval_body
+
+    def eval_body(self: Any, env: Any) -> None:
+        time.sleep(PACE.seconds())
+        evaluate(self, env)
+
+    state.CommonStateField._eval_body = eval_body
 
 
 def _patch_costs() -> None:

@@ -12,7 +12,9 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -27,6 +29,14 @@ from chalice.app import (
 )
 
 from conducto_emulator.app import AppError
+from conducto_emulator.lambda_host import HEAD
+from conducto_emulator.limits import LAMBDA_SYNC_PAYLOAD
+from conducto_emulator.packaged_errors import (
+    EndedError,
+    FunctionError,
+    PayloadError,
+    TooManyRequestsError,
+)
 
 _HOST = Path(__file__).with_name("lambda_host.py")
 #: It sees neither this process's path nor any installed package.
@@ -36,12 +46,9 @@ _RUNTIME = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "six", "u
 #: Variables of this process that the other one gets besides those it is given.
 _PASSED_ON = ("PATH", "LANG", "TMPDIR", "TZ")
 _CALL_SECONDS = 300.0
+_TOO_LARGE = f"The {{}} of {{}} bytes is larger than {LAMBDA_SYNC_PAYLOAD.value} bytes"
 #: The functions that have no process of their own.
 _REST = ""
-
-
-class FunctionError(Exception):
-    """A function raised something; the message is what Lambda would say of it."""
 
 
 class Package:
@@ -51,19 +58,35 @@ class Package:
         folder: Where the zip was unpacked.
         apart: ``{function: variables}`` of those that have a process with more variables than the
             rest, as the function beside the file system has.
+        path: Where modules are found besides; None: only what Lambda brings along.
 
     Attributes:
         runtime: What the processes find besides that and the standard library.
+        seconds: ``{function: seconds}`` after which a call is cut off; 300 otherwise.
+        concurrency: How many calls are carried out at a time; None: any number.
+        cold_start: Returns the seconds that a new sandbox takes.
     """
 
-    def __init__(self, folder: Path, apart: Mapping[str, Mapping[str, str]] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        apart: Mapping[str, Mapping[str, str]] | None = None,
+        *,
+        path: Sequence[str] | None = None,
+    ) -> None:
         self._folder = folder
+        self._path = path
         self._apart: dict[str, Mapping[str, str]] = {**(apart or {}), _REST: {}}
         self._work = Path(tempfile.mkdtemp(prefix="conducto-lambda-"))
         self.runtime = self._work / "runtime"
         self._sockets: dict[str, str] = {}
         self._environment: dict[str, str] = {}
         self._processes: list[subprocess.Popen[bytes]] = []
+        self.seconds: dict[str, float] = {}
+        self.concurrency: int | None = None
+        self.cold_start: Callable[[], float] = _warm
+        self._running = 0
+        self._lock = threading.Lock()
 
     def start(self, environment: Mapping[str, str]) -> "Mirror":
         """Import the app there; return what stands for it here.
@@ -71,7 +94,8 @@ class Package:
         Raises:
             AppError: it cannot be imported; why is on standard error.
         """
-        self._bring_runtime()
+        if self._path is None:
+            self._bring_runtime()
         self._environment = dict(environment)
         self.deploy(self._folder)
         return Mirror(self)
@@ -95,13 +119,17 @@ class Package:
         passed = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
         place = str(self._work / f"socket-{len(self._processes)}")
         process = subprocess.Popen(  # noqa: S603  our own words
-            [*_PYTHON, str(_HOST), str(folder), str(self.runtime), place],
+            [*_PYTHON, str(_HOST), str(folder), os.pathsep.join(self._found()), place],
             env={**passed, **self._environment, **more},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
         self._processes.append(process)
         return process, place
+
+    def _found(self) -> Sequence[str]:
+        """Return the directories in which modules are found."""
+        return [str(self.runtime)] if self._path is None else [each for each in self._path if each]
 
     def _bring_runtime(self) -> None:
         """Make a directory with what Lambda brings along."""
@@ -119,13 +147,51 @@ class Package:
 
         Raises:
             FunctionError: it raised something.
+            EndedError: it took too long.
+            TooManyRequestsError: too many are carried out at the time.
+            PayloadError: the event or the response is too large.
         """
         place = self._sockets.get(name, self._sockets[_REST])
-        return _ask(place, {"do": "invoke", "name": name, "event": event})
+        with self._counted():
+            return self._ask(place, {"do": "invoke", "name": name, "event": event})
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        with self._lock:
+            if self.concurrency is not None and self._running >= self.concurrency:
+                raise TooManyRequestsError("Rate Exceeded.")
+            self._running += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._running -= 1
+
+    def _ask(self, place: str, request: Mapping[str, Any]) -> Any:
+        name = str(request.get("name", ""))
+        seconds = self.seconds.get(name, _CALL_SECONDS)
+        head = json.dumps({"name": name, "seconds": seconds, "cold": self.cold_start()})
+        body = json.dumps(request).encode()
+        if len(body) > LAMBDA_SYNC_PAYLOAD.value:
+            raise PayloadError(_TOO_LARGE.format("event", len(body)))
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(seconds + _CALL_SECONDS)
+            connection.connect(place)
+            with suppress(BrokenPipeError):  # it was killed before it read everything
+                connection.sendall(head.ljust(HEAD).encode() + body)
+                connection.shutdown(socket.SHUT_WR)
+            with connection.makefile("rb") as file:
+                answer = file.read()
+        said = json.loads(answer)
+        if "error" in said:
+            raise (EndedError if said.get("ended") else FunctionError)(said["error"])
+        if len(answer) > LAMBDA_SYNC_PAYLOAD.value:
+            raise FunctionError(_TOO_LARGE.format("response", len(answer)))
+        return said["answer"]
 
     def describe(self) -> dict[str, Any]:
         """Return what the app consists of, and the files of all modules that it has imported."""
-        return dict(_ask(self._sockets[_REST], {"do": "describe"}))
+        return dict(self._ask(self._sockets[_REST], {"do": "describe"}))
 
     def close(self) -> None:
         """End the process, and those of packages before it."""
@@ -135,17 +201,8 @@ class Package:
         shutil.rmtree(self._work, ignore_errors=True)
 
 
-def _ask(place: str, request: Mapping[str, Any]) -> Any:
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(_CALL_SECONDS)
-        connection.connect(place)
-        connection.sendall(json.dumps(request).encode())
-        connection.shutdown(socket.SHUT_WR)
-        with connection.makefile("rb") as file:
-            said = json.loads(file.read())
-    if "error" in said:
-        raise FunctionError(said["error"])
-    return said["answer"]
+def _warm() -> float:
+    return 0.0
 
 
 class Mirror(Chalice):

@@ -5,11 +5,19 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 _STOPPED = "STOPPED"
+_TIMES = ("createdAt", "startedAt", "stoppedAt")
 #: Seconds after which it is looked whether a task was told to stop.
 _TICK = 0.2
+#: ECS's units of CPU in a vCPU.
+_UNITS = 1024
+_NO_VCPUS = (
+    "You've reached the limit on the number of vCPUs you can run concurrently. For more "
+    "information, see the Troubleshooting section of the Amazon ECS Developer Guide."
+)
 
 
 @dataclass(slots=True)
@@ -46,6 +54,7 @@ class Task:
     stop_code: str | None = None
     stopped_reason: str | None = None
     wanted_stop: str | None = None
+    version: int = 0
 
     @property
     def id(self) -> str:
@@ -53,7 +62,7 @@ class Task:
         return self.arn.rpartition("/")[2]
 
     def describe(self) -> dict[str, Any]:
-        """Return what DescribeTasks and the events say."""
+        """Return what DescribeTasks says."""
         return {
             "taskArn": self.arn,
             "taskDefinitionArn": self.definition["taskDefinitionArn"],
@@ -71,8 +80,16 @@ class Task:
             "stoppedAt": self.ended,
             "stopCode": self.stop_code,
             "stoppedReason": self.stopped_reason,
+            "version": self.version,
             "containers": [self._container(each) for each in self.containers],
         }
+
+    def event(self) -> dict[str, Any]:
+        """Return what an event says: the same, but times are text."""
+        described = self.describe()
+        times = {name: described[name] for name in _TIMES if described[name] is not None}
+        said = {name: _text_of(time) for name, time in times.items()}
+        return {**{k: v for k, v in described.items() if k not in _TIMES}, **said}
 
     def _container(self, state: ContainerState) -> dict[str, Any]:
         told: dict[str, Any] = {
@@ -107,6 +124,49 @@ class Containers(Protocol):
         """Remove all of them, and the volumes of the task."""
 
 
+@dataclass(frozen=True, slots=True)
+class StartFailure:
+    """How a task ends instead of running a command (`conducto_emulator.start_failures`).
+
+    Attributes:
+        stop_code: ECS's own, such as ``TaskFailedToStart``.
+        stopped_reason: ECS's sentence.
+        exit_code: Of the container that ended; None where no container was created.
+        reason: ECS's reason of that container.
+        container: Its name.
+    """
+
+    stop_code: str
+    stopped_reason: str
+    exit_code: int | None = None
+    reason: str | None = None
+    container: str = "user"
+
+    def end(self, task: Task) -> None:
+        """End a task so."""
+        task.stop_code, task.stopped_reason = self.stop_code, self.stopped_reason
+        for each in task.containers:
+            if each.name == self.container:
+                each.exit_code, each.reason = self.exit_code, self.reason
+
+
+@dataclass(slots=True)
+class _Planned:
+    """A failure for the next tasks that match."""
+
+    failure: StartFailure
+    count: int
+    family: str
+    image: str
+
+    def matches(self, task: Task) -> bool:
+        """Return whether a task is to fail so."""
+        family = str(task.definition["taskDefinitionArn"]).rpartition("/")[2].rpartition(":")[0]
+        images = [each.image for each in task.containers]
+        fits = not self.image or self.image in images
+        return self.count > 0 and family.startswith(self.family) and fits
+
+
 @dataclass(slots=True)
 class Knobs:
     """What can go wrong at will.
@@ -128,10 +188,22 @@ class TaskBoard:
     Args:
         containers: What runs them.
         changed: Told every time that a task's status has changed, in the task's thread.
+        start_delay: Returns the seconds that AWS takes to start a task, besides the knob's.
+
+    Attributes:
+        max_vcpus: Quota of the account; None: unlimited.
     """
 
-    def __init__(self, containers: Containers, changed: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(
+        self,
+        containers: Containers,
+        changed: Callable[[dict[str, Any]], None],
+        start_delay: Callable[[], float] = lambda: 0.0,
+    ) -> None:
         self.knobs = Knobs()
+        self.max_vcpus: float | None = None
+        self._start_delay = start_delay
+        self._planned: list[_Planned] = []
         self._containers = containers
         self._changed = changed
         self._tasks: dict[str, Task] = {}
@@ -153,8 +225,9 @@ class TaskBoard:
             known = self._by_client_token.get(token) if token else None
             if known is not None:
                 return [known], []
-            if self.knobs.refusal is not None:
-                return [], [{"arn": arn_prefix, "reason": self.knobs.refusal}]
+            refusal = self.knobs.refusal or self._over_quota(definition)
+            if refusal is not None:
+                return [], [{"arn": arn_prefix, "reason": refusal}]
             task = Task(
                 f"{arn_prefix}/{uuid.uuid4().hex}", definition, order, _containers_of(definition)
             )
@@ -165,6 +238,41 @@ class TaskBoard:
         self._threads.append(thread)
         thread.start()
         return [task], []
+
+    def fail_next(
+        self, failure: StartFailure, count: int = 1, *, family: str = "", image: str = ""
+    ) -> None:
+        """Have the next tasks end so instead of starting.
+
+        Args:
+            failure: How.
+            count: So many tasks.
+            family: Beginning of their task definition's family.
+            image: Of one of their containers; "" is any.
+        """
+        with self._lock:
+            self._planned.append(_Planned(failure, count, family, image))
+
+    def forget_failures(self) -> None:
+        """Let all tasks start again."""
+        with self._lock:
+            self._planned.clear()
+
+    def _failure_of(self, task: Task) -> StartFailure | None:
+        with self._lock:
+            for planned in self._planned:
+                if planned.matches(task):
+                    planned.count -= 1
+                    return planned.failure
+        return None
+
+    def _over_quota(self, definition: Mapping[str, Any]) -> str | None:
+        """Return why the account may not run one more task of a definition, if so."""
+        if self.max_vcpus is None:
+            return None
+        running = [each.definition for each in self._tasks.values() if each.ended is None]
+        units = sum(int(each.get("cpu") or 0) for each in (*running, definition))
+        return _NO_VCPUS if units > self.max_vcpus * _UNITS else None
 
     def stop(self, arn: str, reason: str) -> Task | None:
         """Have a task stop; None where there is no such task."""
@@ -201,13 +309,15 @@ class TaskBoard:
         self._threads = [each for each in self._threads if each.is_alive()]
 
     def _live(self, task: Task) -> None:
-        self._changed(task.describe())
+        self._changed(task.event())
         try:
-            self._wait(self.knobs.delay, task)
-            if task.wanted_stop is None:
-                self._start(task)
-                self._follow(task)
-            self._end(task)
+            self._wait(self.knobs.delay + self._start_delay(), task)
+            failure = self._failure_of(task) if task.wanted_stop is None else None
+            if failure is not None:
+                self._become(task, "PENDING")
+                failure.end(task)
+            else:
+                self._run(task)
         except Exception as error:  # noqa: BLE001  (any of them is how a task fails to start)
             task.stop_code = "TaskFailedToStart"
             task.stopped_reason = str(error)[:1024]
@@ -217,6 +327,12 @@ class TaskBoard:
         for each in task.containers:
             each.status = _STOPPED
         self._become(task, _STOPPED)
+
+    def _run(self, task: Task) -> None:
+        if task.wanted_stop is None:
+            self._start(task)
+            self._follow(task)
+        self._end(task)
 
     def _start(self, task: Task) -> None:
         self._become(task, "PENDING")
@@ -276,7 +392,13 @@ class TaskBoard:
 
     def _become(self, task: Task, status: str) -> None:
         task.status = status
-        self._changed(task.describe())
+        task.version += 1
+        self._changed(task.event())
+
+
+def _text_of(time: float) -> str:
+    text = datetime.fromtimestamp(time, UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
 
 
 def _containers_of(definition: Mapping[str, Any]) -> list[ContainerState]:

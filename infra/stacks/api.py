@@ -36,12 +36,6 @@ from infra.tracing import allow_tracing
 #: directories are not ours to write to.
 BUILD = Path("build")
 MEMORY_MB = 1024
-#: API Gateway waits no longer.
-TIMEOUT_SECONDS = 29
-#: What looks after all pipelines may take longer.
-LONG_SECONDS = 300
-#: What copies a large file between file system and bucket may take as long as there is.
-COPY_SECONDS = 900
 #: Requests a second that a stage accepts, and at once. 200 workers with commands of a second make
 #: about 800; API Gateway's own limit for an account is 10,000 and 5,000.
 MAX_RATE = 1000
@@ -49,20 +43,20 @@ MAX_BURST = 2000
 #: Where the function ``data`` has the file system.
 DATA_ROOT = "/mnt/data"
 
-#: ``{name in Chalice: (its resource in the template, seconds it may take)}``.
+#: ``{name in Chalice: its resource in the template}``.
 _FUNCTIONS = {
-    "api_handler": ("APIHandler", TIMEOUT_SECONDS),
-    "authorize": ("Authorize", TIMEOUT_SECONDS),
-    "socket_connect": ("WebsocketConnect", TIMEOUT_SECONDS),
-    "socket_message": ("WebsocketMessage", TIMEOUT_SECONDS),
-    "socket_disconnect": ("WebsocketDisconnect", TIMEOUT_SECONDS),
-    "task_stopped": ("TaskStopped", LONG_SECONDS),
-    "execution_ended": ("ExecutionEnded", LONG_SECONDS),
-    "build_ended": ("BuildEnded", LONG_SECONDS),
-    "every_minute": ("EveryMinute", LONG_SECONDS),
-    "every_day": ("EveryDay", COPY_SECONDS),
-    "admin": ("Admin", TIMEOUT_SECONDS),
-    "data": ("Data", COPY_SECONDS),
+    "api_handler": "APIHandler",
+    "authorize": "Authorize",
+    "socket_connect": "WebsocketConnect",
+    "socket_message": "WebsocketMessage",
+    "socket_disconnect": "WebsocketDisconnect",
+    "task_stopped": "TaskStopped",
+    "execution_ended": "ExecutionEnded",
+    "build_ended": "BuildEnded",
+    "every_minute": "EveryMinute",
+    "every_day": "EveryDay",
+    "admin": "Admin",
+    "data": "Data",
 }
 _SOCKETS = ("socket_connect", "socket_message", "socket_disconnect")
 
@@ -242,13 +236,13 @@ class ApiStack(Stack):
             "iam_role_arn": self.roles["api_handler"].role_arn,
             "environment_variables": dict(variables),
             "lambda_memory_size": MEMORY_MB,
-            "lambda_timeout": TIMEOUT_SECONDS,
+            "lambda_timeout": deployment.GATEWAY_SECONDS,
             "xray": self._settings.tracing,
         }
 
     def _shape_functions(self) -> None:
         """Give each function its name, role and time, and a log group that forgets."""
-        for name, (resource, seconds) in _FUNCTIONS.items():
+        for name, resource in _FUNCTIONS.items():
             function = f"{self._settings.prefix}-{name.replace('_', '-')}"
             found = self.app.get_resource(resource)
             found.add_property_override("FunctionName", function)
@@ -256,7 +250,7 @@ class ApiStack(Stack):
             # Lambda refuses a function in a network whose role may not yet create network
             # interfaces, and CloudFormation creates functions and policies at the same time.
             found.node.add_dependency(self.roles[name].node.find_child("DefaultPolicy"))
-            found.add_property_override("Timeout", seconds)
+            found.add_property_override("Timeout", deployment.FUNCTION_SECONDS[name])
             group = logs.CfnLogGroup(
                 self,
                 f"{resource}Logs",
@@ -301,7 +295,7 @@ class ApiStack(Stack):
 
         It has no way to the internet; the bucket is reached by the network's endpoint.
         """
-        function = self.app.get_resource(_FUNCTIONS["data"][0])
+        function = self.app.get_resource(_FUNCTIONS["data"])
         for name, value in (
             (
                 "VpcConfig",

@@ -1,15 +1,21 @@
-"""One emulator for all tests of the whole cloud; each test is an organisation of its own."""
+"""One emulator for all tests of the whole cloud; each test is an organisation of its own.
+
+It is as strict as AWS (`conducto_emulator.strict`). What happens by chance follows a seed, which a
+test that fails prints; ``CONDUCTO_TEST_SEED`` repeats it.
+"""
 
 from __future__ import annotations
 
 import fcntl
 import itertools
 import os
+import secrets
 from typing import TYPE_CHECKING
 
 import pytest
 
 from conducto_emulator.emulator import Emulator, Options
+from conducto_emulator.strict import Strictness
 from support.cloud import packaged
 from support.cloud.emulated import Cloud
 from support.cloud.rights import Rights, asked, refused
@@ -17,10 +23,34 @@ from support.installation import templates_of_emulator
 from support.stand_ins import ensure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
     from pathlib import Path
 
+_SEED = "CONDUCTO_TEST_SEED"
 _numbers = itertools.count(1)
+
+
+def pytest_configure() -> None:
+    """Choose the seed, for the processes of xdist as well."""
+    os.environ.setdefault(_SEED, str(secrets.randbelow(1_000_000)))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Say the seed where a test failed."""
+    report = yield
+    if report.failed:
+        report.sections.append(("Emulator", f"{_SEED}={os.environ[_SEED]}"))
+    return report
+
+
+@pytest.fixture(scope="module")
+def strictness() -> Strictness:
+    """Return how strict a module's emulator is; a test may change it for itself.
+
+    A noisy machine of two cores takes longer than AWS: its requests may take three times as long.
+    """
+    return Strictness(int(os.environ[_SEED]), slowness=3.0)
 
 
 @pytest.fixture(scope="session")
@@ -49,7 +79,10 @@ def variables() -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def whole(
-    tmp_path_factory: pytest.TempPathFactory, package: Path, variables: dict[str, str]
+    tmp_path_factory: pytest.TempPathFactory,
+    package: Path,
+    variables: dict[str, str],
+    strictness: Strictness,
 ) -> Iterator[Emulator]:
     """Return the emulator of a module.
 
@@ -57,7 +90,15 @@ def whole(
     """
     ensure(["python:3.13-slim", "busybox:latest"])
     folder, calls = tmp_path_factory.mktemp("cloud"), tmp_path_factory.mktemp("calls") / "made"
-    made = Emulator(Options(folder, minute=3.0, package=package, variables=variables, calls=calls))
+    options = Options(
+        folder,
+        minute=3.0,
+        package=package,
+        variables=variables,
+        calls=calls,
+        strict=strictness,
+    )
+    made = Emulator(options)
     try:
         made.start()
         yield made

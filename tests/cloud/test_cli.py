@@ -38,7 +38,7 @@ def conducto(base: Path, *words: str) -> tuple[int, str]:
 def test_up_and_down(tmp_path: Path) -> None:
     ensure(["python:3.13-slim"])
     try:
-        code, up = conducto(tmp_path, "cloud-emulator", "up")
+        code, up = conducto(tmp_path, "cloud-emulator", "up", "--strict", "--seed", "5")
         assert code == 0, up
         url = up.split("--url ")[1].split()[0]
         programs = Path(up.split("export PATH=")[1].partition(":$PATH")[0])

@@ -10,9 +10,20 @@ import pytest
 
 import conducto as co
 from conducto_emulator.app import AppError
-from conducto_emulator.packaged import FunctionError, Package
+from conducto_emulator.emulator import FUNCTIONS
+from conducto_emulator.limits import LAMBDA_SYNC_PAYLOAD
+from conducto_emulator.packaged import Package
+from conducto_emulator.packaged_errors import (
+    EndedError,
+    FunctionError,
+    PayloadError,
+    TooManyRequestsError,
+)
+from support.cloud.aws import environment
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from conducto_emulator.emulator import Emulator
     from support.cloud.emulated import Cloud
 
@@ -37,6 +48,16 @@ def test_the_functions_are_those_of_the_package(whole: Emulator, me: Cloud, pack
     allowed = (package, STANDARD, whole.package.runtime)
     strangers = [f for f in files if not any(root in f.parents for root in allowed)]
     assert {file.name for file in strangers} == {HOST}
+
+
+def test_functions_of_a_checkout_run_in_processes_of_their_own_as_well() -> None:
+    made = Package(FUNCTIONS, path=sys.path)
+    try:
+        mirror = made.start(environment())
+        assert "/api/v1/pipelines" in mirror.routes
+        assert "every_minute" in mirror.handler_map
+    finally:
+        made.close()
 
 
 def test_an_app_that_cannot_be_imported_is_an_error(tmp_path: Path) -> None:
@@ -68,3 +89,79 @@ def test_what_a_function_raises_is_told_to_its_caller(tmp_path: Path) -> None:
             made.call("broken", {"say": "no such thing"})
     finally:
         made.close()
+
+
+SLOW_APP = """
+import os, threading, time
+from types import SimpleNamespace as Space
+class App: pass
+app = App()
+app.__dict__.update(app_name='x', routes={}, api=Space(binary_types=[]), handler_map={},
+    websocket_handlers={}, event_sources=[])
+kept = []
+def hang(event, context):
+    try:
+        open(event['began'], 'w').close()
+        time.sleep(60)
+    finally:
+        open(event['cleaned'], 'w').close()
+def crash(event, context):
+    os._exit(3)
+def count(event, context):
+    kept.append(1)
+    return [len(kept), context.get_remaining_time_in_millis()]
+def large(event, context):
+    return 'x' * event
+"""
+
+
+@pytest.fixture(scope="module")
+def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Package]:
+    """A package whose functions do what Lambda does not forgive."""
+    folder = tmp_path_factory.mktemp("slow")
+    (folder / "chalice.py").write_text("")
+    (folder / "app.py").write_text(SLOW_APP)
+    made = Package(folder)
+    made.start({})
+    yield made
+    made.close()
+
+
+def test_function_that_takes_too_long_is_killed_in_the_middle(
+    slow: Package, tmp_path: Path
+) -> None:
+    began, cleaned = tmp_path / "began", tmp_path / "cleaned"
+    slow.seconds["hang"] = 1.0
+
+    with pytest.raises(EndedError, match=r"Task timed out after 1\.00 seconds"):
+        slow.call("hang", {"began": str(began), "cleaned": str(cleaned)})
+    with pytest.raises(EndedError, match="Runtime exited"):
+        slow.call("crash", {})
+
+    assert began.exists()
+    assert not cleaned.exists()  # nothing of it ran any further
+    assert slow.call("count", {})[0] == 1  # others go on
+
+
+def test_function_keeps_its_memory_for_its_next_call_and_knows_its_time(slow: Package) -> None:
+    before = slow.call("count", {})[0]
+    slow.seconds["count"] = 20.0
+
+    after, left = slow.call("count", {})
+
+    assert after == before + 1
+    assert 0 < left <= 20_000
+
+
+def test_calls_beyond_the_concurrency_and_the_payload_are_refused(slow: Package) -> None:
+    size = LAMBDA_SYNC_PAYLOAD.value
+    with pytest.raises(PayloadError):
+        slow.call("count", "x" * size)
+    with pytest.raises(FunctionError, match="response"):
+        slow.call("large", size)
+
+    slow.concurrency = 0
+    with pytest.raises(TooManyRequestsError, match=r"Rate Exceeded\."):
+        slow.call("count", {})
+    slow.concurrency = None
+    assert slow.call("count", {})

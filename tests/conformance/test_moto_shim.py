@@ -215,6 +215,25 @@ def test_the_end_of_an_execution_is_told(moto: Any) -> None:
     assert told == [(execution, "SUCCEEDED")]
 
 
+def test_transition_takes_the_time_of_the_pace(moto: Any) -> None:
+    states = {
+        "a": {"Type": "Pass", "Next": "b"},
+        "b": {"Type": "Pass", "Next": "c"},
+        "c": {"Type": "Pass", "End": True},
+    }
+    before, moto_shim.PACE.seconds = moto_shim.PACE.seconds, lambda: 0.1
+    try:
+        began = time.monotonic()
+        execution = started(moto, "pace", states)
+        status = ended(moto, execution)
+        took = time.monotonic() - began
+    finally:
+        moto_shim.PACE.seconds = before
+
+    assert status == "SUCCEEDED"
+    assert took >= 0.3
+
+
 def test_an_exec_makes_five_events(moto: Any) -> None:
     execution = started(moto, "five", {"a": TASK})
     moto.succeed(next_offer(moto).token, {})

@@ -1,6 +1,8 @@
 """Names of what is deployed, shared by the functions and the infrastructure. Pure."""
 
+from collections.abc import Mapping
 from hashlib import sha256
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 #: How every name begins; what an installation makes while it runs, with `made_prefix`.
@@ -64,6 +66,26 @@ SOURCE_DAYS = 120
 #: Days after which a launch brings a directory or a recipe anew, so that it is there for as long
 #: as the registry has the image after each launch.
 FRESH_DAYS = SOURCE_DAYS - IMAGE_DAYS
+#: Seconds that API Gateway waits for a function.
+GATEWAY_SECONDS = 29
+#: Seconds after which Lambda ends a call of a function: one that looks after all pipelines may take
+#: longer than a request, and one that copies a large file as long as there is.
+FUNCTION_SECONDS: Mapping[str, int] = MappingProxyType(
+    {
+        "api_handler": GATEWAY_SECONDS,
+        "authorize": GATEWAY_SECONDS,
+        "socket_connect": GATEWAY_SECONDS,
+        "socket_message": GATEWAY_SECONDS,
+        "socket_disconnect": GATEWAY_SECONDS,
+        "task_stopped": 300,
+        "execution_ended": 300,
+        "build_ended": 300,
+        "every_minute": 300,
+        "every_day": 900,
+        "admin": GATEWAY_SECONDS,
+        "data": 900,
+    }
+)
 #: Minutes a build of an image may take.
 BUILD_MINUTES = 60
 #: Variable of a build that says which pipeline started it.

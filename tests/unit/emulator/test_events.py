@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import Any
 
 import pytest
 
+from conducto_emulator.asynchronous import AsyncCalls
 from conducto_emulator.events import EventBus, Rules, matches
+from conducto_emulator.strict import Strictness
 
 EVENT = {"source": "aws.ecs", "detail": {"lastStatus": "STOPPED", "group": "conducto:org:w"}}
 
@@ -51,7 +54,14 @@ class Function:
 
 
 def bus(function: Function) -> EventBus:
-    return EventBus(Rules([({"source": ["aws.ecs"]}, function)]), "us-east-1", "1")
+    return bus_of(function)
+
+
+def bus_of(function: Function, pauses: tuple[float, ...] = (0.0, 0.0), **chances: Any) -> EventBus:
+    rules = Rules([({"source": ["aws.ecs"]}, function)])
+    none = {"duplicates": 0.0, "late": 0.0, "late_seconds": 0.2}
+    strictness = Strictness(1, **{**none, **chances}) if chances else None
+    return EventBus(rules, "us-east-1", "1", AsyncCalls(pauses), strictness)
 
 
 def test_an_event_is_delivered_as_often_as_asked() -> None:
@@ -78,6 +88,37 @@ def test_a_function_that_fails_is_called_again() -> None:
 
     assert arrived
     assert len(function.calls) == 3
+
+
+def test_function_that_goes_on_failing_is_tried_three_times_with_pauses_between() -> None:
+    function = Function(failures=2)
+    made = bus_of(function, (0.05, 0.1))
+    began = time.monotonic()
+
+    made.publish("aws.ecs", "ECS Task State Change", {})
+    arrived = function.done.acquire(timeout=10)
+    took = time.monotonic() - began
+    made.close()
+
+    assert arrived
+    assert len(function.calls) == 3
+    assert took >= 0.15
+
+
+def test_strict_bus_delivers_some_events_twice_and_some_after_later_ones() -> None:
+    function = Function()
+    made = bus_of(function, duplicates=0.2, late=0.3)
+
+    for number in range(40):
+        made.publish("aws.ecs", "ECS Task State Change", {"number": number})
+    for _ in range(41):
+        assert function.done.acquire(timeout=10)
+    made.close()
+
+    numbers = [each["detail"]["number"] for each in function.calls]
+    assert set(numbers) <= set(range(40))
+    assert len(numbers) > len(set(numbers))
+    assert numbers != sorted(numbers)
 
 
 def test_nothing_is_delivered_after_the_end() -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import threading
+from datetime import datetime
 from typing import Any
 
 import pytest
 
-from conducto_emulator.tasks import Task, TaskBoard
+from conducto_emulator import start_failures
+from conducto_emulator.tasks import StartFailure, Task, TaskBoard
 
 DEFINITION = {
-    "taskDefinitionArn": "arn:definition",
+    "taskDefinitionArn": "arn:aws:ecs:us-east-1:1:task-definition/family:1",
     "containerDefinitions": [
         {"name": "agent", "image": "a", "stopTimeout": 0},
         {"name": "user", "image": "u", "stopTimeout": 0},
@@ -142,6 +144,86 @@ def test_a_client_token_starts_one_task(room: Room) -> None:
     assert room.run() != room.run()
 
 
+@pytest.mark.parametrize(
+    ("failure", "code", "said"),
+    [
+        (start_failures.image_not_found("u"), "TaskFailedToStart", "CannotPullContainerError"),
+        (start_failures.mount_failed(), "TaskFailedToStart", "ResourceInitializationError"),
+        (start_failures.wrong_architecture(), "TaskFailedToStart", "linux/amd64"),
+        (start_failures.cannot_execute(), "EssentialContainerExited", "Essential container"),
+        (start_failures.essential_exited(1), "EssentialContainerExited", "Essential container"),
+    ],
+)
+def test_planned_failure_ends_the_next_task_in_the_words_of_ecs(
+    room: Room, failure: StartFailure, code: str, said: str
+) -> None:
+    room.board.fail_next(failure)
+
+    room.run()
+    stopped = room.until("STOPPED")
+    room.told.clear()
+    room.run()
+    room.until("RUNNING")
+
+    assert stopped["stopCode"] == code
+    assert said in stopped["stoppedReason"]
+    user = next(each for each in stopped["containers"] if each["name"] == "user")
+    assert user.get("exitCode") == failure.exit_code
+    assert user.get("reason") == failure.reason
+
+
+def test_planned_failures_are_for_their_family_and_image_alone(room: Room) -> None:
+    room.board.fail_next(start_failures.mount_failed(), family="other")
+    room.board.fail_next(start_failures.mount_failed(), image="v")
+    room.board.fail_next(start_failures.mount_failed(), image="u", count=0)
+
+    room.run()
+    room.until("RUNNING")
+
+    assert "STOPPED" not in [each["lastStatus"] for each in room.told]
+
+
+def test_quota_of_vcpus_is_a_failure_until_a_task_ends(room: Room) -> None:
+    room.board.max_vcpus = 0.5  # two tasks of 256 units
+    first = room.run()
+    room.run()
+    room.until("RUNNING")
+
+    tasks, failures = room.board.run(PREFIX, DEFINITION, {"clusterArn": "c"})
+    room.board.stop(first, "enough")
+    room.until("STOPPED")
+
+    assert not tasks
+    assert "limit on the number of vCPUs" in failures[0]["reason"]
+    assert room.run()
+
+
+def test_events_have_times_as_text_and_descriptions_have_numbers(room: Room) -> None:
+    arn = room.run()
+    room.until("RUNNING")
+    room.board.stop(arn, "enough")
+    stopped = room.until("STOPPED")
+
+    task = room.board.find(arn)
+    assert task is not None
+    described = task.describe()
+    for name in ("createdAt", "startedAt", "stoppedAt"):
+        at = datetime.fromisoformat(stopped[name]).timestamp()
+        assert abs(at - described[name]) < 0.001
+        assert stopped[name].endswith("Z")
+    assert "startedAt" not in room.told[0]
+
+
+def test_events_of_a_task_have_rising_versions(room: Room) -> None:
+    arn = room.run()
+    room.until("RUNNING")
+    room.board.stop(arn, "enough")
+    room.until("STOPPED")
+
+    versions = [each["version"] for each in room.told]
+    assert versions == list(range(len(versions)))
+
+
 def test_a_refusal_is_a_failure_and_no_task(room: Room) -> None:
     room.board.knobs.refusal = "Capacity is unavailable"
 
@@ -156,7 +238,7 @@ def test_a_delay_can_be_cut_short_by_a_stop(room: Room) -> None:
 
     room.board.stop(arn, "never mind")
 
-    assert room.until("STOPPED")["startedAt"] is None
+    assert "startedAt" not in room.until("STOPPED")
 
 
 def test_tasks_are_listed_by_who_started_them(room: Room) -> None:

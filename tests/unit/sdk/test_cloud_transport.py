@@ -228,11 +228,13 @@ def test_stream_in_which_api_gateway_reports_a_failed_function_is_lost(
         there.says("GET", "/stage/api/v1/agent", {**status, "socket": f"ws://{host}:{port}"})
         transport = CloudTransport(Endpoint(there.url, "cdo_x"))
 
-        with pytest.raises(StreamLostError, match="API Gateway: Internal server error"):
-            next(transport.stream("/api/v1/pipelines/abc/events", {}))
-        transport.close()
-        server.shutdown()
-        thread.join()
+        try:
+            with pytest.raises(StreamLostError, match="API Gateway: Internal server error"):
+                next(transport.stream("/api/v1/pipelines/abc/events", {}))
+        finally:
+            transport.close()
+            server.shutdown()
+            thread.join()
 
 
 def test_what_the_service_refuses_is_said_in_its_own(

@@ -85,6 +85,12 @@ def _start(folder: Path, path: str, arguments: argparse.Namespace) -> "subproces
         command += ["--port", str(arguments.port)]
     if arguments.agent_base:
         command += ["--base", arguments.agent_base]
+    if arguments.strict:
+        command.append("--strict")
+    if arguments.latency:
+        command += ["--latency", arguments.latency]
+    if arguments.seed is not None:
+        command += ["--seed", str(arguments.seed)]
     inherited = os.environ.get("PYTHONPATH")
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (path, inherited)))}
     log_file = folder / _LOG

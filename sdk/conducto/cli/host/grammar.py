@@ -248,6 +248,17 @@ def _add_agent(verbs: Verbs) -> None:
     )
     emulator.add_argument("--port", type=int, default=0, help="of its API (default: a free one)")
     emulator.add_argument("--agent-base", metavar="IMAGE", help="image to build the agent's on")
+    emulator.add_argument(
+        "--strict",
+        action="store_true",
+        help="enforce AWS's limits, and let go wrong by chance what can go wrong there",
+    )
+    emulator.add_argument(
+        "--latency", choices=["aws"], help="take as long as AWS (a model; default: no delays)"
+    )
+    emulator.add_argument(
+        "--seed", type=int, help="repeat the chance of --strict and --latency; its log names it"
+    )
 
     completion = add_verb(
         verbs,

@@ -1,0 +1,87 @@
+"""How tasks of ECS on Fargate die at their start, in AWS's own words.
+
+Pages of the Amazon ECS Developer Guide: "Resolve Amazon ECS stopped task errors",
+"CannotPullContainer task errors" and "ResourceInitializationError task errors".
+"""
+
+from conducto_emulator.tasks import StartFailure
+
+_NOT_STARTED, _EXITED = "TaskFailedToStart", "EssentialContainerExited"
+_ESSENTIAL = "Essential container in task exited"
+
+
+def image_not_found(image: str) -> StartFailure:
+    """The registry has no such image."""
+    reason = (
+        "CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to "
+        f"resolve ref {image}: {image}: not found"
+    )
+    return StartFailure(_NOT_STARTED, reason)
+
+
+def pull_denied(image: str) -> StartFailure:
+    """The registry wants other credentials, or has no such repository for these."""
+    reason = (
+        "CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to "
+        f"resolve ref {image}: pull access denied, repository does not exist or may require "
+        "authorization: server message: insufficient_scope: authorization failed"
+    )
+    return StartFailure(_NOT_STARTED, reason)
+
+
+def pull_throttled(image: str) -> StartFailure:
+    """The registry limits pulls; a later one works."""
+    reason = (
+        "CannotPullContainerError: pull image manifest has been retried 5 time(s): failed to copy: "
+        f"httpReadSeeker: failed open: unexpected status code https://{image}: 429 Too Many "
+        "Requests - Server message: toomanyrequests: You have reached your pull rate limit"
+    )
+    return StartFailure(_NOT_STARTED, reason)
+
+
+def wrong_architecture() -> StartFailure:
+    """An image of several architectures does not have the task's."""
+    reason = (
+        "CannotPullContainerError: pull image manifest has been retried 5 time(s): image Manifest "
+        "does not contain descriptor matching platform 'linux/amd64'"
+    )
+    return StartFailure(_NOT_STARTED, reason)
+
+
+def cannot_execute() -> StartFailure:
+    """An image of one, other, architecture: its program starts and ends at once."""
+    return StartFailure(_EXITED, _ESSENTIAL, exit_code=255, reason="exec format error")
+
+
+def essential_exited(exit_code: int = 1, container: str = "user") -> StartFailure:
+    """A container ends by itself."""
+    return StartFailure(_EXITED, _ESSENTIAL, exit_code=exit_code, container=container)
+
+
+def mount_failed() -> StartFailure:
+    """The file system cannot be mounted."""
+    reason = (
+        "ResourceInitializationError: failed to invoke EFS utils commands to set up EFS volumes: "
+        "stderr: Failed to resolve the file system's mount target: unsuccessful EFS utils command "
+        "execution; code: 1"
+    )
+    return StartFailure(_NOT_STARTED, reason)
+
+
+def no_route() -> StartFailure:
+    """The task's network does not reach the registry."""
+    reason = (
+        "ResourceInitializationError: unable to pull secrets or registry auth: execution resource "
+        "retrieval failed: unable to retrieve ecr registry auth: service call has been retried 3 "
+        "time(s): RequestError: send request failed: dial tcp: i/o timeout"
+    )
+    return StartFailure(_NOT_STARTED, reason)
+
+
+def out_of_addresses(subnet: str = "subnet-1") -> StartFailure:
+    """The task's subnet has no free address."""
+    reason = (
+        "Unexpected EC2 error while attempting to Create Network Interface in subnet "
+        f"'{subnet}': InsufficientFreeAddressesInSubnet"
+    )
+    return StartFailure(_NOT_STARTED, reason)
