@@ -10,16 +10,17 @@ import pytest
 from botocore.stub import Stubber
 
 from chalicelib.adapters.files import AccessPoints
-from chalicelib.adapters.fleet import Ecs, Place, task_owner
+from chalicelib.adapters.fleet import Ecs, Place, task_end, task_owner
 from chalicelib.adapters.lending import PollRole
 from chalicelib.adapters.table import Table
 from chalicelib.adapters.tags import Tags
 from chalicelib.adapters.task_definitions import Roles, TaskDefinitions
-from chalicelib.ports import CapacityError, Fleet, TaskLook, ThrottledError, WorkerTask
+from chalicelib.ports import CapacityError, Fleet, TaskEnd, TaskLook, ThrottledError, WorkerTask
 from chalicelib.testing import FakeFleet
 from conducto.model.deployment import made_prefix
 from conducto.model.task_roles import TaskRole
 from conducto.semantics.errors import DefinitionError
+from conducto.semantics.start_failures import StartFailure, failure_of
 from conducto_worker.layout import ENTER, user_entry
 from support.cloud.aws import CLUSTER, REGION, TABLE, aws, file_system, role, subnet_and_group
 from support.cloud.throttle import throttled
@@ -576,3 +577,26 @@ def test_an_access_point_is_tagged_with_the_stage_whose_it_is(ecs: Ecs, clients:
     assert found
     for each in found:
         assert {"Key": "conducto:stage", "Value": "test"} in each["Tags"]
+
+
+def test_end_of_a_task_has_the_words_and_the_times_of_an_event() -> None:
+    event = {
+        "stoppedReason": "Essential container in task exited",
+        "pullStartedAt": "2026-11-27T10:00:00.500Z",
+        "startedAt": "2026-11-27T10:00:20Z",
+        "stoppedAt": "2026-11-27T10:01:00Z",
+        "containers": [
+            {"name": "agent", "exitCode": 0},
+            {"name": "user", "exitCode": 255, "reason": "exec format error"},
+        ],
+    }
+
+    end = task_end(event)
+
+    assert end.reason == "Essential container in task exited; exec format error"
+    assert (end.exit_code, end.oom) == (255, False)
+    assert end.began is not None
+    assert end.ended is not None
+    assert end.ended - end.began == 59.5
+    assert task_end({"stoppedAt": 5.0}) == TaskEnd("its task stopped", ended=5.0)
+    assert failure_of(end.reason) is StartFailure.BAD_IMAGE

@@ -259,10 +259,10 @@ def _began(task: Mapping[str, Any]) -> float | None:
     return _seconds(task.get("pullStartedAt") or task.get("startedAt"))
 
 
-def _seconds(time: datetime | str | None) -> float | None:
-    """Return a time of ECS, which events have as text, in seconds since the epoch."""
-    if time is None:
-        return None
+def _seconds(time: datetime | str | float | None) -> float | None:
+    """Return a time of ECS in seconds since the epoch: events have text, the emulator numbers."""
+    if time is None or isinstance(time, (int, float)):
+        return time
     found = datetime.fromisoformat(time) if isinstance(time, str) else time
     return found.timestamp()
 

@@ -93,6 +93,12 @@ _KNOWN = (
     ),
     _Known(
         StartFailure.BAD_IMAGE,
+        ("/bin/sh", "no such file", "executable file"),
+        "the image needs /bin/sh",
+        pulling=True,
+    ),
+    _Known(
+        StartFailure.BAD_IMAGE,
         ("manifest unknown", "not found", "does not exist"),
         "check the image's name and tag",
         pulling=True,
