@@ -1,0 +1,66 @@
+"""Limits that the documentation promises are those of the code, and secrets stay where it says."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from conducto.model.calls import REMEMBERED_ANSWERS, REMEMBERED_SECONDS
+from conducto.running.environment import Surroundings, command_env
+from conducto.running.resource_series import MOST_POINTS
+from conducto.semantics.rules import MAX_LOST_STARTS
+from conducto_local.engine.container import MAX_PIDS
+from conducto_local.server.connections import HEAD_SECONDS, MAX_CONNECTIONS
+from conducto_local.server.listener import bind
+from conducto_local.server.sessions import CODE_SECONDS, SESSION_SECONDS, Sessions
+from conducto_local.shells.tickets import DEFAULTS as SHELLS
+
+CONCEPTS = Path(__file__).parents[3] / "docs" / "concepts"
+_HOUR = 3600
+_MAX_SESSIONS = 1000
+
+
+@pytest.mark.parametrize(
+    ("page", "promise"),
+    [
+        ("security", f"A login is valid once and for {CODE_SECONDS} seconds"),
+        ("security", f"run at most {MAX_PIDS:,} processes and threads"),
+        ("security", f"valid once and for {SHELLS.ticket:g} seconds"),
+        ("security", f"At most {SHELLS.shells} shells are open at once"),
+        ("security", f"Each ends after {SHELLS.seconds / _HOUR:g} hours"),
+        ("api", f"valid once and for {CODE_SECONDS} seconds"),
+        ("api", f"A session lasts {SESSION_SECONDS // (24 * _HOUR)} days"),
+        ("api", f"at most {_MAX_SESSIONS:,} sessions; one more ends the oldest"),
+        ("api", f"remembered for {REMEMBERED_SECONDS / _HOUR:g} hours"),
+        ("api", f"the last {REMEMBERED_ANSWERS:,} responses are"),
+        ("attempts-and-history", f"at most {MOST_POINTS} points"),
+        ("time-limits-and-retries", f"without a callback, up to {MAX_LOST_STARTS} times"),
+        ("local-runner-and-agent", f"to {MAX_CONNECTIONS}, or a quarter"),
+        ("local-runner-and-agent", f"has to come within {HEAD_SECONDS:g} seconds"),
+    ],
+)
+def test_limit_is_the_one_that_the_page_promises(page: str, promise: str) -> None:
+    text = re.sub(r"\s+", " ", (CONCEPTS / f"{page}.md").read_text())
+
+    assert promise in text
+
+
+def test_one_session_more_ends_the_oldest() -> None:
+    sessions = Sessions("token", 1, lambda: 1000.0)
+    cookies = [sessions.new_session() for _ in range(_MAX_SESSIONS + 1)]
+
+    assert [sessions.is_session(cookie) for cookie in cookies[:2]] == [False, True]
+    assert sessions.is_session(cookies[-1])
+
+
+def test_agent_listens_on_the_loopback_only() -> None:
+    with bind() as listening:
+        assert listening.getsockname()[0] == "127.0.0.1"
+
+
+def test_commands_get_no_token_of_the_api() -> None:
+    env = command_env({}, Surroundings("abc-def", "http://x"), path="/", attempt=1, path_map={})
+
+    assert [name for name in env if "TOKEN" in name] == []
