@@ -132,7 +132,13 @@ test-web: $(READY) engine tools web lint-web ## The web app in Chromium against 
 	npm --prefix web test
 	$(PYTEST) tests/web -m 'web and not long' --durations=25
 
-test-deploy: $(READY) engine tools ## The real deployment, at an AWS that is not ours; needs root
+# What `make web` builds; a browser of the tests opens it at the deployed site.
+WEB_BUILT := local_runner/conducto_local/web/index.html
+
+$(WEB_BUILT):
+	@$(MAKE) --no-print-directory web
+
+test-deploy: $(READY) engine tools $(WEB_BUILT) ## The real deployment, at an AWS that is not ours; needs root
 	$(BIN)/python tests/deploy/sandbox.py build/deploy \
 	  $(BIN)/pytest -v -n0 --timeout 900 --durations=25 tests/deploy
 

@@ -105,7 +105,7 @@ def whole(
         rights = Rights(templates_of_emulator(), os.environ)
     finally:
         made.close()
-    assert refused(rights, asked(calls)) == []
+    assert refused(rights, asked(calls.open())) == []
 
 
 @pytest.fixture

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, Any
 
-from support.running import Person
+from conducto.model.deployment import STACKS, stack_name
+from deploy.sandbox import REGION
+from support.running import CONDUCTO, Person
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,22 +22,41 @@ DEPLOY_SECONDS = 900
 class Installation:
     """An installation at the AWS of the sandbox.
 
+    Args:
+        folder: Of the sandbox; keeps what CDK printed.
+        stage: Its name.
+        interpreter: The Python that has the Conducto that deploys it.
+
     Attributes:
         person: Deploys it, and is logged in to it.
-        folder: Keeps what CDK printed.
     """
 
-    def __init__(self, folder: Path) -> None:
-        base = folder / "home/person"
-        base.mkdir()
-        self.person = Person(base)
-        self.folder = folder
-        self._runs = 0
+    def __init__(
+        self, folder: Path, stage: str = "main", interpreter: str = sys.executable
+    ) -> None:
+        base = folder / "home" / stage
+        base.mkdir(exist_ok=True)
+        self.person = Person(base, interpreter)
+        self._folder = folder
+        self._stage = stage
 
     def deploy(self, **settings: str) -> str:
         """Run ``conducto deploy``; return what it printed."""
         words = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         return self._conducto("deploy", "--yes", "--org", ORG, "--user", USER, *words)
+
+    @property
+    def templates(self) -> dict[str, Any]:
+        """The templates of the last deployment, ``{stack: template}``."""
+        folder = self.person.base / "deploy" / f"{self._stage}-{REGION}" / "cdk.out"
+        return {
+            stack: json.loads((folder / f"{self.stack(stack)}.template.json").read_text())
+            for stack in STACKS
+        }
+
+    def stack(self, name: str) -> str:
+        """Return the name of a stack at AWS."""
+        return stack_name(self._stage, name)
 
     def destroy(self) -> str:
         """Run ``conducto destroy``; return what it printed."""
@@ -50,8 +73,8 @@ class Installation:
         return path
 
     def _conducto(self, *words: str) -> str:
-        self._runs += 1
-        log = self.folder / f"cdk-{self._runs}-{words[0]}.log"
+        number = len(list(self._folder.glob("deploy-*.log"))) + 1
+        log = self._folder / f"deploy-{number}-{self._stage}-{words[0]}.log"
         environment = {
             **os.environ,
             "CONDUCTO_BASE_DIR": str(self.person.base),
@@ -59,7 +82,7 @@ class Installation:
         }
         with log.open("wb") as file:
             done = subprocess.run(
-                ["conducto", *words],
+                [self.person.interpreter, "-c", CONDUCTO, *words, "--stage", self._stage],
                 cwd=self.person.base,
                 env=environment,
                 stdin=subprocess.DEVNULL,

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests")]
 
-from deploy import certificates, engine, programs  # noqa: E402  the path comes first
+from deploy import certificates, engine, programs, traces  # noqa: E402  the path comes first
 
 #: Address of AWS and of the name server, for containers too. Only documents use it (RFC 5737).
 ADDRESS = "192.0.2.1"
@@ -70,10 +70,19 @@ def missing(user: int) -> str | None:
 
 def run(folder: Path, program: Sequence[str]) -> int:
     """Run a program in new namespaces; return its exit code."""
-    if folder.is_relative_to("/tmp"):
-        raise SystemExit(f"{folder}: choose another directory; the sandbox has a /tmp of its own")
     folder.mkdir(parents=True, exist_ok=True)
     programs.install(folder)
+    before = traces.found(folder)
+    code, spaces = _run_in_namespaces(folder, program)
+    left = traces.changes(before, traces.found(folder))
+    left += [f"process {pid} is left" for pid in traces.processes(spaces)]
+    for line in left:
+        print(f"test-deploy: the machine is not as it was: {line}", file=sys.stderr)  # noqa: T201
+    return code or int(bool(left))
+
+
+def _run_in_namespaces(folder: Path, program: Sequence[str]) -> tuple[int, set[str]]:
+    """Return a program's exit code and the namespaces that it had."""
     flags = ("--mount", "--propagation", "private", "--net", "--pid", "--fork", "--kill-child")
     inside = (sys.executable, __file__, "--inside", str(folder), *program)
     # However this process ends, the namespaces end with it, and all that runs in them.
@@ -81,13 +90,14 @@ def run(folder: Path, program: Sequence[str]) -> int:
     process = subprocess.Popen([*bound, "unshare", *flags, "--mount-proc", *inside])
     network = None
     try:
-        _wait("the namespaces", lambda: _has_own_network(process))
+        _wait("the namespaces", lambda: _has_namespaces(process))
+        spaces = traces.namespaces(process.pid)
         network = subprocess.Popen(
             [*bound, "slirp4netns", *_NETWORK, str(process.pid), "tap0"],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        return process.wait()
+        return process.wait(), spaces
     finally:
         process.kill()
         process.wait()
@@ -98,11 +108,13 @@ def run(folder: Path, program: Sequence[str]) -> int:
         shutil.rmtree(folder / "engine", ignore_errors=True)
 
 
-def _has_own_network(process: subprocess.Popen[bytes]) -> bool:
+def _has_namespaces(process: subprocess.Popen[bytes]) -> bool:
     if process.poll() is not None:
         raise SystemExit(f"unshare ended with exit code {process.returncode}")
-    own = Path("/proc/self/ns/net").readlink()
-    return Path(f"/proc/{process.pid}/ns/net").readlink() != own
+    try:
+        return not traces.namespaces(process.pid) & traces.namespaces(os.getpid())
+    except FileNotFoundError:  # the first process of the namespace is yet to start
+        return False
 
 
 def _remove_cgroups() -> None:
@@ -117,6 +129,9 @@ def _remove_cgroups() -> None:
 
 def run_inside(folder: Path, program: Sequence[str]) -> int:
     """Run a program with the engine and AWS running; return its exit code."""
+    # Addresses that containers' links get by themselves: for each Chromium closes its connections.
+    for setting in Path("/proc/sys/net/ipv6/conf").glob("*/disable_ipv6"):
+        setting.write_text("1")
     _sh("ip", "link", "set", "lo", "up")
     _sh("ip", "address", "add", f"{ADDRESS}/32", "dev", "lo")
     _mount(folder / "private")
@@ -144,9 +159,20 @@ def _mount(folder: Path) -> None:
         options = f"lowerdir={place},upperdir={upper},workdir={work}"
         _sh("mount", "-t", "overlay", "-o", options, "none", place)
     for place in ("/run", "/mnt", "/tmp"):
-        _sh("mount", "-t", "tmpfs", "none", place)
+        _mount_empty(place)
     Path("/etc/resolv.conf").unlink(missing_ok=True)
     Path("/etc/resolv.conf").write_text(f"nameserver {ADDRESS}\n")
+
+
+def _mount_empty(place: str) -> None:
+    """Mount an empty directory; a checkout below it stays where it is."""
+    checkout = os.open(ROOT, os.O_PATH)
+    _sh("mount", "-t", "tmpfs", "none", place)
+    if ROOT.is_relative_to(place):
+        ROOT.mkdir(parents=True)
+        words = ("mount", "--no-canonicalize", "--rbind", f"/proc/self/fd/{checkout}", str(ROOT))
+        subprocess.run(words, check=True, pass_fds=(checkout,))
+    os.close(checkout)
 
 
 def environment_of(folder: Path) -> dict[str, str]:
@@ -170,6 +196,7 @@ def environment_of(folder: Path) -> dict[str, str]:
         "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,
         "AWS_EC2_METADATA_DISABLED": "true",
+        "CDK_DISABLE_CLI_TELEMETRY": "true",
         "CONDUCTO_TEST_DEPLOY": str(folder),
     }
 

@@ -15,7 +15,7 @@ from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from ministack import app as gateway
 
-from deploy import shims
+from deploy import recorder, shims
 from deploy.programs import MINISTACK
 
 
@@ -25,6 +25,7 @@ def main() -> None:
         sys.exit(f"the shims are written for {MINISTACK}; check each before using another version")
     folder = Path(os.environ["CONDUCTO_TEST_DEPLOY"])
     shims.apply_all()
+    recorder.record(folder / "calls")
     config = Config()
     config.bind = ["0.0.0.0:443"]
     config.insecure_bind = ["0.0.0.0:4566"]

@@ -15,19 +15,48 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pexpect
 import pytest
+from playwright.sync_api import expect, sync_playwright
 
-from deploy import scripts
+from deploy import baseline, calls, scripts
+from deploy.installation import Installation
+from support.browser import FLAGS, chromium
+from support.cloud.rights import asked, refused
 from support.running import Run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-    from deploy.installation import Installation
+    from playwright.sync_api import Page
 
 ROOT = Path(__file__).resolve().parents[2]
 HELLO = ROOT / "examples/hello/pipeline.py"
 LARGE_BYTES = 30_000_000
 PATIENCE = 240.0
+#: Every setting that changes resources, apart from ``domain``, which needs a certificate.
+EVERYTHING = {
+    "alarm_email": "ops@example.org",
+    "billing": "true",
+    "email_from": "ci@example.org",
+    "log_days": "7",
+    "monthly_budget": "50",
+    "pull_through": "quay.io",
+    "smtp_url": "smtps://ci@mail.example.org",
+    "spot_share": "2",
+    "tracing": "true",
+}
+#: Parts of the names of roles that AWS must have heard from, or the record has a hole.
+ROLES = (
+    "-api-handler",
+    "-build-ended",
+    "-every-minute",
+    "-execution-ended",
+    "-poll",
+    "-push",
+    "-task-stopped",
+    "Authorizer",
+    "Data",
+    "Sockets",
+)
 
 
 def until(condition: Callable[[], Any], what: str) -> None:
@@ -49,9 +78,26 @@ def launch(installation: Installation, script: Path, *words: str) -> str:
     return Run(installation.person, done.returncode, done.stdout, done.stderr).id
 
 
-@pytest.fixture(scope="module")
-def waiting(installation: Installation) -> Path:
-    return installation.script("waiting.py", scripts.WAITING)
+def launch_waiting(installation: Installation) -> str:
+    """Launch `scripts.WAITING`; return the pipeline's id as soon as its command runs."""
+    script = installation.script("waiting.py", scripts.WAITING)
+    pipeline = launch(installation, script, "--run", "--detach")
+    until(lambda: state(installation, pipeline, "/wait") == "running", "the command runs")
+    return pipeline
+
+
+def let_go(installation: Installation, pipeline_id: str) -> None:
+    """Let the command of `scripts.WAITING` end."""
+    (installation.person.base / "go").write_text("")
+    installation.person.ask("data", "put", pipeline_id, "go")
+
+
+def assert_goes_on(installation: Installation, pipeline_id: str) -> None:
+    """Let the command of `scripts.WAITING` end: it was started once, and the next one follows."""
+    let_go(installation, pipeline_id)
+    until(lambda: state(installation, pipeline_id, "/") == "done", "the pipeline is done")
+    nodes = {node["path"]: node for node in installation.person.read("show", pipeline_id)["nodes"]}
+    assert len(nodes["/wait"]["attempts"]) == 1
 
 
 def test_deploy_logs_in(installation: Installation) -> None:
@@ -168,23 +214,67 @@ def test_every_minute_the_rule_runs_its_function(installation: Installation) -> 
     until(has_run, "the every-minute rule")
 
 
+# ---- the web app --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def page() -> Iterator[Page]:
+    with sync_playwright() as playwright:
+        # The test's authority is in no store of the browser's.
+        flags = [*FLAGS, "--ignore-certificate-errors"]
+        browser = playwright.chromium.launch(executable_path=chromium(), args=flags)
+        made = browser.new_page()
+        made.set_default_timeout(PATIENCE * 1000)
+        yield made
+        browser.close()
+
+
+def test_a_browser_signs_in_and_follows_a_pipeline(installation: Installation, page: Page) -> None:
+    person = installation.person
+    pipeline = launch_waiting(installation)
+    address, line = person.ask("show", pipeline, "--app", "--cloud").stdout.splitlines()
+    with page.expect_websocket() as opened:
+        page.goto(f"{address}#code={line.rpartition(' ')[2]}")
+    expect(page.locator(".phead-facts")).to_contain_text("1 running", timeout=PATIENCE * 1000)
+    page.evaluate("window.sameDocument = true")
+
+    with opened.value.expect_event("framereceived"):
+        let_go(installation, pipeline)
+
+    expect(page.locator(".phead-facts")).to_contain_text("2 done", timeout=PATIENCE * 1000)
+    row = page.get_by_role("treeitem").filter(has_text="after")
+    expect(row).to_contain_text("done")
+    assert page.evaluate("window.sameDocument")
+    assert not opened.value.is_closed()
+
+
 # ---- deployments over deployments ---------------------------------------------------------------
 
 
-def test_a_deployment_without_debug_shells_leaves_a_running_pipeline_alone(
-    installation: Installation, waiting: Path
+def test_deployments_with_other_settings_leave_a_running_pipeline_alone(
+    installation: Installation,
 ) -> None:
-    person = installation.person
-    pipeline = launch(installation, waiting, "--run", "--detach")
-    until(lambda: state(installation, pipeline, "/wait") == "running", "the command runs")
+    pipeline = launch_waiting(installation)
 
     installation.deploy(remote_debug="false")
+    installation.deploy(**EVERYTHING)
+    installation.deploy(**dict.fromkeys(EVERYTHING, ""), remote_debug="")
 
-    (person.base / "go").write_text("")
-    person.ask("data", "put", pipeline, "go")
-    until(lambda: state(installation, pipeline, "/") == "done", "the pipeline is done")
-    nodes = {node["path"]: node for node in person.read("show", pipeline)["nodes"]}
-    assert len(nodes["/wait"]["attempts"]) == 1
+    assert_goes_on(installation, pipeline)
+
+
+def test_policies_allow_all_that_roles_did_and_no_more(
+    installation: Installation, folder: Path
+) -> None:
+    rights = calls.rights_of(installation)
+    done = list(asked(calls.calls_of(folder / "calls", rights.roles)))
+    by = {name: [each for each in done if name in each.function] for name in ROLES}
+    planted = by["-poll"][0]._replace(resource=by["-poll"][0].resource + "x")
+    other = by["-api-handler"][0]._replace(action="s3:GetObject", resource="arn:aws:s3:::other/x")
+
+    assert {name for name, found in by.items() if not found} == set()
+    assert refused(rights, done) == []
+    assert refused(rights, [planted, other]) == sorted([str(planted), str(other)])
 
 
 def test_what_is_left_goes_on_after_destroy_and_deploy(
@@ -200,3 +290,14 @@ def test_what_is_left_goes_on_after_destroy_and_deploy(
     assert kinds.output("/read") == "kept\nmine\n"  # the profile has the new URL
     person.ask("run", paused, "--watch")
     assert state(installation, paused, "/") == "done"
+
+
+def test_an_upgrade_from_the_baseline_leaves_a_running_pipeline_alone(folder: Path) -> None:
+    before = Installation(folder, "upgraded", baseline.interpreter(folder))
+    before.deploy()
+    pipeline = launch_waiting(before)
+
+    after = Installation(folder, "upgraded")
+    after.deploy()
+
+    assert_goes_on(after, pipeline)

@@ -23,6 +23,8 @@ NAMES = (
     "AWS::EC2::SecurityGroupIngress",
     "AWS::ApiGatewayV2::Deployment",
     "AWS::Budgets::Budget",
+    "AWS::ECR::PullThroughCacheRule",
+    "AWS::ECR::RepositoryCreationTemplate",
     "alarms-on-expressions",
     "layers",
     "function-file-systems",
@@ -33,8 +35,10 @@ NAMES = (
     "task-events",
     "builds",
     "origins",
+    "sockets-of-distributions",
+    "subprotocols",
     "principal-arn",
-    "denials",
+    "enforcement",
 )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from support.running import _CONDUCTO, Person, Run, person_at
+from support.running import CONDUCTO, Person, Run, person_at
 from support.stand_ins import ensure
 
 pytestmark = pytest.mark.docker
@@ -85,7 +85,7 @@ def test_keys_of_the_live_view_run_it_again(failed: Run) -> None:
     before = len(person.read("show", pipeline, "/build")["node"]["attempts"])
     terminal = pexpect.spawn(
         sys.executable,
-        ["-c", _CONDUCTO, "show", pipeline],
+        ["-c", CONDUCTO, "show", pipeline],
         env={
             **os.environ,
             "CONDUCTO_BASE_DIR": str(person.base),

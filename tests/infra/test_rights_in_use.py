@@ -123,10 +123,19 @@ def test_a_call_is_allowed_as_aws_would(
     assert refused(rights, [one]) == ([] if allowed else [str(one)])
 
 
-def test_a_call_that_nobody_has_thought_of_is_no_call_that_is_allowed(tmp_path: Path) -> None:
-    calls = tmp_path / "calls"
+def test_a_session_may_do_no_more_than_its_policy(rights: Rights) -> None:
+    (role,) = [name for name in rights.roles if name.startswith("PollRole")]
+    activity = "arn:aws:states:us-east-1:123456789012:activity:conducto-main_0a1b"
+    statement = {"Effect": "Allow", "Action": "states:GetActivityTask", "Resource": activity}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    one = Asked(role, "states:GetActivityTask", activity, policy=policy)
+    other = one._replace(resource=f"{activity}-2")
+
+    assert refused(rights, [one, other, other._replace(policy=None)]) == [str(other)]
+
+
+def test_a_call_that_nobody_has_thought_of_is_no_call_that_is_allowed() -> None:
     call = {"function": "app", "service": "s3", "operation": "PutBucketPolicy", "params": {}}
-    calls.write_text(json.dumps(call))
 
     with pytest.raises(KeyError, match="PutBucketPolicy"):
-        list(asked(calls))
+        list(asked([json.dumps(call)]))

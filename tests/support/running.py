@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 PATIENCE = 240.0
 # As the console script does, whether it is installed or not.
-_CONDUCTO = "import sys; from conducto.cli.entry import main; sys.exit(main())"
+CONDUCTO = "import sys; from conducto.cli.entry import main; sys.exit(main())"
 _OURS = ("CONDUCTO_", "__RUN_BY_WORKER__")
 
 
@@ -97,12 +97,14 @@ class Person:
 
     Args:
         base: The directory for them.
+        interpreter: The Python that has their Conducto.
     """
 
     profile = "examples"
 
-    def __init__(self, base: Path) -> None:
+    def __init__(self, base: Path, interpreter: str = sys.executable) -> None:
         self.base = base
+        self.interpreter = interpreter
 
     def run(self, script: Path, *arguments: str, side: str = "local") -> Run:
         """Run a script with ``--local --run`` besides its own arguments, and wait for the end."""
@@ -119,7 +121,7 @@ class Person:
 
     def conducto(self, *words: str, given: str = "") -> subprocess.CompletedProcess[str]:
         """Return how a ``conducto`` command ended, however that was."""
-        return self._start(["-c", _CONDUCTO, *words], given)
+        return self._start(["-c", CONDUCTO, *words], given)
 
     def ask(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Return how a ``conducto`` command ended; it must succeed."""
@@ -137,7 +139,7 @@ class Person:
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(_OURS)}
         own = {"CONDUCTO_BASE_DIR": str(self.base), "CONDUCTO_PROFILE": self.profile}
         return subprocess.run(
-            [sys.executable, *words],
+            [self.interpreter, *words],
             env={**inherited, **own, **(variables or {})},
             cwd=self.base,
             input=given,

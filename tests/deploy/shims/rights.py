@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -41,27 +39,11 @@ def _uses_sessions() -> bool:
     return iam_evaluator._resolve_condition_key("aws:PrincipalArn", context) != _ROLE
 
 
-def _note_denials() -> None:
-    notes = Path(os.environ["CONDUCTO_TEST_DEPLOY"]) / "denied"
-    notes.unlink(missing_ok=True)
-
+def _enforce_nothing() -> None:
     @replace(iam_evaluator, "enforce")
-    def enforce(  # noqa: PLR0917  as the original
-        original: Any,
-        key: str,
-        action: str,
-        service: str,
-        region: str,
-        resource_arn: str = "*",
-        service_context: Any = None,
-    ) -> Any:
-        found = original(key, action, service, region, resource_arn, service_context)
-        if found is None or isinstance(found, iam_evaluator.AuthError):
-            return found
-        with notes.open("a") as file:
-            denied = [found.principal_arn, action, resource_arn, service_context]
-            file.write(json.dumps(denied, default=str) + "\n")
-        return None
+    def enforce(original: Any, *arguments: Any, **named: Any) -> Any:
+        found = original(*arguments, **named)
+        return found if isinstance(found, iam_evaluator.AuthError) else None
 
 
 def _knows_no_resource() -> bool:
@@ -80,10 +62,10 @@ SHIMS = (
         _uses_sessions,
     ),
     Shim(
-        "denials",
+        "enforcement",
         "IAM checks the resource of each call; ministack finds the resources of few, and would "
-        "deny the others. Its denials are written to the file 'denied' instead.",
-        _note_denials,
+        "deny the others. `deploy.calls` checks what roles did against the templates instead.",
+        _enforce_nothing,
         _knows_no_resource,
     ),
 )

@@ -77,6 +77,8 @@ SHIMS = (
             "AWS::EC2::SecurityGroupIngress",
             "AWS::ApiGatewayV2::Deployment",
             "AWS::Budgets::Budget",
+            "AWS::ECR::PullThroughCacheRule",
+            "AWS::ECR::RepositoryCreationTemplate",
         )
     ),
     Shim(

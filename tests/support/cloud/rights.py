@@ -1,6 +1,7 @@
-"""What the functions asked of AWS in the emulator, held against what their roles may do there.
+"""What an installation asks of AWS, held against what its roles may do there.
 
 The emulator itself asks nobody: a right that a role lacks would be missed in a real account first.
+`make test-deploy` holds what it records against the same policies (`deploy.calls`).
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from conducto.model.deployment import PARTITION_KEY, STAGE_TAG, Variables
@@ -26,13 +26,16 @@ class Asked(NamedTuple):
     """One thing that a call needs to be allowed.
 
     Attributes:
+        function: The function that makes it, or its role's name.
         context: ``{condition key: values}`` that AWS knows of the call.
+        policy: Of its session, as JSON: it allows no more than that; None: the session has none.
     """
 
     function: str
     action: str
     resource: str
     context: Mapping[str, tuple[str, ...]] = {}
+    policy: str | None = None
 
     def __str__(self) -> str:
         return f"{self.function}: {self.action} on {self.resource} {dict(self.context) or ''}"
@@ -244,6 +247,7 @@ NEEDS: dict[tuple[str, str], Callable[[_Params], list[_Wish]]] = {
         "ecr:CreateRepository", "ecr:TagResource", _repository, "tags"
     ),
     ("ecr", "DescribeImages"): _simply("ecr:DescribeImages", _repository),
+    ("ecr", "GetAuthorizationToken"): _everything("ecr:GetAuthorizationToken"),
     ("ecr", "PutLifecyclePolicy"): _simply("ecr:PutLifecyclePolicy", _repository),
     ("ecs", "DeleteTaskDefinitions"): lambda params: [
         ("ecs:DeleteTaskDefinitions", _definition(each), {}) for each in params["taskDefinitions"]
@@ -302,8 +306,12 @@ NEEDS: dict[tuple[str, str], Callable[[_Params], list[_Wish]]] = {
     ("stepfunctions", "DescribeStateMachine"): _simply(
         "states:DescribeStateMachine", lambda params: str(params["stateMachineArn"])
     ),
+    ("stepfunctions", "GetActivityTask"): _simply(
+        "states:GetActivityTask", lambda params: str(params["activityArn"])
+    ),
     ("stepfunctions", "ListStateMachines"): _everything("states:ListStateMachines"),
     ("stepfunctions", "SendTaskFailure"): _everything("states:SendTaskFailure"),
+    ("stepfunctions", "SendTaskHeartbeat"): _everything("states:SendTaskHeartbeat"),
     ("stepfunctions", "SendTaskSuccess"): _everything("states:SendTaskSuccess"),
     ("stepfunctions", "StartExecution"): _simply(
         "states:StartExecution", lambda params: str(params["stateMachineArn"])
@@ -315,19 +323,20 @@ NEEDS: dict[tuple[str, str], Callable[[_Params], list[_Wish]]] = {
 }
 
 
-def asked(calls: Path) -> Iterator[Asked]:
-    """Yield what the calls in a file of the emulator's need, each thing once.
+def asked(calls: Iterable[str]) -> Iterator[Asked]:
+    """Yield what calls need, each thing once; a call is a line of JSON, as the emulator writes it.
 
     Raises:
         KeyError: nobody has said what such a call needs.
     """
     seen: set[str] = set()
-    for line in calls.read_text().splitlines():
+    for line in calls:
         call = json.loads(line)
         for action, resource, context in NEEDS[call["service"], call["operation"]](call["params"]):
-            one = Asked(call["function"], action, resource, context)
-            if str(one) not in seen:
-                seen.add(str(one))
+            one = Asked(call["function"], action, resource, context, call.get("policy"))
+            known = f"{one} {one.policy}"
+            if known not in seen:
+                seen.add(known)
                 yield one
 
 
@@ -336,59 +345,76 @@ def asked(calls: Path) -> Iterator[Asked]:
 
 @dataclass
 class Rights:
-    """The policies of the functions of one installation.
+    """The policies of the roles of one installation.
 
     Args:
         templates: ``{stack: template}``.
         known: What the emulator made, by the variables of the functions.
+        made: ``{(stack, resource): its name}`` of what CloudFormation made.
     """
 
     templates: Mapping[str, Template]
     known: Mapping[str, str]
-    _statements: dict[str, list[Template]] = field(default_factory=dict)
+    made: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    _roles: dict[str, str] = field(default_factory=dict)
+    _statements: dict[str, list[tuple[str, Template]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        api = self.templates["api"]["Resources"]
-        for function in api.values():
-            if function["Type"] == "AWS::Serverless::Function":
-                properties = function["Properties"]
-                name = properties["Handler"].partition(".")[2]
-                role = properties["Role"]["Fn::GetAtt"][0]
-                self._statements[name] = list(self._of_role(role))
+        for stack, template in self.templates.items():
+            for resource in template.get("Resources", {}).values():
+                properties = resource.get("Properties", {})
+                if resource["Type"] == "AWS::Serverless::Function":
+                    name = properties["Handler"].partition(".")[2]
+                    self._roles[name] = self.text(stack, {"Ref": _role_of(properties)})
+                elif resource["Type"] == "AWS::IAM::Policy":
+                    found = [(stack, each) for each in properties["PolicyDocument"]["Statement"]]
+                    for role in properties["Roles"]:
+                        self._statements.setdefault(self.text(stack, role), []).extend(found)
 
-    def _of_role(self, role: str) -> Iterator[Template]:
-        for resource in self.templates["api"]["Resources"].values():
-            properties = resource.get("Properties", {})
-            if resource["Type"] == "AWS::IAM::Policy" and {"Ref": role} in properties["Roles"]:
-                yield from properties["PolicyDocument"]["Statement"]
+    @property
+    def roles(self) -> set[str]:
+        """The names of the roles that have policies."""
+        return set(self._statements)
 
     def allow(self, asked: Asked) -> bool:
-        """Return whether the function's role allows it."""
+        """Return whether the role allows it, and its session."""
         # An action of which AWS knows no resource is allowed on everything only.
         wanted = asked if has_resources(asked.action) else asked._replace(resource="*")
-        found = [s for s in self._statements[asked.function] if self._concerns(s, wanted)]
+        role = self._roles.get(asked.function, asked.function)
+        session = [] if asked.policy is None else _listed(json.loads(asked.policy)["Statement"])
+        return self._allowed(self._statements[role], wanted) and (
+            asked.policy is None or self._allowed([("", each) for each in session], wanted)
+        )
+
+    def _allowed(self, statements: Iterable[tuple[str, Template]], asked: Asked) -> bool:
+        found = [each for stack, each in statements if self._concerns(stack, each, asked)]
         return any(s["Effect"] == "Allow" for s in found) and not any(
             s["Effect"] == "Deny" for s in found
         )
 
-    def _concerns(self, statement: Template, asked: Asked) -> bool:
+    def _concerns(self, stack: str, statement: Template, asked: Asked) -> bool:
         return (
             any(_like(asked.action, each) for each in _listed(statement["Action"]))
             and any(
-                _like(asked.resource, self.text("api", each))
+                _like(asked.resource, self.text(stack, each))
                 for each in _listed(statement["Resource"])
             )
             and all(
-                self._holds(operator, key, _listed(values), asked.context)
+                self._holds(
+                    operator,
+                    key,
+                    [self.text(stack, each) for each in _listed(values)],
+                    asked.context,
+                )
                 for operator, wanted in statement.get("Condition", {}).items()
                 for key, values in wanted.items()
             )
         )
 
+    @staticmethod
     def _holds(
-        self, operator: str, key: str, values: list[Any], context: Mapping[str, tuple[str, ...]]
+        operator: str, key: str, patterns: list[str], context: Mapping[str, tuple[str, ...]]
     ) -> bool:
-        patterns = [self.text("api", value) for value in values]
         given = context.get(key, ())
         if operator == "ForAllValues:StringLike":
             return all(any(_like(one, pattern) for pattern in patterns) for one in given)
@@ -402,7 +428,7 @@ class Rights:
     # ---- values of a template ------------------------------------------------------------------
 
     def text(self, stack: str, value: Any) -> str:
-        """Return what a value of a template is in the emulator."""
+        """Return what a value of a template is in the installation."""
         if isinstance(value, str):
             return value
         ((function, given),) = value.items()
@@ -415,6 +441,10 @@ class Rights:
                 return str(given[0]).join(self.text(stack, part) for part in given[1])
             case "Fn::ImportValue":
                 return self._imported(given)
+            case "Fn::Sub":
+                return re.sub(
+                    r"\$\{(.+?)\}", lambda found: self._resource(stack, found[1], None), given
+                )
             case _:
                 raise AssertionError(f"{function} is not understood here")
 
@@ -431,17 +461,13 @@ class Rights:
         if name in ("RestAPI", "WebsocketAPI"):
             return name
         resource = self.templates[stack]["Resources"][name]
-        arn, plain = self._names(resource["Type"], name, resource.get("Properties", {}))
-        return plain if attribute is None else arn
-
-    def _names(self, kind: str, name: str, properties: Template) -> tuple[str, str]:
-        """Return a resource's ARN and what ``Ref`` makes of it."""
-        if kind == "AWS::IAM::Role":  # functions' own; those that they pass on have ARNs as text
-            return name, name
-        plain = self._plain_name(kind, name, properties)
-        return _ARNS[kind].format(plain), plain
+        plain = self.made.get((stack, name)) or self._plain_name(
+            resource["Type"], name, resource.get("Properties", {})
+        )
+        return plain if attribute is None else _ARNS[resource["Type"]].format(plain)
 
     def _plain_name(self, kind: str, name: str, properties: Template) -> str:
+        """Return what ``Ref`` makes of a resource."""
         if kind in _MADE:
             return self.known[_MADE[kind]]
         return str(properties.get("Name") or properties.get("LogGroupName") or name)
@@ -462,6 +488,7 @@ _ARNS = {
     "AWS::EFS::FileSystem": _arn("elasticfilesystem", "file-system/{}"),
     "AWS::Logs::LogGroup": _arn("logs", "log-group:{}:*"),
     "AWS::S3::Bucket": "arn:aws:s3:::{}",
+    "AWS::SQS::Queue": _arn("sqs", "{}"),
 }
 _PSEUDO = {
     "AWS::AccountId": ACCOUNT,
@@ -469,6 +496,11 @@ _PSEUDO = {
     "AWS::Region": REGION,
     "AWS::URLSuffix": "amazonaws.com",
 }
+
+
+def _role_of(function: Template) -> str:
+    """Return the resource that is a function's role."""
+    return str(function["Role"]["Fn::GetAtt"][0])
 
 
 def _listed(value: Any) -> list[Any]:
