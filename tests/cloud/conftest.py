@@ -6,11 +6,11 @@ test that fails prints; ``CONDUCTO_TEST_SEED`` repeats it.
 
 from __future__ import annotations
 
-import fcntl
 import itertools
+import json
 import os
 import secrets
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -20,6 +20,7 @@ from support.cloud import packaged
 from support.cloud.emulated import Cloud
 from support.cloud.rights import Rights, asked, refused
 from support.installation import templates_of_emulator
+from support.once import made_once
 from support.stand_ins import ensure
 
 if TYPE_CHECKING:
@@ -57,18 +58,28 @@ def strictness() -> Strictness:
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the unpacked zip that a deployment would upload now.
 
-    The processes of one run share it: it takes long to make, and nothing writes to it.
+    The processes of one run share it, and nothing writes to it.
     """
-    base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "package"
-    folder.mkdir(exist_ok=True)
-    task = folder / "task"
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not task.exists():
-            made = tmp_path_factory.mktemp("package")
-            packaged.unpack(packaged.package(made), made / "task").rename(task)
-    return task
+    return made_once(
+        tmp_path_factory,
+        "task",
+        lambda folder: packaged.unpack(packaged.package(folder), folder / "task"),
+    )
+
+
+@pytest.fixture(scope="session")
+def templates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Return the templates of the installation that the emulator stands for."""
+    found: dict[str, Any] = json.loads(
+        made_once(tmp_path_factory, "templates", _write_templates).read_text()
+    )
+    return found
+
+
+def _write_templates(folder: Path) -> Path:
+    file = folder / "templates"
+    file.write_text(json.dumps(templates_of_emulator()))
+    return file
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +92,7 @@ def variables() -> dict[str, str]:
 def whole(
     tmp_path_factory: pytest.TempPathFactory,
     package: Path,
+    templates: dict[str, Any],
     variables: dict[str, str],
     strictness: Strictness,
 ) -> Iterator[Emulator]:
@@ -102,7 +114,7 @@ def whole(
     try:
         made.start()
         yield made
-        rights = Rights(templates_of_emulator(), os.environ)
+        rights = Rights(templates, os.environ)
     finally:
         made.close()
     assert refused(rights, asked(calls.open())) == []
