@@ -117,7 +117,7 @@ def whole(
         rights = Rights(templates, os.environ)
     finally:
         made.close()
-    assert refused(rights, asked(calls.open())) == []
+    assert refused(rights, asked(calls.read_text().splitlines())) == []
 
 
 @pytest.fixture
