@@ -52,7 +52,7 @@ tools: ## Programs that only tests need, where they are missing
 	@$(MAKE) --no-print-directory $(TEST_PACKAGES)
 
 test: $(READY) engine tools ## Set up, and run all checks and tests
-	@$(MAKE) --no-print-directory --keep-going $(STAGES)
+	@.ci/stages $(STAGES)
 
 test-quick: $(READY) ## All tests that need no containers
 	$(PYTEST) tests -m 'not docker and not web and not long' --durations=25
