@@ -187,6 +187,7 @@ ENDS = {
     (Cause.EXIT_CODE,): ERROR,
     (Cause.IMAGE,): ERROR,
     (Cause.LAZY,): ERROR,
+    (Cause.NO_WORKER,): ERROR,
     (Cause.TIMEOUT,): KILLED,
     (Cause.OUT_OF_MEMORY,): KILLED,
     (Cause.WORKER_LOST,): KILLED,
@@ -311,15 +312,15 @@ def test_memory_errors_that_more_memory_does_not_mend_fail(callback, failed):
     assert decide_failure([callback], failed) == FAIL
 
 
+FINAL = (Cause.KILLED_BY_USER, Cause.IMAGE, Cause.NO_WORKER)
 HEARD = {
     **{("error", cause): RETRY for cause in Cause},
     **{("killed", cause): RETRY for cause in Cause if state_of(cause) is KILLED},
     **{("killed", cause): FAIL for cause in Cause if state_of(cause) is ERROR},
     **{(event, cause): FAIL for event in ("queued", "running", "done") for cause in Cause},
     **{("stateChange", cause): FAIL for cause in Cause},
-    # A person's kill is final, and the next attempt would have the same broken image.
-    **{("error", cause): FAIL for cause in (Cause.KILLED_BY_USER, Cause.IMAGE)},
-    **{("killed", cause): FAIL for cause in (Cause.KILLED_BY_USER, Cause.IMAGE)},
+    # A person's kill is final; the next attempt would have the same broken image, and no worker.
+    **{(event, cause): FAIL for event in ("error", "killed") for cause in FINAL},
 }
 
 
