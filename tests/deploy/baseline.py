@@ -51,6 +51,16 @@ def interpreter(folder: Path) -> str:
     return str(environment / "bin" / "python")
 
 
+def has_history() -> bool:
+    """Return whether the checkout is a clone with its whole history.
+
+    An export and a shallow clone hold no earlier version to upgrade from.
+    """
+    words = ("git", "-c", "safe.directory=*", "-C", str(ROOT), "rev-parse")
+    asked = (*words, "--is-shallow-repository")
+    return subprocess.run(asked, capture_output=True, check=False).stdout.strip() == b"false"
+
+
 def archive_of(repository: Path, commit: str) -> bytes:
     """Return the files of a commit, as a tar archive.
 

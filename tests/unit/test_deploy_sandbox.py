@@ -66,6 +66,7 @@ def test_a_change_of_the_machine_is_named() -> None:
     ]
 
 
+@pytest.mark.skipif(not baseline.has_history(), reason="the checkout is without its history")
 def test_the_baseline_is_an_earlier_version_of_this_one() -> None:
     tag, commit = baseline.named()
     words = ("git", "-c", "safe.directory=*", "-C", str(baseline.ROOT))
