@@ -4,7 +4,6 @@ import statistics
 import time
 from collections import Counter
 from itertools import pairwise
-from typing import Any
 
 import conducto as co
 from bench.cloud.lab import IMAGES, CloudLab
@@ -87,27 +86,19 @@ class _Run:
 
 def _history(lab: CloudLab, pipeline_id: str) -> Counter[str]:
     """Return what Step Functions recorded of the one execution of a pipeline, once it has ended."""
-    import boto3  # type: ignore[import-untyped]  # noqa: PLC0415  (slow to import)
-
-    states: Any = boto3.client("stepfunctions", endpoint_url=lab.emulator.moto.endpoint)
-    machines = states.list_state_machines()["stateMachines"]
-    runs = [
-        execution["executionArn"]
-        for machine in machines
-        for execution in states.list_executions(stateMachineArn=machine["stateMachineArn"])[
-            "executions"
-        ]
-        if execution["name"].rpartition("-")[0] == pipeline_id
-    ]
-    if len(runs) != 1:
-        raise BenchError(f"the pipeline had {len(runs)} executions: the numbers mean nothing")
     end = time.monotonic() + _PATIENCE
-    while states.describe_execution(executionArn=runs[0])["status"] == "RUNNING":
+    while not (found := _ended(lab, pipeline_id)):
         if time.monotonic() > end:
             raise BenchError("an execution does not end")
         time.sleep(0.1)
-    pages = states.get_paginator("get_execution_history").paginate(executionArn=runs[0])
-    return Counter(event["type"] for page in pages for event in page["events"])
+    if len(found) != 1:
+        raise BenchError(f"the pipeline had {len(found)} executions: the numbers mean nothing")
+    return found[0]
+
+
+def _ended(lab: CloudLab, pipeline_id: str) -> list[Counter[str]]:
+    histories = list(lab.histories.items())
+    return [history for run, history in histories if run.rpartition("-")[0] == pipeline_id]
 
 
 def _transitions(events: Counter[str]) -> int:

@@ -5,9 +5,10 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.registry import BenchError
 
@@ -27,10 +28,13 @@ class CloudLab:
 
     Attributes:
         scratch: A directory that goes at the end.
+        histories: ``{run: {type of event: number}}`` of executions that have ended; the functions
+            delete the state machines of a run, and with them what AWS knows of it.
     """
 
     def __init__(self, scratch: Path) -> None:
         self.scratch = scratch
+        self.histories: dict[str, Counter[str]] = {}
         self._emulator: Emulator | None = None
 
     @property
@@ -54,10 +58,18 @@ class CloudLab:
     def close(self) -> None:
         """Stop the emulator; no container of it is left."""
         if self._emulator is not None:
+            from conducto_emulator import moto_shim  # noqa: PLC0415
+
+            moto_shim.ON_EXECUTION_ENDED.remove(self._note)
             self._emulator.close()
+
+    def _note(self, execution: Any) -> None:
+        events = execution.to_history_output()["events"]
+        self.histories[execution.name] = Counter(event["type"] for event in events)
 
     def _started(self) -> "Emulator":
         # Slow to import, and most measurements do without.
+        from conducto_emulator import moto_shim  # noqa: PLC0415
         from conducto_emulator.emulator import Emulator, Options  # noqa: PLC0415
         from conducto_emulator.latency import Latency  # noqa: PLC0415
         from conducto_emulator.moto_server import AddressError  # noqa: PLC0415
@@ -71,6 +83,7 @@ class CloudLab:
             raise BenchError(str(error)) from error
         try:
             made.start()
+            moto_shim.ON_EXECUTION_ENDED.append(self._note)
         except BaseException:
             made.close()
             raise
