@@ -5,7 +5,7 @@ Every call is about pipelines of the caller's organisation; another one's does n
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
-from itertools import chain
+from itertools import chain, islice
 from secrets import token_hex
 from typing import Any, TypeVar
 
@@ -74,7 +74,7 @@ from conducto.model.usage import PipelineSpent, Usage, UsageParams
 from conducto.model.worker import UploadAnswer
 from conducto.running import listing, node_details, secret_answers, tree_pages, views
 from conducto.running.finding import no_image, no_node, whole_id
-from conducto.running.launching import new_id, new_record
+from conducto.running.launching import TRIED_IDS, ids_for, is_of_launch, new_record
 from conducto.running.ordering import check_order, edits_of, preview_of_whole
 from conducto.running.relaunching import launch_of
 from conducto.running.state_letters import states_of
@@ -88,7 +88,7 @@ from conducto.running.usage_reports import (
 from conducto.semantics.fargate import largest_mem
 from conducto.semantics.orders import named, preview
 from conducto.semantics.resolve import resolve
-from conducto.service.port import RefusedError
+from conducto.service.port import NotFoundError, RefusedError
 
 _PAGE = 200
 #: Attempts that are read in about the time that one more query takes.
@@ -165,41 +165,69 @@ class CloudPipelines(CloudData, CloudDebug, CloudLogs):
 
     # ---- launch -------------------------------------------------------------------------------
 
-    async def launch(self, request: LaunchRequest) -> PipelineSummary:
+    async def launch(
+        self, request: LaunchRequest, key: str | None = None, *, repeated: bool = False
+    ) -> PipelineSummary:
         """Validate, resolve, store and (if asked) arm a pipeline."""
-        return await asyncio.to_thread(self._launch, request)
+        # Other users may have the same key.
+        own = None if key is None else f"{self._me.org}/{self._me.user}/{key}"
+        return await asyncio.to_thread(self._launch, request, own, repeated=repeated)
 
-    def _launch(self, request: LaunchRequest) -> PipelineSummary:
-        if request.run or request.run_at is not None:
+    def _launch(
+        self, request: LaunchRequest, key: str | None, *, repeated: bool
+    ) -> PipelineSummary:
+        launched = self._launched(key) if repeated and key is not None else None
+        if launched is None and (request.run or request.run_at is not None):
             check_usage(self._cloud.orgs, self._me.org, self._cloud.clock())
         if request.engine != "docker":
             raise RefusedError(f"engine={request.engine!r} runs locally only; leave it out")
         pipeline = resolve(request.tree)
         plan = self._cloud.orgs.plan(self._me.org)
         check_nodes(pipeline.nodes, plan)
-        self._check_plan(plan)
+        if launched is None:
+            self._check_plan(plan)
         used = [pipeline.images[name] for name in used_images(pipeline)]
         images = self._builds.prepare(self._me.org, used, request.sources)
         now = self._cloud.clock()
         mine = request.model_copy(update={"owner": self._me.user})
-        pipeline_id = self._create(mine, pipeline, now)
+        pipeline_id = launched or self._create(mine, pipeline, now, key)
+        # What an earlier request has done already is not done again.
         moved = ImagesMoved(time=now, images=images)
-        self._submit(pipeline_id, lambda _: moved)
+        self._submit(pipeline_id, lambda live: None if live.number else moved)
         if request.run:
             run = Ordered(time=now, action=Action.RUN, by=self._me.user)
-            self._submit(pipeline_id, lambda _: run)
+            self._submit(pipeline_id, lambda live: None if _has_begun(live) else run)
         with self._engine.reading(self._me.org, pipeline_id) as live:
             return views.summary(live)
 
-    def _create(self, request: LaunchRequest, pipeline: Pipeline, now: float) -> str:
+    def _launched(self, key: str) -> str | None:
+        """Return the pipeline that an earlier request under the key has created, if it has."""
+        for pipeline_id in islice(ids_for(key), TRIED_IDS):
+            try:
+                with self._engine.reading(self._me.org, pipeline_id) as live:
+                    record = live.record
+            except NotFoundError:
+                continue
+            if is_of_launch(record, self._me.user, self._cloud.clock()):
+                return pipeline_id
+        return None
+
+    def _create(
+        self, request: LaunchRequest, pipeline: Pipeline, now: float, key: str | None
+    ) -> str:
+        ids = ids_for(key)
         while True:
-            record = new_record(new_id(()), request, pipeline, mode="cloud", now=now)
+            record = new_record(next(ids), request, pipeline, mode="cloud", now=now)
             try:
                 most = largest_mem(self._cloud.orgs.plan(self._me.org).max_cpu)
                 definition = define(record, request.tree, request.sources, max_mem=most)
                 self._cloud.store.create(CloudRecord(self._me.org, record), definition)
             except ConflictError:
-                continue  # the id is taken, perhaps by another org
+                # By another org, or by a request under this key that is executed at the same time.
+                launched = None if key is None else self._launched(key)
+                if launched is None:
+                    continue
+                return launched
             return record.id
 
     def _check_plan(self, plan: Plan) -> None:
@@ -550,3 +578,7 @@ class CloudPipelines(CloudData, CloudDebug, CloudLogs):
         if self._cloud.store.record(self._me.org, given) is not None:
             return given
         return whole_id(given, (record.id for record in self._records()))
+
+
+def _has_begun(live: CloudPipeline) -> bool:
+    return live.record.armed or live.started is not None

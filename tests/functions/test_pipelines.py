@@ -34,12 +34,38 @@ from conducto.semantics.errors import DefinitionError
 from conducto.semantics.start_failures import FIRST_WAVE, MAX_STARTS
 from conducto.service.port import NotFoundError, RefusedError
 from support.cloud.world import EVERYTHING, ME, STRANGER, Hand, World
-from support.trees import leaf, parallel, serial
+from support.trees import form, leaf, parallel, serial
 
 
 @pytest.fixture
 def world() -> World:
     return World()
+
+
+# ---- launching under an idempotency key ----------------------------------------------------------
+
+
+def test_launch_that_was_cut_off_is_completed_once(world: World) -> None:
+    def launch(key: str, *, run: bool = True) -> str:
+        request = LaunchRequest(tree=form(parallel("a", "b")), run=run)
+        return asyncio.run(world.pipelines().launch(request, key, repeated=True)).pipeline.id
+
+    created = launch("k", run=False)  # the first request ended before it ran the pipeline
+    completed, again, other = launch("k"), launch("k"), launch("k2")
+
+    assert completed == again == created != other
+    assert world.states(created) == {"/": "running", "/a": "queued", "/b": "queued"}
+    world.control(created, Action.PAUSE)
+    launch("k")
+    assert not world.get(created).pipeline.armed
+
+
+def test_launches_under_one_key_at_the_same_time_are_one(world: World) -> None:
+    request = LaunchRequest(tree=form(parallel("a")), run=True)
+    first = asyncio.run(world.pipelines().launch(request, "k")).pipeline.id
+
+    # As if the first had created it after the second looked for it.
+    assert asyncio.run(world.pipelines().launch(request, "k")).pipeline.id == first
 
 
 # ---- what is refused before anything starts ------------------------------------------------------

@@ -4,7 +4,7 @@ import asyncio
 import json
 
 import conducto as co
-from conducto.model.api import PipelineSummary
+from conducto.model.api import LaunchRequest, PipelineSummary
 from conducto.model.calls import API_ROOT, LAUNCH
 from conducto.service.dispatch import Headers, Service
 from conducto.service.once import MemoryAnswers, Once
@@ -50,3 +50,35 @@ async def test_thirty_launches_at_once_on_a_full_cache_all_return_their_pipeline
         assert sorted(ran) == sorted(
             [*map(str, range(CLIENTS)), *(f"old-{n}" for n in range(shelf.KEPT_LOADED + 1))]
         )
+
+
+class NoAnswers(MemoryAnswers):
+    """The memory of agents that are killed before they note a response."""
+
+    def finish(self, key: str, answer: bytes) -> None:
+        """Note nothing."""
+
+
+async def test_launch_that_was_cut_off_returns_its_pipeline(tmp_path):
+    answers = NoAnswers()
+    async with local_runner(tmp_path / "home", "process") as local:
+        first = await launch(Service(local.pipelines, once=Once(answers)), "mine", "k")
+        await Run(local, first).settled()
+
+    async with local_runner(tmp_path / "home", "process") as local:
+        service = Service(local.pipelines, once=Once(answers))
+        again = await launch(service, "mine", "k")
+        await launch(service, "other", "k2")
+
+        assert again.pipeline.id == first.pipeline.id
+        assert (await Run(local, again).settled()).state == "done"
+        assert len((await local.pipelines.list()).pipelines) == 2
+        assert (local.home.user_data / "ran").read_text().split().count("mine") == 1
+
+
+async def test_launch_that_was_cut_off_before_it_did_anything_is_carried_out(tmp_path):
+    async with local_runner(tmp_path / "home", "process") as local:
+        request = LaunchRequest(tree=form("late"), engine="process", run=True)
+        launched = await local.pipelines.launch(request, "k", repeated=True)
+
+        assert (await Run(local, launched).settled()).state == "done"

@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,7 +60,7 @@ from conducto.running import secret_answers as answers
 from conducto.running.data_files import DataDirectory
 from conducto.running.finding import no_node
 from conducto.running.forms import pack_form, unpack_form
-from conducto.running.launching import new_id, new_record
+from conducto.running.launching import TRIED_IDS, ids_for, is_of_launch, new_record
 from conducto.running.relaunching import launch_of
 from conducto.running.state_letters import states_of
 from conducto.running.usage_reports import usage_of
@@ -147,15 +148,23 @@ class LocalPipelines:
         except DamagedError as error:
             self._shelf.put_aside(record.id, error)
 
-    async def launch(self, request: LaunchRequest) -> PipelineSummary:
+    async def launch(
+        self, request: LaunchRequest, key: str | None = None, *, repeated: bool = False
+    ) -> PipelineSummary:
         """Validate, resolve, store and (if asked) arm a pipeline. Takes the request's tree away."""
+        if repeated and (live := self._launched(request, key)) is not None:
+            if request.run and live.started is None and not live.record.armed:
+                self._begin(live, request)
+            await self._scheduler.saved()
+            return views.summary(live)
         kit = self._kits[request.engine]
         await kit.open()
         pipeline, definition = await asyncio.to_thread(_take_tree, request)
         check_nodes(pipeline.nodes, kit.limits())
         taken = {*self._home.pipeline_ids(), *self._store.damaged()}
         taken.update(record.id for record in self._store.records())
-        record = new_record(new_id(taken), request, pipeline)
+        chosen = next(one for one in ids_for(key) if one not in taken)
+        record = new_record(chosen, request, pipeline)
         self._home.make_pipeline(record.id)
         live = loading.begin(record, pipeline)
         self._store.create(live.record, definition)
@@ -165,6 +174,15 @@ class LocalPipelines:
         self._scheduler.spawn(self._shelf.make_room(but=live))
         await self._scheduler.saved()  # what was answered is not forgotten
         return views.summary(live)
+
+    def _launched(self, request: LaunchRequest, key: str | None) -> LivePipeline | None:
+        """Return the pipeline that an earlier request under the key has created, if it has."""
+        known = {record.id: record for record in self._store.records()}
+        for pipeline_id in islice(ids_for(key), TRIED_IDS):
+            record = known.get(pipeline_id)
+            if record is not None and is_of_launch(record, request.owner, time.time()):
+                return self.live(record.id)
+        return None
 
     def _begin(self, live: LivePipeline, request: LaunchRequest) -> None:
         """Start a pipeline, if that is asked for; it exists, so whoever launched it gets its id."""

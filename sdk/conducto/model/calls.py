@@ -97,6 +97,7 @@ class Operation(Generic[P, B, R]):
         max_body: Bytes a body may have.
         private: The body holds what no error message may quote and no file may remember.
         kept: The answer may be remembered under the caller's idempotency key.
+        resumable: A request that was cut off can be carried out again under its key.
     """
 
     name: str
@@ -108,6 +109,7 @@ class Operation(Generic[P, B, R]):
     max_body: int = MAX_BODY
     private: bool = False
     kept: bool = True
+    resumable: bool = False
 
     @property
     def safe(self) -> bool:
@@ -136,6 +138,7 @@ LAUNCH = Operation[p.NoParams, LaunchRequest, PipelineSummary](
     LaunchRequest,
     PipelineSummary,
     max_body=MAX_LAUNCH_BODY,
+    resumable=True,
 )
 GET = Operation[p.PipelineParams, None, PipelineSummary](
     "get_pipeline", "GET", "/pipelines/{id}", p.PipelineParams, None, PipelineSummary

@@ -1,24 +1,46 @@
 """From a launch request to a pipeline's id and record."""
 
+import hashlib
 import secrets
 import time
-from collections.abc import Container as Holder
+from collections.abc import Iterator
 from typing import Literal
 
 from conducto.model.api import LaunchRequest
+from conducto.model.calls import REMEMBERED_SECONDS
 from conducto.model.nodes import Pipeline
 from conducto.model.records import PipelineRecord
 
+#: Ids for a key that can be those of an earlier launch under it: others may have the first ones.
+TRIED_IDS = 3
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
-def new_id(taken: Holder[str]) -> str:
-    """Return an id that is short to type, such as ``qdx-ruf``, and not taken."""
+def ids_for(key: str | None) -> Iterator[str]:
+    """Yield ids that are short to type, such as ``qdx-ruf``; the first that is not taken is used.
+
+    Args:
+        key: The request's idempotency key: a request that is repeated under it gets the same ids,
+            and so finds the pipeline that it has created. None: the ids are random.
+    """
+    seed = secrets.token_hex() if key is None else key
+    number = 0
     while True:
-        letters = [secrets.choice(_LETTERS) for _ in range(6)]
-        made = "".join(letters[:3]) + "-" + "".join(letters[3:])
-        if made not in taken:
-            return made
+        digest = hashlib.sha256(f"{seed} {number}".encode()).digest()
+        letters = "".join(_LETTERS[byte % len(_LETTERS)] for byte in digest[:6])
+        yield f"{letters[:3]}-{letters[3:]}"
+        number += 1
+
+
+def is_of_launch(record: PipelineRecord, owner: str, now: float) -> bool:
+    """Return whether an earlier request under the same key can have created a pipeline.
+
+    Args:
+        record: A pipeline with one of the ids for the key.
+        owner: Who launches.
+        now: Seconds since the epoch.
+    """
+    return record.owner == owner and now - record.created < REMEMBERED_SECONDS
 
 
 def new_record(

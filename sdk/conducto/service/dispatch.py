@@ -6,6 +6,7 @@ serialise, or say what is wrong as a problem. A server checks who is asking befo
 
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -114,15 +115,18 @@ class Service:
         if isinstance(body, bytes):
             parsed = _parse_body(route.operation, body, headers.media_type)
 
-        async def work() -> bytes:
-            return encode(await route.handler(self._pipelines, Call(params=params, body=parsed)))
-
         key = headers.idempotency_key
-        if key is None or not isinstance(body, bytes) or not route.operation.remembered:
-            return Answer(200, JSON, await work())
+
+        async def work(*, repeated: bool = False) -> bytes:
+            call = Call(params=params, body=parsed, key=key, repeated=repeated)
+            return encode(await route.handler(self._pipelines, call))
+
         operation = route.operation
+        if key is None or not isinstance(body, bytes) or not operation.remembered:
+            return Answer(200, JSON, await work())
         request = (operation.name.encode(), encode(params), body)
-        answer = await self._once.answer(key, request, work, private=operation.private)
+        again = partial(work, repeated=True) if operation.resumable else None
+        answer = await self._once.answer(key, request, work, again=again, private=operation.private)
         return Answer(200, JSON, answer)
 
     async def _download(self, route: DownloadRoute[Any], call: Call[Any, None]) -> Download:

@@ -71,11 +71,15 @@ class Call(Generic[P, B]):
 
     Attributes:
         span: The part of the content that is asked for, of a call that is answered by bytes.
+        key: The idempotency key.
+        repeated: An earlier request with this key was cut off; it may have been carried out.
     """
 
     params: P
     body: B
     span: Span | None = None
+    key: str | None = None
+    repeated: bool = False
 
 
 async def list_pipelines(pipelines: Pipelines, call: Call[ListParams, None]) -> PipelineList:
@@ -85,7 +89,7 @@ async def list_pipelines(pipelines: Pipelines, call: Call[ListParams, None]) -> 
 
 async def launch(pipelines: Pipelines, call: Call[NoParams, LaunchRequest]) -> PipelineSummary:
     """Take a tree in, and arm it if asked."""
-    return await pipelines.launch(call.body)
+    return await pipelines.launch(call.body, call.key, repeated=call.repeated)
 
 
 async def get_pipeline(pipelines: Pipelines, call: Call[PipelineParams, None]) -> PipelineSummary:

@@ -2,7 +2,7 @@
 
 A client that lost an answer sends the request again under the same key, and gets the answer of
 the first one. The key is written down before anything is done: when the server dies in between,
-nobody knows how far it came, and the second request is told so.
+nobody knows how far it came. The second request is refused, or resumes where that is possible.
 """
 
 import asyncio
@@ -114,6 +114,7 @@ class Once:
         request: tuple[bytes, ...],
         work: Callable[[], Awaitable[bytes]],
         *,
+        again: Callable[[], Awaitable[bytes]] | None = None,
         private: bool = False,
     ) -> bytes:
         """Return the answer of ``work``, or of the request that came under ``key`` before.
@@ -122,6 +123,7 @@ class Once:
             key: As the client gave it.
             request: What tells the request from others.
             work: Carries the request out. When it raises, the key is free again.
+            again: Carries out a request that was cut off; None: it is refused.
             private: The request holds what no file may remember, not even as a digest.
 
         Raises:
@@ -134,7 +136,10 @@ class Once:
         fingerprint = _fingerprint(request)
         memory = self._recall(key)
         if memory is not None:
-            return _remembered(memory, fingerprint)
+            if again is None or memory.answer is not None:
+                return _remembered(memory, fingerprint)
+            _check_same(memory, fingerprint)
+            work = again
         self._under_way[key] = asyncio.get_running_loop().create_future()
         try:
             store = self._begin(key, fingerprint, private=private)
@@ -199,11 +204,15 @@ def _fingerprint(request: tuple[bytes, ...]) -> str:
     return digest.hexdigest()
 
 
-def _remembered(memory: Memory, fingerprint: str) -> bytes:
+def _check_same(memory: Memory, fingerprint: str) -> None:
     if memory.fingerprint != fingerprint:
         raise problems.wrong_header(
             IDEMPOTENCY_KEY, "was used for another request; every request needs a new one"
         )
+
+
+def _remembered(memory: Memory, fingerprint: str) -> bytes:
+    _check_same(memory, fingerprint)
     if memory.answer is None:
         raise ProblemError(problems.cut_off())
     return memory.answer

@@ -71,8 +71,17 @@ class Pipelines(Protocol):
     What reads answers also while nothing can be written, e.g. because the disk is full.
     """
 
-    async def launch(self, request: LaunchRequest) -> PipelineSummary:
-        """Validate, resolve, store and (if asked) arm a pipeline."""
+    async def launch(
+        self, request: LaunchRequest, key: str | None = None, *, repeated: bool = False
+    ) -> PipelineSummary:
+        """Validate, resolve, store and (if asked) arm a pipeline.
+
+        Args:
+            request: The tree, and what to do with it.
+            key: The idempotency key of the request.
+            repeated: An earlier request with this key was cut off: return the pipeline that it
+                has created, if it has.
+        """
 
     async def list(self, query: ListParams | None = None) -> PipelineList:
         """The newest first, at most ``query.limit``; None is all that are not archived."""

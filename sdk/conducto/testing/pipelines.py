@@ -109,6 +109,7 @@ class FakePipelines:
     ) -> None:
         self.orders: list[tuple[str, ControlRequest]] = []
         self.launches: list[LaunchRequest] = []
+        self._keys: dict[str | None, str] = {}
         self.shells: list[tuple[str, DebugRequest]] = []
         self.secret_store = MemorySecrets()
         self.warnings: tuple[str, ...] = ()
@@ -201,12 +202,17 @@ class FakePipelines:
             time.sleep(0.005)
         return True
 
-    async def launch(self, request: LaunchRequest) -> PipelineSummary:
+    async def launch(
+        self, request: LaunchRequest, key: str | None = None, *, repeated: bool = False
+    ) -> PipelineSummary:
         """Add a pipeline with the ids ``p1``, ``p2`` and so on."""
+        if repeated and key in self._keys:
+            return await self.get(self._keys[key])
         nodes = list(self._nodes_of(request.tree))
         if not nodes:
             raise DefinitionError(None, "the tree has no nodes")
         self.launches.append(request)
+        self._keys[key] = f"p{len(self._pipelines) + 1}"
         record = PipelineRecord(
             id=f"p{len(self._pipelines) + 1}",
             title="" if request.title is None else request.title,

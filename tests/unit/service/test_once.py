@@ -118,6 +118,26 @@ async def test_one_that_was_cut_off_is_not_done_again_in_silence(make: Make, wor
     assert caught.value.problem.remedy is not None
 
 
+async def test_one_that_was_cut_off_is_carried_out_again_where_that_is_safe(
+    make: Make, work: Work
+) -> None:
+    store = make()
+    work.gate.clear()
+    cut = asyncio.create_task(Once(store).answer("k", (b"x",), work))
+    await asyncio.sleep(0)
+    cut.cancel()
+    await asyncio.gather(cut, return_exceptions=True)
+
+    async def again() -> bytes:
+        return b"as before"
+
+    once = Once(store)
+    with pytest.raises(ProblemError, match="another request"):
+        await once.answer("k", (b"y",), work, again=again)
+    assert await once.answer("k", (b"x",), work, again=again) == b"as before"
+    assert await once.answer("k", (b"x",), work) == b"as before"
+
+
 async def test_a_key_is_forgotten_after_its_time(make: Make, work: Work) -> None:
     now = [1000.0]
     once = Once(make(seconds=60), lambda: now[0])
