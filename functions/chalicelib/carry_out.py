@@ -260,7 +260,8 @@ class Errands:
                 # Whatever it was, the pool waits before it asks again, and its nodes say why.
                 errand.refused[task.pool] = refused = error
                 if not isinstance(error, (CapacityError, ThrottledError, AccessDeniedError)):
-                    logger.exception("a worker was not started", extra={"worker": task.worker_id})
+                    about = {"worker": task.worker_id, "run_id": errand.run}
+                    logger.exception("a worker was not started", extra=about)
         if refused is not None:
             self._not_started(task, refused)
 

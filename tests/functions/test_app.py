@@ -380,8 +380,8 @@ def test_a_client_says_who_it_is_in_its_first_message(front: Front) -> None:
     mine = launched(front, token)
 
     assert socket(front, "connect")["statusCode"] == 200
-    assert socket(front, "message", {"subscribe": mine})["statusCode"] == 403
     with taking_frames(gateway(front)) as frames:
+        assert socket(front, "message", {"subscribe": mine})["statusCode"] == 403
         told = socket(front, "message", {"subscribe": mine, "token": token})
         status, answer = front.call(
             "POST", f"/pipelines/{mine}/control", token, {"action": "skip", "paths": ["/a"]}

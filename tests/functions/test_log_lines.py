@@ -144,7 +144,7 @@ def test_a_line_of_a_request_says_which_who_and_about_what(
     pipeline = answer["pipeline"]["id"]
     front.call("POST", f"/pipelines/{pipeline}/control", front.token(), {"action": "run"})
 
-    line = next(line for line in lines_of(written) if line["message"] == "an errand failed")
+    line = next(line for line in lines_of(written) if line["message"] == "a worker was not started")
     assert line["pipeline"] == pipeline
     assert line["operation"] in ("launch", "control")
     assert (line["org"], line["user"]) == ("acme", "ann")
