@@ -350,7 +350,7 @@ def warm() -> None:
     import boto3  # type: ignore[import-untyped]  # noqa: PLC0415  not every package calls AWS
 
     for service in _SERVICES:
-        boto3.client(service)
+        boto3.client(service, region_name=os.environ[_REGION])
 
 
 def serve(host: Host, path: str) -> None:

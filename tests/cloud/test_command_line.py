@@ -163,7 +163,7 @@ def test_a_generated_tree_has_images_of_the_launch_and_its_own(
     assert there.output("/lazy/Execute/own") == "own image\n"
 
 
-@pytest.mark.parametrize("nodes", ["/", "--failed"])
+@pytest.mark.parametrize("nodes", [pytest.param("/", marks=pytest.mark.long), "--failed"])
 def test_a_build_that_fails_is_mended_by_a_rebuild(
     person: Person, me: Cloud, tmp_path: Path, nodes: str
 ) -> None:

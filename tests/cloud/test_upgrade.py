@@ -117,6 +117,7 @@ def test_what_ended_before_can_be_changed_after(
     assert run.states()["/"] == "done"
 
 
+@pytest.mark.long
 def test_back_to_the_older_version_nothing_is_lost_and_nothing_moves(
     installed: Emulator, me: Cloud, package: Path, newer: Path
 ) -> None:
