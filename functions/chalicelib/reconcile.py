@@ -126,10 +126,11 @@ class Reconciler:
         if look is not None and look.status != _STOPPED:
             self._cloud.fleet.stop(worker.task or "", "not needed any more")
             return
-        own = worker.hired or None if worker.task is not None else None
-        end = TaskEnd("it ended without a word", began=own, ended=worker.since)
         if look is not None:
             end = TaskEnd(look.reason, began=look.began, ended=look.ended or worker.since)
+        else:  # ECS has forgotten the task, or there was none
+            began = None if worker.task is None else worker.hired or None
+            end = TaskEnd("it ended, and ECS gives no reason", began=began, ended=worker.since)
         self._engine.submit(org, pipeline_id, partial(self._stopped, worker.id, end))
 
     def execution_ended(self, run: str, status: str) -> None:

@@ -71,7 +71,7 @@ from conducto.service.port import RefusedError
 #: (`conducto.semantics.contexts`); by itself it leaves only after the longest time there is.
 CONTEXT_IDLE = CONTEXT_PAUSE + 3600.0
 IDLE = 60.0
-#: What a worker says that is told to stop (`conducto.model.worker.WorkerEnd.reason`).
+#: Reported by a worker that was asked to stop (`conducto.model.worker.WorkerEnd.reason`).
 STOPPING = "stopping"
 #: Why a worker is sent away that an older version of Conducto started; another one takes its place.
 OUTDATED = "its agent is older than the installation"

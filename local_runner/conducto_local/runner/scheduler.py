@@ -87,7 +87,6 @@ class Scheduler:
     def add(self, live: LivePipeline) -> None:
         """Take a pipeline in."""
         self.live[live.id] = live
-        self.contexts.recall(live)
         live.staff = lambda: self._staff(live)
 
     def apply(self, live: LivePipeline, event: ev.Event) -> None:

@@ -72,6 +72,7 @@ class Shelf:
             raise self.put_aside(record.id, error) from error
         self._aside.pop(record.id, None)
         self._scheduler.add(live)
+        self._scheduler.contexts.recall(live)
         return live
 
     def put_aside(self, pipeline_id: str, error: Exception) -> DamagedError:
