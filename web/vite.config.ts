@@ -13,7 +13,7 @@ const AGENT = process.env["CONDUCTO_AGENT"] ?? "http://127.0.0.1:8990";
 
 /** Modules of ours and parts that more than one page uses; what is for one page stays with it. */
 const SHARED =
-  /\/src\/(?:api|app|lib|live|model|ui|pages\/parts)\/|\/(?:HelpDialog|LogLine)\.tsx|\/node_modules\//;
+  /\/src\/(?:api|app|components|lib|live|model)\/|\/(?:HelpDialog|LogLine)\.tsx|\/node_modules\//;
 
 /**
  * The first paint waits for the app's script, which knows the chosen theme. A browser that does not

@@ -1,6 +1,6 @@
 import "@/styles/tokens.css";
 import "@/styles/base.css";
-import "@/ui/ui.css";
+import "@/components/components.css";
 import "@/app/app.css";
 
 import { QueryClientProvider } from "@tanstack/react-query";
@@ -10,7 +10,7 @@ import { comeIn, comeInWhenAsked, takeCode } from "@/api/session";
 import { IN_CLOUD } from "@/api/side";
 import { App } from "@/app/App";
 import { queryClient } from "@/app/queryClient";
-import { toast } from "@/ui/toasts";
+import { toast } from "@/components/toasts";
 
 /** Whether this browser came with a code that was no good; only the cloud's addresses have one. */
 async function isExpired(): Promise<boolean> {

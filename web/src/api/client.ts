@@ -3,14 +3,13 @@
  * call goes over the wire and what its refusal means.
  */
 
-import { SERVER, WAKING } from "@/api/side";
 import type {
   AgentStatus,
   AttemptList,
   ControlRequest,
   ControlResult,
-  ImageLog,
   ImageList,
+  ImageLog,
   LogChunk,
   LogLines,
   LogMatches,
@@ -25,6 +24,7 @@ import type {
   Usage,
   WhoAmI,
 } from "@/api/schema";
+import { SERVER, WAKING } from "@/api/side";
 
 const ROOT = "/api/v1";
 

@@ -1,14 +1,14 @@
 import { Suspense, useEffect } from "react";
 
-import { followLink, useLocation } from "@/app/location";
 import { PageBoundary } from "@/app/PageBoundary";
 import { findRoute, ROUTES } from "@/app/routes";
-import { SignedOut } from "@/app/SignedOut";
-import { useTheme } from "@/app/theme";
-import { useNotices } from "@/app/useNotices";
-import { Empty } from "@/ui/Empty";
-import { Logo } from "@/ui/Logo";
-import { Toasts } from "@/ui/toasts";
+import { Empty } from "@/components/Empty";
+import { Logo } from "@/components/Logo";
+import { SignedOut } from "@/components/SignedOut";
+import { Toasts } from "@/components/toasts";
+import { useNotices } from "@/components/useNotices";
+import { followLink, useLocation } from "@/lib/location";
+import { useTheme } from "@/lib/theme";
 
 /** `expired`: the address had a code that was no good. */
 export function App({ expired }: { expired: boolean }) {

@@ -2,8 +2,8 @@ import { Component, type ReactNode } from "react";
 
 import { messageOf } from "@/api/client";
 import { WAKING } from "@/api/side";
-import { Button } from "@/ui/Button";
-import { Empty } from "@/ui/Empty";
+import { Button } from "@/components/Button";
+import { Empty } from "@/components/Empty";
 
 interface Props {
   /** Of the page: another one is tried anew. */

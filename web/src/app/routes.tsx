@@ -3,13 +3,9 @@
 import { lazy, type ComponentType } from "react";
 
 import { IN_CLOUD } from "@/api/side";
+import type { PageProps } from "@/lib/location";
 import { PipelinePage } from "@/pages/pipeline/PipelinePage";
 import { PipelinesPage } from "@/pages/pipelines/PipelinesPage";
-
-export interface PageProps {
-  /** Parts of the path that stand in braces in `path`. */
-  params: Readonly<Record<string, string>>;
-}
 
 export interface PageRoute {
   path: string;

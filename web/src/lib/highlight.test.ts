@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { languageOf, tokens, type Language } from "@/lib/highlight";
+import { type Language, languageOf, tokens } from "@/lib/highlight";
 
 function marked(command: string, language?: Language): string[] {
   return tokens(command, language)

@@ -1,8 +1,8 @@
 /** One output of one attempt: only the lines that somebody looks at are fetched. */
 
-import { api, ApiError, messageOf, type LogLinesQuery } from "@/api/client";
+import { api, ApiError, type LogLinesQuery, messageOf } from "@/api/client";
 import { IN_CLOUD } from "@/api/side";
-import { parseLine, PLAIN, styleAfter, type Span, type Style } from "@/lib/ansi";
+import { parseLine, PLAIN, type Span, type Style, styleAfter } from "@/lib/ansi";
 
 /** Lines that are asked for at once, and held at most. */
 const PAGE = 500;

@@ -2,7 +2,7 @@
 
 import { api } from "@/api/client";
 import type { PipelineSession } from "@/live/session";
-import { filled, rangeOf, withinGap, type Gap } from "@/model/range";
+import { filled, type Gap, rangeOf, withinGap } from "@/model/range";
 
 /** Children that are listed at once. */
 const PAGE = 5000;

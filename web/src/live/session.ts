@@ -12,7 +12,7 @@ import { BROUGHT, Lookout } from "@/model/lookout";
 import type { TreeNode } from "@/model/node";
 import { Arrangement, isWide } from "@/model/order";
 import { ancestorsOf, parentOf, ROOT } from "@/model/paths";
-import { differing, flatten, type Choices, type Row } from "@/model/rows";
+import { type Choices, differing, flatten, type Row } from "@/model/rows";
 import { failures, total } from "@/model/states";
 import { TreeModel } from "@/model/tree";
 

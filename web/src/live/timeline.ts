@@ -3,7 +3,8 @@
 import { api, ApiError, messageOf, type TreeQuery } from "@/api/client";
 import { EventStream, lastChange } from "@/api/events";
 import type { EventBatch, ImageRecord } from "@/api/schema";
-import { Timeline, type Bar } from "@/model/timeline";
+import type { Bar } from "@/model/lanes";
+import { Timeline } from "@/model/timeline";
 
 const PAGE = 2000;
 /** Attempts that are shown at most; a part of the tree shows the rest. */

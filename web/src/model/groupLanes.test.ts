@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 
 import { columnsOf, groupedLanes, rowsByNode, runningAt, stepsOf } from "@/model/groupLanes";
-import { lanesByNode, type Bar } from "@/model/timeline";
+import type { Bar } from "@/model/lanes";
+import { lanesByNode } from "@/model/timeline";
 
 function bar(path: string, started: number | null, ended: number | null, more = {}): Bar {
   return {

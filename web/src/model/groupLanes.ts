@@ -1,29 +1,13 @@
 /** Rows of groups, where a row for each node would be too many: how many ran at a time. */
 
+import { type Bar, endOf, type Group, type Lane, type Range, type Steps } from "@/model/lanes";
 import { depthOf, isWithin, ROOT } from "@/model/paths";
-import { endOf, lanesByNode, type Bar, type Lane, type Range } from "@/model/timeline";
+import { lanesByNode } from "@/model/timeline";
 
 /** Of more rows than these, groups are shown first. */
 export const MOST_ROWS = 200;
 /** What began and ended in the same moment ran for this long, in seconds. */
 const MOMENT = 0.001;
-
-/** How many ran: from `times[n]` on they were `counts[n]`. */
-export interface Steps {
-  readonly times: readonly number[];
-  readonly counts: readonly number[];
-}
-
-/** What a row tells of the attempts below a group. */
-export interface Group {
-  readonly steps: Steps;
-  /** The most that ran at once. */
-  readonly peak: number;
-  readonly nodes: number;
-  readonly attempts: number;
-  /** When attempts failed, oldest first. */
-  readonly failures: readonly number[];
-}
 
 /** Rows of nodes put together: those of the deepest level that makes no more than `most`. */
 export function groupedLanes(

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 
+import type { Bar } from "@/model/lanes";
 import { phasesOf, waitText } from "@/model/phases";
-import type { Bar } from "@/model/timeline";
 
 const WHOLE: Bar = {
   path: "/a",

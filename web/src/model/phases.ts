@@ -1,11 +1,7 @@
 /** What an attempt waited for before it ran: its image, its turn, its container. */
 
-import type { NodeView } from "@/api/schema";
 import { duration } from "@/lib/time";
-import { endOf, type Bar } from "@/model/timeline";
-
-/** `start` is that of its container; `unknown`: nobody noted what it waited for. */
-export type PhaseName = NonNullable<NodeView["wait_kind"]>;
+import { type Bar, endOf, type PhaseName } from "@/model/lanes";
 
 export interface Phase {
   readonly name: PhaseName;

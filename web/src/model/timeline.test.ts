@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 
 import type { AttemptRecord, ImageRecord, NodeChange, NodeView } from "@/api/schema";
+import type { Bar } from "@/model/lanes";
 import {
   barAt,
   criticalPath,
@@ -8,7 +9,6 @@ import {
   lanesByNode,
   lanesByWorker,
   Timeline,
-  type Bar,
 } from "@/model/timeline";
 import { padded, panned, ticks, tickText, zoomed } from "@/model/timescale";
 

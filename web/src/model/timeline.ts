@@ -1,41 +1,8 @@
 /** When commands waited and ran: bars in lanes, and the chain of them that took the longest. */
 
-import type { AttemptRecord, ImageRecord, NodeChange, NodeView, State } from "@/api/schema";
-import type { Group } from "@/model/groupLanes";
-import type { PhaseName } from "@/model/phases";
+import type { AttemptRecord, ImageRecord, NodeChange, NodeView } from "@/api/schema";
+import { type Bar, beginOf, endOf, type Lane, type Range } from "@/model/lanes";
 import { isFinished } from "@/model/states";
-
-/** One attempt of an Exec. Times are seconds since the epoch. */
-export interface Bar {
-  readonly path: string;
-  readonly number: number;
-  state: State;
-  queued: number | null;
-  /** When the image was there that it waited for, and when its turn came; null if not known. */
-  imageReady: number | null;
-  admitted: number | null;
-  /** What it was last said to wait for; null where its record is there, which tells more. */
-  waitsFor: PhaseName | null;
-  started: number | null;
-  ended: number | null;
-  /** Where it ran; null where it is not known, or was a plain process. */
-  container: string | null;
-  exitCode: number | null;
-}
-
-/** A row: all attempts of a node, or all commands of a container, in order of time; or a group. */
-export interface Lane {
-  readonly key: string;
-  readonly label: string;
-  readonly bars: Bar[];
-  /** Of a row that stands for a group, which has no bars. */
-  readonly group?: Group;
-}
-
-export interface Range {
-  from: number;
-  to: number;
-}
 
 export function barOf(attempt: AttemptRecord): Bar {
   const { path, number, state, queued, admitted, started, ended, container } = attempt;
@@ -163,11 +130,6 @@ export class Timeline {
   }
 }
 
-/** When a bar begins to be seen: when it was queued. Null for one without any time. */
-export function beginOf(bar: Bar): number | null {
-  return bar.queued ?? bar.started;
-}
-
 /** From the first time to the last one; `now` where something goes on. Null without any times. */
 export function extentOf(bars: Iterable<Bar>, now: number): Range | null {
   let from = Infinity;
@@ -179,12 +141,6 @@ export function extentOf(bars: Iterable<Bar>, now: number): Range | null {
     to = Math.max(to, endOf(bar, now));
   }
   return from === Infinity ? null : { from, to: Math.max(to, from) };
-}
-
-/** When a bar ends: `now` while its command waits or runs. */
-export function endOf(bar: Bar, now: number): number {
-  if (bar.ended !== null) return bar.ended;
-  return isFinished(bar.state) ? (bar.started ?? bar.queued ?? now) : now;
 }
 
 /** A row for each node that was tried. */

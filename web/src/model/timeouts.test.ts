@@ -1,8 +1,8 @@
 import { expect, it } from "vitest";
 
 import { newNode, type TreeNode } from "@/model/node";
-import { stoppedBy } from "@/model/timeouts";
 import { NO_COUNTS } from "@/model/states";
+import { stoppedBy } from "@/model/timeouts";
 
 const timedOut = { state: "killed", cause: "timeout" } as const;
 const group = { ...newNode("/g", "Parallel"), ...timedOut, counts: NO_COUNTS, maxTime: 10 };

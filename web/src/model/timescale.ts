@@ -1,6 +1,6 @@
 /** The window of time that is looked at. Seconds. */
 
-import type { Range } from "@/model/timeline";
+import type { Range } from "@/model/lanes";
 
 /** The shortest window. */
 const SHORTEST = 0.01;

@@ -1,4 +1,4 @@
-import "@/pages/parts/parts.css";
+import "@/components/pages.css";
 
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { useEffect } from "react";
@@ -6,12 +6,12 @@ import { useEffect } from "react";
 import { api, messageOf } from "@/api/client";
 import type { Usage, WhoAmI } from "@/api/schema";
 import { signOut } from "@/api/session";
+import { Button } from "@/components/Button";
+import { Failure } from "@/components/Empty";
+import { Loading } from "@/components/Loading";
+import { PageStand } from "@/components/PageStand";
+import { toast } from "@/components/toasts";
 import { duration } from "@/lib/time";
-import { PageStand } from "@/pages/parts/PageStand";
-import { Button } from "@/ui/Button";
-import { Failure } from "@/ui/Empty";
-import { Loading } from "@/ui/Loading";
-import { toast } from "@/ui/toasts";
 
 const MONTHS = 12;
 

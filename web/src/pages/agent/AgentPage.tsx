@@ -1,22 +1,22 @@
-import "@/pages/parts/parts.css";
+import "@/components/pages.css";
 
 import { useQuery } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 
 import { api, messageOf, OfflineError } from "@/api/client";
 import type { AgentStatus, PipelineSummary } from "@/api/schema";
-import { followLink, pipelineUrl } from "@/app/location";
+import { Button } from "@/components/Button";
+import { CopyButton } from "@/components/CopyButton";
+import { CountsText } from "@/components/Counts";
+import { Failure } from "@/components/Empty";
+import { Loading } from "@/components/Loading";
+import { PageStand } from "@/components/PageStand";
+import { StateLabel } from "@/components/StateMark";
+import { useNow } from "@/components/useNow";
+import { followLink, pipelineUrl } from "@/lib/location";
 import { bytes, duration, moment, plural } from "@/lib/time";
 import { CollectDialog } from "@/pages/agent/CollectDialog";
 import { StopDialog } from "@/pages/agent/StopDialog";
-import { PageStand } from "@/pages/parts/PageStand";
-import { Button } from "@/ui/Button";
-import { CopyButton } from "@/ui/CopyButton";
-import { CountsText } from "@/ui/Counts";
-import { Failure } from "@/ui/Empty";
-import { Loading } from "@/ui/Loading";
-import { StateLabel } from "@/ui/StateMark";
-import { useNow } from "@/ui/useNow";
 
 const REFRESH_MS = 2000;
 const MOST = 200;

@@ -3,10 +3,10 @@ import { useMutation, useQuery } from "@tanstack/react-query";
 import { agentApi } from "@/api/agent";
 import { messageOf } from "@/api/client";
 import type { GcItem, GcReport } from "@/api/schema";
+import { Button } from "@/components/Button";
+import { Dialog } from "@/components/Dialog";
+import { Loading } from "@/components/Loading";
 import { bytes, plural } from "@/lib/time";
-import { Button } from "@/ui/Button";
-import { Dialog } from "@/ui/Dialog";
-import { Loading } from "@/ui/Loading";
 
 /** What nobody needs any more: shown first, freed when it is asked for, and what came of it. */
 export function CollectDialog({ onClose }: { onClose: () => void }) {

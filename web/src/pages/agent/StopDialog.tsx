@@ -2,10 +2,10 @@ import { useMutation } from "@tanstack/react-query";
 
 import { agentApi } from "@/api/agent";
 import { messageOf } from "@/api/client";
+import { Button } from "@/components/Button";
+import { Dialog } from "@/components/Dialog";
+import { toast } from "@/components/toasts";
 import { plural } from "@/lib/time";
-import { Button } from "@/ui/Button";
-import { Dialog } from "@/ui/Dialog";
-import { toast } from "@/ui/toasts";
 
 interface Props {
   /** Execs that run now, in all pipelines. */

@@ -5,19 +5,19 @@ import { useState } from "react";
 import { messageOf } from "@/api/client";
 import { dataFile } from "@/api/data";
 import type { DataEntry } from "@/api/schema";
-import { setQuery, useLocation } from "@/app/location";
+import { Button } from "@/components/Button";
+import { Dialog } from "@/components/Dialog";
+import { Empty, Failure } from "@/components/Empty";
+import { Loading } from "@/components/Loading";
+import { PageStand } from "@/components/PageStand";
+import { setQuery, useLocation } from "@/lib/location";
 import { crumbsOf } from "@/model/dataFiles";
 import { DeleteDialog } from "@/pages/data/DeleteDialog";
 import { EntryTable } from "@/pages/data/EntryTable";
 import { Preview } from "@/pages/data/Preview";
-import { useEntries } from "@/pages/data/useEntries";
 import { UploadStatus } from "@/pages/data/UploadStatus";
+import { useEntries } from "@/pages/data/useEntries";
 import { useUploads } from "@/pages/data/useUploads";
-import { PageStand } from "@/pages/parts/PageStand";
-import { Button } from "@/ui/Button";
-import { Dialog } from "@/ui/Dialog";
-import { Empty, Failure } from "@/ui/Empty";
-import { Loading } from "@/ui/Loading";
 
 /** Data of a pipeline, or of the user where `id` is null: look, fetch, put, delete. */
 export function DataBrowser({ id }: { id: string | null }) {

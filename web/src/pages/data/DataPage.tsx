@@ -1,6 +1,6 @@
-import type { PageProps } from "@/app/routes";
+import { PipelineFrame } from "@/components/PipelineFrame";
+import type { PageProps } from "@/lib/location";
 import { DataBrowser } from "@/pages/data/DataBrowser";
-import { PipelineFrame } from "@/pages/parts/PipelineFrame";
 
 /** A pipeline's data. */
 export function DataPage({ params }: PageProps) {

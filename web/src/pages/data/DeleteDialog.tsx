@@ -3,10 +3,10 @@ import { useMutation } from "@tanstack/react-query";
 import { messageOf } from "@/api/client";
 import { dataApi } from "@/api/data";
 import type { DataEntry } from "@/api/schema";
+import { Button } from "@/components/Button";
+import { Dialog } from "@/components/Dialog";
+import { toast } from "@/components/toasts";
 import { baseName } from "@/model/dataFiles";
-import { Button } from "@/ui/Button";
-import { Dialog } from "@/ui/Dialog";
-import { toast } from "@/ui/toasts";
 
 interface Props {
   id: string | null;

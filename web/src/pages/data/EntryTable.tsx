@@ -2,11 +2,11 @@ import { useVirtualizer } from "@tanstack/react-virtual";
 import { useRef } from "react";
 
 import type { DataEntry } from "@/api/schema";
-import { setQuery } from "@/app/location";
+import { Button } from "@/components/Button";
+import { FileLink } from "@/components/FileLink";
+import { setQuery } from "@/lib/location";
 import { bytes, moment } from "@/lib/time";
 import { baseName } from "@/model/dataFiles";
-import { FileLink } from "@/pages/parts/FileLink";
-import { Button } from "@/ui/Button";
 
 const ROW = 34;
 

@@ -4,14 +4,14 @@ import { lazy, Suspense, useEffect, useMemo, useState } from "react";
 import { ApiError, messageOf } from "@/api/client";
 import { dataApi, dataFile } from "@/api/data";
 import type { DataEntry } from "@/api/schema";
+import { Button } from "@/components/Button";
+import { Empty, Failure } from "@/components/Empty";
+import { FileLink } from "@/components/FileLink";
 import { parseTable } from "@/lib/csv";
 import { bytes, moment } from "@/lib/time";
 import { baseName, imageType, previewKind } from "@/model/dataFiles";
-import { FileLink } from "@/pages/parts/FileLink";
-import { Button } from "@/ui/Button";
-import { Empty, Failure } from "@/ui/Empty";
 
-const Markdown = lazy(async () => ({ default: (await import("@/ui/Markdown")).Markdown }));
+const Markdown = lazy(async () => ({ default: (await import("@/components/Markdown")).Markdown }));
 
 /** Bytes of a file that are fetched to be shown, and of a picture. */
 const TEXT_BYTES = 256 << 10;

@@ -1,6 +1,6 @@
+import { Button } from "@/components/Button";
 import { bytes } from "@/lib/time";
 import type { UploadProgress } from "@/pages/data/useUploads";
-import { Button } from "@/ui/Button";
 
 /** How far uploads are, with the way to end them. */
 export function UploadStatus(props: { progress: UploadProgress; onStop: () => void }) {

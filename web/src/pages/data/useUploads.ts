@@ -4,10 +4,10 @@ import { useEffect, useRef, useState } from "react";
 import { messageOf } from "@/api/client";
 import { dataApi } from "@/api/data";
 import type { DataEntry } from "@/api/schema";
+import { toast } from "@/components/toasts";
 import { plural } from "@/lib/time";
 import { joined } from "@/model/dataFiles";
 import { entriesKey } from "@/pages/data/useEntries";
-import { toast } from "@/ui/toasts";
 
 /** How far uploads are. */
 export interface UploadProgress {

@@ -5,14 +5,14 @@ import { useVirtualizer } from "@tanstack/react-virtual";
 import { useEffect, useRef, useState, useSyncExternalStore } from "react";
 
 import type { ImageState } from "@/api/schema";
-import { useSetting } from "@/app/settings";
+import { Button } from "@/components/Button";
+import { Empty, Failure } from "@/components/Empty";
+import { Loading } from "@/components/Loading";
+import { useSetting } from "@/lib/settings";
 import { bytes, plural } from "@/lib/time";
 import { BuildLog } from "@/live/buildLog";
 import { BuildSteps } from "@/pages/images/BuildSteps";
 import { LogLine } from "@/pages/pipeline/node/LogLine";
-import { Button } from "@/ui/Button";
-import { Empty, Failure } from "@/ui/Empty";
-import { Loading } from "@/ui/Loading";
 
 const LINE_HEIGHT = 18;
 /** Within this of the end, in px, a reader counts as being there. */

@@ -1,7 +1,7 @@
 import type { ImageStep } from "@/api/schema";
+import { StateMark } from "@/components/StateMark";
+import { useNow } from "@/components/useNow";
 import { duration, elapsed } from "@/lib/time";
-import { StateMark } from "@/ui/StateMark";
-import { useNow } from "@/ui/useNow";
 
 interface Props {
   steps: readonly ImageStep[];

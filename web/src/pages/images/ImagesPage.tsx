@@ -5,18 +5,17 @@ import { useState } from "react";
 
 import { api, messageOf } from "@/api/client";
 import type { ImageRecord, PipelineSummary } from "@/api/schema";
-import { setQuery, useLocation } from "@/app/location";
-import type { PageProps } from "@/app/routes";
+import { Button } from "@/components/Button";
+import { CopyButton } from "@/components/CopyButton";
+import { Empty, Failure } from "@/components/Empty";
+import { Loading } from "@/components/Loading";
+import { PipelineFrame } from "@/components/PipelineFrame";
+import { StateMark } from "@/components/StateMark";
+import { useNow } from "@/components/useNow";
+import { type PageProps, setQuery, useLocation } from "@/lib/location";
 import { duration, elapsed, moment } from "@/lib/time";
 import { BuildLogView } from "@/pages/images/BuildLogView";
 import { RebuildDialog } from "@/pages/images/RebuildDialog";
-import { PipelineFrame } from "@/pages/parts/PipelineFrame";
-import { Button } from "@/ui/Button";
-import { CopyButton } from "@/ui/CopyButton";
-import { Empty, Failure } from "@/ui/Empty";
-import { Loading } from "@/ui/Loading";
-import { StateMark } from "@/ui/StateMark";
-import { useNow } from "@/ui/useNow";
 
 const REFRESH_MS = 1500;
 

@@ -2,12 +2,12 @@ import { useMutation, useQuery } from "@tanstack/react-query";
 
 import { api, messageOf } from "@/api/client";
 import type { ControlResult } from "@/api/schema";
+import { Button } from "@/components/Button";
+import { Dialog } from "@/components/Dialog";
+import { toast } from "@/components/toasts";
 import { plural } from "@/lib/time";
 import { fetchWholeTree } from "@/live/wholeTree";
-import { usageOf, type Usage } from "@/model/usage";
-import { Button } from "@/ui/Button";
-import { Dialog } from "@/ui/Dialog";
-import { toast } from "@/ui/toasts";
+import { type Usage, usageOf } from "@/model/usage";
 
 /** Paths that one order may name. */
 const MOST_PATHS = 10_000;

@@ -2,13 +2,13 @@ import { useQuery } from "@tanstack/react-query";
 
 import { api } from "@/api/client";
 import type { PipelineRecord, PipelineSummary, Workers } from "@/api/schema";
+import { useNow } from "@/components/useNow";
 import { duration } from "@/lib/time";
 import { activeTime, wallText } from "@/model/activity";
 import { earlierDurations, estimate } from "@/model/estimate";
 import { historyFinder } from "@/model/runs";
 import { mainReason } from "@/model/waiting";
 import { workersText } from "@/model/workers";
-import { useNow } from "@/ui/useNow";
 
 /** Reasons change with what ends; this often they are asked for while something is queued, in ms. */
 const REASONS_MS = 3000;

@@ -1,4 +1,4 @@
-import { Dialog } from "@/ui/Dialog";
+import { Dialog } from "@/components/Dialog";
 
 const KEYS: readonly [string, string][] = [
   ["↑ ↓", "previous or next row"],

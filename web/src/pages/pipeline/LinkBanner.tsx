@@ -1,5 +1,5 @@
+import { AwayBanner } from "@/components/AwayBanner";
 import type { PipelineSession } from "@/live/session";
-import { AwayBanner } from "@/pages/parts/AwayBanner";
 
 /** Says when what is shown is not live. */
 export function LinkBanner({ session }: { session: PipelineSession }) {

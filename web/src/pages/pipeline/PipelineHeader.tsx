@@ -1,17 +1,17 @@
 import { api } from "@/api/client";
 import type { PipelineSummary } from "@/api/schema";
-import type { PipelineSession } from "@/live/session";
+import { Button } from "@/components/Button";
+import { CountsBar, CountsText } from "@/components/Counts";
+import { Menu } from "@/components/Menu";
+import { PipelineNav } from "@/components/PipelineNav";
+import { StateLabel } from "@/components/StateMark";
 import { moment } from "@/lib/time";
+import type { PipelineSession } from "@/live/session";
 import { ROOT } from "@/model/paths";
 import { pauseText, runHint } from "@/model/paused";
 import { failures, isFailed } from "@/model/states";
-import { PipelineNav } from "@/pages/parts/PipelineNav";
 import { Elapsed, Waiting, WorkersInUse } from "@/pages/pipeline/HeaderFacts";
 import type { Orders } from "@/pages/pipeline/orders/useOrders";
-import { Button } from "@/ui/Button";
-import { CountsBar, CountsText } from "@/ui/Counts";
-import { Menu } from "@/ui/Menu";
-import { StateLabel } from "@/ui/StateMark";
 
 interface Props {
   session: PipelineSession;

@@ -5,15 +5,14 @@ import { useQueryClient } from "@tanstack/react-query";
 import { useEffect, useRef, useState } from "react";
 
 import { ApiError } from "@/api/client";
-import type { PageProps } from "@/app/routes";
-import { SignedOut } from "@/app/SignedOut";
-import { setQuery, useLocation } from "@/app/location";
+import { NotHere } from "@/components/PipelineFrame";
+import { SignedOut } from "@/components/SignedOut";
+import { type PageProps, setQuery, useLocation } from "@/lib/location";
 import type { PipelineSession } from "@/live/session";
 import { useSession, useSessionVersion } from "@/live/useSession";
 import { toAddress } from "@/model/openGroups";
 import { ROOT } from "@/model/paths";
 import { tabTitle } from "@/model/titles";
-import { NotHere } from "@/pages/parts/PipelineFrame";
 import { HelpDialog } from "@/pages/pipeline/HelpDialog";
 import { LinkBanner } from "@/pages/pipeline/LinkBanner";
 import { NodePane } from "@/pages/pipeline/node/NodePane";

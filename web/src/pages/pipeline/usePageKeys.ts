@@ -2,15 +2,15 @@ import { useEffect, useRef } from "react";
 
 import { api, messageOf } from "@/api/client";
 import type { NodeView } from "@/api/schema";
-import { setQuery } from "@/app/location";
-import { currentSettings } from "@/app/settings";
+import { toast } from "@/components/toasts";
 import { copy } from "@/lib/clipboard";
 import { debugCommand } from "@/lib/commands";
+import { setQuery } from "@/lib/location";
+import { currentSettings } from "@/lib/settings";
 import { findCauses } from "@/live/finding";
 import type { PipelineSession } from "@/live/session";
 import { ROOT } from "@/model/paths";
 import type { Orders } from "@/pages/pipeline/orders/useOrders";
-import { toast } from "@/ui/toasts";
 
 interface Context {
   session: PipelineSession;

@@ -3,11 +3,11 @@ import { useState } from "react";
 
 import { api, messageOf } from "@/api/client";
 import type { Action, PipelineSummary } from "@/api/schema";
-import { currentSettings } from "@/app/settings";
+import { Button } from "@/components/Button";
+import { Dialog } from "@/components/Dialog";
+import { toast } from "@/components/toasts";
+import { currentSettings } from "@/lib/settings";
 import { plural } from "@/lib/time";
-import { Button } from "@/ui/Button";
-import { Dialog } from "@/ui/Dialog";
-import { toast } from "@/ui/toasts";
 
 /** What may be ordered of several pipelines at once, and how that is said. */
 type BulkAction = Extract<Action, "sleep" | "wake" | "archive">;

@@ -1,7 +1,7 @@
 import { IN_CLOUD } from "@/api/side";
-import { followLink } from "@/app/location";
-import { Code } from "@/ui/Code";
-import { Empty } from "@/ui/Empty";
+import { Code } from "@/components/Code";
+import { Empty } from "@/components/Empty";
+import { followLink } from "@/lib/location";
 
 const SCRIPT = `import conducto as co
 

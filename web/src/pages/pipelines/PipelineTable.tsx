@@ -2,16 +2,16 @@ import { useVirtualizer } from "@tanstack/react-virtual";
 import { useEffect, useLayoutEffect, useRef, useState, type Ref } from "react";
 
 import type { PipelineRecord, PipelineSummary, RunHistory } from "@/api/schema";
-import { followLink, pipelineUrl, setQuery } from "@/app/location";
-import { when, whenElse } from "@/app/when";
+import { CountsBar, CountsText } from "@/components/Counts";
+import { StateLabel } from "@/components/StateMark";
+import { useNow } from "@/components/useNow";
+import { when, whenElse } from "@/lib/formatDate";
+import { followLink, pipelineUrl, setQuery } from "@/lib/location";
 import { duration } from "@/lib/time";
 import { activeTime, wallText } from "@/model/activity";
 import { pauseText } from "@/model/paused";
 import { anyGrows } from "@/model/runs";
 import { RunStrip } from "@/pages/pipelines/RunStrip";
-import { CountsBar, CountsText } from "@/ui/Counts";
-import { StateLabel } from "@/ui/StateMark";
-import { useNow } from "@/ui/useNow";
 
 interface Props {
   pipelines: readonly PipelineSummary[];

@@ -3,17 +3,17 @@ import "@/pages/pipelines/pipelines.css";
 import { useQueryClient } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 
-import { messageOf, type ListQuery } from "@/api/client";
+import { type ListQuery, messageOf } from "@/api/client";
 import type { State } from "@/api/schema";
-import { setQuery, useLocation } from "@/app/location";
+import { Empty, Failure } from "@/components/Empty";
+import { Loading } from "@/components/Loading";
+import { PageStand } from "@/components/PageStand";
+import { setQuery, useLocation } from "@/lib/location";
 import { STATES } from "@/model/states";
-import { PageStand } from "@/pages/parts/PageStand";
 import { BulkBar } from "@/pages/pipelines/BulkBar";
 import { FirstSteps } from "@/pages/pipelines/FirstSteps";
 import { PipelineTable } from "@/pages/pipelines/PipelineTable";
-import { usePipelineList, type PipelineList } from "@/pages/pipelines/usePipelineList";
-import { Empty, Failure } from "@/ui/Empty";
-import { Loading } from "@/ui/Loading";
+import { type PipelineList, usePipelineList } from "@/pages/pipelines/usePipelineList";
 
 export function PipelinesPage() {
   const { query } = useLocation();

@@ -1,8 +1,8 @@
 import { memo, type CSSProperties, type KeyboardEvent } from "react";
 
 import type { RunHistory } from "@/api/schema";
-import { followLink, pipelineUrl } from "@/app/location";
-import { barsOf, historyShort, historyText, type Bar } from "@/model/runs";
+import { followLink, pipelineUrl } from "@/lib/location";
+import { type Bar, barsOf, historyShort, historyText } from "@/model/runs";
 
 interface Props {
   history: RunHistory;

@@ -3,8 +3,8 @@ import { useMutation } from "@tanstack/react-query";
 import { messageOf } from "@/api/client";
 import type { SecretKey, SecretList } from "@/api/schema";
 import { secretsApi } from "@/api/secrets";
-import { Button } from "@/ui/Button";
-import { Dialog } from "@/ui/Dialog";
+import { Button } from "@/components/Button";
+import { Dialog } from "@/components/Dialog";
 
 interface Props {
   secret: SecretKey;

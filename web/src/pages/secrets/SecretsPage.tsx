@@ -1,4 +1,4 @@
-import "@/pages/parts/parts.css";
+import "@/components/pages.css";
 
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
@@ -6,15 +6,15 @@ import { useEffect, useState } from "react";
 import { messageOf } from "@/api/client";
 import type { SecretInfo, SecretKey, SecretList } from "@/api/schema";
 import { secretsApi } from "@/api/secrets";
-import { when, whenElse } from "@/app/when";
-import { PageStand } from "@/pages/parts/PageStand";
+import { Button } from "@/components/Button";
+import { Empty, Failure } from "@/components/Empty";
+import { Loading } from "@/components/Loading";
+import { PageStand } from "@/components/PageStand";
+import { toast } from "@/components/toasts";
+import { useNow } from "@/components/useNow";
+import { when, whenElse } from "@/lib/formatDate";
 import { DeleteSecretDialog } from "@/pages/secrets/DeleteSecretDialog";
 import { SetSecretDialog } from "@/pages/secrets/SetSecretDialog";
-import { Button } from "@/ui/Button";
-import { Empty, Failure } from "@/ui/Empty";
-import { Loading } from "@/ui/Loading";
-import { toast } from "@/ui/toasts";
-import { useNow } from "@/ui/useNow";
 
 const REFRESH_MS = 5000;
 const KEY = ["secrets"] as const;

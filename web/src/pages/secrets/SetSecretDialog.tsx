@@ -4,8 +4,8 @@ import { useId, useState } from "react";
 import { messageOf } from "@/api/client";
 import type { SecretInfo, SecretList, SecretValue } from "@/api/schema";
 import { secretsApi } from "@/api/secrets";
-import { Button } from "@/ui/Button";
-import { Dialog } from "@/ui/Dialog";
+import { Button } from "@/components/Button";
+import { Dialog } from "@/components/Dialog";
 
 interface Props {
   known: readonly SecretInfo[];

@@ -1,10 +1,10 @@
-import "@/pages/parts/parts.css";
+import "@/components/pages.css";
 
 import { useEffect, useState, type ReactNode } from "react";
 
-import { useSetting, type Settings } from "@/app/settings";
-import { useThemeChoice, THEMES } from "@/app/theme";
-import { mayNotify } from "@/app/useNotices";
+import { mayNotify } from "@/components/useNotices";
+import { type Settings, useSetting } from "@/lib/settings";
+import { THEMES, useThemeChoice } from "@/lib/theme";
 import { moment } from "@/lib/time";
 import { KeyList } from "@/pages/pipeline/HelpDialog";
 

@@ -1,10 +1,10 @@
-import { followLink, pipelineUrl, setQuery } from "@/app/location";
+import { Button } from "@/components/Button";
+import { StateLabel } from "@/components/StateMark";
+import { followLink, pipelineUrl, setQuery } from "@/lib/location";
 import { duration, moment } from "@/lib/time";
+import { type Bar, endOf } from "@/model/lanes";
 import { parentOf, ROOT } from "@/model/paths";
 import { waitText } from "@/model/phases";
-import { endOf, type Bar } from "@/model/timeline";
-import { Button } from "@/ui/Button";
-import { StateLabel } from "@/ui/StateMark";
 
 interface Props {
   id: string;

@@ -9,30 +9,20 @@ import {
   type PointerEvent,
 } from "react";
 
-import { navigate, pipelineUrl } from "@/app/location";
+import { paletteOf } from "@/components/canvas";
+import { useRepaint } from "@/components/useRepaint";
+import { useWheel } from "@/components/useWheel";
+import { navigate, pipelineUrl } from "@/lib/location";
 import { plural } from "@/lib/time";
+import { type Bar, type ChartData, endOf, type Lane, type Range } from "@/model/lanes";
+import { barAt } from "@/model/timeline";
 import { padded, panned, zoomed } from "@/model/timescale";
-import { barAt, endOf, type Bar, type Lane, type Range } from "@/model/timeline";
 import { BarFacts } from "@/pages/timeline/BarFacts";
 import { GroupFacts } from "@/pages/timeline/GroupFacts";
 import { LaneLabel } from "@/pages/timeline/LaneLabel";
 import { Legend } from "@/pages/timeline/Legend";
 import { paintAxis, paintBars, ROW, type Scene } from "@/pages/timeline/paint";
 import { Toolbar } from "@/pages/timeline/Toolbar";
-import { paletteOf } from "@/ui/canvas";
-import { useRepaint } from "@/ui/useRepaint";
-import { useWheel } from "@/ui/useWheel";
-
-export interface ChartData {
-  lanes: readonly Lane[];
-  /** Whether rows stand for groups; null where there is no choice. */
-  grouped: boolean | null;
-  extent: Range;
-  /** The critical path, oldest first. */
-  chain: readonly Bar[];
-  attempts: number;
-  now: number;
-}
 
 interface Props {
   id: string;

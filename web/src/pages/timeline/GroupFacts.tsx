@@ -1,7 +1,8 @@
-import { followLink, pipelineUrl } from "@/app/location";
+import { Button } from "@/components/Button";
+import { followLink, pipelineUrl } from "@/lib/location";
 import { moment, plural } from "@/lib/time";
-import { runningAt, type Group } from "@/model/groupLanes";
-import { Button } from "@/ui/Button";
+import { runningAt } from "@/model/groupLanes";
+import type { Group } from "@/model/lanes";
 
 interface Props {
   id: string;

@@ -1,5 +1,5 @@
 import { plural } from "@/lib/time";
-import type { Lane } from "@/model/timeline";
+import type { Lane } from "@/model/lanes";
 import { groupFacts } from "@/pages/timeline/GroupFacts";
 
 interface Props {

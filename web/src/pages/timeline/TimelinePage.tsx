@@ -3,18 +3,18 @@ import "@/pages/timeline/timeline.css";
 import { useEffect, useMemo, useState, useSyncExternalStore } from "react";
 
 import type { PipelineSummary } from "@/api/schema";
-import { setQuery, useLocation } from "@/app/location";
-import type { PageProps } from "@/app/routes";
+import { Button } from "@/components/Button";
+import { Empty, Failure } from "@/components/Empty";
+import { Loading } from "@/components/Loading";
+import { PipelineFrame } from "@/components/PipelineFrame";
+import { useNow } from "@/components/useNow";
+import { type PageProps, setQuery, useLocation } from "@/lib/location";
 import { MOST_ATTEMPTS, TimelineSession } from "@/live/timeline";
 import { rowsByNode } from "@/model/groupLanes";
+import type { ChartData } from "@/model/lanes";
 import { ROOT } from "@/model/paths";
 import { criticalPath, extentOf, lanesByWorker } from "@/model/timeline";
-import { PipelineFrame } from "@/pages/parts/PipelineFrame";
-import { Chart, type ChartData } from "@/pages/timeline/Chart";
-import { Button } from "@/ui/Button";
-import { Empty, Failure } from "@/ui/Empty";
-import { Loading } from "@/ui/Loading";
-import { useNow } from "@/ui/useNow";
+import { Chart } from "@/pages/timeline/Chart";
 
 export function TimelinePage({ params }: PageProps) {
   const id = params.id ?? "";

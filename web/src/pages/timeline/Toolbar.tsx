@@ -1,8 +1,7 @@
-import { setQuery } from "@/app/location";
+import { Button } from "@/components/Button";
+import { setQuery } from "@/lib/location";
 import { duration, plural } from "@/lib/time";
-import type { Bar } from "@/model/timeline";
-import type { ChartData } from "@/pages/timeline/Chart";
-import { Button } from "@/ui/Button";
+import type { Bar, ChartData } from "@/model/lanes";
 
 interface Props {
   data: ChartData;

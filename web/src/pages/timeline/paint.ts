@@ -1,10 +1,10 @@
 /** Draws the bars that are in view. All colours are those of the style sheet. */
 
-import { tickText, ticks, xOf } from "@/model/timescale";
-import { beginOf, endOf, type Bar, type Lane, type Range } from "@/model/timeline";
+import { type Palette, prepared } from "@/components/canvas";
+import { type Bar, beginOf, endOf, type Lane, type Range } from "@/model/lanes";
+import { ticks, tickText, xOf } from "@/model/timescale";
 import { paintGroup } from "@/pages/timeline/paintGroup";
 import { paintWait } from "@/pages/timeline/paintWait";
-import { prepared, type Palette } from "@/ui/canvas";
 
 export const ROW = 24;
 const BAR_TOP = 5;

@@ -1,9 +1,9 @@
 /** Draws the row of a group: how many ran at a time, and where attempts failed. */
 
-import { barsWithin, columnsOf, type Group } from "@/model/groupLanes";
+import type { Palette } from "@/components/canvas";
+import { barsWithin, columnsOf } from "@/model/groupLanes";
+import { type Bar, endOf, type Group, type Lane, type Range } from "@/model/lanes";
 import { xOf } from "@/model/timescale";
-import { endOf, type Bar, type Lane, type Range } from "@/model/timeline";
-import type { Palette } from "@/ui/canvas";
 
 const TOP = 4;
 const HEIGHT = 17;

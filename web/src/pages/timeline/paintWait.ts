@@ -1,8 +1,8 @@
 /** Draws what an attempt waited for: each in a colour and a shape of its own. */
 
-import { phasesOf, type PhaseName } from "@/model/phases";
-import type { Bar } from "@/model/timeline";
-import type { Palette } from "@/ui/canvas";
+import type { Palette } from "@/components/canvas";
+import type { Bar, PhaseName } from "@/model/lanes";
+import { phasesOf } from "@/model/phases";
 
 /** All waits are lower than work, so that they are told from it without their colours. */
 const MIDDLE = 12;

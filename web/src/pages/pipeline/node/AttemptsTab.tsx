@@ -1,19 +1,19 @@
 import { useState } from "react";
 
 import type { AttemptRecord, NodeDetail } from "@/api/schema";
-import { setQuery } from "@/app/location";
+import { Button } from "@/components/Button";
+import { CopyButton } from "@/components/CopyButton";
+import { Empty } from "@/components/Empty";
+import { StateLabel } from "@/components/StateMark";
 import { debugCommand } from "@/lib/commands";
+import { setQuery } from "@/lib/location";
 import { duration, moment, plural } from "@/lib/time";
 import type { PipelineSession } from "@/live/session";
-import { differences, type Difference } from "@/model/attempts";
+import { type Difference, differences } from "@/model/attempts";
 import { size } from "@/model/resources";
 import { failureText } from "@/model/states";
 import { OutputDiff } from "@/pages/pipeline/node/OutputDiff";
 import { ResourceCharts } from "@/pages/pipeline/node/ResourceCharts";
-import { Button } from "@/ui/Button";
-import { CopyButton } from "@/ui/CopyButton";
-import { Empty } from "@/ui/Empty";
-import { StateLabel } from "@/ui/StateMark";
 
 /** The newest attempts, of which it is shown what they used. */
 const MOST_CHARTS = 5;

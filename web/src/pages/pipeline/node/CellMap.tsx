@@ -3,13 +3,13 @@ import { memo, useRef, useState, type PointerEvent } from "react";
 
 import { api } from "@/api/client";
 import type { Counts, NodeStates } from "@/api/schema";
-import { setQuery } from "@/app/location";
+import { paletteOf } from "@/components/canvas";
+import { useRepaint } from "@/components/useRepaint";
+import { setQuery } from "@/lib/location";
 import type { PipelineSession } from "@/live/session";
 import { cellAt, fieldOf } from "@/model/cells";
 import { total } from "@/model/states";
 import { CELL_STATES, paintCells } from "@/pages/pipeline/node/paintCells";
-import { paletteOf } from "@/ui/canvas";
-import { useRepaint } from "@/ui/useRepaint";
 
 /** Fewer Execs than this are seen at once in the tree. */
 const FEWEST = 30;

@@ -1,8 +1,8 @@
 import type { CallbackView, NodeDetail, Parameter } from "@/api/schema";
+import { Command } from "@/components/Command";
+import { CopyButton } from "@/components/CopyButton";
 import { moment } from "@/lib/time";
 import { Notifications } from "@/pages/pipeline/node/Notifications";
-import { Command } from "@/ui/Command";
-import { CopyButton } from "@/ui/CopyButton";
 
 /** What the node is: command, parameters and environment, and where each comes from. */
 export function DetailsTab({ detail }: { detail: NodeDetail }) {

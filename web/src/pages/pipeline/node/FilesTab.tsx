@@ -3,13 +3,13 @@ import { useQuery } from "@tanstack/react-query";
 import { messageOf } from "@/api/client";
 import { dataApi, dataFile } from "@/api/data";
 import type { AttemptRecord, DataEntry } from "@/api/schema";
-import { followLink } from "@/app/location";
+import { Empty, Failure } from "@/components/Empty";
+import { FileLink } from "@/components/FileLink";
+import { Loading } from "@/components/Loading";
+import { followLink } from "@/lib/location";
 import { bytes, moment } from "@/lib/time";
 import { directoryOf } from "@/model/dataFiles";
 import { isFinished } from "@/model/states";
-import { FileLink } from "@/pages/parts/FileLink";
-import { Empty, Failure } from "@/ui/Empty";
-import { Loading } from "@/ui/Loading";
 
 /** A file's time is that of the clock's last tick, up to so many seconds ago. */
 const TICK = 0.02;

@@ -3,9 +3,9 @@ import { useDeferredValue, useEffect, useState } from "react";
 
 import { api, messageOf } from "@/api/client";
 import type { LogMatch } from "@/api/schema";
+import { Button } from "@/components/Button";
+import { toast } from "@/components/toasts";
 import type { LogPlace } from "@/live/log";
-import { Button } from "@/ui/Button";
-import { toast } from "@/ui/toasts";
 
 /** A line to go to, and what to mark in it. */
 export interface Found {

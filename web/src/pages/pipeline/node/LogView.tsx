@@ -2,14 +2,14 @@ import { useVirtualizer } from "@tanstack/react-virtual";
 import { useEffect, useRef, useState, useSyncExternalStore } from "react";
 
 import { api } from "@/api/client";
-import { setQuery, useLocation } from "@/app/location";
-import { useSetting } from "@/app/settings";
+import { Button } from "@/components/Button";
+import { Failure } from "@/components/Empty";
+import { setQuery, useLocation } from "@/lib/location";
+import { useSetting } from "@/lib/settings";
 import { plural } from "@/lib/time";
-import { LogReader, type LogPlace } from "@/live/log";
+import { type LogPlace, LogReader } from "@/live/log";
 import { LogLine } from "@/pages/pipeline/node/LogLine";
-import { LogSearch, type Found } from "@/pages/pipeline/node/LogSearch";
-import { Button } from "@/ui/Button";
-import { Failure } from "@/ui/Empty";
+import { type Found, LogSearch } from "@/pages/pipeline/node/LogSearch";
 
 const LINE_HEIGHT = 18;
 /** A page cannot be scrolled over more than some 33 million pixels: the newest lines are shown. */

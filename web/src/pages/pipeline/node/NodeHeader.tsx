@@ -1,22 +1,22 @@
 import { lazy, Suspense } from "react";
 
 import type { NodeDetail } from "@/api/schema";
-import { followLink, pipelineUrl } from "@/app/location";
+import { Button } from "@/components/Button";
+import { CopyButton } from "@/components/CopyButton";
+import { CountsBar, CountsText } from "@/components/Counts";
+import { StateMark } from "@/components/StateMark";
+import { TypeIcon } from "@/components/TypeIcon";
+import { useNow } from "@/components/useNow";
 import { debugCommand } from "@/lib/commands";
+import { followLink, pipelineUrl } from "@/lib/location";
 import { duration, elapsed } from "@/lib/time";
 import type { PipelineSession } from "@/live/session";
 import { ancestorsOf, nameOf } from "@/model/paths";
 import { failureText, isFinished, markOf, stoppedText } from "@/model/states";
 import type { Orders } from "@/pages/pipeline/orders/useOrders";
 import { ShellButtons } from "@/pages/pipeline/shell/ShellButtons";
-import { Button } from "@/ui/Button";
-import { CopyButton } from "@/ui/CopyButton";
-import { CountsBar, CountsText } from "@/ui/Counts";
-import { StateMark } from "@/ui/StateMark";
-import { TypeIcon } from "@/ui/TypeIcon";
-import { useNow } from "@/ui/useNow";
 
-const Markdown = lazy(async () => ({ default: (await import("@/ui/Markdown")).Markdown }));
+const Markdown = lazy(async () => ({ default: (await import("@/components/Markdown")).Markdown }));
 
 interface Props {
   session: PipelineSession;

@@ -3,7 +3,9 @@ import { useQuery } from "@tanstack/react-query";
 
 import { api, ApiError, messageOf } from "@/api/client";
 import type { AttemptRecord, NodeDetail } from "@/api/schema";
-import { setQuery, useLocation } from "@/app/location";
+import { Empty, Failure } from "@/components/Empty";
+import { Loading } from "@/components/Loading";
+import { setQuery, useLocation } from "@/lib/location";
 import type { PipelineSession } from "@/live/session";
 import { useReports } from "@/live/useReports";
 import { ROOT } from "@/model/paths";
@@ -18,8 +20,6 @@ import { ReportsSection } from "@/pages/pipeline/node/ReportsSection";
 import { ReportTab, useReport } from "@/pages/pipeline/node/ReportTab";
 import type { Orders } from "@/pages/pipeline/orders/useOrders";
 import { ShellSlot } from "@/pages/pipeline/shell/ShellButtons";
-import { Empty, Failure } from "@/ui/Empty";
-import { Loading } from "@/ui/Loading";
 
 export interface NodePaneProps {
   session: PipelineSession;

@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 
-import { api, messageOf, type LogLinesQuery } from "@/api/client";
+import { api, type LogLinesQuery, messageOf } from "@/api/client";
 import type { AttemptRecord } from "@/api/schema";
 import { plainText } from "@/lib/ansi";
 import { condensed, diffLines } from "@/lib/diff";

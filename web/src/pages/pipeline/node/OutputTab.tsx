@@ -2,13 +2,13 @@ import { useQuery } from "@tanstack/react-query";
 
 import { api, type LogLinesQuery } from "@/api/client";
 import type { AttemptRecord, NodeDetail } from "@/api/schema";
-import { setQuery, useLocation } from "@/app/location";
+import { Command } from "@/components/Command";
+import { Empty } from "@/components/Empty";
+import { setQuery, useLocation } from "@/lib/location";
 import { bytes, moment } from "@/lib/time";
 import type { PipelineSession } from "@/live/session";
 import { failureText, isFinished } from "@/model/states";
 import { LogView } from "@/pages/pipeline/node/LogView";
-import { Command } from "@/ui/Command";
-import { Empty } from "@/ui/Empty";
 
 type Stream = NonNullable<LogLinesQuery["stream"]>;
 const STREAMS: readonly Stream[] = ["stdout", "stderr"];

@@ -2,22 +2,22 @@ import { useQuery } from "@tanstack/react-query";
 
 import { messageOf } from "@/api/client";
 import type { NodeDetail, NodeView } from "@/api/schema";
-import { followLink, pipelineUrl } from "@/app/location";
+import { Button } from "@/components/Button";
+import { Failure } from "@/components/Empty";
+import { Loading } from "@/components/Loading";
+import { StateMark } from "@/components/StateMark";
+import { followLink, pipelineUrl } from "@/lib/location";
 import { plural } from "@/lib/time";
 import { useThrottled } from "@/lib/useThrottled";
 import { findCauses } from "@/live/finding";
 import type { PipelineSession } from "@/live/session";
-import { groupFailures, type FailureGroup } from "@/model/failures";
+import { type FailureGroup, groupFailures } from "@/model/failures";
 import { ROOT } from "@/model/paths";
 import { failures, isFailed } from "@/model/states";
 import { CellMap } from "@/pages/pipeline/node/CellMap";
 import { FailureTail } from "@/pages/pipeline/node/FailureTail";
 import { ReportsSection } from "@/pages/pipeline/node/ReportsSection";
 import type { Orders } from "@/pages/pipeline/orders/useOrders";
-import { Button } from "@/ui/Button";
-import { Failure } from "@/ui/Empty";
-import { Loading } from "@/ui/Loading";
-import { StateMark } from "@/ui/StateMark";
 
 const MOST = 500;
 const SHOWN = 12;

@@ -1,14 +1,14 @@
 import { useQuery } from "@tanstack/react-query";
 import { lazy, Suspense, useEffect, useState } from "react";
 
-import { api, messageOf, type LogLinesQuery } from "@/api/client";
+import { api, type LogLinesQuery, messageOf } from "@/api/client";
 import type { AttemptRecord } from "@/api/schema";
+import { Failure } from "@/components/Empty";
 import { decodeBase64 } from "@/lib/base64";
 import { BEGIN, markdownBlocks } from "@/model/richOutput";
 import { isFinished } from "@/model/states";
-import { Failure } from "@/ui/Empty";
 
-const Markdown = lazy(async () => ({ default: (await import("@/ui/Markdown")).Markdown }));
+const Markdown = lazy(async () => ({ default: (await import("@/components/Markdown")).Markdown }));
 
 const STREAMS: readonly NonNullable<LogLinesQuery["stream"]>[] = ["stdout", "stderr"];
 /** Bytes from the first block on that are looked at. */

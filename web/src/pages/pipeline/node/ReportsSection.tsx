@@ -1,16 +1,16 @@
 import { lazy, Suspense, useState } from "react";
 
 import { messageOf } from "@/api/client";
-import { followLink, pipelineUrl } from "@/app/location";
-import { when, whenElse } from "@/app/when";
+import { Folded } from "@/components/Folded";
+import { useNow } from "@/components/useNow";
+import { when, whenElse } from "@/lib/formatDate";
+import { followLink, pipelineUrl } from "@/lib/location";
 import { bytes, plural } from "@/lib/time";
 import type { PipelineSession } from "@/live/session";
 import { REPORT_BYTES, useReports, useReportText } from "@/live/useReports";
-import { REPORTS, type Report } from "@/model/reports";
-import { Folded } from "@/ui/Folded";
-import { useNow } from "@/ui/useNow";
+import { type Report, REPORTS } from "@/model/reports";
 
-const Markdown = lazy(async () => ({ default: (await import("@/ui/Markdown")).Markdown }));
+const Markdown = lazy(async () => ({ default: (await import("@/components/Markdown")).Markdown }));
 
 /** Reports that are open from the first; where something failed that comes first, below one. */
 const OPEN = 3;

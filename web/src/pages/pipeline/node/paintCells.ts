@@ -1,7 +1,7 @@
 /** Draws Execs as cells. Larger cells have a shape besides their colour. */
 
+import { type Palette, prepared } from "@/components/canvas";
 import type { Field } from "@/model/cells";
-import { prepared, type Palette } from "@/ui/canvas";
 
 type Painted = "pending" | "queued" | "running" | "done" | "error" | "killed" | "skipped";
 

@@ -3,15 +3,15 @@ import { useState } from "react";
 
 import { api, ApiError, messageOf } from "@/api/client";
 import type { Changes, ControlResult, NodeDetail } from "@/api/schema";
+import { Button } from "@/components/Button";
+import { Dialog } from "@/components/Dialog";
+import { Failure } from "@/components/Empty";
+import { Loading } from "@/components/Loading";
+import { toast } from "@/components/toasts";
 import { plural } from "@/lib/time";
 import type { PipelineSession } from "@/live/session";
 import { changesOf, formOf, type ModifyForm } from "@/model/modify";
 import { ModifyFields } from "@/pages/pipeline/orders/ModifyFields";
-import { Button } from "@/ui/Button";
-import { Dialog } from "@/ui/Dialog";
-import { Failure } from "@/ui/Empty";
-import { Loading } from "@/ui/Loading";
-import { toast } from "@/ui/toasts";
 
 interface Props {
   session: PipelineSession;

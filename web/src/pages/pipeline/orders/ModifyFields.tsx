@@ -1,7 +1,7 @@
 import { useId } from "react";
 
+import { Button } from "@/components/Button";
 import type { EnvLine, ModifyForm, NumberField, TextField } from "@/model/modify";
-import { Button } from "@/ui/Button";
 
 interface Props {
   form: ModifyForm;

@@ -1,9 +1,9 @@
+import { Button } from "@/components/Button";
+import { Dialog } from "@/components/Dialog";
 import { plural } from "@/lib/time";
 import type { PipelineSession } from "@/live/session";
 import { ModifyDialog } from "@/pages/pipeline/orders/ModifyDialog";
 import type { Orders, Question } from "@/pages/pipeline/orders/useOrders";
-import { Button } from "@/ui/Button";
-import { Dialog } from "@/ui/Dialog";
 
 const SHOWN = 8;
 

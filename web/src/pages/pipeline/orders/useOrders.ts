@@ -2,11 +2,11 @@ import { useMemo, useState } from "react";
 
 import { api, messageOf, type Order } from "@/api/client";
 import type { Action, ControlResult } from "@/api/schema";
-import { currentSettings } from "@/app/settings";
+import { toast } from "@/components/toasts";
+import { currentSettings } from "@/lib/settings";
 import { plural } from "@/lib/time";
 import type { PipelineSession } from "@/live/session";
 import { undoOf } from "@/model/undo";
-import { toast } from "@/ui/toasts";
 
 /** An order that touches more than one would expect, shown before it is given. */
 export interface Question {

@@ -3,10 +3,10 @@ import { lazy, Suspense } from "react";
 
 import { api } from "@/api/client";
 import type { NodeDetail } from "@/api/schema";
-import { useLocation } from "@/app/location";
+import { Button } from "@/components/Button";
+import { useLocation } from "@/lib/location";
 import type { PipelineSession } from "@/live/session";
 import { openShell, useOpenShell } from "@/pages/pipeline/shell/shells";
-import { Button } from "@/ui/Button";
 
 const ShellPanel = lazy(async () => ({
   default: (await import("@/pages/pipeline/shell/ShellPanel")).ShellPanel,

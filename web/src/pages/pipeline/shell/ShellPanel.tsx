@@ -2,11 +2,11 @@ import "@/pages/pipeline/shell/shell.css";
 
 import { useEffect, useRef, useState, useSyncExternalStore } from "react";
 
+import { Button } from "@/components/Button";
 import type { ShellPlace } from "@/live/shell";
 import { stateWords, titleWords } from "@/model/shell";
 import { endSession, LEAVE_KEYS, sessionFor } from "@/pages/pipeline/shell/session";
 import { forgetShell, shellKey } from "@/pages/pipeline/shell/shells";
-import { Button } from "@/ui/Button";
 
 /** A terminal with a debug shell in it, and how it ended. */
 export function ShellPanel({ place }: { place: ShellPlace }) {

@@ -1,11 +1,11 @@
 import { memo, type CSSProperties } from "react";
 
+import { StateMark } from "@/components/StateMark";
+import { TypeIcon } from "@/components/TypeIcon";
 import { duration, elapsed } from "@/lib/time";
 import type { TreeNode } from "@/model/node";
 import type { Row } from "@/model/rows";
 import { failureText, markOf, STATES, stoppedText } from "@/model/states";
-import { TypeIcon } from "@/ui/TypeIcon";
-import { StateMark } from "@/ui/StateMark";
 
 export function rowId(path: string): string {
   return `row:${path}`;

@@ -4,15 +4,15 @@ import { useEffect, useRef, type KeyboardEvent } from "react";
 
 import { api, messageOf } from "@/api/client";
 import type { NodeView, State } from "@/api/schema";
-import { setQuery } from "@/app/location";
+import { Empty, Failure } from "@/components/Empty";
+import { StateMark } from "@/components/StateMark";
+import { TypeIcon } from "@/components/TypeIcon";
+import { setQuery } from "@/lib/location";
 import type { PipelineSession } from "@/live/session";
 import { nameOf, parentOf } from "@/model/paths";
 import { failureText, markOf, stoppedText } from "@/model/states";
-import { ROW_HEIGHT } from "@/pages/pipeline/tree/Tree";
 import { rowId } from "@/pages/pipeline/tree/NodeRow";
-import { Empty, Failure } from "@/ui/Empty";
-import { StateMark } from "@/ui/StateMark";
-import { TypeIcon } from "@/ui/TypeIcon";
+import { ROW_HEIGHT } from "@/pages/pipeline/tree/Tree";
 
 const PAGE = 200;
 /** While the pipeline runs, what is found changes. */

@@ -1,17 +1,17 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { useEffect, useMemo, useRef, type KeyboardEvent, type MouseEvent } from "react";
 
-import { setQuery } from "@/app/location";
+import { LETTERS } from "@/components/Counts";
+import { useNow } from "@/components/useNow";
+import { setQuery } from "@/lib/location";
 import type { PipelineSession } from "@/live/session";
 import { parentOf, ROOT } from "@/model/paths";
 import type { Row } from "@/model/rows";
+import { STATES } from "@/model/states";
 import { stoppedBy } from "@/model/timeouts";
 import { MoreRow, NodeRow, nowFor, rowAt, rowId } from "@/pages/pipeline/tree/NodeRow";
 import { useAnchor } from "@/pages/pipeline/tree/useAnchor";
 import { useRangeSelection } from "@/pages/pipeline/tree/useRangeSelection";
-import { LETTERS } from "@/ui/Counts";
-import { STATES } from "@/model/states";
-import { useNow } from "@/ui/useNow";
 
 export const ROW_HEIGHT = 28;
 const OVERSCAN = 12;

@@ -1,15 +1,15 @@
 import { useDeferredValue } from "react";
 
-import { setQuery, useLocation } from "@/app/location";
 import type { State } from "@/api/schema";
+import { Button } from "@/components/Button";
+import { Menu } from "@/components/Menu";
+import { setQuery, useLocation } from "@/lib/location";
 import type { PipelineSession } from "@/live/session";
 import { failures, NO_COUNTS, STATES } from "@/model/states";
 import type { Orders } from "@/pages/pipeline/orders/useOrders";
 import { SearchResults } from "@/pages/pipeline/tree/SearchResults";
 import { Tree } from "@/pages/pipeline/tree/Tree";
 import { goToFailure } from "@/pages/pipeline/usePageKeys";
-import { Button } from "@/ui/Button";
-import { Menu } from "@/ui/Menu";
 
 export interface TreePaneProps {
   session: PipelineSession;

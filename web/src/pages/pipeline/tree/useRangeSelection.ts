@@ -1,9 +1,9 @@
 import { useRef, useState } from "react";
 
 import { messageOf } from "@/api/client";
+import { toast } from "@/components/toasts";
 import { pathsBetween } from "@/live/selection";
 import type { PipelineSession } from "@/live/session";
-import { toast } from "@/ui/toasts";
 
 /** Select from one row to another; what is not loaded between them is asked for first. */
 export function useRangeSelection(

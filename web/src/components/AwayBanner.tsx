@@ -1,5 +1,5 @@
 import { SERVER, WAKING } from "@/api/side";
-import { Button } from "@/ui/Button";
+import { Button } from "@/components/Button";
 
 /** Says that what is shown is not live, because nobody answers. */
 export function AwayBanner({ onRetry }: { onRetry?: () => void }) {

@@ -1,6 +1,6 @@
 import { useEffect, useId, useRef, type ReactNode } from "react";
 
-import { Button } from "@/ui/Button";
+import { Button } from "@/components/Button";
 
 interface Props {
   title: string;

@@ -3,7 +3,7 @@ import type { MouseEvent } from "react";
 import { messageOf } from "@/api/client";
 import { untilReady } from "@/api/data";
 import { IN_CLOUD } from "@/api/side";
-import { toast } from "@/ui/toasts";
+import { toast } from "@/components/toasts";
 
 const PATIENCE_MS = 3000;
 

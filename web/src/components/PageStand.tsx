@@ -1,10 +1,10 @@
-import "@/pages/parts/parts.css";
+import "@/components/pages.css";
 
 import type { ReactNode } from "react";
 
 import { ApiError, OfflineError } from "@/api/client";
-import { SignedOut } from "@/app/SignedOut";
-import { AwayBanner } from "@/pages/parts/AwayBanner";
+import { AwayBanner } from "@/components/AwayBanner";
+import { SignedOut } from "@/components/SignedOut";
 
 interface Props {
   /** What the page's last call came to, where that was nothing good. */

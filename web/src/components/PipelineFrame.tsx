@@ -3,17 +3,17 @@ import { useEffect, type ReactNode } from "react";
 
 import { api, ApiError, messageOf } from "@/api/client";
 import type { PipelineSummary } from "@/api/schema";
-import { followLink, pipelineUrl } from "@/app/location";
+import { CountsBar, CountsText } from "@/components/Counts";
+import { Empty, Failure } from "@/components/Empty";
+import { Loading } from "@/components/Loading";
+import { PageStand } from "@/components/PageStand";
+import { PipelineNav, type PipelinePageName } from "@/components/PipelineNav";
+import { StateLabel } from "@/components/StateMark";
+import { useNow } from "@/components/useNow";
+import { followLink, pipelineUrl } from "@/lib/location";
 import { duration, elapsed } from "@/lib/time";
 import { failureMessage } from "@/live/session";
 import { NO_COUNTS } from "@/model/states";
-import { PageStand } from "@/pages/parts/PageStand";
-import { PipelineNav, type PipelinePageName } from "@/pages/parts/PipelineNav";
-import { CountsBar, CountsText } from "@/ui/Counts";
-import { Empty, Failure } from "@/ui/Empty";
-import { Loading } from "@/ui/Loading";
-import { StateLabel } from "@/ui/StateMark";
-import { useNow } from "@/ui/useNow";
 
 const REFRESH_MS = 2000;
 

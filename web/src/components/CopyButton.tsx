@@ -1,8 +1,8 @@
 import { useState } from "react";
 
+import { Button } from "@/components/Button";
+import { toast } from "@/components/toasts";
 import { copy } from "@/lib/clipboard";
-import { Button } from "@/ui/Button";
-import { toast } from "@/ui/toasts";
 
 interface Props {
   text: string;

@@ -1,4 +1,4 @@
-import { currentSettings } from "@/app/settings";
+import { currentSettings } from "@/lib/settings";
 import { ago, moment } from "@/lib/time";
 
 /** How long ago something was, or when, as the reader has chosen. */

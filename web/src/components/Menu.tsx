@@ -1,6 +1,6 @@
 import * as Radix from "@radix-ui/react-dropdown-menu";
 
-import { Button } from "@/ui/Button";
+import { Button } from "@/components/Button";
 
 export interface MenuOrder {
   label: string;

@@ -4,9 +4,9 @@ import { useEffect, useState } from "react";
 import { messageOf } from "@/api/client";
 import { signIn } from "@/api/session";
 import { IN_CLOUD } from "@/api/side";
-import { Button } from "@/ui/Button";
-import { Code } from "@/ui/Code";
-import { Empty } from "@/ui/Empty";
+import { Button } from "@/components/Button";
+import { Code } from "@/components/Code";
+import { Empty } from "@/components/Empty";
 
 const COMMAND = IN_CLOUD ? "conducto show --app --cloud" : "conducto show --app";
 const WHO = IN_CLOUD ? "Whoever has a token may come in." : "The agent serves its owner only.";

@@ -4,7 +4,7 @@ import DOMPurify from "dompurify";
 import MarkdownIt from "markdown-it";
 import { useMemo } from "react";
 
-import { servedAt } from "@/lib/dataUrls";
+import { servedAt } from "@/api/dataUrls";
 
 const parser = new MarkdownIt({ html: true, linkify: true, breaks: false });
 

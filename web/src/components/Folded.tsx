@@ -1,6 +1,6 @@
 import { useEffect, useRef, useState, type ReactNode } from "react";
 
-import { Button } from "@/ui/Button";
+import { Button } from "@/components/Button";
 
 /** What is long shows its beginning until somebody wants all of it; `label` says what it is. */
 export function Folded({ label, children }: { label: string; children: ReactNode }) {

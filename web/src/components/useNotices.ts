@@ -3,10 +3,10 @@ import { useEffect, useRef } from "react";
 
 import { api } from "@/api/client";
 import type { PipelineSummary } from "@/api/schema";
-import { navigate, pipelineUrl } from "@/app/location";
-import { useSetting } from "@/app/settings";
+import { toast } from "@/components/toasts";
+import { navigate, pipelineUrl } from "@/lib/location";
+import { useSetting } from "@/lib/settings";
 import { ended, outcome } from "@/model/notices";
-import { toast } from "@/ui/toasts";
 
 const EVERY_MS = 4000;
 /** Pipelines that are watched: the newest ones. */

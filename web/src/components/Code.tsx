@@ -1,4 +1,4 @@
-import { CopyButton } from "@/ui/CopyButton";
+import { CopyButton } from "@/components/CopyButton";
 
 /** Something to be copied into a terminal or a file, with a button that does so. */
 export function Code({ text, label }: { text: string; label: string }) {

@@ -1,6 +1,6 @@
-import "@/pages/parts/parts.css";
+import "@/components/pages.css";
 
-import { followLink, pipelineUrl } from "@/app/location";
+import { followLink, pipelineUrl } from "@/lib/location";
 
 /** The pages of one pipeline; the tree is the pipeline's own address. */
 export const PIPELINE_PAGES = ["tree", "timeline", "images", "data"] as const;

@@ -5,6 +5,12 @@
 
 import { useMemo, useSyncExternalStore, type MouseEvent } from "react";
 
+/** What each page receives. */
+export interface PageProps {
+  /** Values of the parts of the path in braces, by name. */
+  params: Readonly<Record<string, string>>;
+}
+
 const listeners = new Set<() => void>();
 
 function subscribe(listener: () => void): () => void {

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { servedAt } from "@/lib/dataUrls";
+import { servedAt } from "@/api/dataUrls";
 
 const HERE = "http://127.0.0.1:9";
 
