@@ -36,8 +36,8 @@ NOT_HERE = {
     "aws ": "it needs an AWS account",
     "python infra/": "it needs an AWS account",
     "for ": "it needs an AWS account",
-    "source <(conducto completion zsh)": "tests/unit/cli/test_completion.py as zsh may be missing",
-    "conducto completion fish": "tests/unit/cli/test_completion.py as fish may be missing",
+    "source <(conducto completion zsh)": "tests/terminal/test_completion.py as zsh may be missing",
+    "conducto completion fish": "tests/terminal/test_completion.py as fish may be missing",
 }
 SCRIPT = """
 import conducto as co

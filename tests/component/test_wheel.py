@@ -11,7 +11,7 @@ import pytest
 
 from conducto.images import wheel
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 import pexpect
 import pyte
 
-TESTS = Path(__file__).parents[2]
+TESTS = Path(__file__).parents[1]
 
 
 class Session:

@@ -15,7 +15,7 @@ from conducto.running.secret_store import SecretName, StoredSecret
 from unit.cli.trees import CountingPipelines
 
 PROGRAM = Path(__file__).with_name("keep_secrets.py")
-TESTS = Path(__file__).parents[2]
+TESTS = Path(__file__).parents[1]
 VALUE = "very-secret"
 
 Conducto = Callable[..., int]

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from unit.cli import terminal
+from terminal import terminal
 
 
 class Session(terminal.Session):

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from unit.cli.terminal import Session
+from terminal.terminal import Session
 
 Start = Callable[..., Session]
 
