@@ -122,9 +122,6 @@ $(WEB_READY): web/package-lock.json
 web: $(WEB_READY) ## Build the web app; needs Node 20 or later
 	npm --prefix web run build
 
-web-types: $(WEB_READY) ## Types of the web app's API client, from the OpenAPI document
-	npm --prefix web run types
-
 lint-web: $(WEB_READY) ## Types and style of the web app
 	npm --prefix web run check
 
@@ -160,4 +157,4 @@ bench: $(READY) engine ## Measure: BENCH=local, web or cloud
 clean: ## Remove what set-up and tests made in the checkout
 	rm -rf $(VENV) dist build chalice.out cdk.out .mypy_cache .ruff_cache .pytest_cache .hypothesis bench/results
 
-.PHONY: help setup engine tools demo test test-quick unit lint conformance test-dynamodb test-adapters test-crash test-docker test-podman test-podman-quick test-cloud web web-types lint-web test-web test-deploy test-long screenshots looks synth bench clean
+.PHONY: help setup engine tools demo test test-quick unit lint conformance test-dynamodb test-adapters test-crash test-docker test-podman test-podman-quick test-cloud web lint-web test-web test-deploy test-long screenshots looks synth bench clean

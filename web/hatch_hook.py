@@ -51,7 +51,7 @@ class WebAppHook(BuildHookInterface[Any]):
         root = Path(self._copy.name)
         ignored = shutil.ignore_patterns("node_modules")
         shutil.copytree(Path(self.root) / "web", root / "web", ignore=ignored)
-        golden = Path("tests", "golden")  # the app's tests, whose types are checked, read them
+        golden = Path("tests", "golden")  # the API types come from its OpenAPI document
         shutil.copytree(Path(self.root) / golden, root / golden)
         problem = _build(root / "web")
         built = root / "local_runner" / "conducto_local" / "web"
