@@ -10,6 +10,8 @@ CACHE = -o cache_dir=.pytest_cache/$@
 WORKERS = $(if $(AGAIN),-n 0 --last-failed,-n 2)
 PYTEST = $(BIN)/pytest -q $(CACHE) $(WORKERS)
 ALONE = $(BIN)/pytest -q $(CACHE) -n 0
+# Each process would compile all modules again: half of the time of the quick loop.
+unexport PYTHONDONTWRITEBYTECODE
 STAGES := lint test-quick test-dynamodb test-docker test-podman-quick test-cloud test-web
 
 .DEFAULT_GOAL := help
