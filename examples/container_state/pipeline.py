@@ -1,6 +1,7 @@
-"""Groups of nodes with a container to themselves: what one leaves there, the next one finds.
+"""Groups of nodes with their own container: files of one node are there for the next one.
 
-Two editions of a program are built side by side in ``/bench``, each in its own container.
+The pipeline builds two editions of a program at the same time in ``/bench``, each in its own
+container.
 """
 
 import conducto as co
@@ -15,24 +16,24 @@ def build() -> co.Serial:
     root["Editions"] = co.Parallel()
     for edition, parts in EDITIONS.items():
         root["Editions"][edition] = build_edition(edition, parts)
-    # A fresh container as well, and nobody has been in it.
+    # On an Exec, NEW is a fresh container.
     root["Bench is clean"] = co.Exec("test ! -e /bench", container_reuse_context=NEW)
     return root
 
 
 def build_edition(edition, parts) -> co.Serial:
-    """Return the steps of one edition, which hand on their work in the file system."""
+    """Return the steps of one edition, which share files in their container."""
     steps = co.Serial(env={"EDITION": edition}, container_reuse_context=NEW)
-    # A reset soon after the end may find the container, and with it the bench, still there.
+    # After a reset, the container and its files may still exist.
     steps["Clear the bench"] = co.Exec(
         "rm -rf /bench && mkdir /bench && cp -v units/main.py /bench/__main__.py"
     )
-    # In a container of their own even the children of a Parallel take turns.
+    # Commands of one container run one at a time, even in a Parallel.
     steps["Parts"] = co.Parallel()
     for part in parts:
         steps["Parts"][part] = co.Exec(f"cp -v units/{part}.py /bench/")
     steps["Pack"] = co.Exec('python -m zipapp /bench -o "/conducto/data/pipeline/$EDITION.pyz"')
-    # GLOBAL leaves the group again: only what lies in the data directory is there.
+    # GLOBAL runs in another container, where only files of the data directory exist.
     steps["Try out"] = co.Exec(
         'test ! -e /bench && python "/conducto/data/pipeline/$EDITION.pyz" 100',
         container_reuse_context=co.ContainerReuseContext.GLOBAL,

@@ -1,7 +1,7 @@
 """Data that nodes share, and a cache that pipelines share.
 
-An index of the licence texts that every Debian image holds is built once and kept in the user's
-data. Later pipelines find it there, until the texts change.
+The first pipeline builds an index of the licence texts in the Debian image and stores it in the
+user's data. Later pipelines use it until the texts change.
 """
 
 import hashlib
@@ -18,14 +18,14 @@ WORDS = ["warranty", "trademark", "patent", "lawyer"]
 
 
 def search(words: list[str] = WORDS) -> co.Serial:
-    """Look up words in the licence texts, all at once."""
+    """Look up words in the licence texts, all at the same time."""
     image = co.Image("python:3.11-slim", copy_dir=".")
     root = co.Serial(image=image)
     root["Index"] = co.Exec(index)
     root["Words"] = co.Parallel(cpu=0.5, mem=0.5)
     for word in words:
         root["Words"][word] = co.Exec(look_up, word)
-    # The same data for programs in any language: a tool, or the directory itself.
+    # Programs in other languages use a tool, or the directory itself.
     root["Summary"] = co.Exec(
         """
         conducto-data-pipeline list found
@@ -33,17 +33,17 @@ def search(words: list[str] = WORDS) -> co.Serial:
         cat /conducto/data/pipeline/found/*
         """
     )
-    # Skipped unless somebody unskips it.
+    # Runs only after "conducto unskip".
     root["Forget the index"] = co.Exec(f"conducto-data-user clear-cache {CACHE}", skip=True)
     return root
 
 
 def index() -> None:
-    """Make sure that the index of these texts is in the user's data."""
+    """Build the index of the texts, unless the user's data has it."""
     checksum = hashlib.sha256(b"".join(path.read_bytes() for path in licences())).hexdigest()[:16]
     co.data.pipeline.puts("checksum", checksum.encode())
     if co.data.user.cache_exists(CACHE, checksum):
-        print(f"index {checksum} is there already")
+        print(f"index {checksum} already exists")
         return
     PLACE.mkdir(parents=True, exist_ok=True)
     for path in licences():
@@ -54,7 +54,7 @@ def index() -> None:
 
 
 def look_up(word: str) -> None:
-    """Note down which licences use a word."""
+    """Store the names of the licences that use a word."""
     checksum = co.data.pipeline.gets("checksum").decode()
     co.data.user.restore_cache(CACHE, checksum, str(PLACE.parent))
     found = [path.name for path in sorted(PLACE.iterdir()) if word in path.read_text().split("\n")]
@@ -64,7 +64,7 @@ def look_up(word: str) -> None:
 
 
 def licences() -> list:
-    """Return the texts, without the links that give some of them a second name."""
+    """Return the texts, without symbolic links to others of them."""
     return sorted(path for path in TEXTS.iterdir() if not path.is_symlink())
 
 

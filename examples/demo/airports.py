@@ -1,11 +1,11 @@
-"""The nodes' work: where the airports of the world are, and which one is the loneliest.
+"""The functions of the nodes: read the world's airports, and find the most isolated ones.
 
-The data come with the package ``airportsdata``: one row for each airport and landing strip. Those
-with an IATA code, the three letters on a luggage tag, are the ones that airlines fly to.
+The package ``airportsdata`` has one row for each airport and landing strip. Airlines use those with
+an IATA code, the three letters on a luggage tag.
 """
 
 # ruff: noqa: PLC0415
-# What only the image has is imported where it is needed: the host reads this file, too.
+# Packages that only the image has are imported in functions, since the host imports this file, too.
 
 import json
 import math
@@ -16,12 +16,12 @@ EARTH_RADIUS = 6371.0  # kilometres
 
 
 def collect() -> None:
-    """Sort the airports that airlines fly to by region, into the pipeline's data."""
+    """Store the airports that airlines use in the pipeline's data, by region."""
     import airportsdata
 
     regions = {}
     for code, airport in airportsdata.load("IATA").items():
-        # A time zone such as Europe/Lisbon begins with the part of the world.
+        # A time zone such as Europe/Lisbon begins with the region.
         region = airport["tz"].partition("/")[0] or "Elsewhere"
         row = {key: airport[key] for key in ("name", "country", "lat", "lon", "elevation")}
         regions.setdefault(region, []).append({"code": code, **row})
@@ -46,7 +46,7 @@ def everything() -> list:
 
 
 def points(airports: list):
-    """Return the airports' places on the unit sphere, of shape (airports, 3)."""
+    """Return the airports' positions on the unit sphere, of shape (airports, 3)."""
     import numpy as np
 
     lat = np.radians([airport["lat"] for airport in airports])
@@ -55,15 +55,15 @@ def points(airports: list):
 
 
 def kilometres(cosine: float) -> float:
-    """Return the way along the surface between points with that angle between them."""
+    """Return the distance along the surface of two points, from the cosine of their angle."""
     return EARTH_RADIUS * math.acos(max(-1.0, min(1.0, cosine)))
 
 
 def loneliest(region: str) -> None:
-    """Find the airport of a region whose nearest neighbour, anywhere, is the farthest away."""
+    """Find the airport of a region whose nearest neighbour in the world is farthest away."""
     airports, others = read(region), everything()
     cosines = points(airports) @ points(others).T
-    # The largest cosine is the airport itself, the second largest its neighbour.
+    # The largest cosine is that of the airport itself, the second largest that of its neighbour.
     cosines.partition(cosines.shape[1] - 2, axis=1)
     nearest = cosines[:, -2]
     alone = int(nearest.argmin())

@@ -1,4 +1,4 @@
-"""The airports of the world: a pipeline over real data, with a bit of everything.
+"""The world's airports: a pipeline that uses all kinds of nodes on real data.
 
 python pipeline.py                  prints the tree
 python pipeline.py --local --run    runs it in containers
@@ -11,19 +11,19 @@ import conducto as co
 
 
 def demo() -> co.Serial:
-    """Map the airports of the world, and find the loneliest of each region."""
+    """Map the airports of the world, and find the most isolated one of each region."""
     image = co.Image(
         "python:3.11-slim",
         copy_dir=".",
         install_pip=["airportsdata", "matplotlib"],
     )
-    # NumPy would start a thread for each core in every node.
+    # Otherwise NumPy starts a thread for each core in every node.
     root = co.Serial(image=image, cpu=0.5, mem=0.5, env={"OMP_NUM_THREADS": "1"})
     root["Collect"] = co.Exec(airports.collect)
     root["Look"] = co.Parallel()
     root["Look/Extremes"] = co.Exec(airports.extremes, count=3)
     root["Look/Longest flight"] = co.Exec(airports.longest_flight, start="LIS")
-    # The regions are in the data, so this part of the tree is made when they are known.
+    # The regions come from the data, so this part of the tree is generated when they are known.
     root["Look/Loneliest"] = co.Lazy(regions)
     root["Draw the map"] = co.Exec(world.draw)
     root["Files"] = co.Exec("cd /conducto/data/pipeline && find . -type f | sort")

@@ -1,7 +1,7 @@
-"""The map that the demo ends with."""
+"""The last node of the demo: a map."""
 
 # ruff: noqa: PLC0415
-# What only the image has is imported where it is needed: the host reads this file, too.
+# Packages that only the image has are imported in functions, since the host imports this file, too.
 
 import json
 
@@ -13,7 +13,7 @@ PLOT = "plots/airports.png"
 
 
 def draw() -> None:
-    """Draw every airport as a dot, and a ring around the loneliest of each region."""
+    """Draw every airport as a dot, and a ring around the most isolated one of each region."""
     import matplotlib as mpl
 
     mpl.use("agg")
@@ -38,7 +38,7 @@ def draw() -> None:
 
 
 def found() -> list:
-    """Return the loneliest airport of each region, the loneliest first."""
+    """Return the most isolated airport of each region, most isolated first."""
     names = co.data.pipeline.list("loneliest")
     return sorted(
         (json.loads(co.data.pipeline.gets(name)) for name in names),
@@ -47,7 +47,7 @@ def found() -> list:
 
 
 def table(lonely: list) -> str:
-    """Return them as a markdown table."""
+    """Return these airports as a markdown table."""
     row = "| {region} | {airports} | {name} ({code}) | {distance} |"
     head = ["| region | airports | loneliest | km to the next |", "|---|---|---|---|"]
     return "\n".join([*head, *(row.format(**one) for one in lonely)])

@@ -1,4 +1,4 @@
-"""Images of one's own: from a Dockerfile, with code that Conducto or the Dockerfile copies."""
+"""Images from a Dockerfile, with code that Conducto or the Dockerfile copies."""
 
 import modules
 
@@ -6,16 +6,16 @@ import conducto as co
 
 
 def tables() -> co.Parallel:
-    """Print the same table in differently made images."""
+    """Run in three images, each built in another way."""
     root = co.Parallel()
-    # The Dockerfile brings the software; Conducto adds this folder, in a layer of its own: after
-    # a change of the code only that layer is made again.
+    # The Dockerfile installs packages, and Conducto copies this folder in its own layer. After a
+    # change of the code, only that layer is built again.
     root["Code added"] = co.Exec(
         "python modules.py",
         image=co.Image(dockerfile="Dockerfile", docker_build_args={"STYLE": "grid"}, copy_dir="."),
     )
-    # The Dockerfile brings the code as well. path_map says where it lies, so that functions
-    # are found.
+    # The Dockerfile copies the code, too. path_map names its place, so that functions can be
+    # imported.
     root["Code included"] = co.Exec(
         modules.table,
         rows=3,
@@ -23,7 +23,7 @@ def tables() -> co.Parallel:
             image=co.Image(dockerfile="Dockerfile.with_code", path_map={".": "/srv/modules"})
         ),
     )
-    # A few lines need no file. Without a context the build sees no file of this folder.
+    # A short Dockerfile can be a text. Without context=, the build has no files of this folder.
     root["Text"] = co.Exec(
         'echo "made with: $MADE_WITH"; cat /etc/made',
         image=co.Image(

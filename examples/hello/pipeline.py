@@ -1,4 +1,4 @@
-"""The smallest pipeline that has something of everything: a tree, two containers, an order.
+"""A small pipeline with a Serial, a Parallel and three Execs.
 
 Print the tree:  python pipeline.py
 Run it:          python pipeline.py --local --run
@@ -8,8 +8,8 @@ import conducto as co
 
 
 def hello(name: str = "world") -> co.Serial:
-    """Greet somebody in two languages at once, then say that both have spoken."""
-    # No image is named, so every node runs in Python's own, in the version that runs this file.
+    """Greet somebody in two languages at the same time, then say good-bye."""
+    # Without image=, nodes run in the official Python image, in the version that runs this file.
     root = co.Serial(env={"NAME": name})
     root["Greetings"] = co.Parallel()
     root["Greetings/Shell"] = co.Exec('echo "Hello, $NAME, from a shell."')

@@ -1,7 +1,7 @@
-"""A tree that the data decides: one node for each kind of software in a Debian image.
+"""A tree that depends on data: one node for each section of packages in a Debian image.
 
-Which kinds there are is known only inside the image, so two parts of the tree are made while
-the pipeline runs.
+Only the image has the list of sections, so two parts of the tree are generated while the pipeline
+runs.
 """
 
 import json
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import conducto as co
 
-STATUS = Path("/var/lib/dpkg/status")  # Debian's own list of what is installed
+STATUS = Path("/var/lib/dpkg/status")  # Debian's list of installed packages
 LARGEST = 3
 
 
@@ -19,7 +19,7 @@ def weigh() -> co.Serial:
     """Find out what makes a Debian image large."""
     image = co.Image("python:3.11-slim", copy_dir=".")
     root = co.Serial(image=image)
-    # Lazy runs the function in a container and puts the tree that it returns in its place.
+    # Lazy calls the function in a container; the returned tree becomes its Execute.
     root["Sections"] = co.Lazy(sections)
     root["Largest"] = co.Lazy(largest, count=LARGEST)
     root["Report"] = co.Exec(report)
@@ -35,7 +35,7 @@ def sections() -> co.Parallel:
 
 
 def measure(section: str) -> None:
-    """Note down what the packages of a section take."""
+    """Store the installed size of a section."""
     packages = read_packages()[section]
     total = sum(packages.values())
     print(f"{section}: {len(packages)} packages, {total} KiB")
@@ -44,7 +44,7 @@ def measure(section: str) -> None:
 
 
 def largest(count: int) -> co.Serial:
-    """Return a look at the largest sections, one after another; needs what ``measure`` noted."""
+    """Return a node for each of the largest sections, from the results of ``measure``."""
     root = co.Serial()
     for found in results()[:count]:
         root[node_name(found["section"])] = co.Exec(inspect, found["section"])
@@ -59,7 +59,7 @@ def inspect(section: str) -> None:
 
 
 def report() -> None:
-    """Write the table of all sections."""
+    """Store and print a table of all sections."""
     lines = ["| section | packages | KiB |", "|---|---|---|"]
     lines += ["| {section} | {packages} | {kib} |".format(**found) for found in results()]
     text = "\n".join(lines) + "\n"
@@ -68,7 +68,7 @@ def report() -> None:
 
 
 def results() -> list:
-    """Return what was noted of each section, the largest first."""
+    """Return the results of ``measure``, largest first."""
     names = co.data.pipeline.list("sections")
     found = [json.loads(co.data.pipeline.gets(name)) for name in names]
     return sorted(found, key=lambda one: -one["kib"])
@@ -87,7 +87,7 @@ def read_packages() -> dict:
 
 
 def node_name(section: str) -> str:
-    """Return a section's name without the slash, which has a meaning in the names of nodes."""
+    """Return a section's name without slashes, which node names cannot contain."""
     return section.replace("/", "-")
 
 

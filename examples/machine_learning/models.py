@@ -1,10 +1,10 @@
-"""The nodes' work: reading handwritten digits with scikit-learn.
+"""The functions of the nodes: recognise handwritten digits with scikit-learn.
 
-The data are the 1,797 images of 8 by 8 pixels that scikit-learn ships.
+The data set is part of scikit-learn: 1,797 images of 8 by 8 pixels.
 """
 
 # ruff: noqa: PLC0415
-# What only the image has is imported where it is needed: the host reads this file, too.
+# Packages that only the image has are imported in functions, since the host imports this file, too.
 
 import json
 
@@ -36,7 +36,7 @@ def make(model: str):
 
 
 def load():
-    """Return images as rows of 64 numbers, and the digits that they show."""
+    """Return images as rows of 64 numbers, and their digits."""
     from sklearn.datasets import load_digits
 
     digits = load_digits()
@@ -44,7 +44,7 @@ def load():
 
 
 def evaluate(model: str, value: int) -> float:
-    """Return the mean accuracy of a model in cross-validation; 0 leaves its parameter as it is."""
+    """Return the mean accuracy of a model in cross-validation; value 0 means the default."""
     from sklearn.model_selection import cross_val_score
 
     images, digits = load()
@@ -55,7 +55,7 @@ def evaluate(model: str, value: int) -> float:
 
 
 def train(model: str, value: int = 0) -> None:
-    """Evaluate a model and note down how good it is."""
+    """Evaluate a model and store its accuracy."""
     accuracy = evaluate(model, value)
     print(f"{model}, {TUNING[model][0]}={value or 'default'}: {accuracy:.4f}")
     result = {"model": model, "value": value, "accuracy": accuracy}
@@ -63,7 +63,7 @@ def train(model: str, value: int = 0) -> None:
 
 
 def results() -> list:
-    """Return what was noted down, the best first."""
+    """Return all stored results, best first."""
     names = co.data.pipeline.list("results")
     found = [json.loads(co.data.pipeline.gets(name)) for name in names]
     return sorted(found, key=lambda one: -one["accuracy"])

@@ -1,4 +1,4 @@
-"""Machine learning: several models at once, the best one tuned, the outcome drawn.
+"""Machine learning: compare several models, tune the best one, draw the results.
 
 python pipeline.py --local --run
 """
@@ -16,12 +16,12 @@ def learn() -> co.Serial:
         copy_dir=".",
         install_pip=["scikit-learn", "matplotlib"],
     )
-    # NumPy would start a thread for each core in every node.
+    # Otherwise NumPy starts a thread for each core in every node.
     root = co.Serial(image=image, mem=1, env={"OMP_NUM_THREADS": "1"})
     root["Models"] = co.Parallel()
     for model in models.TUNING:
         root["Models"][model] = co.Exec(models.train, model)
-    # Which model that is, nobody knows before they have been compared.
+    # The best model is known only after the comparison, so this part is generated then.
     root["Tune the best"] = co.Lazy(tune)
     root["Report"] = co.Exec(report.report)
     return root

@@ -1,7 +1,7 @@
-"""The last node: how the models compare, and the best one's mistakes, as pictures and markdown."""
+"""The last node: compare the models and show the best one's mistakes, in pictures and markdown."""
 
 # ruff: noqa: PLC0415
-# What only the image has is imported where it is needed: the host reads this file, too.
+# Packages that only the image has are imported in functions, since the host imports this file, too.
 
 import json
 
@@ -13,9 +13,9 @@ PLOT = "plots/accuracy.png"
 
 
 def report() -> None:
-    """Draw the comparison, show the digits that the best model gets wrong, name the best."""
+    """Draw the comparison, show the mistakes of the best model, and store its name."""
     found = models.results()
-    # What everybody wants to know of this pipeline stands at the top of its page.
+    # A report is shown at the top of the pipeline's page.
     co.nb.report(f"{table(found)}\n\n{comparison(found)}", name="comparison")
     co.nb.matplotlib_inline()
     with co.nb.cell():
@@ -33,7 +33,7 @@ def table(found: list) -> str:
 
 
 def label(result: dict) -> str:
-    """Return what was set of a model."""
+    """Return the parameter of a model as a text."""
     name = models.TUNING[result["model"]][0]
     return f"{name} = {result['value']}" if result["value"] else "default"
 
@@ -58,7 +58,7 @@ def comparison(found: list) -> str:
 
 
 def show_mistakes(best: dict) -> None:
-    """Show up to ten images that a model reads wrongly."""
+    """Show up to ten images that a model classifies wrongly."""
     from matplotlib import pyplot as plt
     from sklearn.model_selection import cross_val_predict
 

@@ -16,12 +16,12 @@ class Money:
         self.cents = cents
 
     def to_str(self) -> str:
-        """Return the text that goes on the command line."""
+        """Return the text for the command line."""
         return f"{self.cents / 100:.2f}"
 
     @staticmethod
     def from_str(text: str) -> Money:
-        """Read that text, in the container."""
+        """Parse the text, in the container."""
         return Money(round(float(text) * 100))
 
 
@@ -31,7 +31,7 @@ def price(
     first_class: bool = False,
     discount: float | None = None,
 ) -> None:
-    """Work out what a leg costs."""
+    """Calculate the price of a leg."""
     cents = distance_km * CENTS_PER_KM * passengers * (1.6 if first_class else 1)
     cents *= 1 - (discount or 0)
     total = Money(round(cents))
@@ -41,7 +41,7 @@ def price(
 
 
 def timetable(stations: list[str], leaving: dt.date, minutes: list[int]) -> None:
-    """Print when the train is where."""
+    """Print the time at each station."""
     when = dt.datetime.combine(leaving, dt.time(8, 30))
     for station, ride in zip(stations, [0, *minutes], strict=True):
         when += dt.timedelta(minutes=ride)
@@ -49,7 +49,7 @@ def timetable(stations: list[str], leaving: dt.date, minutes: list[int]) -> None
 
 
 def total(budget: Money, title: str) -> str:
-    """Add up the legs; a result other than None is printed."""
+    """Add up the legs. Conducto prints the returned text."""
     legs = co.data.pipeline.list("legs")
     spent = Money(sum(int(co.data.pipeline.gets(leg)) for leg in legs))
     verdict = "within" if spent.cents <= budget.cents else "beyond"

@@ -1,6 +1,6 @@
-"""Test suites side by side on a shared database that is removed whatever happens.
+"""Parallel test suites on a shared database that is always removed.
 
-All is well:     python pipeline.py --local --run
+All tests pass:  python pipeline.py --local --run
 A test fails:    python pipeline.py --broken --local --run
 """
 
@@ -11,14 +11,14 @@ SUITES = ("orders", "prices", "shelves")
 
 
 def check(broken: bool = False) -> co.Serial:
-    """Set up a stock, run the test suites on it at once, clean up in any case.
+    """Set up a stock, run the test suites on it at the same time, and always clean up.
 
     Args:
-        broken: Fill the stock with a wrong price, to see what a failure looks like.
+        broken: Fill the stock with a wrong price, so that a test fails.
     """
     image = co.Image("python:3.11-slim", copy_dir=".")
-    # The outer Serial goes on after an error and still ends in error: a "finally". The inner
-    # one stops, because without a stock there is nothing to test.
+    # The outer Serial continues after an error and still ends in error: a "finally". The inner one
+    # stops at an error, because the tests need the stock.
     with co.Serial(image=image, env={"DATABASE": DATABASE}, stop_on_error=False) as root:
         with co.Serial(name="Work"):
             co.Exec(f"python stock.py{' --wrong-price' if broken else ''}", name="Set up")

@@ -1,4 +1,4 @@
-"""A shop's stock in SQLite: what the tests of this example test."""
+"""A shop's stock in SQLite: the code under test."""
 
 import argparse
 import os
@@ -13,7 +13,7 @@ GOODS = [
 
 
 class SoldOutError(Exception):
-    """There are fewer pieces than were ordered."""
+    """The stock has fewer pieces than ordered."""
 
 
 class Stock:
@@ -28,7 +28,7 @@ class Stock:
             database.executemany("INSERT INTO goods VALUES (?, ?, ?, ?)", goods)
 
     def order(self, name, pieces):
-        """Take pieces off the shelf; return what they cost, in cents."""
+        """Remove pieces from the shelf; return their price in cents."""
         with self._database as database:
             taken = database.execute(
                 "UPDATE goods SET pieces = pieces - ? WHERE name = ? AND pieces >= ?",

@@ -297,7 +297,7 @@ def test_a_later_pipeline_finds_the_index_of_an_earlier_one(person: Person) -> N
 
     checksum = (first.data / "checksum").read_text(encoding="utf-8")
     assert re.fullmatch(rf"index {checksum} built from \d+ texts\n", first.output("/Index"))
-    assert second.output("/Index") == f"index {checksum} is there already\n"
+    assert second.output("/Index") == f"index {checksum} already exists\n"
     assert second.children("/Words") == ["freedom", "patent"]
 
 

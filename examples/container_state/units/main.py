@@ -1,4 +1,4 @@
-"""Convert a number with every part that was packed into this edition."""
+"""Convert a number with all parts of this edition."""
 
 import importlib
 import sys
