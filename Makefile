@@ -69,6 +69,9 @@ lint: $(READY) ## Style, types, dependency rule
 	$(BIN)/mypy --platform darwin --cache-dir .mypy_cache/darwin -p conducto -p conducto_local
 	PYTHONPATH=functions:emulator $(BIN)/lint-imports
 
+prose: $(READY) ## Plain English in docs, messages, comments and names of tests
+	$(BIN)/python tests/tools/prose.py
+
 conformance: $(READY) $(TEST_PACKAGES) ## Local machine and compiled state machine agree
 	$(PYTEST) tests/conformance
 
@@ -159,4 +162,4 @@ bench: $(READY) engine ## Measure: BENCH=local, web or cloud
 clean: ## Remove what set-up and tests made in the checkout
 	rm -rf $(VENV) dist build chalice.out cdk.out .mypy_cache .ruff_cache .pytest_cache .hypothesis bench/results
 
-.PHONY: help setup engine tools demo test test-quick unit lint conformance test-dynamodb test-adapters test-crash test-docker test-podman test-podman-quick test-cloud web lint-web test-web test-deploy test-long screenshots looks synth bench clean
+.PHONY: help setup engine tools demo test test-quick unit lint prose conformance test-dynamodb test-adapters test-crash test-docker test-podman test-podman-quick test-cloud web lint-web test-web test-deploy test-long screenshots looks synth bench clean
