@@ -136,7 +136,7 @@ NAME_RULES: dict[str, list[str]] = {
         r"^(?:nor|and|or|but|of|that|so|else|whose|which|who|why)\b",
     ],
     "name the thing instead of 'one'": [
-        r"^(?:an? |the )?ones? (?:that|which|who|of|is|was|too|in|on|at|by|with|without|may|can)\b",
+        r"^(?:an? |the )?ones? (?:that|which|who|is|was|too|in|on|at|by|with|without|may|can)\b",
     ],
     "name the user, client or process": [
         r"\b(?:he|she|oneself|somebody|someone|nobody|everybody)\b"
