@@ -108,7 +108,8 @@ RULES: dict[str, list[str]] = {
     "say 'environment' or 'execution context'": [r"\bsurroundings\b"],
     "say 'event', 'notification' or 'change'": [r"\bnews\b"],
     "say 'action' (an operation that a user requests)": [
-        r"(?<!partial\s)\borders\b(?! of magnitude)"
+        r"(?<!partial\s)\borders\b(?! of\b)",
+        r"\b(?:an|each|every|another|no) order\b(?! of\b)",
     ],
     "say 'chunk' or 'part'": [r"\bpieces?\b(?! together)"],
     "say 'target' (local or cloud)": [
@@ -122,6 +123,10 @@ RULES: dict[str, list[str]] = {
         r"\b(?:lest|whence|thereof|therein|whereof|wherein|hitherto|thither|ere|amidst|whilst)\b"
     ],
     "say 'otherwise'": [r"(?:\A|[.;:] )(?-i:Else) (?!if\b)"],
+    "say 'a number of' or 'that many times'": [
+        r"\b(?:of|for) so many\b|\bso (?:many|often)(?=[.;:,)]|\Z)",
+    ],
+    "say 'visible' or 'shown'": [r"\bto be seen\b"],
     "say 'about'": [r"\bsome [0-9]"],
     "say 'all'": [r"\bevery(?:thing)? there is\b|\ball there is\b"],
     "say 'maximum'": [

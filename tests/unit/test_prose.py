@@ -51,6 +51,8 @@ BAD = {
     "An answer that comes late.": 1,
     "The build has begun, and the old one is gone.": 2,
     "Else nothing happens.": 1,
+    "An order for so many nodes, tried so often.": 3,
+    "Nothing is to be seen.": 1,
     "Most bars of a timeline.": 1,
     "The size of a picture, at most.": 1,
 }
