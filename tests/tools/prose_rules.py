@@ -109,7 +109,7 @@ RULES: dict[str, list[str]] = {
     "say 'event', 'notification' or 'change'": [r"\bnews\b"],
     "say 'action' (an operation that a user requests)": [
         r"(?<!partial\s)\borders\b(?! of\b)",
-        r"\b(?:an|each|every|another|no) order\b(?! of\b)",
+        r"\b(?<!in\s)(?:an|each|another) order\b(?! of\b)",
     ],
     "say 'chunk' or 'part'": [r"\bpieces?\b(?! together)"],
     "say 'target' (local or cloud)": [
