@@ -66,7 +66,7 @@ lint: $(READY) ## Style, types, dependency rule
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check --output-format concise .
 	$(BIN)/mypy
-	$(BIN)/mypy --platform darwin --cache-dir .mypy_cache/darwin -p conducto -p conducto_local
+	$(BIN)/mypy --platform darwin --cache-dir .mypy_cache/darwin -p conducto -p conducto_core -p conducto_client -p conducto_cli -p conducto_local
 	PYTHONPATH=functions:emulator $(BIN)/lint-imports
 
 prose: $(READY) ## Plain English in docs, messages, comments and names of tests

@@ -19,22 +19,23 @@ from typing import Any
 import generate_texts as texts
 
 import conducto as co
-from conducto import callback, flags
-from conducto.cli import data_tools, notebook, profile, slack
-from conducto.cli.host import commands
-from conducto.cli.host.exit_codes import MEANINGS
-from conducto.image import UNRESOLVED
-from conducto.model import fields, limits, secret_rules
-from conducto.model.cloud_calls import MAX_CONTEXT
-from conducto.model.worker import MAX_TREE
-from conducto.semantics.rules import RETRIES
-from conducto.tree.node import Node
+from conducto import callback
+from conducto.script import flags
+from conducto.tools import data_tools, notebook, profile, slack
+from conducto.tree.image import UNRESOLVED
+from conducto.tree.nodes import Node
 from conducto.tree.parameters import INHERITED_DEFAULTS
+from conducto.wire import fields, limits, secret_names
+from conducto_cli import main as commands
+from conducto_cli.exit_codes import MEANINGS
+from conducto_core.model.operations.cloud import MAX_CONTEXT
+from conducto_core.model.worker import MAX_TREE
+from conducto_core.semantics.rules import RETRIES
 
 REFERENCE = Path(__file__).resolve().parent / "reference"
 _HEAD = "<!-- Written by docs/generate.py from the code. Do not edit it here. -->"
 
-#: As `conducto.model.fields.parse_duration` knows them.
+#: As `conducto.wire.fields.parse_duration` knows them.
 _UNITS = ("ns", "us", "ms", "s", "m", "h", "d", "w", "mm", "y")
 
 
@@ -314,8 +315,8 @@ def tree_limits() -> str:
     rows = [[of, where, f"{values[n]:,}"] for n, (where, of) in texts.TREE_LIMITS.items()]
     others = [
         ["Bytes of the tree that a Lazy prints", f"{MAX_TREE:,}"],
-        ["Bytes of a secret", f"{secret_rules.MAX_VALUE:,}"],
-        ["Bytes of all secrets together", f"{secret_rules.MAX_TOTAL:,}"],
+        ["Bytes of a secret", f"{secret_names.MAX_VALUE:,}"],
+        ["Bytes of all secrets together", f"{secret_names.MAX_TOTAL:,}"],
         ["Bytes of a directory that an image of the cloud is built from", f"{MAX_CONTEXT:,}"],
     ]
     return "\n\n".join(

@@ -111,7 +111,7 @@ They are the same for every command, but for three: `debug` and `livedebug` end 
 of the shell, and `logs --search` with 1 when no line holds the text. `show`, and whatever has
 `--watch`, ends as the pipeline does when it has been watched to its end."""
 CLI_OPTIONS = """Options before the command:"""
-#: ``{constant of conducto.model.limits: (where it holds, of what)}``
+#: ``{constant of conducto.wire.limits: (where it holds, of what)}``
 TREE_LIMITS = {
     "MAX_NODES": (
         "both",

@@ -17,17 +17,17 @@ from chalice.app import (
 )
 from chalice.app import Request as ChaliceRequest
 
-from chalicelib import authorizer
 from chalicelib.adapters.codebuild import pipeline_of
-from chalicelib.adapters.fleet import task_end, task_owner
+from chalicelib.adapters.ecs import task_end, task_owner
+from chalicelib.api import authorizer
+from chalicelib.api.dispatch import CLIENT_ROUTES, WORKER_OPERATIONS, Request
 from chalicelib.bootstrap import from_environment
-from chalicelib.data_files import serve
 from chalicelib.ports import Identity
-from chalicelib.serving import CLIENT_ROUTES, WORKER_OPERATIONS, Request
-from conducto.model.calls import API_ROOT, AnyOperation
-from conducto.running.json_logs import log_fields
-from conducto.service.dispatch import Answer
-from conducto.service.routes import AnyRoute
+from chalicelib.services.data_function import serve
+from conducto_core.api.dispatch import Response as Answer
+from conducto_core.api.routes import AnyRoute
+from conducto_core.model.operations.pipelines import API_ROOT, AnyOperation
+from conducto_core.runtime.json_logs import log_fields
 
 app = Chalice(app_name="conducto")
 app.experimental_feature_flags.update(["WEBSOCKETS"])

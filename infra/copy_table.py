@@ -14,7 +14,7 @@ from typing import Any
 _BATCH = 25
 #: Seconds to wait when it took a part only.
 _PATIENCE = 1.0
-#: The keys of items (`conducto.model.deployment`, `chalicelib.adapters.keys`).
+#: The keys of items (`conducto_core.model.deployment`, `chalicelib.adapters.table_keys`).
 _PARTITION, _SORT = "pk", "sk"
 
 

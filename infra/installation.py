@@ -3,14 +3,14 @@
 import aws_cdk as cdk
 from constructs import Construct
 
-from conducto.model.deployment import STAGE_TAG
+from conducto_core.model.deployment import STAGE_TAG
 from infra.settings import Settings
 from infra.stacks.api import ApiStack
 from infra.stacks.compute import ComputeStack
 from infra.stacks.data import DataStack
+from infra.stacks.monitoring import MonitoringStack
 from infra.stacks.network import NetworkStack
 from infra.stacks.site import SiteStack
-from infra.stacks.watch import WatchStack
 
 
 class Installation:
@@ -61,13 +61,13 @@ class Installation:
             api=self.api,
             description="Conducto: the web app",
         )
-        self.watch = WatchStack(
+        self.watch = MonitoringStack(
             scope,
             f"{title}-watch",
             settings,
             api=self.api,
             description="Conducto: alarms and a dashboard",
         )
-        # The last, as in `conducto.model.deployment.STACKS`.
+        # The last, as in `conducto_core.model.deployment.STACKS`.
         self.site.add_stack_dependency(self.watch)
         cdk.Tags.of(scope).add(STAGE_TAG, settings.stage)

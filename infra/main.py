@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "sdk"), str(ROOT / "worker")]
+sys.path[:0] = [str(ROOT), str(ROOT / "sdk"), str(ROOT / "core"), str(ROOT / "worker")]
 # Chalice wants a region to write its template; what is deployed takes the one it is deployed to.
 os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
 # `conducto deploy` says which versions of Node do; the box it prints at each start says no more.

@@ -36,8 +36,8 @@ def add_caches(stack: Stack, settings: Settings) -> tuple[str, list[str]]:
     """Add the caches that an installation is to have to a stack.
 
     Returns:
-        ``registry=where registry=where`` (`conducto.images.registries.read_caches`), and the ARNs
-        of the caches' repositories.
+        ``registry=where registry=where`` (`conducto_core.images.registries.read_caches`), and the
+        ARNs of the caches' repositories.
     """
     pairs, arns = [], []
     for number, (host, secret) in enumerate(settings.caches):

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from conducto.model.deployment import MONTHLY_BUDGET, SETTINGS
-from conducto.model.task_roles import TaskRole, read_task_roles
+from conducto_core.model.deployment import MONTHLY_BUDGET, SETTINGS
+from conducto_core.model.task_roles import TaskRole, read_task_roles
 
 #: Days that CloudWatch Logs can keep; other numbers are refused by AWS after minutes of deploying.
 LOG_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557)

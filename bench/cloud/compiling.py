@@ -5,12 +5,12 @@ import time
 from collections.abc import Callable
 
 from bench.cloud.lab import CloudLab
-from conducto.model.nodes import NodeSpec, Pipeline, Placement
-from conducto.model.states import NodeType
-from conducto.semantics.asl import compile_residual
-from conducto.semantics.asl_site import Site
-from conducto.semantics.live import LiveTree
-from conducto.semantics.residual import residual
+from conducto_core.model.nodes import NodeSpec, Pipeline, Placement
+from conducto_core.model.states import NodeType
+from conducto_core.semantics.asl.compiler import compile_residual
+from conducto_core.semantics.naming import Site
+from conducto_core.semantics.residual import residual
+from conducto_core.semantics.tree_state import TreeState
 
 Found = dict[str, float]
 _SITE = Site("us-east-1", "123456789012")
@@ -21,7 +21,7 @@ def compile_cost(size: int) -> Callable[[CloudLab], Found]:
     """Return a measurement of the compiler on a Parallel of ``size`` Execs."""
 
     def measure(_lab: CloudLab) -> Found:
-        tree = LiveTree(flat(size))
+        tree = TreeState(flat(size))
         gc.collect()
         begun, cpu_begun = time.perf_counter(), time.process_time()
         machines = compile_residual(residual(tree), _SITE).machines

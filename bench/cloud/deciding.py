@@ -6,15 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import conducto as co
-from bench.cloud.lab import CloudLab
-from chalicelib.cloud import Cloud
-from chalicelib.cloud_pipelines import CloudPipelines
-from chalicelib.credentials import digest_of
-from chalicelib.data_files import LocalDataFiles
-from chalicelib.engine import Engine
-from chalicelib.ports import Identity, Plan
-from chalicelib.testing import (
+from tests.fakes.cloud import (
     FakeBlobs,
     FakeBuilder,
     FakeConnections,
@@ -27,12 +19,21 @@ from chalicelib.testing import (
     FakeTokens,
     FakeVault,
 )
-from chalicelib.workers import WorkerDesk
-from conducto.model.api import LaunchRequest
-from conducto.model.worker import PROTOCOL, Claim, Report, Verdict, WorkerStart
-from conducto.semantics.asl import Machine
-from conducto.semantics.asl_site import Site, node_id
+
+import conducto as co
+from bench.cloud.lab import CloudLab
+from chalicelib.api.pipelines import CloudPipelines
+from chalicelib.api.workers import WorkerApi
+from chalicelib.domain.tokens import digest_of
+from chalicelib.ports import Identity, Plan
+from chalicelib.services.data_function import LocalDataFiles
+from chalicelib.services.dependencies import Dependencies
+from chalicelib.services.processor import CommandProcessor
 from conducto.tree.launch_form import to_launch_form
+from conducto_core.model.requests import LaunchRequest
+from conducto_core.model.worker import PROTOCOL, Claim, ClaimDecision, Report, WorkerStart
+from conducto_core.semantics.asl.compiler import Machine
+from conducto_core.semantics.naming import Site, node_id
 
 Found = dict[str, float]
 _ME = Identity("acme", "ann", frozenset({"read", "launch", "change_state"}))
@@ -77,8 +78,8 @@ class _Place:
         orgs.set_plan(_ME.org, Plan("scale", workers, 1000, 16, None))
         self.fleet = FakeFleet()
         self.tokens = FakeTokens(time.time)
-        self.engine = Engine(
-            Cloud(
+        self.engine = CommandProcessor(
+            Dependencies(
                 store=FakeStore(orgs),
                 logs=FakeLogs(),
                 blobs=blobs,
@@ -125,7 +126,7 @@ def claim_and_report(_lab: CloudLab) -> Found:
     worker = place.tokens.find(digest_of(task.token))
     if worker is None:
         raise AssertionError("the worker's token is not known")
-    desk = WorkerDesk(place.engine)
+    desk = WorkerApi(place.engine)
     desk.start(worker, WorkerStart(task=arn, protocol=PROTOCOL))
     with place.engine.reading(_ME.org, place.pipeline) as live:
         run = live.course.run
@@ -133,7 +134,7 @@ def claim_and_report(_lab: CloudLab) -> Found:
     for n in range(_EXECS):
         path = f"/n{n:04}"
         answer = desk.claim(worker, Claim(token=f"t{n}", run=run, node=node_id(path)))
-        if answer.verdict is not Verdict.RUN:
+        if answer.verdict is not ClaimDecision.RUN:
             raise AssertionError(f"{path} may not run: {answer}")
         desk.report(worker, Report(path=path, attempt=answer.attempt, exit_code=0))
     seconds = time.perf_counter() - begun

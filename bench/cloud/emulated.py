@@ -8,11 +8,12 @@ from itertools import pairwise
 import conducto as co
 from bench.cloud.lab import IMAGES, CloudLab
 from bench.registry import BenchError
-from conducto.client.client import Client
-from conducto.client.http import Endpoint, HttpTransport
-from conducto.model.api import LaunchRequest
-from conducto.model.states import State
 from conducto.tree.launch_form import to_launch_form
+from conducto_client.client import Client
+from conducto_client.http_transport import HttpTransport
+from conducto_client.transport import Endpoint
+from conducto_core.model.requests import LaunchRequest
+from conducto_core.model.states import State
 
 Found = dict[str, float]
 _ORG = "bench"

@@ -8,13 +8,13 @@ from typing import NamedTuple
 
 import conducto as co
 from bench.registry import BenchError
-from conducto.client import Client, ClientError, HttpTransport
-from conducto.model.api import Action, ControlRequest, LaunchRequest
-from conducto.model.records import NodeChange
-from conducto.model.states import NodeType, State
 from conducto.tree.launch_form import to_launch_form
-from conducto_local.home import Home
+from conducto_client import Client, ClientError, HttpTransport
+from conducto_core.model.records import NodeChange
+from conducto_core.model.requests import Action, ControlRequest, LaunchRequest
+from conducto_core.model.states import NodeType, State
 from conducto_local.launcher import ensure_agent, stop_agent
+from conducto_local.state_dir import StateDir
 
 _MB = 2**20
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
@@ -38,7 +38,7 @@ class Times(NamedTuple):
 class Agent:
     """The agent of one profile; started at once."""
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: StateDir) -> None:
         self.home = home
         self.client = Client(HttpTransport(ensure_agent(home)))
         self.pid = self.client.status().pid

@@ -27,7 +27,7 @@ result = {"seconds": done - begun, "build_seconds": built - begun,
           "serialize_seconds": done - built, "bytes_per_node": len(text) / 100_000}
 """
 _RESOLVE = """
-from conducto.semantics.resolve import resolve
+from conducto_core.semantics.resolve import resolve
 from conducto.tree.launch_form import to_launch_form
 form = to_launch_form(root)
 begun = time.perf_counter()

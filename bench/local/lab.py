@@ -11,7 +11,7 @@ from pathlib import Path
 from bench.local.agents import Agent
 from bench.local.engine_api import AREA, LABEL, EngineApi
 from bench.registry import BenchError
-from conducto_local.home import Home
+from conducto_local.state_dir import StateDir
 
 ROOT = Path(__file__).parent.parent.parent
 #: What a pipeline runs in that names no image, and what the floors run in.
@@ -46,7 +46,7 @@ class LocalLab:
     def new_agent(self) -> Agent:
         """Start an agent with an empty store; whoever asks stops it."""
         self._agents += 1
-        return Agent(Home(self.scratch / f"home-{self._agents}", self.profile))
+        return Agent(StateDir(self.scratch / f"home-{self._agents}", self.profile))
 
     def describe(self) -> dict[str, object]:
         """Return what the numbers depend on besides the machine."""

@@ -1,15 +1,15 @@
-"""What one event costs the machine of `conducto.semantics`, by the size of the tree."""
+"""What one event costs the machine of `conducto_core.semantics`, by the size of the tree."""
 
 import gc
 import time
 from collections.abc import Callable, Iterable, Iterator
 
 from bench.local.lab import LocalLab
-from conducto.model.nodes import NodeSpec, Pipeline, Placement
-from conducto.model.states import NodeType
-from conducto.semantics import events as ev
-from conducto.semantics.live import LiveTree
-from conducto.semantics.machine import advance
+from conducto_core.model.nodes import NodeSpec, Pipeline, Placement
+from conducto_core.model.states import NodeType
+from conducto_core.semantics import events as ev
+from conducto_core.semantics.machine import advance
+from conducto_core.semantics.tree_state import TreeState
 
 Found = dict[str, float]
 #: Execs that are run of each tree, two events each, and Execs of each chain.
@@ -32,7 +32,7 @@ def event_cost(size: int) -> Callable[[LocalLab], Found]:
 
 def _run(size: int, count: int) -> float:
     """Run ``count`` Execs, chain by chain; return the seconds."""
-    tree = LiveTree(_chains(size))
+    tree = TreeState(_chains(size))
     firsts = iter(list(_orders(advance(tree, ev.Armed()))))
     tree.take_changes()
     gc.collect()

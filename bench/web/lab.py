@@ -11,9 +11,9 @@ from typing import Any
 import conducto as co
 from bench.local.agents import Agent
 from bench.registry import BenchError
-from conducto.model.states import State
-from conducto_local.home import Home
-from conducto_local.server.web import WEB_ROOT
+from conducto_core.model.states import State
+from conducto_local.server.static_files import WEB_ROOT
+from conducto_local.state_dir import StateDir
 
 #: Nothing of the browser's own goes out to a network that may be closed.
 FLAGS = (
@@ -91,7 +91,7 @@ def open_web_lab() -> Iterator[WebLab]:
     except ImportError as error:
         raise BenchError("needs Playwright: pip install -e '.[web-test]'") from error
     with tempfile.TemporaryDirectory(prefix="conducto-bench-") as scratch:
-        agent = Agent(Home(Path(scratch), f"bench-web-{os.getpid()}"))
+        agent = Agent(StateDir(Path(scratch), f"bench-web-{os.getpid()}"))
         try:
             with sync_playwright() as playwright:
                 browser = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))

@@ -9,8 +9,8 @@ from typing import Any
 
 import conducto as co
 from bench.web.lab import WebLab
-from conducto.model.states import State
-from conducto_local.server.web import WEB_ROOT
+from conducto_core.model.states import State
+from conducto_local.server.static_files import WEB_ROOT
 
 _MB = 1e6
 _KB = 1e3

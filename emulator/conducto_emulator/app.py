@@ -18,7 +18,7 @@ from chalice.local import (
     NotAuthorizedError,
 )
 
-from conducto.model.gateway import GATEWAY_PROBLEMS, PROBLEM_TYPE
+from conducto_core.model.gateway import GATEWAY_PROBLEMS, PROBLEM_TYPE
 from conducto_emulator.events import Function, Rules
 from conducto_emulator.packaged_errors import FunctionError, PayloadError, TooManyRequestsError
 

@@ -173,7 +173,7 @@ class DockerContainers:
         return {
             "AWS_REGION": task.arn.split(":")[3],
             "ECS_CONTAINER_METADATA_URI_V4": f"{self._metadata}/{task.id}",
-            # Nobody answers there; no command is to see it (`conducto_worker.layout`).
+            # Nobody answers there; no command is to see it (`conducto_core.runtime.task_layout`).
             "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": f"/v2/credentials/{task.id}",
             **(self._agent_env if name == "agent" else {}),
             **{pair["name"]: pair["value"] for pair in pairs},

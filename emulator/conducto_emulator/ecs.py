@@ -7,7 +7,7 @@ from moto.core.responses import ActionResult
 from moto.ecs.responses import EC2ContainerServiceResponse
 from moto.efs.models import efs_backends
 
-from conducto_emulator.sessions import Sessions
+from conducto_emulator.ecs_exec import EcsExec
 from conducto_emulator.tasks import Task, TaskBoard
 
 _FIELDS = (
@@ -20,7 +20,7 @@ _FIELDS = (
 )
 
 
-def install(board: TaskBoard, sessions: Sessions) -> None:
+def install(board: TaskBoard, sessions: EcsExec) -> None:
     """Have moto's server in this process ask this board, and open these sessions."""
 
     def run_task(self: Any) -> ActionResult:

@@ -9,22 +9,23 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from conducto.model.admin import MintToken
-from conducto.model.deployment import FUNCTION_SECONDS, Variables, function_name
+from conducto_core.model.admin import MintToken
+from conducto_core.model.deployment import FUNCTION_SECONDS, Variables, function_name
 from conducto_emulator import (
     agent_image,
     app,
     builds,
     ecs,
-    lambdas,
+    lambda_host,
     moto_shim,
-    plugin,
-    refusals,
     resources,
+    session_manager_plugin,
+    throttling,
 )
 from conducto_emulator.asynchronous import AsyncCalls
 from conducto_emulator.build_container import BuildContainer
 from conducto_emulator.containers import LABEL, DockerContainers
+from conducto_emulator.ecs_exec import EcsExec
 from conducto_emulator.events import EventBus
 from conducto_emulator.gateway import LOOPBACK, Gateway
 from conducto_emulator.lambda_host import CALLS
@@ -32,13 +33,12 @@ from conducto_emulator.latency import Latency
 from conducto_emulator.limits import FARGATE_VCPUS, LAMBDA_CONCURRENCY, LAMBDA_RETRY_MINUTES
 from conducto_emulator.metadata import METADATA_PATH, Metadata
 from conducto_emulator.moto_server import MotoServer, free_port, shared_address
-from conducto_emulator.packaged import Package
-from conducto_emulator.sessions import Sessions
+from conducto_emulator.packaged_app import PackagedApp
 from conducto_emulator.signatures import Keys, new_key
 from conducto_emulator.socket_limits import PATH as SOCKET_PATH
 from conducto_emulator.strict import Strictness
 from conducto_emulator.tasks import TaskBoard
-from conducto_local.server.web import WEB_ROOT
+from conducto_local.server.static_files import WEB_ROOT
 
 #: Where the functions are in a checkout.
 FUNCTIONS = Path(__file__).resolve().parents[2] / "functions"
@@ -140,9 +140,9 @@ class Emulator:
         self.board = TaskBoard(self.containers, self._task_changed, start_delay)
         if options.strict is not None:
             self.board.max_vcpus = FARGATE_VCPUS.value
-        self._sessions = Sessions(self.url, self.containers.container_of)
+        self._sessions = EcsExec(self.url, self.containers.container_of)
         self.builds: builds.BuildService
-        self.package: Package | None = None
+        self.package: PackagedApp | None = None
         self.functions: app.Functions
         self.bus: EventBus
         self.gateway: Gateway
@@ -162,8 +162,8 @@ class Emulator:
         self.moto.start()
         os.environ.update(self._aws())
         ecs.install(self.board, self._sessions)
-        refusals.install()
-        plugin.install(self.programs)
+        throttling.install()
+        session_manager_plugin.install(self.programs)
         agent = agent_image.ensure(self._options.base)
         self.builds = self._build_service(agent)
         builds.install(self.builds)
@@ -176,7 +176,7 @@ class Emulator:
         functions = self.functions = app.Functions(self._app(made))
         by_lambda = (_ADMIN,) if self.package is None else (_ADMIN, _DATA)
         calls = self._asynchronous()
-        lambdas.install(functions.call, resources.STAGE, by_lambda, calls)
+        lambda_host.install(functions.call, resources.STAGE, by_lambda, calls)
         self.bus = EventBus(
             functions.rules(), resources.REGION, resources.ACCOUNT, calls, self._options.strict
         )
@@ -216,7 +216,7 @@ class Emulator:
                 return app.load(options.functions)
             path = sys.path  # the functions of a checkout find everything where this process does
         root = {Variables.DATA_ROOT: os.environ[Variables.DATA_ROOT]}
-        self.package = Package(options.package or options.functions, {_DATA: root}, path=path)
+        self.package = PackagedApp(options.package or options.functions, {_DATA: root}, path=path)
         if self._options.strict is not None:
             slowness = self._options.strict.slowness
             for name, seconds in FUNCTION_SECONDS.items():

@@ -25,14 +25,14 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from conducto.model.gateway import GATEWAY_PROBLEMS, PROBLEM_TYPE
-from conducto_emulator import sessions
+from conducto_core.model.gateway import GATEWAY_PROBLEMS, PROBLEM_TYPE
+from conducto_emulator import ecs_exec
 from conducto_emulator.app import Functions
+from conducto_emulator.cloudfront import CloudFront
 from conducto_emulator.doors import ApiDoor, Names
-from conducto_emulator.edge import Edge
+from conducto_emulator.ecs_exec import EcsExec
 from conducto_emulator.limits import GATEWAY_PAYLOAD, GATEWAY_WAIT, WEBSOCKET_FRAME
 from conducto_emulator.metadata import Metadata
-from conducto_emulator.sessions import Sessions
 from conducto_emulator.signatures import Keys, SignatureError
 from conducto_emulator.signatures import Request as SignedRequest
 from conducto_emulator.socket_limits import PATH as SOCKET_PATH
@@ -60,7 +60,7 @@ class Gateway:
         self,
         functions: Functions,
         metadata: Metadata,
-        entered: Sessions,
+        entered: EcsExec,
         host: str,
         port: int,
         *,
@@ -140,13 +140,13 @@ class Gateway:
                 Route(f"{SOCKET_PATH}/@connections/{{name}}", self._post, methods=["POST"]),
                 Route(f"{SOCKET_PATH}/@connections/{{name}}", self._hang_up, methods=["DELETE"]),
                 WebSocketRoute(SOCKET_PATH, self._socket),
-                WebSocketRoute(f"{sessions.PATH}/{{name}}", self._sessions.serve),
+                WebSocketRoute(f"{ecs_exec.PATH}/{{name}}", self._sessions.serve),
                 Route("/{path:path}", self._request, methods=_METHODS),
             ]
         )
 
         page = f"{LOOPBACK}:{self._port}"
-        edge = Edge(app, self._web_root, page, self._bucket)
+        edge = CloudFront(app, self._web_root, page, self._bucket)
         hosts = frozenset((page, f"{self._host}:{self._port}"))
         door = ApiDoor(edge, Names(hosts, f"http://{page}"))
 

@@ -21,8 +21,8 @@ from werkzeug.test import Client
 import docker  # type: ignore[import-untyped]
 from conducto_emulator import moto_shim, moto_table
 from conducto_emulator.doors import AwsDoor, Names
+from conducto_emulator.in_process_transport import InProcessTransport
 from conducto_emulator.latency import Latency
-from conducto_emulator.short_way import ShortWay
 from conducto_emulator.signatures import Keys
 from conducto_emulator.strict import StrictAws, Strictness
 
@@ -96,7 +96,7 @@ class MotoServer:
             for each in (host, _LOOPBACK)
         ]
         self._threads: list[threading.Thread] = []
-        self._short_way = ShortWay(self.endpoint, limited)
+        self._short_way = InProcessTransport(self.endpoint, limited)
         os.environ["MOTO_PORT"] = str(port)
         # Nobody asks for machine images; moto would make 1,300 with their disks.
         os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")

@@ -6,7 +6,7 @@ from typing import Any
 
 import boto3  # type: ignore[import-untyped]
 
-from conducto.model.deployment import (
+from conducto_core.model.deployment import (
     EMULATOR_STAGE,
     INDEXES,
     PARTITION_KEY,

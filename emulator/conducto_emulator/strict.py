@@ -1,6 +1,6 @@
 """The limits, faults and delays of AWS in front of moto: what ``--strict`` and ``--latency`` add.
 
-Every call comes by here, those of this process as well (`conducto_emulator.short_way`).
+Every call comes by here, those of this process as well (`conducto_emulator.in_process_transport`).
 """
 
 import io

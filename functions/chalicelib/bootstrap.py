@@ -12,47 +12,46 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from chalicelib.adapters.answers import TableAnswers
-from chalicelib.adapters.bucket import Bucket
+from chalicelib.adapters.aws_errors import code_of
 from chalicelib.adapters.clients import Clients
 from chalicelib.adapters.codebuild import CodeBuild
-from chalicelib.adapters.connections import TableConnections
-from chalicelib.adapters.data import DataFunction
-from chalicelib.adapters.failures import code_of
-from chalicelib.adapters.files import AccessPoints
-from chalicelib.adapters.fleet import Ecs, Place
-from chalicelib.adapters.lending import PollRole
+from chalicelib.adapters.data_function_client import DataFunction
+from chalicelib.adapters.dynamodb import DynamoTable
+from chalicelib.adapters.ecr import EcrRegistry
+from chalicelib.adapters.ecs import Ecs, Place
+from chalicelib.adapters.efs import EfsAccessPoints
+from chalicelib.adapters.idempotency import IdempotencyTable
+from chalicelib.adapters.journal_store import JournalStore
 from chalicelib.adapters.logs import ChunkedLogs
-from chalicelib.adapters.machines import StepFunctions
-from chalicelib.adapters.orgs import TableOrgs
-from chalicelib.adapters.registry import Registry
+from chalicelib.adapters.organizations import TableOrgs
+from chalicelib.adapters.s3 import S3Bucket
+from chalicelib.adapters.secrets_manager import SecretsManager
 from chalicelib.adapters.shells import TableShells
-from chalicelib.adapters.store import TableStore
-from chalicelib.adapters.table import Table
+from chalicelib.adapters.step_functions import StepFunctions, WorkerCredentials
 from chalicelib.adapters.tags import Tags
 from chalicelib.adapters.task_definitions import Roles, TaskDefinitions
 from chalicelib.adapters.tokens import TableTokens
-from chalicelib.adapters.vault import SecretsManager
-from chalicelib.admin import Administration
-from chalicelib.cloud import Cloud
-from chalicelib.data_files import LocalDataFiles
-from chalicelib.engine import Engine
-from chalicelib.followers import Followers
-from chalicelib.notifying import Messenger
+from chalicelib.adapters.websocket_connections import TableConnections
+from chalicelib.api.dispatch import Api
+from chalicelib.api.websocket import Sockets
 from chalicelib.ports import FREE, FULL, DataFiles
-from chalicelib.reconcile import Reconciler
-from chalicelib.retention import Retention
-from chalicelib.serving import Api
-from chalicelib.sweeping import Sweeper
-from chalicelib.websocket import Sockets
-from conducto.images.registries import read_caches
+from chalicelib.services.admin import Administration
+from chalicelib.services.data_function import LocalDataFiles
+from chalicelib.services.dependencies import Dependencies
+from chalicelib.services.followers import Followers
+from chalicelib.services.notifications import NotificationSender
+from chalicelib.services.orphan_cleanup import OrphanCleanup
+from chalicelib.services.processor import CommandProcessor
+from chalicelib.services.reconcile import Reconciler
+from chalicelib.services.retention import Retention
 from conducto.integrations import slack
-from conducto.model.deployment import Variables
-from conducto.model.task_roles import read_task_roles
-from conducto.model.worker import Credentials
-from conducto.running import json_logs
-from conducto.running.notify.settings import GITHUB_URL, Settings
-from conducto.semantics.asl_site import Site
+from conducto_core.images.registries import read_caches
+from conducto_core.model.deployment import Variables
+from conducto_core.model.task_roles import read_task_roles
+from conducto_core.model.worker import Credentials
+from conducto_core.notifications.settings import GITHUB_URL, Settings
+from conducto_core.runtime import json_logs
+from conducto_core.semantics.naming import Site
 
 
 class ConfigurationError(Exception):
@@ -95,14 +94,14 @@ class App:
         self._clock = clock
 
     @cached_property
-    def engine(self) -> Engine:
+    def engine(self) -> CommandProcessor:
         """Reads and changes pipelines."""
-        return Engine(self.cloud)
+        return CommandProcessor(self.cloud)
 
     @cached_property
     def api(self) -> Api:
         """Answers requests."""
-        return Api(self.engine, lambda caller: TableAnswers(self._table, caller))
+        return Api(self.engine, lambda caller: IdempotencyTable(self._table, caller))
 
     @cached_property
     def sockets(self) -> Sockets:
@@ -115,10 +114,10 @@ class App:
         return Reconciler(self.engine)
 
     @cached_property
-    def messenger(self) -> Messenger:
+    def messenger(self) -> NotificationSender:
         """Sends notifications."""
         read = self._environment.get
-        return Messenger(
+        return NotificationSender(
             self.cloud,
             Settings(
                 slack=(read(Variables.SLACK_URL) or slack.URL).rstrip("/"),
@@ -134,9 +133,9 @@ class App:
         return Retention(self.engine)
 
     @cached_property
-    def sweeper(self) -> Sweeper:
+    def sweeper(self) -> OrphanCleanup:
         """Deletes what AWS keeps of what is over."""
-        return Sweeper(self.engine)
+        return OrphanCleanup(self.engine)
 
     @cached_property
     def administration(self) -> Administration:
@@ -154,10 +153,10 @@ class App:
         return TableTokens(self._table, self._clock)
 
     @cached_property
-    def cloud(self) -> Cloud:
+    def cloud(self) -> Dependencies:
         """All ports."""
-        return Cloud(
-            store=TableStore(self._table, self._bucket, self._orgs),
+        return Dependencies(
+            store=JournalStore(self._table, self._bucket, self._orgs),
             logs=ChunkedLogs(self._table, self._bucket),
             blobs=self._bucket,
             data=self._data,
@@ -175,7 +174,7 @@ class App:
             builder=CodeBuild(
                 self.clients,
                 self._read(Variables.BUILD_PROJECT),
-                Registry(
+                EcrRegistry(
                     self.clients,
                     self._read(Variables.IMAGE_REPOSITORY),
                     self._tags,
@@ -188,7 +187,7 @@ class App:
             socket=lambda: "ws" + self.addresses.socket.removeprefix("http"),
             web_app=self._web_app,
             url=lambda: self.addresses.api,
-            lend=self._lend,
+            lend_credentials=self._lend,
             spot_share=int(self._environment.get(Variables.SPOT_SHARE) or 0),
             remote_debug=bool(self._environment.get(Variables.DEBUG_ROLE)),
             services=self._services(),
@@ -233,11 +232,11 @@ class App:
         role = self._environment.get(Variables.POLL_ROLE)
         if not role:
             return None  # the emulator's workers have the emulator's credentials
-        return PollRole(self.clients, role).lend(activity, worker_id)
+        return WorkerCredentials(self.clients, role).lend_credentials(activity, worker_id)
 
     @cached_property
     def _fleet(self) -> Ecs:
-        files = AccessPoints(
+        files = EfsAccessPoints(
             self.clients,
             self._table,
             self._read(Variables.FILE_SYSTEM),
@@ -284,12 +283,12 @@ class App:
         return DataFunction(self.clients, self._read(Variables.DATA_FUNCTION))
 
     @cached_property
-    def _table(self) -> Table:
-        return Table(self.clients, self._read(Variables.TABLE))
+    def _table(self) -> DynamoTable:
+        return DynamoTable(self.clients, self._read(Variables.TABLE))
 
     @cached_property
-    def _bucket(self) -> Bucket:
-        return Bucket(self.clients, self._read(Variables.BUCKET))
+    def _bucket(self) -> S3Bucket:
+        return S3Bucket(self.clients, self._read(Variables.BUCKET))
 
     @cached_property
     def _orgs(self) -> TableOrgs:

@@ -1,7 +1,7 @@
 // CloudFront, before it asks the API or opens the WebSocket: the cookie of a browser's session
 // becomes the header that the API knows, where a page of ours asks. "/session" makes the cookie of a
-// token, takes it back, and says whether there is one (204) or none (200). The rules are those of the local server (`conducto_local.server.guard`),
-// and `conducto_emulator.edge` has them for the emulator; one test holds the two together.
+// token, takes it back, and says whether there is one (204) or none (200). The rules are those of the local server (`conducto_local.server.auth`),
+// and `conducto_emulator.cloudfront` has them for the emulator; one test holds the two together.
 var COOKIE = "__Host-conducto";
 var KEPT = "Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=";
 var SECONDS = 2592000;

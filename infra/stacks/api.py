@@ -21,16 +21,33 @@ from aws_cdk import aws_ssm as ssm
 from chalice.cdk import Chalice
 from constructs import Construct
 
-from conducto.model import deployment
-from conducto.model.deployment import Variables
-from infra.function_source import stage
-from infra.gateway_answers import PROPERTY, gateway_answers
-from infra.permissions import Permissions
+from conducto_core.model import deployment
+from conducto_core.model.deployment import Variables
+from conducto_core.model.gateway import GATEWAY_PROBLEMS, PROBLEM_TYPE
+from infra.lambda_package import stage_package
 from infra.settings import Settings
 from infra.stacks.compute import ComputeStack
 from infra.stacks.data import DataStack
 from infra.stacks.network import NetworkStack
+from infra.stacks.permissions import Permissions
 from infra.tracing import allow_tracing
+
+#: Where an API's definition has them. A resource of its own would come after the deployment of the
+#: API, which would go without it.
+PROPERTY = "DefinitionBody.x-amazon-apigateway-gateway-responses"
+
+
+def gateway_answers() -> dict[str, Any]:
+    """Return the value of `PROPERTY`."""
+    return {
+        name: {
+            "statusCode": problem.status,
+            "responseParameters": {"gatewayresponse.header.Content-Type": f"'{PROBLEM_TYPE}'"},
+            "responseTemplates": {"application/json": problem.model_dump_json(exclude_none=True)},
+        }
+        for name, problem in GATEWAY_PROBLEMS.items()
+    }
+
 
 #: Where things are put together, below the directory that CDK runs in: an installation's own
 #: directories are not ours to write to.
@@ -105,7 +122,7 @@ class ApiStack(Stack):
             self.app = Chalice(
                 self,
                 "App",
-                source_dir=str(stage(BUILD.resolve() / "functions")),
+                source_dir=str(stage_package(BUILD.resolve() / "functions")),
                 stage_config=self._stage_config(variables),
             )
         self._shape_functions()

@@ -9,7 +9,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from conducto.model import deployment
+from conducto_core.model import deployment
 from infra.pull_through import IMPORT, add_caches
 from infra.settings import Settings
 from infra.stacks.data import DataStack
@@ -36,7 +36,7 @@ class ComputeStack(Stack):
     Attributes:
         cluster: Where workers run.
         images: ARN of the repositories of organisations' images, which are tagged by their
-            content. The API makes one for each organisation (`chalicelib.adapters.registry`).
+            content. The API makes one for each organisation (`chalicelib.adapters.ecr`).
         registry: Registry of these, and how their names begin.
         builder: Builds them from contexts in the bucket.
         build_logs: Output of builds of images.

@@ -15,7 +15,7 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
-from conducto.model import deployment
+from conducto_core.model import deployment
 from infra.settings import Settings, as_context
 from infra.stacks.network import NetworkStack
 

@@ -13,8 +13,8 @@ from conducto_local.agent import AgentRunsAlreadyError, OpenRunner, report_ready
 from conducto_local.agent_files import AgentFiles
 from conducto_local.agent_log import log_to
 from conducto_local.dispositions import reset_dispositions
-from conducto_local.home import Home, open_home
 from conducto_local.settings import AgentSettingError
+from conducto_local.state_dir import StateDir, open_state_dir
 from conducto_local.store.errors import StoreError
 
 logger = logging.getLogger("conducto_local")
@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None, open_runner: OpenRunner | None = Non
     """
     options = _parser().parse_args(argv)
     reset_dispositions()
-    home = open_home(options.profile)
+    home = open_state_dir(options.profile)
     return _run(home, _local_runner() if open_runner is None else open_runner, options)
 
 
@@ -39,7 +39,7 @@ def _local_runner() -> OpenRunner:
     return open_runner
 
 
-def _run(home: Home, open_runner: OpenRunner, options: argparse.Namespace) -> int:
+def _run(home: StateDir, open_runner: OpenRunner, options: argparse.Namespace) -> int:
     in_background = options.ready_fd is not None
     files = AgentFiles(home.agent)
     files.make_directory()

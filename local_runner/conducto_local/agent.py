@@ -15,22 +15,22 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol, runtime_checkable
 
-from conducto.model.gc_calls import GcReport, GcRequest
-from conducto.running.secret_store import SecretStoreError
-from conducto.service.dispatch import Service
-from conducto.service.once import Once
-from conducto.service.port import Pipelines
-from conducto.service.problems import RULES, ProblemRule
+from conducto_core.api.dispatch import Service
+from conducto_core.api.idempotency import IdempotentExecutor
+from conducto_core.api.problems import RULES, ProblemRule
+from conducto_core.model.gc import GcReport, GcRequest
+from conducto_core.ports.pipelines import Pipelines
+from conducto_core.ports.secret_store import SecretStoreError
 from conducto_local.agent_files import AgentFiles, AgentState
-from conducto_local.answers_file import remembered
-from conducto_local.home import Home
 from conducto_local.ports import EngineError
 from conducto_local.server.agent_routes import local_routes
 from conducto_local.server.app import build_app
-from conducto_local.server.attendance import Attendance, idle_seconds, leave_when_idle
+from conducto_local.server.idempotency_file import remembered
+from conducto_local.server.idle_shutdown import IdleShutdown, idle_seconds, stop_when_idle
 from conducto_local.server.listener import LOOPBACK, bind, serve
 from conducto_local.server.sessions import Sessions
 from conducto_local.shells.tickets import allowed_shells
+from conducto_local.state_dir import StateDir
 from conducto_local.store.errors import DamagedError, StoreFullError
 from conducto_local.version import package_version
 
@@ -45,7 +45,7 @@ class Collecting(Protocol):
         """Free it, or say what it would be."""
 
 
-OpenRunner = Callable[[Home], AbstractAsyncContextManager[Pipelines]]
+OpenRunner = Callable[[StateDir], AbstractAsyncContextManager[Pipelines]]
 
 #: A client leaves with exit code 3 on the first one.
 LOCAL_RULES = (
@@ -63,7 +63,7 @@ class AgentRunsAlreadyError(Exception):
 
 
 def run_agent(
-    home: Home,
+    home: StateDir,
     open_runner: OpenRunner,
     *,
     port: int = 0,
@@ -103,7 +103,7 @@ def _listen(files: AgentFiles, port: int) -> socket.socket:
 
 
 async def _run(
-    home: Home,
+    home: StateDir,
     files: AgentFiles,
     open_runner: OpenRunner,
     sock: socket.socket,
@@ -128,10 +128,10 @@ async def _run(
         collect = pipelines.gc if isinstance(pipelines, Collecting) else None
         routes = local_routes(state, stop.set, sessions, collect, shells)
         with remembered(home.agent / "answers.sqlite") as answers:
-            service = Service(pipelines, routes, LOCAL_RULES, Once(answers))
+            service = Service(pipelines, routes, LOCAL_RULES, IdempotentExecutor(answers))
             app = build_app(service, token=token, port=port, sessions=sessions)
-            attendance = Attendance(app)
-            leaving = asyncio.create_task(leave_when_idle(pipelines, attendance, idle, stop))
+            attendance = IdleShutdown(app)
+            leaving = asyncio.create_task(stop_when_idle(pipelines, attendance, idle, stop))
             try:
                 await serve(attendance, sock, stop, announce)
             finally:

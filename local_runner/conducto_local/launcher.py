@@ -15,19 +15,11 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-import conducto
-import conducto_local
-from conducto.client import (
-    AgentUnreachableError,
-    ApiError,
-    Client,
-    Endpoint,
-    HttpTransport,
-)
-from conducto.model.calls import AGENT_STATUS, API_ROOT
+from conducto_client import AgentUnreachableError, ApiError, Client, Endpoint, HttpTransport
+from conducto_core.model.operations.pipelines import AGENT_STATUS, API_ROOT
 from conducto_local.agent_files import STEP, AgentFiles, AgentState, docker_host, own_groups
-from conducto_local.home import Home
-from conducto_local.version import code_mark, package_version
+from conducto_local.state_dir import StateDir
+from conducto_local.version import PACKAGES, code_mark, package_version
 
 START_TIMEOUT = 30.0
 STOP_TIMEOUT = 30.0
@@ -50,7 +42,7 @@ class AgentStopError(Exception):
     """The agent does not stop; the message says what to do."""
 
 
-def find_agent(home: Home) -> Endpoint | None:
+def find_agent(home: StateDir) -> Endpoint | None:
     """Return where the profile's agent listens, or None when none lives.
 
     Whether it answers is not asked.
@@ -63,7 +55,7 @@ def find_agent(home: Home) -> Endpoint | None:
 
 
 def ensure_agent(
-    home: Home,
+    home: StateDir,
     *,
     command: Sequence[str] | None = None,
     warn: Callable[[str], None] | None = None,
@@ -93,7 +85,7 @@ def ensure_agent(
     return endpoint
 
 
-def stop_agent(home: Home) -> bool:
+def stop_agent(home: StateDir) -> bool:
     """Stop the profile's agent and wait until it is gone; False when there was none.
 
     Raises:
@@ -115,7 +107,7 @@ def stop_agent(home: Home) -> bool:
     return True
 
 
-def _usable(home: Home, tell: Callable[[str], None], *, launching: bool) -> Endpoint | None:
+def _usable(home: StateDir, tell: Callable[[str], None], *, launching: bool) -> Endpoint | None:
     """Return a living agent that answers, or None when there is none (any more)."""
     files = AgentFiles(home.agent)
     endpoint = _answering(home)
@@ -163,7 +155,7 @@ def _named(groups: Iterable[int] | None) -> str:
     return ", ".join(map(name, groups or ()))
 
 
-def _answering(home: Home) -> Endpoint | None:
+def _answering(home: StateDir) -> Endpoint | None:
     """Return a living agent, once it answers; it may just have begun to start."""
     files = AgentFiles(home.agent)
     deadline = time.monotonic() + START_TIMEOUT
@@ -210,7 +202,7 @@ def _ask_to_stop(endpoint: Endpoint, *, if_idle: bool) -> bool:
     return True
 
 
-def _start(home: Home, command: Sequence[str]) -> Endpoint:
+def _start(home: StateDir, command: Sequence[str]) -> Endpoint:
     files = AgentFiles(home.agent)
     reader, writer = os.pipe()
     log = files.open_log()
@@ -261,7 +253,7 @@ def _new_lines(log: Path, begin: int) -> list[str]:
         return file.read().decode(errors="replace").splitlines()[-_LOG_LINES:]
 
 
-def agent_command(home: Home) -> list[str]:
+def agent_command(home: StateDir) -> list[str]:
     """Return program and arguments of our own agent, from wherever our packages are."""
     # -P: the directory that a launch happens in has no say in what the agent imports.
     arguments = ["agent", "run", "--profile", home.profile]
@@ -274,7 +266,7 @@ def agent_command(home: Home) -> list[str]:
 
 def _uninstalled_roots() -> list[str]:
     """Return the directories that our packages are imported from and no installation knows."""
-    packages = [*conducto.__path__, *conducto_local.__path__, *_worker_path()]
+    packages = [path for package in PACKAGES for path in package.__path__]
     roots = [Path(package).resolve().parent for package in packages]
     given = [Path(e) for e in os.environ.get("PYTHONPATH", "").split(os.pathsep) if e]
     relative = [path.resolve() for path in given if not path.is_absolute()]
@@ -284,18 +276,12 @@ def _uninstalled_roots() -> list[str]:
     return list(dict.fromkeys(map(str, wanted)))
 
 
-def _agent_environment(home: Home) -> dict[str, str]:
+def _agent_environment(home: StateDir) -> dict[str, str]:
     return {
         **os.environ,
         "CONDUCTO_BASE_DIR": str(home.base),
         "CONDUCTO_PROFILE": home.profile,
     }
-
-
-def _worker_path() -> list[str]:
-    import conducto_worker  # noqa: PLC0415  only a start needs it
-
-    return list(conducto_worker.__path__)
 
 
 def _wait_until(is_true: Callable[[], bool], seconds: float) -> bool:

@@ -1,17 +1,17 @@
 """What the scheduler asks of the world.
 
 Three small ports: an engine that starts workers, a worker that runs commands, a builder that
-makes images. `conducto.testing` ships a fake for each; one contract suite holds real and fake.
+makes images. `conducto_core.testing` ships a fake for each; one contract suite holds real and fake.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from conducto.model.images import ImageSpec
-from conducto.model.records import ImageState
-from conducto.model.states import Cause
-from conducto.running.container_stats import Reading
+from conducto_core.model.images import ImageSpec
+from conducto_core.model.records import ImageState
+from conducto_core.model.states import Cause
+from conducto_core.runtime.container_stats import Reading
 
 Stream = Literal["stdout", "stderr"]
 #: Receives raw output as it comes. Must not block; called in the event loop's thread.
@@ -206,10 +206,10 @@ class Engine(Protocol):
     async def remove_image(self, reference: str) -> bool:
         """Remove an image by its name; return whether there was one."""
 
-    async def find(self, label: str, value: str) -> "list[Belonging]":
+    async def find(self, label: str, value: str) -> "list[LabelledResource]":
         """Return every container, network and image that bears the label with this value."""
 
-    async def discard(self, belonging: "Belonging") -> bool:
+    async def discard(self, belonging: "LabelledResource") -> bool:
         """Remove one of these, a container also while it runs; False where others need it."""
 
     async def close(self) -> None:
@@ -217,7 +217,7 @@ class Engine(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Belonging:
+class LabelledResource:
     """Something on the engine that bears a label.
 
     Attributes:

@@ -1,8 +1,8 @@
 """Rebuild a store that is lost or damaged: ``conducto agent repair``.
 
 Each pipeline's directory holds its record and definition as launched
-(`conducto_local.home.PipelineHome.keep`) and the output of its attempts. What the store cannot say
-any more comes from there. An attempt of which only the output is left becomes one that ended
+(`conducto_local.state_dir.PipelineDir.keep`) and the output of its attempts. What the store cannot
+say any more comes from there. An attempt of which only the output is left becomes one that ended
 ``killed`` with the cause ``worker_lost``: nobody knows how it ended, and its number stays taken.
 """
 
@@ -12,19 +12,19 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from conducto.model.nodes import Pipeline
-from conducto.model.records import AttemptRecord, NodeState, PipelineRecord
-from conducto.model.states import Cause, State
-from conducto.running.forms import pack_form, unpack_form
-from conducto.semantics.resolve import resolve
 from conducto.tree.launch_form import to_launch_form
 from conducto.tree.nodes import Serial
+from conducto_core.model.form_codec import pack_form, unpack_form
+from conducto_core.model.nodes import Pipeline
+from conducto_core.model.records import AttemptRecord, NodeState, PipelineRecord
+from conducto_core.model.states import Cause, State
+from conducto_core.semantics.resolve import resolve
 from conducto_local.agent_files import AgentFiles
-from conducto_local.home import Home, PipelineHome
-from conducto_local.logs import LogDirectory
-from conducto_local.runner import builds, loading
+from conducto_local.scheduling import image_build, pipeline_loader
+from conducto_local.scheduling.attempt_logs import LogDirectory
+from conducto_local.state_dir import PipelineDir, StateDir
 from conducto_local.store.errors import DamagedError, StoreError
-from conducto_local.store.port import Turn
+from conducto_local.store.port import WriteBatch
 from conducto_local.store.salvage import Salvaged, is_sound, salvage
 from conducto_local.store.sqlite import SqliteStore
 
@@ -74,7 +74,7 @@ class RepairReport:
         return lines
 
 
-def repair(home: Home, now: Callable[[], float] = time.time) -> RepairReport:
+def repair(home: StateDir, now: Callable[[], float] = time.time) -> RepairReport:
     """Rebuild what is lost or damaged in a profile's store.
 
     Raises:
@@ -93,7 +93,7 @@ def repair(home: Home, now: Callable[[], float] = time.time) -> RepairReport:
 
 
 class _Repair:
-    def __init__(self, home: Home, store: SqliteStore, now: float) -> None:
+    def __init__(self, home: StateDir, store: SqliteStore, now: float) -> None:
         self._home = home
         self._store = store
         self._now = now
@@ -118,7 +118,7 @@ class _Repair:
         if found.record is None:
             return False
         try:
-            loading.load(self._store, found.record)
+            pipeline_loader.load(self._store, found.record)
         except Exception:  # noqa: BLE001  whatever is wrong with it, it is rebuilt
             found.lost.append("state")
             return False
@@ -136,12 +136,12 @@ class _Repair:
         turn = self._with_attempts_of_logs(found, directory, definition)
         if not self._put(record, definition, turn):
             found.lost.append("states, modifications and generated trees")
-            self._put(record, definition, Turn(attempts=turn.attempts, images=turn.images))
+            self._put(record, definition, WriteBatch(attempts=turn.attempts, images=turn.images))
         lost = tuple(part for part in found.lost if part not in ("record", "definition"))
         return Repaired(found.id, (*lost, "definition") if problem == _WITHOUT else lost)
 
     @staticmethod
-    def _definitions(found: Salvaged, directory: PipelineHome) -> Iterator[bytes]:
+    def _definitions(found: Salvaged, directory: PipelineDir) -> Iterator[bytes]:
         if found.definition is not None:
             yield found.definition
         try:
@@ -154,14 +154,14 @@ class _Repair:
             id=pipeline_id, title=pipeline_id, created=self._now, touched=self._now
         )
 
-    def _put(self, record: PipelineRecord, definition: bytes, turn: Turn) -> bool:
+    def _put(self, record: PipelineRecord, definition: bytes, turn: WriteBatch) -> bool:
         """Store a pipeline; return False where it cannot be loaded as it is then."""
         if record.id in self._ids():
             self._store.delete(record.id)
         self._store.create(record, definition)
         self._store.save(record.id, turn)
         try:
-            live = loading.load(self._store, record)
+            live = pipeline_loader.load(self._store, record)
         except Exception:  # noqa: BLE001  as in `_loads`
             return False
         self._store.put_record(
@@ -173,8 +173,8 @@ class _Repair:
         return {record.id for record in self._store.records()} | self._store.damaged().keys()
 
     def _with_attempts_of_logs(
-        self, found: Salvaged, directory: PipelineHome, definition: bytes
-    ) -> Turn:
+        self, found: Salvaged, directory: PipelineDir, definition: bytes
+    ) -> WriteBatch:
         """Return what was salvaged, with an attempt for each output that has none."""
         turn = found.turn()
         pipeline = resolve(unpack_form(definition))
@@ -207,7 +207,7 @@ class _Repair:
 
 
 def _owners(pipeline: Pipeline) -> list[str]:
-    return [*pipeline.nodes, *map(builds.log_name, pipeline.images)]
+    return [*pipeline.nodes, *map(image_build.log_name, pipeline.images)]
 
 
 def _resolves(definition: bytes) -> bool:
@@ -218,7 +218,7 @@ def _resolves(definition: bytes) -> bool:
     return True
 
 
-def _kept_record(directory: PipelineHome) -> PipelineRecord | None:
+def _kept_record(directory: PipelineDir) -> PipelineRecord | None:
     try:
         record = PipelineRecord.model_validate_json(directory.record.read_bytes())
     except (OSError, ValueError):

@@ -5,12 +5,14 @@ from collections.abc import Iterator
 from importlib import metadata
 
 import conducto
+import conducto_client
+import conducto_core
 import conducto_local
-import conducto_worker
 
 #: Version of a checkout that is run without being installed.
 UNINSTALLED = "1.0.0.dev0"
-_PACKAGES = (conducto, conducto_local, conducto_worker)
+#: Packages that the agent runs.
+PACKAGES = (conducto, conducto_client, conducto_core, conducto_local)
 
 
 def package_version() -> str:
@@ -29,7 +31,7 @@ def code_mark() -> str | None:
     """
     if "dev" not in package_version():
         return None
-    times = [time for package in _PACKAGES for top in package.__path__ for time in _changes(top)]
+    times = [time for package in PACKAGES for top in package.__path__ for time in _changes(top)]
     return f"{len(times)}-{max(times)}"
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         data,
         git,
         glue,
+        image,
         integrations,
         internal,
         nb,
@@ -31,12 +32,9 @@ if TYPE_CHECKING:
         slack,
         util,
     )
-    from conducto import image as image
     from conducto.data import pipeline as temp_data
     from conducto.data import user as perm_data
-    from conducto.image import Image, relpath
-    from conducto.main import main
-    from conducto.tree.errors import (
+    from conducto.errors import (
         ConductoError,
         DefinitionError,
         DuplicateImageError,
@@ -44,41 +42,44 @@ if TYPE_CHECKING:
         NodeMethodError,
         TreeError,
     )
+    from conducto.main import main
+    from conducto.tree.image import Image, relpath
     from conducto.tree.lazy import Lazy, lazy_py, lazy_shell
-    from conducto.tree.node import Node
-    from conducto.tree.nodes import Exec, Notebook, Parallel, Serial
+    from conducto.tree.nodes import Exec, Node, Notebook, Parallel, Serial
     from conducto.tree.parameters import ContainerReuseContext, Params, SameContainer
-    from conducto.tree.paths import Path
     from conducto.util import env_bool
+    from conducto.version import __sha1__ as __sha1__
+    from conducto.version import __version__ as __version__
+    from conducto.wire.paths import Path
 
-__version__ = "1.0.0.dev0"
-__sha1__ = "unknown"
 
 # {public name: module that defines it, and the name there where it is another}
 _HOMES = {
-    "ConductoError": "tree.errors",
+    "__sha1__": "version",
+    "__version__": "version",
+    "ConductoError": "errors",
     "ContainerReuseContext": "tree.parameters",
-    "DefinitionError": "tree.errors",
-    "DuplicateImageError": "tree.errors",
+    "DefinitionError": "errors",
+    "DuplicateImageError": "errors",
     "Exec": "tree.nodes",
-    "Image": "image",
-    "InvalidCloudParams": "tree.errors",
+    "Image": "tree.image",
+    "InvalidCloudParams": "errors",
     "Lazy": "tree.lazy",
-    "Node": "tree.node",
-    "NodeMethodError": "tree.errors",
+    "Node": "tree.nodes",
+    "NodeMethodError": "errors",
     "Notebook": "tree.nodes",
     "Parallel": "tree.nodes",
     "Params": "tree.parameters",
-    "Path": "tree.paths",
+    "Path": "wire.paths",
     "SameContainer": "tree.parameters",
     "Serial": "tree.nodes",
-    "TreeError": "tree.errors",
+    "TreeError": "errors",
     "env_bool": "util",
     "lazy_py": "tree.lazy",
     "lazy_shell": "tree.lazy",
     "main": "main",
     "perm_data": "data:user",
-    "relpath": "image",
+    "relpath": "tree.image",
     "temp_data": "data:pipeline",
 }
 _MODULES = frozenset(

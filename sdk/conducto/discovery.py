@@ -12,14 +12,14 @@ import os
 import shlex
 from pathlib import Path
 
-from conducto.image import Image
+from conducto.tree.image import Image
 from conducto.tree.nodes import Exec, Parallel
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from conducto.tree.node import Node
+    from conducto.tree.nodes import Node
 
 #: What pytest looks for by itself; unittest's own pattern is within.
 PATTERNS = ("test_*.py", "*_test.py", "test*.py")

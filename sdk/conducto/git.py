@@ -6,7 +6,7 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from conducto.tree.node import Node
+    from conducto.tree.nodes import Node
 
 
 def apply_status(parent: Node) -> None:

@@ -12,17 +12,19 @@ from __future__ import annotations
 import os
 import sys
 
-from conducto import methods
-from conducto.tree import source, unused
-from conducto.tree.errors import DefinitionError, NodeMethodError, UsageError
+from conducto.errors import DefinitionError, NodeMethodError, UsageError
+from conducto.inspection import call_site
+from conducto.inspection.annotations import node_type_of
+from conducto.script import methods
+from conducto.tree import unused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
-    from conducto.arguments import Call
-    from conducto.flags import Flags
-    from conducto.image import Image
+    from conducto.script.arguments import Call
+    from conducto.script.flags import Flags
+    from conducto.tree.image import Image
     from conducto.tree.launch_options import LaunchOptions as LaunchOptions  # noqa: PLC0414 (exported)
 
 _ONE_LINE = 70  # characters of a text that pprint surely does not wrap
@@ -121,7 +123,7 @@ def main(  # noqa: PLR0917 (the order is a contract)
     try:
         code = _Invocation(program, names, default, words).run(settings, printer)
     except Exception as error:
-        from conducto import user_errors
+        from conducto.script import user_errors
 
         if user_errors.debugging():
             raise
@@ -133,7 +135,7 @@ def main(  # noqa: PLR0917 (the order is a contract)
 
 def _callers_names() -> Dict[str, Any]:
     frame = sys._getframe(1)
-    while source.is_ours(frame.f_code.co_filename) and frame.f_back is not None:
+    while call_site.is_ours(frame.f_code.co_filename) and frame.f_back is not None:
         frame = frame.f_back
     return dict(frame.f_locals)
 
@@ -158,12 +160,12 @@ class _Invocation:
             print(methods.usage(self.program, self.methods), file=sys.stderr)  # noqa: T201
             return 0
         if "-v" in self.argv or "--version" in self.argv:
-            import conducto
+            from conducto import version
 
-            print(f"{conducto.__version__} (sha1={conducto.__sha1__})")  # noqa: T201
+            print(f"{version.__version__} (sha1={version.__sha1__})")  # noqa: T201
             return 0
         name, method, words = self._choose()
-        expected = methods.node_type_of(method)
+        expected = node_type_of(method)
         call, flags = _parse(name, method, words, pipeline=expected is not None)
         if flags is not None and flags.get("profile"):
             os.environ["CONDUCTO_PROFILE"] = flags.get("profile")
@@ -174,7 +176,7 @@ class _Invocation:
             if result is not None:
                 printer(result)
             return 0
-        from conducto.pipelines import Definition
+        from conducto.script.definition import Definition
 
         _check_node(name, result)
         definition = Definition(result, method, self.program, self.argv)
@@ -218,13 +220,13 @@ def _parse(
     name: str, method: Callable[..., Any], argv: Sequence[str], *, pipeline: bool
 ) -> Tuple[Call, Optional[Flags]]:
     """Split the command line between the method's parameters, which win, and our flags."""
-    from conducto.annotations import signature_of
-    from conducto.arguments import Call, Words
+    from conducto.inspection.annotations import signature_of
+    from conducto.script.arguments import Call, Words
 
     call = Call(name, signature_of(method))
     flags: Optional[Flags] = None
     if pipeline:
-        from conducto.flags import Flags
+        from conducto.script.flags import Flags
 
         flags = Flags()
     words = Words(argv)
@@ -234,7 +236,7 @@ def _parse(
             call.take_positional(str(value))
         elif not call.owns(word) and _is_flag(word, flags):
             if flags is None:
-                from conducto.flags import Flags
+                from conducto.script.flags import Flags
 
                 flags = Flags()
             flags.take(word, value, words)
@@ -248,7 +250,7 @@ def _parse(
 
 def _refuse_flag(name: str, word: str) -> None:
     """Say why a function that is annotated to return no node takes no flags of a launch."""
-    from conducto.flags import Flags
+    from conducto.script.flags import Flags
 
     if Flags().knows(word, pipeline=True):
         raise UsageError(
@@ -273,7 +275,7 @@ def _awaited(result: Any) -> Any:
 
 
 def _is_node(value: Any) -> bool:
-    module = sys.modules.get("conducto.tree.node")
+    module = sys.modules.get("conducto.tree.nodes")
     return module is not None and isinstance(value, module.Node)
 
 

@@ -111,19 +111,12 @@ def profile_stop_agent(id: Optional[str] = None) -> int:  # noqa: A002 - part of
     return _agent("stop", id)
 
 
-def main() -> int:
-    """Run the command ``conducto-profile``; return its exit code."""
-    from conducto.cli import profile  # noqa: PLC0415 - keeps the import light
-
-    return profile.main()
-
-
 def _agent(action: str, profile: Optional[str]) -> int:
-    from conducto.cli.host import commands  # noqa: PLC0415 - the host side, absent in containers
+    from conducto import _host  # noqa: PLC0415 - keeps the import light
 
     if profile is not None:
         os.environ["CONDUCTO_PROFILE"] = profile
-    return commands.main(["agent", action])
+    return _host.run(["agent", action])
 
 
 def _matches(config: ConfigParser, wanted: dict[str, Optional[str]]) -> bool:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from types import CodeType
     from typing import Any, Optional, Tuple, Type
 
-    from conducto.tree.node import Node
+    from conducto.tree.nodes import Node
 
 # "no" counts as true: scripts rely on the exact list.
 _FALSE = frozenset({"", "0", "n", "none", "false", "f", "0.0"})
@@ -146,12 +146,12 @@ def magic_doc(
         Text without indentation; empty if there is nothing to show. The source, without the
         docstring, is a python code fence. It is read from the file: no module is imported.
     """
-    from conducto import _source  # noqa: PLC0415 - needs the parser, which is slow to import
+    from conducto.inspection import source_finder  # noqa: PLC0415 - needs the parser, which is slow to import
 
-    code: CodeType = sys._getframe(1).f_code if func is None else _source.code_of(func)  # noqa: SLF001
-    found = _source.find(code)
+    code: CodeType = sys._getframe(1).f_code if func is None else source_finder.code_of(func)  # noqa: SLF001
+    found = source_finder.find(code)
     if found is None:
-        return "" if func is None or comment else _source.clean_doc(func.__doc__)
+        return "" if func is None or comment else source_finder.clean_doc(func.__doc__)
     if comment:
         return found.comment()
     return found.doc() if doc_only else found.doc_and_source()

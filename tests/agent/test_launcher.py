@@ -16,9 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from conducto.client import Client, Endpoint, HttpTransport
+from conducto_client import Client, Endpoint, HttpTransport
 from conducto_local.agent_files import AgentFiles, AgentState, own_groups
-from conducto_local.home import Home, open_home
 from conducto_local.launcher import (
     AgentStartError,
     agent_command,
@@ -26,6 +25,7 @@ from conducto_local.launcher import (
     find_agent,
     stop_agent,
 )
+from conducto_local.state_dir import StateDir, open_state_dir
 from conducto_local.version import code_mark
 
 FAKE_AGENT = Path(__file__).parents[1] / "support" / "fake_agent.py"
@@ -35,7 +35,7 @@ COMMAND = [sys.executable, str(FAKE_AGENT), "agent", "run"]
 class Setting:
     """A home of its own and the agents that were started in it."""
 
-    def __init__(self, home: Home, notes: Path) -> None:
+    def __init__(self, home: StateDir, notes: Path) -> None:
         self.home = home
         self.files = AgentFiles(home.agent)
         self._notes = notes
@@ -76,7 +76,7 @@ def setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Setting
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
     monkeypatch.setenv("CONDUCTO_BASE_DIR", str(tmp_path / "base"))
     monkeypatch.setenv("FAKE_AGENT_NOTES", str(tmp_path / "notes"))
-    made = Setting(open_home("tests"), tmp_path / "notes")
+    made = Setting(open_state_dir("tests"), tmp_path / "notes")
     yield made
     stop_agent(made.home)
     for pid in made.opened():
@@ -116,9 +116,9 @@ def test_many_launches_at_once_start_one_agent(setting: Setting) -> None:
 
 def test_two_programs_at_once_start_one_agent(setting: Setting) -> None:
     program = (
-        "import sys; from conducto_local.home import open_home; "
+        "import sys; from conducto_local.state_dir import open_state_dir; "
         "from conducto_local.launcher import ensure_agent; "
-        "print(ensure_agent(open_home('tests'), command=sys.argv[1:]).url)"
+        "print(ensure_agent(open_state_dir('tests'), command=sys.argv[1:]).url)"
     )
     launches = [
         subprocess.Popen([sys.executable, "-c", program, *COMMAND], stdout=subprocess.PIPE)

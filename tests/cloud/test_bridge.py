@@ -19,13 +19,13 @@ import websockets.sync.client
 from botocore.exceptions import ClientError
 
 from chalicelib.adapters.clients import Clients
-from chalicelib.adapters.lending import PollRole
-from conducto.model.worker import PROTOCOL
+from chalicelib.adapters.step_functions import WorkerCredentials
+from conducto_core.model.worker import PROTOCOL
+from conducto_core.runtime.task_layout import AGENT, CTL, USER, AgentVariables, user_entry
 from conducto_emulator import resources
 from conducto_emulator.containers import LABEL
 from conducto_emulator.emulator import Emulator, Options
 from conducto_emulator.tasks import Knobs
-from conducto_worker.layout import AGENT, CTL, USER, AgentVariables, user_entry
 from support.stand_ins import call, ensure
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Cloud:
         """Make a queue that the next worker waits at."""
         name = f"pool-{uuid.uuid4().hex[:8]}"
         arn: str = self.states.create_activity(name=name)["activityArn"]
-        lent = PollRole(Clients(), STATES).lend(arn, "w1")
+        lent = WorkerCredentials(Clients(), STATES).lend_credentials(arn, "w1")
         self.script.orders = {
             "activity": arn,
             "region": resources.REGION,
@@ -141,7 +141,7 @@ class Cloud:
 def _agent_image() -> str:
     import os
 
-    from conducto.model.deployment import Variables
+    from conducto_core.model.deployment import Variables
 
     return os.environ[Variables.AGENT_IMAGE]
 

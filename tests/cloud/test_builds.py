@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from conducto.images.build_steps import MOST_STEPS, steps_in
+from conducto_core.images.build_steps import MAX_STEPS, steps_in
 from conducto_emulator.build_container import BuildContainer
 from conducto_emulator.builds import BuildService
 from conducto_emulator.containers import LABEL
@@ -29,7 +29,7 @@ pytestmark = [
     pytest.mark.cloud,
     pytest.mark.skipif(shutil.which("curl") is None, reason="builds deliver with curl"),
 ]
-DELIVER = resources.files("conducto.images").joinpath("deliver.sh").read_text()
+DELIVER = resources.files("conducto_core.images").joinpath("push.sh").read_text()
 MOST = 1 << 20
 #: Waits for `Stand.open_gate`.
 WAIT = 'until [ -e "$HOME/gate" ]; do sleep 0.1; done'
@@ -52,10 +52,10 @@ class Stand:
         self.over.set()
 
     def build(self, script: str, minutes: float = 60.0, token: str = "", before: str = ":") -> Any:
-        """Run deliver.sh around a build that does something else, with programs of ``bin``."""
-        files = {"build.sh": script, "deliver.sh": DELIVER}
+        """Run push.sh around a build that does something else, with programs of ``bin``."""
+        files = {"build.sh": script, "push.sh": DELIVER}
         made = [f"cat >{name} <<'__END__'\n{text}\n__END__" for name, text in files.items()]
-        run = 'PATH="$PWD/bin:$PATH" sh deliver.sh'
+        run = 'PATH="$PWD/bin:$PATH" sh push.sh'
         spec = {"phases": {"build": {"commands": [*made, before, run]}}}
         variables = {
             "LOG_URL": f"{self.bucket.url}/log",
@@ -142,13 +142,13 @@ def test_a_build_tells_its_steps_while_it_runs(stand: Stand) -> None:
 
 def test_steps_are_told_of_a_build_that_prints_too_much(stand: Stand) -> None:
     noise = "head -c 4194304 /dev/zero | tr '\\0' '\\377'; echo"
-    many = f'n=0; while [ $n -lt {MOST_STEPS * 5} ]; do n=$((n + 1)); echo "#$n [$n] RUN"; done'
+    many = f'n=0; while [ $n -lt {MAX_STEPS * 5} ]; do n=$((n + 1)); echo "#$n [$n] RUN"; done'
     build = stand.build(f"echo '==> building'; {noise}; echo '#0 [a] RUN x'; {many}")
     stand.end()
 
     assert build.status == "SUCCEEDED"
     assert [name for name, *_ in stand.steps()[:2]] == ["building", "[a] RUN x"]
-    assert len(stand.steps()) == MOST_STEPS
+    assert len(stand.steps()) == MAX_STEPS
     assert len(stand.bucket.taken["/steps"]) < 1 << 16
 
 

@@ -20,7 +20,7 @@ from support.stand_ins import call, ensure
 pytestmark = [pytest.mark.docker, pytest.mark.cloud]
 
 
-_ENTRY = "import sys; from conducto.cli.entry import main; sys.exit(main())"
+_ENTRY = "import sys; from conducto.tools.entry import main; sys.exit(main())"
 
 
 def conducto(base: Path, *words: str) -> tuple[int, str]:

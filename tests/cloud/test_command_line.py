@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from conducto.model.params import ImageLogParams
+from conducto_core.model.params import ImageLogParams
 from support.running import Person, Run, person_at
 from support.stand_ins import ensure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from conducto.model.answers import ImageStep
+    from conducto_core.model.responses import ImageStep
     from support.cloud.emulated import Cloud
 
 pytestmark = [pytest.mark.docker, pytest.mark.cloud]

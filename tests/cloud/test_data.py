@@ -10,14 +10,14 @@ from urllib.parse import urlsplit
 import pytest
 
 import conducto as co
-from chalicelib.long_copies import MAX_AT_ONCE
-from conducto.client import Client
-from conducto.client.client import PIECE
-from conducto.client.cloud import CloudTransport
-from conducto.client.http import Endpoint
-from conducto.model.api import Action
-from conducto.model.calls import API_ROOT
-from conducto.model.params import LogFileParams, LogLinesParams, LogSearchParams
+from chalicelib.services.copy_jobs import MAX_AT_ONCE
+from conducto_client import Client
+from conducto_client.client import PIECE
+from conducto_client.cloud_transport import CloudTransport
+from conducto_client.transport import Endpoint
+from conducto_core.model.operations.pipelines import API_ROOT
+from conducto_core.model.params import LogFileParams, LogLinesParams, LogSearchParams
+from conducto_core.model.requests import Action
 
 if TYPE_CHECKING:
     from support.cloud.emulated import Cloud, Run

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 import conducto as co
-from conducto.model.debug import DebugRequest
-from conducto_local.debug.front import keep_container
+from conducto_core.model.debug import DebugRequest
+from conducto_local.debug.commands import keep_container
 from support.containers import remove
 
 if TYPE_CHECKING:

@@ -13,22 +13,22 @@ from websockets.sync.client import connect
 from websockets.typing import Origin, Subprotocol
 
 import conducto as co
-from conducto.client.client import Client
-from conducto.client.cloud import CloudTransport
-from conducto.client.http import Endpoint
-from conducto.model.api import Action
-from conducto.model.calls import API_ROOT
-from conducto.model.states import State
-from conducto.model.worker import MAX_PIECE, LogPiece, Report, Verdict
-from conducto_emulator.refusals import REFUSALS
+from conducto_client.client import Client
+from conducto_client.cloud_transport import CloudTransport
+from conducto_client.transport import Endpoint
+from conducto_core.model.operations.pipelines import API_ROOT
+from conducto_core.model.requests import Action
+from conducto_core.model.states import State
+from conducto_core.model.worker import MAX_PIECE, ClaimDecision, Report, WorkerLogChunk
 from conducto_emulator.tasks import Knobs
+from conducto_emulator.throttling import REFUSALS
 from conducto_worker.agent.ports import WorkerGoneError
 from support.cloud.emulated import ByHand, Cloud, Run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from conducto.model.api import EventBatch
+    from conducto_core.model.requests import EventBatch
 
 pytestmark = [pytest.mark.docker, pytest.mark.cloud]
 
@@ -104,7 +104,7 @@ def test_a_workers_token_is_good_for_its_own_work_and_for_nothing_else(me: Cloud
 
     other, colleague = alone(me, a="true")
     answer = worker.claim(colleague.offer())
-    assert answer.verdict is Verdict.DROP
+    assert answer.verdict is ClaimDecision.DROP
     assert other.attempts("/a")[:1] == ()
     other.control(Action.KILL, "/")
     run.control(Action.KILL, "/")
@@ -113,7 +113,7 @@ def test_a_workers_token_is_good_for_its_own_work_and_for_nothing_else(me: Cloud
 def test_a_token_that_is_used_again_after_its_worker_left_is_of_no_use(me: Cloud) -> None:
     run, worker = alone(me, a="true", b="true")
     offer = worker.offer()
-    assert worker.claim(offer).verdict is Verdict.RUN
+    assert worker.claim(offer).verdict is ClaimDecision.RUN
     (task,) = me.emulator.board.list(started_by=run.id, stopped=False)
 
     me.emulator.board.stop(task.arn, "the test takes it away")
@@ -138,7 +138,9 @@ def test_a_piece_of_output_that_is_too_large_is_refused_and_the_log_goes_on(me: 
 
     refused(sent(MAX_PIECE + 1), 409, "send it in parts")
     assert sent(3 * MAX_PIECE).status in {400, 413, 422}
-    worker.api.log(LogPiece.model_validate({**piece, "data": base64.b64encode(b"fits").decode()}))
+    worker.api.log(
+        WorkerLogChunk.model_validate({**piece, "data": base64.b64encode(b"fits").decode()})
+    )
 
     assert run.output("/a") == b"fits"
     run.control(Action.KILL, "/")

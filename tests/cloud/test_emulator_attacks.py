@@ -18,8 +18,8 @@ from websockets.typing import Origin
 
 import conducto as co
 import docker
-from conducto.model.api import Action
-from conducto.model.calls import API_ROOT
+from conducto_core.model.operations.pipelines import API_ROOT
+from conducto_core.model.requests import Action
 from conducto_emulator.tasks import Knobs
 from support.cloud.emulated import ByHand, Cloud
 

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 import conducto as co
-from conducto.model.nodes import ancestors
-from conducto.model.states import NodeType
-from conducto_worker.printed_tree import CLOSE, OPEN
+from conducto_core.model.nodes import ancestors
+from conducto_core.model.states import NodeType
+from conducto_core.runtime.tree_extractor import CLOSE, OPEN
 from support.local import local_runner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from conducto.model.api import NodeView
-    from conducto.model.records import AttemptRecord
+    from conducto_core.model.records import AttemptRecord
+    from conducto_core.model.requests import NodeView
     from support.cloud.emulated import Cloud
     from support.local import Run as LocalRun
 

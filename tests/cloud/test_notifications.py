@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 import conducto as co
-from conducto.model.deployment import Variables
-from conducto.model.notifications import DeliveryState
-from conducto.model.secret_calls import PutSecrets, SecretValue
+from conducto_core.model.deployment import Variables
+from conducto_core.model.notifications import DeliveryState
+from conducto_core.model.secrets import PutSecrets, SecretValue
 from support.services import web_service
 
 if TYPE_CHECKING:

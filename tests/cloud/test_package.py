@@ -12,7 +12,7 @@ import conducto as co
 from conducto_emulator.app import AppError
 from conducto_emulator.emulator import FUNCTIONS
 from conducto_emulator.limits import LAMBDA_SYNC_PAYLOAD
-from conducto_emulator.packaged import Package
+from conducto_emulator.packaged_app import PackagedApp
 from conducto_emulator.packaged_errors import (
     EndedError,
     FunctionError,
@@ -43,15 +43,23 @@ def test_the_functions_are_those_of_the_package(whole: Emulator, me: Cloud, pack
     files = [Path(name) for name in whole.package.describe()["files"]]
 
     ours = {file.relative_to(package).as_posix() for file in files if package in file.parents}
-    assert {"app.py", "chalicelib/engine.py", "conducto/semantics/asl_graph.py"} <= ours
-    assert {"chalice/app.py", "pydantic/__init__.py", "conducto_worker/layout.py"} <= ours
+    assert {
+        "app.py",
+        "chalicelib/services/processor.py",
+        "conducto_core/semantics/asl/builder.py",
+    } <= ours
+    assert {
+        "chalice/app.py",
+        "pydantic/__init__.py",
+        "conducto_core/runtime/task_layout.py",
+    } <= ours
     allowed = (package, STANDARD, whole.package.runtime)
     strangers = [f for f in files if not any(root in f.parents for root in allowed)]
     assert {file.name for file in strangers} == {HOST}
 
 
 def test_functions_of_a_checkout_run_in_processes_of_their_own_as_well() -> None:
-    made = Package(FUNCTIONS, path=sys.path)
+    made = PackagedApp(FUNCTIONS, path=sys.path)
     try:
         mirror = made.start(environment())
         assert "/api/v1/pipelines" in mirror.routes
@@ -62,7 +70,7 @@ def test_functions_of_a_checkout_run_in_processes_of_their_own_as_well() -> None
 
 def test_an_app_that_cannot_be_imported_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text("import something_that_was_not_packaged\n")
-    made = Package(tmp_path)
+    made = PackagedApp(tmp_path)
 
     try:
         with pytest.raises(AppError, match="cannot be imported"):
@@ -82,7 +90,7 @@ def test_what_a_function_raises_is_told_to_its_caller(tmp_path: Path) -> None:
         "def broken(event, context):\n"
         "    raise ValueError(event['say'] + ' ' + context.function_name)\n"
     )
-    made = Package(tmp_path)
+    made = PackagedApp(tmp_path)
     try:
         made.start({})
         with pytest.raises(FunctionError, match="ValueError: no such thing broken"):
@@ -116,19 +124,19 @@ def large(event, context):
 
 
 @pytest.fixture(scope="module")
-def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Package]:
+def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PackagedApp]:
     """A package whose functions do what Lambda does not forgive."""
     folder = tmp_path_factory.mktemp("slow")
     (folder / "chalice.py").write_text("")
     (folder / "app.py").write_text(SLOW_APP)
-    made = Package(folder)
+    made = PackagedApp(folder)
     made.start({})
     yield made
     made.close()
 
 
 def test_function_that_takes_too_long_is_killed_in_the_middle(
-    slow: Package, tmp_path: Path
+    slow: PackagedApp, tmp_path: Path
 ) -> None:
     began, cleaned = tmp_path / "began", tmp_path / "cleaned"
     slow.seconds["hang"] = 1.0
@@ -143,7 +151,7 @@ def test_function_that_takes_too_long_is_killed_in_the_middle(
     assert slow.call("count", {})[0] == 1  # others go on
 
 
-def test_function_keeps_its_memory_for_its_next_call_and_knows_its_time(slow: Package) -> None:
+def test_function_keeps_its_memory_for_its_next_call_and_knows_its_time(slow: PackagedApp) -> None:
     before = slow.call("count", {})[0]
     slow.seconds["count"] = 20.0
 
@@ -153,7 +161,7 @@ def test_function_keeps_its_memory_for_its_next_call_and_knows_its_time(slow: Pa
     assert 0 < left <= 20_000
 
 
-def test_calls_beyond_the_concurrency_and_the_payload_are_refused(slow: Package) -> None:
+def test_calls_beyond_the_concurrency_and_the_payload_are_refused(slow: PackagedApp) -> None:
     size = LAMBDA_SYNC_PAYLOAD.value
     with pytest.raises(PayloadError):
         slow.call("count", "x" * size)

@@ -12,10 +12,10 @@ import pexpect
 import pytest
 
 import conducto as co
-from conducto.client import ApiError
-from conducto.model.api import Action
-from conducto.model.remote_shells import RemoteShellRequest
-from conducto.model.secret_calls import PutSecrets, SecretValue
+from conducto_client import ApiError
+from conducto_core.model.remote_shells import RemoteShellRequest
+from conducto_core.model.requests import Action
+from conducto_core.model.secrets import PutSecrets, SecretValue
 from support.cloud.emulated import Cloud, Run
 from support.running import Person, person_at
 
@@ -55,7 +55,7 @@ class Shell:
     """``conducto debug --remote`` on a terminal, until its prompt."""
 
     def __init__(self, me: Cloud, person: Person, *words: str) -> None:
-        code = "import sys; from conducto.cli.entry import main; sys.exit(main())"
+        code = "import sys; from conducto.tools.entry import main; sys.exit(main())"
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("CONDUCTO_")}
         self.child = pexpect.spawn(
             sys.executable,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import conducto as co
-from conducto.model.resources import Resources
+from conducto_core.model.resources import Resources
 
 if TYPE_CHECKING:
     from support.cloud.emulated import Cloud

@@ -18,13 +18,13 @@ from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
 import conducto as co
-from conducto.client.client import Client
-from conducto.client.cloud import CloudTransport
-from conducto.client.http import Endpoint
-from conducto.model.api import Action
-from conducto.model.calls import API_ROOT
-from conducto.model.cloud_calls import SUBPROTOCOL, TOKEN_SUBPROTOCOL
-from conducto.model.deployment import Variables
+from conducto_client.client import Client
+from conducto_client.cloud_transport import CloudTransport
+from conducto_client.transport import Endpoint
+from conducto_core.model.deployment import Variables
+from conducto_core.model.operations.cloud import SUBPROTOCOL, TOKEN_SUBPROTOCOL
+from conducto_core.model.operations.pipelines import API_ROOT
+from conducto_core.model.requests import Action
 from conducto_emulator import start_failures
 from conducto_emulator.limits import (
     FARGATE_VCPUS,

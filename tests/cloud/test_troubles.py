@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 import conducto as co
-from conducto.model.api import Action
-from conducto.model.states import Cause
-from conducto.model.worker import Claim, Report, Verdict, WorkerEnd
+from conducto_core.model.requests import Action
+from conducto_core.model.states import Cause
+from conducto_core.model.worker import Claim, ClaimDecision, Report, WorkerEnd
 from conducto_emulator.tasks import Knobs
-from conducto_worker.agent.ports import Offer, RefusedError
+from conducto_worker.agent.ports import PolledTask, RefusedError
 from support.cloud.emulated import ByHand, Cloud, Run
 from support.stand_ins import call
 
@@ -119,8 +119,8 @@ def test_two_workers_claim_one_task_and_one_wins(me: Cloud) -> None:
         answers = list(pool.map(lambda worker: worker.claim(offer), workers))
 
     verdicts = [answer.verdict for answer in answers]
-    assert verdicts.count(Verdict.RUN) == 1, verdicts
-    winner = verdicts.index(Verdict.RUN)
+    assert verdicts.count(ClaimDecision.RUN) == 1, verdicts
+    winner = verdicts.index(ClaimDecision.RUN)
     path = answers[winner].path
     assert len(run.attempts(path)) == 1
     with pytest.raises(RefusedError, match="does not run on this worker"):
@@ -149,14 +149,14 @@ def test_a_task_that_a_leaving_worker_gives_back_goes_to_the_next_one(me: Cloud)
     first.api.end(WorkerEnd(reason="stopping", offer=handed))
     run.until(lambda: any(task.arn != gone.arn for task in tasks()), "another one was started")
     second = ByHand(me, next(task for task in tasks() if task.arn != gone.arn))
-    found: list[Offer | None] = []
+    found: list[PolledTask | None] = []
 
     # Sooner than a heartbeat that is missed would have it offered again.
     run.until(lambda: found.append(second.poll()) or found[-1] is not None, "the task came", 30)
 
     assert found[-1] is not None
     assert found[-1].node == offer.node
-    assert second.claim(found[-1]).verdict is Verdict.RUN
+    assert second.claim(found[-1]).verdict is ClaimDecision.RUN
     second.api.report(Report(path="/a", attempt=1, exit_code=0))
     run.settled()
     assert [str(each.state) for each in run.attempts("/a")] == ["done"]

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import conducto as co
-from conducto.client.errors import ApiError
-from conducto.model.api import Action
-from conducto.model.deployment import Variables, pipeline_directory
+from conducto_client.errors import ApiError
+from conducto_core.model.deployment import Variables, pipeline_directory
+from conducto_core.model.requests import Action
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

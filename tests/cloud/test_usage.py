@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import conducto as co
-from conducto.cli.host.commands import main
+from conducto_cli.main import main
 
 if TYPE_CHECKING:
     from support.cloud.emulated import Cloud

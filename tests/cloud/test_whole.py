@@ -9,10 +9,10 @@ import boto3
 import pytest
 
 import conducto as co
-from conducto.model.api import Action, Changes
+from conducto_core.model.requests import Action, Changes
+from conducto_core.runtime.task_layout import USER
+from conducto_core.runtime.tree_extractor import CLOSE, OPEN
 from conducto_emulator.resources import LOG_GROUP
-from conducto_worker.layout import USER
-from conducto_worker.printed_tree import CLOSE, OPEN
 from support.cloud.emulated import Cloud, Run
 from support.stand_ins import call
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from conducto_local.images.clones import Checkout, Clones, git_sha, without_password
-from conducto_local.images.transcript import Transcript
+from conducto_local.images.build_log import BuildLogWriter
+from conducto_local.images.git_clones import Checkout, GitClones, git_sha, without_password
 from conducto_local.ports import ImageError
 
 
@@ -33,7 +33,7 @@ def origin(tmp_path: Path) -> Path:
 
 
 async def refresh(tmp_path: Path, origin: Path, branch: str = "main") -> Checkout:
-    return await Clones(tmp_path / "cache").refresh(str(origin), branch, Transcript())
+    return await GitClones(tmp_path / "cache").refresh(str(origin), branch, BuildLogWriter())
 
 
 async def test_clone_holds_the_branch(tmp_path: Path, origin: Path) -> None:
@@ -151,10 +151,10 @@ async def test_password_reaches_the_server_and_no_argument(
     wrapper.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >>{seen}\nexec {real} "$@"\n')
     wrapper.chmod(0o755)
     monkeypatch.setenv("PATH", f"{wrapper.parent}:/usr/bin:/bin")
-    log = Transcript()
+    log = BuildLogWriter()
 
     for _ in range(2):  # cloned, then refreshed
-        checkout = await Clones(tmp_path / "cache").refresh(private, "main", log)
+        checkout = await GitClones(tmp_path / "cache").refresh(private, "main", log)
 
     shown = without_password(private)
     assert (checkout.path / "a").read_text() == "1"

@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from conducto.model.api import NodeView
-from conducto.model.records import AttemptRecord, ImageRecord, ImageState, PipelineRecord
-from conducto.model.states import Cause, NodeType, State
-from conducto.service.export import run as limits
-from conducto.service.export.gathering import gather
-from conducto.service.export.page import MAX_BYTES, page_of
-from conducto.service.export.timeline import MAX_BARS
-from conducto.service.export.words import file_name, last_lines, plain, visible
-from conducto.testing.pipelines import FakePipelines
+from conducto_core.api.export import report as limits
+from conducto_core.api.export.collect import collect
+from conducto_core.api.export.page import MAX_BYTES, page_of
+from conducto_core.api.export.text import file_name, last_lines, plain, visible
+from conducto_core.api.export.timeline import MAX_BARS
+from conducto_core.model.records import AttemptRecord, ImageRecord, ImageState, PipelineRecord
+from conducto_core.model.requests import NodeView
+from conducto_core.model.states import Cause, NodeType, State
+from conducto_core.testing.pipelines import MemoryPipelines
 
 NOW = 1_800_000_000.0
 EVIL = "</pre></title><script>alert(1)</script><img src=x onerror=alert(2)>&\"'"
@@ -97,21 +97,21 @@ def group(path: str, state: State = State.DONE, **fields: Any) -> NodeView:
     return NodeView(path=path, type=NodeType.PARALLEL, state=state, **fields)
 
 
-async def exported(fake: FakePipelines, pipeline_id: str = "abc") -> Page:
-    return Page(page_of(await gather(fake, pipeline_id, NOW)))
+async def exported(fake: MemoryPipelines, pipeline_id: str = "abc") -> Page:
+    return Page(page_of(await collect(fake, pipeline_id, NOW)))
 
 
 def fake_with(
     nodes: Iterable[NodeView], outputs: dict[tuple[str, str], bytes] | None = None, **record: Any
-) -> FakePipelines:
-    fake = FakePipelines()
+) -> MemoryPipelines:
+    fake = MemoryPipelines()
     fake.add("abc", nodes, PipelineRecord(**{"id": "abc", "title": "Nightly", **record}))
     for (path, stream), data in (outputs or {}).items():
         fake.write("abc", path, data, stream=stream)
     return fake
 
 
-def failing() -> FakePipelines:
+def failing() -> MemoryPipelines:
     return fake_with(
         [
             group("/", State.ERROR, doc="All of it."),
@@ -389,7 +389,7 @@ def large(groups: int, size: int) -> list[NodeView]:
 
 
 async def test_large_tree_is_cut_to_what_is_urgent_and_counts_the_rest() -> None:
-    run = await gather(fake_with(large(30, 70)), "abc", NOW)
+    run = await collect(fake_with(large(30, 70)), "abc", NOW)
     page = Page(page_of(run))
 
     paths = [node.path for node in run.nodes]
@@ -416,7 +416,7 @@ async def test_killed_ones_come_after_failed_ones_within_the_same_limits() -> No
     nodes = [group("/", State.ERROR)]
     nodes += [a_exec(f"/k{n}", State.KILLED, cause=Cause.TIMEOUT) for n in range(60)]
     nodes += [a_exec(f"/e{n}", State.ERROR) for n in range(30)]
-    run = await gather(fake_with(nodes), "abc", NOW)
+    run = await collect(fake_with(nodes), "abc", NOW)
 
     assert [node.path for node in run.failed[:31]] == [*(f"/e{n}" for n in range(30)), "/k0"]
     assert sum(node.tail is not None for node in run.failed) == limits.MAX_OUTPUTS
@@ -434,7 +434,7 @@ async def test_the_largest_texts_stay_within_the_limit() -> None:
         if node.state is State.ERROR:
             fake.write("abc", node.path, wide.encode() * 4)
 
-    page = page_of(await gather(fake, "abc", NOW))
+    page = page_of(await collect(fake, "abc", NOW))
 
     assert len(page) <= MAX_BYTES
     assert "nodes are shown." in Page(page).text

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conducto.running import log_answers
-from conducto.running.log_search import Found, Order, piece_to_search, search
-from conducto.service.port import RefusedError
+from conducto_core.api.queries import log_responses
+from conducto_core.api.queries.log_search import SearchQuery, SearchResult, piece_to_search, search
+from conducto_core.errors import RefusedError
 
 
-def order(file: Path, text: str, **changes) -> Order:
-    plain = Order(str(file), text, False, False, 0, 1000, 1 << 30)
+def order(file: Path, text: str, **changes) -> SearchQuery:
+    plain = SearchQuery(str(file), text, False, False, 0, 1000, 1 << 30)
     return plain._replace(**changes)
 
 
@@ -26,7 +26,7 @@ def log(tmp_path: Path) -> Path:
 
 
 def test_a_stream_that_is_not_there_holds_nothing(tmp_path: Path) -> None:
-    assert search(order(tmp_path / "none", "x")) == Found((), None, 0)
+    assert search(order(tmp_path / "none", "x")) == SearchResult((), None, 0)
 
 
 def test_hits_come_with_number_position_and_text(log: Path) -> None:
@@ -110,21 +110,21 @@ async def test_a_pattern_that_takes_for_ever_is_ended(tmp_path: Path) -> None:
 
     heart = asyncio.create_task(beat())
     with pytest.raises(RefusedError, match="takes too long"):
-        await log_answers.search(order(file, "(a+)+$", regex=True, seconds=1))
+        await log_responses.search(order(file, "(a+)+$", regex=True, seconds=1))
     heart.cancel()
 
     assert beats > 10  # the agent went on meanwhile
 
 
 async def test_a_pattern_is_looked_for_apart(log: Path) -> None:
-    found = await log_answers.search(order(log, "^(first|third)", regex=True))
+    found = await log_responses.search(order(log, "^(first|third)", regex=True))
 
     assert [hit.text for hit in found.hits] == ["first", "third ä"]
 
 
 async def test_what_is_no_pattern_is_refused(log: Path) -> None:
     with pytest.raises(RefusedError, match="no regular expression: missing"):
-        await log_answers.search(order(log, "(", regex=True))
+        await log_responses.search(order(log, "(", regex=True))
 
 
 def test_a_text_is_no_pattern(tmp_path: Path) -> None:

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from conducto.images import contexts, recipe
-from conducto.images.ignore import Ignore
-from conducto.images.recipe import Recipe, Sources
-from conducto.images.registries import cached, parts, read_caches
-from conducto.model.images import ImageSpec
+from conducto_core.images import build_plan, contexts
+from conducto_core.images.build_plan import BuildPlan, Sources
+from conducto_core.images.ignore import Ignore
+from conducto_core.images.registries import cached, parts, read_caches
+from conducto_core.model.images import ImageSpec
 
 #: Keeps the engine's images and the registry's in two directories, a file for each.
 DOCKER = r"""#!/bin/sh
@@ -83,7 +83,7 @@ class Machine:
         """Have the registry hold an image."""
         (self.registry / reference.replace("/", "_").replace(":", "_")).touch()
 
-    def build(self, plan: Recipe, *, keep: bool = True, **variables: str) -> list[str]:
+    def build(self, plan: BuildPlan, *, keep: bool = True, **variables: str) -> list[str]:
         """Run the script; return docker's words."""
         engine, calls = self.folder / "bin" / "engine", self.calls
         if engine.exists():
@@ -92,7 +92,7 @@ class Machine:
         engine.mkdir(exist_ok=True)
         calls.unlink(missing_ok=True)
         here = self.folder / str(next(self._numbers))
-        with tarfile.open(fileobj=io.BytesIO(recipe.archive(plan, keep=keep))) as archive:
+        with tarfile.open(fileobj=io.BytesIO(build_plan.archive(plan, keep=keep))) as archive:
             archive.extractall(here, filter="data")
         contexts = self.folder / "contexts"
         contexts.mkdir(exist_ok=True)
@@ -121,9 +121,9 @@ def made(words: list[str]) -> list[str]:
     return [line.split("--tag ")[1].split()[0] for line in words if line.startswith("build")]
 
 
-def plan(code: str = "c", packages: tuple[str, ...] = ("numpy",), **more: object) -> Recipe:
+def plan(code: str = "c", packages: tuple[str, ...] = ("numpy",), **more: object) -> BuildPlan:
     spec = ImageSpec(name="i", image="base:1", install_pip=packages, copy_dir="/code", **more)
-    return recipe.plan(spec, Sources(code=code * 64))
+    return build_plan.plan(spec, Sources(code=code * 64))
 
 
 @pytest.fixture
@@ -217,7 +217,7 @@ def test_what_a_cache_cannot_give_comes_from_its_own_registry(machine: Machine) 
 def test_all_images_that_a_dockerfile_builds_on_are_bases() -> None:
     text = "ARG V=1\nFROM quay.io/a/b:$V AS one\nFROM one\nCOPY --from=tools:2 /x /x\n"
     spec = ImageSpec(name="i", dockerfile_text=text, install_pip=("numpy",))
-    made = recipe.plan(spec, Sources(dockerfile=text))
+    made = build_plan.plan(spec, Sources(dockerfile=text))
 
     assert made.bases() == ("quay.io/a/b:1", "tools:2")
 
@@ -253,7 +253,7 @@ def test_context_with_other_content_than_its_hash_is_refused(tmp_path: Path) -> 
     context = contexts.read_context(str(code), Ignore())
     digest = contexts.upload_hash(context)
     upload = tmp_path / "upload.tar.gz"
-    recipe_of_code = recipe.plan(
+    recipe_of_code = build_plan.plan(
         ImageSpec(name="i", image="base:1", copy_dir="/code"), Sources(code=digest)
     )
     machine = Machine(tmp_path / "machine")

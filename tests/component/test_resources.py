@@ -3,13 +3,13 @@
 import asyncio
 
 import pytest
+from tests.fakes.engine import FakeEngine, FakeWorker
 
-from conducto.model.resources import Resources
-from conducto.running.container_stats import Reading
-from conducto.running.resource_series import resources_in
-from conducto.testing.engine import FakeEngine, FakeWorker
+from conducto_core.model.resources import Resources
+from conducto_core.runtime.container_stats import Reading
+from conducto_core.runtime.resource_series import resources_in
 from conducto_local.ports import EngineError, WorkerSpec
-from conducto_local.runner.resources import Sampler
+from conducto_local.scheduling.resources import Sampler
 
 MB = 1_000_000
 

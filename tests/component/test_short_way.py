@@ -11,7 +11,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, EndpointConnectionError
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-from conducto_emulator.short_way import ShortWay
+from conducto_emulator.in_process_transport import InProcessTransport
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,8 +21,8 @@ ENDPOINT = "http://127.0.0.1:9"
 
 
 @pytest.fixture
-def way() -> Iterator[ShortWay]:
-    made = ShortWay(ENDPOINT, DomainDispatcherApplication(create_backend_app))
+def way() -> Iterator[InProcessTransport]:
+    made = InProcessTransport(ENDPOINT, DomainDispatcherApplication(create_backend_app))
     made.open()
     yield made
     made.close()
@@ -68,7 +68,7 @@ def test_what_goes_elsewhere_is_left_alone() -> None:
         client("s3", "http://127.0.0.1:7").list_buckets()
 
 
-def test_a_client_goes_by_the_network_when_it_is_closed(way: ShortWay) -> None:
+def test_a_client_goes_by_the_network_when_it_is_closed(way: InProcessTransport) -> None:
     s3 = client("s3")
     s3.list_buckets()
 

@@ -8,19 +8,19 @@ from pathlib import Path
 import pytest
 
 import conducto as co
-from conducto.client import ApiError, Client, Endpoint, HttpTransport
-from conducto.model.api import LaunchRequest
-from conducto.model.params import LogFileParams
 from conducto.tree.launch_form import to_launch_form
+from conducto_client import ApiError, Client, Endpoint, HttpTransport
+from conducto_core.model.params import LogFileParams
+from conducto_core.model.requests import LaunchRequest
 from conducto_local.agent_files import AgentFiles
-from conducto_local.home import Home, open_home
 from conducto_local.launcher import agent_command, ensure_agent, stop_agent
+from conducto_local.state_dir import StateDir, open_state_dir
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StateDir]:
     monkeypatch.setenv("CONDUCTO_BASE_DIR", str(tmp_path / "base"))
-    made = open_home("tests")
+    made = open_state_dir("tests")
     yield made
     pid = AgentFiles(made.agent).holder()
     stop_agent(made)
@@ -43,7 +43,7 @@ def run_something(client: Client) -> str:
     return b"".join(client.download_log(query)).decode(errors="replace")
 
 
-def test_a_token_is_where_it_belongs_and_nowhere_else(home: Home) -> None:
+def test_a_token_is_where_it_belongs_and_nowhere_else(home: StateDir) -> None:
     endpoint = ensure_agent(home, command=agent_command(home), warn=print)
     files = AgentFiles(home.agent)
     with Client(HttpTransport(endpoint)) as client:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from conducto.images import wheel
+from conducto_core.images import sdk_wheel
 
 ROOT = Path(__file__).parents[2]
 
@@ -18,40 +18,37 @@ ROOT = Path(__file__).parents[2]
 def package(tmp_path: Path) -> Path:
     root = tmp_path / "conducto"
     for path in (
-        "__init__.py", "py.typed", "tree/node.py", "cli/entry.py", "model/__init__.py",
-        "model/fields.py", "model/images.py", "semantics/rules.py", "client/http.py",
-        "service/port.py", "testing/fake.py", "cli/host/commands.py", "images/layers.py",
+        "__init__.py", "py.typed", "tree/node.py", "tools/entry.py", "wire/fields.py",
         "notes.txt", "tree/__pycache__/node.cpython-311.pyc",
     ):  # fmt: skip
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(f"'{path}'\n")
-    (root / "cli/entry.py").write_text(
+    (root / "tools/entry.py").write_text(
         "import sys\n\ndef main():\n    print(sys.argv[1:])\n    return 7\n"
     )
     return root
 
 
 def test_only_what_runs_inside_is_taken(package: Path) -> None:
-    assert sorted(wheel.client_files(package)) == [
+    assert sorted(sdk_wheel.client_files(package)) == [
         "conducto/__init__.py",
-        "conducto/cli/entry.py",
-        "conducto/model/__init__.py",
-        "conducto/model/fields.py",
         "conducto/py.typed",
+        "conducto/tools/entry.py",
         "conducto/tree/node.py",
+        "conducto/wire/fields.py",
     ]
 
 
 def test_same_sources_give_the_same_bytes(package: Path) -> None:
-    files = wheel.client_files(package)
-    first = wheel.build_wheel(files, "1.2")
+    files = sdk_wheel.client_files(package)
+    first = sdk_wheel.build_wheel(files, "1.2")
     (package / "__init__.py").touch()
 
-    assert wheel.build_wheel(wheel.client_files(package), "1.2") == first
+    assert sdk_wheel.build_wheel(sdk_wheel.client_files(package), "1.2") == first
 
 
 def test_metadata_asks_for_nothing_and_old_pythons_are_welcome(package: Path) -> None:
-    name, content = wheel.build_wheel(wheel.client_files(package), "1.2")
+    name, content = sdk_wheel.build_wheel(sdk_wheel.client_files(package), "1.2")
     archive = zipfile.ZipFile(io.BytesIO(content))
     text = archive.read("conducto-1.2.dist-info/METADATA").decode()
 
@@ -63,12 +60,12 @@ def test_metadata_asks_for_nothing_and_old_pythons_are_welcome(package: Path) ->
 def test_commands_are_those_of_the_distribution() -> None:
     scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
 
-    assert wheel.SCRIPTS.items() <= scripts.items()
-    assert set(scripts) - set(wheel.SCRIPTS) == {"conducto-profile"}
+    assert sdk_wheel.SCRIPTS.items() <= scripts.items()
+    assert set(scripts) - set(sdk_wheel.SCRIPTS) == {"conducto-profile"}
 
 
 def test_pip_takes_the_wheel_offline(package: Path, tmp_path: Path) -> None:
-    name, content = wheel.build_wheel(wheel.client_files(package), "1.2")
+    name, content = sdk_wheel.build_wheel(sdk_wheel.client_files(package), "1.2")
     (tmp_path / name).write_bytes(content)
     target = tmp_path / "target"
 
@@ -87,7 +84,7 @@ def test_pip_takes_the_wheel_offline(package: Path, tmp_path: Path) -> None:
 
 
 def test_commands_do_not_import_what_pip_would(package: Path) -> None:
-    _name, content = wheel.build_wheel(wheel.client_files(package), "1.2")
+    _name, content = sdk_wheel.build_wheel(sdk_wheel.client_files(package), "1.2")
     archive = zipfile.ZipFile(io.BytesIO(content))
     script = archive.read("conducto-1.2.data/scripts/conducto").decode()
 
@@ -95,19 +92,18 @@ def test_commands_do_not_import_what_pip_would(package: Path) -> None:
     assert "import re" not in script
 
 
-def test_real_wheel_leaves_the_host_side_out() -> None:
-    _name, content = wheel.client_wheel()
+def test_real_wheel_holds_the_author_api_only() -> None:
+    _name, content = sdk_wheel.client_wheel()
     archive = zipfile.ZipFile(io.BytesIO(content))
-    modules = {name for name in archive.namelist() if name.endswith(".py")}
+    packages = {name.split("/")[0] for name in archive.namelist() if name.endswith(".py")}
 
-    assert modules
-    assert not any(name.split("/")[1] in wheel.HOST_ONLY for name in modules)
+    assert packages == {"conducto"}
 
 
 def test_what_is_installed_in_images_knows_its_own_commands_only(tmp_path: Path) -> None:
-    _, content = wheel.client_wheel()
+    _, content = sdk_wheel.client_wheel()
     zipfile.ZipFile(io.BytesIO(content)).extractall(tmp_path)
-    entry = "import sys; from conducto.cli.entry import main; sys.exit(main())"
+    entry = "import sys; from conducto.tools.entry import main; sys.exit(main())"
 
     def run(*words: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
@@ -121,7 +117,6 @@ def test_what_is_installed_in_images_knows_its_own_commands_only(tmp_path: Path)
 
     listing, checking = run("list"), run("validate-serialization")
 
-    assert not (tmp_path / "conducto" / "cli" / "host").exists()
     assert listing.returncode == 2
     assert "'conducto FILE.py [METHOD ...]' works" in listing.stderr
     assert (checking.returncode, "not a serialized tree" in checking.stderr) == (2, True)
@@ -148,7 +143,7 @@ print(len(found))
 
 def test_everything_in_the_real_wheel_finds_what_it_imports(tmp_path: Path) -> None:
     """Of our own modules; of others, such as matplotlib, it is for the image to have them."""
-    _, content = wheel.client_wheel()
+    _, content = sdk_wheel.client_wheel()
     zipfile.ZipFile(io.BytesIO(content)).extractall(tmp_path)
 
     ran = subprocess.run(

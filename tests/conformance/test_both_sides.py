@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from conducto.semantics import events as ev
-from conducto.semantics.asl_parts import MOST
-from conducto.semantics.rules import Outcome
+from conducto_core.semantics import events as ev
+from conducto_core.semantics.asl.partition import MAX_SIZE
+from conducto_core.semantics.rules import Outcome
 from support.asl.alone import Alone, Script, out_of_order
 from support.asl.interpreter import Interpreter
 from support.asl.play import SMALL, new_game, play
@@ -47,7 +47,7 @@ def test_the_machine_alone_runs_the_same_attempts_in_order(seeds: Iterable[int])
         with _named(seed):
             rng, script = Random(seed), Script(seed)
             tree = pipeline(random_tree(rng, plain=True))
-            most = rng.choice([MOST, *SMALL])
+            most = rng.choice([MAX_SIZE, *SMALL])
 
             there = Alone(tree, Interpreter(), script, most).run(rng)
 

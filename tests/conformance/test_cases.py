@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from conducto.model.states import Cause
-from conducto.semantics import events as ev
-from conducto.semantics.asl_parts import Weight
-from conducto.semantics.resolve import resolve_generated
+from conducto_core.model.states import Cause
+from conducto_core.semantics import events as ev
+from conducto_core.semantics.asl.partition import Size
+from conducto_core.semantics.resolve import resolve_generated
 from support.asl.play import Game, game_of
 from support.trees import FAILS, form, lazy, leaf, parallel, serial
 
 if TYPE_CHECKING:
     from support.asl.interpreter import Interpreter
 
-TINY = Weight(3, 10**6, 10**6, 2)
-FLAT = Weight(9, 10**6, 10**6, 1)
+TINY = Size(3, 10**6, 10**6, 2)
+FLAT = Size(9, 10**6, 10**6, 1)
 
 
 def on_error(name: str, **arguments: Any) -> list[Any]:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from conducto.semantics.asl import Machine
+from conducto_core.semantics.asl.compiler import Machine
 from conducto_emulator import moto_shim
 from support.asl.port import Offer, TaskGoneError
 

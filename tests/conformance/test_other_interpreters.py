@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from conducto.semantics.asl_parts import MOST
+from conducto_core.semantics.asl.partition import MAX_SIZE
 from support.asl.local_stepfunctions import replayed
 from support.asl.named_trees import NAMED_TREES
 from support.asl.play import SMALL
@@ -46,7 +46,7 @@ def recordings() -> dict[str, Recording]:
 
 def _random(seed: int) -> Recording:
     rng = Random(seed)
-    return record(pipeline(random_tree(rng, plain=True)), seed, rng.choice([MOST, *SMALL]))
+    return record(pipeline(random_tree(rng, plain=True)), seed, rng.choice([MAX_SIZE, *SMALL]))
 
 
 def test_aws_local_stepfunctions_agrees() -> None:

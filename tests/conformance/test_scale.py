@@ -7,10 +7,10 @@ import time
 
 import pytest
 
-from conducto.semantics.asl import Machine, compile_residual
-from conducto.semantics.asl_lint import problems
-from conducto.semantics.live import LiveTree
-from conducto.semantics.residual import residual
+from conducto_core.semantics.asl.compiler import Machine, compile_residual
+from conducto_core.semantics.asl.lint import problems
+from conducto_core.semantics.residual import residual
+from conducto_core.semantics.tree_state import TreeState
 from support.asl.cloud import SITE
 from support.asl.interpreter import Interpreter
 from support.asl.play import new_game, play
@@ -23,7 +23,7 @@ BUDGET_SECONDS = 10.0
     ("count", "expected"), [(10_000, 8), pytest.param(100_000, 68, marks=pytest.mark.long)]
 )
 def test_many_commands_compile_within_the_budget(count: int, expected: int) -> None:
-    tree = LiveTree(pipeline(parallel(*[leaf() for _ in range(count)])))
+    tree = TreeState(pipeline(parallel(*[leaf() for _ in range(count)])))
 
     began = time.process_time()  # others may use the machine as well
     machines = compile_residual(residual(tree), SITE).machines

@@ -8,16 +8,14 @@ from typing import Any
 
 import pytest
 
-from conducto.client import (
-    ApiError,
-    Body,
-    Client,
-    HttpTransport,
-    Reply,
-    StreamLostError,
-    Transport,
-)
-from conducto.model.api import (
+from conducto_client import ApiError, Body, Client, HttpTransport, Reply, StreamLostError, Transport
+from conducto_client.testing import InProcessTransport
+from conducto_core.api.dispatch import Service
+from conducto_core.model.debug import DebugRequest
+from conducto_core.model.operations.pipelines import Operation
+from conducto_core.model.params import LogFileParams, NoParams
+from conducto_core.model.records import AttemptRecord, ImageRecord, ImageState
+from conducto_core.model.requests import (
     Action,
     AgentStatus,
     Changes,
@@ -25,14 +23,8 @@ from conducto.model.api import (
     LaunchRequest,
     NodeView,
 )
-from conducto.model.calls import Operation
-from conducto.model.debug import DebugRequest
-from conducto.model.params import LogFileParams, NoParams
-from conducto.model.records import AttemptRecord, ImageRecord, ImageState
-from conducto.model.states import Cause, NodeType, State
-from conducto.service.dispatch import Service
-from conducto.testing.pipelines import FakePipelines
-from conducto.testing.transport import InProcessTransport
+from conducto_core.model.states import Cause, NodeType, State
+from conducto_core.testing.pipelines import MemoryPipelines
 from support.api_server import running_server
 
 ODD_NAME = "/a b?c=1&d#e%2F\"'\\ü\n+;"
@@ -48,7 +40,7 @@ TREE = {
 }
 
 
-class Pipelines(FakePipelines):
+class Pipelines(MemoryPipelines):
     """The shipped fake, with a bug in one place."""
 
     async def attempts(self, pipeline_id: str, path: str) -> tuple[AttemptRecord, ...]:
@@ -63,24 +55,24 @@ class Api:
 
     client: Client
     transport: Transport
-    fake: FakePipelines
+    fake: MemoryPipelines
 
     def launched(self, **fields: Any) -> str:
         request = LaunchRequest.model_validate({"tree": TREE, **fields})
         return self.client.launch(request).pipeline.id
 
 
-def in_process(fake: FakePipelines, stack: ExitStack) -> Transport:
+def in_process(fake: MemoryPipelines, stack: ExitStack) -> Transport:
     return stack.enter_context(InProcessTransport(Service(fake)))
 
 
-def over_http(fake: FakePipelines, stack: ExitStack) -> Transport:
+def over_http(fake: MemoryPipelines, stack: ExitStack) -> Transport:
     return HttpTransport(stack.enter_context(running_server(fake)).endpoint)
 
 
 @pytest.fixture(params=[in_process, over_http], ids=["in process", "over http"])
 def api(request: pytest.FixtureRequest) -> Iterator[Api]:
-    make: Callable[[FakePipelines, ExitStack], Transport] = request.param
+    make: Callable[[MemoryPipelines, ExitStack], Transport] = request.param
     fake = Pipelines()
     with ExitStack() as stack:
         transport = make(fake, stack)

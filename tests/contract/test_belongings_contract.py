@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import pytest
+from tests.fakes.engine import FakeEngine
 
-from conducto.testing.engine import FakeEngine
 from conducto_local.engine.docker import DockerEngine
 from conducto_local.engine.process import ProcessEngine
-from conducto_local.ports import Belonging, Engine, Worker, WorkerSpec
+from conducto_local.ports import Engine, LabelledResource, Worker, WorkerSpec
 from support.stand_ins import ensure
 
 LABEL = "com.conducto.test"
@@ -25,10 +25,10 @@ class Bench:
     mark: str
     snapshot: str
 
-    async def found(self) -> list[Belonging]:
+    async def found(self) -> list[LabelledResource]:
         return await self.engine.find(LABEL, self.mark)
 
-    async def one(self, kind: str) -> Belonging:
+    async def one(self, kind: str) -> LabelledResource:
         (belonging,) = [each for each in await self.found() if each.kind == kind]
         return belonging
 
@@ -89,4 +89,4 @@ async def test_plain_processes_own_nothing_of_the_kind() -> None:
     engine = ProcessEngine(grace=0.3)
 
     assert await engine.find(LABEL, "any") == []
-    assert not await engine.discard(Belonging("container", "x", "x"))
+    assert not await engine.discard(LabelledResource("container", "x", "x"))

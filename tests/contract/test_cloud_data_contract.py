@@ -9,16 +9,16 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.fakes.cloud import FakeBlobs
 
 from chalicelib.adapters.clients import Clients
-from chalicelib.adapters.data import ANSWER_SECONDS, DataFunction
-from chalicelib.cloud_pipelines import CloudPipelines
-from chalicelib.data_files import MAX_INLINE, LocalDataFiles, serve
-from chalicelib.handover import Staged, Uploaded
-from chalicelib.testing import FakeBlobs
-from conducto.model.deployment import pipeline_directory, user_directory
-from conducto.model.params import ListUserDataParams
-from conducto.service.port import NotFoundError, RefusedError
+from chalicelib.adapters.data_function_client import ANSWER_SECONDS, DataFunction
+from chalicelib.api.pipelines import CloudPipelines
+from chalicelib.services.data_function import MAX_INLINE, LocalDataFiles, serve
+from chalicelib.services.s3_transfer import StagedDownload, Upload
+from conducto_core.errors import NotFoundError, RefusedError
+from conducto_core.model.deployment import pipeline_directory, user_directory
+from conducto_core.model.params import ListUserDataParams
 from support.cloud.world import ME, STRANGER, World
 from support.trees import leaf
 
@@ -266,7 +266,7 @@ def put(pipelines: CloudPipelines, pipeline_id: str | None, name: str, *parts: b
 
 def fetched(world: World, pipeline_id: str | None, name: str) -> bytes | None:
     found = asyncio.run(world.pipelines().read_data(pipeline_id, name))
-    assert isinstance(found, Staged)
+    assert isinstance(found, StagedDownload)
     return world.blobs.get(found.key) if found.size else b""
 
 
@@ -287,7 +287,7 @@ def test_what_was_uploaded_never_passes_through_the_api(world: World) -> None:
     def unread() -> Any:
         raise AssertionError("the API reads it")
 
-    content = Uploaded("uploads/acme/ann/k", unread)
+    content = Upload("uploads/acme/ann/k", unread)
     asyncio.run(world.pipelines().write_data(pipeline_id, "f", content))
 
     assert fetched(world, pipeline_id, "f") == b"large"
@@ -302,9 +302,9 @@ def test_a_file_is_handed_over_once_and_anew_when_it_changes(world: World) -> No
     put(pipelines, pipeline_id, "f", b"two")
     changed = asyncio.run(pipelines.read_data(pipeline_id, "f"))
 
-    assert isinstance(first, Staged)
-    assert isinstance(again, Staged)
-    assert isinstance(changed, Staged)
+    assert isinstance(first, StagedDownload)
+    assert isinstance(again, StagedDownload)
+    assert isinstance(changed, StagedDownload)
     assert first.key == again.key != changed.key
     assert world.blobs.get(changed.key) == b"two"
 

@@ -8,20 +8,27 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.stub import Stubber
+from tests.fakes.cloud import FakeFleet
 
-from chalicelib.adapters.files import AccessPoints
-from chalicelib.adapters.fleet import Ecs, Place, task_end, task_owner
-from chalicelib.adapters.lending import PollRole
-from chalicelib.adapters.table import Table
+from chalicelib.adapters.dynamodb import DynamoTable
+from chalicelib.adapters.ecs import Ecs, Place, task_end, task_owner
+from chalicelib.adapters.efs import EfsAccessPoints
+from chalicelib.adapters.step_functions import WorkerCredentials
 from chalicelib.adapters.tags import Tags
 from chalicelib.adapters.task_definitions import Roles, TaskDefinitions
-from chalicelib.ports import CapacityError, Fleet, TaskEnd, TaskLook, ThrottledError, WorkerTask
-from chalicelib.testing import FakeFleet
-from conducto.model.deployment import made_prefix
-from conducto.model.task_roles import TaskRole
-from conducto.semantics.errors import DefinitionError
-from conducto.semantics.start_failures import StartFailure, failure_of
-from conducto_worker.layout import ENTER, user_entry
+from chalicelib.ports import (
+    CapacityError,
+    TaskEnd,
+    TaskStatus,
+    ThrottledError,
+    WorkerFleet,
+    WorkerTask,
+)
+from conducto_core.errors import DefinitionError
+from conducto_core.model.deployment import made_prefix
+from conducto_core.model.task_roles import TaskRole
+from conducto_core.runtime.task_layout import ENTER, user_entry
+from conducto_core.semantics.start_failures import StartFailure, failure_of
 from support.cloud.aws import CLUSTER, REGION, TABLE, aws, file_system, role, subnet_and_group
 from support.cloud.throttle import throttled
 from support.iam_data import problems_of_policy
@@ -45,7 +52,7 @@ def clients() -> Iterator[Clients]:
 @pytest.fixture
 def ecs(clients: Clients) -> Ecs:
     subnet, group = subnet_and_group(clients)
-    files = AccessPoints(clients, Table(clients, TABLE), file_system(clients), "test")
+    files = EfsAccessPoints(clients, DynamoTable(clients, TABLE), file_system(clients), "test")
     roles = Roles(
         role("execution"),
         role("task"),
@@ -68,14 +75,14 @@ def ecs(clients: Clients) -> Ecs:
 
 
 @pytest.fixture(params=["fake", "aws"])
-def fleet(request: pytest.FixtureRequest) -> Fleet:
+def fleet(request: pytest.FixtureRequest) -> WorkerFleet:
     if request.param == "fake":
         return FakeFleet()
-    made: Fleet = request.getfixturevalue("ecs")
+    made: WorkerFleet = request.getfixturevalue("ecs")
     return made
 
 
-def test_a_worker_that_was_started_runs_until_it_is_stopped(fleet: Fleet) -> None:
+def test_a_worker_that_was_started_runs_until_it_is_stopped(fleet: WorkerFleet) -> None:
     assert fleet.running("abc") == {}
 
     first = fleet.start(TASK)
@@ -88,7 +95,7 @@ def test_a_worker_that_was_started_runs_until_it_is_stopped(fleet: Fleet) -> Non
     assert fleet.running("abc") == {"w2": second}
 
 
-def test_the_look_of_a_task_says_how_it_is(fleet: Fleet) -> None:
+def test_the_look_of_a_task_says_how_it_is(fleet: WorkerFleet) -> None:
     arn = fleet.start(TASK)
     look = fleet.look(arn)
     assert look is not None
@@ -117,7 +124,7 @@ def test_a_shell_can_be_entered_once_ecs_has_its_agent_there(
     task = {"lastStatus": "RUNNING", "containers": [{"name": "agent"}, user]}
     with Stubber(clients.get("ecs")) as stub:
         stub.add_response("describe_tasks", {"tasks": [task]})
-        assert ecs.look("arn:t") == TaskLook("RUNNING", "OutOfMemoryError", connected)
+        assert ecs.look("arn:t") == TaskStatus("RUNNING", "OutOfMemoryError", connected)
 
 
 def test_a_session_is_opened_in_the_users_container(ecs: Ecs, clients: Clients) -> None:
@@ -411,7 +418,7 @@ def test_an_agent_is_lent_a_role_for_its_own_activity(clients: Clients) -> None:
     clients.get("sts").meta.events.register("provide-client-params.sts.AssumeRole", look)
     activity = f"arn:aws:states:{REGION}:123456789012:activity:conducto-1"
 
-    lent = PollRole(clients, role("poll")).lend(activity, "w1")
+    lent = WorkerCredentials(clients, role("poll")).lend_credentials(activity, "w1")
 
     statements = json.loads(asked[0]["Policy"])["Statement"]
     assert {s["Action"]: s["Resource"] for s in statements} == {
@@ -426,7 +433,7 @@ def test_an_agent_is_lent_a_role_for_its_own_activity(clients: Clients) -> None:
 
 
 def test_an_access_point_that_another_process_made_is_used(clients: Clients) -> None:
-    files = AccessPoints(clients, Table(clients, TABLE), file_system(clients), "test")
+    files = EfsAccessPoints(clients, DynamoTable(clients, TABLE), file_system(clients), "test")
     with Stubber(clients.get("efs")) as stub:
         stub.add_client_error(
             "create_access_point",
@@ -439,7 +446,7 @@ def test_an_access_point_that_another_process_made_is_used(clients: Clients) -> 
 
 
 def test_the_access_point_of_a_pipeline_that_goes_is_deleted(clients: Clients) -> None:
-    files = AccessPoints(clients, Table(clients, TABLE), file_system(clients), "test")
+    files = EfsAccessPoints(clients, DynamoTable(clients, TABLE), file_system(clients), "test")
     point = files.of_pipeline("abc")
 
     files.forget_pipeline("abc")
@@ -453,7 +460,7 @@ def test_the_access_point_of_a_pipeline_that_goes_is_deleted(clients: Clients) -
 
 
 def test_a_new_access_point_is_asked_for_by_another_token(clients: Clients) -> None:
-    files = AccessPoints(clients, Table(clients, TABLE), file_system(clients), "test")
+    files = EfsAccessPoints(clients, DynamoTable(clients, TABLE), file_system(clients), "test")
     tokens = []
     efs = clients.get("efs")
     efs.meta.events.register(
@@ -467,7 +474,7 @@ def test_a_new_access_point_is_asked_for_by_another_token(clients: Clients) -> N
     assert len(set(tokens)) == 3
 
 
-def test_the_definitions_of_a_pipeline_can_be_found_and_deleted(fleet: Fleet) -> None:
+def test_the_definitions_of_a_pipeline_can_be_found_and_deleted(fleet: WorkerFleet) -> None:
     fleet.start(TASK)
     fleet.start(replace(TASK, worker_id="w2", pipeline_id="xyz"))
     known = dict(fleet.definitions())
@@ -498,7 +505,7 @@ def test_a_definition_that_was_deleted_is_made_anew_by_the_next_worker(
         assert ecs.start(replace(TASK, worker_id="w2")) == "task"
 
 
-def take_out(fleet: Fleet, clients: Clients, family: str) -> None:
+def take_out(fleet: WorkerFleet, clients: Clients, family: str) -> None:
     """Do the first half of what deletes a task definition, as a process that then died."""
     if isinstance(fleet, FakeFleet):
         fleet.halfway.add(family)
@@ -514,7 +521,7 @@ def revisions(clients: Clients, family: str, status: str) -> list[str]:
 
 
 def test_a_definition_that_was_deleted_by_half_is_found_and_deleted(
-    fleet: Fleet, clients: Clients
+    fleet: WorkerFleet, clients: Clients
 ) -> None:
     fleet.start(TASK)
     family = dict(fleet.definitions())["abc"]

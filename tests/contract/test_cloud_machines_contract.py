@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 from botocore.stub import Stubber
+from tests.fakes.cloud import FakeMachines
 
-from chalicelib.adapters.machines import PATIENCE, StepFunctions, execution_arn
+from chalicelib.adapters.step_functions import PATIENCE, StepFunctions, execution_arn
 from chalicelib.ports import StateMachines, TaskGoneError, ThrottledError
-from chalicelib.testing import FakeMachines
-from conducto.semantics.asl import Machine
-from conducto.semantics.asl_site import Site
+from conducto_core.semantics.asl.compiler import Machine
+from conducto_core.semantics.naming import Site
 from support.asl.interpreter import Interpreter
 from support.asl.port import TaskGoneError as InterpreterGoneError
 from support.cloud.aws import ACCOUNT, REGION, aws, role

@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from tests.fakes.cloud import FakeBlobs, FakeConnections, FakeLogs, FakeOrgs, FakeTokens, FakeVault
 
-from chalicelib.adapters.bucket import Bucket
 from chalicelib.adapters.clients import Clients
-from chalicelib.adapters.connections import TableConnections
+from chalicelib.adapters.dynamodb import DynamoTable
 from chalicelib.adapters.logs import MAX_INLINE_CHUNK, ChunkedLogs
-from chalicelib.adapters.orgs import TableOrgs
-from chalicelib.adapters.table import Table
+from chalicelib.adapters.organizations import TableOrgs
+from chalicelib.adapters.s3 import S3Bucket
+from chalicelib.adapters.secrets_manager import SecretsManager
 from chalicelib.adapters.tags import Tags
 from chalicelib.adapters.tokens import TableTokens
-from chalicelib.adapters.vault import SecretsManager
+from chalicelib.adapters.websocket_connections import TableConnections
 from chalicelib.ports import (
     Blobs,
     ConflictError,
@@ -32,9 +33,8 @@ from chalicelib.ports import (
     ThrottledError,
     Tokens,
 )
-from chalicelib.testing import FakeBlobs, FakeConnections, FakeLogs, FakeOrgs, FakeTokens, FakeVault
-from conducto.model.usage import PipelineSpent
-from conducto.service.port import RefusedError
+from conducto_core.errors import RefusedError
+from conducto_core.model.usage import PipelineSpent
 from support.cloud.aws import BUCKET, TABLE, aws
 from support.cloud.throttle import calls_of, throttled
 
@@ -68,8 +68,8 @@ def clients() -> Iterator[Clients]:
 
 
 @pytest.fixture
-def table(clients: Clients) -> Table:
-    return Table(clients, TABLE)
+def table(clients: Clients) -> DynamoTable:
+    return DynamoTable(clients, TABLE)
 
 
 def either(request: pytest.FixtureRequest, fake: Any, real: Any) -> Any:
@@ -81,13 +81,13 @@ def either(request: pytest.FixtureRequest, fake: Any, real: Any) -> Any:
 
 @pytest.fixture(params=["fake", "aws"])
 def logs(request: pytest.FixtureRequest) -> LogStore:
-    made: LogStore = either(request, FakeLogs(), lambda c, t: ChunkedLogs(t, Bucket(c, BUCKET)))
+    made: LogStore = either(request, FakeLogs(), lambda c, t: ChunkedLogs(t, S3Bucket(c, BUCKET)))
     return made
 
 
 @pytest.fixture(params=["fake", "aws"])
 def blobs(request: pytest.FixtureRequest) -> Blobs:
-    made: Blobs = either(request, FakeBlobs(), lambda c, _t: Bucket(c, BUCKET))
+    made: Blobs = either(request, FakeBlobs(), lambda c, _t: S3Bucket(c, BUCKET))
     return made
 
 
@@ -231,7 +231,7 @@ def test_a_signed_url_names_the_object_and_no_secret_key(blobs: Blobs) -> None:
 
 
 def test_a_signed_download_is_saved_and_expires(clients: Clients) -> None:
-    url = Bucket(clients, BUCKET).download_url("uploads/a", filename='x"ü.log')
+    url = S3Bucket(clients, BUCKET).download_url("uploads/a", filename='x"ü.log')
 
     query = parse_qs(urlsplit(url).query)
     assert query["response-content-disposition"] == ["attachment; filename*=UTF-8''x%22%C3%BC.log"]
@@ -240,7 +240,7 @@ def test_a_signed_download_is_saved_and_expires(clients: Clients) -> None:
 
 
 def test_an_upload_is_signed_for_its_size(clients: Clients) -> None:
-    url = Bucket(clients, BUCKET).upload_url("uploads/a", size=7)
+    url = S3Bucket(clients, BUCKET).upload_url("uploads/a", size=7)
 
     signed = parse_qs(urlsplit(url).query)["X-Amz-SignedHeaders"]
     assert signed == ["content-length;host"]
@@ -291,7 +291,7 @@ def test_secrets_that_are_too_large_are_refused_without_a_word_of_them(clients: 
 @pytest.mark.parametrize("region", ["us-east-1", "eu-central-1"])
 def test_signed_addresses_are_at_the_host_where_pages_may_go(region: str) -> None:
     clients = Clients(region, aws_access_key_id="test", aws_secret_access_key="test")
-    bucket = Bucket(clients, BUCKET)
+    bucket = S3Bucket(clients, BUCKET)
 
     for url in (bucket.upload_url("uploads/a"), bucket.download_url("uploads/a", filename="a")):
         # What CloudFormation calls the bucket's regional domain name (`infra.stacks.site`).
@@ -473,7 +473,7 @@ def test_a_connection_that_is_gone_follows_nothing(connections: Connections) -> 
 
 
 def test_a_frame_to_a_connection_that_is_gone_is_no_error(
-    clients: Clients, table: Table, clock: Clock
+    clients: Clients, table: DynamoTable, clock: Clock
 ) -> None:
     connections = TableConnections(table, clients, lambda: "https://socket.invalid/api", clock)
     client = clients.get("apigatewaymanagementapi", "https://socket.invalid/api")
@@ -498,8 +498,8 @@ def test_small_and_large_chunks_make_one_stream(logs: LogStore) -> None:
     assert logs.read(KEY, len(whole) - 7, 100) == whole[-7:]
 
 
-def test_hour_of_one_line_a_second_is_read_without_s3(clients: Clients, table: Table) -> None:
-    logs = ChunkedLogs(table, Bucket(clients, BUCKET))
+def test_hour_of_one_line_a_second_is_read_without_s3(clients: Clients, table: DynamoTable) -> None:
+    logs = ChunkedLogs(table, S3Bucket(clients, BUCKET))
     lines = b"2026-11-27 12:00:00 one line of output\n" * 5
     for number in range(720):
         logs.append(KEY, number * len(lines), lines)

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 from botocore.exceptions import ClientError
+from tests.fakes.cloud import FakeOrgs, FakeShells
 
-from chalicelib.adapters import keys
-from chalicelib.adapters.orgs import TableOrgs
+from chalicelib.adapters import table_keys
+from chalicelib.adapters.dynamodb import DynamoTable
+from chalicelib.adapters.organizations import TableOrgs
 from chalicelib.adapters.shells import TableShells
-from chalicelib.adapters.table import Table
 from chalicelib.ports import Orgs, Plan, PlanLimitError, Shell, Shells, ThrottledError
-from chalicelib.testing import FakeOrgs, FakeShells
 from support.cloud.aws import TABLE, aws
 from support.cloud.throttle import throttled
 
@@ -42,7 +42,7 @@ def kept(request: pytest.FixtureRequest) -> Kept:
     if request.param == "fake":
         orgs = FakeOrgs()
         return Kept(FakeShells(orgs), orgs)
-    table = Table(request.getfixturevalue("clients"), TABLE)
+    table = DynamoTable(request.getfixturevalue("clients"), TABLE)
     real = TableOrgs(table, lambda: NOW)
     return Kept(TableShells(table, real, lambda: NOW), real)
 
@@ -112,20 +112,20 @@ def test_one_too_many_is_refused_and_not_kept(kept: Kept) -> None:
 
 
 def test_one_that_is_over_is_forgotten_some_day(clients: Clients) -> None:
-    table = Table(clients, TABLE)
+    table = DynamoTable(clients, TABLE)
     shells = TableShells(table, TableOrgs(table, lambda: NOW), lambda: NOW)
     shells.open(SHELL)
-    assert "expires" not in (table.get(keys.shell("abc", "s1")) or {})
+    assert "expires" not in (table.get(table_keys.shell("abc", "s1")) or {})
 
     shells.end(SHELL, "over")
 
-    item = table.get(keys.shell("abc", "s1"))
+    item = table.get(table_keys.shell("abc", "s1"))
     assert item is not None
     assert int(item["expires"]) == NOW + 7 * 86_400
 
 
 def test_a_throttled_table_ends_nothing(clients: Clients) -> None:
-    table = Table(clients, TABLE)
+    table = DynamoTable(clients, TABLE)
     orgs = TableOrgs(table, lambda: NOW)
     shells = TableShells(table, orgs, lambda: NOW)
     shells.open(SHELL)
@@ -142,7 +142,7 @@ def test_a_throttled_table_ends_nothing(clients: Clients) -> None:
 @pytest.mark.parametrize("act", ["open", "end", "meter"])
 def test_another_transaction_under_way_is_no_refusal(clients: Clients, act: str) -> None:
     """An org's items count what all its pipelines have and use; their writers meet often."""
-    table = Table(clients, TABLE)
+    table = DynamoTable(clients, TABLE)
     orgs = TableOrgs(table, lambda: NOW)
     shells = TableShells(table, orgs, lambda: NOW)
     write = {
@@ -151,7 +151,7 @@ def test_another_transaction_under_way_is_no_refusal(clients: Clients, act: str)
         "meter": lambda: orgs.add_usage("acme", "2026-11", "abc /a 1", 1.0, 1.0),
     }[act]
     # What is read before the write is answered as it is.
-    table.put(keys.org("acme"), {"workers": 1})
+    table.put(table_keys.org("acme"), {"workers": 1})
     reasons = {"CancellationReasons": [{"Code": "None"}, {"Code": "TransactionConflict"}]}
     answer = {"Error": {"Code": "TransactionCanceledException"}, **reasons}
 

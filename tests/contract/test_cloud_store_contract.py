@@ -7,11 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.fakes.cloud import FakeOrgs, FakeStore
 
-from chalicelib.adapters.bucket import Bucket
-from chalicelib.adapters.orgs import TableOrgs
-from chalicelib.adapters.store import MOST_ATTEMPTS, TableStore
-from chalicelib.adapters.table import MAX_INLINE, Table
+from chalicelib.adapters.dynamodb import MAX_INLINE, DynamoTable
+from chalicelib.adapters.journal_store import MOST_ATTEMPTS, JournalStore
+from chalicelib.adapters.organizations import TableOrgs
+from chalicelib.adapters.s3 import S3Bucket
 from chalicelib.ports import (
     CloudRecord,
     ConflictError,
@@ -23,10 +24,9 @@ from chalicelib.ports import (
     Snapshot,
     ThrottledError,
 )
-from chalicelib.testing import FakeOrgs, FakeStore
-from conducto.model.notifications import DeliveryState, NotificationRecord
-from conducto.model.records import AttemptRecord, NodeChange, PipelineRecord, Standing
-from conducto.model.states import NodeType, State
+from conducto_core.model.notifications import DeliveryState, NotificationRecord
+from conducto_core.model.records import AttemptRecord, NodeChange, PipelineRecord, PipelineStatus
+from conducto_core.model.states import NodeType, State
 from support.cloud.aws import BUCKET, TABLE, aws
 
 if TYPE_CHECKING:
@@ -52,9 +52,9 @@ def clients() -> Iterator[Clients]:
 
 @pytest.fixture
 def real(clients: Clients) -> Over:
-    table = Table(clients, TABLE)
+    table = DynamoTable(clients, TABLE)
     orgs = TableOrgs(table, lambda: 1000.0)
-    return Over(TableStore(table, Bucket(clients, BUCKET), orgs), orgs)
+    return Over(JournalStore(table, S3Bucket(clients, BUCKET), orgs), orgs)
 
 
 @pytest.fixture(params=["fake", "aws"])
@@ -174,7 +174,7 @@ def test_an_entry_of_another_orgs_pipeline_is_refused(store: Store) -> None:
 
 
 def test_the_record_of_an_entry_replaces_the_one_before(store: Store) -> None:
-    standing = Standing(state=State.RUNNING, settled=False, seq=3)
+    standing = PipelineStatus(state=State.RUNNING, settled=False, seq=3)
     record = PipelineRecord(id="abc", title="Train", armed=True, standing=standing, created=5.0)
 
     store.commit("acme", "abc", entry(1, record=record))

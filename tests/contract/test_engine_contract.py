@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import pytest
+from tests.fakes.engine import FakeEngine, Outcome
 
-from conducto.model.states import Cause
-from conducto.running.container_stats import Reading
-from conducto.testing.engine import FakeEngine, Outcome
+from conducto_core.model.states import Cause
+from conducto_core.runtime.container_stats import Reading
 from conducto_local.engine.docker import DockerEngine
 from conducto_local.engine.process import ProcessEngine
 from conducto_local.ports import Engine, Exit, Job, Stream, Worker, WorkerSpec, WorkerStartError

@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 import pytest
 
 from chalicelib.ports import LogKey
-from conducto.client import ApiError
-from conducto.model.params import PipelineParams
-from conducto.service import handlers
-from conducto.service.handlers import Call
+from conducto_client import ApiError
+from conducto_core.api import handlers
+from conducto_core.api.handlers import Call
+from conducto_core.model.params import PipelineParams
 from support.api_server import TOKEN
 from support.cloud.world import STRANGER, World
 from support.scenes import OUTPUT, Scene, real, scripted

@@ -10,11 +10,11 @@ import pytest
 from websockets.sync.client import connect
 
 import conducto as co
-from conducto.client import ApiError, Client, HttpTransport
-from conducto.model.api import Action, ControlRequest, LaunchRequest
-from conducto.model.params import ImageLogParams, LogFileParams, LogLinesParams, TreeParams
-from conducto.model.states import State
 from conducto.tree.launch_form import to_launch_form
+from conducto_client import ApiError, Client, HttpTransport
+from conducto_core.model.params import ImageLogParams, LogFileParams, LogLinesParams, TreeParams
+from conducto_core.model.requests import Action, ControlRequest, LaunchRequest
+from conducto_core.model.states import State
 from support.api_server import TOKEN
 from support.disks import fill, small_disk
 from support.local import local_runner

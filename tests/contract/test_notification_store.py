@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.fakes.store import MemoryStore
 
-from conducto.model.notifications import DeliveryState, NotificationRecord
-from conducto.model.records import PipelineRecord
-from conducto.model.states import State
-from conducto.testing.store import MemoryStore
-from conducto_local.store.port import Store, Turn
+from conducto_core.model.notifications import DeliveryState, NotificationRecord
+from conducto_core.model.records import PipelineRecord
+from conducto_core.model.states import State
+from conducto_local.store.port import Store, WriteBatch
 from conducto_local.store.sqlite import SqliteStore
 
 
@@ -35,7 +35,7 @@ def test_a_pipeline_has_none_at_first(store: Store) -> None:
 
 
 def test_they_come_in_order_and_by_node(store: Store) -> None:
-    store.save("abc", Turn(notifications=[note(2, "/b"), note(1), note(3)]))
+    store.save("abc", WriteBatch(notifications=[note(2, "/b"), note(1), note(3)]))
 
     assert [each.number for each in store.notifications("abc")] == [1, 2, 3]
     assert [each.number for each in store.notifications("abc", "/a")] == [1, 3]
@@ -45,24 +45,24 @@ def test_they_come_in_order_and_by_node(store: Store) -> None:
 def test_all_of_one_comes_back(store: Store) -> None:
     full = note(1, arguments={"to": ["a@b.c"]}, text="line\nline", error="no", tries=2, ended=1.5)
 
-    store.save("abc", Turn(notifications=[full]))
+    store.save("abc", WriteBatch(notifications=[full]))
 
     assert store.notifications("abc") == [full]
 
 
 def test_what_was_sent_or_given_up_is_not_sent_again(store: Store) -> None:
-    store.save("abc", Turn(notifications=[note(1), note(2), note(3)]))
-    store.save("xyz", Turn(notifications=[note(1)]))
+    store.save("abc", WriteBatch(notifications=[note(1), note(2), note(3)]))
+    store.save("xyz", WriteBatch(notifications=[note(1)]))
     done = [note(1, delivery=DeliveryState.SENT), note(3, delivery=DeliveryState.FAILED)]
 
-    store.save("abc", Turn(notifications=done))
+    store.save("abc", WriteBatch(notifications=done))
 
     assert [(one, each.number) for one, each in store.undelivered()] == [("abc", 2), ("xyz", 1)]
     assert store.notifications("abc")[0].delivery is DeliveryState.SENT
 
 
 def test_a_deleted_pipeline_has_none_to_send(store: Store) -> None:
-    store.save("abc", Turn(notifications=[note(1)]))
+    store.save("abc", WriteBatch(notifications=[note(1)]))
 
     store.delete("abc")
 

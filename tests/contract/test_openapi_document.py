@@ -12,7 +12,7 @@ import schemathesis
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi import checks
 
-from conducto.service.openapi import openapi_document
+from conducto_core.api.openapi import openapi_document
 from support.api_server import TOKEN
 from support.scenes import real
 

@@ -10,10 +10,9 @@ from typing import Any
 
 import pytest
 
-from conducto.client import ApiError
-from conducto.model.api import Action, ControlRequest
-from conducto.model.calls import STATES
-from conducto.model.params import (
+from conducto_client import ApiError
+from conducto_core.model.operations.pipelines import STATES
+from conducto_core.model.params import (
     ImageLogParams,
     ListParams,
     ListUserDataParams,
@@ -23,8 +22,9 @@ from conducto.model.params import (
     StatesParams,
     TreeParams,
 )
-from conducto.model.resources import Resources
-from conducto.model.states import State
+from conducto_core.model.requests import Action, ControlRequest
+from conducto_core.model.resources import Resources
+from conducto_core.model.states import State
 from support.api_server import TOKEN
 from support.scenes import FAILURE, OUTPUT, Scene, real, scripted
 

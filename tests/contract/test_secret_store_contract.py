@@ -8,21 +8,26 @@ from pathlib import Path
 
 import pytest
 
-from conducto.model.secret_rules import MAX_VALUE
-from conducto.running.secret_store import SecretName, SecretRefusedError, SecretStore, StoredSecret
-from conducto.testing.secrets import MemorySecrets
-from conducto_local.home import Home
+from conducto.wire.secret_names import MAX_VALUE
+from conducto_core.ports.secret_store import (
+    SecretName,
+    SecretRefusedError,
+    SecretStore,
+    StoredSecret,
+)
+from conducto_core.testing.pipelines import MemorySecrets
 from conducto_local.secrets.encrypted_file import EncryptedFile
 from conducto_local.secrets.keyring_store import KeyringStore
 from conducto_local.secrets.local import LocalSecrets
+from conducto_local.state_dir import StateDir
 from support.secret_parts import MemoryKeyring, secret
 
 STORES = {
     "memory": lambda path: MemorySecrets(),
     "file": EncryptedFile,
     "keyring": lambda path: KeyringStore(path, MemoryKeyring()),
-    "local with a keyring": lambda path: LocalSecrets(Home(path, "p"), MemoryKeyring),
-    "local without": lambda path: LocalSecrets(Home(path, "p"), lambda: None),
+    "local with a keyring": lambda path: LocalSecrets(StateDir(path, "p"), MemoryKeyring),
+    "local without": lambda path: LocalSecrets(StateDir(path, "p"), lambda: None),
 }
 
 

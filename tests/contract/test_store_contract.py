@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.fakes.store import MemoryStore
 
-from conducto.model.records import (
+from conducto_core.model.records import (
     AttemptRecord,
     ImageRecord,
     ImageState,
@@ -16,14 +17,13 @@ from conducto.model.records import (
     NodeState,
     PipelineRecord,
 )
-from conducto.model.states import Cause, NodeType, Order, State
-from conducto.testing.store import MemoryStore
+from conducto_core.model.states import Cause, NodeType, State, StopReason
 from conducto_local.store.errors import (
     DuplicatePipelineError,
     HistoryError,
     UnknownPipelineError,
 )
-from conducto_local.store.port import Store, Turn
+from conducto_local.store.port import Store, WriteBatch
 from conducto_local.store.sqlite import PAGE, SqliteStore
 
 LONG = "echo " + "x" * 500
@@ -121,7 +121,7 @@ def test_the_definition_stays_when_the_record_is_replaced(store: Store) -> None:
         lambda store: store.definition("nope"),
         lambda store: store.put_record(PipelineRecord(id="nope", title="")),
         lambda store: store.delete("nope"),
-        lambda store: store.save("nope", Turn()),
+        lambda store: store.save("nope", WriteBatch()),
         lambda store: store.nodes("nope"),
         lambda store: store.attempts("nope"),
         lambda store: store.newest_attempts("nope"),
@@ -162,16 +162,16 @@ def test_a_node_comes_back_as_it_was_given(store: Store) -> None:
         tries=3,
         expired=True,
         mem=0.5,
-        order=Order.KILL,
+        order=StopReason.KILL,
     )
 
-    store.save("abc", Turn(nodes=[node]))
+    store.save("abc", WriteBatch(nodes=[node]))
 
     assert list(store.nodes("abc")) == [node]
 
 
 def test_only_nodes_that_a_turn_named_are_kept(store: Store) -> None:
-    store.save("abc", Turn(nodes=[NodeState(path="/a")]))
+    store.save("abc", WriteBatch(nodes=[NodeState(path="/a")]))
 
     assert [node.path for node in store.nodes("abc")] == ["/a"]
 
@@ -179,8 +179,8 @@ def test_only_nodes_that_a_turn_named_are_kept(store: Store) -> None:
 def test_a_node_stands_as_it_was_saved_last(store: Store) -> None:
     running, done = (NodeState(path="/a", state=state) for state in (State.RUNNING, State.DONE))
 
-    store.save("abc", Turn(nodes=[running]))
-    store.save("abc", Turn(nodes=[done, running, done]))
+    store.save("abc", WriteBatch(nodes=[running]))
+    store.save("abc", WriteBatch(nodes=[done, running, done]))
 
     assert list(store.nodes("abc")) == [done]
 
@@ -209,7 +209,7 @@ def test_an_attempt_comes_back_as_it_was_given(store: Store) -> None:
         snapshot="conducto_snapshot:abc-0-2",
     )
 
-    store.save("abc", Turn(attempts=[given]))
+    store.save("abc", WriteBatch(attempts=[given]))
 
     assert list(store.attempts("abc")) == [given]
 
@@ -218,7 +218,7 @@ def test_an_attempt_comes_back_as_it_was_given(store: Store) -> None:
 def test_commands_of_any_length_come_back(store: Store, length: int) -> None:
     given = attempt().model_copy(update={"command": "é" * length})
 
-    store.save("abc", Turn(attempts=[given]))
+    store.save("abc", WriteBatch(attempts=[given]))
 
     assert list(store.attempts("abc")) == [given]
 
@@ -229,15 +229,15 @@ def test_attempts_that_share_a_command_each_keep_it(store: Store) -> None:
         for path in ("/a", "/b")
     ]
 
-    store.save("abc", Turn(attempts=given[:1]))
-    store.save("abc", Turn(attempts=given[1:]))
+    store.save("abc", WriteBatch(attempts=given[:1]))
+    store.save("abc", WriteBatch(attempts=given[1:]))
 
     assert list(store.attempts("abc")) == given
 
 
 def test_an_attempt_is_followed_up_to_its_end(store: Store) -> None:
-    store.save("abc", Turn(attempts=[attempt(state=State.QUEUED)]))
-    store.save("abc", Turn(attempts=[attempt(state=State.RUNNING), ended()]))
+    store.save("abc", WriteBatch(attempts=[attempt(state=State.QUEUED)]))
+    store.save("abc", WriteBatch(attempts=[attempt(state=State.RUNNING), ended()]))
 
     assert list(store.attempts("abc")) == [ended()]
 
@@ -246,7 +246,7 @@ def test_every_attempt_of_a_node_is_kept_in_order(store: Store) -> None:
     given = [ended(number=number, end=number) for number in range(1, 12)]
 
     for each in reversed(given):
-        store.save("abc", Turn(attempts=[each]))
+        store.save("abc", WriteBatch(attempts=[each]))
 
     assert list(store.attempts("abc", "/a")) == given
 
@@ -254,7 +254,7 @@ def test_every_attempt_of_a_node_is_kept_in_order(store: Store) -> None:
 def test_attempts_of_a_node_leave_out_its_neighbours_and_descendants(store: Store) -> None:
     paths = ["/a", "/a/b", "/a-", "/a0", "/ab", "/"]
 
-    store.save("abc", Turn(attempts=[attempt(path) for path in paths]))
+    store.save("abc", WriteBatch(attempts=[attempt(path) for path in paths]))
 
     assert list(store.attempts("abc", "/a")) == [attempt("/a")]
 
@@ -264,31 +264,31 @@ def test_a_node_that_never_ran_has_no_attempts(store: Store) -> None:
 
 
 def test_an_ended_attempt_cannot_end_anew(store: Store) -> None:
-    store.save("abc", Turn(attempts=[ended(end=9.0)]))
+    store.save("abc", WriteBatch(attempts=[ended(end=9.0)]))
 
     with pytest.raises(HistoryError, match="/a: an attempt of pipeline 'abc' that has ended"):
-        store.save("abc", Turn(attempts=[ended(end=10.0)]))
+        store.save("abc", WriteBatch(attempts=[ended(end=10.0)]))
 
     assert list(store.attempts("abc")) == [ended(end=9.0)]
 
 
 def test_an_ended_attempt_cannot_run_again(store: Store) -> None:
-    store.save("abc", Turn(attempts=[ended()]))
+    store.save("abc", WriteBatch(attempts=[ended()]))
 
     with pytest.raises(HistoryError):
-        store.save("abc", Turn(attempts=[attempt(state=State.RUNNING)]))
+        store.save("abc", WriteBatch(attempts=[attempt(state=State.RUNNING)]))
 
 
 def test_an_attempt_that_ends_within_a_turn_cannot_end_anew_in_it(store: Store) -> None:
     with pytest.raises(HistoryError):
-        store.save("abc", Turn(attempts=[ended(end=1.0), ended(end=2.0)]))
+        store.save("abc", WriteBatch(attempts=[ended(end=1.0), ended(end=2.0)]))
 
 
 def test_an_ended_attempt_may_learn_more_about_itself(store: Store) -> None:
-    store.save("abc", Turn(attempts=[ended()]))
+    store.save("abc", WriteBatch(attempts=[ended()]))
     richer = ended().model_copy(update={"peak_memory": 5, "message": "close to the limit"})
 
-    store.save("abc", Turn(attempts=[richer]))
+    store.save("abc", WriteBatch(attempts=[richer]))
 
     assert list(store.attempts("abc")) == [richer]
 
@@ -300,15 +300,15 @@ def test_snapshots_come_by_their_age_and_those_that_have_not_ended_last(store: S
         for path, n, end in kept
     ]
 
-    store.save("abc", Turn(attempts=[*given, ended("/none")]))
+    store.save("abc", WriteBatch(attempts=[*given, ended("/none")]))
 
     assert [each.path for each in store.snapshots("abc")] == ["/c", "/a", "/b"]
 
 
 def test_an_ended_attempt_may_lose_its_snapshot(store: Store) -> None:
-    store.save("abc", Turn(attempts=[ended().model_copy(update={"snapshot": "s"})]))
+    store.save("abc", WriteBatch(attempts=[ended().model_copy(update={"snapshot": "s"})]))
 
-    store.save("abc", Turn(attempts=[ended()]))
+    store.save("abc", WriteBatch(attempts=[ended()]))
 
     assert store.snapshots("abc") == []
 
@@ -316,7 +316,7 @@ def test_an_ended_attempt_may_lose_its_snapshot(store: Store) -> None:
 def test_newest_attempts_tell_the_last_number_of_each_node_of_a_subtree(store: Store) -> None:
     given = [ended("/x", n) for n in (1, 2, 3)] + [ended("/x/y", 1), ended("/x0"), ended("/z")]
 
-    store.save("abc", Turn(attempts=given))
+    store.save("abc", WriteBatch(attempts=given))
 
     assert store.newest_attempts("abc", "/x") == {"/x": 3, "/x/y": 1}
 
@@ -327,7 +327,7 @@ def test_the_period_of_a_group_is_that_of_the_newest_attempts_below_it(store: St
         return ended(path, number).model_copy(update=times)
 
     given = [ran("/x/a", 1, 1, 2), ran("/x/a", 2, 20, 30), ran("/x/b/c", 1, 10, 25)]
-    store.save("abc", Turn(attempts=[*given, ran("/x", 1, 0, 99), ran("/x0", 1, 0, 99)]))
+    store.save("abc", WriteBatch(attempts=[*given, ran("/x", 1, 0, 99), ran("/x0", 1, 0, 99)]))
 
     assert store.period("abc", "/x") == (10, 30)
     assert store.period("abc", "/x/b") == (10, 25)
@@ -335,7 +335,7 @@ def test_the_period_of_a_group_is_that_of_the_newest_attempts_below_it(store: St
 
 
 def test_newest_attempts_of_the_root_are_those_of_all_nodes(store: Store) -> None:
-    store.save("abc", Turn(attempts=[ended("/"), ended("/x/y")]))
+    store.save("abc", WriteBatch(attempts=[ended("/"), ended("/x/y")]))
 
     assert store.newest_attempts("abc") == {"/": 1, "/x/y": 1}
 
@@ -354,13 +354,13 @@ def test_a_change_comes_back_as_it_was_given(store: Store) -> None:
         exit_code=2,
     )
 
-    store.save("abc", Turn(changes=[given]))
+    store.save("abc", WriteBatch(changes=[given]))
 
     assert store.changes("abc", 0, 10) == [given]
 
 
 def test_changes_are_read_after_a_cursor_in_order(store: Store) -> None:
-    store.save("abc", Turn(changes=[change(seq) for seq in range(1, 13)]))
+    store.save("abc", WriteBatch(changes=[change(seq) for seq in range(1, 13)]))
 
     found = store.changes("abc", after=8, limit=3)
 
@@ -368,7 +368,7 @@ def test_changes_are_read_after_a_cursor_in_order(store: Store) -> None:
 
 
 def test_no_changes_come_after_the_last(store: Store) -> None:
-    store.save("abc", Turn(changes=[change(1)]))
+    store.save("abc", WriteBatch(changes=[change(1)]))
 
     assert store.changes("abc", after=1, limit=3) == []
 
@@ -378,24 +378,24 @@ def test_the_last_number_is_zero_before_anything_happens(store: Store) -> None:
 
 
 def test_the_last_number_goes_with_the_changes(store: Store) -> None:
-    store.save("abc", Turn(changes=[change(1), change(2)]))
-    store.save("abc", Turn(changes=[change(3)]))
+    store.save("abc", WriteBatch(changes=[change(1), change(2)]))
+    store.save("abc", WriteBatch(changes=[change(3)]))
 
     assert store.last_seq("abc") == 3
 
 
 @pytest.mark.parametrize("seqs", [[2], [4], [3, 3], [3, 5]], ids=["again", "gap", "twice", "hole"])
 def test_a_change_that_does_not_come_next_is_refused(store: Store, seqs: list[int]) -> None:
-    store.save("abc", Turn(changes=[change(1), change(2)]))
+    store.save("abc", WriteBatch(changes=[change(1), change(2)]))
 
     with pytest.raises(HistoryError, match="does not come next"):
-        store.save("abc", Turn(changes=[change(seq, "/theirs") for seq in seqs]))
+        store.save("abc", WriteBatch(changes=[change(seq, "/theirs") for seq in seqs]))
 
     assert store.changes("abc", 0, 10) == [change(1), change(2)]
 
 
 def test_a_turn_that_is_refused_changes_nothing(store: Store) -> None:
-    turn = Turn(
+    turn = WriteBatch(
         nodes=[NodeState(path="/a", state=State.DONE)],
         attempts=[ended().model_copy(update={"command": LONG})],
         changes=[change(7)],
@@ -417,9 +417,9 @@ def test_a_turn_that_is_refused_changes_nothing(store: Store) -> None:
 def test_a_refused_turn_can_be_mended_and_saved(store: Store) -> None:
     given = attempt().model_copy(update={"command": LONG})
     with pytest.raises(HistoryError):
-        store.save("abc", Turn(attempts=[given], changes=[change(7)]))
+        store.save("abc", WriteBatch(attempts=[given], changes=[change(7)]))
 
-    store.save("abc", Turn(attempts=[given], changes=[change(1)]))
+    store.save("abc", WriteBatch(attempts=[given], changes=[change(1)]))
 
     assert list(store.attempts("abc")) == [given]
 
@@ -428,14 +428,16 @@ def test_the_turns_of_several_pipelines_are_saved_together_or_not_at_all(store: 
     store.create(PipelineRecord(id="two", title=""), b"")
 
     with pytest.raises(HistoryError):
-        store.save_all({"abc": Turn(changes=[change(1)]), "two": Turn(changes=[change(2)])})
+        store.save_all(
+            {"abc": WriteBatch(changes=[change(1)]), "two": WriteBatch(changes=[change(2)])}
+        )
 
     assert store.last_seq("abc") == 0
 
 
 def test_pipelines_keep_apart_what_bears_the_same_name(store: Store) -> None:
     store.create(PipelineRecord(id="two", title=""), b"")
-    turn = Turn(attempts=[ended()], changes=[change(1)], images=[ImageRecord(name="i")])
+    turn = WriteBatch(attempts=[ended()], changes=[change(1)], images=[ImageRecord(name="i")])
 
     store.save_all({"abc": turn, "two": turn})
 
@@ -446,11 +448,11 @@ def test_a_record_of_another_pipeline_is_refused(store: Store) -> None:
     store.create(PipelineRecord(id="two", title="two"), b"")
 
     with pytest.raises(ValueError, match="'two' is in a turn of 'abc'"):
-        store.save("abc", Turn(record=PipelineRecord(id="two", title="")))
+        store.save("abc", WriteBatch(record=PipelineRecord(id="two", title="")))
 
 
 def test_a_generated_tree_comes_back(store: Store) -> None:
-    store.save("abc", Turn(generated={"/l/Execute": b"tree\0"}))
+    store.save("abc", WriteBatch(generated={"/l/Execute": b"tree\0"}))
 
     assert store.generated("abc") == {"/l/Execute": b"tree\0"}
 
@@ -458,15 +460,17 @@ def test_a_generated_tree_comes_back(store: Store) -> None:
 def test_generated_trees_come_outer_before_inner(store: Store) -> None:
     inner, outer = "/l/Execute/m/Execute", "/l/Execute"
 
-    store.save("abc", Turn(generated={inner: b"i", outer: b"o"}))
+    store.save("abc", WriteBatch(generated={inner: b"i", outer: b"o"}))
 
     assert list(store.generated("abc")) == [outer, inner]
 
 
 def test_a_discarded_tree_is_gone_with_those_inside_it(store: Store) -> None:
-    store.save("abc", Turn(generated={"/l/Execute": b"o", "/l/Execute/m": b"i", "/l/Other": b"x"}))
+    store.save(
+        "abc", WriteBatch(generated={"/l/Execute": b"o", "/l/Execute/m": b"i", "/l/Other": b"x"})
+    )
 
-    store.save("abc", Turn(generated={"/l/Execute": None}))
+    store.save("abc", WriteBatch(generated={"/l/Execute": None}))
 
     assert store.generated("abc") == {"/l/Other": b"x"}
 
@@ -474,36 +478,36 @@ def test_a_discarded_tree_is_gone_with_those_inside_it(store: Store) -> None:
 @pytest.mark.parametrize("tree", [b"new", None], ids=["replaced", "discarded"])
 def test_states_of_a_tree_go_with_it(store: Store, tree: bytes | None) -> None:
     paths = ["/", "/l", "/l/Execute", "/l/Execute/a", "/l/Execute/a/b", "/l/Execute0", "/z"]
-    store.save("abc", Turn(nodes=[NodeState(path=path, state=State.DONE) for path in paths]))
+    store.save("abc", WriteBatch(nodes=[NodeState(path=path, state=State.DONE) for path in paths]))
 
-    store.save("abc", Turn(generated={"/l/Execute": tree}))
+    store.save("abc", WriteBatch(generated={"/l/Execute": tree}))
 
     left = [node.path for node in store.nodes("abc")]
     assert left == ["/", "/l", "/l/Execute", "/l/Execute0", "/z"]
 
 
 def test_states_of_a_new_tree_may_come_with_it(store: Store) -> None:
-    store.save("abc", Turn(nodes=[NodeState(path="/l/a", state=State.DONE)]))
+    store.save("abc", WriteBatch(nodes=[NodeState(path="/l/a", state=State.DONE)]))
     new = NodeState(path="/l/a", state=State.QUEUED)
 
-    store.save("abc", Turn(generated={"/l": b"new"}, nodes=[new]))
+    store.save("abc", WriteBatch(generated={"/l": b"new"}, nodes=[new]))
 
     assert list(store.nodes("abc")) == [new]
 
 
 def test_history_of_a_discarded_tree_stays(store: Store) -> None:
-    store.save("abc", Turn(attempts=[ended("/l/a")], changes=[change(1, "/l/a")]))
+    store.save("abc", WriteBatch(attempts=[ended("/l/a")], changes=[change(1, "/l/a")]))
 
-    store.save("abc", Turn(generated={"/l": None}))
+    store.save("abc", WriteBatch(generated={"/l": None}))
 
     assert list(store.attempts("abc", "/l/a")) == [ended("/l/a")]
     assert store.changes("abc", 0, 9) == [change(1, "/l/a")]
 
 
 def test_a_generated_root_replaces_everything_below_it(store: Store) -> None:
-    store.save("abc", Turn(nodes=[NodeState(path="/", attempt=1), NodeState(path="/a")]))
+    store.save("abc", WriteBatch(nodes=[NodeState(path="/", attempt=1), NodeState(path="/a")]))
 
-    store.save("abc", Turn(generated={"/": b"tree"}))
+    store.save("abc", WriteBatch(generated={"/": b"tree"}))
 
     assert [node.path for node in store.nodes("abc")] == ["/"]
 
@@ -512,14 +516,14 @@ def test_images_keep_their_order_and_their_newest_state(store: Store) -> None:
     first, second = ImageRecord(name="b"), ImageRecord(name="a", error="no\nway")
     built = ImageRecord(name="b", state=ImageState.DONE, reference="r", started=1.5, ended=2.5)
 
-    store.save("abc", Turn(images=[first, second]))
-    store.save("abc", Turn(images=[built]))
+    store.save("abc", WriteBatch(images=[first, second]))
+    store.save("abc", WriteBatch(images=[built]))
 
     assert store.images("abc") == [built, second]
 
 
 def test_a_deleted_pipeline_leaves_nothing_and_its_id_is_free(store: Store) -> None:
-    turn = Turn(
+    turn = WriteBatch(
         nodes=[NodeState(path="/a")],
         attempts=[ended()],
         changes=[change(1)],
@@ -542,7 +546,7 @@ def test_a_deleted_pipeline_leaves_nothing_and_its_id_is_free(store: Store) -> N
 def test_deleting_a_pipeline_leaves_the_others_alone(store: Store) -> None:
     store.create(PipelineRecord(id="two", title="two"), b"2")
     kept = ended().model_copy(update={"command": LONG})
-    store.save_all({"abc": Turn(attempts=[kept]), "two": Turn(attempts=[kept])})
+    store.save_all({"abc": WriteBatch(attempts=[kept]), "two": WriteBatch(attempts=[kept])})
 
     store.delete("abc")
 
@@ -551,11 +555,11 @@ def test_deleting_a_pipeline_leaves_the_others_alone(store: Store) -> None:
 
 def test_what_follows_a_deletion_keeps_its_texts(store: Store) -> None:
     kept = ended().model_copy(update={"command": LONG, "env": {"A": "z" * 99}})
-    store.save("abc", Turn(attempts=[kept]))
+    store.save("abc", WriteBatch(attempts=[kept]))
     store.delete("abc")
     store.create(PipelineRecord(id="abc", title=""), b"")
 
-    store.save("abc", Turn(attempts=[kept]))
+    store.save("abc", WriteBatch(attempts=[kept]))
 
     assert list(store.attempts("abc")) == [kept]
 
@@ -565,7 +569,7 @@ def test_more_rows_than_a_page_come_once_each(store: Store) -> None:
     paths = [f"/{i:05}" for i in range(number)]
     store.save(
         "abc",
-        Turn(
+        WriteBatch(
             nodes=[NodeState(path=path, attempt=1) for path in paths],
             attempts=[attempt(path) for path in paths],
         ),
@@ -578,17 +582,17 @@ def test_more_rows_than_a_page_come_once_each(store: Store) -> None:
 def test_pages_do_not_split_the_attempts_of_one_node(store: Store) -> None:
     given = [attempt(number=number) for number in range(1, PAGE + 3)]
 
-    store.save("abc", Turn(attempts=given))
+    store.save("abc", WriteBatch(attempts=given))
 
     assert list(store.attempts("abc", "/a")) == given
 
 
 def test_a_reader_half_way_through_does_not_hinder_a_writer(store: Store) -> None:
-    store.save("abc", Turn(nodes=[NodeState(path=f"/{i:05}") for i in range(PAGE + 1)]))
+    store.save("abc", WriteBatch(nodes=[NodeState(path=f"/{i:05}") for i in range(PAGE + 1)]))
     reader = store.nodes("abc")
     next(reader)
 
-    store.save("abc", Turn(nodes=[NodeState(path="/z", state=State.DONE)]))
+    store.save("abc", WriteBatch(nodes=[NodeState(path="/z", state=State.DONE)]))
 
     assert len(list(store.nodes("abc"))) == PAGE + 2
 
@@ -623,7 +627,7 @@ def _outcomes(store: Store, steps) -> list[object]:
     store.create(PipelineRecord(id="abc", title=""), b"")
     refused = []
     for path, state, number, end, trees in steps:
-        turn = Turn(
+        turn = WriteBatch(
             nodes=[NodeState(path=path, state=state)],
             attempts=[AttemptRecord(path=path, number=number, state=state, ended=end)],
             changes=[change(store.last_seq("abc") + 1, path, state)],

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from conducto.client import Client, HttpTransport
-from conducto.model.api import LaunchRequest
-from conducto.model.states import State
-from conducto_local.home import Home
+from conducto_client import Client, HttpTransport
+from conducto_core.model.requests import LaunchRequest
+from conducto_core.model.states import State
 from conducto_local.launcher import ensure_agent, stop_agent
+from conducto_local.state_dir import StateDir
 from support.local import wait_for
 from support.trees import form, leaf, serial
 
@@ -37,7 +37,7 @@ def clock(tmp_path, monkeypatch):
 
 @pytest.fixture
 def client(clock, tmp_path):
-    home = Home(tmp_path / "home", "clocks")
+    home = StateDir(tmp_path / "home", "clocks")
     with Client(HttpTransport(ensure_agent(home))) as client:
         yield client
     stop_agent(home)

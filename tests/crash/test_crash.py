@@ -13,9 +13,9 @@ from random import Random, SystemRandom
 
 import pytest
 
-from conducto.model.states import State
-from conducto_local.home import Home
+from conducto_core.model.states import State
 from conducto_local.launcher import stop_agent
+from conducto_local.state_dir import StateDir
 from support.crash_laws import check_all
 from support.crash_plans import Plan, random_accident
 from support.crash_rounds import Round
@@ -39,7 +39,7 @@ def home(tmp_path, monkeypatch):
     temporary = tmp_path / "tmp"
     temporary.mkdir()
     monkeypatch.setenv("TMPDIR", str(temporary))
-    home = Home(tmp_path / "home", f"crash-{os.getpid()}")
+    home = StateDir(tmp_path / "home", f"crash-{os.getpid()}")
     yield home
     stop_agent(home)
 

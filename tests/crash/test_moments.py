@@ -9,12 +9,12 @@ import time
 
 import pytest
 
-from conducto.client import Client, HttpTransport
-from conducto.model.api import Action, ControlRequest, LaunchRequest
-from conducto.model.states import Cause, State
+from conducto_client import Client, HttpTransport
+from conducto_core.model.requests import Action, ControlRequest, LaunchRequest
+from conducto_core.model.states import Cause, State
 from conducto_local.agent_files import AgentFiles
-from conducto_local.home import Home
 from conducto_local.launcher import ensure_agent, stop_agent
+from conducto_local.state_dir import StateDir
 from support.local import local_runner, wait_for
 from support.stand_ins import call, ensure
 from support.trees import form, leaf, parallel, serial
@@ -41,7 +41,7 @@ class Machine:
 def machine(tmp_path, monkeypatch):
     (tmp_path / "tmp").mkdir()
     monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
-    machine = Machine(Home(tmp_path / "home", "moments"))
+    machine = Machine(StateDir(tmp_path / "home", "moments"))
     yield machine
     stop_agent(machine.home)
 

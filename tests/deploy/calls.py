@@ -10,7 +10,7 @@ from moto.core.parse import PROTOCOL_PARSERS
 from moto.core.request import Request, determine_request_protocol
 from moto.core.routing import get_service_router
 
-from conducto.model.deployment import STACKS
+from conducto_core.model.deployment import STACKS
 from conducto_emulator.resources import ACCOUNT
 from deploy import sandbox
 from support.cloud.rights import Rights

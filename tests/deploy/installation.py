@@ -8,7 +8,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
-from conducto.model.deployment import STACKS, stack_name
+from conducto_core.model.deployment import STACKS, stack_name
 from deploy.sandbox import REGION
 from support.running import CONDUCTO, Person
 

@@ -10,8 +10,8 @@ import pytest
 from botocore.stub import Stubber
 from moto import mock_aws
 
-from conducto.cli.host.deploying.aws import BotoAccount
-from conducto.cli.host.deploying.ports import AccountError, Subnet
+from conducto_cli.deploy.aws import BotoAccount
+from conducto_cli.deploy.ports import AccountError, Subnet
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 REGION = "eu-west-1"

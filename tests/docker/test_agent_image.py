@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import docker
+from conducto_core.runtime.task_layout import CTL, user_entry
 from conducto_worker import image
-from conducto_worker.layout import CTL, user_entry
 from support.stand_ins import ensure
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ LABEL = "com.conducto.test.agent-image"
 CONTRACT = f"""
 import json
 from pathlib import Path
-from conducto_worker.agent.channel import FifoCommands
+from conducto_worker.agent.fifo_channel import FifoCommands
 
 commands = FifoCommands(Path({CTL!r}), workdir="/tmp")
 commands.open()

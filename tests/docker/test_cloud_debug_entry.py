@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import pexpect
 import pytest
 from pydantic import SecretStr
+from tests.fakes.worker import FakeApi
 
-from conducto.model.worker import ShellOrders, WorkerOrders
-from conducto_worker.agent.channel import FifoCommands
-from conducto_worker.agent.clock import SignalClock
+from conducto_core.model.worker import ShellInstructions, WorkerInstructions
+from conducto_core.runtime.task_layout import CTL, ECS_VARIABLES, ENTER, SHELL, user_entry
+from conducto_worker.agent.__main__ import SignalClock
 from conducto_worker.agent.debug_shell import DebugShell
-from conducto_worker.layout import CTL, ECS_VARIABLES, ENTER, SHELL, user_entry
-from conducto_worker.testing import FakeApi
+from conducto_worker.agent.fifo_channel import FifoCommands
 from support.stand_ins import call, ensure
 
 if TYPE_CHECKING:
@@ -44,12 +44,12 @@ class Room:
         self.clock = SignalClock()
         self.folder = folder
         self.commands = FifoCommands(folder)
-        orders = WorkerOrders(
+        orders = WorkerInstructions(
             activity="",
             region="us-east-1",
             policy="debug",
             workdir="/tmp",
-            debug=ShellOrders(
+            debug=ShellInstructions(
                 path="/bad",
                 attempt=2,
                 argv=ARGV[image],

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conducto_worker.agent.channel import FifoCommands
+from conducto_core.runtime.task_layout import CTL, ECS_VARIABLES, user_entry
+from conducto_worker.agent.fifo_channel import FifoCommands
 from conducto_worker.agent.ports import BrokenError, LostError
-from conducto_worker.layout import CTL, ECS_VARIABLES, user_entry
 from support.stand_ins import call, ensure
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-    from conducto_worker.command_server import Finished
+    from conducto_core.runtime.command_server import Finished
 
 pytestmark = pytest.mark.docker
 

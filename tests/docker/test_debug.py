@@ -18,9 +18,9 @@ from typing import Any
 import pexpect
 import pytest
 
-from conducto.running.secret_store import SecretName, StoredSecret
-from conducto_local.home import Home
+from conducto_core.ports.secret_store import SecretName, StoredSecret
 from conducto_local.secrets.local import LocalSecrets
+from conducto_local.state_dir import StateDir
 from support.containers import remove
 from support.local import wait_for
 from support.running import Person, Run, person_at
@@ -78,7 +78,7 @@ class Desk:
         return {**inherited, **own, **more}
 
     def words(self, *words: str) -> list[str]:
-        code = "import sys; from conducto.cli.entry import main; sys.exit(main())"
+        code = "import sys; from conducto.tools.entry import main; sys.exit(main())"
         return [sys.executable, "-c", code, *words]
 
     def piped(self, script: str, *words: str) -> subprocess.CompletedProcess[str]:
@@ -354,7 +354,7 @@ def test_a_node_without_a_snapshot_says_how_to_get_one(desk: Desk) -> None:
 
 
 def test_secrets_are_in_the_shell_and_nowhere_else(desk: Desk, opened: Any) -> None:
-    store = LocalSecrets(Home(desk.person.base, desk.person.profile), lambda: None)
+    store = LocalSecrets(StateDir(desk.person.base, desk.person.profile), lambda: None)
     store.put([StoredSecret(SecretName("user", "TOKEN"), TOKEN)])
     try:
         shell = opened("debug", desk.id, "/bad")
@@ -370,7 +370,7 @@ def test_secrets_are_in_the_shell_and_nowhere_else(desk: Desk, opened: Any) -> N
 
 
 def test_a_pasted_line_takes_secrets_from_the_environment(desk: Desk, pasted: Any) -> None:
-    store = LocalSecrets(Home(desk.person.base, desk.person.profile), lambda: None)
+    store = LocalSecrets(StateDir(desk.person.base, desk.person.profile), lambda: None)
     store.put([StoredSecret(SecretName("user", "TOKEN"), TOKEN)])
     try:
         line = desk.printed("debug", desk.id, "/bad")

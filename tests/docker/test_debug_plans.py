@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 import conducto as co
-from conducto.model.api import Action, Changes, ControlRequest
-from conducto.model.debug import DebugPlan, DebugRequest
-from conducto.running.secret_store import SecretName, StoredSecret
-from conducto.service.port import NotFoundError, RefusedError
+from conducto_core.errors import NotFoundError, RefusedError
+from conducto_core.model.debug import DebugPlan, DebugRequest
+from conducto_core.model.requests import Action, Changes, ControlRequest
+from conducto_core.ports.secret_store import SecretName, StoredSecret
 from conducto_local.secrets.local import LocalSecrets
 from support.local import Local, Run, local_runner
 from support.stand_ins import call, ensure

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from conducto.model.states import Cause
+from conducto_core.model.states import Cause
 from conducto_local.engine.container import MAX_PIDS
 from conducto_local.engine.docker import DockerEngine
+from conducto_local.engine.docker_worker import DockerWorker
 from conducto_local.engine.http import HttpClient
-from conducto_local.engine.worker import DockerWorker
 from conducto_local.ports import (
     Exit,
     Job,

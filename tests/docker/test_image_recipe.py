@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conducto.images import contexts, install, recipe, sources, wheel
-from conducto.model.images import ImageSpec
+from conducto_core.images import build_plan, contexts, install, sdk_wheel, sources
+from conducto_core.model.images import ImageSpec
 from support.stand_ins import ensure
 
 if TYPE_CHECKING:
@@ -29,14 +29,14 @@ BASE = "busybox:latest"
 PYTHON = "python:3.11-slim"
 
 
-def carry_out(spec: ImageSpec, home: Path, *, tag: str = TAG) -> tuple[recipe.Built, str]:
+def carry_out(spec: ImageSpec, home: Path, *, tag: str = TAG) -> tuple[build_plan.Built, str]:
     """Make an image as a builder elsewhere would; return it and what the script printed."""
     gathered = sources.gather(spec, _head_of)
-    client = wheel.client_wheel() if install.wants_client(spec) else None
-    plan = recipe.plan(spec, gathered.sources, client)
+    client = sdk_wheel.client_wheel() if install.wants_client(spec) else None
+    plan = build_plan.plan(spec, gathered.sources, client)
     unpacked = home / "recipe"
     unpacked.mkdir()
-    (home / "recipe.tar.gz").write_bytes(recipe.archive(plan))
+    (home / "recipe.tar.gz").write_bytes(build_plan.archive(plan))
     with tarfile.open(home / "recipe.tar.gz") as tar:
         tar.extractall(unpacked, filter="data")
     store = home / "contexts"
@@ -56,7 +56,7 @@ def carry_out(spec: ImageSpec, home: Path, *, tag: str = TAG) -> tuple[recipe.Bu
         ["sh", "build.sh"], cwd=unpacked, env=env, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    return recipe.read_result((home / "result.json").read_text()), done.stdout
+    return build_plan.read_result((home / "result.json").read_text()), done.stdout
 
 
 def _head_of(url: str, branch: str) -> str:
@@ -102,7 +102,7 @@ def test_code_is_copied_and_the_entry_point_is_kept_but_does_not_run(tmp_path: P
 
     built, said = carry_out(spec, tmp_path)
 
-    assert built == recipe.Built(TAG, "/bin/ash", "/mnt/conducto")
+    assert built == build_plan.Built(TAG, "/bin/ash", "/mnt/conducto")
     config = config_of(TAG)
     assert config["Entrypoint"] is None or config["Entrypoint"] == []
     assert config["User"] == "1000"
@@ -188,7 +188,7 @@ def test_equal_definitions_have_one_name_and_a_changed_file_another(tmp_path: Pa
     spec = ImageSpec(name="i", image=BASE, copy_dir=str(code))
 
     def digest(one: ImageSpec) -> str:
-        return recipe.plan(one, sources.gather(one, _head_of).sources).digest
+        return build_plan.plan(one, sources.gather(one, _head_of).sources).digest
 
     first = digest(spec)
     assert digest(spec.model_copy(update={"name": "other"})) == first
@@ -265,8 +265,8 @@ def test_hostile_context_changes_nothing_outside_the_build(tmp_path: Path) -> No
     recipes.mkdir()
     for name, entries in HOSTILE_CONTEXTS.items():
         spec = ImageSpec(name="i", dockerfile_text="FROM scratch\n")
-        given = recipe.Sources("FROM scratch\n", "Dockerfile", "c" * 64)
-        (recipes / name).write_bytes(recipe.archive(recipe.plan(spec, given)))
+        given = build_plan.Sources("FROM scratch\n", "Dockerfile", "c" * 64)
+        (recipes / name).write_bytes(build_plan.archive(build_plan.plan(spec, given)))
         (stores / name).mkdir(parents=True)
         with tarfile.open(stores / name / f"{'c' * 64}.tar.gz", "w:gz", compresslevel=1) as tar:
             for info, content in entries:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from conducto.images.contexts import TAR_END, pack_files
-from conducto.model.images import ImageSpec
+from conducto_core.images.contexts import TAR_END, pack_files
+from conducto_core.model.images import ImageSpec
 from conducto_local.engine.address import Address
 from conducto_local.engine.http import HttpClient
 from conducto_local.images import Builder
@@ -23,7 +23,7 @@ from support.stand_ins import call, engine_socket, ensure, is_podman
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
-    from conducto.model.records import ImageState
+    from conducto_core.model.records import ImageState
 
 pytestmark = pytest.mark.docker
 

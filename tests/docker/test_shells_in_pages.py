@@ -18,13 +18,13 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-from conducto.client import ApiError, Client, Endpoint, HttpTransport
-from conducto.model.calls import MAX_SHELL_AHEAD
-from conducto.model.debug import DebugRequest
-from conducto.running.secret_store import SecretName, StoredSecret
+from conducto_client import ApiError, Client, Endpoint, HttpTransport
+from conducto_core.model.debug import DebugRequest
+from conducto_core.model.operations.pipelines import MAX_SHELL_AHEAD
+from conducto_core.ports.secret_store import SecretName, StoredSecret
 from conducto_local.agent_files import AgentFiles
-from conducto_local.home import Home
 from conducto_local.secrets.local import LocalSecrets
+from conducto_local.state_dir import StateDir
 from support.containers import remove
 from support.local import wait_for
 from support.running import Person, Run, person_at
@@ -64,7 +64,7 @@ class Page:
 
     @property
     def files(self) -> AgentFiles:
-        return AgentFiles(Home(self.person.base, self.person.profile).agent)
+        return AgentFiles(StateDir(self.person.base, self.person.profile).agent)
 
     @property
     def endpoint(self) -> Endpoint:
@@ -101,7 +101,7 @@ class Page:
         return [json.loads(call("GET", f"/containers/{c['Id']}/json")[1]) for c in found]
 
     def scripts(self) -> list[str]:
-        home = Home(self.person.base, self.person.profile).pipeline(self.run.id).root
+        home = StateDir(self.person.base, self.person.profile).pipeline(self.run.id).root
         return [one.name for one in (home / "debug").glob("shell-*")]
 
 
@@ -221,7 +221,7 @@ def test_environment_user_directory_and_data_are_those_of_the_node(page: Page) -
 
 
 def test_secrets_are_in_the_shell_and_not_in_the_containers_definition(page: Page) -> None:
-    home = Home(page.person.base, page.person.profile)
+    home = StateDir(page.person.base, page.person.profile)
     store = LocalSecrets(home, lambda: None)
     store.put([StoredSecret(SecretName("user", "SHELL_TOKEN"), TOKEN)])
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import conducto as co
-from conducto.model.api import Action
+from conducto_core.model.requests import Action
 from support.local import Local, Run, local_runner
 from support.stand_ins import call, ensure
 

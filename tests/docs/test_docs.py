@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from conducto import flags
-from conducto.cli.host.commands import build_parser
-from conducto.model.states import Cause, State
-from conducto.running.environment import Surroundings, command_env
-from conducto.semantics.rules import RETRIES
+from conducto.script import flags
 from conducto.tree.parameters import NAMES
+from conducto_cli.main import build_parser
+from conducto_core.model.states import Cause, State
+from conducto_core.runtime.environment import ExecutionContext, command_env
+from conducto_core.semantics.rules import RETRIES
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -166,7 +166,7 @@ def test_a_callback_that_decides_is_shown_in_use_or_explained(name: str) -> None
 
 
 @pytest.mark.parametrize(
-    "variable", command_env({}, Surroundings("", ""), path="/", attempt=1, path_map={})
+    "variable", command_env({}, ExecutionContext("", ""), path="/", attempt=1, path_map={})
 )
 def test_a_variable_that_commands_find_is_explained(variable: str) -> None:
     assert f"`{variable}`" in (DOCS / "concepts/environment-and-secrets.md").read_text()

@@ -10,10 +10,10 @@ import pytest
 from chalice.test import Client
 
 from chalicelib.bootstrap import App
-from chalicelib.credentials import new_token
+from chalicelib.domain.tokens import new_token
 from chalicelib.ports import Identity
-from conducto.model.calls import API_ROOT
-from conducto.model.deployment import Variables
+from conducto_core.model.deployment import Variables
+from conducto_core.model.operations.pipelines import API_ROOT
 from support.cloud.aws import REGION, aws, environment
 
 if TYPE_CHECKING:

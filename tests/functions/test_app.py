@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from chalicelib.adapters.connections import TableConnections
-from chalicelib.credentials import digest_of
-from chalicelib.notifying import Messenger
-from chalicelib.secret_delivery import org_scope
-from chalicelib.serving import CLIENT_ROUTES, WORKER_OPERATIONS
-from conducto.model import calls
-from conducto.model.calls import API_ROOT
-from conducto.model.cloud_calls import BODY_KEY, MAX_DIRECT
-from conducto.running.notify.settings import Settings
-from conducto.service.routes import ROUTES, Permission, StreamRoute
+from chalicelib.adapters.websocket_connections import TableConnections
+from chalicelib.api.dispatch import CLIENT_ROUTES, WORKER_OPERATIONS
+from chalicelib.domain.tokens import digest_of
+from chalicelib.services.notifications import NotificationSender
+from chalicelib.services.secret_injection import org_scope
+from conducto_core.api.routes import ROUTES, Permission, StreamRoute
+from conducto_core.model.operations import pipelines
+from conducto_core.model.operations.cloud import BODY_KEY, MAX_DIRECT
+from conducto_core.model.operations.pipelines import API_ROOT
+from conducto_core.notifications.settings import Settings
 from support.cloud.throttle import taking_frames, throttled
 from support.services import web_service
 from support.trees import form, leaf, serial
@@ -24,7 +24,7 @@ from support.trees import form, leaf, serial
 if TYPE_CHECKING:
     from tests.functions.conftest import Front
 
-    from conducto.service.routes import AnyRoute
+    from conducto_core.api.routes import AnyRoute
 
 EVERYTHING = frozenset({"read", "write_data", "launch", "change_state", "secrets", "debug"})
 WORKER = frozenset({"worker"})
@@ -131,7 +131,13 @@ def test_no_route_gives_away_a_pipeline_of_another_org(front: Front) -> None:
 
 def test_routes_of_a_pipeline_that_the_cloud_answers_say_404_to_a_stranger(front: Front) -> None:
     mine = launched(front, front.token())
-    for operation in (calls.GET, calls.DEFINITION, calls.TREE, calls.NODE, calls.CONTROL):
+    for operation in (
+        pipelines.GET,
+        pipelines.DEFINITION,
+        pipelines.TREE,
+        pipelines.NODE,
+        pipelines.CONTROL,
+    ):
         route = next(r for r in CLIENT_ROUTES if r.operation is operation)
         own = front.call(*_with(front.token(), sent(route, mine)))
         theirs = front.call(*_with(front.token("other"), sent(route, mine)))
@@ -324,7 +330,7 @@ def test_every_minute_what_callbacks_tell_is_sent(front: Front) -> None:
 
     with web_service() as service:
         settings = Settings(slack=service.url)
-        vars(front.app)["messenger"] = Messenger(front.app.cloud, settings)
+        vars(front.app)["messenger"] = NotificationSender(front.app.cloud, settings)
         pipeline = launched(front, token, tree=tree, run=True)
         front.client.lambda_.invoke("every_minute", event)
         front.client.lambda_.invoke("every_minute", event)

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from conducto.model.secret_calls import PutSecrets
-from conducto.model.secret_rules import MAX_VALUE
-from conducto.service.port import RefusedError
+from conducto.wire.secret_names import MAX_VALUE
+from conducto_core.errors import RefusedError
+from conducto_core.model.secrets import PutSecrets
 from support.cloud.world import World
 
 SECRET = "very-secret-"

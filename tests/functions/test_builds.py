@@ -8,25 +8,24 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from chalicelib.builds import LOGIN_RENEWAL, context_key, known_sources
+from chalicelib.api.dispatch import RULES
 from chalicelib.ports import AccessDeniedError, Identity, Plan
-from chalicelib.serving import RULES
-from conducto.model.api import LaunchRequest
-from conducto.model.cloud_calls import ContextsWanted, OwnBuilds
-from conducto.model.deployment import FRESH_DAYS, IMAGE_DAYS, SOURCE_DAYS
-from conducto.model.image_sources import CloneSource, ImageSources
-from conducto.model.images import ImageSpec
-from conducto.model.params import ImageLogParams
-from conducto.model.records import ImageRecord, ImageState
-from conducto.semantics.errors import DefinitionError
-from conducto.semantics.start_failures import DENIED_REMEDY
-from conducto.service.port import RefusedError
-from conducto.service.problems import problem_of
+from chalicelib.services.image_builds import LOGIN_RENEWAL, context_key, known_sources
+from conducto_core.api.problems import problem_of
+from conducto_core.errors import DefinitionError, RefusedError
+from conducto_core.model.deployment import FRESH_DAYS, IMAGE_DAYS, SOURCE_DAYS
+from conducto_core.model.image_sources import CloneSource, ImageSources
+from conducto_core.model.images import ImageSpec
+from conducto_core.model.operations.cloud import ContextsWanted, OwnBuilds
+from conducto_core.model.params import ImageLogParams
+from conducto_core.model.records import ImageRecord, ImageState
+from conducto_core.model.requests import LaunchRequest
+from conducto_core.semantics.start_failures import DENIED_REMEDY
 from support.cloud.world import LARGE, ME, World
 from support.trees import form, serial
 
 if TYPE_CHECKING:
-    from chalicelib.ports import BuildOrder
+    from chalicelib.ports import BuildRequest
 
 CODE = "c" * 64
 OWN: dict[str, dict[str, Any]] = {"own": {"image": "base:1", "copy_dir": "/home/me/code"}}
@@ -50,7 +49,7 @@ class Builds:
         (image,) = self.world.get(pipeline_id).images
         return image
 
-    def order(self, number: int = 1) -> BuildOrder:
+    def order(self, number: int = 1) -> BuildRequest:
         return self.world.builder.orders[f"images:{number}"]
 
     def inputs(self, number: int = 1) -> dict[str, str]:

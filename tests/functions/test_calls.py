@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from chalicelib.adapters.bucket import Bucket
-from chalicelib.adapters.connections import TableConnections
+from chalicelib.adapters.dynamodb import DynamoTable
+from chalicelib.adapters.journal_store import JournalStore
 from chalicelib.adapters.logs import ChunkedLogs
-from chalicelib.adapters.orgs import TableOrgs
-from chalicelib.adapters.store import TableStore
-from chalicelib.adapters.table import Table
+from chalicelib.adapters.organizations import TableOrgs
+from chalicelib.adapters.s3 import S3Bucket
+from chalicelib.adapters.secrets_manager import SecretsManager
 from chalicelib.adapters.tags import Tags
-from chalicelib.adapters.vault import SecretsManager
-from chalicelib.engine import Engine
-from chalicelib.inputs import Looked
+from chalicelib.adapters.websocket_connections import TableConnections
+from chalicelib.domain.events import HealthChecked
+from chalicelib.services.processor import CommandProcessor
 from support.cloud.aws import BUCKET, TABLE, aws
 from support.cloud.world import LARGE, ME, World
 from support.trees import parallel
@@ -36,12 +36,12 @@ class Counted:
         self._calls: Counter[str] = Counter()
         for service in ("dynamodb", "s3", "secretsmanager"):
             clients.get(service).meta.events.register("before-call", self._note)
-        table, bucket = Table(clients, TABLE), Bucket(clients, BUCKET)
+        table, bucket = DynamoTable(clients, TABLE), S3Bucket(clients, BUCKET)
         self.orgs = orgs = TableOrgs(table, lambda: self.world.now)
         orgs.set_plan(ME.org, LARGE)
         self.world = World(
             LARGE,
-            store=TableStore(table, bucket, orgs),
+            store=JournalStore(table, bucket, orgs),
             orgs=orgs,
             logs=ChunkedLogs(table, bucket),
             vault=SecretsManager(clients, "conducto/test/", Tags("test")),
@@ -97,14 +97,14 @@ def test_the_calls_of_one_exec_are_counted(counted: Counted) -> None:
 def test_a_lost_race_costs_no_second_look_at_what_never_changes(counted: Counted) -> None:
     world = counted.world
     pipeline = world.launch(parallel("a", "b"))
-    slow, fast = world.engine, Engine(world.cloud)
+    slow, fast = world.engine, CommandProcessor(world.cloud)
     lost: list[int] = []
 
-    def decide(live: Any) -> Looked:
+    def decide(live: Any) -> HealthChecked:
         if not lost:
             lost.append(live.number)
-            fast.submit(ME.org, pipeline, lambda _: Looked(time=world.now))
-        return Looked(time=world.now)
+            fast.submit(ME.org, pipeline, lambda _: HealthChecked(time=world.now))
+        return HealthChecked(time=world.now)
 
     with fast.reading(ME.org, pipeline):
         pass

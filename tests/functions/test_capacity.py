@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from chalicelib.ports import Plan, TaskEnd
-from conducto.model.states import Cause, State
-from conducto.semantics import capacity
-from conducto.semantics.contexts import CONTEXT_IDLE, CONTEXT_PAUSE
-from conducto.semantics.errors import DefinitionError
+from conducto_core.errors import DefinitionError
+from conducto_core.model.states import Cause, State
+from conducto_core.semantics import capacity
+from conducto_core.semantics.contexts import CONTEXT_IDLE, CONTEXT_PAUSE
 from support.cloud.world import ME, World
 from support.trees import form, lazy, leaf, parallel, pipeline, serial
 

@@ -9,9 +9,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from chalicelib.adapters.codebuild import BUILDSPEC, CodeBuild, pipeline_of
-from chalicelib.adapters.registry import Registry
+from chalicelib.adapters.ecr import EcrRegistry
 from chalicelib.adapters.tags import Tags
-from chalicelib.ports import AccessDeniedError, BuildOrder
+from chalicelib.ports import AccessDeniedError, BuildRequest
 from support.cloud.aws import ACCOUNT, CLUSTER, REGION, aws, role
 from support.iam_data import problems_of_policy
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 PROJECT = "conducto-test-images"
 TAGS = Tags("test")
 ROOT = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/{CLUSTER}/images"
-ORDER = BuildOrder("acme", "abc-def", "t" * 40, "t-1", {"RECIPE_URL": "https://x.invalid/?s=1"})
+ORDER = BuildRequest("acme", "abc-def", "t" * 40, "t-1", {"RECIPE_URL": "https://x.invalid/?s=1"})
 
 
 @pytest.fixture
@@ -44,12 +44,12 @@ def clients() -> Iterator[Clients]:
 
 
 @pytest.fixture
-def registry(clients: Clients) -> Registry:
-    return Registry(clients, ROOT, TAGS, role("push"))
+def registry(clients: Clients) -> EcrRegistry:
+    return EcrRegistry(clients, ROOT, TAGS, role("push"))
 
 
 @pytest.fixture
-def builder(clients: Clients, registry: Registry) -> CodeBuild:
+def builder(clients: Clients, registry: EcrRegistry) -> CodeBuild:
     return CodeBuild(clients, PROJECT, registry)
 
 
@@ -83,7 +83,9 @@ def test_an_image_is_in_the_registry_once_it_was_pushed(
     assert not builder.exists("acme", "two")
 
 
-def test_organisations_have_repositories_of_their_own(registry: Registry, clients: Clients) -> None:
+def test_organisations_have_repositories_of_their_own(
+    registry: EcrRegistry, clients: Clients
+) -> None:
     for org in ("acme", "other"):
         registry.ensure(org)
     push(clients, registry.reference("acme", "one"))
@@ -93,10 +95,10 @@ def test_organisations_have_repositories_of_their_own(registry: Registry, client
 
 
 def test_a_repository_keeps_images_for_some_time_and_no_tag_is_overwritten(
-    registry: Registry, clients: Clients
+    registry: EcrRegistry, clients: Clients
 ) -> None:
     registry.ensure("acme")
-    Registry(clients, ROOT, TAGS).ensure("acme")  # another process
+    EcrRegistry(clients, ROOT, TAGS).ensure("acme")  # another process
 
     (made,) = clients.get("ecr").describe_repositories()["repositories"]
     tags = clients.get("ecr").list_tags_for_resource(resourceArn=made["repositoryArn"])["tags"]
@@ -130,7 +132,7 @@ class Assumed:
 
 def test_a_log_in_is_good_for_one_organisations_repository(clients: Clients) -> None:
     assumed = Assumed(clients)
-    registry = Registry(assumed, ROOT, TAGS, role("push"))  # type: ignore[arg-type]
+    registry = EcrRegistry(assumed, ROOT, TAGS, role("push"))  # type: ignore[arg-type]
 
     login = registry.login("acme", "ann")
 
@@ -151,7 +153,7 @@ def test_a_log_in_is_good_for_one_organisations_repository(clients: Clients) -> 
 def test_login_of_a_build_may_pull_through_caches(clients: Clients) -> None:
     assumed = Assumed(clients)
     cache = f"{ROOT.partition('/')[0]}/conducto-test/docker.io"
-    registry = Registry(assumed, ROOT, TAGS, role("push"), [cache])  # type: ignore[arg-type]
+    registry = EcrRegistry(assumed, ROOT, TAGS, role("push"), [cache])  # type: ignore[arg-type]
 
     registry.login("acme", "Jürgen Groß")
 
@@ -165,7 +167,7 @@ def test_login_of_a_build_may_pull_through_caches(clients: Clients) -> None:
 
 
 def test_without_a_role_to_lend_nobody_logs_in(clients: Clients) -> None:
-    assert Registry(clients, ROOT, TAGS).login("acme", "ann") is None
+    assert EcrRegistry(clients, ROOT, TAGS).login("acme", "ann") is None
 
 
 def test_an_order_shows_no_signed_address() -> None:
@@ -177,7 +179,7 @@ def test_a_build_fetches_its_recipe_and_delivers() -> None:
 
     assert commands[0].endswith('-o inputs.env "$INPUTS_URL"')
     assert commands[2].endswith('"$RECIPE_URL"')
-    assert commands[-1] == "cd recipe && sh deliver.sh"
+    assert commands[-1] == "cd recipe && sh push.sh"
 
 
 def test_news_of_a_build_say_which_pipeline_started_it() -> None:
@@ -199,6 +201,6 @@ def test_denied_push_role_is_known_by_awss_message(clients: Clients) -> None:
         def get(self, service: str) -> Any:
             return Denying() if service == "sts" else clients.get(service)
 
-    registry = Registry(Some(), ROOT, TAGS, role("push"))  # type: ignore[arg-type]
+    registry = EcrRegistry(Some(), ROOT, TAGS, role("push"))  # type: ignore[arg-type]
     with pytest.raises(AccessDeniedError, match="not authorized: sts:AssumeRole"):
         registry.login("acme", "ann")

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from chalicelib.ports import Identity
-from chalicelib.secret_delivery import org_scope, user_scope
-from conducto.model.debug import DebugRequest
-from conducto.service.port import NotFoundError, RefusedError
+from chalicelib.services.secret_injection import org_scope, user_scope
+from conducto_core.errors import NotFoundError, RefusedError
+from conducto_core.model.debug import DebugRequest
 from support.cloud.world import EVERYTHING, ME, STRANGER, World
 from support.trees import leaf, serial
 
 if TYPE_CHECKING:
-    from conducto.model.debug import DebugPlan
+    from conducto_core.model.debug import DebugPlan
 
 COLLEAGUE = Identity(ME.org, "cem", EVERYTHING)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chalicelib.ports import TaskEnd
-from conducto.model.states import State
+from conducto_core.model.states import State
 from support.cloud.world import ME, World
 from support.trees import leaf, parallel, serial
 

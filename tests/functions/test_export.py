@@ -6,9 +6,10 @@ import asyncio
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from chalicelib.testing import FakeOrgs, FakeStore
-from conducto.model.params import TreeParams
-from conducto.model.states import Cause, State
+from tests.fakes.cloud import FakeOrgs, FakeStore
+
+from conducto_core.model.params import TreeParams
+from conducto_core.model.states import Cause, State
 from support.cloud.world import LARGE, ME, World
 from support.trees import form, leaf, parallel, serial
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from tests.functions.conftest import Front
 
-    from conducto.model.records import AttemptRecord
+    from conducto_core.model.records import AttemptRecord
 
 
 class CountingStore(FakeStore):

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from chalicelib.checks import check_reference
-from conducto.model.image_sources import ImageSources
-from conducto.semantics.errors import DefinitionError
+from chalicelib.domain.launch_validation import check_reference
+from conducto_core.errors import DefinitionError
+from conducto_core.model.image_sources import ImageSources
 from support.cloud.world import ME, World
 from support.trees import serial
 

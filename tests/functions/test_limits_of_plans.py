@@ -9,11 +9,10 @@ from typing import Any
 import pytest
 
 from chalicelib.ports import FREE, FULL, Plan
-from conducto.model.api import Action, Changes
-from conducto.model.states import Cause, State
-from conducto.semantics.errors import DefinitionError
-from conducto.semantics.fargate import largest_mem
-from conducto.service.port import RefusedError
+from conducto_core.errors import DefinitionError, RefusedError
+from conducto_core.model.requests import Action, Changes
+from conducto_core.model.states import Cause, State
+from conducto_core.semantics.fargate import largest_mem
 from support.cloud.world import ME, World
 from support.trees import leaf, serial
 

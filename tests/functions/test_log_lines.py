@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from pydantic import ValidationError
+from tests.fakes.cloud import FakeMachines
 
-from chalicelib.serving import WORKER_OPERATIONS, Api, Request
-from chalicelib.testing import FakeMachines
-from chalicelib.vault_secrets import VaultSecrets
-from conducto.model.records import AttemptRecord
-from conducto.model.worker import Report
-from conducto.running.json_logs import JsonLines, LambdaLines, log_fields, set_up
-from conducto.running.secret_store import SecretName, StoredSecret
-from conducto.service.once import MemoryAnswers
+from chalicelib.api.dispatch import WORKER_OPERATIONS, Api, Request
+from chalicelib.services.secrets import VaultSecrets
+from conducto_core.api.idempotency import MemoryResponses
+from conducto_core.model.records import AttemptRecord
+from conducto_core.model.worker import Report
+from conducto_core.ports.secret_store import SecretName, StoredSecret
+from conducto_core.runtime.json_logs import JsonLines, LambdaLines, log_fields, set_up
 from support.cloud.world import ME, World
 from support.trees import form, leaf
 
@@ -178,7 +178,7 @@ def test_a_line_of_a_workers_call_says_what_it_runs_and_nothing_secret(
     body = Report(path="/", attempt=1, exit_code=0).model_dump_json().encode()
     request = Request({}, (), {"content-type": "application/json"}, body)
 
-    answer = Api(world.engine, lambda _: MemoryAnswers()).worker_call(
+    answer = Api(world.engine, lambda _: MemoryResponses()).worker_call(
         report, hand.identity, request
     )
 
@@ -229,7 +229,7 @@ def test_what_chalice_says_and_our_package_are_lines_of_json_as_well(
         set_up(LambdaLines())
         with log_fields(request_id="r-1"):
             chalice.error("it broke")
-            logging.getLogger("conducto.service.problems").info("it broke")
+            logging.getLogger("conducto_core.api.problems").info("it broke")
     finally:
         chalice.handlers[:], chalice.propagate, root.handlers[:], root.level = before
         chalice.setLevel(level)

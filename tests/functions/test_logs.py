@@ -6,19 +6,19 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.fakes.cloud import FakeLogs
 
+from chalicelib.api.logs import BlockStream
 from chalicelib.ports import LogKey
-from chalicelib.reading_logs import BlockStream
-from chalicelib.testing import FakeLogs
-from conducto.model.params import LogFileParams, LogLinesParams, LogSearchParams, TreeParams
-from conducto.running.log_lines import LineIndex
-from conducto.running.tails import TAIL_BYTES
-from conducto.service.port import NotFoundError, RefusedError
+from conducto_core.api.queries.log_lines import LineIndex
+from conducto_core.api.queries.output_tails import TAIL_BYTES
+from conducto_core.errors import NotFoundError, RefusedError
+from conducto_core.model.params import LogFileParams, LogLinesParams, LogSearchParams, TreeParams
 from support.cloud.world import STRANGER, World
 from support.trees import leaf
 
 if TYPE_CHECKING:
-    from conducto.model.answers import LogLines, LogMatches
+    from conducto_core.model.responses import LogLines, LogMatches
 
 KEY = LogKey("abc", "/a", 1, "stdout")
 COUNTED = "".join(f"line {number}\n" for number in range(200_000))

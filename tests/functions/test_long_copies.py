@@ -7,25 +7,25 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.fakes.cloud import FakeBlobs
 
-from chalicelib.data_files import LocalDataFiles, serve
-from chalicelib.handover import Staged, Uploaded
-from chalicelib.long_copies import (
+from chalicelib.api.dispatch import CLIENT_ROUTES, Api, Request
+from chalicelib.services.copy_jobs import (
     HANDED_SECONDS,
     MAX_AT_ONCE,
     SILENT_SECONDS,
-    BeingCopiedError,
+    CopyRunningError,
     Counter,
     Progress,
-    say,
+    write_progress,
 )
-from chalicelib.serving import CLIENT_ROUTES, Api, Request
-from chalicelib.testing import FakeBlobs
-from conducto.model import calls
-from conducto.model.answers import DataEntry
-from conducto.model.cloud_calls import PREPARING
-from conducto.model.deployment import pipeline_directory
-from conducto.service.port import NotFoundError, RefusedError
+from chalicelib.services.data_function import LocalDataFiles, serve
+from chalicelib.services.s3_transfer import StagedDownload, Upload
+from conducto_core.errors import NotFoundError, RefusedError
+from conducto_core.model.deployment import pipeline_directory
+from conducto_core.model.operations import pipelines
+from conducto_core.model.operations.cloud import PREPARING
+from conducto_core.model.responses import DataEntry
 from support.cloud.world import ME, World
 from support.trees import leaf
 
@@ -71,13 +71,13 @@ class Place:
         with (self.folder / name).open("wb") as file:
             file.truncate(size)
 
-    def read(self, name: str = "large") -> Staged:
+    def read(self, name: str = "large") -> StagedDownload:
         found = asyncio.run(self.world.pipelines().read_data(self.id, name))
-        assert isinstance(found, Staged)
+        assert isinstance(found, StagedDownload)
         return found
 
     def write(self, name: str = "new") -> DataEntry:
-        content = Uploaded(UPLOAD, lambda: iter(()))
+        content = Upload(UPLOAD, lambda: iter(()))
         return asyncio.run(self.world.pipelines().write_data(self.id, name, content))
 
 
@@ -88,7 +88,7 @@ def place(tmp_path: Path) -> Place:
 
 def test_a_large_file_is_copied_once_however_often_it_is_asked_for(place: Place) -> None:
     for _ in range(3):
-        with pytest.raises(BeingCopiedError, match="large is being copied"):
+        with pytest.raises(CopyRunningError, match="large is being copied"):
             place.read()
         place.world.now += 2
     assert len(place.data.begun) == 1
@@ -109,11 +109,13 @@ def test_a_small_file_is_there_at_once(place: Place) -> None:
 
 
 def test_who_waits_is_told_how_far_it_is(place: Place) -> None:
-    with pytest.raises(BeingCopiedError):
+    with pytest.raises(CopyRunningError):
         place.read()
-    say(place.world.blobs, place.data.begun[0][3], Progress(1_200_000_000, 4_000_000_000))
+    write_progress(
+        place.world.blobs, place.data.begun[0][3], Progress(1_200_000_000, 4_000_000_000)
+    )
 
-    with pytest.raises(BeingCopiedError, match="large is being copied: 1,200 of 4,000 MB"):
+    with pytest.raises(CopyRunningError, match="large is being copied: 1,200 of 4,000 MB"):
         place.read()
 
 
@@ -122,7 +124,7 @@ def test_a_file_that_is_being_written_is_not_copied_as_often_as_it_is_asked_for(
 ) -> None:
     for more in range(3):
         place.put("large", SIZE + more)
-        with pytest.raises(BeingCopiedError):
+        with pytest.raises(CopyRunningError):
             place.read()
         place.world.now += 5
     assert len(place.data.begun) == 1
@@ -131,20 +133,20 @@ def test_a_file_that_is_being_written_is_not_copied_as_often_as_it_is_asked_for(
     place.put("large", SIZE + 5)
     assert place.world.blobs.size(place.read().key) == SIZE + 2
 
-    with pytest.raises(BeingCopiedError):
+    with pytest.raises(CopyRunningError):
         place.read()
     place.data.go()
     assert place.world.blobs.size(place.read().key) == SIZE + 5
 
 
 def test_who_asks_later_gets_the_file_as_it_is_then(place: Place) -> None:
-    with pytest.raises(BeingCopiedError):
+    with pytest.raises(CopyRunningError):
         place.read()
     place.data.go()
     place.put("large", SIZE + 1)
     place.world.now += HANDED_SECONDS + 1
 
-    with pytest.raises(BeingCopiedError):
+    with pytest.raises(CopyRunningError):
         place.read()
     place.data.go()
 
@@ -152,24 +154,24 @@ def test_who_asks_later_gets_the_file_as_it_is_then(place: Place) -> None:
 
 
 def test_a_copy_of_which_nothing_is_heard_is_begun_again(place: Place) -> None:
-    with pytest.raises(BeingCopiedError):
+    with pytest.raises(CopyRunningError):
         place.read()
     place.world.now += SILENT_SECONDS - 1
-    say(place.world.blobs, place.data.begun[0][3], Progress(1, SIZE))  # it lives
+    write_progress(place.world.blobs, place.data.begun[0][3], Progress(1, SIZE))  # it lives
     place.world.now += SILENT_SECONDS - 1
-    with pytest.raises(BeingCopiedError):
+    with pytest.raises(CopyRunningError):
         place.read()
     assert len(place.data.begun) == 1
 
     place.world.now += 2
-    with pytest.raises(BeingCopiedError):
+    with pytest.raises(CopyRunningError):
         place.read()
 
     assert len(place.data.begun) == 2
 
 
 def test_a_copy_that_fails_says_so_and_is_tried_by_who_asks_again(place: Place) -> None:
-    with pytest.raises(BeingCopiedError):
+    with pytest.raises(CopyRunningError):
         place.read()
     (place.folder / "large").rename(place.folder / "away")
     place.data.go()
@@ -177,7 +179,7 @@ def test_a_copy_that_fails_says_so_and_is_tried_by_who_asks_again(place: Place) 
 
     with pytest.raises(NotFoundError, match="large"):
         place.read()
-    with pytest.raises(BeingCopiedError):
+    with pytest.raises(CopyRunningError):
         place.read()
     place.data.go()
 
@@ -185,7 +187,7 @@ def test_a_copy_that_fails_says_so_and_is_tried_by_who_asks_again(place: Place) 
 
 
 def test_a_copy_that_breaks_off_is_told_and_not_left_to_lambda(place: Place) -> None:
-    with pytest.raises(BeingCopiedError):
+    with pytest.raises(CopyRunningError):
         place.read()
     key = place.data.begun[0][3]
 
@@ -202,12 +204,12 @@ def test_a_copy_that_breaks_off_is_told_and_not_left_to_lambda(place: Place) -> 
 
 
 def test_a_copy_that_the_bucket_has_forgotten_is_made_anew(place: Place) -> None:
-    with pytest.raises(BeingCopiedError):
+    with pytest.raises(CopyRunningError):
         place.read()
     place.data.go()
     place.world.blobs.delete(place.read().key)
 
-    with pytest.raises(BeingCopiedError):
+    with pytest.raises(CopyRunningError):
         place.read()
     place.data.go()
 
@@ -217,7 +219,7 @@ def test_a_copy_that_the_bucket_has_forgotten_is_made_anew(place: Place) -> None
 def test_a_large_upload_comes_into_its_place_in_the_same_way(place: Place) -> None:
     place.world.blobs.put(UPLOAD, b"x" * SIZE)
     for _ in range(2):
-        with pytest.raises(BeingCopiedError, match="new is being copied"):
+        with pytest.raises(CopyRunningError, match="new is being copied"):
             place.write()
     assert not (place.folder / "new").exists()
 
@@ -231,7 +233,7 @@ def test_a_large_upload_comes_into_its_place_in_the_same_way(place: Place) -> No
 
 def test_a_large_upload_to_a_name_that_leads_out_is_refused(place: Place) -> None:
     place.world.blobs.put(UPLOAD, b"x" * SIZE)
-    with pytest.raises(BeingCopiedError):
+    with pytest.raises(CopyRunningError):
         place.write("../other")
     place.data.go()
 
@@ -240,7 +242,7 @@ def test_a_large_upload_to_a_name_that_leads_out_is_refused(place: Place) -> Non
 
 
 def test_the_function_is_asked_as_json_and_answers_nothing(place: Place) -> None:
-    with pytest.raises(BeingCopiedError):
+    with pytest.raises(CopyRunningError):
         place.read()
     what, directory, name, key = place.data.begun[0]
     request = {"do": "later", "what": what, "directory": directory, "name": name, "key": key}
@@ -264,7 +266,7 @@ def test_what_is_copied_is_told_from_time_to_time() -> None:
 
 def test_the_api_answers_202_and_how_far_it_is(place: Place) -> None:
     api = Api(place.world.engine, lambda _caller: None)  # type: ignore[arg-type, return-value]
-    (route,) = (r for r in CLIENT_ROUTES if r.operation.name == calls.DATA_FILE.name)
+    (route,) = (r for r in CLIENT_ROUTES if r.operation.name == pipelines.DATA_FILE.name)
     request = Request({"id": place.id}, (("name", "large"),), {}, b"")
 
     first = api.client_call(route, ME, request)

@@ -6,18 +6,18 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.fakes.cloud import FakeStore
 
-from chalicelib.notifying import LEASE, Messenger
 from chalicelib.ports import ThrottledError
-from chalicelib.secret_delivery import org_scope, user_scope
-from chalicelib.testing import FakeStore
-from conducto.integrations.web import DeliveryError
-from conducto.model.api import LaunchRequest
-from conducto.model.notifications import DeliveryState
-from conducto.model.params import TreeParams
-from conducto.model.states import Cause
-from conducto.running.notify.settings import Settings
-from conducto.running.notify.trying import TRIES
+from chalicelib.services.notifications import LEASE, NotificationSender
+from chalicelib.services.secret_injection import org_scope, user_scope
+from conducto.integrations.http import DeliveryError
+from conducto_core.model.notifications import DeliveryState
+from conducto_core.model.params import TreeParams
+from conducto_core.model.requests import LaunchRequest
+from conducto_core.model.states import Cause
+from conducto_core.notifications.delivery import TRIES
+from conducto_core.notifications.settings import Settings
 from support.cloud.world import ME, World
 from support.services import mail_server, web_service
 from support.trees import form, leaf, parallel, serial
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from chalicelib.ports import Outgoing
-    from conducto.model.notifications import NotificationRecord
+    from conducto_core.model.notifications import NotificationRecord
 
 TEMPORARY = DeliveryError("not now", temporary=True)
 
@@ -72,8 +72,8 @@ def channel() -> Channel:
 
 
 @pytest.fixture
-def messenger(world: World, channel: Channel) -> Messenger:
-    return Messenger(world.cloud, Settings(), channel.send)
+def messenger(world: World, channel: Channel) -> NotificationSender:
+    return NotificationSender(world.cloud, Settings(), channel.send)
 
 
 def slack(event: str = "done", message: str = "Hi", **more: Any) -> list[Any]:
@@ -95,7 +95,7 @@ def told(world: World, pipeline: str, path: str = "/a") -> tuple[NotificationRec
 
 
 def test_a_callback_is_sent_and_shows_in_its_node(
-    world: World, messenger: Messenger, channel: Channel
+    world: World, messenger: NotificationSender, channel: Channel
 ) -> None:
     pipeline = ran(world)
     (waiting,) = told(world, pipeline)
@@ -121,7 +121,9 @@ def test_it_tells_what_was_so_when_it_happened(world: World) -> None:
     assert "1 error" in waiting.text
 
 
-def test_another_lambda_reads_the_same_and_counts_on(world: World, messenger: Messenger) -> None:
+def test_another_lambda_reads_the_same_and_counts_on(
+    world: World, messenger: NotificationSender
+) -> None:
     pipeline = ran(world)
     world.engine = type(world.engine)(world.cloud)
     world.control(pipeline, "reset", "/a")
@@ -132,7 +134,7 @@ def test_another_lambda_reads_the_same_and_counts_on(world: World, messenger: Me
     assert [each.number for each in told(world, pipeline)] == [1, 2]
 
 
-def test_what_happens_to_nobody_is_not_told(world: World, messenger: Messenger) -> None:
+def test_what_happens_to_nobody_is_not_told(world: World, messenger: NotificationSender) -> None:
     pipeline = ran(world, slack("error"))
 
     assert messenger.run() == 0
@@ -140,7 +142,7 @@ def test_what_happens_to_nobody_is_not_told(world: World, messenger: Messenger) 
 
 
 def test_tokens_are_those_of_the_owner_over_the_orgs(
-    world: World, messenger: Messenger, channel: Channel
+    world: World, messenger: NotificationSender, channel: Channel
 ) -> None:
     world.vault.write(org_scope(ME.org), {"SLACK_TOKEN": {"value": "theirs"}, "X": {"value": "x"}})
     world.vault.write(user_scope(ME.org, ME.user), {"SLACK_TOKEN": {"value": "mine"}})
@@ -162,7 +164,7 @@ def test_a_secret_in_a_message_is_written_down_hidden(world: World) -> None:
 
 
 def test_a_secret_in_a_refusal_is_hidden(
-    world: World, messenger: Messenger, channel: Channel
+    world: World, messenger: NotificationSender, channel: Channel
 ) -> None:
     world.vault.write(org_scope(ME.org), {"SLACK_TOKEN": {"value": "xoxb-very-secret"}})
     channel.failures = [DeliveryError("xoxb-very-secret is no token")]
@@ -178,7 +180,7 @@ def test_a_secret_in_a_refusal_is_hidden(
 
 
 def test_a_strange_error_ends_one_notification_and_no_other(
-    world: World, messenger: Messenger, channel: Channel
+    world: World, messenger: NotificationSender, channel: Channel
 ) -> None:
     channel.failures = [ValueError("strange")]
     first, second = ran(world), ran(world)
@@ -191,7 +193,7 @@ def test_a_strange_error_ends_one_notification_and_no_other(
 
 
 def test_what_is_not_taken_is_tried_again_later_and_later(
-    world: World, messenger: Messenger, channel: Channel
+    world: World, messenger: NotificationSender, channel: Channel
 ) -> None:
     channel.failures = [TEMPORARY, DeliveryError("slow down", temporary=True, after=300)]
     pipeline = ran(world)
@@ -210,7 +212,9 @@ def test_what_is_not_taken_is_tried_again_later_and_later(
     assert (sent.delivery, sent.tries, sent.error) == (DeliveryState.SENT, 3, None)
 
 
-def test_it_is_given_up_at_last(world: World, messenger: Messenger, channel: Channel) -> None:
+def test_it_is_given_up_at_last(
+    world: World, messenger: NotificationSender, channel: Channel
+) -> None:
     channel.failures = [TEMPORARY] * (TRIES + 5)
     pipeline = ran(world)
 
@@ -225,7 +229,7 @@ def test_it_is_given_up_at_last(world: World, messenger: Messenger, channel: Cha
 
 
 def test_of_one_node_and_callback_the_later_waits_for_the_earlier(
-    world: World, messenger: Messenger, channel: Channel
+    world: World, messenger: NotificationSender, channel: Channel
 ) -> None:
     channel.failures = [TEMPORARY]
     pipeline = ran(world, slack("queued"), slack("done"))
@@ -240,9 +244,9 @@ def test_of_one_node_and_callback_the_later_waits_for_the_earlier(
 
 
 def test_while_one_sends_another_leaves_it_alone(
-    world: World, messenger: Messenger, channel: Channel
+    world: World, messenger: NotificationSender, channel: Channel
 ) -> None:
-    other = Messenger(world.cloud, Settings(), channel.send)
+    other = NotificationSender(world.cloud, Settings(), channel.send)
     tries: list[int] = []
 
     def meanwhile() -> None:
@@ -262,7 +266,7 @@ class _Dies(BaseException):
 
 
 def test_who_is_killed_while_sending_leaves_it_to_another_after_the_lease(
-    world: World, messenger: Messenger, channel: Channel
+    world: World, messenger: NotificationSender, channel: Channel
 ) -> None:
     def die() -> None:
         channel.before = lambda: None
@@ -280,9 +284,9 @@ def test_who_is_killed_while_sending_leaves_it_to_another_after_the_lease(
 
 
 def test_who_was_too_slow_does_not_undo_what_another_wrote(
-    world: World, messenger: Messenger, channel: Channel
+    world: World, messenger: NotificationSender, channel: Channel
 ) -> None:
-    other = Messenger(world.cloud, Settings(), Channel().send)
+    other = NotificationSender(world.cloud, Settings(), Channel().send)
 
     def sleep_through_the_lease() -> None:
         world.now += LEASE
@@ -298,7 +302,7 @@ def test_who_was_too_slow_does_not_undo_what_another_wrote(
 
 
 def test_a_run_ends_in_time_and_the_next_goes_on(
-    world: World, messenger: Messenger, channel: Channel
+    world: World, messenger: NotificationSender, channel: Channel
 ) -> None:
     def slowly() -> None:
         world.now += 20
@@ -312,7 +316,7 @@ def test_a_run_ends_in_time_and_the_next_goes_on(
 
 
 def test_of_what_was_sent_before_a_kill_only_the_last_is_sent_again(
-    world: World, messenger: Messenger, channel: Channel
+    world: World, messenger: NotificationSender, channel: Channel
 ) -> None:
     # One order has five nodes told of; each try takes six seconds, and the last one is deadly.
     callbacks = [["queued", ["slack_status", {"recipient": "#ops"}]]]
@@ -353,7 +357,7 @@ def test_a_throttled_table_keeps_what_is_to_be_sent(channel: Channel) -> None:
     world.store = store = _Throttled(world.orgs)
     world.cloud = world.over()
     world.engine = type(world.engine)(world.cloud)
-    messenger = Messenger(world.cloud, Settings(), channel.send)
+    messenger = NotificationSender(world.cloud, Settings(), channel.send)
     pipeline = ran(world)
     store.refusals = 1
 
@@ -368,7 +372,7 @@ def test_slack_gets_what_the_callback_says(world: World) -> None:
     ran(world, slack(message="Build"))
 
     with web_service() as service:
-        Messenger(world.cloud, Settings(slack=service.url)).run()
+        NotificationSender(world.cloud, Settings(slack=service.url)).run()
 
     (asked,) = service.asked
     assert (asked.token, asked.body["channel"]) == ("xoxb-1", "#ops")
@@ -381,7 +385,7 @@ def test_mail_goes_to_the_owner_whose_name_is_an_address(world: World) -> None:
 
     asyncio.run(pipelines.launch(LaunchRequest(tree=form(tree), run=True)))
     with mail_server() as mail:
-        Messenger(world.cloud, Settings(smtp=mail.url, sender="ci@example.com")).run()
+        NotificationSender(world.cloud, Settings(smtp=mail.url, sender="ci@example.com")).run()
 
     ((to, _),) = mail.taken
     assert to == ["ann@example.com"]
@@ -390,7 +394,7 @@ def test_mail_goes_to_the_owner_whose_name_is_an_address(world: World) -> None:
 def test_without_a_mail_server_the_node_says_so(world: World) -> None:
     pipeline = ran(world, ["done", ["email", {"to": "bob@example.com"}]])
 
-    Messenger(world.cloud, Settings()).run()
+    NotificationSender(world.cloud, Settings()).run()
 
     (failed,) = told(world, pipeline)
     assert failed.delivery is DeliveryState.FAILED
@@ -398,7 +402,7 @@ def test_without_a_mail_server_the_node_says_so(world: World) -> None:
     assert "no mail server is known" in failed.error
 
 
-def test_nodes_of_one_page_are_told_apart(world: World, messenger: Messenger) -> None:
+def test_nodes_of_one_page_are_told_apart(world: World, messenger: NotificationSender) -> None:
     tree = serial(leaf("a", callbacks=[slack()]), leaf("b", callbacks=[slack("queued"), slack()]))
     pipeline = world.launch(tree)
     world.run_out()

@@ -10,21 +10,28 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.fakes.cloud import FakeOrgs, FakeTokens
 
-from chalicelib.adapters import keys
-from chalicelib.adapters.answers import TableAnswers
-from chalicelib.adapters.table import Table, Update
-from chalicelib.admin import Administration
-from chalicelib.authorizer import identify
-from chalicelib.credentials import digest_of
+from chalicelib.adapters import table_keys
+from chalicelib.adapters.dynamodb import DynamoTable, Update
+from chalicelib.adapters.idempotency import IdempotencyTable
+from chalicelib.api.authorizer import identify
+from chalicelib.api.workers import WorkerApi
+from chalicelib.domain.schema_migrations import (
+    ATTRIBUTE,
+    RELEASED,
+    SCHEMA,
+    NewerRecordError,
+    Schema,
+    Step,
+)
+from chalicelib.domain.tokens import digest_of
 from chalicelib.ports import ConflictError, LogKey, Plan
-from chalicelib.record_schema import ATTRIBUTE, RELEASED, SCHEMA, NewerRecordError, Schema, Step
-from chalicelib.testing import FakeOrgs, FakeTokens
-from chalicelib.workers import WorkerDesk
-from conducto import __version__
-from conducto.model.deployment import RECORD_SCHEMA
-from conducto.model.worker import Report
-from conducto.running.forms import unpack_form
+from chalicelib.services.admin import Administration
+from conducto.version import __version__
+from conducto_core.model.deployment import RECORD_SCHEMA
+from conducto_core.model.form_codec import unpack_form
+from conducto_core.model.worker import Report
 from support.cloud import released
 from support.cloud.aws import TABLE, aws
 from support.cloud.released import KEY, SOCKET, TOKEN, put_back, world_over
@@ -82,7 +89,7 @@ def test_there_is_a_file_of_every_schema() -> None:
 
 
 def _org(clients: Clients, schema: Schema) -> dict[str, Any]:
-    found = Table(clients, TABLE, schema).get(keys.org(ME.org))
+    found = DynamoTable(clients, TABLE, schema).get(table_keys.org(ME.org))
     assert found is not None
     return found
 
@@ -91,7 +98,7 @@ def test_what_is_written_has_the_shape_of_its_schema(clients: Clients) -> None:
     now = released.shapes(released.dumped(clients, released.play(clients)))
 
     what = (
-        "the shape of records has changed: add a step to chalicelib/record_schema.py, then run "
+        "the shape of records has changed: add a step to domain/schema_migrations.py, then run "
         "`python -m support.cloud.released` in tests/"
         if SCHEMA.number <= RELEASED
         else "if this is meant, run `python -m support.cloud.released` in tests/; schema "
@@ -155,7 +162,9 @@ def test_tokens_plans_connections_and_answers_are_there(
     clients: Clients, world: World, scenes: Scenes
 ) -> None:
     someone: Identity | None = identify(world.cloud.tokens, TOKEN)
-    remembered = TableAnswers(Table(clients, TABLE), (ME.org, ME.user)).recall(KEY, world.now)
+    remembered = IdempotencyTable(DynamoTable(clients, TABLE), (ME.org, ME.user)).recall(
+        KEY, world.now
+    )
 
     assert someone is not None
     assert (someone.org, someone.user) == (ME.org, "ann")
@@ -176,7 +185,7 @@ def test_a_command_that_ran_meanwhile_is_reported_and_the_pipeline_ends(
     worker = world.cloud.tokens.find(digest_of(scenes.token))
     assert worker is not None
 
-    WorkerDesk(world.engine).report(
+    WorkerApi(world.engine).report(
         worker, Report(path="/long", attempt=1, exit_code=0, seconds=3.0, last=True)
     )
     with world.engine.reading(ME.org, scenes.running) as live:
@@ -244,8 +253,8 @@ def test_an_item_that_is_changed_in_place_is_brought_up_to_date_first(
     clients: Clients, world: World, scenes: Scenes
 ) -> None:
     assert scenes.running
-    later = Table(clients, TABLE, NEXT)
-    one_more = Update(keys.org(ME.org), add={"workers": 2}, where="workers = :one")
+    later = DynamoTable(clients, TABLE, NEXT)
+    one_more = Update(table_keys.org(ME.org), add={"workers": 2}, where="workers = :one")
 
     later.update(one_more._replace(values={":one": 1}))
 
@@ -257,8 +266,10 @@ def test_a_condition_that_does_not_hold_is_still_a_conflict(
     clients: Clients, scenes: Scenes
 ) -> None:
     assert scenes.running
-    later = Table(clients, TABLE, NEXT)
-    update = Update(keys.org(ME.org), set={"x": 1}, where="workers = :none", values={":none": 9})
+    later = DynamoTable(clients, TABLE, NEXT)
+    update = Update(
+        table_keys.org(ME.org), set={"x": 1}, where="workers = :none", values={":none": 9}
+    )
 
     with pytest.raises(ConflictError):
         later.update(update)
@@ -287,9 +298,9 @@ def test_older_functions_that_have_not_noticed_yet_cannot_write_over_it(
     clients: Clients, scenes: Scenes
 ) -> None:
     assert scenes.running
-    older, later = Table(clients, TABLE), Table(clients, TABLE, NEXT)
-    later.update(Update(keys.org(ME.org), set={"plan": "{}"}))
+    older, later = DynamoTable(clients, TABLE), DynamoTable(clients, TABLE, NEXT)
+    later.update(Update(table_keys.org(ME.org), set={"plan": "{}"}))
 
     with pytest.raises(NewerRecordError):
-        older.update(Update(keys.org(ME.org), add={"workers": 1}))
+        older.update(Update(table_keys.org(ME.org), add={"workers": 1}))
     assert _org(clients, NEXT)["workers"] == 1

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from chalicelib.workers import WorkerDesk, WorkerGoneError
-from conducto.model.worker import PROTOCOL, Report, WorkerStart
+from chalicelib.api.workers import WorkerApi, WorkerGoneError
+from conducto_core.model.worker import PROTOCOL, Report, WorkerStart
 from support.cloud.world import Hand, World
 from support.trees import leaf, parallel, serial
 
@@ -110,4 +110,4 @@ def test_a_worker_that_was_sent_away_is_not_heard_any_more(world: Aged) -> None:
     world.serve()
 
     with pytest.raises(WorkerGoneError):
-        WorkerDesk(world.engine).start(identity, WorkerStart(task=old.arn, protocol=OLD))
+        WorkerApi(world.engine).start(identity, WorkerStart(task=old.arn, protocol=OLD))

@@ -11,7 +11,7 @@ from importlib.metadata import requires
 from pathlib import Path
 
 import pytest
-from infra.function_source import LEFT_OUT, ROOT, stage
+from infra.lambda_package import LEFT_OUT, ROOT, stage_package
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -19,7 +19,7 @@ from support.cloud import packaged
 
 #: Each of these takes longer to import than the whole of the app, or is a driver of its own.
 HEAVY = ("boto3", "botocore", "aws_cdk", "moto", "starlette", "uvicorn", "websockets", "asyncssh")
-OURS = {"chalicelib", "conducto", "conducto_worker"}
+OURS = {"chalicelib", "conducto", "conducto_core"}
 #: What `functions/requirements.txt` names, and what that needs.
 LIBRARIES = {
     "annotated_types",
@@ -36,13 +36,13 @@ import sys
 import app
 loaded = sorted(name for name in {HEAVY!r} if name in sys.modules)
 assert not loaded, loaded
-assert 'conducto.cli' not in sys.modules
+assert 'conducto.tools' not in sys.modules
 print(app.app.app_name, len(app.app.routes))
 """
 
 
 def test_importing_the_app_imports_nothing_heavy() -> None:
-    path = os.pathsep.join(str(ROOT / part) for part in ("functions", "sdk", "worker"))
+    path = os.pathsep.join(str(ROOT / part) for part in ("functions", "sdk", "core"))
 
     done = subprocess.run(
         [sys.executable, "-c", IMPORT],
@@ -57,22 +57,22 @@ def test_importing_the_app_imports_nothing_heavy() -> None:
 
 
 def test_the_project_holds_nothing_that_no_function_needs(tmp_path: Path) -> None:
-    project = stage(tmp_path / "project")
+    project = stage_package(tmp_path / "project")
 
     files = {p.relative_to(project).as_posix() for p in project.rglob("*") if p.is_file()}
     inside = {name.removeprefix("vendor/") for name in files}
     assert {"app.py", "requirements.txt", "chalicelib/bootstrap.py"} <= files
-    assert {"conducto/service/routes.py", "conducto_worker/layout.py"} <= inside
-    assert "conducto_worker/command_server.sh" in inside
+    assert {"conducto_core/api/routes.py", "conducto_core/runtime/task_layout.py"} <= inside
+    assert "conducto_core/runtime/command_server.sh" in inside
     assert not [n for n in inside if "__pycache__" in n or n.endswith((".pyc", ".html"))]
     assert not [n for n in inside for left in LEFT_OUT if n.startswith(f"{left}/")]
 
 
 def test_staging_again_leaves_nothing_of_the_time_before(tmp_path: Path) -> None:
-    project = stage(tmp_path / "project")
+    project = stage_package(tmp_path / "project")
     (project / "vendor/conducto/old.py").write_text("")
 
-    stage(project)
+    stage_package(project)
 
     assert not (project / "vendor/conducto/old.py").exists()
 

@@ -6,8 +6,8 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
-from chalicelib.serving import CLIENT_ROUTES
-from conducto.model.deployment import PERMISSIONS
+from chalicelib.api.dispatch import CLIENT_ROUTES
+from conducto_core.model.deployment import PERMISSIONS
 
 PAGE = Path(__file__).parents[2] / "docs" / "concepts" / "security.md"
 ROW = re.compile(r"^\| `(\w+)` \| ((?:`\w+` ?)+) \| (.+) \|$", re.MULTILINE)

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from chalicelib.engine import Engine
-from chalicelib.inputs import BuiltImage, ImagesMoved
+from chalicelib.api.workers import CONTEXT_IDLE
+from chalicelib.domain.events import BuiltImage, ImagesUpdated
 from chalicelib.ports import (
     AccessDeniedError,
     CapacityError,
@@ -19,20 +19,21 @@ from chalicelib.ports import (
     ThrottledError,
     WorkerTask,
 )
-from chalicelib.workers import CONTEXT_IDLE
-from conducto.model import limits
-from conducto.model.api import Action, Changes, ControlRequest, ControlResult, LaunchRequest
-from conducto.model.params import (
-    ListParams,
-    LogParams,
-    StatesParams,
+from chalicelib.services.processor import CommandProcessor
+from conducto.wire import limits
+from conducto_core.errors import DefinitionError, NotFoundError, RefusedError
+from conducto_core.model.params import ListParams, LogParams, StatesParams
+from conducto_core.model.records import ImageState, Lifecycle
+from conducto_core.model.requests import (
+    Action,
+    Changes,
+    ControlRequest,
+    ControlResult,
+    LaunchRequest,
 )
-from conducto.model.records import ImageState, Lifecycle
-from conducto.model.secret_calls import DeleteSecrets, PutSecrets
-from conducto.model.states import Cause, State
-from conducto.semantics.errors import DefinitionError
-from conducto.semantics.start_failures import FIRST_WAVE, MAX_STARTS
-from conducto.service.port import NotFoundError, RefusedError
+from conducto_core.model.secrets import DeleteSecrets, PutSecrets
+from conducto_core.model.states import Cause, State
+from conducto_core.semantics.start_failures import FIRST_WAVE, MAX_STARTS
 from support.cloud.world import EVERYTHING, ME, STRANGER, Hand, World
 from support.trees import form, leaf, parallel, serial
 
@@ -637,7 +638,7 @@ def test_an_image_without_a_shell_fails_what_needs_it(world: World) -> None:
 
 
 def _image(world: World, pipeline: str, state: ImageState, **more: Any) -> None:
-    moved = ImagesMoved(time=world.now, images=(BuiltImage(name="i", state=state, **more),))
+    moved = ImagesUpdated(time=world.now, images=(BuiltImage(name="i", state=state, **more),))
     world.engine.submit(ME.org, pipeline, lambda _: moved)
 
 
@@ -745,13 +746,15 @@ def test_an_archived_pipeline_is_off_the_list_and_takes_no_orders(world: World) 
 
 def test_the_night_before_a_reset_is_no_time_at_work(world: World) -> None:
     pipeline = world.launch(leaf(), title="nightly")
-    world.engine = Engine(world.cloud, snapshot_every=1)
+    world.engine = CommandProcessor(world.cloud, snapshot_every=1)
     for _ in range(2):
         world.serve()
         world.now += 5
         world.run_out()
         world.now += 14 * 3600
-        world.engine = Engine(world.cloud, snapshot_every=1)  # it reads what the last one wrote
+        world.engine = CommandProcessor(
+            world.cloud, snapshot_every=1
+        )  # it reads what the last one wrote
         world.control(pipeline, "reset", "/")
 
     listed = asyncio.run(world.pipelines().list(ListParams(history=True))).pipelines[0]

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from chalicelib import publish
-from chalicelib.admin import Administration
-from chalicelib.followers import Followers
 from chalicelib.ports import FRAME_LIMIT
-from conducto.model.records import ImageRecord, ImageState, NodeChange
-from conducto.model.states import NodeType, State
-from conducto.running import views
+from chalicelib.services import event_push
+from chalicelib.services.admin import Administration
+from chalicelib.services.followers import Followers
+from conducto_core.api.queries import views
+from conducto_core.model.records import ImageRecord, ImageState, NodeChange
+from conducto_core.model.states import NodeType, State
 from support.cloud.world import ME, World
 from support.trees import leaf, parallel, serial
 
@@ -53,10 +53,10 @@ def test_deep_change_and_long_image_errors_fit_into_a_frame(world: World) -> Non
         whole = views.batch(live, [change], 0)
         large = whole.model_copy(update={"images": tuple(images)})
 
-        ((frame, last),) = publish.frames(live, large)
+        ((frame, last),) = event_push.frames(live, large)
 
     assert last == 1
-    assert len(frame) <= publish.MAX_FRAME < len(large.model_dump_json())
+    assert len(frame) <= event_push.MAX_FRAME < len(large.model_dump_json())
     shown = json.loads(frame)
     assert shown["changes"][0]["path"] == change.path
     assert shown["counts"]["/"]["pending"] == 1

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from chalicelib.adapters.files import AccessPoints
-from chalicelib.adapters.table import Table
+from chalicelib.adapters.dynamodb import DynamoTable
+from chalicelib.adapters.efs import EfsAccessPoints
 from chalicelib.adapters.task_definitions import Roles, TaskDefinitions
 from chalicelib.ports import WorkerTask
-from conducto_worker.layout import AGENT, USER
+from conducto_core.runtime.task_layout import AGENT, USER
 from support.cloud.aws import REGION, TABLE, aws, file_system, role
 
 CACHE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/conducto-test/docker.io"
@@ -28,7 +28,7 @@ def test_a_workers_definition_names_the_cache_of_its_images_registry(
     image: str, expected: str
 ) -> None:
     with aws() as clients:
-        files = AccessPoints(clients, Table(clients, TABLE), file_system(clients), "test")
+        files = EfsAccessPoints(clients, DynamoTable(clients, TABLE), file_system(clients), "test")
         roles = Roles(
             role("execution"),
             role("task"),

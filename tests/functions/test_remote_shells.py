@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from chalicelib.credentials import digest_of
+from chalicelib.api.workers import WorkerApi, WorkerGoneError
+from chalicelib.domain.tokens import digest_of
 from chalicelib.ports import Identity, Plan, PlanLimitError, TaskEnd, ThrottledError
-from chalicelib.retention import Retention
-from chalicelib.secret_delivery import org_scope, user_scope
-from chalicelib.workers import WorkerDesk, WorkerGoneError
-from conducto.model.remote_shells import MOST_SECONDS, RemoteShell, RemoteShellRequest
-from conducto.model.worker import Claim, Pulse, WorkerEnd, WorkerStart
-from conducto.service.port import NotFoundError, RefusedError
-from conducto_worker.layout import ENTER
+from chalicelib.services.retention import Retention
+from chalicelib.services.secret_injection import org_scope, user_scope
+from conducto_core.errors import NotFoundError, RefusedError
+from conducto_core.model.remote_shells import MAX_SECONDS, RemoteShell, RemoteShellRequest
+from conducto_core.model.worker import Claim, Heartbeat, WorkerEnd, WorkerStart
+from conducto_core.runtime.task_layout import ENTER
 from support.cloud.world import EVERYTHING, LARGE, ME, STRANGER, World
 from support.trees import leaf, serial
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from chalicelib.ports import WorkerTask
-    from conducto.model.worker import WorkerOrders
+    from conducto_core.model.worker import WorkerInstructions
 
 COLLEAGUE = Identity(ME.org, "cem", EVERYTHING)
 DAY = 86_400.0
@@ -56,18 +56,18 @@ class Desk:
         assert found is not None
         return found
 
-    def start(self, shell: RemoteShell) -> WorkerOrders:
+    def start(self, shell: RemoteShell) -> WorkerInstructions:
         """Let the shell's agent come up."""
         orders = self.desk.start(self.agent(shell), WorkerStart(task="arn:task"))
         assert not self.pulse(shell)
         return orders
 
     def pulse(self, shell: RemoteShell) -> bool:
-        return self.desk.pulse(self.agent(shell), Pulse(path="/build", attempt=1)).stop
+        return self.desk.pulse(self.agent(shell), Heartbeat(path="/build", attempt=1)).stop
 
     @property
-    def desk(self) -> WorkerDesk:
-        return WorkerDesk(self.world.engine)
+    def desk(self) -> WorkerApi:
+        return WorkerApi(self.world.engine)
 
     def enter(self, shell: RemoteShell, me: Identity = ME):
         return self.world.pipelines(me).enter_remote_shell(shell.pipeline, shell.id)
@@ -254,7 +254,7 @@ def test_what_there_is_no_shell_for_is_refused_before_anything_is_counted(
 
 def test_no_shell_may_be_asked_for_longer_than_the_most() -> None:
     with pytest.raises(ValueError, match="less than or equal"):
-        RemoteShellRequest(path="/a", seconds=MOST_SECONDS + 1)
+        RemoteShellRequest(path="/a", seconds=MAX_SECONDS + 1)
 
 
 def test_an_archived_pipeline_has_no_shells(desk: Desk) -> None:
@@ -328,7 +328,7 @@ def test_a_shell_whose_stop_is_lost_stays_counted_and_is_stopped_by_the_next_min
     desk.world.minute(61)
     assert desk.workers == 1
     (said,) = [each for each in caplog.records if each.message == "a shell was not looked at"]
-    assert said.__dict__["worker"] == shell.id  # `infra.stacks.watch` counts these
+    assert said.__dict__["worker"] == shell.id  # `infra.stacks.monitoring` counts these
 
     desk.world.fleet.stop = stop  # type: ignore[method-assign]
     desk.world.minute()
@@ -434,7 +434,7 @@ def test_the_token_of_a_shells_agent_is_good_for_no_tasks(desk: Desk) -> None:
 
 
 def test_a_pipeline_that_somebody_looks_into_is_not_archived_for_its_age(desk: Desk) -> None:
-    shell = desk.open(seconds=MOST_SECONDS)
+    shell = desk.open(seconds=MAX_SECONDS)
     record = desk.world.store.record(ME.org, desk.id)
     assert record is not None
     desk.world.now += (record.retention + 1) * DAY

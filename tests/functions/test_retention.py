@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from chalicelib.ports import LogKey
-from chalicelib.retention import Retention
-from conducto.model.deployment import pipeline_directory
-from conducto.model.records import Lifecycle
-from conducto.service.port import NotFoundError
+from chalicelib.services.retention import Retention
+from conducto_core.errors import NotFoundError
+from conducto_core.model.deployment import pipeline_directory
+from conducto_core.model.records import Lifecycle
 from support.cloud.world import ME, World
 from support.trees import leaf, serial
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chalicelib.ports import Identity
-from chalicelib.secret_delivery import org_scope, user_scope
-from conducto.model.api import Action, Changes, ControlRequest, LaunchRequest
-from conducto.model.debug import DebugRequest
-from conducto.model.remote_shells import RemoteShellRequest
+from chalicelib.services.secret_injection import org_scope, user_scope
+from conducto_core.model.debug import DebugRequest
+from conducto_core.model.remote_shells import RemoteShellRequest
+from conducto_core.model.requests import Action, Changes, ControlRequest, LaunchRequest
 from support.cloud.world import LARGE, ME, World
 from support.trees import form, lazy, leaf, serial
 

@@ -6,13 +6,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.fakes.cloud import FakeTokens
 
-from chalicelib.credentials import digest_of
-from chalicelib.serving import CLIENT_ROUTES
-from chalicelib.sign_in import CODE_SECONDS, SESSION_SECONDS, SignIn
-from chalicelib.testing import FakeTokens
-from conducto.service.port import RefusedError
-from conducto.service.problems import ProblemError
+from chalicelib.api.browser_login import CODE_SECONDS, SESSION_SECONDS, BrowserLogin
+from chalicelib.api.dispatch import CLIENT_ROUTES
+from chalicelib.domain.tokens import digest_of
+from conducto_core.api.problems import ProblemError
+from conducto_core.errors import RefusedError
 from support.cloud.world import ME
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Desk:
     def __init__(self) -> None:
         self.now = 1000.0
         self.tokens = FakeTokens(lambda: self.now)
-        self.sign_in = SignIn(self.tokens, lambda: SITE, lambda: self.now)
+        self.sign_in = BrowserLogin(self.tokens, lambda: SITE, lambda: self.now)
         self.tokens.put("own", ME, expires=None)
 
     def me(self) -> Identity:
@@ -129,7 +129,7 @@ def test_a_code_that_was_let_in_within_its_minute_is_no_good_after_it(desk: Desk
 
 
 def test_without_a_web_app_there_is_no_way_in(desk: Desk) -> None:
-    nowhere = SignIn(desk.tokens, lambda: "", lambda: desk.now)
+    nowhere = BrowserLogin(desk.tokens, lambda: "", lambda: desk.now)
 
     with pytest.raises(RefusedError, match="no web app"):
         nowhere.make_login(desk.me())

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from chalicelib import snapshots
-from chalicelib.inputs import Journalled
+from chalicelib.domain import snapshots
+from chalicelib.domain.events import JournalEntry
 from chalicelib.ports import Snapshot
 from support.cloud.play import new_game
 from support.cloud.world import World
@@ -18,13 +18,13 @@ from support.trees import form, lazy, leaf, serial
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from chalicelib.pipeline import CloudPipeline
+    from chalicelib.domain.pipeline import CloudPipeline
     from chalicelib.ports import Entry
 
 
 def _replay(live: CloudPipeline, entries: Iterable[Entry]) -> None:
     for entry in entries:
-        written = Journalled.model_validate(json.loads(json.dumps(entry.input)))
+        written = JournalEntry.model_validate(json.loads(json.dumps(entry.input)))
         live.take_in(written.input)
         live.staff(written)
 

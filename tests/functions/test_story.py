@@ -8,8 +8,8 @@ import base64
 import pytest
 
 from chalicelib.ports import Plan
-from conducto.model.params import LogParams
-from conducto.model.states import Cause, State
+from conducto_core.model.params import LogParams
+from conducto_core.model.states import Cause, State
 from support.cloud.world import ME, World
 from support.trees import leaf, parallel, serial
 

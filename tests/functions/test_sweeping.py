@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from chalicelib.engine import Engine
 from chalicelib.ports import ThrottledError
-from chalicelib.retention import Retention
-from chalicelib.sweeping import LONGEST, Sweeper
-from conducto.model.states import Cause
+from chalicelib.services.orphan_cleanup import LONGEST, OrphanCleanup
+from chalicelib.services.processor import CommandProcessor
+from chalicelib.services.retention import Retention
+from conducto_core.model.states import Cause
 from support.cloud.world import ME, SITE, World
 from support.trees import form, lazy, leaf, parallel, serial
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from chalicelib.testing import FakeMachines
+    from tests.fakes.cloud import FakeMachines
 
 DAY = 86_400.0
 
@@ -70,7 +70,7 @@ def test_the_machine_of_a_run_goes_when_the_run_is_halted(world: World) -> None:
 def test_a_sweep_takes_nothing_of_a_pipeline_that_runs(world: World) -> None:
     pipeline = world.launch(serial("a", "b"))
     world.serve()
-    assert Sweeper(world.engine).run() == 0
+    assert OrphanCleanup(world.engine).run() == 0
     assert runs(world) == [f"{pipeline}-1"]
     world.run_out()
     assert world.states(pipeline)["/"] == "done"
@@ -83,15 +83,15 @@ def test_a_sweep_finds_what_a_run_left_behind(world: World) -> None:
     world.control(pipeline, "pause")
     world.control(pipeline, "run")
     world.machines.create(stray, "acme", "abc")  # by a process that was late
-    assert Sweeper(world.engine).run() == 1
+    assert OrphanCleanup(world.engine).run() == 1
     assert runs(world) == [f"{pipeline}-2"]
-    assert Sweeper(world.engine).run() == 0
+    assert OrphanCleanup(world.engine).run() == 0
 
 
 def test_what_settled_needs_no_machines_and_a_reset_makes_its_own(world: World) -> None:
     pipeline = finished(world)
     assert runs(world) == []
-    assert Sweeper(world.engine).run() == 0
+    assert OrphanCleanup(world.engine).run() == 0
     world.control(pipeline, "reset", "/a")
     world.run_out()
     assert world.states(pipeline)["/"] == "done"
@@ -105,7 +105,7 @@ def test_machines_of_generated_trees_go_with_their_run(world: World) -> None:
     world.serve()
     assert runs(world) == [f"{pipeline}-1"] * 2
     world.control(pipeline, "pause")
-    Sweeper(world.engine).run()
+    OrphanCleanup(world.engine).run()
     assert runs(world) == []
 
 
@@ -143,7 +143,7 @@ def test_an_archive_gives_back_nothing_before_its_workers_are_gone(world: World)
 def test_an_archived_pipelines_task_definitions_are_swept(world: World) -> None:
     archived, resting = finished(world), finished(world)
     world.control(archived, "archive")
-    Sweeper(world.engine).run()
+    OrphanCleanup(world.engine).run()
     assert set(world.fleet.defined) == {resting}
 
 
@@ -152,7 +152,7 @@ def test_what_retention_deletes_leaves_nothing_at_aws(world: World) -> None:
     for _ in range(2):
         world.now += 2 * DAY
         Retention(world.engine).run()
-    Sweeper(world.engine).run()
+    OrphanCleanup(world.engine).run()
     assert world.store.org_of(pipeline) is None
     assert (world.machines.activities, runs(world), world.fleet.defined) == ([], [], {})
 
@@ -161,9 +161,9 @@ def test_a_definition_that_was_deleted_by_half_is_swept(world: World) -> None:
     archived = finished(world)
     world.fleet.halfway.add(world.fleet.defined[archived])
     world.control(archived, "archive")
-    assert Sweeper(world.engine).run() > 0
+    assert OrphanCleanup(world.engine).run() > 0
     assert (world.fleet.defined, world.fleet.halfway) == ({}, set())
-    assert Sweeper(world.engine).run() == 0
+    assert OrphanCleanup(world.engine).run() == 0
 
 
 class Busy:
@@ -200,8 +200,8 @@ def test_what_aws_has_no_time_for_is_swept_the_next_time(world: World) -> None:
     for _ in range(3):
         leaving_a_machine(world)
     world.engine.cloud = world.over(machines=Busy(world.machines, refusals=1))
-    assert Sweeper(world.engine).run() == 2
-    assert Sweeper(world.engine).run() == 1
+    assert OrphanCleanup(world.engine).run() == 2
+    assert OrphanCleanup(world.engine).run() == 1
     assert runs(world) == []
 
 
@@ -217,7 +217,7 @@ def with_three_activities(world: World) -> str:
 def test_who_archives_does_not_wait_for_what_aws_has_no_time_for(world: World) -> None:
     pipeline = with_three_activities(world)
     busy = Busy(world.machines, refusals=100)
-    world.engine = Engine(world.over(machines=busy))
+    world.engine = CommandProcessor(world.over(machines=busy))
 
     world.control(pipeline, "archive")
 
@@ -228,7 +228,7 @@ def test_who_archives_does_not_wait_for_what_aws_has_no_time_for(world: World) -
 def test_retention_waits_until_aws_has_deleted_all_activities(world: World) -> None:
     pipeline = with_three_activities(world)
     busy = Busy(world.machines, refusals=100)
-    world.engine = Engine(world.over(machines=busy))
+    world.engine = CommandProcessor(world.over(machines=busy))
     world.control(pipeline, "archive")
 
     busy.refusals = 5
@@ -248,7 +248,7 @@ def test_a_sweep_ends_in_time_for_the_function_that_runs_it(world: World) -> Non
 
     busy = world.over(machines=Busy(world.machines, refusals=1))
     world.engine.cloud = replace(busy, sleep=sleep)
-    assert Sweeper(world.engine).run() == 0
+    assert OrphanCleanup(world.engine).run() == 0
     assert len(runs(world)) == 3
 
 
@@ -263,7 +263,7 @@ def test_a_sweep_that_finds_nothing_to_delete_ends_in_time_as_well(world: World)
         return org_of(pipeline_id)
 
     world.store.org_of = slowly  # type: ignore[method-assign]
-    assert Sweeper(world.engine).run() == 0
+    assert OrphanCleanup(world.engine).run() == 0
     assert len(looked) == 1
 
 
@@ -288,11 +288,11 @@ def test_a_pipeline_that_is_woken_while_its_commands_end_goes_on(world: World) -
 
 
 def test_a_snapshot_keeps_from_which_archive_a_pipeline_came(world: World) -> None:
-    world.engine = Engine(world.cloud, snapshot_every=1)
+    world.engine = CommandProcessor(world.cloud, snapshot_every=1)
     pipeline = finished(world)
     world.control(pipeline, "archive")
     world.control(pipeline, "wake")
-    world.engine = Engine(world.cloud)
+    world.engine = CommandProcessor(world.cloud)
     world.control(pipeline, "reset", "/a")
     world.control(pipeline, "run")
     world.run_out()

@@ -6,12 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.engine import Engine
+from chalicelib.api.workers import WorkerApi
 from chalicelib.ports import ConflictError
-from chalicelib.reconcile import Reconciler
-from chalicelib.workers import WorkerDesk
-from conducto.model.states import State
-from conducto.model.worker import Report
+from chalicelib.services.processor import CommandProcessor
+from chalicelib.services.reconcile import Reconciler
+from conducto_core.model.states import State
+from conducto_core.model.worker import Report
 from support.cloud.world import ME, World
 from support.trees import leaf, parallel
 
@@ -49,7 +49,7 @@ def test_two_reports_at_the_same_moment_are_both_taken_in() -> None:
     hands = list(world.running().values())
     barrier = Barrier(2)
     stores = [Meeting(world.store, barrier) for _ in hands]
-    desks = [WorkerDesk(Engine(world.over(store=store))) for store in stores]
+    desks = [WorkerApi(CommandProcessor(world.over(store=store))) for store in stores]
 
     def report(number: int) -> None:
         job = hands[number].job
@@ -70,14 +70,14 @@ def test_many_workers_and_the_minute_rule_at_once_lose_nothing() -> None:
     world.serve()
     hands = list(world.running().values())
     assert len(hands) == WIDE
-    engines = [Engine(world.cloud) for _ in range(4)]
+    engines = [CommandProcessor(world.cloud) for _ in range(4)]
 
     def report(number: int) -> None:
         job, engine = hands[number].job, engines[number % 4]
         assert job is not None
         done = Report(path=job.path, attempt=job.attempt, exit_code=0)
         for _ in range(2):  # and each of them comes twice
-            WorkerDesk(engine).report(hands[number].identity, done)
+            WorkerApi(engine).report(hands[number].identity, done)
         Reconciler(engine).run()
 
     with ThreadPoolExecutor(8) as pool:

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from chalicelib.ports import TaskEnd, ThrottledError
-from chalicelib.retention import Retention
-from conducto.model.states import Cause
-from conducto.model.usage import Usage, UsageParams
-from conducto.semantics.fargate import PRICES, Size
+from chalicelib.services.retention import Retention
+from conducto_core.model.states import Cause
+from conducto_core.model.usage import Usage, UsageParams
+from conducto_core.semantics.fargate import PRICES, Size
 from support.cloud.world import ME, STRANGER, World
 from support.trees import leaf, serial
 

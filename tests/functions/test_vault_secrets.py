@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.fakes.cloud import FakeVault
 
 from chalicelib.ports import ConflictError
-from chalicelib.testing import FakeVault
-from chalicelib.vault_secrets import MOST_TRIES, VaultSecrets
-from conducto.running.secret_store import SecretName, StoredSecret
-from conducto.service.port import RefusedError
+from chalicelib.services.secrets import MOST_TRIES, VaultSecrets
+from conducto_core.errors import RefusedError
+from conducto_core.ports.secret_store import SecretName, StoredSecret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

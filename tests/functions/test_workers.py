@@ -11,26 +11,26 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
-from chalicelib.adapters.lending import PollRole
-from chalicelib.credentials import PREFIX, digest_of, new_token
+from chalicelib.adapters.step_functions import WorkerCredentials
+from chalicelib.api.workers import WorkerApi, WorkerGoneError
+from chalicelib.domain.tokens import PREFIX, digest_of, new_token
 from chalicelib.ports import AccessDeniedError, Identity, TaskEnd
-from chalicelib.workers import WorkerDesk, WorkerGoneError
-from conducto.model.api import Changes
-from conducto.model.params import LogParams, TreeParams
-from conducto.model.resources import ResourcesParams
-from conducto.model.states import Cause, State
-from conducto.model.worker import (
+from conducto_core.errors import NotFoundError, RefusedError
+from conducto_core.model.params import LogParams, TreeParams
+from conducto_core.model.requests import Changes
+from conducto_core.model.resources import ResourcesParams
+from conducto_core.model.states import Cause, State
+from conducto_core.model.worker import (
     MAX_PIECE,
-    LogPiece,
-    Pulse,
+    ClaimDecision,
+    Heartbeat,
     Report,
-    Verdict,
     WorkerEnd,
+    WorkerLogChunk,
     WorkerStart,
 )
-from conducto.running.resource_series import ResourceWriter
-from conducto.semantics.asl_states import MOST_OFFERS
-from conducto.service.port import NotFoundError, RefusedError
+from conducto_core.runtime.resource_series import ResourceWriter
+from conducto_core.semantics.naming import MAX_OFFERS
 from support.asl.port import Offer
 from support.cloud.world import ME, World, offers_of
 from support.trees import form, lazy, leaf, parallel, serial
@@ -44,7 +44,7 @@ def world() -> World:
     return World()
 
 
-def _piece(hand: Hand, data: bytes, **more: Any) -> LogPiece:
+def _piece(hand: Hand, data: bytes, **more: Any) -> WorkerLogChunk:
     assert hand.job is not None
     fields = {
         "path": hand.job.path,
@@ -53,7 +53,7 @@ def _piece(hand: Hand, data: bytes, **more: Any) -> LogPiece:
         "offset": 0,
         "data": base64.b64encode(data).decode(),
     }
-    return LogPiece.model_validate({**fields, **more})
+    return WorkerLogChunk.model_validate({**fields, **more})
 
 
 def _one(world: World, tree: dict[str, Any] | None = None) -> tuple[str, Hand]:
@@ -76,14 +76,14 @@ def test_a_token_is_256_bits_and_only_its_digest_is_kept(world: World) -> None:
 
 def test_a_persons_token_is_none_of_a_worker(world: World) -> None:
     with pytest.raises(WorkerGoneError):
-        WorkerDesk(world.engine).start(ME, WorkerStart(task="arn"))
+        WorkerApi(world.engine).start(ME, WorkerStart(task="arn"))
 
 
 def test_a_worker_of_another_org_does_not_find_the_pipeline(world: World) -> None:
     pipeline, hand = _one(world)
     forged = Identity("other", "eve", frozenset({"worker"}), (pipeline, hand.task.pool, hand.id))
     with pytest.raises(NotFoundError):
-        hand.desk.pulse(forged, Pulse(path="/", attempt=1))
+        hand.desk.pulse(forged, Heartbeat(path="/", attempt=1))
 
 
 def test_a_worker_that_was_never_started_is_sent_away(world: World) -> None:
@@ -103,7 +103,7 @@ def test_denied_credentials_are_shown_as_the_reason_a_node_waits() -> None:
         raise AccessDeniedError(message)
 
     allowed: list[bool] = []
-    world = World(lend=deny)
+    world = World(lend_credentials=deny)
     pipeline = world.launch(leaf())
 
     world.serve()
@@ -128,7 +128,7 @@ def test_a_denied_role_of_agents_is_known_by_awss_message() -> None:
             raise ClientError({"Error": error}, "AssumeRole")
 
     with pytest.raises(AccessDeniedError, match="not authorized: sts:AssumeRole"):
-        PollRole(Denying(), "arn:poll").lend("arn:activity", "w1")  # type: ignore[arg-type]
+        WorkerCredentials(Denying(), "arn:poll").lend_credentials("arn:activity", "w1")  # type: ignore[arg-type]
 
 
 def test_a_worker_that_left_is_sent_away_and_what_it_says_is_not_heard(world: World) -> None:
@@ -171,7 +171,7 @@ def test_two_workers_claim_one_node_and_one_of_them_runs_it(world: World) -> Non
     other = next(h for h in world.living() if h is not hand)
     other.finish()
     answer = other.claim(hand.offer)
-    assert answer.verdict is not Verdict.RUN
+    assert answer.verdict is not ClaimDecision.RUN
     assert len(world.attempts(pipeline, hand.job.path)) == 1
 
 
@@ -182,7 +182,7 @@ def test_a_claim_after_a_pause_is_cancelled(world: World) -> None:
     offer = world.poll(hand.orders.activity)
     assert offer is not None
     world.control(pipeline, "pause")
-    assert hand.claim(offer).verdict is Verdict.DROP
+    assert hand.claim(offer).verdict is ClaimDecision.DROP
     assert world.states(pipeline) == {"/": "pending"}
     world.control(pipeline, "run")
     world.run_out()
@@ -212,7 +212,7 @@ def test_a_task_that_a_leaving_worker_gives_back_is_offered_to_others_at_once(
 
 def test_a_task_given_back_more_often_than_it_is_offered_is_planned_anew(world: World) -> None:
     pipeline = world.launch(leaf())
-    for _ in range(2 * MOST_OFFERS + 1):
+    for _ in range(2 * MAX_OFFERS + 1):
         hand, offer = _handed(world)
         hand.leave("age", offer=offer)
     world.run_out()
@@ -242,7 +242,7 @@ def test_a_claim_for_an_unknown_node_or_run_is_dropped(world: World) -> None:
     other = next(h for h in world.living() if h is not hand)
     other.finish()
     for data in ({"r": "nonsense-1", "n": "abc"}, {"r": hand.offer.data["r"], "n": "abc"}):
-        assert other.claim(Offer("no-token", data)).verdict is Verdict.DROP
+        assert other.claim(Offer("no-token", data)).verdict is ClaimDecision.DROP
 
 
 def test_a_worker_of_a_small_pool_cannot_run_a_large_command(world: World) -> None:
@@ -251,7 +251,7 @@ def test_a_worker_of_a_small_pool_cannot_run_a_large_command(world: World) -> No
     small, large = sorted(world.living(), key=lambda h: h.task.mem)
     offer = world.poll(large.orders.activity)
     assert offer is not None
-    assert small.claim(offer).verdict is Verdict.DROP
+    assert small.claim(offer).verdict is ClaimDecision.DROP
     world.serve()
     assert world.running()["/large"].task.mem == 8
 
@@ -529,4 +529,4 @@ def test_a_group_that_timed_out_is_the_failure_and_a_run_says_so(world: World) -
 
 def test_a_pulse_for_what_does_not_run_here_says_stop(world: World) -> None:
     _, hand = _one(world)
-    assert hand.desk.pulse(hand.identity, Pulse(path="/", attempt=9)).stop
+    assert hand.desk.pulse(hand.identity, Heartbeat(path="/", attempt=9)).stop

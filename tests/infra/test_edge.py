@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from infra.stacks.site import EDGE
 
-from chalicelib.sign_in import SESSION_SECONDS
-from conducto_emulator.edge import COOKIE, SECONDS, of_page, of_session
+from chalicelib.api.browser_login import SESSION_SECONDS
+from conducto_emulator.cloudfront import COOKIE, SECONDS, of_page, of_session
 
 TOKEN = "cdo_" + "t" * 43
 HOST = "d1.cloudfront.net"

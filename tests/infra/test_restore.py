@@ -8,13 +8,13 @@ from typing import Any
 import boto3
 import pytest
 from infra.copy_table import StillThereError, copy
-from infra.undelete import undelete
+from infra.restore_objects import restore_objects
 from moto import mock_aws
 
 from chalicelib.adapters.clients import Clients
 from chalicelib.ports import LogKey
-from conducto.model.deployment import PARTITION_KEY, SORT_KEY, table_name
-from conducto.service.port import NotFoundError
+from conducto_core.errors import NotFoundError
+from conducto_core.model.deployment import PARTITION_KEY, SORT_KEY, table_name
 from support.cloud.aws import BUCKET, aws
 from support.cloud.aws import TABLE as INSTALLED
 from support.cloud.released import Scenes, dumped, play, world_over
@@ -119,7 +119,7 @@ def test_a_pipeline_that_was_deleted_comes_back_whole_and_goes_on(clients: Clien
 
     copied = copy(clients.get("dynamodb"), BACKUP, INSTALLED, scenes.running)
     for prefix in ("trees", "state", "logs"):
-        undelete(clients.get("s3"), BUCKET, f"{prefix}/{scenes.running}/")
+        restore_objects(clients.get("s3"), BUCKET, f"{prefix}/{scenes.running}/")
 
     after = dumped(clients, scenes)
     mine = [i for i in before["items"] if f"#{scenes.running}" in i["pk"]["S"]]
@@ -174,8 +174,8 @@ def test_what_was_written_over_is_not_touched_and_nothing_comes_back_twice(
     s3.delete_object(Bucket=BUCKET, Key="logs/p/a")
     s3.delete_object(Bucket=BUCKET, Key="logs/q/a")
 
-    assert undelete(s3, BUCKET, "logs/p/") == 1
-    assert undelete(s3, BUCKET, "logs/p/") == 0
+    assert restore_objects(s3, BUCKET, "logs/p/") == 1
+    assert restore_objects(s3, BUCKET, "logs/p/") == 0
 
     assert s3.get_object(Bucket=BUCKET, Key="logs/p/a")["Body"].read() == b"two"
     assert [o["Key"] for o in s3.list_objects_v2(Bucket=BUCKET)["Contents"]] == ["logs/p/a"]

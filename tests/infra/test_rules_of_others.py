@@ -167,7 +167,7 @@ def _findings(folder: Path) -> list[str]:
         "cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))\n"
         "app.synth()\n"
     )
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join([".", "sdk", "worker"])}
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([".", "sdk", "core", "worker"])}
     run = [sys.executable, "-c", code, str(folder)]
     subprocess.run(run, env=env, capture_output=True, check=False)
     report = json.loads((folder / "validation-report.json").read_text())

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from infra.settings import as_context, from_mapping
 
-from conducto.model.deployment import SETTINGS, STACKS, Variables, web_app_name
-from conducto.service.browser import page_policy
+from conducto_core.api.security_headers import page_policy
+from conducto_core.model.deployment import SETTINGS, STACKS, Variables, web_app_name
 from support.installation import VARIANTS, resources, templates
 
 
@@ -277,7 +277,7 @@ def test_the_dashboard_shows_every_alarm_and_what_it_is_about(
 
 
 @pytest.mark.parametrize(
-    ("metric", "module"), [("FailedReconciles", "reconcile"), ("FailedShells", "remote_shells")]
+    ("metric", "module"), [("FailedReconciles", "reconcile"), ("FailedShells", "debug_sessions")]
 )
 def test_what_the_minute_rule_fails_at_is_found_in_its_log_by_its_own_words_and_has_an_alarm(
     installation: dict[str, dict[str, Any]], metric: str, module: str
@@ -292,7 +292,7 @@ def test_what_the_minute_rule_fails_at_is_found_in_its_log_by_its_own_words_and_
             f"-{metric}"
         )
     ]
-    source = Path(f"functions/chalicelib/{module}.py").read_text()
+    source = Path(f"functions/chalicelib/services/{module}.py").read_text()
 
     words = found["FilterPattern"].partition('"')[2].partition('"')[0]
     assert f'logger.exception("{words}"' in source

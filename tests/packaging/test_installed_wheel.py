@@ -12,16 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from conducto.model.deployment import STACKS
+from conducto_core.model.deployment import STACKS
 
 ROOT = Path(__file__).resolve().parents[2]
 #: What the build reads; without the web app's sources, so that it takes no Node.
-_SOURCES = ("sdk", "local_runner", "worker", "infra", "functions")
+_SOURCES = ("sdk", "core", "cli", "local_runner", "worker", "infra", "functions")
 _FILES = ("pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "cdk.json", "web/hatch_hook.py")
 #: Run in the clean environment: writes what CDK reads, prints where and how it starts the stacks.
 _PROJECT = """
 import json
-from conducto.cli.host.deploying.project import write_project
+from conducto_cli.deploy.project import write_project
 folder = write_project("wheel", {"log_days": "7"}, "eu-west-1")
 print(json.dumps([str(folder), json.loads((folder / "cdk.json").read_text())]))
 """
@@ -62,8 +62,8 @@ def test_the_wheel_carries_stacks_functions_and_the_workers_agent(wheel: Path) -
         "conducto_deploy/functions/.chalice/config.json",
         "conducto_worker/image/Dockerfile",
         "conducto_worker/image/requirements.txt",
-        "conducto_worker/command_server.sh",
-        "conducto_worker/task_entry.sh",
+        "conducto_core/runtime/command_server.sh",
+        "conducto_core/runtime/task_entry.sh",
     } <= names
     assert not [n for n in names if "__pycache__" in n or n.startswith(("tests/", "emulator/"))]
 

@@ -7,10 +7,10 @@ of the machine's bookkeeping and do not ask the rules, so that a wrong rule show
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conducto.model.nodes import Pipeline
-from conducto.model.states import FAILED, FINISHED, IN_FLIGHT, NodeType, State
-from conducto.semantics import events as ev
-from conducto.semantics.live import LiveExec, LiveGroup, LiveTree
+from conducto_core.model.nodes import Pipeline
+from conducto_core.model.states import FAILED, FINISHED, IN_FLIGHT, NodeType, State
+from conducto_core.semantics import events as ev
+from conducto_core.semantics.tree_state import LiveExec, LiveGroup, TreeState
 from support.laws import law
 from support.random_trees import TREES, act, finish, ordered
 from support.trees import Driver
@@ -143,7 +143,7 @@ def test_bookkeeping_equals_a_tree_built_from_the_records(data, tree):
     specs = {n.path: n.spec for n in ordered(driver.tree)}
     records = [driver.tree.state_of(n) for n in driver.tree.nodes.values()]
 
-    rebuilt = LiveTree(Pipeline(specs, {}), records, armed=driver.tree.armed)
+    rebuilt = TreeState(Pipeline(specs, {}), records, armed=driver.tree.armed)
 
     for path, node in driver.tree.nodes.items():
         other = rebuilt.nodes[path]

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conducto_worker.masking import MASK, PIECE, Mask, can_be_masked
+from conducto_core.runtime.masking import MASK, PIECE, Mask, can_be_masked
 
 TOKEN = "tok/3n+with='odd' signs&%"
 KEY = "-----BEGIN KEY-----\nMIIEvQIBADANBgkqhkiG9w0\nshort\n-----END KEY-----\n"

@@ -3,14 +3,14 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conducto.model.nodes import NodeSpec, Pipeline, child_path
-from conducto.model.params import TreeParams
-from conducto.model.states import NodeType, State
-from conducto.running import tree_pages
-from conducto.semantics.live import LiveExec, LiveGroup, LiveTree
+from conducto_core.api.queries import tree_pages
+from conducto_core.model.nodes import NodeSpec, Pipeline, child_path
+from conducto_core.model.params import TreeParams
+from conducto_core.model.states import NodeType, State
+from conducto_core.semantics.tree_state import LiveExec, LiveGroup, TreeState
 
 
-def tree_of(shape, states=()) -> LiveTree:
+def tree_of(shape, states=()) -> TreeState:
     """Make a tree; ``shape`` is a list of children for a group, None for an Exec."""
     nodes = {}
 
@@ -24,14 +24,14 @@ def tree_of(shape, states=()) -> LiveTree:
             add(child_path(path, name), child)
 
     add("/", shape)
-    tree = LiveTree(Pipeline(nodes, {}))
+    tree = TreeState(Pipeline(nodes, {}))
     execs = [node for node in tree.nodes.values() if isinstance(node, LiveExec)]
     for node, state in zip(execs, states, strict=False):
         tree.set_exec(node, state)
     return tree
 
 
-def everything(tree: LiveTree, **query) -> list[str]:
+def everything(tree: TreeState, **query) -> list[str]:
     """Page through with ``query``; every page but the last says where to go on."""
     found, after = [], None
     for _ in range(1000):
@@ -104,7 +104,7 @@ class Watched(list):
         return super().__getitem__(index)
 
 
-def watch(tree: LiveTree) -> None:
+def watch(tree: TreeState) -> None:
     Watched.looks = 0
     for node in tree.nodes.values():
         if isinstance(node, LiveGroup):

@@ -8,12 +8,12 @@ not print are in ``test_running.py``.
 import pytest
 
 import conducto as co
-from conducto.model.api import Action
-from conducto.model.limits import MAX_NAME_BYTES
-from conducto.model.params import LogParams
-from conducto.model.states import Cause, State
-from conducto.semantics.errors import DefinitionError
 from conducto.tree.launch_form import to_launch_form
+from conducto.wire.limits import MAX_NAME_BYTES
+from conducto_core.errors import DefinitionError
+from conducto_core.model.params import LogParams
+from conducto_core.model.requests import Action
+from conducto_core.model.states import Cause, State
 from support.containers import BUSYBOX as IMAGE
 from support.containers import clean_runner
 from support.local import local_runner

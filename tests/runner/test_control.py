@@ -6,12 +6,11 @@ import re
 import pytest
 
 import conducto as co
-from conducto.model.api import Action, ControlResult
-from conducto.model.params import TreeParams
-from conducto.model.records import Lifecycle
-from conducto.model.states import Cause, State
-from conducto.semantics.errors import DefinitionError
-from conducto.service.port import NotFoundError, RefusedError
+from conducto_core.errors import DefinitionError, NotFoundError, RefusedError
+from conducto_core.model.params import TreeParams
+from conducto_core.model.records import Lifecycle
+from conducto_core.model.requests import Action, ControlResult
+from conducto_core.model.states import Cause, State
 from support.local import local_runner, order
 from support.stand_ins import ensure
 

@@ -6,9 +6,8 @@ from typing import Any
 import pytest
 
 import conducto as co
-from conducto.model.states import Cause
-from conducto.semantics.errors import DefinitionError
-from conducto.service.port import RefusedError
+from conducto_core.errors import DefinitionError, RefusedError
+from conducto_core.model.states import Cause
 from support.local import Local, order
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

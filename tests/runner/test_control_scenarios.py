@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pytest
 
 import conducto as co
-from conducto.model.states import Cause
+from conducto_core.model.states import Cause
 from support.local import Local, Run, order
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from conducto import data
-from conducto.cli import data_tools
+from conducto.tools import data_tools
 
 SECRET = b"of the host"
 # 2: RENAME_EXCHANGE, see renameat2(2).

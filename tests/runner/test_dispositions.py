@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from conducto_local.home import open_home
 from conducto_local.launcher import stop_agent
+from conducto_local.state_dir import open_state_dir
 
 SCRIPT = """
 import conducto as co
@@ -35,7 +35,7 @@ def env(tmp_path, monkeypatch):
     monkeypatch.setenv("CONDUCTO_PROFILE", "tests")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
     yield dict(os.environ)
-    stop_agent(open_home("tests"))
+    stop_agent(open_state_dir("tests"))
 
 
 def test_commands_of_a_launch_in_the_background_ignore_no_signal(tmp_path, env):

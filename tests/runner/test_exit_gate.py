@@ -6,12 +6,12 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 
-from conducto.cli.host.exit_gate import ExitGate
-from conducto.client import Client
-from conducto.client.transport import Reply
-from conducto.model.api import EventBatch
-from conducto.model.records import PipelineRecord
-from conducto.running.views import stored_summary
+from conducto_cli.exit_gate import ExitGate
+from conducto_client import Client
+from conducto_client.transport import Reply
+from conducto_core.api.queries.views import stored_summary
+from conducto_core.model.records import PipelineRecord
+from conducto_core.model.requests import EventBatch
 
 SUMMARY = stored_summary(PipelineRecord(id="abc-def", title=""))
 FRAME = EventBatch(changes=(), counts={}, images=(), pipeline=SUMMARY).model_dump_json().encode()
@@ -52,8 +52,8 @@ def test_a_thread_parses_no_event_once_the_gate_is_closed() -> None:
 
 PROGRAM = """
 import gc, sys, threading, time
-from conducto.cli.host.exit_gate import ExitGate
-from conducto.client import Client
+from conducto_cli.exit_gate import ExitGate
+from conducto_client import Client
 from runner.test_exit_gate import Endless
 
 class Cycle:

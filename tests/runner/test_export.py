@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 import conducto as co
-from conducto.model.api import LaunchRequest, TreePage
-from conducto.model.params import TreeParams
-from conducto.service.export.gathering import gather
-from conducto.service.export.page import MAX_BYTES, page_of
-from conducto.service.export.run import MAX_NODES
 from conducto.tree.launch_form import to_launch_form
+from conducto_core.api.export.collect import collect
+from conducto_core.api.export.page import MAX_BYTES, page_of
+from conducto_core.api.export.report import MAX_NODES
+from conducto_core.model.params import TreeParams
+from conducto_core.model.requests import LaunchRequest, TreePage
 from support.local import local_runner
 
 GROUPS, SIZE = 1_000, 100
@@ -51,7 +51,7 @@ async def test_a_hundred_thousand_nodes_make_a_small_page_quickly(tmp_path: Path
         port = Asked(local.pipelines)
 
         begun = time.perf_counter()
-        run = await gather(port, made.pipeline.id, time.time())
+        run = await collect(port, made.pipeline.id, time.time())
         page = page_of(run)
         took = time.perf_counter() - begun
 

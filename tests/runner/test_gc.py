@@ -7,12 +7,12 @@ import uuid
 import pytest
 
 import conducto as co
-from conducto.model.api import Action
-from conducto.model.gc_calls import GcRequest
-from conducto_local.home import Home
-from conducto_local.identity import path_mark
-from conducto_local.images.api import LABEL_IMAGE_HOME
-from conducto_local.runner.flights import LABEL_HOME, home_mark
+from conducto_core.model.gc import GcRequest
+from conducto_core.model.requests import Action
+from conducto_local.images.engine_images import LABEL_IMAGE_HOME
+from conducto_local.installation_id import path_mark
+from conducto_local.scheduling.attempt_records import LABEL_HOME, home_mark
+from conducto_local.state_dir import StateDir
 from support.containers import BUSYBOX as IMAGE
 from support.containers import of_pipeline
 from support.local import local_runner
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.docker
 @pytest.fixture
 def home(tmp_path):
     ensure(["busybox:latest"])
-    return Home(tmp_path / "home", f"gc-{os.getpid()}")
+    return StateDir(tmp_path / "home", f"gc-{os.getpid()}")
 
 
 def runner(home):
@@ -191,7 +191,7 @@ async def test_snapshots_of_a_directory_without_a_pipeline_stay(home):
 @pytest.fixture
 def neighbour(home, tmp_path):
     """Return the home of another user, with a profile of the same name."""
-    return Home(tmp_path / "neighbour", home.profile)
+    return StateDir(tmp_path / "neighbour", home.profile)
 
 
 def container_of(mark, pipeline="zzz-zzz"):

@@ -7,11 +7,11 @@ import pytest
 
 import conducto as co
 from conducto.data import pipeline as pipeline_data
-from conducto.model.api import Action
-from conducto.model.params import ImageLogParams
-from conducto.model.records import ImageState
-from conducto.model.states import Cause, State
-from conducto.semantics.errors import DefinitionError
+from conducto_core.errors import DefinitionError
+from conducto_core.model.params import ImageLogParams
+from conducto_core.model.records import ImageState
+from conducto_core.model.requests import Action
+from conducto_core.model.states import Cause, State
 from support.containers import BUSYBOX as IMAGE
 from support.containers import clean_runner, remove_images
 from support.stand_ins import call, ensure

@@ -7,12 +7,12 @@ import uuid
 import pytest
 
 import conducto as co
-from conducto.model.api import Action
-from conducto.model.records import ImageState, NodeChange
-from conducto.model.states import Cause, NodeType, State
+from conducto_core.model.records import ImageState, NodeChange
+from conducto_core.model.requests import Action
+from conducto_core.model.states import Cause, NodeType, State
 from conducto_local.ports import EngineError
 from conducto_local.store.errors import StoreFullError
-from conducto_local.store.port import Turn
+from conducto_local.store.port import WriteBatch
 from support.containers import BUSYBOX as IMAGE
 from support.containers import clean_runner, networks, of_pipeline
 from support.disks import fill, small_disk
@@ -311,4 +311,4 @@ async def test_a_pipeline_that_cannot_be_written_down_pauses_and_stops_no_other(
 def spoil(local, run):
     """Take the number of the next change in the store, as only a bug of ours could."""
     change = NodeChange(seq=1, time=0.0, path="/a", type=NodeType.EXEC, state=State.DONE)
-    local.pipelines._store.save(run.id, Turn(changes=[change]))
+    local.pipelines._store.save(run.id, WriteBatch(changes=[change]))

@@ -4,12 +4,12 @@ import asyncio
 import json
 
 import conducto as co
-from conducto.model.api import LaunchRequest, PipelineSummary
-from conducto.model.calls import API_ROOT, LAUNCH
-from conducto.service.dispatch import Headers, Service
-from conducto.service.once import MemoryAnswers, Once
 from conducto.tree.launch_form import to_launch_form
-from conducto_local.runner import shelf
+from conducto_core.api.dispatch import Headers, Service
+from conducto_core.api.idempotency import IdempotentExecutor, MemoryResponses
+from conducto_core.model.operations.pipelines import API_ROOT, LAUNCH
+from conducto_core.model.requests import LaunchRequest, PipelineSummary
+from conducto_local.scheduling import pipeline_cache
 from support.local import Run, local_runner
 
 CLIENTS = 30
@@ -31,8 +31,8 @@ async def launch(service, client, key):
 
 async def test_thirty_launches_at_once_on_a_full_cache_all_return_their_pipeline(tmp_path):
     async with local_runner(tmp_path / "home", "process") as local:
-        service = Service(local.pipelines, once=Once(MemoryAnswers()))
-        for number in range(shelf.KEPT_LOADED + 1):
+        service = Service(local.pipelines, once=IdempotentExecutor(MemoryResponses()))
+        for number in range(pipeline_cache.KEPT_LOADED + 1):
             await local.run(form(f"old-{number}"))
 
         launched = await asyncio.gather(
@@ -48,11 +48,14 @@ async def test_thirty_launches_at_once_on_a_full_cache_all_return_their_pipeline
             assert (await Run(local, one).settled()).state == "done"
         ran = (local.home.user_data / "ran").read_text().split()
         assert sorted(ran) == sorted(
-            [*map(str, range(CLIENTS)), *(f"old-{n}" for n in range(shelf.KEPT_LOADED + 1))]
+            [
+                *map(str, range(CLIENTS)),
+                *(f"old-{n}" for n in range(pipeline_cache.KEPT_LOADED + 1)),
+            ]
         )
 
 
-class NoAnswers(MemoryAnswers):
+class NoAnswers(MemoryResponses):
     """The memory of agents that are killed before they note a response."""
 
     def finish(self, key: str, answer: bytes) -> None:
@@ -62,11 +65,13 @@ class NoAnswers(MemoryAnswers):
 async def test_launch_that_was_cut_off_returns_its_pipeline(tmp_path):
     answers = NoAnswers()
     async with local_runner(tmp_path / "home", "process") as local:
-        first = await launch(Service(local.pipelines, once=Once(answers)), "mine", "k")
+        first = await launch(
+            Service(local.pipelines, once=IdempotentExecutor(answers)), "mine", "k"
+        )
         await Run(local, first).settled()
 
     async with local_runner(tmp_path / "home", "process") as local:
-        service = Service(local.pipelines, once=Once(answers))
+        service = Service(local.pipelines, once=IdempotentExecutor(answers))
         again = await launch(service, "mine", "k")
         await launch(service, "other", "k2")
 

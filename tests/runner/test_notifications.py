@@ -7,16 +7,16 @@ from contextlib import asynccontextmanager
 import pytest
 
 import conducto as co
-from conducto.integrations.web import DeliveryError
-from conducto.model.notifications import DeliveryState
-from conducto.model.secret_calls import PutSecrets, SecretValue
-from conducto.model.states import State
-from conducto.running.notify.channels import deliver
-from conducto.running.notify.settings import Settings
-from conducto.running.notify.trying import TRIES
-from conducto_local.home import Home
+from conducto.integrations.http import DeliveryError
+from conducto_core.model.notifications import DeliveryState
+from conducto_core.model.secrets import PutSecrets, SecretValue
+from conducto_core.model.states import State
+from conducto_core.notifications.channels import deliver
+from conducto_core.notifications.delivery import TRIES
+from conducto_core.notifications.settings import Settings
+from conducto_local.notify.outbox import Channels
 from conducto_local.runner import open_parts
-from conducto_local.runner.notify.outbox import Ways
+from conducto_local.state_dir import StateDir
 from support.containers import BUSYBOX as IMAGE
 from support.disks import fill, small_disk
 from support.local import Local, eventually
@@ -49,8 +49,8 @@ class Channel:
 
 @asynccontextmanager
 async def runner(base, **ways):
-    home = Home(base, "test")
-    async with open_parts(home, ways=Ways(**ways)) as opened:
+    home = StateDir(base, "test")
+    async with open_parts(home, ways=Channels(**ways)) as opened:
         yield Local(opened.pipelines, home, "process")
 
 

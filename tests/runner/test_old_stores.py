@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from conducto.model.api import Action
-from conducto.model.records import Lifecycle
-from conducto.model.states import State
-from conducto_local.home import Home
+from conducto_core.model.records import Lifecycle
+from conducto_core.model.requests import Action
+from conducto_core.model.states import State
+from conducto_local.state_dir import StateDir
 from conducto_local.store.schema import MIGRATIONS, backup_path
 from conducto_local.store.sqlite import SqliteStore
 from support.local import Run, local_runner
@@ -29,7 +29,7 @@ def schema(request):
 
 @pytest.fixture
 def home(tmp_path, schema):
-    home = Home(tmp_path / "home", "test")
+    home = StateDir(tmp_path / "home", "test")
     home.make()
     with contextlib.closing(sqlite3.connect(home.store)) as connection:
         connection.executescript((STORES / f"schema-{schema}.sql").read_text())

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from conducto_local.engine.process_leftovers import processes, processes_by_ps
+from conducto_local.engine.process_cleanup import processes, processes_by_ps
 
 WITHOUT_LINUX = """
 import fcntl, os, time
@@ -19,7 +19,7 @@ USES = """
 import asyncio
 from conducto_local.engine.process import ProcessEngine
 from conducto_local.ports import Job, WorkerSpec
-from conducto_local.runner.clock import steady
+from conducto_local.scheduling.clock import steady
 
 async def main():
     worker = await ProcessEngine().start_worker(WorkerSpec("w", "", "/bin/sh", 1, 1))
@@ -57,7 +57,7 @@ def test_commands_are_found_without_proc(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "code",
     [
-        "from conducto.cli.entry import main; sys.exit(main(['list']))",
+        "from conducto.tools.entry import main; sys.exit(main(['list']))",
         "import conducto as co; sys.exit(co.Serial(image='x').launch_local())",
         "import conducto as co; co.data.user.list('')",
     ],

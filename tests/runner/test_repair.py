@@ -7,24 +7,24 @@ import sqlite3
 import pytest
 
 import conducto as co
-from conducto.model.api import Action
-from conducto.model.gc_calls import GcRequest
-from conducto.model.params import ListParams, ListUserDataParams
-from conducto.model.records import PipelineRecord
-from conducto.model.states import Cause, State
-from conducto.model.usage import UsageParams
-from conducto.running.views import stored_summary
+from conducto_core.api.queries.views import stored_summary
+from conducto_core.model.gc import GcRequest
+from conducto_core.model.params import ListParams, ListUserDataParams
+from conducto_core.model.records import PipelineRecord
+from conducto_core.model.requests import Action
+from conducto_core.model.states import Cause, State
+from conducto_core.model.usage import UsageParams
 from conducto_local.agent_files import AgentFiles
-from conducto_local.home import Home
 from conducto_local.repair import RepairError, repair
 from conducto_local.runner import open_parts
+from conducto_local.state_dir import StateDir
 from conducto_local.store.errors import DamagedError, StoreError, StoreLostError
 from support.local import Run, local_runner
 
 
 @pytest.fixture
 def home(tmp_path):
-    return Home(tmp_path / "home", "test")
+    return StateDir(tmp_path / "home", "test")
 
 
 def runner(home):

@@ -6,10 +6,10 @@ import math
 import pytest
 
 import conducto as co
-from conducto.model.api import Action
-from conducto.model.resources import Resources, ResourcesParams
-from conducto.model.states import Cause, State
-from conducto.semantics.errors import DefinitionError
+from conducto_core.errors import DefinitionError
+from conducto_core.model.requests import Action
+from conducto_core.model.resources import Resources, ResourcesParams
+from conducto_core.model.states import Cause, State
 from support.containers import BUSYBOX as IMAGE
 from support.containers import clean_runner, details, remove
 from support.local import eventually

@@ -8,13 +8,13 @@ import sqlite3
 import pytest
 
 import conducto as co
-from conducto.model.api import Action
-from conducto.model.records import Lifecycle, PipelineRecord
-from conducto.service.port import NotFoundError
-from conducto_local.home import Home
+from conducto_core.errors import NotFoundError
+from conducto_core.model.records import Lifecycle, PipelineRecord
+from conducto_core.model.requests import Action
+from conducto_local.lifecycle.retention import Step, due
 from conducto_local.runner import open_parts
-from conducto_local.runner.clock import Clock
-from conducto_local.runner.retention import Step, due
+from conducto_local.scheduling.clock import Clock
+from conducto_local.state_dir import StateDir
 from support.containers import BUSYBOX as IMAGE
 from support.containers import networks, of_pipeline
 from support.local import Local, eventually
@@ -56,7 +56,7 @@ def time():
 async def local(request, tmp_path, time):
     if request.param == "docker":
         ensure(["busybox:latest"])
-    home = Home(tmp_path / "home", f"test-{os.getpid()}")
+    home = StateDir(tmp_path / "home", f"test-{os.getpid()}")
     async with open_parts(home, clock=time.clock()) as runner:
         yield Kept(runner, home, request.param)
 
@@ -174,7 +174,7 @@ async def test_one_that_is_woken_after_its_sleep_stays_awake(local, time):
 @pytest.mark.docker
 async def test_a_deletion_leaves_nothing_on_the_engine(tmp_path, time):
     ensure(["busybox:latest"])
-    home = Home(tmp_path / "home", f"test-{os.getpid()}")
+    home = StateDir(tmp_path / "home", f"test-{os.getpid()}")
     async with open_parts(home, clock=time.clock()) as runner:
         local = Kept(runner, home, "docker")
         root = tree("echo x; false")
@@ -190,12 +190,12 @@ async def test_a_deletion_leaves_nothing_on_the_engine(tmp_path, time):
         assert (of_pipeline(run), networks(run)) == ([], [])
 
 
-class Stubborn(Home):
+class Stubborn(StateDir):
     """A home in which another user's files are, which only root may remove."""
 
     @staticmethod
     def erase(path):
-        return not (path / "data").exists() and Home.erase(path)
+        return not (path / "data").exists() and StateDir.erase(path)
 
 
 @pytest.mark.docker
@@ -212,7 +212,7 @@ async def test_files_that_only_root_may_remove_go_as_well(tmp_path, time):
 
 
 async def test_one_pipeline_that_cannot_be_deleted_keeps_no_other(tmp_path, time):
-    home = Home(tmp_path / "home", f"test-{os.getpid()}")
+    home = StateDir(tmp_path / "home", f"test-{os.getpid()}")
     async with open_parts(home, clock=time.clock()) as runner:
         local = Kept(runner, home, "process")
         stuck, other = await local.run(tree(), retention=1), await local.run(tree(), retention=1)

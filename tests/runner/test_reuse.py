@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 import conducto as co
-from conducto.model.api import Action
-from conducto.model.states import Cause, State
+from conducto_core.model.requests import Action
+from conducto_core.model.states import Cause, State
 from support.containers import BUSYBOX as IMAGE
 from support.containers import clean_runner, details, networks, of_pipeline, remove
 from support.local import eventually

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 import conducto as co
-from conducto.model.api import Action
-from conducto.model.states import Cause, State
+from conducto_core.model.requests import Action
+from conducto_core.model.states import Cause, State
 from support.local import local_runner
 from support.stand_ins import ensure
 

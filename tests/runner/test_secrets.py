@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 import conducto as co
-from conducto.model.api import Action
-from conducto.model.secret_calls import DeleteSecrets, PutSecrets, SecretKey, SecretValue
-from conducto.model.states import Cause, State
-from conducto.service.port import RefusedError
+from conducto_core.errors import RefusedError
+from conducto_core.model.requests import Action
+from conducto_core.model.secrets import DeleteSecrets, PutSecrets, SecretKey, SecretValue
+from conducto_core.model.states import Cause, State
+from conducto_core.runtime.tree_extractor import CLOSE, OPEN
 from conducto_local.secrets.encrypted_file import VALUES
 from conducto_local.secrets.local import CHOICE
-from conducto_worker.printed_tree import CLOSE, OPEN
 from support.local import local_runner
 from support.stand_ins import ensure
 

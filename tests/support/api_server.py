@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from conducto.client import Endpoint
-from conducto.service.dispatch import Service
-from conducto.service.port import Pipelines
+from conducto_client import Endpoint
+from conducto_core.api.dispatch import Service
+from conducto_core.ports.pipelines import Pipelines
 from conducto_local.agent import LOCAL_RULES
 from conducto_local.agent_files import AgentState
 from conducto_local.server.agent_routes import local_routes

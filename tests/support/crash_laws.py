@@ -6,14 +6,14 @@ import sqlite3
 from collections import defaultdict
 from typing import NamedTuple
 
-from conducto.model.nodes import NodeSpec, ancestors
-from conducto.model.notifications import NotificationRecord
-from conducto.model.records import AttemptRecord, NodeChange
-from conducto.model.states import FINISHED, Cause, State
-from conducto.semantics.live import LiveGroup, LiveTree
-from conducto.semantics.rules import Failure, Verdict, decide_failure, suppress
-from conducto_local.logs import LogDirectory
-from conducto_local.runner import loading
+from conducto_core.model.nodes import NodeSpec, ancestors
+from conducto_core.model.notifications import NotificationRecord
+from conducto_core.model.records import AttemptRecord, NodeChange
+from conducto_core.model.states import FINISHED, Cause, State
+from conducto_core.semantics.rules import Failure, FailureDecision, decide_failure, suppress
+from conducto_core.semantics.tree_state import LiveGroup, TreeState
+from conducto_local.scheduling import pipeline_loader
+from conducto_local.scheduling.attempt_logs import LogDirectory
 from conducto_local.store.sqlite import SqliteStore
 from support.crash_plans import NOTES
 from support.crash_rounds import Round
@@ -25,7 +25,7 @@ _UNTOUCHED = 10_000
 class Aftermath(NamedTuple):
     """What the store holds once every agent is gone."""
 
-    tree: LiveTree
+    tree: TreeState
     attempts: dict[str, list[AttemptRecord]]
     changes: list[NodeChange]
     notifications: list[NotificationRecord]
@@ -51,7 +51,7 @@ def read_store(played: Round) -> Aftermath:
     store = SqliteStore.open(played.home.store)
     try:
         (record,) = [r for r in store.records() if r.id == played.id]
-        live = loading.load(store, record)
+        live = pipeline_loader.load(store, record)
         attempts = defaultdict(list)
         for attempt in store.attempts(played.id):
             attempts[attempt.path].append(attempt)
@@ -133,7 +133,9 @@ def _check_tries(after: Aftermath, path: str, attempts: list[AttemptRecord]) -> 
     for attempt in attempts[:-1]:
         failure = Failure(attempt.state, attempt.cause, attempt.number, mem=2.0, seconds=1.0)
         verdict = decide_failure(callbacks, failure).verdict
-        assert verdict is Verdict.RETRY, f"{path}: attempt {attempt.number + 1} has no reason"
+        assert verdict is FailureDecision.RETRY, (
+            f"{path}: attempt {attempt.number + 1} has no reason"
+        )
     node, last = after.tree.nodes[path], attempts[-1]
     if node.state is not State.PENDING:
         shown, _ = suppress(last.state, suppress_errors=node.spec.suppress_errors)

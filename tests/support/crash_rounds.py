@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from conducto.client import AgentUnreachableError, ApiError, Client, Endpoint, HttpTransport
-from conducto.model.api import Action, ControlRequest, LaunchRequest, NodeView
-from conducto.model.records import AttemptRecord, NodeChange
-from conducto.model.states import FINISHED, NodeType, State
+from conducto_client import AgentUnreachableError, ApiError, Client, Endpoint, HttpTransport
+from conducto_core.model.records import AttemptRecord, NodeChange
+from conducto_core.model.requests import Action, ControlRequest, LaunchRequest, NodeView
+from conducto_core.model.states import FINISHED, NodeType, State
 from conducto_local.agent_files import AgentFiles
-from conducto_local.home import Home
 from conducto_local.launcher import AgentStartError, ensure_agent
+from conducto_local.state_dir import StateDir
 from support.crash_plans import Accident, Plan
 
 PATIENCE = 60.0
@@ -47,7 +47,7 @@ class Round:
         mourned: What the engine or the machine had of the dead agents when they died.
     """
 
-    def __init__(self, home: Home, plan: Plan, accident: Accident) -> None:
+    def __init__(self, home: StateDir, plan: Plan, accident: Accident) -> None:
         self.home = home
         self.plan = plan
         self.accident = accident

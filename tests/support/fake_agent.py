@@ -10,12 +10,12 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from conducto.model.api import NodeView
-from conducto.model.states import NodeType, State
-from conducto.service.port import Pipelines
-from conducto.testing.pipelines import FakePipelines
+from conducto_core.model.requests import NodeView
+from conducto_core.model.states import NodeType, State
+from conducto_core.ports.pipelines import Pipelines
+from conducto_core.testing.pipelines import MemoryPipelines
 from conducto_local.__main__ import main
-from conducto_local.home import Home
+from conducto_local.state_dir import StateDir
 
 
 def note(text: str) -> None:
@@ -24,10 +24,10 @@ def note(text: str) -> None:
 
 
 @contextlib.asynccontextmanager
-async def open_runner(home: Home) -> AsyncIterator[Pipelines]:
+async def open_runner(home: StateDir) -> AsyncIterator[Pipelines]:
     if "FAKE_AGENT_BROKEN" in os.environ:
         raise RuntimeError("the runner is broken")
-    fake = FakePipelines()
+    fake = MemoryPipelines()
     if "FAKE_AGENT_BUSY" in os.environ:
         fake.add("busy", [NodeView(path="/", type=NodeType.EXEC, state=State.RUNNING)])
     note(f"opened {os.getpid()} {home.profile}")

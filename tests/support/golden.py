@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from conducto.service.openapi import openapi_document
-from conducto.service.routes import AnyRoute
+from conducto_core.api.openapi import openapi_document
+from conducto_core.api.routes import AnyRoute
 from conducto_local.agent_files import AgentState
 from conducto_local.server.agent_routes import local_routes
 from support.asl.named_trees import machines_of_named_trees
@@ -38,7 +38,7 @@ def _lines(cases: Iterable[Any]) -> str:
 def _routes() -> tuple[AnyRoute, ...]:
     """Return the rows of an agent, and those for people that only the cloud has."""
     # The mutated semantics read these files where the cloud's package is not at hand.
-    from chalicelib.serving import CLIENT_ROUTES
+    from chalicelib.api.dispatch import CLIENT_ROUTES
 
     nobody = AgentState(pid=0, url="", version="", started=0.0)
     of_agent = local_routes(nobody, lambda: None)

@@ -10,7 +10,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from conducto.model.api import (
+from conducto.tree.launch_form import to_launch_form
+from conducto_core.model.params import LogParams, TreeParams
+from conducto_core.model.records import AttemptRecord
+from conducto_core.model.requests import (
     Action,
     Changes,
     ControlRequest,
@@ -19,16 +22,10 @@ from conducto.model.api import (
     NodeView,
     PipelineSummary,
 )
-from conducto.model.params import (
-    LogParams,
-    TreeParams,
-)
-from conducto.model.records import AttemptRecord
-from conducto.tree.launch_form import to_launch_form
-from conducto_local.home import Home
+from conducto_local.api.pipelines import LocalPipelines
 from conducto_local.runner import open_runner
-from conducto_local.runner.containers import IDLE_SECONDS
-from conducto_local.runner.service import LocalPipelines
+from conducto_local.scheduling.containers import IDLE_SECONDS
+from conducto_local.state_dir import StateDir
 
 PATIENCE = 60.0
 
@@ -108,7 +105,7 @@ class Run:
 class Local:
     """A runner; pipelines are launched on ``engine``."""
 
-    def __init__(self, pipelines: LocalPipelines, home: Home, engine: str) -> None:
+    def __init__(self, pipelines: LocalPipelines, home: StateDir, engine: str) -> None:
         self.pipelines = pipelines
         self.home = home
         self.engine = engine
@@ -133,7 +130,7 @@ async def local_runner(
     profile: str = "test",
     env: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Local]:
-    home = Home(base, profile)
+    home = StateDir(base, profile)
     async with open_runner(home, idle_seconds=idle_seconds, env=env) as pipelines:
         yield Local(pipelines, home, engine)
 

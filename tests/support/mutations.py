@@ -25,10 +25,10 @@ from typing import Any
 
 import pytest
 
-import conducto
+import conducto_core
 
 TESTS = Path(__file__).parent.parent
-PACKAGE = "conducto.semantics"
+PACKAGE = "conducto_core.semantics"
 TABLES, STORIES, LAWS = "test_rules", "test_machine", "test_machine_properties"
 TALLY, QUEUE, LEFT = "test_roll_up", "test_dispatch", "test_residual"
 EFFORT = "0.4"
@@ -41,7 +41,7 @@ class Mutation:
 
     Attributes:
         name: What the program does wrong.
-        module: The module of `conducto.semantics` it is put into.
+        module: The module of `conducto_core.semantics` it is put into.
         old: Text that occurs once in its source.
         new: What is put in its place.
         nets: Each of these files of tests (or ``file::test``) must catch it.
@@ -186,14 +186,14 @@ MUTATIONS = [
     ),
     Mutation(
         "a count goes astray",
-        "live",
+        "tree_state",
         "group.counts[after] += 1",
         "group.counts[after] += group.parent is None",
         (LAWS, STORIES),
     ),
     Mutation(
         "a skip is counted twice",
-        "live",
+        "tree_state",
         "if group.skipped:  # its parent counts all of it as skipped already\n"
         "                break",
         "pass",
@@ -201,7 +201,7 @@ MUTATIONS = [
     ),
     Mutation(
         "a parent sees a failure before the callbacks of the group are asked",
-        "live",
+        "tree_state",
         "if self.held:",
         "if False:",
         (STORIES,),
@@ -236,28 +236,28 @@ MUTATIONS = [
     ),
     Mutation(
         "a group takes one too many",
-        "dispatch",
+        "admission_queue",
         "use.used < limit.room",
         "use.used <= limit.room",
         (QUEUE,),
     ),
     Mutation(
         "memory is promised twice",
-        "dispatch",
+        "admission_queue",
         "and ticket.mem <= self.mem + slack",
         "and ticket.mem <= self.size[1]",
         (QUEUE,),
     ),
     Mutation(
         "the last one comes first",
-        "dispatch",
+        "admission_queue",
         "ticket.number = self._added",
         "ticket.number = -self._added",
         (QUEUE,),
     ),
     Mutation(
         "a large one is passed by small ones",
-        "dispatch",
+        "admission_queue",
         "if not self._fits(ticket):\n                return None",
         "if not self._fits(ticket):\n                ticket.number += 1000\n"
         "                heappop(self._queue)\n"
@@ -268,14 +268,14 @@ MUTATIONS = [
     ),
     Mutation(
         "nobody is let in for one that is withdrawn",
-        "dispatch",
+        "admission_queue",
         "return  # forgotten when its turn would have come\n        self._let_next_in(ticket)",
         "return",
         (QUEUE,),
     ),
     Mutation(
         "nobody is let in for one that steps aside",
-        "dispatch",
+        "admission_queue",
         "which still has room for the next one.\n        self._let_next_in(ticket)",
         "which still has room for the next one.",
         (QUEUE,),
@@ -299,7 +299,8 @@ MUTATIONS = [
 
 def source_of(module: str) -> str:
     """Return the source of a module of the semantics, without loading it."""
-    return (Path(conducto.__path__[0]) / "semantics" / f"{module}.py").read_text(encoding="utf-8")
+    name = f"{module.replace('.', '/')}.py"
+    return Path(conducto_core.__path__[0], "semantics", name).read_text(encoding="utf-8")
 
 
 class _Mutating(MetaPathFinder, SourceFileLoader):
@@ -328,7 +329,7 @@ class _Mutating(MetaPathFinder, SourceFileLoader):
 def _tests_of(net: str) -> Iterator[tuple[str, Any, dict[str, Any]]]:
     """Yield ``(name, function, arguments)`` of every test of a net."""
     file, _, only = net.partition("::")
-    path = TESTS / "unit" / "semantics" / f"{file}.py"
+    (path,) = TESTS.glob(f"*/**/{file}.py")
     spec = importlib.util.spec_from_file_location(f"mutated_{file}", path)
     assert spec is not None
     assert spec.loader is not None
@@ -392,7 +393,11 @@ def _in_child(mutation: Mutation, net: str) -> str | None:
 
 def _preload() -> None:
     """Load what is slow to load and not mutated."""
-    for name in ("hypothesis.strategies", "conducto.model.api", "conducto.model.nodes"):
+    for name in (
+        "hypothesis.strategies",
+        "conducto_core.model.requests",
+        "conducto_core.model.nodes",
+    ):
         importlib.import_module(name)
     loaded = [name for name in sys.modules if name.startswith(PACKAGE)]
     assert not loaded, f"the unmutated modules are loaded already: {loaded}"

@@ -8,11 +8,11 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from conducto.model.nodes import NodeSpec
-from conducto.model.states import Cause
-from conducto.semantics import events as ev
-from conducto.semantics.live import LiveNode, LiveTree
-from conducto.semantics.resolve import resolve_generated
+from conducto_core.model.nodes import NodeSpec
+from conducto_core.model.states import Cause
+from conducto_core.semantics import events as ev
+from conducto_core.semantics.resolve import resolve_generated
+from conducto_core.semantics.tree_state import LiveNode, TreeState
 from support.trees import Driver, form, lazy, leaf, parallel, serial
 
 RARELY = st.sampled_from([False, False, False, True])
@@ -136,6 +136,6 @@ def finish(data: Any, driver: Driver, path: str) -> None:
     driver.finish(path, cause, mem=2.0)
 
 
-def ordered(tree: LiveTree) -> Iterator[LiveNode]:
+def ordered(tree: TreeState) -> Iterator[LiveNode]:
     """Yield all nodes in definition order, parents first."""
     return tree.subtree(tree.root)

@@ -18,10 +18,10 @@ from itertools import product
 from random import Random
 from typing import Any
 
-from conducto.model.nodes import NodeSpec, Pipeline, child_path
-from conducto.model.records import NodeState
-from conducto.model.states import NodeType, State
-from conducto.semantics.live import LiveGroup, LiveTree
+from conducto_core.model.nodes import NodeSpec, Pipeline, child_path
+from conducto_core.model.records import NodeState
+from conducto_core.model.states import NodeType, State
+from conducto_core.semantics.tree_state import LiveGroup, TreeState
 
 RANDOM_CASES = 60
 _SEED = 20_26
@@ -71,7 +71,7 @@ def case(name: str, tree: Written) -> dict[str, Any]:
     }
 
 
-def tree_of(tree: Written) -> LiveTree:
+def tree_of(tree: Written) -> TreeState:
     """Return the tree with its leaves standing as written."""
     specs: dict[str, NodeSpec] = {}
     states: list[NodeState] = []
@@ -94,7 +94,7 @@ def tree_of(tree: Written) -> LiveTree:
                 expired=node.get("expired", False),
             )
         )
-    return LiveTree(Pipeline(specs, {}), states)
+    return TreeState(Pipeline(specs, {}), states)
 
 
 def _walk(tree: Written) -> Iterator[tuple[str, Written]]:

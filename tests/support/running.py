@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 PATIENCE = 240.0
 # As the console script does, whether it is installed or not.
-CONDUCTO = "import sys; from conducto.cli.entry import main; sys.exit(main())"
+CONDUCTO = "import sys; from conducto.tools.entry import main; sys.exit(main())"
 _OURS = ("CONDUCTO_", "__RUN_BY_WORKER__")
 
 

@@ -10,20 +10,20 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import conducto as co
-from conducto.client import Client, Endpoint, HttpTransport
-from conducto.model.api import LaunchRequest, NodeView
-from conducto.model.states import Cause, NodeType
-from conducto.semantics.resolve import resolve
-from conducto.service.dispatch import Service
-from conducto.service.once import Once
-from conducto.service.port import Pipelines
-from conducto.testing.pipelines import FakePipelines
 from conducto.tree.launch_form import to_launch_form
+from conducto_client import Client, Endpoint, HttpTransport
+from conducto_core.api.dispatch import Service
+from conducto_core.api.idempotency import IdempotentExecutor
+from conducto_core.model.requests import LaunchRequest, NodeView
+from conducto_core.model.states import Cause, NodeType
+from conducto_core.ports.pipelines import Pipelines
+from conducto_core.semantics.resolve import resolve
+from conducto_core.testing.pipelines import MemoryPipelines
 from conducto_local.agent import LOCAL_RULES
 from conducto_local.agent_files import AgentState
-from conducto_local.answers_file import remembered
 from conducto_local.server.agent_routes import local_routes
 from conducto_local.server.app import build_app
+from conducto_local.server.idempotency_file import remembered
 from conducto_local.server.listener import LOOPBACK, bind, serve
 from conducto_local.server.sessions import Sessions
 from support.api_server import TOKEN
@@ -81,7 +81,7 @@ async def serving(pipelines: Pipelines, folder: Path) -> AsyncIterator[Endpoint]
     sessions, stop, listening = Sessions(TOKEN, port), asyncio.Event(), asyncio.Event()
     with remembered(folder / "answers.sqlite") as answers:
         routes = local_routes(state, stop.set, sessions)
-        service = Service(pipelines, routes, LOCAL_RULES, Once(answers))
+        service = Service(pipelines, routes, LOCAL_RULES, IdempotentExecutor(answers))
         app = build_app(service, token=TOKEN, port=port, sessions=sessions, web_root=folder / "web")
         task = asyncio.create_task(serve(app, sock, stop, listening.set))
         await listening.wait()
@@ -95,7 +95,7 @@ async def serving(pipelines: Pipelines, folder: Path) -> AsyncIterator[Endpoint]
 @asynccontextmanager
 async def scripted(folder: Path) -> AsyncIterator[Scene]:
     """A scene of the shipped fake."""
-    fake = FakePipelines(_views)
+    fake = MemoryPipelines(_views)
 
     async def play(pipeline: str) -> None:
         fake.finish(pipeline, "/talk")

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from conducto.model.nodes import NodeSpec, Pipeline
-from conducto.model.states import Cause, State
-from conducto.semantics import events as ev
-from conducto.semantics.live import LiveExec, LiveGroup, LiveNode, LiveTree
-from conducto.semantics.machine import advance
-from conducto.semantics.resolve import resolve
-from conducto.semantics.rules import Outcome
+from conducto_core.model.nodes import NodeSpec, Pipeline
+from conducto_core.model.states import Cause, State
+from conducto_core.semantics import events as ev
+from conducto_core.semantics.machine import advance
+from conducto_core.semantics.resolve import resolve
+from conducto_core.semantics.rules import Outcome
+from conducto_core.semantics.tree_state import LiveExec, LiveGroup, LiveNode, TreeState
 
 IMAGES = {"i": {"image": "busybox"}}
 
@@ -71,7 +71,7 @@ class Driver:
 
     def __init__(self, root: dict[str, Any] | Pipeline, *, armed: bool = True) -> None:
         self.pipeline = root if isinstance(root, Pipeline) else pipeline(root)
-        self.tree = LiveTree(self.pipeline)
+        self.tree = TreeState(self.pipeline)
         self.queued: dict[str, int] = {}
         self.running: dict[str, int] = {}
         self.stopping: set[str] = set()
@@ -157,7 +157,7 @@ def check(driver: Driver) -> None:
 
 
 def _expect(
-    tree: LiveTree,
+    tree: TreeState,
     node: LiveNode,
     outcomes: dict[str, Outcome],
     startable: set[str],

@@ -12,13 +12,13 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
-import conducto.model
-from conducto.model.base import Record
-from conducto.model.calls import Operation
+import conducto_core.model
+from conducto_core.model.base import Record
+from conducto_core.model.operations.pipelines import Operation
 
 
 def records() -> dict[str, type[Record]]:
-    """Return ``{module.Name: model}`` of every record that `conducto.model` defines."""
+    """Return ``{module.Name: model}`` of every record that `conducto_core.model` defines."""
     return {
         f"{module.__name__.rpartition('.')[2]}.{name}": kind
         for module in _modules()
@@ -31,7 +31,7 @@ def records() -> dict[str, type[Record]]:
 
 
 def operations() -> dict[str, Operation[Any, Any, Any]]:
-    """Return ``{name: call}`` of every call that `conducto.model` defines."""
+    """Return ``{name: call}`` of every call that `conducto_core.model` defines."""
     found = {
         one.name: one
         for module in _modules()
@@ -79,5 +79,5 @@ def without_prose(schema: Any) -> Any:
 
 
 def _modules() -> Iterator[Any]:
-    for info in pkgutil.iter_modules(conducto.model.__path__):
-        yield importlib.import_module(f"{conducto.model.__name__}.{info.name}")
+    for info in pkgutil.iter_modules(conducto_core.model.__path__):
+        yield importlib.import_module(f"{conducto_core.model.__name__}.{info.name}")

@@ -7,13 +7,13 @@ import json
 import sys
 from pathlib import Path
 
-from conducto.cli.host.commands import main
-from conducto.client import Client
-from conducto.service.dispatch import Service
-from conducto.testing.pipelines import FakePipelines
-from conducto.testing.transport import InProcessTransport
+from conducto_cli.main import main
+from conducto_client import Client
+from conducto_client.testing import InProcessTransport
+from conducto_core.api.dispatch import Service
+from conducto_core.testing.pipelines import MemoryPipelines
 
-fake = FakePipelines()
+fake = MemoryPipelines()
 with InProcessTransport(Service(fake)) as transport:
     code = main(sys.argv[2:], lambda _profile: lambda: Client(transport))
 values = {name.key: secret.value for name, secret in fake.secret_store.read().items()}

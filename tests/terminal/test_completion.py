@@ -10,10 +10,10 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from conducto.cli.host.completing import complete_words
-from conducto.client import Client
-from conducto.model.records import ImageRecord
-from conducto.model.states import State
+from conducto_cli.commands.complete_words import complete_words
+from conducto_client import Client
+from conducto_core.model.records import ImageRecord
+from conducto_core.model.states import State
 from unit.cli.trees import CountingPipelines, record, view
 
 Complete = Callable[..., list[str]]
@@ -100,7 +100,7 @@ def test_without_an_agent_there_are_no_ids_and_none_is_started(
 @pytest.fixture
 def surroundings(tmp_path: Path) -> dict[str, str]:
     """Variables of a shell in which ``conducto`` is this checkout's, with a home of its own."""
-    entry = "import sys; from conducto.cli.entry import main; sys.exit(main())"
+    entry = "import sys; from conducto.tools.entry import main; sys.exit(main())"
     command = tmp_path / "bin" / "conducto"
     command.parent.mkdir()
     command.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -c "{entry}" "$@"\n')

@@ -11,7 +11,7 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from conducto.running.secret_store import SecretName, StoredSecret
+from conducto_core.ports.secret_store import SecretName, StoredSecret
 from unit.cli.trees import CountingPipelines
 
 PROGRAM = Path(__file__).with_name("keep_secrets.py")

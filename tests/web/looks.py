@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from docs.screenshots import release
 
 import conducto as co
-from conducto.model.api import LaunchRequest
 from conducto.tree.launch_form import to_launch_form
+from conducto_core.model.requests import LaunchRequest
 from support.browser import agent_api, eventually
 from support.running import Person
 

@@ -3,13 +3,13 @@
 import json
 from collections.abc import Mapping
 
+from chalicelib.adapters.aws_errors import code_of, denying, throttling
 from chalicelib.adapters.clients import Clients
-from chalicelib.adapters.failures import code_of, denying, throttling
-from chalicelib.adapters.registry import Registry
-from chalicelib.ports import BuildOrder, BuildStatus
-from conducto.images.recipe import PLATFORM
-from conducto.model.cloud_calls import RegistryLogin
-from conducto.model.deployment import BUILD_MINUTES, BUILD_PIPELINE
+from chalicelib.adapters.ecr import EcrRegistry
+from chalicelib.ports import BuildRequest, BuildStatus
+from conducto_core.images.build_plan import PLATFORM
+from conducto_core.model.deployment import BUILD_MINUTES, BUILD_PIPELINE
+from conducto_core.model.operations.cloud import RegistryLogin
 
 #: CodeBuild reads JSON as the YAML that it is.
 BUILDSPEC = json.dumps(
@@ -23,7 +23,7 @@ BUILDSPEC = json.dumps(
                     'curl -fsS --retry 5 -o recipe.tar.gz "$RECIPE_URL"',
                     "mkdir recipe",
                     "tar -xzf recipe.tar.gz -C recipe",
-                    "cd recipe && sh deliver.sh",
+                    "cd recipe && sh push.sh",
                 ]
             }
         },
@@ -49,7 +49,7 @@ class CodeBuild:
         registry: Where images go.
     """
 
-    def __init__(self, clients: Clients, project: str, registry: Registry) -> None:
+    def __init__(self, clients: Clients, project: str, registry: EcrRegistry) -> None:
         self._clients = clients
         self._project = project
         self._registry = registry
@@ -66,7 +66,7 @@ class CodeBuild:
         """Return a login that pushes to and pulls from one organisation's repository."""
         return self._registry.login(org, session)
 
-    def start(self, order: BuildOrder) -> str:
+    def start(self, order: BuildRequest) -> str:
         """Start a build, once for equal orders; return its id."""
         with denying():
             self._registry.ensure(order.org)

@@ -13,12 +13,12 @@ from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from typing import NamedTuple
 
-from chalicelib.adapters import keys
-from chalicelib.adapters.bucket import Bucket
-from chalicelib.adapters.keys import Key
-from chalicelib.adapters.table import Item, Table, Value
+from chalicelib.adapters import table_keys
+from chalicelib.adapters.dynamodb import DynamoTable, Item, Value
+from chalicelib.adapters.s3 import S3Bucket
+from chalicelib.adapters.table_keys import Key
 from chalicelib.ports import ConflictError, LogKey
-from conducto.model.deployment import LOG_PREFIX, PARTITION_KEY
+from conducto_core.model.deployment import LOG_PREFIX, PARTITION_KEY
 
 #: Bytes of a chunk that stays in the table. A PUT to S3 costs as much as writing about 8 kB there;
 #: reading one takes 30 ms, reading kilobytes along with a query nothing.
@@ -50,7 +50,7 @@ class _Part(NamedTuple):
 class ChunkedLogs:
     """A `chalicelib.ports.LogStore`."""
 
-    def __init__(self, table: Table, bucket: Bucket) -> None:
+    def __init__(self, table: DynamoTable, bucket: S3Bucket) -> None:
         self._table = table
         self._bucket = bucket
         self._ends: dict[LogKey, int] = {}
@@ -93,7 +93,7 @@ class ChunkedLogs:
 
     def size(self, key: LogKey) -> int:
         """Return how many bytes there are."""
-        return _end(self._last(key, keys.LAST))
+        return _end(self._last(key, table_keys.LAST))
 
     def read(self, key: LogKey, offset: int, limit: int) -> bytes:
         """Return at most ``limit`` bytes from ``offset`` on."""
@@ -102,7 +102,7 @@ class ChunkedLogs:
             return b""
         parts: list[_Part] = []
         end = offset
-        for sort, item in self._table.range(_chunk(key, 0).partition, first[0], keys.LAST):
+        for sort, item in self._table.range(_chunk(key, 0).partition, first[0], table_keys.LAST):
             skipped = end - int(sort)
             count = min(int(item["size"]) - skipped, offset + limit - end)
             if count > 0:
@@ -139,8 +139,8 @@ class ChunkedLogs:
     def forget(self, pipeline_id: str) -> None:
         """Delete all output of a pipeline: of each stream first its chunks, then its name."""
         self._ends = {key: end for key, end in self._ends.items() if key.pipeline_id != pipeline_id}
-        for name, _ in self._table.range(_streams(pipeline_id), "0", keys.LAST):
-            listed = self._table.range(f"L#{name}", "0", keys.LAST)
+        for name, _ in self._table.range(_streams(pipeline_id), "0", table_keys.LAST):
+            listed = self._table.range(f"L#{name}", "0", table_keys.LAST)
             self._table.delete_all([Key(f"L#{name}", sort) for sort, _ in listed])
             self._table.delete(Key(_streams(pipeline_id), name))
         self._bucket.delete_below(f"{LOG_PREFIX}{pipeline_id}/")

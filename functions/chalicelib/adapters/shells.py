@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from chalicelib.adapters import keys
-from chalicelib.adapters.failures import code_of, reasons_of
-from chalicelib.adapters.orgs import TableOrgs
-from chalicelib.adapters.table import Item, Table, Update
+from chalicelib.adapters import table_keys
+from chalicelib.adapters.aws_errors import code_of, reasons_of
+from chalicelib.adapters.dynamodb import DynamoTable, Item, Update
+from chalicelib.adapters.organizations import TableOrgs
 from chalicelib.ports import ConflictError, PlanLimitError, Shell, ThrottledError
-from conducto.model.deployment import OPEN
+from conducto_core.model.deployment import OPEN
 
 #: Seconds for which a shell that has ended is remembered, after its last moment.
 REMEMBERED_SECONDS = 7 * 86_400
@@ -28,7 +28,7 @@ class TableShells:
         clock: Seconds since the epoch.
     """
 
-    def __init__(self, table: Table, orgs: TableOrgs, clock: Callable[[], float]) -> None:
+    def __init__(self, table: DynamoTable, orgs: TableOrgs, clock: Callable[[], float]) -> None:
         self._table = table
         self._orgs = orgs
         self._clock = clock
@@ -43,13 +43,13 @@ class TableShells:
 
     def find(self, pipeline_id: str, shell_id: str) -> Shell | None:
         """Return a shell."""
-        item = self._table.get(keys.shell(pipeline_id, shell_id))
+        item = self._table.get(table_keys.shell(pipeline_id, shell_id))
         return None if item is None else _shell(item)
 
     def of_pipeline(self, pipeline_id: str) -> Sequence[Shell]:
         """Return a pipeline's shells that have not ended."""
-        partition = keys.shell(pipeline_id, "").partition
-        found = (_shell(item) for _, item in self._table.range(partition, "!", keys.LAST))
+        partition = table_keys.shell(pipeline_id, "").partition
+        found = (_shell(item) for _, item in self._table.range(partition, "!", table_keys.LAST))
         return [shell for shell in found if shell.ended is None]
 
     def all_open(self) -> Iterator[tuple[str, str]]:
@@ -102,8 +102,8 @@ class TableShells:
         return ()
 
 
-def _key(shell: Shell) -> keys.Key:
-    return keys.shell(shell.pipeline_id, shell.id)
+def _key(shell: Shell) -> table_keys.Key:
+    return table_keys.shell(shell.pipeline_id, shell.id)
 
 
 def _item(shell: Shell) -> Item:

@@ -6,7 +6,7 @@ An administrator activates them once as cost-allocation tags in AWS Billing.
 import re
 from dataclasses import dataclass
 
-from conducto.model.deployment import ORG_TAG, PIPELINE_TAG, STAGE_TAG
+from conducto_core.model.deployment import ORG_TAG, PIPELINE_TAG, STAGE_TAG
 
 #: What a value of a tag may not have (AWS Resource Groups Tagging API).
 _FORBIDDEN = re.compile(r"[^\w .:/=+@-]")

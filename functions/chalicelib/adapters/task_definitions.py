@@ -12,14 +12,22 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
+from chalicelib.adapters.aws_errors import code_of, message_of, throttling
 from chalicelib.adapters.clients import Clients
-from chalicelib.adapters.failures import code_of, message_of, throttling
-from chalicelib.adapters.files import AccessPoints
+from chalicelib.adapters.efs import EfsAccessPoints
 from chalicelib.ports import WorkerTask
-from conducto.images.registries import cached
-from conducto.model.task_roles import TaskRole, role_for
-from conducto.semantics.fargate import AGENT_MEM, size_for
-from conducto_worker.layout import AGENT, CTL, DATA_MOUNTS, STOP_TIMEOUT, USER, VOLUME, user_entry
+from conducto_core.images.registries import cached
+from conducto_core.model.task_roles import TaskRole, role_for
+from conducto_core.runtime.task_layout import (
+    AGENT,
+    CTL,
+    DATA_MOUNTS,
+    STOP_TIMEOUT,
+    USER,
+    VOLUME,
+    user_entry,
+)
+from conducto_core.semantics.fargate import AGENT_MEM, size_for
 
 _MIB = 1024
 #: Ends a pipeline's id in the name of a family.
@@ -63,7 +71,7 @@ class TaskDefinitions:
         prefix: How the names of families begin; those of other installations begin otherwise.
     """
 
-    def __init__(self, clients: Clients, files: AccessPoints, roles: Roles, prefix: str) -> None:
+    def __init__(self, clients: Clients, files: EfsAccessPoints, roles: Roles, prefix: str) -> None:
         self._clients = clients
         self._files = files
         self._roles = roles

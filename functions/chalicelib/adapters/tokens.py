@@ -3,10 +3,10 @@
 import json
 from collections.abc import Callable, Sequence
 
-from chalicelib.adapters import keys
-from chalicelib.adapters.table import Item, Table, Value
-from chalicelib.ports import Identity, KnownToken
-from conducto.model.deployment import BY_ORG
+from chalicelib.adapters import table_keys
+from chalicelib.adapters.dynamodb import DynamoTable, Item, Value
+from chalicelib.ports import Identity, TokenRecord
+from conducto_core.model.deployment import BY_ORG
 
 
 class TableTokens:
@@ -17,7 +17,7 @@ class TableTokens:
         clock: Seconds since the epoch.
     """
 
-    def __init__(self, table: Table, clock: Callable[[], float]) -> None:
+    def __init__(self, table: DynamoTable, clock: Callable[[], float]) -> None:
         self._table = table
         self._clock = clock
 
@@ -37,11 +37,11 @@ class TableTokens:
                 BY_ORG.partition_key: _org_key(identity.org),
                 BY_ORG.sort_key: f"{created:020.6f}#{digest}",
             }
-        self._table.put(keys.token(digest), item)
+        self._table.put(table_keys.token(digest), item)
 
     def find(self, digest: str) -> Identity | None:
         """Return whose token it is, unless it or its parent has expired or was taken back."""
-        item = self._table.get(keys.token(digest))
+        item = self._table.get(table_keys.token(digest))
         if item is None or float(item.get("until", self._clock() + 1)) <= self._clock():
             return None
         parent = item.get("parent")
@@ -51,9 +51,9 @@ class TableTokens:
 
     def take(self, digest: str) -> bool:
         """Take a token back; return whether it was there: of many who try, one hears so."""
-        return self._table.take(keys.token(digest))
+        return self._table.take(table_keys.token(digest))
 
-    def known(self, org: str) -> Sequence[KnownToken]:
+    def known(self, org: str) -> Sequence[TokenRecord]:
         """Return an org's tokens, the newest first; none of workers, and none with a parent."""
         return [
             _known(key.partition.removeprefix("T#"), item)
@@ -76,8 +76,8 @@ def _text(identity: Identity) -> str:
     )
 
 
-def _known(digest: str, item: Item) -> KnownToken:
-    return KnownToken(
+def _known(digest: str, item: Item) -> TokenRecord:
+    return TokenRecord(
         digest=digest,
         identity=_identity(item, digest),
         created=float(item["created"]),

@@ -1,9 +1,10 @@
-"""What the cloud side asks of AWS, in small ports; `chalicelib.testing` has a fake for each.
+"""What the cloud side asks of AWS, in small ports; `fakes.cloud` has a fake for each.
 
 Everything a pipeline does is one list of `Entry`, its journal: entry number *n* can be written
 once. Who loses that race reads on and decides anew, so any number of Lambdas may serve one
 pipeline at the same time. What a pipeline is like follows from its definition and its journal
-(`chalicelib.pipeline.CloudPipeline`); the other things in the store are there to be read quickly.
+(`chalicelib.domain.pipeline.CloudPipeline`); the other things in the store are there to be read
+quickly.
 """
 
 from chalicelib.ports.errors import (
@@ -14,27 +15,27 @@ from chalicelib.ports.errors import (
     TaskGoneError,
     ThrottledError,
 )
-from chalicelib.ports.files import Blobs, DataFiles, FileFacts
-from chalicelib.ports.fleet import Fleet, Shell, Shells, TaskEnd, TaskLook, WorkerTask
-from chalicelib.ports.images import Builder, BuildOrder, BuildStatus
-from chalicelib.ports.journal import CloudRecord, Entry, Outgoing, Snapshot, Store
-from chalicelib.ports.logs import LogKey, LogStore, Stream
-from chalicelib.ports.machines import StateMachines
-from chalicelib.ports.people import (
+from chalicelib.ports.identity import (
     FRAME_LIMIT,
     FREE,
     FULL,
     Connections,
     Identity,
     InUse,
-    KnownToken,
     Orgs,
     Plan,
     SecretVault,
     Share,
     Spender,
+    TokenRecord,
     Tokens,
 )
+from chalicelib.ports.images import Builder, BuildRequest, BuildStatus
+from chalicelib.ports.journal import CloudRecord, Entry, Outgoing, Snapshot, Store
+from chalicelib.ports.logs import LogKey, LogStore, Stream
+from chalicelib.ports.state_machines import StateMachines
+from chalicelib.ports.storage import Blobs, DataFiles, FileFacts
+from chalicelib.ports.workers import Shell, Shells, TaskEnd, TaskStatus, WorkerFleet, WorkerTask
 
 __all__ = [
     "FRAME_LIMIT",
@@ -42,7 +43,7 @@ __all__ = [
     "FULL",
     "AccessDeniedError",
     "Blobs",
-    "BuildOrder",
+    "BuildRequest",
     "BuildStatus",
     "Builder",
     "CapacityError",
@@ -52,10 +53,8 @@ __all__ = [
     "DataFiles",
     "Entry",
     "FileFacts",
-    "Fleet",
     "Identity",
     "InUse",
-    "KnownToken",
     "LogKey",
     "LogStore",
     "Orgs",
@@ -73,8 +72,10 @@ __all__ = [
     "Stream",
     "TaskEnd",
     "TaskGoneError",
-    "TaskLook",
+    "TaskStatus",
     "ThrottledError",
+    "TokenRecord",
     "Tokens",
+    "WorkerFleet",
     "WorkerTask",
 ]

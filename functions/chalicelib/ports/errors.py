@@ -1,6 +1,6 @@
 """What may go wrong with a service, in words of ours."""
 
-from conducto.semantics.start_failures import DENIED_REMEDY
+from conducto_core.semantics.start_failures import DENIED_REMEDY
 
 
 class ConflictError(Exception):

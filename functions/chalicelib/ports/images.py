@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from conducto.model.cloud_calls import RegistryLogin
+from conducto_core.model.operations.cloud import RegistryLogin
 
 
 @dataclass(frozen=True, slots=True)
-class BuildOrder:
+class BuildRequest:
     """The build of an image.
 
     Attributes:
@@ -53,7 +53,7 @@ class Builder(Protocol):
             The login, or None where workers and builds share one engine.
         """
 
-    def start(self, order: BuildOrder) -> str:
+    def start(self, order: BuildRequest) -> str:
         """Start a build, once for equal orders; return its id.
 
         Raises:

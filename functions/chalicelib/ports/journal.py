@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from chalicelib.ports.people import Share
-from conducto.model.notifications import NotificationRecord
-from conducto.model.records import AttemptRecord, NodeChange, PipelineRecord
+from chalicelib.ports.identity import Share
+from conducto_core.model.notifications import NotificationRecord
+from conducto_core.model.records import AttemptRecord, NodeChange, PipelineRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,8 @@ class Entry:
 
     Attributes:
         number: Counted from 1, without gaps.
-        input: What happened, as JSON (`chalicelib.inputs`). No secrets; task tokens are in it.
+        input: What happened, as JSON (`chalicelib.domain.events`). No secrets; task tokens are in
+            it.
         changes: The transitions that it led to, for who follows.
         attempts: Attempts that began or ended, as they are now.
         record: The pipeline's record afterwards, where it differs.

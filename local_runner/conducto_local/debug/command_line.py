@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from conducto.model.debug import DebugPlan
-from conducto.running.debugging import shell_argv
-from conducto.tree.printable import shell_word
+from conducto.wire.printable import shell_word
+from conducto_core.model.debug import DebugPlan
+from conducto_core.runtime.debug_shell import shell_argv
 from conducto_local.engine.address import Address
 from conducto_local.engine.container import create_body
 from conducto_local.ports import WorkerSpec

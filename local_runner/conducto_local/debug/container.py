@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from conducto.model.debug import DebugPlan
+from conducto_core.model.debug import DebugPlan
 from conducto_local.ports import Mount, WorkerSpec
 
 #: On every debug container; the value is the pipeline's id.

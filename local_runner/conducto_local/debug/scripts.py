@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from conducto.model.debug import DebugPlan
+from conducto_core.model.debug import DebugPlan
 
 _FOLDER_MODE = 0o700
 #: Any user of a container may read, run and change it; nobody else on the host gets at it.

@@ -6,14 +6,17 @@ the container ends and the engine removes it. The shell itself is an exec in it.
 
 import asyncio
 import contextlib
+import shutil
 import signal
+import sys
 from collections.abc import AsyncIterator, Iterator
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-from conducto.model.debug import DebugPlan
-from conducto.running.debugging import shell_argv
+from conducto_core.model.debug import DebugPlan
+from conducto_core.runtime.debug_shell import shell_argv
 from conducto_local.debug.container import (
     container_name,
     container_spec,
@@ -22,7 +25,6 @@ from conducto_local.debug.container import (
     secrets_of,
 )
 from conducto_local.debug.errors import DebugError
-from conducto_local.debug.pulling import ensure_image
 from conducto_local.debug.screen import Screen
 from conducto_local.debug.scripts import lasting_script, passing_script
 from conducto_local.engine.attach import Attachment, attach
@@ -30,6 +32,49 @@ from conducto_local.engine.docker import DockerEngine
 from conducto_local.engine.http import ApiError, HttpClient
 from conducto_local.engine.run_args import RunArgsError
 from conducto_local.ports import EngineError, Stream
+
+
+async def ensure_image(http: HttpClient, plan: DebugPlan) -> None:
+    """Pull the image of a shell unless the engine has it; its progress goes to stderr.
+
+    By the ``docker`` command, which knows how a person logs in to registries.
+
+    Raises:
+        DebugError: it cannot be had.
+    """
+    if not plan.pull or await _is_there(http, plan.image):
+        return
+    client = shutil.which("docker")
+    if client is None:
+        raise DebugError(
+            f"{plan.path}: this engine does not have {plan.image}, and there is no 'docker' "
+            "command to pull it with; install it, or pull the image by other means"
+        )
+    pull = await asyncio.create_subprocess_exec(
+        client, "pull", plan.image, stdin=asyncio.subprocess.DEVNULL, stdout=sys.stderr.fileno()
+    )
+    try:
+        code = await pull.wait()
+    finally:
+        if pull.returncode is None:
+            pull.terminate()
+            await pull.wait()
+    if code != 0:
+        raise DebugError(
+            f"{plan.path}: {plan.image} cannot be pulled; log in to its registry (for one of AWS: "
+            "aws ecr get-login-password | docker login --username AWS --password-stdin REGISTRY)"
+        )
+
+
+async def _is_there(http: HttpClient, image: str) -> bool:
+    try:
+        await http.call("GET", f"/images/{quote(image, safe='/:@')}/json")
+    except ApiError as error:
+        if error.status == HTTPStatus.NOT_FOUND:
+            return False
+        raise
+    return True
+
 
 _HELD = {"stream": True, "stdin": True}
 _END_SECONDS = 5.0

@@ -3,11 +3,11 @@
 from collections.abc import Collection
 from typing import Any
 
+from conducto_core.runtime.command_server import RUN_DIRECTORY, server_argv
 from conducto_local.engine import metadata
 from conducto_local.engine.address import Address
 from conducto_local.engine.run_args import apply_run_args
 from conducto_local.ports import WorkerSpec
-from conducto_worker.command_server import RUN_DIRECTORY, server_argv
 
 SOCKET = "/var/run/docker.sock"
 #: Processes and threads of a container: enough for any build, too few for a fork bomb to hurt.

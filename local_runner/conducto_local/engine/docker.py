@@ -10,18 +10,18 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from conducto_local.engine import belongings, networks
+from conducto_local.engine import labelled_resources, networks
 from conducto_local.engine.address import Address, candidates, unreachable
 from conducto_local.engine.attach import attach
+from conducto_local.engine.docker_worker import DockerWorker
 from conducto_local.engine.http import ApiError, HttpClient
 from conducto_local.engine.run_args import RunArgsError
 from conducto_local.engine.traits import Traits, read_traits
-from conducto_local.engine.worker import DockerWorker
 from conducto_local.ports import (
-    Belonging,
     EngineError,
     EngineInfo,
     ImageGoneError,
+    LabelledResource,
     WorkerLostError,
     WorkerSpec,
     WorkerStartError,
@@ -159,15 +159,15 @@ class DockerEngine:
         """
         return await self._delete(f"/images/{quote(reference)}", {})
 
-    async def find(self, label: str, value: str) -> list[Belonging]:
+    async def find(self, label: str, value: str) -> list[LabelledResource]:
         """Return every container, network and image that bears the label with this value.
 
         Raises:
             EngineError: the engine cannot be asked.
         """
-        return await belongings.find(self.http, label, value)
+        return await labelled_resources.find_labelled(self.http, label, value)
 
-    async def discard(self, belonging: Belonging) -> bool:
+    async def discard(self, belonging: LabelledResource) -> bool:
         """Remove one of these, a container also while it runs; False where others need it."""
         params = {"force": True, "v": True} if belonging.kind == "container" else {}
         name = belonging.name if belonging.kind == "image" else belonging.id

@@ -17,19 +17,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from conducto.model.states import Cause
-from conducto_local.engine.process_leftovers import (
-    FOLDER_PREFIX,
-    SCRIPT,
-    bears,
-    mark,
-    remove_leftovers,
-)
+from conducto_core.model.states import Cause
+from conducto_local.engine.process_cleanup import FOLDER_PREFIX, SCRIPT, clean_up, has_mark, mark
 from conducto_local.ports import (
-    Belonging,
     EngineInfo,
     Exit,
     Job,
+    LabelledResource,
     Output,
     SnapshotError,
     Stream,
@@ -84,12 +78,12 @@ class ProcessEngine:
     async def ensure_network(self, name: str, labels: Mapping[str, str]) -> None:
         """Do nothing: processes share the machine's network."""
 
-    async def find(self, label: str, value: str) -> list[Belonging]:
+    async def find(self, label: str, value: str) -> list[LabelledResource]:
         """Return nothing: what belongs to a dead process goes when the engine is opened."""
         del label, value
         return []
 
-    async def discard(self, belonging: Belonging) -> bool:
+    async def discard(self, belonging: LabelledResource) -> bool:
         """Remove nothing, for nothing is ever found."""
         del belonging
         return False
@@ -100,11 +94,11 @@ class ProcessEngine:
         Returns:
             How many they were.
         """
-        found = [w for w in self._workers.values() if bears(w.spec.labels, labels)]
+        found = [w for w in self._workers.values() if has_mark(w.spec.labels, labels)]
         for worker in found:
             await worker.close()
         ours = {worker.folder for worker in self._workers.values()}
-        return len(found) + await asyncio.to_thread(remove_leftovers, labels, ours)
+        return len(found) + await asyncio.to_thread(clean_up, labels, ours)
 
     async def remove_image(self, reference: str) -> bool:
         """Do nothing: there are no images."""

@@ -7,22 +7,65 @@ has is used as it is, so changed code costs one copy, and equal definitions cost
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from conducto.images import contexts, install, layers, sources, wheel
-from conducto.images.contexts import ContextError
-from conducto.model.images import CODE_DIR, ImageSpec
-from conducto.model.records import ImageState
+from conducto_core.images import contexts, install, layers, sdk_wheel, sources
+from conducto_core.images.contexts import ContextError
+from conducto_core.model.images import AUTO_SHELL, CODE_DIR, ImageSpec
+from conducto_core.model.records import ImageState
 from conducto_local.engine.http import HttpClient
-from conducto_local.images import bases, owners
-from conducto_local.images.api import EngineImages, with_env
-from conducto_local.images.bases import Base, Shop
-from conducto_local.images.clones import Checkout, Clones, git_sha
-from conducto_local.images.flights import Flights
-from conducto_local.images.shells import Shells
-from conducto_local.images.transcript import Transcript
+from conducto_local.images import base_images, owners
+from conducto_local.images.base_images import Base, BuildContext
+from conducto_local.images.build_log import BuildLogWriter
+from conducto_local.images.engine_images import EngineImages, ImageInfo, with_env
+from conducto_local.images.git_clones import Checkout, GitClones, git_sha
+from conducto_local.images.single_flight import SingleFlight
 from conducto_local.ports import BuildLog, BuiltImage, ImageError
+
+
+@dataclass(slots=True)
+class Shells:
+    """Finds shells, and remembers them by image id."""
+
+    engine: EngineImages
+    _known: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    async def find(self, image: ImageInfo, wanted: str) -> str:
+        """Return the path of the image's shell.
+
+        Args:
+            image: The image to look into.
+            wanted: A name or path, or ``AUTO_SHELL`` for the best there is.
+
+        Raises:
+            ImageError: it has none.
+        """
+        key = (image.id, wanted)
+        if key not in self._known:
+            self._known[key] = await self._look(image.id, wanted)
+        return self._known[key]
+
+    async def _look(self, image: str, wanted: str) -> str:
+        names = layers.SHELLS if wanted == AUTO_SHELL else (wanted,)
+        command = ["/bin/sh", "-c", layers.find_shell_script(), "find-shell", *names]
+        async with self.engine.container(image, command) as container:
+            code, output = await self.engine.run(container)
+        path = output.strip().splitlines()[-1] if output.strip() else ""
+        if code == 0 and path.startswith("/"):
+            return path
+        if code is None:
+            raise ImageError(
+                "Could not auto-determine correct shell to use: the image cannot run /bin/sh. "
+                f"Commands need one; build on an image that has it. The engine said: {output}"
+            )
+        raise ImageError(
+            f"the image has no shell {wanted!r}; correct shell= or leave it out"
+            if wanted != AUTO_SHELL
+            else "Could not auto-determine correct shell to use: none of "
+            f"{', '.join(layers.SHELLS)} found"
+        )
+
 
 #: Builds and pulls at the same time; more would only share the same disk and network.
 PARALLEL = 4
@@ -62,10 +105,10 @@ class Builder:
             work_labels: Labels of containers that exist only while an image is made.
         """
         engine = EngineImages(http, labels or {}, work_labels or {})
-        self._shop = Shop(engine, asyncio.Semaphore(parallel))
+        self._shop = BuildContext(engine, asyncio.Semaphore(parallel))
         self._shells = Shells(engine)
-        self._clones = Clones(cache / "clones")
-        self._definitions: Flights[BuiltImage] = Flights()
+        self._clones = GitClones(cache / "clones")
+        self._definitions: SingleFlight[BuiltImage] = SingleFlight()
         self._checkouts: dict[tuple[str, str], Checkout] = {}
         self._done: dict[str, BuiltImage] = {}
 
@@ -75,7 +118,7 @@ class Builder:
         other._shop = self._shop
         other._shells = self._shells
         other._clones = self._clones
-        other._definitions = Flights()
+        other._definitions = SingleFlight()
         other._checkouts = {}
         other._done = {}
         return other
@@ -106,7 +149,7 @@ class Builder:
             return done
         return await self._definitions.join(key, log, lambda said: self._make(spec, key, said))
 
-    async def _make(self, spec: ImageSpec, key: str, log: Transcript) -> BuiltImage:
+    async def _make(self, spec: ImageSpec, key: str, log: BuildLogWriter) -> BuiltImage:
         log.step(ImageState.QUEUED)
         try:
             image = await self._chain(spec, log)
@@ -120,16 +163,16 @@ class Builder:
         self._done[key] = image
         return image
 
-    async def _chain(self, spec: ImageSpec, log: Transcript) -> BuiltImage:
+    async def _chain(self, spec: ImageSpec, log: BuildLogWriter) -> BuiltImage:
         checkout = await self._checkout(spec, log)
-        base = await bases.base_of(self._shop, spec, log)
+        base = await base_images.resolve_base(self._shop, spec, log)
         if layers.installs(spec):
             base = await self._installed(spec, base, checkout, log)
         filled = await self._with_code(spec, base, checkout, log)
         return await self._extended(spec, filled, base, log)
 
     async def _with_code(
-        self, spec: ImageSpec, base: Base, checkout: Checkout | None, log: Transcript
+        self, spec: ImageSpec, base: Base, checkout: Checkout | None, log: BuildLogWriter
     ) -> Base:
         if spec.copy_dir is not None:
             return await self._copied(spec, base, await _local_code(spec, spec.copy_dir), log)
@@ -141,7 +184,7 @@ class Builder:
             env = checkout.env if sha is None else {**checkout.env, "CONDUCTO_GIT_SHA": sha}
             return await self._copied(spec, base, _Code(str(checkout.path), env), log)
 
-    async def _checkout(self, spec: ImageSpec, log: Transcript) -> Checkout | None:
+    async def _checkout(self, spec: ImageSpec, log: BuildLogWriter) -> Checkout | None:
         if spec.copy_url is None or spec.copy_branch is None:
             return None
         if spec.copy_url.startswith("s3://"):
@@ -157,11 +200,11 @@ class Builder:
         return self._checkouts[key]
 
     async def _installed(
-        self, spec: ImageSpec, base: Base, checkout: Checkout | None, log: Transcript
+        self, spec: ImageSpec, base: Base, checkout: Checkout | None, log: BuildLogWriter
     ) -> Base:
         client = None
         if install.wants_client(spec):
-            client = await asyncio.to_thread(wheel.client_wheel)
+            client = await asyncio.to_thread(sdk_wheel.client_wheel)
         code = spec.copy_dir if checkout is None else str(checkout.path)
         npm_files = sources.read_npm_files(code) if spec.install_npm is True else {}
         plan = install.plan_install(spec, base.reference, base.info.user, client, npm_files)
@@ -170,7 +213,7 @@ class Builder:
         if found is not None:
             return found
 
-        async def build(said: Transcript) -> Base:
+        async def build(said: BuildLogWriter) -> Base:
             async with self._shop.slots:
                 said.step(ImageState.INSTALLING)
                 files = {"Dockerfile": plan.dockerfile.encode(), **plan.files}
@@ -183,7 +226,7 @@ class Builder:
 
         return await self._shop.layers.join(tag, log, build)
 
-    async def _copied(self, spec: ImageSpec, base: Base, code: _Code, log: Transcript) -> Base:
+    async def _copied(self, spec: ImageSpec, base: Base, code: _Code, log: BuildLogWriter) -> Base:
         context = await asyncio.to_thread(sources.read_code, spec, code.root)
         tree = await asyncio.to_thread(contexts.tree_hash, context, self._shop.digests)
         workdir = CODE_DIR if spec.docker_auto_workdir else base.info.workdir
@@ -194,10 +237,10 @@ class Builder:
         if found is not None:
             return found
 
-        async def copy(said: Transcript) -> Base:
+        async def copy(said: BuildLogWriter) -> Base:
             async with self._shop.slots:
                 said.step(ImageState.COPYING)
-                said.lines(await asyncio.to_thread(bases.remarks, context))
+                said.lines(await asyncio.to_thread(base_images.remarks, context))
                 settings = {"WorkingDir": workdir, "Env": with_env(base.info.config, code.env)}
                 await self._copy(base, context, settings, tag)
             return await self._shop.made(tag)
@@ -214,17 +257,17 @@ class Builder:
             owner = await owners.find(engine, container, base.info.user)
             tar = contexts.pack(context, layers.CODE_PREFIX, owner)
             head = contexts.pack_files({}, (layers.CODE_PREFIX,), owner)
-            await engine.put(container, bases.stream(head, tar))
+            await engine.put(container, base_images.stream(head, tar))
             await engine.commit(container, tag, config)
 
     async def _extended(
-        self, spec: ImageSpec, base: Base, before: Base, log: Transcript
+        self, spec: ImageSpec, base: Base, before: Base, log: BuildLogWriter
     ) -> BuiltImage:
         # The shell is looked for in the layer before the code, which changes less often.
         digest = layers.content_hash("extended", base.info.id, spec.shell)
         tag = layers.layer_tag("extended", digest)
 
-        async def extend(said: Transcript) -> Base:
+        async def extend(said: BuildLogWriter) -> Base:
             async with self._shop.slots:
                 said.step(ImageState.EXTENDING)
                 shell = await self._shells.find(before.info, spec.shell)

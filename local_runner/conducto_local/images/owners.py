@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from conducto.images.contexts import ROOT, Owner
+from conducto_core.images.contexts import ROOT, Owner
 from conducto_local.ports import ImageError
 
 

@@ -11,7 +11,7 @@ from collections.abc import Hashable, Iterable
 from pathlib import Path
 from typing import Any
 
-from conducto.running.secret_store import (
+from conducto_core.ports.secret_store import (
     SecretName,
     SecretStoreError,
     StoredSecret,

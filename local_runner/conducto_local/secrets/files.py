@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from conducto.running.secret_store import SecretStoreError
+from conducto_core.ports.secret_store import SecretStoreError
 
 DIRECTORY_MODE = 0o700
 FILE_MODE = 0o600

@@ -9,7 +9,7 @@ from collections.abc import Hashable, Iterable
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from conducto.running.secret_store import (
+from conducto_core.ports.secret_store import (
     SecretName,
     SecretStoreError,
     StoredSecret,

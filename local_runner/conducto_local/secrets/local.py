@@ -8,10 +8,10 @@ of what there is, when that first one is stored.
 import os
 from collections.abc import Callable, Hashable, Iterable
 
-from conducto.running.secret_store import SecretName, SecretStore, SecretStoreError, StoredSecret
-from conducto_local.home import Home
+from conducto_core.ports.secret_store import SecretName, SecretStore, SecretStoreError, StoredSecret
 from conducto_local.secrets.encrypted_file import EncryptedFile
 from conducto_local.secrets.keyring_store import KeyringBackend, KeyringStore, usable_keyring
+from conducto_local.state_dir import StateDir
 
 CHOICE = "CONDUCTO_SECRET_STORE"
 
@@ -25,7 +25,7 @@ class LocalSecrets:
     """
 
     def __init__(
-        self, home: Home, find_keyring: Callable[[], KeyringBackend | None] = usable_keyring
+        self, home: StateDir, find_keyring: Callable[[], KeyringBackend | None] = usable_keyring
     ) -> None:
         self._directory = home.root / "secrets"
         self._file = EncryptedFile(self._directory)

@@ -4,14 +4,15 @@ import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from conducto.model import calls
-from conducto.model.answers import Login, Stopping
-from conducto.model.api import AgentStatus
-from conducto.model.gc_calls import GcReport, GcRequest
-from conducto.model.params import NoParams, StopParams
-from conducto.service.handlers import Call
-from conducto.service.port import Pipelines, RefusedError
-from conducto.service.routes import ROUTES, AnyRoute, Permission, Route, StreamRoute
+from conducto_core.api.handlers import Call
+from conducto_core.api.routes import ROUTES, AnyRoute, Permission, Route, StreamRoute
+from conducto_core.errors import RefusedError
+from conducto_core.model.gc import GcReport, GcRequest
+from conducto_core.model.operations import pipelines as calls
+from conducto_core.model.params import NoParams, StopParams
+from conducto_core.model.requests import AgentStatus
+from conducto_core.model.responses import AgentStopping, Login
+from conducto_core.ports.pipelines import Pipelines
 from conducto_local.agent_files import AgentState
 from conducto_local.server.sessions import CODE_SECONDS, Sessions
 from conducto_local.shells.tickets import Shells
@@ -87,12 +88,12 @@ class _Agent:
             }
         )
 
-    async def stop_agent(self, pipelines: Pipelines, call: Call[StopParams, None]) -> Stopping:
+    async def stop_agent(self, pipelines: Pipelines, call: Call[StopParams, None]) -> AgentStopping:
         """Stop the process; pipelines that are armed go on with the next one."""
         if call.params.if_idle:
             await _refuse_if_busy(pipelines)
         self._stop()
-        return Stopping(pid=self._agent.pid)
+        return AgentStopping(pid=self._agent.pid)
 
     async def make_login(self, _pipelines: Pipelines, _call: Call[NoParams, None]) -> Login:
         """Let one browser into the web app."""

@@ -11,18 +11,63 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from conducto.model.base import Record
-from conducto.model.calls import IDEMPOTENCY_KEY
-from conducto.service import problems
-from conducto.service.dispatch import Answer, Headers, Service, encode, takes_bytes
-from conducto.service.downloads import OCTETS, Download
-from conducto.service.problems import ProblemError
-from conducto.service.routes import WEBSOCKET, Conversation
-from conducto_local.server.bodies import pieces, read_body
-from conducto_local.server.guard import SUBPROTOCOL, Guard, Owner, denier, is_guarded
-from conducto_local.server.headers import StrictHeaders
+from conducto_core.api import problems
+from conducto_core.api.dispatch import Headers, Service, encode, takes_bytes
+from conducto_core.api.dispatch import Response as Answer
+from conducto_core.api.problems import ProblemError
+from conducto_core.api.routes import WEBSOCKET, Conversation
+from conducto_core.model.base import Record
+from conducto_core.model.operations.pipelines import IDEMPOTENCY_KEY
+from conducto_core.ports.downloads import OCTETS, Download
+from conducto_local.server.auth import SUBPROTOCOL, Authenticator, Owner, denier, is_guarded
+from conducto_local.server.security_headers import StrictHeaders
 from conducto_local.server.sessions import Sessions
-from conducto_local.server.web import WEB_ROOT, WebApp
+from conducto_local.server.static_files import WEB_ROOT, WebApp
+
+#: What is read and dropped of a body that is refused, so that its sender comes to read why:
+#: bytes, and seconds to wait for more of it.
+DRAINED = 16 << 20
+PATIENCE = 0.2
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """Return the body.
+
+    Raises:
+        ProblemError: it has more than ``limit`` bytes.
+        ClientDisconnect: it did not come whole.
+    """
+    return b"".join([piece async for piece in chunks(request, limit)])
+
+
+async def chunks(request: Request, limit: int) -> AsyncIterator[bytes]:
+    """Yield the body as it comes. Raises like `read_body`."""
+    stream = request.stream()
+    if _is_declared_too_large(request, limit):
+        await _drain(request, stream)
+        raise problems.too_large(limit)
+    size = 0
+    async for piece in stream:
+        size += len(piece)
+        if size > limit:
+            await _drain(request, stream)
+            raise problems.too_large(limit)
+        yield piece
+
+
+def _is_declared_too_large(request: Request, limit: int) -> bool:
+    declared = request.headers.get("content-length", "0")
+    return declared.isdecimal() and int(declared) > limit
+
+
+async def _drain(request: Request, stream: AsyncIterator[bytes]) -> None:
+    if request.headers.get("expect", "").lower() == "100-continue":
+        return  # nothing was sent, and nothing will be
+    dropped = 0
+    with contextlib.suppress(TimeoutError, StopAsyncIteration, ClientDisconnect):
+        while dropped < DRAINED:
+            dropped += len(await asyncio.wait_for(anext(stream), PATIENCE))
+
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +97,7 @@ def build_app(
     sessions = Sessions(token, port) if sessions is None else sessions
     owner = Owner(token, sessions)
     site = Site(ApiEndpoint(service), WebApp(web_root, owner, sessions), service)
-    return StrictHeaders(Guard(site, owner, port))
+    return StrictHeaders(Authenticator(site, owner, port))
 
 
 class Site:
@@ -109,7 +154,7 @@ class ApiEndpoint:
         try:
             match = self._service.find(request.method, _raw_path(request.scope))
             limit = match.route.operation.max_body
-            body = pieces(request, limit) if takes_bytes(match) else await read_body(request, limit)
+            body = chunks(request, limit) if takes_bytes(match) else await read_body(request, limit)
         except (ProblemError, ClientDisconnect) as error:
             return self._service.refusal(error)
         headers = Headers(

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from weakref import WeakValueDictionary
 
-from conducto.model.answers import LoginForm
+from conducto_core.model.responses import LoginForm
 
 CODE_SECONDS = 60
 #: Logins that wait to be used; older ones are forgotten first.

@@ -5,7 +5,7 @@ import contextlib
 from collections import deque
 from collections.abc import Callable, Iterator
 
-from conducto.model.calls import MAX_SHELL_AHEAD, MAX_SHELL_TYPED
+from conducto_core.model.operations.pipelines import MAX_SHELL_AHEAD, MAX_SHELL_TYPED
 from conducto_local.debug.screen import Line
 from conducto_local.ports import Stream
 

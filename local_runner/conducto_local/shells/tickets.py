@@ -2,7 +2,7 @@
 
 A browser sends the session's cookie with a WebSocket by itself. So that a WebSocket alone opens
 nothing, a page of ours first asks for a ticket, by a request that pages of others cannot make
-(`conducto_local.server.guard`).
+(`conducto_local.server.auth`).
 """
 
 import asyncio
@@ -13,15 +13,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from conducto.model.debug import DebugPlan, DebugRequest
-from conducto.model.params import PipelineParams
-from conducto.model.shells import ShellParams, ShellTicket
-from conducto.service.handlers import Call
-from conducto.service.port import Pipelines, RefusedError
+from conducto_core.api.handlers import Call
+from conducto_core.errors import RefusedError
+from conducto_core.model.debug import DebugPlan, DebugRequest
+from conducto_core.model.params import PipelineParams
+from conducto_core.model.shells import ShellParams, ShellTicket
+from conducto_core.ports.pipelines import Pipelines
 from conducto_local.debug.session import hold_shell
 from conducto_local.settings import switch_in
 from conducto_local.shells.screen import PageScreen
-from conducto_local.shells.talk import Hold, Limits, ShellTalk
+from conducto_local.shells.terminal_socket import Limits, OpenShell, TerminalSocket
 
 VARIABLE = "CONDUCTO_WEB_SHELL"
 DEFAULTS = Limits()
@@ -44,7 +45,7 @@ class Shells:
         hold: Opens one.
     """
 
-    def __init__(self, limits: Limits = DEFAULTS, hold: Hold = hold_shell) -> None:
+    def __init__(self, limits: Limits = DEFAULTS, hold: OpenShell = hold_shell) -> None:
         self._limits = limits
         self._hold = hold
         self._waiting: dict[str, _Waiting] = {}
@@ -84,7 +85,7 @@ class Shells:
             ticket=ticket, seconds=self._limits.ticket, attempt=plan.attempt, notes=plan.notes
         )
 
-    async def shell(self, _pipelines: Pipelines, call: Call[ShellParams, None]) -> ShellTalk:
+    async def shell(self, _pipelines: Pipelines, call: Call[ShellParams, None]) -> TerminalSocket:
         """The debug shell that a ticket is for: what it prints, and how it ended.
 
         Raises:
@@ -99,7 +100,7 @@ class Shells:
         waiting.timer.cancel()
         screen = PageScreen(call.params.lines, call.params.columns)
         leave = partial(self._places.remove, waiting.place)
-        return ShellTalk(waiting.plan, screen, self._limits, self._hold, leave)
+        return TerminalSocket(waiting.plan, screen, self._limits, self._hold, leave)
 
     def _forget(self, key: str) -> None:
         waiting = self._waiting.pop(key, None)

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
-from conducto.model.notifications import NotificationRecord
-from conducto.model.records import (
+from conducto_core.model.notifications import NotificationRecord
+from conducto_core.model.records import (
     AttemptRecord,
     ImageRecord,
     NodeChange,
@@ -13,7 +13,7 @@ from conducto.model.records import (
     Period,
     PipelineRecord,
 )
-from conducto.model.states import Cause, NodeType, Order, State
+from conducto_core.model.states import Cause, NodeType, State, StopReason
 
 
 class NodeRow(NamedTuple):
@@ -32,7 +32,7 @@ class NodeRow(NamedTuple):
     tries: int
     expired: bool
     mem: float | None
-    order: Order | None
+    order: StopReason | None
     lost: int
     lost_starts: int
 
@@ -53,7 +53,7 @@ class ChangeRow(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class WriteBatch:
     """Everything that one turn of the event loop changed in one pipeline.
 
     A row that appears twice counts as it appears last. The parts are applied in this order:
@@ -67,7 +67,8 @@ class Turn:
             was discarded. Either way the states of the nodes *below* the target, and the trees
             generated below it, are forgotten: they belonged to the tree that is gone. Their
             attempts and changes stay.
-        edits: ``{path: edits of the node}`` (`conducto.semantics.resolve.Edits`), in JSON values.
+        edits: ``{path: edits of the node}`` (`conducto_core.semantics.resolve.Edits`), in JSON
+            values.
         images: Images as they stand now.
         notifications: What somebody is told, as it stands now.
         record: The pipeline itself, where it changed.
@@ -117,14 +118,14 @@ class Store(Protocol):
     def delete(self, pipeline_id: str) -> None:
         """Forget a pipeline and everything that happened in it."""
 
-    def save(self, pipeline_id: str, turn: Turn) -> None:
+    def save(self, pipeline_id: str, turn: WriteBatch) -> None:
         """Save one pipeline's turn.
 
         Raises:
             HistoryError: a change does not come next, or an ended attempt would end anew.
         """
 
-    def save_all(self, turns: Mapping[str, Turn]) -> None:
+    def save_all(self, turns: Mapping[str, WriteBatch]) -> None:
         """Save ``{pipeline id: turn}`` in one transaction. Raises like `save`."""
 
     def nodes(self, pipeline_id: str) -> Iterator[NodeState]:

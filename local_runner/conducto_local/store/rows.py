@@ -10,15 +10,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from conducto.model.notifications import DeliveryState, NotificationRecord
-from conducto.model.records import (
+from conducto_core.model.notifications import DeliveryState, NotificationRecord
+from conducto_core.model.records import (
     AttemptRecord,
     ImageRecord,
     NodeChange,
     NodeState,
     PipelineRecord,
 )
-from conducto.model.states import Cause, NodeType, State
+from conducto_core.model.states import Cause, NodeType, State
 from conducto_local.store.port import ChangeRow, NodeRow
 
 Row = tuple[Any, ...]

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from conducto.model.notifications import NotificationRecord
-from conducto.model.records import (
+from conducto_core.model.notifications import NotificationRecord
+from conducto_core.model.records import (
     AttemptRecord,
     ImageRecord,
     NodeChange,
@@ -16,7 +16,7 @@ from conducto.model.records import (
     PipelineRecord,
 )
 from conducto_local.store import rows
-from conducto_local.store.port import Turn
+from conducto_local.store.port import WriteBatch
 
 _T = TypeVar("_T")
 #: More rows than a query has; SQLite takes -1 for no limit.
@@ -44,11 +44,11 @@ class Salvaged:
     notifications: list[NotificationRecord] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
 
-    def turn(self) -> Turn:
+    def turn(self) -> WriteBatch:
         """Return all of it but record and definition, as it is saved in another store."""
         # A sequence with a gap would mean other changes to those who read it from the start.
         whole = all(change.seq == n for n, change in enumerate(self.changes, 1))
-        return Turn(
+        return WriteBatch(
             nodes=self.nodes,
             attempts=self.attempts,
             changes=self.changes if whole else (),

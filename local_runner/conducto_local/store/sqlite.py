@@ -15,8 +15,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from conducto.model.notifications import NotificationRecord
-from conducto.model.records import (
+from conducto_core.model.notifications import NotificationRecord
+from conducto_core.model.records import (
     AttemptRecord,
     ImageRecord,
     NodeChange,
@@ -33,11 +33,11 @@ from conducto_local.store.errors import (
     StoreFullError,
     UnknownPipelineError,
 )
-from conducto_local.store.history import check_changes, overwritten, prefix_of
+from conducto_local.store.invariants import check_changes, overwritten, prefix_of
 from conducto_local.store.lock import StoreLock
-from conducto_local.store.port import ChangeRow, Turn
+from conducto_local.store.port import ChangeRow, WriteBatch
 from conducto_local.store.schema import MIGRATIONS, OWNED, Migration, migrate, schema_version
-from conducto_local.store.texts import Interner
+from conducto_local.store.text_interning import TextInterner
 
 _T = TypeVar("_T")
 
@@ -72,7 +72,7 @@ class SqliteStore:
         self._connection = connection
         self._lock = lock
         self._turns = threading.Lock()
-        self._texts = Interner(self._last_text)
+        self._texts = TextInterner(self._last_text)
         self._numbers: dict[str, int] = {}
         self._damaged: dict[str, str] | None = None
 
@@ -119,7 +119,7 @@ class SqliteStore:
 
     def put_record(self, record: PipelineRecord) -> None:
         """Replace the record of the pipeline with this id."""
-        self.save(record.id, Turn(record=record))
+        self.save(record.id, WriteBatch(record=record))
 
     def records(self) -> list[PipelineRecord]:
         """Return every pipeline whose record can be read, in the order of `create`."""
@@ -146,11 +146,11 @@ class SqliteStore:
             self._texts.forget()
         self._give_space_back()
 
-    def save(self, pipeline_id: str, turn: Turn) -> None:
+    def save(self, pipeline_id: str, turn: WriteBatch) -> None:
         """Save one pipeline's turn; see `Store.save`."""
         self.save_all({pipeline_id: turn})
 
-    def save_all(self, turns: Mapping[str, Turn]) -> None:
+    def save_all(self, turns: Mapping[str, WriteBatch]) -> None:
         """Save ``{pipeline id: turn}`` in one transaction; see `Store.save_all`."""
         with self._transaction() as connection:
             for pipeline_id, turn in turns.items():
@@ -243,7 +243,7 @@ class SqliteStore:
             self._connection.close()
             self._lock.release()
 
-    def _save(self, connection: sqlite3.Connection, pipeline_id: str, turn: Turn) -> None:
+    def _save(self, connection: sqlite3.Connection, pipeline_id: str, turn: WriteBatch) -> None:
         number = self._number(pipeline_id)
         for target in sorted(turn.generated):  # an outer tree goes before those inside it
             _put_generated(connection, number, target, turn.generated[target])

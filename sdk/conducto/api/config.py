@@ -26,7 +26,7 @@ import tempfile
 
 from conducto.api import paths
 from conducto.api.errors import NotAvailableError
-from conducto.data.trees import remove_tree
+from conducto.files.trees import remove_tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -10,21 +10,17 @@ directory. Nothing here creates a directory or needs one to exist.
 """
 
 # pathlib is slow to import, and this runs at every call in a container.
-# ruff: noqa: PTH100, PTH111, PTH118
+# ruff: noqa: PTH118
 
 from __future__ import annotations
 
-import os.path
+import os
+
+from conducto.files.base import base_dir
+
+__all__ = ["DEFAULT_PROFILE", "base_dir", "pipeline_dir", "profile_dir"]
 
 DEFAULT_PROFILE = "default"
-
-
-def base_dir() -> str:
-    """Return the absolute path of the directory that holds every profile."""
-    chosen = os.environ.get("CONDUCTO_BASE_DIR")
-    if chosen:
-        return os.path.abspath(os.path.expanduser(chosen))
-    return os.path.join(os.path.expanduser("~"), ".conducto")
 
 
 def profile_dir(profile: str) -> str:

@@ -7,13 +7,13 @@ Inside a node declaring them does nothing, for the node has them as variables al
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 import time
 
+from conducto import _host
 from conducto.api.errors import NotAvailableError
-from conducto.model import secret_rules
+from conducto.wire import secret_names as secret_rules
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from typing import Any
 
 _HIDDEN = "********"
-_OLDEST_HOST = (3, 11)
 
 
 class SecretKey:
@@ -197,9 +196,9 @@ def _runner(what: str) -> Any:
     """
     if _in_node():
         raise NotAvailableError(f"{what} inside a node", "A node finds them in its environment.")
-    if sys.version_info < _OLDEST_HOST:
+    if not _host.can_run():
         raise NotAvailableError(f"{what} with Python before 3.11", "Use `conducto secrets`.")
-    return importlib.import_module("conducto_local.secrets.script")
+    return _host.secrets()
 
 
 _said: set[str] = set()

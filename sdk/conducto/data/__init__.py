@@ -24,8 +24,10 @@ from conducto import platforms
 if platforms.refusal() is not None:
     raise ImportError(f"co.data: {platforms.refusal()}")
 
-from conducto.data import directory, files
-from conducto.data.location import ContextError, clean, refuse_cloud, root_of
+from conducto.data import files
+from conducto.data.location import ContextError, refuse_cloud, root_of
+from conducto.files import directory
+from conducto.wire.data_names import clean
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from conducto.data.directory import TEMPORARY_PREFIX
+from conducto.files.directory import TEMPORARY_PREFIX
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

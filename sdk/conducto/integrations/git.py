@@ -14,11 +14,11 @@ import os
 import subprocess
 from urllib.parse import quote, urlsplit
 
-from conducto.integrations.addresses import host_and_path, page_of
+from conducto.integrations.git_urls import host_and_path, page_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from conducto.tree.node import Node
+    from conducto.tree.nodes import Node
 
 _HOSTS = {"github.com": "GITHUB", "bitbucket.org": "BITBUCKET"}
 

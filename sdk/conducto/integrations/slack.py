@@ -6,7 +6,7 @@ import os
 from urllib.parse import urlencode
 
 from conducto.api.remote import threaded
-from conducto.integrations.web import DeliveryError, get_json, post_json
+from conducto.integrations.http import DeliveryError, get_json, post_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -51,13 +51,13 @@ class _Cell:
             print(f"\n{END}", flush=True)  # noqa: T201 - this is the output
 
     def _heading(self, filename: str, line: int) -> str:
-        from conducto import _source  # noqa: PLC0415 - needs the parser, slow to import
+        from conducto.inspection import source_finder  # noqa: PLC0415 - needs the parser, slow to import
 
-        body = _source.find_with(filename, line)
-        comment, code = _source.split_comment("" if body is None else body)
+        body = source_finder.find_with(filename, line)
+        comment, code = source_finder.split_comment("" if body is None else body)
         parts = [] if self._outer else [BEGIN]
         parts += [f"{comment}\n"] if comment else []
-        parts += [f"{_source.fence(code)}\n"] if code.strip() else []
+        parts += [f"{source_finder.fence(code)}\n"] if code.strip() else []
         return "\n".join(parts)
 
 

@@ -12,8 +12,7 @@ for it each time.
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from conducto.tree.node import Node
-    from conducto.tree.nodes import Exec, Notebook, Parallel, Serial
+    from conducto.tree.nodes import Exec, Node, Notebook, Parallel, Serial
 
 __all__ = ["Exec", "Node", "Notebook", "Parallel", "Serial"]
 
@@ -23,5 +22,4 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module 'conducto.tree' has no attribute {name!r}")
     from importlib import import_module
 
-    home = "conducto.tree.node" if name == "Node" else "conducto.tree.nodes"
-    return getattr(import_module(home), name)
+    return getattr(import_module("conducto.tree.nodes"), name)

@@ -1,31 +1,29 @@
-"""The launch form: what a launcher hands to `conducto.semantics.resolve`.
+"""The launch form: what a launcher hands to `conducto_core.semantics.resolve`.
 
-The keys are those of the wire form (`conducto.tree.serialise`). Images have plain absolute paths
+The keys are those of the wire form (`conducto.tree.serialize`). Images have plain absolute paths
 of the launching host; path tokens in commands are left for the runner, which knows where a file
-is once the image is built (`conducto.tree.paths.expand`).
+is once the image is built (`conducto.wire.paths.expand`).
 """
 
-# ruff: noqa: B905, PTH109, PTH118, PTH120
+# ruff: noqa: B905
 # pathlib is a heavy import; zip(strict=) is of Python 3.10.
 
 from __future__ import annotations
 
-import os
-
-from conducto.tree import images as image_rules
-from conducto.tree import volumes
-from conducto.tree.errors import DefinitionError
+from conducto.errors import DefinitionError
+from conducto.tree import image_form as image_rules
 from conducto.tree.parameters import to_tags
-from conducto.tree.records import tables, walk
-from conducto.tree.simplify import simplify
+from conducto.tree.pull_up import simplify
+from conducto.tree.wire_records import tables, walk
+from conducto.wire import lazy_form
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Mapping, Optional, Tuple
+    from typing import Any, Dict, List, Optional, Tuple
 
-    from conducto.tree.node import Node
+    from conducto.tree.node_base import NodeBase
     from conducto.tree.parameters import Tags
-    from conducto.tree.records import Record
+    from conducto.tree.wire_records import Record
 
 #: What the absence of a key means. ``skip`` is not inherited.
 _DEFAULTS: Tuple[Tuple[str, Any], ...] = (
@@ -36,7 +34,7 @@ _DEFAULTS: Tuple[Tuple[str, Any], ...] = (
 
 
 def to_launch_form(
-    root: Node,
+    root: NodeBase,
     *,
     title: Optional[str] = None,
     doc: Optional[str] = None,
@@ -66,7 +64,7 @@ def to_launch_form(
         default = image_rules.default_image()
         images.setdefault(default.name, image_rules.host_form(default))
         head["image_name"] = default.name
-    _place_volumes(records)
+    lazy_form.place_volumes(records)
     _read_profiles(root, records)
     simplify(records, edges)
     for record in records:
@@ -92,7 +90,7 @@ def _leave_out_defaults(record: Record) -> None:
             del record[name]
 
 
-def _read_profiles(root: Node, records: List[Record]) -> None:
+def _read_profiles(root: NodeBase, records: List[Record]) -> None:
     """Put the files that ``docker_run_args`` name in the place of their names.
 
     Not for a tree that a container printed: it must not read files of the host.
@@ -101,40 +99,10 @@ def _read_profiles(root: Node, records: List[Record]) -> None:
         args = record.get("docker_run_args")
         if args:
             try:
-                record["docker_run_args"] = volumes.with_profiles(args, _directory_of(record))
+                record["docker_run_args"] = lazy_form.with_profiles(
+                    args, lazy_form.directory_of(record)
+                )
             except ValueError as error:
                 raise DefinitionError(
                     f"{node}: {error}", path=str(node), file=node.file, line=node.line
                 ) from error
-
-
-def _directory_of(record: Record) -> str:
-    return os.path.dirname(record.get("file") or os.path.join(os.getcwd(), ""))
-
-
-def _place_volumes(records: List[Record]) -> None:
-    for record in records:
-        args = record.get("docker_run_args")
-        if args:
-            record["docker_run_args"] = volumes.absolute(args, _directory_of(record))
-
-
-def from_wire_document(document: Mapping[str, Any]) -> Dict[str, Any]:
-    """Return the launch form of a tree that a Lazy's ``Generate`` printed.
-
-    Args:
-        document: The decoded JSON of the wire form (`conducto.tree.serialise.decode`).
-
-    Returns:
-        As `to_launch_form`, but the root has an image only if it was given one.
-    """
-    records = [dict(record) for record in document["nodes"]]
-    _place_volumes(records)
-    return {
-        "nodes": records,
-        "edges": list(document.get("edges") or ()),
-        "images": {
-            name: image_rules.decoded(form) for name, form in (document.get("images") or {}).items()
-        },
-        "pipeline_reservation": document.get("pipeline_reservation"),
-    }

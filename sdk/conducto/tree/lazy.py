@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from conducto.tree.errors import TreeError
+from conducto.errors import TreeError
 from conducto.tree.nodes import Exec, Parallel, Serial
 
 TYPE_CHECKING = False
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import Unpack
 
-    from conducto.tree.node import Node
     from conducto.tree.node_params import NodeParams
+    from conducto.tree.nodes import Node
 
 
 if TYPE_CHECKING:

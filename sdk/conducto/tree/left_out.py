@@ -1,31 +1,30 @@
 """Warnings about a tree that is printed or launched with less in it than its author expects."""
 
-# ruff: noqa: PLC0415
-# imports wait until they are needed.
+# ruff: noqa: PLC0415, SLF001
+# imports wait until they are needed; the modules of the tree share its nodes' slots.
 
 from __future__ import annotations
 
 import sys
 
-from conducto.tree import place
-from conducto.tree.nodes import Exec
-from conducto.tree.printable import printable
-from conducto.tree.text import count
+from conducto.tree import node_base
+from conducto.tree.text import count, shown
+from conducto.wire.printable import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Union
 
-    from conducto.tree.errors import DefinitionError
-    from conducto.tree.node import Node
+    from conducto.errors import DefinitionError
+    from conducto.tree.node_base import NodeBase
 
 _LISTED = 5
 _QUOTED = 60  # characters of a command
 
 
-def warn_unnamed(root: Node) -> None:
+def warn_unnamed(root: NodeBase) -> None:
     """Print a warning for each node of a ``with`` block of this tree that was never attached."""
-    unnamed = place.unattached(root)
+    unnamed = node_base.unattached(root)
     for node in unnamed[:_LISTED]:
         _warn(node, f"{_described(node)} has no name, so it is not part of the tree")
     if len(unnamed) > _LISTED:
@@ -34,15 +33,15 @@ def warn_unnamed(root: Node) -> None:
         _print('  give it a name, co.Exec(..., name="NAME"), or attach it, parent["NAME"] = node')
 
 
-def warn_empty(root: Node) -> None:
+def warn_empty(root: NodeBase) -> None:
     """Print a warning if the tree has no command to run."""
-    if not any(isinstance(node, Exec) for node in root.stream()):
+    if not any(node._kind == "Exec" for node in root.stream()):
         _warn(root, "the tree has no Exec, so there is nothing to run")
 
 
-def warn_unlaunchable(root: Node) -> None:
+def warn_unlaunchable(root: NodeBase) -> None:
     """Print a warning if a function of the tree could not be found in its image."""
-    from conducto.tree.errors import DefinitionError
+    from conducto.errors import DefinitionError
     from conducto.tree.validate import check_functions
 
     try:
@@ -51,9 +50,9 @@ def warn_unlaunchable(root: Node) -> None:
         _warn(error, f"this tree can be printed, but not launched: {error}")
 
 
-def _described(node: Node) -> str:
+def _described(node: NodeBase) -> str:
     kind = type(node).__name__
-    if not isinstance(node, Exec):
+    if node._kind != "Exec":
         return "this {} ({} below it)".format(
             kind, count(sum(1 for _ in node.stream()) - 1, "node")
         )
@@ -62,9 +61,7 @@ def _described(node: Node) -> str:
     return f"{kind} '{shortened}'"
 
 
-def _warn(about: Union[Node, DefinitionError], text: str) -> None:
-    from conducto.user_errors import shown
-
+def _warn(about: Union[NodeBase, DefinitionError], text: str) -> None:
     line = "" if about.file is None else f"{shown(about.file)}:{about.line}: "
     _print(f"{line}warning: {text}")
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from typing import Any, Dict, Iterable, Optional, TypedDict, Union
 
-from conducto.image import Image
+from conducto.tree.image import Image
 
 Strings = Union[str, Iterable[str], None]
 
@@ -79,13 +79,6 @@ class SetParams(GroupParams, total=False):
 
     stop_on_error: bool
     command: str
-
-
-class IgnoredImageParams(TypedDict, total=False):
-    """Parameters of `conducto.Image` of earlier versions; they have no effect."""
-
-    pre_built: Any
-    git_sha: Any
 
 
 NotebookValue = Union[str, int, float, bool]

@@ -1,4 +1,7 @@
-"""The kinds of nodes: Exec, Serial, Parallel, and Notebook, an Exec for a notebook."""
+"""The kinds of nodes: Exec, Serial, Parallel, and Notebook, an Exec for a notebook.
+
+`Node` adds to `conducto.tree.node_base.NodeBase` what prints, checks and launches trees.
+"""
 
 # ruff: noqa: PLC0415, PTH118
 # imports wait until they are needed; pathlib is a heavy import.
@@ -7,24 +10,186 @@ from __future__ import annotations
 
 import os
 
-from conducto.tree import parameters, source
-from conducto.tree.errors import TreeError
-from conducto.tree.node import Node
+from conducto.errors import TreeError
+from conducto.inspection import call_site
+from conducto.tree import parameters, unused
+from conducto.tree.node_base import NodeBase
 from conducto.tree.text import unindent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Optional, Union, overload
+    from typing import Any, Callable, Dict, Iterator, Optional, Union, overload
 
     from typing_extensions import Unpack
 
     from conducto.tree.node_params import AnyPath, GroupParams, NodeParams, NotebookValue
 
 
+unused.watch()
+
+
+class Node(NodeBase):
+    """A node of a pipeline; use `Exec`, `Serial` or `Parallel`.
+
+    Attributes:
+        parent: The node this one is attached to, or None.
+        cpu: CPUs; inherited, 1 by default. Fractions are fine.
+        mem: Memory in GB; inherited, 2 by default.
+        gpu: GPUs, 0 to 4; inherited, 0 by default.
+        requires_docker: The command may use the engine's socket; inherited.
+        skip: The node is passed over, as if it were done.
+        suppress_errors: The node ends done even if a child failed.
+        snapshot_on_error: Keep an Exec's container as it was when its command failed, for
+            ``conducto debug --snapshot``; inherited.
+        retry_lost: How often a command is run again whose container, or worker in the cloud, was
+            lost while it ran; inherited, 0 by default.
+        max_time: Seconds, or a text such as ``"1h30m"``; inherited, 4 hours by default.
+        container_reuse_context: A value of `ContainerReuseContext`, or None to inherit.
+        doc: Markdown shown with the node.
+        title: Title of the pipeline; counts on the root.
+        file: File that made the node, or None where it was not recorded.
+        line: Line of it.
+        callback_data: Free data for callbacks.
+        pipeline_reservation: Instances to reserve in the cloud; counts on the root.
+    """
+
+    __slots__ = ()
+    _kind = "Node"
+
+    if TYPE_CHECKING:
+        parent: Optional[Node]
+
+        @property
+        def children(self) -> Dict[str, Node]:
+            """``{name: node}`` in order; a new empty dict if there are none."""
+
+        @property
+        def root(self) -> Node:
+            """The node at the top of the tree."""
+
+        def __getitem__(self, name: str) -> Node:
+            """Return the node that a path leads to."""
+
+        def stream(self, reverse: bool = False) -> Iterator[Node]:
+            """Yield every node of the subtree, parents first, or last if ``reverse``."""
+
+    def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
+        printer.text(self.pretty(strict=False))
+
+    def check_images(self) -> None:
+        """Check the definition of every image in the tree (`DefinitionError` if one is wrong)."""
+        from conducto.tree.validate import check_images
+
+        check_images(self)
+
+    def describe(self) -> Dict[str, Any]:
+        """Return the node as a flat dict: its record, with None where nothing was set."""
+        from conducto.tree.wire_records import describe
+
+        return describe(self)
+
+    def serialize(self, pretty: bool = False) -> str:
+        """Return the tree as text: base64 of gzip of JSON, or indented JSON if ``pretty``."""
+        from conducto.tree.serialize import serialize
+
+        return serialize(self, pretty=pretty)
+
+    @staticmethod
+    def deserialize(string: str) -> Node:
+        """Return the tree that `serialize` wrote.
+
+        Raises:
+            ValueError: not such a text.
+        """
+        from conducto.tree.serialize import deserialize
+
+        root: Node = deserialize(string)
+        return root
+
+    def pretty(self, strict: bool = True) -> str:
+        """Return the tree as it is printed.
+
+        Args:
+            strict: Raise where a command names a local file that its image does not hold.
+
+        Raises:
+            DefinitionError: a value of a node is wrong.
+        """
+        from conducto.tree.pretty import pretty
+
+        return pretty(self, strict=strict)
+
+    def launch(  # noqa: PLR0917 (the order is a contract)
+        self,
+        local: bool = False,
+        cloud: bool = False,
+        k8s: bool = False,
+        shell: bool = False,
+        app: bool = True,
+        retention: int = 7,
+        run: bool = False,
+        run_at: Optional[float] = None,
+        sleep_when_done: bool = False,
+        public: bool = False,
+    ) -> int:
+        """Start the pipeline; in the cloud if neither ``local`` nor ``k8s`` is given.
+
+        Args:
+            local: Run it on this machine.
+            cloud: Run it in the cloud.
+            k8s: Run it in a Kubernetes cluster.
+            shell: Stay attached with the text interface.
+            app: Open the web app.
+            retention: Days without activity after which it is deleted.
+            run: Begin at once instead of waiting for Run.
+            run_at: Time to begin at, seconds since the epoch.
+            sleep_when_done: Put it to sleep when it is done.
+            public: Whoever has the link may look at it.
+
+        Returns:
+            The exit code: 0 done, 1 error or killed, 2 a wrong definition, 3 no engine.
+
+        Raises:
+            ValueError: more than one place to run.
+            RuntimeError: called inside a node of another pipeline.
+        """
+        from conducto.tree.launch import launch
+
+        modes = {"local": local, "cloud": cloud, "k8s": k8s}
+        return launch(
+            self,
+            modes,
+            shell=shell,
+            app=app,
+            retention=retention,
+            run=run,
+            run_at=run_at,
+            sleep_when_done=sleep_when_done,
+            public=public,
+        )
+
+    def launch_local(
+        self,
+        use_shell: bool = True,
+        retention: int = 7,
+        run: bool = False,
+        sleep_when_done: bool = False,
+    ) -> int:
+        """Start the pipeline on this machine; see `launch`."""
+        return self.launch(
+            local=True,
+            shell=use_shell,
+            retention=retention,
+            run=run,
+            sleep_when_done=sleep_when_done,
+        )
+
+
 class Parallel(Node):
     """A node whose children run all at once."""
 
     __slots__ = ()
+    _kind = "Parallel"
 
     if TYPE_CHECKING:
 
@@ -41,6 +206,7 @@ class Serial(Node):
     """
 
     __slots__ = ("stop_on_error",)
+    _kind = "Serial"
 
     def __init__(self, *, stop_on_error: bool = True, **params: Unpack[GroupParams]) -> None:
         """Set the parameters; see `Node`."""
@@ -56,6 +222,7 @@ class Exec(Node):
     """
 
     __slots__ = ("_unfindable", "command", "is_notebook")
+    _kind = "Exec"
 
     if TYPE_CHECKING:
 
@@ -97,7 +264,7 @@ class Exec(Node):
                 kwargs = parameters.merge(kwargs, kwargs.pop("params"))
             self.command = unindent(command)
         elif callable(command):
-            from conducto.native import command_of, problem_of
+            from conducto.tree.native import command_of, problem_of
 
             params = parameters.merge({}, kwargs.pop("params", None))
             self.command = command_of(command, args, kwargs)
@@ -112,7 +279,7 @@ class Exec(Node):
             raise ValueError(parameters.LONELY.format(kwargs["max_concurrent"]))
         super().__init__(**kwargs)
 
-    def _attach(self, name: str, node: Node) -> None:  # noqa: ARG002 (an Exec refuses any)
+    def _attach(self, name: str, node: NodeBase) -> None:  # noqa: ARG002 (an Exec refuses any)
         raise TreeError(
             f"Adding node {name} violates the integrity of the pipeline: {self} is an Exec, "
             "only Serial and Parallel have children"
@@ -137,10 +304,10 @@ class Notebook(Exec):
         Raises:
             TypeError: a parameter of another type.
         """
-        from conducto.native import notebook_arguments
-        from conducto.tree import paths
+        from conducto.tree.native import notebook_arguments
+        from conducto.wire import paths
 
-        full = os.path.normpath(os.path.join(source.caller_directory(), os.fspath(path)))
+        full = os.path.normpath(os.path.join(call_site.caller_directory(), os.fspath(path)))
         super().__init__("", **parameters.merge({}, params))
         self.command = f"conducto-notebook {paths.draft(full)}{notebook_arguments(kwargs)}"
         self.is_notebook = True

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     Tags = Union[str, Iterable[str], None]
     DockerRunArgs = Union[str, Iterable[str], None]
 
-# What the original calls user_set: in the records, and pulled up by `conducto.tree.simplify`.
+# What the original calls user_set: in the records, and pulled up by `conducto.tree.pull_up`.
 USER_SET = ("skip", "cpu", "gpu", "mem", "requires_docker", "docker_run_args", "image_name")
 INHERITED_DEFAULTS = {
     "cpu": 1,
@@ -119,7 +119,7 @@ def to_docker_run_args(value: DockerRunArgs) -> Optional[List[str]]:
     """
     if value is None:
         return None
-    from conducto.model.fields import forbidden_docker_arg
+    from conducto.wire.fields import forbidden_docker_arg
 
     if isinstance(value, str):
         import shlex

@@ -1,9 +1,11 @@
-"""Small rules on text: indentation, colours, suggestions."""
+"""Small rules on text: indentation, colors, suggestions, shortened paths."""
 
-# ruff: noqa: PLC0415
+# ruff: noqa: PLC0415, PTH100, PTH109
 # imports wait until they are needed.
 
 from __future__ import annotations
+
+import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -79,3 +81,9 @@ def suggestion(word: str, known: Iterable[str]) -> str:
 def count(number: int, noun: str) -> str:
     """Return e.g. ``"1 node"`` or ``"3 nodes"``."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def shown(path: str) -> str:
+    """Return ``path`` relative to the current directory if it lies below it."""
+    full, here = os.path.abspath(path), os.getcwd()
+    return os.path.relpath(full, here) if full.startswith(here.rstrip("/") + "/") else full

@@ -65,12 +65,12 @@ def _check(file: str) -> None:
 
 def _pipelines(names: Dict[str, Any]) -> List[str]:
     """Return the names of the script's functions that return nodes, and of its trees."""
-    from conducto.methods import node_type_of
-    from conducto.tree.node import Node
+    from conducto.inspection.annotations import node_type_of
+    from conducto.tree.node_base import NodeBase
 
     found = []
     for name, value in names.items():
-        is_tree = isinstance(value, Node) and value.parent is None
+        is_tree = isinstance(value, NodeBase) and value.parent is None
         if is_tree or (type(value) is type(_check) and _returns_node(value, node_type_of)):
             found.append(name)
     return found

@@ -5,19 +5,17 @@
 
 from __future__ import annotations
 
-from conducto.model import fields, limits
-from conducto.tree import images as image_rules
-from conducto.tree import parameters, paths
-from conducto.tree.errors import (
+from conducto.errors import (
     DefinitionError,
     DefinitionTypeError,
     InvalidCloudParams,
     SeveralProblemsError,
     UnknownImageError,
 )
-from conducto.tree.node import Node
-from conducto.tree.nodes import Exec
-from conducto.tree.registry import find_image
+from conducto.tree import image_form as image_rules
+from conducto.tree import parameters
+from conducto.tree.node_base import KINDS, NodeBase, find_image
+from conducto.wire import fields, limits, paths
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,14 +25,14 @@ CLOUD_MAX_CPU = 4
 CLOUD_MAX_MEM = 32
 
 
-def _error(node: Node, message: str, *, separator: str = ": ") -> DefinitionError:
+def _error(node: NodeBase, message: str, *, separator: str = ": ") -> DefinitionError:
     path = str(node)
     text = f"{limits.shortened(path)}{separator}{message}"
     return DefinitionError(text, path=path, file=node.file, line=node.line)
 
 
 def validate(
-    root: Node,
+    root: NodeBase,
     *,
     check_images: bool = True,
     check_code: bool = False,
@@ -73,7 +71,9 @@ def _raise_found(found: List[DefinitionError]) -> None:
         raise found[0] if len(found) == 1 else SeveralProblemsError(found)
 
 
-def _raised(node: Node, check: Callable[..., object], value: object) -> Iterator[DefinitionError]:
+def _raised(
+    node: NodeBase, check: Callable[..., object], value: object
+) -> Iterator[DefinitionError]:
     """Yield what a check of a value of a node raises."""
     try:
         check(value)
@@ -83,7 +83,7 @@ def _raised(node: Node, check: Callable[..., object], value: object) -> Iterator
         yield _error(node, str(error))
 
 
-def _check_extent(root: Node) -> None:
+def _check_extent(root: NodeBase) -> None:
     """Refuse a tree that is too large, before anything walks up from each of its nodes."""
     count, stack = 0, [(root, 0, 0)]
     while stack:
@@ -102,19 +102,19 @@ def _check_extent(root: Node) -> None:
         raise _error(root, str(error)) from error
 
 
-def _node_problems(node: Node) -> Iterator[DefinitionError]:
+def _node_problems(node: NodeBase) -> Iterator[DefinitionError]:
     """Yield what is wrong with the values of a node."""
-    if type(node) is Node:
+    if node._kind not in KINDS:
         yield _error(node, "a plain Node cannot run; use co.Serial or co.Parallel")
     for name, rule in _RULES:
         value = getattr(node, name)
         if value is not None:
             yield from _raised(node, rule, value)
-    if isinstance(node, Exec) and node.max_concurrent is not None:
+    if node._kind == "Exec" and node.max_concurrent is not None:
         yield _error(node, parameters.LONELY.format(node.max_concurrent))
     if node._env is not None:
         yield from _raised(node, _check_env, node)
-    if isinstance(node, Exec):
+    if node._kind == "Exec":
         yield from _raised(node, fields.check_command, node.command)
 
 
@@ -133,7 +133,7 @@ _RULES: Tuple[Tuple[str, Callable[[Any], object]], ...] = (
 )
 
 
-def _check_env(node: Node) -> None:
+def _check_env(node: NodeBase) -> None:
     try:
         fields.check_env(node.env)
     except TypeError as error:  # the sentence of the original has no colon here
@@ -142,7 +142,7 @@ def _check_env(node: Node) -> None:
         ) from error
 
 
-def _check_image_name(node: Node) -> None:
+def _check_image_name(node: NodeBase) -> None:
     name = node._image_name
     try:
         find_image(node.root, str(name))
@@ -156,7 +156,7 @@ def _check_image_name(node: Node) -> None:
         ) from error
 
 
-def check_images(root: Node) -> None:
+def check_images(root: NodeBase) -> None:
     """Accept the tree under ``root`` if the definitions of its images are right.
 
     Raises:
@@ -165,7 +165,7 @@ def check_images(root: Node) -> None:
     _raise_found(list(_image_problems(root, files=True)))
 
 
-def _image_problems(root: Node, *, files: bool) -> Iterator[DefinitionError]:
+def _image_problems(root: NodeBase, *, files: bool) -> Iterator[DefinitionError]:
     """Yield what is wrong with the images of a tree."""
     image_rules.by_name(root)
     seen: Dict[int, Any] = {}
@@ -186,20 +186,7 @@ def _image_text(image: Any, error: ValueError) -> str:
     return f"image {image.name!r}: {error}" if image.is_named else f"image: {error}"
 
 
-def missing_code(node: Node, form: Dict[str, Any]) -> DefinitionError:
-    """Return the error for a command that names a local file its image does not hold."""
-    return DefinitionError(
-        "Node references local code but the Image doesn't have enough information to infer the "
-        "corresponding path inside the container.\n"
-        "Expected '.copy_dir', '.copy_url' inside a Git directory, or 'path_map'. "
-        f"Node: {node} Image: { ({k: v for k, v in form.items() if v is not None}) }",
-        path=str(node),
-        file=node.file,
-        line=node.line,
-    )
-
-
-def check_functions(root: Node) -> None:
+def check_functions(root: NodeBase) -> None:
     """Accept the tree if each image holds the functions and files that commands name.
 
     Raises:
@@ -208,20 +195,20 @@ def check_functions(root: Node) -> None:
     _raise_found(list(_function_problems(root)))
 
 
-def _function_problems(root: Node) -> Iterator[DefinitionError]:
+def _function_problems(root: NodeBase) -> Iterator[DefinitionError]:
     """Yield the functions and files that are not in their images."""
-    from conducto.tree.pretty import Expander
+    from conducto.tree.command_text import Expander
 
     expander = Expander(strict=True)
     for node in root.stream():
-        if isinstance(node, Exec) and paths.END in node.command:
+        if node._kind == "Exec" and paths.END in node.command:
             if node._unfindable is not None:
                 yield _error(node, node._unfindable)
             else:
                 yield from _raised(node, expander.command, node)
 
 
-def _cloud_problems(node: Node) -> Iterator[DefinitionError]:
+def _cloud_problems(node: NodeBase) -> Iterator[DefinitionError]:
     """Yield what a node asks for that the cloud does not have."""
     if node.docker_run_args is not None:
         yield _cloud_error(
@@ -239,7 +226,7 @@ def _cloud_problems(node: Node) -> Iterator[DefinitionError]:
             )
 
 
-def _cloud_error(node: Node, message: str) -> InvalidCloudParams:
+def _cloud_error(node: NodeBase, message: str) -> InvalidCloudParams:
     path = str(node)
     text = f"{limits.shortened(path)}: {message}"
     return InvalidCloudParams(text, path=path, file=node.file, line=node.line)

@@ -10,22 +10,21 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from conducto.model.nodes import NodeSpec, Pipeline
-from conducto.model.records import NodeState
-from conducto.model.states import Cause
-from conducto.semantics.asl import compile_residual
-from conducto.semantics.asl_site import execution_input, node_id
-from conducto.semantics.asl_states import NO_TREE
-from conducto.semantics.live import LiveTree
-from conducto.semantics.residual import residual
-from conducto.semantics.resolve import resolve_generated
-from conducto.semantics.rules import state_of, suppress
+from conducto_core.model.nodes import NodeSpec, Pipeline
+from conducto_core.model.records import NodeState
+from conducto_core.model.states import Cause
+from conducto_core.semantics.asl.compiler import compile_residual
+from conducto_core.semantics.naming import NO_TREE, execution_input, node_id
+from conducto_core.semantics.residual import residual
+from conducto_core.semantics.resolve import resolve_generated
+from conducto_core.semantics.rules import state_of, suppress
+from conducto_core.semantics.tree_state import TreeState
 from support.asl.cloud import SITE
 from support.asl.random_trees import random_tree
 from support.trees import form
 
 if TYPE_CHECKING:
-    from conducto.semantics.asl_parts import Weight
+    from conducto_core.semantics.asl.partition import Size
     from support.asl.interpreter import Interpreter
 
 
@@ -63,7 +62,7 @@ class Alone:
     pipeline: Pipeline
     engine: Interpreter
     script: Script
-    most: Weight
+    most: Size
     log: list[tuple[str, str]] = field(default_factory=list)
     causes: dict[str, Cause | None] = field(default_factory=dict)
     status: str = ""
@@ -71,7 +70,7 @@ class Alone:
 
     def run(self, rng: Random) -> Alone:
         """Run to the end, tasks ending in a random order."""
-        self.tree = LiveTree(self.pipeline)
+        self.tree = TreeState(self.pipeline)
         self.execution = self.engine.start(self._compile("/"), execution_input("alone"))
         waiting = self._started()
         while waiting:
@@ -116,11 +115,11 @@ class Alone:
             self.engine.create(machine)
         return compiled.top.arn
 
-    def _as_left(self) -> LiveTree:
+    def _as_left(self) -> TreeState:
         specs = {n.path: n.spec for n in self.tree.subtree(self.tree.root)}
         records = [self._record(path) for path in self.causes]
         skipped = [NodeState(path=p, skipped=True) for p, n in specs.items() if n.skip]
-        return LiveTree(Pipeline(specs, self.pipeline.images), [*skipped, *records])
+        return TreeState(Pipeline(specs, self.pipeline.images), [*skipped, *records])
 
     def _record(self, path: str) -> NodeState:
         node = self.tree.nodes[path]
@@ -129,7 +128,7 @@ class Alone:
         return NodeState(path=path, state=shown, cause=cause, warning=warning, attempt=1)
 
 
-def out_of_order(tree: LiveTree, log: list[tuple[str, str]]) -> list[str]:
+def out_of_order(tree: TreeState, log: list[tuple[str, str]]) -> list[str]:
     """Return children of Serials that began before an earlier sibling was over."""
     wrong = []
     for node in tree.nodes.values():

@@ -1,4 +1,4 @@
-"""The cloud in small: `Course` over an interpreter of state machines, with scripted workers.
+"""The cloud in small: `CloudMachine` over an interpreter of state machines, with scripted workers.
 
 `refused` says where graph and tree disagree; in a correct compiler it stays empty.
 """
@@ -8,25 +8,30 @@ from __future__ import annotations
 from itertools import count
 from typing import TYPE_CHECKING, Any, assert_never
 
-from conducto.model.states import State
-from conducto.semantics import events as ev
-from conducto.semantics.asl import compile_residual
-from conducto.semantics.asl_lint import problems
-from conducto.semantics.asl_parts import MOST
-from conducto.semantics.asl_site import Site, execution_input
-from conducto.semantics.course import Begin, Course, Halt, Reply
-from conducto.semantics.live import LiveTree
-from conducto.semantics.rules import Outcome
+from conducto_core.model.states import State
+from conducto_core.semantics import events as ev
+from conducto_core.semantics.asl.compiler import compile_residual
+from conducto_core.semantics.asl.lint import problems
+from conducto_core.semantics.asl.partition import MAX_SIZE
+from conducto_core.semantics.cloud_machine import (
+    CloudMachine,
+    CompleteTask,
+    StartExecution,
+    StopExecution,
+)
+from conducto_core.semantics.naming import Site, execution_input
+from conducto_core.semantics.rules import Outcome
+from conducto_core.semantics.tree_state import TreeState
 from support.asl.port import TaskGoneError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from conducto.model.nodes import NodeSpec, Pipeline
-    from conducto.model.states import Cause
-    from conducto.semantics.asl_parts import Weight
-    from conducto.semantics.course import Order, Taken
-    from conducto.semantics.residual import Residual
+    from conducto_core.model.nodes import NodeSpec, Pipeline
+    from conducto_core.model.states import Cause
+    from conducto_core.semantics.asl.partition import Size
+    from conducto_core.semantics.cloud_machine import Order, StepResult
+    from conducto_core.semantics.residual import Residual
     from support.asl.port import Engine
 
 SITE = Site("us-east-1", "123456789012")
@@ -42,8 +47,8 @@ class Cloud:
         history: Attempts that ended: ``(path, attempt, state, cause)``.
     """
 
-    def __init__(self, pipeline: Pipeline, engine: Engine, most: Weight = MOST) -> None:
-        self.course = Course(f"pipeline{next(_NAMES)}", LiveTree(pipeline))
+    def __init__(self, pipeline: Pipeline, engine: Engine, most: Size = MAX_SIZE) -> None:
+        self.course = CloudMachine(f"pipeline{next(_NAMES)}", TreeState(pipeline))
         self.engine = engine
         self.most = most
         self.executions: list[str] = []
@@ -51,7 +56,7 @@ class Cloud:
         self._runs: dict[str, str] = {}
 
     @property
-    def tree(self) -> LiveTree:
+    def tree(self) -> TreeState:
         return self.course.tree
 
     @property
@@ -111,7 +116,7 @@ class Cloud:
     def _current(self) -> str | None:
         return self._runs[self.course.run] if self.course.standing.open else None
 
-    def _carry_out(self, taken: Taken) -> None:
+    def _carry_out(self, taken: StepResult) -> None:
         for command in taken.commands:
             if isinstance(command, ev.EndAttempt):
                 self.history.append((command.path, command.attempt, command.state, command.cause))
@@ -120,18 +125,18 @@ class Cloud:
 
     def _obey(self, order: Order) -> None:
         match order:
-            case Begin():
+            case StartExecution():
                 arn = self._compile(order.rest)
                 self._runs[order.run] = self.engine.start(arn, execution_input(order.run))
                 self.executions.append(self._runs[order.run])
-            case Halt():
+            case StopExecution():
                 self.engine.stop(self._runs[order.run])
-            case Reply():
+            case CompleteTask():
                 self._reply(order)
             case _:
                 assert_never(order)
 
-    def _reply(self, order: Reply) -> None:
+    def _reply(self, order: CompleteTask) -> None:
         output: Mapping[str, Any] = {}
         if order.generates:
             output = {"sm": self._compile(order.generated)}

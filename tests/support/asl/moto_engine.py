@@ -20,7 +20,7 @@ from support.asl.port import Offer, TaskGoneError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from conducto.semantics.asl import Machine
+    from conducto_core.semantics.asl.compiler import Machine
 
 _REGION = "us-east-1"
 _ROLE = "arn:aws:iam::123456789012:role/test"

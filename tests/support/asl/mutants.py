@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import ModuleType
 
-_SEMANTICS = "conducto.semantics."
+_SEMANTICS = "conducto_core.semantics."
 #: What decides, and what imports it. `events` and what is data stays shared.
 _FAMILY = (
     *(
@@ -25,15 +25,16 @@ _FAMILY = (
         for name in (
             "rules",
             "roll_up",
-            "live",
+            "tree_state",
             "ready",
             "machine",
             "residual",
-            "asl_states",
-            "asl_parts",
-            "asl_graph",
-            "asl",
-            "course",
+            "naming",
+            "asl.states",
+            "asl.partition",
+            "asl.builder",
+            "asl.compiler",
+            "cloud_machine",
         )
     ),
     "support.asl.cloud",
@@ -45,7 +46,7 @@ class Mutant(NamedTuple):
 
     Attributes:
         name: What is wrong, as a sentence.
-        module: Where, below `conducto.semantics`.
+        module: Where, below `conducto_core.semantics`.
         old: The text that is replaced; it must be there exactly once.
         new: What is there instead.
     """

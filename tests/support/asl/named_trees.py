@@ -6,11 +6,11 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from conducto.semantics.asl import Compiled, compile_residual
-from conducto.semantics.asl_parts import MOST, Weight
-from conducto.semantics.asl_site import Site
-from conducto.semantics.live import LiveTree
-from conducto.semantics.residual import residual
+from conducto_core.semantics.asl.compiler import Compiled, compile_residual
+from conducto_core.semantics.asl.partition import MAX_SIZE, Size
+from conducto_core.semantics.naming import Site
+from conducto_core.semantics.residual import residual
+from conducto_core.semantics.tree_state import TreeState
 from support.trees import lazy, leaf, parallel, pipeline, serial
 
 SITE = Site("us-east-1", "123456789012")
@@ -48,19 +48,19 @@ def divided() -> dict[str, Any]:
 
 
 #: ``{name: (tree, what one machine may hold)}``
-NAMED_TREES: dict[str, tuple[Tree, Weight]] = {
-    "chain": (chain, MOST),
-    "all_children_run": (all_children_run, MOST),
-    "side_by_side": (side_by_side, MOST),
-    "generated": (generated, MOST),
-    "divided": (divided, Weight(3, 10**6, 10**6, 2)),
+NAMED_TREES: dict[str, tuple[Tree, Size]] = {
+    "chain": (chain, MAX_SIZE),
+    "all_children_run": (all_children_run, MAX_SIZE),
+    "side_by_side": (side_by_side, MAX_SIZE),
+    "generated": (generated, MAX_SIZE),
+    "divided": (divided, Size(3, 10**6, 10**6, 2)),
 }
 
 
 def compiled(name: str) -> Compiled:
     """Return the machines of a named tree."""
     tree, most = NAMED_TREES[name]
-    return compile_residual(residual(LiveTree(pipeline(tree()))), SITE, most=most)
+    return compile_residual(residual(TreeState(pipeline(tree()))), SITE, most=most)
 
 
 def machines_of_named_trees() -> dict[str, Any]:

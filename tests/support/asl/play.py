@@ -11,11 +11,11 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from conducto.model.nodes import Pipeline
-from conducto.semantics import events as ev
-from conducto.semantics.asl_parts import MOST, Weight
-from conducto.semantics.machine import settled
-from conducto.semantics.resolve import resolve_generated
+from conducto_core.model.nodes import Pipeline
+from conducto_core.semantics import events as ev
+from conducto_core.semantics.asl.partition import MAX_SIZE, Size
+from conducto_core.semantics.machine import settled
+from conducto_core.semantics.resolve import resolve_generated
 from support.asl.cloud import Cloud
 from support.asl.random_trees import random_cause, random_tree
 from support.trees import Driver, form, pipeline
@@ -23,11 +23,11 @@ from support.trees import Driver, form, pipeline
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conducto.model.states import Cause
+    from conducto_core.model.states import Cause
     from support.asl.port import Engine
 
 #: Machines so small that nearly every tree is split.
-SMALL = (Weight(3, 10**6, 10**6, 2), Weight(4, 10**6, 10**6, 2), Weight(6, 10**6, 10**6, 3))
+SMALL = (Size(3, 10**6, 10**6, 2), Size(4, 10**6, 10**6, 2), Size(6, 10**6, 10**6, 3))
 
 
 @dataclass
@@ -132,7 +132,7 @@ def _differences(here: dict[str, Any], there: dict[str, Any]) -> str:
     )
 
 
-def game_of(tree: dict[str, Any], engine: Engine, most: Weight = MOST, seed: int = 0) -> Game:
+def game_of(tree: dict[str, Any], engine: Engine, most: Size = MAX_SIZE, seed: int = 0) -> Game:
     """Return a game on a tree that a test wrote, not begun."""
     resolved = pipeline(tree)
     return Game(Driver(resolved, armed=False), Cloud(resolved, engine, most), Random(seed))
@@ -144,7 +144,7 @@ def new_game(
     """Return the game of a seed, not begun."""
     rng = Random(seed)  # a game, not a secret
     tree = pipeline(random_tree(rng, leaves=rng.choice([3, 6, 10, 14]), plain=plain))
-    most = MOST if rng.random() < 0.5 else rng.choice(SMALL)
+    most = MAX_SIZE if rng.random() < 0.5 else rng.choice(SMALL)
     return Game(Driver(tree, armed=False), cloud(tree, engine, most), rng, patience)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from conducto.semantics.asl import Machine
+    from conducto_core.semantics.asl.compiler import Machine
 
 
 class TaskGoneError(Exception):

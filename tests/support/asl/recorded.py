@@ -13,16 +13,16 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from conducto.semantics.asl import Machine
-from conducto.semantics.asl_site import execution_input
+from conducto_core.semantics.asl.compiler import Machine
+from conducto_core.semantics.naming import execution_input
 from support.asl.alone import Alone, Script
 from support.asl.interpreter import Interpreter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from conducto.model.nodes import Pipeline
-    from conducto.semantics.asl_parts import Weight
+    from conducto_core.model.nodes import Pipeline
+    from conducto_core.semantics.asl.partition import Size
     from support.asl.port import Offer
 
 #: Seconds without a new task after which an execution that should rest in a Wait does, and after
@@ -102,7 +102,7 @@ class Recording:
         }
 
 
-def record(tree: Pipeline, seed: int, most: Weight) -> Recording:
+def record(tree: Pipeline, seed: int, most: Size) -> Recording:
     """Play a game with our interpreter; the seed gives the replies."""
     engine = Recorder()
     played = Alone(tree, engine, Script(seed), most).run(Random(seed))

@@ -10,21 +10,22 @@ from urllib.parse import urlsplit
 
 import boto3
 
-from conducto.client.client import Client
-from conducto.client.http import Endpoint, HttpTransport
-from conducto.model.api import Action, ControlRequest, LaunchRequest, NodeView
-from conducto.model.worker import PROTOCOL, Claim, WorkerStart
 from conducto.tree.launch_form import to_launch_form
+from conducto_client.client import Client
+from conducto_client.http_transport import HttpTransport
+from conducto_client.transport import Endpoint
+from conducto_core.model.requests import Action, ControlRequest, LaunchRequest, NodeView
+from conducto_core.model.worker import PROTOCOL, Claim, WorkerStart
+from conducto_core.runtime.task_layout import AgentVariables
+from conducto_worker.agent.__main__ import SignalClock
+from conducto_worker.agent.activity_poller import ActivityPoller, connect
 from conducto_worker.agent.api import HttpApi
-from conducto_worker.agent.clock import SignalClock
-from conducto_worker.agent.tasks import ActivityTasks, connect
-from conducto_worker.layout import AgentVariables
 
 if TYPE_CHECKING:
-    from conducto.model.records import AttemptRecord
-    from conducto.model.worker import ClaimAnswer
+    from conducto_core.model.records import AttemptRecord
+    from conducto_core.model.worker import ClaimResponse
     from conducto_emulator.emulator import Emulator
-    from conducto_worker.agent.ports import Offer
+    from conducto_worker.agent.ports import PolledTask
 
 PATIENCE = 90.0
 
@@ -133,15 +134,15 @@ class ByHand:
         finally:
             connection.close()
 
-    def offer(self) -> Offer:
+    def offer(self) -> PolledTask:
         """Return the next task of its pool, which must be there."""
         found = self.poll()
         assert found is not None
         return found
 
-    def poll(self) -> Offer | None:
+    def poll(self) -> PolledTask | None:
         """Return the next task of its pool, if one comes."""
-        tasks = ActivityTasks(
+        tasks = ActivityPoller(
             self.orders,
             lambda: self.orders,
             connect=connect,
@@ -150,5 +151,5 @@ class ByHand:
         )
         return tasks.poll()
 
-    def claim(self, offer: Offer) -> ClaimAnswer:
+    def claim(self, offer: PolledTask) -> ClaimResponse:
         return self.api.claim(Claim(token=offer.token, run=offer.run, node=offer.node))

@@ -8,7 +8,7 @@ import sys
 import zipfile
 from typing import TYPE_CHECKING
 
-from infra.function_source import stage
+from infra.lambda_package import stage_package
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def package(folder: Path) -> Path:
     """Return the zip that Chalice makes below ``folder``; it fetches wheels from PyPI."""
-    project = stage(folder / "project")
+    project = stage_package(folder / "project")
     done = subprocess.run(
         [str(_beside_python("chalice")), "package", str(folder / "out")],
         cwd=project,

@@ -11,18 +11,18 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.engine import Engine
-from chalicelib.inputs import DeadlinesPassed
+from chalicelib.domain.events import TimeLimitsExpired
 from chalicelib.ports import ConflictError, Plan, TaskEnd
-from conducto.model.api import Changes
-from conducto.model.nodes import Pipeline
-from conducto.model.states import Cause
-from conducto.semantics import capacity
-from conducto.semantics import events as ev
-from conducto.semantics.machine import settled
-from conducto.semantics.pools import PoolKind, kind_of
-from conducto.semantics.resolve import resolve_generated
-from conducto.tree.launch_form import from_wire_document
+from chalicelib.services.processor import CommandProcessor
+from conducto.wire.lazy_form import from_wire_document
+from conducto_core.model.nodes import Pipeline
+from conducto_core.model.requests import Changes
+from conducto_core.model.states import Cause
+from conducto_core.semantics import capacity
+from conducto_core.semantics import events as ev
+from conducto_core.semantics.machine import settled
+from conducto_core.semantics.pools import PoolKind, kind_of
+from conducto_core.semantics.resolve import resolve_generated
 from support.asl.play import SMALL
 from support.asl.random_trees import random_cause, random_tree
 from support.cloud.world import ME, World
@@ -87,7 +87,7 @@ class Lambdas:
     What one has ``seen`` is for the request that it served last; that is within one process.
     """
 
-    def __init__(self, engines: list[Engine], rng: Random) -> None:
+    def __init__(self, engines: list[CommandProcessor], rng: Random) -> None:
         self._engines, self._rng = engines, rng
         self._last = engines[0]
 
@@ -131,7 +131,7 @@ class CloudGame:
 
     def expire(self, path: str) -> None:
         self.moves.append(f"time of {path} is up")
-        passed = DeadlinesPassed(time=self.world.now, paths=(path,))
+        passed = TimeLimitsExpired(time=self.world.now, paths=(path,))
         self.world.engine.submit(ME.org, self.id, lambda _: passed)
         self.local.send(ev.TimeLimitReached(path))
         self.settle()
@@ -366,7 +366,7 @@ def new_game(
         ports["store"] = Busy(world.store, faults, conflicts)
     every = 5 if conflicts else 1000
     lambdas = range(3 if conflicts else 1)
-    engines = [Engine(world.over(**ports), snapshot_every=every) for _ in lambdas]
+    engines = [CommandProcessor(world.over(**ports), snapshot_every=every) for _ in lambdas]
     world.engine = Lambdas(engines, faults) if conflicts else engines[0]  # type: ignore[assignment]
     local = Driver(pipeline(tree), armed=False)
     whole = not lossy and not confined and world.orgs.plan(ME.org).max_workers == 100

@@ -16,32 +16,32 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic.json_schema import models_json_schema
 
-from chalicelib import snapshots
-from chalicelib.adapters.answers import TableAnswers
-from chalicelib.adapters.bucket import Bucket
-from chalicelib.adapters.connections import TableConnections
-from chalicelib.adapters.files import AccessPoints
-from chalicelib.adapters.keys import Key, kind_of
+from chalicelib.adapters.dynamodb import DynamoTable, decompress
+from chalicelib.adapters.efs import EfsAccessPoints
+from chalicelib.adapters.idempotency import IdempotencyTable
+from chalicelib.adapters.journal_store import JournalStore
 from chalicelib.adapters.logs import ChunkedLogs
-from chalicelib.adapters.orgs import TableOrgs
+from chalicelib.adapters.organizations import TableOrgs
+from chalicelib.adapters.s3 import S3Bucket
 from chalicelib.adapters.shells import TableShells
-from chalicelib.adapters.store import TableStore
-from chalicelib.adapters.table import Table, unsqueezed
+from chalicelib.adapters.table_keys import Key, kind_of
 from chalicelib.adapters.tokens import TableTokens
-from chalicelib.credentials import digest_of
-from chalicelib.crew import Worker
-from chalicelib.engine import Engine
-from chalicelib.inputs import Journalled
+from chalicelib.adapters.websocket_connections import TableConnections
+from chalicelib.domain import snapshots
+from chalicelib.domain.events import JournalEntry
+from chalicelib.domain.schema_migrations import RELEASED, SCHEMA, Schema
+from chalicelib.domain.tokens import digest_of
+from chalicelib.domain.workers import Worker
 from chalicelib.ports import Identity, Shell
-from chalicelib.record_schema import RELEASED, SCHEMA, Schema
-from conducto.model.api import Changes
-from conducto.model.image_sources import ImageSources
-from conducto.model.notifications import NotificationRecord
-from conducto.model.records import AttemptRecord, NodeChange, NodeState, PipelineRecord
-from conducto.model.states import Cause
-from conducto.semantics.course import Standing
-from conducto.semantics.fleet import Pool
-from conducto.semantics.start_failures import PoolStarts
+from chalicelib.services.processor import CommandProcessor
+from conducto_core.model.image_sources import ImageSources
+from conducto_core.model.notifications import NotificationRecord
+from conducto_core.model.records import AttemptRecord, NodeChange, NodeState, PipelineRecord
+from conducto_core.model.requests import Changes
+from conducto_core.model.states import Cause
+from conducto_core.semantics.autoscaling import Pool
+from conducto_core.semantics.cloud_machine import RunState
+from conducto_core.semantics.start_failures import PoolStarts
 from support.cloud.aws import BUCKET, TABLE, aws, file_system
 from support.cloud.world import LARGE, ME, World
 from support.trees import form, lazy, leaf, parallel, serial
@@ -58,7 +58,7 @@ SOCKET = "connection-1"
 KEY = "a key of the client's own"
 #: What the JSON in items and objects is made of.
 RECORDS = (
-    Journalled,
+    JournalEntry,
     AttemptRecord,
     ImageSources,
     NodeChange,
@@ -67,7 +67,7 @@ RECORDS = (
     PipelineRecord,
 )
 #: What a snapshot has besides.
-STATE = (Pool, PoolStarts, Standing, Worker)
+STATE = (Pool, PoolStarts, RunState, Worker)
 
 
 @dataclass(frozen=True)
@@ -90,12 +90,12 @@ class Scenes:
 def world_over(clients: Clients, *, schema: Schema = SCHEMA, **more: Any) -> World:
     """Return a world whose records are in AWS; its workers and machines are in memory."""
     world = World(plan=LARGE)
-    table, bucket = Table(clients, TABLE, schema), Bucket(clients, BUCKET)
+    table, bucket = DynamoTable(clients, TABLE, schema), S3Bucket(clients, BUCKET)
     clock = lambda: world.now  # noqa: E731  as the others have it
     orgs = TableOrgs(table, clock)
     tokens = TableTokens(table, clock)
     world.cloud = world.over(
-        store=TableStore(table, bucket, orgs),
+        store=JournalStore(table, bucket, orgs),
         orgs=orgs,
         tokens=tokens,
         logs=ChunkedLogs(table, bucket),
@@ -104,7 +104,7 @@ def world_over(clients: Clients, *, schema: Schema = SCHEMA, **more: Any) -> Wor
         shells=TableShells(table, orgs, clock),
     )
     world.tokens = tokens  # type: ignore[assignment]
-    world.engine = Engine(world.cloud, **more)
+    world.engine = CommandProcessor(world.cloud, **more)
     return world
 
 
@@ -118,10 +118,10 @@ def play(clients: Clients) -> Scenes:
     cloud.tokens.put(digest_of(TOKEN), Identity("acme", "ann", ME.permissions), expires=None)
     cloud.connections.opened(SOCKET, ME.org)
     cloud.connections.put(SOCKET, ME.org, worker.task.pipeline_id, 3)
-    answers = TableAnswers(Table(clients, TABLE), (ME.org, ME.user))
+    answers = IdempotencyTable(DynamoTable(clients, TABLE), (ME.org, ME.user))
     answers.begin(KEY, "fingerprint", world.now)
     answers.finish(KEY, b"answer")
-    files = AccessPoints(clients, Table(clients, TABLE), file_system(clients), "test")
+    files = EfsAccessPoints(clients, DynamoTable(clients, TABLE), file_system(clients), "test")
     files.of_pipeline(failed)
     cloud.orgs.add_usage(ME.org, "2026-11", "a worker", 60.0, 0.25)
     shell = Shell("s1", ME.org, failed, ME.user, "/check", 1, 0.25, world.now, world.now + 60.0)
@@ -231,7 +231,7 @@ def shapes(dump: dict[str, Any]) -> dict[str, Any]:
 
 def _snapshot(dump: dict[str, Any]) -> dict[str, Any]:
     bodies = [item["data"]["B"] for item in dump["items"] if item["sk"]["S"] == "S"]
-    found: dict[str, Any] = json.loads(unsqueezed(base64.b64decode(bodies[0])))
+    found: dict[str, Any] = json.loads(decompress(base64.b64decode(bodies[0])))
     return found
 
 
@@ -253,7 +253,9 @@ def write() -> None:
     """
     schema = SCHEMA.number
     if schema <= RELEASED:
-        sys.exit(f"schema {schema} was released: add a step to chalicelib/record_schema.py")
+        sys.exit(
+            f"schema {schema} was released: add a step to chalicelib/domain/schema_migrations.py"
+        )
     FOLDER.mkdir(exist_ok=True)
     with aws() as clients:
         dump = dumped(clients, play(clients))

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
-from conducto.model.deployment import PARTITION_KEY, STAGE_TAG, Variables
+from conducto_core.model.deployment import PARTITION_KEY, STAGE_TAG, Variables
 from conducto_emulator.resources import ACCOUNT, REGION, STAGE
 from support.iam_data import has_resources
 

@@ -1,7 +1,7 @@
 """Everything of the cloud in memory, with a clock that a test moves.
 
 `World` has the ports' fakes and any number of engines (Lambdas) over them; `Hand` is a worker that
-speaks `conducto.model.worker` and runs its commands when the test says so.
+speaks `conducto_core.model.worker` and runs its commands when the test says so.
 """
 
 from __future__ import annotations
@@ -15,14 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.cloud import Cloud
-from chalicelib.cloud_pipelines import CloudPipelines
-from chalicelib.credentials import digest_of
-from chalicelib.data_files import LocalDataFiles
-from chalicelib.engine import Engine
-from chalicelib.ports import Identity, Plan, TaskEnd
-from chalicelib.reconcile import Reconciler
-from chalicelib.testing import (
+from tests.fakes.cloud import (
     FakeBlobs,
     FakeBuilder,
     FakeConnections,
@@ -35,22 +28,30 @@ from chalicelib.testing import (
     FakeTokens,
     FakeVault,
 )
-from chalicelib.workers import WorkerDesk, WorkerGoneError
-from conducto.model.api import Action, ControlRequest, LaunchRequest
-from conducto.model.params import TreeParams
-from conducto.model.worker import (
+
+from chalicelib.api.pipelines import CloudPipelines
+from chalicelib.api.workers import WorkerApi, WorkerGoneError
+from chalicelib.domain.tokens import digest_of
+from chalicelib.ports import Identity, Plan, TaskEnd
+from chalicelib.services.data_function import LocalDataFiles
+from chalicelib.services.dependencies import Dependencies
+from chalicelib.services.processor import CommandProcessor
+from chalicelib.services.reconcile import Reconciler
+from conducto_core.model.params import TreeParams
+from conducto_core.model.requests import Action, ControlRequest, LaunchRequest
+from conducto_core.model.worker import (
     PROTOCOL,
     Claim,
-    ClaimAnswer,
-    LogPiece,
-    Pulse,
+    ClaimDecision,
+    ClaimResponse,
+    Heartbeat,
     Report,
-    Verdict,
     WorkerEnd,
+    WorkerLogChunk,
     WorkerStart,
 )
-from conducto.semantics.asl_parts import MOST
-from conducto.semantics.asl_site import Site
+from conducto_core.semantics.asl.partition import MAX_SIZE
+from conducto_core.semantics.naming import Site
 from support.asl.interpreter import Interpreter
 from support.asl.port import Offer, TaskGoneError
 from support.trees import form
@@ -59,9 +60,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from chalicelib.ports import WorkerTask
-    from conducto.model.api import ControlResult, NodeView, PipelineSummary
-    from conducto.model.records import AttemptRecord
-    from conducto.model.states import Cause
+    from conducto_core.model.records import AttemptRecord
+    from conducto_core.model.requests import ControlResult, NodeView, PipelineSummary
+    from conducto_core.model.states import Cause
 
 SITE = Site("us-east-1", "123456789012", stage="test")
 EVERYTHING = frozenset({"read", "launch", "change_state", "secrets", "debug", "agent"})
@@ -102,9 +103,9 @@ class World:
         self.reported_executions: set[str] = set()
         self.reported: set[str] = set()
         self.cloud = self.over(**overrides)
-        self.engine = Engine(self.cloud)
+        self.engine = CommandProcessor(self.cloud)
 
-    def over(self, **overrides: Any) -> Cloud:
+    def over(self, **overrides: Any) -> Dependencies:
         """Return the ports, some of them replaced."""
         ports = {
             "store": self.store,
@@ -119,9 +120,9 @@ class World:
             "connections": self.connections,
             "builder": self.builder,
             "shells": self.shells,
-            "most": MOST,
+            "most": MAX_SIZE,
         }
-        return Cloud(
+        return Dependencies(
             site=SITE,
             url=lambda: "https://api.invalid",
             clock=lambda: self.now,
@@ -297,7 +298,7 @@ class Hand:
     arn: str
     task: WorkerTask
     orders: Any = None
-    job: ClaimAnswer | None = None
+    job: ClaimResponse | None = None
     held: dict[str, Offer] = field(default_factory=dict)
     token: str = ""
     offer: Any = None
@@ -317,8 +318,8 @@ class Hand:
         return found
 
     @property
-    def desk(self) -> WorkerDesk:
-        return WorkerDesk(self.world.engine)
+    def desk(self) -> WorkerApi:
+        return WorkerApi(self.world.engine)
 
     def start(self) -> None:
         self.since = self.world.now
@@ -333,7 +334,7 @@ class Hand:
         if self.job is not None or self.leaving:
             return False
         for offer in list(self.held.values()):
-            if self._claim(offer).verdict is not Verdict.HOLD:
+            if self._claim(offer).verdict is not ClaimDecision.HOLD:
                 return True
         offer = self.world.poll(self.orders.activity)
         if offer is None:
@@ -341,20 +342,20 @@ class Hand:
         self._claim(offer)
         return True
 
-    def claim(self, offer: Offer) -> ClaimAnswer:
+    def claim(self, offer: Offer) -> ClaimResponse:
         """Ask what to do with a task, and do nothing about it."""
         return self.desk.claim(self.identity, _claim_of(offer))
 
-    def _claim(self, offer: Offer) -> ClaimAnswer:
+    def _claim(self, offer: Offer) -> ClaimResponse:
         try:
             answer = self.claim(offer)
         except WorkerGoneError:
             self.vanish()
-            return ClaimAnswer(verdict=Verdict.DROP)
+            return ClaimResponse(verdict=ClaimDecision.DROP)
         self.held.pop(offer.token, None)
-        if answer.verdict is Verdict.HOLD:
+        if answer.verdict is ClaimDecision.HOLD:
             self.held[offer.token] = offer
-        if answer.verdict is Verdict.RUN:
+        if answer.verdict is ClaimDecision.RUN:
             self.job, self.token, self.offer = answer, offer.token, offer
         return answer
 
@@ -362,12 +363,12 @@ class Hand:
         """Return whether the command is to stop."""
         assert self.job is not None
         return self.desk.pulse(
-            self.identity, Pulse(path=self.job.path, attempt=self.job.attempt)
+            self.identity, Heartbeat(path=self.job.path, attempt=self.job.attempt)
         ).stop
 
     def print(self, text: str, *, offset: int = 0) -> None:
         assert self.job is not None
-        piece = LogPiece(
+        piece = WorkerLogChunk(
             path=self.job.path,
             attempt=self.job.attempt,
             stream="stdout",

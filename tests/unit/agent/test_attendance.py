@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from conducto_local.server.attendance import Attendance, idle_seconds, leave_when_idle
+from conducto_local.server.idle_shutdown import IdleShutdown, idle_seconds, stop_when_idle
 
 HTTP = {"type": "http"}
 
@@ -62,7 +62,7 @@ def test_what_is_no_number_of_hours_is_refused(text):
 
 async def test_time_counts_from_when_the_last_one_left():
     clock = Clock()
-    attendance = Attendance(visit, clock)
+    attendance = IdleShutdown(visit, clock)
     leave = asyncio.Event()
     inside = asyncio.create_task(attendance(HTTP, leave.wait, None))
     await asyncio.sleep(0)
@@ -77,7 +77,7 @@ async def test_time_counts_from_when_the_last_one_left():
 
 async def test_the_server_itself_is_no_visitor():
     clock = Clock()
-    attendance = Attendance(at_once, clock)
+    attendance = IdleShutdown(at_once, clock)
     clock.now = 10.0
 
     await attendance({"type": "lifespan"}, None, None)
@@ -87,20 +87,20 @@ async def test_the_server_itself_is_no_visitor():
 
 async def test_an_agent_that_nobody_needs_stops():
     clock, stop = Clock(), asyncio.Event()
-    attendance = Attendance(at_once, clock)
+    attendance = IdleShutdown(at_once, clock)
     clock.now = 1.0
 
     async with asyncio.timeout(10):
-        await leave_when_idle(Machine(True), attendance, 0.01, stop)
+        await stop_when_idle(Machine(True), attendance, 0.01, stop)
 
     assert stop.is_set()
 
 
 async def test_an_agent_with_a_pipeline_under_way_stays():
     clock, stop, machine = Clock(), asyncio.Event(), Machine(True, False)
-    attendance = Attendance(at_once, clock)
+    attendance = IdleShutdown(at_once, clock)
     clock.now = 1.0
-    leaving = asyncio.create_task(leave_when_idle(machine, attendance, 0.01, stop))
+    leaving = asyncio.create_task(stop_when_idle(machine, attendance, 0.01, stop))
 
     async with asyncio.timeout(10):
         await machine.asked.wait()
@@ -113,6 +113,6 @@ async def test_an_agent_with_a_pipeline_under_way_stays():
 async def test_without_a_limit_an_agent_stays():
     stop = asyncio.Event()
 
-    await leave_when_idle(Machine(), Attendance(at_once), None, stop)
+    await stop_when_idle(Machine(), IdleShutdown(at_once), None, stop)
 
     assert not stop.is_set()

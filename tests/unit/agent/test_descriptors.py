@@ -9,7 +9,7 @@ PROGRAM = """
 import errno, os, resource, sys
 from pathlib import Path
 from conducto_local import descriptors
-from conducto_local.logs import LogDirectory
+from conducto_local.scheduling.attempt_logs import LogDirectory
 
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, 128))
 assert descriptors.raise_limit() == 128

@@ -1,28 +1,23 @@
 """What nobody needs is freed, and nothing else."""
 
 from conducto_local.debug.container import LABEL_DEBUG
-from conducto_local.ports import Belonging
-from conducto_local.runner.flights import LABEL_PIPELINE
-from conducto_local.runner.gc import (
-    Needs,
-    unneeded_images,
-    unneeded_shells,
-    unneeded_workers,
-)
-from conducto_local.runner.snapshots import LABEL_SNAPSHOT
+from conducto_local.lifecycle.gc import KeepSet, unneeded_images, unneeded_shells, unneeded_workers
+from conducto_local.ports import LabelledResource
+from conducto_local.scheduling.attempt_records import LABEL_PIPELINE
+from conducto_local.scheduling.snapshots import LABEL_SNAPSHOT
 
 
 def needs(**given):
     nothing = {"pipelines": (), "loaded": (), "images": (), "snapshots": (), "building": False}
-    return Needs(**{**nothing, **given})
+    return KeepSet(**{**nothing, **given})
 
 
 def container(name, *, running=True, **labels):
-    return Belonging("container", name, name, labels, running=running)
+    return LabelledResource("container", name, name, labels, running=running)
 
 
 def image(name, *layers, **labels):
-    return Belonging("image", f"sha-{name}", name, labels, size=10, layers=layers)
+    return LabelledResource("image", f"sha-{name}", name, labels, size=10, layers=layers)
 
 
 def names(found):
@@ -33,8 +28,8 @@ def test_containers_and_networks_of_loaded_pipelines_are_the_schedulers():
     found = [
         container("a", **{LABEL_PIPELINE: "live"}),
         container("b", **{LABEL_PIPELINE: "gone"}),
-        Belonging("network", "n", "n", {LABEL_PIPELINE: "gone"}),
-        Belonging("network", "m", "m", {LABEL_PIPELINE: "live"}),
+        LabelledResource("network", "n", "n", {LABEL_PIPELINE: "gone"}),
+        LabelledResource("network", "m", "m", {LABEL_PIPELINE: "live"}),
     ]
 
     assert names(unneeded_workers(found, needs(loaded={"live"}))) == ["b", "n"]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from conducto_local.runner.idle import LONGEST_ABSENCE, Clock, IdleTimes
+from conducto_local.lifecycle.idle_clock import LONGEST_ABSENCE, Clock, IdleClock
 
 DAY = 86400.0
 #: 2026, and a machine whose battery is empty.
@@ -21,7 +21,7 @@ class Machine:
         self.start()
 
     def start(self) -> None:
-        self.times = IdleTimes(self.path, Clock(lambda: self.wall, lambda: self.steady))
+        self.times = IdleClock(self.path, Clock(lambda: self.wall, lambda: self.steady))
 
     def goes_on(self, seconds: float) -> None:
         self.wall += seconds

@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from conducto.cli.host.commands import main
-from conducto.client import Client
-from conducto.service.dispatch import Service
-from conducto.testing.transport import InProcessTransport
+from conducto_cli.main import main
+from conducto_client import Client
+from conducto_client.testing import InProcessTransport
+from conducto_core.api.dispatch import Service
 from unit.cli.trees import CountingPipelines, record, small_tree
 
 

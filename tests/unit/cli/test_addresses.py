@@ -1,6 +1,6 @@
 import pytest
 
-from conducto.cli.host.addresses import UsageError, expand, node_path
+from conducto_cli.references import UsageError, expand, node_path
 
 PATHS = ["/", "/tests", "/tests/auth", "/tests/auth/login", "/tests/unit", "/deploy", "/odd[1]*"]
 

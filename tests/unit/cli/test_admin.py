@@ -7,12 +7,11 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.fakes.cloud import FakeOrgs, FakeTokens
 
-from chalicelib.admin import Administration
-from chalicelib.credentials import digest_of
-from chalicelib.testing import FakeOrgs, FakeTokens
-from conducto.cli.host.admin import AwsError, admin
-from conducto.cli.host.admin_words import add_arguments
+from chalicelib.domain.tokens import digest_of
+from chalicelib.services.admin import Administration
+from conducto_cli.commands.admin import AwsError, add_arguments, admin
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -2,9 +2,9 @@
 
 import pytest
 
-from conducto.cli.host.view.ansi import coloured_lines
-from conducto.cli.host.view.painter import coloured
-from conducto.cli.host.view.text import Span, fit, text_of, wrap
+from conducto_cli.text.ansi import coloured_lines
+from conducto_cli.text.text import Span, fit, text_of, wrap
+from conducto_cli.view.painter import coloured
 
 
 def painted(*lines: str) -> list[str]:

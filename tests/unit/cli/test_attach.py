@@ -5,12 +5,12 @@ from collections.abc import Callable
 
 import pytest
 
-from conducto.cli.host.attach import PlainView, last_line, watch
-from conducto.cli.host.exit_codes import LEFT
-from conducto.cli.host.session import stay
-from conducto.client import ApiError, Client
-from conducto.model.records import ImageRecord, ImageState
-from conducto.model.states import Cause, State
+from conducto_cli.exit_codes import LEFT
+from conducto_cli.view.session import stay
+from conducto_cli.view.watch import PlainView, last_line, watch
+from conducto_client import ApiError, Client
+from conducto_core.model.records import ImageRecord, ImageState
+from conducto_core.model.states import Cause, State
 from unit.cli.trees import CountingPipelines, record, small_tree, view
 
 OpenClient = Callable[[], Client]

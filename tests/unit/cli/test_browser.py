@@ -1,8 +1,8 @@
 """A cursor over a large tree."""
 
-from conducto.cli.host.view.browser import Browser
-from conducto.cli.host.view.model import PipelineModel
-from conducto.model.states import State
+from conducto_cli.view.browser import Browser
+from conducto_cli.view.model import PipelineModel
+from conducto_core.model.states import State
 from unit.cli.trees import small_tree, summary, view, wide_tree
 
 

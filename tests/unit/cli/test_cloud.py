@@ -12,22 +12,24 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from conducto import _host
 from conducto.api.config import Config
-from conducto.cli.host import cloud_account, cloud_images, queries, sides
-from conducto.cli.host.addresses import UsageError
-from conducto.cli.host.cloud_account import Account
-from conducto.cli.host.commands import main
-from conducto.cli.host.connection import guarded
-from conducto.cli.host.grammar import build_parser
-from conducto.cli.launch import launch_cloud
-from conducto.client import AgentUnreachableError, ApiError, Client
-from conducto.images import contexts
-from conducto.images.ignore import Ignore
-from conducto.semantics.errors import DefinitionError
-from conducto.service.dispatch import Service
-from conducto.testing.pipelines import FakePipelines
-from conducto.testing.transport import InProcessTransport
 from conducto.tree.launch_options import LaunchOptions
+from conducto_cli import cloud_account, target
+from conducto_cli.cloud_account import Account
+from conducto_cli.commands.list import list_of
+from conducto_cli.connection import guarded
+from conducto_cli.launch import cloud_images
+from conducto_cli.main import main
+from conducto_cli.parser import build_parser
+from conducto_cli.references import UsageError
+from conducto_client import AgentUnreachableError, ApiError, Client
+from conducto_client.testing import InProcessTransport
+from conducto_core.api.dispatch import Service
+from conducto_core.errors import DefinitionError
+from conducto_core.images import contexts
+from conducto_core.images.ignore import Ignore
+from conducto_core.testing.pipelines import MemoryPipelines
 from unit.cli.trees import record, small_tree
 
 if TYPE_CHECKING:
@@ -134,7 +136,7 @@ def test_an_installation_that_does_not_answer_is_not_logged_in_to(
 
 
 def test_a_launch_in_the_cloud_needs_a_login(capsys: Output) -> None:
-    code = launch_cloud(None, LaunchOptions())
+    code = _host.launch(None, LaunchOptions(), "cloud")
 
     assert code == 2
     said = capsys.readouterr().err
@@ -143,7 +145,7 @@ def test_a_launch_in_the_cloud_needs_a_login(capsys: Output) -> None:
 
 
 def test_the_process_engine_is_of_this_machine(capsys: Output) -> None:
-    assert launch_cloud(None, LaunchOptions(engine="process")) == 2
+    assert _host.launch(None, LaunchOptions(engine="process"), "cloud") == 2
     assert "--engine process runs on this machine only" in capsys.readouterr().err
 
 
@@ -156,7 +158,7 @@ def two_sides() -> Iterator[tuple[Callable[[], Client], Callable[[], Client], st
     with ExitStack() as stack:
         clients = []
         for name in ("abc-def", "uvw-xyz"):
-            pipelines = FakePipelines()
+            pipelines = MemoryPipelines()
             pipelines.add(name, small_tree(), record().model_copy(update={"id": name}))
             transport = stack.enter_context(InProcessTransport(Service(pipelines)))
             clients.append(Client(transport))
@@ -176,30 +178,30 @@ def away(text: str = "the cloud installation at https://a.invalid is away") -> C
 def test_a_pipeline_is_looked_for_here_first_and_then_in_the_cloud(two_sides: Any) -> None:
     local, cloud, here, there = two_sides
 
-    assert not sides._is_in_cloud(here, local, cloud)
-    assert sides._is_in_cloud(there, local, cloud)
-    assert not sides._is_in_cloud(here, local, away())
+    assert not target._is_in_cloud(here, local, cloud)
+    assert target._is_in_cloud(there, local, cloud)
+    assert not target._is_in_cloud(here, local, away())
     with pytest.raises(
         UsageError, match="no pipeline 'uvw-xyy' on this machine or in the cloud; did you mean"
     ):
-        sides._is_in_cloud("uvw-xyy", local, cloud)
+        target._is_in_cloud("uvw-xyy", local, cloud)
 
 
 def test_a_pipeline_of_the_cloud_is_found_without_an_agent(two_sides: Any) -> None:
     _, cloud, _, there = two_sides
 
-    assert sides._is_in_cloud(there, away("no agent"), cloud)
+    assert target._is_in_cloud(there, away("no agent"), cloud)
 
 
 def test_it_is_said_where_a_pipeline_was_not_looked_for(two_sides: Any) -> None:
     local, cloud, *_ = two_sides
 
     with pytest.raises(AgentUnreachableError) as of_cloud:
-        sides._is_in_cloud("nowhere", local, away("no network"))
+        target._is_in_cloud("nowhere", local, away("no network"))
     with pytest.raises(AgentUnreachableError) as of_machine:
-        sides._is_in_cloud("nowhere", away("no agent"), cloud)
+        target._is_in_cloud("nowhere", away("no agent"), cloud)
     with pytest.raises(AgentUnreachableError) as of_both:
-        sides._is_in_cloud("nowhere", away("no agent"), away("no network"))
+        target._is_in_cloud("nowhere", away("no agent"), away("no network"))
 
     said = [str(each.value).splitlines() for each in (of_cloud, of_machine, of_both)]
     no_cloud = "it was not looked for in the cloud: no network"
@@ -212,12 +214,12 @@ def test_it_is_said_where_a_pipeline_was_not_looked_for(two_sides: Any) -> None:
 
 
 def test_an_id_that_may_be_any_of_several_here_is_not_looked_for_in_the_cloud() -> None:
-    pipelines = FakePipelines()
+    pipelines = MemoryPipelines()
     for number in range(9):
         name = f"abc-{number}"
         pipelines.add(name, small_tree(), record().model_copy(update={"id": name}))
     with InProcessTransport(Service(pipelines)) as transport, pytest.raises(ApiError) as refusal:
-        sides._is_in_cloud("abc", lambda: Client(transport), away())
+        target._is_in_cloud("abc", lambda: Client(transport), away())
 
     assert refusal.value.status == 409
     assert str(refusal.value) == (
@@ -232,7 +234,7 @@ def test_an_order_on_what_is_not_here_says_that_the_cloud_was_not_asked(
     local, *_ = two_sides
     arguments = build_parser().parse_args(line.split())
 
-    code = guarded(lambda: 1 if sides._is_in_cloud(arguments.id, local, away()) else 0)
+    code = guarded(lambda: 1 if target._is_in_cloud(arguments.id, local, away()) else 0)
 
     said = capsys.readouterr().err
     assert code == 1
@@ -259,17 +261,17 @@ def test_a_profile_may_say_the_side() -> None:
     arguments = build_parser().parse_args(["show", "abc"])
 
     with pytest.raises(UsageError, match="not logged in"):
-        sides.opener_for(arguments)
+        target.opener_for(arguments)
     Config().set_profile_general("default", "side", "moon")
     with pytest.raises(UsageError, match="'moon'; it can be local or cloud"):
-        sides.opener_for(arguments)
+        target.opener_for(arguments)
 
 
 def test_a_list_is_of_both_sides_for_who_is_logged_in(two_sides: Any, capsys: Output) -> None:
     local, cloud, here, there = two_sides
     arguments = build_parser().parse_args(["list"])
 
-    assert queries.list_of((local, cloud), arguments) == 0
+    assert list_of((local, cloud), arguments) == 0
     lines = capsys.readouterr().out.splitlines()
 
     assert lines[0].split() == ["ID", "SIDE", "STATE", "DONE", "CREATED", "TITLE"]
@@ -290,7 +292,7 @@ def test_a_side_that_does_not_answer_is_said_and_the_other_is_listed(
             return {each["id"] for each in json.loads(said.out)}, said.err
         return {line.split()[0] for line in said.out.splitlines()[1:]}, said.err
 
-    assert queries.list_of((local, away()), arguments) == 0
+    assert list_of((local, away()), arguments) == 0
     found, told = listed()
     assert found == {here}
     assert told.startswith(
@@ -298,7 +300,7 @@ def test_a_side_that_does_not_answer_is_said_and_the_other_is_listed(
     )
     assert told.endswith("To leave the cloud out: conducto list --local\n")
 
-    assert queries.list_of((away("no agent"), cloud), arguments) == 0
+    assert list_of((away("no agent"), cloud), arguments) == 0
     found, told = listed()
     assert found == {there}
     assert told == (
@@ -310,8 +312,8 @@ def test_a_side_that_does_not_answer_is_said_and_the_other_is_listed(
 def test_a_list_of_which_no_side_answers_fails_with_both_reasons(capsys: Output) -> None:
     arguments = build_parser().parse_args(["list"])
 
-    assert guarded(lambda: queries.list_of((away("no agent"), away("gone")), arguments)) == 1
-    assert guarded(lambda: queries.list_of((away("gone"),), arguments)) == 1
+    assert guarded(lambda: list_of((away("no agent"), away("gone")), arguments)) == 1
+    assert guarded(lambda: list_of((away("gone"),), arguments)) == 1
 
     said = capsys.readouterr()
     assert said.out == ""
@@ -319,10 +321,10 @@ def test_a_list_of_which_no_side_answers_fails_with_both_reasons(capsys: Output)
 
 
 def test_an_empty_list_says_of_which_side_it_is(capsys: Output) -> None:
-    with InProcessTransport(Service(FakePipelines())) as transport:
+    with InProcessTransport(Service(MemoryPipelines())) as transport:
         for words in (["list"], ["list", "--tag=x"]):
             arguments = build_parser().parse_args(words)
-            assert queries.list_of((lambda: Client(transport), away()), arguments) == 0
+            assert list_of((lambda: Client(transport), away()), arguments) == 0
 
     said = capsys.readouterr().out
     assert said == "no pipelines on this machine\nno such pipelines on this machine\n"
@@ -331,24 +333,24 @@ def test_an_empty_list_says_of_which_side_it_is(capsys: Output) -> None:
 def test_a_list_of_both_sides_ends_with_its_limit(two_sides: Any, capsys: Output) -> None:
     local, cloud, *_ = two_sides
 
-    assert queries.list_of((local, cloud), build_parser().parse_args(["list", "--limit=1"])) == 0
+    assert list_of((local, cloud), build_parser().parse_args(["list", "--limit=1"])) == 0
     assert len(capsys.readouterr().out.splitlines()) == 2
 
 
 def test_a_list_is_of_one_side_where_that_is_said_or_nobody_is_logged_in() -> None:
     parse = build_parser().parse_args
-    assert sides.opener_beside(parse(["list"])) is None
+    assert target.opener_beside(parse(["list"])) is None
     cloud_account.keep(Account("https://a.invalid", "cdo_x", "acme", "ann"))
 
-    assert sides.opener_beside(parse(["list"])) is not None
-    assert sides.opener_beside(parse(["list", "--local"])) is None
-    assert sides.opener_beside(parse(["list", "--cloud"])) is None
+    assert target.opener_beside(parse(["list"])) is not None
+    assert target.opener_beside(parse(["list", "--local"])) is None
+    assert target.opener_beside(parse(["list", "--cloud"])) is None
 
 
 def test_usage_is_about_the_cloud_for_who_is_logged_in() -> None:
     def account(*words: str) -> object:
         """Return the account whose clients a command gets; None is this machine."""
-        return getattr(sides.opener_for(build_parser().parse_args(words)), "__self__", None)
+        return getattr(target.opener_for(build_parser().parse_args(words)), "__self__", None)
 
     assert account("usage") is None
     mine = Account("https://a.invalid", "cdo_x", "acme", "ann")

@@ -5,13 +5,13 @@ from collections.abc import Callable
 
 import pytest
 
-from conducto.cli.host.commands import ALONE, VERBS, function, main
-from conducto.cli.host.exit_codes import MEANINGS
-from conducto.cli.host.grammar import GROUPS, build_parser
-from conducto.cli.serialised import COMMANDS
-from conducto.client import Client
-from conducto.model.api import Action
-from conducto.model.states import Cause, State
+from conducto.tools.serialized import COMMANDS
+from conducto_cli.exit_codes import MEANINGS
+from conducto_cli.main import ALONE, VERBS, function, main
+from conducto_cli.parser import GROUPS, build_parser
+from conducto_client import Client
+from conducto_core.model.requests import Action
+from conducto_core.model.states import Cause, State
 from unit.cli.trees import CountingPipelines, record, view
 
 Conducto = Callable[..., int]

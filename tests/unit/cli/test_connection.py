@@ -4,10 +4,10 @@ import sys
 
 import pytest
 
-from conducto.cli.host.addresses import UsageError
-from conducto.cli.host.connection import ENGINE_PROBLEM, guarded
-from conducto.client import AgentUnreachableError, ApiError
-from conducto.model.api import Problem
+from conducto_cli.connection import ENGINE_PROBLEM, guarded
+from conducto_cli.references import UsageError
+from conducto_client import AgentUnreachableError, ApiError
+from conducto_core.model.requests import Problem
 
 
 def refusal(status: int, kind: str = "about:blank") -> ApiError:
@@ -48,7 +48,7 @@ def test_a_problem_is_told_with_its_remedy(capsys: pytest.CaptureFixture[str]) -
 
 def test_a_name_that_the_terminal_cannot_show_is_printed_all_the_same() -> None:
     code = (
-        "from conducto.cli.host.connection import guarded; import sys; "
+        "from conducto_cli.connection import guarded; import sys; "
         "sys.exit(guarded(lambda: print('n\\xe4me \\u2714') or 0))"
     )
     done = subprocess.run(

@@ -8,17 +8,17 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.fakes.deployment import FakeAccount, FakeMachine
 
-from conducto import __version__
-from conducto.cli.host.cloud_account import Account, account_of, keep
-from conducto.cli.host.commands import build_parser
-from conducto.cli.host.deploy import deploy, destroy
-from conducto.cli.host.deploying.deployment import Deployment, Wish
-from conducto.cli.host.deploying.ports import AccountError, Cdk, Subnet
-from conducto.cli.host.deploying.versions import Version, version_from
-from conducto.model.admin import TokenInfo
-from conducto.model.deployment import RECORD_SCHEMA, STACKS
-from conducto.testing.deployment import FakeAccount, FakeMachine
+from conducto.version import __version__
+from conducto_cli.cloud_account import Account, account_of, keep
+from conducto_cli.commands.deploy import deploy, destroy
+from conducto_cli.deploy.deployment import Deployment, Wish
+from conducto_cli.deploy.ports import AccountError, Cdk, Subnet
+from conducto_cli.deploy.versions import Version, version_from
+from conducto_cli.main import build_parser
+from conducto_core.model.admin import TokenInfo
+from conducto_core.model.deployment import RECORD_SCHEMA, STACKS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -175,7 +175,7 @@ def test_a_setting_that_is_said_as_it_is_changes_nothing(place: Place) -> None:
 def test_a_setting_that_is_not_there_is_wrong_usage(
     word: str, told: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from conducto.cli.host.commands import main
+    from conducto_cli.main import main
 
     assert main(["deploy", "-c", word]) == 2
     assert told in capsys.readouterr().err

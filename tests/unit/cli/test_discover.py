@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from conducto import discovery
-from conducto.cli.host.commands import main
+from conducto_cli.main import main
 
 UNITTEST = "import unittest\nclass T(unittest.TestCase):\n    def test_x(self): pass\n"
 PYTEST = "def test_x():\n    pass\n"

@@ -6,11 +6,11 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.fakes.deployment import FakeAccount, FakeMachine
 
-from conducto.cli.host.commands import build_parser
-from conducto.cli.host.deploying.ports import AccountError
-from conducto.cli.host.doctor import ThisHost, doctor
-from conducto.testing.deployment import FakeAccount, FakeMachine
+from conducto_cli.commands.doctor import ThisHost, doctor
+from conducto_cli.deploy.ports import AccountError
+from conducto_cli.main import build_parser
 
 if TYPE_CHECKING:
     from pathlib import Path

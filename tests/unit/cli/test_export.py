@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from conducto.cli.host.completing import candidates
-from conducto.client import Client
+from conducto_cli.commands.complete_words import candidates
+from conducto_client import Client
 from unit.cli.trees import CountingPipelines
 
 Conducto = Callable[..., int]

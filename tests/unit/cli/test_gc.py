@@ -6,8 +6,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from conducto.cli.host.gc import gc, size_of
-from conducto.model.gc_calls import GcItem, GcReport
+from conducto_cli.commands.gc import gc, size_of
+from conducto_core.model.gc import GcItem, GcReport
 
 ITEMS = (
     GcItem(kind="image", name="conducto_extended:1", bytes=3 << 20, freed=True),

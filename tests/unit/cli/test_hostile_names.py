@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterable
 import pytest
 
 import conducto as co
-from conducto.cli.host.commands import VERBS
-from conducto.cli.host.compile import compile_command
-from conducto.cli.host.plan import plan_command
-from conducto.model.records import ImageRecord, ImageState
-from conducto.model.states import Cause, State
-from conducto.tree.printable import printable, printable_lines, shell_word
+from conducto.wire.printable import printable, printable_lines, shell_word
+from conducto_cli.commands.compile import compile_command
+from conducto_cli.commands.plan import plan_command
+from conducto_cli.main import VERBS
+from conducto_core.model.records import ImageRecord, ImageState
+from conducto_core.model.states import Cause, State
 from unit.cli.trees import CountingPipelines, record, view
 
 Conducto = Callable[..., int]

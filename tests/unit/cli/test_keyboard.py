@@ -9,7 +9,7 @@ import tty
 
 import pytest
 
-from conducto.cli.host.keyboard import Decoder, keys_of
+from conducto_cli.view.keyboard import Decoder, keys_of
 
 
 @pytest.mark.parametrize(

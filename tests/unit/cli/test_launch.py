@@ -5,10 +5,10 @@ import pytest
 
 import conducto as co
 from conducto.api import Config
-from conducto.cli.host.local_launch import launch as launch_here
-from conducto.cli.host.local_launch import program_of, request_of, submit
-from conducto.client import Client, HttpTransport
 from conducto.tree.launch_options import LaunchOptions
+from conducto_cli.launch.local import launch as launch_here
+from conducto_cli.launch.local import program_of, request_of, submit
+from conducto_client import Client, HttpTransport
 from support.api_server import running_server
 from unit.cli.trees import CountingPipelines
 

@@ -16,18 +16,18 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from conducto.cli.host import logs
-from conducto.cli.host.commands import main
-from conducto.cli.host.view.model import PipelineModel
-from conducto.cli.host.web_page import forwarding_file
-from conducto.client import Client, HttpTransport
-from conducto.model.answers import Login
-from conducto.model.records import AttemptRecord, ImageRecord, ImageState
-from conducto.model.resources import Resources
-from conducto.model.states import Cause, State
-from conducto.service.dispatch import Service
-from conducto.testing.pipelines import FakePipelines
-from conducto.testing.transport import InProcessTransport
+from conducto_cli.commands import logs
+from conducto_cli.main import main
+from conducto_cli.view.model import PipelineModel
+from conducto_cli.web_page import forwarding_file
+from conducto_client import Client, HttpTransport
+from conducto_client.testing import InProcessTransport
+from conducto_core.api.dispatch import Service
+from conducto_core.model.records import AttemptRecord, ImageRecord, ImageState
+from conducto_core.model.resources import Resources
+from conducto_core.model.responses import Login
+from conducto_core.model.states import Cause, State
+from conducto_core.testing.pipelines import MemoryPipelines
 from support.api_server import TOKEN, RunningServer, running_server
 from unit.cli.trees import CountingPipelines, record, small_tree, summary, view
 
@@ -575,8 +575,8 @@ def opened_by_a_browser(server: RunningServer, folder: Path, **environment: str)
     program = """
 import json, sys
 from dataclasses import asdict
-from conducto.cli.host.web_page import open_page
-from conducto.client import Client, Endpoint, HttpTransport
+from conducto_cli.web_page import open_page
+from conducto_client import Client, Endpoint, HttpTransport
 print(json.dumps(asdict(open_page(Client(HttpTransport(Endpoint(*sys.argv[1:]))), "abc-def"))))
 """
     # The standard library finds out about browsers once in a process: in one of its own.
@@ -653,7 +653,7 @@ def test_a_path_in_the_place_of_the_id_is_told(conducto: Conducto, capsys: Outpu
 
 
 def test_where_there_is_no_pipeline_yet_it_is_said_how_to_launch_one(capsys: Output) -> None:
-    with InProcessTransport(Service(FakePipelines())) as transport:
+    with InProcessTransport(Service(MemoryPipelines())) as transport:
         code = main(["show", "abc"], lambda _profile: lambda: Client(transport))
 
     assert code == 2

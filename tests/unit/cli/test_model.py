@@ -1,6 +1,6 @@
-from conducto.cli.host.view.model import Interest, PipelineModel
-from conducto.model.records import Counts
-from conducto.model.states import Cause, State
+from conducto_cli.view.model import Interest, PipelineModel
+from conducto_core.model.records import Counts
+from conducto_core.model.states import Cause, State
 from unit.cli.trees import batch, change, ended, small_tree, summary, view, wide_tree
 
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 
-from conducto.cli.host.node_page import _lines
-from conducto.cli.host.view.text import marks_for, text_of
-from conducto.model.api import NodeView
-from conducto.model.node_detail import NodeDetail
-from conducto.model.notifications import DeliveryState, NotificationRecord
-from conducto.model.records import AttemptRecord
-from conducto.model.states import NodeType, State
+from conducto_cli.text.text import marks_for, text_of
+from conducto_cli.view.node_detail import _lines
+from conducto_core.model.node_detail import NodeDetail
+from conducto_core.model.notifications import DeliveryState, NotificationRecord
+from conducto_core.model.records import AttemptRecord
+from conducto_core.model.requests import NodeView
+from conducto_core.model.states import NodeType, State
 
 Attempts = tuple[AttemptRecord, ...]
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conducto.cli.host import own_builds
-from conducto.cli.host.addresses import UsageError
-from conducto.cli.host.own_builds import ImageBuildError, Output
-from conducto.images.contexts import Context, read_context
-from conducto.images.ignore import Ignore
-from conducto.model.api import LaunchRequest
-from conducto.model.cloud_calls import OwnBuild, OwnBuilds, RegistryLogin
+from conducto_cli.launch import local_builds
+from conducto_cli.launch.local_builds import ImageBuildError, Output
+from conducto_cli.references import UsageError
+from conducto_core.images.contexts import Context, read_context
+from conducto_core.images.ignore import Ignore
+from conducto_core.model.operations.cloud import OwnBuild, OwnBuilds, RegistryLogin
+from conducto_core.model.requests import LaunchRequest
 from support.bucket import HttpBucket
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class Bench:
         docker.chmod(0o755)
         self.bucket = HttpBucket(_recipe(script), self.refused)
         try:
-            return own_builds.build(self, REQUEST, self.found, self.said.append, str(docker))  # type: ignore[arg-type]
+            return local_builds.build(self, REQUEST, self.found, self.said.append, str(docker))  # type: ignore[arg-type]
         finally:
             self.bucket.close()
 
@@ -169,7 +169,7 @@ def test_without_a_docker_client_nothing_is_begun(bench: Bench) -> None:
     bench.bucket = HttpBucket(_recipe(SUCCEEDS))
     try:
         with pytest.raises(UsageError, match="docker client, which is not installed"):
-            own_builds.build(bench, REQUEST, bench.found, bench.said.append, "no-docker-here")  # type: ignore[arg-type]
+            local_builds.build(bench, REQUEST, bench.found, bench.said.append, "no-docker-here")  # type: ignore[arg-type]
     finally:
         bench.bucket.close()
 

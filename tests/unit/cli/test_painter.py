@@ -3,8 +3,8 @@ import io
 import pyte
 import pytest
 
-from conducto.cli.host.view.painter import Painter, coloured, is_live_terminal, wants_colour
-from conducto.cli.host.view.text import Line, Role, Span
+from conducto_cli.text.text import Line, Role, Span
+from conducto_cli.view.painter import Painter, coloured, is_live_terminal, wants_colour
 
 
 class Terminal(io.StringIO):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from conducto.cli.host.commands import main
+from conducto_cli.main import main
 
 Output = pytest.CaptureFixture[str]
 

@@ -1,8 +1,8 @@
-from conducto.cli.host.view.model import PipelineModel
-from conducto.cli.host.view.plain import FAILED, LOUD, PlainPrinter
-from conducto.model.api import EventBatch
-from conducto.model.records import Counts, ImageRecord, ImageState
-from conducto.model.states import Cause, State
+from conducto_cli.view.model import PipelineModel
+from conducto_cli.view.plain import FAILED, LOUD, PlainPrinter
+from conducto_core.model.records import Counts, ImageRecord, ImageState
+from conducto_core.model.requests import EventBatch
+from conducto_core.model.states import Cause, State
 from unit.cli.trees import batch, change, ended, record, small_tree, summary, view, wide_tree
 
 

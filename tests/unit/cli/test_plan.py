@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conducto.cli.host.commands import main
-from conducto.cli.host.plan import durations, known_durations, plan_lines
-from conducto.client import AgentUnreachableError, Client
-from conducto.model.records import AttemptRecord, PipelineRecord
-from conducto.model.states import State
-from conducto.semantics.estimate import estimate
-from conducto.semantics.resolve import resolve
-from conducto.service.dispatch import Service
-from conducto.testing.pipelines import FakePipelines
-from conducto.testing.transport import InProcessTransport
+from conducto_cli.commands.plan import durations, known_durations, plan_lines
+from conducto_cli.main import main
+from conducto_client import AgentUnreachableError, Client
+from conducto_client.testing import InProcessTransport
+from conducto_core.api.dispatch import Service
+from conducto_core.model.records import AttemptRecord, PipelineRecord
+from conducto_core.model.states import State
+from conducto_core.semantics.asl.estimate import estimate
+from conducto_core.semantics.resolve import resolve
+from conducto_core.testing.pipelines import MemoryPipelines
 from support.trees import form, leaf, parallel, serial
 from unit.cli.trees import view
 
@@ -116,7 +116,7 @@ def test_a_node_that_is_too_large_for_the_cloud_is_named(
 
 
 def test_durations_are_the_medians_of_what_succeeded_in_launches_of_the_same_script() -> None:
-    pipelines = FakePipelines()
+    pipelines = MemoryPipelines()
     for number, (program, seconds, state) in enumerate(
         [
             ("/a.py", 10.0, State.DONE),
@@ -135,9 +135,9 @@ def test_durations_are_the_medians_of_what_succeeded_in_launches_of_the_same_scr
         assert durations(Client(transport), "/a.py") == {"/x": 20.0}
 
 
-def _ran(program: str, **seconds: float) -> FakePipelines:
+def _ran(program: str, **seconds: float) -> MemoryPipelines:
     """Return pipelines of which one launch of a script took so long."""
-    pipelines = FakePipelines()
+    pipelines = MemoryPipelines()
     nodes = [view("/", "Serial")]
     for name, each in seconds.items():
         attempt = AttemptRecord(

@@ -14,22 +14,22 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pydantic import SecretStr
 
-from conducto.cli.host import connection
-from conducto.cli.host.addresses import UsageError
-from conducto.cli.host.commands import build_parser
-from conducto.cli.host.debug import debug
-from conducto.cli.host.remote_shell import check_time, find_plugin, remote_shell
-from conducto.client import AgentUnreachableError, ApiError, Client
-from conducto.model.api import Problem
-from conducto.model.remote_shells import (
+from conducto_cli import connection
+from conducto_cli.commands.debug import debug
+from conducto_cli.main import build_parser
+from conducto_cli.references import UsageError
+from conducto_cli.view.remote_shell import check_time, find_plugin, remote_shell
+from conducto_client import AgentUnreachableError, ApiError, Client
+from conducto_client.testing import InProcessTransport
+from conducto_core.api.dispatch import Service
+from conducto_core.model.remote_shells import (
     RemoteShell,
     RemoteShellEntry,
     RemoteShellRequest,
     ShellSession,
 )
-from conducto.service.dispatch import Service
-from conducto.testing.pipelines import FakePipelines
-from conducto.testing.transport import InProcessTransport
+from conducto_core.model.requests import Problem
+from conducto_core.testing.pipelines import MemoryPipelines
 from unit.cli.trees import record, small_tree
 
 if TYPE_CHECKING:
@@ -268,7 +268,7 @@ def test_a_time_limit_has_bounds(seconds: float, *, fits: bool) -> None:
 
 def conducto(*words: str) -> int:
     """Run a command about pipelines of this machine."""
-    fake = FakePipelines()
+    fake = MemoryPipelines()
     fake.add("abc-def", small_tree(), record())
     with InProcessTransport(Service(fake)) as transport:
         arguments = build_parser().parse_args(words)

@@ -2,12 +2,12 @@ import base64
 from collections.abc import Callable
 from itertools import islice
 
-from conducto.cli.host.report import Page, final_report
-from conducto.cli.host.view.model import PipelineModel
-from conducto.cli.host.view.text import UNICODE_MARKS, text_of
-from conducto.client import Client
-from conducto.model.records import ImageRecord, ImageState
-from conducto.model.states import Cause, State
+from conducto_cli.text.text import UNICODE_MARKS, text_of
+from conducto_cli.view.model import PipelineModel
+from conducto_cli.view.report import Page, final_report
+from conducto_client import Client
+from conducto_core.model.records import ImageRecord, ImageState
+from conducto_core.model.states import Cause, State
 from unit.cli.trees import CountingPipelines, record, view, wide_tree
 
 OpenClient = Callable[[], Client]

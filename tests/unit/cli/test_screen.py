@@ -1,11 +1,11 @@
 import pytest
 
-from conducto.cli.host.view.model import PipelineModel
-from conducto.cli.host.view.screen import Frame, render
-from conducto.cli.host.view.text import ASCII_MARKS, UNICODE_MARKS, text_of, width
-from conducto.model.api import NodeView
-from conducto.model.records import Counts, ImageRecord, ImageState
-from conducto.model.states import Cause, State
+from conducto_cli.text.text import ASCII_MARKS, UNICODE_MARKS, text_of, width
+from conducto_cli.view.model import PipelineModel
+from conducto_cli.view.screen import Frame, render
+from conducto_core.model.records import Counts, ImageRecord, ImageState
+from conducto_core.model.requests import NodeView
+from conducto_core.model.states import Cause, State
 from unit.cli.trees import (
     batch,
     change,

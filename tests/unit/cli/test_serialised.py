@@ -10,9 +10,9 @@ import pytest
 
 import conducto as co
 from conducto.api.config import Config
-from conducto.tree.serialise import OPEN, decode
+from conducto.tree.serialize import OPEN, decode
 
-ENTRY = "import sys; from conducto.cli.entry import main; sys.exit(main())"
+ENTRY = "import sys; from conducto.tools.entry import main; sys.exit(main())"
 Conducto = Callable[..., int]
 
 

@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 import pytest
 
-from conducto.cli.host.steering import Steering
-from conducto.cli.host.view.model import PipelineModel
-from conducto.client import Client
-from conducto.model.api import Action
-from conducto.model.states import Cause, State
+from conducto_cli.view.key_bindings import KeyBindings
+from conducto_cli.view.model import PipelineModel
+from conducto_client import Client
+from conducto_core.model.requests import Action
+from conducto_core.model.states import Cause, State
 from unit.cli.trees import CountingPipelines
 
 
@@ -18,7 +18,7 @@ class Person:
     def __init__(self, fake: CountingPipelines, client: Client) -> None:
         self.fake = fake
         self.client = client
-        self.steering = Steering(client, "abc-def")
+        self.steering = KeyBindings(client, "abc-def")
 
     def press(self, *keys: str) -> str:
         """Press keys; return what is said then."""

@@ -1,6 +1,6 @@
 import pytest
 
-from conducto.cli.host.view.text import (
+from conducto_cli.text.text import (
     ASCII_MARKS,
     UNICODE_MARKS,
     Role,
@@ -12,7 +12,7 @@ from conducto.cli.host.view.text import (
     text_of,
     width,
 )
-from conducto.model.words import duration
+from conducto_core.model.labels import duration
 
 
 @pytest.mark.parametrize(

@@ -7,17 +7,17 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from conducto.cli.host.commands import main
-from conducto.client import Client
-from conducto.model.records import AttemptRecord, PipelineRecord
-from conducto.model.states import State
-from conducto.model.usage import MAX_USAGE_PIPELINES, MONTHS, UsageParams
-from conducto.running.usage_reports import usage_of
-from conducto.semantics.fargate import PRICES, Size
-from conducto.semantics.spending import use_of
-from conducto.service.dispatch import Service
-from conducto.testing.pipelines import FakePipelines
-from conducto.testing.transport import InProcessTransport
+from conducto_cli.main import main
+from conducto_client import Client
+from conducto_client.testing import InProcessTransport
+from conducto_core.api.dispatch import Service
+from conducto_core.api.queries.usage_reports import usage_of
+from conducto_core.model.records import AttemptRecord, PipelineRecord
+from conducto_core.model.states import State
+from conducto_core.model.usage import MAX_USAGE_PIPELINES, MONTHS, UsageParams
+from conducto_core.semantics.cost import use_of
+from conducto_core.semantics.fargate import PRICES, Size
+from conducto_core.testing.pipelines import MemoryPipelines
 from unit.cli.trees import view
 
 NOVEMBER = 1_794_000_000.0  # 2026-11-06
@@ -37,17 +37,17 @@ def attempt(path: str, started: float, seconds: float, *, cpu: float = 1.0) -> A
 
 
 @pytest.fixture
-def pipelines() -> FakePipelines:
-    return FakePipelines()
+def pipelines() -> MemoryPipelines:
+    return MemoryPipelines()
 
 
 @pytest.fixture
-def conducto(pipelines: FakePipelines) -> Iterator[Callable[..., int]]:
+def conducto(pipelines: MemoryPipelines) -> Iterator[Callable[..., int]]:
     with InProcessTransport(Service(pipelines)) as transport:
         yield lambda *words: main(words, lambda _profile: lambda: Client(transport))
 
 
-def add(pipelines: FakePipelines, pipeline_id: str, mode: str, *attempts: AttemptRecord) -> None:
+def add(pipelines: MemoryPipelines, pipeline_id: str, mode: str, *attempts: AttemptRecord) -> None:
     by_path = {a.path: tuple(b for b in attempts if b.path == a.path) for a in attempts}
     nodes = [view("/", "Serial"), *(view(path, attempts=own) for path, own in by_path.items())]
     record = PipelineRecord(id=pipeline_id, title=f"title of {pipeline_id}", mode=mode)
@@ -66,7 +66,7 @@ def test_what_never_started_costs_nothing() -> None:
 
 
 def test_months_and_pipelines_are_listed_the_newest_and_dearest_first(
-    pipelines: FakePipelines, conducto: Callable[..., int], capsys: pytest.CaptureFixture[str]
+    pipelines: MemoryPipelines, conducto: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     add(pipelines, "aaa-aaa", "cloud", attempt("/x", OCTOBER, 60), attempt("/x", NOVEMBER, 60))
     add(pipelines, "bbb-bbb", "cloud", attempt("/y", NOVEMBER, 7200))
@@ -90,7 +90,7 @@ def test_months_and_pipelines_are_listed_the_newest_and_dearest_first(
 
 
 def test_a_node_of_this_machine_may_be_larger_than_the_cloud_has(
-    pipelines: FakePipelines, conducto: Callable[..., int], capsys: pytest.CaptureFixture[str]
+    pipelines: MemoryPipelines, conducto: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     add(pipelines, "aaa-aaa", "local", attempt("/x", NOVEMBER, 3600, cpu=64.0))
 
@@ -120,7 +120,7 @@ def test_of_this_machine_as_much_is_told_as_of_the_cloud() -> None:
 
 
 def test_a_month_names_the_dearest_nodes(
-    pipelines: FakePipelines, conducto: Callable[..., int], capsys: pytest.CaptureFixture[str]
+    pipelines: MemoryPipelines, conducto: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     attempts = [attempt(f"/n{n}", NOVEMBER, 60.0 * (n + 1)) for n in range(7)]
     add(pipelines, "aaa-aaa", "cloud", attempt("/old", OCTOBER, 9999), *attempts)
@@ -135,7 +135,7 @@ def test_a_month_names_the_dearest_nodes(
 
 
 def test_programs_get_everything(
-    pipelines: FakePipelines, conducto: Callable[..., int], capsys: pytest.CaptureFixture[str]
+    pipelines: MemoryPipelines, conducto: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     add(pipelines, "aaa-aaa", "cloud", attempt("/x", NOVEMBER, 60))
 

@@ -2,7 +2,9 @@
 
 from collections.abc import AsyncIterator
 
-from conducto.model.api import (
+from conducto_core.model.nodes import ancestors
+from conducto_core.model.records import Counts, ImageRecord, NodeChange, PipelineRecord
+from conducto_core.model.requests import (
     Action,
     ControlRequest,
     ControlResult,
@@ -10,15 +12,13 @@ from conducto.model.api import (
     NodeView,
     PipelineSummary,
 )
-from conducto.model.nodes import ancestors
-from conducto.model.records import Counts, ImageRecord, NodeChange, PipelineRecord
-from conducto.model.states import FINISHED, NodeType, State
-from conducto.testing.pipelines import FakePipelines
+from conducto_core.model.states import FINISHED, NodeType, State
+from conducto_core.testing.pipelines import MemoryPipelines
 
 FILE = "/home/ada/pipeline.py"
 
 
-class CountingPipelines(FakePipelines):
+class CountingPipelines(MemoryPipelines):
     """The fake, with the counts of the groups in its events.
 
     Attributes:

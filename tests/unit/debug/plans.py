@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from conducto.model.debug import DebugMount, DebugPlan
+from conducto_core.model.debug import DebugMount, DebugPlan
 
 SECRET = "not-to-be-seen"
 

@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 
-from conducto.cli.host import connection
-from conducto.cli.host.commands import build_parser
-from conducto.cli.host.debug import debug
-from conducto.client import Client
-from conducto.model.debug import DebugMount, DebugPlan, DebugRequest
-from conducto.model.states import Cause
-from conducto.service.dispatch import Service
-from conducto.service.port import RefusedError
-from conducto.testing.transport import InProcessTransport
+from conducto_cli import connection
+from conducto_cli.commands.debug import debug
+from conducto_cli.main import build_parser
+from conducto_client import Client
+from conducto_client.testing import InProcessTransport
+from conducto_core.api.dispatch import Service
+from conducto_core.errors import RefusedError
+from conducto_core.model.debug import DebugMount, DebugPlan, DebugRequest
+from conducto_core.model.states import Cause
 from conducto_local.debug.errors import DebugError
 from unit.cli.trees import CountingPipelines, record, small_tree
 from unit.debug import plans

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from conducto.model.debug import DebugMount
+from conducto_core.model.debug import DebugMount
 from conducto_local.debug.command_line import docker_run_line
 from conducto_local.debug.container import container_spec
 from conducto_local.engine.address import Address

@@ -1,6 +1,6 @@
 from typing import Any
 
-from conducto.model.debug import DebugMount
+from conducto_core.model.debug import DebugMount
 from conducto_local.debug.container import container_name, container_spec, debug_body
 from conducto_local.engine.address import Address
 from conducto_local.engine.container import create_body

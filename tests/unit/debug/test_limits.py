@@ -1,6 +1,6 @@
 import pytest
 
-from conducto_local.runner.snapshots import SnapshotLimits, limits_from
+from conducto_local.scheduling.snapshots import SnapshotLimits, limits_from
 
 
 def test_without_a_word_the_defaults_hold() -> None:

@@ -3,11 +3,11 @@
 import pytest
 
 import conducto as co
-from conducto.flags import Flags
-from conducto.model.nodes import NodeSpec
-from conducto.semantics.resolve import resolve, resolve_generated
+from conducto.script.flags import Flags
 from conducto.tree.launch_form import to_launch_form
-from conducto.tree.node import Node
+from conducto.tree.nodes import Node
+from conducto_core.model.nodes import NodeSpec
+from conducto_core.semantics.resolve import resolve, resolve_generated
 from support.trees import form, lazy, leaf, serial
 
 

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 import pytest
 from starlette.websockets import WebSocket
 
-from conducto_emulator import plugin
-from conducto_emulator.sessions import PATH, Sessions
+from conducto_emulator import session_manager_plugin
+from conducto_emulator.ecs_exec import PATH, EcsExec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def sessions() -> Sessions:
-    return Sessions("http://emulator:1", lambda task, name: f"{task}-{name}")
+def sessions() -> EcsExec:
+    return EcsExec("http://emulator:1", lambda task, name: f"{task}-{name}")
 
 
-def answer_to(sessions: Sessions, address: str, hello: Any) -> int:
+def answer_to(sessions: EcsExec, address: str, hello: Any) -> int:
     """Return the code with which somebody who says hello is sent away."""
     said = hello if isinstance(hello, str) else json.dumps(hello)
     coming = iter([{"type": "websocket.connect"}, {"type": "websocket.receive", "text": said}])
@@ -50,7 +50,7 @@ def hello(session: Mapping[str, str], **changes: Any) -> dict[str, Any]:
     return {"TokenValue": session["tokenValue"], "rows": 24, "columns": 80, **changes}
 
 
-def test_a_session_says_where_it_is_and_has_a_key_of_its_own(sessions: Sessions) -> None:
+def test_a_session_says_where_it_is_and_has_a_key_of_its_own(sessions: EcsExec) -> None:
     first, second = (sessions.open("task", "user", "sh") for _ in range(2))
 
     assert first["streamUrl"].startswith("ws://emulator:1/sessions/")
@@ -59,28 +59,28 @@ def test_a_session_says_where_it_is_and_has_a_key_of_its_own(sessions: Sessions)
 
 
 @pytest.mark.parametrize("wrong", [{"TokenValue": "guessed"}, {"TokenValue": None}])
-def test_nobody_is_let_in_without_the_key(sessions: Sessions, wrong: dict[str, Any]) -> None:
+def test_nobody_is_let_in_without_the_key(sessions: EcsExec, wrong: dict[str, Any]) -> None:
     session = sessions.open("task", "user", "sh")
     address = urlsplit(session["streamUrl"]).path
 
     assert answer_to(sessions, address, hello(session, **wrong)) == 4403
 
 
-def test_the_key_of_one_session_is_none_of_another(sessions: Sessions) -> None:
+def test_the_key_of_one_session_is_none_of_another(sessions: EcsExec) -> None:
     mine, other = (sessions.open("task", "user", "sh") for _ in range(2))
 
     assert answer_to(sessions, urlsplit(other["streamUrl"]).path, hello(mine)) == 4403
 
 
 @pytest.mark.parametrize("said", ["no JSON", {"TokenValue": "x"}])
-def test_what_makes_no_sense_is_sent_away(sessions: Sessions, said: Any) -> None:
+def test_what_makes_no_sense_is_sent_away(sessions: EcsExec, said: Any) -> None:
     sessions.open("task", "user", "sh")
 
     assert answer_to(sessions, f"{PATH}/unknown", said) == 4403
 
 
 def test_the_stand_in_is_a_program_of_the_plugins_name(tmp_path: Path) -> None:
-    folder = plugin.install(tmp_path / "bin")
+    folder = session_manager_plugin.install(tmp_path / "bin")
 
     (program,) = folder.iterdir()
     assert program.name == "session-manager-plugin"
@@ -89,11 +89,11 @@ def test_the_stand_in_is_a_program_of_the_plugins_name(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("words", [[], ["a", "b", "Resume", "", "", ""], ["--help"]])
 def test_the_stand_in_takes_what_the_plugin_takes_and_nothing_else(words: list[str]) -> None:
-    assert plugin.main(words) == 255
+    assert session_manager_plugin.main(words) == 255
 
 
 def test_the_stand_in_tells_a_version_that_is_new_enough(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert plugin.main(["--version"]) == 0
-    assert capsys.readouterr().out == f"{plugin.VERSION}\n"
+    assert session_manager_plugin.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"{session_manager_plugin.VERSION}\n"

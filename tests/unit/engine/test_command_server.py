@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conducto_worker.command_server import (
+from conducto_core.runtime.command_server import (
     READY,
     Finished,
     JobEncoder,

@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from conducto.model.states import Cause
+from conducto_core.model.states import Cause
 from conducto_local.engine.process import ProcessEngine
 from conducto_local.ports import Job, Stream, WorkerSpec
 

@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 
 import conducto as co
-from conducto.semantics.errors import DefinitionError
-from conducto.semantics.resolve import Limits, resolve
 from conducto.tree.launch_form import to_launch_form
+from conducto_core.errors import DefinitionError
+from conducto_core.semantics.resolve import Limits, resolve
 from conducto_local.engine.address import Address
 from conducto_local.engine.container import create_body
 from conducto_local.engine.run_args import RunArgsError, apply_run_args
 from conducto_local.ports import Mount, WorkerSpec
-from conducto_local.runner.admission import check_nodes
+from conducto_local.scheduling.admission import check_nodes
 
 HOST_FIELDS = {
     "--privileged": {"Privileged": True},

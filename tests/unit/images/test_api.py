@@ -2,7 +2,7 @@
 
 import pytest
 
-from conducto_local.images.api import split_reference, with_env
+from conducto_local.images.engine_images import split_reference, with_env
 
 
 @pytest.mark.parametrize(

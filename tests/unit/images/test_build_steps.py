@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conducto.images.build_steps import MOST_STEPS, steps_in
-from conducto.model.answers import ImageStep
+from conducto_core.images.build_steps import MAX_STEPS, steps_in
+from conducto_core.model.responses import ImageStep
 
 FRESH = r"""1795682947.145739047 ==> building
 1795682947.512088225 #1 [internal] load build definition from Dockerfile
@@ -131,7 +131,7 @@ def test_steps_of_a_build_are_bounded_and_those_that_are_known_still_end() -> No
 
     steps = steps_in("0 ==> building\n" + begun + "2 #5 DONE 0.5s\n3 ==> done\n")
 
-    assert len(steps) == MOST_STEPS
+    assert len(steps) == MAX_STEPS
     assert steps[6].ended == 2.0
     assert all(step.ended is not None for step in steps)
 
@@ -167,7 +167,7 @@ _LINES = st.one_of(
 def test_whatever_is_told_is_read_and_bounded(told: str) -> None:
     steps = steps_in(told)
 
-    assert len(steps) <= MOST_STEPS
+    assert len(steps) <= MAX_STEPS
     assert all(len(step.name) <= 500 and len(step.error or "") <= 500 for step in steps)
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from conducto.images import contexts
-from conducto.images.contexts import (
+from conducto_core.images import contexts
+from conducto_core.images.contexts import (
     ContextError,
     Digests,
     pack,
@@ -18,7 +18,7 @@ from conducto.images.contexts import (
     tree_hash,
     upload_hash,
 )
-from conducto.images.ignore import Ignore
+from conducto_core.images.ignore import Ignore
 
 
 @pytest.fixture

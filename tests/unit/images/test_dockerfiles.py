@@ -2,7 +2,7 @@
 
 import pytest
 
-from conducto.images.dockerfiles import base_references, without_syntax
+from conducto_core.images.dockerfiles import base_references, without_syntax
 
 
 @pytest.mark.parametrize(

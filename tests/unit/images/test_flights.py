@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from conducto.model.records import ImageState
-from conducto_local.images.flights import Flights
-from conducto_local.images.transcript import Transcript
+from conducto_core.model.records import ImageState
+from conducto_local.images.build_log import BuildLogWriter
+from conducto_local.images.single_flight import SingleFlight
 from conducto_local.ports import BuildPart, ImageError
 
 
@@ -30,7 +30,7 @@ class Work:
         self.cancelled = 0
         self.go_on = asyncio.Event()
 
-    async def __call__(self, log: Transcript) -> int:
+    async def __call__(self, log: BuildLogWriter) -> int:
         self.begun += 1
         log.step(ImageState.BUILDING)
         log.write("begun\n")
@@ -49,7 +49,7 @@ async def turns(count: int = 5) -> None:
 
 
 async def test_two_who_want_the_same_share_the_work_and_its_log() -> None:
-    flights: Flights[int] = Flights()
+    flights: SingleFlight[int] = SingleFlight()
     work, first, late = Work(), Log(), Log()
     one = asyncio.create_task(flights.join("k", first, work))
     await turns()
@@ -62,7 +62,7 @@ async def test_two_who_want_the_same_share_the_work_and_its_log() -> None:
 
 
 async def test_work_that_is_over_is_done_again() -> None:
-    flights: Flights[int] = Flights()
+    flights: SingleFlight[int] = SingleFlight()
     work = Work()
     work.go_on.set()
 
@@ -71,7 +71,7 @@ async def test_work_that_is_over_is_done_again() -> None:
 
 
 async def test_others_go_on_when_one_gives_up() -> None:
-    flights: Flights[int] = Flights()
+    flights: SingleFlight[int] = SingleFlight()
     work = Work()
     one = asyncio.create_task(flights.join("k", Log(), work))
     two = asyncio.create_task(flights.join("k", Log(), work))
@@ -85,7 +85,7 @@ async def test_others_go_on_when_one_gives_up() -> None:
 
 
 async def test_work_ends_when_the_last_gives_up() -> None:
-    flights: Flights[int] = Flights()
+    flights: SingleFlight[int] = SingleFlight()
     work = Work()
     tasks = [asyncio.create_task(flights.join("k", Log(), work)) for _ in range(2)]
     await turns()
@@ -97,9 +97,9 @@ async def test_work_ends_when_the_last_gives_up() -> None:
 
 
 async def test_all_are_told_of_a_failure() -> None:
-    flights: Flights[int] = Flights()
+    flights: SingleFlight[int] = SingleFlight()
 
-    async def fail(_log: Transcript) -> int:
+    async def fail(_log: BuildLogWriter) -> int:
         await asyncio.sleep(0)
         raise ImageError("no")
 
@@ -111,7 +111,7 @@ async def test_all_are_told_of_a_failure() -> None:
 
 
 def test_failure_ends_with_the_last_lines() -> None:
-    log = Transcript()
+    log = BuildLogWriter()
     log.step(ImageState.BUILDING)
     log.lines(f"line {number}" for number in range(100))
 
@@ -123,4 +123,4 @@ def test_failure_ends_with_the_last_lines() -> None:
 
 def test_failure_without_output_is_one_line() -> None:
     with pytest.raises(ImageError, match=r"^did not build$"):
-        raise Transcript().failure("did not build")
+        raise BuildLogWriter().failure("did not build")

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from conducto.images.contexts import read_context
-from conducto.images.git_remarks import git_remarks
-from conducto.images.ignore import Ignore
+from conducto_core.images.contexts import read_context
+from conducto_core.images.git_remarks import git_remarks
+from conducto_core.images.ignore import Ignore
 
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\nsize 12345\n"
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from conducto.images.ignore import Ignore
+from conducto_core.images.ignore import Ignore
 
 
 @pytest.mark.parametrize(

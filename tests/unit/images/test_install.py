@@ -5,9 +5,9 @@ import subprocess
 
 import pytest
 
-from conducto.images import install, scripts
-from conducto.images.install import Install, plan_install, wants_client
-from conducto.model.images import ImageSpec
+from conducto_core.images import install, scripts
+from conducto_core.images.install import Install, plan_install, wants_client
+from conducto_core.model.images import ImageSpec
 
 CLIENT = ("conducto-1-py3-none-any.whl", b"wheel")
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from conducto.images import layers
-from conducto.model.images import ImageSpec
-from conducto.model.records import ImageState
+from conducto_core.images import layers
+from conducto_core.model.images import ImageSpec
+from conducto_core.model.records import ImageState
 
 
 def test_name_is_no_part_of_a_definition() -> None:

@@ -6,15 +6,15 @@ from email import message_from_string
 
 import pytest
 
+from conducto.integrations.http import DeliveryError, check_url
 from conducto.integrations.slack import Slack
-from conducto.integrations.web import DeliveryError, check_url
-from conducto.model.notifications import NotificationRecord
-from conducto.model.states import State
-from conducto.running.notify.channels import _log_in, deliver
-from conducto.running.notify.settings import Settings
-from conducto.running.notify.trying import LONGEST_DELAY, delay_after
-from conducto_local.home import Home
-from conducto_local.runner.notify.settings import settings_of
+from conducto_core.model.notifications import NotificationRecord
+from conducto_core.model.states import State
+from conducto_core.notifications.channels import _log_in, deliver
+from conducto_core.notifications.delivery import LONGEST_DELAY, delay_after
+from conducto_core.notifications.settings import Settings
+from conducto_local.notify.settings import settings_of
+from conducto_local.state_dir import StateDir
 from support.services import mail_server, web_service
 
 SECRETS = {"SLACK_TOKEN": "xoxb-slack", "GITHUB_TOKEN": "ghp-github", "SMTP_PASSWORD": "geheim"}
@@ -264,7 +264,7 @@ def test_addresses_come_from_the_environment_then_the_profile(tmp_path, monkeypa
         "[general]\nemail = me@b.c\n[notifications]\nslack_url = https://s/\nsmtp_url = smtp://m\n"
     )
 
-    found = settings_of(Home(tmp_path, "me"), {"CONDUCTO_SMTP_URL": "smtp://other"})
+    found = settings_of(StateDir(tmp_path, "me"), {"CONDUCTO_SMTP_URL": "smtp://other"})
 
     assert (found.slack, found.smtp) == ("https://s", "smtp://other")
     assert (found.sender, found.owner) == ("me@b.c", "me@b.c")

@@ -2,10 +2,10 @@
 
 from itertools import count
 
-from conducto.images.build_steps import MOST_STEPS
-from conducto.model.records import ImageState
+from conducto_core.images.build_steps import MAX_STEPS
+from conducto_core.model.records import ImageState
 from conducto_local.ports import BuildPart
-from conducto_local.runner.build_steps import StepWriter, steps_in
+from conducto_local.scheduling.build_progress import BuildProgressWriter, steps_in
 
 
 class Book:
@@ -14,9 +14,9 @@ class Book:
     def __init__(self) -> None:
         self.log = b""
 
-    def writer(self) -> StepWriter:
+    def writer(self) -> BuildProgressWriter:
         clock = count(1)
-        return StepWriter(self._append, lambda: float(next(clock)))
+        return BuildProgressWriter(self._append, lambda: float(next(clock)))
 
     def _append(self, line: bytes) -> None:
         self.log += line
@@ -85,7 +85,7 @@ def test_a_line_that_is_cut_or_none_of_ours_is_left_out() -> None:
 def test_no_more_steps_are_told_than_a_reader_can_take() -> None:
     book = Book()
     writer = book.writer()
-    for number in range(MOST_STEPS + 10):
+    for number in range(MAX_STEPS + 10):
         writer.part(BuildPart(str(number), "RUN x", started=1.0))
 
-    assert len(steps_in(book.log)) == MOST_STEPS
+    assert len(steps_in(book.log)) == MAX_STEPS

@@ -3,11 +3,11 @@
 import asyncio
 
 import pytest
+from tests.fakes.engine import FakeEngine
 
-from conducto.model.api import Workers
-from conducto.testing.engine import FakeEngine
+from conducto_core.model.requests import Workers
 from conducto_local.ports import EngineError, Worker, WorkerSpec
-from conducto_local.runner.containers import Containers
+from conducto_local.scheduling.containers import Containers
 
 MINE = ("mine", "many")
 OTHER = ("other", "many")

@@ -6,84 +6,86 @@ from pathlib import Path
 
 import pytest
 
-from conducto_local.home import Home
-from conducto_local.identity import identity_of, path_mark
+from conducto_local.installation_id import installation_id, path_mark
+from conducto_local.state_dir import StateDir
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Home:
-    return Home(tmp_path / "base", "default")
+def home(tmp_path: Path) -> StateDir:
+    return StateDir(tmp_path / "base", "default")
 
 
-def test_a_home_keeps_its_mark(home: Home) -> None:
-    first = identity_of(home)
+def test_a_home_keeps_its_mark(home: StateDir) -> None:
+    first = installation_id(home)
 
-    assert identity_of(Home(home.base, "default")) == first
+    assert installation_id(StateDir(home.base, "default")) == first
     assert first.marks == (first.mark,)
 
 
-def test_homes_of_one_path_and_profile_have_marks_of_their_own(home: Home) -> None:
+def test_homes_of_one_path_and_profile_have_marks_of_their_own(home: StateDir) -> None:
     """As two containers have that share an engine's socket."""
-    first = identity_of(home)
+    first = installation_id(home)
     shutil.rmtree(home.base)
 
-    assert identity_of(home).mark != first.mark
+    assert installation_id(home).mark != first.mark
 
 
-def test_profiles_have_marks_of_their_own(home: Home) -> None:
-    assert identity_of(home).mark != identity_of(Home(home.base, "other")).mark
+def test_profiles_have_marks_of_their_own(home: StateDir) -> None:
+    assert installation_id(home).mark != installation_id(StateDir(home.base, "other")).mark
 
 
-def test_a_home_that_was_moved_keeps_its_mark(home: Home, tmp_path: Path) -> None:
-    first = identity_of(home)
+def test_a_home_that_was_moved_keeps_its_mark(home: StateDir, tmp_path: Path) -> None:
+    first = installation_id(home)
     home.base.rename(tmp_path / "moved")
-    moved = Home(tmp_path / "moved", "default")
+    moved = StateDir(tmp_path / "moved", "default")
 
-    assert identity_of(moved) == first
-    assert identity_of(moved) == first
+    assert installation_id(moved) == first
+    assert installation_id(moved) == first
 
 
 def test_a_copy_gets_a_mark_of_its_own_and_the_original_keeps_its(
-    home: Home, tmp_path: Path
+    home: StateDir, tmp_path: Path
 ) -> None:
-    first = identity_of(home)
+    first = installation_id(home)
     shutil.copytree(home.base, tmp_path / "copy")
-    copy = Home(tmp_path / "copy", "default")
+    copy = StateDir(tmp_path / "copy", "default")
 
-    made = identity_of(copy)
+    made = installation_id(copy)
 
     assert made.mark != first.mark
-    assert identity_of(copy) == made
-    assert identity_of(home) == first
+    assert installation_id(copy) == made
+    assert installation_id(home) == first
 
 
-def test_another_path_to_the_same_home_is_no_copy(home: Home, tmp_path: Path) -> None:
-    first = identity_of(home)
+def test_another_path_to_the_same_home_is_no_copy(home: StateDir, tmp_path: Path) -> None:
+    first = installation_id(home)
     (tmp_path / "link").symlink_to(home.base)
 
-    assert identity_of(Home(tmp_path / "link", "default")) == first
+    assert installation_id(StateDir(tmp_path / "link", "default")) == first
 
 
-def test_a_home_of_an_earlier_version_owns_what_bears_its_path(home: Home, tmp_path: Path) -> None:
+def test_a_home_of_an_earlier_version_owns_what_bears_its_path(
+    home: StateDir, tmp_path: Path
+) -> None:
     home.make()
     home.store.touch()
     older = path_mark(home)
 
-    first = identity_of(home)
+    first = installation_id(home)
     home.base.rename(tmp_path / "moved")
 
     assert first.marks == (first.mark, older)
-    assert identity_of(Home(tmp_path / "moved", "default")).marks == (first.mark, older)
+    assert installation_id(StateDir(tmp_path / "moved", "default")).marks == (first.mark, older)
 
 
 @pytest.mark.parametrize(
     "kept", [b"", b"{", b"[]", b'{"mark": "x", "older": null, "root": "/"}', b"\xff"]
 )
-def test_what_is_no_identity_is_made_anew(home: Home, kept: bytes) -> None:
+def test_what_is_no_identity_is_made_anew(home: StateDir, kept: bytes) -> None:
     home.make()
     (home.agent / "identity").write_bytes(kept)
 
-    made = identity_of(home)
+    made = installation_id(home)
 
     assert json.loads((home.agent / "identity").read_text())["mark"] == made.mark
     assert [path.name for path in home.agent.iterdir()] == ["identity"]

@@ -4,26 +4,25 @@ import os
 from pathlib import Path
 
 import pytest
+from tests.fakes.engine import FakeEngine
 
-from conducto.testing.engine import FakeEngine
 from conducto_local.agent_files import AgentFiles
-from conducto_local.home import Home
+from conducto_local.engine_factory import NullImageBuilder, open_engines
 from conducto_local.ports import EngineError
-from conducto_local.runner.kit import Kit
-from conducto_local.runner.no_images import NoImages
-from conducto_local.runner.wiring import open_kits
+from conducto_local.scheduling.engine_context import EngineContext
+from conducto_local.state_dir import StateDir
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Home:
-    made = Home(tmp_path / "home", "test")
+def home(tmp_path: Path) -> StateDir:
+    made = StateDir(tmp_path / "home", "test")
     made.make()
     return made
 
 
 async def test_a_failed_opening_is_noted_and_a_later_one_takes_that_back() -> None:
     engine, noted = FakeEngine(gone="not started"), list[bool]()
-    kit = Kit(engine, (), NoImages, noted.append)
+    kit = EngineContext(engine, (), NullImageBuilder, noted.append)
 
     with pytest.raises(EngineError):
         await kit.open()
@@ -33,8 +32,8 @@ async def test_a_failed_opening_is_noted_and_a_later_one_takes_that_back() -> No
     assert noted == [True, False]
 
 
-async def test_an_engine_that_cannot_be_opened_is_noted_for_the_next_launch(home: Home) -> None:
-    kits = open_kits(home, {"DOCKER_HOST": f"unix://{home.root}/nothing.sock"})
+async def test_an_engine_that_cannot_be_opened_is_noted_for_the_next_launch(home: StateDir) -> None:
+    kits = open_engines(home, {"DOCKER_HOST": f"unix://{home.root}/nothing.sock"})
 
     with pytest.raises(EngineError):
         await kits["docker"].open()

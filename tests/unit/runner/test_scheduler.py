@@ -5,27 +5,27 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 
 import pytest
+from tests.fakes.engine import FakeEngine, Outcome
+from tests.fakes.store import MemoryStore
 
 import conducto as co
-from conducto.model.api import LaunchRequest
-from conducto.model.images import ImageSpec
-from conducto.model.params import StatesParams, TreeParams
-from conducto.model.records import ImageState
-from conducto.model.states import Cause, State
-from conducto.semantics import events as ev
-from conducto.testing.engine import FakeEngine, Outcome
-from conducto.testing.secrets import MemorySecrets
-from conducto.testing.store import MemoryStore
 from conducto.tree.launch_form import to_launch_form
-from conducto_local.home import Home
+from conducto_core.model.images import ImageSpec
+from conducto_core.model.params import StatesParams, TreeParams
+from conducto_core.model.records import ImageState
+from conducto_core.model.requests import LaunchRequest
+from conducto_core.model.states import Cause, State
+from conducto_core.semantics import events as ev
+from conducto_core.testing.pipelines import MemorySecrets
+from conducto_local.api.pipelines import LocalPipelines
+from conducto_local.engine_factory import NullImageBuilder
 from conducto_local.ports import BuildLog, BuiltImage
-from conducto_local.runner.containers import Containers
-from conducto_local.runner.kit import Kit
-from conducto_local.runner.no_images import NoImages
-from conducto_local.runner.scheduler import Scheduler
-from conducto_local.runner.service import LocalPipelines
-from conducto_local.secrets.delivery import SecretKeeper
-from conducto_local.store.port import Turn
+from conducto_local.scheduling.containers import Containers
+from conducto_local.scheduling.engine_context import EngineContext
+from conducto_local.scheduling.scheduler import Scheduler
+from conducto_local.secrets.injection import SecretProvider
+from conducto_local.state_dir import StateDir
+from conducto_local.store.port import WriteBatch
 
 
 class WatchedStore(MemoryStore):
@@ -33,9 +33,9 @@ class WatchedStore(MemoryStore):
 
     def __init__(self) -> None:
         super().__init__()
-        self.turns: list[Turn] = []
+        self.turns: list[WriteBatch] = []
 
-    def save_all(self, turns: Mapping[str, Turn]) -> None:
+    def save_all(self, turns: Mapping[str, WriteBatch]) -> None:
         super().save_all(turns)
         self.turns.extend(turns.values())
 
@@ -64,7 +64,7 @@ def _in_turns(turns: int, happen: Callable[[], None]) -> None:
         asyncio.get_running_loop().call_soon(_in_turns, turns - 1, happen)
 
 
-class BareImages(NoImages):
+class BareImages(NullImageBuilder):
     """Makes images that hold none of the launching host's files."""
 
     async def build(self, spec: ImageSpec, log: BuildLog) -> BuiltImage:
@@ -75,16 +75,16 @@ class BareImages(NoImages):
 class Bench:
     """A runner in memory."""
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: StateDir) -> None:
         self.store = WatchedStore()
         self.engine = FakeEngine()
-        kits = {"docker": Kit(self.engine, [{"label": "value"}], BareImages)}
+        kits = {"docker": EngineContext(self.engine, [{"label": "value"}], BareImages)}
         self.scheduler = InterruptedScheduler(
             home=home,
             store=self.store,
             kits=kits,
             containers=Containers(),
-            secrets=SecretKeeper(MemorySecrets()),
+            secrets=SecretProvider(MemorySecrets()),
         )
         self.pipelines = LocalPipelines(
             home=home, store=self.store, kits=kits, scheduler=self.scheduler
@@ -101,7 +101,7 @@ class Bench:
 
 @pytest.fixture
 async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    home = Home(tmp_path, "test")
+    home = StateDir(tmp_path, "test")
     home.make()
     bench = Bench(home)
     yield bench

@@ -2,11 +2,11 @@
 
 import pytest
 
-from conducto.model.records import AttemptRecord
-from conducto.model.states import State
-from conducto.running.finding import chosen_attempt, no_image, no_node
-from conducto.service.port import NotFoundError
-from conducto.service.problems import problem_of
+from conducto_core.api.problems import problem_of
+from conducto_core.api.queries.lookup import chosen_attempt
+from conducto_core.errors import NotFoundError, no_image, no_node
+from conducto_core.model.records import AttemptRecord
+from conducto_core.model.states import State
 
 ATTEMPTS = tuple(AttemptRecord(path="/a", number=n, state=State.DONE) for n in (1, 2, 5))
 

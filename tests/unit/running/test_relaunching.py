@@ -1,7 +1,7 @@
 """Whoever may read a pipeline may read its definition, so it holds no password."""
 
-from conducto.model.records import PipelineRecord
-from conducto.running.relaunching import launch_of
+from conducto_core.api.queries.relaunch import launch_request
+from conducto_core.model.records import PipelineRecord
 
 
 def test_definition_names_a_repository_without_its_password() -> None:
@@ -9,7 +9,7 @@ def test_definition_names_a_repository_without_its_password() -> None:
     images = {"a": {"copy_url": "https://me:secret@example.com/r.git", "copy_branch": "main"}}
     tree = {"nodes": [], "images": {**images, "b": {"image": "busybox", "copy_url": None}}}
 
-    found = launch_of(record, tree).tree
+    found = launch_request(record, tree).tree
 
     assert found["images"]["a"]["copy_url"] == "https://example.com/r.git"
     assert found["images"]["a"]["copy_branch"] == "main"

@@ -5,10 +5,10 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conducto.running.container_stats import Reading, reading_of
-from conducto.running.resource_series import (
-    MOST_BYTES,
-    MOST_POINTS,
+from conducto_core.runtime.container_stats import Reading, reading_of
+from conducto_core.runtime.resource_series import (
+    MAX_BYTES,
+    MAX_POINTS,
     ResourceSeries,
     ResourceWriter,
     resources_in,
@@ -29,7 +29,7 @@ def test_a_series_is_bounded_and_tells_no_more_than_was_seen(
         now += gap
         series.add(now, cpu, memory)
 
-    assert len(series.cpu) == len(series.memory) <= MOST_POINTS
+    assert len(series.cpu) == len(series.memory) <= MAX_POINTS
     assert abs(len(series.cpu) * series.interval - now) <= 1.5 * series.interval
     if series.cpu:
         assert max(series.cpu) <= max(cpu for _, cpu, _ in found) + 1e-9
@@ -37,10 +37,10 @@ def test_a_series_is_bounded_and_tells_no_more_than_was_seen(
         assert max(series.memory) <= max(memory for *_, memory in found)
 
 
-@given(st.integers(1, 5 * MOST_POINTS))
+@given(st.integers(1, 5 * MAX_POINTS))
 def test_the_highest_memory_survives_every_merge(when: int) -> None:
     series = ResourceSeries(2.0)
-    for number in range(1, 5 * MOST_POINTS + 1):
+    for number in range(1, 5 * MAX_POINTS + 1):
         series.add(2.0 * number, 1.0, 999 if number == when else 1)
         if number == when:
             assert 999 in series.memory or number * 2.0 % series.interval
@@ -69,11 +69,11 @@ def test_what_is_written_is_read_again(found: list[tuple[float, float, int]]) ->
 
 def test_the_mean_of_two_points_is_kept_and_their_highest_memory() -> None:
     series = ResourceSeries(1.0)
-    for second in range(1, MOST_POINTS + 3):
+    for second in range(1, MAX_POINTS + 3):
         series.add(float(second), float(second % 2), second)
 
     assert series.interval == 2.0
-    assert set(series.cpu[: MOST_POINTS // 2]) == {0.5}
+    assert set(series.cpu[: MAX_POINTS // 2]) == {0.5}
     assert series.memory[:3] == [2, 4, 6]
 
 
@@ -96,7 +96,7 @@ def test_a_week_of_samples_is_read_whole() -> None:
         writer.add(now, 12.345, 64 * GB)
 
     kept = b"".join(lines)
-    assert len(kept) < MOST_BYTES / 2
+    assert len(kept) < MAX_BYTES / 2
     assert set(resources_in(kept).cpu) == {12.345}
 
 

@@ -11,12 +11,11 @@ import pytest
 from websockets.sync.server import serve
 from websockets.typing import Subprotocol
 
-from conducto.client import AgentUnreachableError, ApiError
-from conducto.client.cloud import CloudClient, CloudTransport
-from conducto.client.http import Endpoint
-from conducto.client.transport import StreamLostError
-from conducto.model import cloud_calls
-from conducto.model.api import LaunchRequest
+from conducto_client import AgentUnreachableError, ApiError
+from conducto_client.cloud_transport import CloudClient, CloudTransport
+from conducto_client.transport import Endpoint, StreamLostError
+from conducto_core.model.operations import cloud
+from conducto_core.model.requests import LaunchRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -109,10 +108,10 @@ def test_a_large_body_goes_by_way_of_the_bucket(there: Installation, client: Clo
     there.says("POST", "/stage/api/v1/pipelines", refused, 409, **kind)
 
     with pytest.raises(ApiError, match="no more"):
-        client.launch(LaunchRequest(tree={"nodes": ["x" * cloud_calls.MAX_DIRECT]}))
+        client.launch(LaunchRequest(tree={"nodes": ["x" * cloud.MAX_DIRECT]}))
 
     _, put, launch = there.requests
-    assert len(put[3]) > cloud_calls.MAX_DIRECT
+    assert len(put[3]) > cloud.MAX_DIRECT
     assert "authorization" not in put[2]
     assert (launch[3], launch[2]["conducto-body"]) == (b"", "uploads/acme/ann/k")
     assert json.loads(put[3])["tree"]["nodes"][0].startswith("xx")
@@ -136,7 +135,7 @@ def test_what_is_being_prepared_is_asked_for_again_and_told(there: Installation)
     told: list[str] = []
 
     def sleep(seconds: float) -> None:
-        assert seconds == cloud_calls.ASK_AGAIN_SECONDS
+        assert seconds == cloud.ASK_AGAIN_SECONDS
         if len(told) == 2:
             there.says(*place, b"", 303, Location=there.url + "/bucket/k")
             there.says("GET", "/stage/bucket/k", b"content")
@@ -178,7 +177,7 @@ def test_a_large_upload_that_is_being_prepared_is_not_sent_twice(there: Installa
         there.says(*place, entry)
 
     with CloudClient(CloudTransport(Endpoint(there.url, "cdo_secret"), sleep=sleep)) as client:
-        client.write_data(None, "f", b"x" * (cloud_calls.MAX_DIRECT + 1))
+        client.write_data(None, "f", b"x" * (cloud.MAX_DIRECT + 1))
 
     sent = [(method, headers.get("conducto-body")) for method, path, headers, _ in there.requests]
     assert sent == [
@@ -254,7 +253,7 @@ def test_a_lost_upload_names_no_signed_address(there: Installation, client: Clou
     there.says("PUT", "/stage/bucket/k", b"<Error/>", 403)
 
     with pytest.raises(AgentUnreachableError) as caught:
-        client.launch(LaunchRequest(tree={"nodes": ["x" * cloud_calls.MAX_DIRECT]}))
+        client.launch(LaunchRequest(tree={"nodes": ["x" * cloud.MAX_DIRECT]}))
 
     assert "s3cret" not in str(caught.value)
     assert "upload at 127.0.0.1" in str(caught.value)

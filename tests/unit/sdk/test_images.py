@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import conducto as co
-from conducto.tree.images import host_form, resolved_form
+from conducto.tree.image_form import host_form, resolved_form
 from conducto.tree.validate import validate
 
 HERE = pathlib.Path(__file__).parent

@@ -14,27 +14,27 @@ from support.old_python import find_python38
 SDK = pathlib.Path(co.__file__).parent.parent
 HEAVY = ("re", "json", "typing", "inspect", "dataclasses", "asyncio", "pathlib", "shlex", "gzip")
 MODULES = (
-    "conducto.annotations",
-    "conducto.arguments",
-    "conducto.cli.entry",
-    "conducto.flags",
+    "conducto.inspection.annotations",
+    "conducto.script.arguments",
+    "conducto.tools.entry",
+    "conducto.script.flags",
     "conducto.glue",
-    "conducto.image",
+    "conducto.tree.image",
     "conducto.internal",
     "conducto.main",
-    "conducto.methods",
-    "conducto.native",
+    "conducto.script.methods",
+    "conducto.tree.native",
     "conducto.pipeline",
-    "conducto.pipelines",
+    "conducto.script.definition",
     "conducto.shared.log",
-    "conducto.tree.images",
+    "conducto.tree.image_form",
     "conducto.tree.launch_form",
     "conducto.tree.launch_options",
     "conducto.tree.lazy",
     "conducto.tree.pretty",
-    "conducto.tree.serialise",
+    "conducto.tree.serialize",
     "conducto.tree.validate",
-    "conducto.user_errors",
+    "conducto.script.user_errors",
 )
 SCRIPT = """
 import os
@@ -92,7 +92,7 @@ def test_unknown_name_is_an_attribute_error() -> None:
 def test_native_function_imports_nothing_heavy(tmp_path: pathlib.Path) -> None:
     (tmp_path / "s.py").write_text(SCRIPT)
     code = (
-        "import sys; from conducto.cli.entry import main; before = set(sys.modules); "
+        "import sys; from conducto.tools.entry import main; before = set(sys.modules); "
         "main(['s.py', 'f', '--a=3']); print(sorted(set(sys.modules) - before))"
     )
     loaded = python(sys.executable, "-S", "-c", code, cwd=tmp_path)
@@ -125,7 +125,7 @@ def test_oldest_python_says_what_it_cannot_do(old_python: str) -> None:
         [
             old_python,
             "-c",
-            "import sys; from conducto.cli.entry import main; sys.exit(main(['list']))",
+            "import sys; from conducto.tools.entry import main; sys.exit(main(['list']))",
         ],
         env={"PYTHONPATH": str(SDK)},
         capture_output=True,

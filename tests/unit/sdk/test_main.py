@@ -14,9 +14,9 @@ import pytest
 
 import conducto as co
 from conducto import main as main_module
-from conducto.arguments import Words
-from conducto.flags import NAMES, Flags
-from conducto.tree.errors import UsageError
+from conducto.errors import UsageError
+from conducto.script.arguments import Words
+from conducto.script.flags import NAMES, Flags
 
 if TYPE_CHECKING:
     import pathlib
@@ -400,7 +400,7 @@ def run(tmp_path: pathlib.Path, *words: str) -> subprocess.CompletedProcess[str]
     )
 
 
-ENTRY = ("-c", "import sys; from conducto.cli.entry import main; sys.exit(main())")
+ENTRY = ("-c", "import sys; from conducto.tools.entry import main; sys.exit(main())")
 
 
 def test_file_is_loaded_under_its_own_name(tmp_path: pathlib.Path) -> None:

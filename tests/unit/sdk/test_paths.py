@@ -7,7 +7,7 @@ import json
 import pytest
 
 import conducto as co
-from conducto.tree import paths
+from conducto.wire import paths
 
 
 def test_relpath_is_a_token_of_a_path_object() -> None:

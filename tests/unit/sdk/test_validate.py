@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 import conducto as co
-from conducto.model import limits
 from conducto.tree.validate import validate
+from conducto.wire import limits
 
 EXEC: list[tuple[dict[str, Any], str]] = [
     ({"cpu": 0}, "cpu must be above 0, got 0"),

@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 import conducto as co
-from conducto.tree.errors import DefinitionError
-from conducto.tree.launch_form import from_wire_document, to_launch_form
-from conducto.tree.serialise import decode, to_document
+from conducto.errors import DefinitionError
+from conducto.tree.launch_form import to_launch_form
+from conducto.tree.serialize import decode, to_document
 from conducto.tree.validate import validate
+from conducto.wire.lazy_form import from_wire_document
 
 AS_WRITTEN = {
     "name": "img",

@@ -11,7 +11,7 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
-MODULE = "conducto.cli.data_tools"
+MODULE = "conducto.tools.data_tools"
 
 
 @pytest.fixture

@@ -183,7 +183,7 @@ def test_a_token_without_claims_is_told(token: str) -> None:
 
 @pytest.mark.parametrize("words", [["text", "#ops", "hello"], ["block", "#ops", "[]"]])
 def test_the_slack_tool_says_which_secret_it_needs(words: list[str], tool) -> None:
-    result = tool("conducto.cli.slack", *words)
+    result = tool("conducto.tools.slack", *words)
 
     assert result.returncode == 1
     assert b"conducto-slack: no Slack token is known; store the bot's" in result.stderr
@@ -191,7 +191,7 @@ def test_the_slack_tool_says_which_secret_it_needs(words: list[str], tool) -> No
 
 @pytest.mark.parametrize("words", [[], ["frobnicate"], ["text", "#ops"]])
 def test_the_slack_tool_tells_a_wrong_command_line(words: list[str], tool) -> None:
-    result = tool("conducto.cli.slack", *words)
+    result = tool("conducto.tools.slack", *words)
 
     assert result.returncode == 2
     assert b"usage: conducto-slack" in result.stderr

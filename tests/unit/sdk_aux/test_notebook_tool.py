@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-MODULE = "conducto.cli.notebook"
+MODULE = "conducto.tools.notebook"
 PAPERMILL = """\
 import json, sys, os
 json.dump({"argv": sys.argv[1:]}, open(os.environ["RECORD"], "w"))
@@ -75,7 +75,7 @@ def test_without_papermill_it_says_what_to_install(tool, tmp_path: Path) -> None
     (tmp_path / "cwd" / "a.ipynb").write_text("{}")
     hide = "import sys; sys.path[:] = [p for p in sys.path if 'site-packages' not in p]\n"
     (tmp_path / "cwd" / "run.py").write_text(
-        hide + "from conducto.cli.notebook import main\nsys.exit(main(['a.ipynb']))\n"
+        hide + "from conducto.tools.notebook import main\nsys.exit(main(['a.ipynb']))\n"
     )
 
     result = tool("run")

@@ -9,7 +9,7 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
-MODULE = "conducto.cli.profile"
+MODULE = "conducto.tools.profile"
 
 
 @pytest.fixture

@@ -8,14 +8,14 @@ from contextlib import closing
 
 import pytest
 
-from conducto.client import ApiError, Client, HttpTransport, Transport
-from conducto.model.secret_calls import DeleteSecrets, PutSecrets, SecretKey, SecretValue
-from conducto.model.secret_rules import MAX_VALUE
-from conducto.running.secret_store import SecretName
-from conducto.service.dispatch import Service
-from conducto.service.routes import ROUTES, Permission
-from conducto.testing.pipelines import FakePipelines
-from conducto.testing.transport import InProcessTransport
+from conducto.wire.secret_names import MAX_VALUE
+from conducto_client import ApiError, Client, HttpTransport, Transport
+from conducto_client.testing import InProcessTransport
+from conducto_core.api.dispatch import Service
+from conducto_core.api.routes import ROUTES, Permission
+from conducto_core.model.secrets import DeleteSecrets, PutSecrets, SecretKey, SecretValue
+from conducto_core.ports.secret_store import SecretName
+from conducto_core.testing.pipelines import MemoryPipelines
 from support.api_server import running_server
 
 VALUE = "very-secret-\u00fc"
@@ -23,12 +23,12 @@ PATH = "/api/v1/secrets"
 
 
 @pytest.fixture
-def fake() -> FakePipelines:
-    return FakePipelines()
+def fake() -> MemoryPipelines:
+    return MemoryPipelines()
 
 
 @pytest.fixture(params=["in process", "over http"])
-def transport(request: pytest.FixtureRequest, fake: FakePipelines) -> Iterator[Transport]:
+def transport(request: pytest.FixtureRequest, fake: MemoryPipelines) -> Iterator[Transport]:
     if request.param == "in process":
         with InProcessTransport(Service(fake)) as transport:
             yield transport
@@ -47,14 +47,14 @@ def request_of(*secrets: tuple[str, str]) -> PutSecrets:
     return PutSecrets(secrets=tuple(SecretValue(key=k, value=v) for k, v in secrets))  # type: ignore[arg-type]
 
 
-def test_a_value_arrives_as_it_is(client: Client, fake: FakePipelines) -> None:
+def test_a_value_arrives_as_it_is(client: Client, fake: MemoryPipelines) -> None:
     answer = client.put_secrets(request_of(("A", VALUE)))
 
     assert fake.secret_store.read()[SecretName("user", "A")].value == VALUE
     assert [key.key for key in answer.changed] == ["A"]
 
 
-def test_the_longest_value_arrives(client: Client, fake: FakePipelines) -> None:
+def test_the_longest_value_arrives(client: Client, fake: MemoryPipelines) -> None:
     client.put_secrets(request_of(("A", "\x01" * MAX_VALUE)))
 
     assert len(fake.secret_store.read()[SecretName("user", "A")].value) == MAX_VALUE

@@ -6,28 +6,28 @@ from pathlib import Path
 
 import pytest
 
-from conducto.running.secret_store import SecretName, StoredSecret
-from conducto.testing.secrets import MemorySecrets
-from conducto_local.home import Home
-from conducto_local.runner.notify.settings import CommandAddresses
-from conducto_local.secrets.delivery import SecretKeeper, deliver
+from conducto_core.ports.secret_store import SecretName, StoredSecret
+from conducto_core.testing.pipelines import MemorySecrets
+from conducto_local.notify.settings import CommandAddresses
+from conducto_local.secrets.injection import SecretProvider, inject
+from conducto_local.state_dir import StateDir
 
 ADDRESS = "https://me:hunter2@slack.example"
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StateDir:
     monkeypatch.setenv("CONDUCTO_BASE_DIR", str(tmp_path))
-    return Home(tmp_path, "me")
+    return StateDir(tmp_path, "me")
 
 
-def write(home: Home, text: str) -> None:
+def write(home: StateDir, text: str) -> None:
     home.root.mkdir(parents=True, exist_ok=True)
     (home.root / "config").write_text(text)
 
 
 def test_an_address_is_delivered_and_hidden_like_a_secret() -> None:
-    delivery = deliver(
+    delivery = inject(
         [StoredSecret(SecretName("user", "KEY"), "value-of-key", mask=True)],
         {"CONDUCTO_SLACK_URL": ADDRESS},
     )
@@ -37,8 +37,8 @@ def test_an_address_is_delivered_and_hidden_like_a_secret() -> None:
     assert "hunter2" not in repr(delivery)
 
 
-async def test_commands_get_the_profiles_address_of_slack_as_it_is_now(home: Home) -> None:
-    keeper = SecretKeeper(MemorySecrets(), CommandAddresses(home, {}))
+async def test_commands_get_the_profiles_address_of_slack_as_it_is_now(home: StateDir) -> None:
+    keeper = SecretProvider(MemorySecrets(), CommandAddresses(home, {}))
     assert (await keeper.delivery()).env == {}
 
     write(home, f"[notifications]\nslack_url = {ADDRESS}/api/\n")
@@ -48,7 +48,7 @@ async def test_commands_get_the_profiles_address_of_slack_as_it_is_now(home: Hom
     assert (await keeper.delivery()).env == {}
 
 
-def test_the_agents_own_variable_comes_before_the_profile(home: Home) -> None:
+def test_the_agents_own_variable_comes_before_the_profile(home: StateDir) -> None:
     write(home, f"[notifications]\nslack_url = {ADDRESS}\n")
 
     found = CommandAddresses(home, {"CONDUCTO_SLACK_URL": "https://other.example"}).read()

@@ -8,36 +8,36 @@ from pathlib import Path
 import pytest
 
 from conducto.api import NotAvailableError, Secret, SecretKey, Secrets
-from conducto.client import Endpoint
-from conducto.running.secret_store import SecretName
-from conducto.service.port import Pipelines
-from conducto.testing.pipelines import FakePipelines
+from conducto_client import Endpoint
+from conducto_core.ports.pipelines import Pipelines
+from conducto_core.ports.secret_store import SecretName
+from conducto_core.testing.pipelines import MemoryPipelines
 from conducto_local.agent_files import AgentFiles, AgentState
-from conducto_local.home import Home
 from conducto_local.secrets.local import CHOICE, LocalSecrets
+from conducto_local.state_dir import StateDir
 from support.api_server import TOKEN, running_server
 
 VALUE = "a-very-secret-value"
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StateDir:
     for name in list(os.environ):
         if name.startswith(("CONDUCTO_", "__RUN_BY")):
             monkeypatch.delenv(name)
     monkeypatch.setenv("CONDUCTO_BASE_DIR", str(tmp_path / "base"))
     monkeypatch.setenv(CHOICE, "file")
-    return Home(tmp_path / "base", "default")
+    return StateDir(tmp_path / "base", "default")
 
 
-def kept(home: Home) -> dict[str, str]:
+def kept(home: StateDir) -> dict[str, str]:
     return {f"{n.scope}:{n.key}": s.value for n, s in LocalSecrets(home).read().items()}
 
 
 class AgentOf:
     """Lets an agent seem to run whose address is ``endpoint``."""
 
-    def __init__(self, home: Home, endpoint: Endpoint, token: str = TOKEN) -> None:
+    def __init__(self, home: StateDir, endpoint: Endpoint, token: str = TOKEN) -> None:
         self.files = AgentFiles(home.agent)
         self.held = self.files.held_by_agent()
         self.state = AgentState(os.getpid(), endpoint.url, "1.2.3", 0.0)
@@ -52,7 +52,9 @@ class AgentOf:
         self.held.__exit__(None, None, None)
 
 
-def test_secrets_are_stored_without_an_agent(home: Home, capfd: pytest.CaptureFixture[str]) -> None:
+def test_secrets_are_stored_without_an_agent(
+    home: StateDir, capfd: pytest.CaptureFixture[str]
+) -> None:
     Secrets().put_user_secrets({"A": VALUE})
     Secrets().put_org_secrets({"A": "of the org"})
     Secrets().put([Secret("B", "x", mask=False)])
@@ -61,8 +63,8 @@ def test_secrets_are_stored_without_an_agent(home: Home, capfd: pytest.CaptureFi
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_running_agent_stores_them(home: Home) -> None:
-    fake = FakePipelines()
+def test_a_running_agent_stores_them(home: StateDir) -> None:
+    fake = MemoryPipelines()
     with running_server(fake) as server, AgentOf(home, server.endpoint):
         Secrets().put_user_secrets({"A": VALUE, "B": VALUE})
         Secrets().delete_user_secrets(["B"])
@@ -73,8 +75,8 @@ def test_a_running_agent_stores_them(home: Home) -> None:
 
 
 @pytest.mark.parametrize("token", [TOKEN, "of another agent"])
-def test_an_agent_that_cannot_do_it_is_passed_by(home: Home, token: str) -> None:
-    pipelines: Pipelines = FakePipelines()
+def test_an_agent_that_cannot_do_it_is_passed_by(home: StateDir, token: str) -> None:
+    pipelines: Pipelines = MemoryPipelines()
     with running_server(pipelines) as server:
         endpoint = server.endpoint if token != TOKEN else Endpoint("http://127.0.0.1:1", TOKEN)
         with AgentOf(home, endpoint, token):
@@ -84,9 +86,9 @@ def test_an_agent_that_cannot_do_it_is_passed_by(home: Home, token: str) -> None
 
 
 def test_what_an_agent_refuses_is_said_and_the_script_goes_on(
-    home: Home, capfd: pytest.CaptureFixture[str]
+    home: StateDir, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    fake = FakePipelines()
+    fake = MemoryPipelines()
     many = {f"A{i}": "x" * (64 << 10) for i in range(17)}
     with running_server(fake) as server, AgentOf(home, server.endpoint):
         Secrets().put_user_secrets(many)
@@ -96,7 +98,7 @@ def test_what_an_agent_refuses_is_said_and_the_script_goes_on(
 
 
 def test_a_store_that_cannot_be_written_is_said_once(
-    home: Home, capfd: pytest.CaptureFixture[str]
+    home: StateDir, capfd: pytest.CaptureFixture[str]
 ) -> None:
     home.base.write_text("in the way")
 
@@ -108,7 +110,7 @@ def test_a_store_that_cannot_be_written_is_said_once(
     assert VALUE not in said
 
 
-def test_values_are_read_with_their_scopes(home: Home) -> None:
+def test_values_are_read_with_their_scopes(home: StateDir) -> None:
     Secrets().put_user_secrets({"A": VALUE})
     Secrets().put_org_secrets({"A": "of the org", "B": "too"})
     Secrets().put([Secret("OPEN", "x", mask=False)])
@@ -131,7 +133,7 @@ def test_values_are_read_with_their_scopes(home: Home) -> None:
     ]
 
 
-def test_secrets_are_deleted_by_scope(home: Home) -> None:
+def test_secrets_are_deleted_by_scope(home: StateDir) -> None:
     Secrets().put_user_secrets({"A": VALUE, "B": VALUE})
     Secrets().put_org_secrets({"A": VALUE, "B": VALUE})
 
@@ -144,7 +146,10 @@ def test_secrets_are_deleted_by_scope(home: Home) -> None:
 
 @pytest.mark.parametrize("variable", ["__RUN_BY_WORKER__", "CONDUCTO_EXECUTION_ENV"])
 def test_inside_a_node_nothing_is_stored_and_nothing_said(
-    home: Home, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], variable: str
+    home: StateDir,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    variable: str,
 ) -> None:
     monkeypatch.setenv(variable, "1")
 

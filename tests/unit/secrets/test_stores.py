@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from conducto.running.secret_store import SecretName, SecretStoreError
-from conducto_local.home import Home
+from conducto_core.ports.secret_store import SecretName, SecretStoreError
 from conducto_local.secrets.encrypted_file import KEY, VALUES, EncryptedFile
 from conducto_local.secrets.keyring_store import INDEX, KeyringStore, usable_keyring
 from conducto_local.secrets.local import CHOICE, LocalSecrets
+from conducto_local.state_dir import StateDir
 from support.secret_parts import MemoryKeyring, secret
 
 VALUE = "a-very-secret-value"
@@ -153,7 +153,7 @@ def test_a_broken_index_is_told(tmp_path: Path) -> None:
 
 
 def test_the_keyring_is_taken_where_there_is_one(tmp_path: Path) -> None:
-    store = LocalSecrets(Home(tmp_path, "p"), MemoryKeyring)
+    store = LocalSecrets(StateDir(tmp_path, "p"), MemoryKeyring)
 
     store.put([secret("A", VALUE)])
 
@@ -162,7 +162,7 @@ def test_the_keyring_is_taken_where_there_is_one(tmp_path: Path) -> None:
 
 
 def test_the_file_is_taken_where_there_is_no_keyring(tmp_path: Path) -> None:
-    store = LocalSecrets(Home(tmp_path, "p"), lambda: None)
+    store = LocalSecrets(StateDir(tmp_path, "p"), lambda: None)
 
     store.put([secret("A", VALUE)])
 
@@ -170,8 +170,8 @@ def test_the_file_is_taken_where_there_is_no_keyring(tmp_path: Path) -> None:
 
 
 def test_a_store_that_was_begun_goes_on_where_it_was(tmp_path: Path) -> None:
-    LocalSecrets(Home(tmp_path, "p"), lambda: None).put([secret("A", "one")])
-    later = LocalSecrets(Home(tmp_path, "p"), MemoryKeyring)
+    LocalSecrets(StateDir(tmp_path, "p"), lambda: None).put([secret("A", "one")])
+    later = LocalSecrets(StateDir(tmp_path, "p"), MemoryKeyring)
 
     later.put([secret("B", "two")])
 
@@ -179,15 +179,15 @@ def test_a_store_that_was_begun_goes_on_where_it_was(tmp_path: Path) -> None:
 
 
 def test_a_keyring_that_went_away_is_told(tmp_path: Path) -> None:
-    LocalSecrets(Home(tmp_path, "p"), MemoryKeyring).put([secret("A", "one")])
+    LocalSecrets(StateDir(tmp_path, "p"), MemoryKeyring).put([secret("A", "one")])
 
     with pytest.raises(SecretStoreError, match="keyring, which cannot be reached from here"):
-        LocalSecrets(Home(tmp_path, "p"), lambda: None).read()
+        LocalSecrets(StateDir(tmp_path, "p"), lambda: None).read()
 
 
 def test_a_keyring_is_not_looked_for_before_there_is_a_secret(tmp_path: Path) -> None:
     asked = []
-    store = LocalSecrets(Home(tmp_path, "p"), lambda: asked.append(1))
+    store = LocalSecrets(StateDir(tmp_path, "p"), lambda: asked.append(1))
 
     found = (store.read(), store.delete([SecretName("user", "A")]), asked)
 
@@ -196,7 +196,7 @@ def test_a_keyring_is_not_looked_for_before_there_is_a_secret(tmp_path: Path) ->
 
 def test_the_file_can_be_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(CHOICE, "file")
-    store = LocalSecrets(Home(tmp_path, "p"), MemoryKeyring)
+    store = LocalSecrets(StateDir(tmp_path, "p"), MemoryKeyring)
 
     store.put([secret("A", VALUE)])
 
@@ -210,7 +210,7 @@ def test_a_choice_that_cannot_be_had_is_told(
     monkeypatch.setenv(CHOICE, choice)
 
     with pytest.raises(SecretStoreError, match=text):
-        LocalSecrets(Home(tmp_path, "p"), lambda: None).put([secret("A", VALUE)])
+        LocalSecrets(StateDir(tmp_path, "p"), lambda: None).put([secret("A", VALUE)])
 
 
 PACKAGE = """

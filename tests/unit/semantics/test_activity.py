@@ -2,11 +2,11 @@
 
 import pytest
 
-from conducto.model.answers import PipelineRun
-from conducto.model.records import Standing
-from conducto.model.states import State
-from conducto.semantics import events as ev
-from conducto.semantics.activity import Activity, active_time, stored, wall_time
+from conducto_core.model.records import PipelineStatus
+from conducto_core.model.responses import PipelineRun
+from conducto_core.model.states import State
+from conducto_core.semantics import events as ev
+from conducto_core.semantics.activity import Activity, active_time, stored, wall_time
 from support.trees import Driver, serial
 
 NIGHT = 14 * 3600
@@ -67,15 +67,15 @@ def test_a_clock_that_is_set_back_takes_nothing_away() -> None:
 @pytest.mark.parametrize(
     ("standing", "activity"),
     [
-        (Standing(), Activity()),
-        (Standing(active_seconds=5), Activity(5)),
-        (Standing(active_seconds=5, active_since=100), Activity(12)),
-        (Standing(started=10, ended=40), Activity(30)),
-        (Standing(started=10), Activity()),
+        (PipelineStatus(), Activity()),
+        (PipelineStatus(active_seconds=5), Activity(5)),
+        (PipelineStatus(active_seconds=5, active_since=100), Activity(12)),
+        (PipelineStatus(started=10, ended=40), Activity(30)),
+        (PipelineStatus(started=10), Activity()),
     ],
     ids=["new", "settled", "open when its agent died", "older", "older and under way"],
 )
-def test_what_was_stored_is_gone_on_with(standing: Standing, activity: Activity) -> None:
+def test_what_was_stored_is_gone_on_with(standing: PipelineStatus, activity: Activity) -> None:
     assert stored(standing, seen=107) == activity
 
 

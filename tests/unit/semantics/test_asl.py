@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from conducto.model.nodes import NodeSpec, Pipeline
-from conducto.model.states import State
-from conducto.semantics.asl import Compiled, compile_residual
-from conducto.semantics.asl_lint import most_events, problems, scopes
-from conducto.semantics.asl_parts import MOST, Weight
-from conducto.semantics.asl_site import Site, execution_input, node_id, pool_name
-from conducto.semantics.asl_states import FOREVER_SECONDS, backstop, most_tries
-from conducto.semantics.live import LiveTree
-from conducto.semantics.residual import residual
+from conducto_core.model.nodes import NodeSpec, Pipeline
+from conducto_core.model.states import State
+from conducto_core.semantics.asl.compiler import Compiled, compile_residual
+from conducto_core.semantics.asl.lint import most_events, problems, scopes
+from conducto_core.semantics.asl.partition import MAX_SIZE, Size
+from conducto_core.semantics.asl.states import FOREVER_SECONDS, backstop, most_tries
+from conducto_core.semantics.naming import Site, execution_input, node_id, pool_name
+from conducto_core.semantics.residual import residual
+from conducto_core.semantics.tree_state import TreeState
 from support.asl.interpreter import Interpreter
 from support.trees import lazy, leaf, parallel, pipeline, serial
 
@@ -25,7 +25,7 @@ STAGE = Site("us-east-1", "123456789012", stage="dev")
 
 
 def compiled(tree: dict[str, Any], **options: Any) -> Compiled:
-    return compile_residual(residual(LiveTree(pipeline(tree))), SITE, **options)
+    return compile_residual(residual(TreeState(pipeline(tree))), SITE, **options)
 
 
 def definition(tree: dict[str, Any], **options: Any) -> dict[str, Any]:
@@ -147,7 +147,7 @@ def test_another_tree_gives_another_name() -> None:
 
 
 def test_what_is_done_is_not_in_the_machine() -> None:
-    tree = LiveTree(pipeline(serial("a", "b")))
+    tree = TreeState(pipeline(serial("a", "b")))
     tree.set_exec(tree.exec_at("/a"), State.DONE)
 
     machine = compile_residual(residual(tree), SITE, ids=by_name).top
@@ -182,14 +182,14 @@ def test_every_machine_of_a_large_tree_is_within_the_limits() -> None:
     tree = serial(*wide, *[leaf() for _ in range(2_000)], stop_on_error=False)
 
     for machine in compiled(tree).machines:
-        assert machine.tasks <= MOST.tasks
-        assert len(machine.definition) <= MOST.size
+        assert machine.tasks <= MAX_SIZE.tasks
+        assert len(machine.definition) <= MAX_SIZE.size
         assert most_events(json.loads(machine.definition)) <= machine.events <= 25_000
         assert problems(machine.definition, machine.name) == []
 
 
 def test_nested_machines_come_before_those_that_run_them() -> None:
-    machines = compiled(parallel(*[leaf() for _ in range(40)]), most=Weight(4, 9**9, 9**9, 4))
+    machines = compiled(parallel(*[leaf() for _ in range(40)]), most=Size(4, 9**9, 9**9, 4))
 
     known: set[str] = set()
     for machine in machines.machines:
@@ -258,7 +258,7 @@ def test_a_context_is_one_pool_whatever_its_members_ask_for() -> None:
 
 
 def test_a_retry_with_more_memory_goes_to_another_pool() -> None:
-    tree = LiveTree(pipeline(serial("a")))
+    tree = TreeState(pipeline(serial("a")))
     before = residual(tree)
     tree.exec_at("/a").mem = 16.0
 
@@ -271,7 +271,7 @@ def test_a_retry_with_more_memory_goes_to_another_pool() -> None:
 
 def test_machines_of_a_run_say_so_by_their_names() -> None:
     tree = parallel(*[serial("a", "b", name=f"s{n}") for n in range(6)])
-    machines = compiled(tree, run="abc-def-12", most=Weight(3, 900_000, 24_000, 40)).machines
+    machines = compiled(tree, run="abc-def-12", most=Size(3, 900_000, 24_000, 40)).machines
 
     assert len(machines) > 1
     assert {SITE.run_of(machine.name) for machine in machines} == {"abc-def-12"}

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from conducto.semantics.asl_lint import problems, scopes
+from conducto_core.semantics.asl.lint import problems, scopes
 from support.asl.named_trees import NAMED_TREES, compiled, machines_of_named_trees
 from support.golden import REMEDY, read
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from conducto.semantics.asl import compile_residual
-from conducto.semantics.asl_lint import most_events, problems
-from conducto.semantics.asl_parts import MOST
-from conducto.semantics.asl_site import Site
-from conducto.semantics.live import LiveTree
-from conducto.semantics.residual import residual
+from conducto_core.semantics.asl.compiler import compile_residual
+from conducto_core.semantics.asl.lint import most_events, problems
+from conducto_core.semantics.asl.partition import MAX_SIZE
+from conducto_core.semantics.naming import Site
+from conducto_core.semantics.residual import residual
+from conducto_core.semantics.tree_state import TreeState
 from support.asl.play import SMALL
 from support.asl.random_trees import random_tree
 from support.trees import pipeline
@@ -115,7 +115,9 @@ def test_retries_count_as_events() -> None:
 @pytest.mark.parametrize("seed", range(60))
 def test_compiled_random_trees_have_no_problems(seed: int) -> None:
     rng = Random(seed)
-    tree = LiveTree(pipeline(random_tree(rng)))
+    tree = TreeState(pipeline(random_tree(rng)))
 
-    for machine in compile_residual(residual(tree), SITE, most=rng.choice([MOST, *SMALL])).machines:
+    for machine in compile_residual(
+        residual(tree), SITE, most=rng.choice([MAX_SIZE, *SMALL])
+    ).machines:
         assert problems(machine.definition, machine.name) == []

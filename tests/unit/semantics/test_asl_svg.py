@@ -8,12 +8,12 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from conducto.semantics.asl import compile_residual
-from conducto.semantics.asl_parts import MOST, Weight
-from conducto.semantics.asl_site import Site, node_id
-from conducto.semantics.asl_svg import svg
-from conducto.semantics.live import LiveTree
-from conducto.semantics.residual import residual
+from conducto_core.semantics.asl.compiler import compile_residual
+from conducto_core.semantics.asl.partition import MAX_SIZE, Size
+from conducto_core.semantics.asl.svg import svg
+from conducto_core.semantics.naming import Site, node_id
+from conducto_core.semantics.residual import residual
+from conducto_core.semantics.tree_state import TreeState
 from support.asl.random_trees import random_tree
 from support.trees import leaf, parallel, pipeline, serial
 
@@ -48,9 +48,9 @@ class Box(NamedTuple):
         )
 
 
-def drawn(tree: dict[str, Any], most: Weight = MOST) -> ET.Element:
+def drawn(tree: dict[str, Any], most: Size = MAX_SIZE) -> ET.Element:
     plan = pipeline(tree)
-    compiled = compile_residual(residual(LiveTree(plan)), SITE, most=most)
+    compiled = compile_residual(residual(TreeState(plan)), SITE, most=most)
     return ET.fromstring(svg(compiled, {node_id(path): path for path in plan.nodes}))
 
 
@@ -79,7 +79,7 @@ def test_every_exec_is_in_the_picture() -> None:
 
 
 def test_a_machine_that_runs_others_is_drawn_with_them() -> None:
-    picture = drawn(parallel(*(serial(leaf(), leaf()) for _ in range(4))), Weight(2, 10_000))
+    picture = drawn(parallel(*(serial(leaf(), leaf()) for _ in range(4))), Size(2, 10_000))
 
     names = texts(picture)
     assert {"machine 0: /", "run machine 1", "run machine 2"} <= set(names)
@@ -87,7 +87,7 @@ def test_a_machine_that_runs_others_is_drawn_with_them() -> None:
 
 def test_a_path_cannot_break_the_picture() -> None:
     plan = pipeline(serial(leaf()))
-    compiled = compile_residual(residual(LiveTree(plan)), SITE)
+    compiled = compile_residual(residual(TreeState(plan)), SITE)
     names = {node_id(path): f"{path}</text><script>&" for path in plan.nodes}
 
     picture = ET.fromstring(svg(compiled, names))
@@ -98,7 +98,7 @@ def test_a_path_cannot_break_the_picture() -> None:
 
 def test_a_long_path_keeps_both_ends_and_is_told_whole_in_a_hint() -> None:
     plan = pipeline(serial(leaf()))
-    compiled = compile_residual(residual(LiveTree(plan)), SITE)
+    compiled = compile_residual(residual(TreeState(plan)), SITE)
     path = "/begin/" + "x" * 200 + "/end"
 
     picture = ET.fromstring(svg(compiled, {node_id(p): path for p in plan.nodes}))
@@ -118,7 +118,7 @@ def test_many_branches_wrap() -> None:
 @pytest.mark.parametrize("seed", range(40))
 def test_boxes_are_apart_or_one_in_the_other_and_on_the_page(seed: int) -> None:
     rng = Random(seed)
-    picture = drawn(random_tree(rng), rng.choice([MOST, Weight(3, 10_000)]))
+    picture = drawn(random_tree(rng), rng.choice([MAX_SIZE, Size(3, 10_000)]))
 
     page = Box(0, 0, float(picture.get("width", 0)), float(picture.get("height", 0)))
     found = list(boxes(picture))

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from conducto.semantics.capacity import Room, admit, check_fits, claim, extras
-from conducto.semantics.errors import DefinitionError
+from conducto_core.errors import DefinitionError
+from conducto_core.semantics.capacity import Room, admit, check_fits, claim, extras
 from support.trees import lazy, leaf, parallel, pipeline, serial
 
 NEW, GLOBAL = {"container_reuse_context": "new"}, {"container_reuse_context": "global"}

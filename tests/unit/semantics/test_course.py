@@ -5,25 +5,29 @@ The rest of it is held by tests/conformance.
 
 from __future__ import annotations
 
-from conducto.model.states import Cause
-from conducto.semantics import events as ev
-from conducto.semantics.asl_site import node_id
-from conducto.semantics.asl_states import MOST_OFFERS, WORKER_LOST
-from conducto.semantics.course import Begin, Course, Halt, Reply
-from conducto.semantics.live import LiveTree
+from conducto_core.model.states import Cause
+from conducto_core.semantics import events as ev
+from conducto_core.semantics.cloud_machine import (
+    CloudMachine,
+    CompleteTask,
+    StartExecution,
+    StopExecution,
+)
+from conducto_core.semantics.naming import MAX_OFFERS, WORKER_LOST, node_id
+from conducto_core.semantics.tree_state import TreeState
 from support.trees import leaf, pipeline, serial
 
 RETRY_LARGER = [["error", ["handle_memory_errors", {"mem_limits": [8]}]]]
 RETRY = [["error", ["retry", {"max_num_retries": 1}]]]
 
 
-def _course(**params: object) -> Course:
-    course = Course("p", LiveTree(pipeline(serial(leaf("a", **params), leaf("b")))))
+def _course(**params: object) -> CloudMachine:
+    course = CloudMachine("p", TreeState(pipeline(serial(leaf("a", **params), leaf("b")))))
     course.order(ev.Armed())
     return course
 
 
-def _run(course: Course, token: str = "t1") -> None:
+def _run(course: CloudMachine, token: str = "t1") -> None:
     course.claim(token, course.run, node_id("/a"), waits=False)
     course.start("/a")
 
@@ -39,30 +43,30 @@ def test_a_retry_with_more_memory_is_planned_anew() -> None:
     course = _course(callbacks=RETRY_LARGER)
     _run(course)
     halt, begin = course.finish("/a", Cause.OUT_OF_MEMORY, mem=2).orders
-    assert isinstance(halt, Halt)
-    assert isinstance(begin, Begin)
+    assert isinstance(halt, StopExecution)
+    assert isinstance(begin, StartExecution)
     assert begin.rest is not None
     assert next(begin.rest.execs()).placement.mem == 8
     _run(course, "t2")
-    assert course.finish("/a", None, mem=8).orders == [Reply("t2")]
+    assert course.finish("/a", None, mem=8).orders == [CompleteTask("t2")]
 
 
 def test_a_lost_task_is_offered_again_and_the_run_goes_on() -> None:
     course = _course(retry_lost=1)
     _run(course)
     assert course.finish("/a", Cause.WORKER_LOST).orders == []
-    assert course.lose(["t1"]).orders == [Reply("t1", WORKER_LOST)]
+    assert course.lose(["t1"]).orders == [CompleteTask("t1", WORKER_LOST)]
     assert course.standing.number == 1
     _run(course, "t2")
-    assert course.finish("/a", None).orders == [Reply("t2")]
+    assert course.finish("/a", None).orders == [CompleteTask("t2")]
 
 
 def test_a_task_that_step_functions_will_not_offer_again_is_planned_anew() -> None:
     course = _course()
-    for number in range(1, MOST_OFFERS + 1):
+    for number in range(1, MAX_OFFERS + 1):
         course.claim(f"t{number}", course.run, node_id("/a"), waits=False)
         orders = course.lose([f"t{number}"]).orders
-    assert [type(order) for order in orders] == [Reply, Halt, Begin]
+    assert [type(order) for order in orders] == [CompleteTask, StopExecution, StartExecution]
     assert course.standing.number == 2
 
 

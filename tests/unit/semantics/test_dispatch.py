@@ -10,18 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conducto.semantics.dispatch import Dispatcher, Limit, Ticket
+from conducto_core.semantics.admission_queue import AdmissionQueue, Limit, QueuedAttempt
 from support.laws import law
 
 CPU, MEM, GPU = 4.0, 8.0, 2
 
 
 def dispatcher(cpu=CPU, mem=MEM, gpu=GPU):
-    return Dispatcher(cpu=cpu, mem=mem, gpu=gpu)
+    return AdmissionQueue(cpu=cpu, mem=mem, gpu=gpu)
 
 
 def add(queue, key, *, cpu=1.0, mem=1.0, gpu=0, limits=()):
-    ticket = Ticket(key, cpu, mem, gpu, tuple(limits))
+    ticket = QueuedAttempt(key, cpu, mem, gpu, tuple(limits))
     queue.add(ticket)
     return ticket
 
@@ -256,7 +256,7 @@ def test_the_reason_of_one_that_could_start_is_that_it_is_next():
 GROUPS = [group("a", 1), group("b", 2), group("c", 3)]
 
 TICKETS = st.builds(
-    lambda cpu, mem, gpu, limits: Ticket(None, cpu, mem, gpu, tuple(limits)),
+    lambda cpu, mem, gpu, limits: QueuedAttempt(None, cpu, mem, gpu, tuple(limits)),
     st.sampled_from([0.25, 0.5, 1.0, 2.0, CPU]),
     st.sampled_from([0.5, 1.0, 4.0, MEM]),
     st.sampled_from([0, 0, 0, 1, GPU]),
@@ -328,7 +328,7 @@ def played(steps):
 
 
 def queued(cpus, limits):
-    return [Ticket(number, cpu, limits=limits) for number, cpu in enumerate(cpus)]
+    return [QueuedAttempt(number, cpu, limits=limits) for number, cpu in enumerate(cpus)]
 
 
 @law(150)
@@ -395,12 +395,12 @@ def test_one_that_needs_the_whole_machine_starts_before_whatever_comes_later(ear
     play = Play()
     for ticket in earlier:
         play.do("add", ticket)
-    whole = Ticket("whole", CPU, MEM, GPU)
+    whole = QueuedAttempt("whole", CPU, MEM, GPU)
     play.do("add", whole)
 
     later = []
     while whole not in play.running:
-        later.append(Ticket("later", 0.25, 0.5))
+        later.append(QueuedAttempt("later", 0.25, 0.5))
         play.do("add", later[-1])
         while play.take() is not None:
             pass

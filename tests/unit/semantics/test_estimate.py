@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from conducto.semantics.errors import DefinitionError
-from conducto.semantics.estimate import ASSUMED_SECONDS, IDLE_SECONDS, START_SECONDS, estimate
-from conducto.semantics.fargate import AGENT_MEM, PRICES, SIZES, Size, rounding_note, size_for
-from conducto.semantics.resolve import resolve
+from conducto_core.errors import DefinitionError
+from conducto_core.semantics.asl.estimate import (
+    ASSUMED_SECONDS,
+    IDLE_SECONDS,
+    START_SECONDS,
+    estimate,
+)
+from conducto_core.semantics.fargate import AGENT_MEM, PRICES, SIZES, Size, rounding_note, size_for
+from conducto_core.semantics.resolve import resolve
 from support.trees import form, leaf, parallel, serial
 
 

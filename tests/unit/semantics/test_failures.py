@@ -2,14 +2,14 @@
 
 import pytest
 
-from conducto.model.api import Action, ControlRequest
-from conducto.model.params import TreeParams
-from conducto.model.states import State
-from conducto.running.tree_pages import page
-from conducto.semantics import events as ev
-from conducto.semantics.failures import is_failure, stopped_by
-from conducto.semantics.live import LiveTree
-from conducto.semantics.orders import named, preview, why_idle
+from conducto_core.api.queries.tree_pages import page
+from conducto_core.model.params import TreeParams
+from conducto_core.model.requests import Action, ControlRequest
+from conducto_core.model.states import State
+from conducto_core.semantics import events as ev
+from conducto_core.semantics.actions import named, preview, why_idle
+from conducto_core.semantics.failures import is_failure, stopped_by
+from conducto_core.semantics.tree_state import TreeState
 from support.trees import FAILS, Driver, leaf, parallel, serial
 
 RETRY = [["error", ["retry", {"max_num_retries": 2}]]]
@@ -26,14 +26,14 @@ def timed_out(*children, **params) -> Driver:
     return driver
 
 
-def failed_paths(tree: LiveTree) -> list[str]:
+def failed_paths(tree: TreeState) -> list[str]:
     found, more = page(tree, TreeParams(id="p", failed=True))
     assert more is None
     assert found == [node for node in tree.subtree(tree.root) if is_failure(node)]
     return [node.path for node in found]
 
 
-def to_reset(tree: LiveTree, *paths: str) -> tuple[str, ...]:
+def to_reset(tree: TreeState, *paths: str) -> tuple[str, ...]:
     return named(tree, ControlRequest(action=Action.RESET, paths=paths, failed=True)).paths
 
 
@@ -98,7 +98,7 @@ def test_whose_time_ran_out_is_known_after_the_tree_was_stored_and_read():
     driver.finish("/y")
     tree = driver.tree
 
-    stored = LiveTree(driver.pipeline, [tree.state_of(node) for node in tree.nodes.values()])
+    stored = TreeState(driver.pipeline, [tree.state_of(node) for node in tree.nodes.values()])
 
     assert failed_paths(stored) == ["/", "/x"]
 

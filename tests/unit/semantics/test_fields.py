@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conducto.model import fields, limits
+from conducto.wire import fields, limits
 from support.laws import law
 
 SECONDS = {

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from conducto.semantics.fleet import Need, Pool, Staff, on_spot, workers_wanted
-from conducto.semantics.pools import PoolKind
+from conducto_core.semantics.autoscaling import Need, Pool, PoolWorkers, on_spot, workers_wanted
+from conducto_core.semantics.pools import PoolKind
 
 SHARED = Pool("p", "shared", "i", 1, 2)
 NARROW = Pool("n", "shared", "i", 1, 2, ("/g", "/"))
@@ -15,16 +15,18 @@ CONTEXT = Pool("c", "context:/g", "i", 1, 2)
 @pytest.mark.parametrize(
     ("queued", "staff", "wanted"),
     [
-        (3, Staff(), 3),
-        (3, Staff(starting=1, idle=1), 1),
-        (3, Staff(busy=5), 3),
-        (3, Staff(idle=9), 0),
-        (0, Staff(), 0),
-        (5000, Staff(), 1000),
-        (5000, Staff(busy=990, starting=5), 5),
+        (3, PoolWorkers(), 3),
+        (3, PoolWorkers(starting=1, idle=1), 1),
+        (3, PoolWorkers(busy=5), 3),
+        (3, PoolWorkers(idle=9), 0),
+        (0, PoolWorkers(), 0),
+        (5000, PoolWorkers(), 1000),
+        (5000, PoolWorkers(busy=990, starting=5), 5),
     ],
 )
-def test_a_worker_for_every_command_that_has_none(queued: int, staff: Staff, wanted: int) -> None:
+def test_a_worker_for_every_command_that_has_none(
+    queued: int, staff: PoolWorkers, wanted: int
+) -> None:
     assert workers_wanted([Need(SHARED, queued)], {"p": staff}, {}).get("p", 0) == wanted
 
 
@@ -44,7 +46,7 @@ def test_pools_of_one_group_share_its_room_and_the_first_gets_it() -> None:
 
 def test_a_context_has_one_worker() -> None:
     assert workers_wanted([Need(CONTEXT, 3)], {}, {}) == {"c": 1}
-    assert workers_wanted([Need(CONTEXT, 3)], {"c": Staff(busy=1)}, {}) == {}
+    assert workers_wanted([Need(CONTEXT, 3)], {"c": PoolWorkers(busy=1)}, {}) == {}
 
 
 def test_no_worker_before_the_image_is_there() -> None:

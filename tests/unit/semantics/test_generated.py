@@ -2,10 +2,10 @@
 
 import pytest
 
-from conducto.model.nodes import Callback, Pipeline
-from conducto.model.states import NodeType
-from conducto.semantics.errors import DefinitionError
-from conducto.semantics.resolve import resolve, resolve_generated
+from conducto_core.errors import DefinitionError
+from conducto_core.model.nodes import Callback, Pipeline
+from conducto_core.model.states import NodeType
+from conducto_core.semantics.resolve import resolve, resolve_generated
 from support.trees import IMAGES, form, lazy, leaf, parallel, serial
 
 TARGET = "/L/Execute"

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from conducto.model import limits
-from conducto.model.nodes import NodeSpec
-from conducto.semantics.cloud_limits import check_exec
-from conducto.semantics.errors import DefinitionError
-from conducto.semantics.resolve import resolve, resolve_generated
+from conducto.wire import limits
+from conducto_core.errors import DefinitionError
+from conducto_core.model.nodes import NodeSpec
+from conducto_core.semantics.cloud_limits import check_exec
+from conducto_core.semantics.resolve import resolve, resolve_generated
 from support.trees import IMAGES, form, lazy, leaf, parallel, serial
 
 

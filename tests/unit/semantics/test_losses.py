@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 
 import conducto as co
-from conducto.model.api import Changes
-from conducto.model.states import Cause, State
-from conducto.semantics import events as ev
-from conducto.semantics.errors import DefinitionError
-from conducto.semantics.live import LiveTree
-from conducto.semantics.orders import lay_over
-from conducto.semantics.resolve import resolve, resolve_generated
 from conducto.tree.launch_form import to_launch_form
-from conducto.tree.node import Node
+from conducto.tree.nodes import Node
+from conducto_core.errors import DefinitionError
+from conducto_core.model.requests import Changes
+from conducto_core.model.states import Cause, State
+from conducto_core.semantics import events as ev
+from conducto_core.semantics.actions import lay_over
+from conducto_core.semantics.resolve import resolve, resolve_generated
+from conducto_core.semantics.tree_state import TreeState
 from support.trees import Driver, form, lazy, leaf, serial
 
 LOST = Cause.WORKER_LOST
@@ -122,7 +122,7 @@ def test_count_outlives_the_machine() -> None:
     lose_start(driver)
     states = [driver.tree.state_of(node) for node in driver.tree.nodes.values()]
 
-    node = LiveTree(driver.pipeline, states).nodes["/a"]
+    node = TreeState(driver.pipeline, states).nodes["/a"]
 
     assert (node.lost, node.lost_starts) == (1, 1)
 
@@ -160,7 +160,7 @@ def test_it_is_kept_on_the_wire_and_left_out_where_it_is_not_set() -> None:
 
 
 def test_modify_lays_it_over() -> None:
-    tree = LiveTree(resolve(form(serial(leaf("a")))))
+    tree = TreeState(resolve(form(serial(leaf("a")))))
 
     edit = lay_over({}, Changes(retry_lost=3), tree.nodes["/a"])
 

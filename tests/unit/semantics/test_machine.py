@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from conducto.model.nodes import Callback
-from conducto.model.states import Cause, State
-from conducto.semantics import events as ev
-from conducto.semantics.errors import TransitionError
-from conducto.semantics.live import LiveTree
-from conducto.semantics.machine import advance, settled
-from conducto.semantics.resolve import resolve_generated
+from conducto_core.errors import TransitionError
+from conducto_core.model.nodes import Callback
+from conducto_core.model.states import Cause, State
+from conducto_core.semantics import events as ev
+from conducto_core.semantics.machine import advance, settled
+from conducto_core.semantics.resolve import resolve_generated
+from conducto_core.semantics.tree_state import TreeState
 from support.trees import FAILS, Driver, form, lazy, leaf, parallel, serial
 
 
@@ -466,7 +466,7 @@ def test_a_tree_loaded_from_its_records_stands_as_before():
     driver.run(failing("/p/y"))
     states = [driver.tree.state_of(node) for node in driver.tree.nodes.values()]
 
-    loaded = LiveTree(driver.pipeline, states, armed=True)
+    loaded = TreeState(driver.pipeline, states, armed=True)
 
     assert [loaded.state_of(n) for n in loaded.nodes.values()] == states
     assert advance(loaded, ev.NodesReset(("/p/y",))) == [ev.Enqueue("/p/y", 2)]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from conducto.semantics.pools import (
+from conducto_core.semantics.pools import (
     SHARED,
     PoolKind,
     kind_of,

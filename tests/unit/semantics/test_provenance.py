@@ -3,11 +3,11 @@
 import pytest
 
 import conducto as co
-from conducto.model.nodes import Callback, NodeSpec, ancestors
-from conducto.model.states import NodeType
-from conducto.semantics import provenance
-from conducto.semantics.resolve import resolve
 from conducto.tree.launch_form import to_launch_form
+from conducto_core.model.nodes import Callback, NodeSpec, ancestors
+from conducto_core.model.states import NodeType
+from conducto_core.semantics import provenance
+from conducto_core.semantics.resolve import resolve
 
 
 def chain_of(root, path, edits=None):

@@ -6,10 +6,9 @@ import json
 import pytest
 from pydantic import ValidationError
 
-from conducto.model.api import ControlRequest, LaunchRequest, PipelineSummary
-from conducto.model.base import SCHEMA_VERSION
-from conducto.model.images import ImageSpec
-from conducto.model.records import (
+from conducto_core.model.base import SCHEMA_VERSION
+from conducto_core.model.images import ImageSpec
+from conducto_core.model.records import (
     AttemptRecord,
     Counts,
     ImageRecord,
@@ -17,7 +16,8 @@ from conducto.model.records import (
     NodeState,
     PipelineRecord,
 )
-from conducto.model.states import (
+from conducto_core.model.requests import ControlRequest, LaunchRequest, PipelineSummary
+from conducto_core.model.states import (
     FAILED,
     FINISHED,
     IN_FLIGHT,

@@ -5,12 +5,12 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conducto.model.states import FAILED, IN_FLIGHT, Cause, NodeType, State
-from conducto.semantics import events as ev
-from conducto.semantics.live import LiveExec
-from conducto.semantics.machine import advance
-from conducto.semantics.residual import Residual, residual
-from conducto.semantics.resolve import resolve_generated
+from conducto_core.model.states import FAILED, IN_FLIGHT, Cause, NodeType, State
+from conducto_core.semantics import events as ev
+from conducto_core.semantics.machine import advance
+from conducto_core.semantics.residual import Residual, residual
+from conducto_core.semantics.resolve import resolve_generated
+from conducto_core.semantics.tree_state import LiveExec
 from support.laws import law
 from support.random_trees import SILENT_TREES, act
 from support.trees import FAILS, Driver, form, lazy, leaf, parallel, serial

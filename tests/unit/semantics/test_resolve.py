@@ -2,10 +2,10 @@
 
 import pytest
 
-from conducto.model.nodes import Callback, Placement
-from conducto.model.states import NodeType
-from conducto.semantics.errors import DefinitionError
-from conducto.semantics.resolve import Limits, check_sizes, resolve
+from conducto_core.errors import DefinitionError
+from conducto_core.model.nodes import Callback, Placement
+from conducto_core.model.states import NodeType
+from conducto_core.semantics.resolve import Limits, check_sizes, resolve
 from support.trees import form, lazy, leaf, parallel, pipeline, serial
 
 IMAGES = {"i": {"image": "busybox"}, "j": {"image": "debian"}}

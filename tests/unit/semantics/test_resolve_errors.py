@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conducto.model.nodes import Pipeline
-from conducto.semantics.errors import DefinitionError
-from conducto.semantics.resolve import Limits, check_sizes, resolve, resolve_generated
+from conducto_core.errors import DefinitionError
+from conducto_core.model.nodes import Pipeline
+from conducto_core.semantics.resolve import Limits, check_sizes, resolve, resolve_generated
 from support.laws import law
 from support.trees import form, lazy, leaf, parallel, serial
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conducto.semantics.roll_up import Tally
-from conducto.semantics.rules import Outcome
+from conducto_core.semantics.roll_up import Rollup
+from conducto_core.semantics.rules import Outcome
 from support.golden import FILES, REMEDY, read
 from support.laws import law
 from support.roll_up_cases import a, case, parallel, serial
@@ -16,7 +16,7 @@ UNFINISHED, OK, FAILED = Outcome.UNFINISHED, Outcome.OK, Outcome.FAILED
 
 
 def tally(*children, kind="serial", stop=True):
-    return Tally(list(children), serial=kind == "serial", stop_on_error=stop)
+    return Rollup(list(children), serial=kind == "serial", stop_on_error=stop)
 
 
 # ---- stories ------------------------------------------------------------------------------------

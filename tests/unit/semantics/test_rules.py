@@ -4,14 +4,14 @@ from itertools import product
 
 import pytest
 
-from conducto.model.nodes import Callback
-from conducto.model.states import Cause, State
-from conducto.semantics.rules import (
+from conducto_core.model.nodes import Callback
+from conducto_core.model.states import Cause, State
+from conducto_core.semantics.rules import (
     RETRIES,
     Decision,
     Failure,
+    FailureDecision,
     Outcome,
-    Verdict,
     cause_of_exit,
     decide_failure,
     group_outcome,
@@ -219,7 +219,11 @@ def on_killed(name, **arguments):
     return Callback("killed", name, arguments)
 
 
-FAIL, SKIP, RETRY = Decision(Verdict.FAIL), Decision(Verdict.SKIP), Decision(Verdict.RETRY)
+FAIL, SKIP, RETRY = (
+    Decision(FailureDecision.FAIL),
+    Decision(FailureDecision.SKIP),
+    Decision(FailureDecision.RETRY),
+)
 
 RETRY_2 = on_error("retry", max_num_retries=2)
 SKIP_2 = on_error("retry_then_skip", max_num_retries=2)
@@ -239,7 +243,9 @@ FORGIVE_2 = on_error("skip_some_errors", max_num_errors=2)
         pytest.param(
             on_error("retry_then_skip", max_num_retries=0), 1, SKIP, id="retry_then_skip(0)"
         ),
-        pytest.param(DOUBLE_2, 1, Decision(Verdict.RETRY, 4.0), id="double_mem(2) first: twice 2"),
+        pytest.param(
+            DOUBLE_2, 1, Decision(FailureDecision.RETRY, 4.0), id="double_mem(2) first: twice 2"
+        ),
         pytest.param(DOUBLE_2, 3, FAIL, id="double_mem(2) gives up after the third"),
     ],
 )
@@ -250,7 +256,7 @@ def test_how_often_a_failure_is_retried(callback, tries, decision):
 def test_memory_doubles_from_what_the_attempt_had():
     decision = decide_failure([DOUBLE_2], failure(tries=2, mem=4.0))
 
-    assert decision == Decision(Verdict.RETRY, 8.0)
+    assert decision == Decision(FailureDecision.RETRY, 8.0)
 
 
 @pytest.mark.parametrize(
@@ -292,7 +298,7 @@ OOM = Cause.OUT_OF_MEMORY
     ],
 )
 def test_memory_errors_are_retried_with_the_next_limit(callback, failed, mem):
-    assert decide_failure([callback], failed) == Decision(Verdict.RETRY, mem)
+    assert decide_failure([callback], failed) == Decision(FailureDecision.RETRY, mem)
 
 
 @pytest.mark.parametrize(
@@ -401,8 +407,8 @@ def test_every_callback_that_is_called_a_retry_decides(name):
 @pytest.mark.parametrize(
     ("had", "most", "decision"),
     [
-        (2.0, None, Decision(Verdict.RETRY, mem=8.0)),
-        (8.0, 29.0, Decision(Verdict.RETRY, mem=29.0)),
+        (2.0, None, Decision(FailureDecision.RETRY, mem=8.0)),
+        (8.0, 29.0, Decision(FailureDecision.RETRY, mem=29.0)),
         (29.0, 29.0, FAIL),
     ],
 )
@@ -419,4 +425,4 @@ def test_doubled_memory_is_at_most_what_there_is() -> None:
     double = Callback("error", "retry_with_double_mem", {"max_num_retries": 3})
     killed = Failure(State.KILLED, Cause.OUT_OF_MEMORY, 1, 16.0, 1.0, max_mem=29.0)
 
-    assert decide_failure([double], killed) == Decision(Verdict.RETRY, mem=29.0)
+    assert decide_failure([double], killed) == Decision(FailureDecision.RETRY, mem=29.0)

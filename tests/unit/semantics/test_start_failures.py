@@ -7,8 +7,8 @@ from random import Random
 
 import pytest
 
-from conducto.model.states import Cause
-from conducto.semantics.start_failures import (
+from conducto_core.model.states import Cause
+from conducto_core.semantics.start_failures import (
     FIRST_WAVE,
     MAX_STARTS,
     Failed,

@@ -2,17 +2,17 @@
 
 import pytest
 
-from conducto.model.states import Cause, Order, State
-from conducto.semantics import events as ev
-from conducto.semantics.live import LiveTree
-from conducto.semantics.machine import advance
+from conducto_core.model.states import Cause, State, StopReason
+from conducto_core.semantics import events as ev
+from conducto_core.semantics.machine import advance
+from conducto_core.semantics.tree_state import TreeState
 from support.trees import FAILS, Driver, leaf, serial
 
 RETRY_OFTEN = [["killed", ["retry", {"max_num_retries": 9}]]]
 ORDERS = {
-    Order.KILL: ev.NodesKilled(("/a",)),
-    Order.EXPIRE: ev.TimeLimitReached("/a"),
-    Order.RESET: ev.NodesReset(("/a",)),
+    StopReason.KILL: ev.NodesKilled(("/a",)),
+    StopReason.EXPIRE: ev.TimeLimitReached("/a"),
+    StopReason.RESET: ev.NodesReset(("/a",)),
 }
 
 
@@ -23,17 +23,17 @@ def running() -> Driver:
     return driver
 
 
-def taken_over(driver: Driver) -> LiveTree:
+def taken_over(driver: Driver) -> TreeState:
     states = [driver.tree.state_of(node) for node in driver.tree.nodes.values()]
-    return LiveTree(driver.pipeline, states, armed=True)
+    return TreeState(driver.pipeline, states, armed=True)
 
 
-def lost(tree: LiveTree) -> list[ev.Command]:
+def lost(tree: TreeState) -> list[ev.Command]:
     return advance(tree, ev.AttemptFinished("/a", 1, Cause.WORKER_LOST))
 
 
-@pytest.mark.parametrize("order", Order)
-def test_an_order_to_stop_is_to_be_remembered(order: Order) -> None:
+@pytest.mark.parametrize("order", StopReason)
+def test_an_order_to_stop_is_to_be_remembered(order: StopReason) -> None:
     driver = running()
 
     driver.send(ORDERS[order])
@@ -44,7 +44,7 @@ def test_an_order_to_stop_is_to_be_remembered(order: Order) -> None:
 
 def test_what_a_person_killed_does_not_run_again() -> None:
     driver = running()
-    driver.send(ORDERS[Order.KILL])
+    driver.send(ORDERS[StopReason.KILL])
     tree = taken_over(driver)
 
     commands = lost(tree)
@@ -56,7 +56,7 @@ def test_what_a_person_killed_does_not_run_again() -> None:
 
 def test_what_ran_out_of_time_did_so_for_the_next_machine_too() -> None:
     driver = running()
-    driver.send(ORDERS[Order.EXPIRE])
+    driver.send(ORDERS[StopReason.EXPIRE])
 
     commands = lost(taken_over(driver))
 
@@ -65,7 +65,7 @@ def test_what_ran_out_of_time_did_so_for_the_next_machine_too() -> None:
 
 def test_what_was_reset_runs_again() -> None:
     driver = running()
-    driver.send(ORDERS[Order.RESET])
+    driver.send(ORDERS[StopReason.RESET])
     tree = taken_over(driver)
 
     assert ev.Enqueue("/a", 2) in lost(tree)
@@ -74,7 +74,7 @@ def test_what_was_reset_runs_again() -> None:
 
 def test_an_order_ends_with_its_attempt() -> None:
     driver = running()
-    driver.send(ORDERS[Order.KILL])
+    driver.send(ORDERS[StopReason.KILL])
     driver.finish("/a", FAILS)
 
     assert driver.tree.state_of(driver.tree.nodes["/a"]).order is None

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from conducto.model.images import ImageSpec
-from conducto.model.nodes import NodeSpec
-from conducto.model.states import NodeType
-from conducto.running.commands import as_defined
-from conducto.tree import paths
+from conducto.wire import paths
+from conducto_core.model.images import ImageSpec
+from conducto_core.model.nodes import NodeSpec
+from conducto_core.model.states import NodeType
+from conducto_core.runtime.commands import as_defined
 
 SCRIPT = f"conducto {paths.token('/home/me/app/etl.py')} load --n=3"
 

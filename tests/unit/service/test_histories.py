@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from conducto.model.api import PipelineSummary
-from conducto.model.params import MAX_HISTORY, MAX_HISTORY_SCAN, ListParams
-from conducto.model.records import Counts, Lifecycle, PipelineRecord
-from conducto.model.states import State
-from conducto.running import listing
-from conducto.running.histories import histories_of
+from conducto_core.api.queries import listing
+from conducto_core.api.queries.run_history import histories_of
+from conducto_core.model.params import MAX_HISTORY, MAX_HISTORY_SCAN, ListParams
+from conducto_core.model.records import Counts, Lifecycle, PipelineRecord
+from conducto_core.model.requests import PipelineSummary
+from conducto_core.model.states import State
 
 
 def run(

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from conducto.model import calls, params
+from conducto_core.model import params
+from conducto_core.model.operations import pipelines
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "concepts" / "api.md"
 UNITS = {None: 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
@@ -20,7 +21,7 @@ def documented() -> dict[str, int]:
 def in_the_code() -> dict[str, float]:
     return {
         name: value
-        for module in (calls, params)
+        for module in (pipelines, params)
         for name, value in vars(module).items()
         if name.startswith(("MAX_", "REMEMBERED_"))
     }
@@ -57,7 +58,7 @@ def test_json_is_nested_so_deeply_and_no_deeper(depth: int, is_taken: bool) -> N
     body = b'{"tree": {"a": ' + b"[" * (depth - 2) + b"]" * (depth - 2) + b"}}"
 
     if is_taken:
-        calls.LAUNCH.body.model_validate_json(body)
+        pipelines.LAUNCH.body.model_validate_json(body)
     else:
         with pytest.raises(ValueError, match="recursion limit"):
-            calls.LAUNCH.body.model_validate_json(body)
+            pipelines.LAUNCH.body.model_validate_json(body)

@@ -13,13 +13,13 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
-from conducto.client import AgentUnreachableError, ApiError, Client, Endpoint, HttpTransport
-from conducto.model.api import Action, ControlRequest, NodeView
-from conducto.model.calls import MAX_BODY, MAX_LAUNCH_BODY
-from conducto.model.debug import DebugRequest
-from conducto.model.states import NodeType, State
-from conducto.service.port import RefusedError
-from conducto.testing.pipelines import FakePipelines
+from conducto_client import AgentUnreachableError, ApiError, Client, Endpoint, HttpTransport
+from conducto_core.errors import RefusedError
+from conducto_core.model.debug import DebugRequest
+from conducto_core.model.operations.pipelines import MAX_BODY, MAX_LAUNCH_BODY
+from conducto_core.model.requests import Action, ControlRequest, NodeView
+from conducto_core.model.states import NodeType, State
+from conducto_core.testing.pipelines import MemoryPipelines
 from conducto_local.ports import EngineError
 from support.api_server import TOKEN, RunningServer, running_server
 
@@ -28,15 +28,15 @@ AGENT = "/api/v1/agent"
 
 
 @pytest.fixture
-def pipelines() -> FakePipelines:
-    fake = FakePipelines()
+def pipelines() -> MemoryPipelines:
+    fake = MemoryPipelines()
     root = NodeView(path="/", type=NodeType.EXEC, state=State.PENDING)
     fake.add("p", [root])
     return fake
 
 
 @pytest.fixture
-def server(pipelines: FakePipelines) -> Iterator[RunningServer]:
+def server(pipelines: MemoryPipelines) -> Iterator[RunningServer]:
     with running_server(pipelines) as running:
         yield running
 
@@ -188,7 +188,7 @@ def raw_exchange(server: RunningServer, data: bytes) -> tuple[int, str]:
 
 
 def test_a_missing_engine_is_a_problem_of_its_own(server: RunningServer) -> None:
-    class NoEngine(FakePipelines):
+    class NoEngine(MemoryPipelines):
         async def status(self) -> None:  # type: ignore[override]
             raise EngineError("no container engine runs; start it with 'systemctl start docker'")
 
@@ -223,7 +223,7 @@ def test_a_stream_is_guarded_like_a_request(
 
 
 def test_a_browser_brings_its_token_as_a_subprotocol(
-    server: RunningServer, pipelines: FakePipelines
+    server: RunningServer, pipelines: MemoryPipelines
 ) -> None:
     offered = [Subprotocol("conducto.v1"), Subprotocol(f"conducto.token.{TOKEN}")]
 
@@ -236,7 +236,7 @@ def test_a_browser_brings_its_token_as_a_subprotocol(
 
 
 def test_a_stream_that_nobody_reads_holds_up_nobody(
-    server: RunningServer, pipelines: FakePipelines
+    server: RunningServer, pipelines: MemoryPipelines
 ) -> None:
     with connect(
         websocket_url(server),
@@ -254,7 +254,9 @@ def test_a_stream_that_nobody_reads_holds_up_nobody(
     assert answer["seq"] == 20_000
 
 
-def test_a_reader_that_leaves_is_forgotten(server: RunningServer, pipelines: FakePipelines) -> None:
+def test_a_reader_that_leaves_is_forgotten(
+    server: RunningServer, pipelines: MemoryPipelines
+) -> None:
     events = Client(HttpTransport(server.endpoint)).events("p")
     pipelines.finish("p", "/")
     next(events)
@@ -273,7 +275,7 @@ def test_the_owner_can_stop_the_server(server: RunningServer) -> None:
 
 
 def test_a_server_at_work_refuses_to_stop_for_a_newer_version(
-    server: RunningServer, pipelines: FakePipelines
+    server: RunningServer, pipelines: MemoryPipelines
 ) -> None:
     pipelines.change("p", "/", State.RUNNING)
     client = Client(HttpTransport(server.endpoint))
@@ -285,7 +287,7 @@ def test_a_server_at_work_refuses_to_stop_for_a_newer_version(
     client.close()
 
 
-def test_a_server_that_stops_ends_its_streams(pipelines: FakePipelines) -> None:
+def test_a_server_that_stops_ends_its_streams(pipelines: MemoryPipelines) -> None:
     with running_server(pipelines) as server:
         client = Client(HttpTransport(server.endpoint), resume_delays=(0.01, 0.01))
         events = client.events("p")
@@ -296,7 +298,7 @@ def test_a_server_that_stops_ends_its_streams(pipelines: FakePipelines) -> None:
         next(events)
 
 
-def test_a_client_follows_the_server_to_its_new_place(pipelines: FakePipelines) -> None:
+def test_a_client_follows_the_server_to_its_new_place(pipelines: MemoryPipelines) -> None:
     endpoints: list[Endpoint] = []
     with running_server(pipelines) as first:
         client = Client(HttpTransport(first.endpoint, find=lambda: endpoints[-1]))
@@ -317,7 +319,7 @@ def test_a_client_follows_the_server_to_its_new_place(pipelines: FakePipelines) 
 
 
 def test_an_order_on_a_connection_that_was_closed_meanwhile_arrives_once(
-    pipelines: FakePipelines,
+    pipelines: MemoryPipelines,
 ) -> None:
     with running_server(pipelines) as first:
         client = Client(HttpTransport(first.endpoint))
@@ -375,7 +377,7 @@ def key_of(request: bytes) -> bytes:
 
 
 def test_an_order_whose_answer_is_lost_is_sent_again_and_done_once(
-    server: RunningServer, pipelines: FakePipelines
+    server: RunningServer, pipelines: MemoryPipelines
 ) -> None:
     host = f"127.0.0.1:{server.port}"
     with (
@@ -392,7 +394,7 @@ def test_an_order_whose_answer_is_lost_is_sent_again_and_done_once(
 
 
 def test_what_cannot_be_remembered_is_not_sent_twice(
-    server: RunningServer, pipelines: FakePipelines
+    server: RunningServer, pipelines: MemoryPipelines
 ) -> None:
     host = f"127.0.0.1:{server.port}"
     with (
@@ -427,7 +429,7 @@ def test_nobody_at_the_address_is_said_with_a_remedy() -> None:
 
 
 def test_the_token_is_in_no_line_of_the_log(
-    server: RunningServer, pipelines: FakePipelines, caplog: pytest.LogCaptureFixture
+    server: RunningServer, pipelines: MemoryPipelines, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("DEBUG")
 
@@ -444,8 +446,8 @@ def test_a_token_is_not_shown_with_its_endpoint() -> None:
     assert "sesame" not in repr(Endpoint("http://127.0.0.1:1", "sesame"))
 
 
-def test_refusals_of_the_scheduler_keep_their_words(pipelines: FakePipelines) -> None:
-    class Refusing(FakePipelines):
+def test_refusals_of_the_scheduler_keep_their_words(pipelines: MemoryPipelines) -> None:
+    class Refusing(MemoryPipelines):
         async def get(self, pipeline_id: str) -> None:  # type: ignore[override]
             raise RefusedError(f"{pipeline_id} is asleep; wake it with 'conducto wake'")
 

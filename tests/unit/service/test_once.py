@@ -8,26 +8,31 @@ from pathlib import Path
 
 import pytest
 
-from conducto.model import calls
-from conducto.service.once import AnswerStore, MemoryAnswers, NotRememberedError, Once
-from conducto.service.problems import ProblemError
-from conducto.testing.pipelines import FakePipelines
-from conducto_local.answers_file import FileAnswers, remembered
+from conducto_core.api.idempotency import (
+    IdempotentExecutor,
+    MemoryResponses,
+    NotRememberedError,
+    ResponseStore,
+)
+from conducto_core.api.problems import ProblemError
+from conducto_core.model.operations import pipelines
+from conducto_core.testing.pipelines import MemoryPipelines
+from conducto_local.server.idempotency_file import IdempotencyFile, remembered
 from support.api_server import TOKEN, running_server
 from support.disks import fill, small_disk
 
-Make = Callable[..., AnswerStore]
+Make = Callable[..., ResponseStore]
 
 
 @pytest.fixture(params=["memory", "file"])
 def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
-    opened: list[FileAnswers] = []
+    opened: list[IdempotencyFile] = []
 
-    def in_file(**limits: float) -> AnswerStore:
-        opened.append(FileAnswers(tmp_path / "answers.sqlite", **limits))
+    def in_file(**limits: float) -> ResponseStore:
+        opened.append(IdempotencyFile(tmp_path / "answers.sqlite", **limits))
         return opened[-1]
 
-    yield MemoryAnswers if request.param == "memory" else in_file
+    yield MemoryResponses if request.param == "memory" else in_file
     for answers in opened:
         answers.close()
 
@@ -55,7 +60,7 @@ def work() -> Work:
 
 
 async def test_the_same_request_gets_the_same_answer(make: Make, work: Work) -> None:
-    once = Once(make())
+    once = IdempotentExecutor(make())
 
     answers = [await once.answer("k", (b"launch", b"body"), work) for _ in range(3)]
 
@@ -64,7 +69,7 @@ async def test_the_same_request_gets_the_same_answer(make: Make, work: Work) -> 
 
 
 async def test_another_request_under_the_key_is_refused(make: Make, work: Work) -> None:
-    once = Once(make())
+    once = IdempotentExecutor(make())
     await once.answer("k", (b"launch", b"body"), work)
 
     for other in ((b"launch", b"other"), (b"control", b"body"), (b"launchb", b"ody")):
@@ -75,13 +80,13 @@ async def test_another_request_under_the_key_is_refused(make: Make, work: Work) 
 
 
 async def test_another_key_is_another_request(make: Make, work: Work) -> None:
-    once = Once(make())
+    once = IdempotentExecutor(make())
 
     assert await once.answer("a", (b"x",), work) != await once.answer("b", (b"x",), work)
 
 
 async def test_what_failed_may_be_tried_again(make: Make, work: Work) -> None:
-    once = Once(make())
+    once = IdempotentExecutor(make())
     work.error = ValueError("no")
     with pytest.raises(ValueError, match="no"):
         await once.answer("k", (b"x",), work)
@@ -92,7 +97,7 @@ async def test_what_failed_may_be_tried_again(make: Make, work: Work) -> None:
 
 
 async def test_two_at_once_are_one(make: Make, work: Work) -> None:
-    once = Once(make())
+    once = IdempotentExecutor(make())
     work.gate.clear()
     both = [asyncio.create_task(once.answer("k", (b"x",), work)) for _ in range(2)]
     await asyncio.sleep(0)
@@ -106,13 +111,13 @@ async def test_two_at_once_are_one(make: Make, work: Work) -> None:
 async def test_one_that_was_cut_off_is_not_done_again_in_silence(make: Make, work: Work) -> None:
     store = make()
     work.gate.clear()
-    cut = asyncio.create_task(Once(store).answer("k", (b"x",), work))
+    cut = asyncio.create_task(IdempotentExecutor(store).answer("k", (b"x",), work))
     await asyncio.sleep(0)
     cut.cancel()
     await asyncio.gather(cut, return_exceptions=True)
 
     with pytest.raises(ProblemError, match="cut off") as caught:
-        await Once(store).answer("k", (b"x",), work)
+        await IdempotentExecutor(store).answer("k", (b"x",), work)
 
     assert caught.value.problem.status == 409
     assert caught.value.problem.remedy is not None
@@ -123,7 +128,7 @@ async def test_one_that_was_cut_off_is_carried_out_again_where_that_is_safe(
 ) -> None:
     store = make()
     work.gate.clear()
-    cut = asyncio.create_task(Once(store).answer("k", (b"x",), work))
+    cut = asyncio.create_task(IdempotentExecutor(store).answer("k", (b"x",), work))
     await asyncio.sleep(0)
     cut.cancel()
     await asyncio.gather(cut, return_exceptions=True)
@@ -131,7 +136,7 @@ async def test_one_that_was_cut_off_is_carried_out_again_where_that_is_safe(
     async def again() -> bytes:
         return b"as before"
 
-    once = Once(store)
+    once = IdempotentExecutor(store)
     with pytest.raises(ProblemError, match="another request"):
         await once.answer("k", (b"y",), work, again=again)
     assert await once.answer("k", (b"x",), work, again=again) == b"as before"
@@ -140,7 +145,7 @@ async def test_one_that_was_cut_off_is_carried_out_again_where_that_is_safe(
 
 async def test_a_key_is_forgotten_after_its_time(make: Make, work: Work) -> None:
     now = [1000.0]
-    once = Once(make(seconds=60), lambda: now[0])
+    once = IdempotentExecutor(make(seconds=60), lambda: now[0])
     await once.answer("k", (b"x",), work)
 
     now[0] += 60
@@ -150,7 +155,7 @@ async def test_a_key_is_forgotten_after_its_time(make: Make, work: Work) -> None
 
 async def test_a_clock_that_is_set_back_keeps_no_key_for_ever(make: Make, work: Work) -> None:
     now = [1000.0]
-    once = Once(make(seconds=60), lambda: now[0])
+    once = IdempotentExecutor(make(seconds=60), lambda: now[0])
     await once.answer("k", (b"x",), work)
 
     now[0] -= 61
@@ -160,7 +165,7 @@ async def test_a_clock_that_is_set_back_keeps_no_key_for_ever(make: Make, work: 
 
 async def test_only_so_many_are_remembered(make: Make, work: Work) -> None:
     now = [1000.0]
-    once = Once(make(most=2), lambda: now[0])
+    once = IdempotentExecutor(make(most=2), lambda: now[0])
     for key in ("a", "b", "c"):
         now[0] += 1
         await once.answer(key, (b"x",), work)
@@ -172,16 +177,16 @@ async def test_only_so_many_are_remembered(make: Make, work: Work) -> None:
 @pytest.mark.parametrize("key", ["", "x" * 201, "ä", "a\nb"])
 async def test_a_key_that_is_none_is_refused(make: Make, work: Work, key: str) -> None:
     with pytest.raises(ProblemError, match="1 to 200 printable"):
-        await Once(make()).answer(key, (b"x",), work)
+        await IdempotentExecutor(make()).answer(key, (b"x",), work)
 
     assert work.times == 0
 
 
 async def test_answers_outlive_the_process(tmp_path: Path, work: Work) -> None:
     with remembered(tmp_path / "a.sqlite") as first:
-        await Once(first).answer("k", (b"x",), work)
+        await IdempotentExecutor(first).answer("k", (b"x",), work)
     with remembered(tmp_path / "a.sqlite") as second:
-        answer = await Once(second).answer("k", (b"x",), work)
+        answer = await IdempotentExecutor(second).answer("k", (b"x",), work)
 
     assert answer == b"answer 1"
     assert (tmp_path / "a.sqlite").stat().st_mode & 0o777 == 0o600
@@ -189,7 +194,7 @@ async def test_answers_outlive_the_process(tmp_path: Path, work: Work) -> None:
 
 async def test_a_private_request_leaves_nothing_in_the_file(tmp_path: Path, work: Work) -> None:
     with remembered(tmp_path / "a.sqlite") as answers:
-        once = Once(answers)
+        once = IdempotentExecutor(answers)
         repeated = [await once.answer("k", (b"secret",), work, private=True) for _ in range(2)]
 
     connection = sqlite3.connect(tmp_path / "a.sqlite")
@@ -203,7 +208,7 @@ async def test_a_damaged_file_is_made_anew(tmp_path: Path, work: Work) -> None:
     (tmp_path / "a.sqlite").write_bytes(b"no database " * 100)
 
     with remembered(tmp_path / "a.sqlite") as answers:
-        assert await Once(answers).answer("k", (b"x",), work) == b"answer 1"
+        assert await IdempotentExecutor(answers).answer("k", (b"x",), work) == b"answer 1"
 
 
 async def test_what_cannot_be_written_down_is_remembered_by_the_process(
@@ -211,7 +216,7 @@ async def test_what_cannot_be_written_down_is_remembered_by_the_process(
 ) -> None:
     with remembered(tmp_path / "a.sqlite") as answers:
         pass  # closed: nothing can be written any more
-    once = Once(answers)
+    once = IdempotentExecutor(answers)
 
     repeated = [await once.answer("k", (b"x",), work) for _ in range(2)]
 
@@ -223,7 +228,7 @@ async def test_a_disk_that_is_full_keeps_nobody_from_giving_orders(
 ) -> None:
     with small_disk(tmp_path / "disk", 4) as disk, remembered(disk / "a.sqlite") as answers:
         fill(disk)
-        once = Once(answers)
+        once = IdempotentExecutor(answers)
         repeated = [await once.answer(f"k{n % 50}", (b"x",), work) for n in range(100)]
 
     assert work.times == 50
@@ -234,14 +239,14 @@ async def test_a_file_that_cannot_be_had_is_no_reason_not_to_start(
     tmp_path: Path, work: Work
 ) -> None:
     with remembered(tmp_path / "nowhere" / "a.sqlite") as answers:
-        once = Once(answers)
+        once = IdempotentExecutor(answers)
         repeated = [await once.answer("k", (b"x",), work) for _ in range(2)]
 
     assert repeated == [b"answer 1"] * 2
 
 
 def test_a_launch_that_arrives_twice_makes_one_pipeline() -> None:
-    fake = FakePipelines()
+    fake = MemoryPipelines()
     tree = b'{"tree": {"nodes": {"/": {"type": "Serial"}}}}'
     headers = {
         "Authorization": f"Bearer {TOKEN}",
@@ -262,17 +267,21 @@ def test_a_launch_that_arrives_twice_makes_one_pipeline() -> None:
     assert len(fake.launches) == 1
 
 
-@pytest.mark.parametrize("operation", [calls.DEBUG, calls.LOGIN, calls.GET, calls.PUT_DATA])
+@pytest.mark.parametrize(
+    "operation", [pipelines.DEBUG, pipelines.LOGIN, pipelines.GET, pipelines.PUT_DATA]
+)
 def test_answers_that_are_secret_or_harmless_are_not_remembered(operation) -> None:
     assert not operation.remembered
 
 
-@pytest.mark.parametrize("operation", [calls.LAUNCH, calls.CONTROL, calls.DELETE_SECRETS])
+@pytest.mark.parametrize(
+    "operation", [pipelines.LAUNCH, pipelines.CONTROL, pipelines.DELETE_SECRETS]
+)
 def test_orders_are_remembered(operation) -> None:
     assert operation.remembered
 
 
-class Forgetful(MemoryAnswers):
+class Forgetful(MemoryResponses):
     """A store whose disk is full by the time that the answer comes."""
 
     def finish(self, key: str, answer: bytes) -> None:
@@ -280,7 +289,7 @@ class Forgetful(MemoryAnswers):
 
 
 async def test_an_answer_that_cannot_be_kept_is_remembered_by_the_process(work: Work) -> None:
-    once = Once(Forgetful())
+    once = IdempotentExecutor(Forgetful())
 
     first = await once.answer("k", (b"x",), work)
 

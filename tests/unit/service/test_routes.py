@@ -5,15 +5,22 @@ import re
 
 import pytest
 
-from conducto.model import calls
-from conducto.model.calls import AGENT_STATUS, GC, LOG, LOGIN, STOP_AGENT, Operation
-from conducto.service.openapi import openapi_document
-from conducto.service.port import NotFoundError
-from conducto.service.problems import ProblemError, ProblemRule, problem_of
-from conducto.service.routes import ROUTES, RouteTable, StreamRoute
+from conducto_core.api.openapi import openapi_document
+from conducto_core.api.problems import ProblemError, ProblemRule, problem_of
+from conducto_core.api.routes import ROUTES, RouteTable, StreamRoute
+from conducto_core.errors import NotFoundError
+from conducto_core.model.operations import pipelines
+from conducto_core.model.operations.pipelines import (
+    AGENT_STATUS,
+    GC,
+    LOG,
+    LOGIN,
+    STOP_AGENT,
+    Operation,
+)
 from support.golden import FILES, REMEDY, read
 
-OPERATIONS = [value for value in vars(calls).values() if isinstance(value, Operation)]
+OPERATIONS = [value for value in vars(pipelines).values() if isinstance(value, Operation)]
 
 
 def test_every_call_has_one_route() -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from conducto.model.calls import REMEMBERED_ANSWERS, REMEMBERED_SECONDS
-from conducto.running.environment import Surroundings, command_env
-from conducto.running.resource_series import MOST_POINTS
-from conducto.semantics.rules import MAX_LOST_STARTS
+from conducto_core.model.operations.pipelines import REMEMBERED_RESPONSES, REMEMBERED_SECONDS
+from conducto_core.runtime.environment import ExecutionContext, command_env
+from conducto_core.runtime.resource_series import MAX_POINTS
+from conducto_core.semantics.rules import MAX_LOST_STARTS
 from conducto_local.engine.container import MAX_PIDS
 from conducto_local.server.connections import HEAD_SECONDS, MAX_CONNECTIONS
 from conducto_local.server.listener import bind
@@ -34,8 +34,8 @@ _MAX_SESSIONS = 1000
         ("api", f"A session lasts {SESSION_SECONDS // (24 * _HOUR)} days"),
         ("api", f"at most {_MAX_SESSIONS:,} sessions; one more ends the oldest"),
         ("api", f"remembered for {REMEMBERED_SECONDS / _HOUR:g} hours"),
-        ("api", f"the last {REMEMBERED_ANSWERS:,} responses are"),
-        ("attempts-and-history", f"at most {MOST_POINTS} points"),
+        ("api", f"the last {REMEMBERED_RESPONSES:,} responses are"),
+        ("attempts-and-history", f"at most {MAX_POINTS} points"),
         ("time-limits-and-retries", f"without a callback, up to {MAX_LOST_STARTS} times"),
         ("local-runner-and-agent", f"to {MAX_CONNECTIONS}, or a quarter"),
         ("local-runner-and-agent", f"has to come within {HEAD_SECONDS:g} seconds"),
@@ -61,6 +61,6 @@ def test_agent_listens_on_the_loopback_only() -> None:
 
 
 def test_commands_get_no_token_of_the_api() -> None:
-    env = command_env({}, Surroundings("abc-def", "http://x"), path="/", attempt=1, path_map={})
+    env = command_env({}, ExecutionContext("abc-def", "http://x"), path="/", attempt=1, path_map={})
 
     assert [name for name in env if "TOKEN" in name] == []

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from conducto.model.api import NodeView
-from conducto.model.params import MAX_TAILS, TreeParams
-from conducto.model.records import AttemptRecord
-from conducto.model.states import NodeType, State
-from conducto.running.tails import TAIL_BYTES, with_tail
+from conducto_core.api.queries.output_tails import TAIL_BYTES, with_tail
+from conducto_core.model.params import MAX_TAILS, TreeParams
+from conducto_core.model.records import AttemptRecord
+from conducto_core.model.requests import NodeView
+from conducto_core.model.states import NodeType, State
 
 
 def node(state: State = State.ERROR, kind: NodeType = NodeType.EXEC, attempts: int = 1) -> NodeView:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from conducto.running.tree_pages import holding
+from conducto_core.api.queries.tree_pages import holding
 
 
 @pytest.mark.parametrize(

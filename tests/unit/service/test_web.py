@@ -10,12 +10,12 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
-from conducto.client import Client, HttpTransport
-from conducto.model.answers import Login
-from conducto.model.api import NodeView
-from conducto.model.states import NodeType, State
-from conducto.testing.pipelines import FakePipelines
-from conducto_local.server.guard import FORM
+from conducto_client import Client, HttpTransport
+from conducto_core.model.requests import NodeView
+from conducto_core.model.responses import Login
+from conducto_core.model.states import NodeType, State
+from conducto_core.testing.pipelines import MemoryPipelines
+from conducto_local.server.auth import FORM
 from conducto_local.server.sessions import CODE_SECONDS, SESSION_SECONDS, Sessions
 from support.api_server import TOKEN, RunningServer, running_server
 
@@ -32,7 +32,7 @@ def server(tmp_path: Path) -> Iterator[RunningServer]:
     (root / "assets" / "app-1a2b.js").write_text("0")
     (tmp_path / "secret.txt").write_text(SECRET)
     (root / "link.txt").symlink_to(tmp_path / "secret.txt")
-    pipelines = FakePipelines()
+    pipelines = MemoryPipelines()
     pipelines.add("p", [NodeView(path="/", type=NodeType.EXEC, state=State.PENDING)])
     with running_server(pipelines, web_root=root) as running:
         yield running
@@ -147,7 +147,7 @@ def test_nothing_outside_of_the_app_is_served(server: RunningServer, path: str) 
 
 
 def test_without_the_app_the_page_says_how_to_build_it(tmp_path: Path) -> None:
-    with running_server(FakePipelines(), web_root=tmp_path / "nothing") as server:
+    with running_server(MemoryPipelines(), web_root=tmp_path / "nothing") as server:
         status, _, body = ask(server, "/")
 
     assert status == 200

@@ -3,9 +3,9 @@
 import asyncio
 
 import pytest
+from tests.fakes.debug_shell import FakeShell
 
-from conducto.model.calls import MAX_SHELL_AHEAD, MAX_SHELL_TYPED
-from conducto.testing.shells import FakeShell
+from conducto_core.model.operations.pipelines import MAX_SHELL_AHEAD, MAX_SHELL_TYPED
 from conducto_local.shells.screen import PageScreen, TypedTooMuchError
 
 

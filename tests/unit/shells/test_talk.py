@@ -6,14 +6,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from tests.fakes.debug_shell import FakeShell
 
-from conducto.model.calls import MAX_SHELL_FRAME
-from conducto.model.shells import ShellEnd
-from conducto.testing.shells import FakeShell
+from conducto_core.model.operations.pipelines import MAX_SHELL_FRAME
+from conducto_core.model.shells import ShellEnd
 from conducto_local.debug.errors import DebugError
 from conducto_local.ports import EngineError
 from conducto_local.shells.screen import PageScreen
-from conducto_local.shells.talk import Limits, ShellTalk, in_words
+from conducto_local.shells.terminal_socket import Limits, TerminalSocket, in_words
 from unit.debug.plans import plan
 
 LIMITS = Limits()
@@ -31,7 +31,7 @@ class Page:
         self.shell = FakeShell(echoes=echoes)
         self.closed = 0
         screen = PageScreen(24, 80)
-        self.talk = ShellTalk(plan(), screen, limits, self.shell, self._on_closed)
+        self.talk = TerminalSocket(plan(), screen, limits, self.shell, self._on_closed)
 
     def _on_closed(self) -> None:
         self.closed += 1

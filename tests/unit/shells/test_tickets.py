@@ -9,23 +9,23 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from tests.fakes.debug_shell import FakeShell
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from conducto.client import ApiError, Client, HttpTransport
-from conducto.model.api import NodeView
-from conducto.model.calls import MAX_SHELLS
-from conducto.model.debug import DebugPlan, DebugRequest
-from conducto.model.params import PipelineParams
-from conducto.model.shells import ShellTicket
-from conducto.model.states import NodeType, State
-from conducto.service.handlers import Call
-from conducto.service.port import RefusedError
-from conducto.testing.pipelines import FakePipelines
-from conducto.testing.shells import FakeShell
-from conducto_local.server.guard import SCRIPT_HEADER
+from conducto_client import ApiError, Client, HttpTransport
+from conducto_core.api.handlers import Call
+from conducto_core.errors import RefusedError
+from conducto_core.model.debug import DebugPlan, DebugRequest
+from conducto_core.model.operations.pipelines import MAX_SHELLS
+from conducto_core.model.params import PipelineParams
+from conducto_core.model.requests import NodeView
+from conducto_core.model.shells import ShellTicket
+from conducto_core.model.states import NodeType, State
+from conducto_core.testing.pipelines import MemoryPipelines
+from conducto_local.server.auth import SCRIPT_HEADER
 from conducto_local.settings import AgentSettingError
-from conducto_local.shells.talk import Limits
+from conducto_local.shells.terminal_socket import Limits
 from conducto_local.shells.tickets import Shells, allowed_shells
 from support.api_server import TOKEN, RunningServer, running_server
 from support.local import wait_for
@@ -36,7 +36,7 @@ REQUEST = DebugRequest(path="/")
 AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
 
 
-class Planning(FakePipelines):
+class Planning(MemoryPipelines):
     """Pipelines whose debug shells are planned."""
 
     refuses = False

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from conducto.model.params import MAX_DATA_DEPTH
-from conducto.running.data_files import DataDirectory
-from conducto.service.port import NotFoundError, RefusedError
-from conducto.service.problems import ProblemError, too_large
+from conducto_core.api.data_files import DataDirectory
+from conducto_core.api.problems import ProblemError, too_large
+from conducto_core.errors import NotFoundError, RefusedError
+from conducto_core.model.params import MAX_DATA_DEPTH
 from conducto_local.store.errors import StoreFullError
 
 SECRET = b"of somebody else"

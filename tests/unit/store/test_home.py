@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from conducto_local.home import Home, HomeError, open_home
+from conducto_local.state_dir import StateDir, StateDirError, open_state_dir
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def mode(directory: Path) -> int:
 
 
 def test_the_base_directory_is_the_one_named_in_the_environment(base: Path) -> None:
-    assert open_home("mine") == Home(base, "mine")
+    assert open_state_dir("mine") == StateDir(base, "mine")
 
 
 def test_without_one_it_is_in_the_persons_home(
@@ -31,7 +31,7 @@ def test_without_one_it_is_in_the_persons_home(
     monkeypatch.delenv("CONDUCTO_BASE_DIR", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
 
-    assert open_home("mine").base == tmp_path / ".conducto"
+    assert open_state_dir("mine").base == tmp_path / ".conducto"
 
 
 def test_the_profile_is_the_one_named_in_the_environment(
@@ -39,18 +39,18 @@ def test_the_profile_is_the_one_named_in_the_environment(
 ) -> None:
     monkeypatch.setenv("CONDUCTO_PROFILE", "theirs")
 
-    assert open_home().profile == "theirs"
+    assert open_state_dir().profile == "theirs"
 
 
 def test_the_profile_is_else_the_default_of_the_configuration(base: Path) -> None:
     base.mkdir()
     (base / "config").write_text("[general]\ndefault = 1a2b3c4d\n")
 
-    assert open_home().profile == "1a2b3c4d"
+    assert open_state_dir().profile == "1a2b3c4d"
 
 
 def test_there_is_a_profile_without_any_configuration(base: Path) -> None:
-    home = open_home()
+    home = open_state_dir()
 
     assert home.root.is_dir()
     assert home.root.parent == base
@@ -59,19 +59,19 @@ def test_there_is_a_profile_without_any_configuration(base: Path) -> None:
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/etc", "a\0b"])
 def test_a_profile_is_a_plain_name(base: Path, name: str) -> None:
     with pytest.raises(ValueError, match="profile"):
-        open_home(name)
+        open_state_dir(name)
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "../other", "/etc", "a\0b"])
 def test_an_id_cannot_lead_out_of_the_directory_of_pipelines(base: Path, name: str) -> None:
-    home = open_home()
+    home = open_state_dir()
 
     with pytest.raises(ValueError, match="pipeline id"):
         home.pipeline(name)
 
 
 def test_directories_are_where_the_data_tools_look_for_them(base: Path) -> None:
-    home = Home(base, "p")
+    home = StateDir(base, "p")
 
     assert home.user_data == base / "p" / "data"
     assert home.pipeline("abc").data == base / "p" / "pipelines" / "abc" / "data"
@@ -80,7 +80,7 @@ def test_directories_are_where_the_data_tools_look_for_them(base: Path) -> None:
 
 
 def test_nothing_but_the_profile_is_made_by_looking(base: Path) -> None:
-    home = open_home("p")
+    home = open_state_dir("p")
     home.pipeline("abc")
 
     assert list(home.root.iterdir()) == []
@@ -90,7 +90,7 @@ def test_nothing_but_the_profile_is_made_by_looking(base: Path) -> None:
 def test_data_is_open_to_every_uid_and_all_else_closed(base: Path, umask: int) -> None:
     before = os.umask(umask)
     try:
-        home = open_home("p")
+        home = open_state_dir("p")
         pipeline = home.make_pipeline("abc")
     finally:
         os.umask(before)
@@ -104,7 +104,7 @@ def test_a_profile_that_others_could_enter_is_closed(base: Path) -> None:
     (base / "p").mkdir(parents=True)
     (base / "p").chmod(0o755)
 
-    home = open_home("p")
+    home = open_state_dir("p")
 
     assert mode(home.root) == 0o700
 
@@ -113,13 +113,13 @@ def test_a_base_directory_that_was_there_is_left_as_it_is(base: Path) -> None:
     base.mkdir()
     base.chmod(0o755)
 
-    open_home("p")
+    open_state_dir("p")
 
     assert mode(base) == 0o755
 
 
 def test_making_directories_again_keeps_what_is_in_them(base: Path) -> None:
-    home = open_home("p")
+    home = open_state_dir("p")
     (home.make_pipeline("abc").data / "model").write_text("weights")
 
     home.make_pipeline("abc")
@@ -130,17 +130,17 @@ def test_making_directories_again_keeps_what_is_in_them(base: Path) -> None:
 def test_a_directory_that_cannot_be_made_is_named_with_the_remedy(base: Path) -> None:
     base.write_text("a file in the way")
 
-    with pytest.raises(HomeError, match=r"base: cannot be made .*Set CONDUCTO_BASE_DIR"):
-        open_home("p")
+    with pytest.raises(StateDirError, match=r"base: cannot be made .*Set CONDUCTO_BASE_DIR"):
+        open_state_dir("p")
 
 
-def remove(home: Home, pipeline_id: str) -> bool:
+def remove(home: StateDir, pipeline_id: str) -> bool:
     home.discard_pipeline(pipeline_id)
     return all(home.erase(path) for path in home.discarded())
 
 
 def test_a_removed_pipeline_leaves_its_neighbours(base: Path) -> None:
-    home = open_home("p")
+    home = open_state_dir("p")
     home.make_pipeline("abc")
     home.make_pipeline("other")
 
@@ -151,7 +151,7 @@ def test_a_removed_pipeline_leaves_its_neighbours(base: Path) -> None:
 
 
 def test_a_discarded_pipeline_is_out_of_the_way_before_it_is_erased(base: Path) -> None:
-    home = open_home("p")
+    home = open_state_dir("p")
     home.make_pipeline("abc")
 
     home.discard_pipeline("abc")
@@ -162,7 +162,7 @@ def test_a_discarded_pipeline_is_out_of_the_way_before_it_is_erased(base: Path) 
 
 def test_removing_follows_no_link_out_of_the_pipeline(base: Path, tmp_path: Path) -> None:
     (tmp_path / "precious").mkdir()
-    home = open_home("p")
+    home = open_state_dir("p")
     (home.make_pipeline("abc").data / "link").symlink_to(tmp_path / "precious")
 
     remove(home, "abc")
@@ -171,4 +171,4 @@ def test_removing_follows_no_link_out_of_the_pipeline(base: Path, tmp_path: Path
 
 
 def test_removing_what_is_gone_is_no_error(base: Path) -> None:
-    assert remove(open_home("p"), "never")
+    assert remove(open_state_dir("p"), "never")

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conducto.running.log_lines import FileStream, LineIndex
-from conducto_local.logs import LogDirectory, LogWriter, Piece
+from conducto_core.api.queries.log_lines import FileStream, LineIndex
+from conducto_local.scheduling.attempt_logs import LogDirectory, LogWriter, StoredChunk
 from support.limits import files_no_larger_than
 
 
@@ -33,7 +33,7 @@ def test_output_comes_back_byte_for_byte(logs: LogDirectory) -> None:
 
     written(logs, data)
 
-    assert logs.reader("/a", 1).read("stdout") == Piece(0, data, 768)
+    assert logs.reader("/a", 1).read("stdout") == StoredChunk(0, data, 768)
 
 
 def test_the_two_streams_are_kept_apart(logs: LogDirectory) -> None:
@@ -135,19 +135,19 @@ def test_nobody_else_can_read_logs(logs: LogDirectory, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("offset", "limit", "expected"),
     [
-        (0, 4, Piece(0, b"0123", 10)),
-        (8, 4, Piece(8, b"89", 10)),
-        (10, 4, Piece(10, b"", 10)),
-        (99, 4, Piece(10, b"", 10)),
-        (-3, 99, Piece(7, b"789", 10)),
-        (-3, 2, Piece(7, b"78", 10)),
-        (-99, 2, Piece(0, b"01", 10)),
-        (3, 0, Piece(3, b"", 10)),
+        (0, 4, StoredChunk(0, b"0123", 10)),
+        (8, 4, StoredChunk(8, b"89", 10)),
+        (10, 4, StoredChunk(10, b"", 10)),
+        (99, 4, StoredChunk(10, b"", 10)),
+        (-3, 99, StoredChunk(7, b"789", 10)),
+        (-3, 2, StoredChunk(7, b"78", 10)),
+        (-99, 2, StoredChunk(0, b"01", 10)),
+        (3, 0, StoredChunk(3, b"", 10)),
     ],
     ids=["start", "end", "at end", "behind", "tail", "of tail", "before", "nothing"],
 )
 def test_a_piece_lies_within_the_stream(
-    logs: LogDirectory, offset: int, limit: int, expected: Piece
+    logs: LogDirectory, offset: int, limit: int, expected: StoredChunk
 ) -> None:
     written(logs, b"0123456789")
 
@@ -158,7 +158,7 @@ def test_a_piece_lies_within_the_stream(
 def test_a_stream_that_nothing_was_written_to_is_empty(logs: LogDirectory, offset: int) -> None:
     reader = logs.reader("/a", 1)
 
-    assert reader.read("stderr", offset) == Piece(0, b"", 0)
+    assert reader.read("stderr", offset) == StoredChunk(0, b"", 0)
     assert reader.size("stderr") == 0
     assert reader.lines("stderr", offset, 5) == (0, (), False, None, 0, 0)
 

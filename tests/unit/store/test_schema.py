@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from conducto.model.records import PipelineRecord
+from conducto_core.model.records import PipelineRecord
 from conducto_local.store.errors import StoreError, StoreFullError, StoreVersionError
 from conducto_local.store.schema import MIGRATIONS, OWNED, backup_path
 from conducto_local.store.sqlite import SqliteStore

@@ -13,15 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from conducto.model.records import AttemptRecord, NodeChange, NodeState, PipelineRecord
-from conducto.model.states import NodeType, State
+from conducto_core.model.records import AttemptRecord, NodeChange, NodeState, PipelineRecord
+from conducto_core.model.states import NodeType, State
 from conducto_local.store.errors import (
     StoreError,
     StoreFullError,
     StoreLockedError,
     StoreVersionError,
 )
-from conducto_local.store.port import Turn
+from conducto_local.store.port import WriteBatch
 from conducto_local.store.sqlite import SqliteStore
 from support.limits import files_no_larger_than
 
@@ -72,7 +72,7 @@ def attempts(first: int, number: int) -> list[AttemptRecord]:
 
 
 def test_everything_is_there_after_reopening(path: Path) -> None:
-    turn = Turn(
+    turn = WriteBatch(
         nodes=[NodeState(path="/a", state=State.DONE)],
         attempts=attempts(0, 1),
         changes=[NodeChange(seq=1, time=1.0, path="/a", type=NodeType.EXEC, state=State.DONE)],
@@ -94,7 +94,7 @@ def test_texts_stored_after_reopening_do_not_mix_with_earlier_ones(path: Path) -
         with opened(path) as store:
             if first == 0:
                 store.create(RECORD, b"tree")
-            store.save("abc", Turn(attempts=attempts(first, 1)))
+            store.save("abc", WriteBatch(attempts=attempts(first, 1)))
 
     with opened(path) as store:
         assert list(store.attempts("abc")) == attempts(0, 2)
@@ -105,13 +105,13 @@ def test_a_command_that_reads_like_the_number_of_a_text_stays_itself(path: Path)
     with opened(path) as store:
         store.create(RECORD, b"tree")
 
-        store.save("abc", Turn(attempts=[*attempts(0, 1), numeral]))
+        store.save("abc", WriteBatch(attempts=[*attempts(0, 1), numeral]))
 
         assert list(store.attempts("abc", "/n")) == [numeral]
 
 
 def test_a_text_that_attempts_share_is_stored_once(path: Path) -> None:
-    turn = Turn(
+    turn = WriteBatch(
         attempts=[
             AttemptRecord(
                 path=f"/{i}", number=1, state=State.RUNNING, command=LONG, env={"A": LONG}
@@ -135,13 +135,13 @@ def test_what_was_saved_survives_the_death_of_the_process(path: Path) -> None:
         """
         import os, signal, sys
         from pathlib import Path
-        from conducto.model.records import NodeState, PipelineRecord
-        from conducto_local.store.port import Turn
+        from conducto_core.model.records import NodeState, PipelineRecord
+        from conducto_local.store.port import WriteBatch
         from conducto_local.store.sqlite import SqliteStore
         store = SqliteStore.open(Path(sys.argv[1]))
         store.create(PipelineRecord(id="abc", title=""), b"tree")
         for i in range(100):
-            store.save("abc", Turn(nodes=[NodeState(path=f"/{i:03}", attempt=i)]))
+            store.save("abc", WriteBatch(nodes=[NodeState(path=f"/{i:03}", attempt=i)]))
         os.kill(os.getpid(), signal.SIGKILL)
         """,
         str(path),
@@ -235,7 +235,7 @@ def test_a_full_disk_is_said_clearly(path: Path) -> None:
         store.create(RECORD, b"tree")
 
         with files_no_larger_than(256 << 10), pytest.raises(StoreFullError) as caught:
-            store.save("abc", Turn(attempts=attempts(0, 5000)))
+            store.save("abc", WriteBatch(attempts=attempts(0, 5000)))
 
     assert "the disk is full or over its quota" in str(caught.value)
     assert "free some space" in str(caught.value)
@@ -244,16 +244,16 @@ def test_a_full_disk_is_said_clearly(path: Path) -> None:
 def test_a_turn_that_the_disk_did_not_take_leaves_nothing(path: Path) -> None:
     with opened(path) as store:
         store.create(RECORD, b"tree")
-        store.save("abc", Turn(attempts=attempts(0, 10)))
+        store.save("abc", WriteBatch(attempts=attempts(0, 10)))
 
         with files_no_larger_than(256 << 10), pytest.raises(StoreFullError):
-            store.save("abc", Turn(attempts=attempts(10, 5000)))
+            store.save("abc", WriteBatch(attempts=attempts(10, 5000)))
 
         assert sorted(each.path for each in store.attempts("abc")) == [f"/{i}" for i in range(10)]
 
 
 def test_a_turn_can_be_saved_again_once_there_is_room(path: Path) -> None:
-    turn = Turn(attempts=attempts(0, 5000))
+    turn = WriteBatch(attempts=attempts(0, 5000))
     with opened(path) as store:
         store.create(RECORD, b"tree")
         with files_no_larger_than(256 << 10), pytest.raises(StoreFullError):
@@ -272,7 +272,7 @@ def test_a_store_that_met_a_full_disk_is_sound(path: Path) -> None:
         for first in range(0, 5000, 500):
             try:
                 with files_no_larger_than(1 << 20):
-                    store.save("abc", Turn(attempts=attempts(first, 500)))
+                    store.save("abc", WriteBatch(attempts=attempts(first, 500)))
             except StoreFullError:
                 break
         else:

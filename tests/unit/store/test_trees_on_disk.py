@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from conducto.data.trees import remove_tree, walk_files
-from conducto_local.home import Home
+from conducto.files.trees import remove_tree, walk_files
+from conducto_local.state_dir import StateDir
 
 DEEP = 1500
 
@@ -39,7 +39,7 @@ def in_memory() -> Iterator[Path]:
 
 
 def test_a_discarded_pipeline_with_a_deep_tree_is_erased(in_memory: Path) -> None:
-    home = Home(in_memory / "home", "test")
+    home = StateDir(in_memory / "home", "test")
     pipeline = home.make_pipeline("abc-abc")
     make_deep(pipeline.data / "deep")
     with pytest.raises(RecursionError):

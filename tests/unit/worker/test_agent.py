@@ -10,43 +10,43 @@ from hashlib import sha256
 from typing import Any
 
 import pytest
+from tests.fakes.worker import FakeApi, FakeClock, FakeCommand, FakeCommands, FakeTasks
 
-from conducto.model.states import Cause
-from conducto.model.worker import ClaimAnswer, Verdict, WorkerOrders
-from conducto.running.container_stats import Reading
-from conducto.running.json_logs import JsonLines
-from conducto.running.resource_series import resources_in
-from conducto_worker.agent import running
-from conducto_worker.agent.keeper import Keeper
-from conducto_worker.agent.ports import ApiError, Offer, RefusedError, WorkerGoneError
+from conducto_core.model.states import Cause
+from conducto_core.model.worker import ClaimDecision, ClaimResponse, WorkerInstructions
+from conducto_core.runtime.container_stats import Reading
+from conducto_core.runtime.json_logs import JsonLines
+from conducto_core.runtime.resource_series import resources_in
+from conducto_core.runtime.tree_extractor import CLOSE, OPEN
+from conducto_worker.agent import execution
+from conducto_worker.agent.heartbeats import HeartbeatSender
+from conducto_worker.agent.log_shipper import PIECE_BYTES, LogShipper
+from conducto_worker.agent.ports import ApiError, PolledTask, RefusedError, WorkerGoneError
 from conducto_worker.agent.resources import Sampler
-from conducto_worker.agent.shipping import PIECE_BYTES, Shipper
-from conducto_worker.agent.worker import MAX_TREE_IN_REPORT, Reason, Worker
-from conducto_worker.printed_tree import CLOSE, OPEN
-from conducto_worker.testing import FakeApi, FakeClock, FakeCommand, FakeCommands, FakeTasks
+from conducto_worker.agent.worker import MAX_TREE_IN_REPORT, Worker, WorkerExit
 
-HOLD = ClaimAnswer(verdict=Verdict.HOLD, again=2.0)
-FULL = ClaimAnswer(verdict=Verdict.HOLD, again=2.0, blocked=True)
-DROP = ClaimAnswer(verdict=Verdict.DROP)
+HOLD = ClaimResponse(verdict=ClaimDecision.HOLD, again=2.0)
+FULL = ClaimResponse(verdict=ClaimDecision.HOLD, again=2.0, blocked=True)
+DROP = ClaimResponse(verdict=ClaimDecision.DROP)
 
 
-def go(script: str, path: str = "/a", **more: Any) -> ClaimAnswer:
-    return ClaimAnswer(verdict=Verdict.RUN, path=path, attempt=1, script=script, **more)
+def go(script: str, path: str = "/a", **more: Any) -> ClaimResponse:
+    return ClaimResponse(verdict=ClaimDecision.RUN, path=path, attempt=1, script=script, **more)
 
 
-def offer(node: str, *, waits: bool = False) -> Offer:
-    return Offer(f"token-{node}", "run-1", node, waits)
+def offer(node: str, *, waits: bool = False) -> PolledTask:
+    return PolledTask(f"token-{node}", "run-1", node, waits)
 
 
 class World:
-    def __init__(self, *offers: Offer, scripts: Any = None, **orders: Any) -> None:
+    def __init__(self, *offers: PolledTask, scripts: Any = None, **orders: Any) -> None:
         self.clock = FakeClock()
         given = {"activity": "arn:activity", "region": "us-east-1", **orders}
-        self.api = FakeApi(WorkerOrders(**given))
+        self.api = FakeApi(WorkerInstructions(**given))
         self.tasks = FakeTasks(self.clock, offers)
         self.commands = FakeCommands(self.clock, scripts)
-        self.keeper = Keeper(self.api, self.tasks)
-        self.shipper = Shipper(self.api, self.clock)
+        self.keeper = HeartbeatSender(self.api, self.tasks)
+        self.shipper = LogShipper(self.api, self.clock)
         self.readings: list[Reading | None] = []
         self.sampler = Sampler(self._used, self.shipper, self.clock, lambda: 5000.0)
         self.clock.meanwhile = [self.keeper.beat, self.shipper.step, self.sampler.step]
@@ -73,7 +73,7 @@ class World:
             self.api.verdicts[node] = given
         return self
 
-    def run(self) -> Reason:
+    def run(self) -> WorkerExit:
         return self.worker.run()
 
     def log(self, stream: str = "stdout") -> bytes:
@@ -435,7 +435,7 @@ def test_a_command_that_is_too_long_for_a_stop_is_a_lost_workers() -> None:
 
     (report,) = world.api.reports
     assert (report.cause, report.last) == (Cause.WORKER_LOST, True)
-    assert report.seconds < 10 + running.LAST_SECONDS + 2
+    assert report.seconds < 10 + execution.LAST_SECONDS + 2
 
 
 def test_heartbeats_go_on_when_step_functions_was_away() -> None:

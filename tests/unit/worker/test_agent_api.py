@@ -7,20 +7,20 @@ import json
 from typing import Any
 
 import pytest
+from tests.fakes.worker import FakeClock
 
-from conducto.model.worker import (
+from conducto_core.model.worker import (
     Claim,
+    ClaimDecision,
     Credentials,
-    LogPiece,
-    Pulse,
+    Heartbeat,
     Report,
-    Verdict,
     WorkerEnd,
+    WorkerLogChunk,
     WorkerStart,
 )
 from conducto_worker.agent.api import LAST_PATIENCE, PATIENCE, HttpApi
 from conducto_worker.agent.ports import ApiError, RefusedError, WorkerGoneError
-from conducto_worker.testing import FakeClock
 
 DROP = json.dumps({"verdict": "drop"}).encode()
 CLAIM = Claim(token="secret-token", run="r", node="n")
@@ -57,7 +57,7 @@ def test_a_claim_is_tried_again_until_the_api_is_back(clock: FakeClock, trouble:
 
     answer = HttpApi(line, clock).claim(CLAIM)
 
-    assert answer.verdict is Verdict.DROP
+    assert answer.verdict is ClaimDecision.DROP
     assert len(line.sent) == 3
     assert line.sent[0] == (
         "POST",
@@ -103,8 +103,8 @@ def test_a_pulse_and_output_are_tried_once(clock: FakeClock, call: str) -> None:
     line = Line((503, b""))
     data = base64.b64encode(b"x").decode()
     given = {
-        "pulse": Pulse(path="/a", attempt=1),
-        "log": LogPiece(path="/a", attempt=1, stream="stdout", offset=0, data=data),
+        "pulse": Heartbeat(path="/a", attempt=1),
+        "log": WorkerLogChunk(path="/a", attempt=1, stream="stdout", offset=0, data=data),
     }
 
     with pytest.raises(ApiError):
@@ -127,7 +127,7 @@ def test_an_unreadable_answer_does_not_show_what_is_in_it(clock: FakeClock) -> N
 def test_what_a_newer_api_says_besides_is_left_out(clock: FakeClock) -> None:
     answer = json.dumps({"verdict": "drop", "hint": "of a version to come"}).encode()
 
-    assert HttpApi(Line((200, answer)), clock).claim(CLAIM).verdict is Verdict.DROP
+    assert HttpApi(Line((200, answer)), clock).claim(CLAIM).verdict is ClaimDecision.DROP
 
 
 def test_what_a_newer_api_says_besides_in_a_part_of_its_answer_is_left_out(
@@ -144,4 +144,4 @@ def test_what_a_newer_api_says_besides_in_a_part_of_its_answer_is_left_out(
 
 def test_an_answer_of_another_form_cannot_be_read(clock: FakeClock) -> None:
     with pytest.raises(ApiError, match="cannot be read"):
-        HttpApi(Line((200, b'[{"stop": true}]')), clock).pulse(Pulse(path="/a", attempt=1))
+        HttpApi(Line((200, b'[{"stop": true}]')), clock).pulse(Heartbeat(path="/a", attempt=1))

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import base64
 
-from conducto_worker.agent.ports import ApiError
-from conducto_worker.agent.shipping import (
+from tests.fakes.worker import FakeApi, FakeClock
+
+from conducto_worker.agent.log_shipper import (
     LINGER_SECONDS,
     MAX_WAITING,
     PIECE_BYTES,
     UNREAD_SECONDS,
-    Shipper,
+    LogShipper,
 )
-from conducto_worker.testing import FakeApi, FakeClock
+from conducto_worker.agent.ports import ApiError
 
 
-def shipper() -> tuple[Shipper, FakeApi, FakeClock]:
+def shipper() -> tuple[LogShipper, FakeApi, FakeClock]:
     api, clock = FakeApi(), FakeClock()
-    made = Shipper(api, clock)
+    made = LogShipper(api, clock)
     made.begin("/a", 1)
     return made, api, clock
 

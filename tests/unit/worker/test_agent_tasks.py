@@ -6,11 +6,11 @@ import json
 from typing import Any
 
 import pytest
+from tests.fakes.worker import FakeClock
 
-from conducto.model.worker import Credentials, WorkerOrders
-from conducto_worker.agent.ports import ApiError, Offer
-from conducto_worker.agent.tasks import ActivityTasks
-from conducto_worker.testing import FakeClock
+from conducto_core.model.worker import Credentials, WorkerInstructions
+from conducto_worker.agent.activity_poller import ActivityPoller
+from conducto_worker.agent.ports import ApiError, PolledTask
 
 TASK = {"taskToken": "t", "input": json.dumps({"r": "run-1", "n": "abc", "w": True})}
 
@@ -42,17 +42,17 @@ class Client:
         return answer
 
 
-def orders(expires: float | None = None) -> WorkerOrders:
-    return WorkerOrders(
+def orders(expires: float | None = None) -> WorkerInstructions:
+    return WorkerInstructions(
         activity="arn:a",
         region="us-east-1",
         credentials=Credentials(access_key="k", secret_key="s", expires=expires),
     )
 
 
-def tasks(client: Client, **more: Any) -> ActivityTasks:
+def tasks(client: Client, **more: Any) -> ActivityPoller:
     given: dict[str, Any] = {"clock": FakeClock(), "wall": lambda: 1000.0, **more}
-    return ActivityTasks(
+    return ActivityPoller(
         given.pop("orders", orders()),
         given.pop("renew", orders),
         connect=lambda _orders: client,
@@ -63,7 +63,7 @@ def tasks(client: Client, **more: Any) -> ActivityTasks:
 def test_a_poll_returns_a_task() -> None:
     client = Client(TASK)
 
-    assert tasks(client).poll() == Offer("t", "run-1", "abc", waits=True)
+    assert tasks(client).poll() == PolledTask("t", "run-1", "abc", waits=True)
     assert client.calls == [{"activityArn": "arn:a"}]
 
 
@@ -94,7 +94,7 @@ def test_a_heartbeat_that_fails_otherwise_says_so_without_the_token() -> None:
 def test_credentials_are_renewed_before_they_end() -> None:
     renewed: list[int] = []
 
-    def renew() -> WorkerOrders:
+    def renew() -> WorkerInstructions:
         renewed.append(1)
         return orders(9000.0)
 

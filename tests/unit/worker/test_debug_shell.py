@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 from pydantic import SecretStr
+from tests.fakes.worker import FakeApi, FakeClock, FakeCommand, FakeCommands
 
-from conducto.model.worker import ShellOrders, WorkerOrders
-from conducto_worker.agent.debug_shell import LONELY_SECONDS, DebugShell
+from conducto_core.model.worker import ShellInstructions, WorkerInstructions
+from conducto_core.runtime.task_layout import ECS_VARIABLES
+from conducto_worker.agent.debug_shell import LONELY_SECONDS, DebugShell, entry_code
 from conducto_worker.agent.ports import WorkerGoneError
-from conducto_worker.debug_entry import entry_code
-from conducto_worker.layout import ECS_VARIABLES
-from conducto_worker.testing import FakeApi, FakeClock, FakeCommand, FakeCommands
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,11 +30,11 @@ class Desk:
         self.began = self.clock.now()
         self.api = FakeApi()
         self.commands = FakeCommands(self.clock)
-        orders = WorkerOrders(
+        orders = WorkerInstructions(
             activity="",
             region="us-east-1",
             policy="debug",
-            debug=ShellOrders(
+            debug=ShellInstructions(
                 path="/bad",
                 attempt=2,
                 argv=("/bin/sh",),

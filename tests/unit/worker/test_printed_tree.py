@@ -5,7 +5,13 @@ import gzip
 
 import pytest
 
-from conducto_worker.printed_tree import CLOSE, MAX_UNPACKED, OPEN, PrintedTreeError, TreeCutter
+from conducto_core.runtime.tree_extractor import (
+    CLOSE,
+    MAX_UNPACKED,
+    OPEN,
+    PrintedTreeError,
+    TreeExtractor,
+)
 
 
 def block(text: bytes) -> bytes:
@@ -13,7 +19,7 @@ def block(text: bytes) -> bytes:
 
 
 def test_a_small_block_that_unpacks_to_much_is_refused_before_it_is_unpacked() -> None:
-    cutter = TreeCutter()
+    cutter = TreeExtractor()
     bomb = block(b'{"x": "' + bytes(MAX_UNPACKED) + b'"}')
     cutter.feed(bomb)
 
@@ -23,7 +29,7 @@ def test_a_small_block_that_unpacks_to_much_is_refused_before_it_is_unpacked() -
 
 
 def test_a_block_is_cut_out_and_read() -> None:
-    cutter = TreeCutter()
+    cutter = TreeExtractor()
 
     shown = cutter.feed(b"before " + block(b'{"nodes": []}') + b" after")
 

@@ -1,7 +1,7 @@
 /** A body that is sent with a word on how far it is: `fetch` does not tell. */
 
 import { ApiError, FROM_APP, OfflineError, post, send } from "@/api/client";
-import type { Problem, UploadAnswer } from "@/api/schema";
+import type { Problem, UploadResponse } from "@/api/schema";
 import { IN_CLOUD } from "@/api/side";
 
 const OCTETS = { "Content-Type": "application/octet-stream" };
@@ -23,7 +23,7 @@ export async function upload<Answer>(
     const text = await put(address, { ...FROM_APP, ...OCTETS }, content, onSent, signal);
     return JSON.parse(text) as Answer;
   }
-  const { url, key } = await post<UploadAnswer>("/uploads");
+  const { url, key } = await post<UploadResponse>("/uploads");
   await put(url, OCTETS, content, onSent, signal);
   const headers = { ...FROM_APP, ...OCTETS, "Conducto-Body": key };
   return (await (await send(address, { method: "PUT", headers, signal })).json()) as Answer;

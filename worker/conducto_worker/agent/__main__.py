@@ -2,27 +2,62 @@
 
 import logging
 import os
+import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from conducto.model.worker import PROTOCOL, WorkerOrders, WorkerStart
-from conducto.running.container_stats import Reading
-from conducto.running.json_logs import JsonLines, set_up
+from conducto_core.model.worker import PROTOCOL, WorkerInstructions, WorkerStart
+from conducto_core.runtime.container_stats import Reading
+from conducto_core.runtime.json_logs import JsonLines, set_up
+from conducto_core.runtime.task_layout import CTL, SHELL, AgentVariables
+from conducto_worker.agent.activity_poller import ActivityPoller, connect
 from conducto_worker.agent.api import HttpApi, HttpTransport
-from conducto_worker.agent.channel import FifoCommands
-from conducto_worker.agent.clock import SignalClock
 from conducto_worker.agent.debug_shell import DebugShell
-from conducto_worker.agent.keeper import Keeper
+from conducto_worker.agent.fifo_channel import FifoCommands
+from conducto_worker.agent.heartbeats import HeartbeatSender
+from conducto_worker.agent.log_shipper import LogShipper
 from conducto_worker.agent.ports import ApiError
-from conducto_worker.agent.resources import Sampler
-from conducto_worker.agent.shipping import Shipper
-from conducto_worker.agent.task_stats import metadata, user_stats
-from conducto_worker.agent.tasks import ActivityTasks, connect
+from conducto_worker.agent.resources import Sampler, metadata, user_stats
 from conducto_worker.agent.worker import Worker
-from conducto_worker.layout import CTL, SHELL, AgentVariables
+
+
+class SignalClock:
+    """Satisfies `conducto_worker.agent.ports.Clock`: SIGTERM tells the worker to stop."""
+
+    def __init__(self) -> None:
+        self._stopped_at: float | None = None
+        self._told = threading.Event()
+
+    def listen(self) -> None:
+        """Take SIGTERM and SIGINT from now on; from the main thread only."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda _number, _frame: self.stop())
+
+    def stop(self) -> None:
+        """Have the worker stop."""
+        if self._stopped_at is None:
+            self._stopped_at = self.now()
+        self._told.set()
+
+    def now(self) -> float:
+        """Return seconds since some fixed moment."""
+        return time.monotonic()
+
+    def wait(self, seconds: float) -> None:
+        """Return after ``seconds``, or sooner when the worker is told to stop."""
+        if self._told.is_set():
+            time.sleep(min(seconds, 1.0))  # told already: what waits must not spin
+        else:
+            self._told.wait(seconds)
+
+    @property
+    def stopped_at(self) -> float | None:
+        """When the worker was told to stop."""
+        return self._stopped_at
+
 
 logger = logging.getLogger("conducto_worker")
 
@@ -57,17 +92,17 @@ def main(env: Mapping[str, str]) -> int:
 
 def _work(
     api: HttpApi,
-    orders: WorkerOrders,
+    orders: WorkerInstructions,
     start: WorkerStart,
     commands: FifoCommands,
     *,
     clock: SignalClock,
     ask: Callable[[], Reading | None],
 ) -> int:
-    tasks = ActivityTasks(
+    tasks = ActivityPoller(
         orders, lambda: api.start(start), connect=connect, clock=clock, wall=time.time
     )
-    keeper, shipper = Keeper(api, tasks), Shipper(api, clock)
+    keeper, shipper = HeartbeatSender(api, tasks), LogShipper(api, clock)
     sampler = Sampler(ask, shipper, clock)
     leaving = threading.Event()
     threads = [

@@ -15,22 +15,22 @@ from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
-from conducto.model.base import Record
-from conducto.model.calls import API_ROOT, Operation
-from conducto.model.worker import (
+from conducto_core.model.base import Record
+from conducto_core.model.operations.pipelines import API_ROOT, Operation
+from conducto_core.model.operations.worker import CLAIM, END, LOG, PULSE, REPORT, START, UPLOAD
+from conducto_core.model.worker import (
     Claim,
-    ClaimAnswer,
-    LogPiece,
+    ClaimResponse,
+    Heartbeat,
+    HeartbeatResponse,
     LogResponse,
-    Pulse,
-    PulseAnswer,
     Report,
-    ReportAnswer,
+    ReportResponse,
     WorkerEnd,
-    WorkerOrders,
+    WorkerInstructions,
+    WorkerLogChunk,
     WorkerStart,
 )
-from conducto.model.worker_calls import CLAIM, END, LOG, PULSE, REPORT, START, UPLOAD
 from conducto_worker.agent.ports import ApiError, Clock, RefusedError, WorkerGoneError
 
 logger = logging.getLogger(__name__)
@@ -109,23 +109,23 @@ class HttpApi:
         self._clock = clock
         self._jitter = SystemRandom()
 
-    def start(self, start: WorkerStart) -> WorkerOrders:
+    def start(self, start: WorkerStart) -> WorkerInstructions:
         """Say that the worker is up."""
         return self._try(START, start, self._patience)
 
-    def claim(self, claim: Claim) -> ClaimAnswer:
+    def claim(self, claim: Claim) -> ClaimResponse:
         """Ask what to do with a task."""
         return self._try(CLAIM, claim, self._patience)
 
-    def pulse(self, pulse: Pulse) -> PulseAnswer:
+    def pulse(self, pulse: Heartbeat) -> HeartbeatResponse:
         """Say that a command runs still."""
         return self._once(PULSE, pulse)
 
-    def log(self, piece: LogPiece) -> LogResponse:
+    def log(self, piece: WorkerLogChunk) -> LogResponse:
         """Hand over output."""
         return self._once(LOG, piece)
 
-    def report(self, report: Report) -> ReportAnswer:
+    def report(self, report: Report) -> ReportResponse:
         """Say how a command ended."""
         return self._try(REPORT, report, lambda: PATIENCE)
 

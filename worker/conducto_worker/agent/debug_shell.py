@@ -1,8 +1,8 @@
 """Keeps a debug shell: lets people in, and leaves when the shell is over.
 
-In the shared volume it has a directory (`conducto_worker.layout.SHELL`) with the script that ECS
-Exec runs there (``debug_entry.sh``), the node's command, and FIFOs that only root may use. What
-goes through these, secrets included, is in no file.
+In the shared volume it has a directory (`conducto_core.runtime.task_layout.SHELL`) with the script
+that ECS Exec runs there (``debug_entry.sh``), the node's command, and FIFOs that only root may use.
+What goes through these, secrets included, is in no file.
 """
 
 import errno
@@ -10,11 +10,14 @@ import logging
 import os
 import select
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import resources
 from pathlib import Path
 
-from conducto.model.worker import ShellOrders, WorkerEnd, WorkerOrders
-from conducto_worker.agent.keeper import Keeper
+from conducto_core.model.worker import ShellInstructions, WorkerEnd, WorkerInstructions
+from conducto_core.runtime.command_server import assignments, quoted
+from conducto_core.runtime.task_layout import ECS_VARIABLES
+from conducto_worker.agent.heartbeats import HeartbeatSender
 from conducto_worker.agent.ports import (
     Api,
     ApiError,
@@ -22,9 +25,39 @@ from conducto_worker.agent.ports import (
     Clock,
     Commands,
     LostError,
-    Offer,
+    PolledTask,
 )
-from conducto_worker.debug_entry import entry_code, entry_script
+
+
+def entry_script() -> str:
+    """Return what runs first in a session (``debug_entry.sh``)."""
+    return resources.files(__package__).joinpath("debug_entry.sh").read_text("utf-8")
+
+
+def entry_code(
+    argv: Sequence[str], env: Mapping[str, str], secrets: Mapping[str, str], workdir: str | None
+) -> bytes:
+    """Return the code that the script evaluates: it ends with the shell's own exit code.
+
+    ECS's variables are not for commands (`conducto_core.runtime.task_layout.user_entry`), so the
+    shell is without them as well. The door is closed in the shell: what it leaves behind keeps
+    nothing open.
+
+    Raises:
+        ValueError: a variable or its value is such as no environment can hold.
+    """
+    exports, others = assignments({**env, **secrets})
+    words = [*(("env", *others) if others else ()), *argv]
+    place = '"$_pwd"' if workdir is None else quoted(workdir)
+    lines = [
+        f"unset {' '.join(ECS_VARIABLES)}",
+        exports or ":",
+        f"cd {place} || cd /",
+        f"{' '.join(map(quoted, words))} 8>&-",
+        "exit $?",
+    ]
+    return "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")
+
 
 logger = logging.getLogger(__name__)
 
@@ -50,17 +83,23 @@ class DebugShell:
     """
 
     def __init__(
-        self, folder: Path, orders: WorkerOrders, *, api: Api, commands: Commands, clock: Clock
+        self,
+        folder: Path,
+        orders: WorkerInstructions,
+        *,
+        api: Api,
+        commands: Commands,
+        clock: Clock,
     ) -> None:
         assert orders.debug is not None  # noqa: S101  whoever makes one has looked
         self._folder = folder
-        self._shell: ShellOrders = orders.debug
+        self._shell: ShellInstructions = orders.debug
         self._workdir = orders.workdir
         self._every = orders.heartbeat
         self._api = api
         self._commands = commands
         self._clock = clock
-        self._keeper = Keeper(api, _NoTasks())
+        self._keeper = HeartbeatSender(api, _NoTasks())
         self._door = -1
         self._code = b""
         self._visited = self._inside = False
@@ -177,7 +216,7 @@ class DebugShell:
 class _NoTasks:
     """A shell's worker takes none."""
 
-    def poll(self) -> Offer | None:
+    def poll(self) -> PolledTask | None:
         """Return nothing."""
         return None
 

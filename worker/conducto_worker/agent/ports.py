@@ -1,23 +1,23 @@
-"""What the agent needs of the world, in small ports; `conducto_worker.testing` has fakes."""
+"""What the agent needs of the world, in small ports; `fakes.worker` has fakes."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from conducto.model.worker import (
+from conducto_core.model.worker import (
     Claim,
-    ClaimAnswer,
-    LogPiece,
+    ClaimResponse,
+    Heartbeat,
+    HeartbeatResponse,
     LogResponse,
-    Pulse,
-    PulseAnswer,
     Report,
-    ReportAnswer,
+    ReportResponse,
     WorkerEnd,
-    WorkerOrders,
+    WorkerInstructions,
+    WorkerLogChunk,
     WorkerStart,
 )
-from conducto_worker.command_server import Finished, Stream
+from conducto_core.runtime.command_server import Finished, Stream
 
 Chunk = tuple[Stream, bytes]
 
@@ -43,7 +43,7 @@ class WorkerGoneError(RefusedError):
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class PolledTask:
     """A task out of the queue.
 
     Attributes:
@@ -67,19 +67,19 @@ class Api(Protocol):
     All raise `ApiError`.
     """
 
-    def start(self, start: WorkerStart) -> WorkerOrders:
+    def start(self, start: WorkerStart) -> WorkerInstructions:
         """Say that the worker is up, and learn how to work."""
 
-    def claim(self, claim: Claim) -> ClaimAnswer:
+    def claim(self, claim: Claim) -> ClaimResponse:
         """Ask what to do with a task."""
 
-    def pulse(self, pulse: Pulse) -> PulseAnswer:
+    def pulse(self, pulse: Heartbeat) -> HeartbeatResponse:
         """Say that a command runs still; tried once."""
 
-    def log(self, piece: LogPiece) -> LogResponse:
+    def log(self, piece: WorkerLogChunk) -> LogResponse:
         """Hand over output; tried once."""
 
-    def report(self, report: Report) -> ReportAnswer:
+    def report(self, report: Report) -> ReportResponse:
         """Say how a command ended, and learn whether its task has no answer yet."""
 
     def upload(self, data: bytes) -> str:
@@ -92,7 +92,7 @@ class Api(Protocol):
 class Tasks(Protocol):
     """The queue of the worker's pool."""
 
-    def poll(self) -> Offer | None:
+    def poll(self) -> PolledTask | None:
         """Return the next task, or None after a minute without one.
 
         Never to be aborted: a task handed to nobody is lost until its heartbeat is missed.

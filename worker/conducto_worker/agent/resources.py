@@ -4,14 +4,18 @@ Each piece that is handed over costs calls of the cloud, so the longer a command
 samples are in one.
 """
 
+import json
 import threading
 import time
-from collections.abc import Callable
+import urllib.request
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from conducto.running.container_stats import Reading
-from conducto.running.resource_series import ResourceWriter
+from conducto_core.runtime.container_stats import Reading, reading_of
+from conducto_core.runtime.resource_series import ResourceWriter
+from conducto_core.runtime.task_layout import USER
+from conducto_worker.agent.log_shipper import LogShipper
 from conducto_worker.agent.ports import Clock
-from conducto_worker.agent.shipping import Shipper
 
 #: Seconds between two samples, and until the first.
 EVERY_SECONDS = 5.0
@@ -71,7 +75,7 @@ class Sampler:
     def __init__(
         self,
         ask: Callable[[], Reading | None],
-        shipper: Shipper,
+        shipper: LogShipper,
         clock: Clock,
         wall: Callable[[], float] = time.time,
     ) -> None:
@@ -119,3 +123,46 @@ class Sampler:
     def _hand_over(self, followed: _Followed, *, last: bool) -> None:
         lines = followed.take(self._clock.now(), last=last)
         self._shipper.add("resources", lines)
+
+
+_PATIENCE = 2.0
+_METADATA = "ECS_CONTAINER_METADATA_URI_V4"
+
+
+def metadata(env: Mapping[str, str], path: str) -> Any:
+    """Return an answer of the task metadata endpoint; None where there is none.
+
+    Source: Amazon ECS, "Task metadata endpoint version 4".
+    """
+    base = env.get(_METADATA)
+    if base is None:
+        return None
+    try:
+        with urllib.request.urlopen(f"{base}{path}", timeout=_PATIENCE) as answer:  # noqa: S310 (ECS's own)
+            return json.load(answer)
+    except (OSError, ValueError):
+        return None
+
+
+def user_stats(get: Callable[[str], Any]) -> Callable[[], Reading | None]:
+    """Return what asks how much the user's container has used.
+
+    Args:
+        get: Returns the metadata of a path.
+    """
+    known: list[str] = []
+
+    def ask() -> Reading | None:
+        if not known:
+            known.extend(_ids(get("/task")))
+        stats = get("/task/stats") if known else None
+        found = stats.get(known[0]) if isinstance(stats, dict) else None
+        return None if found is None else reading_of(found)
+
+    return ask
+
+
+def _ids(task: Any) -> list[str]:
+    """Return what the engine calls the user's container; nothing where it is not told."""
+    containers = task.get("Containers") if isinstance(task, dict) else None
+    return [str(one["DockerId"]) for one in containers or () if one.get("Name") == USER][:1]

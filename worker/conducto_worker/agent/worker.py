@@ -3,10 +3,19 @@
 import logging
 from dataclasses import dataclass
 
-from conducto.model.states import Cause
-from conducto.model.worker import Claim, ClaimAnswer, Report, Verdict, WorkerEnd, WorkerOrders
-from conducto.running.json_logs import log_fields
-from conducto_worker.agent.keeper import Keeper
+from conducto_core.model.states import Cause
+from conducto_core.model.worker import (
+    Claim,
+    ClaimDecision,
+    ClaimResponse,
+    Report,
+    WorkerEnd,
+    WorkerInstructions,
+)
+from conducto_core.runtime.json_logs import log_fields
+from conducto_worker.agent.execution import CommandResult, Execution, in_report
+from conducto_worker.agent.heartbeats import HeartbeatSender
+from conducto_worker.agent.log_shipper import LogShipper
 from conducto_worker.agent.ports import (
     Api,
     ApiError,
@@ -14,14 +23,12 @@ from conducto_worker.agent.ports import (
     Clock,
     Commands,
     LostError,
-    Offer,
+    PolledTask,
     RefusedError,
     Tasks,
     WorkerGoneError,
 )
 from conducto_worker.agent.resources import Sampler
-from conducto_worker.agent.running import Ended, Execution, in_report
-from conducto_worker.agent.shipping import Shipper
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +41,7 @@ MAX_TREE_IN_REPORT = 2 << 20
 _OUTPUT_LOST = "the command ended with exit code 0, but some of its output could not be stored"
 
 
-class Reason(RuntimeError):  # noqa: N818  (not an error: how a loop is left)
+class WorkerExit(RuntimeError):  # noqa: N818  (not an error: how a loop is left)
     """The worker leaves.
 
     Attributes:
@@ -80,11 +87,11 @@ class Worker:
         tasks: Tasks,
         commands: Commands,
         *,
-        keeper: Keeper,
-        shipper: Shipper,
+        keeper: HeartbeatSender,
+        shipper: LogShipper,
         sampler: Sampler,
         clock: Clock,
-        orders: WorkerOrders,
+        orders: WorkerInstructions,
     ) -> None:
         self._api = api
         self._tasks = tasks
@@ -99,7 +106,7 @@ class Worker:
         self._ran = 0
         self._born = self._idle_since = clock.now()
 
-    def run(self) -> Reason:
+    def run(self) -> WorkerExit:
         """Work; return why it leaves, after the API was told where it can be."""
         reason = self._work()
         logger.info("leaving: %s", reason)
@@ -112,21 +119,21 @@ class Worker:
                 logger.warning("could not say so: %s", error)
         return reason
 
-    def _work(self) -> Reason:
+    def _work(self) -> WorkerExit:
         try:
             self._commands.wait_ready(READY_SECONDS, lambda: self._clock.stopped_at is not None)
             self._idle_since = self._clock.now()
             while True:
                 self._turn()
-        except Reason as reason:
+        except WorkerExit as reason:
             return reason
         except BrokenError as error:
             stopped = self._clock.stopped_at is not None
-            return Reason("stopping") if stopped else Reason(str(error), broken=True)
+            return WorkerExit("stopping") if stopped else WorkerExit(str(error), broken=True)
         except (LostError, ApiError) as error:
             # ECS knows why its container ended, out of memory perhaps: the API hears it from
             # there. An API that is away cannot be told, and one that refuses need not be.
-            return Reason(str(error), told=False)
+            return WorkerExit(str(error), told=False)
 
     def _turn(self) -> None:
         """Ask about what is held, or fetch one task."""
@@ -145,37 +152,37 @@ class Worker:
             return
         if self._clock.stopped_at is not None:
             # An open poll cannot be taken back; what it brings can.
-            raise Reason("stopping", offer=_claim_of(offer))
+            raise WorkerExit("stopping", offer=_claim_of(offer))
         self._keeper.hold(offer.token)
         self._decide(_claim_of(offer))
 
     def _check_leaving(self) -> None:
         orders, now = self._orders, self._clock.now()
         if self._clock.stopped_at is not None:
-            raise Reason("stopping")
+            raise WorkerExit("stopping")
         if self._keeper.gone:
-            raise Reason("the API has no use for it", told=False)
+            raise WorkerExit("the API has no use for it", told=False)
         if orders.policy == "once" and self._ran:
-            raise Reason("once")
+            raise WorkerExit("once")
         if orders.policy != "context" and now - self._born >= orders.age:
-            raise Reason("age")
+            raise WorkerExit("age")
         if not self._held and now - self._idle_since >= orders.idle:
-            raise Reason("idle")
+            raise WorkerExit("idle")
 
     def _decide(self, claim: Claim) -> bool:
         """Do what the API says with a task; return whether a command ran."""
         answer = self._api.claim(claim)
-        if answer.verdict is Verdict.HOLD:
+        if answer.verdict is ClaimDecision.HOLD:
             self._held.append(_Held(claim, self._clock.now() + answer.again, answer.blocked))
             return False
-        if answer.verdict is Verdict.DROP:
+        if answer.verdict is ClaimDecision.DROP:
             self._keeper.drop(claim.token)
             return False
         with log_fields(path=answer.path, attempt=answer.attempt, run_id=claim.run):
             self._run(claim, answer)
         return True
 
-    def _run(self, claim: Claim, answer: ClaimAnswer) -> None:
+    def _run(self, claim: Claim, answer: ClaimResponse) -> None:
         logger.info("a command begins")
         execution = Execution(
             answer,
@@ -197,7 +204,7 @@ class Worker:
         for each in self._held:
             each.due = 0.0
 
-    def _tell(self, ended: Ended) -> bool:
+    def _tell(self, ended: CommandResult) -> bool:
         """Report how a command ended, its log first; return whether its task is still open."""
         if not self._shipper.drain(FLUSH_SECONDS):
             logger.warning("its log is not complete yet")
@@ -214,7 +221,7 @@ class Worker:
             # The attempt is not ours any more: it was ended from outside, or is reported already.
             logger.warning("the report was refused: %s", error)
         if not ended.usable:
-            raise Reason("a command could not be ended: its container ends with the worker")
+            raise WorkerExit("a command could not be ended: its container ends with the worker")
         return again
 
     def _checked(self, report: Report) -> Report:
@@ -223,7 +230,7 @@ class Worker:
             return report
         return report.model_copy(update={"cause": Cause.WORKER_LOST, "message": _OUTPUT_LOST})
 
-    def _with_tree(self, ended: Ended) -> Report:
+    def _with_tree(self, ended: CommandResult) -> Report:
         if ended.tree is None:
             return ended.report
         if len(ended.tree) <= MAX_TREE_IN_REPORT:
@@ -235,5 +242,5 @@ class Worker:
             return ended.report.model_copy(update={"cause": Cause.LAZY, "message": message})
 
 
-def _claim_of(offer: Offer) -> Claim:
+def _claim_of(offer: PolledTask) -> Claim:
     return Claim(token=offer.token, run=offer.run, node=offer.node, waits=offer.waits)

@@ -8,8 +8,8 @@ from importlib import resources
 from pathlib import Path
 
 #: Packages that the agent imports.
-PACKAGES = ("conducto", "conducto_worker")
-_LEFT_OUT = frozenset({"__pycache__", "testing", "cli", "client", "service"})
+PACKAGES = ("conducto", "conducto_core", "conducto_worker")
+_LEFT_OUT = frozenset({"__pycache__", "testing", "tools", "nb"})
 
 
 def files() -> Mapping[str, Path]:

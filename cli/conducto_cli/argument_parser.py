@@ -1,0 +1,124 @@
+"""The parser of the ``conducto`` command: argparse that helps more, and can keep what it is told.
+
+What was given in the wrong place may be a secret. Parts of the command are told to repeat none of
+it (`keep_quiet`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from conducto.tools.run import print_usage
+from conducto_cli.references import suggestion
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from _typeshed import SupportsWrite
+
+#: What argparse says that holds none of the words that were typed.
+_WITHOUT_WORDS = re.compile(
+    r"the following arguments are required: .*|argument \S+: (expected .*|not allowed with .*)"
+)
+_NOT_REPEATED = (
+    "a word or an option is wrong here; it is not repeated, for it may be meant to be secret"
+)
+
+
+class Parser(argparse.ArgumentParser):
+    """An `argparse.ArgumentParser` that names what is near, and the command that is meant.
+
+    Attributes:
+        hint: What its errors say in place of the words that were typed; None where these may be
+            repeated.
+    """
+
+    hint: str | None = None
+
+    def add_argument(self, *names: str, **settings: Any) -> argparse.Action:
+        """Add an argument; one that may be left out is not among those said to be missing."""
+        if settings.get("nargs") == "*":
+            settings.setdefault("default", [])
+        return super().add_argument(*names, **settings)
+
+    def print_help(self, file: SupportsWrite[str] | None = None) -> None:
+        """Print the help; a reader that has left is no error."""
+        if file is None:
+            print_usage(self.format_help().rstrip())
+        else:
+            super().print_help(file)
+
+    def parse_args(  # type: ignore[override]  # the base takes namespaces of other classes
+        self, args: Sequence[str], namespace: argparse.Namespace | None = None
+    ) -> argparse.Namespace:
+        """Return what the words mean; print what is wrong with them and leave, if anything is.
+
+        They are searched for a quiet verb first: what stands in front of it, too, may be a value
+        that went astray.
+        """
+        for word, verb in _choices(self).items():
+            if self.hint is None and word in args and isinstance(verb, Parser):
+                self.hint = verb.hint
+        found, rest = self.parse_known_args(args, namespace)
+        if rest:
+            meant = _meant(self, (getattr(found, "verb", None), getattr(found, "what", None)))
+            near = suggestion(rest[0], _options(meant, self)) if rest[0].startswith("-") else ""
+            meant.error(f"unrecognized arguments: {' '.join(rest)}{near}")
+        return found
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """Refuse a word that is none of the choices, with the nearest one of them."""
+        if action.choices is None or value in action.choices:
+            return
+        known = [str(choice) for choice in action.choices]
+        text = f"invalid choice: {value!r}{suggestion(str(value), known)}"
+        if action.dest == "verb":  # forty of them
+            text += " 'conducto --help' lists them" if "?" in text else "; see 'conducto --help'"
+        else:
+            text += f" (choose from {', '.join(known)})"
+        raise argparse.ArgumentError(action, text)
+
+    def error(self, message: str) -> NoReturn:
+        """Print the usage and what is wrong, and leave with 2."""
+        if self.hint is not None and not _WITHOUT_WORDS.fullmatch(message):
+            message = f"{_NOT_REPEATED}. {self.hint}"
+        super().error(message)
+
+
+def keep_quiet(parser: argparse.ArgumentParser, hint: str) -> None:
+    """Have a parser, and those below it, repeat no word that was typed.
+
+    Args:
+        parser: A `Parser`.
+        hint: What its errors say instead: what to type.
+    """
+    if isinstance(parser, Parser):
+        parser.hint = hint
+    for each in _choices(parser).values():
+        keep_quiet(each, hint)
+
+
+def _choices(parser: argparse.ArgumentParser) -> Mapping[str, argparse.ArgumentParser]:
+    """Return ``{word: the parser of what stands behind it}``."""
+    found: dict[str, argparse.ArgumentParser] = {}
+    for action in parser._actions:  # noqa: SLF001 - argparse has no other way to ask
+        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
+            found.update(action.choices)
+    return found
+
+
+def _meant(
+    parser: argparse.ArgumentParser, chosen: Iterable[str | None]
+) -> argparse.ArgumentParser:
+    """Return the innermost command that was chosen, for its usage is what helps."""
+    for word in chosen:
+        parser = _choices(parser).get(word or "", parser)
+    return parser
+
+
+def _options(*parsers: argparse.ArgumentParser) -> Iterator[str]:
+    for parser in parsers:
+        for action in parser._actions:  # noqa: SLF001
+            yield from action.option_strings

@@ -1,0 +1,48 @@
+"""What `conducto._host` may call; nothing else of the host is known to the author API."""
+
+# ruff: noqa: PLC0415
+# Each entry loads only the packages that it needs.
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import ModuleType
+
+    from conducto.tree.launch_options import LaunchOptions
+    from conducto.tree.node_base import NodeBase
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run a command; return its exit code."""
+    from conducto_cli.main import main
+
+    return main(argv)
+
+
+def launch(root: NodeBase, options: LaunchOptions, target: str) -> int:
+    """Launch a tree on ``target``; return the exit code."""
+    if target == "cloud":
+        from conducto_cli.launch import cloud
+
+        return cloud.launch(root, options)
+    from conducto_cli.launch import local
+
+    return local.launch(root, options)
+
+
+def plan(root: NodeBase) -> int:
+    """Print what a launch in the cloud would take and cost; return the exit code."""
+    from conducto_cli.commands.plan import print_plan
+
+    return print_plan(root, program=sys.argv[0] if sys.argv else None)
+
+
+def secrets() -> ModuleType:
+    """Return the module that stores secrets for scripts."""
+    from conducto_local.secrets import client
+
+    return client

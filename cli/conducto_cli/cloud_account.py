@@ -1,0 +1,114 @@
+"""Which cloud installation a profile is logged in to, kept in the profile's file (mode 0600)."""
+
+import sys
+import time
+from dataclasses import dataclass, field
+
+from conducto.api.config import Config, current_profile
+from conducto_cli.references import UsageError
+from conducto_client.cloud_transport import CloudClient, CloudTransport
+from conducto_client.http_transport import TIMEOUT
+from conducto_client.transport import Endpoint
+
+NOT_LOGGED_IN = "not logged in to a cloud installation; log in: conducto login --url URL"
+#: Between two lines on what is waited for.
+_TELL_SECONDS = 10.0
+#: Options of a profile's ``[general]``.
+_FIELDS = ("url", "token", "org_id", "email")
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account at an installation.
+
+    Attributes:
+        url: Of the API.
+        org: Organisation.
+        user: Name in it.
+    """
+
+    url: str
+    token: str = field(repr=False)
+    org: str = ""
+    user: str = ""
+
+    def client(self, timeout: float = TIMEOUT) -> CloudClient:
+        """Return a client for it, which waits so many seconds for an answer."""
+        endpoint = Endpoint(self.url, self.token)
+        transport = CloudTransport(endpoint, timeout=timeout, waiting=Waiting())
+        return CloudClient(transport)
+
+
+class Waiting:
+    """Tells a person on stderr what is waited for, now and then."""
+
+    def __init__(self) -> None:
+        self._told = -_TELL_SECONDS
+
+    def __call__(self, what: str) -> None:
+        """Tell it, unless something was told a moment ago."""
+        if time.monotonic() - self._told >= _TELL_SECONDS:
+            print(f"conducto: {what}", file=sys.stderr)
+            self._told = time.monotonic()
+
+
+def profile_named(profile: str | None) -> str:
+    """Return the profile that is meant; None is the one in use."""
+    return current_profile() if profile is None else profile
+
+
+def account_of(profile: str | None = None) -> Account | None:
+    """Return the account that a profile is logged in to; the environment goes before.
+
+    ``CONDUCTO_URL`` and ``CONDUCTO_TOKEN`` are meant for machines, e.g. of CI.
+    """
+    import os  # noqa: PLC0415 - most commands never come here
+
+    general = Config.get_profile_config(profile_named(profile))
+    url, token, org, user = (general.get("general", name, fallback="") for name in _FIELDS)
+    url, token = os.environ.get("CONDUCTO_URL") or url, os.environ.get("CONDUCTO_TOKEN") or token
+    return Account(url.rstrip("/"), token, org, user) if url and token else None
+
+
+def needed_account(profile: str | None = None) -> Account:
+    """Return the account that a profile is logged in to.
+
+    Raises:
+        UsageError: it is not.
+    """
+    found = account_of(profile)
+    if found is None:
+        raise UsageError(f"{NOT_LOGGED_IN} (or stay on this machine: --local)")
+    return found
+
+
+def keep(account: Account, profile: str | None = None) -> str:
+    """Log a profile in; return its name.
+
+    The profile in use keeps its local pipelines, so it is the one that is logged in, too. One that
+    is another account's already is left alone: that account gets a profile of its own, which
+    becomes the default.
+    """
+    config = Config()
+    name = profile_named(profile)
+    there = Config.get_profile_config(name)
+    known = tuple(there.get("general", option, fallback="") for option in ("url", "org_id"))
+    if profile is None and any(known) and known != (account.url, account.org):
+        return config.write_profile(
+            account.url, account.token, org_id=account.org, email=account.user
+        )
+    values = (account.url, account.token, account.org, account.user)
+    for option, value in zip(_FIELDS, values, strict=True):
+        config.set_profile_general(name, option, value)
+    return name
+
+
+def forget(profile: str | None = None) -> bool:
+    """Log a profile out; return whether it was logged in."""
+    name = profile_named(profile)
+    parser = Config.get_profile_config(name)
+    if not parser.has_option("general", "token"):
+        return False
+    parser.remove_option("general", "token")
+    Config.write_profile_config(name, parser)
+    return True

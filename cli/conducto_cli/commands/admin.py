@@ -1,0 +1,213 @@
+"""``conducto admin``: tokens and plans of an installation at AWS, or of the emulator.
+
+It calls the installation's function ``admin`` with the AWS credentials of whoever runs it: who may
+invoke functions of the account is an administrator.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from conducto_cli.commands.cloud_emulator import running
+from conducto_cli.exit_codes import DONE, FAILED
+from conducto_cli.output import as_json
+from conducto_core.model.admin import (
+    AdminResponse,
+    ListTokens,
+    MintToken,
+    PlanInfo,
+    RevokeToken,
+    SetPlan,
+    ShowPlan,
+    TokenInfo,
+)
+from conducto_core.model.deployment import EMULATOR_STAGE, PERMISSIONS, function_name
+
+if TYPE_CHECKING:
+    import argparse
+
+    from conducto_core.model.base import Record
+
+#: Carries a payload to a function of this name and returns what it answers.
+Invoke = Callable[[str, bytes], bytes]
+
+
+class AwsError(Exception):
+    """AWS cannot be asked; the message says why and what to do."""
+
+
+def admin(arguments: argparse.Namespace, invoke: Invoke | None = None) -> int:
+    """Carry out ``token mint``, ``token list``, ``token revoke``, ``plan set`` or ``plan show``."""
+    request = _REQUESTS[arguments.what](arguments)
+    try:
+        send = _invoker(arguments.stage, arguments.region) if invoke is None else invoke
+        answer = _ask(send, function_name(arguments.stage, "admin"), request)
+    except AwsError as error:
+        print(f"conducto: {error}", file=sys.stderr)
+        return FAILED
+    if answer.error is not None:
+        print(f"conducto: {answer.error}", file=sys.stderr)
+        return FAILED
+    if arguments.json:
+        print(as_json(answer.model_dump(mode="json", exclude_none=True)))
+    else:
+        _print(arguments.what, answer)
+    return DONE
+
+
+def _mint(arguments: argparse.Namespace) -> Record:
+    permissions = tuple(arguments.permission or PERMISSIONS)
+    return MintToken(
+        org=arguments.org, user=arguments.user, permissions=permissions, days=arguments.days
+    )
+
+
+def _set_plan(arguments: argparse.Namespace) -> Record:
+    return SetPlan(
+        org=arguments.org,
+        name=arguments.name,
+        max_workers=arguments.max_workers,
+        max_pipelines=arguments.max_pipelines,
+        max_cpu=arguments.max_cpu,
+        exec_minutes=arguments.exec_minutes,
+        unlimited_minutes=arguments.unlimited_minutes,
+    )
+
+
+_REQUESTS: dict[str, Callable[[argparse.Namespace], Record]] = {
+    "mint-token": _mint,
+    "tokens": lambda arguments: ListTokens(org=arguments.org),
+    "revoke-token": lambda arguments: RevokeToken(org=arguments.org, token=arguments.token),
+    "set-plan": _set_plan,
+    "plan": lambda arguments: ShowPlan(org=arguments.org),
+}
+
+
+def _ask(invoke: Invoke, function: str, request: Record) -> AdminResponse:
+    return AdminResponse.model_validate(
+        json.loads(invoke(function, request.model_dump_json().encode()))
+    )
+
+
+def _invoker(stage: str, region: str | None) -> Invoke:
+    """Return what calls the functions of a stage: at AWS, or in this profile's emulator."""
+    try:
+        import boto3  # type: ignore[import-untyped]  # noqa: PLC0415  an extra
+        from botocore.exceptions import (  # type: ignore[import-untyped]  # noqa: PLC0415
+            BotoCoreError,
+            ClientError,
+        )
+    except ImportError as error:
+        message = "this needs boto3: pip install 'conducto[aws]'"
+        raise SystemExit(f"conducto: {message}") from error
+
+    where = _emulator() if stage == EMULATOR_STAGE else {"region_name": region}
+
+    def invoke(function: str, payload: bytes) -> bytes:
+        try:
+            client = boto3.client("lambda", **where)
+            answer = client.invoke(FunctionName=function, Payload=payload)
+        except (BotoCoreError, ClientError) as error:
+            raise AwsError(
+                f"{function}: {error}; check the AWS credentials, the region, and --stage"
+            ) from error
+        body = bytes(answer["Payload"].read())
+        if "FunctionError" in answer:
+            raise AwsError(f"{function} failed; its log at CloudWatch says why")
+        return body
+
+    return invoke
+
+
+def _emulator() -> dict[str, str]:
+    """Return the arguments with which boto3 reaches this profile's emulator.
+
+    Raises:
+        AwsError: none is running.
+    """
+    found = running()
+    if found is None:
+        raise AwsError("no emulator is running; start it with: conducto cloud-emulator up")
+    return {
+        "region_name": found["region"],
+        "endpoint_url": found["aws"],
+        "aws_access_key_id": found["key"]["id"],
+        "aws_secret_access_key": found["key"]["secret"],
+    }
+
+
+def _print(what: str, answer: AdminResponse) -> None:
+    if answer.plan is not None:
+        _print_plan(answer.plan)
+    elif answer.token is not None:
+        print(answer.token)
+        print("This is the only time that it is shown; 'conducto login' asks for it.")
+    elif what == "revoke-token":
+        print(f"{answer.tokens[0].id} opens nothing any more, in five minutes at the latest")
+    elif not answer.tokens:
+        print("no tokens yet; make one: conducto admin mint-token --org ORG --user USER")
+    for token in answer.tokens if what == "tokens" else ():
+        print(_line(token))
+
+
+def _line(token: TokenInfo) -> str:
+    ends = "never ends" if token.expires is None else f"ends {_day(token.expires)}"
+    made = f"made {_day(token.created)}"
+    return f"{token.id}  {token.user}  {made}, {ends}  {', '.join(token.permissions)}"
+
+
+def _print_plan(plan: PlanInfo) -> None:
+    minutes = "any number" if plan.exec_minutes is None else f"{plan.exec_minutes:g}"
+    print(f"{plan.org} is on the plan {plan.name}")
+    print(f"  workers at once    {plan.max_workers}, {plan.workers} now")
+    print(f"  active pipelines   {plan.max_pipelines}")
+    print(f"  vCPUs of a worker  {plan.max_cpu:g}")
+    print(f"  minutes a month    {minutes}")
+
+
+def _day(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d", time.gmtime(seconds))
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the words after ``conducto admin``."""
+    kinds = parser.add_subparsers(dest="what", metavar="WHAT", required=True)
+    mint = _kind(kinds, "mint-token", "make a token for a person or a machine")
+    mint.add_argument("--user", required=True, help="whose it is")
+    mint.add_argument(
+        "--permission",
+        action="append",
+        choices=PERMISSIONS,
+        help="what it allows, once for each (default: everything)",
+    )
+    mint.add_argument("--days", type=float, help="after which it ends (default: never)")
+    _kind(kinds, "tokens", "list an organisation's tokens")
+    revoke = _kind(kinds, "revoke-token", "take a token back")
+    revoke.add_argument("token", metavar="TOKEN_ID", help="its id, as 'admin tokens' lists it")
+    plan = _kind(kinds, "set-plan", "change what an organisation may do at once")
+    plan.add_argument("--name", help="of the plan")
+    plan.add_argument("--max-workers", type=int, help="workers at once")
+    plan.add_argument("--max-pipelines", type=int, help="active pipelines")
+    plan.add_argument("--max-cpu", type=float, help="vCPUs of one worker")
+    minutes = plan.add_mutually_exclusive_group()
+    minutes.add_argument("--exec-minutes", type=float, help="minutes of workers a month")
+    minutes.add_argument("--unlimited-minutes", action="store_true", help="any number of them")
+    _kind(kinds, "plan", "show an organisation's plan")
+
+
+def _kind(kinds: Any, name: str, summary: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = kinds.add_parser(name, help=summary, description=summary)
+    parser.add_argument("--org", required=True, help="the organisation")
+    parser.add_argument(
+        "--stage",
+        default="main",
+        help="the installation (default: main); emulator: the running 'conducto cloud-emulator'",
+    )
+    parser.add_argument("--region", help="AWS region (default: that of the AWS configuration)")
+    parser.add_argument("--json", action="store_true", help="machine-readable")
+    return parser

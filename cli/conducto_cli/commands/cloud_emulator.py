@@ -1,0 +1,195 @@
+"""``conducto cloud-emulator``: the cloud on this machine, to try it without an AWS account."""
+
+import argparse
+import json
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from conducto.api import paths
+from conducto_cli.exit_codes import DONE, FAILED
+
+#: Seconds that it may take to come up; the first time, the agent's image is built.
+_UP_SECONDS = 600.0
+_DOWN_SECONDS = 60.0
+_STEP_SECONDS = 0.1
+_LOG, _PREVIOUS_LOG = "emulator.log", "emulator.previous.log"
+_EXPOSED = (
+    "Containers and users of this machine can reach its ports, and get in with a token or a "
+    "signature only.\nIt speaks plain HTTP: run no untrusted images beside it, and give it no real "
+    "secrets (docs/cloud-emulator.md)."
+)
+
+
+def cloud_emulator(arguments: argparse.Namespace) -> int:
+    """Start, stop or describe the emulator, or print its token."""
+    folder = _folder()
+    verbs = {"up": _up, "down": _down, "status": _status, "token": _token}
+    return verbs[arguments.what](folder, arguments)
+
+
+def running() -> dict[str, Any] | None:
+    """Return the state of this profile's emulator, or None when none is running."""
+    return _find(_folder())
+
+
+def _folder() -> Path:
+    return Path(paths.base_dir()) / "cloud-emulator"
+
+
+def _up(folder: Path, arguments: argparse.Namespace) -> int:
+    known = _find(folder)
+    if known is not None:
+        print(f"the emulator runs already, at {known['url']}")
+        return DONE
+    path = _package_path()
+    if path is None:
+        print(
+            "conducto: the emulator needs a checkout of Conducto and what it is made of: "
+            "pip install -e '.[emulator]'",
+            file=sys.stderr,
+        )
+        return FAILED
+    folder.mkdir(parents=True, mode=0o700, exist_ok=True)
+    _clear(folder)
+    process = _start(folder, path, arguments)
+    end = time.monotonic() + _UP_SECONDS
+    while (known := _find(folder)) is None:
+        if process.poll() is not None or time.monotonic() > end:
+            print(f"conducto: the emulator did not start: {_failure(folder)}", file=sys.stderr)
+            return FAILED
+        time.sleep(_STEP_SECONDS)
+    print(f"the emulator runs at {known['url']}; log in to it with:")
+    print(f"  conducto cloud-emulator token | conducto login --url {known['url']} --token -")
+    print("Then run a pipeline in it:  python pipeline.py --cloud --run")
+    print("Its web app:  conducto show --app --cloud")
+    print("Administration:  conducto admin plan --org local --stage emulator")
+    print("For 'conducto debug --remote' there, AWS's program is stood in for by one in:")
+    print(f"  export PATH={shlex.quote(known['programs'])}:$PATH")
+    print(_EXPOSED)
+    print("It keeps nothing: what ran in it is gone after 'conducto cloud-emulator down'.")
+    return DONE
+
+
+def _start(folder: Path, path: str, arguments: argparse.Namespace) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "-m", "conducto_emulator", str(folder)]
+    if arguments.port:
+        command += ["--port", str(arguments.port)]
+    if arguments.agent_base:
+        command += ["--base", arguments.agent_base]
+    if arguments.strict:
+        command.append("--strict")
+    if arguments.latency:
+        command += ["--latency", arguments.latency]
+    if arguments.seed is not None:
+        command += ["--seed", str(arguments.seed)]
+    inherited = os.environ.get("PYTHONPATH")
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (path, inherited)))}
+    log_file = folder / _LOG
+    if log_file.exists():
+        log_file.replace(folder / _PREVIOUS_LOG)
+    with log_file.open("wb") as log:
+        return subprocess.Popen(  # noqa: S603 (our own module)
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=env,
+            start_new_session=True,
+        )
+
+
+def _down(folder: Path, arguments: argparse.Namespace) -> int:
+    del arguments
+    known = _find(folder)
+    if known is None:
+        print("no emulator is running")
+        return DONE
+    os.kill(known["pid"], signal.SIGTERM)
+    end = time.monotonic() + _DOWN_SECONDS
+    while _lives(known["pid"]):
+        if time.monotonic() > end:
+            print(f"conducto: process {known['pid']} does not end", file=sys.stderr)
+            return FAILED
+        time.sleep(_STEP_SECONDS)
+    _clear(folder)
+    print(f"emulator stopped; its log: {folder / _LOG}")
+    return DONE
+
+
+def _clear(folder: Path) -> None:
+    """Remove everything of an emulator but the logs."""
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.name not in (_LOG, _PREVIOUS_LOG):
+            path.unlink(missing_ok=True)
+
+
+def _status(folder: Path, arguments: argparse.Namespace) -> int:
+    del arguments
+    known = _find(folder)
+    if known is None:
+        print("no emulator is running; start it with: conducto cloud-emulator up")
+        return FAILED
+    print(f"the emulator runs at {known['url']}, pid {known['pid']}, AWS at {known['aws']}")
+    print(f"its log: {folder / _LOG}")
+    return DONE
+
+
+def _token(folder: Path, arguments: argparse.Namespace) -> int:
+    del arguments
+    known = _find(folder)
+    if known is None:
+        print("no emulator is running", file=sys.stderr)
+        return FAILED
+    print(known["token"])
+    return DONE
+
+
+def _find(folder: Path) -> dict[str, Any] | None:
+    """Return where the emulator is, if it lives."""
+    try:
+        known: dict[str, Any] = json.loads((folder / "emulator.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    return known if _lives(known["pid"]) else None
+
+
+def _lives(pid: int) -> bool:
+    with suppress(ChildProcessError):  # it may be a child of this very process
+        os.waitpid(pid, os.WNOHANG)
+    # Empty for one that has ended and that nobody waits for; its number may be another's, too.
+    return b"conducto_emulator" in _command_of(pid)
+
+
+def _command_of(pid: int) -> bytes:
+    """Return the command line of a process, or nothing."""
+    with suppress(OSError):
+        if Path("/proc/self").exists():
+            return Path(f"/proc/{pid}/cmdline").read_bytes()
+        words = ["ps", "-ww", "-p", str(pid), "-o", "args="]
+        return subprocess.run(words, capture_output=True, check=False).stdout  # noqa: S603
+    return b""
+
+
+def _failure(folder: Path) -> str:
+    with suppress(OSError):
+        return (folder / "failure.txt").read_text("utf-8").strip()
+    return f"see {folder / _LOG}"
+
+
+def _package_path() -> str | None:
+    """Return where ``conducto_emulator`` is found; a checkout has it beside the SDK."""
+    beside = Path(__file__).resolve().parents[3] / "emulator"
+    if find_spec("moto") is None or find_spec("chalice") is None:
+        return None
+    return str(beside) if (beside / "conducto_emulator").is_dir() else None

@@ -1,0 +1,142 @@
+"""``conducto compile``: the state machines of a pipeline, without an AWS account."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from conducto.wire.printable import printable_lines
+from conducto_cli.script_arguments import add_compile
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from conducto.tree.nodes import Node
+    from conducto_core.model.nodes import Pipeline
+    from conducto_core.semantics.asl.compiler import Compiled
+from conducto_cli.script_loader import root_of
+
+_WRONG = 2
+
+
+def compile_command(argv: Sequence[str]) -> int:
+    """Print the state machines that run a pipeline in the cloud; nothing is sent anywhere.
+
+    Args:
+        argv: The words after ``conducto compile``.
+
+    Returns:
+        The exit code: 0; 2 for a wrong definition or command line, or for a machine that AWS
+        would refuse.
+    """
+    try:
+        options, words = _parser().parse_known_args(argv)
+    except SystemExit as stop:  # argparse has printed the usage or an error
+        return stop.code if isinstance(stop.code, int) else _WRONG
+    from conducto.script import user_errors  # noqa: PLC0415 - not for --help
+    from conducto_core.errors import DefinitionError  # noqa: PLC0415
+
+    try:
+        pipeline = _resolved(root_of(options.file, words))
+        compiled = _compiled(pipeline, options.region, options.account)
+    except DefinitionError as error:
+        print(printable_lines(str(error)), file=sys.stderr)
+        return _WRONG
+    except Exception as error:
+        if user_errors.debugging():
+            raise
+        return user_errors.report(error, Path(options.file).name)
+    if options.svg is not None and not _drawn(compiled, pipeline, Path(options.svg)):
+        return _WRONG
+    return _show(compiled, pipeline, graph=options.graph)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="conducto compile",
+        usage="%(prog)s [--graph] [--svg FILE] [--region R] [--account A] FILE [METHOD [ARG ...]]",
+        description="Print the AWS Step Functions state machines of a pipeline.",
+        epilog="METHOD returns the tree; it may be left out when only one does.",
+        allow_abbrev=False,
+    )
+    add_compile(parser)
+    return parser
+
+
+def _resolved(root: Node) -> Pipeline:
+    from conducto.tree.launch_form import to_launch_form  # noqa: PLC0415
+    from conducto.tree.validate import validate  # noqa: PLC0415
+    from conducto_core.semantics.resolve import resolve  # noqa: PLC0415
+
+    validate(root)
+    return resolve(to_launch_form(root))
+
+
+def _compiled(pipeline: Pipeline, region: str, account: str) -> Compiled:
+    from conducto_core.semantics.asl.compiler import compile_residual  # noqa: PLC0415
+    from conducto_core.semantics.naming import Site  # noqa: PLC0415
+    from conducto_core.semantics.residual import residual  # noqa: PLC0415
+    from conducto_core.semantics.tree_state import TreeState  # noqa: PLC0415
+
+    return compile_residual(residual(TreeState(pipeline)), Site(region, account))
+
+
+def _drawn(compiled: Compiled, pipeline: Pipeline, file: Path) -> bool:
+    """Write the picture; return whether that worked, told on stderr where it did not."""
+    from conducto_core.semantics.asl.svg import svg  # noqa: PLC0415
+    from conducto_core.semantics.naming import node_id  # noqa: PLC0415
+
+    picture = svg(compiled, {node_id(path): path for path in pipeline.nodes})
+    try:
+        file.write_text(picture, encoding="utf-8")
+    except OSError as error:
+        print(
+            f"conducto compile: cannot write the picture to {file}: {error.strerror}",
+            file=sys.stderr,
+        )
+        return False
+    return True
+
+
+def _show(compiled: Compiled, pipeline: Pipeline, *, graph: bool) -> int:
+    from conducto_core.semantics.asl.lint import problems  # noqa: PLC0415
+    from conducto_core.semantics.asl.mermaid import flowchart  # noqa: PLC0415
+    from conducto_core.semantics.naming import node_id  # noqa: PLC0415
+
+    if graph:
+        drawn = flowchart(compiled, {node_id(path): path for path in pipeline.nodes})
+        print(printable_lines(drawn), end="")
+    else:
+        print(json.dumps({"machines": [_as_json(m) for m in compiled.machines]}, indent=2))
+    wrong = [
+        f"{machine.path}: {problem}"
+        for machine in compiled.machines
+        for problem in problems(machine.definition, machine.name)
+    ]
+    for problem in wrong:
+        print(printable_lines(problem), file=sys.stderr)
+    print(_summary(compiled, sum(1 for _ in pipeline.execs())), file=sys.stderr)
+    return _WRONG if wrong else 0
+
+
+def _as_json(machine: Any) -> dict[str, Any]:
+    return {
+        "name": machine.name,
+        "path": machine.path,
+        "tasks": machine.tasks,
+        "events": machine.events,
+        "bytes": len(machine.definition),
+        "definition": json.loads(machine.definition),
+    }
+
+
+def _summary(compiled: Compiled, execs: int) -> str:
+    size = sum(len(machine.definition) for machine in compiled.machines)
+    machines = len(compiled.machines)
+    return (
+        f"{execs:,} Exec{'s' * (execs != 1)}, {machines:,} state machine{'s' * (machines != 1)}, "
+        f"{size:,} bytes"
+    )

@@ -1,0 +1,175 @@
+"""``conducto data``: files that commands share, of a pipeline or of the user."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from conducto_cli.arguments import (
+    add_json,
+    add_verb,
+)
+from conducto_cli.connection import OpenClient, find_pipeline
+from conducto_cli.exit_codes import DONE
+from conducto_cli.output import as_json
+from conducto_cli.references import UsageError
+from conducto_cli.text.table import table
+from conducto_cli.text.text import printable
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterable, Iterator
+
+    from conducto_cli.arguments import Verbs
+    from conducto_client import Client
+    from conducto_core.model.responses import DataEntry
+
+_PIECE = 1 << 20
+#: Names that stand for the standard streams.
+_STANDARD = "-"
+
+
+def data(arguments: argparse.Namespace, open_client: OpenClient) -> int:
+    """List, read, write or delete data files."""
+    words = _words(arguments)
+    with open_client() as client:
+        whose = None
+        if not arguments.user:
+            whose = find_pipeline(client, words.pop(0)).pipeline.id
+        match arguments.what:
+            case "list":
+                return _list(client, whose, words, json=arguments.json)
+            case "get":
+                return _get(client, whose, words)
+            case "put":
+                return _put(client, whose, words, json=arguments.json)
+            case _:
+                return _remove(client, whose, words, json=arguments.json)
+
+
+#: Words that each command takes behind the ID, the least and the most.
+_TAKES = {"list": (0, 1), "get": (1, 2), "put": (1, 2), "rm": (1, None)}
+
+
+def _words(arguments: argparse.Namespace) -> list[str]:
+    """Return the words of the command, the ID first unless it is about the user's data.
+
+    Raises:
+        UsageError: there are too few or too many.
+    """
+    given: list[str] = list(arguments.words)
+    least, most = _TAKES[arguments.what]
+    count = len(given) - (not arguments.user)
+    if count < least or (most is not None and count > most):
+        usage = {"list": "[DIR]", "get": "NAME [FILE]", "put": "FILE [NAME]", "rm": "NAME ..."}
+        raise UsageError(
+            f"write: conducto data {arguments.what} ID {usage[arguments.what]}, "
+            "or --user instead of ID"
+        )
+    return given
+
+
+def _list(client: Client, whose: str | None, words: list[str], *, json: bool) -> int:
+    entries = list(client.data(whose, words[0] if words else ""))
+    if json:
+        print(as_json([entry.model_dump(mode="json") for entry in entries]))
+    elif not entries:
+        print("no data")
+    else:
+        for line in table([("SIZE", "MODIFIED", "NAME"), *map(_cells, entries)]):
+            print(line)
+    return DONE
+
+
+def _cells(entry: DataEntry) -> tuple[str, ...]:
+    size = f"{entry.size:,}" if entry.kind == "file" else "-"
+    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.modified))
+    return (size, when, printable(entry.name) + ("/" if entry.kind == "directory" else ""))
+
+
+def _get(client: Client, whose: str | None, words: list[str]) -> int:
+    name = words[0]
+    file = words[1] if len(words) > 1 else os.path.basename(name)  # noqa: PTH119 - no path of here
+    pieces = client.read_data(whose, name)
+    first = next(pieces, b"")  # a file that is not there must leave no empty one here
+    if file == _STANDARD:
+        _copy(first, pieces, sys.stdout.buffer)
+        return DONE
+    try:
+        with Path(file).open("wb") as target:
+            size = _copy(first, pieces, target)
+    except OSError as error:
+        raise UsageError(f"{file}: {error.strerror}") from error
+    print(f"{printable(file)}: {size:,} bytes")
+    return DONE
+
+
+def _copy(first: bytes, rest: Iterable[bytes], target: BinaryIO) -> int:
+    size = target.write(first)
+    for piece in rest:
+        size += target.write(piece)
+    target.flush()
+    return size
+
+
+def _put(client: Client, whose: str | None, words: list[str], *, json: bool) -> int:
+    file = words[0]
+    if file == _STANDARD:
+        if len(words) == 1:
+            raise UsageError("stdin has no name; give one: conducto data put ID - NAME")
+        entry = client.write_data(whose, words[1], _pieces(sys.stdin.buffer))
+    else:
+        name = words[1] if len(words) > 1 else Path(file).name
+        try:
+            with Path(file).open("rb") as source:
+                entry = client.write_data(whose, name, _pieces(source))
+        except OSError as error:
+            raise UsageError(f"{file}: {error.strerror}") from error
+    print(
+        as_json(entry.model_dump(mode="json"))
+        if json
+        else f"{printable(entry.name)}: {entry.size:,} bytes"
+    )
+    return DONE
+
+
+def _pieces(source: BinaryIO) -> Iterator[bytes]:
+    while piece := source.read(_PIECE):
+        yield piece
+
+
+def _remove(client: Client, whose: str | None, names: list[str], *, json: bool) -> int:
+    deleted = [client.delete_data(whose, name).name for name in names]
+    if json:
+        print(as_json(deleted))
+        return DONE
+    for name in deleted:
+        print(f"deleted {printable(name)}")
+    return DONE
+
+
+def add_data(verbs: Verbs) -> None:
+    """Add what reads and writes files of data."""
+    about = "Names are paths below the directory, such as results/table.csv."
+    data = add_verb(verbs, "data", "list, read, write or delete files that commands share", about)
+    whats = data.add_subparsers(dest="what", metavar="list|get|put|rm", required=True)
+    listing = add_verb(whats, "list", "list the entries of a directory")
+    getting = add_verb(whats, "get", "read a file")
+    putting = add_verb(whats, "put", "write a file, over one of the same name")
+    removing = add_verb(whats, "rm", "delete files")
+    for parser, words, text in (
+        (listing, "ID [DIR]", "the pipeline, and a directory of its data"),
+        (getting, "ID NAME [FILE]", "FILE is where to; '-' is stdout"),
+        (putting, "ID FILE [NAME]", "FILE is what to write; '-' is stdin"),
+        (removing, "ID NAME ...", "the pipeline, and what to delete of its data"),
+    ):
+        # One argument for all words: with --user there is no ID in front of the others.
+        parser.usage = f"conducto data {parser.prog.split()[-1]} [--user | ID] {words[3:]}".strip()
+        parser.add_argument("words", metavar=words, nargs="*", help=text)
+        parser.add_argument(
+            "--user", action="store_true", help="instead of ID: the data of all your pipelines"
+        )
+    add_json(listing, putting, removing)

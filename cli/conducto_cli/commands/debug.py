@@ -1,0 +1,205 @@
+"""``conducto debug`` and ``conducto livedebug``: a shell like the one a command ran in."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from conducto_cli import selection
+from conducto_cli.arguments import a_positive, a_time, add_id, add_verb
+from conducto_cli.connection import OpenClient, find_pipeline
+from conducto_cli.exit_codes import DONE, FAILED, NO_ENGINE
+from conducto_cli.references import UsageError, expand, has_wildcard, node_path
+from conducto_cli.text.text import printable
+from conducto_cli.view import remote_shell
+from conducto_client import ApiError, Client
+from conducto_core.model.debug import DebugPlan, DebugRequest
+from conducto_core.model.remote_shells import DEFAULT_SECONDS, RemoteShellRequest
+
+if TYPE_CHECKING:
+    import argparse
+
+    from conducto_cli.arguments import Verbs
+
+_NOT_FOUND = 404
+_SCRIPT = "/conducto/cmd.sh"
+
+Front = Callable[[], ModuleType]
+
+
+def _front() -> ModuleType:
+    """Return what works with the engine; the command line does not know the local runner."""
+    return importlib.import_module("conducto_local.debug.commands")
+
+
+def debug(arguments: argparse.Namespace, open_client: OpenClient, front: Front = _front) -> int:
+    """Carry out ``debug`` and ``livedebug``; return the shell's exit code."""
+    _check(arguments)
+    if arguments.remote:
+        return _remote(arguments, open_client)
+    with open_client() as client:
+        plan = _plan(client, arguments)
+    shells = front()
+    try:
+        if arguments.print:
+            print(shells.docker_line(plan))
+            _say(_of_the_line(plan))
+            return DONE
+        if arguments.no_shell:
+            name = shells.keep_container(plan)
+            print(name)
+            _say(_of_the_container(plan, name))
+            return DONE
+        _say(_of_the_shell(plan))
+        return int(shells.open_shell(plan))
+    except shells.DebugError as error:
+        print(f"conducto: {error}", file=sys.stderr)
+        return NO_ENGINE if error.no_engine else FAILED
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    if arguments.remote and arguments.snapshot:
+        raise UsageError("--snapshot: workers of the cloud make none; leave it or --remote out")
+    if arguments.time_limit is not None and not arguments.remote:
+        raise UsageError("--time-limit is for shells on workers; add --remote")
+
+
+def _remote(arguments: argparse.Namespace, open_client: OpenClient) -> int:
+    """Open a shell on a worker; what is missing on this machine is said before it is started."""
+    enter = remote_shell.find_plugin(os.environ)
+    limit = DEFAULT_SECONDS if arguments.time_limit is None else arguments.time_limit
+    seconds = remote_shell.check_time(limit)
+    with open_client() as client:
+        pipeline_id, path = _subject(client, arguments)
+        request = RemoteShellRequest(path=path, attempt=arguments.attempt, seconds=seconds)
+        with _naming_the_nearest(client, pipeline_id, path):
+            return remote_shell.remote_shell(client, pipeline_id, request, enter)
+
+
+def _plan(client: Client, arguments: argparse.Namespace) -> DebugPlan:
+    pipeline_id, path = _subject(client, arguments)
+    request = DebugRequest(
+        path=path,
+        attempt=arguments.attempt,
+        live=arguments.verb == "livedebug",
+        snapshot=arguments.snapshot,
+    )
+    with _naming_the_nearest(client, pipeline_id, path):
+        return client.debug(pipeline_id, request)
+
+
+def _subject(client: Client, arguments: argparse.Namespace) -> tuple[str, str]:
+    """Return the pipeline's whole id and the path that is meant."""
+    pipeline_id = find_pipeline(client, arguments.id).pipeline.id
+    path = node_path(arguments.path)
+    if has_wildcard(path):
+        path = selection.one(client, pipeline_id, path)
+    return pipeline_id, path
+
+
+@contextmanager
+def _naming_the_nearest(client: Client, pipeline_id: str, path: str) -> Iterator[None]:
+    """Turn the refusal of a path that there is not into one that names the nearest."""
+    try:
+        yield
+    except ApiError as error:
+        paths = selection.all_paths(client, pipeline_id)
+        if error.status == _NOT_FOUND and path not in paths:
+            expand([path], paths)
+        raise
+
+
+def _say(lines: Iterator[str]) -> None:
+    """Print for the person; what is on stdout is for whoever reads it there."""
+    for line in lines:
+        print(line, file=sys.stderr, flush=True)
+
+
+def _of_all(plan: DebugPlan) -> Iterator[str]:
+    for note in plan.notes:
+        yield f"note: {printable(note)}"
+    for mount in plan.code:
+        yield f"Mounting {printable(mount.source)} at {printable(mount.target)}"
+    if plan.code:
+        yield "This is your code, read-write: a change on either side is there on the other."
+
+
+def _of_the_shell(plan: DebugPlan) -> Iterator[str]:
+    yield from _of_all(plan)
+    if not sys.stdin.isatty():
+        return
+    which = "never ran" if plan.attempt is None else f"attempt {plan.attempt}"
+    yield f"{printable(plan.path)} ({which}) in a fresh container of {printable(plan.image)}"
+    yield f"Run its command: {_SCRIPT}    Leave: exit"
+
+
+def _of_the_line(plan: DebugPlan) -> Iterator[str]:
+    yield from _of_all(plan)
+    if plan.secrets:
+        names = ", ".join(plan.secrets)
+        yield f"The line passes secrets on from your environment; set them there first: {names}"
+    yield f"In the shell, run the command: {_SCRIPT}"
+
+
+def _of_the_container(plan: DebugPlan, name: str) -> Iterator[str]:
+    yield from _of_all(plan)
+    yield f"enter:  docker exec -it {name} {plan.shell}"
+    yield f"remove: docker rm -f {name}"
+
+
+def add_shells(verbs: Verbs) -> None:
+    """Add what opens debug shells."""
+    debug = add_verb(
+        verbs,
+        "debug",
+        "open a shell in a fresh container like the one a node ran in",
+        "Same image, environment, secrets, data, directory and limits; the node's command is "
+        "/conducto/cmd.sh there. Ends with the shell's exit code.",
+    )
+    live = add_verb(
+        verbs,
+        "livedebug",
+        "open a debug shell with your code mounted over its copy in the image",
+        "What you change on this machine is there in the container at once, and the other way.",
+    )
+    for parser in (debug, live):
+        add_id(parser)
+        parser.add_argument("path", metavar="PATH", help="an Exec")
+        parser.add_argument(
+            "--attempt", type=a_positive, metavar="N", help="counted from 1 (default: the newest)"
+        )
+        parser.add_argument(
+            "--snapshot",
+            action="store_true",
+            help="with the files as the failed command left them, if that was asked for "
+            "(snapshot_on_error)",
+        )
+        instead = parser.add_mutually_exclusive_group()
+        instead.add_argument(
+            "--print", action="store_true", help="open nothing, print a docker run line that does"
+        )
+        instead.add_argument(
+            "--no-shell",
+            action="store_true",
+            help="start a container that stays, for an editor to attach to; print its name",
+        )
+        parser.set_defaults(remote=False, time_limit=None)
+        if parser is debug:
+            instead.add_argument(
+                "--remote",
+                action="store_true",
+                help="of a pipeline in the cloud: on a worker of its own, where the data is "
+                "(needs AWS's session-manager-plugin)",
+            )
+            parser.add_argument(
+                "--time-limit",
+                type=a_time,
+                metavar="TIME",
+                help="with --remote: end it after so long, such as 30m or 2h (default: 1h)",
+            )

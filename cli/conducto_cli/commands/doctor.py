@@ -1,0 +1,206 @@
+"""``conducto doctor``: what works here and what does not, each with what to do about it."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from conducto.api import paths
+from conducto_cli.commands.deploy import _add_place
+from conducto_cli.connection import LocalAgent
+from conducto_cli.deploy import check_results, checks
+from conducto_cli.deploy.aws import BotoAccount
+from conducto_cli.deploy.check_results import CheckResult, Status
+from conducto_cli.deploy.local_tools import LocalTools
+from conducto_cli.deploy.ports import Account, AccountError, Machine
+from conducto_cli.exit_codes import DONE, FAILED
+from conducto_cli.output import as_json
+from conducto_cli.references import UsageError
+from conducto_client import Client, ClientError, HttpTransport
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Iterator
+
+#: Bytes of free disk below which images soon do not fit.
+DISK_MODEST = 5 << 30
+DISK_LEAST = 1 << 30
+
+
+class Host(Protocol):
+    """What running pipelines on this machine needs."""
+
+    def python(self) -> str:
+        """Return the version of this Python."""
+
+    def engine(self) -> tuple[str, tuple[str, ...]]:
+        """Return the container engine with its version, and what containers lack on it.
+
+        Raises:
+            RuntimeError: none can be used; the message says why and what to do.
+        """
+
+    def free_bytes(self) -> int:
+        """Return how much room is where Conducto keeps its files."""
+
+    def agent(self) -> tuple[str, str] | None:
+        """Return the version of the running agent and where it listens; None: none runs.
+
+        Raises:
+            RuntimeError: one runs and does not answer.
+        """
+
+    def version(self) -> str:
+        """Return the version of Conducto that is asked."""
+
+
+class ThisHost:
+    """A `Host`.
+
+    Args:
+        profile: None is the profile in use.
+    """
+
+    def __init__(self, profile: str | None = None) -> None:
+        self._profile = profile
+
+    def python(self) -> str:
+        """Return the version of this Python."""
+        return sys.version.split()[0]
+
+    def engine(self) -> tuple[str, tuple[str, ...]]:
+        """Return the container engine with its version, and what containers lack on it."""
+        ports = importlib.import_module("conducto_local.ports")
+        docker = importlib.import_module("conducto_local.engine.docker")
+
+        async def ask() -> tuple[str, tuple[str, ...]]:
+            engine = docker.DockerEngine()
+            try:
+                info = await engine.open()
+            finally:
+                await engine.close()
+            text = f"{info.name} {info.version}, {info.cpus:g} CPUs, {info.memory:.1f} GB"
+            return text, info.warnings
+
+        try:
+            return asyncio.run(ask())
+        except ports.EngineError as error:
+            raise RuntimeError(str(error)) from error
+
+    def free_bytes(self) -> int:
+        """Return how much room is where Conducto keeps its files."""
+        place = Path(paths.base_dir())
+        while not place.exists():
+            place = place.parent
+        return shutil.disk_usage(place).free
+
+    def agent(self) -> tuple[str, str] | None:
+        """Return the version of the running agent and where it listens; None: none runs."""
+        try:
+            endpoint = LocalAgent(self._profile).find()
+            if endpoint is None:
+                return None
+            with Client(HttpTransport(endpoint)) as client:
+                return client.status().version, endpoint.url
+        except (ClientError, UsageError) as error:
+            raise RuntimeError(str(error)) from error
+
+    def version(self) -> str:
+        """Return the version of Conducto that is asked."""
+        found: str = importlib.import_module("conducto_local.version").package_version()
+        return found
+
+
+def doctor(
+    arguments: argparse.Namespace,
+    host: Host | None = None,
+    machine: Machine | None = None,
+    account: Account | None = None,
+) -> int:
+    """Print what was found; return 0 when nothing is in the way.
+
+    Args:
+        arguments: The words.
+        host: None is this machine; so is the next.
+        machine: See ``host``.
+        account: None is that of the AWS configuration.
+    """
+    found = list(host_findings(ThisHost(arguments.profile) if host is None else host))
+    if arguments.cloud:
+        found += checks.machine_findings(LocalTools() if machine is None else machine)
+        found += _account_findings(arguments, account)
+    if arguments.json:
+        print(as_json([finding.as_document() for finding in found]))
+    else:
+        print("\n".join(check_results.lines(found)))
+    return FAILED if check_results.is_failed(found) else DONE
+
+
+def host_findings(host: Host) -> Iterator[CheckResult]:
+    """Yield how this machine stands."""
+    yield CheckResult("conducto", Status.OK, f"{host.version()}, on Python {host.python()}")
+    yield _tried("engine", lambda: _engine(host))
+    yield _disk(host.free_bytes())
+    yield _tried("agent", lambda: _agent(host))
+
+
+def _engine(host: Host) -> CheckResult:
+    text, warnings = host.engine()
+    if not warnings:
+        return CheckResult("engine", Status.OK, text)
+    return CheckResult("engine", Status.WARNING, text, "\n".join(warnings))
+
+
+def _tried(name: str, check: Callable[[], CheckResult]) -> CheckResult:
+    try:
+        return check()
+    except RuntimeError as error:
+        return CheckResult(name, Status.FAILED, str(error))
+
+
+def _disk(free: int) -> CheckResult:
+    text = f"{free / 2**30:.1f} GB free in {paths.base_dir()}"
+    remedy = "free some: conducto gc, then docker system prune"
+    if free < DISK_LEAST:
+        return CheckResult("disk", Status.FAILED, text, remedy)
+    if free < DISK_MODEST:
+        return CheckResult("disk", Status.WARNING, text, remedy)
+    return CheckResult("disk", Status.OK, text)
+
+
+def _agent(host: Host) -> CheckResult:
+    found = host.agent()
+    if found is None:
+        return CheckResult("agent", Status.OK, "none is running; the next launch starts it")
+    version, url = found
+    if version != host.version():
+        remedy = "when nothing runs: conducto agent stop; the next launch starts the new one"
+        text = f"version {version} at {url}, which is not the one installed"
+        return CheckResult("agent", Status.WARNING, text, remedy)
+    return CheckResult("agent", Status.OK, f"version {version} at {url}")
+
+
+def _account_findings(
+    arguments: argparse.Namespace, account: Account | None
+) -> Iterator[CheckResult]:
+    try:
+        there = BotoAccount(arguments.region) if account is None else account
+    except AccountError as error:
+        yield CheckResult("credentials", Status.FAILED, str(error), error.remedy)
+        return
+    profile = os.environ.get("AWS_PROFILE")
+    if profile:
+        yield CheckResult("aws profile", Status.OK, profile)
+    yield from checks.account_findings(there, arguments.stage)
+
+
+def add_doctor(parser: argparse.ArgumentParser) -> None:
+    """Describe the words after ``conducto doctor``."""
+    parser.add_argument("--cloud", action="store_true", help="also what deploying to AWS needs")
+    _add_place(parser)
+    parser.add_argument("--json", action="store_true", help="machine-readable")

@@ -1,0 +1,55 @@
+"""``conducto gc``: frees what no live pipeline needs, and says how much that was."""
+
+import argparse
+
+from conducto_cli.connection import OpenClient
+from conducto_cli.exit_codes import DONE
+from conducto_cli.output import as_json
+from conducto_cli.text.table import table
+from conducto_cli.text.text import count_of, printable
+from conducto_core.model.gc import GcItem, GcReport
+
+_COLUMNS = ("KIND", "SIZE", "PIPELINE", "NAME", "")
+_UNITS = ("B", "KB", "MB", "GB", "TB")
+_STEP = 1024.0
+_WHOLE = 10  # from here on without a decimal
+
+
+def gc(arguments: argparse.Namespace, open_client: OpenClient) -> int:
+    """Free it, or with ``--dry-run`` say what would be freed."""
+    with open_client() as client:
+        report = client.gc(dry_run=arguments.dry_run)
+    if arguments.json:
+        print(as_json(report.model_dump(mode="json")))
+        return DONE
+    for line in _lines(report):
+        print(line)
+    return DONE
+
+
+def _lines(report: GcReport) -> list[str]:
+    rows = [_COLUMNS, *map(_cells, report.items)]
+    lines = list(table(rows)) if report.items else []
+    lines += [printable(note) for note in report.notes]
+    freed = [i for i in report.items if i.freed or (report.dry_run and i.note is None)]
+    verb = "would be freed" if report.dry_run else "freed"
+    lines.append(f"{count_of(len(freed), 'thing')}, {size_of(report.bytes)} {verb}")
+    return lines
+
+
+def _cells(item: GcItem) -> tuple[str, ...]:
+    note = "" if item.note is None else f"stays: {printable(item.note)}"
+    return (item.kind, size_of(item.bytes), item.pipeline or "", printable(item.name), note)
+
+
+def size_of(number: float) -> str:
+    """Return a number of bytes as people read it."""
+    for unit in _UNITS[:-1]:
+        if number < _STEP:
+            return (
+                f"{number:.0f} {unit}"
+                if number >= _WHOLE or unit == "B"
+                else f"{number:.1f} {unit}"
+            )
+        number /= _STEP
+    return f"{number:.1f} {_UNITS[-1]}"

@@ -1,0 +1,46 @@
+"""``conducto images``: the images of a pipeline and how their builds stand."""
+
+import argparse
+import time
+
+from conducto_cli.connection import OpenClient, find_pipeline
+from conducto_cli.exit_codes import DONE
+from conducto_cli.output import as_json
+from conducto_cli.references import UsageError
+from conducto_cli.text.table import table
+from conducto_cli.text.text import printable
+from conducto_cli.view.build_log import copy_build_log
+from conducto_core.model.labels import duration
+from conducto_core.model.records import ImageRecord, ImageState
+
+_COLUMNS = ("NAME", "STATE", "TIME", "REFERENCE")
+
+
+def images(arguments: argparse.Namespace, open_client: OpenClient) -> int:
+    """List images, or print what the build of one printed."""
+    if arguments.follow and arguments.log is None:
+        raise UsageError("--follow: say which image, with --log NAME")
+    with open_client() as client:
+        pipeline_id = find_pipeline(client, arguments.id).pipeline.id
+        if arguments.log is not None:
+            copy_build_log(client, pipeline_id, arguments.log, follow=arguments.follow)
+            return DONE
+        found = client.images(pipeline_id)
+    if arguments.json:
+        print(as_json([image.model_dump(mode="json") for image in found]))
+    elif not found:
+        print("this pipeline uses no images")
+    else:
+        for line in table([_COLUMNS, *map(_cells, found)]):
+            print(line)
+    return DONE
+
+
+def _cells(image: ImageRecord) -> tuple[str, ...]:
+    over = image.state in {ImageState.DONE, ImageState.ERROR}
+    took = ""
+    if image.started is not None:
+        end = image.ended if over and image.ended is not None else time.time()
+        took = duration(end - image.started)
+    reference = "" if image.reference is None else printable(image.reference)
+    return (printable(image.name), image.state.value, took, reference)

@@ -1,0 +1,317 @@
+"""``conducto logs``: what a node, or the build of an image, printed."""
+
+from __future__ import annotations
+
+import base64
+import queue
+import sys
+import threading
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from conducto_cli import selection
+from conducto_cli.arguments import (
+    a_line_range,
+    a_positive,
+    add_id,
+    add_verb,
+)
+from conducto_cli.connection import OpenClient, find_pipeline
+from conducto_cli.exit_codes import DONE, FAILED
+from conducto_cli.exit_gate import ExitGate
+from conducto_cli.output import as_json
+from conducto_cli.references import UsageError
+from conducto_cli.text.text import printable
+from conducto_cli.view.build_log import copy_build_log
+from conducto_core.model.params import (
+    MAX_LOG_LINES,
+    LogFileParams,
+    LogLinesParams,
+    LogSearchParams,
+    Stream,
+)
+from conducto_core.model.states import Cause
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from conducto_cli.arguments import Verbs
+    from conducto_client import Client
+    from conducto_core.model.records import AttemptRecord
+    from conducto_core.model.responses import LogMatch
+
+#: Seconds that one question for more output waits.
+FOLLOW_SECONDS = 20.0
+_CHUNK = 1 << 20
+_STREAMS: tuple[Stream, Stream] = ("stdout", "stderr")
+
+
+def logs(arguments: argparse.Namespace, open_client: OpenClient) -> int:
+    """Print the raw output of an attempt, or of an image's build."""
+    _check(arguments)
+    with open_client() as client:
+        pipeline_id = find_pipeline(client, arguments.id).pipeline.id
+        if arguments.image is not None:
+            copy_build_log(client, pipeline_id, arguments.image, follow=arguments.follow)
+            return DONE
+        if arguments.path is None:
+            raise UsageError("say which node: conducto logs ID PATH (or --image NAME)")
+        path = selection.one_exec(client, pipeline_id, arguments.path)
+        attempt = _attempt(client, pipeline_id, path, arguments.attempt)
+        _tell_why_not_started(path, attempt)
+        output = _Output(client, {"id": pipeline_id, "path": path, "attempt": attempt.number})
+        streams = _STREAMS if arguments.stream is None else (arguments.stream,)
+        if arguments.search is not None:
+            return _search(output, arguments, streams)
+        if arguments.download is not None:
+            return _download(output, arguments.download, streams)
+        if not arguments.follow:
+            for stream in streams:
+                _print(output, arguments, stream)
+            return DONE
+    _follow(open_client, output.which, arguments, streams)
+    return DONE
+
+
+def _follow(
+    open_client: OpenClient,
+    which: dict[str, Any],
+    arguments: argparse.Namespace,
+    streams: tuple[Stream, ...],
+) -> None:
+    """Print streams as they grow, all at the same time, each with a client of its own."""
+    ended: queue.SimpleQueue[Exception | None] = queue.SimpleQueue()
+    gate = ExitGate()
+
+    def follow(stream: Stream) -> None:
+        try:
+            with open_client() as client:
+                client.gate = gate
+                _print(_Output(client, which), arguments, stream)
+        except Exception as error:  # noqa: BLE001 - raised again below, in the main thread
+            ended.put(error)
+        else:
+            ended.put(None)
+
+    for stream in streams:
+        threading.Thread(target=follow, args=(stream,), name=stream, daemon=True).start()
+    try:
+        for _ in streams:
+            error = ended.get()
+            if error is not None:
+                raise error
+    finally:
+        gate.close()
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    parts = [f"--{name}" for name in ("lines", "search", "download") if _given(arguments, name)]
+    if arguments.follow and parts:
+        raise UsageError(f"--follow: not together with {parts[0]}")
+    if arguments.search is None and (arguments.regex or arguments.ignore_case):
+        raise UsageError("--regex and --ignore-case are for --search TEXT")
+    if arguments.json and arguments.search is None:
+        raise UsageError("--json is for --search TEXT; output itself is bytes, printed as they are")
+    if arguments.image is not None and (parts or arguments.tail is not None):
+        raise UsageError(f"--image: not together with {(parts or ['--tail'])[0]}")
+
+
+def _given(arguments: argparse.Namespace, name: str) -> bool:
+    return getattr(arguments, name) is not None
+
+
+class _Output:
+    """What one attempt printed."""
+
+    def __init__(self, client: Client, which: dict[str, Any]) -> None:
+        self.client = client
+        self.which = which
+
+    def chunks(self, stream: Stream, offset: int, *, follow: bool) -> Iterator[bytes]:
+        """Yield the bytes from ``offset`` on."""
+        which = self.which
+        while True:
+            chunk = self.client.log(
+                which["id"],
+                which["path"],
+                attempt=which["attempt"],
+                stream=stream,
+                offset=offset,
+                limit=_CHUNK,
+                wait=FOLLOW_SECONDS if follow else 0.0,
+            )
+            data = base64.b64decode(chunk.data)
+            if data:
+                yield data
+            offset = chunk.offset + len(data)
+            if not data and (chunk.complete or not follow):
+                return
+
+
+def _print(output: _Output, arguments: argparse.Namespace, stream: Stream) -> None:
+    # Both streams go each to its own; one that was asked for goes where a pipe reads it.
+    both = arguments.stream is None and stream == "stderr"
+    target = sys.stderr.buffer if both else sys.stdout.buffer
+    if arguments.lines is not None:
+        for data in _lines(output, stream, *arguments.lines):
+            target.write(data)
+        target.flush()
+        return
+    offset = 0
+    if arguments.tail is not None:
+        offset = _tail(output, stream, arguments.tail)
+    for data in output.chunks(stream, offset, follow=arguments.follow):
+        with output.client.gate:
+            _write(target, data)
+
+
+def _write(target: BinaryIO, data: bytes) -> None:
+    target.write(data)
+    target.flush()
+
+
+def _tail(output: _Output, stream: Stream, count: int) -> int:
+    """Return where the last ``count`` lines begin."""
+    last = output.client.log_lines(
+        LogLinesParams(**output.which, stream=stream, first=-count, count=1)
+    )
+    return 0 if last.offset is None else last.offset
+
+
+def _lines(output: _Output, stream: Stream, first: int, last: int | None) -> Iterator[bytes]:
+    """Yield the lines from ``first`` to ``last``, counted from 1, with their ends."""
+    at = first - 1
+    while last is None or at < last:
+        count = MAX_LOG_LINES if last is None else min(MAX_LOG_LINES, last - at)
+        page = output.client.log_lines(
+            LogLinesParams(**output.which, stream=stream, first=at, count=count)
+        )
+        if not page.lines:
+            return
+        yield "".join(f"{line}\n" for line in page.lines).encode()
+        at = page.first + len(page.lines)
+
+
+def _search(output: _Output, arguments: argparse.Namespace, streams: tuple[Stream, ...]) -> int:
+    """Print the lines that match, as ``grep -n`` does; return 1 when there are none.
+
+    With ``--json``: ``{"id", "path", "attempt", "matches": [{"stream", "line", ...}]}``, lines
+    counted from 1, the rest as in `conducto_core.model.responses.LogMatch`.
+    """
+    found, documents = False, list[dict[str, Any]]()
+    for stream, match in _matches(output, arguments, streams):
+        found = True
+        line = None if match.line is None else match.line + 1
+        if arguments.json:
+            documents.append({"stream": stream, **match.model_dump(mode="json"), "line": line})
+        else:
+            number = "?" if line is None else line
+            where = f"{number}:" if len(streams) == 1 else f"{stream}:{number}:"
+            print(f"{where}{match.text}")
+    if arguments.json:
+        print(as_json({**output.which, "matches": documents}))
+    return DONE if found else FAILED
+
+
+def _matches(
+    output: _Output, arguments: argparse.Namespace, streams: tuple[Stream, ...]
+) -> Iterator[tuple[Stream, LogMatch]]:
+    for stream in streams:
+        query = LogSearchParams(
+            **output.which,
+            stream=stream,
+            text=arguments.search,
+            regex=arguments.regex,
+            ignore_case=arguments.ignore_case,
+        )
+        while True:
+            page = output.client.search_log(query)
+            for match in page.matches:
+                yield stream, match
+            if page.next is None:
+                break
+            query = query.model_copy(update={"offset": page.next})
+
+
+def _download(output: _Output, name: str, streams: tuple[Stream, ...]) -> int:
+    """Write streams to files; an empty stderr makes none when both were wanted."""
+    for stream in streams:
+        beside = len(streams) > 1 and stream == "stderr"
+        file = Path(f"{name}.stderr" if beside else name)
+        pieces = output.client.download_log(LogFileParams(**output.which, stream=stream))
+        first = next(pieces, b"")
+        if beside and not first:
+            continue
+        size = 0
+        try:
+            with file.open("wb") as target:
+                for piece in chain([first], pieces):
+                    size += target.write(piece)
+        except OSError as error:
+            raise UsageError(f"{file}: {error.strerror}") from error
+        print(f"{file}: {size:,} bytes")
+    return DONE
+
+
+def _attempt(client: Client, pipeline_id: str, path: str, wanted: int | None) -> AttemptRecord:
+    attempts = {attempt.number: attempt for attempt in client.attempts(pipeline_id, path)}
+    if not attempts:
+        raise UsageError(f"{path}: has not run, so it printed nothing")
+    number = max(attempts) if wanted is None else wanted
+    if number not in attempts:
+        there = ", ".join(map(str, attempts))
+        raise UsageError(f"{path}: no attempt {number}; there are: {there}")
+    return attempts[number]
+
+
+def _tell_why_not_started(path: str, attempt: AttemptRecord) -> None:
+    """Say on stderr why there is no output, where the command was never begun."""
+    if attempt.cause in {Cause.IMAGE, Cause.NO_WORKER} and attempt.message is not None:
+        text = f"{path}: attempt {attempt.number} did not start: {printable(attempt.message)}"
+        print(f"conducto: {text}", file=sys.stderr)
+
+
+def _add_logs(verbs: Verbs) -> None:
+    logs = add_verb(
+        verbs,
+        "logs",
+        "print what a node printed, byte for byte",
+        "stdout goes to stdout and stderr to stderr, unless one of them is asked for.",
+    )
+    add_id(logs)
+    logs.add_argument("path", metavar="PATH", nargs="?", help="an Exec")
+    logs.add_argument(
+        "--attempt", type=a_positive, metavar="N", help="counted from 1 (default: the newest)"
+    )
+    logs.add_argument("--image", metavar="NAME", help="instead, what the build of an image printed")
+    logs.add_argument(
+        "-f", "--follow", action="store_true", help="stay until the attempt has ended"
+    )
+    stream = logs.add_mutually_exclusive_group()
+    stream.add_argument(
+        "--stdout", action="store_const", const="stdout", dest="stream", help="only this stream"
+    )
+    stream.add_argument(
+        "--stderr", action="store_const", const="stderr", dest="stream", help="only this stream"
+    )
+    part = logs.add_mutually_exclusive_group()
+    part.add_argument("--tail", metavar="N", type=a_positive, help="only the last N lines")
+    part.add_argument(
+        "--lines",
+        metavar="FROM[:TO]",
+        type=a_line_range,
+        help="only these lines, counted from 1, TO included",
+    )
+    part.add_argument(
+        "--search", metavar="TEXT", help="only lines that hold TEXT, each with its number"
+    )
+    part.add_argument(
+        "--download",
+        metavar="FILE",
+        help="write it to a file instead; stderr goes to FILE.stderr",
+    )
+    logs.add_argument("--regex", action="store_true", help="--search with a regular expression")
+    logs.add_argument("-i", "--ignore-case", action="store_true", help="--search in any case")
+    logs.add_argument("--json", action="store_true", help="--search, machine-readable")

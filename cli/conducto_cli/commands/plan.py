@@ -1,0 +1,256 @@
+"""``--plan`` and ``conducto plan``: what a launch in the cloud would take, without asking AWS.
+
+Durations are those of earlier launches, which the agent and the cloud installation are asked for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from conducto_cli.exit_codes import DONE, USAGE
+from conducto_cli.script_arguments import add_plan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from conducto.tree.node_base import NodeBase
+    from conducto_cli.connection import OpenClient
+    from conducto_client import Client
+    from conducto_core.semantics.asl.estimate import Estimate, PoolEstimate
+
+#: Earlier launches whose durations are looked at, the newest.
+LAUNCHES = 5
+#: Workers at once of the free plan.
+FREE_WORKERS = 2
+
+
+def plan_command(argv: Sequence[str]) -> int:
+    """Print what a script's pipeline would take in the cloud; nothing is sent anywhere.
+
+    Args:
+        argv: The words after ``conducto plan``.
+
+    Returns:
+        The exit code: 0; 2 for a wrong definition or command line.
+    """
+    try:
+        options, words = _parser().parse_known_args(argv)
+    except SystemExit as stop:  # argparse has printed the usage or an error
+        return stop.code if isinstance(stop.code, int) else USAGE
+    from conducto.script import user_errors  # noqa: PLC0415 - not for --help
+    from conducto_cli.script_loader import root_of  # noqa: PLC0415
+
+    try:
+        root = root_of(options.file, words)
+        return print_plan(
+            root,
+            program=options.file,
+            workers=options.workers,
+            spot=options.spot,
+            as_json=options.json,
+        )
+    except Exception as error:
+        if user_errors.debugging():
+            raise
+        return user_errors.report(error, Path(options.file).name)
+
+
+def print_plan(
+    root: NodeBase,
+    *,
+    program: str | None,
+    workers: int | None = None,
+    spot: bool = False,
+    as_json: bool = False,
+) -> int:
+    """Print what running a tree in the cloud would take; return the exit code.
+
+    Args:
+        root: The tree.
+        program: Path of its script, to find earlier launches by; None looks for none.
+        workers: At once, at most; None: what the plan allows.
+        spot: On Spot.
+        as_json: For programs.
+    """
+    from conducto.tree.launch_form import to_launch_form  # noqa: PLC0415
+    from conducto.tree.validate import validate  # noqa: PLC0415
+    from conducto.wire.printable import printable_lines  # noqa: PLC0415
+    from conducto_core.errors import DefinitionError, check_each  # noqa: PLC0415
+    from conducto_core.semantics.asl.estimate import estimate  # noqa: PLC0415
+    from conducto_core.semantics.cloud_limits import check_exec  # noqa: PLC0415
+    from conducto_core.semantics.resolve import resolve  # noqa: PLC0415
+
+    try:
+        validate(root)
+        pipeline = resolve(to_launch_form(root))
+        check_each(pipeline.execs(), check_exec)
+        workers = _allowed_workers() if workers is None else workers
+        history = {} if program is None else _history(program)
+        found = estimate(pipeline, history=history, max_workers=workers, spot=spot)
+    except DefinitionError as error:
+        print(printable_lines(str(error)), file=sys.stderr)
+        return USAGE
+    if as_json:
+        from conducto_cli.output import as_json as json_of  # noqa: PLC0415
+
+        print(json_of(plan_document(found, workers=workers, spot=spot)))
+        return DONE
+    for line in plan_lines(found, workers=workers, spot=spot):
+        print(line)
+    return DONE
+
+
+def plan_document(found: Estimate, *, workers: int, spot: bool) -> dict[str, object]:
+    """Return what ``conducto plan --json`` prints: the estimate, in all and for each pool."""
+    pools = [{**asdict(pool), "kind": pool.kind.value} for pool in found.pools]
+    document = {**asdict(found), "pools": pools, "dollars": found.dollars}
+    return {**document, "workers": workers, "spot": spot}
+
+
+def durations(client: Client, program: str) -> dict[str, float]:
+    """Return ``{path: median seconds}`` of what succeeded in a script's newest launches."""
+    summaries = [s for s in client.list(text=program) if s.pipeline.program == program]
+    known: dict[str, list[float]] = {}
+    for summary in summaries[:LAUNCHES]:
+        for view in client.tree(summary.pipeline.id, attempts="newest"):
+            for attempt in view.attempts:
+                succeeded = attempt.state.value == "done"
+                if succeeded and attempt.started is not None and attempt.ended is not None:
+                    known.setdefault(view.path, []).append(attempt.ended - attempt.started)
+    return {path: statistics.median(seconds) for path, seconds in known.items()}
+
+
+def plan_lines(found: Estimate, *, workers: int, spot: bool) -> Iterator[str]:
+    """Yield the lines that tell an estimate."""
+    from conducto_cli.text.table import table  # noqa: PLC0415
+    from conducto_cli.text.text import count_of, printable  # noqa: PLC0415
+    from conducto_core.semantics.fargate import PRICES  # noqa: PLC0415
+
+    head = ("IMAGE", "CONTAINERS", "WORKER", "AT ONCE", "EXECS", "TIME", "DOLLARS")
+    yield from table([head, *map(_cells, found.pools)])
+    yield ""
+    how = "on Spot" if spot else "on demand"
+    yield (
+        f"{count_of(found.execs, 'Exec')}, {count_of(len(found.pools), 'pool')} of workers, at "
+        f"most {count_of(workers, 'worker')} each, {how}"
+    )
+    yield (
+        f"{count_of(found.machines, 'state machine')}, "
+        f"{count_of(found.transitions, 'state transition')}"
+    )
+    yield (
+        f"{found.cpu_hours:.2f} vCPU-hours: {_dollars(found.worker_dollars)} for workers, "
+        f"{_dollars(found.transition_dollars)} for transitions, together {_dollars(found.dollars)}"
+    )
+    yield _assumption(found)
+    yield f"prices of {PRICES.date} in {PRICES.region}, before tax; AWS was not asked"
+    if found.notes:
+        yield ""
+        yield from (printable(note) for note in found.notes)
+
+
+_KINDS = {"many": "shared", "context": "one for its group", "once": "one each"}
+
+
+def _cells(pool: PoolEstimate) -> tuple[str, ...]:
+    from conducto_cli.text.text import printable  # noqa: PLC0415
+    from conducto_core.model.labels import duration  # noqa: PLC0415
+
+    return (
+        printable(pool.image),
+        _KINDS[pool.kind.value],
+        f"{pool.size.cpu:g} vCPU, {pool.size.mem:g} GB",
+        str(pool.workers),
+        f"{pool.execs:,}",
+        duration(pool.seconds),
+        _dollars(pool.dollars),
+    )
+
+
+def _assumption(found: Estimate) -> str:
+    assumed = found.execs - found.known
+    if found.known == 0:
+        return f"no earlier run is known: each Exec is taken to run {found.assumed:g} s"
+    if assumed == 0:
+        return "durations are those of earlier runs"
+    return (
+        f"durations of {found.known:,} of {found.execs:,} Execs are those of earlier runs; the "
+        f"others are taken to run {found.assumed:g} s"
+    )
+
+
+def _dollars(amount: float) -> str:
+    from conducto_cli.output import dollars  # noqa: PLC0415
+
+    return dollars(amount)
+
+
+def known_durations(program: str, openers: Sequence[OpenClient]) -> dict[str, float]:
+    """Return durations of earlier launches, of each side in turn: what a later one knows counts.
+
+    Args:
+        program: Path of the script.
+        openers: Make clients; a side that does not answer is left out, an estimate does without.
+    """
+    from conducto_cli.references import UsageError  # noqa: PLC0415
+    from conducto_client import ClientError  # noqa: PLC0415
+
+    known: dict[str, float] = {}
+    for opener in openers:
+        try:
+            with opener() as client:
+                known |= durations(client, program)
+        except (ClientError, UsageError):
+            continue
+    return known
+
+
+def _allowed_workers() -> int:
+    """Return how many workers the plan allows that one is logged in with; else the free one."""
+    from conducto_cli.cloud_account import account_of  # noqa: PLC0415
+    from conducto_cli.references import UsageError  # noqa: PLC0415
+    from conducto_client import ClientError  # noqa: PLC0415
+
+    account = account_of()
+    if account is None:
+        return FREE_WORKERS
+    try:
+        with account.client() as client:
+            return client.who_am_i().max_workers
+    except (ClientError, UsageError):
+        return FREE_WORKERS
+
+
+def _history(program: str) -> Mapping[str, float]:
+    """Return what this machine's agent knows, if one runs, and the cloud, if one is logged in to.
+
+    What ran in the cloud comes before: it ran in workers as those that are reckoned with.
+    """
+    from conducto_cli.cloud_account import account_of  # noqa: PLC0415
+    from conducto_cli.connection import LocalAgent  # noqa: PLC0415
+    from conducto_client import Client, HttpTransport  # noqa: PLC0415
+
+    endpoint, account = LocalAgent().find(), account_of()
+    openers: list[OpenClient] = []
+    if endpoint is not None:
+        openers.append(lambda: Client(HttpTransport(endpoint)))
+    if account is not None:
+        openers.append(account.client)
+    return known_durations(str(Path(program).resolve()), openers)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="conducto plan",
+        usage="%(prog)s [--workers N] [--spot] [--json] FILE [METHOD [ARGUMENT ...]]",
+        description="Print what a script's pipeline would take and cost in the cloud.",
+        epilog="METHOD returns the tree; it may be left out when only one does.",
+        allow_abbrev=False,
+    )
+    add_plan(parser)
+    return parser

@@ -1,0 +1,152 @@
+"""``conducto secrets``. A value comes from a prompt, stdin or a variable, never from a word."""
+
+import argparse
+import getpass
+import os
+import sys
+import time
+from collections.abc import Sequence
+
+from conducto.wire import secret_names
+from conducto_cli.arguments import NAME_ALONE
+from conducto_cli.connection import OpenClient
+from conducto_cli.exit_codes import DONE, FAILED
+from conducto_cli.output import as_json
+from conducto_cli.references import UsageError, suggestion
+from conducto_cli.text.text import pad, width
+from conducto_core.model.secrets import (
+    DeleteSecrets,
+    PutSecrets,
+    SecretInfo,
+    SecretKey,
+    SecretList,
+    SecretValue,
+)
+
+_COLUMNS = ("NAME", "SCOPE", "MASKED", "SET")
+
+
+def secrets(arguments: argparse.Namespace, open_client: OpenClient) -> int:
+    """Carry out ``list``, ``set`` or ``delete``."""
+    verbs = {"list": _list, "set": _set, "delete": _delete}
+    return verbs[arguments.what](arguments, open_client)
+
+
+def _list(arguments: argparse.Namespace, open_client: OpenClient) -> int:
+    with open_client() as client:
+        found = client.secrets()
+    if arguments.json:
+        print(as_json(_document(found)))
+    elif not found.secrets:
+        print("no secrets yet; store one: conducto secrets set NAME")
+    else:
+        _print_table([_COLUMNS, *map(_cells, found.secrets)])
+        print(f"values are {found.kept}")
+    return DONE
+
+
+def _set(arguments: argparse.Namespace, open_client: OpenClient) -> int:
+    name = arguments.name
+    if arguments.given or "=" in name:
+        raise UsageError(NAME_ALONE)
+    _check_name(name)
+    value = _value(name, arguments.from_env)
+    try:
+        secret_names.check_value(name, value)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    secret = SecretValue.model_validate(
+        {**_key(arguments, name), "value": value, "mask": not arguments.no_mask}
+    )
+    with open_client() as client:
+        answer = client.put_secrets(PutSecrets(secrets=(secret,)))
+    if arguments.json:
+        print(as_json(_document(answer)))
+        return DONE
+    print(f"{name} is set, {answer.kept}; commands that start from now on see it")
+    for note in answer.notes:
+        print(f"conducto: {note}", file=sys.stderr)
+    return DONE
+
+
+def _delete(arguments: argparse.Namespace, open_client: OpenClient) -> int:
+    for name in arguments.names:
+        _check_name(name)
+    keys = tuple(SecretKey.model_validate(_key(arguments, name)) for name in arguments.names)
+    with open_client() as client:
+        answer = client.delete_secrets(DeleteSecrets(keys=keys))
+    missing = [key for key in keys if key not in answer.changed]
+    if arguments.json:
+        print(as_json(_document(answer)))
+    for key in answer.changed if not arguments.json else ():
+        print(f"{key.key} is deleted; commands that start from now on do not see it")
+    for key in missing:
+        hint = suggestion(key.key, [s.key for s in answer.secrets if s.scope == key.scope])
+        known = hint or "; see 'conducto secrets list'"
+        print(f"conducto: no secret {key.key!r} of scope {key.scope}{known}", file=sys.stderr)
+    return FAILED if missing else DONE
+
+
+def _key(arguments: argparse.Namespace, name: str) -> dict[str, str]:
+    return {"scope": "org" if arguments.org else "user", "key": name}
+
+
+def _check_name(name: str) -> None:
+    """Refuse what cannot be a name. It is not repeated: it may be a value in the wrong place."""
+    try:
+        secret_names.check_key(name)
+    except ValueError as error:
+        raise UsageError(f"what was given{str(error).removeprefix(repr(name))}") from None
+
+
+def _value(name: str, variable: str | None) -> str:
+    """Return the value, from a variable, a person at the terminal, or stdin."""
+    if variable is not None:
+        if variable not in os.environ:
+            # Not repeated: it may be the value itself.
+            raise UsageError(
+                f"{name}: there is no such environment variable; --from-env takes the name of one"
+            )
+        value = os.environ[variable]
+    elif sys.stdin.isatty():
+        value = _asked(name)
+    else:
+        value = _piped(name)
+    if not value:
+        raise UsageError(f"{name}: the value is empty; 'conducto secrets delete {name}' removes it")
+    return value
+
+
+def _asked(name: str) -> str:
+    try:
+        return getpass.getpass(f"value of {name} (not shown): ")
+    except EOFError:
+        return ""
+
+
+def _piped(name: str) -> str:
+    data = sys.stdin.buffer.read(secret_names.MAX_VALUE + 2)
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{name}: stdin is not UTF-8 text; encode it, e.g. base64") from error
+    # What `echo` puts behind a token is no part of it; several lines are left as they are.
+    line = text.removesuffix("\n").removesuffix("\r")
+    return text if "\n" in line else line
+
+
+def _cells(secret: SecretInfo) -> tuple[str, ...]:
+    masked = "yes" if secret.masked else "no: too short" if secret.mask else "no"
+    moment = time.strftime("%Y-%m-%d %H:%M", time.localtime(secret.updated))
+    return (secret.key, secret.scope, masked, moment)
+
+
+def _print_table(rows: Sequence[tuple[str, ...]]) -> None:
+    widths = [max(map(width, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("  ".join(pad(c, size) for c, size in zip(row, widths, strict=True)).rstrip())
+
+
+def _document(found: SecretList) -> dict[str, object]:
+    document: dict[str, object] = found.model_dump(mode="json")
+    return document

@@ -1,0 +1,125 @@
+"""``conducto usage``: what commands took and cost, by month, pipeline and node."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from typing import TYPE_CHECKING, Any
+
+from conducto_cli.exit_codes import DONE
+from conducto_cli.output import as_json, dollars
+from conducto_cli.text.table import table
+from conducto_cli.text.text import clip, count_of, printable
+from conducto_core.model.labels import duration
+from conducto_core.model.usage import MAX_USAGE_NODES, PipelineSpent, Spent, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from conducto_cli.connection import OpenClient
+
+#: Nodes that are named for each pipeline, the dearest first.
+MAX_NODES = 5
+_TITLE_COLUMNS = 40
+
+
+def usage(arguments: argparse.Namespace, open_client: OpenClient) -> int:
+    """Print it; return the exit code."""
+    with open_client() as client:
+        nodes = 0 if arguments.month is None else MAX_NODES
+        if arguments.json:
+            nodes = MAX_USAGE_NODES
+        found = client.usage(arguments.month, nodes=nodes)
+    if arguments.json:
+        print(as_json(_document(found)))
+    else:
+        for line in _lines(found, arguments.month):
+            print(line)
+    return DONE
+
+
+def _lines(found: Usage, month: str | None) -> Iterator[str]:
+    if not found.pipelines:
+        yield f"nothing ran in {month}" if month else "nothing ran yet"
+        return
+    head = ("MONTH", "ATTEMPTS", "TIME", "vCPU-HOURS", "DOLLARS")
+    yield from table([head, *((spent.month, *_cells(spent)) for spent in found.months)])
+    yield ""
+    columns = ("MONTH", "PIPELINE", "ATTEMPTS", "TIME", "vCPU-HOURS", "DOLLARS", "TITLE")
+    yield from table([columns, *map(_pipeline_cells, found.pipelines)])
+    for pipeline in found.pipelines:
+        if pipeline.nodes:
+            yield from _node_lines(pipeline)
+    yield ""
+    yield (
+        f"prices of {found.priced} in {found.region}, on demand, for workers from the pull of "
+        "their image to their stop; storage and requests are on top; commands on your own machine "
+        "are free"
+    )
+
+
+def _node_lines(pipeline: PipelineSpent) -> Iterator[str]:
+    yield ""
+    yield f"{pipeline.id}:"
+    rows = [(printable(node.path), *_cells(node)) for node in pipeline.nodes]
+    head = ("NODE", "ATTEMPTS", "TIME", "vCPU-HOURS", "DOLLARS")
+    yield from (f"  {line}" for line in table([head, *rows]))
+    rest = max(0.0, pipeline.dollars - sum(node.dollars for node in pipeline.nodes))
+    parts = [count_of(pipeline.more_nodes, "more node")] if pipeline.more_nodes else []
+    if rest:
+        parts.append("workers that started, waited or were lost")
+    if parts:
+        yield f"  and {', '.join(parts)}: {dollars(rest)}"
+
+
+def _pipeline_cells(pipeline: PipelineSpent) -> tuple[str, ...]:
+    title = clip(printable(pipeline.title), _TITLE_COLUMNS)
+    return (pipeline.month, pipeline.id, *_cells(pipeline), title)
+
+
+def _cells(spent: Spent) -> tuple[str, ...]:
+    hours = spent.cpu_seconds / 3600
+    return (
+        f"{spent.attempts:,}",
+        duration(spent.seconds),
+        f"{hours:.2f}",
+        dollars(spent.dollars),
+    )
+
+
+def _document(found: Usage) -> dict[str, Any]:
+    return {
+        "prices": {"date": found.priced, "region": found.region},
+        "months": {spent.month: _sums(spent) for spent in found.months},
+        "pipelines": [
+            {
+                "id": spent.id,
+                "title": spent.title,
+                "month": spent.month,
+                **_sums(spent),
+                "nodes": {node.path: _sums(node) for node in spent.nodes},
+            }
+            for spent in found.pipelines
+        ],
+    }
+
+
+def _sums(spent: Spent) -> dict[str, float]:
+    return {name: getattr(spent, name) for name in Spent.model_fields}
+
+
+_MONTH = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
+
+
+def add_usage(parser: argparse.ArgumentParser) -> None:
+    """Describe the words after ``conducto usage``."""
+    parser.add_argument(
+        "--month", metavar="YYYY-MM", type=_month, help="only this one, with its pipelines' nodes"
+    )
+    parser.add_argument("--json", action="store_true", help="machine-readable")
+
+
+def _month(text: str) -> str:
+    if _MONTH.fullmatch(text) is None:
+        raise argparse.ArgumentTypeError(f"must be a month such as 2026-11, got {text!r}")
+    return text

@@ -1,0 +1,208 @@
+"""What must be there before anything is deployed: each check says what to do when it is not."""
+
+from collections.abc import Callable, Iterator
+
+from conducto_cli.deploy.check_results import CheckResult, Status
+from conducto_cli.deploy.ports import Account, AccountError, Machine
+from conducto_core.model.deployment import STACKS, stack_name
+
+#: CDK's command line runs with older ones, and says at each start that it will not for long.
+NODE_LEAST = 22
+#: Lambda has these; the functions run on the version that packages them.
+PYTHON_LEAST, MAX_PYTHON = (3, 11), (3, 14)
+#: Where ``cdk bootstrap`` writes down that it was here.
+BOOTSTRAP_PARAMETER = "/cdk-bootstrap/hnb659fds/version"
+BOOTSTRAP_LEAST = 21
+BOOTSTRAP = "bootstrap"
+NO_REGION = "no AWS region is configured"
+NO_REGION_REMEDY = "say --region, or set AWS_REGION, or run: aws configure"
+#: vCPUs below which a launch soon waits for others.
+QUOTA_MODEST = 6.0
+_QUOTA_CODE = "L-3032A538"
+#: Functions at once below which a handful of people notice; AWS's usual quota is 1,000.
+FUNCTIONS_MODEST = 100
+_FUNCTIONS_CODE = "L-B99A9384"
+
+
+def machine_findings(machine: Machine) -> Iterator[CheckResult]:
+    """Yield what this machine has of what deploying needs."""
+    yield _python(machine.python())
+    yield _packages(machine)
+    yield _node(machine.node())
+    yield _cdk(machine)
+    yield _docker(machine.docker())
+
+
+def account_findings(account: Account, stage: str) -> Iterator[CheckResult]:
+    """Yield how the account stands; what needs credentials is skipped without any."""
+    region = account.region
+    yield _region(region)
+    credentials = _guarded("credentials", lambda: _credentials(account))
+    yield credentials
+    others: dict[str, Callable[[], CheckResult]] = {
+        BOOTSTRAP: lambda: _bootstrap(account),
+        "fargate quota": lambda: _quota(account),
+        "lambda quota": lambda: _function_quota(account),
+        "stacks": lambda: _stacks(account, stage),
+    }
+    for name, check in others.items():
+        if region is None or credentials.status is not Status.OK:
+            yield CheckResult(name, Status.SKIPPED, "cannot be asked for without the above")
+        else:
+            yield _guarded(name, check)
+
+
+def _guarded(name: str, check: Callable[[], CheckResult]) -> CheckResult:
+    try:
+        return check()
+    except AccountError as error:
+        return CheckResult(name, Status.FAILED, str(error), error.remedy)
+
+
+# ---- this machine -----------------------------------------------------------------------------
+
+
+def _python(version: tuple[int, int]) -> CheckResult:
+    text = "{}.{}".format(*version)
+    if PYTHON_LEAST <= version <= MAX_PYTHON:
+        return CheckResult("python", Status.OK, f"{text}; the functions will run on it too")
+    remedy = "install Conducto with Python {}.{} to {}.{}".format(*PYTHON_LEAST, *MAX_PYTHON)
+    return CheckResult("python", Status.FAILED, f"{text}, which Lambda does not have", remedy)
+
+
+def _packages(machine: Machine) -> CheckResult:
+    missing = machine.missing_packages()
+    if not missing:
+        return CheckResult("packages", Status.OK, "CDK and Chalice are installed")
+    text = f"not installed: {', '.join(missing)}"
+    return CheckResult("packages", Status.FAILED, text, "pip install 'conducto[deploy]'")
+
+
+def _node(version: str | None) -> CheckResult:
+    remedy = (
+        f"install Node {NODE_LEAST} or later, on which CDK runs; npm has it as a package: "
+        f"npm install --global node@{NODE_LEAST}"
+    )
+    if version is None:
+        return CheckResult("node", Status.FAILED, "Node is not installed", remedy)
+    major = version.partition(".")[0]
+    if major.isdigit() and int(major) >= NODE_LEAST:
+        return CheckResult("node", Status.OK, version)
+    return CheckResult("node", Status.FAILED, f"{version} is too old", remedy)
+
+
+def _cdk(machine: Machine) -> CheckResult:
+    cdk = machine.cdk()
+    if cdk is None:
+        text = "neither cdk nor npx is installed"
+        return CheckResult(
+            "cdk", Status.FAILED, text, "install npm, or: npm install --global aws-cdk"
+        )
+    return CheckResult("cdk", Status.OK, cdk.how)
+
+
+def _docker(version: str | None) -> CheckResult:
+    if version is not None:
+        return CheckResult(
+            "docker", Status.OK, f"{version}; it builds the image of the workers' agent"
+        )
+    text = "no container engine answers; the image of the workers' agent is built with one"
+    return CheckResult("docker", Status.FAILED, text, "install Docker and start it")
+
+
+# ---- the account ------------------------------------------------------------------------------
+
+
+def _region(region: str | None) -> CheckResult:
+    if region is not None:
+        return CheckResult("region", Status.OK, region)
+    return CheckResult("region", Status.FAILED, NO_REGION, NO_REGION_REMEDY)
+
+
+def _credentials(account: Account) -> CheckResult:
+    caller = account.caller()
+    return CheckResult("credentials", Status.OK, f"account {caller.account}, as {caller.arn}")
+
+
+def _bootstrap(account: Account) -> CheckResult:
+    version = account.parameter(BOOTSTRAP_PARAMETER)
+    if version is not None and version.isdigit() and int(version) >= BOOTSTRAP_LEAST:
+        return CheckResult(BOOTSTRAP, Status.OK, f"version {version}")
+    have = "CDK was never here" if version is None else f"CDK's own stack is of version {version}"
+    remedy = "'conducto deploy' offers to do it; or: cdk bootstrap"
+    return CheckResult(BOOTSTRAP, Status.WARNING, f"{have} in this account and region", remedy)
+
+
+def _quota(account: Account) -> CheckResult:
+    name = "fargate quota"
+    cpus = account.fargate_quota()
+    remedy = (
+        "ask for more, which takes hours to days: aws service-quotas "
+        "request-service-quota-increase --service-code fargate "
+        f"--quota-code {_QUOTA_CODE} --desired-value 64"
+    )
+    if cpus < 1:
+        text = f"{cpus:g} vCPUs may run in {account.region}: no worker could start"
+        return CheckResult(name, Status.FAILED, text, f"{remedy}\nor choose another --region")
+    if cpus < QUOTA_MODEST:
+        text = f"only {cpus:g} vCPUs may run at once; nodes above that wait"
+        return CheckResult(name, Status.WARNING, text, remedy)
+    return CheckResult(name, Status.OK, f"{cpus:g} vCPUs at once")
+
+
+def _function_quota(account: Account) -> CheckResult:
+    functions = account.function_quota()
+    if functions >= FUNCTIONS_MODEST:
+        return CheckResult("lambda quota", Status.OK, f"{functions} functions at once")
+    text = (
+        f"only {functions} functions may run at once, as in a new account; with a few users and "
+        "workers, requests are refused and tried again"
+    )
+    remedy = (
+        "ask for more: aws service-quotas request-service-quota-increase --service-code lambda "
+        f"--quota-code {_FUNCTIONS_CODE} --desired-value 1000"
+    )
+    return CheckResult("lambda quota", Status.WARNING, text, remedy)
+
+
+def _stacks(account: Account, stage: str) -> CheckResult:
+    known = {name: account.stack_status(stack_name(stage, name)) for name in STACKS}
+    for name, status in known.items():
+        problem = _trouble(stack_name(stage, name), status)
+        if problem is not None:
+            return problem
+    present = [name for name, status in known.items() if status is not None]
+    text = f"{', '.join(present)} are there" if present else f"stage {stage!r} is not deployed"
+    return CheckResult("stacks", Status.OK, text)
+
+
+def _trouble(stack: str, status: str | None) -> CheckResult | None:
+    """Return what is wrong with a stack, if something is."""
+    text = f"{stack} is {status}"
+    if status is None or status in _FINE:
+        return None
+    if status in FAILED_FIRST:
+        remedy = "'conducto deploy' removes what is left of it and deploys it anew"
+        return CheckResult("stacks", Status.WARNING, f"{text}: its first deployment failed", remedy)
+    if status.endswith("_IN_PROGRESS"):
+        remedy = "wait until the other deployment has ended"
+        return CheckResult("stacks", Status.FAILED, f"{text}: it is being changed", remedy)
+    remedy = f"aws cloudformation continue-update-rollback --stack-name {stack}"
+    if status == "DELETE_FAILED":
+        remedy = f"see why: aws cloudformation describe-stack-events --stack-name {stack}"
+    return CheckResult("stacks", Status.FAILED, text, remedy)
+
+
+_FINE = frozenset(
+    {
+        "CREATE_COMPLETE",
+        "UPDATE_COMPLETE",
+        "UPDATE_ROLLBACK_COMPLETE",
+        "IMPORT_COMPLETE",
+        "IMPORT_ROLLBACK_COMPLETE",
+        "REVIEW_IN_PROGRESS",  # a change set that nobody carried out
+        "DELETE_COMPLETE",
+    }
+)
+#: How a stack stands whose first deployment failed; nothing of it was ever used.
+FAILED_FIRST = frozenset({"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED"})

@@ -1,0 +1,126 @@
+"""Checks of what the settings name in the account, before anything is deployed."""
+
+from collections.abc import Iterator, Mapping
+
+from conducto_cli.deploy.check_results import CheckResult, Status
+from conducto_cli.deploy.ports import Account, AccountError, Subnet
+from conducto_core.model.task_roles import TaskRole, read_task_roles
+
+#: Zones without Fargate; the first has no One Zone file systems either. Names of zones differ from
+#: account to account, ids do not.
+UNSUPPORTED_ZONES = frozenset({"use1-az3", "usw1-az2", "apne1-az3", "cac1-az3", "cnn1-az3"})
+_TASKS = "ecs-tasks.amazonaws.com"
+_TRUST = (
+    '{"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}, '
+    '"Action": "sts:AssumeRole"}'
+)
+
+
+def settings_findings(
+    account: Account, settings: Mapping[str, str], *, first: bool
+) -> Iterator[CheckResult]:
+    """Yield how what the settings name is: zones, subnets, roles.
+
+    Args:
+        account: Where it is looked for.
+        settings: All that apply.
+        first: Nothing is deployed yet; later the zones stay as they are.
+    """
+    try:
+        if settings.get("vpc_id"):
+            yield _network(account, settings)
+        elif first:
+            yield _zone(account, settings)
+        if settings.get("task_roles"):
+            yield from _roles(account, settings["task_roles"])
+    except AccountError as error:
+        yield CheckResult("settings", Status.FAILED, str(error), error.remedy)
+
+
+def _zone(account: Account, settings: Mapping[str, str]) -> CheckResult:
+    known = account.zones()
+    usable = sorted(name for name, zone_id in known.items() if zone_id not in UNSUPPORTED_ZONES)
+    count = 2 if settings.get("zones") == "2" else 1
+    names = (settings.get("zone") or "").split(",") if settings.get("zone") else sorted(known)
+    remedy = f"choose with -c zone=NAME (with zones=2 two names) of: {', '.join(usable)}"
+    for name in names[:count]:
+        if name not in known:
+            text = f"{account.region} has no zone {name!r} for this account"
+            return CheckResult("zone", Status.FAILED, text, remedy)
+        if name not in usable:
+            text = f"{name} ({known[name]}) does not offer what workers and their files need"
+            return CheckResult("zone", Status.FAILED, text, remedy)
+    return CheckResult("zone", Status.OK, ", ".join(names[:count]))
+
+
+def _network(account: Account, settings: Mapping[str, str]) -> CheckResult:
+    vpc = settings["vpc_id"]
+    ids = [each for each in settings.get("vpc_subnets", "").split(",") if each]
+    zones = dict(zip(ids, settings.get("vpc_zones", "").split(","), strict=False))
+    found = {subnet.id: subnet for subnet in account.subnets(ids)}
+    public = settings.get("public_ip") != "false"
+    for each in ids:
+        problem = _problem(found.get(each), each, vpc, zones.get(each), public=public)
+        if problem is not None:
+            return problem
+    return CheckResult("network", Status.OK, f"{vpc}, {', '.join(ids)}")
+
+
+def _problem(
+    subnet: Subnet | None, name: str, vpc: str, zone: str | None, *, public: bool
+) -> CheckResult | None:
+    """Return why workers cannot be started in a subnet, if so."""
+    if subnet is None:
+        return _wrong(f"vpc_subnets: {name} does not exist here", "correct -c vpc_subnets")
+    if subnet.vpc != vpc:
+        return _wrong(f"{name} is in {subnet.vpc}, not in {vpc}", "correct -c vpc_subnets")
+    if subnet.zone != zone:
+        return _wrong(f"{name} is in {subnet.zone}, not in {zone}", "correct -c vpc_zones")
+    return _no_way_out(name, subnet.way_out, public=public)
+
+
+def _no_way_out(name: str, target: str | None, *, public: bool) -> CheckResult | None:
+    if target is None:
+        text = f"{name} has no route to 0.0.0.0/0: workers cannot reach Conducto's API"
+        return _wrong(text, "add a NAT gateway, or a route to one")
+    is_gateway = target.startswith("igw-")
+    if is_gateway and not public:
+        text = f"{name} leads to an internet gateway, which serves public addresses only"
+        return _wrong(text, "name private subnets with a NAT gateway, or leave public_ip on")
+    if public and not is_gateway:
+        text = f"{name} leads to {target}; workers would have public addresses for nothing"
+        return CheckResult("network", Status.WARNING, text, "-c public_ip=false saves their price")
+    return None
+
+
+def _wrong(text: str, remedy: str) -> CheckResult:
+    return CheckResult("network", Status.FAILED, text, remedy)
+
+
+def _roles(account: Account, text: str) -> Iterator[CheckResult]:
+    try:
+        roles = read_task_roles(text)
+    except ValueError as error:
+        yield _refused(str(error), "correct -c task_roles")
+        return
+    number = account.caller().account
+    for role in {each.arn: each for each in roles}.values():
+        yield _role(account, role, number)
+
+
+def _role(account: Account, role: TaskRole, number: str) -> CheckResult:
+    if role.account != number:
+        return _refused(
+            f"{role.arn} is of account {role.account}",
+            f"name a role of this account, {number}; it may assume a role of another one",
+        )
+    trusted = account.trusted_services(role.name)
+    if trusted is None:
+        return _refused(f"{role.arn} does not exist", "create it, or correct -c task_roles")
+    if _TASKS not in trusted:
+        return _refused(f"{role.arn} does not trust {_TASKS}", f"add to its trust policy: {_TRUST}")
+    return CheckResult("task role", Status.OK, role.arn)
+
+
+def _refused(text: str, remedy: str) -> CheckResult:
+    return CheckResult("task role", Status.FAILED, text, remedy)

@@ -1,0 +1,351 @@
+"""The course of a deployment: checks, what a failed one left, CDK, the first token."""
+
+import json
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from conducto_cli.deploy import check_results, checks
+from conducto_cli.deploy.check_results import CheckResult, Status
+from conducto_cli.deploy.choices import settings_findings
+from conducto_cli.deploy.ports import Account, AccountError, Cdk, Machine
+from conducto_cli.deploy.project import write_project
+from conducto_cli.deploy.versions import OURS, Version, version_from
+from conducto_core.model.admin import AdminResponse, ListTokens, MintToken, ShowSchema
+from conducto_core.model.base import Record
+from conducto_core.model.deployment import (
+    FIXED_SETTINGS,
+    MONTHLY_BUDGET,
+    STACKS,
+    addresses_name,
+    function_name,
+    settings_name,
+    stack_name,
+    table_name,
+)
+
+#: Asks a person something that is answered by yes or no.
+Ask = Callable[[str], bool]
+#: Asks a person for a word; "" where nobody can answer, and for no answer.
+Prompt = Callable[[str], str]
+_ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+
+#: What a fixed setting is when nothing was said (`infra.settings`).
+_UNSAID = {"zones": "1"}
+_ECS = "ecs.amazonaws.com"
+#: Columns for the names of findings: those of the account are 13 long.
+_NAMES = 13
+_COMPLETE = ("CREATE_COMPLETE", "UPDATE_COMPLETE")
+
+
+class DeployError(Exception):
+    """Nothing more is done; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is to be deployed.
+
+    Attributes:
+        stage: Which installation.
+        settings: What was given; the rest stays as it is.
+        org: Of the first token.
+        user: Of the first token.
+        downgrade: A newer version may be there.
+    """
+
+    stage: str
+    settings: Mapping[str, str]
+    org: str
+    user: str
+    downgrade: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """What came of it.
+
+    Attributes:
+        url: Of the API.
+        token: The first token; None: there are tokens already.
+        tokens: Ids of the organisation's tokens.
+        problem: Why the web app, whose stack is the last, is not deployed; the rest is.
+    """
+
+    url: str
+    token: str | None = field(repr=False)
+    tokens: tuple[str, ...] = ()
+    problem: str | None = None
+
+
+class Deployment:
+    """Deploys to an account.
+
+    Args:
+        account: Where to.
+        machine: What is deployed from.
+        ask: Asks the person.
+        say: Tells the person a line.
+        prompt: Asks the person for a word; None: nobody can be asked.
+    """
+
+    def __init__(
+        self,
+        account: Account,
+        machine: Machine,
+        ask: Ask,
+        say: Callable[[str], None],
+        prompt: Prompt | None = None,
+    ) -> None:
+        self._account = account
+        self._machine = machine
+        self._ask = ask
+        self._say = say
+        self._prompt = prompt or (lambda _: "")
+
+    def deploy(self, wish: Wish) -> Deployed:
+        """Bring an installation up, or up to date.
+
+        Raises:
+            DeployError: it cannot be.
+            AccountError: AWS refuses something.
+            NoStacksError: the stacks are not part of this installation of Conducto.
+        """
+        found = self._checked(wish.stage)
+        self._check_version(wish)
+        settings = self._settings(wish)
+        folder = write_project(wish.stage, settings, self._account.region)
+        cdk = self._machine.cdk()
+        assert cdk is not None  # noqa: S101 (a check has seen it)
+        if any(f.name == checks.BOOTSTRAP and f.status is not Status.OK for f in found):
+            self._bootstrap(cdk, folder)
+        self._clear(wish)
+        self._create_service_role()
+        try:
+            self._run(cdk, folder, ["deploy", "--all", "--require-approval", "never"], wish.stage)
+        except DeployError as error:
+            if not self._lacks_site_only(wish.stage):
+                raise
+            return replace(self._first_log_in(wish), problem=str(error))
+        return self._first_log_in(wish)
+
+    # ---- before -------------------------------------------------------------------------------
+
+    def _checked(self, stage: str) -> list[CheckResult]:
+        found = [
+            *checks.machine_findings(self._machine),
+            *checks.account_findings(self._account, stage),
+        ]
+        self._report(found)
+        return found
+
+    def _report(self, found: Sequence[CheckResult]) -> None:
+        """Tell findings.
+
+        Raises:
+            DeployError: one is in the way.
+        """
+        for line in check_results.lines(found, width=_NAMES):
+            self._say(line)
+        if check_results.is_failed(found):
+            raise DeployError("nothing was deployed: fix the problems listed above")
+
+    def _check_version(self, wish: Wish) -> None:
+        """Let no older version take the place of a newer one, unless that was said.
+
+        A yes to everything does not say it: scripts give one, and go on giving it after somebody
+        else has upgraded.
+
+        Raises:
+            DeployError: what is deployed is newer.
+        """
+        if self._account.stack_status(stack_name(wish.stage, "api")) is None:
+            return
+        there = self._version(wish.stage)
+        if there is None or not there.is_newer_than(OURS):
+            return
+        consequence = (
+            ": pipelines that it has touched would stand still until a newer version is deployed "
+            "again"
+            if there.schema > OURS.schema
+            else ""
+        )
+        told = f"stage {wish.stage!r} runs {there}, this is {OURS}{consequence}"
+        if not wish.downgrade:
+            raise DeployError(
+                f"nothing was deployed: {told}; pip install --upgrade 'conducto[deploy]' and "
+                "deploy that, or say --downgrade to deploy this older version all the same"
+            )
+        self._say(told)
+
+    def _version(self, stage: str) -> Version | None:
+        """Return what is deployed; None where it does not say, as the first did not."""
+        request = ShowSchema().model_dump_json().encode()
+        try:
+            payload = self._account.invoke(function_name(stage, "admin"), request)
+        except AccountError:
+            return None  # a function that is broken must not hold up its mending
+        return version_from(json.loads(payload))
+
+    def _settings(self, wish: Wish) -> dict[str, str]:
+        """Return what is given and, for the rest, what the last deployment chose.
+
+        Raises:
+            DeployError: a setting would change that an installation keeps for life.
+        """
+        text = self._account.parameter(settings_name(wish.stage))
+        first = text is None
+        settings = dict(wish.settings) if text is None else self._kept(wish, json.loads(text))
+        self._report(list(settings_findings(self._account, settings, first=first)))
+        if first and "alarm_email" not in settings and (address := self._address()):
+            settings["alarm_email"] = address
+        if not settings.get("alarm_email"):
+            budget = settings.get("monthly_budget") or f"{MONTHLY_BUDGET:g}"
+            spending = "" if budget == "off" else f" or when the account spends ${budget} a month"
+            self._say(
+                f"nobody will be notified of alarms{spending}; name an address with "
+                "-c alarm_email=ADDRESS"
+            )
+        return settings
+
+    def _address(self) -> str:
+        """Return the address that the person wants alarms to go to; "" for nobody."""
+        question = "E-mail address for alarms and for spending (Enter: notify nobody):"
+        address = self._prompt(question).strip()
+        while address and _ADDRESS.fullmatch(address) is None:
+            self._say(f"{address!r} is not an e-mail address, such as ops@example.org")
+            address = self._prompt(question).strip()
+        return address
+
+    def _kept(self, wish: Wish, before: Mapping[str, str]) -> dict[str, str]:
+        """Return what is given over what was chosen before.
+
+        Raises:
+            DeployError: see `_settings`.
+        """
+        for name in FIXED_SETTINGS:
+            old = before.get(name, "") or _UNSAID.get(name, "")
+            new = wish.settings.get(name, old) or _UNSAID.get(name, "")
+            if new != old:
+                raise DeployError(
+                    f"{name} was {old or 'not set'} when stage {wish.stage!r} was made, and holds "
+                    f"for its life: with {new or 'none'} its files would stay behind; deploy "
+                    "another --stage with it"
+                )
+        kept = {name: value for name, value in before.items() if name not in wish.settings}
+        if kept:
+            told = ", ".join(f"{name}={value}" for name, value in sorted(kept.items()))
+            self._say(f"kept from the last deployment: {told}")
+        return {**kept, **wish.settings}
+
+    def _bootstrap(self, cdk: Cdk, folder: Path) -> None:
+        caller, region = self._account.caller(), self._account.region
+        place = f"aws://{caller.account}/{region}"
+        question = (
+            f"CDK needs a stack of its own in {place} (a bucket, a registry and roles; next to no "
+            "cost). Make it now?"
+        )
+        if not self._ask(question):
+            raise DeployError(
+                f"nothing was deployed; first: {' '.join(cdk.words)} bootstrap {place}"
+            )
+        self._run(cdk, folder, ["bootstrap", place], None)
+
+    def _create_service_role(self) -> None:
+        """Create the role that ECS uses itself: in an account without it no cluster is created."""
+        try:
+            self._account.create_service_role(_ECS)
+        except AccountError as error:  # the account may have it all the same
+            self._say(
+                f"{error}; if this account has never used ECS, first run: "
+                f"aws iam create-service-linked-role --aws-service-name {_ECS}"
+            )
+
+    def _clear(self, wish: Wish) -> None:
+        """Remove what a first deployment that failed left behind; it was never in use."""
+        stage = wish.stage
+        for name in reversed(STACKS):
+            stack = stack_name(stage, name)
+            if self._account.stack_status(stack) in checks.FAILED_FIRST:
+                self._say(f"removing {stack}, whose first deployment failed")
+                self._account.delete_stack(stack)
+        if self._account.stack_status(stack_name(stage, "data")) is not None:
+            return
+        self._clear_table(table_name(stage))
+        network = stack_name(stage, "network")
+        if self._account.stack_status(network) and set(FIXED_SETTINGS) & set(wish.settings):
+            # Nothing is in it, and CloudFormation cannot move a subnet to another zone.
+            self._say(f"removing {network}, to make it as -c says")
+            self._account.delete_stack(network)
+
+    def _clear_table(self, table: str) -> None:
+        """Delete a table without a stack, if it is empty: the next stack could not create it."""
+        match self._account.table_is_empty(table):
+            case True:  # it is protected, so it outlived its stack
+                self._say(f"removing the empty table {table}, which no stack owns")
+                self._account.delete_table(table)
+            case False:
+                raise DeployError(
+                    f"the table {table} holds records, and no stack owns it; deploy another "
+                    "--stage, or remove the table if nobody needs it: 'Removing' in docs/cloud.md"
+                )
+            case None:
+                pass
+
+    # ---- CDK ----------------------------------------------------------------------------------
+
+    def _run(self, cdk: Cdk, folder: Path, words: Sequence[str], stage: str | None) -> None:
+        region = self._account.region or ""
+        environment = {
+            "AWS_REGION": region,
+            "AWS_DEFAULT_REGION": region,
+            # The stacks are packaged by this Python, whatever the shell has activated.
+            "PYTHONUNBUFFERED": "1",
+        }
+        self._say(f"{' '.join([*cdk.words, *words])}  (in {folder})")
+        sys.stdout.flush()
+        code = self._machine.run([*cdk.words, *words], folder, environment)
+        if code == 0:
+            return
+        failures = [] if stage is None else self._failures(stage)
+        told = "".join(f"\n  {failure}" for failure in failures)
+        raise DeployError(
+            f"'cdk {words[0]}' failed with exit code {code}{told}\n"
+            "when the cause is gone, run the same command again: it goes on from where it is"
+        )
+
+    def _failures(self, stage: str) -> list[str]:
+        try:
+            found = [self._account.first_failure(stack_name(stage, name)) for name in STACKS]
+        except AccountError:
+            return []  # what CDK printed must do
+        return [failure for failure in found if failure is not None]
+
+    def _lacks_site_only(self, stage: str) -> bool:
+        """Return whether every stack but the last, the web app's, is deployed."""
+        *others, site = (self._account.stack_status(stack_name(stage, name)) for name in STACKS)
+        return site not in _COMPLETE and all(status in _COMPLETE for status in others)
+
+    # ---- after --------------------------------------------------------------------------------
+
+    def _first_log_in(self, wish: Wish) -> Deployed:
+        addresses = self._account.parameter(addresses_name(wish.stage))
+        if addresses is None:
+            raise DeployError("deployed, but its addresses are nowhere; run the same command again")
+        url = str(json.loads(addresses)["api"])
+        known = self._admin(wish.stage, ListTokens(org=wish.org))
+        if known.tokens:
+            return Deployed(url, None, tuple(token.id for token in known.tokens))
+        answer = self._admin(wish.stage, MintToken(org=wish.org, user=wish.user))
+        return Deployed(url, answer.token)
+
+    def _admin(self, stage: str, request: Record) -> AdminResponse:
+        payload = self._account.invoke(
+            function_name(stage, "admin"), request.model_dump_json().encode()
+        )
+        answer = AdminResponse.model_validate_json(payload)
+        if answer.error is not None:
+            raise DeployError(f"deployed, but no token could be made: {answer.error}")
+        return answer

@@ -1,0 +1,1 @@
+"""Launches of a tree: on this machine and in the cloud."""

@@ -1,0 +1,106 @@
+"""A launch in the cloud, from the tree to the exit code."""
+
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from conducto_cli.cloud_account import Account, needed_account
+from conducto_cli.connection import guarded
+from conducto_cli.exit_codes import FAILED
+from conducto_cli.launch import cloud_images, local_builds
+from conducto_cli.launch.local import request_of, submit
+from conducto_cli.references import UsageError
+from conducto_core.errors import DefinitionError
+from conducto_core.model.requests import LaunchRequest
+
+if TYPE_CHECKING:
+    from conducto.tree.launch_options import LaunchOptions
+    from conducto.tree.node_base import NodeBase
+
+from collections.abc import Iterator
+
+from conducto_cli import selection
+from conducto_client import Client
+from conducto_client.cloud_transport import CloudClient
+from conducto_core.model.requests import ControlRequest, NodeView
+
+
+def launch(root: "NodeBase", options: "LaunchOptions") -> int:
+    """Launch a tree; see `conducto._host.launch`."""
+    return guarded(lambda: _launch(root, options))
+
+
+def _launch(root: "NodeBase", options: "LaunchOptions") -> int:
+    from conducto.tree.launch_form import to_launch_form  # noqa: PLC0415 - heavy, host side only
+
+    if options.engine == "process":
+        raise UsageError("--engine process runs on this machine only; leave it out, or use --local")
+    account = needed_account(options.profile)
+    form = to_launch_form(root, title=options.title, doc=options.doc, tags=options.tags)
+    # What is not asked for stays out: the engine is the cloud's own.
+    request = request_of(form, options).model_copy(update={"engine": "docker", "owner": ""})
+    try:
+        request = with_images(account, request, here=options.build == "local")
+    except local_builds.ImageBuildError as error:
+        say(str(error))
+        return FAILED
+    # A page in the browser is the local agent's.
+    shown = replace(options, app=False)
+    return submit(account.client, request, shown)
+
+
+def with_images(account: Account, request: LaunchRequest, *, here: bool) -> LaunchRequest:
+    """Return a request with what its images are made of, which is in the cloud then.
+
+    Args:
+        account: Where.
+        request: A launch.
+        here: Build images on this machine and push them, instead of bringing directories there.
+
+    Raises:
+        conducto_cli.launch.local_builds.ImageBuildError: an image was not built here.
+        UsageError: the tree or an image of it is wrong.
+        conducto_client.ClientError: the cloud refuses, or does not answer.
+    """
+    try:
+        found = cloud_images.read(request.tree, say)
+    except DefinitionError as error:
+        raise UsageError(str(error)) from error
+    told = request.model_copy(update={"sources": found.sources})
+    with account.client() as client:
+        if here:
+            local_builds.build(client, told, found.contexts, say)
+        else:
+            cloud_images.upload(client, found.contexts, say)
+    return told
+
+
+def say(line: str) -> None:
+    """Tell a person something besides the output."""
+    print(f"conducto: {line}", file=sys.stderr)
+
+
+def with_sources(client: Client, pipeline_id: str, request: ControlRequest) -> ControlRequest:
+    """Return an order to rebuild with what the images of its nodes are made of now.
+
+    A local agent reads that itself: its orders stay as they are.
+
+    Raises:
+        UsageError: files cannot be read.
+        conducto_client.ClientError: the cloud refuses, or does not answer.
+    """
+    if request.preview or not isinstance(client, CloudClient):
+        return request
+    names = {node.image for node in _meant(client, pipeline_id, request) if node.image is not None}
+    found = cloud_images.read(client.definition(pipeline_id).tree, say, names)
+    cloud_images.upload(client, found.contexts, say)
+    return request.model_copy(update={"sources": found.sources})
+
+
+def _meant(client: Client, pipeline_id: str, request: ControlRequest) -> Iterator[NodeView]:
+    """Yield the nodes that an order is about, and what is below them."""
+    if request.failed:
+        for view in selection.failed(client, pipeline_id):
+            yield from client.tree(pipeline_id, root=view.path, attempts="none")
+    for path in request.paths:
+        yield from client.tree(pipeline_id, root=path)

@@ -1,0 +1,112 @@
+"""A launch on this machine, from the tree to the exit code."""
+
+import getpass
+import os
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from conducto_cli.connection import OpenClient, client_opener, guarded
+from conducto_cli.exit_codes import DONE
+from conducto_cli.references import UsageError
+from conducto_cli.text.text import printable
+from conducto_client import Client
+from conducto_core.model.requests import LaunchRequest, PipelineSummary
+
+if TYPE_CHECKING:
+    from conducto.tree.launch_options import LaunchOptions
+    from conducto.tree.node_base import NodeBase
+    from conducto_cli.web_page import Page
+
+
+def launch(root: "NodeBase", options: "LaunchOptions") -> int:
+    """Launch a tree; see `conducto._host.launch`."""
+    return guarded(lambda: _launch(root, options))
+
+
+def _launch(root: "NodeBase", options: "LaunchOptions") -> int:
+    from conducto.tree.launch_form import to_launch_form  # noqa: PLC0415 - heavy, host side only
+
+    if options.build is not None:
+        raise UsageError("--build is about images for the cloud; leave it out, or use --cloud")
+    form = to_launch_form(root, title=options.title, doc=options.doc, tags=options.tags)
+    if options.snapshot_on_error:
+        form["nodes"][0]["snapshot_on_error"] = True
+    request = request_of(form, options)
+    opener = client_opener(options.profile, launching=True)
+    return submit(opener, request, options, has_engine=True)
+
+
+def request_of(form: "dict[str, Any]", options: "LaunchOptions") -> LaunchRequest:
+    """Return the request that launches a tree in launch form."""
+    head = form["nodes"][0]
+    return LaunchRequest(
+        tree=form,
+        title=head.get("title"),
+        doc=head.get("doc"),
+        tags=tuple(head.get("tags", ())),
+        run=options.run,
+        run_at=None if options.run_at is None else float(options.run_at),
+        sleep_when_done=options.sleep_when_done,
+        retention=options.retention,
+        engine="process" if options.engine == "process" else "docker",
+        program=program_of(options.argv),
+        owner=getpass.getuser(),
+    )
+
+
+def program_of(argv: "list[str] | tuple[str, ...]") -> str | None:
+    """Return the absolute path of the script that was started, if it is one."""
+    script = argv[0] if argv else sys.argv[0]
+    return os.path.abspath(script) if os.path.isfile(script) else None  # noqa: PTH100, PTH113
+
+
+def submit(
+    open_client: OpenClient,
+    request: LaunchRequest,
+    options: "LaunchOptions",
+    *,
+    has_engine: bool = False,
+) -> int:
+    """Hand in a request, then stay or say how to go on; return the exit code.
+
+    Args:
+        open_client: Where it goes.
+        request: The launch.
+        options: Those of the command line.
+        has_engine: The containers are this machine's, whose engine may lack something.
+    """
+    with open_client() as client:
+        summary = client.launch(request)
+        for warning in client.status().warnings if has_engine else ():
+            print(f"warning: {printable(warning)}", file=sys.stderr)
+        page = _page(client, summary, options)
+    if options.plain or not sys.stdout.isatty():
+        print(f"pipeline {summary.pipeline.id}", flush=True)
+    if page is not None:
+        print(f"web page: {page.address}", flush=True)
+        if not page.forwarded and sys.stdout.isatty():
+            print(page.code_line(), flush=True)
+    if not options.run or options.detach:
+        print(_next_steps(summary, options), flush=True)
+        return DONE
+    from conducto_cli.view.session import stay  # noqa: PLC0415 - not for --detach
+
+    return stay(open_client, summary.pipeline.id, plain=options.plain)
+
+
+def _page(client: Client, summary: PipelineSummary, options: "LaunchOptions") -> "Page | None":
+    """Open the pipeline's page if that is wanted; return it."""
+    from conducto_cli.web_page import is_wanted, open_page  # noqa: PLC0415
+
+    return open_page(client, summary.pipeline.id) if is_wanted(options.app) else None
+
+
+def _next_steps(summary: PipelineSummary, options: "LaunchOptions") -> str:
+    pipeline_id = summary.pipeline.id
+    if options.run:
+        return f"running; watch it: conducto show {pipeline_id}"
+    if options.run_at is not None:
+        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(float(options.run_at)))
+        return f"starts at {when}; start it now: conducto run {pipeline_id}"
+    return f"pending; start it: conducto run {pipeline_id}"

@@ -1,0 +1,234 @@
+"""Images for the cloud that this machine builds and pushes: ``--build local``.
+
+What is carried out is the recipe that the cloud's build service would be given, by the same script,
+so the image and its name are the same. It comes before the launch: a build that fails leaves no
+pipeline behind, and what is launched finds its images in the registry.
+"""
+
+import base64
+import gzip
+import io
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from conducto.data.archive import unpack
+from conducto_cli.references import UsageError
+from conducto_client import AgentUnreachableError
+from conducto_client.cloud_transport import CloudClient, fetch, put
+from conducto_core.images import contexts
+from conducto_core.images.build_plan import PLATFORM
+from conducto_core.images.contexts import Context, ContextError
+from conducto_core.model.operations.cloud import OwnBuild, RegistryLogin
+from conducto_core.model.requests import LaunchRequest
+
+Say = Callable[[str], None]
+
+#: The docker client, unless a test has another one.
+DOCKER = "docker"
+#: Bytes of a build's output that are kept at its beginning, and at its end.
+_MOST = 1 << 20
+_LAST_LINES = 20
+#: Bytes that these are looked for in, and that are read at once.
+_TAIL = 1 << 16
+_STATE = "==> "
+_NOT_BUILT = "was not built on this machine"
+_NOT_PUSHED = "was built and not pushed"
+
+
+class ImageBuildError(Exception):
+    """An image was not built or not pushed; the message says which, and what was printed last."""
+
+
+class Output:
+    """What a build prints: the first and the last megabyte of it."""
+
+    def __init__(self) -> None:
+        self._first = bytearray()
+        self._last = bytearray()
+        self._left_out = False
+
+    def add(self, piece: bytes) -> None:
+        """Take in a piece."""
+        room = _MOST - len(self._first)
+        self._first += piece[:room]
+        self._last += piece[room:]
+        if len(self._last) > 2 * _MOST:
+            self._trim()
+
+    def _trim(self) -> None:
+        self._left_out = self._left_out or len(self._last) > _MOST
+        del self._last[:-_MOST]
+
+    def all(self) -> bytes:
+        """Return what was kept."""
+        self._trim()
+        gap = b"\n(what the build printed in between was not kept)\n" if self._left_out else b""
+        return bytes(self._first) + gap + bytes(self._last)
+
+    def last_lines(self) -> list[str]:
+        """Return the last lines that say something."""
+        kept = self._last or self._first
+        lines = kept[-_TAIL:].decode(errors="replace").splitlines()
+        return [line for line in lines if line.strip()][-_LAST_LINES:]
+
+
+def build(
+    client: CloudClient,
+    request: LaunchRequest,
+    found: Mapping[str, Context],
+    say: Say,
+    docker: str = DOCKER,
+) -> int:
+    """Build and push the images of a launch that the registry has not; return how many.
+
+    Args:
+        client: Of the cloud.
+        request: The launch, with the sources of its images.
+        found: ``{content hash: directory}`` of these.
+        say: Told how it goes on, a line at a time.
+        docker: Name of the docker client.
+
+    Raises:
+        UsageError: this machine cannot build.
+        ImageBuildError: a build or a push failed.
+    """
+    told = client.own_builds(request)
+    if not told.builds:
+        return 0
+    if shutil.which(docker) is None:
+        raise UsageError(
+            "--build local builds images with the docker client, which is not installed on this "
+            "machine; install it, or leave --build out: then they are built in the cloud"
+        )
+    with tempfile.TemporaryDirectory(prefix="conducto-build-") as name:
+        for number, one in enumerate(told.builds):
+            folder = Path(name, str(number))
+            folder.mkdir()
+            _Build(one, folder, docker, say).carry_out(found, told.login)
+    return len(told.builds)
+
+
+class _Build:
+    """One image.
+
+    Args:
+        order: What is to be built.
+        folder: An empty directory to do it in.
+        docker: Name of the docker client.
+        say: Told how it goes on.
+    """
+
+    def __init__(self, order: OwnBuild, folder: Path, docker: str, say: Say) -> None:
+        self._order = order
+        self._folder = folder
+        self._docker = docker
+        self._say = say
+        self._output = Output()
+
+    def carry_out(self, found: Mapping[str, Context], login: RegistryLogin | None) -> None:
+        self._bring_contexts(found)
+        recipe = self._folder / "recipe"
+        unpack(io.BytesIO(fetch(self._order.recipe_url)), str(recipe))
+        try:
+            environment = self._environment()
+            if login is not None:  # else workers use this machine's engine
+                environment["PLATFORM"] = PLATFORM
+            self._run(["sh", "build.sh"], recipe, environment, _NOT_BUILT)
+            # First: an image of which nobody knows what it is like could not be pushed again.
+            result = (self._folder / "result.json").read_bytes()
+            put(self._order.result_url, result, len(result))
+            if login is not None:
+                self._progress("pushing")
+                with self._logged_in(login) as config:
+                    push = [self._docker, "--config", config, "push", self._order.reference]
+                    environment = {**os.environ, **self._engine()}
+                    self._run(push, self._folder, environment, _NOT_PUSHED)
+        finally:
+            self._keep_log()
+
+    def _keep_log(self) -> None:
+        """Bring there what was printed; without it, the image is as good, and an error as bad."""
+        log = self._output.all()
+        try:
+            put(self._order.log_url, log, len(log))
+        except AgentUnreachableError as error:
+            self._progress(f"what its build printed was not kept: {error}")
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            "IMAGE": self._order.reference,
+            "CONTEXTS": str(self._folder / "contexts"),
+            "RESULT": str(self._folder / "result.json"),
+            "PUSH": "",
+            "PLATFORM": "",
+        }
+
+    def _bring_contexts(self, found: Mapping[str, Context]) -> None:
+        store = self._folder / "contexts"
+        store.mkdir()
+        for digest in self._order.contexts:
+            try:
+                with gzip.open(store / f"{digest}.tar.gz", "wb", compresslevel=1) as zipped:
+                    for piece in contexts.pack_for_upload(found[digest]):
+                        zipped.write(piece)
+            except ContextError as error:
+                raise UsageError(str(error)) from error
+
+    def _run(
+        self, words: list[str], folder: Path, environment: Mapping[str, str], failed: str
+    ) -> None:
+        with subprocess.Popen(  # noqa: S603  our own script, and the user's docker
+            words,
+            cwd=folder,
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        ) as process:
+            assert process.stdout is not None  # noqa: S101  it was asked for
+            while line := process.stdout.readline(_TAIL):
+                self._output.add(line)
+                text = line.decode(errors="replace").strip()
+                if text.startswith(_STATE):
+                    self._progress(text.removeprefix(_STATE))
+        if process.returncode != 0:
+            last = "\n".join(f"  {line}" for line in self._output.last_lines())
+            raise ImageBuildError(
+                f"image {self._order.image!r}: it {failed}; nothing was "
+                f"launched. Its last lines:\n{last}"
+            )
+
+    def _progress(self, state: str) -> None:
+        self._say(f"image {self._order.image!r}: {state}")
+
+    @contextmanager
+    def _logged_in(self, login: RegistryLogin) -> Iterator[str]:
+        """Give a docker configuration with the log-in; the user's own never has it."""
+        folder = self._folder / "docker"
+        folder.mkdir(mode=0o700)
+        auth = base64.b64encode(f"{login.user}:{login.password}".encode()).decode()
+        file = folder / "config.json"
+        file.touch(mode=0o600)
+        file.write_text(json.dumps({"auths": {login.registry: {"auth": auth}}}), "utf-8")
+        try:
+            yield str(folder)
+        finally:
+            shutil.rmtree(folder)
+
+    def _engine(self) -> dict[str, str]:
+        """Return the variable that names the engine in use: docker's contexts are in its config."""
+        said = subprocess.run(  # noqa: S603
+            [self._docker, "context", "inspect", "--format", "{{.Endpoints.docker.Host}}"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        address = said.stdout.strip()
+        return {"DOCKER_HOST": address} if said.returncode == 0 and address else {}

@@ -1,0 +1,110 @@
+"""The machine-readable answers. Stable: a key may be added, none changes or goes.
+
+Times are seconds since the epoch; whatever is not known is null.
+"""
+
+import json
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from conducto_core.model.records import AttemptRecord, Counts
+from conducto_core.model.requests import Action, ControlResult, NodeView, PipelineSummary
+from conducto_core.semantics.activity import active_time
+
+
+def listing(summaries: Sequence[PipelineSummary]) -> list[dict[str, Any]]:
+    """Return what ``conducto list --json`` prints, the newest pipeline first.
+
+    Of two sides of which one is away, it holds what the other one has: ``mode`` tells them apart.
+    """
+    return [
+        {
+            **_pipeline(summary),
+            "settled": summary.settled,
+            "mode": summary.pipeline.mode,
+            "engine": summary.pipeline.engine,
+            "lifecycle": summary.pipeline.lifecycle.value,
+            "armed": summary.pipeline.armed,
+            "run_at": summary.pipeline.run_at,
+            "owner": summary.pipeline.owner,
+            "tags": list(summary.pipeline.tags),
+            "program": summary.pipeline.program,
+            "created": summary.pipeline.created,
+            "started": summary.started,
+            "ended": summary.ended,
+            "active_seconds": active_time(summary, time.time()),
+        }
+        for summary in summaries
+    ]
+
+
+def pipeline_document(summary: PipelineSummary, nodes: Iterable[NodeView]) -> dict[str, Any]:
+    """Return what ``conducto show ID --json`` prints: nodes in definition order."""
+    return {**_pipeline(summary), "nodes": [_node(view) for view in nodes]}
+
+
+def order_document(action: Action, pipeline_id: str, result: ControlResult) -> dict[str, Any]:
+    """Return what the verbs that act print with ``--json``.
+
+    ``paths`` are the first of the affected Execs; ``stopped`` is how many of them ran.
+    """
+    return {"id": pipeline_id, "action": action.value, **result.model_dump(mode="json")}
+
+
+def as_json(document: object) -> str:
+    """Return the text of a document."""
+    return json.dumps(document, indent=1)
+
+
+def dollars(amount: float) -> str:
+    """Return an amount for people: with cents, and what is below them where it is under a dollar.
+
+    >>> dollars(12.3), dollars(0.00123)
+    ('$12.30', '$0.0012')
+    """
+    return f"${amount:,.2f}" if amount >= 1 or amount == 0 else f"${amount:.4f}"
+
+
+def _pipeline(summary: PipelineSummary) -> dict[str, Any]:
+    return {
+        "id": summary.pipeline.id,
+        "title": summary.pipeline.title,
+        "state": summary.state.value,
+        "counts": _counts(summary.counts),
+    }
+
+
+def _counts(counts: Counts) -> dict[str, int]:
+    names = ("pending", "queued", "running", "done", "error", "killed", "skipped")
+    return {name: getattr(counts, name) for name in names}
+
+
+def _node(view: NodeView) -> dict[str, Any]:
+    return {
+        "path": view.path,
+        "type": view.type.value,
+        "state": view.state.value,
+        "skipped": view.skipped,
+        "cause": None if view.cause is None else view.cause.value,
+        "command": view.command,
+        "file": view.file,
+        "line": view.line,
+        "waits_for": view.waits_for,
+        "counts": None if view.counts is None else _counts(view.counts),
+        "attempts": [_attempt(attempt) for attempt in view.attempts],
+    }
+
+
+def _attempt(attempt: AttemptRecord) -> dict[str, Any]:
+    return {
+        "number": attempt.number,
+        "state": attempt.state.value,
+        "cause": None if attempt.cause is None else attempt.cause.value,
+        "exit_code": attempt.exit_code,
+        "command": attempt.command,
+        "container": attempt.container,
+        "queued": attempt.queued,
+        "started": attempt.started,
+        "ended": attempt.ended,
+    }

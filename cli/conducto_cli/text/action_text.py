@@ -1,0 +1,58 @@
+"""The sentence that reports an action."""
+
+from conducto_cli.text.text import count_of, printable
+from conducto_core.model.requests import Action, ControlResult
+
+_LISTED = 10
+
+
+_PAST = {
+    Action.RESET: "reset",
+    Action.SKIP: "skipped",
+    Action.UNSKIP: "unskipped",
+    Action.KILL: "killed",
+    Action.REBUILD: "reset, to run with images built anew,",
+    Action.MODIFY: "modified",
+}
+
+
+_WOULD = {
+    Action.RESET: "would reset",
+    Action.SKIP: "would skip",
+    Action.UNSKIP: "would unskip",
+    Action.KILL: "would kill",
+    Action.REBUILD: "would build images anew for and reset",
+    Action.MODIFY: "would modify",
+}
+
+
+def said(action: Action, pipeline_id: str, result: ControlResult) -> str:
+    """Return what a person reads of an order that was carried out."""
+    ended = f"; ended {count_of(result.stopped, 'Exec')}" if result.stopped else ""
+    match action:
+        case Action.RUN:
+            running = (f"running; watch it: conducto show {pipeline_id}",)
+            return "\n".join(map(printable, result.notes or running))  # a note: nothing starts
+        case Action.PAUSE:
+            return "\n".join([f"paused; go on: conducto run {pipeline_id}", *result.notes])
+        case Action.SLEEP:
+            return f"asleep{ended}; go on: conducto run {pipeline_id}"
+        case Action.WAKE:
+            return f"awake; go on: conducto run {pipeline_id}"
+        case Action.ARCHIVE:
+            return f"archived{ended}; take it back: conducto wake {pipeline_id}"
+        case _:
+            return _touched(action, result)
+
+
+def _touched(action: Action, result: ControlResult) -> str:
+    if not result.affected:
+        return f"nothing to {action.value}"
+    said = _WOULD[action] if result.preview else _PAST[action]
+    stops = f", {result.stopped:,} of them running" if result.stopped else ""
+    lines = [f"{said} {count_of(result.affected, 'Exec')}{stops}"]
+    lines += [f"  {printable(path)}" for path in result.paths[:_LISTED]]
+    if result.affected > _LISTED:
+        lines.append(f"  and {result.affected - _LISTED:,} more")
+    lines += [f"note: {printable(note)}" for note in result.notes]
+    return "\n".join(lines)

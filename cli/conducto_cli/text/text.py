@@ -1,0 +1,200 @@
+"""Text as a terminal shows it: widths in columns, clipping, numbers, durations, styles."""
+
+import unicodedata
+from dataclasses import astuple, dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+from conducto.wire import printable as _printable
+
+printable = _printable.printable
+printable_lines = _printable.printable_lines
+shell_word = _printable.shell_word
+
+
+class Role(StrEnum):
+    """What a piece of text means; the painter gives it a colour."""
+
+    PLAIN = "plain"
+    STRONG = "strong"
+    FAINT = "faint"
+    GOOD = "good"
+    BAD = "bad"
+    BUSY = "busy"
+    WAITING = "waiting"
+
+
+class Span(NamedTuple):
+    """A piece of a line.
+
+    Attributes:
+        shrinks: Where the line is too long, this is shortened first: a name, which the reader
+            knows, before what became of it.
+        sgr: Codes of a terminal's style (``31;1``), in place of those of the role.
+    """
+
+    text: str
+    role: Role = Role.PLAIN
+    shrinks: bool = False
+    sgr: str = ""
+
+
+Line = tuple[Span, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """The signs in front of a node; each state has a shape of its own, not only a colour."""
+
+    done: str
+    failed: str
+    running: str
+    queued: str
+    pending: str
+    skipped: str
+    opened: str
+    closed: str
+    more: str
+    output: str
+    cursor: str
+
+
+UNICODE_MARKS = Marks("✔", "✘", "●", "◌", "○", "⊘", "▾", "▸", "…", "│", "→")
+ASCII_MARKS = Marks("+", "x", "*", "~", ".", "-", "v", ">", "...", "|", ">")
+
+
+def marks_for(encoding: str | None) -> Marks:
+    """Return the signs that a stream of this encoding can carry."""
+    try:
+        "".join(astuple(UNICODE_MARKS)).encode("ascii" if encoding is None else encoding)
+    except (UnicodeEncodeError, LookupError):
+        return ASCII_MARKS
+    return UNICODE_MARKS
+
+
+def width(text: str) -> int:
+    """Return the columns that ``text`` takes; wide characters take two, combining ones none."""
+    return len(text) if text.isascii() else sum(map(_columns, text))
+
+
+def _columns(char: str) -> int:
+    if unicodedata.combining(char) or unicodedata.category(char) in {"Mn", "Me", "Cf"}:
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in {"W", "F"} else 1
+
+
+def clip(text: str, columns: int, more: str = "…") -> str:
+    """Return ``text``, shortened at its end to fit into ``columns``."""
+    if width(text) <= columns:
+        return text
+    room = columns - width(more)
+    if room < 0:
+        return ""
+    kept = 0
+    for index, char in enumerate(text):
+        kept += _columns(char)
+        if kept > room:
+            return text[:index] + more
+    return text
+
+
+def pad(text: str, columns: int) -> str:
+    """Return ``text`` with blanks up to ``columns``."""
+    return text + " " * max(0, columns - width(text))
+
+
+def shorten(text: str, columns: int, more: str = "…") -> str:
+    """Return ``text``, its middle left out to fit into ``columns``: names often differ at the end.
+
+    >>> shorten("integration_tests_of_module_17", 14)
+    'integra…ule_17'
+    """
+    if width(text) <= columns:
+        return text
+    tail = max(0, (columns - width(more)) // 2)
+    end = len(text)
+    while end > 0 and width(text[end - 1 :]) <= tail:
+        end -= 1
+    head = clip(text[:end] + more, columns - width(text[end:]), more)
+    return head + text[end:] if head else clip(text, columns, more)
+
+
+#: Columns that a name keeps.
+_SHORTEST = 12
+
+
+def _shrunk(line: Line, columns: int, more: str) -> Line:
+    """Return ``line`` with its names shortened as far as that makes it fit, and is of use."""
+    over = sum(width(span.text) for span in line) - columns
+    spans = []
+    for span in line:
+        text = span.text
+        if span.shrinks and over > 0:
+            text = text.rstrip()  # blanks that align it go first
+            over -= width(span.text) - width(text)
+            kept = shorten(text, max(_SHORTEST, width(text) - max(0, over)), more)
+            over -= width(text) - width(kept)
+            text = kept
+        spans.append(span._replace(text=text))
+    return tuple(spans)
+
+
+def wrap(line: Line, columns: int) -> list[Line]:
+    """Return ``line`` as lines of at most ``columns``, with nothing left out."""
+    lines: list[list[Span]] = [[]]
+    left = columns
+    for span in printable_line(line):
+        text = span.text
+        while text:
+            kept = _that_fits(text, left)
+            if not kept and lines[-1]:
+                lines.append([])
+                left = columns
+                continue
+            kept = kept or text[:1]
+            lines[-1].append(span._replace(text=kept))
+            left -= width(kept)
+            text = text[len(kept) :]
+    return [tuple(spans) for spans in lines]
+
+
+def _that_fits(text: str, columns: int) -> str:
+    if width(text) <= columns:
+        return text
+    used = 0
+    for index, char in enumerate(text):
+        used += _columns(char)
+        if used > columns:
+            return text[:index]
+    return text
+
+
+def fit(line: Line, columns: int, more: str = "…") -> Line:
+    """Return ``line``, its names and then its end shortened to fit into ``columns``."""
+    fitted: list[Span] = []
+    left = columns
+    for span in _shrunk(printable_line(line), columns, more):
+        size = width(span.text)
+        if size > left:
+            fitted.append(span._replace(text=clip(span.text, left, more)))
+            break
+        fitted.append(span)
+        left -= size
+    return tuple(fitted)
+
+
+def printable_line(line: Line) -> Line:
+    """Return ``line`` as a terminal may show it: whatever it quotes, only its roles style it."""
+    if all(span.text.isprintable() for span in line):
+        return line
+    return tuple(span._replace(text=printable(span.text)) for span in line)
+
+
+def text_of(line: Line) -> str:
+    """Return a line without its roles, as a terminal may show it."""
+    return "".join(span.text for span in printable_line(line))
+
+
+def count_of(number: int, noun: str) -> str:
+    """Return ``1 node`` or ``8,412 nodes``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

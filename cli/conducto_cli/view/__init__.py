@@ -1,0 +1,1 @@
+"""Views of pipelines in a terminal: live view, tree, report, session."""

@@ -1,0 +1,262 @@
+"""What keys do in the live view: move over the tree, read output, give orders."""
+
+import base64
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from conducto_cli.connection import message_of
+from conducto_cli.text.action_text import said
+from conducto_cli.text.text import count_of, printable, shell_word
+from conducto_cli.view.browser import Browser, next_failed
+from conducto_cli.view.model import PipelineModel, Row
+from conducto_client import ApiError, Client
+from conducto_core.model.params import Stream
+from conducto_core.model.requests import Action, ControlRequest, ControlResult
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+HELP = (
+    ("up down k j", "move; page up, page down, home and end as well"),
+    ("right left", "open or close a group; left also goes to the group above"),
+    ("enter", "open or close a group, or read the output of an Exec"),
+    ("n", "go to the next node that failed"),
+    ("l", "read the output of the node"),
+    ("d", "say how to get a shell where the node ran"),
+    ("r", "reset the node and all below it: run it again"),
+    ("R", "reset everything that failed"),
+    ("s", "skip the node, or take it in again"),
+    ("x", "kill what runs in the node"),
+    ("space", "run or pause the pipeline"),
+    ("escape", "back to the picture that follows what happens"),
+    ("q", "leave; the pipeline goes on"),
+)
+HINT = "? keys  jk select  r reset  s skip  space {space}  q leave"
+TAIL_BYTES = 64 << 10
+_STREAMS: tuple[Stream, Stream] = ("stdout", "stderr")
+_ON_NODE = frozenset("rsxld")
+_ORDERS = {"r": Action.RESET, "x": Action.KILL}
+
+
+@dataclass
+class Reading:
+    """Output that is being read.
+
+    Attributes:
+        lines: ``{stream: last lines}``.
+    """
+
+    path: str
+    lines: dict[Stream, list[str]] = field(default_factory=dict)
+
+
+class KeyBindings:
+    """The state of the person's side of a live view.
+
+    Attributes:
+        browser: The cursor.
+        left: The person has left.
+        stays: The view stays although nothing goes on, until the person leaves.
+        helping: The list of keys is shown.
+        reading: The output that is shown instead of the tree.
+        note: What the last key did, or the question that is open.
+    """
+
+    def __init__(self, client: Client, pipeline_id: str) -> None:
+        self.browser = Browser()
+        self.left = False
+        self.stays = False
+        self.helping = False
+        self.reading: Reading | None = None
+        self.note = ""
+        self._client = client
+        self._id = pipeline_id
+        self._asked: ControlRequest | None = None
+        self._moves: dict[str, Callable[[PipelineModel, Row], None]] = {
+            "up": self._up, "k": self._up, "down": self._down, "j": self._down,
+            "page up": self._page_up, "page down": self._page_down,
+            "home": self._home, "g": self._home, "end": self._end, "G": self._end,
+            "left": self._close, "h": self._close, "right": self._open, "enter": self._enter,
+        }  # fmt: skip
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether the person is in the middle of something, so that the view must not end."""
+        return self.browser.path is not None or self._asked is not None or self.helping
+
+    def press(self, model: PipelineModel, key: str) -> None:
+        """Do what a key means."""
+        if self._asked is not None:
+            self._answer(key)
+            return
+        self.note = ""
+        if self.helping or self.reading is not None:
+            self._leave_page(key)
+        elif key == "q":
+            self.left = True
+        elif key == "?":
+            self.helping = True
+        elif key == "escape":
+            self.browser.path = None
+        elif key == "space":
+            pausing = model.summary.pipeline.armed
+            self._send(ControlRequest(action=Action.PAUSE if pausing else Action.RUN))
+        elif key == "R":
+            self._propose(ControlRequest(action=Action.RESET, failed=True))
+        elif key == "n":
+            self._next_failed(model)
+        else:
+            self._on_node(model, key)
+
+    def _leave_page(self, key: str) -> None:
+        if key in {"escape", "q", "l", "left", "enter", "?", "h"}:
+            self.helping, self.reading = False, None
+
+    def _on_node(self, model: PipelineModel, key: str) -> None:
+        """Do what needs a node; the first such key only puts the cursor somewhere."""
+        row = self.browser.row(model)
+        if row is None:
+            row = next_failed(model, None) or model.root
+            if row is not None and (key in self._moves or key in _ON_NODE):
+                self.browser.go(row)
+                if key in _ON_NODE:
+                    self.note = f"{key} again is for {printable(row.path)}"
+            return
+        if key in self._moves:
+            self._moves[key](model, row)
+        elif key == "l":
+            self._read(row)
+        elif key == "d":
+            self.note = f"leave, then:\nconducto debug {self._id} {shell_word(row.path)}"
+        elif key == "s":
+            self._propose_on(row, Action.UNSKIP if row.skipped else Action.SKIP)
+        elif key in _ORDERS:
+            self._propose_on(row, _ORDERS[key])
+
+    # ---- the cursor
+
+    def _up(self, _model: PipelineModel, row: Row) -> None:
+        self.browser.go(self.browser.before(row) or row)
+
+    def _down(self, _model: PipelineModel, row: Row) -> None:
+        self.browser.go(self.browser.after(row) or row)
+
+    def _page_up(self, model: PipelineModel, row: Row) -> None:
+        for _ in range(10):
+            self._up(model, self.browser.row(model) or row)
+
+    def _page_down(self, model: PipelineModel, row: Row) -> None:
+        for _ in range(10):
+            self._down(model, self.browser.row(model) or row)
+
+    def _home(self, model: PipelineModel, row: Row) -> None:
+        self.browser.go(model.root or row)
+
+    def _end(self, model: PipelineModel, row: Row) -> None:
+        last = model.root or row
+        while self.browser.is_open(last):
+            last = next(reversed(last.children.values()))
+        self.browser.go(last)
+
+    def _open(self, model: PipelineModel, row: Row) -> None:
+        if row.children and not self.browser.is_open(row):
+            self.browser.fold(row, opened=True)
+        else:
+            self._down(model, row)
+
+    def _close(self, _model: PipelineModel, row: Row) -> None:
+        if self.browser.is_open(row):
+            self.browser.fold(row, opened=False)
+        elif row.parent is not None:
+            self.browser.go(row.parent)
+
+    def _enter(self, _model: PipelineModel, row: Row) -> None:
+        if row.is_exec:
+            self._read(row)
+        else:
+            self.browser.fold(row, opened=not self.browser.is_open(row))
+
+    def _next_failed(self, model: PipelineModel) -> None:
+        row = next_failed(model, self.browser.path)
+        if row is None:
+            self.note = "nothing failed"
+        else:
+            self.browser.go(row)
+
+    # ---- output
+
+    def _read(self, row: Row) -> None:
+        if not row.is_exec:
+            self.note = f"{printable(row.path)} is a group; its Execs print"
+        elif row.attempt == 0:
+            self.note = f"{printable(row.path)} has not run"
+        else:
+            self.reading = Reading(row.path)
+            self.look()
+
+    def look(self) -> None:
+        """Read again the end of the output that is shown, if one is."""
+        if self.reading is None:
+            return
+        try:
+            self.reading.lines = {stream: self._tail(stream) for stream in _STREAMS}
+        except ApiError as error:
+            self.reading, self.note = None, message_of(error)
+
+    def _tail(self, stream: Stream) -> list[str]:
+        assert self.reading is not None  # noqa: S101 - look() has seen to it
+        chunk = self._client.log(
+            self._id, self.reading.path, stream=stream, offset=-TAIL_BYTES, limit=TAIL_BYTES
+        )
+        text = base64.b64decode(chunk.data).decode("utf-8", "replace").removesuffix("\n")
+        return text.split("\n") if text else []
+
+    # ---- orders
+
+    def _propose_on(self, row: Row, action: Action) -> None:
+        self._propose(ControlRequest(action=action, paths=(row.path,)))
+
+    def _propose(self, request: ControlRequest) -> None:
+        """Carry out what touches one Exec that does not run; ask before anything else."""
+        try:
+            would = self._client.control(self._id, request.model_copy(update={"preview": True}))
+        except ApiError as error:
+            self.note = message_of(error)
+            return
+        if would.affected == 0:
+            self.note = "nothing failed" if request.failed else f"nothing to {request.action.value}"
+        elif would.affected == 1 and would.stopped == 0:
+            self._send(request)
+        else:
+            self._asked = request
+            self.note = _question(request.action, would)
+
+    def _answer(self, key: str) -> None:
+        request, self._asked = self._asked, None
+        if key == "y" and request is not None:
+            self._send(request)
+        else:
+            self.note = "not done"
+
+    def _send(self, request: ControlRequest) -> None:
+        try:
+            result = self._client.control(self._id, request)
+        except ApiError as error:
+            self.note = message_of(error)
+            return
+        first = said(request.action, self._id, result).partition("\n")[0]
+        # How to go on is a command there, and here there are keys.
+        told = [] if request.action is Action.RUN and result.notes else [first.partition("; ")[0]]
+        self.note = "; ".join([*told, *result.notes])
+
+
+def _question(action: Action, would: ControlResult) -> str:
+    named = printable(would.paths[0]) if would.affected == 1 else count_of(would.affected, "Exec")
+    stops = (
+        ""
+        if not would.stopped
+        else ", which runs"
+        if would.affected == 1
+        else (f", {would.stopped:,} of them running")
+    )
+    return f"{action.value} {named}{stops}? y or n"

@@ -1,0 +1,175 @@
+"""``conducto show ID PATH``: all about one node, and where each of its parameters comes from."""
+
+import textwrap
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+
+from conducto_cli import selection
+from conducto_cli.exit_codes import DONE
+from conducto_cli.output import as_json
+from conducto_cli.text.table import table
+from conducto_cli.text.text import Line, Marks, Role, Span, printable
+from conducto_cli.view.attempt_diff import ending
+from conducto_cli.view.rows import ROLE_OF_STATE, place, progress
+from conducto_client import ApiError, Client
+from conducto_core.model.labels import failure_text, wait_text
+from conducto_core.model.node_detail import NodeDetail, Parameter
+from conducto_core.model.notifications import NotificationRecord
+from conducto_core.model.records import AttemptRecord
+from conducto_core.model.requests import NodeView
+from conducto_core.model.states import FAILED
+from conducto_core.runtime.resource_series import SHORTEST_SECONDS, summary
+
+_MOST_ATTEMPTS = 20
+_MESSAGE_COLUMNS = 100
+#: Failures that are named of a group.
+_MOST_FAILURES = 5
+#: Attempts of which it is asked what they used.
+_MOST_ASKED = 5
+_UNITS = {"mem": " GB", "max_time": " s"}
+
+
+def show_node(client: Client, pipeline_id: str, text: str, *, json: bool) -> int:
+    """Print a node."""
+    from conducto_cli.view.session import page, write_lines  # noqa: PLC0415
+
+    path = selection.one(client, pipeline_id, text)
+    detail = client.node(pipeline_id, path)
+    if json:
+        print(as_json(detail.model_dump(mode="json")))
+    else:
+        used = _used(client, pipeline_id, path, detail.node.attempts)
+        write_lines(_lines(detail, page().marks, used, _failures(client, pipeline_id, detail.node)))
+    return DONE
+
+
+def _failures(client: Client, pipeline_id: str, node: NodeView) -> list[tuple[str, str]]:
+    """Return ``[(path, why)]`` of the first nodes that explain why a group failed."""
+    if node.counts is None or node.state not in FAILED:
+        return []
+    found = client.tree(pipeline_id, root=node.path, failed=True, attempts="newest")
+    return [(view.path, failure_text(view)) for view in islice(found, _MOST_FAILURES)]
+
+
+def _lines(
+    detail: NodeDetail,
+    marks: Marks,
+    used: Mapping[int, str],
+    failed: Sequence[tuple[str, str]] = (),
+) -> Iterator[Line]:
+    node = detail.node
+    yield from _head(node, marks)
+    for text in (node.doc, node.waits_for):
+        if text is not None:
+            yield from ((Span(printable(line), Role.FAINT),) for line in text.splitlines())
+    yield from _section("failed because of", _rows(failed))
+    if node.command is not None:
+        yield from _section("command", node.command.splitlines())
+    yield from _section("parameters", _rows([_parameter(p) for p in detail.parameters]))
+    yield from _section("environment", _env(detail))
+    yield from _section(
+        "callbacks", (f"{c.event}: {c.name}  ({_from(c.source)})" for c in detail.callbacks)
+    )
+    yield from _section("attempts", _attempts(node.attempts, used))
+    yield from _section("notifications", _told(node.notifications))
+
+
+def _head(node: NodeView, marks: Marks) -> Iterator[Line]:
+    state = "skipped" if node.skipped else node.state.value
+    spans = [
+        Span(printable(node.path), Role.STRONG),
+        Span(f"  {node.type.value}  ", Role.FAINT),
+        Span(state, ROLE_OF_STATE[node.state]),
+        *progress(node.counts, marks),
+    ]
+    where = place(node.file, node.line)
+    yield (*spans, Span(f"  {where}" if where else "", Role.FAINT))
+
+
+def _section(title: str, lines: Iterable[str]) -> Iterator[Line]:
+    first = True
+    for line in lines:
+        if first:
+            yield (Span(title, Role.STRONG),)
+        first = False
+        yield (Span(f"  {printable(line)}".rstrip()),)
+
+
+def _parameter(parameter: Parameter) -> tuple[str, str, str]:
+    value = "" if parameter.value is None else _value(parameter.value)
+    unit = _UNITS.get(parameter.name, "") if value else ""
+    changed = ", modified" if parameter.modified else ""
+    return (parameter.name, f"{value}{unit}" or "-", f"({_from(parameter.source)}{changed})")
+
+
+def _value(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:g}"
+    return " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def _from(source: str | None) -> str:
+    return "default" if source is None else source
+
+
+def _env(detail: NodeDetail) -> Iterator[str]:
+    return _rows([(f"{v.name}={v.value}", f"({_from(v.source)})") for v in detail.env])
+
+
+def _rows(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    return table(rows) if rows else iter(())
+
+
+def _told(notifications: tuple[NotificationRecord, ...]) -> Iterator[str]:
+    """Say of the newest ones what was told and whether it has arrived."""
+    return _rows(
+        [
+            (each.state.value, each.callback, each.delivery.value, each.error or "")
+            for each in notifications[-_MOST_ATTEMPTS:]
+        ]
+    )
+
+
+def _used(
+    client: Client, pipeline_id: str, path: str, attempts: Sequence[AttemptRecord]
+) -> dict[int, str]:
+    """Return what the newest attempts used, ``{number: sentence}``, where that is known."""
+    asked = [each for each in attempts if _may_have_samples(each)][-_MOST_ASKED:]
+    found = {}
+    for each in asked:
+        try:
+            used = client.resources(pipeline_id, path, attempt=each.number)
+        except ApiError:  # an older agent, or an older cloud, knows no such call
+            break
+        words = summary(used)
+        if words is not None:
+            found[each.number] = words
+    return found
+
+
+def _may_have_samples(attempt: AttemptRecord) -> bool:
+    if attempt.started is None:
+        return False
+    return attempt.ended is None or attempt.ended - attempt.started >= SHORTEST_SECONDS
+
+
+def _attempts(attempts: tuple[AttemptRecord, ...], used: Mapping[int, str]) -> Iterator[str]:
+    rows = []
+    shown = attempts[-_MOST_ATTEMPTS:]
+    for attempt in shown:
+        began = attempt.started if attempt.started is not None else attempt.queued
+        when = "" if began is None else time.strftime("%m-%d %H:%M:%S", time.localtime(began))
+        where = "" if attempt.container is None else f"in {attempt.container}"
+        rows.append((f"{attempt.number}", when, ending(attempt), where, wait_text(attempt) or ""))
+    hidden = len(attempts) - len(rows)
+    if hidden:
+        yield f"{hidden:,} earlier ones"
+    for attempt, line in zip(shown, table(rows) if rows else (), strict=True):
+        yield line
+        if attempt.number in used:
+            yield f"   {used[attempt.number]}"
+        if attempt.message:  # why it ended so, or what is missing of its output
+            yield from (f"   {words}" for words in textwrap.wrap(attempt.message, _MESSAGE_COLUMNS))

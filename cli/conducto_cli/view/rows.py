@@ -1,0 +1,204 @@
+"""One line of text for a node, an image, the whole pipeline."""
+
+import os.path
+import textwrap
+import time
+
+from conducto_cli.text.text import Line, Marks, Role, Span, pad, printable
+from conducto_cli.view.model import PipelineModel, Row, failures, total
+from conducto_core.model.labels import cause_text, duration, explained, timeout_text
+from conducto_core.model.records import Counts, ImageRecord, ImageState, Lifecycle
+from conducto_core.model.requests import PipelineSummary
+from conducto_core.model.states import FINISHED, State
+from conducto_core.semantics.activity import active_time, wall_time
+from conducto_core.semantics.user_secrets import withheld
+
+ROLE_OF_STATE = {
+    State.PENDING: Role.FAINT,
+    State.QUEUED: Role.WAITING,
+    State.RUNNING: Role.BUSY,
+    State.DONE: Role.GOOD,
+    State.ERROR: Role.BAD,
+    State.KILLED: Role.BAD,
+}
+#: Lines that tell why a pipeline does not go on.
+_PROBLEM_LINES = 8
+
+
+def mark(state: State, marks: Marks) -> Span:
+    """Return the sign of a state."""
+    signs = {
+        State.PENDING: marks.pending,
+        State.QUEUED: marks.queued,
+        State.RUNNING: marks.running,
+        State.DONE: marks.done,
+        State.ERROR: marks.failed,
+        State.KILLED: marks.failed,
+    }
+    return Span(signs[state], ROLE_OF_STATE[state])
+
+
+def place(file: str | None, line: int | None) -> str:
+    """Return where a node was defined, e.g. ``pipeline.py:41``; empty if unknown."""
+    if file is None:
+        return ""
+    name = printable(os.path.basename(file))  # noqa: PTH119 - a path of another machine, maybe
+    return name if line is None else f"{name}:{line}"
+
+
+def elapsed(row: Row, now: float) -> str:
+    """Return how long a node ran or has been running; empty if it never began."""
+    if row.started is None:
+        return ""
+    over = row.state in FINISHED and row.ended is not None
+    return duration((row.ended if over and row.ended is not None else now) - row.started)
+
+
+def name_of(row: Row, columns: int = 0) -> str:
+    """Return a node's name as it is shown, with blanks up to ``columns``."""
+    return pad(printable(row.name) if row.name else "/", columns)
+
+
+def why_failed(row: Row) -> str:
+    """Return why a node failed, in a few words."""
+    if row.timed_out:
+        return timeout_text(row.max_time, row.counts)
+    if row.stopped_by is not None:
+        return f"ended with {printable(row.stopped_by)}"
+    return printable(explained(cause_text(row.cause, row.exit_code), row.cause, row.message))
+
+
+def exec_line(row: Row, name: str, now: float, marks: Marks, *, stated: bool = False) -> Line:
+    """Return the line of an Exec; without the word for its state where that is ``stated``."""
+    if row.skipped:
+        return (Span(f"{marks.skipped} {name}{'' if stated else '  skipped'}", Role.FAINT),)
+    facts = [elapsed(row, now)]
+    if row.failed:
+        facts.insert(0, why_failed(row))
+        facts.append(place(row.file, row.line) if row.is_failure else "")
+    elif row.state in {State.QUEUED, State.PENDING}:
+        facts = [] if stated else [row.state.value]
+    if row.attempt > 1:
+        facts.insert(len(facts) - row.failed, f"attempt {row.attempt}")
+    tail = "  ".join(fact for fact in facts if fact)
+    role = Role.BAD if row.is_failure else Role.FAINT
+    shown = Span(name, shrinks=True)
+    return (mark(row.state, marks), Span(" "), shown, Span(f"  {tail}" if tail else "", role))
+
+
+def group_line(
+    row: Row, name: str, now: float, marks: Marks, *, opened: bool, stated: bool = False
+) -> Line:
+    """Return the line of a group: how far it is, and what is wrong below."""
+    fold = Span(marks.opened if opened else marks.closed, Role.FAINT)
+    if row.skipped:
+        word = "" if stated else " skipped"
+        return (fold, Span(f" {name}  {marks.skipped}{word}", Role.FAINT))
+    role = Role.PLAIN if row.state is State.PENDING else Role.STRONG
+    spans = [fold, Span(" "), Span(name, role, shrinks=True)]
+    spans += progress(row.counts, marks)
+    took = "" if row.path == "/" else elapsed(row, now)  # the pipeline's own line tells it
+    if row.timed_out:
+        spans.append(Span(f"  {why_failed(row)}", Role.BAD))
+    if row.state is State.PENDING:
+        spans += [] if stated else [Span("  pending", Role.FAINT)]
+    elif took:
+        spans.append(Span(f"  {took}", Role.FAINT))
+    if row.warning:
+        spans.append(Span("  with suppressed errors", Role.WAITING))
+    return tuple(spans)
+
+
+def progress(counts: Counts | None, marks: Marks) -> list[Span]:
+    """Return ``✔ 88/100  ✘ 2  ● 10``."""
+    if counts is None:
+        return []
+    done = Role.GOOD if counts.done else Role.FAINT
+    spans = [Span(f"  {marks.done} {counts.done:,}/{total(counts):,}", done)]
+    if failures(counts):
+        spans.append(Span(f"  {marks.failed} {failures(counts):,}", Role.BAD))
+    if counts.running:
+        spans.append(Span(f"  {marks.running} {counts.running:,}", Role.BUSY))
+    if counts.queued:
+        spans.append(Span(f"  {marks.queued} {counts.queued:,}", Role.WAITING))
+    return spans
+
+
+def image_line(image: ImageRecord, last: str, now: float, marks: Marks) -> Line:
+    """Return how far an image is, with the last line its build printed."""
+    failed = image.state is ImageState.ERROR
+    sign = Span(marks.failed, Role.BAD) if failed else Span(marks.running, Role.BUSY)
+    since = "" if image.started is None else duration((image.ended or now) - image.started)
+    words = f" image {printable(image.name)}  {'failed' if failed else image.state.value}  {since}"
+    return (sign, Span(words.rstrip()), Span(f"  {printable(last)}" if last else "", Role.FAINT))
+
+
+def header_line(model: PipelineModel, now: float, marks: Marks) -> Line:
+    """Return what pipeline it is and how it stands."""
+    summary = model.summary
+    record = summary.pipeline
+    took = "" if summary.started is None else f" {time_text(summary, now)}"
+    return (
+        mark(summary.state, marks),
+        Span(" "),
+        Span(printable(record.title), Role.STRONG, shrinks=True),
+        Span(f"  {record.id}  ", Role.FAINT),
+        Span(f"{state_text(summary)}{took}", ROLE_OF_STATE[summary.state]),
+    )
+
+
+def time_text(summary: PipelineSummary, now: float) -> str:
+    """Return for how long a pipeline was at work, and from start to end where that differs."""
+    active, wall = active_time(summary, now), wall_time(summary, now)
+    if active is None:
+        return ""
+    return (
+        duration(active) if wall is None else f"{duration(active)} at work, {duration(wall)} in all"
+    )
+
+
+def problem_lines(model: PipelineModel, columns: int) -> list[Line]:
+    """Return what is wrong with the pipeline as a whole, such as a full disk; often nothing."""
+    record = model.summary.pipeline
+    lines: list[Line] = []
+    for problem in filter(None, (record.problem, withheld(record))):
+        words = textwrap.wrap(printable(problem), max(20, columns - 2))
+        lines += [(Span(f"  {line}", Role.BAD),) for line in words[:_PROBLEM_LINES]]
+    return lines
+
+
+def state_text(summary: PipelineSummary) -> str:
+    """Return the pipeline's state, and what it does not tell: a pause, a start to come, a rest."""
+    record, state = summary.pipeline, summary.state
+    if summary.settled and record.lifecycle is not Lifecycle.ACTIVE:
+        return f"{state.value}, {record.lifecycle.value}"
+    if record.run_at is not None and not record.armed:
+        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(record.run_at))
+        return f"{state.value}, starts at {when}"
+    if record.armed or state in FINISHED:
+        return state.value
+    if summary.settled:
+        return "pending" if summary.started is None else "paused"
+    return f"{state.value}, paused"
+
+
+def counts_line(counts: Counts) -> Line:
+    """Return the line of the six counts, those that are not zero in colour."""
+    letters = [
+        ("P", counts.pending, State.PENDING),
+        ("Q", counts.queued, State.QUEUED),
+        ("R", counts.running, State.RUNNING),
+        ("D", counts.done, State.DONE),
+        ("E", counts.error, State.ERROR),
+        ("K", counts.killed, State.KILLED),
+    ]
+    spans = [
+        Span(
+            f"{'  ' if place else ''}{letter} {number:,}",
+            ROLE_OF_STATE[state] if number else Role.FAINT,
+        )
+        for place, (letter, number, state) in enumerate(letters)
+    ]
+    if counts.skipped:
+        spans.append(Span(f"  skipped {counts.skipped:,}", Role.FAINT))
+    return tuple(spans)

@@ -1,0 +1,222 @@
+"""The whole screen as lines, made to fit: a pure function of the model, the size and the time.
+
+What is done, or waits for its turn as a whole, is one line; what runs or failed is open. A wide
+group shows what runs, then its failures, and counts the rest, so a tree of any size fits the
+terminal.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain, islice
+
+from conducto_cli.text.text import Line, Marks, Role, Span, fit, printable, width, wrap
+from conducto_cli.view.browser import Browser
+from conducto_cli.view.model import Interest, PipelineModel, Row
+from conducto_cli.view.rows import (
+    counts_line,
+    exec_line,
+    group_line,
+    header_line,
+    image_line,
+    name_of,
+    problem_lines,
+)
+from conducto_core.model.records import ImageState
+
+#: A group of at most this many children shows them all, in order, when there is room.
+NARROW = 8
+#: Names of siblings are aligned up to this many columns.
+NAME_COLUMNS = 32
+MAX_IMAGES = 3
+#: Failures of one wide group that are shown, and nodes that run.
+MAX_FAILURES = 8
+MAX_BUSY = 20
+_OPEN = {Interest.RUNNING, Interest.FAILING}
+_REST = (
+    (Interest.RUNNING, "running"),
+    (Interest.FAILING, "failed"),
+    (Interest.QUEUED, "queued"),
+    (Interest.DONE, "done"),
+    (Interest.PENDING, "pending"),
+    (Interest.SKIPPED, "skipped"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What a screen is made for.
+
+    Attributes:
+        columns: Width.
+        rows: Most lines.
+        now: Seconds since the epoch.
+    """
+
+    columns: int
+    rows: int
+    now: float
+    marks: Marks
+
+
+def render(
+    model: PipelineModel, frame: Frame, footer: str = "", browser: Browser | None = None
+) -> list[Line]:
+    """Return the lines that show a pipeline now, at most ``frame.rows``.
+
+    With a cursor in ``browser``, the tree around it; else what a reader should see.
+    """
+    head = [header_line(model, frame.now, frame.marks), counts_line(model.summary.counts)]
+    head += problem_lines(model, frame.columns)
+    head += _image_lines(model, frame)
+    foot = footer_lines(footer, frame)
+    head = head[: max(0, frame.rows - len(foot))]
+    room = frame.rows - len(head) - len(foot)
+    if browser is not None and browser.row(model) is not None:
+        body = _around(model, browser, room, frame)
+    else:
+        body = _body(model.root, room, frame) if room > 0 else []
+    lines = [*(head + body)[: frame.rows - len(foot)], *foot]
+    return [fit(line, frame.columns, frame.marks.more) for line in lines]
+
+
+def footer_lines(footer: str, frame: Frame) -> list[Line]:
+    """Return the last lines of a screen, whole: they may hold a command that is to be copied."""
+    lines = [(Span(line, Role.FAINT),) for line in footer.split("\n") if line]
+    wrapped = [part for line in lines for part in wrap(line, frame.columns)]
+    return wrapped[: frame.rows]
+
+
+def _around(model: PipelineModel, browser: Browser, room: int, frame: Frame) -> list[Line]:
+    """Return the lines around the cursor."""
+    here = browser.row(model)
+    lines: list[Line] = []
+    for row in browser.window(model, room):
+        opened = browser.is_open(row)
+        pointer = Span(f"{frame.marks.cursor} " if row is here else "  ", Role.STRONG)
+        indent = Span("  " * depth_of(row.path))
+        lines.append((pointer, indent, *_own_line(row, 0, frame, opened=opened)))
+    return lines
+
+
+def page(title: str, body: list[Line], frame: Frame, footer: str = "") -> list[Line]:
+    """Return a page that is shown instead of the tree: the last lines of ``body`` that fit."""
+    wrapped = [part for line in body[-frame.rows :] for part in wrap(line, frame.columns)]
+    room = max(0, frame.rows - 2)
+    shown = wrapped[-room:] if room else []
+    lines: list[Line] = [(Span(title, Role.STRONG),), *shown, (Span(footer, Role.FAINT),)]
+    return [fit(line, frame.columns, frame.marks.more) for line in lines[: frame.rows]]
+
+
+def depth_of(path: str) -> int:
+    """Return how far a node is below the root."""
+    return 0 if path == "/" else path.count("/")
+
+
+def _image_lines(model: PipelineModel, frame: Frame) -> list[Line]:
+    failed = [image for image in model.summary.images if image.state is ImageState.ERROR]
+    shown = [*failed, *model.building][:MAX_IMAGES]
+    return [
+        image_line(image, model.build_lines.get(image.name, ""), frame.now, frame.marks)
+        for image in shown
+    ]
+
+
+def _body(root: Row | None, room: int, frame: Frame) -> list[Line]:
+    if root is None:
+        return [(Span("reading the tree", Role.FAINT),)]
+    if root.is_exec or not root.children:
+        return [_own_line(root, 0, frame, opened=False)]
+    return _children(root, room, frame)
+
+
+def _subtree(row: Row, room: int, name_columns: int, frame: Frame) -> list[Line]:
+    """Return a node's line and, if it is worth it and there is room, those below."""
+    opened = not row.is_exec and row.interest in _OPEN and bool(row.children) and room > 1
+    lines = [_own_line(row, name_columns, frame, opened=opened)]
+    if opened:
+        lines += [(Span("  "), *line) for line in _children(row, room - 1, frame)]
+    return lines
+
+
+def _own_line(row: Row, name_columns: int, frame: Frame, *, opened: bool) -> Line:
+    if row.is_exec:
+        return exec_line(row, name_of(row, name_columns), frame.now, frame.marks)
+    return group_line(row, name_of(row, name_columns), frame.now, frame.marks, opened=opened)
+
+
+def _children(group: Row, room: int, frame: Frame) -> list[Line]:
+    """Return the lines below a group: the children worth seeing, and one for the rest."""
+    shown = _chosen(group, room)
+    rest = _rest_line(group, shown, frame.marks)
+    left = room - len(shown) - (rest is not None)
+    align = min(NAME_COLUMNS, max((width(printable(row.name)) for row in shown), default=0))
+    extra = _shares(shown, left)
+    lines: list[Line] = []
+    for row in shown:
+        used = _subtree(row, 1 + extra.get(row.path, 0), align, frame)
+        lines += used
+    if rest is not None:
+        lines.append(rest)
+    return lines
+
+
+def _shares(shown: list[Row], left: int) -> dict[str, int]:
+    """Share the lines left over among the open groups: ``{path: lines}``."""
+    shares: dict[str, int] = {}
+    for interest in sorted(_OPEN):  # what runs is seen before what failed is told in detail
+        groups = [row for row in shown if not row.is_exec and row.interest is interest]
+        wants = sorted((_want(row, left), row.path) for row in groups)
+        for number, (want, path) in enumerate(wants):  # the modest first: what they leave goes on
+            shares[path] = min(want, left // (len(wants) - number))
+            left -= shares[path]
+    return shares
+
+
+def _want(row: Row, most: int) -> int:
+    """Return how many lines below a node there would be, counted no further than ``most``."""
+    if row.is_exec or row.interest not in _OPEN:
+        return 0
+    want = 0
+    for child in _urgent_first(row) if len(row.children) > NARROW else row.children.values():
+        want += 1
+        if want >= most:
+            return most
+        want += _want(child, most - want)
+    return min(most, want + (len(row.children) > NARROW))
+
+
+def _urgent_first(group: Row) -> Iterator[Row]:
+    return chain.from_iterable(group.among(interest).values() for interest in sorted(_OPEN))
+
+
+def _chosen(group: Row, room: int) -> list[Row]:
+    """Return the children to show, at most ``room`` or one less than it when some are left out."""
+    if len(group.children) <= min(room, NARROW):
+        return list(group.children.values())
+    most = max(0, room - 1)
+    busy, failing = group.among(Interest.RUNNING), group.among(Interest.FAILING)
+    # What runs comes first, but leaves a third of the lines to failures; the report at the end
+    # tells them all, by kind.
+    failures = min(len(failing), MAX_FAILURES, max(most - len(busy), most // 3))
+    chosen = list(islice(busy.values(), min(MAX_BUSY, most - failures)))
+    chosen += islice(failing.values(), failures)
+    return chosen + list(_waiting(group, min(most, NARROW) - len(chosen)))
+
+
+def _waiting(group: Row, room: int) -> Iterator[Row]:
+    """Yield Execs that are next, where there is room; groups of them say no more than a count."""
+    queued = (row for row in group.among(Interest.QUEUED).values() if row.is_exec)
+    return islice(queued, max(0, room))
+
+
+def _rest_line(group: Row, shown: list[Row], marks: Marks) -> Line | None:
+    """Return ``… 8,412 more done, 3 pending``, or None when all are shown."""
+    hidden = {interest: len(group.among(interest)) for interest, _ in _REST}
+    for row in shown:
+        hidden[row.interest] -= 1
+    parts = [f"{hidden[interest]:,} {word}" for interest, word in _REST if hidden[interest]]
+    if not parts:
+        return None
+    if shown:
+        parts[0] = parts[0].replace(" ", " more ", 1)
+    return (Span(f"{marks.more} {', '.join(parts)}", Role.FAINT),)

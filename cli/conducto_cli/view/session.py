@@ -1,0 +1,75 @@
+"""Staying with a pipeline in the foreground, and writing to standard output."""
+
+import os
+import shutil
+import sys
+from collections.abc import Iterable
+
+from conducto_cli.connection import OpenClient
+from conducto_cli.exit_codes import DONE, FAILED, LEFT
+from conducto_cli.text.text import Line, marks_for, text_of
+from conducto_cli.view.report import Page, final_report
+from conducto_cli.view.watch import view_for, watch
+from conducto_core.model.states import FINISHED, State
+
+#: Width that output is quoted in where there is no terminal.
+_NO_TERMINAL_COLUMNS = 160
+
+
+def stay(
+    open_client: OpenClient,
+    pipeline_id: str,
+    *,
+    plain: bool,
+    since: float = 0.0,
+    linger: bool = False,
+) -> int:
+    """Show a pipeline until it settles, then how it ended; return the exit code.
+
+    Args:
+        open_client: Makes a client.
+        pipeline_id: Its full id.
+        plain: Lines instead of the live picture.
+        since: What ended before (seconds since the epoch) is no news, hence no line.
+        linger: On a terminal, one that has settled already stays in view until it is left.
+    """
+    view = view_for(sys.stdout, os.environ, plain=plain, since=since)
+    try:
+        model = watch(open_client, pipeline_id, view, linger=linger)
+        if not model.is_settled:
+            return _detached(pipeline_id)
+        with open_client() as client:
+            report = final_report(client, model, page())
+    except KeyboardInterrupt:
+        return _detached(pipeline_id)
+    write_lines(report)
+    if model.summary.state not in FINISHED:
+        return LEFT  # paused, or never started: there is no end to tell of
+    return DONE if model.summary.state is State.DONE else FAILED
+
+
+def _detached(pipeline_id: str) -> int:
+    print(
+        f"detached; pipeline {pipeline_id} goes on\n"
+        f"  come back: conducto show {pipeline_id}\n"
+        f"  end it:    conducto kill {pipeline_id} /"
+    )
+    return LEFT
+
+
+def page() -> Page:
+    """Return what a report on standard output is written for."""
+    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else _NO_TERMINAL_COLUMNS
+    return Page(marks_for(sys.stdout.encoding), columns)
+
+
+def write_lines(lines: Iterable[Line]) -> None:
+    """Print lines, in colour where standard output is a terminal that has them."""
+    write = text_of
+    if sys.stdout.isatty():
+        from conducto_cli.view.painter import coloured, is_live_terminal, wants_colour  # noqa: PLC0415
+
+        if is_live_terminal(sys.stdout, os.environ) and wants_colour(os.environ):
+            write = coloured
+    for line in lines:
+        print(write(line))

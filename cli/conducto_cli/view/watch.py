@@ -1,0 +1,307 @@
+"""Stays with a pipeline until it settles, and shows it."""
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TextIO
+
+from conducto_cli.exit_gate import ExitGate
+from conducto_cli.view.model import PipelineModel
+from conducto_cli.view.plain import PlainPrinter
+from conducto_client import ApiError, Client
+from conducto_core.model.records import ImageState
+from conducto_core.model.requests import EventBatch, NodeView
+
+if TYPE_CHECKING:
+    from conducto_cli.view.key_bindings import KeyBindings
+
+FRAME_SECONDS = 0.1
+IDLE_FRAME_SECONDS = 0.25
+REFRESH_SECONDS = 0.5
+_CHUNK = 1000
+_SILENT = {ImageState.PENDING, ImageState.QUEUED, ImageState.DONE, ImageState.ERROR}
+
+
+class View(Protocol):
+    """Somewhere to show a pipeline."""
+
+    def session(
+        self, client: Client, pipeline_id: str, pressed: Callable[[str], None]
+    ) -> "AbstractContextManager[KeyBindings | None]":
+        """Hold what the view needs while it is live; give what keys do, None without keys.
+
+        ``pressed`` is told of each key, by any thread.
+        """
+
+    def added(self, model: PipelineModel, views: Sequence[NodeView]) -> None:
+        """Nodes have been added to the model."""
+
+    def changed(self, model: PipelineModel, batch: EventBatch) -> None:
+        """A batch has been applied to the model."""
+
+    def refresh(self, model: PipelineModel) -> None:
+        """Time has passed."""
+
+    def finish(self, model: PipelineModel) -> None:
+        """Show how things stand for the last time."""
+
+
+class PlainView:
+    """Lines, for a stream that is not a terminal."""
+
+    def __init__(self, stream: TextIO, since: float = 0.0) -> None:
+        self._printer = PlainPrinter(lambda line: print(line, file=stream, flush=True), since)
+
+    def session(
+        self, client: Client, pipeline_id: str, pressed: Callable[[str], None]
+    ) -> AbstractContextManager[None]:
+        """Nothing to hold, no keys."""
+        del client, pipeline_id, pressed
+        return nullcontext()
+
+    def added(self, model: PipelineModel, views: Sequence[NodeView]) -> None:
+        """Print what has ended already."""
+        self._printer.nodes(model, views)
+
+    def changed(self, model: PipelineModel, batch: EventBatch) -> None:
+        """Print what the batch brought."""
+        self._printer.show(model, batch)
+
+    def refresh(self, model: PipelineModel) -> None:
+        """Print images that moved."""
+        self._printer.images(model)
+
+    def finish(self, model: PipelineModel) -> None:
+        """Print images that moved last."""
+        self._printer.images(model)
+
+
+def view_for(
+    stream: TextIO, environ: Mapping[str, str], *, plain: bool, since: float = 0.0
+) -> View:
+    """Return the live view for a terminal that can repaint, else plain lines from ``since`` on."""
+    if plain or not stream.isatty():
+        return PlainView(stream, since)
+    from conducto_cli.view.painter import is_live_terminal, wants_colour  # noqa: PLC0415
+
+    if not is_live_terminal(stream, environ):
+        return PlainView(stream, since)
+    from conducto_cli.view.live_view import LiveView  # noqa: PLC0415 - needs a terminal
+
+    return LiveView(stream, colour=wants_colour(environ), clock=time.time)
+
+
+@dataclass(frozen=True, slots=True)
+class _Nodes:
+    """A page of the tree; ``seq`` is the newest change it includes."""
+
+    views: tuple[NodeView, ...]
+    seq: int
+    last: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    name: str
+
+
+_Message = _Nodes | EventBatch | _Key | Exception
+
+
+class _Follower:
+    """Reads the tree and then the events in a thread of its own, into a queue."""
+
+    def __init__(
+        self,
+        client: Client,
+        pipeline_id: str,
+        messages: "queue.SimpleQueue[_Message]",
+        *,
+        until_settled: bool,
+    ) -> None:
+        self._until_settled = until_settled
+        self._messages = messages
+        self._client = client
+        self._id = pipeline_id
+        self._newest = 0
+        self._gate = client.gate = ExitGate()
+
+    def start(self) -> None:
+        """Begin; the thread is a daemon, for it may wait for events for ever."""
+        threading.Thread(target=self._run, name="events", daemon=True).start()
+
+    def leave(self) -> None:
+        """Read no more: what comes from here on is for nobody."""
+        self._gate.close()
+
+    def _run(self) -> None:
+        try:
+            with self._client as client:
+                for batch in client.events(self._id, self._cursor()):
+                    self._messages.put(batch)
+                    if self._until_settled and _is_last(batch, self._newest):
+                        return
+        except Exception as error:  # noqa: BLE001 - raised again by the thread that reads the queue
+            self._messages.put(error)
+
+    def _cursor(self) -> int:
+        """Read the tree; return where its events go on: at what its first page includes."""
+        first = after = None
+        while True:
+            page = self._client.tree_page(self._id, after=after, limit=_CHUNK)
+            self._newest = page.seq
+            first = page.seq if first is None else first
+            self._messages.put(_Nodes(page.nodes, page.seq, page.next is None))
+            if page.next is None:
+                return first
+            after = page.next
+
+
+def _is_last(batch: EventBatch, newest: int) -> bool:
+    return batch.pipeline.settled and batch.pipeline.seq >= newest
+
+
+def watch(
+    open_client: Callable[[], Client],
+    pipeline_id: str,
+    view: View,
+    clock: Callable[[], float] = time.monotonic,
+    *,
+    linger: bool = False,
+) -> PipelineModel:
+    """Show a pipeline until it settles, or the person leaves; return how it stands then.
+
+    Args:
+        open_client: Makes a client; two are needed, since one belongs to one thread.
+        pipeline_id: Its full id.
+        view: Where to show it.
+        clock: Seconds, only for the pace of painting.
+        linger: One that has settled already stays in view, if there is somebody to leave it.
+
+    Raises:
+        conducto_client.ClientError: the agent refuses or is gone.
+        KeyboardInterrupt: the user wants to leave.
+    """
+    with open_client() as client:
+        model = PipelineModel(client.get(pipeline_id))
+        messages: queue.SimpleQueue[_Message] = queue.SimpleQueue()
+        with view.session(client, pipeline_id, lambda key: messages.put(_Key(key))) as steering:
+            # A person may let it go on after it has settled; then there are further events.
+            settles = steering is None
+            follower = _Follower(open_client(), pipeline_id, messages, until_settled=settles)
+            follower.start()
+            if steering is not None:
+                steering.stays = linger and model.summary.settled
+            try:
+                for _ in _turns(client, model, messages, _Person(view, steering), clock):
+                    view.refresh(model)
+            finally:
+                follower.leave()
+                view.finish(model)
+    return model
+
+
+@dataclass(frozen=True, slots=True)
+class _Person:
+    """Who looks on, and what their keys do."""
+
+    view: View
+    steering: "KeyBindings | None"
+
+    def is_done(self, *, settled: bool) -> bool:
+        """Return whether there is nothing more to show."""
+        keys = self.steering
+        if keys is None or not settled:
+            return settled or (keys is not None and keys.left)
+        return keys.left or not (keys.stays or keys.is_busy)
+
+
+def _turns(
+    client: Client,
+    model: PipelineModel,
+    messages: "queue.SimpleQueue[_Message]",
+    person: _Person,
+    clock: Callable[[], float],
+) -> Iterator[None]:
+    """Yield each time there is something to paint, until there is nothing more to show."""
+    loaded = False
+    looked = painted = clock()
+    while not person.is_done(settled=loaded and model.is_settled):
+        for message in _received(messages, painted, clock):
+            loaded = _take(client, model, person, message) or loaded
+        if person.steering is not None and loaded and not model.is_settled:
+            person.steering.stays = False  # it goes on: its end is an end
+        if clock() - looked >= REFRESH_SECONDS:
+            _look(client, model)
+            if person.steering is not None:
+                person.steering.look()
+            looked = clock()
+        painted = clock()
+        yield
+
+
+def _received(
+    messages: "queue.SimpleQueue[_Message]", painted: float, clock: Callable[[], float]
+) -> Iterator[_Message]:
+    """Yield what has come, waiting so that two frames are `FRAME_SECONDS` apart."""
+    wait = IDLE_FRAME_SECONDS
+    while True:
+        left = painted + wait - clock()
+        try:
+            yield messages.get(timeout=max(0.0, left))
+        except queue.Empty:
+            return
+        if left < 0:
+            return
+        wait = FRAME_SECONDS
+
+
+def _take(client: Client, model: PipelineModel, person: _Person, message: _Message) -> bool:
+    """Apply a message to the model; return whether the tree is complete with it."""
+    match message:
+        case _Nodes():
+            model.add(message.views)
+            model.seq = max(model.seq, message.seq)
+            person.view.added(model, message.views)
+            return message.last
+        case EventBatch():
+            model.apply(message)
+            while model.unexplained:
+                model.add(_one(client, model, model.unexplained.pop()))
+            while model.grown:
+                model.add(client.tree(model.summary.pipeline.id, root=model.grown.pop()))
+            person.view.changed(model, message)
+            return False
+        case _Key():
+            if person.steering is not None:
+                person.steering.press(model, message.name)
+            return False
+        case Exception():
+            raise message
+
+
+def _one(client: Client, model: PipelineModel, path: str) -> Iterator[NodeView]:
+    """Yield the node at a path, unless it is gone by now."""
+    with suppress(ApiError):
+        yield from client.tree(model.summary.pipeline.id, root=path, depth=0, attempts="newest")
+
+
+def _look(client: Client, model: PipelineModel) -> None:
+    """Ask for what no event tells: the builds' output, and a settlement without a change."""
+    summary = client.get(model.summary.pipeline.id)
+    if summary.seq <= model.seq and summary.settled:
+        # Else the next batch of events says so, too, and one that waits may be older than this.
+        model.summary = summary
+    for image in model.summary.images:
+        if image.state not in _SILENT:
+            text = client.image_log(summary.pipeline.id, image.name)
+            model.build_lines[image.name] = last_line(text)
+
+
+def last_line(text: str) -> str:
+    """Return the last line that is not blank; a progress bar's newest state counts as one."""
+    lines = text.replace("\r", "\n").rstrip().rpartition("\n")
+    return lines[2].strip()

@@ -1,0 +1,75 @@
+"""What has to hold before an order of a person is carried out, wherever the pipeline runs."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from conducto_core.api.queries.views import Viewed
+from conducto_core.errors import DefinitionError, RefusedError, no_node
+from conducto_core.model.records import Lifecycle
+from conducto_core.model.requests import WHOLE, Action, ControlRequest, ControlResult
+from conducto_core.semantics.actions import lay_over, why_idle
+
+#: What can be asked of a pipeline in the archive.
+_IN_ARCHIVE = frozenset({Action.WAKE, Action.ARCHIVE})
+
+
+class CheckedAction(Viewed, Protocol):
+    """A pipeline that takes orders."""
+
+    @property
+    def edits(self) -> Mapping[str, Mapping[str, Any]]:
+        """What was changed on nodes after the launch (`conducto_core.semantics.resolve.Edits`)."""
+
+
+def check_action(live: CheckedAction, request: ControlRequest) -> None:
+    """Check that an order makes sense now.
+
+    Raises:
+        NotFoundError: a path is not in the tree.
+        RefusedError: it names no nodes, or the pipeline is in the archive.
+    """
+    order = request.action
+    if order not in WHOLE:
+        for path in request.paths:
+            if path not in live.tree.nodes:
+                raise no_node(live.id, path)
+        if not request.paths and not request.failed:
+            raise RefusedError(f"{live.id}: {order} needs the paths of nodes; '/' is all of them")
+    if live.record.lifecycle is Lifecycle.ARCHIVED and order not in _IN_ARCHIVE:
+        raise RefusedError(f"{live.id}: is archived; wake it first: conducto wake {live.id}")
+
+
+def preview_of_whole(live: CheckedAction, action: Action) -> ControlResult:
+    """Return what an order to the pipeline as a whole does to its Execs."""
+    if action is Action.RUN:
+        idle = why_idle(live.tree, live.id)
+        return ControlResult(notes=() if idle is None else (idle,), preview=True)
+    if action is Action.PAUSE and (still := live.counts().running):
+        words = "1 Exec still runs and is" if still == 1 else f"{still:,} Execs still run and are"
+        return ControlResult(notes=(f"{words} not stopped; nothing more starts",), preview=True)
+    ends = action in (Action.SLEEP, Action.ARCHIVE)
+    running = live.counts().running if ends else 0
+    return ControlResult(affected=running, stopped=running, preview=True)
+
+
+def edits_of(live: CheckedAction, request: ControlRequest) -> dict[str, dict[str, Any]]:
+    """Return the edits of each node that a ``modify`` names, earlier ones included.
+
+    Raises:
+        RefusedError: it changes nothing.
+        DefinitionError: a node does not have such a parameter, or the pipeline no such image.
+    """
+    changes = request.changes
+    if changes is None or not changes.model_fields_set:
+        raise RefusedError(f"{live.id}: modify needs changes, e.g. command or env")
+    images = live.pipeline.images
+    if changes.image is not None and changes.image not in images:
+        known = ", ".join(sorted(images))
+        raise DefinitionError(
+            request.paths[0],
+            f"image={changes.image!r} names no image of this pipeline; there are {known}",
+        )
+    return {
+        path: lay_over(live.edits.get(path, {}), changes, live.tree.nodes[path])
+        for path in request.paths
+    }

@@ -1,0 +1,207 @@
+"""From the bytes of a request to the bytes of its answer, for any server.
+
+`Service` is the whole way but for the socket: find the route, parse, call the handler,
+serialise, or say what is wrong as a problem. A server checks who is asking before it comes here.
+"""
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from urllib.parse import parse_qsl
+
+from pydantic import ValidationError
+from pydantic_core import from_json
+
+from conducto_core.api import problems
+from conducto_core.api.handlers import Call
+from conducto_core.api.idempotency import IdempotentExecutor, MemoryResponses
+from conducto_core.api.problems import ProblemError, ProblemRule
+from conducto_core.api.routes import (
+    ROUTES,
+    AnyRoute,
+    DownloadRoute,
+    Match,
+    Route,
+    RouteTable,
+    StreamRoute,
+)
+from conducto_core.model.base import Record
+from conducto_core.model.operations.pipelines import AnyOperation, Bytes
+from conducto_core.ports.downloads import Download, RangeError, parse_range
+from conducto_core.ports.pipelines import Pipelines
+
+JSON = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What goes back to the client."""
+
+    status: int
+    media_type: str
+    body: bytes
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Headers:
+    """The headers of a request that mean something to the API.
+
+    Attributes:
+        media_type: What the body says it is; None where it says nothing.
+        range: The part of the content that is asked for.
+        idempotency_key: Under which the request is carried out once.
+    """
+
+    media_type: str | None = JSON
+    range: str | None = None
+    idempotency_key: str | None = None
+
+
+class Service:
+    """The API over one port.
+
+    Args:
+        pipelines: Whoever runs pipelines.
+        routes: The table; a server may add rows of its own.
+        rules: What exceptions of the port's implementation mean to a client.
+        once: Remembers what was carried out; the default forgets with the process.
+    """
+
+    def __init__(
+        self,
+        pipelines: Pipelines,
+        routes: Iterable[AnyRoute] = ROUTES,
+        rules: Iterable[ProblemRule] = problems.RULES,
+        once: IdempotentExecutor | None = None,
+    ) -> None:
+        self._pipelines = pipelines
+        self._table = RouteTable(routes)
+        self._rules = tuple(rules)
+        self._once = IdempotentExecutor(MemoryResponses()) if once is None else once
+
+    def find(self, method: str, raw_path: str) -> Match:
+        """Return the route for a request, or raise `ProblemError`."""
+        return self._table.find(method, raw_path)
+
+    async def answer(
+        self, match: Match, query: str, body: bytes | AsyncIterator[bytes], headers: Headers
+    ) -> Response | Download:
+        """Carry out a request that was matched to a `Route` or a `DownloadRoute`.
+
+        Args:
+            match: From `find`.
+            query: Comes without its "?".
+            body: An iterator where `takes_bytes`.
+            headers: Those that matter.
+        """
+        try:
+            return await self._carry_out(match, query, body, headers)
+        except Exception as error:  # noqa: BLE001  the edge: every error becomes an answer
+            return self.refusal(error)
+
+    async def _carry_out(
+        self, match: Match, query: str, body: bytes | AsyncIterator[bytes], headers: Headers
+    ) -> Response | Download:
+        route = match.route
+        params = _parse_params(route.operation, match.params, query)
+        if isinstance(route, DownloadRoute):
+            call = Call(params=params, body=None, span=parse_range(headers.range))
+            return await self._download(route, call)
+        if not isinstance(route, Route):
+            raise problems.wrong_method("GET", route.operation.path, [route.operation.method])
+        parsed = body
+        if isinstance(body, bytes):
+            parsed = _parse_body(route.operation, body, headers.media_type)
+
+        key = headers.idempotency_key
+
+        async def work(*, repeated: bool = False) -> bytes:
+            call = Call(params=params, body=parsed, key=key, repeated=repeated)
+            return encode(await route.handler(self._pipelines, call))
+
+        operation = route.operation
+        if key is None or not isinstance(body, bytes) or not operation.remembered:
+            return Response(200, JSON, await work())
+        request = (operation.name.encode(), encode(params), body)
+        again = partial(work, repeated=True) if operation.resumable else None
+        answer = await self._once.answer(key, request, work, again=again, private=operation.private)
+        return Response(200, JSON, answer)
+
+    async def _download(self, route: DownloadRoute[Any], call: Call[Any, None]) -> Download:
+        try:
+            return await route.handler(self._pipelines, call)
+        except RangeError as error:
+            raise problems.wrong_range(error) from error
+
+    async def subscribe(self, match: Match, query: str) -> AsyncIterator[Record | bytes]:
+        """Open the stream of a request that was matched to a `StreamRoute`.
+
+        What it answers may be a `conducto_core.api.routes.Conversation`.
+
+        Raises:
+            ProblemError: the stream cannot be opened.
+        """
+        route = match.route
+        if not isinstance(route, StreamRoute):
+            raise problems.wrong_method("WEBSOCKET", route.operation.path, [route.operation.method])
+        try:
+            params = _parse_params(route.operation, match.params, query)
+            return await route.handler(self._pipelines, Call(params=params, body=None))
+        except Exception as error:
+            raise ProblemError(problems.problem_of(error, self._rules)) from error
+
+    def refusal(self, error: Exception) -> Response:
+        """Return the answer that tells a client of ``error``."""
+        problem = problems.problem_of(error, self._rules)
+        headers = error.headers if isinstance(error, ProblemError) else ()
+        return Response(problem.status, problems.MEDIA_TYPE, encode(problem), headers)
+
+
+def takes_bytes(match: Match) -> bool:
+    """Whether the body of a request is passed on as it comes, and not parsed."""
+    return match.route.operation.body is Bytes
+
+
+def encode(record: Record) -> bytes:
+    """Return the record as JSON."""
+    return record.model_dump_json().encode()
+
+
+def _parse_params(operation: AnyOperation, in_path: Mapping[str, str], query: str) -> Any:
+    values = dict(in_path)
+    for name, value in parse_qsl(query, keep_blank_values=True, errors="replace"):
+        if name in values:
+            raise problems.repeated_parameter(name)
+        values[name] = value
+    try:
+        return operation.params.model_validate(values)
+    except ValidationError as error:
+        raise problems.invalid_request(error, "query") from error
+
+
+def _parse_body(operation: AnyOperation, body: bytes, media_type: str | None) -> Any:
+    if len(body) > operation.max_body:
+        raise problems.too_large(operation.max_body)
+    if operation.body is None:
+        return None
+    if media_type is not None and media_type.partition(";")[0].strip().lower() != JSON:
+        raise problems.wrong_media_type(media_type)
+    try:
+        return _read(operation.body, body)
+    except ValidationError as error:
+        quoting = not operation.private
+        raise problems.invalid_request(error, "body", quoting=quoting) from error
+
+
+def _read(model: type[Record], body: bytes) -> Record:
+    """Return the record that ``body`` holds.
+
+    In two steps: `model_validate_json` needs twice the memory for a large tree, and more time.
+    """
+    try:
+        value = from_json(body)
+    except ValueError:
+        return model.model_validate_json(body)  # raises, and says where it is broken
+    return model.model_validate(value)

@@ -1,0 +1,170 @@
+"""What an export tells, asked of the port in a bounded number of calls, whatever the tree's size.
+
+One page holds a tree of up to `MAX_NODES` nodes. Of a larger one come the Execs that failed or
+run, then whole levels from the root on, as many as there is room for, and a part of the next.
+"""
+
+import base64
+from collections.abc import AsyncIterator, Iterable
+from contextlib import suppress
+from typing import Any, Literal
+
+from conducto_core.api.export.report import (
+    END_BYTES,
+    END_LINES,
+    MAX_ENDS,
+    MAX_FAILED,
+    MAX_NODES,
+    MAX_OUTPUTS,
+    MAX_RUNNING,
+    Report,
+)
+from conducto_core.api.export.text import last_lines
+from conducto_core.errors import NotFoundError, RefusedError
+from conducto_core.model.params import LogParams, TreeParams
+from conducto_core.model.records import Counts
+from conducto_core.model.requests import NodeView, PipelineSummary, TreePage
+from conducto_core.model.states import FAILED, FINISHED, State
+from conducto_core.ports.pipelines import Pipelines
+
+#: Execs of a tree beyond which levels come without attempts: the cloud reads all attempts of a
+#: pipeline for a page that needs many of them.
+_LARGE = 20_000
+#: More levels than there are; a tree that shrinks while it is looked at must not hold us up.
+_MOST_LEVELS = 1 << 14
+
+
+async def collect(pipelines: Pipelines, pipeline_id: str, made: float) -> Report:
+    """Return what is told of a pipeline that is looked at at ``made``.
+
+    Raises:
+        NotFoundError: there is no such pipeline.
+    """
+    summary = await pipelines.get(pipeline_id)
+    reader = _Reader(pipelines, summary)
+    failed = [node async for node in reader.failed()]
+    nodes, whole = await reader.nodes(failed)
+    return Report(
+        summary=summary,
+        nodes=nodes,
+        failed=tuple(failed),
+        ends=await reader.ends(nodes),
+        made=made,
+        version=(await pipelines.status()).version,
+        whole=whole,
+    )
+
+
+class _Reader:
+    """Asks for the parts of one pipeline."""
+
+    def __init__(self, pipelines: Pipelines, summary: PipelineSummary) -> None:
+        self._pipelines = pipelines
+        self._id = summary.pipeline.id
+        self._counts = summary.counts
+        self._execs = _total(summary.counts)
+        self._attempts: Literal["newest", "none"] = "none" if self._execs > _LARGE else "newest"
+
+    async def failed(self) -> AsyncIterator[NodeView]:
+        """Yield what failed by itself, the first `MAX_OUTPUTS` with the end of what it printed."""
+        found = 0
+        for state in (State.ERROR, State.KILLED):
+            if found < MAX_FAILED:
+                async for node in self._failed_as(state, MAX_OUTPUTS - found):
+                    if found < MAX_FAILED:
+                        found += 1
+                        yield node
+
+    async def _failed_as(self, state: State, with_output: int) -> AsyncIterator[NodeView]:
+        after: str | None = None
+        if with_output > 0:
+            page = await self._page(
+                state=state, failed=True, limit=with_output, attempts="newest", tails=True
+            )
+            for node in page.nodes:
+                yield node
+            if page.next is None:
+                return
+            after = page.next
+        query = {"state": state, "failed": True, "attempts": self._attempts}
+        async for node in self._found(MAX_FAILED, after, **query):
+            yield node
+
+    async def _found(
+        self, most: int, after: str | None = None, **query: Any
+    ) -> AsyncIterator[NodeView]:
+        """Yield what a search finds; in a large tree it takes several pages."""
+        while most > 0:
+            page = await self._page(limit=most, after=after, **query)
+            for node in page.nodes:
+                yield node
+            if page.next is None:
+                return
+            most, after = most - len(page.nodes), page.next
+
+    async def nodes(self, failed: Iterable[NodeView]) -> tuple[tuple[NodeView, ...], bool]:
+        """Return the nodes to show, and whether they are all there are."""
+        if self._execs <= MAX_NODES:
+            page = await self._page(limit=MAX_NODES)
+            if page.next is None:
+                return page.nodes, True
+        urgent = {node.path: node for node in failed}
+        if self._counts.running:
+            async for node in self._found(MAX_RUNNING, state=State.RUNNING, attempts="newest"):
+                urgent[node.path] = node
+        broad = await self._levels(MAX_NODES - len(urgent))
+        root, *others = broad.values()
+        ahead = (node for path, node in urgent.items() if path not in broad)
+        return (root, *ahead, *others), False
+
+    async def _levels(self, room: int) -> dict[str, NodeView]:
+        """Return ``{path: node}`` of whole levels and of a part of the next, root first."""
+        depth = await self._deepest(room)
+        found: dict[str, NodeView] = {}
+        for below in (depth, depth + 1):
+            page = await self._page(depth=below, limit=room, attempts=self._attempts)
+            for node in page.nodes:
+                if len(found) < room:
+                    found.setdefault(node.path, node)
+        return found
+
+    async def _deepest(self, room: int) -> int:
+        """Return the largest depth whose nodes there is room for."""
+        fits, fails = 0, 1
+        while fails < _MOST_LEVELS and await self._fits(fails, room):
+            fits, fails = fails, 2 * fails
+        while fails - fits > 1:
+            middle = (fits + fails) // 2
+            if await self._fits(middle, room):
+                fits = middle
+            else:
+                fails = middle
+        return fits
+
+    async def _fits(self, depth: int, room: int) -> bool:
+        return (await self._page(depth=depth, limit=room, attempts="none")).next is None
+
+    async def ends(self, nodes: Iterable[NodeView]) -> dict[str, str]:
+        """Return ``{path: end of its output}`` of Execs that did not fail, those that run first."""
+        tried = [node for node in nodes if node.attempts and node.state not in FAILED]
+        tried.sort(key=lambda node: node.state in FINISHED)
+        found = {}
+        for node in tried[:MAX_ENDS]:
+            with suppress(NotFoundError, RefusedError):  # it may be gone by now
+                found[node.path] = await self._end(node.path)
+        return {path: text for path, text in found.items() if text}
+
+    async def _end(self, path: str) -> str:
+        asked = LogParams(id=self._id, path=path, offset=-END_BYTES, limit=END_BYTES)
+        chunk = await self._pipelines.log(asked)
+        text = base64.b64decode(chunk.data).decode(errors="replace")
+        if chunk.offset > 0:  # the first line has lost its beginning
+            text = text.partition("\n")[2] or text
+        return last_lines(text, END_LINES)
+
+    async def _page(self, **query: Any) -> TreePage:
+        return await self._pipelines.nodes(TreeParams(id=self._id, **query))
+
+
+def _total(counts: Counts) -> int:
+    return sum(getattr(counts, state.value) for state in State)

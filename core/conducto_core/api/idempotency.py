@@ -1,0 +1,220 @@
+"""Carrying out a request once, however often its idempotency key arrives.
+
+A client that lost an answer sends the request again under the same key, and gets the answer of
+the first one. The key is written down before anything is done: when the server dies in between,
+nobody knows how far it came. The second request is refused, or resumes where that is possible.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from conducto_core.api import problems
+from conducto_core.api.problems import ProblemError
+from conducto_core.model.operations.pipelines import (
+    IDEMPOTENCY_KEY,
+    MAX_IDEMPOTENCY_KEY,
+    REMEMBERED_RESPONSES,
+    REMEMBERED_SECONDS,
+)
+
+logger = logging.getLogger(__name__)
+
+
+class NotRememberedError(Exception):
+    """An `ResponseStore` can neither read nor write now, e.g. because the disk is full."""
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What is known of a key.
+
+    Attributes:
+        fingerprint: Tells the request from others.
+        answer: The body of the answer; None when it never came to one.
+    """
+
+    fingerprint: str
+    answer: bytes | None
+
+
+class ResponseStore(Protocol):
+    """Keys and answers; bounded, the oldest go first.
+
+    `recall`, `begin` and `finish` may raise `NotRememberedError`.
+    """
+
+    def recall(self, key: str, now: float) -> Memory | None:
+        """Return what is known of a key that has not expired at ``now``."""
+
+    def begin(self, key: str, fingerprint: str, now: float) -> None:
+        """Note that a request begins."""
+
+    def finish(self, key: str, answer: bytes) -> None:
+        """Note its answer."""
+
+    def forget(self, key: str) -> None:
+        """Forget a key, because nothing was done."""
+
+
+class MemoryResponses:
+    """An `ResponseStore` for the life of the process."""
+
+    def __init__(
+        self, most: int = REMEMBERED_RESPONSES, seconds: float = REMEMBERED_SECONDS
+    ) -> None:
+        self._most = most
+        self._seconds = seconds
+        self._known: OrderedDict[str, tuple[float, Memory]] = OrderedDict()
+
+    def recall(self, key: str, now: float) -> Memory | None:
+        """Return what is known of a key."""
+        since, memory = self._known.get(key, (0.0, None))
+        return memory if abs(now - since) < self._seconds else None
+
+    def begin(self, key: str, fingerprint: str, now: float) -> None:
+        """Note that a request begins."""
+        self._known.pop(key, None)
+        self._known[key] = now, Memory(fingerprint, None)
+        while len(self._known) > self._most:
+            self._known.popitem(last=False)
+
+    def finish(self, key: str, answer: bytes) -> None:
+        """Note its answer."""
+        if key in self._known:
+            since, memory = self._known[key]
+            self._known[key] = since, Memory(memory.fingerprint, answer)
+
+    def forget(self, key: str) -> None:
+        """Forget a key."""
+        self._known.pop(key, None)
+
+
+class IdempotentExecutor:
+    """Carries out requests once.
+
+    Args:
+        kept: Remembers answers, also of an earlier process.
+        clock: Seconds since the epoch.
+    """
+
+    def __init__(self, kept: ResponseStore, clock: Callable[[], float] = time.time) -> None:
+        self._kept = kept
+        self._fleeting = MemoryResponses()
+        self._clock = clock
+        self._under_way: dict[str, asyncio.Future[None]] = {}
+
+    async def answer(
+        self,
+        key: str,
+        request: tuple[bytes, ...],
+        work: Callable[[], Awaitable[bytes]],
+        *,
+        again: Callable[[], Awaitable[bytes]] | None = None,
+        private: bool = False,
+    ) -> bytes:
+        """Return the answer of ``work``, or of the request that came under ``key`` before.
+
+        Args:
+            key: As the client gave it.
+            request: What tells the request from others.
+            work: Carries the request out. When it raises, the key is free again.
+            again: Carries out a request that was cut off; None: it is refused.
+            private: The request holds what no file may remember, not even as a digest.
+
+        Raises:
+            ProblemError: the key is not one, belongs to another request, or to one that was cut
+                off.
+        """
+        _check(key)
+        while key in self._under_way:
+            await asyncio.shield(self._under_way[key])
+        fingerprint = _fingerprint(request)
+        memory = self._recall(key)
+        if memory is not None:
+            if again is None or memory.answer is not None:
+                return _remembered(memory, fingerprint)
+            _check_same(memory, fingerprint)
+            work = again
+        self._under_way[key] = asyncio.get_running_loop().create_future()
+        try:
+            store = self._begin(key, fingerprint, private=private)
+            return await self._first(store, key, fingerprint, work)
+        finally:
+            self._under_way.pop(key).set_result(None)
+
+    def _recall(self, key: str) -> Memory | None:
+        now = self._clock()
+        memory = self._fleeting.recall(key, now)
+        if memory is not None:
+            return memory
+        with contextlib.suppress(NotRememberedError):
+            return self._kept.recall(key, now)
+        return None
+
+    def _begin(self, key: str, fingerprint: str, *, private: bool) -> ResponseStore:
+        """Note that a request begins; return where its answer goes.
+
+        A disk that is full is no reason not to stop what fills it: then the process remembers.
+        """
+        now = self._clock()
+        if not private:
+            try:
+                self._kept.begin(key, fingerprint, now)
+            except NotRememberedError as error:
+                logger.warning("a key is forgotten with the process", extra={"why": str(error)})
+            else:
+                return self._kept
+        self._fleeting.begin(key, fingerprint, now)
+        return self._fleeting
+
+    async def _first(
+        self, store: ResponseStore, key: str, fingerprint: str, work: Callable[[], Awaitable[bytes]]
+    ) -> bytes:
+        try:
+            answer = await work()
+        except Exception:
+            store.forget(key)
+            raise
+        try:
+            store.finish(key, answer)
+        except NotRememberedError as error:
+            logger.warning("an answer is forgotten with the process", extra={"why": str(error)})
+            self._fleeting.begin(key, fingerprint, self._clock())
+            self._fleeting.finish(key, answer)
+        return answer
+
+
+def _check(key: str) -> None:
+    if not 0 < len(key) <= MAX_IDEMPOTENCY_KEY or not key.isascii() or not key.isprintable():
+        raise problems.wrong_header(
+            IDEMPOTENCY_KEY, f"must be 1 to {MAX_IDEMPOTENCY_KEY} printable ASCII characters"
+        )
+
+
+def _fingerprint(request: tuple[bytes, ...]) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for part in request:
+        digest.update(len(part).to_bytes(8, "big"))
+        digest.update(part)
+    return digest.hexdigest()
+
+
+def _check_same(memory: Memory, fingerprint: str) -> None:
+    if memory.fingerprint != fingerprint:
+        raise problems.wrong_header(
+            IDEMPOTENCY_KEY, "was used for another request; every request needs a new one"
+        )
+
+
+def _remembered(memory: Memory, fingerprint: str) -> bytes:
+    _check_same(memory, fingerprint)
+    if memory.answer is None:
+        raise ProblemError(problems.cut_off())
+    return memory.answer

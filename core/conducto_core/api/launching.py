@@ -1,0 +1,71 @@
+"""From a launch request to a pipeline's id and record."""
+
+import hashlib
+import secrets
+import time
+from collections.abc import Iterator
+from typing import Literal
+
+from conducto_core.model.nodes import Pipeline
+from conducto_core.model.operations.pipelines import REMEMBERED_SECONDS
+from conducto_core.model.records import PipelineRecord
+from conducto_core.model.requests import LaunchRequest
+
+#: Ids for a key that can be those of an earlier launch under it: others may have the first ones.
+TRIED_IDS = 3
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
+
+def ids_for(key: str | None) -> Iterator[str]:
+    """Yield ids that are short to type, such as ``qdx-ruf``; the first that is not taken is used.
+
+    Args:
+        key: The request's idempotency key: a request that is repeated under it gets the same ids,
+            and so finds the pipeline that it has created. None: the ids are random.
+    """
+    seed = secrets.token_hex() if key is None else key
+    number = 0
+    while True:
+        digest = hashlib.sha256(f"{seed} {number}".encode()).digest()
+        letters = "".join(_LETTERS[byte % len(_LETTERS)] for byte in digest[:6])
+        yield f"{letters[:3]}-{letters[3:]}"
+        number += 1
+
+
+def is_of_launch(record: PipelineRecord, owner: str, now: float) -> bool:
+    """Return whether an earlier request under the same key can have created a pipeline.
+
+    Args:
+        record: A pipeline with one of the ids for the key.
+        owner: Who launches.
+        now: Seconds since the epoch.
+    """
+    return record.owner == owner and now - record.created < REMEMBERED_SECONDS
+
+
+def new_record(
+    pipeline_id: str,
+    request: LaunchRequest,
+    pipeline: Pipeline,
+    *,
+    mode: Literal["local", "cloud"] = "local",
+    now: float | None = None,
+) -> PipelineRecord:
+    """Return the record of a pipeline that is launched at ``now``, the present by default."""
+    root = pipeline.root
+    now = time.time() if now is None else now
+    return PipelineRecord(
+        id=pipeline_id,
+        title=request.title or root.title or pipeline_id,
+        doc=request.doc if request.doc is not None else root.doc,
+        tags=tuple(dict.fromkeys((*root.tags, *request.tags))),
+        owner=request.owner,
+        mode=mode,
+        engine=request.engine,
+        run_at=request.run_at,
+        sleep_when_done=request.sleep_when_done,
+        retention=request.retention,
+        program=request.program,
+        created=now,
+        touched=now,
+    )

@@ -1,0 +1,202 @@
+"""From an exception to the `Problem` that a client is told.
+
+An exception type that has no rule is a bug of ours: the client gets a number, and the log gets
+the same number with the traceback.
+"""
+
+import logging
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from conducto_core.errors import DefinitionError, NotFoundError, RefusedError
+from conducto_core.model.requests import Problem
+from conducto_core.ports.downloads import RangeError
+
+logger = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+_CLIP = 100
+
+
+class ProblemError(Exception):
+    """A request ends with this problem.
+
+    Attributes:
+        headers: ``(name, value)`` pairs that the answer must carry.
+    """
+
+    def __init__(self, problem: Problem, headers: Sequence[tuple[str, str]] = ()) -> None:
+        super().__init__(problem.detail)
+        self.problem = problem
+        self.headers = tuple(headers)
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemRule:
+    """What one type of exception, and its subclasses, means to a client.
+
+    Attributes:
+        type: URI reference by which a program recognises the problem.
+    """
+
+    error: type[Exception]
+    status: int
+    title: str
+    type: str = "about:blank"
+
+
+RULES: tuple[ProblemRule, ...] = (
+    ProblemRule(NotFoundError, 404, "not found"),
+    ProblemRule(RefusedError, 409, "refused"),
+    ProblemRule(DefinitionError, 422, "wrong definition", "about:blank#definition"),
+)
+
+
+def problem_of(error: Exception, rules: Iterable[ProblemRule] = RULES) -> Problem:
+    """Return what to tell a client about ``error``.
+
+    ``error.path`` and ``error.remedy``, where an exception has them, become fields of their own.
+    Without a rule for it the error is logged, under the id that the problem names.
+    """
+    if isinstance(error, ProblemError):
+        return error.problem
+    for rule in rules:
+        if isinstance(error, rule.error):
+            return Problem(
+                type=rule.type,
+                title=rule.title,
+                status=rule.status,
+                detail=str(error),
+                path=getattr(error, "path", None),
+                remedy=getattr(error, "remedy", None),
+            )
+    return _internal_problem(error)
+
+
+def _internal_problem(error: Exception) -> Problem:
+    number = secrets.token_hex(4)
+    logger.error("request failed", exc_info=error, extra={"error_id": number})
+    return Problem(
+        type="about:blank#internal",
+        title="internal error",
+        status=500,
+        detail=f"internal error {number}, a bug in Conducto; nothing was answered",
+        remedy=f"look for {number} in the log of the server (locally agent.log) and report it",
+    )
+
+
+def invalid_request(error: ValidationError, where: str, *, quoting: bool = True) -> ProblemError:
+    """Return the problem of a request that does not fit its model.
+
+    Args:
+        error: What pydantic found.
+        where: ``query`` or ``body``.
+        quoting: Say what was given instead.
+    """
+    found = error.errors(include_url=False, include_context=False)
+    if found[0]["type"] == "json_invalid":
+        return ProblemError(
+            Problem(title="not JSON", status=400, detail=f"{where}: {found[0]['msg']}")
+        )
+    sentences = []
+    for item in found:
+        field = ".".join([where, *map(str, item["loc"])])
+        unsaid = not quoting or item["type"] == "missing"
+        value = "" if unsaid else f", got {_clip(item['input'])}"
+        sentences.append(f"{field}: {item['msg'][:1].lower()}{item['msg'][1:]}{value}")
+    return ProblemError(
+        Problem(title="invalid request", status=422, detail="; ".join(sentences[:5]))
+    )
+
+
+def unknown_route(method: str, path: str) -> ProblemError:
+    """Return the problem of a path that no route has."""
+    return ProblemError(
+        Problem(
+            title="no such route",
+            status=404,
+            detail=f"the API has no {method} {path!r}",
+            remedy="update the client or the agent, so that both have one version",
+        )
+    )
+
+
+def wrong_method(method: str, path: str, allowed: Sequence[str]) -> ProblemError:
+    """Return the problem of a known path with a method that it does not have."""
+    names = ", ".join(allowed)
+    return ProblemError(
+        Problem(
+            title="wrong method",
+            status=405,
+            detail=f"{path} has no {method!r}; it has {names}",
+        ),
+        headers=[("allow", names)],
+    )
+
+
+def too_large(limit: int) -> ProblemError:
+    """Return the problem of a body above ``limit`` bytes."""
+    return ProblemError(
+        Problem(
+            title="body too large",
+            status=413,
+            detail=f"the body of this request may have {limit} bytes",
+        ),
+        headers=[("connection", "close")],  # what is left of the body is not read
+    )
+
+
+def wrong_media_type(media_type: str) -> ProblemError:
+    """Return the problem of a JSON body that does not call itself JSON."""
+    return ProblemError(
+        Problem(
+            title="wrong media type",
+            status=415,
+            detail=f"a body must be application/json, got {_clip(media_type)}",
+        )
+    )
+
+
+def repeated_parameter(name: str) -> ProblemError:
+    """Return the problem of a query parameter that is given twice."""
+    return ProblemError(
+        Problem(
+            title="invalid request",
+            status=422,
+            detail=f"query.{name}: given twice, or in the path as well",
+        )
+    )
+
+
+def wrong_header(name: str, what: str) -> ProblemError:
+    """Return the problem of a header; ``what`` goes on from its name."""
+    return ProblemError(
+        Problem(title="invalid request", status=422, detail=f"header {name}: {what}")
+    )
+
+
+def cut_off() -> Problem:
+    """Return the problem of a request that may have been carried out before a server died."""
+    return Problem(
+        type="about:blank#cut-off",
+        title="outcome unknown",
+        status=409,
+        detail="the first request with this Idempotency-Key was cut off; it may have been done",
+        remedy="look whether it was, and if not send it again with a new key",
+    )
+
+
+def wrong_range(error: RangeError) -> ProblemError:
+    """Return the problem of a range outside of the content."""
+    return ProblemError(
+        Problem(title="wrong range", status=416, detail=str(error)),
+        headers=[("content-range", f"bytes */{error.size}")],
+    )
+
+
+def _clip(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _CLIP else f"{text[:_CLIP]}…"

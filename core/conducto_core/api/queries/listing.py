@@ -1,0 +1,76 @@
+"""Which pipelines a reader asks for."""
+
+from collections.abc import Iterable
+from itertools import islice, tee
+
+from conducto_core.api.queries.run_history import histories_of
+from conducto_core.errors import NotFoundError
+from conducto_core.model.params import MAX_HISTORY_SCAN, ListParams
+from conducto_core.model.records import Lifecycle
+from conducto_core.model.requests import PipelineSummary
+from conducto_core.model.responses import PipelineList
+
+_LISTED = frozenset({Lifecycle.ACTIVE, Lifecycle.SLEEPING})
+
+
+def page(summaries: Iterable[PipelineSummary], query: ListParams | None) -> PipelineList:
+    """Return those that match, in order; None is all that are not archived.
+
+    Args:
+        summaries: Every pipeline, the newest first; as few are taken as will do.
+        query: Which ones, and what else to tell of them.
+
+    Raises:
+        NotFoundError: the pipeline to continue after is gone.
+    """
+    if query is None:
+        listed = ListParams()
+        return PipelineList(pipelines=tuple(one for one in summaries if _matches(one, listed)))
+    if not query.history:
+        return _page(summaries, query)
+    asked_for, known = tee(summaries)  # they are read once: that is what a list costs
+    found = _page(asked_for, query)
+    histories = histories_of(found.pipelines, islice(known, MAX_HISTORY_SCAN))
+    return found.model_copy(update={"histories": histories})
+
+
+def _page(summaries: Iterable[PipelineSummary], query: ListParams) -> PipelineList:
+    rest = iter(summaries)
+    if query.after is not None:
+        _go_behind(rest, query.after)
+    found = tuple(islice((one for one in rest if _matches(one, query)), query.limit))
+    full = len(found) == query.limit
+    return PipelineList(pipelines=found, next=found[-1].pipeline.id if full else None)
+
+
+def _go_behind(summaries: Iterable[PipelineSummary], after: str) -> None:
+    for one in summaries:
+        if one.pipeline.id == after:
+            return
+    raise NotFoundError(f"no pipeline {after!r} to continue after; list them from the start")
+
+
+def _matches(summary: PipelineSummary, query: ListParams) -> bool:
+    record = summary.pipeline
+    return (
+        record.lifecycle in _lifecycles(query)
+        and query.state in (None, summary.state)
+        and query.owner in (None, record.owner)
+        and (query.tag is None or query.tag in record.tags)
+        and (not query.text or query.text.lower() in _words(summary))
+    )
+
+
+def _lifecycles(query: ListParams) -> frozenset[Lifecycle]:
+    match query.lifecycle:
+        case "listed":
+            return _LISTED
+        case "all":
+            return frozenset(Lifecycle)
+        case one:
+            return frozenset({Lifecycle(one)})
+
+
+def _words(summary: PipelineSummary) -> str:
+    record = summary.pipeline
+    return "\n".join((record.id, record.title, record.program or "", *record.tags)).lower()

@@ -1,0 +1,86 @@
+"""What is answered to questions for lines of output, whoever keeps it."""
+
+import asyncio
+import json
+import sys
+
+from conducto_core.api.queries import log_search
+from conducto_core.api.queries.log_lines import Lines
+from conducto_core.api.queries.log_search import SearchHit, SearchQuery, SearchResult
+from conducto_core.errors import RefusedError
+from conducto_core.model.responses import LogLines, LogMatch, LogMatches
+
+#: Seconds that a search for a pattern may take.
+SEARCH_SECONDS = 10.0
+
+
+def lines_answer(found: Lines, *, complete: bool) -> LogLines:
+    """Return lines as text."""
+    return LogLines(
+        first=found.first,
+        lines=tuple(line.removesuffix(b"\n").decode(errors="replace") for line in found.lines),
+        offset=found.offset,
+        total=found.total,
+        cut=found.cut,
+        size=found.size,
+        complete=complete,
+    )
+
+
+def matches_answer(found: SearchResult, before: int | None, *, complete: bool) -> LogMatches:
+    """Return matches; ``before`` is how many lines end before where the search began."""
+    return LogMatches(
+        matches=tuple(_match(hit, before) for hit in found.hits),
+        next=found.next,
+        size=found.size,
+        complete=complete,
+    )
+
+
+def _match(hit: SearchHit, before: int | None) -> LogMatch:
+    return LogMatch(
+        line=None if before is None else before + hit.line,
+        offset=hit.offset,
+        text=hit.text,
+        start=hit.start,
+        end=hit.end,
+    )
+
+
+async def search(order: SearchQuery) -> SearchResult:
+    """Carry out a search; one for a pattern in a process of its own.
+
+    Raises:
+        RefusedError: the pattern is none, or takes too long.
+    """
+    if order.regex:
+        return await _search_apart(order)
+    return await asyncio.to_thread(log_search.search, order)
+
+
+async def _search_apart(order: SearchQuery) -> SearchResult:
+    """Look for a pattern in a process that can be ended."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-I",
+        log_search.__file__,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        async with asyncio.timeout(SEARCH_SECONDS):
+            answer, _ = await process.communicate(json.dumps(order._asdict()).encode())
+    except TimeoutError:
+        answer = b""
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    if not answer:
+        raise RefusedError("the pattern takes too long; look for a simpler one")
+    found = json.loads(answer)
+    if "error" in found:
+        raise RefusedError(f"text={order.text!r} is no regular expression: {found['error']}")
+    hits = tuple(SearchHit(*hit) for hit in found["hits"])
+    return SearchResult(hits, found["next"], found["size"])

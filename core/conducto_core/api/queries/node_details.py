@@ -1,0 +1,42 @@
+"""Everything about one node, for a reader of the API."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from conducto_core.model.node_detail import NodeDetail
+from conducto_core.model.nodes import NodeSpec
+from conducto_core.model.records import PipelineRecord
+from conducto_core.model.requests import NodeView
+from conducto_core.model.states import NodeType
+from conducto_core.semantics import provenance
+
+_DAY = 86_400.0
+
+
+def detail(
+    record: PipelineRecord, chain: Sequence[NodeSpec], view: NodeView, edits: Mapping[str, Any]
+) -> NodeDetail:
+    """Return all that is known of a node.
+
+    Args:
+        record: Its pipeline.
+        chain: The node as it will run, then its ancestors up to the root.
+        view: How it stands.
+        edits: What was changed on it after the launch.
+    """
+    spec = chain[0]
+    modified = provenance.edited_names(edits)
+    return NodeDetail(
+        node=view,
+        title=spec.title,
+        tags=spec.tags,
+        parameters=provenance.parameters(chain, modified),
+        env=provenance.variables(chain),
+        callbacks=provenance.callbacks(chain),
+        lazy_target=spec.lazy_target,
+        generated=spec.place is not None,
+        awaits_tree=spec.awaits_tree,
+        pool=spec.pool if spec.type is NodeType.EXEC else None,
+        logs_until=record.touched + record.retention * _DAY if record.retention else None,
+        modified=tuple(sorted(modified)),
+    )

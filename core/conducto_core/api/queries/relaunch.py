@@ -1,0 +1,40 @@
+"""From a pipeline back to what launches another one like it."""
+
+from typing import Any
+
+from conducto_core.images.urls import without_password
+from conducto_core.model.records import PipelineRecord
+from conducto_core.model.requests import LaunchRequest
+
+
+def launch_request(record: PipelineRecord, tree: dict[str, Any]) -> LaunchRequest:
+    """Return the request; it does not arm the new pipeline.
+
+    Args:
+        record: The pipeline as listed.
+        tree: Its launch form, as it was stored.
+    """
+    return LaunchRequest.model_construct(
+        tree=_without_passwords(tree),
+        title=record.title,
+        doc=record.doc,
+        tags=record.tags,
+        run=False,
+        run_at=None,
+        sleep_when_done=record.sleep_when_done,
+        retention=record.retention,
+        engine=record.engine,
+        program=record.program,
+        owner=record.owner,
+    )
+
+
+def _without_passwords(tree: dict[str, Any]) -> dict[str, Any]:
+    """Return a launch form whose images name their repositories without user and password."""
+    images = {
+        key: {**image, "copy_url": without_password(image["copy_url"])}
+        if isinstance(image, dict) and isinstance(image.get("copy_url"), str)
+        else image
+        for key, image in (tree.get("images") or {}).items()
+    }
+    return {**tree, "images": images} if images else tree

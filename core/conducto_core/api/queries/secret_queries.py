@@ -1,0 +1,89 @@
+"""The API's calls about secrets, carried out on a store. Each may block."""
+
+import time
+from collections.abc import Iterable, Sequence
+
+from conducto_core.errors import RefusedError
+from conducto_core.model.secrets import DeleteSecrets, PutSecrets, SecretInfo, SecretKey, SecretList
+from conducto_core.ports.secret_store import (
+    SecretName,
+    SecretRefusedError,
+    SecretStore,
+    StoredSecret,
+)
+from conducto_core.runtime.masking import MIN_CHARACTERS, can_be_masked
+
+
+def listing(store: SecretStore) -> SecretList:
+    """Return every secret, without values.
+
+    Raises:
+        SecretStoreError: they cannot be read.
+    """
+    return _answer(store)
+
+
+def put(store: SecretStore, request: PutSecrets, *, local: bool = True) -> SecretList:
+    """Store secrets.
+
+    Raises:
+        RefusedError: one of them is not allowed; none is stored.
+        SecretStoreError: they cannot be written.
+    """
+    now = time.time()
+    new = [StoredSecret(_name(s), s.value.get_secret_value(), s.mask, now) for s in request.secrets]
+    try:
+        store.put(new)
+    except SecretRefusedError as error:
+        raise RefusedError(str(error)) from error
+    return _answer(store, changed=map(_name, request.secrets), notes=notes_on(new, local=local))
+
+
+def delete(store: SecretStore, request: DeleteSecrets) -> SecretList:
+    """Delete secrets; one that is not there is no error.
+
+    Raises:
+        SecretStoreError: they cannot be written.
+    """
+    return _answer(store, changed=store.delete(map(_name, request.keys)))
+
+
+def notes_on(secrets: Sequence[StoredSecret], *, local: bool = True) -> list[str]:
+    """Return what a person should know of secrets that were stored."""
+    notes = [
+        f"{secret.name.key} is shorter than {MIN_CHARACTERS} characters: it is not masked in what "
+        "commands print"
+        for secret in secrets
+        if secret.mask and not can_be_masked(secret.value)
+    ]
+    if local and any(secret.name.scope == "org" for secret in secrets):
+        notes.append(
+            "secrets of the organisation are kept on this machine only, for your pipelines"
+        )
+    return notes
+
+
+def _name(key: SecretKey) -> SecretName:
+    return SecretName(key.scope, key.key)
+
+
+def _answer(
+    store: SecretStore, changed: Iterable[SecretName] = (), notes: Iterable[str] = ()
+) -> SecretList:
+    known = store.read()
+    return SecretList(
+        secrets=tuple(_info(known[name]) for name in sorted(known)),
+        changed=tuple(SecretKey(scope=n.scope, key=n.key) for n in dict.fromkeys(changed)),
+        notes=tuple(notes),
+        kept=store.where() if known else "",
+    )
+
+
+def _info(secret: StoredSecret) -> SecretInfo:
+    return SecretInfo(
+        scope=secret.name.scope,
+        key=secret.name.key,
+        mask=secret.mask,
+        masked=secret.mask and can_be_masked(secret.value),
+        updated=secret.updated,
+    )

@@ -1,0 +1,200 @@
+"""A pipeline as readers of the API see it."""
+
+from collections.abc import Iterable, Mapping
+from typing import Literal, Protocol
+
+from conducto_core.model.nodes import NodeSpec, Pipeline, ancestors
+from conducto_core.model.notifications import NotificationRecord
+from conducto_core.model.records import (
+    AttemptRecord,
+    Counts,
+    ImageRecord,
+    NodeChange,
+    Period,
+    PipelineRecord,
+    PipelineStatus,
+)
+from conducto_core.model.requests import EventBatch, NodeView, PipelineSummary, Workers
+from conducto_core.model.states import FINISHED, NodeType, State
+from conducto_core.model.wait_phases import Wait
+from conducto_core.runtime.commands import as_defined
+from conducto_core.semantics.failures import expired_above, stopped_by
+from conducto_core.semantics.pools import PoolKind, kind_of, owner_of
+from conducto_core.semantics.tree_state import LiveGroup, LiveNode, TreeState
+
+
+class ViewedImage(Protocol):
+    """An image of a pipeline, and the pipeline's version at its last change."""
+
+    @property
+    def record(self) -> ImageRecord:
+        """How it stands."""
+
+    @property
+    def version(self) -> int:
+        """When it moved last."""
+
+
+class Viewed(Protocol):
+    """What is looked at: a pipeline in memory, wherever it runs."""
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+
+    @property
+    def record(self) -> PipelineRecord:
+        """Its record."""
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """What its nodes and images are."""
+
+    @property
+    def tree(self) -> TreeState:
+        """How its nodes stand."""
+
+    @property
+    def images(self) -> Mapping[str, ViewedImage]:
+        """Its images by name."""
+
+    def standing(self) -> PipelineStatus:
+        """How it stands, for lists."""
+
+    def counts(self, path: str = "/") -> Counts:
+        """Execs below a node by state."""
+
+    def workers(self) -> Workers | None:
+        """What carries its commands; None where nothing does."""
+
+
+def summary(live: Viewed) -> PipelineSummary:
+    """Return a loaded pipeline as it is listed."""
+    return PipelineSummary.model_construct(
+        pipeline=live.record,
+        **dict(live.standing()),
+        images=tuple(image.record for image in live.images.values()),
+        workers=live.workers(),
+    )
+
+
+def stored_summary(record: PipelineRecord) -> PipelineSummary:
+    """Return a pipeline that is not loaded as it is listed."""
+    return PipelineSummary.model_construct(
+        pipeline=record, **dict(record.standing), images=(), workers=None
+    )
+
+
+def batch(live: Viewed, changes: list[NodeChange], seen: int) -> EventBatch:
+    """Return what a subscriber is told.
+
+    Args:
+        live: The pipeline.
+        changes: Those after its cursor.
+        seen: The version of the pipeline it knew before; images that moved since are told.
+    """
+    groups = _groups_above(changes)
+    groups.update(change.path for change in changes if change.type is not NodeType.EXEC)
+    return EventBatch.model_construct(
+        changes=tuple(changes),
+        counts={path: live.counts(path) for path in sorted(groups) if path in live.tree.nodes},
+        images=tuple(i.record for i in live.images.values() if i.version > seen),
+        pipeline=summary(live),
+    )
+
+
+def _groups_above(changes: Iterable[NodeChange]) -> set[str]:
+    """Return the paths above the changed nodes; in a deep tree most of the way is known soon."""
+    found: set[str] = set()
+    for change in changes:
+        for above in ancestors(change.path):
+            if above in found:
+                break  # and so is all above it
+            found.add(above)
+    return found
+
+
+def node_view(
+    live: Viewed,
+    node: LiveNode,
+    attempts: Iterable[AttemptRecord],
+    wait: Wait | None,
+    notifications: Iterable[NotificationRecord] = (),
+    *,
+    period: Period | None = None,
+) -> NodeView:
+    """Return one node for a reader; ``period`` is of a group's newest attempts, where known."""
+    spec = node.spec
+    is_exec = spec.type is NodeType.EXEC
+    return NodeView.model_construct(
+        path=node.path,
+        type=spec.type,
+        state=node.state,
+        skipped=node.skipped,
+        cause=node.cause,
+        warning=node.warning,
+        command=_command(live, spec) if is_exec else None,
+        doc=spec.doc,
+        file=spec.file,
+        line=spec.line,
+        image=spec.placement.image if is_exec else None,
+        cpu=spec.placement.cpu if is_exec else None,
+        mem=spec.placement.mem if is_exec else None,
+        max_time=spec.max_time,
+        counts=live.tree.counts(node) if isinstance(node, LiveGroup) else None,
+        children=len(node.children) if isinstance(node, LiveGroup) else 0,
+        reuse=_reuse(spec),
+        stopped_by=stopped_by(node),
+        waits_for=None if wait is None else wait.text,
+        wait_kind=None if wait is None else wait.kind,
+        started=None if period is None else period.started,
+        ended=None if period is None or node.state not in FINISHED else period.ended,
+        attempts=tuple(attempts),
+        notifications=tuple(notifications),
+    )
+
+
+def _command(live: Viewed, spec: NodeSpec) -> str:
+    return as_defined(spec, live.pipeline.images.get(spec.placement.image))
+
+
+def _reuse(spec: NodeSpec) -> Literal["context", "fresh"] | None:
+    """Say how a node shares containers; of the groups inside of a context it says nothing."""
+    match kind_of(spec.pool):
+        case PoolKind.MANY:
+            return None
+        case PoolKind.ONCE:
+            return "fresh"
+        case PoolKind.CONTEXT:
+            begins_here = owner_of(spec.pool) == spec.path
+            return "context" if begins_here or spec.type is NodeType.EXEC else None
+
+
+def why_pending(live: Viewed, node: LiveNode) -> Wait | None:
+    """Return why a pending node does not run; None when nobody would ask."""
+    if node.state is not State.PENDING:
+        return None
+    if node.skipped or any(live.tree.nodes[path].skipped for path in ancestors(node.path)):
+        return Wait("skipped")
+    if live.record.problem is not None and not live.record.armed:
+        return Wait(f"paused: {live.record.problem}")
+    if not live.record.armed:
+        return Wait(f"not running; start it with: conducto run {live.id}")
+    return _held_by(node)
+
+
+def _held_by(node: LiveNode) -> Wait | None:
+    """Return the group that timed out, else the sibling that a Serial lets run first."""
+    expired = expired_above(node)
+    if expired is not None:
+        return Wait(f"max_time of {expired.path} ran out; reset it")
+    group = node.parent
+    while group is not None:
+        first = group.tally.first_holding()
+        if first is not None and first < node.position:
+            holding = group.children[first]
+            failed = holding.state in (State.ERROR, State.KILLED)
+            rest = "reset or skip it" if failed else f"it is {holding.state.value}"
+            return Wait(f"waits for {holding.path}: {rest}")
+        node, group = group, group.parent
+    return None

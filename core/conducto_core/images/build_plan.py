@@ -1,0 +1,332 @@
+"""An image as steps for a builder elsewhere, which has a docker client and nothing of ours.
+
+The layers and their Dockerfiles are those of the local builder (`conducto_core.images.layers`,
+`conducto_core.images.install`). What the local builder asks the engine in between (the base image's
+user, entry point and shell) the script of the recipe asks there. Large contexts are not in a
+recipe: it names them, and the builder fetches them.
+"""
+
+import io
+import json
+import shlex
+import tarfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+
+from conducto_core.images import dockerfiles, install, layers, registries
+from conducto_core.images.urls import git_access, without_password
+from conducto_core.model.images import ImageSpec
+
+#: Name of a Dockerfile that is not in its context.
+FOREIGN = ".conducto.dockerfile"
+#: Of workers in the cloud.
+PLATFORM = "linux/amd64"
+#: Argument by which the script tells an installing Dockerfile the user of the image below.
+_USER = "CONDUCTO_USER"
+
+
+class BuildPlanError(Exception):
+    """There can be no recipe; the message says which image, why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clone:
+    """A commit of a git repository.
+
+    Attributes:
+        commit: Its full hash, so that a recipe means one content.
+    """
+
+    url: str
+    branch: str
+    commit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What was read where the files are.
+
+    Attributes:
+        dockerfile: Text of the user's Dockerfile.
+        dockerfile_name: Its path in the context.
+        context: Content hash of the build context; None when it is empty.
+        code: Content hash of what goes to ``CODE_DIR``.
+        clone: Where the code is cloned from, instead of `code`.
+        code_env: Variables that say where the code comes from.
+        npm_files: ``{name: content}`` of `install.NPM_FILES` in the code.
+    """
+
+    dockerfile: str | None = None
+    dockerfile_name: str = FOREIGN
+    context: str | None = None
+    code: str | None = None
+    clone: "Clone | None" = None
+    code_env: Mapping[str, str] = field(default_factory=dict)
+    npm_files: Mapping[str, bytes] = field(default_factory=dict)
+
+    def contexts(self) -> tuple[str, ...]:
+        """Return the hashes of what has to be uploaded."""
+        return tuple(h for h in dict.fromkeys((self.context, self.code)) if h is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One Dockerfile.
+
+    Attributes:
+        layer: What it makes.
+        dockerfile: Its text; ``FROM`` names the step before by `image_of`.
+        name: Its path in the context.
+        files: ``{path in the context: content}``, small ones.
+        context: Hash of the uploaded directory that its context is.
+        clone: The repository that its context is.
+        args: Build arguments.
+    """
+
+    layer: layers.Layer
+    dockerfile: str
+    name: str = "Dockerfile"
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    context: str | None = None
+    clone: Clone | None = None
+    args: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class BuildPlan:
+    """An image.
+
+    Attributes:
+        base: Image to pull, where no step builds on anything else.
+        steps: In order.
+        shell: Name or path of the shell that is wanted, or ``AUTO_SHELL``.
+    """
+
+    base: str | None
+    steps: tuple[Step, ...]
+    shell: str
+
+    @property
+    def digest(self) -> str:
+        """Name of the image: a function of everything that goes into it but its base images."""
+        return layers.content_hash("recipe", self.base, self.shell, [_said(s) for s in self.steps])
+
+    def kept(self, number: int) -> str:
+        """Return what a step is kept by for other images, or "" where that is not worth it.
+
+        It is a function of all that goes into the step and those before it, but their base images.
+        Code changes with each launch and is small; what is installed does not, and takes minutes.
+        """
+        if self.steps[number].layer == "copied":
+            return ""
+        said = [_said(step) for step in self.steps[: number + 1]]
+        return layers.content_hash("step", self.base, said)[:40]
+
+    def bases(self) -> tuple[str, ...]:
+        """Return the images of other registries that it is built on."""
+        found = [] if self.base is None else [self.base]
+        for step in self.steps:
+            found += dockerfiles.base_references(step.dockerfile, step.args)
+        steps = {image_of(number) for number in range(len(self.steps))}
+        return tuple(base for base in dict.fromkeys(found) if base not in steps)
+
+    def contexts(self) -> tuple[str, ...]:
+        """Return the hashes of the uploaded directories that it needs."""
+        found = (step.context for step in self.steps)
+        return tuple(dict.fromkeys(context for context in found if context is not None))
+
+
+def plan(spec: ImageSpec, sources: Sources, client: tuple[str, bytes] | None = None) -> BuildPlan:
+    """Return how an image is made.
+
+    Args:
+        spec: The definition.
+        sources: What was read of the files it names.
+        client: File name and bytes of our wheel, where `install.wants_client`.
+
+    Raises:
+        RecipeError: something is missing.
+    """
+    steps: list[Step] = []
+    base = spec.image
+    if base is None:
+        steps.append(_built(spec, sources))
+    if layers.installs(spec):
+        steps.append(_installed(spec, sources, client, _image_below(base, steps)))
+    if layers.copies_code(spec):
+        steps.append(_copied(spec, sources, _image_below(base, steps)))
+    return BuildPlan(base, tuple(steps), spec.shell)
+
+
+def _image_below(base: str | None, steps: list[Step]) -> str:
+    return image_of(len(steps) - 1) if steps else str(base)
+
+
+def image_of(number: int) -> str:
+    """Return what a Dockerfile calls the image of a step, counted from 0.
+
+    The script puts a name of its own in its place, so that builds on one engine do not meet.
+    """
+    return f"conducto_step:{number}"
+
+
+def _built(spec: ImageSpec, sources: Sources) -> Step:
+    if sources.dockerfile is None:
+        raise BuildPlanError(f"image {spec.name!r}: no Dockerfile was read; launch it again")
+    text, _ = dockerfiles.without_syntax(sources.dockerfile)
+    return Step(
+        "built",
+        text,
+        sources.dockerfile_name,
+        context=sources.context,
+        args=spec.docker_build_args,
+    )
+
+
+def _installed(
+    spec: ImageSpec, sources: Sources, client: tuple[str, bytes] | None, below: str
+) -> Step:
+    if install.wants_client(spec) and client is None:
+        raise BuildPlanError(f"image {spec.name!r}: the wheel of our own package is missing")
+    if spec.install_npm is True and "package.json" not in sources.npm_files:
+        raise BuildPlanError(
+            f"image {spec.name!r}: install_npm=True installs what package.json names, but the "
+            "copied code has none; name the packages or copy the directory that has it"
+        )
+    made = install.plan_install(spec, below, f"${{{_USER}}}", client, sources.npm_files)
+    first, _, rest = made.dockerfile.partition("\n")
+    return Step("installed", f"{first}\nARG {_USER}=root\n{rest}", files=made.files)
+
+
+def _copied(spec: ImageSpec, sources: Sources, below: str) -> Step:
+    if sources.code is None and sources.clone is None:
+        raise BuildPlanError(f"image {spec.name!r}: the code was not uploaded; launch it again")
+    dockerfile = layers.copy_dockerfile(spec, below, sources.code_env)
+    # Neither the Dockerfile nor rules on what to leave out are part of the code.
+    return Step("copied", dockerfile, FOREIGN, context=sources.code, clone=sources.clone)
+
+
+def _said(step: Step) -> object:
+    files = {name: layers.bytes_hash(content) for name, content in step.files.items()}
+    clone = step.clone
+    # A changed password is no changed content.
+    cloned = None if clone is None else [without_password(clone.url), clone.commit]
+    return [step.layer, step.dockerfile, step.name, files, step.context, cloned, dict(step.args)]
+
+
+def archive(recipe: BuildPlan, *, keep: bool = True) -> bytes:
+    """Return the recipe as a tar.gz; equal recipes give equal bytes.
+
+    It is for `build.sh` in it, or for `push.sh` around that.
+
+    ::
+
+        build.sh  push.sh  find_shell.sh  recipe.env  bases
+        steps/0/{dockerfile,name,layer,args,context,clone,kept}  steps/0/files/…
+
+    Args:
+        recipe: What is to be made.
+        keep: Fetch steps that earlier builds have kept, and keep those of this one.
+    """
+    files = {
+        "build.sh": _script("build.sh"),
+        "push.sh": _script("push.sh"),
+        "find_shell.sh": layers.find_shell_script().encode(),
+        "recipe.env": _settings(recipe, keep=keep).encode(),
+        "bases": _bases(recipe).encode(),
+    }
+    for number, step in enumerate(recipe.steps):
+        folder = f"steps/{number}"
+        files[f"{folder}/dockerfile"] = step.dockerfile.encode()
+        files[f"{folder}/name"] = step.name.encode()
+        files[f"{folder}/layer"] = step.layer.encode()
+        files[f"{folder}/args"] = _arguments(step.args).encode()
+        files[f"{folder}/context"] = (step.context or "").encode()
+        files[f"{folder}/clone"] = _clone(step.clone).encode()
+        files[f"{folder}/kept"] = recipe.kept(number).encode()
+        files.update({f"{folder}/files/{name}": content for name, content in step.files.items()})
+    return _pack(sorted(files.items()))
+
+
+def _script(name: str) -> bytes:
+    return resources.files(__package__).joinpath(name).read_bytes()
+
+
+def _bases(recipe: BuildPlan) -> str:
+    """Return a line for each base image: registry, path in it, reference; digests are no tags."""
+    named = [base for base in recipe.bases() if "@" not in base]
+    return "".join(f"{' '.join(registries.parts(base))} {base}\n" for base in named)
+
+
+def _settings(recipe: BuildPlan, *, keep: bool) -> str:
+    from_pull = "" if recipe.base is None else recipe.base
+    words = {
+        "BASE": from_pull,
+        "STEPS": str(len(recipe.steps)),
+        "WANTED_SHELL": recipe.shell,
+        "KEEP_STEPS": "yes" if keep else "",
+    }
+    return "".join(f"{name}={shlex.quote(value)}\n" for name, value in words.items())
+
+
+def _arguments(args: Mapping[str, str]) -> str:
+    """Return shell code that sets the positional parameters to docker's options."""
+    words = [word for name, value in args.items() for word in ("--build-arg", f"{name}={value}")]
+    return f"set -- {shlex.join(words)}\n"
+
+
+def _clone(clone: Clone | None) -> str:
+    """Return shell code that sets where to clone from; empty without a repository."""
+    if clone is None:
+        return ""
+    access = git_access(clone.url)
+    words = {
+        "URL": access.url,
+        "HELPER": access.options[-1] if access.options else "",
+        "BRANCH": clone.branch,
+        "COMMIT": clone.commit,
+    }
+    lines = [f"CLONE_{name}={shlex.quote(value)}\n" for name, value in words.items()]
+    lines += [f"export {name}={shlex.quote(value)}\n" for name, value in access.env.items()]
+    return "".join(lines)
+
+
+def _pack(files: Iterable[tuple[str, bytes]]) -> bytes:
+    import gzip  # noqa: PLC0415  heavy, and rarely needed
+
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for name, content in files:
+            info = tarfile.TarInfo(name)
+            info.size, info.mode = len(content), 0o644
+            tar.addfile(info, io.BytesIO(content))
+    return gzip.compress(buffer.getvalue(), mtime=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What the script says of the image it has made.
+
+    Attributes:
+        reference: What the registry knows it by.
+        shell: Path of the shell that runs commands.
+        workdir: Working directory, or None for ``/``.
+    """
+
+    reference: str
+    shell: str
+    workdir: str | None
+
+
+def read_result(text: str) -> Built:
+    """Return what the script wrote as its result.
+
+    Raises:
+        ValueError: it is not such a text.
+    """
+    said = json.loads(text)
+    try:
+        return Built(said["reference"], said["shell"], said["workdir"] or None)
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"not the result of an image build: {text[:200]!r}") from error

@@ -1,0 +1,320 @@
+"""Directories that go into an image: read, named by content, and packed piece by piece.
+
+This is the one module here that reads users' files.
+"""
+
+import hashlib
+import io
+import os
+import stat
+import tarfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from conducto.files.base import base_dir
+from conducto_core.images.ignore import Ignore
+
+IGNORE_FILE = ".dockerignore"
+CHUNK = 1 << 20
+TAR_END = b"\0" * (2 * tarfile.BLOCKSIZE)
+#: Seconds; a file younger than this may change again without a new time stamp.
+_SETTLED = 2.0
+#: Time stamp of all files that are uploaded, so that equal directories are equal tars. Zip files
+#: allow none before 1980.
+_UPLOAD_TIME = 315_619_200
+
+
+class ContextError(Exception):
+    """A directory cannot go into an image; the message says which file, why, what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file, directory or symbolic link of a context.
+
+    Attributes:
+        path: Relative path with ``/`` between names.
+        size: Bytes; 0 for what is no file.
+        link: Target of a symbolic link, which is kept as a link.
+    """
+
+    path: str
+    source: str
+    mode: int
+    size: int
+    modified_ns: int
+    key: tuple[int, ...]
+    link: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """A directory as it goes into an image.
+
+    Attributes:
+        entries: In the order of their paths, so parents come first.
+        skipped: Paths of what cannot be copied: sockets, pipes and devices.
+    """
+
+    root: str
+    entries: tuple[Entry, ...]
+    skipped: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(entry.size for entry in self.entries)
+
+    def largest(self, count: int = 3) -> list[tuple[str, int]]:
+        """Return the largest ``(top-level name, bytes)``, largest first."""
+        sizes: dict[str, int] = {}
+        for entry in self.entries:
+            top = entry.path.partition("/")[0]
+            sizes[top] = sizes.get(top, 0) + entry.size
+        return sorted(sizes.items(), key=lambda item: -item[1])[:count]
+
+
+@dataclass(slots=True)
+class Digests:
+    """Content hashes of files, remembered while the files stay as they are."""
+
+    _known: dict[str, tuple[tuple[int, ...], str]] = field(default_factory=dict)
+
+    def of(self, entry: Entry) -> str:
+        """Return the SHA-256 of a file in hex.
+
+        Raises:
+            ContextError: it cannot be read.
+        """
+        known = self._known.get(entry.source)
+        if known is not None and known[0] == entry.key:
+            return known[1]
+        with _opened(entry) as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        if time.time() - entry.modified_ns / 1e9 > _SETTLED:
+            self._known[entry.source] = (entry.key, digest)
+        return digest
+
+
+def read_ignore(root: str, dockerfile: str | None = None) -> Ignore:
+    """Return the rules for a context: the Dockerfile's own file of them, else the context's.
+
+    Raises:
+        ContextError: the file cannot be read or understood.
+    """
+    candidates = [Path(root) / IGNORE_FILE]
+    if dockerfile is not None:
+        candidates.insert(0, Path(dockerfile + IGNORE_FILE))
+    for path in candidates:
+        try:
+            return Ignore.parse(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            continue
+        except (OSError, ValueError) as error:
+            raise ContextError(f"{path}: {error}") from error
+    return Ignore()
+
+
+def read_context(root: str, ignore: Ignore) -> Context:
+    """Return what a directory holds, without what ``ignore`` leaves out.
+
+    Conducto's own files (`conducto.files.base`), with tokens and secrets in them, are never part of
+    it.
+
+    Raises:
+        ContextError: it is missing, no directory, the whole file system, or cannot be listed.
+    """
+    try:
+        real = Path(root).resolve(strict=True)
+    except FileNotFoundError as error:
+        raise ContextError(f"{root!r} does not exist; check the path") from error
+    except (OSError, RuntimeError) as error:  # RuntimeError: a link that points to itself
+        raise ContextError(f"{root!r} cannot be followed: {error}") from error
+    if not real.is_dir():
+        raise ContextError(f"{root!r} is not a directory; name the directory that holds it")
+    if real == Path(real.anchor):
+        raise ContextError(f"{root!r} is the whole file system; name a directory of code")
+    skipped: list[str] = []
+    entries = tuple(sorted(_walk(str(real), "", ignore, skipped), key=lambda entry: entry.path))
+    return Context(str(real), entries, tuple(skipped))
+
+
+def _walk(folder: str, prefix: str, ignore: Ignore, skipped: list[str]) -> Iterator[Entry]:
+    ours = os.path.realpath(base_dir())
+    pending = [(folder, prefix)]
+    while pending:
+        here, above = pending.pop()
+        try:
+            found = list(os.scandir(here))
+        except OSError as error:
+            raise ContextError(
+                f"{here!r} cannot be listed: {error.strerror}; "
+                f"make it readable or leave it out in {IGNORE_FILE}"
+            ) from error
+        for item in found:
+            if item.path == ours:
+                continue
+            path = above + item.name
+            excluded = ignore.excludes(path)
+            is_folder = item.is_dir(follow_symlinks=False)
+            if is_folder and not (excluded and ignore.prunes(path)):
+                pending.append((item.path, path + "/"))
+            if excluded:
+                continue
+            entry = _entry(item, path)
+            if entry is not None:
+                yield entry
+            else:
+                skipped.append(path)
+
+
+def _entry(item: os.DirEntry[str], path: str) -> Entry | None:
+    try:
+        status = item.stat(follow_symlinks=False)
+        link = os.readlink(item.path) if stat.S_ISLNK(status.st_mode) else None  # noqa: PTH115
+    except FileNotFoundError:  # gone since it was listed, e.g. an editor's temporary file
+        return None
+    is_file = stat.S_ISREG(status.st_mode)
+    if not (is_file or stat.S_ISDIR(status.st_mode) or link is not None):
+        return None
+    return Entry(
+        path=path,
+        source=item.path,
+        mode=status.st_mode,
+        size=status.st_size if is_file else 0,
+        modified_ns=status.st_mtime_ns,
+        key=(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino),
+        link=link,
+    )
+
+
+def tree_hash(context: Context, digests: Digests) -> str:
+    """Return the content hash of a context: paths, modes, links and contents, not times.
+
+    Raises:
+        ContextError: a file cannot be read.
+    """
+    whole = hashlib.sha256()
+    for entry in context.entries:
+        content = digests.of(entry) if stat.S_ISREG(entry.mode) else entry.link
+        whole.update(repr((entry.path, entry.mode, content)).encode("utf-8", "surrogatepass"))
+    return whole.hexdigest()
+
+
+#: User and group id.
+Owner = tuple[int, int]
+ROOT: Owner = (0, 0)
+
+
+def upload_hash(context: Context) -> str:
+    """Return the SHA-256 of what `pack_for_upload` yields; a build compares the upload with it.
+
+    Raises:
+        ContextError: a file cannot be read, or shrank while it was packed.
+    """
+    whole = hashlib.sha256()
+    for chunk in pack_for_upload(context):
+        whole.update(chunk)
+    return whole.hexdigest()
+
+
+def pack_for_upload(context: Context) -> Iterator[bytes]:
+    """Yield a tar of the context, as `pack` does; equal directories give equal bytes.
+
+    Raises:
+        ContextError: a file cannot be read, or shrank while it was packed.
+    """
+    entries = (replace(e, modified_ns=_UPLOAD_TIME * 1_000_000_000) for e in context.entries)
+    return pack(replace(context, entries=tuple(entries)))
+
+
+def pack(context: Context, prefix: str = "", owner: Owner = ROOT) -> Iterator[bytes]:
+    """Yield a tar of the context in pieces of about `CHUNK` bytes.
+
+    Never more than one piece is in memory.
+
+    Args:
+        context: What to pack.
+        prefix: Directory inside the tar, e.g. ``mnt/conducto/``.
+        owner: Owner of all that is in it.
+
+    Raises:
+        ContextError: a file cannot be read, or shrank while it was packed.
+    """
+    buffer = bytearray()
+    for entry in context.entries:
+        buffer += _header(entry, prefix, owner)
+        if entry.size > 0:
+            for piece in _content(entry):
+                buffer += piece
+                if len(buffer) >= CHUNK:
+                    yield bytes(buffer)
+                    buffer.clear()
+            buffer += b"\0" * (-entry.size % tarfile.BLOCKSIZE)
+    buffer += TAR_END
+    yield bytes(buffer)
+
+
+def pack_files(
+    files: Mapping[str, bytes], folders: tuple[str, ...] = (), owner: Owner = ROOT
+) -> bytes:
+    """Return a tar of a few small files; equal files give equal bytes.
+
+    It has no end mark, so that it can stand in front of another tar.
+
+    Args:
+        files: ``{path: content}``.
+        folders: Paths of directories to make first.
+        owner: Owner of the directories.
+    """
+    result = bytearray()
+    for path in folders:
+        info = tarfile.TarInfo(path)
+        info.type, info.mode = tarfile.DIRTYPE, 0o755
+        info.uid, info.gid = owner
+        result += info.tobuf(tarfile.PAX_FORMAT)
+    for path, content in sorted(files.items()):
+        info = tarfile.TarInfo(path)
+        info.size, info.mode = len(content), 0o644
+        result += info.tobuf(tarfile.PAX_FORMAT)
+        result += content + b"\0" * (-len(content) % tarfile.BLOCKSIZE)
+    return bytes(result)
+
+
+def _header(entry: Entry, prefix: str, owner: Owner) -> bytes:
+    info = tarfile.TarInfo(prefix + entry.path)
+    info.uid, info.gid = owner
+    info.mode = stat.S_IMODE(entry.mode)
+    info.mtime = entry.modified_ns // 1_000_000_000
+    info.size = entry.size
+    if stat.S_ISDIR(entry.mode):
+        info.type = tarfile.DIRTYPE
+    elif entry.link is not None:
+        info.type, info.linkname = tarfile.SYMTYPE, entry.link
+    return info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
+
+
+def _content(entry: Entry) -> Iterator[bytes]:
+    left = entry.size  # what was added since the header was written is left out
+    with _opened(entry) as file:
+        while left > 0:
+            piece = file.read(min(left, CHUNK))
+            if not piece:
+                raise ContextError(
+                    f"{entry.source!r} shrank while it was copied; "
+                    f"leave it out in {IGNORE_FILE} or stop what writes it"
+                )
+            left -= len(piece)
+            yield piece
+
+
+def _opened(entry: Entry) -> io.FileIO:
+    try:
+        return io.FileIO(entry.source)
+    except OSError as error:
+        raise ContextError(
+            f"{entry.source!r} cannot be read: {error.strerror}; "
+            f"make it readable or leave it out in {IGNORE_FILE}"
+        ) from error

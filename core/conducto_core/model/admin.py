@@ -1,0 +1,121 @@
+"""What an administrator asks of the function ``admin``, which only the account's own may invoke."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from conducto_core.model.base import Record
+from conducto_core.model.deployment import PERMISSIONS, PermissionName
+
+#: Names of organisations and users are parts of keys and of what ECS shows.
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
+
+
+class MintToken(Record):
+    """Make a token.
+
+    Attributes:
+        permissions: Of `PERMISSIONS`.
+        days: After which it ends; None: never.
+    """
+
+    kind: Literal["mint_token"] = "mint_token"
+    org: Name
+    user: Name
+    permissions: tuple[PermissionName, ...] = PERMISSIONS
+    days: float | None = Field(default=None, gt=0)
+
+
+class ListTokens(Record):
+    """Name an organisation's tokens."""
+
+    kind: Literal["list_tokens"] = "list_tokens"
+    org: Name
+
+
+class RevokeToken(Record):
+    """Take a token back; callers whose token was checked just now keep it for five minutes.
+
+    Attributes:
+        token: Its id, as listed.
+    """
+
+    kind: Literal["revoke_token"] = "revoke_token"
+    org: Name
+    token: str = Field(min_length=8)
+
+
+class SetPlan(Record):
+    """Say what an organisation may do at once; what is None stays as it is."""
+
+    kind: Literal["set_plan"] = "set_plan"
+    org: Name
+    name: str | None = None
+    max_workers: int | None = Field(default=None, ge=0)
+    max_pipelines: int | None = Field(default=None, ge=0)
+    max_cpu: float | None = Field(default=None, gt=0)
+    exec_minutes: float | None = Field(default=None, ge=0)
+    unlimited_minutes: bool = False
+
+
+class ShowPlan(Record):
+    """Tell an organisation's plan."""
+
+    kind: Literal["show_plan"] = "show_plan"
+    org: Name
+
+
+class ShowSchema(Record):
+    """Tell the version of the installation, and the schema of the records that it writes."""
+
+    kind: Literal["show_schema"] = "show_schema"
+
+
+AdminRequest = Annotated[
+    MintToken | ListTokens | RevokeToken | SetPlan | ShowPlan | ShowSchema,
+    Field(discriminator="kind"),
+]
+
+
+class TokenInfo(Record):
+    """A token, without what it is.
+
+    Attributes:
+        id: Beginning of its digest.
+    """
+
+    id: str
+    user: str
+    permissions: tuple[str, ...]
+    created: float
+    expires: float | None = None
+
+
+class PlanInfo(Record):
+    """A plan, and what is used of it."""
+
+    org: str
+    name: str
+    max_workers: int
+    max_pipelines: int
+    max_cpu: float
+    exec_minutes: float | None
+    workers: int
+
+
+class AdminResponse(Record):
+    """What came of it.
+
+    Attributes:
+        token: The new token; it is shown this once.
+        record_schema: `conducto_core.model.deployment.RECORD_SCHEMA` of the functions.
+        version: Of Conducto, as the functions are.
+        error: Why nothing was done.
+    """
+
+    token: str | None = Field(default=None, repr=False)
+    tokens: tuple[TokenInfo, ...] = ()
+    plan: PlanInfo | None = None
+    record_schema: int | None = None
+    version: str | None = None
+    error: str | None = None

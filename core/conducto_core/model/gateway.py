@@ -1,0 +1,55 @@
+"""What API Gateway answers before, or instead of, the functions: problems, as everywhere else.
+
+The names are API Gateway's own for its responses. ``infra/`` has it answer so, and the emulator
+does the same.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from conducto_core.model.requests import Problem
+
+PROBLEM_TYPE = "application/problem+json"
+_UNKNOWN = Problem(
+    title="not found",
+    status=404,
+    detail="there is no such call",
+    remedy="see the reference of the API; a newer client may need a newer installation",
+)
+_LOG_IN = "log in again: conducto login --url URL"
+
+GATEWAY_PROBLEMS: Mapping[str, Problem] = MappingProxyType(
+    {
+        "ACCESS_DENIED": Problem(
+            title="wrong token",
+            status=401,
+            detail="the token is not valid here: it has expired, was taken back, or never was one",
+            remedy=_LOG_IN,
+        ),
+        "UNAUTHORIZED": Problem(
+            title="no token", status=401, detail="the request carries no token", remedy=_LOG_IN
+        ),
+        # These are its words for a path or a method that it does not know.
+        "MISSING_AUTHENTICATION_TOKEN": _UNKNOWN,
+        "INVALID_SIGNATURE": _UNKNOWN,
+        "RESOURCE_NOT_FOUND": _UNKNOWN,
+        "REQUEST_TOO_LARGE": Problem(
+            title="too large",
+            status=413,
+            detail="API Gateway takes 10 MB in a request",
+            remedy="put the body where POST /api/v1/uploads says",
+        ),
+        "THROTTLED": Problem(
+            title="busy",
+            status=429,
+            detail="too many requests at the same time",
+            remedy="try again in some seconds",
+        ),
+        "INTEGRATION_TIMEOUT": Problem(
+            title="too slow",
+            status=504,
+            detail="the answer took longer than the 29 s that API Gateway waits",
+            remedy="look whether it was done before you try again",
+        ),
+    }
+)

@@ -1,0 +1,148 @@
+"""A node as it will run: everything inherited is resolved.
+
+Plain slotted dataclasses rather than pydantic models: a tree of 100,000 nodes must resolve in
+seconds and fit in memory (docs/decisions/0002). Parts that many nodes share, such as
+`Placement` and ``env``, are one object for all of them.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from conducto_core.model.images import ImageSpec
+from conducto_core.model.states import NodeType
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """What a container must be like for an Exec to run in it.
+
+    Attributes:
+        image: Name of an image of the pipeline.
+        cpu: CPUs.
+        mem: Memory in GB (2**30 bytes, as the engine counts it).
+        gpu: GPUs.
+        requires_docker: The engine's socket is mounted.
+        docker_run_args: Further arguments for the engine.
+    """
+
+    image: str
+    cpu: float = 1.0
+    mem: float = 2.0
+    gpu: int = 0
+    requires_docker: bool = False
+    docker_run_args: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Callback:
+    """Something to do when a node reaches a state.
+
+    Attributes:
+        event: ``queued running done error killed stateChange``.
+        name: Name of the callback, e.g. ``retry``.
+        arguments: Its arguments; values are JSON.
+        inherited: It holds for every node below as well.
+    """
+
+    event: str
+    name: str
+    arguments: Mapping[str, object] = field(default_factory=dict)
+    inherited: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSpec:
+    """One resolved node.
+
+    Attributes:
+        path: The node's identity.
+        type: Its kind.
+        children: Names of its children, in order; empty for an Exec.
+        command: An Exec's shell script.
+        placement: Where an Exec runs (a group: what its children inherit).
+        env: ``{name: value}``, merged along the path.
+        max_time: Seconds an Exec may run, always set for an Exec; for a group the bound that was
+            written on it, or None.
+        max_concurrent: Descendant Execs that may run at once, or None.
+        reuse_context: ``new``, ``global`` or None, as written on this node.
+        pool: Key of the pool an Exec belongs to (`conducto_core.semantics.pools`).
+        skip: Skipped from the start.
+        stop_on_error: A Serial's; True elsewhere and meaningless there.
+        suppress_errors: A failure counts as done, with a warning.
+        snapshot_on_error: After a failure an Exec's container is kept as an image; inherited.
+        retry_lost: How often an Exec is run again whose container was lost; inherited.
+        callbacks: Own ones and those inherited.
+        handed_down: Callbacks that the nodes below inherit.
+        lazy_target: Path of the node that takes the tree this Exec prints, or None.
+        awaits_tree: The node is such a target and its tree has not been generated.
+        place: Of a target with a tree: the target as it was written, which takes the next tree.
+    """
+
+    path: str
+    type: NodeType
+    children: tuple[str, ...] = ()
+    command: str = ""
+    placement: Placement = Placement(image="")
+    env: Mapping[str, str] = field(default_factory=dict)
+    max_time: float | None = None
+    max_concurrent: int | None = None
+    reuse_context: str | None = None
+    pool: str = ""
+    skip: bool = False
+    stop_on_error: bool = True
+    suppress_errors: bool = False
+    snapshot_on_error: bool = False
+    retry_lost: int = 0
+    callbacks: tuple[Callback, ...] = ()
+    handed_down: tuple[Callback, ...] = ()
+    lazy_target: str | None = None
+    awaits_tree: bool = False
+    place: "NodeSpec | None" = None
+    doc: str | None = None
+    title: str | None = None
+    tags: tuple[str, ...] = ()
+    file: str | None = None
+    line: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """A resolved tree.
+
+    Attributes:
+        nodes: ``{path: node}``, parents before children.
+        images: ``{image name: image}``.
+    """
+
+    nodes: dict[str, NodeSpec]
+    images: dict[str, ImageSpec]
+
+    @property
+    def root(self) -> NodeSpec:
+        """The node without a parent."""
+        return self.nodes["/"]
+
+    def execs(self) -> Iterator[NodeSpec]:
+        """Every Exec, in definition order."""
+        return (node for node in self.nodes.values() if node.type is NodeType.EXEC)
+
+
+def parent_of(path: str) -> str | None:
+    """Return the path of the parent, or None for the root."""
+    if path == "/":
+        return None
+    head = path.rpartition("/")[0]
+    return head or "/"
+
+
+def child_path(parent: str, name: str) -> str:
+    """Return the path of the child ``name`` of ``parent``."""
+    return f"/{name}" if parent == "/" else f"{parent}/{name}"
+
+
+def ancestors(path: str) -> Iterator[str]:
+    """Yield the paths above ``path``, the nearest first."""
+    above = parent_of(path)
+    while above is not None:
+        yield above
+        above = parent_of(above)

@@ -1,0 +1,80 @@
+"""The calls of a worker: where each one lives, what it takes and what it answers.
+
+The worker and the app that serves it both read this table. Paths are below
+`conducto_core.model.operations.pipelines.API_ROOT`; every call carries the worker's own token,
+which says which pipeline, which pool and which worker it is about, so that no path has to name
+them.
+"""
+
+from conducto_core.model.operations.pipelines import Operation
+from conducto_core.model.params import NoParams
+from conducto_core.model.worker import (
+    MAX_PIECE,
+    Claim,
+    ClaimResponse,
+    Heartbeat,
+    HeartbeatResponse,
+    LogResponse,
+    Nothing,
+    Report,
+    ReportResponse,
+    UploadResponse,
+    WorkerEnd,
+    WorkerInstructions,
+    WorkerLogChunk,
+    WorkerStart,
+)
+
+#: Bytes of a report's body: a tree above this goes where `UPLOAD` says. API Gateway takes 10 MB
+#: and a Lambda 6 MB, in base64.
+MAX_REPORT = 4 << 20
+#: Bytes of a log piece's body: base64 of `MAX_PIECE`, and the fields around it.
+MAX_LOG_BODY = 2 * MAX_PIECE + 4096
+
+START = Operation[NoParams, WorkerStart, WorkerInstructions](
+    "worker_start", "POST", "/worker/start", NoParams, WorkerStart, WorkerInstructions, kept=False
+)
+CLAIM = Operation[NoParams, Claim, ClaimResponse](
+    "worker_claim",
+    "POST",
+    "/worker/claim",
+    NoParams,
+    Claim,
+    ClaimResponse,
+    private=True,
+    kept=False,
+)
+PULSE = Operation[NoParams, Heartbeat, HeartbeatResponse](
+    "worker_pulse", "POST", "/worker/pulse", NoParams, Heartbeat, HeartbeatResponse, kept=False
+)
+LOG = Operation[NoParams, WorkerLogChunk, LogResponse](
+    "worker_log",
+    "POST",
+    "/worker/log",
+    NoParams,
+    WorkerLogChunk,
+    LogResponse,
+    max_body=MAX_LOG_BODY,
+    private=True,
+    kept=False,
+)
+REPORT = Operation[NoParams, Report, ReportResponse](
+    "worker_report",
+    "POST",
+    "/worker/report",
+    NoParams,
+    Report,
+    ReportResponse,
+    max_body=MAX_REPORT,
+    private=True,
+    kept=False,
+)
+UPLOAD = Operation[NoParams, None, UploadResponse](
+    "worker_upload", "POST", "/worker/upload", NoParams, None, UploadResponse, kept=False
+)
+END = Operation[NoParams, WorkerEnd, Nothing](
+    "worker_end", "POST", "/worker/end", NoParams, WorkerEnd, Nothing, kept=False
+)
+
+#: Every call, in the order of a worker's life.
+WORKER_CALLS = (START, CLAIM, PULSE, LOG, REPORT, UPLOAD, END)

@@ -1,0 +1,187 @@
+"""The ways out: Slack's and GitHub's web interfaces, and SMTP. All of it blocks: use a thread."""
+
+import smtplib
+import socket
+import ssl
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from email.message import EmailMessage
+from urllib.parse import quote, unquote, urlsplit
+
+from conducto.integrations.git_urls import page_of
+from conducto.integrations.http import TIMEOUT, DeliveryError, is_this_machine, post_json
+from conducto.integrations.slack import TOKEN as SLACK_TOKEN
+from conducto.integrations.slack import Slack
+from conducto_core.model.notifications import NotificationRecord
+from conducto_core.model.states import State
+from conducto_core.notifications.settings import GITHUB_URL, Settings
+
+GITHUB_TOKEN = "GITHUB_TOKEN"  # noqa: S105 (the names of the secrets)
+SMTP_PASSWORD = "SMTP_PASSWORD"  # noqa: S105
+#: GitHub takes no longer description.
+_DESCRIPTION = 140
+_GITHUB_STATES = {State.DONE: "success", State.ERROR: "failure", State.KILLED: "error"}
+_SMTP_PORT, _SMTPS_PORT = 587, 465
+_PERMANENT = 500
+
+Secrets = Mapping[str, str]
+#: Sends one notification of a pipeline; raises `DeliveryError`.
+Send = Callable[[str, NotificationRecord, Settings, Secrets], None]
+
+
+def deliver(
+    pipeline_id: str, notification: NotificationRecord, settings: Settings, secrets: Secrets
+) -> None:
+    """Send a notification.
+
+    Raises:
+        DeliveryError: it was not accepted, or there is no way to send it.
+    """
+    channel = _CHANNELS.get(notification.callback)
+    if channel is None:
+        raise DeliveryError(f"there is no callback {notification.callback!r} in this version")
+    channel(pipeline_id, notification, settings, secrets)
+
+
+def _slack(
+    _pipeline_id: str, notification: NotificationRecord, settings: Settings, secrets: Secrets
+) -> None:
+    token = secrets.get(SLACK_TOKEN)
+    if not token:
+        raise _no_secret(SLACK_TOKEN, "the token of the bot that posts")
+    recipient = str(notification.arguments.get("recipient") or "")
+    try:
+        Slack(settings.slack).message(recipient, notification.text, token=token)
+    except ValueError as error:
+        raise DeliveryError(str(error)) from error
+
+
+def _github(
+    pipeline_id: str, notification: NotificationRecord, settings: Settings, secrets: Secrets
+) -> None:
+    token = secrets.get(GITHUB_TOKEN)
+    if not token:
+        raise _no_secret(GITHUB_TOKEN, "a token that may write commit statuses")
+    page = page_of(str(notification.arguments.get("url") or ""))
+    host, name = urlsplit(page).hostname or "", urlsplit(page).path.strip("/")
+    if settings.github == GITHUB_URL and host != "github.com":
+        raise DeliveryError(
+            f"{page or 'the address'} is not at github.com; say where its API is: "
+            "github_url in the profile's [notifications], or CONDUCTO_GITHUB_URL"
+        )
+    sha = quote(str(notification.arguments.get("sha") or ""), safe="")
+    is_node = notification.callback == "github_status"
+    body = {
+        "state": _GITHUB_STATES.get(notification.state, "pending"),
+        "context": f"conducto{notification.about.rstrip('/')}" if is_node else "conducto pipeline",
+        "description": f"{notification.state.value}, pipeline {pipeline_id}"[:_DESCRIPTION],
+    }
+    post_json(f"{settings.github}/repos/{quote(name)}/statuses/{sha}", body, token)
+
+
+def _mail(
+    pipeline_id: str, notification: NotificationRecord, settings: Settings, secrets: Secrets
+) -> None:
+    to = _addresses(notification.arguments.get("to")) or _addresses(settings.owner)
+    if not to:
+        raise DeliveryError("nobody to mail to: give email() a to=, or set the profile's email")
+    if settings.smtp is None or settings.sender is None:
+        raise DeliveryError(
+            "no mail server is known: set smtp_url and email_from in the profile's "
+            "[notifications], or CONDUCTO_SMTP_URL and CONDUCTO_EMAIL_FROM"
+        )
+    cc = _addresses(notification.arguments.get("cc"))
+    message = EmailMessage()
+    message["From"], message["To"] = settings.sender, ", ".join(to)
+    if cc:
+        message["Cc"] = ", ".join(cc)
+    message["Subject"] = " ".join(notification.subject.split())
+    # The same one for every try, by which a server or a reader knows that it is no other mail.
+    domain = settings.sender.rpartition("@")[2]
+    message["Message-ID"] = f"<{pipeline_id}.{notification.number}.conducto@{domain}>"
+    message["Auto-Submitted"] = "auto-generated"
+    message.set_content(notification.text)
+    _post(message, [*to, *cc], settings.smtp, secrets.get(SMTP_PASSWORD))
+
+
+def _post(message: EmailMessage, to: list[str], url: str, password: str | None) -> None:
+    try:
+        server = _connected(url)
+    except (OSError, smtplib.SMTPException) as error:
+        raise DeliveryError(
+            f"the mail server cannot be reached: {error}", temporary=True
+        ) from error
+    try:
+        _log_in(server, url, password)
+        server.send_message(message, to_addrs=to)
+    except smtplib.SMTPRecipientsRefused as error:
+        codes = [code for code, _ in error.recipients.values()]
+        raise _mail_refused(f"no recipient of {', '.join(to)}", min(codes)) from error
+    except smtplib.SMTPResponseException as error:
+        said = error.smtp_error
+        text = said.decode(errors="replace") if isinstance(said, bytes) else str(said)
+        raise _mail_refused(text, error.smtp_code) from error
+    except (OSError, smtplib.SMTPException) as error:
+        raise DeliveryError(f"the mail was not taken: {error}", temporary=True) from error
+    finally:
+        with suppress(OSError, smtplib.SMTPException):  # it has the mail, or has not
+            server.quit()
+
+
+def _connected(url: str) -> smtplib.SMTP:
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if parts.scheme not in {"smtp", "smtps"} or not host:
+        # What it is instead is not repeated: it may hold a password.
+        raise DeliveryError("smtp_url must be smtp://[user@]host[:port] or smtps://…")
+    name = socket.gethostname()
+    if parts.scheme == "smtps":
+        context = ssl.create_default_context()
+        port = parts.port or _SMTPS_PORT
+        return smtplib.SMTP_SSL(host, port, name, timeout=TIMEOUT, context=context)
+    server = smtplib.SMTP(host, parts.port or _SMTP_PORT, name, timeout=TIMEOUT)
+    try:
+        server.ehlo()
+        if server.has_extn("starttls"):
+            server.starttls(context=ssl.create_default_context())
+            server.ehlo()
+    except BaseException:
+        server.close()
+        raise
+    return server
+
+
+def _log_in(server: smtplib.SMTP, url: str, password: str | None) -> None:
+    parts = urlsplit(url)
+    if not parts.username:
+        return
+    if not password:
+        raise _no_secret(SMTP_PASSWORD, "the password at the mail server")
+    if not isinstance(server.sock, ssl.SSLSocket) and not is_this_machine(parts.hostname or ""):
+        raise DeliveryError(
+            f"{parts.hostname} offers no encryption, and the password is not sent without it"
+        )
+    server.login(unquote(parts.username), password)
+
+
+def _mail_refused(text: str, code: int) -> DeliveryError:
+    return DeliveryError(
+        f"the mail server refuses: {code} {text}", temporary=not code >= _PERMANENT
+    )
+
+
+def _addresses(value: object) -> list[str]:
+    given = value if isinstance(value, (list, tuple)) else [value]
+    return [each for each in given if isinstance(each, str) and "@" in each]
+
+
+def _no_secret(name: str, what: str) -> DeliveryError:
+    return DeliveryError(f"there is no secret {name} ({what}): conducto secrets set {name}")
+
+
+_CHANNELS: Mapping[str, Send] = {
+    "slack_status": _slack,
+    "github_status": _github,
+    "github_pipeline_status": _github,
+    "email": _mail,
+}

@@ -1,0 +1,96 @@
+"""What is told about a node, as it stood when the callback was due."""
+
+from typing import Protocol
+
+from conducto_core.model.nodes import Callback
+from conducto_core.model.notifications import NotificationRecord
+from conducto_core.model.records import Counts, PipelineRecord
+from conducto_core.model.states import State
+from conducto_core.runtime.masking import Mask
+from conducto_core.semantics.tree_state import LiveNode, TreeState
+
+#: Callbacks about the root, whichever node they are written on.
+_ABOUT_ROOT = "github_pipeline_status"
+
+
+class Message(Protocol):
+    """What is told of: a pipeline in memory, wherever it runs.
+
+    Attributes:
+        notified: Number of its newest notification.
+    """
+
+    notified: int
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+
+    @property
+    def record(self) -> PipelineRecord:
+        """Its record."""
+
+    @property
+    def tree(self) -> TreeState:
+        """How its nodes stand."""
+
+    def counts(self, path: str = "/") -> Counts:
+        """Execs below a node by state."""
+
+
+def compose(
+    live: Message, path: str, state: State, callback: Callback, now: float
+) -> NotificationRecord:
+    """Return what is to be told now; `masked` hides the values of secrets in it.
+
+    Args:
+        live: The pipeline.
+        path: The node that got to a state.
+        state: Which.
+        callback: What asked to tell of it.
+        now: Seconds since the epoch.
+    """
+    about = live.tree.root if callback.name == _ABOUT_ROOT else live.tree.nodes[path]
+    shown = about.state if callback.name == _ABOUT_ROOT else state
+    subject = f"{live.record.title}: {about.path} is {shown.value}"
+    return NotificationRecord(
+        number=live.notified + 1,
+        path=path,
+        about=about.path,
+        state=shown,
+        attempt=about.attempt,
+        callback=callback.name,
+        arguments=dict(callback.arguments),
+        subject=subject,
+        text="\n".join(_lines(live, about, shown, callback)),
+        created=now,
+    )
+
+
+def masked(notification: NotificationRecord, mask: Mask) -> NotificationRecord:
+    """Return a notification with the values of secrets hidden."""
+    return notification.model_copy(
+        update={
+            "subject": mask.text(notification.subject),
+            "text": mask.text(notification.text),
+        }
+    )
+
+
+def _lines(live: Message, node: LiveNode, state: State, callback: Callback) -> list[str]:
+    message = callback.arguments.get("message")
+    lines = [str(message)] if message else []
+    lines.append(f"{live.record.title}: {node.path} is {state.value}" + _why(node))
+    if callback.arguments.get("node_summary"):
+        lines.append(_summary(live, node))
+    lines.append(f"conducto show {live.id}")
+    return lines
+
+
+def _why(node: LiveNode) -> str:
+    return "" if node.cause is None else f" ({node.cause.value.replace('_', ' ')})"
+
+
+def _summary(live: Message, node: LiveNode) -> str:
+    counts = live.counts(node.path).model_dump()
+    return ", ".join(f"{number} {name}" for name, number in counts.items() if number) or "no Execs"

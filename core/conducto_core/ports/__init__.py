@@ -1,0 +1,1 @@
+"""The ports of the API: pipelines, secrets, downloads."""

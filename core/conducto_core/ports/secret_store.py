@@ -1,0 +1,105 @@
+"""What a store of secrets promises. One contract suite holds them all."""
+
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from conducto.wire import secret_names
+
+Scope = Literal["user", "org"]
+
+
+class SecretStoreError(Exception):
+    """The secrets cannot be read or written; the message says why and what to do."""
+
+
+class SecretRefusedError(SecretStoreError):
+    """A secret cannot be stored as it is; the message says why."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class SecretName:
+    """Which secret.
+
+    Attributes:
+        key: Name of the environment variable.
+    """
+
+    scope: Scope
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSecret:
+    """A secret with its value, which neither a log nor a traceback shows.
+
+    Attributes:
+        mask: Hide the value wherever commands print it.
+        updated: When it was stored, in seconds since the epoch.
+    """
+
+    name: SecretName
+    value: str = field(repr=False)
+    mask: bool = True
+    updated: float = 0.0
+
+
+class SecretStore(Protocol):
+    """Secrets of one profile. Every method may block on a disk or on the operating system."""
+
+    def version(self) -> Hashable:
+        """Return something that differs when another process has changed the store; cheap."""
+
+    def read(self) -> dict[SecretName, StoredSecret]:
+        """Return every secret.
+
+        Raises:
+            SecretStoreError: they cannot be read.
+        """
+
+    def put(self, secrets: Iterable[StoredSecret]) -> None:
+        """Store secrets over those of the same name, all or nothing.
+
+        Raises:
+            SecretRefusedError: one of them is not allowed.
+            SecretStoreError: they cannot be written.
+        """
+
+    def delete(self, names: Iterable[SecretName]) -> tuple[SecretName, ...]:
+        """Delete secrets; return those that were there.
+
+        Raises:
+            SecretStoreError: they cannot be written.
+        """
+
+    def where(self) -> str:
+        """Return where the values are kept, for a person."""
+
+
+def check(secrets: Iterable[StoredSecret]) -> None:
+    """Check secrets before they are stored.
+
+    Raises:
+        SecretRefusedError: one of them is not allowed.
+    """
+    try:
+        for secret in secrets:
+            secret_names.check_key(secret.name.key)
+            secret_names.check_scope(secret.name.key, secret.name.scope)
+            secret_names.check_value(secret.name.key, secret.value)
+    except (TypeError, ValueError) as error:
+        raise SecretRefusedError(str(error)) from error
+
+
+def check_total(secrets: Iterable[StoredSecret]) -> None:
+    """Check what a store would hold.
+
+    Raises:
+        SecretRefusedError: it is more than the environment of a command may hold.
+    """
+    total = sum(len(secret.value.encode()) for secret in secrets)
+    if total > secret_names.MAX_TOTAL:
+        raise SecretRefusedError(
+            f"all secrets together would have {total} bytes, at most {secret_names.MAX_TOTAL} are "
+            "allowed; delete some with 'conducto secrets delete'"
+        )

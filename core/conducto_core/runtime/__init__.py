@@ -1,0 +1,1 @@
+"""How a command runs in its container: environment, command server, masking, measurements."""

@@ -1,0 +1,49 @@
+"""A node's command as it is to run, and as a person reads it."""
+
+from collections.abc import Mapping
+
+from conducto.wire.paths import expand
+from conducto_core.images import layers
+from conducto_core.model.images import CODE_DIR, ImageSpec
+from conducto_core.model.nodes import NodeSpec
+
+
+class CommandError(Exception):
+    """A command cannot be prepared; the message says why and what to do."""
+
+
+def script_of(spec: NodeSpec, path_map: Mapping[str, str], workdir: str | None) -> str:
+    """Return the command with the paths of the user's files as they are in the image.
+
+    Args:
+        spec: An Exec.
+        path_map: Of the image, as it was built.
+        workdir: Working directory of the image's commands.
+
+    Raises:
+        CommandError: it names a file that the image does not hold.
+    """
+
+    def missing(path: str) -> str:
+        raise CommandError(
+            f"{spec.path}: the command uses {path}, but the image {spec.placement.image!r} does "
+            "not hold it; give the image copy_dir=, copy_repo= or path_map="
+        )
+
+    return expand(spec.command, path_map, shorten=workdir == CODE_DIR, missing=missing)
+
+
+def as_defined(spec: NodeSpec, image: ImageSpec | None) -> str:
+    """Return the command as it is to stand in an image, as far as the image's definition tells.
+
+    Files that it does not tell of have their paths on the host.
+    """
+    if image is None:
+        return as_written(spec)
+    shorten = image.docker_auto_workdir and layers.copies_code(image)
+    return expand(spec.command, layers.path_map(image), shorten=shorten, missing=lambda path: path)
+
+
+def as_written(spec: NodeSpec) -> str:
+    """Return the command for a reader who has no image: files have their paths on the host."""
+    return expand(spec.command, {}, shorten=False, missing=lambda path: path)

@@ -1,0 +1,52 @@
+"""What a command finds in its environment, besides what its image and its node give it."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+#: Old clients inside an image look for the profile's directory at import unless told this.
+NO_PROFILE = "DUMMY_PROFILE"
+NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionContext:
+    """What is the same for every command of a pipeline.
+
+    Attributes:
+        url: Where the API is, as seen from the host.
+        owner: ``uid:gid`` on the host; None where there is no host.
+    """
+
+    pipeline_id: str
+    url: str
+    where: str = "worker_local"
+    owner: str | None = field(default_factory=lambda: f"{os.getuid()}:{os.getgid()}")
+
+
+def command_env(
+    node_env: Mapping[str, str],
+    around: ExecutionContext,
+    *,
+    path: str,
+    attempt: int,
+    path_map: Mapping[str, str],
+    secrets: Mapping[str, str] = NOTHING,
+) -> dict[str, str]:
+    """Return the environment of one attempt: secrets win over the node's, ours over both."""
+    return {
+        **node_env,
+        **secrets,
+        "CONDUCTO_PIPELINE_ID": around.pipeline_id,
+        "CONDUCTO_NODE": path,
+        "CONDUCTO_ATTEMPT": str(attempt),
+        "CONDUCTO_EXECUTION_ENV": around.where,
+        "CONDUCTO_PROFILE": NO_PROFILE,
+        "CONDUCTO_URL": around.url,
+        "CONDUCTO_AUTO_URL": around.url,
+        **({} if around.owner is None else {"CONDUCTO_OUTER_OWNER": around.owner}),
+        "CONDUCTO_PATH_MAP": json.dumps(dict(path_map)),
+        "__RUN_BY_WORKER__": "1",
+    }

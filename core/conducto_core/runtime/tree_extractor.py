@@ -1,0 +1,111 @@
+"""The tree that a Lazy's command prints, cut out of its output while it streams by."""
+
+import base64
+import binascii
+import gzip
+import json
+import zlib
+from typing import Any, Final
+
+OPEN: Final = b"<__conducto_serialization>"
+CLOSE: Final = b"</__conducto_serialization>"
+#: Bytes of a printed tree, packed and unpacked; 100,000 Execs take about 1 MB and 20 MB.
+MAX_PACKED: Final = 64 << 20
+MAX_UNPACKED: Final = 64 << 20
+
+
+class PrintedTreeError(Exception):
+    """What was printed is no tree; the message says what is wrong and what to do."""
+
+
+class TreeExtractor:
+    """Splits an output stream into what people see and the block that holds a tree.
+
+    Attributes:
+        blocks: How many blocks were opened.
+    """
+
+    def __init__(self) -> None:
+        self.blocks = 0
+        self._inside = False
+        self._held = b""
+        self._body = bytearray()
+        self._too_large = False
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Return the part of ``chunk``, and of what was held back before, that people see."""
+        data = self._held + chunk
+        shown = bytearray()
+        while True:
+            tag = CLOSE if self._inside else OPEN
+            at = data.find(tag)
+            if at < 0:
+                keep = _partial(data, tag)
+                self._take(data[: len(data) - keep], shown)
+                self._held = data[len(data) - keep :]
+                return bytes(shown)
+            self._take(data[:at], shown)
+            data = data[at + len(tag) :]
+            self._inside = not self._inside
+            if self._inside:
+                self.blocks += 1
+                self._body.clear()
+
+    def finish(self) -> bytes:
+        """Return what was held back when the stream has ended."""
+        held, self._held = self._held, b""
+        return b"" if self._inside else held
+
+    def tree(self) -> dict[str, Any]:
+        """Return the one tree that was printed, as the JSON object of the wire form.
+
+        Raises:
+            PrintedTreeError: none, several, a broken or too large a one.
+        """
+        if not self.blocks:
+            raise PrintedTreeError(
+                "printed no tree; a Lazy's function must return a node and say so "
+                "(-> co.Serial), a Lazy's command must print a serialised tree"
+            )
+        if self.blocks > 1:
+            raise PrintedTreeError(f"printed {self.blocks} trees; a Lazy must print exactly one")
+        if self._inside:
+            raise PrintedTreeError("printed a tree that does not end; was the command cut short?")
+        if self._too_large:
+            raise PrintedTreeError(f"printed a tree of over {MAX_PACKED >> 20} MB; make it smaller")
+        return _decode(bytes(self._body))
+
+    def _take(self, data: bytes, shown: bytearray) -> None:
+        if not self._inside:
+            shown += data
+        elif len(self._body) + len(data) > MAX_PACKED:
+            self._too_large = True
+        else:
+            self._body += data
+
+
+def _partial(data: bytes, tag: bytes) -> int:
+    """Return how many bytes at the end of ``data`` may be the beginning of ``tag``."""
+    for size in range(min(len(tag) - 1, len(data)), 0, -1):
+        if data.endswith(tag[:size]):
+            return size
+    return 0
+
+
+def _decode(body: bytes) -> dict[str, Any]:
+    try:
+        packed = base64.b64decode(b"".join(body.split()), validate=True)
+        unpacker = zlib.decompressobj(wbits=31)
+        text = unpacker.decompress(packed, MAX_UNPACKED)
+        if unpacker.unconsumed_tail:
+            raise PrintedTreeError(
+                f"printed a tree of over {MAX_UNPACKED >> 20} MB unpacked; make it smaller"
+            )
+        if not unpacker.eof:
+            raise PrintedTreeError("printed a broken tree: it is cut short")
+        document = json.loads(text)
+    except (binascii.Error, zlib.error, gzip.BadGzipFile, ValueError, RecursionError) as error:
+        raise PrintedTreeError(f"printed a broken tree: {error}") from error
+    if not isinstance(document, dict):
+        raise PrintedTreeError("printed a broken tree: not a JSON object")
+    return document

@@ -1,0 +1,172 @@
+"""What an order of a person would do, before it is done, and how edits of nodes are written."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Any
+
+from conducto_core.errors import DefinitionError
+from conducto_core.model.labels import timeout_text
+from conducto_core.model.requests import MAX_NAMED, Action, Changes, ControlRequest, ControlResult
+from conducto_core.model.states import FAILED, FINISHED, IN_FLIGHT, NodeType, State
+from conducto_core.semantics.failures import is_failure, is_held_by_limit, left_over
+from conducto_core.semantics.pools import PoolKind, kind_of, owner_of
+from conducto_core.semantics.ready import ready_below
+from conducto_core.semantics.resolve import ENV_PREFIX
+from conducto_core.semantics.tree_state import LiveExec, LiveGroup, LiveNode, TreeState
+
+#: Parameters that only an Exec has, and such that only a group has.
+_EXEC_ONLY = {"command"}
+_GROUP_ONLY = {"max_concurrent", "stop_on_error"}
+
+
+def named(tree: TreeState, request: ControlRequest) -> ControlRequest:
+    """Return the order with every node that it is about in its paths.
+
+    Raises:
+        KeyError: a path is not in the tree.
+    """
+    if not request.failed:
+        return request
+    chosen = (
+        node.path
+        for top in request.paths or ("/",)
+        for node in _failed(request.action, tree, tree.nodes[top])
+    )
+    paths = tuple(dict.fromkeys(chosen))
+    return request.model_copy(update={"paths": paths, "failed": False})
+
+
+def _failed(action: Action, tree: TreeState, top: LiveNode) -> Iterator[LiveNode]:
+    """Yield what an order on what failed is about, at or below ``top``."""
+    if action in (Action.RESET, Action.REBUILD):
+        return left_over(tree, top)
+    groups_too = action in (Action.SKIP, Action.UNSKIP)
+    return (
+        node
+        for node in tree.subtree(top)
+        if node.state in FAILED and not node.skipped
+        if isinstance(node, LiveExec) or (groups_too and is_failure(node))
+    )
+
+
+def preview(tree: TreeState, action: Action, paths: Iterable[str]) -> ControlResult:
+    """Return what the order would do to the Execs of these subtrees.
+
+    Raises:
+        KeyError: a path is not in the tree.
+    """
+    touched = [node for node in _execs(tree, paths) if _touches(action, node)]
+    stops = [n for n in touched if n.state is State.RUNNING and action in _STOPPING]
+    return ControlResult(
+        affected=len(touched),
+        paths=tuple(node.path for node in touched[:MAX_NAMED]),
+        stopped=len(stops),
+        notes=tuple(_notes(action, touched)),
+        preview=True,
+    )
+
+
+def why_idle(tree: TreeState, pipeline_id: str) -> str | None:
+    """Return why a run would start nothing, and what to do; None where something starts or runs."""
+    root = tree.root
+    if any(tree.in_flight(root)) or any(ready_below(tree, root)):
+        return None
+    if not tree.counts(root).total:
+        return "nothing to run: the tree has no Exec"
+    failed = list(islice(filter(is_failure, tree.subtree(root)), 2))
+    if not failed:
+        return f"nothing to run: it is done; rerun all: conducto reset {pipeline_id} /"
+    rest = ", and other nodes failed" if len(failed) > 1 else ""
+    why = f"{_ended(tree, failed[0])}{rest}"
+    return f"nothing to run: {why}; rerun: conducto reset {pipeline_id} --failed"
+
+
+def _ended(tree: TreeState, node: LiveNode) -> str:
+    if isinstance(node, LiveGroup):
+        return f"{node.path} {timeout_text(node.spec.max_time, tree.counts(node))}"
+    return f"{node.path} failed"
+
+
+_STOPPING = frozenset({Action.RESET, Action.REBUILD, Action.KILL})
+
+
+def _touches(action: Action, node: LiveExec) -> bool:
+    match action:
+        case Action.RESET | Action.REBUILD:
+            runs_again = node.state in FINISHED or node.state is State.RUNNING
+            return runs_again or is_held_by_limit(node)
+        case Action.KILL:
+            return node.state in IN_FLIGHT
+        case _:
+            return True
+
+
+def _execs(tree: TreeState, paths: Iterable[str]) -> Iterator[LiveExec]:
+    seen: set[str] = set()
+    for path in paths:
+        for node in tree.subtree(tree.nodes[path]):
+            if isinstance(node, LiveExec) and node.path not in seen:
+                seen.add(node.path)
+                yield node
+
+
+def _notes(action: Action, touched: list[LiveExec]) -> Iterator[str]:
+    """Say what a reset of a part of a ``new`` context means for the part's surroundings."""
+    if action not in (Action.RESET, Action.REBUILD):
+        return
+    paths = {node.path for node in touched}
+    told: set[str] = set()
+    for node in touched:
+        pool = node.spec.pool
+        owner = owner_of(pool)
+        if kind_of(pool) is not PoolKind.CONTEXT or owner is None or owner in told:
+            continue
+        group = _above(node, owner)
+        left = sum(n.path not in paths for n in _members(group, pool))
+        if left and not (isinstance(group, LiveGroup) and group.in_flight()):
+            told.add(owner)
+            yield (
+                f"{owner}: its container and the state in it may be gone; {left} other Execs of "
+                f"this context do not run again. To restore the state, reset {owner}"
+            )
+
+
+def _above(node: LiveNode, path: str) -> LiveNode | None:
+    above: LiveNode | None = node
+    while above is not None and above.path != path:
+        above = above.parent
+    return above
+
+
+def _members(group: LiveNode | None, pool: str) -> Iterator[LiveExec]:
+    stack = [] if group is None else [group]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, LiveGroup):
+            stack.extend(node.children)
+        elif isinstance(node, LiveExec) and node.spec.pool == pool:
+            yield node
+
+
+def lay_over(edit: Mapping[str, Any], changes: Changes, node: LiveNode) -> dict[str, Any]:
+    """Return the edits of a node (`conducto_core.semantics.resolve.Edits`) with ``changes`` on top.
+
+    Raises:
+        DefinitionError: a parameter that this kind of node does not have.
+    """
+    given = {name: getattr(changes, name) for name in changes.model_fields_set}
+    wrong = _GROUP_ONLY if node.spec.type is NodeType.EXEC else _EXEC_ONLY
+    for name in given:
+        if name in wrong:
+            raise DefinitionError(
+                node.path, f"{name} cannot be set on a node of type {node.spec.type.value}"
+            )
+    if "command" in given and given["command"] is None:
+        raise DefinitionError(node.path, "command cannot be taken away from an Exec")
+    if "stop_on_error" in given and node.spec.type is NodeType.PARALLEL:
+        raise DefinitionError(node.path, "stop_on_error is for a Serial, not for a Parallel")
+    env = given.pop("env", None)
+    if "image" in given:
+        given["image_name"] = given.pop("image")
+    variables = {} if env is None else {ENV_PREFIX + name: value for name, value in env.items()}
+    return {**edit, **given, **variables}

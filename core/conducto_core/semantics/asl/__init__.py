@@ -1,0 +1,1 @@
+"""The compiler from the residual tree to Step Functions state machines."""

@@ -1,0 +1,304 @@
+"""The edges of a state machine, laid in continuation-passing style.
+
+``lay(part, ok, failed)`` adds the states of a part and returns where to enter it, given where to
+go on after it. So a Serial costs nothing: the ``ok`` of a child is the entry of the next one.
+
+Rules for editors: what a failure, a stop, a suppression means is asked of
+`conducto_core.semantics.rules`; no state here knows a policy. Every branch of a Parallel catches
+everything, so no failure can abort a sibling: failures are values.
+"""
+
+from collections.abc import Callable
+from enum import Enum, auto
+from typing import Any
+
+from conducto_core.model.nodes import NodeSpec
+from conducto_core.model.states import NodeType, State
+from conducto_core.semantics.asl import states
+from conducto_core.semantics.asl.partition import Part, units_of
+from conducto_core.semantics.rules import (
+    Outcome,
+    group_outcome,
+    holds_back_siblings,
+    seen_by_parent,
+    suppress,
+)
+
+
+class End(Enum):
+    """The ends of a scope."""
+
+    OK = auto()
+    FAILED = auto()
+
+
+#: Where to go on: the name of a state of the same scope, or an end of the scope.
+Go = str | End
+
+
+class Scope:
+    """The states of a machine or of one branch.
+
+    Attributes:
+        states: ``{name: state}``.
+    """
+
+    def __init__(self, prefix: str | None = None) -> None:
+        """Make an empty scope.
+
+        Args:
+            prefix: Begins the names of a branch's own states; None for a machine.
+        """
+        self.states: dict[str, states.State] = {}
+        self.is_branch = prefix is not None
+        self._prefix = "" if prefix is None else f"{prefix}."
+
+    def add(self, name: str, state: states.State) -> str:
+        """Add a state and return its name."""
+        if name in self.states:
+            raise ValueError(f"two states are called {name!r}")
+        self.states[name] = state
+        return name
+
+    def name_of(self, go: Go) -> str:
+        """Return the name of the state that ``go`` is, made when it is first needed."""
+        if isinstance(go, str):
+            return go
+        name = self._prefix + ("ok" if go is End.OK else "f")
+        if name not in self.states:
+            self.states[name] = self._last_state(go)
+        return name
+
+    def exit_to(self, go: Go) -> states.Exit:
+        """Return the fields of a state that say where it leads."""
+        return states.end() if go is End.OK else states.go_on(self.name_of(go))
+
+    def _last_state(self, go: End) -> states.State:
+        if self.is_branch:
+            return states.branch_ok() if go is End.OK else states.branch_failed()
+        return states.machine_ok() if go is End.OK else states.machine_failed()
+
+    def finish(self, entry: Go) -> states.State:
+        """Return the scope as the language writes it, without states that nothing leads to."""
+        start = self.name_of(entry)
+        reached: dict[str, states.State] = {}
+        stack = [start]
+        while stack:
+            name = stack.pop()
+            if name not in reached:
+                reached[name] = self.states[name]
+                stack.extend(targets_of(self.states[name]))
+        return {"StartAt": start, "States": reached}
+
+
+def targets_of(state: states.State) -> list[str]:
+    """Return the names of the states of the same scope that ``state`` can lead to."""
+    targets = [state[key] for key in ("Next", "Default") if key in state]
+    for key in ("Catch", "Choices"):
+        targets += [rule["Next"] for rule in state.get(key, ())]
+    return targets
+
+
+class GraphBuilder:
+    """Lays the edges of machines.
+
+    Args:
+        resource: Gives the activity's ARN for an Exec.
+        run_machine: The resource that runs another machine.
+        ids: Gives the id for a path.
+    """
+
+    def __init__(
+        self, resource: Callable[[NodeSpec], str], run_machine: str, ids: Callable[[str], str]
+    ) -> None:
+        self._resource = resource
+        self._run_machine = run_machine
+        self._ids = ids
+
+    def machine(self, body: Part) -> states.State:
+        """Return the definition of a machine that runs ``body``."""
+        scope = Scope()
+        return scope.finish(self.add(scope, body, End.OK, End.FAILED))
+
+    def add(self, scope: Scope, part: Part, ok: Go, failed: Go) -> Go:
+        """Add the states of ``part``; return where to enter it."""
+        if part.machine is not None:
+            arn = {"StateMachineArn": part.machine}
+            return scope.add(part.id, self._nested(scope, arn, ok, failed))
+        if part.over:  # its failure is what its parent sees: a suppression has been applied
+            return failed
+        return self._node(scope, part, ok, _after_failure(part.spec, ok, failed))
+
+    def _node(self, scope: Scope, part: Part, ok: Go, failed: Go) -> Go:
+        if part.failed:
+            return self._wait(scope, part, failed)
+        if part.spec.awaits_tree:
+            return _block(scope, part, failed)
+        if part.spec.type is NodeType.EXEC:
+            return self._wait(scope, part, self._exec(scope, part, ok, failed))
+        if not part.children:  # skipped, and something of it runs
+            return self._wait(scope, part, ok)
+        lay = self._beside if part.awaited else self._group
+        return lay(scope, part, ok, failed)
+
+    def _group(self, scope: Scope, part: Part, ok: Go, failed: Go) -> Go:
+        serial = part.spec.type is NodeType.SERIAL
+        return (self._serial if serial else self._parallel)(scope, part, ok, failed)
+
+    # ---- tasks ------------------------------------------------------------------------------
+
+    def _exec(self, scope: Scope, part: Part, ok: Go, failed: Go) -> str:
+        resource = self._resource(part.spec)
+        common = (part.id, part.spec, resource, scope.name_of(failed), scope.exit_to(ok))
+        if part.generates is None:
+            return scope.add(part.id, states.exec_task(*common))
+        blocked = scope.name_of(_block(scope, part.generates, failed))
+        target = part.generates.id
+        state = states.generate_task(*common, target=target, blocked=blocked)
+        return scope.add(part.id, state)
+
+    def _nested(self, scope: Scope, arn: Any, ok: Go, failed: Go) -> states.State:
+        caught, exit_ = scope.name_of(failed), scope.exit_to(ok)
+        return states.machine_task(self._run_machine, arn, "$.r", caught, exit_)
+
+    def _wait(self, scope: Scope, part: Part, then: Go) -> Go:
+        """Wait for what is in flight before going on to ``then``, however that ends."""
+        if not part.awaited:
+            return then
+        branches = self._waits(part)
+        return scope.add(f"{part.id}.w", states.parallel(branches, scope.exit_to(then)))
+
+    def _waits(self, part: Part) -> list[states.State]:
+        return [self._wait_for(part, spec) for spec in part.awaited]
+
+    def _wait_for(self, part: Part, spec: NodeSpec) -> states.State:
+        node = self._ids(spec.path)
+        name = f"{node}.w.{part.id}"
+        branch = Scope(name)
+        ended = branch.name_of(End.OK)
+        state = states.wait_task(node, spec, self._resource(spec), ended)
+        return branch.finish(branch.add(name, state))
+
+    def _beside(self, scope: Scope, part: Part, ok: Go, failed: Go) -> Go:
+        """Run a group next to what is in flight in it already; its outcome is its children's."""
+        main = Scope(f"{part.id}.m")
+        entry = self._group(main, part, End.OK, End.FAILED)
+        branches = [main.finish(entry), *self._waits(part)]
+        return _join(scope, f"{part.id}.w", branches, ok, failed)
+
+    # ---- groups -----------------------------------------------------------------------------
+
+    def _serial(self, scope: Scope, part: Part, ok: Go, failed: Go) -> Go:
+        if holds_back_siblings(Outcome.FAILED, stop_on_error=part.spec.stop_on_error):
+            return self._chain(scope, part.children, ok, failed)
+        after_failure = _after_any_failure(ok, failed)
+        if any(_will_fail(child) for child in part.children):
+            ok = failed = after_failure
+        entry: Go = ok
+        if len(part.children) > 1 and ok != after_failure:
+            path = f"$.e.{part.id}"
+            names = scope.name_of(after_failure), scope.name_of(ok)
+            entry = scope.add(f"{part.id}.c", states.choice_present(path, *names))
+        entry = self._enter(scope, part.children[-1], entry, after_failure, sure=False)
+        for child in reversed(part.children[:-1]):
+            noted: Go = entry
+            if ok != after_failure:
+                state = states.note(f"$.e.{part.id}", scope.name_of(entry))
+                noted = scope.add(f"{child.id}.n", state)
+            entry = self._enter(scope, child, entry, noted, sure=False)
+        return entry
+
+    def _chain(self, scope: Scope, children: list[Part], ok: Go, failed: Go) -> Go:
+        """Lay children one after the other; the first failure ends it."""
+        entry = ok
+        for child in reversed(children):
+            entry = self._enter(scope, child, entry, failed, sure=True)
+        return entry
+
+    def _enter(self, scope: Scope, child: Part, ok: Go, failed: Go, *, sure: bool) -> Go:
+        """Lay a child of a Serial.
+
+        Args:
+            scope: Where.
+            child: Which.
+            ok: Where to go on.
+            failed: Where to go on after a failure.
+            sure: Whoever comes here has seen every earlier child succeed.
+        """
+        if not child.generated:
+            return self.add(scope, child, ok, failed)
+        # A suppression is the generated root's, which is not known yet: its machine applies it.
+        arn = states.generated_machine(child.id)
+        entry = scope.add(f"{child.id}.go", self._nested(scope, arn, ok, failed))
+        if sure:
+            return entry
+        blocked = scope.name_of(_block(scope, child, failed))
+        state = states.choice_present(f"$.g.{child.id}", entry, blocked)
+        return scope.add(f"{child.id}.g", state)
+
+    def _parallel(self, scope: Scope, part: Part, ok: Go, failed: Go) -> Go:
+        after_failure = _after_any_failure(ok, failed)
+        if any(_will_fail(child) for child in part.children):
+            ok = after_failure
+        units = [[child for child in unit if not child.over] for unit in units_of(part.children)]
+        units = [unit for unit in units if unit]
+        if not units:
+            return ok
+        if len(units) == 1:
+            return self._unit(scope, units[0], ok, after_failure)
+        branches = [self._branch(unit) for unit in units]
+        return _join(scope, part.id, branches, ok, after_failure)
+
+    def _branch(self, unit: list[Part]) -> states.State:
+        branch = Scope(unit[0].id)
+        return branch.finish(self._unit(branch, unit, End.OK, End.FAILED))
+
+    def _unit(self, scope: Scope, unit: list[Part], ok: Go, failed: Go) -> Go:
+        if len(unit) == 1:
+            return self.add(scope, unit[0], ok, failed)
+        # A Lazy without a Serial around it: its target waits for the tree, whatever becomes of
+        # the Generate, so that a failure of this one leaves the group unfinished.
+        *before, target = unit
+        entry = self._enter(scope, target, ok, failed, sure=True)
+        blocked = _block(scope, target, failed)
+        for child in reversed(before):
+            entry = self.add(scope, child, entry, blocked)
+        return entry
+
+
+def _join(scope: Scope, name: str, branches: list[states.State], ok: Go, failed: Go) -> Go:
+    """Add a Parallel that waits for all its branches, and what asks whether one failed."""
+    if ok == failed:
+        return scope.add(name, states.parallel(branches, scope.exit_to(ok)))
+    if scope.is_branch and ok is End.OK and failed is End.FAILED:
+        return scope.add(name, states.parallel_ending(branches))
+    choice = f"{name}.c"
+    scope.add(choice, states.choice_any_failed(scope.name_of(failed), scope.name_of(ok)))
+    return scope.add(name, states.parallel_noting(branches, choice))
+
+
+def _block(scope: Scope, part: Part, failed: Go) -> str:
+    """Return a state that stays: the tree of a Lazy will not come in this execution."""
+    name = f"{part.id}.b"
+    if name not in scope.states:
+        scope.add(name, states.wait_for_ever(scope.name_of(failed)))
+    return name
+
+
+def _after_failure(spec: NodeSpec, ok: Go, failed: Go) -> Go:
+    """Return where to go on after a node failed."""
+    state, _ = suppress(State.ERROR, suppress_errors=spec.suppress_errors)
+    return ok if seen_by_parent(state, skipped=False) is Outcome.OK else failed
+
+
+def _will_fail(part: Part) -> bool:
+    """Return whether its parent is bound to see a failure."""
+    return part.failed and (
+        part.over or _after_failure(part.spec, End.OK, End.FAILED) is End.FAILED
+    )
+
+
+def _after_any_failure(ok: Go, failed: Go) -> Go:
+    """Return where to go on after a group of which a child failed and no other is unfinished."""
+    outcome = group_outcome(None, any_unfinished=False, any_failed=True)
+    return failed if outcome is Outcome.FAILED else ok

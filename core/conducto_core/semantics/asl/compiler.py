@@ -1,0 +1,116 @@
+"""From what is left to run to state machines of AWS Step Functions.
+
+::
+
+    Residual ──parts_of──► parts ──cut──► one part per machine ──Loom──► definitions
+
+An Exec is one activity task: one transition, five events of history. Whether a command may run is
+not settled here but when a worker claims it, so that edits, skips and kills of pending nodes need
+no new definition; what the graph decides is the order, and what a failure leads to.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from conducto_core.errors import DefinitionError
+from conducto_core.model.nodes import NodeSpec
+from conducto_core.semantics.asl.builder import End, GraphBuilder, Scope
+from conducto_core.semantics.asl.lint import MAX_BYTES
+from conducto_core.semantics.asl.partition import MAX_SIZE, Part, Size, cut, parts_of
+from conducto_core.semantics.asl.states import State
+from conducto_core.semantics.naming import Site, node_id
+from conducto_core.semantics.residual import Residual
+
+#: Events of an execution that no node makes: its own two, and those of the states that end it.
+_ENDS = 2 + 3
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A state machine.
+
+    Attributes:
+        name: What it is to be called: a function of the definition.
+        arn: Where it will be.
+        definition: JSON in the Amazon States Language.
+        path: The node it runs; of a bundle, the group whose children it runs.
+        tasks: Execs and nested machines in it.
+        events: Events of history that an execution can have at most.
+    """
+
+    name: str
+    arn: str
+    definition: str
+    path: str
+    tasks: int
+    events: int
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """What an execution needs.
+
+    Attributes:
+        machines: To be created in this order: nested ones come before those that run them, and
+            the last one is to be started, with `conducto_core.semantics.naming.execution_input`.
+    """
+
+    machines: tuple[Machine, ...]
+
+    @property
+    def top(self) -> Machine:
+        """The machine to start."""
+        return self.machines[-1]
+
+
+def compile_residual(
+    rest: Residual | None,
+    site: Site,
+    *,
+    resource: Callable[[NodeSpec], str] | None = None,
+    ids: Callable[[str], str] = node_id,
+    most: Size = MAX_SIZE,
+    run: str = "",
+) -> Compiled:
+    """Return the state machines that run what is left of a tree.
+
+    Args:
+        rest: What is left; None gives a machine that succeeds at once.
+        site: Where the machines will be.
+        resource: Gives, for an Exec, the ARN of the activity (or of another task whose workers
+            answer with a task token) that runs it; the site's activity for its pool by default.
+        ids: Gives, for a node's path, its id: letters, digits and ``_``, at most 40, a letter
+            first.
+        most: What one machine may hold.
+        run: For which run the machines are, and no other one; empty: for any.
+
+    Raises:
+        DefinitionError: a part that cannot be divided is too large for AWS.
+    """
+    if rest is None:
+        nothing = Scope()
+        return Compiled((_machine(site, "/", nothing.finish(End.OK), Size(), run),))
+    loom = GraphBuilder(site.activity if resource is None else resource, site.run_machine(), ids)
+    machines = []
+    top = parts_of(rest, ids)
+    for stand_in, body in cut(top, most):
+        machines.append(_machine_of(body, loom, site, run))
+        stand_in.machine = machines[-1].arn
+    return Compiled((*machines, _machine_of(top, loom, site, run)))
+
+
+def _machine_of(body: Part, loom: GraphBuilder, site: Site, run: str) -> Machine:
+    return _machine(site, body.spec.path, loom.machine(body), body.weight, run)
+
+
+def _machine(site: Site, path: str, definition: State, weight: Size, run: str) -> Machine:
+    text = json.dumps(definition, separators=(",", ":"))
+    if len(text) > MAX_BYTES:
+        raise DefinitionError(
+            path,
+            f"its state machine would have {len(text):,} bytes, more than the {MAX_BYTES:,} that "
+            "Step Functions takes; divide the node into smaller groups",
+        )
+    name = site.machine_name(text, run)
+    return Machine(name, site.machine(name), text, path, weight.tasks, weight.events + _ENDS)

@@ -1,0 +1,63 @@
+"""What the states of a compiled machine are called, and where they lead: for those who draw it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from conducto_core.semantics.asl.compiler import Machine
+
+State = Mapping[str, Any]
+
+_BY_TYPE = {"Choice": "failed?", "Fail": "error", "Wait": "no tree: stays pending"}
+_FAILED_ROLES = frozenset({"f", "n"})
+
+
+class Edge(NamedTuple):
+    """A way out of a state, with the word that is written at it."""
+
+    word: str
+    target: str
+
+
+def edges_of(state: State) -> list[Edge]:
+    """Return where a state can lead, in the order in which the language writes it."""
+    edges = [Edge("", state["Next"])] if "Next" in state else []
+    edges += [Edge("failed", rule["Next"]) for rule in state.get("Catch", ())]
+    edges += [Edge("yes", rule["Next"]) for rule in state.get("Choices", ())]
+    if "Default" in state:
+        edges.append(Edge("no", state["Default"]))
+    return edges
+
+
+class Labels:
+    """Labels for people.
+
+    Attributes:
+        numbers: ``{ARN: number}`` of the machines; the one to start is 0.
+    """
+
+    def __init__(self, machines: Sequence[Machine], paths: Mapping[str, str]) -> None:
+        """Make labels.
+
+        Args:
+            machines: The machines, the one to start last.
+            paths: ``{id: path}`` of the nodes.
+        """
+        self.numbers = {machine.arn: i for i, machine in enumerate(reversed(machines))}
+        self._paths = paths
+
+    def machine(self, machine: Machine) -> str:
+        """Return what a machine is called."""
+        return f"machine {self.numbers[machine.arn]}: {machine.path}"
+
+    def state(self, name: str, state: State) -> str:
+        """Return what a state is called."""
+        machine = state.get("Parameters", {}).get("StateMachineArn")
+        if machine is not None:
+            return f"run machine {self.numbers[machine]}"
+        node, _, role = name.partition(".")
+        path = self._paths.get(node)
+        if state["Type"] == "Task":
+            return f"{path} (its tree)" if role == "go" else path or name
+        if state["Type"] == "Parallel":
+            return f"{path or name}, all at once"
+        return _BY_TYPE.get(state["Type"], "failed" if role in _FAILED_ROLES else "done")

@@ -1,0 +1,233 @@
+"""A residual tree as the compiler works on it, cut into parts of the size of one machine.
+
+Step Functions takes 1 MB of definition and 25,000 events of history per execution. A tree beyond
+that becomes several machines: what is too large for one is packed, neighbours together, into
+machines of their own, and the one above runs these.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from conducto_core.model.nodes import NodeSpec
+from conducto_core.model.states import NodeType
+from conducto_core.semantics.residual import Residual
+
+
+class Size(NamedTuple):
+    """What a part adds to its machine; upper bounds.
+
+    Attributes:
+        tasks: Execs and nested machines.
+        size: Bytes of definition.
+        events: Events of history, with every retry and every failure.
+        height: Levels of groups.
+    """
+
+    tasks: int = 0
+    size: int = 0
+    events: int = 0
+    height: int = 0
+
+    def fits(self, most: "Size") -> bool:
+        """Return whether no number is above that of ``most``."""
+        return all(mine <= limit for mine, limit in zip(self, most, strict=True))
+
+
+NOTHING = Size()
+#: Per machine. AWS: 1,048,576 bytes and 25,000 events; the margin is for what comes when.
+MAX_SIZE = Size(tasks=1_500, size=900_000, events=24_000, height=40)
+_EXEC = Size(1, 560, 13, 0)
+_GENERATE = Size(1, 1_000, 13, 0)
+_SUB = Size(1, 900, 26 + 2, 0)
+_BLOCKED = Size(0, 200, 2, 0)
+_PARALLEL = Size(0, 500, 6, 1)
+_SERIAL = Size(0, 300, 2, 1)
+
+
+@dataclass(slots=True, eq=False)
+class Part:
+    """A node of the residual tree, or a bundle of children that runs in its own machine.
+
+    Attributes:
+        id: Unique among the states.
+        spec: The node; of a bundle, its group.
+        children: What is left of the children.
+        failed: See `Residual`.
+        awaited: See `Residual`.
+        generates: A Lazy's Generate: the part that takes its tree.
+        generated: A Lazy's target whose Generate is left to run before it.
+        stands_in: It stands for what runs in another machine.
+        machine: ARN of that machine, once it is compiled.
+    """
+
+    id: str
+    spec: NodeSpec
+    children: list["Part"] = field(default_factory=list)
+    failed: bool = False
+    awaited: tuple[NodeSpec, ...] = ()
+    generates: "Part | None" = None
+    generated: bool = False
+    stands_in: bool = False
+    machine: str | None = None
+    weight: Size = NOTHING
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing is left but a failure."""
+        return self.failed and not self.awaited
+
+
+def parts_of(rest: Residual, ids: Callable[[str], str]) -> Part:
+    """Return the parts of a residual tree, not cut yet."""
+    top = _part(rest, ids)
+    stack = [(top, rest)]
+    while stack:
+        part, left = stack.pop()
+        part.children = [_part(child, ids) for child in left.children]
+        _pair_lazy(part.children)
+        stack.extend(zip(part.children, left.children, strict=True))
+    return top
+
+
+def _part(rest: Residual, ids: Callable[[str], str]) -> Part:
+    return Part(ids(rest.spec.path), rest.spec, failed=rest.failed, awaited=rest.awaited)
+
+
+def _pair_lazy(children: list[Part]) -> None:
+    """Tell each Generate its target and each target that it has one; order counts."""
+    waiting: dict[str, Part] = {}
+    for child in children:
+        if child.spec.lazy_target is not None and not child.failed:
+            waiting[child.spec.lazy_target] = child
+        generate = waiting.get(child.spec.path) if child.spec.awaits_tree else None
+        if generate is not None:
+            generate.generates, child.generated = child, True
+
+
+def units_of(children: list[Part]) -> Iterator[list[Part]]:
+    """Yield runs of children that must share a machine: from a Generate to its target."""
+    unit: list[Part] = []
+    waiting: set[int] = set()
+    for child in children:
+        unit.append(child)
+        waiting.discard(id(child))
+        if child.generates is not None:
+            waiting.add(id(child.generates))
+        if not waiting:
+            yield unit
+            unit = []
+
+
+class Slice(NamedTuple):
+    """What was cut out of a tree.
+
+    Attributes:
+        stand_in: The part in its place, whose `Part.machine` is to be set.
+        body: What gets a machine of its own.
+    """
+
+    stand_in: Part
+    body: Part
+
+
+def cut(top: Part, most: Size = MAX_SIZE) -> list[Slice]:
+    """Cut what is too large out of ``top``, in place.
+
+    Returns:
+        What was cut out, nested pieces first; what remains of ``top`` is in none of them.
+    """
+    cuts: list[Slice] = []
+    order = [top]
+    for part in order:
+        order.extend(part.children)
+    for part in reversed(order):
+        _cut_one(part, most, cuts)
+    return cuts
+
+
+def _cut_one(part: Part, most: Size, cuts: list[Slice]) -> None:
+    for i, child in enumerate(part.children):
+        lazy = child.generates is not None or child.generated
+        if child.weight.height >= most.height and not lazy:
+            part.children[i] = _outsource(part, [child], i, cuts)
+    part.weight = _weigh(part)
+    number = len(part.children)
+    while not part.weight.fits(most):
+        bundles = list(_bundles(part, most))
+        if len(bundles) == len(part.children) and all(child.stands_in for child in part.children):
+            return  # what is awaited is too much by itself; the size is checked once more later
+        first = number
+        number += len(bundles)
+        part.children = [
+            _outsource(part, bundle, first + i, cuts) for i, bundle in enumerate(bundles)
+        ]
+        part.weight = _weigh(part)
+
+
+def _bundles(part: Part, most: Size) -> Iterator[list[Part]]:
+    """Yield the children in runs of neighbours, each as long as fits into one machine.
+
+    A unit that does not fit by itself is a run of its own; whether AWS takes it shows later.
+    """
+    own = _own(part)
+    bundle: list[Part] = []
+    weight = NOTHING
+    for unit in units_of(part.children):
+        more = _sum([child.weight for child in unit])
+        if bundle and not _add(own, _sum([weight, more])).fits(most):
+            yield bundle
+            bundle, weight = [], NOTHING
+        bundle += unit
+        weight = _sum([weight, more])
+    yield bundle
+
+
+def _outsource(part: Part, bundle: list[Part], number: int, cuts: list[Slice]) -> Part:
+    """Return the part that stands for ``bundle``, which gets a machine."""
+    # A bundle passes its failures on: what the group does about them is done once, above.
+    spec = replace(part.spec, suppress_errors=False, awaits_tree=False)
+    name = f"{part.id}_{number}"
+    body = bundle[0] if len(bundle) == 1 else Part(name, spec, bundle)
+    body.weight = _weigh(body)
+    stand_in = Part(name, spec, stands_in=True, weight=_SUB)
+    cuts.append(Slice(stand_in, body))
+    return stand_in
+
+
+def _weigh(part: Part) -> Size:
+    return _add(_own(part), _sum([child.weight for child in part.children]))
+
+
+def _own(part: Part) -> Size:
+    """Return the weight of a part without its children, its awaited Execs included."""
+    if part.stands_in:
+        own = _SUB
+    elif part.spec.awaits_tree:
+        own = _add(_SUB, _BLOCKED)
+    elif part.spec.type is NodeType.EXEC:
+        own = _EXEC if part.generates is None else _GENERATE
+    else:
+        own = _SERIAL if part.spec.type is NodeType.SERIAL else _PARALLEL
+    awaited = len(part.awaited)
+    if not awaited:
+        return own
+    waits = Size(_EXEC.tasks * awaited, _EXEC.size * awaited, _EXEC.events * awaited)
+    return _add(own, _add(waits, _PARALLEL))
+
+
+def _add(one: Size, other: Size) -> Size:
+    return Size(
+        one.tasks + other.tasks,
+        one.size + other.size,
+        one.events + other.events,
+        one.height + other.height,
+    )
+
+
+def _sum(weights: list[Size]) -> Size:
+    """Return the weight of neighbours: everything adds up but the height."""
+    if not weights:
+        return NOTHING
+    tasks, sizes, events, heights = zip(*weights, strict=True)
+    return Size(sum(tasks), sum(sizes), sum(events), max(heights))

@@ -1,0 +1,105 @@
+"""The callbacks of a node as written: checked, and sorted by whom they are about."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from conducto_core.model.nodes import Callback, child_path
+from conducto_core.semantics.rules import RETRIES
+
+#: Replaces the target of a Lazy; it is no callback of ours but a field, ``lazy_target``.
+LAZY_CALLBACK: Final = "deserialize_into_node"
+_EVENTS = {"worker_error": "killed"}
+_COUNTS = {
+    "retry": "max_num_retries",
+    "retry_then_skip": "max_num_retries",
+    "retry_with_double_mem": "max_num_retries",
+    "skip_some_errors": "max_num_errors",
+}
+_NOT_ARGUMENTS = frozenset({"inherited", "user_display"})
+
+Written = Mapping[str, Any]
+
+
+def own_callbacks(written: Written) -> tuple[Callback, ...]:
+    """Return a node's own callbacks.
+
+    Raises:
+        ValueError: one is not ``[event, [name, arguments]]``, or decides by an argument that is
+            missing or wrong.
+    """
+    return tuple(
+        Callback(
+            _EVENTS.get(event, event),
+            name,
+            {k: v for k, v in arguments.items() if k not in _NOT_ARGUMENTS},
+            bool(arguments.get("inherited")),
+        )
+        for event, name, arguments in _read(written)
+        if name != LAZY_CALLBACK
+    )
+
+
+def handed_down(own: tuple[Callback, ...]) -> tuple[Callback, ...]:
+    """Return those of a node's own callbacks that hold for everything below it."""
+    return tuple(c for c in own if c.inherited)
+
+
+def about_group(own: tuple[Callback, ...]) -> tuple[Callback, ...]:
+    """Return those of a group's own callbacks that are about itself.
+
+    One that retries and is handed down is about the Execs below.
+    """
+    return tuple(c for c in own if not (c.inherited and c.name in RETRIES))
+
+
+def telling(callbacks: tuple[Callback, ...]) -> tuple[Callback, ...]:
+    """Return the callbacks that a group inherits.
+
+    One that retries is inherited by Execs only: on every group of the way it would multiply.
+    """
+    return tuple(c for c in callbacks if c.name not in RETRIES)
+
+
+def lazy_target(written: Written, path: str) -> str | None:
+    """Return the path of the node that takes the tree this Exec prints, or None."""
+    for event, name, arguments in _read(written):
+        if name == LAZY_CALLBACK and event == "done":
+            target = str(arguments.get("target"))
+            return child_path(path.rpartition("/")[0] or "/", target.rpartition("/")[2])
+    return None
+
+
+def _read(written: Written) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    for one in written.get("callbacks") or ():
+        try:
+            event, (name, arguments, *_) = one
+        except (TypeError, ValueError):
+            event = name = arguments = None
+        texts = isinstance(event, str) and isinstance(name, str)
+        if not texts or not isinstance(arguments, Mapping):
+            raise ValueError(
+                f"a callback must be [event, [name, {{argument: value}}]], got {one!r}"
+            )
+        if name in RETRIES:
+            _check(name, arguments)
+        yield event, name, arguments
+
+
+def _check(name: str, arguments: Mapping[str, Any]) -> None:
+    if name in _COUNTS:
+        count = arguments.get(_COUNTS[name])
+        if isinstance(count, bool) or not isinstance(count, int) or count < 0:
+            raise ValueError(
+                f"callback {name}: {_COUNTS[name]} must be a whole number from 0 up, got {count!r}"
+            )
+        return
+    limits = arguments.get("mem_limits", ())
+    longest = arguments.get("max_duration", 1)
+    if not isinstance(limits, (list, tuple)) or not all(map(_is_positive, limits)):
+        raise ValueError(f"callback {name}: mem_limits must be numbers above 0, got {limits!r}")
+    if not _is_positive(longest):
+        raise ValueError(f"callback {name}: max_duration must be above 0, got {longest!r}")
+
+
+def _is_positive(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0

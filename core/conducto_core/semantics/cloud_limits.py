@@ -1,0 +1,56 @@
+"""What an Exec may have here, and not in the cloud."""
+
+from collections.abc import Iterator
+from urllib.parse import quote
+
+from conducto.wire import limits
+from conducto_core.errors import DefinitionError, check_each, raise_found
+from conducto_core.model.nodes import NodeSpec, Placement
+from conducto_core.semantics.fargate import size_for
+
+
+def check_exec(node: NodeSpec) -> None:
+    """Refuse an Exec that cannot run in the cloud, with what to do instead.
+
+    Raises:
+        DefinitionError: it cannot, perhaps for several reasons.
+    """
+    check_each((_check_features, _check_path, _check_command, _check_size), lambda one: one(node))
+
+
+def _check_features(node: NodeSpec) -> None:
+    place = node.placement
+    raise_found([DefinitionError(node.path, text) for used, text in _missing(place) if used])
+
+
+def _missing(place: Placement) -> Iterator[tuple[object, str]]:
+    """Yield whether an Exec uses what the cloud does not have, and what to do instead."""
+    text = "put what the command needs into the image, or run the pipeline locally"
+    yield place.docker_run_args, f"docker_run_args is not available in the cloud; {text}"
+    text = "workers have no Docker engine; build images with co.Image, or run the pipeline locally"
+    yield place.requires_docker, f"requires_docker is not available in the cloud, {text}"
+    text = "Fargate has no GPUs; leave gpu out, or run the pipeline locally"
+    yield place.gpu, f"gpu={place.gpu} is not available in the cloud, {text}"
+
+
+def _check_size(node: NodeSpec) -> None:
+    size_for(node.path, node.placement.cpu, node.placement.mem)
+
+
+def _check_path(node: NodeSpec) -> None:
+    quoted = len(quote(node.path, safe=""))
+    if quoted > limits.MAX_CLOUD_PATH_BYTES:
+        raise DefinitionError(
+            node.path,
+            f"the path is {quoted} bytes long in a URL, the cloud accepts at most "
+            f"{limits.MAX_CLOUD_PATH_BYTES}; use shorter names or fewer levels, or run the "
+            "pipeline locally",
+        )
+
+
+def _check_command(node: NodeSpec) -> None:
+    size = limits.size_of(node.command)
+    try:
+        limits.check_command_size(size, limits.MAX_CLOUD_COMMAND_BYTES)
+    except ValueError as error:
+        raise DefinitionError(node.path, f"{error}, or run the pipeline locally") from error

@@ -1,0 +1,125 @@
+"""The container of a ``new`` group: when it stays, when it stops, what its loss means. No I/O."""
+
+from collections.abc import Iterable, Iterator
+from enum import Enum, auto
+
+from conducto_core.model.states import FINISHED
+from conducto_core.semantics.pools import PoolKind, kind_of, owner_of
+from conducto_core.semantics.rules import Outcome
+from conducto_core.semantics.tree_state import LiveExec, LiveGroup, LiveNode, TreeState
+
+#: Seconds for which a container stays whose group does not go on by itself: after a failure,
+#: people reset the node that failed, and go on with what is in the container.
+CONTEXT_IDLE = 900.0
+#: Seconds for which a paused group keeps its container. It costs what a running one does.
+CONTEXT_PAUSE = 86_400.0
+
+
+class Hold(Enum):
+    """Why a group's container stays.
+
+    ``NEEDED``: something of the group runs or is queued. ``PAUSED``: the group goes on when
+    somebody resumes the pipeline. ``SPARE``: nothing of it goes on by itself; it stops when
+    somebody else waits for a worker, and after `CONTEXT_IDLE`. ``OVER``: it stops now.
+    """
+
+    NEEDED = auto()
+    PAUSED = auto()
+    SPARE = auto()
+    OVER = auto()
+
+
+def hold_of(tree: TreeState, pool: str, *, used: bool) -> Hold:
+    """Return why the container of a context stays.
+
+    Args:
+        tree: How the pipeline stands.
+        pool: The context's pool (`conducto_core.semantics.pools`).
+        used: A command has run in the container.
+    """
+    group = tree.nodes.get(owner_of(pool) or "")
+    if group is None:
+        return Hold.OVER
+    if isinstance(group, LiveGroup) and group.in_flight():
+        return Hold.NEEDED
+    match group.seen():
+        case Outcome.OK:
+            return Hold.OVER
+        case Outcome.FAILED:
+            return Hold.SPARE
+        case Outcome.UNFINISHED:
+            return Hold.PAUSED if used and not tree.armed else Hold.SPARE
+
+
+def is_late(hold: Hold, seconds: float) -> bool:
+    """Return whether a container has been kept long enough.
+
+    Args:
+        hold: Why it is kept.
+        seconds: For how long nothing of its group has run or been queued.
+    """
+    match hold:
+        case Hold.NEEDED:
+            return False
+        case Hold.PAUSED:
+            return seconds >= CONTEXT_PAUSE
+        case Hold.SPARE:
+            return seconds >= CONTEXT_IDLE
+        case Hold.OVER:
+            return True
+
+
+def loses_state(tree: TreeState, pool: str, completed: int) -> bool:
+    """Return whether the group misses what is in a container that is gone.
+
+    What runs next would find an empty container. It must not run there by itself: it ends as
+    ``worker_lost``, until somebody resets the group, or a part of it.
+
+    Args:
+        tree: How the pipeline stands.
+        pool: The context's pool.
+        completed: Commands that have ended in the container.
+    """
+    group = tree.nodes.get(owner_of(pool) or "")
+    return completed > 0 and group is not None and group.seen() is not Outcome.OK
+
+
+def used_contexts(tree: TreeState) -> set[str]:
+    """Return the pools of the contexts in which a command has ended."""
+    return {
+        node.spec.pool
+        for node in tree.nodes.values()
+        if isinstance(node, LiveExec)
+        and kind_of(node.spec.pool) is PoolKind.CONTEXT
+        and node.state in FINISHED
+        and node.attempt
+        and not node.skipped
+    }
+
+
+def is_renewed(tree: TreeState, pool: str) -> bool:
+    """Return whether all of a group runs again: nothing is missed then."""
+    return all(node.state not in FINISHED for node in _members(tree, pool))
+
+
+def is_reset(tree: TreeState, pool: str, paths: Iterable[str]) -> bool:
+    """Return whether somebody who reset these subtrees reset a part of the context."""
+    tops = tuple("/" if path == "/" else f"{path}/" for path in paths)
+    return any(f"{node.path}/".startswith(tops) for node in _members(tree, pool))
+
+
+def loss(pool: str, why: str, pipeline_id: str) -> str:
+    """Return what is said of a context whose container is gone."""
+    group = owner_of(pool) or "/"
+    return (
+        f"the container of {group} is gone, and with it what earlier commands left in it: {why}; "
+        f"to run the group again: conducto reset {pipeline_id} {group}"
+    )
+
+
+def _members(tree: TreeState, pool: str) -> Iterator[LiveNode]:
+    group = tree.nodes.get(owner_of(pool) or "")
+    if group is not None:
+        for node in tree.subtree(group):
+            if isinstance(node, LiveExec) and node.spec.pool == pool and not node.skipped:
+                yield node

@@ -1,0 +1,91 @@
+"""Which nodes explain why a pipeline failed.
+
+An Exec that failed does, unless the time limit of a group above it ended its attempt: then the
+group does. Everything that lists or reruns failures asks here, on both targets.
+"""
+
+from collections.abc import Iterator
+
+from conducto_core.model.states import FAILED, Cause, State
+from conducto_core.semantics.tree_state import LiveGroup, LiveNode, TreeState
+
+
+def is_failure(node: LiveNode) -> bool:
+    """Return whether a node failed by itself, and that counts."""
+    if isinstance(node, LiveGroup):
+        return timed_out(node) and not node.skipped
+    return _failed(node) and stopped_by(node) is None
+
+
+def timed_out(group: LiveGroup) -> bool:
+    """Return whether the group's ``max_time`` ran out and it was killed for that."""
+    return group.state is State.KILLED and group.cause is Cause.TIMEOUT
+
+
+def stopped_by(node: LiveNode) -> str | None:
+    """Return the path of the group whose time limit ended an Exec; None for any other end.
+
+    A group begins no later than what is in it: a limit that an Exec inherits, or a longer one of
+    its own, runs out with the group's at the earliest.
+    """
+    if isinstance(node, LiveGroup) or node.cause is not Cause.TIMEOUT:
+        return None
+    group = expired_above(node)
+    if group is None or (node.expired and _is_shorter(node.spec.max_time, group.spec.max_time)):
+        return None
+    return group.path
+
+
+def may_have_failures(group: LiveGroup) -> bool:
+    """Return whether there may be failures at or below a group; False is certain."""
+    return group.state is not State.DONE or group.warning or group.fails_below()
+
+
+def left_over(tree: TreeState, top: LiveNode) -> Iterator[LiveNode]:
+    """Yield the nodes at or below ``top`` that a rerun of its failures has to reset.
+
+    These are the failed Execs and, of a group that timed out, those that have not run; where it
+    has neither, because errors are suppressed below it, the group as a whole.
+    """
+    for node in tree.subtree(top):
+        if isinstance(node, LiveGroup):
+            if is_failure(node) and not any(_is_left(n) for n in tree.subtree(node)):
+                yield node
+        elif _is_left(node):
+            yield node
+
+
+def is_held_by_limit(node: LiveNode) -> bool:
+    """Return whether a pending Exec does not run because a group above it timed out."""
+    return node.state is State.PENDING and not node.skipped and expired_above(node) is not None
+
+
+def _is_shorter(limit: float | None, other: float | None) -> bool:
+    return limit is not None and (other is None or limit < other)
+
+
+def _is_left(node: LiveNode) -> bool:
+    if isinstance(node, LiveGroup):
+        return False
+    return _failed(node) or (is_held_by_limit(node) and not _is_skipped(node))
+
+
+def _failed(node: LiveNode) -> bool:
+    return node.state in FAILED and not node.skipped
+
+
+def _is_skipped(node: LiveNode) -> bool:
+    above: LiveNode | None = node
+    while above is not None:
+        if above.skipped:
+            return True
+        above = above.parent
+    return False
+
+
+def expired_above(node: LiveNode) -> LiveGroup | None:
+    """Return the nearest group above a node whose time limit ran out."""
+    group = node.parent
+    while group is not None and not group.expired:
+        group = group.parent
+    return group

@@ -1,0 +1,138 @@
+"""The sizes that Fargate has, and what a worker costs in each.
+
+Source of sizes: ECS ``RegisterTaskDefinition`` (``cpu`` and ``memory`` of Fargate tasks). GB are
+2**30 bytes here as everywhere. Prices: us-east-1, dollars, before tax and free tiers, as of
+`PRICES.date`; one table, so that one look tells how old they are.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from conducto_core.errors import DefinitionError
+
+#: The agent next to the user's container: what it takes of its worker's memory, in GB.
+AGENT_MEM = 0.125
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """A size of a task.
+
+    Attributes:
+        cpu: vCPUs.
+        mem: GB.
+    """
+
+    cpu: float
+    mem: float
+
+    @property
+    def cpu_units(self) -> str:
+        """CPU as a task definition has it."""
+        return str(round(self.cpu * 1024))
+
+    @property
+    def mem_mib(self) -> str:
+        """Memory as a task definition has it."""
+        return str(round(self.mem * 1024))
+
+
+def _steps(first: int, last: int, step: int) -> tuple[float, ...]:
+    return tuple(float(mem) for mem in range(first, last + 1, step))
+
+
+#: ``{vCPUs: GB to choose from}``.
+SIZES: dict[float, tuple[float, ...]] = {
+    0.25: (0.5, 1.0, 2.0),
+    0.5: _steps(1, 4, 1),
+    1.0: _steps(2, 8, 1),
+    2.0: _steps(4, 16, 1),
+    4.0: _steps(8, 30, 1),
+    8.0: _steps(16, 60, 4),
+    16.0: _steps(32, 120, 8),
+}
+LARGEST = Size(16.0, 120.0)
+
+
+def size_for(path: str, cpu: float, mem: float) -> Size:
+    """Return the smallest worker in which a command may have ``cpu`` vCPUs and ``mem`` GB.
+
+    The agent's own memory is on top; a definition of exactly 2 GB at 1 vCPU gets 3 GB.
+
+    Raises:
+        DefinitionError: Fargate has none that large.
+    """
+    for size in _all_sizes():
+        if size.cpu >= cpu and size.mem >= mem + AGENT_MEM:
+            return size
+    raise DefinitionError(
+        path,
+        f"cpu={cpu:g} and mem={mem:g} are more than Fargate has: at most {LARGEST.cpu:g} vCPUs and "
+        f"{LARGEST.mem - 1:g} GB; ask for less, or run it locally",
+    )
+
+
+def largest_mem(max_cpu: float) -> float:
+    """Return the most memory in GB that a command may have in a worker of ``max_cpu`` vCPUs."""
+    choices = [mem for cpu, sizes in SIZES.items() if cpu <= max_cpu for mem in sizes]
+    return max(choices, default=0.0) - AGENT_MEM
+
+
+def rounding_note(path: str, cpu: float, mem: float) -> str | None:
+    """Return a sentence on what a node's size is rounded up to; None when it fits as it is."""
+    size = size_for(path, cpu, mem)
+    if size.cpu == cpu and size.mem - mem <= 1:
+        return None
+    return (
+        f"{path}: cpu={cpu:g} mem={mem:g} runs in a worker of {size.cpu:g} vCPU and {size.mem:g} GB"
+    )
+
+
+def _all_sizes() -> Iterator[Size]:
+    """Yield all sizes, the cheapest first."""
+    sizes = [Size(cpu, mem) for cpu, choices in SIZES.items() for mem in choices]
+    yield from sorted(sizes, key=PRICES.worker_hour)
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """Dollars.
+
+    Attributes:
+        date: When they were looked up.
+        cpu_hour: Per vCPU and hour.
+        mem_hour: Per GB and hour.
+        address_hour: Per public IPv4 address and hour; each worker has one.
+        spot: What Spot costs of that, without the address.
+        transition: Per state transition.
+        build_minute: Per minute of an image build.
+        least_seconds: A worker is paid for at least so long.
+    """
+
+    region: str
+    date: str
+    cpu_hour: float
+    mem_hour: float
+    address_hour: float
+    spot: float
+    transition: float
+    build_minute: float
+    least_seconds: float
+
+    def worker_hour(self, size: Size, *, spot: bool = False) -> float:
+        """Return what an hour of a worker costs."""
+        computing = size.cpu * self.cpu_hour + size.mem * self.mem_hour
+        return computing * (self.spot if spot else 1.0) + self.address_hour
+
+
+PRICES = Prices(
+    region="us-east-1",
+    date="2026-11",
+    cpu_hour=0.04048,
+    mem_hour=0.004445,
+    address_hour=0.005,
+    spot=0.3,
+    transition=0.025 / 1000,
+    build_minute=0.005,
+    least_seconds=60.0,
+)

@@ -1,0 +1,467 @@
+"""The event-driven driver, without I/O: events in, commands out.
+
+A live pipeline is level-triggered: whatever happened, the question is always the same, *what may
+run now that is not in flight?* Only nodes that an event may have brought to their turn are looked
+at (`TreeState.notices`), so an event costs the tree's depth and what becomes ready.
+
+Rules for editors: no clock, no randomness, no I/O; decisions come from
+`conducto_core.semantics.rules`; a new event or command goes into `conducto_core.semantics.events`
+and into the ``match`` below.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import assert_never
+
+from conducto_core.errors import TransitionError
+from conducto_core.model.nodes import NodeSpec
+from conducto_core.model.states import (
+    FAILED,
+    FINISHED,
+    IN_FLIGHT,
+    Cause,
+    NodeType,
+    State,
+    StopReason,
+)
+from conducto_core.semantics import events as ev
+from conducto_core.semantics.failures import expired_above
+from conducto_core.semantics.ready import ready_below
+from conducto_core.semantics.rules import (
+    FAIL,
+    MAX_LOST_STARTS,
+    RETRIES,
+    Decision,
+    Failure,
+    FailureDecision,
+    decide_failure,
+    is_final,
+    retries_loss,
+    state_of,
+    suppress,
+)
+from conducto_core.semantics.tree_state import LiveExec, LiveGroup, LiveNode, Notice, TreeState
+
+
+def advance(tree: TreeState, event: ev.Event) -> list[ev.Command]:
+    """Take one event in and return what to do about it, in order.
+
+    ``tree`` is changed in place. What happened to its nodes is in ``tree.take_changes()``.
+
+    Raises:
+        TransitionError: the event cannot happen in this state; the caller has a bug.
+        KeyError: a path that is not in the tree.
+    """
+    step = _Step(tree)
+    step.take_in(event)
+    step.settle()
+    return step.commands
+
+
+def settled(tree: TreeState) -> bool:
+    """Return whether nothing runs, is queued, or will start by itself."""
+    root = tree.root
+    return not (root.in_flight() if isinstance(root, LiveGroup) else root.state in IN_FLIGHT)
+
+
+class _Step:
+    """One event's way through the tree."""
+
+    def __init__(self, tree: TreeState) -> None:
+        self.tree = tree
+        self.commands: list[ev.Command] = []
+
+    def take_in(self, event: ev.Event) -> None:  # noqa: C901, PLR0912  one line an event
+        tree = self.tree
+        match event:
+            case ev.Armed():
+                tree.armed = True
+                tree.notices.append((Notice.TURN, tree.root))
+            case ev.Disarmed():
+                tree.armed = False
+                self._withdraw_below(tree.root)
+            case ev.AttemptStarted():
+                self._started(self._attempt(event.path, event.attempt, State.QUEUED))
+            case ev.AttemptFinished():
+                self._finished(event)
+            case ev.TreeGenerated():
+                self._generated(event)
+            case ev.TimeLimitReached():
+                self._expire(tree.nodes[event.path])
+            case ev.NodesReset():
+                self._each(event.paths, self._reset)
+            case ev.NodesSkipped():
+                self._each(event.paths, self._skip)
+            case ev.NodesUnskipped():
+                self._each(event.paths, self._unskip)
+            case ev.NodesKilled():
+                self._each(event.paths, self._kill)
+            case ev.NodesModified():
+                for path, spec in event.nodes.items():
+                    self._modify(tree.nodes[path], spec)
+            case _:
+                assert_never(event)
+
+    def settle(self) -> None:
+        """Look at everything the event touched until nothing is left to look at."""
+        notices = self.tree.notices
+        while notices:
+            notice, node = notices.popleft()
+            match notice:
+                case Notice.TURN:
+                    self._start_below(node)
+                case Notice.FAILED:
+                    self._group_failed(node)
+                case Notice.IDLE:
+                    self._discard(node)
+                case _:
+                    assert_never(notice)
+        for group, before in self.tree.take_touched():
+            self._time(group, before)
+            self._notify(group)
+
+    # ---- starting ---------------------------------------------------------------------------
+
+    def _start_below(self, top: LiveNode) -> None:
+        """Queue what may run at ``top`` or below it."""
+        if self.tree.armed:
+            for node in list(ready_below(self.tree, top)):
+                self._enqueue(node)
+
+    def _target_of(self, node: LiveNode) -> LiveNode | None:
+        target = node.spec.lazy_target
+        return None if target is None else self.tree.nodes.get(target)
+
+    def _enqueue(self, node: LiveExec) -> None:
+        node.attempt += 1
+        node.tries += 1
+        self.tree.set_exec(node, State.QUEUED)
+        self.commands.append(ev.Enqueue(node.path, node.attempt, node.mem))
+        self._notify(node)
+
+    def _withdraw(self, node: LiveExec) -> None:
+        self.commands.append(ev.Withdraw(node.path, node.attempt))
+        node.attempt -= 1
+        node.tries -= 1
+        self.tree.set_exec(node, State.PENDING)
+
+    def _withdraw_below(self, top: LiveNode) -> None:
+        for node in list(self.tree.in_flight(top)):
+            if node.state is State.QUEUED:
+                self._withdraw(node)
+
+    def _started(self, node: LiveExec) -> None:
+        self.tree.set_exec(node, State.RUNNING)
+        if node.spec.max_time is not None:
+            self.commands.append(ev.StartTimer(node.path, node.spec.max_time))
+        self._notify(node)
+
+    # ---- finishing --------------------------------------------------------------------------
+
+    def _finished(self, event: ev.AttemptFinished) -> None:
+        node = self._attempt(event.path, event.attempt, State.QUEUED, State.RUNNING)
+        if node.state is State.RUNNING and node.spec.max_time is not None:
+            self.commands.append(ev.CancelTimer(node.path))
+        order, node.order = node.order, None
+        cause = _cause(order, event.cause)
+        state = state_of(cause)
+        decision, note = FAIL, None
+        if state is not State.DONE and not node.skipped and order is not StopReason.RESET:
+            decision, note = self._decide(
+                node, event, Failure(state, cause, 0, event.mem, event.seconds)
+            )
+        self.commands.append(ev.EndAttempt(node.path, node.attempt, state, cause, note))
+        if order is StopReason.RESET:
+            _forget_tries(node)
+            self._to_pending(node)
+            return
+        if decision.verdict is FailureDecision.RETRY:
+            node.mem = node.mem if decision.mem is None else decision.mem
+            self._to_pending(node)
+            return
+        shown, warning = suppress(state, suppress_errors=node.spec.suppress_errors)
+        if decision.verdict is FailureDecision.SKIP:
+            self.tree.set_skipped(node, True)
+        stopped_from_above = order is StopReason.EXPIRE and expired_above(node) is not None
+        self.tree.set_exec(node, shown, cause=cause, warning=warning)
+        node.expired = cause is Cause.TIMEOUT and not stopped_from_above
+        self._notify(node)
+
+    def _decide(
+        self, node: LiveExec, event: ev.AttemptFinished, failure: Failure
+    ) -> tuple[Decision, str | None]:
+        """Return what happens after a failure, and what to tell people of it."""
+        if event.final:
+            return FAIL, None
+        note = None
+        if failure.cause is Cause.WORKER_LOST:
+            again, note = self._after_loss(node, event)
+            if again:
+                return Decision(FailureDecision.RETRY), note
+        tries = node.tries - node.lost - node.lost_starts
+        decision = decide_failure(
+            node.spec.callbacks, replace(failure, tries=tries, max_mem=self.tree.max_mem)
+        )
+        return decision, None if decision.verdict is FailureDecision.RETRY else note
+
+    def _after_loss(self, node: LiveExec, event: ev.AttemptFinished) -> tuple[bool, str]:
+        """Return whether a lost Exec is tried again by itself, and what to tell people of it."""
+        started = event.started and node.state is State.RUNNING
+        if started:
+            most, retried = node.spec.retry_lost, node.lost
+        else:
+            most, retried = MAX_LOST_STARTS, node.lost_starts
+        again = retries_loss(retried, node.spec.retry_lost, started=started)
+        if again and started:
+            node.lost += 1
+        elif again:
+            node.lost_starts += 1
+        return again, _about_loss(retried, most, started=started, again=again)
+
+    def _to_pending(self, node: LiveExec) -> None:
+        self.tree.set_exec(node, State.PENDING)
+        self.tree.notices.append((Notice.TURN, node))
+
+    def _group_failed(self, node: LiveNode) -> None:
+        """Ask a failed group's callbacks, then let its parent see what came of it."""
+        if not isinstance(node, LiveGroup):
+            return
+        state = node.raw_state()
+        if state not in FAILED:  # what failed was reset by the same event
+            node.held = False
+            self.tree.refresh(node)
+            return
+        failed = [n for n in self.tree.subtree(node) if _failed_exec(n)]
+        node.tries += 1
+        cause = Cause.TIMEOUT if node.expired else None
+        final = any(is_final(below.cause) for below in failed)
+        failure = Failure(state, cause, node.tries, 0.0, 0.0, len(failed), final_below=final)
+        decision = decide_failure(node.spec.callbacks, failure)
+        node.held = False
+        match decision.verdict:
+            case FailureDecision.RETRY:
+                tries = node.tries
+                self._reset(node)
+                node.tries = tries
+            case FailureDecision.SKIP if not _skips_below(node):
+                node.given_up = True
+                self.tree.set_skipped(node, True)
+            case FailureDecision.SKIP:
+                for below in failed:
+                    self.tree.set_skipped(below, True)
+            case FailureDecision.FAIL:
+                node.given_up = True
+        self.tree.refresh(node)
+
+    # ---- time -------------------------------------------------------------------------------
+
+    def _time(self, group: LiveGroup, before: State) -> None:
+        limit = group.spec.max_time
+        if limit is None or before is group.state:
+            return
+        if group.state is State.RUNNING:
+            self.commands.append(ev.StartTimer(group.path, limit))
+        elif before is State.RUNNING:
+            self._stop_clock(group)
+
+    def _set_clock(self, group: LiveGroup, limit: float | None) -> None:
+        """A limit that a group is given while it runs counts from now, whole."""
+        if group.state is not State.RUNNING or limit == group.spec.max_time:
+            return
+        self._stop_clock(group)
+        if limit is not None:
+            self.commands.append(ev.StartTimer(group.path, limit))
+
+    def _stop_clock(self, group: LiveGroup) -> None:
+        if group.spec.max_time is not None:
+            self.commands.append(ev.CancelTimer(group.path))
+
+    def _expire(self, node: LiveNode) -> None:
+        """A limit on a group ends what runs below it; what is pending stays so."""
+        if node.state is not State.RUNNING:
+            return  # it finished at the same moment
+        if isinstance(node, LiveGroup):
+            node.expired = True
+            self._withdraw_below(node)
+        for running in list(self.tree.in_flight(node)):
+            self._stop(running, StopReason.EXPIRE)
+        if isinstance(node, LiveGroup):
+            self.tree.refresh(node)
+
+    # ---- orders of a person -----------------------------------------------------------------
+
+    def _each(self, paths: Iterable[str], act: Callable[[LiveNode], None]) -> None:
+        nodes = [self.tree.nodes[path] for path in paths]
+        for node in nodes:
+            act(node)
+
+    def _reset(self, top: LiveNode) -> None:
+        self._clear_expired(top)
+        for node in list(self.tree.subtree(top)):
+            if node.tries or node.mem is not None:
+                self.tree.remembered.append(node)
+            _forget_tries(node)
+            node.tries = int(node.state is State.QUEUED)  # that one is the first of the new count
+            if isinstance(node, LiveGroup):
+                self._reset_group(node)
+            elif isinstance(node, LiveExec):
+                self._reset_exec(node)
+        self.tree.notices.append((Notice.TURN, top))
+
+    def _reset_group(self, node: LiveGroup) -> None:
+        if node.expired:
+            node.expired = False
+            self.tree.refresh(node)
+
+    def _reset_exec(self, node: LiveExec) -> None:
+        node.mem = None
+        if node.state is not State.QUEUED:
+            self._empty_target(node)
+        if node.state is State.RUNNING:
+            self._stop(node, StopReason.RESET)
+        elif node.state in FINISHED:
+            self.tree.set_exec(node, State.PENDING)
+
+    def _clear_expired(self, node: LiveNode) -> None:
+        """A group whose time ran out must be able to run what is reset below it."""
+        group = node.parent
+        while group is not None:
+            if group.expired:
+                group.expired = False
+                self.tree.refresh(group)
+                self.tree.notices.append((Notice.TURN, group))
+            group = group.parent
+
+    def _empty_target(self, node: LiveExec) -> None:
+        """Reset of a Lazy's Generate: its old tree goes, once nothing of it runs."""
+        target = self._target_of(node)
+        if not isinstance(target, LiveGroup) or target.spec.awaits_tree:
+            return
+        self._withdraw_below(target)
+        for running in list(self.tree.in_flight(target)):
+            self._stop(running, StopReason.RESET)
+        target.discarding = True
+        self.tree.refresh(target)
+
+    def _discard(self, target: LiveNode) -> None:
+        if not isinstance(target, LiveGroup) or self.tree.nodes.get(target.path) is not target:
+            return  # an earlier notice of the same event did it
+        for node in self.tree.subtree(target):
+            # What others know of it is what a timer was started for.
+            if isinstance(node, LiveGroup) and node.told[0] is State.RUNNING:
+                self._stop_clock(node)
+        self.commands.append(ev.Discard(target.path))
+        self.tree.replace(target.path, {target.path: _emptied(target.spec)})
+        generate = next(
+            n
+            for n in (target.parent.children if target.parent is not None else [])
+            if n.spec.lazy_target == target.path
+        )
+        self.tree.notices.append((Notice.TURN, generate))
+
+    def _skip(self, node: LiveNode) -> None:
+        self._withdraw_below(node)
+        self.tree.set_skipped(node, True)
+
+    def _unskip(self, node: LiveNode) -> None:
+        self.tree.set_skipped(node, False)
+        self.tree.notices.append((Notice.TURN, node))
+
+    def _kill(self, top: LiveNode) -> None:
+        for node in list(self.tree.in_flight(top)):
+            if node.state is State.RUNNING:
+                self._stop(node, StopReason.KILL)
+            else:
+                cause = Cause.KILLED_BY_USER
+                state = state_of(cause)
+                self.commands.append(ev.EndAttempt(node.path, node.attempt, state, cause))
+                shown, warning = suppress(state, suppress_errors=node.spec.suppress_errors)
+                self.tree.set_exec(node, shown, cause=cause, warning=warning)
+                self._notify(node)
+
+    def _stop(self, node: LiveExec, order: StopReason) -> None:
+        if node.order is None:
+            self.commands.append(ev.Stop(node.path, node.attempt))
+        # The strongest wish wins: an Exec that is to run again does so however it was stopped.
+        if node.order is not StopReason.RESET:
+            node.order = order
+            self.tree.remembered.append(node)
+
+    def _modify(self, node: LiveNode, spec: NodeSpec) -> None:
+        if isinstance(node, LiveGroup) and node.spec.awaits_tree:
+            spec = _emptied(spec)  # what a Lazy's target is like was never its own to say
+        if spec.max_concurrent != node.spec.max_concurrent:
+            self._withdraw_below(node)  # what waits for room does so by the old number
+        if isinstance(node, LiveGroup):
+            self._set_clock(node, spec.max_time)
+        node.spec = spec
+        if isinstance(node, LiveGroup):
+            node.rebuild()
+            self.tree.refresh(node)
+            self.tree.notices.append((Notice.TURN, node))
+        elif isinstance(node, LiveExec) and node.state is State.QUEUED:
+            self._withdraw(node)
+            self.tree.notices.append((Notice.TURN, node))
+
+    # ---- helpers ----------------------------------------------------------------------------
+
+    def _generated(self, event: ev.TreeGenerated) -> None:
+        node = self.tree.exec_at(event.path)
+        target = node.spec.lazy_target
+        if node.state is not State.RUNNING or target is None:
+            raise TransitionError(event.path, f"printed a tree while {node.state.value}")
+        if node.order is None:
+            self.tree.replace(target, event.nodes)
+
+    def _attempt(self, path: str, attempt: int, *allowed: State) -> LiveExec:
+        node = self.tree.exec_at(path)
+        if node.attempt != attempt or node.state not in allowed:
+            raise TransitionError(
+                path,
+                f"event for attempt {attempt} while {node.state.value} in attempt {node.attempt}",
+            )
+        return node
+
+    def _notify(self, node: LiveNode) -> None:
+        for callback in node.spec.callbacks:
+            if callback.name not in RETRIES and callback.event in (node.state.value, "stateChange"):
+                self.commands.append(ev.Notify(node.path, node.state, callback))
+
+
+def _cause(order: StopReason | None, reported: Cause | None) -> Cause | None:
+    """Return why an attempt ended, an order to stop it weighing more than what it reported."""
+    match order:
+        case None:
+            return reported
+        case StopReason.EXPIRE:
+            return Cause.TIMEOUT
+        case StopReason.KILL | StopReason.RESET:
+            return Cause.KILLED_BY_USER
+
+
+def _forget_tries(node: LiveNode) -> None:
+    node.tries = node.lost = node.lost_starts = 0
+
+
+def _about_loss(retried: int, most: int, *, started: bool, again: bool) -> str:
+    if again:
+        why = "retry_lost" if started else "its command had not started"
+        return f"tried again by itself: {why} (retry {retried + 1} of {most})"
+    if not started:
+        return f"its command never started, in {retried + 1} containers; reset it to try again"
+    if retried:
+        return f"lost {retried + 1} times, retry_lost={most}; reset it to run it again"
+    return "its command had started, so it is not run again by itself; reset it, or set retry_lost"
+
+
+def _failed_exec(node: LiveNode) -> bool:
+    return isinstance(node, LiveExec) and node.state in FAILED and not node.skipped
+
+
+def _emptied(target: NodeSpec) -> NodeSpec:
+    written = target if target.place is None else target.place
+    return replace(written, type=NodeType.PARALLEL, children=(), awaits_tree=True)
+
+
+def _skips_below(group: LiveGroup) -> bool:
+    return any(callback.name == "skip_some_errors" for callback in group.spec.callbacks)

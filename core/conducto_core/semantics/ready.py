@@ -1,0 +1,53 @@
+"""Which Execs may start now.
+
+The machine asks for the part of the tree that an event touched; the cloud asks for the whole tree
+to size its pools.
+"""
+
+from collections.abc import Iterator
+
+from conducto_core.model.states import State
+from conducto_core.semantics.tree_state import LiveExec, LiveGroup, LiveNode, TreeState
+
+
+def ready_below(tree: TreeState, top: LiveNode) -> Iterator[LiveExec]:
+    """Yield the pending Execs at or below ``top`` that may start, in definition order.
+
+    Whether the pipeline is armed is not asked: this is what would start if it were. Nothing is
+    yielded when it is not the turn of ``top`` itself.
+    """
+    if not _has_its_turn(tree, top):
+        return
+    stack = [top]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, LiveGroup):
+            if _open(node):
+                stack.extend(node.children[i] for i in reversed(node.tally.next_to_run()))
+        elif isinstance(node, LiveExec) and _may_start(tree, node):
+            yield node
+
+
+def _open(group: LiveGroup) -> bool:
+    """Return whether anything below a group may start."""
+    return not (group.skipped or group.expired or group.discarding or group.spec.awaits_tree)
+
+
+def _has_its_turn(tree: TreeState, node: LiveNode) -> bool:
+    """Return whether everything above ``node`` lets it run."""
+    if tree.nodes.get(node.path) is not node:  # discarded meanwhile
+        return False
+    group = node.parent
+    while group is not None:
+        if not _open(group) or not group.tally.may_run(node.position):
+            return False
+        node, group = group, group.parent
+    return True
+
+
+def _may_start(tree: TreeState, node: LiveExec) -> bool:
+    """A Lazy generates anew only when nothing of its last tree runs any more."""
+    if node.state is not State.PENDING or node.skipped:
+        return False
+    target = tree.nodes.get(node.spec.lazy_target) if node.spec.lazy_target is not None else None
+    return not (isinstance(target, LiveGroup) and target.discarding)

@@ -1,0 +1,137 @@
+"""What is left to run of a tree, given how its nodes stand.
+
+The cloud compiles this, not the tree: nothing is paid for what does not run, and reset, skip,
+resume and Lazy need no tricks in the graph.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from conducto_core.model.nodes import NodeSpec
+from conducto_core.model.states import NodeType
+from conducto_core.semantics.rules import Outcome, holds_back_siblings
+from conducto_core.semantics.tree_state import LiveGroup, LiveNode, TreeState
+
+
+@dataclass(frozen=True, slots=True)
+class Residual:
+    """A node with something left to run, or one whose failure is settled.
+
+    Attributes:
+        spec: The node.
+        children: What is left of its children, in order.
+        failed: It failed and was not reset: nothing runs here, and its parent sees a failure.
+        awaited: Execs in flight that the order of ``children`` does not lead to, such as a late
+            sibling that still runs while an early one was reset. A group is not over before
+            they are; an Exec does not start before they are over.
+    """
+
+    spec: NodeSpec
+    children: tuple["Residual", ...] = ()
+    failed: bool = False
+    awaited: tuple[NodeSpec, ...] = ()
+
+    def execs(self) -> Iterator[NodeSpec]:
+        """Yield the Execs that are left to run, in definition order."""
+        stack = [self]
+        while stack:
+            node = stack.pop()
+            if node.spec.type is NodeType.EXEC and not node.failed:
+                yield node.spec
+            stack.extend(reversed(node.children))
+
+    def tasks(self) -> Iterator[NodeSpec]:
+        """Yield the Execs left to run, and those in flight that are only waited for."""
+        stack = [self]
+        while stack:
+            node = stack.pop()
+            yield from node.awaited
+            if node.spec.type is NodeType.EXEC and not node.failed:
+                yield node.spec
+            stack.extend(node.children)
+
+
+def residual(tree: TreeState, top: LiveNode | None = None) -> Residual | None:
+    """Return what is left to run at or below ``top``, the root by default; None when nothing is.
+
+    Done and skipped nodes vanish. A failure that was not reset stays as a static one. What comes
+    after a child that stops its Serial is left out. An Exec that is in flight counts as left to
+    run: whether it is waited for or run again is the caller's business.
+    """
+    top = tree.root if top is None else top
+    left: dict[str, Residual | None] = {}
+    for node in reversed(list(tree.subtree(top))):
+        left[node.path] = (
+            _left_of_group(tree, node, left)
+            if isinstance(node, LiveGroup)
+            else _left_of_exec(tree, node)
+        )
+    return left[top.path]
+
+
+def _left_of_exec(tree: TreeState, node: LiveNode) -> Residual | None:
+    match node.seen():
+        case Outcome.OK:
+            return None
+        case Outcome.FAILED:
+            return Residual(node.spec, failed=True)
+        case Outcome.UNFINISHED:
+            return Residual(sized(node), awaited=_old_tree_of(tree, node))
+
+
+def _left_of_group(
+    tree: TreeState, node: LiveGroup, left: dict[str, Residual | None]
+) -> Residual | None:
+    if node.seen() is Outcome.OK:
+        return None
+    if node.skipped or node.expired:  # nothing new starts below; what runs is waited for
+        return Residual(node.spec, failed=not node.skipped, awaited=_flying(tree, [node]))
+    if node.discarding:
+        return Residual(replace(node.spec, children=(), awaits_tree=True))
+    kept = _kept(node, left)
+    awaited = _out_of_turn(tree, node)
+    settled = all(child.failed and not child.awaited for child in kept)
+    if settled and not node.spec.awaits_tree:
+        return Residual(node.spec, failed=True, awaited=awaited)
+    return Residual(node.spec, tuple(kept), awaited=awaited)
+
+
+def _kept(node: LiveGroup, left: dict[str, Residual | None]) -> list[Residual]:
+    serial = node.spec.type is NodeType.SERIAL
+    stops = serial and holds_back_siblings(Outcome.FAILED, stop_on_error=node.spec.stop_on_error)
+    kept: list[Residual] = []
+    for child in node.children:
+        rest = left[child.path]
+        if rest is not None:
+            kept.append(rest)
+        if stops and child.seen() is Outcome.FAILED:
+            break
+    return kept
+
+
+def _out_of_turn(tree: TreeState, node: LiveGroup) -> tuple[NodeSpec, ...]:
+    """Return what is in flight behind the child of a Serial that holds back the later ones."""
+    first = node.tally.first_holding()
+    if node.spec.type is not NodeType.SERIAL or first is None or not node.in_flight():
+        return ()
+    later = node.children[first + 1 :]
+    return _flying(tree, [n for n in later if not (isinstance(n, LiveGroup) and n.discarding)])
+
+
+def _old_tree_of(tree: TreeState, node: LiveNode) -> tuple[NodeSpec, ...]:
+    """Return what must have ended before a Lazy generates anew."""
+    target = tree.nodes.get(node.spec.lazy_target) if node.spec.lazy_target is not None else None
+    if isinstance(target, LiveGroup) and target.discarding:
+        return _flying(tree, [target])
+    return ()
+
+
+def _flying(tree: TreeState, nodes: Iterable[LiveNode]) -> tuple[NodeSpec, ...]:
+    return tuple(sized(flying) for node in nodes for flying in tree.in_flight(node))
+
+
+def sized(node: LiveNode) -> NodeSpec:
+    """Return the definition with the memory that a retry asked for."""
+    if node.mem is None or node.mem == node.spec.placement.mem:
+        return node.spec
+    return replace(node.spec, placement=replace(node.spec.placement, mem=node.mem))

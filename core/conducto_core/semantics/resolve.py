@@ -1,0 +1,512 @@
+"""From the tree as written to the tree as it runs.
+
+`resolve` reads the launch form of the author API (JSON: ``nodes``, ``edges``, ``images``), checks
+every value, and hands down what is inherited. Whatever is wrong is said with the node's path
+before anything runs.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from conducto.wire import fields, limits
+from conducto_core.errors import DefinitionError, check_each, raise_found
+from conducto_core.model.images import ImageSpec
+from conducto_core.model.nodes import Callback, NodeSpec, Pipeline, Placement, ancestors, child_path
+from conducto_core.model.states import NodeType
+from conducto_core.semantics import callbacks as cb
+from conducto_core.semantics.images import merge_images, provide_package, resolve_images
+from conducto_core.semantics.pools import (
+    SHARED,
+    PoolKind,
+    kind_of,
+    owner_of,
+    pool_below,
+    pool_of_exec,
+)
+
+ENV_PREFIX: Final = "__env__"
+#: Name of the one child that a Lazy's target gets when the generated root is an Exec.
+SINGLE: Final = "exec"
+
+Form = Mapping[str, Any]
+#: What a person changed since: ``{path: {key of the wire form: value}}``. None takes the written
+#: value away, so that the inherited one holds; for an environment variable, also that one.
+Edits = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Sizes beyond which no Exec can ever start.
+
+    Attributes:
+        where: What has these sizes, for the message.
+    """
+
+    cpu: float
+    mem: float
+    gpu: int
+    where: str = "this machine"
+
+
+@dataclass(frozen=True, slots=True)
+class _Inherited:
+    """What a node takes over from above."""
+
+    placement: Placement
+    env: Mapping[str, str]
+    max_time: float
+    pool: str
+    callbacks: tuple[Callback, ...]
+    snapshot_on_error: bool = False
+    retry_lost: int = 0
+
+
+def resolve(form: Form, edits: Edits | None = None) -> Pipeline:
+    """Return the tree with everything inherited resolved.
+
+    Args:
+        form: The launch form.
+        edits: Changes laid over what the form says.
+
+    Raises:
+        DefinitionError: something is wrong; the message begins with the node's path.
+    """
+    written = _written(form, "/", {})
+    images = _images_of(form, written)
+    top = _Inherited(
+        Placement("", fields.DEFAULT_CPU, fields.DEFAULT_MEM),
+        {},
+        fields.DEFAULT_MAX_TIME,
+        SHARED,
+        (),
+    )
+    nodes = _Resolver(written, images, edits).nodes("/", top)
+    pipeline = Pipeline(nodes, images)
+    _check_lazy_targets(pipeline.nodes)
+    _check_contexts(pipeline.nodes)
+    return pipeline
+
+
+def resolve_generated(
+    form: Form, target: str, pipeline: Pipeline, edits: Edits | None = None
+) -> Pipeline:
+    """Return the nodes of a generated tree as they stand in the place of ``target``.
+
+    The first node is ``target`` with the generated root's type and parameters. ``images`` of the
+    answer holds the new images only, renamed where a name was taken by another definition.
+
+    Raises:
+        DefinitionError: the generated tree is wrong.
+    """
+    written = _written(form, target, pipeline.nodes)
+    images, names = merge_images(_images_of(form, written), target, pipeline.images)
+    resolver = _Resolver(written.with_images(names), {**pipeline.images, **images}, edits)
+    old = pipeline.nodes[target]
+    if old.place is not None:  # an earlier tree's parameters are gone with that tree
+        old = old.place
+    nodes = resolver.nodes(target, _inherited_at(old, pipeline.nodes))
+    nodes[target] = replace(nodes[target], skip=nodes[target].skip or old.skip, place=old)
+    _check_lazy_targets(nodes)
+    in_context = kind_of(old.pool) is PoolKind.CONTEXT
+    _check_contexts({**pipeline.nodes, **nodes} if in_context else nodes)
+    return Pipeline(nodes, images)
+
+
+def check_sizes(nodes: Mapping[str, NodeSpec], limits: Limits) -> None:
+    """Refuse Execs that could never start.
+
+    Raises:
+        DefinitionError: Execs are too large; the message tells of each.
+    """
+    execs = (node for node in nodes.values() if node.type is NodeType.EXEC)
+    check_each(execs, lambda node: check_size(node, limits))
+
+
+def check_size(node: NodeSpec, limits: Limits) -> None:
+    """Refuse an Exec that could never start.
+
+    Raises:
+        DefinitionError: it is too large, perhaps in several ways.
+    """
+    place = node.placement
+    sizes = (
+        ("cpu", place.cpu, limits.cpu, "CPUs"),
+        ("mem", place.mem, limits.mem, "GB"),
+        ("gpu", place.gpu, limits.gpu, "GPUs"),
+    )
+    raise_found(
+        [
+            DefinitionError(
+                node.path,
+                f"{name}={asked:g} can never fit: {limits.where} has {there:g} {unit}; "
+                f"lower {name}",
+            )
+            for name, asked, there, unit in sizes
+            if asked > there
+        ]
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """The nodes of a launch form, none of them checked yet.
+
+    Attributes:
+        nodes: ``{id: node}``.
+        root: The root's id.
+        children: ``{id: [(id, name) of each child]}``; only of those that have any.
+    """
+
+    nodes: Mapping[str, Form]
+    root: str
+    children: Mapping[str, list[tuple[str, str]]]
+
+    def with_images(self, names: Mapping[str, str]) -> "_Written":
+        """Return the same with images renamed."""
+        return replace(self, nodes={k: _renamed(node, names) for k, node in self.nodes.items()})
+
+
+def _written(form: Form, place: str, others: Mapping[str, NodeSpec]) -> _Written:
+    """Return what a form says of nodes that are to stand at ``place`` beside others."""
+    if not isinstance(form, Mapping):
+        raise DefinitionError(None, f"not a serialised tree: {type(form).__name__}")
+    _check_count(place, form, others)
+    children: dict[str, list[tuple[str, str]]] = {}
+    try:
+        nodes = {node["id"]: node for node in form["nodes"]}
+        root = form["nodes"][0]["id"]
+        for parent, child, name in form["edges"]:
+            hash(child)  # a TypeError here, rather than wherever it is looked up
+            children.setdefault(parent, []).append((child, name))
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        raise DefinitionError(None, f"not a serialised tree: {error!r}") from error
+    if len(nodes) < len(form["nodes"]):
+        raise DefinitionError(None, "not a serialised tree: two nodes have the same id")
+    return _Written(nodes, root, children)
+
+
+class _Resolver:
+    """One walk over a launch form."""
+
+    def __init__(
+        self, written: _Written, images: Mapping[str, ImageSpec], edits: Edits | None = None
+    ) -> None:
+        self._written = written
+        self._images = images
+        self._edits: Edits = {} if edits is None else edits
+        self._placements: dict[Placement, Placement] = {}
+
+    def nodes(self, top: str, inherited: _Inherited) -> dict[str, NodeSpec]:
+        """Return ``{path: node}`` in definition order, the root at ``top``."""
+        resolved: dict[str, NodeSpec] = {}
+        stack = [(self._written.root, top, inherited)]
+        seen: set[str] = set()
+        found: list[DefinitionError] = []
+        while stack:
+            node_id, path, above = stack.pop()
+            if node_id in seen:
+                raise DefinitionError(path, "the tree has a cycle, or a node with two parents")
+            seen.add(node_id)
+            try:
+                resolved[path], below = self._node(node_id, path, above)
+            except (ValueError, TypeError) as error:
+                found.append(DefinitionError(path, str(error)))
+            except (AttributeError, LookupError) as error:
+                found.append(DefinitionError(path, f"not a serialised node: {error!r}"))
+            if path not in resolved:
+                below = self._image_below(node_id, above)
+            for child, name in reversed(self._written.children.get(node_id, [])):
+                if path in resolved or _is_name(name):  # else its parent was refused for it
+                    stack.append((child, child_path(path, name), below))
+        raise_found(found)
+        if len(seen) < len(self._written.nodes):
+            raise DefinitionError(
+                None, "the tree has nodes that its root does not reach; give each one parent"
+            )
+        return resolved if top == "/" else _as_target(resolved, top)
+
+    def _image_below(self, node_id: str, above: _Inherited) -> _Inherited:
+        """Return what is handed down by a node that is refused: its image is not missing below."""
+        written = self._written.nodes.get(node_id)
+        name = written.get("image_name") if isinstance(written, Mapping) else None
+        if not isinstance(name, str):
+            return above
+        return replace(above, placement=replace(above.placement, image=name))
+
+    def _node(self, node_id: str, path: str, above: _Inherited) -> tuple[NodeSpec, _Inherited]:
+        written = self._written.nodes.get(node_id)
+        if written is None:
+            raise DefinitionError(path, f"the serialised tree has no node {node_id!r}")
+        written = _edited(written, self._edits.get(path))
+        kind = _type(written)
+        children = self._written.children.get(node_id, [])
+        names = tuple(name for _, name in children)
+        _check_children(kind, path, names)
+        own_time = written.get("max_time")
+        own_time = None if own_time is None else fields.parse_duration(own_time)
+        context = written.get("container_reuse_context")
+        if context is not None:
+            fields.check_reuse_context(context)
+        own = cb.own_callbacks(written)
+        handed_down = cb.handed_down(own) + above.callbacks
+        placement = self._placement(written, above.placement)
+        env = _env(written, above.env)
+        is_exec = kind is NodeType.EXEC
+        where = pool_of_exec if is_exec else pool_below
+        pool = where(path, context, above.pool)
+        max_time = above.max_time if own_time is None else own_time
+        about = (
+            own + above.callbacks if is_exec else cb.about_group(own) + cb.telling(above.callbacks)
+        )
+        lost = written.get("retry_lost")
+        lost = above.retry_lost if lost is None else fields.check_retry_lost(lost)
+        snapshot = bool(written.get("snapshot_on_error", above.snapshot_on_error))
+        spec = NodeSpec(
+            path=path,
+            type=kind,
+            children=names,
+            command=fields.check_command(written.get("command")) if is_exec else "",
+            placement=placement,
+            env=env,
+            max_time=max_time if is_exec else own_time,
+            max_concurrent=_max_concurrent(written, is_exec=is_exec),
+            reuse_context=context,
+            pool=pool,
+            skip=bool(written.get("skip")),
+            stop_on_error=bool(written.get("stop_on_error", True)),
+            suppress_errors=bool(written.get("suppress_errors")),
+            snapshot_on_error=snapshot,
+            retry_lost=lost,
+            callbacks=about,
+            handed_down=above.callbacks if is_exec else handed_down,
+            lazy_target=cb.lazy_target(written, path),
+            doc=_text(written, "doc"),
+            title=_text(written, "title"),
+            tags=_tags(written),
+            file=_text(written, "file"),
+            line=written.get("line"),
+        )
+        if is_exec:
+            self._check_image(placement)
+        return spec, _Inherited(placement, env, max_time, pool, handed_down, snapshot, lost)
+
+    def _placement(self, written: Form, above: Placement) -> Placement:
+        changes: dict[str, Any] = {}
+        if written.get("image_name") is not None:
+            changes["image"] = written["image_name"]
+        for name in ("cpu", "mem"):
+            if written.get(name) is not None:
+                changes[name] = fields.check_amount(name, written[name])
+        if written.get("gpu") is not None:
+            changes["gpu"] = fields.check_gpu(written["gpu"])
+        if written.get("requires_docker") is not None:
+            changes["requires_docker"] = bool(written["requires_docker"])
+        if written.get("docker_run_args") is not None:
+            changes["docker_run_args"] = tuple(
+                fields.check_docker_run_args(written["docker_run_args"])
+            )
+        if not changes:
+            return above
+        made = replace(above, **changes)
+        return self._placements.setdefault(made, made)
+
+    def _check_image(self, placement: Placement) -> None:
+        if not placement.image:
+            raise ValueError("no image; set image= here or on a parent")
+        if placement.image not in self._images:
+            known = ", ".join(sorted(self._images)) or "none"
+            raise ValueError(
+                f"image_name={placement.image!r} names no image of this tree (there are: {known})"
+            )
+
+
+def _images_of(form: Form, written: _Written) -> dict[str, ImageSpec]:
+    return provide_package(
+        resolve_images(form.get("images") or {}), written.nodes, written.children
+    )
+
+
+def _type(written: Form) -> NodeType:
+    try:
+        return NodeType(str(written.get("type")))
+    except ValueError:
+        raise ValueError(f"unknown node type {written.get('type')!r}") from None
+
+
+def _check_count(place: str, form: Form, others: Mapping[str, NodeSpec]) -> None:
+    """Refuse a tree that makes a pipeline too large; counts only where it might."""
+    written = form.get("nodes")
+    count = len(written) if isinstance(written, (list, tuple)) else 0
+    if count + len(others) > limits.MAX_NODES:
+        replaced = sum(1 for path in others if path == place or path.startswith(f"{place}/"))
+        try:
+            limits.check_nodes(count + len(others) - replaced)
+        except ValueError as error:
+            raise DefinitionError(place, str(error)) from error
+
+
+def _is_name(name: object) -> bool:
+    return isinstance(name, str) and name != "" and not {"/", "\0"}.intersection(name)
+
+
+def _check_children(kind: NodeType, path: str, names: tuple[str, ...]) -> None:
+    if kind is NodeType.EXEC and names:
+        raise ValueError("an Exec cannot have children; use a Serial or a Parallel")
+    if len(set(names)) != len(names):
+        double = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"two children are called {double!r}")
+    for name in names:
+        if not name or "/" in name or "\0" in name:
+            raise ValueError(f"a child's name may not be empty or hold '/' or NUL, got {name!r}")
+        fields.check_text("a child's name", name)
+    if names:
+        below = child_path(path, "")
+        longest = max(map(limits.check_name, names))
+        limits.check_place(below.count("/"), limits.size_of(below) + longest)
+
+
+def _text(written: Form, name: str) -> str | None:
+    value = written.get(name)
+    return None if value is None else fields.check_text(name, value)
+
+
+def _tags(written: Form) -> tuple[str, ...]:
+    value = written.get("tags") or ()
+    if isinstance(value, str):  # one tag, not one for each letter
+        value = (value,)
+    return tuple(fields.check_text("tag", tag) for tag in value)
+
+
+def _edited(written: Form, edit: Mapping[str, Any] | None) -> Form:
+    if edit is None:
+        return written
+    laid_over = {**written, **edit}
+    return {k: v for k, v in laid_over.items() if v is not None or k.startswith(ENV_PREFIX)}
+
+
+def _env(written: Form, above: Mapping[str, str]) -> Mapping[str, str]:
+    own = {
+        key[len(ENV_PREFIX) :]: value
+        for key, value in written.items()
+        if key.startswith(ENV_PREFIX)
+    }
+    if not own:
+        return above
+    given = {name: value for name, value in own.items() if value is not None}
+    fields.check_env(given)
+    return {name: value for name, value in {**above, **own}.items() if value is not None}
+
+
+def _max_concurrent(written: Form, *, is_exec: bool) -> int | None:
+    value = written.get("max_concurrent")
+    if value is None:
+        return None
+    if is_exec:
+        raise ValueError("max_concurrent is for a Serial or a Parallel, not for an Exec")
+    return fields.check_max_concurrent(value)
+
+
+def _check_lazy_targets(nodes: dict[str, NodeSpec]) -> None:
+    """Mark the targets of Lazy nodes as awaiting their trees."""
+    generates: dict[str, str] = {}
+    for node in list(nodes.values()):
+        if node.lazy_target is None:
+            continue
+        target = nodes.get(node.lazy_target)
+        if target is None or target.type is NodeType.EXEC or target.path in ancestors(node.path):
+            raise DefinitionError(
+                node.path,
+                f"no group {node.lazy_target} is beside it to take the tree it prints; "
+                "use co.Lazy, which makes both",
+            )
+        other = generates.setdefault(target.path, node.path)
+        if other != node.path:
+            raise DefinitionError(
+                node.path,
+                f"prints a tree for {target.path}, and so does {other}; give each its own co.Lazy",
+            )
+        _check_order(node, target, nodes)
+        nodes[target.path] = replace(target, awaits_tree=True)
+
+
+def _check_order(node: NodeSpec, target: NodeSpec, nodes: Mapping[str, NodeSpec]) -> None:
+    """Refuse a Serial in which a target comes before what prints its tree: neither would start."""
+    above = nodes[next(ancestors(target.path))]
+    places = [child_path(above.path, name) for name in above.children]
+    if above.type is NodeType.SERIAL and places.index(target.path) < places.index(node.path):
+        raise DefinitionError(
+            node.path,
+            f"comes after {target.path} in a Serial, which waits for the tree it prints; "
+            "put it before",
+        )
+
+
+def _check_contexts(nodes: Mapping[str, NodeSpec]) -> None:
+    """One container serves a ``new`` context, so its Execs must agree on what it is."""
+    first: dict[str, NodeSpec] = {}
+    for node in nodes.values():
+        if node.type is not NodeType.EXEC or kind_of(node.pool) is not PoolKind.CONTEXT:
+            continue
+        other = first.setdefault(node.pool, node)
+        mine, theirs = _fixed_by_container(node.placement), _fixed_by_container(other.placement)
+        for name, value in mine.items():
+            if value != theirs[name]:
+                raise DefinitionError(
+                    node.path,
+                    f"{name}={value!r} differs from {name}={theirs[name]!r} of {other.path}, but "
+                    f"both share the container of {owner_of(node.pool)} "
+                    "(container_reuse_context=NEW); make them equal, or set "
+                    "container_reuse_context=GLOBAL or NEW here",
+                )
+
+
+def _fixed_by_container(placement: Placement) -> dict[str, object]:
+    return {
+        "image": placement.image,
+        "gpu": placement.gpu,
+        "requires_docker": placement.requires_docker,
+        "docker_run_args": placement.docker_run_args,
+    }
+
+
+def _as_target(resolved: dict[str, NodeSpec], top: str) -> dict[str, NodeSpec]:
+    """A generated root that is an Exec becomes the one child of its place."""
+    root = resolved[top]
+    if root.type is not NodeType.EXEC:
+        return resolved
+    inner = child_path(top, SINGLE)
+    group = replace(
+        root,
+        type=NodeType.SERIAL,
+        children=(SINGLE,),
+        command="",
+        max_time=None,
+        callbacks=cb.telling(root.handed_down),
+        lazy_target=None,
+        reuse_context=None,
+    )
+    return {top: group, inner: replace(root, path=inner)}
+
+
+def _inherited_at(old: NodeSpec, nodes: Mapping[str, NodeSpec]) -> _Inherited:
+    """Return what the place of a Lazy's target inherits."""
+    above = [nodes[path] for path in ancestors(old.path)]
+    times = [node.max_time for node in (old, *above) if node.max_time is not None]
+    max_time = times[0] if times else fields.DEFAULT_MAX_TIME
+    return _Inherited(
+        old.placement,
+        old.env,
+        max_time,
+        old.pool,
+        old.handed_down,
+        old.snapshot_on_error,
+        old.retry_lost,
+    )
+
+
+def _renamed(node: Form, names: Mapping[str, str]) -> Form:
+    name = node.get("image_name")
+    if not isinstance(name, str) or names.get(name, name) == name:  # what it is is told later
+        return node
+    return {**node, "image_name": names[name]}

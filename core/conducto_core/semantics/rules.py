@@ -1,0 +1,259 @@
+"""Every policy decision, each a small total function.
+
+Rules for editors:
+
+1. A policy (what a stop, a skip, a suppressed error, a retry means) is decided here and nowhere
+   else. Both drivers call these functions; neither contains an ``if stop_on_error``.
+2. A function here looks at values of finite domains and returns one. It knows no tree, no
+   driver and no container.
+3. Changing one changes both drivers: run the conformance suite, and the truth tables in
+   ``tests/unit/semantics/test_rules.py`` are the specification to edit first.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from conducto_core.model.nodes import Callback
+from conducto_core.model.states import FAILED, IN_FLIGHT, STATE_OF_CAUSE, Cause, State
+
+
+class Outcome(Enum):
+    """What a parent sees of a child."""
+
+    UNFINISHED = auto()
+    OK = auto()
+    FAILED = auto()
+
+
+def seen_by_parent(state: State, *, skipped: bool) -> Outcome:
+    """Return what a parent sees of a child in ``state``.
+
+    A skipped child counts as done whatever it is, except that what runs is waited for.
+    """
+    if state in IN_FLIGHT:
+        return Outcome.UNFINISHED
+    if skipped or state is State.DONE:
+        return Outcome.OK
+    return Outcome.FAILED if state in FAILED else Outcome.UNFINISHED
+
+
+def holds_back_siblings(child: Outcome, *, stop_on_error: bool) -> bool:
+    """Return whether a Serial's later children wait for this child."""
+    match child:
+        case Outcome.UNFINISHED:
+            return True
+        case Outcome.FAILED:
+            return stop_on_error
+        case Outcome.OK:
+            return False
+
+
+def group_outcome(holding: Outcome | None, *, any_unfinished: bool, any_failed: bool) -> Outcome:
+    """Return what the children of a group add up to.
+
+    Args:
+        holding: What the parent sees of the first child that holds back its siblings; None when
+            none does, and always for a Parallel.
+        any_unfinished: Some child is unfinished; only a Parallel asks.
+        any_failed: Some child failed.
+    """
+    if holding is not None:
+        return holding
+    if any_unfinished:
+        return Outcome.UNFINISHED
+    return Outcome.FAILED if any_failed else Outcome.OK
+
+
+def group_state(children: Outcome, *, in_flight: bool, expired: bool) -> State:
+    """Return a group's own state, before suppression.
+
+    Args:
+        children: What its children add up to.
+        in_flight: An Exec below is queued or running.
+        expired: Its ``max_time`` ran out; cleared by a reset.
+    """
+    if in_flight:
+        return State.RUNNING
+    if expired:
+        return State.KILLED
+    match children:
+        case Outcome.UNFINISHED:
+            return State.PENDING
+        case Outcome.OK:
+            return State.DONE
+        case Outcome.FAILED:
+            return State.ERROR
+
+
+def suppress(state: State, *, suppress_errors: bool) -> tuple[State, bool]:
+    """Return the state a node shows and whether it is a warning of its own."""
+    if suppress_errors and state in FAILED:
+        return State.DONE, True
+    return state, False
+
+
+def group_warns(state: State, *, own: bool, any_child_warns: bool) -> bool:
+    """Return whether a group is done although an error was suppressed in it or below it."""
+    return state is State.DONE and (own or any_child_warns)
+
+
+def cause_of_exit(exit_code: int | None) -> Cause | None:
+    """Return why a command failed, going by its exit code alone; None is success."""
+    return None if exit_code == 0 else Cause.EXIT_CODE
+
+
+def state_of(cause: Cause | None) -> State:
+    """Return the state an attempt ends in."""
+    return STATE_OF_CAUSE[cause]
+
+
+class FailureDecision(Enum):
+    """What to do about a failure before the parent sees it."""
+
+    FAIL = auto()
+    RETRY = auto()
+    SKIP = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A verdict, and the memory a retry asks for.
+
+    Attributes:
+        mem: GB for the next attempt; None leaves it.
+    """
+
+    verdict: FailureDecision
+    mem: float | None = None
+
+
+FAIL = Decision(FailureDecision.FAIL)
+
+#: Causes that a person decided, or that the next attempt would have as well: nothing retries them.
+_FINAL_CAUSES = frozenset({Cause.KILLED_BY_USER, Cause.IMAGE, Cause.NO_WORKER})
+#: Callbacks that decide about a failure; all others tell somebody.
+RETRIES = frozenset(
+    {
+        "retry",
+        "retry_then_skip",
+        "retry_with_double_mem",
+        "skip_some_errors",
+        "handle_memory_errors",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A failure to decide about.
+
+    Attributes:
+        state: ``error`` or ``killed``.
+        cause: Why; None for a group.
+        tries: Attempts made since the node was made or reset by hand, this one included; without
+            those that `retries_loss` made good.
+        mem: GB the attempt had.
+        seconds: How long it ran.
+        max_mem: GB that the next attempt may have at most; None: any number.
+        failed_below: Execs below that failed and are not skipped; 1 for an Exec.
+        final_below: One of these failed for good (`is_final`).
+    """
+
+    state: State
+    cause: Cause | None
+    tries: int
+    mem: float
+    seconds: float
+    failed_below: int = 1
+    final_below: bool = False
+    max_mem: float | None = None
+
+
+#: How often an Exec is tried again by itself because its container was lost before the command
+#: started: nothing has run, so nothing can run twice.
+MAX_LOST_STARTS = 3
+
+
+def retries_loss(retried: int, retry_lost: int, *, started: bool) -> bool:
+    """Return whether an Exec whose container was lost is tried again, whatever its callbacks say.
+
+    Args:
+        retried: How often it was for the same reason, since it was made or reset by hand.
+        retry_lost: The node's parameter.
+        started: Its command had started, so that it may run twice.
+    """
+    return retried < (retry_lost if started else MAX_LOST_STARTS)
+
+
+def is_final(cause: Cause | None) -> bool:
+    """Return whether no callback retries a failure.
+
+    A kill by a person is final, and so is an image that cannot be built: the next attempt would
+    use the same one.
+    """
+    return cause in _FINAL_CAUSES
+
+
+def decide_failure(callbacks: Sequence[Callback], failure: Failure) -> Decision:
+    """Return what happens to a node that failed; the first callback that acts decides.
+
+    A callback on ``error`` hears of every failure, one on ``killed`` of kills only: who asks for
+    retries means lost workers and time limits too. A final failure is not retried, nor is a group
+    in which there is one.
+    """
+    if is_final(failure.cause):
+        return FAIL
+    for callback in callbacks:
+        if callback.event in ("error", failure.state.value):
+            decision = _decide(callback, failure)
+            if decision is not FAIL:
+                return decision
+    return FAIL
+
+
+def _decide(callback: Callback, failure: Failure) -> Decision:
+    match callback.name:
+        case "retry":
+            return _retry(callback, failure, otherwise=FAIL)
+        case "retry_then_skip":
+            return _retry(callback, failure, otherwise=Decision(FailureDecision.SKIP))
+        case "retry_with_double_mem":
+            mem = _at_most(failure, failure.mem * 2)
+            return _retry(callback, failure, otherwise=FAIL, mem=mem)
+        case "skip_some_errors":
+            few = 1 <= failure.failed_below <= _number(callback, "max_num_errors")
+            return Decision(FailureDecision.SKIP) if few else FAIL
+        case "handle_memory_errors":
+            return _more_memory(callback, failure)
+        case _:
+            return FAIL
+
+
+def _retry(
+    callback: Callback, failure: Failure, *, otherwise: Decision, mem: float | None = None
+) -> Decision:
+    if failure.final_below:
+        return FAIL
+    if failure.tries <= _number(callback, "max_num_retries"):
+        return Decision(FailureDecision.RETRY, mem=mem)
+    return otherwise
+
+
+def _more_memory(callback: Callback, failure: Failure) -> Decision:
+    """Retry with the next limit when memory ran out early enough to be worth it."""
+    limits = callback.arguments.get("mem_limits", (8, 32))
+    longest = float(str(callback.arguments.get("max_duration", 3600)))
+    if failure.cause is not Cause.OUT_OF_MEMORY or failure.seconds > longest:
+        return FAIL
+    possible = [_at_most(failure, m) for m in limits] if isinstance(limits, (list, tuple)) else []
+    higher = [mem for mem in possible if mem > failure.mem]
+    return Decision(FailureDecision.RETRY, mem=min(higher)) if higher else FAIL
+
+
+def _at_most(failure: Failure, mem: float) -> float:
+    return float(mem if failure.max_mem is None else min(mem, failure.max_mem))
+
+
+def _number(callback: Callback, name: str) -> int:
+    return int(str(callback.arguments[name]))

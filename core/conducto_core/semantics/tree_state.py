@@ -1,0 +1,502 @@
+"""A tree with the states of its nodes, and the bookkeeping that keeps groups true.
+
+`TreeState` knows how nodes stand; it decides nothing about what happens next. That is
+`conducto_core.semantics.machine`.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from enum import Enum, auto
+from typing import NamedTuple
+
+from conducto_core.model.nodes import NodeSpec, Pipeline, child_path
+from conducto_core.model.records import Counts, NodeState
+from conducto_core.model.states import FAILED, Cause, NodeType, State, StopReason
+from conducto_core.semantics.roll_up import INDEX, QUEUED, RUNNING, SKIPPED, Rollup
+from conducto_core.semantics.rules import (
+    Outcome,
+    group_state,
+    group_warns,
+    seen_by_parent,
+    suppress,
+)
+
+
+class Notice(Enum):
+    """Something about a node that the machine must look at before an event is done.
+
+    ``TURN``: it may be its turn to start. ``FAILED``: a group failed and its callbacks have not
+    been asked. ``IDLE``: nothing of a target that is to be emptied is in flight any more.
+    """
+
+    TURN = auto()
+    FAILED = auto()
+    IDLE = auto()
+
+
+class LiveNode:
+    """What every node has. See `conducto_core.model.records.NodeState` for the fields."""
+
+    __slots__ = (
+        "attempt",
+        "cause",
+        "expired",
+        "lost",
+        "lost_starts",
+        "mem",
+        "parent",
+        "position",
+        "skipped",
+        "spec",
+        "state",
+        "tries",
+        "warning",
+    )
+
+    def __init__(self, spec: NodeSpec, parent: "LiveGroup | None", position: int) -> None:
+        self.spec = spec
+        self.parent = parent
+        self.position = position
+        self.state = State.PENDING
+        self.skipped = spec.skip
+        self.cause: Cause | None = None
+        self.warning = False
+        self.expired = False
+        self.attempt = 0
+        self.tries = 0
+        self.lost = 0
+        self.lost_starts = 0
+        self.mem: float | None = None
+
+    @property
+    def path(self) -> str:
+        """The node's path."""
+        return self.spec.path
+
+    def seen(self) -> Outcome:
+        """What the parent sees of it."""
+        return seen_by_parent(self.state, skipped=self.skipped)
+
+
+class LiveExec(LiveNode):
+    """An Exec.
+
+    Attributes:
+        order: Why it is being stopped, while it is.
+    """
+
+    __slots__ = ("order",)
+
+    def __init__(self, spec: NodeSpec, parent: "LiveGroup | None", position: int) -> None:
+        super().__init__(spec, parent, position)
+        self.order: StopReason | None = None
+
+
+class LiveGroup(LiveNode):
+    """A Serial or a Parallel.
+
+    Attributes:
+        counts: Execs below by state, then the skipped ones (`conducto_core.semantics.roll_up`).
+        total: Execs below.
+        held: It failed and its callbacks have not been asked; unfinished for its parent so far.
+        given_up: Its callbacks were asked and let it fail.
+        discarding: A Lazy's target whose Execs are being stopped before it is emptied.
+        told: How it stood when it was last recorded.
+    """
+
+    __slots__ = (
+        "children",
+        "counts",
+        "discarding",
+        "given_up",
+        "held",
+        "tally",
+        "told",
+        "total",
+    )
+
+    def __init__(self, spec: NodeSpec, parent: "LiveGroup | None", position: int) -> None:
+        super().__init__(spec, parent, position)
+        self.children: list[LiveNode] = []
+        self.counts = [0] * (SKIPPED + 1)
+        self.total = 0
+        self.held = False
+        self.given_up = False
+        self.discarding = False
+        self.tally = Rollup([], serial=False, stop_on_error=False)
+        self.told = self.standing()
+
+    def standing(self) -> tuple[State, bool, bool, Cause | None, int]:
+        """What others are told of it; a new try counts although nothing else may differ."""
+        return self.state, self.warning, self.skipped, self.cause, self.tries
+
+    def in_flight(self) -> bool:
+        """Whether an Exec below is queued or running."""
+        return self.counts[QUEUED] + self.counts[RUNNING] > 0
+
+    def fails_below(self) -> bool:
+        """Whether an Exec below is in error or killed."""
+        return any(self.counts[INDEX[state]] for state in FAILED)
+
+    def rebuild(self) -> None:
+        """Work out the tally, the counts and the state from the children as they stand."""
+        self.tally = Rollup(
+            [child.seen() for child in self.children],
+            serial=self.spec.type is NodeType.SERIAL,
+            stop_on_error=self.spec.stop_on_error,
+            warned=[i for i, child in enumerate(self.children) if child.warning],
+        )
+        self.counts = [0] * (SKIPPED + 1)
+        self.total = 0
+        for child in self.children:
+            self.total += execs_below(child)
+            for index, number in enumerate(contribution(child)):
+                self.counts[index] += number
+        self.settle_state()
+
+    def settle_state(self) -> None:
+        """Derive the state and the warning from tally, counts and flags."""
+        raw = self.raw_state()
+        if raw not in FAILED:
+            self.given_up = False
+        if self.held:
+            raw = State.PENDING
+        self.state, own = suppress(raw, suppress_errors=self.spec.suppress_errors)
+        self.warning = group_warns(self.state, own=own, any_child_warns=bool(self.tally.warned))
+        self.cause = Cause.TIMEOUT if raw is State.KILLED else None
+
+    def raw_state(self) -> State:
+        """Return the state before suppression and before its callbacks are asked."""
+        children = Outcome.UNFINISHED if self.spec.awaits_tree else self.tally.outcome()
+        return group_state(children, in_flight=self.in_flight(), expired=self.expired)
+
+
+def execs_below(node: LiveNode) -> int:
+    """Return how many Execs the subtree of ``node`` has."""
+    return node.total if isinstance(node, LiveGroup) else 1
+
+
+def contribution(node: LiveNode) -> list[int]:
+    """Return what ``node`` adds to its parent's counts."""
+    if isinstance(node, LiveGroup):
+        if not node.skipped:
+            return node.counts
+        return [*node.counts[:SKIPPED], node.total]
+    counts = [0] * (SKIPPED + 1)
+    counts[INDEX[node.state]] = 1
+    counts[SKIPPED] = int(node.skipped)
+    return counts
+
+
+class Change(NamedTuple):
+    """A node reached a state; the machine's record of what happened, in order."""
+
+    path: str
+    type: NodeType
+    state: State
+    skipped: bool
+    cause: Cause | None
+    warning: bool
+    attempt: int
+
+
+class TreeState:
+    """The nodes of one pipeline and how they stand.
+
+    Attributes:
+        nodes: ``{path: node}``.
+        armed: What can start, starts.
+        changes: What happened since `take_changes`.
+        notices: What the machine has to look at; it empties the list.
+        touched: ``{group: its state before}`` since `take_touched`.
+        remembered: Nodes of which only what a next agent must know has changed, since
+            `take_remembered`.
+        max_mem: GB that a retry asks for at most; None: any number.
+        past: ``{path: attempts made}`` of nodes that were discarded, so that a node of the same
+            path goes on counting where the other one stopped.
+    """
+
+    def __init__(
+        self, pipeline: Pipeline, states: Iterable[NodeState] = (), *, armed: bool = False
+    ) -> None:
+        self.nodes: dict[str, LiveNode] = {}
+        self.armed = armed
+        self.changes: list[Change] = []
+        self.notices: deque[tuple[Notice, LiveNode]] = deque()
+        self.touched: dict[LiveGroup, State] = {}
+        self.remembered: list[LiveNode] = []
+        self.past: dict[str, int] = {}
+        self.max_mem: float | None = None
+        self._graft(pipeline.nodes, None, 0)
+        for state in states:
+            self._load(state)
+        for node in reversed(self.nodes.values()):
+            if isinstance(node, LiveGroup):
+                node.rebuild()
+                node.told = node.standing()
+        self._give_up_on_failed()
+
+    @property
+    def root(self) -> LiveNode:
+        """The node without a parent."""
+        return self.nodes["/"]
+
+    def exec_at(self, path: str) -> LiveExec:
+        """Return the Exec at ``path``; KeyError or TypeError when there is none."""
+        node = self.nodes[path]
+        if not isinstance(node, LiveExec):
+            raise TypeError(f"{path}: a {node.spec.type.value}, not an Exec")
+        return node
+
+    def subtree(self, top: LiveNode) -> Iterator[LiveNode]:
+        """Yield ``top`` and everything below it, parents first, in definition order."""
+        stack = [top]
+        while stack:
+            node = stack.pop()
+            yield node
+            if isinstance(node, LiveGroup):
+                stack.extend(reversed(node.children))
+
+    def in_flight(self, top: LiveNode) -> Iterator[LiveExec]:
+        """Yield the queued and running Execs below ``top`` without visiting quiet groups."""
+        stack = [top]
+        while stack:
+            node = stack.pop()
+            if isinstance(node, LiveExec):
+                if node.state in (State.QUEUED, State.RUNNING):
+                    yield node
+            elif isinstance(node, LiveGroup) and node.in_flight():
+                stack.extend(reversed(node.children))
+
+    def take_changes(self) -> list[Change]:
+        """Return what happened since the last call."""
+        taken, self.changes = self.changes, []
+        return taken
+
+    def take_remembered(self) -> list[LiveNode]:
+        """Return the nodes of which something changed that nobody is told, since the last call."""
+        taken, self.remembered = self.remembered, []
+        return taken
+
+    def take_touched(self) -> list[tuple[LiveGroup, State]]:
+        """Return the groups that an event moved and where each stood before, and record them.
+
+        Once an event, when all is said: between two siblings of a Serial nothing is in flight
+        for a moment, and nobody should hear of that.
+        """
+        moved = [
+            (group, before)
+            for group, before in self.touched.items()
+            if self.nodes.get(group.path) is group and group.told != group.standing()
+        ]
+        self.touched.clear()
+        for group, _ in moved:
+            group.told = group.standing()
+            self.record(group)
+        return moved
+
+    def count_on(self, newest: Mapping[str, int]) -> None:
+        """Number the next attempts behind those of the history, ``{path: newest attempt}``.
+
+        A node that was generated anew and never queued does not know of its namesake's attempts,
+        and one that is to be generated again is not there yet.
+        """
+        for path, number in newest.items():
+            node = self.nodes.get(path)
+            if node is None:
+                self.past[path] = number
+            else:
+                node.attempt = max(node.attempt, number)
+
+    def counts(self, node: LiveNode) -> Counts:
+        """Return the Execs of the subtree of ``node`` by state."""
+        numbers = node.counts if isinstance(node, LiveGroup) else contribution(node)
+        named = {state.value: numbers[index] for state, index in INDEX.items()}
+        return Counts(**named, skipped=numbers[SKIPPED])
+
+    def state_of(self, node: LiveNode) -> NodeState:
+        """Return the record of how ``node`` stands."""
+        return NodeState.model_construct(
+            path=node.path,
+            state=node.state,
+            skipped=node.skipped,
+            cause=node.cause,
+            warning=node.warning,
+            attempt=node.attempt,
+            tries=node.tries,
+            lost=node.lost,
+            lost_starts=node.lost_starts,
+            expired=node.expired,
+            mem=node.mem,
+            order=node.order if isinstance(node, LiveExec) else None,
+        )
+
+    def set_exec(
+        self, node: LiveExec, state: State, *, cause: Cause | None = None, warning: bool = False
+    ) -> None:
+        """Put an Exec into ``state`` and bring everything above it up to date."""
+        before = INDEX[node.state]
+        node.state, node.cause, node.warning, node.expired = state, cause, warning, False
+        self.record(node)
+        after = INDEX[state]
+        if before != after:
+            group = node.parent
+            while group is not None:
+                group.counts[before] -= 1
+                group.counts[after] += 1
+                group = group.parent
+        self.refresh_above(node)
+
+    def set_skipped(self, node: LiveNode, skipped: bool) -> None:
+        """Skip a node, or no longer."""
+        if node.skipped == skipped:
+            return
+        before = contribution(node)[SKIPPED]
+        node.skipped = skipped
+        difference = contribution(node)[SKIPPED] - before
+        group = node.parent
+        while group is not None and difference:
+            group.counts[SKIPPED] += difference
+            if group.skipped:  # its parent counts all of it as skipped already
+                break
+            group = group.parent
+        if isinstance(node, LiveGroup):
+            self.touched.setdefault(node, node.state)
+        else:
+            self.record(node)
+        self.refresh_above(node)
+
+    def refresh(self, group: LiveGroup) -> None:
+        """Derive a group's state anew after one of its flags changed."""
+        self._settle(group)
+        self.refresh_above(group)
+
+    def refresh_above(self, node: LiveNode) -> None:
+        """Tell the groups above ``node``, from the nearest up, how it stands now."""
+        child, group = node, node.parent
+        while group is not None:
+            self._note(group, child)
+            self._settle(group)
+            child, group = group, group.parent
+
+    def replace(self, target: str, specs: Mapping[str, NodeSpec]) -> None:
+        """Put the nodes of ``specs`` in the place of the subtree at ``target``.
+
+        ``specs`` are parents first and begin with ``target`` itself. Nothing of the old subtree
+        may be in flight.
+        """
+        old = self.nodes[target]
+        parent, position = old.parent, old.position
+        self._adjust(old, -1)
+        for node in list(self.subtree(old)):
+            self._forget(node)
+        self._graft(specs, parent, position)
+        new = self.nodes[target]
+        # A person's skip or unskip of the place outlasts its trees; a tree's own skip does not.
+        if new.spec.skip == old.spec.skip:
+            new.skipped = old.skipped
+        for node in reversed(list(self.subtree(new))):
+            if isinstance(node, LiveGroup):
+                node.rebuild()
+                node.told = node.standing()
+        if parent is not None:
+            parent.children[position] = new
+        self._adjust(new, 1)
+        self.record(new)
+        for node in self.subtree(new):
+            # Who follows the changes knows the namesake of the last tree as it ended.
+            if node is not new and node.path in self.past:
+                self.record(node)
+        self.refresh_above(new)
+
+    def _adjust(self, node: LiveNode, sign: int) -> None:
+        added, total = contribution(node), execs_below(node)
+        group = node.parent
+        while group is not None:
+            group.total += sign * total
+            for index, number in enumerate(added):
+                group.counts[index] += sign * number
+            if group.skipped:
+                added = [*added[:SKIPPED], total]
+            group = group.parent
+
+    def _note(self, group: LiveGroup, child: LiveNode) -> None:
+        tally = group.tally
+        before = tally.first_holding()
+        tally.note(child.position, child.seen(), warns=child.warning)
+        after = tally.first_holding()
+        if after is not None and after != before:
+            self.notices.append((Notice.TURN, group.children[after]))
+
+    def _settle(self, group: LiveGroup) -> None:
+        self.touched.setdefault(group, group.state)
+        group.settle_state()
+        if group.spec.callbacks and group.raw_state() in FAILED and not group.given_up:
+            if not group.held:
+                group.held = True
+                # Before anybody's turn: a group that is tried again must not have let its next
+                # sibling start.
+                self.notices.appendleft((Notice.FAILED, group))
+            group.settle_state()
+        if group.discarding and not group.in_flight():
+            self.notices.append((Notice.IDLE, group))
+
+    def record(self, node: LiveNode) -> None:
+        """Write down how ``node`` stands among the changes."""
+        self.changes.append(
+            Change(
+                node.path,
+                node.spec.type,
+                node.state,
+                node.skipped,
+                node.cause,
+                node.warning,
+                node.attempt,
+            )
+        )
+
+    def _graft(
+        self, specs: Mapping[str, NodeSpec], parent: LiveGroup | None, position: int
+    ) -> None:
+        """Add the nodes of ``specs`` (parents first); the first one hangs under ``parent``."""
+        places = {next(iter(specs)): (parent, position)}
+        for path, spec in specs.items():
+            above, index = places.pop(path)
+            if spec.type is NodeType.EXEC:
+                node: LiveNode = LiveExec(spec, above, index)
+            else:
+                node = group = LiveGroup(spec, above, index)
+                for i, name in enumerate(spec.children):
+                    places[child_path(path, name)] = (group, i)
+            if above is not None and above is not parent:
+                above.children.append(node)
+            node.attempt = self.past.get(path, 0)
+            self.nodes[path] = node
+
+    def _forget(self, node: LiveNode) -> None:
+        del self.nodes[node.path]
+        self.past[node.path] = node.attempt
+
+    def _load(self, state: NodeState) -> None:
+        node = self.nodes.get(state.path)
+        if node is None:  # of a tree that was generated and discarded since
+            self.past[state.path] = state.attempt
+            return
+        node.skipped = state.skipped
+        node.attempt = state.attempt
+        node.tries = state.tries
+        node.lost, node.lost_starts = state.lost, state.lost_starts
+        node.mem = state.mem
+        node.expired = state.expired
+        if not isinstance(node, LiveGroup):
+            if isinstance(node, LiveExec):
+                node.order = state.order
+            node.state = state.state
+            node.cause = state.cause
+            node.warning = state.warning
+
+    def _give_up_on_failed(self) -> None:
+        """A group that was in error when it was stored was decided about before that."""
+        for node in self.nodes.values():
+            if isinstance(node, LiveGroup):
+                node.given_up = node.raw_state() in FAILED

@@ -1,0 +1,598 @@
+"""Lines and matches of an output that is in memory."""
+
+import asyncio
+import base64
+import re
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Mapping
+from typing import Any
+
+from conducto_core.api.queries import listing
+from conducto_core.api.queries import secret_queries as answers
+from conducto_core.api.queries.compact_states import LETTERS, SKIPPED
+from conducto_core.api.queries.lookup import resolve_id
+from conducto_core.api.queries.output_tails import with_tail
+from conducto_core.api.queries.relaunch import launch_request
+from conducto_core.api.queries.usage_reports import usage_of
+from conducto_core.errors import DefinitionError, NotFoundError, RefusedError, no_image, no_node
+from conducto_core.model.debug import DebugPlan, DebugRequest
+from conducto_core.model.node_detail import NodeDetail
+from conducto_core.model.params import (
+    ChangedDataParams,
+    ImageLogParams,
+    ListParams,
+    ListUserDataParams,
+    LogFileParams,
+    LogLinesParams,
+    LogParams,
+    LogSearchParams,
+    StatesParams,
+    TreeParams,
+)
+from conducto_core.model.records import AttemptRecord, ImageRecord, Lifecycle, PipelineRecord
+from conducto_core.model.requests import (
+    WHOLE,
+    Action,
+    AgentStatus,
+    ControlRequest,
+    ControlResult,
+    EventBatch,
+    LaunchRequest,
+    LogChunk,
+    NodeStates,
+    NodeView,
+    PipelineSummary,
+    TreePage,
+)
+from conducto_core.model.resources import Resources, ResourcesParams
+from conducto_core.model.responses import (
+    ChangedData,
+    DataEntry,
+    DataList,
+    Deleted,
+    ImageLog,
+    LogLines,
+    LogMatch,
+    LogMatches,
+    PipelineList,
+)
+from conducto_core.model.secrets import DeleteSecrets, PutSecrets, SecretList
+from conducto_core.model.states import IN_FLIGHT, STATE_OF_CAUSE, Cause, NodeType, State
+from conducto_core.model.usage import Usage, UsageParams
+from conducto_core.ports.downloads import Download, Span
+from conducto_core.ports.secret_store import SecretName, StoredSecret, check, check_total
+from conducto_core.testing.data import MemoryData, download_of
+from conducto_core.testing.pipeline_state import (
+    PipelineState,
+    is_asked_for,
+    next_attempts,
+    ordered,
+    with_attempts,
+)
+
+
+class MemorySecrets:
+    """A `conducto_core.ports.secret_store.SecretStore` for tests."""
+
+    def __init__(self) -> None:
+        self._secrets: dict[SecretName, StoredSecret] = {}
+        self._version = 0
+
+    def version(self) -> Hashable:
+        """Return the number of changes so far."""
+        return self._version
+
+    def read(self) -> dict[SecretName, StoredSecret]:
+        """Return every secret."""
+        return dict(self._secrets)
+
+    def put(self, secrets: Iterable[StoredSecret]) -> None:
+        """Store secrets over those of the same name, all or nothing."""
+        new = {secret.name: secret for secret in secrets}
+        check(new.values())
+        check_total({**self._secrets, **new}.values())
+        self._secrets.update(new)
+        self._version += 1
+
+    def delete(self, names: Iterable[SecretName]) -> tuple[SecretName, ...]:
+        """Delete secrets; return those that were there."""
+        gone = tuple(name for name in dict.fromkeys(names) if name in self._secrets)
+        for name in gone:
+            del self._secrets[name]
+        self._version += len(gone)
+        return gone
+
+    def where(self) -> str:
+        """Return where the values are kept."""
+        return "in memory"
+
+
+def lines_of(data: bytes, query: LogLinesParams, *, complete: bool) -> LogLines:
+    """Return the lines that are asked for."""
+    lines = [line + b"\n" for line in data.split(b"\n")]
+    lines[-1] = lines[-1][:-1]
+    if not lines[-1]:
+        lines.pop()
+    first = max(0, len(lines) + query.first) if query.first < 0 else query.first
+    taken = lines[first : first + query.count]
+    is_there = first <= data.count(b"\n")
+    return LogLines(
+        first=first,
+        lines=tuple(line.removesuffix(b"\n").decode(errors="replace") for line in taken),
+        offset=sum(map(len, lines[:first])) if is_there else None,
+        total=len(lines),
+        size=len(data),
+        complete=complete,
+    )
+
+
+def matches_in(data: bytes, query: LogSearchParams, *, complete: bool) -> LogMatches:
+    """Return the lines that match.
+
+    Raises:
+        RefusedError: the pattern is none.
+    """
+    try:
+        pattern = re.compile(
+            query.text if query.regex else re.escape(query.text),
+            re.IGNORECASE if query.ignore_case else 0,
+        )
+    except re.error as error:
+        message = f"text={query.text!r} is no regular expression: {error}"
+        raise RefusedError(message) from error
+    found: list[LogMatch] = []
+    offset, following = 0, None
+    for number, line in enumerate(data.split(b"\n")):
+        text = line.decode(errors="replace")
+        match = pattern.search(text)
+        if match is not None and offset >= query.offset:
+            if len(found) == query.limit:
+                following = offset
+                break
+            found.append(
+                LogMatch(
+                    line=number, offset=offset, text=text, start=match.start(), end=match.end()
+                )
+            )
+        offset += len(line) + 1
+    return LogMatches(matches=tuple(found), next=following, size=len(data), complete=complete)
+
+
+#: Seconds between two looks at an output that somebody follows.
+_LOOK_EVERY = 0.01
+_IN_FLIGHT_OR_PENDING = IN_FLIGHT | {State.PENDING}
+
+
+#: What an order to a pipeline as a whole changes of its record.
+_WHOLE_PIPELINE: Mapping[Action, Mapping[str, object]] = {
+    Action.RUN: {"armed": True, "lifecycle": Lifecycle.ACTIVE},
+    Action.PAUSE: {"armed": False},
+    Action.SLEEP: {"armed": False, "lifecycle": Lifecycle.SLEEPING},
+    Action.WAKE: {"lifecycle": Lifecycle.ACTIVE},
+    Action.ARCHIVE: {"armed": False, "lifecycle": Lifecycle.ARCHIVED},
+}
+
+
+class MemoryPipelines:
+    """Pipelines in memory.
+
+    Args:
+        nodes_of: Turns the tree of a `LaunchRequest` into nodes; the default reads
+            ``{"nodes": {path: {fields of NodeView}}}``.
+
+    Attributes:
+        orders: ``(pipeline id, request)`` of every control call that was accepted.
+        launches: Every launch that was accepted.
+        shells: ``(pipeline id, request)`` of every debug shell that was planned.
+        secret_store: What `put_secrets` stored.
+    """
+
+    def __init__(
+        self, nodes_of: Callable[[Mapping[str, Any]], Iterable[NodeView]] | None = None
+    ) -> None:
+        self.orders: list[tuple[str, ControlRequest]] = []
+        self.launches: list[LaunchRequest] = []
+        self._keys: dict[str | None, str] = {}
+        self.shells: list[tuple[str, DebugRequest]] = []
+        self.secret_store = MemorySecrets()
+        self.warnings: tuple[str, ...] = ()
+        self._nodes_of = _plain_nodes if nodes_of is None else nodes_of
+        self._pipelines: dict[str, PipelineState] = {}
+        self._user_data = MemoryData()
+        self._lock = threading.RLock()
+
+    def add(
+        self, pipeline_id: str, nodes: Iterable[NodeView], record: PipelineRecord | None = None
+    ) -> PipelineSummary:
+        """Put a pipeline there; ``nodes`` has the root first and parents before children."""
+        given = PipelineRecord(id=pipeline_id, title=pipeline_id) if record is None else record
+        pipeline = PipelineState(given, {node.path: node for node in nodes})
+        for node in list(pipeline.nodes.values()):
+            if node.type is not NodeType.EXEC:
+                counted = node.model_copy(update={"counts": pipeline.counts(node.path)})
+                pipeline.nodes[node.path] = counted
+        with self._lock:
+            self._pipelines[pipeline_id] = pipeline
+        return pipeline.summary()
+
+    def change(
+        self,
+        pipeline_id: str,
+        path: str,
+        state: State,
+        *,
+        cause: Cause | None = None,
+        exit_code: int | None = None,
+        **fields: Any,
+    ) -> None:
+        """Let a node reach ``state``; its groups follow.
+
+        ``running`` begins an attempt, a finished state ends it; ``fields`` are set on the
+        attempt.
+        """
+        with self._lock:
+            pipeline = self._find(pipeline_id)
+            node = _node(pipeline, path)
+            attempts = next_attempts(
+                node, state, {"cause": cause, "exit_code": exit_code, **fields}
+            )
+            pipeline.publish(
+                node.model_copy(update={"state": state, "cause": cause, "attempts": attempts})
+            )
+            pipeline.roll_up(path)
+        self._ring(pipeline)
+
+    def finish(self, pipeline_id: str, path: str, cause: Cause | None = None) -> None:
+        """Let a node run and end, with an exit code of 0 or 1."""
+        self.change(pipeline_id, path, State.RUNNING)
+        state = STATE_OF_CAUSE[cause]
+        self.change(pipeline_id, path, state, cause=cause, exit_code=0 if cause is None else 1)
+
+    def write(
+        self, pipeline_id: str, path: str, data: bytes, *, attempt: int = 1, stream: str = "stdout"
+    ) -> None:
+        """Let an attempt print."""
+        with self._lock:
+            output = self._find(pipeline_id).output
+            key = (path, attempt, stream)
+            output[key] = output.get(key, b"") + data
+
+    def set_resources(
+        self, pipeline_id: str, path: str, resources: Resources, *, attempt: int = 1
+    ) -> None:
+        """Let an attempt have used this."""
+        with self._lock:
+            self._find(pipeline_id).resources[path, attempt] = resources
+
+    def set_image(self, pipeline_id: str, image: ImageRecord, log: str = "") -> None:
+        """Let an image be as ``image`` says, and its build have printed ``log``."""
+        with self._lock:
+            pipeline = self._find(pipeline_id)
+            pipeline.images[image.name] = image
+            pipeline.image_logs[image.name] = log
+        self._ring(pipeline)
+
+    def readers(self, pipeline_id: str) -> int:
+        """How many read the pipeline's events now."""
+        return len(self._find(pipeline_id).readers)
+
+    def wait_for_readers(self, pipeline_id: str, count: int, seconds: float = 5.0) -> bool:
+        """Wait until ``count`` read the pipeline's events; False when that does not come."""
+        deadline = time.monotonic() + seconds
+        while self.readers(pipeline_id) != count:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.005)
+        return True
+
+    async def launch(
+        self, request: LaunchRequest, key: str | None = None, *, repeated: bool = False
+    ) -> PipelineSummary:
+        """Add a pipeline with the ids ``p1``, ``p2`` and so on."""
+        if repeated and key in self._keys:
+            return await self.get(self._keys[key])
+        nodes = list(self._nodes_of(request.tree))
+        if not nodes:
+            raise DefinitionError(None, "the tree has no nodes")
+        self.launches.append(request)
+        self._keys[key] = f"p{len(self._pipelines) + 1}"
+        record = PipelineRecord(
+            id=f"p{len(self._pipelines) + 1}",
+            title="" if request.title is None else request.title,
+            doc=request.doc,
+            tags=request.tags,
+            owner=request.owner,
+            retention=request.retention,
+            engine=request.engine,
+            armed=request.run,
+            run_at=request.run_at,
+            program=request.program,
+            created=time.time(),
+        )
+        return self.add(record.id, nodes, record)
+
+    async def list(self, query: ListParams | None = None) -> PipelineList:
+        """The newest first, at most ``query.limit``; None is all that are not archived."""
+        with self._lock:
+            return listing.page((p.summary() for p in reversed(self._pipelines.values())), query)
+
+    async def get(self, pipeline_id: str) -> PipelineSummary:
+        """One pipeline."""
+        with self._lock:
+            return self._find(pipeline_id).summary()
+
+    async def definition(self, pipeline_id: str) -> LaunchRequest:
+        """The request that launched it, without an order to run."""
+        with self._lock:
+            record = self._find(pipeline_id).record
+        made = int(record.id.removeprefix("p")) - 1
+        return launch_request(record, self.launches[made].tree)
+
+    async def nodes(self, query: TreeParams) -> TreePage:
+        """Nodes of a subtree, down to a depth, or those that a search finds."""
+        with self._lock:
+            pipeline = self._find(query.id)
+            _node(pipeline, query.root)
+            nodes = pipeline.below(query.root)
+            if query.after is not None:
+                paths = [node.path for node in nodes]
+                nodes = nodes[paths.index(_node(pipeline, query.after).path) + 1 :]
+            asked_for = [node for node in nodes if is_asked_for(node, query)]
+            page = asked_for[: query.most]
+            following = page[-1].path if len(asked_for) > len(page) else None
+            shown = tuple(with_attempts(pipeline.numbered(node), query) for node in page)
+            if query.tails:
+                shown = tuple(with_tail(node, pipeline.end_of_output) for node in shown)
+            return TreePage(seq=len(pipeline.changes), nodes=shown, next=following)
+
+    async def states(self, query: StatesParams) -> NodeStates:
+        """How each Exec of a subtree stands; skipped ones are those that are so themselves."""
+        with self._lock:
+            pipeline = self._find(query.id)
+            _node(pipeline, query.root)
+            execs = [node for node in pipeline.below(query.root) if node.type is NodeType.EXEC]
+            start = len(query.root.rstrip("/")) + 1
+            return NodeStates(
+                seq=len(pipeline.changes),
+                states="".join(SKIPPED if one.skipped else LETTERS[one.state] for one in execs),
+                names=tuple(one.path[start:] for one in execs) if query.names else (),
+            )
+
+    async def node(self, pipeline_id: str, path: str) -> NodeDetail:
+        """A node without its parameters, which `NodeView` does not tell."""
+        with self._lock:
+            pipeline = self._find(pipeline_id)
+            return NodeDetail(node=pipeline.numbered(_node(pipeline, path)))
+
+    async def attempts(self, pipeline_id: str, path: str) -> tuple[AttemptRecord, ...]:
+        """Every attempt of a node."""
+        with self._lock:
+            return _node(self._find(pipeline_id), path).attempts
+
+    async def log(self, query: LogParams) -> LogChunk:
+        """A piece of an output stream."""
+        deadline = time.monotonic() + query.wait
+        while True:
+            data, complete = self._output(query)
+            start = _start(query.offset, len(data))
+            piece = data[start : start + query.limit]
+            if piece or complete or time.monotonic() >= deadline:
+                return LogChunk(
+                    data=base64.b64encode(piece).decode(),
+                    offset=start,
+                    size=len(data),
+                    complete=complete,
+                )
+            await asyncio.sleep(_LOOK_EVERY)
+
+    async def log_lines(self, query: LogLinesParams) -> LogLines:
+        """Some lines; the byte limit is not kept."""
+        data, complete = self._output(query)
+        return lines_of(data, query, complete=complete)
+
+    async def search_log(self, query: LogSearchParams) -> LogMatches:
+        """Lines that match; the limits but for the number of matches are not kept."""
+        data, complete = self._output(query)
+        return matches_in(data, query, complete=complete)
+
+    async def log_file(self, query: LogFileParams, span: Span | None = None) -> Download:
+        """An output stream as it is now."""
+        name = query.path.rpartition("/")[2] or "root"
+        return download_of(self._output(query)[0], f"{name}.{query.stream}.txt", span)
+
+    def _output(self, query: LogFileParams) -> tuple[bytes, bool]:
+        """Return an output stream, and whether it is complete."""
+        with self._lock:
+            pipeline = self._find(query.id)
+            record = _attempt(_node(pipeline, query.path), query.attempt)
+            data = pipeline.output.get((query.path, record.number, query.stream), b"")
+        return data, record.state not in _IN_FLIGHT_OR_PENDING
+
+    async def resources(self, query: ResourcesParams) -> Resources:
+        """What `set_resources` was given."""
+        with self._lock:
+            pipeline = self._find(query.id)
+            node = _node(pipeline, query.path)
+            if not node.attempts:
+                return Resources()
+            number = _attempt(node, query.attempt).number
+            return pipeline.resources.get((query.path, number), Resources())
+
+    async def image_log(self, query: ImageLogParams) -> ImageLog:
+        """A piece of what `set_image` was given, cut where a character may be."""
+        with self._lock:
+            logs = self._find(query.id).image_logs
+            if query.image not in logs:
+                raise no_image(query.id, query.image, logs)
+            data = logs[query.image].encode()
+        start = _start(query.offset, len(data))
+        piece = data[start : start + query.limit]
+        return ImageLog(
+            text=piece.decode(errors="replace"),
+            offset=start,
+            next=start + len(piece),
+            size=len(data),
+            complete=True,
+        )
+
+    async def data(self, pipeline_id: str | None, query: ListUserDataParams) -> DataList:
+        """Entries of a directory of data."""
+        return self._data(pipeline_id).entries(query.name, query.after, query.limit)
+
+    async def changed_data(self, query: ChangedDataParams) -> ChangedData:
+        """Files of data that were written within a time."""
+        return self._data(query.id).changed(query.since, query.until, query.limit)
+
+    async def read_data(
+        self, pipeline_id: str | None, name: str, span: Span | None = None
+    ) -> Download:
+        """A data file, or a part of it."""
+        return self._data(pipeline_id).read(name, span)
+
+    async def write_data(
+        self, pipeline_id: str | None, name: str, content: AsyncIterator[bytes]
+    ) -> DataEntry:
+        """Put a data file."""
+        whole = b"".join([piece async for piece in content])
+        return self._data(pipeline_id).write(name, whole)
+
+    async def delete_data(self, pipeline_id: str | None, name: str) -> Deleted:
+        """Delete data."""
+        return self._data(pipeline_id).delete(name)
+
+    def _data(self, pipeline_id: str | None) -> MemoryData:
+        return self._user_data if pipeline_id is None else self._find(pipeline_id).data
+
+    async def control(self, pipeline_id: str, request: ControlRequest) -> ControlResult:
+        """Carry out an order in the simplest way that can be seen."""
+        with self._lock:
+            pipeline = self._find(pipeline_id)
+            if request.failed:
+                request = pipeline.named(request)
+                if not request.paths:
+                    return ControlResult()
+            nodes = [_node(pipeline, path) for path in request.paths]
+            if request.action in WHOLE:
+                changes = _WHOLE_PIPELINE[request.action]
+                pipeline.record = pipeline.record.model_copy(update=changes)
+                nodes = []
+            elif not nodes:
+                raise RefusedError(f"{request.action} needs at least one path")
+            for node in nodes:
+                pipeline.publish(ordered(node, request.action))
+                pipeline.roll_up(node.path)
+            self.orders.append((pipeline.record.id, request))
+        self._ring(pipeline)
+        paths = tuple(node.path for node in nodes)
+        return ControlResult(affected=len(paths), paths=paths)
+
+    async def debug(self, pipeline_id: str, request: DebugRequest) -> DebugPlan:
+        """A plan of which only the node and its command are true."""
+        with self._lock:
+            pipeline = self._find(pipeline_id)
+            node = _node(pipeline, request.path)
+            if request.attempt is not None:
+                _attempt(node, request.attempt)
+            number = node.attempts[-1].number if node.attempts else None
+            self.shells.append((pipeline.record.id, request))
+        return DebugPlan(  # noqa: S604 (a shell's path)
+            pipeline=pipeline.record.id,
+            path=node.path,
+            attempt=number if request.attempt is None else request.attempt,
+            image="debian",
+            shell="/bin/sh",
+            script=f"#!/bin/sh\n{node.command}\n",
+            cpu=1,
+            mem=1,
+            folder="/nowhere",
+        )
+
+    async def events(self, pipeline_id: str, cursor: int) -> AsyncIterator[EventBatch]:
+        """Changes after ``cursor``, then live ones, each batch as soon as there is one."""
+        with self._lock:
+            pipeline = self._find(pipeline_id)
+        loop, news = asyncio.get_running_loop(), asyncio.Event()
+
+        def ring() -> None:
+            loop.call_soon_threadsafe(news.set)
+
+        pipeline.readers.add(ring)
+        try:
+            seen: EventBatch | None = None
+            while True:
+                with self._lock:
+                    changes = tuple(pipeline.changes[cursor:])
+                    batch = EventBatch(changes=changes, pipeline=pipeline.summary())
+                if changes or (seen is not None and batch.pipeline != seen.pipeline):
+                    cursor += len(changes)
+                    yield batch
+                seen = batch
+                await news.wait()
+                news.clear()
+        finally:
+            pipeline.readers.discard(ring)
+
+    async def secrets(self) -> SecretList:
+        """Every secret, without values."""
+        return answers.listing(self.secret_store)
+
+    async def put_secrets(self, request: PutSecrets) -> SecretList:
+        """Store secrets in memory."""
+        return answers.put(self.secret_store, request)
+
+    async def delete_secrets(self, request: DeleteSecrets) -> SecretList:
+        """Delete secrets."""
+        return answers.delete(self.secret_store, request)
+
+    async def usage(self, query: UsageParams) -> Usage:
+        """What the attempts of all pipelines took."""
+        return usage_of(
+            (
+                (each.record, (a for view in each.nodes.values() for a in view.attempts))
+                for each in self._pipelines.values()
+            ),
+            query,
+        )
+
+    async def status(self) -> AgentStatus:
+        """A process that does not exist."""
+        return AgentStatus(
+            pid=0,
+            url="",
+            version="test",
+            started=0.0,
+            pipelines=len(self._pipelines),
+            warnings=self.warnings,
+        )
+
+    def _find(self, beginning: str) -> PipelineState:
+        return self._pipelines[resolve_id(beginning, self._pipelines)]
+
+    def _ring(self, pipeline: PipelineState) -> None:
+        for ring in tuple(pipeline.readers):
+            ring()
+
+
+def _plain_nodes(tree: Mapping[str, Any]) -> Iterable[NodeView]:
+    nodes: Mapping[str, Mapping[str, Any]] = tree.get("nodes", {})
+    return [NodeView(path=path, **{"state": State.PENDING, **n}) for path, n in nodes.items()]
+
+
+def _start(offset: int, size: int) -> int:
+    """Return where to read from; a negative offset counts from the end."""
+    return max(0, size + offset) if offset < 0 else min(offset, size)
+
+
+def _node(pipeline: PipelineState, path: str) -> NodeView:
+    if path not in pipeline.nodes:
+        raise no_node(pipeline.record.id, path)
+    return pipeline.nodes[path]
+
+
+def _attempt(node: NodeView, number: int | None) -> AttemptRecord:
+    for attempt in reversed(node.attempts):
+        if number is None or attempt.number == number:
+            return attempt
+    which = "attempt" if number is None else f"attempt {number}"
+    raise NotFoundError(f"{node.path}: no {which}")

@@ -1,0 +1,166 @@
+"""CloudFront: the web app's files, and the same address for them and the APIs.
+
+`of_session` and `of_page` are what ``infra/edge`` has for CloudFront's own functions; one test
+gives both the same requests (`tests/infra/test_edge.py`).
+"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from starlette.datastructures import Headers
+from starlette.requests import cookie_parser
+from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from conducto_core.api.security_headers import cloud_page, page_policy
+
+COOKIE = "__Host-conducto"
+SECONDS = 2_592_000
+_KEPT = "Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age="
+_BEARER = re.compile(r"Bearer ([A-Za-z0-9_-]{20,200})")
+_STAGE = "/api"
+_SOCKET = "/socket"
+_SESSION = "/session"
+_PAGE = "index.html"
+_NO_CONTENT = 204
+#: A request or an answer, as CloudFront's functions see it.
+Seen = dict[str, Any]
+
+
+class CloudFront:
+    """ASGI middleware: answers requests to the web app's address, passes on all others.
+
+    Args:
+        inner: The APIs.
+        root: Directory of the built web app; it need not be there.
+        host: Name and port by which browsers know the web app.
+        bucket: Where pages are sent for large answers.
+    """
+
+    def __init__(self, inner: ASGIApp, root: Path, host: str, bucket: str) -> None:
+        self._inner = inner
+        self._root = root
+        self._host = host
+        self._headers = {
+            "content-security-policy": page_policy(bucket),
+            "cache-control": "no-cache",
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        path = scope.get("path", "")
+        if Headers(scope=scope).get("host") != self._host:
+            await self._inner(scope, receive, send)
+        elif path in (_SESSION, _SOCKET) or path.startswith("/api/"):
+            await self._behind_session(scope, receive, send)
+        else:
+            await self._file(of_page(path))(scope, receive, send)
+
+    async def _behind_session(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answer = of_session(_seen(scope), scheme="http")
+        if "statusCode" in answer:
+            await _response(answer)(scope, receive, send)
+            return
+        ours = (b"authorization", b"cookie")
+        headers = [(name, value) for name, value in scope["headers"] if name not in ours]
+        token = answer["headers"].get("authorization")
+        if token is not None:
+            headers.append((b"authorization", token["value"].encode()))
+        cookies = "; ".join(f"{name}={held['value']}" for name, held in answer["cookies"].items())
+        if cookies:
+            headers.append((b"cookie", cookies.encode("latin-1")))
+        # Its path stays: the emulator's WebSocket has one of its own.
+        await self._inner({**scope, "headers": headers}, receive, send)
+
+    def _file(self, path: str) -> Response:
+        file = (self._root / path.removeprefix("/")).resolve()
+        if not (file.is_relative_to(self._root.resolve()) and file.is_file()):
+            return Response("there is no such file, or the web app is not built: make web", 404)
+        if file.name == _PAGE:
+            return HTMLResponse(cloud_page(file.read_text("utf-8")), headers=self._headers)
+        return FileResponse(file, headers=self._headers)
+
+
+def of_page(path: str) -> str:
+    """Return the path of the file that answers for a path of the web app."""
+    name = path[1:]
+    file = name.startswith("assets/") or ("." in name and "/" not in name)
+    return path if file else f"/{_PAGE}"
+
+
+def of_session(request: Seen, *, scheme: str = "https") -> Seen:
+    """Return the request as the API is to get it, or an answer where there is nothing to ask."""
+    if request["uri"] == _SESSION:
+        return _session(request, scheme)
+    headers = dict(request["headers"])
+    cookies = dict(request["cookies"])
+    cookie = cookies.pop(COOKIE, None)
+    if cookie is not None and "authorization" not in headers and _is_safe(request, scheme):
+        headers["authorization"] = {"value": f"Bearer {cookie['value']}"}
+    uri = _STAGE if request["uri"] == _SOCKET else request["uri"]
+    return {**request, "uri": uri, "headers": headers, "cookies": cookies}
+
+
+def _session(request: Seen, scheme: str) -> Seen:
+    if request["method"] == "GET":
+        kept = COOKIE in request["cookies"]
+        return _answer(_NO_CONTENT, "No Content") if kept else _answer(200, "OK")
+    if not _is_script(request, scheme):
+        return _answer(403, "Forbidden")
+    if request["method"] == "DELETE":
+        return _answer(_NO_CONTENT, "No Content", "", 0)
+    token = _BEARER.fullmatch(_header(request, "authorization"))
+    if request["method"] != "POST" or token is None:
+        return _answer(400, "Bad Request")
+    return _answer(_NO_CONTENT, "No Content", token[1], SECONDS)
+
+
+def _answer(status: int, words: str, value: str = "", seconds: int | None = None) -> Seen:
+    said: Seen = {
+        "statusCode": status,
+        "statusDescription": words,
+        "headers": {"cache-control": {"value": "no-store"}},
+    }
+    if seconds is not None:
+        said["cookies"] = {COOKIE: {"value": value, "attributes": f"{_KEPT}{seconds}"}}
+    return said
+
+
+def _is_safe(request: Seen, scheme: str) -> bool:
+    if (_header(request, "sec-fetch-site") or "none") not in ("same-origin", "none"):
+        return False
+    if request["uri"] == _SOCKET:
+        return _is_own_page(request, scheme)
+    return request["method"] in ("GET", "HEAD") or _is_script(request, scheme)
+
+
+def _is_script(request: Seen, scheme: str) -> bool:
+    return _is_own_page(request, scheme) and "x-conducto" in request["headers"]
+
+
+def _is_own_page(request: Seen, scheme: str) -> bool:
+    return _header(request, "origin") == f"{scheme}://{_header(request, 'host')}"
+
+
+def _header(request: Seen, name: str) -> str:
+    found: Seen = request["headers"].get(name, {})
+    return str(found.get("value", ""))
+
+
+def _seen(scope: Scope) -> Seen:
+    headers = Headers(scope=scope)
+    cookies = cookie_parser(headers.get("cookie", ""))
+    return {
+        "method": scope.get("method", "GET"),
+        "uri": scope["path"],
+        "headers": {name: {"value": value} for name, value in headers.items()},
+        "cookies": {name: {"value": value} for name, value in cookies.items()},
+    }
+
+
+def _response(answer: Seen) -> Response:
+    headers = {name: held["value"] for name, held in answer["headers"].items()}
+    for name, cookie in answer.get("cookies", {}).items():
+        headers["set-cookie"] = f"{name}={cookie['value']}; {cookie['attributes']}"
+    return Response(status_code=answer["statusCode"], headers=headers)

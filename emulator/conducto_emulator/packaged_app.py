@@ -1,0 +1,251 @@
+"""The app as it was packaged for Lambda: in processes of its own, which have its files only.
+
+`Mirror` looks to the rest of the emulator like the app itself; whatever is called goes to the
+process as the JSON that Lambda would get.
+"""
+
+import importlib.util
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from chalice.app import (
+    Chalice,
+    ChaliceAuthorizer,
+    CloudWatchEventConfig,
+    RouteEntry,
+    ScheduledEventConfig,
+)
+
+from conducto_emulator.app import AppError
+from conducto_emulator.lambda_host import HEAD
+from conducto_emulator.limits import LAMBDA_SYNC_PAYLOAD
+from conducto_emulator.packaged_errors import (
+    EndedError,
+    FunctionError,
+    PayloadError,
+    TooManyRequestsError,
+)
+
+_HOST = Path(__file__).with_name("lambda_host.py")
+#: It sees neither this process's path nor any installed package.
+_PYTHON = (sys.executable, "-I", "-S")
+#: What Lambda's Python has besides the standard library.
+_RUNTIME = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "six", "urllib3")
+#: Variables of this process that the other one gets besides those it is given.
+_PASSED_ON = ("PATH", "LANG", "TMPDIR", "TZ")
+_CALL_SECONDS = 300.0
+_TOO_LARGE = f"The {{}} of {{}} bytes is larger than {LAMBDA_SYNC_PAYLOAD.value} bytes"
+#: The functions that have no process of their own.
+_REST = ""
+
+
+class PackagedApp:
+    """Processes with an unpacked deployment package.
+
+    Args:
+        folder: Where the zip was unpacked.
+        apart: ``{function: variables}`` of those that have a process with more variables than the
+            rest, as the function beside the file system has.
+        path: Where modules are found besides; None: only what Lambda brings along.
+
+    Attributes:
+        runtime: What the processes find besides that and the standard library.
+        seconds: ``{function: seconds}`` after which a call is cut off; 300 otherwise.
+        concurrency: How many calls are carried out at a time; None: any number.
+        cold_start: Returns the seconds that a new sandbox takes.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        apart: Mapping[str, Mapping[str, str]] | None = None,
+        *,
+        path: Sequence[str] | None = None,
+    ) -> None:
+        self._folder = folder
+        self._path = path
+        self._apart: dict[str, Mapping[str, str]] = {**(apart or {}), _REST: {}}
+        self._work = Path(tempfile.mkdtemp(prefix="conducto-lambda-"))
+        self.runtime = self._work / "runtime"
+        self._sockets: dict[str, str] = {}
+        self._environment: dict[str, str] = {}
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self.seconds: dict[str, float] = {}
+        self.concurrency: int | None = None
+        self.cold_start: Callable[[], float] = _warm
+        self._running = 0
+        self._lock = threading.Lock()
+
+    def start(self, environment: Mapping[str, str]) -> "Mirror":
+        """Import the app there; return what stands for it here.
+
+        Raises:
+            AppError: it cannot be imported; why is on standard error.
+        """
+        if self._path is None:
+            self._bring_runtime()
+        self._environment = dict(environment)
+        self.deploy(self._folder)
+        return Mirror(self)
+
+    def deploy(self, folder: Path) -> None:
+        """Have another package answer from now on; what the one before it has begun, it ends.
+
+        Raises:
+            AppError: it cannot be imported; why is on standard error.
+        """
+        started = {name: self._started(folder, more) for name, more in self._apart.items()}
+        for process, _ in started.values():
+            assert process.stdout is not None  # noqa: S101  it was asked for
+            if not process.stdout.readline():
+                raise AppError(f"{folder} cannot be imported as Lambda would; see above")
+        self._sockets = {name: place for name, (_, place) in started.items()}
+
+    def _started(
+        self, folder: Path, more: Mapping[str, str]
+    ) -> tuple["subprocess.Popen[bytes]", str]:
+        passed = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+        place = str(self._work / f"socket-{len(self._processes)}")
+        process = subprocess.Popen(  # noqa: S603  our own words
+            [*_PYTHON, str(_HOST), str(folder), os.pathsep.join(self._found()), place],
+            env={**passed, **self._environment, **more},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        self._processes.append(process)
+        return process, place
+
+    def _found(self) -> Sequence[str]:
+        """Return the directories in which modules are found."""
+        return [str(self.runtime)] if self._path is None else [each for each in self._path if each]
+
+    def _bring_runtime(self) -> None:
+        """Make a directory with what Lambda brings along."""
+        self.runtime.mkdir()
+        for name in _RUNTIME:
+            spec = importlib.util.find_spec(name)
+            if spec is None or spec.origin is None:
+                raise AppError(f"{name} is not installed: pip install 'conducto[emulator]'")
+            found = Path(spec.origin)
+            found = found.parent if found.name == "__init__.py" else found
+            (self.runtime / found.name).symlink_to(found)
+
+    def call(self, name: str, event: Any, _context: object = None) -> Any:
+        """Invoke a function.
+
+        Raises:
+            FunctionError: it raised something.
+            EndedError: it took too long.
+            TooManyRequestsError: too many are carried out at the time.
+            PayloadError: the event or the response is too large.
+        """
+        place = self._sockets.get(name, self._sockets[_REST])
+        with self._counted():
+            return self._ask(place, {"do": "invoke", "name": name, "event": event})
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        with self._lock:
+            if self.concurrency is not None and self._running >= self.concurrency:
+                raise TooManyRequestsError("Rate Exceeded.")
+            self._running += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._running -= 1
+
+    def _ask(self, place: str, request: Mapping[str, Any]) -> Any:
+        name = str(request.get("name", ""))
+        seconds = self.seconds.get(name, _CALL_SECONDS)
+        head = json.dumps({"name": name, "seconds": seconds, "cold": self.cold_start()})
+        body = json.dumps(request).encode()
+        if len(body) > LAMBDA_SYNC_PAYLOAD.value:
+            raise PayloadError(_TOO_LARGE.format("event", len(body)))
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(seconds + _CALL_SECONDS)
+            connection.connect(place)
+            with suppress(BrokenPipeError):  # it was killed before it read everything
+                connection.sendall(head.ljust(HEAD).encode() + body)
+                connection.shutdown(socket.SHUT_WR)
+            with connection.makefile("rb") as file:
+                answer = file.read()
+        said = json.loads(answer)
+        if "error" in said:
+            raise (EndedError if said.get("ended") else FunctionError)(said["error"])
+        if len(answer) > LAMBDA_SYNC_PAYLOAD.value:
+            raise FunctionError(_TOO_LARGE.format("response", len(answer)))
+        return said["answer"]
+
+    def describe(self) -> dict[str, Any]:
+        """Return what the app consists of, and the files of all modules that it has imported."""
+        return dict(self._ask(self._sockets[_REST], {"do": "describe"}))
+
+    def close(self) -> None:
+        """End the process, and those of packages before it."""
+        for process in self._processes:
+            process.kill()
+            process.communicate()
+        shutil.rmtree(self._work, ignore_errors=True)
+
+
+def _warm() -> float:
+    return 0.0
+
+
+class Mirror(Chalice):
+    """An app whose functions are in another process."""
+
+    def __init__(self, package: PackagedApp) -> None:
+        told = package.describe()
+        super().__init__(told["name"])
+        self._package = package
+        self.api.binary_types = told["binary_types"]
+        for path, method, authorizer in told["routes"]:
+            by: Any = None if authorizer is None else _Authorizer(authorizer, package)
+            self.routes[path][method] = RouteEntry(_elsewhere, "", path, method, authorizer=by)
+        for name in told["functions"]:
+            self.handler_map[name] = partial(package.call, name)
+        for route, name in told["sockets"].items():
+            self.websocket_handlers[route] = SimpleNamespace(name=name)
+        self.event_sources.extend(map(_source, told["sources"]))
+
+    def __call__(self, event: Any, _context: Any) -> Any:
+        """Answer what API Gateway sends: text, but for the types that it was told are binary."""
+        body = event["body"]
+        if isinstance(body, bytes):
+            event = {**event, "body": body.decode(errors="replace")}
+        return self._package.call("app", event)
+
+
+class _Authorizer(ChaliceAuthorizer):
+    def __init__(self, name: str, package: PackagedApp) -> None:
+        super().__init__(name, _elsewhere)
+        self._package = package
+
+    def __call__(self, event: Any, _context: Any) -> Any:
+        wanted = ("type", "authorizationToken", "methodArn")  # as API Gateway sends it
+        return self._package.call(self.name, {name: event[name] for name in wanted})
+
+
+def _elsewhere(*_: Any) -> None:
+    raise NotImplementedError("it is called in the package's process")
+
+
+def _source(told: Mapping[str, Any]) -> CloudWatchEventConfig | ScheduledEventConfig:
+    name = told["name"]
+    if "pattern" in told:
+        return CloudWatchEventConfig(name, f"app.{name}", told["pattern"])
+    return ScheduledEventConfig(name, f"app.{name}", told["schedule"], "")

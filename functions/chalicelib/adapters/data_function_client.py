@@ -1,0 +1,84 @@
+"""Data files through the function beside the file system."""
+
+import base64
+import json
+from typing import Any
+
+from chalicelib.adapters.aws_errors import throttling
+from chalicelib.adapters.clients import Clients
+from chalicelib.domain.data_protocol import What, raise_error
+from chalicelib.ports import FileFacts
+from conducto_core.model.responses import ChangedData, DataEntry, DataList, Deleted
+
+#: Seconds that the function may take to respond: API Gateway waits 29 s for us. It is invoked once,
+#: because it may be writing still when a second invocation would begin.
+ANSWER_SECONDS = 26.0
+
+
+class DataFunction:
+    """A `chalicelib.ports.DataFiles` that invokes the function ``data``.
+
+    Args:
+        clients: boto3's.
+        function: Name of the function.
+    """
+
+    def __init__(self, clients: Clients, function: str) -> None:
+        self._clients = clients
+        self._function = function
+
+    def entries(self, directory: str, name: str, after: str | None, limit: int) -> DataList:
+        """Return a page of the entries of a directory, by name."""
+        found = self._ask("entries", directory=directory, name=name, after=after, limit=limit)
+        return DataList.model_validate(found)
+
+    def changed(self, directory: str, since: float, until: float | None, limit: int) -> ChangedData:
+        """Return the files that were written last within a time, the newest first."""
+        found = self._ask("changed", directory=directory, since=since, until=until, limit=limit)
+        return ChangedData.model_validate(found)
+
+    def look(self, directory: str, name: str) -> FileFacts:
+        """Return how many bytes a file has, and which version of it is there."""
+        return FileFacts(*self._ask("look", directory=directory, name=name))
+
+    def stage(self, directory: str, name: str, key: str) -> None:
+        """Copy a file to a key of the bucket."""
+        self._ask("stage", directory=directory, name=name, key=key)
+
+    def write(self, directory: str, name: str, data: bytes) -> DataEntry:
+        """Put a file there."""
+        text = base64.b64encode(data).decode()
+        found = self._ask("write", directory=directory, name=name, data=text)
+        return DataEntry.model_validate(found)
+
+    def fetch(self, directory: str, name: str, key: str) -> DataEntry:
+        """Put a file there that is at a key of the bucket."""
+        return DataEntry.model_validate(self._ask("fetch", directory=directory, name=name, key=key))
+
+    def begin(self, what: What, directory: str, name: str, key: str) -> None:
+        """Begin to stage or fetch a file, and return at once."""
+        request = {"do": "later", "what": what, "directory": directory, "name": name, "key": key}
+        with throttling():
+            self._clients.get("lambda").invoke(
+                FunctionName=self._function, InvocationType="Event", Payload=json.dumps(request)
+            )
+
+    def delete(self, directory: str, name: str) -> Deleted:
+        """Delete a file, or a directory with what is in it."""
+        return Deleted.model_validate(self._ask("delete", directory=directory, name=name))
+
+    def forget(self, directory: str) -> None:
+        """Delete a directory with all that is in it."""
+        self._ask("forget", directory=directory)
+
+    def _ask(self, do: str, **request: Any) -> Any:
+        with throttling():
+            answer = self._clients.once("lambda", ANSWER_SECONDS).invoke(
+                FunctionName=self._function, Payload=json.dumps({"do": do, **request})
+            )
+        said = json.loads(answer["Payload"].read())
+        if "FunctionError" in answer:
+            raise RuntimeError(f"the data function failed: {said.get('errorMessage', said)}")
+        if "error" in said:
+            raise_error(said)
+        return said["answer"]

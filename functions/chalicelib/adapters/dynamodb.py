@@ -1,0 +1,378 @@
+"""The one DynamoDB table: items of strings, numbers and bytes, by partition and sort key.
+
+Which kinds of items there are is in `chalicelib.adapters.table_keys`. Every item is written with
+the number of its schema; who reads one gets the attributes of this schema, and the number with
+which it was written, which its body has still (`chalicelib.domain.schema_migrations`). An item that
+is changed in place is brought up to date first.
+"""
+
+import random
+import time
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from chalicelib.adapters.aws_errors import code_of, reasons_of, throttling
+from chalicelib.adapters.clients import Clients
+from chalicelib.adapters.table_keys import Key, kind_of
+from chalicelib.domain.schema_migrations import ATTRIBUTE, SCHEMA, Schema
+from chalicelib.ports import ConflictError
+from conducto_core.model.deployment import PARTITION_KEY, SORT_KEY, Index
+
+Value = str | int | float | bytes
+Item = Mapping[str, Value]
+
+#: Items of one transaction; DynamoDB's own limit.
+MAX_TRANSACTION = 100
+#: Bytes of one attribute that stays in the table; DynamoDB's limit for a whole item is 400 KB.
+MAX_INLINE = 256 * 1024
+_BATCH = 25
+_FAILED = "ConditionalCheckFailedException"
+_CANCELLED = "TransactionCanceledException"
+#: A transaction writes the item just now. It takes some milliseconds, and boto3 does not try again.
+_CONFLICT = "TransactionConflictException"
+#: Seconds before an item is written again after such a conflict.
+_PAUSES = (0.02, 0.05, 0.1, 0.2)
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+class Update(NamedTuple):
+    """A change of an item, which is made where there is none.
+
+    Attributes:
+        set: Attributes to set.
+        add: Numbers to add.
+        remove: Attributes to remove.
+        where: Condition, e.g. ``attribute_not_exists(x) OR x <= :room``.
+        values: What stands for ``:room``.
+    """
+
+    key: Key
+    set: Item = _NOTHING
+    add: Mapping[str, float] = _NOTHING
+    remove: Sequence[str] = ()
+    where: str = ""
+    values: Item = _NOTHING
+
+
+class DynamoTable:
+    """A table of DynamoDB.
+
+    Every method raises `ThrottledError` where DynamoDB asks to come back later, and those that
+    meet an item of a newer schema `chalicelib.domain.schema_migrations.NewerRecordError`.
+
+    Attributes:
+        schema: What is written, and what readers get.
+    """
+
+    def __init__(self, clients: Clients, name: str, schema: Schema = SCHEMA) -> None:
+        self._clients = clients
+        self._name = name
+        self.schema = schema
+
+    def get(self, key: Key) -> dict[str, Value] | None:
+        """Return an item as it is now."""
+        item = self._raw(key)
+        return None if item is None else self._current(key, item)
+
+    def _raw(self, key: Key) -> dict[str, Value] | None:
+        answer = self._call("get_item", Key=_packed_key(key), ConsistentRead=True)
+        return _unpacked(answer["Item"]) if "Item" in answer else None
+
+    def _current(self, key: Key, item: Item) -> dict[str, Value]:
+        return self.schema.item(kind_of(key), item)
+
+    def _whole(self, key: Key, item: Item) -> dict[str, Any]:
+        return _packed_key(key) | _packed({**item, ATTRIBUTE: self.schema.number})
+
+    def put(self, key: Key, item: Item) -> None:
+        """Write an item over what may be there."""
+        self._call("put_item", Item=self._whole(key, item))
+
+    def put_where(
+        self,
+        key: Key,
+        item: Item,
+        where: str,
+        values: Item | None = None,
+        names: Mapping[str, str] | None = None,
+    ) -> None:
+        """Write an item if what is there fulfils a condition; raises `ConflictError`.
+
+        ``names`` says which attributes stand behind ``#name``: DynamoDB reserves many words.
+        """
+        options: dict[str, Any] = {}
+        if values:
+            options["ExpressionAttributeValues"] = _packed(values)
+        if names:
+            options["ExpressionAttributeNames"] = names
+        try:
+            self._call(
+                "put_item",
+                Item=self._whole(key, item),
+                ConditionExpression=where,
+                **options,
+            )
+        except Exception as error:
+            if code_of(error) == _FAILED:
+                raise ConflictError(f"{key.partition} {key.sort}: {where}") from error
+            raise
+
+    def update(self, update: Update) -> None:
+        """Change an item; raises `ConflictError` when it does not fulfil ``where``."""
+        try:
+            self._call("update_item", **self._update(update))
+        except Exception as error:
+            if code_of(error) != _FAILED:
+                raise
+            if not self._lift(update.key):
+                raise ConflictError(f"{update.key}: {update.where}") from error
+            self.update(update)
+
+    def _lift(self, key: Key) -> bool:
+        """Bring an item up to date that can be changed in place; return whether it was not.
+
+        Only what the steps changed is written: older functions that run for some seconds more may
+        change the rest meanwhile.
+        """
+        item = self._raw(key)
+        if item is None:
+            return False
+        current = self._current(key, item)
+        if current[ATTRIBUTE] == self.schema.number:
+            return False
+        try:
+            self._call("update_item", **_lifting(key, item, current, self.schema.number))
+        except Exception as error:
+            if code_of(error) != _FAILED:
+                raise
+            return self._lift(key)  # another one was faster
+        return True
+
+    def delete(self, key: Key) -> None:
+        """Delete an item that may be there."""
+        self._call("delete_item", Key=_packed_key(key))
+
+    def take(self, key: Key) -> bool:
+        """Delete an item and return whether it was there: of many who try, one hears so."""
+        answer = self._call("delete_item", Key=_packed_key(key), ReturnValues="ALL_OLD")
+        return bool(answer.get("Attributes"))
+
+    def delete_all(self, keys: Sequence[Key]) -> None:
+        """Delete many items."""
+        for start in range(0, len(keys), _BATCH):
+            asked = [
+                {"DeleteRequest": {"Key": _packed_key(key)}} for key in keys[start : start + _BATCH]
+            ]
+            while asked:
+                answer = self._call_plain("batch_write_item", RequestItems={self._name: asked})
+                asked = answer.get("UnprocessedItems", {}).get(self._name, [])
+
+    def transact(self, operations: Sequence[Mapping[str, Any]]) -> None:
+        """Carry out all operations (`put_operation`, …) or none.
+
+        Raises:
+            Exception: AWS's own, with the reasons (`chalicelib.adapters.aws_errors.reasons_of`).
+        """
+        try:
+            self._call_plain("transact_write_items", TransactItems=list(operations))
+        except Exception as error:
+            if code_of(error) != _CANCELLED or not self._lift_all(operations, reasons_of(error)):
+                raise
+            self._call_plain("transact_write_items", TransactItems=list(operations))
+
+    def _lift_all(self, operations: Sequence[Mapping[str, Any]], reasons: Sequence[str]) -> bool:
+        """Bring items up to date because of which a transaction may have been refused."""
+        refused = [
+            operation["Update"]["Key"]
+            for operation, reason in zip(operations, reasons, strict=True)
+            if reason == "ConditionalCheckFailed" and "Update" in operation
+        ]
+        lifted = [self._lift(_key(_unpacked(packed))) for packed in refused]  # each of them
+        return any(lifted)
+
+    def put_operation(self, key: Key, item: Item, *, new: bool = False) -> Mapping[str, Any]:
+        """Return an operation that writes an item; ``new``: only where there is none."""
+        put: dict[str, Any] = {"TableName": self._name, "Item": self._whole(key, item)}
+        if new:
+            put["ConditionExpression"] = f"attribute_not_exists({PARTITION_KEY})"
+        return {"Put": put}
+
+    def update_operation(self, update: Update) -> Mapping[str, Any]:
+        """Return an operation that changes an item."""
+        return {"Update": {"TableName": self._name, **self._update(update)}}
+
+    def delete_operation(self, key: Key) -> Mapping[str, Any]:
+        """Return an operation that deletes an item, which need not be there."""
+        return {"Delete": {"TableName": self._name, "Key": _packed_key(key)}}
+
+    def _update(self, update: Update) -> dict[str, Any]:
+        changes = {**update.set, ATTRIBUTE: self.schema.number}
+        names: dict[str, str] = {}
+        values: dict[str, Value] = dict(update.values)
+        clauses = []
+        for word, sign, given in (("SET", " = ", changes), ("ADD", " ", update.add)):
+            parts = []
+            for name, value in given.items():
+                names[f"#{name}"] = name
+                values[f":{name}"] = value
+                parts.append(f"#{name}{sign}:{name}")
+            if parts:
+                clauses.append(f"{word} {', '.join(parts)}")
+        if update.remove:
+            names |= {f"#{name}": name for name in update.remove}
+            clauses.append("REMOVE " + ", ".join(f"#{name}" for name in update.remove))
+        # What is not changed must be of this schema as well.
+        where = f"(attribute_not_exists({PARTITION_KEY}) OR {ATTRIBUTE} = :{ATTRIBUTE})"
+        return {
+            "Key": _packed_key(update.key),
+            "UpdateExpression": " ".join(clauses),
+            "ExpressionAttributeNames": names,
+            "ExpressionAttributeValues": _packed(values),
+            "ConditionExpression": f"({update.where}) AND {where}" if update.where else where,
+        }
+
+    def range(
+        self,
+        partition: str,
+        low: str,
+        high: str,
+        *,
+        reverse: bool = False,
+        limit: int | None = None,
+    ) -> Iterator[tuple[str, dict[str, Value]]]:
+        """Yield ``(sort key, item)`` from ``low`` to ``high``, both included, as they are now."""
+        asked: dict[str, Any] = {
+            "KeyConditionExpression": "#p = :p AND #s BETWEEN :low AND :high",
+            "ExpressionAttributeNames": {"#p": PARTITION_KEY, "#s": SORT_KEY},
+            "ExpressionAttributeValues": _packed({":p": partition, ":low": low, ":high": high}),
+            "ScanIndexForward": not reverse,
+            "ConsistentRead": True,
+        }
+        if limit is not None:
+            asked["Limit"] = limit
+        for item in islice(self._pages(asked), limit):
+            yield str(item[SORT_KEY]), self._current(_key(item), item)
+
+    def index(
+        self, index: Index, partition: str, *, after: Mapping[str, Any] | None = None
+    ) -> Iterator[tuple[Key, dict[str, Value]]]:
+        """Yield ``(key, item)`` of an index, the last first, beyond the key ``after``.
+
+        An index of keys alone has no attributes besides them.
+        """
+        asked: dict[str, Any] = {
+            "IndexName": index.name,
+            "KeyConditionExpression": "#p = :p",
+            "ExpressionAttributeNames": {"#p": index.partition_key},
+            "ExpressionAttributeValues": _packed({":p": partition}),
+            "ScanIndexForward": False,
+        }
+        if after is not None:
+            asked["ExclusiveStartKey"] = _packed(after)
+        for item in self._pages(asked):
+            key = _key(item)
+            yield key, item if index.projection == "KEYS_ONLY" else self._current(key, item)
+
+    def _pages(self, asked: dict[str, Any]) -> Iterator[dict[str, Value]]:
+        while True:
+            answer = self._call("query", **asked)
+            yield from map(_unpacked, answer["Items"])
+            if "LastEvaluatedKey" not in answer:
+                return
+            asked = asked | {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+
+    def _call(self, operation: str, **arguments: Any) -> Any:
+        return self._call_plain(operation, TableName=self._name, **arguments)
+
+    def _call_plain(self, operation: str, **arguments: Any) -> Any:
+        call = getattr(self._clients.get("dynamodb"), operation)
+        with throttling():
+            for pause in _PAUSES:
+                try:
+                    return call(**arguments)
+                except Exception as error:
+                    if code_of(error) != _CONFLICT:
+                        raise
+                time.sleep(pause * (0.5 + random.random()))  # noqa: S311  not for secrets
+            return call(**arguments)
+
+
+def compress(data: bytes) -> bytes:
+    """Return ``data`` as it is kept: deflated."""
+    return zlib.compress(data)
+
+
+def decompress(data: Value) -> bytes:
+    """Return what `compress` was given."""
+    if not isinstance(data, bytes):
+        raise TypeError(f"bytes were expected, not {type(data).__name__}")
+    return zlib.decompress(data)
+
+
+def _lifting(key: Key, item: Item, current: Item, number: int) -> dict[str, Any]:
+    """Return the update from ``item`` to ``current``, made if what it changes is still so."""
+    names: dict[str, str] = {}
+    values: dict[str, Value] = {":number": number}
+    sets, removes, conditions = [f"{ATTRIBUTE} = :number"], [], [f"attribute_exists({SORT_KEY})"]
+    for place, name in enumerate(sorted(item.keys() | current.keys())):
+        old, new = item.get(name), current.get(name)
+        if name != ATTRIBUTE and old == new:
+            continue
+        names[f"#n{place}"] = name
+        if old is None:
+            conditions.append(f"attribute_not_exists(#n{place})")
+        else:
+            conditions.append(f"#n{place} = :old{place}")
+            values[f":old{place}"] = old
+        if name == ATTRIBUTE:
+            continue
+        if new is None:
+            removes.append(f"#n{place}")
+        else:
+            sets.append(f"#n{place} = :new{place}")
+            values[f":new{place}"] = new
+    removed = f" REMOVE {', '.join(removes)}" if removes else ""
+    return {
+        "Key": _packed_key(key),
+        "UpdateExpression": f"SET {', '.join(sets)}{removed}",
+        "ConditionExpression": " AND ".join(conditions),
+        "ExpressionAttributeNames": names,
+        "ExpressionAttributeValues": _packed(values),
+    }
+
+
+def _key(item: Item) -> Key:
+    return Key(str(item[PARTITION_KEY]), str(item[SORT_KEY]))
+
+
+def _packed_key(key: Key) -> dict[str, Any]:
+    return _packed({PARTITION_KEY: key.partition, SORT_KEY: key.sort})
+
+
+def _packed(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _pack(value) for name, value in item.items()}
+
+
+def _pack(value: Value) -> dict[str, Any]:
+    if isinstance(value, str):
+        return {"S": value}
+    if isinstance(value, bytes):
+        return {"B": value}
+    return {"N": repr(value)}
+
+
+def _unpacked(item: Mapping[str, Any]) -> dict[str, Value]:
+    return {name: _unpack(value) for name, value in item.items()}
+
+
+def _unpack(value: Mapping[str, Any]) -> Value:
+    kind, content = next(iter(value.items()))
+    if kind == "N":
+        return float(content) if set(content) & set(".eE") else int(content)
+    if kind == "B":
+        return bytes(content)
+    return str(content)

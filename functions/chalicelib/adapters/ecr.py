@@ -1,0 +1,174 @@
+"""ECR, which keeps the images of pipelines: a repository for each organisation.
+
+Tags alone would be no border: whoever may push to a repository may put anything under any tag of it
+that is not there yet.
+"""
+
+import base64
+import json
+import re
+from collections.abc import Iterable
+from hashlib import sha256
+
+from chalicelib.adapters.aws_errors import code_of, denying, ignoring, throttling
+from chalicelib.adapters.clients import Clients
+from chalicelib.adapters.tags import Tags, upper
+from conducto_core.model.deployment import IMAGE_DAYS
+from conducto_core.model.operations.cloud import RegistryLogin
+
+#: Seconds that the credentials behind a log-in are good; AWS gives no more to a role that takes
+#: another one's.
+LOGIN_SECONDS = 3600
+_MISSING = frozenset({"ImageNotFoundException", "RepositoryNotFoundException"})
+_PULL = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
+#: What pulling through a cache needs besides `_PULL`.
+_IMPORT = ("ecr:BatchImportUpstreamImage", "ecr:CreateRepository")
+_PUSH = (
+    "ecr:CompleteLayerUpload",
+    "ecr:InitiateLayerUpload",
+    "ecr:PutImage",
+    "ecr:UploadLayerPart",
+)
+_FORGETTING = {
+    "rules": [
+        {
+            "rulePriority": 1,
+            "description": "images that no launch has built anew for long",
+            "selection": {
+                "tagStatus": "any",
+                "countType": "sinceImagePushed",
+                "countUnit": "days",
+                "countNumber": IMAGE_DAYS,
+            },
+            "action": {"type": "expire"},
+        }
+    ]
+}
+
+
+class EcrRegistry:
+    """The registry of an installation.
+
+    Args:
+        clients: boto3's.
+        root: Registry and the beginning of the repositories' names.
+        tags: Of this installation; every repository has them.
+        push_role: ARN of the role that builds get, narrowed to one repository; None: builds and
+            workers use the same engine, as in the emulator.
+        caches: Repositories of pull-through caches, which any build may pull from.
+    """
+
+    def __init__(
+        self,
+        clients: Clients,
+        root: str,
+        tags: Tags,
+        push_role: str | None = None,
+        caches: Iterable[str] = (),
+    ) -> None:
+        self._clients = clients
+        self._root = root
+        self._tags = tags
+        self._push_role = push_role
+        self._caches = tuple(caches)
+        self._made: set[str] = set()
+
+    def reference(self, org: str, tag: str) -> str:
+        """Return what workers know an image by."""
+        return f"{self._root}/{_part(org)}:{tag}"
+
+    def exists(self, org: str, tag: str) -> bool:
+        """Return whether an image is there."""
+        wanted = {"repositoryName": self._name(org), "imageIds": [{"imageTag": tag}]}
+        try:
+            with throttling():
+                found = self._clients.get("ecr").describe_images(**wanted)
+        except Exception as error:
+            if code_of(error) in _MISSING:
+                return False
+            raise
+        return bool(found["imageDetails"])
+
+    def ensure(self, org: str) -> None:
+        """Make an organisation's repository, if it is not there."""
+        name = self._name(org)
+        if name in self._made:
+            return
+        ecr = self._clients.get("ecr")
+        with throttling(), ignoring("RepositoryAlreadyExistsException"):
+            ecr.create_repository(
+                repositoryName=name,
+                imageTagMutability="IMMUTABLE",  # a tag is the hash of its content
+                imageScanningConfiguration={"scanOnPush": True},
+                encryptionConfiguration={"encryptionType": "AES256"},
+                tags=upper(self._tags.of(org)),
+            )
+        with throttling():  # also where it is there: whoever made it may not have come this far
+            ecr.put_lifecycle_policy(
+                repositoryName=name, lifecyclePolicyText=json.dumps(_FORGETTING)
+            )
+        self._made.add(name)
+
+    def login(self, org: str, session: str) -> RegistryLogin | None:
+        """Return a login for one organisation's repository; CloudTrail shows it as ``session``.
+
+        Raises:
+            AccessDeniedError: a role lacks a permission, or may not be assumed.
+        """
+        if self._push_role is None:
+            return None
+        with throttling(), denying():
+            self.ensure(org)
+            answer = self._clients.get("sts").assume_role(
+                RoleArn=self._push_role,
+                RoleSessionName=_session_name(session),
+                DurationSeconds=LOGIN_SECONDS,
+                Policy=json.dumps(self._policy(org)),
+            )
+            lent = answer["Credentials"]
+            ecr = self._clients.lent("ecr", lent)
+            said = ecr.get_authorization_token()["authorizationData"][0]
+        name, _, password = base64.b64decode(said["authorizationToken"]).decode().partition(":")
+        return RegistryLogin(
+            registry=self._root.partition("/")[0],
+            user=name,
+            password=password,
+            expires=lent["Expiration"].timestamp(),
+        )
+
+    def _policy(self, org: str) -> dict[str, object]:
+        _, partition, _, _, account, _ = str(self._push_role).split(":", 5)
+        region = self._clients.get("ecr").meta.region_name
+        repositories = f"arn:{partition}:ecr:{region}:{account}:repository"
+        cached = [f"{repositories}/{_path(cache)}/*" for cache in self._caches]
+        statements: list[dict[str, object]] = [
+            {
+                "Effect": "Allow",
+                "Action": [*_PULL, *_PUSH],
+                "Resource": f"{repositories}/{self._name(org)}",
+            },
+            # It has no resource level, and gives no right to any image.
+            {"Effect": "Allow", "Action": "ecr:GetAuthorizationToken", "Resource": "*"},
+        ]
+        if cached:
+            statements.append({"Effect": "Allow", "Action": [*_PULL, *_IMPORT], "Resource": cached})
+        return {"Version": "2012-10-17", "Statement": statements}
+
+    def _name(self, org: str) -> str:
+        return f"{_path(self._root)}/{_part(org)}"
+
+
+def _path(reference: str) -> str:
+    """Return a repository's name without the host of its registry."""
+    host, _, name = reference.partition("/")
+    return name if "." in host else reference
+
+
+def _session_name(session: str) -> str:
+    r"""Return a valid ``RoleSessionName``: 2 to 64 of ``[\w+=,.@-]``, ASCII only (AWS STS)."""
+    return re.sub(r"[^\w+=,.@-]", "-", f"push-{session}", flags=re.ASCII)[:64]
+
+
+def _part(org: str) -> str:
+    """Return an organisation's part of a repository's name, which takes no capitals."""
+    return sha256(org.encode()).hexdigest()[:24]

@@ -1,0 +1,293 @@
+"""Workers as tasks of ECS on Fargate.
+
+A task says by itself whose it is, in every answer and event of ECS: ``startedBy`` is its pipeline
+and ``group`` its org and worker id (`task_owner` reads them).
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from pydantic import SecretStr
+
+from chalicelib.adapters.aws_errors import code_of, denying, message_of, throttling
+from chalicelib.adapters.clients import Clients
+from chalicelib.adapters.tags import Tags, lower
+from chalicelib.adapters.task_definitions import TaskDefinitions
+from chalicelib.ports import CapacityError, TaskEnd, TaskStatus, WorkerTask
+from conducto_core.model.remote_shells import ShellSession
+from conducto_core.runtime.task_layout import AGENT, USER, AgentVariables
+
+#: Tasks that ECS describes at once.
+_PAGE = 100
+_GROUP = "conducto"
+#: What ECS puts into a container that can be entered, and what it says where that is not up.
+_ENTRANCE = "ExecuteCommandAgent"
+_NOT_UP = "isn't running"
+_OUT_OF_MEMORY = "outofmemory"
+#: How RunTask calls a task definition that was deleted.
+_INACTIVE = "inactive"
+#: What RunTask says when an account or a zone has no room; in `failures` as in errors.
+_NO_ROOM = ("capacity", "limit on the number", "vcpu", "resource:", "quota")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where workers run.
+
+    Attributes:
+        cluster: Of ECS.
+        subnets: Ids of the subnets.
+        security_group: Of the workers.
+        public_ip: Workers get a public address; without one the subnets need another way out.
+    """
+
+    cluster: str
+    subnets: Sequence[str]
+    security_group: str
+    public_ip: bool = True
+
+
+class Owner(NamedTuple):
+    """Whose a task is."""
+
+    org: str
+    pipeline_id: str
+    worker_id: str
+
+
+class Ecs:
+    """A `chalicelib.ports.Fleet`.
+
+    Args:
+        clients: boto3's.
+        definitions: Of tasks.
+        place: Where workers run.
+        api_url: Returns under which URL workers reach the API.
+        tags: Of this installation; every task has them.
+    """
+
+    def __init__(
+        self,
+        clients: Clients,
+        definitions: TaskDefinitions,
+        place: Place,
+        api_url: Callable[[], str],
+        tags: Tags,
+    ) -> None:
+        self._clients = clients
+        self._definitions = definitions
+        self._place = place
+        self._api_url = api_url
+        self._tags = tags
+
+    def start(self, task: WorkerTask) -> str:
+        """Start a worker and return its task's ARN."""
+        with throttling(), denying():
+            return self._start(task)
+
+    def _start(self, task: WorkerTask) -> str:
+        definition = self._definitions.ensure(task)
+        try:
+            return self._run(task, definition)
+        except Exception as error:
+            if _INACTIVE not in message_of(error).lower():
+                raise
+        self._definitions.doubt(definition)  # it was deleted meanwhile
+        return self._run(task, self._definitions.ensure(task))
+
+    def _run(self, task: WorkerTask, definition: str) -> str:
+        try:
+            answer = self._client.run_task(**self._order(task, definition))
+        except Exception as error:
+            if code_of(error) and _is_no_room(message_of(error)):
+                raise CapacityError(message_of(error)) from error
+            raise
+        if not answer["tasks"]:
+            raise _failure(answer["failures"])
+        return str(answer["tasks"][0]["taskArn"])
+
+    def _order(self, task: WorkerTask, definition: str) -> dict[str, Any]:
+        variables = {
+            AgentVariables.API_URL: self._api_url(),
+            AgentVariables.TOKEN: task.token,
+            AgentVariables.PIPELINE: task.pipeline_id,
+            AgentVariables.WORKER: task.worker_id,
+        }
+        environment = [{"name": name, "value": value} for name, value in variables.items()]
+        provider = "FARGATE_SPOT" if task.spot else "FARGATE"
+        return {
+            "cluster": self._place.cluster,
+            "taskDefinition": definition,
+            "count": 1,
+            "clientToken": task.worker_id,
+            "startedBy": task.pipeline_id,
+            "group": f"{_GROUP}:{task.org}:{task.worker_id}",
+            "enableExecuteCommand": task.shell,
+            "tags": lower(self._tags.of(task.org, task.pipeline_id)),
+            "capacityProviderStrategy": [{"capacityProvider": provider, "weight": 1}],
+            "overrides": {"containerOverrides": [{"name": AGENT, "environment": environment}]},
+            "networkConfiguration": {
+                "awsvpcConfiguration": {
+                    "subnets": list(self._place.subnets),
+                    "securityGroups": [self._place.security_group],
+                    "assignPublicIp": "ENABLED" if self._place.public_ip else "DISABLED",
+                }
+            },
+        }
+
+    def stop(self, task_arn: str, reason: str) -> None:
+        """Stop a worker; one that is gone is no error."""
+        with throttling():
+            try:
+                self._client.stop_task(cluster=self._place.cluster, task=task_arn, reason=reason)
+            except Exception as error:
+                if code_of(error) != "InvalidParameterException":  # "task was not found"
+                    raise
+
+    def running(self, pipeline_id: str) -> Mapping[str, str]:
+        """Return ``{worker id: task ARN}`` of the tasks that are not stopped."""
+        found = {}
+        for task in self._tasks(pipeline_id):
+            owner = task_owner(task)
+            if owner is not None and task["lastStatus"] != "STOPPED":
+                found[owner.worker_id] = str(task["taskArn"])
+        return found
+
+    def look(self, task_arn: str) -> TaskStatus | None:
+        """Return how a task is."""
+        with throttling():
+            tasks = self._client.describe_tasks(cluster=self._place.cluster, tasks=[task_arn])
+        for task in tasks["tasks"]:
+            return TaskStatus(
+                status=str(task["lastStatus"]),
+                reason=_reason(task),
+                connected=any(
+                    agent.get("name") == _ENTRANCE and agent.get("lastStatus") == "RUNNING"
+                    for agent in _container(task, USER).get("managedAgents", ())
+                ),
+                began=_began(task),
+                ended=_seconds(task.get("stoppedAt")),
+            )
+        return None
+
+    def enter(self, task_arn: str, command: str) -> ShellSession | None:
+        """Run a command in a shell's user container, on a terminal; None: not yet possible."""
+        cluster = self._place.cluster
+        with throttling():
+            try:
+                answer = self._client.execute_command(
+                    cluster=cluster,
+                    task=task_arn,
+                    container=USER,
+                    interactive=True,
+                    command=command,
+                )
+            except Exception as error:
+                if _is_not_yet(error):
+                    return None
+                raise
+            tasks = self._client.describe_tasks(cluster=cluster, tasks=[task_arn])["tasks"]
+        runtime = _container(tasks[0], USER).get("runtimeId", "") if tasks else ""
+        session = answer["session"]
+        return ShellSession(
+            session_id=session["sessionId"],
+            stream_url=session["streamUrl"],
+            token=SecretStr(session["tokenValue"]),
+            target=f"ecs:{cluster}_{task_arn.rpartition('/')[2]}_{runtime}",
+            region=str(self._client.meta.region_name),
+            endpoint=str(self._client.meta.endpoint_url),
+        )
+
+    def release(self, pipeline_id: str) -> None:
+        """Give back the access point of a pipeline's data; its files stay."""
+        self._definitions.release(pipeline_id)
+
+    def definitions(self) -> Iterator[tuple[str, str]]:
+        """Yield ``(pipeline id, name)`` of the task definitions of this installation."""
+        return self._definitions.families()
+
+    def forget_definition(self, name: str) -> bool:
+        """Delete a task definition; return whether something of it was there."""
+        return self._definitions.forget(name)
+
+    def _tasks(self, pipeline_id: str) -> Iterator[Mapping[str, Any]]:
+        pages = self._client.get_paginator("list_tasks").paginate(
+            cluster=self._place.cluster,
+            startedBy=pipeline_id,
+            PaginationConfig={"PageSize": _PAGE},
+        )
+        with throttling():
+            for page in pages:
+                if page["taskArns"]:
+                    answer = self._client.describe_tasks(
+                        cluster=self._place.cluster, tasks=page["taskArns"]
+                    )
+                    yield from answer["tasks"]
+
+    @property
+    def _client(self) -> Any:
+        return self._clients.get("ecs")
+
+
+def _container(task: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = (each for each in task.get("containers", ()) if each.get("name") == name)
+    return next(found, {})
+
+
+def _reason(task: Mapping[str, Any]) -> str:
+    """Return why a task stops, with what its containers say; "" while it does not."""
+    said = [task.get("stoppedReason"), *(c.get("reason") for c in task.get("containers", ()))]
+    return "; ".join(dict.fromkeys(str(each) for each in said if each))
+
+
+def task_end(task: Mapping[str, Any]) -> TaskEnd:
+    """Return how a task ended, as ECS or one of its events describes it."""
+    user = _container(task, USER)
+    return TaskEnd(
+        reason=_reason(task) or "its task stopped",
+        exit_code=user.get("exitCode"),
+        oom=_OUT_OF_MEMORY in str(user.get("reason", "")).lower(),
+        began=_began(task),
+        ended=_seconds(task.get("stoppedAt")),
+    )
+
+
+def _began(task: Mapping[str, Any]) -> float | None:
+    """Return when AWS began to charge for a task: when the pull of its images began."""
+    return _seconds(task.get("pullStartedAt") or task.get("startedAt"))
+
+
+def _seconds(time: datetime | str | float | None) -> float | None:
+    """Return a time of ECS in seconds since the epoch: events have text, the emulator numbers."""
+    if time is None or isinstance(time, (int, float)):
+        return time
+    found = datetime.fromisoformat(time) if isinstance(time, str) else time
+    return found.timestamp()
+
+
+def task_owner(task: Mapping[str, Any]) -> Owner | None:
+    """Return whose a task is, as ECS or one of its events describes it; None is not ours."""
+    kind, _, rest = str(task.get("group", "")).partition(":")
+    org, _, worker_id = rest.rpartition(":")
+    pipeline_id = str(task.get("startedBy", ""))
+    if kind != _GROUP or not (org and worker_id and pipeline_id):
+        return None
+    return Owner(org, pipeline_id, worker_id)
+
+
+def _failure(failures: Sequence[Mapping[str, Any]]) -> Exception:
+    reason = "; ".join(str(f.get("reason", f)) for f in failures) or "ECS started nothing"
+    return CapacityError(reason) if _is_no_room(reason) else RuntimeError(f"RunTask: {reason}")
+
+
+def _is_not_yet(error: Exception) -> bool:
+    """Return whether a container cannot be entered because what lets people in is not up."""
+    if code_of(error) == "TargetNotConnectedException":
+        return True
+    return code_of(error) == "InvalidParameterException" and _NOT_UP in message_of(error)
+
+
+def _is_no_room(message: str) -> bool:
+    return any(words in message.lower() for words in _NO_ROOM)

@@ -1,0 +1,64 @@
+"""Answers of requests that came with an idempotency key, for all processes of the app."""
+
+from chalicelib.adapters import table_keys
+from chalicelib.adapters.dynamodb import MAX_INLINE, DynamoTable, Item
+from chalicelib.ports import ConflictError
+from conducto_core.api import problems
+from conducto_core.api.idempotency import Memory
+from conducto_core.api.problems import ProblemError
+from conducto_core.model.deployment import PARTITION_KEY
+from conducto_core.model.operations.pipelines import REMEMBERED_SECONDS
+
+
+class IdempotencyTable:
+    """A `conducto_core.api.idempotency.ResponseStore` of one caller.
+
+    Args:
+        table: Where they are.
+        caller: Keys of different callers have nothing to do with one another.
+    """
+
+    def __init__(self, table: DynamoTable, caller: tuple[str, str]) -> None:
+        self._table = table
+        self._scope = "\0".join(caller)
+
+    def recall(self, key: str, now: float) -> Memory | None:
+        """Return what is known of a key that has not expired at ``now``."""
+        item = self._table.get(table_keys.answer(self._scope, key))
+        if item is None or float(item["until"]) <= now:
+            return None
+        answer = item.get("answer")
+        return Memory(str(item["fingerprint"]), answer if isinstance(answer, bytes) else None)
+
+    def begin(self, key: str, fingerprint: str, now: float) -> None:
+        """Note that a request begins.
+
+        Raises:
+            ProblemError: the same request began in another process at the same time.
+        """
+        until = now + REMEMBERED_SECONDS
+        item: Item = {"fingerprint": fingerprint, "until": until, "expires": int(until) + 1}
+        where = f"attribute_not_exists({PARTITION_KEY}) OR #u <= :now"
+        try:
+            self._table.put_where(
+                table_keys.answer(self._scope, key), item, where, {":now": now}, {"#u": "until"}
+            )
+        except ConflictError as error:
+            raise ProblemError(problems.cut_off()) from error
+
+    def finish(self, key: str, answer: bytes) -> None:
+        """Note its answer; one that is too large to keep counts as cut off."""
+        if len(answer) > MAX_INLINE:
+            return
+        place = table_keys.answer(self._scope, key)
+        item = self._table.get(place)
+        if item is not None:
+            known = {name: value for name, value in item.items() if name in _FIELDS}
+            self._table.put(place, {**known, "answer": answer})
+
+    def forget(self, key: str) -> None:
+        """Forget a key, because nothing was done."""
+        self._table.delete(table_keys.answer(self._scope, key))
+
+
+_FIELDS = frozenset({"fingerprint", "until", "expires"})

@@ -1,0 +1,491 @@
+"""Pipelines and their journals in DynamoDB; what is too large for an item is in S3.
+
+An entry is one transaction: the entry itself, which must not be there yet, and what goes with
+it. Where it has more attempts than a transaction holds, these are in one item of the
+transaction, and written one by one afterwards; whoever reads attempts first finishes that, should
+it have been cut off.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from chalicelib.adapters import table_keys
+from chalicelib.adapters.aws_errors import code_of, reasons_of
+from chalicelib.adapters.dynamodb import (
+    MAX_INLINE,
+    MAX_TRANSACTION,
+    DynamoTable,
+    Item,
+    Update,
+    Value,
+    compress,
+    decompress,
+)
+from chalicelib.adapters.organizations import TableOrgs
+from chalicelib.adapters.s3 import S3Bucket
+from chalicelib.adapters.table_keys import Key
+from chalicelib.domain.schema_migrations import ATTRIBUTE, Kind
+from chalicelib.ports import (
+    CloudRecord,
+    ConflictError,
+    Entry,
+    Outgoing,
+    PlanLimitError,
+    Snapshot,
+    ThrottledError,
+)
+from conducto_core.model.deployment import (
+    BY_ORG,
+    OPEN,
+    PARTITION_KEY,
+    SORT_KEY,
+    STATE_PREFIX,
+    TREE_PREFIX,
+)
+from conducto_core.model.form_codec import pack_form, unpack_form
+from conducto_core.model.notifications import NotificationRecord
+from conducto_core.model.records import AttemptRecord, NodeChange, PipelineRecord
+
+#: Attempts that an entry writes in its own transaction; beside them there are the entry, its
+#: transitions, the record, the org, the share, notifications and the waiting attempts.
+MOST_ATTEMPTS = MAX_TRANSACTION - 7
+#: Bytes of attempts in a transaction, which may have 4 MB in all.
+MOST_BYTES = 2 << 20
+#: Seconds after which a worker's sign of life is of no interest.
+WORKER_SECONDS = 7 * 86_400
+#: Partitions of the index of pipelines: each is in one of them.
+_OPEN = "open"
+_RESTING = "resting"
+#: Partition of the same index that has the notifications which are not sent, by when they are due.
+_DUE = "due"
+_CANCELLED = "TransactionCanceledException"
+_LATER = frozenset({"ThrottlingError", "ProvisionedThroughputExceeded"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """An operation of a transaction, and what it means when its condition does not hold."""
+
+    operation: Mapping[str, Any]
+    refusal: Exception
+
+
+class JournalStore:
+    """A `chalicelib.ports.Store`."""
+
+    def __init__(self, table: DynamoTable, bucket: S3Bucket, orgs: TableOrgs) -> None:
+        self._table = table
+        self._bucket = bucket
+        self._orgs = orgs
+
+    def create(self, record: CloudRecord, definition: bytes) -> None:
+        """Keep a new pipeline."""
+        pipeline_id = record.record.id
+        key = self.keep_tree(pipeline_id, definition)
+        item = {
+            **_record_item(record.org, record.record),
+            **_listed(record.org, pipeline_id, open_=False),
+            "definition": key,
+        }
+        self._table.put_where(
+            table_keys.record(pipeline_id), item, f"attribute_not_exists({PARTITION_KEY})"
+        )
+
+    def record(self, org: str, pipeline_id: str) -> PipelineRecord | None:
+        """Return a pipeline's record; None as well where it is another org's."""
+        item = self._table.get(table_keys.record(pipeline_id))
+        if item is None or item["org"] != org:
+            return None
+        return _record(item)
+
+    def records(
+        self, org: str, *, after: str | None = None, limit: int = 100
+    ) -> tuple[tuple[PipelineRecord, ...], str | None]:
+        """Return pipelines of an org, the newest first, and where to go on ``after``."""
+        found: list[PipelineRecord] = []
+        partition = _org_key(org)
+        place = None if after is None else _place(partition, after)
+        for _, item in self._table.index(BY_ORG, partition, after=place):
+            if len(found) == limit:
+                return tuple(found), _created_key(found[-1])
+            found.append(_record(item))
+        return tuple(found), None
+
+    def open_pipelines(self) -> Iterator[tuple[str, str]]:
+        """Yield ``(org, pipeline id)`` of those whose newest entry is ``open``, over all orgs."""
+        yield from self._listed_in(_OPEN)
+
+    def resting_pipelines(self) -> Iterator[tuple[str, str]]:
+        """Yield ``(org, pipeline id)`` of all others, over all orgs."""
+        yield from self._listed_in(_RESTING)
+
+    def _listed_in(self, partition: str) -> Iterator[tuple[str, str]]:
+        for _, item in self._table.index(OPEN, partition):
+            org, _, pipeline_id = str(item[OPEN.sort_key]).partition("#")
+            yield org, pipeline_id
+
+    def forget(self, pipeline_id: str) -> None:
+        """Delete all of a pipeline, its record last: until then somebody knows of it."""
+        self._bucket.delete_below(f"{STATE_PREFIX}{pipeline_id}/")
+        record = table_keys.record(pipeline_id)
+        org = self.org_of(pipeline_id)
+        if org is not None:
+            self._table.delete(table_keys.share(org, pipeline_id))
+        found = [
+            Key(record.partition, sort)
+            for sort, _ in self._table.range(record.partition, "!", table_keys.LAST)
+        ]
+        self._table.delete_all([key for key in found if key != record])
+        self._bucket.delete_below(f"{TREE_PREFIX}{pipeline_id}/")
+        self._table.delete(record)
+
+    def org_of(self, pipeline_id: str) -> str | None:
+        """Return whose a pipeline is."""
+        item = self._table.get(table_keys.record(pipeline_id))
+        return None if item is None else str(item["org"])
+
+    def definition(self, pipeline_id: str) -> bytes:
+        """Return what `create` was given; raises `LookupError`."""
+        item = self._table.get(table_keys.record(pipeline_id))
+        if item is None:
+            raise LookupError(f"there is no pipeline {pipeline_id}")
+        return self._form("definition", pipeline_id, str(item["definition"]))
+
+    def keep_tree(self, pipeline_id: str, data: bytes) -> str:
+        """Keep a generated tree and return its key."""
+        key = f"{self._table.schema.number}-{sha256(data).hexdigest()}"
+        self._bucket.put(_tree_key(pipeline_id, key), compress(data))
+        return key
+
+    def tree(self, pipeline_id: str, key: str) -> bytes:
+        """Return a generated tree; raises `LookupError`."""
+        return self._form("tree", pipeline_id, key)
+
+    def _form(self, kind: Kind, pipeline_id: str, key: str) -> bytes:
+        number, _, digest = key.rpartition("-")
+        written = int(number) if digest and number else 1
+        schema = self._table.schema
+        older = schema.is_older(kind, written)
+        data = decompress(self._object(_tree_key(pipeline_id, key)))
+        return pack_form(schema.body(kind, written, unpack_form(data))) if older else data
+
+    def commit(self, org: str, pipeline_id: str, entry: Entry) -> None:
+        """Write an entry and all that goes with it, or nothing."""
+        parts = [
+            self._entry_part(pipeline_id, entry),
+            self._record_part(org, pipeline_id, entry),
+        ]
+        if entry.workers or entry.reserved:
+            parts.append(self._workers_part(org, entry))
+        if entry.share is not None:
+            operation = self._orgs.share_operation(org, pipeline_id, entry.share)
+            parts.append(_Part(operation, ConflictError(f"the share of {pipeline_id}")))
+        if entry.changes:
+            parts.append(self._changes_part(pipeline_id, entry.changes))
+        if entry.notifications:
+            parts.append(self._outgoing_part(org, pipeline_id, entry))
+        written = [self._attempt_part(pipeline_id, a, entry.number) for a in entry.attempts]
+        many = len(written) > MOST_ATTEMPTS or sum(size for size, _ in written) > MOST_BYTES
+        if many:
+            parts.append(self._spill_part(pipeline_id, entry))
+        else:
+            parts += [part for _, part in written]
+        self._transact(parts)
+        if many:
+            self._spread(pipeline_id, entry.number, entry.attempts)
+
+    def _attempt_part(
+        self, pipeline_id: str, attempt: AttemptRecord, number: int
+    ) -> tuple[int, _Part]:
+        item = self._attempt_item(pipeline_id, attempt, number)
+        data = item.get("data", b"")
+        size = len(data) if isinstance(data, bytes) else 0
+        return size, self._put(table_keys.attempt(pipeline_id, attempt.path, attempt.number), item)
+
+    def _attempt_item(self, pipeline_id: str, attempt: AttemptRecord, number: int) -> Item:
+        data = compress(attempt.model_dump_json().encode())
+        return {**self._kept(pipeline_id, f"A{number}", data), "entry": number}
+
+    def _spill_part(self, pipeline_id: str, entry: Entry) -> _Part:
+        text = "\n".join(attempt.model_dump_json() for attempt in entry.attempts)
+        item = self._kept(pipeline_id, f"X{entry.number}", compress(text.encode()))
+        return self._put(table_keys.spilled(pipeline_id, entry.number), item)
+
+    def _entry_part(self, pipeline_id: str, entry: Entry) -> _Part:
+        key = table_keys.entry(pipeline_id, entry.number)
+        data = compress(json.dumps(entry.input, separators=(",", ":")).encode())
+        item = self._kept(pipeline_id, f"E{entry.number}", data)
+        refusal = ConflictError(f"pipeline {pipeline_id} has an entry {entry.number} already")
+        return _Part(self._table.put_operation(key, item, new=True), refusal)
+
+    def _changes_part(self, pipeline_id: str, changes: Sequence[NodeChange]) -> _Part:
+        text = "\n".join(change.model_dump_json() for change in changes)
+        first = changes[0].seq
+        item = self._kept(pipeline_id, f"C{first}", compress(text.encode()))
+        return self._put(table_keys.changes(pipeline_id, first), {**item, "last": changes[-1].seq})
+
+    def _record_part(self, org: str, pipeline_id: str, entry: Entry) -> _Part:
+        item = {} if entry.record is None else _record_item(org, entry.record)
+        item |= _listed(org, pipeline_id, open_=entry.open)
+        update = Update(
+            table_keys.record(pipeline_id),
+            set=item,
+            where="org = :owner",
+            values={":owner": org},
+        )
+        refusal = LookupError(f"org {org} has no pipeline {pipeline_id}")
+        return _Part(self._table.update_operation(update), refusal)
+
+    def _outgoing_part(self, org: str, pipeline_id: str, entry: Entry) -> _Part:
+        told = tuple(entry.notifications)
+        outgoing = Outgoing(entry.number, 1, told[0].created, told)
+        item = self._outgoing_item(org, pipeline_id, outgoing)
+        return self._put(table_keys.outgoing(pipeline_id, entry.number), item)
+
+    def _outgoing_item(self, org: str, pipeline_id: str, outgoing: Outgoing) -> Item:
+        text = "\n".join(told.model_dump_json() for told in outgoing.notifications)
+        name = f"M{outgoing.entry}"
+        item: dict[str, Value] = self._kept(pipeline_id, name, compress(text.encode()))
+        item |= {"version": outgoing.version}
+        if outgoing.due is not None:
+            place = f"{_moment(outgoing.due)}#{org}#{pipeline_id}#{outgoing.entry}"
+            item |= {"due": outgoing.due, OPEN.partition_key: _DUE, OPEN.sort_key: place}
+        return item
+
+    def _workers_part(self, org: str, entry: Entry) -> _Part:
+        update, sentence = self._orgs.reservation(
+            org, entry.workers, entry.reserved, admits=entry.admits
+        )
+        return _Part(self._table.update_operation(update), PlanLimitError(sentence))
+
+    def _put(self, key: Key, item: Item) -> _Part:
+        return _Part(self._table.put_operation(key, item), ConflictError(str(key)))
+
+    def _transact(self, parts: Sequence[_Part]) -> None:
+        try:
+            self._table.transact([part.operation for part in parts])
+        except Exception as error:
+            if code_of(error) != _CANCELLED:
+                raise
+            raise _refusal(parts, reasons_of(error)) from error
+
+    def _spread(self, pipeline_id: str, number: int, attempts: Sequence[AttemptRecord]) -> None:
+        """Write the attempts of an entry one by one; repeating it changes nothing."""
+        for attempt in attempts:
+            key = table_keys.attempt(pipeline_id, attempt.path, attempt.number)
+            where = f"attribute_not_exists({PARTITION_KEY}) OR entry < :n"
+            try:
+                item = self._attempt_item(pipeline_id, attempt, number)
+                self._table.put_where(key, item, where, {":n": number})
+            except ConflictError:
+                continue  # it went on since
+        self._table.delete(table_keys.spilled(pipeline_id, number))
+
+    def _finish_spreading(self, pipeline_id: str) -> None:
+        for sort, item in self._below(pipeline_id, "X#"):
+            attempts = [_attempt(line) for line in self._lines("spilled", item)]
+            self._spread(pipeline_id, int(sort.removeprefix("X#")), attempts)
+
+    def entries(self, pipeline_id: str, after: int) -> Iterator[Entry]:
+        """Yield the entries beyond number ``after``, in order."""
+        low = table_keys.entry(pipeline_id, after + 1)
+        for sort, item in self._table.range(low.partition, low.sort, f"E#{table_keys.LAST}"):
+            number = int(sort.removeprefix("E#"))
+            yield Entry(number, json.loads(self._body("entry", item)))
+
+    def snapshot(self, pipeline_id: str) -> Snapshot | None:
+        """Return the newest snapshot."""
+        item = self._table.get(table_keys.snapshot(pipeline_id))
+        if item is None:
+            return None
+        return Snapshot(int(item["number"]), json.loads(self._body("snapshot", item)))
+
+    def put_snapshot(self, pipeline_id: str, snapshot: Snapshot) -> None:
+        """Keep a snapshot; an older one than is there is ignored."""
+        data = compress(json.dumps(snapshot.state, separators=(",", ":")).encode())
+        item = self._kept(pipeline_id, f"S{snapshot.number}", data)
+        where = f"attribute_not_exists({PARTITION_KEY}) OR #n < :n"
+        key = table_keys.snapshot(pipeline_id)
+        before = self._table.get(key)
+        try:
+            self._table.put_where(
+                key,
+                {**item, "number": snapshot.number},
+                where,
+                {":n": snapshot.number},
+                names={"#n": "number"},  # a word of DynamoDB's own
+            )
+        except ConflictError:
+            return
+        if before is not None and "object" in before:
+            self._bucket.delete(str(before["object"]))
+
+    def attempts(self, pipeline_id: str, path: str | None = None) -> Iterator[AttemptRecord]:
+        """Yield attempts of a node, or of all nodes, by path and number."""
+        self._finish_spreading(pipeline_id)
+        prefix = "A#" if path is None else table_keys.attempts_of(path)
+        for _, item in self._below(pipeline_id, prefix):
+            yield _attempt(self._body("attempt", item))
+
+    def changes(self, pipeline_id: str, after: int, limit: int) -> Sequence[NodeChange]:
+        """Return the transitions numbered beyond ``after``, in order."""
+        wanted = table_keys.changes(pipeline_id, after + 1)
+        before = self._table.range(wanted.partition, "C#", wanted.sort, reverse=True, limit=1)
+        low = next((sort for sort, _ in before), wanted.sort)
+        found: list[NodeChange] = []
+        for _, item in self._table.range(wanted.partition, low, f"C#{table_keys.LAST}"):
+            if int(item["last"]) <= after:
+                continue
+            lines = self._lines("changes", item)
+            batch = map(NodeChange.model_validate_json, lines)
+            found += [change for change in batch if change.seq > after]
+            if len(found) >= limit:
+                break
+        return found[:limit]
+
+    def outgoing(self, pipeline_id: str) -> Iterator[Outgoing]:
+        """Yield what was to be told, sent or not, by entry."""
+        for sort, item in self._below(pipeline_id, "M#"):
+            lines = self._lines("outgoing", item)
+            yield Outgoing(
+                entry=int(sort.removeprefix("M#")),
+                version=int(item["version"]),
+                due=float(item["due"]) if "due" in item else None,
+                notifications=tuple(map(NotificationRecord.model_validate_json, lines)),
+            )
+
+    def put_outgoing(self, org: str, pipeline_id: str, outgoing: Outgoing) -> None:
+        """Write how notifications stand."""
+        self._table.put_where(
+            table_keys.outgoing(pipeline_id, outgoing.entry),
+            self._outgoing_item(org, pipeline_id, outgoing),
+            "version = :before",
+            {":before": outgoing.version - 1},
+        )
+
+    def outgoing_due(self, now: float) -> Iterator[tuple[str, str]]:
+        """Yield ``(org, pipeline id)``, once each, of those with notifications that are due."""
+        latest = _moment(now)
+        found: dict[tuple[str, str], None] = {}
+        for _, item in self._table.index(OPEN, _DUE):
+            moment, org, pipeline_id, _ = str(item[OPEN.sort_key]).split("#")
+            if moment <= latest:
+                found.setdefault((org, pipeline_id))
+        yield from found
+
+    def note_worker(self, pipeline_id: str, worker_id: str, time: float) -> None:
+        """Note that a worker was heard of."""
+        item: Item = {"time": time, "expires": int(time) + WORKER_SECONDS}
+        self._table.put(table_keys.worker(pipeline_id, worker_id), item)
+
+    def workers_seen(self, pipeline_id: str) -> Mapping[str, float]:
+        """Return ``{worker id: when it was heard of last}``."""
+        return {
+            sort.removeprefix("W#"): float(item["time"])
+            for sort, item in self._below(pipeline_id, "W#")
+        }
+
+    def _below(self, pipeline_id: str, prefix: str) -> Iterator[tuple[str, dict[str, Value]]]:
+        return self._table.range(table_keys.pipeline(pipeline_id), prefix, prefix + table_keys.LAST)
+
+    def _kept(self, pipeline_id: str, name: str, data: bytes) -> dict[str, Value]:
+        """Return attributes that hold ``data``; the object of a lost race is never read."""
+        if len(data) <= MAX_INLINE:
+            return {"data": data}
+        key = f"{STATE_PREFIX}{pipeline_id}/{name}-{sha256(data).hexdigest()}"
+        self._bucket.put(key, data)
+        return {"object": key}
+
+    def _body(self, kind: Kind, item: Item) -> bytes:
+        """Return the JSON that an item holds, in the schema of now."""
+        return self._upgraded(kind, item, decompress(self._data(item)))
+
+    def _lines(self, kind: Kind, item: Item) -> list[bytes]:
+        """Return the lines of JSON that an item holds, each in the schema of now."""
+        lines = decompress(self._data(item)).splitlines()
+        return [self._upgraded(kind, item, line) for line in lines]
+
+    def _upgraded(self, kind: Kind, item: Item, document: bytes) -> bytes:
+        schema, written = self._table.schema, int(item[ATTRIBUTE])
+        if not schema.is_older(kind, written):
+            return document
+        return json.dumps(schema.body(kind, written, json.loads(document))).encode()
+
+    def _data(self, item: Item) -> bytes:
+        data = item.get("data")
+        return data if isinstance(data, bytes) else self._object(str(item["object"]))
+
+    def _object(self, key: str) -> bytes:
+        data = self._bucket.get(key)
+        if data is None:
+            raise LookupError(f"{key} is not in the bucket")
+        return data
+
+
+def _refusal(parts: Sequence[_Part], reasons: Sequence[str]) -> Exception:
+    """Return what a cancelled transaction means; a race that was lost comes before the plan."""
+    failed = [
+        part.refusal
+        for part, reason in zip(parts, reasons, strict=True)
+        if reason == "ConditionalCheckFailed"
+    ]
+    if failed:
+        return failed[0]
+    if _LATER & set(reasons):
+        return ThrottledError("DynamoDB asks to write later")
+    if "TransactionConflict" in reasons:
+        return ConflictError("another transaction was under way")
+    return RuntimeError(f"the transaction was refused: {', '.join(reasons)}")
+
+
+def _record_item(org: str, record: PipelineRecord) -> dict[str, Value]:
+    return {
+        "org": org,
+        "record": record.model_dump_json(),
+        BY_ORG.partition_key: _org_key(org),
+        BY_ORG.sort_key: _created_key(record),
+    }
+
+
+def _listed(org: str, pipeline_id: str, *, open_: bool) -> dict[str, Value]:
+    partition = _OPEN if open_ else _RESTING
+    return {OPEN.partition_key: partition, OPEN.sort_key: f"{org}#{pipeline_id}"}
+
+
+def _record(item: Item) -> PipelineRecord:
+    return PipelineRecord.model_validate_json(str(item["record"]))
+
+
+def _org_key(org: str) -> str:
+    return f"P#{org}"
+
+
+def _created_key(record: PipelineRecord) -> str:
+    return f"{_moment(record.created)}#{record.id}"
+
+
+def _moment(time: float) -> str:
+    """Return a time so that texts sort as times do."""
+    return f"{time:020.6f}"
+
+
+def _place(partition: str, after: str) -> Item:
+    pipeline_id = after.partition("#")[2]
+    key = table_keys.record(pipeline_id)
+    return {
+        PARTITION_KEY: key.partition,
+        SORT_KEY: key.sort,
+        BY_ORG.partition_key: partition,
+        BY_ORG.sort_key: after,
+    }
+
+
+def _tree_key(pipeline_id: str, key: str) -> str:
+    return f"{TREE_PREFIX}{pipeline_id}/{key}"
+
+
+def _attempt(data: bytes) -> AttemptRecord:
+    return AttemptRecord.model_validate_json(data)

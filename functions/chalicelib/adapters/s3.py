@@ -1,0 +1,138 @@
+"""The one S3 bucket, and the large things in it that clients send and fetch by themselves."""
+
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+from urllib.parse import quote
+
+from chalicelib.adapters.aws_errors import code_of, throttling
+from chalicelib.adapters.clients import Clients
+
+#: Seconds for which a signed URL is good.
+URL_SECONDS = 900
+_PIECE = 4 << 20
+_MISSING = frozenset({"NoSuchKey", "404"})
+
+
+class S3Bucket:
+    """S3; a `chalicelib.ports.Blobs`."""
+
+    def __init__(self, clients: Clients, name: str) -> None:
+        self._clients = clients
+        self._name = name
+
+    def upload_url(self, key: str, *, size: int | None = None, seconds: int | None = None) -> str:
+        """Return a URL that takes PUTs; of exactly ``size`` bytes, where that is given."""
+        wanted: dict[str, object] = {"Bucket": self._name, "Key": key}
+        if size is not None:
+            wanted["ContentLength"] = size
+        return self._signed("put_object", wanted, seconds)
+
+    def download_url(self, key: str, *, filename: str, seconds: int | None = None) -> str:
+        """Return a URL that answers a GET; a browser saves what comes and never shows it."""
+        disposition = f"attachment; filename*=UTF-8''{quote(filename, safe='', errors='replace')}"
+        wanted: dict[str, object] = {
+            "Bucket": self._name,
+            "Key": key,
+            "ResponseContentDisposition": disposition,
+            "ResponseContentType": "application/octet-stream",
+        }
+        return self._signed("get_object", wanted, seconds)
+
+    def exists(self, key: str) -> bool:
+        """Return whether something is there."""
+        return self.put_at(key) is not None
+
+    def size(self, key: str) -> int | None:
+        """Return how many bytes are there; None: there is nothing."""
+        found = self._head(key)
+        return None if found is None else int(found["ContentLength"])
+
+    def put_at(self, key: str) -> float | None:
+        """Return when what is there was put there, in seconds since the epoch; None: nothing is."""
+        found = self._head(key)
+        return None if found is None else float(found["LastModified"].timestamp())
+
+    def _head(self, key: str) -> dict[str, Any] | None:
+        client = self._clients.get("s3")
+        try:
+            with throttling():
+                return dict(client.head_object(Bucket=self._name, Key=key))
+        except Exception as error:
+            if code_of(error) in _MISSING:
+                return None
+            raise
+
+    def get(self, key: str) -> bytes | None:
+        """Return what is there."""
+        return self._get(Key=key)
+
+    def get_range(self, key: str, first: int, count: int) -> bytes:
+        """Return ``count`` bytes from ``first`` on.
+
+        Raises:
+            LookupError: there is no such object.
+        """
+        data = self._get(Key=key, Range=f"bytes={first}-{first + count - 1}")
+        if data is None:
+            raise LookupError(f"{key} is not in the bucket any more")
+        return data
+
+    def _get(self, **wanted: object) -> bytes | None:
+        client = self._clients.get("s3")
+        try:
+            with throttling():
+                return bytes(client.get_object(Bucket=self._name, **wanted)["Body"].read())
+        except Exception as error:
+            if code_of(error) in _MISSING:
+                return None
+            raise
+
+    def put(self, key: str, data: bytes) -> None:
+        """Keep it."""
+        with throttling():
+            self._clients.get("s3").put_object(Bucket=self._name, Key=key, Body=data)
+
+    def put_file(self, key: str, file: BinaryIO) -> None:
+        """Keep what is in an open file, however large."""
+        with throttling():
+            self._clients.get("s3").upload_fileobj(file, self._name, key)
+
+    def pieces(self, key: str) -> Iterator[bytes] | None:
+        """Return what is there in pieces of some MB, or None."""
+        client = self._clients.get("s3")
+        try:
+            with throttling():
+                body = client.get_object(Bucket=self._name, Key=key)["Body"]
+        except Exception as error:
+            if code_of(error) in _MISSING:
+                return None
+            raise
+        found: Iterator[bytes] = body.iter_chunks(_PIECE)
+        return found
+
+    def delete(self, key: str) -> None:
+        """Forget it; what is not there is no error."""
+        with throttling():
+            self._clients.get("s3").delete_object(Bucket=self._name, Key=key)
+
+    def delete_below(self, prefix: str) -> None:
+        """Forget everything whose key begins so."""
+        client = self._clients.get("s3")
+        for page in self.pages_below(prefix):
+            with throttling():
+                objects = [{"Key": key} for key in page]
+                client.delete_objects(Bucket=self._name, Delete={"Objects": objects})
+
+    def pages_below(self, prefix: str) -> Iterator[list[str]]:
+        """Yield all keys that begin so, up to a thousand at a time."""
+        client = self._clients.get("s3")
+        pages = client.get_paginator("list_objects_v2").paginate(Bucket=self._name, Prefix=prefix)
+        with throttling():
+            for page in pages:
+                if page.get("Contents"):
+                    yield [str(item["Key"]) for item in page["Contents"]]
+
+    def _signed(self, operation: str, wanted: dict[str, object], seconds: int | None) -> str:
+        client = self._clients.get("s3")
+        good_for = URL_SECONDS if seconds is None else seconds
+        return str(client.generate_presigned_url(operation, Params=wanted, ExpiresIn=good_for))

@@ -1,0 +1,246 @@
+"""Credentials that a worker's agent is lent: they poll one activity and send heartbeats.
+
+The task's own role cannot have these rights: every container of a task can use it, and the user's
+is one of them.
+"""
+
+import json
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from chalicelib.adapters.aws_errors import code_of, denying, ignoring, throttling
+from chalicelib.adapters.clients import Clients
+from chalicelib.adapters.tags import Tags, lower
+from chalicelib.domain.retry import retry_throttled
+from chalicelib.ports import TaskGoneError
+from conducto_core.model.worker import Credentials
+from conducto_core.semantics.asl.compiler import Machine
+from conducto_core.semantics.naming import Site
+
+#: Seconds that credentials are good; AWS gives no more to a role that takes another one's.
+LENT_SECONDS = 3600
+
+
+class WorkerCredentials:
+    """Lends the role of agents, narrowed to one activity.
+
+    Args:
+        clients: boto3's.
+        role: ARN of the role.
+    """
+
+    def __init__(self, clients: Clients, role: str) -> None:
+        self._clients = clients
+        self._role = role
+
+    def lend_credentials(self, activity: str, worker_id: str) -> Credentials:
+        """Return credentials for an activity's ARN; CloudTrail shows them under the worker's id.
+
+        Raises:
+            AccessDeniedError: the API's role may not assume the role of agents.
+        """
+        with throttling(), denying():
+            answer = self._clients.get("sts").assume_role(
+                RoleArn=self._role,
+                RoleSessionName=worker_id,
+                DurationSeconds=LENT_SECONDS,
+                Policy=json.dumps(_policy(activity)),
+            )
+        lent = answer["Credentials"]
+        return Credentials(
+            access_key=lent["AccessKeyId"],
+            secret_key=lent["SecretAccessKey"],
+            session_token=lent["SessionToken"],
+            expires=lent["Expiration"].timestamp(),
+        )
+
+
+def _policy(activity: str) -> dict[str, object]:
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Action": "states:GetActivityTask", "Resource": activity},
+            # It has no resource level; the token of a task is the key to it.
+            {"Effect": "Allow", "Action": "states:SendTaskHeartbeat", "Resource": "*"},
+        ],
+    }
+
+
+#: AWS lets an account make one machine or activity a second, after a burst of a hundred; so long a
+#: request waits for its turn. API Gateway gives it 29 s in all.
+PATIENCE = 15.0
+_PAUSE = 1.0
+#: Machines in one answer; AWS gives no more.
+_PAGE = 1000
+#: Names of what is known to be there, per process.
+_MOST_KNOWN = 10_000
+#: Characters that Step Functions takes of an error and of its cause.
+_MOST_ERROR = 256
+_MOST_CAUSE = 32_768
+_GONE = frozenset({"InvalidToken", "TaskDoesNotExist", "TaskTimedOut"})
+
+
+class StepFunctions:
+    """A `chalicelib.ports.StateMachines`.
+
+    Args:
+        clients: boto3's.
+        site: Whose machines are listed; other installations in the account have theirs.
+        role: ARN of the role of every machine.
+        sleep: Waits some seconds for AWS to be ready again.
+        tracing: Machines send traces to X-Ray.
+    """
+
+    def __init__(
+        self,
+        clients: Clients,
+        site: Site,
+        role: str,
+        sleep: Callable[[float], None] = time.sleep,
+        *,
+        tracing: bool = False,
+    ) -> None:
+        self._clients = clients
+        self._site = site
+        self._role = role
+        self._sleep = sleep
+        self._tags = Tags(site.stage)
+        self._options = {"tracingConfiguration": {"enabled": True}} if tracing else {}
+        self._known: dict[str, None] = {}
+
+    def ensure_activity(self, name: str) -> None:
+        """Make an activity known; it is no error that it is known already."""
+
+        def make() -> None:
+            with ignoring("ActivityAlreadyExists"):  # e.g. with other encryption
+                self._client.create_activity(name=name)
+
+        self._once(name, make)
+
+    def create(self, machine: Machine, org: str, pipeline_id: str) -> None:
+        """Create a machine, unless it exists; its name is a function of its definition."""
+
+        def make() -> None:
+            with ignoring("StateMachineAlreadyExists"):  # e.g. with another role
+                self._client.create_state_machine(
+                    name=machine.name,
+                    definition=machine.definition,
+                    roleArn=self._role,
+                    type="STANDARD",
+                    tags=lower(self._tags.of(org, pipeline_id)),
+                    **self._options,
+                )
+
+        self._once(machine.arn, make)
+
+    def forget_activity(self, activity_arn: str) -> None:
+        """Delete an activity; its name is never used again."""
+        with throttling(), ignoring("ActivityDoesNotExist"):
+            self._client.delete_activity(activityArn=activity_arn)
+
+    def forget(self, machine_arn: str) -> None:
+        """Delete a machine, which ends its executions."""
+        with throttling(), ignoring("StateMachineDoesNotExist"):
+            self._client.delete_state_machine(stateMachineArn=machine_arn)
+        self._known.pop(machine_arn, None)
+
+    def machine_of(self, execution_arn: str) -> str:
+        """Return the ARN of the machine that an execution runs."""
+        head, _, _ = execution_arn.rpartition(":")
+        return head.replace(":execution:", ":stateMachine:", 1)
+
+    def runs(self) -> Iterator[tuple[str, str]]:
+        """Yield ``(run, machine ARN)`` of machines that were made for a run."""
+        pages = self._client.get_paginator("list_state_machines").paginate(
+            PaginationConfig={"PageSize": _PAGE}
+        )
+        with throttling():
+            for page in pages:
+                for machine in page["stateMachines"]:
+                    run = self._site.run_of(machine["name"])
+                    if run is not None:
+                        yield run, str(machine["stateMachineArn"])
+
+    def _once(self, name: str, make: Callable[[], object]) -> None:
+        if name in self._known:
+            return
+        retry_throttled(throttling()(make), _pauses(), self._sleep)
+        while len(self._known) >= _MOST_KNOWN:
+            del self._known[next(iter(self._known))]
+        self._known[name] = None
+
+    def start(self, machine_arn: str, run: str, data: Mapping[str, object]) -> str:
+        """Start an execution named after ``run``, unless there is one; return its ARN."""
+        try:
+            with throttling():
+                answer = self._client.start_execution(
+                    stateMachineArn=machine_arn, name=run, input=json.dumps(data)
+                )
+        except Exception as error:
+            if code_of(error) != "ExecutionAlreadyExists":
+                raise
+            return execution_arn(machine_arn, run)
+        return str(answer["executionArn"])
+
+    def stop(self, execution_arn: str, reason: str) -> None:
+        """Abort an execution; Step Functions aborts those that it started.
+
+        One that escapes does no harm: every task it hands out is of a run that is over, and is
+        answered so at its claim.
+        """
+        with throttling(), ignoring("ExecutionDoesNotExist"):
+            self._client.stop_execution(
+                executionArn=execution_arn,
+                error="Conducto.Stopped",
+                cause=reason[:_MOST_CAUSE],
+            )
+
+    def status(self, execution_arn: str) -> str:
+        """Return ``RUNNING SUCCEEDED FAILED TIMED_OUT ABORTED``."""
+        with throttling():
+            return str(self._client.describe_execution(executionArn=execution_arn)["status"])
+
+    def succeed(self, token: str, output: Mapping[str, object]) -> None:
+        """Answer a task."""
+        self._reply("send_task_success", taskToken=token, output=json.dumps(output))
+
+    def fail(self, token: str, error: str, cause: str = "") -> None:
+        """Fail a task."""
+        self._reply(
+            "send_task_failure",
+            taskToken=token,
+            error=error[:_MOST_ERROR],
+            cause=cause[:_MOST_CAUSE],
+        )
+
+    def _reply(self, operation: str, **arguments: str) -> None:
+        try:
+            with throttling():
+                getattr(self._client, operation)(**arguments)
+        except Exception as error:
+            if code_of(error) in _GONE:
+                raise TaskGoneError(code_of(error)) from error
+            raise
+
+    @property
+    def _client(self) -> Any:
+        return self._clients.get("stepfunctions")
+
+
+def execution_arn(machine_arn: str, name: str) -> str:
+    """Return the ARN of an execution by its name."""
+    head, _, machine = machine_arn.rpartition(":")
+    return f"{head.removesuffix(':stateMachine')}:execution:{machine}:{name}"
+
+
+def _pauses() -> Iterator[float]:
+    """Yield how long to wait for one's turn, `PATIENCE` seconds in all."""
+    left = PATIENCE
+    while True:
+        pause = _PAUSE * random.uniform(0.5, 1.5)  # noqa: S311  only spreads the callers
+        left -= pause
+        if left < 0:
+            return
+        yield pause

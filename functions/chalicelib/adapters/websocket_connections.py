@@ -1,0 +1,104 @@
+"""Open WebSockets: whose each is and what it follows, and how it is sent something."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from chalicelib.adapters import table_keys
+from chalicelib.adapters.aws_errors import code_of, ignoring, throttling
+from chalicelib.adapters.clients import Clients
+from chalicelib.adapters.dynamodb import DynamoTable, Item
+
+#: Seconds after which a connection is forgotten; API Gateway ends it after two hours.
+CONNECTION_SECONDS = 3 * 3600
+_GONE = frozenset({"GoneException", "BadRequestException"})
+
+
+class TableConnections:
+    """A `chalicelib.ports.Connections`.
+
+    Args:
+        table: Where it is known what each follows.
+        clients: boto3's.
+        endpoint: Returns where frames are sent to; asked only when there is one to send.
+        clock: Seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        table: DynamoTable,
+        clients: Clients,
+        endpoint: Callable[[], str],
+        clock: Callable[[], float],
+    ) -> None:
+        self._table = table
+        self._clients = clients
+        self._endpoint = endpoint
+        self._clock = clock
+
+    def opened(self, connection: str, token: str, parent: str | None = None) -> None:
+        """Note by which token a connection was opened, and the one that it ends with; digests."""
+        item: Item = {"token": token, "pipeline": "", "expires": self._expires()}
+        self._table.put(table_keys.connection(connection), item)
+        whose: Item = {"token": token, "parent": parent or "", "expires": self._expires()}
+        self._table.put(table_keys.open_connection(connection), whose)
+
+    def opened_by(self) -> Iterator[tuple[str, str, str | None]]:
+        """Yield ``(connection, digest of its token, digest of that one's parent)`` of all."""
+        partition = table_keys.open_connection("").partition
+        for connection, item in self._table.range(partition, "\x01", table_keys.LAST):
+            yield connection, str(item["token"]), str(item["parent"]) or None
+
+    def token_of(self, connection: str) -> str | None:
+        """Return the digest of a connection's token; None: it has not sent one so far."""
+        known = self._table.get(table_keys.connection(connection))
+        # A connection of before an upgrade has none: its client connects again.
+        return None if known is None or "token" not in known else str(known["token"])
+
+    def put(self, connection: str, org: str, pipeline_id: str, cursor: int) -> None:
+        """Note what a connection follows and how far it is told."""
+        known = self._table.get(table_keys.connection(connection))
+        before = "" if known is None else str(known["pipeline"])
+        if before != pipeline_id:
+            if before:
+                self._table.delete(table_keys.follower(before, connection))
+            item: Item = {**(known or {}), "pipeline": pipeline_id, "expires": self._expires()}
+            self._table.put(table_keys.connection(connection), item)
+        follower: Item = {"org": org, "cursor": cursor, "expires": self._expires()}
+        self._table.put(table_keys.follower(pipeline_id, connection), follower)
+
+    def _expires(self) -> int:
+        return int(self._clock()) + CONNECTION_SECONDS
+
+    def followers(self, pipeline_id: str) -> Sequence[tuple[str, int]]:
+        """Return ``(connection, cursor)`` of who follows a pipeline."""
+        partition = table_keys.follower(pipeline_id, "").partition
+        rows = self._table.range(partition, "\x01", table_keys.LAST)
+        return [(connection, int(item["cursor"])) for connection, item in rows]
+
+    def delete(self, connection: str) -> None:
+        """Forget it."""
+        self._table.delete(table_keys.open_connection(connection))
+        known = self._table.get(table_keys.connection(connection))
+        if known is None:
+            return
+        if known["pipeline"]:
+            self._table.delete(table_keys.follower(str(known["pipeline"]), connection))
+        self._table.delete(table_keys.connection(connection))
+
+    def close(self, connection: str) -> None:
+        """Forget it, and hang up; one that is gone is no error."""
+        self.delete(connection)
+        client = self._clients.get("apigatewaymanagementapi", self._endpoint())
+        with throttling(), ignoring(*_GONE):
+            client.delete_connection(ConnectionId=connection)
+
+    def send(self, connection: str, data: bytes) -> bool:
+        """Send a frame; False when the connection is gone."""
+        client = self._clients.get("apigatewaymanagementapi", self._endpoint())
+        try:
+            with throttling():
+                client.post_to_connection(ConnectionId=connection, Data=data)
+        except Exception as error:
+            if code_of(error) not in _GONE:
+                raise
+            return False
+        return True

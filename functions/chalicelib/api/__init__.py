@@ -1,0 +1,1 @@
+"""The cloud's side of the HTTP API: routes, authorization, responses."""

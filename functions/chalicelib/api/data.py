@@ -1,0 +1,97 @@
+"""The part of `CloudPipelines` that is about data files."""
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator
+
+from chalicelib.ports import Identity
+from chalicelib.services.copy_jobs import MAX_AT_ONCE, Copy, CopyJobs
+from chalicelib.services.data_function import MAX_INLINE
+from chalicelib.services.dependencies import Dependencies
+from chalicelib.services.s3_transfer import StagedDownload, Upload, new_key, nothing, transfer_key
+from conducto_core.model.deployment import pipeline_directory, user_directory
+from conducto_core.model.params import ChangedDataParams, ListUserDataParams
+from conducto_core.model.responses import ChangedData, DataEntry, DataList, Deleted
+from conducto_core.ports.downloads import Download, Span
+
+
+class CloudData(ABC):
+    """Data files, through the function beside the file system."""
+
+    _cloud: Dependencies
+    _me: Identity
+
+    @abstractmethod
+    def _note_change(self, pipeline_id: str, change: str) -> None:
+        """Note that the caller changes a pipeline's data, before they do."""
+
+    @abstractmethod
+    def _owned(self, pipeline_id: str) -> str:
+        """Return the whole id of a pipeline that the caller may see; raises `NotFoundError`."""
+
+    def _data_directory(self, pipeline_id: str | None) -> str:
+        if pipeline_id is None:
+            return user_directory(self._me.org, self._me.user)
+        return pipeline_directory(self._owned(pipeline_id))
+
+    async def _changed_directory(self, pipeline_id: str | None, change: str) -> str:
+        where = self._data_directory(pipeline_id)
+        if pipeline_id is not None:
+            await asyncio.to_thread(self._note_change, self._owned(pipeline_id), change)
+        return where
+
+    async def data(self, pipeline_id: str | None, query: ListUserDataParams) -> DataList:
+        """Entries of a directory of a pipeline's data; None is the user's data."""
+        where = self._data_directory(pipeline_id)
+        return await asyncio.to_thread(
+            self._cloud.data.entries, where, query.name, query.after, query.limit
+        )
+
+    async def changed_data(self, query: ChangedDataParams) -> ChangedData:
+        """Files of a pipeline's data that were written within a time."""
+        where = self._data_directory(query.id)
+        return await asyncio.to_thread(
+            self._cloud.data.changed, where, query.since, query.until, query.limit
+        )
+
+    async def read_data(
+        self, pipeline_id: str | None, name: str, span: Span | None = None
+    ) -> Download:
+        """A data file; the bucket has it, whole, and answers whoever wants a part."""
+        del span
+        where = self._data_directory(pipeline_id)
+        facts = await asyncio.to_thread(self._cloud.data.look, where, name)
+        copy = Copy(transfer_key(self._me, where, name, facts.version), *facts)
+        if facts.size > MAX_AT_ONCE:
+            last = transfer_key(self._me, where, name)
+            copy = await asyncio.to_thread(CopyJobs(self._cloud).stage, where, name, copy, last)
+        elif facts.size and not await asyncio.to_thread(self._cloud.blobs.exists, copy.key):
+            await asyncio.to_thread(self._cloud.data.stage, where, name, copy.key)
+        return StagedDownload(
+            name.rpartition("/")[2], copy.size, 0, copy.size, copy.version, nothing(), key=copy.key
+        )
+
+    async def write_data(
+        self, pipeline_id: str | None, name: str, content: AsyncIterator[bytes]
+    ) -> DataEntry:
+        """Put a data file in place of one that may be there."""
+        where = await self._changed_directory(pipeline_id, "write_data")
+        if isinstance(content, Upload):
+            return await asyncio.to_thread(self._fetched, where, name, content.key)
+        data = b"".join([piece async for piece in content])
+        if len(data) <= MAX_INLINE:
+            return await asyncio.to_thread(self._cloud.data.write, where, name, data)
+        key = new_key(self._me)
+        self._cloud.blobs.put(key, data)
+        return await asyncio.to_thread(self._cloud.data.fetch, where, name, key)
+
+    def _fetched(self, where: str, name: str, key: str) -> DataEntry:
+        size = self._cloud.blobs.size(key) or 0
+        if size > MAX_AT_ONCE:
+            return CopyJobs(self._cloud).fetch(where, name, key, size)
+        return self._cloud.data.fetch(where, name, key)
+
+    async def delete_data(self, pipeline_id: str | None, name: str) -> Deleted:
+        """Delete a data file, or a directory with what is in it."""
+        where = await self._changed_directory(pipeline_id, "delete_data")
+        return await asyncio.to_thread(self._cloud.data.delete, where, name)

@@ -1,0 +1,247 @@
+"""The part of `CloudPipelines` that is about what commands print."""
+
+import asyncio
+import base64
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from tempfile import NamedTemporaryFile
+
+from chalicelib.ports import LogKey, LogStore, Stream
+from chalicelib.services.dependencies import Dependencies
+from conducto_core.api.queries.log_lines import LineIndex
+from conducto_core.api.queries.log_responses import lines_answer, matches_answer, search
+from conducto_core.api.queries.log_search import SearchQuery, piece_to_search
+from conducto_core.api.queries.lookup import chosen_attempt
+from conducto_core.api.queries.output_tails import with_tail
+from conducto_core.errors import NotFoundError
+from conducto_core.model.params import (
+    MAX_LOG_CHUNK,
+    MAX_LOG_SCAN,
+    LogFileParams,
+    LogLinesParams,
+    LogParams,
+    LogSearchParams,
+)
+from conducto_core.model.records import AttemptRecord
+from conducto_core.model.requests import LogChunk, NodeView
+from conducto_core.model.resources import Resources, ResourcesParams
+from conducto_core.model.responses import LogLines, LogMatches
+from conducto_core.model.states import FINISHED
+from conducto_core.ports.downloads import Download, Span
+from conducto_core.runtime.resource_series import MAX_BYTES, resources_in
+
+#: Seconds between two looks for news, where somebody waits for some.
+LOOK_EVERY = 0.5
+#: Seconds for which workers send output every second after somebody has read some.
+FOLLOWED_SECONDS = 30.0
+#: Bytes that are read at once, and those that one question makes an index read on.
+_BLOCK = 1 << 20
+_BUDGET = 64 << 20
+#: Ends of outputs that are read at once.
+_READERS = 8
+#: Streams whose line indexes a process keeps; each takes 32 kB at most.
+_INDEXES = 64
+
+
+class LineIndexes:
+    """Indexes of the streams that were read last, for the next page.
+
+    A stream only grows, so an index never becomes wrong; a process that has none counts again.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[LogStore, LogKey], LineIndex] = {}
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def using(self, logs: LogStore, key: LogKey) -> Iterator[LineIndex]:
+        """Give the index of a stream, to one at a time."""
+        with self._lock:
+            index = self._kept.pop((logs, key), None) or LineIndex(budget=_BUDGET)
+            self._kept[logs, key] = index  # the newest at the end
+            if len(self._kept) > _INDEXES:
+                del self._kept[next(iter(self._kept))]
+            yield index
+
+
+_LINE_INDEXES = LineIndexes()
+
+
+class BlockStream:
+    """A `log_lines.Stream` over a log store. Its size stays as it was when it was opened."""
+
+    def __init__(self, logs: LogStore, key: LogKey) -> None:
+        self._logs = logs
+        self._key = key
+        self._size = logs.size(key)
+        self._block = b""
+        self._start = 0
+
+    def pread(self, count: int, offset: int) -> bytes:
+        """Return at most ``count`` bytes from ``offset`` on."""
+        if not self._start <= offset < self._start + len(self._block):
+            most = min(max(count, _BLOCK), self._size - offset)
+            self._block = self._logs.read(self._key, offset, most) if most > 0 else b""
+            self._start = offset
+        first = offset - self._start
+        return self._block[first : first + count]
+
+    def size(self) -> int:
+        """Return how many bytes there are."""
+        return self._size
+
+
+class LogQueries(ABC):
+    """Output of commands, over a `LogStore`."""
+
+    _cloud: Dependencies
+
+    @abstractmethod
+    def _owned(self, pipeline_id: str) -> str:
+        """Return the whole id of a pipeline that the caller may see; raises `NotFoundError`."""
+
+    @abstractmethod
+    async def attempts(self, pipeline_id: str, path: str) -> tuple[AttemptRecord, ...]:
+        """Every attempt of a node, the first one first."""
+
+    async def log(self, query: LogParams) -> LogChunk:
+        """A piece of an output stream, once there is one or ``query.wait`` seconds are over."""
+        end = self._cloud.clock() + query.wait
+        while True:
+            key, complete = await self._output(query)
+            if key is None:
+                chunk = LogChunk(data="", offset=0, size=0, complete=False)
+            else:
+                chunk = await asyncio.to_thread(
+                    self._piece, key, query.offset, query.limit, complete
+                )
+            if key is not None and not complete:
+                until = self._cloud.clock() + FOLLOWED_SECONDS
+                await asyncio.to_thread(self._cloud.logs.note_reader, key.pipeline_id, until)
+            if chunk.data or chunk.complete or self._cloud.clock() >= end:
+                return chunk
+            await asyncio.sleep(LOOK_EVERY)
+
+    async def _output(self, query: LogFileParams) -> tuple[LogKey | None, bool]:
+        """Return whose output is asked for, None where there was no attempt, and if it has ended.
+
+        The end is asked for before the bytes are: none can come after it.
+        """
+        id_ = await asyncio.to_thread(self._owned, query.id)
+        chosen = chosen_attempt(query.path, await self.attempts(id_, query.path), query.attempt)
+        if chosen is None:
+            return None, False
+        key = LogKey(id_, query.path, chosen.number, query.stream)
+        return key, chosen.state in FINISHED
+
+    def _piece(self, key: LogKey, offset: int, limit: int, complete: bool) -> LogChunk:
+        size = self._cloud.logs.size(key)
+        first = max(0, size + offset) if offset < 0 else min(offset, size)
+        data = self._cloud.logs.read(key, first, min(limit, MAX_LOG_CHUNK))
+        text = base64.b64encode(data).decode()
+        return LogChunk(data=text, offset=first, size=size, complete=complete)
+
+    async def with_tails(self, pipeline_id: str, nodes: Sequence[NodeView]) -> tuple[NodeView, ...]:
+        """Return nodes with the end of what they printed, where they have failed."""
+        id_ = await asyncio.to_thread(self._owned, pipeline_id)
+        logs = self._cloud.logs
+
+        def end(path: str, number: int, stream: Stream, count: int) -> bytes:
+            key = LogKey(id_, path, number, stream)
+            size = logs.size(key)
+            return logs.read(key, max(0, size - count), min(size, count)) if size else b""
+
+        def read() -> tuple[NodeView, ...]:
+            with ThreadPoolExecutor(_READERS) as readers:
+                return tuple(readers.map(lambda node: with_tail(node, end), nodes))
+
+        return await asyncio.to_thread(read)
+
+    async def log_lines(self, query: LogLinesParams) -> LogLines:
+        """Some lines of an output stream."""
+        key, complete = await self._output(query)
+        if key is None:
+            return LogLines(first=0, lines=(), total=0)
+
+        def read() -> LogLines:
+            stream = BlockStream(self._cloud.logs, key)
+            with _LINE_INDEXES.using(self._cloud.logs, key) as index:
+                found = index.lines(stream, query.first, query.count, query.limit)
+            return lines_answer(found, complete=complete)
+
+        return await asyncio.to_thread(read)
+
+    async def search_log(self, query: LogSearchParams) -> LogMatches:
+        """Lines of an output stream that hold what is looked for; bounded in time and size."""
+        key, complete = await self._output(query)
+        if key is None:
+            return LogMatches(matches=())
+        size = await asyncio.to_thread(self._cloud.logs.size, key)
+        with NamedTemporaryFile(prefix="conducto-log-") as file:
+            count = piece_to_search(query.offset, MAX_LOG_SCAN, size)
+            async for piece in self._pieces(key, query.offset, count):
+                file.write(piece)
+            file.flush()
+            order = SearchQuery(
+                file.name,
+                query.text,
+                query.regex,
+                query.ignore_case,
+                query.offset,
+                query.limit,
+                MAX_LOG_SCAN,
+                start=query.offset,
+                size=size,
+            )
+            found = await search(order)
+        before = await asyncio.to_thread(self._line_at, key, query.offset)
+        return matches_answer(found, before, complete=complete)
+
+    def _line_at(self, key: LogKey, offset: int) -> int | None:
+        """Return how many lines end before a byte; None where they are not counted yet."""
+        stream = BlockStream(self._cloud.logs, key)
+        with _LINE_INDEXES.using(self._cloud.logs, key) as index:
+            return index.ended(stream, min(offset, stream.size()))
+
+    async def log_file(self, query: LogFileParams, span: Span | None = None) -> Download:
+        """A whole output stream as it is now, or a part of it."""
+        key, _ = await self._output(query)
+        if key is None:
+            raise NotFoundError(f"{query.path}: never ran", query.path)
+        size = await asyncio.to_thread(self._cloud.logs.size, key)
+        if not size:
+            raise NotFoundError(f"{query.path}: printed nothing on {query.stream}", query.path)
+        first, count = (0, size) if span is None else span.within(size)
+        name = query.path.rpartition("/")[2] or key.pipeline_id
+        return Download(
+            name=f"{name}-{key.attempt}.{query.stream}.txt",
+            size=size,
+            offset=first,
+            count=count,
+            version=f"{key.pipeline_id}-{key.attempt}",  # a log that grows is the same one
+            chunks=self._pieces(key, first, count),
+        )
+
+    async def resources(self, query: ResourcesParams) -> Resources:
+        """What an attempt used while it ran."""
+        id_ = await asyncio.to_thread(self._owned, query.id)
+        chosen = chosen_attempt(query.path, await self.attempts(id_, query.path), query.attempt)
+        if chosen is None:
+            return Resources()
+        key = LogKey(id_, query.path, chosen.number, "resources")
+        lines = await asyncio.to_thread(self._cloud.logs.read, key, 0, MAX_BYTES)
+        return resources_in(lines, chosen.cpu, chosen.mem)
+
+    async def _pieces(self, key: LogKey, first: int, count: int) -> AsyncIterator[bytes]:
+        while count > 0:
+            piece = await asyncio.to_thread(
+                self._cloud.logs.read, key, first, min(count, MAX_LOG_CHUNK)
+            )
+            if not piece:
+                return
+            yield piece
+            first += len(piece)
+            count -= len(piece)

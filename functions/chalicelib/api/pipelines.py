@@ -1,0 +1,577 @@
+"""What the API asks of the cloud: the `Pipelines` port for one caller.
+
+Every call is about pipelines of the caller's organisation; another one's does not exist for it.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from itertools import chain, islice
+from secrets import token_hex
+from typing import Any, TypeVar
+
+from chalicelib.api.browser_login import BrowserLogin
+from chalicelib.api.data import CloudData
+from chalicelib.api.logs import LOOK_EVERY, LogQueries
+from chalicelib.api.read_model import group_times, steps_of, wait_reason
+from chalicelib.domain.events import ActionRequested, BuiltImage, ImagesUpdated, Input
+from chalicelib.domain.launch_validation import used_images, validate_nodes
+from chalicelib.domain.pipeline import CloudPipeline
+from chalicelib.domain.pipeline_state import define
+from chalicelib.ports import CloudRecord, ConflictError, Identity, Plan
+from chalicelib.services.debug_plans import CloudDebug
+from chalicelib.services.debug_sessions import DebugSessions
+from chalicelib.services.event_push import batch_after
+from chalicelib.services.followers import Followers
+from chalicelib.services.image_builds import ImageBuilds, known_sources, piece_of
+from chalicelib.services.metering import check_usage
+from chalicelib.services.notifications import notifications_by_path
+from chalicelib.services.processor import CommandProcessor, Decide
+from chalicelib.services.s3_transfer import new_key
+from chalicelib.services.secrets import VaultSecrets
+from conducto.version import __version__
+from conducto_core.api.action_checks import check_action, edits_of, preview_of_whole
+from conducto_core.api.launching import TRIED_IDS, ids_for, is_of_launch, new_record
+from conducto_core.api.queries import listing, node_details, secret_queries, tree_pages, views
+from conducto_core.api.queries.compact_states import compact_states
+from conducto_core.api.queries.lookup import resolve_id
+from conducto_core.api.queries.relaunch import launch_request
+from conducto_core.api.queries.usage_reports import (
+    dearest,
+    months_before,
+    usage_report,
+    uses_by_node,
+    with_nodes,
+)
+from conducto_core.errors import NotFoundError, RefusedError, no_image, no_node
+from conducto_core.model.image_sources import ImageSources
+from conducto_core.model.node_detail import NodeDetail
+from conducto_core.model.nodes import Pipeline, ancestors
+from conducto_core.model.operations.cloud import (
+    ContextsMissing,
+    ContextsWanted,
+    OwnBuilds,
+    SessionEnd,
+    SessionToken,
+    WhoAmI,
+)
+from conducto_core.model.params import ImageLogParams, ListParams, StatesParams, TreeParams
+from conducto_core.model.records import AttemptRecord, ImageState, PipelineRecord
+from conducto_core.model.remote_shells import (
+    RemoteShell,
+    RemoteShellEnd,
+    RemoteShellEntry,
+    RemoteShellRequest,
+)
+from conducto_core.model.requests import (
+    WHOLE,
+    Action,
+    AgentStatus,
+    ControlRequest,
+    ControlResult,
+    EventBatch,
+    LaunchRequest,
+    NodeStates,
+    PipelineSummary,
+    TreePage,
+)
+from conducto_core.model.responses import ImageLog, Login, PipelineList
+from conducto_core.model.secrets import DeleteSecrets, PutSecrets, SecretList
+from conducto_core.model.states import NodeType
+from conducto_core.model.usage import PipelineSpent, Usage, UsageParams
+from conducto_core.model.worker import UploadResponse
+from conducto_core.semantics.actions import named, preview
+from conducto_core.semantics.fargate import largest_mem
+from conducto_core.semantics.resolve import resolve
+
+_PAGE = 200
+#: Attempts that are read in about the time that one more query takes.
+_PER_QUERY = 20
+#: Seconds for which directories may be uploaded: they are packed one after the other.
+UPLOAD_SECONDS = 3600
+#: Actions after which commands start at once, where the pipeline is running.
+_RERUNS = frozenset({Action.RESET, Action.REBUILD, Action.UNSKIP, Action.MODIFY})
+R = TypeVar("R")
+#: The class has a method of this name.
+builtins_list = list
+
+
+class CloudPipelines(CloudData, CloudDebug, LogQueries):
+    """The pipelines of one organisation, as one caller may see and change them."""
+
+    def __init__(self, engine: CommandProcessor, identity: Identity) -> None:
+        self._engine = engine
+        self._cloud = engine.cloud
+        self._me = identity
+        self._builds = ImageBuilds(engine.cloud)
+        self._shells = DebugSessions(engine)
+        cloud = engine.cloud
+        close = Followers(cloud.connections, cloud.tokens).close_of
+        self._sign_in = BrowserLogin(cloud.tokens, cloud.web_app, cloud.clock, close)
+
+    def who_am_i(self) -> WhoAmI:
+        """Whose the caller's token is."""
+        plan = self._cloud.orgs.plan(self._me.org)
+        return WhoAmI(
+            org=self._me.org,
+            user=self._me.user,
+            permissions=tuple(sorted(self._me.permissions)),
+            plan=plan.name,
+            version=__version__,
+            max_workers=plan.max_workers,
+            max_cpu=plan.max_cpu,
+        )
+
+    def make_login(self) -> Login:
+        """An address that opens the web app once."""
+        return self._sign_in.make_login(self._me)
+
+    def start_session(self) -> SessionToken:
+        """The token of a browser's session, for a code."""
+        return self._sign_in.start(self._me)
+
+    def end_session(self) -> SessionEnd:
+        """End the session by which the caller came."""
+        return self._sign_in.end(self._me)
+
+    def way_to_upload(self) -> UploadResponse:
+        """Where to put a body that is too large for a request."""
+        key = new_key(self._me)
+        return UploadResponse(url=self._cloud.blobs.upload_url(key), key=key)
+
+    def missing_contexts(self, wanted: ContextsWanted) -> ContextsMissing:
+        """Directories that were not uploaded yet, and where to put them."""
+        missing = self._builds.wanted_contexts(self._me.org, wanted.contexts)
+        return ContextsMissing(
+            missing={
+                digest: self._cloud.blobs.upload_url(key, seconds=UPLOAD_SECONDS)
+                for digest, key in missing
+            }
+        )
+
+    def own_builds(self, request: LaunchRequest) -> OwnBuilds:
+        """Images of a launch that are still to be built, for who builds them by themselves."""
+        pipeline = resolve(request.tree)
+        plan = self._cloud.orgs.plan(self._me.org)
+        validate_nodes(pipeline.nodes, plan)
+        used = [pipeline.images[name] for name in used_images(pipeline)]
+        return self._builds.for_own(self._me, used, request.sources)
+
+    # ---- launch -------------------------------------------------------------------------------
+
+    async def launch(
+        self, request: LaunchRequest, key: str | None = None, *, repeated: bool = False
+    ) -> PipelineSummary:
+        """Validate, resolve, store and (if asked) arm a pipeline."""
+        # Other users may have the same key.
+        own = None if key is None else f"{self._me.org}/{self._me.user}/{key}"
+        return await asyncio.to_thread(self._launch, request, own, repeated=repeated)
+
+    def _launch(
+        self, request: LaunchRequest, key: str | None, *, repeated: bool
+    ) -> PipelineSummary:
+        launched = self._launched(key) if repeated and key is not None else None
+        if launched is None and (request.run or request.run_at is not None):
+            check_usage(self._cloud.orgs, self._me.org, self._cloud.clock())
+        if request.engine != "docker":
+            raise RefusedError(f"engine={request.engine!r} runs locally only; leave it out")
+        pipeline = resolve(request.tree)
+        plan = self._cloud.orgs.plan(self._me.org)
+        validate_nodes(pipeline.nodes, plan)
+        if launched is None:
+            self._check_plan(plan)
+        used = [pipeline.images[name] for name in used_images(pipeline)]
+        images = self._builds.prepare(self._me.org, used, request.sources)
+        now = self._cloud.clock()
+        mine = request.model_copy(update={"owner": self._me.user})
+        pipeline_id = launched or self._create(mine, pipeline, now, key)
+        # What an earlier request has done already is not done again.
+        moved = ImagesUpdated(time=now, images=images)
+        self._submit(pipeline_id, lambda live: None if live.number else moved)
+        if request.run:
+            run = ActionRequested(time=now, action=Action.RUN, by=self._me.user)
+            self._submit(pipeline_id, lambda live: None if _has_begun(live) else run)
+        with self._engine.reading(self._me.org, pipeline_id) as live:
+            return views.summary(live)
+
+    def _launched(self, key: str) -> str | None:
+        """Return the pipeline that an earlier request under the key has created, if it has."""
+        for pipeline_id in islice(ids_for(key), TRIED_IDS):
+            try:
+                with self._engine.reading(self._me.org, pipeline_id) as live:
+                    record = live.record
+            except NotFoundError:
+                continue
+            if is_of_launch(record, self._me.user, self._cloud.clock()):
+                return pipeline_id
+        return None
+
+    def _create(
+        self, request: LaunchRequest, pipeline: Pipeline, now: float, key: str | None
+    ) -> str:
+        ids = ids_for(key)
+        while True:
+            record = new_record(next(ids), request, pipeline, mode="cloud", now=now)
+            try:
+                most = largest_mem(self._cloud.orgs.plan(self._me.org).max_cpu)
+                definition = define(record, request.tree, request.sources, max_mem=most)
+                self._cloud.store.create(CloudRecord(self._me.org, record), definition)
+            except ConflictError:
+                # By another org, or by a request under this key that is executed at the same time.
+                launched = None if key is None else self._launched(key)
+                if launched is None:
+                    continue
+                return launched
+            return record.id
+
+    def _check_plan(self, plan: Plan) -> None:
+        active = sum(1 for record in self._records() if not record.standing.settled)
+        if active >= plan.max_pipelines:
+            raise RefusedError(
+                f"the plan {plan.name!r} allows {plan.max_pipelines} pipelines under way at once, "
+                f"there are {active}; wait for one to end, pause one, or choose a larger plan"
+            )
+
+    # ---- reading ------------------------------------------------------------------------------
+
+    async def list(self, query: ListParams | None = None) -> PipelineList:
+        """The newest first, at most ``query.limit``; None is all that are not archived."""
+        return await asyncio.to_thread(self._list, query)
+
+    def _list(self, query: ListParams | None) -> PipelineList:
+        return listing.page(map(views.stored_summary, self._records()), query)
+
+    async def get(self, pipeline_id: str) -> PipelineSummary:
+        """One pipeline. An unambiguous beginning of its id is enough."""
+        id_ = await asyncio.to_thread(self._looked_at, pipeline_id)
+        return await self._read(id_, views.summary)
+
+    async def definition(self, pipeline_id: str) -> LaunchRequest:
+        """The pipeline as it was launched."""
+
+        def look(live: CloudPipeline) -> LaunchRequest:
+            launch = launch_request(live.record, live.form)
+            return launch.model_copy(update={"sources": live.sources})
+
+        return await self._read(pipeline_id, look)
+
+    def _looked_at(self, pipeline_id: str) -> str:
+        """Take in how its images are; return the pipeline's whole id."""
+        id_ = self._id(pipeline_id)
+        self._engine.watch.look(self._me.org, id_)
+        return id_
+
+    async def nodes(self, query: TreeParams) -> TreePage:
+        """Nodes of a subtree, down to a depth, or those that a search finds."""
+        page = await self._read(query.id, lambda live: self._nodes(live, query))
+        if not query.tails:
+            return page
+        return page.model_copy(update={"nodes": await self.with_tails(query.id, page.nodes)})
+
+    async def states(self, query: StatesParams) -> NodeStates:
+        """How each Exec of a subtree stands, in a letter."""
+
+        def look(live: CloudPipeline) -> NodeStates:
+            try:
+                return compact_states(live.tree, query, live.seq)
+            except KeyError as error:
+                raise no_node(live.id, str(error.args[0])) from error
+
+        return await self._read(query.id, look)
+
+    def _nodes(self, live: CloudPipeline, query: TreeParams) -> TreePage:
+        try:
+            nodes, more = tree_pages.page(live.tree, query)
+        except KeyError as error:
+            raise no_node(live.id, str(error.args[0])) from error
+        attempts = self._attempts_of(live, [n.path for n in nodes if n.attempt], query)
+        told = notifications_by_path(self._engine.cloud.store, live.id) if live.notified else {}
+        periods = {} if query.attempts == "none" else group_times(live, nodes)
+        return TreePage(
+            seq=live.seq,
+            next=more,
+            nodes=tuple(
+                views.node_view(
+                    live,
+                    n,
+                    attempts.get(n.path, ()),
+                    wait_reason(live, n),
+                    told.get(n.path, ()),
+                    period=periods.get(n.path),
+                )
+                for n in nodes
+            ),
+        )
+
+    def _attempts_of(
+        self, live: CloudPipeline, paths: builtins_list[str], query: TreeParams
+    ) -> dict[str, tuple[AttemptRecord, ...]]:
+        if query.attempts == "none" or not paths:
+            return {}
+        found: dict[str, list[AttemptRecord]] = {path: [] for path in paths}
+        for attempt in self._stored_attempts(live, paths):
+            if attempt.path in found:
+                found[attempt.path].append(attempt)
+        newest = query.attempts == "newest"
+        return {p: tuple(a[-1:] if newest else a) for p, a in found.items()}
+
+    def _stored_attempts(
+        self, live: CloudPipeline, paths: builtins_list[str]
+    ) -> Iterator[AttemptRecord]:
+        store = self._cloud.store
+        if len(paths) == 1 or len(paths) * _PER_QUERY < len(live.times):
+            return chain.from_iterable(store.attempts(live.id, path) for path in paths)
+        return store.attempts(live.id)
+
+    async def node(self, pipeline_id: str, path: str) -> NodeDetail:
+        """Everything about one node."""
+        query = TreeParams(id=pipeline_id, root=path, depth=0)
+
+        def look(live: CloudPipeline) -> NodeDetail:
+            page = self._nodes(live, query)
+            chain = [live.tree.nodes[one].spec for one in (path, *ancestors(path))]
+            edits = live.edits.get(path, {})
+            return node_details.detail(live.record, chain, page.nodes[0], edits)
+
+        return await self._read(pipeline_id, look)
+
+    async def attempts(self, pipeline_id: str, path: str) -> tuple[AttemptRecord, ...]:
+        """Every attempt of a node, the first one first."""
+
+        def look(live: CloudPipeline) -> tuple[AttemptRecord, ...]:
+            found = tuple(self._cloud.store.attempts(live.id, path))
+            if not found and path not in live.tree.nodes:
+                raise no_node(live.id, path)
+            return found
+
+        return await self._read(pipeline_id, look)
+
+    async def image_log(self, query: ImageLogParams) -> ImageLog:
+        """A piece of what the newest build of an image printed."""
+        end = self._cloud.clock() + query.wait
+        while True:
+            piece = await asyncio.to_thread(self._image_log, query)
+            if piece.text or piece.complete or self._cloud.clock() >= end:
+                return piece
+            await asyncio.sleep(LOOK_EVERY)
+
+    def _image_log(self, query: ImageLogParams) -> ImageLog:
+        id_ = self._looked_at(query.id)
+        with self._engine.reading(self._me.org, id_) as live:
+            known = live.images.get(query.image)
+            if known is None:
+                raise no_image(id_, query.image, live.images)
+            built, record = known.built, known.record
+        complete = record.state in (ImageState.DONE, ImageState.ERROR)
+        if built is None or built.tag is None:
+            return piece_of(b"", query.offset, query.limit, complete=complete)
+        steps = steps_of(self._builds.told(self._me.org, built), record)
+        log = self._builds.log(self._me.org, built)
+        return piece_of(log, query.offset, query.limit, complete=complete, steps=steps)
+
+    async def events(self, pipeline_id: str, cursor: int) -> AsyncIterator[EventBatch]:
+        """Changes after ``cursor``, then live ones."""
+        id_ = await asyncio.to_thread(self._id, pipeline_id)
+        first = await self.get(id_)
+        if cursor > first.seq:
+            raise RefusedError(
+                f"{id_}: cursor {cursor} is beyond the newest change {first.seq}; read the tree"
+            )
+        seen = -1
+        while True:
+            batch, seen = await asyncio.to_thread(self._batch, id_, cursor, seen)
+            if batch is not None:
+                yield batch
+                cursor = batch.changes[-1].seq if batch.changes else cursor
+            else:
+                await asyncio.sleep(LOOK_EVERY)
+
+    def _batch(self, pipeline_id: str, cursor: int, seen: int) -> tuple[EventBatch | None, int]:
+        with self._engine.reading(self._me.org, pipeline_id) as live:
+            return batch_after(self._cloud, live, cursor, seen), live.number
+
+    # ---- orders -------------------------------------------------------------------------------
+
+    async def control(self, pipeline_id: str, request: ControlRequest) -> ControlResult:
+        """Carry out an order on a set of nodes, all or nothing."""
+        return await asyncio.to_thread(self._control, pipeline_id, request)
+
+    def _control(self, pipeline_id: str, request: ControlRequest) -> ControlResult:
+        results: list[ControlResult] = []
+
+        def decide(live: CloudPipeline) -> Input | None:
+            check_action(live, request)
+            if request.action in WHOLE:
+                asked = request
+                results.append(preview_of_whole(live, asked.action))
+            else:
+                asked = named(live.tree, request)
+                results.append(preview(live.tree, asked.action, asked.paths))
+                if not asked.paths:  # nothing failed
+                    return None
+            order = self._order(live, asked)
+            return None if request.preview else order
+
+        id_ = self._id(pipeline_id)
+        if request.action is Action.ARCHIVE and not request.preview:
+            # First: with the order, the way to the files goes, too.
+            self._shells.end_all(id_, "its pipeline was archived")
+        self._submit(id_, decide)
+        return results[-1].model_copy(update={"preview": request.preview})
+
+    def _order(self, live: CloudPipeline, request: ControlRequest) -> ActionRequested:
+        """Return the order as it goes into the journal; raises where it makes no sense."""
+        if request.action is Action.RUN or (request.action in _RERUNS and live.record.armed):
+            check_usage(self._cloud.orgs, self._me.org, self._cloud.clock())
+        edits: dict[str, dict[str, Any]] = {}
+        images: tuple[BuiltImage, ...] = ()
+        if request.action is Action.MODIFY:
+            edits, images = self._edits(live, request)
+        if request.action is Action.REBUILD:
+            images = self._rebuilt(live, request)
+        return ActionRequested(
+            time=self._cloud.clock(),
+            action=request.action,
+            paths=request.paths,
+            edits=edits,
+            images=images,
+            by=self._me.user,
+        )
+
+    def _edits(
+        self, live: CloudPipeline, request: ControlRequest
+    ) -> tuple[dict[str, dict[str, Any]], tuple[BuiltImage, ...]]:
+        """Return the edits of each node, whole, and images that nothing has used before."""
+        edits = edits_of(live, request)
+        pipeline = live.resolved({**live.edits, **edits})
+        validate_nodes(pipeline.nodes, self._cloud.orgs.plan(live.org))
+        names = [name for name in used_images(pipeline) if not live.has_image(name)]
+        return edits, self._prepared(live, names, live.sources)
+
+    def _rebuilt(self, live: CloudPipeline, request: ControlRequest) -> tuple[BuiltImage, ...]:
+        """Return the images of the nodes as they are to be built anew."""
+        below = [live.tree.nodes[path] for path in request.paths]
+        names = dict.fromkeys(
+            node.spec.placement.image
+            for each in below
+            for node in live.tree.subtree(each)
+            if node.spec.type is NodeType.EXEC
+        )
+        return self._prepared(live, names, {**live.sources, **request.sources}, salt=token_hex(8))
+
+    def _prepared(
+        self,
+        live: CloudPipeline,
+        names: Iterable[str],
+        sources: Mapping[str, ImageSources],
+        *,
+        salt: str = "",
+    ) -> tuple[BuiltImage, ...]:
+        images = [live.pipeline.images[name] for name in names]
+        known = known_sources(images, live.pipeline.images, sources)
+        return self._builds.prepare(live.org, images, known, salt=salt)
+
+    # ---- shells on workers --------------------------------------------------------------------
+
+    def open_remote_shell(self, pipeline_id: str, request: RemoteShellRequest) -> RemoteShell:
+        """Order a worker for a debug shell."""
+        return self._shells.open(self._me, self._id(pipeline_id), request)
+
+    def enter_remote_shell(self, pipeline_id: str, shell_id: str) -> RemoteShellEntry:
+        """The way into it, or what it waits for."""
+        return self._shells.enter(self._me, pipeline_id, shell_id)
+
+    def end_remote_shell(self, pipeline_id: str, shell_id: str) -> RemoteShellEnd:
+        """End it."""
+        return self._shells.end(self._me, pipeline_id, shell_id)
+
+    # ---- secrets ------------------------------------------------------------------------------
+
+    async def secrets(self) -> SecretList:
+        """Every secret of the caller and of the organisation, without values."""
+        return await asyncio.to_thread(secret_queries.listing, self._secrets())
+
+    async def put_secrets(self, request: PutSecrets) -> SecretList:
+        """Store secrets; commands that start from now on see them."""
+        return await asyncio.to_thread(self._put_secrets, request)
+
+    def _put_secrets(self, request: PutSecrets) -> SecretList:
+        return secret_queries.put(self._secrets(), request, local=False)
+
+    async def delete_secrets(self, request: DeleteSecrets) -> SecretList:
+        """Delete secrets; commands that start from now on do not see them."""
+        return await asyncio.to_thread(secret_queries.delete, self._secrets(), request)
+
+    def _secrets(self) -> VaultSecrets:
+        return VaultSecrets(self._cloud.vault, self._me.org, self._me.user)
+
+    def _owned(self, pipeline_id: str) -> str:
+        return self._id(pipeline_id)
+
+    def _note_change(self, pipeline_id: str, change: str) -> None:
+        self._engine.note_change(self._me.org, pipeline_id, change, self._me.user)
+
+    # ---- helpers ------------------------------------------------------------------------------
+
+    async def usage(self, query: UsageParams) -> Usage:
+        """What commands took and cost, also those of pipelines that are gone."""
+        return await asyncio.to_thread(self._usage, query)
+
+    def _usage(self, query: UsageParams) -> Usage:
+        org, orgs = self._me.org, self._cloud.orgs
+        months = months_before(self._cloud.clock()) if query.month is None else (query.month,)
+        report = usage_report(spent for month in months for spent in orgs.spent(org, month))
+        if not query.nodes:
+            return report
+        named = [self._with_nodes(spent, query.nodes) for spent in dearest(report)]
+        return usage_report([*named, *report.pipelines[len(named) :]])
+
+    def _with_nodes(self, spent: PipelineSpent, most: int) -> PipelineSpent:
+        if self._cloud.store.record(self._me.org, spent.id) is None:
+            return spent  # it is gone
+        nodes = uses_by_node(self._cloud.store.attempts(spent.id), month=spent.month)
+        return with_nodes(spent, nodes, most)
+
+    async def status(self) -> AgentStatus:
+        """The service: it has no process."""
+        records = await asyncio.to_thread(lambda: sum(1 for _ in self._records()))
+        return AgentStatus(
+            pid=0,
+            url=self._cloud.url(),
+            version=__version__,
+            started=0.0,
+            pipelines=records,
+            socket=self._cloud.socket() or None,
+        )
+
+    async def _read(self, pipeline_id: str, look: Callable[[CloudPipeline], R]) -> R:
+        def read() -> R:
+            with self._engine.reading(self._me.org, self._id(pipeline_id)) as live:
+                return look(live)
+
+        return await asyncio.to_thread(read)
+
+    def _submit(self, pipeline_id: str, decide: Decide) -> None:
+        self._engine.submit(self._me.org, pipeline_id, decide)
+
+    def _records(self) -> Iterator[PipelineRecord]:
+        after: str | None = None
+        while True:
+            page, after = self._cloud.store.records(self._me.org, after=after, limit=_PAGE)
+            yield from page
+            if after is None:
+                return
+
+    def _id(self, given: str) -> str:
+        """Return the whole id of a pipeline; an unambiguous beginning is enough.
+
+        Raises:
+            NotFoundError: there is none.
+            RefusedError: there are several.
+        """
+        if self._cloud.store.record(self._me.org, given) is not None:
+            return given
+        return resolve_id(given, (record.id for record in self._records()))
+
+
+def _has_begun(live: CloudPipeline) -> bool:
+    return live.record.armed or live.started is not None

@@ -1,0 +1,142 @@
+"""The steps of an image's build, as a pipeline that waits for it sees them."""
+
+from collections.abc import Iterable, Mapping
+from itertools import islice
+from time import gmtime, strftime
+
+from chalicelib.domain.pipeline import CloudPipeline
+from chalicelib.domain.workers import WorkerStatus
+from conducto_core.api.queries import views
+from conducto_core.images.build_steps import MAX_STEPS, steps_in
+from conducto_core.model.nodes import ancestors
+from conducto_core.model.records import ImageRecord, ImageState, Lifecycle, Period
+from conducto_core.model.responses import ImageStep
+from conducto_core.model.states import State
+from conducto_core.model.wait_phases import Wait
+from conducto_core.semantics.autoscaling import Pool
+from conducto_core.semantics.contexts import loss
+from conducto_core.semantics.pools import PoolKind, owner_of
+from conducto_core.semantics.start_failures import with_remedy
+from conducto_core.semantics.tree_state import LiveExec, LiveGroup, LiveNode
+
+_OVER = frozenset({ImageState.DONE, ImageState.ERROR})
+
+
+def steps_of(told: bytes, record: ImageRecord) -> tuple[ImageStep, ...]:
+    """Return the steps of the newest build of an image, the wait for a machine among them.
+
+    Args:
+        told: What the build has told of them so far.
+        record: How the image is in the pipeline. A build that was ended from outside cannot tell
+            that itself: what it had begun ended with the image.
+    """
+    steps = steps_in(told.decode(errors="replace"))
+    steps = _wait(record, steps) + steps
+    if record.state in _OVER:
+        steps = tuple(_ended(step, record) for step in steps)
+    return steps[:MAX_STEPS]
+
+
+def _wait(record: ImageRecord, steps: tuple[ImageStep, ...]) -> tuple[ImageStep, ...]:
+    """Return the time in the queue; none where the build was begun before it was asked for."""
+    if record.started is None:
+        return ()
+    waiting = ImageStep(name=ImageState.QUEUED.value, started=record.started)
+    if not steps:
+        return (waiting,) if record.state is ImageState.QUEUED else ()
+    began = steps[0].started
+    if began is None or began < record.started:
+        return ()
+    return (waiting.model_copy(update={"ended": began}),)
+
+
+def _ended(step: ImageStep, record: ImageRecord) -> ImageStep:
+    if step.ended is not None:
+        return step
+    why = None if record.error is None else record.error.partition("\n")[0]
+    return step.model_copy(update={"ended": record.ended, "error": why})
+
+
+def group_times(live: CloudPipeline, nodes: Iterable[LiveNode]) -> Mapping[str, Period]:
+    """Return ``{path: period}`` of those nodes that are groups and have begun.
+
+    One look at every attempt, however many groups are asked for.
+    """
+    begun = {
+        node.path
+        for node in nodes
+        if isinstance(node, LiveGroup) and node.state not in (State.PENDING, State.QUEUED)
+    }
+    root = live.tree.root.path
+    found = {root: Period(live.started, live.ended)} if root in begun else {}
+    below = begun - {root}
+    if below:
+        for path, times in live.times.items():
+            for group in below.intersection(ancestors(path)):
+                found[group] = _both(found.get(group, Period()), Period(*times))
+    return found
+
+
+def _both(one: Period, other: Period) -> Period:
+    starts = [time for time in (one.started, other.started) if time is not None]
+    ends = [time for time in (one.ended, other.ended) if time is not None]
+    return Period(min(starts, default=None), max(ends, default=None))
+
+
+def wait_reason(live: CloudPipeline, node: LiveNode) -> Wait | None:
+    """Return why a pending or queued node does not run; None when nobody would ask."""
+    if live.record.lifecycle is not Lifecycle.ACTIVE and node.state is State.PENDING:
+        return Wait(f"{live.record.lifecycle.value}; wake it with: conducto wake {live.id}")
+    if isinstance(node, LiveExec) and node.state is State.QUEUED:
+        return _why_queued(live, node)
+    lost = live.lost_contexts.get(node.spec.pool)
+    misses = node.state is State.PENDING or owner_of(node.spec.pool) == node.path
+    if lost is not None and misses:
+        return Wait(loss(node.spec.pool, lost, live.id))
+    return views.why_pending(live, node)
+
+
+def _why_queued(live: CloudPipeline, node: LiveExec) -> Wait:
+    pool = live.pool_at(node)
+    image = live.images[pool.image].record
+    if image.state is not ImageState.DONE:
+        why = "" if image.error is None else f": {image.error}"
+        return Wait(f"the image {pool.image!r} is {image.state.value}{why}", "image")
+    held = _held_back(live, node.path, pool)
+    if held is not None:
+        return Wait(held, "turn")
+    staff = live.crew.staff().get(pool.name)
+    if staff is not None and staff.starting:
+        starts = live.starts_of(pool.name)
+        again = f", retry {starts.rounds}: {with_remedy(starts.reason)}" if starts.rounds else ""
+        return Wait(f"a worker is starting{again}", "start")
+    return Wait("next in the queue", "turn")
+
+
+def _held_back(live: CloudPipeline, path: str, pool: Pool) -> str | None:
+    """Return what keeps an Exec from a worker."""
+    full = live.full_group(path)
+    if full is not None:
+        room = live.tree.nodes[full].spec.max_concurrent
+        return f"max_concurrent={room} of {full} is reached"
+    starts = live.starts_of(pool.name)
+    if starts.until > live.now:
+        said = with_remedy(starts.reason)
+        return f"waits for a worker: AWS says {said!r}; the next one starts {_when(starts.until)}"
+    if pool.kind is not PoolKind.CONTEXT:
+        return None if _has_worker(live, path, pool) else live.limited
+    if any(live.crew.in_pool(pool.name, WorkerStatus.BUSY)):
+        return f"the container of {owner_of(pool.key)} runs one command at a time"
+    if any(live.crew.in_pool(pool.name, WorkerStatus.IDLE, WorkerStatus.STARTING)):
+        return None
+    return live.withheld or live.limited
+
+
+def _when(moment: float) -> str:
+    return strftime("after %H:%M UTC", gmtime(moment))
+
+
+def _has_worker(live: CloudPipeline, path: str, pool: Pool) -> bool:
+    """Return whether a worker without a command, or one that starts, is there for an Exec."""
+    free = sum(1 for _ in live.crew.in_pool(pool.name, WorkerStatus.IDLE, WorkerStatus.STARTING))
+    return path in islice(live.queue.get(pool.name, ()), free)

@@ -1,0 +1,96 @@
+"""Clients that follow pipelines over a WebSocket.
+
+A client says once who it is, by a subprotocol or a header when it connects or by ``token`` in its
+first message, and then what it follows: ``{"subscribe": pipeline, "cursor": number of the last
+change that it has}``. Frames are those of the local server's
+`conducto_core.model.operations.pipelines.EVENTS`.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import Field, ValidationError
+
+from chalicelib.api import authorizer
+from chalicelib.services import event_push
+from chalicelib.services.followers import Followers, may_read
+from chalicelib.services.processor import CommandProcessor
+from conducto_core.api import problems
+from conducto_core.errors import NotFoundError
+from conducto_core.model.base import Record
+from conducto_core.model.operations.cloud import SUBPROTOCOL
+
+OK: dict[str, Any] = {"statusCode": 200}
+FORBIDDEN: dict[str, Any] = {"statusCode": 403}
+
+
+class Subscribe(Record):
+    """What a client says.
+
+    Attributes:
+        subscribe: Id of a pipeline, whole.
+        cursor: Number of the last change that it has.
+        token: Where it could not be offered as a subprotocol.
+    """
+
+    subscribe: str = Field(min_length=1, max_length=64)
+    cursor: int = Field(default=0, ge=0)
+    token: str | None = Field(default=None, repr=False, max_length=200)
+
+
+class Sockets:
+    """What API Gateway tells of WebSockets."""
+
+    def __init__(self, engine: CommandProcessor) -> None:
+        self._engine = engine
+        self._cloud = engine.cloud
+        self._followers = Followers(engine.cloud.connections, engine.cloud.tokens)
+
+    def connect(self, connection: str, headers: Mapping[str, str]) -> dict[str, Any]:
+        """A client connects, with headers by lower-case name; return API Gateway's answer."""
+        protocols = headers.get("sec-websocket-protocol", "")
+        # The header is the web app's: CloudFront sets it from the cookie of a session.
+        token = authorizer.offered(protocols) or authorizer.bearer(headers.get("authorization", ""))
+        if token and not self._opened(connection, token):
+            return FORBIDDEN
+        if SUBPROTOCOL in protocols:  # a browser hangs up where none is chosen
+            return {**OK, "headers": {"Sec-WebSocket-Protocol": SUBPROTOCOL}}
+        return OK
+
+    def message(self, connection: str, text: str) -> dict[str, Any]:
+        """A client says something."""
+        try:
+            asked = Subscribe.model_validate_json(text)
+        except ValidationError as error:
+            problem = problems.invalid_request(error, "message", quoting=False).problem
+            self._cloud.connections.send(connection, problem.model_dump_json().encode())
+            return OK
+        if asked.token is not None and not self._opened(connection, asked.token):
+            return FORBIDDEN
+        identity = self._followers.identity_of(connection)
+        if identity is None:
+            self._cloud.connections.close(connection)
+            return FORBIDDEN
+        self._follow(connection, identity.org, asked)
+        return OK
+
+    def disconnect(self, connection: str) -> dict[str, Any]:
+        """A client is gone."""
+        self._cloud.connections.delete(connection)
+        return OK
+
+    def _follow(self, connection: str, org: str, asked: Subscribe) -> None:
+        try:
+            with self._engine.reading(org, asked.subscribe) as live:
+                self._cloud.connections.put(connection, org, live.id, asked.cursor)
+                event_push.publish(self._cloud, live)
+        except NotFoundError as error:
+            problem = problems.problem_of(error)
+            self._cloud.connections.send(connection, problem.model_dump_json().encode())
+
+    def _opened(self, connection: str, token: str) -> bool:
+        identity = authorizer.identify(self._cloud.tokens, token)
+        if identity is None or not may_read(identity):
+            return False
+        self._cloud.connections.opened(connection, identity.token, identity.parent)
+        return True

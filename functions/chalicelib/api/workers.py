@@ -1,0 +1,510 @@
+"""What a worker asks of the API (`conducto_core.model.operations.worker`), one method a call.
+
+A worker is known by its token alone. What it says counts only as long as its pipeline's journal
+knows it: one that was given up, rightly or not, is sent away, and what it reports is not heard.
+"""
+
+import base64
+import binascii
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache, partial
+from secrets import token_hex
+from typing import Literal
+
+from chalicelib.domain.events import (
+    BuiltImage,
+    Claimed,
+    Input,
+    Reported,
+    TimeLimitsExpired,
+    WorkerLost,
+    WorkerStarted,
+)
+from chalicelib.domain.launch_validation import used_images, validate_nodes
+from chalicelib.domain.pipeline import CloudPipeline
+from chalicelib.domain.workers import Worker
+from chalicelib.ports import AccessDeniedError, ConflictError, Identity, LogKey
+from chalicelib.services import claims
+from chalicelib.services.claims import Prepared
+from chalicelib.services.debug_plans import OUTER_OWNER
+from chalicelib.services.debug_sessions import DebugSessions, ShellOverError, is_shell
+from chalicelib.services.image_builds import ImageBuilds, known_sources
+from chalicelib.services.processor import CommandProcessor
+from chalicelib.services.secret_injection import InjectedSecrets, inject
+from conducto_core.errors import DefinitionError, RefusedError
+from conducto_core.model.nodes import Pipeline
+from conducto_core.model.records import AttemptRecord
+from conducto_core.model.states import Cause, State
+from conducto_core.model.worker import (
+    MAX_PIECE,
+    PROTOCOL,
+    Claim,
+    ClaimDecision,
+    ClaimResponse,
+    Credentials,
+    Heartbeat,
+    HeartbeatResponse,
+    LogResponse,
+    Nothing,
+    Report,
+    ReportResponse,
+    UploadResponse,
+    WorkerEnd,
+    WorkerInstructions,
+    WorkerLogChunk,
+    WorkerStart,
+)
+from conducto_core.runtime.commands import CommandError, as_written, script_of
+from conducto_core.runtime.environment import ExecutionContext, command_env
+from conducto_core.semantics import capacity
+from conducto_core.semantics.autoscaling import Pool
+from conducto_core.semantics.contexts import CONTEXT_PAUSE
+from conducto_core.semantics.pools import PoolKind
+from conducto_core.semantics.resolve import resolve_generated
+from conducto_core.semantics.rules import cause_of_exit
+from conducto_core.semantics.start_failures import StartFailure
+from conducto_core.semantics.tree_state import LiveExec
+from conducto_core.semantics.user_secrets import secrets_user, withheld
+
+#: Seconds that a worker waits for a command. When one of a ``new`` context stops is decided here
+#: (`conducto_core.semantics.contexts`); by itself it leaves only after the longest time there is.
+CONTEXT_IDLE = CONTEXT_PAUSE + 3600.0
+IDLE = 60.0
+#: Reported by a worker that was asked to stop (`conducto_core.model.worker.WorkerEnd.reason`).
+STOPPING = "stopping"
+#: Why a worker is sent away that an older version of Conducto started; another one takes its place.
+OUTDATED = "its agent is older than the installation"
+_POLICIES: dict[PoolKind, Literal["many", "once", "context"]] = {
+    PoolKind.MANY: "many",
+    PoolKind.ONCE: "once",
+    PoolKind.CONTEXT: "context",
+}
+
+
+#: Returns what commands with a user's secrets get; None: only the organisation's.
+Secrets = Callable[[str | None], InjectedSecrets]
+
+
+class WorkerGoneError(Exception):
+    """The pipeline does not know the worker any more: it must leave (410)."""
+
+
+class WorkerApi:
+    """Answers workers."""
+
+    def __init__(self, engine: CommandProcessor) -> None:
+        self._engine = engine
+        self._cloud = engine.cloud
+        self._shells = DebugSessions(engine)
+
+    # ---- its life -----------------------------------------------------------------------------
+
+    def start(self, identity: Identity, call: WorkerStart) -> WorkerInstructions:
+        """A worker is up: tell it how to work."""
+        org, pipeline_id, worker_id = _who(identity)
+        if is_shell(worker_id):
+            try:
+                return self._shells.start(identity)
+            except ShellOverError as error:
+                raise WorkerGoneError(str(error)) from error
+
+        def decide(live: CloudPipeline) -> Input | None:
+            worker = _known(live, worker_id)
+            if worker.task == call.task:
+                return None
+            return WorkerStarted(
+                time=self._now(), worker=worker_id, task=call.task, protocol=call.protocol
+            )
+
+        self._engine.submit(org, pipeline_id, decide)
+        credentials = self._lend(identity)
+        with self._attending(identity) as (live, worker):
+            pool = live.pools[worker.pool]
+            built = live.images[pool.image].built
+            return WorkerInstructions(
+                region=self._cloud.site.region,
+                activity=self._cloud.site.activity_of(pool.name),
+                credentials=credentials,
+                policy="once" if _may_be_replaced(worker, pool) else _POLICIES[pool.kind],
+                shell=None if built is None else built.shell,
+                workdir=None if built is None else built.workdir,
+                idle=CONTEXT_IDLE if pool.kind is PoolKind.CONTEXT else IDLE,
+            )
+
+    def _lend(self, identity: Identity) -> Credentials | None:
+        """Return the credentials of a worker's agent.
+
+        Raises:
+            WorkerGoneError: AWS denies them. The worker leaves, and nodes of its pool show why.
+        """
+        org, pipeline_id, worker_id = _who(identity)
+        with self._attending(identity) as (_, worker):
+            activity = self._cloud.site.activity_of(worker.pool)
+        try:
+            return self._cloud.lend_credentials(activity, worker_id)
+        except AccessDeniedError as error:
+            self._engine.submit(org, pipeline_id, partial(self._denied, worker_id, str(error)))
+            raise WorkerGoneError(f"AWS denies this worker its credentials: {error}") from error
+
+    def _denied(self, worker_id: str, error: str, live: CloudPipeline) -> Input | None:
+        worker = live.crew.workers.get(worker_id)
+        if worker is None or worker.commands:
+            return None  # its pool can start workers, so that this is no failure to start one
+        return WorkerLost(
+            time=self._now(), worker=worker_id, reason=error, failure=StartFailure.DENIED
+        )
+
+    def end(self, identity: Identity, call: WorkerEnd) -> Nothing:
+        """A worker leaves; a task that it was handed too late goes to others."""
+        org, pipeline_id, worker_id = _who(identity)
+        if is_shell(worker_id):
+            return self._shells.left(identity, call)
+        handed = None if call.offer is None else self._claimed(worker_id, call.offer)
+        strays: list[str] = []
+
+        def decide(live: CloudPipeline) -> Input | None:
+            strays.clear()
+            if worker_id not in live.crew.workers:
+                strays.extend(() if handed is None else (live.reply_to_stray(handed),))
+                return None
+            return WorkerLost(
+                time=self._now(),
+                worker=worker_id,
+                reason=call.reason,
+                failure=_failure(call),
+                unexplained=call.reason == STOPPING,
+                handed=handed,
+            )
+
+        self._engine.submit(org, pipeline_id, decide)
+        if handed is not None:
+            self._refuse(org, pipeline_id, handed.token, strays)
+        return Nothing()
+
+    # ---- tasks --------------------------------------------------------------------------------
+
+    def claim(self, identity: Identity, call: Claim) -> ClaimResponse:
+        """A worker was handed a task: it runs it, keeps it, or forgets it."""
+        org, pipeline_id, worker_id = _who(identity)
+        strays: list[str] = []
+
+        @cache  # asked once, however often it is decided
+        def secrets(user: str | None) -> InjectedSecrets:
+            return inject(self._cloud.vault, org, user, self._cloud.services)
+
+        def decide(live: CloudPipeline) -> Input | None:
+            claimed = self._claimed(worker_id, call)
+            strays.clear()
+            if worker_id not in live.crew.workers or live.is_stray(claimed):
+                strays.append(live.reply_to_stray(claimed))
+                return None
+            worker = live.crew.workers[worker_id]
+            if worker.commands and _may_be_replaced(worker, live.pools[worker.pool]):
+                return WorkerLost(
+                    time=self._now(), worker=worker_id, reason=OUTDATED, handed=claimed
+                )
+            return self._begin(live, claimed, secrets)
+
+        self._engine.submit(org, pipeline_id, decide)
+        self._refuse(org, pipeline_id, call.token, strays)
+        with self._engine.seen(org, pipeline_id) as live:
+            worker = _known(live, worker_id)
+            return self._verdict(live, worker, call, secrets)
+
+    def _claimed(self, worker_id: str, call: Claim) -> Claimed:
+        return Claimed(
+            time=self._now(),
+            worker=worker_id,
+            token=call.token,
+            run=call.run,
+            node=call.node,
+            waits=call.waits,
+        )
+
+    def _begin(self, live: CloudPipeline, claimed: Claimed, given: Secrets) -> Input | None:
+        """Return the claim with the attempt that begins by it; None where nothing is new."""
+        node = live.may_run(claimed)
+        if node is None:
+            return None if claimed.token in live.holders else claimed
+        secrets = given(secrets_user(live.record))
+        record = self._record(live, node, claimed.worker, secrets)
+        try:
+            self._prepare(live, node, secrets)
+        except CommandError as error:
+            return claimed.model_copy(update={"attempt": record, "refusal": str(error)})
+        return claimed.model_copy(update={"attempt": record})
+
+    def _verdict(
+        self, live: CloudPipeline, worker: Worker, call: Claim, given: Secrets
+    ) -> ClaimResponse:
+        path = live.course.path_of(call.node)
+        node = None if path is None else live.tree.nodes[path]
+        if not isinstance(node, LiveExec):
+            return ClaimResponse(verdict=ClaimDecision.DROP)
+        runs = node.state is State.RUNNING and worker.runs(node.path, node.attempt)
+        if runs and worker.token == call.token:
+            return self._to_run(live, node, given(secrets_user(live.record)))
+        if call.token not in live.holders:
+            return ClaimResponse(verdict=ClaimDecision.DROP, path=node.path)
+        blocked = node.state is State.QUEUED and live.full_group(node.path) is not None
+        return ClaimResponse(verdict=ClaimDecision.HOLD, path=node.path, blocked=blocked)
+
+    def _to_run(
+        self, live: CloudPipeline, node: LiveExec, secrets: InjectedSecrets
+    ) -> ClaimResponse:
+        job = self._prepare(live, node, secrets)
+        return ClaimResponse(
+            verdict=ClaimDecision.RUN,
+            path=node.path,
+            attempt=node.attempt,
+            script=job.script,
+            env=job.env,
+            masked=job.secrets.masked,
+            max_time=node.spec.max_time,
+            prints_tree=node.spec.lazy_target is not None,
+        )
+
+    def _prepare(self, live: CloudPipeline, node: LiveExec, secrets: InjectedSecrets) -> Prepared:
+        built = live.images[node.spec.placement.image].built
+        path_map = {} if built is None else built.path_map
+        script = script_of(node.spec, path_map, None if built is None else built.workdir)
+        env = command_env(
+            node.spec.env,
+            ExecutionContext(live.id, self._cloud.url(), where="worker_cloud", owner=OUTER_OWNER),
+            path=node.path,
+            attempt=node.attempt,
+            path_map=path_map,
+            secrets=secrets.env,
+        )
+        return Prepared(script, env, secrets)
+
+    def _record(
+        self, live: CloudPipeline, node: LiveExec, worker_id: str, secrets: InjectedSecrets
+    ) -> AttemptRecord:
+        """Return the record of an attempt as it begins, with secrets hidden."""
+        mask = secrets.mask()
+        queued = live.in_flight[node.path]
+        try:
+            command = self._prepare(live, node, secrets).script
+        except CommandError:
+            command = as_written(node.spec)
+        image = live.images[node.spec.placement.image].record
+        worker = live.crew.workers[worker_id]
+        now = self._now()
+        return queued.model_copy(
+            update={
+                "state": State.RUNNING,
+                "command": mask.text(command),
+                "env": {name: mask.text(value) for name, value in node.spec.env.items()},
+                "image": image.reference,
+                "container": worker_id,
+                "position": worker.commands,
+                "message": withheld(live.record),
+                **worker.phases(queued.queued, image.ended, now),
+                "started": now,
+            }
+        )
+
+    # ---- a command ----------------------------------------------------------------------------
+
+    def pulse(self, identity: Identity, call: Heartbeat) -> HeartbeatResponse:
+        """A command runs still: tell whether it may go on."""
+        org, pipeline_id, worker_id = _who(identity)
+        if is_shell(worker_id):
+            return self._shells.pulse(identity)
+        with self._attending(identity) as (live, worker):
+            due = live.due(self._now())
+            self._cloud.store.note_worker(pipeline_id, worker.id, self._now())
+        if due:
+            self._engine.submit(org, pipeline_id, self._expire)
+        with self._engine.seen(org, pipeline_id) as live:
+            worker = _known(live, worker_id)
+            node = live.exec_in(call.path, call.attempt, State.RUNNING)
+            mine = node is not None and worker.runs(call.path, call.attempt)
+            return HeartbeatResponse(stop=not mine or (node is not None and node.order is not None))
+
+    def _expire(self, live: CloudPipeline) -> Input | None:
+        due = live.due(self._now())
+        return TimeLimitsExpired(time=self._now(), paths=due) if due else None
+
+    def log(self, identity: Identity, call: WorkerLogChunk) -> LogResponse:
+        """Keep a piece of output."""
+        org, pipeline_id, worker_id = _who(identity)
+        with self._engine.seen(org, pipeline_id) as live:
+            its_own = _has_had(live.crew.workers.get(worker_id), call)
+        if not its_own:  # nobody told this process, perhaps
+            with self._attending(identity) as (_, worker):
+                _check_had(worker, call)
+        try:
+            data = base64.b64decode(call.data, validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise RefusedError(f"{call.path}: the piece of output is no base64: {error}") from error
+        if len(data) > MAX_PIECE:
+            raise RefusedError(
+                f"{call.path}: a piece of output may have {MAX_PIECE} bytes, got {len(data)}; "
+                "send it in parts"
+            )
+        key = LogKey(pipeline_id, call.path, call.attempt, call.stream)
+        try:
+            self._cloud.logs.append(key, call.offset, data)
+        except ConflictError as error:
+            raise RefusedError(
+                f"{call.path}: output before byte {call.offset} is missing; "
+                f"go on from byte {self._cloud.logs.size(key)}"
+            ) from error
+        return LogResponse(followed=self._cloud.logs.has_reader(pipeline_id, self._now()))
+
+    def report(self, identity: Identity, call: Report) -> ReportResponse:
+        """A command ended: take that in, and tell whether it is tried again."""
+        org, pipeline_id, worker_id = _who(identity)
+
+        def decide(live: CloudPipeline) -> Input | None:
+            worker = _known(live, worker_id)
+            _check_had(worker, call)
+            if not worker.busy:
+                return None  # it came already
+            return self._reported(live, worker_id, call)
+
+        self._engine.submit(org, pipeline_id, decide)
+        if call.tree_key is not None:
+            self._cloud.blobs.delete(call.tree_key)
+        with self._engine.seen(org, pipeline_id) as live:
+            worker = live.crew.workers.get(worker_id)
+            return ReportResponse(again=worker is not None and worker.token in live.holders)
+
+    def _reported(self, live: CloudPipeline, worker_id: str, call: Report) -> Reported:
+        node = live.exec_in(call.path, call.attempt, State.RUNNING)
+        cause, message, key = call.cause, call.message, None
+        images: tuple[BuiltImage, ...] = ()
+        if cause is None and call.exit_code is not None:
+            cause = cause_of_exit(call.exit_code)
+        lazy = node is not None and node.spec.lazy_target is not None and node.order is None
+        if node is not None and lazy and cause is None:
+            try:
+                key, images = self._generated(live, node, worker_id, call)
+            except (claims.GeneratedTreeError, DefinitionError) as error:
+                cause, message = Cause.LAZY, str(error)
+        return Reported(
+            time=self._now(),
+            worker=worker_id,
+            path=call.path,
+            attempt=call.attempt,
+            cause=cause,
+            exit_code=call.exit_code,
+            message=message,
+            seconds=max(0.0, call.seconds),
+            peak_memory=call.peak_memory,
+            tree_key=key,
+            images=images,
+            last=call.last,
+        )
+
+    def _generated(
+        self, live: CloudPipeline, node: LiveExec, worker_id: str, call: Report
+    ) -> tuple[str, tuple[BuiltImage, ...]]:
+        """Keep the tree that a Lazy printed, if it can take its place.
+
+        Returns:
+            Its key, and the images that it brought.
+        """
+        packed = None if call.tree is None else claims.unpack(call.tree)
+        if call.tree_key is not None:
+            if not call.tree_key.startswith(_uploads(live.id, worker_id)):
+                raise RefusedError(
+                    f"{call.path}: {call.tree_key!r} was not uploaded by this worker"
+                )
+            packed = self._cloud.blobs.get(call.tree_key)
+        if packed is None:
+            raise claims.GeneratedTreeError(
+                "printed no tree; a Lazy's function must return a node and say so "
+                "(-> co.Serial), a Lazy's command must print a serialised tree"
+            )
+        definition = claims.form_of(packed)
+        form = claims.unpack_form(definition)
+        here = Pipeline(live.pipeline.nodes, live.pipeline.images)
+        tree = resolve_generated(form, node.spec.lazy_target or "", here, live.edits)
+        used = self._cloud.orgs.in_use(live.org)
+        whole = live.nodes_with(node.spec.lazy_target or "", tree)
+        validate_nodes(tree.nodes, used.plan)
+        capacity.check_fits(whole, used.plan.max_workers, used.plan.name)
+        more = live.reserved_with(whole) - live.share.reserved
+        if more > 0 and used.reserved + more > used.plan.max_workers:
+            raise claims.GeneratedTreeError(
+                f"the tree needs {more} more workers for container_reuse_context=NEW groups that "
+                f"have begun; the plan {used.plan.name!r} allows {used.plan.max_workers} and "
+                f"{used.reserved} are reserved. Reset this node when other groups have ended"
+            )
+        images = self._prepared_images(live, tree)
+        return self._cloud.store.keep_tree(live.id, definition), images
+
+    def _prepared_images(self, live: CloudPipeline, tree: Pipeline) -> tuple[BuiltImage, ...]:
+        """Return the images of a generated tree that no node has used so far."""
+        known = {**live.pipeline.images, **tree.images}
+        fresh = [known[n] for n in used_images(tree) if not live.has_image(n)]
+        sources = known_sources(fresh, live.pipeline.images, live.sources)
+        try:
+            return ImageBuilds(self._cloud).prepare(live.org, fresh, sources)
+        except RefusedError as error:
+            raise claims.GeneratedTreeError(str(error)) from error
+
+    def upload(self, identity: Identity) -> UploadResponse:
+        """Tell where to put a tree that is too large for a report."""
+        with self._attending(identity) as (live, worker):
+            key = _uploads(live.id, worker.id) + token_hex(8)
+        return UploadResponse(url=self._cloud.blobs.upload_url(key), key=key)
+
+    # ---- helpers ------------------------------------------------------------------------------
+
+    def _refuse(self, org: str, pipeline_id: str, token: str, errors: list[str]) -> None:
+        for error in errors:
+            self._engine.refuse_task(org, pipeline_id, token, error)
+
+    @contextmanager
+    def _attending(self, identity: Identity) -> Iterator[tuple[CloudPipeline, Worker]]:
+        org, pipeline_id, worker_id = _who(identity)
+        with self._engine.reading(org, pipeline_id) as live:
+            yield live, _known(live, worker_id)
+
+    def _now(self) -> float:
+        return self._cloud.clock()
+
+
+def _failure(call: WorkerEnd) -> StartFailure | None:
+    """Return what it means where a worker leaves before it has run a command."""
+    if call.broken:
+        return StartFailure.BAD_IMAGE
+    return StartFailure.LOST if call.reason == STOPPING else None
+
+
+def _may_be_replaced(worker: Worker, pool: Pool) -> bool:
+    """Return whether a worker that an older version started can leave: no state goes with it."""
+    return worker.protocol < PROTOCOL and pool.kind is not PoolKind.CONTEXT
+
+
+def _who(identity: Identity) -> tuple[str, str, str]:
+    """Return org, pipeline and id of the worker that calls."""
+    if identity.worker is None:
+        raise WorkerGoneError("this call is for workers")
+    pipeline_id, _, worker_id = identity.worker
+    return identity.org, pipeline_id, worker_id
+
+
+def _known(live: CloudPipeline, worker_id: str) -> Worker:
+    worker = live.crew.workers.get(worker_id)
+    if worker is None:
+        raise WorkerGoneError(f"{live.id}: worker {worker_id} counts as gone; stop and leave")
+    return worker
+
+
+def _has_had(worker: Worker | None, call: WorkerLogChunk | Report) -> bool:
+    return worker is not None and worker.has_had(call.path, call.attempt)
+
+
+def _check_had(worker: Worker, call: WorkerLogChunk | Report) -> None:
+    if not _has_had(worker, call):
+        raise RefusedError(f"{call.path}: attempt {call.attempt} does not run on this worker")
+
+
+def _uploads(pipeline_id: str, worker_id: str) -> str:
+    return f"uploads/{pipeline_id}/{worker_id}/"

@@ -1,0 +1,1 @@
+"""The pure part of the cloud: pipeline state, events, workers, snapshots."""

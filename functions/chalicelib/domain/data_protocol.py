@@ -1,0 +1,16 @@
+"""Requests and errors of the data function."""
+
+from collections.abc import Mapping
+from typing import Any, Literal, NoReturn
+
+from conducto_core.errors import NotFoundError, RefusedError
+
+What = Literal["stage", "fetch"]
+
+
+_ERRORS = {"not_found": NotFoundError, "refused": RefusedError}
+
+
+def raise_error(answer: Mapping[str, Any]) -> NoReturn:
+    """Raise the error that `serve` answered."""
+    raise _ERRORS[answer["error"]](answer["message"])

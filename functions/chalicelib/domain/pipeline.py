@@ -1,0 +1,819 @@
+"""A cloud pipeline: what follows from its definition and its journal. No I/O, no clock.
+
+::
+
+    Input ──► CloudPipeline.take_in ──► Effects: what to write down, and what to order of AWS
+
+The same inputs always lead to the same state, whichever Lambda reads them: everything random or
+from outside is in the input. Policies are those of `conducto_core.semantics`.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, assert_never
+
+from chalicelib.domain.events import (
+    ActionRequested,
+    BuiltImage,
+    CapacityUnavailable,
+    Changed,
+    Claimed,
+    ExecutionEnded,
+    ExecutionLost,
+    ExecutionStarted,
+    HealthChecked,
+    ImagesUpdated,
+    Input,
+    JournalEntry,
+    Reported,
+    TimeLimitsExpired,
+    WorkerLost,
+    WorkerStarted,
+)
+from chalicelib.domain.pipeline_state import CloudImage, PipelineState
+from chalicelib.domain.workers import Worker, WorkerStatus
+from chalicelib.ports import Spender
+from conducto_core.model.form_codec import unpack_form
+from conducto_core.model.nodes import Pipeline
+from conducto_core.model.notifications import NotificationRecord
+from conducto_core.model.records import (
+    AttemptRecord,
+    ImageRecord,
+    ImageState,
+    Lifecycle,
+    NodeChange,
+)
+from conducto_core.model.requests import Action
+from conducto_core.model.states import IN_FLIGHT, Cause, NodeType, State
+from conducto_core.notifications.messages import compose
+from conducto_core.runtime.commands import as_written
+from conducto_core.semantics import events as ev
+from conducto_core.semantics.autoscaling import Pool
+from conducto_core.semantics.cloud_machine import (
+    CompleteTask,
+    Order,
+    StartExecution,
+    StepResult,
+    StopExecution,
+)
+from conducto_core.semantics.contexts import Hold, is_late, is_renewed, is_reset, loses_state, loss
+from conducto_core.semantics.cost import charged_seconds, dollars_for
+from conducto_core.semantics.machine import settled
+from conducto_core.semantics.pools import PoolKind, kind_of
+from conducto_core.semantics.resolve import Edits, resolve, resolve_generated
+from conducto_core.semantics.rules import Outcome
+from conducto_core.semantics.start_failures import Failed, PoolStarts, StartFailure
+from conducto_core.semantics.tree_state import Change, LiveExec
+from conducto_core.semantics.user_secrets import changed, secrets_user
+
+#: Seconds that a worker gets to end a command itself whose ``max_time`` ran out.
+GRACE = 60.0
+#: Plans in a row after which nothing came of it; then the pipeline is paused.
+MOST_FRUITLESS = 5
+
+_RESETS = (Action.RESET, Action.REBUILD)
+#: Actions after which pools that were given up are tried again.
+_RETRIES_STARTS = (*_RESETS, Action.RUN, Action.WAKE, Action.MODIFY, Action.UNSKIP)
+#: Why a worker without a command stops.
+_SPARED = "another command of the organisation needed a worker"
+_LATE = {
+    Hold.PAUSED: "the pipeline was paused for more than 24 hours",
+    Hold.SPARE: "nothing of the group had run for 15 minutes",
+}
+
+_ORDERS: dict[Action, Callable[[tuple[str, ...]], ev.Event]] = {
+    Action.RESET: ev.NodesReset,
+    Action.REBUILD: ev.NodesReset,
+    Action.SKIP: ev.NodesSkipped,
+    Action.UNSKIP: ev.NodesUnskipped,
+    Action.KILL: ev.NodesKilled,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Seconds of an attempt, to be metered once: ``key`` names it within the pipeline.
+
+    Attributes:
+        whose: Whom they are told of, with what they cost.
+    """
+
+    key: str
+    seconds: float
+    cpu: float
+    whose: Spender
+
+
+@dataclass(slots=True)
+class PipelineChanges:
+    """What came of an input.
+
+    Attributes:
+        changes: To be published.
+        attempts: That began or ended, as they are now.
+        orders: Of Step Functions.
+        pools: ``{path: pool}`` of the tasks in `orders`.
+        stops: ``(worker, its task)`` that are to be stopped.
+        usage: To be metered.
+        told: What somebody is to be told, secrets not hidden yet.
+        builds: Images whose build is to be started.
+    """
+
+    changes: list[NodeChange] = field(default_factory=list)
+    attempts: list[AttemptRecord] = field(default_factory=list)
+    orders: list[Order] = field(default_factory=list)
+    pools: dict[str, Pool] = field(default_factory=dict)
+    stops: list[tuple[str, str | None]] = field(default_factory=list)
+    usage: list[Usage] = field(default_factory=list)
+    told: list[NotificationRecord] = field(default_factory=list)
+    builds: list[BuiltImage] = field(default_factory=list)
+
+
+class CloudPipeline(PipelineState):
+    """One pipeline, and what happens to it."""
+
+    def __init__(self, org: str, definition: bytes, tree_of: Callable[[str], bytes]) -> None:
+        """Take up a pipeline to which nothing has happened.
+
+        Args:
+            org: Whose it is.
+            definition: What `chalicelib.domain.pipeline_state.define` returned.
+            tree_of: Returns a generated tree by its key.
+        """
+        super().__init__(org, definition, tree_of)
+        self._effects = PipelineChanges()
+        self._exit_codes: dict[str, int | None] = {}
+        self._notes: dict[str, tuple[int | None, str | None, int | None]] = {}
+
+    # ---- what happens -------------------------------------------------------------------------
+
+    def take_in(self, happened: Input) -> PipelineChanges:
+        """Take an input in and return what came of it; `number` goes on by one.
+
+        Raises:
+            TransitionError: it cannot happen now; whoever makes inputs has a bug.
+        """
+        self.number += 1
+        self.now = max(self.now, happened.time)
+        self._effects = PipelineChanges()
+        self._exit_codes.clear()
+        self._notes.clear()
+        refused = len(self.course.standing.refused)
+        self._dispatch(happened)
+        if len(self.course.standing.refused) > refused:
+            self._replan()
+        self._fail_without_image()
+        self._fail_without_workers()
+        self._want_builds()
+        self._let_workers_go()
+        self._fail_without_context(happened)
+        self._let_joined_go()
+        self._note_standing()
+        self._let_workers_go()
+        return self._effects
+
+    def staff(self, written: JournalEntry) -> None:
+        """Count workers in that are started because of the newest input."""
+        for hire in written.hires:
+            image = self.images[self.pools[hire.pool].image].record.reference
+            self.crew.workers[hire.worker] = Worker(
+                hire.worker,
+                hire.pool,
+                self.now,
+                reference=image,
+                hired=self.now,
+                round=self.starts_of(hire.pool).rounds,
+                for_owner=secrets_user(self.record) is not None,
+            )
+        self.limited, self.withheld = written.limited, written.withheld
+        if written.share is not None:
+            self.count(written.share)
+
+    def _dispatch(self, happened: Input) -> None:  # noqa: C901, PLR0912  one line an input
+        match happened:
+            case ActionRequested():
+                self.record = changed(self.record, happened.action, happened.by, self.now)
+                self._ordered(happened)
+            case Changed():
+                self.record = changed(self.record, happened.change, happened.by, self.now)
+            case Claimed():
+                self._claimed(happened)
+            case Reported():
+                self._reported(happened)
+            case WorkerStarted():
+                self._worker_up(happened)
+            case WorkerLost():
+                self._worker_gone(happened)
+            case ExecutionStarted():
+                self._begun(happened)
+            case ExecutionEnded():
+                if happened.run == self.course.run and not settled(self.tree):
+                    self._replan()
+            case ExecutionLost():
+                if happened.run == self.course.run and happened.run in self.runs:
+                    self._replan()
+                elif happened.run == self.course.run:  # it never began: nothing was in vain
+                    self._follow(self.course.replan())
+            case ImagesUpdated():
+                self._images_moved(happened.images)
+            case TimeLimitsExpired():
+                for path in happened.paths:
+                    if self.deadlines.pop(path, None) is not None:
+                        self._follow(self.course.order(ev.TimeLimitReached(path)))
+            case CapacityUnavailable():
+                self._capacity_missing(happened)
+            case HealthChecked():
+                for worker in [one for one in self.surplus() if one in happened.spared]:
+                    self._send_away(self.crew.workers[worker], _SPARED)
+            case _:
+                assert_never(happened)
+
+    # ---- orders -------------------------------------------------------------------------------
+
+    def _ordered(self, order: ActionRequested) -> None:
+        if order.action in _RETRIES_STARTS:
+            good = {pool: s for pool, s in self.starts.items() if s.proven and not s.rounds}
+            self.starts = good
+        match order.action:
+            case Action.RUN:
+                self.fruitless = 0
+                self._leave_archive()
+                self._set(armed=True, problem=None, lifecycle=Lifecycle.ACTIVE, run_at=None)
+                self._follow(self.course.order(ev.Armed()))
+            case Action.PAUSE:
+                self._pause(order.problem)
+            case Action.WAKE:
+                self._leave_archive()
+                self._set(lifecycle=Lifecycle.ACTIVE, run_at=None)
+            case Action.SLEEP | Action.ARCHIVE:
+                sleeps = order.action is Action.SLEEP
+                self._pause(None)
+                self._follow(self.course.order(ev.NodesKilled(("/",))))
+                self._set(lifecycle=Lifecycle.SLEEPING if sleeps else Lifecycle.ARCHIVED)
+            case Action.MODIFY:
+                self._images_moved(order.images)
+                self._modify(order.edits)
+            case _:
+                if order.action in _RESETS:
+                    self._try_failed_images_again()
+                self._images_moved(order.images)
+                self._follow(self.course.order(_ORDERS[order.action](order.paths)))
+
+    def _leave_archive(self) -> None:
+        if self.record.lifecycle is Lifecycle.ARCHIVED:
+            self.epoch += 1
+            workers = (*self.crew.workers.values(), *self.crew.ended.values())
+            in_use = {worker.pool for worker in workers} | self.queue.keys()
+            self.pools = {name: pool for name, pool in self.pools.items() if name in in_use}
+            self.starts = {name: s for name, s in self.starts.items() if name in in_use}
+
+    def _pause(self, problem: str | None) -> None:
+        self._set(armed=False, run_at=None, problem=problem)
+        self._follow(self.course.order(ev.Disarmed()))
+
+    def _modify(self, edits: Mapping[str, dict[str, Any]]) -> None:
+        self.edits.update(edits)
+        pipeline = self.resolved(self.edits)
+        known = self.tree.nodes
+        nodes = {path: spec for path, spec in pipeline.nodes.items() if path in known}
+        self.pipeline.nodes.update(nodes)
+        self._know_images()
+        self._tree_changed()
+        differing = {path: spec for path, spec in nodes.items() if known[path].spec != spec}
+        self._follow(self.course.order(ev.NodesModified(differing)))
+
+    def resolved(self, edits: Edits) -> Pipeline:
+        """Return the tree with generated trees in place and ``edits`` laid over it.
+
+        Raises:
+            DefinitionError: an edit makes it wrong.
+        """
+        pipeline = resolve(self.form, edits)
+        for name, image in getattr(self, "pipeline", pipeline).images.items():
+            pipeline.images.setdefault(name, image)  # names of images that trees brought stay
+        for target, key in self.generated.items():
+            tree = resolve_generated(unpack_form(self.tree_of(key)), target, pipeline, edits)
+            pipeline.nodes.update(tree.nodes)
+            pipeline.images.update(tree.images)
+        return pipeline
+
+    # ---- workers ------------------------------------------------------------------------------
+
+    def _claimed(self, claim: Claimed) -> None:
+        worker = self.crew.workers.get(claim.worker)
+        if worker is None or not self._hand(worker, claim):
+            return
+        if claim.attempt is not None:
+            worker.token = claim.token
+            self._start(worker, claim.attempt)
+            if claim.refusal is not None:
+                worker.busy, worker.status = False, WorkerStatus.IDLE
+                self._finish(claim.attempt.path, Cause.IMAGE, message=claim.refusal)
+
+    def _hand(self, worker: Worker, claim: Claimed) -> bool:
+        """Note that a worker has a task, or answer it; return whether it may have it at all."""
+        if self.is_stray(claim):
+            self._effects.orders.append(CompleteTask(claim.token, self.reply_to_stray(claim)))
+            return False
+        worker.since = self.now
+        self._follow(self.course.claim(claim.token, claim.run, claim.node, waits=claim.waits))
+        path = self.course.path_of(claim.node) or ""
+        if claim.token in self.course.standing.held.get(path, {}):
+            self.holders[claim.token] = worker.id
+        return True
+
+    def _start(self, worker: Worker, attempt: AttemptRecord) -> None:
+        self.fruitless = 0
+        worker.path, worker.attempt, worker.busy = attempt.path, attempt.number, True
+        worker.status = WorkerStatus.BUSY
+        worker.commands += 1
+        self.starts[worker.pool] = self.starts_of(worker.pool).after_command(worker.round)
+        self._unqueue(attempt.path)
+        self.in_flight[attempt.path] = attempt
+        self.times[attempt.path] = (attempt.started, None)
+        self._effects.attempts.append(attempt)
+        self._follow(self.course.start(attempt.path))
+
+    def _reported(self, report: Reported) -> None:
+        worker = self.crew.workers.get(report.worker)
+        node = self.exec_in(report.path, report.attempt, State.RUNNING)
+        if worker is None or node is None or not worker.runs(report.path, report.attempt):
+            return  # it came twice
+        worker.busy, worker.since = False, self.now
+        once = self.pools[worker.pool].kind is PoolKind.ONCE
+        worker.status = WorkerStatus.LEAVING if report.last or once else WorkerStatus.IDLE
+        pool = self.pools[worker.pool]
+        key = f"{report.path}#{report.attempt}"
+        dollars = dollars_for(report.path, pool.cpu, pool.mem, report.seconds)
+        spender = Spender(self.id, self.record.title, dollars)
+        self._effects.usage.append(Usage(key, report.seconds, pool.cpu, spender))
+        worker.metered += report.seconds
+        if report.cause is None and node.order is None:
+            self._graft(node, report)
+        self._notes[report.path] = (report.exit_code, report.message, report.peak_memory)
+        self._exit_codes[report.path] = report.exit_code
+        self._finish(report.path, report.cause, seconds=report.seconds, message=report.message)
+        if worker.status is WorkerStatus.LEAVING:
+            self._note_lost_context(worker, "its worker was stopped")
+            self._lose_tasks(worker)
+
+    def _finish(
+        self,
+        path: str,
+        cause: Cause | None,
+        *,
+        seconds: float = 0.0,
+        message: str | None = None,
+        final: bool = False,
+    ) -> None:
+        self.fruitless = 0
+        self._notes.setdefault(path, (None, message, None))
+        record = self.in_flight[path]
+        mem = 0.0 if record.mem is None else record.mem
+        taken = self.course.finish(path, cause, seconds=seconds, mem=mem, final=final)
+        self._follow(taken)
+
+    def _worker_up(self, up: WorkerStarted) -> None:
+        worker = self.crew.workers.get(up.worker)
+        if worker is None:
+            return
+        worker.task, worker.since, worker.protocol = up.task, self.now, up.protocol
+        if worker.status is WorkerStatus.STARTING:
+            worker.status = WorkerStatus.IDLE
+        if worker.pool in self.starts:
+            self.starts[worker.pool] = self.starts[worker.pool].after_up(worker.round)
+
+    def _worker_gone(self, gone: WorkerLost) -> None:
+        worker = self.crew.workers.get(gone.worker)
+        if worker is None:
+            self._explained(gone)
+            return
+        if gone.handed is not None:
+            self._hand(worker, gone.handed)
+        del self.crew.workers[worker.id]
+        if worker.status is not WorkerStatus.LEAVING:
+            self._note_lost_context(worker, gone.reason)
+        if worker.task is not None:
+            self._effects.stops.append((worker.id, worker.task))
+        if worker.busy and self.exec_in(worker.path, worker.attempt, State.RUNNING) is not None:
+            message = f"the worker was lost: {gone.reason.rstrip('.')}"
+            self._finish(worker.path, gone.cause, message=message)
+        looked = worker.task is not None and self.course.run in self.runs
+        if not self._lose_tasks(worker) and looked and self._is_forgotten(worker.pool):
+            self._replan()
+        wanted = worker.status is not WorkerStatus.LEAVING and not worker.commands
+        worker.unexplained = wanted and gone.unexplained
+        worker.since = self.now
+        if wanted and gone.failure is not None and not gone.unexplained:
+            self._count_failure(worker, gone.failure, gone.reason)
+        if gone.ended is None:
+            self.crew.ended[worker.id] = worker
+        else:
+            self._meter(worker, gone.began, gone.ended)
+
+    def _explained(self, gone: WorkerLost) -> None:
+        """Take in AWS's word about a worker that has said by itself that it leaves, or was lost."""
+        worker = self.crew.ended.pop(gone.worker, None)
+        if worker is None:
+            return  # it came twice
+        if worker.unexplained:
+            self._count_failure(worker, gone.failure or StartFailure.LOST, gone.reason)
+        self._meter(worker, gone.began, gone.ended)
+
+    def _meter(self, worker: Worker, began: float | None, ended: float | None) -> None:
+        """Count the time of a worker's task that is not in the time of its commands."""
+        if began is None or ended is None:
+            return  # AWS charges nothing for a task that never began
+        pool = self.pools[worker.pool]
+        seconds = charged_seconds(began, ended) - worker.metered
+        if seconds <= 0:
+            return
+        dollars = dollars_for(worker.pool, pool.cpu, pool.mem, seconds)
+        spender = Spender(self.id, self.record.title, dollars, attempts=0)
+        self._effects.usage.append(Usage(f"@{worker.id}", seconds, pool.cpu, spender))
+
+    def _lose_tasks(self, worker: Worker) -> bool:
+        """Have the tasks of a worker that leaves offered to others; return whether it had any."""
+        tokens = [token for token, holder in self.holders.items() if holder == worker.id]
+        if tokens:
+            self._follow(self.course.lose(tokens))
+        return bool(tokens)
+
+    def _is_forgotten(self, pool: str) -> bool:
+        """Whether Execs are queued, but no worker of their pool could find a task for any."""
+        queued = self.queue.get(pool, {})
+        held = self.course.standing.held
+        free = self.pools[pool].name in self.wanted()
+        idle_left = any(
+            self.crew.in_pool(pool, WorkerStatus.STARTING, WorkerStatus.IDLE, WorkerStatus.BUSY)
+        )
+        had_work = any(path in held for path in queued)
+        return bool(queued) and free and not idle_left and not had_work and self._waited(pool)
+
+    def _waited(self, pool: str) -> bool:
+        """Whether what is queued has been so for as long as an idle worker stays."""
+        queued = [self.in_flight[path].queued or 0.0 for path in self.queue.get(pool, {})]
+        return bool(queued) and self.now - max(min(queued), self.planned_at) > GRACE
+
+    def _count_failure(
+        self,
+        worker: Worker,
+        failure: StartFailure,
+        reason: str,
+        *,
+        refused: bool = False,
+        contended: bool = False,
+    ) -> None:
+        """Count a worker that ended, or was not started, before it ran a command."""
+        failed = Failed(failure, reason, worker.round, refused=refused, contended=contended)
+        starts = self.starts.get(worker.pool, PoolStarts())
+        self.starts[worker.pool] = starts.after(failed, self.now)
+
+    def _fail_without_workers(self) -> None:
+        """End queued Execs of pools of which no worker can be started."""
+        for pool in list(self.queue):
+            starts = self.starts_of(pool)
+            if starts.given_up:
+                message = starts.message(self.pools[pool].image)
+                for path in list(self.queue.get(pool, {})):
+                    if path in self.queue.get(pool, {}):
+                        self._finish(path, starts.cause, message=message, final=True)
+
+    def _capacity_missing(self, missing: CapacityUnavailable) -> None:
+        worker = self.crew.workers.get(missing.worker)
+        if worker is None or worker.status is not WorkerStatus.STARTING:
+            return
+        del self.crew.workers[worker.id]
+        up = (WorkerStatus.IDLE, WorkerStatus.BUSY)
+        others = any(other.status in up for other in self.crew.workers.values())
+        self._count_failure(
+            worker,
+            missing.failure,
+            missing.message,
+            refused=True,
+            contended=missing.contended or others,
+        )
+
+    def _let_workers_go(self) -> None:
+        """Stop workers that have nothing more to do here, rather than pay for their patience."""
+        asleep = self.record.lifecycle is not Lifecycle.ACTIVE
+        done = self.settled()
+        for worker in self.crew.workers.values():
+            if worker.busy or worker.status is WorkerStatus.LEAVING:
+                continue
+            pool = self.pools[worker.pool]
+            # One that is up already may still be wanted: people reset what they see fail.
+            too_late = done and worker.status is WorkerStatus.STARTING
+            if asleep or too_late:
+                self._send_away(worker, "the pipeline sleeps")
+            elif self._is_outdated(worker, pool):
+                changed = (
+                    "its image is another one, or it had secrets that are withheld since a change"
+                )
+                self._send_away(worker, changed)
+            elif pool.kind is PoolKind.CONTEXT:
+                self._look_at_context(worker)
+
+    def _look_at_context(self, worker: Worker) -> None:
+        hold = self.hold_of(worker)
+        if hold is Hold.NEEDED:
+            worker.unused = None
+            return
+        worker.unused = self.now if worker.unused is None else worker.unused
+        if is_late(hold, self.now - worker.unused):
+            self._send_away(worker, _LATE.get(hold, ""))
+
+    def _send_away(self, worker: Worker, why: str) -> None:
+        """Have a worker stop that has no command."""
+        worker.status = WorkerStatus.LEAVING
+        self._effects.stops.append((worker.id, worker.task))
+        self._note_lost_context(worker, why)
+
+    def _note_lost_context(self, worker: Worker, why: str) -> None:
+        """Note that a context's container is gone, where its group still counts on it."""
+        pool = self.pools[worker.pool].key
+        completed = worker.commands - worker.busy
+        if kind_of(pool) is PoolKind.CONTEXT and loses_state(self.tree, pool, completed):
+            self.lost_contexts[pool] = why
+            if not self.record.armed:
+                self._set(problem=loss(pool, why, self.id))
+
+    def _fail_without_context(self, happened: Input) -> None:
+        """End what would go on in an empty container; who resets a part of a group wants that."""
+        resets = isinstance(happened, ActionRequested) and happened.action in _RESETS
+        paths = happened.paths if isinstance(happened, ActionRequested) and resets else ()
+        for pool, why in list(self.lost_contexts.items()):
+            if is_renewed(self.tree, pool) or is_reset(self.tree, pool, paths):
+                del self.lost_contexts[pool]
+                continue
+            queued = [path for path, name in self._where.items() if self.pools[name].key == pool]
+            for path in queued:
+                if path in self._where:  # one that ends may take others along
+                    message = loss(pool, why, self.id)
+                    self._finish(path, Cause.WORKER_LOST, message=message, final=True)
+
+    def _is_outdated(self, worker: Worker, pool: Pool) -> bool:
+        """Whether a worker has another image than its pool by now, or secrets that are withheld."""
+        holds_secrets = worker.for_owner and secrets_user(self.record) is None
+        moved = worker.reference not in (None, self.images[pool.image].record.reference)
+        return holds_secrets or moved
+
+    # ---- executions ---------------------------------------------------------------------------
+
+    def _begun(self, begun: ExecutionStarted) -> None:
+        self.runs[begun.run] = begun.arn
+        while len(self.runs) > 3:  # noqa: PLR2004  the newest, and such as are being stopped
+            del self.runs[next(iter(self.runs))]
+        if begun.run != self.course.run or not self.course.standing.open:
+            self._effects.orders.append(StopExecution(begun.run))
+
+    def _replan(self) -> None:
+        """Begin anew what is left; give up when that has been of no use some times."""
+        self.fruitless += 1
+        if self.fruitless > MOST_FRUITLESS:
+            problem = "executions end before their nodes do; this is a bug of Conducto, report it"
+            self._pause(problem)
+            return
+        self._follow(self.course.replan())
+
+    def _let_joined_go(self) -> None:
+        """See to it that the graph hears of the end of what ran when it was planned.
+
+        Its task is answered when a worker claims it; where no worker of the pool is left that
+        would, the graph is planned anew, without it.
+        """
+        standing = self.course.standing
+        for path in sorted(standing.joined):
+            node = self.tree.nodes.get(path)
+            if isinstance(node, LiveExec) and node.state in IN_FLIGHT:
+                continue
+            if node is not None and standing.open:
+                pool = self.pool_at(node).name
+                if any(self.crew.in_pool(pool, WorkerStatus.STARTING, WorkerStatus.IDLE)):
+                    continue
+                self._follow(self.course.replan())
+                return
+            standing.joined.discard(path)
+
+    # ---- images and trees ---------------------------------------------------------------------
+
+    def _images_moved(self, images: Iterable[BuiltImage]) -> None:
+        for built in images:
+            image = self.images.setdefault(built.name, CloudImage(ImageRecord(name=built.name)))
+            if built.reference != image.record.reference:
+                self._forget_starts(built.name)
+            image.built = built
+            image.version = self.number
+            image.record = _record_of(image.record, built, self.now)
+
+    def _forget_starts(self, image: str) -> None:
+        """Forget how workers started with an image that is another one from now on."""
+        starts = self.starts.items()
+        self.starts = {pool: s for pool, s in starts if self.pools[pool].image != image}
+
+    def _want_builds(self) -> None:
+        """Have images built that queued Execs need and that nobody builds yet."""
+        for name in dict.fromkeys(self.pools[pool].image for pool in self.queue):
+            image = self.images[name]
+            pending = image.record.state is ImageState.PENDING
+            if pending and image.built is not None and image.built.tag is not None:
+                queued = image.built.model_copy(update={"state": ImageState.QUEUED})
+                self._images_moved([queued])
+                self._effects.builds.append(queued)
+
+    def _try_failed_images_again(self) -> None:
+        """Forget builds that failed: what is reset has them built again."""
+        for image in list(self.images.values()):
+            if image.record.state is ImageState.ERROR and image.built is not None:
+                again = {"state": ImageState.PENDING, "error": None, "build": None}
+                self._images_moved([image.built.model_copy(update=again)])
+
+    def _fail_without_image(self) -> None:
+        """End queued Execs whose image cannot be built."""
+        failed = {n for n, i in self.images.items() if i.record.state is ImageState.ERROR}
+        while failed:
+            doomed = [
+                path
+                for name, paths in self.queue.items()
+                if self.pools[name].image in failed
+                for path in paths
+            ]
+            if not doomed:
+                return
+            error = self.images[self.pools[self._where[doomed[0]]].image].record.error
+            self._finish(doomed[0], Cause.IMAGE, message=error)
+
+    def _graft(self, node: LiveExec, report: Reported) -> None:
+        target = node.spec.lazy_target
+        key = report.tree_key
+        if target is None or key is None:
+            return
+        form = unpack_form(self.tree_of(key))
+        tree = resolve_generated(form, target, self.pipeline, self.edits)
+        self._forget_below(target)
+        self.generated[target] = key
+        self.pipeline.nodes.update(tree.nodes)
+        self.pipeline.images.update(tree.images)
+        self._tree_changed()
+        self._know_images()
+        self._images_moved(report.images)
+        self._follow(self.course.generate(node.path, tree.nodes))
+
+    def _forget_below(self, target: str) -> None:
+        below = "/" if target == "/" else target + "/"
+        for path in [p for p in self.pipeline.nodes if p.startswith(below) and p != target]:
+            del self.pipeline.nodes[path]
+        for path in [p for p in self.generated if p == target or p.startswith(below)]:
+            del self.generated[path]
+        self._tree_changed()
+
+    # ---- what the machine says ----------------------------------------------------------------
+
+    def _follow(self, taken: StepResult) -> None:
+        """Do what the machine says, note what it changed, pass on what is for Step Functions."""
+        for command in taken.commands:
+            self._obey(command)
+        for change in taken.changes:
+            self._note(change)
+        for order in taken.orders:
+            self._pass_on(order)
+
+    def _obey(self, command: ev.Command) -> None:
+        match command:
+            case ev.Enqueue():
+                self._enqueue(command)
+            case ev.Withdraw():
+                self._unqueue(command.path)
+                self.in_flight.pop(command.path, None)
+            case ev.EndAttempt():
+                self._end_attempt(command)
+            case ev.StartTimer():
+                exec_ = isinstance(self.tree.nodes.get(command.path), LiveExec)
+                grace = GRACE if exec_ else 0.0
+                self.deadlines[command.path] = self.now + command.seconds + grace
+            case ev.CancelTimer():
+                self.deadlines.pop(command.path, None)
+            case ev.Discard():
+                self._forget_below(command.path)
+                emptied = self.tree.nodes.get(command.path)
+                if emptied is not None:
+                    self.pipeline.nodes[command.path] = emptied.spec
+                    self._tree_changed()
+            case ev.Notify():
+                self._tell(command)
+            case ev.Stop():
+                pass  # the worker hears of it with its next pulse
+            case _:
+                assert_never(command)
+
+    def _tell(self, command: ev.Notify) -> None:
+        if command.path not in self.tree.nodes:  # its tree went by the same event
+            return
+        told = compose(self, command.path, command.state, command.callback, self.now)
+        self.notified = told.number
+        self._effects.told.append(told)
+
+    def _enqueue(self, command: ev.Enqueue) -> None:
+        node = self.tree.nodes.get(command.path)
+        if node is None:
+            return  # a Lazy discarded it by the same event; its withdrawal follows
+        place = node.spec.placement
+        mem = place.mem if command.mem is None else command.mem
+        pool = self.pool_at(node).name
+        self.queue.setdefault(pool, {})[command.path] = None
+        self._where[command.path] = pool
+        self.in_flight[command.path] = AttemptRecord.model_construct(
+            path=command.path,
+            number=command.attempt,
+            state=State.QUEUED,
+            command=as_written(node.spec),
+            cpu=place.cpu,
+            mem=mem,
+            queued=self.now,
+        )
+
+    def _unqueue(self, path: str) -> None:
+        pool = self._where.pop(path, None)
+        if pool is not None:
+            self.queue[pool].pop(path, None)
+            if not self.queue[pool]:
+                del self.queue[pool]
+
+    def _end_attempt(self, command: ev.EndAttempt) -> None:
+        record = self.in_flight.pop(command.path)
+        self._unqueue(command.path)
+        exit_code, said, peak = self._notes.get(command.path, (None, None, None))
+        said = ": ".join(filter(None, (said, command.note)))
+        message = "\n".join(filter(None, (record.message, said))) or None
+        ended = record.model_copy(
+            update={
+                "state": command.state,
+                "cause": command.cause,
+                "message": message,
+                "exit_code": exit_code,
+                "peak_memory": peak,
+                "ended": self.now,
+            }
+        )
+        self.times[command.path] = (ended.started, self.now)
+        self._effects.attempts.append(ended)
+
+    def _note(self, change: Change) -> None:
+        self.seq += 1
+        if self.started is None and change.state is State.RUNNING:
+            self.started = self.now
+        finished = change.type is NodeType.EXEC and change.state not in (*IN_FLIGHT, State.PENDING)
+        exit_code = self._exit_codes.get(change.path) if finished else None
+        self._effects.changes.append(
+            NodeChange(seq=self.seq, time=self.now, exit_code=exit_code, **change._asdict())
+        )
+
+    def _pass_on(self, order: Order) -> None:
+        self._effects.orders.append(order)
+        match order:
+            case StartExecution():
+                self.planned_at = self.now
+                rest = order.rest
+            case CompleteTask():
+                self.holders.pop(order.token, None)
+                rest = order.generated
+            case StopExecution():
+                self.holders.clear()
+                rest = None
+        if rest is not None:
+            specs = {spec.path: spec for spec in rest.tasks()}
+            self._effects.pools.update({path: self.pool_for(s) for path, s in specs.items()})
+
+    # ---- helpers ------------------------------------------------------------------------------
+
+    def _set(self, **changes: object) -> None:
+        self.record = self.record.model_copy(update=changes)
+
+    def _note_standing(self) -> None:
+        done = self.settled()
+        changed = bool(self._effects.changes)
+        self.activity = self.activity.after(self._effects.changes, self.tree, self.now)
+        if done and changed:
+            self.ended = self.now
+            finished = self.tree.root.seen() is Outcome.OK
+            if self.record.sleep_when_done and finished and self.record.armed:
+                self._set(lifecycle=Lifecycle.SLEEPING)
+        self._set(standing=self.standing(), touched=self.now)
+
+
+def _record_of(record: ImageRecord, built: BuiltImage, now: float) -> ImageRecord:
+    """Return the record of an image that has moved."""
+    begins = built.state in (ImageState.PENDING, ImageState.QUEUED)
+    started = None if begins and record.ended is not None else record.started
+    if built.state is not ImageState.PENDING:
+        started = started or now
+    ended = built.state in (ImageState.DONE, ImageState.ERROR)
+    return record.model_copy(
+        update={
+            "state": built.state,
+            "reference": built.reference,
+            "error": built.error,
+            "started": started,
+            "ended": now if ended else None,
+        }
+    )

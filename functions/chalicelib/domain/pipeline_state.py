@@ -1,0 +1,455 @@
+"""How a cloud pipeline stands, and what follows from that alone; nothing happens here.
+
+`chalicelib.domain.pipeline` takes in what happens. No I/O, no clock.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from chalicelib.domain.events import BuiltImage, Claimed
+from chalicelib.domain.workers import Worker, WorkerRegistry, WorkerStatus
+from chalicelib.ports import Share
+from conducto_core.model.form_codec import pack_form, unpack_form
+from conducto_core.model.image_sources import ImageSources
+from conducto_core.model.nodes import NodeSpec, Pipeline, ancestors
+from conducto_core.model.records import (
+    AttemptRecord,
+    Counts,
+    ImageRecord,
+    ImageState,
+    Lifecycle,
+    PipelineRecord,
+    PipelineStatus,
+)
+from conducto_core.model.requests import Workers
+from conducto_core.model.states import IN_FLIGHT, State
+from conducto_core.semantics import capacity
+from conducto_core.semantics.activity import Activity
+from conducto_core.semantics.autoscaling import Need, Pool, PoolWorkers, pool_of, workers_wanted
+from conducto_core.semantics.cloud_machine import CANCELLED, CloudMachine
+from conducto_core.semantics.contexts import Hold, hold_of, is_late
+from conducto_core.semantics.fargate import LARGEST, largest_mem
+from conducto_core.semantics.machine import settled
+from conducto_core.semantics.naming import WORKER_LOST
+from conducto_core.semantics.pools import PoolKind, kind_of, owner_of
+from conducto_core.semantics.residual import sized
+from conducto_core.semantics.resolve import resolve
+from conducto_core.semantics.start_failures import PoolStarts
+from conducto_core.semantics.tree_state import LiveExec, LiveGroup, LiveNode, TreeState
+
+#: Seconds after which a task that nobody was offered counts as lost: three times what it takes
+#: Step Functions to offer one again that a worker took along.
+STUCK = 180.0
+
+
+@dataclass(slots=True)
+class CloudImage:
+    """An image of a pipeline: its record, and what is known of it once it is there.
+
+    Attributes:
+        version: Number of the entry that moved it last.
+    """
+
+    record: ImageRecord
+    built: BuiltImage | None = None
+    version: int = 0
+
+
+def define(
+    record: PipelineRecord,
+    form: Mapping[str, Any],
+    sources: Mapping[str, ImageSources] | None = None,
+    *,
+    max_mem: float | None = None,
+) -> bytes:
+    """Return what is kept of a launch, for ever.
+
+    Args:
+        record: The record as it begins.
+        form: The launch form.
+        sources: ``{image name: what was read of its files}``.
+        max_mem: GB that retries may ask for at most; None is what Fargate has.
+    """
+    read = {name: given.model_dump(mode="json") for name, given in (sources or {}).items()}
+    definition = {"record": record.model_dump(mode="json"), "form": form, "sources": read}
+    return pack_form(definition if max_mem is None else {**definition, "max_mem": max_mem})
+
+
+class PipelineState:
+    """How one pipeline stands.
+
+    Attributes:
+        org: Whose it is.
+        number: Of the newest entry that is in it.
+        seq: Of the newest change.
+        now: Time of the newest input.
+        pipeline: Resolved, generated trees in place.
+        generated: ``{target: key of its tree}``.
+        in_flight: ``{path: record}`` of attempts that are queued or run.
+        queue: ``{pool name: {path: None}}`` of queued Execs, in order.
+        pools: ``{name: pool}`` of every pool there was since the archive.
+        times: ``{path: (start, end)}`` of the newest attempt that began or ended, as far as known.
+        holders: ``{task: worker}`` that keeps it alive.
+        runs: ``{run: ARN of its execution}`` of the last few.
+        planned_at: When the newest run was planned.
+        deadlines: ``{path: time}`` at which `TimeLimitsExpired` is due.
+        starts: ``{pool name: what is known of the starts of its workers}``.
+        limited: Why the org may not have more workers now, where it would want them.
+        withheld: Why a context does not get a worker although one is free.
+        lost_contexts: ``{key of a context's pool: why its container is gone}``, as long as the
+            group misses it.
+        fruitless: Plans in a row of which nothing came.
+        notified: Number of the newest notification.
+        epoch: How often it came back from the archive. Pools have other names then: AWS is
+            deleting what it had for those before.
+    """
+
+    def __init__(self, org: str, definition: bytes, tree_of: Callable[[str], bytes]) -> None:
+        """Take up a pipeline to which nothing has happened.
+
+        Args:
+            org: Whose it is.
+            definition: What `define` returned.
+            tree_of: Returns a generated tree by its key.
+        """
+        self.org = org
+        self.definition: dict[str, Any] = unpack_form(definition)
+        self.record = record = PipelineRecord.model_validate(self.definition["record"])
+        self.tree_of = tree_of
+        self.number = 0
+        self.seq = 0
+        self.now = record.created
+        self.edits: dict[str, dict[str, Any]] = {}
+        self.generated: dict[str, str] = {}
+        self.images: dict[str, CloudImage] = {}
+        self.crew = WorkerRegistry()
+        self.in_flight: dict[str, AttemptRecord] = {}
+        self.queue: dict[str, dict[str, None]] = {}
+        self.pools: dict[str, Pool] = {}
+        self.times: dict[str, tuple[float | None, float | None]] = {}
+        self.holders: dict[str, str] = {}
+        self.runs: dict[str, str] = {}
+        self.planned_at = 0.0
+        self.deadlines: dict[str, float] = {}
+        self.starts: dict[str, PoolStarts] = {}
+        self.limited: str | None = None
+        self.withheld: str | None = None
+        self.lost_contexts: dict[str, str] = {}
+        self.fruitless = 0
+        self.notified = 0
+        self.epoch = 0
+        self.started: float | None = None
+        self.ended: float | None = None
+        self.activity = Activity()
+        self._groups: dict[str, tuple[str, ...]] = {}
+        self._where: dict[str, str] = {}
+        self._share: Share | None = None
+        self._extras: dict[str, int] | None = None
+        self.adopt(resolve(self.form), None)
+
+    def adopt(self, pipeline: Pipeline, course: CloudMachine | None) -> None:
+        """Take over a resolved tree and how it stands; None: nothing has happened to it."""
+        self.pipeline = pipeline
+        self._tree_changed()
+        self.course = course or CloudMachine(self.record.id, TreeState(pipeline))
+        self.course.tree.max_mem = self.definition.get("max_mem", largest_mem(LARGEST.cpu))
+        self._know_images()
+
+    def know_places(self) -> None:
+        """Work out anew where each queued Exec is queued."""
+        self._where = {path: pool for pool, paths in self.queue.items() for path in paths}
+
+    # ---- how it stands ------------------------------------------------------------------------
+
+    @property
+    def id(self) -> str:
+        """The pipeline's id."""
+        return self.record.id
+
+    @property
+    def form(self) -> dict[str, Any]:
+        """The launch form."""
+        form: dict[str, Any] = self.definition["form"]
+        return form
+
+    @property
+    def sources(self) -> dict[str, ImageSources]:
+        """What was read at the launch of the files that images are made of, by image."""
+        read = self.definition.get("sources", {})
+        return {name: ImageSources.model_validate(given) for name, given in read.items()}
+
+    @property
+    def tree(self) -> TreeState:
+        """How its nodes stand."""
+        return self.course.tree
+
+    def settled(self) -> bool:
+        """Whether nothing runs, is queued, or will start by itself."""
+        return settled(self.tree) and self.record.run_at is None
+
+    def open(self) -> bool:
+        """Whether somebody has to look at it from time to time."""
+        return not self.settled() or bool(self.crew.workers or self.crew.ended)
+
+    def counts(self, path: str = "/") -> Counts:
+        """Execs below ``path`` by state."""
+        return self.tree.counts(self.tree.nodes[path])
+
+    def standing(self) -> PipelineStatus:
+        """How it stands, for lists."""
+        return PipelineStatus(
+            state=self.tree.root.state,
+            counts=self.counts(),
+            settled=self.settled(),
+            seq=self.seq,
+            started=self.started,
+            ended=self.ended,
+            active_seconds=self.activity.seconds,
+            active_since=self.activity.since,
+        )
+
+    def workers(self) -> Workers | None:
+        """Return how many workers do what; None when there are none and none are wanted."""
+        if self.settled() and not self.crew.workers:
+            return None
+        staff = self.crew.staff().values()
+        return Workers(
+            busy=sum(pool.busy for pool in staff),
+            idle=sum(pool.idle for pool in staff),
+            starting=sum(pool.starting for pool in staff),
+        )
+
+    def exec_in(self, path: str, attempt: int, *states: State) -> LiveExec | None:
+        """Return the Exec at ``path`` if it is in this attempt and in one of these states."""
+        node = self.tree.nodes.get(path)
+        there = isinstance(node, LiveExec) and node.attempt == attempt and node.state in states
+        return node if there and isinstance(node, LiveExec) else None
+
+    def pool_at(self, node: LiveNode) -> Pool:
+        """Return the pool that runs an Exec."""
+        return self.pool_for(sized(node))
+
+    def pool_for(self, spec: NodeSpec) -> Pool:
+        """Return the pool of an Exec with this definition."""
+        space = f"{self.id}/{self.epoch}" if self.epoch else self.id
+        groups = self._groups_above(spec.path)
+        if kind_of(spec.pool) is PoolKind.CONTEXT:  # one container, also for groups inside of it
+            owner = owner_of(spec.pool) or "/"
+            groups = tuple(path for path in groups if path in (owner, *ancestors(owner)))
+        pool = pool_of(spec, space, groups)
+        if pool.name not in self.pools:
+            self.pools[pool.name] = self._sized_for_all(pool)
+        return self.pools[pool.name]
+
+    def full_group(self, path: str) -> str | None:
+        """Return the path of a capacity group above an Exec that has no room."""
+        return next((group for group in self._groups_above(path) if self._room(group) <= 0), None)
+
+    def is_ready(self, image: str) -> bool:
+        """Whether an image is there."""
+        return self.images[image].record.state is ImageState.DONE
+
+    def has_image(self, image: str) -> bool:
+        """Whether it is known where an image is, or how it is built."""
+        found = self.images.get(image)
+        return found is not None and found.built is not None
+
+    def may_run(self, claim: Claimed) -> LiveExec | None:
+        """Return the Exec that the worker is to run now because of its claim, if it may."""
+        worker = self.crew.workers.get(claim.worker)
+        path = self.course.path_of(claim.node)
+        if worker is None or worker.status is not WorkerStatus.IDLE or path is None:
+            return None
+        node = self.tree.nodes[path]
+        if not isinstance(node, LiveExec) or node.state is not State.QUEUED:
+            return None
+        pool = self.pool_at(node)
+        fits = claim.run == self.course.run and pool.name == worker.pool
+        free = self.full_group(node.path) is None and self.is_ready(pool.image)
+        return node if fits and free else None
+
+    def is_stray(self, claim: Claimed) -> bool:
+        """Whether a task is none that this worker can have: of another pool, or of an old run."""
+        worker = self.crew.workers.get(claim.worker)
+        path = self.course.path_of(claim.node)
+        if worker is None or path is None or claim.run != self.course.run:
+            return True
+        node = self.tree.nodes[path]
+        if not isinstance(node, LiveExec):
+            return True
+        return node.state in IN_FLIGHT and self.pool_at(node).name != worker.pool
+
+    def reply_to_stray(self, claim: Claimed) -> str:
+        """Return what a stray task fails with: ``WorkerLost`` has it offered to others."""
+        gone = self.course.path_of(claim.node) is None or claim.run != self.course.run
+        return CANCELLED if gone else WORKER_LOST
+
+    def due(self, now: float) -> tuple[str, ...]:
+        """Return the nodes whose time limits have run out."""
+        return tuple(path for path, end in self.deadlines.items() if end <= now)
+
+    def is_stuck(self, now: float) -> bool:
+        """Whether a worker has waited long for a task that the graph does not offer."""
+        held = self.course.standing.held
+        for name, paths in self.queue.items():
+            idle = any(self.crew.in_pool(name, WorkerStatus.IDLE))
+            busy = any(self.crew.in_pool(name, WorkerStatus.BUSY))
+            oldest = min((self.in_flight[path].queued or now for path in paths), default=now)
+            waited = now - max(oldest, self.planned_at)
+            free = any(self.full_group(path) is None for path in paths)
+            if idle and not busy and free and waited > STUCK and not any(p in held for p in paths):
+                return True
+        return False
+
+    def needs(self) -> list[Need]:
+        """Return what is queued, by pool, the longest waiting first."""
+        active = self.record.lifecycle is Lifecycle.ACTIVE
+        needs = []
+        for name, paths in self.queue.items():
+            pool = self.pools[name]
+            if paths and active:
+                needs.append(Need(pool, len(paths), ready=self.is_ready(pool.image)))
+        return needs
+
+    def wanted(self) -> dict[str, int]:
+        """Return ``{pool name: workers}`` that should be started now."""
+        needs = self.needs()
+        groups = {group for need in needs for group in need.pool.groups}
+        room = {group: self._room(group) for group in groups}
+        staff = self.crew.staff()
+        wanted: dict[str, int] = {}
+        for pool, number in workers_wanted(needs, staff, room).items():
+            there = staff.get(pool, PoolWorkers())
+            free = there.starting + there.idle + self.crew.unexplained(pool)
+            allowed = self.starts_of(pool).allowed(number, free, self.now)
+            if allowed:
+                wanted[pool] = allowed
+        return wanted
+
+    def starts_of(self, pool: str) -> PoolStarts:
+        """Return what is known of the starts of a pool's workers, or of others with its image."""
+        image = self.pools[pool].image
+        for name, starts in self.starts.items():
+            if starts.bad_image and self.pools[name].image == image:
+                return starts
+        return self.starts.get(pool, PoolStarts())
+
+    def may_start_again(self, now: float) -> bool:
+        """Return whether the pause of a pool that waits for workers has ended since `now`."""
+        return any(self.now < self.starts_of(pool).until <= now for pool in self.queue)
+
+    # ---- its share of the organisation's workers -------------------------------------------------
+
+    @property
+    def share(self) -> Share:
+        """What its journal has counted; older versions counted each worker until it was gone."""
+        return Share(workers=len(self.crew.workers)) if self._share is None else self._share
+
+    def count(self, share: Share) -> None:
+        """Take over what the journal has counted."""
+        self._share = share
+
+    def share_with(self, hires: Iterable[str], *, waits: bool) -> Share:
+        """Return its share as it is now.
+
+        Args:
+            hires: Names of the pools of workers that are started with this entry.
+            waits: It would start more workers if it could.
+        """
+        pools = [*(worker.pool for worker in self.crew.staying()), *hires]
+        waiting = (self.share.waiting or self.now) if waits else None
+        reserved = capacity.claim(self._contexts_of(pools))
+        return Share(workers=len(pools), reserved=reserved, waiting=waiting)
+
+    def reserved_with(self, nodes: Mapping[str, NodeSpec]) -> int:
+        """Return what it would reserve if these were its nodes."""
+        pools = [worker.pool for worker in self.crew.staying()]
+        return capacity.claim(self._contexts_of(pools, capacity.extras(nodes)))
+
+    def nodes_with(self, target: str, tree: Pipeline) -> dict[str, NodeSpec]:
+        """Return its nodes with a generated tree in its place."""
+        below = "/" if target == "/" else target + "/"
+        old = self.pipeline.nodes.items()
+        kept = {path: spec for path, spec in old if path == target or not path.startswith(below)}
+        return {**kept, **tree.nodes}
+
+    def admission(self, room: capacity.Room) -> capacity.Admission:
+        """Return the workers to start now where the organisation has so much room."""
+        wanted = self.wanted()
+        contexts = {name: extra for name in wanted for extra in self._contexts_of([name])}
+        begun = self._contexts_of(worker.pool for worker in self.crew.staying())
+        return capacity.admit(wanted, contexts, begun, room)
+
+    def late_contexts(self, now: float) -> bool:
+        """Return whether the container of a context has been kept long enough."""
+        return any(
+            is_late(self.hold_of(worker), now - worker.unused)
+            for worker in self.crew.staying()
+            if worker.unused is not None and self.pools[worker.pool].kind is PoolKind.CONTEXT
+        )
+
+    def surplus(self) -> list[str]:
+        """Return the workers without a command that stop when somebody waits for a worker."""
+        found: list[str] = []
+        idle: dict[str, list[str]] = {}
+        for worker in self.crew.workers.values():
+            if worker.status is WorkerStatus.IDLE:
+                idle.setdefault(worker.pool, []).append(worker.id)
+                if self.pools[worker.pool].kind is PoolKind.CONTEXT:
+                    found += [worker.id] * (self.hold_of(worker) is Hold.SPARE)
+        for pool, workers in idle.items():
+            if self.pools[pool].kind is not PoolKind.CONTEXT:
+                found += workers[len(self.queue.get(pool, ())) :]
+        return found
+
+    def hold_of(self, worker: Worker) -> Hold:
+        """Return why the worker of a context stays."""
+        return hold_of(self.tree, self.pools[worker.pool].key, used=worker.commands > 0)
+
+    def _contexts_of(
+        self, pools: Iterable[str], extras: Mapping[str, int] | None = None
+    ) -> list[int]:
+        """Return what each context among these pools needs besides its own worker."""
+        keys = [self.pools[name].key for name in pools]
+        owners = [owner_of(key) or "" for key in keys if kind_of(key) is PoolKind.CONTEXT]
+        if owners and extras is None:
+            if self._extras is None:
+                self._extras = capacity.extras(self.pipeline.nodes)
+            extras = self._extras
+        return [(extras or {}).get(owner, 0) for owner in owners]
+
+    # ---- what it needs for that -----------------------------------------------------------------
+
+    def _tree_changed(self) -> None:
+        self._groups.clear()
+        self._extras = None
+
+    def _know_images(self) -> None:
+        for node in self.pipeline.execs():
+            name = node.placement.image
+            self.images.setdefault(name, CloudImage(ImageRecord(name=name)))
+
+    def _groups_above(self, path: str) -> tuple[str, ...]:
+        parent = next(ancestors(path), "")
+        if parent not in self._groups:
+            nodes = self.tree.nodes
+            self._groups[parent] = tuple(
+                above for above in ancestors(path) if nodes[above].spec.max_concurrent is not None
+            )
+        return self._groups[parent]
+
+    def _room(self, group: str) -> int:
+        node = self.tree.nodes.get(group)
+        if not isinstance(node, LiveGroup) or node.spec.max_concurrent is None:
+            return len(self.tree.nodes)
+        return node.spec.max_concurrent - self.counts(group).running
+
+    def _sized_for_all(self, pool: Pool) -> Pool:
+        """A context's one worker is as large as its largest Exec asks for."""
+        if pool.kind is not PoolKind.CONTEXT:
+            return pool
+        members = [n.placement for n in self.pipeline.execs() if n.pool == pool.key]
+        cpu = max([pool.cpu, *(place.cpu for place in members)])
+        mem = max([pool.mem, *(place.mem for place in members)])
+        return Pool(pool.name, pool.key, pool.image, cpu, mem, pool.groups)

@@ -1,0 +1,173 @@
+"""A pipeline's state as JSON and back, so that a journal need not be read from its start.
+
+What follows from a snapshot and the entries after it is what follows from all entries; a test
+holds this against random journals.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from chalicelib.domain.events import BuiltImage
+from chalicelib.domain.pipeline import CloudPipeline
+from chalicelib.domain.pipeline_state import CloudImage
+from chalicelib.domain.workers import Worker, WorkerStatus
+from chalicelib.ports import Share, Snapshot
+from conducto_core.model.images import ImageSpec
+from conducto_core.model.records import AttemptRecord, ImageRecord, NodeState, PipelineRecord
+from conducto_core.model.states import State
+from conducto_core.semantics.activity import Activity
+from conducto_core.semantics.autoscaling import Pool
+from conducto_core.semantics.cloud_machine import CloudMachine, RunState
+from conducto_core.semantics.start_failures import PoolStarts, StartFailure
+from conducto_core.semantics.tree_state import LiveGroup, LiveNode, TreeState
+
+#: Snapshots of another version are not read: the journal is, from its start.
+VERSION = 6
+_PLAIN = (
+    "number",
+    "seq",
+    "now",
+    "edits",
+    "generated",
+    "times",
+    "queue",
+    "holders",
+    "runs",
+    "planned_at",
+    "deadlines",
+    "limited",
+    "fruitless",
+    "notified",
+    "epoch",
+    "started",
+    "ended",
+)
+_SETS = ("planned", "met", "joined")
+
+
+def can_be_taken(live: CloudPipeline) -> bool:
+    """Return whether all of a pipeline's state can be written down now.
+
+    A Lazy's target that is being emptied is remembered by the tree alone.
+    """
+    groups = (n for n in live.tree.nodes.values() if isinstance(n, LiveGroup))
+    return not any(group.discarding for group in groups)
+
+
+def take(live: CloudPipeline) -> Snapshot:
+    """Return a pipeline's state."""
+    standing = asdict(live.course.standing)
+    standing.update({name: sorted(standing[name]) for name in _SETS})
+    tree = live.tree
+    nodes = sorted(tree.nodes.items())
+    state: dict[str, Any] = {
+        "version": VERSION,
+        **{name: getattr(live, name) for name in _PLAIN},
+        "record": live.record.model_dump(mode="json"),
+        "activity": asdict(live.activity),
+        "armed": tree.armed,
+        "nodes": [
+            tree.state_of(node).model_dump(mode="json") for _, node in nodes if _was_touched(node)
+        ],
+        "given_up": [p for p, n in nodes if isinstance(n, LiveGroup) and n.given_up],
+        "past": dict(tree.past),
+        "standing": standing,
+        "specs": {n: i.model_dump(mode="json") for n, i in live.pipeline.images.items()},
+        "images": {
+            name: {
+                "record": image.record.model_dump(mode="json"),
+                "built": None if image.built is None else image.built.model_dump(mode="json"),
+                "version": image.version,
+            }
+            for name, image in live.images.items()
+        },
+        "in_flight": {p: a.model_dump(mode="json") for p, a in live.in_flight.items()},
+        "workers": [asdict(worker) for worker in live.crew.workers.values()],
+        "ended_workers": [asdict(worker) for worker in live.crew.ended.values()],
+        "starts": {name: asdict(starts) for name, starts in live.starts.items()},
+        "pools": {name: asdict(pool) for name, pool in live.pools.items()},
+        "withheld": live.withheld,
+        "lost_contexts": live.lost_contexts,
+        "share": live.share.model_dump(mode="json"),
+    }
+    return Snapshot(live.number, state)
+
+
+def _was_touched(node: LiveNode) -> bool:
+    """Return whether a node differs from one to which nothing has happened."""
+    if isinstance(node, LiveGroup):  # its state follows from its children
+        return bool(node.expired or node.tries or node.attempt or node.skipped != node.spec.skip)
+    begun = node.state is not State.PENDING or node.attempt or node.tries
+    return bool(begun or node.mem is not None or node.skipped != node.spec.skip)
+
+
+def restore(
+    org: str, definition: bytes, snapshot: Snapshot | None, tree_of: Callable[[str], bytes]
+) -> CloudPipeline:
+    """Return a pipeline as of a snapshot; as of its launch where there is none to be used."""
+    live = CloudPipeline(org, definition, tree_of)
+    if snapshot is None or snapshot.state.get("version") != VERSION:
+        return live
+    state = snapshot.state
+    for name in _PLAIN:
+        setattr(live, name, state[name])
+    live.times = {path: (start, end) for path, (start, end) in live.times.items()}
+    live.queue = {pool: dict.fromkeys(paths) for pool, paths in live.queue.items()}
+    live.record = PipelineRecord.model_validate(state["record"])
+    live.activity = Activity(**state["activity"])
+    live.pipeline.images.update(
+        {name: ImageSpec.model_validate(spec) for name, spec in state["specs"].items()}
+    )
+    pipeline = live.resolved(live.edits)
+    tree = TreeState(pipeline, map(NodeState.model_validate, state["nodes"]), armed=state["armed"])
+    for path, node in tree.nodes.items():
+        if isinstance(node, LiveGroup):
+            node.given_up = path in state["given_up"]
+    tree.past.update(state["past"])
+    live.adopt(pipeline, CloudMachine(live.id, tree, _standing(state["standing"])))
+    live.images = {name: _image(image) for name, image in state["images"].items()}
+    live.in_flight = {
+        path: AttemptRecord.model_validate(record) for path, record in state["in_flight"].items()
+    }
+    live.crew.workers = _workers(state["workers"])
+    live.crew.ended = _workers(state["ended_workers"])
+    live.starts = {name: _starts(fields) for name, fields in state["starts"].items()}
+    live.pools = {name: _pool(fields) for name, fields in state["pools"].items()}
+    _restore_room(live, state)
+    live.know_places()
+    return live
+
+
+def _restore_room(live: CloudPipeline, state: Mapping[str, Any]) -> None:
+    """Take over what older versions did not write down."""
+    live.withheld = state.get("withheld")
+    live.lost_contexts = dict(state.get("lost_contexts", {}))
+    if "share" in state:
+        live.count(Share.model_validate(state["share"]))
+
+
+def _standing(written: Mapping[str, Any]) -> RunState:
+    return RunState(**{**written, **{name: set(written[name]) for name in _SETS}})
+
+
+def _pool(written: Mapping[str, Any]) -> Pool:
+    return Pool(**{**written, "groups": tuple(written["groups"])})
+
+
+def _workers(written: Iterable[Mapping[str, Any]]) -> dict[str, Worker]:
+    made = (Worker(**{**fields, "status": WorkerStatus(fields["status"])}) for fields in written)
+    return {worker.id: worker for worker in made}
+
+
+def _starts(written: Mapping[str, Any]) -> PoolStarts:
+    return PoolStarts(**{**written, "failure": StartFailure(written["failure"])})
+
+
+def _image(written: Mapping[str, Any]) -> CloudImage:
+    built = written["built"]
+    return CloudImage(
+        ImageRecord.model_validate(written["record"]),
+        None if built is None else BuiltImage.model_validate(built),
+        written["version"],
+    )

@@ -1,0 +1,1 @@
+"""Use cases of the cloud: they combine the domain with the ports."""

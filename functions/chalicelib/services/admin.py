@@ -1,0 +1,118 @@
+"""What an administrator of the AWS account asks: first tokens, and plans."""
+
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from chalicelib.domain.tokens import new_token
+from chalicelib.ports import Identity, Orgs, TokenRecord, Tokens
+from conducto.version import __version__
+from conducto_core.model.admin import (
+    AdminRequest,
+    AdminResponse,
+    ListTokens,
+    MintToken,
+    PlanInfo,
+    RevokeToken,
+    SetPlan,
+    ShowPlan,
+    ShowSchema,
+    TokenInfo,
+)
+from conducto_core.model.deployment import RECORD_SCHEMA
+
+_REQUEST: TypeAdapter[AdminRequest] = TypeAdapter(AdminRequest)
+_DAY = 86_400
+#: Characters of a digest by which a token is named.
+ID_LENGTH = 16
+
+
+class Administration:
+    """Tokens and plans.
+
+    Args:
+        tokens: Of all organisations.
+        orgs: All of them.
+        clock: Seconds since the epoch.
+        revoked: Called with the digest of a token that was revoked.
+    """
+
+    def __init__(
+        self,
+        tokens: Tokens,
+        orgs: Orgs,
+        clock: Callable[[], float],
+        revoked: Callable[[str], None] = lambda _digest: None,
+    ) -> None:
+        self._tokens = tokens
+        self._orgs = orgs
+        self._clock = clock
+        self._revoked = revoked
+
+    def answer(self, asked: object) -> dict[str, Any]:
+        """Carry out a request and return an `AdminResponse`, as JSON."""
+        try:
+            request = _REQUEST.validate_python(asked)
+        except ValidationError as error:
+            fields = {".".join(map(str, e["loc"])): e["msg"] for e in error.errors()}
+            text = "; ".join(f"{name}: {message}" for name, message in fields.items())
+            return AdminResponse(error=text).model_dump(mode="json")
+        return self._carry_out(request).model_dump(mode="json")
+
+    def _carry_out(self, request: AdminRequest) -> AdminResponse:
+        match request:
+            case MintToken():
+                return self._mint(request)
+            case ListTokens():
+                return AdminResponse(tokens=tuple(map(_info, self._tokens.known(request.org))))
+            case RevokeToken():
+                return self._revoke(request)
+            case SetPlan():
+                return self._set_plan(request)
+            case ShowPlan():
+                return AdminResponse(plan=self._plan(request.org))
+            case ShowSchema():
+                return AdminResponse(record_schema=RECORD_SCHEMA, version=__version__)
+
+    def _mint(self, request: MintToken) -> AdminResponse:
+        token, digest = new_token()
+        identity = Identity(request.org, request.user, frozenset(request.permissions))
+        expires = None if request.days is None else self._clock() + request.days * _DAY
+        self._tokens.put(digest, identity, expires=expires)
+        return AdminResponse(
+            token=token, tokens=(_info(TokenRecord(digest, identity, self._clock(), expires)),)
+        )
+
+    def _revoke(self, request: RevokeToken) -> AdminResponse:
+        known = self._tokens.known(request.org)
+        found = [token for token in known if token.digest.startswith(request.token)]
+        if len(found) != 1:
+            return AdminResponse(
+                error=f"{request.org} has {len(found) or 'no'} tokens {request.token!r}; "
+                "'conducto admin token list' names them"
+            )
+        self._tokens.take(found[0].digest)
+        self._revoked(found[0].digest)
+        return AdminResponse(tokens=(_info(found[0]),))
+
+    def _set_plan(self, request: SetPlan) -> AdminResponse:
+        fields = request.model_dump(exclude_none=True, exclude={"kind", "org", "unlimited_minutes"})
+        if request.unlimited_minutes:
+            fields["exec_minutes"] = None
+        self._orgs.set_plan(request.org, replace(self._orgs.plan(request.org), **fields))
+        return AdminResponse(plan=self._plan(request.org))
+
+    def _plan(self, org: str) -> PlanInfo:
+        return PlanInfo(org=org, workers=self._orgs.workers(org), **asdict(self._orgs.plan(org)))
+
+
+def _info(token: TokenRecord) -> TokenInfo:
+    return TokenInfo(
+        id=token.digest[:ID_LENGTH],
+        user=token.identity.user,
+        permissions=tuple(sorted(token.identity.permissions)),
+        created=token.created,
+        expires=token.expires,
+    )

@@ -1,0 +1,72 @@
+"""Takes in how builds of images go on: when somebody looks, at news from AWS, every minute."""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from functools import partial
+
+from chalicelib.domain.events import BuiltImage, ImagesUpdated, Input
+from chalicelib.domain.pipeline import CloudPipeline
+from chalicelib.services.dependencies import Dependencies
+from chalicelib.services.image_builds import ImageBuilds, is_building
+
+logger = logging.getLogger(__name__)
+
+#: Seconds for which an image is not looked at again, however many look at its pipeline.
+PAUSE = 2.0
+
+Submit = Callable[[str, str, Callable[[CloudPipeline], Input | None]], bool]
+Reading = Callable[[str, str], AbstractContextManager[CloudPipeline]]
+
+
+def image_update(live: CloudPipeline, moved: BuiltImage, now: float) -> Input | None:
+    """Return what happened to an image; None where it is no news, or of an image of before."""
+    known = live.images.get(moved.name)
+    if known is None or known.built is None or known.built.tag != moved.tag:
+        return None
+    if known.built == moved or not is_building(known.built, known.record.state):
+        return None
+    return ImagesUpdated(time=now, images=(moved,))
+
+
+class BuildPoller:
+    """Looks at images that are being built.
+
+    Args:
+        cloud: Where the builds are.
+        submit: `chalicelib.services.processor.CommandProcessor.submit`.
+        reading: `chalicelib.services.processor.CommandProcessor.reading`.
+    """
+
+    def __init__(self, cloud: Dependencies, submit: Submit, reading: Reading) -> None:
+        self._cloud = cloud
+        self._submit = submit
+        self._reading = reading
+        self._builds = ImageBuilds(cloud)
+        self._looked: dict[str, float] = {}
+
+    def look(self, org: str, pipeline_id: str, *, at_once: bool = False) -> None:
+        """Take in how a pipeline's images are; not more often than every `PAUSE` seconds."""
+        with self._reading(org, pipeline_id) as live:
+            building = tuple(_building(live))
+        if not building:
+            self._looked.pop(pipeline_id, None)
+            return
+        now = self._cloud.clock()
+        if not at_once and now - self._looked.get(pipeline_id, 0.0) < PAUSE:
+            return
+        self._looked[pipeline_id] = now
+        for image in building:
+            try:
+                moved = self._builds.look(org, pipeline_id, image)
+            except Exception:
+                # Whoever looks at a pipeline sees the rest of it; the next look asks again.
+                logger.exception("an image was not looked at", extra={"pipeline": pipeline_id})
+            else:
+                self._submit(org, pipeline_id, partial(image_update, moved=moved, now=now))
+
+
+def _building(live: CloudPipeline) -> Iterator[BuiltImage]:
+    for image in live.images.values():
+        if image.built is not None and is_building(image.built, image.record.state):
+            yield image.built

@@ -1,0 +1,156 @@
+"""Data files of pipelines and users, where the file system is mounted: the function ``data``.
+
+It runs beside the file system, without a way to the internet; what is large comes and goes by the
+bucket. `serve` takes a request as JSON and answers JSON, so that the same code serves behind Lambda
+(`chalicelib.adapters.data_function_client`) and in this process (`LocalDataFiles`).
+"""
+
+import asyncio
+import base64
+import logging
+import os
+import re
+import shutil
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from threading import Thread
+from typing import Any, BinaryIO, cast
+
+from chalicelib.domain.data_protocol import What
+from chalicelib.ports import Blobs, FileFacts
+from chalicelib.services.copy_jobs import Counted, Counter, end
+from conducto_core.api.data_files import DataDirectory
+from conducto_core.errors import NotFoundError, RefusedError
+from conducto_core.model.responses import ChangedData, DataEntry, DataList, Deleted
+
+logger = logging.getLogger(__name__)
+
+#: Bytes that come or go in a request itself; a Lambda takes 6 MB, and base64 adds a third.
+MAX_INLINE = 4 << 20
+#: Those of `conducto_core.model.deployment`; who asks for another one is refused, whoever it is.
+_DIRECTORY = re.compile(r"/(?:pipelines|users)/[A-Za-z0-9_-]+")
+
+
+class LocalDataFiles:
+    """A `chalicelib.ports.DataFiles` over a directory of this machine.
+
+    Args:
+        root: Where the file system is mounted.
+        blobs: Where large files are handed over.
+    """
+
+    def __init__(self, root: Path, blobs: Blobs) -> None:
+        self._root = root
+        self._blobs = blobs
+
+    def entries(self, directory: str, name: str, after: str | None, limit: int) -> DataList:
+        """Return a page of the entries of a directory, by name."""
+        if not self._path(directory).is_dir():  # nothing has been mounted for it yet
+            return DataList(entries=(), next=None)
+        return self._directory(directory).entries(name, after, limit)
+
+    def changed(self, directory: str, since: float, until: float | None, limit: int) -> ChangedData:
+        """Return the files that were written last within a time, the newest first."""
+        if not self._path(directory).is_dir():
+            return ChangedData(entries=())
+        return self._directory(directory).changed(since, until, limit)
+
+    def look(self, directory: str, name: str) -> FileFacts:
+        """Return how many bytes a file has, and which version of it is there."""
+        with self._directory(directory).open(name) as file:
+            found = os.fstat(file.fileno())
+        return FileFacts(found.st_size, f"{found.st_ino:x}-{found.st_mtime_ns:x}-{found.st_size:x}")
+
+    def stage(self, directory: str, name: str, key: str) -> None:
+        """Copy a file to a key of the bucket."""
+        with self._directory(directory).open(name) as file:
+            counter = Counter(self._blobs, key, os.fstat(file.fileno()).st_size)
+            self._blobs.put_file(key, cast("BinaryIO", Counted(file, counter)))
+
+    def write(self, directory: str, name: str, data: bytes) -> DataEntry:
+        """Put a file there."""
+        return asyncio.run(self._writable(directory).write(name, _pieces([data])))
+
+    def fetch(self, directory: str, name: str, key: str) -> DataEntry:
+        """Put a file there that is at a key of the bucket."""
+        content = self._blobs.pieces(key)
+        if content is None:
+            raise NotFoundError(f"{name}: its content was not uploaded, or too long ago")
+        counter = Counter(self._blobs, key, self._blobs.size(key) or 0)
+        return asyncio.run(self._writable(directory).write(name, _pieces(counter.pieces(content))))
+
+    def begin(self, what: What, directory: str, name: str, key: str) -> None:
+        """Stage or fetch a file in a thread."""
+        Thread(target=self.carry_out, args=(what, directory, name, key), daemon=True).start()
+
+    def carry_out(self, what: What, directory: str, name: str, key: str) -> None:
+        """Stage or fetch a file and leave what came of it where who asked looks for it."""
+        request = {"do": what, "directory": directory, "name": name, "key": key}
+        try:
+            said = serve(self, request)
+        except Exception as error:
+            # Lambda would try it again by itself, and nobody would hear of it.
+            logger.exception("a copy failed", extra={"key": key})
+            said = {"error": "failed", "message": f"{name} could not be copied: {error}"}
+        end(self._blobs, key, said)
+
+    def delete(self, directory: str, name: str) -> Deleted:
+        """Delete a file, or a directory with what is in it."""
+        return self._directory(directory).delete(name)
+
+    def forget(self, directory: str) -> None:
+        """Delete a directory with all that is in it."""
+        path = self._path(directory)
+        if path.is_dir():
+            shutil.rmtree(path)
+
+    def _path(self, directory: str) -> Path:
+        if _DIRECTORY.fullmatch(directory) is None:
+            raise RefusedError(f"{directory!r} is no directory of data")
+        return self._root / directory.lstrip("/")
+
+    def _directory(self, directory: str) -> DataDirectory:
+        path = self._path(directory)
+        if not path.is_dir():
+            raise NotFoundError("no such data: nothing has been written here yet")
+        return DataDirectory(path)
+
+    def _writable(self, directory: str) -> DataDirectory:
+        path = self._path(directory)
+        path.mkdir(mode=0o777, parents=True, exist_ok=True)
+        path.chmod(0o777)  # as its access point makes it: commands run as any user
+        return DataDirectory(path)
+
+
+async def _pieces(content: Any) -> AsyncIterator[bytes]:
+    for piece in content:
+        yield piece
+
+
+def serve(files: LocalDataFiles, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Execute a request of `adapters.data_function_client`; return the response."""
+    try:
+        return {"answer": _carry_out(files, dict(request))}
+    except NotFoundError as error:
+        return {"error": "not_found", "message": str(error)}
+    except RefusedError as error:
+        return {"error": "refused", "message": str(error)}
+
+
+def _carry_out(files: LocalDataFiles, request: dict[str, Any]) -> Any:
+    match request.pop("do"):
+        case "write":
+            data = base64.b64decode(request.pop("data"))
+            return files.write(**request, data=data).model_dump(mode="json")
+        case "look":
+            return list(files.look(**request))
+        case "stage":
+            return files.stage(**request)
+        case "forget":
+            return files.forget(**request)
+        case "later":
+            return files.carry_out(**request)
+        case "entries" | "changed" | "fetch" | "delete" as what:
+            return getattr(files, what)(**request).model_dump(mode="json")
+        case unknown:
+            raise RefusedError(f"the data function does not know {unknown!r}; deploy again")

@@ -1,0 +1,218 @@
+"""The part of `CloudPipelines` that is about debug shells."""
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
+
+from pydantic import SecretStr
+
+from chalicelib.domain.events import BuiltImage
+from chalicelib.domain.pipeline import CloudPipeline
+from chalicelib.ports import Identity
+from chalicelib.services.dependencies import Dependencies
+from chalicelib.services.processor import CommandProcessor
+from chalicelib.services.secret_injection import inject
+from conducto_core.api.queries.lookup import chosen_attempt
+from conducto_core.errors import RefusedError
+from conducto_core.model.debug import DebugPlan, DebugRequest
+from conducto_core.model.nodes import NodeSpec
+from conducto_core.model.records import AttemptRecord, ForeignChange, ImageState
+from conducto_core.runtime.commands import CommandError, script_of
+from conducto_core.runtime.debug_shell import (
+    as_it_ran,
+    check_subject,
+    env_as_it_ran,
+    is_ours,
+    remains,
+    script_text,
+    tells_its_command,
+)
+from conducto_core.runtime.environment import ExecutionContext, command_env
+
+#: Every image of the cloud has this one; it stands for a shell that nobody has looked for.
+_ANY_SHELL = "/bin/sh"
+#: What `conducto.data` takes for "not on a worker": the data of the pipeline is not there.
+WHERE = "debug_cloud"
+#: ... and for "on a worker": it is there.
+WHERE_REMOTE = "worker_cloud"
+_LOCAL_NOTE = (
+    "the pipeline's data is in the cloud, not in this container; fetch what you need: "
+    "conducto data get {} NAME"
+)
+_CHANGED_NOTE = (
+    "{} changed this pipeline, and this shell has your secrets: read the script before you run it"
+)
+_REMOTE_NOTE = "AWS opens the shell as root, whatever user the image has"
+#: ``CONDUCTO_OUTER_OWNER``: the file system of the cloud takes every user for this one.
+OUTER_OWNER = "0:0"
+R = TypeVar("R")
+
+
+class _Subject(NamedTuple):
+    """What a shell is asked for; ``record`` is None when the definition is meant."""
+
+    owner: str
+    foreign_change: ForeignChange | None
+    spec: NodeSpec
+    record: AttemptRecord | None
+    image: BuiltImage
+    notes: tuple[str, ...]
+
+
+class CloudDebug(ABC):
+    """Plans of debug shells: the container is started on the machine of who asks."""
+
+    _cloud: Dependencies
+    _me: Identity
+
+    @abstractmethod
+    def _owned(self, pipeline_id: str) -> str:
+        """Return the whole id of a pipeline that the caller may see; raises `NotFoundError`."""
+
+    @abstractmethod
+    async def _read(self, pipeline_id: str, look: Callable[[CloudPipeline], R]) -> R:
+        """Return what ``look`` sees of a pipeline as it is now."""
+
+    async def debug(self, pipeline_id: str, request: DebugRequest) -> DebugPlan:
+        """The container of a debug shell for an attempt."""
+        id_ = await asyncio.to_thread(self._owned, pipeline_id)
+        if request.live:
+            raise RefusedError(
+                f"{request.path}: no live shell of a pipeline in the cloud; launch it locally, or "
+                f"use: conducto debug {id_} {request.path}"
+            )
+        if request.snapshot:
+            raise RefusedError(
+                f"{request.path}: no snapshot: workers in the cloud make none; leave out --snapshot"
+            )
+        records = await asyncio.to_thread(
+            lambda: tuple(self._cloud.store.attempts(id_, request.path))
+        )
+        subject = await self._read(id_, lambda live: _subject(live, request, records))
+        return await asyncio.to_thread(_Plans(self._cloud, self._me).plan, id_, subject)
+
+
+class _Plans:
+    """Makes plans for one person.
+
+    Args:
+        cloud: The ports.
+        me: Who asks.
+        remote: The shell opens on a worker, where the data is.
+    """
+
+    def __init__(self, cloud: Dependencies, me: Identity, *, remote: bool = False) -> None:
+        self._cloud = cloud
+        self._me = me
+        self._remote = remote
+        self._where = WHERE_REMOTE if remote else WHERE
+
+    def plan(self, pipeline_id: str, subject: _Subject) -> DebugPlan:
+        """Return the plan of a subject's shell; raises `RefusedError`."""
+        spec, record, image = subject.spec, subject.record, subject.image
+        script, env = self._command(pipeline_id, subject)
+        # Those of who asks: nobody reads another person's secrets through a shell.
+        cloud = self._cloud
+        found = inject(cloud.vault, self._me.org, self._me.user, cloud.services).env
+        secrets = {name: value for name, value in found.items() if not is_ours(name)}
+        shell = image.shell or _ANY_SHELL
+        return DebugPlan(
+            pipeline=pipeline_id,
+            path=spec.path,
+            attempt=None if record is None else record.number,
+            image=str(image.reference),
+            pull=True,
+            shell=shell,
+            script=script_text(shell, script),
+            env={name: value for name, value in env.items() if name not in secrets},
+            secrets={name: SecretStr(value) for name, value in secrets.items()},
+            workdir=image.workdir,
+            cpu=spec.placement.cpu,
+            mem=spec.placement.mem,
+            notes=(*subject.notes, *self._notes(pipeline_id, subject)),
+        )
+
+    def _notes(self, pipeline_id: str, subject: _Subject) -> tuple[str, ...]:
+        first = _REMOTE_NOTE if self._remote else _LOCAL_NOTE.format(pipeline_id)
+        foreign = subject.foreign_change
+        if subject.owner == self._me.user:
+            return (first,) if foreign is None else (first, _CHANGED_NOTE.format(foreign.by))
+        what = "secrets and user data are" if self._remote else "secrets are"
+        commands = "no user's" if foreign is not None else f"those of {subject.owner}"
+        whose = f"{what} yours and the organisation's; commands have {commands}"
+        return (first, whose)
+
+    def _command(self, pipeline_id: str, subject: _Subject) -> tuple[str, dict[str, str]]:
+        """Return the script and the environment, secrets left out."""
+        spec, record, image = subject.spec, subject.record, subject.image
+        around = ExecutionContext(
+            pipeline_id, self._cloud.url(), where=self._where, owner=OUTER_OWNER
+        )
+        if record is not None and tells_its_command(record):
+            return record.command, env_as_it_ran(spec, record, around, image.path_map)
+        try:
+            script = script_of(spec, image.path_map, image.workdir)
+        except CommandError as error:
+            raise RefusedError(str(error)) from error
+        number = 1 if record is None else record.number
+        env = command_env(spec.env, around, path=spec.path, attempt=number, path_map=image.path_map)
+        return script, env
+
+
+def remote_plan(
+    engine: CommandProcessor, me: Identity, pipeline_id: str, request: DebugRequest
+) -> DebugPlan:
+    """Return the plan of a shell on a worker.
+
+    Raises:
+        NotFoundError: there is no such pipeline, node or attempt.
+        RefusedError: there can be no shell for it.
+    """
+    records = tuple(engine.cloud.store.attempts(pipeline_id, request.path))
+    with engine.reading(me.org, pipeline_id) as live:
+        subject = _subject(live, request, records)
+    return _Plans(engine.cloud, me, remote=True).plan(pipeline_id, subject)
+
+
+def _subject(
+    live: CloudPipeline, request: DebugRequest, records: tuple[AttemptRecord, ...]
+) -> _Subject:
+    node = live.tree.nodes.get(request.path)
+    spec = None if node is None else node.spec
+    check_subject(live.id, request.path, spec, records)
+    record = chosen_attempt(request.path, records, request.attempt)
+    notes: tuple[str, ...] = ()
+    if spec is None:
+        spec = remains(records[-1])
+        notes = (f"{request.path} is not in the tree any more",)
+    image = _image(live, spec, record)
+    owner, foreign = live.record.owner, live.record.foreign_change
+    return _Subject(owner, foreign, as_it_ran(spec, record), record, image, notes)
+
+
+def _image(live: CloudPipeline, spec: NodeSpec, record: AttemptRecord | None) -> BuiltImage:
+    """Return the image that an attempt ran in, or that the node has now.
+
+    Raises:
+        RefusedError: it is not there.
+    """
+    reference = None if record is None else record.image
+    there = [i.built for i in live.images.values() if i.built is not None and i.built.reference]
+    for built in there:
+        if reference is not None and built.reference == reference:
+            return built
+    name = spec.placement.image
+    now = live.images.get(name)
+    if reference is not None:  # another one was built since; the registry keeps the old one
+        known = now.built if now is not None and now.built is not None else None
+        if known is not None:
+            return known.model_copy(update={"reference": reference})
+        return BuiltImage(name=name, state=ImageState.DONE, reference=reference)
+    if now is None or now.built is None or now.built.reference is None:
+        state = "not there" if now is None else now.record.state.value
+        raise RefusedError(
+            f"{spec.path}: image {name!r} is {state}; try again when it is there. Watch it: "
+            f"conducto logs {live.id} --image {name}"
+        )
+    return now.built

@@ -1,0 +1,350 @@
+"""Debug shells on workers of their own: opened and entered by people, kept by an agent, ended.
+
+A shell is no part of its pipeline: the journal knows nothing of it. It is an item of its own
+(`chalicelib.ports.Shells`), counted as one of the organisation's workers from before its task is
+ordered until after it was told to stop. A shell ends when whoever opened it leaves, when its time
+is over, when its pipeline is archived, or when its task is gone; the minute rule sees to what was
+cut off. Its agent is told by every pulse whether the shell goes on, so that no task outlives its
+item by more than some seconds, even where an order to stop it was lost.
+"""
+
+import logging
+from secrets import token_hex
+
+from chalicelib.domain.tokens import new_token
+from chalicelib.ports import (
+    CapacityError,
+    Identity,
+    PlanLimitError,
+    Shell,
+    Spender,
+    TaskStatus,
+    WorkerTask,
+)
+from chalicelib.services.debug_plans import remote_plan
+from chalicelib.services.dependencies import write_with_retry
+from chalicelib.services.effects import WORKER
+from chalicelib.services.metering import check_usage, month_of
+from chalicelib.services.processor import CommandProcessor
+from conducto_core.errors import NotFoundError, RefusedError
+from conducto_core.model.debug import DebugPlan, DebugRequest
+from conducto_core.model.records import Lifecycle
+from conducto_core.model.remote_shells import (
+    RemoteShell,
+    RemoteShellEnd,
+    RemoteShellEntry,
+    RemoteShellRequest,
+)
+from conducto_core.model.worker import (
+    HeartbeatResponse,
+    Nothing,
+    ShellInstructions,
+    WorkerEnd,
+    WorkerInstructions,
+)
+from conducto_core.runtime.debug_shell import shell_argv
+from conducto_core.runtime.task_layout import ENTER
+from conducto_core.semantics.cost import dollars_for
+
+logger = logging.getLogger(__name__)
+
+#: Seconds between two pulses of a shell's agent.
+PULSE_SECONDS = 10.0
+#: Seconds for which a task that was ordered may be unknown to ECS.
+SILENCE = 120.0
+#: Seconds for which the token of a shell's agent outlives it.
+TOKEN_SECONDS = 600.0
+_PREFIX = "s"
+_STOPPED = "STOPPED"
+_STEPS = {
+    "PROVISIONING": "AWS prepares a machine",
+    "PENDING": "the image is pulled",
+    "ACTIVATING": "the containers start",
+    "RUNNING": "the containers start",
+}
+
+
+class ShellOverError(Exception):
+    """The shell of this worker is over: its agent must leave."""
+
+
+def is_shell(worker_id: str) -> bool:
+    """Return whether a worker is that of a debug shell."""
+    return worker_id.startswith(_PREFIX)
+
+
+class DebugSessions:
+    """All of them."""
+
+    def __init__(self, engine: CommandProcessor) -> None:
+        self._engine = engine
+        self._cloud = engine.cloud
+
+    # ---- people -------------------------------------------------------------------------------
+
+    def open(self, me: Identity, pipeline_id: str, request: RemoteShellRequest) -> RemoteShell:
+        """Order a worker for a shell.
+
+        Raises:
+            NotFoundError: there is no such node or attempt.
+            RefusedError: there can be no shell for it, or not now.
+            PlanLimitError: the organisation has all workers that its plan allows.
+        """
+        self._check(me, pipeline_id, request)
+        wanted = DebugRequest(path=request.path, attempt=request.attempt)
+        plan = remote_plan(self._engine, me, pipeline_id, wanted)
+        allowed = self._cloud.orgs.plan(me.org).max_cpu
+        if plan.cpu > allowed:
+            raise RefusedError(
+                f"{plan.path}: cpu={plan.cpu:g} is more than your plan allows for one worker now: "
+                f"{allowed:g}; leave out --remote, or choose a larger plan"
+            )
+        now = self._cloud.clock()
+        shell = Shell(
+            id=_PREFIX + token_hex(8),
+            org=me.org,
+            pipeline_id=pipeline_id,
+            user=me.user,
+            path=plan.path,
+            attempt=plan.attempt,
+            cpu=plan.cpu,
+            opened=now,
+            until=now + request.seconds,
+        )
+        # Who is in it can write the pipeline's data.
+        self._engine.note_change(me.org, pipeline_id, "remote_shell", me.user)
+        self._keep(shell)
+        try:
+            self._order(shell, plan)
+        except CapacityError as error:
+            self._over(shell, str(error))
+            raise RefusedError(
+                f"{shell.path}: AWS has no room for another worker now ({error}); try again later"
+            ) from error
+        except Exception:
+            self._over(shell, "its worker could not be ordered")
+            raise
+        return RemoteShell(
+            id=shell.id,
+            pipeline=pipeline_id,
+            path=shell.path,
+            attempt=shell.attempt,
+            image=plan.image,
+            until=shell.until,
+            notes=plan.notes,
+        )
+
+    def _keep(self, shell: Shell) -> None:
+        """Count a shell; where all workers are taken, those without a command make room."""
+        try:
+            write_with_retry(self._cloud, lambda: self._cloud.shells.open(shell))
+        except PlanLimitError:
+            self._engine.slots.spare_all(shell.org)
+            write_with_retry(self._cloud, lambda: self._cloud.shells.open(shell))
+
+    def _check(self, me: Identity, pipeline_id: str, request: RemoteShellRequest) -> None:
+        if not self._cloud.remote_debug:
+            raise RefusedError(
+                f"{request.path}: this installation opens no shells on workers (its setting "
+                "remote_debug is false); leave out --remote for one on your machine"
+            )
+        with self._engine.reading(me.org, pipeline_id) as live:
+            if live.record.lifecycle is Lifecycle.ARCHIVED:
+                raise RefusedError(
+                    f"{pipeline_id}: is archived; wake it first: conducto wake {pipeline_id}"
+                )
+        check_usage(self._cloud.orgs, me.org, self._cloud.clock())
+
+    def _order(self, shell: Shell, plan: DebugPlan) -> None:
+        token, digest = new_token()
+        who = (shell.pipeline_id, shell.path, shell.id)
+        identity = Identity(shell.org, shell.user, frozenset({WORKER}), who)
+        self._cloud.tokens.put(digest, identity, expires=shell.until + TOKEN_SECONDS)
+        task = WorkerTask(  # noqa: S604  no process is started with a shell
+            worker_id=shell.id,
+            org=shell.org,
+            pipeline_id=shell.pipeline_id,
+            pool=shell.path,
+            image=plan.image,
+            cpu=plan.cpu,
+            mem=plan.mem,
+            token=token,
+            user=shell.user,
+            shell=True,
+        )
+        self._cloud.shells.started(shell, self._cloud.fleet.start(task))
+
+    def enter(self, me: Identity, pipeline_id: str, shell_id: str) -> RemoteShellEntry:
+        """Return a way into a shell, or what it waits for.
+
+        Raises:
+            NotFoundError: there is none.
+            RefusedError: it is another person's, or over.
+        """
+        shell = self._found(me, pipeline_id, shell_id)
+        if shell.user != me.user:  # it holds the secrets of who opened it
+            raise RefusedError(f"{shell_id}: is a shell of {shell.user}; open one of your own")
+        if shell.ended is None and self._cloud.clock() >= shell.until:
+            shell = self._over(shell, "its time was over")
+        look = self._look(shell)
+        if shell.ended is None and look.status == _STOPPED:
+            shell = self._over(shell, look.reason or "its task stopped")
+        if shell.ended is not None:
+            raise RefusedError(f"{shell.path}: the shell is over: {shell.ended}")
+        if not shell.up:
+            message = _STEPS.get(look.status, look.status.lower())
+            return RemoteShellEntry(state="starting", message=message)
+        session = self._cloud.fleet.enter(str(shell.task), ENTER) if look.connected else None
+        if session is None:
+            return RemoteShellEntry(state="starting", message="AWS opens the way in")
+        return RemoteShellEntry(state="ready", message="it can be entered", session=session)
+
+    def end(self, me: Identity, pipeline_id: str, shell_id: str) -> RemoteShellEnd:
+        """End a shell; one that is over is no error. Raises `NotFoundError`."""
+        shell = self._found(me, pipeline_id, shell_id)
+        self._over(shell, f"{me.user} ended it")
+        return RemoteShellEnd(id=shell.id)
+
+    def _found(self, me: Identity, pipeline_id: str, shell_id: str) -> Shell:
+        shell = self._cloud.shells.find(pipeline_id, shell_id)
+        if shell is None or shell.org != me.org:
+            raise NotFoundError(f"{pipeline_id}: there is no debug shell {shell_id!r}")
+        return shell
+
+    # ---- its agent ----------------------------------------------------------------------------
+
+    def start(self, identity: Identity) -> WorkerInstructions:
+        """Tell the agent of a shell what who enters is to find; raises `ShellOverError`."""
+        shell = self._mine(identity)
+        me = Identity(shell.org, shell.user, frozenset())
+        wanted = DebugRequest(path=shell.path, attempt=shell.attempt)
+        try:
+            plan = remote_plan(self._engine, me, shell.pipeline_id, wanted)
+        except (NotFoundError, RefusedError) as error:  # it changed meanwhile
+            raise ShellOverError(str(self._over(shell, str(error)).ended)) from error
+        return WorkerInstructions(
+            activity="",
+            region=self._cloud.site.region,
+            policy="debug",
+            shell=plan.shell,
+            workdir=plan.workdir,
+            heartbeat=PULSE_SECONDS,
+            debug=ShellInstructions(
+                path=shell.path,
+                attempt=shell.attempt or 0,
+                argv=tuple(shell_argv(plan.shell)),
+                script=plan.script,
+                env=plan.env,
+                secrets=plan.secrets,
+                seconds=max(0.0, shell.until - self._cloud.clock()),
+            ),
+        )
+
+    def pulse(self, identity: Identity) -> HeartbeatResponse:
+        """The agent has everything in place: tell whether the shell goes on."""
+        try:
+            shell = self._mine(identity)
+        except ShellOverError:
+            return HeartbeatResponse(stop=True)
+        if self._cloud.clock() >= shell.until:
+            self._over(shell, "its time was over")
+            return HeartbeatResponse(stop=True)
+        if not shell.up:
+            self._cloud.shells.is_up(shell)
+        return HeartbeatResponse()
+
+    def left(self, identity: Identity, call: WorkerEnd) -> Nothing:
+        """The agent leaves."""
+        try:
+            self._over(self._mine(identity), call.reason)
+        except ShellOverError:
+            logger.info("the agent of a shell that is over has left")
+        return Nothing()
+
+    def _mine(self, identity: Identity) -> Shell:
+        pipeline_id, _, shell_id = identity.worker or ("", "", "")
+        shell = self._cloud.shells.find(pipeline_id, shell_id)
+        if shell is None or shell.ended is not None:
+            raise ShellOverError(f"{pipeline_id}: the shell {shell_id} is over; leave")
+        return shell
+
+    # ---- the clock and AWS --------------------------------------------------------------------
+
+    def goes_on(self, pipeline_id: str, shell_id: str) -> bool:
+        """Return whether there is such a shell and it is not over."""
+        shell = self._cloud.shells.find(pipeline_id, shell_id)
+        return shell is not None and shell.ended is None
+
+    def end_all(self, pipeline_id: str, reason: str) -> None:
+        """End all shells of a pipeline."""
+        for shell in self._cloud.shells.of_pipeline(pipeline_id):
+            self._over(shell, reason)
+
+    def task_stopped(self, pipeline_id: str, shell_id: str, reason: str) -> None:
+        """The task of a shell stopped."""
+        shell = self._cloud.shells.find(pipeline_id, shell_id)
+        if shell is not None:
+            self._over(shell, reason)
+
+    def run(self) -> None:
+        """Look at every shell, once, and end those that are over: the minute rule."""
+        for pipeline_id, shell_id in self._cloud.shells.all_open():
+            try:
+                self._look_at(pipeline_id, shell_id)
+            except Exception:
+                # One that cannot be ended must not keep the others; it is tried again.
+                about = {"pipeline": pipeline_id, "worker": shell_id}
+                logger.exception("a shell was not looked at", extra=about)
+
+    def _look_at(self, pipeline_id: str, shell_id: str) -> None:
+        shell = self._cloud.shells.find(pipeline_id, shell_id)
+        if shell is None or shell.ended is not None:
+            return  # the index is some seconds behind
+        reason = self._reason_to_end(shell)
+        if reason is not None:
+            self._over(shell, reason)
+
+    def _reason_to_end(self, shell: Shell) -> str | None:
+        now = self._cloud.clock()
+        if now >= shell.until:
+            return "its time was over"
+        record = self._cloud.store.record(shell.org, shell.pipeline_id)
+        if record is None or record.lifecycle is Lifecycle.ARCHIVED:
+            return "its pipeline was archived"
+        look = self._look(shell)
+        return look.reason or "its task stopped" if look.status == _STOPPED else None
+
+    def _look(self, shell: Shell) -> TaskStatus:
+        """Return how a shell's task is; one that ECS does not know any more has stopped."""
+        found = None if shell.task is None else self._cloud.fleet.look(shell.task)
+        if found is not None:
+            return found
+        young = self._cloud.clock() - shell.opened < SILENCE
+        return TaskStatus("PROVISIONING") if young else TaskStatus(_STOPPED, "its task is gone")
+
+    def _spender(self, shell: Shell, seconds: float) -> Spender:
+        record = self._cloud.store.record(shell.org, shell.pipeline_id)
+        title = "" if record is None else record.title
+        return Spender(shell.pipeline_id, title, dollars_for(shell.path, shell.cpu, None, seconds))
+
+    def _over(self, shell: Shell, reason: str) -> Shell:
+        """End a shell: its task first, so that one that cannot be stopped is tried again.
+
+        Returns:
+            The shell as it is then.
+        """
+        task = shell.task or self._cloud.fleet.running(shell.pipeline_id).get(shell.id)
+        if task is not None:
+            self._cloud.fleet.stop(task, reason)
+        if write_with_retry(self._cloud, lambda: self._cloud.shells.end(shell, reason)):
+            now = self._cloud.clock()
+            seconds = now - shell.opened
+            key = f"{shell.pipeline_id}/shell/{shell.id}"
+            whose = self._spender(shell, seconds)
+            write_with_retry(
+                self._cloud,
+                lambda: self._cloud.orgs.add_usage(
+                    shell.org, month_of(now), key, seconds, shell.cpu, whose=whose
+                ),
+            )
+        return self._cloud.shells.find(shell.pipeline_id, shell.id) or shell

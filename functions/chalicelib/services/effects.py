@@ -1,0 +1,320 @@
+"""What is ordered of AWS after a commit. Each errand may be lost, or run twice.
+
+| lost | heals because |
+| --- | --- |
+| an answer to a task | the task is offered again, and answered when it is claimed |
+| the begin of an execution | `ExecutionStarted` is missing: it is planned anew |
+| the stop of an execution | its tasks are of an old run: they fail when they are claimed |
+| the start of a worker | it is no task of ECS after a minute: it counts as gone |
+| the stop of a worker | it leaves by itself when it has been idle long enough |
+| the release of files and activities | later entries do it again; retention does the rest |
+| the end of a run's machines | `chalicelib.services.orphan_cleanup` finds them once a day |
+| a free worker that is handed on | whoever waits looks again every minute |
+| the start of a build | an image that moves and has no build gets one when it is looked at |
+| a frame to who follows | the next one has what was in it, too |
+| the count of what an attempt took | it does not: the organisation has it for nothing |
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+
+from chalicelib.domain.events import (
+    ActionRequested,
+    BuiltImage,
+    CapacityUnavailable,
+    ExecutionStarted,
+    Input,
+    WorkerLaunch,
+)
+from chalicelib.domain.pipeline import CloudPipeline, PipelineChanges, Usage
+from chalicelib.domain.tokens import new_token
+from chalicelib.ports import (
+    AccessDeniedError,
+    CapacityError,
+    Identity,
+    TaskGoneError,
+    ThrottledError,
+    WorkerTask,
+)
+from chalicelib.services.build_poller import image_update
+from chalicelib.services.dependencies import Dependencies, write_with_retry
+from chalicelib.services.event_push import publish
+from chalicelib.services.image_builds import ImageBuilds
+from chalicelib.services.metering import month_of
+from chalicelib.services.slots import Need, Slots, Submit
+from conducto_core.errors import DefinitionError
+from conducto_core.model.records import Lifecycle
+from conducto_core.model.requests import Action
+from conducto_core.semantics.asl.compiler import compile_residual
+from conducto_core.semantics.autoscaling import Pool, on_spot
+from conducto_core.semantics.cloud_machine import CompleteTask, Order, StartExecution, StopExecution
+from conducto_core.semantics.naming import NO_TREE, execution_input
+from conducto_core.semantics.residual import Residual
+from conducto_core.semantics.start_failures import StartFailure, failure_of
+from conducto_core.semantics.user_secrets import secrets_user
+
+logger = logging.getLogger(__name__)
+
+#: Seconds for which a worker's token is good: longer than any worker lives.
+TOKEN_SECONDS = 3 * 86_400.0
+#: The one permission of a worker.
+WORKER = "worker"
+
+Reading = Callable[[str, str], AbstractContextManager[CloudPipeline]]
+
+
+@dataclass(slots=True)
+class Effects:
+    """What is to be carried out after one entry.
+
+    Attributes:
+        pools: ``{path: pool}`` of the tasks in the orders.
+        executions: ``{run: ARN}`` of executions, as far as known.
+        run: The newest run.
+        tasks: Workers to start, without their tokens.
+        known_pools: Names of all its pools, where they are to be released.
+        released: Nothing needs what AWS has for it any more, but its files.
+        room: What is to be done about free workers, or missing ones.
+        refused: ``{pool: error}`` of pools of which AWS has refused a worker; it is not asked for
+            the others of the entry.
+    """
+
+    org: str
+    pipeline_id: str
+    orders: list[Order] = field(default_factory=list)
+    pools: Mapping[str, Pool] = field(default_factory=dict)
+    executions: Mapping[str, str] = field(default_factory=dict)
+    run: str = ""
+    tasks: list[WorkerTask] = field(default_factory=list)
+    stops: list[tuple[str, str | None]] = field(default_factory=list)
+    usage: list[Usage] = field(default_factory=list)
+    builds: list[BuiltImage] = field(default_factory=list)
+    known_pools: tuple[str, ...] = ()
+    published: bool = False
+    released: bool = False
+    room: Need | None = None
+    refused: dict[str, Exception] = field(default_factory=dict)
+
+
+def effects_of(
+    live: CloudPipeline, effects: PipelineChanges, hires: tuple[WorkerLaunch, ...], spot_share: int
+) -> Effects:
+    """Return what is to be carried out, so that the pipeline need not be looked at again."""
+    released = live.record.lifecycle is Lifecycle.ARCHIVED and not live.open() and not hires
+    return Effects(
+        live.org,
+        live.id,
+        orders=effects.orders,
+        pools=effects.pools,
+        executions=dict(live.runs),
+        run=live.course.run,
+        tasks=[_task(live, hire, spot_share) for hire in hires],
+        stops=effects.stops,
+        usage=effects.usage,
+        builds=effects.builds,
+        published=bool(effects.changes),
+        known_pools=tuple(live.pools) if released else (),
+        released=released,
+    )
+
+
+def _task(live: CloudPipeline, hire: WorkerLaunch, spot_share: int) -> WorkerTask:
+    pool = live.pools[hire.pool]
+    return WorkerTask(
+        worker_id=hire.worker,
+        org=live.org,
+        pipeline_id=live.id,
+        pool=pool.name,
+        image=live.images[pool.image].record.reference or "",
+        cpu=pool.cpu,
+        mem=pool.mem,
+        token="",  # made when it is started: a token is in no journal
+        user=live.record.owner,
+        user_data=secrets_user(live.record) is not None,
+        spot=on_spot(hire.worker, pool.kind, spot_share),
+        title=live.record.title,
+    )
+
+
+class EffectExecutor:
+    """Carries out what follows from entries."""
+
+    def __init__(self, cloud: Dependencies, submit: Submit, reading: Reading, slots: Slots) -> None:
+        self._cloud = cloud
+        self._submit = submit
+        self._slots = slots
+        self._reading = reading
+        self._builds = ImageBuilds(cloud)
+
+    def carry_out(self, errand: Effects) -> None:
+        """Carry everything out; what goes wrong is logged, and the rest goes on."""
+        steps: list[Callable[[], object]] = [
+            *(lambda order=order: self._obey(errand, order) for order in errand.orders),
+            *(lambda task=task: self._start_worker(errand, task) for task in errand.tasks),
+            *(lambda stop=stop: self._stop_worker(errand, *stop) for stop in errand.stops),
+            *(lambda usage=usage: self._meter(errand, usage) for usage in errand.usage),
+            *(lambda image=image: self._build(errand, image) for image in errand.builds),
+        ]
+        if errand.released:
+            steps += self._releases(errand)
+        if errand.published:
+            steps.append(lambda: self._publish(errand))
+        room = errand.room
+        if room is not None:
+            steps.append(lambda: self._slots.settle(errand.org, errand.pipeline_id, room))
+        for step in steps:
+            try:
+                step()
+            except Exception:
+                # One that fails must not take the others with it.
+                about = {"pipeline": errand.pipeline_id, "run_id": errand.run}
+                logger.exception("an errand failed", extra=about)
+
+    def _releases(self, errand: Effects) -> list[Callable[[], object]]:
+        """Return what gives back all that an archived pipeline has at AWS, but its files."""
+        cloud = self._cloud
+        return [
+            lambda: cloud.fleet.release(errand.pipeline_id),
+            *(lambda run=run: self._halt(errand, run) for run in errand.executions),
+            lambda: self._forget_activities(errand),
+        ]
+
+    def _forget_activities(self, errand: Effects) -> None:
+        """Delete activities until AWS refuses one: it deletes one a second, and somebody waits.
+
+        Retention deletes the rest.
+        """
+        for pool in errand.known_pools:
+            self._cloud.machines.forget_activity(self._cloud.site.activity_of(pool))
+
+    def _obey(self, errand: Effects, order: Order) -> None:
+        match order:
+            case StartExecution():
+                self._begin(errand, order)
+            case StopExecution():
+                self._halt(errand, order.run)
+            case CompleteTask():
+                self._reply(errand, order)
+
+    def _halt(self, errand: Effects, run: str) -> None:
+        arn = errand.executions.get(run)
+        if arn is not None:
+            machines = self._cloud.machines
+            machines.stop(arn, "planned anew")
+            machines.forget(machines.machine_of(arn))
+
+    def _begin(self, errand: Effects, begin: StartExecution) -> None:
+        try:
+            arn = self._compile(errand, begin.rest, begin.run)
+        except DefinitionError as error:
+            self._pause(errand, str(error))
+            return
+        execution = self._cloud.machines.start(arn, begin.run, execution_input(begin.run))
+        now = self._cloud.clock()
+        begun = ExecutionStarted(time=now, run=begin.run, arn=execution)
+        self._submit(errand.org, errand.pipeline_id, lambda _: begun)
+
+    def _pause(self, errand: Effects, problem: str) -> None:
+        pause = ActionRequested(time=self._cloud.clock(), action=Action.PAUSE, problem=problem)
+        self._submit(errand.org, errand.pipeline_id, lambda _: pause)
+
+    def _compile(self, errand: Effects, rest: Residual | None, run: str) -> str:
+        """Make machines and activities known; return the ARN of the machine to start.
+
+        Machines are a run's own, so that they can be deleted when it is over.
+        """
+        site, machines, pools = self._cloud.site, self._cloud.machines, errand.pools
+        compiled = compile_residual(
+            rest,
+            site,
+            resource=lambda spec: site.activity_of(pools[spec.path].name),
+            most=self._cloud.most,
+            run=run,
+        )
+        needed = [] if rest is None else [pools[spec.path].name for spec in rest.tasks()]
+        for pool in dict.fromkeys(needed):
+            machines.ensure_activity(site.activity_name(pool))
+        for machine in compiled.machines:
+            machines.create(machine, errand.org, errand.pipeline_id)
+        return compiled.top.arn
+
+    def _reply(self, errand: Effects, reply: CompleteTask) -> None:
+        machines = self._cloud.machines
+        try:
+            if reply.error is not None:
+                machines.fail(reply.token, reply.error)
+            elif reply.generates:
+                machine = self._compile(errand, reply.generated, errand.run)
+                machines.succeed(reply.token, {"sm": machine})
+            else:
+                machines.succeed(reply.token, {})
+        except TaskGoneError:
+            return  # its execution was stopped; what the task was about is written down
+        except DefinitionError as error:
+            machines.fail(reply.token, NO_TREE)
+            self._pause(errand, str(error))
+
+    def _start_worker(self, errand: Effects, task: WorkerTask) -> None:
+        refused = errand.refused.get(task.pool)
+        if refused is None:
+            try:
+                self._order_task(task)
+            except Exception as error:
+                # Whatever it was, the pool waits before it asks again, and its nodes say why.
+                errand.refused[task.pool] = refused = error
+                if not isinstance(error, (CapacityError, ThrottledError, AccessDeniedError)):
+                    about = {"worker": task.worker_id, "run_id": errand.run}
+                    logger.exception("a worker was not started", extra=about)
+        if refused is not None:
+            self._not_started(task, refused)
+
+    def _order_task(self, task: WorkerTask) -> None:
+        cloud = self._cloud
+        token, digest = new_token()
+        who = (task.pipeline_id, task.pool, task.worker_id)
+        identity = Identity(task.org, task.user, frozenset({WORKER}), who)
+        cloud.tokens.put(digest, identity, expires=cloud.clock() + TOKEN_SECONDS)
+        cloud.fleet.start(replace(task, token=token))
+
+    def _not_started(self, task: WorkerTask, error: Exception) -> None:
+        workers = self._cloud.orgs.in_use(task.org).workers
+        throttled = isinstance(error, ThrottledError)
+
+        def decide(live: CloudPipeline) -> Input:
+            return CapacityUnavailable(
+                time=self._cloud.clock(),
+                worker=task.worker_id,
+                message=str(error),
+                failure=StartFailure.THROTTLED if throttled else failure_of(str(error)),
+                contended=workers > live.share.workers,
+            )
+
+        self._submit(task.org, task.pipeline_id, decide)
+
+    def _stop_worker(self, errand: Effects, worker: str, task: str | None) -> None:
+        fleet = self._cloud.fleet
+        arn = task if task is not None else fleet.running(errand.pipeline_id).get(worker)
+        if arn is not None:
+            fleet.stop(arn, "not needed any more")
+
+    def _build(self, errand: Effects, image: BuiltImage) -> None:
+        moved = self._builds.begin(errand.org, errand.pipeline_id, image)
+        now = self._cloud.clock()
+        self._submit(errand.org, errand.pipeline_id, lambda live: image_update(live, moved, now))
+
+    def _publish(self, errand: Effects) -> None:
+        if self._cloud.connections.followers(errand.pipeline_id):
+            with self._reading(errand.org, errand.pipeline_id) as live:
+                publish(self._cloud, live)
+
+    def _meter(self, errand: Effects, usage: Usage) -> None:
+        month = month_of(self._cloud.clock())
+        key = f"{errand.pipeline_id}{usage.key}"
+        write_with_retry(
+            self._cloud,
+            lambda: self._cloud.orgs.add_usage(
+                errand.org, month, key, usage.seconds, usage.cpu, whose=usage.whose
+            ),
+        )

@@ -1,0 +1,126 @@
+"""Frames of changes to the followers of a pipeline over a WebSocket.
+
+Two Lambdas may publish at the same time: a change can come twice, but none is left out, because a
+frame begins where the last one that is known to have arrived ended. Clients drop what they have.
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+
+from chalicelib.domain.pipeline import CloudPipeline
+from chalicelib.services.dependencies import Dependencies
+from chalicelib.services.followers import Followers
+from conducto_core.api.queries import views
+from conducto_core.model.records import ImageRecord, NodeChange
+from conducto_core.model.requests import EventBatch
+
+logger = logging.getLogger(__name__)
+
+#: Changes that are read at once.
+MAX_CHANGES = 300
+#: Bytes of a frame, safely below `FRAME_LIMIT`.
+MAX_FRAME = 30_000
+#: Characters of an image's error in a frame that would be too large otherwise.
+_BRIEF_ERROR = 200
+
+
+def publish(cloud: Dependencies, live: CloudPipeline) -> None:
+    """Send every follower the changes that it does not have yet.
+
+    A follower that cannot be reached keeps its cursor, and delays no other one. One whose token
+    was revoked, or has expired, gets nothing more.
+    """
+    followers = Followers(cloud.connections, cloud.tokens)
+    for connection, cursor in cloud.connections.followers(live.id):
+        try:
+            identity = followers.identity_of(connection)
+            if identity is None or identity.org != live.org:
+                cloud.connections.close(connection)
+            else:
+                _send(cloud, live, connection, cursor)
+        except Exception:
+            # The next change is sent with these; the others must not wait for it.
+            logger.exception("a follower was not reached", extra={"pipeline": live.id})
+
+
+def batch_after(
+    cloud: Dependencies, live: CloudPipeline, cursor: int, seen: int = 0
+) -> EventBatch | None:
+    """Return changes beyond ``cursor``, at most `MAX_CHANGES`; None where there are none.
+
+    Args:
+        cloud: Where they are.
+        live: The pipeline, at least as new as the changes.
+        cursor: Number of the last change that is known.
+        seen: Number of the entry up to which images are known.
+    """
+    changes = cloud.store.changes(live.id, cursor, MAX_CHANGES)
+    moved = any(image.version > seen for image in live.images.values())
+    if not changes and not moved:
+        return None
+    return views.batch(live, list(changes), seen)
+
+
+def _send(cloud: Dependencies, live: CloudPipeline, connection: str, cursor: int) -> None:
+    while (batch := batch_after(cloud, live, cursor, live.number - 1)) is not None:
+        for frame, last in frames(live, batch):
+            if not cloud.connections.send(connection, frame):
+                cloud.connections.delete(connection)
+                return
+            if last is not None:
+                cursor = last
+                cloud.connections.put(connection, live.org, live.id, cursor)
+        if len(batch.changes) < MAX_CHANGES:
+            return
+
+
+def frames(live: CloudPipeline, batch: EventBatch) -> Iterator[tuple[bytes, int | None]]:
+    """Yield frames of at most `MAX_FRAME` bytes, each with the number of its last change."""
+    data = _encoded(batch)
+    if len(data) <= MAX_FRAME or len(batch.changes) <= 1:
+        fitting = data if len(data) <= MAX_FRAME else _shortened(batch)
+        yield fitting, batch.changes[-1].seq if batch.changes else None
+        return
+    half = len(batch.changes) // 2
+    yield from frames(live, _part(live, batch, batch.changes[:half]))
+    yield from frames(live, views.batch(live, list(batch.changes[half:]), live.number))
+
+
+def _part(live: CloudPipeline, batch: EventBatch, changes: Sequence[NodeChange]) -> EventBatch:
+    first = views.batch(live, list(changes), live.number)
+    return first.model_copy(update={"images": batch.images})
+
+
+def _shortened(batch: EventBatch) -> bytes:
+    """Return a frame of a batch that is too large with a single change in it.
+
+    Errors of images are shortened first. Then images are left out, and then counts of groups, the
+    deepest first.
+    """
+    summary = batch.pipeline
+    brief = batch.model_copy(
+        update={
+            "images": tuple(map(_brief, batch.images)),
+            "pipeline": summary.model_copy(update={"images": tuple(map(_brief, summary.images))}),
+        }
+    )
+    if len(data := _encoded(brief)) <= MAX_FRAME:
+        return data
+    bare = summary.model_copy(update={"images": ()})
+    counts = sorted(batch.counts.items(), key=lambda item: len(item[0]))
+    while True:
+        kept = {"images": (), "pipeline": bare, "counts": dict(counts)}
+        data = _encoded(batch.model_copy(update=kept))
+        if len(data) <= MAX_FRAME or not counts:
+            return data
+        del counts[len(counts) // 2 :]
+
+
+def _brief(image: ImageRecord) -> ImageRecord:
+    if image.error is None or len(image.error) <= _BRIEF_ERROR:
+        return image
+    return image.model_copy(update={"error": image.error[:_BRIEF_ERROR] + "…"})
+
+
+def _encoded(batch: EventBatch) -> bytes:
+    return batch.model_dump_json().encode()

@@ -1,0 +1,470 @@
+"""Images of pipelines: what they are made of, their builds, and how these stand.
+
+An image's tag in the registry is a function of everything that goes into it but the images it is
+built on, and of whose it is: organisations share neither images nor uploaded directories. What
+belongs to a tag is in the bucket, below ``builds/<org>/<tag>/``::
+
+    recipe.tar.gz   what the build service carries out (`conducto_core.images.build_plan`)
+    build.json      id and number of the newest build
+    inputs.env      where that finds and delivers everything, fetched by it first
+    login           the registry's password for the build, replaced before it expires
+    log             what that printed, put there by the build itself every few seconds
+    steps           the lines of that which say how far it is, with their times, put there likewise
+    result.json     what the build says of the image it has made
+
+Nothing here is written down in a journal: whoever looks finds out how an image is, and a build
+that was lost on the way is started again.
+"""
+
+import base64
+import binascii
+import codecs
+import json
+import logging
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+
+from chalicelib.domain.events import BuiltImage
+from chalicelib.domain.launch_validation import check_reference, is_plain, ready_image
+from chalicelib.ports import AccessDeniedError, BuildRequest, BuildStatus, Identity, ThrottledError
+from chalicelib.services.dependencies import Dependencies
+from conducto_core.errors import DefinitionError, RefusedError
+from conducto_core.images import build_plan, install, layers, sdk_wheel
+from conducto_core.model.deployment import BUILD_MINUTES, BUILD_PREFIX, CONTEXT_PREFIX, FRESH_DAYS
+from conducto_core.model.image_sources import ImageSources
+from conducto_core.model.images import ImageSpec
+from conducto_core.model.operations.cloud import OwnBuild, OwnBuilds
+from conducto_core.model.records import ImageState
+from conducto_core.model.responses import ImageLog, ImageStep
+from conducto_core.semantics.start_failures import with_remedy
+
+logger = logging.getLogger(__name__)
+
+#: Seconds for which a build may fetch and deliver: it may wait and run as long as it may.
+URL_SECONDS = 2 * 60 * BUILD_MINUTES
+#: Seconds after which a running build's login is replaced: it expires after an hour.
+LOGIN_RENEWAL = 1200.0
+#: Lines of a failed build that its nodes tell.
+LAST_LINES = 20
+_LINE = 300
+_DAY = 86_400.0
+_STATE = "==> "
+#: What `build.sh` prints if an upload is not what its hash says.
+_WRONG_CONTEXT = b"conducto: context %b has the wrong content"
+_BUILDING = frozenset(ImageState) - {ImageState.PENDING, ImageState.DONE, ImageState.ERROR}
+#: ``{what a build says: the state that it means}``.
+_STATES = {state.value: state for state in _BUILDING} | {
+    "pushing": ImageState.EXTENDING,
+    "done": ImageState.EXTENDING,
+}
+_FAILURES: Mapping[BuildStatus, str] = {
+    "failed": "its build failed",
+    "timed_out": f"its build took more than {BUILD_MINUTES} minutes; make it smaller",
+    "stopped": "its build was stopped; reset the nodes to build it again",
+    "succeeded": "its build ended without an image; reset the nodes to build it again",
+}
+
+
+def context_key(org: str, digest: str) -> str:
+    """Return where an organisation's uploaded directory is."""
+    return f"{CONTEXT_PREFIX}{org}/{digest}.tar.gz"
+
+
+def is_building(image: BuiltImage | None, state: ImageState) -> bool:
+    """Return whether news of an image can come."""
+    return image is not None and image.tag is not None and state in _BUILDING
+
+
+class ImageBuilds:
+    """Prepares, starts and watches builds."""
+
+    def __init__(self, cloud: Dependencies) -> None:
+        self._cloud = cloud
+        self._blobs = cloud.blobs
+
+    # ---- before a build -----------------------------------------------------------------------
+
+    def prepare(
+        self,
+        org: str,
+        images: Iterable[ImageSpec],
+        sources: Mapping[str, ImageSources],
+        *,
+        salt: str = "",
+    ) -> tuple[BuiltImage, ...]:
+        """Return images as they are before anything is built: there, or yet to be built.
+
+        Args:
+            org: Whose.
+            images: Definitions.
+            sources: ``{image name: what was read of its files}``.
+            salt: Makes another image of the same content, to be built in any case.
+
+        Raises:
+            DefinitionError: an image cannot be built here.
+            RefusedError: a directory that it needs was not uploaded.
+        """
+        images = tuple(images)
+        for image in images:
+            self._check_references(org, image.name, () if image.image is None else (image.image,))
+        return tuple(
+            ready_image(image)
+            if is_plain(image)
+            else self._prepared(org, image, sources.get(image.name), salt)
+            for image in images
+        )
+
+    def _prepared(
+        self, org: str, image: ImageSpec, given: ImageSources | None, salt: str
+    ) -> BuiltImage:
+        pending = self._planned(org, image, given, salt)
+        found = self._found(org, pending)
+        if found is None:
+            self._check_uploaded(org, image, pending.contexts)
+        return found or pending
+
+    def _planned(
+        self, org: str, image: ImageSpec, given: ImageSources | None, salt: str = ""
+    ) -> BuiltImage:
+        """Return an image as it is to be built; its recipe is in the bucket then."""
+        client = _client_wheel() if install.wants_client(image) else None
+        try:
+            plan = build_plan.plan(image, _sources(image, given), client)
+        except build_plan.BuildPlanError as error:
+            raise DefinitionError(None, str(error)) from error
+        self._check_references(org, image.name, plan.bases())
+        tag = sha256(f"{org}\0{plan.digest}\0{salt}".encode()).hexdigest()[:40]
+        key = _key(org, tag, "recipe.tar.gz")
+        if not self._is_fresh(key):
+            # A rebuild is to install everything anew.
+            self._blobs.put(key, build_plan.archive(plan, keep=not salt))
+        return BuiltImage(
+            name=image.name,
+            state=ImageState.PENDING,
+            path_map=layers.path_map(image),
+            tag=tag,
+            contexts=plan.contexts(),
+        )
+
+    def _check_references(self, org: str, image: str, references: Iterable[str]) -> None:
+        for reference in references:
+            check_reference(image, reference, self._cloud.builder.reference(org, "any"))
+
+    def for_own(
+        self,
+        caller: Identity,
+        images: Iterable[ImageSpec],
+        sources: Mapping[str, ImageSources],
+    ) -> OwnBuilds:
+        """Return what a caller who builds images by themselves has to build, and where it goes.
+
+        What they put there is as good as what they would have uploaded: who may launch may run
+        anything in their organisation.
+
+        Raises:
+            DefinitionError: an image cannot be built.
+        """
+        planned = [
+            self._planned(caller.org, image, sources.get(image.name))
+            for image in images
+            if not is_plain(image)
+        ]
+        missing = {str(i.tag): i for i in planned if self._found(caller.org, i) is None}
+        if not missing:
+            return OwnBuilds(builds=(), login=None)
+        return OwnBuilds(
+            builds=tuple(self._own_build(caller.org, image) for image in missing.values()),
+            login=self._cloud.builder.login(caller.org, caller.user),
+        )
+
+    def _own_build(self, org: str, image: BuiltImage) -> OwnBuild:
+        urls = self._urls(org, image)
+        return OwnBuild(
+            image=image.name,
+            reference=self._cloud.builder.reference(org, str(image.tag)),
+            contexts=image.contexts,
+            recipe_url=urls["RECIPE_URL"],
+            log_url=urls["LOG_URL"],
+            result_url=urls["RESULT_URL"],
+        )
+
+    def wanted_contexts(self, org: str, digests: Iterable[str]) -> Iterator[tuple[str, str]]:
+        """Yield ``(digest, key)`` of directories that are to be brought, perhaps once more."""
+        for digest in digests:
+            key = context_key(org, digest)
+            if not self._is_fresh(key):
+                yield digest, key
+
+    def _is_fresh(self, key: str) -> bool:
+        put_at = self._blobs.put_at(key)
+        return put_at is not None and self._cloud.clock() - put_at < FRESH_DAYS * _DAY
+
+    def _check_uploaded(self, org: str, image: ImageSpec, contexts: Iterable[str]) -> None:
+        for digest in contexts:
+            if not self._blobs.exists(context_key(org, digest)):
+                raise RefusedError(
+                    f"image {image.name!r}: a directory that it is made of was not uploaded "
+                    f"({digest[:12]}…); launch again, from the machine that has it"
+                )
+
+    # ---- a build ------------------------------------------------------------------------------
+
+    def begin(self, org: str, pipeline_id: str, image: BuiltImage) -> BuiltImage:
+        """Start the build of an image, or join one that is under way; return the image then."""
+        found = self._found(org, image)
+        if found is not None:
+            return found
+        tag = str(image.tag)
+        known = self._newest(org, tag)
+        if known is not None and self._cloud.builder.status(known[0]) in ("queued", "running"):
+            return _moved(image, ImageState.QUEUED, build=known[0])
+        number = 1 if known is None else known[1] + 1
+        for name in ("log", "steps", "result.json"):
+            self._blobs.delete(_key(org, tag, name))
+        try:
+            self._log_in(org, tag)
+            inputs = self._inputs(org, image)
+            order = BuildRequest(org, pipeline_id, tag, f"{tag}-{number}", inputs)
+            build = self._cloud.builder.start(order)
+        except (AccessDeniedError, ThrottledError) as error:
+            # Also where CodeBuild's own queue is full: `look` begins it again.
+            return _waiting(image, error)
+        written = json.dumps({"id": build, "number": number})
+        self._blobs.put(_key(org, tag, "build.json"), written.encode())
+        return _moved(image, ImageState.QUEUED, build=build)
+
+    def look(self, org: str, pipeline_id: str, image: BuiltImage) -> BuiltImage:
+        """Return an image that is being built as it is now."""
+        found = self._found(org, image)
+        if found is not None:
+            return found
+        status = "gone" if image.build is None else self._cloud.builder.status(image.build)
+        if status == "gone":
+            return self.begin(org, pipeline_id, image)
+        if status in ("queued", "running"):
+            try:
+                self._renew_login(org, str(image.tag))
+            except (AccessDeniedError, ThrottledError) as error:
+                return _waiting(image, error)
+        if status == "queued":
+            return _moved(image, ImageState.QUEUED)
+        log = self.log(org, image)
+        if status == "running":
+            return _moved(image, _state_in(log))
+        self._delete_wrong_contexts(org, image, log)
+        failure = _failure(image.name, status, log)
+        # It may have ended well since we looked.
+        return self._found(org, image) or _moved(image, ImageState.ERROR, error=failure)
+
+    def _delete_wrong_contexts(self, org: str, image: BuiltImage, log: bytes) -> None:
+        """Delete uploads that a build refused, so that the next launch uploads them again."""
+        for digest in image.contexts:
+            if _WRONG_CONTEXT % digest.encode() in log:
+                logger.warning("wrong content of a context", extra={"org": org, "digest": digest})
+                self._blobs.delete(context_key(org, digest))
+
+    def log(self, org: str, image: BuiltImage) -> bytes:
+        """Return what the newest build of an image printed so far; it is bounded there."""
+        return self._blobs.get(_key(org, str(image.tag), "log")) or b""
+
+    def told(self, org: str, image: BuiltImage) -> bytes:
+        """Return what that build told of its steps so far (`conducto_core.images.build_steps`)."""
+        return self._blobs.get(_key(org, str(image.tag), "steps")) or b""
+
+    def _log_in(self, org: str, tag: str) -> None:
+        """Put the password where the build fetches it, if the registry wants one.
+
+        A build's own role can reach no image: its commands are a user's, and the role would be
+        the same for every organisation.
+        """
+        login = self._cloud.builder.login(org, f"build-{tag}")
+        if login is not None:
+            self._blobs.put(_key(org, tag, "login"), login.password.encode())
+
+    def _renew_login(self, org: str, tag: str) -> None:
+        put_at = self._blobs.put_at(_key(org, tag, "login"))
+        if put_at is not None and self._cloud.clock() - put_at > LOGIN_RENEWAL:
+            self._log_in(org, tag)
+
+    def _inputs(self, org: str, image: BuiltImage) -> dict[str, str]:
+        """Write down where a build finds everything; return what its environment has of it."""
+        urls, key = self._urls(org, image), _key(org, str(image.tag), "inputs.env")
+        lines = [f"{name}={shlex.quote(url)}\n" for name, url in sorted(urls.items())]
+        self._blobs.put(key, "".join(lines).encode())
+        # The log is delivered even where fetching the inputs fails.
+        return {"INPUTS_URL": self._fetch(key), "LOG_URL": urls["LOG_URL"]}
+
+    def _fetch(self, key: str) -> str:
+        return self._blobs.download_url(key, filename="x", seconds=URL_SECONDS)
+
+    def _urls(self, org: str, image: BuiltImage) -> dict[str, str]:
+        def deliver(name: str) -> str:
+            return self._blobs.upload_url(_key(org, tag, name), seconds=URL_SECONDS)
+
+        tag = str(image.tag)
+        login = _key(org, tag, "login")
+        return {
+            "RECIPE_URL": self._fetch(_key(org, tag, "recipe.tar.gz")),
+            "LOG_URL": deliver("log"),
+            "STEPS_URL": deliver("steps"),
+            "RESULT_URL": deliver("result.json"),
+            **({"LOGIN_URL": self._fetch(login)} if self._blobs.exists(login) else {}),
+            **{f"CONTEXT_{d}": self._fetch(context_key(org, d)) for d in image.contexts},
+        }
+
+    def _newest(self, org: str, tag: str) -> tuple[str, int] | None:
+        written = self._blobs.get(_key(org, tag, "build.json"))
+        if written is None:
+            return None
+        known = json.loads(written)
+        return str(known["id"]), int(known["number"])
+
+    def _found(self, org: str, image: BuiltImage) -> BuiltImage | None:
+        """Return an image as it is in the registry, if it is there and we know what it is like."""
+        tag = str(image.tag)
+        written = self._blobs.get(_key(org, tag, "result.json"))
+        if written is None or not self._cloud.builder.exists(org, tag):
+            return None
+        try:
+            built = build_plan.read_result(written.decode())
+        except ValueError:
+            logger.warning("the result of a build cannot be read", extra={"tag": tag})
+            return None
+        # What the build calls it is not believed: its commands are a user's.
+        return image.model_copy(
+            update={
+                "state": ImageState.DONE,
+                "reference": self._cloud.builder.reference(org, tag),
+                "shell": built.shell,
+                "workdir": built.workdir,
+                "error": None,
+            }
+        )
+
+
+def piece_of(
+    log: bytes, offset: int, limit: int, *, complete: bool, steps: tuple[ImageStep, ...] = ()
+) -> ImageLog:
+    """Return a piece of a log; a character that is not whole is left for the next one.
+
+    A negative ``offset`` counts from the end.
+    """
+    start = max(0, len(log) + offset) if offset < 0 else min(offset, len(log))
+    data = log[start : start + limit]
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    text = decoder.decode(data, final=complete and start + len(data) == len(log))
+    left = len(decoder.getstate()[0])
+    if not text:  # so small a piece must not be asked for again and again
+        text, left = data.decode(errors="replace"), 0
+    end = start + len(data) - left
+    return ImageLog(
+        text=text, offset=start, next=end, size=len(log), complete=complete, steps=steps
+    )
+
+
+def known_sources(
+    images: Iterable[ImageSpec],
+    known: Mapping[str, ImageSpec],
+    sources: Mapping[str, ImageSources],
+) -> dict[str, ImageSources]:
+    """Return sources for images that a generated tree brought.
+
+    Nobody can read files of the launching machine when a command prints a tree: an image is made
+    of files that one of the launch was made of, or of none.
+
+    Args:
+        images: The new ones.
+        known: Those of the launch.
+        sources: What was read of their files.
+    """
+    by_files = {_files(known[name]): given for name, given in sources.items() if name in known}
+    found = {}
+    for image in images:
+        files = _files(image)
+        given = sources.get(image.name) or by_files.get(files)
+        if given is None and not any(files):
+            given = ImageSources(dockerfile=image.dockerfile_text)
+        if given is not None:
+            found[image.name] = given
+    return found
+
+
+def _files(image: ImageSpec) -> tuple[object, ...]:
+    """Return the fields that name files."""
+    reads_npm = image.install_npm is True
+    text = image.dockerfile_text if image.context is not None else None
+    return (
+        image.dockerfile,
+        text,
+        image.context,
+        image.copy_dir,
+        image.copy_url,
+        image.copy_branch,
+        reads_npm,
+    )
+
+
+def _sources(image: ImageSpec, given: ImageSources | None) -> build_plan.Sources:
+    if given is None:
+        raise DefinitionError(
+            None,
+            f"image {image.name!r}: its files were not sent along with the launch; give the image "
+            "to a node of the tree that you launch, or launch with a newer client",
+        )
+    clone = given.clone
+    try:
+        npm = {
+            name: base64.b64decode(text, validate=True) for name, text in given.npm_files.items()
+        }
+    except binascii.Error as error:
+        raise DefinitionError(
+            None, f"image {image.name!r}: npm_files is no base64: {error}"
+        ) from error
+    return build_plan.Sources(
+        dockerfile=given.dockerfile,
+        dockerfile_name=given.dockerfile_name or build_plan.FOREIGN,
+        context=given.context,
+        code=given.code,
+        clone=None if clone is None else build_plan.Clone(clone.url, clone.branch, clone.commit),
+        code_env=given.code_env,
+        npm_files=npm,
+    )
+
+
+@cache
+def _client_wheel() -> tuple[str, bytes]:
+    """Return our package for images: as it was packaged along, else made of what runs here."""
+    packaged = sorted(Path(__file__).parents[1].glob("client/*.whl"))
+    return (packaged[0].name, packaged[0].read_bytes()) if packaged else sdk_wheel.client_wheel()
+
+
+def _key(org: str, tag: str, name: str) -> str:
+    return f"{BUILD_PREFIX}{org}/{tag}/{name}"
+
+
+def _moved(image: BuiltImage, state: ImageState, **changes: str | None) -> BuiltImage:
+    return image.model_copy(update={"state": state, "error": None, **changes})
+
+
+def _waiting(image: BuiltImage, error: Exception) -> BuiltImage:
+    """Return an image whose build waits for something at AWS, with what that is."""
+    logger.warning("a build waits: %s", error, extra={"tag": image.tag})
+    return _moved(image, ImageState.QUEUED, error=f"AWS says: {with_remedy(str(error))}")
+
+
+def _state_in(log: bytes) -> ImageState:
+    """Return the state that a build's output says it has reached."""
+    for line in reversed(log.decode(errors="replace").splitlines()):
+        word = line.removeprefix(_STATE).strip()
+        if line.startswith(_STATE) and word in _STATES:
+            return _STATES[word]
+    return ImageState.QUEUED
+
+
+def _failure(name: str, status: BuildStatus, log: bytes) -> str:
+    lines = [line[:_LINE] for line in log.decode(errors="replace").splitlines() if line.strip()]
+    first = f"image {name!r}: {_FAILURES.get(status, _FAILURES['failed'])}"
+    return "\n".join([first, *(f"  {line}" for line in lines[-LAST_LINES:])])

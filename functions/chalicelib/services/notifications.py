@@ -1,0 +1,186 @@
+"""What pipelines' callbacks have somebody told: sent by the minute rule until it has arrived.
+
+A notification is written down by the same transaction as the state that it tells of, so it cannot
+be lost. Before they are tried, an entry's notifications are leased for a while, so that nobody
+else sends them; who dies in the middle leaves a lease that lapses, and then those of the last
+seconds may arrive twice, since nobody can know whether they did (a mail bears the same Message-ID,
+GitHub keeps one status of a name). Of one node and callback, a later one waits for the earlier:
+the last one holds.
+"""
+
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from chalicelib.ports import ConflictError, Outgoing, Store
+from chalicelib.services.dependencies import Dependencies
+from chalicelib.services.secret_injection import inject as secrets_of
+from conducto.integrations.http import DeliveryError
+from conducto_core.model.notifications import DeliveryState, NotificationRecord
+from conducto_core.notifications.channels import Send, deliver
+from conducto_core.notifications.delivery import DeliveryResult, after_try
+from conducto_core.notifications.settings import Settings
+from conducto_core.runtime.masking import Mask
+from conducto_core.semantics.user_secrets import secrets_user
+
+logger = logging.getLogger(__name__)
+
+#: Seconds for which nobody else tries: longer than the slowest service takes to fail.
+LEASE = 120.0
+#: Seconds of tries after which it is written down how they went, and the lease begins anew: for
+#: each one of a thousand would be a thousand times all of them.
+NOTED_EVERY = 15.0
+#: Seconds after which a run begins no further try: the next minute's goes on.
+RUN_SECONDS = 45.0
+
+_Kind = tuple[str, str]
+
+
+@dataclass(slots=True)
+class _Round:
+    """One look at the notifications of one pipeline.
+
+    Attributes:
+        until: No try begins after that.
+        waiting: ``(node, callback)`` of those on their way: later ones of the same kind wait.
+        tries: How many were made.
+    """
+
+    org: str
+    pipeline_id: str
+    settings: Settings
+    secrets: Mapping[str, str] = field(repr=False)
+    until: float
+    waiting: set[_Kind] = field(default_factory=set)
+    tries: int = 0
+
+    def mask(self) -> Mask:
+        """Return what hides secrets in what services answer."""
+        return Mask(self.secrets.values())
+
+
+class NotificationSender:
+    """Sends what is due.
+
+    Args:
+        cloud: The ports.
+        settings: Where to; its ``owner`` is each pipeline's own.
+        send: Sends one.
+    """
+
+    def __init__(self, cloud: Dependencies, settings: Settings, send: Send = deliver) -> None:
+        self._cloud = cloud
+        self._settings = settings
+        self._send = send
+
+    def run(self, seconds: float = RUN_SECONDS) -> int:
+        """Send what is due, beginning nothing after ``seconds``; return the number of tries."""
+        until = self._now + seconds
+        tries = 0
+        for org, pipeline_id in self._cloud.store.outgoing_due(self._now):
+            if self._now >= until:
+                break
+            try:
+                tries += self._look_at(org, pipeline_id, until)
+            except Exception:
+                # One pipeline that cannot be looked at must not keep the others waiting.
+                logger.exception("notifications stay", extra={"pipeline": pipeline_id})
+        return tries
+
+    @property
+    def _now(self) -> float:
+        return self._cloud.clock()
+
+    def _look_at(self, org: str, pipeline_id: str, until: float) -> int:
+        record = self._cloud.store.record(org, pipeline_id)
+        if record is None:
+            return 0
+        owner = record.owner if "@" in record.owner else None
+        settings = replace(self._settings, owner=owner)
+        secrets = secrets_of(self._cloud.vault, org, secrets_user(record)).env
+        round_ = _Round(org, pipeline_id, settings, secrets, until)
+        for outgoing in self._cloud.store.outgoing(pipeline_id):
+            if outgoing.due is not None:
+                left = self._carry(round_, outgoing) if outgoing.due <= self._now else outgoing
+                round_.waiting |= {_kind(told) for told in _pending(left)}
+        return round_.tries
+
+    def _carry(self, round_: _Round, outgoing: Outgoing) -> Outgoing:
+        """Try those of one entry; return how they stand afterwards."""
+        found = outgoing
+        waiting = set(round_.waiting)
+        delays = [0.0]
+        noted = float("-inf")
+        try:
+            for told in _pending(found):
+                if _kind(told) in waiting:
+                    continue
+                if self._now >= round_.until:
+                    delays = [0.0]  # so that the next run goes on
+                    break
+                if self._now - noted >= NOTED_EVERY:
+                    outgoing = self._write(round_, outgoing, self._now + LEASE)
+                    noted = self._now
+                tried = self._try(round_, told)
+                outgoing = _with(outgoing, tried.notification)
+                if tried.delay is not None:
+                    waiting.add(_kind(told))
+                    delays.append(tried.delay)
+            return self._settle(round_, found, outgoing, max(delays))
+        except ConflictError:
+            # Another one has them: it was faster, or took over when a lease lapsed.
+            logger.info("somebody else sends", extra={"pipeline": round_.pipeline_id})
+            return outgoing
+
+    def _settle(
+        self, round_: _Round, found: Outgoing, outgoing: Outgoing, delay: float
+    ) -> Outgoing:
+        """Write down how the last try went, and when to look again."""
+        if outgoing is found:
+            return found
+        pending = next(_pending(outgoing), None)
+        return self._write(round_, outgoing, None if pending is None else self._now + delay)
+
+    def _write(self, round_: _Round, outgoing: Outgoing, due: float | None) -> Outgoing:
+        new = replace(outgoing, version=outgoing.version + 1, due=due)
+        self._cloud.store.put_outgoing(round_.org, round_.pipeline_id, new)
+        return new
+
+    def _try(self, round_: _Round, told: NotificationRecord) -> DeliveryResult:
+        round_.tries += 1
+        error = None
+        try:
+            self._send(round_.pipeline_id, told, round_.settings, round_.secrets)
+        except DeliveryError as refused:
+            text = round_.mask().text(str(refused))
+            error = DeliveryError(text, temporary=refused.temporary, after=refused.after)
+        except Exception as strange:  # noqa: BLE001
+            # A strange address or answer must end this notification only. No traceback is logged:
+            # what a service says may hold a secret.
+            error = DeliveryError(round_.mask().text(f"it cannot be sent: {strange!r}"))
+        return after_try(round_.pipeline_id, told, error, self._now)
+
+
+def notifications_by_path(
+    store: Store, pipeline_id: str
+) -> dict[str, tuple[NotificationRecord, ...]]:
+    """Return ``{path: what its callbacks have told, in order}``."""
+    found: dict[str, tuple[NotificationRecord, ...]] = {}
+    for outgoing in store.outgoing(pipeline_id):
+        for told in outgoing.notifications:
+            found[told.path] = (*found.get(told.path, ()), told)
+    return found
+
+
+def _pending(outgoing: Outgoing) -> Iterator[NotificationRecord]:
+    return (n for n in outgoing.notifications if n.delivery is DeliveryState.PENDING)
+
+
+def _kind(told: NotificationRecord) -> _Kind:
+    return told.about, told.callback
+
+
+def _with(outgoing: Outgoing, told: NotificationRecord) -> Outgoing:
+    """Return notifications with one of them replaced by what became of it."""
+    new = tuple(told if n.number == told.number else n for n in outgoing.notifications)
+    return replace(outgoing, notifications=new)

@@ -1,0 +1,347 @@
+"""What pipelines are defined by, in memory: one that lost a race is made anew from it."""
+
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from secrets import token_hex
+from threading import Lock, RLock
+
+from chalicelib.domain import snapshots
+from chalicelib.domain.events import Changed, Input, JournalEntry, WorkerLaunch
+from chalicelib.domain.pipeline import CloudPipeline, PipelineChanges
+from chalicelib.ports import (
+    ConflictError,
+    Entry,
+    InUse,
+    PlanLimitError,
+    Share,
+    Snapshot,
+    Store,
+    ThrottledError,
+)
+from chalicelib.services.build_poller import BuildPoller
+from chalicelib.services.dependencies import Dependencies
+from chalicelib.services.effects import EffectExecutor, effects_of
+from chalicelib.services.effects import Effects as Errand
+from chalicelib.services.secret_injection import inject
+from chalicelib.services.slots import Slots, needed_room
+from conducto_core.errors import NotFoundError
+from conducto_core.model.notifications import NotificationRecord
+from conducto_core.notifications.messages import masked
+from conducto_core.semantics.capacity import Room
+from conducto_core.semantics.cloud_machine import CompleteTask
+from conducto_core.semantics.user_secrets import changed
+
+#: Bytes of definitions and trees that stay in memory, packed as they are.
+MOST_BYTES = 64 << 20
+
+
+class DefinitionCache:
+    """Definitions and generated trees, which never change; safe to use from many threads.
+
+    Args:
+        store: Where they are.
+        most: Bytes that stay in memory; the last one stays whatever its size.
+    """
+
+    def __init__(self, store: Callable[[], Store], most: int = MOST_BYTES) -> None:
+        self._store = store
+        self._most = most
+        self._kept: OrderedDict[tuple[str, str], bytes] = OrderedDict()
+        self._lock = Lock()
+
+    def of(self, pipeline_id: str) -> bytes:
+        """Return what a pipeline was launched with."""
+        return self._get(pipeline_id, "", lambda: self._store().definition(pipeline_id))
+
+    def tree(self, pipeline_id: str, key: str) -> bytes:
+        """Return a generated tree."""
+        return self._get(pipeline_id, key, lambda: self._store().tree(pipeline_id, key))
+
+    def drop(self, pipeline_id: str) -> None:
+        """Forget a pipeline's."""
+        with self._lock:
+            for known in [known for known in self._kept if known[0] == pipeline_id]:
+                del self._kept[known]
+
+    def _get(self, pipeline_id: str, key: str, read: Callable[[], bytes]) -> bytes:
+        with self._lock:
+            found = self._kept.get((pipeline_id, key))
+            if found is not None:
+                self._kept.move_to_end((pipeline_id, key))
+                return found
+        found = read()
+        with self._lock:
+            self._kept[pipeline_id, key] = found
+            while len(self._kept) > 1 and sum(map(len, self._kept.values())) > self._most:
+                self._kept.popitem(last=False)
+        return found
+
+
+logger = logging.getLogger(__name__)
+
+#: Pipelines that stay in memory.
+KEPT = 32
+#: How often a decision is made anew because others were faster.
+MOST_TRIES = 12
+#: Entries after which a snapshot is written.
+SNAPSHOT_EVERY = 200
+#: A large tree's are rarer: one costs as much as so many nodes' worth of entries.
+NODES_AN_ENTRY = 10
+
+#: Looks at a pipeline as it is now and says what happened, or that nothing has.
+Decide = Callable[[CloudPipeline], Input | None]
+
+
+class BusyError(Exception):
+    """Too many want to change one pipeline; nothing was done, come back later."""
+
+
+class CommandProcessor:
+    """Reads and changes pipelines. Any number of engines may work on the same ones.
+
+    Attributes:
+        watch: Looks at images that are being built.
+        slots: Hands workers on to those who wait.
+    """
+
+    def __init__(self, cloud: Dependencies, *, snapshot_every: int = SNAPSHOT_EVERY) -> None:
+        self.cloud = cloud
+        self._snapshot_every = snapshot_every
+        self.slots = Slots(cloud, self.submit)
+        self._errands = EffectExecutor(cloud, self.submit, self.reading, self.slots)
+        self.watch = BuildPoller(cloud, self.submit, self.reading)
+        self._definitions = DefinitionCache(lambda: self.cloud.store)
+        self._kept: OrderedDict[str, CloudPipeline] = OrderedDict()
+        self._locks: dict[str, RLock] = {}
+        self._lock = Lock()
+
+    @contextmanager
+    def reading(self, org: str, pipeline_id: str) -> Iterator[CloudPipeline]:
+        """Give a pipeline as it is now, to be looked at and not changed.
+
+        Raises:
+            NotFoundError: the org has none of that id.
+        """
+        with self._lock_of(pipeline_id):
+            yield self._current(org, pipeline_id)
+
+    @contextmanager
+    def seen(self, org: str, pipeline_id: str) -> Iterator[CloudPipeline]:
+        """Give a pipeline as this process saw it last: for who has just submitted something.
+
+        It is read where it is not in memory. What others did meanwhile may be missing.
+
+        Raises:
+            NotFoundError: the org has none of that id.
+        """
+        with self._lock_of(pipeline_id):
+            live = self._kept.get(pipeline_id)
+            known = live is not None and live.org == org
+            yield live if live is not None and known else self._current(org, pipeline_id)
+
+    def submit(self, org: str, pipeline_id: str, decide: Decide) -> bool:
+        """Let something happen; return whether it did.
+
+        Args:
+            org: Whose pipeline it is.
+            pipeline_id: Which.
+            decide: Called again, with what there is then, whenever somebody else was faster.
+
+        Raises:
+            NotFoundError: the org has none of that id.
+            BusyError: somebody else was faster every time.
+        """
+        for attempt in range(MOST_TRIES):
+            try:
+                with self._lock_of(pipeline_id):
+                    live = self._current(org, pipeline_id)
+                    happened = decide(live)
+                    if happened is None:
+                        return False
+                    errand = self._commit(live, happened)
+            except (ConflictError, ThrottledError):
+                self.cloud.sleep(self.cloud.jitter() * 0.02 * 2 ** min(attempt, 6))
+                continue
+            self._errands.carry_out(errand)
+            return True
+        raise BusyError(f"{pipeline_id}: too many changes at the same time; try again")
+
+    def note_change(self, org: str, pipeline_id: str, change: str, by: str) -> None:
+        """Note a change of what a pipeline's commands do that is no action on its nodes."""
+
+        def decide(live: CloudPipeline) -> Input | None:
+            now = self.cloud.clock()
+            if changed(live.record, change, by, now) is live.record:
+                return None
+            return Changed(time=now, by=by, change=change)
+
+        self.submit(org, pipeline_id, decide)
+
+    def refuse_task(self, org: str, pipeline_id: str, token: str, error: str) -> None:
+        """Fail a task that changes nothing for its pipeline, such as one of an old run."""
+        self._errands.carry_out(Errand(org, pipeline_id, orders=[CompleteTask(token, error)]))
+
+    def drop(self, pipeline_id: str) -> None:
+        """Forget what is in memory of a pipeline; it is read anew when it is needed."""
+        with self._lock_of(pipeline_id):
+            self._kept.pop(pipeline_id, None)
+        self._definitions.drop(pipeline_id)
+
+    # ---- one entry ----------------------------------------------------------------------------
+
+    def _commit(self, live: CloudPipeline, happened: Input) -> Errand:
+        self._kept.pop(live.id, None)  # until it is sure, what is in memory is only a guess
+        before, spare = live.share, len(live.surplus())
+        live.count(before)
+        effects = live.take_in(happened)
+        effects.told = self._masked(live, effects.told)
+        written = self._staffed(live, happened)
+        try:
+            self._write(live, effects, written)
+        except PlanLimitError as error:
+            share = live.share_with((), waits=True)
+            written = JournalEntry(input=happened, limited=str(error), share=share)
+            self._write(live, effects, written)
+        live.staff(written)
+        self._keep(live)
+        every = max(self._snapshot_every, len(live.tree.nodes) // NODES_AN_ENTRY)
+        if live.number % every == 0 and snapshots.can_be_taken(live):
+            self._put_snapshot(live.id, snapshots.take(live))
+        errand = effects_of(live, effects, written.hires, self.cloud.spot_share)
+        errand.room = needed_room(before, live.share, more_spare=len(live.surplus()) > spare)
+        return errand
+
+    def _masked(
+        self, live: CloudPipeline, told: list[NotificationRecord]
+    ) -> list[NotificationRecord]:
+        """Return what is told with the values of secrets hidden: so it is written down."""
+        if not told:
+            return told
+        cloud = self.cloud
+        mask = inject(cloud.vault, live.org, live.record.owner, cloud.services).mask()
+        return [masked(each, mask) for each in told]
+
+    def _staffed(self, live: CloudPipeline, happened: Input) -> JournalEntry:
+        """Return the entry of an input: with the workers to start now, and why not more."""
+        if not live.wanted():
+            share = live.share_with((), waits=False)
+            return JournalEntry(input=happened, share=_if_new(live, share))
+        used = self.cloud.orgs.in_use(live.org)
+        before, now = live.share, live.share_with((), waits=False)
+        most = used.plan.max_workers
+        free = Room(
+            most - used.workers + before.workers - now.workers,
+            most - used.reserved + before.reserved - now.reserved,
+        )
+        admitted = live.admission(free)
+        names = [name for name, number in admitted.workers.items() for _ in range(number)]
+        waits = admitted.limited or admitted.withheld
+        return JournalEntry(
+            input=happened,
+            hires=tuple(WorkerLaunch(worker=_new_id(), pool=name) for name in names),
+            limited=_limit(used, used.workers - before.workers) if admitted.limited else None,
+            withheld=_reservation(used) if admitted.withheld else None,
+            share=_if_new(live, live.share_with(names, waits=waits)),
+        )
+
+    def _write(self, live: CloudPipeline, effects: PipelineChanges, written: JournalEntry) -> None:
+        before = live.share
+        share = before if written.share is None else written.share
+        entry = Entry(
+            number=live.number,
+            input=written.written(),
+            changes=tuple(effects.changes),
+            attempts=tuple(effects.attempts),
+            record=live.record,
+            workers=share.workers - before.workers,
+            reserved=share.reserved - before.reserved,
+            admits=bool(written.hires),
+            share=written.share,
+            notifications=tuple(effects.told),
+            open=live.open() or bool(written.hires),
+        )
+        self.cloud.store.commit(live.org, live.id, entry)
+
+    def _put_snapshot(self, pipeline_id: str, snapshot: Snapshot) -> None:
+        try:
+            self.cloud.store.put_snapshot(pipeline_id, snapshot)
+        except ThrottledError:
+            logger.info("a snapshot was not written", extra={"pipeline": pipeline_id})
+
+    # ---- what is in memory --------------------------------------------------------------------
+
+    def _current(self, org: str, pipeline_id: str) -> CloudPipeline:
+        """Return a pipeline with everything that was committed so far in it."""
+        live = self._kept.get(pipeline_id)
+        if live is None:
+            live = self._load(org, pipeline_id)
+        elif live.org != org:
+            raise _unknown(pipeline_id)
+        self._kept.pop(pipeline_id, None)
+        read_on(live, self.cloud)
+        self._keep(live)
+        return live
+
+    def _load(self, org: str, pipeline_id: str) -> CloudPipeline:
+        store, definitions = self.cloud.store, self._definitions
+        if store.record(org, pipeline_id) is None:
+            raise _unknown(pipeline_id)
+        return snapshots.restore(
+            org,
+            definitions.of(pipeline_id),
+            store.snapshot(pipeline_id),
+            lambda key: definitions.tree(pipeline_id, key),
+        )
+
+    def _keep(self, live: CloudPipeline) -> None:
+        with self._lock:
+            self._kept[live.id] = live
+            self._kept.move_to_end(live.id)
+            while len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
+
+    def _lock_of(self, pipeline_id: str) -> RLock:
+        with self._lock:
+            return self._locks.setdefault(pipeline_id, RLock())
+
+
+def read_on(live: CloudPipeline, cloud: Dependencies) -> None:
+    """Take in what others have committed."""
+    for entry in cloud.store.entries(live.id, live.number):
+        written = JournalEntry.model_validate(entry.input)
+        live.take_in(written.input)
+        live.staff(written)
+
+
+def _if_new(live: CloudPipeline, share: Share) -> Share | None:
+    return None if share == live.share else share
+
+
+def _limit(used: InUse, others: int) -> str:
+    """Say that the organisation has all the workers of its plan."""
+    plan = used.plan
+    elsewhere = f", other pipelines and debug shells have {others} of them" if others else ""
+    return (
+        f"the plan {plan.name!r} allows {plan.max_workers} workers at once{elsewhere}; "
+        "more commands run when one of them is free, or on a larger plan"
+    )
+
+
+def _reservation(used: InUse) -> str:
+    """Say why a group does not begin although a worker is free."""
+    plan = used.plan
+    return (
+        f"the plan {plan.name!r} allows {plan.max_workers} workers at once, and {used.reserved} "
+        "are reserved so that the container_reuse_context=NEW groups that have begun can finish; "
+        "this group begins when one of them has ended, or on a larger plan"
+    )
+
+
+def _new_id() -> str:
+    return "w" + token_hex(8)
+
+
+def _unknown(pipeline_id: str) -> NotFoundError:
+    return NotFoundError(f"no pipeline {pipeline_id!r}; 'conducto list' shows those there are")

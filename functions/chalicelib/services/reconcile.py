@@ -1,0 +1,234 @@
+"""What the clock and AWS say: the minute rule, workers that stopped, executions that ended.
+
+Everything here may come twice, late, out of order or not at all: each says what it found, and
+the pipeline decides whether that is news. The minute rule alone is enough to get on; the others
+are there to be quick.
+"""
+
+import logging
+from functools import partial
+
+from chalicelib.domain.events import (
+    ActionRequested,
+    ExecutionEnded,
+    ExecutionLost,
+    HealthChecked,
+    Input,
+    TimeLimitsExpired,
+    WorkerLost,
+)
+from chalicelib.domain.pipeline import CloudPipeline
+from chalicelib.domain.workers import Worker, WorkerStatus
+from chalicelib.ports import TaskEnd, ThrottledError
+from chalicelib.services.debug_sessions import DebugSessions, is_shell
+from chalicelib.services.metering import check_usage
+from chalicelib.services.processor import CommandProcessor, Decide
+from conducto_core.errors import RefusedError
+from conducto_core.model.requests import Action
+from conducto_core.model.states import Cause
+from conducto_core.runtime.json_logs import log_fields
+from conducto_core.semantics.start_failures import StartFailure, failure_of
+
+logger = logging.getLogger(__name__)
+
+#: Seconds a command's worker may be silent, and a started worker may be no task of ECS.
+SILENCE = 60.0
+#: Seconds within which an execution must have begun, and more for each so many Execs of it.
+BEGIN_SECONDS = 30.0
+EXECS_A_SECOND = 50.0
+#: Seconds within which ECS tells that the task of a worker that is gone has stopped.
+TOLD_SECONDS = 180.0
+_STOPPED = "STOPPED"
+
+
+class Reconciler:
+    """Takes in what comes from the clock and from AWS."""
+
+    def __init__(self, engine: CommandProcessor) -> None:
+        self._engine = engine
+        self._cloud = engine.cloud
+        self._shells = DebugSessions(engine)
+
+    def run(self) -> int:
+        """Look at every open pipeline, and at debug shells, once; return how many pipelines."""
+        number = 0
+        for org, pipeline_id in self._cloud.store.open_pipelines():
+            number += 1
+            with log_fields(org=org, pipeline=pipeline_id):
+                self._try_to_look_at(org, pipeline_id)
+        self._shells.run()
+        return number
+
+    def _try_to_look_at(self, org: str, pipeline_id: str) -> None:
+        try:
+            self.look_at(org, pipeline_id)
+        except Exception:
+            # One pipeline that cannot be looked at must not keep the others waiting.
+            logger.exception("a pipeline was not reconciled")
+
+    def look_at(self, org: str, pipeline_id: str) -> None:
+        """See to it that one pipeline goes on: workers, executions, time limits."""
+        running = self._cloud.fleet.running(pipeline_id)
+        seen = self._cloud.store.workers_seen(pipeline_id)
+        with self._engine.reading(org, pipeline_id) as live:
+            missing = [
+                worker.id
+                for worker in live.crew.workers.values()
+                if not _is_there(worker, worker.id in running, seen.get(worker.id, 0.0), self._now)
+            ]
+            known = set(live.crew.workers)
+            leaving = [w for w in live.crew.workers.values() if w.status is WorkerStatus.LEAVING]
+            known |= set(live.crew.ended)
+            late = [w for w in live.crew.ended.values() if self._now - w.since >= TOLD_SECONDS]
+        for worker in missing:
+            self._engine.submit(org, pipeline_id, partial(self._gone, worker))
+        for worker, task in running.items():
+            if worker not in known and not self._knows(org, pipeline_id, worker):
+                self._cloud.fleet.stop(task, "no worker of its pipeline any more")
+        for each in leaving:
+            # ECS may not have listed it yet when it was told to leave, and it never came up.
+            if each.id in running:
+                self._cloud.fleet.stop(running[each.id], "not needed any more")
+        for each in late:
+            self._look_up(org, pipeline_id, each)
+        self._engine.watch.look(org, pipeline_id, at_once=True)
+        for step in (self._run_at, self._expire, self._begin_again, self._look):
+            self._engine.submit(org, pipeline_id, step)
+        with self._engine.reading(org, pipeline_id) as live:
+            waits = live.share.waiting is not None
+        if waits:
+            self._engine.slots.make(org, pipeline_id)
+
+    def task_stopped(self, pipeline_id: str, worker_id: str, end: TaskEnd) -> None:
+        """A worker's task stopped."""
+        if is_shell(worker_id):
+            self._shells.task_stopped(pipeline_id, worker_id, end.reason)
+        else:
+            self._submit_if_there(pipeline_id, partial(self._stopped, worker_id, end))
+
+    def _stopped(self, worker_id: str, end: TaskEnd, live: CloudPipeline) -> Input | None:
+        if worker_id not in live.crew.workers and worker_id not in live.crew.ended:
+            return None
+        said = end.reason if end.exit_code is None else f"{end.reason} (exit code {end.exit_code})"
+        return WorkerLost(
+            time=self._now,
+            worker=worker_id,
+            reason=said,
+            cause=Cause.OUT_OF_MEMORY if end.oom else Cause.WORKER_LOST,
+            failure=failure_of(said),
+            began=end.began,
+            ended=self._now if end.ended is None else end.ended,
+        )
+
+    def _look_up(self, org: str, pipeline_id: str, worker: Worker) -> None:
+        """Ask ECS about the task of a worker that is gone, where its event did not come."""
+        look = None if worker.task is None else self._cloud.fleet.look(worker.task)
+        if look is not None and look.status != _STOPPED:
+            self._cloud.fleet.stop(worker.task or "", "not needed any more")
+            return
+        if look is not None:
+            end = TaskEnd(look.reason, began=look.began, ended=look.ended or worker.since)
+        else:  # ECS has forgotten the task, or there was none
+            began = None if worker.task is None else worker.hired or None
+            end = TaskEnd("it ended, and ECS gives no reason", began=began, ended=worker.since)
+        self._engine.submit(org, pipeline_id, partial(self._stopped, worker.id, end))
+
+    def execution_ended(self, run: str, status: str) -> None:
+        """An execution is over; one that no pipeline calls its own is none of our business."""
+
+        def decide(live: CloudPipeline) -> Input | None:
+            if run != live.course.run or not live.course.standing.open or live.settled():
+                return None
+            return ExecutionEnded(time=self._now, run=run, status=status)
+
+        pipeline_id = run.rpartition("-")[0]
+        if self._cloud.store.org_of(pipeline_id) is not None:
+            self._submit_if_there(pipeline_id, decide)
+            self._forget_machines(run)
+
+    def _forget_machines(self, run: str) -> None:
+        """Delete the machines of a run that is over: an account has room for 10,000.
+
+        Step Functions deletes a hundred at once, then one a second; the daily sweep deletes the
+        rest.
+        """
+        machines = self._cloud.machines
+        try:
+            for of, arn in machines.runs():
+                if of == run:
+                    machines.forget(arn)
+        except ThrottledError:
+            logger.info("machines of a run are left for the sweep", extra={"run_id": run})
+
+    def build_changed(self, pipeline_id: str) -> None:
+        """A build that a pipeline started went on."""
+        org = self._cloud.store.org_of(pipeline_id)
+        if org is not None:
+            self._engine.watch.look(org, pipeline_id, at_once=True)
+
+    # ---- what one look finds ------------------------------------------------------------------
+
+    @property
+    def _now(self) -> float:
+        return self._cloud.clock()
+
+    def _submit_if_there(self, pipeline_id: str, decide: Decide) -> None:
+        org = self._cloud.store.org_of(pipeline_id)
+        if org is None:
+            logger.info("news of an unknown pipeline", extra={"pipeline": pipeline_id})
+            return
+        self._engine.submit(org, pipeline_id, decide)
+
+    def _knows(self, org: str, pipeline_id: str, worker: str) -> bool:
+        if is_shell(worker):
+            return self._shells.goes_on(pipeline_id, worker)
+        with self._engine.reading(org, pipeline_id) as live:
+            return worker in live.crew.workers
+
+    def _gone(self, worker: str, live: CloudPipeline) -> Input | None:
+        if worker not in live.crew.workers:
+            return None
+        return WorkerLost(
+            time=self._now,
+            worker=worker,
+            reason="it went silent",
+            failure=StartFailure.LOST,
+            unexplained=live.crew.workers[worker].task is not None,
+        )
+
+    def _run_at(self, live: CloudPipeline) -> Input | None:
+        if live.record.run_at is None or live.record.run_at > self._now:
+            return None
+        try:
+            check_usage(self._cloud.orgs, live.org, self._now)
+        except RefusedError as error:
+            return ActionRequested(time=self._now, action=Action.PAUSE, problem=str(error))
+        return ActionRequested(time=self._now, action=Action.RUN, by="schedule")
+
+    def _expire(self, live: CloudPipeline) -> Input | None:
+        due = live.due(self._now)
+        return TimeLimitsExpired(time=self._now, paths=due) if due else None
+
+    def _begin_again(self, live: CloudPipeline) -> Input | None:
+        standing = live.course.standing
+        if not standing.open or live.course.run in live.runs:
+            return None
+        patience = BEGIN_SECONDS + len(standing.planned) / EXECS_A_SECOND
+        if self._now - live.planned_at < patience:
+            return None
+        return ExecutionLost(time=self._now, run=live.course.run)
+
+    def _look(self, live: CloudPipeline) -> Input | None:
+        """Start workers that could not be started before."""
+        if live.is_stuck(self._now):
+            return ExecutionLost(time=self._now, run=live.course.run)
+        over = live.may_start_again(self._now)
+        late = live.late_contexts(self._now)
+        return HealthChecked(time=self._now) if over or late or live.wanted() else None
+
+
+def _is_there(worker: Worker, running: bool, seen: float, now: float) -> bool:
+    """Return whether a worker need not be given up yet."""
+    if now - max(worker.since, seen) < SILENCE:
+        return True
+    return running and worker.status is not WorkerStatus.BUSY

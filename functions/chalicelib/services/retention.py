@@ -1,0 +1,87 @@
+"""Pipelines that nobody needs any more: archived first, and later deleted with all they have.
+
+The rule is that of the local side (docs/decisions/0007): what has been without activity for
+``retention`` days is archived, and deleted when it has stayed so for as many days again. AWS's
+clocks do not jump, so that here a pipeline's age is a difference of two times.
+"""
+
+import logging
+from functools import partial
+from itertools import repeat
+
+from chalicelib.domain.events import ActionRequested, Input
+from chalicelib.domain.pipeline import CloudPipeline
+from chalicelib.domain.retry import retry_throttled
+from chalicelib.services.orphan_cleanup import PAUSE
+from chalicelib.services.processor import CommandProcessor
+from conducto_core.model.deployment import pipeline_directory
+from conducto_core.model.records import Lifecycle, PipelineRecord
+from conducto_core.model.requests import Action
+
+logger = logging.getLogger(__name__)
+
+_DAY = 86_400.0
+#: How often an activity that AWS has no time to delete is tried again.
+_TRIES = 10
+
+
+class Retention:
+    """Archives and deletes; every part may be cut off, and is done the next time."""
+
+    def __init__(self, engine: CommandProcessor) -> None:
+        self._engine = engine
+        self._cloud = engine.cloud
+
+    def run(self) -> int:
+        """Look at every pipeline that rests; return how many were archived or deleted."""
+        number = 0
+        for org, pipeline_id in self._cloud.store.resting_pipelines():
+            try:
+                number += self._look_at(org, pipeline_id)
+            except Exception:
+                # One that cannot be deleted must not keep the others.
+                logger.exception("a pipeline was kept", extra={"pipeline": pipeline_id})
+        return number
+
+    def _look_at(self, org: str, pipeline_id: str) -> bool:
+        record = self._cloud.store.record(org, pipeline_id)
+        if record is None or not self._is_old(record):
+            return False
+        if self._cloud.shells.of_pipeline(pipeline_id):
+            return False  # somebody looks into it
+        if record.lifecycle is Lifecycle.ARCHIVED:
+            self.forget(org, pipeline_id)
+            return True
+        return self._engine.submit(org, pipeline_id, self._archive)
+
+    def forget(self, org: str, pipeline_id: str) -> None:
+        """Delete a pipeline: its files and output, and last what knows of it."""
+        logger.info("deleted after its retention", extra={"org": org, "pipeline": pipeline_id})
+        self._release(org, pipeline_id)
+        self._cloud.data.forget(pipeline_directory(pipeline_id))
+        self._cloud.logs.forget(pipeline_id)
+        self._cloud.store.forget(pipeline_id)
+        self._engine.drop(pipeline_id)
+
+    def _release(self, org: str, pipeline_id: str) -> None:
+        """Release its AWS resources; `services.orphan_cleanup` finds its state machines."""
+        cloud = self._cloud
+        cloud.fleet.release(pipeline_id)
+        try:
+            with self._engine.reading(org, pipeline_id) as live:
+                activities = [cloud.site.activity_of(pool) for pool in live.pools]
+        except LookupError:
+            return  # the rest of a deletion that was cut off: this was done by then
+        for arn in activities:  # in AWS's time: else one that has many would never be deleted
+            forget = partial(cloud.machines.forget_activity, arn)
+            retry_throttled(forget, repeat(PAUSE, _TRIES), cloud.sleep)
+
+    def _archive(self, live: CloudPipeline) -> Input | None:
+        kept = live.open() or live.record.lifecycle is Lifecycle.ARCHIVED
+        if kept or not self._is_old(live.record):
+            return None
+        return ActionRequested(time=self._cloud.clock(), action=Action.ARCHIVE)
+
+    def _is_old(self, record: PipelineRecord) -> bool:
+        idle = self._cloud.clock() - max(record.touched, record.created)
+        return record.retention > 0 and idle >= record.retention * _DAY

@@ -1,0 +1,53 @@
+"""What Chalice packages: the app, and of our own packages what it imports.
+
+Chalice takes a project directory as it is, with everything below ``vendor``; so one is made that
+holds no command line, no tests' fakes and no byte code.
+"""
+
+import shutil
+from importlib import resources
+from pathlib import Path
+
+from conducto_core.images.sdk_wheel import client_wheel
+
+ROOT = Path(__file__).resolve().parent.parent
+#: Parts of our packages that no function imports.
+LEFT_OUT = frozenset(
+    {
+        "conducto/nb",
+        "conducto/tools",
+        "conducto_core/testing",
+    }
+)
+_PACKAGES = ("conducto", "conducto_core")
+_FILES = ("app.py", "requirements.txt", ".chalice/config.json", ".chalice/policy-dev.json")
+
+
+def stage_package(target: Path) -> Path:
+    """Make the project directory at ``target``, in place of one that is there; return it.
+
+    What Chalice packaged there before stays: it packages anew only what has changed.
+    """
+    for part in ("chalicelib", "vendor"):
+        shutil.rmtree(target / part, ignore_errors=True)
+    for name in _FILES:
+        place = target / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / "functions" / name, place)
+    _copy(ROOT / "functions/chalicelib", target / "chalicelib", "chalicelib")
+    for name in _PACKAGES:  # from a checkout or an installation
+        _copy(Path(str(resources.files(name))), target / "vendor" / name, name)
+    # What images get of us holds parts that no function imports
+    # (`chalicelib.services.image_builds`).
+    file, content = client_wheel()
+    (target / "chalicelib/client").mkdir()
+    (target / "chalicelib/client" / file).write_bytes(content)
+    return target
+
+
+def _copy(source: Path, target: Path, package: str) -> None:
+    def ignored(directory: str, names: list[str]) -> set[str]:
+        inside = Path(package) / Path(directory).relative_to(source)
+        return {n for n in names if n == "__pycache__" or (inside / n).as_posix() in LEFT_OUT}
+
+    shutil.copytree(source, target, ignore=ignored)

@@ -1,0 +1,342 @@
+"""What says that something is wrong: alarms, a queue of news that was lost, a dashboard, a budget.
+
+Whom they tell is a setting; without one they can be looked at.
+"""
+
+from collections.abc import Sequence
+
+from aws_cdk import CfnOutput, Duration, RemovalPolicy, Stack
+from aws_cdk import aws_budgets as budgets
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sns_subscriptions as subscriptions
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from conducto_core.model import deployment
+from infra.settings import Settings
+from infra.stacks.api import ApiStack
+
+#: Functions that AWS calls without waiting for an answer: what they fail at is lost, but for
+#: the queue; the minute rule makes up for it.
+ASYNCHRONOUS = ("task_stopped", "execution_ended", "build_ended", "every_minute", "every_day")
+#: ``{alarm: functions whose failures it counts}``: every function is in one of them. An alarm takes
+#: ten metrics; a function more is in another group, or makes a new one.
+WATCHED = {
+    "Errors": (
+        "api_handler",
+        "authorize",
+        "data",
+        "admin",
+        "socket_connect",
+        "socket_message",
+        "socket_disconnect",
+    ),
+    "EventErrors": ASYNCHRONOUS,
+}
+MOST_METRICS = 10
+#: Times in five minutes that a shell may not be ended before somebody is told: AWS asks to wait now
+#: and then, and the next minute tries again.
+SHELL_PATIENCE = 2
+_TITLES = {"Errors": "requests", "EventErrors": "events"}
+#: What the minute rule logs of a pipeline that it could not look at
+#: (`chalicelib.services.reconcile`).
+NOT_RECONCILED = "a pipeline was not reconciled"
+#: ... and of a debug shell that it could not look at or end (`chalicelib.services.debug_sessions`).
+NOT_LOOKED_AT = "a shell was not looked at"
+_MINUTES = Duration.minutes(5)
+
+
+class MonitoringStack(Stack):
+    """Alarms.
+
+    Attributes:
+        alarms: All of them.
+        lost: News that no function could take in.
+    """
+
+    def __init__(
+        self, scope: Construct, name: str, settings: Settings, *, api: ApiStack, **options: object
+    ) -> None:
+        super().__init__(scope, name, **options)  # type: ignore[arg-type]
+        self.add_stack_dependency(api)  # functions and log groups go by their names
+        self._settings = settings
+        self.lost = self._queue(api)
+        self._minutes = logs.LogGroup.from_log_group_name(
+            self, "MinuteLogs", f"/aws/lambda/{self._function('every_minute')}"
+        )
+        self._reconciles = self._lines("NotReconciled", NOT_RECONCILED, "FailedReconciles")
+        self._shells = self._lines("NotLookedAt", NOT_LOOKED_AT, "FailedShells")
+        self._topic = None if settings.alarm_email is None else self._told(settings.alarm_email)
+        self.alarms = [
+            self._alarm(
+                "Throttles",
+                # Of all functions of the account: these share what they may run at once.
+                cloudwatch.Metric(
+                    namespace="AWS/Lambda",
+                    metric_name="Throttles",
+                    statistic="Sum",
+                    period=_MINUTES,
+                ),
+                "functions are throttled: raise the account's limit of concurrent executions",
+            ),
+            *(
+                self._alarm(
+                    group,
+                    self._sum("Errors", functions),
+                    f"functions fail ({', '.join(functions)}): their logs say why",
+                    above=5,
+                )
+                for group, functions in WATCHED.items()
+            ),
+            self._alarm(
+                "TableThrottles",
+                self._table_throttles(),
+                "the table is throttled: a partition has more traffic than DynamoDB takes",
+            ),
+            self._alarm(
+                "LostNews",
+                self.lost.metric_approximate_number_of_messages_visible(
+                    period=_MINUTES, statistic="Maximum"
+                ),
+                "news from AWS was lost, its messages are in the queue; the minute rule goes on",
+            ),
+            self._alarm(
+                "FailedReconciles",
+                self._reconciles,
+                "pipelines cannot be looked after: the log of every_minute names them",
+            ),
+            self._alarm(
+                "FailedShells",
+                self._shells,
+                "debug shells on workers cannot be ended and cost on: the log of every_minute "
+                "names them; their tasks can be stopped in ECS",
+                above=SHELL_PATIENCE,
+            ),
+        ]
+        if settings.monthly_budget is not None:
+            self._budget(settings.monthly_budget)
+        self._dashboard()
+
+    # ---- who is told --------------------------------------------------------------------------
+
+    def _told(self, address: str) -> sns.Topic:
+        topic = sns.Topic(self, "Topic", display_name="Conducto", enforce_ssl=True)
+        topic.add_subscription(subscriptions.EmailSubscription(address))
+        return topic
+
+    def _alarm(
+        self, name: str, metric: cloudwatch.IMetric, what: str, *, above: int = 0
+    ) -> cloudwatch.Alarm:
+        alarm = cloudwatch.Alarm(
+            self,
+            name,
+            alarm_name=f"{self._settings.prefix}-{name}",
+            alarm_description=f"Conducto: {what}. docs/cloud.md says more.",
+            metric=metric,
+            threshold=above,
+            evaluation_periods=1,
+            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
+            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+        )
+        if self._topic is not None:
+            alarm.add_alarm_action(actions.SnsAction(self._topic))
+        return alarm
+
+    # ---- what is watched ----------------------------------------------------------------------
+
+    def _function(self, name: str) -> str:
+        return deployment.function_name(self._settings.stage, name)
+
+    def _sum(
+        self, metric: str, functions: Sequence[str], label: str | None = None
+    ) -> cloudwatch.MathExpression:
+        """Return how often something happened to one of these functions.
+
+        Raises:
+            ValueError: an alarm cannot count so many.
+        """
+        if len(functions) > MOST_METRICS:
+            raise ValueError(f"an alarm takes {MOST_METRICS} functions, not {len(functions)}")
+        each = {
+            f"{metric.lower()}_{name}": cloudwatch.Metric(
+                namespace="AWS/Lambda",
+                metric_name=metric,
+                dimensions_map={"FunctionName": self._function(name)},
+                statistic="Sum",
+                period=_MINUTES,
+            )
+            for name in functions
+        }
+        return cloudwatch.MathExpression(
+            expression=f"SUM([{','.join(each)}])",
+            using_metrics=each,
+            label=label or metric,
+            period=_MINUTES,
+        )
+
+    def _sums(self, metric: str) -> list[cloudwatch.IMetric]:
+        """Return the same of every group of functions, for a graph: its lines go by their ids."""
+        return [
+            self._sum(metric, functions, label=f"{metric}: {_TITLES[group]}")
+            for group, functions in WATCHED.items()
+        ]
+
+    def _table_throttles(self) -> cloudwatch.MathExpression:
+        table = deployment.table_name(self._settings.stage)
+        each = {
+            name: cloudwatch.Metric(
+                namespace="AWS/DynamoDB",
+                metric_name=f"{name.capitalize()}ThrottleEvents",
+                dimensions_map={"TableName": table},
+                statistic="Sum",
+                period=_MINUTES,
+            )
+            for name in ("read", "write")
+        }
+        # A metric that DynamoDB never reported must not make the sum unknown.
+        return cloudwatch.MathExpression(
+            expression="FILL(read,0) + FILL(write,0)",
+            using_metrics=each,
+            label="ThrottleEvents",
+            period=_MINUTES,
+        )
+
+    def _lines(self, name: str, message: str, metric: str) -> cloudwatch.Metric:
+        """Return how often the minute rule logged something."""
+        found = logs.MetricFilter(
+            self,
+            name,
+            log_group=self._minutes,
+            filter_pattern=logs.FilterPattern.string_value("$.message", "=", message),
+            metric_namespace="Conducto",
+            metric_name=f"{self._settings.stage}-{metric}",
+        )
+        return found.metric(statistic="Sum", period=_MINUTES)
+
+    def _queue(self, api: ApiStack) -> sqs.Queue:
+        """Return the queue that events go to which a function failed at three times."""
+        queue = sqs.Queue(
+            self,
+            "Lost",
+            queue_name=f"{self._settings.prefix}-lost",
+            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            enforce_ssl=True,
+            retention_period=Duration.days(14),
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+        for name in ASYNCHRONOUS:
+            title = "".join(word.capitalize() for word in name.split("_"))
+            policy = iam.Policy(
+                self,
+                f"{title}Loses",
+                roles=[api.roles[name]],
+                statements=[
+                    iam.PolicyStatement(
+                        sid="KeepWhatWasLost",
+                        actions=["sqs:SendMessage"],
+                        resources=[queue.queue_arn],
+                    )
+                ],
+            )
+            config = lambda_.CfnEventInvokeConfig(
+                self,
+                f"{title}Invocations",
+                function_name=self._function(name),
+                qualifier="$LATEST",
+                # The minute rule comes again by itself; what is older is no news.
+                maximum_retry_attempts=0 if name == "every_minute" else 2,
+                maximum_event_age_in_seconds=3600,
+                destination_config=lambda_.CfnEventInvokeConfig.DestinationConfigProperty(
+                    on_failure=lambda_.CfnEventInvokeConfig.OnFailureProperty(
+                        destination=queue.queue_arn
+                    )
+                ),
+            )
+            config.node.add_dependency(policy)  # Lambda looks whether the role may
+        return queue
+
+    def _budget(self, dollars: float) -> None:
+        """Watch what the whole account spends: a budget by tags sees none that is not activated."""
+        address = self._settings.alarm_email
+        subscriber = budgets.CfnBudget.SubscriberProperty(
+            address=address or "", subscription_type="EMAIL"
+        )
+        thresholds = (("ACTUAL", 80), ("ACTUAL", 100), ("FORECASTED", 100))
+        budgets.CfnBudget(
+            self,
+            "Budget",
+            budget=budgets.CfnBudget.BudgetDataProperty(
+                budget_name=f"{self._settings.prefix}-{self.region}",
+                budget_type="COST",
+                time_unit="MONTHLY",
+                budget_limit=budgets.CfnBudget.SpendProperty(amount=dollars, unit="USD"),
+            ),
+            notifications_with_subscribers=None
+            if address is None
+            else [
+                budgets.CfnBudget.NotificationWithSubscribersProperty(
+                    notification=budgets.CfnBudget.NotificationProperty(
+                        comparison_operator="GREATER_THAN",
+                        notification_type=kind,
+                        threshold=percent,
+                        threshold_type="PERCENTAGE",
+                    ),
+                    subscribers=[subscriber],
+                )
+                for kind, percent in thresholds
+            ],
+        )
+
+    # ---- what can be looked at ----------------------------------------------------------------
+
+    def _dashboard(self) -> None:
+        board = cloudwatch.Dashboard(
+            self, "Dashboard", dashboard_name=f"{self._settings.prefix}-{self.region}"
+        )
+        board.add_widgets(cloudwatch.AlarmStatusWidget(alarms=self.alarms, width=24, height=3))
+        board.add_widgets(
+            self._graph("Calls of functions", self._sums("Invocations")),
+            self._graph("Errors and throttles", [*self._sums("Errors"), *self._sums("Throttles")]),
+            self._graph("Seconds that requests take", [self._took("p50"), self._took("p99")]),
+        )
+        board.add_widgets(
+            self._graph("State machines", [self._machines(m) for m in _EXECUTIONS]),
+            self._graph("Table throttles", [self._table_throttles()]),
+            self._graph(
+                "What was lost",
+                [
+                    self.lost.metric_approximate_number_of_messages_visible(),
+                    self._reconciles,
+                    self._shells,
+                ],
+            ),
+        )
+        CfnOutput(
+            self,
+            "DashboardUrl",
+            value=f"https://{self.region}.console.aws.amazon.com/cloudwatch/home?region="
+            f"{self.region}#dashboards:name={self._settings.prefix}-{self.region}",
+        )
+
+    def _graph(self, title: str, left: list[cloudwatch.IMetric]) -> cloudwatch.GraphWidget:
+        return cloudwatch.GraphWidget(title=title, left=left, width=8)
+
+    def _took(self, statistic: str) -> cloudwatch.Metric:
+        return cloudwatch.Metric(
+            namespace="AWS/Lambda",
+            metric_name="Duration",
+            dimensions_map={"FunctionName": self._function("api_handler")},
+            statistic=statistic,
+            label=statistic,
+        )
+
+    def _machines(self, metric: str) -> cloudwatch.Metric:
+        return cloudwatch.Metric(namespace="AWS/States", metric_name=metric, statistic="Sum")
+
+
+_EXECUTIONS = ("ExecutionsStarted", "ExecutionsFailed", "ExecutionThrottled")

@@ -1,0 +1,1 @@
+"""The agent's adapters of the API: pipelines, logs, debug containers, downloads."""

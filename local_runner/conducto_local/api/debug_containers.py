@@ -1,0 +1,280 @@
+"""What container a debug shell needs: that of an attempt, or of a definition that never ran."""
+
+import asyncio
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+from conducto_core.api.queries.lookup import chosen_attempt
+from conducto_core.errors import RefusedError
+from conducto_core.images.layers import path_map
+from conducto_core.model.debug import DebugMount, DebugPlan, DebugRequest
+from conducto_core.model.images import ImageSpec
+from conducto_core.model.nodes import NodeSpec
+from conducto_core.model.records import AttemptRecord
+from conducto_core.runtime.commands import CommandError
+from conducto_core.runtime.debug_shell import (
+    as_it_ran,
+    check_subject,
+    env_as_it_ran,
+    is_ours,
+    remains,
+    script_text,
+    tells_its_command,
+)
+from conducto_core.runtime.environment import ExecutionContext
+from conducto_local.debug.container import LABEL_DEBUG, LABEL_DEBUG_HOME
+from conducto_local.ports import BuiltImage, WorkerSpec
+from conducto_local.scheduling.attempt_execution import prepare
+from conducto_local.scheduling.attempt_records import (
+    LABEL_HOME,
+    LABEL_PIPELINE,
+    LABEL_PROFILE,
+    home_mark,
+    worker_spec,
+)
+from conducto_local.scheduling.live_pipeline import ActiveAttempt, LivePipeline
+from conducto_local.scheduling.scheduler import Scheduler
+from conducto_local.state_dir import StateDir
+from conducto_local.store.port import Store
+
+WHERE = "debug_local"
+#: Seconds that a request for a shell waits for an image that is being built.
+BUILD_PATIENCE = 40.0
+#: Seconds that a settled pipeline's network is kept for a shell.
+NETWORK_KEPT = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    """What a shell is asked for.
+
+    Attributes:
+        spec: The Exec as it is defined, or what is left of one that is gone from the tree.
+        record: The attempt; None when the definition is meant.
+        notes: What a person should know.
+    """
+
+    live: LivePipeline
+    spec: NodeSpec
+    record: AttemptRecord | None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def number(self) -> int:
+        """The attempt's number; of a node that never ran, the one that it would have."""
+        return 1 if self.record is None else self.record.number
+
+    def flight(self) -> ActiveAttempt:
+        """Return the attempt as one that could run."""
+        return ActiveAttempt(
+            self.live, self.spec, self.number, self.spec.placement.mem, time.time()
+        )
+
+    @property
+    def image_name(self) -> str:
+        """Name of the image of the pipeline that the attempt ran in, as far as it is known."""
+        reference = None if self.record is None else self.record.image
+        for name, image in self.live.images.items():
+            if reference is not None and image.record.reference == reference:
+                return name
+        return self.spec.placement.image
+
+    @property
+    def image(self) -> ImageSpec | None:
+        """Its definition."""
+        return self.live.pipeline.images.get(self.image_name)
+
+
+class DebugContainers:
+    """Answers the API's question for a debug shell."""
+
+    def __init__(self, home: StateDir, store: Store, scheduler: Scheduler) -> None:
+        self._home = home
+        self._store = store
+        self._scheduler = scheduler
+
+    async def plan(self, live: LivePipeline, request: DebugRequest) -> DebugPlan:
+        """Return the container that the shell needs; its image and network exist.
+
+        Raises:
+            NotFoundError: no such node or attempt.
+            RefusedError: there can be no such shell; says why and what to do.
+            EngineError: the engine is gone.
+        """
+        if live.record.engine != "docker":
+            raise RefusedError(
+                f"{live.id}: runs as plain processes (--engine process), so there is no container "
+                "to open; its commands run in a shell of this machine"
+            )
+        await self._scheduler.saved()
+        subject = self._subject(live, request)
+        code = _code(subject) if request.live else ()
+        subject, image = await self._image(subject, request)
+        secrets = (await self._scheduler.secrets.delivery()).env
+        script, env = _command(subject, image, self._surroundings(live))
+        secrets = {name: value for name, value in secrets.items() if not is_ours(name)}
+        container = worker_spec(subject.flight(), image, self._home, "", await self._network(live))
+        return DebugPlan(
+            pipeline=live.id,
+            path=subject.spec.path,
+            attempt=None if subject.record is None else subject.record.number,
+            script=script_text(image.shell, script),
+            env={name: value for name, value in env.items() if name not in secrets},
+            secrets={name: SecretStr(value) for name, value in secrets.items()},
+            code=code,
+            labels=self._labels(live),
+            folder=str(self._home.pipeline(live.id).root / "debug"),
+            notes=subject.notes,
+            **_fields(container),
+        )
+
+    def _labels(self, live: LivePipeline) -> dict[str, str]:
+        # Empty ones over those of the image: by these the agent would take it for its own.
+        return {
+            LABEL_DEBUG: live.id,
+            LABEL_DEBUG_HOME: home_mark(self._home),
+            LABEL_PROFILE: self._home.profile,
+            LABEL_HOME: "",
+            LABEL_PIPELINE: "",
+        }
+
+    def _surroundings(self, live: LivePipeline) -> ExecutionContext:
+        return replace(self._scheduler.surroundings(live), where=WHERE)
+
+    async def _network(self, live: LivePipeline) -> str:
+        await self._scheduler.kit(live).open()
+        name = await self._scheduler.network(live)
+        self._scheduler.cool_later(live, NETWORK_KEPT)
+        return name
+
+    async def _find(self, live: LivePipeline, reference: str) -> BuiltImage | None:
+        return await (await self._scheduler.builder(live)).find(reference)
+
+    async def _defined(self, live: LivePipeline, spec: NodeSpec) -> BuiltImage:
+        """Return the image of a node as it is defined now, built if need be."""
+        name = spec.placement.image
+        built = self._scheduler.need_image(live, name).built
+        if built is not None and await self._find(live, built.reference) is None:
+            self._scheduler.forget_images(live, (spec.path,))  # somebody has removed it
+        image = self._scheduler.need_image(live, name)
+        if image.built is None and image.task is not None:
+            await asyncio.wait([image.task], timeout=BUILD_PATIENCE)
+        if image.built is not None:
+            return image.built
+        if image.record.error is not None:
+            raise RefusedError(f"image {name}: {image.record.error}")
+        raise RefusedError(
+            f"image {name} is {image.record.state.value}; try again when it is there. Watch it: "
+            f"conducto logs {live.id} --image {name}"
+        )
+
+    def _subject(self, live: LivePipeline, request: DebugRequest) -> _Subject:
+        node = live.tree.nodes.get(request.path)
+        records = list(self._store.attempts(live.id, request.path))
+        spec = None if node is None else node.spec
+        check_subject(live.id, request.path, spec, tuple(records))
+        record = chosen_attempt(request.path, records, request.attempt)
+        if node is None:
+            gone = f"{request.path} is not in the tree any more: docker_run_args are not known"
+            return _Subject(live, remains(records[-1]), record, (gone,))
+        return _Subject(live, as_it_ran(node.spec, record), record)
+
+    async def _image(self, subject: _Subject, request: DebugRequest) -> tuple[_Subject, BuiltImage]:
+        """Return the image of the shell, and the subject: an old image may be gone."""
+        record = subject.record
+        reference = None if record is None else record.image
+        mapped = {} if subject.image is None else path_map(subject.image)
+        if request.snapshot:
+            found = await self._snapshot(subject)
+            return subject, replace(found, path_map=mapped)
+        if record is not None and reference is not None:
+            kept = await self._find(subject.live, reference)
+            if kept is not None:
+                return subject, replace(kept, path_map=mapped)
+            if request.attempt is not None:
+                raise RefusedError(
+                    f"{subject.spec.path}: the image of attempt {record.number}, {reference}, is "
+                    "not on this machine any more; leave out --attempt to have the image as it is "
+                    "defined now"
+                )
+            gone = f"the image of attempt {record.number} is gone; this is the one defined now"
+            subject = replace(subject, notes=(*subject.notes, gone))
+        if subject.spec.placement.image not in subject.live.pipeline.images:
+            raise RefusedError(
+                f"{subject.spec.path}: is not in the tree any more, and neither is its image"
+            )
+        return subject, await self._defined(subject.live, subject.spec)
+
+    async def _snapshot(self, subject: _Subject) -> BuiltImage:
+        path, record = subject.spec.path, subject.record
+        if record is None or record.snapshot is None:
+            which = "it has not run" if record is None else f"attempt {record.number} has none"
+            raise RefusedError(
+                f"{path}: no snapshot: {which}. Snapshots are made after a failure, when the node "
+                "has snapshot_on_error=True or the launch --snapshot-on-error; the newest are kept"
+            )
+        found = await self._find(subject.live, record.snapshot)
+        if found is None:
+            raise RefusedError(
+                f"{path}: the snapshot of attempt {record.number} was removed from the engine; "
+                "leave out --snapshot, or reset the node to let it fail again"
+            )
+        return found
+
+
+def _command(
+    subject: _Subject, image: BuiltImage, around: ExecutionContext
+) -> tuple[str, dict[str, str]]:
+    """Return the script and the environment, secrets left out."""
+    spec, record = subject.spec, subject.record
+    if record is None or not tells_its_command(record):
+        try:
+            job = prepare(subject.flight(), image, around, {})
+        except CommandError as error:
+            raise RefusedError(str(error)) from error
+        return job.script, dict(job.env)
+    return record.command, env_as_it_ran(spec, record, around, dict(image.path_map))
+
+
+def _code(subject: _Subject) -> tuple[DebugMount, ...]:
+    """Return the mounts of host code.
+
+    Raises:
+        RefusedError: the image holds none, or it is not on this machine.
+    """
+    path, image = subject.spec.path, subject.image
+    mapped = {} if image is None else path_map(image)
+    if not mapped:
+        name = subject.image_name
+        raise RefusedError(
+            f"{path}: no live shell: image {name!r} has no copy_dir= or path_map=, so no directory "
+            f"of this machine belongs to its code; use: conducto debug {subject.live.id} {path}"
+        )
+    for source in mapped:
+        if not Path(source).exists():
+            raise RefusedError(
+                f"{path}: no live shell: {source!r}, the code of image {subject.image_name!r}, is "
+                "not on this machine"
+            )
+    inner_last = sorted(mapped.items(), key=lambda item: item[1])
+    return tuple(DebugMount(source=source, target=target) for source, target in inner_last)
+
+
+def _fields(container: WorkerSpec) -> dict[str, Any]:
+    """Return what a plan and a worker's container have in common."""
+    return {
+        "image": container.image,
+        "shell": container.shell,
+        "workdir": container.workdir,
+        "cpu": container.cpu,
+        "mem": container.mem,
+        "gpu": container.gpu,
+        "requires_docker": container.requires_docker,
+        "docker_run_args": container.docker_run_args,
+        "network": container.network,
+        "data": tuple(DebugMount(source=m.source, target=m.target) for m in container.mounts),
+    }

@@ -1,0 +1,218 @@
+"""What attempts and builds printed, for readers of the API."""
+
+import asyncio
+import base64
+import codecs
+import contextlib
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple
+
+from conducto_core.api.queries.log_responses import lines_answer, matches_answer, search
+from conducto_core.api.queries.log_search import SearchQuery
+from conducto_core.api.queries.lookup import chosen_attempt
+from conducto_core.api.queries.output_tails import with_tail
+from conducto_core.errors import NotFoundError, no_image
+from conducto_core.model.params import (
+    MAX_LOG_SCAN,
+    ImageLogParams,
+    LogFileParams,
+    LogLinesParams,
+    LogParams,
+    LogSearchParams,
+)
+from conducto_core.model.records import AttemptRecord, ImageState
+from conducto_core.model.requests import LogChunk, NodeView
+from conducto_core.model.resources import Resources, ResourcesParams
+from conducto_core.model.responses import ImageLog, ImageStep, LogLines, LogMatches
+from conducto_core.model.states import FINISHED
+from conducto_core.ports.downloads import Download, Span
+from conducto_core.runtime.resource_series import MAX_BYTES, resources_in
+from conducto_local.api.file_downloads import download
+from conducto_local.ports import Stream
+from conducto_local.scheduling import image_build
+from conducto_local.scheduling.attempt_logs import LogDirectory, LogReader, StoredChunk
+from conducto_local.scheduling.build_progress import steps_in
+from conducto_local.scheduling.live_pipeline import LivePipeline
+
+#: Seconds between two looks at an output that somebody follows.
+LOOK_EVERY = 0.1
+
+#: Bytes of the steps of a build that are looked at.
+MOST_STEP_BYTES = 1 << 20
+
+Attempts = Callable[[], Awaitable[Sequence[AttemptRecord]]]
+
+
+class _Output(NamedTuple):
+    """One attempt's output.
+
+    Attributes:
+        complete: The attempt has ended; asked before the bytes: none can come after it.
+    """
+
+    number: int
+    reader: LogReader
+    complete: bool
+
+
+class LogQueries:
+    """Reads the logs of pipelines.
+
+    Args:
+        logs: Returns the logs of a pipeline.
+    """
+
+    def __init__(self, logs: Callable[[str], LogDirectory]) -> None:
+        self._logs = logs
+
+    async def chunk(self, live: LivePipeline, query: LogParams, attempts: Attempts) -> LogChunk:
+        """Return a piece, once there is one or ``query.wait`` seconds are over."""
+        deadline = time.monotonic() + query.wait
+        while True:
+            output = self._output(live, query, await attempts())
+            piece = StoredChunk(0, b"", 0)
+            if output is not None:
+                piece = output.reader.read(query.stream, query.offset, query.limit)
+            complete = output is not None and output.complete
+            if piece.data or complete or not await _wait(live, deadline):
+                data = base64.b64encode(piece.data).decode()
+                return LogChunk(data=data, offset=piece.offset, size=piece.size, complete=complete)
+
+    async def with_tails(
+        self, live: LivePipeline, nodes: Sequence[NodeView]
+    ) -> tuple[NodeView, ...]:
+        """Return nodes with the end of what they printed, where they have failed."""
+        logs = self._logs(live.id)
+
+        def end(path: str, number: int, stream: Stream, count: int) -> bytes:
+            return logs.reader(path, number).read(stream, -count, count).data
+
+        return await asyncio.to_thread(lambda: tuple(with_tail(node, end) for node in nodes))
+
+    async def lines(
+        self, live: LivePipeline, query: LogLinesParams, attempts: Sequence[AttemptRecord]
+    ) -> LogLines:
+        """Return some lines."""
+        output = self._output(live, query, attempts)
+        if output is None:
+            return LogLines(first=0, lines=(), total=0)
+        found = await asyncio.to_thread(
+            output.reader.lines, query.stream, query.first, query.count, query.limit
+        )
+        return lines_answer(found, complete=output.complete)
+
+    async def search(
+        self, live: LivePipeline, query: LogSearchParams, attempts: Sequence[AttemptRecord]
+    ) -> LogMatches:
+        """Return the lines that match.
+
+        Raises:
+            RefusedError: the pattern is none, or takes too long.
+        """
+        output = self._output(live, query, attempts)
+        if output is None:
+            return LogMatches(matches=())
+        order = SearchQuery(
+            str(output.reader.file(query.stream)),
+            query.text,
+            query.regex,
+            query.ignore_case,
+            query.offset,
+            query.limit,
+            MAX_LOG_SCAN,
+        )
+        found = await search(order)
+        before = await asyncio.to_thread(output.reader.line_at, query.stream, query.offset)
+        return matches_answer(found, before, complete=output.complete)
+
+    def file(
+        self,
+        live: LivePipeline,
+        query: LogFileParams,
+        attempts: Sequence[AttemptRecord],
+        span: Span | None,
+    ) -> Download:
+        """Return a whole stream, as it is now.
+
+        Raises:
+            NotFoundError: there is no attempt, or it printed nothing on this stream.
+        """
+        output = self._output(live, query, attempts)
+        name = query.path.rpartition("/")[2] or live.id
+        try:
+            if output is None:
+                raise NotFoundError(f"{query.path}: never ran", query.path)
+            file = output.reader.file(query.stream).open("rb")
+        except FileNotFoundError as error:
+            raise NotFoundError(
+                f"{query.path}: printed nothing on {query.stream}", query.path
+            ) from error
+        return download(file, f"{name}-{output.number}.{query.stream}.txt", span)
+
+    async def resources(
+        self, live: LivePipeline, query: ResourcesParams, attempts: Sequence[AttemptRecord]
+    ) -> Resources:
+        """Return what an attempt used."""
+        attempt = chosen_attempt(query.path, attempts, query.attempt)
+        if attempt is None:
+            return Resources()
+        reader = self._logs(live.id).reader(query.path, attempt.number)
+        kept = await asyncio.to_thread(reader.read, "resources", 0, MAX_BYTES)
+        return resources_in(kept.data, attempt.cpu, attempt.mem)
+
+    async def build(self, live: LivePipeline, query: ImageLogParams) -> ImageLog:
+        """Return a piece of the log of an image's build.
+
+        Raises:
+            NotFoundError: the pipeline has no such image.
+        """
+        image = query.image
+        if image not in live.images:
+            raise no_image(live.id, image, live.images)
+        deadline = time.monotonic() + query.wait
+        reader = self._logs(live.id).reader(image_build.log_name(image), image_build.BUILD_ATTEMPT)
+        while True:
+            complete = live.images[image].record.state in (ImageState.DONE, ImageState.ERROR)
+            piece = reader.read("stdout", query.offset, query.limit)
+            if piece.data or complete or not await _wait(live, deadline):
+                steps = steps_in(reader.read("stderr", -MOST_STEP_BYTES, MOST_STEP_BYTES).data)
+                return _image_log(piece, steps, complete=complete)
+
+    def _output(
+        self, live: LivePipeline, query: LogFileParams, attempts: Sequence[AttemptRecord]
+    ) -> _Output | None:
+        """Return the attempt's output; None where there was no attempt yet."""
+        attempt = chosen_attempt(query.path, attempts, query.attempt)
+        if attempt is None:
+            return None
+        reader = self._logs(live.id).reader(query.path, attempt.number)
+        return _Output(attempt.number, reader, attempt.state in FINISHED)
+
+
+async def _wait(live: LivePipeline, deadline: float) -> bool:
+    """Wait for a change or a while; return False when the time is over."""
+    left = deadline - time.monotonic()
+    if left <= 0:
+        return False
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(live.news(live.version), min(LOOK_EVERY, left))
+    return True
+
+
+def _image_log(piece: StoredChunk, steps: tuple[ImageStep, ...], *, complete: bool) -> ImageLog:
+    """Return a piece of text; a character that is not whole is left for the next one."""
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    is_last = complete and piece.offset + len(piece.data) == piece.size
+    text = decoder.decode(piece.data, final=is_last)
+    left = len(decoder.getstate()[0])
+    if not text:  # so small a piece must not be asked for again and again
+        text, left = piece.data.decode(errors="replace"), 0
+    return ImageLog(
+        text=text,
+        offset=piece.offset,
+        next=piece.offset + len(piece.data) - left,
+        size=piece.size,
+        complete=complete,
+        steps=steps,
+    )

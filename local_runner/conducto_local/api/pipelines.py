@@ -1,0 +1,488 @@
+"""What the API asks of the local runner: the `Pipelines` port over the scheduler."""
+
+import asyncio
+import logging
+import os
+import shutil
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from conducto_core.api.data_files import DataDirectory
+from conducto_core.api.launching import TRIED_IDS, ids_for, is_of_launch, new_record
+from conducto_core.api.queries import listing, node_details, tree_pages, views
+from conducto_core.api.queries import secret_queries as answers
+from conducto_core.api.queries.compact_states import compact_states
+from conducto_core.api.queries.relaunch import launch_request
+from conducto_core.api.queries.usage_reports import usage_of
+from conducto_core.errors import RefusedError, no_node
+from conducto_core.model.debug import DebugPlan, DebugRequest
+from conducto_core.model.form_codec import pack_form, unpack_form
+from conducto_core.model.gc import GcReport, GcRequest
+from conducto_core.model.node_detail import NodeDetail
+from conducto_core.model.nodes import Pipeline, ancestors
+from conducto_core.model.params import (
+    ChangedDataParams,
+    ImageLogParams,
+    ListParams,
+    ListUserDataParams,
+    LogFileParams,
+    LogLinesParams,
+    LogParams,
+    LogSearchParams,
+    StatesParams,
+    TreeParams,
+)
+from conducto_core.model.records import AttemptRecord, Lifecycle, Period, PipelineRecord
+from conducto_core.model.requests import (
+    WHOLE,
+    AgentStatus,
+    ControlRequest,
+    ControlResult,
+    EventBatch,
+    LaunchRequest,
+    LogChunk,
+    NodeStates,
+    PipelineSummary,
+    TreePage,
+)
+from conducto_core.model.resources import Resources, ResourcesParams
+from conducto_core.model.responses import (
+    ChangedData,
+    DataEntry,
+    DataList,
+    Deleted,
+    ImageLog,
+    LogLines,
+    LogMatches,
+    PipelineList,
+)
+from conducto_core.model.secrets import DeleteSecrets, PutSecrets, SecretList
+from conducto_core.model.states import State
+from conducto_core.model.usage import Usage, UsageParams
+from conducto_core.model.wait_phases import Wait
+from conducto_core.ports.downloads import Download, Span
+from conducto_core.semantics import events as ev
+from conducto_core.semantics.resolve import resolve
+from conducto_core.semantics.tree_state import LiveGroup, LiveNode
+from conducto_local.api.debug_containers import DebugContainers
+from conducto_local.api.file_downloads import download
+from conducto_local.api.log_queries import LogQueries
+from conducto_local.lifecycle.gc import GarbageCollector
+from conducto_local.scheduling import pipeline_loader
+from conducto_local.scheduling.actions import Actions
+from conducto_local.scheduling.admission import check_nodes
+from conducto_local.scheduling.engine_context import EngineContext
+from conducto_local.scheduling.live_pipeline import LivePipeline
+from conducto_local.scheduling.pipeline_cache import PipelineCache, set_aside_record
+from conducto_local.scheduling.scheduled_starts import ScheduledStarts
+from conducto_local.scheduling.scheduler import Scheduler
+from conducto_local.state_dir import StateDir
+from conducto_local.store.errors import DamagedError, StoreFullError
+from conducto_local.store.port import Store
+from conducto_local.version import package_version
+
+if TYPE_CHECKING:
+    from conducto_core.model.notifications import NotificationRecord
+
+logger = logging.getLogger(__name__)
+
+#: Seconds between two batches to one subscriber, and changes in one of them.
+BATCH_EVERY = 0.1
+BATCH_SIZE = 5000
+#: Seconds that a reader waits for the store: one that takes nothing has to be looked at, too.
+READ_PATIENCE = 1.0
+_RESTARTED = "the agent was stopped while this ran"
+
+
+class LocalPipelines:
+    """Every pipeline of one profile."""
+
+    def __init__(
+        self, *, home: StateDir, store: Store, kits: dict[str, EngineContext], scheduler: Scheduler
+    ) -> None:
+        self._home = home
+        self._store = store
+        self._kits = kits
+        self._scheduler = scheduler
+        self._control = Actions(scheduler, store)
+        self._debug = DebugContainers(home, store, scheduler)
+        self._collector = GarbageCollector(home, store, kits, scheduler)
+        self._outputs = LogQueries(scheduler.logs)
+        self._started = time.time()
+        self._shelf = PipelineCache(store, scheduler)
+        self._start_times = ScheduledStarts(scheduler)
+
+    async def recover(self) -> None:
+        """Load what was under way when the last agent ended, and go on with it.
+
+        What ran then is gone with its container: it is marked so, never run again in silence.
+        """
+        active = [r for r in self._store.records() if r.lifecycle is Lifecycle.ACTIVE]
+        for engine in dict.fromkeys(record.engine for record in active):
+            self._scheduler.tidy(self._kits[engine])
+        for record in active:
+            if not record.standing.settled or record.run_at is not None:
+                self._resume(record)
+        for pipeline_id, cause in self._store.damaged().items():
+            logger.error("pipeline set aside", extra={"pipeline": pipeline_id, "why": cause})
+
+    def _resume(self, record: PipelineRecord) -> None:
+        """Load a pipeline and go on with it; one that cannot be read is set aside."""
+        try:
+            live = self._shelf.load(record)
+        except DamagedError:
+            return
+        try:
+            for path, attempt in pipeline_loader.interrupted(live):
+                self._scheduler.lose(live, path, attempt, _RESTARTED)
+            if record.armed:
+                self._scheduler.apply(live, ev.Armed())
+            elif record.run_at is not None:
+                self._start_times.set(live, record.run_at)
+            self._scheduler.restart_timers(live)
+        except DamagedError as error:
+            self._shelf.put_aside(record.id, error)
+
+    async def launch(
+        self, request: LaunchRequest, key: str | None = None, *, repeated: bool = False
+    ) -> PipelineSummary:
+        """Validate, resolve, store and (if asked) arm a pipeline. Takes the request's tree away."""
+        if repeated and (live := self._launched(request, key)) is not None:
+            if request.run and live.started is None and not live.record.armed:
+                self._begin(live, request)
+            await self._scheduler.saved()
+            return views.summary(live)
+        kit = self._kits[request.engine]
+        await kit.open()
+        pipeline, definition = await asyncio.to_thread(_take_tree, request)
+        check_nodes(pipeline.nodes, kit.limits())
+        taken = {*self._home.pipeline_ids(), *self._store.damaged()}
+        taken.update(record.id for record in self._store.records())
+        chosen = next(one for one in ids_for(key) if one not in taken)
+        record = new_record(chosen, request, pipeline)
+        self._home.make_pipeline(record.id)
+        live = pipeline_loader.begin(record, pipeline)
+        self._store.create(live.record, definition)
+        pipeline_loader.keep(self._home, live.record, definition)
+        self._scheduler.add(live)
+        self._begin(live, request)
+        self._scheduler.spawn(self._shelf.evict(but=live))
+        await self._scheduler.saved()  # what was answered is not forgotten
+        return views.summary(live)
+
+    def _launched(self, request: LaunchRequest, key: str | None) -> LivePipeline | None:
+        """Return the pipeline that an earlier request under the key has created, if it has."""
+        known = {record.id: record for record in self._store.records()}
+        for pipeline_id in islice(ids_for(key), TRIED_IDS):
+            record = known.get(pipeline_id)
+            if record is not None and is_of_launch(record, request.owner, time.time()):
+                return self.live(record.id)
+        return None
+
+    def _begin(self, live: LivePipeline, request: LaunchRequest) -> None:
+        """Start a pipeline, if that is asked for; it exists, so whoever launched it gets its id."""
+        try:
+            if request.run:
+                self._scheduler.apply(live, ev.Armed())
+            elif request.run_at is not None:
+                self._start_times.set(live, request.run_at)
+        except Exception as error:
+            logger.exception("pipeline was not started", extra={"pipeline": live.id})
+            live.set_record(problem=f"it was not started, see agent.log: {error!r}")
+
+    async def list(self, query: ListParams | None = None) -> PipelineList:
+        """The newest first, at most ``query.limit``; None is all that are not archived."""
+        records = self._store.records()
+        damaged = [PipelineRecord(id=one, title=one) for one in self._store.damaged()]
+        aside = self._shelf.set_aside()
+        listed = (
+            set_aside_record(record, aside[record.id]) if record.id in aside else record
+            for record in (*damaged, *reversed(records))
+        )
+        return listing.page(map(self._summary, listed), query)
+
+    async def get(self, pipeline_id: str) -> PipelineSummary:
+        """One pipeline. An unambiguous beginning of its id is enough."""
+        return views.summary(self.live(pipeline_id))
+
+    async def definition(self, pipeline_id: str) -> LaunchRequest:
+        """The pipeline as it was launched."""
+        record = self._shelf.record(pipeline_id)
+        packed = self._store.definition(record.id)
+        return launch_request(record, await asyncio.to_thread(unpack_form, packed))
+
+    async def nodes(self, query: TreeParams) -> TreePage:
+        """Nodes of a subtree, down to a depth, or those that a search finds."""
+        live = self.live(query.id)
+        await self._caught_up()
+        try:
+            nodes, more = tree_pages.page(live.tree, query)
+        except KeyError as error:
+            raise no_node(live.id, str(error.args[0])) from error
+        tried = [node.path for node in nodes if node.attempt]
+        found = _attempts(self._store, live, tried, query)
+        told: dict[str, list[NotificationRecord]] = {}
+        for notification in self._store.notifications(live.id) if live.notified else ():
+            told.setdefault(notification.path, []).append(notification)
+        shown = tuple(
+            views.node_view(
+                live,
+                n,
+                found.get(n.path, ()),
+                self._wait(live, n.path),
+                told.get(n.path, ()),
+                period=_period(self._store, live, n, query),
+            )
+            for n in nodes
+        )
+        seq = live.seq
+        if query.tails:
+            shown = await self._outputs.with_tails(live, shown)
+        return TreePage.model_construct(seq=seq, next=more, nodes=shown)
+
+    async def states(self, query: StatesParams) -> NodeStates:
+        """How each Exec of a subtree stands, in a letter."""
+        live = self.live(query.id)
+        try:
+            return compact_states(live.tree, query, live.seq)
+        except KeyError as error:
+            raise no_node(live.id, str(error.args[0])) from error
+
+    async def node(self, pipeline_id: str, path: str) -> NodeDetail:
+        """Everything about one node."""
+        page = await self.nodes(TreeParams(id=pipeline_id, root=path, depth=0))
+        live = self.live(pipeline_id)
+        chain = [live.tree.nodes[one].spec for one in (path, *ancestors(path))]
+        return node_details.detail(live.record, chain, page.nodes[0], live.edits.get(path, {}))
+
+    async def attempts(self, pipeline_id: str, path: str) -> tuple[AttemptRecord, ...]:
+        """Every attempt of a node, the first one first."""
+        live = self.live(pipeline_id)
+        await self._caught_up()
+        found = tuple(self._store.attempts(live.id, path))
+        if not found and path not in live.tree.nodes:
+            raise no_node(live.id, path)
+        return found
+
+    async def log(self, query: LogParams) -> LogChunk:
+        """A piece of an output stream, once there is one or ``query.wait`` seconds are over."""
+        live = self.live(query.id)
+        return await self._outputs.chunk(live, query, lambda: self.attempts(live.id, query.path))
+
+    async def log_lines(self, query: LogLinesParams) -> LogLines:
+        """Some lines of an output stream."""
+        return await self._outputs.lines(
+            self.live(query.id), query, await self.attempts(query.id, query.path)
+        )
+
+    async def search_log(self, query: LogSearchParams) -> LogMatches:
+        """Lines of an output stream that hold what is looked for."""
+        return await self._outputs.search(
+            self.live(query.id), query, await self.attempts(query.id, query.path)
+        )
+
+    async def log_file(self, query: LogFileParams, span: Span | None = None) -> Download:
+        """An output stream as it is now."""
+        attempts = await self.attempts(query.id, query.path)
+        return self._outputs.file(self.live(query.id), query, attempts, span)
+
+    async def resources(self, query: ResourcesParams) -> Resources:
+        """What an attempt used while it ran."""
+        attempts = await self.attempts(query.id, query.path)
+        return await self._outputs.resources(self.live(query.id), query, attempts)
+
+    async def image_log(self, query: ImageLogParams) -> ImageLog:
+        """A piece of what the build of an image printed."""
+        return await self._outputs.build(self.live(query.id), query)
+
+    async def data(self, pipeline_id: str | None, query: ListUserDataParams) -> DataList:
+        """Entries of a directory of data."""
+        directory = self._data(pipeline_id)
+        return await asyncio.to_thread(directory.entries, query.name, query.after, query.limit)
+
+    async def changed_data(self, query: ChangedDataParams) -> ChangedData:
+        """Files of a pipeline's data that were written within a time."""
+        directory = self._data(query.id)
+        return await asyncio.to_thread(directory.changed, query.since, query.until, query.limit)
+
+    async def read_data(
+        self, pipeline_id: str | None, name: str, span: Span | None = None
+    ) -> Download:
+        """A data file, or a part of it."""
+        file = self._data(pipeline_id).open(name)
+        return download(file, name.rpartition("/")[2], span)
+
+    async def write_data(
+        self, pipeline_id: str | None, name: str, content: AsyncIterator[bytes]
+    ) -> DataEntry:
+        """Put a data file."""
+        return await self._data(pipeline_id).write(name, content)
+
+    async def delete_data(self, pipeline_id: str | None, name: str) -> Deleted:
+        """Delete data."""
+        return await asyncio.to_thread(self._data(pipeline_id).delete, name)
+
+    def _data(self, pipeline_id: str | None) -> DataDirectory:
+        return DataDirectory(self._data_root(pipeline_id), StoreFullError)
+
+    def _data_root(self, pipeline_id: str | None) -> Path:
+        if pipeline_id is None:
+            return self._home.user_data
+        return self._home.pipeline(self._shelf.record(pipeline_id).id).data
+
+    async def control(self, pipeline_id: str, request: ControlRequest) -> ControlResult:
+        """Carry out an order on a set of nodes, all or nothing."""
+        live = self.live(pipeline_id)
+        if request.action in WHOLE and not request.preview:
+            self._start_times.cancel(live)
+        with live.in_use():
+            result = await self._control.carry_out(live, request)
+            await self._scheduler.saved()
+        return result
+
+    async def debug(self, pipeline_id: str, request: DebugRequest) -> DebugPlan:
+        """The container of a debug shell."""
+        live = self.live(pipeline_id)
+        with live.in_use():
+            return await self._debug.plan(live, request)
+
+    async def events(self, pipeline_id: str, cursor: int) -> AsyncIterator[EventBatch]:
+        """Changes after ``cursor``, then live ones."""
+        live = self.live(pipeline_id)
+        if cursor > live.seq:
+            raise RefusedError(
+                f"{live.id}: cursor {cursor} is beyond the newest change {live.seq}; read the tree"
+            )
+        live.subscribers += 1
+        seen = 0
+        try:
+            while True:
+                await live.news(seen)
+                version = live.version  # what happens from here on may not be written in time
+                is_whole = await self._caught_up()
+                changes = self._store.changes(live.id, cursor, BATCH_SIZE)
+                yield views.batch(live, changes, seen)
+                cursor = changes[-1].seq if changes else cursor
+                if len(changes) < BATCH_SIZE:
+                    seen = version if is_whole else seen
+                    await asyncio.sleep(BATCH_EVERY)
+        finally:
+            live.subscribers -= 1
+
+    async def secrets(self) -> SecretList:
+        """Every secret, without values."""
+        return await asyncio.to_thread(answers.listing, self._scheduler.secrets.store)
+
+    async def put_secrets(self, request: PutSecrets) -> SecretList:
+        """Store secrets; commands that start from now on see them."""
+        return await asyncio.to_thread(answers.put, self._scheduler.secrets.store, request)
+
+    async def delete_secrets(self, request: DeleteSecrets) -> SecretList:
+        """Delete secrets; commands that start from now on do not see them."""
+        return await asyncio.to_thread(answers.delete, self._scheduler.secrets.store, request)
+
+    async def gc(self, request: GcRequest) -> GcReport:
+        """Free what no live pipeline needs."""
+        return await self._collector.collect(request)
+
+    async def usage(self, query: UsageParams) -> Usage:
+        """What commands took; on this machine they cost nothing."""
+        return await asyncio.to_thread(self._usage, query)
+
+    def _usage(self, query: UsageParams) -> Usage:
+        return usage_of(((r, self._attempts_of(r)) for r in self._store.records()), query)
+
+    def _attempts_of(self, record: PipelineRecord) -> Iterator[AttemptRecord]:
+        with suppress(DamagedError):
+            yield from self._store.attempts(record.id)
+
+    async def status(self) -> AgentStatus:
+        """The process itself."""
+        infos = [kit.info for kit in self._kits.values() if kit.info is not None]
+        info = infos[0] if infos else None
+        disk = shutil.disk_usage(self._home.root)
+        return AgentStatus(
+            pid=os.getpid(),
+            url="",
+            version=package_version(),
+            started=self._started,
+            engine=None if info is None else f"{info.name} {info.version}",
+            cpus=None if info is None else info.cpus,
+            mem=None if info is None else info.memory,
+            pipelines=len(self._store.records()),
+            disk_free=disk.free,
+            disk_total=disk.total,
+            warnings=tuple(text for each in infos for text in each.warnings),
+        )
+
+    # ---- helpers ----------------------------------------------------------------------------
+
+    def _summary(self, record: PipelineRecord) -> PipelineSummary:
+        live = self._scheduler.live.get(record.id)
+        return views.stored_summary(record) if live is None else views.summary(live)
+
+    def live(self, pipeline_id: str) -> LivePipeline:
+        """Return a pipeline, loaded, as `PipelineCache.find` does."""
+        return self._shelf.find(pipeline_id)
+
+    async def _caught_up(self) -> bool:
+        """Return when everything that happened so far has been written down, or after a while.
+
+        Returns:
+            Whether it has been.
+        """
+        try:
+            await asyncio.wait_for(self._scheduler.saved(), READ_PATIENCE)
+        except TimeoutError:
+            return False
+        return True
+
+    def _wait(self, live: LivePipeline, path: str) -> Wait | None:
+        flight = live.flights.get(path)
+        node = live.tree.nodes[path]
+        if flight is not None and node.state is State.QUEUED:
+            return self._scheduler.wait(flight)
+        return views.why_pending(live, node)
+
+
+def _take_tree(request: LaunchRequest) -> tuple[Pipeline, bytes]:
+    """Return the tree of a request, resolved, and its definition as it is stored.
+
+    The form is let go of: of 100,000 nodes it takes more memory than all that follows, and the
+    request lives on in the hands of those who called.
+    """
+    taken = resolve(request.tree), pack_form(request.tree)
+    request.tree.clear()
+    return taken
+
+
+def _attempts(
+    store: Store, live: LivePipeline, paths: Sequence[str], query: TreeParams
+) -> dict[str, list[AttemptRecord]]:
+    """Return ``{path: attempts}``, as many of each as are asked for."""
+    if query.attempts == "none":
+        return {}
+    found: dict[str, list[AttemptRecord]] = {}
+    if len(paths) * 2 > len(live.tree.nodes):
+        for attempt in store.attempts(live.id):
+            found.setdefault(attempt.path, []).append(attempt)
+    else:
+        found = {path: [*store.attempts(live.id, path)] for path in paths}
+    if query.attempts == "newest":
+        return {path: attempts[-1:] for path, attempts in found.items()}
+    return found
+
+
+def _period(store: Store, live: LivePipeline, node: LiveNode, query: TreeParams) -> Period | None:
+    """Return from when to when a group ran, where its attempts are asked for."""
+    if not isinstance(node, LiveGroup) or query.attempts == "none":
+        return None
+    if node.state in (State.PENDING, State.QUEUED):
+        return None
+    if node is live.tree.root:  # known without a look at every attempt
+        return Period(live.started, live.ended)
+    return store.period(live.id, node.path)

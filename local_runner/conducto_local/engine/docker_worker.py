@@ -1,0 +1,317 @@
+"""A container with the command server in it."""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from http import HTTPStatus
+from typing import Any
+
+from conducto_core.model.states import Cause
+from conducto_core.runtime.command_server import (
+    READY,
+    JobEncoder,
+    OutputParser,
+    ServerProtocolError,
+)
+from conducto_core.runtime.container_stats import Reading, reading_of
+from conducto_local.engine.attach import Attachment
+from conducto_local.engine.http import ApiError, HttpClient, Params
+from conducto_local.ports import (
+    EngineError,
+    Exit,
+    Job,
+    Output,
+    SnapshotError,
+    Stream,
+    WorkerSpec,
+)
+
+#: Processes of a namespace whose first process is not our server must not be signalled: an exec'd
+#: shell has parent 0 only if the container has a process namespace of its own.
+_SIGNAL_ALL = '[ "$PPID" = 0 ] && kill -{signal} -1'
+_AFTER_KILL_SECONDS = 5.0
+_GB = 2**30
+_KILLED = 137
+
+
+@dataclass(slots=True)
+class _Run:
+    """One command under way.
+
+    Attributes:
+        result: Resolves when both trailers are there; to None when the container is lost.
+        failure: What the output callback raised; nothing is passed to it after that.
+        killed: We killed the whole container to end it.
+    """
+
+    parser: OutputParser
+    output: Output
+    result: "asyncio.Future[Exit | None]"
+    failure: Exception | None = None
+    killed: bool = False
+
+
+class DockerWorker:
+    """One running container; satisfies `conducto_local.ports.Worker`."""
+
+    def __init__(
+        self,
+        client: HttpClient,
+        spec: WorkerSpec,
+        identity: str,
+        grace: float,
+        *,
+        has_memory_limit: bool = True,
+    ) -> None:
+        self._client = client
+        self._spec = spec
+        self._id = identity
+        self._grace = grace
+        self._has_memory_limit = has_memory_limit
+        self._encoder = JobEncoder()
+        self._attachment: Attachment | None = None
+        self._run: _Run | None = None
+        self._stopping: asyncio.Task[None] | None = None
+        self._lost = False
+        self._closed = False
+        self._oom_kills = 0
+        self._peak = 0
+
+    @property
+    def name(self) -> str:
+        """Name of the container."""
+        return self._spec.name
+
+    @property
+    def lost(self) -> bool:
+        """Whether the container, the engine or the connection to it is gone."""
+        return self._lost or self._closed
+
+    @property
+    def id(self) -> str:
+        """What the engine knows the container by."""
+        return self._id
+
+    def prepare(self) -> tuple["asyncio.Future[Exit | None]", bytearray]:
+        """Expect the server's first words; to be called before the streams are attached.
+
+        Returns:
+            A future that resolves when the server is up, to None if it never is; and what the
+            container writes until then.
+        """
+        words = bytearray()
+        result: asyncio.Future[Exit | None] = asyncio.get_running_loop().create_future()
+        self._run = _Run(OutputParser(READY), lambda _stream, data: words.extend(data), result)
+        return result, words
+
+    def attached(self, attachment: Attachment) -> None:
+        """Use these streams."""
+        self._attachment = attachment
+
+    def started(self) -> None:
+        """The server is up: the next thing it says belongs to a command."""
+        self._run = None
+
+    async def run(self, job: Job, output: Output) -> Exit:
+        """Run a command; stream its output; leave no process of it behind.
+
+        Where ``output`` raises, it is not called again, the command runs to its end, and the
+        error is raised then. A cancelled run leaves the worker unusable: close it.
+
+        Raises:
+            ValueError: the job holds what a shell cannot take, such as a NUL.
+        """
+        if self._stopping is not None:  # it must not hit the next command
+            await asyncio.shield(self._stopping)
+        if self._run is not None:
+            raise RuntimeError(f"worker {self.name} runs a command already")
+        encoded = self._encoder.encode(job.script, job.env)
+        if self._lost or self._attachment is None:
+            return replace(await self._explain_loss(), started=False)
+        result: asyncio.Future[Exit | None] = asyncio.get_running_loop().create_future()
+        run = self._run = _Run(OutputParser(encoded.nonce), output, result)
+        self._attachment.write(encoded.line)
+        try:
+            end = await run.result
+        except asyncio.CancelledError:
+            self._lost = True
+            raise
+        finally:
+            self._run = None
+        if run.failure is not None:
+            raise run.failure
+        if run.killed:
+            return Exit(_KILLED)
+        return end if end is not None else await self._explain_loss()
+
+    async def stop(self) -> None:
+        """End the running command: TERM, then KILL after the grace. `run` then returns."""
+        if self._run is None or self._lost:
+            return
+        if self._stopping is None or self._stopping.done():
+            self._stopping = asyncio.create_task(self._stop(self._run))
+        await asyncio.shield(self._stopping)
+
+    async def snapshot(
+        self, reference: str, labels: Mapping[str, str], *, max_bytes: int | None = None
+    ) -> int:
+        """Keep the container's files as an image; return how many bytes differ from its own.
+
+        Raises:
+            SnapshotError: it is too large, or the engine cannot.
+            EngineError: the engine is gone.
+        """
+        name, _, tag = reference.partition(":")
+        # Nothing of a command runs any more, and rootless engines cannot pause with cgroup v1.
+        params: Params = {"container": self._id, "repo": name, "tag": tag, "pause": False}
+        # A container made of the image must not pass for one of this container's owner.
+        own = dict.fromkeys(self._spec.labels, "")
+        try:
+            size = await self._changed_bytes()
+            if max_bytes is not None and size > max_bytes:
+                raise SnapshotError(
+                    f"no snapshot: {size / _GB:.2g} GB were changed in container {self.name}, "
+                    f"more than the {max_bytes / _GB:g} GB that are kept"
+                )
+            body = {"Labels": {**own, **labels}}
+            await self._client.call("POST", "/commit", params=params, json_body=body)
+        except ApiError as error:
+            raise SnapshotError(f"no snapshot of container {self.name}: {error.message}") from error
+        return size
+
+    async def reading(self) -> Reading | None:
+        """Return what the container has used so far; None where it is gone.
+
+        Raises:
+            EngineError: the engine is gone.
+        """
+        path, params = f"/containers/{self._id}/stats", {"stream": False, "one-shot": True}
+        try:
+            return reading_of(await self._client.call("GET", path, params=params))
+        except ApiError:
+            return None
+
+    async def close(self) -> None:
+        """Remove the container; safe to call twice and when it is gone.
+
+        Raises:
+            EngineError: the engine cannot be reached.
+        """
+        self._closed = True
+        try:
+            await self._remove()
+        finally:
+            if self._attachment is not None:
+                self._attachment.close()
+
+    # What the streams say: see `attach.Listener`.
+
+    def received(self, stream: Stream, data: bytes) -> None:
+        """Pass on output of the running command; what comes at other times is nobody's."""
+        run = self._run
+        if run is None or run.result.done():
+            return
+        try:
+            text = run.parser.feed(stream, data)
+            finished = run.parser.finished
+        except ServerProtocolError as error:
+            run.result.set_exception(EngineError(str(error)))
+            return
+        if text and run.failure is None:
+            try:
+                run.output(stream, text)
+            except Exception as error:  # noqa: BLE001  (the caller's; raised by `run`)
+                run.failure = error
+        if finished is not None:
+            run.result.set_result(
+                self._exit(finished.code, finished.oom_kills, finished.peak_memory)
+            )
+
+    def ended(self) -> None:
+        """The container is gone, or the engine, or we hung up."""
+        self._lost = True
+        if self._run is not None and not self._run.result.done():
+            self._run.result.set_result(None)
+
+    def _exit(self, code: int, oom_kills: int, peak: int | None) -> Exit:
+        self._oom_kills += oom_kills
+        # The kernel's mark is for the container's life: only a new high is this command's.
+        mine = peak if peak is not None and peak > self._peak else None
+        self._peak = max(self._peak, peak or 0)
+        if oom_kills > 0 and code != 0:
+            return Exit(code, Cause.OUT_OF_MEMORY, self._oom_message(), mine)
+        return Exit(code, peak_memory=mine)
+
+    def _oom_message(self) -> str:
+        if not self._has_memory_limit:
+            return (
+                "out of memory: the kernel killed it; the machine has no memory left, and its "
+                f"container engine does not enforce the node's limit of {self._spec.mem:g} GB"
+            )
+        return (
+            f"out of memory: the kernel killed it at the node's limit of {self._spec.mem:g} GB; "
+            "raise mem= on the node"
+        )
+
+    async def _explain_loss(self) -> Exit:
+        """Say why there is no exit code."""
+        if self._closed:
+            return Exit(None, Cause.WORKER_LOST, f"container {self.name} was removed")
+        try:
+            state = (await self._client.call("GET", f"/containers/{self._id}/json"))["State"]
+        except ApiError:
+            return Exit(None, Cause.WORKER_LOST, f"container {self.name} was removed by someone")
+        except EngineError as error:
+            message = f"container {self.name} was lost: {error}"
+            return Exit(None, Cause.WORKER_LOST, message, engine_gone=True)
+        return self._explain_state(state)
+
+    def _explain_state(self, state: dict[str, Any]) -> Exit:
+        if state.get("OOMKilled") and self._oom_kills == 0:
+            return Exit(_KILLED, Cause.OUT_OF_MEMORY, self._oom_message())
+        if state.get("Running"):
+            message = f"container {self.name} runs, but its streams were lost"
+        else:
+            message = f"container {self.name} died with exit code {state.get('ExitCode')}"
+        return Exit(None, Cause.WORKER_LOST, message)
+
+    async def _stop(self, run: _Run) -> None:
+        for signal, seconds in (("TERM", self._grace), ("KILL", _AFTER_KILL_SECONDS)):
+            with suppress(ApiError, EngineError):
+                await self._signal_all(signal)
+            await asyncio.wait([run.result], timeout=seconds)
+            if run.result.done():
+                return
+        # Processes that our user may not signal, or that the kernel cannot end yet.
+        run.killed = True
+        with suppress(ApiError, EngineError):
+            await self._client.call("POST", f"/containers/{self._id}/kill")
+        await asyncio.wait([run.result], timeout=_AFTER_KILL_SECONDS)
+        self.ended()
+
+    async def _changed_bytes(self) -> int:
+        path = f"/containers/{self._id}/json"
+        return int((await self._client.call("GET", path, params={"size": True})).get("SizeRw") or 0)
+
+    async def _signal_all(self, signal: str) -> None:
+        command = ["/bin/sh", "-c", _SIGNAL_ALL.format(signal=signal)]
+        path = f"/containers/{self._id}/exec"
+        created = await self._client.call("POST", path, json_body={"Cmd": command})
+        await self._client.call("POST", f"/exec/{created['Id']}/start", json_body={"Detach": True})
+
+    async def _remove(self) -> None:
+        try:
+            await self._client.call(
+                "DELETE", f"/containers/{self._id}", params={"force": True, "v": True}
+            )
+        except ApiError as error:
+            if error.status == HTTPStatus.CONFLICT:  # somebody is removing it already
+                await self._wait_until_gone()
+            elif error.status != HTTPStatus.NOT_FOUND:
+                raise EngineError(f"container {self.name} cannot be removed: {error}") from error
+
+    async def _wait_until_gone(self) -> None:
+        with suppress(ApiError):
+            path = f"/containers/{self._id}/wait"
+            await self._client.call("POST", path, params={"condition": "removed"})

@@ -1,0 +1,104 @@
+"""Images for the engine of plain processes: there are none, commands see the host's files."""
+
+import shutil
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from conducto_core.model.images import AUTO_SHELL, ImageSpec
+from conducto_core.model.records import ImageState
+from conducto_local.agent_files import AgentFiles
+from conducto_local.engine.docker import DockerEngine
+from conducto_local.engine.process import ProcessEngine
+from conducto_local.images.builder import Builder
+from conducto_local.images.engine_images import LABEL_IMAGE_HOME
+from conducto_local.installation_id import installation_id
+from conducto_local.ports import BuildLog, BuiltImage, ImageError
+from conducto_local.scheduling.attempt_records import LABEL_HOME, LABEL_PROFILE
+from conducto_local.scheduling.engine_context import EngineContext
+from conducto_local.state_dir import StateDir
+
+_SHELLS = ("bash", "ash", "zsh", "sh")
+
+
+class NullImageBuilder:
+    """An `ImageBuilder` that builds nothing and says so in the log."""
+
+    def for_launch(self) -> "NullImageBuilder":
+        """Return itself: there is nothing to remember."""
+        return self
+
+    async def find(self, reference: str) -> BuiltImage | None:
+        """Return None: there are no images."""
+        del reference
+        return None
+
+    async def build(self, spec: ImageSpec, log: BuildLog) -> BuiltImage:
+        """Return where commands of the image run on this host.
+
+        Raises:
+            ImageError: the code it would copy is not there, or no shell is.
+        """
+        log.write("plain processes: nothing is built, pulled or installed\n")
+        code = spec.copy_dir
+        _check_code(spec)
+        log.step(ImageState.DONE)
+        here = {path: path for path in spec.path_map}
+        if code is not None:
+            here[code] = code
+        return BuiltImage(
+            reference="",
+            shell=_shell(spec),
+            workdir=str(Path.home()) if code is None else code,
+            path_map=here or {"/": "/"},
+        )
+
+
+def _check_code(spec: ImageSpec) -> None:
+    if spec.copy_dir is not None and not Path(spec.copy_dir).is_dir():
+        raise ImageError(f"image {spec.name!r}: copy_dir {spec.copy_dir!r} is not a directory")
+
+
+def _shell(spec: ImageSpec) -> str:
+    if spec.shell != AUTO_SHELL:
+        return spec.shell
+    for name in _SHELLS:
+        found = shutil.which(name)
+        if found is not None:
+            return found
+    raise ImageError(f"image {spec.name!r}: this host has none of {', '.join(_SHELLS)}")
+
+
+def open_engines(home: StateDir, env: Mapping[str, str] | None = None) -> dict[str, EngineContext]:
+    """Return ``{engine name: kit}``; none is connected to yet.
+
+    Args:
+        home: The profile's directories.
+        env: Where ``DOCKER_HOST`` is looked up; None is the process's own environment.
+    """
+    docker = DockerEngine(env)
+    identity = installation_id(home)
+    labels = {LABEL_PROFILE: home.profile, LABEL_IMAGE_HOME: identity.mark}
+    started = [{LABEL_HOME: mark} for mark in identity.marks]
+    return {
+        "docker": EngineContext(
+            docker,
+            started,
+            lambda: Builder(
+                docker.http, home.agent / "cache", labels=labels, work_labels=started[0]
+            ),
+            _note_in(home),
+        ),
+        "process": EngineContext(ProcessEngine(), started, NullImageBuilder),
+    }
+
+
+def _note_in(home: StateDir) -> Callable[[bool], None]:
+    """Return what notes that the engine could not be opened, for the next launch."""
+    files = AgentFiles(home.agent)
+
+    def note(failed: bool) -> None:
+        with suppress(OSError):  # a full disk: the agent is used as it is
+            files.note_engine(failed=failed)
+
+    return note

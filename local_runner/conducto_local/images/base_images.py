@@ -1,0 +1,180 @@
+"""What an image starts from: one that is pulled, or one that a user's Dockerfile builds."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field, replace
+
+from conducto_core.images import contexts, dockerfiles, layers
+from conducto_core.images.contexts import Context, Digests
+from conducto_core.images.git_remarks import git_remarks
+from conducto_core.images.sources import DockerfileSource, read_dockerfile
+from conducto_core.model.images import ImageSpec
+from conducto_core.model.records import ImageState
+from conducto_local.images.build_log import BuildLogWriter
+from conducto_local.images.engine_images import EngineImages, ImageInfo
+from conducto_local.images.single_flight import SingleFlight
+from conducto_local.ports import ImageError
+
+#: Bytes from which a context is worth a remark.
+LARGE = 200 * 1000 * 1000
+_NEEDS_CLIENT = re.compile(r"--mount=\S*type=(secret|ssh)")
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """A layer to build on.
+
+    Attributes:
+        reference: A name that a generated Dockerfile can say FROM to.
+    """
+
+    reference: str
+    info: ImageInfo
+
+
+@dataclass(slots=True)
+class BuildContext:
+    """What all builds of one process share.
+
+    Attributes:
+        slots: How many things are pulled and built at once.
+    """
+
+    engine: EngineImages
+    slots: asyncio.Semaphore
+    digests: Digests = field(default_factory=Digests)
+    layers: SingleFlight[Base] = field(default_factory=SingleFlight)
+
+    async def found(self, reference: str) -> Base | None:
+        """Return an image if the engine has it."""
+        info = await self.engine.inspect(reference)
+        return None if info is None else Base(reference, info)
+
+    async def made(self, reference: str) -> Base:
+        """Return an image that was just made.
+
+        Raises:
+            ImageError: somebody has removed it meanwhile.
+        """
+        base = await self.found(reference)
+        if base is None:
+            raise ImageError(f"image {reference!r}: removed while it was in use; launch again")
+        return base
+
+    async def pulled(self, reference: str, log: BuildLogWriter) -> Base:
+        """Return an image as it is on this machine, else pulled.
+
+        Raises:
+            ImageError: it cannot be had.
+        """
+        found = await self.found(reference)
+        if found is not None:
+            return found
+
+        async def pull(transcript: BuildLogWriter) -> Base:
+            async with self.slots:
+                transcript.step(ImageState.PULLING)
+                await self.engine.pull(reference, transcript)
+            return await self.made(reference)
+
+        return await self.layers.join(f"pull {reference}", log, pull)
+
+
+async def resolve_base(shop: BuildContext, spec: ImageSpec, log: BuildLogWriter) -> Base:
+    """Return the image that a definition starts from.
+
+    Raises:
+        ImageError: it cannot be pulled or built.
+    """
+    if spec.image is None:
+        return await _built(shop, spec, log)
+    base = await shop.pulled(spec.image, log)
+    if not spec.image.startswith("sha256:"):
+        return base
+    # BuildKit takes an id for the name of a repository.
+    reference = "conducto_base:" + base.info.id.removeprefix("sha256:")[:32]
+    await shop.engine.tag(spec.image, reference)
+    return replace(base, reference=reference)
+
+
+async def _built(shop: BuildContext, spec: ImageSpec, log: BuildLogWriter) -> Base:
+    source = await asyncio.to_thread(read_dockerfile, spec)
+    args = spec.docker_build_args
+    bases = [
+        (reference, await _base_id(shop, reference, log))
+        for reference in dockerfiles.base_references(source.text, args)
+    ]
+    tree = await asyncio.to_thread(contexts.tree_hash, source.context, shop.digests)
+    digest = layers.content_hash("built", source.text, source.name, tree, args, bases)
+    tag = layers.layer_tag("built", digest)
+    found = await shop.found(tag)
+    if found is not None:
+        return found
+
+    async def build(transcript: BuildLogWriter) -> Base:
+        async with shop.slots:
+            transcript.step(ImageState.BUILDING)
+            await _build(shop, spec, source, tag, transcript)
+        return await shop.made(tag)
+
+    return await shop.layers.join(tag, log, build)
+
+
+async def _base_id(shop: BuildContext, reference: str, log: BuildLogWriter) -> str | None:
+    try:
+        return (await shop.pulled(reference, log)).info.id
+    except ImageError as error:
+        # We read Dockerfiles roughly: whether it is needed at all is the engine's to say.
+        log.write(f"{error}\n")
+        return None
+
+
+async def _build(
+    shop: BuildContext, spec: ImageSpec, source: DockerfileSource, tag: str, log: BuildLogWriter
+) -> None:
+    if source.syntax is not None:
+        log.write(f"syntax {source.syntax}: the engine's own is used\n")
+    log.lines(await asyncio.to_thread(remarks, source.context))
+    head = contexts.pack_files({source.name: source.text.encode()})
+    error = await shop.engine.build(
+        tag,
+        stream(head, contexts.pack(source.context)),
+        log,
+        dockerfile=source.name,
+        build_args=spec.docker_build_args,
+        labels={layers.LABEL_LAYER: "built"},
+    )
+    if error is not None:
+        raise log.failure(f"{source.shown} did not build: {error}{_hint(source.text)}")
+
+
+def _hint(text: str) -> str:
+    if _NEEDS_CLIENT.search(text) is None:
+        return ""
+    return " (RUN --mount=type=secret and type=ssh are not available in image builds here)"
+
+
+def remarks(context: Context) -> list[str]:
+    """Return what a user should know of what is about to be sent; reads some of its files."""
+    return list(_remarks(context))
+
+
+def _remarks(context: Context) -> Iterator[str]:
+    for path in context.skipped:
+        yield f"left out {path!r}: sockets, pipes and devices cannot be copied"
+    yield from git_remarks(context)
+    if context.size >= LARGE:
+        parts = ", ".join(f"{name} {size / 1e6:.0f} MB" for name, size in context.largest())
+        yield (
+            f"sending {context.size / 1e6:.0f} MB of {context.root!r} ({parts}); "
+            f"leave out in {contexts.IGNORE_FILE} what the image does not need"
+        )
+
+
+async def stream(head: bytes, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield pieces of a tar; the files are read outside the event loop's thread."""
+    if head:
+        yield head
+    while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
+        yield piece

@@ -1,0 +1,124 @@
+"""Deleting a pipeline with all that belongs to it."""
+
+import asyncio
+import logging
+import shlex
+from contextlib import suppress
+from pathlib import Path
+from secrets import token_hex
+
+from conducto_core.semantics import events as ev
+from conducto_local.ports import Engine, EngineError, Job, Mount, WorkerSpec, WorkerStartError
+from conducto_local.scheduling.attempt_records import (
+    LABEL_HOME,
+    LABEL_PROFILE,
+    home_mark,
+    labels_of,
+)
+from conducto_local.scheduling.live_pipeline import LivePipeline
+from conducto_local.scheduling.scheduler import Scheduler
+from conducto_local.state_dir import StateDir
+from conducto_local.store.port import Store
+
+logger = logging.getLogger(__name__)
+
+
+#: Where a directory is mounted that is erased in a container.
+_ERASED = "/conducto/erase"
+_SHELL = "/bin/sh"
+
+
+class PipelineDeleter:
+    """Deletes pipelines: what runs, containers, network, snapshots, data, logs and history.
+
+    Images that were built stay: other pipelines may use them, and `gc` knows which do.
+    """
+
+    def __init__(self, home: StateDir, store: Store, scheduler: Scheduler) -> None:
+        self._home = home
+        self._store = store
+        self._scheduler = scheduler
+
+    async def delete(self, live: LivePipeline) -> bool:
+        """Delete a pipeline; return False when the store takes nothing now and it stays.
+
+        Containers and images that the engine does not remove now keep labels by which `gc` finds
+        them, as files that cannot be removed keep a place where it looks.
+        """
+        scheduler = self._scheduler
+        scheduler.apply(live, ev.Disarmed())
+        scheduler.apply(live, ev.NodesKilled(("/",)))
+        await scheduler.landed(live)
+        await scheduler.cool_down(live)
+        kit = scheduler.kit(live)
+        await scheduler.snapshots.forget(live, kit)
+        with suppress(EngineError):
+            await kit.engine.remove_labelled(labels_of(live.id, self._home))
+        # From here to the deletion nothing is awaited, so that nobody can load it again.
+        scheduler.unload(live)
+        if live.id in scheduler.live:
+            return False
+        image = self._image_of(live.id)
+        path = self._home.discard_pipeline(live.id)
+        self._store.delete(live.id)
+        logger.info("pipeline deleted", extra={"pipeline": live.id})
+        if path is not None and not await asyncio.to_thread(self._home.erase, path):
+            await self.erase_as_root(kit.engine, image, path)
+        return True
+
+    async def erase_as_root(self, engine: Engine, image: str | None, path: Path) -> None:
+        """Remove what containers wrote as root, which an agent of another user may not.
+
+        Args:
+            engine: Runs a container for it.
+            image: Any image with a shell; None leaves the files.
+            path: The directory.
+        """
+        if image is not None:
+            try:
+                await _run_as_root(engine, self._spec(image, path), _erasing(path))
+            except (EngineError, WorkerStartError) as error:
+                logger.warning("no container to erase with", extra={"why": str(error)})
+        if not await asyncio.to_thread(self._home.erase, path):
+            logger.warning("files cannot be removed", extra={"path": str(path)})
+
+    def _spec(self, image: str, path: Path) -> WorkerSpec:
+        return WorkerSpec(
+            name=f"conducto_erase_{token_hex(6)}",
+            image=image,
+            shell=_SHELL,
+            cpu=1,
+            mem=0.25,
+            docker_run_args=("--user=0:0",),
+            mounts=(Mount(str(path), _ERASED),),
+            network="none",
+            labels={LABEL_HOME: home_mark(self._home), LABEL_PROFILE: self._home.profile},
+        )
+
+    def _image_of(self, pipeline_id: str) -> str | None:
+        """Return an image that a command of the pipeline has run in."""
+        return next((a.image for a in self._store.attempts(pipeline_id) if a.image), None)
+
+    def sweep(self) -> None:
+        """Remove the files of pipelines that were deleted; blocks."""
+        for path in self._home.discarded():
+            try:
+                is_gone = self._home.erase(path)
+            except Exception:
+                logger.exception("removing files failed", extra={"path": str(path)})
+            else:
+                if not is_gone:
+                    logger.warning("files cannot be removed", extra={"path": str(path)})
+
+
+def _erasing(path: Path) -> str:
+    names = " ".join(shlex.quote(each.name) for each in path.iterdir())
+    return f"cd {_ERASED} && rm -rf -- {names}"
+
+
+async def _run_as_root(engine: Engine, spec: WorkerSpec, script: str) -> None:
+    worker = await engine.start_worker(spec)
+    try:
+        await worker.run(Job(script), lambda _stream, _data: None)
+    finally:
+        await worker.close()

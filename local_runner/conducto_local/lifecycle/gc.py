@@ -1,0 +1,345 @@
+"""Freeing what no live pipeline needs, of this home and of nobody else.
+
+Live is a pipeline that is neither archived nor deleted. What is on the engine is known by labels
+that bear a mark of the home (`conducto_local.installation_id`): `flights.LABEL_HOME`,
+`images.api.LABEL_IMAGE_HOME`, `debug.container.LABEL_DEBUG_HOME`; without one nothing is touched.
+"""
+
+import asyncio
+import logging
+import shlex
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from conducto.files.directory import TEMPORARY_PREFIX
+from conducto.files.trees import remove_tree, walk_files
+from conducto_core.model.gc import GcItem, GcReport, GcRequest
+from conducto_core.model.records import Lifecycle
+from conducto_local.debug.container import LABEL_DEBUG, LABEL_DEBUG_HOME
+from conducto_local.images.engine_images import LABEL_IMAGE_HOME
+from conducto_local.installation_id import installation_id
+from conducto_local.ports import Engine, EngineError, LabelledResource
+from conducto_local.scheduling.attempt_records import LABEL_HOME, LABEL_PIPELINE
+from conducto_local.scheduling.engine_context import EngineContext
+from conducto_local.scheduling.live_pipeline import LivePipeline
+from conducto_local.scheduling.scheduler import Scheduler
+from conducto_local.scheduling.snapshots import LABEL_SNAPSHOT
+from conducto_local.state_dir import StateDir
+from conducto_local.store.errors import REPAIR, StoreError, UnknownPipelineError
+from conducto_local.store.port import Store
+
+logger = logging.getLogger(__name__)
+
+_UNKNOWN = (
+    "no pipeline is known that it belongs to; 'conducto agent repair' makes one of it, or remove "
+    "it yourself"
+)
+#: Bytes of a block, as `os.lstat` counts them.
+_BLOCK = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """Files that nobody needs.
+
+    Attributes:
+        note: Why they stay all the same; None where they may go.
+    """
+
+    path: Path
+    kind: Literal["files", "cache"] = "files"
+    note: str | None = None
+    pipeline: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeepSet:
+    """What live pipelines need.
+
+    Attributes:
+        pipelines: Ids of all pipelines that there are, archived ones too.
+        loaded: Ids of those whose containers and networks the scheduler looks after.
+        images: References of images that a live pipeline names.
+        snapshots: References of snapshots that an attempt has.
+        building: Images are being made now; half-made ones look as if nobody needed them.
+        unknown: Ids of directories without a pipeline: nobody knows what these need.
+        unreadable: What some pipelines need cannot be read, so no image is known to be unneeded.
+    """
+
+    pipelines: Collection[str]
+    loaded: Collection[str]
+    images: Collection[str]
+    snapshots: Collection[str]
+    building: bool
+    unknown: Collection[str] = ()
+    unreadable: bool = False
+
+
+def unneeded_workers(
+    found: Iterable[LabelledResource], needs: KeepSet
+) -> Iterator[LabelledResource]:
+    """Yield containers and networks of pipelines, and of builds, that nobody looks after."""
+    for one in found:
+        pipeline = one.labels.get(LABEL_PIPELINE)
+        if one.kind != "image" and not (
+            needs.building if not pipeline else pipeline in needs.loaded
+        ):
+            yield one
+
+
+def unneeded_shells(
+    found: Iterable[LabelledResource], needs: KeepSet
+) -> Iterator[LabelledResource]:
+    """Yield containers of debug shells that have ended, or whose pipeline is gone."""
+    for one in found:
+        pipeline = one.labels.get(LABEL_DEBUG)
+        is_shell = one.kind == "container" and pipeline is not None
+        if is_shell and not (one.running and pipeline in needs.pipelines):
+            yield one
+
+
+def unneeded_images(
+    found: Iterable[LabelledResource], needs: KeepSet
+) -> Iterator[LabelledResource]:
+    """Yield images that no live pipeline names and of which none that it names is made."""
+    images = [one for one in found if one.kind == "image"]
+    kept = [one.layers for one in images if one.name in needs.images and one.layers]
+    for one in images:
+        if LABEL_SNAPSHOT in one.labels:
+            is_unknown = one.labels[LABEL_SNAPSHOT] in needs.unknown
+            needed = needs.unreadable or is_unknown or one.name in needs.snapshots
+        else:
+            below = any(layers[: len(one.layers)] == one.layers for layers in kept)
+            unsure = needs.building or needs.unreadable
+            needed = unsure or one.name in needs.images or below
+        if not needed:
+            yield one
+
+
+class GarbageCollector:
+    """Frees what no live pipeline needs."""
+
+    def __init__(
+        self, home: StateDir, store: Store, kits: Mapping[str, EngineContext], scheduler: Scheduler
+    ) -> None:
+        self._home = home
+        self._store = store
+        self._kits = kits
+        self._scheduler = scheduler
+        self._started = time.time()
+
+    async def collect(self, request: GcRequest) -> GcReport:
+        """Return what nobody needs, freed unless it is a dry run.
+
+        An engine that cannot be reached is noted, and what is on it stays.
+        """
+        notes: list[str] = []
+        items: list[GcItem] = []
+        await self._scheduler.saved()
+        for kit in self._kits.values():
+            try:
+                await kit.open()
+                items += await self._on_engine(kit, request, notes)
+            except EngineError as error:
+                if self._is_used(kit):
+                    notes.append(f"containers and images stay: {error}")
+        items += await self._files(request)
+        size = sum(item.bytes for item in items if item.freed or request.dry_run)
+        logger.info("collected", extra={"items": len(items), "bytes": size})
+        return GcReport(dry_run=request.dry_run, items=tuple(items), bytes=size, notes=tuple(notes))
+
+    def _is_used(self, kit: EngineContext) -> bool:
+        return any(self._kits[record.engine] is kit for record in self._store.records())
+
+    async def _on_engine(
+        self, kit: EngineContext, request: GcRequest, notes: list[str]
+    ) -> list[GcItem]:
+        engine = kit.engine
+        shells = await self._own(engine, LABEL_DEBUG_HOME)
+        if not request.dry_run:
+            await self._cool_down(kit, {one.labels.get(LABEL_DEBUG, "") for one in shells})
+        workers = await self._own(engine, LABEL_HOME)
+        images = await self._own(engine, LABEL_IMAGE_HOME)
+        needs = await self._needs()
+        if needs.building:
+            notes.append("images are being built: those that exist were not looked at")
+        if needs.unreadable:
+            notes.append(f"images stay: a pipeline that may need them cannot be read. {REPAIR}")
+        found = [
+            *unneeded_workers(workers, needs),
+            *unneeded_shells(shells, needs),
+            # Those on top first: one that others are made of takes no room of its own.
+            *sorted(unneeded_images(images, needs), key=lambda one: -len(one.layers)),
+        ]
+        found.sort(key=lambda one: ("container", "network", "image").index(one.kind))
+        items = [
+            await _discard(engine, one, request)
+            for one in found
+            if one.kind != "image" or not self._is_wanted(one.name)
+        ]
+        self._forget({item.name for item in items if item.freed and item.kind == "image"})
+        return items
+
+    async def _own(self, engine: Engine, label: str) -> list[LabelledResource]:
+        """Return what bears a mark of this home in a label, also that of an earlier version."""
+        marks = installation_id(self._home).marks
+        return [one for mark in marks for one in await engine.find(label, mark)]
+
+    def _is_wanted(self, image: str) -> bool:
+        """Whether a launch has come meanwhile that may have found the image and counts on it."""
+        return any(
+            _is_building(live)
+            or any(i.built is not None and i.built.reference == image for i in live.images.values())
+            for live in self._scheduler.live.values()
+            if live.record.lifecycle is not Lifecycle.ARCHIVED
+        )
+
+    def _forget(self, images: Collection[str]) -> None:
+        """Have freed images made anew where an archived pipeline that is woken needs them."""
+        for live in self._scheduler.live.values():
+            for image in live.images.values():
+                if image.built is not None and image.built.reference in images:
+                    image.built = image.task = None
+                    live.builder = None  # it remembers what it has made
+
+    async def _cool_down(self, kit: EngineContext, opened: Collection[str]) -> None:
+        """Let containers go that only idle; a network that a shell uses stays."""
+        for live in list(self._scheduler.live.values()):
+            if self._scheduler.kit(live) is kit and live.settled() and live.id not in opened:
+                await self._scheduler.cool_down(live)
+
+    async def _needs(self) -> KeepSet:
+        records = self._store.records()
+        known = {record.id for record in records} | self._store.damaged().keys()
+        live = [record for record in records if record.lifecycle is not Lifecycle.ARCHIVED]
+        named = await asyncio.to_thread(self._named, [record.id for record in live])
+        names, snapshots, unreadable = named
+        loaded = self._scheduler.live
+        for pipeline in loaded.values():
+            if pipeline.record.lifecycle is Lifecycle.ARCHIVED:
+                continue
+            names.update(i.built.reference for i in pipeline.images.values() if i.built is not None)
+        return KeepSet(
+            pipelines=known,
+            loaded={*loaded},
+            images=names,
+            snapshots=snapshots,
+            building=any(map(_is_building, loaded.values())),
+            unknown=set(self._home.pipeline_ids()) - known,
+            unreadable=unreadable or bool(self._store.damaged()),
+        )
+
+    def _named(self, pipelines: Iterable[str]) -> tuple[set[str], set[str], bool]:
+        """Return the images and snapshots of pipelines, and whether some cannot be read."""
+        names: set[str] = set()
+        snapshots: set[str] = set()
+        unreadable = False
+        for pipeline_id in pipelines:
+            try:
+                names.update(r for i in self._store.images(pipeline_id) if (r := i.reference))
+                attempts = self._store.attempts(pipeline_id)
+                names.update(a.image for a in attempts if a.image is not None)
+                snapshots.update(str(a.snapshot) for a in self._store.snapshots(pipeline_id))
+            except UnknownPipelineError:
+                continue  # it was deleted meanwhile
+            except StoreError:
+                unreadable = True
+        return names, snapshots, unreadable
+
+    async def _files(self, request: GcRequest) -> list[GcItem]:
+        found = await asyncio.to_thread(self._leftovers, self._unknown())
+        clones = self._home.agent / "cache"
+        if clones.is_dir() and not any(map(_is_building, self._scheduler.live.values())):
+            found.append(Leftover(clones, "cache"))
+            if not request.dry_run:
+                for live in self._scheduler.live.values():
+                    live.builder = None  # it remembers clones
+        return [await asyncio.to_thread(_erase, one, request) for one in found]
+
+    def _unknown(self) -> list[str]:
+        """Return the ids of directories without a pipeline."""
+        known = {record.id for record in self._store.records()} | self._store.damaged().keys()
+        return [one for one in self._home.pipeline_ids() if one not in known]
+
+    def _leftovers(self, unknown: Collection[str]) -> list[Leftover]:
+        home = self._home
+        found = [Leftover(path) for path in home.discarded()]
+        for pipeline_id in unknown:
+            directory = home.pipeline(pipeline_id)
+            note = None if directory.is_empty() else _UNKNOWN
+            found.append(Leftover(directory.root, note=note, pipeline=pipeline_id))
+        for pipeline_id in home.pipeline_ids():
+            found += _uploads(home.pipeline(pipeline_id).data, self._started, pipeline_id)
+        return [*found, *_uploads(home.user_data, self._started)]
+
+
+def _is_building(live: LivePipeline) -> bool:
+    return any(i.task is not None and not i.task.done() for i in live.images.values())
+
+
+async def _discard(engine: Engine, one: LabelledResource, request: GcRequest) -> GcItem:
+    snapshot = one.labels.get(LABEL_SNAPSHOT)
+    pipeline = one.labels.get(LABEL_PIPELINE) or one.labels.get(LABEL_DEBUG) or snapshot
+    item = GcItem(
+        kind="snapshot" if snapshot and one.kind == "image" else one.kind,
+        name=one.name,
+        pipeline=pipeline or None,
+        bytes=one.size,
+    )
+    if request.dry_run:
+        return item
+    try:
+        freed = await engine.discard(one)
+    except EngineError as error:
+        return item.model_copy(update={"note": str(error)})
+    note = None if freed else "in use, or gone already"
+    return item.model_copy(update={"freed": freed, "note": note})
+
+
+def _uploads(data: Path, before: float, pipeline_id: str | None = None) -> Iterator[Leftover]:
+    """Yield the unfinished uploads that an agent left behind which ended before a time."""
+    for entry in walk_files(str(data)):
+        if entry.name.startswith(TEMPORARY_PREFIX):
+            with suppress(OSError):
+                if entry.stat(follow_symlinks=False).st_mtime < before:
+                    yield Leftover(Path(entry.path), pipeline=pipeline_id)
+
+
+def _erase(one: Leftover, request: GcRequest) -> GcItem:
+    path = one.path
+    item = GcItem(
+        kind=one.kind, name=str(path), pipeline=one.pipeline, bytes=_size(path), note=one.note
+    )
+    if one.note is not None:
+        return item.model_copy(update={"bytes": 0})
+    if request.dry_run:
+        return item
+    try:
+        _remove(path)
+    except Exception as error:  # noqa: BLE001  one that cannot be removed keeps no other
+        why = error.strerror if isinstance(error, OSError) else repr(error)
+        note = f"cannot be removed ({why}); remove it yourself: sudo rm -r {shlex.quote(str(path))}"
+        return item.model_copy(update={"bytes": 0, "note": note})
+    return item.model_copy(update={"freed": True})
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        remove_tree(str(path))
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _size(path: Path) -> int:
+    """Return the bytes that a file or a directory takes, as far as it can be read."""
+    size = 0
+    with suppress(OSError):
+        size += path.lstat().st_blocks * _BLOCK
+    for entry in walk_files(str(path)) if path.is_dir() else ():
+        with suppress(OSError):
+            size += entry.stat(follow_symlinks=False).st_blocks * _BLOCK
+    return size

@@ -1,0 +1,179 @@
+"""Pipelines that nobody needs any more: put to sleep, archived, deleted.
+
+One that was launched with ``--sleep-when-done`` sleeps once its root is done. One without activity
+for its ``retention`` days is archived, and deleted when it has stayed so for as many days again;
+``conducto wake`` takes it back until then. A retention of 0 keeps a pipeline for ever.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from enum import Enum, auto
+from typing import Protocol
+
+from conducto_core.errors import NotFoundError, RefusedError
+from conducto_core.model.records import Lifecycle, PipelineRecord
+from conducto_core.model.requests import Action, ControlRequest
+from conducto_core.model.states import State
+from conducto_local.lifecycle.deletion import PipelineDeleter
+from conducto_local.lifecycle.idle_clock import IdleClock
+from conducto_local.ports import EngineError
+from conducto_local.scheduling import pipeline_loader
+from conducto_local.scheduling.clock import Clock
+from conducto_local.scheduling.live_pipeline import LivePipeline
+from conducto_local.scheduling.scheduler import Scheduler
+from conducto_local.state_dir import StateDir
+from conducto_local.store.errors import StoreError
+from conducto_local.store.port import Store
+
+logger = logging.getLogger(__name__)
+
+#: Seconds between two looks.
+EVERY = 3600.0
+_DAY = 86400.0
+
+
+class Step(Enum):
+    """What is due with a pipeline."""
+
+    ARCHIVE = auto()
+    DELETE = auto()
+
+
+def due(records: Iterable[PipelineRecord], idle: Mapping[str, float]) -> Iterator[tuple[str, Step]]:
+    """Yield ``(pipeline id, step)`` of what is due and nothing else.
+
+    Args:
+        records: All pipelines.
+        idle: Seconds without activity, `IdleClock.count`.
+    """
+    for record in records:
+        kept = record.retention * _DAY
+        if record.retention > 0 and idle.get(record.id, 0.0) >= kept:
+            archived = record.lifecycle is Lifecycle.ARCHIVED
+            yield record.id, Step.DELETE if archived else Step.ARCHIVE
+
+
+class Pipelines(Protocol):
+    """The part of the API that retention uses."""
+
+    def live(self, pipeline_id: str) -> LivePipeline:
+        """Return a pipeline, loaded."""
+
+    async def control(self, pipeline_id: str, request: ControlRequest) -> object:
+        """Execute an action."""
+
+
+class RetentionScheduler:
+    """Looks every hour what is due, and does it.
+
+    Args:
+        home: Where the idle times are kept.
+        store: Knows all pipelines.
+        scheduler: Knows those that are loaded.
+        pipelines: Archives them.
+        clock: What time it is.
+    """
+
+    def __init__(
+        self,
+        home: StateDir,
+        store: Store,
+        scheduler: Scheduler,
+        pipelines: Pipelines,
+        clock: Clock | None = None,
+    ) -> None:
+        self.remover = PipelineDeleter(home, store, scheduler)
+        self._home = home
+        self._store = store
+        self._scheduler = scheduler
+        self._pipelines = pipelines
+        self._idle = IdleClock(home.agent / "idle.json", Clock() if clock is None else clock)
+        self._task: asyncio.Task[None] | None = None
+
+    def begin(self) -> None:
+        """Look now and every hour from now on."""
+        self._scheduler.when_settled = self._settled
+        self._task = asyncio.get_running_loop().create_task(self._go_on())
+
+    async def close(self) -> None:
+        """Look no more."""
+        self._scheduler.when_settled = None
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    async def look(self) -> None:
+        """Do what is due now."""
+        await asyncio.to_thread(self.remover.sweep)
+        records = self._store.records()
+        self._keep_missing(records)
+        for record in records:
+            if _is_to_sleep(record):
+                await self._order(record.id, Action.SLEEP)
+        idle = self._idle.count({record.id: self._mark(record) for record in records})
+        for pipeline_id, step in list(due(records, idle)):
+            if step is Step.ARCHIVE:
+                await self._order(pipeline_id, Action.ARCHIVE)
+            else:
+                await self._delete(pipeline_id)
+
+    async def _delete(self, pipeline_id: str) -> None:
+        try:
+            await self.remover.delete(self._pipelines.live(pipeline_id))
+        except Exception:
+            # Whatever is wrong with this one, the others are looked after.
+            logger.exception("not deleted", extra={"pipeline": pipeline_id})
+
+    def _keep_missing(self, records: Iterable[PipelineRecord]) -> None:
+        """Write beside each pipeline what a repair needs, where an older version did not."""
+        for record in records:
+            if not self._home.pipeline(record.id).record.exists():
+                with suppress(StoreError):
+                    pipeline_loader.keep(self._home, record, self._store.definition(record.id))
+
+    async def _go_on(self) -> None:
+        while True:
+            try:
+                await self.look()
+            except Exception:
+                # Whatever is wrong, the next look may go well, and the agent runs pipelines.
+                logger.exception("looking after old pipelines failed")
+            await asyncio.sleep(EVERY)
+
+    def _mark(self, record: PipelineRecord) -> float | None:
+        live = self._scheduler.live.get(record.id)
+        if live is not None and (live.subscribers or live.flights or not live.settled()):
+            return None
+        return record.touched
+
+    async def _order(self, pipeline_id: str, action: Action) -> None:
+        try:
+            await self._pipelines.control(pipeline_id, ControlRequest(action=action))
+        except (NotFoundError, RefusedError, EngineError, StoreError) as error:
+            about = {"pipeline": pipeline_id, "action": action.value, "why": str(error)}
+            logger.warning("left for the next look", extra=about)
+        except Exception:
+            # Whatever is wrong with this one, the others are looked after.
+            about = {"pipeline": pipeline_id, "action": action.value}
+            logger.exception("failed; left for the next look", extra=about)
+        else:
+            logger.info("done by itself", extra={"pipeline": pipeline_id, "action": action.value})
+
+    def _settled(self, live: LivePipeline) -> None:
+        """A loaded pipeline has settled; it may be one that sleeps when it is done."""
+        if live.record.sleep_when_done and live.tree.root.state is State.DONE and live.record.armed:
+            self._scheduler.spawn(self._sleep(live))
+
+    async def _sleep(self, live: LivePipeline) -> None:
+        if live.settled() and live.record.armed:  # nobody was faster with an order
+            await self._order(live.id, Action.SLEEP)
+
+
+def _is_to_sleep(record: PipelineRecord) -> bool:
+    """Whether an agent died between a pipeline's end and its sleep."""
+    standing = record.standing
+    done = standing.settled and standing.state is State.DONE
+    active = record.lifecycle is Lifecycle.ACTIVE and record.armed
+    return record.sleep_when_done and active and done

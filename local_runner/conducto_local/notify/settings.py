@@ -1,0 +1,67 @@
+"""Where notifications go: addresses of services, from the environment or the profile's file.
+
+    [notifications]                      in ~/.conducto/<profile>/config
+    slack_url = https://slack.com/api    or CONDUCTO_SLACK_URL
+    github_url = https://api.github.com  or CONDUCTO_GITHUB_URL
+    smtp_url = smtp://user@host:587      or CONDUCTO_SMTP_URL
+    email_from = ci@example.com          or CONDUCTO_EMAIL_FROM
+
+The tokens are secrets: ``SLACK_TOKEN``, ``GITHUB_TOKEN``, ``SMTP_PASSWORD``. Commands get the
+address of Slack, too, for ``co.slack``.
+"""
+
+import os
+from collections.abc import Callable, Hashable, Mapping
+
+from conducto.api.config import Config
+from conducto.integrations import slack
+from conducto_core.notifications.settings import GITHUB_URL, Settings
+from conducto_local.state_dir import StateDir
+
+SECTION = "notifications"
+
+
+def settings_of(home: StateDir, env: Mapping[str, str] = os.environ) -> Settings:
+    """Return the addresses that hold now: the environment's over the profile's over our own."""
+    file = Config.get_profile_config(home.profile)
+
+    def find(option: str, variable: str) -> str | None:
+        return env.get(variable) or file.get(SECTION, option, fallback=None) or None
+
+    owner = env.get("CONDUCTO_EMAIL") or file.get("general", "email", fallback=None) or None
+    return Settings(
+        slack=(find("slack_url", "CONDUCTO_SLACK_URL") or slack.URL).rstrip("/"),
+        github=(find("github_url", "CONDUCTO_GITHUB_URL") or GITHUB_URL).rstrip("/"),
+        smtp=find("smtp_url", "CONDUCTO_SMTP_URL"),
+        sender=find("email_from", "CONDUCTO_EMAIL_FROM") or owner,
+        owner=owner,
+    )
+
+
+FindSettings = Callable[[], Settings]
+
+
+class CommandAddresses:
+    """Addresses that commands get, as far as this profile has its own.
+
+    Args:
+        home: The profile.
+        env: The agent's environment.
+    """
+
+    def __init__(self, home: StateDir, env: Mapping[str, str] = os.environ) -> None:
+        self._home = home
+        self._env = env
+
+    def version(self) -> Hashable:
+        """Return something that differs when the profile's file has changed."""
+        try:
+            found = (self._home.root / "config").stat()
+        except OSError:
+            return None
+        return (found.st_mtime_ns, found.st_size, found.st_ino)
+
+    def read(self) -> Mapping[str, str]:
+        """Return ``{name of a variable: address}``."""
+        address = settings_of(self._home, self._env).slack
+        return {} if address == slack.URL else {slack.URL_VARIABLE: address}

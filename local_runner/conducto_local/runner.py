@@ -1,0 +1,115 @@
+"""The local runner: everything between the machine's commands and the world."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from conducto_local.agent_files import AgentFiles
+from conducto_local.api.pipelines import LocalPipelines
+from conducto_local.engine_factory import open_engines
+from conducto_local.lifecycle.retention import RetentionScheduler
+from conducto_local.notify.outbox import Channels, Outbox
+from conducto_local.notify.settings import CommandAddresses, settings_of
+from conducto_local.scheduling import pipeline_loader
+from conducto_local.scheduling.clock import Clock
+from conducto_local.scheduling.containers import IDLE_SECONDS, Containers
+from conducto_local.scheduling.scheduler import Scheduler
+from conducto_local.secrets.injection import SecretProvider
+from conducto_local.secrets.local import LocalSecrets
+from conducto_local.state_dir import StateDir
+from conducto_local.store.sqlite import SqliteStore
+
+
+@dataclass(frozen=True, slots=True)
+class Runner:
+    """What is open while an agent runs.
+
+    Attributes:
+        keeper: Archives and deletes what is due.
+    """
+
+    pipelines: LocalPipelines
+    keeper: RetentionScheduler
+
+
+@asynccontextmanager
+async def open_runner(
+    home: StateDir,
+    *,
+    idle_seconds: float = IDLE_SECONDS,
+    env: Mapping[str, str] | None = None,
+) -> AsyncIterator[LocalPipelines]:
+    """Open all that runs pipelines, as `open_parts` does, and yield what the API asks."""
+    async with open_parts(home, idle_seconds=idle_seconds, env=env) as runner:
+        yield runner.pipelines
+
+
+@asynccontextmanager
+async def open_parts(
+    home: StateDir,
+    *,
+    idle_seconds: float = IDLE_SECONDS,
+    env: Mapping[str, str] | None = None,
+    ways: Channels | None = None,
+    clock: Clock | None = None,
+) -> AsyncIterator[Runner]:
+    """Open the store and the engines of a profile, go on with what was under way, and yield.
+
+    At the end what runs is stopped and its containers are removed; the pipelines stay armed.
+
+    Args:
+        home: The profile's directories.
+        idle_seconds: How long a container waits for its next command before it leaves.
+        env: Where ``DOCKER_HOST`` is looked up; None is the process's own environment.
+        ways: How notifications are sent; None is to where the profile says.
+        clock: By what the idling of pipelines is measured; None is the machine's.
+    """
+    home.make()
+    pipeline_loader.check_store(home)
+    store = SqliteStore.open(home.store)
+    kits = open_engines(home, env)
+    containers = Containers(idle_seconds=idle_seconds)
+    secrets = SecretProvider(LocalSecrets(home), CommandAddresses(home))
+    channels = Channels(settings=lambda: settings_of(home)) if ways is None else ways
+    scheduler = Scheduler(
+        home=home,
+        store=store,
+        kits=kits,
+        containers=containers,
+        secrets=secrets,
+        notifier=lambda saved: Outbox(store, saved, secrets, channels),
+        url=AgentUrl(AgentFiles(home.agent)).now,
+    )
+    pipelines = LocalPipelines(home=home, store=store, kits=kits, scheduler=scheduler)
+    keeper = RetentionScheduler(home, store, scheduler, pipelines, clock)
+    try:
+        await pipelines.recover()
+        scheduler.notifier.recover()
+        keeper.begin()
+        yield Runner(pipelines, keeper)
+    finally:
+        await keeper.close()
+        await scheduler.close()
+        for kit in kits.values():
+            await kit.engine.close()
+        store.close()
+
+
+class AgentUrl:
+    """Where this profile's agent answers: each command is told, so the file is read once.
+
+    It is written after the first commands may run, over what an agent before this one wrote.
+    """
+
+    def __init__(self, files: AgentFiles) -> None:
+        self._files = files
+        self._version: tuple[int, int] | None = None
+        self._url = ""
+
+    def now(self) -> str:
+        """Return the address; nothing when no agent runs this."""
+        version = self._files.state_version()
+        if version != self._version:
+            state = None if version is None else self._files.read_state()
+            self._version, self._url = version, "" if state is None else state.url
+        return self._url

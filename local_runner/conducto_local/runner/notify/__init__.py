@@ -1,4 +1,0 @@
-"""The local runner's part of telling people and services outside (`conducto.running.notify`).
-
-`outbox` sees to it that each notification is sent once, `settings` where to.
-"""

@@ -1,0 +1,1 @@
+"""Scheduling of commands: the live pipelines, admission, containers, attempts."""

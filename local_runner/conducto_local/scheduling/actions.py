@@ -1,0 +1,103 @@
+"""Orders of a person, carried out on a loaded pipeline."""
+
+import asyncio
+from collections.abc import Callable
+
+from conducto_core.api.action_checks import check_action, edits_of, preview_of_whole
+from conducto_core.model.records import Lifecycle
+from conducto_core.model.requests import WHOLE, Action, ControlRequest, ControlResult
+from conducto_core.semantics import events as ev
+from conducto_core.semantics.actions import named, preview
+from conducto_local.scheduling import pipeline_loader
+from conducto_local.scheduling.admission import check_nodes
+from conducto_local.scheduling.live_pipeline import LivePipeline
+from conducto_local.scheduling.scheduler import Scheduler
+from conducto_local.store.port import Store
+
+_EVENTS: dict[Action, Callable[[tuple[str, ...]], ev.Event]] = {
+    Action.RESET: ev.NodesReset,
+    Action.REBUILD: ev.NodesReset,
+    Action.SKIP: ev.NodesSkipped,
+    Action.UNSKIP: ev.NodesUnskipped,
+    Action.KILL: ev.NodesKilled,
+}
+
+
+class Actions:
+    """Carries out orders."""
+
+    def __init__(self, scheduler: Scheduler, store: Store) -> None:
+        self._scheduler = scheduler
+        self._store = store
+
+    async def carry_out(self, live: LivePipeline, request: ControlRequest) -> ControlResult:
+        """Do what is asked, all or nothing, and return what it touched.
+
+        Raises:
+            NotFoundError: a path is not in the tree.
+            RefusedError: the order makes no sense now.
+            DefinitionError: a modification makes the tree wrong.
+            EngineError: ``run`` or ``wake`` and no engine.
+        """
+        check_action(live, request)
+        if request.action in WHOLE:
+            return await self._whole(live, request)
+        request = named(live.tree, request)
+        if not request.paths:  # nothing failed
+            return ControlResult(preview=request.preview)
+        result = preview(live.tree, request.action, request.paths)
+        if request.action is Action.MODIFY:
+            async with live.modifying:
+                check_action(live, request)  # the tree may be another one by now
+                await self._modify(live, request)
+        elif not request.preview:
+            if request.action in (Action.RESET, Action.REBUILD):
+                self._scheduler.contexts.forget(live, request.paths)
+            if request.action is Action.REBUILD:
+                self._scheduler.forget_images(live, request.paths)
+            self._scheduler.apply(live, _EVENTS[request.action](request.paths))
+        return result.model_copy(update={"preview": request.preview})
+
+    async def _whole(self, live: LivePipeline, request: ControlRequest) -> ControlResult:
+        result = preview_of_whole(live, request.action)
+        if request.preview:
+            return result
+        match request.action:
+            case Action.RUN:
+                await self.run(live)
+            case Action.PAUSE:
+                self._scheduler.apply(live, ev.Disarmed())
+            case Action.WAKE:
+                live.set_record(lifecycle=Lifecycle.ACTIVE)
+            case Action.SLEEP:
+                await self._rest(live, Lifecycle.SLEEPING)
+            case _:
+                await self._rest(live, Lifecycle.ARCHIVED)
+        return result.model_copy(update={"preview": False})
+
+    async def run(self, live: LivePipeline) -> None:
+        """Arm a pipeline; one that sleeps wakes."""
+        await self._scheduler.kit(live).open()
+        live.set_record(problem=None, lifecycle=Lifecycle.ACTIVE)
+        self._scheduler.apply(live, ev.Armed())
+
+    async def _rest(self, live: LivePipeline, lifecycle: Lifecycle) -> None:
+        """End what runs, let go of containers and network, and keep everything else."""
+        self._scheduler.apply(live, ev.Disarmed())
+        self._scheduler.apply(live, ev.NodesKilled(("/",)))
+        await self._scheduler.landed(live)
+        await self._scheduler.cool_down(live)
+        if lifecycle is Lifecycle.ARCHIVED:
+            await self._scheduler.snapshots.forget(live, self._scheduler.kit(live))
+        live.set_record(lifecycle=lifecycle)
+
+    async def _modify(self, live: LivePipeline, request: ControlRequest) -> None:
+        edits = edits_of(live, request)
+        await self._scheduler.saved()
+        laid_over = {**live.edits, **edits}
+        pipeline = await asyncio.to_thread(
+            pipeline_loader.resolve_stored, self._store, live.id, laid_over
+        )
+        check_nodes(pipeline.nodes, self._scheduler.kit(live).limits_or_none())
+        if not request.preview:
+            self._scheduler.apply(live, ev.NodesModified(live.edit(edits, pipeline)))

@@ -1,0 +1,50 @@
+"""What this machine and its engine can never grant is said before anything runs."""
+
+from collections.abc import Mapping
+
+from conducto_core.errors import DefinitionError, check_each
+from conducto_core.model.nodes import NodeSpec
+from conducto_core.model.states import NodeType
+from conducto_core.semantics.resolve import Limits, check_size
+from conducto_local.engine.run_args import RunArgsError, gpus_of
+
+
+def check_nodes(nodes: Mapping[str, NodeSpec], limits: Limits | None) -> None:
+    """Refuse Execs that could never start here.
+
+    Args:
+        nodes: ``{path: node}``.
+        limits: Sizes of the machine; None while the engine is not there to say.
+
+    Raises:
+        DefinitionError: such Execs; the message has a line for each, which begins with its path.
+    """
+    fine: set[tuple[str, ...]] = {()}
+
+    def check(node: NodeSpec) -> None:
+        if limits is not None:
+            check_size(node, limits)
+        args = node.placement.docker_run_args
+        if args in fine:
+            return
+        try:
+            gpus = gpus_of(args)
+        except RunArgsError as error:
+            raise DefinitionError(node.path, str(error)) from error
+        if limits is not None and _lacks_gpus(gpus, limits):
+            raise DefinitionError(node.path, _too_many_gpus(gpus, limits))
+        fine.add(args)
+
+    check_each((node for node in nodes.values() if node.type is NodeType.EXEC), check)
+
+
+def _lacks_gpus(gpus: int, limits: Limits) -> bool:
+    return limits.gpu == 0 if gpus < 0 else gpus > limits.gpu
+
+
+def _too_many_gpus(gpus: int, limits: Limits) -> str:
+    asked = "all GPUs" if gpus < 0 else f"{gpus} GPUs"
+    return (
+        f"docker_run_args: --gpus asks for {asked}: {limits.where} has {limits.gpu} that its "
+        "engine can use; remove the flag, or install the NVIDIA Container Toolkit"
+    )

@@ -1,0 +1,172 @@
+"""What an attempt prints, on its way into the log."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from conducto.wire.lazy_form import from_wire_document
+from conducto_core.errors import DefinitionError
+from conducto_core.model.form_codec import pack_form
+from conducto_core.model.nodes import Pipeline
+from conducto_core.model.states import Cause
+from conducto_core.runtime.commands import script_of
+from conducto_core.runtime.environment import NOTHING, ExecutionContext, command_env
+from conducto_core.runtime.masking import Mask
+from conducto_core.runtime.tree_extractor import PrintedTreeError, TreeExtractor
+from conducto_core.semantics.resolve import Limits, resolve_generated
+from conducto_core.semantics.rules import cause_of_exit
+from conducto_local.ports import BuiltImage, EngineError, Job, Stream
+from conducto_local.scheduling.admission import check_nodes
+from conducto_local.scheduling.attempt_logs import LogDirectory, LogWriter
+from conducto_local.scheduling.attempt_records import placement_of
+from conducto_local.scheduling.live_pipeline import ActiveAttempt
+from conducto_local.scheduling.resources import Sampler
+
+
+class OutputSink:
+    """Takes both streams of an attempt: cuts a Lazy's tree out of stdout, then hides secrets.
+
+    Args:
+        writer: Keeps the rest.
+        cutter: For a Lazy; it sees stdout as it was printed.
+        mask: What to hide.
+    """
+
+    def __init__(self, writer: LogWriter, cutter: TreeExtractor | None, mask: Mask) -> None:
+        self._writer = writer
+        self._cutter = cutter
+        self._maskers = {"stdout": mask.stream(), "stderr": mask.stream()}
+
+    def write(self, stream: Stream, data: bytes) -> None:
+        """Take in what came."""
+        seen = data
+        if self._cutter is not None and stream == "stdout":
+            seen = self._cutter.feed(data)
+        self._keep(stream, self._maskers[stream].feed(seen))
+
+    def finish(self) -> None:
+        """Keep what was held back; nothing comes any more."""
+        if self._cutter is not None:
+            self._keep("stdout", self._maskers["stdout"].feed(self._cutter.finish()))
+        self._keep("stdout", self._maskers["stdout"].finish())
+        self._keep("stderr", self._maskers["stderr"].finish())
+
+    def _keep(self, stream: Stream, data: bytes) -> None:
+        if data:
+            self._writer.write(stream, data)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How an attempt ended.
+
+    Attributes:
+        tree: A Lazy's generated tree, resolved, and its definition as it is stored.
+        started: The command may have begun.
+    """
+
+    cause: Cause | None
+    exit_code: int | None = None
+    message: str | None = None
+    peak_memory: int | None = None
+    tree: tuple[Pipeline, bytes] | None = None
+    started: bool = True
+
+    def with_note(self, note: str | None) -> "Result":
+        """Return the same with one more line to its message; None adds nothing."""
+        if note is None:
+            return self
+        return replace(self, message=note if self.message is None else f"{self.message}\n{note}")
+
+
+def prepare(
+    flight: ActiveAttempt,
+    image: BuiltImage,
+    around: ExecutionContext,
+    secrets: Mapping[str, str] = NOTHING,
+) -> Job:
+    """Return the job of an attempt: its script and environment as they will run.
+
+    Raises:
+        CommandError: the command names a file that the image does not hold.
+    """
+    spec = flight.spec
+
+    script = script_of(spec, image.path_map, image.workdir)
+    env = command_env(
+        spec.env,
+        around,
+        path=spec.path,
+        attempt=flight.number,
+        path_map=image.path_map,
+        secrets=secrets,
+    )
+    return Job(script, env)
+
+
+async def run_command(
+    flight: ActiveAttempt, job: Job, limits: Limits, log: LogDirectory, mask: Mask
+) -> Result:
+    """Run the attempt's command in its container and return how it ended.
+
+    Raises:
+        EngineError: the engine went away, and the container with it.
+    """
+    container = flight.container
+    if container is None:
+        raise RuntimeError(f"{flight.spec.path}: no container")
+    writer = log.writer(flight.spec.path, flight.number)
+    cutter = TreeExtractor() if flight.spec.lazy_target is not None else None
+    output = OutputSink(writer, cutter, mask)
+    size = placement_of(flight)
+    sampler = Sampler(
+        container.worker,
+        lambda line: writer.write("resources", line),
+        limits=(size.cpu, size.mem),
+        fresh=container.used == 0,
+    )
+    try:
+        done = await container.worker.run(job, output.write)
+    finally:
+        sampler.end()
+        output.finish()
+        writer.close()
+        container.used += 1
+    if done.engine_gone:
+        raise EngineError(done.message)
+    container.completed += done.cause is not Cause.WORKER_LOST
+    cause = done.cause if done.cause is not None else cause_of_exit(done.code)
+    message = done.message if done.message is not None else writer.failure
+    if cause is None and writer.failure is not None:
+        # Nobody can see what it printed, and a Lazy's or a test's output is its result.
+        cause = Cause.WORKER_LOST
+        message = f"the command ended with exit code 0, but {writer.failure}"
+    result = Result(cause, done.code, message, done.peak_memory, started=done.started)
+    if cutter is not None and cause is None and not flight.stopping:
+        # A copy, since the loop goes on changing the tree while the thread reads it.
+        tree = Pipeline(dict(flight.live.pipeline.nodes), dict(flight.live.pipeline.images))
+        result = await asyncio.to_thread(_with_tree, result, cutter, flight, tree, limits)
+    said = result.message
+    return result if said is None else replace(result, message=mask.text(said))
+
+
+def _with_tree(
+    result: Result, cutter: TreeExtractor, flight: ActiveAttempt, tree: Pipeline, limits: Limits
+) -> Result:
+    """Add the printed tree to a result, or turn it into a failure that says what is wrong."""
+    target = flight.spec.lazy_target
+    if target is None:
+        return result
+    try:
+        form = from_wire_document(cutter.tree())
+        pipeline = resolve_generated(form, target, tree, flight.live.edits)
+        check_nodes(pipeline.nodes, limits)
+    except (PrintedTreeError, DefinitionError, KeyError, TypeError) as error:
+        message = (
+            str(error)
+            if isinstance(error, (PrintedTreeError, DefinitionError))
+            else (f"printed a broken tree: {error!r}")
+        )
+        return Result(Cause.LAZY, result.exit_code, message, result.peak_memory)
+    definition = pack_form(form)
+    return replace(result, tree=(pipeline, definition))

@@ -1,0 +1,273 @@
+"""Output of commands: a file for each attempt and stream, of the raw bytes.
+
+A byte that was written is in the kernel's hands at once, so it survives the death of the agent.
+A file appears with its first byte: a silent command costs none. File names say nothing of node
+names, which may hold anything.
+"""
+
+import errno
+import os
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from hashlib import blake2b
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from conducto_core.api.queries.log_lines import FileStream, LineIndex, Lines
+from conducto_local import descriptors
+
+#: What is kept of an attempt: what its command printed, and what it used.
+Kept = Literal["stdout", "stderr", "resources"]
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+#: Directory of output that belongs to no node that is known.
+UNATTRIBUTED = "unattributed"
+#: Readers whose line indexes are kept for the next page.
+_READERS_KEPT = 16
+
+
+class StoredChunk(NamedTuple):
+    """Some bytes of a stream.
+
+    Attributes:
+        offset: Position of the first byte, counted from 0.
+        size: Bytes the stream had when it was read.
+    """
+
+    offset: int
+    data: bytes
+    size: int
+
+
+class LogWriter:
+    """Appends to the streams of one attempt, also after a restart.
+
+    When the disk is full it says so once, keeps what it has and drops the rest: the command
+    goes on, and no hole appears in what is kept.
+
+    Attributes:
+        failure: A sentence on why the rest is lost, or None.
+        dropped: Bytes that could not be kept.
+    """
+
+    def __init__(self, base: Path) -> None:
+        """Write to the files that `LogDirectory` names with ``base``."""
+        self.failure: str | None = None
+        self.dropped = 0
+        self._base = base
+        self._fds: dict[Kept, int] = {}
+        self._closed = False
+
+    def write(self, stream: Kept, data: bytes) -> None:
+        """Append ``data``; an error of the disk is reported, never raised.
+
+        Raises:
+            ValueError: the writer is closed.
+        """
+        if self._closed:
+            raise ValueError(f"{self._base.name}: write to a closed log")
+        if self.failure is not None:
+            self.dropped += len(data)
+            return
+        rest = memoryview(data)
+        try:
+            while rest:
+                rest = rest[os.write(self._fd(stream), rest) :]
+        except OSError as error:
+            self._give_up(error, len(rest))
+
+    def close(self) -> None:
+        """Let go of the files; safe to call twice."""
+        self._closed = True
+        self._close_files()
+        descriptors.OUTPUT.refill()
+
+    def _fd(self, stream: Kept) -> int:
+        fd = self._fds.get(stream)
+        if fd is None:
+            file = _file(self._base, stream)
+            fd = self._fds[stream] = descriptors.OUTPUT.open(lambda: _open_to_append(file))
+        return fd
+
+    def _give_up(self, error: OSError, lost: int) -> None:
+        self.dropped += lost
+        self._close_files()
+        root = self._base.parent.parent
+        if error.errno in _FULL:
+            why = f"the disk of {root} is full or over its quota; free some space"
+        else:
+            why = f"{root} cannot be written to ({error.strerror})"
+        self.failure = f"output from here on was not kept: {why}"
+
+    def _close_files(self) -> None:
+        while self._fds:
+            os.close(self._fds.popitem()[1])
+
+
+class LogReader:
+    """Reads the streams of one attempt, while it is written to or later.
+
+    Holds no file open, and of a stream it keeps only a small index of its lines. A stream that
+    nothing was written to reads as empty. Safe to use from several threads.
+    """
+
+    def __init__(self, base: Path) -> None:
+        """Read the files that `LogDirectory` names with ``base``."""
+        self._base = base
+        self._indexes: dict[Kept, LineIndex] = {}
+        self._counting = threading.Lock()
+
+    def size(self, stream: Kept) -> int:
+        """Return how many bytes the stream has so far."""
+        try:
+            return _file(self._base, stream).stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def read(self, stream: Kept, offset: int = 0, limit: int = 1 << 20) -> StoredChunk:
+        """Return at most ``limit`` bytes from ``offset`` on.
+
+        Args:
+            stream: Which one.
+            offset: Counted from 0; a negative one counts from the end. It is moved into the
+                stream where it lies outside.
+            limit: Bytes; fewer come only at the end of the stream.
+        """
+        with self._open(stream) as fd:
+            if fd is None:
+                return StoredChunk(0, b"", 0)
+            size = os.fstat(fd).st_size
+            start = max(0, size + offset) if offset < 0 else min(offset, size)
+            return StoredChunk(start, _pread(fd, start, min(limit, size - start)), size)
+
+    def lines(self, stream: Kept, first: int, count: int, limit: int = 1 << 20) -> Lines:
+        """Return at most ``count`` lines and ``limit`` bytes from line ``first`` on.
+
+        Args:
+            stream: Which one.
+            first: Counted from 0; a negative one counts from the end.
+            count: Lines; fewer come only at the end of the stream or where ``limit`` was met.
+            limit: Bytes, so that a line of any length can be asked for.
+        """
+        with self._counting, self._open(stream) as fd:
+            if fd is None:
+                return Lines(0, (), cut=False)
+            return self._index(stream).lines(FileStream(fd), first, count, limit)
+
+    def line_at(self, stream: Kept, offset: int) -> int | None:
+        """Return how many lines end before a byte; None where they are not counted yet."""
+        with self._counting, self._open(stream) as fd:
+            if fd is None:
+                return 0
+            end = min(offset, os.fstat(fd).st_size)
+            return self._index(stream).ended(FileStream(fd), end)
+
+    def file(self, stream: Kept) -> Path:
+        """Return where a stream is kept, whether it is there or not."""
+        return _file(self._base, stream)
+
+    def _index(self, stream: Kept) -> LineIndex:
+        return self._indexes.setdefault(stream, LineIndex())
+
+    @contextmanager
+    def _open(self, stream: Kept) -> Iterator[int | None]:
+        try:
+            fd = os.open(_file(self._base, stream), os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            yield None
+            return
+        try:
+            yield fd
+        finally:
+            os.close(fd)
+
+
+class LogDirectory:
+    """The logs of one pipeline. Image builds may use it too, under names without a "/"."""
+
+    def __init__(self, root: Path) -> None:
+        """Use the directory ``root``, which is made when the first byte comes."""
+        self._root = root
+        self._readers: dict[tuple[str, int], LogReader] = {}
+
+    def writer(self, path: str, attempt: int) -> LogWriter:
+        """Return a writer that appends to an attempt's log.
+
+        Args:
+            path: The node.
+            attempt: Counted from 1.
+        """
+        return LogWriter(self._base(path, attempt))
+
+    def reader(self, path: str, attempt: int) -> LogReader:
+        """Return a reader of an attempt's log, which need not have begun."""
+        key = (path, attempt)
+        reader = self._readers.pop(key, None)
+        if reader is None:
+            reader = LogReader(self._base(path, attempt))
+        self._readers[key] = reader  # the newest at the end
+        if len(self._readers) > _READERS_KEPT:
+            del self._readers[next(iter(self._readers))]
+        return reader
+
+    def file(self, path: str, attempt: int, stream: Kept) -> Path:
+        """Return where a stream is kept, whether it is there or not."""
+        return _file(self._base(path, attempt), stream)
+
+    def attempts_of(self, paths: Iterable[str]) -> dict[str, dict[int, float]]:
+        """Return ``{path: {attempt: when its output was last written}}`` of what is there."""
+        owners = {_digest(path): path for path in paths}
+        found: dict[str, dict[int, float]] = {}
+        for file, digest, attempt in self._files():
+            if digest in owners:
+                written = found.setdefault(owners[digest], {})
+                written[attempt] = max(file.stat().st_mtime, written.get(attempt, 0.0))
+        return found
+
+    def set_apart(self, owners: Iterable[str]) -> None:
+        """Move the output of all others than ``owners`` away, so that nothing is appended to it."""
+        known = set(map(_digest, owners))
+        for file, digest, _ in list(self._files()):
+            if digest not in known:
+                target = self._root / UNATTRIBUTED / file.parent.name / file.name
+                target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                file.replace(target)
+
+    def _files(self) -> Iterator[tuple[Path, str, int]]:
+        """Yield ``(file, digest of its owner, attempt)``."""
+        for file in self._root.glob("??/*"):
+            rest, _, attempt = file.stem.rpartition("-")
+            if attempt.isascii() and attempt.isdigit():
+                yield file, file.parent.name + rest, int(attempt)
+
+    def _base(self, path: str, attempt: int) -> Path:
+        name = _digest(path)
+        return self._root / name[:2] / f"{name[2:]}-{attempt}"
+
+
+def _digest(path: str) -> str:
+    return blake2b(path.encode(errors="surrogatepass"), digest_size=16).hexdigest()
+
+
+def _file(base: Path, stream: Kept) -> Path:
+    return base.with_name(f"{base.name}.{stream}")
+
+
+def _open_to_append(file: Path) -> int:
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+    try:
+        return os.open(file, flags, 0o600)
+    except FileNotFoundError:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return os.open(file, flags, 0o600)
+
+
+def _pread(fd: int, start: int, count: int) -> bytes:
+    """Return ``count`` bytes; one system call may return fewer."""
+    parts = []
+    while count > 0 and (part := os.pread(fd, count, start)):
+        parts.append(part)
+        start += len(part)
+        count -= len(part)
+    return b"".join(parts)

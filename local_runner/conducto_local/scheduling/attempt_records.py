@@ -1,0 +1,140 @@
+"""One attempt's way: a container, the command in it, its output, and how it ended."""
+
+import logging
+from dataclasses import replace
+
+from conducto_core.model.nodes import Placement
+from conducto_core.model.records import AttemptRecord
+from conducto_core.model.states import Cause, State
+from conducto_core.runtime.commands import as_written
+from conducto_core.runtime.masking import Mask
+from conducto_core.semantics.pools import PoolKind, kind_of
+from conducto_local.installation_id import installation_id
+from conducto_local.ports import BuiltImage, Job, Mount, WorkerSpec
+from conducto_local.scheduling.containers import Owner, PoolKey
+from conducto_local.scheduling.live_pipeline import ActiveAttempt
+from conducto_local.state_dir import StateDir
+
+logger = logging.getLogger(__name__)
+
+DATA_PIPELINE = "/conducto/data/pipeline"
+DATA_USER = "/conducto/data/user"
+LABEL_PIPELINE = "com.conducto.pipeline"
+LABEL_PROFILE = "com.conducto.profile"
+LABEL_HOME = "com.conducto.home"
+#: One set for all: killing 100,000 queued nodes makes as many records at once.
+_FIELDS = set(AttemptRecord.model_fields)
+
+
+def placement_of(flight: ActiveAttempt) -> Placement:
+    """Return what the attempt's container must be like, a retry's memory included.
+
+    A context's one container is as large as its largest Exec asks for.
+    """
+    spec = flight.spec
+    placement = spec.placement
+    if placement.mem != flight.mem:
+        placement = replace(placement, mem=flight.mem)
+    if kind_of(spec.pool) is PoolKind.CONTEXT:
+        cpu, mem = flight.live.size_of_context(spec.pool)
+        placement = replace(placement, cpu=max(cpu, placement.cpu), mem=max(mem, placement.mem))
+    return placement
+
+
+def pool_key(flight: ActiveAttempt, image: BuiltImage) -> PoolKey:
+    """Return the key of the pool of containers that serves the attempt.
+
+    The image counts as it was built: after a rebuild no container of the old one is used.
+    """
+    owner = pool_owner(flight)
+    match kind_of(flight.spec.pool):
+        case PoolKind.MANY:
+            return (*owner, image.reference, placement_of(flight))
+        case PoolKind.CONTEXT:
+            more = flight.mem if flight.mem > flight.spec.placement.mem else None  # for a retry
+            return (*owner, image.reference, more)
+        case PoolKind.ONCE:
+            return (*owner, image.reference, flight.number)
+
+
+def pool_owner(flight: ActiveAttempt) -> Owner:
+    """Return what all keys of the attempt's pool begin with."""
+    return (flight.live.id, flight.spec.pool)
+
+
+def worker_spec(
+    flight: ActiveAttempt, image: BuiltImage, home: StateDir, name: str, network: str | None
+) -> WorkerSpec:
+    """Return the container that the attempt needs."""
+    live, placement = flight.live, placement_of(flight)
+    return WorkerSpec(
+        name=name,
+        image=image.reference,
+        shell=image.shell,
+        cpu=placement.cpu,
+        mem=placement.mem,
+        gpu=placement.gpu,
+        requires_docker=placement.requires_docker,
+        docker_run_args=placement.docker_run_args,
+        mounts=(
+            Mount(str(home.pipeline(live.id).data), DATA_PIPELINE),
+            Mount(str(home.user_data), DATA_USER),
+        ),
+        network=network,
+        workdir=image.workdir,
+        labels=labels_of(live.id, home),
+    )
+
+
+def labels_of(pipeline_id: str, home: StateDir) -> dict[str, str]:
+    """Return the labels of everything that is started for a pipeline."""
+    return {
+        LABEL_PIPELINE: pipeline_id,
+        LABEL_PROFILE: home.profile,
+        LABEL_HOME: home_mark(home),
+    }
+
+
+def home_mark(home: StateDir) -> str:
+    """Return what tells this home's containers and images from those of every other home."""
+    return installation_id(home).mark
+
+
+def started_record(
+    flight: ActiveAttempt, job: Job | None, image: BuiltImage | None, mask: Mask
+) -> AttemptRecord:
+    """Return the record of an attempt as it begins, with secrets hidden."""
+    container = flight.container
+    return AttemptRecord.model_construct(
+        _fields_set=_FIELDS,
+        path=flight.spec.path,
+        number=flight.number,
+        state=State.RUNNING,
+        command=mask.text(as_written(flight.spec) if job is None else job.script),
+        env={name: mask.text(value) for name, value in flight.spec.env.items()},
+        image=None if image is None else image.reference,
+        container=None if container is None else container.worker.name,
+        position=None if container is None else container.used,
+        cpu=flight.spec.placement.cpu,
+        mem=flight.mem,
+        queued=flight.queued,
+        image_ready=flight.image_ready,
+        admitted=flight.admitted,
+        started=flight.started,
+    )
+
+
+def ended_record(
+    flight: ActiveAttempt, state: State, cause: Cause | None, mask: Mask
+) -> AttemptRecord:
+    """Return the record of an attempt that has ended."""
+    begun = flight.record if flight.record is not None else started_record(flight, None, None, mask)
+    more = {
+        "state": state,
+        "cause": cause,
+        "message": flight.message,
+        "exit_code": flight.exit_code,
+        "ended": max(flight.end(), begun.started or 0.0),  # the clock may have been set back
+        "peak_memory": flight.peak_memory,
+    }
+    return AttemptRecord.model_construct(_fields_set=_FIELDS, **{**dict(begun), **more})

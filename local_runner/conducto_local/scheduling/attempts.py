@@ -1,0 +1,269 @@
+"""One attempt's flight: its turn, its container, its command, and what the machine is told."""
+
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from itertools import count
+from secrets import token_hex
+
+from conducto_core.model.states import Cause, StopReason
+from conducto_core.ports.secret_store import SecretStoreError
+from conducto_core.runtime.commands import CommandError
+from conducto_core.runtime.environment import ExecutionContext
+from conducto_core.runtime.masking import Mask
+from conducto_core.semantics import events as ev
+from conducto_core.semantics.admission_queue import QueuedAttempt
+from conducto_core.semantics.pools import PoolKind, kind_of
+from conducto_core.semantics.resolve import Limits
+from conducto_core.semantics.tree_state import LiveExec
+from conducto_local.ports import (
+    BuiltImage,
+    EngineError,
+    ImageGoneError,
+    Job,
+    Worker,
+    WorkerLostError,
+    WorkerStartError,
+)
+from conducto_local.scheduling.attempt_execution import Result, prepare, run_command
+from conducto_local.scheduling.attempt_records import (
+    placement_of,
+    pool_key,
+    started_record,
+    worker_spec,
+)
+from conducto_local.scheduling.containers import Container, Containers
+from conducto_local.scheduling.context import SchedulerContext
+from conducto_local.scheduling.engine_context import EngineContext
+from conducto_local.scheduling.image_waiters import ImageWaiters
+from conducto_local.scheduling.live_pipeline import ActiveAttempt, LivePipeline
+from conducto_local.scheduling.networks import Networks
+from conducto_local.scheduling.snapshots import Snapshots
+from conducto_local.secrets.injection import SecretProvider
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptDependencies:
+    """What an attempt needs of the others.
+
+    Attributes:
+        saved: Returns when everything that happened so far has been written down.
+        url: Where the API is.
+    """
+
+    containers: Containers
+    engines: Networks
+    secrets: SecretProvider
+    snapshots: Snapshots
+    saved: Callable[[], Awaitable[None]]
+    url: Callable[[], str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """What is to run, and what is hidden in its output."""
+
+    job: Job
+    mask: Mask
+
+
+class Attempts:
+    """The attempts that are on their way."""
+
+    def __init__(self, common: SchedulerContext, means: AttemptDependencies) -> None:
+        self._common = common
+        self._means = means
+        self._containers = means.containers
+        self._images = ImageWaiters(common, means.engines, self.queue)
+        self._numbers = count(1)
+        self._mark = token_hex(2)  # names of containers are not used again by the next agent
+
+    @property
+    def images(self) -> ImageWaiters:
+        """The images that attempts wait for."""
+        return self._images
+
+    def queue(self, flight: ActiveAttempt) -> None:
+        """Queue an attempt whose image is there for its share of the machine."""
+        placement = placement_of(flight)
+        flight.ticket = QueuedAttempt(
+            flight,
+            placement.cpu,
+            placement.mem,
+            placement.gpu,
+            flight.live.limits(flight.spec),
+        )
+        self._common.kit(flight.live).queue().add(flight.ticket)
+        self._common.wake()
+
+    def drop(self, flight: ActiveAttempt) -> None:
+        """Forget an attempt that never ran; whoever carries it sees that it is gone."""
+        flight.gone = True
+        if flight.ticket is not None and not flight.taken:
+            self._common.kit(flight.live).queue().withdraw(flight.ticket)
+
+    def stop(self, flight: ActiveAttempt) -> None:
+        """End an attempt's command."""
+        flight.stopping = True
+        if flight.container is not None:
+            self._common.tasks.spawn(flight.container.worker.stop())
+
+    def start(self) -> bool:
+        """Start what has room; return whether there was something."""
+        started = False
+        for kit in self._common.kits.values():
+            if kit.dispatcher is None or self._common.closing:
+                continue
+            while (ticket := kit.dispatcher.take()) is not None:
+                flight = ticket.key
+                if not isinstance(flight, ActiveAttempt):
+                    raise TypeError(f"not an attempt: {flight!r}")
+                flight.taken = started = True
+                flight.admitted = time.time()
+                self._common.tasks.spawn(self._run_attempt(flight, ticket, kit))
+        return started
+
+    def surroundings(self, live: LivePipeline) -> ExecutionContext:
+        """Return what is the same for every command of a pipeline."""
+        return ExecutionContext(live.id, self._means.url())
+
+    async def _run_attempt(
+        self, flight: ActiveAttempt, ticket: QueuedAttempt, kit: EngineContext
+    ) -> None:
+        """Carry one attempt from its turn to its end."""
+        try:
+            await self._run(flight, kit)
+        except WorkerLostError as error:
+            self._finish(flight, Result(Cause.WORKER_LOST, message=str(error), started=False))
+        except WorkerStartError as error:
+            self._finish(flight, Result(Cause.IMAGE, message=str(error)))
+        except EngineError as error:
+            self._means.engines.lost(flight.live, error)
+            self._finish(flight, Result(Cause.WORKER_LOST, message=str(error)))
+        except Exception as error:
+            # A bug of ours must end this attempt, not the agent and not in silence.
+            logger.exception("attempt failed in the runner", extra={"path": flight.spec.path})
+            message = f"the runner failed, see agent.log: {error!r}"
+            self._finish(flight, Result(Cause.WORKER_LOST, message=message))
+        finally:
+            kit.queue().release(ticket)
+            self._common.wake()
+
+    async def _run(self, flight: ActiveAttempt, kit: EngineContext) -> None:
+        live, spec = flight.live, flight.spec
+        image = live.images[spec.placement.image].built
+        if image is None:  # it is built anew since this was queued
+            self._wait(flight)
+            return
+        try:
+            container = await self._container(flight, image, kit)
+        except ImageGoneError:
+            self._images.gone(live, spec.placement.image, image.reference)
+            if flight.waited_again:
+                raise
+            flight.waited_again = True
+            self._wait(flight)
+            return
+        lost, result = True, None
+        try:
+            result = await self._run_in(container, flight, image, kit)
+            lost = result is not None and result.cause is Cause.WORKER_LOST
+        finally:
+            leaves = flight.leaves or kind_of(spec.pool) is PoolKind.ONCE
+            why = None if leaves or not lost else "it was lost while a command ran in it"
+            self._containers.put(container, reuse=not (lost or leaves), lost=why)
+        if result is not None:
+            self._finish(flight, result)
+
+    def _wait(self, flight: ActiveAttempt) -> None:
+        """Have an attempt wait for its image again; it is queued anew when that is there."""
+        if not flight.gone:
+            flight.taken, flight.admitted = False, None
+            flight.ticket = None
+            self._images.wait(flight)
+
+    async def _run_in(
+        self, container: Container, flight: ActiveAttempt, image: BuiltImage, kit: EngineContext
+    ) -> Result | None:
+        """Run an attempt's command in a container; None when it is not wanted any more."""
+        live, spec = flight.live, flight.spec
+        prepared = await self._prepared(flight, image)
+        if flight.gone or self._common.closing:  # with the next agent it is queued anew
+            return None
+        flight.container = container
+        flight.running = True
+        flight.begin()
+        if not isinstance(prepared, Result):
+            flight.record = started_record(flight, prepared.job, image, prepared.mask)
+            live.set_attempt(flight.record)
+        # After its record is there: nobody sees a node run without its attempt.
+        self._common.apply(live, ev.AttemptStarted(spec.path, flight.number))
+        if isinstance(prepared, Result):
+            return prepared
+        result = await self._command(flight, prepared, kit.limits())
+        if spec.snapshot_on_error and _has_failed(flight, result):
+            flight.end()
+            refusal = await self._means.snapshots.keep(flight, container.worker, kit.engine)
+            result = result.with_note(refusal)
+        return result
+
+    async def _prepared(self, flight: ActiveAttempt, image: BuiltImage) -> _Prepared | Result:
+        """Return what is to run, or the attempt's end if it cannot."""
+        try:
+            secrets = await self._means.secrets.delivery()
+            job = prepare(flight, image, self.surroundings(flight.live), secrets.env)
+        except (CommandError, SecretStoreError) as error:
+            return Result(Cause.IMAGE, message=str(error))
+        return _Prepared(job, secrets.mask)
+
+    async def _command(self, flight: ActiveAttempt, prepared: _Prepared, limits: Limits) -> Result:
+        await self._means.saved()
+        if flight.stopping:
+            return Result(None)
+        logs = self._common.logs(flight.live.id)
+        return await run_command(flight, prepared.job, limits, logs, prepared.mask)
+
+    async def _container(
+        self, flight: ActiveAttempt, image: BuiltImage, kit: EngineContext
+    ) -> Container:
+        live = flight.live
+
+        async def start() -> Worker:
+            await kit.open()
+            network = await self._means.engines.network(live)
+            name = f"conducto_worker_{live.id}_{self._mark}_{next(self._numbers)}"
+            return await kit.engine.start_worker(
+                worker_spec(flight, image, self._common.home, name, network)
+            )
+
+        return await self._containers.get(pool_key(flight, image), start)
+
+    def _finish(self, flight: ActiveAttempt, result: Result) -> None:
+        """Tell the machine how an attempt ended, unless it was ended from outside."""
+        live, spec = flight.live, flight.spec
+        if flight.gone or live.flights.get(spec.path) is not flight:
+            return
+        ended = flight.end()
+        flight.exit_code = result.exit_code
+        flight.message = result.message
+        flight.peak_memory = result.peak_memory
+        if result.tree is not None and not flight.stopping:
+            generated, definition = result.tree
+            live.graft(spec.lazy_target or "", generated, definition)
+            self._common.apply(live, ev.TreeGenerated(spec.path, generated.nodes))
+        seconds = 0.0 if flight.started is None else ended - flight.started
+        event = ev.AttemptFinished(
+            spec.path, flight.number, result.cause, seconds, flight.mem, started=result.started
+        )
+        self._common.apply(live, event)
+
+
+def _has_failed(flight: ActiveAttempt, result: Result) -> bool:
+    """Whether a command ran and failed; one that a person stopped has not."""
+    if flight.gone or result.cause in {None, Cause.IMAGE, Cause.WORKER_LOST}:
+        return False
+    node = flight.live.tree.nodes.get(flight.spec.path)
+    return isinstance(node, LiveExec) and node.order in {None, StopReason.EXPIRE}

@@ -1,0 +1,77 @@
+"""What the parts of the scheduler share."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from conducto_core.semantics import events as ev
+from conducto_local.scheduling.attempt_logs import LogDirectory
+from conducto_local.scheduling.engine_context import EngineContext
+from conducto_local.scheduling.live_pipeline import LivePipeline
+from conducto_local.state_dir import StateDir
+
+logger = logging.getLogger(__name__)
+
+
+class Tasks:
+    """Work that goes on beside the loop; what goes wrong in it is logged."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Begin ``work`` and return its task."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    async def ended(self, patience: float) -> None:
+        """Return when all work has ended, or after ``patience`` seconds."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=patience)
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            logger.error("a task of the scheduler failed", exc_info=task.exception())
+
+
+@dataclass(slots=True)
+class SchedulerContext:
+    """What every part of the scheduler works on.
+
+    Attributes:
+        live: ``{pipeline id: loaded pipeline}``.
+        apply: Takes an event of a pipeline in and does what follows from it.
+        wake: Has what can start started, and what happened written down, soon.
+        closing: The agent ends: nothing new starts.
+    """
+
+    home: StateDir
+    kits: Mapping[str, EngineContext]
+    apply: Callable[[LivePipeline, ev.Event], None]
+    wake: Callable[[], None]
+    live: dict[str, LivePipeline] = field(default_factory=dict)
+    tasks: Tasks = field(default_factory=Tasks)
+    closing: bool = False
+    _logs: dict[str, LogDirectory] = field(default_factory=dict)
+
+    def kit(self, live: LivePipeline) -> EngineContext:
+        """Return the engine of a pipeline."""
+        return self.kits[live.record.engine]
+
+    def logs(self, pipeline_id: str) -> LogDirectory:
+        """Return the logs of a pipeline, the same each time, since it remembers its readers."""
+        found = self._logs.get(pipeline_id)
+        if found is None:
+            root = self.home.pipeline(pipeline_id).logs
+            found = self._logs[pipeline_id] = LogDirectory(root)
+        return found
+
+    def forget(self, pipeline_id: str) -> None:
+        """Let go of a pipeline."""
+        self.live.pop(pipeline_id, None)
+        self._logs.pop(pipeline_id, None)

@@ -1,0 +1,109 @@
+"""The containers of ``new`` groups: how long each is kept, and what the loss of one ends.
+
+The rules are `conducto_core.semantics.contexts`; the cloud applies the same.
+"""
+
+from collections.abc import Iterable
+
+from conducto_core.model.nodes import ancestors
+from conducto_core.model.states import Cause
+from conducto_core.semantics import events as ev
+from conducto_core.semantics.contexts import (
+    Hold,
+    hold_of,
+    is_renewed,
+    is_reset,
+    loses_state,
+    loss,
+    used_contexts,
+)
+from conducto_core.semantics.pools import PoolKind, kind_of, owner_of
+from conducto_local.scheduling.attempt_records import pool_owner
+from conducto_local.scheduling.containers import Container, Containers, Owner
+from conducto_local.scheduling.context import SchedulerContext
+from conducto_local.scheduling.live_pipeline import ActiveAttempt, LivePipeline
+
+_UNLOADED = "the agent was stopped, or nothing of the pipeline had run for some time"
+
+
+class Contexts:
+    """The containers of all ``new`` groups of one agent."""
+
+    def __init__(self, common: SchedulerContext, containers: Containers) -> None:
+        self._common = common
+        self._containers = containers
+        containers.when_lost = self._note_loss
+
+    def need(self, flight: ActiveAttempt) -> None:
+        """Keep the container of a queued attempt's group, however long it waits."""
+        if kind_of(flight.spec.pool) is PoolKind.CONTEXT:
+            flight.live.kept.add(flight.spec.pool)
+            self._containers.keep(pool_owner(flight), kept=True)
+
+    def recall(self, live: LivePipeline) -> None:
+        """Note which containers a pipeline misses that was just loaded."""
+        for pool in used_contexts(live.tree):
+            if loses_state(live.tree, pool, 1) and not self._containers.has_idle((live.id, pool)):
+                live.lost_contexts[pool] = _UNLOADED
+
+    def let_go(self, live: LivePipeline) -> None:
+        """Keep a container while its group waits or is paused, not longer."""
+        for pool in list(live.kept):
+            hold = hold_of(live.tree, pool, used=True)
+            if hold in (Hold.NEEDED, Hold.PAUSED):
+                continue
+            live.kept.discard(pool)
+            self._containers.keep((live.id, pool), kept=False)
+            if hold is Hold.OVER:
+                self._drop((live.id, pool))
+
+    def forget(self, live: LivePipeline, paths: Iterable[str]) -> None:
+        """Remove the containers of groups that lie whole in these subtrees.
+
+        All that ran in them runs again, so it begins with a fresh container.
+        """
+        tops = tuple(paths)
+
+        def is_inside(pool: str) -> bool:
+            owner = owner_of(pool)
+            return owner is not None and any(top in (owner, *ancestors(owner)) for top in tops)
+
+        self._containers.drop(lambda key: key[0] == live.id and is_inside(str(key[1])))
+        for flight in live.flights.values():
+            flight.leaves = flight.leaves or is_inside(flight.spec.pool)
+
+    def end_without(self, live: LivePipeline, event: ev.Event | None = None) -> None:
+        """End the queued attempts whose group's container is lost.
+
+        Args:
+            live: The pipeline.
+            event: What happened. A person who resets a part of a group accepts a fresh container.
+        """
+        paths = event.paths if isinstance(event, ev.NodesReset) else ()
+        for pool, why in list(live.lost_contexts.items()):
+            if is_renewed(live.tree, pool) or is_reset(live.tree, pool, paths):
+                live.lost_contexts.pop(pool, None)
+                continue
+            queued = [f for f in live.flights.values() if f.spec.pool == pool and not f.running]
+            for flight in queued:
+                if live.flights.get(flight.spec.path) is flight:  # one may take others along
+                    flight.message = loss(pool, why, live.id)
+                    self._common.apply(live, _end_of(flight))
+
+    def _drop(self, owner: Owner) -> None:
+        self._containers.drop(lambda pool: pool[:2] == owner)
+
+    def _note_loss(self, container: Container, why: str) -> None:
+        """Note that a container is gone, where its group still depends on what is in it."""
+        live, pool = self._common.live.get(str(container.pool[0])), str(container.pool[1])
+        if live is None or kind_of(pool) is not PoolKind.CONTEXT or self._common.closing:
+            return
+        if loses_state(live.tree, pool, container.completed):
+            live.lost_contexts[pool] = why
+            self.end_without(live)
+
+
+def _end_of(flight: ActiveAttempt) -> ev.AttemptFinished:
+    return ev.AttemptFinished(
+        flight.spec.path, flight.number, Cause.WORKER_LOST, started=False, final=True
+    )

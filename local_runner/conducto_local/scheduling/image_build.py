@@ -1,0 +1,76 @@
+"""Images of the pipelines: built when they are needed, each with its log and state."""
+
+import asyncio
+import time
+
+from conducto_core.model.records import ImageState
+from conducto_local.ports import BuildPart, BuiltImage, ImageBuilder, ImageError
+from conducto_local.scheduling.attempt_logs import LogDirectory, LogWriter
+from conducto_local.scheduling.build_progress import BuildProgressWriter
+from conducto_local.scheduling.live_pipeline import LivePipeline
+
+#: The log of an image's build is kept like that of an attempt; names of images hold no "/"
+#: there, names of nodes begin with one.
+BUILD_ATTEMPT = 1
+
+
+def log_name(image: str) -> str:
+    """Return the name under which the log of an image's build is kept."""
+    return "image:" + image.replace("/", "%2f")
+
+
+class _Log:
+    """Tells the pipeline how far a build is, and keeps what it prints."""
+
+    def __init__(self, live: LivePipeline, name: str, writer: LogWriter) -> None:
+        self._live = live
+        self._name = name
+        self._writer = writer
+        self.steps = BuildProgressWriter(lambda line: writer.write("stderr", line))
+
+    def step(self, state: ImageState) -> None:
+        self.steps.state(state)
+        if state is not ImageState.DONE:
+            self._live.set_image(self._name, state=state)
+
+    def part(self, part: BuildPart) -> None:
+        self.steps.part(part)
+
+    def write(self, text: str) -> None:
+        self._writer.write("stdout", text.encode(errors="replace"))
+
+
+async def build(
+    live: LivePipeline, name: str, builder: ImageBuilder, logs: LogDirectory
+) -> BuiltImage:
+    """Build one image of a pipeline and keep its record true.
+
+    Raises:
+        ImageError: it cannot be built; the record says so too.
+        EngineError: the engine is gone.
+    """
+    writer = logs.writer(log_name(name), BUILD_ATTEMPT)
+    log = _Log(live, name, writer)
+    live.set_image(name, state=ImageState.QUEUED, error=None, started=time.time(), ended=None)
+    try:
+        built = await builder.build(live.pipeline.images[name], log)
+    except ImageError as error:
+        log.steps.end(str(error).partition("\n")[0])
+        live.set_image(name, state=ImageState.ERROR, error=str(error), ended=time.time())
+        raise
+    except BaseException:
+        live.set_image(name, state=ImageState.PENDING)
+        raise
+    finally:
+        log.steps.end()
+        writer.close()
+    live.set_image(name, state=ImageState.DONE, reference=built.reference, ended=time.time())
+    return built
+
+
+def cancel(live: LivePipeline) -> list[asyncio.Task[None]]:
+    """Stop the builds of a pipeline; return the tasks to wait for."""
+    tasks = [i.task for i in live.images.values() if i.task is not None and not i.task.done()]
+    for task in tasks:
+        task.cancel()
+    return tasks

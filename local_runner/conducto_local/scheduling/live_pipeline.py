@@ -1,0 +1,410 @@
+"""One loaded pipeline: its tree, what is on its way, and what has to be written down."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from conducto_core.model.nodes import NodeSpec, Pipeline, ancestors
+from conducto_core.model.notifications import NotificationRecord
+from conducto_core.model.records import (
+    AttemptRecord,
+    Counts,
+    ImageRecord,
+    PipelineRecord,
+    PipelineStatus,
+)
+from conducto_core.model.requests import Workers
+from conducto_core.model.states import State
+from conducto_core.semantics import events as ev
+from conducto_core.semantics.activity import stored
+from conducto_core.semantics.admission_queue import Limit, QueuedAttempt
+from conducto_core.semantics.machine import advance, settled
+from conducto_core.semantics.pools import PoolKind, kind_of
+from conducto_core.semantics.tree_state import Change, LiveExec, LiveNode, TreeState
+from conducto_local.ports import BuiltImage, ImageBuilder
+from conducto_local.scheduling.clock import steady
+from conducto_local.scheduling.containers import Container
+from conducto_local.store.port import ChangeRow, NodeRow, WriteBatch
+
+#: How often the standing of a pipeline that is under way is written down, in seconds.
+STANDING_EVERY = 1.0
+
+
+@dataclass(slots=True, eq=False)
+class ActiveAttempt:
+    """One attempt between being queued and having ended.
+
+    Attributes:
+        taken: Its turn has come and it has its share of the machine.
+        gone: It was withdrawn or ended from outside; whoever carries it must drop it.
+        stopping: It was ordered to stop.
+        leaves: Its container goes away with it.
+        waited_again: Its image was gone when its container was to start, and was made again.
+        image_ready: When the image was there that it waited for, if it did.
+        admitted: When its turn came.
+        ended: Seconds since the epoch, once its command has ended.
+    """
+
+    live: "LivePipeline"
+    spec: NodeSpec
+    number: int
+    mem: float
+    queued: float
+    ticket: QueuedAttempt | None = None
+    container: Container | None = None
+    running: bool = False
+    taken: bool = False
+    gone: bool = False
+    stopping: bool = False
+    leaves: bool = False
+    waited_again: bool = False
+    image_ready: float | None = None
+    admitted: float | None = None
+    started: float | None = None
+    ended: float | None = None
+    record: AttemptRecord | None = None
+    exit_code: int | None = None
+    message: str | None = None
+    peak_memory: int | None = None
+    _begun: float = 0.0
+
+    def begin(self) -> None:
+        """Note that its command begins."""
+        self.started, self._begun = time.time(), steady()
+
+    def end(self) -> float:
+        """Note that its command has ended, unless that was noted before; return when.
+
+        How long it took is told by the clock that nobody sets.
+        """
+        if self.ended is None:
+            now = time.time() if self.started is None else self.started + steady() - self._begun
+            self.ended = now
+        return self.ended
+
+
+@dataclass(slots=True)
+class LiveImage:
+    """An image of a pipeline: its record, and the image itself once it is there.
+
+    Attributes:
+        waiting: Attempts that wait for it.
+        version: The pipeline's version at its last change.
+        failure: Why it could not be built in this run.
+        failed: Paths of the nodes that have failed because of that.
+    """
+
+    record: ImageRecord
+    built: BuiltImage | None = None
+    task: asyncio.Task[None] | None = None
+    waiting: list[ActiveAttempt] = field(default_factory=list)
+    version: int = 0
+    failure: str | None = None
+    failed: set[str] = field(default_factory=set)
+
+    def forget_failure(self) -> None:
+        """Let the next attempt that needs it build it again."""
+        self.failure = None
+        self.failed.clear()
+
+
+class LivePipeline:
+    """A pipeline in memory.
+
+    Attributes:
+        flights: ``{path: attempt on its way}``.
+        version: Grows with everything a subscriber may want to know.
+        builder: Makes its images, once one was asked for; remembers what it has made and the
+            code that it has read.
+        cooling: Ends the idling of its containers and network, while it is settled.
+        has_network: A network was made for it, and not removed since.
+        network_is_sure: ... and nothing has happened since that might have removed it.
+        modifying: Held by one modification after the other.
+        notified: Number of the newest notification.
+        users: Requests that change it, or count on its network, and are under way.
+        staff: Tells of its containers, once a runner has it.
+        kept: Pools of ``new`` contexts whose container waits for its group's next command.
+        lost_contexts: ``{pool: why}`` of those whose container is gone before their group ended.
+    """
+
+    def __init__(
+        self,
+        record: PipelineRecord,
+        pipeline: Pipeline,
+        tree: TreeState,
+        images: Mapping[str, LiveImage],
+        *,
+        seq: int = 0,
+    ) -> None:
+        self.record = record
+        self.pipeline = pipeline
+        self.tree = tree
+        self.images = dict(images)
+        self.builder: ImageBuilder | None = None
+        self.seq = seq
+        self.modifying = asyncio.Lock()
+        self.kept: set[str] = set()
+        self.lost_contexts: dict[str, str] = {}
+        self.staff: Callable[[], Workers] | None = None
+        self.notified = 0
+        self.flights: dict[str, ActiveAttempt] = {}
+        self.cooling: asyncio.TimerHandle | None = None
+        self.timers: dict[str, asyncio.TimerHandle] = {}
+        self.version = 1
+        self.subscribers = 0
+        self.users = 0
+        self.has_network = False
+        self.network_is_sure = False
+        self.network_lock = asyncio.Lock()
+        self.started: float | None = record.standing.started
+        self.ended: float | None = record.standing.ended
+        self.activity = stored(record.standing, record.touched)
+        self._news = asyncio.Event()
+        self._nodes: dict[str, LiveNode] = {}
+        self._attempts: dict[tuple[str, int], AttemptRecord] = {}
+        self._changes: list[ChangeRow] = []
+        self._generated: dict[str, bytes | None] = {}
+        self.edits: dict[str, dict[str, Any]] = {}
+        self._edited: set[str] = set()
+        self._images: dict[str, ImageRecord] = {}
+        self._notifications: list[NotificationRecord] = []
+        self._record_changed = False
+        self._standing_written = 0.0
+        self._limits: dict[str, tuple[Limit, ...]] = {}
+        self._sizes: dict[str, tuple[float, float]] = {}
+
+    @property
+    def id(self) -> str:
+        """The pipeline's id."""
+        return self.record.id
+
+    def take_in(self, event: ev.Event) -> list[ev.Command]:
+        """Take an event in, note what it changed, and return what to do."""
+        commands = advance(self.tree, event)
+        now = time.time()
+        changes = self.tree.take_changes()
+        for change in changes:
+            self._note(now, change)
+        self.activity = self.activity.after(changes, self.tree, now)
+        for node in self.tree.take_remembered():
+            if self.tree.nodes.get(node.path) is node:
+                self._nodes[node.path] = node
+        self._changed()
+        return commands
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Keep the pipeline in memory meanwhile: changes of one that is unloaded are lost."""
+        self.users += 1
+        try:
+            yield
+        finally:
+            self.users -= 1
+
+    def settled(self) -> bool:
+        """Whether nothing runs, is queued, or will start by itself."""
+        return settled(self.tree) and self.record.run_at is None
+
+    def counts(self, path: str = "/") -> Counts:
+        """Execs below ``path`` by state."""
+        return self.tree.counts(self.tree.nodes[path])
+
+    def set_record(self, **changes: object) -> None:
+        """Change fields of the pipeline's record."""
+        self.record = self.record.model_copy(update=changes)
+        self._record_changed = True
+        self._changed()
+
+    def set_attempt(self, record: AttemptRecord) -> None:
+        """Note how an attempt stands."""
+        self._attempts[(record.path, record.number)] = record
+
+    def notify(self, notification: NotificationRecord) -> None:
+        """Note that somebody is to be told, together with what they are told of."""
+        self.notified = notification.number
+        self._notifications.append(notification)
+
+    def graft(self, target: str, generated: Pipeline, definition: bytes) -> None:
+        """Take in a tree that was generated into ``target``."""
+        self._forget_below(target)
+        self._generated[target] = definition
+        self.pipeline.nodes.update(generated.nodes)
+        self.pipeline.images.update(generated.images)
+        for name in generated.images:
+            self.images.setdefault(name, LiveImage(ImageRecord(name=name)))
+
+    def discard(self, target: str) -> None:
+        """A generated tree is gone."""
+        self._forget_below(target)
+        self._generated[target] = None
+        self.pipeline.nodes[target] = self.tree.nodes[target].spec
+
+    def _forget_below(self, target: str) -> None:
+        below = "/" if target == "/" else target + "/"
+        for known in (self._nodes, self.pipeline.nodes):
+            for path in [p for p in known if p.startswith(below) and p != target]:
+                del known[path]
+        self._limits.clear()
+        self._sizes.clear()
+
+    def edit(self, edits: Mapping[str, dict[str, Any]], pipeline: Pipeline) -> dict[str, NodeSpec]:
+        """Take in edits and the tree as they make it; return the nodes that differ now."""
+        self.edits.update(edits)
+        self._edited.update(edits)
+        differing = {
+            path: spec
+            for path, spec in pipeline.nodes.items()
+            if path in self.tree.nodes and self.tree.nodes[path].spec != spec
+        }
+        self.pipeline.nodes.update(
+            {path: spec for path, spec in pipeline.nodes.items() if path in self.tree.nodes}
+        )
+        self._limits.clear()
+        self._sizes.clear()
+        return differing
+
+    def set_image(self, name: str, **changes: object) -> None:
+        """Change fields of an image's record."""
+        image = self.images[name]
+        image.record = image.record.model_copy(update=changes)
+        self._images[name] = image.record
+        self._changed()
+        image.version = self.version
+
+    def take_turn(self) -> WriteBatch | None:
+        """Return what has to be written down, or None; it counts as written from now on."""
+        parts = (
+            self._nodes,
+            self._changes,
+            self._attempts,
+            self._generated,
+            self._edited,
+            self._images,
+            self._notifications,
+        )
+        if not any(parts) and not self._record_changed:
+            return None
+        record = self._record_to_write()
+        turn = WriteBatch(
+            nodes=[_to_store(node) for node in self._nodes.values()],
+            attempts=list(self._attempts.values()),
+            changes=self._changes,
+            generated=self._generated,
+            edits={path: self.edits[path] for path in self._edited},
+            images=list(self._images.values()),
+            notifications=self._notifications,
+            record=record,
+        )
+        self._nodes, self._attempts, self._changes = {}, {}, []
+        self._generated, self._edited = {}, set()
+        self._images, self._record_changed = {}, False
+        self._notifications = []
+        return turn
+
+    def standing(self) -> PipelineStatus:
+        """How it stands, for lists."""
+        return PipelineStatus(
+            state=self.tree.root.state,
+            counts=self.counts(),
+            settled=self.settled(),
+            seq=self.seq,
+            started=self.started,
+            ended=self.ended,
+            active_seconds=self.activity.seconds,
+            active_since=self.activity.since,
+        )
+
+    def workers(self) -> Workers | None:
+        """Return what carries its commands; None when nothing is under way."""
+        return None if self.staff is None or self.settled() else self.staff()
+
+    async def news(self, version: int) -> None:
+        """Return when the pipeline is beyond ``version``."""
+        while self.version <= version:
+            await self._news.wait()
+
+    def limits(self, spec: NodeSpec) -> tuple[Limit, ...]:
+        """Return the capacity groups an Exec counts in."""
+        parent = next(ancestors(spec.path), "")
+        if parent not in self._limits:
+            self._limits[parent] = tuple(
+                Limit(
+                    (self.id, path),
+                    room,
+                    f"max_concurrent={room} of {path} is reached",
+                )
+                for path in ancestors(spec.path)
+                if (room := self.pipeline.nodes[path].max_concurrent) is not None
+            )
+        above = self._limits[parent]
+        if kind_of(spec.pool) is PoolKind.CONTEXT:
+            owner = spec.pool.partition(":")[2]
+            reason = f"the container of {owner} runs one command at a time"
+            return (*above, Limit((self.id, spec.pool), 1, reason))
+        return above
+
+    def size_of_context(self, pool: str) -> tuple[float, float]:
+        """Return the most CPUs and the most GB that an Exec of a ``new`` context asks for.
+
+        Of a pool that has left the tree, 0.
+        """
+        size = self._sizes.get(pool)
+        if size is None:
+            members = [node.placement for node in self.pipeline.execs() if node.pool == pool]
+            size = self._sizes[pool] = (
+                max((place.cpu for place in members), default=0.0),
+                max((place.mem for place in members), default=0.0),
+            )
+        return size
+
+    def _changed(self) -> None:
+        self.version += 1
+        self._news.set()
+        self._news = asyncio.Event()
+
+    def _note(self, now: float, change: Change) -> None:
+        self.seq += 1
+        flight = self.flights.get(change.path)
+        if self.started is None and change.state is State.RUNNING:
+            self.started = now
+        exit_code = None if flight is None else flight.exit_code
+        self._changes.append(ChangeRow(self.seq, now, *change, exit_code))
+        node = self.tree.nodes.get(change.path)
+        if node is not None:
+            self._nodes[change.path] = node
+
+    def _record_to_write(self) -> PipelineRecord | None:
+        now = time.monotonic()
+        done = self.settled()
+        if done and self._changes:
+            self.ended = self._changes[-1].time
+        due = done or self._record_changed or now - self._standing_written > STANDING_EVERY
+        if not due and not self.record.standing.settled:  # else the next agent would leave it be
+            return None
+        self._standing_written = now
+        self.record = self.record.model_copy(
+            update={"standing": self.standing(), "touched": time.time()}
+        )
+        return self.record
+
+
+def _to_store(node: LiveNode) -> NodeRow:
+    """A queue lives in memory only: after a crash what was queued is queued anew."""
+    queued = int(isinstance(node, LiveExec) and node.state is State.QUEUED)
+    return NodeRow(
+        path=node.path,
+        state=State.PENDING if queued else node.state,
+        skipped=node.skipped,
+        cause=node.cause,
+        warning=node.warning,
+        attempt=node.attempt - queued,
+        tries=node.tries - queued,
+        expired=node.expired,
+        mem=node.mem,
+        order=node.order if isinstance(node, LiveExec) else None,
+        lost=node.lost,
+        lost_starts=node.lost_starts,
+    )

@@ -1,0 +1,76 @@
+"""What a pipeline has of its engine besides containers: the network; and what if it goes away."""
+
+import logging
+
+from conducto_core.semantics import events as ev
+from conducto_local.ports import EngineError
+from conducto_local.scheduling.attempt_records import labels_of
+from conducto_local.scheduling.containers import Containers
+from conducto_local.scheduling.context import SchedulerContext
+from conducto_local.scheduling.engine_context import EngineContext
+from conducto_local.scheduling.live_pipeline import LivePipeline
+
+logger = logging.getLogger(__name__)
+
+
+class Networks:
+    """The engines of one agent, as its pipelines use them."""
+
+    def __init__(self, common: SchedulerContext, containers: Containers) -> None:
+        self._common = common
+        self._containers = containers
+
+    def tidy(self, kit: EngineContext) -> None:
+        """Open an engine soon, which removes what an agent that died has left there."""
+        self._common.tasks.spawn(self._tidy(kit))
+
+    async def _tidy(self, kit: EngineContext) -> None:
+        try:
+            await kit.open()
+        except EngineError as error:
+            logger.warning("leftovers may stay for now", extra={"why": str(error)})
+
+    async def network(self, live: LivePipeline) -> str:
+        """Return the name of a pipeline's network, made if need be."""
+        name = f"conducto_network_{live.id}"
+        async with live.network_lock:  # the second container must wait for the network, too
+            if not live.network_is_sure:
+                labels = labels_of(live.id, self._common.home)
+                await self._common.kit(live).engine.ensure_network(name, labels)
+                live.has_network = live.network_is_sure = True
+        return name
+
+    async def remove_network(self, live: LivePipeline) -> None:
+        """Remove a pipeline's network, with whatever is left in it."""
+        if not live.has_network:
+            return
+        live.has_network = live.network_is_sure = False
+        try:
+            await self._common.kit(live).engine.remove_labelled(
+                labels_of(live.id, self._common.home)
+            )
+        except EngineError as error:
+            logger.warning("network stays", extra={"pipeline": live.id, "why": str(error)})
+
+    async def cool_down(self, live: LivePipeline) -> None:
+        """Remove the containers and the network of a pipeline of which nothing runs."""
+        if live.flights:
+            return
+        why = "nothing of the pipeline had run for some time, or it was put to sleep"
+        self._containers.drop(lambda pool: pool[0] == live.id, why)
+        await self._containers.closed()
+        async with live.network_lock:  # who starts a container meanwhile makes the network anew
+            if not live.flights:
+                await self.remove_network(live)
+
+    def lost(self, live: LivePipeline, error: EngineError) -> None:
+        """Pause what needs the engine: nothing that has not started is lost."""
+        self._common.kit(live).lost()
+        logger.error("engine lost", extra={"engine": live.record.engine, "why": str(error)})
+        for other in list(self._common.live.values()):
+            if other.record.engine == live.record.engine and other.record.armed:
+                other.set_record(problem=str(error))
+                other.network_is_sure = False
+                other.builder = None
+                self._common.apply(other, ev.Disarmed())
+        self._containers.drop(lambda _pool: True, str(error))

@@ -1,0 +1,119 @@
+"""Which pipelines are in memory: those that somebody asks for or that are under way, and a few."""
+
+import asyncio
+import logging
+
+from conducto_core.api.queries.lookup import resolve_id
+from conducto_core.model.records import PipelineRecord
+from conducto_local.scheduling import pipeline_loader
+from conducto_local.scheduling.live_pipeline import LivePipeline
+from conducto_local.scheduling.scheduler import Scheduler
+from conducto_local.store.errors import REPAIR, DamagedError, UnknownPipelineError
+from conducto_local.store.port import Store
+from conducto_local.store.rows import cause_of_damage
+
+logger = logging.getLogger(__name__)
+
+#: Settled pipelines that stay in memory.
+KEPT_LOADED = 8
+
+
+class PipelineCache:
+    """The pipelines of one profile, loaded from the store when they are asked for."""
+
+    def __init__(self, store: Store, scheduler: Scheduler) -> None:
+        self._store = store
+        self._scheduler = scheduler
+        self._aside: dict[str, str] = {}
+        self._making_room = asyncio.Lock()
+
+    def set_aside(self) -> dict[str, str]:
+        """Return ``{pipeline id: cause}`` of the pipelines that cannot be read."""
+        return self._aside | self._store.damaged()
+
+    def find(self, pipeline_id: str) -> LivePipeline:
+        """Return a pipeline, loaded; an unambiguous beginning of its id is enough.
+
+        Raises:
+            NotFoundError: there is none.
+            RefusedError: there are several.
+        """
+        found = self._scheduler.live.get(pipeline_id)
+        if found is not None:
+            return found
+        record = self.record(pipeline_id)
+        found = self._scheduler.live.get(record.id)
+        return found if found is not None else self.load(record)
+
+    def record(self, pipeline_id: str) -> PipelineRecord:
+        """Return a pipeline's record. Raises like `find`."""
+        found = self._scheduler.live.get(pipeline_id)
+        if found is not None:
+            return found.record
+        records = {record.id: record for record in self._store.records()}
+        damaged = self._store.damaged()
+        found_id = resolve_id(pipeline_id, [*records, *damaged])
+        if found_id in damaged:
+            raise _unreadable(found_id, damaged[found_id])
+        return records[found_id]
+
+    def load(self, record: PipelineRecord) -> LivePipeline:
+        """Take a pipeline into memory.
+
+        Raises:
+            DamagedError: it cannot be read, and is set aside.
+        """
+        try:
+            live = pipeline_loader.load(self._store, record)
+        except UnknownPipelineError:
+            raise
+        except Exception as error:
+            # Flipped bytes may raise anything; the other pipelines go on.
+            raise self.put_aside(record.id, error) from error
+        self._aside.pop(record.id, None)
+        self._scheduler.add(live)
+        self._scheduler.contexts.recall(live)
+        return live
+
+    def put_aside(self, pipeline_id: str, error: Exception) -> DamagedError:
+        """Leave a pipeline alone that cannot be read; return the error that says so."""
+        self._scheduler.drop(pipeline_id)
+        cause = cause_of_damage(error)
+        refusal = _unreadable(pipeline_id, cause)
+        if self._aside.get(pipeline_id) != cause:
+            logger.error("pipeline set aside", exc_info=error, extra={"why": str(refusal)})
+        self._aside[pipeline_id] = cause
+        return refusal
+
+    async def evict(self, but: LivePipeline) -> None:
+        """Let go of settled pipelines that nobody looks at, the longest settled first.
+
+        Many launches may ask for it at once; one after the other looks what there is to do.
+        """
+        async with self._making_room:
+            idle = [live for live in self._scheduler.live.values() if _may_leave(live, but)]
+            idle.sort(key=lambda live: live.ended or live.record.created)
+            for live in idle[: max(0, len(idle) - KEPT_LOADED)]:
+                await self._scheduler.cool_down(live)
+                if _may_leave(live, but):  # somebody may have come while its network went
+                    self._scheduler.unload(live)
+
+
+def set_aside_record(record: PipelineRecord, cause: str) -> PipelineRecord:
+    """Return the record of a pipeline that cannot be read, as it is listed."""
+    standing = record.standing.model_copy(update={"settled": True})
+    problem = str(_unreadable(record.id, cause))
+    return record.model_copy(update={"armed": False, "problem": problem, "standing": standing})
+
+
+def _unreadable(pipeline_id: str, cause: str) -> DamagedError:
+    reason = cause.splitlines()[0]
+    return DamagedError(
+        f"pipeline {pipeline_id} is set aside, because it cannot be read ({reason}). {REPAIR}"
+    )
+
+
+def _may_leave(live: LivePipeline, but: LivePipeline) -> bool:
+    used = live.subscribers or live.users or live.flights or live.kept
+    busy = used or not live.settled()
+    return live is not but and not busy

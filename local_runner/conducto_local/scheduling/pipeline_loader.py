@@ -1,0 +1,100 @@
+"""Pipelines in and out of the store."""
+
+import logging
+
+from conducto_core.model.form_codec import unpack_form
+from conducto_core.model.nodes import Pipeline
+from conducto_core.model.records import ImageRecord, PipelineRecord
+from conducto_core.model.states import State
+from conducto_core.semantics.resolve import Edits, resolve, resolve_generated
+from conducto_core.semantics.tree_state import TreeState
+from conducto_local.scheduling.live_pipeline import LiveImage, LivePipeline
+from conducto_local.state_dir import StateDir
+from conducto_local.store.errors import StoreLostError
+from conducto_local.store.port import Store
+from conducto_local.store.salvage import has_held_pipelines
+
+logger = logging.getLogger(__name__)
+
+#: Pipelines that a message names.
+_NAMED = 3
+
+
+def check_store(home: StateDir) -> None:
+    """Refuse a store that never held a pipeline beside directories of pipelines.
+
+    Raises:
+        StoreLostError: it is so; the message names the repair.
+    """
+    if has_held_pipelines(home.store):
+        return
+    found = [one for one in home.pipeline_ids() if not home.pipeline(one).is_empty()]
+    if found:
+        named = ", ".join(found[:_NAMED]) + (", ..." if len(found) > _NAMED else "")
+        raise StoreLostError(
+            f"{home.store}: the store is empty, but {home.pipelines} holds {len(found)} "
+            f"pipelines ({named}). Put a copy of the store in its place, or rebuild it from the "
+            "directories: conducto agent repair"
+        )
+
+
+def begin(record: PipelineRecord, pipeline: Pipeline) -> LivePipeline:
+    """Return a pipeline that has just been launched, its standing in its record."""
+    live = LivePipeline(record, pipeline, TreeState(pipeline), _images(pipeline))
+    # One that is never run changes nothing that would write it down later.
+    live.record = record.model_copy(update={"standing": live.standing()})
+    return live
+
+
+def keep(home: StateDir, record: PipelineRecord, definition: bytes) -> None:
+    """Write into a pipeline's directory from what `conducto_local.repair` rebuilds it."""
+    try:
+        home.pipeline(record.id).keep(record, definition)
+    except OSError as error:  # a full disk, perhaps: retention tries again
+        logger.warning("not kept beside the store", extra={"pipeline": record.id, "why": error})
+
+
+def load(store: Store, record: PipelineRecord) -> LivePipeline:
+    """Return a pipeline as the store has it; what ran when it was written still counts so."""
+    edits = store.edits(record.id)
+    pipeline = resolve_stored(store, record.id, edits)
+    tree = TreeState(pipeline, store.nodes(record.id), armed=record.armed)
+    tree.count_on(store.newest_attempts(record.id))
+    live = LivePipeline(
+        record,
+        pipeline,
+        tree,
+        _images(pipeline),
+        seq=store.last_seq(record.id),
+    )
+    live.edits = edits
+    live.notified = store.last_notification(record.id)
+    return live
+
+
+def resolve_stored(store: Store, pipeline_id: str, edits: Edits) -> Pipeline:
+    """Return the tree as it is stored, generated trees in place, with ``edits`` laid over it.
+
+    Raises:
+        DefinitionError: an edit makes it wrong.
+    """
+    pipeline = resolve(unpack_form(store.definition(pipeline_id)), edits)
+    for target, definition in store.generated(pipeline_id).items():
+        generated = resolve_generated(unpack_form(definition), target, pipeline, edits)
+        pipeline.nodes.update(generated.nodes)
+        pipeline.images.update(generated.images)
+    return pipeline
+
+
+def interrupted(live: LivePipeline) -> list[tuple[str, int]]:
+    """Return ``(path, attempt)`` of what ran when the pipeline was last written down."""
+    return [
+        (node.path, node.attempt)
+        for node in live.tree.in_flight(live.tree.root)
+        if node.state is State.RUNNING
+    ]
+
+
+def _images(pipeline: Pipeline) -> dict[str, LiveImage]:
+    used = dict.fromkeys(node.placement.image for node in pipeline.execs())
+    return {name: LiveImage(ImageRecord(name=name)) for name in used}

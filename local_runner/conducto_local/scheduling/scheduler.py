@@ -1,0 +1,309 @@
+"""The scheduler: events into the machine, its commands out to those who carry them out.
+
+Everything happens in one event loop. What one turn of the loop changed is written in one
+transaction (`turns`); a command starts only after the attempt that says so has been written.
+`attempts` carries one attempt from its turn to its end, `images` makes what they wait for,
+`engines` keeps the networks and hears when an engine is gone.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from typing import Any, assert_never
+
+from conducto_core.model.requests import Workers
+from conducto_core.model.states import Cause, State
+from conducto_core.model.wait_phases import Wait
+from conducto_core.runtime.environment import ExecutionContext
+from conducto_core.semantics import events as ev
+from conducto_local.images.engine_images import LABEL_IMAGE_HOME
+from conducto_local.ports import ImageBuilder
+from conducto_local.scheduling.attempt_logs import LogDirectory
+from conducto_local.scheduling.attempt_records import (
+    LABEL_HOME,
+    LABEL_PIPELINE,
+    ended_record,
+    home_mark,
+)
+from conducto_local.scheduling.attempts import AttemptDependencies, Attempts
+from conducto_local.scheduling.containers import Containers
+from conducto_local.scheduling.context import SchedulerContext
+from conducto_local.scheduling.contexts import Contexts
+from conducto_local.scheduling.engine_context import EngineContext
+from conducto_local.scheduling.live_pipeline import ActiveAttempt, LiveImage, LivePipeline
+from conducto_local.scheduling.networks import Networks
+from conducto_local.scheduling.notifier import MakeNotifier
+from conducto_local.scheduling.snapshots import Snapshots, limits_from
+from conducto_local.scheduling.write_batcher import WriteBatcher
+from conducto_local.secrets.injection import SecretProvider
+from conducto_local.state_dir import StateDir
+from conducto_local.store.port import Store
+
+
+class Scheduler:
+    """Runs the loaded pipelines of one agent.
+
+    Attributes:
+        live: ``{pipeline id: loaded pipeline}``.
+        containers: The containers of all pipelines.
+        contexts: Those of ``new`` groups.
+        secrets: What commands get besides their nodes' environment.
+        snapshots: Containers that are kept after a failure.
+        when_settled: Is told of each event after which a pipeline has settled.
+        notifier: Sends notifications.
+    """
+
+    def __init__(
+        self,
+        *,
+        home: StateDir,
+        store: Store,
+        kits: Mapping[str, EngineContext],
+        containers: Containers,
+        secrets: SecretProvider,
+        notifier: MakeNotifier,
+        url: Callable[[], str] = str,
+    ) -> None:
+        self.when_settled: Callable[[LivePipeline], None] | None = None
+        self.containers = containers
+        self.secrets = secrets
+        labels = {LABEL_IMAGE_HOME: home_mark(home), LABEL_HOME: "", LABEL_PIPELINE: ""}
+        self.snapshots = Snapshots(store, self.saved, limits_from(), labels)
+        self.notifier = notifier(self.saved)
+        self._store = store
+        self._common = SchedulerContext(home, kits, self.apply, self._wake)
+        self.live = self._common.live
+        self.contexts = Contexts(self._common, containers)
+        self._engines = Networks(self._common, containers)
+        self._attempts = Attempts(
+            self._common,
+            AttemptDependencies(
+                containers, self._engines, secrets, self.snapshots, self.saved, url
+            ),
+        )
+        self._images = self._attempts.images
+        self._turns = WriteBatcher(self._common, store, self._attempts.start)
+
+    # ---- what the service asks --------------------------------------------------------------
+
+    def add(self, live: LivePipeline) -> None:
+        """Take a pipeline in."""
+        self.live[live.id] = live
+        live.staff = lambda: self._staff(live)
+
+    def apply(self, live: LivePipeline, event: ev.Event) -> None:
+        """Take an event in and do what follows from it."""
+        if isinstance(event, ev.Armed):
+            live.set_record(armed=True)
+            self.build_images(live)
+        elif isinstance(event, ev.Disarmed):
+            live.set_record(armed=False)
+        for command in live.take_in(event):
+            self._obey(live, command)
+        self.contexts.let_go(live)
+        self.contexts.end_without(live, event)
+        self.cool_later(live)
+        if self.when_settled is not None and live.settled():
+            self.when_settled(live)
+        self._wake()
+
+    def lose(self, live: LivePipeline, path: str, attempt: int, why: str) -> None:
+        """End an attempt whose container went away with the agent that started it."""
+        spec = live.tree.nodes[path].spec
+        known = [a for a in self._store.attempts(live.id, path) if a.number == attempt]
+        flight = ActiveAttempt(live, spec, attempt, spec.placement.mem, time.time(), running=True)
+        flight.message = why
+        flight.record = known[-1] if known else None
+        live.flights[path] = flight
+        self.apply(live, ev.AttemptFinished(path, attempt, Cause.WORKER_LOST))
+
+    def restart_timers(self, live: LivePipeline) -> None:
+        """Give each group that went on after a restart its time limit, whole, anew.
+
+        One that was under way all along never began in the eyes of the machine.
+        """
+        for path, node in live.tree.nodes.items():
+            limit = node.spec.max_time
+            if limit is not None and node.state is State.RUNNING and path not in live.timers:
+                self._start_timer(live, path, limit)
+
+    def spawn(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Begin work that the end of the agent waits for."""
+        self._common.tasks.spawn(work)
+
+    def tidy(self, kit: EngineContext) -> None:
+        """Open an engine soon, which removes what an agent that died has left there."""
+        self._engines.tidy(kit)
+
+    def drop(self, pipeline_id: str) -> None:
+        """Let go of a pipeline without writing anything of it, if it is loaded."""
+        self._common.forget(pipeline_id)
+
+    def unload(self, live: LivePipeline) -> None:
+        """Let go of a pipeline, unless that has happened meanwhile; the store has it."""
+        self._turns.flush()
+        if not self._turns.is_unsaved(live.id) and self.live.get(live.id) is live:
+            self._common.forget(live.id)
+
+    def kit(self, live: LivePipeline) -> EngineContext:
+        """Return the engine of a pipeline."""
+        return self._common.kit(live)
+
+    def logs(self, pipeline_id: str) -> LogDirectory:
+        """Return the logs of a pipeline."""
+        return self._common.logs(pipeline_id)
+
+    def wait(self, flight: ActiveAttempt) -> Wait:
+        """Return why a queued attempt does not run."""
+        image = flight.live.images.get(flight.spec.placement.image)
+        if image is not None and image.built is None:
+            return Wait(f"image {image.record.name} is {image.record.state.value}", "image")
+        if flight.ticket is None:
+            return Wait("next in the queue", "turn")
+        if flight.started is None and flight.container is None and flight.taken:
+            return Wait("its container starts", "start")
+        return Wait(self.kit(flight.live).queue().reason(flight.ticket), "turn")
+
+    def _staff(self, live: LivePipeline) -> Workers:
+        staff = self.containers.staff(live.id)
+        machine = self.kit(live).dispatcher
+        if machine is None:
+            return staff
+        size, *_ = machine.size
+        used = round(size - machine.cpu, 3)  # sums of fractions
+        return staff.model_copy(update={"cpu_used": used, "cpu": size})
+
+    async def saved(self) -> None:
+        """Return when everything that happened so far has been written down."""
+        await self._turns.saved()
+
+    def build_images(self, live: LivePipeline) -> None:
+        """Begin to build every image that an Exec uses which is left to run."""
+        self._images.need_all(live)
+
+    def need_image(self, live: LivePipeline, name: str) -> LiveImage:
+        """Return an image of a pipeline; begin to build it if it is not there."""
+        return self._images.need(live, name)
+
+    async def builder(self, live: LivePipeline) -> ImageBuilder:
+        """Return what makes the images of a pipeline; the engine is open then."""
+        return await self._images.builder(live)
+
+    def forget_images(self, live: LivePipeline, paths: Iterable[str]) -> None:
+        """Build the images of these subtrees anew when they are next needed."""
+        self._images.forget(live, paths)
+
+    def surroundings(self, live: LivePipeline) -> ExecutionContext:
+        """Return what is the same for every command of a pipeline."""
+        return self._attempts.surroundings(live)
+
+    async def network(self, live: LivePipeline) -> str:
+        """Return the name of a pipeline's network, made if need be."""
+        return await self._engines.network(live)
+
+    async def landed(self, live: LivePipeline) -> None:
+        """Return when nothing of a pipeline is on its way any more."""
+        while live.flights:
+            await live.news(live.version)
+
+    def cool_later(self, live: LivePipeline, seconds: float | None = None) -> None:
+        """Let go of a settled pipeline's network and containers once they have idled.
+
+        A pipeline that was paused within a ``new`` group keeps both.
+        """
+        if live.cooling is not None:
+            live.cooling.cancel()
+            live.cooling = None
+        if live.has_network and not live.flights and not live.kept:
+            loop = asyncio.get_running_loop()
+            delay = self.containers.idle_seconds if seconds is None else seconds
+            live.cooling = loop.call_later(
+                delay, lambda: self._common.tasks.spawn(self.cool_down(live))
+            )
+
+    async def cool_down(self, live: LivePipeline) -> None:
+        """Remove the containers and the network of a pipeline of which nothing runs."""
+        await self._engines.cool_down(live)
+
+    async def close(self) -> None:
+        """Stop what runs and write down how it stands; the pipelines stay armed."""
+        self._common.closing = True
+        builds_under_way = self._images.cancel()
+        for live in self.live.values():
+            for timer in (*live.timers.values(), live.cooling):
+                if timer is not None:
+                    timer.cancel()
+        stopping = [
+            flight.container.worker.close()
+            for live in self.live.values()
+            for flight in live.flights.values()
+            if flight.container is not None
+        ]
+        await asyncio.gather(*builds_under_way, *stopping, return_exceptions=True)
+        await self._common.tasks.ended(patience=10)
+        await self.containers.close()
+        self._turns.flush()
+        await self.notifier.close()
+        for live in self.live.values():
+            await self._engines.remove_network(live)  # also of one that the next agent goes on with
+        self._turns.close()
+
+    # ---- commands of the machine ------------------------------------------------------------
+
+    def _obey(self, live: LivePipeline, command: ev.Command) -> None:
+        match command:
+            case ev.Enqueue():
+                self._enqueue(live, command)
+            case ev.Withdraw():
+                self._attempts.drop(live.flights.pop(command.path))
+            case ev.Stop():
+                self._attempts.stop(live.flights[command.path])
+            case ev.EndAttempt():
+                self._end(live, command)
+            case ev.StartTimer():
+                self._start_timer(live, command.path, command.seconds)
+            case ev.CancelTimer():
+                timer = live.timers.pop(command.path, None)
+                if timer is not None:
+                    timer.cancel()
+            case ev.Discard():
+                live.discard(command.path)
+            case ev.Notify():
+                self.notifier.put(live, command)
+            case _:
+                assert_never(command)
+
+    def _enqueue(self, live: LivePipeline, command: ev.Enqueue) -> None:
+        spec = live.tree.nodes[command.path].spec
+        size = self.kit(live).limits_or_none()
+        mem = spec.placement.mem if command.mem is None else command.mem
+        if size is not None:
+            mem = min(mem, size.mem)  # a retry may ask for more than there is
+            live.tree.max_mem = size.mem
+        flight = ActiveAttempt(live, spec, command.attempt, mem, time.time())
+        live.flights[command.path] = flight
+        self.contexts.need(flight)
+        image = self.need_image(live, spec.placement.image)
+        if image.built is None:
+            image.waiting.append(flight)
+        else:
+            self._attempts.queue(flight)
+
+    def _end(self, live: LivePipeline, command: ev.EndAttempt) -> None:
+        flight = live.flights.pop(command.path)
+        if not flight.running:
+            self._attempts.drop(flight)
+        if command.note is not None:
+            said = flight.message
+            flight.message = command.note if said is None else f"{said}: {command.note}"
+        live.set_attempt(ended_record(flight, command.state, command.cause, self.secrets.mask))
+
+    def _start_timer(self, live: LivePipeline, path: str, seconds: float) -> None:
+        def reached() -> None:
+            live.timers.pop(path, None)
+            self.apply(live, ev.TimeLimitReached(path))
+
+        live.timers[path] = asyncio.get_running_loop().call_later(seconds, reached)
+
+    def _wake(self) -> None:
+        self._turns.wake()

@@ -1,0 +1,139 @@
+"""Containers as they were when a command failed, kept as images: few, and not too large."""
+
+import contextlib
+import hashlib
+import logging
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from conducto_core.model.records import AttemptRecord
+from conducto_local.ports import Engine, EngineError, SnapshotError, Worker
+from conducto_local.scheduling.engine_context import EngineContext
+from conducto_local.scheduling.live_pipeline import ActiveAttempt, LivePipeline
+from conducto_local.settings import number_in
+from conducto_local.store.port import Store
+
+logger = logging.getLogger(__name__)
+
+#: On every snapshot; the value is the pipeline's id. The others say of which attempt it is.
+LABEL_SNAPSHOT = "com.conducto.snapshot"
+LABEL_NODE = "com.conducto.snapshot.node"
+LABEL_ATTEMPT = "com.conducto.snapshot.attempt"
+
+_GB = 2**30
+_COUNT = "CONDUCTO_MAX_SNAPSHOTS"
+_SIZE = "CONDUCTO_MAX_SNAPSHOT_GB"
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotLimits:
+    """How much is kept.
+
+    Attributes:
+        count: Snapshots of one pipeline; the oldest ones go.
+        max_bytes: What one of them may hold beyond the image it was made of.
+    """
+
+    count: int = 5
+    max_bytes: int = 2 * _GB
+
+
+def limits_from(env: Mapping[str, str] = os.environ) -> SnapshotLimits:
+    """Return the limits that the environment names, else the defaults.
+
+    Raises:
+        AgentSettingError: a value is not a number above 0.
+    """
+    standard = SnapshotLimits()
+    meaning = "a number above 0"
+    count = number_in(env, _COUNT, default=standard.count, meaning=meaning)
+    gigabytes = number_in(env, _SIZE, default=standard.max_bytes / _GB, meaning=meaning)
+    return SnapshotLimits(max(1, int(count)), int(gigabytes * _GB))
+
+
+class Snapshots:
+    """The snapshots of one agent's pipelines.
+
+    Args:
+        store: Knows which attempts have one.
+        saved: Returns when everything that happened has been written to it.
+        limits: How much is kept.
+        labels: Further labels of every snapshot.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        saved: Callable[[], Awaitable[None]],
+        limits: SnapshotLimits | None = None,
+        labels: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        self._store = store
+        self._saved = saved
+        self._labels = labels
+        self._limits = SnapshotLimits() if limits is None else limits
+
+    async def keep(self, flight: ActiveAttempt, worker: Worker, engine: Engine) -> str | None:
+        """Keep the container of an attempt that failed; return why not, if so.
+
+        Must come after the command has ended and before the container is used again.
+        """
+        live, path = flight.live, flight.spec.path
+        reference = _reference(live.id, path, flight.number)
+        labels = {
+            **self._labels,
+            LABEL_SNAPSHOT: live.id,
+            LABEL_NODE: path,
+            LABEL_ATTEMPT: str(flight.number),
+        }
+        try:
+            await worker.snapshot(reference, labels, max_bytes=self._limits.max_bytes)
+        except SnapshotError as error:
+            return str(error)
+        except EngineError as error:
+            return f"no snapshot: {error}"
+        if flight.record is not None:
+            flight.record = flight.record.model_copy(update={"snapshot": reference})
+            live.set_attempt(flight.record)
+        await self._saved()
+        await self._prune(live, engine)
+        return None
+
+    async def forget(self, live: LivePipeline, kit: EngineContext) -> int:
+        """Remove every snapshot of a pipeline; return how many there were.
+
+        Those that the engine does not remove now keep their labels, by which ``gc`` finds them.
+        """
+        await self._saved()
+        known = self._store.snapshots(live.id)
+        if known:
+            with contextlib.suppress(EngineError):  # each removal says so, too
+                await kit.open()
+            await self._remove(live, kit.engine, known)
+            await self._saved()
+        return len(known)
+
+    async def _prune(self, live: LivePipeline, engine: Engine) -> None:
+        known = self._store.snapshots(live.id)
+        surplus = max(0, len(known) - self._limits.count)
+        ended = [record for record in known if record.ended is not None]
+        await self._remove(live, engine, ended[:surplus])
+
+    async def _remove(
+        self, live: LivePipeline, engine: Engine, records: list[AttemptRecord]
+    ) -> None:
+        for record in records:
+            try:
+                await engine.remove_image(str(record.snapshot))
+            except EngineError as error:
+                logger.warning(
+                    "snapshot stays", extra={"image": record.snapshot, "why": str(error)}
+                )
+            live.set_attempt(record.model_copy(update={"snapshot": None}))
+
+
+def _reference(pipeline_id: str, path: str, attempt: int) -> str:
+    digest = hashlib.sha256(path.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    return f"conducto_snapshot:{pipeline_id}-{digest}-{attempt}"

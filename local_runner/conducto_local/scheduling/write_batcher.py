@@ -1,0 +1,130 @@
+"""The turn of the loop: what it changed is written in one transaction at its end."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from conducto_core.semantics import events as ev
+from conducto_local.scheduling.context import SchedulerContext
+from conducto_local.store.errors import StoreFullError
+from conducto_local.store.port import Store, WriteBatch
+
+logger = logging.getLogger(__name__)
+
+#: Seconds between two tries to write when the store takes nothing.
+STORE_PAUSE = 2.0
+
+
+class WriteBatcher:
+    """Starts what can start and writes down what happened, once a turn of the event loop.
+
+    Args:
+        common: What all parts share.
+        store: Where it is written.
+        start: Starts what has room; returns whether there was something.
+    """
+
+    def __init__(self, common: SchedulerContext, store: Store, start: Callable[[], bool]) -> None:
+        self._common = common
+        self._store = store
+        self._start = start
+        self._is_due = False
+        self._unsaved: dict[str, list[WriteBatch]] = {}
+        self._saved: asyncio.Future[None] | None = None
+        self._full: str | None = None  # why the store takes nothing
+        self._retry: asyncio.TimerHandle | None = None
+
+    def wake(self) -> None:
+        """Have a turn soon."""
+        if not self._is_due:
+            self._is_due = True
+            asyncio.get_running_loop().call_soon(self._turn)
+
+    async def saved(self) -> None:
+        """Return when everything that happened so far has been written down."""
+        if self._saved is None:
+            self._saved = asyncio.get_running_loop().create_future()
+        self.wake()
+        await asyncio.shield(self._saved)
+
+    def is_unsaved(self, pipeline_id: str) -> bool:
+        """Whether something of a pipeline could not be written down so far."""
+        return pipeline_id in self._unsaved
+
+    def close(self) -> None:
+        """Try no more to write what the store did not take."""
+        if self._retry is not None:
+            self._retry.cancel()
+
+    def _turn(self) -> None:
+        self._is_due = False
+        if self._start():
+            # What starts gets as far as its record first: that is written in one transaction
+            # with the end of what made room for it.
+            asyncio.get_running_loop().call_soon(self.flush)
+        else:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write down what the turn changed; keep it for later when the store takes nothing."""
+        for live in self._common.live.values():
+            turn = live.take_turn()
+            if turn is not None:
+                self._unsaved.setdefault(live.id, []).append(turn)
+        try:
+            while self._unsaved:
+                now = {pipeline: turns[0] for pipeline, turns in self._unsaved.items()}
+                self._store.save_all(now)
+                self._unsaved = {p: t[1:] for p, t in self._unsaved.items() if len(t) > 1}
+        except StoreFullError as error:
+            self._store_is_full(error)
+            return
+        except Exception:
+            # A bug of ours. Trying again would keep every pipeline from being written down.
+            logger.exception("a turn was not written", extra={"pipelines": list(self._unsaved)})
+            self._save_apart()
+        self._store_has_room()
+        saved, self._saved = self._saved, None
+        if saved is not None:
+            saved.set_result(None)
+
+    def _save_apart(self) -> None:
+        """Write down each pipeline's turns by themselves, and pause those of which it fails."""
+        unsaved, self._unsaved = self._unsaved, {}
+        for pipeline, turns in unsaved.items():
+            try:
+                while turns:
+                    self._store.save(pipeline, turns[0])
+                    del turns[0]
+            except StoreFullError:
+                self._unsaved[pipeline] = turns
+            except Exception as error:
+                logger.exception("pipeline is not written", extra={"pipeline": pipeline})
+                live = self._common.live.get(pipeline)
+                if live is not None and live.record.armed:
+                    live.set_record(problem=f"it cannot be written down, see agent.log: {error!r}")
+                    self._common.apply(live, ev.Disarmed())
+
+    def _store_is_full(self, error: StoreFullError) -> None:
+        """What was not written waits; nothing starts that is not written first."""
+        if self._full is None:
+            self._full = str(error)
+            logger.error("store does not take what happened", extra={"why": self._full})
+        for live in self._common.live.values():
+            if live.record.problem is None:
+                live.set_record(problem=self._full)
+        if self._retry is None and not self._common.closing:
+            self._retry = asyncio.get_running_loop().call_later(STORE_PAUSE, self._try_again)
+
+    def _try_again(self) -> None:
+        self._retry = None
+        self.wake()
+
+    def _store_has_room(self) -> None:
+        if self._full is None:
+            return
+        for live in self._common.live.values():
+            if live.record.problem == self._full:
+                live.set_record(problem=None)
+        self._full = None
+        self.wake()

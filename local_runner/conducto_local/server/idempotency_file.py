@@ -1,0 +1,122 @@
+"""Answers that are remembered under idempotency keys, in a file of their own.
+
+They are no part of any pipeline's history: whoever deletes the file forgets which requests were
+carried out, and nothing else.
+"""
+
+import contextlib
+import logging
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from conducto_core.api.idempotency import Memory, MemoryResponses, NotRememberedError, ResponseStore
+from conducto_core.model.operations.pipelines import REMEMBERED_RESPONSES, REMEMBERED_SECONDS
+
+logger = logging.getLogger(__name__)
+
+_SCHEMA = """CREATE TABLE IF NOT EXISTS answers (
+    key TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, since REAL NOT NULL, answer BLOB)"""
+_FORGET_OLDEST = """DELETE FROM answers WHERE key IN (
+    SELECT key FROM answers ORDER BY since DESC LIMIT -1 OFFSET ?)"""
+_DAMAGED = {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}
+
+
+class IdempotencyFile:
+    """A `conducto_core.api.idempotency.ResponseStore` that outlives the process.
+
+    Opening it raises `NotRememberedError` as well.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        most: int = REMEMBERED_RESPONSES,
+        seconds: float = REMEMBERED_SECONDS,
+    ) -> None:
+        """Open the file, made anew where it is missing or damaged."""
+        self._path = path
+        self._most = most
+        self._seconds = seconds
+        with self._translated():
+            self._connection = _connect(path)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._connection.close()
+
+    def recall(self, key: str, now: float) -> Memory | None:
+        """Return what is known of a key that has not expired at ``now``."""
+        with self._translated():
+            row = self._connection.execute(
+                "SELECT fingerprint, since, answer FROM answers WHERE key=?", (key,)
+            ).fetchone()
+        # A clock that was set back must not make a key last for ever.
+        if row is None or abs(now - row[1]) >= self._seconds:
+            return None
+        return Memory(row[0], row[2])
+
+    def begin(self, key: str, fingerprint: str, now: float) -> None:
+        """Note that a request begins."""
+        with self._translated(), self._connection:
+            self._connection.execute(
+                "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, NULL)", (key, fingerprint, now)
+            )
+            self._connection.execute(_FORGET_OLDEST, (self._most,))
+
+    def finish(self, key: str, answer: bytes) -> None:
+        """Note its answer."""
+        with self._translated(), self._connection:
+            self._connection.execute("UPDATE answers SET answer=? WHERE key=?", (answer, key))
+
+    def forget(self, key: str) -> None:
+        """Forget a key, because nothing was done."""
+        with contextlib.suppress(sqlite3.Error), self._connection:
+            self._connection.execute("DELETE FROM answers WHERE key=?", (key,))
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            raise NotRememberedError(f"{self._path}: {error}") from error
+
+
+@contextmanager
+def remembered(path: Path) -> Iterator[ResponseStore]:
+    """Yield the answers of a file, or of this process alone where the file cannot be had."""
+    try:
+        answers = IdempotencyFile(path)
+    except NotRememberedError as error:
+        logger.warning("keys are forgotten with the process", extra={"why": str(error)})
+        yield MemoryResponses()
+        return
+    try:
+        yield answers
+    finally:
+        answers.close()
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    try:
+        return _opened(path)
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode not in _DAMAGED:
+            raise
+        path.unlink()
+        return _opened(path)
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    connection = sqlite3.connect(path)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute(_SCHEMA)
+    except BaseException:
+        connection.close()
+        raise
+    return connection

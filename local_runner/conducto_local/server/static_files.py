@@ -1,0 +1,138 @@
+"""The web app's files, and the way into a session; everything a browser may have without one."""
+
+import json
+from http import HTTPStatus
+from pathlib import Path
+from urllib.parse import parse_qsl, quote
+
+from pydantic import ValidationError
+from starlette.requests import Request
+from starlette.responses import FileResponse, PlainTextResponse, RedirectResponse, Response
+
+from conducto_core.api import problems
+from conducto_core.api.dispatch import encode
+from conducto_core.model.requests import Problem
+from conducto_core.model.responses import LoginForm
+from conducto_local.server.auth import FORM, Owner
+from conducto_local.server.security_headers import PAGE_POLICY
+from conducto_local.server.sessions import Sessions
+
+#: Where `make web` puts the built web app.
+WEB_ROOT = Path(__file__).resolve().parent.parent / "web"
+#: Built files whose name holds a digest of their content.
+_UNCHANGING = "assets/"
+_MAX_BODY = 4096
+_NOT_BUILT = (
+    "The web app is not built here. Build it with 'make web' in the checkout of Conducto, "
+    "or use the command line: conducto list\n"
+)
+
+
+class WebApp:
+    """Answers requests outside of the API.
+
+    Args:
+        root: Directory of the built web app; it need not be there.
+        owner: Knows who has the token.
+        sessions: Makes cookies.
+    """
+
+    def __init__(self, root: Path, owner: Owner, sessions: Sessions) -> None:
+        self._root = root.resolve()
+        self._owner = owner
+        self._sessions = sessions
+
+    async def page(self, request: Request, url_path: str) -> Response:
+        """Answer with a file, or with the app itself for a path of its own."""
+        path = url_path.removeprefix("/")
+        file = self._file(path)
+        if file is not None:
+            return _static(file, unchanging=path.startswith(_UNCHANGING))
+        if path.startswith(_UNCHANGING) or ("." in path and "/" not in path):
+            return _problem_response(problems.unknown_route(request.method, url_path).problem)
+        index = self._file("index.html")
+        if index is None:
+            status = HTTPStatus.NOT_FOUND if path else HTTPStatus.OK
+            return PlainTextResponse(_NOT_BUILT, status)
+        return _static(index, unchanging=False)
+
+    async def start_session(self, request: Request) -> Response:
+        """Exchange the token, a code or a form for a cookie."""
+        body = await _small_body(request)
+        if request.headers.get("content-type") == FORM:
+            return self._start_by_form(body)
+        code = _code_in(body)
+        by_token = code is None and self._owner.has_token(request.scope)
+        if not by_token and (code is None or not self._sessions.use_code(code)):
+            problem = Problem(
+                title="wrong code",
+                status=HTTPStatus.UNAUTHORIZED,
+                detail="the request carries neither the token nor a code that is good",
+                remedy="run 'conducto show --app' again",
+            )
+            return _problem_response(problem)
+        return Response(status_code=204, headers=self._cookie(self._sessions.new_session()))
+
+    def end_session(self, request: Request) -> Response:
+        """End the session by which the request comes."""
+        value = request.cookies.get(self._sessions.cookie_name)
+        if value is not None and self._owner.has_session(request.scope):
+            self._sessions.end_session(value)
+        return Response(status_code=204, headers=self._cookie(""))
+
+    def _start_by_form(self, body: bytes) -> Response:
+        """Answer what a file of the owner posts; a page of nobody knows its secret and its nonce.
+
+        The browser goes on to the page in any case: without a session, that says how to get one.
+        """
+        fields = dict(parse_qsl(body.decode(errors="replace")))
+        # Two slashes would be another host.
+        page = quote(f"/{fields.get('page', '').lstrip('/')}")
+        try:
+            form = LoginForm(secret=fields["secret"], nonce=fields["nonce"])
+        except (KeyError, ValidationError):
+            return RedirectResponse(page, 303)
+        if not self._sessions.use_form(form):
+            return RedirectResponse(page, 303)
+        return RedirectResponse(page, 303, headers=self._cookie(self._sessions.new_session()))
+
+    def _cookie(self, value: str) -> dict[str, str]:
+        return {"set-cookie": self._sessions.cookie(value)}
+
+    def _file(self, path: str) -> Path | None:
+        """Return a file of the web app; nothing outside of its directory is one."""
+        if "\0" in path or not path:
+            return None
+        try:
+            file = (self._root / path).resolve()
+            return file if file.is_relative_to(self._root) and file.is_file() else None
+        except OSError:  # e.g. a name that is too long
+            return None
+
+
+def _static(file: Path, *, unchanging: bool, status: HTTPStatus = HTTPStatus.OK) -> Response:
+    keep = "public, max-age=31536000, immutable" if unchanging else "no-cache"
+    return FileResponse(
+        file, status, headers={"cache-control": keep, "content-security-policy": PAGE_POLICY}
+    )
+
+
+async def _small_body(request: Request) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _MAX_BODY:
+            return b""
+    return bytes(body)
+
+
+def _code_in(body: bytes) -> str | None:
+    try:
+        code = json.loads(body)["code"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return code if isinstance(code, str) else None
+
+
+def _problem_response(problem: Problem) -> Response:
+    return Response(encode(problem), problem.status, media_type=problems.MEDIA_TYPE)

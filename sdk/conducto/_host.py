@@ -1,0 +1,89 @@
+"""The one seam between the author API and the command line of the host.
+
+The author API runs inside images, where only the standard library and this package exist. All that
+needs the host (launching, the commands for people, secrets that scripts declare) goes through this
+module, which reports a system or Python that cannot do it.
+"""
+
+# ruff: noqa: PLC0415
+# The host's packages are absent in images.
+
+from __future__ import annotations
+
+import sys
+
+from conducto import platforms
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import ModuleType
+    from typing import Sequence
+
+
+_USAGE = 2
+_OLDEST_PYTHON = (3, 11)
+_PACKAGE = "conducto_cli"
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run a command for people, such as ``conducto show``; return its exit code."""
+    host = _host("run this command")
+    return _USAGE if host is None else int(host.run(argv))
+
+
+def launch(root: object, options: object, target: str) -> int:
+    """Launch a tree and stay attached until it settles, if it is to run.
+
+    Args:
+        root: A validated tree (`conducto.tree.node_base.NodeBase`).
+        options: `conducto.tree.launch_options.LaunchOptions`.
+        target: ``local`` or ``cloud``.
+
+    Returns:
+        The exit code: 0 done (or launched), 1 error or killed, 2 an invalid definition, 3 no
+        engine, 130 detached with Ctrl-C.
+    """
+    host = _host("launch")
+    return _USAGE if host is None else int(host.launch(root, options, target))
+
+
+def plan(root: object) -> int:
+    """Print the size and the cost of a launch in the cloud; return 0, or 2 as `launch`."""
+    host = _host("plan")
+    return _USAGE if host is None else int(host.plan(root))
+
+
+def can_run() -> bool:
+    """Return whether this Python is recent enough for the host's packages."""
+    return sys.version_info >= _OLDEST_PYTHON
+
+
+def secrets() -> ModuleType:
+    """Return the module that stores the secrets which scripts declare (`can_run` is true)."""
+    from conducto_cli import author_api
+
+    return author_api.secrets()
+
+
+def _host(action: str) -> ModuleType | None:
+    """Return the host's side of the seam, or None after an error message."""
+    problem = platforms.refusal()
+    if problem is None and not can_run():
+        problem = (
+            f"to {action} you need Python 3.11 or later, this is {sys.version.split()[0]}; an "
+            "older Python can print trees and run 'conducto FILE.py [METHOD ...]'"
+        )
+    if problem is None:
+        try:
+            from conducto_cli import author_api
+        except ModuleNotFoundError as error:
+            if error.name not in (_PACKAGE, f"{_PACKAGE}.author_api"):
+                raise
+            problem = (
+                "the commands for the host are not installed in images; "
+                "here 'conducto FILE.py [METHOD ...]' works"
+            )
+        else:
+            return author_api
+    print(f"conducto: {problem}", file=sys.stderr)  # noqa: T201
+    return None

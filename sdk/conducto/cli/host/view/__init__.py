@@ -1,1 +1,0 @@
-"""What a terminal shows of a pipeline: a pure model of the screen, and who writes it."""

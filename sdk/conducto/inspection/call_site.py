@@ -1,0 +1,60 @@
+"""Where in the user's own files a call came from.
+
+An explicit walk over the frames: the first one that does not belong to this package is the
+user's, however many of ours lie between.
+"""
+
+# ruff: noqa: PTH100, PTH109, PTH120, SLF001
+# pathlib is a heavy import; the modules of the tree share its nodes' slots.
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict, Optional, Tuple
+
+#: The commands of the host make nodes, too (``conducto discover``).
+_COMMANDS = f"{os.sep}conducto_cli{os.sep}"
+PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+
+# {file name as the code object has it: absolute path, "" for code without a file, None for ours}
+_files: Dict[str, Optional[str]] = {}
+
+
+def _classify(name: str) -> Optional[str]:
+    if name.startswith("<frozen "):
+        return None
+    if name.startswith("<"):
+        return ""
+    path = os.path.abspath(name)
+    return None if path.startswith(PACKAGE) or _COMMANDS in path else path
+
+
+def is_ours(filename: str) -> bool:
+    """Return whether a code object of that file name belongs to this package."""
+    if filename not in _files:
+        _files[filename] = _classify(filename)
+    return _files[filename] is None
+
+
+def caller() -> Tuple[Optional[str], Optional[int]]:
+    """Return ``(file, line)`` of the user's call that led here.
+
+    The file is absolute, or None for code that has none (``python -c``, a prompt).
+    """
+    frame = sys._getframe(1)
+    while frame is not None:
+        name = frame.f_code.co_filename
+        if not is_ours(name):
+            return _files[name] or None, frame.f_lineno
+        frame = frame.f_back  # type: ignore[assignment]
+    return None, None
+
+
+def caller_directory() -> str:
+    """Return the directory of the file that called us, or the current one if it has no file."""
+    file, _ = caller()
+    return os.getcwd() if file is None else os.path.dirname(file)

@@ -1,0 +1,1 @@
+"""Scripts that define pipelines: their methods, arguments, flags and error reports."""

@@ -1,0 +1,193 @@
+"""The arguments of one method on a command line."""
+
+from __future__ import annotations
+
+from conducto.errors import UsageError
+from conducto.inspection.annotations import Kind
+from conducto.inspection.values import from_text
+from conducto.tree.text import suggestion
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, List, Optional, Sequence, Tuple
+
+    from conducto.inspection.annotations import Parameter, Signature
+
+_FLAG = object()  # the value of a name that was given without one
+
+
+class Words:
+    """Splits a command line into names with values and positional values.
+
+    Args:
+        argv: The words.
+    """
+
+    def __init__(self, argv: Sequence[str]) -> None:
+        self._words = list(argv)
+        self._at = 0
+
+    def __bool__(self) -> bool:
+        return self._at < len(self._words)
+
+    def next(self) -> Tuple[Optional[str], Optional[str]]:
+        """Return ``(name, value)``: name without dashes, or None for a positional value.
+
+        The value is None where the name stands alone; ask `value` for it then.
+        """
+        word = self._words[self._at]
+        self._at += 1
+        if not word.startswith("--") or word == "--":
+            return None, word
+        name, equals, value = word[2:].partition("=")
+        return name, value if equals else None
+
+    def value(self, name: str) -> str:
+        """Return the next word, the value of ``--name``.
+
+        Raises:
+            UsageError: there is none.
+        """
+        if not self:
+            raise UsageError(f"--{name} needs a value")
+        self._at += 1
+        return self._words[self._at - 1]
+
+    @property
+    def at_name(self) -> bool:
+        """Whether no value follows: the end, or another name."""
+        return not self or self._words[self._at].startswith("--")
+
+
+def underscored(name: str) -> str:
+    """Return a name with ``_`` for ``-``: both spellings mean the same parameter."""
+    return name.replace("-", "_")
+
+
+def parsing_kind(parameter: Parameter) -> Kind:
+    """Return what the text of an argument is converted to: annotation, else type of default."""
+    if parameter.annotated or parameter.default is None:
+        return parameter.kind
+    default_type = type(parameter.default)
+    known = default_type in (str, int, float, bool, bytes, list, tuple, set)
+    if known or hasattr(default_type, "from_str") or default_type.__module__ == "datetime":
+        return Kind(default_type, default_type)
+    return Kind(None, None)
+
+
+class Call:
+    """The arguments of a call, put together word by word.
+
+    Attributes:
+        named: ``{parameter: value}``.
+        extra: Values for ``*args``.
+    """
+
+    def __init__(self, function: str, signature: Signature) -> None:
+        self.named: Dict[str, Any] = {}
+        self.extra: List[str] = []
+        self._function = function
+        self._signature = signature
+        self._positional: List[str] = []
+        self._special = {kind: name for name, kind in signature.special}
+
+    def owns(self, name: str) -> bool:
+        """Return whether ``--name`` (or ``--no-name`` of a bool) is a parameter of the method."""
+        return self._target(name) is not None
+
+    @property
+    def takes_any(self) -> bool:
+        """Whether the method has ``**kwargs``."""
+        return "VAR_KEYWORD" in self._special
+
+    def _target(self, name: str) -> Optional[Tuple[Parameter, bool]]:
+        parameters = self._signature.parameters
+        plain = underscored(name)
+        if plain in parameters:
+            return parameters[plain], True
+        if plain.startswith("no_") and plain[3:] in parameters:
+            parameter = parameters[plain[3:]]
+            if parsing_kind(parameter).base in (bool, None):
+                return parameter, False
+        return None
+
+    def take(self, name: str, value: Optional[str], words: Words) -> None:
+        """Take ``--name`` or ``--name=value``.
+
+        Raises:
+            UsageError: no such parameter, no value for it, or a value that does not convert.
+        """
+        target = self._target(name)
+        if target is None:
+            if not self.takes_any:
+                raise UsageError(f"Unknown argument: --{_again(name, value)}{self._near(name)}")
+            self.named[underscored(name)] = words.value(name) if value is None else value
+            return
+        parameter, positive = target
+        kind = parsing_kind(parameter)
+        if kind.base is bool or not positive:
+            if value is not None:
+                raise UsageError(f"--{name} accepts no arguments, but got: {value!r}")
+            self._put(parameter, positive)
+        elif value is None and kind.base is None and words.at_name:
+            self._put(parameter, True)  # how a native call writes True for an untyped parameter
+        else:
+            text = words.value(name) if value is None else value
+            self._put(parameter, _convert(parameter, kind, text))
+
+    def _near(self, name: str) -> str:
+        return suggestion(underscored(name), self._signature.parameters)
+
+    def _put(self, parameter: Parameter, value: Any) -> None:
+        if parameter.name in self.named:
+            raise self._misfit(f"{parameter.name} is given twice")
+        self.named[parameter.name] = value
+
+    def _misfit(self, why: str) -> UsageError:
+        return UsageError(f"wrong parameters for {self._function}(): {why}")
+
+    def take_positional(self, value: str) -> None:
+        """Take a value without a name."""
+        self._positional.append(value)
+
+    def finish(self) -> None:
+        """Give the positional values to the parameters that got none, in order.
+
+        Raises:
+            UsageError: too many or too few values, or one that does not convert.
+        """
+        keyword_only = {name for name, kind in self._signature.special if kind == "KEYWORD_ONLY"}
+        places = [p for n, p in self._signature.parameters.items() if n not in keyword_only]
+        taken = places[: len(self._positional)]
+        for parameter, text in zip(taken, self._positional):  # noqa: B905 (of Python 3.10)
+            self._put(parameter, _convert(parameter, parsing_kind(parameter), text))
+        rest = self._positional[len(taken) :]
+        if rest and "VAR_POSITIONAL" not in self._special:
+            raise self._misfit(f"nothing takes {rest[0]!r}")
+        self.extra = rest
+        for name, parameter in self._signature.parameters.items():
+            if not parameter.has_default and name not in self.named:
+                raise self._misfit(f"no value for {name}")
+
+    def arguments(self) -> Tuple[List[Any], Dict[str, Any]]:
+        """Return ``(positional, keyword)`` arguments to call the method with."""
+        special = self._signature.special
+        by_place = {name for name, kind in special if kind == "POSITIONAL_ONLY"}
+        if self.extra:
+            only = {name for name, kind in special if kind == "KEYWORD_ONLY"}
+            by_place = {name for name in self._signature.parameters if name not in only}
+        placed = [
+            self.named.pop(n) for n in self._signature.parameters if n in by_place & set(self.named)
+        ]
+        return [*placed, *self.extra], self.named
+
+
+def _again(name: str, value: Optional[str]) -> str:
+    return name if value is None else f"{name}={value}"
+
+
+def _convert(parameter: Parameter, kind: Kind, text: str) -> Any:
+    try:
+        return from_text(text, kind)
+    except (ValueError, TypeError) as error:
+        raise UsageError(f"parameter {parameter.name!r}: {error}") from error

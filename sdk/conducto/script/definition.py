@@ -1,0 +1,174 @@
+"""What happens to the tree that a method returned: printed, handed out by a node, or launched."""
+
+# ruff: noqa: PLC0415, SLF001
+# imports wait until they are needed; the modules of the tree share its nodes' slots.
+
+from __future__ import annotations
+
+import os
+import sys
+
+from conducto.errors import UsageError
+from conducto.script import user_errors
+from conducto.tree.image_form import names_of_execs
+from conducto.tree.launch import is_inside_node, start
+from conducto.tree.left_out import warn_unlaunchable, warn_unnamed
+from conducto.tree.pretty import pretty
+from conducto.tree.text import count, unindent
+from conducto.tree.validate import validate
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, List, Mapping, Optional
+
+    from conducto.script.flags import Flags
+    from conducto.tree.nodes import Node
+
+
+class Definition:
+    """A tree and where it came from.
+
+    Args:
+        root: Its root.
+        method: The function that returned it.
+        program: The script as messages call it.
+        argv: The command line without the program.
+    """
+
+    def __init__(
+        self, root: Node, method: Callable[..., Any], program: str, argv: List[str]
+    ) -> None:
+        self._root = root
+        self._method = method
+        self._program = program
+        self._argv = argv
+
+    def apply(self, settings: Mapping[str, Any]) -> None:
+        """Set the node parameters that `conducto.main.main` was given on the root.
+
+        Raises:
+            ValueError: the root has its own.
+        """
+        root = self._root
+        for name, value in settings.items():
+            if value is None:
+                continue
+            if name == "env":
+                _merge_env(root, value)
+                continue
+            own = root._own_image_name() if name == "image" else getattr(root, name)
+            if own is not None:
+                raise ValueError(f"Trying to overwrite `{name}`={own!r} that is already set.")
+            setattr(root, name, value)
+
+    def carry_out(self, flags: Optional[Flags], *, default: Optional[str]) -> int:
+        """Print the tree or launch it, as the flags say; return the exit code.
+
+        Args:
+            flags: The flags.
+            default: Name of the method if the command line did not name it.
+        """
+        assert flags is not None  # noqa: S101 (a pipeline's command line has them)
+        mode = flags.mode()
+        if flags.get("pipeline_id") is not None:
+            raise UsageError(
+                "error: --pipeline_id is not available yet; launch the pipeline again instead"
+            )
+        self._entitle(flags, default)
+        if flags.get("plan"):
+            from conducto._host import plan
+
+            return plan(self._root)
+        fields = flags.fields()  # a wrong value is an error even if nothing is launched
+        if mode is not None or not is_inside_node():
+            for text in flags.ignored():
+                user_errors.warn(text, self._program)
+        if mode is not None:
+            from conducto.tree.launch_options import LaunchOptions
+
+            options = LaunchOptions(
+                **fields,
+                title=self._root.title,
+                doc=self._root.doc,
+                argv=[sys.argv[0] if sys.argv else self._program, *self._argv],
+            )
+            return start(self._root, options, local=mode == "local")
+        if is_inside_node():
+            self._hand_out()
+        else:
+            self._print()
+        return 0
+
+    def _entitle(self, flags: Flags, default: Optional[str]) -> None:
+        root = self._root
+        title = flags.get("title")
+        if title is None and root.title is None:
+            from conducto.tree.titles import title_of
+
+            title = title_of(self._program, _without_flags(self._argv), default)
+        if title is not None:
+            root.title = title
+        if flags.get("doc") is not None:
+            root.doc = flags.get("doc")
+        if root.doc is None:
+            root.doc = flags.get("default_doc")
+        if root.doc is None and self._method.__doc__:
+            root.doc = unindent(self._method.__doc__)
+
+    def _hand_out(self) -> None:
+        """Print the tree for the runner, which cuts the tagged block out, and for people."""
+        warn_unnamed(self._root)
+        from conducto.tree.serialize import CLOSE, OPEN, encode, to_document
+
+        validate(self._root, check_images=False)
+        block = OPEN + encode(to_document(self._root, resolve=True)) + CLOSE
+        _write(f"\n{block}\n\n{pretty(self._root, strict=False)}")
+
+    def _print(self) -> None:
+        validate(self._root)
+        warn_unnamed(self._root)
+        warn_unlaunchable(self._root)
+        nodes = sum(1 for _ in self._root.stream())
+        images = len(names_of_execs(self._root))
+        summary = "{}, {}".format(count(nodes, "node"), count(images, "image"))
+        _write(f"{pretty(self._root, strict=False)}\n\n{summary}")
+
+
+def _merge_env(root: Node, env: Mapping[str, str]) -> None:
+    twice = sorted(key for key in env if key in root.env and root.env[key] != env[key])
+    if twice:
+        own = {key: root.env[key] for key in twice}
+        raise ValueError(f"Trying to overwrite `env`={own!r} that is already set.")
+    root.env.update(env)
+
+
+def _without_flags(argv: List[str]) -> List[str]:
+    """Return the words that belong to the method, for the title."""
+    from conducto.script.arguments import Words, underscored
+    from conducto.script.flags import SWITCHES, VALUES
+
+    kept: List[str] = []
+    words = Words(argv)
+    while words:
+        name, value = words.next()
+        plain = None if name is None else underscored(name)
+        if plain in VALUES:
+            if value is None:
+                words.value(str(name))
+        elif plain not in SWITCHES:
+            if name is None:
+                kept.append(str(value))
+            else:
+                kept.append("--" + name if value is None else f"--{name}={value}")
+    return kept
+
+
+def _write(text: str) -> None:
+    """Print ``text``; what the terminal's encoding lacks is replaced."""
+    try:
+        print(text, flush=True)  # noqa: T201
+    except UnicodeEncodeError:
+        encoding = sys.stdout.encoding or "ascii"
+        print(text.encode(encoding, "replace").decode(encoding))  # noqa: T201
+    except BrokenPipeError:  # e.g. "| head" has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

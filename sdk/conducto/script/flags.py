@@ -1,0 +1,204 @@
+"""Conducto's own flags on the command line of a script."""
+
+# ruff: noqa: PLC0415
+# imports wait until they are needed.
+
+from __future__ import annotations
+
+from conducto.errors import UsageError
+from conducto.script.arguments import underscored
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, List, Optional, Tuple
+
+    from conducto.script.arguments import Words
+
+#: ``{flag, with underscores: (value or "", meaning)}``, as ``--help`` lists them.
+FLAGS = {
+    "local": ("", "Launch on this machine."),
+    "run": ("", "Start at once and stay until the pipeline settles. Needs --local or --cloud."),
+    "detach": ("", "With --run: return at once."),
+    "plain": ("", "Print lines instead of the live picture, on a terminal too."),
+    "run_at": ("TIME", "Start by itself at a time: 18:30, 2030-01-31T18:30 or epoch seconds."),
+    "build": ("local|cloud", "Where images for the cloud are built; the cloud by default."),
+    "engine": ("docker|process", "process runs plain processes: no images, no isolation."),
+    "title": ("TEXT", "Title of the pipeline; the command line by default."),
+    "doc": ("TEXT", "Description of the pipeline, markdown."),
+    "default_doc": ("TEXT", "Description where the root has none."),
+    "tags": ("A,B", "Tags of the pipeline."),
+    "profile": ("NAME", "The profile to use."),
+    "retention": (
+        "DAYS",
+        "Days without activity until it is archived; after as many more it is deleted. 0 is never.",
+    ),
+    "sleep_when_done": ("", "Put it to sleep once its root is done."),
+    "cloud": ("", "Launch in the cloud installation that you are logged in to."),
+    "k8s": ("", "Launch in Kubernetes; not available yet."),
+    "snapshot_on_error": ("", "Keep what a failed command left behind, for conducto debug."),
+    "app": ("", "Open the pipeline's page in a browser; so does show_app in the configuration."),
+    "no_app": ("", "Do not open the web app."),
+    "shell": ("", "Accepted for older scripts, no effect."),
+    "no_shell": ("", "Accepted for older scripts, no effect."),
+    "public": ("", "Show it to whoever has the link; no effect on this machine."),
+    "plan": ("", "Print what it would take and cost in the cloud; launch nothing."),
+    "pipeline_id": ("ID", "Replace a pipeline's definition; not available yet."),
+}
+SWITCHES = frozenset(name for name, (value, _) in FLAGS.items() if not value)
+VALUES = frozenset(FLAGS) - SWITCHES
+NAMES = tuple("--" + name.replace("_", "-") for name in sorted(SWITCHES | VALUES))
+#: Where to launch; the first that is given counts.
+_MODES = ("local", "k8s", "cloud")
+#: Flags that older scripts give, or that mean something without a launch.
+_OF_PRINTING = frozenset(
+    ["title", "doc", "default_doc", "profile", "plan", "pipeline_id", "no_app", "no_shell"]
+)
+ENGINES = ("docker", "process")
+#: Where images for the cloud are built.
+BUILDS = ("local", "cloud")
+
+
+def described() -> str:
+    """Return the lines of ``--help`` that explain the flags."""
+    forms = {
+        name: "--{} {}".format(name.replace("_", "-"), value).strip()
+        for name, (value, _) in FLAGS.items()
+    }
+    width = max(map(len, forms.values()))
+    return "\n".join(f"    {forms[name]:<{width}}  {FLAGS[name][1]}" for name in FLAGS)
+
+
+class Flags:
+    """The flags that were given.
+
+    Attributes:
+        given: ``{flag with underscores: text, or True for a switch}``.
+    """
+
+    def __init__(self) -> None:
+        self.given: Dict[str, Any] = {}
+
+    def knows(self, name: str, *, pipeline: bool) -> bool:
+        """Return whether ``--name`` is a flag; of a method without a pipeline only --profile."""
+        plain = underscored(name)
+        return plain == "profile" or (pipeline and (plain in SWITCHES or plain in VALUES))
+
+    def take(self, name: str, value: Optional[str], words: Words) -> None:
+        """Take ``--name`` or ``--name=value``.
+
+        Raises:
+            UsageError: a switch with a value, or a flag without the value it needs.
+        """
+        plain = underscored(name)
+        if plain in VALUES:
+            self.given[plain] = words.value(name) if value is None else value
+        elif value is not None:
+            raise UsageError(f"--{name} accepts no arguments, but got: {value!r}")
+        else:
+            self.given[plain] = True
+
+    def get(self, name: str) -> Any:
+        """Return the text of a flag, True for a switch, or None."""
+        return self.given.get(name)
+
+    def mode(self) -> Optional[str]:
+        """Return where to launch: ``local``, ``k8s``, ``cloud``, or None for printing."""
+        return next((name for name in _MODES if name in self.given), None)
+
+    def ignored(self) -> List[str]:
+        """Return a sentence for each flag that was given and has no effect with the others."""
+        mode = self.mode()
+        if mode is None:
+            return self._ignored_in_print()
+        passed_over = [name for name in _MODES if name in self.given and name != mode]
+        texts = [f"--{name} is ignored: --{mode} takes precedence" for name in passed_over]
+        if "run" in self.given and "run_at" in self.given:
+            texts.append("--run-at is ignored: --run starts the pipeline now")
+        if "shell" in self.given:
+            texts.append("--shell is ignored: the live view takes its place")
+        if "public" in self.given:
+            texts.append("--public is ignored: there are no public links yet")
+        if mode == "cloud" and self._choice("app"):
+            texts.append("--app is ignored with --cloud; open the page with conducto show ID --app")
+        return texts
+
+    def _ignored_in_print(self) -> List[str]:
+        names = [name for name in self.given if name not in _OF_PRINTING]
+        flags = ", ".join("--" + name.replace("_", "-") for name in names)
+        if not names:
+            return []
+        verb = "has" if len(names) == 1 else "have"
+        return [f"{flags} {verb} no effect without --local or --cloud; the tree is only printed"]
+
+    def fields(self) -> Dict[str, Any]:
+        """Return the fields of `LaunchOptions` that flags give.
+
+        Raises:
+            UsageError: a value that cannot be right.
+        """
+        return {
+            "run": self._on("run"),
+            "detach": self._on("detach"),
+            "run_at": _moment(self.get("run_at")),
+            "sleep_when_done": self._on("sleep_when_done"),
+            "tags": _tags(self.get("tags")),
+            "retention": _retention(self.get("retention")),
+            "engine": _one_of("engine", ENGINES, self.get("engine")),
+            "build": _one_of("build", BUILDS, self.get("build")),
+            "plain": self._on("plain"),
+            "shell": self._choice("shell"),
+            "app": self._choice("app"),
+            "public": self._on("public"),
+            "snapshot_on_error": self._on("snapshot_on_error"),
+            "profile": self.get("profile"),
+            "k8s": self.mode() == "k8s",
+        }
+
+    def _on(self, name: str) -> bool:
+        return name in self.given
+
+    def _choice(self, name: str) -> Optional[bool]:
+        """Return what the last of ``--name`` and ``--no-name`` says, or None."""
+        last = [flag for flag in self.given if flag in (name, "no_" + name)]
+        return last[-1] == name if last else None
+
+
+def _tags(text: Optional[str]) -> Any:
+    return [] if text is None else [tag.strip() for tag in text.split(",") if tag.strip()]
+
+
+def _retention(text: Optional[str]) -> int:
+    if text is None:
+        return 7
+    if not text.isdigit():
+        raise UsageError(f"--retention must be a number of days, or 0 for ever, got {text!r}")
+    return int(text)
+
+
+def _one_of(name: str, known: Tuple[str, ...], text: Optional[str]) -> Optional[str]:
+    if text is not None and text not in known:
+        raise UsageError("--{} must be one of {}, got {!r}".format(name, ", ".join(known), text))
+    return text
+
+
+def _moment(text: Optional[str]) -> Optional[float]:
+    """Return seconds since the epoch for an ISO date and time, a time of day or a number."""
+    if text is None:
+        return None
+    import datetime as dt
+
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    now = dt.datetime.now().astimezone()
+    try:
+        if len(text) <= len("HH:MM:SS"):
+            clock = dt.time.fromisoformat(text)
+            moment = dt.datetime.combine(now.date(), clock).astimezone()
+            return (moment if moment > now else moment + dt.timedelta(days=1)).timestamp()
+        return dt.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()  # noqa: FURB162 (3.8 too)
+    except ValueError as error:
+        raise UsageError(
+            f"--run-at must be a time such as 18:30 or 2030-01-31T18:30, got {text!r}"
+        ) from error

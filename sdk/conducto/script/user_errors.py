@@ -1,0 +1,111 @@
+"""How an error of the user's definition is told: the message and their line, no frames of ours.
+
+An error that one of our functions raised is about what the user wrote: its message is enough.
+An error that the user's own code raised is shown with its traceback, without our frames in front.
+``CONDUCTO_GLUE_DEBUG`` in the environment shows everything.
+"""
+
+# pathlib is a heavy import.
+
+from __future__ import annotations
+
+import os
+import sys
+
+from conducto.errors import (
+    MAX_TOLD,
+    ConductoError,
+    DefinitionError,
+    SeveralProblemsError,
+    UsageError,
+)
+from conducto.inspection import call_site
+from conducto.tree.text import shown
+from conducto.wire.printable import printable_lines
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import List, Optional, Tuple
+
+FAILED = 1
+WRONG = 2  # the definition or the command line is wrong
+
+
+def debugging() -> bool:
+    """Return whether tracebacks are wanted."""
+    return bool(os.environ.get("CONDUCTO_GLUE_DEBUG"))
+
+
+def report(error: Exception, program: str) -> int:
+    """Tell ``error`` on stderr; return the exit code: 2 for what the user defined, else 1.
+
+    Args:
+        error: What was raised, inside its ``except`` block.
+        program: The script, for errors of the command line.
+    """
+    if isinstance(error, UsageError):
+        print(printable_lines(f"{program} : {error}"), file=sys.stderr)  # noqa: T201
+        return WRONG
+    frames = _frames(error.__traceback__)
+    by_us = bool(frames) and call_site.is_ours(frames[-1][0])
+    if isinstance(error, ConductoError) or by_us:
+        text = _told(error, frames)
+        print(printable_lines(text), file=sys.stderr)  # noqa: T201
+        return WRONG
+    theirs = _without_ours(error.__traceback__)
+    sys.excepthook(type(error), error.with_traceback(theirs), theirs)
+    return FAILED
+
+
+def warn(text: str, program: str) -> None:
+    """Print a warning about the command line on stderr."""
+    print(f"{program} : warning: {text}", file=sys.stderr)  # noqa: T201
+
+
+def _told(error: Exception, frames: List[Tuple[str, int]]) -> str:
+    """Return what is wrong, with its place in the script; several problems have a line each."""
+    if not isinstance(error, SeveralProblemsError):
+        return f"{_place(error, frames)}{_message(error)}"
+    lines = [_told(each, frames) for each in error.found[:MAX_TOLD]]
+    rest = str(error).split("\n")[MAX_TOLD:] if len(error.found) > MAX_TOLD else []
+    return "\n".join([*lines, *rest[-1:]])
+
+
+def _frames(traceback: Optional[TracebackType]) -> List[Tuple[str, int]]:
+    frames = []
+    while traceback is not None:
+        code = traceback.tb_frame.f_code
+        if not code.co_filename.startswith("<frozen "):
+            frames.append((code.co_filename, traceback.tb_lineno))
+        traceback = traceback.tb_next
+    return frames
+
+
+def _without_ours(traceback: Optional[TracebackType]) -> Optional[TracebackType]:
+    while traceback is not None:
+        name = traceback.tb_frame.f_code.co_filename
+        if not call_site.is_ours(name):
+            return traceback
+        traceback = traceback.tb_next
+    return None
+
+
+def _place(error: Exception, frames: List[Tuple[str, int]]) -> str:
+    """Return ``"file:line: "``: where the node was made, else the user's line that called us."""
+    theirs = [frame for frame in frames if not call_site.is_ours(frame[0])]
+    file: Optional[str]
+    line: Optional[int]
+    if isinstance(error, DefinitionError):
+        file, line = error.file, error.line
+    elif theirs:
+        file, line = theirs[-1]
+    else:
+        return ""
+    return "" if file is None else f"{shown(file)}:{line}: "
+
+
+def _message(error: Exception) -> str:
+    if isinstance(error, KeyError) and not isinstance(error, ConductoError):
+        return f"no node or image is called {error}"
+    return str(error)

@@ -1,1 +1,0 @@
-"""The API's server side, without a server: routes as data, handlers, and the port they call."""

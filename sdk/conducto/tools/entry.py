@@ -1,0 +1,110 @@
+"""The console script ``conducto``: finds out quickly what is wanted.
+
+``conducto FILE [METHOD ...]`` runs a method of a Python file; this is how native functions are
+called inside containers, where each import counts. Everything else is a command for people on
+the host.
+"""
+
+# ruff: noqa: PLC0415, PTH100, PTH113, PTH119, PTH120, PTH122
+# imports wait until they are needed; pathlib is a heavy import.
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import ModuleType
+    from typing import List, Optional, Sequence
+
+_WRONG = 2
+_NOT_FOUND = 127
+#: `conducto.tools.serialized.COMMANDS`, which run inside containers as well.
+_OF_TREES = ("build", "validate-serialization")
+
+
+def main(argv: Optional[Sequence[str]] = None) -> int:
+    """Carry out a command line.
+
+    Args:
+        argv: The words after ``conducto``; those of the process by default.
+
+    Returns:
+        The exit code.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    first = words[0] if words else ""
+    if first.endswith(".py"):
+        return run_file(first, words[1:])
+    if first.endswith(".js"):
+        return _run_node(words)
+    if first and not first.startswith("-") and os.path.isfile(first):
+        return run_file(first, words[1:])
+    if first in _OF_TREES:
+        from conducto.tools import serialized
+
+        return serialized.run(first, words[1:])
+    from conducto import _host
+
+    return _host.run(words)
+
+
+def run_file(path: str, argv: List[str]) -> int:
+    """Load a Python file and call the method that ``argv`` names.
+
+    The file is loaded as a module of its own name, not as ``__main__``, so its
+    ``if __name__ == "__main__"`` block does not run.
+
+    Returns:
+        The exit code.
+    """
+    if not os.path.isfile(path):
+        print(f"No such file or directory: {path!r}", file=sys.stderr)
+        return _WRONG
+    from conducto import main as commands
+
+    run = getattr(commands, "main", commands)
+    sys.argv = [path, *argv]
+    module = _load_or_report(path)
+    return int(run(variables=vars(module), argv=argv, filename=os.path.basename(path)))
+
+
+def _load_or_report(path: str) -> ModuleType:
+    try:
+        return load(path)
+    except Exception as error:
+        from conducto.script import user_errors
+
+        if user_errors.debugging():
+            raise
+        sys.exit(user_errors.report(error, os.path.basename(path)))
+
+
+def load(path: str) -> ModuleType:
+    """Return the module that a Python file defines, registered under the file's name."""
+    from importlib.machinery import ModuleSpec, SourceFileLoader
+
+    from conducto.main import Loading
+
+    full = os.path.abspath(path)
+    name = os.path.splitext(os.path.basename(full))[0]
+    sys.path.append(os.path.dirname(full))
+    loader = SourceFileLoader(name, full)
+    module = type(sys)(name)
+    module.__file__ = full
+    module.__loader__ = loader
+    module.__spec__ = ModuleSpec(name, loader, origin=full)
+    module.__spec__.has_location = True
+    sys.modules[name] = module
+    with Loading():
+        loader.exec_module(module)
+    return sys.modules[name]
+
+
+def _run_node(words: List[str]) -> int:
+    try:
+        os.execvp("node", ["node", *words])  # noqa: S606, S607 (the user's own interpreter)
+    except FileNotFoundError:
+        print(f"conducto: node is not installed; it runs {words[0]}", file=sys.stderr)
+    return _NOT_FOUND

@@ -1,0 +1,79 @@
+"""Commands as a shell in their container reads them: tokens of local paths are expanded."""
+
+# ruff: noqa: PLC0415, PTH109
+# Imports wait until they are needed; pathlib is heavy.
+
+from __future__ import annotations
+
+from conducto.errors import DefinitionError
+from conducto.tree.image_form import resolved_form
+from conducto.tree.node_base import NodeBase
+from conducto.wire import paths
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Optional
+
+    from conducto.tree.image import Image
+    from conducto.tree.node_base import NodeBase
+
+
+def missing_code(node: NodeBase, form: Dict[str, Any]) -> DefinitionError:
+    """Return the error for a command that names a local file its image does not hold."""
+    return DefinitionError(
+        "Node references local code but the Image doesn't have enough information to infer the "
+        "corresponding path inside the container.\n"
+        "Expected '.copy_dir', '.copy_url' inside a Git directory, or 'path_map'. "
+        f"Node: {node} Image: { ({k: v for k, v in form.items() if v is not None}) }",
+        path=str(node),
+        file=node.file,
+        line=node.line,
+    )
+
+
+class Expander:
+    """Writes commands as a shell in their container will read them.
+
+    Args:
+        strict: Raise for a local file that the image does not hold, instead of writing its path
+            on this machine.
+    """
+
+    def __init__(self, *, strict: bool) -> None:
+        self._strict = strict
+        self._forms: Dict[int, Dict[str, Any]] = {}
+
+    def _form(self, image: Optional[Image]) -> Dict[str, Any]:
+        if image is None:
+            return {"path_map": None, "docker_auto_workdir": True}
+        if id(image) not in self._forms:
+            self._forms[id(image)] = resolved_form(image)
+        return self._forms[id(image)]
+
+    def command(self, node: NodeBase) -> str:
+        """Return the command of ``node``.
+
+        Raises:
+            DefinitionError: strict, and the image does not hold a file that it names.
+        """
+        if paths.END not in node.command:
+            return node.command
+        image = node.image
+        form = self._form(image)
+
+        def missing(path: str) -> str:
+            if self._strict:
+                raise missing_code(node, form)
+            return _relative(path)
+
+        copied = form.get("copy_dir") is not None or form.get("copy_url") is not None
+        path_map = {paths.to_host(k): v for k, v in (form["path_map"] or {}).items()}
+        shorten = bool(form["docker_auto_workdir"]) and copied
+        return paths.expand(node.command, path_map, shorten=shorten, missing=missing)
+
+
+def _relative(path: str) -> str:
+    import os
+
+    here = os.getcwd()
+    return os.path.relpath(path, here) if paths.inside(path, here) else path

@@ -1,0 +1,86 @@
+"""The seam between a tree and what runs it (`conducto._host`, on the host)."""
+
+# ruff: noqa: PLC0415
+# imports wait until they are needed.
+
+from __future__ import annotations
+
+import os
+
+from conducto.errors import UsageError
+from conducto.tree import unused
+from conducto.tree.launch_options import LaunchOptions
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Mapping
+
+    from conducto.tree.node_base import NodeBase
+
+_INSIDE = (
+    "It is not supported to launch pipelines from with-in other pipelines. "
+    "Consider using `co.Lazy` to compose pipelines dynamically."
+)
+
+
+def is_inside_node() -> bool:
+    """Return whether this process is a command of a pipeline."""
+    if os.environ.get("__RUN_BY_WORKER__"):
+        return True
+    where = os.environ.get("CONDUCTO_EXECUTION_ENV", "")
+    return where.startswith(("worker", "manager"))
+
+
+def launch(root: NodeBase, modes: Mapping[str, bool], **options: Any) -> int:
+    """Launch the tree where exactly one of ``modes`` says; the cloud if none does.
+
+    Args:
+        root: Root of the tree.
+        modes: ``{"local": ..., "cloud": ..., "k8s": ...}``.
+        **options: Fields of `LaunchOptions`.
+
+    Returns:
+        The exit code of `start`.
+
+    Raises:
+        ValueError: several modes.
+        RuntimeError: inside a node.
+    """
+    if sum(bool(on) for on in modes.values()) > 1:
+        chosen = " ".join("{}={}".format(*item) for item in modes.items())
+        raise ValueError(f"Too many run modes selected (max: 1). {chosen}")
+    from conducto.tree.titles import title_of_process
+
+    title = root.title if root.title is not None else title_of_process()
+    made = LaunchOptions(title=title, k8s=modes["k8s"], **options)
+    return start(root, made, local=modes["local"])
+
+
+def start(root: NodeBase, options: LaunchOptions, *, local: bool) -> int:
+    """Check the tree, hand it to the launcher of this machine or of the cloud.
+
+    Returns:
+        The exit code: 0 done or detached, 1 error or killed, 2 a wrong definition, 3 no engine.
+
+    Raises:
+        RuntimeError: inside a node.
+        UsageError: in Kubernetes, which is not the cloud that would have to be paid for.
+        DefinitionError: the tree cannot run there.
+    """
+    unused.mark_used()
+    if is_inside_node():
+        raise RuntimeError(_INSIDE)
+    if options.k8s:
+        raise UsageError(
+            "error: Kubernetes is not available yet; launch on this machine (--local) or in the "
+            "cloud (--cloud)"
+        )
+    from conducto.tree import left_out
+    from conducto.tree.validate import validate
+
+    validate(root, check_code=True, cloud=not local)
+    left_out.warn_unnamed(root)
+    left_out.warn_empty(root)
+    from conducto import _host
+
+    return _host.launch(root, options, "local" if local else "cloud")

@@ -1,0 +1,667 @@
+"""The node: its parameters, its images, its events, and its place in the tree.
+
+A pipeline may have hundreds of thousands of nodes, thousands of levels deep: what most of them do
+not have (an ``env``, callbacks, a registry of images) is made when it is first needed, and nothing
+here recurses. `conducto.tree.nodes` adds the kinds of nodes and what writes trees down.
+"""
+
+# ruff: noqa: PLC0415, SLF001
+# imports wait until they are needed; the functions of the tree share the nodes' slots.
+
+from __future__ import annotations
+
+import contextvars
+
+from conducto.errors import DuplicateImageError, ImageChoiceError, TreeError
+from conducto.inspection import call_site
+from conducto.tree import parameters
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple, Union
+
+    from typing_extensions import Self, Unpack
+
+    from conducto.tree.image import Image
+    from conducto.tree.node_params import SetParams
+
+_MAX_LOCATED = 50_000
+_RUNNABLE = ("Exec", "Serial", "Parallel")
+#: ``{type on the wire: its class}``, filled by `conducto.tree.nodes`.
+KINDS: Dict[str, type] = {}
+
+
+class _Located:
+    """How many nodes know where they were made, and whether all must."""
+
+    count = 0
+    always = False
+
+
+class NodeBase:
+    """A node without what prints, launches or serializes trees.
+
+    Its attributes are those of `conducto.tree.nodes.Node`.
+    """
+
+    __slots__ = (
+        "_callbacks",
+        "_children",
+        "_docker_run_args",
+        "_env",
+        "_id",
+        "_image",
+        "_image_name",
+        "_images",
+        "_max_concurrent",
+        "_name",
+        "_tags",
+        "_up",
+        "callback_data",
+        "container_reuse_context",
+        "cpu",
+        "doc",
+        "file",
+        "gpu",
+        "line",
+        "max_time",
+        "mem",
+        "parent",
+        "pipeline_reservation",
+        "requires_docker",
+        "retry_lost",
+        "skip",
+        "snapshot_on_error",
+        "suppress_errors",
+        "title",
+    )
+
+    #: The type on the wire; a subclass inherits it.
+    _kind = ""
+
+    if TYPE_CHECKING:  # attributes of one kind only
+        _unfindable: Optional[str]
+        command: str
+        is_notebook: bool
+        stop_on_error: bool
+
+    def __init_subclass__(cls) -> None:
+        if "_kind" in vars(cls) and cls._kind in _RUNNABLE:
+            KINDS[cls._kind] = cls
+
+    def __init__(
+        self,
+        *,
+        env: Optional[Dict[str, str]] = None,
+        skip: bool = False,
+        name: Optional[str] = None,
+        cpu: Optional[float] = None,
+        gpu: Optional[int] = None,
+        mem: Optional[float] = None,
+        requires_docker: Optional[bool] = None,
+        suppress_errors: bool = False,
+        snapshot_on_error: Optional[bool] = None,
+        retry_lost: Optional[int] = None,
+        max_time: Union[float, str, None] = None,
+        max_concurrent: Optional[int] = None,
+        container_reuse_context: Optional[str] = None,
+        same_container: Optional[str] = None,
+        image: Union[str, Image, None] = None,
+        image_name: Optional[str] = None,
+        docker_run_args: parameters.DockerRunArgs = None,
+        doc: Optional[str] = None,
+        title: Optional[str] = None,
+        tags: parameters.Tags = None,
+        file: Optional[str] = None,
+        line: Optional[int] = None,
+        callback_data: Any = None,
+        pipeline_reservation: Any = None,
+        **unknown: Any,
+    ) -> None:
+        """Set the parameters; with ``name``, attach to the innermost open ``with`` block.
+
+        Raises:
+            TypeError: an unknown parameter, or tags that are not texts.
+            ValueError: ``name`` outside of a ``with`` block or with a slash in it, or a value
+                that can never be right. Numbers are checked when the tree is printed.
+            TreeError: the block already has a child of that name.
+            ImageChoiceError: both ``image`` and ``image_name``.
+        """
+        if unknown:
+            raise parameters.unknown(unknown)
+        self._name: Optional[str] = None
+        self.parent: Optional[NodeBase] = None
+        self._up: Optional[NodeBase] = None  # a node above, mostly the root; see `root_of`
+        self._children: Optional[Dict[str, NodeBase]] = None
+        self._callbacks: Optional[List[Tuple[str, Any]]] = None
+        self._images: Optional[Dict[str, Image]] = None
+        self._image: Optional[Image] = None
+        self._image_name: Optional[str] = None
+        self._id: Optional[str] = None
+        self._env = None if env is None else dict(env)
+        self.skip = skip
+        self.cpu = cpu
+        self.gpu = gpu
+        self.mem = mem
+        self.requires_docker = requires_docker
+        self.suppress_errors = suppress_errors
+        self.snapshot_on_error = snapshot_on_error
+        self.retry_lost = retry_lost
+        self.max_time = max_time
+        self.doc = doc
+        self.title = title
+        self.callback_data = callback_data
+        self.pipeline_reservation = pipeline_reservation
+        self._max_concurrent: Optional[int] = None
+        self._tags: Optional[List[str]] = None
+        self._docker_run_args: Optional[List[str]] = None
+        if max_concurrent is not None:
+            self.max_concurrent = max_concurrent
+        if tags is not None:
+            self.tags = tags
+        if docker_run_args is not None:
+            self.docker_run_args = docker_run_args
+        self.container_reuse_context = parameters.reuse_context(
+            container_reuse_context, same_container
+        )
+        if image is not None or image_name is not None:
+            self._choose_image(image, image_name)
+        self._locate(file, line)
+        if name is None:
+            note_unnamed(self)
+        else:
+            join_block(self, name)
+
+    def _choose_image(self, image: Union[str, Image, None], image_name: Optional[str]) -> None:
+        if image is not None and image_name is not None:
+            raise ImageChoiceError("can only specify one image")
+        if image is None:
+            self._image_name = image_name
+        else:
+            self.image = image
+
+    def _locate(self, file: Optional[str], line: Optional[int]) -> None:
+        if file is None and (_Located.count < _MAX_LOCATED or _Located.always):
+            _Located.count += 1
+            file, line = call_site.caller()
+        self.file = file
+        self.line = line
+
+    @staticmethod
+    def force_debug_info(val: bool) -> None:
+        """Record file and line of all further nodes, not only of the first 50,000."""
+        _Located.always = val
+
+    # --- the tree ---------------------------------------------------------------------------
+
+    __iter__ = None  # else Python would try node[0], node[1], ...
+
+    @property
+    def name(self) -> str:
+        """The name below the parent, ``"/"`` for a root."""
+        return "/" if self._name is None else self._name
+
+    @property
+    def children(self) -> Mapping[str, NodeBase]:
+        """``{name: node}`` in order; a new empty dict if there are none."""
+        return {} if self._children is None else self._children
+
+    @property
+    def root(self) -> NodeBase:
+        """The node at the top of the tree."""
+        return root_of(self)
+
+    def _attach(self, name: str, node: NodeBase) -> None:
+        if not isinstance(node, NodeBase):
+            raise TypeError(f"{self}: only a node can be a child, got {node!r}")
+        attach(self, name, node)
+
+    def __setitem__(self, name: str, node: NodeBase) -> None:
+        attach_by_path(self, name, node)
+
+    def __getitem__(self, name: str) -> NodeBase:
+        return find(self, name)
+
+    def __contains__(self, name: str) -> bool:
+        try:
+            find(self, name)
+        except KeyError:
+            return False
+        return True
+
+    def __enter__(self) -> Self:
+        enter_block(self)
+        return self
+
+    def __exit__(self, kind: object, error: object, traceback: object) -> None:
+        leave_block(self, failing=kind is not None)
+
+    def __str__(self) -> str:
+        return path_of(self)
+
+    def __repr__(self) -> str:
+        return f"<conducto.{type(self).__name__} {self}>"
+
+    def stream(self, reverse: bool = False) -> Iterator[NodeBase]:
+        """Yield every node of the subtree, parents first.
+
+        Args:
+            reverse: Yield children before their parents instead, the last first.
+        """
+        nodes = stream(self)
+        return iter(list(nodes)[::-1]) if reverse else nodes
+
+    # --- parameters -------------------------------------------------------------------------
+
+    @property
+    def id(self) -> str:
+        """The id, a function of the path; there is one only after `serialize`."""
+        if self._id is None:
+            raise AttributeError("id: a node has one only after its tree was serialized")
+        return self._id
+
+    @property
+    def env(self) -> Dict[str, str]:
+        """``{name: value}`` of this node; children see it too, the nearest value wins."""
+        if self._env is None:
+            self._env = {}
+        return self._env
+
+    @env.setter
+    def env(self, value: Optional[Dict[str, str]]) -> None:
+        self._env = None if value is None else dict(value)
+
+    @property
+    def tags(self) -> Optional[List[str]]:
+        """Labels of the pipeline; counts on the root."""
+        return self._tags
+
+    @tags.setter
+    def tags(self, value: parameters.Tags) -> None:
+        self._tags = parameters.to_tags(value)
+
+    @staticmethod
+    def sanitize_tags(val: parameters.Tags) -> Optional[List[str]]:
+        """Return tags as a list (`TypeError` if they are no texts)."""
+        return parameters.to_tags(val)
+
+    @property
+    def docker_run_args(self) -> Optional[List[str]]:
+        """Further arguments for the engine; inherited, local only."""
+        return self._docker_run_args
+
+    @docker_run_args.setter
+    def docker_run_args(self, value: parameters.DockerRunArgs) -> None:
+        self._docker_run_args = parameters.to_docker_run_args(value)
+
+    @property
+    def max_concurrent(self) -> Optional[int]:
+        """How many Execs below this node may run at once, or None."""
+        return self._max_concurrent
+
+    @max_concurrent.setter
+    def max_concurrent(self, value: Optional[int]) -> None:
+        if value is not None and value == 0:
+            raise ValueError("Cannot specify no concurrent nodes; max_concurrent is at least 1")
+        self._max_concurrent = value
+
+    def set(self, **params: Unpack[SetParams]) -> None:
+        """Set several parameters at once; None leaves a parameter as it is.
+
+        Raises:
+            TypeError: a parameter this node does not have.
+        """
+        for name, value in parameters.to_set(type(self), {**params}).items():
+            setattr(self, name, value)
+
+    def get_inherited_attribute(self, attr: str) -> Any:
+        """Return the value of the nearest node from this one upwards that has one, or the default.
+
+        Args:
+            attr: ``cpu mem gpu requires_docker docker_run_args image image_name max_time
+                snapshot_on_error retry_lost``.
+        """
+        if attr in ("image", "image_name"):
+            return getattr(self, attr)
+        node: Optional[NodeBase] = self
+        while node is not None:
+            value = getattr(node, attr)
+            if value is not None:
+                return value
+            node = node.parent
+        return parameters.INHERITED_DEFAULTS.get(attr)
+
+    @property
+    def user_set(self) -> Dict[str, Any]:
+        """A copy of the inheritable values as written on this node, None where there is none."""
+        return {name: self._own(name) for name in parameters.USER_SET}
+
+    def _own(self, name: str) -> Any:
+        return self._own_image_name() if name == "image_name" else getattr(self, name)
+
+    # --- images -----------------------------------------------------------------------------
+
+    def _own_image_name(self) -> Optional[str]:
+        return self._image_name if self._image is None else self._image.name
+
+    @property
+    def image(self) -> Optional[Image]:
+        """The image the node runs in, its own or the nearest above; None for the default.
+
+        Raises:
+            KeyError: no image of the tree has the node's ``image_name``.
+        """
+        node: Optional[NodeBase] = self
+        while node is not None:
+            if node._image is not None:
+                return node._image
+            if node._image_name is not None:
+                return find_image(self.root, node._image_name)
+            node = node.parent
+        return None
+
+    @image.setter
+    def image(self, value: Union[str, Image, None]) -> None:
+        from conducto.tree.image import Image
+
+        if isinstance(value, str):
+            value = Image(value)
+        elif value is not None and not isinstance(value, Image):
+            raise ValueError(f"Unknown type for Node.image: {value!r}")
+        if value is not None and value.is_named:
+            self.register_image(value)
+        self._image = value
+        self._image_name = None
+
+    @property
+    def image_name(self) -> Optional[str]:
+        """The name of the image the node runs in, its own or the nearest above."""
+        node: Optional[NodeBase] = self
+        while node is not None:
+            name = node._own_image_name()
+            if name is not None:
+                return name
+            node = node.parent
+        return None
+
+    @image_name.setter
+    def image_name(self, value: Optional[str]) -> None:
+        self._image_name = value
+        self._image = None
+
+    def register_image(self, image: Image) -> None:
+        """Make ``image`` known to the whole tree, for nodes that only give ``image_name``.
+
+        Raises:
+            DuplicateImageError: the tree has a different image of that name.
+        """
+        register(self.root, image)
+
+    @property
+    def repo(self) -> Dict[str, Image]:
+        """A copy of ``{name: image}``, the images that the tree knows by a given name."""
+        images = self.root._images
+        return {} if images is None else dict(images)
+
+    # --- events -----------------------------------------------------------------------------
+
+    def _on(self, event: str, callback: Any) -> None:
+        if not callable(getattr(callback, "to_literal", None)):
+            raise TypeError(
+                f"{self}: a callback of co.callback is needed, e.g. co.callback.retry(2), "
+                f"got {callback!r}"
+            )
+        if self._callbacks is None:
+            self._callbacks = []
+        self._callbacks.append((event, callback))
+
+    def on_queued(self, callback: Any) -> None:
+        """Call ``callback`` when the node is queued."""
+        self._on("queued", callback)
+
+    def on_running(self, callback: Any) -> None:
+        """Call ``callback`` when the node starts to run."""
+        self._on("running", callback)
+
+    def on_done(self, callback: Any) -> None:
+        """Call ``callback`` when the node is done."""
+        self._on("done", callback)
+
+    def on_error(self, callback: Any) -> None:
+        """Call ``callback`` when the node ends in an error."""
+        self._on("error", callback)
+
+    def on_killed(self, callback: Any) -> None:
+        """Call ``callback`` when the node is killed."""
+        self._on("worker_error", callback)
+
+    def on_state_change(self, callback: Any) -> None:
+        """Call ``callback`` at each change of the node's state."""
+        self._on("stateChange", callback)
+
+    def callback_literals(self) -> List[List[Any]]:
+        """Return ``[[event, [name, {argument: value}]], ...]`` as the wire form has it."""
+        return [
+            [event, callback if isinstance(callback, list) else callback.to_literal()]
+            for event, callback in self._callbacks or ()
+        ]
+
+
+class _Block:
+    """An open ``with`` block.
+
+    Attributes:
+        node: The node that named nodes are attached to.
+        unnamed: The nodes without a name that were made in it.
+    """
+
+    __slots__ = ("node", "unnamed")
+
+    def __init__(self, node: NodeBase) -> None:
+        self.node = node
+        self.unnamed: List[NodeBase] = []
+
+
+# The ``with`` blocks that are open, the innermost last.
+_blocks: contextvars.ContextVar[Tuple[_Block, ...]] = contextvars.ContextVar("conducto_with")
+# Closed blocks that left nodes unattached, see `unattached`; the oldest are dropped.
+_incomplete: List[_Block] = []
+_MAX_INCOMPLETE = 100
+
+
+def root_of(node: NodeBase) -> NodeBase:
+    """Return the node at the top of the tree."""
+    root = node
+    while root._up is not None:
+        root = root._up
+    while node._up is not None and node._up is not root:
+        node._up, node = root, node._up  # shorter for the next look, as in union-find
+    return root
+
+
+def path_of(node: NodeBase) -> str:
+    """Return the full path, ``"/"`` for a root."""
+    names: List[str] = []
+    here: Optional[NodeBase] = node
+    while here is not None and here.parent is not None:
+        names.append(here.name)
+        here = here.parent
+    return "/" + "/".join(reversed(names))
+
+
+def attach(parent: NodeBase, name: str, node: NodeBase) -> None:
+    """Make ``node`` the last child of ``parent``.
+
+    Raises:
+        TypeError: the name is not text.
+        ValueError: the name is empty.
+        TreeError: the name is taken, or the node is in a tree already.
+    """
+    if not isinstance(name, str):
+        raise bad_key(name)
+    if not name:
+        raise ValueError("Name cannot be empty")
+    root = root_of(parent)
+    reason = _refusal(parent, root, name, node)
+    if reason:
+        raise TreeError(f"Adding node {name} violates the integrity of the pipeline: {reason}")
+    if node._images is not None:
+        for image in node._images.values():
+            root.register_image(image)
+        node._images = None
+    if parent._children is None:
+        parent._children = {}
+    parent._children[name] = node
+    node._name = name
+    node.parent = parent
+    node._up = root
+
+
+def _refusal(parent: NodeBase, root: NodeBase, name: str, node: NodeBase) -> str:
+    if node.parent is not None:
+        return f"it is already attached as {node}"
+    if parent._children is not None and name in parent._children:
+        return f"{parent} already has a child {name!r}{_where(parent._children[name])}"
+    if root is node:
+        return "it would be its own ancestor"
+    return ""
+
+
+def _where(node: NodeBase) -> str:
+    return "" if node.file is None else f" (defined at {node.file}:{node.line})"
+
+
+def attach_by_path(node: NodeBase, path: str, child: NodeBase) -> None:
+    """Attach under the node that the part of ``path`` before its last slash leads to."""
+    if not isinstance(path, str):
+        raise bad_key(path)
+    prefix, _, last = path.rpartition("/")
+    (find(node, prefix) if prefix else node)._attach(last, child)
+
+
+def find(node: NodeBase, path: str) -> NodeBase:
+    """Return the node that ``path`` leads to; a slash in front begins at the root.
+
+    Raises:
+        TypeError: the path is not text.
+        KeyError: there is no such child.
+    """
+    if not isinstance(path, str):
+        raise bad_key(path)
+    here = root_of(node) if path.startswith("/") else node
+    for part in path.split("/"):
+        if part:
+            if here._children is None:
+                raise KeyError(part)
+            here = here._children[part]
+    return here
+
+
+def bad_key(key: object) -> TypeError:
+    """Return the error for a name or path that is not text."""
+    return TypeError(f"Node names must be strings. Expected object of type str, got {key}")
+
+
+def enter_block(node: NodeBase) -> None:
+    """Open a ``with`` block: nodes made with a name become children of ``node``."""
+    _blocks.set((*_blocks.get(()), _Block(node)))
+
+
+def leave_block(node: NodeBase, *, failing: bool) -> None:
+    """Close a ``with`` block.
+
+    Args:
+        node: The node whose block ends.
+        failing: An exception ends it, which must not be hidden by one of ours.
+
+    Raises:
+        TreeError: another block was opened later and is still open.
+    """
+    blocks = _blocks.get(())
+    nodes = [block.node for block in blocks]
+    top = nodes[-1] if nodes else None
+    if node in nodes:
+        at = nodes.index(node)
+        _blocks.set(blocks[:at])
+        _keep_incomplete(blocks[at])
+    if top is not node and not failing:
+        raise TreeError(f"Node context error: {top!r} is not {node!r}")
+
+
+def _keep_incomplete(block: _Block) -> None:
+    block.unnamed = [node for node in block.unnamed if node.parent is None]
+    if block.unnamed:
+        _incomplete.append(block)
+        del _incomplete[:-_MAX_INCOMPLETE]
+
+
+def note_unnamed(node: NodeBase) -> None:
+    """Remember a node without a name, which the innermost open block does not attach."""
+    blocks = _blocks.get(())
+    if blocks:
+        blocks[-1].unnamed.append(node)
+
+
+def unattached(root: NodeBase) -> List[NodeBase]:
+    """Return the nodes without a name that were made in the blocks of a tree and never attached."""
+    return [
+        node
+        for block in _incomplete
+        if root_of(block.node) is root
+        for node in block.unnamed
+        if node.parent is None and node is not root
+    ]
+
+
+def join_block(node: NodeBase, name: str) -> None:
+    """Attach ``node`` to the innermost open block.
+
+    Raises:
+        ValueError: there is none, or the name has a slash.
+    """
+    blocks = _blocks.get(())
+    if not blocks:
+        raise ValueError(f"Cannot assign name={name} outside of a context manager.")
+    if "/" in str(name):
+        raise ValueError(f"Disallowed character in name, may not use '/': {name}")
+    blocks[-1].node._attach(name, node)
+
+
+def stream(node: NodeBase) -> Iterator[NodeBase]:
+    """Yield the subtree, parents before children."""
+    stack = [node]
+    while stack:
+        here = stack.pop()
+        yield here
+        if here._children is not None:
+            stack.extend(reversed(list(here._children.values())))
+
+
+def register(root: NodeBase, image: Image) -> None:
+    """Make ``image`` known to the tree under ``root``.
+
+    Raises:
+        DuplicateImageError: the tree has a different image of that name.
+    """
+    known = {} if root._images is None else root._images
+    other = known.get(image.name)
+    if other is not None and other is not image and other != image:
+        raise DuplicateImageError(
+            f"{image.name} already present with a different definition in this repository"
+        )
+    if other is None:
+        root._images = {**known, image.name: image}
+
+
+def find_image(root: NodeBase, name: str) -> Image:
+    """Return the image called ``name`` of the tree under ``root``.
+
+    Raises:
+        KeyError: there is none.
+    """
+    if root._images is not None and name in root._images:
+        return root._images[name]
+    for node in root.stream():
+        if node._image is not None and node._image.name == name:
+            return node._image
+    raise KeyError(name)

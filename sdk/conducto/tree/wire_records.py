@@ -1,0 +1,216 @@
+"""Records of nodes for the wire form, and the ids of nodes.
+
+An id is a pure function of the path, so ids are stable across launches.
+"""
+
+from __future__ import annotations
+
+# ruff: noqa: SLF001
+# the modules of the tree share its nodes' slots.
+from conducto.tree import parameters, unused
+from conducto.tree.node_base import KINDS, NodeBase
+from conducto.wire import paths
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Iterator, List, Optional, Tuple
+
+    Record = Dict[str, Any]
+    Edge = List[str]
+
+ROOT = 1
+_FACTOR = 1_000_000_007
+_MODULUS = 2**127 - 1
+_DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+_PAIRS = [low + high for high in _DIGITS for low in _DIGITS]
+_BASE = len(_DIGITS)
+_LIMB = _BASE**10  # fits 60 bits: most of the division is done on machine words
+
+
+def child_number(parent: int, name: str) -> int:
+    """Return the number of the child ``name`` of the node with the number ``parent``."""
+    number = parent
+    for char in "/" + name:
+        number = (number * _FACTOR + ord(char)) % _MODULUS
+    return number
+
+
+def to_text(number: int) -> str:
+    """Return ``number`` in base 62, the least significant digit first.
+
+    >>> to_text(ROOT), to_text(child_number(ROOT, "p"))
+    ('B', 'wb8yD1pA2LB')
+    """
+    out = []
+    while number >= _LIMB:
+        number, limb = divmod(number, _LIMB)
+        for _ in range(5):
+            limb, pair = divmod(limb, _BASE * _BASE)
+            out.append(_PAIRS[pair])
+    while number >= _BASE:
+        number, pair = divmod(number, _BASE * _BASE)
+        out.append(_PAIRS[pair] if number or pair >= _BASE else _DIGITS[pair])
+    if number:
+        out.append(_DIGITS[number])
+    return "".join(out)
+
+
+ENV = "__env__"
+# Any value that is true in Python.
+_FLAGS = ("skip", "suppress_errors", "requires_docker", "snapshot_on_error")
+_PLAIN = ("doc", "title", "tags", "container_reuse_context")
+_LATER = ("max_time", "max_concurrent", "callback_data", "snapshot_on_error", "retry_lost")
+
+
+class Memo:
+    """What many nodes of one tree share while it is written down.
+
+    Attributes:
+        files: ``{file here: file on the launching host}``.
+        images: ``{id of an Image object: its name}``.
+    """
+
+    def __init__(self) -> None:
+        self.files: Dict[str, str] = {}
+        self.images: Dict[int, str] = {}
+
+    def host_file(self, file: str) -> str:
+        """Return where ``file`` is on the launching host."""
+        if file not in self.files:
+            self.files[file] = paths.to_host(file)
+        return self.files[file]
+
+    def image_name(self, node: NodeBase) -> Optional[str]:
+        """Return the name of the node's own image."""
+        image = node._image
+        if image is None:
+            return node._image_name
+        if id(image) not in self.images:
+            self.images[id(image)] = image.name
+        return self.images[id(image)]
+
+
+def describe(node: NodeBase, memo: Optional[Memo] = None) -> Record:
+    """Return the record of ``node``, with None where an inheritable value was not set."""
+    record: Record = {name: getattr(node, name) for name in parameters.USER_SET[:-1]}
+    record["image_name"] = (Memo() if memo is None else memo).image_name(node)
+    if node._env:
+        record.update((ENV + key, value) for key, value in node._env.items())
+    record["id"] = node._id
+    record["callbacks"] = node.callback_literals()
+    record["type"] = node._kind
+    record["file"] = node.file
+    record["line"] = node.line
+    record["is_notebook"] = node._kind == "Exec" and node.is_notebook
+    for name in _PLAIN:
+        value = getattr(node, name)
+        if value is not None:
+            record[name] = value
+    if node.suppress_errors:
+        record["suppress_errors"] = node.suppress_errors
+    for name in _LATER:
+        value = getattr(node, name)
+        if value is not None:
+            record[name] = value
+    if node._kind == "Serial":
+        record["stop_on_error"] = node.stop_on_error
+    if node._kind == "Exec":
+        record["command"] = node.command
+    return record
+
+
+def to_record(node: NodeBase, memo: Memo) -> Record:
+    """Return the record of ``node`` as it goes on the wire: without None, flags as bools."""
+    record = {key: value for key, value in describe(node, memo).items() if value is not None}
+    for name in _FLAGS:
+        if name in record:
+            record[name] = bool(record[name])
+    if "file" in record:
+        record["file"] = memo.host_file(record["file"])
+    if "stop_on_error" in record:
+        record["stop_on_error"] = bool(record["stop_on_error"])
+    if "command" in record:
+        record["command"] = paths.finish(record["command"])
+    return record
+
+
+def walk(root: NodeBase) -> Iterator[Tuple[NodeBase, str, str]]:
+    """Yield ``(node, parent's id, name)`` breadth-first and give each node its id."""
+    root._id = to_text(ROOT)
+    yield root, "", ""
+    level = [(root, ROOT)]
+    while level:
+        below = []
+        for parent, number in level:
+            if parent._children is None:
+                continue
+            for name, node in parent._children.items():
+                child = child_number(number, name)
+                node._id = to_text(child)
+                yield node, parent.id, name
+                if node._children is not None:
+                    below.append((node, child))
+        level = below
+
+
+def tables(root: NodeBase) -> Tuple[List[Record], List[Edge]]:
+    """Return the records of the tree, breadth-first, and ``[parent id, child id, name]`` each."""
+    unused.mark_used()
+    records: List[Record] = []
+    edges: List[Edge] = []
+    memo = Memo()
+    for node, parent, name in walk(root):
+        records.append(to_record(node, memo))
+        if parent:
+            edges.append([parent, node.id, name])
+    return records, edges
+
+
+_ATTRIBUTES = [
+    "skip",
+    "cpu",
+    "gpu",
+    "mem",
+    "requires_docker",
+    "docker_run_args",
+    "image_name",
+    "doc",
+    "title",
+    "tags",
+    "container_reuse_context",
+    "suppress_errors",
+    "snapshot_on_error",
+    "retry_lost",
+    "max_time",
+    "max_concurrent",
+    "callback_data",
+    "file",
+    "line",
+    "stop_on_error",
+    "command",
+]
+
+
+def from_record(record: Record) -> NodeBase:
+    """Return the node that `to_record` wrote, not attached anywhere.
+
+    Raises:
+        ValueError: the record has no type that we know.
+    """
+    cls: Any = KINDS.get(record.get("type", ""))
+    if cls is None:
+        raise ValueError(
+            "a node of a serialized tree has the unknown type {!r}".format(record.get("type"))
+        )
+    node: Any = cls("", file="") if cls._kind == "Exec" else cls(file="")
+    node.file = node.line = None
+    node.env = {k[len(ENV) :]: v for k, v in record.items() if k.startswith(ENV)} or None
+    for name in _ATTRIBUTES:
+        if name in record:
+            setattr(node, name, record[name])
+    if record.get("callbacks"):
+        node._callbacks = [(event, list(literal)) for event, literal in record["callbacks"]]
+    if record.get("is_notebook"):
+        node.is_notebook = True
+    node._id = record.get("id")
+    return node  # type: ignore[no-any-return]

@@ -1,0 +1,22 @@
+"""Names of files in a data store."""
+
+
+# pathlib is slow to import, and this runs at every call in a container.
+
+from __future__ import annotations
+
+
+def clean(name: str) -> str:
+    """Return the name without empty and ``.`` parts and without a leading slash.
+
+    Raises:
+        ValueError: It is no text, holds NUL, or has a part ``..``.
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"the name of data must be text, got {name!r}")
+    if "\0" in name:
+        raise ValueError(f"{name!r} cannot be a name of data: it holds a NUL character.")
+    parts = [part for part in name.split("/") if part not in {"", "."}]
+    if ".." in parts:
+        raise ValueError(f"{name!r} cannot be a name of data: '..' would leave its directory.")
+    return "/".join(parts)

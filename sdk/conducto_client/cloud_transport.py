@@ -1,0 +1,256 @@
+"""The transport to a cloud installation.
+
+What differs from a server on this machine: TLS and a path in the address, bodies and answers that
+are too large for a Lambda go by way of the bucket, one WebSocket serves all pipelines, and API
+Gateway answers some requests itself, in words of its own.
+"""
+
+import contextlib
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from tempfile import SpooledTemporaryFile
+from typing import IO, TypeVar, cast
+from urllib.parse import unquote, urlsplit
+
+from pydantic import ValidationError
+
+from conducto_client.client import Client, problem_in
+from conducto_client.errors import AgentUnreachableError, ApiError
+from conducto_client.http_transport import TIMEOUT, HttpTransport
+from conducto_client.transport import Body, Endpoint, Reply, StreamLostError
+from conducto_core.model.base import Record
+from conducto_core.model.operations import cloud, pipelines
+from conducto_core.model.operations.pipelines import API_ROOT
+from conducto_core.model.params import NoParams
+from conducto_core.model.requests import AgentStatus, LaunchRequest, Problem
+from conducto_core.model.worker import UploadResponse
+
+R = TypeVar("R", bound=Record)
+
+_OK = 200
+_SEE_OTHER = 303
+_BAD_REQUEST = 400
+_RANGE_NOT_SATISFIABLE = 416
+_PROBLEM = "application/problem+json"
+#: Seconds for one upload or download of a large thing.
+_TRANSFER_SECONDS = 3600.0
+
+
+class CloudTransport(HttpTransport):
+    """A `conducto_client.Transport`.
+
+    Args:
+        endpoint: URL of the API, as ``conducto deploy`` prints it, and a token.
+        timeout: Seconds to wait for an answer.
+        waiting: Told what is waited for, each time that it is asked about again.
+        sleep: Waits so many seconds.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        timeout: float = TIMEOUT,
+        waiting: Callable[[str], None] = lambda _: None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        super().__init__(endpoint, timeout=timeout)
+        self._waiting = waiting
+        self._sleep = sleep
+        self._url = endpoint.url
+        self._token = endpoint.token
+        self._socket: str | None = None
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: Body | None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        """Send one request and return the answer, wherever its body is."""
+        given = dict(headers or {})
+        if body is not None:
+            body = self._small(body, given)
+        reply = super().request(method, path, query, body, given)
+        left = _TRANSFER_SECONDS
+        # What was sent is in the bucket or small: it can be sent again.
+        while reply.status == cloud.PREPARING and left > 0:
+            self._waiting(problem_in(reply).detail)
+            self._sleep(cloud.ASK_AGAIN_SECONDS)
+            left -= cloud.ASK_AGAIN_SECONDS
+            reply = super().request(method, path, query, body, given)
+        if reply.status == _SEE_OTHER:
+            return _fetched(reply.headers["location"], given.get("Range"))
+        return self._in_our_words(reply)
+
+    def stream(self, path: str, query: Mapping[str, str]) -> Iterator[bytes]:
+        """Yield the frames of changes of the pipeline that ``path`` names."""
+        # A third of the import time of the client; most commands have no stream.
+        from conducto_client.websocket import followed  # noqa: PLC0415
+
+        pipeline_id = unquote(path.removesuffix("/events").rpartition("/")[2])
+        wanted = {"subscribe": pipeline_id, "cursor": int(query.get("cursor", 0))}
+        for frame in followed(self._socket_url(), self._token, wanted):
+            problem = _problem_of(frame)
+            if problem is not None:
+                raise ApiError(problem)
+            yield frame
+
+    def _socket_url(self) -> str:
+        if self._socket is None:
+            status = self._ask(pipelines.AGENT_STATUS, AgentStatus)
+            if not status.socket:
+                raise StreamLostError(f"{self._url} names no WebSocket")
+            self._socket = status.socket
+        return self._socket
+
+    def _small(self, body: Body, headers: dict[str, str]) -> bytes:
+        """Return a body that goes through the API; a large one is put into the bucket instead."""
+        pieces = (body,) if isinstance(body, bytes) else body
+        with SpooledTemporaryFile(max_size=cloud.MAX_DIRECT) as file:
+            size = sum(file.write(piece) for piece in pieces)
+            file.seek(0)
+            if size <= cloud.MAX_DIRECT:
+                return file.read()
+            answer = self._ask(cloud.UPLOAD_BODY, UploadResponse)
+            put(answer.url, file, size)
+        headers[cloud.BODY_KEY] = answer.key
+        return b""
+
+    def _ask(self, operation: pipelines.AnyOperation, answer: type[R]) -> R:
+        path = f"{API_ROOT}{operation.path}"
+        reply = self._in_our_words(super().request(operation.method, path, {}, None))
+        if reply.status != _OK:
+            raise ApiError(problem_in(reply))
+        return answer.model_validate_json(reply.body)
+
+    def _in_our_words(self, reply: Reply) -> Reply:
+        """Return what API Gateway itself refused as a problem of ours."""
+        is_ours = reply.headers.get("content-type", "").startswith(_PROBLEM)
+        said = _GATEWAY.get(reply.status)
+        if reply.status < _BAD_REQUEST or is_ours or said is None:
+            return reply
+        detail, remedy = (text.replace("URL", self._url) for text in said)
+        problem = Problem(title="refused", status=reply.status, detail=detail, remedy=remedy)
+        headers = {**reply.headers, "content-type": _PROBLEM}
+        return Reply(reply.status, problem.model_dump_json().encode(), headers)
+
+    def _unreachable(self, error: Exception) -> AgentUnreachableError:
+        reason = str(error) or type(error).__name__
+        return AgentUnreachableError(
+            f"the cloud installation at {self._url} does not answer ({reason}); check the "
+            "connection, or log in where it is now: conducto login --url URL (an emulator: "
+            "conducto cloud-emulator up); --local keeps to this machine"
+        )
+
+
+_REFUSED = (
+    "the token is not valid for URL any more: it has expired or was taken back",
+    "log in again: conducto login --url URL",
+)
+_GATEWAY: Mapping[int, tuple[str, str]] = {
+    401: _REFUSED,
+    403: _REFUSED,
+    404: ("there is no such call at URL", "check the address: conducto login --url URL"),
+    413: ("the request is too large for URL", "this is a bug of Conducto, report it"),
+    429: ("URL has too many requests now", "try again in a minute"),
+    500: ("URL failed to answer", "try again; its administrator finds why in the logs"),
+    502: ("URL failed to answer", "try again; its administrator finds why in the logs"),
+    503: ("URL is busy or being deployed", "try again in a minute"),
+    504: ("URL took too long to answer", "try again"),
+}
+
+
+class CloudClient(Client):
+    """A client of a cloud installation: what it has over a local agent, too."""
+
+    def who_am_i(self) -> cloud.WhoAmI:
+        """Whose the token is."""
+        return self.call(cloud.WHO_AM_I, NoParams())
+
+    def own_builds(self, request: LaunchRequest) -> cloud.OwnBuilds:
+        """Return which images of a launch are still to be built, for who builds them here."""
+        return self.call(cloud.OWN_BUILDS, NoParams(), request)
+
+    def missing_contexts(self, hashes: tuple[str, ...]) -> dict[str, str]:
+        """Return ``{content hash: URL for a PUT}`` of directories that are not there yet."""
+        found: dict[str, str] = {}
+        for first in range(0, len(hashes), cloud.MAX_CONTEXTS):
+            some = hashes[first : first + cloud.MAX_CONTEXTS]
+            wanted = cloud.ContextsWanted(contexts=some)
+            found.update(self.call(cloud.CONTEXTS, NoParams(), wanted).missing)
+        return found
+
+
+def put(url: str, content: bytes | IO[bytes], size: int) -> None:
+    """Put something to where the cloud said.
+
+    Raises:
+        AgentUnreachableError: it cannot be put there.
+    """
+    headers = {"Content-Length": str(size), "Content-Type": "application/octet-stream"}
+    data = cast("bytes", content)
+    # The cloud's own answer said where.
+    request = urllib.request.Request(url, data, headers, method="PUT")  # noqa: S310
+    try:
+        with urllib.request.urlopen(request, timeout=_TRANSFER_SECONDS) as answer:  # noqa: S310
+            answer.read()
+    except OSError as error:
+        raise _lost(error, url, "upload") from error
+
+
+def fetch(url: str) -> bytes:
+    """Return what is where the cloud said.
+
+    Raises:
+        AgentUnreachableError: it cannot be had.
+    """
+    return _fetched(url, None).body
+
+
+def _fetched(url: str, part: str | None) -> Reply:
+    request = urllib.request.Request(url, headers={} if part is None else {"Range": part})  # noqa: S310
+    try:
+        with urllib.request.urlopen(request, timeout=_TRANSFER_SECONDS) as answer:  # noqa: S310
+            received = {name.lower(): value for name, value in answer.headers.items()}
+            return Reply(answer.status, answer.read(), received)
+    except urllib.error.HTTPError as error:
+        with error:
+            if error.code != _RANGE_NOT_SATISFIABLE:
+                raise _lost(error, url, "download") from error
+            received = {name.lower(): value for name, value in error.headers.items()}
+            return Reply(error.code, error.read(), received)
+    except OSError as error:
+        raise _lost(error, url, "download") from error
+
+
+def _lost(error: OSError, url: str, what: str) -> AgentUnreachableError:
+    # Never the URL itself: it is signed, whoever has it may use it.
+    said = str(error)
+    if isinstance(error, urllib.error.HTTPError):
+        said = str(error.code)
+        error.close()
+    return AgentUnreachableError(f"{what} at {urlsplit(url).netloc} failed ({said}); try again")
+
+
+def _problem_of(frame: bytes) -> Problem | None:
+    """Return the problem that a frame is; None for changes.
+
+    Raises:
+        StreamLostError: the frame is API Gateway's own; the changes must be requested again.
+    """
+    with contextlib.suppress(ValueError, ValidationError):
+        said = json.loads(frame)
+        if not isinstance(said, dict):
+            return None
+        if "connectionId" in said:
+            # API Gateway says so where the function failed, was throttled or took too long.
+            raise StreamLostError(f"API Gateway: {said.get('message')}")
+        if "status" in said and "detail" in said:
+            return Problem.model_validate(said)
+    return None

@@ -1,0 +1,142 @@
+"""The transport over HTTP/1.1 and WebSocket; by itself, to a server on this machine."""
+
+import http.client
+import select
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from urllib.parse import urlencode, urlsplit
+
+from conducto_client.errors import AgentUnreachableError
+from conducto_client.transport import Body, Endpoint, Reply, StreamLostError
+from conducto_core.model.operations.pipelines import IDEMPOTENCY_KEY
+
+TIMEOUT = 60.0
+_SAFE_METHODS = frozenset({"GET"})
+#: One that was lost, one to where the server no longer is, one to where it is now.
+_TRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class _Message:
+    method: str
+    target: str
+    body: Body | None
+    headers: Mapping[str, str]
+
+
+class HttpTransport:
+    """Requests over one connection that is kept open, streams over one each.
+
+    Args:
+        endpoint: The server.
+        find: Called when the server is gone: returns where it is now, or None. So a client
+            outlives a restart of the agent.
+        timeout: Seconds to wait for an answer.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        find: Callable[[], Endpoint | None] | None = None,
+        timeout: float = TIMEOUT,
+    ) -> None:
+        self._endpoint = endpoint
+        self._find = find
+        self._timeout = timeout
+        self._connection: http.client.HTTPConnection | None = None
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: Body | None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        """Send one request and return the answer.
+
+        A connection that the server has closed meanwhile is noticed before anything is sent. After
+        a failure in between nobody knows what was done: what changes nothing is sent again, and
+        so is what carries an idempotency key, under which the server does it once.
+        """
+        target = f"{path}?{urlencode(query)}" if query else path
+        message = _Message(method, target, body, {} if headers is None else headers)
+        for _ in range(_TRIES - 1):
+            try:
+                return self._exchange(message)
+            except (OSError, http.client.HTTPException) as error:
+                self.close()
+                if not self._may_go_again(message, error):
+                    raise self._unreachable(error) from error
+        try:
+            return self._exchange(message)
+        except (OSError, http.client.HTTPException) as error:
+            self.close()
+            raise self._unreachable(error) from error
+
+    def _may_go_again(self, message: "_Message", error: Exception) -> bool:
+        if isinstance(error, ConnectionRefusedError):
+            return self._refresh()
+        return message.method in _SAFE_METHODS or IDEMPOTENCY_KEY in message.headers
+
+    def _exchange(self, message: "_Message") -> Reply:
+        connection = self._connected()
+        headers = {"Authorization": f"Bearer {self._endpoint.token}", **message.headers}
+        if message.body is not None:
+            headers.setdefault("Content-Type", "application/json")
+        prefix = urlsplit(self._endpoint.url).path.rstrip("/")
+        connection.request(message.method, prefix + message.target, message.body, headers)
+        response = connection.getresponse()
+        received = {name.lower(): value for name, value in response.getheaders()}
+        return Reply(response.status, response.read(), received)
+
+    def _connected(self) -> http.client.HTTPConnection:
+        if self._connection is not None and self._connection.sock is not None:
+            if not _is_stale(self._connection.sock):
+                return self._connection
+            self._connection.close()
+        parts = urlsplit(self._endpoint.url)
+        secure = parts.scheme == "https"
+        kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
+        self._connection = kind(parts.hostname or "127.0.0.1", parts.port, timeout=self._timeout)
+        return self._connection
+
+    def stream(self, path: str, query: Mapping[str, str]) -> Iterator[bytes]:
+        """Yield the frames of a WebSocket."""
+        # A third of the import time of the client; most commands have no stream.
+        from conducto_client.websocket import frames  # noqa: PLC0415
+
+        try:
+            yield from frames(self._endpoint, path, query)
+        except StreamLostError:
+            self._refresh()
+            raise
+
+    def close(self) -> None:
+        """Close the connection that requests use."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _refresh(self) -> bool:
+        found = self._find() if self._find is not None else None
+        if found is None or found == self._endpoint:
+            return False
+        self._endpoint = found
+        return True
+
+    def _unreachable(self, error: Exception) -> AgentUnreachableError:
+        reason = str(error) or type(error).__name__
+        return AgentUnreachableError(
+            f"the agent at {self._endpoint.url} does not answer ({reason}); "
+            "see its state with 'conducto agent status', or start it with 'conducto agent start'"
+        )
+
+
+def _is_stale(sock: socket.socket) -> bool:
+    # Nothing may come between two answers but the end of the connection.
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return bool(poll.poll(0))

@@ -1,0 +1,127 @@
+"""The way to the API without a network: the client's calls go straight to the handlers."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
+from types import TracebackType
+from typing import Any, Self, TypeVar
+from urllib.parse import urlencode
+
+from conducto_client.errors import ApiError
+from conducto_client.transport import Body, Reply, StreamLostError
+from conducto_core.api.dispatch import Headers, Response, Service, encode, takes_bytes
+from conducto_core.api.problems import ProblemError
+from conducto_core.api.routes import WEBSOCKET
+from conducto_core.model.base import Record
+from conducto_core.model.operations.pipelines import IDEMPOTENCY_KEY
+
+T = TypeVar("T")
+
+_KEY = IDEMPOTENCY_KEY.lower()
+
+
+class InProcessTransport:
+    """A `conducto_client.Transport` over a `Service` in the same process.
+
+    The service runs in an event loop of its own, in a thread; use it as a context manager, or
+    `stop` it.
+
+    >>> from conducto_client import Client
+    >>> from conducto_core.testing.pipelines import FakePipelines
+    >>> with InProcessTransport(Service(FakePipelines())) as transport:
+    ...     Client(transport).list()
+    ()
+    """
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """End the loop and its thread."""
+        self._run(self._loop.shutdown_asyncgens())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: Body | None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        """Return the service's answer."""
+        given = {name.lower(): value for name, value in (headers or {}).items()}
+        content = b"" if body is None else body if isinstance(body, bytes) else b"".join(body)
+        meaning = Headers(range=given.get("range"), idempotency_key=given.get(_KEY))
+        return self._run(self._answer(method, path, urlencode(query), content, meaning))
+
+    async def _answer(
+        self, method: str, path: str, query: str, body: bytes, headers: Headers
+    ) -> Reply:
+        try:
+            match = self._service.find(method, path)
+        except ProblemError as error:
+            return _reply(self._service.refusal(error))
+        content = _pieces(body) if takes_bytes(match) else body
+        answer = await self._service.answer(match, query, content, headers)
+        if isinstance(answer, Response):
+            return _reply(answer)
+        body = b"".join([chunk async for chunk in answer.chunks])
+        return Reply(answer.status, body, dict(answer.headers()))
+
+    def stream(self, path: str, query: Mapping[str, str]) -> Iterator[bytes]:
+        """Yield what the service's stream yields."""
+        try:
+            match = self._service.find(WEBSOCKET, path)
+            frames = self._run(self._service.subscribe(match, urlencode(query)))
+        except ProblemError as error:
+            raise ApiError(error.problem) from error
+        try:
+            while True:
+                frame = self._run(_next(frames))
+                yield frame if isinstance(frame, bytes) else encode(frame)
+        finally:
+            self._run(_close(frames))
+
+    def close(self) -> None:
+        """Do nothing: there is no connection to drop."""
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+
+def _reply(answer: Response) -> Reply:
+    return Reply(answer.status, answer.body, dict(answer.headers))
+
+
+async def _pieces(body: bytes) -> AsyncIterator[bytes]:
+    yield body
+
+
+async def _next(frames: AsyncIterator[Record | bytes]) -> Record | bytes:
+    try:
+        return await anext(frames)
+    except StopAsyncIteration as error:
+        raise StreamLostError("the stream ended") from error
+
+
+async def _close(frames: AsyncIterator[Record | bytes]) -> None:
+    close = getattr(frames, "aclose", None)
+    if close is not None:
+        await close()

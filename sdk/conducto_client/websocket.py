@@ -1,0 +1,73 @@
+"""Frames of one WebSocket; imported only when a stream is wanted."""
+
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+from websockets.sync.client import connect
+from websockets.typing import Subprotocol
+
+from conducto_client.client import problem_in
+from conducto_client.errors import ApiError
+from conducto_client.transport import Reply, StreamLostError
+from conducto_core.model.operations.cloud import SUBPROTOCOL, TOKEN_SUBPROTOCOL
+
+if TYPE_CHECKING:
+    from conducto_client.transport import Endpoint
+
+_protocol_logger = logging.getLogger(f"{__name__}.protocol")
+_protocol_logger.setLevel(logging.WARNING)  # below that it would print the token
+
+OPEN_TIMEOUT = 10.0
+CLOSE_TIMEOUT = 1.0
+
+
+def frames(endpoint: "Endpoint", path: str, query: Mapping[str, str]) -> Iterator[bytes]:
+    """Yield what the server sends until the iterator is closed.
+
+    Raises:
+        StreamLostError: the connection broke off or could not be made.
+        ApiError: the server refuses the stream.
+    """
+    url = f"{endpoint.url.replace('http', 'ws', 1)}{path}?{urlencode(query)}"
+    headers = {"Authorization": f"Bearer {endpoint.token}"}
+    # One machine: time is dearer than bytes.
+    yield from _received(url, additional_headers=headers, compression=None, proxy=None)
+
+
+def followed(url: str, token: str, subscription: Mapping[str, object]) -> Iterator[bytes]:
+    """Yield what the cloud's WebSocket sends of what is subscribed, until the iterator is closed.
+
+    The token goes as a subprotocol: never in the URL, which servers write into logs.
+
+    Raises:
+        StreamLostError: the connection broke off or could not be made.
+        ApiError: the server refuses the connection.
+    """
+    protocols = [Subprotocol(word) for word in (SUBPROTOCOL, TOKEN_SUBPROTOCOL + token)]
+    yield from _received(url, json.dumps(subscription), subprotocols=protocols)
+
+
+def _received(url: str, first: str | None = None, **options: Any) -> Iterator[bytes]:
+    """Yield the frames of a connection to which ``first`` was sent."""
+    try:
+        with connect(
+            url,
+            logger=_protocol_logger,
+            open_timeout=OPEN_TIMEOUT,
+            close_timeout=CLOSE_TIMEOUT,
+            max_size=None,
+            **options,
+        ) as connection:
+            if first is not None:
+                connection.send(first)
+            while True:
+                yield connection.recv(decode=False)
+    except InvalidStatus as error:
+        response = error.response
+        raise ApiError(problem_in(Reply(response.status_code, bytes(response.body)))) from error
+    except (ConnectionClosed, InvalidHandshake, OSError) as error:
+        raise StreamLostError(str(error)) from error

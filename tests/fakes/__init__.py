@@ -1,0 +1,1 @@
+"""Fakes of ports that only our tests use."""

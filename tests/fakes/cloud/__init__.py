@@ -1,0 +1,23 @@
+"""Fakes of all ports, in memory and honest: the contract suites hold them beside the real ones."""
+
+from tests.fakes.cloud.identity import FakeConnections, FakeOrgs, FakeTokens
+from tests.fakes.cloud.image_builder import FakeBuilder
+from tests.fakes.cloud.shells import FakeShells
+from tests.fakes.cloud.state_machines import FakeMachines
+from tests.fakes.cloud.storage import FakeBlobs, FakeLogs, FakeVault
+from tests.fakes.cloud.store import FakeStore
+from tests.fakes.cloud.workers import FakeFleet
+
+__all__ = [
+    "FakeBlobs",
+    "FakeBuilder",
+    "FakeConnections",
+    "FakeFleet",
+    "FakeLogs",
+    "FakeMachines",
+    "FakeOrgs",
+    "FakeShells",
+    "FakeStore",
+    "FakeTokens",
+    "FakeVault",
+]

@@ -1,0 +1,217 @@
+"""Organisations, tokens and connections in memory."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from chalicelib.ports import (
+    FRAME_LIMIT,
+    Identity,
+    InUse,
+    Plan,
+    PlanLimitError,
+    Share,
+    Spender,
+    TokenRecord,
+)
+from conducto_core.model.usage import PipelineSpent
+
+
+class FakeOrgs:
+    """Organisations.
+
+    Attributes:
+        plans: ``{org: plan}`` of those that are not on the free one.
+    """
+
+    def __init__(self) -> None:
+        self.plans: dict[str, Plan] = {}
+        self._workers: dict[str, int] = {}
+        self._reserved: dict[str, int] = {}
+        self._shares: dict[str, dict[str, Share]] = {}
+        self._usage: dict[tuple[str, str], dict[str, tuple[float, float]]] = {}
+        self._spent: dict[tuple[str, str], dict[str, PipelineSpent]] = {}
+
+    def plan(self, org: str) -> Plan:
+        """Return an org's plan."""
+        return self.plans.get(org, Plan())
+
+    def set_plan(self, org: str, plan: Plan) -> None:
+        """Change it."""
+        self.plans[org] = plan
+
+    def workers(self, org: str) -> int:
+        """Return how many workers the org has now."""
+        return self._workers.get(org, 0)
+
+    def in_use(self, org: str) -> InUse:
+        """Return the plan and what is in use of it."""
+        return InUse(self.plan(org), self.workers(org), self._reserved.get(org, 0))
+
+    def shares(self, org: str) -> Mapping[str, Share]:
+        """Return the shares of the org's pipelines."""
+        return dict(self._shares.get(org, {}))
+
+    def set_share(self, org: str, pipeline_id: str, share: Share) -> None:
+        """Write a pipeline's share; the store does so with an entry."""
+        shares = self._shares.setdefault(org, {})
+        shares[pipeline_id] = share
+        if share == Share():
+            del shares[pipeline_id]
+
+    def count(self, org: str, workers: int, reserved: int = 0, *, admits: bool = False) -> None:
+        """Count workers in or out; the store does so with an entry.
+
+        Raises:
+            PlanLimitError: the plan does not allow so many.
+        """
+        plan, has, holds = self.in_use(org)
+        too_many = workers > 0 and has + workers > plan.max_workers
+        if too_many or (admits and reserved > 0 and holds + reserved > plan.max_workers):
+            raise PlanLimitError(f"the plan allows {plan.max_workers} workers at once")
+        self._workers[org], self._reserved[org] = has + workers, holds + reserved
+
+    def add_usage(
+        self,
+        org: str,
+        month: str,
+        key: str,
+        seconds: float,
+        cpu: float,
+        *,
+        whose: Spender | None = None,
+    ) -> None:
+        """Count seconds once."""
+        counted = self._usage.setdefault((org, month), {})
+        if key in counted:
+            return
+        counted[key] = (seconds, seconds * cpu)
+        if whose is not None:
+            sums = self._spent.setdefault((org, month), {})
+            empty = PipelineSpent(id=whose.pipeline_id, title="", month=month)
+            before = sums.get(whose.pipeline_id, empty)
+            sums[whose.pipeline_id] = PipelineSpent(
+                id=whose.pipeline_id,
+                title=whose.title,
+                month=month,
+                attempts=before.attempts + whose.attempts,
+                seconds=before.seconds + seconds,
+                cpu_seconds=before.cpu_seconds + seconds * cpu,
+                dollars=before.dollars + whose.dollars,
+            )
+
+    def spent(self, org: str, month: str) -> Sequence[PipelineSpent]:
+        """Return what each pipeline took."""
+        return list(self._spent.get((org, month), {}).values())
+
+    def usage(self, org: str, month: str) -> Mapping[str, float]:
+        """Return the sums of a month."""
+        all_of_it = self._usage.get((org, month), {}).values()
+        return {
+            "exec_seconds": sum(seconds for seconds, _ in all_of_it),
+            "cpu_seconds": sum(cpu for _, cpu in all_of_it),
+        }
+
+
+class FakeTokens:
+    """Tokens by digest."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._kept: dict[str, TokenRecord] = {}
+
+    def put(
+        self, digest: str, identity: Identity, *, expires: float | None, parent: str | None = None
+    ) -> None:
+        """Make a token known."""
+        kept = replace(identity, token=digest, parent=parent)
+        self._kept[digest] = TokenRecord(digest, kept, self._clock(), expires)
+
+    def find(self, digest: str) -> Identity | None:
+        """Return whose token it is."""
+        token = self._kept.get(digest)
+        if token is None or (token.expires is not None and token.expires <= self._clock()):
+            return None
+        parent = token.identity.parent
+        return None if parent is not None and self.find(parent) is None else token.identity
+
+    def take(self, digest: str) -> bool:
+        """Take a token back; return whether it was there."""
+        return self._kept.pop(digest, None) is not None
+
+    def known(self, org: str) -> Sequence[TokenRecord]:
+        """Return an org's tokens, the newest first."""
+        people = [t for t in self._kept.values() if not (t.identity.worker or t.identity.parent)]
+        mine = [token for token in people if token.identity.org == org]
+        return sorted(mine, key=lambda token: token.created, reverse=True)
+
+
+class FakeConnections:
+    """WebSockets.
+
+    Attributes:
+        sent: ``{connection: frames}``.
+        gone: Connections that do not answer any more.
+        broken: Connections to which sending raises an error.
+        closed: Connections that were hung up.
+    """
+
+    def __init__(self) -> None:
+        self.broken: set[str] = set()
+        self.sent: dict[str, list[bytes]] = {}
+        self.gone: set[str] = set()
+        self.closed: list[str] = []
+        self._token: dict[str, str] = {}
+        self._parent: dict[str, str | None] = {}
+        self._follow: dict[str, tuple[str, str, int]] = {}
+
+    def opened(self, connection: str, token: str, parent: str | None = None) -> None:
+        """Note by which token a connection was opened, and the one that it ends with."""
+        self._token[connection] = token
+        self._parent[connection] = parent
+
+    def opened_by(self) -> Iterator[tuple[str, str, str | None]]:
+        """Yield ``(connection, token, its parent)`` of all."""
+        for connection, token in list(self._token.items()):
+            yield connection, token, self._parent.get(connection)
+
+    def token_of(self, connection: str) -> str | None:
+        """Return the digest of a connection's token."""
+        return self._token.get(connection)
+
+    def put(self, connection: str, org: str, pipeline_id: str, cursor: int) -> None:
+        """Note what a connection follows."""
+        self._follow[connection] = (org, pipeline_id, cursor)
+
+    def followers(self, pipeline_id: str) -> Sequence[tuple[str, int]]:
+        """Return who follows a pipeline."""
+        return [
+            (connection, cursor)
+            for connection, (_, followed, cursor) in self._follow.items()
+            if followed == pipeline_id
+        ]
+
+    def delete(self, connection: str) -> None:
+        """Forget it."""
+        self._token.pop(connection, None)
+        self._follow.pop(connection, None)
+
+    def close(self, connection: str) -> None:
+        """Forget it, and hang up."""
+        self.delete(connection)
+        self.closed.append(connection)
+
+    def send(self, connection: str, data: bytes) -> bool:
+        """Send a frame.
+
+        Raises:
+            ValueError: the frame is larger than API Gateway allows.
+            ConnectionError: the connection is in `broken`.
+        """
+        if connection in self.gone:
+            return False
+        if connection in self.broken:
+            raise ConnectionError(f"{connection} does not answer")
+        if len(data) > FRAME_LIMIT:
+            raise ValueError(f"a frame of {len(data)} bytes; at most {FRAME_LIMIT} are allowed")
+        self.sent.setdefault(connection, []).append(data)
+        return True

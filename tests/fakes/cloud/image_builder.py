@@ -1,0 +1,66 @@
+"""A build service and a registry in memory."""
+
+from itertools import count
+
+from chalicelib.ports import BuildRequest, BuildStatus, ThrottledError
+from conducto_core.model.operations.cloud import RegistryLogin
+
+REPOSITORY = "registry.invalid/images"
+
+
+class FakeBuilder:
+    """A `Builder`; a test says how its builds go on.
+
+    Attributes:
+        orders: ``{build id: order}`` of all builds.
+        statuses: ``{build id: how it is}``; a test changes them.
+        images: ``(org, tag)`` of images that the registry has.
+        deaf: Starts are lost on the way.
+        full: No more builds are queued.
+        logins: Number of logins so far.
+    """
+
+    def __init__(self) -> None:
+        self.orders: dict[str, BuildRequest] = {}
+        self.statuses: dict[str, BuildStatus] = {}
+        self.images: set[tuple[str, str]] = set()
+        self.deaf = False
+        self.full = False
+        self.logins = 0
+        self._numbers = count(1)
+
+    def reference(self, org: str, tag: str) -> str:
+        """Return what workers know an image by."""
+        return f"{REPOSITORY}/{org}:{tag}"
+
+    def exists(self, org: str, tag: str) -> bool:
+        """Return whether the registry has an image."""
+        return (org, tag) in self.images
+
+    def login(self, org: str, session: str) -> RegistryLogin | None:
+        """Return a login whose password names the organisation, the session and its number."""
+        self.logins += 1
+        return RegistryLogin(
+            registry="registry.invalid",
+            user="AWS",
+            password=f"{org}/{session}/{self.logins}",
+            expires=0.0,
+        )
+
+    def start(self, order: BuildRequest) -> str:
+        """Start a build, once."""
+        for build_id, known in self.orders.items():
+            if (known.tag, known.again) == (order.tag, order.again):
+                return build_id
+        if self.deaf:
+            raise ConnectionError("the build service does not answer")
+        if self.full:
+            raise ThrottledError("Cannot have more than 0 builds in queue for the account")
+        build_id = f"images:{next(self._numbers)}"
+        self.orders[build_id] = order
+        self.statuses[build_id] = "queued"
+        return build_id
+
+    def status(self, build_id: str) -> BuildStatus:
+        """Return how a build is."""
+        return self.statuses.get(build_id, "gone")

@@ -1,0 +1,178 @@
+"""A `Store` in memory."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from threading import RLock
+
+from tests.fakes.cloud.identity import FakeOrgs
+
+from chalicelib.ports import (
+    CloudRecord,
+    ConflictError,
+    Entry,
+    Outgoing,
+    Share,
+    Snapshot,
+)
+from conducto_core.model.records import AttemptRecord, NodeChange, PipelineRecord
+
+
+@dataclass(slots=True)
+class _Kept:
+    org: str
+    record: PipelineRecord
+    definition: bytes
+    open: bool = False
+    journal: list[Entry] = field(default_factory=list)
+    trees: dict[str, bytes] = field(default_factory=dict)
+    attempts: dict[tuple[str, int], AttemptRecord] = field(default_factory=dict)
+    changes: list[NodeChange] = field(default_factory=list)
+    snapshot: tuple[int, str] | None = None
+    seen: dict[str, float] = field(default_factory=dict)
+    outgoing: dict[int, Outgoing] = field(default_factory=dict)
+
+
+class FakeStore:
+    """Keeps everything as long as it lives; safe to be used by several threads."""
+
+    def __init__(self, orgs: FakeOrgs) -> None:
+        self._orgs = orgs
+        self._kept: dict[str, _Kept] = {}
+        self._lock = RLock()
+
+    def create(self, record: CloudRecord, definition: bytes) -> None:
+        """Keep a new pipeline."""
+        with self._lock:
+            if record.record.id in self._kept:
+                raise ConflictError(record.record.id)
+            self._kept[record.record.id] = _Kept(record.org, record.record, definition)
+
+    def record(self, org: str, pipeline_id: str) -> PipelineRecord | None:
+        """Return a pipeline's record; None as well where it is another org's."""
+        kept = self._kept.get(pipeline_id)
+        return None if kept is None or kept.org != org else kept.record
+
+    def records(
+        self, org: str, *, after: str | None = None, limit: int = 100
+    ) -> tuple[tuple[PipelineRecord, ...], str | None]:
+        """Return pipelines of an org, the newest first, and where to go on ``after``."""
+        mine = [kept.record for kept in self._kept.values() if kept.org == org]
+        mine.sort(key=_place, reverse=True)
+        rest = [r for r in mine if after is None or _place(r) < after]
+        page = tuple(rest[:limit])
+        return page, _place(page[-1]) if len(rest) > limit else None
+
+    def open_pipelines(self) -> Iterator[tuple[str, str]]:
+        """Yield ``(org, pipeline id)`` of the open ones."""
+        yield from [(kept.org, i) for i, kept in list(self._kept.items()) if kept.open]
+
+    def resting_pipelines(self) -> Iterator[tuple[str, str]]:
+        """Yield ``(org, pipeline id)`` of the others."""
+        yield from [(kept.org, i) for i, kept in list(self._kept.items()) if not kept.open]
+
+    def forget(self, pipeline_id: str) -> None:
+        """Delete a pipeline."""
+        with self._lock:
+            kept = self._kept.pop(pipeline_id, None)
+            if kept is not None:
+                self._orgs.set_share(kept.org, pipeline_id, Share())
+
+    def org_of(self, pipeline_id: str) -> str | None:
+        """Return whose a pipeline is."""
+        kept = self._kept.get(pipeline_id)
+        return None if kept is None else kept.org
+
+    def definition(self, pipeline_id: str) -> bytes:
+        """Return what `create` was given."""
+        return self._kept[pipeline_id].definition
+
+    def keep_tree(self, pipeline_id: str, data: bytes) -> str:
+        """Keep a generated tree and return its key."""
+        key = sha256(data).hexdigest()
+        self._kept[pipeline_id].trees[key] = data
+        return key
+
+    def tree(self, pipeline_id: str, key: str) -> bytes:
+        """Return a generated tree."""
+        return self._kept[pipeline_id].trees[key]
+
+    def commit(self, org: str, pipeline_id: str, entry: Entry) -> None:
+        """Write an entry and all that goes with it, or nothing."""
+        json.dumps(entry.input)  # the real one could not keep anything else
+        with self._lock:
+            kept = self._kept[pipeline_id]
+            if kept.org != org:
+                raise ConflictError(f"{pipeline_id} is of another org")
+            if entry.number != len(kept.journal) + 1:
+                raise ConflictError(f"{pipeline_id} has {len(kept.journal)} entries")
+            self._orgs.count(org, entry.workers, entry.reserved, admits=entry.admits)
+            if entry.share is not None:
+                self._orgs.set_share(org, pipeline_id, entry.share)
+            kept.journal.append(entry)
+            kept.changes += entry.changes
+            kept.open = entry.open
+            kept.attempts.update({(a.path, a.number): a for a in entry.attempts})
+            if entry.notifications:
+                told = tuple(entry.notifications)
+                kept.outgoing[entry.number] = Outgoing(entry.number, 1, told[0].created, told)
+            if entry.record is not None:
+                kept.record = entry.record
+
+    def entries(self, pipeline_id: str, after: int) -> Iterator[Entry]:
+        """Yield the entries beyond number ``after``."""
+        yield from list(self._kept[pipeline_id].journal[after:])
+
+    def snapshot(self, pipeline_id: str) -> Snapshot | None:
+        """Return the newest snapshot."""
+        kept = self._kept[pipeline_id].snapshot
+        return None if kept is None else Snapshot(kept[0], json.loads(kept[1]))
+
+    def put_snapshot(self, pipeline_id: str, snapshot: Snapshot) -> None:
+        """Keep a snapshot as JSON, unless there is a newer one."""
+        kept = self._kept[pipeline_id]
+        if kept.snapshot is None or kept.snapshot[0] < snapshot.number:
+            kept.snapshot = (snapshot.number, json.dumps(snapshot.state))
+
+    def attempts(self, pipeline_id: str, path: str | None = None) -> Iterator[AttemptRecord]:
+        """Yield attempts by path and number."""
+        kept = self._kept[pipeline_id].attempts
+        yield from [kept[key] for key in sorted(kept) if path is None or key[0] == path]
+
+    def changes(self, pipeline_id: str, after: int, limit: int) -> Sequence[NodeChange]:
+        """Return the transitions numbered beyond ``after``."""
+        return self._kept[pipeline_id].changes[after : after + limit]
+
+    def outgoing(self, pipeline_id: str) -> Iterator[Outgoing]:
+        """Yield what was to be told, sent or not, by entry."""
+        yield from list(self._kept[pipeline_id].outgoing.values())
+
+    def put_outgoing(self, org: str, pipeline_id: str, outgoing: Outgoing) -> None:
+        """Write how notifications stand."""
+        with self._lock:
+            kept = self._kept[pipeline_id]
+            before = kept.outgoing.get(outgoing.entry)
+            if kept.org != org or before is None or before.version != outgoing.version - 1:
+                raise ConflictError(f"{pipeline_id}: notifications of entry {outgoing.entry}")
+            kept.outgoing[outgoing.entry] = outgoing
+
+    def outgoing_due(self, now: float) -> Iterator[tuple[str, str]]:
+        """Yield ``(org, pipeline id)``, once each, of those with notifications that are due."""
+        yield from [
+            (kept.org, pipeline_id)
+            for pipeline_id, kept in list(self._kept.items())
+            if any(one.due is not None and one.due <= now for one in kept.outgoing.values())
+        ]
+
+    def note_worker(self, pipeline_id: str, worker_id: str, time: float) -> None:
+        """Note that a worker was heard of."""
+        self._kept[pipeline_id].seen[worker_id] = time
+
+    def workers_seen(self, pipeline_id: str) -> Mapping[str, float]:
+        """Return when each worker was last heard of."""
+        return dict(self._kept[pipeline_id].seen)
+
+
+def _place(record: PipelineRecord) -> str:
+    return f"{record.created:020.6f}#{record.id}"

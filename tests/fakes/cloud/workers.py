@@ -1,0 +1,111 @@
+"""ECS in memory."""
+
+from collections.abc import Iterator, Mapping
+from itertools import count
+
+from pydantic import SecretStr
+
+from chalicelib.ports import CapacityError, TaskStatus, WorkerTask
+from conducto_core.model.remote_shells import ShellSession
+
+
+class FakeFleet:
+    """Workers that are only on paper.
+
+    Attributes:
+        tasks: ``{ARN: worker}`` of all that were started.
+        stopped: ARNs of those that were stopped.
+        full: AWS has no room.
+        deaf: Starts are lost on the way.
+        unlisted: ECS does not list what was started yet.
+        released: Pipelines that need no files for now.
+        reasons: ``{ARN: why a task stopped}``.
+        closed: Nothing can be entered yet.
+        entered: ``(ARN, command)`` of every session.
+        defined: ``{pipeline id: name of its task definition}``.
+        times: ``{ARN: when AWS began to charge for a task, and when it had stopped}``.
+        halfway: Names of task definitions that are out of use and not deleted.
+    """
+
+    def __init__(self) -> None:
+        self.tasks: dict[str, WorkerTask] = {}
+        self.stopped: list[str] = []
+        self.full = False
+        self.deaf = False
+        self.unlisted = False
+        self.released: list[str] = []
+        self.reasons: dict[str, str] = {}
+        self.times: dict[str, tuple[float, float]] = {}
+        self.closed = False
+        self.entered: list[tuple[str, str]] = []
+        self.defined: dict[str, str] = {}
+        self.halfway: set[str] = set()
+        self._numbers = count(1)
+
+    def start(self, task: WorkerTask) -> str:
+        """Start a worker, once."""
+        for arn, known in self.tasks.items():
+            if known.worker_id == task.worker_id:
+                return arn
+        if self.full:
+            raise CapacityError("Capacity is unavailable at this time")
+        arn = f"arn:aws:ecs:us-east-1:123456789012:task/conducto/{next(self._numbers)}"
+        if not self.deaf:
+            self.tasks[arn] = task
+            name = f"conducto-test_{task.pipeline_id}_1"
+            self.defined[task.pipeline_id] = name
+            self.halfway.discard(name)
+        return arn
+
+    def stop(self, task_arn: str, reason: str) -> None:
+        """Stop a worker."""
+        if task_arn in self.tasks and task_arn not in self.stopped:
+            self.stopped.append(task_arn)
+
+    def running(self, pipeline_id: str) -> Mapping[str, str]:
+        """Return the tasks that are not stopped."""
+        return {
+            task.worker_id: arn
+            for arn, task in self.tasks.items()
+            if task.pipeline_id == pipeline_id and arn not in self.stopped and not self.unlisted
+        }
+
+    def definitions(self) -> Iterator[tuple[str, str]]:
+        """Yield one for each pipeline that had a worker since it was forgotten, halfway or not."""
+        yield from list(self.defined.items())
+
+    def forget_definition(self, name: str) -> bool:
+        """Delete a task definition."""
+        known = name in self.defined.values()
+        self.defined = {owner: each for owner, each in self.defined.items() if each != name}
+        self.halfway.discard(name)
+        return known
+
+    def look(self, task_arn: str) -> TaskStatus | None:
+        """Return how a task is."""
+        task = self.tasks.get(task_arn)
+        if task is None:
+            return None
+        if task_arn in self.stopped:
+            began, ended = self.times.get(task_arn, (None, None))
+            reason = self.reasons.get(task_arn, "Task stopped by user")
+            return TaskStatus("STOPPED", reason, began=began, ended=ended)
+        return TaskStatus("RUNNING", connected=task.shell and not self.closed)
+
+    def enter(self, task_arn: str, command: str) -> ShellSession | None:
+        """Open a session."""
+        if self.closed:
+            return None
+        self.entered.append((task_arn, command))
+        return ShellSession(
+            session_id=f"session-{len(self.entered)}",
+            stream_url="wss://aws.invalid/session",
+            token=SecretStr("key-to-the-session"),
+            target="ecs:cluster_task_container",
+            region="us-east-1",
+            endpoint="https://aws.invalid",
+        )
+
+    def release(self, pipeline_id: str) -> None:
+        """See the port."""
+        self.released.append(pipeline_id)

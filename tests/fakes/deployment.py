@@ -1,0 +1,198 @@
+"""An AWS account and a machine to deploy from, without either."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from conducto_cli.deploy.ports import AccountError, Caller, Cdk, Subnet
+from conducto_core.model.admin import AdminResponse, TokenInfo
+
+
+class FakeAccount:
+    """A `conducto_cli.deploy.ports.Account` that is what a test says.
+
+    Attributes:
+        region: None: none is configured.
+        refusals: ``{method: error it raises}``.
+        quota: vCPUs of Fargate.
+        functions: Functions of Lambda that may run at once.
+        zone_ids: ``{zone: its id}``.
+        networks: Subnets that exist.
+        roles: ``{role: services that may assume it}``.
+        parameters: ``{name: value}`` of SSM.
+        stacks: ``{name: status}``.
+        failures: ``{stack: what failed first}``.
+        tables: ``{name: whether it is empty}``.
+        repositories: Names of repositories of images.
+        tasks: ARNs of running tasks.
+        tokens: Those that the function ``admin`` knows.
+        done: What was changed, in order.
+        service_roles: Services whose roles were created.
+        requests: What ``admin`` was asked.
+        record_schema: What ``admin`` says; None: an error, as an old one does.
+        version: ... and of the version of Conducto.
+    """
+
+    def __init__(self, *, region: str | None = "eu-west-1", quota: float = 64.0) -> None:
+        self.region = region
+        self.quota = quota
+        self.functions = 1000
+        self.zone_ids = {f"{region}a": "euw1-az1", f"{region}b": "euw1-az2"}
+        self.networks: list[Subnet] = []
+        self.roles: dict[str, list[str]] = {}
+        self.refusals: dict[str, AccountError] = {}
+        self.parameters: dict[str, str] = {"/cdk-bootstrap/hnb659fds/version": "30"}
+        self.stacks: dict[str, str] = {}
+        self.failures: dict[str, str] = {}
+        self.tables: dict[str, bool] = {}
+        self.repositories: list[str] = []
+        self.tasks: list[str] = []
+        self.tokens: list[TokenInfo] = []
+        self.done: list[str] = []
+        self.service_roles: list[str] = []
+        self.requests: list[dict[str, object]] = []
+        self.record_schema: int | None = None
+        self.version: str | None = None
+
+    def caller(self) -> Caller:
+        """Return whose credentials are used."""
+        self._refuse("caller")
+        return Caller("123456789012", "arn:aws:iam::123456789012:user/me")
+
+    def fargate_quota(self) -> float:
+        """Return how many vCPUs may run on Fargate at once."""
+        self._refuse("fargate_quota")
+        return self.quota
+
+    def function_quota(self) -> int:
+        """Return how many functions may run at once."""
+        self._refuse("function_quota")
+        return self.functions
+
+    def create_service_role(self, service: str) -> None:
+        """Create the role of a service."""
+        self._refuse("create_service_role")
+        self.service_roles.append(service)
+
+    def zones(self) -> Mapping[str, str]:
+        """Return the zones."""
+        self._refuse("zones")
+        return self.zone_ids
+
+    def subnets(self, ids: Sequence[str]) -> Sequence[Subnet]:
+        """Return those of these subnets that exist."""
+        self._refuse("subnets")
+        return [subnet for subnet in self.networks if subnet.id in ids]
+
+    def trusted_services(self, role: str) -> Sequence[str] | None:
+        """Return which services may assume a role."""
+        self._refuse("trusted_services")
+        return self.roles.get(role)
+
+    def parameter(self, name: str) -> str | None:
+        """Return a parameter of SSM."""
+        self._refuse("parameter")
+        return self.parameters.get(name)
+
+    def stack_status(self, name: str) -> str | None:
+        """Return a stack's status."""
+        return self.stacks.get(name)
+
+    def first_failure(self, name: str) -> str | None:
+        """Return what failed first."""
+        self._refuse("first_failure")
+        return self.failures.get(name)
+
+    def delete_stack(self, name: str) -> None:
+        """Delete a stack."""
+        self.done.append(f"delete stack {name}")
+        del self.stacks[name]
+
+    def table_is_empty(self, name: str) -> bool | None:
+        """Return whether a table holds nothing."""
+        return self.tables.get(name)
+
+    def delete_table(self, name: str) -> None:
+        """Delete a table."""
+        self.done.append(f"delete table {name}")
+        del self.tables[name]
+
+    def delete_repositories(self, prefix: str) -> int:
+        """Delete repositories."""
+        going = [name for name in self.repositories if name.startswith(prefix)]
+        self.done += [f"delete repository {name}" for name in going]
+        self.repositories = [name for name in self.repositories if name not in going]
+        return len(going)
+
+    def running_tasks(self, cluster: str) -> Sequence[str]:
+        """Return running tasks."""
+        del cluster
+        return list(self.tasks)
+
+    def stop_task(self, cluster: str, task: str) -> None:
+        """Stop a task."""
+        self.done.append(f"stop {task} of {cluster}")
+        self.tasks.remove(task)
+
+    def invoke(self, function: str, payload: bytes) -> bytes:
+        """Answer as the function ``admin`` does."""
+        self._refuse("invoke")
+        request = json.loads(payload)
+        self.requests.append({"function": function, **request})
+        if request["kind"] == "show_schema":
+            said = {"record_schema": self.record_schema, "version": self.version, "error": None}
+            return json.dumps(said).encode()
+        if request["kind"] == "list_tokens":
+            return AdminResponse(tokens=tuple(self.tokens)).model_dump_json().encode()
+        self.tokens.append(TokenInfo(id="0" * 16, user=request["user"], permissions=(), created=0))
+        return json.dumps({"token": "cdo_first"}).encode()
+
+    def _refuse(self, method: str) -> None:
+        if method in self.refusals:
+            raise self.refusals[method]
+
+
+class FakeMachine:
+    """A `conducto_cli.deploy.ports.Machine` that is what a test says.
+
+    Args:
+        on_run: Called with the words of each program instead of it; returns its exit code.
+    """
+
+    def __init__(self, on_run: Callable[[Sequence[str]], int] = lambda _: 0) -> None:
+        self._on_run = on_run
+        self.node_version: str | None = "22.9.0"
+        self.docker_version: str | None = "29.1.0"
+        self.cdk_words: Cdk | None = Cdk(("cdk",), "2.1148.0, installed")
+        self.missing: list[str] = []
+        self.python_version = (3, 12)
+        self.runs: list[list[str]] = []
+        self.environments: list[Mapping[str, str]] = []
+        self.projects: list[dict[str, object]] = []
+
+    def node(self) -> str | None:
+        """Return the version of Node."""
+        return self.node_version
+
+    def cdk(self) -> Cdk | None:
+        """Return how to run CDK."""
+        return self.cdk_words
+
+    def docker(self) -> str | None:
+        """Return the version of the engine."""
+        return self.docker_version
+
+    def missing_packages(self) -> Sequence[str]:
+        """Return what is not installed."""
+        return self.missing
+
+    def python(self) -> tuple[int, int]:
+        """Return the version of this Python."""
+        return self.python_version
+
+    def run(self, words: Sequence[str], folder: Path, environment: Mapping[str, str]) -> int:
+        """Note what would be run, and what CDK would read."""
+        self.runs.append(list(words))
+        self.environments.append(environment)
+        self.projects.append(json.loads((folder / "cdk.json").read_text("utf-8")))
+        return self._on_run(words)

@@ -1,0 +1,272 @@
+"""A world for the agent without time, network and containers; the ports are in `agent.ports`.
+
+Time passes when somebody waits, and what other threads would do meanwhile is done then.
+"""
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from conducto_core.model.worker import (
+    Claim,
+    ClaimDecision,
+    ClaimResponse,
+    Heartbeat,
+    HeartbeatResponse,
+    LogResponse,
+    Report,
+    ReportResponse,
+    WorkerEnd,
+    WorkerInstructions,
+    WorkerLogChunk,
+    WorkerStart,
+)
+from conducto_core.runtime.command_server import Finished
+from conducto_worker.agent.ports import (
+    ApiError,
+    BrokenError,
+    Chunk,
+    LostError,
+    PolledTask,
+    RefusedError,
+)
+
+_STEP = 0.25
+
+
+class FakeClock:
+    """Satisfies `agent.ports.Clock`; time passes in `wait` and in `pass_time` only.
+
+    Attributes:
+        meanwhile: Called at every step of time.
+        stop_at: When the worker is told to stop.
+    """
+
+    def __init__(self) -> None:
+        self.meanwhile: list[Callable[[], object]] = []
+        self.stop_at: float | None = None
+        self._now = 1000.0
+        self._inside = False
+
+    def now(self) -> float:
+        """Return seconds since some fixed moment."""
+        return self._now
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass."""
+        self.pass_time(seconds)
+
+    def pass_time(self, seconds: float) -> None:
+        """Let time pass in small steps, and the others work."""
+        end = self._now + max(seconds, 0.01)
+        while self._now < end:
+            self._now = min(end, self._now + _STEP)
+            if not self._inside:
+                self._inside = True
+                for each in self.meanwhile:
+                    each()
+                self._inside = False
+
+    @property
+    def stopped_at(self) -> float | None:
+        """When the worker was told to stop."""
+        told = self.stop_at is not None and self._now >= self.stop_at
+        return self.stop_at if told else None
+
+
+@dataclass
+class FakeApi:
+    """Satisfies `agent.ports.Api`.
+
+    Attributes:
+        verdicts: What is answered to the claims of a node, in turn; the last one stays.
+        away: Raised by every call while it is set.
+        refused: Streams of which it takes no piece, as an API that does not know them.
+        again: What is answered to reports, in turn; then always no.
+    """
+
+    orders: WorkerInstructions = field(
+        default_factory=lambda: WorkerInstructions(activity="arn:activity", region="us-east-1")
+    )
+    verdicts: dict[str, list[ClaimResponse]] = field(default_factory=dict)
+    away: Exception | None = None
+    stop: bool = False
+    followed: bool = False
+    refused: set[str] = field(default_factory=set)
+    again: list[bool] = field(default_factory=list)
+    claims: list[Claim] = field(default_factory=list)
+    pulses: list[Heartbeat] = field(default_factory=list)
+    pieces: list[WorkerLogChunk] = field(default_factory=list)
+    reports: list[Report] = field(default_factory=list)
+    ends: list[WorkerEnd] = field(default_factory=list)
+    uploads: list[bytes] = field(default_factory=list)
+
+    def start(self, start: WorkerStart) -> WorkerInstructions:
+        """Return the orders."""
+        del start
+        self._check()
+        return self.orders
+
+    def claim(self, claim: Claim) -> ClaimResponse:
+        """Return the next verdict."""
+        self._check()
+        self.claims.append(claim)
+        answers = self.verdicts.get(claim.node, [ClaimResponse(verdict=ClaimDecision.DROP)])
+        return answers.pop(0) if len(answers) > 1 else answers[0]
+
+    def pulse(self, pulse: Heartbeat) -> HeartbeatResponse:
+        """Return whether to stop."""
+        self._check()
+        self.pulses.append(pulse)
+        return HeartbeatResponse(stop=self.stop)
+
+    def log(self, piece: WorkerLogChunk) -> LogResponse:
+        """Take in output."""
+        self._check()
+        if piece.stream in self.refused:
+            raise RefusedError(f"stream: unknown: {piece.stream}")
+        self.pieces.append(piece)
+        return LogResponse(followed=self.followed)
+
+    def report(self, report: Report) -> ReportResponse:
+        """Take in a report."""
+        self._check()
+        self.reports.append(report)
+        return ReportResponse(again=self.again.pop(0) if self.again else False)
+
+    def upload(self, data: bytes) -> str:
+        """Take in something large."""
+        self._check()
+        self.uploads.append(data)
+        return f"uploads/{len(self.uploads)}"
+
+    def end(self, end: WorkerEnd) -> None:
+        """Take in a farewell."""
+        self._check()
+        self.ends.append(end)
+
+    def _check(self) -> None:
+        if self.away is not None:
+            raise self.away
+
+
+class FakeTasks:
+    """Satisfies `agent.ports.Tasks`.
+
+    Attributes:
+        offers: What polls return, in turn; then nothing, or what came meanwhile.
+        gone: Tokens that nobody waits for.
+        beats: Tokens that were kept alive.
+        poll_seconds: How long a poll that finds nothing stays open.
+    """
+
+    def __init__(self, clock: FakeClock, offers: Sequence[PolledTask] = ()) -> None:
+        self.offers = deque(offers)
+        self.gone: set[str] = set()
+        self.beats: list[str] = []
+        self.polls = 0
+        self.poll_seconds = 20.0
+        self.away = False
+        self._clock = clock
+
+    def poll(self) -> PolledTask | None:
+        """Return the next task."""
+        self.polls += 1
+        self._clock.pass_time(0.01 if self.offers else self.poll_seconds)
+        return self.offers.popleft() if self.offers else None
+
+    def heartbeat(self, token: str) -> bool:
+        """Keep a task alive."""
+        if self.away:
+            raise ApiError("Step Functions is away")
+        self.beats.append(token)
+        return token not in self.gone
+
+
+@dataclass
+class FakeCommand:
+    """What a script does.
+
+    Attributes:
+        output: What it prints, at once.
+        seconds: How long it runs.
+        code: How it ends by itself.
+        heeds: Signals that end it.
+        dies: The container ends with it.
+    """
+
+    output: Sequence[Chunk] = ()
+    seconds: float = 0.0
+    code: int = 0
+    oom_kills: int = 0
+    peak: int | None = None
+    heeds: Sequence[str] = ("TERM", "KILL")
+    dies: bool = False
+
+
+class FakeCommands:
+    """Satisfies `agent.ports.Commands`.
+
+    Attributes:
+        scripts: What scripts do; one that is unknown ends at once.
+        signals: All that were sent.
+        broken: The container never comes up, and why.
+    """
+
+    def __init__(self, clock: FakeClock, scripts: Mapping[str, FakeCommand] | None = None) -> None:
+        self.scripts = dict(scripts or {})
+        self.signals: list[str] = []
+        self.began: list[str] = []
+        self.broken = ""
+        self.closed = False
+        self._clock = clock
+        self._running = FakeCommand()
+        self._to_say: list[Chunk] = []
+        self._since = 0.0
+        self._finished: Finished | None = None
+
+    def wait_ready(self, seconds: float, stopping: Callable[[], bool]) -> None:
+        """Be ready, or broken."""
+        del seconds, stopping
+        if self.broken:
+            raise BrokenError(self.broken)
+
+    def begin(self, script: str, env: Mapping[str, str]) -> None:
+        """Start a command."""
+        del env
+        if "\0" in script:
+            raise ValueError("a command cannot hold a NUL character: a shell cannot read it")
+        self.began.append(script)
+        self._running = self.scripts.get(script, FakeCommand())
+        self._to_say = list(self._running.output)
+        self._since = self._clock.now()
+        self._finished = None
+
+    def read(self, seconds: float) -> list[Chunk]:
+        """Return output, or let time pass."""
+        if self._to_say:
+            return [self._to_say.pop(0)]
+        left = self._since + self._running.seconds - self._clock.now()
+        if left > 0:
+            self._clock.pass_time(min(seconds, left))
+        elif self._running.dies:
+            raise LostError("the container of the image ended")
+        else:
+            running = self._running
+            self._finished = Finished(running.code, running.oom_kills, running.peak)
+        return []
+
+    @property
+    def finished(self) -> Finished | None:
+        """How the command ended."""
+        return self._finished
+
+    def signal(self, name: str) -> None:
+        """End the command, if it heeds the signal."""
+        self.signals.append(name)
+        if name in self._running.heeds:
+            self._finished = Finished(137 if name == "KILL" else 143, 0, None)
+
+    def close(self) -> None:
+        """Let the container end."""
+        self.closed = True

@@ -1,0 +1,126 @@
+"""The queue of the worker's pool: an activity of Step Functions."""
+
+import json
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from conducto_core.model.worker import Credentials, WorkerInstructions
+from conducto_worker.agent.ports import ApiError, Clock, PolledTask
+
+logger = logging.getLogger(__name__)
+
+#: Seconds before their end at which credentials are renewed.
+_EARLY = 300.0
+#: Seconds to wait where the service is away.
+_PAUSE = 2.0
+_GONE = frozenset({"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"})
+#: A poll stays open for 60 s; its socket must be more patient.
+_READ_TIMEOUT = 75
+
+
+class Client(Protocol):
+    """What is used of boto3's client of Step Functions."""
+
+    def get_activity_task(self, **fields: str) -> dict[str, Any]:
+        """Return a task."""
+
+    def send_task_heartbeat(self, **fields: str) -> dict[str, Any]:
+        """Keep a task alive."""
+
+
+class ActivityPoller:
+    """Satisfies `conducto_worker.agent.ports.Tasks`.
+
+    Args:
+        orders: How the worker is to work, as of now.
+        renew: Returns orders with fresh credentials.
+        connect: Makes a client.
+        wall: Seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        orders: WorkerInstructions,
+        renew: Callable[[], WorkerInstructions],
+        *,
+        connect: Callable[[WorkerInstructions], Client],
+        clock: Clock,
+        wall: Callable[[], float],
+    ) -> None:
+        self._orders = orders
+        self._renew = renew
+        self._connect = connect
+        self._clock = clock
+        self._wall = wall
+        self._lock = threading.Lock()
+        self._client = connect(orders)
+
+    def poll(self) -> PolledTask | None:
+        """Return the next task, or None after a minute without one."""
+        try:
+            found = self._current().get_activity_task(activityArn=self._orders.activity)
+        except Exception as error:  # noqa: BLE001  (botocore's; any of them means: later)
+            logger.warning("no poll: %s", _name(error))
+            self._clock.wait(_PAUSE)
+            return None
+        return _offer(found)
+
+    def heartbeat(self, token: str) -> bool:
+        """Keep a task alive; False when nobody waits for it any more."""
+        try:
+            self._current().send_task_heartbeat(taskToken=token)
+        except Exception as error:
+            if _name(error) in _GONE:
+                return False
+            raise ApiError(f"Step Functions: {_name(error)}") from error
+        return True
+
+    def _current(self) -> Client:
+        with self._lock:
+            credentials = self._orders.credentials
+            if credentials is not None and _is_old(credentials, self._wall()):
+                self._orders = self._renew()
+                self._client = self._connect(self._orders)
+            return self._client
+
+
+def connect(orders: WorkerInstructions) -> Client:
+    """Return boto3's client of Step Functions."""
+    import boto3  # type: ignore[import-untyped]  # noqa: PLC0415  (slow to import)
+    from botocore.config import Config  # type: ignore[import-untyped]  # noqa: PLC0415
+
+    given = orders.credentials
+    keys = (
+        {}
+        if given is None
+        else {
+            "aws_access_key_id": given.access_key,
+            "aws_secret_access_key": given.secret_key,
+            "aws_session_token": given.session_token,
+        }
+    )
+    # A poll that is tried again after its answer was lost would lose the task: no retries.
+    config = Config(read_timeout=_READ_TIMEOUT, retries={"total_max_attempts": 1})
+    client: Client = boto3.client("stepfunctions", region_name=orders.region, config=config, **keys)
+    return client
+
+
+def _is_old(credentials: Credentials, now: float) -> bool:
+    return credentials.expires is not None and now > credentials.expires - _EARLY
+
+
+def _offer(found: dict[str, Any]) -> PolledTask | None:
+    token = found.get("taskToken")
+    if not token:
+        return None
+    given = json.loads(found["input"])
+    return PolledTask(token, str(given["r"]), str(given["n"]), bool(given.get("w")))
+
+
+def _name(error: Exception) -> str:
+    """Return AWS's name of an error; a whole message might hold a token."""
+    answer = getattr(error, "response", {})
+    code: str = answer.get("Error", {}).get("Code") or type(error).__name__
+    return code

@@ -1,0 +1,215 @@
+"""One command, from the claim that was answered ``run`` to how it ended."""
+
+import base64
+import gzip
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from conducto_core.model.states import Cause
+from conducto_core.model.worker import ClaimResponse, Report
+from conducto_core.runtime.command_server import Finished, Stream
+from conducto_core.runtime.masking import Mask
+from conducto_core.runtime.tree_extractor import PrintedTreeError, TreeExtractor
+from conducto_core.semantics.rules import cause_of_exit
+from conducto_worker.agent.heartbeats import HeartbeatSender
+from conducto_worker.agent.log_shipper import LogShipper
+from conducto_worker.agent.ports import Clock, Commands
+from conducto_worker.agent.resources import Sampler
+
+#: Seconds between TERM and KILL, and after KILL until the command counts as one that cannot end.
+GRACE_SECONDS = 5.0
+#: Seconds that a command may go on once the worker is told to stop; Fargate kills after 120.
+LAST_SECONDS = 100.0
+#: Seconds between two looks at whether it has to stop.
+TICK_SECONDS = 0.25
+_KILLED = 137
+
+
+class StopReason(StrEnum):
+    """Why a command is ended before its time."""
+
+    ASKED = "asked"
+    TIMEOUT = "timeout"
+    LEAVING = "leaving"
+
+
+@dataclass(frozen=True, slots=True)
+class CommandResult:
+    """How a command ended.
+
+    Attributes:
+        report: Without the tree, where it is a large one.
+        tree: The tree a Lazy printed, gzipped JSON.
+        usable: Whether the container can run another command.
+    """
+
+    report: Report
+    tree: bytes | None = None
+    usable: bool = True
+
+
+class GracefulStop:
+    """Ends a command: TERM, KILL after the grace, and at last it is given up. No clock."""
+
+    def __init__(self, signal: Callable[[str], None]) -> None:
+        self._signal = signal
+        self._steps = ["TERM", "KILL"]
+        self._next = 0.0
+        self.why: StopReason | None = None
+        self.given_up = False
+
+    def begin(self, why: StopReason, now: float) -> None:
+        """Begin, unless it has begun."""
+        if self.why is None:
+            self.why = why
+            self._next = now
+
+    def step(self, now: float) -> None:
+        """Do what is due."""
+        if self.why is None or now < self._next:
+            return
+        self._next = now + GRACE_SECONDS
+        if self._steps:
+            self._signal(self._steps.pop(0))
+        else:
+            self.given_up = True
+
+
+class Execution:
+    """Runs one command.
+
+    Args:
+        answer: What the API said.
+        peak: The most memory that commands before this one used.
+    """
+
+    def __init__(
+        self,
+        answer: ClaimResponse,
+        *,
+        commands: Commands,
+        shipper: LogShipper,
+        sampler: Sampler,
+        keeper: HeartbeatSender,
+        clock: Clock,
+        peak: int,
+    ) -> None:
+        self._answer = answer
+        self._commands = commands
+        self._shipper = shipper
+        self._sampler = sampler
+        self._keeper = keeper
+        self._clock = clock
+        self._peak = peak
+        self._mask = Mask(answer.masked)
+        self._maskers = {"stdout": self._mask.stream(), "stderr": self._mask.stream()}
+        self._cutter = TreeExtractor() if answer.prints_tree else None
+        self._stopping = GracefulStop(commands.signal)
+
+    def run(self) -> CommandResult:
+        """Run it and return how it ended.
+
+        Raises:
+            LostError: the container ended; nobody knows here what became of the command.
+        """
+        answer = self._answer
+        began = self._clock.now()
+        self._shipper.begin(answer.path, answer.attempt)
+        self._keeper.running(answer.path, answer.attempt)
+        self._sampler.begin()
+        try:
+            self._commands.begin(answer.script, answer.env)
+            finished = self._follow(began)
+        except ValueError as error:
+            return CommandResult(self._report(0.0, Cause.IMAGE, None, str(error)))
+        finally:
+            self._keeper.ended()
+            self._sampler.end()
+            self._close_output()
+            self._shipper.finish()
+        return self._judge(finished, self._clock.now() - began)
+
+    def _follow(self, began: float) -> Finished | None:
+        """Pass on output until the command has ended; None: it could not be ended."""
+        while (finished := self._commands.finished) is None:
+            if self._stopping.given_up:
+                return None
+            self._look(began)
+            if self._shipper.full:
+                self._clock.wait(TICK_SECONDS)
+                continue
+            for stream, data in self._commands.read(TICK_SECONDS):
+                self._output(stream, data)
+        return finished
+
+    def _look(self, began: float) -> None:
+        now = self._clock.now()
+        limit = self._answer.max_time
+        told = self._clock.stopped_at
+        if self._keeper.stop or self._keeper.gone:
+            self._stopping.begin(StopReason.ASKED, now)
+        elif limit is not None and now - began >= limit:
+            self._stopping.begin(StopReason.TIMEOUT, now)
+        elif told is not None and now - told >= LAST_SECONDS:
+            self._stopping.begin(StopReason.LEAVING, now)
+        self._stopping.step(now)
+
+    def _output(self, stream: Stream, data: bytes) -> None:
+        if self._cutter is not None and stream == "stdout":
+            data = self._cutter.feed(data)
+        self._shipper.add(stream, self._maskers[stream].feed(data))
+
+    def _close_output(self) -> None:
+        if self._cutter is not None:
+            self._shipper.add("stdout", self._maskers["stdout"].feed(self._cutter.finish()))
+        for stream, masker in self._maskers.items():
+            self._shipper.add("stdout" if stream == "stdout" else "stderr", masker.finish())
+
+    def _judge(self, finished: Finished | None, seconds: float) -> CommandResult:
+        usable = finished is not None
+        if finished is None:
+            finished = Finished(_KILLED, 0, None)
+        peak = finished.peak_memory
+        # The kernel's mark is for the container's life: only a new high is this command's.
+        mine = peak if peak is not None and peak > self._peak else None
+        cause, message = self._cause(finished, seconds)
+        tree = None
+        if self._cutter is not None and cause is None and self._stopping.why is None:
+            try:
+                tree = gzip.compress(json.dumps(self._cutter.tree()).encode(), 1, mtime=0)
+            except PrintedTreeError as error:
+                cause, message = Cause.LAZY, str(error)
+        report = self._report(seconds, cause, finished.code, message)
+        return CommandResult(report.model_copy(update={"peak_memory": mine}), tree, usable)
+
+    def _cause(self, finished: Finished, seconds: float) -> tuple[Cause | None, str | None]:
+        why = self._stopping.why
+        if why is StopReason.TIMEOUT:
+            return Cause.TIMEOUT, f"stopped after {seconds:.0f} s: max_time is over"
+        if why is StopReason.LEAVING:
+            return Cause.WORKER_LOST, "its worker was stopped by AWS or by a person"
+        if finished.oom_kills > 0 and finished.code != 0:
+            message = (
+                "out of memory: the kernel killed it at the node's limit; raise mem= on the node"
+            )
+            return Cause.OUT_OF_MEMORY, message
+        return cause_of_exit(finished.code), None
+
+    def _report(
+        self, seconds: float, cause: Cause | None, code: int | None, message: str | None
+    ) -> Report:
+        return Report(
+            path=self._answer.path,
+            attempt=self._answer.attempt,
+            cause=cause,
+            exit_code=code,
+            message=None if message is None else self._mask.text(message),
+            seconds=seconds,
+        )
+
+
+def in_report(tree: bytes) -> str:
+    """Return a tree as a report carries it."""
+    return base64.b64encode(tree).decode("ascii")

@@ -1,0 +1,202 @@
+"""Output on its way to the API: collected, sent every few seconds or when there is much."""
+
+import base64
+import logging
+import threading
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Literal
+
+from conducto_core.model.worker import WorkerLogChunk
+from conducto_worker.agent.ports import Api, ApiError, Clock, RefusedError
+
+logger = logging.getLogger(__name__)
+
+#: What a command prints, and what it uses.
+Kept = Literal["stdout", "stderr", "resources"]
+
+#: Seconds after which output is sent however little it is: while somebody reads it, and else.
+LINGER_SECONDS = 1.0
+UNREAD_SECONDS = 5.0
+#: Bytes after which it is sent at once.
+PIECE_BYTES = 256 << 10
+#: Bytes that may wait; beyond, the command has to.
+MAX_WAITING = 8 << 20
+_RETRY_SECONDS = (0.5, 1.0, 2.0, 4.0)
+
+
+@dataclass(slots=True)
+class _Stream:
+    """What waits of one output stream.
+
+    Attributes:
+        offset: Bytes that were sent.
+        since: When the first of the bytes that wait came.
+        closing: No more comes: it need not linger.
+    """
+
+    path: str
+    attempt: int
+    stream: Kept
+    offset: int = 0
+    data: bytearray = field(default_factory=bytearray)
+    since: float = 0.0
+    closing: bool = False
+
+    def due(self, now: float, linger: float) -> float:
+        """Return in how many seconds it is to be sent."""
+        if self.closing or len(self.data) >= PIECE_BYTES:
+            return 0.0
+        return max(0.0, self.since + linger - now)
+
+    def piece(self) -> WorkerLogChunk:
+        """Return what is to be sent next."""
+        data = base64.b64encode(self.data[:PIECE_BYTES]).decode("ascii")
+        return WorkerLogChunk(
+            path=self.path,
+            attempt=self.attempt,
+            stream=self.stream,
+            offset=self.offset,
+            data=data,
+        )
+
+
+class LogShipper:
+    """Sends output of one attempt after the other; safe to use from two threads.
+
+    A piece is sent until the API has it: it says where in the stream it belongs, so that one that
+    came twice does no harm. What the API refuses is dropped, and the log says so.
+
+    Attributes:
+        lost: Some output of the newest attempt was refused.
+    """
+
+    def __init__(self, api: Api, clock: Clock) -> None:
+        self._api = api
+        self._clock = clock
+        self._streams: dict[Kept, _Stream] = {}
+        self._finished: deque[_Stream] = deque()
+        self._changed = threading.Condition()
+        self._sending = threading.Lock()
+        self._failures = 0
+        self._waiting = 0
+        self._linger = LINGER_SECONDS
+        self.lost = False
+
+    def begin(self, path: str, attempt: int) -> None:
+        """Expect the output of an attempt."""
+        with self._changed:
+            self._linger = LINGER_SECONDS  # the first output is shown at once
+            self.lost = False
+            self._streams = {
+                "stdout": _Stream(path, attempt, "stdout"),
+                "stderr": _Stream(path, attempt, "stderr"),
+                "resources": _Stream(path, attempt, "resources"),
+            }
+
+    def add(self, stream: Kept, data: bytes) -> None:
+        """Take in output, masked."""
+        if not data:
+            return
+        with self._changed:
+            found = self._streams[stream]
+            if not found.data:
+                found.since = self._clock.now()
+            found.data += data
+            self._waiting += len(data)
+            self._changed.notify_all()
+
+    def finish(self) -> None:
+        """No more comes of this attempt."""
+        with self._changed:
+            for each in self._streams.values():
+                each.closing = True
+                if each.data:
+                    self._finished.append(each)
+            self._streams = {}
+            self._changed.notify_all()
+
+    @property
+    def full(self) -> bool:
+        """Whether so much waits that the command has to."""
+        return self._waiting > MAX_WAITING
+
+    @property
+    def empty(self) -> bool:
+        """Whether everything was sent."""
+        return self._waiting == 0
+
+    def step(self) -> float:
+        """Send what is due; return in how many seconds to call again."""
+        with self._sending:
+            return self._step()
+
+    def _step(self) -> float:
+        with self._changed:
+            ready, delay = self._next()
+        if ready is None:
+            return delay
+        piece = ready.piece()
+        size = min(len(ready.data), PIECE_BYTES)
+        try:
+            followed = self._api.log(piece).followed
+        except RefusedError:
+            about = {"path": piece.path, "attempt": piece.attempt}
+            logger.exception("output was refused; %s bytes are lost", size, extra=about)
+            self.lost = self.lost or piece.stream != "resources"
+        except ApiError as error:
+            about = {"path": piece.path, "attempt": piece.attempt}
+            logger.warning("output waits: %s", error, extra=about)
+            self._failures += 1
+            return _RETRY_SECONDS[min(self._failures, len(_RETRY_SECONDS)) - 1]
+        else:
+            self._linger = LINGER_SECONDS if followed else UNREAD_SECONDS
+        self._failures = 0
+        self._sent(ready, size)
+        return 0.0
+
+    def run(self, leaving: threading.Event) -> None:
+        """Send until told to leave."""
+        while not leaving.is_set():
+            delay = self.step()
+            with self._changed:
+                if delay > 0 and not leaving.is_set():
+                    self._changed.wait(delay)
+
+    def wake(self) -> None:
+        """Have `run` look whether it is to leave."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def drain(self, seconds: float) -> bool:
+        """Send all there is; False when that took too long."""
+        end = self._clock.now() + seconds
+        while not self.empty:
+            delay = self.step()
+            if self._clock.now() >= end:
+                break
+            if delay > 0:
+                self._clock.wait(delay)
+        return self.empty
+
+    def _next(self) -> tuple[_Stream | None, float]:
+        if self._finished:
+            return self._finished[0], 0.0
+        waiting = [each for each in self._streams.values() if each.data]
+        if not waiting:
+            return None, LINGER_SECONDS
+        now = self._clock.now()
+        delay, first = min(
+            ((each.due(now, self._linger), each) for each in waiting), key=lambda pair: pair[0]
+        )
+        return (first, 0.0) if delay <= 0 else (None, delay)
+
+    def _sent(self, stream: _Stream, size: int) -> None:
+        with self._changed:
+            del stream.data[:size]
+            stream.offset += size
+            stream.since = self._clock.now()
+            self._waiting -= size
+            if not stream.data and self._finished and self._finished[0] is stream:
+                self._finished.popleft()
+            self._changed.notify_all()
