@@ -1,4 +1,4 @@
-"""The emulator and the worker by themselves: a scripted app stands in for ours."""
+"""The emulator and the worker by themselves: a scripted app replaces Conducto's."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ WAIT = 'until [ -e "$HOME/gate" ]; do sleep 0.1; done'
 
 
 class Stand:
-    """A build service with a bucket, and the news it sends."""
+    """A build service with a bucket, and the events it sends."""
 
     def __init__(self, folder: Path) -> None:
         self.bucket = HttpBucket(host=shared_address())
@@ -74,11 +74,11 @@ class Stand:
         )
 
     def open_gate(self, build: Any) -> None:
-        """Let a build go on that waits; its folder is all that it has of this machine."""
+        """Let a waiting build continue; its folder is all that it has of this machine."""
         (self.folder / build.id.rpartition(":")[2] / "gate").touch()
 
     def logs(self) -> list[bytes]:
-        """Return what was printed, as it was delivered time after time."""
+        """Return the output, as it was delivered time after time."""
         return [body for path, body in self.bucket.puts if path == "/log"]
 
     def steps(self) -> list[tuple[str, bool, str | None]]:

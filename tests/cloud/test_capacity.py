@@ -27,7 +27,7 @@ def free(whole: Any) -> Iterator[Cloud]:
 
 
 def _stopped_as_not_needed(me: Cloud, *pipelines: str) -> set[str]:
-    """Return those of the pipelines of which a worker was told to stop."""
+    """Return those of the pipelines with a worker that was asked to stop."""
     board = me.emulator.board
     return {
         pipeline

@@ -74,7 +74,7 @@ def test_up_and_down(tmp_path: Path) -> None:
     assert (plan[0], json.loads(plan[1])["plan"]["max_workers"]) == (0, 7)
     assert (minted[0], minted[1].startswith("cdo_")) == (0, True)
     assert "HTTP" in up  # what remains exposed
-    assert token not in up  # a history of commands is no place for it
+    assert token not in up  # a history of commands must not contain it
     assert listed["pipelines"] == []
     assert refused.value.code in {401, 403}
     assert mode & 0o077 == 0

@@ -88,7 +88,7 @@ def person(me: Cloud, tmp_path: Path) -> Iterator[Person]:
 
 
 def told(run: Run) -> dict[str, Any]:
-    """Return what must be equal on both sides: exit code, states, attempts, output."""
+    """Return the facts that must be equal on all targets: exit code, states, attempts, output."""
     return {"code": run.code, **{path: told_of(run, path) for path in run.nodes}}
 
 
@@ -187,7 +187,7 @@ def test_a_build_that_fails_is_mended_by_a_rebuild(
     assert failed[-1].name == "[2/2] RUN echo no such thing; exit 9"
     assert "exit code: 9" in str(failed[-1].error)
     names = [step.name for step in steps_of(me, run.id)]
-    assert "[2/2] RUN echo made anew >/made" in names  # and nothing of the build before
+    assert "[2/2] RUN echo made anew >/made" in names  # without steps of the previous build
     assert failed[-1].name not in names
 
 

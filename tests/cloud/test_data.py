@@ -36,7 +36,7 @@ def tree(command: str) -> co.Serial:
 def asked(
     url: str, method: str, headers: dict[str, str], body: bytes | None = None
 ) -> tuple[int, bytes, str]:
-    """Send a request; return status, body and where the answer leads to."""
+    """Send a request; return status, body and the location of the response."""
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.netloc, timeout=60)
     try:

@@ -1,4 +1,4 @@
-"""Who is let in by the whole cloud and what they may, what is too much, and what is told live."""
+"""The API of the whole cloud: authentication, permissions, size limits and live events."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def serial(**commands: str) -> Any:
 
 
 class Said(NamedTuple):
-    """An answer, which is a problem where its status says so."""
+    """A response, which is a problem if its status is an error."""
 
     status: int
     media_type: str
@@ -203,7 +203,7 @@ def test_of_another_org_there_is_nothing_to_follow(me: Cloud) -> None:
 
 
 class Browser:
-    """What a page at the web app's address sends.
+    """The requests of a page at the web app's address.
 
     Attributes:
         page: The address.
@@ -215,7 +215,7 @@ class Browser:
         self.cookie = ""
 
     def send(self, method: str, path: str, **headers: str) -> tuple[int, Any]:
-        """Return status and JSON of an answer."""
+        """Return status and JSON of a response."""
         connection = http.client.HTTPConnection(urlsplit(self.page).netloc, timeout=60)
         ours = {"Origin": self.page, "X-Conducto": "1", "Cookie": self.cookie}
         try:

@@ -55,7 +55,7 @@ def build(proof: Path) -> dict[str, Any]:
 
 
 def post(address: str, target: str, body: Any, **headers: str) -> tuple[int, Mapping[str, str]]:
-    """Return status and headers of the response to a call of AWS that nobody signed."""
+    """Return status and headers of the response to an unsigned call of AWS."""
     connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=30)
     try:
         connection.request("POST", "/", json.dumps(body), {**forged(target), **headers})

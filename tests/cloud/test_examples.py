@@ -51,7 +51,7 @@ def small(kind: Any, **options: Any) -> Any:
 
 
 def hello() -> Any:
-    """Return the example, on an image that is there."""
+    """Return the example, on an existing image."""
     path = EXAMPLES / "hello" / "pipeline.py"
     spec = importlib.util.spec_from_file_location("hello_example", path)
     assert spec is not None
@@ -65,7 +65,7 @@ def hello() -> Any:
 
 
 def cleanup() -> Any:
-    """Return tests in parallel, one of which fails, and what is done whatever they say."""
+    """Return tests in parallel, one of which fails, and a step that always runs afterwards."""
     tests = grown(co.Parallel(), good="echo good", bad="echo bad >&2; exit 3", skipped="exit 1")
     tests["skipped"].skip = True
     return grown(
@@ -122,7 +122,7 @@ def said_of(attempt: AttemptRecord) -> tuple[object, ...]:
 
 
 def times_of(nodes: Iterable[NodeView]) -> dict[str, tuple[object, ...]]:
-    """Return what the times of groups say that does not depend on the clock.
+    """Return the facts about the times of groups that do not depend on the clock.
 
     Returns:
         ``{path: (has a start, has an end, in this order, groups in it in the order they began)}``.

@@ -1,4 +1,4 @@
-"""What tests of the whole cloud run: the zip that goes to Lambda, nothing of the checkout."""
+"""Tests of the whole cloud run the zip for Lambda, and no file of the checkout."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.docker, pytest.mark.cloud]
 
-#: What is Lambda's own: its Python, which may be one inside of the checkout, and boto3.
+#: Parts of Lambda itself: its Python, which may be one inside of the checkout, and boto3.
 STANDARD = Path(sys.base_prefix)
 HOST = "lambda_host.py"
 
@@ -147,8 +147,8 @@ def test_function_that_takes_too_long_is_killed_in_the_middle(
         slow.call("crash", {})
 
     assert began.exists()
-    assert not cleaned.exists()  # nothing of it ran any further
-    assert slow.call("count", {})[0] == 1  # others go on
+    assert not cleaned.exists()  # no further line of it ran
+    assert slow.call("count", {})[0] == 1  # others continue
 
 
 def test_function_keeps_its_memory_for_its_next_call_and_knows_its_time(slow: PackagedApp) -> None:

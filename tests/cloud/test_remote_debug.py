@@ -106,7 +106,7 @@ def shells(me: Cloud) -> list[str]:
 
 
 def workers(me: Cloud) -> int:
-    """Return how many workers the org is said to have."""
+    """Return the number of workers counted for the org."""
     return int(me.admin(kind="show_plan")["plan"]["workers"])
 
 

@@ -1,4 +1,4 @@
-"""What a command on an emulated worker uses arrives where clients ask for it."""
+"""Resource usage of a command on an emulated worker reaches clients."""
 
 from __future__ import annotations
 

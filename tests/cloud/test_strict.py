@@ -1,4 +1,4 @@
-"""Each limit of AWS is met on purpose: AWS's own error comes, and what runs goes on."""
+"""Each limit of AWS is hit on purpose: AWS's own error is returned, and the pipeline continues."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An installation is upgraded while pipelines run: they go on, and back it goes without a loss."""
+"""An installation is upgraded and downgraded while pipelines run, which continue without loss."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.docker, pytest.mark.cloud]
 
 WAIT = "until test -e /conducto/data/pipeline/{}; do sleep 0.1; done; echo {}"
-#: What the next version says of the records: one schema more, in which attempts say so.
+#: The next version's records: one schema more, in which attempts have a further field.
 STEPS = "SCHEMA = Schema(STEPS)"
 NEXT_STEPS = """def _noted(attempt: Any) -> Any:
     return {**attempt, "env": {**attempt["env"], "WRITTEN": "before"}}
@@ -129,7 +129,7 @@ def test_back_to_the_older_version_nothing_is_lost_and_nothing_moves(
     deploy(installed, package)
     with pytest.raises(ApiError, match="deploy the newer version again"):
         run.control(Action.KILL, "/a")
-    go(run, "a")  # its worker reports until somebody hears it
+    go(run, "a")  # its worker reports until the API responds
 
     deploy(installed, newer)
     run.settled()

@@ -1,4 +1,4 @@
-"""What commands in the cloud took: counted as they end, told by the API and the command line."""
+"""Usage of commands in the cloud: counted as they end, shown by the API and the command line."""
 
 from __future__ import annotations
 

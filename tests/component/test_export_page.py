@@ -1,4 +1,4 @@
-"""The page of an export: read as a browser would, and looked at for what it must not hold."""
+"""The page of an export: parsed as a browser would, and checked for forbidden content."""
 
 import base64
 import hashlib
@@ -25,7 +25,7 @@ VOID = {"meta", "rect", "line"}
 
 
 class Page(HTMLParser):
-    """What a page is made of.
+    """The parts of a page.
 
     Attributes:
         tags: ``(name, attributes)`` of every element, in order.
@@ -263,7 +263,7 @@ async def test_a_wait_is_drawn_by_what_it_was_for_and_a_legend_tells_which() -> 
 
 
 def shapes(page: Page) -> list[tuple[str | None, ...]]:
-    """What is drawn on the chart: class, place, width and height of each."""
+    """Return the shapes on the chart: class, place, width and height of each."""
     rects = [rect for rect in page.all("rect") if "%" in (rect.get("x") or "") and "y" in rect]
     return [tuple(rect[name] for name in ("class", "x", "width", "height")) for rect in rects]
 
@@ -282,7 +282,7 @@ async def test_a_pipeline_that_has_not_run_has_no_timeline() -> None:
     assert page.texts["h2"] == ["Tree"]
 
 
-# ---- what must not be in it -------------------------------------------------------------------
+# ---- forbidden content ------------------------------------------------------------------------
 
 
 async def test_nothing_is_executed_and_nothing_is_asked_for() -> None:

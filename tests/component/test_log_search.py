@@ -113,7 +113,7 @@ async def test_a_pattern_that_takes_for_ever_is_ended(tmp_path: Path) -> None:
         await log_responses.search(order(file, "(a+)+$", regex=True, seconds=1))
     heart.cancel()
 
-    assert beats > 10  # the agent went on meanwhile
+    assert beats > 10  # the agent continued meanwhile
 
 
 async def test_a_pattern_is_looked_for_apart(log: Path) -> None:

@@ -1,4 +1,4 @@
-"""The script of a recipe with a docker client that only remembers: what is pulled, made, pushed."""
+"""The script of a recipe with a docker client that only records pulls, builds and pushes."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def test_what_was_installed_once_is_fetched_when_only_the_code_has_changed(
     assert made(first) == ["conducto_step:0", "conducto_step:1", IMAGE]
     assert made(second) == ["conducto_step:1", IMAGE]
     assert "an earlier build made this already: installed" in machine.said
-    assert not [line for line in second if line == "pull base:1"]  # it is below what was fetched
+    assert not [line for line in second if line == "pull base:1"]  # a fetched layer includes it
 
 
 def test_another_requirement_is_another_step(machine: Machine) -> None:

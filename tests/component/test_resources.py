@@ -1,4 +1,4 @@
-"""When an engine is asked what an attempt uses, and what is kept of its answers."""
+"""The times at which an engine measures an attempt, and the stored part of its measurements."""
 
 import asyncio
 
@@ -72,7 +72,7 @@ async def test_an_engine_that_does_not_tell_leaves_nothing(kind: type[FakeWorker
 
 
 class Stubborn(FakeWorker):
-    """A worker that answers although it is no longer asked, as `asyncio.wait_for` may."""
+    """A worker that responds after its request was cancelled, as `asyncio.wait_for` allows."""
 
     async def reading(self) -> Reading | None:
         try:

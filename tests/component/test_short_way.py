@@ -16,7 +16,7 @@ from conducto_emulator.in_process_transport import InProcessTransport
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: Nothing listens there: what is answered came the short way.
+#: No server listens there: every response came from within the process.
 ENDPOINT = "http://127.0.0.1:9"
 
 

@@ -1,4 +1,4 @@
-"""Interpreters for the suite: ours for many trees, moto's for a sample of them."""
+"""Interpreters for the suite: Conducto's for many trees, moto's for a sample of them."""
 
 from __future__ import annotations
 

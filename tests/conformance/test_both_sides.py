@@ -1,4 +1,4 @@
-"""Random trees, outcomes and orders, run by the local machine and by the compiled one.
+"""Random trees, outcomes and actions, run by the local machine and by the compiled one.
 
 Replay a game with ``CONFORMANCE_SEED=N pytest tests/conformance``.
 """

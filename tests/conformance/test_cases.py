@@ -1,4 +1,4 @@
-"""Counter-examples that random games found, each told in as few moves as show it."""
+"""Counter-examples from random games, each reduced to the fewest moves that show it."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from support.asl.interpreter import Interpreter
 from support.asl.mutants import Mutant, mutated_cloud
 from support.asl.play import new_game, play
 
-#: Games within which a bug must show; CI plays as many on both sides.
+#: Games within which a bug must be detected; CI plays as many.
 ENOUGH = 200
 
 MUTANTS = [

@@ -1,4 +1,4 @@
-"""Interpreters of others run our machines as ours does: ministack's, and aws-local-stepfunctions.
+"""Other interpreters run our machines alike: ministack's and aws-local-stepfunctions.
 
 A difference that contradicts the language's specification is listed here with the sentence that it
 contradicts; its test fails when the interpreter agrees.
@@ -65,7 +65,7 @@ def test_aws_local_stepfunctions_agrees() -> None:
     }
     assert different == {}
     assert {each.result.status for each in judged.values()} == {"FAILED", "RUNNING", "SUCCEEDED"}
-    # What is left out has started what it should before it failed.
+    # An omitted execution has started its effects before it failed.
     for name in found.keys() - judged.keys():
         assert set(found[name].result.started) <= set(games[name].result.started), name
 

@@ -1,4 +1,4 @@
-"""What bears a label is found and can be removed: on an engine with containers, and in the fake."""
+"""Labelled resources are found and removed: on an engine with containers, and in the fake."""
 
 import os
 import uuid

@@ -33,7 +33,7 @@ SECRET = b"of somebody else"
 
 
 class Invoked:
-    """boto3's clients, whose Lambda is `serve`: what is asked and answered passes as JSON."""
+    """boto3's clients, whose Lambda is `serve`: requests and responses pass as JSON."""
 
     def __init__(self, files: LocalDataFiles, error: str | None = None) -> None:
         self._files = files

@@ -492,7 +492,7 @@ def test_a_definition_that_was_deleted_is_made_anew_by_the_next_worker(
     ((_, family),) = ecs.definitions()
     assert ecs.forget_definition(family)
 
-    with Stubber(clients.get("ecs")) as stub:  # moto runs what was deleted; ECS does not
+    with Stubber(clients.get("ecs")) as stub:  # moto runs deleted definitions; ECS does not
         stub.add_client_error("run_task", "ClientException", "TaskDefinition is inactive")
         stub.add_response(
             "describe_task_definition",

@@ -150,7 +150,7 @@ def test_another_transaction_under_way_is_no_refusal(clients: Clients, act: str)
         "end": lambda: shells.end(SHELL, "over"),
         "meter": lambda: orgs.add_usage("acme", "2026-11", "abc /a 1", 1.0, 1.0),
     }[act]
-    # What is read before the write is answered as it is.
+    # The reads before the write get their usual response.
     table.put(table_keys.org("acme"), {"workers": 1})
     reasons = {"CancellationReasons": [{"Code": "None"}, {"Code": "TransactionConflict"}]}
     answer = {"Error": {"Code": "TransactionCanceledException"}, **reasons}

@@ -249,7 +249,7 @@ def test_an_entry_may_end_any_number_of_attempts(store: Store) -> None:
 
 
 def test_an_entry_may_be_larger_than_an_item(store: Store) -> None:
-    # What does not compress, so that it is large in the table as well.
+    # Incompressible text, so that it is large in the table as well.
     noise = "".join(chr(33 + (i * i * 7919 + i // 3) % 90) for i in range(4 * MAX_INLINE))
     large = AttemptRecord(path="/a", number=1, state=State.RUNNING, command=noise)
     changes = [change(i, f"/{noise[i * 40 : i * 40 + 40]}") for i in range(1, 20_000)]
@@ -316,7 +316,7 @@ def test_what_contexts_reserve_is_counted_up_to_what_the_plan_allows(over: Over)
     over.store.commit("acme", "abc", entry(2, workers=1))
     assert over.orgs.in_use("acme") == (Plan(), 2, 2)
 
-    over.store.commit("acme", "abc", entry(3, reserved=1))  # what has begun needs more
+    over.store.commit("acme", "abc", entry(3, reserved=1))  # a started context needs more
     over.store.commit("acme", "abc", entry(4, workers=-2, reserved=-3))
     assert over.orgs.in_use("acme") == (Plan(), 0, 0)
 
@@ -385,7 +385,7 @@ def test_attempts_that_were_cut_off_while_they_were_spread_are_all_read(
     found = {a.path: a.state for a in real.store.attempts("abc")}
 
     assert len(found) == len(many)
-    assert found["/0050"] is State.DONE  # what is older did not overwrite it
+    assert found["/0050"] is State.DONE  # older changes did not overwrite it
 
 
 THROTTLED = {

@@ -25,7 +25,7 @@ class Bench:
     """An engine with one worker.
 
     Attributes:
-        outcomes: How commands end in an engine that runs none; the others need not be told.
+        outcomes: Results of commands in an engine that runs none; other engines ignore them.
         unstartable: A spec whose worker cannot start.
     """
 
@@ -49,7 +49,7 @@ class Bench:
 
 @dataclass
 class Seen:
-    """What a command did."""
+    """The result of a command."""
 
     exit: Exit | None = None
     streams: dict[str, bytearray] = field(
@@ -245,7 +245,7 @@ async def test_a_stop_reaches_a_command_that_is_only_starting(any_engine: Bench)
     script = "sleep 30"
     any_engine.outcomes[script] = Outcome(held=True, stopped_code=143)
     run, _ = _start(any_engine, script)
-    await asyncio.sleep(0)  # it has begun, and gone no further than its first wait
+    await asyncio.sleep(0)  # it has started, and waits for the first time
 
     await worker.stop()
 
@@ -423,7 +423,7 @@ async def test_long_commands_and_values_follow_each_other(real: Bench) -> None:
     third = await real.run(f": '{'z' * 5000}'; exit 3")
 
     assert first.stdout.strip() == b"100004"
-    assert second.stdout == b"short\n0\n"  # nothing of the first is left for another command
+    assert second.stdout == b"short\n0\n"  # no output of the first command is left
     assert third.code == 3
 
 

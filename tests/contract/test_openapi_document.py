@@ -58,7 +58,7 @@ async def _try_everything(folder: Path) -> None:
         await scene.ask(lambda c: c.write_data(pipeline, "a/b", b"content"))
         for operation in all_operations():
             await asyncio.to_thread(_try, operation, scene.endpoint.url, pipeline, answered)
-    # Else it would say little: much of what reads was also asked for what is there.
+    # Otherwise it would prove little: many reads must also be requests for existing items.
     assert {"list_pipelines", "get_tree", "get_node", "get_definition", "list_data"} <= set(
         answered
     )
@@ -80,9 +80,10 @@ def _try(operation: Any, url: str, pipeline: str, answered: Counter[str]) -> Non
 
 
 def _make_sensible(case: Any, data: st.DataObject, pipeline: str) -> None:
-    """Half of the time, let a request be about something that is there; never let it wait.
+    """Half of the time, replace the parameters of a request by existing ones; never let it wait.
 
-    All of it together: of one with several parameters, hardly any would be right by chance.
+    All of them are replaced at once: with several random parameters, hardly any request would be
+    valid by chance.
     """
     query = case.query or {}
     query.pop("wait", None)

@@ -1,4 +1,4 @@
-"""What we add to an AWS of others; each addition goes when the implementation has it."""
+"""Additions to other implementations of AWS; each is removed when the implementation has it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What reads and keeps files answers the same over the shipped fake and over the local runner."""
+"""Reads of pipelines and files return the same over the shipped fake and the local runner."""
 
 import asyncio
 import base64
@@ -38,7 +38,7 @@ async def scene(request: pytest.FixtureRequest, tmp_path: Path):
         yield scene
 
 
-# ---- what was used ----------------------------------------------------------------------------
+# ---- resource usage ---------------------------------------------------------------------------
 
 
 async def test_what_ran_on_this_machine_took_time_and_no_money(scene: Scene) -> None:
@@ -450,7 +450,7 @@ async def test_a_log_of_an_image_that_is_none_is_not_there(scene: Scene) -> None
 
 @pytest.fixture(params=["pipeline", "user"])
 async def owner(request: pytest.FixtureRequest, scene: Scene) -> str | None:
-    """Whose data: a pipeline's, or the user's."""
+    """The owner of the data: a pipeline or the user."""
     return await scene.launched() if request.param == "pipeline" else None
 
 

@@ -25,7 +25,7 @@ def clock(tmp_path, monkeypatch):
 
     def set_to(time: str) -> None:
         new.write_text(time)
-        new.replace(file)  # who reads a file that is being written ends with an error
+        new.replace(file)  # a reader of a half-written file would end with an error
 
     set_to("+0")
     monkeypatch.setenv("LD_PRELOAD", str(LIBRARY))

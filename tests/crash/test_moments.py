@@ -221,7 +221,7 @@ def test_a_launch_that_is_due_while_no_agent_runs_is_made_up_for(machine):
 
 @pytest.mark.docker
 def test_a_machine_that_was_switched_off_goes_on(machine):
-    """Engine and agent are gone, and with them every container and network."""
+    """Engine and agent have stopped, and with them every container and network."""
     ensure(["busybox:latest"])
     root = serial(
         leaf("a", command="echo begun; sleep 60"),

@@ -33,7 +33,7 @@ def named() -> tuple[str, str]:
 def interpreter(folder: Path) -> str:
     """Make a virtual environment with the baseline's Conducto; return its Python.
 
-    Libraries of others are those of the checkout; what is deployed gets the baseline's own.
+    Third-party libraries are those of the checkout; the deployed code gets the baseline's own.
 
     Raises:
         BaselineError: the checkout does not have the commit.

@@ -1,4 +1,4 @@
-"""What the roles of the installation asked of AWS, held against the templates' policies."""
+"""Calls of the installation's roles to AWS, compared with the templates' policies."""
 
 from __future__ import annotations
 

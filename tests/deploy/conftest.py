@@ -1,4 +1,4 @@
-"""The tests here run beside an AWS that is not ours, by ``make test-deploy`` only."""
+"""The tests here run beside an emulated AWS (ministack), by ``make test-deploy`` only."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ NODE_PACKAGES = ("aws-cdk@2.1148.1", "node@22")
 
 
 def install(folder: Path) -> None:
-    """Install what is not in ``folder`` yet."""
+    """Install the missing programs into ``folder``."""
     install_ministack(folder)
     _once(folder / "node-packages", NODE_PACKAGES, lambda: _install_node_packages(folder))
 
@@ -60,5 +60,5 @@ def _install_node_packages(folder: Path) -> None:
 
 
 def ministack_python(folder: Path) -> Path:
-    """Return the Python that has ministack: its libraries are older than ours."""
+    """Return the Python that has ministack: its libraries are older than the checkout's."""
     return folder / "ministack" / "bin" / "python"

@@ -1,6 +1,6 @@
-"""Which role made which request: every signed request of a role's session, as it arrived.
+"""A record of the role behind each request: every signed request of a role's session, unchanged.
 
-Part of ministack's process. `deploy.calls` reads what is written here.
+Part of ministack's process. `deploy.calls` reads the record.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ministack.services import sts
 from deploy.shims import replace
 from deploy.shims.rights import role_of
 
-#: Bytes of a body that are kept: more than any request has that is no file.
+#: Bytes of a body that are kept: more than any request has, except for files.
 MAX_BODY = 1_000_000
 _SECRET = ("authorization", "x-amz-security-token")
 

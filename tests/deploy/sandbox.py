@@ -1,4 +1,4 @@
-"""Run a program beside an AWS that is not ours, in namespaces of its own.
+"""Run a program beside an emulated AWS, in namespaces of its own.
 
     python tests/deploy/sandbox.py FOLDER PROGRAM...
 
@@ -41,7 +41,7 @@ _NETWORK = ("--configure", "--mtu=65520", "--disable-host-loopback")
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Enter the namespaces, or go on inside them; return the program's exit code."""
+    """Enter the namespaces, or continue inside them; return the program's exit code."""
     if arguments[0] == "--inside":
         return run_inside(Path(arguments[1]), arguments[2:])
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))

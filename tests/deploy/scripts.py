@@ -14,8 +14,8 @@ if __name__ == "__main__":
     co.main(default=failing)
 """
 
-#: Secrets, data of the pipeline and of the user, a container of one's own, and a Lazy, in an image
-#: with code that CodeBuild makes.
+#: Secrets, data of the pipeline and of the user, a new container, and a Lazy, in an image with code
+#: that CodeBuild makes.
 KINDS = """
 import conducto as co
 

@@ -1,6 +1,6 @@
-"""Serve ministack, an AWS that is not ours, under AWS's own names: ``python -m deploy.server``.
+"""Serve ministack, an emulated AWS, under AWS's own names: ``python -m deploy.server``.
 
-Runs in ministack's own virtual environment. What ministack lacks is in `deploy.shims`.
+Runs in ministack's own virtual environment. `deploy.shims` adds the features that ministack lacks.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The real ``conducto deploy`` at an AWS that is not ours, and pipelines there.
+"""The real ``conducto deploy`` at an emulated AWS, and pipelines there.
 
 One installation lives through these tests in their order: it is deployed, used, redeployed with
-other settings, destroyed, and deployed over what is left.
+other settings, destroyed, and deployed over the remains.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ EVERYTHING = {
     "spot_share": "2",
     "tracing": "true",
 }
-#: Parts of the names of roles that AWS must have heard from, or the record has a hole.
+#: Parts of the names of roles that must have called AWS, or the record is incomplete.
 ROLES = (
     "-api-handler",
     "-build-ended",
@@ -174,7 +174,7 @@ def test_a_shell_opens_on_this_machine(installation: Installation, kinds: Run) -
     shell = pexpect.spawn(
         "conducto", words, cwd=person.base, env=environment, encoding="utf-8", timeout=PATIENCE
     )
-    shell.expect(r"[#$] (\x1b\[6n)?$")  # what is typed before the prompt is lost
+    shell.expect(r"[#$] (\x1b\[6n)?$")  # input before the prompt is lost
     shell.sendline("cat words.txt; echo sum $((40 + 2)); exit")
 
     shell.expect("copied words")

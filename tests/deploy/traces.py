@@ -1,4 +1,4 @@
-"""What a sandbox could leave on the machine. It must leave nothing."""
+"""Traces that a sandbox could leave on the machine. It must leave none."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PORTS = frozenset({53, 443, 4566})
 
 
 def found(folder: Path) -> dict[str, object]:
-    """Return what of the machine a sandbox in ``folder`` could change."""
+    """Return the machine's state that a sandbox in ``folder`` could change."""
     mounts = Path("/proc/self/mountinfo").read_text().splitlines()
     return {
         "/etc/hosts": Path("/etc/hosts").read_text(),

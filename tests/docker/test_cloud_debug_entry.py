@@ -1,4 +1,4 @@
-"""Debug shells of the cloud as who enters one finds them, in real containers of three shells."""
+"""Debug shells of the cloud as their users find them, in real containers of three shells."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def rooms(tmp_path: Path) -> Iterator[Any]:
 
 
 def says(child: pexpect.spawn, command: str) -> str:
-    """Return what a command prints."""
+    """Return the output of a command."""
     child.sendline(f"echo; {command}; echo; echo en''d")
     child.expect(r"\r\nend\r\n")
     lines = str(child.before).replace("\x1b[?2004l", "").split("\r\n")
@@ -186,7 +186,7 @@ def test_who_hangs_up_ends_the_shell_whatever_is_left_running(rooms: Any) -> Non
     child = room.enter()
     says(child, "(sleep 1000 >/dev/null 2>&1 &)")
     session = says(child, "echo $PPID").splitlines()[-1]
-    # As ECS Exec ends a session whose other end is gone; docker would leave it there.
+    # As ECS Exec ends a session whose client left; docker would leave it there.
     subprocess.run(["docker", "exec", room.id, "/bin/sh", "-c", f"kill -9 {session}"], check=True)
 
     room.thread.join(20)

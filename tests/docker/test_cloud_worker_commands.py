@@ -131,7 +131,7 @@ def test_commands_run_one_after_the_other(pair: Pair) -> None:
 @pytest.mark.parametrize("image", [BUSYBOX, DASH, BASH], ids=["busybox", "dash", "bash"])
 @pytest.mark.parametrize("user", ["", "4321:4321"], ids=["root", "nobody"])
 def test_no_command_finds_the_key_to_the_tasks_role(pairs: Any, image: str, user: str) -> None:
-    """ECS gives it to the container's first process; what stays of that has it no more."""
+    """ECS gives it to the container's first process; its child processes no longer have it."""
     told = tuple(f"{name}=/v2/key-to-the-role" for name in ECS_VARIABLES)
     pair = pairs(image, config={"user": user, "env": (*told, "STAYS=1")})
 

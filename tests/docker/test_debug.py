@@ -99,7 +99,7 @@ class Desk:
         return done.stdout
 
     def containers(self) -> list[dict[str, Any]]:
-        """Return what the engine says of the pipeline's debug containers."""
+        """Return the engine's description of the pipeline's debug containers."""
         labels = json.dumps({"label": [f"com.conducto.debug={self.id}"]})
         found = json.loads(call("GET", "/containers/json", {"all": "1", "filters": labels})[1])
         return [json.loads(call("GET", f"/containers/{c['Id']}/json")[1]) for c in found]
@@ -139,13 +139,13 @@ class Shell:
         )
 
     def says(self, command: str) -> str:
-        """Return what a command prints, on one line for each of its lines."""
+        """Return the output of a command, on one line for each of its lines."""
         # Typed, the mark is broken up, so that the echo of the line is not taken for it.
         mark = uuid.uuid4().hex
         self.child.sendline(f"{command}; echo {mark[:8]}''{mark[8:]}")
         self.child.expect(mark)
         answer = self.child.before.partition(f"{mark[8:]}\r\n")[2]
-        return re.sub(r"\r|\x1b\[\?2004[hl]", "", answer)  # bash brackets what is pasted
+        return re.sub(r"\r|\x1b\[\?2004[hl]", "", answer)  # bash brackets pasted text
 
     def prompt(self) -> None:
         self.child.expect(r"[#$] (\x1b\[6n)?$")  # busybox asks where the cursor is

@@ -1,4 +1,4 @@
-"""What container a debug shell is planned to have, where the attempt is not like the definition."""
+"""The planned container of a debug shell, if the attempt differs from the definition."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ async def test_an_image_that_is_gone_is_made_anew_only_where_no_attempt_is_named
 ) -> None:
     code = tmp_path / "code"
     code.mkdir()
-    (code / "file").write_text(str(tmp_path))  # so that nobody else has this image
+    (code / "file").write_text(str(tmp_path))  # so that no other test has this image
     run = await local.run(leaf("exit 1", code))
     image = str((await run.attempts("/a"))[0].image)
     call("DELETE", f"/images/{image}", {"force": "1"})

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.docker
 
-#: What differs from run to run, and what stands for it.
+#: Output that differs from run to run, and its placeholder.
 _VARYING = (
     (r"_[a-z]{3}-[a-z]{3}_[0-9a-f]+_\d+ \([^)]*\)", "_WORKER"),
     (r"\b[a-z]{3}-[a-z]{3}\b", "ID"),

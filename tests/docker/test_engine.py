@@ -1,4 +1,4 @@
-"""What only containers promise: isolation, limits, images, and an engine that can go away."""
+"""Guarantees of containers: isolation, limits, images, and an engine that can stop."""
 
 import asyncio
 import io
@@ -40,7 +40,7 @@ SHELLS = {
 
 
 class Lab:
-    """An engine whose containers all bear one label."""
+    """An engine whose containers all have one label."""
 
     def __init__(self, engine: DockerEngine) -> None:
         self.engine = engine
@@ -221,7 +221,7 @@ async def test_a_command_that_survives_a_lack_of_memory_is_done(lab: Lab) -> Non
 
 async def test_a_container_that_dies_of_memory_is_told_its_limit(lab: Lab) -> None:
     worker = await lab.worker()
-    # The first process of a namespace is spared by the kernel unless it is the one that grows.
+    # The kernel spares the first process of a namespace unless that process itself grows.
     run = await _running(worker, "echo up; sleep 60")
     fill = 'x=$(head -c 300000000 /dev/zero | tr "\\0" a)'
 
@@ -268,7 +268,7 @@ async def test_a_container_that_somebody_removed_is_a_lost_worker(lab: Lab) -> N
 
 
 class RemovingEngine(DockerEngine):
-    """An engine on which somebody removes each container as soon as it is there."""
+    """An engine on which another program removes each new container at once."""
 
     async def _create(self, spec: WorkerSpec, body: dict[str, Any]) -> str:
         identity = await super()._create(spec, body)

@@ -1,4 +1,4 @@
-"""A recipe, carried out by its own script with the docker client, gives the image it describes."""
+"""A recipe, executed by its own script with the docker client, makes the image it describes."""
 
 from __future__ import annotations
 

@@ -111,7 +111,7 @@ async def fail(builder: Builder, **fields: Any) -> tuple[str, Log]:
 
 
 def run(image: BuiltImage, script: str) -> str:
-    """Return what a command prints in a container that is started as workers are."""
+    """Return the output of a command in a container that is started as workers are."""
     settings = {
         "Image": image.reference,
         "Entrypoint": [image.shell, "-c", script],

@@ -57,7 +57,7 @@ if __name__ == "__main__":
 
 @dataclass
 class Page:
-    """A person with one pipeline that has run, and who may ask the agent."""
+    """A user with one pipeline that has run, and with access to the agent."""
 
     person: Person
     run: Run
@@ -95,7 +95,7 @@ class Page:
             yield shell
 
     def containers(self) -> list[dict[str, Any]]:
-        """Return what the engine says of the pipeline's debug containers."""
+        """Return the engine's description of the pipeline's debug containers."""
         labels = json.dumps({"label": [f"com.conducto.debug={self.run.id}"]})
         found = json.loads(call("GET", "/containers/json", {"all": "1", "filters": labels})[1])
         return [json.loads(call("GET", f"/containers/{c['Id']}/json")[1]) for c in found]
@@ -110,9 +110,9 @@ class Shell:
     """One shell over its WebSocket.
 
     Attributes:
-        seen: What it printed that nobody has looked at yet.
-        taken: Bytes that it printed in all.
-        end: How it ended.
+        seen: Its output that the test has not read yet.
+        taken: Number of bytes of its output.
+        end: Its result.
     """
 
     socket: ClientConnection
@@ -132,13 +132,13 @@ class Shell:
             self.socket.send(json.dumps({"taken": self.taken}))
 
     def take_what_is_on_its_way(self) -> None:
-        """Take in output until none comes for a second, and tell nobody."""
+        """Read output until none comes for a second, without acknowledging it."""
         with suppress(TimeoutError):
             while True:
                 self.taken += len(self.socket.recv(timeout=1))
 
     def until(self, pattern: bytes) -> bytes:
-        """Return what comes before ``pattern``."""
+        """Return the output before ``pattern``."""
         while (found := re.search(pattern, self.seen)) is None:
             assert self.end is None, (self.end, self.seen)
             self.take()
@@ -146,7 +146,7 @@ class Shell:
         return before
 
     def says(self, command: str) -> str:
-        """Return what a command prints."""
+        """Return the output of a command."""
         mark = uuid.uuid4().hex  # typed in two parts, so that its echo is not taken for it
         self.socket.send(f"{command}; echo {mark[:8]}''{mark[8:]}\r".encode())
         printed = self.until(mark.encode()).decode()
@@ -286,7 +286,7 @@ def test_a_page_that_takes_nothing_in_is_sent_a_little_and_holds_up_nobody(page:
             assert client.status().shell
         assert shell.taken < 2 * MAX_SHELL_AHEAD + (1 << 20)
         shell.socket.send(json.dumps({"taken": shell.taken}))
-        shell.take()  # it goes on
+        shell.take()  # it continues
 
 
 @pytest.mark.parametrize("manner", ["politely", "without a word"])

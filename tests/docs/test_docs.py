@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
 HAND_WRITTEN = "\n".join(page.read_text() for page in PAGES if page.parent != DOCS / "reference")
-#: Parameters that say something of a node and do not change what runs.
+#: Parameters that describe a node and do not change its execution.
 _LABELS = {"name", "file", "line", "doc", "title", "tags", "callback_data", "pipeline_reservation"}
 _FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
@@ -111,7 +111,7 @@ def test_a_script_of_the_docs_works(page: Path, number: int, text: str, tmp_path
 
 
 def _command_lines() -> Iterator[tuple[Path, str]]:
-    """Yield the commands of the blocks that are no scripts, without comments and pipes."""
+    """Yield the commands of the blocks other than scripts, without comments and pipes."""
     for page in PAGES:
         for _, language, body in _FENCE.findall(page.read_text()):
             for line in body.splitlines() if language != "python" else ():

@@ -1,6 +1,6 @@
-r"""A debug shell without a container: it prints what a test lets it print, and ends when told.
+r"""A debug shell without a container: a test controls its output and its end.
 
-`FakeShell` stands where `conducto_local.debug.session.hold_shell` does.
+`FakeShell` replaces `conducto_local.debug.session.hold_shell`.
 
 >>> import asyncio
 >>> from conducto_local.shells.screen import PageScreen
@@ -23,16 +23,16 @@ _EXIT = re.compile(rb"exit (\d+)\r")
 
 
 class FakeShell:
-    """Opens one shell at a time; each echoes what is typed, and ends by ``exit N``.
+    """Opens one shell at a time; each echoes its input, and ends by ``exit N``.
 
     Attributes:
         plans: Those of every shell that was opened.
         sizes: ``(lines, columns)`` that the terminal has had.
         open: Shells that are open.
-        waits: The shell was told to wait with what it prints.
+        waits: The shell was asked to pause its output.
         unsent: Bytes that it is behind with reading.
         screen: That of the newest shell.
-        echoes: It prints what is typed.
+        echoes: It prints its input.
     """
 
     def __init__(self, *, echoes: bool = True) -> None:
@@ -78,7 +78,7 @@ class FakeShell:
     # ---- the line from the screen -------------------------------------------------------------
 
     def typed(self, data: bytes) -> None:
-        """Take in what was typed."""
+        """Receive input."""
         self.typing += data
         if self.echoes:
             self.prints(data)
@@ -91,5 +91,5 @@ class FakeShell:
         self.waits = True
 
     def resume(self) -> None:
-        """Go on."""
+        """Continue."""
         self.waits = False

@@ -9,7 +9,7 @@ from conducto_core.model.admin import AdminResponse, TokenInfo
 
 
 class FakeAccount:
-    """A `conducto_cli.deploy.ports.Account` that is what a test says.
+    """A `conducto_cli.deploy.ports.Account` with the state that a test sets.
 
     Attributes:
         region: None: none is configured.
@@ -21,16 +21,16 @@ class FakeAccount:
         roles: ``{role: services that may assume it}``.
         parameters: ``{name: value}`` of SSM.
         stacks: ``{name: status}``.
-        failures: ``{stack: what failed first}``.
+        failures: ``{stack: first failure}``.
         tables: ``{name: whether it is empty}``.
         repositories: Names of repositories of images.
         tasks: ARNs of running tasks.
         tokens: Those that the function ``admin`` knows.
-        done: What was changed, in order.
+        done: Changes, in order.
         service_roles: Services whose roles were created.
-        requests: What ``admin`` was asked.
-        record_schema: What ``admin`` says; None: an error, as an old one does.
-        version: ... and of the version of Conducto.
+        requests: Requests to ``admin``.
+        record_schema: Reported by ``admin``; None: an error, as from an old version.
+        version: Version of Conducto, reported likewise.
     """
 
     def __init__(self, *, region: str | None = "eu-west-1", quota: float = 64.0) -> None:
@@ -99,7 +99,7 @@ class FakeAccount:
         return self.stacks.get(name)
 
     def first_failure(self, name: str) -> str | None:
-        """Return what failed first."""
+        """Return the first failure."""
         self._refuse("first_failure")
         return self.failures.get(name)
 
@@ -183,7 +183,7 @@ class FakeMachine:
         return self.docker_version
 
     def missing_packages(self) -> Sequence[str]:
-        """Return what is not installed."""
+        """Return the missing programs."""
         return self.missing
 
     def python(self) -> tuple[int, int]:
@@ -191,7 +191,7 @@ class FakeMachine:
         return self.python_version
 
     def run(self, words: Sequence[str], folder: Path, environment: Mapping[str, str]) -> int:
-        """Note what would be run, and what CDK would read."""
+        """Record the command, and the files that CDK would read."""
         self.runs.append(list(words))
         self.environments.append(environment)
         self.projects.append(json.loads((folder / "cdk.json").read_text("utf-8")))

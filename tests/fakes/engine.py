@@ -25,7 +25,7 @@ from conducto_local.ports import EngineInfo, Exit, Job, LabelledResource, Output
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a command ends in a `FakeEngine`.
+    """The scripted end of a command in a `FakeEngine`.
 
     Attributes:
         code: Exit code; None with ``cause=Cause.WORKER_LOST``.
@@ -113,7 +113,7 @@ class FakeEngine:
         self.networks.setdefault(name, dict(labels))
 
     async def remove_labelled(self, labels: Mapping[str, str]) -> int:
-        """Remove what bears all these labels; return how many."""
+        """Remove the resources with all these labels; return how many."""
         self._check()
         wanted = labels.items()
         workers = [w for w in self.workers.values() if wanted <= dict(w.spec.labels).items()]
@@ -125,7 +125,7 @@ class FakeEngine:
         return len(workers) + len(networks)
 
     async def find(self, label: str, value: str) -> list[LabelledResource]:
-        """Return what bears the label with this value."""
+        """Return the resources whose label has this value."""
         self._check()
         found = [
             *(
@@ -265,7 +265,7 @@ class FakeWorker:
         return self._engine.readings.pop(0) if self._engine.readings else None
 
     async def close(self) -> None:
-        """Remove the worker; what runs in it is lost."""
+        """Remove the worker; its running commands are lost."""
         if self._engine.workers.get(self.name) is self:
             del self._engine.workers[self.name]
         if self._lost is None:

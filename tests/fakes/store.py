@@ -124,7 +124,7 @@ class MemoryStore:
         return iter([each for key in paths for _, each in sorted(attempts.get(key, {}).items())])
 
     def snapshots(self, pipeline_id: str) -> list[AttemptRecord]:
-        """Return the attempts that have a snapshot, the one that ended first first."""
+        """Return the attempts that have a snapshot, in the order of their ends."""
         kept = [each for each in self.attempts(pipeline_id) if each.snapshot is not None]
         return sorted(kept, key=lambda each: (each.ended is None, each.ended or 0.0))
 
@@ -167,7 +167,7 @@ class MemoryStore:
         return list(self._kept(pipeline_id).images.values())
 
     def notifications(self, pipeline_id: str, path: str | None = None) -> list[NotificationRecord]:
-        """Return what was to be told about one node or about all, in the order it happened."""
+        """Return the notifications of one node or of all, in the order of their events."""
         kept = self._kept(pipeline_id).notifications
         return [kept[number] for number in sorted(kept) if path in {None, kept[number].path}]
 
@@ -185,7 +185,7 @@ class MemoryStore:
         ]
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Nothing to release."""
 
     def _kept(self, pipeline_id: str) -> _Kept:
         kept = self._pipelines.get(pipeline_id)

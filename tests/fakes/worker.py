@@ -39,7 +39,7 @@ class FakeClock:
 
     Attributes:
         meanwhile: Called at every step of time.
-        stop_at: When the worker is told to stop.
+        stop_at: When the worker is asked to stop.
     """
 
     def __init__(self) -> None:
@@ -69,7 +69,7 @@ class FakeClock:
 
     @property
     def stopped_at(self) -> float | None:
-        """When the worker was told to stop."""
+        """When the worker was asked to stop."""
         told = self.stop_at is not None and self._now >= self.stop_at
         return self.stop_at if told else None
 
@@ -79,10 +79,10 @@ class FakeApi:
     """Satisfies `agent.ports.Api`.
 
     Attributes:
-        verdicts: What is answered to the claims of a node, in turn; the last one stays.
+        verdicts: Responses to the claims of a node, in turn; the last one is repeated.
         away: Raised by every call while it is set.
-        refused: Streams of which it takes no piece, as an API that does not know them.
-        again: What is answered to reports, in turn; then always no.
+        refused: Streams whose chunks it rejects, as an API that does not know them.
+        again: Responses to reports, in turn; then always no.
     """
 
     orders: WorkerInstructions = field(
@@ -102,13 +102,13 @@ class FakeApi:
     uploads: list[bytes] = field(default_factory=list)
 
     def start(self, start: WorkerStart) -> WorkerInstructions:
-        """Return the orders."""
+        """Return the settings of the worker."""
         del start
         self._check()
         return self.orders
 
     def claim(self, claim: Claim) -> ClaimResponse:
-        """Return the next verdict."""
+        """Return the next decision."""
         self._check()
         self.claims.append(claim)
         answers = self.verdicts.get(claim.node, [ClaimResponse(verdict=ClaimDecision.DROP)])
@@ -121,7 +121,7 @@ class FakeApi:
         return HeartbeatResponse(stop=self.stop)
 
     def log(self, piece: WorkerLogChunk) -> LogResponse:
-        """Take in output."""
+        """Receive output."""
         self._check()
         if piece.stream in self.refused:
             raise RefusedError(f"stream: unknown: {piece.stream}")
@@ -135,7 +135,7 @@ class FakeApi:
         return ReportResponse(again=self.again.pop(0) if self.again else False)
 
     def upload(self, data: bytes) -> str:
-        """Take in something large."""
+        """Receive a large body."""
         self._check()
         self.uploads.append(data)
         return f"uploads/{len(self.uploads)}"
@@ -154,8 +154,8 @@ class FakeTasks:
     """Satisfies `agent.ports.Tasks`.
 
     Attributes:
-        offers: What polls return, in turn; then nothing, or what came meanwhile.
-        gone: Tokens that nobody waits for.
+        offers: Results of polls, in turn; then none, or a task added meanwhile.
+        gone: Tokens of lost tasks.
         beats: Tokens that were kept alive.
         poll_seconds: How long a poll that finds nothing stays open.
     """
@@ -178,20 +178,20 @@ class FakeTasks:
     def heartbeat(self, token: str) -> bool:
         """Keep a task alive."""
         if self.away:
-            raise ApiError("Step Functions is away")
+            raise ApiError("Step Functions is unreachable")
         self.beats.append(token)
         return token not in self.gone
 
 
 @dataclass
 class FakeCommand:
-    """What a script does.
+    """The scripted behaviour of a command.
 
     Attributes:
-        output: What it prints, at once.
+        output: Its output, printed at once.
         seconds: How long it runs.
         code: How it ends by itself.
-        heeds: Signals that end it.
+        heeds: Signals that end the command.
         dies: The container ends with it.
     """
 
@@ -258,11 +258,11 @@ class FakeCommands:
 
     @property
     def finished(self) -> Finished | None:
-        """How the command ended."""
+        """The result of the command."""
         return self._finished
 
     def signal(self, name: str) -> None:
-        """End the command, if it heeds the signal."""
+        """End the command, if it handles the signal."""
         self.signals.append(name)
         if name in self._running.heeds:
             self._finished = Finished(137 if name == "KILL" else 143, 0, None)

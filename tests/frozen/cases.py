@@ -71,18 +71,18 @@ OTHERS = (
     "without_main.py",
     "without_main.py pipeline",
 )
-#: The original's are two words, ours are the image and a hash.
+#: The original's are two words; Conducto's are the image and a hash.
 _RANDOM = re.compile(r"^[a-z]+-[a-z]+$|-[0-9a-f]{8}$")
 _TAGGED = re.compile(r"\n<__conducto_serialization>(.*)</__conducto_serialization>\n", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What a command line did.
+    """The result of a command line.
 
     Attributes:
         code: Exit code.
-        stdout: What it printed, besides a serialisation.
+        stdout: Its output, besides a serialisation.
         tree: The serialised tree that it printed inside a node.
     """
 
@@ -92,7 +92,7 @@ class Facts:
 
 
 def facts_of(line: str, python: str, scripts: Path, env: Mapping[str, str]) -> Facts:
-    """Return what a command line does.
+    """Return the result of a command line.
 
     Args:
         line: One of `TREES` or `OTHERS`.
@@ -124,7 +124,7 @@ def _run(
 
 
 def comparable(document: dict[str, Any], scripts: Path) -> dict[str, Any]:
-    """Return a serialised tree without what differs from machine to machine and run to run."""
+    """Return a serialised tree without values that differ between machines and runs."""
     text = json.dumps(document, ensure_ascii=False)
     text = text.replace(str(scripts), "SCRIPTS")
     parts, stand_in = json.dumps(list(scripts.parts[1:]))[1:-1], '"SCRIPTS"'

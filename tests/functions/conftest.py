@@ -51,7 +51,7 @@ class Front:
         body: Any = None,
         headers: dict[str, str] | None = None,
     ) -> tuple[int, Any]:
-        """Send a request; return the status, and the JSON of the answer or its bytes."""
+        """Send a request; return the status, and the response's JSON or bytes."""
         sent = {"Content-Type": "application/json", **(headers or {})}
         if token is not None:
             sent["Authorization"] = f"Bearer {token}"

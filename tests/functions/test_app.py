@@ -41,7 +41,7 @@ def worker_token(front: Front, org: str = "acme", pipeline_id: str = "abc") -> s
     return front.token(org, WORKER, worker=(pipeline_id, "conducto-1", "w1"))
 
 
-# ---- what is mounted --------------------------------------------------------------------------
+# ---- mounted files ----------------------------------------------------------------------------
 
 
 def test_every_route_and_every_workers_call_is_mounted_behind_the_authorizer(front: Front) -> None:

@@ -1,4 +1,4 @@
-"""What users may hand in by mistake, at the cloud's own doors."""
+"""Mistakes in users' input to the cloud's API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Random trees, outcomes, orders and faults: the cloud side stands as the local machine does.
+"""Random trees, outcomes, actions and faults: the cloud has the same states as the local machine.
 
 Replay a game with ``CLOUD_SEED=N pytest tests/functions/test_both_sides.py``.
 """

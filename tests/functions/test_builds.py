@@ -1,4 +1,4 @@
-"""Images in the cloud: what is built when, how it goes on, and what that means for nodes."""
+"""Images in the cloud: the times of builds, their progress, and their effect on nodes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an Exec costs in calls to AWS, over moto: time that a worker waits, and money."""
+"""The cost of an Exec in calls to AWS, over moto: waiting time of a worker, and money."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class Counted:
-    """A world whose store, output and secrets are at AWS, and what was asked of it."""
+    """A world whose store, output and secrets are at AWS, and a record of the calls."""
 
     def __init__(self, clients: Clients) -> None:
         self._calls: Counter[str] = Counter()
@@ -88,8 +88,8 @@ def test_the_calls_of_one_exec_are_counted(counted: Counted) -> None:
     assert pulse == {"Query": 1, "PutItem": 1}
     assert log == {"PutItem": 2, "GetItem": 1}  # the stream, its first chunk; does anybody read
     assert more == {"PutItem": 1, "GetItem": 1}
-    # One transaction is the entry, one counts the seconds; the queries: the journal, who follows,
-    # and who waits for the worker that has no command now.
+    # One transaction is the entry, one counts the seconds; the queries: the journal, the followers,
+    # and the nodes that wait for the worker that has no command now.
     assert report == {"Query": 3, "TransactWriteItems": 2}
     assert world.get(pipeline).counts.done == 1
 

@@ -1,4 +1,4 @@
-"""Workers of a limited plan: who gets one, who gives one up, and that nobody waits for ever.
+"""Workers of a limited plan: their allocation and release, without starvation.
 
 ``CAPACITY_SEED=N`` replays a game.
 """
@@ -50,7 +50,7 @@ def _paths(world: World) -> set[str]:
     return set(world.running())
 
 
-# ---- no group waits for another for ever ----
+# ---- no group waits for another forever ----
 
 
 def test_two_groups_that_each_need_two_workers_run_one_after_the_other(world: World) -> None:
@@ -58,7 +58,7 @@ def test_two_groups_that_each_need_two_workers_run_one_after_the_other(world: Wo
     began = world.now
     world.serve()
 
-    (first,) = _paths(world)  # one worker is free, and reserved for what /g or /h still needs
+    (first,) = _paths(world)  # one worker is free, and reserved for the rest of /g or /h
     assert first in ("/g/a", "/h/a")
     waiting = world.nodes(run)["/h/a" if first == "/g/a" else "/g/a"]
     assert "2 are reserved so that the container_reuse_context=NEW groups" in str(waiting.waits_for)
@@ -362,7 +362,7 @@ def test_the_container_of_a_failed_group_goes_to_who_waits_and_stays_otherwise(
     failed = _failing_group(world)
     (hand,) = world.living()
     world.minute(CONTEXT_IDLE / 2)
-    assert hand.arn not in world.fleet.stopped  # for who resets the node that failed
+    assert hand.arn not in world.fleet.stopped  # kept for a reset of the failed node
     world.launch(leaf())
     world.serve()
     assert _paths(world) == {"/"}

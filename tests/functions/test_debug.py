@@ -1,4 +1,4 @@
-"""Debug shells for nodes of the cloud: a container on the machine of who asks."""
+"""Debug shells for nodes of the cloud: a container on the user's machine."""
 
 from __future__ import annotations
 

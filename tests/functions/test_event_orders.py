@@ -27,7 +27,7 @@ class Post:
         self._known: set[str] = set()
 
     def collect(self) -> None:
-        """Note what has ended since the last time."""
+        """Record the executions that have ended since the last call."""
         world = self.world
         for arn in world.fleet.stopped:
             if arn not in self._known:
@@ -49,7 +49,7 @@ class Post:
                 self._events += [event] * self._rng.choice((0, 1, 2, 3))
 
     def deliver(self, share: float) -> None:
-        """Deliver some of what was kept, in any order; some of it comes once more later."""
+        """Deliver some of the kept events, in any order; some are repeated later."""
         self._rng.shuffle(self._events)
         number = int(len(self._events) * share)
         now, self._events = self._events[:number], self._events[number:]
@@ -100,7 +100,7 @@ def test_pipeline_ends_the_same_whatever_becomes_of_events(seed: int) -> None:
     assert world.get(pipeline).state is State.DONE, "\n".join(map(str, ends.items()))
     assert world.orgs.workers(ME.org) == 0
     assert list(world.store.open_pipelines()) == []
-    assert len(list(world.store.entries(pipeline, 0))) == number  # what came late changed nothing
+    assert len(list(world.store.entries(pipeline, 0))) == number  # late events changed nothing
     assert world.orgs.usage(ME.org, "1970-01") == used
     tasks = len(world.fleet.tasks)
     assert used["exec_seconds"] <= tasks * 90 + 5 * 60  # nobody was charged twice

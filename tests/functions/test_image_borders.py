@@ -1,4 +1,4 @@
-"""Whose images a pipeline may name: whatever starts workers can fetch those of everybody."""
+"""Images that a pipeline may name: the role that starts workers can fetch those of every org."""
 
 from __future__ import annotations
 

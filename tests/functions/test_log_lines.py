@@ -153,7 +153,7 @@ def test_a_line_of_a_request_says_which_who_and_about_what(
 
 
 class Broken(FakeMachines):
-    """Step Functions is away when a task is answered."""
+    """Step Functions is unreachable when a task is completed."""
 
     def succeed(self, token: str, output: Any) -> None:
         raise OSError("no route to host")

@@ -1,4 +1,4 @@
-"""What commands printed, as it is read from the cloud: lines, and what is looked for in them."""
+"""The output of commands, read from the cloud: lines, and searches in them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ COUNTED = "".join(f"line {number}\n" for number in range(200_000))
 
 
 class CountingLogs(FakeLogs):
-    """Counts what is read."""
+    """Counts the reads."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -37,10 +37,10 @@ UPLOAD = "uploads/acme/ann/k"
 
 
 class Held(LocalDataFiles):
-    """A data function that is asked to copy, and does so when a test says.
+    """A data function that is asked to copy, and does so on a test's request.
 
     Attributes:
-        begun: What it was asked.
+        begun: The requests it received.
     """
 
     def __init__(self, root: Path, blobs: FakeBlobs) -> None:

@@ -318,7 +318,7 @@ def test_a_run_ends_in_time_and_the_next_goes_on(
 def test_of_what_was_sent_before_a_kill_only_the_last_is_sent_again(
     world: World, messenger: NotificationSender, channel: Channel
 ) -> None:
-    # One order has five nodes told of; each try takes six seconds, and the last one is deadly.
+    # One action notifies about five nodes; each try takes six seconds, and the last one is deadly.
     callbacks = [["queued", ["slack_status", {"recipient": "#ops"}]]]
     world.launch(parallel(*(leaf(callbacks=callbacks) for _ in range(5))))
     tries: list[int] = []
@@ -341,7 +341,7 @@ def test_of_what_was_sent_before_a_kill_only_the_last_is_sent_again(
 
 
 class _Throttled(FakeStore):
-    """Refuses to write how notifications stand, so many times."""
+    """Rejects a number of writes of notification states."""
 
     refusals = 0
 

@@ -1,7 +1,7 @@
-"""What an older version wrote is read, whole, and its pipelines go on; what is newer is refused.
+"""Records of an older version are read completely, and its pipelines continue; newer ones fail.
 
-``tests/support/clouds`` holds what each released schema's own code has written into the table and
-the bucket (`support.cloud.released`).
+``tests/support/clouds`` holds the items that each released schema's own code has written into the
+table and the bucket (`support.cloud.released`).
 """
 
 from __future__ import annotations
@@ -176,7 +176,7 @@ def test_tokens_plans_connections_and_answers_are_there(
     assert remembered.answer == b"answer"
 
 
-# ---- and it goes on ---------------------------------------------------------------------------
+# ---- and it continues -------------------------------------------------------------------------
 
 
 def test_a_command_that_ran_meanwhile_is_reported_and_the_pipeline_ends(

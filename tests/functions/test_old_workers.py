@@ -55,7 +55,7 @@ def test_an_old_worker_ends_its_command_and_gives_the_next_to_a_newer_one(world:
     pipeline = world.launch(serial(leaf("a"), leaf("b")))
     world.serve()
     old = world.running()["/a"]
-    old.orders = old.orders.model_copy(update={"policy": "many"})  # as it was told before
+    old.orders = old.orders.model_copy(update={"policy": "many"})  # as in the earlier response
     world.age = PROTOCOL
 
     old.finish()

@@ -1,4 +1,4 @@
-"""What goes to AWS: the zip that Chalice makes, and what importing it costs."""
+"""The deployment package: the zip that Chalice makes, and the cost of importing it."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def test_launches_under_one_key_at_the_same_time_are_one(world: World) -> None:
     assert asyncio.run(world.pipelines().launch(request, "k")).pipeline.id == first
 
 
-# ---- what is refused before anything starts ------------------------------------------------------
+# ---- rejections before anything starts -----------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_the_plan_limits_minutes_of_commands_a_month(world: World) -> None:
             world.control(pipeline, action, *paths)
 
 
-# ---- whose it is ---------------------------------------------------------------------------------
+# ---- ownership -----------------------------------------------------------------------------------
 
 
 def test_another_orgs_pipeline_does_not_exist(world: World) -> None:
@@ -243,7 +243,7 @@ def test_the_end_of_what_ran_when_a_run_was_planned_is_no_secret_to_its_graph(
     once = leaf("a", container_reuse_context="new")
     pipeline = world.launch(serial(parallel(once, leaf("b")), leaf("c")))
     world.serve()
-    world.control(pipeline, "reset", "/n0/b")  # a new run is planned, /n0/a goes on
+    world.control(pipeline, "reset", "/n0/b")  # a new run is planned, /n0/a continues
     world.running()["/n0/b"].finish(Cause.EXIT_CODE)
     world.running()["/n0/a"].finish()  # its worker leaves: nobody will claim its new task
     world.serve()
@@ -573,7 +573,7 @@ def test_an_execution_that_is_stopped_from_outside_is_begun_again(world: World) 
     world.deliver()
     world.run_out()
     assert world.get(pipeline).state is State.DONE
-    assert len(world.attempts(pipeline, "/a")) == 1  # what ran went on running
+    assert len(world.attempts(pipeline, "/a")) == 1  # the running attempt continued
 
 
 def test_executions_that_end_at_once_again_and_again_pause_the_pipeline(world: World) -> None:
@@ -885,7 +885,7 @@ def test_the_installation_says_how_many_workers_are_spot() -> None:
         return sorted(task.spot for task in world.fleet.tasks.values())
 
     assert started(0) == [False, False, False]
-    assert started(10) == [False, True, True]  # what is in the container of a group stays there
+    assert started(10) == [False, True, True]  # nodes in the container of a group stay there
 
 
 def test_a_worker_that_is_still_starting_when_nothing_is_left_to_do_is_stopped(

@@ -30,7 +30,7 @@ DAY = 86_400.0
 
 
 class Desk:
-    """A pipeline with a node that has failed, and what is asked about shells."""
+    """A pipeline with a node that has failed, and requests about shells."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -268,7 +268,7 @@ def test_an_archived_pipeline_has_no_shells(desk: Desk) -> None:
 
 
 def test_the_way_to_the_files_stays_while_a_shell_is_stopped(desk: Desk) -> None:
-    """The access point goes with the archive; the task that mounts it was told to stop before."""
+    """The archive deletes the access point; the task that mounts it was stopped before."""
     shell = desk.open()
     stops: list[bool] = []
     released = desk.world.fleet.release
@@ -322,7 +322,7 @@ def test_a_shell_whose_stop_is_lost_stays_counted_and_is_stopped_by_the_next_min
     stop = desk.world.fleet.stop
 
     def fail(_arn: str, _reason: str) -> None:
-        raise OSError("AWS is away")
+        raise OSError("AWS is unreachable")
 
     desk.world.fleet.stop = fail  # type: ignore[method-assign]
     desk.world.minute(61)
@@ -370,7 +370,7 @@ def test_a_worker_that_was_lost_on_the_way_is_not_counted_for_ever(desk: Desk) -
 
 
 def test_a_task_of_a_shell_that_is_over_is_no_worker_of_its_pipeline(desk: Desk) -> None:
-    """Its stop was lost on the way, and the pipeline is looked at."""
+    """Its stop was lost on the way, and the pipeline is checked."""
     shell = desk.open()
     desk.end(shell)
     arn, _ = desk.task(shell)

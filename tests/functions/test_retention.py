@@ -1,4 +1,4 @@
-"""Pipelines that nobody needs any more are archived, and later deleted with all they have."""
+"""Inactive pipelines are archived, and later deleted with all they have."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_one_that_cannot_be_deleted_does_not_keep_the_others(world: World) -> No
     class Stubborn:
         def forget(self, directory: str) -> None:
             if directory == pipeline_directory(first):
-                raise OSError("the file system is away")
+                raise OSError("the file system is unreachable")
             world.data.forget(directory)
 
     world.now += DAY

@@ -155,7 +155,7 @@ def test_first_foreign_change_is_kept(world: World) -> None:
 
 
 def test_workers_that_ran_with_the_secrets_are_replaced(world: World) -> None:
-    """What the owner's commands left in a container, or mounted in it, may hold their secrets."""
+    """Files of the owner's commands in a container, or mounted in it, may contain their secrets."""
     pipeline = launched(world)
     before = {hand.id for hand in world.living()}
     assert before

@@ -1,4 +1,4 @@
-"""How a browser gets a session in the cloud: by a code that is good once."""
+"""Sign-in of a browser in the cloud: by a code that is valid once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What follows from a journal follows from a snapshot and the rest of it."""
+"""A snapshot and the rest of a journal yield the same state as the whole journal."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def test_two_commands_run_one_after_the_other_and_the_pipeline_is_done(world: Wo
     assert base64.b64decode(chunk.data) == b"hello\n"
     assert not chunk.complete
 
-    # It reports; the same worker, and no other, goes on with the second command.
+    # It reports; the same worker, and no other, continues with the second command.
     worker.finish(exit_code=0, seconds=2.0)
     world.serve()
     assert worker.job is not None

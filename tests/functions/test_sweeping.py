@@ -1,4 +1,4 @@
-"""What AWS keeps of what is over is deleted; nothing of a pipeline that goes on."""
+"""Leftovers at AWS of ended pipelines are deleted, and none of a pipeline that continues."""
 
 from __future__ import annotations
 
@@ -167,10 +167,10 @@ def test_a_definition_that_was_deleted_by_half_is_swept(world: World) -> None:
 
 
 class Busy:
-    """Machines that AWS has no time to delete at first.
+    """Machines whose deletion AWS throttles at first.
 
     Attributes:
-        asked: ARNs of what was to be deleted, in order.
+        asked: ARNs of the requested deletions, in order.
     """
 
     def __init__(self, machines: FakeMachines, refusals: int) -> None:

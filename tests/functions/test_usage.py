@@ -1,4 +1,4 @@
-"""What commands took and cost in the cloud: by month, pipeline and node."""
+"""Time and cost of commands in the cloud: by month, pipeline and node."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What workers say, also what they must not: wrong, late, twice, out of order, too much."""
+"""Reports of workers, also invalid ones: wrong, late, twice, out of order, too large."""
 
 from __future__ import annotations
 
@@ -366,7 +366,7 @@ def test_a_retry_with_more_memory_gets_a_larger_worker(world: World) -> None:
     hand.finish(Cause.OUT_OF_MEMORY)
     world.serve()
     assert world.running()["/"].task.mem == 8
-    assert len(world.machines.executions) == 2  # planned anew at once, not by trial and error
+    assert len(world.machines.executions) == 2  # planned again at once, not by trial and error
 
 
 # ---- a Lazy's tree -----------------------------------------------------------------------------
@@ -420,7 +420,7 @@ def test_a_large_tree_is_uploaded_first_and_only_by_the_worker_itself(world: Wor
     assert world.blobs.get(answer.key) is None
 
 
-# ---- what is not to be seen --------------------------------------------------------------------
+# ---- hidden content ----------------------------------------------------------------------------
 
 
 def test_secrets_reach_the_command_and_nothing_else(world: World) -> None:

@@ -1,4 +1,4 @@
-"""What checkov says of the templates: nothing that has not been argued.
+"""Findings of checkov in the templates: only justified ones.
 
 checkov has a virtual environment of its own, since it pins an older boto3.
 """

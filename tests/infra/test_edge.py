@@ -1,4 +1,4 @@
-"""What CloudFront's own functions do to requests, and that the emulator's do the same."""
+"""CloudFront's own functions change requests, and the emulator's do the same."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from conducto_emulator.cloudfront import COOKIE, SECONDS, of_page, of_session
 TOKEN = "cdo_" + "t" * 43
 HOST = "d1.cloudfront.net"
 OURS = {"origin": f"https://{HOST}", "x-conducto": "1", "sec-fetch-site": "same-origin"}
-#: A page of somebody else, and none at all.
+#: A foreign page, and no page.
 ORIGINS = (f"https://{HOST}", "https://evil.invalid", f"http://{HOST}", None)
 
 

@@ -1,4 +1,4 @@
-"""Every policy of ours holds to AWS's own list of actions, resources and condition keys."""
+"""Every policy conforms to AWS's own list of actions, resources and condition keys."""
 
 from __future__ import annotations
 

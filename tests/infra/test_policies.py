@@ -1,4 +1,4 @@
-"""Every statement of every policy: what may be done to everything, and why nothing less will do."""
+"""Every statement of every policy: permissions on all resources, each with its reason."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ ARGUED = {
 #: need do so}``.
 WITHOUT_STAGE = {
     ("elasticfilesystem:DeleteAccessPoint", "access-point/*"): "aws:ResourceTag/conducto:stage",
-    # A tag is given to what is being made, by who may make it: only in the stage's own file system.
+    # A tag is given to a new access point by its creator: only in the stage's own file system.
     ("elasticfilesystem:TagResource", "access-point/*"): "aws:RequestTag/conducto:stage",
     **dict.fromkeys(
         (
@@ -106,10 +106,10 @@ def text_of(value: Any) -> str:
 
 
 def is_bounded(resource: str, stage: str) -> bool:
-    """Return whether a pattern can match nothing of another stage.
+    """Return whether a pattern matches only resources of its own stage.
 
-    Before a wildcard stands what ends the stage's name: a character that no stage has, since
-    ``conducto-dev*`` and ``conducto-dev-*`` would match what is of ``dev-2`` as well.
+    A wildcard follows the end of the stage's name: a character that no stage has, since
+    ``conducto-dev*`` and ``conducto-dev-*`` would match resources of ``dev-2`` as well.
     """
     if resource.startswith("<own>") or re.search(r"[/:]<own>", resource):
         return True
@@ -145,7 +145,7 @@ def test_no_statement_reaches_what_is_of_another_stage(variant: str) -> None:
     for name, statement in all_statements(templates(variant)):
         assert "NotResource" not in statement, name
         for resource in map(text_of, listed(statement["Resource"])):
-            if resource == "*" or is_bounded(resource, stage):  # `ARGUED` has what is for all
+            if resource == "*" or is_bounded(resource, stage):  # `ARGUED` has the unbounded ones
                 continue
             if resource in named and statement["Action"] == "iam:PassRole":
                 continue
@@ -345,7 +345,7 @@ def test_only_the_function_beside_the_files_reaches_all_of_them() -> None:
     ((role, mount),) = mounting
     assert role.startswith("DataRole")
     assert "elasticfilesystem:AccessPointArn" in mount["Condition"]["StringEquals"]
-    # People's files, and the daily look at those that nobody needs any more.
+    # Users' files, and the daily archiving of inactive pipelines.
     assert {name.partition("Role")[0] for name in asking} <= {"ApiHandler", "EveryDay"}
     assert any(name.startswith("ApiHandlerRole") for name in asking)
 
@@ -361,7 +361,7 @@ def test_secrets_are_changed_by_requests_alone_and_read_where_notifications_are_
 
     requests = uses.pop("ApiHandler")
     assert "secretsmanager:PutSecretValue" in requests
-    # What a pipeline tells people is written down with secrets hidden, by whoever moves it on, and
-    # sent with them every minute.
+    # Notifications of a pipeline are stored with secrets hidden, by the function that advances it,
+    # and sent with them every minute.
     drivers = {"TaskStopped", "ExecutionEnded", "BuildEnded", "EveryMinute"}
     assert uses == {driver: {"secretsmanager:GetSecretValue"} for driver in drivers}

@@ -111,7 +111,7 @@ def test_a_pipeline_that_was_deleted_comes_back_whole_and_goes_on(clients: Clien
     states = world_of(clients, scenes).states(scenes.running)
     back_up(clients)
     world = world_of(clients, scenes)
-    world.control(scenes.failed, "skip", "/check")  # others go on meanwhile
+    world.control(scenes.failed, "skip", "/check")  # others continue meanwhile
     for store in (world.cloud.logs, world.cloud.store):
         store.forget(scenes.running)
     with pytest.raises(NotFoundError):
@@ -153,7 +153,7 @@ def test_everything_is_as_it_was_in_the_empty_table_of_another_stage(clients: Cl
     scenes = play(clients)
     before = dumped(clients, scenes)
     back_up(clients)
-    world_of(clients, scenes).control(scenes.running, "pause")  # what is to be undone
+    world_of(clients, scenes).control(scenes.running, "pause")  # the change to undo
     for item in dumped(clients, scenes)["items"]:
         key = {name: item[name] for name in (PARTITION_KEY, SORT_KEY)}
         clients.get("dynamodb").delete_item(TableName=INSTALLED, Key=key)

@@ -1,4 +1,4 @@
-"""What AWS's own rules say of the templates: nothing that has not been argued."""
+"""Findings of AWS's own rules in the templates: only justified ones."""
 
 from __future__ import annotations
 

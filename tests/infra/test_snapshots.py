@@ -43,7 +43,7 @@ def _drop_removal_policies(resources: Resources) -> None:
         resource.pop("DeletionPolicy", None)
 
 
-#: Changes that a reviewer must see, by what they do to the resources of a stack.
+#: Changes that a reviewer must see, by their effect on the resources of a stack.
 CHANGES: dict[str, tuple[str, Callable[[Resources], object]]] = {
     "an action": ("api", _one_more_action),
     "a resource": ("api", lambda r: _first_statement(r).update(Resource="*")),

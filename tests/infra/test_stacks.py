@@ -1,4 +1,4 @@
-"""What must hold of every installation, whatever its settings."""
+"""Properties of every installation, independent of its settings."""
 
 from __future__ import annotations
 
@@ -289,7 +289,7 @@ def test_other_registries_have_caches_where_that_is_asked_for() -> None:
         for name, statement in statements(compute)
         if "ecr:BatchImportUpstreamImage" in statement["Action"]
     ]
-    assert len(who) == 2  # builds, and what starts workers
+    assert len(who) == 2  # builds, and the functions that launch workers
 
 
 def test_who_is_lent_the_role_to_push_may_push_and_nothing_else() -> None:

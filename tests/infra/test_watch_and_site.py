@@ -1,4 +1,4 @@
-"""What watches an installation, and what serves its web app."""
+"""Monitoring of an installation, and the site of its web app."""
 
 from __future__ import annotations
 

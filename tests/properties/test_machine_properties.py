@@ -1,7 +1,7 @@
 """Random trees, outcomes, orders of completion and control actions; laws after every event.
 
-The laws here and in `support.trees.check` are worked out from the leaves alone. They know nothing
-of the machine's bookkeeping and do not ask the rules, so that a wrong rule shows.
+The laws here and in `support.trees.check` are derived from the leaves alone. They use neither the
+machine's bookkeeping nor the rules, so that a wrong rule is detected.
 """
 
 from hypothesis import given
@@ -62,7 +62,7 @@ class Watch:
             self.told = {p: how for p, how in self.told.items() if not p.startswith(gone)}
         for node in ordered(self.driver.tree):
             told = self.told.get(node.path)
-            if told is not None:  # nothing has happened to what was just generated
+            if told is not None:  # the generated tree has not changed since
                 assert (told.state, told.skipped, told.cause, told.warning) == (
                     node.state,
                     node.skipped,

@@ -1,4 +1,4 @@
-"""What commands print of a secret is hidden, however the output is cut into chunks."""
+"""Secrets in the output of commands are hidden, however the output is cut into chunks."""
 
 import base64
 import json
@@ -204,7 +204,7 @@ def test_a_mask_does_not_show_what_it_hides() -> None:
 
 
 def plain(values: list[str], data: bytes) -> bytes:
-    """Mask in the simplest way: at each place the longest value that stands there."""
+    """Mask in the simplest way: at each place the longest value that begins there."""
     known = sorted((value.encode() for value in values), key=len, reverse=True)
     out, at = b"", 0
     while at < len(data):

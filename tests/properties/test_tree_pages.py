@@ -32,7 +32,7 @@ def tree_of(shape, states=()) -> TreeState:
 
 
 def everything(tree: TreeState, **query) -> list[str]:
-    """Page through with ``query``; every page but the last says where to go on."""
+    """Page through with ``query``; every page but the last names the next one."""
     found, after = [], None
     for _ in range(1000):
         asked = TreeParams(id="p", after=after, **query)
@@ -95,7 +95,7 @@ def test_a_page_goes_on_after_any_node(shape, data):
 
 
 class Watched(list):
-    """Children that count how many of them were looked at."""
+    """Children that count the reads of their items."""
 
     looks = 0
 

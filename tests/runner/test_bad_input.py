@@ -1,6 +1,6 @@
-"""What people and programs do wrong, and what the machine does to them, on real engines.
+"""Mistakes of users and programs, and faults of the machine, on real engines.
 
-Each ends in a clear error or a right state: nothing hangs, nothing is lost, nothing is left.
+Each ends in a clear error or a correct state: nothing hangs, nothing is lost, nothing is left.
 Mistakes in a script before it is launched are in ``tests/unit/sdk``; trees that a Lazy should
 not print are in ``test_running.py``.
 """

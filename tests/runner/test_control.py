@@ -1,4 +1,4 @@
-"""Orders to live pipelines on real engines."""
+"""Actions on live pipelines on real engines."""
 
 import asyncio
 import re

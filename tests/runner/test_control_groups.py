@@ -1,4 +1,4 @@
-"""Orders on groups: nested Serials, contexts with one container, Lazy, limits, parameters."""
+"""Actions on groups: nested Serials, contexts with one container, Lazy, limits, parameters."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -33,12 +33,12 @@ def serial(children: dict[str, Any], **params: Any) -> co.Node:
     return grow(co.Serial(image=IMAGE, **params), children)
 
 
-# ---- what goes on by itself
+# ---- automatic continuation
 
 
 @dataclass(frozen=True)
 class Resumes:
-    """A tree that stops, an order, and how it stands when it has gone on by itself.
+    """A tree that stops, an action, and the states after it has continued by itself.
 
     Attributes:
         attempts: ``{path: how many}`` of the Execs in the end.
@@ -164,7 +164,7 @@ async def test_a_kill_is_not_retried(local: Local) -> None:
 
 
 async def test_a_node_that_timed_out_can_be_given_more_time(local: Local) -> None:
-    # Long enough for x to begin on a busy machine: what is queued counts in the group's time.
+    # Long enough for x to begin on a busy machine: queued time counts in the group's time.
     run = await local.run(serial({"x": "sleep 4; echo late"}, max_time=3))
     cause = (await run.attempts("/x"))[0].cause
 

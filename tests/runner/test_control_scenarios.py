@@ -1,7 +1,7 @@
-"""Every order on a node in every state, on real engines: a table of what must come of it.
+"""Every action on a node in every state, on real engines: a table of the expected results.
 
-The pipeline of the table is a Serial of ``x`` and ``y``; ``x`` is brought into a state, an order
-is given, and then it is let go on until it settles.
+The pipeline of the table is a Serial of ``x`` and ``y``; ``x`` is brought into a state, an action
+is requested, and then the pipeline continues until it settles.
 """
 
 import asyncio
@@ -54,7 +54,7 @@ async def brought_to(local: Local, state: str) -> Run:
 
 
 async def let_go(run: Run, state: str) -> None:
-    """Let the pipeline go on until nothing more happens."""
+    """Let the pipeline continue until nothing more happens."""
     if state == "pending":
         await order(run, "run")
     elif state == "queued":
@@ -64,13 +64,13 @@ async def let_go(run: Run, state: str) -> None:
 
 @dataclass(frozen=True)
 class Then:
-    """What must come of an order.
+    """The expected result of an action.
 
     Attributes:
         x: State of x in the end, ``skipped:`` in front if it is skipped.
         attempts: How many x has then.
         y: State of y in the end.
-        affected: Execs that the order said it touches.
+        affected: Execs in the action's response.
     """
 
     x: str
@@ -90,7 +90,7 @@ _SAME = {
 
 
 def untouched(state: str) -> Then:
-    """Return what comes of an order that does nothing to x in this state."""
+    """Return the expected result of an action that does nothing to x in this state."""
     same = _SAME[state]
     return Then(same.x, same.attempts, same.y, affected=0)
 
@@ -210,7 +210,7 @@ async def test_a_reset_while_paused_waits_for_run(local: Local, state: str) -> N
 
 @dataclass(frozen=True)
 class Whole:
-    """What must come of an order to the pipeline as a whole.
+    """The expected result of an action on the pipeline as a whole.
 
     Attributes:
         x: State of x right after it.

@@ -1,4 +1,4 @@
-"""Threads that nobody waits for do nothing dangerous once the main thread leaves."""
+"""Threads that are not joined do nothing dangerous once the main thread leaves."""
 
 import subprocess
 import sys

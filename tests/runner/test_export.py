@@ -58,5 +58,5 @@ async def test_a_hundred_thousand_nodes_make_a_small_page_quickly(tmp_path: Path
     assert (len(run.nodes), run.whole) == (MAX_NODES, False)
     assert f"{GROUPS * SIZE:,} pending" in page.decode()
     assert len(page) < MAX_BYTES / 4
-    assert port.pages <= 10  # of which one is for what failed
+    assert port.pages <= 10  # one of these is for failed nodes
     assert took < 5  # a Lambda has 29 seconds; here it takes a tenth of one

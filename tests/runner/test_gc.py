@@ -1,4 +1,4 @@
-"""`conducto gc` with real containers: what is needed stays and works on, the rest goes."""
+"""`conducto gc` with real containers: used resources stay and work, the others are removed."""
 
 import json
 import os
@@ -39,7 +39,7 @@ def tree(text=None, command="true"):
 
 
 def some_text():
-    """Return a Dockerfile whose image is nobody else's and has a megabyte of its own."""
+    """Return a Dockerfile for an image that no other test has, with a megabyte of its own."""
     made = f"head -c 1000000 /dev/urandom > /made; echo {uuid.uuid4().hex}"
     return f"FROM {IMAGE}\nRUN {made}\n"
 
@@ -167,7 +167,7 @@ async def test_a_snapshot_without_its_attempt_goes_and_is_not_taken_for_a_contai
 
 
 async def test_snapshots_of_a_directory_without_a_pipeline_stay(home):
-    """A store that was lost knows nothing of it, and nothing else can make it again."""
+    """A lost store does not know the image, and no other store can make it again."""
     async with runner(home) as local:
         root = tree(command="exit 1")
         root.snapshot_on_error = True
@@ -303,7 +303,7 @@ def label_image(reference, mark):
 
 
 async def test_an_image_that_another_home_freed_is_made_again(home, neighbour):
-    """Images are shared by content: who made one may free it while others name it."""
+    """Images are shared by content: the creator of one may free it while others name it."""
     text = some_text()
     async with runner(neighbour) as other, runner(home) as local:
         theirs, mine = await other.run(tree(text)), await local.run(tree(text))

@@ -325,7 +325,7 @@ async def test_a_data_tool_with_a_wrong_name_fails_and_says_so(local, code):
     assert b"nope" in await run.output("/a", "stderr")
 
 
-# Containers of one's own choice.
+# Container options of the user's choice.
 
 
 async def test_a_node_that_requires_docker_reaches_the_engine(local, code):

@@ -155,7 +155,7 @@ async def building(run):
         return ImageState.BUILDING in {i.state for i in (await run.summary()).images}
 
     await eventually(begun)
-    await asyncio.sleep(0.3)  # the engine has begun, too
+    await asyncio.sleep(0.3)  # the engine has started, too
 
 
 @pytest.mark.docker
@@ -309,6 +309,6 @@ async def test_a_pipeline_that_cannot_be_written_down_pauses_and_stops_no_other(
 
 
 def spoil(local, run):
-    """Take the number of the next change in the store, as only a bug of ours could."""
+    """Take the number of the next change in the store, as only a bug of Conducto could."""
     change = NodeChange(seq=1, time=0.0, path="/a", type=NodeType.EXEC, state=State.DONE)
     local.pipelines._store.save(run.id, WriteBatch(changes=[change]))

@@ -248,7 +248,7 @@ async def test_a_full_disk_loses_no_notification(tmp_path):
             await asyncio.to_thread(channel.begun.wait, 20)
             filler = fill(disk)
             channel.open.set()
-            await asyncio.sleep(0.3)  # what came of it cannot be written down
+            await asyncio.sleep(0.3)  # the result cannot be stored
             filler.unlink()
             notification = await delivered(run)
 

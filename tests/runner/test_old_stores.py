@@ -1,6 +1,6 @@
-"""A store that an older release wrote opens, whole, and its pipelines go on.
+"""A store of an older release opens completely, and its pipelines continue.
 
-``tests/support/stores`` holds what each released schema's own code has written, as SQL.
+``tests/support/stores`` holds the stores that each released schema's own code has written, as SQL.
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-"""What Linux has and other systems lack is not needed."""
+"""Features that only Linux has are not needed."""
 
 import subprocess
 import sys

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.docker
 
 GB = 2**30
 PYTHON = "conducto-test/debian"
-#: Grows by as many bytes as it is told.
+#: Grows by a number of bytes.
 GROW = "python3 -c 'x = b\"a\" * {}'"
 
 

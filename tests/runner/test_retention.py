@@ -36,7 +36,7 @@ class Time:
 
 
 class Kept(Local):
-    """A runner whose keeper looks when it is told to."""
+    """A runner whose retention runs on request."""
 
     def __init__(self, runner, home, engine):
         super().__init__(runner.pipelines, home, engine)
@@ -71,7 +71,7 @@ async def lifecycle(run):
     return (await run.summary()).pipeline.lifecycle
 
 
-# What is due.
+# Due pipelines.
 
 
 @pytest.mark.parametrize(

@@ -177,7 +177,7 @@ async def test_containers_and_the_network_leave_after_the_run(tmp_path):
 
 
 async def test_a_runner_that_closes_in_the_middle_leaves_nothing(tmp_path):
-    async with clean_runner(tmp_path / "home") as local:  # looks for what is left
+    async with clean_runner(tmp_path / "home") as local:  # searches for leftovers
         run = await local.launch(group(co.Parallel, **{f"n{i}": "sleep 60" for i in range(20)}))
         await run.until("/n0", "running")
 

@@ -1,4 +1,4 @@
-"""Trees on real engines: what runs, in which order, and what is kept of it."""
+"""Trees on real engines: the nodes that run, their order, and their records."""
 
 import asyncio
 
@@ -89,7 +89,7 @@ async def test_a_time_limit_kills_the_whole_process_group(local):
 
 
 async def test_a_time_limit_of_a_group_leaves_the_pending_pending(local):
-    root = tree(co.Serial, warm="true")  # or the limit could run out before a container is there
+    root = tree(co.Serial, warm="true")  # or the limit could expire before a container exists
     root["g"] = co.Serial(max_time=1)
     root["g/a"] = co.Exec("sleep 60")
     root["g/b"] = co.Exec("true")

@@ -24,7 +24,7 @@ TOKEN = "a-token-of-the-tests"
 
 @dataclass
 class RunningServer:
-    """A server that answers.
+    """A running server.
 
     Attributes:
         stopped: Set once it has ended.

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 WEB = ROOT / "local_runner" / "conducto_local" / "web"
 AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
-#: Nothing of the browser's own goes out to a network that is closed.
+#: Disables requests of the browser itself, since there is no network.
 FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -82,7 +82,7 @@ class Viewer:
         return self.open(f"/p/{run_id}?node={quote(path, safe='/')}")
 
     def axe(self) -> list[str]:
-        """Return what axe finds serious or critical on the page as it is now."""
+        """Return axe's serious and critical findings on the current page."""
         self.page.evaluate(AXE.read_text())  # through the debugger: the page's policy holds
         found = self.page.evaluate("async () => (await axe.run()).violations")
         return [

@@ -50,7 +50,7 @@ class HttpBucket:
 
     @property
     def bodies(self) -> list[bytes]:
-        """What was put, in order."""
+        """Uploaded objects, in order."""
         return [body for _, body in self.puts]
 
     @property

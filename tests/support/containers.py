@@ -1,4 +1,4 @@
-"""What the engine has of a pipeline: containers, networks, and how they were made."""
+"""The engine's resources of a pipeline: containers, networks, and their settings."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def networks(run: Run) -> list[str]:
 
 
 def details(container: str) -> dict[str, Any]:
-    """Return what the engine says of a container."""
+    """Return the engine's description of a container."""
     found: dict[str, Any] = json.loads(call("GET", f"/containers/{container}/json")[1])
     return found
 
@@ -36,7 +36,7 @@ def remove(container: str) -> None:
 
 
 def remove_images(profile: str) -> None:
-    """Remove the images that were made for a profile; what is in use stays."""
+    """Remove the images that were made for a profile; images in use stay."""
     labels = json.dumps({"label": [f"com.conducto.profile={profile}"]})
     for each in json.loads(call("GET", "/images/json", {"filters": labels})[1]):
         for name in each.get("RepoTags") or [each["Id"]]:
@@ -73,7 +73,7 @@ def _list(what: str, pipeline: str) -> list[dict[str, Any]]:
 
 
 def _left_behind(pipeline: str) -> list[str]:
-    """Return what is there of a pipeline; remove it."""
+    """Return the resources of a pipeline; remove them."""
     containers, nets = _list("containers/json", pipeline), _list("networks", pipeline)
     for each in containers:
         remove(each["Id"])

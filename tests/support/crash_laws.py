@@ -1,4 +1,4 @@
-"""What must hold after agents have died and the pipeline has settled all the same."""
+"""Laws that hold after agents have died and the pipeline has settled all the same."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _UNTOUCHED = 10_000
 
 
 class Aftermath(NamedTuple):
-    """What the store holds once every agent is gone."""
+    """The content of the store once every agent has stopped."""
 
     tree: TreeState
     attempts: dict[str, list[AttemptRecord]]
@@ -78,13 +78,13 @@ def check_states(after: Aftermath) -> None:
 
 
 def check_events(played: Round, after: Aftermath) -> None:
-    """The sequence has no gap, and what a client was told before is still there."""
+    """The sequence has no gap, and every change that a client has received still exists."""
     assert [c.seq for c in after.changes] == list(range(1, len(after.changes) + 1))
     assert after.changes[: len(played.seen.changes)] == played.seen.changes
 
 
 def check_history(played: Round, after: Aftermath) -> None:
-    """What had ended before a death stands unchanged; what was done is not done again."""
+    """Attempts that ended before a death are unchanged; done ones do not run again."""
     for (path, number), attempt in played.seen.ended.items():
         assert after.attempts[path][number - 1] == attempt
         again = _is_ordered(played, path) or _tried_again_by_a_group(after, path)
@@ -99,7 +99,7 @@ def check_attempts(played: Round, after: Aftermath) -> None:
         assert all(a.state in FINISHED for a in attempts), path
         lost = [a for a in attempts if a.cause is Cause.WORKER_LOST]
         assert len(lost) <= played.deaths, path
-        if path not in after.tree.nodes:  # of a tree that was to be generated anew
+        if path not in after.tree.nodes:  # of a tree that was to be generated again
             continue
         for attempt in attempts:
             _check_end(played, after, attempt)
@@ -143,11 +143,11 @@ def _check_tries(after: Aftermath, path: str, attempts: list[AttemptRecord]) -> 
 
 
 def check_orders(played: Round, after: Aftermath) -> None:
-    """An order that was answered is not forgotten."""
+    """An acknowledged action is not forgotten."""
     for path, (order, ended) in played.orders.items():
         node = after.tree.nodes.get(path)
         if order == "skip":
-            # A tree that is generated anew begins as it is printed.
+            # A regenerated tree begins as it is printed.
             again = any(len(after.attempts[maker]) > 1 for maker in _makers(path))
             assert node is None or node.skipped or again, f"{path}: not skipped"
         elif order == "reset" and ended and node is not None:
@@ -176,7 +176,7 @@ def check_runs(played: Round, after: Aftermath) -> None:
 
 
 def check_output(played: Round, after: Aftermath) -> None:
-    """No byte that anybody has read is gone, and what is there is what was printed."""
+    """No byte that a client has read is lost, and the stored output is the printed one."""
     logs = LogDirectory(played.home.pipeline(played.id).logs)
     for path, attempts in after.attempts.items():
         for attempt in attempts:
@@ -190,7 +190,7 @@ def check_output(played: Round, after: Aftermath) -> None:
 
 
 def check_notifications(after: Aftermath) -> None:
-    """Who asked to be told of a start is told of each, once."""
+    """Each start causes one notification, if they are enabled."""
     told = [(each.path, each.attempt) for each in after.notifications]
     assert len(told) == len(set(told)), "somebody is told twice"
     begun = {(c.path, c.attempt) for c in after.changes if c.state is State.RUNNING}
@@ -212,7 +212,7 @@ def _spec(after: Aftermath, path: str) -> NodeSpec:
 
 
 def _is_ordered(played: Round, path: str) -> bool:
-    """Return whether an order was about a node, or about the Generate that its tree is from."""
+    """Return whether an action was on a node, or on the Generate that its tree is from."""
     return not played.orders.keys().isdisjoint({path, *_makers(path)})
 
 

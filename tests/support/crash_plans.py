@@ -26,7 +26,7 @@ echo "end $me" >> "$notes"
 printf %s '{tree}'
 test "$CONDUCTO_ATTEMPT" -ge {good_from}
 """
-#: Nobody is told, for no mail server is known; but it is written down, tried, and given up.
+#: No mail is sent, for no mail server is known; but it is stored, tried, and given up.
 _TELL = [["running", ["email", {"to": "a@b.c"}]]]
 _RETRY = [["error", ["retry", {"max_num_retries": 1}]]]
 _LAZY = "<__conducto_serialization>{}</__conducto_serialization>"
@@ -34,7 +34,7 @@ _LAZY = "<__conducto_serialization>{}</__conducto_serialization>"
 
 @dataclass(frozen=True)
 class Script:
-    """What an Exec does.
+    """The behaviour of an Exec.
 
     Attributes:
         silent: Seconds before its first line.
@@ -52,11 +52,11 @@ class Script:
         return _COMMAND.format(notes=NOTES, tree=tree, **vars(self))
 
     def output(self, path: str, attempt: int) -> bytes:
-        """Return what an attempt prints when nobody stops it."""
+        """Return the output of an attempt that is not stopped."""
         return b"".join(f"{path} {attempt} {i}\n".encode() for i in range(self.lines))
 
     def succeeds(self, attempt: int) -> bool:
-        """Return whether an attempt that nobody stops succeeds."""
+        """Return whether an attempt that is not stopped succeeds."""
         return attempt >= self.good_from
 
 
@@ -129,13 +129,13 @@ class Plan:
 
 @dataclass(frozen=True)
 class Accident:
-    """What a person does and when the agent dies.
+    """The actions of a user and the times at which the agent dies.
 
     Attributes:
-        in_launch: The clock runs from before the launch is sent, not from its answer.
+        in_launch: The clock runs from before the launch is sent, not from its response.
         order: Sent to a random Exec just before, or None.
         when_settled: The order, and so the death, waits for the end of the run.
-        delay: Seconds from the launch, or from the answer to the order, to the death.
+        delay: Seconds from the launch, or from the response to the action, to the death.
         again: Seconds from the start of the next agent to its death; None if it lives.
     """
 

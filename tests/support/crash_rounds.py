@@ -26,7 +26,7 @@ PATIENCE = 60.0
 
 @dataclass
 class Seen:
-    """What clients were told before the agent died.
+    """The state that clients saw before the agent died.
 
     Attributes:
         ended: ``{(path, number): attempt}`` of those that had ended.
@@ -42,8 +42,8 @@ class Round:
     """A pipeline, its agents and their deaths.
 
     Attributes:
-        orders: ``{path: (order, attempt it had ended, or 0)}`` of answered and lost orders.
-        deaths: How many agents were killed while the pipeline was there.
+        orders: ``{path: (order, attempt it had ended, or 0)}`` of acknowledged and lost actions.
+        deaths: How many agents were killed while the pipeline existed.
         mourned: What the engine or the machine had of the dead agents when they died.
     """
 
@@ -119,7 +119,7 @@ class Round:
             client.control(self.id, ControlRequest(action=order, paths=(node.path,)))
 
     def _look(self, client: Client) -> None:
-        """Note how attempts stand and what they have printed."""
+        """Record the states of attempts and their output."""
         for node in client.tree(self.id):
             for attempt in node.attempts:
                 self._note(client, node, attempt)
@@ -178,7 +178,7 @@ class Round:
     # ---- afterwards -------------------------------------------------------------------------
 
     def _launch_unless_known(self, client: Client) -> None:
-        """What was answered is there and goes on; what was not may be there or not."""
+        """Acknowledged launches exist and continue; others may exist or not."""
         if self.id:
             return
         known = client.list()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-#: Written by a program, about the past, or carried out by hand in an AWS account.
+#: Written by a program, about the past, or executed by hand in an AWS account.
 _OTHER_PAGES = ("reference/", "decisions/", "real-account-checklist.md")
 PAGES = [
     ROOT / "README.md",
@@ -40,7 +40,7 @@ def blocks(page: Path) -> list[tuple[str, str]]:
 
 
 def commands() -> list[tuple[str, str]]:
-    """Return ``(page, command)`` of all blocks that are no scripts."""
+    """Return ``(page, command)`` of all blocks other than scripts."""
     return [
         (str(page.relative_to(ROOT)), command)
         for page in PAGES
@@ -61,12 +61,12 @@ def _commands_of(text: str) -> Iterator[str]:
 
 
 class Terminal:
-    """A shell of somebody who has launched a pipeline, in a directory with the files of the docs.
+    """A shell of a user who has launched a pipeline, in a directory with the files of the docs.
 
     Args:
         person: The user, whose directory it is.
         pipeline: The id of the pipeline, for which the docs write ``ID``.
-        given: What is typed.
+        given: The input.
     """
 
     def __init__(self, person: Person, pipeline: str, given: str) -> None:

@@ -13,7 +13,7 @@ from support.stand_ins import engine_socket
 
 
 class EngineProxy:
-    """Stands before the engine's socket.
+    """A proxy in front of the engine's socket.
 
     Attributes:
         path: The socket to connect to.
@@ -67,7 +67,7 @@ async def _copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> Non
 
 @asynccontextmanager
 async def engine_proxy() -> AsyncIterator[EngineProxy]:
-    """Yield a proxy that answers; its path is short, as sockets need it."""
+    """Yield a running proxy; its path is short, as sockets need it."""
     with tempfile.TemporaryDirectory(prefix="conducto-") as folder:
         proxy = EngineProxy(Path(folder))
         await proxy.start()

@@ -1,8 +1,8 @@
-"""Files that say what must not change by accident; made anew by ``python -m support.golden``.
+"""Files that must not change by accident; ``python -m support.golden`` writes them.
 
 Run it in ``tests/``. Without arguments it writes all of them, with names only these. The tests
-compare what it would write with what is there: whoever changes the contract or the roll-up of
-states does so knowingly, and the readers of these files (the web app, other clients) with it.
+compare its output with the files: a change of the contract or of the roll-up of states is
+deliberate, and the readers of these files (the web app, other clients) follow it.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ FILES: dict[str, Callable[[], str]] = {
 
 
 def read(name: str) -> str:
-    """Return what the file says."""
+    """Return the content of the file."""
     return (FOLDER / name).read_text(encoding="utf-8")
 
 

@@ -84,11 +84,11 @@ def _glob(arn: str) -> str:
     return re.sub(r"\$\{(\w+)\}", lambda found: _KNOWN.get(found[1], "*"), arn)
 
 
-# ---- what is wrong with a statement --------------------------------------------------------------
+# ---- errors in a statement -----------------------------------------------------------------------
 
 
 def problems(statement: Mapping[str, Any], resources: list[str]) -> Iterator[str]:
-    """Yield what AWS's lists say against a statement.
+    """Yield the errors in a statement according to AWS's lists.
 
     Args:
         statement: Of a policy, as a template has it.
@@ -110,7 +110,7 @@ def problems(statement: Mapping[str, Any], resources: list[str]) -> Iterator[str
 
 
 def problems_of_policy(text: str) -> list[str]:
-    """Return what AWS's lists say against a policy that code of ours writes."""
+    """Return the errors in a policy written by Conducto's code according to AWS's lists."""
     statements = json.loads(text)["Statement"]
     return [each for one in statements for each in problems(one, _listed(one["Resource"]))]
 
@@ -181,7 +181,7 @@ def _statements(value: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def resource_text(templates: Templates, template: Mapping[str, Any], value: Any) -> str:
-    """Return a value as text, with ``*`` for what is known at deployment only."""
+    """Return a value as text, with ``*`` for parts that are known at deployment only."""
     if isinstance(value, str):
         return value
     ((function, given),) = value.items()

@@ -1,4 +1,4 @@
-"""How much a property test tries, and how it tries less where it runs many times over."""
+"""The number of examples of a property test, reduced where it runs many times over."""
 
 from __future__ import annotations
 

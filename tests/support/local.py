@@ -138,7 +138,7 @@ async def local_runner(
 async def order(
     run: Run, action: str, *paths: str, preview: bool = False, failed: bool = False, **changes: Any
 ) -> ControlResult:
-    """Give an order to a pipeline as a client does; ``changes`` are those of a modification."""
+    """Request an action on a pipeline as a client does; ``changes`` are those of a modification."""
     request = ControlRequest(
         action=Action(action),
         paths=paths,

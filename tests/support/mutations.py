@@ -5,7 +5,7 @@ for each net that was to catch one: ``{"mutation", "net", "caught_by", "seconds"
 file of tests, or one test of it; ``caught_by`` is the first test that failed, or null. The
 mutation ``none`` changes nothing, and nothing may catch it.
 
-Everything runs in children of one process that has loaded what is not mutated.
+Everything runs in children of one process that has loaded the other modules.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ class Mutation:
     """One bug.
 
     Attributes:
-        name: What the program does wrong.
+        name: The fault of the program.
         module: The module of `conducto_core.semantics` it is put into.
         old: Text that occurs once in its source.
-        new: What is put in its place.
+        new: Its replacement.
         nets: Each of these files of tests (or ``file::test``) must catch it.
     """
 
@@ -54,7 +54,7 @@ class Mutation:
     nets: tuple[str, ...]
 
 
-#: The laws and what is left to run are tried by the ordinary run of the tests often enough.
+#: The laws and the residual are tried by the ordinary run of the tests often enough.
 NONE = Mutation("none", "rules", "", "", (TABLES, STORIES, TALLY, QUEUE))
 
 MUTATIONS = [
@@ -370,7 +370,7 @@ def _caught_by(mutation: Mutation, net: str) -> str | None:
 
 
 def _in_child(mutation: Mutation, net: str) -> str | None:
-    """Run one mutant in a child process, which loads the semantics anew."""
+    """Run one mutant in a child process, which loads the semantics again."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
@@ -392,7 +392,7 @@ def _in_child(mutation: Mutation, net: str) -> str | None:
 
 
 def _preload() -> None:
-    """Load what is slow to load and not mutated."""
+    """Load the slow modules that are not mutated."""
     for name in (
         "hypothesis.strategies",
         "conducto_core.model.requests",

@@ -1,4 +1,4 @@
-"""Random trees, and a hand that does at random what could happen to them."""
+"""Random trees, and random events on them."""
 
 from __future__ import annotations
 
@@ -72,10 +72,10 @@ def trees(
 TREES = trees(lazies=st.sampled_from([0, 0, 0, 1]))
 #: What a Lazy prints.
 PLAIN_TREES = st.one_of(trees(levels=1, least=0), leaves())
-#: Without callbacks and Lazy nodes: how these stand follows from their leaves alone.
+#: Without callbacks and Lazy nodes: the states of these trees follow from their leaves alone.
 SILENT_TREES = trees(callbacks=NO_CALLBACKS)
 
-#: What may happen, and how often; the first one is what a failing example is reduced to.
+#: Possible events and their weights; a failing example is reduced to the first one.
 ORDERS = ("nothing", "reset", "skip", "unskip", "kill", "pause", "run", "run", "modify")
 
 

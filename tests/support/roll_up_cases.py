@@ -1,14 +1,14 @@
-"""Trees whose leaves stand somehow, and how their groups stand then.
+"""Trees with given states of their leaves, and the resulting states of their groups.
 
 For readers that add up states themselves, such as the web app between two pages of a tree: a
 case is one JSON object with
 
-- ``name``: what it is about;
+- ``name``: its subject;
 - ``nodes``: every node, parents first: ``path`` and ``type``; for a group ``stop_on_error``,
   ``suppress_errors``, ``expired`` (its time ran out), ``awaits_tree`` (a Lazy's target without a
   tree); for an Exec ``state`` and ``warning``; for both ``skipped``. A flag is left out when it is
   as usual: ``stop_on_error`` true, all others false;
-- ``groups``: ``{path: {state, warning, cause, counts}}``, what the semantics make of it.
+- ``groups``: ``{path: {state, warning, cause, counts}}``, computed by the semantics.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def case(name: str, tree: Written) -> dict[str, Any]:
 
 
 def tree_of(tree: Written) -> TreeState:
-    """Return the tree with its leaves standing as written."""
+    """Return the tree with the given states of its leaves."""
     specs: dict[str, NodeSpec] = {}
     states: list[NodeState] = []
     for path, node in _walk(tree):

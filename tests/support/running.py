@@ -1,7 +1,7 @@
-"""A person at a machine: runs a pipeline script, then asks ``conducto`` how it went.
+"""A user at a machine: runs a pipeline script, then reads the result with ``conducto``.
 
 Everything goes through the command line, in processes of its own, with a directory of its own
-for what Conducto keeps. Only the answers that are promised to stay are read: exit codes,
+for Conducto's files. Only stable interfaces are read: exit codes,
 ``--json`` and the raw output of ``conducto logs``.
 """
 
@@ -51,7 +51,7 @@ class Run:
 
     @cached_property
     def document(self) -> dict[str, Any]:
-        """What ``conducto show ID --json`` says after the end."""
+        """The output of ``conducto show ID --json`` after the end."""
         document: dict[str, Any] = self.person.read("show", self.id)
         return document
 
@@ -72,7 +72,7 @@ class Run:
         return [name for name in names if name and "/" not in name]
 
     def attempts(self, path: str) -> list[dict[str, Any]]:
-        """Return what is kept of a node's attempts, the oldest first."""
+        """Return a node's attempts, the oldest first."""
         attempts: list[dict[str, Any]] = self.nodes[path]["attempts"]
         return attempts
 
@@ -82,7 +82,7 @@ class Run:
         return str(attempt["container"])
 
     def output(self, path: str, stream: str = "stdout", attempt: int | None = None) -> str:
-        """Return what a node printed, in its newest attempt unless another is asked for."""
+        """Return a node's output, of its newest attempt unless another is requested."""
         number = [] if attempt is None else ["--attempt", str(attempt)]
         return self.person.ask("logs", self.id, path, f"--{stream}", *number).stdout
 
@@ -130,7 +130,7 @@ class Person:
         return done
 
     def read(self, *words: str) -> Any:
-        """Return what a ``conducto`` command prints as JSON."""
+        """Return the JSON output of a ``conducto`` command."""
         return json.loads(self.ask(*words, "--json").stdout)
 
     def _start(
@@ -155,7 +155,7 @@ def person_at(base: Path) -> Iterator[Person]:
     """Yield a person; at the end stop the agent and see that it left no container.
 
     Raises:
-        AssertionError: containers of a pipeline are still there.
+        AssertionError: containers of a pipeline still exist.
     """
     person = Person(base)
     try:

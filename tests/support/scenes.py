@@ -36,7 +36,7 @@ FAILURE = "bad\n"
 
 
 def tree() -> co.Serial:
-    """What every scene runs: an Exec that prints, a group of which one Exec fails."""
+    """The tree of every scene: an Exec that prints, a group of which one Exec fails."""
     with co.Serial(image="debian", stop_on_error=False, env={"COLOUR": "red"}) as root:
         co.Exec(f"cat <<'END'\n{OUTPUT}\nEND", name="talk")
         with co.Parallel(name="group", cpu=0.5):
@@ -48,7 +48,7 @@ def tree() -> co.Serial:
 
 
 class Scene:
-    """An API that answers, and pipelines behind it."""
+    """A running API, and pipelines behind it."""
 
     def __init__(self, endpoint: Endpoint, play: Callable[[str], Any], home: Path | None) -> None:
         self.client = Client(HttpTransport(endpoint))
@@ -57,7 +57,7 @@ class Scene:
         self._play = play
 
     async def ask(self, call: Callable[[Client], T]) -> T:
-        """Carry out what a client does, in a thread of its own."""
+        """Execute a client's calls in a separate thread."""
         return await asyncio.to_thread(call, self.client)
 
     async def launched(self, **fields: Any) -> str:

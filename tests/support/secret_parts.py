@@ -12,7 +12,7 @@ def secret(key: str, value: str, scope: Any = "user", *, mask: bool = True) -> S
 
 
 class LockedError(Exception):
-    """What this keyring raises while it is locked."""
+    """The error of this keyring while it is locked."""
 
 
 class MemoryKeyring:

@@ -30,7 +30,7 @@ class WebService:
     Attributes:
         asked: Every request, in order.
         answers: ``(status, body)`` of the next requests; then `usual`.
-        headers: Sent with every answer.
+        headers: Sent with every response.
     """
 
     url: str = ""
@@ -79,7 +79,7 @@ class MailServer:
 
     Attributes:
         taken: ``(recipients, message)`` of every mail it took.
-        replies: What is said to the next messages instead of "250 taken".
+        replies: Responses to the next messages instead of "250 taken".
     """
 
     url: str = ""

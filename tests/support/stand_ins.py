@@ -2,7 +2,7 @@
 
 Tests and the demo need names such as ``python:3.11-slim``. Where the engine neither has nor
 can pull one, this makes an image that serves in its place and gives it that tag. The product
-knows nothing of this: it finds a local tag and uses it.
+does not know this: it finds a local tag and uses it.
 
 ``python:X-slim`` are one image: Debian with its own Python under every name. It proves that
 things run, not that they run on that version.
@@ -42,7 +42,7 @@ BASH_TAGS = ("bash:latest",)
 ALL = (*DEBIAN_TAGS, *BUSYBOX_TAGS, *BASH_TAGS)
 #: No registry has these: they exist for our own tests.
 OURS = "conducto-test/"
-# Raise when a recipe below changes, so that cached tars and old tags are made anew.
+# Raise when a recipe below changes, so that cached tars and old tags are made again.
 RECIPE = "3"
 PULL_SECONDS = 60
 PACKAGES = ("python3", "python3-pip", "python3-venv", "bash", "dash", "ca-certificates")
@@ -114,10 +114,10 @@ def ensure(names: Iterable[str], say: Callable[[str], None] = lambda _line: None
 
     Args:
         names: Image references out of `ALL`.
-        say: Receives a line for each thing that is done.
+        say: Receives a line for each step.
 
     Raises:
-        StandInError: one cannot be had in any of the three ways.
+        StandInError: one is not available in any of the three ways.
     """
     can_pull = True
     for name in names:
@@ -170,7 +170,7 @@ def _recipe(name: str) -> tuple[Callable[[Path], None], tuple[str, ...], tuple[s
 
 
 def _version(name: str) -> str:
-    """Return what the label of a current stand-in says."""
+    """Return the label of a current stand-in."""
     digest = hashlib.sha256()
     for part in (RECIPE, *_recipe(name)[1:], PACKAGES):
         digest.update(repr(part).encode())

@@ -29,7 +29,7 @@ def leaf(name: str | None = None, **params: Any) -> dict[str, Any]:
 
 
 def lazy(name: str | None = None, **params: Any) -> dict[str, Any]:
-    """What co.Lazy makes: a Serial of Generate and an empty Execute."""
+    """The nodes of co.Lazy: a Serial of Generate and an empty Execute."""
     callback = ["done", ["deserialize_into_node", {"target": "/any/Execute"}]]
     return serial(
         leaf("Generate", callbacks=[callback], **params), parallel(name="Execute"), name=name
@@ -164,7 +164,7 @@ def _expect(
     *,
     reachable: bool,
 ) -> tuple[Outcome, int]:
-    """What the parent must see of ``node``, and how many Execs below are in flight."""
+    """The state of ``node`` as its parent must see it, and the number of Execs in flight below."""
     reachable = reachable and not node.skipped
     if isinstance(node, LiveExec):
         flying = int(node.state in (State.QUEUED, State.RUNNING))

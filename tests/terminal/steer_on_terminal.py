@@ -1,6 +1,6 @@
-"""Run by `test_keys_on_terminal`: shows a pipeline of the fake, then tells what was ordered.
+"""Run by `test_keys_on_terminal`: shows a pipeline of the fake, then prints the requested actions.
 
-Argument: ``error`` for a pipeline in which /build failed, ``running`` for one that goes on.
+Argument: ``error`` for a pipeline in which /build failed, ``running`` for one that continues.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""A program in a real pseudo terminal, and what is to be seen on its screen."""
+"""A program in a real pseudo terminal, and the content of its screen."""
 
 import os
 import shlex
@@ -37,12 +37,12 @@ class Session:
             self.child.sendline(shlex.join(command))
 
     def wait_for(self, text: str) -> None:
-        """Read until a text is to be seen."""
+        """Read until a text is visible."""
         while text not in "\n".join(self.screen.display):
             self._stream.feed(self.child.read_nonblocking(65536))
 
     def wait_without(self, text: str) -> None:
-        """Read until a text is not to be seen any more."""
+        """Read until a text is no longer visible."""
         while text in "\n".join(self.screen.display):
             self._stream.feed(self.child.read_nonblocking(65536))
 

@@ -1,4 +1,4 @@
-"""Completion: what may come next, and bash itself with the script loaded."""
+"""Completion: the valid next words, and bash itself with the script loaded."""
 
 import shlex
 import shutil

@@ -123,4 +123,4 @@ const front = createServer((asked, response) => {
   turn = turn.then(() => respond(asked, response));
 });
 console.log(`http://127.0.0.1:${await listening(front)}`);
-process.stdin.on("end", () => process.exit()).resume(); // ends with who started it
+process.stdin.on("end", () => process.exit()).resume(); // ends with its parent process

@@ -44,7 +44,7 @@ def files(paths: Sequence[str]) -> list[str]:
 
 
 def check(path: str) -> Result:
-    """Return what is wrong with the texts of a file."""
+    """Return the findings in a file, the number of its docstrings, and their openings."""
     try:
         texts = list(texts_of(path, (ROOT / path).read_text()))
     except (UnicodeDecodeError, FileNotFoundError, IsADirectoryError):

@@ -1,7 +1,7 @@
-"""Every page of the web app in every state it can be in, and what must hold for how it looks.
+"""Every page of the web app in every possible state, and rules for its appearance.
 
 `test_looks.py` opens them all; where the environment's ``LOOKS`` names a directory, each leaves a
-picture there for somebody to look at (``make looks``).
+picture there for a review (``make looks``).
 """
 
 from __future__ import annotations
@@ -50,10 +50,10 @@ class Look:
 
     Attributes:
         path: Address; ``{name}`` is the id of a pipeline of the world.
-        ready: Selector of what is in view as soon as the state is reached.
+        ready: Selector of an element in view as soon as the state is reached.
         answer: How the agent answers.
-        world: Whose agent: one that has seen much, or one that has seen nothing.
-        press: Selectors of what leads to the state.
+        world: The agent: one with much history, or one without any.
+        press: Selectors of the elements that lead to the state.
     """
 
     name: str
@@ -73,7 +73,7 @@ PAGES: dict[str, tuple[str, str]] = {
     "secrets": ("/secrets", ".list"),
     "agent": ("/agent", ".agent-facts"),
 }
-#: What stands there when nothing came, and when a failure did.
+#: Text shown for an empty response, and for a failure.
 NOTHING_YET = ":text('Loading')"
 FAILED = "[role=alert]"
 AWAY = ".banner"
@@ -144,10 +144,10 @@ LOOKS = (
 
 @dataclass
 class World:
-    """An agent with what a person has after some weeks.
+    """An agent with typical content after some weeks.
 
     Attributes:
-        pipelines: Their ids, by what the looks call them.
+        pipelines: Their ids, by the names that the looks use.
     """
 
     person: Person
@@ -166,12 +166,12 @@ class World:
         return found
 
     def settled(self, name: str) -> None:
-        """Wait until nothing goes on in a pipeline."""
+        """Wait until a pipeline is idle."""
         path = f"/pipelines/{self.pipelines[name]}"
         eventually(lambda: bool(agent_api(self.person, path)["settled"]), patience=120)
 
     def order(self, name: str, action: str) -> None:
-        """Give an order to a whole pipeline."""
+        """Request an action on a whole pipeline."""
         path = f"/pipelines/{self.pipelines[name]}/control"
         agent_api(self.person, path, "POST", {"action": action})
 
@@ -211,7 +211,7 @@ def fill(world: World) -> None:
     (data / "reports" / "+test+payment.md").write_text("One test failed.\n")
     (data / "models").mkdir()
     (data / f"{LONG}.bin").write_bytes(b"\0" * 123_456)
-    # What a pipeline that is gone has left behind.
+    # Leftovers of a deleted pipeline.
     orphan = world.data_of("shop").parents[1] / "gon-epi" / "data"
     orphan.mkdir(parents=True)
     (orphan / "large.bin").write_bytes(b"\0" * 3_000_000)

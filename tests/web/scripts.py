@@ -31,7 +31,7 @@ MENDABLE = """
         co.Exec("echo published", name="publish")
 """
 
-#: Plain processes: quick, for what needs no container.
+#: Plain processes: quick, for scripts without containers.
 QUICK = """
     with co.Serial() as root:
         with co.Parallel(name="good"):

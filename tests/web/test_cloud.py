@@ -57,12 +57,12 @@ class Installation:
         self.run = run.id
 
     def address(self, *words: str) -> str:
-        """Return what lets a browser in, once; only a file of the owner's holds it."""
+        """Return a one-time code for a browser; only a private file of the owner contains it."""
         address, code = self.login(*words)
         return f"{address}#code={code}"
 
     def login(self, *words: str) -> tuple[str, str]:
-        """Return an address that lets nobody in, and a code to enter there."""
+        """Return an address without access, and a code to enter there."""
         address, line = self.person.ask("show", *words, "--app", "--cloud").stdout.splitlines()
         return address, line.rpartition(" ")[2]
 
@@ -79,7 +79,7 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
 
 @pytest.fixture
 def said() -> list[str]:
-    """Return what the page prints to the console; a test that expects some takes it out."""
+    """Return the page's console output; a test that expects some takes it out."""
     return []
 
 
@@ -98,9 +98,9 @@ def page(browser: Browser, said: list[str]) -> Iterator[Page]:
 
 
 def refusals_only(said: list[str]) -> None:
-    """Take out what a browser itself notes of a refusal: a page cannot keep it from that.
+    """Remove the browser's own notes of a rejection: a page cannot prevent them.
 
-    A token that is entered is no code, which the page finds out by a 403.
+    A token is not a valid code, as the page learns from a 403.
     """
     assert said
     assert all("401" in one or "403" in one for one in said), said
@@ -148,7 +148,7 @@ def test_a_code_of_somebody_else_changes_nothing_without_a_word(
 ) -> None:
     let_in(page, installation)
     before = page.context.cookies()[0]["value"]
-    page.goto(installation.address())  # one's own again
+    page.goto(installation.address())  # the user's own again
     expect(page.get_by_role("link", name="web_pipeline.py web")).to_be_visible()
     assert page.context.cookies()[0]["value"] == before
 
@@ -225,7 +225,7 @@ def test_a_failure_is_found_mended_and_seen_to_go_on(
     dialog.get_by_label("Command").fill("echo mended")
     dialog.get_by_role("button", name="Modify and reset").click()
 
-    # By the stream alone: nothing is loaded anew.
+    # By the stream alone: nothing is reloaded.
     page.evaluate("window.sameDocument = true")
     expect(page.locator(".phead-facts")).to_contain_text("3 done", timeout=60_000)
     assert page.evaluate("window.sameDocument")
@@ -320,4 +320,4 @@ def test_a_cloud_that_is_away_is_said_to_be_and_comes_back_by_itself(
     expect(page.locator(".banner")).not_to_contain_text("conducto list")
     page.context.set_offline(False)
     expect(page.locator(".banner")).to_have_count(0)
-    said.clear()  # of a request without an answer a browser makes a note of its own
+    said.clear()  # the browser adds its own note of a request without a response

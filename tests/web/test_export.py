@@ -1,4 +1,4 @@
-"""A run is downloaded from its page, and opened as a file that knows nothing of an agent."""
+"""A run is downloaded from its page, and opened as a file that needs no agent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What programs and people write is shown, never executed."""
+"""Content from programs and users is shown, never executed."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_a_script_in_output_name_title_or_doc_does_not_run(viewer: Viewer) -> No
     assert page.evaluate("document.documentElement.dataset.owned") is None
     assert page.locator("a[href^=javascript]").count() == 0
     assert page.locator(".markdown script").count() == 0
-    viewer.said.clear()  # the picture that is not there
+    viewer.said.clear()  # the missing picture
 
 
 def test_the_page_may_not_run_scripts_of_others_at_all(viewer: Viewer) -> None:

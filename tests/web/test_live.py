@@ -1,4 +1,4 @@
-"""What is shown follows what happens: in bursts, without a connection, after a restart."""
+"""Pages follow events: in bursts, without a connection, after a restart."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_a_burst_of_changes_arrives_whole_and_the_page_stays_small(viewer: Viewe
     expect(page.locator(".phead-facts")).to_contain_text("3 error")
     counts = agent_api(viewer.person, f"/pipelines/{run}")["counts"]
     assert (counts["done"], counts["error"]) == (1197, 3)
-    # Errors stand open by themselves, although they are beyond the first page of children.
+    # Errors are open by themselves, although they are beyond the first page of children.
     expect(page.get_by_role("treeitem").filter(has_text="n398").first).to_be_attached()
     assert elements(viewer) <= MOST_ELEMENTS
 
@@ -56,7 +56,7 @@ def test_failures_that_could_not_be_fetched_are_asked_for_at_the_next_change_onl
     search = re.compile("state=error&limit=50&")
     page.route(search, lambda route: route.abort())
     viewer.open(f"/p/{run}")
-    # What comes of g0 soon pushes g1 out of view.
+    # Children of g0 soon push g1 out of view.
     expect(page.get_by_role("treeitem").filter(has_text="g0").first).to_be_attached()
     page.wait_for_timeout(1000)  # it looks for failures at most twice a second
     page.evaluate(_FRAMES, 60)

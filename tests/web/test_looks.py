@@ -118,7 +118,7 @@ def _said(viewer: Viewer, look: Look) -> list[str]:
     return [text for text in viewer.said if not text.startswith(NOTED)]
 
 
-#: What has the focus, or null; and whether a person sees that it has: a frame, in view.
+#: The element that has the focus, or null; and whether the focus is visible: a frame, in view.
 FOCUS = """() => {
   const one = document.activeElement;
   if (one === null || one === document.body) return null;

@@ -1,4 +1,4 @@
-"""What people come for: see a pipeline run, find what is wrong, act on it, see it go on."""
+"""The main use of the app: see a pipeline run, find the failure, fix it, see it continue."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_a_failure_is_found_mended_and_the_pipeline_goes_on_by_itself(viewer: Vi
     state(viewer, "done")
     expect(row(viewer, "publish")).to_contain_text("done", timeout=60_000)
     expect(page.locator(".phead-facts")).to_contain_text("4 done")
-    # What it did before is kept, and what differed is told.
+    # The earlier attempt is kept, and the differences are shown.
     page.get_by_role("tab", name="Attempts 2").click()
     for box in page.get_by_role("checkbox", name="Compare").all():
         box.check()

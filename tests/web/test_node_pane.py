@@ -1,4 +1,4 @@
-"""More about one node: what it printed for people, two attempts side by side, who was told."""
+"""More about one node: its reports, two attempts side by side, and its notifications."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RED_SQUARE = base64.b64decode(
     "gAAAAABJRU5ErkJggg=="
 )
 
-#: Markdown with a picture of ours, one of another's, and what must not run.
+#: Markdown with a picture of the app, one of another host, and a script that must not run.
 REPORT = textwrap.dedent("""
     echo noise
     echo '<ConductoMarkdown>'
@@ -68,7 +68,7 @@ def test_markdown_in_the_output_is_shown_with_tables_and_pictures(viewer: Viewer
     expect(report).to_contain_text("unclosed")
     expect(report).not_to_contain_text("noise")
     page.wait_for_function("document.querySelector('.report img')?.naturalWidth === 16")
-    # A picture of another host is a link: nobody learns that it was looked at.
+    # A picture of another host is a link: no host learns that the page was opened.
     expect(report.get_by_role("link", name="theirs")).to_have_attribute(
         "href", "https://example.com/spy.png"
     )

@@ -1,4 +1,4 @@
-"""What the list and the header of a pipeline tell at a glance, and orders that are taken back."""
+"""The list and the header of a pipeline at a glance, and undo of actions."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ PAGES = ("timeline", "timeline?by=worker", "images", "data")
 FITS = "document.documentElement.scrollWidth <= innerWidth"
 OWNED = "document.documentElement.dataset.owned"
 
-#: One image whose build prints something, and one that is not there.
+#: One image whose build prints something, and one that does not exist.
 IMAGES = """
     import uuid
 
@@ -73,7 +73,7 @@ def test_an_image_shows_its_build_and_is_rebuilt_for_what_uses_it(viewer: Viewer
     settle(viewer.person, run)
     page = viewer.open(f"/p/{run}")
     page.get_by_role("link", name="Images").click()
-    # What is broken is shown first.
+    # Broken pipelines are shown first.
     expect(page.get_by_role("region", name="Image missing").get_by_role("alert")).to_contain_text(
         "no-such-image-anywhere"
     )
@@ -323,7 +323,7 @@ def test_a_bar_says_while_it_waits_what_for(viewer: Viewer, tmp_path: Path) -> N
     facts = page.locator(".tl-facts")
     expect(facts).to_contain_text("queued")
     expect(facts).to_contain_text(re.compile(r"waited .*\ds for its turn"))
-    # What was withdrawn has not been tried.
+    # A withdrawn node has not been tried.
     agent_api(viewer.person, f"/pipelines/{run}/control", "POST", {"action": "pause"})
     expect(page.get_by_role("option")).to_have_count(1)
     agent_api(viewer.person, f"/pipelines/{run}/control", "POST", {"action": "run"})
@@ -403,7 +403,7 @@ def test_an_address_that_is_no_text_leads_to_no_pipeline(viewer: Viewer) -> None
 
 
 def test_a_page_whose_code_does_not_come_says_so_and_leaves_the_others(viewer: Viewer) -> None:
-    # As after an update of the agent, and while it is away.
+    # As after an update of the agent, and while it is unreachable.
     viewer.page.route("**/assets/SettingsPage*", lambda route: route.abort())
     page = viewer.open("/")
     page.get_by_role("link", name="Settings").click()
@@ -414,7 +414,7 @@ def test_a_page_whose_code_does_not_come_says_so_and_leaves_the_others(viewer: V
     viewer.page.unroute("**/assets/SettingsPage*")
     page.get_by_role("button", name="Reload").click()
     expect(page.get_by_role("heading", name="Settings")).to_be_visible()
-    viewer.said.clear()  # the browser notes the request that failed, and what came of it
+    viewer.said.clear()  # the browser notes the failed request and its consequence
 
 
 def test_what_nobody_needs_is_shown_before_it_is_freed(viewer: Viewer) -> None:

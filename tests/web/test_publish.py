@@ -1,4 +1,4 @@
-"""A new build of the app takes the place of the one that an agent serves."""
+"""A new build of the app replaces the build that an agent serves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reports: markdown in `reports/` of a pipeline's data stands at the top of its page."""
+"""Reports: markdown in `reports/` of a pipeline's data is shown at the top of its page."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_reports_of_any_program_stand_at_the_top_and_follow_the_run(
     page.wait_for_function("document.querySelector('.reports img')?.naturalWidth === 16")
     expect(report(page, "empty")).to_contain_text("It is empty")
 
-    # What is below the third is fetched when somebody opens it.
+    # Reports below the third are fetched when a user opens them.
     node = report(page, "/by python")
     expect(node.locator(".markdown")).to_have_count(0)
     node.get_by_role("button", name="Open /by python").click()
@@ -159,18 +159,18 @@ def test_a_script_in_a_report_does_not_run(viewer: Viewer) -> None:
         button.click()
     expect(shown.locator(".markdown")).to_have_count(2)
     expect(shown.locator(".markdown").last).to_contain_text("go")
-    # A picture of another host is a link: nobody learns that it was looked at.
+    # A picture of another host is a link: no host learns that the page was opened.
     theirs = shown.get_by_role("link", name="theirs")
     expect(theirs).to_have_attribute("href", "https://example.com/spy.png")
     assert page.evaluate("document.documentElement.dataset.owned") is None
     assert page.locator("a[href^=javascript]").count() == 0
     assert page.locator(".markdown script, .markdown style, .markdown [onerror]").count() == 0
-    viewer.said.clear()  # the picture that is not there
+    viewer.said.clear()  # the missing picture
 
 
 @pytest.fixture
 def asked(viewer: Viewer) -> list[str]:
-    """What the page asks about data."""
+    """The page's requests for data."""
     found: list[str] = []
     viewer.page.on("request", lambda one: found.append(one.url) if "/data" in one.url else None)
     return found
@@ -194,7 +194,7 @@ def test_a_pipeline_of_one_exec_has_an_overview_when_it_reports(viewer: Viewer) 
     write = "mkdir -p $CONDUCTO_DATA_PIPELINE/reports; echo '# Fine' > $_/sum.md; echo said"
     run = launch(viewer.person, f"    root = co.Exec({write!r})")
     page = viewer.node(run, "/")
-    expect(page.locator(".log-lines")).to_contain_text("said")  # what is read is not pushed away
+    expect(page.locator(".log-lines")).to_contain_text("said")  # visible lines are not pushed away
     page.get_by_role("tab", name="Overview").click()
     expect(report(page, "sum").get_by_role("heading", name="Fine")).to_be_visible()
     assert viewer.axe() == []

@@ -1,4 +1,4 @@
-"""What an attempt used, in its charts: while it runs, afterwards, and not where nobody knows."""
+"""Resource usage of an attempt, in its charts: while it runs, afterwards, and if unknown."""
 
 from __future__ import annotations
 

@@ -102,7 +102,7 @@ def test_the_command_runs_in_the_page_as_it_ran_in_the_pipeline(
         "The shell has ended with exit code 5; its container is gone."
     )
     assert containers(failed) == []
-    expect(rows(page)).to_contain_text("from the node")  # what was printed can still be read
+    expect(rows(page)).to_contain_text("from the node")  # earlier output can still be read
 
     page.get_by_role("button", name="Open again").click()
     expect(panel(page).get_by_role("status")).to_have_text("Open")
@@ -127,7 +127,7 @@ def test_keys_go_to_the_shell_until_a_key_that_is_shown_leaves_it(
 
     page.keyboard.type("ec")
     page.keyboard.press("Tab")
-    page.keyboard.type(" '?'rdsk\n")  # each of these is an order elsewhere on the page
+    page.keyboard.type(" '?'rdsk\n")  # each of these is an action elsewhere on the page
     expect(rows(page)).to_contain_text("?rdsk")
     assert is_focused(terminal)
 

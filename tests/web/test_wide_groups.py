@@ -1,4 +1,4 @@
-"""Groups of many children: their order, selections over what is not loaded, and links to them."""
+"""Groups of many children: their order, selections of unloaded nodes, and links to them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.web
 
-#: How the rows of a tree stand from the top: their names.
+#: The rows of a tree from the top: their names.
 _NAMES = """count => [...document.querySelectorAll('.tree-scroll [role=treeitem]')]
   .map(row => [row.getBoundingClientRect().top, row.querySelector('.trow-name')?.textContent])
   .sort((a, b) => a[0] - b[0]).slice(0, count).map(row => row[1])"""
@@ -30,7 +30,7 @@ LOADED, WAITS = 200, 210
 
 
 def gated(gate: Path, *, children: int = 300) -> str:
-    """Return the body of a group whose `n205` fails and whose last ones run until told to end."""
+    """Return the body of a group whose `n205` fails and whose last ones run until a signal."""
     wait = f"while [ ! -e '{gate}' ]; do sleep 0.05; done"
     return f"""
     with co.Serial() as root:
@@ -85,7 +85,7 @@ def test_what_failed_runs_and_is_queued_comes_first_and_goes_back_when_it_is_don
     assert page.locator(".trow", has_text="running").count() >= 1
     before = len(asked)
     page.wait_for_timeout(3000)
-    assert len(asked) - before <= 3  # what stands still is not asked for again and again
+    assert len(asked) - before <= 3  # idle nodes are not requested again and again
 
     gate.touch()
     expect(facts).to_contain_text("299 done", timeout=60_000)
@@ -169,7 +169,7 @@ def test_a_link_shows_the_groups_as_they_were_opened_and_closed(
         expect(row(other.page, "g2")).to_have_attribute("aria-expanded", "true")
         for name in ("g0", "g1"):
             expect(row(other.page, name)).to_have_attribute("aria-expanded", "false")
-        # A link to a node keeps closed what is closed above it.
+        # A link to a node keeps closed groups above it closed.
         other.page.goto(f"{page.url}&node=/g1/n3")
         expect(other.page.get_by_role("heading", name="n3")).to_be_visible()
         expect(row(other.page, "g1")).to_have_attribute("aria-expanded", "false")

@@ -1,4 +1,4 @@
-"""An app that answers workers as a test says, so that the emulator and the worker stand alone."""
+"""An app with scripted responses, to test the emulator and the worker alone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ app.experimental_feature_flags.update({"WEBSOCKETS"})
 
 
 class Script:
-    """What to answer, and what came; the test resets it."""
+    """The scripted responses and the received requests; the test resets it."""
 
     def __init__(self) -> None:
         self.changed = threading.Condition()

@@ -1,4 +1,4 @@
-"""What ministack lacks of AWS that an installation of Conducto uses, each with its reason.
+"""Features of AWS that an installation of Conducto uses and ministack lacks, each with its reason.
 
 A shim replaces private functions of one version of ministack. `tests/deploy/test_shims.py` fails
 for each shim that ministack needs no longer: then remove it. ``python -m deploy.shims`` prints, as

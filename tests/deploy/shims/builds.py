@@ -1,4 +1,4 @@
-"""CodeBuild: builds with their own orders, without AWS's image."""
+"""CodeBuild: builds with their own commands, without AWS's image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""IAM: who asks, and what ministack's own evaluator would deny wrongly."""
+"""IAM: the caller's identity, and wrong denials of ministack's own evaluator."""
 
 from __future__ import annotations
 

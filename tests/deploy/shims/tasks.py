@@ -27,7 +27,7 @@ def send_event(source: str, kind: str, resource: str, detail: Any) -> None:
 
 
 def _options(cdef: dict[str, Any], task: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Return what ministack starts a container with."""
+    """Return the settings with which ministack starts a container."""
     found: dict[str, Any] = ecs._build_run_kwargs(
         {"name": "probe", **cdef},
         task or {},

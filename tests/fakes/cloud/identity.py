@@ -44,7 +44,7 @@ class FakeOrgs:
         return self._workers.get(org, 0)
 
     def in_use(self, org: str) -> InUse:
-        """Return the plan and what is in use of it."""
+        """Return the plan and its current use."""
         return InUse(self.plan(org), self.workers(org), self._reserved.get(org, 0))
 
     def shares(self, org: str) -> Mapping[str, Share]:
@@ -62,7 +62,7 @@ class FakeOrgs:
         """Count workers in or out; the store does so with an entry.
 
         Raises:
-            PlanLimitError: the plan does not allow so many.
+            PlanLimitError: the plan does not allow that number.
         """
         plan, has, holds = self.in_use(org)
         too_many = workers > 0 and has + workers > plan.max_workers
@@ -100,7 +100,7 @@ class FakeOrgs:
             )
 
     def spent(self, org: str, month: str) -> Sequence[PipelineSpent]:
-        """Return what each pipeline took."""
+        """Return the usage of each pipeline."""
         return list(self._spent.get((org, month), {}).values())
 
     def usage(self, org: str, month: str) -> Mapping[str, float]:
@@ -135,7 +135,7 @@ class FakeTokens:
         return None if parent is not None and self.find(parent) is None else token.identity
 
     def take(self, digest: str) -> bool:
-        """Take a token back; return whether it was there."""
+        """Revoke a token; return whether it existed."""
         return self._kept.pop(digest, None) is not None
 
     def known(self, org: str) -> Sequence[TokenRecord]:
@@ -165,7 +165,7 @@ class FakeConnections:
         self._follow: dict[str, tuple[str, str, int]] = {}
 
     def opened(self, connection: str, token: str, parent: str | None = None) -> None:
-        """Note by which token a connection was opened, and the one that it ends with."""
+        """Record the token that opened a connection, and the token with which it ends."""
         self._token[connection] = token
         self._parent[connection] = parent
 

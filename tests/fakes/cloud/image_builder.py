@@ -9,7 +9,7 @@ REPOSITORY = "registry.invalid/images"
 
 
 class FakeBuilder:
-    """A `Builder`; a test says how its builds go on.
+    """A `Builder`; a test controls the progress of its builds.
 
     Attributes:
         orders: ``{build id: order}`` of all builds.
@@ -30,7 +30,7 @@ class FakeBuilder:
         self._numbers = count(1)
 
     def reference(self, org: str, tag: str) -> str:
-        """Return what workers know an image by."""
+        """Return the reference by which workers pull an image."""
         return f"{REPOSITORY}/{org}:{tag}"
 
     def exists(self, org: str, tag: str) -> bool:

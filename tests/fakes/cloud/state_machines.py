@@ -9,7 +9,7 @@ from conducto_core.semantics.naming import Site
 
 
 class Interpreter(Protocol):
-    """What runs the machines; ``TaskGoneError`` of its own is turned into the port's."""
+    """The interpreter; its ``TaskGoneError`` is converted to the port's."""
 
     def create(self, machine: Machine) -> None:
         """Make a machine known."""
@@ -21,7 +21,7 @@ class Interpreter(Protocol):
         """Abort an execution."""
 
     def status(self, execution: str) -> str:
-        """Return how it stands."""
+        """Return its status."""
 
     def succeed(self, token: str, output: Mapping[str, Any]) -> None:
         """Answer a task."""
@@ -94,7 +94,7 @@ class FakeMachines:
         self._interpreter.stop(execution_arn)
 
     def status(self, execution_arn: str) -> str:
-        """Return how it stands."""
+        """Return its status."""
         return self._interpreter.status(execution_arn)
 
     def succeed(self, token: str, output: Mapping[str, object]) -> None:

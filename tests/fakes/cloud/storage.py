@@ -62,15 +62,15 @@ class FakeBlobs:
         return f"https://blobs.invalid/{key}?put={size or ''}"
 
     def download_url(self, key: str, *, filename: str, seconds: int | None = None) -> str:
-        """Return a URL that answers GETs."""
+        """Return a URL for GET requests."""
         return f"https://blobs.invalid/{key}?as={filename}"
 
     def get(self, key: str) -> bytes | None:
-        """Return what is there."""
+        """Return the content."""
         return self._kept.get(key)
 
     def exists(self, key: str) -> bool:
-        """Return whether something is there."""
+        """Return whether it exists."""
         return key in self._kept
 
     def names(self) -> list[str]:

@@ -57,7 +57,7 @@ class FakeStore:
     def records(
         self, org: str, *, after: str | None = None, limit: int = 100
     ) -> tuple[tuple[PipelineRecord, ...], str | None]:
-        """Return pipelines of an org, the newest first, and where to go on ``after``."""
+        """Return pipelines of an org, the newest first, and the next ``after``."""
         mine = [kept.record for kept in self._kept.values() if kept.org == org]
         mine.sort(key=_place, reverse=True)
         rest = [r for r in mine if after is None or _place(r) < after]
@@ -80,12 +80,12 @@ class FakeStore:
                 self._orgs.set_share(kept.org, pipeline_id, Share())
 
     def org_of(self, pipeline_id: str) -> str | None:
-        """Return whose a pipeline is."""
+        """Return the owner of a pipeline."""
         kept = self._kept.get(pipeline_id)
         return None if kept is None else kept.org
 
     def definition(self, pipeline_id: str) -> bytes:
-        """Return what `create` was given."""
+        """Return the definition given to `create`."""
         return self._kept[pipeline_id].definition
 
     def keep_tree(self, pipeline_id: str, data: bytes) -> str:
@@ -145,11 +145,11 @@ class FakeStore:
         return self._kept[pipeline_id].changes[after : after + limit]
 
     def outgoing(self, pipeline_id: str) -> Iterator[Outgoing]:
-        """Yield what was to be told, sent or not, by entry."""
+        """Yield the notifications, sent or not, by entry."""
         yield from list(self._kept[pipeline_id].outgoing.values())
 
     def put_outgoing(self, org: str, pipeline_id: str, outgoing: Outgoing) -> None:
-        """Write how notifications stand."""
+        """Write the states of notifications."""
         with self._lock:
             kept = self._kept[pipeline_id]
             before = kept.outgoing.get(outgoing.entry)
@@ -166,11 +166,11 @@ class FakeStore:
         ]
 
     def note_worker(self, pipeline_id: str, worker_id: str, time: float) -> None:
-        """Note that a worker was heard of."""
+        """Record a worker's heartbeat."""
         self._kept[pipeline_id].seen[worker_id] = time
 
     def workers_seen(self, pipeline_id: str) -> Mapping[str, float]:
-        """Return when each worker was last heard of."""
+        """Return the time of each worker's last heartbeat."""
         return dict(self._kept[pipeline_id].seen)
 
 

@@ -10,14 +10,14 @@ from conducto_core.model.remote_shells import ShellSession
 
 
 class FakeFleet:
-    """Workers that are only on paper.
+    """Workers that exist only as records.
 
     Attributes:
         tasks: ``{ARN: worker}`` of all that were started.
         stopped: ARNs of those that were stopped.
         full: AWS has no room.
         deaf: Starts are lost on the way.
-        unlisted: ECS does not list what was started yet.
+        unlisted: ECS does not list new tasks yet.
         released: Pipelines that need no files for now.
         reasons: ``{ARN: why a task stopped}``.
         closed: Nothing can be entered yet.

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Script:
-    """How every Exec ends and what every Lazy prints.
+    """The results of Execs and the trees of Lazy nodes.
 
     Attributes:
         seed: The same seed, the same script.

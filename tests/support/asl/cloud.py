@@ -39,10 +39,10 @@ _NAMES = count(1)  # no two pipelines of a process share a run
 
 
 class Cloud:
-    """A pipeline that runs by executions.
+    """A pipeline that runs in executions.
 
     Attributes:
-        course: How it stands.
+        course: Its state machine.
         executions: Those started so far, the current one last.
         history: Attempts that ended: ``(path, attempt, state, cause)``.
     """
@@ -65,7 +65,7 @@ class Cloud:
         return self.course.standing.refused
 
     def order(self, event: ev.Event) -> None:
-        """Carry out what a person ordered, or a time limit."""
+        """Execute a user's action, or a time limit."""
         self._carry_out(self.course.order(event))
 
     def serve(self) -> None:
@@ -96,12 +96,12 @@ class Cloud:
         self._carry_out(self.course.finish(path, cause, **measured))
 
     def outcome(self) -> str | None:
-        """Return how the current execution stands; None when there is none."""
+        """Return the status of the current execution; None when there is none."""
         execution = self._current()
         return None if execution is None else self.engine.status(execution)
 
     def expected_outcome(self) -> str | None:
-        """Return how the current execution must stand now that the tree is settled.
+        """Return the expected status of the current execution now that the tree is settled.
 
         A tree that stays unfinished (its Lazy got no tree) leaves it waiting.
         """

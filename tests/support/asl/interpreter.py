@@ -1,8 +1,8 @@
-"""A small interpreter of the Amazon States Language: the part that our compiler writes.
+"""A small interpreter of the Amazon States Language: the part that Conducto's compiler uses.
 
 Written from the specification, apart from moto's, so that two independent readers of a definition
 must agree; and fast, a millisecond per tree. It has no clock: a Wait stays, a retry is at once,
-heartbeats are missed when a test says so. Events are counted as in histories recorded by AWS.
+heartbeats are missed at a test's request. Events are counted as in histories recorded by AWS.
 
 Source: https://states-language.net/spec.html
 """
@@ -48,7 +48,7 @@ class Execution:
     scopes: list[_Scope] = field(default_factory=list)
 
     def close(self, status: str, output: Any = None) -> None:
-        """End it, and what runs in it."""
+        """End it and its inner scopes."""
         if self.status != "RUNNING":
             return
         self.status, self.output = status, output
@@ -67,9 +67,9 @@ class _Scope:
     """A machine's states or a branch's, being run.
 
     Attributes:
-        ok: Told the output when it ends.
-        failed: Told the error when it fails.
-        inner: What runs in its current state: branches' scopes, a nested execution.
+        ok: Called with the output when it ends.
+        failed: Called with the error when it fails.
+        inner: The scopes of its current state: branches, a nested execution.
     """
 
     execution: Execution

@@ -1,4 +1,4 @@
-"""What the npm package asl-validator says against definitions; `make conformance` installs it."""
+"""Findings of the npm package asl-validator in definitions; `make conformance` installs it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SECONDS = 240
 
 
 def judged(definitions: Sequence[str]) -> list[str]:
-    """Return what is wrong with any of the definitions, in one process for all.
+    """Return the errors in any of the definitions, in one process for all.
 
     Skips the test where Node or the package is missing.
     """

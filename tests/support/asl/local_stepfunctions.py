@@ -19,7 +19,7 @@ _SECONDS = 300
 
 
 class Replayed(NamedTuple):
-    """What the interpreter did.
+    """The result of the interpreter.
 
     Attributes:
         errors: Messages of the executions that failed.

@@ -97,14 +97,14 @@ class MotoEngine:
         return [e for page in pages.paginate(executionArn=execution) for e in page["events"]]
 
     def clear(self) -> None:
-        """Stop what runs, for the next test."""
+        """Stop the running executions, for the next test."""
         for execution in self._executions:
             self.stop(execution)
         self._executions.clear()
         self.offers()
 
     def close(self) -> None:
-        """Stop what runs and let the pollers go."""
+        """Stop the running executions and release the pollers."""
         self.clear()
         self._closed.set()
         for poller in self._pollers.values():
@@ -134,7 +134,7 @@ class MotoEngine:
             try:
                 task = self.client.get_activity_task(activityArn=arn, workerName="scripted")
             except ClientError as error:
-                # moto is one for the whole process, and a test of somebody else has emptied it.
+                # moto is shared by the whole process, and another test has emptied it.
                 if error.response["Error"]["Code"] != "ActivityDoesNotExist":
                     raise
                 return

@@ -1,7 +1,7 @@
-"""A second set of our modules with one line changed: bugs that the suite has to catch.
+"""A second set of Conducto's modules with one line changed: bugs that the suite has to catch.
 
 Only the cloud's half gets the changed set; the local half keeps the real one. So a bug in a rule
-is one in a rule that only one side uses.
+is one in a rule that only one target uses.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 _SEMANTICS = "conducto_core.semantics."
-#: What decides, and what imports it. `events` and what is data stays shared.
+#: Modules with decisions, and their importers. `events` and plain data stay shared.
 _FAMILY = (
     *(
         _SEMANTICS + name
@@ -45,10 +45,10 @@ class Mutant(NamedTuple):
     """A bug.
 
     Attributes:
-        name: What is wrong, as a sentence.
+        name: The fault, as a sentence.
         module: Where, below `conducto_core.semantics`.
-        old: The text that is replaced; it must be there exactly once.
-        new: What is there instead.
+        old: The text that is replaced; it must occur exactly once.
+        new: Its replacement.
     """
 
     name: str
@@ -99,7 +99,7 @@ def mutated_cloud(mutant: Mutant) -> type:
 
 @contextmanager
 def _set_aside() -> Iterator[None]:
-    """Let the family be imported anew, and put the real one back afterwards."""
+    """Let the family be imported again, and restore the real one afterwards."""
     for name in _FAMILY:
         importlib.import_module(name)
     kept = {name: sys.modules.pop(name) for name in _FAMILY}

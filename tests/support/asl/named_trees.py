@@ -23,12 +23,12 @@ def chain() -> dict[str, Any]:
 
 
 def all_children_run() -> dict[str, Any]:
-    """A Serial that goes on after failures, in one that asks afterwards whether there was any."""
+    """A Serial that continues after failures, in one that checks afterwards for failures."""
     return serial(serial(leaf("a"), leaf("b"), stop_on_error=False, name="tests"), leaf("after"))
 
 
 def side_by_side() -> dict[str, Any]:
-    """Branches, one of which nobody minds and one of which does not run."""
+    """Branches, one of which may fail and one of which does not run."""
     return parallel(
         leaf("a"),
         serial(leaf("x"), leaf("y"), name="may fail", suppress_errors=True),

@@ -15,7 +15,7 @@ class PathError(Exception):
 
 
 def look_up(data: Any, path: str) -> Any:
-    """Return what ``path`` (``$.a.b``) leads to."""
+    """Return the value at ``path`` (``$.a.b``)."""
     for name in path.split(".")[1:]:
         if not isinstance(data, dict) or name not in data:
             raise PathError(path)

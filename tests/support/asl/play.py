@@ -1,7 +1,7 @@
-"""The same story told to both sides: what one can do the other can, and they end up the same.
+"""The same events on both targets, which offer the same actions and end in the same state.
 
-A game is a seed: it gives the tree, the limits of a machine, the outcomes and the actions. Both
-sides are compared after every move.
+A game is a seed: it gives the tree, the limits of a machine, the outcomes and the actions. The
+targets are compared after every move.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ SMALL = (Size(3, 10**6, 10**6, 2), Size(4, 10**6, 10**6, 2), Size(6, 10**6, 10**
 
 @dataclass
 class Game:
-    """One tree, run by both sides.
+    """One tree, run by both targets.
 
     Attributes:
-        moves: What was done, for the message of a failure.
+        moves: The moves so far, for the message of a failure.
         patience: Seconds that the cloud's interpreter may take to catch up.
     """
 
@@ -46,21 +46,21 @@ class Game:
     moves: list[str] = field(default_factory=list)
 
     def send(self, event: ev.Event) -> None:
-        """Tell both sides an event."""
+        """Send an event to both targets."""
         self.moves.append(repr(event))
         self.local.send(event)
         self.cloud.order(event)
         self.compare()
 
     def start(self, path: str) -> None:
-        """Start a queued Exec on both sides."""
+        """Start a queued Exec on both targets."""
         self.moves.append(f"start {path}")
         self.local.start(path)
         self.cloud.start(path)
         self.compare()
 
     def finish(self, path: str, cause: Cause | None) -> None:
-        """End a running Exec on both sides; a Lazy's prints a random tree."""
+        """End a running Exec on both targets; a Lazy's prints a random tree."""
         self.moves.append(f"finish {path} {cause}")
         node = self.local.tree.nodes[path]
         prints = node.spec.lazy_target is not None and path not in self.local.stopping
@@ -92,7 +92,7 @@ class Game:
     # ---- the comparison ------------------------------------------------------------------------
 
     def compare(self) -> None:
-        """Check that both sides stand alike, and that the graph offers what can run."""
+        """Check that both targets have the same state, and that every runnable node is offered."""
         self._catch_up()
         story = "\n".join(self.moves)
         assert self.cloud.refused == [], f"offered out of turn: {self.cloud.refused}\n{story}"
@@ -106,7 +106,7 @@ class Game:
             assert outcome == expected, f"execution {outcome}, expected {expected}\n{story}"
 
     def _catch_up(self) -> None:
-        """Let the cloud's workers fetch tasks until what can run is there, or time is up."""
+        """Let the cloud's workers fetch tasks until all runnable nodes are offered, or time out."""
         end = time.monotonic() + self.patience
         while True:
             self.cloud.serve()
@@ -133,7 +133,7 @@ def _differences(here: dict[str, Any], there: dict[str, Any]) -> str:
 
 
 def game_of(tree: dict[str, Any], engine: Engine, most: Size = MAX_SIZE, seed: int = 0) -> Game:
-    """Return a game on a tree that a test wrote, not begun."""
+    """Return a game on a test's own tree, not started."""
     resolved = pipeline(tree)
     return Game(Driver(resolved, armed=False), Cloud(resolved, engine, most), Random(seed))
 
@@ -141,7 +141,7 @@ def game_of(tree: dict[str, Any], engine: Engine, most: Size = MAX_SIZE, seed: i
 def new_game(
     seed: int, engine: Engine, *, cloud: type = Cloud, plain: bool = False, patience: float = 0.0
 ) -> Game:
-    """Return the game of a seed, not begun."""
+    """Return the game of a seed, not started."""
     rng = Random(seed)  # a game, not a secret
     tree = pipeline(random_tree(rng, leaves=rng.choice([3, 6, 10, 14]), plain=plain))
     most = MAX_SIZE if rng.random() < 0.5 else rng.choice(SMALL)

@@ -1,4 +1,4 @@
-"""What a scripted cloud needs of a thing that executes state machines."""
+"""The port of a scripted cloud to an interpreter of state machines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Random trees and scripts from a seed; the same seed gives the same ones for ever."""
+"""Random trees and scripts from a seed; the same seed always gives the same ones."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ class Recorder(Interpreter):
 
 @dataclass(frozen=True)
 class Result:
-    """How an interpreter ran a game.
+    """A game as an interpreter ran it.
 
     Attributes:
         started: The nodes whose tasks were started, sorted.
@@ -92,7 +92,7 @@ class Recording:
     result: Result
 
     def game(self) -> dict[str, Any]:
-        """Return what an interpreter needs to replay it, JSON-able."""
+        """Return the JSON value from which an interpreter can replay it."""
         return {
             "machines": self.machines,
             "top": self.top,

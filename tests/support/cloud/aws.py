@@ -22,7 +22,7 @@ TABLE = table_name("test")
 BUCKET = "conducto-test-bucket"
 CLUSTER = "conducto-test"
 
-# Else moto makes 1,300 machine images with their disks whenever a test uses EC2, and at its end.
+# Otherwise moto makes 1,300 machine images with their disks for each test that uses EC2.
 os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
 
 
@@ -41,7 +41,7 @@ def role(name: str) -> str:
 def aws() -> Iterator[Clients]:
     """Give clients of an AWS that holds the table, the bucket and the cluster."""
     with chosen_aws():
-        boto3.DEFAULT_SESSION = _session()  # moto puts back what was there
+        boto3.DEFAULT_SESSION = _session()  # moto restores the earlier one
         # ministack takes an access key of 12 digits as the number of the account.
         clients = Clients(REGION, aws_access_key_id=ACCOUNT, aws_secret_access_key="test")
         make_table(clients)

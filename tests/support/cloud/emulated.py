@@ -135,7 +135,7 @@ class ByHand:
             connection.close()
 
     def offer(self) -> PolledTask:
-        """Return the next task of its pool, which must be there."""
+        """Return the next task of its pool, which must exist."""
         found = self.poll()
         assert found is not None
         return found

@@ -1,9 +1,9 @@
-"""AWS by others: the adapters' suites run against dynalite and ministack as well as against moto.
+"""The adapters' suites run against dynalite and ministack as well as against moto.
 
 ``CONDUCTO_TEST_AWS=dynalite`` or ``ministack`` chooses; ``make test-adapters`` runs both.
 
 dynalite (npm) is DynamoDB alone, so moto remains for the other services. ministack (PyPI) has a
-virtual environment of its own, since its libraries are older than ours.
+virtual environment of its own, since its libraries are older than the checkout's.
 """
 
 from __future__ import annotations

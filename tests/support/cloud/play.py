@@ -1,8 +1,8 @@
-"""The same game on both sides: the local machine, and the whole cloud side on fakes.
+"""The same game on both targets: the local machine, and the whole cloud on fakes.
 
-A game is a seed: it gives the tree, the outcomes, what a person does, and which parts of the
-cloud fail. The cloud leads, since its workers start what they can; the local machine is told the
-same, and after every move both stand alike.
+A game is a seed: it gives the tree, the outcomes, the user's actions, and which parts of the
+cloud fail. The cloud leads, since its workers start what they can; the local machine gets the
+same events, and after every move both have the same state.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _EVENTS: dict[str, Callable[[tuple[str, ...]], ev.Event]] = {
 
 
 class LostError(Exception):
-    """A call to AWS did not arrive, or its answer did not."""
+    """A call to AWS did not arrive, or its response did not."""
 
 
 class Lossy:
@@ -99,11 +99,11 @@ class Lambdas:
 
 @dataclass
 class CloudGame:
-    """One tree, run by both sides.
+    """One tree, run by both targets.
 
     Attributes:
-        moves: What was done, for the message of a failure.
-        whole: Nothing of AWS is lost: what can run runs at once.
+        moves: The moves so far, for the message of a failure.
+        whole: No call to AWS is lost: every runnable node runs at once.
     """
 
     seed: int
@@ -156,7 +156,7 @@ class CloudGame:
         self.settle()
 
     def finish(self, path: str, cause: Cause | None) -> None:
-        """End a running Exec on both sides; a Lazy's prints a random tree."""
+        """End a running Exec on both targets; a Lazy's prints a random tree."""
         hand = self.world.running()[path]
         stopping = path in self.local.stopping
         assert hand.pulse() == stopping, f"{path}: told to stop: {not stopping}\n{self.story()}"
@@ -207,7 +207,7 @@ class CloudGame:
         self.compare()
 
     def mirror(self) -> None:
-        """Do on the local side what the cloud's workers did: start, or miss their context."""
+        """Repeat the moves of the cloud's workers locally: start, or miss their context."""
         for entry in self.world.store.entries(self.id, self._read):
             self._read = entry.number
             for a in entry.attempts:
@@ -245,7 +245,7 @@ class CloudGame:
         for node in self.local.tree.nodes.values():
             most = node.spec.max_concurrent
             below = [p for p in running if p.startswith(node.path.rstrip("/") + "/")]
-            # An edit or a reset may lower what was let in before; nothing of these games does.
+            # An edit or a reset may lower earlier reservations; no move of these games does.
             assert most is None or len(below) <= most, f"{node.path}: {below}\n{self.story()}"
         pools = [self.local.tree.nodes[p].spec.pool for p in running]
         contexts = [pool for pool in pools if kind_of(pool) is PoolKind.CONTEXT]
@@ -338,7 +338,7 @@ def _confine(node: dict[str, Any], rng: Random) -> None:
 def new_game(
     seed: int, *, lossy: float = 0.0, conflicts: float = 0.0, confined: bool = False
 ) -> CloudGame:
-    """Return the game of a seed, not begun.
+    """Return the game of a seed, not started.
 
     Args:
         seed: Where everything comes from.

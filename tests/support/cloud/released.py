@@ -1,8 +1,8 @@
-"""What each released schema's own code has written into the table and the bucket.
+"""Items that each released schema's own code has written into the table and the bucket.
 
 ``python -m support.cloud.released`` in ``tests/`` plays the same scenes with the code of now and
 writes ``tests/support/clouds/schema-N.json`` of its schema, and ``shapes-N.json``, what that looks
-like. The files of older schemas stay as they are: nobody can write them any more.
+like. The files of older schemas stay unchanged: no code can write them any more.
 """
 
 from __future__ import annotations
@@ -72,10 +72,10 @@ STATE = (Pool, PoolStarts, RunState, Worker)
 
 @dataclass(frozen=True)
 class Scenes:
-    """Who is who in what was written.
+    """The pipelines and tokens in the written items.
 
     Attributes:
-        running: A pipeline with a command that runs; others of it wait.
+        running: A pipeline with a running command; others of it wait.
         token: Its worker's.
         failed: One that failed, with a snapshot and a tree that a Lazy printed.
         now: When it all was.
@@ -172,7 +172,7 @@ def dumped(clients: Clients, scenes: Scenes) -> dict[str, Any]:
 
 
 def put_back(clients: Clients, dump: dict[str, Any]) -> Scenes:
-    """Fill an empty table and an empty bucket with what was dumped."""
+    """Fill an empty table and an empty bucket with dumped items."""
     for item in dump["items"]:
         clients.get("dynamodb").put_item(TableName=TABLE, Item=_read(item))
     for name, data in dump["objects"].items():
@@ -181,7 +181,7 @@ def put_back(clients: Clients, dump: dict[str, Any]) -> Scenes:
 
 
 def dump_of(schema: int) -> dict[str, Any]:
-    """Return what a schema's own code has written."""
+    """Return the items that a schema's own code has written."""
     found: dict[str, Any] = json.loads((FOLDER / f"schema-{schema}.json").read_text())
     return found
 

@@ -1,4 +1,4 @@
-"""What an installation asks of AWS, held against what its roles may do there.
+"""Calls of an installation to AWS, compared with the permissions of its roles.
 
 The emulator itself asks nobody: a right that a role lacks would be missed in a real account first.
 `make test-deploy` holds what it records against the same policies (`deploy.calls`).
@@ -173,7 +173,7 @@ def _execute_command(params: _Params) -> list[_Wish]:
 
 
 def _create_access_point(params: _Params) -> list[_Wish]:
-    """AWS asks for the tags on what is made, and says for what."""
+    """AWS checks the tags of a new resource, with the action that creates it."""
     files = _arn("elasticfilesystem", f"file-system/{params['FileSystemId']}")
     point = _arn("elasticfilesystem", "access-point/fsap-new")
     told = {f"aws:RequestTag/{tag['Key']}": (tag["Value"],) for tag in params["Tags"]}
@@ -324,10 +324,10 @@ NEEDS: dict[tuple[str, str], Callable[[_Params], list[_Wish]]] = {
 
 
 def asked(calls: Iterable[str]) -> Iterator[Asked]:
-    """Yield what calls need, each thing once; a call is a line of JSON, as the emulator writes it.
+    """Yield the permissions that calls need, each once; a call is a line of the JSON log.
 
     Raises:
-        KeyError: nobody has said what such a call needs.
+        KeyError: the permissions of such a call are not listed.
     """
     seen: set[str] = set()
     for line in calls:
@@ -428,7 +428,7 @@ class Rights:
     # ---- values of a template ------------------------------------------------------------------
 
     def text(self, stack: str, value: Any) -> str:
-        """Return what a value of a template is in the installation."""
+        """Return a value of a template as it is in the installation."""
         if isinstance(value, str):
             return value
         ((function, given),) = value.items()
@@ -467,7 +467,7 @@ class Rights:
         return plain if attribute is None else _ARNS[resource["Type"]].format(plain)
 
     def _plain_name(self, kind: str, name: str, properties: Template) -> str:
-        """Return what ``Ref`` makes of a resource."""
+        """Return the value of ``Ref`` for a resource."""
         if kind in _MADE:
             return self.known[_MADE[kind]]
         return str(properties.get("Name") or properties.get("LogGroupName") or name)
@@ -513,5 +513,5 @@ def _like(value: str, pattern: str) -> bool:
 
 
 def refused(rights: Rights, calls: Iterable[Asked]) -> list[str]:
-    """Return what a real account would have refused."""
+    """Return the calls that a real account would have rejected."""
     return sorted(str(call) for call in calls if not rights.allow(call))

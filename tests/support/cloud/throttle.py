@@ -65,7 +65,7 @@ def calls_of(client: Any) -> Iterator[list[str]]:
 
 @contextmanager
 def taking_frames(client: Any) -> Iterator[list[bytes]]:
-    """Take what is sent to WebSockets, and yield it; take closing for done."""
+    """Receive frames for WebSockets, and yield them; closing counts as done."""
     frames: list[bytes] = []
 
     def take(params: Any, **_more: Any) -> Any:

@@ -1,7 +1,7 @@
 """Everything of the cloud in memory, with a clock that a test moves.
 
 `World` has the ports' fakes and any number of engines (Lambdas) over them; `Hand` is a worker that
-speaks `conducto_core.model.worker` and runs its commands when the test says so.
+speaks `conducto_core.model.worker` and runs its commands at the test's request.
 """
 
 from __future__ import annotations
@@ -186,7 +186,7 @@ class World:
         self.deliver()
 
     def time_out(self) -> None:
-        """Tasks that were handed out and that nobody keeps alive are offered to others."""
+        """Offer tasks whose heartbeats are missing to other workers."""
         kept = {token for hand in self.living() for token in (*hand.held, hand.token)}
         for token in sorted(self.handed_out - kept):
             self.handed_out.discard(token)
@@ -194,7 +194,7 @@ class World:
                 self.interpreter.fail(token, "States.HeartbeatTimeout")
 
     def beat(self) -> None:
-        """Every worker that runs a command says so."""
+        """Send a heartbeat of every worker with a running command."""
         for hand in list(self.hands.values()):
             if hand.alive and hand.job is not None:
                 hand.pulse()
@@ -240,7 +240,7 @@ class World:
         return [hand for hand in self.hands.values() if hand.alive]
 
     def serve(self) -> None:
-        """Let workers come up and fetch what there is, until nothing happens any more."""
+        """Let workers start and fetch tasks, until nothing happens any more."""
         for _ in range(10_000):
             self.start_workers()
             self.retire()
@@ -249,7 +249,7 @@ class World:
                 self.deliver()
                 if not self.interpreter_moved() and not self._new_tasks():
                     return
-        raise AssertionError("workers do not come to rest")
+        raise AssertionError("workers do not become idle")
 
     def _new_tasks(self) -> bool:
         return any(a not in self.hands and a not in self.fleet.stopped for a in self.fleet.tasks)
@@ -260,7 +260,7 @@ class World:
         return bool(new)
 
     def retire(self) -> None:
-        """Workers whose task was stopped are gone."""
+        """Remove workers whose task was stopped."""
         for hand in self.living():
             if hand.arn in self.fleet.stopped:
                 hand.vanish()
@@ -330,7 +330,7 @@ class Hand:
             self.vanish()
 
     def look(self) -> bool:
-        """Ask again for what it holds, then poll; return whether it found something to do."""
+        """Ask again for its held tasks, then poll; return whether it found something to do."""
         if self.job is not None or self.leaving:
             return False
         for offer in list(self.held.values()):
@@ -404,7 +404,7 @@ class Hand:
         self._stop()
 
     def vanish(self) -> None:
-        """It is gone without a word."""
+        """Vanish without a report."""
         self.alive, self.job = False, None
         self.held.clear()
         self._stop()
@@ -424,6 +424,6 @@ def _claim_of(offer: Offer) -> Claim:
 
 
 def offers_of(world: World) -> Iterator[Offer]:
-    """Yield what is offered and was not taken."""
+    """Yield the tasks that are offered and not taken."""
     world.interpreter_moved()
     yield from world.offers

@@ -1,4 +1,4 @@
-"""An agent that nobody needs ends by itself, if it was told to."""
+"""An unused agent stops by itself, if this is configured."""
 
 import asyncio
 
@@ -20,7 +20,7 @@ class Page:
 
 
 class Machine:
-    """What runs pipelines."""
+    """A runner of pipelines."""
 
     def __init__(self, *settled):
         self.summaries = [Summary(settled=each) for each in settled]
@@ -39,12 +39,12 @@ class Clock:
 
 
 async def visit(scope, receive, send):
-    """An answer that takes until it is told to end."""
+    """A request that lasts until the test ends it."""
     await receive()
 
 
 async def at_once(_scope, _receive, _send):
-    """An answer that takes no time."""
+    """A request that takes no time."""
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What nobody needs is freed, and nothing else."""
+"""Unused resources are removed, and no others."""
 
 from conducto_local.debug.container import LABEL_DEBUG
 from conducto_local.lifecycle.gc import KeepSet, unneeded_images, unneeded_shells, unneeded_workers

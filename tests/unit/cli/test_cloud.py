@@ -167,7 +167,7 @@ def two_sides() -> Iterator[tuple[Callable[[], Client], Callable[[], Client], st
 
 
 def away(text: str = "the cloud installation at https://a.invalid is away") -> Callable[[], Client]:
-    """Return what makes clients of a side that does not answer."""
+    """Return a factory of clients for an unreachable target."""
 
     def opener() -> Client:
         raise AgentUnreachableError(text)

@@ -34,7 +34,7 @@ def _base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Place:
-    """An account, a machine, and what was printed."""
+    """An account, a machine, and the printed output."""
 
     def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
         self.account = FakeAccount()
@@ -181,7 +181,7 @@ def test_a_setting_that_is_not_there_is_wrong_usage(
     assert told in capsys.readouterr().err
 
 
-# ---- what is in the way -----------------------------------------------------------------------
+# ---- obstacles --------------------------------------------------------------------------------
 
 
 def test_without_credentials_nothing_is_done_and_the_rest_is_not_asked(place: Place) -> None:
@@ -771,7 +771,7 @@ WISH = Wish(stage="main", settings={}, org="main", user="ann")
 
 
 def answered(place: Place, *answers: str, settings: dict[str, str] | None = None) -> list[str]:
-    """Deploy with a person who answers questions; return what they were told."""
+    """Deploy with a user who answers questions; return the printed output."""
     given, told = iter(answers), []
     wish = WISH if settings is None else Wish("main", settings, "main", "ann")
 

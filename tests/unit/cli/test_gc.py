@@ -1,4 +1,4 @@
-"""`conducto gc`: what is printed of what was freed."""
+"""`conducto gc`: its summary of the removed resources."""
 
 import argparse
 import json

@@ -104,7 +104,7 @@ def test_the_page_is_opened_by_the_flag_or_the_configuration(
 
     printed = capsys.readouterr().out
     assert (f"web page: {server.endpoint.url}/p/p2\n" in printed) == opened
-    assert "code" not in printed  # a log may keep what is printed
+    assert "code" not in printed  # a log may keep the output
 
 
 def test_where_images_are_built_is_a_matter_of_the_cloud(capsys: Output) -> None:

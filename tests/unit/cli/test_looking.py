@@ -557,7 +557,7 @@ def signs_in(server: RunningServer, code: str) -> bool:
 
 
 class Opened(NamedTuple):
-    """What a browser was given.
+    """The page that a browser was given.
 
     Attributes:
         argument: Of its command line, which every user of a machine can read.

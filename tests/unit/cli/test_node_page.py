@@ -1,4 +1,4 @@
-"""What `conducto show ID PATH` says of a node's attempts, and of what callbacks told others."""
+"""The page of `conducto show ID PATH`: a node's attempts and its callbacks' notifications."""
 
 from collections.abc import Mapping
 

@@ -139,7 +139,7 @@ def test_where_the_engine_is_the_registry_nothing_is_pushed(bench: Bench) -> Non
     ("script", "code", "words", "delivered"),
     [
         ("echo no such package; exit 3", 0, ("was not built", "no such package"), {"/log"}),
-        # Whoever finds a result looks whether the image is there, too.
+        # A caller that finds a result checks whether the image exists, too.
         (SUCCEEDS, 1, ("was built and not pushed", "from the code"), {"/log", "/result"}),
     ],
     ids=["build", "push"],

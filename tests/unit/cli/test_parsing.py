@@ -1,4 +1,4 @@
-"""What is said of a command line that makes no sense; of secrets see ``test_secrets``."""
+"""Errors for invalid command lines; for secrets see ``test_secrets``."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""``conducto debug --remote`` up to AWS's program, and what is left when it has ended."""
+"""``conducto debug --remote`` up to AWS's program, and the state that it leaves behind."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def refusal(status: int, detail: str) -> ApiError:
 
 
 class Cloud:
-    """Satisfies what is used of a client; answers ``entries`` in turn."""
+    """Implements the used part of a client; returns ``entries`` in turn."""
 
     def __init__(self, *entries: RemoteShellEntry | Exception) -> None:
         self.entries = deque(entries)
@@ -92,7 +92,7 @@ class Cloud:
 
 
 def visit(cloud: Any, enter: Callable[[ShellSession], int] = lambda _: 0, **more: Any) -> Any:
-    """Return the exit code, and what was told."""
+    """Return the exit code and the printed messages."""
     told = io.StringIO()
     given = {"wait": lambda _: None, "tell": told, **more}
     return remote_shell(cloud, "abc-def", REQUEST, enter, **given), told.getvalue()

@@ -1,4 +1,4 @@
-"""What keys do in the live view, without a terminal."""
+"""Keys in the live view, without a terminal."""
 
 from collections.abc import Callable
 
@@ -21,7 +21,7 @@ class Person:
         self.steering = KeyBindings(client, "abc-def")
 
     def press(self, *keys: str) -> str:
-        """Press keys; return what is said then."""
+        """Press keys; return the message shown afterwards."""
         for key in keys:
             model = PipelineModel(self.client.get("abc-def"))
             model.add(self.client.tree("abc-def"))

@@ -1,4 +1,4 @@
-"""`conducto usage`: what was spent, from attempts and the table of prices."""
+"""`conducto usage`: costs computed from attempts and the price table."""
 
 from __future__ import annotations
 

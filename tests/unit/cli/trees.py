@@ -22,8 +22,8 @@ class CountingPipelines(MemoryPipelines):
     """The fake, with the counts of the groups in its events.
 
     Attributes:
-        asked: Orders as they arrived, previews too.
-        idle: Why a run starts nothing, as the server finds; None where it starts something.
+        asked: Actions as they arrived, previews too.
+        idle: The server's reason why a run starts nothing; None where it starts something.
     """
 
     def __init__(self) -> None:

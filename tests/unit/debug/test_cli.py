@@ -22,7 +22,7 @@ Output = pytest.CaptureFixture[str]
 
 
 class Shells:
-    """What stands for the engine's side, and remembers its plans."""
+    """A stand-in for the engine that records the debug plans."""
 
     DebugError = DebugError
 

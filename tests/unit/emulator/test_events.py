@@ -1,4 +1,4 @@
-"""Which events reach which functions, and how often."""
+"""Delivery of events to functions, with retries."""
 
 from __future__ import annotations
 

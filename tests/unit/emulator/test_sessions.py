@@ -1,4 +1,4 @@
-"""Sessions of ECS Exec: who is let in. What then happens is in tests/cloud/test_remote_debug.py."""
+"""Authentication of ECS Exec sessions. Their use is tested in tests/cloud/test_remote_debug.py."""
 
 from __future__ import annotations
 

@@ -98,7 +98,7 @@ def test_transaction_names_the_item_that_was_in_conflict() -> None:
 
 
 class Slow(Latency):
-    """Takes as long as a test says, and notes for what."""
+    """Takes as long as a test requests, and records the reason."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(seed=1)

@@ -1,4 +1,4 @@
-"""Where the engine is looked for, and what is said when it is not there."""
+"""The search for the engine, and the error where none is found."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""How a container's streams are told apart."""
+"""Separation of a container's output streams."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""What an engine lacks is found out when it is opened, and is said."""
+"""Missing features of an engine are detected when it is opened, and reported."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""What is read out of users' Dockerfiles."""
+"""Facts read from users' Dockerfiles."""
 
 import pytest
 

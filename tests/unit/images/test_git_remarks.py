@@ -1,4 +1,4 @@
-"""Copies of checkouts that lack something say so."""
+"""Incomplete copies of checkouts cause a remark."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Notifications as Slack, GitHub and a mail server get them, and what is worth another try."""
+"""Notifications as Slack, GitHub and a mail server receive them, and retries of failed ones."""
 
 import smtplib
 import socket

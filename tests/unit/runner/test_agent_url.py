@@ -1,4 +1,4 @@
-"""Commands are told where the agent answers."""
+"""Commands receive the agent's address."""
 
 from pathlib import Path
 

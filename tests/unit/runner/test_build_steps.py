@@ -23,7 +23,7 @@ class Book:
 
 
 def told(book: Book) -> list[tuple[str, str | None, bool]]:
-    """Return name, surroundings and whether it is over, of each step."""
+    """Return name, context and whether it has ended, of each step."""
     return [(step.name, step.within, step.ended is not None) for step in steps_in(book.log)]
 
 

@@ -1,4 +1,4 @@
-"""Whose things are: every home has a mark of its own, whatever happens to its directory."""
+"""Ownership of resources: every home has its own mark, even if its directory moves."""
 
 import json
 import shutil

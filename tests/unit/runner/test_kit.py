@@ -1,4 +1,4 @@
-"""An engine is opened when it is first needed, and what came of it is noted."""
+"""An engine is opened on first use, and the result is recorded."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The scheduler over fakes: what is written, when, and what a reader can see of it."""
+"""The scheduler over fakes: the content and time of its writes, and their visibility to readers."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping

@@ -1,4 +1,4 @@
-"""What is told where nothing bears the name that was asked for."""
+"""Errors for unknown names."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Whoever may read a pipeline may read its definition, so it holds no password."""
+"""Every reader of a pipeline may read its definition, so it holds no password."""
 
 from conducto_core.api.queries.relaunch import launch_request
 from conducto_core.model.records import PipelineRecord
@@ -14,4 +14,4 @@ def test_definition_names_a_repository_without_its_password() -> None:
     assert found["images"]["a"]["copy_url"] == "https://example.com/r.git"
     assert found["images"]["a"]["copy_branch"] == "main"
     assert found["images"]["b"] == tree["images"]["b"]
-    assert images["a"]["copy_url"].startswith("https://me:secret@")  # what is stored stays
+    assert images["a"]["copy_url"].startswith("https://me:secret@")  # the stored form is unchanged

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def _every_node_is_located() -> Iterator[None]:
-    """Else only the first 50,000 nodes of a process are; a worker makes more in all."""
+    """Otherwise only the first 50,000 nodes of a process are; a worker makes more in all."""
     co.Node.force_debug_info(True)
     yield
     co.Node.force_debug_info(False)

@@ -1,7 +1,7 @@
 """The errors that pipelines written for the original may count on: type and text."""
 
 # ruff: noqa: UP006, UP007, UP035
-# The older spellings of annotations are what is tested.
+# The older spellings of annotations are tested here.
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images: what they become, and what is refused."""
+"""Images: their wire form and their validation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What importing costs, and which Pythons can."""
+"""The cost of importing, and the supported Python versions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""co.main: which functions are methods, how a command line is read, what is printed."""
+"""co.main: choice of methods, parsing of the command line, and output."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Native functions: the command that is written, and the arguments that come back from it."""
 
 # ruff: noqa: RUF013, UP006, UP035, UP045
-# The older spellings of annotations are what is tested.
+# The older spellings of annotations are tested here.
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ def words_of(node: co.Exec) -> list[str]:
 
 
 def called(node: co.Exec) -> Any:
-    """Return what the function is given in the container."""
+    """Return the arguments that the function receives in the container."""
     results: list[Any] = []
     words = words_of(node)
     assert words[0] == "conducto"

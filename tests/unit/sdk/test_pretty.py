@@ -71,7 +71,7 @@ WITH_COLORS = "\x1b[1;34m/\x1b[0m\n└─ \x1b[1;36mx\x1b[0m   a"
 
 
 def run_on_terminal(script: Path, *argv: str, **env: str) -> str:
-    """Return what a script writes to a terminal."""
+    """Return the output of a script on a terminal."""
     ours, theirs = pty.openpty()
     with os.fdopen(theirs, "wb") as terminal:
         subprocess.run(

@@ -1,4 +1,4 @@
-"""What the tests of the modules beside the tree share: a private home and real subprocesses."""
+"""Fixtures for modules outside of the tree: a private home and real subprocesses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`co.data.pipeline` and `co.data.user`: what is put is there, at once and for everybody."""
+"""`co.data.pipeline` and `co.data.user`: data is available to every reader at once."""
 
 from __future__ import annotations
 

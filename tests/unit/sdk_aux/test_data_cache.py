@@ -40,7 +40,7 @@ def names(directory: Path) -> list[str]:
 
 
 def store(*members: tuple[tarfile.TarInfo, bytes]) -> None:
-    """Put an archive of these members where the cache ("evil", "1") is looked for."""
+    """Put an archive of these members at the place of the cache ("evil", "1")."""
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w") as archive:
         for member, content in members:

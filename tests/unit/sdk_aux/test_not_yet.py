@@ -1,4 +1,4 @@
-"""What needs a server imports, and says when called that it comes later; secrets never fail."""
+"""Modules that need a server can be imported, and fail when called; secrets never fail."""
 
 from __future__ import annotations
 

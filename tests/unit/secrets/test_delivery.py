@@ -1,4 +1,4 @@
-"""What a command gets of secrets and of addresses, and when they are read anew."""
+"""Secrets and addresses in a command's environment, and when they are read again."""
 
 from __future__ import annotations
 

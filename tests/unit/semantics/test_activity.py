@@ -1,4 +1,4 @@
-"""Time at work: stretches in which something goes on; what is between them does not count."""
+"""Active time: the periods in which commands run; idle time between them does not count."""
 
 import pytest
 

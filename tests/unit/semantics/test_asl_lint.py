@@ -1,4 +1,4 @@
-"""What the linter finds in definitions that are wrong in one thing each."""
+"""Findings of the linter in definitions with one error each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What contexts reserve, and who may begin."""
+"""Capacity that reuse contexts reserve, and their admission."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What a course says when workers are lost, and when an Exec needs another size.
+"""The cloud machine when workers are lost, and when an Exec needs another size.
 
-The rest of it is held by tests/conformance.
+Its other behaviour is tested by tests/conformance.
 """
 
 from __future__ import annotations

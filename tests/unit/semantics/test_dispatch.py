@@ -1,7 +1,7 @@
-"""Which queued Exec starts next.
+"""Choice of the queued Exec that starts next.
 
-The laws compare the dispatcher with a plain rule over the whole queue: of those that no full
-capacity group holds up, the one that was queued first starts, if the machine has room for it.
+The laws compare the dispatcher with a plain rule over the whole queue: of the attempts that no full
+capacity group blocks, the one queued first starts, if the machine has room for it.
 """
 
 from itertools import pairwise
@@ -274,7 +274,7 @@ STEPS = st.lists(
 
 
 class Play:
-    """A dispatcher, and beside it everything that was ever told to it."""
+    """A dispatcher, and a record of every call to it."""
 
     def __init__(self):
         self.queue = dispatcher()

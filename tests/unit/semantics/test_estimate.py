@@ -1,4 +1,4 @@
-"""What a launch is said to cost."""
+"""Cost estimates of launches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What explains a failure, what a rerun of it resets, and why a run starts nothing."""
+"""The explanation of a failure, the scope of its rerun, and reasons why a run starts nothing."""
 
 import pytest
 

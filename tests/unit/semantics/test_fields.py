@@ -1,4 +1,4 @@
-"""What a value of a node parameter must be, and what is said when it is something else."""
+"""Validation of node parameters, and its messages."""
 
 import math
 import re

@@ -1,4 +1,4 @@
-"""How many workers are started for what is queued."""
+"""The number of workers launched for queued attempts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How large a tree may be; what is larger is refused with its node before anything runs."""
+"""Limits of trees; a larger tree is rejected with its node before anything runs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def chain(levels: int, name: str = "n") -> dict[str, Any]:
 
 
 def crowd(count: int) -> dict[str, Any]:
-    """A form of so many nodes; all the same, since it is refused before anybody looks at them."""
+    """A form of equal nodes; it is rejected before any of them is read."""
     return {"nodes": [{"id": "0", "type": "Exec"}] * count, "edges": [], "images": IMAGES}
 
 

@@ -1,4 +1,4 @@
-"""What happens to an Exec whose container was lost, before its command started or after."""
+"""Loss of an Exec's container, before its command started or after."""
 
 from __future__ import annotations
 

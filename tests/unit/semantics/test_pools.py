@@ -1,4 +1,4 @@
-"""Which Execs share a container: by the key of the pool they belong to."""
+"""Execs that share a container have the same pool key."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What is left to run of a tree, against what really runs when nothing fails any more."""
+"""The residual tree, compared with the nodes that really run without further failures."""
 
 from dataclasses import replace
 
@@ -207,7 +207,7 @@ def awaited(rest):
 
 
 def play_out(driver):
-    """Let everything that can run succeed; return what ran."""
+    """Let every runnable node succeed; return the nodes that ran."""
     driver.send(ev.Armed())
     before = len(driver.started)
     running = set(driver.running)
@@ -221,7 +221,7 @@ def test_what_is_left_is_what_runs_when_nothing_fails_any_more(data, tree, steps
     driver = disturbed(data, tree, steps)
     rest = residual(driver.tree)
     expected = set(left(driver) or ()) | awaited(rest)
-    # A failure that is there, or that comes of a stop, may still hold back others.
+    # An earlier failure, or one caused by a stop, may still block others.
     nothing_fails = not driver.stopping and not any(node.failed for node in walk(rest))
 
     ran = play_out(driver)

@@ -1,4 +1,4 @@
-"""From the tree as written to the tree as it runs: what is inherited, and what is not."""
+"""From the tree as written to the tree as it runs: inherited and other parameters."""
 
 import pytest
 
@@ -24,7 +24,7 @@ def chain(*levels):
     return node
 
 
-# ---- what is inherited --------------------------------------------------------------------------
+# ---- inherited parameters -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_max_time_on_an_exec_is_its_own_whatever_is_written_above(own, seconds):
     assert resolved(chain({"max_time": "1m"}, {"max_time": own}))["/x"].max_time == seconds
 
 
-# ---- what is not inherited ----------------------------------------------------------------------
+# ---- parameters without inheritance -------------------------------------------------------------
 
 ONLY_HERE = {
     "skip": (True, False),

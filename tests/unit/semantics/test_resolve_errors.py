@@ -1,4 +1,4 @@
-"""What is wrong with a tree is said before anything runs: where, what, and what to do."""
+"""Errors in a tree are reported before anything runs: place, cause and remedy."""
 
 import copy
 import re
@@ -410,7 +410,7 @@ def test_what_is_no_image_is_told_by_its_name(image):
     assert str(wrong(form(serial("a"), {"i": image}))).startswith("image 'i': ")
 
 
-# ---- whatever somebody else's program prints ----------------------------------------------------
+# ---- arbitrary input from other programs --------------------------------------------------------
 
 WHOLE = form(
     serial(

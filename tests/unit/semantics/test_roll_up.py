@@ -1,4 +1,4 @@
-"""How children add up to their group: by the rules, one child at a time, at little cost."""
+"""Roll-up of children into their group: by the rules, one child at a time, at little cost."""
 
 import json
 
@@ -125,7 +125,7 @@ def test_a_reset_at_the_front_of_a_long_serial_does_not_walk_it_again():
 
 
 class Counting(list):
-    """A list that counts how often an item is looked at."""
+    """A list that counts the reads of its items."""
 
     times = 0
 

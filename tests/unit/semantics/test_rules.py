@@ -204,7 +204,7 @@ def test_every_cause_has_a_state_to_end_in():
     assert {case[0] for case in ENDS} == {None, *Cause}
 
 
-# ---- what is done about a failure ---------------------------------------------------------------
+# ---- reactions to a failure ---------------------------------------------------------------------
 
 
 def failure(cause=Cause.EXIT_CODE, *, state=None, tries=1, mem=2.0, seconds=1.0, below=1):

@@ -1,4 +1,4 @@
-"""How often the workers of a pool are started that end before they run a command."""
+"""Launches of workers that end before they run a command: their number and backoff."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one machine had ordered, the next one that loads its states carries out."""
+"""A machine that loads the states of a previous one executes its outstanding commands."""
 
 import pytest
 

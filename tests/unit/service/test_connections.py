@@ -16,7 +16,7 @@ WHOLE = HALF + b"\r\n"
 
 
 class App:
-    """Answers at once, or to /slow when the test says so."""
+    """Responds at once, or to /slow when the test releases it."""
 
     def __init__(self) -> None:
         self.go = asyncio.Event()

@@ -1,4 +1,4 @@
-"""How the runs of one pipeline are told from those of others, and what is said of them."""
+"""Histories: the runs of one program, separated from other programs, and their summary."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the local server lets through, and how it refuses, over raw sockets."""
+"""Accepted and rejected requests of the local server, over raw sockets."""
 
 import contextlib
 import http.client
@@ -48,7 +48,7 @@ def ask(
     method: str = "GET",
     body: bytes | None = None,
 ) -> tuple[int, dict[str, str], dict[str, object]]:
-    """Return status, headers and JSON body of an answer."""
+    """Return status, headers and JSON body of a response."""
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
     try:
         connection.request(method, path, body, dict(headers))
@@ -338,7 +338,7 @@ def whole_message(sock: socket.socket) -> bytes:
 
 @contextlib.contextmanager
 def losing_answers(port: int, lost: int) -> Iterator[tuple[Endpoint, list[bytes]]]:
-    """Pass requests on to ``port``, and lose the first answers; yields requests as they came."""
+    """Pass requests on to ``port``, and lose the first responses; yields requests as they came."""
     requests: list[bytes] = []
     with socket.create_server(("127.0.0.1", 0)) as listener:
 

@@ -1,4 +1,4 @@
-"""A request under an idempotency key is carried out once."""
+"""A request with an idempotency key is executed once."""
 
 import asyncio
 import http.client
@@ -38,7 +38,7 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
 
 
 class Work:
-    """Counts how often it is carried out."""
+    """Counts its executions."""
 
     def __init__(self) -> None:
         self.times = 0
@@ -282,7 +282,7 @@ def test_orders_are_remembered(operation) -> None:
 
 
 class Forgetful(MemoryResponses):
-    """A store whose disk is full by the time that the answer comes."""
+    """A store whose disk is full by the time that the response arrives."""
 
     def finish(self, key: str, answer: bytes) -> None:
         raise NotRememberedError("the disk is full")

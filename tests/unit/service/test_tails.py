@@ -1,4 +1,4 @@
-"""The end of what failed commands printed."""
+"""The end of the output of failed commands."""
 
 from __future__ import annotations
 

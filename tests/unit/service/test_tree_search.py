@@ -1,4 +1,4 @@
-"""What a search in a tree finds."""
+"""Results of a search in a tree."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What a browser gets from the local server: files, sessions, and no way around either."""
+"""Browsers and the local server: files, sessions, and attempts to bypass the latter."""
 
 import http.client
 import json
@@ -83,7 +83,7 @@ def session(server: RunningServer) -> dict[str, str]:
 
 
 def ours(server: RunningServer) -> dict[str, str]:
-    """What a page of ours sends with whatever changes something."""
+    """Return the headers that our own page sends with every change."""
     return {"Origin": server.endpoint.url, "X-Conducto": "1", "Content-Type": "application/json"}
 
 

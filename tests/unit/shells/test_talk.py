@@ -1,4 +1,4 @@
-"""What goes over a shell's WebSocket, and each way in which it ends."""
+"""Frames on a shell's WebSocket, and each way in which it ends."""
 
 import asyncio
 import json
@@ -21,10 +21,10 @@ SHORT = 0.05
 
 
 class Page:
-    """The other side of a talk.
+    """The client of a terminal socket.
 
     Attributes:
-        closed: How often the talk said that its container is gone.
+        closed: Number of reports that the container was removed.
     """
 
     def __init__(self, limits: Limits = LIMITS, *, echoes: bool = True) -> None:

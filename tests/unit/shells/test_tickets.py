@@ -1,4 +1,4 @@
-"""Who comes to a shell in a page, and how many."""
+"""Admission to a shell in a page, and its limits."""
 
 import asyncio
 import http.client
@@ -44,7 +44,7 @@ class Planning(MemoryPipelines):
     async def debug(self, pipeline_id: str, request: DebugRequest) -> DebugPlan:
         await super().debug(pipeline_id, request)
         if self.refuses:
-            raise RefusedError("/: image a is building; try again when it is there")
+            raise RefusedError("/: image a is building; try again when it is built")
         return plan(path=request.path, notes=("know this",))
 
 

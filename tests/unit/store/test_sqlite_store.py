@@ -1,4 +1,4 @@
-"""What only a store on a disk can do: outlive its process, be locked, be damaged, be full."""
+"""Properties of a store on a disk: it outlives its process, can be locked, damaged or full."""
 
 import os
 import signal

@@ -62,7 +62,7 @@ class World:
         )
 
     def _used(self) -> Reading | None:
-        """Return what the user's container has used, as the test says; then one CPU, 1 MB."""
+        """Return the scripted usage of the user's container; then one CPU, 1 MB."""
         if self.readings:
             return self.readings.pop(0)
         return Reading(self.clock.now(), 1_000_000)

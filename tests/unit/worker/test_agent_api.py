@@ -1,4 +1,4 @@
-"""The agent's calls over HTTP: what is tried again, for how long, and what is not."""
+"""The agent's calls over HTTP: retries, their timeout, and errors without a retry."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ class Desk:
 
 
 class Visitor:
-    """Somebody who comes in at a time, takes what is handed over, and stays for so long."""
+    """A client that connects at a time, reads the secrets, and stays for a number of seconds."""
 
     def __init__(self, desk: Desk, name: str = "77", *, at: float = 10.0, stays: float = 20.0):
         self.got = b""
@@ -196,11 +196,11 @@ def test_who_knocks_and_goes_away_keeps_nobody_from_coming(desk: Desk) -> None:
     assert SECRET.encode() in last.got
 
 
-# ---- what is handed over ---------------------------------------------------------------------
+# ---- environment of the shell ----------------------------------------------------------------
 
 
 def evaluated(code: bytes) -> str:
-    """Return what the shell that the code starts prints."""
+    """Return the output of the shell that the code starts."""
     told = dict.fromkeys(ECS_VARIABLES, "x") | {"PATH": os.environ["PATH"]}
     script = "_n='\n'\n_pwd=/usr\nexec 8>/dev/null\n" + code.decode()
     done = subprocess.run(

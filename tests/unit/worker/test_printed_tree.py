@@ -1,4 +1,4 @@
-"""A tree cut out of a command's output: the limits of what is unpacked."""
+"""A tree extracted from a command's output: the limits of unpacking."""
 
 import base64
 import gzip
