@@ -99,7 +99,7 @@ test-docker: $(READY) engine ## All tests that need containers
 # A quick part of it is part of `make test`: what differs between the engines, under a minute.
 PODMAN_QUICK := tests/contract/test_belongings_contract.py \
 	tests/docker/test_engine.py::test_containers_are_confined \
-	tests/docker/test_engine.py::test_a_leftover_of_ours_makes_room \
+	tests/docker/test_engine.py::test_leftover_container_is_replaced \
 	tests/docker/test_engine.py::test_workers_of_one_network_find_each_other \
 	tests/runner/test_gc.py::test_images_of_archived_pipelines_go_and_those_of_live_ones_stay
 

@@ -153,7 +153,7 @@ def test_the_token_goes_to_no_program_that_took_the_port(setting: Setting) -> No
     assert not endpoint.url.endswith(f":{port}")
 
 
-def test_a_stopped_agent_is_gone_in_good_order(setting: Setting) -> None:
+def test_stopped_agent_shuts_down_cleanly(setting: Setting) -> None:
     setting.ensure()
     pid = setting.state().pid
 
@@ -165,7 +165,7 @@ def test_a_stopped_agent_is_gone_in_good_order(setting: Setting) -> None:
     assert setting.notes()[-1] == f"closed {pid}"
 
 
-def test_stopping_what_does_not_run_says_so(setting: Setting) -> None:
+def test_stopping_without_an_agent_is_reported(setting: Setting) -> None:
     assert stop_agent(setting.home) is False
 
 
@@ -205,7 +205,7 @@ def test_a_damaged_token_of_a_running_agent_is_named_with_the_remedy(setting: Se
     assert len(setting.opened()) == 2
 
 
-def test_the_agent_depends_on_nothing_of_the_launch(setting: Setting) -> None:
+def test_agent_is_independent_of_the_launching_process(setting: Setting) -> None:
     setting.ensure()
     process = Path("/proc") / str(setting.state().pid)
 
@@ -216,7 +216,7 @@ def test_the_agent_depends_on_nothing_of_the_launch(setting: Setting) -> None:
     assert (process / "fd/2").readlink() == setting.files.log
 
 
-def test_what_the_agent_keeps_is_for_its_owner_only(setting: Setting) -> None:
+def test_files_of_the_agent_are_private(setting: Setting) -> None:
     setting.ensure()
 
     modes = {p.name: stat.S_IMODE(p.stat().st_mode) for p in setting.home.agent.iterdir()}
@@ -237,7 +237,7 @@ def test_the_token_is_not_among_the_process_arguments(setting: Setting) -> None:
     assert len(endpoint.token) >= 43
 
 
-def test_an_agent_that_dies_at_its_start_is_told_with_its_last_lines(setting: Setting) -> None:
+def test_agent_that_fails_to_start_is_reported_with_its_last_lines(setting: Setting) -> None:
     dying = [sys.executable, "-c", "import sys; print('no luck'); sys.exit(3)"]
 
     with pytest.raises(AgentStartError, match="ended with code 3") as caught:
@@ -246,7 +246,7 @@ def test_an_agent_that_dies_at_its_start_is_told_with_its_last_lines(setting: Se
     assert str(caught.value).endswith("ends:\n  no luck")
 
 
-def test_a_runner_that_cannot_open_is_told(
+def test_runner_that_cannot_open_is_reported(
     setting: Setting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FAKE_AGENT_BROKEN", "1")
@@ -257,7 +257,7 @@ def test_a_runner_that_cannot_open_is_told(
 
 
 @pytest.mark.parametrize("name", ["CONDUCTO_MAX_SNAPSHOTS", "CONDUCTO_AGENT_IDLE_HOURS"])
-def test_a_setting_that_is_no_number_is_told_in_a_line(
+def test_invalid_number_in_a_setting_is_reported_in_a_line(
     setting: Setting, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setenv(name, "many")
@@ -268,7 +268,7 @@ def test_a_setting_that_is_no_number_is_told_in_a_line(
 
 
 @pytest.mark.parametrize(("word", "allowed"), [("on", True), ("off", False)])
-def test_an_agent_may_be_told_to_open_no_shells_in_pages(
+def test_shells_in_pages_can_be_disabled(
     setting: Setting, monkeypatch: pytest.MonkeyPatch, word: str, allowed: bool
 ) -> None:
     monkeypatch.setenv("CONDUCTO_WEB_SHELL", word)
@@ -404,7 +404,7 @@ def test_our_own_agent_is_found_from_any_directory(
     assert "the profile to serve" in helped.stdout
 
 
-def test_the_log_tells_what_was_decided(setting: Setting) -> None:
+def test_log_records_the_address_and_the_stop(setting: Setting) -> None:
     setting.ensure()
     url = setting.state().url
     stop_agent(setting.home)

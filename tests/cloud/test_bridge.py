@@ -204,7 +204,7 @@ def test_a_worker_runs_the_commands_of_an_execution(cloud: Cloud) -> None:
     }
 
 
-def test_a_command_is_stopped_when_the_api_says_so(cloud: Cloud) -> None:
+def test_api_response_stops_a_command(cloud: Cloud) -> None:
     activity = cloud.pool()
     cloud.run("a", "echo up; sleep 300")
     cloud.worker()
@@ -244,7 +244,7 @@ def test_the_user_sees_neither_tokens_nor_credentials(cloud: Cloud) -> None:
         assert word not in cloud.log()
 
 
-def test_the_api_may_be_away_for_a_while(cloud: Cloud) -> None:
+def test_api_may_be_unreachable_for_a_while(cloud: Cloud) -> None:
     activity = cloud.pool()
     cloud.run("a", "echo one; sleep 2; echo two")
     cloud.worker()
@@ -261,7 +261,7 @@ def test_the_api_may_be_away_for_a_while(cloud: Cloud) -> None:
     assert cloud.log() == b"one\ntwo\n"
 
 
-def test_memory_that_is_not_there_ends_the_command_or_the_task(cloud: Cloud) -> None:
+def test_exhausted_memory_ends_the_command_or_the_task(cloud: Cloud) -> None:
     activity = cloud.pool()
     cloud.run("a", "python3 -c 'x = bytearray(2 << 30)'; exit $?")
     cloud.worker("python:3.13-slim")
@@ -343,7 +343,7 @@ def test_the_minute_comes_again_and_again(cloud: Cloud) -> None:
     cloud.script.wait("minute", 2)
 
 
-def test_a_socket_is_told_what_the_app_posts(cloud: Cloud) -> None:
+def test_websocket_receives_posted_events(cloud: Cloud) -> None:
     url = cloud.emulator.url.replace("http", "ws") + "/socket"
     with websockets.sync.client.connect(
         url, additional_headers={"Authorization": "Bearer good"}

@@ -100,7 +100,7 @@ def stand(tmp_path: Path) -> Iterator[Stand]:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_build_delivers_what_it_printed_and_its_end(stand: Stand) -> None:
+def test_build_delivers_its_output_and_its_end(stand: Stand) -> None:
     build = stand.build("echo '==> building'; echo err >&2")
     stand.end()
 
@@ -140,7 +140,7 @@ def test_a_build_tells_its_steps_while_it_runs(stand: Stand) -> None:
     assert stand.steps() == [("building", True, "the build failed"), ("[1/1] RUN x", True, None)]
 
 
-def test_steps_are_told_of_a_build_that_prints_too_much(stand: Stand) -> None:
+def test_steps_of_a_build_with_excessive_output_are_shown(stand: Stand) -> None:
     noise = "head -c 4194304 /dev/zero | tr '\\0' '\\377'; echo"
     many = f'n=0; while [ $n -lt {MAX_STEPS * 5} ]; do n=$((n + 1)); echo "#$n [$n] RUN"; done'
     build = stand.build(f"echo '==> building'; {noise}; echo '#0 [a] RUN x'; {many}")
@@ -167,7 +167,7 @@ def test_a_failed_build_fails_with_its_code(stand: Stand) -> None:
     assert (build.status, stand.logs()[-1]) == ("FAILED", b"no space\n")
 
 
-def test_of_fifty_megabytes_the_first_and_the_last_are_kept(stand: Stand) -> None:
+def test_long_output_keeps_its_beginning_and_end(stand: Stand) -> None:
     build = stand.build("echo first; head -c 52428800 /dev/zero | tr '\\0' x; echo; echo last")
     stand.end()
 
@@ -186,7 +186,7 @@ def test_a_build_that_hangs_is_ended(stand: Stand) -> None:
     assert build.status == "TIMED_OUT"
 
 
-def test_a_machine_without_a_docker_client_says_so(stand: Stand) -> None:
+def test_missing_docker_client_is_reported(stand: Stand) -> None:
     stand.service.client = "docker-is-not-here"
     build = stand.build("exit 0")
     stand.end()
@@ -195,7 +195,7 @@ def test_a_machine_without_a_docker_client_says_so(stand: Stand) -> None:
     assert b"the docker client, which is not installed" in stand.logs()[0]
 
 
-def test_an_order_with_a_token_that_is_known_is_the_same_build(stand: Stand) -> None:
+def test_repeated_build_request_with_a_known_token_returns_the_same_build(stand: Stand) -> None:
     first = stand.build("exit 0", token="t-1")
     second = stand.build("exit 0", token="t-1")
     stand.end()

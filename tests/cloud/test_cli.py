@@ -91,7 +91,7 @@ def containers(**label: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.long
-def test_what_a_killed_emulator_left_goes_with_the_next_one(tmp_path: Path) -> None:
+def test_leftovers_of_a_killed_emulator_are_removed_by_the_next_one(tmp_path: Path) -> None:
     ensure(["python:3.13-slim", "busybox:latest"])
     folder = tmp_path / "cloud-emulator"
     try:

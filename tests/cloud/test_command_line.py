@@ -248,7 +248,7 @@ def test_a_build_on_this_machine_that_fails_launches_nothing(
     assert person.read("list", "--cloud") == []
 
 
-def test_orders_reach_a_pipeline_wherever_it_is(person: Person) -> None:
+def test_actions_reach_a_pipeline_on_either_target(person: Person) -> None:
     run = person.run(HELLO, side="cloud")
 
     reset = person.conducto("reset", run.id, "/", "--watch")
@@ -260,7 +260,7 @@ def test_orders_reach_a_pipeline_wherever_it_is(person: Person) -> None:
     assert run.id in person.ask("list", "--cloud", "--all").stdout
 
 
-def test_who_is_not_let_in_is_told_what_to_do(person: Person, me: Cloud, tmp_path: Path) -> None:
+def test_unauthorised_user_is_shown_the_remedy(person: Person, me: Cloud, tmp_path: Path) -> None:
     assert f"me of {me.org}" in person.ask("whoami").stdout
     (known,) = me.admin(kind="list_tokens")["tokens"]
     me.admin(kind="revoke_token", token=known["id"])

@@ -61,7 +61,7 @@ def fetched(me: Cloud, run: Run, name: str, part: str | None = None) -> tuple[in
     return status, body
 
 
-def test_a_client_sees_what_commands_wrote_and_the_other_way_round(me: Cloud) -> None:
+def test_clients_and_commands_share_data_files(me: Cloud) -> None:
     run = me.launch(tree(f"cat {HERE}/given; echo made > {HERE}/result"), run=False)
     headers = {"Authorization": f"Bearer {me.token}", "Content-Type": "application/octet-stream"}
     status, answer, _ = asked(file_url(me, run, "given"), "PUT", headers, b"from outside\n")
@@ -77,7 +77,7 @@ def test_a_client_sees_what_commands_wrote_and_the_other_way_round(me: Cloud) ->
 
 
 @pytest.mark.parametrize("size", [0, 5, PIECE, 2 * PIECE + 7])
-def test_a_client_gets_back_what_it_put_whatever_its_size(me: Cloud, size: int) -> None:
+def test_client_reads_back_its_data_of_any_size(me: Cloud, size: int) -> None:
     content = os.urandom(size)
     with Client(CloudTransport(Endpoint(me.emulator.url, me.token))) as client:
         for whose in (me.launch(tree("true"), run=False).id, None):

@@ -86,7 +86,7 @@ def refused(said: Said, status: int, detail: str) -> None:
     assert detail in said.body["detail"]
 
 
-def test_who_has_no_token_or_a_wrong_one_is_told_what_to_do(me: Cloud) -> None:
+def test_missing_or_invalid_token_error_names_the_remedy(me: Cloud) -> None:
     refused(ask(me, "GET", "/pipelines"), 401, "carries no token")
     refused(ask(me, "GET", "/pipelines", "cdo_forged"), 401, "not valid")
     assert "conducto login" in ask(me, "GET", "/pipelines", "cdo_forged").body["remedy"]
@@ -127,7 +127,7 @@ def test_a_token_that_is_used_again_after_its_worker_left_is_of_no_use(me: Cloud
     run.control(Action.KILL, "/")
 
 
-def test_a_piece_of_output_that_is_too_large_is_refused_and_the_log_goes_on(me: Cloud) -> None:
+def test_oversized_output_chunk_is_rejected_and_the_log_continues(me: Cloud) -> None:
     run, worker = alone(me, a="true")
     worker.claim(worker.offer())
     piece = {"path": "/a", "attempt": 1, "stream": "stdout", "offset": 0}
@@ -187,7 +187,7 @@ def test_changes_come_by_the_socket_while_they_happen_and_so_does_output(me: Clo
     assert run.output("/a") == b"one\ntwo\n"
 
 
-def test_of_another_org_there_is_nothing_to_follow(me: Cloud) -> None:
+def test_pipelines_of_another_org_cannot_be_followed(me: Cloud) -> None:
     run = me.launch(serial(a="true"), run=False)
     other = Cloud(me.emulator, me.org + "-other")
     follower = Client(CloudTransport(Endpoint(me.emulator.url, other.token)))

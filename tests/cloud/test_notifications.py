@@ -33,7 +33,7 @@ def variables(slack: WebService) -> dict[str, str]:
     return {Variables.SLACK_URL: slack.url}
 
 
-def test_slack_is_told_and_the_node_says_so(slack: WebService, me: Cloud) -> None:
+def test_slack_message_is_sent_and_shown_on_the_node(slack: WebService, me: Cloud) -> None:
     me.client.put_secrets(PutSecrets(secrets=[SecretValue(key="SLACK_TOKEN", value="xoxb-cloud")]))
     root = co.Serial(image="busybox:latest", cpu=0.25, mem=0.5)
     root["bad"] = co.Exec("exit 3")

@@ -79,7 +79,7 @@ def test_an_app_that_cannot_be_imported_is_an_error(tmp_path: Path) -> None:
         made.close()
 
 
-def test_what_a_function_raises_is_told_to_its_caller(tmp_path: Path) -> None:
+def test_errors_of_a_function_are_returned_to_its_caller(tmp_path: Path) -> None:
     (tmp_path / "chalice.py").write_text("")
     (tmp_path / "app.py").write_text(
         "from types import SimpleNamespace as Space\n"

@@ -144,7 +144,7 @@ def test_a_command_has_no_key_to_the_role_of_its_worker(failed: Run) -> None:
     assert not [key for key in KEYS if key in seen]
 
 
-def test_secrets_are_in_nothing_that_aws_was_told(me: Cloud, failed: Run, person: Person) -> None:
+def test_secrets_are_in_no_request_to_aws(me: Cloud, failed: Run, person: Person) -> None:
     shell = Shell(me, person, failed.id, "/bad").entered()
     assert shell.says("echo $TOKEN") == [SECRET]
 
@@ -205,7 +205,7 @@ def test_an_archive_ends_it(me: Cloud, failed: Run) -> None:
         me.client.enter_remote_shell(shell)
 
 
-def test_one_too_many_is_refused(me: Cloud, failed: Run) -> None:
+def test_shell_beyond_the_limit_is_rejected(me: Cloud, failed: Run) -> None:
     me.admin(kind="set_plan", max_workers=1, max_pipelines=50)  # idle workers make room for it
     shell = me.client.open_remote_shell(failed.id, RemoteShellRequest(path="/bad"))
 
@@ -217,7 +217,7 @@ def test_one_too_many_is_refused(me: Cloud, failed: Run) -> None:
     nothing_is_left(me)
 
 
-def test_an_image_that_cannot_be_pulled_is_said(me: Cloud, failed: Run, person: Person) -> None:
+def test_image_that_cannot_be_pulled_is_reported(me: Cloud, failed: Run, person: Person) -> None:
     me.emulator.board.knobs.start_failure = "CannotPullContainerError: no such image"
     try:
         shell = Shell(me, person, failed.id, "/bad")

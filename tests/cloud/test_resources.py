@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.docker, pytest.mark.cloud]
 
 
-def test_what_a_command_uses_arrives_with_its_output(me: Cloud) -> None:
+def test_resource_usage_arrives_with_the_output(me: Cloud) -> None:
     root = co.Parallel(image="busybox:latest", cpu=1, mem=2)
     root["burn"] = co.Exec("timeout 14 sh -c 'while :; do :; done'; echo done")
     root["quick"] = co.Exec("true")

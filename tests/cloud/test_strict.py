@@ -143,7 +143,7 @@ def test_pipelines_run_while_calls_are_throttled_and_writes_conflict(
     assert [len(run.attempts("/a")) for run in runs] == [1, 1, 1]
 
 
-def test_list_misses_what_was_just_created(strictness: Strictness, me: Cloud) -> None:
+def test_list_omits_recently_created_items(strictness: Strictness, me: Cloud) -> None:
     strictness.lag = 600.0
     client = once("stepfunctions")
     made = [client.create_activity(name=f"conducto-lag-{me.org}-{n}") for n in range(3)]

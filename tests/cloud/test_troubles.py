@@ -82,7 +82,7 @@ def test_an_image_without_a_shell_fails_the_node(me: Cloud) -> None:
     assert "/bin/sh" in (attempt.message or "")
 
 
-def test_capacity_that_is_refused_is_said(me: Cloud) -> None:
+def test_capacity_error_is_reported(me: Cloud) -> None:
     me.emulator.board.knobs.refusal = "Capacity is unavailable at this time"
     run = me.launch(serial(a="echo a"))
     run.until(lambda: "apacity" in (run.node("/a").waits_for or ""), "the queue said why")
@@ -162,7 +162,7 @@ def test_a_task_that_a_leaving_worker_gives_back_goes_to_the_next_one(me: Cloud)
     assert [str(each.state) for each in run.attempts("/a")] == ["done"]
 
 
-def test_another_org_sees_nothing_of_it(me: Cloud) -> None:
+def test_pipelines_are_invisible_to_another_org(me: Cloud) -> None:
     run = me.run(serial(a="true"))
     other = Cloud(me.emulator, me.org + "-other")
 
@@ -175,7 +175,7 @@ def test_another_org_sees_nothing_of_it(me: Cloud) -> None:
     assert "no pipeline" in str(caught.value)
 
 
-def test_of_an_archived_pipeline_aws_keeps_nothing_and_it_can_run_again(me: Cloud) -> None:
+def test_archived_pipeline_leaves_nothing_at_aws_and_can_run_again(me: Cloud) -> None:
     states, ecs = me.aws("stepfunctions"), me.aws("ecs")
 
     def kept(run: Run) -> tuple[list[str], list[str], set[str]]:

@@ -78,7 +78,7 @@ def go(run: Run, name: str) -> None:
     (folder / name).touch()
 
 
-def test_a_pipeline_that_runs_goes_on_and_its_old_workers_leave_after_their_commands(
+def test_running_pipeline_continues_and_its_old_workers_leave_after_their_commands(
     installed: Emulator, me: Cloud, newer: Path
 ) -> None:
     run = me.launch(steps(co.Serial, "a", b="echo b", c="echo c"))
@@ -101,7 +101,7 @@ def test_a_pipeline_that_runs_goes_on_and_its_old_workers_leave_after_their_comm
     assert len(set(workers)) == 3  # each was as old as the first one
 
 
-def test_what_ended_before_can_be_changed_after(
+def test_pipelines_that_ended_before_an_upgrade_can_be_changed_after_it(
     installed: Emulator, me: Cloud, newer: Path
 ) -> None:
     run = me.run(steps(co.Serial, a="echo a", b="false"))

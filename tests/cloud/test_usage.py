@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.docker, pytest.mark.cloud]
 
 
-def test_what_ran_is_in_the_month_by_pipeline_and_node(
+def test_usage_is_listed_by_month_pipeline_and_node(
     me: Cloud, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = co.Serial(image="busybox:latest", cpu=0.25, mem=0.25)

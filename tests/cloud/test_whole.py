@@ -64,7 +64,7 @@ def test_many_execs_run_on_a_handful_of_workers(me: Cloud, execs: int) -> None:
     assert len(workers) <= 6
 
 
-def test_an_error_stops_and_a_reset_goes_on_by_itself(me: Cloud) -> None:
+def test_error_stops_the_run_and_a_reset_continues_it(me: Cloud) -> None:
     flaky = "test -e /conducto/data/pipeline/again"
     run = me.run(serial(mark="true", flaky=flaky, after="echo after"))
     before = run.states()
@@ -78,7 +78,7 @@ def test_an_error_stops_and_a_reset_goes_on_by_itself(me: Cloud) -> None:
     assert len(run.attempts("/mark")) == 1
 
 
-def test_what_is_skipped_does_not_run(me: Cloud) -> None:
+def test_skipped_nodes_do_not_run(me: Cloud) -> None:
     run = me.launch(serial(a="true", b="false", c="echo c"), run=False)
     run.control(Action.SKIP, "/b")
 
@@ -192,7 +192,7 @@ def test_command_whose_worker_is_killed_is_rerun_with_retry_lost(me: Cloud) -> N
     assert (str(second.state), run.output("/b")) == ("done", b"b\n")
 
 
-def test_what_the_containers_of_a_worker_say_is_in_its_log_group(me: Cloud) -> None:
+def test_output_of_worker_containers_is_in_the_log_group(me: Cloud) -> None:
     run = me.run(serial(a="echo for the command's own log"))
     task = task_of(run)
     name = task.rpartition("/")[2]
@@ -241,7 +241,7 @@ def test_an_execution_that_is_stopped_from_outside_is_replaced(me: Cloud) -> Non
 
 
 @pytest.mark.long
-def test_the_api_may_be_away_for_thirty_seconds(me: Cloud) -> None:
+def test_api_may_be_unreachable_for_thirty_seconds(me: Cloud) -> None:
     import time
 
     run = me.launch(serial(a="for i in 1 2 3 4 5 6; do echo $i; sleep 2; done", b="echo b"))
@@ -257,7 +257,7 @@ def test_the_api_may_be_away_for_thirty_seconds(me: Cloud) -> None:
     assert run.output("/b") == b"b\n"
 
 
-def test_the_free_plan_has_two_workers_and_says_so(me: Cloud) -> None:
+def test_free_plan_has_two_workers_and_reports_the_limit(me: Cloud) -> None:
     me.admin(kind="set_plan", max_workers=2)
     commands = {
         f"e{i}": "until test -e /conducto/data/user/go; do sleep 0.2; done" for i in range(4)
@@ -277,7 +277,7 @@ def test_the_free_plan_has_two_workers_and_says_so(me: Cloud) -> None:
     assert "2 workers" in reason
 
 
-def test_sleep_ends_workers_and_wake_goes_on(me: Cloud) -> None:
+def test_sleep_stops_workers_and_wake_continues(me: Cloud) -> None:
     run = me.launch(serial(a="echo a", b="sleep 300", c="echo c"))
     run.until(lambda: run.state("/b") == "running")
 

@@ -47,7 +47,7 @@ async def test_clone_holds_the_branch(tmp_path: Path, origin: Path) -> None:
     }
 
 
-async def test_refresh_brings_what_was_pushed(tmp_path: Path, origin: Path) -> None:
+async def test_refresh_fetches_new_commits(tmp_path: Path, origin: Path) -> None:
     old = await refresh(tmp_path, origin)
     (old.path / "litter").write_text("")
     (origin / "a").write_text("2")
@@ -68,7 +68,7 @@ async def test_rewritten_branch_is_followed(tmp_path: Path, origin: Path) -> Non
     assert ((await refresh(tmp_path, origin)).path / "a").read_text() == "3"
 
 
-async def test_refresh_without_news_changes_no_file(tmp_path: Path, origin: Path) -> None:
+async def test_refresh_without_changes_modifies_no_file(tmp_path: Path, origin: Path) -> None:
     def contents(path: Path) -> dict[str, bytes]:
         return {str(one): one.read_bytes() for one in path.rglob("*") if one.is_file()}
 

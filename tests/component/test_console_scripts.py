@@ -29,7 +29,7 @@ WORDS = [
 
 @pytest.mark.parametrize(("name", "words"), WORDS, ids=str)
 @pytest.mark.parametrize("buffered", [True, False])
-def test_reader_that_has_left_is_no_error(
+def test_reader_that_left_is_not_an_error(
     name: str, words: list[str], buffered: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     module, _, function = SCRIPTS[name].partition(":")

@@ -132,7 +132,7 @@ def failing() -> MemoryPipelines:
     )
 
 
-async def test_the_head_says_what_it_is_and_how_it_stands() -> None:
+async def test_head_shows_the_title_and_the_status() -> None:
     page = await exported(failing())
 
     for fact in ("Nightly", "✘ error", "abc", "main", "slow", "ann", "What it is for.", "pipe.py"):
@@ -149,7 +149,7 @@ async def test_the_head_says_what_it_is_and_how_it_stands() -> None:
     assert "/home/ann" not in page.source
 
 
-async def test_a_failure_comes_first_with_what_one_needs_to_understand_it() -> None:
+async def test_failure_comes_first_with_its_explanation() -> None:
     page = await exported(failing())
 
     assert page.texts["h2"] == ["Failures (1)", "Timeline", "Tree"]
@@ -169,7 +169,7 @@ async def test_a_failure_leads_to_its_place_in_the_tree() -> None:
     assert page.tags.index(("details", there)) > page.tags.index(("a", link))
 
 
-async def test_the_message_of_a_failure_without_output_is_told() -> None:
+async def test_message_of_a_failure_without_output_is_shown() -> None:
     bad = a_exec("/a", State.ERROR, cause=Cause.IMAGE, exit_code=None, message="no such image: x")
     page = await exported(fake_with([group("/", State.ERROR), bad]))
 
@@ -195,14 +195,14 @@ async def test_the_tree_is_open_where_something_is_wrong_and_closed_where_all_is
     assert "attempt 1: done , exit 0, 1.0s, in box-1" in tree
 
 
-async def test_the_end_of_what_other_execs_printed_is_there() -> None:
+async def test_end_of_the_output_of_other_execs_is_shown() -> None:
     page = await exported(failing())
 
     assert "3\n4\n5\n6\n7" in page.texts["pre"]
     assert "waits for /tests: reset or skip it" in page.text
 
 
-async def test_what_runs_is_told_as_it_stood() -> None:
+async def test_running_nodes_are_shown_with_their_last_state() -> None:
     nodes = [group("/", State.RUNNING), a_exec("/a", State.RUNNING)]
     page = await exported(fake_with(nodes, {("/a", "stdout"): b"half way\n"}))
 
@@ -211,7 +211,7 @@ async def test_what_runs_is_told_as_it_stood() -> None:
     assert "Failures" not in page.text
 
 
-async def test_skipped_warned_and_paused_is_said_in_words() -> None:
+async def test_skipped_warning_and_paused_are_labelled() -> None:
     nodes = [group("/", warning=True), a_exec("/a", State.PENDING, skipped=True)]
     page = await exported(fake_with(nodes, problem="the disk is full"))
 
@@ -243,7 +243,7 @@ async def test_a_bar_is_thin_while_it_waits_and_thick_while_it_runs() -> None:
     assert page.texts["li"].count("waits, not known what for") == 1
 
 
-async def test_a_wait_is_drawn_by_what_it_was_for_and_a_legend_tells_which() -> None:
+async def test_waits_are_drawn_by_reason_with_a_legend() -> None:
     times = {"image_ready": NOW - 9.6, "admitted": NOW - 9.2}
     page = await exported(fake_with([group("/"), a_exec("/a", **times)]))
 
@@ -268,7 +268,7 @@ def shapes(page: Page) -> list[tuple[str | None, ...]]:
     return [tuple(rect[name] for name in ("class", "x", "width", "height")) for rect in rects]
 
 
-async def test_of_many_attempts_the_longest_have_a_bar() -> None:
+async def test_longest_of_many_attempts_have_a_bar() -> None:
     nodes = [group("/"), *(a_exec(f"/a{n}") for n in range(MAX_BARS + 5))]
     page = await exported(fake_with(nodes))
 
@@ -353,7 +353,7 @@ def test_output_becomes_text(output: str, text: str) -> None:
     assert plain(output) == text
 
 
-def test_a_name_cannot_turn_what_is_around_it() -> None:
+def test_control_characters_are_escaped() -> None:
     assert visible("a\u202eb\x07\ud800") == "a\\u202eb\\x07\\ud800"
     assert last_lines("a\nb\nc\n\n", 2) == "b\nc"
 
@@ -388,7 +388,7 @@ def large(groups: int, size: int) -> list[NodeView]:
     return nodes
 
 
-async def test_large_tree_is_cut_to_what_is_urgent_and_counts_the_rest() -> None:
+async def test_large_tree_is_reduced_to_urgent_nodes_and_counts_the_rest() -> None:
     run = await collect(fake_with(large(30, 70)), "abc", NOW)
     page = Page(page_of(run))
 
@@ -402,7 +402,7 @@ async def test_large_tree_is_cut_to_what_is_urgent_and_counts_the_rest() -> None
     assert sum(hidden) + shown == 2_100
 
 
-async def test_of_many_failures_some_are_told_some_named_and_the_rest_counted() -> None:
+async def test_some_of_many_failures_are_shown_some_named_and_the_rest_counted() -> None:
     nodes = [group("/", State.ERROR)]
     nodes += [a_exec(f"/e{n}", State.ERROR) for n in range(300)]
     page = await exported(fake_with(nodes))

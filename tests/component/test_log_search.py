@@ -25,7 +25,7 @@ def log(tmp_path: Path) -> Path:
     return file
 
 
-def test_a_stream_that_is_not_there_holds_nothing(tmp_path: Path) -> None:
+def test_missing_stream_has_no_matches(tmp_path: Path) -> None:
     assert search(order(tmp_path / "none", "x")) == SearchResult((), None, 0)
 
 
@@ -38,13 +38,13 @@ def test_hits_come_with_number_position_and_text(log: Path) -> None:
     ]
 
 
-def test_bytes_that_are_no_text_and_line_ends_are_no_part_of_a_line(log: Path) -> None:
+def test_undecodable_bytes_and_line_ends_are_not_part_of_a_line(log: Path) -> None:
     (hit,) = search(order(log, r"^second .$", regex=True)).hits
 
     assert hit.text == "second \N{REPLACEMENT CHARACTER}"
 
 
-def test_a_search_ends_at_its_bound_and_goes_on_there(tmp_path: Path) -> None:
+def test_search_ends_at_its_limit_and_continues_there(tmp_path: Path) -> None:
     file = tmp_path / "log"
     file.write_bytes(b"match\n" * 100)
 
@@ -55,7 +55,7 @@ def test_a_search_ends_at_its_bound_and_goes_on_there(tmp_path: Path) -> None:
     assert (len(rest.hits), rest.next) == (90, None)
 
 
-def test_of_a_long_line_the_part_around_the_match_is_shown(tmp_path: Path) -> None:
+def test_long_line_is_shown_around_the_match(tmp_path: Path) -> None:
     file = tmp_path / "log"
     file.write_bytes(b"a" * 50_000 + b"needle" + b"b" * 50_000 + b"\n")
 
@@ -65,7 +65,7 @@ def test_of_a_long_line_the_part_around_the_match_is_shown(tmp_path: Path) -> No
     assert hit.text[hit.start : hit.end] == "needle"
 
 
-def test_a_line_without_an_end_is_looked_through_in_pieces(tmp_path: Path) -> None:
+def test_line_without_an_end_is_searched_in_chunks(tmp_path: Path) -> None:
     file = tmp_path / "log"
     file.write_bytes(b"a" * (3 << 20) + b"needle")
 
@@ -79,7 +79,7 @@ def test_a_line_without_an_end_is_looked_through_in_pieces(tmp_path: Path) -> No
     needle=st.text(alphabet="abä", min_size=1, max_size=2),
     limit=st.integers(1, 4),
 )
-def test_any_search_finds_what_a_plain_one_finds(
+def test_any_search_finds_the_same_as_a_plain_one(
     lines: list[str], needle: str, limit: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     file = tmp_path_factory.mktemp("log") / "log"
@@ -97,7 +97,7 @@ def test_any_search_finds_what_a_plain_one_finds(
     assert numbers == [number for number, line in enumerate(lines) if needle in line]
 
 
-async def test_a_pattern_that_takes_for_ever_is_ended(tmp_path: Path) -> None:
+async def test_slow_pattern_is_terminated(tmp_path: Path) -> None:
     file = tmp_path / "log"
     file.write_bytes(b"a" * 60 + b"!\n")
     beats = 0
@@ -116,18 +116,18 @@ async def test_a_pattern_that_takes_for_ever_is_ended(tmp_path: Path) -> None:
     assert beats > 10  # the agent continued meanwhile
 
 
-async def test_a_pattern_is_looked_for_apart(log: Path) -> None:
+async def test_pattern_is_searched_in_a_separate_process(log: Path) -> None:
     found = await log_responses.search(order(log, "^(first|third)", regex=True))
 
     assert [hit.text for hit in found.hits] == ["first", "third ä"]
 
 
-async def test_what_is_no_pattern_is_refused(log: Path) -> None:
+async def test_invalid_pattern_is_rejected(log: Path) -> None:
     with pytest.raises(RefusedError, match="no regular expression: missing"):
         await log_responses.search(order(log, "(", regex=True))
 
 
-def test_a_text_is_no_pattern(tmp_path: Path) -> None:
+def test_plain_text_is_not_interpreted_as_a_pattern(tmp_path: Path) -> None:
     file = tmp_path / "log"
     file.write_text("a.c\nabc\n")
 
@@ -143,7 +143,7 @@ def test_a_text_is_no_pattern(tmp_path: Path) -> None:
         pytest.param(b"needle\n" * 1100 + b"x" * (9 << 20), id="a long one"),
     ],
 )
-def test_a_piece_of_a_stream_gives_what_the_stream_does(
+def test_chunk_of_a_stream_finds_the_same_as_the_stream(
     content: bytes, offset: int, tmp_path: Path
 ) -> None:
     whole, piece = tmp_path / "whole", tmp_path / "piece"

@@ -131,7 +131,7 @@ def machine(tmp_path: Path) -> Machine:
     return Machine(tmp_path)
 
 
-def test_what_was_installed_once_is_fetched_when_only_the_code_has_changed(
+def test_installed_layers_are_fetched_if_only_the_code_has_changed(
     machine: Machine,
 ) -> None:
     first = machine.build(plan("c"))
@@ -163,7 +163,7 @@ def test_code_is_in_no_step_that_is_kept(machine: Machine) -> None:
     assert plan().kept(1) == ""
 
 
-def test_what_an_image_is_like_is_delivered_before_it_is_pushed(machine: Machine) -> None:
+def test_image_facts_are_delivered_before_the_push(machine: Machine) -> None:
     calls = machine.build(plan())
 
     (inspected,) = (n for n, line in enumerate(calls) if "WorkingDir" in line)  # for the result
@@ -207,7 +207,7 @@ def test_bases_come_from_the_caches_of_their_registries(machine: Machine) -> Non
     assert "pull base:1" not in calls
 
 
-def test_what_a_cache_cannot_give_comes_from_its_own_registry(machine: Machine) -> None:
+def test_image_missing_in_the_cache_comes_from_its_own_registry(machine: Machine) -> None:
     calls = machine.build(plan(), PULL_THROUGH="docker.io=cache.invalid/hub")
 
     assert "pull base:1" in calls

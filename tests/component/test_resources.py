@@ -53,13 +53,13 @@ async def test_a_fresh_container_counts_from_the_start() -> None:
     assert (used.cpu_limit, used.mem_limit) == (2.0, 2**30)
 
 
-async def test_what_ran_before_in_a_container_is_not_counted() -> None:
+async def test_earlier_use_of_a_container_is_not_counted() -> None:
     used = await sampled(worker(Reading(900.0, MB), Reading(900.1, MB)), 0.45, fresh=False)
 
     assert used.cpu == (pytest.approx(1.0, rel=0.3),)
 
 
-async def test_of_a_quick_attempt_nothing_is_asked_or_kept() -> None:
+async def test_quick_attempt_is_not_measured() -> None:
     asked = worker(Reading(1.0, MB))
 
     assert await sampled(asked, 0.02) == Resources()
@@ -82,7 +82,7 @@ class Stubborn(FakeWorker):
         return None
 
 
-async def test_an_answer_that_comes_after_the_end_is_not_written() -> None:
+async def test_measurement_after_the_end_is_not_written() -> None:
     lines: list[bytes] = []
     reported: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))

@@ -63,7 +63,7 @@ def test_a_refusal_is_one_as_over_the_network() -> None:
 
 
 @pytest.mark.usefixtures("way")
-def test_what_goes_elsewhere_is_left_alone() -> None:
+def test_other_addresses_use_the_network() -> None:
     with pytest.raises(EndpointConnectionError):
         client("s3", "http://127.0.0.1:7").list_buckets()
 

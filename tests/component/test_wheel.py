@@ -29,7 +29,7 @@ def package(tmp_path: Path) -> Path:
     return root
 
 
-def test_only_what_runs_inside_is_taken(package: Path) -> None:
+def test_wheel_contains_only_modules_for_images(package: Path) -> None:
     assert sorted(sdk_wheel.client_files(package)) == [
         "conducto/__init__.py",
         "conducto/py.typed",
@@ -83,7 +83,7 @@ def test_pip_takes_the_wheel_offline(package: Path, tmp_path: Path) -> None:
     assert (ran.returncode, ran.stdout) == (7, b"['a', 'b']\n")
 
 
-def test_commands_do_not_import_what_pip_would(package: Path) -> None:
+def test_command_scripts_do_not_import_re(package: Path) -> None:
     _name, content = sdk_wheel.build_wheel(sdk_wheel.client_files(package), "1.2")
     archive = zipfile.ZipFile(io.BytesIO(content))
     script = archive.read("conducto-1.2.data/scripts/conducto").decode()
@@ -100,7 +100,7 @@ def test_real_wheel_holds_the_author_api_only() -> None:
     assert packages == {"conducto"}
 
 
-def test_what_is_installed_in_images_knows_its_own_commands_only(tmp_path: Path) -> None:
+def test_package_in_images_has_only_its_own_commands(tmp_path: Path) -> None:
     _, content = sdk_wheel.client_wheel()
     zipfile.ZipFile(io.BytesIO(content)).extractall(tmp_path)
     entry = "import sys; from conducto.tools.entry import main; sys.exit(main())"
@@ -141,7 +141,7 @@ print(len(found))
 """
 
 
-def test_everything_in_the_real_wheel_finds_what_it_imports(tmp_path: Path) -> None:
+def test_every_module_of_the_wheel_finds_its_imports(tmp_path: Path) -> None:
     """Of our own modules; of others, such as matplotlib, it is for the image to have them."""
     _, content = sdk_wheel.client_wheel()
     zipfile.ZipFile(io.BytesIO(content)).extractall(tmp_path)

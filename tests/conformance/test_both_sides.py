@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 ENDS = {Outcome.OK: "SUCCEEDED", Outcome.FAILED: "FAILED", Outcome.UNFINISHED: "RUNNING"}
 
 
-def test_both_sides_agree_after_every_move(seeds: Iterable[int]) -> None:
+def test_both_targets_agree_after_every_move(seeds: Iterable[int]) -> None:
     for seed in seeds:
         with _named(seed):
             play(new_game(seed, Interpreter()))
 
 
-def test_one_execution_is_enough_when_nobody_interferes(seeds: Iterable[int]) -> None:
+def test_undisturbed_pipeline_needs_one_execution(seeds: Iterable[int]) -> None:
     for seed in seeds:
         with _named(seed):
             game = new_game(seed, Interpreter(), plain=True)

@@ -62,7 +62,7 @@ def test_a_late_sibling_that_runs_while_an_early_one_is_reset_is_waited_for(
     assert game.cloud.outcome() == "FAILED"
 
 
-def test_one_that_runs_out_of_turn_and_is_to_be_tried_again_waits_for_its_turn(
+def test_retry_of_an_exec_that_runs_out_of_turn_waits_for_its_turn(
     interpreter: Interpreter,
 ) -> None:
     retry = on_error("retry", max_num_retries=1)
@@ -122,7 +122,7 @@ def test_a_time_limit_lifted_by_a_retry_makes_the_graph_outdated(interpreter: In
     assert game.cloud.outcome() == "SUCCEEDED"
 
 
-def test_what_follows_a_suppressed_group_out_of_time_is_kept(interpreter: Interpreter) -> None:
+def test_nodes_after_a_suppressed_timed_out_group_are_kept(interpreter: Interpreter) -> None:
     tree = serial(parallel("a", max_time=5, suppress_errors=True), "b")
     game = begun(game_of(tree, interpreter))
     game.start("/n0/a")
@@ -147,7 +147,7 @@ def test_a_suppressed_group_out_of_time_does_not_fail_its_parent(interpreter: In
     assert game.cloud.outcome() == "SUCCEEDED"
 
 
-def test_an_edit_does_not_suppress_what_failed_before_it(interpreter: Interpreter) -> None:
+def test_edit_does_not_suppress_earlier_failures(interpreter: Interpreter) -> None:
     game = begun(game_of(serial("a", "b"), interpreter))
     run(game, "/a")
     run(game, "/b", FAILS)
@@ -194,7 +194,7 @@ def test_an_empty_generated_tree_is_done_at_once(interpreter: Interpreter) -> No
     assert game.cloud.outcome() == "SUCCEEDED"
 
 
-def test_a_lazy_that_gets_no_tree_holds_up_what_comes_after_it(interpreter: Interpreter) -> None:
+def test_lazy_without_a_tree_blocks_later_nodes(interpreter: Interpreter) -> None:
     tree = serial(lazy("l", suppress_errors=True), "z", stop_on_error=False)
     game = begun(game_of(tree, interpreter))
 

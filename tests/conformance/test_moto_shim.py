@@ -71,7 +71,7 @@ def test_two_executions_without_names_are_two(moto: Any) -> None:
     assert first != second
 
 
-def test_an_answer_as_soon_as_the_task_is_there_is_not_lost(moto: Any) -> None:
+def test_response_right_after_the_task_starts_is_not_lost(moto: Any) -> None:
     for _ in range(20):
         execution = started(moto, "soon", {"a": TASK})
         moto.succeed(next_offer(moto).token, {})
@@ -198,7 +198,7 @@ def test_a_history_comes_in_pages_and_backwards(moto: Any) -> None:
     assert last["events"][0]["type"] == "ExecutionSucceeded"
 
 
-def test_the_end_of_an_execution_is_told(moto: Any) -> None:
+def test_end_of_an_execution_is_reported(moto: Any) -> None:
     told: list[tuple[str, str]] = []
 
     def note(execution: Any) -> None:
@@ -258,7 +258,7 @@ def test_a_failure_does_not_print_the_program(moto: Any, capfd: pytest.CaptureFi
     assert "ErrorEquals" not in capfd.readouterr().err
 
 
-def test_threads_of_ended_executions_are_gone(moto: Any) -> None:
+def test_threads_of_ended_executions_exit(moto: Any) -> None:
     before = threading.active_count()
     for _ in range(5):
         execution = started(moto, "threads", {"a": TASK})

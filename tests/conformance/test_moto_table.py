@@ -76,7 +76,7 @@ def test_a_transaction_that_is_refused_leaves_everything_as_it_was(table: Any) -
     assert items == [put("a", "old")["Put"]["Item"]]
 
 
-def test_transactions_at_the_same_time_lose_nothing_of_each_other(table: Any) -> None:
+def test_concurrent_transactions_lose_no_writes(table: Any) -> None:
     def write(number: int) -> None:
         operations = [add("a", "count"), put("a", f"{number:03}")]
         if number % 2:
@@ -94,7 +94,7 @@ def test_transactions_at_the_same_time_lose_nothing_of_each_other(table: Any) ->
     assert sorts(table, "p = :p AND s < :z", p="a", z="a") == [f"{n:03}" for n in range(0, 60, 2)]
 
 
-def test_of_writers_that_may_write_only_what_is_not_there_one_wins(table: Any) -> None:
+def test_one_of_several_conditional_writers_wins(table: Any) -> None:
     def write(number: int) -> bool:
         item = {**key("a", "one"), "n": {"N": str(number)}}
         try:
@@ -107,7 +107,7 @@ def test_of_writers_that_may_write_only_what_is_not_there_one_wins(table: Any) -
         assert sum(pool.map(write, range(40))) == 1
 
 
-def test_a_query_finds_what_its_condition_says_and_no_more(table: Any) -> None:
+def test_query_returns_exactly_the_matching_items(table: Any) -> None:
     for partition in "ab":
         for number in range(5):
             item = put(partition, str(number))["Put"]["Item"]
@@ -119,7 +119,7 @@ def test_a_query_finds_what_its_condition_says_and_no_more(table: Any) -> None:
     assert sorts(table, "p = :p", p="c") == []
 
 
-def test_what_a_transaction_costs_does_not_grow_with_the_table(table: Any) -> None:
+def test_cost_of_a_transaction_does_not_grow_with_the_table(table: Any) -> None:
     def cost() -> float:
         began = time.thread_time()
         for number in range(20):

@@ -106,7 +106,7 @@ MUTANTS = [
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
-def test_a_bug_on_one_side_is_caught(mutant: Mutant) -> None:
+def test_bug_in_one_target_is_detected(mutant: Mutant) -> None:
     cloud = mutated_cloud(mutant)
 
     assert games_until_caught(cloud) is not None

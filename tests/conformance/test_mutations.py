@@ -32,7 +32,7 @@ def test_a_bug_is_caught(caught_by, mutation, net):
 
 
 @pytest.mark.parametrize("net", NONE.nets)
-def test_no_bug_is_no_alarm(caught_by, net):
+def test_unmodified_code_raises_no_alarm(caught_by, net):
     assert caught_by[NONE.name, net] is None
 
 

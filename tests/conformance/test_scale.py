@@ -39,7 +39,7 @@ def test_many_commands_compile_within_the_budget(count: int, expected: int) -> N
 @pytest.mark.parametrize(
     "first", [0, *(pytest.param(n, marks=pytest.mark.long) for n in (50, 100, 150))]
 )
-def test_statelint_finds_nothing_in_what_games_compile(first: int) -> None:
+def test_statelint_accepts_compiled_games(first: int) -> None:
     linter = pytest.importorskip("statelint.linter", reason="pip install conducto[cloud-test]")
     found: list[str] = []
 

@@ -31,7 +31,7 @@ class Collector(Interpreter):
 @pytest.mark.parametrize(
     "games", [range(200, 212), pytest.param(range(212, 250), marks=pytest.mark.long)]
 )
-def test_asl_validator_finds_nothing_in_what_games_compile(games: range) -> None:
+def test_asl_validator_accepts_compiled_games(games: range) -> None:
     found: dict[str, None] = {}
     for seed in games:
         play(new_game(seed, Collector(found)))
@@ -45,7 +45,7 @@ def test_asl_validator_finds_nothing_in_a_named_tree(name: str) -> None:
     assert judged([machine.definition for machine in compiled(name).machines]) == []
 
 
-def test_asl_validator_finds_what_is_wrong_and_where() -> None:
+def test_asl_validator_reports_errors_with_their_places() -> None:
     right = {"StartAt": "a", "States": {"a": {"Type": "Succeed"}}}
     wrong = {"StartAt": "a", "States": {"a": {"Type": "Pass", "Next": "nowhere"}}}
 

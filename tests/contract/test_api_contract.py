@@ -109,7 +109,7 @@ def test_a_beginning_of_an_id_is_enough(api: Api) -> None:
     assert found.pipeline.id == "abcdef"
 
 
-def test_an_unknown_pipeline_is_said_to_be_unknown(api: Api) -> None:
+def test_unknown_pipeline_is_reported(api: Api) -> None:
     with pytest.raises(ApiError, match="'nope'") as caught:
         api.client.get("nope")
 
@@ -143,13 +143,13 @@ def test_a_whole_tree_is_iterated_over_its_pages(api: Api) -> None:
     assert [n.path for n in nodes] == [root.path, *(n.path for n in leaves)]
 
 
-def test_a_subtree_is_only_what_is_below_its_root(api: Api) -> None:
+def test_subtree_contains_its_root_and_descendants_only(api: Api) -> None:
     nodes = api.client.tree(api.launched(), root="/g")
 
     assert [n.path for n in nodes] == ["/g", "/g/x", "/g/y"]
 
 
-def test_an_unknown_node_is_said_to_be_unknown(api: Api) -> None:
+def test_unknown_node_is_reported(api: Api) -> None:
     pipeline = api.launched()
 
     with pytest.raises(ApiError, match="/g/z: no such node") as caught:
@@ -217,7 +217,7 @@ def test_the_output_of_one_attempt_is_its_own(api: Api) -> None:
     assert base64.b64decode(newest.data) == b"second"
 
 
-def test_a_log_is_downloaded_in_pieces(api: Api) -> None:
+def test_log_is_downloaded_in_chunks(api: Api) -> None:
     pipeline, data = api.launched(), bytes(range(256)) * 20_000
     api.fake.finish(pipeline, "/a")
     api.fake.write(pipeline, "/a", data)
@@ -237,7 +237,7 @@ def test_a_data_file_goes_in_and_comes_out(api: Api) -> None:
     assert [entry.name for entry in api.client.data(pipeline, "a")] == ["a/b"]
 
 
-def test_a_file_that_changes_while_it_is_read_is_no_mixture(api: Api) -> None:
+def test_file_that_changes_during_a_read_is_never_mixed(api: Api) -> None:
     pipeline = api.launched()
     api.client.write_data(pipeline, "f", b"a" * (5 << 20))
     pieces = api.client.read_data(pipeline, "f")
@@ -259,7 +259,7 @@ def test_the_log_of_an_image_is_text(api: Api) -> None:
     assert text == "Schritt 1 …\nnein\n"
 
 
-def test_an_order_says_what_it_touched(api: Api) -> None:
+def test_action_response_lists_the_affected_nodes(api: Api) -> None:
     pipeline = api.launched()
     order = ControlRequest(action=Action.SKIP, paths=("/a", "/g/x"))
 
@@ -270,7 +270,7 @@ def test_an_order_says_what_it_touched(api: Api) -> None:
     assert next(api.client.tree(pipeline, root="/a")).skipped
 
 
-def test_only_what_a_modification_gives_is_given(api: Api) -> None:
+def test_modification_changes_the_given_fields_only(api: Api) -> None:
     pipeline = api.launched()
     changes = Changes(command="other", cpu=None)
 
@@ -376,7 +376,7 @@ class BreakingTransport:
         self._inner.close()
 
 
-def test_events_go_on_after_a_cut_without_loss_or_repetition(api: Api) -> None:
+def test_events_continue_after_a_disconnect_without_loss_or_repetition(api: Api) -> None:
     pipeline, rounds, seen = api.launched(), 5, []
     breaking = BreakingTransport(api.transport)
     events = Client(breaking).events(pipeline)
@@ -406,7 +406,7 @@ def test_a_burst_of_changes_arrives_complete_and_in_order(api: Api) -> None:
     events.close()
 
 
-def test_what_the_service_does_not_have_is_no_route(api: Api) -> None:
+def test_unknown_route_is_rejected(api: Api) -> None:
     reply = api.transport.request("GET", "/api/v1/pipelines/x/nothing", {}, None)
 
     assert reply.status == 404
@@ -468,7 +468,7 @@ def test_a_body_above_the_limit_is_refused(api: Api) -> None:
     assert caught.value.status == 413
 
 
-def test_a_failure_of_ours_has_a_number_that_the_log_has_too(
+def test_internal_error_has_a_number_that_is_also_logged(
     api: Api, caplog: pytest.LogCaptureFixture
 ) -> None:
     with pytest.raises(ApiError, match="internal error") as caught:
@@ -478,7 +478,7 @@ def test_a_failure_of_ours_has_a_number_that_the_log_has_too(
     assert "a bug of the test" in caplog.text
 
 
-def test_an_answer_of_another_shape_is_told_apart(api: Api) -> None:
+def test_response_of_another_shape_is_rejected(api: Api) -> None:
     other = Operation[NoParams, None, AgentStatus](
         "get_agent", "GET", "/pipelines", NoParams, None, AgentStatus
     )

@@ -78,14 +78,14 @@ async def test_each_kind_can_be_removed(bench: Bench) -> None:
     assert await bench.found() == []
 
 
-async def test_what_is_gone_is_not_removed_again(bench: Bench) -> None:
+async def test_deleted_resource_is_not_removed_again(bench: Bench) -> None:
     image = await bench.one("image")
     await bench.engine.discard(image)
 
     assert not await bench.engine.discard(image)
 
 
-async def test_plain_processes_own_nothing_of_the_kind() -> None:
+async def test_plain_processes_own_no_resources() -> None:
     engine = ProcessEngine(grace=0.3)
 
     assert await engine.find(LABEL, "any") == []

@@ -106,7 +106,7 @@ def test_a_file_is_fetched_from_the_bucket(files: DataFiles, blobs: FakeBlobs, r
     assert (root / HERE.lstrip("/") / "large").read_bytes() == content
 
 
-def test_what_was_never_uploaded_is_not_found_and_replaces_nothing(files: DataFiles) -> None:
+def test_missing_upload_is_not_found_and_replaces_nothing(files: DataFiles) -> None:
     files.write(HERE, "kept", b"before")
 
     with pytest.raises(NotFoundError, match="kept: its content was not uploaded"):
@@ -136,7 +136,7 @@ def test_entries_come_in_pages(files: DataFiles) -> None:
     assert rest.next is None
 
 
-def test_what_was_written_within_a_time_is_found(files: DataFiles, root: Path) -> None:
+def test_recently_written_files_are_found(files: DataFiles, root: Path) -> None:
     for name in ("early", "a/ours"):
         files.write(HERE, name, b"x")
     os.utime(root / HERE.lstrip("/") / "early", (1000.0, 1000.0))
@@ -147,7 +147,7 @@ def test_what_was_written_within_a_time_is_found(files: DataFiles, root: Path) -
     assert files.changed(pipeline_directory("unknown"), 0.0, None, 10).entries == ()
 
 
-def test_a_directory_is_deleted_with_what_is_in_it(files: DataFiles) -> None:
+def test_directory_is_deleted_with_its_content(files: DataFiles) -> None:
     files.write(HERE, "d/1", b"")
 
     assert files.delete(HERE, "d").name == "d"
@@ -221,7 +221,7 @@ def test_every_directory_that_a_pipeline_or_a_user_has_can_be_opened(files: Data
         assert files.look(directory, "f").size == 1
 
 
-def test_a_function_that_fails_says_so() -> None:
+def test_failing_function_raises_an_error() -> None:
     clients = Invoked(LocalDataFiles, error="Task timed out after 900.00 seconds")  # type: ignore[arg-type]
     files = DataFunction(clients, "conducto-test-data")  # type: ignore[arg-type]
 
@@ -238,7 +238,7 @@ def test_function_is_invoked_once_and_given_its_time() -> None:
     assert clients.get("lambda").meta.config.retries["total_max_attempts"] == 3
 
 
-def test_a_function_of_another_version_says_what_to_do(root: Path, blobs: FakeBlobs) -> None:
+def test_function_of_another_version_names_the_remedy(root: Path, blobs: FakeBlobs) -> None:
     answer = serve(LocalDataFiles(root, blobs), {"do": "fly", "directory": HERE})
 
     assert answer == {
@@ -280,7 +280,7 @@ def test_a_file_of_any_size_comes_back_as_it_was(world: World, size: int) -> Non
     assert fetched(world, pipeline_id, "f") == content
 
 
-def test_what_was_uploaded_never_passes_through_the_api(world: World) -> None:
+def test_uploaded_content_never_passes_through_the_api(world: World) -> None:
     pipeline_id = world.launch(leaf("a"), run=False)
     world.blobs.put("uploads/acme/ann/k", b"large")
 
@@ -293,7 +293,7 @@ def test_what_was_uploaded_never_passes_through_the_api(world: World) -> None:
     assert fetched(world, pipeline_id, "f") == b"large"
 
 
-def test_a_file_is_handed_over_once_and_anew_when_it_changes(world: World) -> None:
+def test_file_is_staged_once_and_again_after_a_change(world: World) -> None:
     pipeline_id = world.launch(leaf("a"), run=False)
     pipelines = world.pipelines()
     put(pipelines, pipeline_id, "f", b"one")
@@ -334,9 +334,7 @@ def test_each_user_has_data_of_their_own(world: World) -> None:
     assert fetched(world, None, "mine") == b"x"
 
 
-def test_a_directory_that_is_forgotten_is_gone_with_all_that_is_in_it(
-    files: DataFiles, root: Path
-) -> None:
+def test_deleted_directory_is_removed_with_its_content(files: DataFiles, root: Path) -> None:
     files.write(HERE, "a/b/c", b"x")
 
     files.forget(HERE)

@@ -159,7 +159,7 @@ def test_a_session_is_opened_in_the_users_container(ecs: Ecs, clients: Clients) 
         ("InvalidParameterException", "... or the execute command agent isn't running. Wait"),
     ],
 )
-def test_a_way_in_that_is_not_there_yet_is_no_error(
+def test_shell_agent_that_is_not_ready_is_not_an_error(
     ecs: Ecs, clients: Clients, code: str, message: str
 ) -> None:
     with Stubber(clients.get("ecs")) as stub:
@@ -221,7 +221,7 @@ def test_workers_in_private_subnets_get_no_public_address(ecs: Ecs, clients: Cli
     assert [each["assignPublicIp"] for each in networks] == ["ENABLED", "DISABLED"]
 
 
-def test_stopping_what_ecs_forgot_is_no_error(ecs: Ecs, clients: Clients) -> None:
+def test_stopping_a_task_that_ecs_forgot_is_not_an_error(ecs: Ecs, clients: Clients) -> None:
     with Stubber(clients.get("ecs")) as stub:
         sentence = "The referenced task was not found."
         stub.add_client_error("stop_task", "InvalidParameterException", sentence)
@@ -332,7 +332,7 @@ def test_the_workers_token_is_seen_by_the_agent_alone(ecs: Ecs, clients: Clients
     assert "cdo_secret" not in repr(TASK)
 
 
-def test_ecs_says_whose_a_task_is(ecs: Ecs, clients: Clients) -> None:
+def test_ecs_reports_the_owner_of_a_task(ecs: Ecs, clients: Clients) -> None:
     arn = ecs.start(TASK)
 
     task = clients.get("ecs").describe_tasks(cluster=CLUSTER, tasks=[arn])["tasks"][0]
@@ -343,7 +343,7 @@ def test_ecs_says_whose_a_task_is(ecs: Ecs, clients: Clients) -> None:
     "task",
     [{}, {"group": "family:x", "startedBy": "abc"}, {"group": "conducto:acme:w1"}, {"group": "x"}],
 )
-def test_a_task_of_somebody_else_has_no_owner(task: dict[str, str]) -> None:
+def test_foreign_task_has_no_owner(task: dict[str, str]) -> None:
     assert task_owner(task) is None
 
 
@@ -368,7 +368,7 @@ def test_starting_a_worker_again_is_the_same_request_to_ecs(ecs: Ecs, clients: C
     "reason",
     ["Capacity is unavailable at this time. Please try again later", "RESOURCE:CPU"],
 )
-def test_no_room_is_said_in_awss_own_words(ecs: Ecs, clients: Clients, reason: str) -> None:
+def test_capacity_error_quotes_the_reason_from_aws(ecs: Ecs, clients: Clients, reason: str) -> None:
     ecs._definitions.ensure(TASK)
     with Stubber(clients.get("ecs")) as stub:
         stub.add_response("run_task", {"tasks": [], "failures": [{"reason": reason}]})
@@ -386,7 +386,7 @@ def test_an_account_at_its_quota_has_no_room(ecs: Ecs, clients: Clients) -> None
 
 
 @pytest.mark.parametrize("operation", ["RunTask", "RegisterTaskDefinition"])
-def test_a_throttled_fleet_says_so(ecs: Ecs, clients: Clients, operation: str) -> None:
+def test_throttled_fleet_raises_throttled_error(ecs: Ecs, clients: Clients, operation: str) -> None:
     with (
         throttled(clients.get("ecs"), operation, code="ThrottlingException"),
         pytest.raises(ThrottledError),
@@ -394,9 +394,7 @@ def test_a_throttled_fleet_says_so(ecs: Ecs, clients: Clients, operation: str) -
         ecs.start(TASK)
 
 
-def test_what_ecs_refuses_for_another_reason_is_an_error_of_its_own(
-    ecs: Ecs, clients: Clients
-) -> None:
+def test_other_ecs_errors_have_their_own_type(ecs: Ecs, clients: Clients) -> None:
     ecs._definitions.ensure(TASK)
     with Stubber(clients.get("ecs")) as stub:
         stub.add_response("run_task", {"tasks": [], "failures": [{"reason": "MISSING"}]})
@@ -485,7 +483,7 @@ def test_the_definitions_of_a_pipeline_can_be_found_and_deleted(fleet: WorkerFle
     assert fleet.forget_definition(known["xyz"])
 
 
-def test_a_definition_that_was_deleted_is_made_anew_by_the_next_worker(
+def test_deleted_task_definition_is_recreated_by_the_next_worker(
     ecs: Ecs, clients: Clients
 ) -> None:
     ecs.start(TASK)
@@ -577,7 +575,7 @@ def test_definitions_of_another_stage_are_not_listed(
     assert list(ecs.definitions()) == []
 
 
-def test_an_access_point_is_tagged_with_the_stage_whose_it_is(ecs: Ecs, clients: Clients) -> None:
+def test_access_point_is_tagged_with_its_stage(ecs: Ecs, clients: Clients) -> None:
     ecs.start(TASK)
 
     found = clients.get("efs").describe_access_points()["AccessPoints"]

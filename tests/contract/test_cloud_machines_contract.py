@@ -129,7 +129,7 @@ def test_an_execution_that_was_stopped_is_aborted(machines: StateMachines) -> No
     assert machines.status(arn) == "ABORTED"
 
 
-def test_what_was_deleted_is_gone_and_may_be_deleted_again(machines: StateMachines) -> None:
+def test_deleted_machine_may_be_deleted_again(machines: StateMachines) -> None:
     kept = machine("conducto-test_abc-def-2_1")
     gone = machine("conducto-test_abc-def-1_1")
     for each in (gone, kept):
@@ -158,14 +158,14 @@ def test_machines_of_another_stage_are_not_listed(machines: StateMachines, prefi
     assert list(machines.runs()) == []
 
 
-def test_an_activity_that_was_deleted_is_not_there(real: StepFunctions, clients: Clients) -> None:
+def test_deleted_activity_does_not_exist(real: StepFunctions, clients: Clients) -> None:
     real.ensure_activity(POOL)
     real.forget_activity(ACTIVITY)
 
     assert clients.get("stepfunctions").list_activities()["activities"] == []
 
 
-def test_a_deletion_that_aws_has_no_time_for_says_so(real: StepFunctions, clients: Clients) -> None:
+def test_throttled_deletion_raises_throttled_error(real: StepFunctions, clients: Clients) -> None:
     client = clients.get("stepfunctions")
     refused = throttled(client, "DeleteStateMachine", code="ThrottlingException")
     with refused, pytest.raises(ThrottledError):
@@ -175,7 +175,7 @@ def test_a_deletion_that_aws_has_no_time_for_says_so(real: StepFunctions, client
         real.forget_activity(ACTIVITY)
 
 
-def test_an_answer_to_a_task_that_nobody_waits_for_says_so() -> None:
+def test_response_to_a_lost_task_raises_an_error() -> None:
     """For Step Functions see below: moto knows tokens only while it interprets a machine."""
     machines = FakeMachines(Interpreter(), InterpreterGoneError, SITE)
     with pytest.raises(TaskGoneError):
@@ -194,7 +194,7 @@ def test_an_execution_that_ended_is_not_started_again(
     assert arn == f"arn:aws:states:{REGION}:{ACCOUNT}:execution:conducto-test_1:abc-1"
 
 
-def test_the_name_of_an_execution_is_that_which_aws_gives(
+def test_name_of_an_execution_equals_the_one_from_aws(
     real: StepFunctions,
 ) -> None:
     real.create(machine(), "acme", "abc")
@@ -210,7 +210,7 @@ def test_a_machine_that_is_there_with_another_role_is_left_alone(
         real.create(machine(), "acme", "abc")
 
 
-def test_stopping_an_execution_that_aws_forgot_is_no_error(
+def test_stopping_an_execution_that_aws_forgot_is_not_an_error(
     real: StepFunctions, clients: Clients
 ) -> None:
     with Stubber(clients.get("stepfunctions")) as stub:
@@ -219,7 +219,7 @@ def test_stopping_an_execution_that_aws_forgot_is_no_error(
 
 
 @pytest.mark.parametrize("code", ["InvalidToken", "TaskDoesNotExist", "TaskTimedOut"])
-def test_every_word_for_a_task_that_is_gone_is_known(
+def test_every_error_code_for_a_lost_task_is_handled(
     real: StepFunctions, clients: Clients, code: str
 ) -> None:
     with Stubber(clients.get("stepfunctions")) as stub:
@@ -231,7 +231,7 @@ def test_every_word_for_a_task_that_is_gone_is_known(
             real.fail("token", "Conducto.NodeError")
 
 
-def test_what_aws_makes_one_a_second_of_waits_for_its_turn(
+def test_throttled_creation_is_retried(
     real: StepFunctions, clients: Clients, sleeper: Sleeper
 ) -> None:
     client = clients.get("stepfunctions")
@@ -243,7 +243,7 @@ def test_what_aws_makes_one_a_second_of_waits_for_its_turn(
     assert real.status(real.start(machine().arn, "abc-1", {})) == "RUNNING"
 
 
-def test_nobody_waits_longer_than_a_request_may_take(
+def test_retries_end_before_the_request_times_out(
     real: StepFunctions, clients: Clients, sleeper: Sleeper
 ) -> None:
     client = clients.get("stepfunctions")
@@ -254,9 +254,7 @@ def test_nobody_waits_longer_than_a_request_may_take(
     assert 0 < sum(sleeper.slept) <= PATIENCE
 
 
-def test_what_is_known_to_be_there_is_not_asked_for_again(
-    real: StepFunctions, clients: Clients
-) -> None:
+def test_existing_machine_is_not_requested_again(real: StepFunctions, clients: Clients) -> None:
     real.ensure_activity(POOL)
     real.create(machine(), "acme", "abc")
 
@@ -266,7 +264,9 @@ def test_what_is_known_to_be_there_is_not_asked_for_again(
         real.create(machine(), "acme", "abc")
 
 
-def test_long_words_are_cut_to_what_aws_takes(real: StepFunctions, clients: Clients) -> None:
+def test_long_errors_are_truncated_to_the_limits_of_aws(
+    real: StepFunctions, clients: Clients
+) -> None:
     sent: list[dict[str, str]] = []
 
     def look(params: dict[str, str], **_more: object) -> None:

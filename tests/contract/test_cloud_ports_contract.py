@@ -124,12 +124,12 @@ def connections(request: pytest.FixtureRequest, clock: Clock) -> Connections:
 # ---- logs -------------------------------------------------------------------------------------
 
 
-def test_output_that_nobody_wrote_is_empty(logs: LogStore) -> None:
+def test_output_of_an_attempt_without_output_is_empty(logs: LogStore) -> None:
     assert logs.size(KEY) == 0
     assert logs.read(KEY, 0, 100) == b""
 
 
-def test_pieces_of_output_make_one_stream(logs: LogStore) -> None:
+def test_chunks_of_output_form_one_stream(logs: LogStore) -> None:
     logs.append(KEY, 0, b"hello ")
     logs.append(KEY, 6, b"world")
     logs.append(KEY, 11, b"!\n")
@@ -144,7 +144,7 @@ def test_pieces_of_output_make_one_stream(logs: LogStore) -> None:
     assert logs.read(KEY, 0, 0) == b""
 
 
-def test_a_piece_that_comes_again_changes_nothing(logs: LogStore) -> None:
+def test_repeated_chunk_changes_nothing(logs: LogStore) -> None:
     for _ in range(2):
         logs.append(KEY, 0, b"abc")
         logs.append(KEY, 3, b"def")
@@ -152,7 +152,7 @@ def test_a_piece_that_comes_again_changes_nothing(logs: LogStore) -> None:
     assert logs.read(KEY, 0, 100) == b"abcdef"
 
 
-def test_of_a_piece_that_overlaps_only_what_is_new_is_added(logs: LogStore) -> None:
+def test_overlapping_chunk_adds_only_its_new_part(logs: LogStore) -> None:
     logs.append(KEY, 0, b"abcd")
     logs.append(KEY, 2, b"cdef")
     logs.append(KEY, 0, b"ab")
@@ -209,7 +209,7 @@ def test_a_blob_is_there_until_it_is_deleted(blobs: Blobs) -> None:
     assert blobs.get("uploads/a") is None
 
 
-def test_a_large_blob_goes_in_from_a_file_and_comes_out_in_pieces(blobs: Blobs) -> None:
+def test_large_blob_is_written_from_a_file_and_read_in_chunks(blobs: Blobs) -> None:
     assert blobs.pieces("uploads/a") is None
     assert not blobs.exists("uploads/a")
 
@@ -261,7 +261,7 @@ def test_a_scope_has_the_secrets_that_were_written_last(vault: SecretVault) -> N
     assert vault.read("org/other") == {}
 
 
-def test_what_somebody_else_changed_meanwhile_is_not_written_over(vault: SecretVault) -> None:
+def test_concurrent_change_is_not_overwritten(vault: SecretVault) -> None:
     vault.replace("org/acme", {"A": {"value": "1"}}, "")
     with pytest.raises(ConflictError):
         vault.replace("org/acme", {"B": {"value": "new"}}, "")
@@ -301,7 +301,7 @@ def test_signed_addresses_are_at_the_host_where_pages_may_go(region: str) -> Non
 # ---- tokens -----------------------------------------------------------------------------------
 
 
-def test_a_token_is_whose_it_was_made_for(tokens: Tokens) -> None:
+def test_token_identifies_its_owner(tokens: Tokens) -> None:
     tokens.put("d1", ANN, expires=None)
     tokens.put("d2", WORKER, expires=None)
 
@@ -319,7 +319,7 @@ def test_a_token_ends_when_it_was_to_end(tokens: Tokens, clock: Clock) -> None:
     assert tokens.find("d1") is None
 
 
-def test_a_token_that_was_taken_back_is_gone(tokens: Tokens) -> None:
+def test_revoked_token_is_deleted(tokens: Tokens) -> None:
     tokens.put("d1", ANN, expires=None)
 
     assert [tokens.take("d1"), tokens.take("d1")] == [True, False]
@@ -383,7 +383,7 @@ def test_an_org_is_on_the_free_plan_until_it_is_on_another(orgs: Orgs) -> None:
     assert orgs.workers("acme") == 0
 
 
-def test_what_is_used_is_counted_once(orgs: Orgs) -> None:
+def test_usage_is_counted_once(orgs: Orgs) -> None:
     for _ in range(3):
         orgs.add_usage("acme", "2026-11", "abc /a 1", 10.5, 2.0)
     orgs.add_usage("acme", "2026-11", "abc /a 2", 1.0, 0.25)
@@ -394,7 +394,7 @@ def test_what_is_used_is_counted_once(orgs: Orgs) -> None:
     assert orgs.usage("other", "2026-11") == {"exec_seconds": 0, "cpu_seconds": 0}
 
 
-def test_what_pipelines_take_is_counted_once_for_each(orgs: Orgs) -> None:
+def test_usage_of_pipelines_is_counted_once_for_each(orgs: Orgs) -> None:
     old, new = Spender("abc", "Old title", 0.5), Spender("abc", "New title", 0.25)
     for _ in range(3):
         orgs.add_usage("acme", "2026-11", "abc /a 1", 10.0, 2.0, whose=old)
@@ -462,7 +462,7 @@ def test_open_connections_are_known_with_their_tokens(connections: Connections) 
     assert list(connections.opened_by()) == [("c2", "session", "digest")]
 
 
-def test_a_connection_that_is_gone_follows_nothing(connections: Connections) -> None:
+def test_closed_connection_follows_nothing(connections: Connections) -> None:
     connections.put("c1", "acme", "abc", 3)
 
     connections.delete("c1")
@@ -472,7 +472,7 @@ def test_a_connection_that_is_gone_follows_nothing(connections: Connections) -> 
     assert connections.token_of("c1") is None
 
 
-def test_a_frame_to_a_connection_that_is_gone_is_no_error(
+def test_frame_to_a_closed_connection_is_not_an_error(
     clients: Clients, table: DynamoTable, clock: Clock
 ) -> None:
     connections = TableConnections(table, clients, lambda: "https://socket.invalid/api", clock)
@@ -524,7 +524,7 @@ def test_reader_is_known_until_its_time(logs: LogStore) -> None:
     assert not logs.has_reader("abc", 129.0)
 
 
-def test_output_of_a_pipeline_that_is_forgotten_is_gone_and_no_other(logs: LogStore) -> None:
+def test_output_of_a_deleted_pipeline_is_deleted_and_no_other(logs: LogStore) -> None:
     mine = [LogKey("abc", path, 1, "stdout") for path in ("/a", "/b")]
     other = LogKey("abcd", "/a", 1, "stdout")
     for key in (*mine, other):

@@ -59,7 +59,7 @@ def test_a_shell_is_found_as_it_was_opened(kept: Kept) -> None:
     assert kept.orgs.workers("acme") == 2
 
 
-def test_those_that_go_on_are_listed(kept: Kept) -> None:
+def test_open_shells_are_listed(kept: Kept) -> None:
     for shell in (SHELL, replace(SHELL, id="s2"), replace(SHELL, id="s1", pipeline_id="xyz-1")):
         kept.orgs.set_plan("acme", Plan(max_workers=5))
         kept.shells.open(shell)
@@ -82,7 +82,7 @@ def test_facts_are_noted_until_it_is_over(kept: Kept) -> None:
     assert kept.shells.find("abc", "s1") == over
 
 
-def test_a_shell_nobody_knows_is_not_made_by_a_note(kept: Kept) -> None:
+def test_update_of_an_unknown_shell_does_not_create_it(kept: Kept) -> None:
     kept.shells.started(SHELL, "arn:task")
     kept.shells.is_up(SHELL)
 
@@ -101,7 +101,7 @@ def test_it_is_counted_once_however_often_it_ends(kept: Kept) -> None:
     assert found.ended == "first"
 
 
-def test_one_too_many_is_refused_and_not_kept(kept: Kept) -> None:
+def test_shell_beyond_the_limit_is_rejected_and_not_stored(kept: Kept) -> None:
     kept.orgs.set_plan("acme", Plan(max_workers=1))
     kept.shells.open(SHELL)
 
@@ -111,7 +111,7 @@ def test_one_too_many_is_refused_and_not_kept(kept: Kept) -> None:
     assert kept.orgs.workers("acme") == 1
 
 
-def test_one_that_is_over_is_forgotten_some_day(clients: Clients) -> None:
+def test_ended_shell_expires_after_some_days(clients: Clients) -> None:
     table = DynamoTable(clients, TABLE)
     shells = TableShells(table, TableOrgs(table, lambda: NOW), lambda: NOW)
     shells.open(SHELL)
@@ -140,7 +140,7 @@ def test_a_throttled_table_ends_nothing(clients: Clients) -> None:
 
 
 @pytest.mark.parametrize("act", ["open", "end", "meter"])
-def test_another_transaction_under_way_is_no_refusal(clients: Clients, act: str) -> None:
+def test_concurrent_transaction_is_not_a_rejection(clients: Clients, act: str) -> None:
     """An org's items count what all its pipelines have and use; their writers meet often."""
     table = DynamoTable(clients, TABLE)
     orgs = TableOrgs(table, lambda: NOW)

@@ -142,7 +142,7 @@ def test_an_entry_is_written_once(store: Store) -> None:
     assert list(store.attempts("abc")) == []
 
 
-def test_of_writers_at_the_same_time_one_wins_each_entry(store: Store) -> None:
+def test_one_of_several_concurrent_writers_wins_each_entry(store: Store) -> None:
     def write(number: int) -> bool:
         try:
             store.commit("acme", "abc", entry(number % 4 + 1))
@@ -184,7 +184,7 @@ def test_the_record_of_an_entry_replaces_the_one_before(store: Store) -> None:
     assert store.records("acme")[0] == (record,)
 
 
-def test_what_is_open_is_what_the_newest_entry_says(store: Store) -> None:
+def test_newest_entry_decides_whether_a_pipeline_is_open(store: Store) -> None:
     assert list(store.open_pipelines()) == []
 
     store.commit("acme", "abc", entry(1))
@@ -282,7 +282,7 @@ def test_a_generated_tree_is_kept_under_its_content(store: Store) -> None:
         store.tree("abc", "0" * 64)
 
 
-def test_workers_are_counted_up_to_what_the_plan_allows(over: Over) -> None:
+def test_workers_are_counted_up_to_the_allowance_of_the_plan(over: Over) -> None:
     over.store.create(cloud_record("abc"), b"")
     over.store.commit("acme", "abc", entry(1, workers=2))
 
@@ -307,7 +307,7 @@ def test_more_workers_than_a_plan_ever_allows_are_refused_at_once(over: Over) ->
     assert over.orgs.workers("acme") == 100
 
 
-def test_what_contexts_reserve_is_counted_up_to_what_the_plan_allows(over: Over) -> None:
+def test_context_reservations_are_counted_up_to_the_allowance_of_the_plan(over: Over) -> None:
     over.store.create(cloud_record("abc"), b"")
     over.store.commit("acme", "abc", entry(1, workers=1, reserved=2, admits=True))
 
@@ -362,7 +362,7 @@ def test_a_lost_race_is_no_matter_of_the_plan(over: Over) -> None:
         over.store.commit("acme", "abc", entry(1, workers=1))
 
 
-def test_it_is_known_when_each_worker_was_heard_of_last(store: Store) -> None:
+def test_last_heartbeat_of_each_worker_is_known(store: Store) -> None:
     assert store.workers_seen("abc") == {}
 
     store.note_worker("abc", "w1", 10.5)
@@ -396,7 +396,9 @@ THROTTLED = {
 
 
 @pytest.mark.parametrize("operation", THROTTLED)
-def test_a_throttled_table_says_so(real: Over, clients: Clients, operation: str) -> None:
+def test_throttled_table_raises_throttled_error(
+    real: Over, clients: Clients, operation: str
+) -> None:
     real.store.create(cloud_record("abc"), b"")
 
     with refusing(clients, operation), pytest.raises(ThrottledError):
@@ -461,7 +463,7 @@ def test_notifications_come_back_by_entry_and_are_due_from_when_they_were_made(
     assert list(store.outgoing_due(1003.0)) == [("acme", "abc")]
 
 
-def test_what_was_sent_is_kept_and_is_due_no_more(store: Store) -> None:
+def test_sent_notification_is_kept_and_no_longer_due(store: Store) -> None:
     store.commit("acme", "abc", entry(1, notifications=[told(1)]))
     sent = told(1).model_copy(update={"delivery": DeliveryState.SENT, "tries": 1})
 
@@ -475,7 +477,7 @@ def test_what_was_sent_is_kept_and_is_due_no_more(store: Store) -> None:
 
 
 @pytest.mark.parametrize("version", [1, 3])
-def test_of_two_who_write_how_notifications_stand_one_wins(store: Store, version: int) -> None:
+def test_one_of_two_writers_of_notification_states_wins(store: Store, version: int) -> None:
     store.commit("acme", "abc", entry(1, notifications=[told(1)]))
 
     with pytest.raises(ConflictError):
@@ -489,7 +491,7 @@ def test_notifications_of_an_entry_that_is_not_there_are_refused(store: Store) -
         store.put_outgoing("acme", "abc", Outgoing(7, 2, None, (told(1),)))
 
 
-def test_an_entry_that_loses_the_race_has_nobody_told(store: Store) -> None:
+def test_entry_that_loses_the_race_stores_no_notifications(store: Store) -> None:
     store.commit("acme", "abc", entry(1))
 
     with pytest.raises(ConflictError):
@@ -514,7 +516,7 @@ def test_notifications_on_their_way_make_no_pipeline_open(store: Store) -> None:
     assert list(store.open_pipelines()) == []
 
 
-def test_what_is_not_open_rests(store: Store) -> None:
+def test_pipelines_that_are_not_open_are_resting(store: Store) -> None:
     assert list(store.resting_pipelines()) == [("acme", "abc")]
 
     store.commit("acme", "abc", entry(1))
@@ -543,9 +545,7 @@ def test_a_pipeline_that_is_forgotten_leaves_nothing_and_takes_nothing_along(sto
     assert store.definition("other") == b"definition"
 
 
-def test_of_a_forgotten_pipeline_neither_items_nor_objects_are_left(
-    real: Over, clients: Clients
-) -> None:
+def test_deleted_pipeline_leaves_neither_items_nor_objects(real: Over, clients: Clients) -> None:
     def left() -> tuple[int, int]:
         items = clients.get("dynamodb").scan(TableName=TABLE)["Items"]
         objects = clients.get("s3").list_objects_v2(Bucket=BUCKET).get("Contents", ())

@@ -138,7 +138,7 @@ def _start(bench: Bench, script: str) -> tuple["asyncio.Task[Exit]", Seen]:
 # What any engine promises.
 
 
-async def test_an_engine_that_tells_what_a_container_used_counts_on(any_engine: Bench) -> None:
+async def test_container_usage_increases(any_engine: Bench) -> None:
     if isinstance(any_engine.engine, FakeEngine):
         any_engine.engine.readings = [Reading(0.5, 1), Reading(0.6, 2)]
     worker = await any_engine.started()
@@ -280,7 +280,7 @@ async def test_a_worker_knows_that_it_is_lost(any_engine: Bench) -> None:
     assert (before, worker.lost) == (False, True)
 
 
-async def test_a_closed_worker_says_so(any_engine: Bench) -> None:
+async def test_closed_worker_raises_an_error(any_engine: Bench) -> None:
     worker = await any_engine.started()
     await worker.close()
     await worker.close()
@@ -311,7 +311,7 @@ async def test_a_worker_that_cannot_start_says_why(any_engine: Bench) -> None:
         await any_engine.engine.start_worker(any_engine.unstartable)
 
 
-async def test_only_what_bears_the_label_is_removed(any_engine: Bench) -> None:
+async def test_only_resources_with_the_label_are_removed(any_engine: Bench) -> None:
     mine = any_engine.spec.labels[LABEL]
     await any_engine.started()
     other = replace(

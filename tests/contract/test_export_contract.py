@@ -28,7 +28,7 @@ async def scene(request: pytest.FixtureRequest, tmp_path: Path):
         yield scene
 
 
-async def test_a_run_is_one_page_with_what_failed_and_what_was_printed(scene: Scene) -> None:
+async def test_export_is_one_page_with_failures_and_output(scene: Scene) -> None:
     pipeline = await scene.played(title="Build of the night", owner="ada", tags=("nightly",))
 
     page = (await scene.ask(lambda c: c.export(pipeline))).decode()

@@ -40,7 +40,7 @@ def one(command: str) -> co.Serial:
     return root
 
 
-async def test_what_a_command_prints_is_followed_as_it_comes(scene: Scene, tmp_path: Path) -> None:
+async def test_output_of_a_running_command_is_followed(scene: Scene, tmp_path: Path) -> None:
     go = tmp_path / "go"
     command = f"echo one; until [ -e {go} ]; do sleep 0.05; done; echo two"
     pipeline = await launch(scene, one(command))
@@ -61,9 +61,7 @@ async def test_what_a_command_prints_is_followed_as_it_comes(scene: Scene, tmp_p
     assert (first.complete, end.complete) == (False, True)
 
 
-async def test_it_is_told_what_carries_a_pipeline_while_it_runs(
-    scene: Scene, tmp_path: Path
-) -> None:
+async def test_workers_of_a_pipeline_are_shown_while_it_runs(scene: Scene, tmp_path: Path) -> None:
     go = tmp_path / "go"
     command = f"echo one; until [ -e {go} ]; do sleep 0.05; done"
     pipeline = await launch(scene, one(command))
@@ -99,7 +97,7 @@ async def test_a_wait_for_nothing_ends(scene: Scene) -> None:
     assert (chunk.data, chunk.size, chunk.complete) == ("", 0, False)
 
 
-async def test_output_of_a_node_that_never_ran_is_no_file(scene: Scene) -> None:
+async def test_node_that_never_ran_has_no_output_file(scene: Scene) -> None:
     pipeline = await launch(scene, one("true"), run=False)
 
     lines = await scene.ask(lambda c: c.log_lines(LogLinesParams(id=pipeline, path="/a")))
@@ -163,7 +161,7 @@ async def test_every_attempt_keeps_its_own_lines(scene: Scene) -> None:
         await scene.ask(lambda c: c.log_lines(lines(3)))
 
 
-async def test_a_node_says_what_holds_for_it_and_why(scene: Scene) -> None:
+async def test_node_page_shows_effective_parameters_and_their_sources(scene: Scene) -> None:
     with co.Serial(image="debian", env={"A": "1"}, cpu=0.5) as root:
         co.Exec("true", name="a", doc="what it does")
     pipeline = await launch(scene, root)
@@ -186,7 +184,7 @@ async def test_a_node_says_what_holds_for_it_and_why(scene: Scene) -> None:
     assert detail.logs_until is not None
 
 
-async def test_images_say_how_their_builds_stand(scene: Scene) -> None:
+async def test_images_show_the_status_of_their_builds(scene: Scene) -> None:
     pipeline = await launch(scene, one("true"))
     await settle(scene, pipeline)
 
@@ -236,7 +234,7 @@ async def test_ten_thousand_changes_arrive_complete_and_in_order(scene: Scene) -
     assert seen == list(range(1, len(seen) + 1))
 
 
-async def test_a_reader_that_reads_nothing_holds_up_nobody(scene: Scene) -> None:
+async def test_reader_that_reads_nothing_blocks_no_other(scene: Scene) -> None:
     request = LaunchRequest(tree=wide(), engine="process")
     pipeline = (await scene.ask(lambda c: c.launch(request))).pipeline.id
     url = scene.endpoint.url.replace("http", "ws", 1)
@@ -335,7 +333,7 @@ async def test_json_that_is_nested_too_deeply_is_refused(scene: Scene, depth: in
     assert b"recursion limit" in answer
 
 
-async def test_who_sends_too_much_comes_to_read_why(scene: Scene) -> None:
+async def test_oversized_request_receives_its_error(scene: Scene) -> None:
     pipeline = await launch(scene, one("true"), run=False)
 
     def send() -> tuple[int, str | None]:

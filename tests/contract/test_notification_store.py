@@ -50,7 +50,7 @@ def test_all_of_one_comes_back(store: Store) -> None:
     assert store.notifications("abc") == [full]
 
 
-def test_what_was_sent_or_given_up_is_not_sent_again(store: Store) -> None:
+def test_sent_and_abandoned_notifications_are_not_sent_again(store: Store) -> None:
     store.save("abc", WriteBatch(notifications=[note(1), note(2), note(3)]))
     store.save("xyz", WriteBatch(notifications=[note(1)]))
     done = [note(1, delivery=DeliveryState.SENT), note(3, delivery=DeliveryState.FAILED)]

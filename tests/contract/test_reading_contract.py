@@ -41,7 +41,7 @@ async def scene(request: pytest.FixtureRequest, tmp_path: Path):
 # ---- resource usage ---------------------------------------------------------------------------
 
 
-async def test_what_ran_on_this_machine_took_time_and_no_money(scene: Scene) -> None:
+async def test_local_usage_has_time_and_no_cost(scene: Scene) -> None:
     pipeline = await scene.played()
 
     report = await scene.ask(lambda c: c.usage(nodes=1))
@@ -125,7 +125,7 @@ async def test_a_list_tells_how_earlier_runs_of_its_pipelines_ended(scene: Scene
     assert [run.id for run in only.runs] == [other]
 
 
-async def test_a_list_that_goes_on_after_a_pipeline_that_is_gone_says_so(scene: Scene) -> None:
+async def test_list_continued_after_a_deleted_pipeline_reports_it(scene: Scene) -> None:
     with pytest.raises(ApiError, match="'gone'") as caught:
         await scene.ask(lambda c: c.list_page(ListParams(after="gone")))
 
@@ -183,7 +183,7 @@ async def test_a_tree_is_asked_for_in_part(
     assert one_by_one == expected
 
 
-async def test_execs_are_told_by_letters(scene: Scene) -> None:
+async def test_states_of_execs_are_encoded_as_letters(scene: Scene) -> None:
     pipeline = await scene.played()
 
     whole = await scene.ask(lambda c: c.call(STATES, StatesParams(id=pipeline, names=True)))
@@ -197,7 +197,7 @@ async def test_execs_are_told_by_letters(scene: Scene) -> None:
         await scene.ask(lambda c: c.call(STATES, StatesParams(id=pipeline, root="/nowhere")))
 
 
-async def test_the_next_error_is_looked_for_behind_a_node(scene: Scene) -> None:
+async def test_search_for_the_next_error_starts_after_a_node(scene: Scene) -> None:
     pipeline = await scene.played()
 
     def after(path: str) -> TreeParams:
@@ -210,7 +210,7 @@ async def test_the_next_error_is_looked_for_behind_a_node(scene: Scene) -> None:
     assert nothing.nodes == ()
 
 
-async def test_a_group_says_what_is_below_it_without_listing_it(scene: Scene) -> None:
+async def test_group_summarises_its_descendants_without_listing_them(scene: Scene) -> None:
     pipeline = await scene.played()
 
     page = await scene.ask(lambda c: c.nodes(TreeParams(id=pipeline, root="/group", depth=0)))
@@ -233,7 +233,7 @@ async def test_a_page_brings_as_many_attempts_as_are_asked_for(scene: Scene) -> 
     assert counts == [[1], [1], []]
 
 
-async def test_a_page_tells_the_end_of_what_failed_nodes_printed(scene: Scene) -> None:
+async def test_page_contains_the_end_of_the_output_of_failed_nodes(scene: Scene) -> None:
     pipeline = await scene.played()
 
     def tails(**options: Any) -> dict[str, str | None]:
@@ -257,7 +257,7 @@ async def test_a_page_after_a_node_of_elsewhere_is_refused(scene: Scene) -> None
     assert caught.value.status == 404
 
 
-async def test_a_node_is_told_in_full(scene: Scene) -> None:
+async def test_node_page_is_complete(scene: Scene) -> None:
     pipeline = await scene.played()
 
     detail = await scene.ask(lambda c: c.node(pipeline, "/group/bad"))
@@ -266,7 +266,7 @@ async def test_a_node_is_told_in_full(scene: Scene) -> None:
     assert [a.exit_code for a in detail.node.attempts] != [0]
 
 
-async def test_a_node_that_is_not_there_cannot_be_told(scene: Scene) -> None:
+async def test_missing_node_is_an_error(scene: Scene) -> None:
     pipeline = await scene.launched()
 
     with pytest.raises(ApiError, match="/x: no such node") as caught:
@@ -339,7 +339,7 @@ async def test_a_match_says_where_in_its_line_it_is(scene: Scene) -> None:
     assert match.text[match.start : match.end] == "ä"
 
 
-async def test_a_search_goes_on_where_it_ended(scene: Scene) -> None:
+async def test_search_continues_on_the_next_page(scene: Scene) -> None:
     pipeline = await scene.played()
     lines: list[int | None] = []
     query = LogSearchParams(id=pipeline, path="/talk", text="line", limit=4)
@@ -382,7 +382,7 @@ async def test_a_log_that_has_ended_is_not_waited_for(scene: Scene) -> None:
     assert (chunk.data, chunk.complete) == ("", True)
 
 
-async def test_what_is_there_comes_without_waiting(scene: Scene) -> None:
+async def test_existing_output_is_returned_without_waiting(scene: Scene) -> None:
     pipeline = await scene.played()
 
     chunk = await scene.ask(lambda c: c.log(pipeline, "/group/bad", wait=30))
@@ -393,7 +393,7 @@ async def test_what_is_there_comes_without_waiting(scene: Scene) -> None:
 # ---- what a command used ----------------------------------------------------------------------
 
 
-async def test_of_a_quick_command_nothing_is_known_to_have_been_used(scene: Scene) -> None:
+async def test_quick_command_has_no_usage(scene: Scene) -> None:
     pipeline = await scene.played()
 
     newest = await scene.ask(lambda c: c.resources(pipeline, "/group/bad"))
@@ -402,7 +402,7 @@ async def test_of_a_quick_command_nothing_is_known_to_have_been_used(scene: Scen
     assert newest == first == Resources()
 
 
-async def test_what_an_attempt_used_that_never_was_is_not_there(scene: Scene) -> None:
+async def test_usage_of_an_unknown_attempt_is_not_found(scene: Scene) -> None:
     pipeline = await scene.played()
 
     with pytest.raises(ApiError, match="no attempt 7"):
@@ -413,13 +413,13 @@ async def test_what_an_attempt_used_that_never_was_is_not_there(scene: Scene) ->
     assert caught.value.status == 404
 
 
-async def test_what_a_node_uses_that_never_ran_is_nothing(scene: Scene) -> None:
+async def test_usage_of_a_node_that_never_ran_is_empty(scene: Scene) -> None:
     pipeline = await scene.launched()
 
     assert await scene.ask(lambda c: c.resources(pipeline, "/group/bad")) == Resources()
 
 
-async def test_use_is_no_output(scene: Scene) -> None:
+async def test_usage_stream_is_not_part_of_the_output(scene: Scene) -> None:
     pipeline = await scene.played()
 
     def status() -> int:
@@ -436,7 +436,7 @@ async def test_use_is_no_output(scene: Scene) -> None:
 # ---- images -----------------------------------------------------------------------------------
 
 
-async def test_a_log_of_an_image_that_is_none_is_not_there(scene: Scene) -> None:
+async def test_log_of_an_unknown_image_is_not_found(scene: Scene) -> None:
     pipeline = await scene.launched()
 
     with pytest.raises(ApiError, match="'nope'") as caught:
@@ -470,7 +470,7 @@ async def test_an_empty_file_comes_back_empty(scene: Scene, owner: str | None) -
     assert await scene.ask(lambda c: b"".join(c.read_data(owner, "empty"))) == b""
 
 
-async def test_a_file_is_sent_in_pieces(scene: Scene, owner: str | None) -> None:
+async def test_file_is_sent_in_chunks(scene: Scene, owner: str | None) -> None:
     pieces = [b"one ", b"two ", b"three"]
 
     await scene.ask(lambda c: c.write_data(owner, "pieces", iter(pieces)))
@@ -493,7 +493,7 @@ async def test_a_directory_is_listed_by_name_in_pages(scene: Scene, owner: str |
     assert [one.name for one in below.entries] == ["a/x", "a/y"]
 
 
-async def test_data_is_deleted_with_what_is_below(scene: Scene, owner: str | None) -> None:
+async def test_data_is_deleted_with_its_content(scene: Scene, owner: str | None) -> None:
     await scene.ask(lambda c: c.write_data(owner, "a/b/c", b"1"))
 
     deleted = await scene.ask(lambda c: c.delete_data(owner, "a/b"))
@@ -517,7 +517,7 @@ async def test_a_name_that_leads_up_is_refused(scene: Scene, owner: str | None, 
         assert caught.value.status == 409
 
 
-async def test_a_directory_is_no_file(scene: Scene, owner: str | None) -> None:
+async def test_directory_is_not_a_file(scene: Scene, owner: str | None) -> None:
     await scene.ask(lambda c: c.write_data(owner, "a/b", b"1"))
 
     with pytest.raises(ApiError, match="a: not a file"):

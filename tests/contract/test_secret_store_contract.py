@@ -42,7 +42,7 @@ def test_a_new_store_is_empty(store: SecretStore) -> None:
     assert store.delete([SecretName("user", "A")]) == ()
 
 
-def test_what_was_put_is_there(store: SecretStore) -> None:
+def test_stored_secrets_are_read_back(store: SecretStore) -> None:
     first = StoredSecret(SecretName("user", "A"), "ü\n'\"$x ", mask=False, updated=1.5)
     second = StoredSecret(SecretName("org", "A"), "", mask=True, updated=2.0)
 
@@ -59,7 +59,7 @@ def test_a_second_value_replaces_the_first(store: SecretStore) -> None:
     assert [s.value for s in sorted(store.read().values(), key=lambda s: s.name)] == ["two", "kept"]
 
 
-def test_what_was_deleted_is_gone(store: SecretStore) -> None:
+def test_deleted_secrets_do_not_exist(store: SecretStore) -> None:
     store.put([secret("A", "one"), secret("A", "of all", scope="org")])
 
     gone = store.delete([SecretName("user", "A"), SecretName("user", "B")])

@@ -176,7 +176,7 @@ def test_only_nodes_that_a_turn_named_are_kept(store: Store) -> None:
     assert [node.path for node in store.nodes("abc")] == ["/a"]
 
 
-def test_a_node_stands_as_it_was_saved_last(store: Store) -> None:
+def test_node_has_its_last_saved_state(store: Store) -> None:
     running, done = (NodeState(path="/a", state=state) for state in (State.RUNNING, State.DONE))
 
     store.save("abc", WriteBatch(nodes=[running]))
@@ -263,7 +263,7 @@ def test_a_node_that_never_ran_has_no_attempts(store: Store) -> None:
     assert list(store.attempts("abc", "/never")) == []
 
 
-def test_an_ended_attempt_cannot_end_anew(store: Store) -> None:
+def test_ended_attempt_cannot_end_again(store: Store) -> None:
     store.save("abc", WriteBatch(attempts=[ended(end=9.0)]))
 
     with pytest.raises(HistoryError, match="/a: an attempt of pipeline 'abc' that has ended"):
@@ -279,7 +279,7 @@ def test_an_ended_attempt_cannot_run_again(store: Store) -> None:
         store.save("abc", WriteBatch(attempts=[attempt(state=State.RUNNING)]))
 
 
-def test_an_attempt_that_ends_within_a_turn_cannot_end_anew_in_it(store: Store) -> None:
+def test_attempt_that_ends_within_a_batch_cannot_end_again_in_it(store: Store) -> None:
     with pytest.raises(HistoryError):
         store.save("abc", WriteBatch(attempts=[ended(end=1.0), ended(end=2.0)]))
 
@@ -435,7 +435,7 @@ def test_the_turns_of_several_pipelines_are_saved_together_or_not_at_all(store: 
     assert store.last_seq("abc") == 0
 
 
-def test_pipelines_keep_apart_what_bears_the_same_name(store: Store) -> None:
+def test_pipelines_with_equal_names_are_separate(store: Store) -> None:
     store.create(PipelineRecord(id="two", title=""), b"")
     turn = WriteBatch(attempts=[ended()], changes=[change(1)], images=[ImageRecord(name="i")])
 
@@ -465,7 +465,7 @@ def test_generated_trees_come_outer_before_inner(store: Store) -> None:
     assert list(store.generated("abc")) == [outer, inner]
 
 
-def test_a_discarded_tree_is_gone_with_those_inside_it(store: Store) -> None:
+def test_discarded_tree_is_deleted_with_its_nested_trees(store: Store) -> None:
     store.save(
         "abc", WriteBatch(generated={"/l/Execute": b"o", "/l/Execute/m": b"i", "/l/Other": b"x"})
     )
@@ -553,7 +553,7 @@ def test_deleting_a_pipeline_leaves_the_others_alone(store: Store) -> None:
     assert list(store.attempts("two")) == [kept]
 
 
-def test_what_follows_a_deletion_keeps_its_texts(store: Store) -> None:
+def test_record_saved_after_a_deletion_keeps_its_texts(store: Store) -> None:
     kept = ended().model_copy(update={"command": LONG, "env": {"A": "z" * 99}})
     store.save("abc", WriteBatch(attempts=[kept]))
     store.delete("abc")

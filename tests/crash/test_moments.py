@@ -68,7 +68,7 @@ async def test_a_launch_is_written_down_before_it_is_answered(tmp_path):
     assert json.loads(record)["armed"]
 
 
-def test_what_was_reset_right_after_the_end_goes_on_after_a_death(machine):
+def test_nodes_reset_right_after_the_end_run_after_a_crash(machine):
     with machine.client() as client:
         pipeline = launch(client, serial(leaf("a", command="sleep 0.3")))
         wait_for(lambda: client.get(pipeline).state is State.DONE)
@@ -152,7 +152,7 @@ STUBBORN = "trap '' TERM; echo begun; while true; do sleep 0.1; done"
         (Action.RESET, [(1, State.KILLED, Cause.KILLED_BY_USER), (2, State.RUNNING, None)]),
     ],
 )
-def test_an_order_to_stop_outlives_the_agent(machine, action, ends):
+def test_stop_action_outlives_the_agent(machine, action, ends):
     with machine.client() as client:
         root = serial(leaf("a", command=STUBBORN, callbacks=RETRY_OFTEN))
         pipeline = launch(client, root)
@@ -166,7 +166,7 @@ def test_an_order_to_stop_outlives_the_agent(machine, action, ends):
         client.control(pipeline, ControlRequest(action=Action.KILL, paths=("/",)))
 
 
-def test_what_a_reset_takes_back_of_a_pending_node_is_written_down(machine):
+def test_reset_of_a_pending_node_is_stored_at_once(machine):
     with machine.client() as client:
         command = "echo begun; sleep 1; exit 1"
         callbacks = [["error", ["retry_with_double_mem", {"max_num_retries": 3}]]]
@@ -220,7 +220,7 @@ def test_a_launch_that_is_due_while_no_agent_runs_is_made_up_for(machine):
 
 
 @pytest.mark.docker
-def test_a_machine_that_was_switched_off_goes_on(machine):
+def test_pipelines_continue_after_a_power_failure(machine):
     """Engine and agent have stopped, and with them every container and network."""
     ensure(["busybox:latest"])
     root = serial(

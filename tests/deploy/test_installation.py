@@ -114,7 +114,7 @@ def test_hello_runs(installation: Installation) -> None:
     assert set(run.states.values()) == {"done"}
 
 
-def test_a_failure_is_reset_and_goes_on(installation: Installation) -> None:
+def test_failed_pipeline_is_reset_and_continues(installation: Installation) -> None:
     person = installation.person
     run = person.run(installation.script("failing.py", scripts.FAILING), side="cloud")
     assert (run.code, run.states["/test"], run.states["/after"]) == (1, "error", "pending")
@@ -277,7 +277,7 @@ def test_policies_allow_all_that_roles_did_and_no_more(
     assert refused(rights, [planted, other]) == sorted([str(planted), str(other)])
 
 
-def test_what_is_left_goes_on_after_destroy_and_deploy(
+def test_remaining_pipelines_continue_after_destroy_and_deploy(
     installation: Installation, kinds: Run
 ) -> None:
     person = installation.person

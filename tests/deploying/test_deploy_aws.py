@@ -41,7 +41,7 @@ def test_a_parameter_is_read_or_not_there(account: BotoAccount) -> None:
     assert account.parameter("/none") is None
 
 
-def test_a_stack_has_a_status_or_is_not_there(account: BotoAccount) -> None:
+def test_stack_has_a_status_or_is_missing(account: BotoAccount) -> None:
     template = {"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}
     client("cloudformation").create_stack(StackName="s", TemplateBody=json.dumps(template))
 
@@ -118,7 +118,7 @@ def test_the_quota_is_that_of_fargate(account: BotoAccount) -> None:
         ("Throttling", "servicequotas:GetServiceQuota: ", "message of AWS"),
     ],
 )
-def test_what_aws_refuses_becomes_a_sentence_with_a_remedy(
+def test_aws_errors_become_a_sentence_with_a_remedy(
     account: BotoAccount, code: str, told: str, remedy: str
 ) -> None:
     with Stubber(account._client("service-quotas")) as stub:
@@ -130,7 +130,7 @@ def test_what_aws_refuses_becomes_a_sentence_with_a_remedy(
     assert remedy in error.value.remedy
 
 
-def test_what_failed_first_in_the_last_change_is_named(account: BotoAccount) -> None:
+def test_first_failure_of_the_last_change_is_named(account: BotoAccount) -> None:
     def event(resource: str, status: str, reason: str = "", kind: str = "AWS::EFS::FileSystem"):
         return {
             "EventId": resource + status,

@@ -95,7 +95,7 @@ def test_the_agent_in_its_image_runs_commands_in_a_users_container(
     assert told[3][0] == 137
 
 
-def test_the_image_starts_the_agent_and_says_what_it_lacks(agent: str, engine: Any) -> None:
+def test_image_starts_the_agent_and_reports_missing_settings(agent: str, engine: Any) -> None:
     ours = run(engine, agent, network_mode="none")
 
     code = ours.wait(timeout=60)["StatusCode"]
@@ -104,7 +104,7 @@ def test_the_image_starts_the_agent_and_says_what_it_lacks(agent: str, engine: A
     assert "CONDUCTO_API_URL" in ours.logs().decode()
 
 
-def test_nothing_of_the_host_side_is_in_the_image(agent: str, engine: Any) -> None:
+def test_host_packages_are_not_in_the_image(agent: str, engine: Any) -> None:
     ours = run(engine, agent, entrypoint=["find"], command=["/opt/conducto/packages"])
     ours.wait(timeout=60)
 

@@ -138,9 +138,7 @@ def says(child: pexpect.spawn, command: str) -> str:
 
 @pytest.mark.parametrize("image", [BUSYBOX, DASH, BASH], ids=["busybox", "dash", "bash"])
 @pytest.mark.parametrize("user", ["", "4321:4321"], ids=["root", "nobody"])
-def test_who_enters_finds_command_environment_and_secrets(
-    rooms: Any, image: str, user: str
-) -> None:
+def test_shell_has_the_command_environment_and_secrets(rooms: Any, image: str, user: str) -> None:
     room = rooms(image, user)
     child = room.enter()
 
@@ -174,14 +172,14 @@ def test_secrets_are_in_no_file_and_in_no_command_line(rooms: Any) -> None:
     child.close()
 
 
-def test_the_shells_own_environment_lacks_what_ecs_gives_it(rooms: Any) -> None:
+def test_environment_of_the_shell_itself_lacks_the_variables_of_ecs(rooms: Any) -> None:
     child = rooms().enter()
 
     assert KEY not in says(child, "env; echo 1")
     child.close()
 
 
-def test_who_hangs_up_ends_the_shell_whatever_is_left_running(rooms: Any) -> None:
+def test_disconnect_ends_the_shell_and_its_programs(rooms: Any) -> None:
     room = rooms()
     child = room.enter()
     says(child, "(sleep 1000 >/dev/null 2>&1 &)")

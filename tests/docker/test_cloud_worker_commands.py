@@ -212,7 +212,7 @@ def test_a_command_that_kills_everything_ends_and_the_next_can_be_stopped(pair: 
     assert pair.finish()[0].code == 143
 
 
-def test_a_command_out_of_memory_says_so(pairs: Any) -> None:
+def test_command_out_of_memory_is_reported(pairs: Any) -> None:
     limit = 32 << 20
     pair = pairs(DASH, config={"Memory": limit, "MemorySwap": limit})
 
@@ -273,7 +273,7 @@ def test_a_container_that_never_starts_is_broken(tmp_path: Path) -> None:
     commands.close()
 
 
-def test_an_agent_that_starts_again_replaces_what_was_left(tmp_path: Path) -> None:
+def test_restarted_agent_removes_leftovers(tmp_path: Path) -> None:
     first = FifoCommands(tmp_path)
     first.open()
     first.close()

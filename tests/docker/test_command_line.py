@@ -43,7 +43,7 @@ def paths(person: Person, *words: str) -> list[str]:
     return [node["path"] for node in person.read("tree", *words)["nodes"]]
 
 
-def test_a_failure_is_found_understood_mended_and_what_follows_runs(failed: Run) -> None:
+def test_failure_is_found_explained_fixed_and_later_nodes_run(failed: Run) -> None:
     person, pipeline = failed.person, failed.id
     assert failed.code == 1
 

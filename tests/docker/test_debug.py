@@ -220,7 +220,7 @@ def test_the_shell_has_the_size_of_the_window(desk: Desk, opened: Any) -> None:
     wait_for(lambda: bool(shell.says("stty size") == "33 99\n"))
 
 
-def test_ctrl_c_goes_to_what_runs_inside(desk: Desk, opened: Any) -> None:
+def test_ctrl_c_reaches_the_program_in_the_shell(desk: Desk, opened: Any) -> None:
     shell = opened("debug", desk.id, "/bad")
     shell.child.sendline("echo be''gun; sleep 1000")
     shell.child.expect("begun\r\n")
@@ -243,7 +243,7 @@ def test_the_terminal_is_put_back(desk: Desk, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
-def test_whatever_ends_the_client_ends_the_container(
+def test_end_of_the_client_ends_the_container(
     number: signal.Signals, desk: Desk, opened: Any
 ) -> None:
     shell = opened("debug", desk.id, "/bad")
@@ -265,7 +265,7 @@ def test_the_container_has_the_nodes_limits_data_and_network(desk: Desk, opened:
     assert {"/conducto/data/pipeline", "/conducto/data/user"} <= targets
 
 
-def test_what_a_shell_writes_to_the_data_is_there_for_the_pipeline(desk: Desk) -> None:
+def test_data_written_in_a_shell_is_visible_to_the_pipeline(desk: Desk) -> None:
     done = desk.piped("echo hello >/conducto/data/pipeline/from-shell", "debug", desk.id, "/bad")
 
     assert (done.returncode, done.stderr) == (0, "")
@@ -338,7 +338,7 @@ def test_a_live_shell_needs_code_of_this_machine(desk: Desk) -> None:
     assert "/plain: no live shell: image 'plain' has no copy_dir= or path_map=" in done.stderr
 
 
-def test_a_snapshot_has_what_the_failed_command_left(desk: Desk) -> None:
+def test_snapshot_has_the_files_of_the_failed_command(desk: Desk) -> None:
     done = desk.piped("ls /left-behind; pwd", "debug", desk.id, "/kept", "--snapshot")
     fresh = desk.piped("ls /left-behind", "debug", desk.id, "/kept")
 

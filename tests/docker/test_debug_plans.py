@@ -41,7 +41,7 @@ def leaf(command: str, folder: Path | None = None, **params: object) -> co.Seria
     return root
 
 
-async def test_an_attempt_keeps_what_it_had_before_a_change(local: Local) -> None:
+async def test_attempt_keeps_its_definition_from_before_a_change(local: Local) -> None:
     run = await local.run(leaf("exit 1", env={"A": "old"}, cpu=0.5))
     changes = Changes(command="exit 0", cpu=0.25, env={"A": "new"})
     order = ControlRequest(action=Action.MODIFY, paths=("/a",), changes=changes)
@@ -58,7 +58,7 @@ async def test_an_attempt_keeps_what_it_had_before_a_change(local: Local) -> Non
     assert (first.env["CONDUCTO_ATTEMPT"], second.env["CONDUCTO_ATTEMPT"]) == ("1", "2")
 
 
-async def test_an_image_that_is_gone_is_made_anew_only_where_no_attempt_is_named(
+async def test_deleted_image_is_rebuilt_only_if_no_attempt_is_named(
     local: Local, tmp_path: Path
 ) -> None:
     code = tmp_path / "code"
@@ -76,7 +76,7 @@ async def test_an_image_that_is_gone_is_made_anew_only_where_no_attempt_is_named
     assert plan.notes == ("the image of attempt 1 is gone; this is the one defined now",)
 
 
-async def test_a_node_of_a_tree_that_was_made_anew_is_opened_from_its_history(local: Local) -> None:
+async def test_node_of_a_regenerated_tree_is_opened_from_its_history(local: Local) -> None:
     def tree(name: str) -> str:
         made = co.Serial()
         made[name] = co.Exec(f"echo {name}; exit 1")
@@ -161,7 +161,7 @@ async def test_code_that_is_not_here_any_more_cannot_be_mounted(
         ("/a", 7, NotFoundError, r"/a: no attempt 7 \(there are: 1\)"),
     ],
 )
-async def test_what_is_no_attempt_of_an_exec_is_refused(
+async def test_invalid_attempt_is_rejected(
     path: str, attempt: int | None, error: type[Exception], says: str, local: Local
 ) -> None:
     run = await local.run(leaf("true"))

@@ -77,7 +77,7 @@ def person(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
 
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", DOCS / "getting-started.md"])
-def test_run_prints_what_the_page_shows(page: Path, person: Person, tmp_path: Path) -> None:
+def test_run_prints_the_documented_output(page: Path, person: Person, tmp_path: Path) -> None:
     script = tmp_path / "pipeline.py"
     script.write_text(next(text for language, text in blocks(page) if language == "python"))
     shown = next(text for _, text in blocks(page) if "Execs failed" in text)

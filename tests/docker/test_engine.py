@@ -110,7 +110,7 @@ async def worker(request: pytest.FixtureRequest, lab: Lab) -> DockerWorker:
 
 
 @pytest.mark.parametrize("signal", ["9", "TERM", "HUP", "INT", "QUIT", "SEGV", "USR1", "PIPE"])
-async def test_a_command_that_kills_its_parent_goes_on(worker: DockerWorker, signal: str) -> None:
+async def test_command_that_kills_its_parent_continues(worker: DockerWorker, signal: str) -> None:
     end, stdout, _ = await _run(worker, f"kill -{signal} $PPID; echo on; exit 4")
 
     after, *_ = await _run(worker, "exit 5")
@@ -199,7 +199,7 @@ async def test_a_hundred_megabytes_come_whole(worker: DockerWorker) -> None:
 
 
 @pytest.mark.parametrize("rest", ["", " || exit 1"], ids=["killed", "notices"])
-async def test_a_command_out_of_memory_is_told_its_limit(lab: Lab, rest: str) -> None:
+async def test_command_out_of_memory_error_names_its_limit(lab: Lab, rest: str) -> None:
     worker = await lab.worker()
 
     end, *_ = await _run(worker, "python3 -c 'x = b\"a\" * 300_000_000'" + rest)
@@ -219,7 +219,7 @@ async def test_a_command_that_survives_a_lack_of_memory_is_done(lab: Lab) -> Non
     assert (after.code, after.cause) == (1, None)
 
 
-async def test_a_container_that_dies_of_memory_is_told_its_limit(lab: Lab) -> None:
+async def test_container_out_of_memory_error_names_its_limit(lab: Lab) -> None:
     worker = await lab.worker()
     # The kernel spares the first process of a namespace unless that process itself grows.
     run = await _running(worker, "echo up; sleep 60")
@@ -257,7 +257,7 @@ async def test_a_container_that_is_killed_is_a_lost_worker(lab: Lab) -> None:
     assert "died with exit code 137" in (end.message or "")
 
 
-async def test_a_container_that_somebody_removed_is_a_lost_worker(lab: Lab) -> None:
+async def test_removed_container_is_a_lost_worker(lab: Lab) -> None:
     worker = await lab.worker()
     run = await _running(worker, "echo up; sleep 60")
 
@@ -363,7 +363,7 @@ async def test_a_container_that_cannot_start_says_why(
     assert await lab.engine.remove_labelled({LABEL: lab.id}) == 0
 
 
-async def test_an_image_without_a_shell_says_so(lab: Lab) -> None:
+async def test_image_without_a_shell_is_reported(lab: Lab) -> None:
     image = await _import(lab, "noshell")
     try:
         with pytest.raises(WorkerStartError, match="has no /bin/sh"):
@@ -392,7 +392,7 @@ async def test_a_shell_that_the_image_lacks_has_code_127(lab: Lab) -> None:
     assert b"/bin/zsh" in stderr
 
 
-async def test_a_leftover_of_ours_makes_room(lab: Lab) -> None:
+async def test_leftover_container_is_replaced(lab: Lab) -> None:
     spec = lab.spec()
     old = await lab.engine.start_worker(spec)
 
@@ -403,7 +403,7 @@ async def test_a_leftover_of_ours_makes_room(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("label", ["com.conducto.test.other", LABEL])
-async def test_a_container_of_somebody_else_is_left_alone(lab: Lab, label: str) -> None:
+async def test_foreign_container_is_not_removed(lab: Lab, label: str) -> None:
     theirs = await lab.worker()
     spec = replace(lab.spec(), name=theirs.name, labels={label: "another home"})
 

@@ -66,7 +66,7 @@ def test_an_example_is_described(name: str) -> None:
 # ---- hello ---------------------------------------------------------------------------------
 
 
-def test_hello_greets_whom_it_is_told_to_whatever_the_name(person: Person) -> None:
+def test_hello_greets_any_name(person: Person) -> None:
     name = """Zoë O'Hara, called "$HOME" """
 
     run = done(person.run(EXAMPLES["hello"], f"--name={name}"))
@@ -125,7 +125,7 @@ def test_the_clean_up_runs_although_a_suite_failed(broken: Run) -> None:
     assert list(broken.data.iterdir()) == []
 
 
-def test_a_failure_is_reported_with_what_one_needs_to_go_on(broken: Run) -> None:
+def test_failure_report_contains_the_next_commands(broken: Run) -> None:
     report = broken.stdout.partition("✘")[2]
 
     for needed in (
@@ -156,7 +156,7 @@ def test_arguments_of_every_kind_arrive_in_the_function(person: Person) -> None:
     assert run.output("/Total") == '"A day\'s outing: 103.82 is within 120.00"\n'
 
 
-def test_a_wrong_argument_is_told_before_anything_runs(person: Person) -> None:
+def test_invalid_argument_is_reported_before_anything_runs(person: Person) -> None:
     run = person.run(EXAMPLES["native_functions"], "--passengers=many")
 
     assert run.code == 2
@@ -184,7 +184,7 @@ def test_there_is_a_node_for_each_section_of_the_image(weighed: Run) -> None:
         assert said == f"{section}: {packages} packages, {kib} KiB\n"
 
 
-def test_what_the_first_lazy_part_found_decides_the_second(weighed: Run) -> None:
+def test_result_of_the_first_lazy_determines_the_second(weighed: Run) -> None:
     rows = table_rows((weighed.data / "report.md").read_text(encoding="utf-8"))
 
     sizes = [int(row[2]) for row in rows]
@@ -212,7 +212,7 @@ def built(person: Person) -> Run:
     return done(person.run(EXAMPLES["container_state"]))
 
 
-def test_a_group_keeps_its_container_and_shares_it_with_nobody(built: Run) -> None:
+def test_group_keeps_its_container_to_itself(built: Run) -> None:
     groups = {}
     for edition in ("full", "small"):
         start = f"/Editions/{edition}/"
@@ -224,7 +224,7 @@ def test_a_group_keeps_its_container_and_shares_it_with_nobody(built: Run) -> No
     assert groups["full"] != groups["small"]
 
 
-def test_a_single_node_gets_a_container_that_nobody_used(built: Run) -> None:
+def test_single_node_gets_an_unused_container(built: Run) -> None:
     others = [path for path in built.nodes if built.attempts(path) and path != "/Bench is clean"]
 
     fresh = built.container("/Bench is clean")
@@ -426,7 +426,7 @@ def test_the_demo_looks_at_every_region_that_is_in_the_data(mapped: Run) -> None
     assert set(mapped.states.values()) == {"done"}
 
 
-def test_the_demo_finds_what_an_atlas_says(mapped: Run) -> None:
+def test_the_demo_matches_the_atlas(mapped: Run) -> None:
     lonely = json.loads((mapped.data / "loneliest/Pacific.json").read_text())
 
     # Easter Island; the next airport is in the Gambier Islands.
@@ -445,7 +445,7 @@ def test_the_demo_draws_a_map_into_the_data_directory(mapped: Run) -> None:
     assert "./plots/airports.png\n" in mapped.output("/Files")
 
 
-def test_the_demo_is_over_in_a_minute_once_its_image_is_there(mapped: Run) -> None:
+def test_the_demo_takes_at_most_a_minute_with_a_built_image(mapped: Run) -> None:
     ran = [attempt for path in mapped.nodes for attempt in mapped.attempts(path)]
 
     took = max(one["ended"] for one in ran) - min(one["queued"] for one in ran)

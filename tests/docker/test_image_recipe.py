@@ -160,7 +160,7 @@ def test_a_repository_is_cloned_at_the_commit_that_was_looked_up(tmp_path: Path)
     assert output_of(TAG, "cat f.txt; echo; echo $CONDUCTO_GIT_SHA") == f"committed\n{head}\n"
 
 
-def test_what_is_installed_leaves_the_user_of_the_image_as_it_was(tmp_path: Path) -> None:
+def test_installations_keep_the_user_of_the_image(tmp_path: Path) -> None:
     spec = ImageSpec(
         name="i",
         dockerfile_text=f"FROM {PYTHON}\nUSER nobody\n",

@@ -146,7 +146,7 @@ async def test_local_image_is_not_pulled(builder: Builder, busybox_base: str) ->
     assert image.reference.startswith("conducto_extended:")
 
 
-async def test_image_that_nobody_has_says_what_to_check(builder: Builder) -> None:
+async def test_missing_image_error_names_the_checks(builder: Builder) -> None:
     name = f"conducto-test/no-such-image-{uuid.uuid4().hex}:1"
 
     message, log = await fail(builder, image=name)
@@ -247,7 +247,7 @@ async def test_built_image_is_found_again(builder: Builder, python_base: str, co
     assert log.steps == ["queued", "done"]
 
 
-async def test_changed_code_makes_only_the_copy_anew(
+async def test_changed_code_rebuilds_only_the_copy(
     builder: Builder, busybox_base: str, code: Path
 ) -> None:
     text = f"FROM {busybox_base}\nRUN echo {uuid.uuid4()}\n"
@@ -479,13 +479,15 @@ async def test_failure_does_not_stick(builder: Builder, busybox_base: str, tmp_p
     assert (await builder.build(spec, Log())).workdir == "/mnt/conducto"
 
 
-async def test_unknown_distribution_says_what_to_use(builder: Builder, busybox_base: str) -> None:
+async def test_unknown_distribution_error_names_an_alternative(
+    builder: Builder, busybox_base: str
+) -> None:
     message, _log = await fail(builder, image=busybox_base, install_packages=("jq",))
 
     assert "Don't know how to install packages for linux_flavor=unknown" in message
 
 
-async def test_npm_installs_what_the_code_names(
+async def test_npm_installs_the_packages_of_the_code(
     builder: Builder, busybox_base: str, code: Path
 ) -> None:
     npm = r"""printf '#!/bin/sh\npwd; cat package.json; mkdir node_modules\n' > /bin/npm"""
@@ -500,7 +502,7 @@ async def test_npm_installs_what_the_code_names(
     assert run(image, "ls -1; ls -1 node_modules") == "main.py\nnode_modules\npackage.json\n"
 
 
-async def test_npm_without_package_json_says_so(
+async def test_npm_without_package_json_is_reported(
     builder: Builder, busybox_base: str, code: Path
 ) -> None:
     message, _log = await fail(builder, image=busybox_base, install_npm=True, copy_dir=str(code))
@@ -518,7 +520,7 @@ async def test_large_code_streams(builder: Builder, busybox_base: str, code: Pat
     assert run(image, "wc -c < big").strip() == str(64 << 20)
 
 
-async def test_code_that_the_engine_refuses_is_no_lost_engine(
+async def test_code_rejected_by_the_engine_is_not_a_lost_engine(
     builder: Builder, busybox_base: str, code: Path
 ) -> None:
     with (code / "big").open("wb") as file:
@@ -530,7 +532,7 @@ async def test_code_that_the_engine_refuses_is_no_lost_engine(
     assert "engine stopped taking the files" in message or "cannot be copied" in message
 
 
-async def test_build_that_nobody_waits_for_ends(builder: Builder, busybox_base: str) -> None:
+async def test_abandoned_build_ends(builder: Builder, busybox_base: str) -> None:
     if is_podman():
         pytest.skip("Podman ends the step that runs before it looks whether the client has left")
     command = f"sleep {1000 + uuid.uuid4().int % 100000}"

@@ -200,7 +200,7 @@ def test_the_command_behaves_as_it_did_in_the_pipeline(page: Page) -> None:
     assert end == {"code": 7, "reason": None}
 
 
-def test_when_the_page_hears_of_the_end_the_container_is_gone(page: Page) -> None:
+def test_container_is_removed_before_the_page_is_notified_of_the_end(page: Page) -> None:
     with page.shell("/bad") as shell:
         shell.says("true")
         (container,) = page.containers()
@@ -240,7 +240,7 @@ def test_the_snapshot_opens_as_the_command_left_it(page: Page) -> None:
         assert "No such file" in shell.says("cat /left-behind")
 
 
-def test_what_cannot_be_opened_is_refused_before_there_is_a_websocket(page: Page) -> None:
+def test_shell_that_cannot_be_opened_is_rejected_before_the_websocket(page: Page) -> None:
     with pytest.raises(ApiError, match="is a Parallel, which runs no command"):
         page.ticket("/")
     with pytest.raises(ApiError, match="no attempt 9"):
@@ -258,7 +258,7 @@ def test_the_terminal_has_the_pages_size_and_follows_it(page: Page) -> None:
     assert first == "33 99\n"
 
 
-def test_control_keys_reach_what_runs(page: Page) -> None:
+def test_control_keys_reach_the_running_program(page: Page) -> None:
     with page.shell("/bad") as shell:
         shell.socket.send(b"echo begun''; sleep 600\r")
         shell.until(rb"begun\r\n")
@@ -275,7 +275,7 @@ def test_a_long_output_comes_whole_and_in_order(page: Page) -> None:
     assert printed == "".join(f"{n}\n" for n in range(1, 200_001))
 
 
-def test_a_page_that_takes_nothing_in_is_sent_a_little_and_holds_up_nobody(page: Page) -> None:
+def test_unresponsive_page_receives_little_and_blocks_no_other(page: Page) -> None:
     with page.shell("/bad") as shell:
         shell.socket.send(b"yes\r")
         while shell.taken < MAX_SHELL_AHEAD:
@@ -310,7 +310,7 @@ def test_a_page_that_is_closed_while_the_shell_opens_leaves_nothing(page: Page) 
     wait_for(lambda: not page.containers())
 
 
-def test_a_container_that_somebody_removes_is_told(page: Page) -> None:
+def test_removed_container_is_reported(page: Page) -> None:
     with page.shell("/bad") as shell:
         shell.says("true")
         (container,) = page.containers()

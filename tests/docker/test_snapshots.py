@@ -72,7 +72,7 @@ async def test_a_retry_keeps_the_newest_five(local: Local) -> None:
     assert images(run.id) == sorted(str(a.snapshot) for a in attempts[2:])
 
 
-async def test_a_large_one_is_not_kept_and_the_attempt_says_so(
+async def test_oversized_snapshot_is_discarded_and_the_attempt_mentions_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ensure([BUSYBOX])
@@ -88,7 +88,7 @@ async def test_a_large_one_is_not_kept_and_the_attempt_says_so(
     assert images(run.id) == []
 
 
-async def test_what_a_person_kills_is_not_kept(local: Local) -> None:
+async def test_killed_attempt_has_no_snapshot(local: Local) -> None:
     run = await local.launch(tree("echo up; sleep 1000"))
     await run.until("/a", "running")
 

@@ -76,7 +76,7 @@ def _run(script: Path) -> "subprocess.CompletedProcess[str]":
     )
 
 
-def test_the_reference_is_what_the_code_says() -> None:
+def test_reference_equals_the_generated_one() -> None:
     check = subprocess.run(
         [sys.executable, DOCS / "generate.py", "--check"],
         capture_output=True,
@@ -133,7 +133,7 @@ def test_a_command_of_the_docs_is_understood(page: Path, command: str) -> None:
 
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", DOCS / "getting-started.md"], ids=_name)
-def test_the_tree_that_a_page_shows_is_what_its_script_prints(page: Path, tmp_path: Path) -> None:
+def test_documented_tree_equals_the_output_of_its_script(page: Path, tmp_path: Path) -> None:
     script = tmp_path / "pipeline.py"
     script.write_text(next(text for other, _, text in SCRIPTS if other == page))
 
@@ -173,7 +173,7 @@ def test_a_variable_that_commands_find_is_explained(variable: str) -> None:
 
 
 @pytest.mark.parametrize("parameter", sorted(NAMES - _LABELS))
-def test_a_parameter_that_changes_what_runs_is_explained_by_a_concept(parameter: str) -> None:
+def test_execution_parameters_are_explained_by_a_concept(parameter: str) -> None:
     assert re.search(rf"`[^`\n]*\b{parameter}\b", HAND_WRITTEN)
 
 

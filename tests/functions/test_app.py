@@ -166,7 +166,7 @@ def test_a_workers_token_opens_no_route_of_people(front: Front) -> None:
         assert status == 403, name(route)
 
 
-def test_a_token_with_all_permissions_and_a_workers_is_no_persons(front: Front) -> None:
+def test_token_with_user_and_worker_permissions_is_rejected(front: Front) -> None:
     both = front.token(permissions=EVERYTHING | WORKER)
 
     assert front.call("GET", "/pipelines", both)[0] == 403
@@ -178,7 +178,7 @@ def test_a_persons_token_opens_no_call_of_workers(front: Front) -> None:
         assert status == 403, operation.name
 
 
-def test_a_worker_that_nobody_knows_is_sent_away(front: Front) -> None:
+def test_unknown_worker_is_sent_away(front: Front) -> None:
     mine = launched(front, front.token())
     start = {"task": "arn:aws:ecs:us-east-1:123456789012:task/x/1"}
 
@@ -210,7 +210,7 @@ def test_a_pipeline_is_launched_read_and_listed(front: Front) -> None:
     ] == [mine]
 
 
-def test_a_request_that_comes_twice_under_one_key_is_carried_out_once(front: Front) -> None:
+def test_repeated_request_with_one_key_is_executed_once(front: Front) -> None:
     token = front.token()
     key = {"Idempotency-Key": "k1"}
 
@@ -266,7 +266,7 @@ def test_a_body_that_another_put_there_is_not_read(front: Front) -> None:
         assert BODY_KEY in answer["detail"]
 
 
-def test_an_answer_that_a_lambda_cannot_give_is_fetched_elsewhere(front: Front) -> None:
+def test_oversized_response_is_fetched_from_s3(front: Front) -> None:
     token = front.token()
     tree = form(serial(leaf("a", doc="x" * (MAX_DIRECT + 1))))
     key = front.call("POST", "/uploads", token)[1]["key"]
@@ -297,7 +297,7 @@ def test_a_throttled_table_asks_the_client_to_come_back(front: Front) -> None:
 # ---- events -----------------------------------------------------------------------------------
 
 
-def test_events_that_are_not_ours_or_come_late_are_taken_quietly(front: Front) -> None:
+def test_foreign_and_late_events_are_ignored(front: Front) -> None:
     module, client = front.module, front.client
     stopped = {"group": "conducto:acme:w1", "startedBy": "nope", "stoppedReason": "gone"}
     for detail in (stopped, {"group": "family:other"}, {}):
@@ -321,7 +321,7 @@ def test_the_minute_rule_looks_after_open_pipelines(front: Front) -> None:
     assert front.client.lambda_.invoke("every_minute", event).payload is None
 
 
-def test_every_minute_what_callbacks_tell_is_sent(front: Front) -> None:
+def test_notifications_are_sent_every_minute(front: Front) -> None:
     token = front.token()
     front.app.cloud.vault.replace(org_scope("acme"), {"SLACK_TOKEN": {"value": "xoxb-1"}}, "")
     callback = ["queued", ["slack_status", {"recipient": "#ops", "message": "off it goes"}]]
@@ -414,7 +414,7 @@ def test_a_revoked_token_subscribes_to_nothing_more(front: Front) -> None:
     assert front.app.cloud.connections.followers(mine) == []
 
 
-def test_nobody_follows_a_pipeline_of_another_org(front: Front) -> None:
+def test_pipelines_of_another_org_cannot_be_followed(front: Front) -> None:
     mine = launched(front, front.token())
     with taking_frames(gateway(front)) as frames:
         socket(front, "message", {"subscribe": mine, "token": front.token("other")})
@@ -485,13 +485,13 @@ def test_a_token_that_was_revoked_opens_nothing(front: Front) -> None:
     assert "has no tokens" in admin(front, "revoke_token", token=listed[0]["id"])["error"]
 
 
-def test_a_listed_token_does_not_say_what_it_is(front: Front) -> None:
+def test_token_list_does_not_contain_tokens(front: Front) -> None:
     token = admin(front, "mint_token", user="ann")["token"]
 
     assert token.removeprefix("cdo_")[:12] not in json.dumps(admin(front, "list_tokens"))
 
 
-def test_an_administrator_sets_a_plan_and_what_is_not_said_stays(front: Front) -> None:
+def test_administrator_sets_a_plan_and_omitted_values_stay(front: Front) -> None:
     admin(front, "set_plan", name="scale", max_workers=50, unlimited_minutes=True)
 
     plan = admin(front, "set_plan", max_pipelines=9)["plan"]
@@ -511,5 +511,5 @@ def test_an_administrator_sets_a_plan_and_what_is_not_said_stays(front: Front) -
         "text",
     ],
 )
-def test_an_administrator_is_told_what_is_wrong(front: Front, wrong: Any) -> None:
+def test_administrator_is_shown_the_error(front: Front, wrong: Any) -> None:
     assert front.client.lambda_.invoke("admin", wrong).payload["error"]

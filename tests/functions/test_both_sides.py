@@ -17,12 +17,12 @@ SEEDS = [int(_SEED)] if _SEED is not None else range(_GAMES)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_both_sides_stand_alike_after_every_move(seed: int) -> None:
+def test_both_targets_agree_after_every_move(seed: int) -> None:
     new_game(seed).play()
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_what_is_lost_on_the_way_to_aws_heals(seed: int) -> None:
+def test_effects_lost_on_the_way_to_aws_are_repeated(seed: int) -> None:
     new_game(seed, lossy=0.2).play()
 
 

@@ -142,7 +142,7 @@ def test_login_of_a_build_is_replaced_before_it_expires(builds: Builds) -> None:
     assert builds.file("login") != first
 
 
-def test_a_worker_starts_with_the_image_once_it_is_there(builds: Builds) -> None:
+def test_worker_starts_once_its_image_is_built(builds: Builds) -> None:
     pipeline_id = builds.launch()
 
     builds.says("==> pulling\n==> copying\nStep 1\n")
@@ -163,7 +163,7 @@ def test_a_worker_starts_with_the_image_once_it_is_there(builds: Builds) -> None
     assert attempt.admitted == image.ended
 
 
-def test_nobody_needs_to_look_for_a_build_to_get_on(builds: Builds) -> None:
+def test_builds_progress_without_readers(builds: Builds) -> None:
     pipeline_id = builds.launch()
     builds.succeeds()
 
@@ -173,7 +173,7 @@ def test_nobody_needs_to_look_for_a_build_to_get_on(builds: Builds) -> None:
     assert builds.states(pipeline_id) == "done"
 
 
-def test_a_build_that_codebuild_has_no_room_for_is_queued_and_begun_later(builds: Builds) -> None:
+def test_build_without_capacity_is_queued_and_started_later(builds: Builds) -> None:
     builds.world.builder.full = True
     pipeline_id = builds.launch()
     builds.world.minute()
@@ -228,7 +228,7 @@ def test_denied_push_role_refuses_builds_of_ones_own_with_a_remedy(builds: Build
     assert (problem.status, problem.remedy) == (503, DENIED_REMEDY)
 
 
-def test_news_of_the_end_of_a_build_may_come_twice(builds: Builds) -> None:
+def test_repeated_build_event_changes_nothing(builds: Builds) -> None:
     pipeline_id = builds.launch()
     builds.succeeds()
 
@@ -289,7 +289,7 @@ def test_upload_with_wrong_content_is_deleted_and_uploaded_again(builds: Builds)
 @pytest.mark.parametrize(
     ("status", "words"), [("timed_out", "more than 60 minutes"), ("stopped", "was stopped")]
 )
-def test_a_build_that_does_not_end_by_itself_says_so(
+def test_build_that_does_not_end_by_itself_is_reported(
     builds: Builds, status: str, words: str
 ) -> None:
     pipeline_id = builds.launch()
@@ -298,7 +298,7 @@ def test_a_build_that_does_not_end_by_itself_says_so(
     assert words in str(builds.image(pipeline_id).error)
 
 
-def test_what_is_reset_after_a_failed_build_has_it_built_again(builds: Builds) -> None:
+def test_reset_after_a_failed_build_builds_again(builds: Builds) -> None:
     pipeline_id = builds.launch()
     builds.fails("no space\n")
     builds.image(pipeline_id)
@@ -341,7 +341,7 @@ def test_a_rebuild_makes_another_image_and_new_workers(builds: Builds) -> None:
     assert builds.states(pipeline_id) == "done"
 
 
-def test_a_rebuild_takes_the_files_that_were_read_anew(builds: Builds) -> None:
+def test_rebuild_uses_the_files_read_again(builds: Builds) -> None:
     pipeline_id = builds.launch()
     builds.succeeds()
     builds.image(pipeline_id)
@@ -374,14 +374,14 @@ def test_organisations_share_neither_images_nor_directories() -> None:
     assert builds.order(1).tag != builds.order(2).tag
 
 
-def test_a_launch_without_what_an_image_is_made_of_is_refused(builds: Builds) -> None:
+def test_launch_with_missing_build_contexts_is_rejected(builds: Builds) -> None:
     with pytest.raises(DefinitionError, match="'own': its files were not sent along"):
         builds.launch(sources={})
     with pytest.raises(RefusedError, match="'own': a directory that it is made of was not"):
         builds.launch(sources={"own": ImageSources(code="e" * 64)})
 
 
-def test_a_relaunch_needs_nothing_of_the_launching_machine(builds: Builds) -> None:
+def test_relaunch_needs_nothing_from_the_launching_machine(builds: Builds) -> None:
     pipeline_id = builds.launch()
 
     request = asyncio.run(builds.world.pipelines().definition(pipeline_id))
@@ -390,7 +390,7 @@ def test_a_relaunch_needs_nothing_of_the_launching_machine(builds: Builds) -> No
     asyncio.run(builds.world.pipelines().launch(request))
 
 
-def test_output_of_a_build_is_read_piece_by_piece(builds: Builds) -> None:
+def test_build_log_is_read_in_chunks(builds: Builds) -> None:
     pipeline_id = builds.launch()
     builds.says("ä1\nü2\n")
     pipelines = builds.world.pipelines()
@@ -424,7 +424,7 @@ def test_the_end_of_the_output_of_a_build_is_read_once(
     assert (piece.text, piece.offset, piece.next, piece.size) == (text, begins, 6, 6)
 
 
-def test_steps_of_a_build_are_told_while_it_runs_from_the_wait_for_a_machine_on(
+def test_build_steps_are_shown_from_the_wait_for_a_machine_on(
     builds: Builds,
 ) -> None:
     pipeline_id = builds.launch()
@@ -498,7 +498,7 @@ def test_a_rebuild_tells_its_own_steps_and_so_does_a_build_after_a_failed_one(
     assert [name for name, *_ in builds.steps(pipeline_id)] == ["queued", "pulling"]
 
 
-def test_who_finds_an_image_there_sees_how_it_was_made_without_a_wait_of_its_own(
+def test_existing_image_shows_its_build_steps_without_a_wait(
     builds: Builds,
 ) -> None:
     builds.launch()
@@ -526,14 +526,14 @@ def test_an_image_of_a_generated_tree_is_made_of_files_of_the_launch() -> None:
     assert found == {"new": SOURCES["own"], "plain": ImageSources()}
 
 
-def test_a_plan_without_room_is_told_before_images_are(builds: Builds) -> None:
+def test_exhausted_plan_is_reported_before_images(builds: Builds) -> None:
     builds.world.orgs.set_plan(ME.org, Plan(max_pipelines=0))
 
     with pytest.raises(RefusedError, match="pipelines under way"):
         builds.launch(sources={})
 
 
-def test_what_images_are_made_of_is_brought_anew_before_the_bucket_forgets_it(
+def test_build_contexts_are_uploaded_again_before_they_expire(
     builds: Builds,
 ) -> None:
     def missing() -> set[str]:
@@ -561,7 +561,7 @@ def own_builds(world: World, identity: Identity = ME) -> OwnBuilds:
     return world.pipelines(identity).own_builds(request)
 
 
-def test_who_builds_by_themselves_is_told_what_and_where_to(builds: Builds) -> None:
+def test_client_that_builds_receives_the_recipe_and_the_registry(builds: Builds) -> None:
     builds.world.blobs.delete(context_key(ME.org, CODE))  # nothing has to be uploaded
 
     told = own_builds(builds.world)

@@ -94,7 +94,7 @@ def test_the_calls_of_one_exec_are_counted(counted: Counted) -> None:
     assert world.get(pipeline).counts.done == 1
 
 
-def test_a_lost_race_costs_no_second_look_at_what_never_changes(counted: Counted) -> None:
+def test_lost_race_does_not_reread_immutable_data(counted: Counted) -> None:
     world = counted.world
     pipeline = world.launch(parallel("a", "b"))
     slow, fast = world.engine, CommandProcessor(world.cloud)

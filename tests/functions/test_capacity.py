@@ -82,7 +82,7 @@ def test_groups_that_never_leave_their_container_run_side_by_side(world: World) 
     assert _paths(world) == {"/g/a", "/h/a"}
 
 
-def test_what_the_plan_can_never_hold_is_refused_at_launch(world: World) -> None:
+def test_requests_beyond_the_plan_are_rejected_at_launch(world: World) -> None:
     inner = serial("x", leaf("y", **GLOBAL), name="inner", **NEW)
     with pytest.raises(DefinitionError, match=r"^/outer: .*needs 3 workers at once"):
         world.launch(serial(serial("a", inner, name="outer", **NEW)))
@@ -184,7 +184,7 @@ def test_a_groups_container_is_one_also_for_a_limited_group_inside_of_it(world: 
     _check_containers(world, [run])
 
 
-def test_a_container_that_is_lost_between_two_commands_ends_its_group_and_says_so(
+def test_container_lost_between_two_commands_ends_its_group_with_a_message(
     world: World,
 ) -> None:
     run = world.launch(serial("a", leaf("free", **GLOBAL), "c", name="g", **NEW))
@@ -220,7 +220,7 @@ def test_a_node_that_is_reset_alone_runs_in_a_new_container(world: World) -> Non
     assert world.get(run).state is State.DONE
 
 
-def test_a_skip_does_not_go_on_in_a_container_that_is_gone(world: World) -> None:
+def test_skip_does_not_continue_in_a_lost_container(world: World) -> None:
     run = _failing_group(world, serial("a", "b", "c", **NEW))
     world.minute(CONTEXT_IDLE + 1)
     world.control(run, "skip", "/b")
@@ -230,7 +230,7 @@ def test_a_skip_does_not_go_on_in_a_container_that_is_gone(world: World) -> None
     assert "nothing of the group had run for 15 minutes" in str(attempt.message)
 
 
-def test_a_lost_container_is_no_loss_when_the_whole_group_is_tried_again(world: World) -> None:
+def test_lost_container_is_tolerated_if_the_whole_group_is_retried(world: World) -> None:
     again = [["error", ["retry", {"max_num_retries": 1}]]]
     run = world.launch(serial("a", "b", callbacks=again, **NEW))
     world.serve()
@@ -244,7 +244,7 @@ def test_a_lost_container_is_no_loss_when_the_whole_group_is_tried_again(world: 
     assert len(world.attempts(run, "/a")) == 2
 
 
-def test_a_container_stays_while_what_left_it_runs_for_hours(world: World) -> None:
+def test_container_is_kept_while_its_detached_command_runs_for_hours(world: World) -> None:
     run = world.launch(_group("g"))
     world.serve()
     hand = world.running()["/a"]
@@ -258,7 +258,7 @@ def test_a_container_stays_while_what_left_it_runs_for_hours(world: World) -> No
     assert world.get(run).state is State.DONE
 
 
-def test_a_paused_group_keeps_its_container_for_a_day_and_then_says_that_it_is_gone(
+def test_paused_group_keeps_its_container_for_a_day_and_reports_its_loss_then(
     world: World,
 ) -> None:
     run = world.launch(serial("a", "b", **NEW))
@@ -286,7 +286,7 @@ def test_a_paused_group_keeps_its_container_for_a_day_and_then_says_that_it_is_g
     assert world.get(run).state is State.DONE
 
 
-def test_a_group_that_goes_on_within_a_day_finds_its_container(world: World) -> None:
+def test_group_resumed_within_a_day_finds_its_container(world: World) -> None:
     run = world.launch(serial("a", "b", **NEW))
     world.serve()
     hand = world.running()["/a"]
@@ -340,7 +340,7 @@ def test_a_pipeline_that_waits_gets_the_worker_that_another_one_frees(world: Wor
     assert [world.get(run).state for run in (first, second)] == [State.DONE, State.DONE]
 
 
-def test_of_two_that_wait_the_one_that_waits_longer_is_first(world: World) -> None:
+def test_longest_waiting_group_is_first(world: World) -> None:
     world.orgs.set_plan(ME.org, Plan(max_workers=1))
     world.launch(leaf())
     world.serve()
@@ -355,7 +355,7 @@ def test_of_two_that_wait_the_one_that_waits_longer_is_first(world: World) -> No
     assert _paths(world) == {"/x"}
 
 
-def test_the_container_of_a_failed_group_goes_to_who_waits_and_stays_otherwise(
+def test_container_of_a_failed_group_goes_to_a_waiting_group_or_stays(
     world: World,
 ) -> None:
     world.orgs.set_plan(ME.org, Plan(max_workers=1))

@@ -166,11 +166,11 @@ def test_login_of_a_build_may_pull_through_caches(clients: Clients) -> None:
     assert problems_of_policy(assumed.asked["Policy"]) == []
 
 
-def test_without_a_role_to_lend_nobody_logs_in(clients: Clients) -> None:
+def test_without_a_role_to_assume_no_login_is_issued(clients: Clients) -> None:
     assert EcrRegistry(clients, ROOT, TAGS).login("acme", "ann") is None
 
 
-def test_an_order_shows_no_signed_address() -> None:
+def test_build_request_contains_no_signed_address() -> None:
     assert "s=1" not in repr(ORDER)
 
 
@@ -182,7 +182,7 @@ def test_a_build_fetches_its_recipe_and_delivers() -> None:
     assert commands[-1] == "cd recipe && sh push.sh"
 
 
-def test_news_of_a_build_say_which_pipeline_started_it() -> None:
+def test_build_events_name_the_pipeline_that_started_the_build() -> None:
     variables = [{"name": "X", "value": "y"}, {"name": "CONDUCTO_PIPELINE", "value": "abc-def"}]
     detail = {"additional-information": {"environment": {"environment-variables": variables}}}
 

@@ -72,14 +72,14 @@ def test_secrets_come_apart_from_the_environment(world: World, failed: str) -> N
     assert "of-ann" not in repr(found)
 
 
-def test_nobody_reads_a_colleagues_secrets_through_a_shell(world: World, failed: str) -> None:
+def test_shell_does_not_contain_secrets_of_colleagues(world: World, failed: str) -> None:
     found = plan(world, failed, COLLEAGUE)
 
     assert set(found.secrets) == {"SHARED"}
     assert any("commands have those of ann" in note for note in found.notes)
 
 
-def test_a_secret_replaces_no_variable_of_ours(world: World, failed: str) -> None:
+def test_secret_does_not_replace_a_conducto_variable(world: World, failed: str) -> None:
     world.vault.write(user_scope(ME.org, ME.user), {"CONDUCTO_NODE": {"value": "forged"}})
 
     assert "CONDUCTO_NODE" not in plan(world, failed).secrets
@@ -111,7 +111,7 @@ def test_a_node_that_never_ran_has_a_shell_as_it_is_defined(world: World, failed
         ({"snapshot": True}, RefusedError, "leave out --snapshot"),
     ],
 )
-def test_what_there_is_no_shell_for_is_refused(
+def test_nodes_without_a_shell_are_rejected(
     world: World,
     failed: str,
     request_: dict[str, object],

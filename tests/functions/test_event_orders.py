@@ -60,7 +60,7 @@ class Post:
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_pipeline_ends_the_same_whatever_becomes_of_events(seed: int) -> None:
+def test_pipeline_ends_the_same_for_any_event_delivery(seed: int) -> None:
     rng = Random(seed)
     world = World()
     post = Post(world, rng)

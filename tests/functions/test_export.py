@@ -49,7 +49,7 @@ def test_a_client_is_sent_to_the_page_in_the_bucket(front: Front) -> None:
     assert front.call("GET", f"/pipelines/{pipeline_id}/export", None)[0] == 401
 
 
-def test_who_may_not_read_gets_none(front: Front) -> None:
+def test_export_requires_the_read_permission(front: Front) -> None:
     token = front.token()
     _, launched = front.call("POST", "/pipelines", token, {"tree": form(serial(leaf("a")))})
     poor = front.token(permissions=frozenset({"launch"}))

@@ -25,7 +25,7 @@ def used_up(world: World) -> None:
 
 
 @pytest.mark.parametrize("size", [{"mem": 99}, {"cpu": 5}, {"mem": 30}])
-def test_modify_obeys_the_sizes_of_launch(size: dict[str, float]) -> None:
+def test_modify_enforces_the_size_limits_of_launch(size: dict[str, float]) -> None:
     world = World(SMALL)
     with pytest.raises(DefinitionError, match="more than the plan"):
         world.launch(leaf(**size))

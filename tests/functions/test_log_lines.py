@@ -66,7 +66,7 @@ def test_an_exception_stays_on_its_line(caplog) -> None:
     assert line["pipeline"] == "p"
 
 
-def test_what_json_has_no_form_for_is_written_as_text(caplog) -> None:
+def test_values_without_a_json_form_are_written_as_text(caplog) -> None:
     line = line_of(
         logging.getLogger("x"), caplog, lambda log: log.warning("odd", extra={"what": {1}})
     )
@@ -105,7 +105,7 @@ def test_fields_of_the_process_are_in_the_lines_of_all_its_threads() -> None:
     assert found[0]["worker"] == "w1"
 
 
-def test_fields_cannot_be_taken_for_what_every_line_has() -> None:
+def test_custom_fields_do_not_overwrite_standard_fields() -> None:
     with log_fields(message="another", level="high"):
         line = formatted(JsonLines())
 
@@ -136,7 +136,7 @@ def lines_of(text: io.StringIO) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.getvalue().splitlines()]
 
 
-def test_a_line_of_a_request_says_which_who_and_about_what(
+def test_line_of_a_request_names_the_request_the_user_and_the_object(
     front: Front, written: io.StringIO
 ) -> None:
     status, answer = front.call("POST", "/pipelines", front.token(), {"tree": form(leaf("a"))})
@@ -162,7 +162,7 @@ class Broken(FakeMachines):
 SECRET = "hunter2-hunter2"
 
 
-def test_a_line_of_a_workers_call_says_what_it_runs_and_nothing_secret(
+def test_line_of_a_worker_call_names_the_command_and_no_secret(
     written: io.StringIO,
 ) -> None:
     world = World()
@@ -190,7 +190,7 @@ def test_a_line_of_a_workers_call_says_what_it_runs_and_nothing_secret(
         assert hidden not in written.getvalue()
 
 
-def test_a_record_that_is_wrong_is_told_without_what_it_was_given() -> None:
+def test_invalid_record_is_reported_without_its_arguments() -> None:
     with pytest.raises(ValidationError) as caught:
         AttemptRecord.model_validate(
             {"path": "/a", "number": "x", "env": {"PASSWORD": 7, "K": SECRET}}
@@ -200,7 +200,7 @@ def test_a_record_that_is_wrong_is_told_without_what_it_was_given() -> None:
     assert "number" in str(caught.value)
 
 
-def test_what_is_attached_gets_the_form_and_something_is_attached_where_nothing_is() -> None:
+def test_existing_handler_gets_the_formatter_and_a_missing_one_is_created() -> None:
     root = logging.getLogger()
     before, level = root.handlers[:], root.level
     try:
@@ -215,7 +215,7 @@ def test_what_is_attached_gets_the_form_and_something_is_attached_where_nothing_
         root.handlers[:], root.level = before, level
 
 
-def test_what_chalice_says_and_our_package_are_lines_of_json_as_well(
+def test_lines_of_chalice_and_of_our_package_are_json(
     front: Front, capsys: pytest.CaptureFixture[str]
 ) -> None:
     chalice, root = logging.getLogger(front.module.app.app_name), logging.getLogger()

@@ -120,7 +120,7 @@ def test_the_end_is_known_when_the_command_has_ended(world: World) -> None:
     assert search(world, pipeline_id, "one").complete
 
 
-def test_a_page_of_the_tree_tells_the_end_of_what_failed_nodes_printed(world: World) -> None:
+def test_tree_page_contains_the_end_of_the_output_of_failed_nodes(world: World) -> None:
     pipeline_id = printed(world, COUNTED)
     (worker,) = world.living()
     worker.finish(exit_code=1)
@@ -131,7 +131,7 @@ def test_a_page_of_the_tree_tells_the_end_of_what_failed_nodes_printed(world: Wo
     assert node.tail == COUNTED[-TAIL_BYTES:]
 
 
-def test_a_stream_of_blocks_reads_what_a_log_holds() -> None:
+def test_stream_of_blocks_reads_the_whole_log() -> None:
     logs = FakeLogs()
     content = bytes(range(256)) * 9000
     logs.append(KEY, 0, content)
@@ -150,7 +150,7 @@ def test_a_stream_of_blocks_reads_what_a_log_holds() -> None:
 
 
 @pytest.mark.parametrize("regex", [False, True])
-def test_what_is_looked_for_comes_with_its_line(world: World, regex: bool) -> None:
+def test_search_results_contain_their_lines(world: World, regex: bool) -> None:
     pipeline_id = printed(world, COUNTED)
 
     found = search(world, pipeline_id, "line 15000[1]" if regex else "line 150001", regex=regex)
@@ -161,7 +161,7 @@ def test_what_is_looked_for_comes_with_its_line(world: World, regex: bool) -> No
     assert found.next is None
 
 
-def test_a_search_goes_on_where_it_ended(world: World) -> None:
+def test_search_continues_on_the_next_page(world: World) -> None:
     pipeline_id = printed(world, COUNTED)
     first = search(world, pipeline_id, "9", limit=2)
     assert first.next is not None
@@ -171,7 +171,7 @@ def test_a_search_goes_on_where_it_ended(world: World) -> None:
     assert [match.line for match in (*first.matches, *rest.matches)] == [9, 19, 29, 39]
 
 
-def test_a_pattern_that_takes_for_ever_is_ended(world: World) -> None:
+def test_slow_pattern_is_terminated(world: World) -> None:
     pipeline_id = printed(world, "a" * 60 + "!\n")
 
     with pytest.raises(RefusedError, match="takes too long"):

@@ -108,7 +108,7 @@ def test_a_small_file_is_there_at_once(place: Place) -> None:
     assert place.data.begun == []
 
 
-def test_who_waits_is_told_how_far_it_is(place: Place) -> None:
+def test_waiting_client_sees_the_progress(place: Place) -> None:
     with pytest.raises(CopyRunningError):
         place.read()
     write_progress(
@@ -139,7 +139,7 @@ def test_a_file_that_is_being_written_is_not_copied_as_often_as_it_is_asked_for(
     assert place.world.blobs.size(place.read().key) == SIZE + 5
 
 
-def test_who_asks_later_gets_the_file_as_it_is_then(place: Place) -> None:
+def test_later_request_gets_the_current_file(place: Place) -> None:
     with pytest.raises(CopyRunningError):
         place.read()
     place.data.go()
@@ -153,7 +153,7 @@ def test_who_asks_later_gets_the_file_as_it_is_then(place: Place) -> None:
     assert place.world.blobs.size(place.read().key) == SIZE + 1
 
 
-def test_a_copy_of_which_nothing_is_heard_is_begun_again(place: Place) -> None:
+def test_stalled_copy_is_restarted(place: Place) -> None:
     with pytest.raises(CopyRunningError):
         place.read()
     place.world.now += SILENT_SECONDS - 1
@@ -170,7 +170,7 @@ def test_a_copy_of_which_nothing_is_heard_is_begun_again(place: Place) -> None:
     assert len(place.data.begun) == 2
 
 
-def test_a_copy_that_fails_says_so_and_is_tried_by_who_asks_again(place: Place) -> None:
+def test_failed_copy_is_reported_and_retried_on_request(place: Place) -> None:
     with pytest.raises(CopyRunningError):
         place.read()
     (place.folder / "large").rename(place.folder / "away")
@@ -186,7 +186,7 @@ def test_a_copy_that_fails_says_so_and_is_tried_by_who_asks_again(place: Place) 
     assert place.world.blobs.size(place.read().key) == SIZE
 
 
-def test_a_copy_that_breaks_off_is_told_and_not_left_to_lambda(place: Place) -> None:
+def test_interrupted_copy_is_reported_and_not_retried_by_lambda(place: Place) -> None:
     with pytest.raises(CopyRunningError):
         place.read()
     key = place.data.begun[0][3]
@@ -203,7 +203,7 @@ def test_a_copy_that_breaks_off_is_told_and_not_left_to_lambda(place: Place) -> 
         place.read()
 
 
-def test_a_copy_that_the_bucket_has_forgotten_is_made_anew(place: Place) -> None:
+def test_expired_copy_is_made_again(place: Place) -> None:
     with pytest.raises(CopyRunningError):
         place.read()
     place.data.go()
@@ -252,7 +252,7 @@ def test_the_function_is_asked_as_json_and_answers_nothing(place: Place) -> None
     assert place.world.blobs.size(place.read().key) == SIZE
 
 
-def test_what_is_copied_is_told_from_time_to_time() -> None:
+def test_running_copy_reports_its_progress() -> None:
     blobs = FakeBlobs()
     now = [0.0]
     counter = Counter(blobs, "k", 30, clock=lambda: now[0])

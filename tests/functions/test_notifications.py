@@ -111,7 +111,7 @@ def test_a_callback_is_sent_and_shows_in_its_node(
     assert messenger.run() == 0
 
 
-def test_it_tells_what_was_so_when_it_happened(world: World) -> None:
+def test_notification_describes_the_state_at_the_event(world: World) -> None:
     pipeline = ran(world, slack("error", node_summary=True), cause=Cause.EXIT_CODE)
     world.control(pipeline, "reset", "/a")
 
@@ -134,7 +134,9 @@ def test_another_lambda_reads_the_same_and_counts_on(
     assert [each.number for each in told(world, pipeline)] == [1, 2]
 
 
-def test_what_happens_to_nobody_is_not_told(world: World, messenger: NotificationSender) -> None:
+def test_success_without_a_callback_sends_nothing(
+    world: World, messenger: NotificationSender
+) -> None:
     pipeline = ran(world, slack("error"))
 
     assert messenger.run() == 0
@@ -192,7 +194,7 @@ def test_a_strange_error_ends_one_notification_and_no_other(
     assert len(channel.taken) == 1
 
 
-def test_what_is_not_taken_is_tried_again_later_and_later(
+def test_failed_notification_is_retried_with_growing_delays(
     world: World, messenger: NotificationSender, channel: Channel
 ) -> None:
     channel.failures = [TEMPORARY, DeliveryError("slow down", temporary=True, after=300)]
@@ -228,7 +230,7 @@ def test_it_is_given_up_at_last(
     assert failed.ended is not None
 
 
-def test_of_one_node_and_callback_the_later_waits_for_the_earlier(
+def test_later_notification_of_a_node_and_callback_waits_for_the_earlier(
     world: World, messenger: NotificationSender, channel: Channel
 ) -> None:
     channel.failures = [TEMPORARY]
@@ -265,7 +267,7 @@ class _Dies(BaseException):
     """The Lambda is killed."""
 
 
-def test_who_is_killed_while_sending_leaves_it_to_another_after_the_lease(
+def test_notification_of_a_killed_sender_is_sent_by_another_after_the_lease(
     world: World, messenger: NotificationSender, channel: Channel
 ) -> None:
     def die() -> None:
@@ -283,7 +285,7 @@ def test_who_is_killed_while_sending_leaves_it_to_another_after_the_lease(
     assert told(world, pipeline)[0].delivery is DeliveryState.SENT
 
 
-def test_who_was_too_slow_does_not_undo_what_another_wrote(
+def test_slow_sender_does_not_overwrite_a_later_one(
     world: World, messenger: NotificationSender, channel: Channel
 ) -> None:
     other = NotificationSender(world.cloud, Settings(), Channel().send)
@@ -301,7 +303,7 @@ def test_who_was_too_slow_does_not_undo_what_another_wrote(
     assert told(world, pipeline)[0].delivery is DeliveryState.SENT
 
 
-def test_a_run_ends_in_time_and_the_next_goes_on(
+def test_run_ends_in_time_and_the_next_one_continues(
     world: World, messenger: NotificationSender, channel: Channel
 ) -> None:
     def slowly() -> None:
@@ -315,7 +317,7 @@ def test_a_run_ends_in_time_and_the_next_goes_on(
     assert all(told(world, each)[0].delivery is DeliveryState.SENT for each in pipelines)
 
 
-def test_of_what_was_sent_before_a_kill_only_the_last_is_sent_again(
+def test_only_the_last_notification_before_a_kill_is_sent_again(
     world: World, messenger: NotificationSender, channel: Channel
 ) -> None:
     # One action notifies about five nodes; each try takes six seconds, and the last one is deadly.
@@ -352,7 +354,7 @@ class _Throttled(FakeStore):
         super().put_outgoing(org, pipeline_id, outgoing)
 
 
-def test_a_throttled_table_keeps_what_is_to_be_sent(channel: Channel) -> None:
+def test_throttled_table_keeps_due_notifications(channel: Channel) -> None:
     world = World()
     world.store = store = _Throttled(world.orgs)
     world.cloud = world.over()
@@ -367,7 +369,7 @@ def test_a_throttled_table_keeps_what_is_to_be_sent(channel: Channel) -> None:
     assert told(world, pipeline)[0].delivery is DeliveryState.SENT
 
 
-def test_slack_gets_what_the_callback_says(world: World) -> None:
+def test_slack_receives_the_message_of_the_callback(world: World) -> None:
     world.vault.write(org_scope(ME.org), {"SLACK_TOKEN": {"value": "xoxb-1"}})
     ran(world, slack(message="Build"))
 
@@ -391,7 +393,7 @@ def test_mail_goes_to_the_owner_whose_name_is_an_address(world: World) -> None:
     assert to == ["ann@example.com"]
 
 
-def test_without_a_mail_server_the_node_says_so(world: World) -> None:
+def test_missing_mail_server_is_shown_on_the_node(world: World) -> None:
     pipeline = ran(world, ["done", ["email", {"to": "bob@example.com"}]])
 
     NotificationSender(world.cloud, Settings()).run()

@@ -94,7 +94,7 @@ def _org(clients: Clients, schema: Schema) -> dict[str, Any]:
     return found
 
 
-def test_what_is_written_has_the_shape_of_its_schema(clients: Clients) -> None:
+def test_written_records_match_their_schema(clients: Clients) -> None:
     now = released.shapes(released.dumped(clients, released.play(clients)))
 
     what = (
@@ -122,7 +122,7 @@ def test_no_schema_is_released_that_there_is_not() -> None:
 # ---- nothing is lost --------------------------------------------------------------------------
 
 
-def test_pipelines_stand_as_they_stood(world: World, scenes: Scenes) -> None:
+def test_pipelines_have_their_old_states(world: World, scenes: Scenes) -> None:
     assert world.states(scenes.running) == {
         "/": "running",
         "/first": "done",
@@ -142,7 +142,9 @@ def test_pipelines_stand_as_they_stood(world: World, scenes: Scenes) -> None:
     assert {record.title for record in records} == {"Running", "Failed"}
 
 
-def test_attempts_output_changes_and_notifications_are_there(world: World, scenes: Scenes) -> None:
+def test_old_attempts_output_changes_and_notifications_are_read(
+    world: World, scenes: Scenes
+) -> None:
     store = world.cloud.store
     attempts = [(a.path, a.number, str(a.state)) for a in store.attempts(scenes.running)]
     changes = store.changes(scenes.failed, 0, 1000)
@@ -158,7 +160,7 @@ def test_attempts_output_changes_and_notifications_are_there(world: World, scene
     assert set(store.open_pipelines()) == {(ME.org, scenes.running)}
 
 
-def test_tokens_plans_connections_and_answers_are_there(
+def test_old_tokens_plans_connections_and_responses_are_read(
     clients: Clients, world: World, scenes: Scenes
 ) -> None:
     someone: Identity | None = identify(world.cloud.tokens, TOKEN)
@@ -198,7 +200,9 @@ def test_a_command_that_ran_meanwhile_is_reported_and_the_pipeline_ends(
     assert last.command == "echo edited"
 
 
-def test_what_failed_is_reset_and_ends_well(world: World, scenes: Scenes) -> None:
+def test_failed_nodes_of_an_old_pipeline_are_reset_and_succeed(
+    world: World, scenes: Scenes
+) -> None:
     world.control(scenes.failed, "reset", "/check")
     world.run_out()
 
@@ -275,7 +279,7 @@ def test_a_condition_that_does_not_hold_is_still_a_conflict(
         later.update(update)
 
 
-def test_older_functions_refuse_what_newer_ones_wrote_and_change_nothing(
+def test_older_functions_reject_newer_records_and_change_nothing(
     clients: Clients, world: World, scenes: Scenes
 ) -> None:
     world.states(scenes.running)  # these have it in memory

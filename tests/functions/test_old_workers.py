@@ -71,7 +71,7 @@ def test_an_old_worker_ends_its_command_and_gives_the_next_to_a_newer_one(world:
     assert [a.number for a in world.attempts(pipeline, "/b")] == [1]
 
 
-def test_what_an_old_worker_reports_counts(world: Aged) -> None:
+def test_report_of_an_old_worker_counts(world: Aged) -> None:
     pipeline = world.launch(parallel("a", "b"))
     world.serve()
     hand = min(world.running().items())[1]
@@ -99,7 +99,7 @@ def test_an_old_worker_of_a_context_stays_because_its_container_has_state(world:
     assert world.states(pipeline)["/"] == "done"
 
 
-def test_a_worker_that_was_sent_away_is_not_heard_any_more(world: Aged) -> None:
+def test_reports_of_a_dismissed_worker_are_ignored(world: Aged) -> None:
     world.launch(serial(leaf("a"), leaf("b")))
     world.serve()
     old = world.running()["/a"]

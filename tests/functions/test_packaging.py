@@ -68,7 +68,7 @@ def test_the_project_holds_nothing_that_no_function_needs(tmp_path: Path) -> Non
     assert not [n for n in inside for left in LEFT_OUT if n.startswith(f"{left}/")]
 
 
-def test_staging_again_leaves_nothing_of_the_time_before(tmp_path: Path) -> None:
+def test_staging_again_removes_earlier_files(tmp_path: Path) -> None:
     project = stage_package(tmp_path / "project")
     (project / "vendor/conducto/old.py").write_text("")
 
@@ -117,7 +117,7 @@ def test_the_package_works_where_nothing_else_is_installed(package: Path, tmp_pa
     assert float(done.stdout.split()[-1]) < INIT_SECONDS
 
 
-def test_the_package_holds_what_was_staged_and_what_that_needs(package: Path) -> None:
+def test_package_contains_the_staged_files_and_their_dependencies(package: Path) -> None:
     with zipfile.ZipFile(package) as archive:
         names = {info.filename for info in archive.infolist() if not info.is_dir()}
         unpacked = sum(info.file_size for info in archive.infolist())

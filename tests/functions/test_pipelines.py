@@ -82,7 +82,7 @@ def test_launches_under_one_key_at_the_same_time_are_one(world: World) -> None:
         ({"cpu": 8}, "/a: cpu=8 is more than the plan 'free' allows"),
     ],
 )
-def test_what_fargate_cannot_run_is_refused_with_the_nodes_path(
+def test_requests_beyond_fargate_are_rejected_with_the_path_of_the_node(
     world: World, params: dict[str, Any], said: str
 ) -> None:
     world.orgs.set_plan(ME.org, Plan())
@@ -158,7 +158,7 @@ def test_another_orgs_pipeline_does_not_exist(world: World) -> None:
     assert asyncio.run(theirs.list()).pipelines == ()
 
 
-def test_a_pipeline_is_owned_by_who_launches_it_whatever_the_request_says(world: World) -> None:
+def test_pipeline_is_owned_by_its_launcher_and_not_by_a_user_in_the_request(world: World) -> None:
     pipeline = world.launch(leaf(), owner="root")
     assert world.get(pipeline).pipeline.owner == ME.user
 
@@ -237,7 +237,7 @@ def test_a_command_that_wants_a_fresh_container_gets_one_for_each_attempt(world:
     assert world.get(pipeline).state is State.DONE
 
 
-def test_the_end_of_what_ran_when_a_run_was_planned_is_no_secret_to_its_graph(
+def test_end_of_nodes_from_before_the_run_is_known_to_its_graph(
     world: World,
 ) -> None:
     once = leaf("a", container_reuse_context="new")
@@ -290,7 +290,7 @@ def test_a_lost_workers_command_runs_again_on_another_and_the_attempt_says_why(
     assert world.get(pipeline).state is State.DONE
 
 
-def test_a_worker_that_is_silent_for_a_minute_counts_as_gone(world: World) -> None:
+def test_worker_that_is_silent_for_a_minute_counts_as_lost(world: World) -> None:
     pipeline = world.launch(leaf(retry_lost=1))
     world.serve()
     hand = world.running()["/"]
@@ -549,7 +549,7 @@ def test_memory_that_ran_out_is_the_cause_not_the_worker(world: World) -> None:
     assert world.attempts(pipeline, "/")[0].cause is Cause.OUT_OF_MEMORY
 
 
-def test_news_that_come_twice_and_out_of_order_change_nothing(world: World) -> None:
+def test_repeated_and_reordered_events_change_nothing(world: World) -> None:
     pipeline = world.launch(serial(leaf("a"), leaf("b"), retry_lost=1))
     world.serve()
     hand = world.running()["/a"]
@@ -565,7 +565,7 @@ def test_news_that_come_twice_and_out_of_order_change_nothing(world: World) -> N
     assert world.orgs.workers(ME.org) == 1
 
 
-def test_an_execution_that_is_stopped_from_outside_is_begun_again(world: World) -> None:
+def test_execution_stopped_from_outside_is_restarted(world: World) -> None:
     pipeline = world.launch(serial(leaf("a"), leaf("b")))
     world.serve()
     (execution,) = world.machines.executions.values()
@@ -613,7 +613,7 @@ def test_a_start_of_a_worker_that_is_lost_is_made_good_after_a_minute(world: Wor
     assert world.get(pipeline).state is State.DONE
 
 
-def test_an_image_that_cannot_be_pulled_fails_what_needs_it(world: World) -> None:
+def test_image_that_cannot_be_pulled_fails_its_nodes(world: World) -> None:
     pipeline = world.launch(parallel("a", "b"))
     for arn, task in list(world.fleet.tasks.items()):
         world.fleet.stopped.append(arn)
@@ -625,7 +625,7 @@ def test_an_image_that_cannot_be_pulled_fails_what_needs_it(world: World) -> Non
     assert "pull access denied" in (attempt.message or "")
 
 
-def test_an_image_without_a_shell_fails_what_needs_it(world: World) -> None:
+def test_image_without_a_shell_fails_its_nodes(world: World) -> None:
     pipeline = world.launch(leaf())
     (hand,) = world.start_workers()
     hand.leave("the image has no shell: /bin/sh is not there", broken=True)
@@ -642,7 +642,7 @@ def _image(world: World, pipeline: str, state: ImageState, **more: Any) -> None:
     world.engine.submit(ME.org, pipeline, lambda _: moved)
 
 
-def test_no_worker_is_started_before_its_image_is_there(world: World) -> None:
+def test_worker_is_launched_after_its_image_is_built(world: World) -> None:
     pipeline = world.launch(leaf(), run=False)
     _image(world, pipeline, ImageState.BUILDING)
     world.control(pipeline, "run")
@@ -667,7 +667,7 @@ def test_an_image_that_fails_to_build_fails_its_commands_with_the_log(world: Wor
 # ---- what people order ---------------------------------------------------------------------------
 
 
-def test_a_preview_says_what_would_happen_and_does_nothing(world: World) -> None:
+def test_preview_describes_the_action_and_changes_nothing(world: World) -> None:
     pipeline = world.launch(parallel("a", "b"))
     world.serve()
     number = len(list(world.store.entries(pipeline, 0)))
@@ -676,14 +676,14 @@ def test_a_preview_says_what_would_happen_and_does_nothing(world: World) -> None
     assert len(list(world.store.entries(pipeline, 0))) == number
 
 
-def test_an_order_for_a_node_that_is_not_there_changes_nothing(world: World) -> None:
+def test_action_on_a_missing_node_changes_nothing(world: World) -> None:
     pipeline = world.launch(leaf())
     with pytest.raises(NotFoundError, match="/x: no such node"):
         world.control(pipeline, "kill", "/", "/x")
     assert world.states(pipeline) == {"/": "queued"}
 
 
-def test_an_order_on_what_failed_names_no_node(world: World) -> None:
+def test_action_on_failed_nodes_names_no_node(world: World) -> None:
     pipeline = world.launch(parallel("a", "b", "c"))
     world.serve()
     world.running()["/a"].finish(Cause.EXIT_CODE)
@@ -698,7 +698,7 @@ def test_an_order_on_what_failed_names_no_node(world: World) -> None:
         world.control(pipeline, "reset", "/x", failed=True)
 
 
-def test_a_pipeline_that_sleeps_lets_go_of_its_workers_and_wakes(world: World) -> None:
+def test_sleeping_pipeline_releases_its_workers_and_wakes(world: World) -> None:
     pipeline = world.launch(parallel("a", "b"))
     world.serve()
     world.running()["/a"].finish()
@@ -719,7 +719,7 @@ def test_a_pipeline_that_sleeps_lets_go_of_its_workers_and_wakes(world: World) -
     assert world.get(pipeline).state is State.DONE
 
 
-def test_an_archived_pipeline_lets_go_of_its_files_once_no_worker_has_them(world: World) -> None:
+def test_archived_pipeline_deletes_its_files_once_workers_have_stopped(world: World) -> None:
     pipeline = world.launch(serial(leaf("a"), leaf("b")))
     world.serve()
     (hand,) = world.living()
@@ -734,7 +734,7 @@ def test_an_archived_pipeline_lets_go_of_its_files_once_no_worker_has_them(world
     assert set(world.fleet.released) == {pipeline}
 
 
-def test_an_archived_pipeline_is_off_the_list_and_takes_no_orders(world: World) -> None:
+def test_archived_pipeline_is_not_listed_and_rejects_actions(world: World) -> None:
     pipeline = world.launch(leaf(), run=False)
     world.control(pipeline, "archive")
     assert asyncio.run(world.pipelines().list()).pipelines == ()
@@ -744,7 +744,7 @@ def test_an_archived_pipeline_is_off_the_list_and_takes_no_orders(world: World) 
     assert asyncio.run(world.pipelines().get(pipeline)).pipeline.lifecycle is Lifecycle.ARCHIVED
 
 
-def test_the_night_before_a_reset_is_no_time_at_work(world: World) -> None:
+def test_night_before_a_reset_does_not_count_as_active_time(world: World) -> None:
     pipeline = world.launch(leaf(), title="nightly")
     world.engine = CommandProcessor(world.cloud, snapshot_every=1)
     for _ in range(2):
@@ -762,7 +762,7 @@ def test_the_night_before_a_reset_is_no_time_at_work(world: World) -> None:
     assert world.get(pipeline).active_since is None
 
 
-def test_a_pause_says_what_still_runs(world: World) -> None:
+def test_pause_response_lists_running_nodes(world: World) -> None:
     pipeline = world.launch(serial("a", "b"))
     world.serve()
 
@@ -789,7 +789,7 @@ def test_a_list_tells_how_earlier_runs_of_its_pipelines_ended(world: World) -> N
     assert strangers.histories == ()
 
 
-def test_a_pipeline_starts_at_the_time_it_was_told(world: World) -> None:
+def test_pipeline_starts_at_its_scheduled_time(world: World) -> None:
     pipeline = world.launch(leaf(), run=False, run_at=world.now + 100)
     world.minute(60)
     assert world.states(pipeline) == {"/": "pending"}
@@ -862,7 +862,7 @@ def test_events_come_in_order_and_without_gaps_from_any_cursor(world: World) -> 
     assert asyncio.run(collect(3)) == list(range(4, last + 1))
 
 
-def test_who_follows_over_a_websocket_hears_of_every_change(world: World) -> None:
+def test_websocket_follower_receives_every_change(world: World) -> None:
     pipeline = world.launch(leaf(), run=False)
     world.follow("c1", pipeline)
     world.follow("c2", pipeline)
@@ -932,7 +932,7 @@ def test_a_group_that_ran_again_says_when_it_did_last(world: World) -> None:
     assert (group.started, group.ended) == (world.now, world.now)
 
 
-def test_it_is_told_what_workers_do_while_there_are_any(world: World) -> None:
+def test_worker_counts_are_shown_while_workers_exist(world: World) -> None:
     pipeline = world.launch(parallel("a", "b"))
     wanted = world.get(pipeline).workers
     world.serve()
@@ -945,7 +945,7 @@ def test_it_is_told_what_workers_do_while_there_are_any(world: World) -> None:
     assert (busy.busy, busy.idle, busy.cpu) == (2, 0, None)
 
 
-def test_execs_are_told_by_letters(world: World) -> None:
+def test_states_of_execs_are_encoded_as_letters(world: World) -> None:
     pipeline = world.launch(parallel("a", "b"), run=False)
     world.control(pipeline, "skip", "/b")
     query = StatesParams(id=pipeline, names=True)

@@ -110,7 +110,7 @@ def test_a_shell_has_a_worker_like_that_of_the_attempt(desk: Desk) -> None:
     assert (task.cpu, task.mem) == (1.0, 2.0)
 
 
-def test_its_agent_is_told_what_who_enters_is_to_find(desk: Desk) -> None:
+def test_shell_agent_receives_the_plan_of_the_shell(desk: Desk) -> None:
     orders = desk.start(desk.open(seconds=600))
 
     assert orders.policy == "debug"
@@ -160,7 +160,7 @@ def test_a_colleague_gets_a_shell_with_secrets_and_data_of_their_own(desk: Desk)
     assert any("commands have those of ann" in note for note in shell.notes)
 
 
-def test_nobody_enters_the_shell_of_another(desk: Desk) -> None:
+def test_shells_of_other_users_cannot_be_entered(desk: Desk) -> None:
     shell = desk.open()
     desk.start(shell)
 
@@ -220,7 +220,7 @@ def test_its_time_is_metered_once(desk: Desk) -> None:
     assert desk.world.orgs.usage(ME.org, "1970-01")["exec_seconds"] - before == 90
 
 
-def test_no_room_at_aws_is_said_and_leaves_nothing(desk: Desk) -> None:
+def test_capacity_error_is_reported_and_leaves_no_shell(desk: Desk) -> None:
     desk.world.fleet.full = True
 
     with pytest.raises(RefusedError, match=r"no room .*Capacity is unavailable.*try again later"):
@@ -244,7 +244,7 @@ def test_an_installation_may_have_none(desk: Desk) -> None:
         ({"attempt": 7}, NotFoundError, r"no attempt 7 \(there are: 1\)"),
     ],
 )
-def test_what_there_is_no_shell_for_is_refused_before_anything_is_counted(
+def test_nodes_without_a_shell_are_rejected_before_anything_is_counted(
     desk: Desk, request_: dict[str, object], error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):
@@ -305,7 +305,7 @@ def test_the_minute_rule_ends_a_shell_past_its_time(desk: Desk) -> None:
     assert desk.workers == 0
 
 
-def test_a_pulse_past_its_time_ends_it_too(desk: Desk) -> None:
+def test_heartbeat_after_the_time_limit_ends_the_shell(desk: Desk) -> None:
     shell = desk.open(seconds=60)
     desk.start(shell)
     desk.world.now += 60
@@ -358,7 +358,7 @@ def test_writes_that_others_were_in_the_way_of_are_tried_again(desk: Desk) -> No
     assert desk.workers == 0
 
 
-def test_a_worker_that_was_lost_on_the_way_is_not_counted_for_ever(desk: Desk) -> None:
+def test_lost_shell_worker_is_not_counted_forever(desk: Desk) -> None:
     desk.world.fleet.deaf = True
     shell = desk.open()
     desk.world.minute()
@@ -369,7 +369,7 @@ def test_a_worker_that_was_lost_on_the_way_is_not_counted_for_ever(desk: Desk) -
     assert desk.why_over(shell) == "its task is gone"
 
 
-def test_a_task_of_a_shell_that_is_over_is_no_worker_of_its_pipeline(desk: Desk) -> None:
+def test_task_of_an_ended_shell_is_not_a_worker_of_its_pipeline(desk: Desk) -> None:
     """Its stop was lost on the way, and the pipeline is checked."""
     shell = desk.open()
     desk.end(shell)
@@ -381,7 +381,7 @@ def test_a_task_of_a_shell_that_is_over_is_no_worker_of_its_pipeline(desk: Desk)
     assert arn in desk.world.fleet.stopped
 
 
-def test_why_a_task_stopped_is_told_to_who_waits(desk: Desk) -> None:
+def test_stop_reason_of_a_task_is_shown_to_the_waiting_user(desk: Desk) -> None:
     shell = desk.open()
     arn, _ = desk.task(shell)
     desk.world.fleet.stopped.append(arn)
@@ -392,7 +392,7 @@ def test_why_a_task_stopped_is_told_to_who_waits(desk: Desk) -> None:
     assert desk.workers == 0
 
 
-def test_news_of_a_stopped_task_end_the_shell_and_not_its_pipeline(desk: Desk) -> None:
+def test_stopped_task_event_ends_the_shell_and_not_its_pipeline(desk: Desk) -> None:
     shell = desk.open()
     before = desk.world.states(desk.id)
 
@@ -433,7 +433,7 @@ def test_the_token_of_a_shells_agent_is_good_for_no_tasks(desk: Desk) -> None:
         desk.desk.upload(desk.agent(shell))
 
 
-def test_a_pipeline_that_somebody_looks_into_is_not_archived_for_its_age(desk: Desk) -> None:
+def test_pipeline_with_an_open_shell_is_not_archived_for_its_age(desk: Desk) -> None:
     shell = desk.open(seconds=MAX_SECONDS)
     record = desk.world.store.record(ME.org, desk.id)
     assert record is not None

@@ -37,7 +37,7 @@ def finished(world: World, **options: int) -> str:
     return pipeline_id
 
 
-def test_what_is_old_is_archived_and_deleted_when_it_is_twice_as_old(world: World) -> None:
+def test_old_pipelines_are_archived_and_deleted_at_twice_the_age(world: World) -> None:
     pipeline_id = finished(world, retention=2)
     where = pipeline_directory(pipeline_id)
     world.data.write(where, "x", b"content")
@@ -63,7 +63,7 @@ def test_what_is_old_is_archived_and_deleted_when_it_is_twice_as_old(world: Worl
     assert retention.run() == 0
 
 
-def test_what_somebody_takes_back_from_the_archive_stays(world: World) -> None:
+def test_unarchived_pipeline_is_kept(world: World) -> None:
     pipeline_id = finished(world, retention=1)
     retention = Retention(world.engine)
     world.now += DAY
@@ -77,7 +77,7 @@ def test_what_somebody_takes_back_from_the_archive_stays(world: World) -> None:
     assert lifecycle(world, pipeline_id) is Lifecycle.ACTIVE
 
 
-def test_what_runs_and_what_is_to_be_kept_for_ever_is_left_alone(world: World) -> None:
+def test_running_pipelines_and_those_without_retention_are_kept(world: World) -> None:
     for_ever = finished(world, retention=0)
     running = world.launch(serial(leaf("a", max_time=10**7)), retention=1)
     world.serve()
@@ -91,7 +91,7 @@ def test_what_runs_and_what_is_to_be_kept_for_ever_is_left_alone(world: World) -
     assert set(world.running()) == {"/a"}
 
 
-def test_one_that_cannot_be_deleted_does_not_keep_the_others(world: World) -> None:
+def test_failed_deletion_does_not_block_the_others(world: World) -> None:
     first, second = finished(world, retention=1), finished(world, retention=1)
 
     class Stubborn:

@@ -128,7 +128,7 @@ def test_actions_that_change_no_command_keep_secrets(world: World, action: Actio
     assert world.get(pipeline).pipeline.foreign_change is None
 
 
-def test_attempt_and_pipeline_name_who_changed_what(world: World) -> None:
+def test_attempt_and_pipeline_name_the_user_and_the_change(world: World) -> None:
     pipeline = launched(world)
     steal(world, COLLEAGUE, pipeline)
     world.run_out(lambda _path: None)
@@ -198,7 +198,7 @@ def test_another_launcher_gets_no_secrets_of_the_owner(world: World) -> None:
     assert secrets_of(world, "/a") == {"SHARED": "of-all", "THEIRS": "of-cem"}
 
 
-def test_launching_again_as_oneself_brings_the_secrets_back(world: World) -> None:
+def test_relaunch_by_the_owner_restores_the_secrets(world: World) -> None:
     pipeline = launched(world)
     steal(world, COLLEAGUE, pipeline)
     world.run_out()
@@ -208,7 +208,7 @@ def test_launching_again_as_oneself_brings_the_secrets_back(world: World) -> Non
     assert secrets_of(world, "/a") == ALL
 
 
-def test_debug_shells_have_the_secrets_of_who_opens_them(world: World) -> None:
+def test_debug_shells_have_the_secrets_of_their_user(world: World) -> None:
     pipeline = launched(world)
     steal(world, COLLEAGUE, pipeline)
 

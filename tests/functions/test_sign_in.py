@@ -65,7 +65,7 @@ def test_a_code_may_sign_in_and_nothing_else(desk: Desk) -> None:
     assert (code.org, code.user) == (ME.org, ME.user)
 
 
-def test_a_code_becomes_a_session_with_the_rights_of_who_asked(desk: Desk) -> None:
+def test_code_becomes_a_session_with_the_permissions_of_its_user(desk: Desk) -> None:
     session = desk.session()
 
     assert session == ME
@@ -120,7 +120,7 @@ def test_a_token_of_which_too_little_is_remembered_makes_none_yet(desk: Desk) ->
         desk.sign_in.make_login(replace(desk.me(), token=""))
 
 
-def test_a_code_that_was_let_in_within_its_minute_is_no_good_after_it(desk: Desk) -> None:
+def test_code_used_within_its_minute_is_invalid_afterwards(desk: Desk) -> None:
     code = desk.code()
     desk.now += CODE_SECONDS
 
@@ -164,5 +164,5 @@ def test_a_code_opens_nothing_but_a_session(front: Front) -> None:
             assert front.call(route.operation.method, path, code)[0] == 403, route.operation.name
 
 
-def test_no_session_begins_with_a_token_that_is_no_code(front: Front) -> None:
+def test_session_requires_a_code(front: Front) -> None:
     assert front.call("POST", "/sessions", front.token())[0] == 403

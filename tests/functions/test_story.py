@@ -74,7 +74,7 @@ def test_two_commands_run_one_after_the_other_and_the_pipeline_is_done(world: Wo
     assert list(world.store.open_pipelines()) == []
 
 
-def test_a_failure_stops_a_serial_and_after_a_reset_it_goes_on(world: World) -> None:
+def test_failure_stops_a_serial_and_a_reset_continues_it(world: World) -> None:
     pipeline = world.launch(serial(leaf("a"), leaf("b")))
     world.serve()
     world.running()["/a"].finish(Cause.EXIT_CODE, exit_code=3)
@@ -97,7 +97,7 @@ def test_a_wide_parallel_gets_a_worker_for_each_command_and_they_are_shared_afte
     assert len(world.fleet.tasks) == 3
 
 
-def test_the_free_plan_lets_two_workers_run_and_says_so(world: World) -> None:
+def test_free_plan_runs_two_workers_and_reports_the_limit(world: World) -> None:
     world.orgs.set_plan(ME.org, Plan())
     pipeline = world.launch(parallel("a", "b", "c", "d"))
     world.serve()

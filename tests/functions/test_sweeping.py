@@ -67,7 +67,7 @@ def test_the_machine_of_a_run_goes_when_the_run_is_halted(world: World) -> None:
     assert world.states(pipeline)["/"] == "done"
 
 
-def test_a_sweep_takes_nothing_of_a_pipeline_that_runs(world: World) -> None:
+def test_sweep_keeps_everything_of_a_running_pipeline(world: World) -> None:
     pipeline = world.launch(serial("a", "b"))
     world.serve()
     assert OrphanCleanup(world.engine).run() == 0
@@ -76,7 +76,7 @@ def test_a_sweep_takes_nothing_of_a_pipeline_that_runs(world: World) -> None:
     assert world.states(pipeline)["/"] == "done"
 
 
-def test_a_sweep_finds_what_a_run_left_behind(world: World) -> None:
+def test_sweep_finds_leftovers_of_a_run(world: World) -> None:
     pipeline = world.launch(serial("a", "b"))
     world.serve()
     stray = next(iter(world.machines.machines.values()))
@@ -88,7 +88,7 @@ def test_a_sweep_finds_what_a_run_left_behind(world: World) -> None:
     assert OrphanCleanup(world.engine).run() == 0
 
 
-def test_what_settled_needs_no_machines_and_a_reset_makes_its_own(world: World) -> None:
+def test_settled_pipeline_needs_no_machines_and_a_reset_creates_its_own(world: World) -> None:
     pipeline = finished(world)
     assert runs(world) == []
     assert OrphanCleanup(world.engine).run() == 0
@@ -125,7 +125,7 @@ def test_an_archive_gives_back_activities_and_the_next_run_has_others(world: Wor
     assert world.states(pipeline)["/"] == "done"
 
 
-def test_an_archive_gives_back_nothing_before_its_workers_are_gone(world: World) -> None:
+def test_archive_deletes_nothing_before_its_workers_have_stopped(world: World) -> None:
     pipeline = world.launch(parallel("a", "b"))
     world.serve()
     world.control(pipeline, "archive")
@@ -147,7 +147,7 @@ def test_an_archived_pipelines_task_definitions_are_swept(world: World) -> None:
     assert set(world.fleet.defined) == {resting}
 
 
-def test_what_retention_deletes_leaves_nothing_at_aws(world: World) -> None:
+def test_retention_leaves_nothing_at_aws(world: World) -> None:
     pipeline = finished(world)
     for _ in range(2):
         world.now += 2 * DAY
@@ -196,7 +196,7 @@ class Busy:
             raise ThrottledError("Rate exceeded")
 
 
-def test_what_aws_has_no_time_for_is_swept_the_next_time(world: World) -> None:
+def test_throttled_deletions_are_swept_the_next_time(world: World) -> None:
     for _ in range(3):
         leaving_a_machine(world)
     world.engine.cloud = world.over(machines=Busy(world.machines, refusals=1))
@@ -214,7 +214,7 @@ def with_three_activities(world: World) -> str:
     return pipeline
 
 
-def test_who_archives_does_not_wait_for_what_aws_has_no_time_for(world: World) -> None:
+def test_archive_does_not_wait_for_throttled_deletions(world: World) -> None:
     pipeline = with_three_activities(world)
     busy = Busy(world.machines, refusals=100)
     world.engine = CommandProcessor(world.over(machines=busy))
@@ -267,7 +267,7 @@ def test_a_sweep_that_finds_nothing_to_delete_ends_in_time_as_well(world: World)
     assert len(looked) == 1
 
 
-def test_a_pipeline_that_is_woken_while_its_commands_end_goes_on(world: World) -> None:
+def test_pipeline_woken_while_its_commands_end_continues(world: World) -> None:
     pipeline = world.launch(serial("a", "b"))
     world.serve()
     (hand,) = world.living()

@@ -42,7 +42,7 @@ class Meeting:
             raise
 
 
-def test_two_reports_at_the_same_moment_are_both_taken_in() -> None:
+def test_two_simultaneous_reports_are_both_applied() -> None:
     world = World()
     pipeline = world.launch(parallel("a", "b"))
     world.serve()

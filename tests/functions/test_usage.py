@@ -42,7 +42,7 @@ def run(world: World, seconds: dict[str, float], **more: Any) -> str:
     return pipeline
 
 
-def test_a_command_costs_what_its_worker_costs_while_it_runs(world: World) -> None:
+def test_command_costs_as_much_as_its_worker_while_it_runs(world: World) -> None:
     pipeline = run(world, {"a": 1800.0}, title="Train")
 
     (spent,) = usage(world).pipelines
@@ -51,7 +51,7 @@ def test_a_command_costs_what_its_worker_costs_while_it_runs(world: World) -> No
     assert spent.dollars == pytest.approx(PRICES.worker_hour(Size(2.0, 5.0)) / 2)
 
 
-def test_what_is_metered_while_others_meter_is_not_lost(world: World) -> None:
+def test_usage_metered_concurrently_is_not_lost(world: World) -> None:
     add, left = world.orgs.add_usage, [ThrottledError("another transaction was under way")] * 2
 
     def add_usage(*given: Any, **more: Any) -> None:
@@ -85,7 +85,7 @@ def test_the_dearest_nodes_are_named_and_the_rest_is_counted(world: World) -> No
     assert usage(world).pipelines[0].nodes == ()
 
 
-def test_what_a_pipeline_took_is_known_when_it_is_gone(world: World) -> None:
+def test_usage_of_a_deleted_pipeline_is_known(world: World) -> None:
     pipeline = run(world, {"a": 60.0}, title="Gone", retention=1)
     world.minute(100)
     world.minute(100)
@@ -175,7 +175,7 @@ def test_task_that_aws_never_began_is_not_charged(world: World) -> None:
     assert usage(world).pipelines == ()
 
 
-def test_worker_whose_stop_nobody_tells_of_is_looked_up_and_charged_once(world: World) -> None:
+def test_worker_whose_stop_event_is_missing_is_looked_up_and_charged_once(world: World) -> None:
     pipeline = run(world, {"a": 100.0})
     (hand,) = world.living()
     world.reported.add(hand.arn)  # its event does not come

@@ -64,7 +64,7 @@ def test_a_secret_that_is_put_while_another_is_deleted_is_kept() -> None:
     assert values(vault) == {"B": "bob"}
 
 
-def test_who_is_never_fast_enough_is_told_so() -> None:
+def test_endless_write_conflict_is_reported() -> None:
     class Busy(FakeVault):
         def replace(
             self, scope: str, secrets: Mapping[str, Mapping[str, Any]], version: str
@@ -79,7 +79,7 @@ def test_who_is_never_fast_enough_is_told_so() -> None:
     assert len(tries) == MOST_TRIES
 
 
-def test_what_does_not_change_is_not_written() -> None:
+def test_unchanged_secrets_are_not_written() -> None:
     vault = FakeVault()
     secrets = VaultSecrets(vault, "acme", "ann")
     secrets.put([secret("A", "ann")])

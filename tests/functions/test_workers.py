@@ -131,7 +131,7 @@ def test_a_denied_role_of_agents_is_known_by_awss_message() -> None:
         WorkerCredentials(Denying(), "arn:poll").lend_credentials("arn:activity", "w1")  # type: ignore[arg-type]
 
 
-def test_a_worker_that_left_is_sent_away_and_what_it_says_is_not_heard(world: World) -> None:
+def test_dismissed_worker_is_sent_away_and_its_reports_are_ignored(world: World) -> None:
     pipeline, hand = _one(world, serial(leaf("a"), leaf("b")))
     identity = hand.identity
     job = hand.job
@@ -210,7 +210,7 @@ def test_a_task_that_a_leaving_worker_gives_back_is_offered_to_others_at_once(
     assert len(world.attempts(pipeline, "/")) == 1
 
 
-def test_a_task_given_back_more_often_than_it_is_offered_is_planned_anew(world: World) -> None:
+def test_task_returned_too_often_is_planned_again(world: World) -> None:
     pipeline = world.launch(leaf())
     for _ in range(2 * MAX_OFFERS + 1):
         hand, offer = _handed(world)
@@ -268,7 +268,7 @@ def test_output_that_comes_twice_is_kept_once_and_a_gap_is_refused(world: World)
         hand.print("four\n", offset=100)
 
 
-def test_an_oversized_piece_of_output_and_one_that_is_no_base64_are_refused(world: World) -> None:
+def test_oversized_output_chunk_and_invalid_base64_are_rejected(world: World) -> None:
     _, hand = _one(world)
     with pytest.raises(RefusedError, match="send it in parts"):
         hand.desk.log(hand.identity, _piece(hand, b"x" * (MAX_PIECE + 1)))
@@ -282,7 +282,7 @@ def test_output_of_an_attempt_that_runs_elsewhere_is_refused(world: World) -> No
         hand.desk.log(hand.identity, _piece(hand, b"x", attempt=7))
 
 
-def test_what_a_command_uses_is_kept_beside_its_output_and_is_none(world: World) -> None:
+def test_resource_usage_is_stored_beside_the_output_and_not_in_it(world: World) -> None:
     pipeline, hand = _one(world)
     assert hand.job is not None
     path, limits = hand.job.path, world.attempts(pipeline, hand.job.path)[0]
@@ -461,7 +461,7 @@ def test_a_secret_that_changes_is_seen_by_the_next_command(world: World) -> None
     assert hand.job.masked == ()
 
 
-def test_an_edit_of_a_pending_node_is_what_runs(world: World) -> None:
+def test_edit_of_a_pending_node_is_executed(world: World) -> None:
     pipeline, hand = _one(world, serial(leaf("a"), leaf("b")))
     changes = Changes(command="echo edited", env={"X": "1"})
     world.control(pipeline, "modify", "/b", changes=changes)
@@ -475,7 +475,7 @@ def test_an_edit_of_a_pending_node_is_what_runs(world: World) -> None:
 # ---- stopping ----------------------------------------------------------------------------------
 
 
-def test_a_kill_reaches_the_command_with_its_next_pulse(world: World) -> None:
+def test_kill_reaches_the_command_with_its_next_heartbeat(world: World) -> None:
     pipeline, hand = _one(world)
     assert not hand.pulse()
     world.control(pipeline, "kill", "/")
@@ -484,7 +484,7 @@ def test_a_kill_reaches_the_command_with_its_next_pulse(world: World) -> None:
     assert world.attempts(pipeline, "/")[0].cause is Cause.KILLED_BY_USER
 
 
-def test_a_reset_of_what_runs_stops_it_and_runs_it_again(world: World) -> None:
+def test_reset_of_a_running_node_stops_it_and_runs_it_again(world: World) -> None:
     pipeline, hand = _one(world)
     world.control(pipeline, "reset", "/")
     assert hand.pulse()
@@ -495,7 +495,7 @@ def test_a_reset_of_what_runs_stops_it_and_runs_it_again(world: World) -> None:
     assert world.states(pipeline) == {"/": "done"}
 
 
-def test_a_groups_time_limit_is_seen_by_a_pulse(world: World) -> None:
+def test_time_limit_of_a_group_is_detected_by_a_heartbeat(world: World) -> None:
     pipeline, hand = _one(world, serial(leaf("a"), max_time=100))
     world.now += 99
     assert not hand.pulse()
@@ -505,7 +505,7 @@ def test_a_groups_time_limit_is_seen_by_a_pulse(world: World) -> None:
     assert world.states(pipeline) == {"/": "killed", "/a": "killed"}
 
 
-def test_a_group_that_timed_out_is_the_failure_and_a_run_says_so(world: World) -> None:
+def test_timed_out_group_is_the_failure_shown_for_the_run(world: World) -> None:
     pipeline, hand = _one(world, serial(leaf("a"), "b", max_time=100))
     world.now += 101
     world.beat()
@@ -527,6 +527,6 @@ def test_a_group_that_timed_out_is_the_failure_and_a_run_says_so(world: World) -
     assert world.states(pipeline) == {"/": "done", "/a": "done", "/b": "done"}
 
 
-def test_a_pulse_for_what_does_not_run_here_says_stop(world: World) -> None:
+def test_heartbeat_for_an_unknown_attempt_is_answered_with_stop(world: World) -> None:
     _, hand = _one(world)
     assert hand.desk.pulse(hand.identity, Heartbeat(path="/", attempt=9)).stop

@@ -101,7 +101,7 @@ def test_cloudfront_takes_the_functions() -> None:
         assert len(file.read_bytes()) < 10_240, file
 
 
-def test_a_page_of_ours_is_known_by_its_cookie() -> None:
+def test_own_page_is_recognised_by_its_cookie() -> None:
     for request in (
         seen(**WITH_COOKIE, **{"sec-fetch-site": "same-origin"}),
         seen(**WITH_COOKIE),  # a link that the person opened
@@ -165,7 +165,7 @@ def test_a_session_ends_with_an_empty_cookie() -> None:
 
 
 @pytest.mark.parametrize("token", ["", "Bearer", "Bearer short", f"Bearer {TOKEN}; Path=/", TOKEN])
-def test_no_session_begins_with_what_is_no_token(token: str) -> None:
+def test_session_requires_a_token(token: str) -> None:
     answer = answered(seen("POST", "/session", **OURS, authorization=token))
 
     assert answer["statusCode"] == 400

@@ -84,7 +84,7 @@ def test_no_statement_allows_every_action(installation: dict[str, dict[str, Any]
     assert wide == []
 
 
-def test_what_is_allowed_on_everything_is_argued(installation: dict[str, dict[str, Any]]) -> None:
+def test_wildcard_permissions_are_justified(installation: dict[str, dict[str, Any]]) -> None:
     everywhere = {
         action
         for _, statement in all_statements(installation)
@@ -138,7 +138,7 @@ def test_a_bound_ends_the_name_of_the_stage(resource: str, bounded: bool) -> Non
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_no_statement_reaches_what_is_of_another_stage(variant: str) -> None:
+def test_no_statement_reaches_resources_of_another_stage(variant: str) -> None:
     stage = VARIANTS[variant].get("stage", "main")
     named = re.findall(rf"{ROLES}[^,]+", VARIANTS[variant].get("task_roles", ""))
     reaching, used = [], set()
@@ -267,7 +267,7 @@ def test_only_named_roles_can_be_passed_besides_our_own() -> None:
     assert {arn.rpartition("-")[2] for arn in own} == {"execution", "machine", "task"}
 
 
-def test_who_checks_tokens_can_do_nothing_else() -> None:
+def test_token_checking_role_has_no_other_permissions() -> None:
     authorizer = [
         statement
         for name, statement in statements(templates("default")["api"])
@@ -304,7 +304,7 @@ def test_only_a_worker_for_a_debug_shell_can_be_entered() -> None:
     assert reached == {"Debug"}
 
 
-def test_only_the_api_lets_people_in_and_into_the_users_container_alone() -> None:
+def test_only_the_api_may_open_shells_and_only_in_the_user_container() -> None:
     entering = [
         (name, statement)
         for name, statement in all_statements(templates("default"))
@@ -326,7 +326,7 @@ def test_an_installation_without_remote_debug_has_no_way_into_workers() -> None:
     assert "CONDUCTO_DEBUG_ROLE" in json.dumps(templates("default"))
 
 
-def test_what_is_shown_in_a_shell_is_kept_in_no_log() -> None:
+def test_shell_content_is_not_logged() -> None:
     (cluster,) = resources(templates("default")["compute"], "AWS::ECS::Cluster")
 
     configured = cluster["Properties"]["Configuration"]["ExecuteCommandConfiguration"]

@@ -105,7 +105,7 @@ def world_of(clients: Clients, scenes: Scenes) -> World:
     return world
 
 
-def test_a_pipeline_that_was_deleted_comes_back_whole_and_goes_on(clients: Clients) -> None:
+def test_deleted_pipeline_is_restored_completely_and_continues(clients: Clients) -> None:
     scenes = play(clients)
     before = dumped(clients, scenes)
     states = world_of(clients, scenes).states(scenes.running)
@@ -164,7 +164,7 @@ def test_everything_is_as_it_was_in_the_empty_table_of_another_stage(clients: Cl
     assert world_of(clients, scenes).states(scenes.running)["/long"] == "running"
 
 
-def test_what_was_written_over_is_not_touched_and_nothing_comes_back_twice(
+def test_overwritten_objects_are_kept_and_nothing_is_restored_twice(
     clients: Clients,
 ) -> None:
     s3 = clients.get("s3")

@@ -134,7 +134,7 @@ def test_a_session_may_do_no_more_than_its_policy(rights: Rights) -> None:
     assert refused(rights, [one, other, other._replace(policy=None)]) == [str(other)]
 
 
-def test_a_call_that_nobody_has_thought_of_is_no_call_that_is_allowed() -> None:
+def test_unlisted_call_is_not_allowed() -> None:
     call = {"function": "app", "service": "s3", "operation": "PutBucketPolicy", "params": {}}
 
     with pytest.raises(KeyError, match="PutBucketPolicy"):

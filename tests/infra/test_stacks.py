@@ -29,7 +29,7 @@ def test_nothing_idles_at_a_cost(installation: dict[str, dict[str, Any]]) -> Non
         assert table["Properties"]["BillingMode"] == "PAY_PER_REQUEST"
 
 
-def test_what_holds_data_is_kept_and_encrypted(installation: dict[str, dict[str, Any]]) -> None:
+def test_data_stores_are_retained_and_encrypted(installation: dict[str, dict[str, Any]]) -> None:
     data = installation["data"]
     kept = ("AWS::DynamoDB::GlobalTable", "AWS::S3::Bucket", "AWS::EFS::FileSystem")
 
@@ -60,7 +60,7 @@ def test_nothing_from_outside_reaches_a_worker(installation: dict[str, dict[str,
     assert all("Files" in target for target in targets)
 
 
-def test_a_bucket_and_its_files_refuse_what_is_not_encrypted_on_the_way(
+def test_bucket_and_files_reject_unencrypted_transport(
     installation: dict[str, dict[str, Any]],
 ) -> None:
     (files,) = resources(installation["data"], "AWS::EFS::FileSystem")
@@ -139,7 +139,7 @@ def test_stages_are_throttled() -> None:
     assert socket["Properties"]["DefaultRouteSettings"] == limits
 
 
-def test_one_zone_is_the_default_and_two_can_be_had() -> None:
+def test_one_zone_is_the_default_and_two_are_available() -> None:
     one = resources(templates("default")["network"], "AWS::EC2::Subnet")
     two = resources(templates("two zones")["network"], "AWS::EC2::Subnet")
 
@@ -242,7 +242,7 @@ def test_a_setting_that_cannot_be_used_is_refused_before_anything_is_built(
     assert message in str(error.value)
 
 
-def test_what_api_gateway_refuses_by_itself_is_a_problem_too(
+def test_errors_of_api_gateway_itself_are_problems_too(
     installation: dict[str, dict[str, Any]],
 ) -> None:
     (api,) = resources(installation["api"], "AWS::Serverless::Api")
@@ -257,7 +257,7 @@ def test_what_api_gateway_refuses_by_itself_is_a_problem_too(
         assert media_type == "'application/problem+json'"
 
 
-def test_what_images_were_made_of_outlives_them_and_then_goes() -> None:
+def test_build_contexts_outlive_their_images_and_then_expire() -> None:
     (bucket,) = resources(templates("default")["data"], "AWS::S3::Bucket")
     rules = bucket["Properties"]["LifecycleConfiguration"]["Rules"]
 
@@ -292,7 +292,7 @@ def test_other_registries_have_caches_where_that_is_asked_for() -> None:
     assert len(who) == 2  # builds, and the functions that launch workers
 
 
-def test_who_is_lent_the_role_to_push_may_push_and_nothing_else() -> None:
+def test_push_role_allows_pushing_and_nothing_else() -> None:
     allowed = {
         action
         for name, statement in statements(templates("default")["compute"])

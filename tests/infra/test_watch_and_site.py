@@ -25,7 +25,7 @@ def test_there_is_every_stack_that_the_command_line_knows(
     assert set(installation) == set(STACKS)
 
 
-def test_what_was_chosen_is_written_down_for_the_next_deployment() -> None:
+def test_chosen_settings_are_stored_for_the_next_deployment() -> None:
     (parameter,) = [
         p
         for p in resources(templates("everything set")["data"], "AWS::SSM::Parameter")
@@ -49,7 +49,7 @@ def test_what_was_chosen_is_written_down_for_the_next_deployment() -> None:
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_settings_come_back_from_what_is_written(variant: str) -> None:
+def test_settings_are_read_back_from_their_stored_form(variant: str) -> None:
     settings = from_mapping(VARIANTS[variant])
     written = as_context(settings)
 
@@ -92,7 +92,7 @@ def test_pages_have_the_headers_of_the_local_server_and_may_reach_their_own_clou
     assert "unsafe" not in text
 
 
-def test_answers_of_the_api_are_shown_by_nobody_and_kept_by_nobody(
+def test_api_responses_are_neither_framed_nor_cached(
     installation: dict[str, dict[str, Any]],
 ) -> None:
     answers = _policies(installation["site"])["answers"]
@@ -120,7 +120,7 @@ def test_one_address_serves_pages_and_the_api_by_tls_only(
     assert {o["CustomOriginConfig"]["OriginProtocolPolicy"] for o in apis} == {"https-only"}
 
 
-def test_an_error_is_kept_for_nobody_else(installation: dict[str, dict[str, Any]]) -> None:
+def test_errors_are_not_cached_for_other_viewers(installation: dict[str, dict[str, Any]]) -> None:
     (found,) = resources(installation["site"], "AWS::CloudFront::Distribution")
     errors = found["Properties"]["DistributionConfig"]["CustomErrorResponses"]
 
@@ -131,7 +131,7 @@ def test_an_error_is_kept_for_nobody_else(installation: dict[str, dict[str, Any]
     assert not any("ResponsePagePath" in e for e in errors)
 
 
-def test_whatever_comes_with_a_session_goes_through_the_function_that_knows_it(
+def test_requests_with_a_session_pass_the_session_function(
     installation: dict[str, dict[str, Any]],
 ) -> None:
     (found,) = resources(installation["site"], "AWS::CloudFront::Distribution")
@@ -166,7 +166,7 @@ def test_a_domain_comes_with_its_certificate() -> None:
 # ---- what watches -----------------------------------------------------------------------------
 
 
-def test_every_alarm_says_what_to_do_and_stays_quiet_without_data(
+def test_every_alarm_has_a_remedy_and_is_silent_without_data(
     installation: dict[str, dict[str, Any]],
 ) -> None:
     alarms = resources(installation["watch"], "AWS::CloudWatch::Alarm")
@@ -185,7 +185,7 @@ def test_every_alarm_says_what_to_do_and_stays_quiet_without_data(
         assert alarm["Properties"]["TreatMissingData"] == "notBreaching"
 
 
-def test_an_address_hears_of_each_alarm_and_of_spending() -> None:
+def test_email_address_receives_each_alarm_and_budget_alert() -> None:
     watch = templates("everything set")["watch"]
     (topic,) = resources(watch, "AWS::SNS::Subscription")
     (budget,) = resources(watch, "AWS::Budgets::Budget")
@@ -198,7 +198,7 @@ def test_an_address_hears_of_each_alarm_and_of_spending() -> None:
     assert {s["Address"] for n in told for s in n["Subscribers"]} == {"ops@example.org"}
 
 
-def test_without_an_address_nobody_is_told_and_nothing_is_made_for_it() -> None:
+def test_without_an_address_no_topic_is_created() -> None:
     watch = templates("default")["watch"]
 
     for kind in ("AWS::SNS::Topic", "AWS::SNS::Subscription"):
@@ -215,7 +215,9 @@ def test_default_budget_is_made_unless_it_is_switched_off() -> None:
     assert as_context(from_mapping({"monthly_budget": ""})) == {}
 
 
-def test_news_that_a_function_fails_at_is_kept(installation: dict[str, dict[str, Any]]) -> None:
+def test_events_that_a_function_fails_to_process_are_kept(
+    installation: dict[str, dict[str, Any]],
+) -> None:
     called_by_events = {
         function["Properties"]["FunctionName"]
         for function in resources(installation["api"], "AWS::Serverless::Function")
@@ -258,7 +260,7 @@ def test_no_alarm_counts_more_than_cloudwatch_takes(
         assert len(queries) <= 10, alarm["Properties"]["AlarmName"]
 
 
-def test_the_dashboard_shows_every_alarm_and_what_it_is_about(
+def test_dashboard_shows_every_alarm_and_its_metrics(
     installation: dict[str, dict[str, Any]],
 ) -> None:
     (board,) = resources(installation["watch"], "AWS::CloudWatch::Dashboard")
@@ -279,7 +281,7 @@ def test_the_dashboard_shows_every_alarm_and_what_it_is_about(
 @pytest.mark.parametrize(
     ("metric", "module"), [("FailedReconciles", "reconcile"), ("FailedShells", "debug_sessions")]
 )
-def test_what_the_minute_rule_fails_at_is_found_in_its_log_by_its_own_words_and_has_an_alarm(
+def test_errors_of_the_minute_rule_are_found_in_its_log_and_have_an_alarm(
     installation: dict[str, dict[str, Any]], metric: str, module: str
 ) -> None:
     from pathlib import Path
@@ -317,7 +319,7 @@ def test_tracing_is_on_when_asked_for() -> None:
     assert modes("everything set") == {"Active"}
 
 
-def test_whoever_traces_may_and_machines_are_told_to() -> None:
+def test_tracing_is_enabled_and_permitted() -> None:
     def tracers(variant: str, stack: str) -> set[str]:
         template = templates(variant)[stack]
         return {

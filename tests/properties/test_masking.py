@@ -155,7 +155,7 @@ def test_the_longest_value_wins() -> None:
     )
 
 
-def test_what_began_like_a_value_is_shown_when_it_goes_on_otherwise() -> None:
+def test_partial_value_is_shown_when_the_text_continues_differently() -> None:
     stream = Mask(["abcdefgh"]).stream()
 
     first, second = stream.feed(b"1 abcdef"), stream.feed(b"XY 2")
@@ -163,7 +163,7 @@ def test_what_began_like_a_value_is_shown_when_it_goes_on_otherwise() -> None:
     assert (first, second) == (b"1 ", b"abcdefXY 2")
 
 
-def test_what_began_like_a_value_is_shown_at_the_end() -> None:
+def test_partial_value_is_shown_at_the_end() -> None:
     assert masked(["aaaa"], b"1 aa", b"a") == b"1 aaa"
 
 
@@ -171,7 +171,7 @@ def test_a_line_is_not_held_back() -> None:
     assert Mask([TOKEN, KEY, LONG]).stream().feed(b"a line\n") == b"a line\n"
 
 
-def test_at_most_one_piece_is_held_back() -> None:
+def test_at_most_one_chunk_is_held_back() -> None:
     stream = Mask([LONG]).stream()
 
     stream.feed(LONG.encode()[:-1])
@@ -189,7 +189,7 @@ def test_streams_do_not_know_of_each_other() -> None:
     assert out.finish() == b"abcd"
 
 
-def test_bytes_that_are_no_text_pass() -> None:
+def test_undecodable_bytes_pass() -> None:
     data = bytes(range(256)) * 3
 
     assert masked([TOKEN], data) == data
@@ -199,7 +199,7 @@ def test_a_text_is_masked_as_a_whole() -> None:
     assert Mask([TOKEN]).text(f"curl -H '{TOKEN}' ü\udc80") == "curl -H '********' ü\udc80"
 
 
-def test_a_mask_does_not_show_what_it_hides() -> None:
+def test_mask_does_not_reveal_its_value() -> None:
     assert TOKEN not in repr(Mask([TOKEN]))
 
 

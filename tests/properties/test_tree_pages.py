@@ -61,7 +61,7 @@ some_states = st.lists(st.sampled_from([State.DONE, State.ERROR, State.PENDING])
     ),
     data=st.data(),
 )
-def test_pages_hold_what_a_plain_walk_finds(shape, states, query, data):
+def test_pages_contain_the_nodes_of_a_plain_walk(shape, states, query, data):
     tree = tree_of(shape, states)
     depth, state, text = query["depth"], query["state"], query["text"]
     root = data.draw(st.sampled_from(sorted(tree.nodes)))
@@ -84,7 +84,7 @@ def test_pages_hold_what_a_plain_walk_finds(shape, states, query, data):
 
 
 @given(shape=groups, data=st.data())
-def test_a_page_goes_on_after_any_node(shape, data):
+def test_page_continues_after_any_node(shape, data):
     tree = tree_of(shape)
     paths = [node.path for node in tree.subtree(tree.root)]
     after = data.draw(st.sampled_from(paths))
@@ -143,7 +143,7 @@ def test_a_search_by_state_does_not_enter_groups_without_it():
     assert Watched.looks <= 1100
 
 
-def test_a_search_looks_at_so_many_nodes_and_goes_on_in_the_next_page():
+def test_search_reads_a_limited_number_of_nodes_per_page_and_continues():
     size = tree_pages.MAX_TREE_SCAN + 10
     tree = tree_of([[None] * size, None])
     first, after = tree_pages.page(tree, TreeParams(id="p", text=f"/{size - 1}"))

@@ -154,7 +154,7 @@ async def test_an_image_of_the_wrong_type_is_refused_with_its_name(processes, im
     assert (await processes.pipelines.list()).pipelines == ()
 
 
-async def test_what_a_newer_client_says_of_a_node_does_no_harm(processes):
+async def test_unknown_parameters_from_a_newer_client_are_ignored(processes):
     run = await processes.run(form(from_the_future=[1]))
 
     assert (await run.summary()).state is State.DONE
@@ -275,7 +275,7 @@ LAZY = {
 
 
 @pytest.mark.parametrize("case", LAZY.values(), ids=LAZY.keys())
-async def test_a_lazy_without_a_good_tree_fails_and_nothing_of_it_runs(processes, case):
+async def test_lazy_with_an_invalid_tree_fails_and_runs_no_part_of_it(processes, case):
     command, cause, message = case
     root = co.Serial(image=IMAGE)
     root["lazy"] = co.lazy_shell(command)

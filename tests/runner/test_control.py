@@ -44,7 +44,7 @@ async def test_modify_a_failed_node_and_reset_it(local):
     assert await run.output("/a") == b"mended\n"
 
 
-async def test_modify_a_group_changes_what_its_children_inherit(local):
+async def test_modified_group_changes_the_inherited_values_of_its_children(local):
     run = await local.launch(serial(a='echo "$X"', b='echo "$X $Y"'), run=False)
 
     await order(run, Action.MODIFY, "/", env={"X": "1", "Y": "2"})
@@ -104,7 +104,7 @@ async def test_a_wrong_modification_is_refused_and_changes_nothing(local, path, 
     assert run.local.pipelines.live(run.id).edits == {}
 
 
-async def test_an_order_with_one_unknown_path_does_nothing(local):
+async def test_action_with_one_unknown_path_does_nothing(local):
     run = await local.run(serial(a="exit 1"))
 
     with pytest.raises(NotFoundError, match="/zz: no such node"):
@@ -113,7 +113,7 @@ async def test_an_order_with_one_unknown_path_does_nothing(local):
     assert (await run.node("/a")).state is State.ERROR
 
 
-async def test_a_preview_says_what_would_happen_and_does_nothing(local):
+async def test_preview_describes_the_action_and_changes_nothing(local):
     run = await local.launch(serial(a="true", b="sleep 60", c="true"))
     await run.until("/b", "running")
 
@@ -138,7 +138,7 @@ async def test_reset_of_one_member_of_a_new_group_tells_of_the_lost_state(local)
     assert len(await run.attempts("/b")) == 2
 
 
-async def test_sleep_ends_what_runs_and_run_wakes(local):
+async def test_sleep_ends_running_nodes_and_run_wakes(local):
     run = await local.launch(serial(a="test $CONDUCTO_ATTEMPT -gt 1 || sleep 60"))
     await run.until("/a", "running")
 
@@ -155,7 +155,7 @@ async def test_sleep_ends_what_runs_and_run_wakes(local):
     assert (await run.summary()).pipeline.lifecycle is Lifecycle.ACTIVE
 
 
-async def test_an_archived_pipeline_leaves_the_list_and_can_be_taken_back(local):
+async def test_archived_pipeline_is_not_listed_and_can_be_restored(local):
     run = await local.run(serial(a="true"))
 
     await order(run, Action.ARCHIVE)
@@ -183,7 +183,7 @@ async def test_kill_of_a_queued_node(local):
     await order(run, Action.KILL, "/")
 
 
-async def test_why_things_wait_is_said(local):
+async def test_wait_reasons_are_shown(local):
     root = co.Serial(image=IMAGE)
     root["p"] = co.Parallel(max_concurrent=1)
     root["p"]["a"] = co.Exec("sleep 60")
@@ -223,7 +223,7 @@ async def test_rebuild_reads_the_code_again(tmp_path):
     assert said == [b"one\n", b"one\n", b"two\n"]
 
 
-async def test_orders_while_many_things_run_leave_a_right_state(local):
+async def test_actions_while_many_nodes_run_leave_a_consistent_state(local):
     root = co.Parallel(image=IMAGE, cpu=0.5, mem=0.2)
     for i in range(12):
         root[f"n{i}"] = co.Exec("sleep 0.05")
@@ -238,7 +238,7 @@ async def test_orders_while_many_things_run_leave_a_right_state(local):
     assert final.counts.done == 12
 
 
-async def test_an_order_on_what_failed_names_no_node(local):
+async def test_action_on_failed_nodes_names_no_node(local):
     root = co.Parallel(image=IMAGE)
     root["good"], root["bad"], root["worse"] = co.Exec("true"), co.Exec("exit 1"), co.Exec("exit 2")
     root["passed over"] = co.Exec("exit 3")
@@ -257,7 +257,7 @@ async def test_an_order_on_what_failed_names_no_node(local):
         await order(run, Action.RESET, "/zz", failed=True)
 
 
-async def test_a_group_that_timed_out_is_the_failure_and_a_run_says_so(local):
+async def test_timed_out_group_is_the_failure_shown_for_the_run(local):
     root = co.Parallel(image=IMAGE)
     root["g"] = co.Parallel(max_time="1s")
     root["g/slow"] = co.Exec("sleep 100")
@@ -278,7 +278,7 @@ async def test_a_group_that_timed_out_is_the_failure_and_a_run_says_so(local):
     assert (reset.affected, reset.paths) == (2, ("/g/slow", "/g/retried"))
 
 
-async def test_the_time_between_two_runs_is_no_time_at_work(local):
+async def test_time_between_two_runs_does_not_count_as_active_time(local):
     run = await local.run(serial(a="true"))
     first = await run.summary()
     await asyncio.sleep(0.3)

@@ -101,7 +101,7 @@ RESUMES = {
 
 
 @pytest.mark.parametrize("name", RESUMES)
-async def test_an_armed_pipeline_goes_on_by_itself(local: Local, name: str) -> None:
+async def test_armed_pipeline_continues_by_itself(local: Local, name: str) -> None:
     case = RESUMES[name]
     run = await local.run(serial(case.tree, **case.params))
 
@@ -113,7 +113,7 @@ async def test_an_armed_pipeline_goes_on_by_itself(local: Local, name: str) -> N
     assert (await run.node("/")).state == case.root
 
 
-async def test_a_killed_group_leaves_what_had_not_begun(local: Local) -> None:
+async def test_killed_group_keeps_its_unstarted_nodes_pending(local: Local) -> None:
     run = await local.launch(serial({"g": {"x": _LONG_ONCE, "y": "true"}, "z": "true"}))
     await run.printed("/g/x", b"1\n")
 
@@ -125,7 +125,7 @@ async def test_a_killed_group_leaves_what_had_not_begun(local: Local) -> None:
     assert (states["/g/x"], states["/g/y"], states["/z"]) == ("killed", "pending", "pending")
 
 
-async def test_a_reset_of_a_running_group_ends_it_and_begins_anew(local: Local) -> None:
+async def test_reset_of_a_running_group_ends_it_and_starts_it_again(local: Local) -> None:
     run = await local.launch(serial({"p": [{"x": _LONG_ONCE, "y": "true"}], "z": "true"}))
     await run.printed("/p/x", b"1\n")
     await run.until("/p/y", "done")
@@ -139,7 +139,7 @@ async def test_a_reset_of_a_running_group_ends_it_and_begins_anew(local: Local) 
     assert len(await run.attempts("/p/y")) == 2
 
 
-async def test_a_manual_reset_begins_the_count_of_retries_anew(local: Local) -> None:
+async def test_manual_reset_restarts_the_count_of_retries(local: Local) -> None:
     root = serial({"x": "exit 1"})
     root["x"].on_error(co.callback.retry(1))
     run = await local.run(root)
@@ -207,7 +207,7 @@ async def test_members_of_a_context_run_one_by_one_after_a_reset_as_well(local: 
     assert a.ended <= c.started or c.ended <= a.started
 
 
-async def test_a_kill_of_one_member_lets_the_others_go_on(local: Local) -> None:
+async def test_kill_of_one_member_lets_the_others_continue(local: Local) -> None:
     run = await local.launch(context({"a": _LONG_ONCE, "b": "echo b"}))
     await run.printed("/new/a", b"1\n")
 
@@ -286,7 +286,7 @@ async def test_a_generated_node_alone_runs_again(local: Local) -> None:
     assert await run.output("/lazy/Execute/x", attempt=2) == b"one\n"
 
 
-async def test_a_failed_generated_node_is_skipped_and_what_follows_runs(local: Local) -> None:
+async def test_failed_generated_node_is_skipped_and_later_nodes_run(local: Local) -> None:
     bad = grow(co.Serial(), {"x": "exit 1"})
     run = await local.run(lazy(bad, bad))
     stopped = (await run.states())["/z"]
@@ -341,7 +341,7 @@ async def test_a_larger_limit_lets_the_queued_start_at_once(local: Local) -> Non
     await order(run, "kill", "/")
 
 
-async def test_a_serial_that_need_not_stop_any_more_goes_on(local: Local) -> None:
+async def test_serial_that_no_longer_has_to_stop_continues(local: Local) -> None:
     run = await local.run(serial({"x": "exit 1", "y": "echo y"}))
 
     await order(run, "modify", "/", stop_on_error=False)

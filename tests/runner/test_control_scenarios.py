@@ -133,9 +133,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("verb", "state", "then"), CASES)
-async def test_an_order_on_a_node_in_a_state(
-    local: Local, verb: str, state: str, then: Then
-) -> None:
+async def test_action_on_a_node_in_a_state(local: Local, verb: str, state: str, then: Then) -> None:
     run = await brought_to(local, state)
 
     result = await order(run, verb, "/x")
@@ -244,7 +242,7 @@ class Whole:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-async def test_an_order_to_the_pipeline(local: Local, verb: str, state: str, then: Whole) -> None:
+async def test_action_on_the_pipeline(local: Local, verb: str, state: str, then: Whole) -> None:
     run = await brought_to(local, state)
 
     await order(run, verb)
@@ -256,7 +254,7 @@ async def test_an_order_to_the_pipeline(local: Local, verb: str, state: str, the
     assert after == then
 
 
-async def test_paused_what_runs_may_end_and_nothing_starts(local: Local) -> None:
+async def test_pause_lets_running_nodes_end_and_starts_nothing(local: Local) -> None:
     root = co.Serial(image=IMAGE)
     root["x"] = co.Exec("until [ -e $CONDUCTO_DATA_DIR/go ]; do sleep 0.05; done; echo x")
     root["x"].env = {"CONDUCTO_DATA_DIR": "/conducto/data/pipeline"}
@@ -277,7 +275,7 @@ async def test_paused_what_runs_may_end_and_nothing_starts(local: Local) -> None
 
 
 @pytest.mark.parametrize("verb", ["sleep", "archive"])
-async def test_back_from_sleep_or_archive_it_goes_on_where_it_was(local: Local, verb: str) -> None:
+async def test_woken_or_restored_pipeline_continues(local: Local, verb: str) -> None:
     run = await brought_to(local, "running")
 
     await order(run, verb)

@@ -100,7 +100,7 @@ async def test_an_image_that_was_freed_is_built_again(home):
         assert [a.cause for a in await run.attempts("/a")] == [None, None]
 
 
-async def test_what_runs_is_left_alone(home):
+async def test_running_containers_are_kept(home):
     async with runner(home) as local:
         run = await local.launch(tree(command="echo here; test -e /go || sleep 60; echo on"))
         await run.printed("/a", b"here\n")
@@ -113,7 +113,7 @@ async def test_what_runs_is_left_alone(home):
         await run.control(Action.KILL, "/")
 
 
-async def test_containers_of_pipelines_that_nobody_looks_after_go(home):
+async def test_containers_of_abandoned_pipelines_are_removed(home):
     labels = {LABEL_HOME: home_mark(home), "com.conducto.pipeline": "zzz-zzz"}
     async with runner(home) as local:
         await local.run(tree())
@@ -135,7 +135,7 @@ def make(labels):
     return json.loads(answer)["Id"]
 
 
-async def test_a_container_of_our_image_is_not_taken_for_ours(home):
+async def test_foreign_container_of_a_conducto_image_is_kept(home):
     async with runner(home) as local:
         run = await local.run(tree(some_text()))
         image = await image_of(run)
@@ -266,7 +266,7 @@ async def test_an_agent_that_starts_removes_the_leftovers_of_its_own_home_only(
     assert is_there(theirs)
 
 
-async def test_what_an_earlier_version_labelled_is_of_the_home_of_that_path(
+async def test_labels_of_an_earlier_version_belong_to_the_home_of_that_path(
     home, neighbour, containers
 ):
     async with runner(home) as local:  # an earlier version left a store, and no identity

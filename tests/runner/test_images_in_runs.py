@@ -49,7 +49,7 @@ def broken(why="exit 3"):
     return co.Image(dockerfile_text=f"FROM {IMAGE}\nRUN echo {uuid.uuid4().hex}; {why}\n")
 
 
-async def test_the_steps_of_a_build_are_told_with_their_times(local):
+async def test_build_steps_are_shown_with_their_times(local):
     text = f"FROM {IMAGE}\nRUN echo {uuid.uuid4().hex}\nRUN echo so sad; exit 3\n"
     image = co.Image(dockerfile_text=text, name="made")
 
@@ -115,7 +115,7 @@ async def test_a_node_runs_after_its_failed_build_was_mended(local, tmp_path):
     assert await run.output("/a") == b"mended\n"
 
 
-async def test_an_image_that_nobody_has_fails_with_what_to_check(local):
+async def test_missing_image_fails_with_the_checks_to_make(local):
     run = await local.run(nodes(a=co.Exec("true", image="conducto-test/no-such:1")))
 
     (attempt,) = await run.attempts("/a")
@@ -141,7 +141,7 @@ async def test_files_that_vanish_before_the_build_are_named(local, tmp_path, rem
     assert f"'{gone}' does not exist; check the path" in attempt.message
 
 
-async def test_an_image_without_a_shell_says_so(local):
+async def test_image_without_a_shell_is_reported(local):
     name = f"conducto-test/empty-{uuid.uuid4().hex[:8]}"
     call("POST", "/images/create", {"fromSrc": "-", "repo": name}, body=bytes(1024))
     try:
@@ -223,7 +223,7 @@ async def test_an_image_that_calls_a_function_has_conducto_without_being_asked(l
     assert await run.output("/a") == b"hello you\n"
 
 
-async def test_an_image_without_conducto_names_what_it_lacks(local):
+async def test_image_without_conducto_error_names_the_missing_parts(local):
     run = await local.run(nodes(a=co.Exec("true; conducto steps.py greet", image=co.Image(PYTHON))))
 
     (attempt,) = await run.attempts("/a")
@@ -259,7 +259,7 @@ async def test_containers_at_the_same_time_share_the_data_of_their_pipeline(loca
     assert len(names) == 2
 
 
-async def test_a_strange_user_writes_what_others_read_and_delete(local):
+async def test_files_of_an_unknown_user_can_be_read_and_deleted_by_others(local):
     data = "/conducto/data"
     put = f"id -u; mkdir {data}/pipeline/d; echo mine >{data}/pipeline/d/x; touch {data}/user/y"
     root = nodes(
@@ -316,7 +316,7 @@ async def test_data_tools_work_in_a_container_and_outside_on_the_same_data(
     assert co.data.user.gets("u") == b"from python"
 
 
-async def test_a_data_tool_with_a_wrong_name_fails_and_says_so(local, code):
+async def test_misspelled_data_command_fails_with_an_error(local, code):
     image = co.Image(PYTHON, install_pip=["conducto"])
     run = await local.run(nodes(a=co.Exec("conducto-data-pipeline gets nope"), image=image))
 

@@ -75,7 +75,7 @@ async def test_an_engine_that_stops_pauses_the_run_and_loses_nothing(cut):
 
 
 @pytest.mark.docker
-async def test_a_run_goes_on_when_the_engine_is_back(cut):
+async def test_run_continues_when_the_engine_returns(cut):
     local, proxy = cut
     flag = "test -e /conducto/data/pipeline/again || sleep 60"
     run = await local.launch(nodes(a=f"echo begun; {flag}", b="echo later"))
@@ -95,7 +95,7 @@ async def test_a_run_goes_on_when_the_engine_is_back(cut):
 
 
 @pytest.mark.docker
-async def test_no_container_of_before_the_loss_stays(cut):
+async def test_containers_from_before_the_loss_are_removed(cut):
     local, proxy = cut
     run = await local.launch(nodes(co.Parallel, a="echo begun; sleep 60", b="true"))
     await run.printed("/a", b"begun\n")
@@ -117,7 +117,7 @@ async def test_no_container_of_before_the_loss_stays(cut):
 
 
 @pytest.mark.docker
-async def test_orders_without_an_engine_say_so_and_change_nothing(cut):
+async def test_actions_without_an_engine_are_rejected_and_change_nothing(cut):
     local, proxy = cut
     run = await local.run(nodes(a="true"))
     await proxy.stop()
@@ -159,7 +159,7 @@ async def building(run):
 
 
 @pytest.mark.docker
-async def test_what_an_agent_had_to_leave_behind_the_next_one_removes(tmp_path):
+async def test_leftovers_of_an_agent_are_removed_by_the_next_one(tmp_path):
     async with (
         engine_proxy() as proxy,
         local_runner(tmp_path / "home", env={"DOCKER_HOST": proxy.url}) as local,
@@ -216,7 +216,7 @@ async def test_an_attempt_whose_output_is_lost_is_not_done(tmp_path):
         assert (await run.states())["/b"] == "done", "it printed nothing"
 
 
-async def test_a_group_does_not_go_on_without_what_it_had_before_a_restart(tmp_path):
+async def test_group_does_not_continue_without_its_container_after_a_restart(tmp_path):
     group = nodes(a="touch before", b="test -e before")
     group.container_reuse_context = co.ContainerReuseContext.NEW
     async with local_runner(tmp_path / "home", "process") as local:
@@ -259,7 +259,7 @@ def largest(disk):
     return max((f for f in disk.rglob("*.stdout")), key=lambda f: f.stat().st_size)
 
 
-async def test_a_store_without_room_starts_nothing_and_goes_on_with_room(tmp_path):
+async def test_store_without_space_starts_nothing_and_continues_with_space(tmp_path):
     with small_disk(tmp_path / "disk", 16) as disk:
         async with local_runner(disk, "process") as local:
             root = nodes(co.Parallel, **{f"n{i}": "echo x" for i in range(300)})

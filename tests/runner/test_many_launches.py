@@ -81,7 +81,7 @@ async def test_launch_that_was_cut_off_returns_its_pipeline(tmp_path):
         assert (local.home.user_data / "ran").read_text().split().count("mine") == 1
 
 
-async def test_launch_that_was_cut_off_before_it_did_anything_is_carried_out(tmp_path):
+async def test_launch_interrupted_before_its_first_effect_is_executed(tmp_path):
     async with local_runner(tmp_path / "home", "process") as local:
         request = LaunchRequest(tree=form("late"), engine="process", run=True)
         launched = await local.pipelines.launch(request, "k", repeated=True)

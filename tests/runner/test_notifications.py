@@ -88,7 +88,7 @@ async def test_a_callback_is_sent_and_shows_in_its_node(tmp_path):
     assert notification.ended is not None
 
 
-async def test_every_change_is_told_in_order(tmp_path):
+async def test_every_change_is_notified_in_order(tmp_path):
     channel = Channel(TEMPORARY)
     async with runner(tmp_path, send=channel.send, sleep=at_once) as local:
         run = await local.run(tree("exit 3", "on_state_change"))
@@ -107,7 +107,7 @@ async def at_once(_seconds):
     await asyncio.sleep(0)
 
 
-async def test_a_summary_counts_what_is_below(tmp_path):
+async def test_summary_counts_descendants(tmp_path):
     channel = Channel()
     root = co.Parallel(image=IMAGE)
     root["a"], root["b"] = co.Exec("true"), co.Exec("exit 1")
@@ -119,7 +119,7 @@ async def test_a_summary_counts_what_is_below(tmp_path):
     assert "1 done, 1 error" in notification.text
 
 
-async def test_what_may_pass_is_tried_again_after_growing_pauses(tmp_path):
+async def test_temporary_failures_are_retried_after_growing_pauses(tmp_path):
     channel, pauses = Channel(TEMPORARY, TEMPORARY, TEMPORARY), []
 
     async def sleep(seconds):
@@ -133,7 +133,7 @@ async def test_what_may_pass_is_tried_again_after_growing_pauses(tmp_path):
     assert pauses == [1.0, 2.0, 4.0]
 
 
-async def test_what_will_not_pass_is_given_up_at_once(tmp_path):
+async def test_permanent_failures_are_abandoned_at_once(tmp_path):
     channel = Channel(DeliveryError("no such channel"))
     async with runner(tmp_path, send=channel.send) as local:
         run = await local.run(tree())
@@ -171,7 +171,7 @@ async def never(_seconds):
     await asyncio.Event().wait()
 
 
-async def test_what_one_agent_could_not_send_the_next_one_sends_once(tmp_path):
+async def test_unsent_notification_is_sent_once_by_the_next_agent(tmp_path):
     away, back = Channel(*[TEMPORARY] * 9), Channel()
     async with runner(tmp_path, send=away.send, sleep=never) as local:
         run = await local.run(tree())
@@ -190,7 +190,7 @@ async def test_what_one_agent_could_not_send_the_next_one_sends_once(tmp_path):
     assert (away.taken, back.taken) == ([], [("/a", "done")])
 
 
-async def test_what_is_being_sent_when_the_agent_stops_is_not_sent_again(tmp_path):
+async def test_notification_in_progress_at_the_stop_is_not_sent_again(tmp_path):
     slow, next_one = Channel(), Channel()
     slow.open.clear()
     async with runner(tmp_path, send=slow.send) as local:
@@ -205,7 +205,7 @@ async def test_what_is_being_sent_when_the_agent_stops_is_not_sent_again(tmp_pat
     assert notification.tries == 1
 
 
-async def test_slack_is_told_with_the_token_among_the_secrets(tmp_path, monkeypatch, caplog):
+async def test_slack_receives_a_message_authenticated_by_the_secret(tmp_path, monkeypatch, caplog):
     monkeypatch.setenv("CONDUCTO_SECRET_STORE", "file")
     with web_service() as slack:
         slack.answers = [(401, {"message": "bad token xoxb-123456"})]
@@ -222,7 +222,7 @@ async def test_slack_is_told_with_the_token_among_the_secrets(tmp_path, monkeypa
 
 
 @pytest.mark.parametrize("name", ["retry", "deserialize_into_node"])
-async def test_callbacks_that_decide_tell_nobody(tmp_path, name):
+async def test_deciding_callbacks_send_no_notification(tmp_path, name):
     channel = Channel()
     callback = co.callback.retry(1)
     async with runner(tmp_path, send=channel.send) as local:

@@ -72,14 +72,14 @@ def test_the_copy_can_be_put_back_and_opened_again(home, schema):
         assert len(store.records()) == 2
 
 
-def test_of_its_attempts_nobody_knows_what_they_waited_for(home):
+def test_wait_reasons_of_old_attempts_are_unknown(home):
     with contextlib.closing(SqliteStore.open(home.store)) as store:
         waits = {(a.image_ready, a.admitted) for a in store.attempts("old-one")}
 
     assert waits == {(None, None)}
 
 
-async def test_its_pipelines_go_on(home):
+async def test_old_pipelines_continue(home):
     for pipeline in ("old-one", "old-two"):
         home.make_pipeline(pipeline)
     async with local_runner(home.base, "process") as local:

@@ -35,7 +35,7 @@ def run(code: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
 
 
-def test_process_engine_needs_nothing_of_linux() -> None:
+def test_process_engine_does_not_require_linux() -> None:
     done = run(WITHOUT_LINUX + USES)
 
     assert (done.stdout, done.stderr) == ("b'said\\n'\n0 True\n", "")

@@ -66,7 +66,7 @@ async def test_agent_refuses_an_empty_store_beside_pipelines(home):
     assert (home.pipeline(one).data / "file").read_text() == "kept\n"
 
 
-async def test_agent_refuses_a_missing_store_and_an_agent_of_before_that_made_a_new_one(home):
+async def test_agent_rejects_a_missing_store_and_an_older_agent_that_created_one(home):
     await launched(home, 1)
     home.store.unlink()
     with contextlib.suppress(StoreLostError):
@@ -121,7 +121,7 @@ async def test_repair_takes_in_a_directory_that_an_older_version_made(home):
         assert names == ["file"]
 
 
-async def test_agent_writes_what_a_repair_needs_for_pipelines_of_older_versions(home):
+async def test_agent_writes_the_data_for_repairs_of_older_pipelines(home):
     (one,) = await launched(home, 1)
     home.pipeline(one).record.unlink()
     home.pipeline(one).definition.unlink()

@@ -50,7 +50,7 @@ async def test_the_limits_of_a_node_are_those_of_its_container(local):
     assert made["MemorySwap"] == made["Memory"]
 
 
-async def test_a_node_out_of_memory_says_so_with_its_limit(local):
+async def test_node_out_of_memory_error_names_its_limit(local):
     run = await local.run(sized(image=PYTHON, a=co.Exec(GROW.format(300_000_000), mem=0.0625)))
 
     (attempt,) = await run.attempts("/a")
@@ -179,7 +179,7 @@ async def test_a_generated_size_that_can_never_fit_fails_its_lazy(local):
     assert "/lazy/Execute/x: " in attempt.message
 
 
-async def test_a_queued_node_gets_its_room_when_what_ran_was_lost(local):
+async def test_queued_node_gets_its_resources_when_a_running_one_is_lost(local):
     cpus = (await machine(local)).cpus
     lost = co.Exec("echo up; sleep 60", cpu=cpus)
     run = await local.launch(sized(a=lost, b=co.Exec("true", cpu=cpus)))
@@ -193,7 +193,7 @@ async def test_a_queued_node_gets_its_room_when_what_ran_was_lost(local):
     assert (await run.attempts("/a"))[0].cause is Cause.WORKER_LOST
 
 
-async def test_what_a_command_uses_is_told_over_time(local):
+async def test_resource_usage_is_recorded_over_time(local):
     # How much of a core it gets is the machine's affair; its own shell knows.
     burn = "timeout 7 sh -c 'while :; do :; done'; times"
     run = await local.run(sized(a=co.Exec(burn, cpu=1, mem=0.25), quick=co.Exec("true")))

@@ -87,7 +87,7 @@ async def lifecycle(run):
         (-1, Lifecycle.ACTIVE, 9999, None),
     ],
 )
-def test_what_is_due_and_nothing_else(retention, state, days, step):
+def test_exactly_the_due_pipelines_are_deleted(retention, state, days, step):
     record = PipelineRecord(id="abc", title="t", retention=retention, lifecycle=state)
 
     found = list(due([record], {"abc": days * DAY}))
@@ -118,7 +118,7 @@ async def test_a_pipeline_is_archived_then_deleted(local, time):
     assert (await young.summary()).state == "done"
 
 
-async def test_what_was_woken_is_not_deleted(local, time):
+async def test_woken_pipeline_is_not_deleted(local, time):
     run = await local.run(tree(), retention=2)
     await local.look(time, 0)
     await local.look(time, 2)
@@ -141,7 +141,7 @@ async def test_a_pipeline_that_runs_is_left_alone_however_old(local, time):
     await run.control(Action.KILL, "/")
 
 
-async def test_one_that_sleeps_when_done_sleeps_then(local):
+async def test_pipeline_with_sleep_when_done_sleeps_then(local):
     run = await local.launch(tree(), sleep_when_done=True)
 
     async def asleep():
@@ -151,14 +151,14 @@ async def test_one_that_sleeps_when_done_sleeps_then(local):
     assert (await run.summary()).state == "done"
 
 
-async def test_one_that_failed_stays_awake(local):
+async def test_failed_pipeline_stays_awake(local):
     run = await local.run(tree("false"), sleep_when_done=True)
     await asyncio.sleep(0.2)
 
     assert await lifecycle(run) is Lifecycle.ACTIVE
 
 
-async def test_one_that_is_woken_after_its_sleep_stays_awake(local, time):
+async def test_pipeline_woken_after_its_sleep_stays_awake(local, time):
     run = await local.launch(tree(), sleep_when_done=True)
 
     async def asleep():

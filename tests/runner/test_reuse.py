@@ -44,7 +44,7 @@ async def gone(run):
     await eventually(none_is_left)
 
 
-async def test_a_later_node_of_the_same_size_finds_what_an_earlier_one_left(local):
+async def test_later_node_of_the_same_size_finds_files_of_an_earlier_one(local):
     run = await local.run(group(a=MARK, b=LOOK))
 
     assert await run.output("/b") == b"reused\n"
@@ -90,7 +90,7 @@ async def test_a_new_group_runs_one_at_a_time_even_in_parallel(local):
     assert len(set(await containers(run, *(f"/n{i}" for i in range(4))))) == 1
 
 
-async def test_a_new_node_has_a_container_that_nobody_used_or_will_use(local):
+async def test_node_with_a_new_context_has_an_exclusive_container(local):
     lonely = co.Exec(f"{LOOK}; {MARK}2", container_reuse_context=NEW)
     root = group(a=MARK, b=lonely, c="ls /root")
 
@@ -198,7 +198,7 @@ async def test_a_pipeline_that_idled_away_runs_again(tmp_path):
         assert len(await run.attempts("/a")) == 2
 
 
-async def test_a_reset_member_of_a_group_that_is_gone_runs_alone_in_a_fresh_container(tmp_path):
+async def test_reset_member_of_a_lost_group_runs_alone_in_a_fresh_container(tmp_path):
     async with clean_runner(tmp_path / "home", idle_seconds=IDLE) as local:
         run = await local.run(group(co.Serial, NEW, a=MARK, b=LOOK))
         await gone(run)
@@ -233,7 +233,7 @@ async def test_a_group_whose_container_was_removed_ends_until_it_is_reset(local)
     assert await run.output("/b", attempt=2) == b"reused\n"
 
 
-async def test_an_idle_container_that_somebody_removed_is_not_used(local):
+async def test_removed_idle_container_is_not_used(local):
     stop = co.Exec("test -e /conducto/data/pipeline/go")
     run = await local.run(group(a="true", b=stop, c="echo on"))
     (name,) = await containers(run, "/a")

@@ -40,7 +40,7 @@ async def test_output_exit_code_and_times_are_kept(local):
     assert await run.output("/a", "stderr") == b"err\n"
 
 
-async def test_a_serial_stops_and_goes_on_by_itself_after_a_reset(local, tmp_path):
+async def test_serial_stops_and_continues_by_itself_after_a_reset(local, tmp_path):
     fixed = "/conducto/data/pipeline/fixed"
     if local.engine == "process":
         fixed = "$CONDUCTO_DATA_PIPELINE/fixed"
@@ -152,7 +152,7 @@ async def test_a_pipeline_is_there_after_the_runner_was_closed_and_opened(tmp_pa
     assert final.state is State.DONE
 
 
-async def test_what_ran_when_the_runner_ended_is_marked_and_not_run_again(tmp_path):
+async def test_nodes_that_ran_when_the_runner_ended_are_marked_and_not_run_again(tmp_path):
     async with local_runner(tmp_path / "home", "process") as first:
         run = await first.launch(tree(co.Parallel, a="sleep 60"))
         await run.until("/a", "running")
@@ -225,7 +225,7 @@ async def test_a_lazy_runs_the_tree_that_its_command_prints(local):
     assert await run.output("/lazy/Generate") == b"visible\n\nend\n"
 
 
-async def test_a_lazy_generates_anew_on_reset_and_the_old_attempts_stay(local):
+async def test_lazy_regenerates_on_reset_and_the_old_attempts_stay(local):
     run = await local.run(pipeline_lazy())
 
     await run.control(Action.RESET, "/lazy/Generate")

@@ -74,7 +74,7 @@ async def test_commands_get_the_address_of_slack_hidden_like_a_secret(local, tmp
     assert await run.output("/a") == b"********\n36\n"
 
 
-async def test_a_secret_is_masked_when_it_is_printed_piece_by_piece(local):
+async def test_secret_is_masked_if_it_is_printed_in_chunks(local):
     await put(local, TOKEN=TOKEN)
     slowly = 'for c in $(echo "$TOKEN" | sed "s/./& /g"); do printf %s "$c"; sleep 0.01; done'
 
@@ -98,7 +98,7 @@ async def test_a_secret_is_masked_in_base64_and_in_lines(local):
     assert b"tok" not in first
 
 
-async def test_what_was_held_back_is_there_at_the_end(local):
+async def test_held_back_output_is_shown_at_the_end(local):
     await put(local, TOKEN=TOKEN)
 
     run = await local.run(tree(f"printf {TOKEN[:9]}"))
@@ -106,7 +106,7 @@ async def test_what_was_held_back_is_there_at_the_end(local):
     assert await run.output("/a") == TOKEN[:9].encode()
 
 
-async def test_secrets_win_over_the_nodes_environment_and_ours_over_secrets(local):
+async def test_secrets_override_the_environment_and_conducto_variables_override_secrets(local):
     await put(local, "org", A="of-the-org", B="of-the-org")
     await put(local, "user", B="of-the-user", mask=False)
     env = {"A": "of-the-node", "C": "of-the-node", "CONDUCTO_NODE": "of-the-node"}
@@ -178,7 +178,7 @@ async def test_a_message_on_a_failure_keeps_no_value(local):
     assert TOKEN not in attempt.model_dump_json()
 
 
-async def test_no_file_of_ours_holds_a_value(local, caplog):
+async def test_files_of_conducto_contain_no_value(local, caplog):
     caplog.set_level(logging.DEBUG)
     await put(local, TOKEN=TOKEN)
 

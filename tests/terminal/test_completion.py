@@ -70,7 +70,9 @@ def complete(
         ("conducto 'reset", ["reset"]),
     ],
 )
-def test_what_may_come_next(line: str, found: list[str], complete: Complete) -> None:
+def test_completion_offers_the_valid_next_words(
+    line: str, found: list[str], complete: Complete
+) -> None:
     assert complete(line) == found
 
 

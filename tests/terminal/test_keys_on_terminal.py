@@ -24,7 +24,7 @@ def start() -> Iterator[Start]:
         session.child.close(force=True)
 
 
-def test_q_leaves_what_goes_on(start: Start) -> None:
+def test_q_detaches_from_a_running_pipeline(start: Start) -> None:
     session = start("running")
 
     session.child.send("q")
@@ -34,7 +34,7 @@ def test_q_leaves_what_goes_on(start: Start) -> None:
     assert session.lines()[-3] == "detached; pipeline abc-def goes on"
 
 
-def test_what_has_settled_stays_until_q_and_its_exit_code_is_kept(start: Start) -> None:
+def test_settled_pipeline_is_shown_until_q_and_its_exit_code_is_kept(start: Start) -> None:
     session = start("error")
     session.wait_for("? keys")
 
@@ -72,7 +72,7 @@ def test_a_failed_node_is_reset_with_one_key(start: Start) -> None:
     assert session.lines()[-1] == "ordered reset /build"
 
 
-def test_what_runs_is_killed_only_after_a_question(start: Start) -> None:
+def test_running_node_is_killed_only_after_confirmation(start: Start) -> None:
     session = start("running")
     session.child.send("j")
     session.wait_for("→ ▾ /")

@@ -86,7 +86,7 @@ def test_a_value_is_read_from_stdin(piped: Callable[..., Ran], stdin: bytes, val
         (b"very-secret" * 10000, "A: the value has 65538 bytes"),
     ],
 )
-def test_a_wrong_value_is_told(piped: Callable[..., Ran], stdin: bytes, said: str) -> None:
+def test_invalid_value_is_reported(piped: Callable[..., Ran], stdin: bytes, said: str) -> None:
     ran = piped("secrets", "set", "A", stdin=stdin)
 
     assert (ran.code, ran.kept, ran.out) == (2, {}, "")
@@ -122,7 +122,7 @@ def test_a_value_is_taken_from_a_variable(
     assert "kept on this machine only" in capsys.readouterr().err
 
 
-def test_a_variable_that_is_not_there_is_told(conducto: Conducto, capsys: Output) -> None:
+def test_missing_variable_is_reported(conducto: Conducto, capsys: Output) -> None:
     code = conducto("secrets", "set", "A", "--from-env", "NO_SUCH_VARIABLE")
 
     assert code == 2
@@ -159,7 +159,7 @@ def test_a_variable_that_is_not_there_is_told(conducto: Conducto, capsys: Output
         "delete A --org=sesame",
     ],
 )
-def test_what_was_typed_in_the_wrong_place_is_refused_and_not_repeated(
+def test_misplaced_value_is_rejected_and_not_repeated(
     conducto: Conducto, capsys: Output, fake: CountingPipelines, line: str
 ) -> None:
     code = conducto("secrets", *line.split())
@@ -171,7 +171,7 @@ def test_what_was_typed_in_the_wrong_place_is_refused_and_not_repeated(
 
 
 @pytest.mark.parametrize("words", [["--sesame"], ["--value=sesame"], ["--value", "sesame"]])
-def test_nor_is_what_was_typed_in_front_of_the_verb(
+def test_value_before_the_command_is_not_repeated(
     conducto: Conducto, capsys: Output, words: list[str]
 ) -> None:
     assert conducto(*words, "secrets", "set", "A") == 2
@@ -179,7 +179,7 @@ def test_nor_is_what_was_typed_in_front_of_the_verb(
 
 
 @pytest.mark.parametrize("line", ["A=sesame", "A sesame", "A -sesame", "A --value=sesame"])
-def test_who_types_a_value_is_told_how_to_give_it(
+def test_value_on_the_command_line_is_rejected_with_the_remedy(
     conducto: Conducto, capsys: Output, line: str
 ) -> None:
     conducto("secrets", "set", *line.split())
@@ -187,9 +187,7 @@ def test_who_types_a_value_is_told_how_to_give_it(
     assert "Give the name alone: a value on the command line is seen" in capsys.readouterr().err
 
 
-def test_what_is_missing_and_what_excludes_what_is_still_said(
-    conducto: Conducto, capsys: Output
-) -> None:
+def test_missing_and_conflicting_arguments_are_reported(conducto: Conducto, capsys: Output) -> None:
     conducto("secrets", "set", "--from-env")
     conducto("secrets", "set", "A", "--cloud", "--local")
 
@@ -199,7 +197,7 @@ def test_what_is_missing_and_what_excludes_what_is_still_said(
 
 
 @pytest.mark.parametrize("name", ["A B", "CONDUCTO_A", "1A"])
-def test_a_wrong_name_is_told_before_the_value_is_asked_for(
+def test_invalid_name_is_reported_before_the_value_is_requested(
     conducto: Conducto, capsys: Output, name: str
 ) -> None:
     code = conducto("secrets", "set", name)
@@ -210,7 +208,7 @@ def test_a_wrong_name_is_told_before_the_value_is_asked_for(
     assert name not in said
 
 
-def test_a_value_that_is_too_short_to_be_masked_is_told(piped: Callable[..., Ran]) -> None:
+def test_value_that_is_too_short_to_be_masked_is_reported(piped: Callable[..., Ran]) -> None:
     ran = piped("secrets", "set", "PIN", stdin=b"123")
 
     assert ran.code == 0
@@ -277,7 +275,7 @@ def test_a_secret_is_deleted_in_its_scope_only(
     assert capsys.readouterr().out.startswith("TOKEN is deleted")
 
 
-def test_deleting_what_is_not_there_is_told_with_the_nearest(
+def test_deleting_a_missing_secret_suggests_the_nearest(
     three: CountingPipelines, conducto: Conducto, capsys: Output
 ) -> None:
     code = conducto("secrets", "delete", "TOKN", "PIN")
@@ -288,7 +286,7 @@ def test_deleting_what_is_not_there_is_told_with_the_nearest(
     assert "no secret 'TOKN' of scope user; did you mean 'TOKEN'?" in said.err
 
 
-def test_without_a_word_the_usage_is_told(conducto: Conducto, capsys: Output) -> None:
+def test_missing_subcommand_shows_the_usage(conducto: Conducto, capsys: Output) -> None:
     code = conducto("secrets")
 
     assert code == 2

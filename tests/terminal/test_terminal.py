@@ -22,7 +22,7 @@ def started() -> Iterator[list[Session]]:
         session.child.close(force=True)
 
 
-def test_the_last_picture_and_the_verdict_stay(started: list[Session]) -> None:
+def test_last_screen_and_result_stay(started: list[Session]) -> None:
     session = Session(30)
     started.append(session)
 

@@ -96,7 +96,7 @@ def test_a_floor_of_other_length_divides_the_median() -> None:
     assert Sample((9.0,)).over(Sample((1.0, 3.0, 4.0))).values == (3.0,)
 
 
-def test_what_is_over_its_budget_is_named() -> None:
+def test_missed_budgets_are_named() -> None:
     results = results_of(floor(1.0, 1.0, 1.0), ours(6.0, 6.0, 6.0))
 
     found = document(results, {})
@@ -104,7 +104,7 @@ def test_what_is_over_its_budget_is_named() -> None:
     assert found["budgets"] == {"s.ours.ratio_to_floor": 5}
 
 
-def test_the_table_says_what_is_over_and_what_reaches_the_stretch() -> None:
+def test_table_marks_missed_budgets_and_reached_stretch_goals() -> None:
     slow = table(results_of(floor(1.0, 1.0, 1.0), ours(6.0, 6.0, 6.0)))
     quick = table(results_of(floor(1.0, 1.0, 1.0), ours(2.0, 2.0, 2.0)))
 
@@ -124,7 +124,7 @@ def test_members_of_a_group_take_turns_and_the_lab_settles_after_it() -> None:
     assert lab.done == ["floor", "ours", "floor", "ours", "settled", "other", "settled"]
 
 
-def test_a_measurement_that_fails_is_told_and_ends_no_other() -> None:
+def test_failed_measurement_is_reported_and_ends_no_other() -> None:
     broken = Measurement("s.broken", "", fails, MS)
 
     results = results_of(broken, floor(1.0, 1.0, 1.0))
@@ -143,7 +143,7 @@ def test_a_ratio_is_left_out_when_its_floor_failed() -> None:
     assert list(document(results, {})["metrics"]) == ["s.ours.ms"]
 
 
-def test_floors_come_along_with_what_is_selected() -> None:
+def test_baselines_are_selected_with_their_measurements() -> None:
     suite = suite_of(floor(), ours(), Measurement("s.other", "", fails, MS))
 
     chosen = suite.select("ours")
@@ -151,7 +151,7 @@ def test_floors_come_along_with_what_is_selected() -> None:
     assert [measurement.name for measurement in chosen] == ["s.floor", "s.ours"]
 
 
-def test_what_takes_long_is_measured_when_everything_is_asked_for() -> None:
+def test_long_measurements_run_only_with_full() -> None:
     suite = suite_of(Measurement("s.long", "", fails, MS, full=True))
 
     assert suite.select() == []
@@ -169,7 +169,7 @@ def test_the_file_holds_machine_and_metrics(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("measurement", LOCAL.measurements, ids=lambda m: m.name)
-def test_local_measurements_divide_by_what_is_measured(
+def test_local_measurements_divide_by_their_baselines(
     measurement: Measurement[Lab],
 ) -> None:
     measured = {name for m in LOCAL.measurements for name in m.metric_names()}
@@ -202,7 +202,7 @@ def test_local_names_are_unique() -> None:
     assert len({*names, *ratios}) == len(names) + len(ratios)
 
 
-def test_floors_that_take_turns_are_in_the_group_of_what_they_divide() -> None:
+def test_interleaved_baselines_are_grouped_with_their_measurements() -> None:
     groups = {m.name: group for group in groups_of(list(LOCAL.measurements)) for m in group}
 
     flat = groups["local.parallel_1000"]

@@ -22,7 +22,7 @@ def _query(name: str) -> bytes:
     return struct.pack(">HHHHHH", 7, 0x0100, 1, 0, 0, 0) + labels + b"\0" + struct.pack(">HH", 1, 1)
 
 
-def test_without_root_the_deployment_is_skipped_and_says_so() -> None:
+def test_deployment_without_root_is_skipped_with_a_reason() -> None:
     assert "need root" in str(sandbox.missing(user=1000))
 
 
@@ -49,7 +49,7 @@ def test_processes_of_a_namespace_are_found() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="it reads /proc")
-def test_a_port_that_somebody_listens_at_is_found() -> None:
+def test_used_port_is_found() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         assert port in traces.ports()

@@ -144,7 +144,7 @@ def test_strings_of_tests_count_only_where_they_are_raised_or_printed() -> None:
     assert messages == [(13, MESSAGE, "bad value _ in it")]
 
 
-def test_sql_is_no_message() -> None:
+def test_sql_is_not_a_message() -> None:
     assert _texts("sdk/a.py", 'run("SELECT a FROM orders")') == []
 
 

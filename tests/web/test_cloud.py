@@ -143,7 +143,7 @@ def test_a_code_lets_a_browser_in_once_and_leaves_the_address(
     refusals_only(said)
 
 
-def test_a_code_of_somebody_else_changes_nothing_without_a_word(
+def test_foreign_code_changes_nothing_without_confirmation(
     installation: Installation, page: Page
 ) -> None:
     let_in(page, installation)
@@ -214,7 +214,7 @@ def test_a_code_is_entered_where_no_file_can_be_opened(
     refusals_only(said)
 
 
-def test_a_failure_is_found_mended_and_seen_to_go_on(
+def test_failure_is_found_fixed_and_the_pipeline_continues(
     installation: Installation, page: Page
 ) -> None:
     let_in(page, installation)
@@ -309,7 +309,7 @@ def serious(page: Page) -> list[str]:
     return [one["id"] for one in found if one["impact"] in ("serious", "critical")]
 
 
-def test_a_cloud_that_is_away_is_said_to_be_and_comes_back_by_itself(
+def test_unreachable_cloud_is_reported_and_reconnects_by_itself(
     installation: Installation, page: Page, said: list[str]
 ) -> None:
     base = let_in(page, installation)

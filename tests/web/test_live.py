@@ -68,7 +68,7 @@ def test_failures_that_could_not_be_fetched_are_asked_for_at_the_next_change_onl
     viewer.said.clear()  # the browser notes every request that was refused
 
 
-def test_what_fails_after_a_reset_is_brought_as_what_failed_before_it(
+def test_failures_after_a_reset_are_loaded_like_earlier_ones(
     viewer: Viewer, tmp_path: Path
 ) -> None:
     (broken := tmp_path / "broken").write_text("n250")
@@ -119,7 +119,7 @@ def test_two_tabs_see_the_same(viewer: Viewer, browser: Browser) -> None:
         expect(other.page.locator(words)).to_contain_text("killed")
 
 
-def test_the_page_says_when_the_agent_is_gone_and_goes_on_when_it_is_back(viewer: Viewer) -> None:
+def test_page_shows_a_lost_agent_and_reconnects(viewer: Viewer) -> None:
     run = launch(viewer.person, QUICK)
     page = viewer.node(run, "/bad")
     expect(page.locator(".nhead-line [role=status]")).to_contain_text("error")
@@ -146,7 +146,7 @@ def test_the_list_is_filtered_by_its_address_and_archives_in_bulk(viewer: Viewer
     expect(page.get_by_text(run)).to_be_visible()
 
 
-def test_a_browser_without_a_session_is_told_how_to_come_in(
+def test_browser_without_a_session_is_shown_the_login_command(
     person: Person, browser: Browser
 ) -> None:
     with viewer_of(person, browser) as viewer:

@@ -27,7 +27,7 @@ def state(viewer: Viewer, words: str) -> None:
     expect(viewer.page.locator(".nhead-line [role=status]")).to_contain_text(words)
 
 
-def test_a_failure_is_found_mended_and_the_pipeline_goes_on_by_itself(viewer: Viewer) -> None:
+def test_failure_is_found_fixed_and_the_pipeline_continues_by_itself(viewer: Viewer) -> None:
     run = launch(viewer.person, MENDABLE, engine="docker")
     page = viewer.open("/")
     page.get_by_role("link", name="web_pipeline.py web").first.click()
@@ -61,7 +61,7 @@ def test_a_failure_is_found_mended_and_the_pipeline_goes_on_by_itself(viewer: Vi
     )
 
 
-def test_what_the_server_does_not_accept_is_said_in_the_dialog(viewer: Viewer) -> None:
+def test_rejected_values_are_explained_in_the_dialog(viewer: Viewer) -> None:
     run = launch(viewer.person, SLOW, run=False)
     page = viewer.node(run, "/slow")
     page.get_by_role("button", name="Modify").click()

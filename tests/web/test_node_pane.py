@@ -83,7 +83,7 @@ def test_a_node_without_markdown_has_no_report(viewer: Viewer) -> None:
     expect(page.get_by_role("tab", name="Report")).to_have_count(0)
 
 
-def test_two_attempts_are_compared_with_what_they_printed(viewer: Viewer) -> None:
+def test_two_attempts_are_compared_with_their_output(viewer: Viewer) -> None:
     run = launch(viewer.person, QUICK)
     settle(viewer.person, run)
     order = {
@@ -109,7 +109,7 @@ def test_two_attempts_are_compared_with_what_they_printed(viewer: Viewer) -> Non
     expect(page.get_by_role("region", name="Differences in stderr")).to_contain_text("The same.")
 
 
-def test_who_was_told_of_a_failure_stands_with_the_node(viewer: Viewer) -> None:
+def test_recipients_of_notifications_are_listed_with_the_node(viewer: Viewer) -> None:
     run = launch(viewer.person, TELLING)
     settle(viewer.person, run)
     page = viewer.node(run, "/bad")
@@ -150,7 +150,7 @@ def test_files_that_an_attempt_wrote_are_listed_with_it(viewer: Viewer) -> None:
     expect(page.get_by_role("region", name=f"File {first}")).to_contain_text("1")
 
 
-def test_an_attempt_that_wrote_no_files_says_so(viewer: Viewer) -> None:
+def test_attempt_without_files_has_a_message(viewer: Viewer) -> None:
     run = launch(viewer.person, QUICK)
     settle(viewer.person, run)
     page = viewer.node(run, "/bad")

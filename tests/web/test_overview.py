@@ -66,7 +66,7 @@ def test_a_filter_that_finds_few_ends_the_list(crowded: Person, browser: Browser
         expect(page.get_by_text("Loading older ones")).to_have_count(0)
 
 
-def test_a_skip_is_taken_back(viewer: Viewer) -> None:
+def test_skip_is_undone(viewer: Viewer) -> None:
     run = launch(viewer.person, QUICK, run=False)
     page = viewer.node(run, "/bad")
     page.get_by_role("button", name="Skip", exact=True).click()
@@ -76,14 +76,14 @@ def test_a_skip_is_taken_back(viewer: Viewer) -> None:
     expect(page.get_by_role("button", name="Undo")).to_have_count(1)  # of the undo itself
 
 
-def test_the_header_says_what_stands_in_the_way(viewer: Viewer) -> None:
+def test_header_shows_the_obstacle(viewer: Viewer) -> None:
     run = launch(viewer.person, QUICK)
     page = viewer.open(f"/p/{run}")
     waiting = page.locator(".phead-waiting")
     expect(waiting).to_have_text("pending: waits for /bad: reset or skip it")
 
 
-def test_the_header_says_what_carries_the_pipeline(viewer: Viewer) -> None:
+def test_header_shows_the_workers_of_the_pipeline(viewer: Viewer) -> None:
     run = launch(viewer.person, SLOW)
     page = viewer.open(f"/p/{run}")
     facts = page.locator(".phead-facts")
@@ -95,7 +95,7 @@ def test_the_header_says_what_carries_the_pipeline(viewer: Viewer) -> None:
     expect(facts).not_to_contain_text("busy")
 
 
-def test_all_that_failed_is_reset_in_one_order_whatever_is_loaded(viewer: Viewer) -> None:
+def test_rerun_failed_is_one_action_for_unloaded_nodes_too(viewer: Viewer) -> None:
     run = launch(viewer.person, wide(300, 2))
     page = viewer.node(run, "/g1")
     expect(page.locator(".tree-errors")).to_contain_text("2 failed", timeout=60_000)
@@ -118,7 +118,7 @@ def attempts(person: Person, run: str, path: str) -> int:
     return len(agent_api(person, f"/pipelines/{run}/attempts?path={path}")["attempts"])
 
 
-def test_the_header_says_what_is_queued_for(viewer: Viewer) -> None:
+def test_header_shows_the_reason_of_queued_nodes(viewer: Viewer) -> None:
     root = co.Parallel(max_concurrent=1)
     for number in range(3):
         root[f"n{number}"] = co.Exec("sleep 600")
@@ -175,7 +175,7 @@ def test_every_exec_of_a_large_group_is_a_cell_that_leads_to_it(viewer: Viewer) 
     expect(page.get_by_role("heading", name="n0", exact=True)).to_be_visible()
 
 
-def test_cells_of_a_tree_that_was_taken_back_are_gone(viewer: Viewer, tmp_path: Path) -> None:
+def test_cells_of_a_deleted_tree_disappear(viewer: Viewer, tmp_path: Path) -> None:
     made = co.Parallel()
     for number in range(40):
         made[f"made{number}"] = co.Exec("true")
@@ -211,7 +211,7 @@ def test_a_search_with_a_star_and_the_key_for_failures(viewer: Viewer) -> None:
     expect(found).to_have_count(2)
 
 
-def test_a_key_goes_to_what_runs_wherever_it_is(viewer: Viewer) -> None:
+def test_key_jumps_to_running_nodes_anywhere(viewer: Viewer) -> None:
     root = co.Serial()
     root["many"] = co.Parallel()
     for number in range(250):
@@ -236,7 +236,7 @@ ALIKE = """
 """
 
 
-def test_failures_are_told_apart_by_what_was_printed_last(viewer: Viewer) -> None:
+def test_failures_are_grouped_by_their_last_output(viewer: Viewer) -> None:
     run = launch(viewer.person, ALIKE)
     page = viewer.node(run, "/")
     groups = page.locator(".failure-group")
@@ -249,7 +249,7 @@ def test_failures_are_told_apart_by_what_was_printed_last(viewer: Viewer) -> Non
     eventually(lambda: [attempts(viewer.person, run, f"/n{n}") for n in range(6)] == [2, 1, 1] * 2)
 
 
-def test_failures_that_are_all_skipped_are_said_to_be(viewer: Viewer) -> None:
+def test_skipped_failures_are_labelled(viewer: Viewer) -> None:
     run = launch(viewer.person, ALIKE)
     eventually(lambda: all(attempts(viewer.person, run, f"/n{n}") == 1 for n in range(6)))
     viewer.person.ask("skip", run, "/n*")

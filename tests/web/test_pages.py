@@ -68,7 +68,7 @@ def data_of(person: Person, run: str) -> Path:
     return directory
 
 
-def test_an_image_shows_its_build_and_is_rebuilt_for_what_uses_it(viewer: Viewer) -> None:
+def test_image_shows_its_build_and_is_rebuilt_for_its_nodes(viewer: Viewer) -> None:
     run = launch(viewer.person, IMAGES, engine="docker")
     settle(viewer.person, run)
     page = viewer.open(f"/p/{run}")
@@ -276,7 +276,7 @@ def test_a_timeline_of_thousands_stays_small(viewer: Viewer) -> None:
     expect(page.get_by_text("3 rows", exact=True)).to_be_visible()
 
 
-def test_of_many_nodes_the_timeline_shows_groups_that_lead_into_themselves(viewer: Viewer) -> None:
+def test_timeline_of_many_nodes_shows_groups_that_can_be_opened(viewer: Viewer) -> None:
     run = launch(viewer.person, wide(150, 3))
     settle(viewer.person, run)
     page = viewer.open(f"/p/{run}/timeline")
@@ -301,7 +301,7 @@ def test_of_many_nodes_the_timeline_shows_groups_that_lead_into_themselves(viewe
     expect(page).to_have_url(re.compile(r"root=%2Fg2"))
 
 
-def test_a_bar_says_what_its_attempt_waited_for(viewer: Viewer) -> None:
+def test_bar_shows_its_wait_reason(viewer: Viewer) -> None:
     run = launch(viewer.person, IN_TURN)
     settle(viewer.person, run)
     page = viewer.open(f"/p/{run}/timeline")
@@ -312,7 +312,7 @@ def test_a_bar_says_what_its_attempt_waited_for(viewer: Viewer) -> None:
     expect(legend).to_contain_text("waits for its imageits turnits container")
 
 
-def test_a_bar_says_while_it_waits_what_for(viewer: Viewer, tmp_path: Path) -> None:
+def test_bar_shows_its_wait_reason_while_it_waits(viewer: Viewer, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     script = IN_TURN.replace("sleep 0.4", f"until test -e {gate}; do sleep 0.2; done")
     run = launch(viewer.person, script, run=False)
@@ -376,7 +376,7 @@ def test_the_agent_page_says_when_it_does_not_answer(viewer: Viewer) -> None:
     viewer.said.clear()  # the browser notes every connection that it could not make
 
 
-def test_the_agent_is_stopped_from_its_page_which_says_what_that_does(viewer: Viewer) -> None:
+def test_agent_is_stopped_from_its_page_after_an_explanation(viewer: Viewer) -> None:
     run = launch(viewer.person, SLOW)
     page = viewer.open("/agent")
     row = page.get_by_role("listitem").filter(has_text=run)
@@ -396,13 +396,13 @@ def test_the_agent_is_stopped_from_its_page_which_says_what_that_does(viewer: Vi
     assert agent_api(viewer.person, f"/pipelines/{run}")["state"] != "running"
 
 
-def test_an_address_that_is_no_text_leads_to_no_pipeline(viewer: Viewer) -> None:
+def test_invalid_address_leads_to_no_pipeline(viewer: Viewer) -> None:
     page = viewer.open("/p/%zz")
     expect(page.get_by_text("no pipeline")).to_be_visible()
     viewer.said.clear()  # the browser notes the refusal
 
 
-def test_a_page_whose_code_does_not_come_says_so_and_leaves_the_others(viewer: Viewer) -> None:
+def test_page_whose_code_fails_to_load_shows_an_error_and_the_others_work(viewer: Viewer) -> None:
     # As after an update of the agent, and while it is unreachable.
     viewer.page.route("**/assets/SettingsPage*", lambda route: route.abort())
     page = viewer.open("/")
@@ -417,7 +417,7 @@ def test_a_page_whose_code_does_not_come_says_so_and_leaves_the_others(viewer: V
     viewer.said.clear()  # the browser notes the failed request and its consequence
 
 
-def test_what_nobody_needs_is_shown_before_it_is_freed(viewer: Viewer) -> None:
+def test_unused_resources_are_listed_before_they_are_removed(viewer: Viewer) -> None:
     left = viewer.person.base / viewer.person.profile / "pipelines" / ".discarded-gon-epi"
     left.mkdir(parents=True)
     (left / "large.bin").write_bytes(b"\0" * 3_000_000)
@@ -435,7 +435,7 @@ def test_what_nobody_needs_is_shown_before_it_is_freed(viewer: Viewer) -> None:
     expect(dialog).to_have_count(0)
 
 
-def test_a_browser_that_is_signed_out_is_let_in_by_a_code(viewer: Viewer) -> None:
+def test_signed_out_browser_signs_in_with_a_code(viewer: Viewer) -> None:
     viewer.page.context.clear_cookies()
     page = viewer.open("/secrets")
     expect(page.get_by_text("This browser is not signed in")).to_be_visible()
@@ -463,7 +463,7 @@ def test_times_are_shown_as_the_reader_has_chosen(viewer: Viewer) -> None:
     expect(page.get_by_role("row").nth(1)).to_contain_text(re.compile(r"\d\d:\d\d UTC|:\d\d UTC"))
 
 
-def test_the_browser_tells_when_a_pipeline_ends_that_nobody_looks_at(
+def test_browser_notifies_the_end_of_a_pipeline_in_the_background(
     person: Person, browser: Browser
 ) -> None:
     run = launch(person, SLOW)
@@ -488,7 +488,7 @@ def test_the_browser_tells_when_a_pipeline_ends_that_nobody_looks_at(
         assert page.evaluate("window.told.length") == 1
 
 
-def test_a_pipeline_that_ends_is_told_in_the_page_where_the_browser_shows_no_notices(
+def test_page_notifies_the_end_of_a_pipeline_if_the_browser_cannot(
     person: Person, browser: Browser
 ) -> None:
     run = launch(person, SLOW)
@@ -512,7 +512,7 @@ def test_a_pipeline_that_ends_is_told_in_the_page_where_the_browser_shows_no_not
         expect(page.get_by_role("heading", name="Settings")).to_be_visible()
 
 
-def test_several_pipelines_are_archived_at_once_after_a_question_and_taken_back(
+def test_several_pipelines_are_archived_at_once_after_confirmation_and_restored(
     viewer: Viewer,
 ) -> None:
     run, other = launch(viewer.person, SLOW), launch(viewer.person, QUICK, run=False)

@@ -77,7 +77,7 @@ def report(page: Page, title: str):
     return page.get_by_role("article", name=title, exact=True)
 
 
-def test_reports_of_any_program_stand_at_the_top_and_follow_the_run(
+def test_reports_of_any_program_are_at_the_top_and_follow_the_run(
     viewer: Viewer, gate: Path
 ) -> None:
     run = launch(viewer.person, reporting(gate))
@@ -132,7 +132,7 @@ def test_a_long_report_is_folded_and_of_a_huge_one_the_beginning_is_shown(
     expect(huge).to_contain_text("The first 256 kB of 304 kB")
 
 
-def test_a_report_that_is_written_anew_is_shown_anew(viewer: Viewer, gate: Path) -> None:
+def test_rewritten_report_is_reloaded(viewer: Viewer, gate: Path) -> None:
     run = launch(viewer.person, reporting(gate))
     page = viewer.open(f"/p/{run}")
     expect(report(page, "accuracy").get_by_role("cell", name="0.91")).to_be_visible()

@@ -36,7 +36,7 @@ def attempts_of(viewer: Viewer, run: str) -> Page:
     return page
 
 
-def test_what_an_attempt_uses_is_drawn_while_it_runs_and_afterwards(viewer: Viewer) -> None:
+def test_usage_of_an_attempt_is_drawn_while_it_runs_and_afterwards(viewer: Viewer) -> None:
     run = burning(viewer.person)
     page = attempts_of(viewer, run)
     charts = page.get_by_role("figure", name="What attempt 1 used")
@@ -54,7 +54,7 @@ def test_what_an_attempt_uses_is_drawn_while_it_runs_and_afterwards(viewer: View
     expect(charts.locator("figcaption")).to_have_text(WORDS)
 
 
-def test_of_a_quick_attempt_nothing_is_asked_or_drawn(viewer: Viewer) -> None:
+def test_quick_attempt_is_neither_measured_nor_drawn(viewer: Viewer) -> None:
     run = burning(viewer.person, "true")
     asked: list[str] = []
     viewer.page.on("request", lambda one: asked.append(one.url))

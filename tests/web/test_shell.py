@@ -169,7 +169,7 @@ def test_a_page_that_is_closed_takes_the_container_along(viewer: Viewer, failed:
     eventually(lambda: not containers(failed))
 
 
-def test_an_agent_that_dies_is_told_and_another_shell_opens_with_the_next(
+def test_crashed_agent_is_reported_and_the_next_one_opens_another_shell(
     browser: Browser, tmp_path: Path
 ) -> None:
     with launched_person(tmp_path) as own:
@@ -229,9 +229,7 @@ def test_colours_of_the_program_are_shown(viewer: Viewer, failed: str) -> None:
     assert len({plain, red.evaluate(colour), green.evaluate(colour)}) == 3
 
 
-def test_what_a_program_prints_cannot_reach_beyond_the_terminal(
-    viewer: Viewer, failed: str
-) -> None:
+def test_output_of_a_program_cannot_escape_the_terminal(viewer: Viewer, failed: str) -> None:
     page = opened(viewer, failed)
     title = page.title()
     page.evaluate("navigator.clipboard.writeText('mine')")
@@ -250,7 +248,7 @@ def test_what_a_program_prints_cannot_reach_beyond_the_terminal(
     assert page.locator(".xterm-link-layer a").count() == 0
 
 
-def test_what_is_pasted_is_text(viewer: Viewer, failed: str) -> None:
+def test_pasted_content_is_text(viewer: Viewer, failed: str) -> None:
     page = opened(viewer, failed)
     page.evaluate("navigator.clipboard.writeText('echo one\\x1b[201~\\x07two')")
 
@@ -260,7 +258,7 @@ def test_what_is_pasted_is_text(viewer: Viewer, failed: str) -> None:
     expect(rows(page)).to_contain_text(re.compile(r"one\[201~twoone\[201~two"))
 
 
-def test_a_refusal_is_said_where_the_shell_would_be(viewer: Viewer, failed: str) -> None:
+def test_rejection_is_shown_in_place_of_the_shell(viewer: Viewer, failed: str) -> None:
     page = viewer.node(failed, "/bad")
     page.route(
         "**/shell",

@@ -64,7 +64,7 @@ def numbers(names: list[str]) -> list[int]:
     return [int(name.removeprefix("n")) for name in names]
 
 
-def test_what_failed_runs_and_is_queued_comes_first_and_goes_back_when_it_is_done(
+def test_failed_running_and_queued_nodes_come_first_and_return_when_done(
     viewer: Viewer, tmp_path: Path
 ) -> None:
     gate = tmp_path / "gate"
@@ -92,9 +92,7 @@ def test_what_failed_runs_and_is_queued_comes_first_and_goes_back_when_it_is_don
     eventually(lambda: rows(page, 5)[2:] == ["n205", "n0", "n1"])
 
 
-def test_what_is_read_stays_where_it_is_when_others_come_first(
-    viewer: Viewer, tmp_path: Path
-) -> None:
+def test_visible_rows_stay_in_place_when_others_come_first(viewer: Viewer, tmp_path: Path) -> None:
     (gate := tmp_path / "gate").touch()
     run = launch(viewer.person, gated(gate))
     page = viewer.open(f"/p/{run}")
@@ -116,7 +114,7 @@ def test_what_is_read_stays_where_it_is_when_others_come_first(
     eventually(lambda: numbers(rows(page, 4)[3:])[0] >= 240)
 
 
-def test_a_range_holds_what_is_not_loaded_and_is_ordered_at_once(viewer: Viewer) -> None:
+def test_range_contains_unloaded_nodes_and_is_acted_on_at_once(viewer: Viewer) -> None:
     run = launch(viewer.person, many(1500), run=False)
     page = viewer.open(f"/p/{run}")
     expect(row(page, "g")).to_be_visible()

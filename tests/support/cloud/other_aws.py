@@ -134,7 +134,7 @@ DIFFERENCES: dict[str, dict[str, str]] = {
         **dict.fromkeys(
             (
                 "test_the_definitions_of_a_pipeline_can_be_found_and_deleted[aws]",
-                "test_a_definition_that_was_deleted_is_made_anew_by_the_next_worker",
+                "test_deleted_task_definition_is_recreated_by_the_next_worker",
                 "test_a_definition_that_was_deleted_by_half_is_found_and_deleted[aws]",
             ),
             "ListTaskDefinitionFamilies with the status ALL finds nothing (ecs.py:3341)",

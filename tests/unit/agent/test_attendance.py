@@ -55,7 +55,7 @@ def test_hours_become_seconds_and_none_is_never(text, seconds):
 
 
 @pytest.mark.parametrize("text", ["soon", "-1", "inf", "nan"])
-def test_what_is_no_number_of_hours_is_refused(text):
+def test_invalid_idle_hours_are_rejected(text):
     with pytest.raises(ValueError, match="must be a number of hours"):
         idle_seconds({"CONDUCTO_AGENT_IDLE_HOURS": text})
 
@@ -75,7 +75,7 @@ async def test_time_counts_from_when_the_last_one_left():
     assert (while_inside, attendance.empty_for()) == (0.0, 30.0)
 
 
-async def test_the_server_itself_is_no_visitor():
+async def test_lifespan_events_do_not_count_as_requests():
     clock = Clock()
     attendance = IdleShutdown(at_once, clock)
     clock.now = 10.0
@@ -85,7 +85,7 @@ async def test_the_server_itself_is_no_visitor():
     assert attendance.empty_for() == 10.0
 
 
-async def test_an_agent_that_nobody_needs_stops():
+async def test_unused_agent_stops():
     clock, stop = Clock(), asyncio.Event()
     attendance = IdleShutdown(at_once, clock)
     clock.now = 1.0

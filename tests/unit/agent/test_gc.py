@@ -42,7 +42,7 @@ def test_a_container_of_a_build_is_needed_while_something_is_built():
     assert names(unneeded_workers(found, needs())) == ["work"]
 
 
-def test_a_shell_that_somebody_is_in_stays():
+def test_occupied_shell_is_kept():
     found = [
         container("open", **{LABEL_DEBUG: "live"}),
         container("ended", running=False, **{LABEL_DEBUG: "live"}),

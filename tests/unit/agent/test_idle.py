@@ -44,7 +44,7 @@ def test_a_pipeline_idles_as_long_as_the_agent_runs(machine: Machine) -> None:
     assert machine.idle() == 3 * DAY
 
 
-def test_activity_begins_anew(machine: Machine) -> None:
+def test_activity_resets_the_idle_clock(machine: Machine) -> None:
     machine.goes_on(3 * DAY)
 
     assert machine.idle(mark=2.0) == 0
@@ -106,7 +106,7 @@ def test_a_clock_that_went_back_over_an_absence_counts_nothing(machine: Machine)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"now": 1, "wall": 2, "pipelines": {"a": 3}}'])
-def test_a_file_that_is_broken_begins_anew(machine: Machine, text: str) -> None:
+def test_damaged_file_restarts_the_idle_clock(machine: Machine, text: str) -> None:
     machine.goes_on(9 * DAY)
     machine.path.write_text(text)
     machine.start()
@@ -114,7 +114,7 @@ def test_a_file_that_is_broken_begins_anew(machine: Machine, text: str) -> None:
     assert machine.idle() == 0
 
 
-def test_pipelines_that_are_gone_are_forgotten(machine: Machine) -> None:
+def test_deleted_pipelines_are_forgotten(machine: Machine) -> None:
     machine.times.count({})
     machine.goes_on(9 * DAY)
 

@@ -27,7 +27,7 @@ def test_wildcards_stand_for_names(pattern: str, found: list[str]) -> None:
     assert expand([pattern], PATHS) == found
 
 
-def test_what_several_patterns_match_comes_once_in_the_order_of_the_tree() -> None:
+def test_overlapping_patterns_match_each_path_once_in_tree_order() -> None:
     assert expand(["/deploy", "/tests/*", "/tests/auth"], PATHS) == [
         "/tests/auth",
         "/tests/unit",

@@ -70,13 +70,13 @@ def test_a_plan_is_set_and_shown(place: Place, capsys: pytest.CaptureFixture[str
     assert place.asked[-1] == "conducto-dev-admin"
 
 
-def test_what_is_wrong_is_said(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unknown_token_id_is_an_error(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     assert place.run("revoke-token", "0123456789") == 1
 
     assert "acme has no tokens '0123456789'" in capsys.readouterr().err
 
 
-def test_aws_that_cannot_be_asked_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+def test_unreachable_aws_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
     def fail(function: str, _payload: bytes) -> bytes:
         raise AwsError(f"{function}: no credentials")
 

@@ -15,7 +15,7 @@ def test_colours_of_output_are_shown() -> None:
     assert painted("a \x1b[1;31mbad\x1b[0m b") == ["a \x1b[1;31mbad\x1b[0m b"]
 
 
-def test_a_colour_holds_until_it_is_taken_back() -> None:
+def test_colour_applies_until_it_is_reset() -> None:
     assert painted("\x1b[31mone", "two \x1b[1mbold\x1b[m three") == [
         "\x1b[31mone\x1b[0m",
         "\x1b[31mtwo \x1b[0m\x1b[31;1mbold\x1b[0m three",
@@ -51,7 +51,7 @@ def test_nothing_else_has_an_effect(line: str, text: str) -> None:
         ("00", ""),
     ],
 )
-def test_a_reset_among_codes_takes_back_what_was_before_it(codes: str, style: str) -> None:
+def test_reset_among_codes_clears_the_codes_before_it(codes: str, style: str) -> None:
     ((span,),) = coloured_lines([f"\x1b[{codes}mx"])
 
     assert span.sgr == style

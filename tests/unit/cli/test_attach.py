@@ -72,7 +72,7 @@ def test_a_lazy_that_fails_says_why_where_it_fails(
     assert line.startswith(f"error   /build  {said}")
 
 
-def test_what_ended_before_the_first_look_is_told(
+def test_node_that_ended_before_the_first_read_is_printed(
     fake: CountingPipelines, open_client: OpenClient
 ) -> None:
     for step in finish_all(fake):
@@ -114,7 +114,7 @@ def test_the_exit_code_is_that_of_the_root(
     assert ("✘" in capsys.readouterr().out) is (code == 1)
 
 
-def test_an_image_that_moves_while_nothing_else_does_is_told(
+def test_image_change_is_printed_without_other_changes(
     fake: CountingPipelines, open_client: OpenClient
 ) -> None:
     building = ImageRecord(name="app", state=ImageState.BUILDING, started=1.0)

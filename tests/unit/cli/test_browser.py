@@ -40,7 +40,7 @@ def test_at_the_ends_the_window_is_full() -> None:
     assert [row.path for row in first] == ["/", "/all"]
 
 
-def test_what_is_above_the_cursor_is_open() -> None:
+def test_groups_above_the_cursor_are_open() -> None:
     model = model_of(small_tree())
 
     browser = at(model, "/tests/login")
@@ -48,7 +48,7 @@ def test_what_is_above_the_cursor_is_open() -> None:
     assert browser.is_open(model.rows["/tests"])
 
 
-def test_a_folded_group_hides_what_is_below() -> None:
+def test_folded_group_hides_its_children() -> None:
     group = view("/g", "Parallel", state=State.RUNNING)
     model = model_of([view("/", "Serial"), group, view("/g/a"), view("/z")])
     browser = at(model, "/g")
@@ -60,7 +60,7 @@ def test_a_folded_group_hides_what_is_below() -> None:
     assert [row.path for row in browser.window(model, 9)] == ["/", "/g", "/z"]
 
 
-def test_a_node_that_is_gone_leaves_the_cursor_on_what_was_above() -> None:
+def test_cursor_moves_to_the_node_above_a_deleted_node() -> None:
     model = model_of(small_tree())
     browser = at(model, "/tests/login")
 

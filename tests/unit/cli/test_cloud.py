@@ -50,7 +50,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 # ---- accounts ------------------------------------------------------------------------------------
 
 
-def test_a_login_is_kept_in_the_profile_in_use_for_nobody_else_to_read(home: Path) -> None:
+def test_login_is_stored_privately_in_the_current_profile(home: Path) -> None:
     name = cloud_account.keep(Account("https://a.invalid/api", "cdo_x", "acme", "ann"))
 
     assert name == "default"
@@ -112,7 +112,7 @@ def test_logout_forgets_the_token_and_nothing_else(capsys: Output) -> None:
         (["--url", "https://a.invalid", "--token", "-"], "this is no token"),
     ],
 )
-def test_a_wrong_login_says_what_is_right(
+def test_wrong_login_shows_the_correct_usage(
     words: list[str], said: str, capsys: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO("\n"))
@@ -175,7 +175,7 @@ def away(text: str = "the cloud installation at https://a.invalid is away") -> C
     return opener
 
 
-def test_a_pipeline_is_looked_for_here_first_and_then_in_the_cloud(two_sides: Any) -> None:
+def test_local_pipelines_are_searched_before_the_cloud(two_sides: Any) -> None:
     local, cloud, here, there = two_sides
 
     assert not target._is_in_cloud(here, local, cloud)
@@ -193,7 +193,7 @@ def test_a_pipeline_of_the_cloud_is_found_without_an_agent(two_sides: Any) -> No
     assert target._is_in_cloud(there, away("no agent"), cloud)
 
 
-def test_it_is_said_where_a_pipeline_was_not_looked_for(two_sides: Any) -> None:
+def test_error_names_targets_that_were_not_searched(two_sides: Any) -> None:
     local, cloud, *_ = two_sides
 
     with pytest.raises(AgentUnreachableError) as of_cloud:
@@ -228,7 +228,7 @@ def test_an_id_that_may_be_any_of_several_here_is_not_looked_for_in_the_cloud() 
 
 
 @pytest.mark.parametrize("line", ["show nowhere", "logs nowhere /a", "reset nowhere /", "tree x"])
-def test_an_order_on_what_is_not_here_says_that_the_cloud_was_not_asked(
+def test_error_for_missing_pipeline_says_that_the_cloud_was_not_searched(
     line: str, capsys: Output, two_sides: Any
 ) -> None:
     local, *_ = two_sides
@@ -242,7 +242,7 @@ def test_an_order_on_what_is_not_here_says_that_the_cloud_was_not_asked(
     assert "it was not looked for in the cloud: the cloud installation" in said
 
 
-def test_the_side_may_stand_before_and_behind_the_verb() -> None:
+def test_target_option_may_precede_or_follow_the_command() -> None:
     parse = build_parser().parse_args
 
     assert parse(["list", "--cloud"]).side == "cloud"
@@ -251,7 +251,7 @@ def test_the_side_may_stand_before_and_behind_the_verb() -> None:
     assert parse(["show", "abc"]).side is None
 
 
-def test_the_cloud_is_refused_to_who_is_not_logged_in(capsys: Output) -> None:
+def test_cloud_commands_require_login(capsys: Output) -> None:
     assert main(["list", "--cloud"]) == 2
     assert "not logged in" in capsys.readouterr().err
 
@@ -267,7 +267,7 @@ def test_a_profile_may_say_the_side() -> None:
         target.opener_for(arguments)
 
 
-def test_a_list_is_of_both_sides_for_who_is_logged_in(two_sides: Any, capsys: Output) -> None:
+def test_list_shows_both_targets_after_login(two_sides: Any, capsys: Output) -> None:
     local, cloud, here, there = two_sides
     arguments = build_parser().parse_args(["list"])
 
@@ -279,7 +279,7 @@ def test_a_list_is_of_both_sides_for_who_is_logged_in(two_sides: Any, capsys: Ou
 
 
 @pytest.mark.parametrize("json_wanted", [True, False])
-def test_a_side_that_does_not_answer_is_said_and_the_other_is_listed(
+def test_unreachable_target_is_reported_and_the_other_is_listed(
     two_sides: Any, capsys: Output, json_wanted: bool
 ) -> None:
     local, cloud, here, there = two_sides
@@ -330,14 +330,14 @@ def test_an_empty_list_says_of_which_side_it_is(capsys: Output) -> None:
     assert said == "no pipelines on this machine\nno such pipelines on this machine\n"
 
 
-def test_a_list_of_both_sides_ends_with_its_limit(two_sides: Any, capsys: Output) -> None:
+def test_list_of_both_targets_respects_its_limit(two_sides: Any, capsys: Output) -> None:
     local, cloud, *_ = two_sides
 
     assert list_of((local, cloud), build_parser().parse_args(["list", "--limit=1"])) == 0
     assert len(capsys.readouterr().out.splitlines()) == 2
 
 
-def test_a_list_is_of_one_side_where_that_is_said_or_nobody_is_logged_in() -> None:
+def test_list_shows_one_target_if_requested_or_not_logged_in() -> None:
     parse = build_parser().parse_args
     assert target.opener_beside(parse(["list"])) is None
     cloud_account.keep(Account("https://a.invalid", "cdo_x", "acme", "ann"))
@@ -347,7 +347,7 @@ def test_a_list_is_of_one_side_where_that_is_said_or_nobody_is_logged_in() -> No
     assert target.opener_beside(parse(["list", "--cloud"])) is None
 
 
-def test_usage_is_about_the_cloud_for_who_is_logged_in() -> None:
+def test_usage_shows_the_cloud_after_login() -> None:
     def account(*words: str) -> object:
         """Return the account whose clients a command gets; None is this machine."""
         return getattr(target.opener_for(build_parser().parse_args(words)), "__self__", None)
@@ -408,7 +408,7 @@ class Wanting:
         return dict.fromkeys(hashes, "http://127.0.0.1:1/never")
 
 
-def test_a_directory_that_is_too_large_is_refused_and_says_what_is_large(tmp_path: Path) -> None:
+def test_oversized_directory_is_rejected_and_large_entries_are_named(tmp_path: Path) -> None:
     root = tmp_path / "code"
     (root / "videos").mkdir(parents=True)
     (root / "videos" / "a").write_bytes(os.urandom(3_000_000))
@@ -445,7 +445,7 @@ def test_only_images_that_are_built_are_read(tmp_path: Path) -> None:
     assert found.sources["own"].code in found.contexts
 
 
-def test_files_that_a_node_needs_and_that_are_gone_are_an_error(tmp_path: Path) -> None:
+def test_missing_files_of_a_node_are_an_error(tmp_path: Path) -> None:
     images = {"own": {"image": "busybox", "copy_dir": str(tmp_path / "gone")}}
 
     with pytest.raises(UsageError, match=r"image 'own': .*gone' does not exist"):
@@ -461,7 +461,7 @@ def test_files_that_a_node_needs_and_that_are_gone_are_an_error(tmp_path: Path) 
         ({"cpu": 100}, "/: "),
     ],
 )
-def test_what_the_cloud_has_not_is_refused_before_anything_is_uploaded(
+def test_unavailable_cloud_features_are_rejected_before_the_upload(
     params: dict[str, Any], said: str
 ) -> None:
     form = form_of({"i": {"image": "busybox"}}, "i")

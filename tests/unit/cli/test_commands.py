@@ -104,7 +104,7 @@ def test_show_without_a_terminal_prints_the_tree_with_states(
     ]
 
 
-def test_show_failed_lists_what_failed(
+def test_show_failed_lists_failed_nodes(
     fake: CountingPipelines, conducto: Conducto, capsys: Output
 ) -> None:
     fake.finish("abc-def", "/tests/login", Cause.EXIT_CODE)
@@ -170,7 +170,7 @@ def test_logs_of_an_earlier_attempt(
         ([], "say which node"),
     ],
 )
-def test_logs_of_nothing_says_what_to_do(
+def test_logs_without_output_suggest_the_next_step(
     words: list[str], message: str, conducto: Conducto, capsys: Output
 ) -> None:
     code = conducto("logs", "abc-def", *words)
@@ -213,7 +213,7 @@ def test_reset_failed_takes_the_execs_that_failed(
     assert fake.orders[0][1].paths == ("/tests/login", "/tests/logout")
 
 
-def test_the_server_finds_what_failed_so_that_no_order_is_too_large(
+def test_server_selects_failed_nodes_so_requests_stay_small(
     fake: CountingPipelines, conducto: Conducto
 ) -> None:
     fake.finish("abc-def", "/build", Cause.EXIT_CODE)
@@ -224,7 +224,7 @@ def test_the_server_finds_what_failed_so_that_no_order_is_too_large(
     assert (asked.failed, asked.paths) == (True, ())
 
 
-def test_reset_failed_without_a_failure_orders_nothing(
+def test_reset_failed_without_failures_requests_nothing(
     fake: CountingPipelines, conducto: Conducto, capsys: Output
 ) -> None:
     code = conducto("reset", "abc-def", "--failed")
@@ -234,7 +234,7 @@ def test_reset_failed_without_a_failure_orders_nothing(
 
 
 @pytest.mark.parametrize(("armed", "told"), [(False, True), (True, False)])
-def test_a_reset_of_what_is_paused_says_how_to_go_on(
+def test_reset_of_paused_pipeline_says_how_to_continue(
     fake: CountingPipelines, conducto: Conducto, capsys: Output, *, armed: bool, told: bool
 ) -> None:
     fake.add("new", [view("/", "Serial"), view("/a")], record("new", armed=armed))
@@ -259,7 +259,7 @@ def test_kill_without_a_path_kills_everything(fake: CountingPipelines, conducto:
     assert fake.orders[0][1].paths == ("/",)
 
 
-def test_an_order_for_an_unknown_node_names_the_nearest(conducto: Conducto, capsys: Output) -> None:
+def test_action_on_an_unknown_node_names_the_nearest(conducto: Conducto, capsys: Output) -> None:
     code = conducto("skip", "abc-def", "/biuld")
 
     assert code == 2
@@ -303,7 +303,7 @@ def test_each_verb_has_help(verb: str, conducto: Conducto, capsys: Output) -> No
     assert f"usage: conducto {verb}" in capsys.readouterr().out
 
 
-def test_orders_answer_in_json(fake: CountingPipelines, conducto: Conducto, capsys: Output) -> None:
+def test_actions_print_json(fake: CountingPipelines, conducto: Conducto, capsys: Output) -> None:
     fake.finish("abc-def", "/build", Cause.EXIT_CODE)
 
     conducto("reset", "abc-def", "/build", "--dry-run", "--json")
@@ -323,7 +323,7 @@ def test_failed_of_nothing_is_an_empty_answer_in_json(conducto: Conducto, capsys
 
 
 @pytest.mark.parametrize("verb", ["skip", "rebuild", "modify"])
-def test_other_orders_take_what_failed_as_well(
+def test_every_action_accepts_failed(
     verb: str, fake: CountingPipelines, conducto: Conducto
 ) -> None:
     fake.finish("abc-def", "/tests/login", Cause.EXIT_CODE)
@@ -381,7 +381,7 @@ def test_modify_changes_one_parameter(
         (["--docker-run-args", "'open"], "--docker-run-args: No closing quotation"),
     ],
 )
-def test_a_wrong_change_is_told(
+def test_invalid_change_is_rejected(
     words: list[str], message: str, fake: CountingPipelines, conducto: Conducto, capsys: Output
 ) -> None:
     code = conducto("modify", "abc-def", "/build", *words)
@@ -400,7 +400,7 @@ def test_paths_and_failed_do_not_go_together(conducto: Conducto, capsys: Output)
 
 
 @pytest.mark.parametrize("other", ["--json", "--dry-run"])
-def test_who_watches_gets_lines_for_people_about_what_is_done(
+def test_watch_prints_readable_progress(
     other: str, fake: CountingPipelines, conducto: Conducto, capsys: Output
 ) -> None:
     code = conducto("reset", "abc-def", "/build", "--watch", other)
@@ -411,7 +411,7 @@ def test_who_watches_gets_lines_for_people_about_what_is_done(
 
 
 @pytest.mark.parametrize("verb", ["skip", "unskip", "rebuild", "modify", "reset"])
-def test_an_order_without_a_node_is_refused_before_an_agent_is_started(verb: str) -> None:
+def test_action_without_a_node_is_rejected_before_an_agent_is_started(verb: str) -> None:
     def no_agent() -> Client:
         raise AssertionError("it was asked for")
 
@@ -434,7 +434,7 @@ def test_every_exit_code_is_in_the_help(conducto: Conducto, capsys: Output) -> N
     assert [int(code) for code in re.findall(r"\b\d+\b", brief)] == list(MEANINGS)
 
 
-def test_the_help_lists_every_verb_once_by_what_it_is_for() -> None:
+def test_help_lists_every_command_once_by_group() -> None:
     parser = build_parser()
     (verbs,) = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
     listed = [name for names in GROUPS.values() for name in names]

@@ -79,7 +79,7 @@ def test_a_large_tree_is_drawn_with_the_machines_it_runs(
     assert 'subgraph m1["machine 1: /all"]' in out
 
 
-def test_a_picture_is_written_beside_what_is_printed(
+def test_picture_is_written_beside_the_printed_output(
     script: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code = compile_command(["--svg", str(tmp_path / "machines.svg"), script])

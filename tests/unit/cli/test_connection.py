@@ -37,7 +37,7 @@ def test_each_error_has_its_exit_code(error: BaseException, code: int) -> None:
     assert guarded(command) == code
 
 
-def test_a_problem_is_told_with_its_remedy(capsys: pytest.CaptureFixture[str]) -> None:
+def test_problem_is_printed_with_its_remedy(capsys: pytest.CaptureFixture[str]) -> None:
     def command() -> int:
         raise refusal(503, ENGINE_PROBLEM)
 
@@ -61,7 +61,7 @@ def test_a_name_that_the_terminal_cannot_show_is_printed_all_the_same() -> None:
     assert (done.returncode, done.stdout) == (0, b"n\\xe4me \\u2714\n")
 
 
-def test_an_error_of_ours_is_not_hidden() -> None:
+def test_internal_error_is_not_hidden() -> None:
     def command() -> int:
         raise ZeroDivisionError
 

@@ -65,7 +65,7 @@ def test_a_directory_is_listed_on_its_own(file: Path, conducto: Conducto, capsys
     ]
 
 
-def test_what_is_removed_is_gone(file: Path, conducto: Conducto, capsys: Output) -> None:
+def test_removed_file_no_longer_exists(file: Path, conducto: Conducto, capsys: Output) -> None:
     conducto("data", "put", "abc-def", str(file))
 
     removed = conducto("data", "rm", "abc-def", "table.csv")
@@ -75,7 +75,7 @@ def test_what_is_removed_is_gone(file: Path, conducto: Conducto, capsys: Output)
     assert "deleted table.csv" in capsys.readouterr().out
 
 
-def test_a_file_that_is_not_there_leaves_none_behind(
+def test_missing_file_creates_no_local_file(
     tmp_path: Path, conducto: Conducto, capsys: Output
 ) -> None:
     code = conducto("data", "get", "abc-def", "nope", str(tmp_path / "nope"))
@@ -95,7 +95,7 @@ def test_a_file_that_is_not_there_leaves_none_behind(
         (["put", "abc-def", "/no/such/file"], "/no/such/file: No such file or directory"),
     ],
 )
-def test_wrong_usage_says_what_to_write(
+def test_wrong_usage_shows_the_correct_usage(
     words: list[str], message: str, conducto: Conducto, capsys: Output
 ) -> None:
     code = conducto("data", *words)

@@ -137,7 +137,7 @@ def test_cdk_runs_the_stacks_with_this_python_in_the_chosen_region(place: Place)
     assert place.machine.environments[0]["AWS_REGION"] == "eu-west-1"
 
 
-def test_what_was_chosen_once_is_kept_and_told(place: Place) -> None:
+def test_earlier_settings_are_kept_and_printed(place: Place) -> None:
     place.deploy("-c", "alarm_email=a@example.org", "-c", "log_days=7")
 
     place.deploy("-c", "log_days=14")
@@ -159,7 +159,7 @@ def test_a_setting_that_would_leave_data_behind_is_refused(
     assert place.machine.runs == [DEPLOY]
 
 
-def test_a_setting_that_is_said_as_it_is_changes_nothing(place: Place) -> None:
+def test_setting_with_its_current_value_changes_nothing(place: Place) -> None:
     place.deploy()
 
     assert place.deploy("-c", "zones=1", "-c", "vpc_id=") == 0
@@ -206,9 +206,7 @@ def test_without_a_region_nothing_is_done(place: Place) -> None:
     ("version", "told"),
     [("20.20.2", "20.20.2 is too old"), (None, "Node is not installed")],
 )
-def test_a_node_that_is_too_old_or_not_there_is_told(
-    place: Place, version: str | None, told: str
-) -> None:
+def test_old_or_missing_nodejs_is_reported(place: Place, version: str | None, told: str) -> None:
     place.machine.node_version = version
 
     assert place.deploy() == 1
@@ -219,7 +217,7 @@ def test_a_node_that_is_too_old_or_not_there_is_told(
     assert place.machine.runs == []
 
 
-def test_what_is_not_installed_is_named_with_how_to_install_it(place: Place) -> None:
+def test_missing_tools_are_named_with_their_installation(place: Place) -> None:
     place.machine.missing = ["aws-cdk-lib", "chalice"]
     place.machine.cdk_words = None
     place.machine.docker_version = None
@@ -246,7 +244,7 @@ def test_a_region_without_quota_is_refused_and_says_how_to_get_more(place: Place
     assert "--quota-code L-3032A538" in place.out
 
 
-def test_a_small_quota_is_told_and_does_not_hinder(place: Place) -> None:
+def test_small_quota_is_a_warning(place: Place) -> None:
     place.account.quota = 2
 
     assert place.deploy() == 0
@@ -298,7 +296,7 @@ def test_a_bootstrap_that_fails_ends_it(place: Place) -> None:
 # ---- half-failed ------------------------------------------------------------------------------
 
 
-def test_a_deployment_that_fails_names_what_failed_first(place: Place) -> None:
+def test_failed_deployment_names_the_first_failure(place: Place) -> None:
     place.exit_code = 1
     place.account.failures["conducto-main-data"] = "conducto-main-data: Files (AWS::EFS): no"
 
@@ -309,7 +307,7 @@ def test_a_deployment_that_fails_names_what_failed_first(place: Place) -> None:
     assert place.account.requests == []
 
 
-def test_a_second_deployment_clears_away_what_the_first_left(place: Place) -> None:
+def test_second_deployment_cleans_up_after_a_failed_one(place: Place) -> None:
     place.account.stacks = {
         "conducto-main-network": "CREATE_COMPLETE",
         "conducto-main-data": "ROLLBACK_COMPLETE",
@@ -349,7 +347,7 @@ def test_the_table_of_a_running_installation_is_left_alone(place: Place) -> None
         ("DELETE_FAILED", "describe-stack-events --stack-name conducto-main-api"),
     ],
 )
-def test_a_stack_that_cannot_be_changed_now_is_told(place: Place, status: str, told: str) -> None:
+def test_stack_with_an_update_in_progress_is_reported(place: Place, status: str, told: str) -> None:
     place.account.stacks = {"conducto-main-api": status}
 
     assert place.deploy() == 1
@@ -358,7 +356,7 @@ def test_a_stack_that_cannot_be_changed_now_is_told(place: Place, status: str, t
     assert place.machine.runs == []
 
 
-def test_an_older_version_takes_no_newer_ones_place_whatever_is_said_yes_to(place: Place) -> None:
+def test_older_version_never_replaces_a_newer_one_even_with_yes(place: Place) -> None:
     place.deploy()
     place.account.record_schema = RECORD_SCHEMA + 1
     place.account.version = "7.1.0"
@@ -375,7 +373,7 @@ def test_an_older_version_takes_no_newer_ones_place_whatever_is_said_yes_to(plac
     assert place.machine.runs == [DEPLOY]
 
 
-def test_an_older_version_takes_a_newer_ones_place_where_that_is_said(place: Place) -> None:
+def test_older_version_replaces_a_newer_one_with_downgrade(place: Place) -> None:
     place.deploy()
     place.account.record_schema = RECORD_SCHEMA + 1
 
@@ -386,7 +384,7 @@ def test_an_older_version_takes_a_newer_ones_place_where_that_is_said(place: Pla
     assert place.machine.runs == [DEPLOY, DEPLOY]
 
 
-def test_a_newer_version_with_the_same_records_is_told_by_its_name(place: Place) -> None:
+def test_newer_version_with_equal_record_schema_is_named(place: Place) -> None:
     place.deploy()
     place.account.record_schema = RECORD_SCHEMA
     place.account.version = "7.1.0"
@@ -433,7 +431,7 @@ def test_an_installation_that_says_nothing_is_of_no_known_version(answer: object
     assert version_from(answer) is None
 
 
-def test_an_admin_function_that_is_broken_does_not_hold_up_a_deployment(place: Place) -> None:
+def test_broken_admin_function_does_not_block_deployment(place: Place) -> None:
     place.deploy()
     place.account.refusals["invoke"] = AccountError("it timed out", "see its log")
     place.deploy()
@@ -441,7 +439,7 @@ def test_an_admin_function_that_is_broken_does_not_hold_up_a_deployment(place: P
     assert place.machine.runs == [DEPLOY, DEPLOY]
 
 
-def test_an_admin_function_that_refuses_is_told(place: Place) -> None:
+def test_admin_function_error_is_reported(place: Place) -> None:
     place.account.tokens = [TokenInfo(id="0" * 16, user="bob", permissions=(), created=0)]
 
     assert place.deploy() == 0
@@ -452,7 +450,7 @@ def test_an_admin_function_that_refuses_is_told(place: Place) -> None:
 # ---- destroy ----------------------------------------------------------------------------------
 
 
-def test_destroy_keeps_what_holds_data_and_says_so(place: Place) -> None:
+def test_destroy_keeps_and_lists_resources_with_data(place: Place) -> None:
     place.deploy()
 
     assert place.destroy("--yes") == 0
@@ -485,7 +483,7 @@ def test_destroy_asks_first(place: Place) -> None:
     assert "nothing was removed" in place.err
 
 
-def test_destroy_does_not_stop_commands_unless_told_to(place: Place) -> None:
+def test_destroy_does_not_stop_commands_by_default(place: Place) -> None:
     place.deploy()
     place.account.tasks = ["task/1"]
 
@@ -497,7 +495,7 @@ def test_destroy_does_not_stop_commands_unless_told_to(place: Place) -> None:
     assert place.account.done[0] == "stop task/1 of conducto-main"
 
 
-def test_destroy_of_what_is_not_there_says_so(place: Place) -> None:
+def test_destroy_of_missing_installation_is_reported(place: Place) -> None:
     assert place.destroy("--stage", "other", "--yes") == 1
 
     assert "stage 'other' is not deployed in eu-west-1" in place.err
@@ -535,7 +533,7 @@ def test_the_role_of_ecs_is_created_before_the_stacks(place: Place) -> None:
     assert place.account.service_roles == ["ecs.amazonaws.com"]
 
 
-def test_a_role_of_ecs_that_may_not_be_created_is_no_obstacle(place: Place) -> None:
+def test_missing_permission_for_ecs_role_does_not_block_deployment(place: Place) -> None:
     place.account.refusals["create_service_role"] = AccountError("iam is not allowed", "ask")
 
     assert place.deploy() == 0
@@ -791,7 +789,7 @@ def test_first_deployment_asks_for_an_address_for_alarms(place: Place) -> None:
     assert not [line for line in told if "nobody will be notified" in line]
 
 
-def test_first_deployment_says_when_nobody_is_notified(place: Place) -> None:
+def test_first_deployment_warns_about_missing_alarm_recipient(place: Place) -> None:
     told = answered(place, "")
 
     assert (
@@ -808,7 +806,7 @@ def test_address_that_is_given_or_declined_is_not_asked_for(
     answered(place, settings=settings)
 
 
-def test_later_deployment_says_only_that_nobody_is_notified(place: Place) -> None:
+def test_later_deployment_only_mentions_missing_alarm_recipient(place: Place) -> None:
     answered(place, "")
 
     told = answered(place, settings={"monthly_budget": "off"})

@@ -35,7 +35,7 @@ def commands(project: Path, **options: str) -> dict[str, str]:
     return {str(node): node.command for node in tree.stream() if hasattr(node, "command")}
 
 
-def test_each_file_is_run_with_what_it_is_written_for(project: Path) -> None:
+def test_each_file_runs_with_its_test_framework(project: Path) -> None:
     assert commands(project) == {
         "/test_top.py": "python -m pytest -v test_top.py",
         "/tests/test broken.py": "python -m pytest -v 'tests/test broken.py'",
@@ -44,15 +44,13 @@ def test_each_file_is_run_with_what_it_is_written_for(project: Path) -> None:
     }
 
 
-def test_a_node_is_told_with_its_test_file(project: Path) -> None:
+def test_error_of_a_node_names_its_test_file(project: Path) -> None:
     node = discovery.find_tests(str(project))["tests/deep/b_test.py"]
 
     assert (node.file, node.line) == (str(project / "tests/deep/b_test.py"), 1)
 
 
-def test_a_directory_that_is_not_there_is_told(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_missing_directory_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["discover", str(tmp_path / "no")]) == 2
     assert f"{tmp_path}/no: there is no such directory" in capsys.readouterr().err
 

@@ -48,7 +48,7 @@ def run(host: FakeHost, *words: str, account: FakeAccount | None = None) -> int:
     return doctor(arguments, host, FakeMachine(), account or FakeAccount())
 
 
-def test_a_machine_that_is_well_is_told_line_by_line(capsys: Output) -> None:
+def test_healthy_machine_gets_one_line_per_check(capsys: Output) -> None:
     assert run(FakeHost()) == 0
 
     lines = capsys.readouterr().out.splitlines()
@@ -60,7 +60,7 @@ def test_a_machine_that_is_well_is_told_line_by_line(capsys: Output) -> None:
     ]
 
 
-def test_without_an_engine_its_own_words_say_what_to_do(capsys: Output) -> None:
+def test_missing_engine_shows_its_error_and_remedy(capsys: Output) -> None:
     host = FakeHost()
     host.no_engine = "no container engine is installed. Install one"
 
@@ -69,7 +69,7 @@ def test_without_an_engine_its_own_words_say_what_to_do(capsys: Output) -> None:
     assert "fail  engine    no container engine is installed" in capsys.readouterr().out
 
 
-def test_what_the_engine_lacks_is_a_warning(capsys: Output) -> None:
+def test_missing_engine_features_are_a_warning(capsys: Output) -> None:
     host = FakeHost()
     host.engine_warnings = ("this container engine does not enforce mem=",)
 
@@ -81,7 +81,7 @@ def test_what_the_engine_lacks_is_a_warning(capsys: Output) -> None:
 
 
 @pytest.mark.parametrize(("free", "code", "status"), [(1 << 32, 0, "warn"), (1 << 29, 1, "fail")])
-def test_a_full_disk_is_told_with_how_to_free_some(
+def test_full_disk_is_reported_with_remedy(
     free: int, code: int, status: str, capsys: Output
 ) -> None:
     host = FakeHost()
@@ -94,7 +94,7 @@ def test_a_full_disk_is_told_with_how_to_free_some(
     assert "conducto gc" in out
 
 
-def test_an_agent_of_another_version_is_told(capsys: Output) -> None:
+def test_agent_of_another_version_is_reported(capsys: Output) -> None:
     host = FakeHost()
     host.agent_version = "0.9"
 
@@ -112,7 +112,7 @@ def test_no_agent_is_well(capsys: Output) -> None:
     assert "the next launch starts it" in capsys.readouterr().out
 
 
-def test_the_cloud_is_looked_at_when_asked_for(capsys: Output) -> None:
+def test_cloud_is_checked_on_request(capsys: Output) -> None:
     account = FakeAccount()
     account.refusals["caller"] = AccountError("no credentials", "log in")
 

@@ -64,7 +64,7 @@ def test_a_page_goes_to_stdout(
         (("export", "xyz"), "xyz"),
     ],
 )
-def test_what_cannot_be_written_leaves_nothing_behind(
+def test_failed_export_leaves_no_file(
     words: tuple[str, ...], said: str, folder: Path, conducto: Conducto, capsys: Output
 ) -> None:
     assert conducto(*words) == 2

@@ -32,7 +32,7 @@ def run(*, dry_run=False, as_json=False):
     return gc(argparse.Namespace(dry_run=dry_run, json=as_json), opened)
 
 
-def test_what_was_freed_and_what_stays_is_told(capsys):
+def test_freed_and_kept_space_is_printed(capsys):
     assert run() == 0
 
     lines = capsys.readouterr().out.splitlines()
@@ -41,7 +41,7 @@ def test_what_was_freed_and_what_stays_is_told(capsys):
     assert lines[3:] == ["no engine", "1 thing, 3.0 MB freed"]
 
 
-def test_a_dry_run_says_what_would_be(capsys):
+def test_dry_run_prints_the_space_it_would_free(capsys):
     assert run(dry_run=True) == 0
 
     assert capsys.readouterr().out.splitlines()[-1] == "1 thing, 3.0 MB would be freed"

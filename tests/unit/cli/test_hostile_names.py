@@ -116,7 +116,7 @@ def test_the_printed_tree_shows_no_name_or_command_raw(monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("command", [plan_command, compile_command])
-def test_a_script_that_is_wrong_is_told_without_its_control_characters(
+def test_script_error_is_printed_without_control_characters(
     command: Callable[[Iterable[str]], int], tmp_path: "pytest.TempPathFactory", capsys: Output
 ) -> None:
     script = f"{tmp_path}/p.py"
@@ -148,10 +148,10 @@ def test_lines_of_a_word_may_stay_as_they_are() -> None:
     assert "\x1b" not in shell_word("two\nlines\x1b", multiline=True)
 
 
-def test_a_plain_word_for_a_shell_is_what_shlex_makes_of_it() -> None:
+def test_plain_shell_word_is_quoted_like_shlex() -> None:
     assert shell_word("it's here") == shlex.quote("it's here")
 
 
-def test_lines_stay_apart_and_what_is_printable_twice_is_the_same() -> None:
+def test_line_breaks_are_kept_and_escaping_twice_changes_nothing() -> None:
     assert printable_lines("a\x1b\nb") == "a\\x1b\nb"
     assert printable(printable(EVIL)) == printable(EVIL)

@@ -30,7 +30,7 @@ def test_keys_have_names(data: bytes, keys: list[str]) -> None:
     assert list(Decoder().feed(data)) == keys
 
 
-def test_a_sequence_may_come_in_pieces() -> None:
+def test_key_sequence_may_arrive_in_parts() -> None:
     decoder = Decoder()
 
     found = [key for byte in b"\x1b[5~j" for key in decoder.feed(bytes([byte]))]
@@ -61,7 +61,7 @@ def test_keys_are_told_from_a_thread_until_the_block_is_left() -> None:
     os.close(writing)
 
 
-def test_a_terminal_that_is_gone_ends_the_reading() -> None:
+def test_closed_terminal_ends_the_reading() -> None:
     reading, writing = os.pipe()
 
     with keys_of(reading, lambda _key: None):
@@ -70,7 +70,7 @@ def test_a_terminal_that_is_gone_ends_the_reading() -> None:
     os.close(reading)
 
 
-def test_keys_that_a_terminal_drops_while_they_are_read_hold_nobody_up() -> None:
+def test_discarded_keys_do_not_block_the_reader() -> None:
     keyboard, terminal = pty.openpty()
     tty.setcbreak(terminal)
 

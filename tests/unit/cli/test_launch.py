@@ -44,7 +44,7 @@ def test_a_detached_launch_says_how_to_come_back(
 
 
 @pytest.mark.parametrize("has_engine", [True, False])
-def test_a_launch_warns_of_what_the_engine_lacks(
+def test_launch_warns_about_missing_engine_features(
     fake: CountingPipelines, open_client: OpenClient, capsys: Output, *, has_engine: bool
 ) -> None:
     fake.warnings = ("this container engine does not enforce mem=",)
@@ -61,7 +61,7 @@ def test_a_launch_for_later_says_when(open_client: OpenClient, capsys: Output) -
     assert "start it now: conducto run p2" in capsys.readouterr().out
 
 
-def test_the_request_carries_what_the_tree_and_the_flags_say() -> None:
+def test_request_contains_the_values_of_tree_and_flags() -> None:
     options = LaunchOptions(run=True, retention=3, engine="process", tags=["ignored: in the form"])
 
     request = request_of(FORM, options)

@@ -107,7 +107,7 @@ def test_a_pause_and_a_start_to_come_are_shown(
 
 
 @pytest.mark.parametrize(("order", "word"), [("sleep", "sleeping"), ("archive", "archived")])
-def test_what_rests_is_not_shown_as_merely_paused(
+def test_sleeping_and_archived_pipelines_are_not_shown_as_paused(
     order: str, word: str, conducto: Conducto, capsys: Output
 ) -> None:
     conducto(order, "abc-def")
@@ -203,7 +203,7 @@ def test_a_node_is_shown_with_its_attempts(
     assert "error, exit 1" in lines[4]
 
 
-def test_a_node_says_what_its_attempts_used(
+def test_node_page_shows_usage_of_its_attempts(
     fake: CountingPipelines, conducto: Conducto, capsys: Output
 ) -> None:
     fake.change("abc-def", "/build", State.RUNNING, started=10.0)
@@ -271,7 +271,7 @@ def test_diff_can_go_the_other_way(
     assert document["differences"]["image"] == ["-two", "+one"]
 
 
-def test_diff_of_what_is_the_same_says_so(
+def test_diff_of_equal_attempts_reports_no_difference(
     fake: CountingPipelines, conducto: Conducto, capsys: Output
 ) -> None:
     fake.finish("abc-def", "/build", Cause.EXIT_CODE)
@@ -406,7 +406,7 @@ def test_logs_are_downloaded_into_files(
     assert "build.log: 792 bytes" in capsys.readouterr().out
 
 
-def test_a_download_into_a_folder_that_is_not_there(
+def test_download_creates_the_missing_directory(
     printed: CountingPipelines, tmp_path: Path, conducto: Conducto, capsys: Output
 ) -> None:
     code = conducto("logs", "abc-def", "/build", "--download", str(tmp_path / "no" / "file"))
@@ -642,17 +642,17 @@ def test_a_file_leads_to_the_cloud_with_a_code_in_the_fragment(tmp_path: Path) -
     assert 'location.replace("https://site.example/p/abc#code=cdo_' in text
 
 
-def test_show_without_a_pipeline_says_what_to_name(conducto: Conducto, capsys: Output) -> None:
+def test_show_without_a_pipeline_refers_to_the_list(conducto: Conducto, capsys: Output) -> None:
     assert conducto("show") == 2
     assert "'conducto list' lists them" in capsys.readouterr().err
 
 
-def test_a_path_in_the_place_of_the_id_is_told(conducto: Conducto, capsys: Output) -> None:
+def test_path_in_place_of_the_id_is_reported(conducto: Conducto, capsys: Output) -> None:
     assert conducto("logs", "/tests/login") == 2
     assert capsys.readouterr().err == "conducto: '/tests/login' is a PATH; the ID comes before it\n"
 
 
-def test_where_there_is_no_pipeline_yet_it_is_said_how_to_launch_one(capsys: Output) -> None:
+def test_empty_list_shows_how_to_launch_a_pipeline(capsys: Output) -> None:
     with InProcessTransport(Service(MemoryPipelines())) as transport:
         code = main(["show", "abc"], lambda _profile: lambda: Client(transport))
 
@@ -663,7 +663,7 @@ def test_where_there_is_no_pipeline_yet_it_is_said_how_to_launch_one(capsys: Out
     )
 
 
-def test_who_shortens_an_id_too_much_is_told_what_it_could_be(
+def test_ambiguous_id_lists_the_candidates(
     fake: CountingPipelines, conducto: Conducto, capsys: Output
 ) -> None:
     fake.add("abc-xyz", small_tree(), record("abc-xyz"))
@@ -692,7 +692,7 @@ def test_a_closed_group_tells_how_long_all_below_it_took() -> None:
     assert (root.started, root.ended) == (10.0, 17.0)
 
 
-def test_what_failed_is_listed_for_programs_as_well(
+def test_failed_nodes_are_listed_as_json(
     fake: CountingPipelines, conducto: Conducto, capsys: Output
 ) -> None:
     fake.finish("abc-def", "/build")

@@ -60,7 +60,7 @@ def test_times_of_a_group_span_those_of_its_execs() -> None:
     assert (model.rows["/tests"].started, model.rows["/tests"].ended) == (2.0, 5.0)
 
 
-def test_the_clock_of_an_exec_starts_anew_with_each_attempt() -> None:
+def test_clock_of_an_exec_restarts_with_each_attempt() -> None:
     model = loaded(small_tree())
 
     model.apply(
@@ -75,7 +75,7 @@ def test_the_clock_of_an_exec_starts_anew_with_each_attempt() -> None:
     assert (model.rows["/build"].started, model.rows["/build"].ended) == (4.0, None)
 
 
-def test_the_clock_of_a_group_goes_on_between_two_children() -> None:
+def test_clock_of_a_group_continues_between_two_children() -> None:
     model = loaded(small_tree())
 
     model.apply(
@@ -89,7 +89,7 @@ def test_the_clock_of_a_group_goes_on_between_two_children() -> None:
     assert model.rows["/tests"].started == 1.0
 
 
-def test_a_node_that_nobody_listed_is_known_from_its_change() -> None:
+def test_unlisted_node_is_added_by_its_change() -> None:
     model = loaded(small_tree())
 
     model.apply(batch(change(1, "/tests/new/deep", State.RUNNING)))

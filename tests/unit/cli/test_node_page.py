@@ -41,7 +41,7 @@ def lines(
     return [text_of(line) for line in _lines(detail, marks_for("utf-8"), used or {})]
 
 
-def test_a_node_says_what_was_told_and_why_not() -> None:
+def test_node_page_shows_sent_and_failed_notifications() -> None:
     failed = told(DeliveryState.FAILED, "no mail server is known")
 
     assert lines(told(DeliveryState.SENT), failed)[-3:] == [
@@ -51,11 +51,11 @@ def test_a_node_says_what_was_told_and_why_not() -> None:
     ]
 
 
-def test_a_node_that_told_nobody_says_nothing_of_it() -> None:
+def test_node_page_without_notifications_omits_the_section() -> None:
     assert "notifications" not in lines()
 
 
-def test_an_attempt_says_what_it_waited_for() -> None:
+def test_attempt_shows_its_wait_reason() -> None:
     times = {"queued": 1.0, "image_ready": 5.0, "admitted": 6.2, "started": 6.5, "ended": 9.5}
     fine = AttemptRecord(path="/a", number=1, state=State.DONE, **times)  # type: ignore[arg-type]
     old = AttemptRecord(path="/a", number=2, state=State.DONE, queued=1.0, started=2.0)
@@ -76,7 +76,7 @@ def test_times_that_go_back_as_when_a_clock_was_set_make_no_wait() -> None:
     assert line.endswith("waited 5.0s for its turn, 0.5s for its container")
 
 
-def test_an_attempt_says_what_is_wrong_with_it() -> None:
+def test_attempt_shows_its_error() -> None:
     message = "output from here on was not kept: the disk is full"
     fine = AttemptRecord(path="/a", number=1, state=State.DONE)
     short = AttemptRecord(path="/a", number=2, state=State.DONE, message=message)
@@ -86,7 +86,7 @@ def test_an_attempt_says_what_is_wrong_with_it() -> None:
     assert found[-3:] == ["  1    done", "  2    done", f"     {message}"]
 
 
-def test_an_attempt_says_what_it_used() -> None:
+def test_attempt_shows_its_usage() -> None:
     fine = AttemptRecord(path="/a", number=1, state=State.DONE)
 
     found = lines(

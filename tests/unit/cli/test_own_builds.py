@@ -144,7 +144,7 @@ def test_where_the_engine_is_the_registry_nothing_is_pushed(bench: Bench) -> Non
     ],
     ids=["build", "push"],
 )
-def test_a_build_or_a_push_that_fails_is_told_with_its_last_lines(
+def test_failed_build_or_push_shows_its_last_lines(
     bench: Bench, script: str, code: int, words: tuple[str, str], delivered: set[str]
 ) -> None:
     bench.code = code
@@ -165,7 +165,7 @@ def test_a_log_that_cannot_be_kept_does_not_hide_why_the_build_failed(bench: Ben
     assert any("not kept" in line for line in bench.said)
 
 
-def test_without_a_docker_client_nothing_is_begun(bench: Bench) -> None:
+def test_build_requires_a_docker_client(bench: Bench) -> None:
     bench.bucket = HttpBucket(_recipe(SUCCEEDS))
     try:
         with pytest.raises(UsageError, match="docker client, which is not installed"):
@@ -176,7 +176,7 @@ def test_without_a_docker_client_nothing_is_begun(bench: Bench) -> None:
     assert bench.bucket.taken == {}
 
 
-def test_of_fifty_megabytes_the_first_and_the_last_are_kept() -> None:
+def test_long_output_keeps_its_beginning_and_end() -> None:
     output = Output()
 
     output.add(b"first\n")
@@ -192,7 +192,7 @@ def test_of_fifty_megabytes_the_first_and_the_last_are_kept() -> None:
     assert output.last_lines()[-1] == "last"
 
 
-def test_what_is_short_is_kept_as_it_is() -> None:
+def test_short_output_is_kept_unchanged() -> None:
     output = Output()
     for line in (b"one\n", b"two\n"):
         output.add(line)

@@ -46,7 +46,7 @@ def test_a_frame_replaces_the_one_before(terminal: Terminal) -> None:
     assert terminal.lines() == ["un", "deux", "", "", "", ""]
 
 
-def test_what_was_on_the_screen_stays_above(terminal: Terminal) -> None:
+def test_earlier_screen_content_stays_above(terminal: Terminal) -> None:
     terminal.write("$ conducto show abc\r\n")
     painter = Painter(terminal, colour=False)
 
@@ -76,7 +76,7 @@ def test_an_unchanged_frame_writes_nothing(terminal: Terminal) -> None:
     assert terminal.getvalue() == before
 
 
-def test_a_narrower_terminal_clears_what_it_wrapped(
+def test_narrower_terminal_clears_wrapped_lines(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     painter = Painter(terminal, colour=False)
@@ -92,7 +92,7 @@ def test_a_narrower_terminal_clears_what_it_wrapped(
     assert terminal.lines() == ["b", "", "", "", "", ""]
 
 
-def test_after_a_stop_painting_goes_on_below(terminal: Terminal) -> None:
+def test_painting_continues_below_after_a_stop(terminal: Terminal) -> None:
     painter = Painter(terminal, colour=False)
     painter.paint(lines("old"))
     terminal.write("$ fg\r\n")

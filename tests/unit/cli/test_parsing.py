@@ -29,7 +29,7 @@ Output = pytest.CaptureFixture[str]
         ),
     ],
 )
-def test_what_is_near_is_named_and_the_usage_is_of_the_command(
+def test_similar_commands_are_suggested_with_the_usage_of_the_command(
     capsys: Output, line: str, said: str
 ) -> None:
     code = main(line.split())
@@ -48,7 +48,9 @@ def test_what_is_near_is_named_and_the_usage_is_of_the_command(
         ("completion", "bash|zsh|fish"),
     ],
 )
-def test_only_what_is_needed_is_said_to_be_missing(capsys: Output, line: str, missing: str) -> None:
+def test_only_required_arguments_are_reported_missing(
+    capsys: Output, line: str, missing: str
+) -> None:
     code = main(line.split())
 
     assert code == 2

@@ -38,7 +38,7 @@ def test_each_exec_that_ends_is_one_line() -> None:
     ]
 
 
-def test_a_pause_is_told_while_something_runs_and_its_end_too() -> None:
+def test_pause_and_its_end_are_printed_while_nodes_run() -> None:
     def now(*, armed: bool) -> EventBatch:
         standing = summary(State.RUNNING, running=2, pending=1)
         return batch(now=standing.model_copy(update={"pipeline": record(armed=armed)}))
@@ -70,7 +70,7 @@ def with_problem(problem: str | None) -> EventBatch:
     return batch(now=summary().model_copy(update={"pipeline": record(problem=problem)}))
 
 
-def test_why_nothing_goes_on_is_told_once_and_when_it_is_over() -> None:
+def test_problem_and_its_end_are_printed_once() -> None:
     lines = printed(
         small_tree(),
         with_problem("the disk is full"),
@@ -81,7 +81,7 @@ def test_why_nothing_goes_on_is_told_once_and_when_it_is_over() -> None:
     assert lines == ["problem the disk is full", "problem it is over"]
 
 
-def test_what_ended_before_the_tree_was_read_is_told_once() -> None:
+def test_node_that_ended_before_the_first_read_is_printed_once() -> None:
     nodes = [view("/", "Serial"), ended("/build", State.DONE)]
 
     lines = printed(nodes, batch(change(1, "/build", State.DONE, attempt=1)))
@@ -89,7 +89,7 @@ def test_what_ended_before_the_tree_was_read_is_told_once() -> None:
     assert lines == ["done    /build  1.0s"]
 
 
-def test_who_comes_back_is_not_told_what_was_over() -> None:
+def test_reattached_watch_omits_earlier_results() -> None:
     old = ended("/build", State.DONE, ended=2.0)
     new = ended("/tests", State.DONE, ended=4.0)
 
@@ -98,7 +98,7 @@ def test_who_comes_back_is_not_told_what_was_over() -> None:
     assert lines == ["done    /tests  3.0s"]
 
 
-def test_a_batch_that_is_older_than_what_was_printed_prints_no_image_twice() -> None:
+def test_stale_batch_prints_no_image_twice() -> None:
     building = ImageRecord(name="app", state=ImageState.BUILDING, started=1.0)
     done = ImageRecord(name="app", state=ImageState.DONE, started=1.0, ended=3.5)
     rebuilt = ImageRecord(name="app", state=ImageState.BUILDING, started=9.0)
@@ -122,7 +122,7 @@ def test_a_group_whose_time_is_over_is_printed_once_for_each_time() -> None:
     assert [line.split()[1] for line in lines] == ["/tests", "/tests"]
 
 
-def test_images_are_told_as_they_move() -> None:
+def test_image_changes_are_printed() -> None:
     building = ImageRecord(name="app", state=ImageState.BUILDING, started=1.0)
     done = ImageRecord(name="app", state=ImageState.DONE, started=1.0, ended=3.5)
 

@@ -97,7 +97,7 @@ def test_spot_is_cheaper(script: Path, capsys: pytest.CaptureFixture[str]) -> No
         (["plan"], "FILE"),
     ],
 )
-def test_wrong_usage_is_told(
+def test_wrong_usage_is_reported(
     words: list[str], told: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(words) == 2
@@ -115,7 +115,7 @@ def test_a_node_that_is_too_large_for_the_cloud_is_named(
     assert "/odd: cpu=300" in capsys.readouterr().err
 
 
-def test_durations_are_the_medians_of_what_succeeded_in_launches_of_the_same_script() -> None:
+def test_durations_are_medians_of_earlier_successes_of_the_same_script() -> None:
     pipelines = MemoryPipelines()
     for number, (program, seconds, state) in enumerate(
         [
@@ -148,7 +148,7 @@ def _ran(program: str, **seconds: float) -> MemoryPipelines:
     return pipelines
 
 
-def test_what_ran_in_the_cloud_counts_before_what_ran_here() -> None:
+def test_cloud_history_takes_precedence_over_local_history() -> None:
     here, cloud = _ran("/a.py", x=1.0, y=2.0), _ran("/a.py", x=30.0)
     with (
         InProcessTransport(Service(here)) as near,
@@ -174,7 +174,7 @@ def test_a_side_that_does_not_answer_is_left_out() -> None:
         ({"/n0": 5.0, "/n1": 5.0}, "durations are those of earlier runs"),
     ],
 )
-def test_it_is_told_how_much_is_known(history: dict[str, float], told: str) -> None:
+def test_plan_states_the_share_of_known_durations(history: dict[str, float], told: str) -> None:
     pipeline = resolve(form(parallel(leaf(), leaf())))
     names = [path for path, node in pipeline.nodes.items() if node.type.value == "Exec"]
     known = {names[int(key[-1])]: value for key, value in history.items()}
@@ -192,7 +192,7 @@ def test_a_pipeline_without_commands_costs_next_to_nothing() -> None:
     assert "0 Execs, 0 pools" in "\n".join(plan_lines(found, workers=2, spot=False))
 
 
-def test_what_the_cloud_does_not_have_is_refused(
+def test_unavailable_cloud_features_are_rejected(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     script = tmp_path / "p.py"

@@ -166,7 +166,7 @@ def test_a_plugin_that_fails_is_named() -> None:
     assert "session-manager-plugin ended with exit code 255" in told
 
 
-def test_a_shell_whose_time_was_over_says_so() -> None:
+def test_expired_shell_reports_its_time_limit() -> None:
     cloud = Cloud(READY)
     cloud.until = time.time()
 
@@ -175,11 +175,11 @@ def test_a_shell_whose_time_was_over_says_so() -> None:
     assert "its time was over; --time-limit" in told
 
 
-def test_how_long_it_may_last_is_said_at_its_beginning() -> None:
+def test_time_limit_is_printed_at_the_start() -> None:
     assert "It ends by itself in 10m 00s" in visit(Cloud(READY))[1]
 
 
-def test_a_worker_that_cannot_be_ended_is_said_to_end_by_itself() -> None:
+def test_unstoppable_worker_is_reported_to_end_by_itself() -> None:
     cloud = Cloud(READY)
     cloud.away = True
 
@@ -207,7 +207,7 @@ def plugin_in(folder: Path, version: str = "1.2.707.0") -> dict[str, str]:
     return {"PATH": f"{folder}:{os.environ['PATH']}", "KEPT": "1"}
 
 
-def test_the_plugin_is_given_what_awss_own_command_gives_it(tmp_path: Path) -> None:
+def test_plugin_receives_the_same_arguments_as_from_the_aws_cli(tmp_path: Path) -> None:
     enter = find_plugin(plugin_in(tmp_path))
 
     assert enter(SESSION) == 4
@@ -302,7 +302,7 @@ def test_a_pipeline_of_this_machine_has_no_workers(
         (("--time-limit", "2h"), "add --remote"),
     ],
 )
-def test_what_makes_no_sense_together_is_refused(
+def test_conflicting_options_are_rejected(
     words: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert conducto("debug", "abc", "/build", *words) == 2
@@ -317,6 +317,6 @@ def test_what_makes_no_sense_together_is_refused(
         ("livedebug", "a", "/b", "--remote"),
     ],
 )
-def test_what_it_does_not_take_is_refused_by_the_parser(words: tuple[str, ...]) -> None:
+def test_unsupported_options_are_rejected_by_the_parser(words: tuple[str, ...]) -> None:
     with pytest.raises(SystemExit):
         build_parser().parse_args(words)

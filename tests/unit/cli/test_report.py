@@ -28,7 +28,7 @@ def report(open_client: OpenClient, **changes: object) -> list[str]:
         return [text_of(line) for line in final_report(client, model, Page(UNICODE_MARKS, 90))]
 
 
-def test_one_failure_is_told_in_twelve_lines(
+def test_failure_report_has_at_most_twelve_lines(
     fake: CountingPipelines, open_client: OpenClient
 ) -> None:
     output = b"".join(b"line %d\n" % number for number in range(20)) + b"E  assert 302 == 200\n"
@@ -68,7 +68,7 @@ def test_stderr_goes_before_stdout(fake: CountingPipelines, open_client: OpenCli
     assert [line for line in lines if "│" in line] == ["    │ the reason"]
 
 
-def test_a_fresh_container_says_so(fake: CountingPipelines, open_client: OpenClient) -> None:
+def test_fresh_container_is_marked(fake: CountingPipelines, open_client: OpenClient) -> None:
     fail(fake, "/build", position=0)
 
     assert "in abc-1 (fresh)" in report(open_client)[1]
@@ -96,7 +96,7 @@ def time_out(fake: CountingPipelines) -> None:
     fake.change("abc-def", "/", State.ERROR)
 
 
-def test_a_group_that_timed_out_is_told_in_place_of_the_execs_it_ended(
+def test_timed_out_group_is_reported_instead_of_its_execs(
     fake: CountingPipelines, open_client: OpenClient
 ) -> None:
     time_out(fake)
@@ -147,9 +147,7 @@ def test_beyond_three_kinds_the_rest_is_counted(
     assert sum("reason" in line for line in lines) == 3
 
 
-def test_an_image_that_cannot_be_built_is_told_once(
-    fake: CountingPipelines, open_client: OpenClient
-) -> None:
+def test_failed_image_is_reported_once(fake: CountingPipelines, open_client: OpenClient) -> None:
     image = ImageRecord(
         name="app", state=ImageState.ERROR, error="Step 2/2 : RUN make\nmake: not found\n"
     )
@@ -167,7 +165,7 @@ def test_an_image_that_cannot_be_built_is_told_once(
     ]
 
 
-def test_a_lazy_says_what_is_wrong_with_its_tree_and_not_what_else_it_printed(
+def test_invalid_lazy_tree_is_reported_without_the_other_output(
     fake: CountingPipelines, open_client: OpenClient
 ) -> None:
     wrong = "/a: cpu=64 is more than this machine has"
@@ -184,7 +182,7 @@ def test_causes_are_words(fake: CountingPipelines, open_client: OpenClient) -> N
     assert "/build  out of memory  " in report(open_client)[1]
 
 
-def test_a_command_that_the_image_lacks_says_what_to_do(
+def test_missing_program_in_the_image_is_reported_with_remedy(
     fake: CountingPipelines, open_client: OpenClient
 ) -> None:
     fail(fake, "/build", exit_code=127)
@@ -192,7 +190,7 @@ def test_a_command_that_the_image_lacks_says_what_to_do(
     assert "exit 127: command not found: install it in the image" in report(open_client)[1]
 
 
-def test_why_there_is_no_image_is_told_to_its_end(
+def test_long_image_error_is_printed_completely(
     fake: CountingPipelines, open_client: OpenClient
 ) -> None:
     error = "image 'x': not on this machine. " + "Is it spelled right? " * 8 + "Then log in."
@@ -232,7 +230,7 @@ def test_a_pipeline_that_paused_by_itself_says_why(
     ]
 
 
-def test_a_paused_pipeline_says_how_to_go_on(
+def test_paused_pipeline_says_how_to_continue(
     fake: CountingPipelines, open_client: OpenClient
 ) -> None:
     assert report(open_client) == [
@@ -260,9 +258,7 @@ def test_binary_output_is_printable(fake: CountingPipelines, open_client: OpenCl
     assert all(line.isprintable() for line in report(open_client))
 
 
-def test_a_kept_state_is_what_the_shell_opens(
-    fake: CountingPipelines, open_client: OpenClient
-) -> None:
+def test_shell_command_uses_the_snapshot(fake: CountingPipelines, open_client: OpenClient) -> None:
     fail(fake, "/build", snapshot="conducto_snapshot:abc")
 
     assert report(open_client)[-1] == "  shell: conducto debug abc-def /build --snapshot"

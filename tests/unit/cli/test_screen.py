@@ -45,7 +45,7 @@ def test_before_the_tree_is_read_the_pipeline_is_named() -> None:
 FULL = "the disk is full; free some space (conducto gc) and it goes on by itself " * 2
 
 
-def test_why_nothing_goes_on_is_told_whole() -> None:
+def test_wait_reason_is_shown_completely() -> None:
     model = model_of(small_tree(), pending=3)
     told = summary(pending=3).model_copy(update={"pipeline": record(problem=FULL)})
     model.apply(batch(now=told))
@@ -79,7 +79,7 @@ def test_done_collapses_running_opens_and_failures_say_where() -> None:
     ]
 
 
-def test_a_wide_group_shows_what_runs_then_failures_and_counts_the_rest() -> None:
+def test_wide_group_shows_running_then_failed_nodes_and_counts_the_rest() -> None:
     nodes = wide_tree(10_000)
     model = model_of(nodes, running=2)
     changes = [change(8400, "/all", State.RUNNING, "Parallel")]
@@ -158,7 +158,7 @@ def many_groups() -> PipelineModel:
     return model
 
 
-def test_what_runs_is_seen_first_and_groups_that_wait_or_are_done_are_folded() -> None:
+def test_running_nodes_come_first_and_other_groups_are_folded() -> None:
     lines = shown(many_groups(), now=9.0)[2:]
 
     assert lines[:6] == [
@@ -175,7 +175,7 @@ def test_what_runs_is_seen_first_and_groups_that_wait_or_are_done_are_folded() -
 
 
 @pytest.mark.parametrize("rows", range(3, 30, 4))
-def test_what_runs_is_seen_on_a_low_terminal_as_well(rows: int) -> None:
+def test_running_nodes_are_visible_on_a_low_terminal(rows: int) -> None:
     lines = shown(many_groups(), rows=rows, now=9.0)
 
     assert len(lines) <= rows
@@ -216,7 +216,7 @@ def test_nesting_far_deeper_than_the_screen_is_cut() -> None:
     assert len(shown(model_of(nodes), rows=24)) == 24
 
 
-def test_a_second_attempt_says_so() -> None:
+def test_second_attempt_is_marked() -> None:
     nodes = [view("/", "Serial"), view("/a", state=State.RUNNING)]
     model = model_of(nodes)
     model.apply(batch(change(1, "/a", State.RUNNING, attempt=2)))

@@ -63,7 +63,7 @@ def test_inside_a_node_it_is_handed_out_to_the_runner(tree: str) -> None:
         (["build", "--local", "--bogus"], "", "--bogus"),
     ],
 )
-def test_what_is_wrong_is_told_in_one_line(words: list[str], text: str, message: str) -> None:
+def test_invalid_tree_is_reported_in_one_line(words: list[str], text: str, message: str) -> None:
     done = call(*words, text=text)
 
     assert done.returncode == 2

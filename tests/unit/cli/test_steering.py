@@ -73,7 +73,7 @@ def test_the_cursor_starts_at_the_first_failure(person: Person) -> None:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
 )
-def test_keys_move_over_what_is_shown(
+def test_keys_move_over_visible_nodes(
     person: Person, keys: tuple[str, ...], path: str | None
 ) -> None:
     person.press(*keys)
@@ -123,7 +123,7 @@ def test_everything_that_failed_is_reset_with_one_key(person: Person) -> None:
     assert person.orders == [(Action.RESET, ("/tests/login", "/tests/logout"))]
 
 
-def test_the_server_finds_what_failed(person: Person) -> None:
+def test_server_selects_failed_nodes(person: Person) -> None:
     person.fake.finish("abc-def", "/build", Cause.EXIT_CODE)
 
     person.press("R")
@@ -131,18 +131,18 @@ def test_the_server_finds_what_failed(person: Person) -> None:
     assert [(asked.failed, asked.paths) for asked in person.fake.asked] == [(True, ())] * 2
 
 
-def test_nothing_failed_is_said(person: Person) -> None:
+def test_rerun_without_failures_is_reported(person: Person) -> None:
     assert person.press("R") == "nothing failed"
     assert person.press("n") == "nothing failed"
 
 
-def test_s_skips_and_takes_in_again(person: Person) -> None:
+def test_s_skips_and_unskips(person: Person) -> None:
     person.press("j", "j", "s", "s")
 
     assert person.orders == [(Action.SKIP, ("/build",)), (Action.UNSKIP, ("/build",))]
 
 
-def test_what_runs_is_asked_about(person: Person) -> None:
+def test_killing_a_running_node_asks_first(person: Person) -> None:
     person.fake.change("abc-def", "/build", State.RUNNING)
 
     question = person.press("j", "j", "x")
@@ -157,7 +157,7 @@ def test_space_pauses_and_runs(person: Person) -> None:
     assert person.orders == [(Action.PAUSE, ()), (Action.RUN, ())]
 
 
-def test_a_refused_order_is_said_and_the_view_goes_on(person: Person) -> None:
+def test_rejected_action_is_shown_and_the_view_continues(person: Person) -> None:
     person.press("j", "j")
     person.steering.browser.path = "/"
     note = person.press("x")
@@ -182,7 +182,7 @@ def test_output_is_read_again_and_again(person: Person) -> None:
     assert (person.steering.reading, person.path) == (None, "/build")
 
 
-def test_a_group_and_what_has_not_run_have_no_output(person: Person) -> None:
+def test_groups_and_pending_nodes_have_no_output(person: Person) -> None:
     assert person.press("j", "l") == "/ is a group; its Execs print"
     assert person.press("j", "enter") == "/build has not run"
 

@@ -61,7 +61,7 @@ def test_an_hour_of_a_default_node_costs_an_hour_of_its_worker() -> None:
     assert use.cpu_seconds == 3600.0
 
 
-def test_what_never_started_costs_nothing() -> None:
+def test_unstarted_nodes_cost_nothing() -> None:
     assert use_of(AttemptRecord(path="/x", number=1, state=State.KILLED, ended=3.0)).attempts == 0
 
 
@@ -100,7 +100,7 @@ def test_a_node_of_this_machine_may_be_larger_than_the_cloud_has(
     assert (own["cpu_seconds"], own["dollars"]) == (64 * 3600.0, 0.0)
 
 
-def test_of_this_machine_as_much_is_told_as_of_the_cloud() -> None:
+def test_local_usage_has_the_same_limits_as_cloud_usage() -> None:
     month = 30.5 * 86_400
     pipelines = [
         (
@@ -147,7 +147,7 @@ def test_programs_get_everything(
     assert document["prices"] == {"date": PRICES.date, "region": PRICES.region}
 
 
-def test_nothing_yet_is_told(
+def test_empty_usage_is_reported(
     conducto: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert conducto("usage") == 0

@@ -89,7 +89,7 @@ def test_the_exit_code_is_the_shells(run: Callable[..., int], shells: Shells) ->
     assert [plan.path for plan in shells.opened] == ["/build"]
 
 
-def test_what_is_asked_for_reaches_the_agent(run: Callable[..., int], fake: Planning) -> None:
+def test_options_are_sent_to_the_agent(run: Callable[..., int], fake: Planning) -> None:
     fake.finish("abc-def", "/build", Cause.EXIT_CODE)
 
     run("livedebug", "abc", "/build", "--attempt", "1", "--snapshot")
@@ -126,7 +126,7 @@ def test_mounted_code_is_named(run: Callable[..., int], capsys: Output) -> None:
     assert "Mounting /me/code at /mnt/conducto\n" in capsys.readouterr().err
 
 
-def test_notes_are_told(run: Callable[..., int], capsys: Output) -> None:
+def test_notes_are_printed(run: Callable[..., int], capsys: Output) -> None:
     run("debug", "abc", "/build")
 
     assert capsys.readouterr().err.startswith("note: mind it\n")

@@ -15,7 +15,7 @@ def body(*, stays: bool = False, **changes: Any) -> dict[str, Any]:
     return debug_body(given, created, stays=stays)
 
 
-def test_it_ends_with_whoever_holds_its_stdin() -> None:
+def test_container_ends_with_its_stdin() -> None:
     made = body()
 
     assert made["StdinOnce"] is True
@@ -23,7 +23,7 @@ def test_it_ends_with_whoever_holds_its_stdin() -> None:
     assert made["Entrypoint"][:2] == ["/bin/sh", "-c"]
 
 
-def test_one_that_stays_is_held_by_nobody() -> None:
+def test_persistent_container_survives_client_disconnect() -> None:
     assert body(stays=True)["StdinOnce"] is False
 
 

@@ -14,6 +14,6 @@ def test_the_environment_sets_limits() -> None:
 
 
 @pytest.mark.parametrize("text", ["many", "0", "-1", "inf", "nan"])
-def test_what_is_no_limit_is_refused(text: str) -> None:
+def test_invalid_limit_is_rejected(text: str) -> None:
     with pytest.raises(ValueError, match=f"CONDUCTO_MAX_SNAPSHOTS must be .*, got '{text}'"):
         limits_from({"CONDUCTO_MAX_SNAPSHOTS": text})

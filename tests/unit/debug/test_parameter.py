@@ -26,7 +26,7 @@ def test_a_node_hands_it_down_and_a_nearer_one_decides() -> None:
     assert not nodes["/refuses"].snapshot_on_error
 
 
-def test_nobody_asks_by_default() -> None:
+def test_snapshot_on_error_is_off_by_default() -> None:
     assert not resolved(co.Exec("true", image="busybox"))["/"].snapshot_on_error
 
 

@@ -9,7 +9,7 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_any_user_of_a_container_can_run_the_script_and_nobody_on_the_host(tmp_path: Path) -> None:
+def test_only_container_users_can_run_the_script(tmp_path: Path) -> None:
     folder = tmp_path / "debug"
 
     script = lasting_script(plan(folder=str(folder)))
@@ -25,7 +25,7 @@ def test_the_same_command_has_the_same_file(tmp_path: Path) -> None:
     assert lasting_script(plan(folder=str(tmp_path), script="#!/bin/sh\nother\n")) != first
 
 
-def test_what_a_shell_changed_is_not_what_the_next_line_runs(tmp_path: Path) -> None:
+def test_script_is_rewritten_for_each_shell(tmp_path: Path) -> None:
     script = lasting_script(plan(folder=str(tmp_path)))
     script.write_text("spoilt")
 

@@ -90,7 +90,7 @@ def test_a_function_that_fails_is_called_again() -> None:
     assert len(function.calls) == 3
 
 
-def test_function_that_goes_on_failing_is_tried_three_times_with_pauses_between() -> None:
+def test_failing_function_is_invoked_three_times_with_pauses_between() -> None:
     function = Function(failures=2)
     made = bus_of(function, (0.05, 0.1))
     began = time.monotonic()

@@ -60,7 +60,7 @@ def test_operations_have_buckets_of_their_own_and_others_no_limit() -> None:
     assert all(buckets.take("s3", "GET") for _ in range(1000))
 
 
-def test_configured_bucket_replaces_the_one_of_aws_until_reset() -> None:
+def test_configured_bucket_replaces_the_default_until_reset() -> None:
     buckets = Buckets(Clock())
     buckets.configure("ecs", "RegisterTaskDefinition", Rate(1, 0.0, "this test"))
     buckets.configure("ecs", "RunTask", None)

@@ -59,7 +59,7 @@ def test_a_session_says_where_it_is_and_has_a_key_of_its_own(sessions: EcsExec) 
 
 
 @pytest.mark.parametrize("wrong", [{"TokenValue": "guessed"}, {"TokenValue": None}])
-def test_nobody_is_let_in_without_the_key(sessions: EcsExec, wrong: dict[str, Any]) -> None:
+def test_session_requires_its_key(sessions: EcsExec, wrong: dict[str, Any]) -> None:
     session = sessions.open("task", "user", "sh")
     address = urlsplit(session["streamUrl"]).path
 
@@ -73,7 +73,7 @@ def test_the_key_of_one_session_is_none_of_another(sessions: EcsExec) -> None:
 
 
 @pytest.mark.parametrize("said", ["no JSON", {"TokenValue": "x"}])
-def test_what_makes_no_sense_is_sent_away(sessions: EcsExec, said: Any) -> None:
+def test_invalid_session_request_is_closed(sessions: EcsExec, said: Any) -> None:
     sessions.open("task", "user", "sh")
 
     assert answer_to(sessions, f"{PATH}/unknown", said) == 4403
@@ -88,7 +88,7 @@ def test_the_stand_in_is_a_program_of_the_plugins_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("words", [[], ["a", "b", "Resume", "", "", ""], ["--help"]])
-def test_the_stand_in_takes_what_the_plugin_takes_and_nothing_else(words: list[str]) -> None:
+def test_stand_in_rejects_arguments_that_the_plugin_rejects(words: list[str]) -> None:
     assert session_manager_plugin.main(words) == 255
 
 

@@ -84,7 +84,7 @@ def test_changed_requests_are_refused(changes: dict[str, Any]) -> None:
         replace(request, **changes).check(KEYS)
 
 
-def test_lent_keys_allow_what_their_policy_names() -> None:
+def test_issued_keys_are_limited_by_their_policy() -> None:
     polls = {"Effect": "Allow", "Action": "states:GetActivityTask", "Resource": "arn:mine"}
     lent = Key("ASIA", "secret", {"Statement": [polls]})
 

@@ -62,7 +62,7 @@ def test_calls_are_recognised_by_their_target_or_their_signature() -> None:
     assert call_of({"REQUEST_METHOD": "GET"}) == Call("", "GET")
 
 
-def test_call_beyond_the_bucket_is_throttled_and_reaches_nobody() -> None:
+def test_throttled_call_does_not_reach_its_handler() -> None:
     aws = Aws()
     aws.strictness.buckets.configure("ecs", "RunTask", ONCE)
 
@@ -130,7 +130,7 @@ def test_seed_repeats_conflicts() -> None:
     assert statuses(5) == statuses(5) != statuses(6)
 
 
-def test_list_misses_what_was_just_created_and_shows_it_later() -> None:
+def test_list_shows_new_items_only_after_a_delay() -> None:
     aws = Aws(lag=1000.0)
     aws.moto.answer = {"stateMachineArn": "new"}
     aws.call(STATES, "CreateStateMachine", name="new")

@@ -79,7 +79,7 @@ def room() -> Room:
     return Room()
 
 
-def test_every_step_is_told(room: Room) -> None:
+def test_every_status_change_is_reported(room: Room) -> None:
     room.run()
     room.until("RUNNING")
 
@@ -99,7 +99,7 @@ def test_every_step_is_told(room: Room) -> None:
     assert room.containers.removed == 1
 
 
-def test_what_is_not_essential_may_end(room: Room) -> None:
+def test_non_essential_container_may_end(room: Room) -> None:
     room.run()
     room.until("RUNNING")
 
@@ -110,7 +110,7 @@ def test_what_is_not_essential_may_end(room: Room) -> None:
     assert {each["name"]: each["exitCode"] for each in stopped["containers"]}["aside"] == 0
 
 
-def test_a_stop_terms_all_and_kills_what_stays(room: Room) -> None:
+def test_stop_terminates_all_containers_and_kills_the_rest(room: Room) -> None:
     arn = room.run()
     room.until("RUNNING")
 
@@ -241,7 +241,7 @@ def test_a_delay_can_be_cut_short_by_a_stop(room: Room) -> None:
     assert "startedAt" not in room.until("STOPPED")
 
 
-def test_tasks_are_listed_by_who_started_them(room: Room) -> None:
+def test_tasks_are_listed_by_started_by(room: Room) -> None:
     mine = room.run(startedBy="p1")
     room.run(startedBy="p2")
     room.until("RUNNING")

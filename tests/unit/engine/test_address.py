@@ -45,7 +45,7 @@ def test_a_docker_host_that_is_not_supported_is_named(env: dict[str, str]) -> No
         candidates(env)
 
 
-def test_no_engine_at_all_says_what_to_install() -> None:
+def test_missing_engine_error_names_the_programs_to_install() -> None:
     error = unreachable({SOCKET: FileNotFoundError(2, "No such file")}, "/nonexistent")
 
     assert "no container engine is installed" in str(error)

@@ -63,7 +63,7 @@ def test_a_line_is_passed_on_before_the_next_byte_comes() -> None:
     assert OutputParser(NONCE).feed("stdout", b"line\n") == b"line\n"
 
 
-def test_what_follows_a_trailer_is_nobodys() -> None:
+def test_output_after_a_trailer_is_discarded() -> None:
     parser = OutputParser(NONCE)
 
     output = parser.feed("stderr", STDERR_TRAILER + b"late")
@@ -106,7 +106,7 @@ SHELL_TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=(
 @pytest.mark.parametrize("shell", ["dash", "bash"])
 @settings(max_examples=25, deadline=None)
 @given(script=SHELL_TEXT, value=SHELL_TEXT)
-def test_a_shell_decodes_what_was_encoded(shell: str, script: str, value: str) -> None:
+def test_shell_decodes_encoded_jobs(shell: str, script: str, value: str) -> None:
     line = JobEncoder().encode(script, {"VALUE": value}).line
     receive = (
         "_n='\n'; _cs_run() { _cs_base; _cs_env; printf '%s\\0%s' \"$_cs_script\" \"$VALUE\"; }"
@@ -123,7 +123,7 @@ def test_a_shell_decodes_what_was_encoded(shell: str, script: str, value: str) -
     assert line.count(b"\n") == 1
 
 
-def test_what_commands_share_is_sent_once() -> None:
+def test_shared_environment_is_sent_once() -> None:
     encoder = JobEncoder()
     shared = {f"NAME_{n}": "x" * 100 for n in range(10)}
     encoder.encode("true", {**shared, "PATH_OF_NODE": "/a"})
@@ -168,7 +168,7 @@ def test_each_command_sees_its_own_variables_only(environments: list[dict[str, s
         ("a", {"A=B": "x"}, "'A=B' cannot be the name"),
     ],
 )
-def test_what_a_shell_cannot_take_is_refused(
+def test_jobs_that_a_shell_cannot_receive_are_rejected(
     script: str, env: dict[str, str], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):

@@ -73,7 +73,7 @@ async def test_a_connection_that_the_engine_closed_is_replaced(tmp_path: Path) -
     assert [len(heads) for heads in requests.heads] == [1, 1, 1]
 
 
-async def test_parameters_are_quoted_and_the_version_stands_first(tmp_path: Path) -> None:
+async def test_parameters_are_quoted_after_the_version(tmp_path: Path) -> None:
     requests = Requests(OK)
     async with _client(tmp_path, requests) as client:
         client.prefix = "/v1.45"
@@ -146,13 +146,13 @@ async def test_an_engine_that_dies_in_mid_answer_is_an_error(tmp_path: Path) -> 
             await client.call("GET", "/x")
 
 
-async def test_an_engine_that_hangs_up_without_an_answer_is_an_error(tmp_path: Path) -> None:
+async def test_engine_that_closes_without_a_response_is_an_error(tmp_path: Path) -> None:
     async with _client(tmp_path, Requests(b"", per_connection=1)) as client:
         with pytest.raises(EngineError, match=r"broke|closed"):
             await client.call("GET", "/x")
 
 
-async def test_nobody_at_the_address_is_an_error(tmp_path: Path) -> None:
+async def test_unused_address_is_an_error(tmp_path: Path) -> None:
     client = HttpClient(Address(path=str(tmp_path / "none")))
 
     with pytest.raises(EngineError, match="does not answer"):

@@ -45,7 +45,7 @@ def took(step: ImageStep) -> float | None:
     return round(step.ended - step.started, 1)
 
 
-def test_states_and_what_was_done_in_them_come_in_their_order_with_their_times() -> None:
+def test_states_and_their_steps_are_ordered_and_timed() -> None:
     steps = steps_in(FRESH)
 
     assert [(step.name[:17], step.within, took(step), step.cached) for step in steps] == [
@@ -60,7 +60,7 @@ def test_states_and_what_was_done_in_them_come_in_their_order_with_their_times()
     assert {step.error for step in steps} == {None}
 
 
-def test_what_failed_says_why_and_what_it_stopped_is_not_done() -> None:
+def test_failed_step_has_an_error_and_interrupted_steps_are_not_done() -> None:
     building, base, stopped, failed = steps_in(FAILED)
 
     assert str(building.error).startswith("ERROR: failed to solve: process")
@@ -72,7 +72,7 @@ def test_what_failed_says_why_and_what_it_stopped_is_not_done() -> None:
     assert failed.within == "building"
 
 
-def test_what_goes_on_has_no_end_yet() -> None:
+def test_running_step_has_no_end() -> None:
     told = FRESH[: FRESH.index("1795682949.388123179 #5 DONE")]
 
     building, base, run = steps_in(told)
@@ -81,7 +81,7 @@ def test_what_goes_on_has_no_end_yet() -> None:
     assert base.ended is not None
 
 
-def test_a_step_that_is_named_again_goes_on_until_it_ends_again() -> None:
+def test_renamed_step_continues_until_it_ends_again() -> None:
     told = "1 ==> building\n2 #4 [1/2] FROM base\n3 #4 DONE 0.1s\n4 #4 [1/2] FROM base\n"
 
     assert steps_in(told)[1].ended is None
@@ -97,7 +97,7 @@ def test_the_numbers_of_one_image_are_not_those_of_the_next() -> None:
     assert (second.name, second.error) == ("[1/1] RUN b", "no")
 
 
-def test_a_state_without_steps_fails_with_what_was_said_last() -> None:
+def test_failed_state_without_steps_uses_its_last_line_as_error() -> None:
     pull = "1 ==> pulling\n2 Error response from daemon: no such image\n3 ==> failed\n"
     silent = "1 ==> pulling\n3 ==> failed\n"
 
@@ -113,7 +113,7 @@ def test_a_complaint_of_a_state_that_went_well_is_not_the_error_of_the_next() ->
     assert [step.error for step in steps_in(told)] == [None, "the build failed"]
 
 
-def test_what_an_earlier_build_has_kept_is_cached() -> None:
+def test_reused_steps_of_an_earlier_build_are_cached() -> None:
     told = "1 an earlier build made this already: installed\n2 ==> copying\n"
 
     assert [(step.name, step.cached) for step in steps_in(told)] == [
@@ -164,7 +164,7 @@ _LINES = st.one_of(
 
 
 @given(st.lists(_LINES, max_size=600).map("\n".join))
-def test_whatever_is_told_is_read_and_bounded(told: str) -> None:
+def test_arbitrary_build_output_yields_bounded_steps(told: str) -> None:
     steps = steps_in(told)
 
     assert len(steps) <= MAX_STEPS

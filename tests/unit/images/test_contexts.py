@@ -89,7 +89,7 @@ def test_odd_names_survive(tmp_path: Path) -> None:
     assert sorted(unpacked(data)) == sorted(names)
 
 
-def test_large_files_come_in_pieces(tmp_path: Path) -> None:
+def test_large_files_are_uploaded_in_chunks(tmp_path: Path) -> None:
     with (tmp_path / "big").open("wb") as file:
         file.truncate(10 * contexts.CHUNK + 1)
 
@@ -124,7 +124,7 @@ def test_hash_ignores_times(code: Path) -> None:
     ],
     ids=["content", "mode", "name", "new folder", "link target"],
 )
-def test_hash_follows_what_a_command_would_see(code: Path, change: object) -> None:
+def test_hash_depends_on_the_visible_files(code: Path, change: object) -> None:
     before = hash_of(code)
     assert callable(change)
     change(code)
@@ -132,7 +132,7 @@ def test_hash_follows_what_a_command_would_see(code: Path, change: object) -> No
     assert hash_of(code) != before
 
 
-def test_upload_of_equal_directories_is_equal_whatever_their_times(code: Path) -> None:
+def test_equal_directories_upload_equally_with_different_times(code: Path) -> None:
     before = upload_hash(read_context(str(code), Ignore()))
     os.utime(code / "a.py", (1, 1))
     assert upload_hash(read_context(str(code), Ignore())) == before
@@ -157,7 +157,7 @@ def test_missing_folder_is_named(tmp_path: Path) -> None:
         read_context(str(tmp_path / "nowhere"), Ignore())
 
 
-def test_file_is_no_folder(code: Path) -> None:
+def test_file_is_rejected_as_a_directory(code: Path) -> None:
     with pytest.raises(ContextError, match=r"a\.py' is not a directory"):
         read_context(str(code / "a.py"), Ignore())
 
@@ -181,7 +181,7 @@ def test_loop_inside_stays_a_link(tmp_path: Path) -> None:
     assert paths(tmp_path) == ["here"]
 
 
-def test_sockets_are_left_out_and_told(tmp_path: Path) -> None:
+def test_sockets_are_omitted_and_reported(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tmp_path / "s"))
         context = read_context(str(tmp_path), Ignore())

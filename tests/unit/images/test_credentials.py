@@ -53,7 +53,7 @@ def test_nothing_is_sent_to_other_registries(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"auths": {"r.example.com": {"auth": "%"}}}'])
-def test_unusable_file_is_no_login(tmp_path: Path, text: str) -> None:
+def test_unusable_file_yields_no_login(tmp_path: Path, text: str) -> None:
     (tmp_path / "config.json").write_text(text)
 
     assert registry_header("r.example.com/a", tmp_path / "config.json") == {}
@@ -72,7 +72,7 @@ def test_helper_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert login(header)["username"] == "r.example.com"
 
 
-def test_missing_helper_is_no_login(tmp_path: Path) -> None:
+def test_missing_helper_yields_no_login(tmp_path: Path) -> None:
     config = write(tmp_path, {"credsStore": "there-is-no-such-helper"})
 
     assert registry_header("r.example.com/a", config) == {}

@@ -70,7 +70,7 @@ async def test_work_that_is_over_is_done_again() -> None:
     assert await flights.join("k", Log(), work) == 2
 
 
-async def test_others_go_on_when_one_gives_up() -> None:
+async def test_other_callers_continue_when_one_is_cancelled() -> None:
     flights: SingleFlight[int] = SingleFlight()
     work = Work()
     one = asyncio.create_task(flights.join("k", Log(), work))
@@ -96,7 +96,7 @@ async def test_work_ends_when_the_last_gives_up() -> None:
     assert work.cancelled == 1
 
 
-async def test_all_are_told_of_a_failure() -> None:
+async def test_all_callers_receive_the_failure() -> None:
     flights: SingleFlight[int] = SingleFlight()
 
     async def fail(_log: BuildLogWriter) -> int:

@@ -7,7 +7,7 @@ from conducto_core.model.images import ImageSpec
 from conducto_core.model.records import ImageState
 
 
-def test_name_is_no_part_of_a_definition() -> None:
+def test_definition_does_not_contain_the_name() -> None:
     one = ImageSpec(name="a", image="busybox", install_pip=("six",))
     other = ImageSpec(name="b", image="busybox", install_pip=("six",))
 

@@ -73,7 +73,7 @@ def times(number: int, seconds: int) -> bytes:
     return field(number, field(1, seconds) + field(2, 0))
 
 
-def test_buildkits_steps_are_told_with_their_times_and_how_they_ended() -> None:
+def test_buildkit_steps_are_reported_with_times_and_results() -> None:
     run = field(1, b"d2") + field(3, b"[2/2] RUN x") + times(5, 7)
     progress = Progress()
 
@@ -91,7 +91,7 @@ def test_buildkits_steps_are_told_with_their_times_and_how_they_ended() -> None:
     assert progress.take_parts() == []
 
 
-def test_the_classic_builders_steps_are_told_as_well() -> None:
+def test_classic_builder_steps_are_reported() -> None:
     clock = iter(range(100))
     progress = Progress(clock=lambda: float(next(clock)))
 
@@ -113,7 +113,7 @@ def test_the_classic_builders_steps_are_told_as_well() -> None:
     assert all(part.ended is not None for part in last.values())
 
 
-def test_steps_of_podman_are_told_as_well() -> None:
+def test_podman_steps_are_reported() -> None:
     progress = Progress(clock=lambda: 1.0)
 
     progress.feed(
@@ -168,7 +168,7 @@ def test_error_is_kept() -> None:
     assert progress.error == "exit code: 3"
 
 
-def test_pulls_say_only_what_changes() -> None:
+def test_pulls_report_changes_only() -> None:
     progress = Progress()
 
     lines = progress.feed(

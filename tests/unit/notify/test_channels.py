@@ -67,7 +67,7 @@ def test_a_person_is_found_by_their_address():
     assert slack.asked[1].body["channel"] == "U7"
 
 
-def test_an_answer_goes_into_the_thread_of_its_message():
+def test_reply_is_posted_in_the_thread_of_its_message():
     with web_service() as slack:
         first = Slack(slack.url).message("#ops", text="one", token="t")
         Slack(slack.url).message("#ops", text="two", thread_info=first, token="t")
@@ -105,7 +105,7 @@ def test_a_service_may_ask_for_a_pause():
     assert (error.temporary, error.after) == (True, 30.0)
 
 
-def test_a_service_that_is_away_is_tried_again():
+def test_unreachable_service_is_retried():
     settings = Settings(slack=f"http://127.0.0.1:{closed_port()}")
 
     assert refused(note("slack_status", recipient="#ops"), settings).temporary
@@ -128,7 +128,7 @@ def test_no_token_goes_where_others_can_read_it(url):
 
 
 @pytest.mark.parametrize("callback", ["slack_status", "github_status"])
-def test_a_missing_token_is_told_with_its_remedy(callback):
+def test_missing_token_is_reported_with_its_remedy(callback):
     error = refused(note(callback, recipient="#ops", url="x", sha="y"), Settings(), {})
 
     assert "conducto secrets set" in str(error)
@@ -234,7 +234,7 @@ def test_a_mail_server_says_whether_to_come_back(reply, temporary):
         ({"smtp": "smtp://me:geheim@"}, "smtp_url must be"),
     ],
 )
-def test_what_is_missing_for_a_mail_is_told(more, words):
+def test_missing_mail_settings_are_reported(more, words):
     with mail_server() as mail:
         error = refused(note("email"), mail_settings(mail, **more))
 
@@ -243,7 +243,7 @@ def test_what_is_missing_for_a_mail_is_told(more, words):
     assert not error.temporary
 
 
-def test_a_mail_server_that_is_away_is_tried_again():
+def test_unreachable_mail_server_is_retried():
     settings = Settings(smtp=f"smtp://127.0.0.1:{closed_port()}", sender="a@b.c", owner="a@b.c")
 
     assert refused(note("email"), settings).temporary

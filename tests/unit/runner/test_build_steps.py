@@ -41,7 +41,7 @@ def test_a_state_is_over_when_the_next_one_begins() -> None:
     ]
 
 
-def test_what_a_build_does_stands_within_its_state_as_it_was_told_last() -> None:
+def test_latest_build_steps_are_part_of_the_image_state() -> None:
     book = Book()
     writer = book.writer()
     writer.state(ImageState.BUILDING)
@@ -66,7 +66,7 @@ def test_a_build_that_fails_leaves_nothing_under_way() -> None:
     ]
 
 
-def test_the_next_build_begins_anew() -> None:
+def test_next_build_starts_without_steps() -> None:
     book = Book()
     book.writer().state(ImageState.BUILDING)
     book.writer().state(ImageState.PULLING)
@@ -74,7 +74,7 @@ def test_the_next_build_begins_anew() -> None:
     assert [step.name for step in steps_in(book.log)] == ["pulling"]
 
 
-def test_a_line_that_is_cut_or_none_of_ours_is_left_out() -> None:
+def test_truncated_and_foreign_lines_are_omitted() -> None:
     book = Book()
     book.writer().state(ImageState.BUILDING)
 
@@ -82,7 +82,7 @@ def test_a_line_that_is_cut_or_none_of_ours_is_left_out() -> None:
         assert [step.name for step in steps_in(book.log + rest)] == ["building"]
 
 
-def test_no_more_steps_are_told_than_a_reader_can_take() -> None:
+def test_number_of_reported_steps_is_bounded() -> None:
     book = Book()
     writer = book.writer()
     for number in range(MAX_STEPS + 10):

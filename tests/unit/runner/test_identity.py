@@ -57,14 +57,14 @@ def test_a_copy_gets_a_mark_of_its_own_and_the_original_keeps_its(
     assert installation_id(home) == first
 
 
-def test_another_path_to_the_same_home_is_no_copy(home: StateDir, tmp_path: Path) -> None:
+def test_another_path_to_the_same_home_is_not_a_copy(home: StateDir, tmp_path: Path) -> None:
     first = installation_id(home)
     (tmp_path / "link").symlink_to(home.base)
 
     assert installation_id(StateDir(tmp_path / "link", "default")) == first
 
 
-def test_a_home_of_an_earlier_version_owns_what_bears_its_path(
+def test_home_of_an_earlier_version_owns_resources_with_its_path(
     home: StateDir, tmp_path: Path
 ) -> None:
     home.make()
@@ -81,7 +81,7 @@ def test_a_home_of_an_earlier_version_owns_what_bears_its_path(
 @pytest.mark.parametrize(
     "kept", [b"", b"{", b"[]", b'{"mark": "x", "older": null, "root": "/"}', b"\xff"]
 )
-def test_what_is_no_identity_is_made_anew(home: StateDir, kept: bytes) -> None:
+def test_invalid_identity_is_replaced(home: StateDir, kept: bytes) -> None:
     home.make()
     (home.agent / "identity").write_bytes(kept)
 

@@ -154,9 +154,7 @@ async def test_no_node_is_seen_to_run_before_its_attempt(bench: Bench, command: 
 
 
 @pytest.mark.parametrize("turns", range(4))
-async def test_what_happens_just_before_a_reader_goes_on_is_not_kept_from_it(
-    bench: Bench, turns: int
-) -> None:
+async def test_change_just_before_a_reader_continues_is_delivered(bench: Bench, turns: int) -> None:
     form = to_launch_form(chain("true"))
     launched = await bench.pipelines.launch(LaunchRequest(tree=form))
     live = bench.pipelines.live(launched.pipeline.id)
@@ -174,7 +172,7 @@ async def test_what_happens_just_before_a_reader_goes_on_is_not_kept_from_it(
     assert seen == [True, False]
 
 
-async def test_an_attempt_knows_what_it_waited_for(bench: Bench) -> None:
+async def test_attempt_records_its_wait_reason(bench: Bench) -> None:
     root = co.Parallel(image="x", max_concurrent=1)
     root["a"] = co.Exec("true")
     root["b"] = co.Exec("true")
@@ -202,7 +200,7 @@ async def test_an_attempt_whose_image_is_there_did_not_wait_for_it(bench: Bench)
     assert last.admitted is not None
 
 
-async def test_the_form_of_a_tree_is_let_go_of(bench: Bench) -> None:
+async def test_tree_definition_is_released_after_the_launch(bench: Bench) -> None:
     request = LaunchRequest(tree=to_launch_form(chain("true")))
 
     await bench.pipelines.launch(request)
@@ -260,7 +258,7 @@ async def test_a_group_tells_from_when_to_when_it_ran(bench: Bench) -> None:
     assert nodes["/first/n0"].started is None
 
 
-async def test_a_reader_is_told_who_shares_containers_and_how(bench: Bench) -> None:
+async def test_nodes_show_their_container_reuse(bench: Bench) -> None:
     root = co.Parallel(image="x")
     root["shared"] = co.Exec("true")
     root["alone"] = co.Exec("true", container_reuse_context=co.ContainerReuseContext.NEW)
@@ -278,7 +276,7 @@ async def test_a_reader_is_told_who_shares_containers_and_how(bench: Bench) -> N
     }
 
 
-async def test_what_is_skipped_is_told_so_with_all_below_it(bench: Bench) -> None:
+async def test_skipped_nodes_and_their_descendants_are_reported(bench: Bench) -> None:
     root = co.Parallel(image="x")
     root["a"] = co.Exec("true")
     root["group"] = co.Serial(skip=True)

@@ -29,21 +29,21 @@ def test_a_node_that_never_ran_has_no_newest_attempt() -> None:
     ("attempts", "said"),
     [(ATTEMPTS, r"^/a: no attempt 3 \(there are: 1, 2, 5\)$"), ((), r"\(there are: none\)$")],
 )
-def test_an_attempt_that_is_not_there_is_told_with_those_that_are(
+def test_unknown_attempt_error_lists_the_known_ones(
     attempts: tuple[AttemptRecord, ...], said: str
 ) -> None:
     with pytest.raises(NotFoundError, match=said):
         chosen_attempt("/a", attempts, 3)
 
 
-def test_a_client_is_told_the_node_in_a_field_of_its_own() -> None:
+def test_problem_has_the_path_of_the_unknown_node() -> None:
     problem = problem_of(no_node("abc-def", "/x y"))
 
     assert (problem.status, problem.path) == (404, "/x y")
     assert problem.detail.startswith("/x y: no such node in abc-def")
 
 
-def test_an_image_that_is_not_there_is_told_with_those_that_are() -> None:
+def test_unknown_image_error_lists_the_known_ones() -> None:
     error = no_image("abc-def", "app", ["web", "base"])
 
     assert str(error) == "abc-def: no image 'app'; there are: base, web"

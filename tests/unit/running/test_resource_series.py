@@ -49,7 +49,7 @@ def test_the_highest_memory_survives_every_merge(when: int) -> None:
 
 
 @given(samples)
-def test_what_is_written_is_read_again(found: list[tuple[float, float, int]]) -> None:
+def test_written_series_is_read_back(found: list[tuple[float, float, int]]) -> None:
     lines: list[bytes] = []
     writer = ResourceWriter(lines.append, interval=2.0, since=7.0, limits=(2.0, 1.0))
     series, now = ResourceSeries(2.0), 0.0

@@ -90,9 +90,7 @@ def client(there: Installation) -> Iterator[CloudClient]:
         yield made
 
 
-def test_the_path_of_the_address_stands_before_every_call(
-    there: Installation, client: CloudClient
-) -> None:
+def test_path_of_the_address_prefixes_every_call(there: Installation, client: CloudClient) -> None:
     there.says("GET", "/stage/api/v1/whoami", WHO)
 
     assert client.who_am_i().user == "ann"
@@ -127,7 +125,7 @@ def test_a_large_answer_is_fetched_from_where_it_is(
     assert "authorization" not in there.requests[1][2]
 
 
-def test_what_is_being_prepared_is_asked_for_again_and_told(there: Installation) -> None:
+def test_response_in_preparation_is_polled_with_progress(there: Installation) -> None:
     place = ("GET", "/stage/api/v1/data/file")
     kind = {"Content-Type": "application/problem+json"}
     problem = {"title": "being prepared", "status": 202, "detail": "1 of 2 MB"}
@@ -147,7 +145,7 @@ def test_what_is_being_prepared_is_asked_for_again_and_told(there: Installation)
     assert told == ["1 of 2 MB"] * 2
 
 
-def test_what_is_never_ready_is_told_in_the_end(there: Installation) -> None:
+def test_response_that_is_never_ready_raises_an_error(there: Installation) -> None:
     kind = {"Content-Type": "application/problem+json"}
     problem = {"title": "being prepared", "status": 202, "detail": "1 of 2 MB"}
     there.says("GET", "/stage/api/v1/data/file", problem, 202, **kind)
@@ -199,7 +197,7 @@ def test_a_large_upload_that_is_being_prepared_is_not_sent_twice(there: Installa
         (504, "took too long to answer"),
     ],
 )
-def test_what_api_gateway_refuses_is_said_in_our_words(
+def test_api_gateway_errors_are_explained(
     there: Installation, client: CloudClient, status: int, words: str
 ) -> None:
     there.says("GET", "/stage/api/v1/whoami", {"message": "Unauthorized"}, status)
@@ -236,9 +234,7 @@ def test_stream_in_which_api_gateway_reports_a_failed_function_is_lost(
             thread.join()
 
 
-def test_what_the_service_refuses_is_said_in_its_own(
-    there: Installation, client: CloudClient
-) -> None:
+def test_service_errors_are_passed_on_unchanged(there: Installation, client: CloudClient) -> None:
     problem = {"title": "plan limit", "status": 403, "detail": "lacks the permission: launch"}
     kind = {"Content-Type": "application/problem+json"}
     there.says("GET", "/stage/api/v1/whoami", problem, 403, **kind)

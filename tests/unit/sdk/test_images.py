@@ -194,7 +194,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("definition", "text"), WRONG, ids=[text[:40] for _, text in WRONG])
-def test_wrong_definition_is_told_with_its_node(definition: dict[str, Any], text: str) -> None:
+def test_invalid_definition_names_its_node(definition: dict[str, Any], text: str) -> None:
     root = co.Serial()
     root["x"] = co.Exec("x", image=co.Image(**definition))
 

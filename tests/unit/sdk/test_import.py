@@ -77,7 +77,7 @@ def python(program: str, *words: str, cwd: pathlib.Path | None = None) -> str:
     return done.stdout
 
 
-def test_every_public_name_is_there() -> None:
+def test_every_public_name_exists() -> None:
     missing = [name for name in co.__all__ if not hasattr(co, name)]
 
     assert missing == []
@@ -120,7 +120,7 @@ def test_oldest_python_calls_a_native_function(old_python: str, tmp_path: pathli
     assert out == "'1 2 [1, 2]'\n"
 
 
-def test_oldest_python_says_what_it_cannot_do(old_python: str) -> None:
+def test_oldest_python_is_rejected_with_the_required_version(old_python: str) -> None:
     done = subprocess.run(
         [
             old_python,

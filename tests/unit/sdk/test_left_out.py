@@ -58,7 +58,7 @@ def test_flag_of_a_launch_without_a_target_is_a_warning(
 
 
 @pytest.mark.parametrize("line", ["", "--title T --doc D", "hello --no-app --no-shell"])
-def test_flag_of_a_tree_that_is_printed_is_no_warning(line: str, capsys: Output) -> None:
+def test_flag_of_a_printed_tree_causes_no_warning(line: str, capsys: Output) -> None:
     assert printed(capsys, *line.split())[1] == ""
 
 
@@ -128,7 +128,7 @@ def test_many_unnamed_nodes_are_counted(capsys: Output) -> None:
     assert (len(lines), lines[5]) == (7, "  and 4 nodes more")
 
 
-def test_unnamed_node_that_is_attached_later_is_no_warning(capsys: Output) -> None:
+def test_unnamed_node_attached_later_causes_no_warning(capsys: Output) -> None:
     with co.Serial() as root:
         late = co.Exec("true")
         root["early"] = co.Exec("true")
@@ -138,7 +138,7 @@ def test_unnamed_node_that_is_attached_later_is_no_warning(capsys: Output) -> No
     assert warnings(root, capsys) == []
 
 
-def test_unnamed_node_of_another_tree_is_no_warning(capsys: Output) -> None:
+def test_unnamed_node_of_another_tree_causes_no_warning(capsys: Output) -> None:
     with co.Serial():
         co.Exec("true")
     with co.Serial() as root:
@@ -147,7 +147,7 @@ def test_unnamed_node_of_another_tree_is_no_warning(capsys: Output) -> None:
     assert warnings(root, capsys) == []
 
 
-def test_printed_tree_warns_of_what_is_not_in_it(capsys: Output) -> None:
+def test_printed_tree_warns_about_nodes_outside_of_it(capsys: Output) -> None:
     def lossy() -> co.Serial:
         with co.Serial() as root:
             co.Exec("true", name="a")
@@ -242,7 +242,7 @@ def test_script_without_main_is_a_warning(tmp_path: pathlib.Path, text: str, rem
         "import sys\nsys.exit(len(pipeline().serialize()) == 0)",
     ],
 )
-def test_script_that_uses_its_tree_otherwise_is_no_warning(
+def test_script_that_uses_its_tree_otherwise_causes_no_warning(
     tmp_path: pathlib.Path, end: str
 ) -> None:
     code, out, err = run_script(tmp_path, WITHOUT_MAIN + end + "\n")

@@ -169,7 +169,7 @@ def test_arguments_are_converted(line: str, result: Any) -> None:
         ("needing_a_child", "no node or image is called 'zz'"),
     ],
 )
-def test_mistake_is_told_in_its_words_with_code_2(
+def test_usage_error_exits_with_code_2(
     line: str, text: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code, err = refused(capsys, *line.split())
@@ -188,7 +188,7 @@ def test_mistake_names_the_line_of_the_script(
     assert re.match(r"\S*test_main\.py:\d+: ", err)
 
 
-def test_error_of_the_script_itself_has_its_traceback_without_ours(
+def test_script_error_has_a_traceback_without_our_frames(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     code, err = refused(capsys, "broken")
@@ -246,7 +246,7 @@ def test_help_explains_every_flag(flag: str, capsys: pytest.CaptureFixture[str])
 
 
 @pytest.mark.parametrize(("text", "days"), [("0", 0), ("30", 30)])
-def test_retention_of_0_is_for_ever(text: str, days: int) -> None:
+def test_retention_of_0_means_no_expiry(text: str, days: int) -> None:
     flags = Flags()
     flags.take("retention", text, Words([]))
 
@@ -259,14 +259,14 @@ def test_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"{co.__version__} (sha1={co.__sha1__})\n"
 
 
-def test_only_what_all_names_is_a_method(capsys: pytest.CaptureFixture[str]) -> None:
+def test_only_names_in_all_are_methods(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main_module(variables={**METHODS, "__all__": ["hello"]}, argv=["add", "1"])
 
     assert "add is not a valid method" in capsys.readouterr().err
 
 
-def test_names_of_typing_are_no_methods(capsys: pytest.CaptureFixture[str]) -> None:
+def test_typing_names_are_not_methods(capsys: pytest.CaptureFixture[str]) -> None:
     main_module(variables={**METHODS, "Maybe": Optional}, argv=["--help"])
     err = capsys.readouterr().err
 
@@ -465,7 +465,7 @@ def test_string_annotation_counts_before_any_node_was_made(tmp_path: pathlib.Pat
     assert (done.stdout.split("\n")[-2], done.returncode) == ("1 node, 0 images", 0)
 
 
-def test_missing_file_is_told(tmp_path: pathlib.Path) -> None:
+def test_missing_file_is_reported(tmp_path: pathlib.Path) -> None:
     done = run(tmp_path, *ENTRY, "nope.py", "show")
 
     assert (done.stderr, done.returncode) == ("No such file or directory: 'nope.py'\n", 2)

@@ -273,7 +273,7 @@ def test_path_is_absolute_where_commands_start_elsewhere(tmp_path: pathlib.Path)
     assert f"conducto /mnt/conducto/{pathlib.Path(__file__).name} integer" in node.pretty()
 
 
-def test_image_without_the_code_is_told_when_strict() -> None:
+def test_image_without_the_code_is_rejected_when_strict() -> None:
     root = co.Serial(image="a")
     root["x"] = co.Exec(integer, 3)
 

@@ -142,7 +142,7 @@ def test_stop_on_error_takes_any_true_value() -> None:
     assert co.Serial(stop_on_error="False").stop_on_error == "False"  # type: ignore[arg-type]
 
 
-def test_user_set_holds_what_was_written_here() -> None:
+def test_user_set_contains_the_parameters_of_the_node_itself() -> None:
     assert co.Exec("x", cpu=2).user_set == {
         "skip": False,
         "cpu": 2,
@@ -225,7 +225,7 @@ def deep_tree() -> co.Serial:
     return root
 
 
-def test_deep_nesting_is_no_problem() -> None:
+def test_deeply_nested_tree_is_built() -> None:
     root = deep_tree()
     back = co.Node.deserialize(root.serialize())
 
@@ -234,7 +234,7 @@ def test_deep_nesting_is_no_problem() -> None:
     assert root.pretty().count("\n") == DEEP + 1
 
 
-def test_deep_tree_built_from_below_is_no_problem() -> None:
+def test_deep_tree_is_built_from_the_bottom() -> None:
     node = co.Serial()
     for _ in range(DEEP):
         above = co.Serial()

@@ -26,7 +26,7 @@ EXEC: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("params", "text"), EXEC, ids=[text[:40] for _, text in EXEC])
-def test_wrong_value_is_told_with_its_node(params: dict[str, Any], text: str) -> None:
+def test_invalid_value_is_reported_with_its_node(params: dict[str, Any], text: str) -> None:
     root = co.Serial()
     root["x"] = co.Exec("true", **params)
 
@@ -53,12 +53,12 @@ def test_env_of_another_type_is_a_type_error(env: dict[Any, Any], text: str) -> 
 
 
 @pytest.mark.parametrize("command", ["", "  \n ", "a\0b"])
-def test_command_that_no_shell_can_run_is_told(command: str) -> None:
+def test_command_that_no_shell_can_run_is_rejected(command: str) -> None:
     with pytest.raises(co.DefinitionError, match=r"^/: command "):
         validate(co.Exec(command))
 
 
-def test_max_concurrent_set_later_on_an_exec_is_told() -> None:
+def test_max_concurrent_set_later_on_an_exec_is_rejected() -> None:
     node = co.Exec("true")
     node.max_concurrent = 2
 
@@ -107,7 +107,7 @@ def test_cloud_has_limits(params: dict[str, Any], text: str) -> None:
     assert str(raised.value) == text
 
 
-def test_all_problems_of_a_tree_are_told_at_once() -> None:
+def test_all_problems_of_a_tree_are_reported_at_once() -> None:
     root = co.Serial()
     root["a"] = co.Exec("true", cpu=0, mem=-1)
     root["b"] = co.Parallel(max_time="1 hour")
@@ -145,7 +145,7 @@ def test_native_code_must_be_in_the_image_at_a_launch() -> None:
         validate(root, check_code=True)
 
 
-def test_function_that_no_container_can_find_is_told_at_a_launch() -> None:
+def test_function_outside_of_the_image_is_rejected_at_launch() -> None:
     def nested(x: int) -> None: ...
 
     root = co.Serial(image=co.Image("a", copy_dir="."))

@@ -221,12 +221,12 @@ def test_pretty_text_is_read_back_too() -> None:
     "text",
     ["", "banana", "e30=", "{}", '{"nodes": [{"id": "B"}], "edges": []}', '{"nodes": [3]}', "[]"],
 )
-def test_text_that_is_no_tree_is_refused(text: str) -> None:
+def test_text_that_is_not_a_tree_is_rejected(text: str) -> None:
     with pytest.raises(ValueError, match="serialized tree"):
         co.Node.deserialize(text)
 
 
-def test_what_all_children_share_moves_to_their_parent() -> None:
+def test_parameters_shared_by_all_children_move_to_the_parent() -> None:
     with co.Serial() as root:
         co.Exec("x", name="x", cpu=2, mem=1, env={"A": "1", "B": "2"}, requires_docker=True)
         with co.Parallel(name="p", cpu=2, env={"A": "1"}, requires_docker=True):
@@ -242,7 +242,7 @@ def test_what_all_children_share_moves_to_their_parent() -> None:
     }
 
 
-def test_what_one_child_lacks_stays() -> None:
+def test_parameters_missing_on_one_child_stay_on_the_others() -> None:
     with co.Serial() as root:
         co.Exec("x", name="x", cpu=2)
         co.Parallel(name="p")
@@ -302,7 +302,7 @@ def test_shared_image_of_children_does_not_hide_the_default_one() -> None:
     assert records["/x"]["image_name"] == "n"
 
 
-def test_launch_form_leaves_out_what_its_absence_says() -> None:
+def test_launch_form_omits_default_values() -> None:
     with co.Serial(skip=False) as root:
         co.Exec("x", name="x", skip=False)
         co.Exec("y", name="y", skip=True)

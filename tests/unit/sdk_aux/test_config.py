@@ -69,7 +69,7 @@ def test_percent_signs_have_no_meaning(old: Path) -> None:
     assert Config().get_token() == "aaa.bbb%%20%(c)s"
 
 
-def test_shares_are_found_whatever_their_case(old: Path) -> None:
+def test_shares_are_found_in_any_case(old: Path) -> None:
     config = Config()
 
     assert config.get_named_share_paths("c6829a4b", "MyCode") == ["/home/me/my code", "/other"]
@@ -117,7 +117,7 @@ def test_a_change_can_wait_to_be_written(home: Path) -> None:
     assert Config().get("general", "a") is True
 
 
-def test_a_deleted_value_is_gone_with_its_section(old: Path) -> None:
+def test_deleting_the_last_value_deletes_its_section(old: Path) -> None:
     Config().delete("dev", "who")
 
     assert "[dev]" not in (old / "config").read_text()
@@ -171,7 +171,7 @@ def test_writers_at_the_same_time_leave_a_whole_file(home: Path) -> None:
     assert [path.name for path in home.iterdir()] == ["config"]
 
 
-def test_a_deleted_profile_is_no_default_any_more(old: Path) -> None:
+def test_deleted_profile_is_no_longer_the_default(old: Path) -> None:
     Config().delete_profile("c6829a4b")
 
     assert not (old / "c6829a4b").exists()
@@ -179,7 +179,7 @@ def test_a_deleted_profile_is_no_default_any_more(old: Path) -> None:
 
 
 @pytest.mark.parametrize("profile", ["missing", "no-profile", "../old"])
-def test_what_is_no_profile_is_not_deleted(profile: str, old: Path) -> None:
+def test_directory_without_a_profile_is_not_deleted(profile: str, old: Path) -> None:
     with pytest.raises(ValueError, match="no profile"):
         Config().delete_profile(profile)
 

@@ -55,7 +55,7 @@ def test_both_scopes_are_apart(shared: Path) -> None:
     assert data.pipeline.gets("name") == b"of the pipeline"
 
 
-def test_what_is_put_replaces_what_was_there() -> None:
+def test_put_replaces_existing_data() -> None:
     data.user.puts("name", b"a longer content")
 
     data.user.puts("name", b"short")
@@ -121,7 +121,7 @@ def test_a_range_leaves_its_end_out(byte_range, content: bytes) -> None:
 
 
 @pytest.mark.parametrize("byte_range", [(1,), (1, 2, 3), (-1, 2), (0, -1), 5])
-def test_a_wrong_range_is_told(byte_range) -> None:
+def test_invalid_range_is_rejected(byte_range) -> None:
     data.user.puts("digits", b"0123456789")
 
     with pytest.raises(ValueError, match="byte_range must"):
@@ -270,7 +270,7 @@ def test_an_unknown_pipeline_has_no_data(home: Path, monkeypatch: pytest.MonkeyP
     assert not (home / "default" / "pipelines").exists()
 
 
-def test_pipeline_data_without_a_pipeline_says_so() -> None:
+def test_pipeline_data_outside_of_a_pipeline_is_an_error() -> None:
     with pytest.raises(data.ContextError) as caught:
         data.pipeline.exists("name")
 

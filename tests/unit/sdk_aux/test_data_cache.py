@@ -145,7 +145,7 @@ def test_the_root_directory_has_no_name_to_save_under() -> None:
         data.user.save_cache("env", "1", "/")
 
 
-def test_a_cache_that_is_not_there_is_told(out: Path) -> None:
+def test_missing_cache_is_reported(out: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"^Cache not found$"):
         data.user.restore_cache("env", "1", str(out))
 
@@ -257,14 +257,14 @@ def test_set_id_bits_and_owners_are_not_taken_over(out: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"no tar at all", b"x" * 5000], ids=len)
-def test_a_damaged_cache_is_told(content: bytes, out: Path) -> None:
+def test_damaged_cache_is_reported(content: bytes, out: Path) -> None:
     data.user.puts("conducto-cache/evil/1.tar.gz", content)
 
     with pytest.raises(ValueError, match="is not a complete tar file"):
         data.user.restore_cache("evil", "1", str(out))
 
 
-def test_a_cut_off_cache_is_told(tree: Path, out: Path) -> None:
+def test_truncated_cache_is_reported(tree: Path, out: Path) -> None:
     (tree / "big").write_bytes(os.urandom(50_000))
     data.user.save_cache("env", "1", str(tree))
     name = "conducto-cache/env/1.tar.gz"

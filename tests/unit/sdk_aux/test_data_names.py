@@ -94,7 +94,7 @@ def test_data_may_itself_be_behind_a_link(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("name", ["", "/", ".", "./"])
-def test_the_scope_itself_is_no_file(name: str) -> None:
+def test_scope_itself_is_not_a_file(name: str) -> None:
     with pytest.raises(ValueError, match="it names no file"):
         data.user.delete(name, recursive=True)
 

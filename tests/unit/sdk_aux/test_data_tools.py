@@ -215,7 +215,7 @@ def test_a_failure_is_one_line_and_1(words: list[str], text: str, user) -> None:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_a_wrong_command_line_is_told_with_2(words: list[str], text: str, user) -> None:
+def test_invalid_command_line_exits_with_code_2(words: list[str], text: str, user) -> None:
     result = user(*words)
 
     assert result.returncode == 2
@@ -223,7 +223,7 @@ def test_a_wrong_command_line_is_told_with_2(words: list[str], text: str, user) 
     assert "Traceback" not in result.stderr.decode()
 
 
-def test_a_traceback_is_shown_to_who_asks(user) -> None:
+def test_traceback_is_shown_on_request(user) -> None:
     result = user("gets", "missing", CONDUCTO_GLUE_DEBUG="1")
 
     assert result.returncode == 1
@@ -261,7 +261,7 @@ def test_a_node_cannot_ask_for_another_pipeline(pipeline, tmp_path: Path) -> Non
     assert b"a node sees the data of its own pipeline only, which is own" in result.stderr
 
 
-def test_a_reader_that_leaves_early_is_no_traceback(user, python, tmp_path: Path) -> None:
+def test_reader_that_leaves_early_causes_no_traceback(user, python, tmp_path: Path) -> None:
     user("puts", "big", stdin=b"x" * 5_000_000)
     reader, writer = os.pipe()
     os.close(reader)

@@ -106,29 +106,29 @@ def test_a_local_remote_gives_no_links(repository: Path) -> None:
     assert "](" not in log
 
 
-def test_a_long_log_says_what_it_leaves_out(repository: Path) -> None:
+def test_long_log_names_the_number_of_omitted_lines(repository: Path) -> None:
     log = hosts.get_log_diff("main", max_lines=1, git_dir=str(repository))
 
     assert log.splitlines()[1:] == ["… and 1 more"]
 
 
 @pytest.mark.parametrize("branch", ["missing", "--all", ""])
-def test_an_unknown_branch_is_told(branch: str, repository: Path) -> None:
+def test_unknown_branch_is_reported(branch: str, repository: Path) -> None:
     with pytest.raises(ValueError, match=f"no branch or commit '{branch}' in the repository of"):
         hosts.get_num_commits(branch, git_dir=str(repository))
 
 
-def test_a_directory_without_a_repository_is_told(tmp_path: Path) -> None:
+def test_directory_without_a_repository_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not a git repository"):
         hosts.get_num_commits("main", git_dir=str(tmp_path))
 
 
-def test_a_missing_directory_is_told(tmp_path: Path) -> None:
+def test_missing_directory_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="is not a directory"):
         hosts.get_num_commits("main", git_dir=str(tmp_path / "missing"))
 
 
-def test_an_image_without_git_is_told(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_image_without_git_is_reported(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
 
     with pytest.raises(ValueError, match=r"install_packages=\['git'\]"):

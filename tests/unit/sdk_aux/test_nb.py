@@ -102,7 +102,7 @@ def test_after_a_cell_markdown_has_its_own_tags(script) -> None:
     assert output.endswith("<ConductoMarkdown>\nafter\n</ConductoMarkdown>\nFalse\n")
 
 
-def test_an_error_closes_the_tag_and_goes_on(script) -> None:
+def test_error_closes_the_tag_and_propagates(script) -> None:
     result = script("import conducto.nb as nb\nwith nb.cell():\n    1 / 0\n")
 
     assert result.returncode == 1
@@ -199,7 +199,7 @@ def test_a_report_needs_a_node() -> None:
 
 
 @pytest.mark.parametrize("name", ["", ".md", "a/b", "../a", "+a", "a\0b", "ü" * 127])
-def test_a_report_that_would_be_no_file_there_is_refused(name: str) -> None:
+def test_invalid_report_name_is_rejected(name: str) -> None:
     with pytest.raises(ValueError, match=r"the name of a report"):
         file_name(name, "/node")
 

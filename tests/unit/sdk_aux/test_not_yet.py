@@ -47,7 +47,7 @@ def test_the_parts_of_the_message_can_be_read() -> None:
         (lambda: Slack().message("#ops"), "neither text nor blocks"),
     ],
 )
-def test_a_mistake_is_told_before_that(call, text: str) -> None:
+def test_invalid_arguments_are_rejected_before_the_call(call, text: str) -> None:
     with pytest.raises(ValueError, match=text):
         call()
 
@@ -62,13 +62,13 @@ def test_every_service_has_a_twin(name: str) -> None:
     assert getattr(api, f"Async{name}") is twin
 
 
-def test_a_twin_gives_what_its_service_gives() -> None:
+def test_async_twin_returns_the_result_of_its_service() -> None:
     made = asyncio.run(api.AsyncConfig().get_profile_id("https://x.y", "3", "a@b.c"))
 
     assert made == "c6829a4b"
 
 
-def test_a_twin_raises_what_its_service_raises() -> None:
+def test_async_twin_raises_the_error_of_its_service() -> None:
     with pytest.raises(ValueError, match="needs a recipient"):
         asyncio.run(AsyncSlack().message("", text="hello"))
 
@@ -79,7 +79,7 @@ def test_a_twin_has_no_other_methods() -> None:
 
 
 @pytest.mark.parametrize("name", sorted({*api.__all__, *dir(api)}))
-def test_every_public_name_is_there(name: str) -> None:
+def test_every_public_name_exists(name: str) -> None:
     assert getattr(api, name) is not None
 
 
@@ -103,7 +103,7 @@ def test_errors_are_caught_by_their_families(error: str, parents: list[str]) -> 
         assert issubclass(getattr(api, error), getattr(api, parent))
 
 
-def test_an_answer_carries_its_status() -> None:
+def test_response_has_its_status() -> None:
     error = api.UnauthorizedResponse("no", status_code=401, url="https://x")
 
     assert (str(error), error.status_code, error.url, error.content_type) == (
@@ -148,7 +148,7 @@ def test_declaring_secrets_is_silent(python) -> None:
         (lambda: api.SecretKey("A", "team"), ValueError, "scope must be 'user' or 'org'"),
     ],
 )
-def test_a_wrong_secret_is_told(make, kind, text: str) -> None:
+def test_invalid_secret_is_rejected(make, kind, text: str) -> None:
     with pytest.raises(kind, match=text):
         make()
 
@@ -176,7 +176,7 @@ def test_claims_are_read_without_a_server() -> None:
 
 
 @pytest.mark.parametrize("token", ["opaque", "a.b.c", "e30.W10.x", "e30.ÿ.x"])
-def test_a_token_without_claims_is_told(token: str) -> None:
+def test_token_without_claims_is_rejected(token: str) -> None:
     with pytest.raises(api.UserInputValidation, match="holds no claims that can be read"):
         api.Auth().get_unverified_claims(token)
 

@@ -71,7 +71,7 @@ def test_in_a_node_it_is_kept_in_the_data_and_linked(notebook, tmp_path: Path) -
     assert "/my%20nb.ipynb)\n</ConductoMarkdown>" in result.stdout.decode()
 
 
-def test_without_papermill_it_says_what_to_install(tool, tmp_path: Path) -> None:
+def test_missing_papermill_error_names_the_package(tool, tmp_path: Path) -> None:
     (tmp_path / "cwd" / "a.ipynb").write_text("{}")
     hide = "import sys; sys.path[:] = [p for p in sys.path if 'site-packages' not in p]\n"
     (tmp_path / "cwd" / "run.py").write_text(
@@ -94,7 +94,7 @@ def test_without_papermill_it_says_what_to_install(tool, tmp_path: Path) -> None
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_a_mistake_is_told(words: list[str], code: int, text: str, notebook) -> None:
+def test_usage_error_is_reported(words: list[str], code: int, text: str, notebook) -> None:
     result = notebook(*words)
 
     assert result.returncode == code

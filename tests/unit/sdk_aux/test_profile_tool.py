@@ -35,7 +35,7 @@ def test_help_explains_the_commands(profile, words: list[str]) -> None:
     assert b"add a profile for the server at URL" in result.stdout
 
 
-def test_no_profile_is_no_problem(profile) -> None:
+def test_profile_is_optional(profile) -> None:
     result = profile("list")
 
     assert result.returncode == 0
@@ -103,7 +103,7 @@ def test_a_profile_is_deleted_by_its_address(options: list[str], answer: bytes, 
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_a_mistake_is_told(words: list[str], code: int, text: str, profile) -> None:
+def test_usage_error_is_reported(words: list[str], code: int, text: str, profile) -> None:
     result = profile(*words)
 
     assert result.returncode == code

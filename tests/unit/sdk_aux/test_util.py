@@ -34,7 +34,7 @@ def paths(root) -> list[tuple[str, str]]:
     return [(str(node), type(node).__name__) for node in root.stream()]
 
 
-def test_mkdirs_makes_what_is_missing() -> None:
+def test_mkdirs_creates_missing_directories() -> None:
     root = Serial()
     root["a"] = Serial()
 

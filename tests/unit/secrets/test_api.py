@@ -60,7 +60,7 @@ def test_the_longest_value_arrives(client: Client, fake: MemoryPipelines) -> Non
     assert len(fake.secret_store.read()[SecretName("user", "A")].value) == MAX_VALUE
 
 
-def test_no_answer_holds_a_value(client: Client, transport: Transport) -> None:
+def test_no_response_contains_a_value(client: Client, transport: Transport) -> None:
     client.put_secrets(request_of(("A", VALUE)))
 
     listed = transport.request("GET", PATH, {}, None)
@@ -69,7 +69,7 @@ def test_no_answer_holds_a_value(client: Client, transport: Transport) -> None:
     assert b"very-secret" not in listed.body
 
 
-def test_a_short_value_is_said_not_to_be_masked(client: Client) -> None:
+def test_short_value_is_reported_as_unmasked(client: Client) -> None:
     answer = client.put_secrets(request_of(("PIN", "123"), ("TOKEN", VALUE)))
 
     assert answer.notes == (
@@ -81,7 +81,7 @@ def test_a_short_value_is_said_not_to_be_masked(client: Client) -> None:
     }
 
 
-def test_deleting_says_what_was_there(client: Client) -> None:
+def test_deleting_returns_the_deleted_names(client: Client) -> None:
     client.put_secrets(request_of(("A", VALUE), ("B", VALUE)))
     keys = (SecretKey(key="A"), SecretKey(key="A", scope="org"), SecretKey(key="C"))
 
@@ -112,7 +112,9 @@ def test_a_wrong_secret_is_refused_without_its_value(client: Client, key: str, v
         {"secrets": {"A": "very-secret"}},
     ],
 )
-def test_a_wrong_request_is_told_without_what_it_holds(transport: Transport, body: object) -> None:
+def test_invalid_request_is_rejected_without_its_content(
+    transport: Transport, body: object
+) -> None:
     reply = transport.request("POST", PATH, {}, json.dumps(body).encode())
 
     assert reply.status == 422

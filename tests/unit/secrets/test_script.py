@@ -85,7 +85,7 @@ def test_an_agent_that_cannot_do_it_is_passed_by(home: StateDir, token: str) -> 
     assert kept(home) == {"user:A": VALUE}
 
 
-def test_what_an_agent_refuses_is_said_and_the_script_goes_on(
+def test_agent_errors_are_printed_and_the_script_continues(
     home: StateDir, capfd: pytest.CaptureFixture[str]
 ) -> None:
     fake = MemoryPipelines()
@@ -97,7 +97,7 @@ def test_what_an_agent_refuses_is_said_and_the_script_goes_on(
     assert fake.secret_store.read() == kept(home) == {}
 
 
-def test_a_store_that_cannot_be_written_is_said_once(
+def test_unwritable_store_is_reported_once(
     home: StateDir, capfd: pytest.CaptureFixture[str]
 ) -> None:
     home.base.write_text("in the way")

@@ -59,7 +59,7 @@ def test_equal_secrets_are_not_encrypted_equally(file: EncryptedFile, tmp_path: 
 
 
 @pytest.mark.parametrize("name", [VALUES, KEY])
-def test_a_file_that_was_changed_is_told(file: EncryptedFile, tmp_path: Path, name: str) -> None:
+def test_modified_file_is_reported(file: EncryptedFile, tmp_path: Path, name: str) -> None:
     data = bytearray((tmp_path / name).read_bytes())
     data[-1] ^= 1
     (tmp_path / name).write_bytes(data)
@@ -69,14 +69,16 @@ def test_a_file_that_was_changed_is_told(file: EncryptedFile, tmp_path: Path, na
 
 
 @pytest.mark.parametrize("data", [b"", b"conducto secrets 2\nxxxxxxxxxxxxxxxxxxxxxxxxxx"])
-def test_a_file_of_another_kind_is_told(file: EncryptedFile, tmp_path: Path, data: bytes) -> None:
+def test_file_of_another_kind_is_reported(file: EncryptedFile, tmp_path: Path, data: bytes) -> None:
     (tmp_path / VALUES).write_bytes(data)
 
     with pytest.raises(SecretStoreError, match="of another version"):
         file.read()
 
 
-def test_a_lost_key_is_told_and_nothing_is_overwritten(file: EncryptedFile, tmp_path: Path) -> None:
+def test_lost_key_is_reported_and_nothing_is_overwritten(
+    file: EncryptedFile, tmp_path: Path
+) -> None:
     (tmp_path / KEY).unlink()
     before = (tmp_path / VALUES).read_bytes()
 
@@ -86,7 +88,7 @@ def test_a_lost_key_is_told_and_nothing_is_overwritten(file: EncryptedFile, tmp_
     assert (tmp_path / VALUES).read_bytes() == before
 
 
-def test_a_directory_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+def test_directory_that_cannot_be_created_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
 
     with pytest.raises(SecretStoreError, match=r"cannot be written to \(Not a directory\)"):
@@ -113,7 +115,7 @@ def test_two_profiles_share_a_keyring_and_no_secret(tmp_path: Path) -> None:
     assert [s.value for s in one.read().values()] == ["one"]
 
 
-def test_what_was_deleted_leaves_the_keyring(tmp_path: Path) -> None:
+def test_deleted_secrets_leave_the_keyring(tmp_path: Path) -> None:
     keyring = MemoryKeyring()
     store = KeyringStore(tmp_path, keyring)
     store.put([secret("A", "one")])
@@ -123,7 +125,7 @@ def test_what_was_deleted_leaves_the_keyring(tmp_path: Path) -> None:
     assert keyring.entries == {}
 
 
-def test_an_entry_that_somebody_took_out_of_the_keyring_is_gone(tmp_path: Path) -> None:
+def test_entry_removed_from_the_keyring_is_missing(tmp_path: Path) -> None:
     keyring = MemoryKeyring()
     store = KeyringStore(tmp_path, keyring)
     store.put([secret("A", "one"), secret("B", "two")])
@@ -134,7 +136,7 @@ def test_an_entry_that_somebody_took_out_of_the_keyring_is_gone(tmp_path: Path) 
     assert store.delete([SecretName("user", "B")]) == (SecretName("user", "B"),)
 
 
-def test_a_locked_keyring_is_told_without_what_it_quotes(tmp_path: Path) -> None:
+def test_locked_keyring_is_reported_without_its_quotation(tmp_path: Path) -> None:
     keyring = MemoryKeyring()
     keyring.locked = True
 
@@ -145,7 +147,7 @@ def test_a_locked_keyring_is_told_without_what_it_quotes(tmp_path: Path) -> None
     assert caught.value.__cause__ is None
 
 
-def test_a_broken_index_is_told(tmp_path: Path) -> None:
+def test_damaged_index_is_reported(tmp_path: Path) -> None:
     (tmp_path / INDEX).write_text("[1]")
 
     with pytest.raises(SecretStoreError, match=r"keyring\.json is broken"):
@@ -169,7 +171,7 @@ def test_the_file_is_taken_where_there_is_no_keyring(tmp_path: Path) -> None:
     assert store.where() == f"encrypted in {tmp_path}/p/secrets/{VALUES}"
 
 
-def test_a_store_that_was_begun_goes_on_where_it_was(tmp_path: Path) -> None:
+def test_existing_store_keeps_its_kind(tmp_path: Path) -> None:
     LocalSecrets(StateDir(tmp_path, "p"), lambda: None).put([secret("A", "one")])
     later = LocalSecrets(StateDir(tmp_path, "p"), MemoryKeyring)
 
@@ -178,7 +180,7 @@ def test_a_store_that_was_begun_goes_on_where_it_was(tmp_path: Path) -> None:
     assert len(EncryptedFile(tmp_path / "p/secrets").read()) == 2
 
 
-def test_a_keyring_that_went_away_is_told(tmp_path: Path) -> None:
+def test_lost_keyring_is_reported(tmp_path: Path) -> None:
     LocalSecrets(StateDir(tmp_path, "p"), MemoryKeyring).put([secret("A", "one")])
 
     with pytest.raises(SecretStoreError, match="keyring, which cannot be reached from here"):
@@ -204,7 +206,7 @@ def test_the_file_can_be_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize(("choice", "text"), [("keyring", "cannot be reached"), ("x", "got 'x'")])
-def test_a_choice_that_cannot_be_had_is_told(
+def test_unavailable_choice_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, choice: str, text: str
 ) -> None:
     monkeypatch.setenv(CHOICE, choice)

@@ -47,7 +47,7 @@ def test_the_night_between_two_runs_does_not_count() -> None:
     assert clocked.at(107 + NIGHT, "finish /b") == Activity(7, None)
 
 
-def test_a_pause_ends_the_stretch_when_what_runs_has_ended() -> None:
+def test_pause_ends_the_period_when_running_commands_end() -> None:
     clocked = Clocked()
     clocked.at(0, "start /a")
 
@@ -75,7 +75,7 @@ def test_a_clock_that_is_set_back_takes_nothing_away() -> None:
     ],
     ids=["new", "settled", "open when its agent died", "older", "older and under way"],
 )
-def test_what_was_stored_is_gone_on_with(standing: PipelineStatus, activity: Activity) -> None:
+def test_stored_activity_is_continued(standing: PipelineStatus, activity: Activity) -> None:
     assert stored(standing, seen=107) == activity
 
 
@@ -84,7 +84,7 @@ def run(**fields: object) -> PipelineRun:
     return PipelineRun.model_validate({**given, **fields})
 
 
-def test_wall_time_is_told_where_it_differs() -> None:
+def test_wall_time_is_shown_if_it_differs() -> None:
     assert active_time(run(active_seconds=5), now=NIGHT) == 5
     assert wall_time(run(active_seconds=5), now=2 * NIGHT) == NIGHT
     assert wall_time(run(active_seconds=NIGHT - 10), now=NIGHT) is None

@@ -146,7 +146,7 @@ def test_another_tree_gives_another_name() -> None:
     assert compiled(serial("a", "b")).top.name != compiled(serial("b", "a")).top.name
 
 
-def test_what_is_done_is_not_in_the_machine() -> None:
+def test_done_nodes_are_not_in_the_machine() -> None:
     tree = TreeState(pipeline(serial("a", "b")))
     tree.set_exec(tree.exec_at("/a"), State.DONE)
 
@@ -251,7 +251,7 @@ def test_execs_of_another_size_have_another_pool() -> None:
     assert len(pools(parallel(leaf(cpu=1), leaf(cpu=2), leaf(cpu=1, mem=8)))) == 3
 
 
-def test_a_context_is_one_pool_whatever_its_members_ask_for() -> None:
+def test_reuse_context_is_one_pool_for_different_requests() -> None:
     tree = serial(leaf(cpu=1), leaf(cpu=2), container_reuse_context="new")
 
     assert len(pools(tree)) == 1
@@ -269,7 +269,7 @@ def test_a_retry_with_more_memory_goes_to_another_pool() -> None:
     assert {pool_name(s) for s in before.execs()} != {pool_name(s) for s in after.execs()}
 
 
-def test_machines_of_a_run_say_so_by_their_names() -> None:
+def test_machines_of_a_run_have_its_name() -> None:
     tree = parallel(*[serial("a", "b", name=f"s{n}") for n in range(6)])
     machines = compiled(tree, run="abc-def-12", most=Size(3, 900_000, 24_000, 40)).machines
 

@@ -79,7 +79,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("states", "message"), WRONG, ids=[m for _, m in WRONG])
-def test_what_aws_would_refuse_is_found(states: dict[str, Any], message: str) -> None:
+def test_definitions_that_aws_rejects_are_found(states: dict[str, Any], message: str) -> None:
     assert any(message in problem for problem in found(states))
 
 

@@ -96,7 +96,7 @@ def test_a_path_cannot_break_the_picture() -> None:
     assert not list(picture.iter(f"{SVG}script"))
 
 
-def test_a_long_path_keeps_both_ends_and_is_told_whole_in_a_hint() -> None:
+def test_long_path_keeps_both_ends_and_has_a_tooltip() -> None:
     plan = pipeline(serial(leaf()))
     compiled = compile_residual(residual(TreeState(plan)), SITE)
     path = "/begin/" + "x" * 200 + "/end"

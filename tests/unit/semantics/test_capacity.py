@@ -23,14 +23,14 @@ def test_a_context_that_runs_everything_itself_needs_no_other_worker() -> None:
 
 
 @pytest.mark.parametrize("outside", [GLOBAL, NEW], ids=["global", "a fresh container"])
-def test_what_leaves_the_context_needs_one_more_however_much_of_it_there_is(
+def test_nodes_outside_of_the_context_need_one_more_worker(
     outside: dict[str, Any],
 ) -> None:
     tree = serial("a", leaf("b", **outside), leaf("c", **outside), "d", **NEW)
     assert _extras(tree) == {"/": 1}
 
 
-def test_a_context_inside_a_context_counts_with_what_it_needs_itself() -> None:
+def test_nested_context_counts_its_own_needs() -> None:
     inner = serial("b", leaf("c", **GLOBAL), name="inner", **NEW)
     assert _extras(serial("a", inner, **NEW)) == {"/": 2, "/inner": 1}
 
@@ -54,7 +54,7 @@ def test_a_claim_is_the_least_with_which_all_can_finish_in_some_order() -> None:
         assert claim(needs) == min(orders), needs
 
 
-def test_a_context_is_admitted_only_while_all_that_have_begun_can_finish() -> None:
+def test_context_is_admitted_only_if_all_started_ones_can_finish() -> None:
     both = admit({"g": 1, "h": 1}, {"g": 1, "h": 1}, [], Room(2, 2))
     assert (both.workers, both.withheld) == ({"g": 1}, True)
 
@@ -66,7 +66,7 @@ def test_commands_of_shared_containers_need_a_free_worker_and_nothing_else() -> 
     assert admit({"p": 2}, {}, [1], Room(1, 0)).workers == {"p": 1}
 
 
-def test_what_is_free_is_shared_out_pool_by_pool() -> None:
+def test_free_capacity_is_distributed_pool_by_pool() -> None:
     room = Room(5, 5)
     assert admit({"a": 10, "b": 1, "c": 10}, {}, [], room).workers == {"a": 2, "b": 1, "c": 2}
     assert not admit({"a": 1}, {}, [], room).limited

@@ -39,7 +39,7 @@ def test_a_retry_of_the_same_size_stays_with_its_task() -> None:
     assert course.holds("/a", "t1")
 
 
-def test_a_retry_with_more_memory_is_planned_anew() -> None:
+def test_retry_with_more_memory_is_planned_again() -> None:
     course = _course(callbacks=RETRY_LARGER)
     _run(course)
     halt, begin = course.finish("/a", Cause.OUT_OF_MEMORY, mem=2).orders
@@ -51,7 +51,7 @@ def test_a_retry_with_more_memory_is_planned_anew() -> None:
     assert course.finish("/a", None, mem=8).orders == [CompleteTask("t2")]
 
 
-def test_a_lost_task_is_offered_again_and_the_run_goes_on() -> None:
+def test_lost_task_is_offered_again_and_the_run_continues() -> None:
     course = _course(retry_lost=1)
     _run(course)
     assert course.finish("/a", Cause.WORKER_LOST).orders == []
@@ -61,7 +61,7 @@ def test_a_lost_task_is_offered_again_and_the_run_goes_on() -> None:
     assert course.finish("/a", None).orders == [CompleteTask("t2")]
 
 
-def test_a_task_that_step_functions_will_not_offer_again_is_planned_anew() -> None:
+def test_task_that_step_functions_does_not_offer_again_is_replanned() -> None:
     course = _course()
     for number in range(1, MAX_OFFERS + 1):
         course.claim(f"t{number}", course.run, node_id("/a"), waits=False)
@@ -70,14 +70,14 @@ def test_a_task_that_step_functions_will_not_offer_again_is_planned_anew() -> No
     assert course.standing.number == 2
 
 
-def test_what_others_hold_is_not_lost() -> None:
+def test_tasks_of_other_workers_are_not_lost() -> None:
     course = _course()
     course.claim("t1", course.run, node_id("/a"), waits=False)
     assert course.lose(["other"]).orders == []
     assert course.holds("/a", "t1")
 
 
-def test_what_only_a_next_agent_must_know_does_not_pile_up() -> None:
+def test_facts_for_the_next_agent_are_not_kept_in_the_cloud() -> None:
     course = _course(callbacks=RETRY)
     _run(course)
     course.finish("/a", Cause.EXIT_CODE, mem=2)

@@ -48,7 +48,7 @@ def test_an_empty_queue_gives_nothing():
     assert dispatcher().take() is None
 
 
-def test_what_was_queued_first_starts_first():
+def test_attempts_start_in_queue_order():
     queue = dispatcher()
     for key in "abc":
         add(queue, key)
@@ -92,7 +92,7 @@ def test_a_large_one_at_the_head_is_not_passed_by_small_ones():
     assert keys(take_all(queue)) == ["large"]
 
 
-def test_one_that_waits_for_its_group_delays_nobody_else():
+def test_attempt_that_waits_for_its_group_delays_no_other():
     queue = dispatcher()
     limits = [group("g")]
     first = add(queue, "first", limits=limits)
@@ -104,7 +104,7 @@ def test_one_that_waits_for_its_group_delays_nobody_else():
     assert keys(take_all(queue)) == ["second"]
 
 
-def test_one_that_waited_for_its_group_keeps_its_place():
+def test_attempt_that_waited_for_its_group_keeps_its_place():
     queue = dispatcher(cpu=2)
     holder = add(queue, "holder", limits=[group("g")])
     filler = add(queue, "filler")
@@ -131,7 +131,7 @@ def test_every_group_above_must_have_room():
     assert keys(take_all(queue)) == ["second"]
 
 
-def test_one_let_in_by_one_group_and_held_by_another_makes_way_in_the_first():
+def test_attempt_blocked_by_a_second_group_frees_its_slot_in_the_first():
     queue = dispatcher()
     a, b = group("a"), group("b")
     in_a = add(queue, "in a", limits=[a])
@@ -145,7 +145,7 @@ def test_one_let_in_by_one_group_and_held_by_another_makes_way_in_the_first():
     assert keys(take_all(queue)) == ["next in a"]
 
 
-def test_one_that_is_withdrawn_is_never_taken():
+def test_withdrawn_attempt_is_never_taken():
     queue = dispatcher()
     gone = add(queue, "gone")
     add(queue, "stays")
@@ -181,7 +181,7 @@ def test_withdrawing_one_that_waits_for_its_group_lets_the_one_behind_it_in():
     assert keys(take_all(queue)) == ["behind"]
 
 
-def test_withdrawing_one_that_its_group_has_just_let_in_lets_the_next_one_in():
+def test_withdrawing_an_admitted_attempt_admits_the_next_one():
     queue = dispatcher()
     limits = [group("g")]
     holder = add(queue, "holder", limits=limits)
@@ -203,7 +203,7 @@ def test_fractions_add_up_to_the_whole_machine():
     assert len(take_all(queue)) == 10
 
 
-def test_one_that_fits_the_whole_machine_fits_again_after_many_fractions():
+def test_attempt_that_fits_the_whole_machine_fits_again_after_many_fractions():
     queue = dispatcher(cpu=1.0)
     for key in range(1000):
         add(queue, key, cpu=0.1, mem=0.1)
@@ -236,7 +236,7 @@ def test_the_reason_names_the_group_that_is_full():
     assert queue.reason(second) == "g is full"
 
 
-def test_the_reason_names_what_the_machine_lacks():
+def test_reason_names_the_missing_resources():
     queue = dispatcher(cpu=2)
     add(queue, "runs")
     large = add(queue, "large", cpu=2, mem=1.5)
@@ -333,7 +333,7 @@ def queued(cpus, limits):
 
 @law(150)
 @given(STEPS)
-def test_the_first_that_no_group_holds_up_starts_if_it_fits(steps):
+def test_first_unblocked_attempt_starts_if_it_fits(steps):
     play = Play()
 
     for step, what in steps:
@@ -359,7 +359,7 @@ def test_neither_machine_nor_group_is_ever_over_full(steps):
 
 @law(100)
 @given(STEPS)
-def test_everything_queued_is_taken_once_when_what_runs_ends(steps):
+def test_every_queued_attempt_is_taken_once_as_running_ones_end(steps):
     play = played(steps)
     left = list(play.waiting)
     before = len(play.taken)
@@ -391,7 +391,7 @@ def test_members_of_the_same_groups_start_in_the_order_they_came(cpus, together)
 
 @law(50)
 @given(st.lists(TICKETS, max_size=10))
-def test_one_that_needs_the_whole_machine_starts_before_whatever_comes_later(earlier):
+def test_attempt_that_needs_the_whole_machine_starts_before_later_ones(earlier):
     play = Play()
     for ticket in earlier:
         play.do("add", ticket)

@@ -31,7 +31,7 @@ def test_a_node_gets_the_cheapest_worker_that_holds_it(cpu: float, mem: float, s
     assert size_for("/a", cpu, mem) == size
 
 
-def test_every_size_is_large_enough_for_what_it_is_chosen_for() -> None:
+def test_every_size_is_large_enough_for_its_request() -> None:
     for cpu, choices in SIZES.items():
         for mem in choices:
             chosen = size_for("/a", cpu, mem - AGENT_MEM)
@@ -46,7 +46,7 @@ def test_more_than_the_largest_is_refused_with_the_node() -> None:
         size_for("/train", 17, 2)
 
 
-def test_a_size_that_changes_is_told() -> None:
+def test_changed_size_is_reported() -> None:
     assert rounding_note("/a", 1.0, 2.0) is None
     assert rounding_note("/a", 3.0, 1.0) == "/a: cpu=3 mem=1 runs in a worker of 4 vCPU and 8 GB"
 

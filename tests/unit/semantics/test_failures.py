@@ -52,7 +52,7 @@ def test_a_group_without_a_failed_exec_is_found_and_rerun_too():
     assert to_reset(driver.tree) == ("/g/x",)
 
 
-def test_rerunning_what_failed_runs_a_group_that_timed_out_to_its_end():
+def test_rerunning_failed_nodes_finishes_a_timed_out_group():
     driver = timed_out(leaf("x", callbacks=RETRY), "y")
 
     would = preview(driver.tree, Action.RESET, to_reset(driver.tree))
@@ -88,7 +88,7 @@ def test_a_limit_that_an_exec_inherits_is_the_groups_whichever_clock_is_first():
     assert failed_paths(driver.tree) == ["/"]
 
 
-def test_whose_time_ran_out_is_known_after_the_tree_was_stored_and_read():
+def test_timed_out_nodes_are_known_after_the_tree_is_stored_and_read():
     driver = Driver(parallel(leaf("x", max_time=1), "y", max_time=2))
     for path in ("/x", "/y"):
         driver.start(path)
@@ -111,7 +111,7 @@ def test_where_errors_are_suppressed_below_the_group_as_a_whole_is_reset():
 
 
 @pytest.mark.parametrize("path", ["/g", "/g/x"])
-def test_what_is_skipped_is_no_failure(path):
+def test_skipped_nodes_are_not_failures(path):
     driver = timed_out("x")
 
     driver.send(ev.NodesSkipped((path,)))
@@ -119,7 +119,7 @@ def test_what_is_skipped_is_no_failure(path):
     assert path not in failed_paths(driver.tree)
 
 
-def test_skipping_what_failed_skips_the_group():
+def test_skipping_failed_nodes_skips_the_timed_out_group():
     driver = timed_out("x")
 
     skipped = named(driver.tree, ControlRequest(action=Action.SKIP, failed=True)).paths
@@ -127,7 +127,7 @@ def test_skipping_what_failed_skips_the_group():
     assert skipped == ("/g", "/g/x")
 
 
-def test_a_search_for_failures_leaves_out_what_is_done():
+def test_search_for_failures_omits_done_nodes():
     driver = Driver(parallel(serial("a", "b", name="fine"), serial("c", name="bad")))
 
     driver.run(lambda path, _attempt: FAILS if path == "/bad/c" else None)

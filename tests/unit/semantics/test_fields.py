@@ -67,7 +67,7 @@ def test_a_duration_is_the_sum_of_its_parts(parts):
 
 @law(150)
 @given(st.one_of(st.text(max_size=12), st.text(alphabet="0123456789.smhdwy -", max_size=8)))
-def test_any_text_is_a_duration_above_zero_or_is_told_what_is_wrong(text):
+def test_any_text_is_a_positive_duration_or_is_rejected(text):
     answer = answer_to(text)
 
     if isinstance(answer, str):
@@ -115,7 +115,7 @@ HUGE = 10**400
         pytest.param([1], "max_time must be seconds or a text such as '1h30m', got [1]", id="list"),
     ],
 )  # fmt: skip
-def test_what_is_no_duration_is_told(value, message):
+def test_invalid_duration_is_rejected(value, message):
     with pytest.raises(ValueError, match="^" + re.escape(message)):
         fields.parse_duration(value)
 
@@ -140,7 +140,7 @@ def test_an_amount_is_a_number_above_zero(value):
         (None, "mem must be a number above 0, got None"),
     ],
 )
-def test_what_is_no_amount_is_told(value, message):
+def test_invalid_amount_is_rejected(value, message):
     with pytest.raises(ValueError, match="^" + re.escape(message)):
         fields.check_amount("mem", value)
 
@@ -151,7 +151,7 @@ def test_up_to_four_gpus(value):
 
 
 @pytest.mark.parametrize("value", [-1, 5, 1.0, True, "1", None])
-def test_what_is_no_number_of_gpus_is_told(value):
+def test_invalid_number_of_gpus_is_rejected(value):
     with pytest.raises(ValueError, match=r"^gpu must be a whole number from 0 to 4, got "):
         fields.check_gpu(value)
 
@@ -162,7 +162,7 @@ def test_at_least_one_at_once(value):
 
 
 @pytest.mark.parametrize("value", [0, -1, 1.5, True, "2"])
-def test_what_is_no_room_is_told(value):
+def test_invalid_max_concurrent_is_rejected(value):
     message = f"max_concurrent must be a whole number of at least 1, got {value!r}"
 
     with pytest.raises(ValueError, match="^" + re.escape(message)):
@@ -175,7 +175,7 @@ def test_the_two_reuse_contexts(value):
 
 
 @pytest.mark.parametrize("value", ["NEW", "", None, 1, ["new"]])
-def test_what_is_no_reuse_context_is_told(value):
+def test_invalid_reuse_context_is_rejected(value):
     with pytest.raises(ValueError, match=r"^container_reuse_context must be .* got "):
         fields.check_reuse_context(value)
 
@@ -242,11 +242,11 @@ def test_a_command_is_text(command):
         ),
     ],
 )
-def test_what_is_no_command_is_told(command, message):
+def test_invalid_command_is_rejected(command, message):
     with pytest.raises(ValueError, match="^" + re.escape(message)):
         fields.check_command(command)
 
 
-def test_half_of_a_character_pair_is_told():
+def test_half_of_a_surrogate_pair_is_rejected():
     with pytest.raises(ValueError, match=r"^command holds '\\ud800', which is not a character"):
         fields.check_command("echo \ud800")

@@ -30,7 +30,7 @@ def test_a_worker_for_every_command_that_has_none(
     assert workers_wanted([Need(SHARED, queued)], {"p": staff}, {}).get("p", 0) == wanted
 
 
-def test_no_worker_for_what_a_full_group_keeps_waiting() -> None:
+def test_blocked_group_launches_no_worker() -> None:
     need = Need(NARROW, 10)
     assert workers_wanted([need], {}, {"/g": 2, "/": 5}) == {"n": 2}
     assert workers_wanted([need], {}, {"/g": 2, "/": 1}) == {"n": 1}
@@ -49,11 +49,11 @@ def test_a_context_has_one_worker() -> None:
     assert workers_wanted([Need(CONTEXT, 3)], {"c": PoolWorkers(busy=1)}, {}) == {}
 
 
-def test_no_worker_before_the_image_is_there() -> None:
+def test_unbuilt_image_launches_no_worker() -> None:
     assert workers_wanted([Need(SHARED, 3, ready=False)], {}, {}) == {}
 
 
-def test_of_ten_workers_as_many_are_spot_as_there_may_be() -> None:
+def test_spot_share_applies_to_every_ten_workers() -> None:
     workers = [f"w{number:016x}" for number in range(1000)]
 
     for share in (0, 3, 10):

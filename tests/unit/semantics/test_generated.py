@@ -25,7 +25,7 @@ def generate(root, here=None, images=None):
     return resolve_generated(form(root, images), TARGET, here)
 
 
-def test_its_nodes_stand_below_the_target():
+def test_nodes_are_placed_below_the_target():
     nodes = generate(serial("p", parallel("q", name="g"))).nodes
 
     assert list(nodes) == [TARGET, f"{TARGET}/p", f"{TARGET}/g", f"{TARGET}/g/q"]
@@ -39,7 +39,7 @@ def test_the_target_takes_the_type_of_the_root(root):
     assert not target.awaits_tree
 
 
-def test_the_target_takes_what_is_written_on_the_root():
+def test_target_takes_the_parameters_of_the_root():
     root = serial(
         "p",
         doc="d",
@@ -69,7 +69,7 @@ def test_a_root_that_is_an_exec_becomes_the_one_child_of_the_target():
     assert nodes[f"{TARGET}/exec"].max_time == 9.0
 
 
-def test_it_inherits_what_holds_at_its_place():
+def test_tree_inherits_the_values_at_its_place():
     here = written(cpu=3, __env__A="1", max_time="1m", lazy_params={"mem": 5, "max_time": "2m"})
 
     node = generate(serial("p", __env__B="2"), here).nodes[f"{TARGET}/p"]
@@ -175,7 +175,7 @@ def test_a_single_exec_that_prints_a_tree_for_its_own_place_is_refused():
         generate(generate_alone)
 
 
-def test_what_is_wrong_is_told_with_the_path_it_would_have():
+def test_errors_name_the_future_path_of_the_node():
     with pytest.raises(DefinitionError, match=r"^/L/Execute/p: cpu must be above 0, got 0$"):
         generate(serial(leaf("p", cpu=0)))
 
@@ -195,7 +195,7 @@ def test_the_target_remembers_how_it_was_written():
     assert generate(serial("p"), here).nodes[TARGET].place is here.nodes[TARGET]
 
 
-def test_the_next_tree_inherits_nothing_of_the_last_one():
+def test_next_tree_inherits_nothing_from_the_previous_one():
     here = written()
     last = generate(serial("p", cpu=9, __env__A="1"), here)
     grown = Pipeline({**here.nodes, **last.nodes}, here.images)
@@ -257,7 +257,7 @@ def test_a_third_definition_of_a_name_does_not_take_the_place_of_the_second():
     assert third.nodes[f"{TARGET}/p"].placement.image == "i@/L/Execute@2"
 
 
-def test_an_image_that_got_our_package_at_the_launch_is_known_by_what_is_written():
+def test_image_with_our_package_added_at_launch_equals_its_definition():
     tree = serial(lazy("L", command="conducto p.py f"), image_name="i")
     first = resolve(form(tree, IMAGES))
 

@@ -33,7 +33,7 @@ def wrong(tree: dict[str, Any]) -> DefinitionError:
     return raised.value
 
 
-def test_what_is_as_large_as_allowed_is_taken() -> None:
+def test_tree_at_the_limit_is_accepted() -> None:
     name = "é" * (limits.MAX_NAME_BYTES // 2)
 
     assert [n.path for n in resolve(form(serial(name))).execs()] == [f"/{name}"]
@@ -72,7 +72,7 @@ def test_too_many_nodes_are_refused() -> None:
     assert text.startswith("/: the pipeline would have 1,000,001 nodes, at most 1,000,000")
 
 
-def test_a_generated_tree_counts_with_what_is_there() -> None:
+def test_generated_tree_counts_towards_the_limit_with_existing_nodes() -> None:
     """Root, Generate and its Serial stay; Execute is replaced."""
     pipeline = resolve(form(serial(lazy("l"))))
 

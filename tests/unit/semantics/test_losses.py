@@ -45,7 +45,7 @@ def test_command_that_started_is_not_run_again_by_itself() -> None:
     ]
 
 
-def test_retry_lost_runs_it_again_so_often() -> None:
+def test_retry_lost_limits_the_number_of_retries() -> None:
     driver = Driver(serial(leaf("a"), retry_lost=2))
 
     for _ in range(3):

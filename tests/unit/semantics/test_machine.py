@@ -69,7 +69,7 @@ def test_serial_without_stop_runs_all_and_still_ends_in_error():
     assert driver.states() == {"/": "error", "/a": "error", "/b": "done"}
 
 
-def test_reset_of_the_failed_child_lets_the_serial_go_on_by_itself():
+def test_reset_of_the_failed_child_continues_the_serial():
     driver = Driver(serial("a", "b", "c"))
     driver.run(failing("/b"))
 
@@ -81,7 +81,7 @@ def test_reset_of_the_failed_child_lets_the_serial_go_on_by_itself():
     assert [h[1] for h in driver.history if h[0] == "/b"] == [1, 2]
 
 
-def test_skip_of_the_failed_child_lets_the_serial_go_on_and_keeps_the_error():
+def test_skip_of_the_failed_child_continues_the_serial_and_keeps_the_error():
     driver = Driver(serial("a", "b"))
     driver.run(failing("/a"))
 
@@ -92,7 +92,7 @@ def test_skip_of_the_failed_child_lets_the_serial_go_on_and_keeps_the_error():
     assert driver.tree.nodes["/a"].skipped
 
 
-def test_nothing_goes_on_while_paused():
+def test_paused_pipeline_starts_nothing():
     driver = Driver(serial("a", "b"))
     driver.run(failing("/a"))
     driver.send(ev.Disarmed())
@@ -104,7 +104,7 @@ def test_nothing_goes_on_while_paused():
     assert list(driver.queued) == ["/a"]
 
 
-def test_pause_takes_back_what_is_queued_and_lets_finish_what_runs():
+def test_pause_withdraws_queued_attempts_and_lets_running_ones_finish():
     driver = Driver(parallel("a", "b"))
     driver.start("/a")
 
@@ -230,7 +230,7 @@ def test_max_time_kills_an_exec():
     assert driver.state("/a") is State.KILLED
 
 
-def test_max_time_of_a_group_kills_what_runs_and_leaves_the_rest_pending():
+def test_max_time_of_a_group_kills_running_nodes_and_leaves_the_rest_pending():
     driver = Driver(serial(parallel("x", "y", name="p", max_time=5), "b", stop_on_error=False))
     driver.start("/p/x")
 
@@ -263,7 +263,7 @@ def test_retry_makes_a_new_attempt_before_the_parent_sees_the_failure():
     assert [h[2] for h in driver.history if h[0] == "/a"] == ["error", "error", "done"]
 
 
-def test_retries_are_counted_anew_after_a_reset_by_hand():
+def test_retries_are_counted_again_after_a_manual_reset():
     driver = Driver(serial(leaf("a", callbacks=[on("error", "retry", max_num_retries=1)])))
     driver.run(failing("/a"))
 
@@ -307,7 +307,7 @@ def test_a_group_is_retried_as_a_unit_before_its_sibling_starts():
     assert driver.started == ["/p/x", "/p/y", "/p/x", "/p/y", "/b"]
 
 
-def test_an_outer_group_hears_of_a_failure_when_the_inner_one_has_given_up():
+def test_outer_group_handles_a_failure_after_the_inner_one_gives_up():
     inner = parallel("x", "y", name="p", callbacks=[on("error", "retry", max_num_retries=1)])
     driver = Driver(serial(inner, callbacks=[on("error", "retry_then_skip", max_num_retries=0)]))
 
@@ -403,7 +403,7 @@ def test_reset_of_generate_discards_the_old_tree_and_numbers_attempts_on():
     assert driver.queued == {"/L/Execute/p": 2}
 
 
-def test_who_follows_the_changes_hears_that_nodes_of_a_new_tree_have_not_run():
+def test_changes_show_that_nodes_of_a_new_tree_have_not_run():
     driver = Driver(serial(lazy("L")))
     driver.start("/L/Generate")
     driver.generate(
@@ -426,7 +426,7 @@ def test_who_follows_the_changes_hears_that_nodes_of_a_new_tree_have_not_run():
     assert "/L/Execute/c" not in told  # nobody knows it as anything else
 
 
-def test_reset_of_generate_stops_the_old_tree_before_generating_anew():
+def test_reset_of_generate_stops_the_old_tree_before_generating_again():
     driver = Driver(serial(lazy("L")))
     driver.start("/L/Generate")
     driver.generate("/L/Generate", generated(driver, "/L/Execute", parallel("p", "q")))
@@ -461,7 +461,7 @@ def test_an_event_for_an_attempt_that_is_not_running_is_our_bug():
         driver.send(ev.AttemptFinished("/a", 7, None))
 
 
-def test_a_tree_loaded_from_its_records_stands_as_before():
+def test_tree_loaded_from_its_records_has_the_same_state():
     driver = Driver(serial("a", parallel("x", "y", name="p"), "c"))
     driver.run(failing("/p/y"))
     states = [driver.tree.state_of(node) for node in driver.tree.nodes.values()]
@@ -483,7 +483,7 @@ def test_counts_are_kept_for_every_group():
     }  # fmt: skip
 
 
-def test_a_group_is_heard_of_once_while_its_children_follow_each_other():
+def test_group_changes_once_while_its_children_follow_each_other():
     driver = Driver(serial("a", "b", max_time=5))
 
     driver.run()
@@ -529,7 +529,7 @@ def regenerated(first, second):
         pytest.param(leaf(cpu=3.0), id="a single Exec"),
     ],
 )
-def test_nothing_of_a_tree_outlives_it_in_the_next_one(first):
+def test_next_tree_starts_without_state_of_the_previous_one(first):
     driver = regenerated(first, parallel("p"))
 
     fresh = regenerated(parallel("p"), parallel("p"))
@@ -550,7 +550,7 @@ def test_a_persons_skip_of_a_lazys_target_outlasts_its_trees():
     assert driver.tree.nodes["/L/Execute"].skipped
 
 
-def test_queued_execs_queue_anew_when_the_room_of_a_group_above_changes():
+def test_queued_execs_are_requeued_when_max_concurrent_of_a_group_above_changes():
     driver = Driver(serial(parallel("x", "y", name="p", max_concurrent=1)))
     driver.start("/p/x")
     spec = driver.tree.nodes["/p"].spec

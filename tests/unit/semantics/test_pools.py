@@ -26,7 +26,7 @@ OUTER = pool_below("/outer", "new", SHARED)
         pytest.param("new", OUTER, "context:/g", id="new in a context is another one"),
     ],
 )
-def test_what_a_group_says_of_the_pool_below_it(written, above, pool):
+def test_group_sets_the_pool_of_its_children(written, above, pool):
     assert pool_below("/g", written, above) == pool
 
 
@@ -56,7 +56,7 @@ def test_the_pool_of_an_exec(written, around, pool):
         pytest.param("once:/context:", PoolKind.ONCE, "/context:", id="a misleading name"),
     ],
 )
-def test_what_a_pool_is_and_whose(pool, kind, owner):
+def test_pool_name_encodes_its_kind_and_owner(pool, kind, owner):
     assert (kind_of(pool), owner_of(pool)) == (kind, owner)
 
 
@@ -67,7 +67,7 @@ def pools(tree):
 NEW, GLOBAL = {"container_reuse_context": "new"}, {"container_reuse_context": "global"}
 
 
-def test_everything_shares_the_default_pool_when_nobody_says_otherwise():
+def test_all_nodes_share_the_default_pool_by_default():
     assert pools(serial("a", parallel("b", name="p"))) == {"/a": SHARED, "/p/b": SHARED}
 
 
@@ -83,7 +83,7 @@ def test_global_leads_back_to_the_default_pool_and_nothing_below_it_is_reached()
     assert pools(tree) == {"/a": "context:/", "/p/b": "context:/", "/p/s/c": SHARED}
 
 
-def test_new_within_new_is_a_container_of_its_own_and_the_outer_one_goes_on_beside_it():
+def test_nested_new_context_has_its_own_container_beside_the_outer_one():
     tree = serial("a", serial("b", name="in", **NEW), "c", **NEW)
 
     assert pools(tree) == {"/a": "context:/", "/in/b": "context:/in", "/c": "context:/"}

@@ -32,7 +32,7 @@ def root():
     return root
 
 
-def test_what_is_inherited_comes_from_where_it_was_written(root):
+def test_inherited_values_name_their_origin(root):
     found = sources(root, "/group/plain")
 
     assert found["image"][1] == "/"
@@ -42,7 +42,7 @@ def test_what_is_inherited_comes_from_where_it_was_written(root):
     assert found["container_reuse_context"] == ("new", "/group")
 
 
-def test_what_is_its_own_comes_from_the_node_itself(root):
+def test_own_values_come_from_the_node_itself(root):
     found = sources(root, "/group/own")
 
     assert found["cpu"] == (5, "/group/own")
@@ -63,7 +63,7 @@ def test_a_default_comes_from_nowhere(root):
     assert sources(bare, "/a")["container_reuse_context"] == (None, None)
 
 
-def test_each_kind_of_node_has_what_makes_sense_for_it(root):
+def test_each_node_type_has_its_applicable_parameters(root):
     assert "stop_on_error" in sources(root, "/")
     assert sources(root, "/group")["max_concurrent"] == (4, "/group")
     assert "stop_on_error" not in sources(root, "/group")
@@ -105,7 +105,7 @@ def test_each_callback_says_where_it_comes_from():
     assert found[1].arguments == {"to": "bob"}
 
 
-def test_what_was_changed_is_marked(root):
+def test_changed_values_are_marked(root):
     edits = {"/group/plain": {"cpu": 7, "image_name": None, "__env__X": "1"}}
     chain = chain_of(root, "/group/plain", edits)
     names = provenance.edited_names(edits["/group/plain"])

@@ -30,7 +30,7 @@ from support.golden import FILES, REMEDY, read
 from support.wire_schemas import operations, records, without_prose
 
 
-def test_the_shape_of_the_contract_is_the_one_that_was_agreed():
+def test_contract_has_the_agreed_shape():
     agreed, now = read("schemas.json"), FILES["schemas.json"]()
 
     changed = difflib.unified_diff(agreed.splitlines(), now.splitlines(), lineterm="", n=6)
@@ -115,7 +115,7 @@ def test_a_pipeline_says_which_version_of_the_contract_it_was_written_in():
         pytest.param(ControlRequest, {"action": "explode"}, id="an unknown order"),
     ],
 )
-def test_a_record_refuses_what_is_not_agreed(kind, data):
+def test_record_rejects_data_outside_of_the_contract(kind, data):
     with pytest.raises(ValidationError):
         kind.model_validate(data)
 

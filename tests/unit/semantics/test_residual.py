@@ -28,13 +28,13 @@ def failing(*paths):
 # ---- stories ------------------------------------------------------------------------------------
 
 
-def test_of_a_fresh_tree_everything_is_left():
+def test_residual_of_a_new_tree_is_the_tree():
     driver = Driver(serial("a", parallel("x", "y", name="p"), "b"), armed=False)
 
     assert left(driver) == ["/a", "/p/x", "/p/y", "/b"]
 
 
-def test_of_a_tree_that_is_done_nothing_is_left():
+def test_residual_of_a_done_tree_is_empty():
     driver = Driver(serial("a", parallel("x", name="p")))
 
     driver.run()
@@ -42,15 +42,15 @@ def test_of_a_tree_that_is_done_nothing_is_left():
     assert residual(driver.tree) is None
 
 
-def test_of_a_skipped_tree_nothing_is_left():
+def test_residual_of_a_skipped_tree_is_empty():
     assert residual(Driver(serial("a", skip=True), armed=False).tree) is None
 
 
-def test_of_an_empty_tree_nothing_is_left():
+def test_residual_of_an_empty_tree_is_empty():
     assert residual(Driver(serial(parallel()), armed=False).tree) is None
 
 
-def test_what_is_done_or_skipped_vanishes():
+def test_done_and_skipped_nodes_are_omitted():
     driver = Driver(serial("a", leaf("b", skip=True), parallel("x", name="p"), "c"))
     driver.start("/a")
     driver.finish("/a")
@@ -69,7 +69,7 @@ def test_a_failure_that_stops_its_serial_is_a_static_one_and_nothing_comes_after
     assert residual(driver.tree) == Residual(driver.tree.root.spec, failed=True)
 
 
-def test_a_failure_that_does_not_stop_stays_beside_what_is_left():
+def test_tolerated_failure_stays_beside_the_residual():
     driver = Driver(serial("a", "b", stop_on_error=False))
     driver.start("/a")
     driver.finish("/a", FAILS)
@@ -84,7 +84,7 @@ def test_a_failure_that_does_not_stop_stays_beside_what_is_left():
     assert left(driver) == ["/b"]
 
 
-def test_after_a_reset_the_failed_one_and_what_it_held_back_are_left():
+def test_reset_leaves_the_failed_node_and_the_nodes_it_blocked():
     driver = Driver(serial("a", "b", "c"))
     driver.run(failing("/b"))
     driver.send(ev.Disarmed())
@@ -108,7 +108,7 @@ def test_a_group_whose_time_ran_out_has_failed_as_a_whole():
     assert left(driver) == ["/b"]
 
 
-def test_what_runs_under_an_expired_group_is_awaited():
+def test_running_nodes_of_an_expired_group_are_awaited():
     driver = Driver(serial(parallel("x", "y", name="p", max_time=5)))
     driver.start("/p/x")
     driver.send(ev.TimeLimitReached("/p"))
@@ -142,7 +142,7 @@ def test_a_target_without_its_tree_is_left_although_it_has_no_execs():
     assert not group.children[1].failed
 
 
-def test_generate_awaits_what_runs_of_its_old_tree():
+def test_generate_awaits_running_nodes_of_its_old_tree():
     driver = Driver(serial(lazy("L")))
     driver.start("/L/Generate")
     made = resolve_generated(form(serial("p", "q")), "/L/Execute", driver.pipeline)
@@ -217,7 +217,7 @@ def play_out(driver):
 
 @law(60)
 @given(st.data(), SILENT_TREES, st.integers(0, 30))
-def test_what_is_left_is_what_runs_when_nothing_fails_any_more(data, tree, steps):
+def test_residual_is_the_set_of_nodes_that_run_without_further_failures(data, tree, steps):
     driver = disturbed(data, tree, steps)
     rest = residual(driver.tree)
     expected = set(left(driver) or ()) | awaited(rest)
@@ -258,7 +258,7 @@ def test_nothing_done_or_skipped_is_left_and_nothing_left_is_named_twice(data, t
 
 @law(60)
 @given(st.data(), SILENT_TREES, st.integers(0, 30))
-def test_nothing_is_left_of_what_its_parent_sees_as_done_and_only_of_that(data, tree, steps):
+def test_residual_omits_exactly_the_nodes_that_parents_see_as_done(data, tree, steps):
     driver = disturbed(data, tree, steps)
     root = driver.tree.root
 

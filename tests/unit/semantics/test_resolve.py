@@ -101,7 +101,7 @@ def test_nodes_that_write_the_same_share_one_object():
 # ---- max_time -----------------------------------------------------------------------------------
 
 
-def test_an_exec_may_take_four_hours_unless_somebody_says_otherwise():
+def test_exec_may_take_four_hours_by_default():
     assert resolved(chain({}, {}))["/x"].max_time == 4 * 3600.0
 
 
@@ -116,7 +116,7 @@ def test_max_time_is_inherited_by_execs_and_bounds_only_the_group_it_is_written_
 
 
 @pytest.mark.parametrize(("own", "seconds"), [("10s", 10.0), ("1h", 3600.0)], ids=["less", "more"])
-def test_max_time_on_an_exec_is_its_own_whatever_is_written_above(own, seconds):
+def test_max_time_of_an_exec_overrides_the_inherited_one(own, seconds):
     assert resolved(chain({"max_time": "1m"}, {"max_time": own}))["/x"].max_time == seconds
 
 
@@ -135,7 +135,7 @@ ONLY_HERE = {
 
 
 @pytest.mark.parametrize(("parameter", "values"), ONLY_HERE.items(), ids=list(ONLY_HERE))
-def test_what_is_written_on_a_group_for_itself(parameter, values):
+def test_group_parameters_apply_to_the_group_itself(parameter, values):
     written, default = values
 
     nodes = resolved(chain({parameter: written}, {}, {}))
@@ -290,7 +290,7 @@ def test_the_old_name_of_killed_is_understood():
 # ---- Lazy ---------------------------------------------------------------------------------------
 
 
-def test_the_target_of_a_lazy_is_the_sibling_of_that_name_wherever_the_lazy_stands():
+def test_target_of_a_lazy_is_its_sibling_of_that_name_at_any_depth():
     nodes = resolved(serial(parallel(lazy("L"), name="p")))
 
     assert nodes["/p/L/Generate"].lazy_target == "/p/L/Execute"
@@ -310,7 +310,7 @@ def edited(tree, edits):
     return resolve(form(tree), edits).nodes
 
 
-def test_an_edit_is_laid_over_what_is_written_and_inherited_below():
+def test_edit_overrides_the_written_value_and_is_inherited():
     nodes = edited(serial("a", parallel("b", name="p"), cpu=2), {"/p": {"cpu": 3}})
 
     assert [nodes[path].placement.cpu for path in ("/a", "/p/b")] == [2.0, 3.0]
@@ -322,7 +322,7 @@ def test_an_edit_to_none_lets_the_inherited_value_hold_again():
     assert nodes["/a"].placement.cpu == 2.0
 
 
-def test_an_env_edited_to_none_is_gone_even_if_it_is_inherited():
+def test_env_edited_to_none_is_removed_even_if_inherited():
     tree = serial(leaf("a", __env__B="2"), "b", __env__A="1")
 
     nodes = edited(tree, {"/a": {"__env__A": None}})
@@ -336,7 +336,7 @@ def test_an_env_edited_to_none_is_gone_even_if_it_is_inherited():
 MACHINE = Limits(cpu=4, mem=8, gpu=1)
 
 
-def test_what_fits_the_whole_machine_is_accepted():
+def test_request_for_the_whole_machine_is_accepted():
     check_sizes(resolved(serial(leaf("a", cpu=4, mem=8, gpu=1))), MACHINE)
 
 
@@ -365,7 +365,7 @@ def test_an_image_in_which_our_package_is_called_gets_it(command):
     assert packages(tree, IMAGES) == {"i": ("conducto",), "j": ()}
 
 
-def test_our_package_joins_what_an_image_installs_already():
+def test_our_package_is_added_to_the_image_installs():
     tree = chain({"image_name": "i"}, {}, {"command": "conducto p.py f"})
 
     assert packages(tree, {"i": {"image": "a", "reqs_py": ["numpy"]}}) == {
@@ -387,7 +387,7 @@ def test_an_image_for_other_commands_stays_as_it_is_written(command):
     assert packages(tree, IMAGES) == {"i": (), "j": ()}
 
 
-def test_a_modified_command_leaves_the_image_what_it_was():
+def test_modified_command_does_not_change_the_image():
     tree = form(chain({"image_name": "i"}, {}, {}), IMAGES)
     edits = {"/g/x": {"command": "conducto p.py f"}}
 
@@ -395,7 +395,7 @@ def test_a_modified_command_leaves_the_image_what_it_was():
 
 
 @pytest.mark.parametrize("name", [[], {}, 3])
-def test_an_image_name_that_is_no_text_is_refused_where_our_package_is_called(name):
+def test_non_text_image_name_is_rejected_when_our_package_is_called(name):
     tree = chain({}, {}, {"command": "conducto p.py f", "image_name": name})
 
     with pytest.raises(DefinitionError, match="/g/x: "):

@@ -75,14 +75,14 @@ VALUES = [
 
 
 @pytest.mark.parametrize(("params", "message"), VALUES)
-def test_a_wrong_value_is_told_with_the_path_of_its_node(params, message):
+def test_invalid_value_is_reported_with_the_path_of_its_node(params, message):
     error = wrong(in_place(leaf("x", **params)))
 
     assert str(error).startswith(f"/p/x: {message}")
     assert error.path == "/p/x"
 
 
-def test_all_problems_of_a_tree_are_told_at_once():
+def test_all_problems_of_a_tree_are_reported_at_once():
     tree = serial(leaf("a", cpu=0), parallel(leaf("b", mem=-1), leaf("c"), name="p", gpu=99))
 
     error = wrong(form(tree))
@@ -96,7 +96,7 @@ def test_all_problems_of_a_tree_are_told_at_once():
     assert error.path == "/a"
 
 
-def test_sizes_that_never_fit_are_told_at_once():
+def test_sizes_that_never_fit_are_rejected_at_once():
     nodes = resolve(form(serial(leaf("a", cpu=64, mem=512), leaf("b"), leaf("c", gpu=1)))).nodes
 
     with pytest.raises(DefinitionError) as raised:
@@ -131,7 +131,7 @@ def test_sizes_that_never_fit_are_told_at_once():
         ),
     ],
 )
-def test_a_wrong_group_is_told_with_its_path(group, message):
+def test_invalid_group_is_reported_with_its_path(group, message):
     assert str(wrong(in_place(group))).startswith(f"/p/x: {message}")
 
 
@@ -145,7 +145,7 @@ def test_a_child_needs_a_name_that_can_stand_in_a_path(name):
     assert str(error) == f"/: a child's name may not be empty or hold '/' or NUL, got {name!r}"
 
 
-def test_an_exec_without_an_image_is_told_where_to_set_one():
+def test_exec_without_an_image_names_the_places_to_set_one():
     definition = form(serial("a"), IMAGES)
 
     assert str(wrong(definition)) == "/a: no image; set image= here or on a parent"
@@ -284,7 +284,7 @@ SHAPES = [
 
 
 @pytest.mark.parametrize(("broken", "message"), SHAPES)
-def test_what_is_no_tree_is_refused(broken, message):
+def test_non_tree_is_rejected(broken, message):
     assert str(wrong(broken)).startswith(message)
 
 
@@ -399,14 +399,14 @@ def test_a_size_that_can_never_fit_is_refused(params, message):
         ),
     ],
 )
-def test_a_wrong_image_is_told_by_its_name(image, message):
+def test_invalid_image_is_reported_by_its_name(image, message):
     error = wrong(form(serial("a"), {"i": image}))
 
     assert str(error) == f"image 'i': {message}"
 
 
 @pytest.mark.parametrize("image", ["busybox", 3, None, {"image": 3}, {"image": "a", "path_map": 3}])
-def test_what_is_no_image_is_told_by_its_name(image):
+def test_non_image_is_reported_by_its_name(image):
     assert str(wrong(form(serial("a"), {"i": image}))).startswith("image 'i': ")
 
 
@@ -452,7 +452,7 @@ def attempted(act):
 
 @law(300)
 @given(st.sampled_from(sorted(places(WHOLE), key=str)), JUNK)
-def test_a_tree_with_any_value_spoiled_is_a_tree_or_is_told_what_is_wrong(way, junk):
+def test_tree_with_any_corrupted_value_is_resolved_or_rejected(way, junk):
     answer = attempted(lambda: resolve(spoiled(way, junk)))
 
     assert isinstance(answer, Pipeline) or answer
@@ -460,7 +460,7 @@ def test_a_tree_with_any_value_spoiled_is_a_tree_or_is_told_what_is_wrong(way, j
 
 @law(150)
 @given(st.sampled_from(sorted(places(WHOLE), key=str)), JUNK)
-def test_a_generated_tree_with_any_value_spoiled_is_a_tree_or_is_told_what_is_wrong(way, junk):
+def test_generated_tree_with_any_corrupted_value_is_resolved_or_rejected(way, junk):
     here = resolve(form(lazy()))
 
     answer = attempted(lambda: resolve_generated(spoiled(way, junk), "/Execute", here))

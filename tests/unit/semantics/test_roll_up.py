@@ -163,7 +163,7 @@ def test_the_cases_have_names_of_their_own_and_meet_every_state_of_a_group():
         pytest.param(serial(a("error", skipped=True)), "done", False, id="skipped"),
     ],
 )
-def test_a_case_says_what_becomes_of_its_groups(tree, state, warning):
+def test_case_determines_the_states_of_its_groups(tree, state, warning):
     root = case("any", tree)["groups"]["/"]
 
     assert (root["state"], root["warning"]) == (state, warning)

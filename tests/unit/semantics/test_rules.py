@@ -67,7 +67,7 @@ SEEN = {
 
 
 @table("state skipped", SEEN)
-def test_what_a_parent_sees_of_a_child(state, skipped, answer):
+def test_state_and_skip_decide_how_a_parent_sees_a_child(state, skipped, answer):
     assert seen_by_parent(state, skipped=skipped) is answer
 
 
@@ -82,7 +82,9 @@ HOLDS_BACK = {
 
 
 @table("child stop_on_error", HOLDS_BACK)
-def test_which_child_of_a_serial_holds_back_the_later_ones(child, stop_on_error, answer):
+def test_failed_child_of_a_serial_blocks_later_ones_with_stop_on_error(
+    child, stop_on_error, answer
+):
     assert holds_back_siblings(child, stop_on_error=stop_on_error) is answer
 
 
@@ -97,7 +99,7 @@ ADDED_UP = {
 
 
 @table("holding any_unfinished any_failed", ADDED_UP)
-def test_what_children_add_up_to(holding, any_unfinished, any_failed, answer):
+def test_group_state_follows_from_its_children(holding, any_unfinished, any_failed, answer):
     outcome = group_outcome(holding, any_unfinished=any_unfinished, any_failed=any_failed)
 
     assert outcome is answer
@@ -135,7 +137,7 @@ SUPPRESSED = {
         for case, answer in SUPPRESSED.items()
     ],
 )
-def test_what_suppress_errors_makes_of_a_state(state, suppress_errors, shown, warns):
+def test_suppress_errors_turns_an_error_into_done(state, suppress_errors, shown, warns):
     assert suppress(state, suppress_errors=suppress_errors) == (shown, warns)
 
 
@@ -148,7 +150,7 @@ WARNS = {
 
 
 @table("state own any_child_warns", WARNS)
-def test_which_group_carries_a_warning(state, own, any_child_warns, answer):
+def test_warning_is_set_on_the_suppressing_group(state, own, any_child_warns, answer):
     assert group_warns(state, own=own, any_child_warns=any_child_warns) is answer
 
 
@@ -253,7 +255,7 @@ def test_how_often_a_failure_is_retried(callback, tries, decision):
     assert decide_failure([callback], failure(tries=tries)) == decision
 
 
-def test_memory_doubles_from_what_the_attempt_had():
+def test_memory_doubles_from_the_limit_of_the_attempt():
     decision = decide_failure([DOUBLE_2], failure(tries=2, mem=4.0))
 
     assert decision == Decision(FailureDecision.RETRY, 8.0)
@@ -337,7 +339,7 @@ HEARD = {
         for (event, cause), decision in HEARD.items()
     ],
 )
-def test_which_failures_a_callback_hears_of(event, cause, decision):
+def test_callback_matches_its_kinds_of_failures(event, cause, decision):
     callback = Callback(event, "retry", {"max_num_retries": 1})
 
     assert decide_failure([callback], failure(cause)) == decision
@@ -421,7 +423,7 @@ def test_retry_for_memory_never_asks_for_more_than_there_is(
     assert decide_failure([more], killed) == decision
 
 
-def test_doubled_memory_is_at_most_what_there_is() -> None:
+def test_doubled_memory_is_limited_by_the_machine() -> None:
     double = Callback("error", "retry_with_double_mem", {"max_num_retries": 3})
     killed = Failure(State.KILLED, Cause.OUT_OF_MEMORY, 1, 16.0, 1.0, max_mem=29.0)
 

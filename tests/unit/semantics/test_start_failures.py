@@ -122,7 +122,7 @@ def test_two_throttled_pulls_and_one_lost_worker_give_nothing_up() -> None:
     assert known.allowed(50, 0, now) == 1
 
 
-def test_what_other_workers_of_the_organisation_keep_busy_never_gives_up_a_pool() -> None:
+def test_busy_capacity_of_the_organisation_never_gives_up_a_pool() -> None:
     known, now = PoolStarts(), 0.0
     for _ in range(100):
         known = known.after(

@@ -33,7 +33,7 @@ def lost(tree: TreeState) -> list[ev.Command]:
 
 
 @pytest.mark.parametrize("order", StopReason)
-def test_an_order_to_stop_is_to_be_remembered(order: StopReason) -> None:
+def test_stop_action_is_remembered(order: StopReason) -> None:
     driver = running()
 
     driver.send(ORDERS[order])
@@ -42,7 +42,7 @@ def test_an_order_to_stop_is_to_be_remembered(order: StopReason) -> None:
     assert (node.path, driver.tree.state_of(node).order) == ("/a", order)
 
 
-def test_what_a_person_killed_does_not_run_again() -> None:
+def test_node_killed_by_a_user_does_not_run_again() -> None:
     driver = running()
     driver.send(ORDERS[StopReason.KILL])
     tree = taken_over(driver)
@@ -54,7 +54,7 @@ def test_what_a_person_killed_does_not_run_again() -> None:
     assert tree.nodes["/a"].state is State.KILLED
 
 
-def test_what_ran_out_of_time_did_so_for_the_next_machine_too() -> None:
+def test_timeout_remains_a_timeout_on_the_next_machine() -> None:
     driver = running()
     driver.send(ORDERS[StopReason.EXPIRE])
 
@@ -63,7 +63,7 @@ def test_what_ran_out_of_time_did_so_for_the_next_machine_too() -> None:
     assert ev.EndAttempt("/a", 1, State.KILLED, Cause.TIMEOUT) in commands
 
 
-def test_what_was_reset_runs_again() -> None:
+def test_reset_node_runs_again() -> None:
     driver = running()
     driver.send(ORDERS[StopReason.RESET])
     tree = taken_over(driver)
@@ -72,7 +72,7 @@ def test_what_was_reset_runs_again() -> None:
     assert tree.nodes["/a"].tries == 1
 
 
-def test_an_order_ends_with_its_attempt() -> None:
+def test_stop_action_ends_with_its_attempt() -> None:
     driver = running()
     driver.send(ORDERS[StopReason.KILL])
     driver.finish("/a", FAILS)
@@ -94,7 +94,7 @@ def test_a_reset_of_a_pending_node_is_to_be_remembered() -> None:
     assert [(n.path, n.tries) for n in driver.tree.take_remembered()] == [("/a", 0)]
 
 
-def test_a_reset_of_a_queued_node_counts_what_is_queued() -> None:
+def test_reset_of_a_queued_node_counts_the_queued_attempt() -> None:
     driver = Driver(serial("a"))
 
     driver.send(ev.NodesReset(("/a",)))

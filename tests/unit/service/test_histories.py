@@ -68,7 +68,7 @@ def test_a_history_has_runs_that_the_page_has_not() -> None:
     assert ids_of(pipelines, after="archived") == [("x", ["x"])]
 
 
-def test_nothing_is_told_unasked_or_of_nothing() -> None:
+def test_histories_are_omitted_unless_requested() -> None:
     pipelines = [run("a")]
 
     assert listing.page(pipelines, ListParams()).histories == ()
@@ -98,7 +98,7 @@ def test_only_runs_that_came_to_their_end_are_counted() -> None:
 @pytest.mark.parametrize(
     ("seconds", "median"), [([], None), ([7.0], 7.0), ([1.0, 50.0, 3.0], 3.0), ([-5.0], 0.0)]
 )
-def test_the_median_is_that_of_what_is_done(seconds: list[float], median: float | None) -> None:
+def test_median_counts_done_runs_only(seconds: list[float], median: float | None) -> None:
     known = [run("x", 99, State.ERROR), *(run(str(n), took) for n, took in enumerate(seconds))]
 
     (found,) = histories_of(known, known)
@@ -125,7 +125,7 @@ def counted(pipelines: list[PipelineSummary], looked_at: list[str]) -> Iterator[
     [("nightly", MAX_HISTORY), ("weekly", MAX_HISTORY_SCAN)],
     ids=["enough runs", "few runs"],
 )
-def test_no_more_is_looked_at_than_it_takes(others: str, looked: int) -> None:
+def test_scan_stops_at_the_needed_number_of_pipelines(others: str, looked: int) -> None:
     older = [run(str(number), title=others) for number in range(MAX_HISTORY_SCAN + 100)]
     looked_at: list[str] = []
 

@@ -78,7 +78,7 @@ def test_the_owner_is_answered(server: RunningServer) -> None:
         {"Sec-WebSocket-Protocol": f"conducto.token.{TOKEN}"},
     ],
 )
-def test_who_has_no_token_is_refused(server: RunningServer, headers: dict[str, str]) -> None:
+def test_request_without_token_is_rejected(server: RunningServer, headers: dict[str, str]) -> None:
     status, answered, problem = ask(server, headers=headers)
 
     assert status == 401
@@ -100,7 +100,7 @@ def test_another_host_name_is_refused(server: RunningServer, host: str) -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LOCALHOST", "[::1]"])
-def test_every_name_of_the_loopback_is_ours(server: RunningServer, host: str) -> None:
+def test_every_name_of_the_loopback_is_accepted(server: RunningServer, host: str) -> None:
     headers = {**AUTHORIZED, "Host": f"{host}:{server.port}"}
 
     status, _, _ = ask(server, headers=headers)
@@ -120,7 +120,7 @@ def test_a_page_of_another_origin_is_refused(server: RunningServer, origin: str)
     assert problem["title"] == "wrong origin"
 
 
-def test_a_page_of_ours_is_answered(server: RunningServer) -> None:
+def test_page_of_the_agent_gets_a_response(server: RunningServer) -> None:
     headers = {**AUTHORIZED, "Origin": f"http://localhost:{server.port}"}
 
     status, _, _ = ask(server, headers=headers)
@@ -235,7 +235,7 @@ def test_a_browser_brings_its_token_as_a_subprotocol(
     assert frame["changes"][0]["path"] == "/"
 
 
-def test_a_stream_that_nobody_reads_holds_up_nobody(
+def test_unread_stream_blocks_no_other_client(
     server: RunningServer, pipelines: MemoryPipelines
 ) -> None:
     with connect(
@@ -318,7 +318,7 @@ def test_a_client_follows_the_server_to_its_new_place(pipelines: MemoryPipelines
     assert status.url == second.endpoint.url
 
 
-def test_an_order_on_a_connection_that_was_closed_meanwhile_arrives_once(
+def test_action_on_a_closed_connection_arrives_once(
     pipelines: MemoryPipelines,
 ) -> None:
     with running_server(pipelines) as first:
@@ -376,7 +376,7 @@ def key_of(request: bytes) -> bytes:
     return request.lower().partition(b"idempotency-key: ")[2].partition(b"\r\n")[0]
 
 
-def test_an_order_whose_answer_is_lost_is_sent_again_and_done_once(
+def test_action_with_a_lost_response_is_sent_again_and_executed_once(
     server: RunningServer, pipelines: MemoryPipelines
 ) -> None:
     host = f"127.0.0.1:{server.port}"
@@ -393,7 +393,7 @@ def test_an_order_whose_answer_is_lost_is_sent_again_and_done_once(
     assert key_of(requests[0])
 
 
-def test_what_cannot_be_remembered_is_not_sent_twice(
+def test_non_idempotent_request_is_not_sent_twice(
     server: RunningServer, pipelines: MemoryPipelines
 ) -> None:
     host = f"127.0.0.1:{server.port}"
@@ -420,7 +420,7 @@ def test_answers_on_a_warm_connection_wait_for_no_acknowledgement(server: Runnin
     assert took < rounds * delayed_acknowledgement / 2
 
 
-def test_nobody_at_the_address_is_said_with_a_remedy() -> None:
+def test_unused_address_is_reported_with_a_remedy() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
 

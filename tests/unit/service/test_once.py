@@ -85,7 +85,7 @@ async def test_another_key_is_another_request(make: Make, work: Work) -> None:
     assert await once.answer("a", (b"x",), work) != await once.answer("b", (b"x",), work)
 
 
-async def test_what_failed_may_be_tried_again(make: Make, work: Work) -> None:
+async def test_failed_request_may_be_retried(make: Make, work: Work) -> None:
     once = IdempotentExecutor(make())
     work.error = ValueError("no")
     with pytest.raises(ValueError, match="no"):
@@ -108,7 +108,7 @@ async def test_two_at_once_are_one(make: Make, work: Work) -> None:
     assert work.times == 1
 
 
-async def test_one_that_was_cut_off_is_not_done_again_in_silence(make: Make, work: Work) -> None:
+async def test_interrupted_request_is_not_repeated_silently(make: Make, work: Work) -> None:
     store = make()
     work.gate.clear()
     cut = asyncio.create_task(IdempotentExecutor(store).answer("k", (b"x",), work))
@@ -123,9 +123,7 @@ async def test_one_that_was_cut_off_is_not_done_again_in_silence(make: Make, wor
     assert caught.value.problem.remedy is not None
 
 
-async def test_one_that_was_cut_off_is_carried_out_again_where_that_is_safe(
-    make: Make, work: Work
-) -> None:
+async def test_interrupted_request_is_repeated_if_that_is_safe(make: Make, work: Work) -> None:
     store = make()
     work.gate.clear()
     cut = asyncio.create_task(IdempotentExecutor(store).answer("k", (b"x",), work))
@@ -153,7 +151,7 @@ async def test_a_key_is_forgotten_after_its_time(make: Make, work: Work) -> None
     assert await once.answer("k", (b"x",), work) == b"answer 2"
 
 
-async def test_a_clock_that_is_set_back_keeps_no_key_for_ever(make: Make, work: Work) -> None:
+async def test_clock_set_back_does_not_keep_keys_forever(make: Make, work: Work) -> None:
     now = [1000.0]
     once = IdempotentExecutor(make(seconds=60), lambda: now[0])
     await once.answer("k", (b"x",), work)
@@ -204,16 +202,14 @@ async def test_a_private_request_leaves_nothing_in_the_file(tmp_path: Path, work
     assert rows == (0,)
 
 
-async def test_a_damaged_file_is_made_anew(tmp_path: Path, work: Work) -> None:
+async def test_damaged_file_is_recreated(tmp_path: Path, work: Work) -> None:
     (tmp_path / "a.sqlite").write_bytes(b"no database " * 100)
 
     with remembered(tmp_path / "a.sqlite") as answers:
         assert await IdempotentExecutor(answers).answer("k", (b"x",), work) == b"answer 1"
 
 
-async def test_what_cannot_be_written_down_is_remembered_by_the_process(
-    tmp_path: Path, work: Work
-) -> None:
+async def test_unwritable_response_is_remembered_by_the_process(tmp_path: Path, work: Work) -> None:
     with remembered(tmp_path / "a.sqlite") as answers:
         pass  # closed: nothing can be written any more
     once = IdempotentExecutor(answers)
@@ -223,9 +219,7 @@ async def test_what_cannot_be_written_down_is_remembered_by_the_process(
     assert repeated == [b"answer 1"] * 2
 
 
-async def test_a_disk_that_is_full_keeps_nobody_from_giving_orders(
-    tmp_path: Path, work: Work
-) -> None:
+async def test_full_disk_does_not_block_actions(tmp_path: Path, work: Work) -> None:
     with small_disk(tmp_path / "disk", 4) as disk, remembered(disk / "a.sqlite") as answers:
         fill(disk)
         once = IdempotentExecutor(answers)
@@ -235,9 +229,7 @@ async def test_a_disk_that_is_full_keeps_nobody_from_giving_orders(
     assert repeated[:50] == repeated[50:]
 
 
-async def test_a_file_that_cannot_be_had_is_no_reason_not_to_start(
-    tmp_path: Path, work: Work
-) -> None:
+async def test_unavailable_file_does_not_prevent_the_start(tmp_path: Path, work: Work) -> None:
     with remembered(tmp_path / "nowhere" / "a.sqlite") as answers:
         once = IdempotentExecutor(answers)
         repeated = [await once.answer("k", (b"x",), work) for _ in range(2)]
@@ -277,7 +269,7 @@ def test_answers_that_are_secret_or_harmless_are_not_remembered(operation) -> No
 @pytest.mark.parametrize(
     "operation", [pipelines.LAUNCH, pipelines.CONTROL, pipelines.DELETE_SECRETS]
 )
-def test_orders_are_remembered(operation) -> None:
+def test_actions_are_remembered(operation) -> None:
     assert operation.remembered
 
 
@@ -288,7 +280,7 @@ class Forgetful(MemoryResponses):
         raise NotRememberedError("the disk is full")
 
 
-async def test_an_answer_that_cannot_be_kept_is_remembered_by_the_process(work: Work) -> None:
+async def test_oversized_response_is_remembered_by_the_process(work: Work) -> None:
     once = IdempotentExecutor(Forgetful())
 
     first = await once.answer("k", (b"x",), work)

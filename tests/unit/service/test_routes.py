@@ -34,7 +34,7 @@ def test_every_call_has_one_route() -> None:
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda o: o.name)
-def test_what_stands_in_braces_is_a_parameter(operation: Operation) -> None:
+def test_names_in_braces_are_parameters(operation: Operation) -> None:
     in_braces = set(re.findall(r"{(\w+)}", operation.path))
 
     assert in_braces <= set(operation.params.model_fields)
@@ -93,7 +93,7 @@ def test_the_document_says_where_each_parameter_goes() -> None:
     assert where["offset"] == ("query", False)
 
 
-def test_the_document_is_the_one_that_was_agreed() -> None:
+def test_document_equals_the_agreed_one() -> None:
     """The web app's types are made of it."""
     agreed, now = read("openapi.json"), FILES["openapi.json"]()
 

@@ -41,7 +41,7 @@ _MAX_SESSIONS = 1000
         ("local-runner-and-agent", f"has to come within {HEAD_SECONDS:g} seconds"),
     ],
 )
-def test_limit_is_the_one_that_the_page_promises(page: str, promise: str) -> None:
+def test_limit_equals_the_documented_one(page: str, promise: str) -> None:
     text = re.sub(r"\s+", " ", (CONCEPTS / f"{page}.md").read_text())
 
     assert promise in text

@@ -215,7 +215,7 @@ def test_form_without_its_nonce_opens_nothing(server: RunningServer) -> None:
     assert "set-cookie" not in post_form(server, code)[1]
 
 
-def test_secret_of_a_form_is_no_code(server: RunningServer) -> None:
+def test_form_secret_is_not_a_code(server: RunningServer) -> None:
     form = form_of(login(server))
     for field in ("secret", "nonce"):
         body = json.dumps({"code": form[field]}).encode()
@@ -308,7 +308,7 @@ def test_streams_of_a_session_end_with_it(server: RunningServer, session: dict[s
     assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1008, "the session has ended")
 
 
-def test_a_session_reads_and_changes_from_a_page_of_ours(
+def test_session_reads_and_writes_from_our_own_page(
     server: RunningServer, session: dict[str, str]
 ) -> None:
     order = b'{"action": "run"}'
@@ -367,7 +367,7 @@ def test_a_preflight_of_another_origin_is_refused(server: RunningServer) -> None
     assert not any(name.lower().startswith("access-control") for name in headers)
 
 
-def test_a_stream_opens_with_a_session_for_pages_of_ours_only(
+def test_session_opens_a_stream_for_our_own_pages_only(
     server: RunningServer, session: dict[str, str]
 ) -> None:
     url = f"ws://127.0.0.1:{server.port}/api/v1/pipelines/p/events"
@@ -390,7 +390,7 @@ def test_a_stream_outside_of_the_api_is_refused(server: RunningServer) -> None:
 
 
 @pytest.mark.parametrize("host", ["evil.example:{port}", "evil.example", "127.0.0.1"])
-def test_a_name_that_was_bound_anew_reads_nothing(server: RunningServer, host: str) -> None:
+def test_rebound_host_name_reads_nothing(server: RunningServer, host: str) -> None:
     """DNS rebinding: the page's own name leads here, so its requests are of its own origin."""
     sent = {"Host": host.format(port=server.port)}
 
@@ -477,7 +477,7 @@ def test_sessions_of_a_damaged_list_have_ended(
 
 
 @pytest.mark.parametrize("change", ["", "x", ".", "..", "a.b", "é.9999999999.0"])
-def test_a_made_up_cookie_is_no_session(clock: Clock, change: str) -> None:
+def test_invented_cookie_has_no_session(clock: Clock, change: str) -> None:
     assert not Sessions("t", 1, clock).is_session(change)
 
 

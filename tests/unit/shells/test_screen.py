@@ -21,9 +21,7 @@ async def screen(shell: FakeShell) -> PageScreen:
     return made
 
 
-async def test_what_is_typed_before_the_shell_is_there_waits_for_it(
-    screen: PageScreen, shell: FakeShell
-) -> None:
+async def test_typing_before_the_shell_starts_is_kept(screen: PageScreen, shell: FakeShell) -> None:
     screen.type(b"ls")
     screen.type(b"\r")
 
@@ -49,7 +47,7 @@ async def test_an_empty_frame_is_not_the_end_of_the_input(
     assert typed == [b"x"]
 
 
-async def test_a_shell_waits_for_a_page_that_is_behind_and_goes_on_when_it_has_read(
+async def test_shell_waits_for_a_slow_page_and_continues_when_it_has_read(
     screen: PageScreen, shell: FakeShell
 ) -> None:
     screen.read(shell)
@@ -76,7 +74,7 @@ async def test_a_page_cannot_have_read_more_than_was_printed(
     assert shell.waits
 
 
-async def test_output_before_the_shell_can_be_told_to_wait_counts_too(
+async def test_output_before_the_shell_can_wait_counts_too(
     screen: PageScreen, shell: FakeShell
 ) -> None:
     screen.write("stdout", bytes(MAX_SHELL_AHEAD + 1))
@@ -87,9 +85,7 @@ async def test_output_before_the_shell_can_be_told_to_wait_counts_too(
 
 
 @pytest.mark.parametrize("there", [True, False])
-async def test_typing_that_nobody_reads_has_an_end(
-    screen: PageScreen, shell: FakeShell, there: bool
-) -> None:
+async def test_unread_typing_is_limited(screen: PageScreen, shell: FakeShell, there: bool) -> None:
     if there:
         screen.read(shell)
         shell.unsent = MAX_SHELL_TYPED
@@ -100,7 +96,7 @@ async def test_typing_that_nobody_reads_has_an_end(
         screen.type(b"x")
 
 
-async def test_small_pieces_come_as_one_and_large_ones_as_they_are(screen: PageScreen) -> None:
+async def test_small_chunks_are_joined_and_large_ones_are_passed_on(screen: PageScreen) -> None:
     for piece in (b"a", b"b", bytes(100_000), b"c"):
         screen.write("stdout", piece)
 
@@ -116,7 +112,7 @@ async def test_all_that_was_printed_is_returned_before_the_end(screen: PageScree
     assert [await screen.printed(), await screen.printed()] == [b"last words", b""]
 
 
-async def test_who_waits_for_output_hears_of_the_end(screen: PageScreen) -> None:
+async def test_waiting_reader_is_notified_of_the_end(screen: PageScreen) -> None:
     waiting = asyncio.create_task(screen.printed())
     await asyncio.sleep(0)
 

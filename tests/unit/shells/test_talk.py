@@ -53,7 +53,7 @@ async def test_bytes_go_both_ways_and_the_exit_code_is_the_last_word() -> None:
     assert end == ShellEnd(code=7)
 
 
-async def test_nothing_opens_before_somebody_listens() -> None:
+async def test_shell_opens_only_with_a_listener() -> None:
     page = Page()
 
     await page.talk.aclose()
@@ -75,7 +75,7 @@ async def test_a_new_size_reaches_the_shell() -> None:
     assert page.shell.sizes[-1] == (50, 132)
 
 
-async def test_what_a_page_has_taken_in_lets_the_shell_go_on() -> None:
+async def test_acknowledged_output_lets_the_shell_continue() -> None:
     page = Page(echoes=False)
     reading = asyncio.create_task(page.frames())
     await asyncio.sleep(0.01)
@@ -120,7 +120,7 @@ async def test_a_shell_that_does_not_open_or_is_lost_says_why(error: type[Except
     ]
 
 
-async def test_a_bug_of_ours_is_not_told_as_an_end() -> None:
+async def test_internal_error_is_not_reported_as_an_end() -> None:
     page = Page()
     reading = asyncio.create_task(page.frames())
     await asyncio.sleep(0.01)
@@ -168,11 +168,11 @@ async def test_a_shell_in_which_something_happens_stays_until_its_time_is_over()
         (0.5, "0.5 seconds"),
     ],
 )
-def test_a_time_is_said_in_words(seconds: float, words: str) -> None:
+def test_time_is_formatted_in_words(seconds: float, words: str) -> None:
     assert in_words(seconds) == words
 
 
-async def test_typing_more_than_the_shell_reads_ends_it_and_says_so() -> None:
+async def test_excessive_typing_ends_the_shell_with_a_message() -> None:
     page = Page(echoes=False)
     reading = asyncio.create_task(page.frames())
     await asyncio.sleep(0.01)

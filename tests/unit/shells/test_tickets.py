@@ -140,7 +140,7 @@ def cookie(server: RunningServer) -> dict[str, str]:
         connection.close()
 
 
-def test_with_a_cookie_only_a_page_of_ours_opens_the_websocket(server: RunningServer) -> None:
+def test_cookie_opens_the_websocket_from_our_own_page_only(server: RunningServer) -> None:
     ours = f"http://127.0.0.1:{server.port}"
     code = ticket(server).ticket
 
@@ -154,7 +154,7 @@ def test_with_a_cookie_only_a_page_of_ours_opens_the_websocket(server: RunningSe
         assert json.loads(list(socket)[-1])["code"] == 0
 
 
-def test_with_a_cookie_only_a_script_of_ours_is_given_a_ticket(
+def test_cookie_gets_a_ticket_for_our_own_script_only(
     server: RunningServer, shell: FakeShell
 ) -> None:
     def ask(headers: dict[str, str]) -> int:
@@ -198,9 +198,7 @@ def can_be_asked(server: RunningServer) -> bool:
     return True
 
 
-def test_a_ticket_that_nobody_uses_makes_room_and_is_no_good_any_more(
-    pipelines: Planning, shell: FakeShell
-) -> None:
+def test_unused_ticket_expires_and_frees_its_slot(pipelines: Planning, shell: FakeShell) -> None:
     shells = Shells(replace(Limits(), shells=1, ticket=0.05), shell)
     with running_server(pipelines, shells=shells) as server:
         code = ticket(server).ticket
@@ -259,7 +257,7 @@ def test_nonsense_ends_the_connection_and_the_shell(
     wait_for(lambda: shell.open == 0)
 
 
-def test_a_page_that_reads_nothing_holds_up_nobody(server: RunningServer, shell: FakeShell) -> None:
+def test_page_that_reads_nothing_blocks_no_other(server: RunningServer, shell: FakeShell) -> None:
     with dial(server, ticket(server).ticket, max_queue=1, close_timeout=0.1) as socket:
         for _ in range(40):
             socket.send(b"x" * 60_000)
@@ -269,7 +267,7 @@ def test_a_page_that_reads_nothing_holds_up_nobody(server: RunningServer, shell:
             assert client.status().shell
 
 
-def test_an_agent_without_shells_says_so_and_names_the_command(pipelines: Planning) -> None:
+def test_agent_without_shells_names_the_command(pipelines: Planning) -> None:
     with running_server(pipelines) as server:
         with pytest.raises(ApiError, match="in a terminal: conducto debug p '/a b'") as caught:
             ticket(server, DebugRequest(path="/a b"))
@@ -293,12 +291,12 @@ def test_the_agents_environment_says_whether_pages_may(env: dict[str, str], allo
     assert (allowed_shells(env) is not None) is allowed
 
 
-def test_another_word_in_the_environment_is_told() -> None:
+def test_invalid_environment_value_is_rejected() -> None:
     with pytest.raises(AgentSettingError, match="CONDUCTO_WEB_SHELL must be on or off, got 'no'"):
         allowed_shells({"CONDUCTO_WEB_SHELL": "no"})
 
 
-async def test_secrets_are_gone_with_their_ticket(pipelines: Planning) -> None:
+async def test_secrets_are_deleted_with_their_ticket(pipelines: Planning) -> None:
     shells = Shells(replace(Limits(), ticket=0.01), FakeShell())
     await shells.ticket(pipelines, Call(params=PIPELINE, body=REQUEST))
     held = [one.secrets["TOKEN"].get_secret_value() for one in shells.planned()]

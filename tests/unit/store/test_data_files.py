@@ -174,7 +174,7 @@ def test_a_link_that_is_put_there_in_between_is_met_with_a_refusal(
     assert SECRET not in seen
 
 
-def test_a_pipe_is_no_file_and_is_not_waited_for(data: DataDirectory, root: Path) -> None:
+def test_pipe_is_rejected_without_waiting(data: DataDirectory, root: Path) -> None:
     os.mkfifo(root / "pipe")
 
     with pytest.raises(RefusedError, match="not a file"):
@@ -191,7 +191,7 @@ def test_device_is_refused_before_it_is_opened(data: DataDirectory, root: Path) 
 
 
 @pytest.mark.parametrize("name", ["", "/", ".", "./."])
-async def test_the_directory_itself_is_no_file(data: DataDirectory, root: Path, name: str) -> None:
+async def test_directory_itself_is_not_a_file(data: DataDirectory, root: Path, name: str) -> None:
     with pytest.raises(RefusedError, match="names no file"):
         data.open(name)
     with pytest.raises(RefusedError, match="names no file"):
@@ -244,7 +244,7 @@ async def test_new_files_are_shared_as_their_directory_is(data: DataDirectory, r
     assert (root / "new/deep/file").stat().st_mode & 0o777 == 0o666
 
 
-async def test_a_full_disk_is_said_to_be_full(
+async def test_full_disk_is_reported(
     data: DataDirectory, root: Path, limited_files: Callable[[int], None]
 ) -> None:
     limited_files(1000)
@@ -268,7 +268,7 @@ def limited_files():
     signal.signal(signal.SIGXFSZ, handler)
 
 
-def test_a_name_that_is_no_text_is_shown_and_nothing_more(data: DataDirectory, root: Path) -> None:
+def test_undecodable_name_is_listed_but_not_opened(data: DataDirectory, root: Path) -> None:
     (root / os.fsdecode(b"bad-\xff")).write_bytes(b"x")
 
     found = next(e for e in data.entries("", None, 100).entries if e.name.startswith("bad-"))
@@ -277,7 +277,7 @@ def test_a_name_that_is_no_text_is_shown_and_nothing_more(data: DataDirectory, r
     assert found.model_dump_json()
 
 
-def test_what_is_half_written_is_not_listed(data: DataDirectory, root: Path) -> None:
+def test_partially_written_file_is_not_listed(data: DataDirectory, root: Path) -> None:
     (root / ".conducto-tmp-1234").write_bytes(b"half")
 
     assert all(not e.name.startswith(".conducto") for e in data.entries("", None, 100).entries)
@@ -289,7 +289,7 @@ def written(path: Path, when: float) -> None:
     os.utime(path, (when, when))
 
 
-def test_what_was_written_within_a_time_is_found_at_any_depth_the_newest_first(
+def test_recently_written_files_are_found_at_any_depth_newest_first(
     data: DataDirectory, root: Path
 ) -> None:
     for name, when in {"a/b/c": 2000.0, "d": 2001.0, "a/early": 1999.0, "late": 2003.0}.items():
@@ -302,7 +302,7 @@ def test_what_was_written_within_a_time_is_found_at_any_depth_the_newest_first(
     assert found.complete
 
 
-def test_no_link_is_followed_to_what_was_written(
+def test_links_to_recently_written_files_are_not_followed(
     data: DataDirectory, root: Path, outside: Path
 ) -> None:
     for name in ("secret", "new"):
@@ -312,7 +312,7 @@ def test_no_link_is_followed_to_what_was_written(
     assert data.changed(1999.0, 2001.0, 10).entries == ()
 
 
-def test_it_is_said_when_not_all_that_was_written_is_told(data: DataDirectory, root: Path) -> None:
+def test_incomplete_list_of_written_files_is_marked(data: DataDirectory, root: Path) -> None:
     for number in range(3):
         written(root / "many" / str(number), 2000.0 + number)
     (root.joinpath(*["deep"] * (MAX_DATA_DEPTH + 2))).mkdir(parents=True)
@@ -323,7 +323,7 @@ def test_it_is_said_when_not_all_that_was_written_is_told(data: DataDirectory, r
     assert (len(deep.entries), deep.complete) == (3, False)
 
 
-def test_what_may_not_be_read_is_refused(data: DataDirectory, root: Path) -> None:
+def test_unreadable_file_is_rejected(data: DataDirectory, root: Path) -> None:
     if os.geteuid() == 0:
         pytest.skip("root may read everything")
     (root / "file").chmod(0)

@@ -118,7 +118,7 @@ def test_a_base_directory_that_was_there_is_left_as_it_is(base: Path) -> None:
     assert mode(base) == 0o755
 
 
-def test_making_directories_again_keeps_what_is_in_them(base: Path) -> None:
+def test_recreating_directories_keeps_their_content(base: Path) -> None:
     home = open_state_dir("p")
     (home.make_pipeline("abc").data / "model").write_text("weights")
 
@@ -170,5 +170,5 @@ def test_removing_follows_no_link_out_of_the_pipeline(base: Path, tmp_path: Path
     assert (tmp_path / "precious").is_dir()
 
 
-def test_removing_what_is_gone_is_no_error(base: Path) -> None:
+def test_removing_missing_directory_is_not_an_error(base: Path) -> None:
     assert remove(open_state_dir("p"), "never")

@@ -57,7 +57,7 @@ def test_attempts_and_nodes_are_kept_apart(logs: LogDirectory) -> None:
     assert found == [f"{path} {attempt}" for path, attempt in places]
 
 
-def test_what_was_written_can_be_read_at_once(logs: LogDirectory) -> None:
+def test_written_output_can_be_read_at_once(logs: LogDirectory) -> None:
     writer = logs.writer("/a", 1)
 
     writer.write("stdout", b"half a li")
@@ -65,7 +65,7 @@ def test_what_was_written_can_be_read_at_once(logs: LogDirectory) -> None:
     assert logs.reader("/a", 1).read("stdout").data == b"half a li"
 
 
-def test_a_writer_after_a_restart_goes_on_at_the_end(logs: LogDirectory) -> None:
+def test_writer_appends_after_a_restart(logs: LogDirectory) -> None:
     written(logs, b"before ")
 
     written(logs, b"after")
@@ -120,7 +120,7 @@ def test_names_of_nodes_do_not_reach_the_file_system(
     assert len(file.name) < 60
 
 
-def test_nobody_else_can_read_logs(logs: LogDirectory, tmp_path: Path) -> None:
+def test_logs_are_private(logs: LogDirectory, tmp_path: Path) -> None:
     before = os.umask(0)
     try:
         written(logs, b"x")
@@ -146,7 +146,7 @@ def test_nobody_else_can_read_logs(logs: LogDirectory, tmp_path: Path) -> None:
     ],
     ids=["start", "end", "at end", "behind", "tail", "of tail", "before", "nothing"],
 )
-def test_a_piece_lies_within_the_stream(
+def test_chunk_lies_within_the_stream(
     logs: LogDirectory, offset: int, limit: int, expected: StoredChunk
 ) -> None:
     written(logs, b"0123456789")
@@ -163,7 +163,7 @@ def test_a_stream_that_nothing_was_written_to_is_empty(logs: LogDirectory, offse
     assert reader.lines("stderr", offset, 5) == (0, (), False, None, 0, 0)
 
 
-def test_the_size_grows_with_what_is_written(logs: LogDirectory) -> None:
+def test_size_grows_with_the_written_output(logs: LogDirectory) -> None:
     writer, reader = logs.writer("/a", 1), logs.reader("/a", 1)
     writer.write("stdout", b"12345")
 
@@ -289,7 +289,7 @@ def test_a_long_log_is_counted_a_part_at_a_time(tmp_path: Path) -> None:
     assert start == 180
 
 
-def test_a_line_that_is_not_counted_yet_is_not_there_yet(tmp_path: Path) -> None:
+def test_start_of_an_unindexed_line_is_unknown(tmp_path: Path) -> None:
     file = tmp_path / "log"
     file.write_bytes(b"a\n" * 100)
     index = LineIndex(stride=10, budget=50)
@@ -321,7 +321,7 @@ def full_writer(logs: LogDirectory) -> LogWriter:
     return logs.writer("/a", 1)
 
 
-def test_a_full_disk_is_said_in_a_sentence(logs: LogDirectory) -> None:
+def test_full_disk_is_reported_in_a_sentence(logs: LogDirectory) -> None:
     writer = full_writer(logs)
 
     writer.write("stdout", b"lost")
@@ -329,7 +329,7 @@ def test_a_full_disk_is_said_in_a_sentence(logs: LogDirectory) -> None:
     assert "is full or over its quota" in (writer.failure or "")
 
 
-def test_a_writer_on_a_full_disk_counts_what_is_lost(logs: LogDirectory) -> None:
+def test_writer_on_a_full_disk_counts_the_lost_bytes(logs: LogDirectory) -> None:
     writer = full_writer(logs)
 
     writer.write("stdout", b"lost")
@@ -347,7 +347,7 @@ def test_a_writer_on_a_full_disk_holds_no_descriptor(logs: LogDirectory) -> None
     assert open_files() == before
 
 
-def test_what_came_before_the_disk_was_full_is_kept(logs: LogDirectory) -> None:
+def test_output_before_the_disk_was_full_is_kept(logs: LogDirectory) -> None:
     writer = logs.writer("/a", 1)
     writer.write("stdout", b"kept ")
 
@@ -370,7 +370,7 @@ def test_nothing_is_appended_after_a_hole(logs: LogDirectory) -> None:
     assert logs.reader("/a", 1).size("stderr") == 0
 
 
-def test_a_directory_that_cannot_be_written_to_is_told_as_such(tmp_path: Path) -> None:
+def test_unwritable_directory_is_reported_as_such(tmp_path: Path) -> None:
     (tmp_path / "logs").write_text("a file in the way")
     writer = LogDirectory(tmp_path / "logs").writer("/a", 1)
 

@@ -56,7 +56,7 @@ def test_an_older_store_gets_the_missing_steps(path: Path) -> None:
     assert query(path, "SELECT * FROM notes") == []
 
 
-def test_an_older_store_keeps_what_it_holds(path: Path) -> None:
+def test_older_store_keeps_its_data(path: Path) -> None:
     store = SqliteStore.open(path, NEXT)
 
     records = store.records()

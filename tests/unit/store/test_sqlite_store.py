@@ -130,7 +130,7 @@ def test_a_text_that_attempts_share_is_stored_once(path: Path) -> None:
     assert texts == 2
 
 
-def test_what_was_saved_survives_the_death_of_the_process(path: Path) -> None:
+def test_saved_data_survives_the_death_of_the_process(path: Path) -> None:
     child = run_python(
         """
         import os, signal, sys
@@ -153,7 +153,7 @@ def test_what_was_saved_survives_the_death_of_the_process(path: Path) -> None:
         assert [node.attempt for node in store.nodes("abc")] == list(range(100))
 
 
-def test_a_second_process_is_told_who_has_the_store(path: Path) -> None:
+def test_second_process_is_given_the_owner_of_the_store(path: Path) -> None:
     with opened(path):
         child = run_python(SECOND, str(path))
         said = child.communicate()[0]
@@ -176,7 +176,7 @@ def test_a_closed_store_can_be_opened_again(path: Path) -> None:
         assert second.records() == []
 
 
-def test_a_closed_store_says_so(path: Path) -> None:
+def test_closed_store_raises_an_error(path: Path) -> None:
     store = SqliteStore.open(path)
     store.close()
 
@@ -184,7 +184,7 @@ def test_a_closed_store_says_so(path: Path) -> None:
         store.records()
 
 
-def test_nobody_else_can_read_the_files(path: Path) -> None:
+def test_files_are_private(path: Path) -> None:
     before = os.umask(0)
     try:
         with opened(path) as store:
@@ -230,7 +230,7 @@ def test_a_failed_opening_lets_the_next_one_in(path: Path) -> None:
         assert store.records() == []
 
 
-def test_a_full_disk_is_said_clearly(path: Path) -> None:
+def test_full_disk_is_reported_clearly(path: Path) -> None:
     with opened(path) as store:
         store.create(RECORD, b"tree")
 

@@ -105,7 +105,7 @@ def test_a_command_that_fails_is_reported_as_such() -> None:
     assert world.api.reports[0].exit_code == 3
 
 
-def test_a_task_whose_command_is_tried_again_is_claimed_anew() -> None:
+def test_task_of_a_retried_command_is_claimed_again() -> None:
     world = World(offer("a"), scripts={"x": FakeCommand(code=1)})
     world.say(a=[go("x"), go("y"), DROP])
     world.api.again = [True]
@@ -145,7 +145,7 @@ def test_other_work_is_done_while_an_exec_runs_elsewhere() -> None:
     assert world.api.claims[2].node == "a"  # asked again as soon as the command has ended
 
 
-def test_a_held_task_is_kept_alive_until_nobody_waits_for_it() -> None:
+def test_held_task_is_kept_alive_until_its_command_ends() -> None:
     world = World(offer("a")).say(a=[HOLD])
     world.clock.meanwhile.append(
         lambda: len(world.tasks.beats) > 100 and world.tasks.gone.add("token-a")
@@ -157,7 +157,7 @@ def test_a_held_task_is_kept_alive_until_nobody_waits_for_it() -> None:
     assert world.tasks.beats.count("token-a") > 100
 
 
-def test_a_command_goes_on_when_its_task_is_gone() -> None:
+def test_command_continues_when_its_task_is_lost() -> None:
     world = World(offer("a"), scripts={"x": FakeCommand(seconds=50)}).say(a=go("x"))
     world.tasks.gone.add("token-a")
 
@@ -167,7 +167,7 @@ def test_a_command_goes_on_when_its_task_is_gone() -> None:
     assert world.commands.signals == []
 
 
-def test_a_command_is_stopped_when_the_api_says_so() -> None:
+def test_api_response_stops_a_command() -> None:
     world = World(offer("a"), scripts={"x": FakeCommand(seconds=500)}).say(a=go("x"))
     world.api.stop = True
 
@@ -200,7 +200,7 @@ def test_a_worker_whose_command_cannot_be_ended_leaves_with_it() -> None:
     assert [claim.node for claim in world.api.claims] == ["a"]
 
 
-def test_out_of_memory_says_what_to_raise() -> None:
+def test_out_of_memory_error_names_the_limit_to_raise() -> None:
     world = World(offer("a"), scripts={"x": FakeCommand(code=137, oom_kills=1)}).say(a=go("x"))
 
     world.run()
@@ -218,7 +218,7 @@ def test_a_container_that_ends_is_left_to_the_event_of_ecs() -> None:
     assert not reason.told
 
 
-def test_a_container_that_never_comes_up_is_told() -> None:
+def test_container_that_never_starts_is_reported() -> None:
     world = World(offer("a"))
     world.commands.broken = "the container of the image did not start"
 
@@ -251,7 +251,7 @@ def test_nothing_secret_is_in_the_agents_own_log(caplog: pytest.LogCaptureFixtur
     assert "token-a" not in caplog.text
 
 
-def test_a_command_with_a_nul_is_refused_and_the_worker_goes_on() -> None:
+def test_command_with_a_nul_is_rejected_and_the_worker_continues() -> None:
     world = World(offer("a"), offer("b")).say(a=go("a\0b"), b=go("x", "/b"))
 
     world.run()
@@ -291,7 +291,7 @@ def hash_of(text: str, number: int) -> str:
     return sha256(f"{text}{number}".encode()).hexdigest()
 
 
-def test_a_lazy_that_prints_no_tree_says_so() -> None:
+def test_lazy_without_a_tree_is_an_error() -> None:
     world = World(offer("a"), scripts={"x": FakeCommand()}).say(a=go("x", prints_tree=True))
 
     world.run()
@@ -300,7 +300,7 @@ def test_a_lazy_that_prints_no_tree_says_so() -> None:
     assert "printed no tree" in (world.api.reports[0].message or "")
 
 
-def test_output_waits_while_the_api_is_away_and_comes_once_in_order() -> None:
+def test_output_waits_for_an_unreachable_api_and_arrives_once_in_order() -> None:
     output = [("stdout", b"x" * PIECE_BYTES), ("stdout", b"y" * 10)]
     world = World(offer("a"), scripts={"x": FakeCommand(output, seconds=60)}).say(a=go("x"))
     begins = world.clock.now()
@@ -319,7 +319,7 @@ def test_output_waits_while_the_api_is_away_and_comes_once_in_order() -> None:
     assert world.api.reports[0].cause is None
 
 
-def test_output_that_the_api_refuses_does_not_hold_up_the_report() -> None:
+def test_rejected_output_does_not_delay_the_report() -> None:
     world = World(offer("a"), scripts={"x": FakeCommand([("stdout", b"hi")])}).say(a=go("x"))
     log = world.api.log
 
@@ -394,7 +394,7 @@ def test_a_worker_of_a_context_does_not_leave_because_of_age() -> None:
     assert world.commands.began == ["x", "y"]
 
 
-def test_a_task_that_comes_when_the_worker_is_told_to_stop_is_given_back() -> None:
+def test_task_that_arrives_while_the_worker_stops_is_returned() -> None:
     world = World().say(a=go("x"))
     world.tasks.poll_seconds = 5.0
     world.clock.stop_at = world.clock.now() + 2
@@ -415,7 +415,7 @@ def test_a_task_that_comes_when_the_worker_is_told_to_stop_is_given_back() -> No
     assert (end.offer.token, end.offer.node) == (offer("a").token, "a")
 
 
-def test_a_command_may_finish_after_the_worker_is_told_to_stop() -> None:
+def test_command_may_finish_while_the_worker_stops() -> None:
     world = World(offer("a"), offer("b"), scripts={"x": FakeCommand(seconds=60)})
     world.say(a=go("x"), b=go("y"))
     world.clock.stop_at = world.clock.now() + 10
@@ -438,7 +438,7 @@ def test_a_command_that_is_too_long_for_a_stop_is_a_lost_workers() -> None:
     assert report.seconds < 10 + execution.LAST_SECONDS + 2
 
 
-def test_heartbeats_go_on_when_step_functions_was_away() -> None:
+def test_heartbeats_continue_after_a_step_functions_outage() -> None:
     world = World(offer("a"), scripts={"x": FakeCommand(seconds=60)}).say(a=go("x"))
     begins = world.clock.now()
 
@@ -453,7 +453,7 @@ def test_heartbeats_go_on_when_step_functions_was_away() -> None:
     assert world.api.reports[0].cause is None
 
 
-def test_what_a_command_uses_is_handed_over_in_few_pieces() -> None:
+def test_resource_usage_is_sent_in_few_chunks() -> None:
     command = FakeCommand(seconds=600)
     world = World(offer("a"), scripts={"burn": command}).say(a=go("burn"))
 
@@ -469,7 +469,7 @@ def test_what_a_command_uses_is_handed_over_in_few_pieces() -> None:
     assert len(pieces) < 30
 
 
-def test_of_a_short_command_nothing_is_asked() -> None:
+def test_short_command_is_not_sampled() -> None:
     command = FakeCommand(seconds=1)
     world = World(offer("a"), scripts={"true": command}).say(a=go("true"))
     world.readings = [Reading(0.0, 1)]

@@ -66,7 +66,7 @@ def test_a_claim_is_tried_again_until_the_api_is_back(clock: FakeClock, trouble:
     )
 
 
-def test_patience_ends(clock: FakeClock) -> None:
+def test_retries_end_with_the_timeout(clock: FakeClock) -> None:
     begins = clock.now()
 
     with pytest.raises(ApiError, match="does not answer"):
@@ -75,7 +75,7 @@ def test_patience_ends(clock: FakeClock) -> None:
     assert PATIENCE <= clock.now() - begins < PATIENCE + 20
 
 
-def test_a_worker_that_leaves_has_less_patience(clock: FakeClock) -> None:
+def test_leaving_worker_has_a_shorter_timeout(clock: FakeClock) -> None:
     begins = clock.now()
 
     with pytest.raises(ApiError):
@@ -84,7 +84,7 @@ def test_a_worker_that_leaves_has_less_patience(clock: FakeClock) -> None:
     assert clock.now() - begins < LAST_PATIENCE + 20
 
 
-def test_what_is_refused_is_not_tried_again(clock: FakeClock) -> None:
+def test_rejected_request_is_not_retried(clock: FakeClock) -> None:
     line = Line((409, b'{"detail": "the attempt is not running"}'))
 
     with pytest.raises(RefusedError, match="409: the attempt is not running"):
@@ -99,7 +99,7 @@ def test_gone_means_leave(clock: FakeClock) -> None:
 
 
 @pytest.mark.parametrize("call", ["pulse", "log"])
-def test_a_pulse_and_output_are_tried_once(clock: FakeClock, call: str) -> None:
+def test_heartbeat_and_output_are_tried_once(clock: FakeClock, call: str) -> None:
     line = Line((503, b""))
     data = base64.b64encode(b"x").decode()
     given = {
@@ -113,7 +113,7 @@ def test_a_pulse_and_output_are_tried_once(clock: FakeClock, call: str) -> None:
     assert len(line.sent) == 1
 
 
-def test_an_unreadable_answer_does_not_show_what_is_in_it(clock: FakeClock) -> None:
+def test_unreadable_response_is_not_quoted(clock: FakeClock) -> None:
     clock.stop_at = clock.now()
     line = Line((200, b'{"verdict": "what", "env": {"K": "s3cret"}}'))
 
@@ -124,13 +124,13 @@ def test_an_unreadable_answer_does_not_show_what_is_in_it(clock: FakeClock) -> N
     assert caught.value.__suppress_context__
 
 
-def test_what_a_newer_api_says_besides_is_left_out(clock: FakeClock) -> None:
+def test_unknown_fields_of_a_newer_api_are_ignored(clock: FakeClock) -> None:
     answer = json.dumps({"verdict": "drop", "hint": "of a version to come"}).encode()
 
     assert HttpApi(Line((200, answer)), clock).claim(CLAIM).verdict is ClaimDecision.DROP
 
 
-def test_what_a_newer_api_says_besides_in_a_part_of_its_answer_is_left_out(
+def test_unknown_fields_in_a_part_of_the_response_are_ignored(
     clock: FakeClock,
 ) -> None:
     credentials = {"access_key": "a", "secret_key": "s", "account": "of a version to come"}
@@ -142,6 +142,6 @@ def test_what_a_newer_api_says_besides_in_a_part_of_its_answer_is_left_out(
     assert orders.credentials == Credentials(access_key="a", secret_key="s")
 
 
-def test_an_answer_of_another_form_cannot_be_read(clock: FakeClock) -> None:
+def test_response_of_another_form_is_unreadable(clock: FakeClock) -> None:
     with pytest.raises(ApiError, match="cannot be read"):
         HttpApi(Line((200, b'[{"stop": true}]')), clock).pulse(Heartbeat(path="/a", attempt=1))

@@ -36,7 +36,7 @@ def test_a_little_output_lingers_for_a_second() -> None:
     assert [base64.b64decode(piece.data) for piece in api.pieces] == [b"ab"]
 
 
-def test_output_lingers_longer_while_nobody_reads_it() -> None:
+def test_unread_output_is_sent_less_often() -> None:
     made, api, clock = shipper()
     made.add("stdout", b"first")
     clock.pass_time(made.step())
@@ -52,7 +52,7 @@ def test_output_lingers_longer_while_nobody_reads_it() -> None:
     assert (unread, made.step()) == (UNREAD_SECONDS, LINGER_SECONDS)
 
 
-def test_much_output_goes_at_once_in_pieces() -> None:
+def test_large_output_is_sent_at_once_in_chunks() -> None:
     made, api, _ = shipper()
     made.add("stderr", b"x" * (2 * PIECE_BYTES + 5))
 
@@ -75,7 +75,7 @@ def test_the_rest_of_an_attempt_does_not_linger() -> None:
     assert [piece.path for piece in api.pieces] == ["/a", "/a"]
 
 
-def test_waits_grow_while_the_api_is_away() -> None:
+def test_waits_grow_while_the_api_is_unreachable() -> None:
     made, api, _ = shipper()
     made.add("stdout", b"x" * PIECE_BYTES)
     api.away = ApiError("503")

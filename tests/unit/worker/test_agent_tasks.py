@@ -80,11 +80,11 @@ def test_a_poll_that_fails_is_none_and_takes_time() -> None:
 
 
 @pytest.mark.parametrize("name", ["TaskTimedOut", "TaskDoesNotExist", "InvalidToken"])
-def test_a_heartbeat_says_that_nobody_waits(name: str) -> None:
+def test_heartbeat_reports_a_lost_task(name: str) -> None:
     assert not tasks(Client(trouble=name)).heartbeat("t")
 
 
-def test_a_heartbeat_that_fails_otherwise_says_so_without_the_token() -> None:
+def test_other_heartbeat_failures_are_logged_without_the_token() -> None:
     with pytest.raises(ApiError, match="ThrottlingException") as caught:
         tasks(Client(trouble="ThrottlingException")).heartbeat("t0ken")
 

@@ -103,7 +103,7 @@ def desk(tmp_path: Path) -> Desk:
     return Desk(tmp_path)
 
 
-def test_nobody_comes(desk: Desk) -> None:
+def test_unused_shell_ends(desk: Desk) -> None:
     assert desk.run() == "nobody came"
     assert LONELY_SECONDS <= desk.lasted <= LONELY_SECONDS + 1
 
@@ -145,20 +145,20 @@ def test_its_time_is_over(tmp_path: Path) -> None:
     assert 100 <= desk.lasted <= 101
 
 
-def test_the_first_pulse_says_that_it_can_be_entered(desk: Desk) -> None:
+def test_first_heartbeat_reports_the_shell_as_ready(desk: Desk) -> None:
     desk.run()
 
     assert (desk.api.pulses[0].path, desk.api.pulses[0].attempt) == ("/bad", 2)
 
 
-def test_it_leaves_when_it_is_told_that_it_is_over(desk: Desk) -> None:
+def test_shell_ends_when_the_api_reports_its_end(desk: Desk) -> None:
     desk.api.stop = True
 
     assert desk.run() == "it was ended"
     assert desk.lasted < 1
 
 
-def test_it_leaves_when_nobody_knows_it_any_more(desk: Desk) -> None:
+def test_shell_ends_when_the_api_no_longer_knows_it(desk: Desk) -> None:
     desk.api.away = WorkerGoneError("gone")
 
     desk.shell.run()
@@ -172,7 +172,7 @@ def test_it_leaves_when_its_task_is_stopped(desk: Desk) -> None:
     assert desk.lasted < 31
 
 
-def test_an_image_that_cannot_be_started_is_told(desk: Desk) -> None:
+def test_unstartable_image_is_reported(desk: Desk) -> None:
     desk.commands.broken = "there is no shell"
 
     assert desk.run() == "there is no shell"
@@ -187,7 +187,7 @@ def test_a_container_that_ends_ends_the_shell(desk: Desk) -> None:
     assert desk.run() == "the container of the image ended"
 
 
-def test_who_knocks_and_goes_away_keeps_nobody_from_coming(desk: Desk) -> None:
+def test_short_connection_does_not_block_later_ones(desk: Desk) -> None:
     Visitor(desk, "76", at=0.5, stays=60.0)
     Visitor(desk, "77", at=1.0, stays=0.3)
     last = Visitor(desk, "78", at=30.0, stays=5.0)
@@ -222,7 +222,7 @@ def test_a_name_that_no_shell_can_assign_is_set_all_the_same() -> None:
     assert evaluated(code) == "odd\nplain\n0"
 
 
-def test_what_ecs_gave_is_gone_and_nothing_of_ours_is_added() -> None:
+def test_ecs_variables_are_removed_and_none_of_conducto_are_added() -> None:
     found = evaluated(entry_code(("/bin/sh", "-c", "env; cd /proc/self/fd; echo *"), {}, {}, None))
 
     assert not [
@@ -232,7 +232,7 @@ def test_what_ecs_gave_is_gone_and_nothing_of_ours_is_added() -> None:
     assert " 8" not in found.split("\n")[-2]
 
 
-def test_a_directory_that_is_gone_is_no_hindrance() -> None:
+def test_missing_directory_falls_back_to_the_root() -> None:
     found = evaluated(entry_code(("/bin/sh", "-c", "pwd"), {}, {}, "/not/there"))
 
     assert found.startswith("/\n")
@@ -240,6 +240,6 @@ def test_a_directory_that_is_gone_is_no_hindrance() -> None:
 
 
 @pytest.mark.parametrize("env", [{"": "x"}, {"a=b": "x"}, {"A": "x\0y"}])
-def test_what_no_environment_can_hold_is_refused(env: dict[str, str]) -> None:
+def test_invalid_environment_is_rejected(env: dict[str, str]) -> None:
     with pytest.raises(ValueError, match=r"."):
         entry_code(("/bin/sh",), env, {}, None)
