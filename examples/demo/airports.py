@@ -83,7 +83,7 @@ def extremes(count: int) -> None:
         print(f"{airport['lat']:>6.1f} north  {airport['name']}")
 
 
-def longest_flight(start: str) -> None:
+def longest_route(start: str) -> None:
     """Find the airport that is farthest from another one."""
     airports = everything()
     home = next(airport for airport in airports if airport["code"] == start)

@@ -22,7 +22,7 @@ def demo() -> co.Serial:
     root["Collect"] = co.Exec(airports.collect)
     root["Look"] = co.Parallel()
     root["Look/Extremes"] = co.Exec(airports.extremes, count=3)
-    root["Look/Longest flight"] = co.Exec(airports.longest_flight, start="LIS")
+    root["Look/Longest route"] = co.Exec(airports.longest_route, start="LIS")
     # The regions come from the data, so this part of the tree is generated when they are known.
     root["Look/Loneliest"] = co.Lazy(regions)
     root["Draw the map"] = co.Exec(world.draw)

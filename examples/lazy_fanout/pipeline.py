@@ -16,7 +16,7 @@ LARGEST = 3
 
 
 def weigh() -> co.Serial:
-    """Find out what makes a Debian image large."""
+    """Find the largest packages of a Debian image."""
     image = co.Image("python:3.11-slim", copy_dir=".")
     root = co.Serial(image=image)
     # Lazy calls the function in a container; the returned tree becomes its Execute.

@@ -1,4 +1,4 @@
-"""The last node: compare the models and show the best one's mistakes, in pictures and markdown."""
+"""The last node: compare the models and show the mistakes of the best, in pictures and markdown."""
 
 # ruff: noqa: PLC0415
 # Packages that only the image has are imported in functions, since the host imports this file, too.

@@ -13,11 +13,11 @@ GOODS = [
 
 
 class SoldOutError(Exception):
-    """The stock has fewer pieces than ordered."""
+    """The order is larger than the stock."""
 
 
 class Stock:
-    """Goods on shelves, with a price in cents."""
+    """Goods with a place and a price in cents."""
 
     def __init__(self, path):
         self._database = sqlite3.connect(path)
@@ -28,7 +28,7 @@ class Stock:
             database.executemany("INSERT INTO goods VALUES (?, ?, ?, ?)", goods)
 
     def order(self, name, pieces):
-        """Remove pieces from the shelf; return their price in cents."""
+        """Remove goods from the stock; return their price in cents."""
         with self._database as database:
             taken = database.execute(
                 "UPDATE goods SET pieces = pieces - ? WHERE name = ? AND pieces >= ?",

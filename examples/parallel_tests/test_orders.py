@@ -12,13 +12,13 @@ class Orders(unittest.TestCase):
         self.stock = Stock(os.environ["DATABASE"])
         self.addCleanup(self.stock.close)
 
-    def test_an_order_takes_pieces_off_the_shelf(self):
+    def test_order_reduces_the_stock(self):
         before = self.stock.pieces("lamp")
 
         self.stock.order("lamp", 2)
 
         self.assertEqual(self.stock.pieces("lamp"), before - 2)
 
-    def test_what_is_not_there_cannot_be_ordered(self):
+    def test_sold_out_goods_cannot_be_ordered(self):
         with self.assertRaises(SoldOutError):
             self.stock.order("radio", 1)

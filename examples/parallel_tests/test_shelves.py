@@ -12,5 +12,5 @@ class Shelves(unittest.TestCase):
         self.stock = Stock(os.environ["DATABASE"])
         self.addCleanup(self.stock.close)
 
-    def test_each_kind_has_a_shelf_of_its_own(self):
+    def test_kinds_of_goods_have_different_places(self):
         self.assertEqual(len(set(self.stock.shelves())), len(GOODS))

@@ -433,7 +433,7 @@ def test_the_demo_matches_the_atlas(mapped: Run) -> None:
     assert lonely["code"] == "IPC"
     assert 2400 < lonely["distance"] < 2700
     assert "Daocheng" in mapped.output("/Look/Extremes")
-    assert re.search(r": 19\d\d\d km", mapped.output("/Look/Longest flight"))
+    assert re.search(r": 19\d\d\d km", mapped.output("/Look/Longest route"))
 
 
 def test_the_demo_draws_a_map_into_the_data_directory(mapped: Run) -> None:
