@@ -42,11 +42,11 @@ def test_no_page_has_anything_serious(person: Person, browser: Browser, theme: s
         found["overview"] = viewer.axe()
         page.get_by_label("Search paths and commands").fill("echo")
         expect(
-            page.get_by_role("listbox", name="Nodes that match").get_by_role("option").first
+            page.get_by_role("listbox", name="Matching nodes").get_by_role("option").first
         ).to_be_visible()
         found["search"] = viewer.axe()
         viewer.node(waiting, "/slow")
-        expect(page.get_by_text("It has not run yet")).to_be_visible()
+        expect(page.get_by_text("Not run yet")).to_be_visible()
         found["waiting"] = viewer.axe()
         viewer.open("/nowhere/at/all")
         found["unknown"] = viewer.axe()

@@ -135,7 +135,7 @@ def test_a_code_lets_a_browser_in_once_and_leaves_the_address(
     other = browser.new_context()
     stranger = other.new_page()
     stranger.goto(address)
-    expect(stranger.get_by_text("This address is no longer good")).to_be_visible()
+    expect(stranger.get_by_text("This sign-in link has expired")).to_be_visible()
     other.close()
     page.goto("about:blank")
     page.goto(address)  # in a browser that is signed in an old address leads to its page
@@ -193,7 +193,7 @@ def test_a_token_lets_in_and_signing_out_ends_it(
     expect(page.get_by_label("Signed in as")).to_contain_text("local")
     page.get_by_role("button", name="Sign out").click()
 
-    expect(page.get_by_text("This browser is not signed in")).to_be_visible()
+    expect(page.get_by_text("You are signed out")).to_be_visible()
     assert page.context.cookies() == []
     answer = page.request.get(
         f"{installation.url}/api/v1/whoami", headers={"Authorization": f"Bearer {before}"}
@@ -223,14 +223,14 @@ def test_failure_is_found_fixed_and_the_pipeline_continues(
     page.get_by_role("button", name="Modify").click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_label("Command").fill("echo mended")
-    dialog.get_by_role("button", name="Modify and reset").click()
+    dialog.get_by_role("button", name="Modify and rerun").click()
 
     # By the stream alone: nothing is reloaded.
     page.evaluate("window.sameDocument = true")
     expect(page.locator(".phead-facts")).to_contain_text("3 done", timeout=60_000)
     assert page.evaluate("window.sameDocument")
     expect(page.locator(".log-lines")).to_contain_text("mended")
-    page.get_by_role("button", name="Reset", exact=True).click()
+    page.get_by_role("button", name="Rerun", exact=True).click()
     expect(page.get_by_role("tab", name="Attempts 3")).to_be_visible(timeout=60_000)
 
 
@@ -249,7 +249,7 @@ def test_every_page_of_a_pipeline_opens(installation: Installation, page: Page) 
     expect(page.get_by_role("heading", name="Settings")).to_be_visible()
     expect(page.get_by_role("navigation").get_by_text("Agent")).to_have_count(0)
     page.goto(f"{base}/agent")
-    expect(page.get_by_text("There is no such page")).to_be_visible()
+    expect(page.get_by_text("Page not found")).to_be_visible()
 
 
 def test_files_go_up_and_down_also_those_too_large_for_a_function(
@@ -316,7 +316,7 @@ def test_unreachable_cloud_is_reported_and_reconnects_by_itself(
     page.goto(base)
     expect(page.get_by_role("link", name="web_pipeline.py web")).to_be_visible()
     page.context.set_offline(True)
-    expect(page.locator(".banner")).to_contain_text("the installation does not answer")
+    expect(page.locator(".banner")).to_contain_text("the installation does not respond")
     expect(page.locator(".banner")).not_to_contain_text("conducto list")
     page.context.set_offline(False)
     expect(page.locator(".banner")).to_have_count(0)

@@ -37,7 +37,7 @@ def test_a_burst_of_changes_arrives_whole_and_the_page_stays_small(viewer: Viewe
     expect(page.locator(".phead-facts")).to_contain_text("1,200 pending")
     page.get_by_role("button", name="Run", exact=True).click()
     expect(page.locator(".phead-facts")).to_contain_text("1,197 done", timeout=120_000)
-    expect(page.locator(".phead-facts")).to_contain_text("3 error")
+    expect(page.locator(".phead-facts")).to_contain_text("3 failed")
     counts = agent_api(viewer.person, f"/pipelines/{run}")["counts"]
     assert (counts["done"], counts["error"]) == (1197, 3)
     # Errors are open by themselves, although they are beyond the first page of children.
@@ -74,7 +74,7 @@ def test_failures_after_a_reset_are_loaded_like_earlier_ones(
     (broken := tmp_path / "broken").write_text("n250")
     run = launch(viewer.person, breakable(300, 2, broken))
     page = viewer.open(f"/p/{run}")
-    expect(page.locator(".phead-facts")).to_contain_text("2 error", timeout=60_000)
+    expect(page.locator(".phead-facts")).to_contain_text("2 failed", timeout=60_000)
     expect(page.get_by_role("treeitem").filter(has_text="n250").first).to_be_attached()
     broken.write_text("")
     agent_api(viewer.person, f"/pipelines/{run}/control", "POST", RESET)
@@ -82,7 +82,7 @@ def test_failures_after_a_reset_are_loaded_like_earlier_ones(
     broken.write_text("n260")
     order = {"action": "reset", "paths": ["/g0/n260", "/g1/n260"]}
     agent_api(viewer.person, f"/pipelines/{run}/control", "POST", order)
-    expect(page.locator(".phead-facts")).to_contain_text("2 error", timeout=60_000)
+    expect(page.locator(".phead-facts")).to_contain_text("2 failed", timeout=60_000)
     expect(page.get_by_role("treeitem").filter(has_text="n260").first).to_be_attached()
 
 
@@ -99,12 +99,12 @@ def test_failures_far_apart_are_walked_through(viewer: Viewer) -> None:
     assert seen == ["/g0/n298", "/g1/n298", "/g0/n298"]
     page.get_by_label("Search paths and commands").fill("n29")
     expect(
-        page.get_by_role("listbox", name="Nodes that match").get_by_role("option").first
+        page.get_by_role("listbox", name="Matching nodes").get_by_role("option").first
     ).to_contain_text("n29")
-    page.get_by_label("Only Execs in state").select_option("error")
-    expect(
-        page.get_by_role("listbox", name="Nodes that match").get_by_role("option")
-    ).to_have_count(2)
+    page.get_by_label("Filter by state").select_option("error")
+    expect(page.get_by_role("listbox", name="Matching nodes").get_by_role("option")).to_have_count(
+        2
+    )
 
 
 def test_two_tabs_see_the_same(viewer: Viewer, browser: Browser) -> None:
@@ -122,7 +122,7 @@ def test_two_tabs_see_the_same(viewer: Viewer, browser: Browser) -> None:
 def test_page_shows_a_lost_agent_and_reconnects(viewer: Viewer) -> None:
     run = launch(viewer.person, QUICK)
     page = viewer.node(run, "/bad")
-    expect(page.locator(".nhead-line [role=status]")).to_contain_text("error")
+    expect(page.locator(".nhead-line [role=status]")).to_contain_text("failed")
     viewer.person.ask("agent", "stop")
     expect(page.locator(".banner")).to_contain_text("Offline")
     viewer.person.ask("agent", "start")
@@ -142,7 +142,7 @@ def test_the_list_is_filtered_by_its_address_and_archives_in_bulk(viewer: Viewer
     page.get_by_label(f"Select web_pipeline.py web {run}").check()
     page.get_by_role("button", name="Archive").click()
     expect(page.get_by_text(run)).to_have_count(0)
-    page.get_by_label("Which pipelines").select_option("archived")
+    page.get_by_label("Lifecycle").select_option("archived")
     expect(page.get_by_text(run)).to_be_visible()
 
 
@@ -152,6 +152,6 @@ def test_browser_without_a_session_is_shown_the_login_command(
     with viewer_of(person, browser) as viewer:
         viewer.page.context.clear_cookies()
         page = viewer.open("/")
-        expect(page.get_by_text("This browser is not signed in")).to_be_visible()
+        expect(page.get_by_text("You are signed out")).to_be_visible()
         page.goto(f"{viewer.url}/p/abc-def")
-        expect(page.get_by_text("This browser is not signed in")).to_be_visible()
+        expect(page.get_by_text("You are signed out")).to_be_visible()

@@ -36,7 +36,7 @@ def test_failure_is_found_fixed_and_the_pipeline_continues_by_itself(viewer: Vie
     expect(page.locator(".tree-errors")).to_contain_text("1 failed", timeout=60_000)
 
     page.get_by_role("button", name="Next failure").click()
-    state(viewer, "error: exit 1")
+    state(viewer, "failed: exit 1")
     expect(page.locator(".log-lines")).to_contain_text("because of 1")  # of a failure, stderr
     page.get_by_role("button", name="stdout").click()
     expect(page.locator(".log-lines")).to_contain_text("testing 1")
@@ -46,8 +46,8 @@ def test_failure_is_found_fixed_and_the_pipeline_continues_by_itself(viewer: Vie
     dialog = page.get_by_role("dialog")
     dialog.get_by_label("Command").fill("echo mended")
     dialog.get_by_role("button", name="Check").click()
-    expect(dialog.get_by_role("status")).to_contain_text("1 Exec")
-    dialog.get_by_role("button", name="Modify and reset").click()
+    expect(dialog.get_by_role("status")).to_contain_text("1 command")
+    dialog.get_by_role("button", name="Modify and rerun").click()
 
     state(viewer, "done")
     expect(row(viewer, "publish")).to_contain_text("done", timeout=60_000)
@@ -77,7 +77,7 @@ def test_rejected_values_are_explained_in_the_dialog(viewer: Viewer) -> None:
 def test_a_failed_node_is_skipped_and_the_rest_runs(viewer: Viewer) -> None:
     run = launch(viewer.person, QUICK)
     page = viewer.node(run, "/bad")
-    state(viewer, "error: exit 3")
+    state(viewer, "failed: exit 3")
     page.get_by_role("button", name="Skip", exact=True).click()
     expect(row(viewer, "after")).to_contain_text("done")
     expect(page.get_by_role("button", name="Unskip")).to_be_visible()
@@ -89,14 +89,14 @@ def test_a_running_node_is_killed(viewer: Viewer) -> None:
     state(viewer, "running")
     expect(page.locator(".log-lines")).to_contain_text("begun")
     page.get_by_role("button", name="Kill").click()
-    state(viewer, "killed: killed by hand")
+    state(viewer, "killed: killed by user")
 
 
 def test_the_debug_command_that_is_copied_opens_a_shell_in_the_nodes_image(viewer: Viewer) -> None:
     run = launch(viewer.person, MENDABLE, engine="docker")
     page = viewer.node(run, "/tests/test1")
     expect(page.locator(".tree-errors")).to_contain_text("1 failed", timeout=60_000)
-    page.get_by_role("button", name="Copy the debug command").click()
+    page.get_by_role("button", name="Copy debug command").click()
     command = page.evaluate("navigator.clipboard.readText()")
     assert command == f"conducto debug {run} /tests/test1"
 
@@ -120,7 +120,7 @@ def test_the_main_flow_needs_no_mouse(viewer: Viewer) -> None:
     expect(page.locator(".tree-errors")).to_contain_text("1 failed")
     page.get_by_role("tree").focus()
     page.keyboard.press("n")
-    state(viewer, "error: exit 3")
+    state(viewer, "failed: exit 3")
     page.keyboard.press("ArrowUp")
     expect(page.get_by_role("heading", name="good")).to_be_visible()
     page.keyboard.press("ArrowRight")
@@ -132,7 +132,7 @@ def test_the_main_flow_needs_no_mouse(viewer: Viewer) -> None:
     expect(dialog.get_by_label("Command")).to_be_focused()
     page.keyboard.press("ControlOrMeta+a")
     page.keyboard.type("echo typed")
-    main = dialog.get_by_role("button", name="Modify and reset")
+    main = dialog.get_by_role("button", name="Modify and rerun")
     while not main.evaluate("button => button === document.activeElement"):
         page.keyboard.press("Tab")
     page.keyboard.press("Enter")
@@ -141,9 +141,9 @@ def test_the_main_flow_needs_no_mouse(viewer: Viewer) -> None:
     expect(row(viewer, "after")).to_contain_text("done")
     page.keyboard.press("/")
     page.keyboard.type("echo typed")
-    expect(
-        page.get_by_role("listbox", name="Nodes that match").get_by_role("option")
-    ).to_have_count(1)
+    expect(page.get_by_role("listbox", name="Matching nodes").get_by_role("option")).to_have_count(
+        1
+    )
     page.keyboard.press("Escape")
     expect(page.get_by_role("tree")).to_be_visible()
     page.keyboard.press("?")

@@ -106,7 +106,9 @@ def test_two_attempts_are_compared_with_their_output(viewer: Viewer) -> None:
     differences = page.get_by_role("region", name="Differences", exact=True)
     expect(differences).to_contain_text("exit 3")
     expect(page.get_by_role("region", name="Differences in stdout")).to_contain_text("+ mended")
-    expect(page.get_by_role("region", name="Differences in stderr")).to_contain_text("The same.")
+    expect(page.get_by_role("region", name="Differences in stderr")).to_contain_text(
+        "No differences."
+    )
 
 
 def test_recipients_of_notifications_are_listed_with_the_node(viewer: Viewer) -> None:
@@ -115,7 +117,7 @@ def test_recipients_of_notifications_are_listed_with_the_node(viewer: Viewer) ->
     page = viewer.node(run, "/bad")
     page.get_by_role("tab", name="Details").click()
     expect(page.get_by_role("heading", name="Notifications")).to_be_visible()
-    expect(page.locator(".details")).to_contain_text("not sent")
+    expect(page.locator(".details")).to_contain_text("failed")
 
 
 #: The second attempt writes one file more than the first; the other Exec comes later.
@@ -139,7 +141,7 @@ def test_files_that_an_attempt_wrote_are_listed_with_it(viewer: Viewer) -> None:
     expect(files).to_have_count(1)
     first = files.inner_text()
     assert re.fullmatch(r"out/\d+\.txt", first)
-    page.get_by_role("button", name="Reset", exact=True).click()
+    page.get_by_role("button", name="Rerun", exact=True).click()
     page.get_by_role("tab", name="Attempts 2").wait_for()
     settle(viewer.person, run)
     page.get_by_role("tab", name="Files").click()
@@ -202,5 +204,5 @@ def test_details_say_where_parameters_and_callbacks_come_from(viewer: Viewer) ->
     expect(callback).to_contain_text("retry(max_num_retries=2)")
     expect(callback).to_have_text(re.compile("/$"))
     tree = page.get_by_role("tree")
-    expect(tree.get_by_role("img", name="shares the one container of its group")).to_have_count(1)
-    expect(tree.get_by_role("img", name="each attempt gets a fresh container")).to_have_count(1)
+    expect(tree.get_by_role("img", name="shares the container of its group")).to_have_count(1)
+    expect(tree.get_by_role("img", name="each attempt uses a new container")).to_have_count(1)

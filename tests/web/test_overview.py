@@ -63,7 +63,7 @@ def test_a_filter_that_finds_few_ends_the_list(crowded: Person, browser: Browser
     with viewer_of(crowded, browser) as viewer:
         page = viewer.open("/?text=nightly+22")
         expect(page.locator(".ptable-title")).to_have_count(11)
-        expect(page.get_by_text("Loading older ones")).to_have_count(0)
+        expect(page.get_by_text("Loading older pipelines")).to_have_count(0)
 
 
 def test_skip_is_undone(viewer: Viewer) -> None:
@@ -101,16 +101,16 @@ def test_rerun_failed_is_one_action_for_unloaded_nodes_too(viewer: Viewer) -> No
     expect(page.locator(".tree-errors")).to_contain_text("2 failed", timeout=60_000)
     orders: list[str] = []
     page.on("request", lambda one: orders.append(one.post_data or "") if one.post_data else None)
-    page.get_by_role("button", name="Reset what failed").click()
-    expect(page.get_by_text("Reset 1 Exec", exact=True)).to_be_visible()
+    page.get_by_role("button", name="Rerun failed").click()
+    expect(page.get_by_text("Rerunning 1 command", exact=True)).to_be_visible()
     order = {"action": "reset", "paths": ["/g1"], "failed": True}
     assert [json.loads(one) for one in orders] == [{**order, "preview": True}, order]
     eventually(lambda: attempts(viewer.person, run, "/g1/n298") == 2)
     assert attempts(viewer.person, run, "/g0/n298") == 1
 
     page.get_by_role("button", name="More").click()
-    page.get_by_role("menuitem", name="Reset what failed").click()
-    page.get_by_role("dialog").get_by_role("button", name="Reset 2 Execs").click()
+    page.get_by_role("menuitem", name="Rerun failed").click()
+    page.get_by_role("dialog").get_by_role("button", name="Rerun 2 commands").click()
     eventually(lambda: attempts(viewer.person, run, "/g0/n298") == 2)
 
 
@@ -165,8 +165,8 @@ def test_words_of_a_command_are_told_apart_and_it_stays_text(viewer: Viewer) -> 
 def test_every_exec_of_a_large_group_is_a_cell_that_leads_to_it(viewer: Viewer) -> None:
     run = launch(viewer.person, wide(300, 2))
     page = viewer.node(run, "/g0")
-    cells = page.get_by_role("region", name="All Execs at a glance")
-    expect(cells).to_contain_text("300 Execs in their order")
+    cells = page.get_by_role("region", name="Commands by state")
+    expect(cells).to_contain_text("300 commands in order")
     canvas = cells.locator("canvas")
     canvas.hover(position={"x": 4, "y": 4})
     expect(cells).to_contain_text("/g0/n0")
@@ -188,21 +188,21 @@ def test_cells_of_a_deleted_tree_disappear(viewer: Viewer, tmp_path: Path) -> No
         root["plain"][f"n{number}"] = co.Exec("true")
     run = post(viewer.person, root, title="lazy", run=True)
     page = viewer.open(f"/p/{run}")
-    cells = page.get_by_role("region", name="All Execs at a glance")
+    cells = page.get_by_role("region", name="Commands by state")
     expect(page.locator(".phead-facts")).to_contain_text("81 done")
-    expect(cells).to_contain_text("81 Execs in their order")
+    expect(cells).to_contain_text("81 commands in order")
 
     for order in ({"action": "pause"}, {"action": "reset", "paths": ["/lazy"]}):
         agent_api(viewer.person, f"/pipelines/{run}/control", "POST", order)
 
-    expect(cells).to_contain_text("41 Execs in their order")
+    expect(cells).to_contain_text("41 commands in order")
 
 
 def test_a_search_with_a_star_and_the_key_for_failures(viewer: Viewer) -> None:
     run = launch(viewer.person, wide(40, 2))
     page = viewer.open(f"/p/{run}")
     expect(page.locator(".tree-errors")).to_contain_text("2 failed", timeout=60_000)
-    found = page.get_by_role("listbox", name="Nodes that match").get_by_role("option")
+    found = page.get_by_role("listbox", name="Matching nodes").get_by_role("option")
     page.keyboard.press("f")
     expect(found).to_have_count(2)
     page.keyboard.press("f")
@@ -225,7 +225,7 @@ def test_key_jumps_to_running_nodes_anywhere(viewer: Viewer) -> None:
     page.get_by_role("button", name="Kill").click()
     expect(page.locator(".phead-facts")).to_contain_text("1 killed")
     page.keyboard.press("u")
-    expect(page.get_by_text("Nothing runs now")).to_be_visible()
+    expect(page.get_by_text("No commands are running")).to_be_visible()
 
 
 ALIKE = """
@@ -244,8 +244,8 @@ def test_failures_are_grouped_by_their_last_output(viewer: Viewer) -> None:
     expect(groups.first).to_contain_text("exit 1: no module foo")
     expect(groups.first).to_contain_text("4 nodes")
     expect(groups.last).to_contain_text("the disk is full")
-    groups.last.get_by_role("button", name="Reset these").click()
-    page.get_by_role("dialog").get_by_role("button", name="Reset 2 Execs").click()
+    groups.last.get_by_role("button", name="Rerun these").click()
+    page.get_by_role("dialog").get_by_role("button", name="Rerun 2 commands").click()
     eventually(lambda: [attempts(viewer.person, run, f"/n{n}") for n in range(6)] == [2, 1, 1] * 2)
 
 
@@ -254,6 +254,6 @@ def test_skipped_failures_are_labelled(viewer: Viewer) -> None:
     eventually(lambda: all(attempts(viewer.person, run, f"/n{n}") == 1 for n in range(6)))
     viewer.person.ask("skip", run, "/n*")
     page = viewer.node(run, "/")
-    expect(page.get_by_text("What failed here is skipped.")).to_be_visible()
+    expect(page.get_by_text("All failed commands are skipped.")).to_be_visible()
     expect(page.locator(".failure-group")).to_have_count(0)
-    expect(page.get_by_role("button", name="Reset what failed")).to_have_count(0)
+    expect(page.get_by_role("button", name="Rerun failed")).to_have_count(0)

@@ -79,14 +79,14 @@ def test_image_shows_its_build_and_is_rebuilt_for_its_nodes(viewer: Viewer) -> N
     )
     page.get_by_role("button", name="built built").click()
     expect(page.get_by_role("log", name="Build log")).to_contain_text("laid-brick")
-    steps = page.get_by_role("list", name="Steps of the build")
+    steps = page.get_by_role("list", name="Build steps")
     expect(steps.get_by_role("listitem").filter(has_text="building")).to_contain_text("done")
     expect(steps.get_by_role("listitem").filter(has_text="laid-brick")).to_contain_text("done")
     page.get_by_role("button", name="Rebuild").click()
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("/uses")
     expect(dialog).not_to_contain_text("/three")
-    dialog.get_by_role("button", name="Rebuild and reset 2 Execs").click()
+    dialog.get_by_role("button", name="Rebuild and reset 2 commands").click()
     expect(dialog).to_have_count(0)
     eventually(
         lambda: (
@@ -147,7 +147,7 @@ def test_an_upload_shows_how_far_it_is_and_can_be_stopped(viewer: Viewer, tmp_pa
     expect(upload).to_contain_text("large.bin")
     expect(upload).to_contain_text("of 4.0 MB")
     expect(upload.get_by_role("progressbar")).not_to_have_js_property("value", 0)
-    upload.get_by_role("button", name="Stop", exact=True).click()
+    upload.get_by_role("button", name="Cancel", exact=True).click()
     expect(upload).to_have_count(0)
     line.send("Network.emulateNetworkConditions", {**speed, "uploadThroughput": -1})
     expect(page.get_by_role("button", name="large.bin", exact=True)).to_have_count(0)
@@ -192,7 +192,7 @@ def test_hostile_names_and_contents_of_files_do_nothing(viewer: Viewer) -> None:
         shown = page.get_by_role("region", name=f"File {name}")
         content = shown.locator(".data-content, .data-picture img, .empty").first
         expect(content).to_be_visible()
-    expect(page.get_by_text("This is no picture that the browser knows")).to_be_visible()
+    expect(page.get_by_text("The browser cannot show this image")).to_be_visible()
     assert page.evaluate(OWNED) is None
     assert page.locator("a[href^=javascript]").count() == 0
     # The way out of the directory can be deleted, not followed.
@@ -219,8 +219,8 @@ def test_the_timeline_is_read_with_keys_and_marks_the_critical_path(viewer: View
     page.keyboard.press("ArrowDown")
     expect(facts).to_contain_text("/tests/long")
     page.keyboard.press("+")
-    page.get_by_role("button", name="All").click()
-    expect(page.get_by_role("button", name="All")).to_be_disabled()
+    page.get_by_role("button", name="Reset zoom").click()
+    expect(page.get_by_role("button", name="Reset zoom")).to_be_disabled()
     page.get_by_role("listbox").focus()
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile(r"node=%2Ftests%2Flong&attempt=1"))
@@ -252,8 +252,8 @@ def test_a_timeline_opened_without_an_agent_comes_when_it_is_back(viewer: Viewer
     page.get_by_role("link", name="Images").click()
     viewer.person.ask("agent", "stop")
     page.get_by_role("link", name="Timeline").click()
-    expect(page.get_by_text("This could not be loaded")).to_be_visible()
-    expect(page.locator(".banner")).to_contain_text("the agent does not answer")
+    expect(page.get_by_text("Could not load")).to_be_visible()
+    expect(page.locator(".banner")).to_contain_text("the agent does not respond")
     viewer.person.ask("agent", "start")
     expect(page.get_by_role("option")).to_have_count(4)
     expect(page.locator(".banner")).to_have_count(0)
@@ -264,13 +264,13 @@ def test_a_timeline_of_thousands_stays_small(viewer: Viewer) -> None:
     run = launch(viewer.person, wide(500, 3))
     settle(viewer.person, run)
     page = viewer.open(f"/p/{run}/timeline")
-    page.get_by_role("button", name="Every node").click()
+    page.get_by_role("button", name="All nodes").click()
     expect(page.get_by_text("1,500 nodes")).to_be_visible()
     assert page.evaluate("document.querySelectorAll('*').length") < 1000
     page.get_by_role("listbox").focus()
     page.keyboard.press("End")
     expect(page.locator(".tl-facts")).to_contain_text("/g2/n499")
-    page.get_by_role("button", name="Only its group").click()
+    page.get_by_role("button", name="Show only its group").click()
     expect(page.get_by_text("500 nodes", exact=True)).to_be_visible()
     page.get_by_role("button", name="Show all").click()
     expect(page.get_by_text("3 rows", exact=True)).to_be_visible()
@@ -280,7 +280,7 @@ def test_timeline_of_many_nodes_shows_groups_that_can_be_opened(viewer: Viewer) 
     run = launch(viewer.person, wide(150, 3))
     settle(viewer.person, run)
     page = viewer.open(f"/p/{run}/timeline")
-    groups = page.get_by_role("listbox", name="Groups that ran")
+    groups = page.get_by_role("listbox", name="Groups")
     expect(groups.get_by_role("option")).to_have_count(3)
     expect(groups.get_by_role("option").first).to_contain_text(
         re.compile(r"g0.*, 150 nodes, at most \d+ running, 1 failed")
@@ -294,7 +294,7 @@ def test_timeline_of_many_nodes_shows_groups_that_can_be_opened(viewer: Viewer) 
     expect(page.locator(".tl-facts")).to_contain_text("/g1")
     page.keyboard.press("Enter")
     expect(page.get_by_text("150 nodes", exact=True)).to_be_visible()
-    expect(page.get_by_role("listbox", name="Nodes that ran")).to_be_focused()
+    expect(page.get_by_role("listbox", name="Nodes")).to_be_focused()
     expect(page).to_have_url(re.compile(r"root=%2Fg1"))
     page.go_back()
     page.get_by_role("option").filter(has_text="g2").click()
@@ -307,9 +307,9 @@ def test_bar_shows_its_wait_reason(viewer: Viewer) -> None:
     page = viewer.open(f"/p/{run}/timeline")
     page.get_by_role("option").filter(has_text="second").click()
     facts = page.locator(".tl-facts")
-    expect(facts).to_contain_text(re.compile(r" (0\.[3-9]|\d\.\d)s for its turn"))
+    expect(facts).to_contain_text(re.compile(r" (0\.[3-9]|\d\.\d)s for a slot"))
     legend = page.get_by_role("list", name="Legend")
-    expect(legend).to_contain_text("waits for its imageits turnits container")
+    expect(legend).to_contain_text("waiting for imagewaiting for a slotwaiting for container")
 
 
 def test_bar_shows_its_wait_reason_while_it_waits(viewer: Viewer, tmp_path: Path) -> None:
@@ -322,7 +322,7 @@ def test_bar_shows_its_wait_reason_while_it_waits(viewer: Viewer, tmp_path: Path
     page.get_by_role("option").filter(has_text="second").click()
     facts = page.locator(".tl-facts")
     expect(facts).to_contain_text("queued")
-    expect(facts).to_contain_text(re.compile(r"waited .*\ds for its turn"))
+    expect(facts).to_contain_text(re.compile(r"waited .*\ds for a slot"))
     # A withdrawn node has not been tried.
     agent_api(viewer.person, f"/pipelines/{run}/control", "POST", {"action": "pause"})
     expect(page.get_by_role("option")).to_have_count(1)
@@ -331,7 +331,7 @@ def test_bar_shows_its_wait_reason_while_it_waits(viewer: Viewer, tmp_path: Path
     gate.touch()
     settle(viewer.person, run)
     expect(facts).to_contain_text("done")
-    expect(facts).to_contain_text(re.compile(r"waited .*\ds for its turn.* · ran "))
+    expect(facts).to_contain_text(re.compile(r"waited .*\ds for a slot.* · ran "))
 
 
 def test_secrets_are_set_replaced_and_deleted_and_never_shown(viewer: Viewer) -> None:
@@ -340,9 +340,9 @@ def test_secrets_are_set_replaced_and_deleted_and_never_shown(viewer: Viewer) ->
         "response", lambda one: answers.append(one.text()) if "/secrets" in one.url else None
     )
     page = viewer.open("/secrets")
-    page.get_by_role("button", name="Add a secret").click()
+    page.get_by_role("button", name="Add secret").click()
     dialog = page.get_by_role("dialog")
-    dialog.get_by_label("Name of the environment variable").fill("WEB_TOKEN")
+    dialog.get_by_label("Environment variable").fill("WEB_TOKEN")
     dialog.get_by_label("Value").fill("sesame-open-1234")
     page.keyboard.press("Enter")
     row = page.get_by_role("row").filter(has_text="WEB_TOKEN")
@@ -350,12 +350,12 @@ def test_secrets_are_set_replaced_and_deleted_and_never_shown(viewer: Viewer) ->
     row.get_by_role("button", name="Replace").click()
     dialog.get_by_label("New value").fill("ab")
     dialog.get_by_role("button", name="Replace").click()
-    expect(row).to_contain_text("too short to be hidden")
+    expect(row).to_contain_text("too short to hide")
     assert "sesame" not in page.content() + "".join(answers)
     assert page.evaluate("JSON.stringify([localStorage, sessionStorage])").count("sesame") == 0
 
-    page.get_by_role("button", name="Add a secret").click()
-    dialog.get_by_label("Name of the environment variable").fill("not a name")
+    page.get_by_role("button", name="Add secret").click()
+    dialog.get_by_label("Environment variable").fill("not a name")
     dialog.get_by_label("Value").fill("x")
     dialog.get_by_role("button", name="Store").click()
     expect(dialog.get_by_role("alert")).to_be_visible()
@@ -368,11 +368,11 @@ def test_secrets_are_set_replaced_and_deleted_and_never_shown(viewer: Viewer) ->
 
 def test_the_agent_page_says_when_it_does_not_answer(viewer: Viewer) -> None:
     page = viewer.open("/agent")
-    expect(page.get_by_text("It answers")).to_be_visible()
+    expect(page.get_by_role("status").get_by_text("Running", exact=True)).to_be_visible()
     viewer.person.ask("agent", "stop")
-    expect(page.get_by_text("It does not answer; this is what it said last")).to_be_visible()
+    expect(page.get_by_text("Not responding. Showing the last known status.")).to_be_visible()
     viewer.person.ask("agent", "start")
-    expect(page.get_by_text("It answers")).to_be_visible()
+    expect(page.get_by_role("status").get_by_text("Running", exact=True)).to_be_visible()
     viewer.said.clear()  # the browser notes every connection that it could not make
 
 
@@ -385,20 +385,20 @@ def test_agent_is_stopped_from_its_page_after_an_explanation(viewer: Viewer) -> 
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("will be killed")
     dialog.get_by_role("button", name="Cancel").click()
-    expect(page.get_by_text("It answers")).to_be_visible()
+    expect(page.get_by_role("status").get_by_text("Running", exact=True)).to_be_visible()
     page.get_by_role("button", name="Stop", exact=True).click()
     dialog.get_by_role("button", name="Stop the agent").click()
-    expect(page.get_by_text("It does not answer; this is what it said last")).to_be_visible()
+    expect(page.get_by_text("Not responding. Showing the last known status.")).to_be_visible()
     expect(page.get_by_role("button", name="Stop", exact=True)).to_be_disabled()
     viewer.person.ask("agent", "start")
-    expect(page.get_by_text("It answers")).to_be_visible()
+    expect(page.get_by_role("status").get_by_text("Running", exact=True)).to_be_visible()
     viewer.said.clear()  # the browser notes every connection that it could not make
     assert agent_api(viewer.person, f"/pipelines/{run}")["state"] != "running"
 
 
 def test_invalid_address_leads_to_no_pipeline(viewer: Viewer) -> None:
     page = viewer.open("/p/%zz")
-    expect(page.get_by_text("no pipeline")).to_be_visible()
+    expect(page.get_by_text("not found")).to_be_visible()
     viewer.said.clear()  # the browser notes the refusal
 
 
@@ -407,7 +407,7 @@ def test_page_whose_code_fails_to_load_shows_an_error_and_the_others_work(viewer
     viewer.page.route("**/assets/SettingsPage*", lambda route: route.abort())
     page = viewer.open("/")
     page.get_by_role("link", name="Settings").click()
-    expect(page.get_by_role("alert")).to_contain_text("This page could not be shown")
+    expect(page.get_by_role("alert")).to_contain_text("Could not show this page")
     page.get_by_role("link", name="Secrets").click()
     expect(page.get_by_role("heading", name="Secrets")).to_be_visible()
     page.get_by_role("link", name="Settings").click()
@@ -423,13 +423,13 @@ def test_unused_resources_are_listed_before_they_are_removed(viewer: Viewer) -> 
     (left / "large.bin").write_bytes(b"\0" * 3_000_000)
     page = viewer.open("/agent")
     expect(page.get_by_text(re.compile(r"[\d.]+ [kMGT]B of [\d.]+ [kMGT]B"))).to_be_visible()
-    page.get_by_role("button", name="Free what nobody needs").click()
+    page.get_by_role("button", name="Clean up").click()
     dialog = page.get_by_role("dialog")
     row = dialog.get_by_role("row").filter(has_text="gon-epi")
     expect(row).to_contain_text("3.0 MB")
     assert left.exists()
-    dialog.get_by_role("button", name=re.compile("^Free ")).click()
-    expect(dialog.get_by_role("heading", name=re.compile("^Freed .*MB"))).to_be_visible()
+    dialog.get_by_role("button", name=re.compile("^Delete ")).click()
+    expect(dialog.get_by_role("heading", name=re.compile("^Deleted .*MB"))).to_be_visible()
     assert not left.exists()
     dialog.get_by_role("button", name="Close").click()
     expect(dialog).to_have_count(0)
@@ -438,7 +438,7 @@ def test_unused_resources_are_listed_before_they_are_removed(viewer: Viewer) -> 
 def test_signed_out_browser_signs_in_with_a_code(viewer: Viewer) -> None:
     viewer.page.context.clear_cookies()
     page = viewer.open("/secrets")
-    expect(page.get_by_text("This browser is not signed in")).to_be_visible()
+    expect(page.get_by_text("You are signed out")).to_be_visible()
     expect(page.get_by_text("conducto show --app")).to_be_visible()
     expect(page).to_have_title("Not signed in · Conducto")
     page.get_by_label("Code").fill("abcd-efgh-jkmn")
@@ -456,9 +456,9 @@ def test_signed_out_browser_signs_in_with_a_code(viewer: Viewer) -> None:
 def test_times_are_shown_as_the_reader_has_chosen(viewer: Viewer) -> None:
     launch(viewer.person, QUICK, run=False)
     page = viewer.open("/settings")
-    page.get_by_label("Times in UTC").check()
+    page.get_by_label("Show times in UTC").check()
     expect(page.get_by_text(re.compile(r"Now: \d\d:\d\d:\d\d UTC"))).to_be_visible()
-    page.get_by_label("Say when something was").check()
+    page.get_by_label("Show absolute instead").check()
     viewer.open("/")
     expect(page.get_by_role("row").nth(1)).to_contain_text(re.compile(r"\d\d:\d\d UTC|:\d\d UTC"))
 
@@ -521,7 +521,7 @@ def test_several_pipelines_are_archived_at_once_after_confirmation_and_restored(
         page.get_by_role("row").filter(has_text=one).get_by_role("checkbox").check()
     page.get_by_role("button", name="Archive").click()
     dialog = page.get_by_role("dialog")
-    expect(dialog).to_contain_text("1 Exec of them runs now and will be ended")
+    expect(dialog).to_contain_text("1 command running now will be killed")
     dialog.get_by_role("button", name="Archive 2 pipelines").click()
     expect(page.get_by_role("row").filter(has_text=run)).to_have_count(0)
     expect(page.get_by_role("row").filter(has_text=other)).to_have_count(0)
@@ -532,17 +532,17 @@ def test_several_pipelines_are_archived_at_once_after_confirmation_and_restored(
 def test_settings_hold_after_a_reload(viewer: Viewer) -> None:
     page = viewer.open("/settings")
     page.get_by_label("dark").check()
-    page.get_by_label("Ask before every order").check()
+    page.get_by_label("Confirm every action").check()
     page.get_by_label("Wrap long lines of output").check()
-    page.get_by_label("Orders by single keys").uncheck()
+    page.get_by_label("Single-key shortcuts").uncheck()
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
     run = launch(viewer.person, QUICK)
     viewer.node(run, "/bad")
     expect(page.get_by_role("button", name="Wrap")).to_have_attribute("aria-pressed", "true")
     page.get_by_role("tree").focus()
     page.keyboard.press("m")
-    page.get_by_role("button", name="Reset", exact=True).click()
-    expect(page.get_by_role("dialog")).to_contain_text("Reset 1 Exec?")
+    page.get_by_role("button", name="Rerun", exact=True).click()
+    expect(page.get_by_role("dialog")).to_contain_text("Rerun 1 command?")
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.web, pytest.mark.docker]
 
 BURN = "python3 -c 'x = bytearray(100 << 20)\nwhile True: pass'"
-WORDS = re.compile(r"^[\d.]+ of 1 CPU on average, 1\d\d MB of 512 MB at its peak$")
+WORDS = re.compile(r"^[\d.]+ of 1 CPU on average, 1\d\d MB of 512 MB at peak$")
 
 
 def burning(person: Person, command: str = BURN) -> str:
@@ -39,7 +39,7 @@ def attempts_of(viewer: Viewer, run: str) -> Page:
 def test_usage_of_an_attempt_is_drawn_while_it_runs_and_afterwards(viewer: Viewer) -> None:
     run = burning(viewer.person)
     page = attempts_of(viewer, run)
-    charts = page.get_by_role("figure", name="What attempt 1 used")
+    charts = page.get_by_role("figure", name="Resource use of attempt 1")
 
     expect(charts.locator("figcaption")).to_have_text(WORDS, timeout=40_000)
     expect(charts.locator("svg")).to_have_count(2)

@@ -68,7 +68,7 @@ def answered(viewer: Viewer, run: str) -> Page:
     """Open the node that failed; what the agent says of shells has come, and is drawn."""
     with viewer.page.expect_response("**/api/v1/agent"):
         page = viewer.node(run, "/bad")
-    expect(page.get_by_role("button", name="Copy the debug command")).to_be_visible()
+    expect(page.get_by_role("button", name="Copy debug command")).to_be_visible()
     for _ in range(10):
         page.evaluate("() => new Promise(requestAnimationFrame)")
     return page
@@ -91,7 +91,7 @@ def test_the_command_runs_in_the_page_as_it_ran_in_the_pipeline(
 ) -> None:
     page = opened(viewer, failed)
     assert len(containers(failed)) == 1
-    expect(panel(page)).to_contain_text("Shell like attempt 1")
+    expect(panel(page)).to_contain_text("Shell in the environment of attempt 1")
     page.keyboard.type("sh /conducto/cmd.sh; echo code=$?\n")
     expect(rows(page)).to_contain_text("from the node")
     expect(rows(page)).to_contain_text("code=3")
@@ -99,21 +99,21 @@ def test_the_command_runs_in_the_page_as_it_ran_in_the_pipeline(
     page.keyboard.type("exit 5\n")
 
     expect(panel(page).get_by_role("alert")).to_have_text(
-        "The shell has ended with exit code 5; its container is gone."
+        "Shell ended with exit code 5. Its container was removed."
     )
     assert containers(failed) == []
     expect(rows(page)).to_contain_text("from the node")  # earlier output can still be read
 
-    page.get_by_role("button", name="Open again").click()
-    expect(panel(page).get_by_role("status")).to_have_text("Open")
-    page.get_by_role("button", name="End the shell").click()
+    page.get_by_role("button", name="Reconnect").click()
+    expect(panel(page).get_by_role("status")).to_have_text("Connected")
+    page.get_by_role("button", name="End shell").click()
     expect(panel(page)).to_have_count(0)
 
 
 def test_the_copyable_command_stays_beside_it(viewer: Viewer, failed: str) -> None:
     page = opened(viewer, failed)
 
-    expect(page.get_by_role("button", name="Copy the debug command")).to_be_visible()
+    expect(page.get_by_role("button", name="Copy debug command")).to_be_visible()
     expect(page.get_by_text(f"conducto debug {failed} /bad", exact=True)).to_be_visible()
 
 
@@ -123,7 +123,7 @@ def test_keys_go_to_the_shell_until_a_key_that_is_shown_leaves_it(
     page = opened(viewer, failed)
     terminal = panel(page).get_by_role("textbox", name="Shell in /bad")
     expect(terminal).to_be_focused()
-    expect(panel(page)).to_contain_text("Ctrl+Shift+L leaves the terminal")
+    expect(panel(page)).to_contain_text("Ctrl+Shift+L to leave the terminal")
 
     page.keyboard.type("ec")
     page.keyboard.press("Tab")
@@ -132,7 +132,7 @@ def test_keys_go_to_the_shell_until_a_key_that_is_shown_leaves_it(
     assert is_focused(terminal)
 
     page.keyboard.press("Control+Shift+L")
-    expect(page.get_by_role("button", name="End the shell")).to_be_focused()
+    expect(page.get_by_role("button", name="End shell")).to_be_focused()
     page.keyboard.press("Enter")
     expect(panel(page)).to_have_count(0)
     expect(page.locator(".node-pane")).to_be_focused()
@@ -182,12 +182,12 @@ def test_crashed_agent_is_reported_and_the_next_one_opens_another_shell(
             os.kill(state["pid"], signal.SIGKILL)
 
             expect(panel(page).get_by_role("alert")).to_have_text(
-                "The connection broke off; the shell and its container are gone."
+                "Connection lost. The shell and its container were removed."
             )
             eventually(lambda: not containers(run))
             own.ask("agent", "start")
-            page.get_by_role("button", name="Open again").click()
-            expect(panel(page).get_by_role("status")).to_have_text("Open")
+            page.get_by_role("button", name="Reconnect").click()
+            expect(panel(page).get_by_role("status")).to_have_text("Connected")
         eventually(lambda: not containers(run))
 
 
@@ -280,7 +280,7 @@ def test_rejection_is_shown_in_place_of_the_shell(viewer: Viewer, failed: str) -
     page.get_by_role("button", name="Open shell").click()
 
     expect(panel(page).get_by_role("alert")).to_have_text(
-        "It does not open: /bad: 4 shells are open in pages"
+        "Could not open the shell: /bad: 4 shells are open in pages"
     )
     viewer.said.clear()  # the browser notes every refused request
 

@@ -131,8 +131,8 @@ def test_range_contains_unloaded_nodes_and_is_acted_on_at_once(viewer: Viewer) -
     orders: list[str] = []
     page.on("request", lambda one: orders.append(one.post_data or "") if one.post_data else None)
     selected.get_by_role("button", name="Skip").click()
-    page.get_by_role("dialog").get_by_role("button", name="Skip 1,496 Execs").click()
-    expect(page.get_by_text("Skipped 1,496 Execs")).to_be_visible()
+    page.get_by_role("dialog").get_by_role("button", name="Skip 1,496 commands").click()
+    expect(page.get_by_text("Skipped 1,496 commands")).to_be_visible()
     preview, order = map(json.loads, orders)
     assert preview["preview"]
     paths = ["/after", *(f"/g/n{number}" for number in range(5, 1500))]
@@ -154,7 +154,7 @@ def test_a_link_shows_the_groups_as_they_were_opened_and_closed(
 ) -> None:
     run = launch(viewer.person, wide(60, 3))
     page = viewer.open(f"/p/{run}")
-    expect(page.locator(".phead-facts")).to_contain_text("3 error", timeout=60_000)
+    expect(page.locator(".phead-facts")).to_contain_text("3 failed", timeout=60_000)
     expect(row(page, "g0")).to_have_attribute("aria-expanded", "true")
     steps = page.evaluate("history.length")
     row(page, "g0").locator(".trow-twist").click()

@@ -6,19 +6,19 @@ import "@/app/app.css";
 import { QueryClientProvider } from "@tanstack/react-query";
 import { createRoot } from "react-dom/client";
 
-import { comeIn, comeInWhenAsked, takeCode } from "@/api/session";
-import { IN_CLOUD } from "@/api/side";
+import { IN_CLOUD } from "@/api/deployment";
+import { reloadOnNewCode, signInWithCode, takeCodeFromUrl } from "@/api/session";
 import { App } from "@/app/App";
 import { queryClient } from "@/app/queryClient";
 import { toast } from "@/components/toasts";
 
-/** Whether this browser came with a code that was no good; only the cloud's addresses have one. */
+/** Sign in with the code in the URL, if any. Returns whether the code was rejected. */
 async function isExpired(): Promise<boolean> {
   if (!IN_CLOUD) return false;
-  comeInWhenAsked();
-  const code = takeCode();
+  reloadOnNewCode();
+  const code = takeCodeFromUrl();
   if (code === null) return false;
-  const entry = await comeIn(
+  const entry = await signInWithCode(
     code,
     (before, after) =>
       window.confirm(

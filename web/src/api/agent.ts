@@ -1,11 +1,14 @@
-/** Orders to the agent itself; only the one on this machine takes them. */
+/** Calls to the agent itself. Only the local agent serves them. */
 
 import { post } from "@/api/client";
-import type { GcReport, AgentStopping } from "@/api/schema";
+import type { AgentStopping, GcReport } from "@/api/schema";
 
 export const agentApi = {
-  /** Free what no live pipeline needs, or only say what that would be. */
-  collect: (dryRun: boolean) => post<GcReport>("/agent/gc", { dry_run: dryRun }),
-  /** Stop the process; what runs is ended. */
+  /**
+   * Delete containers, images and files that no active pipeline needs; with `dryRun`, only list
+   * them.
+   */
+  collectGarbage: (dryRun: boolean) => post<GcReport>("/agent/gc", { dry_run: dryRun }),
+  /** Stop the agent process, killing running commands. */
   stop: () => post<AgentStopping>("/agent/stop"),
 };

@@ -1,8 +1,6 @@
-/**
- * Calls of the API. Types come from the OpenAPI document (`npm run types`); here is only how a
- * call goes over the wire and what its refusal means.
- */
+/** The API client. Types are generated from the OpenAPI document (`npm run types`). */
 
+import { SERVER, START_COMMAND } from "@/api/deployment";
 import type {
   AgentStatus,
   AttemptList,
@@ -24,20 +22,19 @@ import type {
   Usage,
   WhoAmI,
 } from "@/api/schema";
-import { SERVER, WAKING } from "@/api/side";
 
 const ROOT = "/api/v1";
 
-/** A request made with the browser's session must say that it comes from a script of ours. */
+/** The server accepts session cookies only with this header, which other sites cannot send. */
 export const FROM_APP = { "X-Conducto": "1" };
 
-/** Status of an answer that is not ready; how long to wait before it is asked for again. */
-const PREPARING = 202;
-const ASK_AGAIN_MS = 2000;
+/** Status of a response that is still being prepared, and the delay before the next request. */
+const NOT_READY = 202;
+const RETRY_MS = 2000;
 
 type QueryOf<Name extends keyof operations> = NonNullable<operations[Name]["parameters"]["query"]>;
 
-/** The server refused: what was wrong, and what to do. */
+/** The server rejected the request. */
 export class ApiError extends Error {
   constructor(readonly problem: Problem) {
     super(problem.remedy === null ? problem.detail : `${problem.detail}; ${problem.remedy}`);
@@ -49,11 +46,11 @@ export class ApiError extends Error {
   }
 }
 
-/** No answer came. */
+/** The server could not be reached. */
 export class OfflineError extends Error {
   constructor(options?: ErrorOptions) {
-    const remedy = WAKING === null ? "check the connection" : `${WAKING} starts it`;
-    super(`${SERVER.toLowerCase()} does not answer; ${remedy}`, options);
+    const remedy = START_COMMAND === null ? "check the connection" : `${START_COMMAND} starts it`;
+    super(`${SERVER} does not respond; ${remedy}`, options);
     this.name = "OfflineError";
   }
 }
@@ -69,25 +66,25 @@ function queryText(values: Values): string {
   return text === "" ? "" : `?${text}`;
 }
 
-/** The address of a call, for links and streams. */
-export function addressOf(path: string, query: Values = {}): string {
+/** The URL of an API path, for links and streams. */
+export function apiUrl(path: string, query: Values = {}): string {
   return `${ROOT}${path}${queryText(query)}`;
 }
 
 /**
- * Ask until there is an answer: the cloud says of what it still prepares, such as a large file, that
- * it is to be asked for again. Whatever is sent can be sent twice.
+ * Send a request, repeating it while the response is being prepared (large files in the cloud).
+ * Requests must be idempotent.
  */
 export async function send(address: string, init: RequestInit): Promise<Response> {
   for (;;) {
-    const response = await once(address, init);
+    const response = await fetchOnce(address, init);
     if (!response.ok) throw new ApiError(await problemIn(response));
-    if (response.status !== PREPARING) return response;
-    await wait(ASK_AGAIN_MS, init.signal);
+    if (response.status !== NOT_READY) return response;
+    await wait(RETRY_MS, init.signal);
   }
 }
 
-async function once(address: string, init: RequestInit): Promise<Response> {
+async function fetchOnce(address: string, init: RequestInit): Promise<Response> {
   try {
     return await fetch(address, { credentials: "same-origin", ...init });
   } catch (error) {
@@ -116,27 +113,23 @@ async function problemIn(response: Response): Promise<Problem> {
   } catch {
     return {
       type: "about:blank",
-      title: "unexpected answer",
+      title: "unexpected response",
       status: response.status,
-      detail: `the server answered ${response.status} ${response.statusText}`,
+      detail: `the server returned ${response.status} ${response.statusText}`,
       path: null,
       remedy: null,
     };
   }
 }
 
-export async function get<Answer>(
-  path: string,
-  query: Values = {},
-  signal?: AbortSignal,
-): Promise<Answer> {
+export async function get<T>(path: string, query: Values = {}, signal?: AbortSignal): Promise<T> {
   const init: RequestInit = { headers: FROM_APP, ...(signal === undefined ? {} : { signal }) };
-  const response = await send(addressOf(path, query), init);
-  return (await response.json()) as Answer;
+  const response = await send(apiUrl(path, query), init);
+  return (await response.json()) as T;
 }
 
-export async function post<Answer>(path: string, body?: unknown): Promise<Answer> {
-  const response = await send(addressOf(path), {
+export async function post<T>(path: string, body?: unknown): Promise<T> {
+  const response = await send(apiUrl(path), {
     method: "POST",
     headers: {
       ...FROM_APP,
@@ -145,10 +138,10 @@ export async function post<Answer>(path: string, body?: unknown): Promise<Answer
     },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   });
-  return (await response.json()) as Answer;
+  return (await response.json()) as T;
 }
 
-export function at(id: string, rest = ""): string {
+export function pipelinePath(id: string, rest = ""): string {
   return `/pipelines/${encodeURIComponent(id)}${rest}`;
 }
 
@@ -158,42 +151,45 @@ export type LogLinesQuery = QueryOf<"read_log_lines">;
 export type LogQuery = QueryOf<"read_log">;
 export type LogSearchQuery = QueryOf<"search_log">;
 
-/** An order; what is not given is as the server has it by default. */
-export type Order = Pick<ControlRequest, "action"> & Partial<ControlRequest>;
+/** An action on a pipeline. Omitted fields have the server's defaults. */
+export type ActionRequest = Pick<ControlRequest, "action"> & Partial<ControlRequest>;
 
 export const api = {
   pipelines: (query: ListQuery, signal?: AbortSignal) =>
     get<PipelineList>("/pipelines", query, signal),
-  pipeline: (id: string, signal?: AbortSignal) => get<PipelineSummary>(at(id), {}, signal),
+  pipeline: (id: string, signal?: AbortSignal) =>
+    get<PipelineSummary>(pipelinePath(id), {}, signal),
   tree: (id: string, query: TreeQuery, signal?: AbortSignal) =>
-    get<TreePage>(at(id, "/tree"), query, signal),
+    get<TreePage>(pipelinePath(id, "/tree"), query, signal),
   states: (id: string, query: QueryOf<"get_states">, signal?: AbortSignal) =>
-    get<NodeStates>(at(id, "/states"), query, signal),
+    get<NodeStates>(pipelinePath(id, "/states"), query, signal),
   node: (id: string, path: string, signal?: AbortSignal) =>
-    get<NodeDetail>(at(id, "/node"), { path }, signal),
+    get<NodeDetail>(pipelinePath(id, "/node"), { path }, signal),
   attempts: (id: string, path: string, signal?: AbortSignal) =>
-    get<AttemptList>(at(id, "/attempts"), { path }, signal),
+    get<AttemptList>(pipelinePath(id, "/attempts"), { path }, signal),
   log: (id: string, query: LogQuery, signal?: AbortSignal) =>
-    get<LogChunk>(at(id, "/log"), query, signal),
+    get<LogChunk>(pipelinePath(id, "/log"), query, signal),
   logLines: (id: string, query: LogLinesQuery, signal?: AbortSignal) =>
-    get<LogLines>(at(id, "/log/lines"), query, signal),
+    get<LogLines>(pipelinePath(id, "/log/lines"), query, signal),
   searchLog: (id: string, query: LogSearchQuery, signal?: AbortSignal) =>
-    get<LogMatches>(at(id, "/log/search"), query, signal),
-  logFile: (id: string, query: QueryOf<"download_log">) => addressOf(at(id, "/log/file"), query),
+    get<LogMatches>(pipelinePath(id, "/log/search"), query, signal),
+  logFile: (id: string, query: QueryOf<"download_log">) =>
+    apiUrl(pipelinePath(id, "/log/file"), query),
   resources: (id: string, query: QueryOf<"get_resources">, signal?: AbortSignal) =>
-    get<Resources>(at(id, "/resources"), query, signal),
-  exportFile: (id: string) => addressOf(at(id, "/export")),
-  images: (id: string, signal?: AbortSignal) => get<ImageList>(at(id, "/images"), {}, signal),
+    get<Resources>(pipelinePath(id, "/resources"), query, signal),
+  exportFile: (id: string) => apiUrl(pipelinePath(id, "/export")),
+  images: (id: string, signal?: AbortSignal) =>
+    get<ImageList>(pipelinePath(id, "/images"), {}, signal),
   imageLog: (id: string, query: QueryOf<"read_image_log">, signal?: AbortSignal) =>
-    get<ImageLog>(at(id, "/image-log"), query, signal),
-  control: (id: string, order: Order) => post<ControlResult>(at(id, "/control"), order),
+    get<ImageLog>(pipelinePath(id, "/image-log"), query, signal),
+  control: (id: string, request: ActionRequest) =>
+    post<ControlResult>(pipelinePath(id, "/control"), request),
   agent: (signal?: AbortSignal) => get<AgentStatus>("/agent", {}, signal),
-  /** Who this browser is signed in as; only the cloud knows more people than one. */
+  /** The signed-in user. Cloud only. */
   whoAmI: (signal?: AbortSignal) => get<WhoAmI>("/whoami", {}, signal),
   usage: (query: QueryOf<"get_usage">, signal?: AbortSignal) => get<Usage>("/usage", query, signal),
 };
 
-/** The sentence of any error, for a person. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

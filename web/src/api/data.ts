@@ -1,40 +1,40 @@
-/** Data files of a pipeline, or of the user: `id` is null for the latter. */
+/** Data files of a pipeline, or of the user if `id` is null. */
 
-import { addressOf, ApiError, at, FROM_APP, get, send } from "@/api/client";
+import { ApiError, apiUrl, FROM_APP, get, pipelinePath, send } from "@/api/client";
 import type { ChangedData, DataEntry, DataList } from "@/api/schema";
 import { upload } from "@/api/upload";
 
-/** Most entries in one answer. */
-export const DATA_PAGE = 1000;
+/** Maximum number of entries per page. */
+export const PAGE_SIZE = 1000;
 
-function place(id: string | null, rest: string): string {
-  return id === null ? `/data${rest}` : at(id, `/data${rest}`);
+function dataPath(id: string | null, rest: string): string {
+  return id === null ? `/data${rest}` : pipelinePath(id, `/data${rest}`);
 }
 
-/** The address of a file; a browser that follows it saves the file, and never shows it. */
-export function dataFile(id: string | null, name: string): string {
-  return addressOf(place(id, "/file"), { name });
+/** The download URL of a file. */
+export function dataFileUrl(id: string | null, name: string): string {
+  return apiUrl(dataPath(id, "/file"), { name });
 }
 
-/** Wait until a file can be had at once: one byte of it tells. */
-export async function untilReady(address: string): Promise<void> {
+/** Wait until a file can be downloaded, by requesting its first byte. */
+export async function waitUntilReady(address: string): Promise<void> {
   await firstBytes(address, 1);
 }
 
-/** The first bytes of a file, at most `most` of them. */
+/** Read up to `max` bytes from the start of a file. */
 async function firstBytes(
   address: string,
-  most: number,
+  max: number,
   signal?: AbortSignal,
 ): Promise<ArrayBuffer> {
   try {
     const response = await send(address, {
-      headers: { ...FROM_APP, Range: `bytes=0-${most - 1}` },
+      headers: { ...FROM_APP, Range: `bytes=0-${max - 1}` },
       ...(signal === undefined ? {} : { signal }),
     });
     return await response.arrayBuffer();
   } catch (error) {
-    // An empty file has no first bytes.
+    // An empty file has no valid range.
     if (error instanceof ApiError && error.status === 416) return new ArrayBuffer(0);
     throw error;
   }
@@ -46,28 +46,28 @@ export const dataApi = {
     name: string,
     after: string | null,
     signal?: AbortSignal,
-    limit = DATA_PAGE,
-  ) => get<DataList>(place(id, ""), { name, after, limit }, signal),
+    limit = PAGE_SIZE,
+  ) => get<DataList>(dataPath(id, ""), { name, after, limit }, signal),
 
-  /** The first bytes of a file, at most `most` of them. */
-  read: (id: string | null, name: string, most: number, signal?: AbortSignal) =>
-    firstBytes(dataFile(id, name), most, signal),
+  /** Read up to `max` bytes from the start of a file. */
+  read: (id: string | null, name: string, max: number, signal?: AbortSignal) =>
+    firstBytes(dataFileUrl(id, name), max, signal),
 
-  /** Files of a pipeline that were written last within a time, in seconds since the epoch. */
+  /** List files last modified between two times, in seconds since the epoch. */
   changed: (id: string, since: number, until: number | null, signal?: AbortSignal) =>
-    get<ChangedData>(at(id, "/data/changed"), { since, until, limit: DATA_PAGE }, signal),
+    get<ChangedData>(pipelinePath(id, "/data/changed"), { since, until, limit: PAGE_SIZE }, signal),
 
-  /** Put a file; `onSent` hears how many bytes are on their way. */
+  /** Upload a file. `onSent` receives the number of bytes sent so far. */
   write: (
     id: string | null,
     name: string,
     content: Blob,
     { onSent, signal }: { onSent: (count: number) => void; signal: AbortSignal },
-  ): Promise<DataEntry> => upload<DataEntry>(dataFile(id, name), content, onSent, signal),
+  ): Promise<DataEntry> => upload<DataEntry>(dataFileUrl(id, name), content, onSent, signal),
 
-  /** Delete a file, or a directory with what is in it. */
+  /** Delete a file, or a directory and its contents. */
   async remove(id: string | null, name: string): Promise<void> {
-    await send(dataFile(id, name), {
+    await send(dataFileUrl(id, name), {
       method: "DELETE",
       headers: { ...FROM_APP, "Idempotency-Key": crypto.randomUUID() },
     });

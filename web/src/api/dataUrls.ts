@@ -1,24 +1,24 @@
-/** Addresses of data, as commands print them in markdown, and where this server has the data. */
+/** Data URLs that commands print in Markdown. */
 
-import { dataFile } from "@/api/data";
+import { dataFileUrl } from "@/api/data";
 
-/** `conducto.data.pipeline.url()` and `conducto.data.user.url()` make these. */
-const PRINTED = /^\/gw\/manager\/data\/([^/]+)\/(pipeline|user)\/(.+)$/;
+/** Made by `conducto.data.pipeline.url()` and `conducto.data.user.url()`. */
+const DATA_URL = /^\/gw\/manager\/data\/([^/]+)\/(pipeline|user)\/(.+)$/;
 
-/** Where the data behind a printed address is served; null for an address of anything else. */
-export function servedAt(address: string, origin: string): string | null {
+/** The URL at which this server has the data; null if the address is not a data URL. */
+export function servedUrl(address: string, origin: string): string | null {
   let url: URL;
   try {
     url = new URL(address, origin);
   } catch {
     return null;
   }
-  const found = url.origin === origin ? PRINTED.exec(url.pathname) : null;
-  if (found === null) return null;
-  const [, id = "", scope, name = ""] = found;
+  const match = url.origin === origin ? DATA_URL.exec(url.pathname) : null;
+  if (match === null) return null;
+  const [, id = "", scope, name = ""] = match;
   try {
-    return dataFile(scope === "user" ? null : decodeURIComponent(id), decodeURIComponent(name));
+    return dataFileUrl(scope === "user" ? null : decodeURIComponent(id), decodeURIComponent(name));
   } catch {
-    return null; // a percent sign that stands for nothing
+    return null; // invalid percent-encoding
   }
 }

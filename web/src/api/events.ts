@@ -1,32 +1,32 @@
-/** The stream of a pipeline's changes: resumed where it broke off, for as long as it is wanted. */
+/** A pipeline's event stream. Reconnects and resumes until it is closed. */
 
-import { addressOf, api, ApiError, messageOf } from "@/api/client";
+import { api, ApiError, apiUrl, messageOf } from "@/api/client";
+import { IN_CLOUD } from "@/api/deployment";
 import type { EventBatch, Problem } from "@/api/schema";
-import { IN_CLOUD } from "@/api/side";
 
-const FIRST_DELAY = 250;
-const LONGEST_DELAY = 4000;
+const MIN_DELAY_MS = 250;
+const MAX_DELAY_MS = 4000;
 
 export type LinkState =
   | { kind: "connecting" }
   | { kind: "live" }
   | { kind: "offline" }
-  /** It makes no sense to try again: the session is over, or the pipeline is gone. */
+  /** Retrying is pointless: the session expired or the pipeline was deleted. */
   | { kind: "refused"; message: string; status: number };
 
-export interface StreamOwner {
-  /** Newest change that is known. */
+export interface StreamHandler {
+  /** Sequence number of the newest known change. */
   cursor: () => number;
   onBatch: (batch: EventBatch) => void;
   onState: (state: LinkState) => void;
-  /** The server knows fewer changes than we do: start over. */
+  /** The server has fewer changes than the client: reload. */
   onReset: () => void;
 }
 
-/** In the cloud one address serves all pipelines; what is followed is said there. */
-const CLOUD_SOCKET = "/socket";
+/** In the cloud, one socket serves all pipelines; the client sends a subscription. */
+const CLOUD_PATH = "/socket";
 
-/** Number of the newest change in these batches; null where they hold none. */
+/** Sequence number of the newest change in the batches; null if they have none. */
 export function lastChange(batches: readonly EventBatch[]): number | null {
   return batches.findLast((batch) => batch.changes.length > 0)?.changes.at(-1)?.seq ?? null;
 }
@@ -34,12 +34,12 @@ export function lastChange(batches: readonly EventBatch[]): number | null {
 export class EventStream {
   private socket: WebSocket | null = null;
   private timer: number | undefined;
-  private delay = FIRST_DELAY;
+  private delay = MIN_DELAY_MS;
   private closed = false;
 
   constructor(
     private readonly id: string,
-    private readonly owner: StreamOwner,
+    private readonly handler: StreamHandler,
   ) {
     this.connect();
     window.addEventListener("online", this.retryNow);
@@ -49,33 +49,33 @@ export class EventStream {
     this.closed = true;
     window.removeEventListener("online", this.retryNow);
     window.clearTimeout(this.timer);
-    hangUp(this.socket);
+    closeSocket(this.socket);
   }
 
-  /** Try again at once, e.g. because a person asked. */
+  /** Reconnect immediately. */
   readonly retryNow = (): void => {
     if (this.closed || this.socket !== null) return;
-    this.delay = FIRST_DELAY;
+    this.delay = MIN_DELAY_MS;
     window.clearTimeout(this.timer);
     this.connect();
   };
 
   private connect(): void {
-    const cursor = this.owner.cursor();
+    const cursor = this.handler.cursor();
     const path = `/pipelines/${encodeURIComponent(this.id)}/events`;
-    const address = new URL(IN_CLOUD ? CLOUD_SOCKET : addressOf(path, { cursor }), location.href);
+    const address = new URL(IN_CLOUD ? CLOUD_PATH : apiUrl(path, { cursor }), location.href);
     address.protocol = address.protocol.replace("http", "ws");
     const socket = new WebSocket(address, "conducto.v1");
     this.socket = socket;
     socket.onopen = () => {
       if (IN_CLOUD) socket.send(JSON.stringify({ subscribe: this.id, cursor }));
-      this.delay = FIRST_DELAY;
-      this.owner.onState({ kind: "live" });
+      this.delay = MIN_DELAY_MS;
+      this.handler.onState({ kind: "live" });
     };
     socket.onmessage = (message: MessageEvent<string>) => {
-      const said = JSON.parse(message.data) as EventBatch | Problem;
-      if ("changes" in said) this.owner.onBatch(said);
-      else socket.close(); // `recover` finds out what is wrong
+      const content = JSON.parse(message.data) as EventBatch | Problem;
+      if ("changes" in content) this.handler.onBatch(content);
+      else socket.close(); // `recover` finds the cause
     };
     socket.onclose = () => {
       this.socket = null;
@@ -83,30 +83,30 @@ export class EventStream {
     };
   }
 
-  /** A browser does not tell why a WebSocket was refused: ask for the pipeline to find out. */
+  /** Browsers hide why a WebSocket was rejected, so request the pipeline to find out. */
   private async recover(): Promise<void> {
     try {
       const summary = await api.pipeline(this.id);
-      if (summary.seq < this.owner.cursor()) {
-        this.owner.onReset();
+      if (summary.seq < this.handler.cursor()) {
+        this.handler.onReset();
         return;
       }
-      this.owner.onState({ kind: "connecting" });
+      this.handler.onState({ kind: "connecting" });
     } catch (error) {
       if (error instanceof ApiError && [401, 403, 404].includes(error.status)) {
-        this.owner.onState({ kind: "refused", message: messageOf(error), status: error.status });
+        this.handler.onState({ kind: "refused", message: messageOf(error), status: error.status });
         return;
       }
-      this.owner.onState({ kind: "offline" });
+      this.handler.onState({ kind: "offline" });
     }
     if (this.closed) return;
     this.timer = window.setTimeout(() => this.connect(), this.delay);
-    this.delay = Math.min(LONGEST_DELAY, this.delay * 2);
+    this.delay = Math.min(MAX_DELAY_MS, this.delay * 2);
   }
 }
 
-/** A browser notes on its console that a WebSocket was closed before it was open. */
-function hangUp(socket: WebSocket | null): void {
+/** Browsers log an error if a WebSocket is closed before it is open. */
+function closeSocket(socket: WebSocket | null): void {
   if (socket === null) return;
   socket.onmessage = null;
   if (socket.readyState === WebSocket.CONNECTING) socket.onopen = () => socket.close();

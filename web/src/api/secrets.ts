@@ -1,4 +1,4 @@
-/** Secrets: names come, values only ever go. */
+/** Secrets. Values are write-only. */
 
 import { get, post } from "@/api/client";
 import type { SecretKey, SecretList, SecretValue } from "@/api/schema";

@@ -1,126 +1,128 @@
 /**
- * A browser's session in the cloud. Its token is in a cookie that no script can read; here it is
- * only passed on, from the API that makes it to the edge that keeps it.
+ * The browser session in the cloud. Its token is in an HttpOnly cookie; this module only passes it
+ * from the API to CloudFront, which sets the cookie.
  */
 
-import { addressOf, api, ApiError, FROM_APP, send } from "@/api/client";
+import { api, ApiError, apiUrl, FROM_APP, send } from "@/api/client";
+import { IN_CLOUD } from "@/api/deployment";
 import type { Login, SessionToken } from "@/api/schema";
-import { IN_CLOUD } from "@/api/side";
 
-const SESSIONS = addressOf("/sessions");
-/** The edge's: it keeps a token, gives it up, and says whether it has one. */
-const KEPT = "/session";
-const SOME = 204;
-const CODE = "#code=";
+const SESSIONS_URL = apiUrl("/sessions");
+/** Path handled by CloudFront: sets, deletes and checks the cookie. */
+const COOKIE_URL = "/session";
+const HAS_SESSION = 204;
+const CODE_PREFIX = "#code=";
 const JSON_FROM_APP = { ...FROM_APP, "Content-Type": "application/json" };
 
-/** How a browser that has a code comes in; `no`: the code was no good. */
+/** Result of signing in with a code from the URL. */
 export type Entry = "in" | "no";
-type Person = Pick<SessionToken, "org" | "user">;
+type Account = Pick<SessionToken, "org" | "user">;
 
-/** Sign this browser in with a code from a terminal; in the cloud also with a token. */
+/** Sign in with a code from a terminal, or in the cloud with a token. */
 export async function signIn(codeOrToken: string): Promise<void> {
-  if (IN_CLOUD) await keep(await sessionFor(codeOrToken));
+  if (IN_CLOUD) await storeToken(await createSession(codeOrToken));
   else
-    await send(KEPT, {
+    await send(COOKIE_URL, {
       method: "POST",
       headers: JSON_FROM_APP,
       body: JSON.stringify({ code: codeOrToken }),
     });
 }
 
-/** A token is not kept: it makes a code, and that a session. */
-async function sessionFor(codeOrToken: string): Promise<SessionToken> {
+/** A token is exchanged for a code, and the code for a session, so the token is never stored. */
+async function createSession(codeOrToken: string): Promise<SessionToken> {
   try {
-    return await exchanged(codeOrToken);
+    return await exchangeCode(codeOrToken);
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
   }
-  const asked = { method: "POST", headers: as(codeOrToken) };
-  const { code } = (await (await send(addressOf("/agent/login"), asked)).json()) as Login;
-  return await exchanged(code);
+  const init = { method: "POST", headers: authorization(codeOrToken) };
+  const { code } = (await (await send(apiUrl("/agent/login"), init)).json()) as Login;
+  return await exchangeCode(code);
 }
 
-/** The code in the address. It is taken out, so that neither history nor a bookmark has it. */
-export function takeCode(): string | null {
-  if (!location.hash.startsWith(CODE)) return null;
-  const code = location.hash.slice(CODE.length);
+/** Remove the code from the URL, so that it stays out of the history and bookmarks. */
+export function takeCodeFromUrl(): string | null {
+  if (!location.hash.startsWith(CODE_PREFIX)) return null;
+  const code = location.hash.slice(CODE_PREFIX.length);
   history.replaceState(null, "", location.pathname + location.search);
   return code;
 }
 
-/** An address with a code that is opened in a tab of the app changes its fragment only. */
-export function comeInWhenAsked(): void {
+/** Opening a URL with a code in a tab of the app changes only the fragment. */
+export function reloadOnNewCode(): void {
   window.addEventListener("hashchange", () => {
-    if (location.hash.startsWith(CODE)) location.reload();
+    if (location.hash.startsWith(CODE_PREFIX)) location.reload();
   });
 }
 
 /**
- * Come in by a code. Anybody can send an address with a code of theirs: `consent` is asked before
- * the reader becomes somebody else, and `told` hears who a reader is who was nobody.
+ * Sign in with a code. Anyone can send a link with their own code, so `confirmSwitch` is called
+ * before the user changes. `onSignedIn` is called if nobody was signed in before.
  */
-export async function comeIn(
+export async function signInWithCode(
   code: string,
-  consent: (before: Person, after: Person) => boolean,
-  told: (person: Person) => void,
+  confirmSwitch: (current: Account, after: Account) => boolean,
+  onSignedIn: (person: Account) => void,
 ): Promise<Entry> {
-  const before = await whoIsIn();
-  let made: SessionToken;
+  const before = await currentUser();
+  let created: SessionToken;
   try {
-    made = await exchanged(code);
+    created = await exchangeCode(code);
   } catch (error) {
-    // Without an answer the page itself says so.
+    // If the server is unreachable, the page reports it.
     return error instanceof ApiError && before === null ? "no" : "in";
   }
   if (before === null) {
-    await keep(made);
-    told(made);
-  } else if (isSame(before, made) || !consent(before, made)) {
-    await end(as(made.token));
+    await storeToken(created);
+    onSignedIn(created);
+  } else if (isSameUser(before, created) || !confirmSwitch(before, created)) {
+    await endSession(authorization(created.token));
   } else {
-    await end(FROM_APP);
-    await keep(made);
+    await endSession(FROM_APP);
+    await storeToken(created);
   }
   return "in";
 }
 
-/** End the session of this browser. */
 export async function signOut(): Promise<void> {
   try {
-    await end(FROM_APP);
+    await endSession(FROM_APP);
   } finally {
-    await send(KEPT, { method: "DELETE", headers: FROM_APP });
+    await send(COOKIE_URL, { method: "DELETE", headers: FROM_APP });
   }
 }
 
-/** Who this browser is; the API is asked only where there is a session: its no is an error. */
-async function whoIsIn(): Promise<Person | null> {
+/**
+ * The signed-in user, or null. The API is called only if there is a cookie; otherwise it would log
+ * a 401 error.
+ */
+async function currentUser(): Promise<Account | null> {
   try {
-    const { status } = await send(KEPT, { headers: FROM_APP });
-    return status === SOME ? await api.whoAmI() : null;
+    const { status } = await send(COOKIE_URL, { headers: FROM_APP });
+    return status === HAS_SESSION ? await api.whoAmI() : null;
   } catch {
     return null;
   }
 }
 
-function isSame(one: Person, other: Person): boolean {
+function isSameUser(one: Account, other: Account): boolean {
   return one.org === other.org && one.user === other.user;
 }
 
-async function exchanged(code: string): Promise<SessionToken> {
-  const response = await send(SESSIONS, { method: "POST", headers: as(code) });
+async function exchangeCode(code: string): Promise<SessionToken> {
+  const response = await send(SESSIONS_URL, { method: "POST", headers: authorization(code) });
   return (await response.json()) as SessionToken;
 }
 
-async function keep({ token }: SessionToken): Promise<void> {
-  await send(KEPT, { method: "POST", headers: as(token) });
+async function storeToken({ token }: SessionToken): Promise<void> {
+  await send(COOKIE_URL, { method: "POST", headers: authorization(token) });
 }
 
-async function end(headers: Readonly<Record<string, string>>): Promise<void> {
-  await send(SESSIONS, { method: "DELETE", headers });
+async function endSession(headers: Readonly<Record<string, string>>): Promise<void> {
+  await send(SESSIONS_URL, { method: "DELETE", headers });
 }
 
-function as(token: string): Record<string, string> {
+function authorization(token: string): Record<string, string> {
   return { ...FROM_APP, Authorization: `Bearer ${token}` };
 }

@@ -1,17 +1,16 @@
-/** A body that is sent with a word on how far it is: `fetch` does not tell. */
+/** Uploads with progress, which `fetch` does not report. */
 
 import { ApiError, FROM_APP, OfflineError, post, send } from "@/api/client";
+import { IN_CLOUD } from "@/api/deployment";
 import type { Problem, UploadResponse } from "@/api/schema";
-import { IN_CLOUD } from "@/api/side";
 
-const OCTETS = { "Content-Type": "application/octet-stream" };
-/** What is larger goes past the functions of the cloud, which take 6 MB. */
-const MOST_DIRECT = 4 << 20;
+const BINARY = { "Content-Type": "application/octet-stream" };
+/** Larger bodies are uploaded to S3, because Lambda accepts only 6 MB. */
+const MAX_DIRECT = 4 << 20;
 
 /**
- * Put bytes at an address of the API.
- *
- * Throws like the other calls, and an `AbortError` once `signal` says to stop.
+ * Upload content to an API URL. Throws the same errors as other calls, and `AbortError` if `signal`
+ * aborts.
  */
 export async function upload<Answer>(
   address: string,
@@ -19,13 +18,13 @@ export async function upload<Answer>(
   onSent: (count: number) => void,
   signal: AbortSignal,
 ): Promise<Answer> {
-  if (!IN_CLOUD || content.size <= MOST_DIRECT) {
-    const text = await put(address, { ...FROM_APP, ...OCTETS }, content, onSent, signal);
+  if (!IN_CLOUD || content.size <= MAX_DIRECT) {
+    const text = await put(address, { ...FROM_APP, ...BINARY }, content, onSent, signal);
     return JSON.parse(text) as Answer;
   }
   const { url, key } = await post<UploadResponse>("/uploads");
-  await put(url, OCTETS, content, onSent, signal);
-  const headers = { ...FROM_APP, ...OCTETS, "Conducto-Body": key };
+  await put(url, BINARY, content, onSent, signal);
+  const headers = { ...FROM_APP, ...BINARY, "Conducto-Body": key };
   return (await (await send(address, { method: "PUT", headers, signal })).json()) as Answer;
 }
 
@@ -61,9 +60,9 @@ function problemIn({ status, statusText, responseText }: XMLHttpRequest): Proble
   } catch {
     return {
       type: "about:blank",
-      title: "unexpected answer",
+      title: "unexpected response",
       status,
-      detail: `the server answered ${status} ${statusText}`,
+      detail: `the server returned ${status} ${statusText}`,
       path: null,
       remedy: null,
     };

@@ -1,25 +1,25 @@
 import { Suspense, useEffect } from "react";
 
-import { PageBoundary } from "@/app/PageBoundary";
+import { ErrorBoundary } from "@/app/ErrorBoundary";
 import { findRoute, ROUTES } from "@/app/routes";
-import { Empty } from "@/components/Empty";
+import { EmptyState } from "@/components/EmptyState";
 import { Logo } from "@/components/Logo";
 import { SignedOut } from "@/components/SignedOut";
 import { Toasts } from "@/components/toasts";
-import { useNotices } from "@/components/useNotices";
+import { useNotifications } from "@/components/useNotifications";
 import { followLink, useLocation } from "@/lib/location";
 import { useTheme } from "@/lib/theme";
 
-/** `expired`: the address had a code that was no good. */
+/** `expired`: the URL had an invalid sign-in code. */
 export function App({ expired }: { expired: boolean }) {
   const { path } = useLocation();
   const found = findRoute(path);
-  useNotices();
+  useNotifications();
   return (
     <div className="app">
       <TopBar path={path} />
       <main className="app-main">
-        <PageBoundary path={path}>
+        <ErrorBoundary path={path}>
           <Suspense fallback={null}>
             {expired ? (
               <SignedOut expired />
@@ -29,7 +29,7 @@ export function App({ expired }: { expired: boolean }) {
               <found.route.page params={found.params} />
             )}
           </Suspense>
-        </PageBoundary>
+        </ErrorBoundary>
       </main>
       <Toasts />
     </div>
@@ -68,13 +68,13 @@ function UnknownPage({ path }: { path: string }) {
     document.title = "Not found · Conducto";
   }, []);
   return (
-    <Empty title="There is no such page">
+    <EmptyState title="Page not found">
       <p className="muted">
-        <code className="app-unknown">{path}</code> is no address of this app.
+        <code className="app-unknown">{path}</code> does not exist.
       </p>
       <a href="/" onClick={followLink}>
         All pipelines
       </a>
-    </Empty>
+    </EmptyState>
   );
 }

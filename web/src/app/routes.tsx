@@ -1,23 +1,23 @@
-/** The pages of the app, and where they live. A new page is one more row here. */
+/** The pages of the app and their paths. */
 
 import { lazy, type ComponentType } from "react";
 
-import { IN_CLOUD } from "@/api/side";
+import { IN_CLOUD } from "@/api/deployment";
 import type { PageProps } from "@/lib/location";
 import { PipelinePage } from "@/pages/pipeline/PipelinePage";
 import { PipelinesPage } from "@/pages/pipelines/PipelinesPage";
 
 export interface PageRoute {
   path: string;
-  /** Its word in the top bar; pages without one are reached from others. */
+  /** Label in the top bar; pages without one are linked from other pages. */
   nav?: string;
-  /** Whether it is of the cloud alone, or of a person's machine; else of both. */
-  inCloud?: boolean;
+  /** True for the cloud only, false for the agent only, undefined for both. */
+  cloud?: boolean;
   page: ComponentType<PageProps>;
 }
 
-// Pages that are fetched when they are opened. Of the list and the tree, which people come for,
-// neither is: fetching them with the app is a request less.
+// The list and the tree are part of the main script, because most visits open them. The other
+// pages are loaded on demand.
 const ImagesPage = lazy(async () => ({
   default: (await import("@/pages/images/ImagesPage")).ImagesPage,
 }));
@@ -51,15 +51,14 @@ const PAGES: readonly PageRoute[] = [
   { path: "/p/{id}/data", page: DataPage },
   { path: "/data", nav: "Data", page: UserDataPage },
   { path: "/secrets", nav: "Secrets", page: SecretsPage },
-  { path: "/agent", nav: "Agent", page: AgentPage, inCloud: false },
-  { path: "/account", nav: "Account", page: AccountPage, inCloud: true },
+  { path: "/agent", nav: "Agent", page: AgentPage, cloud: false },
+  { path: "/account", nav: "Account", page: AccountPage, cloud: true },
   { path: "/settings", nav: "Settings", page: SettingsPage },
 ];
 
-/** The pages that this side has. */
-export const ROUTES = PAGES.filter(({ inCloud }) => inCloud === undefined || inCloud === IN_CLOUD);
+export const ROUTES = PAGES.filter(({ cloud }) => cloud === undefined || cloud === IN_CLOUD);
 
-/** The route of a path of the address, with the values of its braces. */
+/** The route of a path, with the values of its parameters. */
 export function findRoute(
   path: string,
 ): { route: PageRoute; params: Record<string, string> } | null {
@@ -76,14 +75,14 @@ function match(template: string[], segments: string[]): Record<string, string> |
   const params: Record<string, string> = {};
   for (const [index, expected] of template.entries()) {
     const given = segments[index] ?? "";
-    if (expected.startsWith("{")) params[expected.slice(1, -1)] = decoded(given);
+    if (expected.startsWith("{")) params[expected.slice(1, -1)] = decode(given);
     else if (expected !== given) return null;
   }
   return params;
 }
 
-/** A part of an address as it is meant; one that means nothing stays as it is. */
-function decoded(given: string): string {
+/** Decode a path segment; return it unchanged if its encoding is invalid. */
+function decode(given: string): string {
   try {
     return decodeURIComponent(given);
   } catch {

@@ -1,6 +1,6 @@
 import { CopyButton } from "@/components/CopyButton";
 
-/** Something to be copied into a terminal or a file, with a button that does so. */
+/** Code with a Copy button. */
 export function Code({ text, label }: { text: string; label: string }) {
   return (
     <div className="code">

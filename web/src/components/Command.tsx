@@ -1,6 +1,6 @@
 import { tokens } from "@/lib/highlight";
 
-/** A command with its strings, words and comments told apart. */
+/** A command with syntax highlighting. */
 export function Command({ text }: { text: string }) {
   return (
     <pre className="command" tabIndex={0} role="region" aria-label="Command">

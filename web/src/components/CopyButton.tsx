@@ -9,30 +9,32 @@ interface Props {
   label: string;
   shortcut?: string;
   title?: string;
-  /** What stands on the button. */
-  words?: string;
+  /** Text of the button. */
+  caption?: string;
 }
 
-/** Copies a text and says so. */
-export function CopyButton({ text, label, shortcut, title, words = "Copy" }: Props) {
+export function CopyButton({ text, label, shortcut, title, caption = "Copy" }: Props) {
   const [copied, setCopied] = useState(false);
   const onClick = async () => {
     if (await copy(text)) {
       setCopied(true);
       window.setTimeout(() => setCopied(false), 2000);
     } else {
-      toast("The browser does not let this page copy; select the text instead", "error");
+      toast(
+        "The browser denied access to the clipboard. Select the text and copy it manually.",
+        "error",
+      );
     }
   };
   return (
     <Button
-      look="quiet"
+      variant="quiet"
       onClick={onClick}
       aria-label={label}
       {...(shortcut === undefined ? {} : { shortcut })}
       {...(title === undefined ? {} : { title })}
     >
-      {copied ? "Copied" : words}
+      {copied ? "Copied" : caption}
     </Button>
   );
 }

@@ -1,19 +1,19 @@
 import { Fragment } from "react";
 
 import type { Counts, State } from "@/api/schema";
-import { STATES, total } from "@/model/states";
+import { stateLabel, STATES, total } from "@/model/states";
 
-/** The letters of the columns: P Q R D E K. */
+/** Letters of the state columns. */
 export const LETTERS: Record<State, string> = {
   pending: "P",
   queued: "Q",
   running: "R",
   done: "D",
-  error: "E",
+  error: "F",
   killed: "K",
 };
 
-/** Execs by state, as a bar: the widths are shares, done first. */
+/** Commands by state, as a stacked bar. */
 export function CountsBar({ counts }: { counts: Counts }) {
   const all = total(counts);
   const order: State[] = ["done", "error", "killed", "running", "queued", "pending"];
@@ -31,16 +31,16 @@ export function CountsBar({ counts }: { counts: Counts }) {
   );
 }
 
-/** Execs by state in words; states that none is in are left out. */
+/** Commands by state, as text, without the states that have none. */
 export function CountsText({ counts }: { counts: Counts }) {
   const present = STATES.filter((state) => counts[state] > 0);
-  if (present.length === 0) return <span className="muted">no Execs</span>;
+  if (present.length === 0) return <span className="muted">no commands</span>;
   return (
     <span className="counts-text number">
       {present.map((state) => (
         <Fragment key={state}>
           <span className={`state-${state}`}>
-            {counts[state].toLocaleString("en")} {state}
+            {counts[state].toLocaleString("en")} {stateLabel(state)}
           </span>{" "}
         </Fragment>
       ))}

@@ -6,14 +6,13 @@ interface Props {
   title: string;
   onClose: () => void;
   children: ReactNode;
-  /** Buttons, the main one last. Without them there is one in the corner that closes. */
+  /** Buttons, primary one last. Without a footer, the dialog has a close button in the corner. */
   footer?: ReactNode;
   wide?: boolean;
 }
 
 /**
- * A modal dialog: the browser's own, which keeps the focus inside and closes with Escape.
- * The focus goes to what is marked with `data-first`, else to the first control.
+ * A modal dialog. Focus starts at the element with `data-first`, otherwise at the first control.
  */
 export function Dialog({ title, onClose, children, footer, wide = false }: Props) {
   const ref = useRef<HTMLDialogElement>(null);
@@ -40,14 +39,14 @@ export function Dialog({ title, onClose, children, footer, wide = false }: Props
       onClick={(event) => {
         if (event.target === event.currentTarget) onClose();
       }}
-      // Keys of the page below do not reach it.
+      // Keep keyboard shortcuts of the page from running.
       onKeyDown={(event) => event.stopPropagation()}
     >
       <div className="dialog-body">
         <div className="dialog-head">
           <h2 id={heading}>{title}</h2>
           {footer === undefined ? (
-            <Button look="quiet" className="dialog-close" aria-label="Close" onClick={onClose}>
+            <Button variant="quiet" className="dialog-close" aria-label="Close" onClick={onClose}>
               ×
             </Button>
           ) : null}

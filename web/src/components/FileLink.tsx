@@ -1,20 +1,23 @@
 import type { MouseEvent } from "react";
 
 import { messageOf } from "@/api/client";
-import { untilReady } from "@/api/data";
-import { IN_CLOUD } from "@/api/side";
+import { waitUntilReady } from "@/api/data";
+import { IN_CLOUD } from "@/api/deployment";
 import { toast } from "@/components/toasts";
 
-const PATIENCE_MS = 3000;
+const NOTICE_MS = 3000;
 
 interface Props {
   href: string;
   className?: string;
-  /** For who does not see in which row it stands. */
+  /** Accessible label, if "Download" alone is ambiguous. */
   label?: string;
 }
 
-/** Saves a data file. A large one of the cloud is prepared first, which may take minutes. */
+/**
+ * A link that downloads a data file. In the cloud, large files are prepared first, which may take
+ * minutes.
+ */
 export function FileLink({ href, className, label }: Props) {
   return (
     <a
@@ -32,14 +35,14 @@ export function FileLink({ href, className, label }: Props) {
 function saveWhenReady(event: MouseEvent<HTMLAnchorElement>): void {
   event.preventDefault();
   const { href } = event.currentTarget;
-  const told = setTimeout(
-    () => toast("It is being prepared; it is saved when it is ready."),
-    PATIENCE_MS,
+  const notice = setTimeout(
+    () => toast("Preparing the file. The download starts when it is ready."),
+    NOTICE_MS,
   );
-  untilReady(href)
+  waitUntilReady(href)
     .then(
       () => location.assign(href),
       (error: unknown) => toast(messageOf(error), "error"),
     )
-    .finally(() => clearTimeout(told));
+    .finally(() => clearTimeout(notice));
 }

@@ -1,9 +1,12 @@
 interface Props {
-  /** How many lines of what is to come are hinted at. */
+  /** Number of placeholder lines. */
   rows?: number;
 }
 
-/** What stands where something is on its way. It comes a little late: quick answers do not flash. */
+/**
+ * A placeholder for loading content. It appears after a delay, so that quick responses do not
+ * flash.
+ */
 export function Loading({ rows = 6 }: Props) {
   return (
     <div className="loading" role="status">

@@ -1,4 +1,4 @@
-/** The mark of `public/icon.svg`, drawn here: a picture of its own would be one request more. */
+/** Same as `public/icon.svg`, inlined to save a request. */
 export function Logo() {
   return (
     <svg viewBox="0 0 32 32" width="18" height="18" className="logo" aria-hidden>

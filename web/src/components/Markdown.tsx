@@ -1,16 +1,16 @@
-/** Markdown of people and programs, in a chunk of its own. Nothing in it is ever executed. */
+/** Sanitised Markdown from docs and commands. Loaded on demand. */
 
 import DOMPurify from "dompurify";
 import MarkdownIt from "markdown-it";
 import { useMemo } from "react";
 
-import { servedAt } from "@/api/dataUrls";
+import { servedUrl } from "@/api/dataUrls";
 
 const parser = new MarkdownIt({ html: true, linkify: true, breaks: false });
 
 const ALLOWED = {
   USE_PROFILES: { html: true },
-  // The page's policy refuses styles in the document; forms and frames have no place in a doc.
+  // The content security policy forbids inline styles; docs have no use for forms and frames.
   FORBID_ATTR: ["style", "id", "class", "name"],
   FORBID_TAGS: ["style", "form", "input", "button", "textarea", "select", "iframe", "object"],
   ALLOWED_URI_REGEXP: /^(?:https?:|mailto:|data:image\/(?:png|jpeg|gif|webp);base64,|[#/])/i,
@@ -22,7 +22,7 @@ function clean(text: string): string {
   place.innerHTML = html;
   for (const picture of place.content.querySelectorAll("img")) showOrLink(picture);
   for (const link of place.content.querySelectorAll("a")) {
-    const served = servedAt(link.getAttribute("href") ?? "", location.origin);
+    const served = servedUrl(link.getAttribute("href") ?? "", location.origin);
     if (served !== null) link.href = served;
     link.target = "_blank";
     link.rel = "noopener noreferrer";
@@ -30,10 +30,13 @@ function clean(text: string): string {
   return place.innerHTML;
 }
 
-/** Pictures of ours are shown; of others there is a link, as the policy of the page has it. */
+/**
+ * Show images that this server or a data: URL provides; replace others with links, because the
+ * content security policy blocks them.
+ */
 function showOrLink(picture: HTMLImageElement): void {
   const address = picture.getAttribute("src") ?? "";
-  const served = servedAt(address, location.origin);
+  const served = servedUrl(address, location.origin);
   if (served !== null) {
     picture.src = served;
     picture.loading = "lazy";

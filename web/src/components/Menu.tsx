@@ -2,22 +2,22 @@ import * as Radix from "@radix-ui/react-dropdown-menu";
 
 import { Button } from "@/components/Button";
 
-export interface MenuOrder {
+export interface MenuAction {
   label: string;
   onSelect: () => void;
   shortcut?: string;
   disabled?: boolean;
 }
 
-/** Saves what is at an address. */
+/** A menu item that downloads a URL. */
 export interface MenuDownload {
   label: string;
   download: string;
 }
 
-export type MenuEntry = MenuOrder | MenuDownload;
+export type MenuEntry = MenuAction | MenuDownload;
 
-/** A button that opens a list of orders and downloads. */
+/** A button that opens a menu of actions and downloads. */
 export function Menu({ label, entries }: { label: string; entries: readonly MenuEntry[] }) {
   return (
     <Radix.Root modal={false}>

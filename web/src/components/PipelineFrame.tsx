@@ -4,15 +4,15 @@ import { useEffect, type ReactNode } from "react";
 import { api, ApiError, messageOf } from "@/api/client";
 import type { PipelineSummary } from "@/api/schema";
 import { CountsBar, CountsText } from "@/components/Counts";
-import { Empty, Failure } from "@/components/Empty";
+import { EmptyState, LoadError } from "@/components/EmptyState";
 import { Loading } from "@/components/Loading";
-import { PageStand } from "@/components/PageStand";
+import { PageStatus } from "@/components/PageStatus";
 import { PipelineNav, type PipelinePageName } from "@/components/PipelineNav";
-import { StateLabel } from "@/components/StateMark";
+import { StateLabel } from "@/components/StateIcon";
 import { useNow } from "@/components/useNow";
 import { followLink, pipelineUrl } from "@/lib/location";
 import { duration, elapsed } from "@/lib/time";
-import { failureMessage } from "@/live/session";
+import { loadErrorMessage } from "@/live/session";
 import { NO_COUNTS } from "@/model/states";
 
 const REFRESH_MS = 2000;
@@ -20,12 +20,12 @@ const REFRESH_MS = 2000;
 interface Props {
   id: string;
   page: PipelinePageName;
-  /** The page's word in the title of the browser's tab. */
+  /** Page name in the browser tab. */
   title: string;
   children: (summary: PipelineSummary) => ReactNode;
 }
 
-/** What stands around a page of one pipeline: its name, how it stands, and its other pages. */
+/** The frame of a pipeline's page: its header and links to its other pages. */
 export function PipelineFrame({ id, page, title, children }: Props) {
   const summary = useQuery({
     queryKey: ["pipeline", id],
@@ -38,20 +38,20 @@ export function PipelineFrame({ id, page, title, children }: Props) {
   }, [title, name]);
   const { data, error } = summary;
   return (
-    <PageStand error={error} known={data !== undefined}>
+    <PageStatus error={error} known={data !== undefined}>
       {data === undefined ? (
-        <NotHere id={id} page={page} error={error} onRetry={() => void summary.refetch()} />
+        <PipelineLoading id={id} page={page} error={error} onRetry={() => void summary.refetch()} />
       ) : (
         <>
           <Head summary={data} page={page} />
           {children(data)}
         </>
       )}
-    </PageStand>
+    </PageStatus>
   );
 }
 
-/** As the page of the tree has it, so that nothing moves on the way from one to the other. */
+/** Same layout as the header of the tree page, so that nothing moves between pages. */
 function Head({ summary, page }: { summary: PipelineSummary; page: PipelinePageName }) {
   const { pipeline, counts, state, settled, started, ended } = summary;
   const now = useNow(!settled);
@@ -72,7 +72,7 @@ function Head({ summary, page }: { summary: PipelineSummary; page: PipelinePageN
         ))}
       </div>
       <div className="phead-line phead-facts">
-        <StateLabel mark={state} />
+        <StateLabel state={state} />
         {took === null ? null : <span className="number">{duration(took)}</span>}
         <CountsText counts={counts} />
       </div>
@@ -89,15 +89,15 @@ interface NotHereProps {
   onRetry: () => void;
 }
 
-/** Nothing is known of the pipeline: not yet, or for a reason that it gives. */
-export function NotHere({ id, page, error, onRetry }: NotHereProps) {
+/** Shown while the pipeline loads, or if loading failed. */
+export function PipelineLoading({ id, page, error, onRetry }: NotHereProps) {
   if (error instanceof ApiError && error.status === 404) {
     return (
-      <Empty title={failureMessage(error, id)}>
+      <EmptyState title={loadErrorMessage(error, id)}>
         <a href="/" onClick={followLink}>
           All pipelines
         </a>
-      </Empty>
+      </EmptyState>
     );
   }
   return (
@@ -114,7 +114,7 @@ export function NotHere({ id, page, error, onRetry }: NotHereProps) {
         <PipelineNav id={id} current={page} />
         <CountsBar counts={NO_COUNTS} />
       </header>
-      {error === null ? <Loading /> : <Failure message={messageOf(error)} onRetry={onRetry} />}
+      {error === null ? <Loading /> : <LoadError message={messageOf(error)} onRetry={onRetry} />}
     </>
   );
 }

@@ -2,38 +2,40 @@ import { useMutation } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 
 import { messageOf } from "@/api/client";
+import { IN_CLOUD } from "@/api/deployment";
 import { signIn } from "@/api/session";
-import { IN_CLOUD } from "@/api/side";
 import { Button } from "@/components/Button";
 import { Code } from "@/components/Code";
-import { Empty } from "@/components/Empty";
+import { EmptyState } from "@/components/EmptyState";
 
 const COMMAND = IN_CLOUD ? "conducto show --app --cloud" : "conducto show --app";
-const WHO = IN_CLOUD ? "Whoever has a token may come in." : "The agent serves its owner only.";
+const ACCESS = IN_CLOUD
+  ? "Anyone with a token can sign in."
+  : "Only the owner of the agent has access.";
 
-/** What a browser without a session sees; `expired` where it came with a code that was used. */
+/** The sign-in page. `expired`: the sign-in code in the URL was rejected. */
 export function SignedOut({ expired = false }: { expired?: boolean }) {
   useEffect(() => {
     document.title = "Not signed in · Conducto";
   }, []);
-  const title = expired ? "This address is no longer good" : "This browser is not signed in";
+  const title = expired ? "This sign-in link has expired" : "You are signed out";
   return (
-    <Empty title={title}>
+    <EmptyState title={title}>
       <p className="muted">
         {expired
-          ? "It signs a browser in once, within a minute. Run this in a terminal for a new one:"
-          : `${WHO} Run this in a terminal; it signs this browser in, or prints a code to enter here:`}
+          ? "A sign-in link works once, within one minute. To get a new one, run this command in a terminal:"
+          : `${ACCESS} Run this command in a terminal. It signs this browser in, or prints a code to enter here:`}
       </p>
-      <Code text={COMMAND} label="the command" />
+      <Code text={COMMAND} label="command" />
       <CodeForm />
-    </Empty>
+    </EmptyState>
   );
 }
 
-/** For browsers that a terminal cannot open: a code, or in the cloud a token, which is not kept. */
+/** A form for a code, or in the cloud a token, if the terminal cannot open the browser. */
 function CodeForm() {
   const [entered, setEntered] = useState("");
-  const enter = useMutation({
+  const submit = useMutation({
     mutationFn: () => signIn(entered.trim()),
     onSuccess: () => location.reload(),
     gcTime: 0,
@@ -43,7 +45,7 @@ function CodeForm() {
       className="form signin"
       onSubmit={(event) => {
         event.preventDefault();
-        enter.mutate();
+        submit.mutate();
       }}
     >
       <label>
@@ -58,12 +60,12 @@ function CodeForm() {
           onChange={(event) => setEntered(event.target.value)}
         />
       </label>
-      {enter.error === null ? null : (
+      {submit.error === null ? null : (
         <p className="state-error" role="alert">
-          {messageOf(enter.error)}
+          {messageOf(submit.error)}
         </p>
       )}
-      <Button look="main" type="submit" disabled={entered.trim() === "" || enter.isPending}>
+      <Button variant="main" type="submit" disabled={entered.trim() === "" || submit.isPending}>
         Sign in
       </Button>
     </form>

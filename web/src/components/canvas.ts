@@ -1,4 +1,4 @@
-/** What drawing on a canvas takes: its size in px, and the colours of the style sheet. */
+/** Canvas helpers: theme colours and device pixels. */
 
 export type Palette = Record<
   | "ground"
@@ -41,7 +41,9 @@ export function paletteOf(element: Element): Palette {
   };
 }
 
-/** A canvas made as large as it is shown, ready to draw in px. Null where it has no size. */
+/**
+ * Size a canvas to its element and return a context in CSS pixels; null if the element has no size.
+ */
 export function prepared(canvas: HTMLCanvasElement): CanvasRenderingContext2D | null {
   const { clientWidth: width, clientHeight: height } = canvas;
   const ratio = window.devicePixelRatio;

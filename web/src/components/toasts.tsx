@@ -1,16 +1,15 @@
 import { useSyncExternalStore } from "react";
 
-/** Short messages about what was just done, read out by screen readers. */
+/** Short messages about completed actions, announced by screen readers. */
 export interface Toast {
   id: number;
   kind: "info" | "error";
   text: string;
-  /** What takes back what was done. */
+  /** Reverts the action. */
   undo: (() => void) | null;
 }
 
 const SHOWN_MS = 6000;
-/** Time to read it and think again. */
 const UNDO_MS = 12_000;
 let toasts: readonly Toast[] = [];
 let nextId = 1;
@@ -25,7 +24,7 @@ export function dismiss(id: number): void {
   change(toasts.filter((toast) => toast.id !== id));
 }
 
-/** Show a message; errors stay until they are closed. */
+/** Show a message. Errors stay until they are closed. */
 export function toast(
   text: string,
   kind: Toast["kind"] = "info",

@@ -1,7 +1,7 @@
 import { useSyncExternalStore } from "react";
 
-/** One clock for the page: seconds since the epoch, moving while somebody looks at it. */
-const EVERY_MS = 1000;
+/** A shared clock in seconds since the epoch. */
+const TICK_MS = 1000;
 let now = Date.now() / 1000;
 let timer: number | undefined;
 const listeners = new Set<() => void>();
@@ -11,7 +11,7 @@ function subscribe(listener: () => void): () => void {
   timer ??= window.setInterval(() => {
     now = Date.now() / 1000;
     for (const one of listeners) one();
-  }, EVERY_MS);
+  }, TICK_MS);
   return () => {
     listeners.delete(listener);
     if (listeners.size > 0) return;
@@ -22,7 +22,7 @@ function subscribe(listener: () => void): () => void {
 
 const never = () => () => undefined;
 
-/** The time, each second while `ticking`; else the time at which it was last looked at. */
+/** The current time, updated every second while `ticking`. */
 export function useNow(ticking: boolean): number {
   return useSyncExternalStore(ticking ? subscribe : never, () => now);
 }

@@ -1,10 +1,10 @@
 import { useEffect, useRef, type RefObject } from "react";
 
-/** Paint after every render, and when size or colours change, once a frame at most. */
+/** Paint after every render and when size or theme change, at most once per frame. */
 export function useRepaint(element: RefObject<HTMLElement | null>, paint: () => void): void {
   const newest = useRef(paint);
   const frame = useRef<number | null>(null);
-  const soon = useRef(() => {
+  const schedule = useRef(() => {
     frame.current ??= requestAnimationFrame(() => {
       frame.current = null;
       newest.current();
@@ -12,20 +12,20 @@ export function useRepaint(element: RefObject<HTMLElement | null>, paint: () => 
   });
   useEffect(() => {
     newest.current = paint;
-    soon.current();
+    schedule.current();
   });
   useEffect(() => {
-    const again = soon.current;
-    const sizes = new ResizeObserver(again);
+    const repaint = schedule.current;
+    const sizes = new ResizeObserver(repaint);
     if (element.current !== null) sizes.observe(element.current);
-    const theme = new MutationObserver(again);
+    const theme = new MutationObserver(repaint);
     theme.observe(document.documentElement, { attributeFilter: ["data-theme"] });
     const system = window.matchMedia("(prefers-color-scheme: dark)");
-    system.addEventListener("change", again);
+    system.addEventListener("change", repaint);
     return () => {
       sizes.disconnect();
       theme.disconnect();
-      system.removeEventListener("change", again);
+      system.removeEventListener("change", repaint);
       if (frame.current !== null) cancelAnimationFrame(frame.current);
       frame.current = null;
     };

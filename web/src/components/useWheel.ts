@@ -1,6 +1,6 @@
 import { useEffect, useRef, type RefObject } from "react";
 
-/** Hear of the wheel on an element. React listens passively, and then the page would zoom, too. */
+/** Listen to the wheel. React's listeners are passive and cannot prevent the page from zooming. */
 export function useWheel(
   element: RefObject<HTMLElement | null>,
   onWheel: (event: WheelEvent) => void,

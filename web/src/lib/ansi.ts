@@ -1,11 +1,9 @@
 /**
- * Terminal output as spans with a style.
- *
- * Colours and weight are kept; everything else that would move a cursor or talk to a terminal is
- * dropped. A line that was written over with carriage returns shows what was left at its end.
+ * Parses terminal output into styled spans. Keeps colours and text styles and drops all other
+ * control sequences. Of a line overwritten with carriage returns, the last version is kept.
  */
 
-/** A colour: one of the sixteen by number, or a CSS colour of its own. */
+/** A palette index (0–15) or a CSS colour. */
 export type Colour = number | string;
 
 export interface Style {
@@ -33,11 +31,11 @@ export const PLAIN: Style = {
   inverse: false,
 };
 
-// CSI sequences; OSC and other strings up to their end; two-letter escapes; other controls.
+// CSI sequences; OSC and similar strings; two-character escapes; other control characters.
 const CONTROL =
   /\x1b\[([0-9:;<=>?]*)[ -/]*([@-~])|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[ -/]*[0-~]|[\x00-\x08\x0b-\x1f\x7f]/g;
 
-/** The spans of one line that begins in `style`, and the style the next line begins in. */
+/** Parse a line that starts in `style`. Returns its spans and the style at its end. */
 export function parseLine(line: string, style: Style): { spans: Span[]; style: Style } {
   const shown = overwritten(line);
   const spans: Span[] = [];
@@ -52,7 +50,7 @@ export function parseLine(line: string, style: Style): { spans: Span[]; style: S
   return { spans, style: now };
 }
 
-/** The style after a line, without building its spans. */
+/** The style at the end of a line. */
 export function styleAfter(line: string, style: Style): Style {
   if (!line.includes("\x1b[")) return style;
   let now = style;
@@ -62,12 +60,12 @@ export function styleAfter(line: string, style: Style): Style {
   return now;
 }
 
-/** A line's text without any control sequence. */
+/** The text of a line without control sequences. */
 export function plainText(line: string): string {
   return overwritten(line).replace(CONTROL, "");
 }
 
-/** What is left of a line whose beginning was written over: progress bars end with a state. */
+/** Progress bars overwrite their line: keep the last version. */
 function overwritten(line: string): string {
   const body = line.endsWith("\r") ? line.slice(0, -1) : line;
   const last = body.lastIndexOf("\r");
@@ -96,7 +94,7 @@ const FLAGS: Record<number, Partial<Style>> = {
   49: { bg: null },
 };
 
-/** Take the next code, and the numbers that belong to it, from the front of `codes`. */
+/** Apply the next code, removing it and its arguments from `codes`. */
 function selectOne(style: Style, codes: number[]): Style {
   const code = codes.shift() ?? 0;
   const flag = FLAGS[code];

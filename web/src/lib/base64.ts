@@ -1,4 +1,3 @@
-/** Base64 to the bytes it stands for. */
 export function decodeBase64(text: string): Uint8Array {
   const letters = atob(text);
   const found = new Uint8Array(letters.length);

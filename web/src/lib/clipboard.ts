@@ -1,4 +1,4 @@
-/** Copy text. Returns false where the browser does not allow it. */
+/** Copy text. Returns false if the browser does not allow it. */
 export async function copy(text: string): Promise<boolean> {
   try {
     await navigator.clipboard.writeText(text);

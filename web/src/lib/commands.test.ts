@@ -2,7 +2,7 @@ import { expect, it } from "vitest";
 
 import { debugCommand } from "@/lib/commands";
 
-it("writes a debug command that a shell takes as it is meant", () => {
+it("quotes the debug command for a shell", () => {
   expect(debugCommand("abc-def", "/a/b")).toBe("conducto debug abc-def /a/b");
   expect(debugCommand("abc-def", "/it's $HOME", { attempt: 2 })).toBe(
     `conducto debug abc-def '/it'"'"'s $HOME' --attempt 2`,

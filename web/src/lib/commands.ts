@@ -1,4 +1,4 @@
-/** Commands for a person's terminal. */
+/** CLI commands that users copy. */
 
 import { commandLine } from "@/lib/shell";
 
@@ -10,8 +10,8 @@ interface DebugOptions {
 }
 
 /**
- * A shell where a node ran. `live` takes the code from the person's directory, `remote` opens it on
- * a worker of the cloud, `snapshot` takes the files as the failed command left them.
+ * The command for a debug shell. `live` mounts the local code, `remote` runs in the cloud,
+ * `snapshot` restores the files of the failed attempt.
  */
 export function debugCommand(id: string, path: string, options: DebugOptions = {}): string {
   const verb = options.live === true ? "livedebug" : "debug";

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 
 import { parseTable } from "@/lib/csv";
 
-test("quotes hold separators, line ends and doubled quotes", () => {
+test("quoted cells may contain separators, line breaks and quotes", () => {
   expect(parseTable('a,b\n"x, y","1\n2"\n"say ""hi""",\n', ",", 100)).toEqual([
     ["a", "b"],
     ["x, y", "1\n2"],
@@ -10,18 +10,18 @@ test("quotes hold separators, line ends and doubled quotes", () => {
   ]);
 });
 
-test("line ends of Windows and a missing last one are fine", () => {
+test("Windows line breaks and a missing final one are accepted", () => {
   expect(parseTable("a\tb\r\nc\td", "\t", 100)).toEqual([
     ["a", "b"],
     ["c", "d"],
   ]);
 });
 
-test("a file that ends with a separator has an empty last cell", () => {
+test("a trailing separator adds an empty cell", () => {
   expect(parseTable("a,", ",", 100)).toEqual([["a", ""]]);
 });
 
-test("only so many rows are read, and a quote that never ends is the rest", () => {
+test("the number of rows is limited, and an unterminated quote extends to the end", () => {
   expect(parseTable("1\n2\n3\n", ",", 2)).toEqual([["1"], ["2"]]);
   expect(parseTable('"open', ",", 2)).toEqual([["open"]]);
   expect(parseTable("", ",", 2)).toEqual([]);

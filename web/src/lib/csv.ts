@@ -1,19 +1,19 @@
-/** Tables written as text (RFC 4180): commas or tabs, quoted where needed. */
+/** Parses CSV and TSV (RFC 4180). */
 
-/** The first `most` rows of a table. */
-export function parseTable(text: string, separator: "," | "\t", most: number): string[][] {
+/** The first `max` rows of a table. */
+export function parseTable(text: string, separator: "," | "\t", max: number): string[][] {
   const rows: string[][] = [];
   let row: string[] = [];
-  let at = 0;
-  while (at < text.length && rows.length < most) {
-    const { value, end } = readCell(text, at, separator);
+  let position = 0;
+  while (position < text.length && rows.length < max) {
+    const { value, end } = readCell(text, position, separator);
     row.push(value);
     if (text[end] === separator) {
-      at = end + 1;
-      if (at < text.length) continue;
+      position = end + 1;
+      if (position < text.length) continue;
       row.push("");
     } else {
-      at = text.startsWith("\r\n", end) ? end + 2 : end + 1;
+      position = text.startsWith("\r\n", end) ? end + 2 : end + 1;
     }
     rows.push(row);
     row = [];

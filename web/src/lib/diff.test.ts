@@ -4,13 +4,13 @@ import { condensed, diffLines } from "@/lib/diff";
 
 const letters = (text: string) => Array.from(text);
 
-function diff(before: string, after: string, most = 100): string | null {
+function diff(before: string, after: string, max = 100): string | null {
   const signs = { same: " ", old: "-", new: "+" };
-  const edits = diffLines(letters(before), letters(after), most);
+  const edits = diffLines(letters(before), letters(after), max);
   return edits?.map(({ kind, line }) => signs[kind] + line).join("") ?? null;
 }
 
-test("lines that went and came are told apart from those that stayed", () => {
+test("added and removed lines are marked", () => {
   expect(diff("abc", "axc")).toBe(" a-b+x c");
   expect(diff("", "ab")).toBe("+a+b");
   expect(diff("ab", "")).toBe("-a-b");
@@ -18,7 +18,7 @@ test("lines that went and came are told apart from those that stayed", () => {
   expect(diff("abc", "abc")).toBe(" a b c");
 });
 
-test("the edit is the shortest, and leads from one to the other", () => {
+test("the edit script is minimal and transforms one into the other", () => {
   for (const [before, after, changes] of [
     ["abcabba", "cbabac", 5],
     ["xaxbxc", "abc", 3],
@@ -34,11 +34,11 @@ test("the edit is the shortest, and leads from one to the other", () => {
   }
 });
 
-test("what differs too much is not compared", () => {
+test("inputs that differ too much are not compared", () => {
   expect(diff("abcdef", "uvwxyz", 5)).toBeNull();
 });
 
-test("same lines far from a change are left out", () => {
+test("unchanged lines far from a change are omitted", () => {
   const edits = diffLines(letters("abcdefg"), letters("abcdXfg"), 10) ?? [];
   expect(condensed(edits, 1).map((edit) => edit?.line ?? "…")).toEqual([
     "…",

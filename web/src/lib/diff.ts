@@ -1,17 +1,17 @@
-/** What differs between two lists of lines (the shortest edit, after Myers). */
+/** Line diff (Myers). */
 
 export interface Edit {
   kind: "same" | "old" | "new";
   line: string;
 }
 
-/** The edits from `before` to `after`; null where more than `most` lines differ. */
+/** The edits from `before` to `after`; null if more than `max` lines differ. */
 export function diffLines(
   before: readonly string[],
   after: readonly string[],
-  most: number,
+  max: number,
 ): Edit[] | null {
-  const trace = furthestReaching(before, after, most);
+  const trace = furthestReaching(before, after, max);
   if (trace === null) return null;
   const edits: Edit[] = [];
   let [x, y] = [before.length, after.length];
@@ -40,15 +40,18 @@ function at(reached: Reached | undefined, k: number): number {
   return reached?.get(k) ?? -1;
 }
 
-/** For each number of edits, how far on each diagonal one less of them leads; null: too many. */
+/**
+ * For each number of edits, the furthest x reached on each diagonal; null if there are too many
+ * edits.
+ */
 function furthestReaching(
   before: readonly string[],
   after: readonly string[],
-  most: number,
+  max: number,
 ): Reached[] | null {
   const trace: Reached[] = [];
   let reached: Reached = new Map([[1, 0]]);
-  for (let d = 0; d <= most; d += 1) {
+  for (let d = 0; d <= max; d += 1) {
     trace.push(reached);
     const next = new Map(reached);
     for (let k = -d; k <= d; k += 2) {
@@ -63,7 +66,7 @@ function furthestReaching(
   return null;
 }
 
-/** Edits with `around` same lines beside each change; null stands for lines left out. */
+/** Keep `around` unchanged lines next to each change; null stands for omitted lines. */
 export function condensed(edits: readonly Edit[], around: number): (Edit | null)[] {
   const near = edits.map(() => false);
   for (const [index, edit] of edits.entries()) {

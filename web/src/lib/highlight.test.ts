@@ -8,7 +8,7 @@ function marked(command: string, language?: Language): string[] {
     .map((one) => `${one.kind} ${one.text}`);
 }
 
-test("words, strings, variables and comments of a shell command are told apart", () => {
+test("shell keywords, strings, variables and comments are recognised", () => {
   const command = `for f in *.txt; do grep --color "a $x" '$y' $f; done # all`;
 
   expect(marked(command)).toEqual([
@@ -24,11 +24,11 @@ test("words, strings, variables and comments of a shell command are told apart",
   ]);
 });
 
-test("a word that only looks like one of the shell's stays plain", () => {
+test("words that contain a keyword stay plain", () => {
   expect(marked("./for done.txt a#b my-if in=a")).toEqual([]);
 });
 
-test("Python is known by its first line", () => {
+test("a Python shebang selects Python", () => {
   const command = `#!/usr/bin/env python3\nimport sys\nprint(f'{1}', 42, None)`;
 
   expect(languageOf(command)).toBe("python");
@@ -48,7 +48,7 @@ test.each([
   '"""never closed\nprint(1)',
   "'".repeat(999),
   "x".repeat(60_000),
-])("the pieces are the command again: %#", (command) => {
+])("tokens concatenate to the command: %#", (command) => {
   for (const language of ["shell", "python"] as const) {
     const whole = tokens(command, language).map((one) => one.text);
     expect(whole.join("")).toBe(command);

@@ -1,8 +1,4 @@
-/**
- * Colours of commands: enough of shell and Python to see words, strings and comments apart.
- *
- * Not a parser: what it does not know it leaves plain, and the text always comes back whole.
- */
+/** Syntax highlighting of shell and Python commands. Unknown text stays plain. */
 
 export type Language = "shell" | "python";
 export type TokenKind = "plain" | "keyword" | "string" | "comment" | "variable" | "number" | "flag";
@@ -12,8 +8,8 @@ export interface Token {
   text: string;
 }
 
-/** Commands beyond this length stay plain, in UTF-16 units. */
-const MOST = 50_000;
+/** Longer commands stay plain, in UTF-16 code units. */
+const MAX = 50_000;
 
 const SHELL_KEYWORDS =
   "if then elif else fi for in do done while until case esac function return break continue " +
@@ -26,7 +22,7 @@ function words(text: string): string {
   return text.split(" ").join("|");
 }
 
-/** One alternative for each kind; a group's name is its kind. */
+/** One alternative per token kind; group names are kinds. */
 const RULES: Record<Language, RegExp> = {
   shell: new RegExp(
     [
@@ -51,14 +47,13 @@ const RULES: Record<Language, RegExp> = {
   ),
 };
 
-/** The language of a command: Python where its first line says so. */
 export function languageOf(command: string): Language {
   return /^#!.*\bpython/.test(command) ? "python" : "shell";
 }
 
-/** A command in pieces; put together again they are the command. */
+/** Split a command into tokens. Their texts concatenate to the command. */
 export function tokens(command: string, language: Language = languageOf(command)): Token[] {
-  if (command.length > MOST) return [{ kind: "plain", text: command }];
+  if (command.length > MAX) return [{ kind: "plain", text: command }];
   const found: Token[] = [];
   let at = 0;
   for (const match of command.matchAll(RULES[language])) {

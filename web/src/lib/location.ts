@@ -1,7 +1,4 @@
-/**
- * The address as the state of the page: what is opened, looked for and filtered stands in the URL,
- * so that it can be shared and the back button works.
- */
+/** Page state in the URL, so that it can be shared and the back button works. */
 
 import { useMemo, useSyncExternalStore, type MouseEvent } from "react";
 
@@ -22,11 +19,11 @@ function subscribe(listener: () => void): () => void {
   };
 }
 
-function told(): void {
+function notify(): void {
   for (const listener of listeners) listener();
 }
 
-/** Path and query of the address, as it changes. */
+/** Path and query of the URL. */
 export function useLocation(): { path: string; query: URLSearchParams } {
   const href = useSyncExternalStore(subscribe, () => location.pathname + location.search);
   return useMemo(() => {
@@ -35,22 +32,22 @@ export function useLocation(): { path: string; query: URLSearchParams } {
   }, [href]);
 }
 
-/** Go to an address of the app. `replace` leaves no step for the back button. */
+/** Go to a URL of the app. `replace` adds no history entry. */
 export function navigate(to: string, options: { replace?: boolean } = {}): void {
   if (to === location.pathname + location.search) return;
   if (options.replace === true) history.replaceState(null, "", to);
   else history.pushState(null, "", to);
-  told();
+  notify();
 }
 
-/** Parameters that say which output is meant. */
-const OUTPUT = ["node", "attempt", "stream"];
+/** Parameters that identify an output. */
+const OUTPUT_PARAMETERS = ["node", "attempt", "stream"];
 
-/** Change parameters of the query; null takes one away. */
+/** Set query parameters; null removes one. */
 export function setQuery(changes: Record<string, string | null>, replace = false): void {
   const query = new URLSearchParams(location.search);
-  // A line is one of an output: whoever goes to another one does not mean that line there.
-  if (OUTPUT.some((name) => name in changes)) query.delete("line");
+  // A line number refers to one output.
+  if (OUTPUT_PARAMETERS.some((name) => name in changes)) query.delete("line");
   for (const [name, value] of Object.entries(changes)) {
     if (value === null || value === "") query.delete(name);
     else query.set(name, value);
@@ -59,7 +56,7 @@ export function setQuery(changes: Record<string, string | null>, replace = false
   navigate(text === "" ? location.pathname : `${location.pathname}?${text}`, { replace });
 }
 
-/** Follow a link inside of the page, unless the reader wants it in another tab. */
+/** Follow a link within the app, unless the user opens it in another tab. */
 export function followLink(event: MouseEvent<HTMLAnchorElement>): void {
   if (event.defaultPrevented || event.button !== 0) return;
   if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;

@@ -1,27 +1,26 @@
-/** What the reader prefers, kept in this browser. */
+/** User settings, stored in the browser. */
 
 import { useCallback, useSyncExternalStore } from "react";
 
-import { showTimesIn } from "@/lib/time";
+import { setTimeZone } from "@/lib/time";
 
 export interface Settings {
-  /** Long lines of output are wrapped. */
   wrap: boolean;
-  /** Ask before every order that changes something, not only before far-reaching ones. */
-  askAlways: boolean;
-  /** Single letters give orders and move. */
+  /** Confirm every action, not only those with large effects. */
+  alwaysConfirm: boolean;
+  /** Enable single-key shortcuts. */
   keys: boolean;
-  /** Times of day in UTC, else as the computer's clock has them. */
+  /** Show times in UTC instead of local time. */
   utc: boolean;
-  /** When something was, rather than how long ago. */
+  /** Show absolute instead of relative times. */
   exact: boolean;
-  /** The browser tells when a pipeline comes to an end. */
+  /** Show a browser notification when a pipeline finishes. */
   notify: boolean;
 }
 
 const DEFAULTS: Settings = {
   wrap: false,
-  askAlways: false,
+  alwaysConfirm: false,
   keys: true,
   utc: false,
   exact: false,
@@ -30,20 +29,20 @@ const DEFAULTS: Settings = {
 const KEY = "conducto.settings";
 
 let current = read();
-showTimesIn(current.utc ? "UTC" : undefined);
+setTimeZone(current.utc ? "UTC" : undefined);
 const listeners = new Set<() => void>();
 
-/** What was stored, as far as it makes sense. */
+/** Parse stored settings, ignoring invalid values. */
 export function parseSettings(text: string | null): Settings {
-  let found: unknown;
+  let parsed: unknown;
   try {
-    found = text === null ? null : JSON.parse(text);
+    parsed = text === null ? null : JSON.parse(text);
   } catch {
-    found = null;
+    parsed = null;
   }
-  const given = typeof found === "object" && found !== null ? found : {};
+  const values = typeof parsed === "object" && parsed !== null ? parsed : {};
   const settings = { ...DEFAULTS };
-  for (const [name, value] of Object.entries(given)) {
+  for (const [name, value] of Object.entries(values)) {
     if (name in DEFAULTS && typeof value === "boolean") settings[name as keyof Settings] = value;
   }
   return settings;
@@ -67,16 +66,16 @@ function subscribe(listener: () => void): () => void {
 }
 
 function onOtherTab(event: StorageEvent): void {
-  if (event.key === KEY) take(parseSettings(event.newValue));
+  if (event.key === KEY) update(parseSettings(event.newValue));
 }
 
-function take(settings: Settings): void {
+function update(settings: Settings): void {
   current = settings;
-  showTimesIn(settings.utc ? "UTC" : undefined);
+  setTimeZone(settings.utc ? "UTC" : undefined);
   for (const listener of listeners) listener();
 }
 
-/** The settings as they are now, for what is no component. */
+/** The current settings, outside components. */
 export function currentSettings(): Settings {
   return current;
 }
@@ -85,15 +84,15 @@ export function changeSetting<Name extends keyof Settings>(
   name: Name,
   value: Settings[Name],
 ): void {
-  take({ ...current, [name]: value });
+  update({ ...current, [name]: value });
   try {
     localStorage.setItem(KEY, JSON.stringify(current));
   } catch {
-    // Without storage it holds for this page.
+    // Without storage, the setting lasts until the page is closed.
   }
 }
 
-/** One setting, and what changes it. */
+/** A setting and its setter. */
 export function useSetting<Name extends keyof Settings>(
   name: Name,
 ): [Settings[Name], (value: Settings[Name]) => void] {

@@ -1,12 +1,11 @@
 import { useSyncExternalStore } from "react";
 
-/** Light, dark, or as the system has it. */
 export type Theme = "system" | "light" | "dark";
 
 const KEY = "conducto.theme";
 export const THEMES: readonly Theme[] = ["system", "light", "dark"];
 
-function stored(): Theme {
+function storedTheme(): Theme {
   try {
     const value = localStorage.getItem(KEY);
     return value === "light" || value === "dark" ? value : "system";
@@ -15,23 +14,23 @@ function stored(): Theme {
   }
 }
 
-function show(theme: Theme): void {
+function showTheme(theme: Theme): void {
   if (theme === "system") delete document.documentElement.dataset.theme;
   else document.documentElement.dataset.theme = theme;
 }
 
 function apply(theme: Theme): void {
-  show(theme);
+  showTheme(theme);
   try {
     localStorage.setItem(KEY, theme);
   } catch {
-    // Without storage it holds for this page.
+    // Without storage, the theme lasts until the page is closed.
   }
 }
 
-let current = stored();
-// At once: the first paint waits for this script (`vite.config.ts`), so that nothing flashes.
-show(current);
+let current = storedTheme();
+// The first paint waits for this script (see `vite.config.ts`), so the page does not flash.
+showTheme(current);
 const listeners = new Set<() => void>();
 
 function subscribe(listener: () => void): () => void {
@@ -39,19 +38,19 @@ function subscribe(listener: () => void): () => void {
   return () => listeners.delete(listener);
 }
 
-function choose(theme: Theme): void {
+function setTheme(theme: Theme): void {
   apply(theme);
   current = theme;
   for (const listener of listeners) listener();
 }
 
-/** The theme, and what changes it. */
+/** The theme and its setter. */
 export function useThemeChoice(): [Theme, (theme: Theme) => void] {
-  return [useSyncExternalStore(subscribe, () => current), choose];
+  return [useSyncExternalStore(subscribe, () => current), setTheme];
 }
 
-/** The theme, and what switches to the next one. */
+/** The theme and a function that switches to the next one. */
 export function useTheme(): [Theme, () => void] {
   const [theme] = useThemeChoice();
-  return [theme, () => choose(THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length] ?? "system")];
+  return [theme, () => setTheme(THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length] ?? "system")];
 }

@@ -1,4 +1,4 @@
-/** Times and durations for people. Seconds in, text out. */
+/** Formats times, durations and counts. Input is in seconds. */
 
 /** `40ms`, `0.4s`, `12s`, `3m 05s`, `2h 10m`, `3d 4h`. */
 export function duration(seconds: number): string {
@@ -14,7 +14,7 @@ export function duration(seconds: number): string {
   return `${Math.floor(hours / 24)}d ${hours % 24}h`;
 }
 
-/** How long something took, or has taken until `now`. Null when it has not begun. */
+/** Time since the start, until the end or `now`; null before the start. */
 export function elapsed(started: number | null, ended: number | null, now: number): number | null {
   if (started === null) return null;
   return Math.max(0, (ended ?? now) - started);
@@ -22,12 +22,12 @@ export function elapsed(started: number | null, ended: number | null, now: numbe
 
 let zone: "UTC" | undefined;
 
-/** Choose the zone of the times of day that are shown; undefined is the computer's own. */
-export function showTimesIn(chosen: "UTC" | undefined): void {
+/** Set the time zone of displayed times; undefined is the local one. */
+export function setTimeZone(chosen: "UTC" | undefined): void {
   zone = chosen;
 }
 
-/** `14:02:11` today, `24 Nov 14:02` within the year, else with the year; `UTC` behind it there. */
+/** `14:02:11` today, `24 Nov 14:02` this year, otherwise with the year; UTC times end in `UTC`. */
 export function moment(seconds: number, now: Date = new Date()): string {
   const then = new Date(seconds * 1000);
   const timeZone = zone === undefined ? {} : { timeZone: zone };
@@ -72,7 +72,7 @@ export function bytes(count: number): string {
   return `${value < 10 ? value.toFixed(1) : Math.round(value)} ${unit}`;
 }
 
-/** `1 Exec`, `1,200 Execs`. */
+/** `1 command`, `1,200 commands`. */
 export function plural(count: number, word: string): string {
   return `${count.toLocaleString("en")} ${word}${count === 1 ? "" : "s"}`;
 }

@@ -1,17 +1,17 @@
 import { useEffect, useRef, useState } from "react";
 
-/** A value that changes often, taken over no more than once in so many milliseconds. */
+/** A value that updates at most once per `ms` milliseconds. */
 export function useThrottled<T>(value: T, ms: number): T {
-  const [taken, setTaken] = useState(value);
-  const at = useRef(0);
+  const [throttled, setThrottled] = useState(value);
+  const lastUpdate = useRef(0);
   useEffect(() => {
-    if (value === taken) return;
-    const wait = Math.max(0, at.current + ms - performance.now());
+    if (value === throttled) return;
+    const wait = Math.max(0, lastUpdate.current + ms - performance.now());
     const timer = window.setTimeout(() => {
-      at.current = performance.now();
-      setTaken(value);
+      lastUpdate.current = performance.now();
+      setThrottled(value);
     }, wait);
     return () => window.clearTimeout(timer);
-  }, [value, taken, ms]);
-  return taken;
+  }, [value, throttled, ms]);
+  return throttled;
 }

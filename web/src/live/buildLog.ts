@@ -1,28 +1,28 @@
-/** What the build of an image prints, for as long as somebody looks. */
+/** The build log of an image, polled while it is open. */
 
 import { api, ApiError, messageOf } from "@/api/client";
 import type { ImageStep } from "@/api/schema";
 import { parseLine, PLAIN, type Span, type Style } from "@/lib/ansi";
 
-/** Between two looks at a build that goes on, and at one that has ended, in ms. */
-const SOON = 500;
-const LATER = 3000;
-/** Bytes of a long log that are shown: its end. */
-const SHOWN_BYTES = 2 << 20;
+/** Polling intervals during and after a build, in ms. */
+const ACTIVE_MS = 500;
+const IDLE_MS = 3000;
+/** Only the end of a longer log is shown. */
+const MAX_BYTES = 2 << 20;
 
 export class BuildLog {
   lines: Span[][] = [];
-  /** Bytes before the first line that is shown. */
+  /** Bytes before the first line. */
   skipped = 0;
-  /** Null until the first answer. */
+  /** Null until the first response. */
   complete: boolean | null = null;
   error: string | null = null;
   steps: readonly ImageStep[] = [];
   version = 0;
 
   private next: number | null = null;
-  /** The last line so far, which may still be open, and the style that it begins in. */
-  private open = "";
+  /** The last, possibly incomplete line and the style at its start. */
+  private partial = "";
   private style: Style = PLAIN;
   private readonly listeners = new Set<() => void>();
   private readonly aborter = new AbortController();
@@ -32,7 +32,7 @@ export class BuildLog {
     private readonly id: string,
     private readonly image: string,
   ) {
-    void this.look();
+    void this.poll();
   }
 
   readonly subscribe = (listener: () => void): (() => void) => {
@@ -47,36 +47,36 @@ export class BuildLog {
     window.clearTimeout(this.timer);
   }
 
-  private async look(): Promise<void> {
+  private async poll(): Promise<void> {
     try {
       await this.read();
     } catch (error) {
       if (error instanceof DOMException && error.name === "AbortError") return;
-      // Without an answer it is tried again, and what is here stays.
+      // The server is unreachable: keep the lines and poll again.
       if (error instanceof ApiError) this.error = messageOf(error);
     }
     if (this.aborter.signal.aborted) return;
     this.version += 1;
     for (const listener of this.listeners) listener();
-    const delay = this.complete === true || document.hidden ? LATER : SOON;
-    this.timer = window.setTimeout(() => void this.look(), delay);
+    const delay = this.complete === true || document.hidden ? IDLE_MS : ACTIVE_MS;
+    this.timer = window.setTimeout(() => void this.poll(), delay);
   }
 
   private async read(): Promise<void> {
     const { signal } = this.aborter;
-    const offset = this.next ?? -SHOWN_BYTES;
+    const offset = this.next ?? -MAX_BYTES;
     const log = await api.imageLog(this.id, { image: this.image, offset }, signal);
     this.error = null;
     this.complete = log.complete;
     this.steps = log.steps;
     if (this.next === null) {
       this.skipped = log.offset;
-      this.take(log.offset === 0 ? log.text : log.text.slice(log.text.indexOf("\n") + 1));
+      this.append(log.offset === 0 ? log.text : log.text.slice(log.text.indexOf("\n") + 1));
     } else if (log.size < this.next) {
-      this.restart(); // the image is being built anew
+      this.restart(); // the image is being rebuilt
       return;
     } else {
-      this.take(log.text);
+      this.append(log.text);
     }
     this.next = log.next;
   }
@@ -85,23 +85,23 @@ export class BuildLog {
     this.lines = [];
     this.skipped = 0;
     this.next = null;
-    this.open = "";
+    this.partial = "";
     this.style = PLAIN;
     this.complete = false;
   }
 
-  private take(text: string): void {
+  private append(text: string): void {
     if (text === "") return;
-    const lines = (this.open + text).split("\n");
-    const kept = this.open === "" ? this.lines : this.lines.slice(0, -1);
-    this.open = lines.pop() ?? "";
+    const lines = (this.partial + text).split("\n");
+    const kept = this.partial === "" ? this.lines : this.lines.slice(0, -1);
+    this.partial = lines.pop() ?? "";
     const found = [...kept];
     for (const line of lines) {
       const parsed = parseLine(line, this.style);
       found.push(parsed.spans);
       this.style = parsed.style;
     }
-    if (this.open !== "") found.push(parseLine(this.open, this.style).spans);
+    if (this.partial !== "") found.push(parseLine(this.partial, this.style).spans);
     this.lines = found;
   }
 }

@@ -1,20 +1,20 @@
-/** One output of one attempt: only the lines that somebody looks at are fetched. */
+/** The output of an attempt. Fetches only the lines in view. */
 
 import { api, ApiError, type LogLinesQuery, messageOf } from "@/api/client";
-import { IN_CLOUD } from "@/api/side";
+import { IN_CLOUD } from "@/api/deployment";
 import { parseLine, PLAIN, type Span, type Style, styleAfter } from "@/lib/ansi";
 
-/** Lines that are asked for at once, and held at most. */
+/** Lines per request and in memory. */
 const PAGE = 500;
-const HELD = 60_000;
-/** Between two looks at an output that still grows, in ms. In the cloud each one is paid for. */
-const LOOK_EVERY = IN_CLOUD ? 2000 : 400;
-/** Lines that are looked back at for the colour that a line begins in. */
-const LOOK_BACK = 300;
-/** Letters of a line that are shown; a download has all of them. */
-const LONGEST = 4000;
+const MAX_LINES = 60_000;
+/** Polling interval of growing output, in ms. In the cloud, each request costs money. */
+const POLL_MS = IN_CLOUD ? 2000 : 400;
+/** Number of previous lines that are parsed to find the colour at the start of a line. */
+const STYLE_CONTEXT = 300;
+/** Characters shown per line; downloads are complete. */
+const MAX_LENGTH = 4000;
 
-export interface LogPlace {
+export interface LogLocation {
   id: string;
   path: string;
   attempt: number;
@@ -22,7 +22,7 @@ export interface LogPlace {
 }
 
 export class LogReader {
-  /** Lines so far; null while they are being counted. */
+  /** Number of lines so far; null while they are being counted. */
   total: number | null = null;
   error: string | null = null;
   version = 0;
@@ -30,16 +30,16 @@ export class LogReader {
   private size = -1;
   private readonly lines = new Map<number, string>();
   private readonly styles = new Map<number, Style>();
-  private readonly asked = new Set<number>();
+  private readonly requested = new Set<number>();
   private readonly listeners = new Set<() => void>();
   private readonly aborter = new AbortController();
   private timer: number | undefined;
 
   constructor(
-    private readonly place: LogPlace,
+    private readonly location: LogLocation,
     private running: boolean,
   ) {
-    void this.begin();
+    void this.countLines();
   }
 
   readonly subscribe = (listener: () => void): (() => void) => {
@@ -54,62 +54,61 @@ export class LogReader {
     window.clearTimeout(this.timer);
   }
 
-  /** Whether it still grows. Once it no longer does, it is looked at a last time. */
+  /** Set whether the output grows. It is polled once more after it ends. */
   setRunning(running: boolean): void {
     if (running === this.running) return;
     this.running = running;
-    this.lookSoon(0);
+    this.schedulePoll(0);
   }
 
-  /** Try again what failed. */
   retry(): void {
     this.error = null;
-    void this.begin();
+    void this.countLines();
   }
 
-  /** A line as spans; undefined while it is not here. */
+  /** A line as spans; undefined until it is loaded. */
   spans(line: number): Span[] | undefined {
     const text = this.lines.get(line);
     if (text === undefined) return undefined;
-    const { spans } = parseLine(text.slice(0, LONGEST), this.styleAt(line));
-    const rest = text.length - LONGEST;
+    const { spans } = parseLine(text.slice(0, MAX_LENGTH), this.styleAt(line));
+    const rest = text.length - MAX_LENGTH;
     if (rest > 0) {
-      spans.push({ text: ` … ${rest} more letters`, style: { ...PLAIN, dim: true } });
+      spans.push({ text: ` … ${rest} more characters`, style: { ...PLAIN, dim: true } });
     }
     return spans;
   }
 
-  /** Fetch what is missing of some lines. */
-  need(from: number, to: number): void {
+  /** Fetch the missing lines of a range. */
+  ensureLoaded(from: number, to: number): void {
     for (let line = from; line <= to; line += 1) {
-      if (this.lines.has(line) || this.asked.has(line)) continue;
+      if (this.lines.has(line) || this.requested.has(line)) continue;
       void this.fetch(line, PAGE);
       return;
     }
   }
 
-  private async begin(): Promise<void> {
-    // Each call counts a part of a long output.
+  private async countLines(): Promise<void> {
+    // Each request counts a part of a long output.
     while (this.total === null && this.error === null && !this.aborter.signal.aborted) {
       await this.fetch(-PAGE, PAGE);
     }
-    this.lookSoon(LOOK_EVERY);
+    this.schedulePoll(POLL_MS);
   }
 
-  private lookSoon(delay: number): void {
+  private schedulePoll(delay: number): void {
     window.clearTimeout(this.timer);
     if (this.aborter.signal.aborted) return;
-    this.timer = window.setTimeout(() => void this.look(), delay);
+    this.timer = window.setTimeout(() => void this.poll(), delay);
   }
 
-  private async look(): Promise<void> {
-    if (!document.hidden || !this.running) await this.grow();
-    if (this.running) this.lookSoon(LOOK_EVERY);
+  private async poll(): Promise<void> {
+    if (!document.hidden || !this.running) await this.fetchNewLines();
+    if (this.running) this.schedulePoll(POLL_MS);
   }
 
-  /** Take what was printed since: the last line, which may have been open, and what follows. */
-  private async grow(): Promise<void> {
-    const { id, ...query } = this.place;
+  /** Fetch new lines, and the last line, which may have been incomplete. */
+  private async fetchNewLines(): Promise<void> {
+    const { id, ...query } = this.location;
     try {
       const { signal } = this.aborter;
       const end = await api.log(id, { ...query, offset: Math.max(0, this.size), limit: 1 }, signal);
@@ -120,13 +119,13 @@ export class LogReader {
   }
 
   private async fetch(first: number, count: number): Promise<void> {
-    const { id, ...query } = this.place;
+    const { id, ...query } = this.location;
     const numbers = first < 0 ? [] : Array.from({ length: count }, (_, index) => first + index);
-    for (const number of numbers) this.asked.add(number);
+    for (const number of numbers) this.requested.add(number);
     try {
       const { signal } = this.aborter;
       const found = await api.logLines(id, { ...query, first, count }, signal);
-      if (this.lines.size > HELD) this.lines.clear();
+      if (this.lines.size > MAX_LINES) this.lines.clear();
       for (const [index, text] of found.lines.entries()) this.lines.set(found.first + index, text);
       this.styles.clear();
       this.total = found.total;
@@ -135,21 +134,21 @@ export class LogReader {
     } catch (error) {
       this.fail(error);
     } finally {
-      for (const number of numbers) this.asked.delete(number);
+      for (const number of numbers) this.requested.delete(number);
     }
     this.show();
   }
 
   private fail(error: unknown): void {
     if (error instanceof DOMException && error.name === "AbortError") return;
-    // Without an answer it is tried again; what is here stays.
+    // The server is unreachable: keep the lines and retry.
     this.error = error instanceof ApiError || this.total === null ? messageOf(error) : null;
     this.show();
   }
 
   private styleAt(line: number): Style {
     let from = line;
-    while (from > 0 && line - from < LOOK_BACK && !this.styles.has(from)) {
+    while (from > 0 && line - from < STYLE_CONTEXT && !this.styles.has(from)) {
       if (!this.lines.has(from - 1)) break;
       from -= 1;
     }

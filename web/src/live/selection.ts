@@ -1,28 +1,26 @@
-/** A selection from one row to another, whatever the page has loaded of what lies between. */
+/** Selects a range of rows, including children that are not loaded. */
 
 import { api } from "@/api/client";
 import type { PipelineSession } from "@/live/session";
-import { filled, type Gap, rangeOf, withinGap } from "@/model/range";
+import { fillGap, type Gap, rangeOf, withinGap } from "@/model/range";
 
-/** Children that are listed at once. */
+/** Children per request. */
 const PAGE = 5000;
-/** What an order may name, in letters: the server takes a megabyte. */
-const MOST_LETTERS = 900_000;
-/** Quotes and a comma. */
-const AROUND = 3;
+/** Size limit of an action's paths in characters; the server accepts 1 MB. */
+const MAX_CHARACTERS = 900_000;
+/** Two quotes and a comma. */
+const PATH_OVERHEAD = 3;
 
-/** More is selected than one order can name. */
-export class TooManyError extends Error {
+export class SelectionTooLargeError extends Error {
   constructor() {
-    super("That is more than one order can name: select the group, or less of it");
+    super("Too many nodes selected for one action. Select their group, or fewer nodes.");
     this.name = "TooManyError";
   }
 }
 
 /**
- * The paths from one row to another, both included.
- *
- * @throws {TooManyError} when one order could not name them.
+ * The paths between two rows, inclusive.
+ * @throws {SelectionTooLargeError} if one action cannot name them all.
  */
 export async function pathsBetween(
   session: PipelineSession,
@@ -32,14 +30,14 @@ export async function pathsBetween(
   const range = rangeOf(session.rows(), one, other);
   let { paths } = range;
   for (const gap of range.gaps) {
-    const { front } = session.order.of(gap.group); // as it is shown when the reader clicks
-    paths = filled(paths, gap, front, await childrenOf(session, gap));
+    const { active } = session.order.childrenOf(gap.group); // the order at the time of the click
+    paths = fillGap(paths, gap, active, await childrenOf(session, gap));
   }
-  if (lettersOf(paths) > MOST_LETTERS) throw new TooManyError();
+  if (characterCount(paths) > MAX_CHARACTERS) throw new SelectionTooLargeError();
   return paths;
 }
 
-/** Paths of the children of a gap's group that are not loaded in a row and lie in the gap. */
+/** Paths of the children in a gap. */
 async function childrenOf(session: PipelineSession, gap: Gap): Promise<string[]> {
   const { group } = gap;
   const found: string[] = [];
@@ -56,18 +54,18 @@ async function childrenOf(session: PipelineSession, gap: Gap): Promise<string[]>
     const children = page.nodes.filter((view) => view.path !== group.path);
     const { inside, over } = withinGap(gap, children, started);
     started ||= inside.length > 0;
-    // What is skipped is known from here on: an order to unskip, and an undo, ask for it.
+    // Unskip and undo need to know which nodes are skipped.
     session.model?.addFound(
       inside.filter((view) => view.skipped),
       page.seq,
     );
     for (const view of inside) found.push(view.path);
-    if (lettersOf(found) > MOST_LETTERS) throw new TooManyError();
+    if (characterCount(found) > MAX_CHARACTERS) throw new SelectionTooLargeError();
     after = over ? null : page.next;
   } while (after !== null);
   return found;
 }
 
-function lettersOf(paths: readonly string[]): number {
-  return paths.reduce((sum, path) => sum + path.length + AROUND, 0);
+function characterCount(paths: readonly string[]): number {
+  return paths.reduce((sum, path) => sum + path.length + PATH_OVERHEAD, 0);
 }

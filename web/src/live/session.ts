@@ -1,36 +1,37 @@
 /**
- * An opened pipeline: its tree, kept up to date by the event stream, and what the reader opened.
- *
- * Batches are gathered and shown once a frame, however fast they come.
+ * An open pipeline: its tree, kept current by the event stream, and the groups that the user
+ * opened. Events are applied once per frame.
  */
 
 import { api, ApiError, messageOf, OfflineError } from "@/api/client";
 import { EventStream, lastChange, type LinkState } from "@/api/events";
 import type { Counts, EventBatch, NodeView, TreePage } from "@/api/schema";
-import { findFailures, findSome } from "@/live/finding";
-import { BROUGHT, Lookout } from "@/model/lookout";
+import { findFailures, firstMatches } from "@/live/search";
 import type { TreeNode } from "@/model/node";
-import { Arrangement, isWide } from "@/model/order";
 import { ancestorsOf, parentOf, ROOT } from "@/model/paths";
-import { type Choices, differing, flatten, type Row } from "@/model/rows";
+import { PREFETCH_LIMIT, PrefetchQueue } from "@/model/prefetch";
+import { type Choices, flatten, nonDefault, type Row } from "@/model/rows";
+import { isLargeGroup, RowOrder } from "@/model/sorting";
 import { failures, total } from "@/model/states";
 import { TreeModel } from "@/model/tree";
 
-/** Children of a group that are asked for at once. */
-const PAGE = 200;
-/** A pipeline of at most this many Execs is read whole, in one request. */
-const WHOLE = 400;
-/** Failures that are looked for in a group whose children are many. */
-const SOUGHT = 50;
-/** While more and more fail they are looked for this often, in ms. */
-const SOUGHT_EVERY = 500;
-/** Rows change places by their states no more often than this, in ms; under the pointer less. */
-const ARRANGED_EVERY = 1000;
-const ARRANGED_EVERY_UNDER_POINTER = 4000;
-/** Nodes that were found beyond the loaded ones are kept up to this many in a group. */
-const FOUND_KEPT = 300;
-/** A page that is not shown gets no frames; its state is kept up this often, in ms. */
-const HIDDEN_EVERY = 500;
+/** Children per request. */
+const PAGE_SIZE = 200;
+/** Pipelines with at most this many commands are loaded in one request. */
+const WHOLE_TREE_LIMIT = 400;
+/** Number of failures loaded for a large group. */
+const MAX_FAILURES = 50;
+/** Minimum interval between searches for failures, in ms. */
+const SEARCH_INTERVAL = 500;
+/**
+ * Minimum intervals between reorderings of rows, in ms; longer while the pointer is over the tree.
+ */
+const SORT_INTERVAL = 1000;
+const HOVERED_SORT_INTERVAL = 4000;
+/** Maximum number of nodes per group that are kept outside its loaded range. */
+const MAX_FOUND = 300;
+/** Hidden pages get no animation frames; they update at this interval, in ms. */
+const HIDDEN_INTERVAL = 500;
 
 export type Loading = { kind: "loading" } | { kind: "ready" } | { kind: "failed"; error: unknown };
 
@@ -38,37 +39,37 @@ export class PipelineSession {
   model: TreeModel | null = null;
   loading: Loading = { kind: "loading" };
   link: LinkState = { kind: "connecting" };
-  /** Moves with everything a page shows. */
+  /** Incremented on every visible change. */
   version = 0;
 
-  /** The order in which children are shown. */
-  readonly order = new Arrangement();
-  /** Moves when a group is opened or closed by choice. */
+  /** The display order of children. */
+  readonly order = new RowOrder();
+  /** Incremented when the user opens or closes a group. */
   choiceVersion = 0;
 
   private choices: Map<string, boolean>;
-  /** The node in the address: it stays known. */
-  private revealed = ROOT;
-  private pointed = false;
-  private arranging: number | null = null;
-  private arrangedAt = -Infinity;
-  private arrangedFor = -1;
-  private lookingOut = false;
-  private readonly lookout = new Lookout();
+  /** The selected node; it is never pruned. */
+  private revealedPath = ROOT;
+  private hovered = false;
+  private sortTimer: number | null = null;
+  private sortedAt = -Infinity;
+  private sortedVersion = -1;
+  private prefetching = false;
+  private readonly prefetchQueue = new PrefetchQueue();
   private stream: EventStream | null = null;
-  private waiting: EventBatch[] = [];
+  private pendingBatches: EventBatch[] = [];
   private scheduled = false;
   private closed = false;
-  /** Failures of a group that were looked for, by path. */
-  private readonly sought = new Map<string, number>();
-  private seeking = false;
-  private soughtAt = -Infinity;
-  private seekTimer: number | null = null;
+  /** Number of failures requested per group. */
+  private readonly requestedFailures = new Map<string, number>();
+  private searching = false;
+  private searchedAt = -Infinity;
+  private searchTimer: number | null = null;
   private readonly inFlight = new Set<string>();
   private readonly listeners = new Set<() => void>();
-  private flat: { model: number; choices: number; rows: Row[] } | null = null;
+  private rowCache: { model: number; choices: number; rows: Row[] } | null = null;
 
-  /** `choices`: groups that are opened and closed from the start. */
+  /** `choices`: groups that start open or closed. */
   constructor(
     readonly id: string,
     choices: Choices = new Map(),
@@ -86,7 +87,7 @@ export class PipelineSession {
 
   close(): void {
     this.closed = true;
-    for (const timer of [this.arranging, this.seekTimer]) {
+    for (const timer of [this.sortTimer, this.searchTimer]) {
       if (timer !== null) window.clearTimeout(timer);
     }
     this.stream?.close();
@@ -97,64 +98,62 @@ export class PipelineSession {
     else this.stream?.retryNow();
   }
 
-  /** The rows of the tree as it is shown now. */
   rows(): Row[] {
     if (this.model === null) return [];
     const { version } = this.model;
-    if (this.flat?.model !== version || this.flat.choices !== this.choiceVersion) {
+    if (this.rowCache?.model !== version || this.rowCache.choices !== this.choiceVersion) {
       const rows = flatten(this.model, this.choices, this.order);
-      this.flat = { model: version, choices: this.choiceVersion, rows };
+      this.rowCache = { model: version, choices: this.choiceVersion, rows };
     }
-    return this.flat.rows;
+    return this.rowCache.rows;
   }
 
-  // What the reader chooses
+  // User choices
 
   setOpen(path: string, open: boolean): void {
     this.choices.set(path, open);
-    this.chose();
+    this.choicesChanged();
   }
 
-  /** Let every group follow its state again. */
-  forgetChoices(): void {
+  /** Return to automatic opening and closing. */
+  resetChoices(): void {
     this.choices = new Map();
-    this.chose();
+    this.choicesChanged();
   }
 
-  /** Close every known group but the root. */
+  /** Close every known group except the root. */
   collapseAll(): void {
     for (const node of this.model?.nodes.values() ?? []) {
       if (node.type !== "Exec" && node.path !== ROOT) this.choices.set(node.path, false);
     }
-    this.chose();
+    this.choicesChanged();
   }
 
-  /** Choices without which the tree would look different now. */
-  differingChoices(): Choices {
-    return this.model === null ? this.choices : differing(this.model, this.choices);
+  /** Choices that differ from the automatic state. */
+  nonDefaultChoices(): Choices {
+    return this.model === null ? this.choices : nonDefault(this.model, this.choices);
   }
 
-  /** Say whether the pointer is over the tree: rows keep their places longer then. */
-  setPointed(pointed: boolean): void {
-    this.pointed = pointed;
+  /** Rows are reordered less often while the pointer is over the tree. */
+  setHovered(pointed: boolean): void {
+    this.hovered = pointed;
   }
 
   /**
-   * Make a node and what is above it known and shown. Returns whether there is such a node.
-   *
-   * With `keepClosed` a group that was closed by choice stays so, as in a link.
+   * Load and show a node and its ancestors. Returns whether the node exists. With `keepClosed`,
+   * groups that the user closed stay closed.
    */
   async reveal(path: string, keepClosed = false): Promise<boolean> {
     const model = this.model;
     if (model === null) return false;
-    this.revealed = path;
+    this.revealedPath = path;
     for (const above of ancestorsOf(path)) {
       if (!keepClosed || this.choices.get(above) !== false) this.choices.set(above, true);
     }
-    this.chose();
+    this.choicesChanged();
     if (model.nodes.get(path)?.seq !== -1 && model.nodes.has(path)) return true;
     try {
-      await this.fetchNodes(model, [path, ...this.strangersAbove(model, path)]);
+      await this.fetchNodes(model, [path, ...this.unknownAncestors(model, path)]);
       return true;
     } catch (error) {
       if (error instanceof ApiError) return false;
@@ -162,9 +161,9 @@ export class PipelineSession {
     }
   }
 
-  // What is fetched
+  // Loading
 
-  /** Fetch the next children of a group, the first ones or those after what is known. */
+  /** Fetch the next page of a group's children. */
   async loadMore(path: string): Promise<void> {
     const model = this.model;
     const group = model?.nodes.get(path);
@@ -180,16 +179,16 @@ export class PipelineSession {
     try {
       const summary = await api.pipeline(this.id);
       const model = new TreeModel(summary);
-      const whole = total(summary.counts) <= WHOLE;
+      const whole = total(summary.counts) <= WHOLE_TREE_LIMIT;
       const page = await api.tree(this.id, {
         attempts: "newest",
-        ...(whole ? { limit: 4 * WHOLE } : { depth: 1, limit: PAGE + 1 }),
+        ...(whole ? { limit: 4 * WHOLE_TREE_LIMIT } : { depth: 1, limit: PAGE_SIZE + 1 }),
       });
       if (this.closed) return;
       model.seq = page.seq;
-      takeFirstPage(model, page, whole);
+      applyFirstPage(model, page, whole);
       this.model = model;
-      this.sought.clear(); // it knows none of what was brought to the one before it
+      this.requestedFailures.clear(); // the new model has none of them
       this.loading = { kind: "ready" };
       this.openStream();
     } catch (error) {
@@ -201,7 +200,7 @@ export class PipelineSession {
   private openStream(): void {
     this.stream = new EventStream(this.id, {
       cursor: () => this.cursor(),
-      onBatch: (batch) => this.gather(batch),
+      onBatch: (batch) => this.enqueue(batch),
       onState: (state) => {
         this.link = state;
         this.show();
@@ -210,24 +209,24 @@ export class PipelineSession {
     });
   }
 
-  /** Batches that wait for the next frame count as known. */
+  /** Include batches that wait for the next frame. */
   private cursor(): number {
-    return lastChange(this.waiting) ?? this.model?.seq ?? 0;
+    return lastChange(this.pendingBatches) ?? this.model?.seq ?? 0;
   }
 
-  private gather(batch: EventBatch): void {
-    this.waiting.push(batch);
+  private enqueue(batch: EventBatch): void {
+    this.pendingBatches.push(batch);
     if (this.scheduled) return;
     this.scheduled = true;
-    if (document.hidden) window.setTimeout(this.flush, HIDDEN_EVERY);
+    if (document.hidden) window.setTimeout(this.flush, HIDDEN_INTERVAL);
     else requestAnimationFrame(this.flush);
   }
 
   private readonly flush = (): void => {
     this.scheduled = false;
     const model = this.model;
-    const batches = this.waiting;
-    this.waiting = [];
+    const batches = this.pendingBatches;
+    this.pendingBatches = [];
     if (model === null || this.closed) return;
     for (const batch of batches) model.apply(batch);
     for (const path of model.stale) void this.loadChildren(model, path, null);
@@ -235,111 +234,116 @@ export class PipelineSession {
   };
 
   /**
-   * Bring the failures of groups that are open and not listed in full to the reader: all at once
-   * where there are few, else group by group. A group of one page is listed when it is in view.
+   * Load the failures of open groups that are only partly loaded: in one request if there are few,
+   * otherwise group by group.
    */
-  private bringFailures(model: TreeModel): void {
-    this.forgetMended(model);
-    if (this.seeking) return;
-    const lacking = this.unlisted().filter(
-      (group) => failedIn(group) > (this.sought.get(group.path) ?? 0),
+  private loadFailures(model: TreeModel): void {
+    this.forgetFixedFailures(model);
+    if (this.searching) return;
+    const incomplete = this.partlyLoadedGroups().filter(
+      (group) => failureCount(group) > (this.requestedFailures.get(group.path) ?? 0),
     );
-    const [first] = lacking;
-    if (first === undefined || this.seekLater()) return;
-    const few = failures(model.summary.counts) <= SOUGHT;
-    const groups = few ? lacking : [first];
-    for (const group of groups) this.sought.set(group.path, failedIn(group));
-    this.seeking = true;
+    const [first] = incomplete;
+    if (first === undefined || this.searchLater()) return;
+    const few = failures(model.summary.counts) <= MAX_FAILURES;
+    const groups = few ? incomplete : [first];
+    for (const group of groups) this.requestedFailures.set(group.path, failureCount(group));
+    this.searching = true;
     const counts = few ? model.summary.counts : first.counts;
-    void this.seekFailures(model, few ? ROOT : first.path, counts).then(
+    void this.searchFailures(model, few ? ROOT : first.path, counts).then(
       () => {
-        this.seeking = false;
+        this.searching = false;
         this.show();
       },
       () => {
-        // The next change tries again; trying at once would ask without end while nobody answers.
-        this.seeking = false;
-        for (const { path } of groups) this.sought.delete(path);
+        // The next change retries. Retrying immediately would loop while the server is unreachable.
+        this.searching = false;
+        for (const { path } of groups) this.requestedFailures.delete(path);
       },
     );
   }
 
-  /** Whether failures were looked for just now; then it is done again in a moment. */
-  private seekLater(): boolean {
+  /** Schedule a search if the previous one was too recent. Returns whether it was. */
+  private searchLater(): boolean {
     const now = performance.now();
-    const wait = this.soughtAt + SOUGHT_EVERY - now;
-    if (wait <= 0) this.soughtAt = now;
+    const wait = this.searchedAt + SEARCH_INTERVAL - now;
+    if (wait <= 0) this.searchedAt = now;
     else {
-      this.seekTimer ??= window.setTimeout(() => {
-        this.seekTimer = null;
+      this.searchTimer ??= window.setTimeout(() => {
+        this.searchTimer = null;
         this.show();
       }, wait);
     }
     return wait > 0;
   }
 
-  /** Groups that are open and not listed in full. */
-  private unlisted(): TreeNode[] {
+  /** Open groups that are not completely loaded. */
+  private partlyLoadedGroups(): TreeNode[] {
     return this.rows().flatMap((row) =>
-      row.kind === "more" && (row.group.children.loaded || row.group.childCount > PAGE)
+      row.kind === "more" && (row.group.children.loaded || row.group.childCount > PAGE_SIZE)
         ? [row.group]
         : [],
     );
   }
 
-  /** See to it that the order follows the states, as often as a reader can follow it. */
-  private arrangeSoon(model: TreeModel): void {
-    if (this.arranging !== null || model.version === this.arrangedFor) return;
-    const held = this.rows().some((row) => row.kind === "node" && isOpenWide(row));
-    if (!held) return;
-    const every = this.pointed ? ARRANGED_EVERY_UNDER_POINTER : ARRANGED_EVERY;
-    const wait = Math.max(0, this.arrangedAt + every - performance.now());
-    this.arranging = window.setTimeout(() => this.arrange(model), wait);
+  /** Reorder rows after state changes, at a limited rate. */
+  private scheduleSort(model: TreeModel): void {
+    if (this.sortTimer !== null || model.version === this.sortedVersion) return;
+    const hasLargeGroup = this.rows().some((row) => row.kind === "node" && isLargeOpenGroup(row));
+    if (!hasLargeGroup) return;
+    const every = this.hovered ? HOVERED_SORT_INTERVAL : SORT_INTERVAL;
+    const wait = Math.max(0, this.sortedAt + every - performance.now());
+    this.sortTimer = window.setTimeout(() => this.sortRows(model), wait);
   }
 
-  private arrange(model: TreeModel): void {
-    this.arranging = null;
-    this.arrangedAt = performance.now();
-    this.arrangedFor = model.version;
-    this.order.renew();
-    this.flat = null;
-    void this.bringMoving(model);
+  private sortRows(model: TreeModel): void {
+    this.sortTimer = null;
+    this.sortedAt = performance.now();
+    this.sortedVersion = model.version;
+    this.order.refresh();
+    this.rowCache = null;
+    void this.prefetchActive(model);
     this.show();
   }
 
-  /** Look for what runs and what is queued in a group that is not listed in full. */
-  private async bringMoving(model: TreeModel): Promise<void> {
-    const lack = this.lookingOut ? null : this.lookout.next(this.unlisted());
-    if (lack === null) return;
-    this.lookingOut = true;
+  /** Load running and queued commands of a group that is only partly loaded. */
+  private async prefetchActive(model: TreeModel): Promise<void> {
+    const request = this.prefetching ? null : this.prefetchQueue.next(this.partlyLoadedGroups());
+    if (request === null) return;
+    this.prefetching = true;
     model.beginLoad();
     try {
-      const { path } = lack.group;
-      const { seq } = model; // at most as new as what is answered
-      const searches = lack.states.map((state) =>
-        findSome(this.id, { root: path, state, limit: BROUGHT[state], attempts: "newest" }),
+      const { path } = request.group;
+      const { seq } = model; // at most as new as the response
+      const searches = request.states.map((state) =>
+        firstMatches(this.id, {
+          root: path,
+          state,
+          limit: PREFETCH_LIMIT[state],
+          attempts: "newest",
+        }),
       );
       const found = (await Promise.all(searches)).flat();
-      // Looking again would find the same: only what is new is worth another round.
+      // Repeat only if something new was found.
       if (found.every((view) => model.nodes.has(view.path))) return;
-      model.forgetFound(path, FOUND_KEPT, this.revealed);
+      model.pruneFound(path, MAX_FOUND, this.revealedPath);
       await this.addFound(model, found, seq);
     } catch (error) {
-      // The next change tries again.
+      // The next change retries.
       if (!(error instanceof ApiError || error instanceof OfflineError)) throw error;
     } finally {
       model.endLoad();
-      this.lookingOut = false;
+      this.prefetching = false;
       this.show();
     }
   }
 
-  /** What fails after a reset is looked for as what failed before it, though it be no more. */
-  private forgetMended(model: TreeModel): void {
-    for (const [path, count] of this.sought) {
+  /** Lower the requested numbers after a reset, so that new failures are loaded again. */
+  private forgetFixedFailures(model: TreeModel): void {
+    for (const [path, count] of this.requestedFailures) {
       const group = model.nodes.get(path);
-      const failed = group === undefined ? 0 : failedIn(group);
-      if (failed < count) this.sought.set(path, failed);
+      const failed = group === undefined ? 0 : failureCount(group);
+      if (failed < count) this.requestedFailures.set(path, failed);
     }
   }
 
@@ -353,7 +357,7 @@ export class PipelineSession {
         root: path,
         depth: 1,
         attempts: "newest",
-        limit: after === null ? Math.max(PAGE, known) + 1 : PAGE,
+        limit: after === null ? Math.max(PAGE_SIZE, known) + 1 : PAGE_SIZE,
         ...(after === null ? {} : { after }),
       });
       const [first] = page.nodes;
@@ -362,8 +366,8 @@ export class PipelineSession {
       model.addChildren(path, { seq: page.seq, nodes, next: page.next }, after === null);
     } catch (error) {
       if (error instanceof ApiError)
-        model.stale.delete(path); // its parent's list tells
-      // Without an answer its row asks again, when it is seen or when something changes.
+        model.stale.delete(path); // its parent's list will show the change
+      // If the server is unreachable, the row retries when it is visible or something changes.
       else if (!(error instanceof OfflineError)) throw error;
     } finally {
       model.endLoad();
@@ -372,11 +376,15 @@ export class PipelineSession {
     }
   }
 
-  private async seekFailures(model: TreeModel, root: string, counts: Counts | null): Promise<void> {
+  private async searchFailures(
+    model: TreeModel,
+    root: string,
+    counts: Counts | null,
+  ): Promise<void> {
     model.beginLoad();
     try {
-      const { seq } = model; // at most as new as what is answered
-      await this.addFound(model, await findFailures(this.id, root, SOUGHT, counts), seq);
+      const { seq } = model; // at most as new as the response
+      await this.addFound(model, await findFailures(this.id, root, MAX_FAILURES, counts), seq);
     } finally {
       model.endLoad();
     }
@@ -384,12 +392,12 @@ export class PipelineSession {
 
   private async addFound(model: TreeModel, views: readonly NodeView[], seq: number): Promise<void> {
     model.addFound(views, seq);
-    const strangers = new Set(views.flatMap((view) => this.strangersAbove(model, view.path)));
-    await this.fetchNodes(model, [...strangers]);
+    const unknown = new Set(views.flatMap((view) => this.unknownAncestors(model, view.path)));
+    await this.fetchNodes(model, [...unknown]);
   }
 
-  /** Groups above a node of which nothing but their name is known. */
-  private strangersAbove(model: TreeModel, path: string): string[] {
+  /** Ancestors of which only the name is known. */
+  private unknownAncestors(model: TreeModel, path: string): string[] {
     return ancestorsOf(path).filter((above) => (model.nodes.get(above)?.seq ?? -1) < 0);
   }
 
@@ -406,30 +414,30 @@ export class PipelineSession {
     }
   }
 
-  private chose(): void {
+  private choicesChanged(): void {
     this.choiceVersion += 1;
     this.show();
   }
 
   private show(): void {
     if (this.model !== null && !this.closed) {
-      this.bringFailures(this.model);
-      this.arrangeSoon(this.model);
+      this.loadFailures(this.model);
+      this.scheduleSort(this.model);
     }
     this.version += 1;
     for (const listener of this.listeners) listener();
   }
 }
 
-function isOpenWide(row: Extract<Row, { kind: "node" }>): boolean {
-  return row.open === true && isWide(row.node);
+function isLargeOpenGroup(row: Extract<Row, { kind: "node" }>): boolean {
+  return row.open === true && isLargeGroup(row.node);
 }
 
-function failedIn(group: TreeNode): number {
+function failureCount(group: TreeNode): number {
   return group.counts === null ? 0 : failures(group.counts);
 }
 
-function takeFirstPage(model: TreeModel, page: TreePage, whole: boolean): void {
+function applyFirstPage(model: TreeModel, page: TreePage, whole: boolean): void {
   const { seq } = page;
   const [root] = page.nodes;
   if (root !== undefined) model.addFound([root], seq);
@@ -447,8 +455,7 @@ function takeFirstPage(model: TreeModel, page: TreePage, whole: boolean): void {
   for (const [path, nodes] of children) model.addChildren(path, { seq, nodes, next: null }, true);
 }
 
-/** What a failed load says. */
-export function failureMessage(error: unknown, id: string): string {
-  if (error instanceof ApiError && error.status === 404) return `There is no pipeline ${id} here.`;
+export function loadErrorMessage(error: unknown, id: string): string {
+  if (error instanceof ApiError && error.status === 404) return `Pipeline ${id} not found`;
   return messageOf(error);
 }

@@ -1,16 +1,15 @@
-/** The way to a debug shell: a ticket, then a WebSocket of its own. */
+/** A connection to a debug shell: a ticket, then a WebSocket. */
 
-import { addressOf, at, messageOf, post } from "@/api/client";
+import { apiUrl, messageOf, pipelinePath, post } from "@/api/client";
 import type { ShellEnd, ShellTicket } from "@/api/schema";
-import { frames, Meter, type ShellState } from "@/model/shell";
+import { FlowControl, frames, type ShellState } from "@/model/shell";
 
-/** Which shell. */
-export interface ShellPlace {
+export interface ShellTarget {
   id: string;
   path: string;
-  /** Null is the newest. */
+  /** Null for the newest. */
   attempt: number | null;
-  /** With the files as the command left them. */
+  /** Whether to restore the files of the failed attempt. */
   snapshot: boolean;
 }
 
@@ -19,11 +18,11 @@ export interface ShellSize {
   columns: number;
 }
 
-export interface ShellOwner {
+export interface ShellHandler {
   onState: (state: ShellState) => void;
-  /** The shell can be opened: what it is like, and what a person should know before typing. */
+  /** The shell can be opened; the ticket has notes for the user. */
   onTicket: (ticket: ShellTicket) => void;
-  /** Show output; `done` once it is shown. */
+  /** Show output, then call `done`. */
   onOutput: (data: Uint8Array, done: () => void) => void;
 }
 
@@ -31,24 +30,23 @@ export class ShellLink {
   private socket: WebSocket | null = null;
   private closed = false;
   private end: ShellEnd | null = null;
-  private opened = false;
-  private readonly meter = new Meter();
+  private isOpen = false;
+  private readonly flowControl = new FlowControl();
 
   constructor(
-    place: ShellPlace,
+    place: ShellTarget,
     private size: ShellSize,
-    private readonly owner: ShellOwner,
+    private readonly handler: ShellHandler,
   ) {
     void this.open(place);
   }
 
-  /** End the shell, if it has not ended. */
   close(): void {
     this.closed = true;
     this.socket?.close();
   }
 
-  type(data: Uint8Array): void {
+  write(data: Uint8Array): void {
     for (const frame of frames(data)) this.send(frame);
   }
 
@@ -57,43 +55,43 @@ export class ShellLink {
     this.send(JSON.stringify(size));
   }
 
-  private async open({ id, path, attempt, snapshot }: ShellPlace): Promise<void> {
+  private async open({ id, path, attempt, snapshot }: ShellTarget): Promise<void> {
     let ticket: ShellTicket;
     try {
-      ticket = await post<ShellTicket>(at(id, "/shell"), { path, attempt, snapshot });
+      ticket = await post<ShellTicket>(pipelinePath(id, "/shell"), { path, attempt, snapshot });
     } catch (error) {
-      if (!this.closed) this.owner.onState({ kind: "refused", message: messageOf(error) });
+      if (!this.closed) this.handler.onState({ kind: "refused", message: messageOf(error) });
       return;
     }
     if (this.closed) return;
-    this.owner.onTicket(ticket);
+    this.handler.onTicket(ticket);
     this.connect(ticket.ticket);
   }
 
   private connect(ticket: string): void {
-    const address = new URL(addressOf("/shell", { ticket, ...this.size }), location.href);
+    const address = new URL(apiUrl("/shell", { ticket, ...this.size }), location.href);
     address.protocol = address.protocol.replace("http", "ws");
     const socket = new WebSocket(address, "conducto.v1");
     socket.binaryType = "arraybuffer";
     this.socket = socket;
-    socket.onmessage = (message: MessageEvent<ArrayBuffer | string>) => this.take(message.data);
+    socket.onmessage = (message: MessageEvent<ArrayBuffer | string>) => this.receive(message.data);
     socket.onclose = () => {
-      if (!this.closed) this.owner.onState({ kind: "ended", end: this.end });
+      if (!this.closed) this.handler.onState({ kind: "ended", end: this.end });
     };
   }
 
-  private take(data: ArrayBuffer | string): void {
+  private receive(data: ArrayBuffer | string): void {
     if (this.closed) return;
     if (typeof data === "string") {
       this.end = JSON.parse(data) as ShellEnd;
       return;
     }
-    if (!this.opened) {
-      this.opened = true;
-      this.owner.onState({ kind: "open" });
+    if (!this.isOpen) {
+      this.isOpen = true;
+      this.handler.onState({ kind: "open" });
     }
-    this.owner.onOutput(new Uint8Array(data), () => {
-      const taken = this.meter.add(data.byteLength);
+    this.handler.onOutput(new Uint8Array(data), () => {
+      const taken = this.flowControl.add(data.byteLength);
       if (taken !== null) this.send(JSON.stringify({ taken }));
     });
   }

@@ -1,4 +1,4 @@
-/** The attempts of a pipeline, kept up to date by the event stream. */
+/** The attempts of a pipeline, kept current by the event stream. */
 
 import { api, ApiError, messageOf, type TreeQuery } from "@/api/client";
 import { EventStream, lastChange } from "@/api/events";
@@ -6,40 +6,40 @@ import type { EventBatch, ImageRecord } from "@/api/schema";
 import type { Bar } from "@/model/lanes";
 import { Timeline } from "@/model/timeline";
 
-const PAGE = 2000;
-/** Attempts that are shown at most; a part of the tree shows the rest. */
-export const MOST_ATTEMPTS = 50_000;
-/** Changes are shown, and what they do not tell is asked for, this often, in ms. */
-const SHOW_EVERY = 300;
-const ASK_EVERY = 2000;
-/** A load that got no answer is tried again after this, in ms. */
-const AGAIN_AFTER = 2000;
-/** Nodes whose containers are asked for one by one; of more, all is read again. */
-const ASK_SINGLY = 20;
-/** Queued nodes of which it is asked what they wait for. */
-const ASK_QUEUED = 500;
+const PAGE_SIZE = 2000;
+/** Maximum number of attempts; for others, the user selects a subtree. */
+export const MAX_ATTEMPTS = 50_000;
+/** Intervals of rendering changes and of requesting details that events lack, in ms. */
+const RENDER_MS = 300;
+const QUERY_MS = 2000;
+/** Delay before retrying if the server is unreachable, in ms. */
+const RETRY_MS = 2000;
+/** Maximum number of nodes requested one by one; for more, everything is reloaded. */
+const MAX_SINGLE_QUERIES = 20;
+/** Maximum number of queued nodes whose wait reasons are requested. */
+const MAX_QUEUED = 500;
 
 export class TimelineSession {
   timeline = new Timeline();
   loading = true;
-  /** There are more attempts than are shown. */
-  cut = false;
+  /** Not all attempts are shown. */
+  truncated = false;
   error: string | null = null;
   version = 0;
 
   private seq = 0;
   private stream: EventStream | null = null;
-  private readonly waiting: EventBatch[] = [];
-  /** Nodes that run in a container, and waited for what, which only the server knows. */
-  private readonly unknown = new Set<string>();
+  private readonly pendingBatches: EventBatch[] = [];
+  /** Nodes whose container and waits are unknown. */
+  private readonly incomplete = new Set<string>();
   private images: readonly ImageRecord[] = [];
-  /** What the server is asked may be older than changes that come meanwhile: they wait. */
-  private asking = false;
+  /** Responses may be older than events that arrive meanwhile, so these wait. */
+  private querying = false;
   private readonly aborter = new AbortController();
   private readonly listeners = new Set<() => void>();
   private startTimer: number | undefined;
-  private showTimer: number | undefined;
-  private askTimer: number | undefined;
+  private renderTimer: number | undefined;
+  private queryTimer: number | undefined;
 
   constructor(
     private readonly id: string,
@@ -59,8 +59,8 @@ export class TimelineSession {
     this.aborter.abort();
     this.stream?.close();
     window.clearTimeout(this.startTimer);
-    window.clearTimeout(this.showTimer);
-    window.clearTimeout(this.askTimer);
+    window.clearTimeout(this.renderTimer);
+    window.clearTimeout(this.queryTimer);
   }
 
   readonly retry = (): void => {
@@ -71,11 +71,11 @@ export class TimelineSession {
   private async start(): Promise<void> {
     this.stream?.close();
     this.stream = null;
-    this.waiting.length = 0;
-    this.unknown.clear();
+    this.pendingBatches.length = 0;
+    this.incomplete.clear();
     window.clearTimeout(this.startTimer);
-    window.clearTimeout(this.askTimer);
-    this.askTimer = undefined;
+    window.clearTimeout(this.queryTimer);
+    this.queryTimer = undefined;
     this.loading = true;
     this.show();
     try {
@@ -84,9 +84,8 @@ export class TimelineSession {
     } catch (error) {
       if (this.aborter.signal.aborted) return;
       this.error = messageOf(error);
-      // No answer came: it goes on by itself when the agent is back.
-      if (!(error instanceof ApiError))
-        this.startTimer = window.setTimeout(this.retry, AGAIN_AFTER);
+      // Retry automatically if the server is unreachable.
+      if (!(error instanceof ApiError)) this.startTimer = window.setTimeout(this.retry, RETRY_MS);
     }
     this.loading = false;
     this.show();
@@ -98,16 +97,16 @@ export class TimelineSession {
     const timeline = new Timeline();
     let after: string | null = null;
     let seq: number | null = null;
-    this.cut = false;
+    this.truncated = false;
     do {
       const query: TreeQuery = {
         root: this.root,
         attempts: "all",
-        limit: PAGE,
+        limit: PAGE_SIZE,
         ...(after === null ? {} : { after }),
       };
       const page = await api.tree(this.id, query, this.aborter.signal);
-      // Later pages may hold later changes; to take one in twice does no harm.
+      // Later pages may include later changes; applying them twice is harmless.
       seq ??= page.seq;
       for (const node of page.nodes) {
         if (node.type !== "Exec") continue;
@@ -115,79 +114,79 @@ export class TimelineSession {
         timeline.add(node.path, node.attempts, queued);
       }
       after = page.next;
-      this.cut = after !== null && timeline.size >= MOST_ATTEMPTS;
+      this.truncated = after !== null && timeline.size >= MAX_ATTEMPTS;
       if (this.timeline.size <= timeline.size) {
         this.timeline = timeline;
         this.show();
       }
-    } while (after !== null && !this.cut);
+    } while (after !== null && !this.truncated);
     this.timeline = timeline;
     this.seq = seq;
   }
 
   private openStream(): void {
     this.stream = new EventStream(this.id, {
-      cursor: () => lastChange(this.waiting) ?? this.seq,
+      cursor: () => lastChange(this.pendingBatches) ?? this.seq,
       onBatch: (batch) => {
-        this.waiting.push(batch);
-        this.showTimer ??= window.setTimeout(this.take, SHOW_EVERY);
+        this.pendingBatches.push(batch);
+        this.renderTimer ??= window.setTimeout(this.applyBatches, RENDER_MS);
       },
-      // What stands around the page says how the connection is.
+      // The frame of the page shows the connection state.
       onState: () => undefined,
       onReset: () => void this.start(),
     });
   }
 
-  private readonly take = (): void => {
-    this.showTimer = undefined;
-    if (this.asking) return;
-    for (const batch of this.waiting.splice(0)) {
+  private readonly applyBatches = (): void => {
+    this.renderTimer = undefined;
+    if (this.querying) return;
+    for (const batch of this.pendingBatches.splice(0)) {
       this.seq = lastChange([batch]) ?? this.seq;
       this.images = batch.pipeline.images;
       const isDocker = batch.pipeline.pipeline.engine === "docker";
       for (const change of batch.changes) {
         if (!this.isWithin(change.path)) continue;
         const bar = this.timeline.apply(change);
-        if (bar !== null && this.isToAsk(bar, isDocker)) this.unknown.add(bar.path);
+        if (bar !== null && this.isIncomplete(bar, isDocker)) this.incomplete.add(bar.path);
       }
     }
-    if (this.unknown.size > 0 || this.timeline.waits) {
-      this.askTimer ??= window.setTimeout(() => void this.ask(), ASK_EVERY);
+    if (this.incomplete.size > 0 || this.timeline.hasQueued) {
+      this.queryTimer ??= window.setTimeout(() => void this.query(), QUERY_MS);
     }
     this.show();
   };
 
-  /** Without its container a bar stands in the wrong row; what it waited for is told of a few. */
-  private isToAsk(bar: Bar, isDocker: boolean): boolean {
+  /** A bar needs its container to be in the right row; wait times are requested only for a few. */
+  private isIncomplete(bar: Bar, isDocker: boolean): boolean {
     if (bar.started === null) return false;
     if (isDocker && bar.container === null) return true;
-    const isTold = bar.admitted !== null && bar.waitsFor === null;
-    return !isTold && this.unknown.size < ASK_SINGLY;
+    const hasWaitTimes = bar.admitted !== null && bar.waitsFor === null;
+    return !hasWaitTimes && this.incomplete.size < MAX_SINGLE_QUERIES;
   }
 
   private isWithin(path: string): boolean {
-    if (this.cut && this.timeline.barsOf(path).length === 0) return false;
+    if (this.truncated && this.timeline.barsOf(path).length === 0) return false;
     return this.root === "/" || path === this.root || path.startsWith(`${this.root}/`);
   }
 
-  /** Ask for what only the server knows of what began, and of what is queued. */
-  private async ask(): Promise<void> {
-    this.asking = true;
+  /** Request the details of started and queued attempts. */
+  private async query(): Promise<void> {
+    this.querying = true;
     try {
-      await this.askBegun();
-      if (this.timeline.waits) await this.askQueued();
+      await this.queryStarted();
+      if (this.timeline.hasQueued) await this.queryQueued();
     } catch {
-      // It stands among the processes until the next change or visit tells more.
+      // Bars stay in the row of a process until the next request succeeds.
     }
-    this.asking = false;
-    this.askTimer = undefined;
-    if (!this.aborter.signal.aborted) this.take();
+    this.querying = false;
+    this.queryTimer = undefined;
+    if (!this.aborter.signal.aborted) this.applyBatches();
   }
 
-  private async askBegun(): Promise<void> {
-    const paths = [...this.unknown];
-    this.unknown.clear();
-    if (paths.length > ASK_SINGLY) {
+  private async queryStarted(): Promise<void> {
+    const paths = [...this.incomplete];
+    this.incomplete.clear();
+    if (paths.length > MAX_SINGLE_QUERIES) {
       await this.load();
       return;
     }
@@ -197,15 +196,15 @@ export class TimelineSession {
     }
   }
 
-  private async askQueued(): Promise<void> {
+  private async queryQueued(): Promise<void> {
     const query = {
       root: this.root,
       state: "queued",
       attempts: "none",
-      limit: ASK_QUEUED,
+      limit: MAX_QUEUED,
     } as const;
     const { nodes } = await api.tree(this.id, query, this.aborter.signal);
-    this.timeline.explain(nodes, this.images, Date.now() / 1000);
+    this.timeline.updateWaits(nodes, this.images, Date.now() / 1000);
   }
 
   private show(): void {

@@ -5,23 +5,22 @@ import type { DataEntry, DataList } from "@/api/schema";
 import type { PipelineSession } from "@/live/session";
 import { REPORTS, reportsIn, wholeLines } from "@/model/reports";
 
-/** A report may be written at any time while its command runs, and no event tells of it. */
+/** Reports have no events, so they are polled. */
 const REFRESH_MS = 5000;
-/** Bytes of a report that are shown. */
+/** Maximum number of bytes shown of a report. */
 export const REPORT_BYTES = 256_000;
-/** What was shown before a report was written anew need not be kept. In ms. */
-const KEEP_MS = 10_000;
+const CACHE_MS = 10_000;
 
-/** The name that comes right before `reports` in a listing. */
-const BEFORE = "reportr\u{10ffff}";
+/** The name right before `reports` in a listing. */
+const BEFORE_REPORTS = "reportr\u{10ffff}";
 
-/** Reports of a pipeline; looked for again while it is under way. */
+/** Reports of a pipeline, polled while it is active. */
 export function useReports({ id, model }: PipelineSession, enabled = true) {
   const { settled = true, seq = 0 } = model?.summary ?? {};
   return useQuery({
     queryKey: ["reports", id, settled ? seq : null],
     queryFn: async ({ signal }) => {
-      const { entries, next } = await entriesOf(id, signal);
+      const { entries, next } = await listReports(id, signal);
       return { ...reportsIn(entries), complete: next === null };
     },
     enabled,
@@ -31,28 +30,28 @@ export function useReports({ id, model }: PipelineSession, enabled = true) {
 }
 
 /**
- * Whether there is such a directory is asked of the one above it: most pipelines have none, and
- * to list what is not there is an error, which a browser notes on its console each time.
+ * Check in the parent whether the directory exists. Most pipelines have none, and browsers log 404
+ * errors.
  */
-async function entriesOf(id: string, signal: AbortSignal): Promise<DataList> {
-  const { entries } = await dataApi.list(id, "", BEFORE, signal, 1);
+async function listReports(id: string, signal: AbortSignal): Promise<DataList> {
+  const { entries } = await dataApi.list(id, "", BEFORE_REPORTS, signal, 1);
   const [found] = entries;
-  const there = found?.name === REPORTS && found.kind === "directory";
-  return there ? dataApi.list(id, REPORTS, null, signal) : { entries: [], next: null };
+  const exists = found?.name === REPORTS && found.kind === "directory";
+  return exists ? dataApi.list(id, REPORTS, null, signal) : { entries: [], next: null };
 }
 
-/** The text of a report, as much of it as is shown. */
+/** The text of a report, truncated. */
 export function useReportText(id: string, { name, size, modified }: DataEntry) {
   return useQuery({
     queryKey: ["report-text", id, name, size, modified],
     queryFn: async ({ signal }) => {
-      if (size === 0) return ""; // of an empty file there is no first byte to ask for
+      if (size === 0) return ""; // an empty file has no valid range
       const read = await dataApi.read(id, name, REPORT_BYTES, signal);
       const text = new TextDecoder().decode(read);
       return size > REPORT_BYTES ? wholeLines(text) : text;
     },
     staleTime: Infinity,
-    gcTime: KEEP_MS,
+    gcTime: CACHE_MS,
     placeholderData: (before) => before,
   });
 }

@@ -1,4 +1,4 @@
-/** Every node of a pipeline, page by page: for what looks at all of them at once. */
+/** Fetches every node of a pipeline, page by page. */
 
 import { api, type TreeQuery } from "@/api/client";
 import type { NodeView } from "@/api/schema";
@@ -7,7 +7,7 @@ const PAGE = 5000;
 
 export interface WholeTree {
   nodes: NodeView[];
-  /** The newest change that the first page holds; later pages may hold later ones. */
+  /** Newest change in the first page; later pages may be newer. */
   seq: number;
 }
 

@@ -1,38 +1,38 @@
-/** What differs between two tries of an Exec. */
+/** Differences between two attempts. */
 
 import type { AttemptRecord } from "@/api/schema";
-import { failureText } from "@/model/states";
+import { failureText, stateLabel } from "@/model/states";
 
 export interface Difference {
-  what: string;
+  label: string;
   before: string | null;
   after: string | null;
 }
 
-/** What differs, inputs first: command, image, size, environment; then how it ended. */
+/** Differences in command, image, size and environment, then in the outcome. */
 export function differences(first: AttemptRecord, second: AttemptRecord): Difference[] {
   const pairs: Difference[] = [
-    { what: "command", before: first.command, after: second.command },
-    { what: "image", before: first.image, after: second.image },
-    { what: "cpu", before: written(first.cpu), after: written(second.cpu) },
-    { what: "mem", before: written(first.mem), after: written(second.mem) },
+    { label: "command", before: first.command, after: second.command },
+    { label: "image", before: first.image, after: second.image },
+    { label: "cpu", before: numberText(first.cpu), after: numberText(second.cpu) },
+    { label: "mem", before: numberText(first.mem), after: numberText(second.mem) },
   ];
   const names = new Set([...Object.keys(first.env), ...Object.keys(second.env)]);
   for (const name of [...names].toSorted()) {
     pairs.push({
-      what: `env ${name}`,
+      label: `env ${name}`,
       before: first.env[name] ?? null,
       after: second.env[name] ?? null,
     });
   }
-  pairs.push({ what: "ended", before: ending(first), after: ending(second) });
+  pairs.push({ label: "ended", before: outcome(first), after: outcome(second) });
   return pairs.filter((pair) => pair.before !== pair.after);
 }
 
-function ending({ state, cause, exit_code: code }: AttemptRecord): string {
-  return failureText(cause, code) ?? state;
+function outcome({ state, cause, exit_code: code }: AttemptRecord): string {
+  return failureText(cause, code) ?? stateLabel(state);
 }
 
-function written(amount: number | null): string | null {
+function numberText(amount: number | null): string | null {
   return amount === null ? null : String(amount);
 }

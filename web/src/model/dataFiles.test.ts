@@ -5,7 +5,7 @@ import { crumbsOf, directoryOf, imageType, joined, previewKind } from "@/model/d
 const TEXT = new TextEncoder().encode("a,b\n1,2\n");
 const BINARY = new Uint8Array([0x7f, 0x45, 0, 1]);
 
-test("a file is shown by its ending, in any case", () => {
+test("the extension selects the preview, in any case", () => {
   expect(previewKind("out/Table.CSV", TEXT)).toBe("table");
   expect(previewKind("a.tsv", TEXT)).toBe("table");
   expect(previewKind("plot.PNG", BINARY)).toBe("image");
@@ -13,17 +13,17 @@ test("a file is shown by its ending, in any case", () => {
   expect(previewKind("no_ending", TEXT)).toBe("text");
 });
 
-test("what holds zero bytes is no text, whatever it is called", () => {
+test("files with zero bytes are not text, whatever their name", () => {
   expect(previewKind("model.csv", BINARY)).toBe("none");
   expect(previewKind("page.html", TEXT)).toBe("text");
 });
 
-test("a page is never a picture", () => {
+test("an HTML file is never an image", () => {
   expect(imageType("evil.html")).toBeNull();
   expect(imageType("png")).toBeNull();
 });
 
-test("names are taken apart and put together", () => {
+test("names are split and joined", () => {
   expect(crumbsOf("a/b")).toEqual([
     { label: "a", name: "a" },
     { label: "b", name: "a/b" },

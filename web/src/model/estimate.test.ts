@@ -23,7 +23,7 @@ const now = {
   counts: { ...NO_COUNTS, done: 10 },
 } as unknown as PipelineSummary;
 
-test("only other runs of about the same size that came to a good end count", () => {
+test("only successful runs of similar size count", () => {
   const others = [
     run("now", 5),
     run("a", 30),
@@ -38,20 +38,20 @@ test("only other runs of about the same size that came to a good end count", () 
   expect(earlierDurations(now, others)).toEqual([30, 50]);
 });
 
-test("the newest nine runs count", () => {
+test("only the newest nine runs count", () => {
   const others = Array.from({ length: 20 }, (_, number) => run(`r${number}`, number));
 
   expect(earlierDurations(now, others)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8]);
 });
 
-test("the rest is what is missing to the middle one of the earlier durations", () => {
-  expect(estimate(10, [300, 20, 60])).toEqual({ usual: 60, rest: 50 });
+test("the remaining time is derived from the median of earlier runs", () => {
+  expect(estimate(10, [300, 20, 60])).toEqual({ usual: 60, remaining: 50 });
 });
 
-test("a run that takes longer than usual has no rest", () => {
-  expect(estimate(61, [60])).toEqual({ usual: 60, rest: null });
+test("a run that takes longer than usual has no remaining time", () => {
+  expect(estimate(61, [60])).toEqual({ usual: 60, remaining: null });
 });
 
-test("without earlier runs nothing is said", () => {
+test("without earlier runs there is no estimate", () => {
   expect(estimate(10, [])).toBeNull();
 });

@@ -1,47 +1,47 @@
-/** How long a pipeline may still take, by how long it took before. */
+/** Estimates the remaining time from earlier runs. */
 
 import type { PipelineRun, PipelineSummary } from "@/api/schema";
 import { activeTime } from "@/model/activity";
 import { total } from "@/model/states";
 
-/** Runs whose numbers of Execs differ by more than this factor do not tell of each other. */
-const ALIKE = 1.25;
-/** So many of the newest ones count. */
-const COUNTED = 9;
+/** Runs whose number of commands differs by more than this factor are not compared. */
+const MAX_SIZE_RATIO = 1.25;
+/** Number of newest runs that are compared. */
+const MAX_RUNS = 9;
 
-/** Seconds that earlier runs of a pipeline took, as far as they got to their end in peace. */
+/** Durations in seconds of comparable successful runs. */
 export function earlierDurations(summary: PipelineSummary, runs: readonly PipelineRun[]): number[] {
   const durations: number[] = [];
   for (const run of runs) {
-    if (durations.length === COUNTED) break;
+    if (durations.length === MAX_RUNS) break;
     const took = run.ended === null ? null : activeTime(run, run.ended);
-    if (!isAlike(summary, run) || took === null) continue;
+    if (!isComparable(summary, run) || took === null) continue;
     durations.push(took);
   }
   return durations;
 }
 
-function isAlike({ pipeline, counts }: PipelineSummary, run: PipelineRun): boolean {
+function isComparable({ pipeline, counts }: PipelineSummary, run: PipelineRun): boolean {
   const [less, more] = [total(counts), run.execs].toSorted((a, b) => a - b);
   return (
     run.id !== pipeline.id &&
     run.settled &&
     run.state === "done" &&
-    (more ?? 0) <= (less ?? 0) * ALIKE
+    (more ?? 0) <= (less ?? 0) * MAX_SIZE_RATIO
   );
 }
 
 export interface Estimate {
-  /** Seconds it usually takes, from start to end. */
+  /** Typical duration in seconds. */
   usual: number;
-  /** Seconds that are left; null when it takes longer than usual. */
-  rest: number | null;
+  /** Remaining seconds; null if it takes longer than usual. */
+  remaining: number | null;
 }
 
-/** What is left of a pipeline that has run for `elapsed` seconds; null when nothing is known. */
+/** Estimate the remaining time after `elapsed` seconds; null without earlier runs. */
 export function estimate(elapsed: number, durations: readonly number[]): Estimate | null {
   const sorted = durations.toSorted((a, b) => a - b);
   const usual = sorted[Math.floor(sorted.length / 2)];
   if (usual === undefined) return null;
-  return { usual, rest: elapsed < usual ? usual - elapsed : null };
+  return { usual, remaining: elapsed < usual ? usual - elapsed : null };
 }

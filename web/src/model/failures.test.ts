@@ -18,7 +18,7 @@ function failed(
 const groups = (...nodes: NodeView[]) =>
   groupFailures(nodes).map((group) => [group.reason, group.nodes.map((node) => node.path)]);
 
-it("tells failures that are alike once, the most common first", () => {
+it("groups similar failures, most common first", () => {
   const nodes = [failed("/a", 2, null), failed("/b", 1, null), failed("/c", 1, null)];
   expect(groups(...nodes)).toEqual([
     ["exit 1", ["/b", "/c"]],
@@ -26,22 +26,20 @@ it("tells failures that are alike once, the most common first", () => {
   ]);
 });
 
-it("tells of a group by its time limit and what came of it", () => {
+it("describes a timed out group by its limit and the effect", () => {
   const counts = { ...NO_COUNTS, killed: 1, pending: 4 };
   const node = { path: "/g", cause: "timeout", counts, max_time: 90, attempts: [], tail: null };
   expect(groups(node as unknown as NodeView)).toEqual([
-    ["took too long: max_time 1m 30s (1 killed, 4 not run)", ["/g"]],
+    ["timed out: max_time 1m 30s (1 killed, 4 not run)", ["/g"]],
   ]);
 });
 
-it("passes over names that differ in numbers only", () => {
+it("ignores names that differ only in numbers", () => {
   const nodes = [1, 2].map((n) => failed(`/${n}`, null, `worker conducto_x_${n} was closed`));
-  expect(groups(...nodes)).toEqual([
-    ["container lost: worker conducto_x_1 was closed", ["/1", "/2"]],
-  ]);
+  expect(groups(...nodes)).toEqual([["worker lost: worker conducto_x_1 was closed", ["/1", "/2"]]]);
 });
 
-it("tells apart by what was printed last what ended alike, whatever the numbers in it", () => {
+it("separates failures by the last line of output, ignoring numbers", () => {
   const nodes = [
     failed("/a", 1, null, "KeyError: 'x'\n"),
     failed("/b", 1, null, "first\nModuleNotFoundError: foo in 0.13s at 0x7f2a"),
@@ -55,7 +53,7 @@ it("tells apart by what was printed last what ended alike, whatever the numbers 
   ]);
 });
 
-it("shows the last lines that a node printed, and none where nothing is known", () => {
+it("returns the last lines of output, or none if unknown", () => {
   const printed = Array.from({ length: 20 }, (_, n) => `line ${n}`).join("\n");
   expect(lastLines(failed("/a", 1, null, printed))).toEqual(
     Array.from({ length: 8 }, (_, n) => `line ${n + 12}`),

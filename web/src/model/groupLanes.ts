@@ -1,35 +1,35 @@
-/** Rows of groups, where a row for each node would be too many: how many ran at a time. */
+/** Rows for groups of nodes, showing how many commands ran over time. */
 
 import { type Bar, endOf, type Group, type Lane, type Range, type Steps } from "@/model/lanes";
 import { depthOf, isWithin, ROOT } from "@/model/paths";
 import { lanesByNode } from "@/model/timeline";
 
-/** Of more rows than these, groups are shown first. */
-export const MOST_ROWS = 200;
-/** What began and ended in the same moment ran for this long, in seconds. */
-const MOMENT = 0.001;
+/** With more rows than this, groups are shown first. */
+export const MAX_ROWS = 200;
+/** Minimum duration of an attempt in seconds, so that short ones are counted. */
+const MIN_DURATION = 0.001;
 
-/** Rows of nodes put together: those of the deepest level that makes no more than `most`. */
+/** Merge nodes into groups at the deepest level that has at most `max` rows. */
 export function groupedLanes(
   lanes: readonly Lane[],
   root: string,
   now: number,
-  most = MOST_ROWS,
+  max = MAX_ROWS,
 ): Lane[] {
-  const groups = atLevel(lanes, deepestLevel(lanes, root, most));
+  const groups = atLevel(lanes, deepestLevel(lanes, root, max));
   return [...groups].map(([key, nodes]) => {
     const [only] = nodes;
-    // A node of its own, beside groups of that level, keeps its bars.
+    // A node at that level keeps its bars.
     if (only !== undefined && nodes.length === 1 && only.key === key) return only;
     return { key, label: key, bars: [], group: groupOf(nodes, now) };
   });
 }
 
-function deepestLevel(lanes: readonly Lane[], root: string, most: number): number {
+function deepestLevel(lanes: readonly Lane[], root: string, max: number): number {
   const top = depthOf(root);
   const bottom = lanes.reduce((deepest, lane) => Math.max(deepest, depthOf(lane.key)), top);
   let level = top;
-  while (level < bottom && keysAt(lanes, level + 1) <= most) level += 1;
+  while (level < bottom && keysAt(lanes, level + 1) <= max) level += 1;
   return level;
 }
 
@@ -48,7 +48,7 @@ function atLevel(lanes: readonly Lane[], level: number): Map<string, Lane[]> {
   return groups;
 }
 
-/** The group above a node that is `level` groups down; the node itself where it is not deeper. */
+/** The ancestor at a depth, or the node itself if it is not deeper. */
 function ancestorAt(path: string, level: number): string {
   if (level === 0) return ROOT;
   let end = 0;
@@ -64,42 +64,41 @@ function groupOf(nodes: readonly Lane[], now: number): Group {
     .map((bar) => endOf(bar, now));
   return {
     steps,
-    peak: steps.counts.reduce((most, count) => Math.max(most, count), 0),
+    peak: steps.counts.reduce((max, count) => Math.max(max, count), 0),
     nodes: nodes.length,
     attempts: bars.length,
     failures: failures.toSorted((a, b) => a - b),
   };
 }
 
-/** How many of the bars ran at each time. What ends when another starts makes room for it. */
+/** Count running bars over time. An end at the time of a start counts first. */
 export function stepsOf(bars: readonly Bar[], now: number): Steps {
   const starts: number[] = [];
   const ends: number[] = [];
   for (const bar of bars) {
     if (bar.started === null) continue;
     starts.push(bar.started);
-    ends.push(Math.max(endOf(bar, now), bar.started + MOMENT));
+    ends.push(Math.max(endOf(bar, now), bar.started + MIN_DURATION));
   }
   const [from, to] = [Float64Array.from(starts).sort(), Float64Array.from(ends).sort()];
   const times: number[] = [];
   const counts: number[] = [];
-  let [begun, ended] = [0, 0];
+  let [started, ended] = [0, 0];
   while (ended < to.length) {
-    const time = Math.min(from[begun] ?? Infinity, to[ended] ?? Infinity);
+    const time = Math.min(from[started] ?? Infinity, to[ended] ?? Infinity);
     while (to[ended] === time) ended += 1;
-    while (from[begun] === time) begun += 1;
+    while (from[started] === time) started += 1;
     times.push(time);
-    counts.push(begun - ended);
+    counts.push(started - ended);
   }
   return { times, counts };
 }
 
-/** How many ran at a time. */
 export function runningAt(steps: Steps, time: number): number {
   return steps.counts[stepAt(steps, time)] ?? 0;
 }
 
-/** The most that ran within each of `width` equal parts of a view. */
+/** Maximum number running in each of `width` equal parts of a view. */
 export function columnsOf(steps: Steps, view: Range, width: number): number[] {
   const columns = new Array<number>(width).fill(0);
   const scale = width / (view.to - view.from);
@@ -117,7 +116,7 @@ export function columnsOf(steps: Steps, view: Range, width: number): number[] {
   return columns;
 }
 
-/** Index of the step that a time lies in; -1 before the first. */
+/** Index of the step at a time; -1 before the first. */
 function stepAt({ times }: Steps, time: number): number {
   let low = 0;
   let high = times.length;
@@ -129,7 +128,7 @@ function stepAt({ times }: Steps, time: number): number {
   return low - 1;
 }
 
-/** The rows by node: those of groups where nodes are many, unless all are asked for. */
+/** Rows by node, or by group if there are many nodes and `rows` does not choose. */
 export function rowsByNode(
   bars: Iterable<Bar>,
   root: string,
@@ -137,15 +136,14 @@ export function rowsByNode(
   rows: string | null,
 ): { lanes: Lane[]; grouped: boolean | null } {
   const nodes = lanesByNode(bars);
-  if (nodes.length <= MOST_ROWS) return { lanes: nodes, grouped: null };
+  if (nodes.length <= MAX_ROWS) return { lanes: nodes, grouped: null };
   if (rows === "all") return { lanes: nodes, grouped: false };
   const groups = groupedLanes(nodes, root, now);
-  // One row for everything leaves nothing to choose from.
+  // A single group is no choice.
   const grouped = rows === "groups" || groups.length > 1;
   return { lanes: grouped ? groups : nodes, grouped };
 }
 
-/** The bars of a chain that lie below a group. */
 export function barsWithin(chain: Iterable<Bar>, root: string): Bar[] {
   return [...chain].filter((bar) => isWithin(bar.path, root));
 }

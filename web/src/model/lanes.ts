@@ -1,9 +1,9 @@
-/** The parts of a timeline: an attempt is a bar, a row of them a lane. */
+/** Parts of a timeline: a bar is an attempt, a lane is a row of bars. */
 
 import type { NodeView, State } from "@/api/schema";
 import { isFinished } from "@/model/states";
 
-/** `start` is that of its container; `unknown`: nobody noted what it waited for. */
+/** `start` is the start of the container; `unknown` means that no reason was recorded. */
 export type PhaseName = NonNullable<NodeView["wait_kind"]>;
 
 /** One attempt of an Exec. Times are seconds since the epoch. */
@@ -12,24 +12,24 @@ export interface Bar {
   readonly number: number;
   state: State;
   queued: number | null;
-  /** When the image was there that it waited for, and when its turn came; null if not known. */
+  /** When its image was ready and when it was admitted; null if unknown. */
   imageReady: number | null;
   admitted: number | null;
-  /** What it was last said to wait for; null where its record is there, which tells more. */
+  /** Latest known wait reason; null once the attempt record is loaded. */
   waitsFor: PhaseName | null;
   started: number | null;
   ended: number | null;
-  /** Where it ran; null where it is not known, or was a plain process. */
+  /** Null if unknown or a plain process. */
   container: string | null;
   exitCode: number | null;
 }
 
-/** A row: all attempts of a node, or all commands of a container, in order of time; or a group. */
+/** A row: the attempts of a node, the commands of a container, or a group. */
 export interface Lane {
   readonly key: string;
   readonly label: string;
   readonly bars: Bar[];
-  /** Of a row that stands for a group, which has no bars. */
+  /** Set for a row that stands for a group; it has no bars. */
   readonly group?: Group;
 }
 
@@ -38,27 +38,26 @@ export interface Range {
   to: number;
 }
 
-/** How many ran: from `times[n]` on they were `counts[n]`. */
+/** From `times[n]` on, `counts[n]` commands ran. */
 export interface Steps {
   readonly times: readonly number[];
   readonly counts: readonly number[];
 }
 
-/** What a row tells of the attempts below a group. */
+/** Totals of the attempts below a group. */
 export interface Group {
   readonly steps: Steps;
-  /** The most that ran at once. */
+  /** Maximum number running at once. */
   readonly peak: number;
   readonly nodes: number;
   readonly attempts: number;
-  /** When attempts failed, oldest first. */
+  /** Times of failures, oldest first. */
   readonly failures: readonly number[];
 }
 
-/** What the chart shows. */
 export interface ChartData {
   lanes: readonly Lane[];
-  /** Whether rows stand for groups; null where there is no choice. */
+  /** Whether rows are groups; null if there is no choice. */
   grouped: boolean | null;
   extent: Range;
   /** The critical path, oldest first. */
@@ -67,12 +66,12 @@ export interface ChartData {
   now: number;
 }
 
-/** When a bar begins to be seen: when it was queued. Null for one without any time. */
+/** When a bar starts: when it was queued. Null if unknown. */
 export function beginOf(bar: Bar): number | null {
   return bar.queued ?? bar.started;
 }
 
-/** When a bar ends: `now` while its command waits or runs. */
+/** When a bar ends: `now` while it is active. */
 export function endOf(bar: Bar, now: number): number {
   if (bar.ended !== null) return bar.ended;
   return isFinished(bar.state) ? (bar.started ?? bar.queued ?? now) : now;

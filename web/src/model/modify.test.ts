@@ -17,7 +17,7 @@ function form(values: Partial<ModifyForm["values"]> = {}, env: ModifyForm["env"]
   return { values: { ...blank, ...values }, env };
 }
 
-it("sends only what differs", () => {
+it("sends only changed fields", () => {
   expect(changesOf(form(), form())).toEqual({});
   expect(changesOf(form(), form({ command: "make all", cpu: "0.5" }))).toEqual({
     command: "make all",
@@ -25,7 +25,7 @@ it("sends only what differs", () => {
   });
 });
 
-it("takes a value away where a field was emptied, and leaves nonsense to the server", () => {
+it("removes the value of an emptied field and sends invalid numbers to the server", () => {
   expect(changesOf(form(), form({ cpu: "", mem: "lots" }))).toEqual({ cpu: null, mem: "lots" });
 });
 

@@ -1,4 +1,4 @@
-/** The form of new parameters, and what of it is a change. The server judges the values. */
+/** The form for new parameters and the changes in it. The server validates the values. */
 
 import type { Changes, NodeDetail } from "@/api/schema";
 
@@ -7,7 +7,7 @@ export interface EnvLine {
   value: string;
 }
 
-/** Texts as they stand in the fields; an empty one is "not written here". */
+/** Text of the fields; empty means not set on this node. */
 export interface ModifyForm {
   values: Record<TextField | NumberField, string>;
   env: EnvLine[];
@@ -18,23 +18,22 @@ const NUMBERS = ["cpu", "mem", "gpu", "max_concurrent", "retry_lost"] as const;
 export type TextField = (typeof TEXTS)[number];
 export type NumberField = (typeof NUMBERS)[number];
 
-/** The form of a node as it is now. */
 export function formOf(detail: NodeDetail): ModifyForm {
   const known = new Map(detail.parameters.map((one) => [one.name, one.value]));
   const values = Object.fromEntries(
-    [...TEXTS, ...NUMBERS].map((name) => [name, written(known.get(name))]),
+    [...TEXTS, ...NUMBERS].map((name) => [name, textOf(known.get(name))]),
   ) as ModifyForm["values"];
   values.command = detail.node.command ?? "";
   values.doc = detail.node.doc ?? "";
   return { values, env: detail.env.map(({ name, value }) => ({ name, value })) };
 }
 
-function written(value: unknown): string {
+function textOf(value: unknown): string {
   if (typeof value === "string") return value;
   return typeof value === "number" ? String(value) : "";
 }
 
-/** The fields that differ, as the API takes them; null takes away what is written. */
+/** The changed fields for the API; null removes a value. */
 export function changesOf(before: ModifyForm, after: ModifyForm): Partial<Changes> {
   const changes: Record<string, unknown> = {};
   for (const name of TEXTS) {
@@ -43,7 +42,7 @@ export function changesOf(before: ModifyForm, after: ModifyForm): Partial<Change
   }
   for (const name of NUMBERS) {
     const value = after.values[name].trim();
-    // What is no number goes to the server as it is, which says what is wrong with it.
+    // The server reports an invalid number.
     if (value !== before.values[name]) changes[name] = value === "" ? null : numberOr(value);
   }
   const env = envChanges(before.env, after.env);

@@ -1,17 +1,17 @@
-/** One node of a pipeline, as far as the reader has seen it. */
+/** A node as far as it is loaded. */
 
 import type { Cause, Counts, NodeChange, NodeType, NodeView, State } from "@/api/schema";
 import { depthOf, nameOf } from "@/model/paths";
 import { isFinished } from "@/model/states";
 
 /**
- * Children of a group as they become known: a stretch from the first child on, in definition
- * order, and some beyond it that a search, a link or an error led to.
+ * Known children of a group: a range from the first child on, in definition order, and single nodes
+ * beyond it from searches, links and failures.
  */
 export interface Children {
   first: TreeNode[];
   beyond: TreeNode[];
-  /** Cursor to read on from; null when `first` holds all. */
+  /** Cursor of the next page; null if `first` has all children. */
   next: string | null;
   loaded: boolean;
 }
@@ -33,16 +33,15 @@ export interface TreeNode {
   command: string | null;
   hasDoc: boolean;
   reuse: NodeView["reuse"];
-  /** Its time limit in seconds; null where none is known. */
+  /** Time limit in seconds; null if unknown. */
   maxTime: number | null;
   waitsFor: string | null;
-  /** How many nodes stand directly below it. */
   childCount: number;
-  /** Execs below by state; null for an Exec, and for a group of which only a child is known. */
+  /** Commands below by state; null for an Exec, and for a group of which only the path is known. */
   counts: Counts | null;
-  /** The newest change of the pipeline that is in here; older ones are not taken in again. */
+  /** Newest change that is applied; older ones are ignored. */
   seq: number;
-  /** Moves with every change of what is told here of the node itself, which changes in place. */
+  /** Incremented on every change, because nodes are mutated in place. */
   revision: number;
   children: Children;
 }
@@ -74,8 +73,8 @@ export function newNode(path: string, type: NodeType): TreeNode {
   };
 }
 
-/** Take in a node as the API lists it, as of change `seq`. */
-export function takeView(node: TreeNode, view: NodeView, seq: number): void {
+/** Apply a node from the API, as of change `seq`. */
+export function applyView(node: TreeNode, view: NodeView, seq: number): void {
   node.revision += 1;
   node.type = view.type;
   node.command = view.command;
@@ -91,17 +90,17 @@ export function takeView(node: TreeNode, view: NodeView, seq: number): void {
   node.childCount = view.children;
   node.counts = view.counts;
   const last = view.attempts.at(-1);
-  // What is queued again has no record of its next attempt yet; events of it say its number.
-  const again = view.state === "queued" && last !== undefined && last.ended !== null;
-  node.attempt = (last?.number ?? 0) + (again ? 1 : 0);
+  // A requeued node has no record of its next attempt yet.
+  const requeued = view.state === "queued" && last !== undefined && last.ended !== null;
+  node.attempt = (last?.number ?? 0) + (requeued ? 1 : 0);
   node.exitCode = last?.exit_code ?? null;
-  node.started = again ? null : (last?.started ?? view.started);
-  node.ended = again ? null : (last?.ended ?? view.ended);
+  node.started = requeued ? null : (last?.started ?? view.started);
+  node.ended = requeued ? null : (last?.ended ?? view.ended);
   node.seq = seq;
 }
 
-/** Take in a transition. Returns whether it was news. */
-export function takeChange(node: TreeNode, change: NodeChange): boolean {
+/** Apply a state change. Returns whether it is new. */
+export function applyChange(node: TreeNode, change: NodeChange): boolean {
   if (change.seq <= node.seq) return false;
   node.revision += 1;
   stampTimes(node, change);
@@ -117,8 +116,7 @@ export function takeChange(node: TreeNode, change: NodeChange): boolean {
   return true;
 }
 
-/** Take in how the Execs below a group stand. */
-export function takeCounts(node: TreeNode, counts: Counts): void {
+export function applyCounts(node: TreeNode, counts: Counts): void {
   node.revision += 1;
   node.counts = counts;
 }
@@ -130,8 +128,8 @@ function stampTimes(node: TreeNode, change: NodeChange): void {
   }
   node.ended = null;
   if (change.state === "running") {
-    const goesOn = node.type !== "Exec" && node.started !== null;
-    if (!goesOn && node.state !== "running") node.started = change.time;
+    const continues = node.type !== "Exec" && node.started !== null;
+    if (!continues && node.state !== "running") node.started = change.time;
   } else if (change.type === "Exec") {
     node.started = null;
   }

@@ -2,7 +2,7 @@
 
 export const ROOT = "/";
 
-/** The path of the group that holds a node; null for the root. */
+/** The path of a node's parent; null for the root. */
 export function parentOf(path: string): string | null {
   if (path === ROOT) return null;
   const slash = path.lastIndexOf("/");
@@ -14,7 +14,7 @@ export function nameOf(path: string): string {
   return path === ROOT ? ROOT : path.slice(path.lastIndexOf("/") + 1);
 }
 
-/** How many groups stand above a node. */
+/** Number of ancestors. */
 export function depthOf(path: string): number {
   if (path === ROOT) return 0;
   let depth = 0;
@@ -22,14 +22,14 @@ export function depthOf(path: string): number {
   return depth;
 }
 
-/** Groups above a node, from the root down, without the node. */
+/** Paths of a node's ancestors, from the root down. */
 export function ancestorsOf(path: string): string[] {
   const found: string[] = [];
   for (let above = parentOf(path); above !== null; above = parentOf(above)) found.unshift(above);
   return found;
 }
 
-/** Whether `path` is `root` or lies below it. */
+/** Whether `path` is `root` or below it. */
 export function isWithin(path: string, root: string): boolean {
   return root === ROOT || path === root || path.startsWith(`${root}/`);
 }

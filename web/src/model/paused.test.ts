@@ -10,19 +10,23 @@ function summary(armed: boolean, settled: boolean, runAt: number | null = null, 
   return { pipeline: { armed, run_at: runAt }, settled, counts } as unknown as PipelineSummary;
 }
 
-it("says that a pipeline is paused while something still runs", () => {
+it("reports running commands of a paused pipeline", () => {
   const paused = summary(false, false, null, 1200);
-  expect(pauseText(paused)).toBe("paused, 1,200 still running");
-  expect(runHint(paused)).toBe("nothing more starts; press Run to go on");
+  expect(pauseText(paused)).toBe("Paused, 1,200 still running");
+  expect(runHint(paused)).toBe("No new commands start. Press Run to continue.");
 });
 
-it("says when a pipeline starts by itself", () => {
+it("reports a scheduled start", () => {
   const waiting = summary(false, false, 1_800_000_000);
-  expect(pauseText(waiting)).toBe(`starts ${moment(1_800_000_000)}`);
-  expect(runHint(waiting)).toBe("press Run to start it now");
+  expect(pauseText(waiting)).toBe(`Starts ${moment(1_800_000_000)}`);
+  expect(runHint(waiting)).toBe("Press Run to start now.");
 });
 
-it("says that nothing runs, and nothing of one that goes on", () => {
-  expect(pauseText(summary(false, true))).toBe("not running");
+it("reports how many commands are left, and nothing for a running pipeline", () => {
+  const stopped = { ...summary(false, true), started: 1 };
+  stopped.counts.pending = 7;
+  expect(pauseText({ ...stopped, started: null })).toBe("Not started");
+  expect(pauseText(stopped)).toBe("Paused");
+  expect(runHint(stopped)).toBe("7 commands to run.");
   expect(pauseText(summary(true, false))).toBe("");
 });

@@ -1,17 +1,18 @@
-/** Why a pipeline that nobody has started, or that was paused, does not go on. */
+/** Explains why a pipeline is not running. */
 
 import type { PipelineSummary } from "@/api/schema";
-import { moment } from "@/lib/time";
+import { moment, plural } from "@/lib/time";
 
-/** `starts 14:00:00`, `paused, 3 still running`, `not running`; empty where it goes on. */
-export function pauseText({ pipeline, settled, counts }: PipelineSummary): string {
+/** `Starts 14:00:00`, `Not started`, `Paused`; empty if it is running. */
+export function pauseText({ pipeline, settled, counts, started }: PipelineSummary): string {
   if (pipeline.armed) return "";
-  if (pipeline.run_at !== null) return `starts ${moment(pipeline.run_at)}`;
-  return settled ? "not running" : `paused, ${counts.running.toLocaleString("en")} still running`;
+  if (pipeline.run_at !== null) return `Starts ${moment(pipeline.run_at)}`;
+  if (settled) return started === null ? "Not started" : "Paused";
+  return `Paused, ${counts.running.toLocaleString("en")} still running`;
 }
 
-/** What pressing Run does then. */
-export function runHint({ pipeline, settled }: PipelineSummary): string {
-  if (pipeline.run_at !== null) return "press Run to start it now";
-  return settled ? "press Run to start what is pending" : "nothing more starts; press Run to go on";
+export function runHint({ pipeline, settled, counts }: PipelineSummary): string {
+  if (pipeline.run_at !== null) return "Press Run to start now.";
+  if (!settled) return "No new commands start. Press Run to continue.";
+  return `${plural(counts.pending, "command")} to run.`;
 }

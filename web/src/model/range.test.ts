@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 
 import { newNode, type TreeNode } from "@/model/node";
-import { filled, rangeOf, withinGap } from "@/model/range";
+import { fillGap, rangeOf, withinGap } from "@/model/range";
 import type { Row } from "@/model/rows";
 
 const row = (path: string): Row => ({
@@ -29,36 +29,36 @@ function shown() {
 }
 
 describe("a range", () => {
-  it("without a gap is its rows, whichever end comes first", () => {
+  it("without a gap contains its rows, in either direction", () => {
     const { rows } = shown();
     expect(rangeOf(rows, "/g/1", "/g/8")).toEqual({ paths: g("8", "0", "1"), gaps: [] });
     expect(rangeOf(rows, "/g/8", "/g/8").paths).toEqual(g("8"));
   });
 
-  it("of which an end is gone is the other end", () => {
+  it("with one missing end contains the other end", () => {
     expect(rangeOf(shown().rows, "/gone", "/g/1").paths).toEqual(g("1"));
     expect(rangeOf(shown().rows, "/gone", "/gone").paths).toEqual([]);
   });
 
-  it("over a gap holds what is not loaded up to its end, in the order of definition", () => {
+  it("across a gap contains unloaded nodes up to its end, in definition order", () => {
     const { rows, front } = shown();
     const { paths, gaps } = rangeOf(rows, "/g/1", "/g/5");
     const [gap] = gaps;
     expect(gap?.end).toBe("/g/5");
     if (gap === undefined) return;
-    expect(filled(paths, gap, front, g("2", "3", "4", "5"))).toEqual(g("1", "5", "2", "3", "4"));
+    expect(fillGap(paths, gap, front, g("2", "3", "4", "5"))).toEqual(g("1", "5", "2", "3", "4"));
   });
 
-  it("does not hold what failed below its end, which stands above it", () => {
+  it("excludes failures below its end that are shown above it", () => {
     const { rows, front } = shown();
     const { paths, gaps } = rangeOf(rows, "/g/0", "/g/9");
     const [gap] = gaps;
     if (gap === undefined) throw new Error("there is a gap");
-    const selected = filled(paths, gap, front, g("2", "3", "4", "5", "6", "7", "8", "9"));
+    const selected = fillGap(paths, gap, front, g("2", "3", "4", "5", "6", "7", "8", "9"));
     expect(selected.toSorted()).toEqual(g("0", "1", "2", "3", "4", "5", "6", "7", "9"));
   });
 
-  it("between two found rows holds what is defined between them", () => {
+  it("between two nodes beyond the loaded range contains the nodes between them", () => {
     const { rows, front } = shown();
     const { paths, gaps } = rangeOf(rows, "/g/9", "/g/5");
     const [gap] = gaps;
@@ -67,12 +67,12 @@ describe("a range", () => {
     const listed = g("2", "3", "4", "5", "6", "7", "8", "9").map((path) => ({ path }));
     const { inside, over } = withinGap(gap, listed, false);
     expect([inside.map((one) => one.path), over]).toEqual([g("5", "6", "7", "8", "9"), true]);
-    const selected = filled(paths, gap, front, g("5", "6", "7", "8", "9"));
+    const selected = fillGap(paths, gap, front, g("5", "6", "7", "8", "9"));
     expect(selected.toSorted()).toEqual(g("5", "6", "7", "9"));
     expect(rangeOf(rows, "/g/9", "/g/9").gaps).toEqual([]);
   });
 
-  it("from a found row that stands above one defined before it holds the same", () => {
+  it("is the same if the later node is shown first", () => {
     const gap = { group: shown().group, begin: "/g/9", end: "/g/5" };
     const pages = [g("2", "3", "4"), g("5", "6"), g("7", "8", "9", "10")];
     let started = false;
@@ -89,24 +89,24 @@ describe("a range", () => {
     ]);
   });
 
-  it("that begins below a found row does not hold that row", () => {
+  it("that starts below a found row excludes that row", () => {
     const { rows, front } = shown();
     rows.splice(7, 0, row("/g/5/x"));
     const { paths, gaps } = rangeOf(rows, "/g/5/x", "/h");
     const [gap] = gaps;
     expect(gap).toMatchObject({ begin: "/g/5", end: null });
     if (gap === undefined) return;
-    const selected = filled(paths, gap, front, g("5", "6", "7", "8", "9"));
+    const selected = fillGap(paths, gap, front, g("5", "6", "7", "8", "9"));
     expect(selected.toSorted()).toEqual([...g("5/x", "6", "7", "9"), "/h"]);
   });
 
-  it("that leaves the group holds all of it from its beginning on", () => {
+  it("that leaves the group contains the rest of it", () => {
     const { rows, front } = shown();
     const { paths, gaps } = rangeOf(rows, "/g/1", "/h");
     const [gap] = gaps;
     expect(gap?.end).toBeNull();
     if (gap === undefined) return;
-    const selected = filled(paths, gap, front, g("2", "3", "4", "5", "6", "7", "8", "9"));
+    const selected = fillGap(paths, gap, front, g("2", "3", "4", "5", "6", "7", "8", "9"));
     expect(selected.toSorted()).toEqual([...g("1", "2", "3", "4", "5", "6", "7", "9"), "/h"]);
   });
 });

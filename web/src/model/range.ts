@@ -1,25 +1,24 @@
-/** The nodes from one row to another, also those between them that are not loaded. */
+/** The nodes between two rows, including those that are not loaded. */
 
 import type { TreeNode } from "@/model/node";
 import { isWithin, parentOf, ROOT } from "@/model/paths";
 import type { Row } from "@/model/rows";
 
-/** A group in a range some of whose children are not loaded. */
+/** A group in the range whose children are only partly loaded. */
 export interface Gap {
   group: TreeNode;
-  /** The found child that the range begins with or in; null when it begins before all children. */
+  /** The child with the start of the range; null if the range starts before all children. */
   begin: string | null;
-  /** The child that the range ends with or in; null when it goes on beyond the group. */
+  /** The child with the end of the range; null if the range continues after the group. */
   end: string | null;
 }
 
 export interface Range {
-  /** Paths of the rows in it. */
   paths: string[];
   gaps: Gap[];
 }
 
-/** What lies between two rows, both included. Of a row that is gone, the other one alone. */
+/** The range between two rows, inclusive. If one row is gone, only the other. */
 export function rangeOf(rows: readonly Row[], one: string, other: string): Range {
   const places = [one, other].map((path) => rows.findIndex((row) => row.key === path));
   const there = places.filter((place) => place >= 0);
@@ -36,7 +35,7 @@ export function rangeOf(rows: readonly Row[], one: string, other: string): Range
   return { paths, gaps };
 }
 
-/** The gaps of a range that begins with a found row: it stands below the gap that it lies in. */
+/** Gaps above a range that starts at a node found beyond them. */
 function gapsAbove(above: readonly Row[], first: string, last: string): Gap[] {
   const gaps: Gap[] = [];
   for (const row of above) {
@@ -48,10 +47,10 @@ function gapsAbove(above: readonly Row[], first: string, last: string): Gap[] {
 }
 
 /**
- * Those of a gap's children that lie in the range, and whether no later one does.
+ * The children of a gap that are in the range, and whether the range ends among them.
  *
- * `children` follow each other in definition order. Found ones do not: the range may begin with
- * one that is defined after its end. `started` tells that one of its ends came before them.
+ * `children` are in definition order. Nodes beyond the gap may not be, so the range may begin with
+ * one that is defined after its end. `started`: one end of the range was in an earlier page.
  */
 export function withinGap<Child extends { path: string }>(
   { begin, end }: Gap,
@@ -67,32 +66,30 @@ export function withinGap<Child extends { path: string }>(
 }
 
 /**
- * Paths of a range with those of a gap.
+ * Add the children of a gap to the paths of a range.
  *
- * `listed` are the group's children after those that are loaded in a row, in definition order,
- * that lie in the gap. They stand in that order in the range, though rows show the few that were
- * found before the others were loaded after the gap; what the order of states put first counts
- * where it stands.
+ * `listed` are the children in the gap in definition order. They replace nodes beyond the gap;
+ * active nodes stay where they are shown.
  */
-export function filled(
+export function fillGap(
   paths: readonly string[],
   { group, begin }: Gap,
   front: readonly TreeNode[],
   listed: readonly string[],
 ): string[] {
-  const ahead = new Set(front.map((node) => node.path));
-  // Of a child that the range begins in, only the rows below it are in the range.
-  const isIn = (path: string) => !ahead.has(path) && (path !== begin || paths.includes(path));
+  const activePaths = new Set(front.map((node) => node.path));
+  // Of the child in which the range begins, only rows below it are included.
+  const isIn = (path: string) => !activePaths.has(path) && (path !== begin || paths.includes(path));
   const inside = listed.filter(isIn);
-  const wanted = new Set(listed);
+  const listedPaths = new Set(listed);
   const strays = group.children.beyond
     .map((node) => node.path)
-    .filter((path) => !ahead.has(path) && !wanted.has(path));
+    .filter((path) => !activePaths.has(path) && !listedPaths.has(path));
   const stay = paths.filter((path) => !strays.some((stray) => isWithin(path, stray)));
   return [...new Set([...stay, ...inside])];
 }
 
-/** The child of a group that is a node or holds it; null when the node is not below the group. */
+/** The child of a group that is the node or contains it; null if none is. */
 function childTowards(group: string, path: string): string | null {
   for (let at: string | null = path; at !== null; at = parentOf(at)) {
     if (parentOf(at) === group) return at;

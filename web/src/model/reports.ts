@@ -1,60 +1,60 @@
-/** Reports of a pipeline: markdown in `reports/` of its data, whoever wrote it. */
+/** Reports of a pipeline: Markdown files in `reports/` of its data. */
 
 import type { DataEntry } from "@/api/schema";
 import { baseName } from "@/model/dataFiles";
 
 export const REPORTS = "reports";
-/** As many are shown. */
-export const MOST_REPORTS = 20;
+/** Maximum number of reports shown. */
+export const MAX_REPORTS = 20;
 
 export interface Report {
   entry: DataEntry;
   title: string;
-  /** The node that the name says it is of; null where it says none. */
+  /** The node in the file name; null if it names none. */
   node: string | null;
 }
 
 export interface Reports {
   shown: Report[];
-  /** How many more there are. */
+  /** Number of reports that are not shown. */
   more: number;
 }
 
-const ENDING = /\.(?:md|markdown)$/i;
-const ORDER = new Intl.Collator("en", { numeric: true });
+const EXTENSION = /\.(?:md|markdown)$/i;
+const COLLATOR = new Intl.Collator("en", { numeric: true });
 
-/** The reports of a directory by name, those that are named after nodes last. */
+/** Reports by name, those of nodes last. */
 export function reportsIn(entries: readonly DataEntry[]): Reports {
   const found = entries
-    .filter((entry) => entry.kind === "file" && ENDING.test(entry.name))
+    .filter((entry) => entry.kind === "file" && EXTENSION.test(entry.name))
     .map(reportOf)
-    .toSorted(inOrder);
-  const shown = found.slice(0, MOST_REPORTS);
+    .toSorted(compare);
+  const shown = found.slice(0, MAX_REPORTS);
   return { shown, more: found.length - shown.length };
 }
 
 function reportOf(entry: DataEntry): Report {
-  const plain = baseName(entry.name).replace(ENDING, "");
-  const node = nodeOf(plain);
-  return { entry, title: node ?? plain, node };
+  const name = baseName(entry.name).replace(EXTENSION, "");
+  const node = nodeOf(name);
+  return { entry, title: node ?? name, node };
 }
 
-function inOrder(one: Report, other: Report): number {
+function compare(one: Report, other: Report): number {
   const named = Number(one.node !== null) - Number(other.node !== null);
-  return named === 0 ? ORDER.compare(one.title, other.title) : named;
+  return named === 0 ? COLLATOR.compare(one.title, other.title) : named;
 }
 
-/** The path that a file is named after, as `co.nb.report` does; null of any other name. */
+/** The node in a file name, as written by `co.nb.report`; null for other names. */
 function nodeOf(name: string): string | null {
   if (!name.startsWith("+")) return null;
   try {
     return decodeURIComponent(name.replaceAll("+", "/"));
   } catch {
-    return null; // a percent sign that stands for nothing: the path was too long
+    return null; // invalid percent-encoding: the path was truncated
   }
 }
 
-/** As much of a text as was fetched, up to the last line that is whole. */
+/** The complete lines of a truncated text. */
 export function wholeLines(text: string): string {
   const end = text.lastIndexOf("\n");
   return end < 0 ? text : text.slice(0, end + 1);

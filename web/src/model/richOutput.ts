@@ -1,9 +1,9 @@
-/** Markdown that a command prints between its tags, within its other output. */
+/** Markdown that commands print between tags. */
 
 export const BEGIN = "<ConductoMarkdown>";
 export const END = "</ConductoMarkdown>";
 
-/** The blocks of an output, in order; the last one may still be open. */
+/** The blocks of an output; the last one may be incomplete. */
 export function markdownBlocks(output: string): string[] {
   const blocks: string[] = [];
   let at = output.indexOf(BEGIN);

@@ -2,7 +2,14 @@ import { expect, test } from "vitest";
 
 import type { PipelineRun, PipelineSummary, RunHistory } from "@/api/schema";
 import { duration, moment } from "@/lib/time";
-import { anyGrows, barsOf, historyFinder, historyShort, historyText, sameRuns } from "@/model/runs";
+import {
+  barsOf,
+  hasSameRuns,
+  historyFinder,
+  historySummary,
+  historyText,
+  isAnyActive,
+} from "@/model/runs";
 
 const NOW = 10_000;
 
@@ -33,14 +40,14 @@ function history(changes: Partial<RunHistory> = {}): RunHistory {
 }
 
 function looks(...runs: PipelineRun[]): string[] {
-  return barsOf(history({ runs }), NOW).map((bar) => bar.look);
+  return barsOf(history({ runs }), NOW).map((bar) => bar.status);
 }
 
 function heights(...runs: PipelineRun[]): number[] {
   return barsOf(history({ runs }), NOW).map((bar) => bar.height);
 }
 
-test("a history is found by title and program, the first answer's first", () => {
+test("a history is found by title and program; the first match wins", () => {
   const [mine, older, other] = [history({ ended: 1 }), history(), history({ program: null })];
 
   const find = historyFinder([mine, other, older]);
@@ -56,25 +63,25 @@ test("the newest run is the last bar", () => {
   expect(bars.map((bar) => bar.id)).toEqual(["old", "new"]);
 });
 
-test("bars are as high as runs took, and never too low to be seen", () => {
+test("bars are proportional to durations, with a minimum height", () => {
   expect(heights(run("a", 100), run("b", 50), run("c", 0.1))).toEqual([0.15, 0.5, 1]);
 });
 
-test("runs that took no time at all are as high as each other", () => {
+test("runs without duration have equal bars", () => {
   expect(heights(run("a", 0), run("b", 0))).toEqual([1, 1]);
 });
 
-test("a run that goes on is as high as it has taken so far", () => {
+test("the bar of an active run shows its current duration", () => {
   const goesOn = run("a", null, { state: "running", settled: false });
 
   expect(heights(goesOn, run("b", 500))).toEqual([0.5, 1]);
 });
 
-test("what has stopped in the middle is low, however long ago it was", () => {
+test("the bar of an interrupted run is short", () => {
   expect(heights(run("a", null, { state: "pending" }), run("b", 10))).toEqual([1, 0.15]);
 });
 
-test("only what has come to its end looks so", () => {
+test("only finished runs show their final state", () => {
   const failing = run("a", null, { state: "error", settled: false });
   const paused = run("b", null, { state: "pending" });
 
@@ -86,7 +93,7 @@ test("only what has come to its end looks so", () => {
   ]);
 });
 
-test("a bar says how it ended, how long it took and when", () => {
+test("the title of a bar has state, duration and time", () => {
   const runs = [
     run("never", null, { state: "pending", started: null }),
     run("paused", null, { state: "pending" }),
@@ -96,20 +103,22 @@ test("a bar says how it ended, how long it took and when", () => {
   const when = moment(9000);
 
   expect(barsOf(history({ runs }), NOW).map((bar) => bar.text)).toEqual([
-    `error, 1m 02s, ${when}`,
-    `error, goes on, ${duration(1000)}, ${when}`,
+    `failed, 1m 02s, ${when}`,
+    `failed, still active, ${duration(1000)}, ${when}`,
     `pending, ${when}`,
     "pending",
   ]);
 });
 
-test("bars grow while a run goes on", () => {
-  expect(anyGrows(history({ runs: [run("a", 1), run("b", null, { settled: false })] }))).toBe(true);
-  expect(anyGrows(history({ runs: [run("a", 1)] }))).toBe(false);
+test("bars grow while a run is active", () => {
+  expect(isAnyActive(history({ runs: [run("a", 1), run("b", null, { settled: false })] }))).toBe(
+    true,
+  );
+  expect(isAnyActive(history({ runs: [run("a", 1)] }))).toBe(false);
 });
 
 test.each([
-  [history(), "none has ended yet", ""],
+  [history(), "none finished yet", ""],
   [history({ ended: 2 }), "0 of 2 passed", "0%"],
   [
     history({ ended: 14, passed: 12, median_seconds: 182 }),
@@ -122,12 +131,12 @@ test.each([
     "3 of 3 passed, median 4.0s",
     "100% · 4.0s",
   ],
-])("it is told in words and in short", (one, text, short) => {
+])("the history is summarised in a long and a short form", (one, text, short) => {
   expect(historyText(one)).toBe(text);
-  expect(historyShort(one)).toBe(short);
+  expect(historySummary(one)).toBe(short);
 });
 
-test("histories are asked for anew when a run comes, goes or moves on", () => {
+test("histories are fetched again when a run is added, removed or changed", () => {
   const row = (id: string, changes: Partial<PipelineSummary> = {}) =>
     ({
       pipeline: { id },
@@ -138,9 +147,9 @@ test("histories are asked for anew when a run comes, goes or moves on", () => {
     }) as PipelineSummary;
   const rows = [row("b"), row("a")];
 
-  expect(sameRuns(rows, [row("b"), row("a")])).toBe(true);
-  expect(sameRuns(rows, [row("b", { seq: 12 }), row("a")])).toBe(true);
-  expect(sameRuns(rows, [row("c"), row("b"), row("a")])).toBe(false);
-  expect(sameRuns(rows, [row("b", { state: "done", settled: true }), row("a")])).toBe(false);
-  expect(sameRuns(rows, [row("b"), row("a", { ended: 9005 })])).toBe(false);
+  expect(hasSameRuns(rows, [row("b"), row("a")])).toBe(true);
+  expect(hasSameRuns(rows, [row("b", { seq: 12 }), row("a")])).toBe(true);
+  expect(hasSameRuns(rows, [row("c"), row("b"), row("a")])).toBe(false);
+  expect(hasSameRuns(rows, [row("b", { state: "done", settled: true }), row("a")])).toBe(false);
+  expect(hasSameRuns(rows, [row("b"), row("a", { ended: 9005 })])).toBe(false);
 });

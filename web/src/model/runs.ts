@@ -1,75 +1,76 @@
-/** How the newest runs of a pipeline went, for a strip of bars. */
+/** The latest runs of a pipeline as a strip of bars. */
 
 import type { PipelineRecord, PipelineRun, PipelineSummary, RunHistory } from "@/api/schema";
 import { duration, moment } from "@/lib/time";
 import { activeTime } from "@/model/activity";
+import { stateLabel } from "@/model/states";
 
-/** The shortest bar, as a share of the longest: it is to be seen, and told from none. */
-const LEAST = 0.15;
+/** Minimum height of a bar as a share of the tallest. */
+const MIN_HEIGHT = 0.15;
 
-type Sort = Pick<PipelineRecord, "title" | "program">;
+type Program = Pick<PipelineRecord, "title" | "program">;
 
-function keyOf({ title, program }: Sort): string {
+function keyOf({ title, program }: Program): string {
   return JSON.stringify([title, program]);
 }
 
-/** Finds the history of a pipeline among those of some answers; the first one's counts. */
+/** Look up the history of a pipeline; the first match wins. */
 export function historyFinder(
   histories: readonly RunHistory[],
-): (pipeline: Sort) => RunHistory | undefined {
+): (pipeline: Program) => RunHistory | undefined {
   const known = new Map(histories.toReversed().map((one) => [keyOf(one), one]));
   return (pipeline) => known.get(keyOf(pipeline));
 }
 
-/** Whether two lists tell the same of every run that a history holds: then it is the same, too. */
-export function sameRuns(
+/** Whether two lists have the same runs, and hence the same histories. */
+export function hasSameRuns(
   before: readonly PipelineSummary[],
   after: readonly PipelineSummary[],
 ): boolean {
-  const told = (list: readonly PipelineSummary[]) =>
+  const signature = (list: readonly PipelineSummary[]) =>
     list.map(({ pipeline, state, settled, started, ended }) =>
       [pipeline.id, state, settled, started, ended].join(" "),
     );
-  return told(before).join("\n") === told(after).join("\n");
+  return signature(before).join("\n") === signature(after).join("\n");
 }
 
-/** One run in a strip. */
 export interface Bar {
   id: string;
-  /** What it looks like; what has not come to an end yet is not told by how it stands so far. */
-  look: "done" | "error" | "killed" | "running" | "waiting";
-  /** Its height, as a share of the highest one. */
+  /** Active runs are shown as running, whatever their state so far. */
+  status: "done" | "error" | "killed" | "running" | "waiting";
+  /** Share of the tallest bar. */
   height: number;
-  /** How it ended or stands, how long it took, and when. */
+  /** State, duration and start, for a tooltip. */
   text: string;
 }
 
-/** The runs as bars, the newest last. */
+/** The runs as bars, newest last. */
 export function barsOf({ runs }: RunHistory, now: number): Bar[] {
-  const took = runs.map((run) => tookOf(run, now));
+  const took = runs.map((run) => durationOf(run, now));
   const longest = Math.max(...took);
   const bars = runs.map((run, place) => ({
     id: run.id,
-    look: lookOf(run),
-    height: Math.max(LEAST, longest === 0 ? 1 : (took[place] ?? 0) / longest),
-    text: textOf(run, took[place] ?? 0),
+    status: statusOf(run),
+    height: Math.max(MIN_HEIGHT, longest === 0 ? 1 : (took[place] ?? 0) / longest),
+    text: titleOf(run, took[place] ?? 0),
   }));
   return bars.toReversed();
 }
 
-/** What stands still without an end has taken nobody knows how long: nothing is made up. */
-function tookOf(run: PipelineRun, now: number): number {
+/** The duration of an interrupted run without an end is unknown. */
+function durationOf(run: PipelineRun, now: number): number {
   if (run.settled && run.ended === null) return 0;
   return activeTime(run, run.settled ? (run.ended ?? now) : now) ?? 0;
 }
 
-function lookOf({ state, settled }: PipelineRun): Bar["look"] {
+function statusOf({ state, settled }: PipelineRun): Bar["status"] {
   if (!settled) return "running";
   return state === "done" || state === "error" || state === "killed" ? state : "waiting";
 }
 
-function textOf(run: PipelineRun, took: number): string {
-  const word = run.settled || run.state === "running" ? run.state : `${run.state}, goes on`;
+function titleOf(run: PipelineRun, took: number): string {
+  const state = stateLabel(run.state);
+  const word = run.settled || run.state === "running" ? state : `${state}, still active`;
   if (run.started === null) return word;
   const when = moment(run.started);
   return took === 0 && run.ended === null
@@ -77,21 +78,20 @@ function textOf(run: PipelineRun, took: number): string {
     : `${word}, ${duration(took)}, ${when}`;
 }
 
-/** Whether a bar of them grows. */
-export function anyGrows({ runs }: RunHistory): boolean {
+export function isAnyActive({ runs }: RunHistory): boolean {
   return runs.some((run) => !run.settled);
 }
 
-/** How many of the runs passed, and how long they take: `12 of 14 passed, median 3m 02s`. */
+/** `12 of 14 passed, median 3m 02s`. */
 export function historyText({ passed, ended, median_seconds }: RunHistory): string {
-  if (ended === 0) return "none has ended yet";
+  if (ended === 0) return "none finished yet";
   const rate = `${passed} of ${ended} passed`;
   return median_seconds === null ? rate : `${rate}, median ${duration(median_seconds)}`;
 }
 
-/** The same where there is little room: `86% · 3m 02s`. */
-export function historyShort({ passed, ended, median_seconds }: RunHistory): string {
+/** `86% · 3m 02s`. */
+export function historySummary({ passed, ended, median_seconds }: RunHistory): string {
   if (ended === 0) return "";
-  const rate = `${Math.floor((passed / ended) * 100)}%`; // 100 % is all of them
+  const rate = `${Math.floor((passed / ended) * 100)}%`; // 100% only if all passed
   return median_seconds === null ? rate : `${rate} · ${duration(median_seconds)}`;
 }

@@ -1,21 +1,21 @@
-/** What a debug shell's panel says, and when its terminal tells how far it is. Pure. */
+/** Texts and flow control of a debug shell. */
 
 import type { ShellEnd, ShellTicket } from "@/api/schema";
 
-/** Bytes after which the terminal tells that it has taken them in; a quarter of what may be ahead. */
-const TELL_EVERY = 32 << 10;
+/** Number of bytes between acknowledgements: a quarter of the server's limit. */
+const ACKNOWLEDGE_EVERY = 32 << 10;
 
-/** Counts the output that was taken in; the shell waits for a terminal that is far behind. */
-export class Meter {
-  private taken = 0;
-  private told = 0;
+/** Counts received output; the server waits for acknowledgements. */
+export class FlowControl {
+  private received = 0;
+  private acknowledged = 0;
 
-  /** Note more bytes; what to tell the agent, null for nothing yet. */
+  /** Add bytes. Returns the number to acknowledge, or null. */
   add(count: number): number | null {
-    this.taken += count;
-    if (this.taken - this.told < TELL_EVERY) return null;
-    this.told = this.taken;
-    return this.taken;
+    this.received += count;
+    if (this.received - this.acknowledged < ACKNOWLEDGE_EVERY) return null;
+    this.acknowledged = this.received;
+    return this.received;
   }
 }
 
@@ -23,36 +23,38 @@ export type ShellState =
   | { kind: "opening" }
   | { kind: "open" }
   | { kind: "refused"; message: string }
-  /** Null: the connection broke off. */
+  /** Null if the connection was lost. */
   | { kind: "ended"; end: ShellEnd | null };
 
-/** What the shell is like; a node that never ran has no attempt. */
-export function titleWords(snapshot: boolean, ticket: ShellTicket | null): string {
+/** A node that never ran has no attempt. */
+export function titleText(snapshot: boolean, ticket: ShellTicket | null): string {
   const attempt = ticket?.attempt ?? null;
   if (attempt === null) return "Shell";
-  return snapshot ? `Shell after attempt ${attempt}` : `Shell like attempt ${attempt}`;
+  return snapshot
+    ? `Shell with the files of attempt ${attempt}`
+    : `Shell in the environment of attempt ${attempt}`;
 }
 
-export function stateWords(state: ShellState): string {
+export function stateText(state: ShellState): string {
   switch (state.kind) {
     case "opening":
-      return "Opening…";
+      return "Connecting…";
     case "open":
-      return "Open";
+      return "Connected";
     case "refused":
-      return `It does not open: ${state.message}`;
+      return `Could not open the shell: ${state.message}`;
     case "ended":
-      return endWords(state.end);
+      return endText(state.end);
   }
 }
 
-function endWords(end: ShellEnd | null): string {
-  if (end === null) return "The connection broke off; the shell and its container are gone.";
-  if (end.reason !== null) return `The shell has ended: ${end.reason}.`;
-  return `The shell has ended with exit code ${end.code ?? "unknown"}; its container is gone.`;
+function endText(end: ShellEnd | null): string {
+  if (end === null) return "Connection lost. The shell and its container were removed.";
+  if (end.reason !== null) return `Shell ended: ${end.reason}.`;
+  return `Shell ended with exit code ${end.code ?? "unknown"}. Its container was removed.`;
 }
 
-/** Text in pieces that each fit into a frame. A piece is as the agent types it. */
+/** Split data into frames. */
 export function frames(data: Uint8Array, size = 32 << 10): Uint8Array[] {
   const found: Uint8Array[] = [];
   for (let at = 0; at < data.length; at += size) found.push(data.subarray(at, at + size));
@@ -60,8 +62,8 @@ export function frames(data: Uint8Array, size = 32 << 10): Uint8Array[] {
 }
 
 /**
- * Pasted text as a terminal may have it: without the characters that end a paste or give orders to
- * the terminal, which a page can put into the clipboard unseen.
+ * Remove control characters from pasted text. A page could otherwise hide terminal commands in the
+ * clipboard.
  */
 export function withoutEscapes(text: string): string {
   return text.replaceAll(/[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x80-\x9f]/g, "");

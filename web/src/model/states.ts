@@ -1,9 +1,9 @@
-/** The words for how a node stands, as a reader meets them. */
+/** Texts for states and failures. */
 
 import type { Cause, Counts, NodeType, State } from "@/api/schema";
 import { duration } from "@/lib/time";
 
-/** In the order of the columns P Q R D E K. */
+/** In the order of the columns P Q R D F K. */
 export const STATES: readonly State[] = ["pending", "queued", "running", "done", "error", "killed"];
 
 export const NO_COUNTS: Counts = {
@@ -18,42 +18,46 @@ export const NO_COUNTS: Counts = {
 
 const CAUSES: Record<Cause, string> = {
   exit_code: "exit code",
-  timeout: "took too long",
+  timeout: "timed out",
   out_of_memory: "out of memory",
-  image: "image not built",
+  image: "image build failed",
   no_worker: "no worker",
-  worker_lost: "container lost",
-  killed_by_user: "killed by hand",
-  lazy: "printed no valid tree",
+  worker_lost: "worker lost",
+  killed_by_user: "killed by user",
+  lazy: "printed an invalid tree",
 };
 
-/** What a person reads and sees for a node: one mark, one word. */
-export type Mark = State | "skipped" | "warning";
+/** The state that users see. */
+export type DisplayState = State | "skipped" | "warning";
 
-export interface Standing {
+export interface NodeStatus {
   state: State;
   skipped: boolean;
   warning: boolean;
 }
 
-/** The mark of a node: being skipped says more than its state, a warning more than `done`. */
-export function markOf(node: Standing): Mark {
+/** The name of a state for users: `error` is *failed*. */
+export function stateLabel(state: DisplayState): string {
+  return state === "error" ? "failed" : state;
+}
+
+/** Skipped takes precedence over any state, warning over done. */
+export function displayState(node: NodeStatus): DisplayState {
   if (node.skipped) return "skipped";
   return node.state === "done" && node.warning ? "warning" : node.state;
 }
 
-/** A failure in a few words: `exit 2`, `took too long`. Null when there is none. */
+/** `exit 2`, `timed out`; null without a failure. */
 export function failureText(cause: Cause | null, exitCode: number | null): string | null {
   if (cause === null) return null;
   return cause === "exit_code" && exitCode !== null ? `exit ${exitCode}` : CAUSES[cause];
 }
 
-/** How an Exec ended that a group's time limit ended. */
 export function stoppedText(group: string): string {
-  return `ended with ${group}, which took too long`;
+  return `${group} timed out`;
 }
 
-/** How a group ended whose time limit ran out: `took too long: max_time 2s (1 killed, 4 not run)`. */
+/** `timed out: max_time 2s (1 killed, 4 not run)`. */
 export function timeoutText(limit: number | null, counts: Counts): string {
   const words = limit === null ? CAUSES.timeout : `${CAUSES.timeout}: max_time ${duration(limit)}`;
   const parts = [[counts.killed, "killed"] as const, [counts.pending, "not run"] as const].flatMap(
@@ -62,17 +66,17 @@ export function timeoutText(limit: number | null, counts: Counts): string {
   return parts.length === 0 ? words : `${words} (${parts.join(", ")})`;
 }
 
-/** How many Execs of a subtree failed. */
+/** Number of failed commands. */
 export function failures(counts: Counts): number {
   return counts.error + counts.killed;
 }
 
-/** How many Execs a subtree has. */
+/** Number of commands. */
 export function total(counts: Counts): number {
   return STATES.reduce((sum, state) => sum + counts[state], 0);
 }
 
-/** How many Execs of a subtree have come to an end. */
+/** Number of finished commands. */
 export function finished(counts: Counts): number {
   return counts.done + counts.error + counts.killed;
 }

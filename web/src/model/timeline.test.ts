@@ -46,7 +46,7 @@ function change(state: NodeChange["state"], time: number, attempt = 1, path = "/
 
 const paths = (bars: readonly Bar[]) => bars.map((one) => one.path);
 
-test("a node's changes make a bar for each attempt", () => {
+test("changes of a node create a bar per attempt", () => {
   const timeline = new Timeline();
   for (const one of [change("queued", 1), change("running", 2), change("error", 5)]) {
     timeline.apply(one);
@@ -60,7 +60,7 @@ test("a node's changes make a bar for each attempt", () => {
   ]);
 });
 
-test("what is told of an attempt that has ended does not move its end", () => {
+test("later changes do not move the end of a finished attempt", () => {
   const timeline = new Timeline();
   timeline.apply(change("running", 2));
   timeline.apply(change("error", 5));
@@ -68,7 +68,7 @@ test("what is told of an attempt that has ended does not move its end", () => {
   expect(timeline.barsOf("/a")[0]?.ended).toBe(5);
 });
 
-test("changes of groups and of an attempt that is long past are no bars", () => {
+test("changes of groups and of old attempts create no bars", () => {
   const timeline = new Timeline();
   timeline.apply({ ...change("running", 2), type: "Serial" });
   timeline.apply(change("running", 2, 0));
@@ -77,7 +77,7 @@ test("changes of groups and of an attempt that is long past are no bars", () => 
   expect(timeline.apply(change("done", 2, 2))).toBeNull();
 });
 
-test("what the server says of a node takes the place of what was known", () => {
+test("records from the server replace known attempts", () => {
   const timeline = new Timeline();
   timeline.apply(change("running", 2));
   const record = { path: "/a", number: 1, state: "done", started: 2, ended: 3, container: "c" };
@@ -87,34 +87,34 @@ test("what the server says of a node takes the place of what was known", () => {
   expect([...timeline.bars()][0]?.container).toBe("c");
 });
 
-test("what is queued stays when records come, which begin with the command", () => {
+test("a queued attempt is kept when records arrive", () => {
   const timeline = new Timeline();
   timeline.apply(change("queued", 4, 2));
   const record = { path: "/a", number: 1, state: "done", started: 2, ended: 3, container: "c" };
   timeline.add("/a", [record as AttemptRecord]);
   expect(timeline.barsOf("/a").map((one) => one.number)).toEqual([1, 2]);
   expect(timeline.size).toBe(2);
-  expect(timeline.waits).toBe(true);
+  expect(timeline.hasQueued).toBe(true);
   timeline.apply(change("pending", 5, 1));
   expect(timeline.barsOf("/a").map((one) => one.number)).toEqual([1]);
   expect(timeline.size).toBe(1);
-  expect(timeline.waits).toBe(false);
+  expect(timeline.hasQueued).toBe(false);
 });
 
-test("what is withdrawn before it was tried has no bar", () => {
+test("an attempt that is reset before it starts has no bar", () => {
   const timeline = new Timeline();
   timeline.apply(change("queued", 1));
   timeline.apply(change("pending", 2, 0));
   expect(timeline.size).toBe(0);
 });
 
-test("a queued bar is told for what it waits, and since when as far as that is known", () => {
+test("a queued bar gets its wait reason and the known times", () => {
   const timeline = new Timeline();
   timeline.apply(change("queued", 1));
   const image = { name: "tools", ended: 4 } as ImageRecord;
   const say = (kind: NodeView["wait_kind"], time: number, images = [image]) => {
     const view = { path: "/a", image: "tools", wait_kind: kind } as NodeView;
-    timeline.explain([view], images, time);
+    timeline.updateWaits([view], images, time);
     return timeline.barsOf("/a")[0];
   };
   expect(say("image", 2, [])).toMatchObject({ waitsFor: "image" });
@@ -124,7 +124,7 @@ test("a queued bar is told for what it waits, and since when as far as that is k
   expect(say("turn", 9)).toMatchObject({ waitsFor: "start" });
 });
 
-test("containers are rows of their own, and processes that overlap stand side by side", () => {
+test("each container has a row, and overlapping processes use several", () => {
   const lanes = lanesByWorker(
     [
       bar("/a", 0, 0, 4),
@@ -142,7 +142,7 @@ test("containers are rows of their own, and processes that overlap stand side by
   ]);
 });
 
-test("a node that waits is a row by node, and none by worker", () => {
+test("a waiting node has a row by node but none by worker", () => {
   const waiting: Bar = { ...bar("/a", 1, 1, null), started: null, state: "queued" };
   expect(lanesByNode([waiting])).toHaveLength(1);
   expect(lanesByWorker([waiting], 9)).toHaveLength(0);
@@ -150,7 +150,7 @@ test("a node that waits is a row by node, and none by worker", () => {
   expect(extentOf([], 9)).toBeNull();
 });
 
-test("the critical path goes back through what let each begin", () => {
+test("the critical path follows the attempts that unblocked each other", () => {
   const bars = [
     bar("/prepare", 0, 0.1, 2),
     bar("/tests/quick", 2, 2.1, 3),
@@ -161,17 +161,17 @@ test("the critical path goes back through what let each begin", () => {
   expect(paths(criticalPath(bars, 20))).toEqual(["/prepare", "/tests/slow", "/publish"]);
 });
 
-test("a quick command that was queued with it did not let it begin", () => {
+test("a short command queued at the same time is not a cause", () => {
   const bars = [bar("/first", 0, 0, 1), bar("/p/quick", 1, 1, 1.01), bar("/p/slow", 1, 1, 3)];
   expect(paths(criticalPath(bars, 20))).toEqual(["/first", "/p/slow"]);
 });
 
-test("of those that end at the same moment the closest in the tree is the cause", () => {
+test("of attempts that end together, the nearest in the tree is the cause", () => {
   const bars = [bar("/x/one", 0, 0, 5), bar("/y/one", 0, 0, 5.01), bar("/x/two", 5.02, 5.1, 6)];
   expect(paths(criticalPath(bars, 20))).toEqual(["/x/one", "/x/two"]);
 });
 
-test("what still runs ends the critical path, and no chain goes in circles", () => {
+test("a running attempt ends the critical path, and the path has no cycles", () => {
   const bars = [bar("/a", 1, 1, 1), bar("/b", 1, 1, 1), bar("/c", 1, 1, null)];
   const found = criticalPath(bars, 20);
   expect(found.at(-1)?.path).toBe("/c");
@@ -179,7 +179,7 @@ test("what still runs ends the critical path, and no chain goes in circles", () 
   expect(criticalPath([], 1)).toEqual([]);
 });
 
-test("ten thousand attempts are put in order in a moment, however they lie", () => {
+test("ten thousand attempts are sorted", () => {
   const bars = Array.from({ length: 10_000 }, (_, n) =>
     bar(`/g/n${n}`, n / 10, n / 10, n / 10 + 1),
   );
@@ -187,14 +187,14 @@ test("ten thousand attempts are put in order in a moment, however they lie", () 
   expect(lanesByWorker(bars, 2000)).toHaveLength(10);
 });
 
-test("a bar is found at its time, and a short one a little beside it", () => {
+test("a bar is found at its time, a short one also nearby", () => {
   const lane = { key: "/a", label: "/a", bars: [bar("/a", 1, 1, 2), bar("/a", 5, 5, 5)] };
   expect(barAt(lane, 1.5, 0, 9)).toBe(lane.bars[0]);
   expect(barAt(lane, 5.2, 0.3, 9)).toBe(lane.bars[1]);
   expect(barAt(lane, 3.5, 0.3, 9)).toBeNull();
 });
 
-test("zooming keeps the time under the pointer and stays within the whole", () => {
+test("zooming keeps the time under the pointer and stays within the range", () => {
   const whole = { from: 0, to: 100 };
   expect(zoomed(whole, whole, 0.5, 50)).toEqual({ from: 25, to: 75 });
   expect(zoomed({ from: 25, to: 75 }, whole, 4, 50)).toEqual(whole);
@@ -204,7 +204,7 @@ test("zooming keeps the time under the pointer and stays within the whole", () =
   expect(padded({ from: 5, to: 5 }).to).toBeGreaterThan(5);
 });
 
-test("lines of time are at round distances from the start", () => {
+test("ticks are at round offsets from the start", () => {
   expect(ticks({ from: 0, to: 100 }, 0, 8)).toEqual({ step: 15, at: [0, 15, 30, 45, 60, 75, 90] });
   expect(ticks({ from: 10.2, to: 10.9 }, 10, 8).at).toHaveLength(8);
   expect(tickText(0.25, 0.05)).toBe("+0.25s");

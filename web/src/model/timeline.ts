@@ -1,4 +1,4 @@
-/** When commands waited and ran: bars in lanes, and the chain of them that took the longest. */
+/** The attempts of a pipeline over time, and its critical path. */
 
 import type { AttemptRecord, ImageRecord, NodeChange, NodeView } from "@/api/schema";
 import { type Bar, beginOf, endOf, type Lane, type Range } from "@/model/lanes";
@@ -23,7 +23,7 @@ export function barOf(attempt: AttemptRecord): Bar {
   };
 }
 
-/** All attempts of a pipeline, in the order of definition; attempts of a node follow each other. */
+/** All attempts of a pipeline in definition order, grouped by node. */
 export class Timeline {
   private readonly nodes = new Map<string, Bar[]>();
   private count = 0;
@@ -41,9 +41,8 @@ export class Timeline {
   }
 
   /**
-   * Take what the server says of a node's attempts. One that never ran is named all the same.
-   *
-   * An attempt has a record from when it begins: of `before`, the one that is queued stays.
+   * Set the attempts of a node. A queued attempt of `before` is kept, because attempts have no
+   * record until they start.
    */
   add(path: string, attempts: readonly AttemptRecord[], before = this.barsOf(path)): void {
     const last = attempts.at(-1)?.number ?? 0;
@@ -56,14 +55,13 @@ export class Timeline {
     this.nodes.set(path, bars);
   }
 
-  /** Some attempt is queued. */
-  get waits(): boolean {
+  get hasQueued(): boolean {
     for (const bar of this.bars()) if (bar.state === "queued") return true;
     return false;
   }
 
-  /** Take what queued nodes are said to wait for at a time. */
-  explain(views: readonly NodeView[], images: readonly ImageRecord[], time: number): void {
+  /** Apply the wait reasons of queued nodes at a time. */
+  updateWaits(views: readonly NodeView[], images: readonly ImageRecord[], time: number): void {
     const ready = new Map(images.map((image) => [image.name, image.ended]));
     for (const { path, image, wait_kind: kind } of views) {
       const bar = this.barsOf(path).at(-1);
@@ -77,15 +75,15 @@ export class Timeline {
     }
   }
 
-  /** Take a transition. Returns the bar that it began or moved. */
+  /** Apply a state change. Returns the bar that it created or changed. */
   apply(change: NodeChange): Bar | null {
     if (change.type !== "Exec") return null;
-    if (change.state === "pending") this.withdraw(change.path);
+    if (change.state === "pending") this.removeQueued(change.path);
     if (change.attempt === 0 || change.state === "pending") return null;
-    const bar = this.barFor(change);
+    const bar = this.findOrAdd(change);
     if (bar === null) return null;
     bar.state = change.state;
-    // Of a skip, too, a change is told: what has happened once keeps its time.
+    // A skip also sends a change; times that are known stay.
     if (change.state === "queued") bar.queued ??= change.time;
     if (change.state === "running") bar.started ??= change.time;
     if (isFinished(change.state)) {
@@ -95,19 +93,19 @@ export class Timeline {
     return bar;
   }
 
-  /** What was queued and is no more has not been tried. */
-  private withdraw(path: string): void {
+  /** A queued attempt that was reset never ran. */
+  private removeQueued(path: string): void {
     const bars = this.nodes.get(path);
     if (bars?.at(-1)?.state === "queued") this.set(path, bars.slice(0, -1));
   }
 
-  private barFor({ path, attempt }: NodeChange): Bar | null {
+  private findOrAdd({ path, attempt }: NodeChange): Bar | null {
     let bars = this.nodes.get(path);
     if (bars === undefined) {
       bars = [];
       this.nodes.set(path, bars);
     }
-    const known = bars.find((one) => one.number === attempt);
+    const known = bars.find((other) => other.number === attempt);
     if (known !== undefined) return known;
     const last = bars.at(-1);
     if (last !== undefined && last.number > attempt) return null;
@@ -130,7 +128,7 @@ export class Timeline {
   }
 }
 
-/** From the first time to the last one; `now` where something goes on. Null without any times. */
+/** From the first to the last time, or `now` for active bars; null without times. */
 export function extentOf(bars: Iterable<Bar>, now: number): Range | null {
   let from = Infinity;
   let to = -Infinity;
@@ -143,7 +141,7 @@ export function extentOf(bars: Iterable<Bar>, now: number): Range | null {
   return from === Infinity ? null : { from, to: Math.max(to, from) };
 }
 
-/** A row for each node that was tried. */
+/** A row for each node. */
 export function lanesByNode(bars: Iterable<Bar>): Lane[] {
   const lanes = new Map<string, Lane>();
   for (const bar of bars) {
@@ -155,7 +153,7 @@ export function lanesByNode(bars: Iterable<Bar>): Lane[] {
   return [...lanes.values()];
 }
 
-/** A row for each container, in the order in which they began to work; processes side by side. */
+/** A row for each container in order of first use; processes share rows. */
 export function lanesByWorker(bars: Iterable<Bar>, now: number): Lane[] {
   const ran = [...bars].filter((bar) => bar.started !== null);
   ran.sort((a, b) => (a.started ?? 0) - (b.started ?? 0));
@@ -178,7 +176,7 @@ export function lanesByWorker(bars: Iterable<Bar>, now: number): Lane[] {
   return lanes;
 }
 
-/** The first row in which no other process runs at that time. */
+/** The first row that is free at the start of a process. */
 function laneOfProcess(
   processes: { lane: Lane; free: number }[],
   lanes: Lane[],
@@ -199,14 +197,14 @@ function laneOfProcess(
   return lane;
 }
 
-/** Within these seconds before it was queued, the end of another counts as what let it begin. */
-const CLOSE = 1;
+/** Maximum number of seconds between the end of an attempt and the queuing of its successor. */
+const MAX_GAP = 1;
 
 /**
- * The chain that ends with what ended last: each was queued when the one before it ended.
+ * The chain of attempts that ends last, oldest first: each was queued when the previous one ended.
  *
- * This is read off the times alone. Where several ended at that moment, it is the one closest in
- * the tree, and of those the last one. Oldest first.
+ * It is derived from times only. If several attempts ended together, the one nearest in the tree is
+ * used.
  */
 export function criticalPath(bars: Iterable<Bar>, now: number): Bar[] {
   const known = [...bars].filter((bar) => bar.started !== null);
@@ -229,7 +227,7 @@ function latest(bars: readonly Bar[], now: number): Bar | null {
   return found;
 }
 
-/** Of two that go on, the one that began first holds up the rest. */
+/** Of two active bars, the one that started first counts as later. */
 function isLater(bar: Bar, than: Bar, now: number): boolean {
   const difference = endOf(bar, now) - endOf(than, now);
   return difference > 0 || (difference === 0 && (bar.started ?? 0) < (than.started ?? 0));
@@ -238,15 +236,15 @@ function isLater(bar: Bar, than: Bar, now: number): boolean {
 function predecessor(ended: readonly Bar[], bar: Bar, used: ReadonlySet<Bar>): Bar | null {
   const at = beginOf(bar) ?? 0;
   let best: Bar | null = null;
-  let nearness = -1;
+  let closest = -1;
   for (let index = firstAfter(ended, at) - 1; index >= 0; index -= 1) {
     const one = ended[index];
-    if (one === undefined || (one.ended ?? 0) < at - CLOSE) break;
+    if (one === undefined || (one.ended ?? 0) < at - MAX_GAP) break;
     if (used.has(one)) continue;
-    const near = sharedLength(one.path, bar.path);
-    if (near > nearness) {
+    const shared = sharedLength(one.path, bar.path);
+    if (shared > closest) {
       best = one;
-      nearness = near;
+      closest = shared;
     }
   }
   return best;
@@ -264,7 +262,7 @@ function firstAfter(ended: readonly Bar[], time: number): number {
   return low;
 }
 
-/** How many groups two nodes have in common. */
+/** Number of common path parts. */
 function sharedLength(one: string, other: string): number {
   const [a, b] = [one.split("/"), other.split("/")];
   let shared = 0;
@@ -272,7 +270,7 @@ function sharedLength(one: string, other: string): number {
   return shared;
 }
 
-/** The bar of a lane at a time, or the nearest one within `slack` seconds. */
+/** The bar at a time, or the nearest one within `slack` seconds. */
 export function barAt(lane: Lane, time: number, slack: number, now: number): Bar | null {
   let best: Bar | null = null;
   let distance = slack;

@@ -13,16 +13,16 @@ function stopped(exec: Partial<TreeNode>, above: Partial<TreeNode> = {}): string
   return stoppedBy(new Map(nodes.map((one) => [one.path, one])), node);
 }
 
-it("names the group whose time limit ended an Exec", () => {
+it("finds the group that timed out", () => {
   expect(stopped({ started: 0, ended: 10, maxTime: 14_400 })).toBe("/g");
   expect(stopped({ started: 0, ended: 10, maxTime: 10 })).toBe("/g");
 });
 
-it("names no group where the Exec's own limit was shorter and expired", () => {
+it("finds no group if the command's own shorter limit expired", () => {
   expect(stopped({ started: 0, ended: 5, maxTime: 5 })).toBeNull();
 });
 
-it("names no group that did not time out, and none for another cause", () => {
+it("finds no group that did not time out, and none for another cause", () => {
   expect(stopped({}, { state: "error", cause: null })).toBeNull();
   expect(stopped({ cause: "killed_by_user" })).toBeNull();
 });

@@ -1,27 +1,26 @@
-/** The window of time that is looked at. Seconds. */
+/** Zooming and panning of a time range, in seconds. */
 
 import type { Range } from "@/model/lanes";
 
-/** The shortest window. */
-const SHORTEST = 0.01;
+const MIN_LENGTH = 0.01;
 
-/** Where a time stands in a view that is `width` wide. */
+/** The x position of a time in a view. */
 export function xOf(time: number, view: Range, width: number): number {
   return ((time - view.from) / (view.to - view.from)) * width;
 }
 
-/** A range with some room at its end, and never empty. */
+/** A range with a margin, never empty. */
 export function padded({ from, to }: Range): Range {
-  const length = Math.max(to - from, SHORTEST);
+  const length = Math.max(to - from, MIN_LENGTH);
   return { from: from - length * 0.01, to: from + length * 1.03 };
 }
 
-/** Look at a part of a range: `factor` above 1 sees more, around the time that stays in place. */
+/** Zoom by `factor` (above 1 zooms out), keeping the time `around` in place. */
 export function zoomed(view: Range, whole: Range, factor: number, around: number): Range {
   const length = (view.to - view.from) * factor;
   if (length >= whole.to - whole.from) return whole;
   const share = (around - view.from) / (view.to - view.from);
-  const shown = Math.max(SHORTEST, length);
+  const shown = Math.max(MIN_LENGTH, length);
   const from = around - share * shown;
   return within({ from, to: from + shown }, whole);
 }
@@ -43,11 +42,11 @@ const STEPS = [
   1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800,
 ] as const;
 
-/** Distances from `origin` at which a line is drawn, at most `most` of them, and their step. */
-export function ticks(view: Range, origin: number, most: number): { step: number; at: number[] } {
+/** Offsets from `origin` of at most `max` ticks, and their step. */
+export function ticks(view: Range, origin: number, max: number): { step: number; at: number[] } {
   const length = view.to - view.from;
   const step =
-    STEPS.find((one) => length / one <= most) ?? Math.ceil(length / most / 86_400) * 86_400;
+    STEPS.find((one) => length / one <= max) ?? Math.ceil(length / max / 86_400) * 86_400;
   const at: number[] = [];
   for (let n = Math.ceil((view.from - origin) / step); n * step <= view.to - origin; n += 1) {
     at.push(n * step);
@@ -55,7 +54,7 @@ export function ticks(view: Range, origin: number, most: number): { step: number
   return { step, at };
 }
 
-/** A distance from the start: `+1.25s`, `+2:05`, `+1:02:05`, `+2d 1:00`. */
+/** An offset: `+1.25s`, `+2:05`, `+1:02:05`, `+2d 1:00`. */
 export function tickText(seconds: number, step: number): string {
   const sign = seconds < 0 ? "−" : "+";
   const whole = Math.abs(seconds);

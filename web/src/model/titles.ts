@@ -1,8 +1,8 @@
-/** How a pipeline stands, in the title of a browser's tab. */
+/** The title of the browser tab. */
 
 import type { PipelineSummary, State } from "@/api/schema";
 
-const SIGNS: Record<State, string> = {
+const SYMBOLS: Record<State, string> = {
   pending: "○",
   queued: "○",
   running: "▶",
@@ -13,5 +13,5 @@ const SIGNS: Record<State, string> = {
 
 /** `✕ Shop release exw-uzf`. */
 export function tabTitle({ pipeline, state }: PipelineSummary): string {
-  return `${SIGNS[state]} ${pipeline.title} ${pipeline.id}`;
+  return `${SYMBOLS[state]} ${pipeline.title} ${pipeline.id}`;
 }

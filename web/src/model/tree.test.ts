@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
 
+import cases from "../../../tests/golden/roll_up.json";
+
 import type {
   AttemptRecord,
   Counts,
@@ -8,13 +10,11 @@ import type {
   NodeView,
   PipelineSummary,
 } from "@/api/schema";
-import { newNode, takeView } from "@/model/node";
+import { applyView, newNode } from "@/model/node";
 import { ancestorsOf, isWithin, ROOT } from "@/model/paths";
 import { flatten } from "@/model/rows";
 import { NO_COUNTS } from "@/model/states";
 import { TreeModel } from "@/model/tree";
-
-import cases from "../../../tests/golden/roll_up.json";
 
 export function summary(seq = 0, counts: Partial<Counts> = {}): PipelineSummary {
   return {
@@ -199,7 +199,7 @@ interface TruthCase {
   >;
 }
 
-/** What the counts of a group must be: a second way to the same numbers. */
+/** The expected counts of a group, computed independently. */
 function countBelow(one: TruthCase, path: string): Counts {
   const counts = { ...NO_COUNTS };
   const skipped = new Set(one.nodes.filter((n) => n.skipped).map((n) => n.path));
@@ -215,7 +215,7 @@ function countBelow(one: TruthCase, path: string): Counts {
 }
 
 describe("events", () => {
-  it("change what is known and pass over what is not", () => {
+  it("update known nodes and ignore unknown ones", () => {
     const model = loaded();
     model.apply(batch(2, [change(1, "/b"), change(2, "/a/unseen")]));
     expect(model.nodes.get("/b")).toMatchObject({ state: "running", started: 1 });
@@ -223,21 +223,21 @@ describe("events", () => {
     expect(model.seq).toBe(2);
   });
 
-  it("move the cursor by what came, not by a summary that is newer", () => {
+  it("move the cursor, unlike a newer summary", () => {
     const model = loaded();
     model.apply(batch(9, [change(1, "/b"), change(2, "/b")]));
     model.apply(batch(12, []));
     expect(model.seq).toBe(2);
   });
 
-  it("that a page holds already are not taken twice", () => {
+  it("that a page includes are not applied twice", () => {
     const model = loaded();
     model.addFound([view("/b", { state: "done" })], 5);
     model.apply(batch(4, [change(4, "/b")]));
     expect(model.nodes.get("/b")?.state).toBe("done");
   });
 
-  it("that overtake a page are not lost", () => {
+  it("that arrive before an older page are not lost", () => {
     const model = loaded();
     model.beginLoad();
     model.apply(
@@ -253,14 +253,14 @@ describe("events", () => {
     expect(model.nodes.get("/a/g")?.counts?.error).toBe(1);
   });
 
-  it("older than a group's counts do not set them back", () => {
+  it("older than a group's counts do not revert them", () => {
     const model = loaded();
     model.addFound([group("/a", { done: 2 })], 9);
     model.apply(batch(8, [], { "/a": { ...NO_COUNTS, running: 2 } }));
     expect(model.nodes.get("/a")?.counts?.done).toBe(2);
   });
 
-  it("of a node that a whole list does not have make the list stale", () => {
+  it("of an unknown node make a complete list of children stale", () => {
     const model = loaded();
     model.apply(batch(1, [change(1, "/new")]));
     expect([...model.stale]).toEqual([ROOT]);
@@ -277,7 +277,7 @@ describe("events", () => {
     expect([...model.stale]).toEqual(["/a/Execute"]);
   });
 
-  it("keep the clock of a group going between two children", () => {
+  it("keep the clock of a group running between two children", () => {
     const model = loaded();
     const parallel = { type: "Parallel" as const };
     model.apply(batch(1, [change(1, "/a", parallel)]));
@@ -295,7 +295,7 @@ describe("the revision of a node", () => {
     return (node?.revision ?? NaN) - before;
   };
 
-  it("moves with a change, with new counts and with what a page says", () => {
+  it("is incremented by changes, counts and pages", () => {
     const model = loaded();
     const changed = () => model.apply(batch(1, [change(1, "/b")]));
     expect(revisionAfter(model, "/b", changed)).toBeGreaterThan(0);
@@ -305,7 +305,7 @@ describe("the revision of a node", () => {
     expect(revisionAfter(model, "/b", listed)).toBeGreaterThan(0);
   });
 
-  it("stands still when others change, and with what is known already", () => {
+  it("is not incremented by changes of other nodes or known changes", () => {
     const model = loaded();
     model.apply(batch(5, [change(5, "/b")]));
     const others = () =>
@@ -318,13 +318,13 @@ describe("the revision of a node", () => {
 });
 
 describe("rows", () => {
-  it("show a group's children where it is open", () => {
+  it("show the children of open groups", () => {
     const model = loaded();
     expect(paths(model)).toEqual(["/", "/a", "/b"]);
     expect(paths(model, new Map([["/a", true]]))).toEqual(["/", "/a", "/a…", "/b"]);
   });
 
-  it("open at errors and close when done, unless the reader chose", () => {
+  it("open on failures and close when done, unless the user chose otherwise", () => {
     const model = loaded();
     model.addChildren("/a", { seq: 0, nodes: [view("/a/x")], next: null }, true);
     expect(paths(model)).not.toContain("/a/x");
@@ -340,7 +340,7 @@ describe("rows", () => {
     expect(paths(model, new Map([["/a", true]]))).toContain("/a/x");
   });
 
-  it("put what was found beyond the loaded stretch after it, until the stretch reaches it", () => {
+  it("show nodes beyond the loaded range after it, until the range includes them", () => {
     const model = loaded();
     model.addChildren("/a", { seq: 0, nodes: [view("/a/0")], next: "/a/0" }, true);
     model.addFound([view("/a/7")], 0);
@@ -350,7 +350,7 @@ describe("rows", () => {
     expect(paths(model, open)).toEqual(["/", "/a", "/a/0", "/a/6", "/a/7", "/b"]);
   });
 
-  it("put failures first where there are many children", () => {
+  it("put failures first in large groups", () => {
     const model = loaded();
     model.addFound([group("/a", { error: 1 }, { children: 5000 })], 0);
     const nodes = [view("/a/0"), view("/a/1")];
@@ -359,20 +359,20 @@ describe("rows", () => {
     expect(paths(model)).toEqual(["/", "/a", "/a/4998", "/a/0", "/a/1", "/a…", "/b"]);
   });
 
-  it("forget what was found and does not move any more, where it is much", () => {
+  it("prune inactive nodes beyond the loaded range", () => {
     const model = loaded();
     model.addChildren("/a", { seq: 0, nodes: [view("/a/0")], next: "/a/0" }, true);
     const done = ["/a/5", "/a/6", "/a/7"].map((path) => view(path, { state: "done" }));
     model.addFound([...done, view("/a/8", { state: "running" }), group("/a/9", {})], 0);
     const open = new Map([["/a", true]]);
-    model.forgetFound("/a", 5, "/a/6");
+    model.pruneFound("/a", 5, "/a/6");
     expect(model.nodes.has("/a/5")).toBe(true);
-    model.forgetFound("/a", 4, "/a/6");
+    model.pruneFound("/a", 4, "/a/6");
     expect(paths(model, open)).toEqual(["/", "/a", "/a/0", "/a…", "/a/6", "/a/8", "/a/9", "/b"]);
     expect(model.nodes.has("/a/5")).toBe(false);
   });
 
-  it("forget what a reset of a Lazy took away", () => {
+  it("remove the children of a Lazy that was reset", () => {
     const model = loaded();
     model.addChildren("/a", { seq: 0, nodes: [group("/a/g", {})], next: null }, true);
     model.addChildren("/a/g", { seq: 0, nodes: [view("/a/g/x")], next: null }, true);
@@ -383,7 +383,7 @@ describe("rows", () => {
 });
 
 describe("the times of a group", () => {
-  it("are the server's when the page opens, and go on from there", () => {
+  it("come from the server at first and are then updated", () => {
     const model = new TreeModel(summary());
     const times = { started: 100, ended: null };
     model.addFound([group("/a", { running: 1 }, { state: "running", ...times })], 5);
@@ -396,21 +396,21 @@ describe("the times of a group", () => {
   });
 });
 
-describe("an Exec that is queued again", () => {
+describe("a requeued command", () => {
   const failed = { number: 1, state: "error", exit_code: 1, started: 5, ended: 9 };
   const attempts = [failed as AttemptRecord];
 
-  it("is at its next attempt, which has no time yet, as its events say", () => {
+  it("is at its next attempt, without times, as in its events", () => {
     const node = newNode("/a", "Exec");
-    takeView(node, view("/a", { state: "queued", attempts }), 3);
+    applyView(node, view("/a", { state: "queued", attempts }), 3);
     expect([node.attempt, node.started, node.ended]).toEqual([2, null, null]);
   });
 
-  it("is at the one that runs as soon as that has begun", () => {
+  it("is at the running attempt once it has started", () => {
     const node = newNode("/a", "Exec");
     const runs = { ...failed, number: 2, state: "running", started: 12, ended: null };
     const both = [...attempts, runs as AttemptRecord];
-    takeView(node, view("/a", { state: "running", attempts: both }), 3);
+    applyView(node, view("/a", { state: "running", attempts: both }), 3);
     expect([node.attempt, node.started, node.ended]).toEqual([2, 12, null]);
   });
 });

@@ -1,15 +1,14 @@
 /**
- * What the page knows of a pipeline's tree, fed with pages of children and batches of events.
+ * The loaded part of a pipeline's tree, updated by pages and events.
  *
- * Pure: no fetching, no clock, no DOM. Only what a reader has opened is held, so the cost does not
- * grow with the pipeline. States and counts of groups are the server's; no rule of theirs is
- * written here a second time.
+ * Pure: no fetching, no clock, no DOM. It holds only what the user opened, so its cost does not
+ * depend on the size of the pipeline. States and counts of groups come from the server.
  */
 
 import type { Counts, EventBatch, NodeChange, NodeView, PipelineSummary } from "@/api/schema";
-import { newNode, takeChange, takeCounts, takeView, type TreeNode } from "@/model/node";
-import { rankOf, REST } from "@/model/order";
+import { applyChange, applyCounts, applyView, newNode, type TreeNode } from "@/model/node";
 import { ancestorsOf, isWithin, parentOf, ROOT } from "@/model/paths";
+import { rankOf, REST } from "@/model/sorting";
 import { isGroup } from "@/model/states";
 
 interface CountsAt {
@@ -26,19 +25,19 @@ export interface ChildPage {
 
 export class TreeModel {
   readonly nodes = new Map<string, TreeNode>();
-  /** Newest change that is known: where the event stream goes on from. */
+  /** Newest known change, at which the event stream resumes. */
   seq: number;
   summary: PipelineSummary;
-  /** Moves with every change of what is shown. */
+  /** Incremented on every visible change. */
   version = 0;
-  /** Groups whose list of children is out of date, since a Lazy printed new ones. */
+  /** Groups whose children are outdated because a Lazy generated new ones. */
   readonly stale = new Set<string>();
 
-  // While pages are under way, what changed meanwhile, also of nodes that are not known yet: a
-  // page may be older than the events that overtook it.
+  // Changes that arrive while pages load, also of unknown nodes: a page may be older than
+  // events received before it.
   private loads = 0;
-  private readonly overtaking = new Map<string, NodeChange>();
-  private readonly overtakingCounts = new Map<string, CountsAt>();
+  private readonly newerChanges = new Map<string, NodeChange>();
+  private readonly newerCounts = new Map<string, CountsAt>();
 
   constructor(summary: PipelineSummary) {
     this.summary = summary;
@@ -49,7 +48,7 @@ export class TreeModel {
     return this.nodes.get(ROOT);
   }
 
-  /** Say that a page is asked for; `endLoad` follows, whether it comes or not. */
+  /** Record changes until `endLoad`, because the page may be older. */
   beginLoad(): void {
     this.loads += 1;
   }
@@ -57,17 +56,17 @@ export class TreeModel {
   endLoad(): void {
     this.loads -= 1;
     if (this.loads > 0) return;
-    this.overtaking.clear();
-    this.overtakingCounts.clear();
+    this.newerChanges.clear();
+    this.newerCounts.clear();
   }
 
-  /** Take a group's next children. `fresh` ones replace what was known of them. */
+  /** Add a page of children. `fresh` replaces the known ones. */
   addChildren(path: string, page: ChildPage, fresh: boolean): void {
-    const group = this.make(path, "Parallel");
+    const group = this.getOrCreate(path, "Parallel");
     const children = group.children;
-    if (fresh) this.startOver(group, page);
+    if (fresh) this.replaceChildren(group, page);
     const listed = new Set(children.first);
-    for (const view of page.nodes) listed.add(this.take(view, page.seq));
+    for (const view of page.nodes) listed.add(this.insertView(view, page.seq));
     children.first = [...listed];
     children.beyond = page.next === null ? [] : children.beyond.filter((one) => !listed.has(one));
     children.next = page.next;
@@ -76,64 +75,63 @@ export class TreeModel {
     this.version += 1;
   }
 
-  /** Take nodes that a search, a link or an error led to, wherever they are. */
+  /** Add nodes from a search, link or failure. */
   addFound(views: readonly NodeView[], seq: number): void {
-    for (const view of views) this.take(view, seq);
+    for (const view of views) this.insertView(view, seq);
     this.version += 1;
   }
 
-  /** Take a batch of changes. */
   apply(batch: EventBatch): void {
     const seq = batch.pipeline.seq;
     for (const change of batch.changes) this.change(change);
     for (const [path, counts] of Object.entries(batch.counts)) {
-      if (this.loads > 0) this.overtakingCounts.set(path, { seq, counts });
+      if (this.loads > 0) this.newerCounts.set(path, { seq, counts });
       const node = this.nodes.get(path);
-      if (node !== undefined && seq >= node.seq) takeCounts(node, counts);
+      if (node !== undefined && seq >= node.seq) applyCounts(node, counts);
     }
-    // The summary may be newer than the changes that came with it: it does not move the cursor.
+    // The summary may be newer than its changes, so it does not move the cursor.
     this.summary = batch.pipeline;
     this.version += 1;
   }
 
   private change(change: NodeChange): void {
     this.seq = Math.max(this.seq, change.seq);
-    if (this.loads > 0) this.overtaking.set(change.path, change);
+    if (this.loads > 0) this.newerChanges.set(change.path, change);
     const node = this.nodes.get(change.path);
     if (node === undefined) {
-      this.noteStranger(change.path);
-    } else if (takeChange(node, change)) {
-      this.followLazy(node);
+      this.markNewNode(change.path);
+    } else if (applyChange(node, change)) {
+      this.markLazyStale(node);
     }
   }
 
-  /** A node that a whole list of children does not have is a new one. */
-  private noteStranger(path: string): void {
+  /** A node missing from a complete list of children is new. */
+  private markNewNode(path: string): void {
     const parent = this.nodes.get(parentOf(path) ?? ROOT);
     if (parent?.children.loaded === true && parent.children.next === null) {
       this.stale.add(parent.path);
     }
   }
 
-  /** A Lazy's `Generate` prints the children of its `Execute`: new ones, or none after a reset. */
-  private followLazy(node: TreeNode): void {
+  /** A Lazy's `Generate` creates the children of its `Execute`; a reset removes them. */
+  private markLazyStale(node: TreeNode): void {
     if (node.type !== "Exec" || node.name !== "Generate") return;
     const target = this.nodes.get(`${parentOf(node.path) ?? ""}/Execute`);
     if (target !== undefined) this.stale.add(target.path);
   }
 
-  private take(view: NodeView, seq: number): TreeNode {
-    const node = this.make(view.path, view.type);
-    takeView(node, view, seq);
-    const later = this.overtaking.get(view.path);
-    if (later !== undefined) takeChange(node, later);
-    const counts = this.overtakingCounts.get(view.path);
-    if (counts !== undefined && counts.seq >= node.seq) takeCounts(node, counts.counts);
+  private insertView(view: NodeView, seq: number): TreeNode {
+    const node = this.getOrCreate(view.path, view.type);
+    applyView(node, view, seq);
+    const later = this.newerChanges.get(view.path);
+    if (later !== undefined) applyChange(node, later);
+    const counts = this.newerCounts.get(view.path);
+    if (counts !== undefined && counts.seq >= node.seq) applyCounts(node, counts.counts);
     return node;
   }
 
-  /** The node of a path; it, and what is above it, is made where it is not known. */
-  private make(path: string, type: NodeView["type"]): TreeNode {
+  /** The node of a path; it and its ancestors are created if unknown. */
+  private getOrCreate(path: string, type: NodeView["type"]): TreeNode {
     const known = this.nodes.get(path);
     if (known !== undefined) return known;
     for (const above of ancestorsOf(path)) {
@@ -149,45 +147,45 @@ export class TreeModel {
     return node;
   }
 
-  private startOver(group: TreeNode, page: ChildPage): void {
+  private replaceChildren(group: TreeNode, page: ChildPage): void {
     const kept = new Set(page.nodes.map((view) => view.path));
     const children = group.children;
     const known = [...children.first, ...children.beyond];
-    // Of a list that goes on, what is beyond it may still be there.
+    // If the list continues, nodes beyond it may still exist.
     const gone = new Set(page.next === null ? known.filter((child) => !kept.has(child.path)) : []);
-    for (const child of gone) this.forget(child.path);
+    for (const child of gone) this.remove(child.path);
     children.first = [];
     children.beyond = known.filter((child) => !gone.has(child));
   }
 
   /**
-   * Forget Execs of a group that were found beyond its loaded ones when they failed, ran or were
-   * queued, and no longer do; only where there are more than `most` of them. `kept` stays.
+   * If there are more than `max` nodes beyond the loaded range of a group, remove those that are no
+   * longer active or failed, except `kept`.
    */
-  forgetFound(path: string, most: number, kept: string): void {
+  pruneFound(path: string, max: number, kept: string): void {
     const children = this.nodes.get(path)?.children;
-    if (children === undefined || children.beyond.length <= most) return;
+    if (children === undefined || children.beyond.length <= max) return;
     const gone = (node: TreeNode) =>
       node.type === "Exec" && node.path !== kept && rankOf(node) === REST;
-    for (const node of children.beyond) if (gone(node)) this.forget(node.path);
+    for (const node of children.beyond) if (gone(node)) this.remove(node.path);
     children.beyond = children.beyond.filter((node) => !gone(node));
     this.version += 1;
   }
 
-  private forget(root: string): void {
+  private remove(root: string): void {
     const node = this.nodes.get(root);
     if (node === undefined) return;
-    for (const child of [...node.children.first, ...node.children.beyond]) this.forget(child.path);
+    for (const child of [...node.children.first, ...node.children.beyond]) this.remove(child.path);
     this.nodes.delete(root);
     this.stale.delete(root);
   }
 
-  /** Known nodes below a group, itself included; for selections. */
+  /** Known nodes at or below a path. */
   *within(root: string): Generator<TreeNode> {
     for (const node of this.nodes.values()) if (isWithin(node.path, root)) yield node;
   }
 
-  /** Whether a node is a group. Of an unknown one nothing is said. */
+  /** Whether a known node is a group. */
   isGroup(path: string): boolean {
     const node = this.nodes.get(path);
     return node !== undefined && isGroup(node.type);

@@ -15,22 +15,22 @@ const TREE = [
   exec("/test/b", "python"),
 ];
 
-test("a group whose Execs all use the image stands for them", () => {
+test("a group whose commands all use the image represents them", () => {
   expect(usageOf("tools", TREE)).toEqual({ execs: 3, paths: ["/build", "/test/a"] });
 });
 
-test("an image that all use is that of the root", () => {
+test("an image that every command uses is represented by the root", () => {
   expect(usageOf("x", [group("/"), group("/g"), exec("/g/a", "x"), exec("/b", "x")])).toEqual({
     execs: 2,
     paths: ["/"],
   });
 });
 
-test("an image that nobody uses has no paths", () => {
+test("an unused image has no paths", () => {
   expect(usageOf("other", TREE)).toEqual({ execs: 0, paths: [] });
 });
 
-test("a name that begins like another is not taken for it", () => {
+test("a name with a common prefix is a different node", () => {
   const tree = [group("/"), group("/a"), exec("/a/x", "one"), group("/ab"), exec("/ab/x", "two")];
   expect(usageOf("one", tree)).toEqual({ execs: 1, paths: ["/a"] });
 });

@@ -1,4 +1,4 @@
-/** Which nodes use an image, in as few paths as say it. */
+/** Finds the nodes that use an image. */
 
 import type { NodeView } from "@/api/schema";
 import { ancestorsOf, parentOf, ROOT } from "@/model/paths";
@@ -6,26 +6,25 @@ import { ancestorsOf, parentOf, ROOT } from "@/model/paths";
 type Node = Pick<NodeView, "path" | "type" | "image">;
 
 export interface Usage {
-  /** Execs that use the image. */
   execs: number;
-  /** Nodes below which every Exec uses it, none of them within another. */
+  /** The highest nodes below which every command uses the image. */
   paths: string[];
 }
 
-/** The use of an image in a whole tree; an order to `paths` reaches these Execs and no others. */
+/** The use of an image in a tree. An action on `paths` affects exactly these commands. */
 export function usageOf(image: string, nodes: Iterable<Node>): Usage {
-  const using: string[] = [];
+  const users: string[] = [];
   const mixed = new Set<string>();
   for (const node of nodes) {
     if (node.type !== "Exec") continue;
-    if (node.image === image) using.push(node.path);
+    if (node.image === image) users.push(node.path);
     else for (const above of ancestorsOf(node.path)) mixed.add(above);
   }
-  const paths = new Set(using.map((path) => highestPure(path, mixed)));
-  return { execs: using.length, paths: [...paths] };
+  const paths = new Set(users.map((path) => highestUniform(path, mixed)));
+  return { execs: users.length, paths: [...paths] };
 }
 
-function highestPure(path: string, mixed: ReadonlySet<string>): string {
+function highestUniform(path: string, mixed: ReadonlySet<string>): string {
   let highest = path;
   for (let above = parentOf(path); above !== null && !mixed.has(above); above = parentOf(above)) {
     highest = above;

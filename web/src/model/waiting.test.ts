@@ -1,18 +1,18 @@
 import { expect, test } from "vitest";
 
 import type { NodeView } from "@/api/schema";
-import { mainReason } from "@/model/waiting";
+import { mostCommonReason } from "@/model/waiting";
 
 function waiting(...reasons: (string | null)[]): NodeView[] {
   return reasons.map((one) => ({ waits_for: one }) as unknown as NodeView);
 }
 
-test("the reason that most give is told", () => {
+test("the most common reason is returned", () => {
   const nodes = waiting("for CPUs", "for memory", "for memory");
 
-  expect(mainReason(nodes)).toEqual({ text: "for memory", count: 2 });
+  expect(mostCommonReason(nodes)).toEqual({ text: "for memory", count: 2 });
 });
 
-test("being skipped, and no reason at all, are no news", () => {
-  expect(mainReason(waiting("skipped", null, "skipped"))).toBeNull();
+test("skipped nodes and nodes without a reason are ignored", () => {
+  expect(mostCommonReason(waiting("skipped", null, "skipped"))).toBeNull();
 });

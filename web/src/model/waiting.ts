@@ -1,23 +1,23 @@
-/** Why Execs wait, in one sentence for all of them. */
+/** Summarises why commands wait. */
 
 import type { NodeView } from "@/api/schema";
 
-export interface Reason {
+export interface WaitReason {
   text: string;
-  /** How many of those that were looked at wait for this. */
+  /** Number of nodes with this reason. */
   count: number;
 }
 
-/** The reason that most of the nodes give; null when none gives one that is news. */
-export function mainReason(nodes: readonly NodeView[]): Reason | null {
+/** The most common reason; null if there is none. */
+export function mostCommonReason(nodes: readonly NodeView[]): WaitReason | null {
   const counts = new Map<string, number>();
   for (const { waits_for: text } of nodes) {
     if (text === null || text === "skipped") continue;
     counts.set(text, (counts.get(text) ?? 0) + 1);
   }
-  let best: Reason | null = null;
+  let mostCommon: WaitReason | null = null;
   for (const [text, count] of counts) {
-    if (best === null || count > best.count) best = { text, count };
+    if (mostCommon === null || count > mostCommon.count) mostCommon = { text, count };
   }
-  return best;
+  return mostCommon;
 }

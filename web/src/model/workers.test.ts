@@ -4,15 +4,15 @@ import { workersText } from "@/model/workers";
 
 const NONE = { busy: 0, idle: 0, starting: 0, cpu_used: null, cpu: null };
 
-describe("workers in words", () => {
-  it("tell what they do and leave out what none does", () => {
+describe("the summary of workers", () => {
+  it("omits states without workers", () => {
     expect(workersText({ engine: "docker" }, { ...NONE, busy: 1 })).toBe("1 worker busy");
     expect(workersText({ engine: "docker" }, { ...NONE, busy: 3, idle: 1, starting: 2 })).toBe(
       "3 workers busy, 1 idle, 2 starting",
     );
   });
 
-  it("tell how much of the machine is taken", () => {
+  it("includes CPU use", () => {
     const workers = { ...NONE, busy: 2, cpu_used: 1.25, cpu: 2 };
     expect(workersText({ engine: "process" }, workers)).toBe(
       "2 process slots busy; 1.3 of 2 CPUs in use",

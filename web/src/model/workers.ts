@@ -1,4 +1,4 @@
-/** What carries a pipeline's commands, in a few words. */
+/** Summarises the workers of a pipeline. */
 
 import type { PipelineRecord, Workers } from "@/api/schema";
 import { plural } from "@/lib/time";

@@ -7,15 +7,15 @@ import { api, messageOf } from "@/api/client";
 import type { Usage, WhoAmI } from "@/api/schema";
 import { signOut } from "@/api/session";
 import { Button } from "@/components/Button";
-import { Failure } from "@/components/Empty";
+import { LoadError } from "@/components/EmptyState";
 import { Loading } from "@/components/Loading";
-import { PageStand } from "@/components/PageStand";
+import { PageStatus } from "@/components/PageStatus";
 import { toast } from "@/components/toasts";
 import { duration } from "@/lib/time";
 
 const MONTHS = 12;
 
-/** Who this browser is signed in as, and what the organisation used. */
+/** The signed-in user and the organisation's usage. */
 export function AccountPage() {
   const who = useQuery({ queryKey: ["whoami"], queryFn: ({ signal }) => api.whoAmI(signal) });
   const usage = useQuery({
@@ -25,18 +25,18 @@ export function AccountPage() {
   useEffect(() => {
     document.title = "Account · Conducto";
   }, []);
-  const leave = useMutation({
+  const signOutMutation = useMutation({
     mutationFn: signOut,
     onSuccess: () => location.assign("/"),
     onError: (error) => toast(messageOf(error), "error"),
   });
   return (
-    <PageStand error={who.error} known={who.data !== undefined}>
+    <PageStatus error={who.error} known={who.data !== undefined}>
       <div className="page">
         <div className="page-head">
           <h1>Account</h1>
           <span className="page-grow" />
-          <Button disabled={leave.isPending} onClick={() => leave.mutate()}>
+          <Button disabled={signOutMutation.isPending} onClick={() => signOutMutation.mutate()}>
             Sign out
           </Button>
         </div>
@@ -47,11 +47,11 @@ export function AccountPage() {
             <Loading rows={5} />
           </div>
         ) : (
-          <Failure message={messageOf(who.error)} onRetry={() => void who.refetch()} />
+          <LoadError message={messageOf(who.error)} onRetry={() => void who.refetch()} />
         )}
         {usage.data === undefined ? null : <Months usage={usage.data} />}
       </div>
-    </PageStand>
+    </PageStatus>
   );
 }
 
@@ -60,7 +60,7 @@ function Facts({ who }: { who: WhoAmI }) {
     ["User", who.user],
     ["Organisation", who.org],
     ["Plan", who.plan],
-    ["May", who.permissions.map((name) => name.replaceAll("_", " ")).join(", ")],
+    ["Permissions", who.permissions.map((name) => name.replaceAll("_", " ")).join(", ")],
     ["Version", who.version],
   ];
   return (
@@ -81,9 +81,9 @@ function Months({ usage }: { usage: Usage }) {
   const months = usage.months.slice(0, MONTHS);
   return (
     <section>
-      <h2 className="agent-title">Used</h2>
+      <h2 className="agent-title">Usage</h2>
       {months.length === 0 ? (
-        <p className="muted">Nothing so far.</p>
+        <p className="muted">No usage yet.</p>
       ) : (
         <>
           <table className="card used">
@@ -91,8 +91,8 @@ function Months({ usage }: { usage: Usage }) {
               <tr>
                 <th>Month</th>
                 <th>Commands</th>
-                <th>Ran</th>
-                <th>About</th>
+                <th>Run time</th>
+                <th>Cost (approx.)</th>
               </tr>
             </thead>
             <tbody>
@@ -107,8 +107,8 @@ function Months({ usage }: { usage: Usage }) {
             </tbody>
           </table>
           <p className="muted">
-            Workers from the pull of their image to their stop, by the prices of {usage.region} of{" "}
-            {usage.priced}; <code>conducto usage</code> tells pipelines and nodes.
+            Includes workers from image pull to stop, at the prices of {usage.region} as of{" "}
+            {usage.priced}; <code>conducto usage</code> shows usage by pipeline and node.
           </p>
         </>
       )}

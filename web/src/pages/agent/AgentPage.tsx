@@ -8,10 +8,10 @@ import type { AgentStatus, PipelineSummary } from "@/api/schema";
 import { Button } from "@/components/Button";
 import { CopyButton } from "@/components/CopyButton";
 import { CountsText } from "@/components/Counts";
-import { Failure } from "@/components/Empty";
+import { LoadError } from "@/components/EmptyState";
 import { Loading } from "@/components/Loading";
-import { PageStand } from "@/components/PageStand";
-import { StateLabel } from "@/components/StateMark";
+import { PageStatus } from "@/components/PageStatus";
+import { StateLabel } from "@/components/StateIcon";
 import { useNow } from "@/components/useNow";
 import { followLink, pipelineUrl } from "@/lib/location";
 import { bytes, duration, moment, plural } from "@/lib/time";
@@ -19,9 +19,9 @@ import { CollectDialog } from "@/pages/agent/CollectDialog";
 import { StopDialog } from "@/pages/agent/StopDialog";
 
 const REFRESH_MS = 2000;
-const MOST = 200;
+const MAX_PIPELINES = 200;
 
-/** The agent on this machine: how it is, its engine, and what it works on. */
+/** The local agent: its status, engine and active pipelines. */
 export function AgentPage() {
   const status = useQuery({
     queryKey: ["agent"],
@@ -30,53 +30,53 @@ export function AgentPage() {
   });
   const running = useQuery({
     queryKey: ["agent-pipelines"],
-    queryFn: ({ signal }) => api.pipelines({ lifecycle: "active", limit: MOST }, signal),
+    queryFn: ({ signal }) => api.pipelines({ lifecycle: "active", limit: MAX_PIPELINES }, signal),
     refetchInterval: REFRESH_MS,
   });
   useEffect(() => {
     document.title = "Agent · Conducto";
   }, []);
   const [opened, setOpened] = useState<"stop" | "collect" | null>(null);
-  const gone = status.error instanceof OfflineError;
-  const busy = (running.data?.pipelines ?? []).filter((one) => !one.settled);
+  const offline = status.error instanceof OfflineError;
+  const active = (running.data?.pipelines ?? []).filter((one) => !one.settled);
   const close = () => setOpened(null);
   return (
-    <PageStand error={status.error} known={status.data !== undefined}>
+    <PageStatus error={status.error} known={status.data !== undefined}>
       <div className="page">
         <div className="page-head">
           <h1>Agent</h1>
           <span className="page-grow" />
           {status.data?.socket === null ? (
             <>
-              <Button disabled={gone} onClick={() => setOpened("collect")}>
-                Free what nobody needs
+              <Button disabled={offline} onClick={() => setOpened("collect")}>
+                Clean up
               </Button>
-              <Button look="danger" disabled={gone} onClick={() => setOpened("stop")}>
+              <Button variant="danger" disabled={offline} onClick={() => setOpened("stop")}>
                 Stop
               </Button>
             </>
           ) : null}
         </div>
         {status.data !== undefined ? (
-          <Facts status={status.data} gone={gone} />
+          <Facts status={status.data} gone={offline} />
         ) : status.error === null ? (
           <div className="card agent-loading">
             <Loading rows={9} />
           </div>
         ) : (
-          <Failure message={messageOf(status.error)} onRetry={() => void status.refetch()} />
+          <LoadError message={messageOf(status.error)} onRetry={() => void status.refetch()} />
         )}
-        {running.data === undefined ? null : <AtWork busy={busy} />}
+        {running.data === undefined ? null : <ActivePipelines busy={active} />}
         <Commands />
       </div>
       {opened === "collect" ? <CollectDialog onClose={close} /> : null}
       {opened === "stop" ? (
         <StopDialog
-          running={busy.reduce((sum, one) => sum + one.counts.running, 0)}
+          running={active.reduce((sum, one) => sum + one.counts.running, 0)}
           onClose={close}
         />
       ) : null}
-    </PageStand>
+    </PageStatus>
   );
 }
 
@@ -84,25 +84,25 @@ function Facts({ status, gone }: { status: AgentStatus; gone: boolean }) {
   const now = useNow(!gone);
   const rows: [string, string][] = [
     ["Version", status.version],
-    ["Listens at", status.url],
-    ["Process", String(status.pid)],
+    ["Address", status.url],
+    ["Process ID", String(status.pid)],
     [
       "Started",
       `${moment(status.started)}${gone ? "" : `, ${duration(now - status.started)} ago`}`,
     ],
-    ["Its own memory", status.memory === null ? "not known" : bytes(status.memory)],
-    ["Engine", status.engine ?? "none was needed so far"],
-    ["Commands may use", room(status)],
-    ["Pipelines kept", status.pipelines.toLocaleString("en")],
-    ["Free on its disk", disk(status)],
+    ["Agent memory", status.memory === null ? "unknown" : bytes(status.memory)],
+    ["Engine", status.engine ?? "not needed yet"],
+    ["Available to commands", capacity(status)],
+    ["Stored pipelines", status.pipelines.toLocaleString("en")],
+    ["Free disk space", disk(status)],
   ];
   return (
     <section aria-label="Status" className="card agent-card">
       <p className="agent-state" role="status">
         {gone ? (
-          <span className="state-error">It does not answer; this is what it said last</span>
+          <span className="state-error">Not responding. Showing the last known status.</span>
         ) : (
-          <span className="state-done">It answers</span>
+          <span className="state-done">Running</span>
         )}
       </p>
       <dl className="agent-facts">
@@ -117,28 +117,28 @@ function Facts({ status, gone }: { status: AgentStatus; gone: boolean }) {
   );
 }
 
-function room({ cpus, mem }: AgentStatus): string {
-  if (cpus === null || mem === null) return "not known before an engine is needed";
+function capacity({ cpus, mem }: AgentStatus): string {
+  if (cpus === null || mem === null) return "unknown until an engine is needed";
   return `${plural(cpus, "CPU")}, ${mem.toLocaleString("en", { maximumFractionDigits: 1 })} GB`;
 }
 
 function disk({ disk_free: free, disk_total: total }: AgentStatus): string {
-  if (free === null || total === null) return "not known";
+  if (free === null || total === null) return "unknown";
   return `${bytes(free)} of ${bytes(total)}`;
 }
 
-/** Pipelines in which something runs or will start by itself. */
-function AtWork({ busy }: { busy: readonly PipelineSummary[] }) {
+/** Pipelines that are running or will start by themselves. */
+function ActivePipelines({ busy }: { busy: readonly PipelineSummary[] }) {
   return (
     <section>
-      <h2 className="agent-title">At work</h2>
+      <h2 className="agent-title">Active pipelines</h2>
       {busy.length === 0 ? (
-        <p className="muted">Nothing runs, and nothing will start by itself.</p>
+        <p className="muted">No active pipelines.</p>
       ) : (
         <ul className="card">
           {busy.map(({ pipeline, state, counts }) => (
             <li key={pipeline.id} className="agent-row">
-              <StateLabel mark={state} />
+              <StateLabel state={state} />
               <a href={pipelineUrl(pipeline.id)} onClick={followLink} className="clip">
                 {pipeline.title}
               </a>
@@ -154,10 +154,10 @@ function AtWork({ busy }: { busy: readonly PipelineSummary[] }) {
 }
 
 const COMMANDS: readonly [string, string][] = [
-  ["conducto agent status", "the same, in a terminal"],
-  ["conducto agent start", "start it"],
-  ["conducto agent stop", "stop it"],
-  ["conducto gc", "free what no live pipeline needs: containers, images, files"],
+  ["conducto agent status", "show this status"],
+  ["conducto agent start", "start the agent"],
+  ["conducto agent stop", "stop the agent"],
+  ["conducto gc", "delete unneeded containers, images and files"],
 ];
 
 function Commands() {

@@ -8,26 +8,26 @@ import { Dialog } from "@/components/Dialog";
 import { Loading } from "@/components/Loading";
 import { bytes, plural } from "@/lib/time";
 
-/** What nobody needs any more: shown first, freed when it is asked for, and what came of it. */
+/** Lists what is no longer needed, deletes it on request and shows the result. */
 export function CollectDialog({ onClose }: { onClose: () => void }) {
   const found = useQuery({
     queryKey: ["unneeded"],
-    queryFn: () => agentApi.collect(true),
+    queryFn: () => agentApi.collectGarbage(true),
     gcTime: 0,
     staleTime: Infinity,
     retry: false,
   });
-  const collect = useMutation({ mutationFn: () => agentApi.collect(false) });
+  const collect = useMutation({ mutationFn: () => agentApi.collectGarbage(false) });
   const error = found.error ?? collect.error;
-  const freed = collect.data;
+  const result = collect.data;
   const items = found.data?.items ?? [];
   return (
     <Dialog
       wide
-      title={freed === undefined ? "Free what nobody needs" : result(freed)}
+      title={result === undefined ? "Clean up" : resultTitle(result)}
       onClose={onClose}
       footer={
-        freed !== undefined || (found.isSuccess && items.length === 0) ? (
+        result !== undefined || (found.isSuccess && items.length === 0) ? (
           <Button data-first onClick={onClose}>
             Close
           </Button>
@@ -37,21 +37,20 @@ export function CollectDialog({ onClose }: { onClose: () => void }) {
               Cancel
             </Button>
             <Button
-              look="main"
+              variant="main"
               disabled={!found.isSuccess || collect.isPending}
               onClick={() => collect.mutate()}
             >
-              {collect.isPending ? "Freeing…" : freeing(found.data)}
+              {collect.isPending ? "Deleting…" : deleteLabel(found.data)}
             </Button>
           </>
         )
       }
     >
-      {freed === undefined ? (
+      {result === undefined ? (
         <p className="muted">
-          What no pipeline needs that is neither archived nor deleted: containers that only wait,
-          images that no pipeline names, files of pipelines that are gone. An image that is needed
-          again is built again.
+          Delete idle containers, images that no pipeline uses, and files of deleted pipelines.
+          Images are rebuilt if they are needed again.
         </p>
       ) : null}
       {error === null ? null : (
@@ -60,27 +59,27 @@ export function CollectDialog({ onClose }: { onClose: () => void }) {
         </p>
       )}
       {found.isPending ? <Loading rows={3} /> : null}
-      {found.isSuccess && items.length === 0 ? <p>There is nothing of that kind.</p> : null}
-      {items.length === 0 ? null : <Items items={(freed ?? found.data)?.items ?? []} />}
-      {((freed ?? found.data)?.notes ?? []).map((note) => (
+      {found.isSuccess && items.length === 0 ? <p>There is nothing to clean up.</p> : null}
+      {items.length === 0 ? null : <Items items={(result ?? found.data)?.items ?? []} />}
+      {((result ?? found.data)?.notes ?? []).map((note) => (
         <p key={note}>{note}</p>
       ))}
     </Dialog>
   );
 }
 
-function freeing(report: GcReport | undefined): string {
-  return report === undefined || report.bytes === 0 ? "Free it" : `Free ${bytes(report.bytes)}`;
+function deleteLabel(report: GcReport | undefined): string {
+  return report === undefined || report.bytes === 0 ? "Delete" : `Delete ${bytes(report.bytes)}`;
 }
 
-function result({ items, bytes: size }: GcReport): string {
-  const gone = items.filter((item) => item.freed).length;
-  return `Freed ${plural(gone, "thing")}, ${bytes(size)}`;
+function resultTitle({ items, bytes: size }: GcReport): string {
+  const deleted = items.filter((item) => item.freed).length;
+  return `Deleted ${plural(deleted, "item")}, ${bytes(size)}`;
 }
 
 function Items({ items }: { items: readonly GcItem[] }) {
   return (
-    <div className="collect-items" tabIndex={0} role="region" aria-label="What nobody needs">
+    <div className="collect-items" tabIndex={0} role="region" aria-label="Unneeded items">
       <table className="list">
         <thead>
           <tr>
@@ -98,7 +97,7 @@ function Items({ items }: { items: readonly GcItem[] }) {
               <td className="mono collect-name">
                 {item.name}
                 {item.note === null ? null : (
-                  <span className="state-warning"> stays: {item.note}</span>
+                  <span className="state-warning"> kept: {item.note}</span>
                 )}
               </td>
               <td className="list-number number">{item.bytes === 0 ? "–" : bytes(item.bytes)}</td>

@@ -4,21 +4,20 @@ import { agentApi } from "@/api/agent";
 import { messageOf } from "@/api/client";
 import { Button } from "@/components/Button";
 import { Dialog } from "@/components/Dialog";
+import { KilledNote } from "@/components/KilledNote";
 import { toast } from "@/components/toasts";
-import { plural } from "@/lib/time";
 
 interface Props {
-  /** Execs that run now, in all pipelines. */
+  /** Number of running commands in all pipelines. */
   running: number;
   onClose: () => void;
 }
 
-/** Asks whether the agent shall stop, and says what comes of it. */
 export function StopDialog({ running, onClose }: Props) {
   const stop = useMutation({
     mutationFn: agentApi.stop,
     onSuccess: ({ pid }) => {
-      toast(`The agent stops (process ${pid})`);
+      toast(`Stopping the agent (process ${pid})`);
       onClose();
     },
   });
@@ -31,23 +30,17 @@ export function StopDialog({ running, onClose }: Props) {
           <Button data-first onClick={onClose}>
             Cancel
           </Button>
-          <Button look="danger" disabled={stop.isPending} onClick={() => stop.mutate()}>
+          <Button variant="danger" disabled={stop.isPending} onClick={() => stop.mutate()}>
             Stop the agent
           </Button>
         </>
       }
     >
-      {running === 0 ? (
-        <p>Nothing runs now.</p>
-      ) : (
-        <p className="state-killed">
-          {plural(running, "Exec")} {running === 1 ? "runs" : "run"} now and will be killed.
-        </p>
-      )}
+      {running === 0 ? <p>No commands are running.</p> : <KilledNote count={running} />}
       <p>
-        Containers are removed; pipelines, output and data are kept. This page is served by the
-        agent: it waits until the next command, such as <code>conducto list</code>, starts it again.
-        Pipelines that are not paused go on then.
+        Containers are removed; pipelines, output and data are kept. The agent serves this page,
+        which reconnects when the next command, such as <code>conducto list</code>, starts the
+        agent. Pipelines that are not paused then continue.
       </p>
       {stop.error === null ? null : (
         <p className="form-error" role="alert">

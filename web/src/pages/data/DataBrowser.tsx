@@ -3,13 +3,13 @@ import "@/pages/data/data.css";
 import { useState } from "react";
 
 import { messageOf } from "@/api/client";
-import { dataFile } from "@/api/data";
+import { dataFileUrl } from "@/api/data";
 import type { DataEntry } from "@/api/schema";
 import { Button } from "@/components/Button";
 import { Dialog } from "@/components/Dialog";
-import { Empty, Failure } from "@/components/Empty";
+import { EmptyState, LoadError } from "@/components/EmptyState";
 import { Loading } from "@/components/Loading";
-import { PageStand } from "@/components/PageStand";
+import { PageStatus } from "@/components/PageStatus";
 import { setQuery, useLocation } from "@/lib/location";
 import { crumbsOf } from "@/model/dataFiles";
 import { DeleteDialog } from "@/pages/data/DeleteDialog";
@@ -19,30 +19,30 @@ import { UploadStatus } from "@/pages/data/UploadStatus";
 import { useEntries } from "@/pages/data/useEntries";
 import { useUploads } from "@/pages/data/useUploads";
 
-/** Data of a pipeline, or of the user where `id` is null: look, fetch, put, delete. */
+/** Browse, download, upload and delete data of a pipeline, or of the user if `id` is null. */
 export function DataBrowser({ id }: { id: string | null }) {
   const { query } = useLocation();
   const directory = query.get("dir") ?? "";
   const file = query.get("file");
   const { list, entries } = useEntries(id, directory);
-  const [doomed, setDoomed] = useState<DataEntry | null>(null);
+  const [deleting, setDeleting] = useState<DataEntry | null>(null);
   const uploads = useUploads(id, directory, entries);
-  const [over, setOver] = useState(false);
+  const [dragging, setDragging] = useState(false);
   const browser = (
     <>
       <div
-        className={`data${file === null ? "" : " data-file"}${over ? " data-over" : ""}`}
+        className={`data${file === null ? "" : " data-file"}${dragging ? " data-over" : ""}`}
         onDragOver={(event) => {
           if (!event.dataTransfer.types.includes("Files")) return;
           event.preventDefault();
-          setOver(true);
+          setDragging(true);
         }}
         onDragLeave={(event) => {
-          if (!event.currentTarget.contains(event.relatedTarget as Node | null)) setOver(false);
+          if (!event.currentTarget.contains(event.relatedTarget as Node | null)) setDragging(false);
         }}
         onDrop={(event) => {
           event.preventDefault();
-          setOver(false);
+          setDragging(false);
           uploads.choose(event.dataTransfer.files);
         }}
       >
@@ -56,7 +56,7 @@ export function DataBrowser({ id }: { id: string | null }) {
             <UploadStatus progress={uploads.progress} onStop={uploads.stop} />
           )}
           {list.data === undefined && list.error !== null ? (
-            <Failure message={messageOf(list.error)} onRetry={() => void list.refetch()} />
+            <LoadError message={messageOf(list.error)} onRetry={() => void list.refetch()} />
           ) : list.data === undefined ? (
             <Loading />
           ) : entries.length === 0 ? (
@@ -65,8 +65,8 @@ export function DataBrowser({ id }: { id: string | null }) {
             <EntryTable
               entries={entries}
               opened={file}
-              address={(name) => dataFile(id, name)}
-              onDelete={setDoomed}
+              urlOf={(name) => dataFileUrl(id, name)}
+              onDelete={setDeleting}
             />
           )}
           {list.hasNextPage ? (
@@ -91,14 +91,14 @@ export function DataBrowser({ id }: { id: string | null }) {
           />
         )}
       </div>
-      {doomed === null ? null : (
+      {deleting === null ? null : (
         <DeleteDialog
           id={id}
-          entry={doomed}
+          entry={deleting}
           onClose={(done) => {
-            setDoomed(null);
+            setDeleting(null);
             if (!done) return;
-            if (doomed.name === file) setQuery({ file: null });
+            if (deleting.name === file) setQuery({ file: null });
             void list.refetch();
           }}
         />
@@ -110,22 +110,21 @@ export function DataBrowser({ id }: { id: string | null }) {
           footer={
             <>
               <Button onClick={uploads.cancel}>Cancel</Button>
-              <Button look="main" autoFocus onClick={uploads.confirm}>
+              <Button variant="main" autoFocus onClick={uploads.confirm}>
                 Replace
               </Button>
             </>
           }
         >
-          <p>There is something of this name already; its content would be lost.</p>
+          <p>A file with this name exists; its content will be replaced.</p>
         </Dialog>
       )}
     </>
   );
-  // What stands around a page of a pipeline says itself when the agent is away.
-  return id === null ? <PageStand error={list.error}>{browser}</PageStand> : browser;
+  // Pages of a pipeline show the offline banner in their frame.
+  return id === null ? <PageStatus error={list.error}>{browser}</PageStatus> : browser;
 }
 
-/** The way from the top to the directory. */
 function Crumbs({ id, directory }: { id: string | null; directory: string }) {
   const crumbs = [{ label: id === null ? "Your data" : "Data", name: "" }, ...crumbsOf(directory)];
   return (
@@ -171,15 +170,15 @@ function UploadButton(props: { busy: boolean; onFiles: (files: FileList) => void
 }
 
 function NoFiles({ id, directory }: { id: string | null; directory: string }) {
-  if (directory !== "") return <Empty title="This directory is empty" />;
+  if (directory !== "") return <EmptyState title="This directory is empty" />;
   return (
-    <Empty title="No data yet">
+    <EmptyState title="No data yet">
       <p className="muted">
         {id === null
-          ? "What commands keep with conducto.data.user is shared by all of your pipelines, and appears here."
-          : "What this pipeline's commands keep with conducto.data.pipeline appears here."}{" "}
-        Drop files here to put some in.
+          ? "Data that commands store with conducto.data.user appears here. All your pipelines share it."
+          : "Data that this pipeline's commands store with conducto.data.pipeline appears here."}{" "}
+        To upload files, drop them here.
       </p>
-    </Empty>
+    </EmptyState>
   );
 }

@@ -2,7 +2,6 @@ import { PipelineFrame } from "@/components/PipelineFrame";
 import type { PageProps } from "@/lib/location";
 import { DataBrowser } from "@/pages/data/DataBrowser";
 
-/** A pipeline's data. */
 export function DataPage({ params }: PageProps) {
   const id = params.id ?? "";
   return (

@@ -11,7 +11,7 @@ import { baseName } from "@/model/dataFiles";
 interface Props {
   id: string | null;
   entry: DataEntry;
-  /** `done`: it was deleted. */
+  /** `done`: the entry was deleted. */
   onClose: (done: boolean) => void;
 }
 
@@ -33,7 +33,7 @@ export function DeleteDialog({ id, entry, onClose }: Props) {
           <Button autoFocus onClick={() => onClose(false)}>
             Cancel
           </Button>
-          <Button look="danger" disabled={remove.isPending} onClick={() => remove.mutate()}>
+          <Button variant="danger" disabled={remove.isPending} onClick={() => remove.mutate()}>
             Delete
           </Button>
         </>
@@ -41,9 +41,9 @@ export function DeleteDialog({ id, entry, onClose }: Props) {
     >
       <p>
         {entry.kind === "directory"
-          ? "The directory and everything in it will be gone. This cannot be taken back."
-          : "This cannot be taken back."}{" "}
-        Commands that read it will no longer find it.
+          ? "This deletes the directory and everything in it. You cannot undo this."
+          : "You cannot undo this."}{" "}
+        Commands that read it will fail to find it.
       </p>
       {remove.error === null ? null : (
         <p className="form-error" role="alert">

@@ -12,15 +12,15 @@ const ROW = 34;
 
 interface Props {
   entries: readonly DataEntry[];
-  /** Name of the file that is shown. */
+  /** Name of the open file. */
   opened: string | null;
-  /** Where a file can be downloaded. */
-  address: (name: string) => string;
+  /** The download URL of a file. */
+  urlOf: (name: string) => string;
   onDelete: (entry: DataEntry) => void;
 }
 
-/** A directory; only the rows in view exist. */
-export function EntryTable({ entries, opened, address, onDelete }: Props) {
+/** The entries of a directory, virtualised. */
+export function EntryTable({ entries, opened, urlOf, onDelete }: Props) {
   const scroll = useRef<HTMLDivElement>(null);
   const virtual = useVirtualizer({
     count: entries.length,
@@ -50,16 +50,16 @@ export function EntryTable({ entries, opened, address, onDelete }: Props) {
                 {entry.kind === "file" ? bytes(entry.size) : ""}
               </span>
               <span className="data-time muted number">{moment(entry.modified)}</span>
-              <span className="data-orders">
+              <span className="data-actions">
                 {entry.kind === "file" ? (
                   <FileLink
                     className="button button-quiet"
-                    href={address(entry.name)}
+                    href={urlOf(entry.name)}
                     label={`Download ${entry.name}`}
                   />
                 ) : null}
                 <Button
-                  look="quiet"
+                  variant="quiet"
                   className="button-danger"
                   aria-label={`Delete ${entry.name}`}
                   onClick={() => onDelete(entry)}
@@ -79,7 +79,7 @@ function Name({ entry }: { entry: DataEntry }) {
   const label = baseName(entry.name);
   if (entry.kind === "other") {
     return (
-      <span className="data-name clip muted" title={`${label}: it can only be deleted`}>
+      <span className="data-name clip muted" title={`${label}: links can only be deleted`}>
         {label} <span className="tag">link</span>
       </span>
     );

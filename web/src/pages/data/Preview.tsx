@@ -2,10 +2,10 @@ import { useQuery } from "@tanstack/react-query";
 import { lazy, Suspense, useEffect, useMemo, useState } from "react";
 
 import { ApiError, messageOf } from "@/api/client";
-import { dataApi, dataFile } from "@/api/data";
+import { dataApi, dataFileUrl } from "@/api/data";
 import type { DataEntry } from "@/api/schema";
 import { Button } from "@/components/Button";
-import { Empty, Failure } from "@/components/Empty";
+import { EmptyState, LoadError } from "@/components/EmptyState";
 import { FileLink } from "@/components/FileLink";
 import { parseTable } from "@/lib/csv";
 import { bytes, moment } from "@/lib/time";
@@ -13,7 +13,7 @@ import { baseName, imageType, previewKind } from "@/model/dataFiles";
 
 const Markdown = lazy(async () => ({ default: (await import("@/components/Markdown")).Markdown }));
 
-/** Bytes of a file that are fetched to be shown, and of a picture. */
+/** Maximum number of bytes fetched for a preview, and for an image. */
 const TEXT_BYTES = 256 << 10;
 const IMAGE_BYTES = 16 << 20;
 const TABLE_ROWS = 200;
@@ -22,19 +22,19 @@ const TABLE_COLUMNS = 50;
 interface Props {
   id: string | null;
   name: string;
-  /** What the list says of it; null where it is not listed, undefined before there is a list. */
+  /** Null if the file is not listed, undefined until the list is loaded. */
   entry: DataEntry | null | undefined;
   onClose: () => void;
 }
 
-/** A file's content, as far as it can be shown. Nothing in it is ever executed. */
+/** A preview of a file. Nothing in it is executed. */
 export function Preview({ id, name, entry, onClose }: Props) {
-  const most = imageType(name) === null ? TEXT_BYTES : IMAGE_BYTES;
+  const max = imageType(name) === null ? TEXT_BYTES : IMAGE_BYTES;
   const content = useQuery({
     queryKey: ["data-preview", id, name, entry?.modified, entry?.size],
-    // Of an empty file there is no first byte to ask for.
+    // An empty file has no valid range.
     queryFn: ({ signal }) =>
-      entry?.size === 0 ? new ArrayBuffer(0) : dataApi.read(id, name, most, signal),
+      entry?.size === 0 ? new ArrayBuffer(0) : dataApi.read(id, name, max, signal),
     enabled: entry !== undefined,
     placeholderData: (before) => before,
   });
@@ -48,68 +48,70 @@ export function Preview({ id, name, entry, onClose }: Props) {
           {entry == null ? "" : `${bytes(entry.size)}, ${moment(entry.modified)}`}
         </span>
         <span className="page-grow" />
-        <FileLink className="button button-plain" href={dataFile(id, name)} />
-        <Button look="quiet" aria-label="Close the file" onClick={onClose}>
+        <FileLink className="button button-plain" href={dataFileUrl(id, name)} />
+        <Button variant="quiet" aria-label="Close file" onClick={onClose}>
           ×
         </Button>
       </div>
       {content.data === undefined ? (
-        <NotShown error={content.error} onRetry={() => void content.refetch()} />
+        <PreviewLoading error={content.error} onRetry={() => void content.refetch()} />
       ) : (
         <Content
           name={name}
           content={content.data}
-          whole={entry == null ? content.data.byteLength < most : entry.size <= most}
+          whole={entry == null ? content.data.byteLength < max : entry.size <= max}
         />
       )}
     </section>
   );
 }
 
-function NotShown({ error, onRetry }: { error: Error | null; onRetry: () => void }) {
+function PreviewLoading({ error, onRetry }: { error: Error | null; onRetry: () => void }) {
   if (error === null) return <p className="muted page-note">Loading…</p>;
   if (error instanceof ApiError && error.status === 404) {
-    return <Empty title="This file is gone" />;
+    return <EmptyState title="File not found" />;
   }
-  return <Failure message={messageOf(error)} onRetry={onRetry} />;
+  return <LoadError message={messageOf(error)} onRetry={onRetry} />;
 }
 
 interface ContentProps {
   name: string;
   content: ArrayBuffer;
-  /** All of the file is here. */
+  /** The content is complete. */
   whole: boolean;
 }
 
 function Content({ name, content, whole }: ContentProps) {
   const kind = previewKind(name, new Uint8Array(content));
   const text = useMemo(() => new TextDecoder().decode(content), [content]);
-  if (content.byteLength === 0) return <Empty title="This file is empty" />;
-  const cut = whole ? null : (
+  if (content.byteLength === 0) return <EmptyState title="This file is empty" />;
+  const truncated = whole ? null : (
     <p className="muted page-note">
-      The first {bytes(content.byteLength)}; download it to see all.
+      Showing the first {bytes(content.byteLength)}; download the file to see the rest.
     </p>
   );
   switch (kind) {
     case "image":
-      return whole ? <Picture name={name} content={content} /> : <TooBig />;
+      return whole ? <Picture name={name} content={content} /> : <TooLarge />;
     case "none":
       return (
-        <Empty title="This is no text">
-          <p className="muted">Download it to open it with another program.</p>
-        </Empty>
+        <EmptyState title="No preview">
+          <p className="muted">
+            This is not a text file. Download it to open it in another program.
+          </p>
+        </EmptyState>
       );
     case "table":
       return (
         <>
-          {cut}
+          {truncated}
           <Table text={text} separator={name.toLowerCase().endsWith(".tsv") ? "\t" : ","} />
         </>
       );
     case "markdown":
       return (
         <div className="data-content data-doc" tabIndex={0} role="region" aria-label="Content">
-          {cut}
+          {truncated}
           <Suspense fallback={<p className="muted">Loading…</p>}>
             <Markdown text={text} />
           </Suspense>
@@ -118,7 +120,7 @@ function Content({ name, content, whole }: ContentProps) {
     case "text":
       return (
         <>
-          {cut}
+          {truncated}
           <pre className="data-content" tabIndex={0} role="region" aria-label="Content">
             {text}
           </pre>
@@ -127,11 +129,11 @@ function Content({ name, content, whole }: ContentProps) {
   }
 }
 
-function TooBig() {
+function TooLarge() {
   return (
-    <Empty title="This picture is too big to show here">
-      <p className="muted">Download it to see it.</p>
-    </Empty>
+    <EmptyState title="This image is too large to preview">
+      <p className="muted">Download the file to view it.</p>
+    </EmptyState>
   );
 }
 
@@ -144,7 +146,7 @@ function Picture({ name, content }: { name: string; content: ArrayBuffer }) {
     setBroken(false);
     return () => URL.revokeObjectURL(made);
   }, [name, content]);
-  if (broken) return <Empty title="This is no picture that the browser knows" />;
+  if (broken) return <EmptyState title="The browser cannot show this image" />;
   return address === null ? null : (
     <div className="data-picture">
       <img src={address} alt={baseName(name)} onError={() => setBroken(true)} />
@@ -187,8 +189,8 @@ function Table({ text, separator }: { text: string; separator: "," | "\t" }) {
       </table>
       {body.length > TABLE_ROWS || wide ? (
         <p className="muted page-note">
-          The first {TABLE_ROWS} rows{wide ? ` and ${TABLE_COLUMNS} columns` : ""}; download it to
-          see all.
+          Showing the first {TABLE_ROWS} rows{wide ? ` and ${TABLE_COLUMNS} columns` : ""}; download
+          the file to see the rest.
         </p>
       ) : null}
     </div>

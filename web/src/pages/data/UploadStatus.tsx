@@ -2,7 +2,7 @@ import { Button } from "@/components/Button";
 import { bytes } from "@/lib/time";
 import type { UploadProgress } from "@/pages/data/useUploads";
 
-/** How far uploads are, with the way to end them. */
+/** The progress of uploads, with a Cancel button. */
 export function UploadStatus(props: { progress: UploadProgress; onStop: () => void }) {
   const { name, number, files, sent, total } = props.progress;
   const share = total === 0 ? 1 : sent / total;
@@ -12,12 +12,12 @@ export function UploadStatus(props: { progress: UploadProgress; onStop: () => vo
         {files > 1 ? `${number} of ${files}: ` : ""}
         {name}
       </span>
-      <progress max={1} value={share} aria-label="Share that is uploaded" />
+      <progress max={1} value={share} aria-label="Upload progress" />
       <span className="muted number">
         {bytes(sent)} of {bytes(total)}
       </span>
-      <Button look="quiet" onClick={props.onStop}>
-        Stop
+      <Button variant="quiet" onClick={props.onStop}>
+        Cancel
       </Button>
     </div>
   );

@@ -2,7 +2,7 @@ import { useEffect } from "react";
 
 import { DataBrowser } from "@/pages/data/DataBrowser";
 
-/** The user's own data, which all of their pipelines share. */
+/** The user's own data, shared by all their pipelines. */
 export function UserDataPage() {
   useEffect(() => {
     document.title = "Data · Conducto";

@@ -5,7 +5,7 @@ import type { DataEntry } from "@/api/schema";
 
 const REFRESH_MS = 4000;
 
-/** Entries of a directory, page by page; looked at again while somebody sees the first page. */
+/** The entries of a directory by page. Polls while only the first page is loaded. */
 export function useEntries(id: string | null, directory: string) {
   const list = useInfiniteQuery({
     queryKey: entriesKey(id, directory),

@@ -9,30 +9,29 @@ import { plural } from "@/lib/time";
 import { joined } from "@/model/dataFiles";
 import { entriesKey } from "@/pages/data/useEntries";
 
-/** How far uploads are. */
 export interface UploadProgress {
-  /** The file that is on its way, and its number, counted from 1. */
+  /** The current file and its number, counted from 1. */
   name: string;
   number: number;
   files: number;
-  /** Bytes of all files together. */
+  /** Bytes of all files. */
   sent: number;
   total: number;
 }
 
 export interface Uploads {
-  /** Null when nothing is under way. */
+  /** Null if there is no upload. */
   progress: UploadProgress | null;
-  /** Names of files that would be replaced, while the reader has not said yes. */
+  /** Names of existing files, until the user confirms to replace them. */
   question: readonly string[] | null;
   choose: (files: FileList) => void;
   confirm: () => void;
   cancel: () => void;
-  /** End what is under way; files that arrived whole stay. */
+  /** Cancel the uploads; completed files are kept. */
   stop: () => void;
 }
 
-/** Putting files into a directory, one after the other; asks before it replaces any. */
+/** Uploads files to a directory one by one, asking before it replaces any. */
 export function useUploads(
   id: string | null,
   directory: string,
@@ -40,14 +39,14 @@ export function useUploads(
 ): Uploads {
   const client = useQueryClient();
   const [progress, setProgress] = useState<UploadProgress | null>(null);
-  const [asked, setAsked] = useState<{ files: File[]; names: string[] } | null>(null);
+  const [question, setQuestion] = useState<{ files: File[]; names: string[] } | null>(null);
   const stopper = useRef<AbortController | null>(null);
   useEffect(() => () => stopper.current?.abort(), []);
 
-  const put = async (files: readonly File[]) => {
+  const uploadAll = async (files: readonly File[]) => {
     const { signal } = (stopper.current = new AbortController());
     const total = files.reduce((sum, file) => sum + file.size, 0);
-    let [good, before] = [0, 0];
+    let [uploaded, before] = [0, 0];
     for (const [index, file] of files.entries()) {
       if (signal.aborted) break;
       const show = (sent: number) =>
@@ -61,7 +60,7 @@ export function useUploads(
       show(0);
       try {
         await dataApi.write(id, joined(directory, file.name), file, { onSent: show, signal });
-        good += 1;
+        uploaded += 1;
       } catch (error) {
         const stopped = error instanceof DOMException && error.name === "AbortError";
         if (!stopped) toast(`${file.name}: ${messageOf(error)}`, "error");
@@ -69,30 +68,30 @@ export function useUploads(
       before += file.size;
     }
     setProgress(null);
-    if (good > 0) toast(`Uploaded ${plural(good, "file")}`);
+    if (uploaded > 0) toast(`Uploaded ${plural(uploaded, "file")}`);
     await client.invalidateQueries({ queryKey: entriesKey(id, directory) });
     await client.invalidateQueries({ queryKey: ["data-preview", id] });
   };
 
   return {
     progress,
-    question: asked?.names ?? null,
+    question: question?.names ?? null,
     choose: (list) => {
       const files = [...list];
       if (files.length === 0 || progress !== null) return;
-      const there = new Set(entries.map((entry) => entry.name));
+      const existing = new Set(entries.map((entry) => entry.name));
       const names = files
         .map((file) => file.name)
-        .filter((name) => there.has(joined(directory, name)));
-      if (names.length > 0) setAsked({ files, names });
-      else void put(files);
+        .filter((name) => existing.has(joined(directory, name)));
+      if (names.length > 0) setQuestion({ files, names });
+      else void uploadAll(files);
     },
     confirm: () => {
-      const files = asked?.files ?? [];
-      setAsked(null);
-      void put(files);
+      const files = question?.files ?? [];
+      setQuestion(null);
+      void uploadAll(files);
     },
-    cancel: () => setAsked(null),
+    cancel: () => setQuestion(null),
     stop: () => stopper.current?.abort(),
   };
 }

@@ -6,7 +6,7 @@ import { useEffect, useRef, useState, useSyncExternalStore } from "react";
 
 import type { ImageState } from "@/api/schema";
 import { Button } from "@/components/Button";
-import { Empty, Failure } from "@/components/Empty";
+import { EmptyState, LoadError } from "@/components/EmptyState";
 import { Loading } from "@/components/Loading";
 import { useSetting } from "@/lib/settings";
 import { bytes, plural } from "@/lib/time";
@@ -15,7 +15,7 @@ import { BuildSteps } from "@/pages/images/BuildSteps";
 import { LogLine } from "@/pages/pipeline/node/LogLine";
 
 const LINE_HEIGHT = 18;
-/** Within this of the end, in px, a reader counts as being there. */
+/** Distance from the end in px up to which the log keeps following. */
 const NEAR_END = 240;
 
 interface Props {
@@ -54,14 +54,14 @@ function Lines({ log, state }: { log: BuildLog; state: ImageState }) {
     if (box === null || !follow) return;
     if (box.scrollHeight - box.scrollTop - box.clientHeight > NEAR_END) setFollow(false);
   };
-  if (log.error !== null) return <Failure message={log.error} />;
+  if (log.error !== null) return <LoadError message={log.error} />;
   if (log.complete === null) return <Loading />;
-  const steps = <BuildSteps steps={log.steps} underWay={state !== "done" && state !== "error"} />;
+  const steps = <BuildSteps steps={log.steps} building={state !== "done" && state !== "error"} />;
   if (lines.length === 0) {
     return (
       <>
         {steps}
-        <NothingPrinted state={state} />
+        <NoOutput state={state} />
       </>
     );
   }
@@ -104,27 +104,27 @@ function Lines({ log, state }: { log: BuildLog; state: ImageState }) {
         <p className="log-foot muted number">
           {plural(lines.length, "line")}
           {log.complete ? "" : " so far"}
-          {log.skipped > 0 ? `; ${bytes(log.skipped)} before them are not shown` : ""}
+          {log.skipped > 0 ? `; the first ${bytes(log.skipped)} are not shown` : ""}
         </p>
       </div>
     </>
   );
 }
 
-function NothingPrinted({ state }: { state: ImageState }) {
+function NoOutput({ state }: { state: ImageState }) {
   if (state === "pending") {
     return (
-      <Empty title="Not built yet">
-        <p className="muted">It is built when the first Exec that uses it is about to run.</p>
-      </Empty>
+      <EmptyState title="Not built yet">
+        <p className="muted">The image is built before the first command that uses it.</p>
+      </EmptyState>
     );
   }
-  if (state === "error") return null; // why is said above
+  if (state === "error") return null; // the error is shown above
   return state === "done" ? (
-    <Empty title="Nothing was printed">
-      <p className="muted">The image was there already, so that nothing had to be built.</p>
-    </Empty>
+    <EmptyState title="No build output">
+      <p className="muted">The image already existed, so no build was needed.</p>
+    </EmptyState>
   ) : (
-    <p className="muted page-note">Nothing printed yet…</p>
+    <p className="muted page-note">No output yet…</p>
   );
 }

@@ -1,40 +1,40 @@
 import type { ImageStep } from "@/api/schema";
-import { StateMark } from "@/components/StateMark";
+import { StateIcon } from "@/components/StateIcon";
 import { useNow } from "@/components/useNow";
 import { duration, elapsed } from "@/lib/time";
 
 interface Props {
   steps: readonly ImageStep[];
-  underWay: boolean;
+  building: boolean;
 }
 
-/** What the build of an image did one after the other, and how long each took. */
-export function BuildSteps({ steps, underWay }: Props) {
-  const now = useNow(underWay);
+/** The steps of an image build and their durations. */
+export function BuildSteps({ steps, building }: Props) {
+  const now = useNow(building);
   if (steps.length === 0) return null;
   return (
-    <ol className="images-steps" aria-label="Steps of the build" tabIndex={0}>
+    <ol className="images-steps" aria-label="Build steps" tabIndex={0}>
       {steps.map((step, index) => (
         <li
           key={index}
           className={step.within === null ? "images-step" : "images-step images-step-within"}
         >
-          <StateMark mark={markOf(step, underWay)} label />
+          <StateIcon state={markOf(step, building)} label />
           <span className="images-step-name clip" title={step.error ?? step.name}>
             {step.name}
           </span>
           {step.cached ? <span className="muted">cached</span> : null}
-          <span className="muted number images-step-time">{took(step, underWay, now)}</span>
+          <span className="muted number images-step-time">{took(step, building, now)}</span>
         </li>
       ))}
     </ol>
   );
 }
 
-function markOf(step: ImageStep, underWay: boolean) {
+function markOf(step: ImageStep, building: boolean) {
   if (step.error !== null) return "error";
   if (step.ended !== null || step.cached) return "done";
-  return underWay ? "running" : "killed"; // the agent that built it is gone
+  return building ? "running" : "killed"; // the agent stopped during the build
 }
 
 function took(step: ImageStep, underWay: boolean, now: number): string {

@@ -7,10 +7,10 @@ import { api, messageOf } from "@/api/client";
 import type { ImageRecord, PipelineSummary } from "@/api/schema";
 import { Button } from "@/components/Button";
 import { CopyButton } from "@/components/CopyButton";
-import { Empty, Failure } from "@/components/Empty";
+import { EmptyState, LoadError } from "@/components/EmptyState";
 import { Loading } from "@/components/Loading";
 import { PipelineFrame } from "@/components/PipelineFrame";
-import { StateMark } from "@/components/StateMark";
+import { StateIcon } from "@/components/StateIcon";
 import { useNow } from "@/components/useNow";
 import { type PageProps, setQuery, useLocation } from "@/lib/location";
 import { duration, elapsed, moment } from "@/lib/time";
@@ -41,22 +41,22 @@ function Images({ summary }: { summary: PipelineSummary }) {
     return list.error === null ? (
       <Loading />
     ) : (
-      <Failure message={messageOf(list.error)} onRetry={() => void list.refetch()} />
+      <LoadError message={messageOf(list.error)} onRetry={() => void list.refetch()} />
     );
   }
   const { images } = list.data;
   if (images.length === 0) {
     return (
-      <Empty title="This pipeline has no images">
+      <EmptyState title="This pipeline has no images">
         <p className="muted">
           {summary.pipeline.engine === "process"
             ? "Its commands run as plain processes on this machine."
-            : "None of its Execs names one."}
+            : "None of its commands uses an image."}
         </p>
-      </Empty>
+      </EmptyState>
     );
   }
-  const opened = images.find((one) => one.name === query.get("image")) ?? foremost(images);
+  const opened = images.find((one) => one.name === query.get("image")) ?? defaultImage(images);
   return (
     <div className="images">
       <ul className="images-list" aria-label="Images">
@@ -79,16 +79,16 @@ function Images({ summary }: { summary: PipelineSummary }) {
   );
 }
 
-/** The one to look at first: a broken one, else one that is being built, else the first. */
-function foremost(images: readonly ImageRecord[]): ImageRecord | undefined {
+/** A failed image, otherwise one that is being built, otherwise the first. */
+function defaultImage(images: readonly ImageRecord[]): ImageRecord | undefined {
   return (
     images.find((one) => one.state === "error") ??
-    images.find((one) => isUnderWay(one)) ??
+    images.find((one) => isBuilding(one)) ??
     images[0]
   );
 }
 
-function isUnderWay({ state }: ImageRecord): boolean {
+function isBuilding({ state }: ImageRecord): boolean {
   return state !== "pending" && state !== "done" && state !== "error";
 }
 
@@ -111,28 +111,28 @@ function ImageRow({ image, opened }: { image: ImageRecord; opened: boolean }) {
   );
 }
 
-/** A mark and the step that the build is at. */
+/** The state of an image, or the current build step. */
 function ImageState({ image }: { image: ImageRecord }) {
   const { state } = image;
-  const mark = isUnderWay(image) ? (state === "queued" ? "queued" : "running") : state;
+  const mark = isBuilding(image) ? (state === "queued" ? "queued" : "running") : state;
   if (mark !== "pending" && mark !== "queued" && mark !== "done" && mark !== "error") {
     return (
       <span className="state state-running">
-        <StateMark mark="running" />
+        <StateIcon state="running" />
         {state}
       </span>
     );
   }
   return (
     <span className={`state state-${mark}`}>
-      <StateMark mark={mark} />
-      {mark === "error" ? "not built" : mark === "done" ? "built" : mark}
+      <StateIcon state={mark} />
+      {mark === "error" ? "build failed" : mark === "done" ? "built" : mark}
     </span>
   );
 }
 
 function Took({ image }: { image: ImageRecord }) {
-  const now = useNow(isUnderWay(image));
+  const now = useNow(isBuilding(image));
   const took = elapsed(image.started, image.ended, now);
   return took === null ? null : <span className="muted number">{duration(took)}</span>;
 }
@@ -157,15 +157,15 @@ function ImagePane({ id, image, onRebuild }: PaneProps) {
       <dl className="images-facts">
         {image.reference === null || image.reference === "" ? null : (
           <div>
-            <dt>Known as</dt>
+            <dt>Reference</dt>
             <dd className="mono">
-              {image.reference} <CopyButton text={image.reference} label="Copy the image's name" />
+              {image.reference} <CopyButton text={image.reference} label="Copy image reference" />
             </dd>
           </div>
         )}
         {image.started === null ? null : (
           <div>
-            <dt>Begun</dt>
+            <dt>Started</dt>
             <dd className="number">
               {moment(image.started)}
               {image.ended === null

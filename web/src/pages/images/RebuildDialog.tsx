@@ -4,14 +4,15 @@ import { api, messageOf } from "@/api/client";
 import type { ControlResult } from "@/api/schema";
 import { Button } from "@/components/Button";
 import { Dialog } from "@/components/Dialog";
+import { KilledNote } from "@/components/KilledNote";
 import { toast } from "@/components/toasts";
 import { plural } from "@/lib/time";
 import { fetchWholeTree } from "@/live/wholeTree";
 import { type Usage, usageOf } from "@/model/usage";
 
-/** Paths that one order may name. */
-const MOST_PATHS = 10_000;
-const SHOWN = 6;
+/** Maximum number of paths in one action. */
+const MAX_PATHS = 10_000;
+const MAX_SHOWN = 6;
 
 interface Props {
   id: string;
@@ -19,13 +20,13 @@ interface Props {
   onClose: () => void;
 }
 
-/** Build an image anew, and run again what uses it: first what that would touch. */
+/** Rebuilds an image and reruns the commands that use it, after showing them. */
 export function RebuildDialog({ id, image, onClose }: Props) {
   const plan = useQuery({
     queryKey: ["image-use", id, image],
     queryFn: async ({ signal }) => {
       const usage = usageOf(image, (await fetchWholeTree(id, "none", signal)).nodes);
-      if (usage.execs === 0 || usage.paths.length > MOST_PATHS) return { usage, preview: null };
+      if (usage.execs === 0 || usage.paths.length > MAX_PATHS) return { usage, preview: null };
       const order = { action: "rebuild" as const, paths: usage.paths };
       return { usage, preview: await api.control(id, { ...order, preview: true }) };
     },
@@ -35,7 +36,7 @@ export function RebuildDialog({ id, image, onClose }: Props) {
   const rebuild = useMutation({
     mutationFn: (paths: string[]) => api.control(id, { action: "rebuild", paths }),
     onSuccess: (result) => {
-      toast(`Building ${image} anew, and resetting ${plural(result.affected, "Exec")}`);
+      toast(`Rebuilding ${image} and resetting ${plural(result.affected, "command")}`);
       for (const note of result.notes) toast(note);
       onClose();
     },
@@ -51,11 +52,13 @@ export function RebuildDialog({ id, image, onClose }: Props) {
         <>
           <Button onClick={onClose}>Cancel</Button>
           <Button
-            look="main"
+            variant="main"
             disabled={preview === null || rebuild.isPending}
             onClick={() => rebuild.mutate(paths)}
           >
-            {preview === null ? "Rebuild" : `Rebuild and reset ${plural(preview.affected, "Exec")}`}
+            {preview === null
+              ? "Rebuild"
+              : `Rebuild and reset ${plural(preview.affected, "command")}`}
           </Button>
         </>
       }
@@ -65,33 +68,28 @@ export function RebuildDialog({ id, image, onClose }: Props) {
           {messageOf(plan.error)}
         </p>
       )}
-      {plan.isPending ? <p className="muted">Looking up what uses it…</p> : null}
+      {plan.isPending ? <p className="muted">Finding commands that use this image…</p> : null}
       {plan.data === undefined ? null : <Plan usage={plan.data.usage} preview={preview} />}
     </Dialog>
   );
 }
 
 function Plan({ usage, preview }: { usage: Usage; preview: ControlResult | null }) {
-  if (usage.execs === 0) return <p>No Exec uses it, so there is nothing to build it for.</p>;
+  if (usage.execs === 0) return <p>No command uses this image, so there is no need to build it.</p>;
   if (preview === null) {
-    return <p>Too many nodes use it to reset them at once; rebuild from a group in the tree.</p>;
+    return <p>Too many nodes use this image. Rebuild from a group in the tree instead.</p>;
   }
-  const rest = usage.paths.length - SHOWN;
+  const rest = usage.paths.length - MAX_SHOWN;
   return (
     <>
-      <p>The image is built from its definition again, and what uses it is reset:</p>
+      <p>The image will be rebuilt, and these nodes reset:</p>
       <ul className="consent-paths mono">
-        {usage.paths.slice(0, SHOWN).map((path) => (
+        {usage.paths.slice(0, MAX_SHOWN).map((path) => (
           <li key={path}>{path}</li>
         ))}
         {rest > 0 ? <li className="muted">and {rest.toLocaleString("en")} more</li> : null}
       </ul>
-      {preview.stopped > 0 ? (
-        <p className="state-killed">
-          {plural(preview.stopped, "Exec")} of them {preview.stopped === 1 ? "runs" : "run"} now and
-          will be ended.
-        </p>
-      ) : null}
+      <KilledNote count={preview.stopped} />
       {preview.notes.map((note) => (
         <p key={note}>{note}</p>
       ))}

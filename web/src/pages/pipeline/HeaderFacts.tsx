@@ -7,32 +7,32 @@ import { duration } from "@/lib/time";
 import { activeTime, wallText } from "@/model/activity";
 import { earlierDurations, estimate } from "@/model/estimate";
 import { historyFinder } from "@/model/runs";
-import { mainReason } from "@/model/waiting";
+import { mostCommonReason } from "@/model/waiting";
 import { workersText } from "@/model/workers";
 
-/** Reasons change with what ends; this often they are asked for while something is queued, in ms. */
-const REASONS_MS = 3000;
-/** Nodes that are asked why they wait; the others wait for much the same. */
-const ASKED = 50;
+/** Polling interval of wait reasons, in ms. */
+const REFRESH_MS = 3000;
+/** Number of nodes whose wait reasons are requested; the others are similar. */
+const MAX_NODES = 50;
 
-/** How long it has run, and how long it may still take where it ran before. */
+/** The run time, and an estimate of the remaining time. */
 export function Elapsed({ summary }: { summary: PipelineSummary }) {
   const now = useNow(!summary.settled);
-  const took = activeTime(summary, now);
-  if (took === null) return null;
+  const elapsed = activeTime(summary, now);
+  if (elapsed === null) return null;
   return (
     <>
       <span className="number" title={wallText(summary, now) ?? undefined}>
-        {duration(took)}
+        {duration(elapsed)}
       </span>
       {summary.settled || summary.state !== "running" ? null : (
-        <Rest summary={summary} took={took} />
+        <TimeLeft summary={summary} took={elapsed} />
       )}
     </>
   );
 }
 
-function Rest({ summary, took }: { summary: PipelineSummary; took: number }) {
+function TimeLeft({ summary, took }: { summary: PipelineSummary; took: number }) {
   const { id } = summary.pipeline;
   const earlier = useQuery({
     queryKey: ["earlier", id],
@@ -43,17 +43,17 @@ function Rest({ summary, took }: { summary: PipelineSummary; took: number }) {
   const history = historyFinder(earlier.data?.histories ?? [])(summary.pipeline);
   const found = estimate(took, earlierDurations(summary, history?.runs ?? []));
   if (found === null) return null;
-  const usual = `it usually takes ${duration(found.usual)}`;
+  const usual = `usually takes ${duration(found.usual)}`;
   return (
     <span className="muted number" title={usual}>
-      {found.rest === null
+      {found.remaining === null
         ? `longer than usual (${duration(found.usual)})`
-        : `about ${duration(found.rest)} left`}
+        : `about ${duration(found.remaining)} left`}
     </span>
   );
 }
 
-/** Why what is queued does not start; or, when nothing goes on, why what is pending does not. */
+/** Explains why queued commands wait, or why nothing starts. */
 export function Waiting({ summary }: { summary: PipelineSummary }) {
   const { pipeline, counts, settled, seq } = summary;
   const stuck = settled && pipeline.armed;
@@ -63,14 +63,14 @@ export function Waiting({ summary }: { summary: PipelineSummary }) {
     queryFn: ({ signal }) =>
       api.tree(
         pipeline.id,
-        { root: "/", state: state ?? "queued", limit: ASKED, attempts: "none" },
+        { root: "/", state: state ?? "queued", limit: MAX_NODES, attempts: "none" },
         signal,
       ),
     enabled: state !== null,
-    refetchInterval: stuck ? false : REASONS_MS,
+    refetchInterval: stuck ? false : REFRESH_MS,
     retry: false,
   });
-  const reason = state === null ? null : mainReason(waiting.data?.nodes ?? []);
+  const reason = state === null ? null : mostCommonReason(waiting.data?.nodes ?? []);
   if (reason === null) {
     return stuck && counts.pending === 0 ? (
       <span className="muted">nothing left to run</span>
@@ -83,7 +83,7 @@ export function Waiting({ summary }: { summary: PipelineSummary }) {
   );
 }
 
-/** What carries the commands now, and how much of the machine is taken. */
+/** The number of workers and the CPU use. */
 export function WorkersInUse({ summary }: { summary: PipelineSummary }) {
   const { workers } = summary;
   if (workers === null || summary.settled) return null;
@@ -95,7 +95,7 @@ export function WorkersInUse({ summary }: { summary: PipelineSummary }) {
 }
 
 function workersTitle(engine: PipelineRecord["engine"], { cpu }: Workers): string {
-  const what = engine === "process" ? "Places for plain processes" : "Containers";
-  const machine = cpu === null ? "" : ". The CPUs are those of all pipelines on this machine";
-  return `${what} of this pipeline; one that idles takes the next command that fits${machine}`;
+  const what = engine === "process" ? "Slots for plain processes" : "Containers";
+  const machine = cpu === null ? "" : ". CPUs are shared by all pipelines on this machine";
+  return `${what} of this pipeline. An idle one runs the next suitable command${machine}.`;
 }

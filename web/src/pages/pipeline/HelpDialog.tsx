@@ -2,12 +2,12 @@ import { Dialog } from "@/components/Dialog";
 
 const KEYS: readonly [string, string][] = [
   ["↑ ↓", "previous or next row"],
-  ["→ ←", "open or close a group; into it, out of it"],
-  ["Space", "select or unselect"],
+  ["→ ←", "open or close a group; go into or out of it"],
+  ["Space", "select or deselect"],
   ["Home End", "first or last row"],
   ["n p", "next or previous failure"],
-  ["u", "next Exec that runs"],
-  ["f", "only what failed, or all again"],
+  ["u", "next running command"],
+  ["f", "show failed commands only, or all"],
   ["/", "search the tree"],
   ["r", "reset"],
   ["s", "skip or unskip"],
@@ -16,14 +16,13 @@ const KEYS: readonly [string, string][] = [
   ["d", "copy the debug command"],
   ["g", "run or pause the pipeline"],
   ["Ctrl+Shift+L", "leave the terminal of a shell"],
-  ["Esc", "leave a search, clear the selection"],
-  ["?", "this list"],
+  ["Esc", "close the search, clear the selection"],
+  ["?", "show keyboard shortcuts"],
 ];
 
-/** Every key of the page. */
 export function HelpDialog({ onClose }: { onClose: () => void }) {
   return (
-    <Dialog title="Keys" onClose={onClose}>
+    <Dialog title="Keyboard shortcuts" onClose={onClose}>
       <KeyList />
     </Dialog>
   );

@@ -1,14 +1,14 @@
-import { AwayBanner } from "@/components/AwayBanner";
+import { OfflineBanner } from "@/components/OfflineBanner";
 import type { PipelineSession } from "@/live/session";
 
-/** Says when what is shown is not live. */
+/** A banner for a tree that is not live. */
 export function LinkBanner({ session }: { session: PipelineSession }) {
   const { link } = session;
-  if (link.kind === "offline") return <AwayBanner onRetry={() => session.retry()} />;
+  if (link.kind === "offline") return <OfflineBanner onRetry={() => session.retry()} />;
   if (link.kind !== "refused") return null;
   return (
     <div className="banner banner-error" role="status">
-      <span>Not live any more: {link.message}</span>
+      <span>Disconnected: {link.message}</span>
     </div>
   );
 }

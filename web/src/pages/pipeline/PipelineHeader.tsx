@@ -4,22 +4,22 @@ import { Button } from "@/components/Button";
 import { CountsBar, CountsText } from "@/components/Counts";
 import { Menu } from "@/components/Menu";
 import { PipelineNav } from "@/components/PipelineNav";
-import { StateLabel } from "@/components/StateMark";
+import { StateLabel } from "@/components/StateIcon";
 import { moment } from "@/lib/time";
 import type { PipelineSession } from "@/live/session";
 import { ROOT } from "@/model/paths";
 import { pauseText, runHint } from "@/model/paused";
 import { failures, isFailed } from "@/model/states";
+import type { Actions } from "@/pages/pipeline/actions/useActions";
 import { Elapsed, Waiting, WorkersInUse } from "@/pages/pipeline/HeaderFacts";
-import type { Orders } from "@/pages/pipeline/orders/useOrders";
 
 interface Props {
   session: PipelineSession;
-  orders: Orders;
+  actions: Actions;
   onHelp: () => void;
 }
 
-export function PipelineHeader({ session, orders, onHelp }: Props) {
+export function PipelineHeader({ session, actions, onHelp }: Props) {
   const summary = session.model?.summary;
   if (summary === undefined) return null;
   const { pipeline, counts } = summary;
@@ -36,30 +36,30 @@ export function PipelineHeader({ session, orders, onHelp }: Props) {
           </span>
         ))}
         <span className="phead-grow" />
-        <RunButton summary={summary} orders={orders} />
+        <RunButton summary={summary} actions={actions} />
         <Menu
           label="More"
           entries={[
             {
-              label: "Reset what failed",
+              label: "Rerun failed",
               disabled: failures(counts) === 0 && !isFailed(summary.state),
-              onSelect: () => void orders.resetFailed(ROOT),
+              onSelect: () => void actions.rerunFailed(ROOT),
             },
             pipeline.lifecycle === "active"
-              ? { label: "Sleep", onSelect: () => void orders.whole("sleep") }
-              : { label: "Wake", onSelect: () => void orders.whole("wake") },
-            { label: "Archive", onSelect: () => void orders.whole("archive") },
+              ? { label: "Sleep", onSelect: () => void actions.pipeline("sleep") }
+              : { label: "Wake", onSelect: () => void actions.pipeline("wake") },
+            { label: "Archive", onSelect: () => void actions.pipeline("archive") },
             { label: "Download report", download: api.exportFile(pipeline.id) },
-            { label: "Keys", shortcut: "?", onSelect: onHelp },
+            { label: "Keyboard shortcuts", shortcut: "?", onSelect: onHelp },
           ]}
         />
       </div>
       <div className="phead-line phead-facts">
-        <StateLabel mark={summary.state} />
+        <StateLabel state={summary.state} />
         <Elapsed summary={summary} />
         <CountsText counts={counts} />
         <WorkersInUse summary={summary} />
-        <Facts summary={summary} />
+        <StatusFacts summary={summary} />
       </div>
       <PipelineNav id={pipeline.id} current="tree" />
       <CountsBar counts={counts} />
@@ -67,42 +67,41 @@ export function PipelineHeader({ session, orders, onHelp }: Props) {
   );
 }
 
-function RunButton({ summary, orders }: { summary: PipelineSummary; orders: Orders }) {
+function RunButton({ summary, actions }: { summary: PipelineSummary; actions: Actions }) {
   const { armed } = summary.pipeline;
   return armed ? (
-    <Button shortcut="g" disabled={orders.busy} onClick={() => void orders.whole("pause")}>
+    <Button shortcut="g" disabled={actions.busy} onClick={() => void actions.pipeline("pause")}>
       Pause
     </Button>
   ) : (
     <Button
-      look="main"
+      variant="main"
       shortcut="g"
-      disabled={orders.busy}
-      onClick={() => void orders.whole("run")}
+      disabled={actions.busy}
+      onClick={() => void actions.pipeline("run")}
     >
       Run
     </Button>
   );
 }
 
-/** Says that somebody else changed the pipeline and what that means for its secrets. */
+/** Warns that another user changed the pipeline, so that its owner's secrets are withheld. */
 function ForeignChange({ pipeline }: { pipeline: PipelineSummary["pipeline"] }) {
   const change = pipeline.foreign_change;
   if (change === null) return null;
   return (
     <span className="state-error">
       commands run without the user secrets of {pipeline.owner}: {change.by} changed this pipeline (
-      {change.change.replace("_", " ")}, {moment(change.time)}); launch it again to run it with your
-      own
+      {change.change.replace("_", " ")}, {moment(change.time)}). To run with your own secrets,
+      launch it again.
     </span>
   );
 }
 
-/** Whether it goes on, why it does not, and what it waits for. */
-function Facts({ summary }: { summary: PipelineSummary }) {
+function StatusFacts({ summary }: { summary: PipelineSummary }) {
   const { pipeline, images } = summary;
-  const underWay = images.filter((image) => !["pending", "done", "error"].includes(image.state));
-  const broken = images.filter((image) => image.state === "error");
+  const building = images.filter((image) => !["pending", "done", "error"].includes(image.state));
+  const failed = images.filter((image) => image.state === "error");
   return (
     <>
       {pipeline.lifecycle === "active" ? null : <span>{pipeline.lifecycle}</span>}
@@ -112,18 +111,18 @@ function Facts({ summary }: { summary: PipelineSummary }) {
       <ForeignChange pipeline={pipeline} />
       {pipeline.armed || pipeline.problem !== null ? null : (
         <span className={summary.settled ? "muted" : "state-queued"}>
-          {pauseText(summary)}; {runHint(summary)}
+          {pauseText(summary)}. {runHint(summary)}
         </span>
       )}
       <Waiting summary={summary} />
-      {underWay.map((image) => (
+      {building.map((image) => (
         <span key={image.name} className="state-running">
           image {image.name}: {image.state}
         </span>
       ))}
-      {broken.map((image) => (
+      {failed.map((image) => (
         <span key={image.name} className="state-error">
-          image {image.name}: not built
+          image {image.name}: build failed
         </span>
       ))}
     </>

@@ -5,19 +5,19 @@ import { useQueryClient } from "@tanstack/react-query";
 import { useEffect, useRef, useState } from "react";
 
 import { ApiError } from "@/api/client";
-import { NotHere } from "@/components/PipelineFrame";
+import { PipelineLoading } from "@/components/PipelineFrame";
 import { SignedOut } from "@/components/SignedOut";
 import { type PageProps, setQuery, useLocation } from "@/lib/location";
 import type { PipelineSession } from "@/live/session";
 import { useSession, useSessionVersion } from "@/live/useSession";
-import { toAddress } from "@/model/openGroups";
+import { toQuery } from "@/model/openGroups";
 import { ROOT } from "@/model/paths";
 import { tabTitle } from "@/model/titles";
+import { ActionDialogs } from "@/pages/pipeline/actions/ActionDialogs";
+import { useActions } from "@/pages/pipeline/actions/useActions";
 import { HelpDialog } from "@/pages/pipeline/HelpDialog";
 import { LinkBanner } from "@/pages/pipeline/LinkBanner";
 import { NodePane } from "@/pages/pipeline/node/NodePane";
-import { OrderDialogs } from "@/pages/pipeline/orders/OrderDialogs";
-import { useOrders } from "@/pages/pipeline/orders/useOrders";
 import { PipelineHeader } from "@/pages/pipeline/PipelineHeader";
 import { TreePane } from "@/pages/pipeline/tree/TreePane";
 import { usePageKeys } from "@/pages/pipeline/usePageKeys";
@@ -40,7 +40,9 @@ function OpenedPipeline({ session }: { session: PipelineSession }) {
   if (model !== null) return <Workbench session={session} />;
   const error = loading.kind === "failed" ? asError(loading.error) : null;
   if (error instanceof ApiError && error.status === 401) return <SignedOut />;
-  return <NotHere id={session.id} page="tree" error={error} onRetry={() => session.retry()} />;
+  return (
+    <PipelineLoading id={session.id} page="tree" error={error} onRetry={() => session.retry()} />
+  );
 }
 
 function asError(given: unknown): Error {
@@ -53,50 +55,50 @@ function Workbench({ session }: { session: PipelineSession }) {
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
   const [help, setHelp] = useState(false);
   const targets = selected.size > 0 ? [...selected] : [node ?? ROOT];
-  const orders = useOrders(session);
-  usePageKeys({ session, current: node, targets, orders, onHelp: () => setHelp(true) });
+  const actions = useActions(session);
+  usePageKeys({ session, current: node, targets, actions, onHelp: () => setHelp(true) });
 
-  // What was asked for while the agent was away is asked for again when it is back.
+  // Refetch everything after a reconnection.
   const live = session.link.kind === "live";
   const client = useQueryClient();
   useEffect(() => {
     if (live) void client.invalidateQueries({ refetchType: "active" });
   }, [live, client]);
 
-  // A link leads to a node wherever it is in the tree; what it has closed stays closed.
+  // Open a node from the URL wherever it is in the tree. Groups that the link closes stay closed.
   const followed = useRef(false);
   useEffect(() => {
     if (node !== null) void session.reveal(node, !followed.current);
     followed.current = true;
   }, [session, node]);
 
-  // Groups that were opened and closed stand in the address, without a step of the back button.
+  // Keep the open groups in the URL, without a history entry.
   const { choiceVersion } = session;
   useEffect(() => {
-    setQuery({ ...toAddress(session.differingChoices(), node ?? ROOT) }, true);
+    setQuery({ ...toQuery(session.nonDefaultChoices(), node ?? ROOT) }, true);
   }, [session, choiceVersion, node]);
 
   return (
     <>
       <LinkBanner session={session} />
-      <PipelineHeader session={session} orders={orders} onHelp={() => setHelp(true)} />
+      <PipelineHeader session={session} actions={actions} onHelp={() => setHelp(true)} />
       <div className={node === null ? "work" : "work work-node"}>
         <TreePane
           session={session}
           current={node}
           selected={selected}
           onSelect={setSelected}
-          orders={orders}
+          actions={actions}
           targets={targets}
         />
         <NodePane
           session={session}
           path={node ?? ROOT}
-          orders={orders}
+          actions={actions}
           onClose={() => setQuery({ node: null, attempt: null })}
         />
       </div>
-      <OrderDialogs session={session} orders={orders} />
+      <ActionDialogs session={session} actions={actions} />
       {help ? <HelpDialog onClose={() => setHelp(false)} /> : null}
     </>
   );

@@ -7,26 +7,26 @@ import { copy } from "@/lib/clipboard";
 import { debugCommand } from "@/lib/commands";
 import { setQuery } from "@/lib/location";
 import { currentSettings } from "@/lib/settings";
-import { findCauses } from "@/live/finding";
+import { findCauses } from "@/live/search";
 import type { PipelineSession } from "@/live/session";
 import { ROOT } from "@/model/paths";
-import type { Orders } from "@/pages/pipeline/orders/useOrders";
+import type { Actions } from "@/pages/pipeline/actions/useActions";
 
 interface Context {
   session: PipelineSession;
   current: string | null;
   targets: readonly string[];
-  orders: Orders;
+  actions: Actions;
   onHelp: () => void;
 }
 
-/** Failures, and Execs that run, that the keys walk through. */
-const MOST = 1000;
+/** Maximum number of nodes that a key steps through. */
+const MAX_NODES = 1000;
 
 /**
- * The keys that work wherever the focus is, but for fields and dialogs.
+ * Keyboard shortcuts of the page. Ignored in fields and dialogs.
  *
- * One after another: a key that follows a jump means the node that the jump leads to.
+ * Keys are handled one after another, so that an action after a jump applies to its target.
  */
 export function usePageKeys(context: Context): void {
   const newest = useRef(context);
@@ -64,16 +64,15 @@ const KEYS: Record<string, (context: Context) => unknown> = {
   p: ({ session, current }) => goToFailure(session, current, -1),
   u: ({ session, current }) => goToRunning(session, current),
   f: () => toggleFailed(),
-  r: ({ orders, targets }) => void orders.nodes("reset", targets),
-  s: ({ orders, targets }) => void orders.toggleSkip(targets),
-  k: ({ orders, targets }) => void orders.nodes("kill", targets),
-  m: ({ orders, targets }) => orders.modify(targets),
+  r: ({ actions, targets }) => void actions.nodes("rerun", targets),
+  s: ({ actions, targets }) => void actions.toggleSkip(targets),
+  k: ({ actions, targets }) => void actions.nodes("kill", targets),
+  m: ({ actions, targets }) => actions.modify(targets),
   d: ({ session, current }) => void copyDebug(session, current),
-  g: ({ session, orders }) =>
-    void orders.whole(session.model?.summary.pipeline.armed === true ? "pause" : "run"),
+  g: ({ session, actions }) =>
+    void actions.pipeline(session.model?.summary.pipeline.armed === true ? "pause" : "run"),
 };
 
-/** Only what failed, or everything again. */
 function toggleFailed(): void {
   const state = new URLSearchParams(location.search).get("state");
   setQuery({ state: state === "error" ? null : "error" }, true);
@@ -86,42 +85,42 @@ function isTyping(target: EventTarget | null): boolean {
   );
 }
 
-/** Open the failure before or after the current node, round the ends. */
+/** Open the previous or next failure, wrapping around. */
 export function goToFailure(
   { id }: PipelineSession,
   current: string | null,
   step: 1 | -1,
 ): Promise<void> {
-  return goToOne(findCauses(id, ROOT, MOST), "Nothing has failed", current, step);
+  return goToMatch(findCauses(id, ROOT, MAX_NODES), "No commands have failed", current, step);
 }
 
-/** Open the next Exec that runs. */
+/** Open the next running command. */
 function goToRunning({ id }: PipelineSession, current: string | null): Promise<void> {
-  const running = api.tree(id, { root: ROOT, state: "running", limit: MOST });
-  return goToOne(
+  const running = api.tree(id, { root: ROOT, state: "running", limit: MAX_NODES });
+  return goToMatch(
     running.then(({ nodes }) => nodes),
-    "Nothing runs now",
+    "No commands are running",
     current,
     1,
   );
 }
 
-async function goToOne(
-  searched: Promise<NodeView[]>,
-  none: string,
+async function goToMatch(
+  search: Promise<NodeView[]>,
+  emptyMessage: string,
   current: string | null,
   step: 1 | -1,
 ): Promise<void> {
   let found: NodeView[];
   try {
-    found = await searched;
+    found = await search;
   } catch (error) {
     toast(messageOf(error), "error");
     return;
   }
   const paths = found.map((one) => one.path);
   if (paths.length === 0) {
-    toast(none);
+    toast(emptyMessage);
     return;
   }
   const at = current === null ? -1 : paths.indexOf(current);
@@ -132,7 +131,7 @@ async function goToOne(
 
 async function copyDebug(session: PipelineSession, current: string | null): Promise<void> {
   if (current === null || session.model?.nodes.get(current)?.type !== "Exec") {
-    toast("Choose an Exec to debug");
+    toast("Select a command to debug");
     return;
   }
   const command = debugCommand(session.id, current);

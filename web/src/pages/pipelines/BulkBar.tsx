@@ -5,25 +5,27 @@ import { api, messageOf } from "@/api/client";
 import type { Action, PipelineSummary } from "@/api/schema";
 import { Button } from "@/components/Button";
 import { Dialog } from "@/components/Dialog";
+import { KilledNote } from "@/components/KilledNote";
 import { toast } from "@/components/toasts";
 import { currentSettings } from "@/lib/settings";
 import { plural } from "@/lib/time";
 
-/** What may be ordered of several pipelines at once, and how that is said. */
+/** Actions on several pipelines. */
 type BulkAction = Extract<Action, "sleep" | "wake" | "archive">;
 
 const VERBS: Record<BulkAction, string> = { sleep: "Sleep", wake: "Wake", archive: "Archive" };
-const DONE: Record<BulkAction, string> = {
-  sleep: "put to sleep",
+const RESULTS: Record<BulkAction, string> = {
+  sleep: "sleeping",
   wake: "woken",
   archive: "archived",
 };
-/** How a pipeline stands after the order. */
-const AFTER = { sleep: "sleeping", wake: "active", archive: "archived" } as const;
-const EFFECT: Record<BulkAction, string> = {
-  sleep: "Their containers go; all else is kept, and they can be woken.",
-  wake: "They do not run before somebody runs them.",
-  archive: "They leave the list, and their containers go; they can be woken.",
+/** The lifecycle after each action. */
+const LIFECYCLE_AFTER = { sleep: "sleeping", wake: "active", archive: "archived" } as const;
+const EFFECTS: Record<BulkAction, string> = {
+  sleep: "Their containers are removed; everything else is kept. You can wake them later.",
+  wake: "They stay paused until someone runs them.",
+  archive:
+    "They are hidden from the list and their containers are removed. You can wake them later.",
 };
 
 interface Props {
@@ -31,57 +33,52 @@ interface Props {
   onDone: () => void;
 }
 
-/** Orders to all chosen pipelines. What ends commands that run is asked about first. */
+/** Actions on the selected pipelines. Asks first if it would kill running commands. */
 export function BulkBar({ pipelines, onDone }: Props) {
-  const [question, setQuestion] = useState<BulkAction | null>(null);
+  const [confirmation, setConfirmation] = useState<BulkAction | null>(null);
   const running = pipelines.reduce((sum, one) => sum + one.counts.running, 0);
-  const order = useMutation({
-    mutationFn: (action: BulkAction) => orderAll(action, pipelines),
+  const mutation = useMutation({
+    mutationFn: (action: BulkAction) => applyToAll(action, pipelines),
     onSettled: onDone,
   });
-  const ask = (action: BulkAction) => {
+  const start = (action: BulkAction) => {
     const ends = action !== "wake" && running > 0;
-    if (ends || currentSettings().askAlways) setQuestion(action);
-    else order.mutate(action);
+    if (ends || currentSettings().alwaysConfirm) setConfirmation(action);
+    else mutation.mutate(action);
   };
   return (
     <div className="bulk" role="toolbar" aria-label="Selected pipelines">
       <strong className="number">{plural(pipelines.length, "pipeline")} selected</strong>
       {(["sleep", "wake", "archive"] as const).map((action) => (
-        <Button key={action} disabled={order.isPending} onClick={() => ask(action)}>
+        <Button key={action} disabled={mutation.isPending} onClick={() => start(action)}>
           {VERBS[action]}
         </Button>
       ))}
-      <Button look="quiet" onClick={onDone}>
+      <Button variant="quiet" onClick={onDone}>
         Clear
       </Button>
-      {question === null ? null : (
+      {confirmation === null ? null : (
         <Dialog
-          title={`${VERBS[question]} ${plural(pipelines.length, "pipeline")}?`}
-          onClose={() => setQuestion(null)}
+          title={`${VERBS[confirmation]} ${plural(pipelines.length, "pipeline")}?`}
+          onClose={() => setConfirmation(null)}
           footer={
             <>
-              <Button onClick={() => setQuestion(null)}>Cancel</Button>
+              <Button onClick={() => setConfirmation(null)}>Cancel</Button>
               <Button
-                look="main"
+                variant="main"
                 data-first
                 onClick={() => {
-                  setQuestion(null);
-                  order.mutate(question);
+                  setConfirmation(null);
+                  mutation.mutate(confirmation);
                 }}
               >
-                {VERBS[question]} {plural(pipelines.length, "pipeline")}
+                {VERBS[confirmation]} {plural(pipelines.length, "pipeline")}
               </Button>
             </>
           }
         >
-          {question !== "wake" && running > 0 ? (
-            <p className="state-killed">
-              {plural(running, "Exec")} of them {running === 1 ? "runs" : "run"} now and will be
-              ended.
-            </p>
-          ) : null}
-          <p>{EFFECT[question]}</p>
+          {confirmation === "wake" ? null : <KilledNote count={running} />}
+          <p>{EFFECTS[confirmation]}</p>
         </Dialog>
       )}
     </div>
@@ -89,21 +86,24 @@ export function BulkBar({ pipelines, onDone }: Props) {
 }
 
 /**
- * Give the order to each, and say how that went. What was put away can be taken back; what was away
- * before stays so.
+ * Apply an action to each pipeline and report the result. Undo wakes only the pipelines that
+ * changed.
  */
-async function orderAll(action: BulkAction, pipelines: readonly PipelineSummary[]): Promise<void> {
-  const answers = await Promise.allSettled(
+async function applyToAll(
+  action: BulkAction,
+  pipelines: readonly PipelineSummary[],
+): Promise<void> {
+  const results = await Promise.allSettled(
     pipelines.map((one) => api.control(one.pipeline.id, { action })),
   );
-  const good = pipelines.filter((_, place) => answers[place]?.status === "fulfilled");
-  if (good.length > 0) {
-    const moved = good.filter((one) => one.pipeline.lifecycle !== AFTER[action]);
+  const succeeded = pipelines.filter((_, place) => results[place]?.status === "fulfilled");
+  if (succeeded.length > 0) {
+    const changed = succeeded.filter((one) => one.pipeline.lifecycle !== LIFECYCLE_AFTER[action]);
     const undo =
-      action === "wake" || moved.length === 0 ? null : () => void orderAll("wake", moved);
-    toast(`${plural(good.length, "pipeline")} ${DONE[action]}`, "info", undo);
+      action === "wake" || changed.length === 0 ? null : () => void applyToAll("wake", changed);
+    toast(`${plural(succeeded.length, "pipeline")} ${RESULTS[action]}`, "info", undo);
   }
-  for (const answer of answers) {
+  for (const answer of results) {
     if (answer.status === "rejected") toast(messageOf(answer.reason), "error");
   }
 }

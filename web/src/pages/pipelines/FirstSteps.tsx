@@ -1,6 +1,6 @@
-import { IN_CLOUD } from "@/api/side";
+import { IN_CLOUD } from "@/api/deployment";
 import { Code } from "@/components/Code";
-import { Empty } from "@/components/Empty";
+import { EmptyState } from "@/components/EmptyState";
 import { followLink } from "@/lib/location";
 
 const SCRIPT = `import conducto as co
@@ -15,23 +15,23 @@ if __name__ == "__main__":
 `;
 const COMMAND = `python pipeline.py ${IN_CLOUD ? "--cloud" : "--local"} --run`;
 
-/** The list before the first pipeline: how to get one. */
+/** Shown when there are no pipelines. */
 export function FirstSteps() {
   return (
-    <Empty title="No pipelines yet">
+    <EmptyState title="No pipelines yet">
       <p className="muted">
         A pipeline is a Python script. Save this as <code>pipeline.py</code>:
       </p>
-      <Code text={SCRIPT.trimEnd()} label="the script" />
-      <p className="muted">Then launch it; it appears here by itself.</p>
-      <Code text={COMMAND} label="the command" />
+      <Code text={SCRIPT.trimEnd()} label="script" />
+      <p className="muted">Then launch it. It appears here automatically.</p>
+      <Code text={COMMAND} label="command" />
       <p className="muted">
-        What was archived is{" "}
+        You can also view{" "}
         <a href="/?lifecycle=archived" onClick={followLink}>
-          here
+          archived pipelines
         </a>
         .
       </p>
-    </Empty>
+    </EmptyState>
   );
 }

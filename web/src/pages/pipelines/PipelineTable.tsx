@@ -3,29 +3,29 @@ import { useEffect, useLayoutEffect, useRef, useState, type Ref } from "react";
 
 import type { PipelineRecord, PipelineSummary, RunHistory } from "@/api/schema";
 import { CountsBar, CountsText } from "@/components/Counts";
-import { StateLabel } from "@/components/StateMark";
+import { StateLabel } from "@/components/StateIcon";
 import { useNow } from "@/components/useNow";
-import { when, whenElse } from "@/lib/formatDate";
+import { formatDate, formatDateTitle } from "@/lib/formatDate";
 import { followLink, pipelineUrl, setQuery } from "@/lib/location";
 import { duration } from "@/lib/time";
 import { activeTime, wallText } from "@/model/activity";
 import { pauseText } from "@/model/paused";
-import { anyGrows } from "@/model/runs";
+import { isAnyActive } from "@/model/runs";
 import { RunStrip } from "@/pages/pipelines/RunStrip";
 
 interface Props {
   pipelines: readonly PipelineSummary[];
-  /** How the newest runs of a pipeline went, where that is known. */
+  /** Recent runs of a pipeline, if loaded. */
   historyOf: (pipeline: PipelineRecord) => RunHistory | undefined;
   chosen: ReadonlySet<string>;
   onChoose: (chosen: ReadonlySet<string>) => void;
-  /** Called when the end comes into view; absent when the list is complete. */
+  /** Called when the last row is visible; undefined if the list is complete. */
   onEnd?: () => void;
 }
 
-/** What a row is high before it was measured, in px. */
+/** Estimated row height in px. */
 const ROW = 55;
-/** Rows that are kept ready above and below what is in view. */
+/** Number of rows rendered outside the view. */
 const OVERSCAN = 8;
 
 export function PipelineTable({ pipelines, historyOf, chosen, onChoose, onEnd }: Props) {
@@ -47,7 +47,7 @@ export function PipelineTable({ pipelines, historyOf, chosen, onChoose, onEnd }:
     const top = body.current.getBoundingClientRect().top - found.getBoundingClientRect().top;
     setScroller(found);
     setMargin(top + found.scrollTop);
-  }, [chosen.size]); // the bar of orders need not be as high as the filters that it stands for
+  }, [chosen.size]); // the action bar and the filters differ in height
   const shown = rows.getVirtualItems();
   const first = shown[0];
   const last = shown.at(-1);
@@ -74,8 +74,8 @@ export function PipelineTable({ pipelines, historyOf, chosen, onChoose, onEnd }:
           </th>
           <th>State</th>
           <th>Pipeline</th>
-          <th className="ptable-counts">Execs</th>
-          <th className="ptable-runs">Last runs</th>
+          <th className="ptable-counts">Commands</th>
+          <th className="ptable-runs">Recent runs</th>
           <th className="ptable-extra">Where</th>
           <th className="ptable-extra">Launched</th>
           <th className="ptable-time">Time</th>
@@ -101,7 +101,7 @@ export function PipelineTable({ pipelines, historyOf, chosen, onChoose, onEnd }:
         {onEnd === undefined ? null : (
           <tr>
             <td colSpan={COLUMNS} className="muted">
-              Loading older ones…
+              Loading older pipelines…
             </td>
           </tr>
         )}
@@ -112,7 +112,7 @@ export function PipelineTable({ pipelines, historyOf, chosen, onChoose, onEnd }:
 
 const COLUMNS = 8;
 
-/** The room of the rows that are not in view. */
+/** Stands for the rows outside the view. */
 function Gap({ height }: { height: number }) {
   return height <= 0 ? null : <tr aria-hidden className="ptable-gap" style={{ height }} />;
 }
@@ -146,8 +146,8 @@ function PipelineRow({ index, measure, summary, history, chosen, onToggle }: Row
         />
       </td>
       <td>
-        <StateLabel mark={state} />
-        <div className="muted ptable-small">{standing(summary)}</div>
+        <StateLabel state={state} />
+        <div className="muted ptable-small">{statusText(summary)}</div>
       </td>
       <td className="ptable-main">
         <a
@@ -174,18 +174,18 @@ function PipelineRow({ index, measure, summary, history, chosen, onToggle }: Row
       </td>
       <td className="ptable-runs">
         {history === undefined || history.runs.length < 2 ? (
-          <span className="muted" title="It has not run before">
+          <span className="muted" title="No earlier runs">
             –
           </span>
         ) : (
-          <RunStrip history={history} id={pipeline.id} now={anyGrows(history) ? now : 0} />
+          <RunStrip history={history} id={pipeline.id} now={isAnyActive(history) ? now : 0} />
         )}
       </td>
       <td className="ptable-extra ptable-where muted">
         {pipeline.mode === "local" ? `here, ${pipeline.engine}` : "cloud"}
       </td>
-      <td className="ptable-extra muted" title={whenElse(pipeline.created, now)}>
-        {when(pipeline.created, now)}
+      <td className="ptable-extra muted" title={formatDateTitle(pipeline.created, now)}>
+        {formatDate(pipeline.created, now)}
       </td>
       <td className="ptable-time number" title={wallText(summary, now) ?? undefined}>
         {took === null ? "–" : duration(took)}
@@ -194,11 +194,10 @@ function PipelineRow({ index, measure, summary, history, chosen, onToggle }: Row
   );
 }
 
-/** What the state of the tree does not say: paused, asleep, archived. */
-function standing(summary: PipelineSummary): string {
+function statusText(summary: PipelineSummary): string {
   const { pipeline, settled, state } = summary;
   if (pipeline.lifecycle !== "active") return pipeline.lifecycle;
-  if (pipeline.problem !== null) return "paused by itself";
+  if (pipeline.problem !== null) return "Paused because of a problem";
   if (!pipeline.armed) return pauseText(summary);
-  return settled || state === "running" ? "" : "goes on";
+  return settled || state === "running" ? "" : "Active";
 }

@@ -5,11 +5,11 @@ import { useEffect, useState } from "react";
 
 import { type ListQuery, messageOf } from "@/api/client";
 import type { State } from "@/api/schema";
-import { Empty, Failure } from "@/components/Empty";
+import { EmptyState, LoadError } from "@/components/EmptyState";
 import { Loading } from "@/components/Loading";
-import { PageStand } from "@/components/PageStand";
+import { PageStatus } from "@/components/PageStatus";
 import { setQuery, useLocation } from "@/lib/location";
-import { STATES } from "@/model/states";
+import { stateLabel, STATES } from "@/model/states";
 import { BulkBar } from "@/pages/pipelines/BulkBar";
 import { FirstSteps } from "@/pages/pipelines/FirstSteps";
 import { PipelineTable } from "@/pages/pipelines/PipelineTable";
@@ -27,14 +27,14 @@ export function PipelinesPage() {
 
   const filtered = query.toString() !== "";
   const { pipelines } = list;
-  const picked = (pipelines ?? []).filter((one) => chosen.has(one.pipeline.id));
+  const selected = (pipelines ?? []).filter((one) => chosen.has(one.pipeline.id));
   return (
-    <PageStand error={list.error} known={pipelines !== undefined}>
+    <PageStatus error={list.error} known={pipelines !== undefined}>
       <div className="pipelines">
         <h1 className="sr-only">Pipelines</h1>
-        {picked.length > 0 ? (
+        {selected.length > 0 ? (
           <BulkBar
-            pipelines={picked}
+            pipelines={selected}
             onDone={() => {
               setChosen(new Set());
               void client.invalidateQueries({ queryKey: ["pipelines"] });
@@ -45,7 +45,7 @@ export function PipelinesPage() {
         )}
         <ListBody list={list} filtered={filtered} chosen={chosen} onChoose={setChosen} />
       </div>
-    </PageStand>
+    </PageStatus>
   );
 }
 
@@ -64,22 +64,22 @@ function ListBody({ list, filtered, chosen, onChoose }: BodyProps) {
         <Loading rows={12} />
       </div>
     ) : (
-      <Failure message={messageOf(error)} onRetry={list.retry} />
+      <LoadError message={messageOf(error)} onRetry={list.retry} />
     );
   }
   if (pipelines.length === 0) {
     return !filtered ? (
       <FirstSteps />
     ) : (
-      <Empty title="No pipeline matches">
+      <EmptyState title="No matching pipelines">
         <button
           type="button"
           className="button button-plain"
           onClick={() => setQuery({ text: null, state: null, tag: null, lifecycle: null })}
         >
-          Clear the filter
+          Clear filters
         </button>
-      </Empty>
+      </EmptyState>
     );
   }
   return (
@@ -116,7 +116,7 @@ function filterOf(query: URLSearchParams): Filter {
   };
 }
 
-const LIFECYCLE_WORDS: Record<Lifecycle, string> = {
+const LIFECYCLE_LABELS: Record<Lifecycle, string> = {
   listed: "not archived",
   active: "active",
   sleeping: "sleeping",
@@ -143,12 +143,14 @@ function Filters({ filter }: { filter: Filter }) {
       >
         <option value="">any state</option>
         {STATES.map((state) => (
-          <option key={state}>{state}</option>
+          <option key={state} value={state}>
+            {stateLabel(state)}
+          </option>
         ))}
       </select>
       <select
         className="field"
-        aria-label="Which pipelines"
+        aria-label="Lifecycle"
         value={filter.lifecycle ?? "listed"}
         onChange={(event) =>
           setQuery({ lifecycle: event.target.value === "listed" ? null : event.target.value })
@@ -156,7 +158,7 @@ function Filters({ filter }: { filter: Filter }) {
       >
         {LIFECYCLES.map((one) => (
           <option key={one} value={one}>
-            {LIFECYCLE_WORDS[one]}
+            {LIFECYCLE_LABELS[one]}
           </option>
         ))}
       </select>
@@ -164,7 +166,7 @@ function Filters({ filter }: { filter: Filter }) {
         <button
           type="button"
           className="button button-plain"
-          aria-label={`Remove the filter on tag ${filter.tag}`}
+          aria-label={`Remove the filter for tag ${filter.tag}`}
           onClick={() => setQuery({ tag: null })}
         >
           tag {filter.tag} ×

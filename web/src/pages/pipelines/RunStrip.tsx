@@ -2,19 +2,19 @@ import { memo, type CSSProperties, type KeyboardEvent } from "react";
 
 import type { RunHistory } from "@/api/schema";
 import { followLink, pipelineUrl } from "@/lib/location";
-import { type Bar, barsOf, historyShort, historyText } from "@/model/runs";
+import { type Bar, barsOf, historySummary, historyText } from "@/model/runs";
 
 interface Props {
   history: RunHistory;
-  /** Whose row it is. */
+  /** The pipeline of this row. */
   id: string;
-  /** Seconds since the epoch, where a bar grows; else anything that keeps still. */
+  /** Seconds since the epoch if a bar is growing, otherwise constant. */
   now: number;
 }
 
 /**
- * The newest runs of a pipeline: a bar for each, as high as it took, that leads to it. One stop of
- * the Tab key; the arrow keys go from bar to bar.
+ * Recent runs as bars whose height is the duration, linking to the runs. The strip is one tab stop;
+ * arrow keys move between bars.
  */
 export const RunStrip = memo(function RunStrip({ history, id, now }: Props) {
   const bars = barsOf(history, now);
@@ -25,14 +25,14 @@ export const RunStrip = memo(function RunStrip({ history, id, now }: Props) {
       <div
         className="runs"
         role="group"
-        aria-label={`Last runs: ${historyText(history)}`}
-        onKeyDown={goAlong}
+        aria-label={`Recent runs: ${historyText(history)}`}
+        onKeyDown={onKeyDown}
       >
         {bars.map((bar, place) => (
           <a
             key={bar.id}
-            className={`run run-${bar.look}`}
-            style={tall(bar)}
+            className={`run run-${bar.status}`}
+            style={barStyle(bar)}
             href={pipelineUrl(bar.id)}
             onClick={followLink}
             title={bar.text}
@@ -42,17 +42,17 @@ export const RunStrip = memo(function RunStrip({ history, id, now }: Props) {
         ))}
       </div>
       <div className="muted ptable-small number clip" title={historyText(history)} aria-hidden>
-        {historyShort(history)}
+        {historySummary(history)}
       </div>
     </>
   );
 });
 
-function tall(bar: Bar): CSSProperties {
+function barStyle(bar: Bar): CSSProperties {
   return { "--tall": bar.height.toFixed(2) } as CSSProperties;
 }
 
-function goAlong(event: KeyboardEvent): void {
+function onKeyDown(event: KeyboardEvent): void {
   const { key, target } = event;
   if (!(target instanceof Element)) return;
   const next =

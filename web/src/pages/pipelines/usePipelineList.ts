@@ -8,24 +8,24 @@ import type {
   PipelineSummary,
   RunHistory,
 } from "@/api/schema";
-import { historyFinder, sameRuns } from "@/model/runs";
+import { hasSameRuns, historyFinder } from "@/model/runs";
 
-/** Nobody tells of changes of the whole list; it is asked for while somebody looks. */
+/** The list has no events, so it is polled. */
 const REFRESH_MS = 2000;
 const PAGE = 200;
 
 export interface PipelineList {
-  /** Undefined until the first answer. */
+  /** Undefined until the first response. */
   pipelines: readonly PipelineSummary[] | undefined;
   historyOf: (pipeline: PipelineRecord) => RunHistory | undefined;
   error: Error | null;
-  /** Whether there are older ones than those that are listed. */
+  /** Whether older pipelines are not loaded. */
   hasMore: boolean;
   loadMore: () => void;
   retry: () => void;
 }
 
-/** The pipelines that a filter finds, the newest first, as many pages as were scrolled to. */
+/** The pipelines that match a filter, newest first, by page. */
 export function usePipelineList(filter: ListQuery): PipelineList {
   const list = useInfiniteQuery({
     queryKey: ["pipelines", filter],
@@ -37,7 +37,7 @@ export function usePipelineList(filter: ListQuery): PipelineList {
     },
     initialPageParam: null as string | null,
     getNextPageParam: (last) => last.next,
-    // A refresh asks for every page again; with many of them it comes as much less often.
+    // A refresh fetches every page, so more pages refresh less often.
     refetchInterval: ({ state }) => REFRESH_MS * Math.max(1, state.data?.pages.length ?? 1),
     placeholderData: keepPreviousData,
   });
@@ -57,11 +57,12 @@ export function usePipelineList(filter: ListQuery): PipelineList {
   };
 }
 
-/** Histories cost much more than the rows, and change only with them. */
+/** Histories cost much more than rows and change only with them. */
 async function fetchPage(query: ListQuery, before: Page | undefined, signal: AbortSignal) {
   if (before !== undefined) {
     const page = await api.pipelines(query, signal);
-    if (sameRuns(before.pipelines, page.pipelines)) return { ...page, histories: before.histories };
+    if (hasSameRuns(before.pipelines, page.pipelines))
+      return { ...page, histories: before.histories };
   }
   return api.pipelines({ ...query, history: true }, signal);
 }

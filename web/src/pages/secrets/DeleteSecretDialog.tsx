@@ -26,13 +26,13 @@ export function DeleteSecretDialog({ secret, onDone, onClose }: Props) {
           <Button autoFocus onClick={onClose}>
             Cancel
           </Button>
-          <Button look="danger" disabled={remove.isPending} onClick={() => remove.mutate()}>
+          <Button variant="danger" disabled={remove.isPending} onClick={() => remove.mutate()}>
             Delete
           </Button>
         </>
       }
     >
-      <p>Commands that start from now on no longer get it. Its value cannot be brought back.</p>
+      <p>New commands will no longer receive it. You cannot restore its value.</p>
       {remove.error === null ? null : (
         <p className="form-error" role="alert">
           {messageOf(remove.error)}

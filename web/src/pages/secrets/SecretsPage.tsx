@@ -7,19 +7,19 @@ import { messageOf } from "@/api/client";
 import type { SecretInfo, SecretKey, SecretList } from "@/api/schema";
 import { secretsApi } from "@/api/secrets";
 import { Button } from "@/components/Button";
-import { Empty, Failure } from "@/components/Empty";
+import { EmptyState, LoadError } from "@/components/EmptyState";
 import { Loading } from "@/components/Loading";
-import { PageStand } from "@/components/PageStand";
+import { PageStatus } from "@/components/PageStatus";
 import { toast } from "@/components/toasts";
 import { useNow } from "@/components/useNow";
-import { when, whenElse } from "@/lib/formatDate";
+import { formatDate, formatDateTitle } from "@/lib/formatDate";
 import { DeleteSecretDialog } from "@/pages/secrets/DeleteSecretDialog";
 import { SetSecretDialog } from "@/pages/secrets/SetSecretDialog";
 
 const REFRESH_MS = 5000;
 const KEY = ["secrets"] as const;
 
-/** What is open over the list: the form for a new secret, for a known one, or a question. */
+/** The open dialog. */
 type Opened = { kind: "set"; secret: SecretInfo | null } | { kind: "delete"; secret: SecretKey };
 
 export function SecretsPage() {
@@ -33,26 +33,26 @@ export function SecretsPage() {
   useEffect(() => {
     document.title = "Secrets · Conducto";
   }, []);
-  const onDone = (answer: SecretList, said: string) => {
+  const onDone = (answer: SecretList, message: string) => {
     client.setQueryData(KEY, answer);
     setOpened(null);
-    toast(said);
+    toast(message);
     for (const note of answer.notes) toast(note);
   };
   const secrets = list.data?.secrets;
   return (
-    <PageStand error={list.error} known={secrets !== undefined}>
+    <PageStatus error={list.error} known={secrets !== undefined}>
       <div className="page">
         <div className="page-head">
           <h1>Secrets</h1>
           <span className="page-grow" />
-          <Button look="main" onClick={() => setOpened({ kind: "set", secret: null })}>
-            Add a secret
+          <Button variant="main" onClick={() => setOpened({ kind: "set", secret: null })}>
+            Add secret
           </Button>
         </div>
         <p className="muted">
-          Every command gets them as environment variables. Values can be set and replaced; nobody
-          can read them here.
+          Commands receive secrets as environment variables. You can set and replace values here,
+          but not read them.
         </p>
         {secrets === undefined ? (
           list.error === null ? (
@@ -60,19 +60,19 @@ export function SecretsPage() {
               <Loading rows={4} />
             </div>
           ) : (
-            <Failure message={messageOf(list.error)} onRetry={() => void list.refetch()} />
+            <LoadError message={messageOf(list.error)} onRetry={() => void list.refetch()} />
           )
         ) : secrets.length === 0 ? (
-          <Empty title="No secrets yet">
+          <EmptyState title="No secrets yet">
             <p className="muted">
-              Passwords and tokens belong here rather than in a script or in <code>env</code>.
+              Store passwords and tokens here instead of in a script or in <code>env</code>.
             </p>
-          </Empty>
+          </EmptyState>
         ) : (
           <Table secrets={secrets} onOpen={setOpened} />
         )}
         {list.data === undefined || list.data.kept === "" ? null : (
-          <p className="muted secrets-kept">Where values are kept: {list.data.kept}.</p>
+          <p className="muted secrets-kept">Storage: {list.data.kept}.</p>
         )}
       </div>
       {opened?.kind === "set" ? (
@@ -90,7 +90,7 @@ export function SecretsPage() {
           onClose={() => setOpened(null)}
         />
       ) : null}
-    </PageStand>
+    </PageStatus>
   );
 }
 
@@ -110,7 +110,7 @@ function Table(props: { secrets: readonly SecretInfo[]; onOpen: (opened: Opened)
               Stored
             </th>
             <th scope="col">
-              <span className="sr-only">Orders</span>
+              <span className="sr-only">Actions</span>
             </th>
           </tr>
         </thead>
@@ -121,20 +121,20 @@ function Table(props: { secrets: readonly SecretInfo[]; onOpen: (opened: Opened)
                 {secret.key}
               </th>
               <td>{SCOPES[secret.scope]}</td>
-              <td>{maskWords(secret)}</td>
-              <td className="muted secrets-extra" title={whenElse(secret.updated, now)}>
-                {when(secret.updated, now)}
+              <td>{maskText(secret)}</td>
+              <td className="muted secrets-extra" title={formatDateTitle(secret.updated, now)}>
+                {formatDate(secret.updated, now)}
               </td>
               <td className="list-number">
                 <Button
-                  look="quiet"
+                  variant="quiet"
                   aria-label={`Replace ${secret.key}`}
                   onClick={() => props.onOpen({ kind: "set", secret })}
                 >
                   Replace
                 </Button>
                 <Button
-                  look="quiet"
+                  variant="quiet"
                   className="button-danger"
                   aria-label={`Delete ${secret.key}`}
                   onClick={() =>
@@ -155,11 +155,11 @@ function Table(props: { secrets: readonly SecretInfo[]; onOpen: (opened: Opened)
   );
 }
 
-function maskWords({ mask, masked }: SecretInfo) {
+function maskText({ mask, masked }: SecretInfo) {
   if (masked) return "hidden";
   return mask ? (
-    <span className="state-warning">shown: too short to be hidden</span>
+    <span className="state-warning">visible: too short to hide</span>
   ) : (
-    <span className="state-warning">shown</span>
+    <span className="state-warning">visible</span>
   );
 }

@@ -9,13 +9,13 @@ import { Dialog } from "@/components/Dialog";
 
 interface Props {
   known: readonly SecretInfo[];
-  /** The one whose value is replaced; null for a new one. */
+  /** The secret to replace; null for a new one. */
   secret: SecretInfo | null;
   onDone: (answer: SecretList, key: string) => void;
   onClose: () => void;
 }
 
-/** A form for one secret. Its value leaves this page with the order, and is kept nowhere in it. */
+/** A form for a secret. The page never stores its value. */
 export function SetSecretDialog({ known, secret, onDone, onClose }: Props) {
   const form = useId();
   const [key, setKey] = useState(secret?.key ?? "");
@@ -31,13 +31,13 @@ export function SetSecretDialog({ known, secret, onDone, onClose }: Props) {
   const replaces = secret === null && known.some((one) => one.key === key && one.scope === scope);
   return (
     <Dialog
-      title={secret === null ? "Add a secret" : `Replace ${secret.key}`}
+      title={secret === null ? "Add secret" : `Replace ${secret.key}`}
       onClose={onClose}
       footer={
         <>
           <Button onClick={onClose}>Cancel</Button>
           <Button
-            look="main"
+            variant="main"
             type="submit"
             form={form}
             disabled={key === "" || value === "" || put.isPending}
@@ -58,7 +58,7 @@ export function SetSecretDialog({ known, secret, onDone, onClose }: Props) {
       >
         {secret === null ? (
           <label>
-            Name of the environment variable
+            Environment variable
             <input
               className="field mono"
               value={key}
@@ -98,11 +98,11 @@ export function SetSecretDialog({ known, secret, onDone, onClose }: Props) {
             checked={lines}
             onChange={(event) => {
               setLines(event.target.checked);
-              // A field of one line would drop the line ends without a word.
+              // A single-line field would silently remove line breaks.
               if (!event.target.checked && value.includes("\n")) setValue("");
             }}
           />
-          Show it while I type, with several lines
+          Show text and allow several lines
         </label>
         <label className="form-check">
           <input
@@ -110,7 +110,7 @@ export function SetSecretDialog({ known, secret, onDone, onClose }: Props) {
             checked={mask}
             onChange={(event) => setMask(event.target.checked)}
           />
-          Hide it in what commands print
+          Hide in output
         </label>
         {secret === null ? (
           <label>
@@ -125,7 +125,7 @@ export function SetSecretDialog({ known, secret, onDone, onClose }: Props) {
             </select>
           </label>
         ) : null}
-        {replaces ? <p>{key} is there already; its value will be replaced.</p> : null}
+        {replaces ? <p>{key} already exists; its value will be replaced.</p> : null}
         {put.error === null ? null : (
           <p className="form-error" role="alert">
             {messageOf(put.error)}

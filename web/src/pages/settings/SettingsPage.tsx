@@ -2,13 +2,13 @@ import "@/components/pages.css";
 
 import { useEffect, useState, type ReactNode } from "react";
 
-import { mayNotify } from "@/components/useNotices";
+import { mayNotify } from "@/components/useNotifications";
 import { type Settings, useSetting } from "@/lib/settings";
 import { THEMES, useThemeChoice } from "@/lib/theme";
 import { moment } from "@/lib/time";
 import { KeyList } from "@/pages/pipeline/HelpDialog";
 
-/** What the reader prefers; kept in this browser only. */
+/** User settings, stored in this browser. */
 export function SettingsPage() {
   useEffect(() => {
     document.title = "Settings · Conducto";
@@ -16,26 +16,26 @@ export function SettingsPage() {
   return (
     <div className="page settings">
       <h1>Settings</h1>
-      <p className="muted">They are kept in this browser.</p>
+      <p className="muted">Settings are stored in this browser.</p>
       <section className="card settings-card">
         <ThemeChoice />
-        <Toggle name="utc" label="Times in UTC">
-          Else by this computer’s clock. <Example />
+        <Toggle name="utc" label="Show times in UTC">
+          Otherwise in local time. <Example />
         </Toggle>
-        <Toggle name="exact" label="Say when something was, not how long ago" />
+        <Toggle name="exact" label="Show absolute instead of relative times" />
         <NotifyToggle />
         <Toggle name="wrap" label="Wrap long lines of output">
-          Else they are scrolled sideways.
+          Otherwise they scroll sideways.
         </Toggle>
-        <Toggle name="askAlways" label="Ask before every order">
-          Else only before one that touches more than one Exec, or ends what runs.
+        <Toggle name="alwaysConfirm" label="Confirm every action">
+          Otherwise only actions that affect several commands or kill running ones.
         </Toggle>
-        <Toggle name="keys" label="Orders by single keys">
-          Letters such as <kbd>r</kbd> for reset. Switch it off if you set them off by accident.
+        <Toggle name="keys" label="Single-key shortcuts">
+          Keys such as <kbd>r</kbd> for Rerun. Turn this off if you press them by accident.
         </Toggle>
       </section>
       <section>
-        <h2 className="agent-title">Keys on the page of a pipeline</h2>
+        <h2 className="agent-title">Keyboard shortcuts of the pipeline page</h2>
         <div className="card settings-keys">
           <KeyList />
         </div>
@@ -44,7 +44,7 @@ export function SettingsPage() {
   );
 }
 
-const WORDS = { system: "as the system has it", light: "light", dark: "dark" } as const;
+const LABELS = { system: "system", light: "light", dark: "dark" } as const;
 
 function ThemeChoice() {
   const [theme, setTheme] = useThemeChoice();
@@ -54,7 +54,7 @@ function ThemeChoice() {
       {THEMES.map((one) => (
         <label key={one}>
           <input type="radio" name="theme" checked={one === theme} onChange={() => setTheme(one)} />
-          {WORDS[one]}
+          {LABELS[one]}
         </label>
       ))}
     </fieldset>
@@ -76,14 +76,14 @@ function Toggle({ name, label, children }: ToggleProps) {
   );
 }
 
-/** What the time is now, in the zone that is chosen. */
+/** The current time in the selected time zone. */
 function Example() {
   useSetting("utc");
   const [now] = useState(() => Date.now() / 1000);
   return <span className="number">Now: {moment(now)}</span>;
 }
 
-/** The browser must allow notifications before they can be switched on. */
+/** The browser must allow notifications first. */
 function NotifyToggle() {
   const [on, set] = useSetting("notify");
   const [refused, setRefused] = useState(false);
@@ -95,14 +95,14 @@ function NotifyToggle() {
   };
   return (
     <Choice
-      label="Notify me when a pipeline comes to an end"
+      label="Notify me when a pipeline finishes"
       on={on && can === true}
       disabled={can === null}
       onChange={(wanted) => void onChange(wanted)}
     >
       {refused || can === null
-        ? "This browser does not allow it: allow notifications for this address, then try again."
-        : "While a tab of this app is open, of pipelines that you do not look at."}
+        ? "This browser blocks notifications. Allow them for this site, then try again."
+        : "For pipelines that are not in view, while a tab of this app is open."}
     </Choice>
   );
 }

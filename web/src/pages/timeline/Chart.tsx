@@ -17,8 +17,8 @@ import { plural } from "@/lib/time";
 import { type Bar, type ChartData, endOf, type Lane, type Range } from "@/model/lanes";
 import { barAt } from "@/model/timeline";
 import { padded, panned, zoomed } from "@/model/timescale";
-import { BarFacts } from "@/pages/timeline/BarFacts";
-import { GroupFacts } from "@/pages/timeline/GroupFacts";
+import { BarDetails } from "@/pages/timeline/BarDetails";
+import { GroupDetails } from "@/pages/timeline/GroupDetails";
 import { LaneLabel } from "@/pages/timeline/LaneLabel";
 import { Legend } from "@/pages/timeline/Legend";
 import { paintAxis, paintBars, ROW, type Scene } from "@/pages/timeline/paint";
@@ -27,27 +27,27 @@ import { Toolbar } from "@/pages/timeline/Toolbar";
 interface Props {
   id: string;
   data: ChartData;
-  /** It was entered from the rows above, by a reader who goes on there. */
+  /** Focus the chart, because the user opened it from a row. */
   takesFocus: boolean;
   onEnter: (path: string) => void;
   byWorker: boolean;
 }
 
-/** A place in the chart, which stays where it is when rows move, and bars are told anew. */
-interface Spot {
+/** A position that survives reordering and reloading. */
+interface Position {
   lane: string;
   bar: Pick<Bar, "path" | "number"> | null;
 }
 
-/** Px beside a bar that still count as on it, and that a drag takes at least. */
-const SLACK = 5;
+/** Distance in px within which a bar counts as hit, and the minimum length of a drag. */
+const TOLERANCE = 5;
 const ZOOM = 1.6;
 
 export function Chart({ id, data, takesFocus, onEnter, byWorker }: Props) {
   const { lanes, extent, chain, now } = data;
   const [zoom, setZoom] = useState<Range | null>(null);
-  const [chosen, setChosen] = useState<Spot | null>(null);
-  const [pointed, setPointed] = useState<(Spot & { time: number }) | null>(null);
+  const [chosen, setChosen] = useState<Position | null>(null);
+  const [hovered, setHovered] = useState<(Position & { time: number }) | null>(null);
   const [onlyCritical, setOnlyCritical] = useState(false);
   const [drag, setDrag] = useState<Range | null>(null);
   const [scrollTop, setScrollTop] = useState(0);
@@ -71,7 +71,7 @@ export function Chart({ id, data, takesFocus, onEnter, byWorker }: Props) {
   }, []);
   const enter = (path: string) => {
     setChosen(null);
-    setPointed(null);
+    setHovered(null);
     setZoom(null);
     onEnter(path);
   };
@@ -79,8 +79,8 @@ export function Chart({ id, data, takesFocus, onEnter, byWorker }: Props) {
   const chosenAt = chosen === null ? -1 : lanes.findIndex((lane) => lane.key === chosen.lane);
   const chosenLane = lanes[chosenAt];
   const chosenBar = barOf(chosenLane, chosen);
-  const pointedLane = lanes.find((lane) => lane.key === pointed?.lane);
-  const pointedBar = barOf(pointedLane, pointed);
+  const hoveredLane = lanes.find((lane) => lane.key === hovered?.lane);
+  const hoveredBar = barOf(hoveredLane, hovered);
   const scene: Scene = {
     lanes,
     view,
@@ -102,7 +102,7 @@ export function Chart({ id, data, takesFocus, onEnter, byWorker }: Props) {
   });
 
   const zoomBy = (factor: number, around = (view.from + view.to) / 2) =>
-    setZoom(settled(zoomed(view, whole, factor, around), whole));
+    setZoom(orNull(zoomed(view, whole, factor, around), whole));
   useWheel(bars, (event) => {
     if (event.ctrlKey || event.metaKey) {
       event.preventDefault();
@@ -117,13 +117,13 @@ export function Chart({ id, data, takesFocus, onEnter, byWorker }: Props) {
 
   const timeAt = (x: number) =>
     view.from + (x / Math.max(1, bars.current?.clientWidth ?? 1)) * (view.to - view.from);
-  const slack = timeAt(SLACK) - timeAt(0);
+  const tolerance = timeAt(TOLERANCE) - timeAt(0);
   const hit = (event: PointerEvent): { at: number; time: number; bar: Bar | null } | null => {
     const at = Math.floor((event.nativeEvent.offsetY + scrollTop) / ROW);
     const lane = lanes[at];
     if (lane === undefined) return null;
     const time = timeAt(event.nativeEvent.offsetX);
-    return { at, time, bar: barAt(lane, time, slack, now) };
+    return { at, time, bar: barAt(lane, time, tolerance, now) };
   };
   const choose = (at: number, bar: Bar | null) => {
     const lane = lanes[at];
@@ -166,14 +166,14 @@ export function Chart({ id, data, takesFocus, onEnter, byWorker }: Props) {
       "=": () => zoomBy(1 / ZOOM),
       "-": () => zoomBy(ZOOM),
       "0": () => setZoom(null),
-      "[": () => setZoom(settled(panned(view, whole, -0.4), whole)),
-      "]": () => setZoom(settled(panned(view, whole, 0.4), whole)),
+      "[": () => setZoom(orNull(panned(view, whole, -0.4), whole)),
+      "]": () => setZoom(orNull(panned(view, whole, 0.4), whole)),
     };
     const work = keys[event.key];
     if (work === undefined) return;
     event.preventDefault();
-    // Where the pointer happens to rest counts no more.
-    setPointed(null);
+    // The keyboard takes over from the pointer.
+    setHovered(null);
     work();
   };
 
@@ -182,10 +182,10 @@ export function Chart({ id, data, takesFocus, onEnter, byWorker }: Props) {
     if (pressed?.group !== undefined) enter(pressed.key);
     else choose(at, bar);
   };
-  // The pointer counts where it is on something; else what was chosen is told.
-  const isOnSomething = pointedBar !== null || pointedLane?.group !== undefined;
-  const shownLane = isOnSomething ? pointedLane : chosenLane;
-  const shownBar = isOnSomething ? pointedBar : chosenBar;
+  // Show details of the hovered item, otherwise of the selected one.
+  const isHovering = hoveredBar !== null || hoveredLane?.group !== undefined;
+  const shownLane = isHovering ? hoveredLane : chosenLane;
+  const shownBar = isHovering ? hoveredBar : chosenBar;
   return (
     <>
       <Toolbar
@@ -212,9 +212,7 @@ export function Chart({ id, data, takesFocus, onEnter, byWorker }: Props) {
         ref={scroll}
         className="tl-scroll"
         role="listbox"
-        aria-label={
-          byWorker ? "Workers" : data.grouped === true ? "Groups that ran" : "Nodes that ran"
-        }
+        aria-label={byWorker ? "Workers" : data.grouped === true ? "Groups" : "Nodes"}
         aria-describedby={`${names}-keys`}
         tabIndex={0}
         {...(chosenAt < 0 ? {} : { "aria-activedescendant": `${names}-${chosenAt}` })}
@@ -240,25 +238,25 @@ export function Chart({ id, data, takesFocus, onEnter, byWorker }: Props) {
               const found = hit(event);
               const lane = found === null ? undefined : lanes[found.at];
               if (found === null || lane === undefined) {
-                setPointed(null);
+                setHovered(null);
                 return;
               }
-              // Of a group it is told how many ran at each time; of a bar, the same all along.
-              const isNew = lane !== pointedLane || found.bar !== pointedBar;
+              // Details of a group depend on the time, details of a bar do not.
+              const isNew = lane !== hoveredLane || found.bar !== hoveredBar;
               if (isNew || lane.group !== undefined) {
-                setPointed({ lane: lane.key, bar: found.bar, time: found.time });
+                setHovered({ lane: lane.key, bar: found.bar, time: found.time });
               }
             }}
-            onPointerLeave={() => setPointed(null)}
+            onPointerLeave={() => setHovered(null)}
             onPointerCancel={() => setDrag(null)}
             onPointerUp={(event) => {
               if (drag === null) return;
               setDrag(null);
               const [from, to] = [Math.min(drag.from, drag.to), Math.max(drag.from, drag.to)];
-              if (to - from > slack) {
+              if (to - from > tolerance) {
                 const factor = (to - from) / (view.to - view.from);
                 const next = zoomed({ from, to }, whole, 1, (from + to) / 2);
-                if (factor < 1) setZoom(settled(next, whole));
+                if (factor < 1) setZoom(orNull(next, whole));
                 return;
               }
               const found = hit(event);
@@ -288,11 +286,11 @@ export function Chart({ id, data, takesFocus, onEnter, byWorker }: Props) {
         </div>
       </div>
       <p id={`${names}-keys`} className="sr-only">
-        Arrow keys move between rows and attempts, plus and minus zoom, brackets move in time, Enter
-        opens the node, or goes into the group.
+        Use arrow keys to move between rows and attempts, plus and minus to zoom, brackets to pan,
+        and Enter to open the node or group.
       </p>
       {shownLane?.group === undefined ? (
-        <BarFacts
+        <BarDetails
           id={id}
           bar={shownBar}
           critical={shownBar !== null && critical.has(shownBar)}
@@ -300,11 +298,11 @@ export function Chart({ id, data, takesFocus, onEnter, byWorker }: Props) {
           now={now}
         />
       ) : (
-        <GroupFacts
+        <GroupDetails
           id={id}
           path={shownLane.key}
           group={shownLane.group}
-          time={isOnSomething ? (pointed?.time ?? null) : null}
+          time={isHovering ? (hovered?.time ?? null) : null}
           onEnter={() => enter(shownLane.key)}
         />
       )}
@@ -312,14 +310,14 @@ export function Chart({ id, data, takesFocus, onEnter, byWorker }: Props) {
   );
 }
 
-function barOf(lane: Lane | undefined, spot: Spot | null): Bar | null {
+function barOf(lane: Lane | undefined, spot: Position | null): Bar | null {
   const wanted = spot?.bar ?? null;
   if (wanted === null) return null;
   const { path, number } = wanted;
   return lane?.bars.find((bar) => bar.number === number && bar.path === path) ?? null;
 }
 
-/** The whole is no zoom: it grows with what comes. */
-function settled(view: Range, whole: Range): Range | null {
+/** The full range is not a zoom, so that it grows with the data. */
+function orNull(view: Range, whole: Range): Range | null {
   return view.from <= whole.from && view.to >= whole.to ? null : view;
 }

@@ -1,15 +1,16 @@
 import { plural } from "@/lib/time";
 import type { Lane } from "@/model/lanes";
-import { groupFacts } from "@/pages/timeline/GroupFacts";
+import { stateLabel } from "@/model/states";
+import { groupDetails } from "@/pages/timeline/GroupDetails";
 
 interface Props {
   lane: Lane;
-  /** Of the pipeline. */
+  /** Pipeline ID. */
   id: string;
   byWorker: boolean;
 }
 
-/** The name of a row, and for who cannot see its bars what they are. */
+/** The label of a row, with a summary of its bars for screen readers. */
 export function LaneLabel({ lane, id, byWorker }: Props) {
   const { group } = lane;
   return (
@@ -21,17 +22,17 @@ export function LaneLabel({ lane, id, byWorker }: Props) {
         </span>
       )}
       <span className="sr-only">
-        , {group === undefined ? attemptsOf(lane) : groupFacts(group).join(", ")}
+        , {group === undefined ? attemptsOf(lane) : groupDetails(group).join(", ")}
       </span>
     </>
   );
 }
 
 function attemptsOf({ bars }: Lane): string {
-  return `${plural(bars.length, "attempt")}, ${bars.at(-1)?.state ?? ""}`;
+  return `${plural(bars.length, "attempt")}, ${stateLabel(bars.at(-1)?.state ?? "pending")}`;
 }
 
-/** Of a long path the end says most; of a container, what tells it from the pipeline's others. */
+/** Long paths keep their end; container names lose the common prefix. */
 function LaneName({ label, id, byWorker }: { label: string; id: string; byWorker: boolean }) {
   if (byWorker) {
     return <span className="clip">{label.replace(`conducto_worker_${id}_`, "worker ")}</span>;

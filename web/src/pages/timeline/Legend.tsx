@@ -1,9 +1,9 @@
-/** What the shapes mean: of the rows of groups, of bars. */
+/** Explains the shapes in the chart. */
 export function Legend({ groups, bars }: { groups: boolean; bars: boolean }) {
   return (
     <ul className="tl-legend muted" aria-label="Legend">
-      {groups ? <OfGroups /> : null}
-      {bars ? <OfBars /> : null}
+      {groups ? <GroupItems /> : null}
+      {bars ? <BarItems /> : null}
       <li>
         <svg viewBox="0 0 20 14" width="20" height="14" aria-hidden>
           <rect y="6" width="20" height="2" className="tl-critical" />
@@ -14,26 +14,26 @@ export function Legend({ groups, bars }: { groups: boolean; bars: boolean }) {
   );
 }
 
-function OfGroups() {
+function GroupItems() {
   return (
     <>
       <li>
         <svg viewBox="0 0 20 14" width="20" height="14" aria-hidden>
           <path d="M0 14V9h5V2h6v4h5v5h4v3z" className="tl-running" />
         </svg>
-        how many ran at a time
+        running commands over time
       </li>
       <li>
         <svg viewBox="0 0 20 14" width="20" height="14" aria-hidden>
           <path d="M10 0v14M6 1l8 7M14 1l-8 7" className="tl-failed" />
         </svg>
-        one failed
+        failure
       </li>
     </>
   );
 }
 
-function OfBars() {
+function BarItems() {
   return (
     <>
       <li>
@@ -41,32 +41,32 @@ function OfBars() {
           <path d="M0 7h20" className="tl-wait-image" />
           <path d="M1 2v10M5 2v10M9 2v10M13 2v10M17 2v10" className="tl-wait-image" />
         </svg>
-        waits for its image
+        waiting for image
       </li>
       <li>
         <svg viewBox="0 0 20 14" width="20" height="14" aria-hidden>
           <rect y="5" width="20" height="4" className="tl-queued" />
         </svg>
-        its turn
+        waiting for a slot
       </li>
       <li>
         <svg viewBox="0 0 20 14" width="20" height="14" aria-hidden>
           <path d="M20 3H1v8h19" className="tl-wait-start" />
         </svg>
-        its container
+        waiting for container
       </li>
       <li>
         <svg viewBox="0 0 20 14" width="20" height="14" aria-hidden>
           <rect y="6" width="20" height="2" className="tl-wait" />
         </svg>
-        not known
+        unknown wait
       </li>
       <li>
         <svg viewBox="0 0 20 14" width="20" height="14" aria-hidden>
           <rect width="20" height="14" className="tl-running" />
           <path d="M9 0v14M13 0v14M17 0v14" className="tl-cut" />
         </svg>
-        runs
+        running
       </li>
       <li>
         <svg viewBox="0 0 20 14" width="20" height="14" aria-hidden>
@@ -79,7 +79,7 @@ function OfBars() {
           <rect width="20" height="14" className="tl-error" />
           <path d="M4 4l6 6M10 4l-6 6" className="tl-cut" />
         </svg>
-        error
+        failed
       </li>
       <li>
         <svg viewBox="0 0 20 14" width="20" height="14" aria-hidden>

@@ -4,12 +4,12 @@ import { useEffect, useMemo, useState, useSyncExternalStore } from "react";
 
 import type { PipelineSummary } from "@/api/schema";
 import { Button } from "@/components/Button";
-import { Empty, Failure } from "@/components/Empty";
+import { EmptyState, LoadError } from "@/components/EmptyState";
 import { Loading } from "@/components/Loading";
 import { PipelineFrame } from "@/components/PipelineFrame";
 import { useNow } from "@/components/useNow";
 import { type PageProps, setQuery, useLocation } from "@/lib/location";
-import { MOST_ATTEMPTS, TimelineSession } from "@/live/timeline";
+import { MAX_ATTEMPTS, TimelineSession } from "@/live/timeline";
 import { rowsByNode } from "@/model/groupLanes";
 import type { ChartData } from "@/model/lanes";
 import { ROOT } from "@/model/paths";
@@ -51,7 +51,7 @@ function Body({ session, summary, root }: BodyProps) {
   const [entered, setEntered] = useState(false);
   const enter = (path: string) => {
     setEntered(true);
-    // Where the group is what is shown already, each node of it is next.
+    // If the group is already shown, show its nodes.
     setQuery(path === root ? { rows: "all" } : { root: path, rows: null });
   };
   const now = useNow(!summary.settled);
@@ -69,20 +69,20 @@ function Body({ session, summary, root }: BodyProps) {
       attempts: bars.length,
       now,
     };
-    // The timeline itself is changed in place; its version tells.
+    // The timeline is mutated in place; `version` tracks it.
     // eslint-disable-next-line react-hooks/exhaustive-deps
   }, [session, version, byWorker, root, rows, now]);
 
   if (session.error !== null && data === null) {
-    return <Failure message={session.error} onRetry={session.retry} />;
+    return <LoadError message={session.error} onRetry={session.retry} />;
   }
   if (data === null) {
     return session.loading ? (
       <Loading />
     ) : (
-      <Empty title="Nothing has run yet">
-        <p className="muted">A bar appears here for each command that waits or runs.</p>
-      </Empty>
+      <EmptyState title="Nothing has run yet">
+        <p className="muted">A bar will appear here for each queued or running command.</p>
+      </EmptyState>
     );
   }
   return (
@@ -96,13 +96,13 @@ function Body({ session, summary, root }: BodyProps) {
       />
       <p className="tl-notes muted">
         {session.loading ? `Loading, ${session.timeline.size.toLocaleString("en")} so far… ` : ""}
-        {session.cut
-          ? `Only the first ${MOST_ATTEMPTS.toLocaleString("en")} attempts are shown; choose one and press “Only its group”. `
+        {session.truncated
+          ? `Showing the first ${MAX_ATTEMPTS.toLocaleString("en")} attempts. To see others, select one and press “Show only its group”. `
           : ""}
         {root === ROOT ? null : (
           <>
-            Only what is below <code>{root}</code>.{" "}
-            <Button look="quiet" onClick={() => setQuery({ root: null, rows: null })}>
+            Showing only <code>{root}</code>.{" "}
+            <Button variant="quiet" onClick={() => setQuery({ root: null, rows: null })}>
               Show all
             </Button>
           </>

@@ -14,7 +14,7 @@ interface Props {
   onOnlyCritical: (only: boolean) => void;
 }
 
-/** What rows there are, how much time is seen, and how much there is in all. */
+/** Row grouping, zoom and totals. */
 export function Toolbar({ data, byWorker, isZoomed, onlyCritical, ...on }: Props) {
   const { attempts, chain, extent, grouped, now } = data;
   const took = chainLength(chain, now);
@@ -34,22 +34,22 @@ export function Toolbar({ data, byWorker, isZoomed, onlyCritical, ...on }: Props
             Groups
           </Button>
           <Button aria-pressed={!grouped} onClick={() => setQuery({ rows: "all" }, true)}>
-            Every node
+            All nodes
           </Button>
         </div>
       )}
-      <Button aria-label="See less time" shortcut="+" onClick={on.onZoomIn}>
+      <Button aria-label="Zoom in" shortcut="+" onClick={on.onZoomIn}>
         +
       </Button>
-      <Button aria-label="See more time" shortcut="-" onClick={on.onZoomOut}>
+      <Button aria-label="Zoom out" shortcut="-" onClick={on.onZoomOut}>
         −
       </Button>
       <Button shortcut="0" disabled={!isZoomed} onClick={on.onShowAll}>
-        All
+        Reset zoom
       </Button>
       <Button
         aria-pressed={onlyCritical}
-        title="The chain of commands that decided how long it took"
+        title="The chain of commands that determines the total time"
         onClick={() => on.onOnlyCritical(!onlyCritical)}
       >
         Critical path

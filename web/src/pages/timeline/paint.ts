@@ -1,4 +1,4 @@
-/** Draws the bars that are in view. All colours are those of the style sheet. */
+/** Draws the visible bars in the colours of the theme. */
 
 import { type Palette, prepared } from "@/components/canvas";
 import { type Bar, beginOf, endOf, type Lane, type Range } from "@/model/lanes";
@@ -9,42 +9,42 @@ import { paintWait } from "@/pages/timeline/paintWait";
 export const ROW = 24;
 const BAR_TOP = 5;
 const BAR_HEIGHT = 14;
-/** The shortest bar, in px, and the shortest one with a text in it. */
-const LEAST = 2;
-const TEXT_LEAST = 34;
-/** Px between two lines of time. */
-const TICK_ROOM = 110;
+/** Minimum width of a bar in px, and of a bar with text. */
+const MIN_WIDTH = 2;
+const MIN_TEXT_WIDTH = 34;
+/** Minimum distance between ticks in px. */
+const TICK_DISTANCE = 110;
 
 export interface Scene {
   lanes: readonly Lane[];
   view: Range;
   origin: number;
   now: number;
-  /** Px that are scrolled away above. */
+  /** Scroll offset in px. */
   scrollTop: number;
   byWorker: boolean;
   critical: ReadonlySet<Bar>;
-  /** Bars that are not critical stand back. */
+  /** Dim bars that are not critical. */
   onlyCritical: boolean;
   chosen: Bar | null;
-  /** Index of the chosen row; -1 for none. */
+  /** Index of the selected row; -1 for none. */
   chosenLane: number;
-  /** Times between which the reader is drawing a window, if so. */
+  /** The range that the user is dragging. */
   drag: Range | null;
 }
 
-export function paintAxis(canvas: HTMLCanvasElement, scene: Scene, colours: Palette): void {
+export function paintAxis(canvas: HTMLCanvasElement, scene: Scene, palette: Palette): void {
   const context = prepared(canvas);
   if (context === null) return;
   const width = canvas.clientWidth;
-  const { step, at } = ticks(scene.view, scene.origin, Math.max(2, width / TICK_ROOM));
+  const { step, at } = ticks(scene.view, scene.origin, Math.max(2, width / TICK_DISTANCE));
   context.font = `11px ${getComputedStyle(canvas).fontFamily}`;
   context.textBaseline = "middle";
   for (const distance of at) {
     const x = Math.round(xOf(scene.origin + distance, scene.view, width)) + 0.5;
-    context.fillStyle = colours.line;
+    context.fillStyle = palette.line;
     context.fillRect(x - 0.5, 0, 1, canvas.clientHeight);
-    context.fillStyle = colours.muted;
+    context.fillStyle = palette.muted;
     const text = tickText(distance, step);
     const isCut = x + 4 + context.measureText(text).width > width;
     if (!isCut) context.fillText(text, x + 4, canvas.clientHeight / 2);
@@ -59,7 +59,7 @@ export function paintBars(canvas: HTMLCanvasElement, scene: Scene, colours: Pale
   context.font = `11px ${getComputedStyle(canvas).fontFamily}`;
   context.textBaseline = "middle";
   context.fillStyle = colours.line;
-  const { at } = ticks(view, scene.origin, Math.max(2, width / TICK_ROOM));
+  const { at } = ticks(view, scene.origin, Math.max(2, width / TICK_DISTANCE));
   for (const distance of at) {
     context.fillRect(Math.round(xOf(scene.origin + distance, view, width)), 0, 1, height);
   }
@@ -104,14 +104,14 @@ function paintLane(
     if (begin === null) continue;
     const end = xOf(endOf(bar, scene.now), scene.view, width);
     const from = xOf(begin, scene.view, width);
-    if (end < -LEAST || from > width) continue;
+    if (end < -MIN_WIDTH || from > width) continue;
     context.globalAlpha = scene.onlyCritical && !scene.critical.has(bar) ? 0.3 : 1;
     const start = bar.started === null ? end : xOf(bar.started, scene.view, width);
     if (!scene.byWorker) {
       const xAt = (time: number) => xOf(time, scene.view, width);
       paintWait(context, bar, { top, width, now: scene.now, xOf: xAt }, colours);
     }
-    paintWork(context, bar, { x: start, top, end, width }, scene, colours);
+    paintRun(context, bar, { x: start, top, end, width }, scene, colours);
     context.globalAlpha = 1;
   }
 }
@@ -123,26 +123,26 @@ interface Place {
   width: number;
 }
 
-function paintWork(
+function paintRun(
   context: CanvasRenderingContext2D,
   bar: Bar,
   { x, top, end, width }: Place,
   scene: Scene,
   colours: Palette,
 ): void {
-  // What never started and failed still has a mark at its end.
+  // A failure that never started still gets a mark.
   if (bar.started === null && bar.state === "queued") return;
   const left = Math.max(-4, x);
-  // Bars that follow each other closely stay apart.
+  // Keep adjacent bars apart.
   const gap = end - x > 4 ? 1 : 0;
-  const right = Math.min(width + 4, Math.max(end - gap, x + LEAST));
+  const right = Math.min(width + 4, Math.max(end - gap, x + MIN_WIDTH));
   const y = top + BAR_TOP;
   context.fillStyle = colours[bar.state];
   context.fillRect(left, y, right - left, BAR_HEIGHT);
-  if (bar.state === "running") openEnd(context, right, y, colours);
+  if (bar.state === "running") paintOpenEnd(context, right, y, colours);
   if (bar.state === "error" || bar.state === "killed")
-    failureMark(context, bar, left, right, y, colours);
-  else if (right - left >= TEXT_LEAST) writeIn(context, bar, left, right, y, scene, colours);
+    paintFailure(context, bar, left, right, y, colours);
+  else if (right - left >= MIN_TEXT_WIDTH) paintLabel(context, bar, left, right, y, scene, colours);
   if (scene.critical.has(bar)) {
     context.fillStyle = colours.text;
     context.fillRect(left, y + BAR_HEIGHT + 1, right - left, 2);
@@ -154,8 +154,8 @@ function paintWork(
   }
 }
 
-/** What goes on ends in steps rather than in an edge. */
-function openEnd(
+/** Draw stripes at the end of an active bar. */
+function paintOpenEnd(
   context: CanvasRenderingContext2D,
   right: number,
   y: number,
@@ -165,8 +165,8 @@ function openEnd(
   for (const back of [3, 7, 11]) context.fillRect(right - back, y, 1.5, BAR_HEIGHT);
 }
 
-/** A cross for an error, a bar for what was killed, as in the tree. */
-function failureMark(
+/** A cross for an error, a dash for a killed command, as in the tree. */
+function paintFailure(
   context: CanvasRenderingContext2D,
   bar: Bar,
   left: number,
@@ -175,8 +175,8 @@ function failureMark(
   colours: Palette,
 ): void {
   if (right - left < 12) {
-    // Too short to hold a mark: it reaches over the row instead.
-    context.fillRect(left, y - 4, Math.max(LEAST + 1, right - left), BAR_HEIGHT + 8);
+    // Too short for a mark: draw over the full height of the row.
+    context.fillRect(left, y - 4, Math.max(MIN_WIDTH + 1, right - left), BAR_HEIGHT + 8);
     return;
   }
   const [x, middle] = [left + 7, y + BAR_HEIGHT / 2];
@@ -192,7 +192,7 @@ function failureMark(
   context.stroke();
 }
 
-function writeIn(
+function paintLabel(
   context: CanvasRenderingContext2D,
   bar: Bar,
   left: number,

@@ -1,4 +1,4 @@
-/** Draws the row of a group: how many ran at a time, and where attempts failed. */
+/** Draws the row of a group: running commands over time, and failures. */
 
 import type { Palette } from "@/components/canvas";
 import { barsWithin, columnsOf } from "@/model/groupLanes";
@@ -7,17 +7,17 @@ import { xOf } from "@/model/timescale";
 
 const TOP = 4;
 const HEIGHT = 17;
-/** Height of the least that is drawn: one of many is still seen. */
-const LEAST = 2;
-/** Half the width of the mark of a failure. */
-const CROSS = 4;
+/** Minimum height, so that one command of many is visible. */
+const MIN_HEIGHT = 2;
+/** Half the width of a failure mark. */
+const HALF_WIDTH = 4;
 
 interface Place {
   top: number;
   width: number;
   view: Range;
   now: number;
-  /** The critical path, and whether what is not on it stands back. */
+  /** The critical path, and whether to dim everything else. */
   critical: ReadonlySet<Bar>;
   onlyCritical: boolean;
 }
@@ -35,15 +35,15 @@ export function paintGroup(
   context.fillStyle = colours.running;
   for (const [x, count] of columnsOf(steps, view, Math.ceil(width)).entries()) {
     if (count === 0) continue;
-    const height = Math.max(LEAST, (count / peak) * HEIGHT);
+    const height = Math.max(MIN_HEIGHT, (count / peak) * HEIGHT);
     context.fillRect(x, top + TOP + HEIGHT - height, 1, height);
   }
   context.globalAlpha = 1;
   let before = -Infinity;
   for (const x of failures.map(xAt)) {
-    // Of thousands most lie on each other, or out of view.
-    if (x - before < 1 || x < -CROSS || x > width + CROSS) continue;
-    failureAt(context, x, top, colours);
+    // Skip marks that overlap or are out of view.
+    if (x - before < 1 || x < -HALF_WIDTH || x > width + HALF_WIDTH) continue;
+    paintFailure(context, x, top, colours);
     before = x;
   }
   context.fillStyle = colours.text;
@@ -54,8 +54,8 @@ export function paintGroup(
   }
 }
 
-/** A cross at the top of the row, on a line through it: told without its colour. */
-function failureAt(
+/** A cross on a vertical line, recognisable without colour. */
+function paintFailure(
   context: CanvasRenderingContext2D,
   x: number,
   top: number,
@@ -68,9 +68,9 @@ function failureAt(
   context.strokeStyle = colours.error;
   context.lineWidth = 1.6;
   context.beginPath();
-  context.moveTo(x - CROSS, top + 1);
-  context.lineTo(x + CROSS, top + 9);
-  context.moveTo(x + CROSS, top + 1);
-  context.lineTo(x - CROSS, top + 9);
+  context.moveTo(x - HALF_WIDTH, top + 1);
+  context.lineTo(x + HALF_WIDTH, top + 9);
+  context.moveTo(x + HALF_WIDTH, top + 1);
+  context.lineTo(x - HALF_WIDTH, top + 9);
   context.stroke();
 }

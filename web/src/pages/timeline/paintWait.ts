@@ -1,14 +1,14 @@
-/** Draws what an attempt waited for: each in a colour and a shape of its own. */
+/** Draws the waits of an attempt, each with its own colour and shape. */
 
 import type { Palette } from "@/components/canvas";
 import type { Bar, PhaseName } from "@/model/lanes";
 import { phasesOf } from "@/model/phases";
 
-/** All waits are lower than work, so that they are told from it without their colours. */
+/** Waits are lower than run bars, so that colour is not needed to tell them apart. */
 const MIDDLE = 12;
 const LINE = 4;
 const TALL = 10;
-/** Px between two strokes of the wait for an image. */
+/** Distance between strokes in px. */
 const STROKE = 4;
 
 type Draw = (context: CanvasRenderingContext2D, x: number, y: number, width: number) => void;

@@ -3,8 +3,8 @@ import { useState } from "react";
 import type { AttemptRecord, NodeDetail } from "@/api/schema";
 import { Button } from "@/components/Button";
 import { CopyButton } from "@/components/CopyButton";
-import { Empty } from "@/components/Empty";
-import { StateLabel } from "@/components/StateMark";
+import { EmptyState } from "@/components/EmptyState";
+import { StateLabel } from "@/components/StateIcon";
 import { debugCommand } from "@/lib/commands";
 import { setQuery } from "@/lib/location";
 import { duration, moment, plural } from "@/lib/time";
@@ -15,14 +15,14 @@ import { failureText } from "@/model/states";
 import { OutputDiff } from "@/pages/pipeline/node/OutputDiff";
 import { ResourceCharts } from "@/pages/pipeline/node/ResourceCharts";
 
-/** The newest attempts, of which it is shown what they used. */
-const MOST_CHARTS = 5;
+/** Only the newest attempts show resource charts. */
+const MAX_CHARTS = 5;
 
-/** Every try of an Exec, the newest first, and what differed between two of them. */
+/** All attempts of a command, newest first, and a comparison of two. */
 export function AttemptsTab({ session, detail }: { session: PipelineSession; detail: NodeDetail }) {
   const { attempts } = detail.node;
   const [compared, setCompared] = useState<readonly number[]>([]);
-  if (attempts.length === 0) return <Empty title="It has not run yet" />;
+  if (attempts.length === 0) return <EmptyState title="Not run yet" />;
   const pair = compared.flatMap((number) => attempts.filter((one) => one.number === number));
   const toggle = (number: number) =>
     setCompared(
@@ -33,9 +33,7 @@ export function AttemptsTab({ session, detail }: { session: PipelineSession; det
   const [first, second] = pair;
   return (
     <div className="attempts">
-      {attempts.length > 1 ? (
-        <p className="muted">Tick two attempts to see what differed.</p>
-      ) : null}
+      {attempts.length > 1 ? <p className="muted">Select two attempts to compare them.</p> : null}
       {first !== undefined && second !== undefined ? (
         <Comparison id={session.id} first={first} second={second} />
       ) : null}
@@ -52,19 +50,19 @@ export function AttemptsTab({ session, detail }: { session: PipelineSession; det
                 />
               ) : null}
               <strong>Attempt {attempt.number}</strong>
-              <StateLabel mark={attempt.state} />
+              <StateLabel state={attempt.state} />
               <span className="state-error">{failureText(attempt.cause, attempt.exit_code)}</span>
               <span className="phead-grow" />
               <Button
-                look="quiet"
+                variant="quiet"
                 onClick={() => setQuery({ attempt: String(attempt.number), tab: null })}
               >
                 Output
               </Button>
             </div>
             <AttemptFacts attempt={attempt} />
-            {age < MOST_CHARTS ? (
-              // Anew for another node: what the last one used must not stand there meanwhile.
+            {age < MAX_CHARTS ? (
+              // The key discards the chart of the previous node.
               <ResourceCharts key={attempt.path} id={session.id} attempt={attempt} />
             ) : null}
             {attempt.message === null ? null : (
@@ -72,7 +70,9 @@ export function AttemptsTab({ session, detail }: { session: PipelineSession; det
                 {attempt.message}
               </pre>
             )}
-            {attempt.snapshot === null ? null : <KeptFiles id={session.id} attempt={attempt} />}
+            {attempt.snapshot === null ? null : (
+              <SnapshotCommand id={session.id} attempt={attempt} />
+            )}
           </li>
         ))}
       </ol>
@@ -80,19 +80,24 @@ export function AttemptsTab({ session, detail }: { session: PipelineSession; det
   );
 }
 
-/** The command that opens a shell with the files as a failed attempt left them. */
-function KeptFiles({ id, attempt: { path, number } }: { id: string; attempt: AttemptRecord }) {
+/** The command for a shell with the files of a failed attempt. */
+function SnapshotCommand({
+  id,
+  attempt: { path, number },
+}: {
+  id: string;
+  attempt: AttemptRecord;
+}) {
   const command = debugCommand(id, path, { attempt: number, snapshot: true });
   return (
     <p className="attempt-line">
-      <span className="muted">Its files were kept:</span>
+      <span className="muted">Snapshot:</span>
       <code className="clip">{command}</code>
       <CopyButton text={command} label={`Copy the debug command of attempt ${number}`} />
     </p>
   );
 }
 
-/** When, how long it waited and ran, and in what. */
 function AttemptFacts({ attempt }: { attempt: AttemptRecord }) {
   const { queued, started, ended } = attempt;
   const facts: string[] = [];
@@ -126,13 +131,13 @@ function Comparison({ id, first, second }: ComparisonProps) {
         Attempt {first.number} and {second.number}
       </h2>
       {found.length === 0 ? (
-        <p className="muted">Command, environment, image, size and end were the same.</p>
+        <p className="muted">Command, environment, image, size and outcome are the same.</p>
       ) : (
         <table className="facts">
           <tbody>
             {found.map((one: Difference) => (
-              <tr key={one.what}>
-                <th scope="row">{one.what}</th>
+              <tr key={one.label}>
+                <th scope="row">{one.label}</th>
                 <td>
                   <pre className="compare-old">{one.before ?? "not set"}</pre>
                   <pre className="compare-new">{one.after ?? "not set"}</pre>

@@ -4,7 +4,7 @@ import { CopyButton } from "@/components/CopyButton";
 import { moment } from "@/lib/time";
 import { Notifications } from "@/pages/pipeline/node/Notifications";
 
-/** What the node is: command, parameters and environment, and where each comes from. */
+/** Command, parameters and environment of a node, with their sources. */
 export function DetailsTab({ detail }: { detail: NodeDetail }) {
   const { node } = detail;
   return (
@@ -12,7 +12,7 @@ export function DetailsTab({ detail }: { detail: NodeDetail }) {
       {node.command === null ? null : (
         <section>
           <h2>
-            Command <CopyButton text={node.command} label="Copy the command" />
+            Command <CopyButton text={node.command} label="Copy command" />
           </h2>
           <Command text={node.command} />
         </section>
@@ -41,7 +41,7 @@ export function DetailsTab({ detail }: { detail: NodeDetail }) {
       <section>
         <h2>Environment</h2>
         {detail.env.length === 0 ? (
-          <p className="muted">Nothing but what Conducto sets. Secrets are not shown.</p>
+          <p className="muted">Only variables that Conducto sets. Secrets are not shown.</p>
         ) : (
           <table className="facts">
             <tbody>
@@ -59,14 +59,14 @@ export function DetailsTab({ detail }: { detail: NodeDetail }) {
         )}
       </section>
       {detail.callbacks.length === 0 ? null : <Callbacks detail={detail} />}
-      <Notifications told={node.notifications} />
+      <Notifications notifications={node.notifications} />
       <section>
         <h2>Origin</h2>
         <table className="facts">
           <tbody>
             {node.file === null ? null : (
               <tr>
-                <th scope="row">Written in</th>
+                <th scope="row">Defined in</th>
                 <td className="mono">
                   {node.file}
                   {node.line === null ? "" : `:${node.line}`}
@@ -75,20 +75,20 @@ export function DetailsTab({ detail }: { detail: NodeDetail }) {
             )}
             {detail.lazy_target === null ? null : (
               <tr>
-                <th scope="row">Prints the tree of</th>
+                <th scope="row">Generates</th>
                 <td className="mono">{detail.lazy_target}</td>
               </tr>
             )}
             {detail.pool === null ? null : (
               <tr>
-                <th scope="row">Shares containers</th>
+                <th scope="row">Container pool</th>
                 <td className="mono">{detail.pool}</td>
               </tr>
             )}
             {detail.logs_until === null ? null : (
               <tr>
                 <th scope="row">Logs kept until</th>
-                <td>{moment(detail.logs_until)}, or later</td>
+                <td>{moment(detail.logs_until)} or later</td>
               </tr>
             )}
           </tbody>
@@ -119,7 +119,7 @@ function Callbacks({ detail }: { detail: NodeDetail }) {
   );
 }
 
-/** `retry(max_num_retries=3)`, as it would be written. */
+/** As written in Python: `retry(max_num_retries=3)`. */
 function callText({ name, arguments: given }: CallbackView): string {
   const parameters = Object.entries(given).map(([key, value]) => `${key}=${valueText(value)}`);
   return `${name}(${parameters.join(", ")})`;

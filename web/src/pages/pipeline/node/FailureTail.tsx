@@ -1,7 +1,7 @@
 import type { NodeView } from "@/api/schema";
 import { lastLines } from "@/model/failures";
 
-/** The last lines of a failed node. */
+/** The last lines of output of a failed node. */
 export function FailureTail({ node }: { node: NodeView }) {
   const lines = lastLines(node);
   return lines.length === 0 ? null : (

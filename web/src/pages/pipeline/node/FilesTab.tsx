@@ -1,9 +1,9 @@
 import { useQuery } from "@tanstack/react-query";
 
 import { messageOf } from "@/api/client";
-import { dataApi, dataFile } from "@/api/data";
+import { dataApi, dataFileUrl } from "@/api/data";
 import type { AttemptRecord, DataEntry } from "@/api/schema";
-import { Empty, Failure } from "@/components/Empty";
+import { EmptyState, LoadError } from "@/components/EmptyState";
 import { FileLink } from "@/components/FileLink";
 import { Loading } from "@/components/Loading";
 import { followLink } from "@/lib/location";
@@ -11,7 +11,7 @@ import { bytes, moment } from "@/lib/time";
 import { directoryOf } from "@/model/dataFiles";
 import { isFinished } from "@/model/states";
 
-/** A file's time is that of the clock's last tick, up to so many seconds ago. */
+/** Granularity of file times in seconds; a file may seem older by this much. */
 const TICK = 0.02;
 const REFRESH_MS = 3000;
 
@@ -20,7 +20,7 @@ interface Props {
   attempt: AttemptRecord | undefined;
 }
 
-/** Files of the pipeline's data that were written while an attempt ran. */
+/** Data files that were modified during an attempt. */
 export function FilesTab({ id, attempt }: Props) {
   const started = attempt?.started ?? null;
   const ended = attempt?.ended ?? null;
@@ -31,41 +31,41 @@ export function FilesTab({ id, attempt }: Props) {
     enabled: started !== null,
     refetchInterval: running ? REFRESH_MS : false,
   });
-  if (started === null) return <Empty title="It has not run yet" />;
+  if (started === null) return <EmptyState title="Not run yet" />;
   if (files.data === undefined) {
     return files.error === null ? (
       <Loading />
     ) : (
-      <Failure message={messageOf(files.error)} onRetry={() => void files.refetch()} />
+      <LoadError message={messageOf(files.error)} onRetry={() => void files.refetch()} />
     );
   }
   const { entries, complete } = files.data;
   if (entries.length === 0) {
     return (
-      <Empty title={running ? "No files so far" : "No files"}>
+      <EmptyState title={running ? "No files yet" : "No files"}>
         <p className="muted">
           {complete
-            ? "No file of the pipeline’s data was written last while it ran."
-            : "Among the files that were looked at, none was written last while it ran."}
+            ? "No data file of the pipeline was last modified during this attempt."
+            : "Of the files that were checked, none was last modified during this attempt."}
         </p>
-      </Empty>
+      </EmptyState>
     );
   }
   return (
     <div className="files">
       <p className="muted">
-        Files of the pipeline’s data that were written last while attempt {attempt?.number} ran;
-        what ran at the same time may have written them, too.
-        {complete ? "" : " There are more than could be looked at."}
+        Data files of the pipeline last modified during attempt {attempt?.number}. Other commands
+        that ran at the same time may have written them.
+        {complete ? "" : " Not all files could be checked."}
       </p>
       <table className="facts files-table">
         <thead>
           <tr>
             <th>File</th>
             <th>Size</th>
-            <th>Written</th>
+            <th>Modified</th>
             <th>
-              <span className="sr-only">Orders</span>
+              <span className="sr-only">Actions</span>
             </th>
           </tr>
         </thead>
@@ -92,7 +92,7 @@ function FileRow({ id, entry }: { id: string; entry: DataEntry }) {
       <td className="number">{bytes(entry.size)}</td>
       <td className="number muted">{moment(entry.modified)}</td>
       <td>
-        <FileLink href={dataFile(id, name)} label={`Download ${name}`} />
+        <FileLink href={dataFileUrl(id, name)} label={`Download ${name}`} />
       </td>
     </tr>
   );

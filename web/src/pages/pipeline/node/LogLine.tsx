@@ -6,13 +6,13 @@ interface Props {
   /** Counted from 0. */
   number: number;
   top: number;
-  /** Undefined while the line is not here. */
+  /** Undefined until loaded. */
   spans: Span[] | undefined;
-  /** What to mark in it. */
+  /** Text to highlight. */
   marked: string | null;
-  /** The address leads to it. */
+  /** The URL links to this line. */
   linked?: boolean;
-  /** Make the address lead to it, or no longer. */
+  /** Link to this line, or remove the link. */
   onLink?: () => void;
   measure?: (element: HTMLElement | null) => void;
   index?: number;
@@ -30,7 +30,7 @@ export function LogLine(props: Props) {
         className={onLink === undefined ? "log-number" : "log-number log-number-link"}
         aria-hidden
         onClick={onLink}
-        {...(onLink === undefined ? {} : { title: "Have the address lead to this line" })}
+        {...(onLink === undefined ? {} : { title: "Link to this line" })}
       >
         {number + 1}
       </span>

@@ -5,60 +5,60 @@ import { api, messageOf } from "@/api/client";
 import type { LogMatch } from "@/api/schema";
 import { Button } from "@/components/Button";
 import { toast } from "@/components/toasts";
-import type { LogPlace } from "@/live/log";
+import type { LogLocation } from "@/live/log";
 
-/** A line to go to, and what to mark in it. */
-export interface Found {
+/** A matching line and the text to highlight. */
+export interface Match {
   line: number;
   text: string;
 }
 
-const MOST = 500;
-const LOOKS_LIKE_ERROR = String.raw`\b(error|exception|traceback|fatal|panic|failed|failure)\b`;
+const MAX_MATCHES = 500;
+const ERROR_PATTERN = String.raw`\b(error|exception|traceback|fatal|panic|failed|failure)\b`;
 
 interface Props {
-  place: LogPlace;
-  found: Found | null;
-  onFound: (found: Found | null) => void;
+  location: LogLocation;
+  match: Match | null;
+  onMatch: (found: Match | null) => void;
 }
 
-/** Look for a text in an output; the server searches all of it. */
-export function LogSearch({ place, found, onFound }: Props) {
+/** Searches an output on the server. */
+export function LogSearch({ location, match, onMatch }: Props) {
   const [typed, setTyped] = useState("");
   const text = useDeferredValue(typed);
-  const { id, ...where } = place;
+  const { id, ...where } = location;
   const result = useQuery({
-    queryKey: ["log-search", place, text],
+    queryKey: ["log-search", location, text],
     queryFn: ({ signal }) =>
-      api.searchLog(id, { ...where, text, ignore_case: true, limit: MOST }, signal),
+      api.searchLog(id, { ...where, text, ignore_case: true, limit: MAX_MATCHES }, signal),
     enabled: text !== "",
   });
   const lines = (result.data?.matches ?? []).flatMap((match) => foundIn(match));
-  const at = lines.findIndex((one) => one.line === found?.line);
+  const at = lines.findIndex((one) => one.line === match?.line);
   const first = lines[0];
   const firstLine = first?.line;
   useEffect(() => {
-    if (firstLine !== undefined) onFound({ line: firstLine, text });
-    // Only a new result moves the reader.
+    if (firstLine !== undefined) onMatch({ line: firstLine, text });
+    // Scroll only on new results.
     // eslint-disable-next-line react-hooks/exhaustive-deps
   }, [firstLine, text]);
   const step = (by: number) => {
     const next = lines[(at + by + lines.length) % lines.length];
-    if (next !== undefined) onFound(next);
+    if (next !== undefined) onMatch(next);
   };
   const firstError = useMutation({
     mutationFn: () =>
       api.searchLog(id, {
         ...where,
-        text: LOOKS_LIKE_ERROR,
+        text: ERROR_PATTERN,
         regex: true,
         ignore_case: true,
         limit: 1,
       }),
     onSuccess: ({ matches }) => {
-      const [place_] = matches.flatMap((match) => foundIn(match));
-      if (place_ === undefined) toast("No line looks like an error");
-      else onFound(place_);
+      const [match] = matches.flatMap((match) => foundIn(match));
+      if (match === undefined) toast("No error found");
+      else onMatch(match);
     },
     onError: (error) => toast(messageOf(error), "error"),
   });
@@ -72,7 +72,7 @@ export function LogSearch({ place, found, onFound }: Props) {
         value={typed}
         onChange={(event) => {
           setTyped(event.target.value);
-          if (event.target.value === "") onFound(null);
+          if (event.target.value === "") onMatch(null);
         }}
         onKeyDown={(event) => {
           if (event.key === "Enter") step(event.shiftKey ? -1 : 1);
@@ -87,26 +87,22 @@ export function LogSearch({ place, found, onFound }: Props) {
       )}
       {lines.length > 1 ? (
         <>
-          <Button look="quiet" aria-label="Previous match" onClick={() => step(-1)}>
+          <Button variant="quiet" aria-label="Previous match" onClick={() => step(-1)}>
             ‹
           </Button>
-          <Button look="quiet" aria-label="Next match" onClick={() => step(1)}>
+          <Button variant="quiet" aria-label="Next match" onClick={() => step(1)}>
             ›
           </Button>
         </>
       ) : null}
-      <Button
-        look="quiet"
-        title="Go to the first line that looks like an error"
-        onClick={() => firstError.mutate()}
-      >
+      <Button variant="quiet" title="Go to the first error" onClick={() => firstError.mutate()}>
         First error
       </Button>
     </>
   );
 }
 
-function foundIn(match: LogMatch): Found[] {
+function foundIn(match: LogMatch): Match[] {
   if (match.line === null) return [];
   return [{ line: match.line, text: match.text.slice(match.start, match.end) }];
 }

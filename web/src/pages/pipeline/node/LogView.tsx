@@ -3,25 +3,24 @@ import { useEffect, useRef, useState, useSyncExternalStore } from "react";
 
 import { api } from "@/api/client";
 import { Button } from "@/components/Button";
-import { Failure } from "@/components/Empty";
+import { LoadError } from "@/components/EmptyState";
 import { setQuery, useLocation } from "@/lib/location";
 import { useSetting } from "@/lib/settings";
 import { plural } from "@/lib/time";
-import { type LogPlace, LogReader } from "@/live/log";
+import { type LogLocation, LogReader } from "@/live/log";
 import { LogLine } from "@/pages/pipeline/node/LogLine";
-import { type Found, LogSearch } from "@/pages/pipeline/node/LogSearch";
+import { LogSearch, type Match } from "@/pages/pipeline/node/LogSearch";
 
 const LINE_HEIGHT = 18;
-/** A page cannot be scrolled over more than some 33 million pixels: the newest lines are shown. */
-const MOST_LINES = 1_000_000;
-/** Within this of the end, in px, a reader counts as being there. */
+/** Browsers limit elements to about 33 million px, so only the newest lines are shown. */
+const MAX_LINES = 1_000_000;
+/** Distance from the end in px up to which the log keeps following. */
 const NEAR_END = 24;
 
-interface Props extends LogPlace {
+interface Props extends LogLocation {
   running: boolean;
 }
 
-/** The reader of an output, for as long as it is shown. */
 function useReader({ id, path, attempt, stream, running }: Props): LogReader | null {
   const [reader, setReader] = useState<LogReader | null>(null);
   const first = useRef(running);
@@ -37,7 +36,7 @@ function useReader({ id, path, attempt, stream, running }: Props): LogReader | n
   return reader;
 }
 
-/** The line that the address leads to, counted from 0; people count from 1. */
+/** The line in the URL, converted to start at 0. */
 function linkedLine(query: URLSearchParams): number | null {
   const asked = Number(query.get("line") ?? 0);
   return Number.isInteger(asked) && asked > 0 ? asked - 1 : null;
@@ -53,10 +52,10 @@ function Lines({ reader, ...props }: Props & { reader: LogReader }) {
   const [wrap, setWrap] = useSetting("wrap");
   const linked = linkedLine(useLocation().query);
   const [follow, setFollow] = useState(linked === null);
-  const [found, setFound] = useState<Found | null>(null);
+  const [match, setMatch] = useState<Match | null>(null);
   const scroll = useRef<HTMLDivElement>(null);
   const total = reader.total ?? 0;
-  const base = Math.max(0, total - MOST_LINES);
+  const base = Math.max(0, total - MAX_LINES);
   const virtual = useVirtualizer({
     count: total - base,
     getScrollElement: () => scroll.current,
@@ -67,28 +66,28 @@ function Lines({ reader, ...props }: Props & { reader: LogReader }) {
   const from = base + (items[0]?.index ?? 0);
   const to = base + (items.at(-1)?.index ?? 0);
   useEffect(() => {
-    if (total > 0) reader.need(from, Math.min(to, total - 1));
+    if (total > 0) reader.ensureLoaded(from, Math.min(to, total - 1));
   }, [reader, reader.version, from, to, total]);
   useEffect(() => {
     if (follow && total > 0) virtual.scrollToIndex(total - base - 1, { align: "end" });
   }, [follow, total, base, virtual, wrap]);
 
-  // An address with a line leads there once; from there on the reader leads.
-  const gone = useRef<number | null>(null);
+  // Scroll to a linked line once.
+  const shownLine = useRef<number | null>(null);
   useEffect(() => {
-    if (linked === null || linked >= total || gone.current === linked) return;
-    gone.current = linked;
+    if (linked === null || linked >= total || shownLine.current === linked) return;
+    shownLine.current = linked;
     setFollow(false);
     virtual.scrollToIndex(Math.max(0, linked - base), { align: "center" });
   }, [linked, total, base, virtual]);
   const link = (line: number) => {
-    gone.current = line; // it is in view already
+    shownLine.current = line; // already in view
     setFollow(false);
     setQuery({ line: line === linked ? null : String(line + 1) }, true);
   };
 
-  const goTo = (place: Found | null) => {
-    setFound(place);
+  const goTo = (place: Match | null) => {
+    setMatch(place);
     if (place === null) return;
     setFollow(false);
     virtual.scrollToIndex(Math.max(0, place.line - base), { align: "center" });
@@ -96,18 +95,18 @@ function Lines({ reader, ...props }: Props & { reader: LogReader }) {
   const onScroll = () => {
     const box = scroll.current;
     if (box === null || !follow) return;
-    // Lines that come move the end away; only a reader who scrolls up leaves it.
+    // New lines move the end away; only scrolling up stops following.
     if (box.scrollHeight - box.scrollTop - box.clientHeight > 10 * NEAR_END) setFollow(false);
   };
   const { id, path, attempt, stream } = props;
   return (
     <div className="log">
       <div className="log-bar" role="toolbar" aria-label="Output">
-        <LogSearch place={{ id, path, attempt, stream }} found={found} onFound={goTo} />
+        <LogSearch location={{ id, path, attempt, stream }} match={match} onMatch={goTo} />
         <span className="phead-grow" />
         <Button
           aria-pressed={follow}
-          title="Stay at the end while lines come"
+          title="Scroll to new lines"
           onClick={() => setFollow(!follow)}
         >
           Follow
@@ -124,7 +123,7 @@ function Lines({ reader, ...props }: Props & { reader: LogReader }) {
         </a>
       </div>
       {reader.error === null ? null : (
-        <Failure message={reader.error} onRetry={() => reader.retry()} />
+        <LoadError message={reader.error} onRetry={() => reader.retry()} />
       )}
       <div
         ref={scroll}
@@ -137,8 +136,8 @@ function Lines({ reader, ...props }: Props & { reader: LogReader }) {
       >
         {base > 0 ? (
           <p className="muted">
-            The last {MOST_LINES.toLocaleString("en")} of {total.toLocaleString("en")} lines;
-            download it to see all.
+            Showing the last {MAX_LINES.toLocaleString("en")} of {total.toLocaleString("en")} lines;
+            download the file to see all.
           </p>
         ) : null}
         <div className="log-body" style={{ height: virtual.getTotalSize() }}>
@@ -150,7 +149,7 @@ function Lines({ reader, ...props }: Props & { reader: LogReader }) {
                 number={line}
                 top={item.start}
                 spans={reader.spans(line)}
-                marked={found?.line === line ? found.text : null}
+                marked={match?.line === line ? match.text : null}
                 linked={line === linked}
                 onLink={() => link(line)}
                 {...(wrap ? { measure: virtual.measureElement, index: item.index } : {})}

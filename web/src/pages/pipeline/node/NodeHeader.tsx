@@ -4,7 +4,7 @@ import type { NodeDetail } from "@/api/schema";
 import { Button } from "@/components/Button";
 import { CopyButton } from "@/components/CopyButton";
 import { CountsBar, CountsText } from "@/components/Counts";
-import { StateMark } from "@/components/StateMark";
+import { StateIcon } from "@/components/StateIcon";
 import { TypeIcon } from "@/components/TypeIcon";
 import { useNow } from "@/components/useNow";
 import { debugCommand } from "@/lib/commands";
@@ -12,8 +12,8 @@ import { followLink, pipelineUrl } from "@/lib/location";
 import { duration, elapsed } from "@/lib/time";
 import type { PipelineSession } from "@/live/session";
 import { ancestorsOf, nameOf } from "@/model/paths";
-import { failureText, isFinished, markOf, stoppedText } from "@/model/states";
-import type { Orders } from "@/pages/pipeline/orders/useOrders";
+import { displayState, failureText, isFinished, stateLabel, stoppedText } from "@/model/states";
+import type { Actions } from "@/pages/pipeline/actions/useActions";
 import { ShellButtons } from "@/pages/pipeline/shell/ShellButtons";
 
 const Markdown = lazy(async () => ({ default: (await import("@/components/Markdown")).Markdown }));
@@ -21,34 +21,39 @@ const Markdown = lazy(async () => ({ default: (await import("@/components/Markdo
 interface Props {
   session: PipelineSession;
   detail: NodeDetail;
-  orders: Orders;
+  actions: Actions;
   onClose: () => void;
 }
 
-export function NodeHeader({ session, detail, orders, onClose }: Props) {
+export function NodeHeader({ session, detail, actions, onClose }: Props) {
   const { node } = detail;
   const live = session.model?.nodes.get(node.path);
   const known = live !== undefined && live.seq >= 0 ? live : null;
-  const mark = markOf(known ?? node);
+  const mark = displayState(known ?? node);
   const counts = known?.counts ?? node.counts;
   return (
     <header className="nhead">
       <div className="nhead-path">
-        <Button look="quiet" className="nhead-back" onClick={onClose} aria-label="Back to the tree">
+        <Button
+          variant="quiet"
+          className="nhead-back"
+          onClick={onClose}
+          aria-label="Back to the tree"
+        >
           ‹ Tree
         </Button>
         <Breadcrumb id={session.id} path={node.path} />
-        <CopyButton text={node.path} label="Copy the path" />
+        <CopyButton text={node.path} label="Copy path" />
       </div>
       <div className="nhead-line">
-        <StateMark mark={mark} />
+        <StateIcon state={mark} />
         <h2 className="nhead-name" title={node.path}>
           {nameOf(node.path)}
         </h2>
         <span className="muted nhead-type">
           <TypeIcon type={node.type} /> {node.type}
         </span>
-        <StateWords session={session} detail={detail} />
+        <StateText session={session} detail={detail} />
       </div>
       {counts === null ? null : (
         <div className="nhead-counts">
@@ -56,8 +61,8 @@ export function NodeHeader({ session, detail, orders, onClose }: Props) {
           <CountsBar counts={counts} />
         </div>
       )}
-      <Actions session={session} detail={detail} orders={orders} />
-      {/* Below the buttons: what comes and goes must not move them from under a hand. */}
+      <NodeActions session={session} detail={detail} actions={actions} />
+      {/* Below the buttons, so that changes do not move them. */}
       {node.waits_for === null || isFinished(node.state) ? null : (
         <p className="nhead-waits">{node.waits_for}</p>
       )}
@@ -72,7 +77,7 @@ export function NodeHeader({ session, detail, orders, onClose }: Props) {
 
 function Breadcrumb({ id, path }: { id: string; path: string }) {
   return (
-    <nav className="crumbs" aria-label="Where the node is">
+    <nav className="crumbs" aria-label="Path">
       {ancestorsOf(path).map((above) => (
         <span key={above}>
           <a href={pipelineUrl(id, above)} onClick={followLink}>
@@ -86,66 +91,66 @@ function Breadcrumb({ id, path }: { id: string; path: string }) {
   );
 }
 
-function StateWords({ session, detail }: { session: PipelineSession; detail: NodeDetail }) {
+function StateText({ session, detail }: { session: PipelineSession; detail: NodeDetail }) {
   const { node } = detail;
   const live = session.model?.nodes.get(node.path);
-  const standing = live !== undefined && live.seq >= 0 ? live : node;
-  const running = standing.state === "running";
+  const status = live !== undefined && live.seq >= 0 ? live : node;
+  const running = status.state === "running";
   const last = node.attempts.at(-1);
   const started = live?.started ?? last?.started ?? null;
   const ended = running ? null : (live?.ended ?? last?.ended ?? null);
   const now = useNow(running);
   const took = elapsed(started, ended, now);
-  const mark = markOf(standing);
+  const mark = displayState(status);
   const failure =
-    standing.cause === "timeout" && node.stopped_by !== null
+    status.cause === "timeout" && node.stopped_by !== null
       ? stoppedText(node.stopped_by)
-      : failureText(standing.cause, last?.exit_code ?? null);
+      : failureText(status.cause, last?.exit_code ?? null);
   return (
     <span className={`number state-${mark}`} role="status">
-      {failure === null ? mark : `${mark}: ${failure}`}
+      {failure === null ? stateLabel(mark) : `${stateLabel(mark)}: ${failure}`}
       {took === null || (ended === null && !running) ? "" : ` · ${duration(took)}`}
     </span>
   );
 }
 
-function Actions({ session, detail, orders }: Omit<Props, "onClose">) {
+function NodeActions({ session, detail, actions }: Omit<Props, "onClose">) {
   const { node } = detail;
   const paths = [node.path];
-  const { busy } = orders;
+  const { busy } = actions;
   const isExec = node.type === "Exec";
   return (
-    <div className="nhead-actions" role="toolbar" aria-label="Orders to this node">
-      <Button shortcut="r" disabled={busy} onClick={() => void orders.nodes("reset", paths)}>
-        Reset
+    <div className="nhead-actions" role="toolbar" aria-label="Actions">
+      <Button shortcut="r" disabled={busy} onClick={() => void actions.nodes("rerun", paths)}>
+        Rerun
       </Button>
-      <Button shortcut="s" disabled={busy} onClick={() => void orders.toggleSkip(paths)}>
+      <Button shortcut="s" disabled={busy} onClick={() => void actions.toggleSkip(paths)}>
         {node.skipped ? "Unskip" : "Skip"}
       </Button>
       <Button
         shortcut="k"
-        look="danger"
+        variant="danger"
         disabled={busy || isFinished(node.state)}
-        onClick={() => void orders.nodes("kill", paths)}
+        onClick={() => void actions.nodes("kill", paths)}
       >
         Kill
       </Button>
-      <Button shortcut="m" disabled={busy} onClick={() => orders.modify(paths)}>
+      <Button shortcut="m" disabled={busy} onClick={() => actions.modify(paths)}>
         Modify
       </Button>
       <Button
         disabled={busy}
-        title="Build the images anew, then run these nodes again"
-        onClick={() => void orders.nodes("rebuild", paths)}
+        title="Rebuild the images, then rerun"
+        onClick={() => void actions.nodes("rebuild", paths)}
       >
-        Rebuild and reset
+        Rebuild and rerun
       </Button>
       {isExec ? <Debug session={session} detail={detail} /> : null}
     </div>
   );
 }
 
-/** What opens a shell where the node ran: commands to take to a terminal, and one in the page. */
+/** Commands for a debug shell, and buttons to open one in the page. */
 function Debug({ session, detail }: Pick<Props, "session" | "detail">) {
   const { id } = session;
   const { path } = detail.node;
@@ -157,20 +162,20 @@ function Debug({ session, detail }: Pick<Props, "session" | "detail">) {
       <code className="debug-command clip" title={command}>
         {command}
       </code>
-      <CopyButton text={command} label="Copy the debug command" shortcut="d" />
+      <CopyButton text={command} label="Copy debug command" shortcut="d" />
       {inCloud ? (
         <CopyButton
           text={debugCommand(id, path, { remote: true })}
           label="Copy remote debug command"
-          title="the same shell on a worker in the cloud, where the data is"
-          words="Copy remote"
+          title="The same shell on a worker in the cloud, with access to the data"
+          caption="Copy remote"
         />
       ) : (
         <CopyButton
           text={debugCommand(id, path, { live: true })}
           label="Copy live debug command"
-          title="livedebug: the same shell, with the code of your own directory in place"
-          words="Copy live"
+          title="livedebug: the same shell with your local code"
+          caption="Copy live"
         />
       )}
       <ShellButtons session={session} detail={detail} />

@@ -3,13 +3,14 @@ import { useQuery } from "@tanstack/react-query";
 
 import { api, ApiError, messageOf } from "@/api/client";
 import type { AttemptRecord, NodeDetail } from "@/api/schema";
-import { Empty, Failure } from "@/components/Empty";
+import { EmptyState, LoadError } from "@/components/EmptyState";
 import { Loading } from "@/components/Loading";
 import { setQuery, useLocation } from "@/lib/location";
 import type { PipelineSession } from "@/live/session";
 import { useReports } from "@/live/useReports";
 import { ROOT } from "@/model/paths";
 import { isFailed, isFinished } from "@/model/states";
+import type { Actions } from "@/pages/pipeline/actions/useActions";
 import { AttemptsTab } from "@/pages/pipeline/node/AttemptsTab";
 import { DetailsTab } from "@/pages/pipeline/node/DetailsTab";
 import { FilesTab } from "@/pages/pipeline/node/FilesTab";
@@ -18,63 +19,62 @@ import { OutputTab } from "@/pages/pipeline/node/OutputTab";
 import { OverviewTab } from "@/pages/pipeline/node/OverviewTab";
 import { ReportsSection } from "@/pages/pipeline/node/ReportsSection";
 import { ReportTab, useReport } from "@/pages/pipeline/node/ReportTab";
-import type { Orders } from "@/pages/pipeline/orders/useOrders";
 import { ShellSlot } from "@/pages/pipeline/shell/ShellButtons";
 
 export interface NodePaneProps {
   session: PipelineSession;
   path: string;
-  orders: Orders;
+  actions: Actions;
   onClose: () => void;
 }
 
 const REFRESH_MS = 3000;
 
-/** A node's detail, asked for again when the node changes. */
+/** The details of a node, fetched again when it changes. */
 export function useNodeDetail(session: PipelineSession, path: string) {
   const seq = session.model?.nodes.get(path)?.seq ?? 0;
   const settled = session.model?.summary.settled !== false;
   return useQuery<NodeDetail>({
     queryKey: ["node", session.id, path, seq],
     queryFn: ({ signal }) => api.node(session.id, path, signal),
-    // What a waiting node waits for changes without a change of its own.
+    // Wait reasons change without events.
     refetchInterval: ({ state: { data } }) =>
       settled || data === undefined || isFinished(data.node.state) ? false : REFRESH_MS,
     placeholderData: (before) => (before?.node.path === path ? before : undefined),
   });
 }
 
-export function NodePane({ session, path, orders, onClose }: NodePaneProps) {
+export function NodePane({ session, path, actions, onClose }: NodePaneProps) {
   const detail = useNodeDetail(session, path);
   return (
     <section className="node-pane" aria-label={`Node ${path}`} tabIndex={-1}>
       {detail.data === undefined ? (
-        <Missing error={detail.error} path={path} onRetry={() => void detail.refetch()} />
+        <NodeLoading error={detail.error} path={path} onRetry={() => void detail.refetch()} />
       ) : (
         <>
-          <NodeHeader session={session} detail={detail.data} orders={orders} onClose={onClose} />
+          <NodeHeader session={session} detail={detail.data} actions={actions} onClose={onClose} />
           <ShellSlot id={session.id} path={detail.data.node.path} />
-          <NodeTabs session={session} detail={detail.data} orders={orders} />
+          <NodeTabs session={session} detail={detail.data} actions={actions} />
         </>
       )}
     </section>
   );
 }
 
-function Missing(props: { error: Error | null; path: string; onRetry: () => void }) {
+function NodeLoading(props: { error: Error | null; path: string; onRetry: () => void }) {
   const { error, path, onRetry } = props;
   if (error === null) return <Loading />;
   if (error instanceof ApiError && error.status === 404) {
     return (
-      <Empty title={`There is no node ${path}`}>
-        <p className="muted">It may come once a Lazy above it has printed its tree.</p>
-      </Empty>
+      <EmptyState title={`Node ${path} not found`}>
+        <p className="muted">It may appear after a Lazy has generated its tree.</p>
+      </EmptyState>
     );
   }
-  return <Failure message={messageOf(error)} onRetry={onRetry} />;
+  return <LoadError message={messageOf(error)} onRetry={onRetry} />;
 }
 
-const WORDS = {
+const LABELS = {
   output: "Output",
   report: "Report",
   files: "Files",
@@ -82,22 +82,22 @@ const WORDS = {
   overview: "Overview",
   details: "Details",
 } as const;
-type Tab = keyof typeof WORDS;
+type Tab = keyof typeof LABELS;
 
 function NodeTabs({
   session,
   detail,
-  orders,
+  actions,
 }: Omit<NodePaneProps, "path" | "onClose"> & { detail: NodeDetail }) {
   const { query } = useLocation();
   const isExec = detail.node.type === "Exec";
   const attempt = chosenAttempt(detail.node.attempts, query);
   const hasReport = (useReport(session.id, attempt).data?.length ?? 0) > 0;
-  // A pipeline of a single Exec has no group whose overview could show its reports.
-  const isWhole = isExec && detail.node.path === ROOT;
-  const hasReports = (useReports(session, isWhole).data?.shown.length ?? 0) > 0;
+  // A pipeline with a single command has no group that could show its reports.
+  const isSingleExec = isExec && detail.node.path === ROOT;
+  const hasReports = (useReports(session, isSingleExec).data?.shown.length ?? 0) > 0;
   const offered = isExec
-    ? tabsOfExec({ report: hasReport, overview: isWhole && hasReports })
+    ? tabsOfExec({ report: hasReport, overview: isSingleExec && hasReports })
     : (["overview", "details"] as const);
   const tab = offered.find((one) => one === query.get("tab")) ?? offered[0] ?? "details";
   return (
@@ -106,10 +106,10 @@ function NodeTabs({
       value={tab}
       onValueChange={(value) => setQuery({ tab: value === offered[0] ? null : value }, true)}
     >
-      <Tabs.List className="tabs-list" aria-label="About this node">
+      <Tabs.List className="tabs-list" aria-label="Node">
         {offered.map((one) => (
           <Tabs.Trigger key={one} value={one} className="tabs-tab">
-            {WORDS[one]}
+            {LABELS[one]}
             {one === "attempts" ? ` ${detail.node.attempts.length}` : ""}
           </Tabs.Trigger>
         ))}
@@ -125,7 +125,7 @@ function NodeTabs({
           </div>
         ) : null}
         {tab === "overview" && !isExec ? (
-          <OverviewTab session={session} detail={detail} orders={orders} />
+          <OverviewTab session={session} detail={detail} actions={actions} />
         ) : null}
         {tab === "details" ? <DetailsTab detail={detail} /> : null}
       </Tabs.Content>
@@ -133,13 +133,12 @@ function NodeTabs({
   );
 }
 
-/** The tabs of an Exec; some only where there is something to show. */
 function tabsOfExec(has: { report: boolean; overview: boolean }): readonly Tab[] {
   const tabs: Tab[] = ["output", "report", "overview", "files", "attempts", "details"];
   return tabs.filter((tab) => (tab === "report" || tab === "overview" ? has[tab] : true));
 }
 
-/** The attempt in the address, else the newest. */
+/** The attempt in the URL, otherwise the newest. */
 function chosenAttempt(
   attempts: readonly AttemptRecord[],
   query: URLSearchParams,

@@ -1,21 +1,21 @@
 import type { NotificationRecord } from "@/api/schema";
 import { moment, plural } from "@/lib/time";
 
-const WORDS: Record<NotificationRecord["delivery"], string> = {
-  pending: "not sent yet",
+const LABELS: Record<NotificationRecord["delivery"], string> = {
+  pending: "pending",
   sent: "sent",
-  failed: "not sent",
+  failed: "failed",
 };
 
-/** Who was told what of a node, and whether it reached them. */
-export function Notifications({ told }: { told: readonly NotificationRecord[] }) {
-  if (told.length === 0) return null;
+/** The notifications of a node and their delivery. */
+export function Notifications({ notifications }: { notifications: readonly NotificationRecord[] }) {
+  if (notifications.length === 0) return null;
   return (
     <section>
       <h2>Notifications</h2>
       <table className="facts">
         <tbody>
-          {told.map((one) => (
+          {notifications.map((one) => (
             <tr key={one.number}>
               <th scope="row" className="mono">
                 {one.callback}
@@ -25,7 +25,7 @@ export function Notifications({ told }: { told: readonly NotificationRecord[] })
                 {one.error === null ? null : <div className="state-error">{one.error}</div>}
               </td>
               <td className={one.delivery === "failed" ? "state-error" : "muted"}>
-                {WORDS[one.delivery]}
+                {LABELS[one.delivery]}
                 {one.delivery === "pending" && one.tries > 0
                   ? `, tried ${plural(one.tries, "time")}`
                   : ""}

@@ -5,10 +5,10 @@ import type { AttemptRecord } from "@/api/schema";
 import { plainText } from "@/lib/ansi";
 import { condensed, diffLines } from "@/lib/diff";
 
-/** Lines at the end of each output that are compared, and differences that are looked for. */
+/** Number of lines compared at the end of each output, and maximum number of differences. */
 const LINES = 2000;
-const MOST = 600;
-const AROUND = 2;
+const MAX_DIFFERENCES = 600;
+const CONTEXT = 2;
 
 const SIGNS = { same: " ", old: "−", new: "+" } as const;
 type Stream = NonNullable<LogLinesQuery["stream"]>;
@@ -20,7 +20,7 @@ interface Props {
   stream: Stream;
 }
 
-/** What two attempts printed differently. */
+/** The differences in the output of two attempts. */
 export function OutputDiff({ id, first, second, stream }: Props) {
   const difference = useQuery({
     queryKey: ["output-diff", id, first, second, stream],
@@ -28,7 +28,7 @@ export function OutputDiff({ id, first, second, stream }: Props) {
       const [before, after] = await Promise.all(
         [first, second].map((attempt) => endOf(id, attempt, stream, signal)),
       );
-      const edits = diffLines(before?.lines ?? [], after?.lines ?? [], MOST);
+      const edits = diffLines(before?.lines ?? [], after?.lines ?? [], MAX_DIFFERENCES);
       return { edits, cut: before?.cut === true || after?.cut === true };
     },
   });
@@ -42,21 +42,21 @@ export function OutputDiff({ id, first, second, stream }: Props) {
 }
 
 function Edits({ edits, cut }: { edits: ReturnType<typeof diffLines>; cut: boolean }) {
-  const note = cut ? ` Only the last ${LINES.toLocaleString("en")} lines were compared.` : "";
+  const note = cut ? ` Compared only the last ${LINES.toLocaleString("en")} lines.` : "";
   if (edits === null) {
     return (
       <p className="muted">
-        They differ in more than {MOST} lines.{note}
+        More than {MAX_DIFFERENCES} lines differ.{note}
       </p>
     );
   }
   if (edits.every((edit) => edit.kind === "same")) {
-    return <p className="muted">The same.{note}</p>;
+    return <p className="muted">No differences.{note}</p>;
   }
   return (
     <>
       <pre className="diff" tabIndex={0}>
-        {condensed(edits, AROUND).map((edit, index) =>
+        {condensed(edits, CONTEXT).map((edit, index) =>
           edit === null ? (
             <span key={index} className="diff-line muted">
               …{"\n"}

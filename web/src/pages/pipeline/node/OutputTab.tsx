@@ -3,24 +3,24 @@ import { useQuery } from "@tanstack/react-query";
 import { api, type LogLinesQuery } from "@/api/client";
 import type { AttemptRecord, NodeDetail } from "@/api/schema";
 import { Command } from "@/components/Command";
-import { Empty } from "@/components/Empty";
+import { EmptyState } from "@/components/EmptyState";
 import { setQuery, useLocation } from "@/lib/location";
 import { bytes, moment } from "@/lib/time";
 import type { PipelineSession } from "@/live/session";
-import { failureText, isFinished } from "@/model/states";
+import { failureText, isFinished, stateLabel } from "@/model/states";
 import { LogView } from "@/pages/pipeline/node/LogView";
 
 type Stream = NonNullable<LogLinesQuery["stream"]>;
 const STREAMS: readonly Stream[] = ["stdout", "stderr"];
 const REFRESH_MS = 1000;
 
-/** What an attempt printed. */
+/** The output of an attempt. */
 export function OutputTab({ session, detail }: { session: PipelineSession; detail: NodeDetail }) {
   const { query } = useLocation();
   const { node } = detail;
-  const asked = Number(query.get("attempt"));
-  const attempt = node.attempts.find((one) => one.number === asked) ?? node.attempts.at(-1);
-  if (attempt === undefined) return <NeverRan detail={detail} />;
+  const requested = Number(query.get("attempt"));
+  const attempt = node.attempts.find((one) => one.number === requested) ?? node.attempts.at(-1);
+  if (attempt === undefined) return <NotRunYet detail={detail} />;
   const stream = STREAMS.find((one) => one === query.get("stream")) ?? null;
   return (
     <AttemptOutput
@@ -33,18 +33,18 @@ export function OutputTab({ session, detail }: { session: PipelineSession; detai
   );
 }
 
-function NeverRan({ detail }: { detail: NodeDetail }) {
+function NotRunYet({ detail }: { detail: NodeDetail }) {
   const { command } = detail.node;
   return (
     <div className="never">
-      <p className="muted">It has not run yet. It will run:</p>
+      <p className="muted">Not run yet. Command:</p>
       {command === null ? null : <Command text={command} />}
     </div>
   );
 }
 
-/** The stream that tells most: of what failed that of its errors, else what it printed. */
-function firstToRead(attempt: AttemptRecord, sizes?: Record<Stream, number>): Stream {
+/** stderr for failures or if it is the only output, otherwise stdout. */
+function defaultStream(attempt: AttemptRecord, sizes?: Record<Stream, number>): Stream {
   if (sizes === undefined || sizes.stderr === 0) return "stdout";
   return attempt.state === "error" || sizes.stdout === 0 ? "stderr" : "stdout";
 }
@@ -53,7 +53,7 @@ interface Props {
   session: PipelineSession;
   attempts: readonly AttemptRecord[];
   attempt: AttemptRecord;
-  /** The stream in the address; null lets what there is decide. */
+  /** The stream in the URL; null for the default. */
   asked: Stream | null;
 }
 
@@ -75,7 +75,7 @@ function AttemptOutput({ session, attempts, attempt, asked }: Props) {
     },
     refetchInterval: running ? REFRESH_MS : false,
   });
-  const stream = asked ?? firstToRead(attempt, sizes.data);
+  const stream = asked ?? defaultStream(attempt, sizes.data);
   return (
     <div className="output">
       <div className="output-bar">
@@ -109,7 +109,7 @@ function AttemptOutput({ session, attempts, attempt, asked }: Props) {
         <Command text={attempt.command} />
       </details>
       {sizes.data === undefined ? null : sizes.data[stream] === 0 && !running ? (
-        <Empty title={`Nothing on ${stream}`} />
+        <EmptyState title={`No output on ${stream}`} />
       ) : (
         <LogView
           key={stream}
@@ -141,7 +141,7 @@ function AttemptChoice(props: { attempts: readonly AttemptRecord[]; chosen: numb
     >
       {attempts.toReversed().map((one) => (
         <option key={one.number} value={one.number}>
-          attempt {one.number}: {failureText(one.cause, one.exit_code) ?? one.state}
+          attempt {one.number}: {failureText(one.cause, one.exit_code) ?? stateLabel(one.state)}
           {one.started === null ? "" : `, ${moment(one.started)}`}
         </option>
       ))}

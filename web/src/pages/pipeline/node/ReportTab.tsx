@@ -3,7 +3,7 @@ import { lazy, Suspense, useEffect, useState } from "react";
 
 import { api, type LogLinesQuery, messageOf } from "@/api/client";
 import type { AttemptRecord } from "@/api/schema";
-import { Failure } from "@/components/Empty";
+import { LoadError } from "@/components/EmptyState";
 import { decodeBase64 } from "@/lib/base64";
 import { BEGIN, markdownBlocks } from "@/model/richOutput";
 import { isFinished } from "@/model/states";
@@ -11,19 +11,19 @@ import { isFinished } from "@/model/states";
 const Markdown = lazy(async () => ({ default: (await import("@/components/Markdown")).Markdown }));
 
 const STREAMS: readonly NonNullable<LogLinesQuery["stream"]>[] = ["stdout", "stderr"];
-/** Bytes from the first block on that are looked at. */
-const MOST_BYTES = 4 << 20;
+/** Maximum number of bytes searched from the first block. */
+const MAX_BYTES = 4 << 20;
 const REFRESH_MS = 2000;
 
-/** A whole output is searched for markdown: the lines in view come first. In ms. */
-const AFTER_OUTPUT_MS = 400;
+/** Delay in ms, because searching the output must not delay its first lines. */
+const DELAY_MS = 400;
 
-/** Markdown that an attempt printed; empty where it printed none. */
+/** Markdown that an attempt printed. */
 export function useReport(id: string, attempt: AttemptRecord | undefined) {
   const place = attempt === undefined ? null : `${id} ${attempt.number} ${attempt.path}`;
-  const [due, setDue] = useState<string | null>(null);
+  const [ready, setReady] = useState<string | null>(null);
   useEffect(() => {
-    const timer = window.setTimeout(() => setDue(place), AFTER_OUTPUT_MS);
+    const timer = window.setTimeout(() => setReady(place), DELAY_MS);
     return () => window.clearTimeout(timer);
   }, [place]);
   return useQuery({
@@ -33,7 +33,7 @@ export function useReport(id: string, attempt: AttemptRecord | undefined) {
       const found = await Promise.all(STREAMS.map((one) => blocksOf(id, attempt, one, signal)));
       return found.flat();
     },
-    enabled: due === place && attempt !== undefined && attempt.started !== null,
+    enabled: ready === place && attempt !== undefined && attempt.started !== null,
     refetchInterval: attempt !== undefined && !isFinished(attempt.state) ? REFRESH_MS : false,
   });
 }
@@ -48,15 +48,15 @@ async function blocksOf(
   const found = await api.searchLog(id, { ...place, text: BEGIN, limit: 1 }, signal);
   const offset = found.matches[0]?.offset;
   if (offset === undefined) return [];
-  const chunk = await api.log(id, { ...place, offset, limit: MOST_BYTES }, signal);
+  const chunk = await api.log(id, { ...place, offset, limit: MAX_BYTES }, signal);
   return markdownBlocks(new TextDecoder().decode(decodeBase64(chunk.data)));
 }
 
-/** What an attempt printed for people: text, tables and pictures. */
+/** The Markdown that an attempt printed. */
 export function ReportTab({ id, attempt }: { id: string; attempt: AttemptRecord | undefined }) {
   const report = useReport(id, attempt);
   if (report.error !== null && report.data === undefined) {
-    return <Failure message={messageOf(report.error)} onRetry={() => void report.refetch()} />;
+    return <LoadError message={messageOf(report.error)} onRetry={() => void report.refetch()} />;
   }
   return (
     <div className="report">

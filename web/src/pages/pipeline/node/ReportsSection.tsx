@@ -1,9 +1,9 @@
 import { lazy, Suspense, useState } from "react";
 
 import { messageOf } from "@/api/client";
-import { Folded } from "@/components/Folded";
+import { Collapsible } from "@/components/Collapsible";
 import { useNow } from "@/components/useNow";
-import { when, whenElse } from "@/lib/formatDate";
+import { formatDate, formatDateTitle } from "@/lib/formatDate";
 import { followLink, pipelineUrl } from "@/lib/location";
 import { bytes, plural } from "@/lib/time";
 import type { PipelineSession } from "@/live/session";
@@ -12,29 +12,29 @@ import { type Report, REPORTS } from "@/model/reports";
 
 const Markdown = lazy(async () => ({ default: (await import("@/components/Markdown")).Markdown }));
 
-/** Reports that are open from the first; where something failed that comes first, below one. */
-const OPEN = 3;
-const OPEN_BESIDE_FAILURES = 1;
+/** Number of reports open at first; fewer next to failures. */
+const OPEN_COUNT = 3;
+const OPEN_COUNT_WITH_FAILURES = 1;
 
 interface Props {
   session: PipelineSession;
   failed: boolean;
 }
 
-/** What commands report about the whole pipeline; nothing where they report nothing. */
+/** The reports of a pipeline. */
 export function ReportsSection({ session, failed }: Props) {
   const reports = useReports(session);
   const { shown = [], more = 0, complete = true } = reports.data ?? {};
   if (reports.data === undefined && reports.error !== null) {
-    return <p className="muted">Reports could not be listed: {messageOf(reports.error)}</p>;
+    return <p className="muted">Could not list reports: {messageOf(reports.error)}</p>;
   }
   if (shown.length === 0) return null;
-  const open = failed ? OPEN_BESIDE_FAILURES : OPEN;
+  const open = failed ? OPEN_COUNT_WITH_FAILURES : OPEN_COUNT;
   return (
     <section className={`reports${failed ? " reports-beside" : ""}`} aria-label="Reports">
       <h2>{plural(shown.length + more, "report")}</h2>
       {shown.map((report, place) => (
-        <OneReport
+        <ReportCard
           key={report.entry.name}
           id={session.id}
           report={report}
@@ -43,9 +43,9 @@ export function ReportsSection({ session, failed }: Props) {
       ))}
       {more === 0 && complete ? null : (
         <p className="muted">
-          The others are{" "}
+          For the others, see the{" "}
           <a href={`${pipelineUrl(session.id)}/data?dir=${REPORTS}`} onClick={followLink}>
-            files in {REPORTS}/ of the data
+            files in {REPORTS}/
           </a>
           .
         </p>
@@ -54,7 +54,7 @@ export function ReportsSection({ session, failed }: Props) {
   );
 }
 
-function OneReport(props: { id: string; report: Report; openAtFirst: boolean }) {
+function ReportCard(props: { id: string; report: Report; openAtFirst: boolean }) {
   const { id, report, openAtFirst } = props;
   const { entry, title, node } = report;
   const [open, setOpen] = useState(openAtFirst);
@@ -87,9 +87,9 @@ function OneReport(props: { id: string; report: Report; openAtFirst: boolean }) 
           className="muted"
           href={`${pipelineUrl(id)}/data?${file.toString()}`}
           onClick={followLink}
-          title={`The file, written ${whenElse(entry.modified, now)}`}
+          title={`Written ${formatDateTitle(entry.modified, now)}`}
         >
-          {when(entry.modified, now)}
+          {formatDate(entry.modified, now)}
         </a>
       </div>
       {open ? <ReportText id={id} report={report} /> : null}
@@ -102,17 +102,18 @@ function ReportText({ id, report: { entry, title } }: { id: string; report: Repo
   if (text.data === undefined) {
     return <p className="muted">{text.error === null ? "Loading…" : messageOf(text.error)}</p>;
   }
-  if (text.data.trim() === "") return <p className="muted">It is empty.</p>;
+  if (text.data.trim() === "") return <p className="muted">Empty report.</p>;
   return (
     <>
-      <Folded label={title}>
+      <Collapsible label={title}>
         <Suspense fallback={<p className="muted">Loading…</p>}>
           <Markdown text={text.data} />
         </Suspense>
-      </Folded>
+      </Collapsible>
       {entry.size > REPORT_BYTES ? (
         <p className="muted">
-          The first {bytes(REPORT_BYTES)} of {bytes(entry.size)}; the file has the rest.
+          Showing the first {bytes(REPORT_BYTES)} of {bytes(entry.size)}; open the file to see the
+          rest.
         </p>
       ) : null}
     </>

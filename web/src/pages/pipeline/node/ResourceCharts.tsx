@@ -3,7 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { api } from "@/api/client";
 import type { AttemptRecord } from "@/api/schema";
 import { duration } from "@/lib/time";
-import { outline, resourcesText, SHORTEST, size, topOf } from "@/model/resources";
+import { chartMax, MIN_DURATION, outline, resourcesText, size } from "@/model/resources";
 import { isFinished } from "@/model/states";
 
 const REFRESH_MS = 5000;
@@ -15,33 +15,33 @@ interface Props {
   attempt: AttemptRecord;
 }
 
-/** What an attempt used while it ran, in a sentence and two charts; nothing where nobody knows. */
+/** CPU and memory use of an attempt, as text and charts. */
 export function ResourceCharts({ id, attempt }: Props) {
   const { path, number, started, ended, state } = attempt;
-  const used = useQuery({
+  const resources = useQuery({
     queryKey: ["resources", id, path, number, state],
     queryFn: ({ signal }) => api.resources(id, { path, attempt: number }, signal),
-    enabled: started !== null && (ended === null || ended - started >= SHORTEST),
+    enabled: started !== null && (ended === null || ended - started >= MIN_DURATION),
     placeholderData: (before) => before,
     refetchInterval: isFinished(state) ? false : REFRESH_MS,
-    // An older agent, or an older cloud, knows no such call: then there is nothing to see.
+    // An older server does not support this call.
     retry: false,
   });
-  const text = used.data === undefined ? null : resourcesText(used.data);
-  if (used.data === undefined || text === null) return null;
-  const { cpu, memory, cpu_limit, mem_limit, interval, since } = used.data;
+  const text = resources.data === undefined ? null : resourcesText(resources.data);
+  if (resources.data === undefined || text === null) return null;
+  const { cpu, memory, cpu_limit, mem_limit, interval, since } = resources.data;
   const from = Math.max(0, (since ?? 0) - (started ?? 0));
   const span = { from, to: from + cpu.length * interval };
   return (
-    <figure className="resources" aria-label={`What attempt ${number} used`}>
+    <figure className="resources" aria-label={`Resource use of attempt ${number}`}>
       <figcaption className="muted number">{text}</figcaption>
-      <Area what="CPUs" values={cpu} limit={cpu_limit} shown={plain} span={span} />
+      <Area what="CPUs" values={cpu} limit={cpu_limit} shown={cpuText} span={span} />
       <Area what="Memory" values={memory} limit={mem_limit} shown={size} span={span} />
     </figure>
   );
 }
 
-function plain(count: number): string {
+function cpuText(count: number): string {
   return String(Number(count.toPrecision(3)));
 }
 
@@ -50,13 +50,13 @@ interface AreaProps {
   values: readonly number[];
   limit: number | null;
   shown: (value: number) => string;
-  /** Seconds since the attempt began. */
+  /** Seconds since the attempt started. */
   span: { from: number; to: number };
 }
 
-/** One chart; what it says is also said in the sentence above it. */
+/** A chart. The text above has the same information. */
 function Area({ what, values, limit, shown, span }: AreaProps) {
-  const top = topOf(values, limit);
+  const top = chartMax(values, limit);
   const line = limit === null ? null : HEIGHT - (limit * HEIGHT) / top;
   return (
     <div className="resources-chart" aria-hidden>

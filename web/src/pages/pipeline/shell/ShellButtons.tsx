@@ -6,7 +6,7 @@ import type { NodeDetail } from "@/api/schema";
 import { Button } from "@/components/Button";
 import { useLocation } from "@/lib/location";
 import type { PipelineSession } from "@/live/session";
-import { openShell, useOpenShell } from "@/pages/pipeline/shell/shells";
+import { openShell, useOpenShell } from "@/pages/pipeline/shell/openShells";
 
 const ShellPanel = lazy(async () => ({
   default: (await import("@/pages/pipeline/shell/ShellPanel")).ShellPanel,
@@ -17,7 +17,7 @@ interface Props {
   detail: NodeDetail;
 }
 
-/** Opens the debug shell in the page, where the agent allows that. */
+/** Buttons that open a debug shell in the page, if the agent allows it. */
 export function ShellButtons({ session, detail: { node } }: Props) {
   const { id, model } = session;
   const { query } = useLocation();
@@ -35,16 +35,16 @@ export function ShellButtons({ session, detail: { node } }: Props) {
   return (
     <>
       <Button
-        look="quiet"
-        title="The same shell, in this page"
+        variant="quiet"
+        title="Open the debug shell in this page"
         onClick={() => openShell({ ...place, snapshot: false })}
       >
         Open shell
       </Button>
       {kept ? (
         <Button
-          look="quiet"
-          title="A shell with the files as the failed command left them"
+          variant="quiet"
+          title="Open a shell with the files of the failed attempt"
           onClick={() => openShell({ ...place, snapshot: true })}
         >
           Open snapshot
@@ -54,7 +54,7 @@ export function ShellButtons({ session, detail: { node } }: Props) {
   );
 }
 
-/** Where the shell of a node is shown. */
+/** The place of a node's shell. */
 export function ShellSlot({ id, path }: { id: string; path: string }) {
   const place = useOpenShell(id, path);
   if (place === null) return null;

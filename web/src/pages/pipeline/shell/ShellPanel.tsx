@@ -3,13 +3,13 @@ import "@/pages/pipeline/shell/shell.css";
 import { useEffect, useRef, useState, useSyncExternalStore } from "react";
 
 import { Button } from "@/components/Button";
-import type { ShellPlace } from "@/live/shell";
-import { stateWords, titleWords } from "@/model/shell";
+import type { ShellTarget } from "@/live/shell";
+import { stateText, titleText } from "@/model/shell";
+import { closeShell, shellKey } from "@/pages/pipeline/shell/openShells";
 import { endSession, LEAVE_KEYS, sessionFor } from "@/pages/pipeline/shell/session";
-import { forgetShell, shellKey } from "@/pages/pipeline/shell/shells";
 
-/** A terminal with a debug shell in it, and how it ended. */
-export function ShellPanel({ place }: { place: ShellPlace }) {
+/** A terminal with a debug shell. */
+export function ShellPanel({ place }: { place: ShellTarget }) {
   const key = shellKey(place);
   const session = sessionFor(key, place);
   const view = useSyncExternalStore(session.subscribe, () => session.view);
@@ -18,13 +18,13 @@ export function ShellPanel({ place }: { place: ShellPlace }) {
   const close = useRef<HTMLButtonElement>(null);
   useEffect(() => {
     session.onLeave = () => close.current?.focus();
-    return screen.current === null ? undefined : session.showIn(screen.current);
+    return screen.current === null ? undefined : session.attach(screen.current);
   }, [session]);
 
   const over = view.state.kind === "ended" || view.state.kind === "refused";
   const onClose = () => {
     endSession(key);
-    forgetShell(place);
+    closeShell(place);
     document.querySelector<HTMLElement>(".node-pane")?.focus();
   };
   const toggleReadable = () => {
@@ -34,31 +34,31 @@ export function ShellPanel({ place }: { place: ShellPlace }) {
   return (
     <section className="shell" aria-label={`Shell in ${place.path}`}>
       <div className="shell-bar">
-        <strong>{titleWords(place.snapshot, view.ticket)}</strong>
+        <strong>{titleText(place.snapshot, view.ticket)}</strong>
         <span className="shell-state" role={over ? "alert" : "status"}>
-          {stateWords(view.state)}
+          {stateText(view.state)}
         </span>
         <span className="shell-actions">
           {over ? null : (
             <span className="muted shell-hint">
-              <kbd>{LEAVE_KEYS}</kbd> leaves the terminal
+              <kbd>{LEAVE_KEYS}</kbd> to leave the terminal
             </span>
           )}
           <Button
-            look="quiet"
+            variant="quiet"
             aria-pressed={readable}
-            title="Let a screen reader read what is printed"
+            title="Make the output readable for screen readers"
             onClick={toggleReadable}
           >
             Screen reader
           </Button>
           {over ? (
-            <Button look="quiet" onClick={() => session.again()}>
-              Open again
+            <Button variant="quiet" onClick={() => session.reconnect()}>
+              Reconnect
             </Button>
           ) : null}
           <button ref={close} type="button" className="button button-quiet" onClick={onClose}>
-            {over ? "Close" : "End the shell"}
+            {over ? "Close" : "End shell"}
           </button>
         </span>
       </div>

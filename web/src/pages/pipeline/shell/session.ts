@@ -1,31 +1,31 @@
-/** A terminal and the shell at its other side. It lives on while its node is not in view. */
+/** A terminal and its shell connection. It continues while its node is not in view. */
 
 import { FitAddon } from "@xterm/addon-fit";
 import { Terminal } from "@xterm/xterm";
 import css from "@xterm/xterm/css/xterm.css?inline";
 
 import type { ShellTicket } from "@/api/schema";
-import { ShellLink, type ShellPlace } from "@/live/shell";
+import { ShellLink, type ShellTarget } from "@/live/shell";
 import { type ShellState, withoutEscapes } from "@/model/shell";
-import { colours, monospace, onColours } from "@/pages/pipeline/shell/colours";
 import { AdoptedSheet } from "@/pages/pipeline/shell/styles";
+import { monospace, onThemeChange, terminalTheme } from "@/pages/pipeline/shell/theme";
 
-/** What leaves the terminal, whose keys go to the shell otherwise, Tab too. */
+/** The shell receives all other keys, including Tab. */
 export const LEAVE_KEYS = "Ctrl+Shift+L";
 const FONT_SIZE = 12;
 const SCROLLBACK = 10_000;
-/** Letters and background differ at least so much. */
-const CONTRAST = 4.5;
-const HIDDEN_CURSOR = "\x1b[?25l";
-/** OSC 8: links whose text says another thing than where they lead. */
+/** Minimum contrast of text. */
+const MIN_CONTRAST = 4.5;
+const HIDE_CURSOR = "\x1b[?25l";
+/** OSC 8 links can hide their target behind another text. */
 const LINK = 8;
 
-/** Of all terminals; it comes with the first. */
+/** Shared by all terminals. */
 let sheet: AdoptedSheet | null = null;
 
 export interface ShellView {
   state: ShellState;
-  /** Null until the agent has answered. */
+  /** Null until the agent has responded. */
   ticket: ShellTicket | null;
 }
 
@@ -35,68 +35,68 @@ export class ShellSession {
   readonly terminal: Terminal;
   private readonly fit = new FitAddon();
   private readonly listeners = new Set<() => void>();
-  private readonly forgetColours: () => void;
+  private readonly stopWatchingTheme: () => void;
   private readonly resized = new ResizeObserver(() => this.fit.fit());
   private link: ShellLink | null = null;
-  /** What it is now; another object after each change. */
+  /** Replaced on every change. */
   view: ShellView = OPENING;
-  /** Where the focus goes when a person leaves the terminal. */
+  /** Called when the user leaves the terminal, to move the focus. */
   onLeave: () => void = () => undefined;
 
-  constructor(private readonly place: ShellPlace) {
+  constructor(private readonly place: ShellTarget) {
     sheet ??= new AdoptedSheet(css);
     this.terminal = new Terminal({
-      theme: colours(),
+      theme: terminalTheme(),
       fontFamily: monospace(),
       fontSize: FONT_SIZE,
       lineHeight: 1.2,
       scrollback: SCROLLBACK,
-      minimumContrastRatio: CONTRAST,
+      minimumContrastRatio: MIN_CONTRAST,
       cursorBlink: false,
     });
     this.terminal.loadAddon(this.fit);
     this.terminal.parser.registerOscHandler(LINK, () => true);
     this.terminal.attachCustomKeyEventHandler((event) => this.onKey(event));
     const encoder = new TextEncoder();
-    this.terminal.onData((text) => this.link?.type(encoder.encode(text)));
+    this.terminal.onData((text) => this.link?.write(encoder.encode(text)));
     this.terminal.onBinary((text) =>
-      this.link?.type(Uint8Array.from(text, (character) => character.charCodeAt(0))),
+      this.link?.write(Uint8Array.from(text, (character) => character.charCodeAt(0))),
     );
     this.terminal.onResize(({ rows, cols }) => this.link?.resize({ lines: rows, columns: cols }));
-    this.forgetColours = onColours(() => {
-      this.terminal.options.theme = colours();
+    this.stopWatchingTheme = onThemeChange(() => {
+      this.terminal.options.theme = terminalTheme();
     });
   }
 
-  /** Show the terminal in an element, until the function that is returned is called. */
-  showIn(parent: HTMLElement): () => void {
+  /** Show the terminal in an element. Returns a function that detaches it. */
+  attach(parent: HTMLElement): () => void {
     if (this.terminal.element === undefined) {
       this.terminal.open(parent);
-      this.describe(parent);
+      this.label(parent);
     } else {
       parent.append(this.terminal.element);
     }
     this.fit.fit();
     this.resized.observe(parent);
-    this.link ??= this.dial();
+    this.link ??= this.connect();
     this.terminal.focus();
     return () => this.resized.disconnect();
   }
 
-  /** Open another shell of the same kind, after this one has ended. */
-  again(): void {
+  /** Open a new shell of the same kind. */
+  reconnect(): void {
     this.link?.close();
     this.terminal.reset();
     this.terminal.options.disableStdin = false;
     this.change(OPENING);
-    this.link = this.dial();
+    this.link = this.connect();
     this.terminal.focus();
   }
 
   close(): void {
     this.link?.close();
     this.resized.disconnect();
-    this.forgetColours();
+    this.stopWatchingTheme();
     this.terminal.dispose();
   }
 
@@ -105,7 +105,7 @@ export class ShellSession {
     return () => this.listeners.delete(listener);
   };
 
-  private dial(): ShellLink {
+  private connect(): ShellLink {
     const { rows, cols } = this.terminal;
     return new ShellLink(
       this.place,
@@ -114,7 +114,7 @@ export class ShellSession {
         onState: (state) => {
           if (state.kind === "ended" || state.kind === "refused") {
             this.terminal.options.disableStdin = true;
-            this.terminal.write(HIDDEN_CURSOR);
+            this.terminal.write(HIDE_CURSOR);
           }
           this.change({ ...this.view, state });
         },
@@ -129,20 +129,20 @@ export class ShellSession {
     for (const listener of this.listeners) listener();
   }
 
-  /** Say to a screen reader how to leave, and take pasted text as no more than text. */
-  private describe(parent: HTMLElement): void {
+  /** Add labels for screen readers and remove escapes from pasted text. */
+  private label(parent: HTMLElement): void {
     this.terminal.textarea?.setAttribute("aria-description", `${LEAVE_KEYS} leaves the terminal`);
     this.terminal.textarea?.setAttribute("aria-label", `Shell in ${this.place.path}`);
-    const pasted = (event: ClipboardEvent) => {
+    const onPaste = (event: ClipboardEvent) => {
       event.preventDefault();
       event.stopPropagation();
       this.terminal.paste(withoutEscapes(event.clipboardData?.getData("text/plain") ?? ""));
     };
-    this.terminal.element?.addEventListener("paste", pasted, { capture: true });
+    this.terminal.element?.addEventListener("paste", onPaste, { capture: true });
     parent.classList.add("shell-shown");
   }
 
-  /** Whether the terminal takes a key. */
+  /** Whether the terminal handles a key. */
   private onKey(event: KeyboardEvent): boolean {
     const control = event.ctrlKey && !event.altKey && !event.metaKey;
     const key = event.key.toLowerCase();
@@ -151,7 +151,7 @@ export class ShellSession {
       if (event.type === "keydown") this.onLeave();
       return false;
     }
-    // As everywhere in a browser: copy what is chosen, and paste.
+    // Copy and paste as everywhere in the browser.
     if (control && key === "c" && this.terminal.hasSelection()) return false;
     return !(control && key === "v");
   }
@@ -159,8 +159,8 @@ export class ShellSession {
 
 const sessions = new Map<string, ShellSession>();
 
-/** The session of a key, made where there is none. */
-export function sessionFor(key: string, place: ShellPlace): ShellSession {
+/** The session of a key, created if needed. */
+export function sessionFor(key: string, place: ShellTarget): ShellSession {
   const found = sessions.get(key) ?? new ShellSession(place);
   sessions.set(key, found);
   return found;

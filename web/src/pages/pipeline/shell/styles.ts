@@ -1,6 +1,6 @@
-/** Style sheets that a script builds as objects, which the content security policy allows. */
+/** Constructed style sheets, which the content security policy allows. */
 
-/** A style sheet of the page, until it is removed. */
+/** A style sheet of the document, until it is removed. */
 export class AdoptedSheet {
   private readonly sheet = new CSSStyleSheet();
 
@@ -18,7 +18,7 @@ export class AdoptedSheet {
   }
 }
 
-/** Stands in for a style element: its text becomes a style sheet of the page. */
+/** Replaces a style element: its text becomes a constructed style sheet. */
 export function styleElement(): HTMLElement {
   const element = document.createElement("data");
   element.hidden = true;

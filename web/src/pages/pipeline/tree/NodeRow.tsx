@@ -1,38 +1,37 @@
 import { memo, type CSSProperties } from "react";
 
-import { StateMark } from "@/components/StateMark";
+import { StateIcon } from "@/components/StateIcon";
 import { TypeIcon } from "@/components/TypeIcon";
 import { duration, elapsed } from "@/lib/time";
 import type { TreeNode } from "@/model/node";
 import type { Row } from "@/model/rows";
-import { failureText, markOf, STATES, stoppedText } from "@/model/states";
+import { displayState, failureText, stateLabel, STATES, stoppedText } from "@/model/states";
 
 export function rowId(path: string): string {
   return `row:${path}`;
 }
 
-/** Where a row stands; how far a level is indented, and up to which, depends on the room. */
-function placed(top: number, depth: number): CSSProperties {
+/** Position and level of a row; the indent per level depends on the width. */
+function rowStyle(top: number, depth: number): CSSProperties {
   const level = { "--level": depth };
   return { transform: `translateY(${top}px)`, ...level };
 }
 
 interface Props {
   node: TreeNode;
-  /** The group whose time limit ended an Exec. */
+  /** The group whose timeout killed the command. */
   stoppedBy: string | null;
-  /** Null for an Exec. */
   open: boolean | null;
   top: number;
-  /** The time, where the row shows how long the node has run so far; else null. */
+  /** The current time if the row shows a growing duration, otherwise null. */
   now: number | null;
-  /** The node's: it changes in place, and `memo` would not see that. */
+  /** Changes with the node, which is mutated in place. */
   revision: number;
   current: boolean;
   selected: boolean;
 }
 
-/** Where in the tree an event took place. */
+/** The row of an event, and whether it hit the toggle. */
 export function rowAt(target: EventTarget): { path: string; onTwist: boolean } | null {
   if (!(target instanceof Element)) return null;
   const path = target.closest<HTMLElement>(".trow")?.dataset.path;
@@ -40,15 +39,15 @@ export function rowAt(target: EventTarget): { path: string; onTwist: boolean } |
   return { path, onTwist: target.closest(".trow-twist-group") !== null };
 }
 
-/** The time that a row needs to be told: none where it would show the same at any time. */
-export function nowFor({ started, ended }: TreeNode, now: number): number | null {
+/** The current time if the row shows a growing duration. */
+export function tickingTime({ started, ended }: TreeNode, now: number): number | null {
   return started !== null && ended === null ? now : null;
 }
 
-/** What is clicked the tree finds out: a handler for each row would be a new one each time. */
+/** Clicks are handled by the tree; a handler per row would defeat `memo`. */
 export const NodeRow = memo(function NodeRow(props: Props) {
   const { node, open, top, now, current, selected } = props;
-  const mark = markOf(node);
+  const mark = displayState(node);
   const classes = ["trow"];
   if (current) classes.push("trow-current");
   if (selected) classes.push("trow-selected");
@@ -62,7 +61,7 @@ export const NodeRow = memo(function NodeRow(props: Props) {
       aria-level={node.depth + 1}
       aria-selected={selected || current}
       {...(open === null ? {} : { "aria-expanded": open })}
-      style={placed(top, node.depth)}
+      style={rowStyle(top, node.depth)}
     >
       <span className="tree-name">
         {open === null ? (
@@ -74,14 +73,14 @@ export const NodeRow = memo(function NodeRow(props: Props) {
             </svg>
           </span>
         )}
-        <StateMark mark={mark} label />
+        <StateIcon state={mark} label />
         <TypeIcon type={node.type} name={node.name} />
         <span className="trow-name clip" title={node.path}>
           {node.name}
         </span>
-        {node.reuse === null ? null : <ReuseMark node={node} reuse={node.reuse} />}
+        {node.reuse === null ? null : <ReuseIcon node={node} reuse={node.reuse} />}
         {node.hasDoc ? (
-          <span className="trow-doc" title="has a doc" aria-label="has a doc" />
+          <span className="trow-doc" title="has documentation" aria-label="has documentation" />
         ) : null}
         {node.command === null ? null : (
           <code className="trow-command clip" title={node.command}>
@@ -99,14 +98,14 @@ export const NodeRow = memo(function NodeRow(props: Props) {
   );
 });
 
-/** A box: full where a container is kept for what comes next, broken where it is used once. */
-function ReuseMark({ node, reuse }: { node: TreeNode; reuse: "context" | "fresh" }) {
+/** Shows the container reuse of a node. */
+function ReuseIcon({ node, reuse }: { node: TreeNode; reuse: "context" | "fresh" }) {
   const label =
     reuse === "fresh"
-      ? "each attempt gets a fresh container"
+      ? "each attempt uses a new container"
       : node.type === "Exec"
-        ? "shares the one container of its group"
-        : "what is below shares one container, one after the other";
+        ? "shares the container of its group"
+        : "commands below share one container, one at a time";
   return (
     <svg
       className="trow-reuse"
@@ -144,25 +143,26 @@ function CountCells({ node }: { node: TreeNode }) {
           className={counts[state] === 0 ? "tree-cell tree-cell-none" : `tree-cell state-${state}`}
           {...(counts[state] === 0
             ? { "aria-hidden": true }
-            : { "aria-label": `${counts[state]} ${state}`, role: "img" })}
+            : { "aria-label": `${counts[state]} ${stateLabel(state)}`, role: "img" })}
         >
-          {short(counts[state])}
+          {shortCount(counts[state])}
         </span>
       ))}
     </span>
   );
 }
 
-/** How an Exec stands, in words. */
 function ExecCell({ node, stoppedBy }: Pick<Props, "node" | "stoppedBy">) {
-  const mark = markOf(node);
-  const words =
-    stoppedBy === null ? (failureText(node.cause, node.exitCode) ?? mark) : stoppedText(stoppedBy);
-  const tries = node.attempt > 1 ? ` · attempt ${node.attempt}` : "";
+  const mark = displayState(node);
+  const text =
+    stoppedBy === null
+      ? (failureText(node.cause, node.exitCode) ?? stateLabel(mark))
+      : stoppedText(stoppedBy);
+  const attempt = node.attempt > 1 ? ` · attempt ${node.attempt}` : "";
   return (
-    <span className={`tree-cells tree-word clip state-${mark}`} title={node.waitsFor ?? words}>
-      {words}
-      {tries}
+    <span className={`tree-cells tree-word clip state-${mark}`} title={node.waitsFor ?? text}>
+      {text}
+      {attempt}
     </span>
   );
 }
@@ -173,8 +173,8 @@ function timeText(node: TreeNode, now: number | null): string {
   return took === null ? "" : duration(took);
 }
 
-/** A count in at most four signs. */
-function short(count: number): string {
+/** A count in at most four characters. */
+function shortCount(count: number): string {
   if (count < 10_000) return String(count);
   return `${Math.floor(count / 1000)}k`;
 }
@@ -189,7 +189,7 @@ export function MoreRow({ row, top }: { row: Extract<Row, { kind: "more" }>; top
       aria-level={row.depth + 1}
       aria-selected={false}
       aria-busy
-      style={placed(top, row.depth + 1)}
+      style={rowStyle(top, row.depth + 1)}
     >
       {missing > 0 ? `loading ${missing.toLocaleString("en")} more…` : "loading…"}
     </div>

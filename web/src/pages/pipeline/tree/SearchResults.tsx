@@ -4,18 +4,18 @@ import { useEffect, useRef, type KeyboardEvent } from "react";
 
 import { api, messageOf } from "@/api/client";
 import type { NodeView, State } from "@/api/schema";
-import { Empty, Failure } from "@/components/Empty";
-import { StateMark } from "@/components/StateMark";
+import { EmptyState, LoadError } from "@/components/EmptyState";
+import { StateIcon } from "@/components/StateIcon";
 import { TypeIcon } from "@/components/TypeIcon";
 import { setQuery } from "@/lib/location";
 import type { PipelineSession } from "@/live/session";
 import { nameOf, parentOf } from "@/model/paths";
-import { failureText, markOf, stoppedText } from "@/model/states";
+import { displayState, failureText, stateLabel, stoppedText } from "@/model/states";
 import { rowId } from "@/pages/pipeline/tree/NodeRow";
 import { ROW_HEIGHT } from "@/pages/pipeline/tree/Tree";
 
 const PAGE = 200;
-/** While the pipeline runs, what is found changes. */
+/** Results change while the pipeline runs. */
 const REFRESH_MS = 2000;
 
 interface Props {
@@ -27,7 +27,7 @@ interface Props {
   onSelect: (selected: ReadonlySet<string>) => void;
 }
 
-/** Nodes that were looked for, as a flat list; the server searches all of the tree. */
+/** Search results of the server as a flat list. */
 export function SearchResults({ session, text, state, current, selected, onSelect }: Props) {
   const settled = session.model?.summary.settled !== false;
   const found = useInfiniteQuery({
@@ -65,13 +65,13 @@ export function SearchResults({ session, text, state, current, selected, onSelec
   }, [hasNextPage, isFetchingNextPage, fetchNextPage, last, nodes.length]);
 
   if (found.isError) {
-    return <Failure message={messageOf(found.error)} onRetry={() => void found.refetch()} />;
+    return <LoadError message={messageOf(found.error)} onRetry={() => void found.refetch()} />;
   }
   if (nodes.length === 0) {
     return found.isPending || hasNextPage ? (
       <p className="tree-note muted">Searching…</p>
     ) : (
-      <Empty title="No node matches" />
+      <EmptyState title="No matching nodes" />
     );
   }
   const onKeyDown = (event: KeyboardEvent) => {
@@ -108,7 +108,7 @@ export function SearchResults({ session, text, state, current, selected, onSelec
         ref={scroll}
         className="tree-scroll"
         role="listbox"
-        aria-label="Nodes that match"
+        aria-label="Matching nodes"
         aria-multiselectable
         tabIndex={0}
         onKeyDown={onKeyDown}
@@ -141,7 +141,7 @@ interface RowProps {
 }
 
 function ResultRow({ node, top, current, selected }: RowProps) {
-  const mark = markOf(node);
+  const mark = displayState(node);
   const exitCode = node.attempts.at(-1)?.exit_code ?? null;
   const classes = ["trow"];
   if (current) classes.push("trow-current");
@@ -156,7 +156,7 @@ function ResultRow({ node, top, current, selected }: RowProps) {
       onClick={() => setQuery({ node: node.path, attempt: null })}
     >
       <span className="tree-name">
-        <StateMark mark={mark} label />
+        <StateIcon state={mark} label />
         <TypeIcon type={node.type} />
         <span className="trow-name clip" title={node.path}>
           {nameOf(node.path)}
@@ -165,7 +165,7 @@ function ResultRow({ node, top, current, selected }: RowProps) {
       </span>
       <span className={`tree-word clip state-${mark}`}>
         {node.stopped_by === null
-          ? (failureText(node.cause, exitCode) ?? mark)
+          ? (failureText(node.cause, exitCode) ?? stateLabel(mark))
           : stoppedText(node.stopped_by)}
       </span>
     </div>

@@ -7,11 +7,11 @@ import { setQuery } from "@/lib/location";
 import type { PipelineSession } from "@/live/session";
 import { parentOf, ROOT } from "@/model/paths";
 import type { Row } from "@/model/rows";
-import { STATES } from "@/model/states";
+import { stateLabel, STATES } from "@/model/states";
 import { stoppedBy } from "@/model/timeouts";
-import { MoreRow, NodeRow, nowFor, rowAt, rowId } from "@/pages/pipeline/tree/NodeRow";
-import { useAnchor } from "@/pages/pipeline/tree/useAnchor";
+import { MoreRow, NodeRow, rowAt, rowId, tickingTime } from "@/pages/pipeline/tree/NodeRow";
 import { useRangeSelection } from "@/pages/pipeline/tree/useRangeSelection";
+import { useScrollAnchor } from "@/pages/pipeline/tree/useScrollAnchor";
 
 export const ROW_HEIGHT = 28;
 const OVERSCAN = 12;
@@ -38,24 +38,24 @@ export function Tree({ session, current, selected, onSelect }: Props) {
   const items = virtual.getVirtualItems();
   const focused = current ?? ROOT;
   const place = useMemo(() => rows.findIndex((row) => row.key === focused), [rows, focused]);
-  useAnchor(scroll, rows, session.order.version, ROW_HEIGHT);
-  useEffect(() => () => session.setPointed(false), [session]);
+  useScrollAnchor(scroll, rows, session.order.version, ROW_HEIGHT);
+  useEffect(() => () => session.setHovered(false), [session]);
 
-  // Rows of children that are not loaded yet ask for them when they come into view, as many as
-  // there is room for: what comes first pushes the others out.
+  // Load children of visible rows, but only as many as fit: the first ones push the others out of
+  // view.
   let room = items.length;
-  const wanted = items.flatMap((item) => {
+  const visible = items.flatMap((item) => {
     const row = rows[item.index];
     if (row?.kind !== "more" || room <= 0) return [];
     room -= row.group.childCount - row.group.children.first.length;
     return [row.group.path];
   });
-  const wantedKey = wanted.join("\n");
+  const visibleKey = visible.join("\n");
   useEffect(() => {
-    for (const path of wantedKey === "" ? [] : wantedKey.split("\n")) void session.loadMore(path);
-  }, [session, wantedKey, rows]);
+    for (const path of visibleKey === "" ? [] : visibleKey.split("\n")) void session.loadMore(path);
+  }, [session, visibleKey, rows]);
 
-  // The current node is brought into view when it becomes so, not whenever rows move.
+  // Scroll to the current node only when it changes.
   const shown = useRef<string | null>(null);
   useEffect(() => {
     if (place < 0 || shown.current === focused) return;
@@ -63,7 +63,7 @@ export function Tree({ session, current, selected, onSelect }: Props) {
     virtual.scrollToIndex(place, { align: "auto" });
   }, [place, focused, virtual]);
 
-  // A range begins at the current node, unless another one was selected since it became so.
+  // A range starts at the current node, or at a node selected after it.
   useEffect(() => {
     anchor.current = null;
   }, [focused]);
@@ -75,7 +75,7 @@ export function Tree({ session, current, selected, onSelect }: Props) {
     const next = new Set(selected);
     if (!next.delete(path)) next.add(path);
     anchor.current = path;
-    range.forget();
+    range.cancel();
     onSelect(next);
   };
   const toggleOpen = (path: string) => {
@@ -92,7 +92,7 @@ export function Tree({ session, current, selected, onSelect }: Props) {
   };
   const onDoubleClick = (event: MouseEvent) => {
     const at = rowAt(event.target);
-    if (at !== null && !at.onTwist) toggleOpen(at.path); // two clicks on a twist opened and closed
+    if (at !== null && !at.onTwist) toggleOpen(at.path); // a double click on the toggle has no effect
   };
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
@@ -112,7 +112,7 @@ export function Tree({ session, current, selected, onSelect }: Props) {
         if (row?.kind === "node") toggleSelected(row.key);
       },
       Escape: () => {
-        range.forget();
+        range.cancel();
         onSelect(new Set());
       },
     };
@@ -128,7 +128,7 @@ export function Tree({ session, current, selected, onSelect }: Props) {
         <span className="tree-name">Node</span>
         <span className="tree-cells">
           {STATES.map((state) => (
-            <span key={state} className="tree-cell" title={state}>
+            <span key={state} className="tree-cell" title={stateLabel(state)}>
               {LETTERS[state]}
             </span>
           ))}
@@ -139,13 +139,13 @@ export function Tree({ session, current, selected, onSelect }: Props) {
         ref={scroll}
         className="tree-scroll"
         role="tree"
-        aria-label="Nodes of the pipeline"
+        aria-label="Nodes"
         aria-multiselectable
         tabIndex={0}
         aria-busy={range.busy}
         onKeyDown={onKeyDown}
-        onPointerEnter={() => session.setPointed(true)}
-        onPointerLeave={() => session.setPointed(false)}
+        onPointerEnter={() => session.setHovered(true)}
+        onPointerLeave={() => session.setHovered(false)}
         {...(items.some((item) => item.index === place)
           ? { "aria-activedescendant": rowId(focused) }
           : {})}
@@ -170,7 +170,7 @@ export function Tree({ session, current, selected, onSelect }: Props) {
                 stoppedBy={model === null ? null : stoppedBy(model.nodes, row.node)}
                 open={row.open}
                 top={top}
-                now={nowFor(row.node, now)}
+                now={tickingTime(row.node, now)}
                 revision={row.node.revision}
                 current={row.key === focused}
                 selected={selected.has(row.key)}
@@ -183,7 +183,7 @@ export function Tree({ session, current, selected, onSelect }: Props) {
   );
 }
 
-/** The first row of a node from `index` on, in the direction of `step`. */
+/** The first node row from `index` on, in the direction of `step`. */
 function nodeFrom(rows: readonly Row[], index: number, step: 1 | -1): Row | undefined {
   for (let at = index; at >= 0 && at < rows.length; at += step) {
     if (rows[at]?.kind === "node") return rows[at];

@@ -5,8 +5,8 @@ import { Button } from "@/components/Button";
 import { Menu } from "@/components/Menu";
 import { setQuery, useLocation } from "@/lib/location";
 import type { PipelineSession } from "@/live/session";
-import { failures, NO_COUNTS, STATES } from "@/model/states";
-import type { Orders } from "@/pages/pipeline/orders/useOrders";
+import { failures, NO_COUNTS, stateLabel, STATES } from "@/model/states";
+import type { Actions } from "@/pages/pipeline/actions/useActions";
 import { SearchResults } from "@/pages/pipeline/tree/SearchResults";
 import { Tree } from "@/pages/pipeline/tree/Tree";
 import { goToFailure } from "@/pages/pipeline/usePageKeys";
@@ -16,7 +16,7 @@ export interface TreePaneProps {
   current: string | null;
   selected: ReadonlySet<string>;
   onSelect: (selected: ReadonlySet<string>) => void;
-  orders: Orders;
+  actions: Actions;
   targets: readonly string[];
 }
 
@@ -27,7 +27,7 @@ export function TreePane(props: TreePaneProps) {
   const state = STATES.find((one) => one === query.get("state")) ?? null;
   const searching = text !== "" || state !== null;
   return (
-    <section className="tree-pane" aria-label="Nodes">
+    <section className="tree-pane" aria-label="Tree">
       <TreeTools {...props} state={state} />
       {selected.size > 0 ? <SelectionBar {...props} /> : null}
       {searching ? (
@@ -73,7 +73,7 @@ function TreeTools({ session, current, state }: TreePaneProps & { state: State |
       />
       <select
         className="field"
-        aria-label="Only Execs in state"
+        aria-label="Filter by state"
         aria-keyshortcuts="f"
         value={state ?? ""}
         onChange={(event) => setQuery({ state: event.target.value }, true)}
@@ -81,13 +81,13 @@ function TreeTools({ session, current, state }: TreePaneProps & { state: State |
         <option value="">all</option>
         {STATES.map((one) => (
           <option key={one} value={one}>
-            {one}
+            {stateLabel(one)}
           </option>
         ))}
       </select>
       <span className="tree-errors">
         <Button
-          look="quiet"
+          variant="quiet"
           aria-label="Previous failure"
           shortcut="p"
           disabled={failed === 0}
@@ -99,7 +99,7 @@ function TreeTools({ session, current, state }: TreePaneProps & { state: State |
           {failed === 0 ? "no failures" : `${failed.toLocaleString("en")} failed`}
         </span>
         <Button
-          look="quiet"
+          variant="quiet"
           aria-label="Next failure"
           shortcut="n"
           disabled={failed === 0}
@@ -111,7 +111,10 @@ function TreeTools({ session, current, state }: TreePaneProps & { state: State |
       <Menu
         label="View"
         entries={[
-          { label: "Open failures, close what is done", onSelect: () => session.forgetChoices() },
+          {
+            label: "Open failures, close completed groups",
+            onSelect: () => session.resetChoices(),
+          },
           { label: "Close all groups", onSelect: () => session.collapseAll() },
         ]}
       />
@@ -119,23 +122,23 @@ function TreeTools({ session, current, state }: TreePaneProps & { state: State |
   );
 }
 
-function SelectionBar({ selected, onSelect, orders, targets }: TreePaneProps) {
+function SelectionBar({ selected, onSelect, actions, targets }: TreePaneProps) {
   return (
     <div className="bulk tree-bulk" role="toolbar" aria-label="Selected nodes">
       <strong role="status">{selected.size.toLocaleString("en")} selected</strong>
-      <Button shortcut="r" onClick={() => void orders.nodes("reset", targets)}>
-        Reset
+      <Button shortcut="r" onClick={() => void actions.nodes("rerun", targets)}>
+        Rerun
       </Button>
-      <Button shortcut="s" onClick={() => void orders.toggleSkip(targets)}>
+      <Button shortcut="s" onClick={() => void actions.toggleSkip(targets)}>
         Skip
       </Button>
-      <Button shortcut="k" look="danger" onClick={() => void orders.nodes("kill", targets)}>
+      <Button shortcut="k" variant="danger" onClick={() => void actions.nodes("kill", targets)}>
         Kill
       </Button>
-      <Button shortcut="m" onClick={() => orders.modify(targets)}>
+      <Button shortcut="m" onClick={() => actions.modify(targets)}>
         Modify
       </Button>
-      <Button look="quiet" shortcut="Esc" onClick={() => onSelect(new Set())}>
+      <Button variant="quiet" shortcut="Esc" onClick={() => onSelect(new Set())}>
         Clear
       </Button>
     </div>

@@ -5,30 +5,30 @@ import { toast } from "@/components/toasts";
 import { pathsBetween } from "@/live/selection";
 import type { PipelineSession } from "@/live/session";
 
-/** Select from one row to another; what is not loaded between them is asked for first. */
+/** Selects a range of rows, after loading the missing ones. */
 export function useRangeSelection(
   session: PipelineSession,
   onSelect: (selected: ReadonlySet<string>) => void,
 ) {
   const [busy, setBusy] = useState(false);
   const newest = useRef(0);
-  const forget = () => {
+  const cancel = () => {
     newest.current += 1;
     setBusy(false);
   };
   const select = async (one: string, other: string) => {
-    forget();
-    const mine = newest.current;
+    cancel();
+    const request = newest.current;
     setBusy(true);
     try {
       const paths = await pathsBetween(session, one, other);
-      if (newest.current === mine) onSelect(new Set(paths));
+      if (newest.current === request) onSelect(new Set(paths));
     } catch (error) {
-      if (newest.current === mine) toast(messageOf(error), "error");
+      if (newest.current === request) toast(messageOf(error), "error");
     } finally {
-      if (newest.current === mine) setBusy(false);
+      if (newest.current === request) setBusy(false);
     }
   };
-  /** `forget`: whoever selects something else meanwhile does not want the range any more. */
-  return { busy, select, forget };
+  /** `cancel` drops a range that is still loading. */
+  return { busy, select, cancel };
 }

@@ -1,9 +1,9 @@
 import type { ReactElement } from "react";
 
-import type { Mark } from "@/model/states";
+import { type DisplayState, stateLabel } from "@/model/states";
 
-/** Shapes differ, so that a state is told without its colour. */
-const SHAPES: Record<Mark, ReactElement> = {
+/** Each state has its own shape, so that colour is not needed to tell them apart. */
+const SHAPES: Record<DisplayState, ReactElement> = {
   pending: <circle cx="8" cy="8" r="4.5" fill="none" strokeWidth="1.6" strokeDasharray="2 2.2" />,
   queued: (
     <>
@@ -62,29 +62,29 @@ const SHAPES: Record<Mark, ReactElement> = {
   ),
 };
 
-/** The picture of a state; `label` is read out where no word stands beside it. */
-export function StateMark({ mark, label = false }: { mark: Mark; label?: boolean }) {
+/** The icon of a state. Set `label` if no text next to it names the state. */
+export function StateIcon({ state, label = false }: { state: DisplayState; label?: boolean }) {
   return (
     <svg
-      className={`mark mark-${mark}`}
+      className={`mark mark-${state}`}
       viewBox="0 0 16 16"
       width="14"
       height="14"
       stroke="currentColor"
-      {...(label ? { role: "img", "aria-label": mark } : { "aria-hidden": true })}
+      {...(label ? { role: "img", "aria-label": stateLabel(state) } : { "aria-hidden": true })}
     >
-      {label ? <title>{mark}</title> : null}
-      {SHAPES[mark]}
+      {label ? <title>{stateLabel(state)}</title> : null}
+      {SHAPES[state]}
     </svg>
   );
 }
 
-/** Picture and word. */
-export function StateLabel({ mark }: { mark: Mark }) {
+/** Icon and name of a state. */
+export function StateLabel({ state }: { state: DisplayState }) {
   return (
-    <span className={`state state-${mark}`}>
-      <StateMark mark={mark} />
-      {mark}
+    <span className={`state state-${state}`}>
+      <StateIcon state={state} />
+      {stateLabel(state)}
     </span>
   );
 }

@@ -7,12 +7,12 @@ import { paletteOf } from "@/components/canvas";
 import { useRepaint } from "@/components/useRepaint";
 import { setQuery } from "@/lib/location";
 import type { PipelineSession } from "@/live/session";
-import { cellAt, fieldOf } from "@/model/cells";
-import { total } from "@/model/states";
-import { CELL_STATES, paintCells } from "@/pages/pipeline/node/paintCells";
+import { cellAt, gridFor } from "@/model/stateGrid";
+import { stateLabel, total } from "@/model/states";
+import { CELL_STATES, paintGrid } from "@/pages/pipeline/node/paintGrid";
 
-/** Fewer Execs than this are seen at once in the tree. */
-const FEWEST = 30;
+/** Smaller groups fit into the tree. */
+const MIN_COMMANDS = 30;
 const REFRESH_MS = 1000;
 
 interface Props {
@@ -21,30 +21,30 @@ interface Props {
   counts: Counts | null;
 }
 
-/** Every Exec below a group as a cell: how thousands of them stand, at a glance. */
-export function CellMap({ session, path, counts }: Props) {
+/** A grid with one cell per command below a group. */
+export function StateGrid({ session, path, counts }: Props) {
   const count = counts === null ? 0 : total(counts);
   const { settled = true, seq = 0 } = session.model?.summary ?? {};
-  return count < FEWEST ? null : (
-    <Cells id={session.id} path={path} count={count} settledAt={settled ? seq : null} />
+  return count < MIN_COMMANDS ? null : (
+    <Grid id={session.id} path={path} count={count} settledAt={settled ? seq : null} />
   );
 }
 
-interface CellsProps {
+interface GridProps {
   id: string;
   path: string;
   count: number;
-  /** The newest change; null while more are to come, which are asked for from time to time. */
+  /** Newest change of a settled pipeline; null while it is active and must be polled. */
   settledAt: number | null;
 }
 
-/** Drawing a hundred thousand cells takes a frame: not with each batch of changes. */
-const Cells = memo(function Cells({ id, path, count, settledAt }: CellsProps) {
+/** Drawing 100,000 cells takes a frame, so do not redraw on every event. */
+const Grid = memo(function Cells({ id, path, count, settledAt }: GridProps) {
   const names = useQuery({
     queryKey: ["names", id, path, count],
     queryFn: ({ signal }) => api.states(id, { root: path, names: true }, signal),
     staleTime: Infinity,
-    gcTime: 0, // a Lazy may come back with as many nodes of other names
+    gcTime: 0, // a Lazy may generate as many nodes with other names
   });
   const states = useQuery({
     queryKey: ["states", id, path, settledAt],
@@ -56,17 +56,17 @@ const Cells = memo(function Cells({ id, path, count, settledAt }: CellsProps) {
   const [hovered, setHovered] = useState<number | null>(null);
   const [width, setWidth] = useState(0);
   const canvas = useRef<HTMLCanvasElement>(null);
-  const letters = newest(names.data, states.data)?.states ?? "";
-  const field = fieldOf(letters.length, width);
+  const letters = newer(names.data, states.data)?.states ?? "";
+  const grid = gridFor(letters.length, width);
   useRepaint(canvas, () => {
     const place = canvas.current;
     if (place === null) return;
-    // Its height follows from its width: it is painted again with the right one.
+    // The height depends on the width: paint again at the new size.
     if (place.clientWidth !== width) setWidth(place.clientWidth);
-    else paintCells(place, field, letters, hovered, paletteOf(place));
+    else paintGrid(place, grid, letters, hovered, paletteOf(place));
   });
   const at = (event: PointerEvent) =>
-    cellAt(field, event.nativeEvent.offsetX, event.nativeEvent.offsetY);
+    cellAt(grid, event.nativeEvent.offsetX, event.nativeEvent.offsetY);
   const pathOf = (cell: number) => {
     const name = names.data?.names[cell];
     return name === undefined ? null : `${path === "/" ? "" : path}/${name}`;
@@ -74,25 +74,26 @@ const Cells = memo(function Cells({ id, path, count, settledAt }: CellsProps) {
   const name = hovered === null ? null : pathOf(hovered);
   const state = CELL_STATES[letters[hovered ?? -1] ?? ""];
   return (
-    <section className="cells" aria-label="All Execs at a glance">
+    <section className="cells" aria-label="Commands by state">
       <canvas
         ref={canvas}
         aria-hidden
-        style={{ height: field.height }}
+        style={{ height: grid.height }}
         onPointerMove={(event) => setHovered(at(event))}
         onPointerLeave={() => setHovered(null)}
         onClick={(event) => {
-          const cell = cellAt(field, event.nativeEvent.offsetX, event.nativeEvent.offsetY);
+          const cell = cellAt(grid, event.nativeEvent.offsetX, event.nativeEvent.offsetY);
           const node = cell === null ? null : pathOf(cell);
           if (node !== null) setQuery({ node, attempt: null });
         }}
       />
       <p className="cells-foot muted clip">
         {name === null ? (
-          <CellsText count={letters.length} complete={names.data?.complete !== false} />
+          <GridCaption count={letters.length} complete={names.data?.complete !== false} />
         ) : (
           <>
-            <span className="mono">{name}</span> {state === undefined ? "" : `· ${state}`}
+            <span className="mono">{name}</span>{" "}
+            {state === undefined ? "" : `· ${stateLabel(state)}`}
           </>
         )}
       </p>
@@ -100,15 +101,15 @@ const Cells = memo(function Cells({ id, path, count, settledAt }: CellsProps) {
   );
 });
 
-/** The later of two answers: what is kept of an earlier tree must not stand for this one. */
-function newest(one: NodeStates | undefined, other: NodeStates | undefined) {
+/** The newer of two responses, because a cached one may be outdated. */
+function newer(one: NodeStates | undefined, other: NodeStates | undefined) {
   if (one === undefined || other === undefined) return one ?? other;
   return one.seq > other.seq ? one : other;
 }
 
-function CellsText({ count, complete }: { count: number; complete: boolean }) {
+function GridCaption({ count, complete }: { count: number; complete: boolean }) {
   const many = count.toLocaleString("en");
   return complete
-    ? `${many} Execs in their order; point at one to read its name, click to open it`
-    : `The first ${many} Execs; choose a group below to see the others`;
+    ? `${many} commands in order. Hover for the name, click to open.`
+    : `Showing the first ${many} commands. Select a subgroup to see the others.`;
 }

@@ -10,7 +10,7 @@ interface Props {
   onChange: (form: ModifyForm) => void;
 }
 
-const MOST_ROWS = 12;
+const MAX_ROWS = 12;
 
 export function ModifyFields({ form, isExec, images, onChange }: Props) {
   const set = (name: TextField | NumberField, value: string) =>
@@ -38,7 +38,7 @@ export function ModifyFields({ form, isExec, images, onChange }: Props) {
               id={id}
               className="field"
               spellCheck={false}
-              rows={Math.min(MOST_ROWS, Math.max(3, command.split("\n").length))}
+              rows={Math.min(MAX_ROWS, Math.max(3, command.split("\n").length))}
               value={command}
               onChange={(event) => set("command", event.target.value)}
             />
@@ -50,8 +50,8 @@ export function ModifyFields({ form, isExec, images, onChange }: Props) {
         {text("mem", "Memory", "GB")}
         {text("gpu", "GPU", "0 to 4")}
         {text("max_time", "Time limit", "e.g. 90s, 1h30m")}
-        {isExec ? null : text("max_concurrent", "At once", "no limit")}
-        {text("retry_lost", "Retries if lost", "0")}
+        {isExec ? null : text("max_concurrent", "Maximum running", "no limit")}
+        {text("retry_lost", "Retries if worker is lost", "0")}
         <Field label="Image">
           {(id) => (
             <select
@@ -105,7 +105,7 @@ function EnvFields({ env, onChange }: { env: EnvLine[]; onChange: (env: EnvLine[
             onChange={(event) => change(index, { value: event.target.value })}
           />
           <Button
-            look="quiet"
+            variant="quiet"
             aria-label={`Remove ${line.name}`}
             onClick={() => onChange(env.filter((_, place) => place !== index))}
           >
@@ -113,8 +113,8 @@ function EnvFields({ env, onChange }: { env: EnvLine[]; onChange: (env: EnvLine[
           </Button>
         </div>
       ))}
-      <Button look="quiet" onClick={() => onChange([...env, { name: "", value: "" }])}>
-        + Variable
+      <Button variant="quiet" onClick={() => onChange([...env, { name: "", value: "" }])}>
+        Add variable
       </Button>
     </fieldset>
   );

@@ -8,14 +8,14 @@ interface Props {
   id: string;
   path: string;
   group: Group;
-  /** The time under the pointer, if so. */
+  /** The time under the pointer. */
   time: number | null;
-  /** Show what is below it. */
+  /** Open the group. */
   onEnter: () => void;
 }
 
-/** A group's row in words. */
-export function GroupFacts({ id, path, group, time, onEnter }: Props) {
+/** Details of a group. */
+export function GroupDetails({ id, path, group, time, onEnter }: Props) {
   return (
     <div className="tl-facts" role="status">
       <a href={pipelineUrl(id, path)} onClick={followLink} className="mono tl-facts-path">
@@ -26,16 +26,16 @@ export function GroupFacts({ id, path, group, time, onEnter }: Props) {
           {runningAt(group.steps, time).toLocaleString("en")} running at {moment(time)}
         </strong>
       )}
-      <span className="number">{groupFacts(group).join(" · ")}</span>
-      <Button look="quiet" onClick={onEnter}>
-        Only its group
+      <span className="number">{groupDetails(group).join(" · ")}</span>
+      <Button variant="quiet" onClick={onEnter}>
+        Show only its group
       </Button>
     </div>
   );
 }
 
 /** `500 nodes · 512 attempts · at most 37 running · 3 failed`. */
-export function groupFacts({ nodes, attempts, peak, failures }: Group): string[] {
+export function groupDetails({ nodes, attempts, peak, failures }: Group): string[] {
   const facts = [plural(nodes, "node")];
   if (attempts !== nodes) facts.push(plural(attempts, "attempt"));
   facts.push(`at most ${peak.toLocaleString("en")} running`);

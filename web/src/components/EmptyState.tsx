@@ -1,7 +1,7 @@
 import type { ReactNode } from "react";
 
-/** What stands where there is nothing to show: why, and what to do. */
-export function Empty({ title, children }: { title: string; children?: ReactNode }) {
+/** A message for an empty page or pane, with the next step. */
+export function EmptyState({ title, children }: { title: string; children?: ReactNode }) {
   return (
     <div className="empty">
       <p className="empty-title">{title}</p>
@@ -10,15 +10,15 @@ export function Empty({ title, children }: { title: string; children?: ReactNode
   );
 }
 
-/** A call that failed, and a way to try again. */
-export function Failure({ message, onRetry }: { message: string; onRetry?: () => void }) {
+/** An error message with a Retry button. */
+export function LoadError({ message, onRetry }: { message: string; onRetry?: () => void }) {
   return (
     <div className="empty" role="alert">
-      <p className="empty-title">This could not be loaded</p>
+      <p className="empty-title">Could not load</p>
       <p className="muted">{message}</p>
       {onRetry === undefined ? null : (
         <button type="button" className="button button-plain" onClick={onRetry}>
-          Try again
+          Retry
         </button>
       )}
     </div>

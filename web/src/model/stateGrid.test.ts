@@ -1,23 +1,23 @@
 import { describe, expect, it } from "vitest";
 
-import { cellAt, fieldOf } from "@/model/cells";
+import { cellAt, gridFor } from "@/model/stateGrid";
 
-describe("a field of cells", () => {
-  it("has a place for each, the larger the fewer there are", () => {
+describe("a state grid", () => {
+  it("has larger cells for fewer commands", () => {
     for (const count of [1, 30, 1000, 10_000, 20_000]) {
       for (const width of [40, 320, 640, 1600]) {
-        const field = fieldOf(count, width);
+        const field = gridFor(count, width);
         expect(field.columns * field.rows).toBeGreaterThanOrEqual(count);
         expect(field.columns * field.size).toBeLessThanOrEqual(Math.max(width, field.size));
         expect(field.size).toBeGreaterThanOrEqual(3);
       }
     }
-    expect(fieldOf(30, 640).size).toBeGreaterThan(fieldOf(10_000, 640).size);
-    expect(fieldOf(10_000, 640).height).toBeLessThan(200);
+    expect(gridFor(30, 640).size).toBeGreaterThan(gridFor(10_000, 640).size);
+    expect(gridFor(10_000, 640).height).toBeLessThan(200);
   });
 
-  it("tells which cell is at a place, and that there is none beside it", () => {
-    const field = fieldOf(1000, 640);
+  it("finds the cell at a position, or none", () => {
+    const field = gridFor(1000, 640);
     const { columns, rows, size } = field;
     expect(cellAt(field, 0, 0)).toBe(0);
     expect(cellAt(field, size + 1, 0)).toBe(1);

@@ -5,13 +5,14 @@ import { api, ApiError, messageOf } from "@/api/client";
 import type { Changes, ControlResult, NodeDetail } from "@/api/schema";
 import { Button } from "@/components/Button";
 import { Dialog } from "@/components/Dialog";
-import { Failure } from "@/components/Empty";
+import { LoadError } from "@/components/EmptyState";
+import { KilledNote } from "@/components/KilledNote";
 import { Loading } from "@/components/Loading";
 import { toast } from "@/components/toasts";
 import { plural } from "@/lib/time";
 import type { PipelineSession } from "@/live/session";
 import { changesOf, formOf, type ModifyForm } from "@/model/modify";
-import { ModifyFields } from "@/pages/pipeline/orders/ModifyFields";
+import { ModifyFields } from "@/pages/pipeline/actions/ModifyFields";
 
 interface Props {
   session: PipelineSession;
@@ -19,7 +20,7 @@ interface Props {
   onClose: () => void;
 }
 
-/** New values of parameters: the server checks them and says what they touch before they hold. */
+/** Edits parameters. The server validates them and previews the effect. */
 export function ModifyDialog({ session, paths, onClose }: Props) {
   const [path = "/"] = paths;
   const detail = useQuery({
@@ -32,7 +33,7 @@ export function ModifyDialog({ session, paths, onClose }: Props) {
   if (detail.data === undefined) {
     return (
       <Dialog title={title} onClose={onClose}>
-        {detail.error === null ? <Loading /> : <Failure message={messageOf(detail.error)} />}
+        {detail.error === null ? <Loading /> : <LoadError message={messageOf(detail.error)} />}
       </Dialog>
     );
   }
@@ -51,19 +52,19 @@ function Editor({ title, session, detail, paths, onClose }: EditorProps) {
   const [form, setForm] = useState<ModifyForm>(before);
   const changes = changesOf(before, form);
   const count = Object.keys(changes).length;
-  const order = { action: "modify" as const, paths: [...paths], changes: changes as Changes };
+  const request = { action: "modify" as const, paths: [...paths], changes: changes as Changes };
   const preview = useMutation({
-    mutationFn: () => api.control(session.id, { ...order, preview: true }),
+    mutationFn: () => api.control(session.id, { ...request, preview: true }),
   });
   const apply = useMutation({
     mutationFn: async (thenReset: boolean) => {
-      const result = await api.control(session.id, order);
+      const result = await api.control(session.id, request);
       if (thenReset) await api.control(session.id, { action: "reset", paths: [...paths] });
       return { result, thenReset };
     },
     onSuccess: ({ result, thenReset }) => {
-      const what = thenReset ? "Modified and reset" : "Modified";
-      toast(`${what} ${plural(result.affected, "Exec")}`);
+      const what = thenReset ? "Modified; rerunning" : "Modified";
+      toast(`${what} ${plural(result.affected, "command")}`);
       for (const note of result.notes) toast(note);
       onClose();
     },
@@ -89,14 +90,15 @@ function Editor({ title, session, detail, paths, onClose }: EditorProps) {
           <Button disabled={count === 0 || busy} onClick={() => apply.mutate(false)}>
             Modify
           </Button>
-          <Button look="main" disabled={count === 0 || busy} onClick={() => apply.mutate(true)}>
-            Modify and reset
+          <Button variant="main" disabled={count === 0 || busy} onClick={() => apply.mutate(true)}>
+            Modify and rerun
           </Button>
         </>
       }
     >
       <p className="muted">
-        It holds for this pipeline from the next start of a command on; your script stays as it is.
+        Changes apply to this pipeline from the next start of a command. Your script stays
+        unchanged.
       </p>
       <ModifyFields
         form={form}
@@ -105,7 +107,7 @@ function Editor({ title, session, detail, paths, onClose }: EditorProps) {
         onChange={change}
       />
       {count === 0 ? null : <Diff before={before} changes={changes} />}
-      {preview.data === undefined ? null : <Verdict preview={preview.data} />}
+      {preview.data === undefined ? null : <Preview preview={preview.data} />}
       {error === null ? null : (
         <p className="modify-error state-error" role="alert">
           {error instanceof ApiError ? error.message : messageOf(error)}
@@ -115,7 +117,6 @@ function Editor({ title, session, detail, paths, onClose }: EditorProps) {
   );
 }
 
-/** What would change, line by line. */
 function Diff({ before, changes }: { before: ModifyForm; changes: Partial<Changes> }) {
   const env = changes.env ?? {};
   const lines: [string, string | undefined, string][] = [];
@@ -149,15 +150,11 @@ function text(value: unknown): string {
   return typeof value === "string" ? value : JSON.stringify(value);
 }
 
-function Verdict({ preview }: { preview: ControlResult }) {
+function Preview({ preview }: { preview: ControlResult }) {
   return (
     <div role="status" className="modify-verdict">
-      <p>It can be done; it holds for {plural(preview.affected, "Exec")}.</p>
-      {preview.stopped > 0 ? (
-        <p className="state-killed">
-          {plural(preview.stopped, "Exec")} run now and would be ended.
-        </p>
-      ) : null}
+      <p>Valid. Applies to {plural(preview.affected, "command")}.</p>
+      <KilledNote count={preview.stopped} />
       {preview.notes.map((note) => (
         <p key={note}>{note}</p>
       ))}

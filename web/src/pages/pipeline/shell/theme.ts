@@ -1,4 +1,4 @@
-/** The terminal's colours: those of the page, in both themes. */
+/** Terminal colours from the theme. */
 
 import type { ITheme } from "@xterm/xterm";
 
@@ -29,7 +29,7 @@ export function monospace(): string {
   return token("--mono");
 }
 
-export function colours(): ITheme {
+export function terminalTheme(): ITheme {
   return {
     background: token("--ground"),
     foreground: token("--text"),
@@ -43,8 +43,8 @@ export function colours(): ITheme {
   };
 }
 
-/** Call `changed` when the page has other colours; returns what ends that. */
-export function onColours(changed: () => void): () => void {
+/** Call `changed` on every theme change. Returns a function that stops this. */
+export function onThemeChange(changed: () => void): () => void {
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const observer = new MutationObserver(changed);
   observer.observe(document.documentElement, { attributeFilter: ["data-theme"] });

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 
 import type { PipelineSummary } from "@/api/schema";
-import { ended, outcome } from "@/model/notices";
+import { newlySettled, outcomeText } from "@/model/notifications";
 import { NO_COUNTS } from "@/model/states";
 
 function summary(id: string, settled: boolean): PipelineSummary {
@@ -9,16 +9,16 @@ function summary(id: string, settled: boolean): PipelineSummary {
   return { pipeline: { id }, settled, state: "error", counts } as PipelineSummary;
 }
 
-test("only what went on before has come to an end", () => {
+test("only pipelines that were active before have finished", () => {
   const before = [summary("a", false), summary("b", true), summary("c", false)];
   const now = [summary("a", true), summary("b", true), summary("c", false), summary("d", true)];
-  expect(ended(before, now).map((one) => one.pipeline.id)).toEqual(["a"]);
+  expect(newlySettled(before, now).map((one) => one.pipeline.id)).toEqual(["a"]);
 });
 
-test("nothing was known: nothing has ended", () => {
-  expect(ended([], [summary("a", true)])).toEqual([]);
+test("without an earlier poll, nothing has finished", () => {
+  expect(newlySettled([], [summary("a", true)])).toEqual([]);
 });
 
-test("an outcome names the states that Execs are in", () => {
-  expect(outcome(summary("a", true))).toBe("error: 6 done, 1 error");
+test("the outcome lists states with counts", () => {
+  expect(outcomeText(summary("a", true))).toBe("failed: 6 done, 1 failed");
 });

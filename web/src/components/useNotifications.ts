@@ -6,49 +6,49 @@ import type { PipelineSummary } from "@/api/schema";
 import { toast } from "@/components/toasts";
 import { navigate, pipelineUrl } from "@/lib/location";
 import { useSetting } from "@/lib/settings";
-import { ended, outcome } from "@/model/notices";
+import { newlySettled, outcomeText } from "@/model/notifications";
 
-const EVERY_MS = 4000;
-/** Pipelines that are watched: the newest ones. */
-const MOST = 200;
+const POLL_MS = 4000;
+/** Only the newest pipelines are polled. */
+const MAX_PIPELINES = 200;
 
-/** Whether the browser lets this page notify; null where it cannot at all. */
+/** Whether browser notifications are allowed; null if the browser has none. */
 export function mayNotify(): boolean | null {
   return "Notification" in window ? Notification.permission === "granted" : null;
 }
 
-/** While the reader wants it, tell of each pipeline that comes to an end and is not looked at. */
-export function useNotices(): void {
+/** If enabled in the settings, notify when a pipeline finishes that is not in view. */
+export function useNotifications(): void {
   const [wanted] = useSetting("notify");
   const on = wanted && mayNotify() === true;
   const before = useRef<readonly PipelineSummary[]>([]);
   const { data } = useQuery({
     queryKey: ["notices"],
-    queryFn: ({ signal }) => api.pipelines({ lifecycle: "active", limit: MOST }, signal),
+    queryFn: ({ signal }) => api.pipelines({ lifecycle: "active", limit: MAX_PIPELINES }, signal),
     enabled: on,
-    refetchInterval: EVERY_MS,
+    refetchInterval: POLL_MS,
     refetchIntervalInBackground: true,
   });
   useEffect(() => {
     if (!on || data === undefined) return;
-    for (const one of ended(before.current, data.pipelines)) tell(one);
+    for (const one of newlySettled(before.current, data.pipelines)) notify(one);
     before.current = data.pipelines;
   }, [on, data]);
 }
 
-function tell(summary: PipelineSummary): void {
+function notify(summary: PipelineSummary): void {
   const { id, title } = summary.pipeline;
   const address = pipelineUrl(id);
   if (!document.hidden && location.pathname === address) return;
-  const body = outcome(summary);
+  const body = outcomeText(summary);
   try {
-    // Several tabs tell of the same pipeline: one tag is shown once.
+    // The tag prevents duplicates from several tabs.
     const notice = new Notification(title, { body, tag: id, icon: "/icon.svg" });
     notice.onclick = () => {
       window.focus();
       navigate(address);
     };
   } catch {
-    toast(`${title}: ${body}`); // some browsers allow it and have none for pages, e.g. on Android
+    toast(`${title}: ${body}`); // Chrome on Android allows notifications only from service workers
   }
 }

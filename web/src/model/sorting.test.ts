@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 
-import { Lookout } from "@/model/lookout";
 import { newNode, type TreeNode } from "@/model/node";
-import { Arrangement, WIDE } from "@/model/order";
+import { PrefetchQueue } from "@/model/prefetch";
+import { RowOrder, SORT_THRESHOLD } from "@/model/sorting";
 import { NO_COUNTS } from "@/model/states";
 
 function exec(path: string, state: TreeNode["state"] = "pending"): TreeNode {
@@ -12,7 +12,7 @@ function exec(path: string, state: TreeNode["state"] = "pending"): TreeNode {
 function wideGroup(first: TreeNode[], beyond: TreeNode[] = []): TreeNode {
   return {
     ...newNode("/g", "Parallel"),
-    childCount: WIDE + 1,
+    childCount: SORT_THRESHOLD + 1,
     counts: NO_COUNTS,
     children: { first, beyond, next: "/g/z", loaded: true },
   };
@@ -20,53 +20,56 @@ function wideGroup(first: TreeNode[], beyond: TreeNode[] = []): TreeNode {
 
 const names = (nodes: readonly TreeNode[]) => nodes.map((node) => node.name).join(" ");
 
-describe("the order of many children", () => {
+describe("the order of a large group", () => {
   const states = ["done", "queued", "running", "pending", "killed"] as const;
   const children = () => states.map((state, place) => exec(`/g/${place}`, state));
 
-  it("is failed, running, queued, then as they were defined", () => {
+  it("is failed, running, queued, then definition order", () => {
     const group = wideGroup(children(), [exec("/g/8"), exec("/g/9", "error")]);
-    const { front, rest, beyond } = new Arrangement().of(group);
-    expect([names(front), names(rest), names(beyond)]).toEqual(["4 9 2 1", "0 3", "8"]);
+    const { active, rest, beyond } = new RowOrder().childrenOf(group);
+    expect([names(active), names(rest), names(beyond)]).toEqual(["4 9 2 1", "0 3", "8"]);
   });
 
-  it("is that of their definition where they are few", () => {
-    const { front, rest } = new Arrangement().of({ ...wideGroup(children()), childCount: WIDE });
-    expect([names(front), names(rest)]).toEqual(["", "0 1 2 3 4"]);
+  it("is definition order for a small group", () => {
+    const { active, rest } = new RowOrder().childrenOf({
+      ...wideGroup(children()),
+      childCount: SORT_THRESHOLD,
+    });
+    expect([names(active), names(rest)]).toEqual(["", "0 1 2 3 4"]);
   });
 
-  it("goes by what is below a child that is a group, and leaves what is skipped", () => {
+  it("uses the counts of subgroups and ignores skipped nodes", () => {
     const sub = { ...newNode("/g/s", "Serial"), counts: { ...NO_COUNTS, done: 1, queued: 1 } };
     const skipped = { ...exec("/g/k", "error"), skipped: true };
-    const { front, rest } = new Arrangement().of(wideGroup([exec("/g/0"), skipped, sub]));
-    expect([names(front), names(rest)]).toEqual(["s", "0 k"]);
+    const { active, rest } = new RowOrder().childrenOf(wideGroup([exec("/g/0"), skipped, sub]));
+    expect([names(active), names(rest)]).toEqual(["s", "0 k"]);
   });
 
-  it("is held until it is renewed, or more becomes known", () => {
-    const order = new Arrangement();
+  it("is kept until it is refreshed or a child is added", () => {
+    const order = new RowOrder();
     const group = wideGroup(children());
     const [first] = group.children.first;
-    expect(names(order.of(group).front)).toBe("4 2 1");
+    expect(names(order.childrenOf(group).active)).toBe("4 2 1");
     if (first !== undefined) first.state = "running";
-    expect(names(order.of(group).front)).toBe("4 2 1");
+    expect(names(order.childrenOf(group).active)).toBe("4 2 1");
     const { version } = order;
-    order.renew();
-    expect(names(order.of(group).front)).toBe("4 0 2 1");
+    order.refresh();
+    expect(names(order.childrenOf(group).active)).toBe("4 0 2 1");
     expect(order.version).toBe(version + 1);
     group.children.beyond.push(exec("/g/9", "error"));
-    expect(names(order.of(group).front)).toBe("4 9 0 2 1");
+    expect(names(order.childrenOf(group).active)).toBe("4 9 0 2 1");
   });
 });
 
-describe("a lookout", () => {
+describe("a prefetch queue", () => {
   const counted = (path: string, running: number, known: TreeNode[] = []) => ({
     ...wideGroup([], known),
     path,
     counts: { ...NO_COUNTS, running },
   });
 
-  it("asks only for what the counts tell of and is not known", () => {
-    const lookout = new Lookout();
+  it("requests only states that are present and not loaded", () => {
+    const lookout = new PrefetchQueue();
     expect(lookout.next([counted("/a", 0)])).toBeNull();
     expect(lookout.next([counted("/a", 1, [exec("/a/7", "running")])])).toBeNull();
     expect(lookout.next([counted("/a", 2, [exec("/a/7", "running")])])?.states).toEqual([
@@ -74,13 +77,13 @@ describe("a lookout", () => {
     ]);
   });
 
-  it("is content with a few of many", () => {
+  it("stops at the limit", () => {
     const known = Array.from({ length: 20 }, (_, place) => exec(`/a/${place}`, "running"));
-    expect(new Lookout().next([counted("/a", 5000, known)])).toBeNull();
+    expect(new PrefetchQueue().next([counted("/a", 5000, known)])).toBeNull();
   });
 
-  it("takes turns between groups", () => {
-    const lookout = new Lookout();
+  it("alternates between groups", () => {
+    const lookout = new PrefetchQueue();
     const groups = [counted("/a", 9), counted("/b", 9)];
     const turns = [1, 2, 3].map(() => lookout.next(groups)?.group.path);
     expect(turns).toEqual(["/a", "/b", "/a"]);

@@ -1,7 +1,7 @@
 import { useLayoutEffect, useRef, type RefObject } from "react";
 
-import { anchorsIn, shiftOf } from "@/model/anchor";
 import type { Row } from "@/model/rows";
+import { rowShift, visibleKeys } from "@/model/scrollAnchor";
 
 interface Place {
   order: number;
@@ -10,11 +10,10 @@ interface Place {
 }
 
 /**
- * Hold what is in view where it is when rows change places above it.
- *
- * `order` moves when they may have. At the top nothing is held: what comes first is to be seen.
+ * Keeps visible rows in place when rows above them move. `order` changes whenever they may have. At
+ * the top, nothing is kept, so that new first rows are visible.
  */
-export function useAnchor(
+export function useScrollAnchor(
   scroll: RefObject<HTMLDivElement | null>,
   rows: readonly Row[],
   order: number,
@@ -24,12 +23,12 @@ export function useAnchor(
   useLayoutEffect(() => {
     const box = scroll.current;
     if (box === null) return;
-    const held = before.current;
-    if (held !== null && held.order !== order && box.scrollTop >= height) {
-      box.scrollTop += shiftOf(held.anchors, held.from, rows) * height;
+    const previous = before.current;
+    if (previous !== null && previous.order !== order && box.scrollTop >= height) {
+      box.scrollTop += rowShift(previous.anchors, previous.from, rows) * height;
     }
     const from = Math.floor(box.scrollTop / height);
     const to = from + Math.ceil(box.clientHeight / height);
-    before.current = { order, from, anchors: anchorsIn(rows, from, to) };
+    before.current = { order, from, anchors: visibleKeys(rows, from, to) };
   });
 }

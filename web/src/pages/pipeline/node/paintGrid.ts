@@ -1,12 +1,12 @@
-/** Draws Execs as cells. Larger cells have a shape besides their colour. */
+/** Draws the state grid. Larger cells have a shape besides their colour. */
 
 import { type Palette, prepared } from "@/components/canvas";
-import type { Field } from "@/model/cells";
+import type { Grid } from "@/model/stateGrid";
 
-type Painted = "pending" | "queued" | "running" | "done" | "error" | "killed" | "skipped";
+type CellState = "pending" | "queued" | "running" | "done" | "error" | "killed" | "skipped";
 
-/** What the letters of the API mean. */
-export const CELL_STATES: Readonly<Record<string, Painted>> = {
+/** Letters of the API. */
+export const CELL_STATES: Readonly<Record<string, CellState>> = {
   P: "pending",
   Q: "queued",
   R: "running",
@@ -15,23 +15,23 @@ export const CELL_STATES: Readonly<Record<string, Painted>> = {
   K: "killed",
   S: "skipped",
 };
-/** The smallest cell, in px, that has room for a shape, and for a gap. */
-const SHAPED = 8;
-const GAPPED = 4;
-/** What nobody has to look at stands back. */
-const FAINT: Partial<Record<Painted, number>> = { pending: 0.3, done: 0.6 };
+/** Minimum cell size in px for a shape, and for a gap. */
+const MIN_SHAPED = 8;
+const MIN_GAPPED = 4;
+/** Dim states that need no attention. */
+const OPACITY: Partial<Record<CellState, number>> = { pending: 0.3, done: 0.6 };
 
-export function paintCells(
+export function paintGrid(
   canvas: HTMLCanvasElement,
-  field: Field,
+  grid: Grid,
   letters: string,
   hovered: number | null,
   palette: Palette,
 ): void {
   const context = prepared(canvas);
   if (context === null) return;
-  const { columns, size } = field;
-  const side = size >= GAPPED ? size - 1 : size;
+  const { columns, size } = grid;
+  const side = size >= MIN_GAPPED ? size - 1 : size;
   const failed: number[] = [];
   const paint = (cell: number, grown: number) => {
     const state = stateOf(letters, cell);
@@ -44,8 +44,8 @@ export function paintCells(
     if (state === "error" || state === "killed") failed.push(cell);
     else paint(cell, 0);
   }
-  // A single failure among thousands must be seen: it stands out of its row.
-  for (const cell of failed) paint(cell, side < SHAPED - 1 ? 1.5 : 0);
+  // Enlarge failures, so that one among thousands is visible.
+  for (const cell of failed) paint(cell, side < MIN_SHAPED - 1 ? 1.5 : 0);
   if (hovered === null) return;
   context.strokeStyle = palette.text;
   context.lineWidth = 1.5;
@@ -53,14 +53,14 @@ export function paintCells(
   context.strokeRect(x - 0.5, y - 0.5, side + 1, side + 1);
 }
 
-function stateOf(letters: string, cell: number): Painted {
+function stateOf(letters: string, cell: number): CellState {
   return CELL_STATES[letters[cell] ?? ""] ?? "pending";
 }
 
-/** What waits is hollow, what is at work is half full, what has ended is full. */
+/** Waiting cells are hollow, running ones half full, finished ones full. */
 function paintCell(
   context: CanvasRenderingContext2D,
-  state: Painted,
+  state: CellState,
   x: number,
   y: number,
   side: number,
@@ -68,8 +68,8 @@ function paintCell(
 ): void {
   const colour = state === "skipped" ? palette.line : palette[state];
   context.fillStyle = colour;
-  if (side < SHAPED - 1) {
-    context.globalAlpha = FAINT[state] ?? 1;
+  if (side < MIN_SHAPED - 1) {
+    context.globalAlpha = OPACITY[state] ?? 1;
     context.fillRect(x, y, side, side);
     context.globalAlpha = 1;
     return;
@@ -82,7 +82,7 @@ function paintCell(
     if (state === "running") context.fillRect(x, y + side / 2, side, side / 2);
     return;
   }
-  context.globalAlpha = FAINT[state] ?? 1;
+  context.globalAlpha = OPACITY[state] ?? 1;
   context.fillRect(x, y, side, side);
   context.globalAlpha = 1;
   if (state !== "error" && state !== "killed") return;

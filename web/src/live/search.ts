@@ -1,15 +1,15 @@
-/** Execs in a state, wherever they are in a pipeline. */
+/** Finds commands by state anywhere in a pipeline. */
 
 import { api, type TreeQuery } from "@/api/client";
 import type { Counts, NodeView, State, TreePage } from "@/api/schema";
 
-/** Pages of a search for what runs: the counts say that there is some. */
-const SEARCHED = 3;
+/** Maximum number of pages; each covers a part of the tree. */
+const MAX_PAGES = 3;
 
-/** What a search finds on the first page that has anything; a page looks at a part of a tree. */
-export async function findSome(id: string, query: TreeQuery): Promise<NodeView[]> {
+/** The matches on the first page that has any. */
+export async function firstMatches(id: string, query: TreeQuery): Promise<NodeView[]> {
   let after: string | null = null;
-  for (let page = 0; page < SEARCHED; page += 1) {
+  for (let page = 0; page < MAX_PAGES; page += 1) {
     const { nodes, next }: TreePage = await api.tree(id, {
       ...query,
       ...(after === null ? {} : { after }),
@@ -21,9 +21,9 @@ export async function findSome(id: string, query: TreeQuery): Promise<NodeView[]
 }
 
 /**
- * Every failed Exec, the first `limit` of each state, in definition order within a state.
- * `counts`, where they are known, spare asking for a state that no Exec is in. With `tails`, the
- * first hundred of each state tell the end of what they printed.
+ * Find failed commands: the first `limit` of each state, in definition order. `counts` saves
+ * requests for states without commands. With `tails`, the first hundred per state include the end
+ * of their output.
  */
 export async function findFailures(
   id: string,
@@ -41,8 +41,9 @@ export async function findFailures(
 }
 
 /**
- * What failed by itself, in definition order: Execs, and groups whose time ran out in place of the
- * Execs that this ended. The first `limit`; the first hundred tell the end of what they printed.
+ * Find the causes of failures in definition order: commands that failed by themselves, and groups
+ * that timed out instead of the commands they killed. The first hundred include the end of their
+ * output.
  */
 export async function findCauses(id: string, root: string, limit: number): Promise<NodeView[]> {
   const found: NodeView[] = [];

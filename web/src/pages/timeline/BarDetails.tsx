@@ -1,5 +1,5 @@
 import { Button } from "@/components/Button";
-import { StateLabel } from "@/components/StateMark";
+import { StateLabel } from "@/components/StateIcon";
 import { followLink, pipelineUrl, setQuery } from "@/lib/location";
 import { duration, moment } from "@/lib/time";
 import { type Bar, endOf } from "@/model/lanes";
@@ -8,7 +8,7 @@ import { waitText } from "@/model/phases";
 
 interface Props {
   id: string;
-  /** The bar under the pointer, or the chosen one. */
+  /** The bar under the pointer, or the selected one. */
   bar: Bar | null;
   critical: boolean;
   /** Rows stand for groups. */
@@ -16,13 +16,12 @@ interface Props {
   now: number;
 }
 
-/** One attempt in words. */
-export function BarFacts({ id, bar, critical, grouped, now }: Props) {
+/** Details of an attempt. */
+export function BarDetails({ id, bar, critical, grouped, now }: Props) {
   if (bar === null) {
     return (
       <div className="tl-facts muted">
-        {grouped ? "Choose a row to go into its group" : "Choose a bar to read about it"}; draw a
-        window with the mouse to zoom in.
+        {grouped ? "Select a row to open its group" : "Select a bar for details"}. Drag to zoom in.
       </div>
     );
   }
@@ -33,19 +32,19 @@ export function BarFacts({ id, bar, critical, grouped, now }: Props) {
       <a href={address} onClick={followLink} className="mono tl-facts-path">
         {bar.path}
       </a>
-      <StateLabel mark={bar.state} />
-      <span className="number">{factsOf(bar, now).join(" · ")}</span>
+      <StateLabel state={bar.state} />
+      <span className="number">{details(bar, now).join(" · ")}</span>
       {critical ? <span className="tag">critical path</span> : null}
       {parent === ROOT ? null : (
-        <Button look="quiet" onClick={() => setQuery({ root: parent })}>
-          Only its group
+        <Button variant="quiet" onClick={() => setQuery({ root: parent })}>
+          Show only its group
         </Button>
       )}
     </div>
   );
 }
 
-function factsOf(bar: Bar, now: number): string[] {
+function details(bar: Bar, now: number): string[] {
   const { started } = bar;
   const end = endOf(bar, now);
   const facts = [`attempt ${bar.number}`];

@@ -1,0 +1,34 @@
+import { useEffect, useRef, useState, type ReactNode } from "react";
+
+import { Button } from "@/components/Button";
+
+/** Content that shows only its beginning if it is long. `label` describes it to screen readers. */
+export function Collapsible({ label, children }: { label: string; children: ReactNode }) {
+  const [expanded, setExpanded] = useState(false);
+  const [isLong, setIsLong] = useState(false);
+  const frame = useRef<HTMLDivElement>(null);
+  const content = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    if (frame.current === null || content.current === null) return;
+    const { current: outer } = frame;
+    const { current: inner } = content;
+    // The content grows as images load.
+    const sizes = new ResizeObserver(() => setIsLong(inner.offsetHeight > outer.clientHeight + 1));
+    sizes.observe(inner);
+    return () => sizes.disconnect();
+  }, [expanded]);
+  const look = expanded ? "" : ` folded-short${isLong ? " folded-long" : ""}`;
+  return (
+    <>
+      <div ref={frame} className={`folded${look}`}>
+        <div ref={content}>{children}</div>
+      </div>
+      {isLong || expanded ? (
+        <Button variant="quiet" aria-expanded={expanded} onClick={() => setExpanded(!expanded)}>
+          {expanded ? "Show less" : "Show all"}
+          <span className="sr-only"> of {label}</span>
+        </Button>
+      ) : null}
+    </>
+  );
+}

@@ -1,0 +1,101 @@
+/**
+ * The display order of a group's children.
+ *
+ * In a large group, failed, running and queued children come first; the others are in definition
+ * order, as are all children of a small group. The order is kept until `refresh` is called or a
+ * child is added, so that rows do not jump while states change quickly.
+ */
+
+import type { TreeNode } from "@/model/node";
+import { failures, isFailed } from "@/model/states";
+
+/** Groups with more children are sorted by state. */
+export const SORT_THRESHOLD = 100;
+
+/** Ranks of the children that come first. */
+const FAILED = 0;
+const RUNNING = 1;
+const QUEUED = 2;
+export const REST = 3;
+
+/** The sorted children of a group. Children that are not loaded come before `beyond`. */
+export interface SortedChildren {
+  active: readonly TreeNode[];
+  rest: readonly TreeNode[];
+  beyond: readonly TreeNode[];
+}
+
+interface CachedOrder extends SortedChildren {
+  generation: number;
+  first: readonly TreeNode[];
+  found: readonly TreeNode[];
+  foundCount: number;
+}
+
+/** Caches the order of each group. */
+export class RowOrder {
+  /** Incremented when rows may have moved. */
+  version = 0;
+
+  private generation = 0;
+  private readonly cached = new WeakMap<TreeNode, CachedOrder>();
+
+  /** Let the order follow the current states. */
+  refresh(): void {
+    this.generation += 1;
+  }
+
+  childrenOf(group: TreeNode): SortedChildren {
+    const { first, beyond } = group.children;
+    if (!isLargeGroup(group)) return { active: [], rest: first, beyond };
+    const held = this.cached.get(group);
+    if (
+      held?.generation === this.generation &&
+      held.first === first &&
+      held.found === beyond &&
+      held.foundCount === beyond.length
+    ) {
+      return held;
+    }
+    const made = { ...sortChildren(group), generation: this.generation };
+    this.cached.set(group, { ...made, first, found: beyond, foundCount: beyond.length });
+    this.version += 1;
+    return made;
+  }
+}
+
+export function isLargeGroup(group: TreeNode): boolean {
+  return group.childCount > SORT_THRESHOLD;
+}
+
+function sortChildren({ children }: TreeNode): SortedChildren {
+  const ranks: [TreeNode[], TreeNode[], TreeNode[]] = [[], [], []];
+  const others = (nodes: readonly TreeNode[]) =>
+    nodes.filter((node) => {
+      const rank = ranks[rankOf(node)];
+      rank?.push(node);
+      return rank === undefined;
+    });
+  const rest = others(children.first);
+  const beyond = others(children.beyond);
+  return { active: ranks.flat(), rest, beyond };
+}
+
+/** 0 for failed, 1 for running, 2 for queued, 3 for all others. */
+export function rankOf(node: TreeNode): number {
+  if (node.skipped) return REST;
+  const { counts, state } = node;
+  if (counts === null) {
+    if (isFailed(state)) return FAILED;
+    return state === "running" ? RUNNING : state === "queued" ? QUEUED : REST;
+  }
+  if (failures(counts) > 0) return FAILED;
+  return counts.running > 0 ? RUNNING : counts.queued > 0 ? QUEUED : REST;
+}
+
+/** Number of known commands in a state below a group. */
+export function knownCount({ children }: TreeNode, state: "running" | "queued"): number {
+  const one = (node: TreeNode) => node.counts?.[state] ?? (node.state === state ? 1 : 0);
+  const sum = (nodes: readonly TreeNode[]) => nodes.reduce((known, node) => known + one(node), 0);
+  return sum(children.first) + sum(children.beyond);
+}
