@@ -19,6 +19,7 @@ from conducto_core.semantics import events as ev
 from conducto_core.testing.pipelines import MemorySecrets
 from conducto_local.api.pipelines import LocalPipelines
 from conducto_local.engine_factory import NullImageBuilder
+from conducto_local.notify.outbox import Channels, Outbox
 from conducto_local.ports import BuildLog, BuiltImage
 from conducto_local.scheduling.containers import Containers
 from conducto_local.scheduling.engine_context import EngineContext
@@ -79,12 +80,14 @@ class Bench:
         self.store = WatchedStore()
         self.engine = FakeEngine()
         kits = {"docker": EngineContext(self.engine, [{"label": "value"}], BareImages)}
+        secrets = SecretProvider(MemorySecrets())
         self.scheduler = InterruptedScheduler(
             home=home,
             store=self.store,
             kits=kits,
             containers=Containers(),
-            secrets=SecretProvider(MemorySecrets()),
+            secrets=secrets,
+            notifier=lambda saved: Outbox(self.store, saved, secrets, Channels()),
         )
         self.pipelines = LocalPipelines(
             home=home, store=self.store, kits=kits, scheduler=self.scheduler
