@@ -152,7 +152,7 @@ def test_shell_has_the_command_environment_and_secrets(rooms: Any, image: str, u
     assert child.exitstatus == 7
 
     room.thread.join(20)
-    assert [end.reason for end in room.api.ends] == ["who was inside has left"]
+    assert [end.reason for end in room.api.ends] == ["all sessions ended"]
     assert (room.api.pulses[0].path, room.api.pulses[0].attempt) == ("/bad", 2)
 
 
@@ -188,7 +188,7 @@ def test_disconnect_ends_the_shell_and_its_programs(rooms: Any) -> None:
     subprocess.run(["docker", "exec", room.id, "/bin/sh", "-c", f"kill -9 {session}"], check=True)
 
     room.thread.join(20)
-    assert [end.reason for end in room.api.ends] == ["who was inside has left"]
+    assert [end.reason for end in room.api.ends] == ["all sessions ended"]
     child.close()
 
 
@@ -209,5 +209,5 @@ def test_a_shell_ends_when_its_time_is_over(rooms: Any) -> None:
     child = room.enter()
 
     room.thread.join(20)
-    assert [end.reason for end in room.api.ends] == ["its time was over"]
+    assert [end.reason for end in room.api.ends] == ["the time limit was reached"]
     child.close()

@@ -301,7 +301,7 @@ def test_the_minute_rule_ends_a_shell_past_its_time(desk: Desk) -> None:
     desk.world.minute()
 
     assert desk.stopped(shell)
-    assert desk.why_over(shell) == "its time was over"
+    assert desk.why_over(shell) == "the time limit was reached"
     assert desk.workers == 0
 
 
@@ -408,10 +408,10 @@ def test_stopped_task_event_ends_the_shell_and_not_its_pipeline(desk: Desk) -> N
 def test_its_agent_says_why_it_leaves(desk: Desk) -> None:
     shell = desk.open()
     desk.start(shell)
-    desk.desk.end(desk.agent(shell), WorkerEnd(reason="nobody came"))
-    desk.desk.end(desk.agent(shell), WorkerEnd(reason="nobody came"))
+    desk.desk.end(desk.agent(shell), WorkerEnd(reason="no session was opened"))
+    desk.desk.end(desk.agent(shell), WorkerEnd(reason="no session was opened"))
 
-    assert desk.why_over(shell) == "nobody came"
+    assert desk.why_over(shell) == "no session was opened"
     assert desk.workers == 0
 
 

@@ -1,1 +1,1 @@
-"""What runs beside a user's command: the command server, and the agent of a cloud worker."""
+"""The worker: the command server in the user's container, and the agent beside it."""

@@ -185,7 +185,7 @@ class DebugSessions:
         if shell.user != me.user:  # it holds the secrets of who opened it
             raise RefusedError(f"{shell_id}: is a shell of {shell.user}; open one of your own")
         if shell.ended is None and self._cloud.clock() >= shell.until:
-            shell = self._over(shell, "its time was over")
+            shell = self._over(shell, "the time limit was reached")
         look = self._look(shell)
         if shell.ended is None and look.status == _STOPPED:
             shell = self._over(shell, look.reason or "its task stopped")
@@ -247,7 +247,7 @@ class DebugSessions:
         except ShellOverError:
             return HeartbeatResponse(stop=True)
         if self._cloud.clock() >= shell.until:
-            self._over(shell, "its time was over")
+            self._over(shell, "the time limit was reached")
             return HeartbeatResponse(stop=True)
         if not shell.up:
             self._cloud.shells.is_up(shell)
@@ -307,7 +307,7 @@ class DebugSessions:
     def _reason_to_end(self, shell: Shell) -> str | None:
         now = self._cloud.clock()
         if now >= shell.until:
-            return "its time was over"
+            return "the time limit was reached"
         record = self._cloud.store.record(shell.org, shell.pipeline_id)
         if record is None or record.lifecycle is Lifecycle.ARCHIVED:
             return "its pipeline was archived"

@@ -196,7 +196,7 @@ def test_a_worker_whose_command_cannot_be_ended_leaves_with_it() -> None:
     reason = world.run()
 
     assert world.api.reports[0].last
-    assert "could not be ended" in str(reason)
+    assert "could not be stopped" in str(reason)
     assert [claim.node for claim in world.api.claims] == ["a"]
 
 
@@ -215,7 +215,7 @@ def test_a_container_that_ends_is_left_to_the_event_of_ecs() -> None:
     reason = world.run()
 
     assert (world.api.reports, world.api.ends) == ([], [])
-    assert not reason.told
+    assert not reason.notify
 
 
 def test_container_that_never_starts_is_reported() -> None:
@@ -362,7 +362,7 @@ def test_a_worker_that_is_not_known_any_more_ends_its_command_and_leaves() -> No
     reason = world.run()
 
     assert world.commands.signals == ["TERM"]
-    assert not reason.told
+    assert not reason.notify
     assert len(world.api.claims) == 1
 
 

@@ -104,14 +104,14 @@ def desk(tmp_path: Path) -> Desk:
 
 
 def test_unused_shell_ends(desk: Desk) -> None:
-    assert desk.run() == "nobody came"
+    assert desk.run() == "no session was opened"
     assert LONELY_SECONDS <= desk.lasted <= LONELY_SECONDS + 1
 
 
 def test_it_ends_some_seconds_after_the_last_has_left(desk: Desk) -> None:
     visitor = Visitor(desk, at=10.0, stays=1000.0)
 
-    assert desk.run() == "who was inside has left"
+    assert desk.run() == "all sessions ended"
     assert 1010 <= desk.lasted <= 1020
     assert b"TOKEN" in visitor.got
 
@@ -120,7 +120,7 @@ def test_each_visitor_is_handed_the_code_and_none_keeps_it(desk: Desk) -> None:
     first = Visitor(desk, "77", at=1.0, stays=30.0)
     second = Visitor(desk, "78", at=20.0, stays=30.0)
 
-    assert desk.run() == "who was inside has left"
+    assert desk.run() == "all sessions ended"
     assert 50 <= desk.lasted <= 60
     assert first.got == second.got
     assert SECRET.encode() in first.got
@@ -141,7 +141,7 @@ def test_its_time_is_over(tmp_path: Path) -> None:
     desk = Desk(tmp_path, seconds=100.0)
     Visitor(desk, stays=10_000.0)
 
-    assert desk.run() == "its time was over"
+    assert desk.run() == "the time limit was reached"
     assert 100 <= desk.lasted <= 101
 
 
@@ -154,7 +154,7 @@ def test_first_heartbeat_reports_the_shell_as_ready(desk: Desk) -> None:
 def test_shell_ends_when_the_api_reports_its_end(desk: Desk) -> None:
     desk.api.stop = True
 
-    assert desk.run() == "it was ended"
+    assert desk.run() == "closed on request"
     assert desk.lasted < 1
 
 
@@ -168,7 +168,7 @@ def test_shell_ends_when_the_api_no_longer_knows_it(desk: Desk) -> None:
 def test_it_leaves_when_its_task_is_stopped(desk: Desk) -> None:
     desk.clock.stop_at = desk.began + 30
 
-    assert desk.run() == "its worker was told to stop"
+    assert desk.run() == "the worker is stopping"
     assert desk.lasted < 31
 
 

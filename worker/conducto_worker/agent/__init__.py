@@ -1,1 +1,1 @@
-"""The agent of a cloud worker: fetches tasks, has them run in the user's container, reports."""
+"""The agent of a cloud worker: fetches tasks, runs them in the user's container, reports."""

@@ -25,48 +25,48 @@ from conducto_worker.agent.worker import Worker
 
 
 class SignalClock:
-    """Satisfies `conducto_worker.agent.ports.Clock`: SIGTERM tells the worker to stop."""
+    """A clock that SIGTERM stops; implements `conducto_worker.agent.ports.Clock`."""
 
     def __init__(self) -> None:
         self._stopped_at: float | None = None
         self._told = threading.Event()
 
     def listen(self) -> None:
-        """Take SIGTERM and SIGINT from now on; from the main thread only."""
+        """Handle SIGTERM and SIGINT from now on; call it in the main thread."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda _number, _frame: self.stop())
 
     def stop(self) -> None:
-        """Have the worker stop."""
+        """Make the worker stop."""
         if self._stopped_at is None:
             self._stopped_at = self.now()
         self._told.set()
 
     def now(self) -> float:
-        """Return seconds since some fixed moment."""
+        """Return seconds since an arbitrary moment."""
         return time.monotonic()
 
     def wait(self, seconds: float) -> None:
-        """Return after ``seconds``, or sooner when the worker is told to stop."""
+        """Return after ``seconds``, or sooner when the worker is asked to stop."""
         if self._told.is_set():
-            time.sleep(min(seconds, 1.0))  # told already: what waits must not spin
+            time.sleep(min(seconds, 1.0))  # already stopping: do not busy-wait
         else:
             self._told.wait(seconds)
 
     @property
     def stopped_at(self) -> float | None:
-        """When the worker was told to stop."""
+        """Time at which the worker was asked to stop, or None."""
         return self._stopped_at
 
 
 logger = logging.getLogger("conducto_worker")
 
-#: Seconds to get the last of a log through.
+#: Seconds allowed for sending the last output before the worker exits.
 _LAST_FLUSH_SECONDS = 15.0
 
 
 def main(env: Mapping[str, str]) -> int:
-    """Be a worker until there is a reason to leave; return the exit code."""
+    """Run a worker until it has a reason to exit; return the exit code."""
     whose = {"pipeline": AgentVariables.PIPELINE, "worker": AgentVariables.WORKER}
     set_up(JsonLines(**{field: env.get(name, "") for field, name in whose.items()}))
     clock = SignalClock()
@@ -76,7 +76,7 @@ def main(env: Mapping[str, str]) -> int:
     try:
         orders = api.start(start)
     except ApiError as error:
-        logger.error("cannot start: %s", error)  # noqa: TRY400  (a sentence says it all)
+        logger.error("cannot start: %s", error)  # noqa: TRY400  (no traceback needed)
         return 1
     commands = FifoCommands(Path(CTL), shell=orders.shell, workdir=orders.workdir)
     commands.open()
@@ -130,7 +130,7 @@ def _work(
 
 
 def task_arn(env: Mapping[str, str]) -> str:
-    """Return what ECS calls this task; empty where it does not say."""
+    """Return the ARN of this task, or an empty string if the metadata has none."""
     task = metadata(env, "/task")
     return str(task.get("TaskARN", "")) if isinstance(task, dict) else ""
 

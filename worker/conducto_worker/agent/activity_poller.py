@@ -1,4 +1,4 @@
-"""The queue of the worker's pool: an activity of Step Functions."""
+"""The queue of the worker's pool: a Step Functions activity."""
 
 import json
 import logging
@@ -11,17 +11,17 @@ from conducto_worker.agent.ports import ApiError, Clock, PolledTask
 
 logger = logging.getLogger(__name__)
 
-#: Seconds before their end at which credentials are renewed.
+#: Credentials are renewed this many seconds before they expire.
 _EARLY = 300.0
-#: Seconds to wait where the service is away.
+#: Seconds to wait after a failed poll.
 _PAUSE = 2.0
 _GONE = frozenset({"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"})
-#: A poll stays open for 60 s; its socket must be more patient.
+#: A poll stays open for 60 s, so the socket needs a longer timeout.
 _READ_TIMEOUT = 75
 
 
 class Client(Protocol):
-    """What is used of boto3's client of Step Functions."""
+    """The methods of boto3's Step Functions client that the poller uses."""
 
     def get_activity_task(self, **fields: str) -> dict[str, Any]:
         """Return a task."""
@@ -31,13 +31,13 @@ class Client(Protocol):
 
 
 class ActivityPoller:
-    """Satisfies `conducto_worker.agent.ports.Tasks`.
+    """Polls the activity; implements `conducto_worker.agent.ports.Tasks`.
 
     Args:
-        orders: How the worker is to work, as of now.
-        renew: Returns orders with fresh credentials.
+        orders: The worker's current instructions.
+        renew: Returns instructions with fresh credentials.
         connect: Makes a client.
-        wall: Seconds since the epoch.
+        wall: Returns seconds since the epoch.
     """
 
     def __init__(
@@ -61,14 +61,14 @@ class ActivityPoller:
         """Return the next task, or None after a minute without one."""
         try:
             found = self._current().get_activity_task(activityArn=self._orders.activity)
-        except Exception as error:  # noqa: BLE001  (botocore's; any of them means: later)
+        except Exception as error:  # noqa: BLE001  (botocore's; any error means: poll again later)
             logger.warning("no poll: %s", _name(error))
             self._clock.wait(_PAUSE)
             return None
         return _offer(found)
 
     def heartbeat(self, token: str) -> bool:
-        """Keep a task alive; False when nobody waits for it any more."""
+        """Keep a task alive; return False if it is no longer open."""
         try:
             self._current().send_task_heartbeat(taskToken=token)
         except Exception as error:
@@ -101,7 +101,7 @@ def connect(orders: WorkerInstructions) -> Client:
             "aws_session_token": given.session_token,
         }
     )
-    # A poll that is tried again after its answer was lost would lose the task: no retries.
+    # No retries: a poll that is repeated after its response was lost would lose the task.
     config = Config(read_timeout=_READ_TIMEOUT, retries={"total_max_attempts": 1})
     client: Client = boto3.client("stepfunctions", region_name=orders.region, config=config, **keys)
     return client
@@ -120,7 +120,7 @@ def _offer(found: dict[str, Any]) -> PolledTask | None:
 
 
 def _name(error: Exception) -> str:
-    """Return AWS's name of an error; a whole message might hold a token."""
+    """Return the AWS error code of an exception; the whole message might contain a token."""
     answer = getattr(error, "response", {})
     code: str = answer.get("Error", {}).get("Code") or type(error).__name__
     return code

@@ -1,4 +1,4 @@
-"""The API over HTTP."""
+"""The worker API over HTTP."""
 
 import http.client
 import json
@@ -35,9 +35,9 @@ from conducto_worker.agent.ports import ApiError, Clock, RefusedError, WorkerGon
 
 logger = logging.getLogger(__name__)
 
-#: Seconds for which a call is tried again while the API is away.
+#: Seconds for which a call is retried while the API is unreachable.
 PATIENCE = 900.0
-#: ... and when the worker is about to leave, or is told to.
+#: The same once the worker is stopping.
 LAST_PATIENCE = 20.0
 _TIMEOUT = 35.0  # API Gateway gives up after 29 s
 _FIRST_PAUSE = 0.25
@@ -50,18 +50,18 @@ R = TypeVar("R", bound=Record)
 
 
 class Transport(Protocol):
-    """One request, one answer; raises OSError or `http.client.HTTPException`."""
+    """Sends a request; raises OSError or `http.client.HTTPException`."""
 
     def __call__(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
-        """Return the status and the body of the answer."""
+        """Return the status and the body of the response."""
 
 
 class HttpTransport:
-    """Requests to one server; each thread keeps a connection of its own.
+    """HTTP requests to one server; each thread has its own connection.
 
     Args:
-        url: Of the API, with or without a path.
-        token: The worker's own.
+        url: URL of the API, with or without a path.
+        token: The worker's token.
     """
 
     def __init__(self, url: str, token: str) -> None:
@@ -70,7 +70,7 @@ class HttpTransport:
         self._own = threading.local()
 
     def __call__(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
-        """Send a request; where the connection kept was closed meanwhile, over a new one."""
+        """Send a request; reconnect if the server closed the connection meanwhile."""
         kept: http.client.HTTPConnection | None = getattr(self._own, "connection", None)
         if kept is not None:
             with suppress(OSError, http.client.HTTPException):
@@ -99,9 +99,9 @@ class HttpTransport:
 
 
 class HttpApi:
-    """Satisfies `conducto_worker.agent.ports.Api`.
+    """The worker API over HTTP; implements `conducto_worker.agent.ports.Api`.
 
-    Every call may reach the API twice; what it says twice means no more than once.
+    A call may be sent twice; every operation of the API is idempotent.
     """
 
     def __init__(self, transport: Transport, clock: Clock) -> None:
@@ -110,37 +110,37 @@ class HttpApi:
         self._jitter = SystemRandom()
 
     def start(self, start: WorkerStart) -> WorkerInstructions:
-        """Say that the worker is up."""
+        """Report that the worker has started."""
         return self._try(START, start, self._patience)
 
     def claim(self, claim: Claim) -> ClaimResponse:
-        """Ask what to do with a task."""
+        """Return the decision about a task."""
         return self._try(CLAIM, claim, self._patience)
 
     def pulse(self, pulse: Heartbeat) -> HeartbeatResponse:
-        """Say that a command runs still."""
+        """Report that a command is still running."""
         return self._once(PULSE, pulse)
 
     def log(self, piece: WorkerLogChunk) -> LogResponse:
-        """Hand over output."""
+        """Send output."""
         return self._once(LOG, piece)
 
     def report(self, report: Report) -> ReportResponse:
-        """Say how a command ended."""
+        """Report the result of a command."""
         return self._try(REPORT, report, lambda: PATIENCE)
 
     def upload(self, data: bytes) -> str:
-        """Hand over something large."""
+        """Upload a large object; return its key."""
         answer = self._try(UPLOAD, None, self._patience)
         request = urllib.request.Request(answer.url, data, method="PUT")  # noqa: S310 (the API's)
         try:
             with urllib.request.urlopen(request, timeout=300):  # noqa: S310 (the same)
                 return answer.key
         except OSError as error:
-            raise RefusedError(f"{type(error).__name__} while it was uploaded") from error
+            raise RefusedError(f"{type(error).__name__} during the upload") from error
 
     def end(self, end: WorkerEnd) -> None:
-        """Say that the worker leaves."""
+        """Report that the worker is exiting."""
         self._try(END, end, lambda: LAST_PATIENCE)
 
     def _patience(self) -> float:
@@ -159,8 +159,8 @@ class HttpApi:
             except ApiError as error:
                 if self._clock.now() - began >= patience():
                     raise
-                logger.warning("%s: %s; trying again", call.name, error)
-            # Many workers must not come back all at once.
+                logger.warning("%s: %s; retrying", call.name, error)
+            # Jitter, so that workers do not all retry at the same moment.
             self._clock.wait(pause * self._jitter.uniform(0.5, 1.0))
             pause = min(2 * pause, _LONGEST_PAUSE)
 
@@ -169,14 +169,14 @@ class HttpApi:
         try:
             status, answer = self._transport(call.method, API_ROOT + call.path, data)
         except (OSError, http.client.HTTPException) as error:
-            raise ApiError(f"the API does not answer: {error}") from error
+            raise ApiError(f"the API is unreachable: {error}") from error
         if status >= HTTPStatus.BAD_REQUEST:
             raise _error(status, answer)
         try:
             return call.response.model_validate(_known(call.response, json.loads(answer)))
         except (ValueError, ValidationError):
-            # Its text would show what was sent, secrets included.
-            raise ApiError(f"the answer to {call.name} cannot be read") from None
+            # The text of the error would contain the response, secrets included.
+            raise ApiError(f"invalid response to {call.name}") from None
 
 
 def _known(response: type[Record], document: Any) -> Any:
@@ -192,7 +192,7 @@ def _known(response: type[Record], document: Any) -> Any:
 
 
 def _part(annotation: Any) -> type[Record] | None:
-    """Return the record that a field holds, perhaps beside None."""
+    """Return the record type of a field that holds a record, or a record or None."""
     for each in (annotation, *get_args(annotation)):
         if isinstance(each, type) and issubclass(each, Record):
             return each

@@ -1,11 +1,11 @@
-# What ECS Exec runs in the user's container of a debug shell, as root: the terminal's other end.
+# The script that ECS Exec runs as root in the user's container to open a debug shell.
 #
 #   /bin/sh CTL/shell/enter
 #
-# The agent (debug_shell.py) sits at the other end of FIFOs in CTL/shell. Who comes in says so in
-# "door", which stays open as long as the session lasts; the agent then makes a FIFO for this
-# session alone, and what comes through it is code that sets the environment, secrets included, and
-# starts the shell: it is in no file and in no command line.
+# The agent (debug_shell.py) holds the other ends of the FIFOs in CTL/shell. A session announces
+# itself by writing its process id to "door", and keeps "door" open until it ends. The agent then
+# makes a FIFO for this session only and sends code through it that sets the environment, secrets
+# included, and starts the shell. The code is never in a file or on a command line.
 
 trap : INT QUIT
 _n='
@@ -17,7 +17,7 @@ printf '%s\n' "$$" >&8
 _i=0
 until [ -p "in.$$" ]; do
     _i=$((_i + 1))
-    [ "$_i" -lt 200 ] || { printf 'conducto: the agent of this shell does not answer\n' >&2; exit 125; }
+    [ "$_i" -lt 200 ] || { printf 'conducto: the agent of this shell is not running\n' >&2; exit 125; }
     sleep 0.05 || sleep 1 || :
 done 2>/dev/null
 _code=

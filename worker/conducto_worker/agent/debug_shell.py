@@ -1,8 +1,8 @@
-"""Keeps a debug shell: lets people in, and leaves when the shell is over.
+"""A debug shell in the user's container, open until its sessions end.
 
-In the shared volume it has a directory (`conducto_core.runtime.task_layout.SHELL`) with the script
-that ECS Exec runs there (``debug_entry.sh``), the node's command, and FIFOs that only root may use.
-What goes through these, secrets included, is in no file.
+The shared volume has a directory for it (`conducto_core.runtime.task_layout.SHELL`) with the script
+that ECS Exec runs (``debug_entry.sh``), the node's command, and FIFOs that only root may use. Data
+that goes through the FIFOs, secrets included, is never written to a file.
 """
 
 import errno
@@ -30,21 +30,21 @@ from conducto_worker.agent.ports import (
 
 
 def entry_script() -> str:
-    """Return what runs first in a session (``debug_entry.sh``)."""
+    """Return the script that starts a session (``debug_entry.sh``)."""
     return resources.files(__package__).joinpath("debug_entry.sh").read_text("utf-8")
 
 
 def entry_code(
     argv: Sequence[str], env: Mapping[str, str], secrets: Mapping[str, str], workdir: str | None
 ) -> bytes:
-    """Return the code that the script evaluates: it ends with the shell's own exit code.
+    """Return the code that a session evaluates; it exits with the exit code of the shell.
 
-    ECS's variables are not for commands (`conducto_core.runtime.task_layout.user_entry`), so the
-    shell is without them as well. The door is closed in the shell: what it leaves behind keeps
-    nothing open.
+    ECS's own variables are unset, as they are for commands
+    (`conducto_core.runtime.task_layout.user_entry`). The shell closes "door", so that background
+    processes that outlive it do not keep the session open.
 
     Raises:
-        ValueError: a variable or its value is such as no environment can hold.
+        ValueError: A variable cannot be set in an environment.
     """
     exports, others = assignments({**env, **secrets})
     words = [*(("env", *others) if others else ()), *argv]
@@ -61,24 +61,24 @@ def entry_code(
 
 logger = logging.getLogger(__name__)
 
-#: Seconds that the user's container may take to come up.
+#: Seconds that the user's container may take to start.
 READY_SECONDS = 300.0
-#: Seconds without anybody inside after which it is over: before the first has come, and after.
+#: Seconds without a session after which the shell ends: before the first session, and after it.
 LONELY_SECONDS = 300.0
 LEFT_SECONDS = 5.0
-#: Seconds between two looks.
+#: Seconds between two checks.
 TICK_SECONDS = 0.1
-#: Seconds that who knocks may take for the next step.
+#: Seconds that a new session may take for each step.
 _PATIENCE = 10.0
 _STEP_SECONDS = 0.02
 
 
 class DebugShell:
-    """One shell.
+    """A debug shell and its sessions.
 
     Args:
-        folder: Its directory in the shared volume.
-        orders: What the API said; it has a shell's orders.
+        folder: Directory of the shell in the shared volume.
+        orders: The worker's instructions; ``debug`` must be set.
         commands: The user's container.
     """
 
@@ -91,7 +91,7 @@ class DebugShell:
         commands: Commands,
         clock: Clock,
     ) -> None:
-        assert orders.debug is not None  # noqa: S101  whoever makes one has looked
+        assert orders.debug is not None  # noqa: S101  checked by the caller
         self._folder = folder
         self._shell: ShellInstructions = orders.debug
         self._workdir = orders.workdir
@@ -105,13 +105,13 @@ class DebugShell:
         self._visited = self._inside = False
 
     def run(self) -> bool:
-        """Keep it until it is over; return whether people could enter at all."""
+        """Serve sessions until the shell ends; return whether sessions were possible."""
         leaving = threading.Event()
         try:
             self._commands.wait_ready(READY_SECONDS, lambda: self._clock.stopped_at is not None)
             self._open()
             self._keeper.running(self._shell.path, self._shell.attempt)
-            self._keeper.beat()  # the first says that it can be entered
+            self._keeper.beat()  # the first heartbeat reports that the shell is ready
             threading.Thread(
                 target=self._keeper.run, args=(leaving, self._every), daemon=True
             ).start()
@@ -125,15 +125,15 @@ class DebugShell:
         try:
             self._api.end(end)
         except ApiError as error:
-            logger.warning("could not say so: %s", error)
+            logger.warning("cannot report the end: %s", error)
         return not end.broken
 
     def _open(self) -> None:
-        """Put everything in place; the door last."""
+        """Create the files and FIFOs; "door" last, because it opens the shell."""
         self._folder.mkdir(exist_ok=True)
         for name, text, mode in (
             ("enter", entry_script(), 0o755),
-            ("cmd.sh", self._shell.script, 0o777),  # whoever debugs may change it
+            ("cmd.sh", self._shell.script, 0o777),  # users may edit the command
         ):
             path = self._folder / name
             path.write_text(text, "utf-8", "surrogateescape", "")
@@ -154,7 +154,7 @@ class DebugShell:
             self._door = -1
 
     def _keep(self) -> str:
-        """Let people in until it is over; return why it is."""
+        """Serve sessions until the shell ends; return the reason."""
         began = last = self._clock.now()
         while True:
             self._clock.wait(TICK_SECONDS)
@@ -164,19 +164,19 @@ class DebugShell:
             now = self._clock.now()
             last = now if self._inside else last
             if self._clock.stopped_at is not None:
-                return "its worker was told to stop"
+                return "the worker is stopping"
             if self._keeper.stop or self._keeper.gone:
-                return "it was ended"
+                return "closed on request"
             if now - began >= self._shell.seconds:
-                return "its time was over"
+                return "the time limit was reached"
             if now - last >= (LEFT_SECONDS if self._visited else LONELY_SECONDS):
-                return "who was inside has left" if self._visited else "nobody came"
+                return "all sessions ended" if self._visited else "no session was opened"
 
     def _visitors(self) -> Iterator[str]:
-        """Yield the names of sessions that have just begun; note whether any goes on."""
+        """Yield the ids of new sessions; note whether any session is open."""
         try:
             said = os.read(self._door, 4096)
-        except BlockingIOError:  # somebody is inside and says nothing
+        except BlockingIOError:  # a session is open and wrote nothing
             return
         self._inside = bool(said)
         self._visited = self._visited or self._inside
@@ -185,14 +185,14 @@ class DebugShell:
                 yield word.decode()
 
     def _let_in(self, visitor: str) -> None:
-        """Hand the code to a session through a FIFO that nobody else has."""
+        """Send the code to a session through a FIFO of its own."""
         path = self._folder / f"in.{visitor}"
         path.unlink(missing_ok=True)
         os.mkfifo(path, 0o600)
         try:
             self._hand_over(path)
-        except OSError as error:  # who knocked has gone
-            logger.info("session %s ended before it began: %s", visitor, error)
+        except OSError as error:  # the session ended meanwhile
+            logger.info("session %s ended before it started: %s", visitor, error)
         finally:
             path.unlink(missing_ok=True)
 
@@ -200,34 +200,34 @@ class DebugShell:
         end = self._clock.now() + _PATIENCE
         while (fifo := _open_for_writing(path)) is None:
             if self._clock.now() >= end:
-                raise TimeoutError("it does not listen")
+                raise TimeoutError("the session did not open its FIFO")
             self._clock.wait(_STEP_SECONDS)
         rest = memoryview(self._code)
         try:
             while rest:
                 _, ready, _ = select.select((), (fifo,), (), _PATIENCE)
                 if not ready:
-                    raise TimeoutError("it stopped listening")
+                    raise TimeoutError("the session stopped reading its FIFO")
                 rest = rest[os.write(fifo, rest) :]
         finally:
             os.close(fifo)
 
 
 class _NoTasks:
-    """A shell's worker takes none."""
+    """The queue of a debug shell's worker, which takes no tasks."""
 
     def poll(self) -> PolledTask | None:
-        """Return nothing."""
+        """Return None."""
         return None
 
     def heartbeat(self, token: str) -> bool:
-        """Nobody waits for any."""
+        """Return False: there are no tasks."""
         del token
         return False
 
 
 def _open_for_writing(path: Path) -> int | None:
-    """Return a FIFO's end, or None while nobody has the other one."""
+    """Return the write end of a FIFO, or None if it has no reader."""
     try:
         return os.open(path, os.O_WRONLY | os.O_NONBLOCK)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""One command, from the claim that was answered ``run`` to how it ended."""
+"""The execution of one command, from the claim's response to the result."""
 
 import base64
 import gzip
@@ -18,17 +18,17 @@ from conducto_worker.agent.log_shipper import LogShipper
 from conducto_worker.agent.ports import Clock, Commands
 from conducto_worker.agent.resources import Sampler
 
-#: Seconds between TERM and KILL, and after KILL until the command counts as one that cannot end.
+#: Seconds between TERM and KILL, and between KILL and giving up.
 GRACE_SECONDS = 5.0
-#: Seconds that a command may go on once the worker is told to stop; Fargate kills after 120.
+#: Seconds that a command may continue once the worker is stopping; Fargate kills after 120.
 LAST_SECONDS = 100.0
-#: Seconds between two looks at whether it has to stop.
+#: Seconds between two checks whether the command must stop.
 TICK_SECONDS = 0.25
 _KILLED = 137
 
 
 class StopReason(StrEnum):
-    """Why a command is ended before its time."""
+    """The reason for stopping a running command."""
 
     ASKED = "asked"
     TIMEOUT = "timeout"
@@ -37,11 +37,11 @@ class StopReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CommandResult:
-    """How a command ended.
+    """The result of a command.
 
     Attributes:
-        report: Without the tree, where it is a large one.
-        tree: The tree a Lazy printed, gzipped JSON.
+        report: The report, without the tree if the tree is too large for it.
+        tree: The tree that a Lazy printed, as gzipped JSON.
         usable: Whether the container can run another command.
     """
 
@@ -51,7 +51,7 @@ class CommandResult:
 
 
 class GracefulStop:
-    """Ends a command: TERM, KILL after the grace, and at last it is given up. No clock."""
+    """Stops a command: TERM, KILL after the grace period, then gives up. Has no clock."""
 
     def __init__(self, signal: Callable[[str], None]) -> None:
         self._signal = signal
@@ -61,13 +61,13 @@ class GracefulStop:
         self.given_up = False
 
     def begin(self, why: StopReason, now: float) -> None:
-        """Begin, unless it has begun."""
+        """Start stopping the command; later calls have no effect."""
         if self.why is None:
             self.why = why
             self._next = now
 
     def step(self, now: float) -> None:
-        """Do what is due."""
+        """Send the next signal if it is due."""
         if self.why is None or now < self._next:
             return
         self._next = now + GRACE_SECONDS
@@ -78,11 +78,11 @@ class GracefulStop:
 
 
 class Execution:
-    """Runs one command.
+    """One command and its output, heartbeats and result.
 
     Args:
-        answer: What the API said.
-        peak: The most memory that commands before this one used.
+        answer: The response to the claim.
+        peak: Highest memory use, in bytes, of the commands before this one.
     """
 
     def __init__(
@@ -109,10 +109,10 @@ class Execution:
         self._stopping = GracefulStop(commands.signal)
 
     def run(self) -> CommandResult:
-        """Run it and return how it ended.
+        """Run the command and return its result.
 
         Raises:
-            LostError: the container ended; nobody knows here what became of the command.
+            LostError: The container ended; the result of the command is unknown.
         """
         answer = self._answer
         began = self._clock.now()
@@ -132,7 +132,7 @@ class Execution:
         return self._judge(finished, self._clock.now() - began)
 
     def _follow(self, began: float) -> Finished | None:
-        """Pass on output until the command has ended; None: it could not be ended."""
+        """Forward output until the command has ended; return None if it could not be stopped."""
         while (finished := self._commands.finished) is None:
             if self._stopping.given_up:
                 return None
@@ -172,7 +172,8 @@ class Execution:
         if finished is None:
             finished = Finished(_KILLED, 0, None)
         peak = finished.peak_memory
-        # The kernel's mark is for the container's life: only a new high is this command's.
+        # The kernel records the peak of the container's lifetime: only a new peak is this
+        # command's.
         mine = peak if peak is not None and peak > self._peak else None
         cause, message = self._cause(finished, seconds)
         tree = None
@@ -187,9 +188,9 @@ class Execution:
     def _cause(self, finished: Finished, seconds: float) -> tuple[Cause | None, str | None]:
         why = self._stopping.why
         if why is StopReason.TIMEOUT:
-            return Cause.TIMEOUT, f"stopped after {seconds:.0f} s: max_time is over"
+            return Cause.TIMEOUT, f"stopped after {seconds:.0f} s: max_time was reached"
         if why is StopReason.LEAVING:
-            return Cause.WORKER_LOST, "its worker was stopped by AWS or by a person"
+            return Cause.WORKER_LOST, "the worker was stopped by AWS or by a user"
         if finished.oom_kills > 0 and finished.code != 0:
             message = (
                 "out of memory: the kernel killed it at the node's limit; raise mem= on the node"
@@ -211,5 +212,5 @@ class Execution:
 
 
 def in_report(tree: bytes) -> str:
-    """Return a tree as a report carries it."""
+    """Return a tree in the encoding of `Report.tree`."""
     return base64.b64encode(tree).decode("ascii")

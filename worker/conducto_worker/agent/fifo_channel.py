@@ -1,4 +1,4 @@
-"""The command server in the other container of the task, over FIFOs in a shared directory."""
+"""The command server in the user's container, over FIFOs in a shared directory."""
 
 import contextlib
 import errno
@@ -25,15 +25,14 @@ _FIFOS = ("in", "out", "err", "kill")
 
 
 class FifoCommands:
-    """Runs commands in the container at the other end; satisfies `agent.ports.Commands`.
+    """Runs commands in the user's container; implements `conducto_worker.agent.ports.Commands`.
 
-    All FIFOs are opened before the first command runs, so that no command can put anything in
-    their place.
+    All FIFOs are opened before the first command runs, so that no command can replace them.
 
     Args:
         folder: The shared directory.
-        shell: Path of the shell to use; None: the best that the image has.
-        workdir: Working directory of the commands; None: the image's own.
+        shell: Path of the shell; None for the best shell of the image.
+        workdir: Working directory of the commands; None for the image's default.
     """
 
     def __init__(
@@ -48,7 +47,7 @@ class FifoCommands:
         self._to_write = b""
 
     def open(self) -> None:
-        """Make the FIFOs; what is left of an earlier agent is replaced."""
+        """Create the FIFOs; replace those of an earlier agent."""
         up = self._folder / "up"
         up.unlink(missing_ok=True)
         run = self._folder / "run"
@@ -61,15 +60,15 @@ class FifoCommands:
             path.chmod(0o666)
         for name in ("out", "err"):
             self._files[name] = os.open(self._folder / name, os.O_RDONLY | os.O_NONBLOCK)
-        # Held open at both ends, so that neither side ever waits for the other.
+        # Open at both ends, so that neither process ever blocks on opening it.
         self._files["kill"] = os.open(self._folder / "kill", os.O_RDWR | os.O_NONBLOCK)
         up.touch()
 
     def wait_ready(self, seconds: float, stopping: Callable[[], bool]) -> None:
-        """Return when the server is up.
+        """Return when the server is ready.
 
         Raises:
-            BrokenError: it is not in time, or ended at once.
+            BrokenError: It did not become ready in time, or ended.
         """
         end = time.monotonic() + seconds
         self._parser = OutputParser(READY)
@@ -93,7 +92,8 @@ class FifoCommands:
         """Start a command.
 
         Raises:
-            ValueError: it holds what a shell cannot take, such as a NUL.
+            ValueError: The script or environment has characters that a shell cannot take, such as
+                NUL.
         """
         encoded = self._encoder.encode(script, env)
         self._parser, self._nonce = OutputParser(encoded.nonce), encoded.nonce
@@ -103,7 +103,7 @@ class FifoCommands:
         """Return output of the command, waiting for at most ``seconds``.
 
         Raises:
-            LostError: the container at the other end is gone.
+            LostError: The container ended.
         """
         poll = select.poll()
         names = {self._files[name]: name for name in ("out", "err")}
@@ -121,10 +121,10 @@ class FifoCommands:
 
     @property
     def finished(self) -> Finished | None:
-        """How the command ended; None while it runs.
+        """The result of the command; None while it runs.
 
         Raises:
-            LostError: what came cannot be read.
+            LostError: The output of the server is invalid.
         """
         try:
             return None if self._parser is None else self._parser.finished
@@ -132,12 +132,12 @@ class FifoCommands:
             raise LostError(str(error)) from error
 
     def signal(self, name: str) -> None:
-        """Send a signal to every process of the running command; a lost one does no harm."""
-        with contextlib.suppress(BlockingIOError):  # nobody reads: the watch was killed
+        """Send a signal to every process of the running command; a lost signal does no harm."""
+        with contextlib.suppress(BlockingIOError):  # no reader: its process was killed
             os.write(self._files["kill"], f"{name} {self._nonce}\n".encode())
 
     def close(self) -> None:
-        """Let the server end: it reads the end of its input."""
+        """Close the FIFOs; the server exits at the end of its input."""
         for number in self._files.values():
             os.close(number)
         self._files.clear()
@@ -146,7 +146,7 @@ class FifoCommands:
         try:
             self._files["in"] = os.open(self._folder / "in", os.O_WRONLY | os.O_NONBLOCK)
         except OSError as error:
-            if error.errno == errno.ENXIO:  # nobody has it open for reading
+            if error.errno == errno.ENXIO:  # not open for reading yet
                 return False
             raise
         return True
@@ -158,7 +158,7 @@ class FifoCommands:
             return []
         if not data:
             raise LostError("the container of the image ended")
-        if self._parser is None:  # nobody's: no command runs
+        if self._parser is None:  # output between commands is dropped
             return []
         try:
             text = self._parser.feed(stream, data)
@@ -178,4 +178,4 @@ class FifoCommands:
 
 def _shown(said: bytearray) -> str:
     text = bytes(said[-500:]).decode(errors="replace").strip()
-    return text or "it said nothing"
+    return text or "it printed nothing"

@@ -1,4 +1,4 @@
-"""Keeps alive what the worker has in hand: tokens by heartbeats, the running command by pulses."""
+"""Heartbeats for the tasks that the worker holds and for the running command."""
 
 import logging
 import threading
@@ -10,11 +10,11 @@ logger = logging.getLogger(__name__)
 
 
 class HeartbeatSender:
-    """Safe to use from two threads.
+    """Sends heartbeats; safe to use from two threads.
 
     Attributes:
-        stop: The API wants the running command ended.
-        gone: The API has no use for this worker any more.
+        stop: The API wants the running command stopped.
+        gone: The API no longer needs this worker.
     """
 
     def __init__(self, api: Api, tasks: Tasks) -> None:
@@ -27,34 +27,34 @@ class HeartbeatSender:
         self.gone = False
 
     def hold(self, token: str) -> None:
-        """Keep a task alive until it is dropped, or nobody waits for it."""
+        """Send heartbeats for a task until it is dropped or expires."""
         with self._lock:
             self._tokens.add(token)
 
     def drop(self, token: str) -> None:
-        """Keep a task alive no more."""
+        """Stop sending heartbeats for a task."""
         with self._lock:
             self._tokens.discard(token)
 
     def holds(self, token: str) -> bool:
-        """Return whether somebody waits still for a task that is held."""
+        """Return whether a held task is still open."""
         with self._lock:
             return token in self._tokens
 
     def running(self, path: str, attempt: int) -> None:
-        """Say from now on that a command runs."""
+        """Start sending heartbeats for a running command."""
         with self._lock:
             self._running = Heartbeat(path=path, attempt=attempt)
             self.stop = False
 
     def ended(self) -> None:
-        """Say it no more."""
+        """Stop sending heartbeats for the command."""
         with self._lock:
             self._running = None
             self.stop = False
 
     def beat(self) -> None:
-        """Say once for everything that it lives."""
+        """Send one heartbeat for each task and for the running command."""
         with self._lock:
             tokens, running = tuple(self._tokens), self._running
         if running is not None:
@@ -67,7 +67,7 @@ class HeartbeatSender:
                 logger.warning("no heartbeat: %s", error)
 
     def run(self, leaving: threading.Event, seconds: float) -> None:
-        """Beat until told to leave."""
+        """Send heartbeats every ``seconds`` until ``leaving`` is set."""
         while not leaving.wait(seconds):
             self.beat()
 
@@ -79,7 +79,7 @@ class HeartbeatSender:
             return
         except ApiError as error:
             about = {"path": pulse.path, "attempt": pulse.attempt}
-            logger.warning("no pulse: %s", error, extra=about)
+            logger.warning("command heartbeat failed: %s", error, extra=about)
             return
         with self._lock:
             if answer.stop and self._running == pulse:

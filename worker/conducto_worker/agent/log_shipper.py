@@ -1,4 +1,4 @@
-"""Output on its way to the API: collected, sent every few seconds or when there is much."""
+"""Output on its way to the API: collected, then sent every few seconds or when it is large."""
 
 import base64
 import logging
@@ -12,27 +12,28 @@ from conducto_worker.agent.ports import Api, ApiError, Clock, RefusedError
 
 logger = logging.getLogger(__name__)
 
-#: What a command prints, and what it uses.
+#: The streams of an attempt: the output of its command, and samples of its resource usage.
 Kept = Literal["stdout", "stderr", "resources"]
 
-#: Seconds after which output is sent however little it is: while somebody reads it, and else.
+#: Seconds after which output is sent regardless of its size: while a client reads it, and
+#: otherwise.
 LINGER_SECONDS = 1.0
 UNREAD_SECONDS = 5.0
-#: Bytes after which it is sent at once.
+#: Output of this size is sent at once.
 PIECE_BYTES = 256 << 10
-#: Bytes that may wait; beyond, the command has to.
+#: Maximum number of unsent bytes; beyond it the command has to wait.
 MAX_WAITING = 8 << 20
 _RETRY_SECONDS = (0.5, 1.0, 2.0, 4.0)
 
 
 @dataclass(slots=True)
 class _Stream:
-    """What waits of one output stream.
+    """The unsent output of one stream.
 
     Attributes:
-        offset: Bytes that were sent.
-        since: When the first of the bytes that wait came.
-        closing: No more comes: it need not linger.
+        offset: Number of bytes already sent.
+        since: Time from which the unsent bytes have been waiting.
+        closing: The stream is complete, so it is sent without delay.
     """
 
     path: str
@@ -44,13 +45,13 @@ class _Stream:
     closing: bool = False
 
     def due(self, now: float, linger: float) -> float:
-        """Return in how many seconds it is to be sent."""
+        """Return the seconds until the next chunk is due."""
         if self.closing or len(self.data) >= PIECE_BYTES:
             return 0.0
         return max(0.0, self.since + linger - now)
 
     def piece(self) -> WorkerLogChunk:
-        """Return what is to be sent next."""
+        """Return the next chunk to send."""
         data = base64.b64encode(self.data[:PIECE_BYTES]).decode("ascii")
         return WorkerLogChunk(
             path=self.path,
@@ -62,13 +63,13 @@ class _Stream:
 
 
 class LogShipper:
-    """Sends output of one attempt after the other; safe to use from two threads.
+    """Sends the output of one attempt after the other; safe to use from two threads.
 
-    A piece is sent until the API has it: it says where in the stream it belongs, so that one that
-    came twice does no harm. What the API refuses is dropped, and the log says so.
+    A chunk is sent until the API has it. It carries its offset in the stream, so a chunk that
+    arrives twice does no harm. A chunk that the API rejects is dropped and logged.
 
     Attributes:
-        lost: Some output of the newest attempt was refused.
+        lost: The API rejected output of the current attempt.
     """
 
     def __init__(self, api: Api, clock: Clock) -> None:
@@ -84,7 +85,7 @@ class LogShipper:
         self.lost = False
 
     def begin(self, path: str, attempt: int) -> None:
-        """Expect the output of an attempt."""
+        """Start collecting the output of an attempt."""
         with self._changed:
             self._linger = LINGER_SECONDS  # the first output is shown at once
             self.lost = False
@@ -95,7 +96,7 @@ class LogShipper:
             }
 
     def add(self, stream: Kept, data: bytes) -> None:
-        """Take in output, masked."""
+        """Add output, already masked."""
         if not data:
             return
         with self._changed:
@@ -107,7 +108,7 @@ class LogShipper:
             self._changed.notify_all()
 
     def finish(self) -> None:
-        """No more comes of this attempt."""
+        """Mark the output of the current attempt as complete."""
         with self._changed:
             for each in self._streams.values():
                 each.closing = True
@@ -118,16 +119,16 @@ class LogShipper:
 
     @property
     def full(self) -> bool:
-        """Whether so much waits that the command has to."""
+        """Whether so much output is unsent that the command has to wait."""
         return self._waiting > MAX_WAITING
 
     @property
     def empty(self) -> bool:
-        """Whether everything was sent."""
+        """Whether all output has been sent."""
         return self._waiting == 0
 
     def step(self) -> float:
-        """Send what is due; return in how many seconds to call again."""
+        """Send the chunk that is due; return the seconds until the next call."""
         with self._sending:
             return self._step()
 
@@ -142,11 +143,11 @@ class LogShipper:
             followed = self._api.log(piece).followed
         except RefusedError:
             about = {"path": piece.path, "attempt": piece.attempt}
-            logger.exception("output was refused; %s bytes are lost", size, extra=about)
+            logger.exception("output was rejected; %s bytes are lost", size, extra=about)
             self.lost = self.lost or piece.stream != "resources"
         except ApiError as error:
             about = {"path": piece.path, "attempt": piece.attempt}
-            logger.warning("output waits: %s", error, extra=about)
+            logger.warning("cannot send output yet: %s", error, extra=about)
             self._failures += 1
             return _RETRY_SECONDS[min(self._failures, len(_RETRY_SECONDS)) - 1]
         else:
@@ -156,7 +157,7 @@ class LogShipper:
         return 0.0
 
     def run(self, leaving: threading.Event) -> None:
-        """Send until told to leave."""
+        """Send output until ``leaving`` is set."""
         while not leaving.is_set():
             delay = self.step()
             with self._changed:
@@ -164,12 +165,12 @@ class LogShipper:
                     self._changed.wait(delay)
 
     def wake(self) -> None:
-        """Have `run` look whether it is to leave."""
+        """Make `run` check whether to return."""
         with self._changed:
             self._changed.notify_all()
 
     def drain(self, seconds: float) -> bool:
-        """Send all there is; False when that took too long."""
+        """Send all output; return False if it took too long."""
         end = self._clock.now() + seconds
         while not self.empty:
             delay = self.step()

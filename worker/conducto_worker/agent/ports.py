@@ -1,4 +1,4 @@
-"""What the agent needs of the world, in small ports; `fakes.worker` has fakes."""
+"""The ports of the agent; `fakes.worker` implements them for tests."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -23,28 +23,28 @@ Chunk = tuple[Stream, bytes]
 
 
 class BrokenError(Exception):
-    """The user's container cannot run commands; the message is for a person."""
+    """The user's container cannot run commands; users see the message."""
 
 
 class LostError(Exception):
-    """The user's container ended in the middle."""
+    """The user's container ended while a command was running."""
 
 
 class ApiError(Exception):
-    """The API did not do it: it is away, or it refuses."""
+    """The API is unreachable or rejected the request."""
 
 
 class RefusedError(ApiError):
-    """The API will not do it, however often it is asked."""
+    """The API rejected the request; a retry would not help."""
 
 
 class WorkerGoneError(RefusedError):
-    """The API has no use for this worker any more: it must leave."""
+    """The API no longer needs this worker, which must exit."""
 
 
 @dataclass(frozen=True, slots=True)
 class PolledTask:
-    """A task out of the queue.
+    """A task from the queue.
 
     Attributes:
         run: ``r`` of its input.
@@ -62,31 +62,31 @@ class PolledTask:
 
 
 class Api(Protocol):
-    """The calls of a worker, each tried again for as long as makes sense for it.
+    """The calls of a worker, each retried for as long as is useful.
 
     All raise `ApiError`.
     """
 
     def start(self, start: WorkerStart) -> WorkerInstructions:
-        """Say that the worker is up, and learn how to work."""
+        """Report that the worker has started; return its instructions."""
 
     def claim(self, claim: Claim) -> ClaimResponse:
-        """Ask what to do with a task."""
+        """Return the decision about a task."""
 
     def pulse(self, pulse: Heartbeat) -> HeartbeatResponse:
-        """Say that a command runs still; tried once."""
+        """Report that a command is still running; not retried."""
 
     def log(self, piece: WorkerLogChunk) -> LogResponse:
-        """Hand over output; tried once."""
+        """Send output; not retried."""
 
     def report(self, report: Report) -> ReportResponse:
-        """Say how a command ended, and learn whether its task has no answer yet."""
+        """Report the result of a command; return whether its task is still open."""
 
     def upload(self, data: bytes) -> str:
-        """Hand over something large; return what it is called."""
+        """Upload a large object; return its key."""
 
     def end(self, end: WorkerEnd) -> None:
-        """Say that the worker leaves; tried a few times."""
+        """Report that the worker is exiting; retried for a short time."""
 
 
 class Tasks(Protocol):
@@ -95,53 +95,54 @@ class Tasks(Protocol):
     def poll(self) -> PolledTask | None:
         """Return the next task, or None after a minute without one.
 
-        Never to be aborted: a task handed to nobody is lost until its heartbeat is missed.
+        Never abort a poll: a task that Step Functions hands to a closed connection is lost until
+        its heartbeat times out.
         """
 
     def heartbeat(self, token: str) -> bool:
-        """Keep a task alive; False when nobody waits for it any more.
+        """Keep a task alive; return False if it is no longer open.
 
         Raises:
-            ApiError: not known: the service is away.
+            ApiError: Step Functions is unreachable.
         """
 
 
 class Commands(Protocol):
-    """The user's container, as something that runs one command after the other."""
+    """The user's container, which runs one command after the other."""
 
     def wait_ready(self, seconds: float, stopping: Callable[[], bool]) -> None:
-        """Return when it can run commands.
+        """Return when the container can run commands.
 
         Raises:
-            BrokenError: it cannot.
+            BrokenError: It cannot.
         """
 
     def begin(self, script: str, env: Mapping[str, str]) -> None:
-        """Start a command; raises ValueError where a shell cannot take it."""
+        """Start a command; raise ValueError if a shell cannot take it."""
 
     def read(self, seconds: float) -> list[Chunk]:
-        """Return output, waiting for at most ``seconds``; raises `LostError`."""
+        """Return output, waiting for at most ``seconds``; raise `LostError` if it ended."""
 
     @property
     def finished(self) -> Finished | None:
-        """How the command ended; None while it runs."""
+        """The result of the command; None while it runs."""
 
     def signal(self, name: str) -> None:
         """Send a signal to all processes of the running command."""
 
     def close(self) -> None:
-        """Let the container end."""
+        """Let the container exit."""
 
 
 class Clock(Protocol):
-    """Time, and the wish of others that the worker stops."""
+    """The time, and the request to stop."""
 
     def now(self) -> float:
-        """Return seconds since some fixed moment."""
+        """Return seconds since an arbitrary moment."""
 
     def wait(self, seconds: float) -> None:
-        """Return after ``seconds``, or sooner when the worker is told to stop."""
+        """Return after ``seconds``, or sooner when the worker is asked to stop."""
 
     @property
     def stopped_at(self) -> float | None:
-        """When the worker was told to stop (SIGTERM), if it was."""
+        """Time at which the worker was asked to stop (SIGTERM), or None."""

@@ -1,7 +1,6 @@
-"""What the running command uses, asked of ECS and handed to the API beside what it prints.
+"""Resource usage of the running command, read from ECS and sent to the API with the output.
 
-Each piece that is handed over costs calls of the cloud, so the longer a command runs the more
-samples are in one.
+Each chunk costs several AWS requests, so the longer a command runs the more samples a chunk has.
 """
 
 import json
@@ -20,14 +19,14 @@ from conducto_worker.agent.ports import Clock
 #: Seconds between two samples, and until the first.
 EVERY_SECONDS = 5.0
 FIRST_SECONDS = 2.0
-#: Seconds between two pieces at first; later a part of the time that the command has run.
+#: Seconds between two chunks at first; later a fraction (`_PART`) of the command's run time.
 PIECE_SECONDS = 15.0
 _PART = 0.1
 _LOOK_SECONDS = 1.0
 
 
 class _Followed:
-    """What is known of one command's use."""
+    """The samples of one command."""
 
     def __init__(self, now: float, wall: float) -> None:
         self.last = now
@@ -40,7 +39,7 @@ class _Followed:
         self._writer: ResourceWriter | None = None
 
     def add(self, now: float, reading: Reading) -> None:
-        """Take in an answer; the first one only says where to count from."""
+        """Add a reading; the first one is only the baseline."""
         before, self.before = self.before, reading
         if self._writer is None or before is None:
             self._wall += now - self._begin
@@ -55,7 +54,7 @@ class _Followed:
         self.due = now + self._writer.interval
 
     def take(self, now: float, *, last: bool) -> bytes:
-        """Return the lines that are to be handed over now."""
+        """Return the lines to send now; empty if it is too early."""
         wait = max(PIECE_SECONDS, _PART * (now - self._begin))
         if not last and now - self._handed < wait:
             return b""
@@ -65,11 +64,11 @@ class _Followed:
 
 
 class Sampler:
-    """Follows one command after the other; safe to use from two threads.
+    """Samples one command after the other; safe to use from two threads.
 
     Args:
-        ask: Returns what the user's container has used; None where nobody knows.
-        wall: Seconds since the epoch.
+        ask: Returns the usage of the user's container; None if it is unknown.
+        wall: Returns seconds since the epoch.
     """
 
     def __init__(
@@ -87,19 +86,19 @@ class Sampler:
         self._followed: _Followed | None = None
 
     def begin(self) -> None:
-        """A command begins; the shipper knows which."""
+        """Start sampling the command whose output the shipper collects."""
         with self._lock:
             self._followed = _Followed(self._clock.now(), self._wall())
 
     def end(self) -> None:
-        """It has ended; its output is still open."""
+        """Stop sampling; call it before the output of the command is closed."""
         with self._lock:
             if self._followed is not None:
                 self._hand_over(self._followed, last=True)
             self._followed = None
 
     def step(self) -> None:
-        """Ask if it is time to; the answer counts only for the command that it was asked for."""
+        """Take a sample if one is due; drop it if the command has changed meanwhile."""
         followed = self._followed
         if followed is None or self._clock.now() < followed.due:
             return
@@ -116,7 +115,7 @@ class Sampler:
             self._hand_over(followed, last=False)
 
     def run(self, leaving: threading.Event) -> None:
-        """Follow until told to leave."""
+        """Sample until ``leaving`` is set."""
         while not leaving.wait(_LOOK_SECONDS):
             self.step()
 
@@ -130,7 +129,7 @@ _METADATA = "ECS_CONTAINER_METADATA_URI_V4"
 
 
 def metadata(env: Mapping[str, str], path: str) -> Any:
-    """Return an answer of the task metadata endpoint; None where there is none.
+    """Return a response of the task metadata endpoint; None if it is not available.
 
     Source: Amazon ECS, "Task metadata endpoint version 4".
     """
@@ -145,7 +144,7 @@ def metadata(env: Mapping[str, str], path: str) -> Any:
 
 
 def user_stats(get: Callable[[str], Any]) -> Callable[[], Reading | None]:
-    """Return what asks how much the user's container has used.
+    """Return a function that reads the usage of the user's container.
 
     Args:
         get: Returns the metadata of a path.
@@ -163,6 +162,6 @@ def user_stats(get: Callable[[str], Any]) -> Callable[[], Reading | None]:
 
 
 def _ids(task: Any) -> list[str]:
-    """Return what the engine calls the user's container; nothing where it is not told."""
+    """Return the engine's id of the user's container; empty if it is unknown."""
     containers = task.get("Containers") if isinstance(task, dict) else None
     return [str(one["DockerId"]) for one in containers or () if one.get("Name") == USER][:1]

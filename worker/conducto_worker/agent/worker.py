@@ -1,4 +1,4 @@
-"""The life of a worker: take a task, ask what to do with it, run it, tell; then the next."""
+"""The loop of a worker: poll a task, claim it, run the command, report the result."""
 
 import logging
 from dataclasses import dataclass
@@ -32,39 +32,39 @@ from conducto_worker.agent.resources import Sampler
 
 logger = logging.getLogger(__name__)
 
-#: Seconds that the user's container may take to come up: its image is pulled meanwhile.
+#: Seconds that the user's container may take to start; its image is pulled meanwhile.
 READY_SECONDS = 900.0
-#: Seconds to get the rest of a log through before its attempt is reported.
+#: Seconds allowed for sending the rest of the output before its attempt is reported.
 FLUSH_SECONDS = 60.0
-#: Bytes of a tree in a report; base64 makes a third more of them.
+#: Maximum size of a tree in a report, before base64 adds a third.
 MAX_TREE_IN_REPORT = 2 << 20
 _OUTPUT_LOST = "the command ended with exit code 0, but some of its output could not be stored"
 
 
-class WorkerExit(RuntimeError):  # noqa: N818  (not an error: how a loop is left)
-    """The worker leaves.
+class WorkerExit(RuntimeError):  # noqa: N818  (not an error: it ends the loop)
+    """The reason why the worker exits.
 
     Attributes:
-        broken: The user's container cannot run commands at all.
-        told: Whether the API is to be told.
-        offer: A task that it was handed and gives back.
+        broken: The user's container cannot run commands.
+        notify: Whether to report the exit to the API.
+        offer: A task that was received and is returned.
     """
 
     def __init__(
-        self, text: str, *, broken: bool = False, told: bool = True, offer: Claim | None = None
+        self, text: str, *, broken: bool = False, notify: bool = True, offer: Claim | None = None
     ) -> None:
         super().__init__(text)
         self.broken = broken
-        self.told = told
+        self.notify = notify
         self.offer = offer
 
 
 @dataclass(slots=True)
 class _Held:
-    """A task that the API said to hold.
+    """A task that the worker holds at the request of the API.
 
     Attributes:
-        due: When to ask again.
+        due: Time of the next claim.
         blocked: The whole pool has to wait.
     """
 
@@ -74,11 +74,11 @@ class _Held:
 
 
 class Worker:
-    """Works until there is a reason to leave.
+    """A worker, which runs tasks until it has a reason to exit.
 
-    While a full group blocks the whole pool, nothing is fetched. A task that is held because its
-    Exec is in flight elsewhere blocks nothing; it is asked about between polls, so that no answer
-    finds this worker with two commands to run.
+    While a full group blocks the whole pool, no task is fetched. A task that is held because its
+    Exec is active elsewhere blocks nothing; it is claimed again between polls, so that the worker
+    never has two commands to run.
     """
 
     def __init__(
@@ -107,16 +107,16 @@ class Worker:
         self._born = self._idle_since = clock.now()
 
     def run(self) -> WorkerExit:
-        """Work; return why it leaves, after the API was told where it can be."""
+        """Work until there is a reason to exit; report and return the reason."""
         reason = self._work()
         logger.info("leaving: %s", reason)
-        if reason.told:
+        if reason.notify:
             try:
                 self._api.end(
                     WorkerEnd(reason=str(reason), broken=reason.broken, offer=reason.offer)
                 )
             except ApiError as error:
-                logger.warning("could not say so: %s", error)
+                logger.warning("cannot report the exit: %s", error)
         return reason
 
     def _work(self) -> WorkerExit:
@@ -131,12 +131,12 @@ class Worker:
             stopped = self._clock.stopped_at is not None
             return WorkerExit("stopping") if stopped else WorkerExit(str(error), broken=True)
         except (LostError, ApiError) as error:
-            # ECS knows why its container ended, out of memory perhaps: the API hears it from
-            # there. An API that is away cannot be told, and one that refuses need not be.
-            return WorkerExit(str(error), told=False)
+            # Skip the report. ECS knows why its container ended (out of memory, for example) and
+            # notifies the API, and an unreachable API cannot be notified.
+            return WorkerExit(str(error), notify=False)
 
     def _turn(self) -> None:
-        """Ask about what is held, or fetch one task."""
+        """Claim the held tasks that are due, or fetch one task."""
         self._held = [each for each in self._held if self._keeper.holds(each.claim.token)]
         self._check_leaving()
         for each in [each for each in self._held if each.due <= self._clock.now()]:
@@ -151,7 +151,7 @@ class Worker:
         if offer is None:
             return
         if self._clock.stopped_at is not None:
-            # An open poll cannot be taken back; what it brings can.
+            # An open poll cannot be aborted, but its task can be returned.
             raise WorkerExit("stopping", offer=_claim_of(offer))
         self._keeper.hold(offer.token)
         self._decide(_claim_of(offer))
@@ -161,7 +161,7 @@ class Worker:
         if self._clock.stopped_at is not None:
             raise WorkerExit("stopping")
         if self._keeper.gone:
-            raise WorkerExit("the API has no use for it", told=False)
+            raise WorkerExit("the API no longer needs this worker", notify=False)
         if orders.policy == "once" and self._ran:
             raise WorkerExit("once")
         if orders.policy != "context" and now - self._born >= orders.age:
@@ -170,7 +170,7 @@ class Worker:
             raise WorkerExit("idle")
 
     def _decide(self, claim: Claim) -> bool:
-        """Do what the API says with a task; return whether a command ran."""
+        """Claim a task and follow the decision; return whether a command ran."""
         answer = self._api.claim(claim)
         if answer.verdict is ClaimDecision.HOLD:
             self._held.append(_Held(claim, self._clock.now() + answer.again, answer.blocked))
@@ -183,7 +183,7 @@ class Worker:
         return True
 
     def _run(self, claim: Claim, answer: ClaimResponse) -> None:
-        logger.info("a command begins")
+        logger.info("a command starts")
         execution = Execution(
             answer,
             commands=self._commands,
@@ -205,9 +205,9 @@ class Worker:
             each.due = 0.0
 
     def _tell(self, ended: CommandResult) -> bool:
-        """Report how a command ended, its log first; return whether its task is still open."""
+        """Send the output, then report the result; return whether the task is still open."""
         if not self._shipper.drain(FLUSH_SECONDS):
-            logger.warning("its log is not complete yet")
+            logger.warning("output is not sent completely yet")
         self._peak = max(self._peak, ended.report.peak_memory or 0)
         once = self._orders.policy == "once"
         leaving = self._clock.stopped_at is not None or once or not ended.usable
@@ -218,14 +218,14 @@ class Worker:
         except WorkerGoneError:
             raise
         except RefusedError as error:
-            # The attempt is not ours any more: it was ended from outside, or is reported already.
-            logger.warning("the report was refused: %s", error)
+            # The attempt was ended from outside or is already reported.
+            logger.warning("the report was rejected: %s", error)
         if not ended.usable:
-            raise WorkerExit("a command could not be ended: its container ends with the worker")
+            raise WorkerExit("a command could not be stopped; the worker exits with its container")
         return again
 
     def _checked(self, report: Report) -> Report:
-        """Return the report of a command, which has not succeeded if its output was lost."""
+        """Return the report; a successful command with lost output becomes an error."""
         if report.cause is not None or report.exit_code != 0 or not self._shipper.lost:
             return report
         return report.model_copy(update={"cause": Cause.WORKER_LOST, "message": _OUTPUT_LOST})
@@ -238,7 +238,7 @@ class Worker:
         try:
             return ended.report.model_copy(update={"tree_key": self._api.upload(ended.tree)})
         except RefusedError as error:
-            message = f"the tree it printed could not be handed over: {error}"
+            message = f"cannot upload the tree that the command printed: {error}"
             return ended.report.model_copy(update={"cause": Cause.LAZY, "message": message})
 
 

@@ -1,4 +1,4 @@
-"""The image of the agent: what a builder needs to make it, from a checkout or an installation."""
+"""The build context of the agent image, from a checkout or an installation."""
 
 import hashlib
 import io
@@ -13,7 +13,7 @@ _LEFT_OUT = frozenset({"__pycache__", "testing", "tools", "nb"})
 
 
 def files() -> Mapping[str, Path]:
-    """Return the files of the build's context, by their place in it."""
+    """Return the files of the context, by their path in it."""
     here = Path(str(resources.files("conducto_worker").joinpath("image")))
     found = {name: here / name for name in ("Dockerfile", "requirements.txt")}
     for package in PACKAGES:
@@ -24,7 +24,7 @@ def files() -> Mapping[str, Path]:
 
 
 def digest() -> str:
-    """Return 16 hex digits that name the content of the context."""
+    """Return 16 hex digits that identify the content of the context."""
     seen = hashlib.sha256()
     for name, path in files().items():
         seen.update(f"{name}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\0".encode())
@@ -32,7 +32,7 @@ def digest() -> str:
 
 
 def context() -> bytes:
-    """Return the context as a tar; the same files give the same bytes."""
+    """Return the context as a tar archive; the same files give the same bytes."""
     data = io.BytesIO()
     with tarfile.open(fileobj=data, mode="w") as archive:
         for name, path in files().items():
@@ -44,7 +44,7 @@ def context() -> bytes:
 
 
 def write_context(folder: Path) -> None:
-    """Write the context into a directory, for a builder that wants one."""
+    """Write the context into a directory."""
     for name, path in files().items():
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
